@@ -1,0 +1,77 @@
+# Every target does all its own set-up: a fresh clone needs Python 3.11+ and make.
+# PYTHON=/path/to/python chooses the interpreter, CHROMIUM=/path/to/chrome the browser of the tests.
+
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test bench lint format types clean
+
+help: ## say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" \
+		read -r target text; do printf 'make %-8s %s\n' "$$target" "$$text"; done
+
+demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show the slices (a minute)
+	@$(BIN)/slicer demo
+
+test: lint types $(VENV)/.installed-system ## everything that must pass, with a browser and a store
+	@echo '==> tests of the parts'
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --ignore tests/real
+	@echo '==> tests on real parts'
+	@$(BIN)/pytest -q tests/real
+
+bench: $(VENV)/.installed-dev ## measure what a packet, a cut, a picture and an upload cost
+	@$(BIN)/pytest -q bench -o python_files='bench_*.py' -o addopts=--import-mode=importlib \
+		--benchmark-only --benchmark-columns=min,median,ops,rounds --benchmark-sort=fullname
+
+lint: $(VENV)/.installed-dev ## ruff: mistakes and form
+	@echo '==> ruff'
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-dev ## put the form right
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+types: $(VENV)/.installed-dev ## mypy, strict
+	@echo '==> mypy'
+	@$(BIN)/mypy
+
+clean: ## remove all that make made here
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps live in the environment, so that they go when it goes.
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo '==> installing rtc-slicer into $(VENV) (about a minute)'
+	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	@echo '==> installing rtc-slicer and its test tools into $(VENV) (a minute or two)'
+	@$(PIP) install -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-system: tests/install-system.sh $(VENV)/.installed-dev
+	@sh tests/install-system.sh
+	@touch $@
+
+# A name on PATH proves nothing (version managers leave shims behind): each candidate is asked.
+$(BIN)/python:
+	@found=; bare=; \
+	for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		if "$$python" -c 'import venv, ensurepip' 2>/dev/null; then found=$$python; break; fi; \
+		bare=$$python; \
+	done; \
+	if [ -n "$$found" ]; then \
+		echo "==> creating $(VENV) with $$("$$found" --version)"; \
+		"$$found" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; \
+	elif [ -n "$$bare" ]; then \
+		echo "error: $$bare has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; \
+	else \
+		echo 'error: no Python 3.11 or newer found; name one by PYTHON=/path/to/python' >&2; exit 1; \
+	fi

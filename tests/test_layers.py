@@ -1,0 +1,110 @@
+"""Imports point down only, and what must not be imported is not: read from the source by `ast`."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(ROOT.glob("slicer/**/*.py"))
+
+# From the top down; names on one line never import each other.
+LAYERS = [
+    {"__main__", "cli"},
+    {"api", "console"},
+    {"service", "settings"},
+    {"rooms", "storage", "moderation", "callbacks"},
+    {"media"},
+    {"hot"},
+    {"slicing"},
+    {"rtp"},
+    {"clock", "errors", "usersig"},
+]
+LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}
+CORE = {"rtp", "slicing"}
+NOT_IN_CORE = {"time", "asyncio", "socket", "threading", "os", "random", "logging"}
+WEBRTC = {"aiortc", "aioice", "pylibsrtp"}
+WEBRTC_FILES = {"rooms/webrtc.py", "rooms/publisher.py"}
+VENDOR_FILES = {"boto3": "storage/s3.py", "botocore": "storage/s3.py"} | {
+    "qcloud_cos": "storage/cos.py",
+    "oss2": "storage/oss.py",
+}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported anywhere in a tree; a relative import gives `.`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." if node.level else node.module or ""
+            if node.module == "slicer":
+                yield from (f"slicer.{alias.name}" for alias in node.names)
+
+
+def faults(name: str, tree: ast.AST) -> Iterator[str]:
+    """What a file, named relative to `slicer/`, imports against the rules."""
+    layer = name.split("/", maxsplit=1)[0].removesuffix(".py")
+    at_top = {
+        module.split(".")[0]
+        for node in ast.iter_child_nodes(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in imports(node)
+    }
+    for module in imports(tree):
+        top, _, rest = module.partition(".")
+        target = rest.split(".")[0]
+        if top == "slicer" and target in LEVEL and layer in LEVEL and target != layer:
+            if LEVEL[target] >= LEVEL[layer]:
+                yield f"{name} imports {module}, which is not below it"
+        elif top == "":
+            yield f"{name} imports relatively"
+        elif layer in CORE and top in NOT_IN_CORE:
+            yield f"{name} imports {module}, which the core never does"
+        elif top in WEBRTC and name not in WEBRTC_FILES:
+            yield f"{name} imports {module}"
+        elif top in VENDOR_FILES and (name != VENDOR_FILES[top] or top in at_top):
+            yield f"{name} imports {module}; only {VENDOR_FILES[top]} may, inside a function"
+
+
+def test_every_folder_has_its_layer() -> None:
+    found = {path.relative_to(ROOT / "slicer").parts[0].removesuffix(".py") for path in SOURCES}
+    assert found - {"__init__"} <= LEVEL.keys()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    name = path.relative_to(ROOT / "slicer").as_posix()
+    assert list(faults(name, ast.parse(path.read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("rtp/x.py", "import time"),
+        ("slicing/x.py", "def f():\n    from os import path"),
+        ("slicing/x.py", "from slicer.hot import Receiver"),
+        ("rooms/x.py", "from slicer.storage import Storage"),
+        ("rooms/x.py", "from slicer import storage"),
+        ("rooms/x.py", "from aiortc import sdp"),
+        ("storage/s3.py", "import boto3"),
+        ("service/x.py", "def f():\n    import boto3"),
+        ("rooms/x.py", "from . import local"),
+    ],
+)
+def test_a_fault_is_found(name: str, source: str) -> None:
+    assert list(faults(name, ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("storage/s3.py", "def f():\n    import boto3"),
+        ("rooms/webrtc.py", "import aiortc"),
+        ("rooms/x.py", "import asyncio\nfrom slicer.rooms import Room\nfrom slicer.hot import R"),
+        ("hot.py", "from slicer.slicing.receiver import Receiver"),
+    ],
+)
+def test_what_is_allowed_passes(name: str, source: str) -> None:
+    assert not list(faults(name, ast.parse(source)))

@@ -1,0 +1,143 @@
+"""The measures the project set itself: sizes, words that must not occur, errors, docstrings."""
+
+import ast
+import io
+import re
+import subprocess
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slicer import errors
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(ROOT.glob("slicer/**/*.py"))
+PYTHON = sorted([*SOURCES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("bench/**/*.py")])
+CORE = [path for path in SOURCES if path.parent.name in {"rtp", "slicing"}]
+CORE_TESTS = [
+    path for path in PYTHON if path.parent in {ROOT / "tests/rtp", ROOT / "tests/slicing"}
+]
+
+MAX_FILE_LINES = 500
+MAX_FUNCTION_LINES = 60
+MAX_ERROR_CLASSES = 12
+
+# Where a file was written, or what it was installed from, must not show in it.
+LEAKS = re.compile(
+    r"(?<![\w.:])/(?:work|root|home/\w+|Users/\w+|opt/pypi|opt/wheels)/"
+    r"|\b(?:index-url|find-links|trusted-host)\b"
+    r"|\bfiles\.pythonhosted\.org\b|\bregistry\.npmjs\.org\b"
+)
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def comments(path: Path) -> Iterator[str]:
+    """The comments of a file, strings that merely look like one excepted."""
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+def names_used(path: Path) -> set[str]:
+    """Every name and attribute that occurs in a file."""
+    tree = ast.parse(path.read_text())
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return names | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=named)
+def test_sizes(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_FILE_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= MAX_FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=named)
+def test_module_docstring(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize("path", CORE, ids=named)
+def test_the_core_has_no_ignored_types(path: Path) -> None:
+    assert not [text for text in comments(path) if "type: ignore" in text]
+
+
+@pytest.mark.parametrize("path", CORE_TESTS, ids=named)
+def test_tests_of_the_core_do_not_sleep(path: Path) -> None:
+    assert "sleep" not in names_used(path)
+
+
+def error_classes() -> set[str]:
+    """All classes of the package that are errors, wherever they are defined."""
+    found = {"Exception", "ValueError", "OSError", "RuntimeError", "KeyError", "LookupError"}
+    builtin = frozenset(found)
+    classes = [
+        node
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+    before = 0
+    while before != len(found):  # until the tree has no further generation
+        before = len(found)
+        found |= {
+            node.name
+            for node in classes
+            for base in node.bases
+            if isinstance(base, ast.Name) and base.id in found
+        }
+    return found - builtin
+
+
+def test_few_error_classes() -> None:
+    assert len(error_classes()) <= MAX_ERROR_CLASSES
+
+
+def test_the_tree_of_errors_is_drawn() -> None:
+    found = [
+        thing
+        for thing in vars(errors).values()
+        if isinstance(thing, type) and issubclass(thing, BaseException)
+    ]
+    assert {error.__name__ for error in found} <= error_classes()
+    assert all(issubclass(error, errors.SlicerError) and error.__doc__ for error in found)
+    assert not [error for error in found if error.__name__ not in (errors.__doc__ or "")]
+
+
+def tracked() -> list[Path]:
+    """The files under version control; all files where there is none (an unpacked archive)."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    names = listing.stdout.split("\0") if listing.returncode == 0 else []
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()] or PYTHON
+
+
+def test_no_tracked_file_tells_where_it_was_made() -> None:
+    leaks = []
+    for path in tracked():
+        if path == Path(__file__):
+            continue
+        text = path.read_bytes().decode(errors="replace")
+        leaks += [f"{named(path)}: {found[0]}" for found in LEAKS.finditer(text)]
+    assert leaks == []
+
+
+@pytest.mark.parametrize(
+    "text", ["see /home/ann/x", "'/root/.cache'", "--find-links x", "/Users/ann/y"]
+)
+def test_a_leak_is_found(text: str) -> None:
+    assert LEAKS.search(text)
+
+
+@pytest.mark.parametrize("text", ["https://example.org/work/x", "slicer/root/x", "$HOME/x"])
+def test_what_is_no_leak_passes(text: str) -> None:
+    assert not LEAKS.search(text)
