@@ -1,0 +1,46 @@
+"""The clock of the shell: *now* never steps back; the core never sees this module's work, only numbers."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Timer(Protocol):
+    """A callback that can still be called off."""
+
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Where *now* comes from."""
+
+    def now(self) -> float:
+        """Seconds from an arbitrary start that never step back."""
+        ...
+
+    def wall(self, now: float) -> datetime:
+        """The UTC that belongs to *now*."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call back once *now* has reached *when*."""
+        ...
+
+
+class LoopClock:
+    """The running event loop's clock. Wall time is read once, so that it cannot step either."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wall_offset = time.time() - self._loop.time()
+
+    def now(self) -> float:
+        return self._loop.time()
+
+    def wall(self, now: float) -> datetime:
+        return datetime.fromtimestamp(now + self._wall_offset, UTC)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        return self._loop.call_at(when, callback)

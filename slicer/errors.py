@@ -1,0 +1,72 @@
+"""The error tree, drawn by whose fault it is; one base, each with one door to the outside.
+
+SlicerError
+ ├─ BadInput            the caller: a field that cannot work; says the field, what came, what is allowed
+ ├─ Unauthorized        the caller: a wrong, expired or missing credential
+ ├─ TaskNotExist        the caller: no task of that id
+ ├─ TaskFinished        the caller: the task has ended
+ ├─ LimitReached        the caller: a named bound is full; may be tried again later
+ ├─ RoomError           the room: it cannot be entered or was lost; may be tried again
+ ├─ MediaError          the sender: bytes that no decoder takes; that slice alone is lost, and counted
+ └─ StorageError        the store did not take a slice
+     ├─ StorageRefused      the customer: bucket, key or permission; waits for a human
+     └─ StorageUnavailable  the network or the store; tried again
+"""
+
+
+class SlicerError(Exception):
+    """Base of all errors this package raises on purpose."""
+
+
+class BadInput(SlicerError):
+    """A field that cannot work, said before anything starts."""
+
+    def __init__(self, field: str, got: object, allowed: str) -> None:
+        self.field, self.got, self.allowed = field, got, allowed
+        super().__init__(f"{field}: got {shown(got)}; allowed: {allowed}")
+
+
+class Unauthorized(SlicerError):
+    """A wrong, expired or missing credential; the message never holds it."""
+
+
+class TaskNotExist(SlicerError):
+    """No task has this id."""
+
+
+class TaskFinished(SlicerError):
+    """The task has ended; it can no longer be asked or changed."""
+
+
+class LimitReached(SlicerError):
+    """A named bound is full."""
+
+
+class RoomError(SlicerError):
+    """The room cannot be entered, or was lost."""
+
+
+class MediaError(SlicerError):
+    """Bytes that no decoder takes."""
+
+
+class StorageError(SlicerError):
+    """The store did not take a slice: which key, what it said, what to do."""
+
+    def __init__(self, key: str, said: str, advice: str) -> None:
+        self.key, self.said, self.advice = key, said, advice
+        super().__init__(f"{key or 'store'}: {said}; {advice}")
+
+
+class StorageRefused(StorageError):
+    """The store says no, and will say no again until a human changes something."""
+
+
+class StorageUnavailable(StorageError):
+    """The store cannot be reached or is overloaded; worth another try."""
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """A value as an error message shows it: quoted, and never longer than *limit* characters."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,0 +1,95 @@
+"""Lays Opus packets end to end and fills what is missing between them; knows no container."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from slicer.rtp.opus import duration
+from slicer.slicing.outputs import AudioPacket
+
+PRE_ROLL = 3_840
+"""RFC 7845 4.6: 80 ms decoded before the first sample that is played, so that a decoder settles."""
+CONCEALED = 5_760
+"""A decoder is left to conceal 120 ms of a hole; after that its guess is worse than silence."""
+SHORTEST = 120
+"""2.5 ms, the shortest Opus frame: holes are filled in multiples of it."""
+
+# A CELT full-band mono frame (configurations 31 to 28) whose silence flag is set, RFC 6716 4.3.
+_SILENCES = tuple(
+    (duration(payload), payload)
+    for payload in (b"\xf8\xff\xfe", b"\xf0\xff\xfe", b"\xe8\xff\xfe", b"\xe0\xff\xfe")
+)
+
+
+class Laid(NamedTuple):
+    """Packets without holes: what to skip at their beginning, their durations (48 kHz), their bytes."""
+
+    pre_skip: int
+    durations: list[int]
+    payloads: list[bytes]
+
+
+def lay(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
+    """Cover [*start*, *end*) of 48 kHz media time with the packets that matter, and with filling.
+
+    The first `pre_skip` samples come before *start*; the rest is as long as the slice or longer.
+    Packets that do not lie on the 2.5 ms grid of the first one move by less than 2.5 ms.
+    """
+    packets = [p for p in packets if p.timestamp + p.duration > start - PRE_ROLL]
+    position = packets[0].timestamp if packets else start
+    if position > start:
+        position -= _up(position - start)
+    laid = Laid(max(start - position, 0), [], [])
+    toc = None
+    for packet in packets:
+        if packet.timestamp >= end:
+            break
+        if packet.timestamp + packet.duration <= position:
+            continue
+        position += _fill(laid, packet.timestamp - position, toc)
+        laid.durations.append(packet.duration)
+        laid.payloads.append(packet.payload)
+        position += packet.duration
+        toc = packet.payload[0]
+    _fill(laid, _up(end - position), toc)
+    return laid
+
+
+def _up(ticks: int) -> int:
+    return -(-ticks // SHORTEST) * SHORTEST
+
+
+def _fill(laid: Laid, hole: int, toc: int | None) -> int:
+    filled = 0
+    for ticks, payload in filling(hole, toc):
+        laid.durations.append(ticks)
+        laid.payloads.append(payload)
+        filled += ticks
+    return filled
+
+
+def filling(hole: int, toc: int | None) -> Iterator[tuple[int, bytes]]:
+    """Durations and payloads that fill *hole* ticks of 48 kHz, whole 2.5 ms of it.
+
+    *toc* is the byte before the hole. It alone is a packet whose frame was lost (RFC 6716 3.2.1,
+    3.4): the decoder conceals it. Without one there is nothing to conceal from, only silence.
+    """
+    if toc is not None:
+        concealed = min(hole, CONCEALED)
+        for ticks, payload in _lost_frames(toc):
+            while ticks <= concealed:
+                yield ticks, payload
+                concealed -= ticks
+                hole -= ticks
+    for ticks, payload in _SILENCES:
+        while ticks <= hole:
+            yield ticks, payload
+            hole -= ticks
+
+
+def _lost_frames(toc: int) -> Iterator[tuple[int, bytes]]:
+    """Empty frames as the TOC byte's, then shorter ones of the same mode (RFC 6716 3.1, table 2)."""
+    hybrid = 12 <= toc >> 3 < 16
+    sizes = 0b1 if hybrid else 0b11
+    for size in range((toc >> 3) & sizes, -1, -1):
+        payload = bytes([(toc & ~(sizes << 3) & 0xFC) | size << 3])
+        yield duration(payload), payload

@@ -1,0 +1,99 @@
+"""Where packets come from: one file a kind of room, one line in the table below."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Protocol
+from urllib.parse import SplitResult, urlsplit
+
+from slicer.clock import Clock
+from slicer.errors import BadInput
+from slicer.slicing.facts import Fact
+from slicer.slicing.outputs import Cut, Subscribe, TrackKey
+
+# Called with every fact and every cut, on the loop's thread, in order; it never blocks.
+Listener = Callable[[Fact | Cut], None]
+
+
+class Room(Protocol):
+    """One robot's presence in one room.
+
+    `enter` tells RoomEntered, then an AnchorJoined and TrackPublished for everyone who is there,
+    then what changes. `subscribe` and `unsubscribe` act at once, never raise for an anchor that is
+    gone, and `unsubscribe` hands over the track's last cut before it returns.
+    """
+
+    async def enter(self) -> None:
+        """Join. Raises RoomError where that cannot be done."""
+        ...
+
+    def subscribe(self, subscribe: Subscribe) -> None: ...
+
+    def unsubscribe(self, track: TrackKey) -> None: ...
+
+    async def leave(self) -> None:
+        """Leave; no fact or cut is told afterwards. May be called twice."""
+        ...
+
+
+class Connector(Protocol):
+    """Opens rooms of one kind, and keeps what they share (a server, say). One for each engine."""
+
+    def check(self, url: SplitResult) -> None:
+        """Raise BadInput where this URL can never be a room; nothing is started."""
+        ...
+
+    async def open(self, url: SplitResult, robot: str, listen: Listener) -> Room:
+        """Prepare a room for the robot of this user id. Raises RoomError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# Raises Unauthorized unless this bearer token lets this user publish into this room.
+Authorize = Callable[[str, str, str | None], None]
+
+
+def allow_anyone(room: str, user: str, bearer: str | None) -> None:
+    """The authorization of a room without keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSettings:
+    """What connectors need to know beyond a URL."""
+
+    authorize: Authorize = allow_anyone
+    allow_origin: str = "*"
+    """The origin whose pages may publish (CORS)."""
+    max_body: int = 256 * 1024
+    """Largest SDP accepted, in bytes."""
+    max_publishers: int = 500
+    """Connections at once in one server; one more gets 503."""
+    advertise: tuple[str, ...] = field(default=())
+    """Addresses to offer as ICE candidates; empty: the one listened on, or all of this host."""
+
+
+CONNECTORS: Mapping[str, str] = {
+    "whip": "slicer.rooms.local:LocalRooms",
+    "replay": "slicer.rooms.replay:ReplayRooms",
+}
+
+
+def parse_room(url: str) -> SplitResult:
+    """Split a room URL whose scheme is known. Raises BadInput."""
+    try:
+        split = urlsplit(url)
+        _ = split.port
+    except ValueError as error:
+        raise BadInput("room", url, f"a URL ({error})") from None
+    if split.scheme not in CONNECTORS:
+        schemes = ", ".join(f"{scheme}://" for scheme in CONNECTORS)
+        raise BadInput("room", url, f"a URL that starts with one of {schemes}")
+    return split
+
+
+def connector(scheme: str, clock: Clock, settings: RoomSettings) -> Connector:
+    """The connector for a scheme of the table; its module is imported now."""
+    module, name = CONNECTORS[scheme].split(":")
+    made: Connector = getattr(import_module(module), name)(clock, settings)
+    return made

@@ -1,0 +1,33 @@
+"""What a depacketizer gives: encoded media, whole, with its media time. And the seam all codecs share."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(slots=True)
+class Frame:
+    """One access unit as a decoder takes it. *timestamp* in unwrapped RTP ticks."""
+
+    timestamp: int
+    data: bytes
+    keyframe: bool
+
+
+class VideoDepacketizer(Protocol):
+    """Turns payloads, in order, into whole frames; one for each stream and codec.
+
+    A frame is given only when every one of its packets came: a hole inside a frame, or before its
+    first packet where that cannot be told apart, loses that frame. Frames that merely depend on a
+    lost one are given; the grabber, not the depacketizer, knows what is decodable. Malformed
+    payloads raise ValueError and leave the depacketizer usable (the broken frame is given up).
+    """
+
+    def push(self, payload: bytes, timestamp: int, marker: bool, contiguous: bool) -> Frame | None:
+        """Take the next payload; *contiguous* is False where packets before it are missing."""
+        ...
+
+
+class Starts(Protocol):
+    """Whether a payload, looked at alone, begins a keyframe (cheap; False when in doubt)."""
+
+    def __call__(self, payload: bytes) -> bool: ...

@@ -1,0 +1,106 @@
+"""The RTP packet on the wire (RFC 3550 5.1) and its header extensions (RFC 8285)."""
+
+from dataclasses import dataclass
+from struct import Struct
+
+_HEADER = Struct("!BBHII")
+_EXTENSION = Struct("!HH")
+
+# No datagram of a real network path is larger; what is larger was not made by an RTP sender.
+MAX_DATAGRAM = 9_000
+
+
+class MalformedPacket(ValueError):
+    """A datagram that is not RTP; *reason* is the counter it goes under."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(slots=True)
+class Packet:
+    """One RTP packet.
+
+    *sequence* and *timestamp* are as on the wire until its stream has unwrapped them, once;
+    *arrival* is the *now* at which it came. *extension* is the raw block, *profile* its first word.
+    """
+
+    payload_type: int
+    marker: bool
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+    profile: int = 0
+    extension: bytes = b""
+    arrival: float = 0.0
+
+
+def parse(datagram: bytes) -> Packet:
+    """Read one datagram. Raises MalformedPacket, and nothing else, for whatever bytes come."""
+    size = len(datagram)
+    if size < 12:
+        raise MalformedPacket("too_short")
+    if size > MAX_DATAGRAM:
+        raise MalformedPacket("oversized")
+    first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(datagram)
+    if first >> 6 != 2:
+        raise MalformedPacket("bad_version")
+    start, end = 12 + 4 * (first & 0x0F), size
+    profile, extension = 0, b""
+    if first & 0x10:
+        if start + 4 > end:
+            raise MalformedPacket("truncated")
+        profile, words = _EXTENSION.unpack_from(datagram, start)
+        extension = datagram[start + 4 : start + 4 + 4 * words]
+        start += 4 + 4 * words
+    if start > end:
+        raise MalformedPacket("truncated")
+    if first & 0x20:
+        end -= datagram[-1]
+        if datagram[-1] == 0 or end < start:
+            raise MalformedPacket("bad_padding")
+    payload = datagram[start:end]
+    marker = second > 127
+    return Packet(second & 0x7F, marker, sequence, timestamp, ssrc, payload, profile, extension)
+
+
+def extensions(profile: int, block: bytes) -> dict[int, bytes]:
+    """Header extension elements by id (RFC 8285 4.2 one-byte, 4.3 two-byte); never raises."""
+    if profile == 0xBEDE:
+        return _one_byte(block)
+    if profile >> 4 == 0x100:
+        return _two_byte(block)
+    return {}
+
+
+def _one_byte(block: bytes) -> dict[int, bytes]:
+    found, at, size = {}, 0, len(block)
+    while at < size:
+        head = block[at]
+        if head == 0:  # padding
+            at += 1
+            continue
+        if head >> 4 == 15:  # reserved: "processing … MUST stop" (4.2)
+            break
+        end = at + 2 + (head & 0x0F)
+        if end <= size:
+            found[head >> 4] = block[at + 1 : end]
+        at = end
+    return found
+
+
+def _two_byte(block: bytes) -> dict[int, bytes]:
+    found, at, size = {}, 0, len(block)
+    while at < size:
+        if block[at] == 0:
+            at += 1
+            continue
+        if at + 2 > size:
+            break
+        end = at + 2 + block[at + 1]
+        if end <= size:
+            found[block[at]] = block[at + 2 : end]
+        at = end
+    return found

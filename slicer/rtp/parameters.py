@@ -1,0 +1,57 @@
+"""What a session description says of one stream: codecs, retransmission, header extensions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The two kinds of media."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One payload format: lower-case *name*, RTP clock in Hz, and what its fmtp line says."""
+
+    name: str
+    clock_rate: int
+    channels: int = 1
+    format: Mapping[str, str] = field(default_factory=dict)
+
+
+OPUS = Codec("opus", 48_000, 2)
+PCMU = Codec("pcmu", 8_000)
+PCMA = Codec("pcma", 8_000)
+# RFC 3551 4.5.2: the clock is 8000 Hz by an old mistake, the sound is sampled at 16 kHz.
+G722 = Codec("g722", 8_000)
+VP8 = Codec("vp8", 90_000)
+VP9 = Codec("vp9", 90_000)
+H264 = Codec("h264", 90_000)
+AV1 = Codec("av1", 90_000)
+
+MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
+RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+REPAIRED_RID = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+TRANSPORT_WIDE_CC = (
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RtpParameters:
+    """One m-line as both sides agreed on it.
+
+    *codecs*: payload type → codec; *rtx*: payload type of RFC 4588 → the one it repeats;
+    *extensions*: RFC 8285 id → URI; *feedback*: what the sender obeys, as in `a=rtcp-fb`
+    ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc").
+    """
+
+    kind: Kind
+    codecs: Mapping[int, Codec]
+    rtx: Mapping[int, int] = field(default_factory=dict)
+    extensions: Mapping[int, str] = field(default_factory=dict)
+    feedback: frozenset[str] = frozenset()
+    mid: str = ""

@@ -1,0 +1,75 @@
+"""Where slices go: one file a vendor, one line in the table below."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+from urllib.parse import SplitResult, urlsplit
+
+from slicer.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Keys for a store; never shown."""
+
+    access_key: str
+    secret_key: str
+
+    def __repr__(self) -> str:
+        return "Credentials(***)"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The store's word that it holds these bytes."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class Storage(Protocol):
+    """One bucket or folder. All keys are relative to what the URL named."""
+
+    @property
+    def label(self) -> str:
+        """The destination as people may see it: no credentials."""
+        ...
+
+    async def check(self) -> None:
+        """Find out before anything starts whether slices can be stored. Raises StorageError."""
+        ...
+
+    async def put(self, key: str, data: bytes, content_type: str) -> Receipt:
+        """Store whole or not at all, over whatever was there. Raises StorageError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+VENDORS: Mapping[str, str] = {
+    "file": "slicer.storage.local:LocalStorage",
+    "s3": "slicer.storage.s3:S3Storage",
+}
+
+
+def open_storage(url: str, credentials: Credentials | None = None) -> Storage:
+    """Open `file:///folder` or `s3://bucket/prefix?region=…&endpoint=…`; no I/O. Raises BadInput.
+
+    Without *credentials*, the vendor's usual places are looked into (environment, profile).
+    """
+    try:
+        split = urlsplit(url)
+        _ = split.port
+    except ValueError as error:
+        raise BadInput("storage", url, f"a URL ({error})") from None
+    if split.scheme not in VENDORS:
+        schemes = ", ".join(f"{scheme}://" for scheme in VENDORS)
+        raise BadInput("storage", url, f"a URL that starts with one of {schemes}")
+    module, name = VENDORS[split.scheme].split(":")
+    opened: Storage = getattr(import_module(module), name).from_url(split, credentials)
+    return opened
+
+
+__all__ = ["VENDORS", "Credentials", "Receipt", "SplitResult", "Storage", "open_storage"]
