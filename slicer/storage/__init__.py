@@ -1,5 +1,6 @@
 """Where slices go: one file a vendor, one line in the table below."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -63,13 +64,18 @@ def open_storage(url: str, credentials: Credentials | None = None) -> Storage:
         split = urlsplit(url)
         _ = split.port
     except ValueError as error:
-        raise BadInput("storage", url, f"a URL ({error})") from None
+        raise BadInput("storage", _without_user(url), f"a URL ({error})") from None
     if split.scheme not in VENDORS:
         schemes = ", ".join(f"{scheme}://" for scheme in VENDORS)
-        raise BadInput("storage", url, f"a URL that starts with one of {schemes}")
+        raise BadInput("storage", _without_user(url), f"a URL that starts with one of {schemes}")
     module, name = VENDORS[split.scheme].split(":")
     opened: Storage = getattr(import_module(module), name).from_url(split, credentials)
     return opened
+
+
+def _without_user(url: str) -> str:
+    """A URL as an error shows it: what stands before an '@' may be a password."""
+    return re.sub(r"//.*@", "//…@", url)
 
 
 __all__ = ["VENDORS", "Credentials", "Receipt", "SplitResult", "Storage", "open_storage"]

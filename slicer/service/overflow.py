@@ -1,0 +1,34 @@
+"""Counts what a full queue refuses, and says so sparingly; knows not what is queued."""
+
+from collections.abc import Callable
+
+from slicer.clock import Clock, Timer
+
+
+class Overflow:
+    """Counts what is refused and tells it at once, then once a second at most."""
+
+    INTERVAL = 1.0
+
+    def __init__(self, clock: Clock, tell: Callable[[int], None]) -> None:
+        self._clock, self._tell = clock, tell
+        self._untold = 0
+        self._timer: Timer | None = None
+
+    def add(self) -> None:
+        """One more was refused."""
+        self._untold += 1
+        if self._timer is None:
+            self._report()
+
+    def close(self) -> None:
+        """Tell what was not yet told."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._report()
+
+    def _report(self) -> None:
+        count, self._untold, self._timer = self._untold, 0, None
+        if count:
+            self._timer = self._clock.call_at(self._clock.now() + self.INTERVAL, self._report)
+            self._tell(count)

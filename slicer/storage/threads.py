@@ -1,0 +1,31 @@
+"""A few threads that do one store's blocking work, so that the loop never does; knows no store."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from slicer.errors import StorageRefused
+
+T = TypeVar("T")
+
+
+class Threads:
+    """Threads of one store's own: a store that hangs takes nobody else's (asyncio's default pool
+    also resolves names)."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._closed = False
+
+    async def run(self, key: str, work: Callable[[], T]) -> T:
+        """Do *work* in a thread. Raises StorageRefused once closed; a cancelled call's thread
+        ends by itself."""
+        if self._closed:
+            raise StorageRefused(key, "this store was closed", "open it again")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def close(self) -> None:
+        """Take nothing more, wait for what is under way. May be called twice."""
+        self._closed = True
+        await asyncio.to_thread(self._pool.shutdown, wait=True)
