@@ -3,6 +3,8 @@
 SAMPLE_RATE = 48_000
 MAX_DURATION = 5760
 """Longest packet there can be, 120 ms (RFC 6716 3.2.5, R5)."""
+SHORTEST_FRAME = 120
+"""2.5 ms (RFC 6716 2.1.4)."""
 _MAX_FRAME_BYTES = 1275
 _SILK = (480, 960, 1920, 2880)
 _HYBRID = (480, 960)

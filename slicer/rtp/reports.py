@@ -23,7 +23,7 @@ class ReportBlock:
 
     *fraction_lost* in 1/256 since the last report; *packets_lost* may be negative (duplicates) and
     is clamped to 24 bits; *highest_sequence* with its cycles, 32 bits; *jitter* in RTP ticks;
-    *last_sr* the middle 32 bits of the NTP time of the last SR; *delay* since it in 1/65536 s.
+    *lsr* the middle 32 bits of the NTP time of the last SR; *dlsr* the delay since it in 1/65536 s.
     """
 
     ssrc: int
@@ -31,8 +31,8 @@ class ReportBlock:
     packets_lost: int
     highest_sequence: int
     jitter: int
-    last_sr: int = 0
-    delay: int = 0
+    lsr: int = 0
+    dlsr: int = 0
 
     def pack(self) -> bytes:
         """The 24 bytes of the block."""
@@ -43,8 +43,8 @@ class ReportBlock:
             self.fraction_lost << 24 | lost,
             self.highest_sequence,
             self.jitter,
-            self.last_sr,
-            self.delay,
+            self.lsr,
+            self.dlsr,
         )
 
 
@@ -52,9 +52,9 @@ def _blocks(count: int, body: bytes, start: int) -> tuple[ReportBlock, ...]:
     """Report blocks; profile-specific extensions after them are ignored (RFC 3550 6.4.3)."""
     blocks = []
     for offset in range(start, start + count * _BLOCK, _BLOCK):
-        ssrc, lost, highest, jitter, last_sr, delay = unpack_from("!LLLLLL", body, offset)
+        ssrc, lost, highest, jitter, lsr, dlsr = unpack_from("!LLLLLL", body, offset)
         signed = (lost & 0xFFFFFF) - (lost << 1 & 0x1000000)
-        blocks.append(ReportBlock(ssrc, lost >> 24, signed, highest, jitter, last_sr, delay))
+        blocks.append(ReportBlock(ssrc, lost >> 24, signed, highest, jitter, lsr, dlsr))
     return tuple(blocks)
 
 
@@ -193,10 +193,10 @@ def ntp_seconds(ntp: int) -> float:
 
 
 def ntp_middle(ntp: int) -> int:
-    """The middle 32 bits of a 64-bit NTP time: what a report block's *last_sr* holds."""
+    """The middle 32 bits of a 64-bit NTP time: what a report block's *lsr* holds."""
     return ntp >> 16 & 0xFFFFFFFF
 
 
-def delay_units(seconds: float) -> int:
-    """Seconds as a report block's *delay* holds them: 1/65536 s, clamped to 32 bits."""
+def dlsr_units(seconds: float) -> int:
+    """Seconds as a report block's *dlsr* holds them: 1/65536 s, clamped to 32 bits."""
     return max(0, min(round(seconds * 65536), 0xFFFFFFFF))

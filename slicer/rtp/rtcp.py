@@ -13,8 +13,41 @@ from slicer.rtp.feedback import (
     Remb,
     is_remb,
 )
-from slicer.rtp.reports import Bye, Parts, ReceiverReport, SenderReport, SourceDescription
-from slicer.rtp.transport_feedback import TransportFeedback
+from slicer.rtp.reports import (
+    Bye,
+    Parts,
+    ReceiverReport,
+    ReportBlock,
+    SenderReport,
+    SourceDescription,
+    dlsr_units,
+    ntp_middle,
+    ntp_seconds,
+)
+from slicer.rtp.transport_feedback import TransportFeedback, feedback_for
+
+__all__ = [
+    "Bye",
+    "Feedback",
+    "FullIntraRequest",
+    "Nack",
+    "PictureLossIndication",
+    "ReceiverReport",
+    "Remb",
+    "ReportBlock",
+    "RtcpPacket",
+    "SenderReport",
+    "SourceDescription",
+    "TransportFeedback",
+    "Unknown",
+    "build",
+    "dlsr_units",
+    "feedback_for",
+    "is_rtcp",
+    "ntp_middle",
+    "ntp_seconds",
+    "parse",
+]
 
 _HEADER = 4
 _MAX_COUNT = 31
