@@ -1,1 +1,1 @@
-"""Makes the file a cut asks for: bytes in, bytes out; knows no network, disk, clock or event loop."""
+"""Makes the file a cut asks for: bytes in, bytes out; knows no network, disk or clock."""

@@ -1,13 +1,14 @@
 """Lays Opus packets end to end and fills what is missing between them; knows no container."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from slicer.rtp.opus import duration
+from slicer.rtp.opus import frame_size
 from slicer.slicing.outputs import AudioPacket
 
-PRE_ROLL = 3_840
-"""RFC 7845 4.6: 80 ms decoded before the first sample that is played, so that a decoder settles."""
+MAX_PRE_ROLL = 48_000
+"""What comes earlier before the slice is left out: RFC 7845 5.1 has 16 bits for the pre-skip."""
 CONCEALED = 5_760
 """A decoder is left to conceal 120 ms of a hole; after that its guess is worse than silence."""
 SHORTEST = 120
@@ -15,13 +16,13 @@ SHORTEST = 120
 
 # A CELT full-band mono frame (configurations 31 to 28) whose silence flag is set, RFC 6716 4.3.
 _SILENCES = tuple(
-    (duration(payload), payload)
+    (frame_size(payload[0]), payload)
     for payload in (b"\xf8\xff\xfe", b"\xf0\xff\xfe", b"\xe8\xff\xfe", b"\xe0\xff\xfe")
 )
 
 
 class Laid(NamedTuple):
-    """Packets without holes: what to skip at their beginning, their durations (48 kHz), their bytes."""
+    """Packets without holes: samples to skip at their beginning, durations (48 kHz), payloads."""
 
     pre_skip: int
     durations: list[int]
@@ -34,24 +35,29 @@ def lay(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
     The first `pre_skip` samples come before *start*; the rest is as long as the slice or longer.
     Packets that do not lie on the 2.5 ms grid of the first one move by less than 2.5 ms.
     """
-    packets = [p for p in packets if p.timestamp + p.duration > start - PRE_ROLL]
+    packets = packets[bisect_right(packets, start - MAX_PRE_ROLL, key=_end) :]
     position = packets[0].timestamp if packets else start
     if position > start:
         position -= _up(position - start)
     laid = Laid(max(start - position, 0), [], [])
     toc = None
-    for packet in packets:
-        if packet.timestamp >= end:
+    for timestamp, ticks, payload in packets:
+        if timestamp >= end or position >= end:
             break
-        if packet.timestamp + packet.duration <= position:
+        if timestamp > position:
+            position += _fill(laid, timestamp - position, toc)
+        elif timestamp + ticks <= position:
             continue
-        position += _fill(laid, packet.timestamp - position, toc)
-        laid.durations.append(packet.duration)
-        laid.payloads.append(packet.payload)
-        position += packet.duration
-        toc = packet.payload[0]
+        laid.durations.append(ticks)
+        laid.payloads.append(payload)
+        position += ticks
+        toc = payload[0]
     _fill(laid, _up(end - position), toc)
     return laid
+
+
+def _end(packet: AudioPacket) -> int:
+    return packet.timestamp + packet.duration
 
 
 def _up(ticks: int) -> int:
@@ -87,9 +93,9 @@ def filling(hole: int, toc: int | None) -> Iterator[tuple[int, bytes]]:
 
 
 def _lost_frames(toc: int) -> Iterator[tuple[int, bytes]]:
-    """Empty frames as the TOC byte's, then shorter ones of the same mode (RFC 6716 3.1, table 2)."""
+    """Empty frames as the TOC byte's, then shorter ones of its mode (RFC 6716 3.1, table 2)."""
     hybrid = 12 <= toc >> 3 < 16
     sizes = 0b1 if hybrid else 0b11
     for size in range((toc >> 3) & sizes, -1, -1):
-        payload = bytes([(toc & ~(sizes << 3) & 0xFC) | size << 3])
-        yield duration(payload), payload
+        shorter = (toc & ~(sizes << 3) & 0xFC) | size << 3
+        yield frame_size(shorter), bytes([shorter])

@@ -7,6 +7,7 @@ from zlib import crc32
 
 from slicer.errors import MediaError
 from slicer.media.holes import lay
+from slicer.rtp.opus import is_stereo
 from slicer.slicing.outputs import AudioPacket
 
 VENDOR = b"rtc-slicer"
@@ -15,7 +16,6 @@ MAX_PACKET = MAX_SEGMENTS * 255 - 1
 """The largest packet that still ends in the page it begins in."""
 
 _FIRST, _LAST = 0x02, 0x04
-_STEREO = 0x04
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -33,7 +33,7 @@ def write(
     # RFC 7845 4: a page's position counts the samples up to its end, those to be skipped included.
     positions = list(accumulate(durations))
     positions[-1] = pre_skip + end - start
-    channels = 2 if any(payload[0] & _STEREO for payload in payloads) else 1
+    channels = 2 if any(is_stereo(payload[0]) for payload in payloads) else 1
     tags = _tags(comments)
     serial = crc32(tags, start & 0xFFFF_FFFF)
     pages = [
@@ -81,7 +81,10 @@ def _page(
     serial: int, sequence: int, position: int, payloads: Sequence[bytes], flags: int = 0
 ) -> bytes:
     """One page, RFC 3533 6, of packets that all end in it."""
-    lacing = b"".join(b"\xff" * (len(p) // 255) + bytes([len(p) % 255]) for p in payloads)
+    lacing = bytearray()
+    for size in map(len, payloads):
+        lacing += b"\xff" * (size // 255)
+        lacing.append(size % 255)
     head = pack("<4sBBqII", b"OggS", 0, flags, position, serial, sequence)
     rest = bytes([len(lacing)]) + lacing + b"".join(payloads)
     return head + checksum(head + bytes(4) + rest) + rest

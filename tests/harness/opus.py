@@ -1,0 +1,73 @@
+"""Encodes test sound to Opus packets, decodes files with both decoders; knows no slicing."""
+
+import io
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from slicer.slicing.outputs import AudioPacket
+
+Samples = npt.NDArray[np.float32]
+"""Decoded sound: (samples, channels), full scale 1."""
+
+DECODERS = ("opus", "libopus")
+"""FFmpeg's own decoder and the reference one."""
+
+
+def encode(
+    sound: npt.NDArray[np.int16],
+    frame_ms: float = 20,
+    application: str = "audio",
+    bit_rate: int = 64_000,
+    first: int = 0,
+    cutoff: int = 0,
+) -> list[AudioPacket]:
+    """Opus packets of 48 kHz sound, (samples,) or (samples, 2); the first has timestamp *first*.
+
+    *cutoff* 8000 (Hz) with *application* "voip" makes a SILK stream. The decoded sound lags by 312
+    samples, with "lowdelay" by 120.
+    """
+    encoder = av.CodecContext.create("libopus", "w")
+    assert isinstance(encoder, av.AudioCodecContext)
+    encoder.sample_rate = 48_000
+    encoder.layout = "mono" if sound.ndim == 1 else "stereo"
+    encoder.format = "s16"
+    encoder.bit_rate = bit_rate
+    encoder.options = {
+        "frame_duration": f"{frame_ms:g}",
+        "application": application,
+        "cutoff": f"{cutoff}",
+    }
+    frame = av.AudioFrame.from_ndarray(sound.reshape(1, -1), "s16", encoder.layout.name)
+    frame.sample_rate = 48_000
+    frame.pts = 0
+    coded = encoder.encode(frame) + encoder.encode(None)
+    ticks = round(48 * frame_ms)
+    return [AudioPacket(first + i * ticks, ticks, bytes(p)) for i, p in enumerate(coded)]
+
+
+def decode(file: bytes, decoder: str = "opus") -> Samples:
+    """What a player hears: pre-skip and end trimmed by FFmpeg, as the file says."""
+    with av.open(io.BytesIO(file), "r") as container:
+        stream = container.streams.audio[0]
+        context = av.CodecContext.create(decoder, "r")
+        assert isinstance(context, av.AudioCodecContext)
+        context.extradata = stream.codec_context.extradata
+        context.sample_rate = 48_000
+        context.layout = stream.layout.name
+        blocks: list[Samples] = []
+        for packet in container.demux(stream):
+            for frame in context.decode(packet if packet.size else None):
+                block = frame.to_ndarray().astype(np.float32)
+                if not frame.format.is_planar:
+                    block = block.reshape(-1, len(frame.layout.channels)).T
+                scale = 32_768 if "16" in frame.format.name else 1
+                blocks.append((block / scale).astype(np.float32))
+    return np.concatenate(blocks, axis=1, dtype=np.float32).T
+
+
+def snr(reference: Samples, heard: Samples) -> float:
+    """Decibels of *reference* over its difference from *heard*; both have one shape."""
+    noise = np.mean((reference - heard) ** 2)
+    return float(10 * np.log10((np.mean(reference**2) + 1e-20) / (noise + 1e-20)))

@@ -1,0 +1,106 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slicer.media.holes import MAX_PRE_ROLL, filling, lay
+from slicer.rtp.opus import duration
+from slicer.slicing.outputs import AudioPacket
+
+SILK_60, HYBRID_20, CELT_20, CELT_2_5 = 11 << 3, 13 << 3, 31 << 3, 28 << 3
+STEREO, TWO_FRAMES = 0x04, 0x01
+
+
+def packets(*timestamps: int, ticks: int = 960, toc: int = CELT_20) -> list[AudioPacket]:
+    return [AudioPacket(timestamp, ticks, bytes([toc, 7])) for timestamp in timestamps]
+
+
+@given(hole=st.integers(0, 20_000), toc=st.none() | st.integers(0, 255))
+def test_filling_lasts_as_long_as_the_hole(hole: int, toc: int | None) -> None:
+    filled = list(filling(hole, toc))
+    assert sum(ticks for ticks, _ in filled) == hole - hole % 120
+    assert all(duration(payload) == ticks for ticks, payload in filled)
+
+
+@pytest.mark.parametrize(
+    ("toc", "hole", "expected"),
+    [
+        (CELT_20 | STEREO, 1920, [CELT_20 | STEREO] * 2),
+        (CELT_20 | TWO_FRAMES, 1920, [CELT_20] * 2),
+        (CELT_20, 1080, [CELT_20, CELT_2_5]),
+        (SILK_60, 2880 + 960, [SILK_60, 9 << 3]),
+        (HYBRID_20 | STEREO, 1440, [HYBRID_20 | STEREO, 12 << 3 | STEREO]),
+        (CELT_2_5, 360, [CELT_2_5] * 3),
+    ],
+)
+def test_a_short_hole_is_left_to_the_decoder_in_the_mode_before_it(
+    toc: int, hole: int, expected: list[int]
+) -> None:
+    assert [payload for _, payload in filling(hole, toc)] == [bytes([b]) for b in expected]
+
+
+def test_after_120_ms_there_is_silence() -> None:
+    filled = list(filling(48_000, CELT_20 | STEREO))
+    assert filled[:6] == [(960, bytes([CELT_20 | STEREO]))] * 6
+    assert filled[6:] == [(960, b"\xf8\xff\xfe")] * 44
+
+
+def test_nothing_is_concealed_before_the_first_packet() -> None:
+    assert list(filling(1080, None)) == [(960, b"\xf8\xff\xfe"), (120, b"\xe0\xff\xfe")]
+
+
+def test_packets_without_holes_are_laid_as_they_are() -> None:
+    given_packets = packets(0, 960, 1920, 2880)
+    laid = lay(given_packets, 1000, 2000)
+    assert laid.pre_skip == 1000
+    assert laid.payloads == [packet.payload for packet in given_packets[:3]]
+
+
+def test_a_hole_keeps_the_positions_behind_it() -> None:
+    laid = lay(packets(0, 2880), 0, 3840)
+    assert laid.durations == [960, 960, 960, 960]
+    assert laid.payloads[1:3] == [bytes([CELT_20])] * 2
+
+
+def test_a_late_first_packet_is_preceded_by_silence_to_the_sample() -> None:
+    laid = lay(packets(1000), 0, 1960)
+    assert laid.pre_skip == 80
+    assert laid.durations == [960, 120, 960]
+
+
+def test_an_early_last_packet_is_followed_by_filling_beyond_the_end() -> None:
+    laid = lay(packets(0), 0, 2000)
+    assert laid.durations == [960, 960, 120]
+
+
+def test_what_comes_long_before_the_slice_is_left_out() -> None:
+    far = -MAX_PRE_ROLL - 960
+    laid = lay(packets(far, far + 960, -960, 0), 0, 960)
+    assert laid.pre_skip == MAX_PRE_ROLL
+
+
+def test_without_any_packet_there_is_silence() -> None:
+    assert lay([], 500, 980) == (0, [480], [b"\xf0\xff\xfe"])
+
+
+def test_repeated_packets_are_laid_once() -> None:
+    assert lay(packets(0, 0, 960, 960), 0, 1920).durations == [960, 960]
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 5000), st.sampled_from([120, 480, 960, 2880])), max_size=30
+    ),
+    start=st.integers(-3000, 30_000),
+    length=st.integers(1, 20_000),
+)
+def test_the_slice_is_always_covered(steps: list[tuple[int, int]], start: int, length: int) -> None:
+    came, position = [], 0
+    for gap, ticks in steps:
+        came += packets(position + gap, ticks=ticks)
+        position += gap + ticks
+    laid = lay(came, start, start + length)
+    total = sum(laid.durations)
+    assert 0 <= laid.pre_skip < MAX_PRE_ROLL + 5760
+    assert total >= laid.pre_skip + length
+    # The last packet is the one the slice ends in, or there would be nothing to trim it by.
+    assert total - laid.durations[-1] < laid.pre_skip + length
