@@ -1,4 +1,4 @@
-"""What a depacketizer gives: encoded media, whole, with its media time. And the seam all codecs share."""
+"""What a depacketizer gives: encoded media, whole, with its media time; the seam of all codecs."""
 
 from dataclasses import dataclass
 from typing import Protocol

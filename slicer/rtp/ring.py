@@ -51,7 +51,7 @@ class ReorderRing:
         return None
 
     def pop(self, now: float) -> list[tuple[Packet, bool]]:
-        """All packets whose turn it is, each with whether it follows the last one without a hole."""
+        """All packets whose turn it is, each with whether it follows the last without a hole."""
         if self._opens_at is not None:
             if now < self._opens_at and self._held < CAPACITY // 2:
                 return []

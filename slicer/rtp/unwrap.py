@@ -2,7 +2,7 @@
 
 
 class Unwrapper:
-    """Extends a counter of *bits* bits to one that does not wrap (RFC 3550 A.1, and for timestamps).
+    """Extends a counter of *bits* bits to one that does not wrap (RFC 3550 A.1).
 
     Each value is taken as the one nearest to the last; so it may also go back.
     """

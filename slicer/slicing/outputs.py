@@ -17,7 +17,7 @@ class TrackKey(NamedTuple):
 
 
 class AudioPacket(NamedTuple):
-    """One payload as it came. *timestamp* and *duration* in ticks of the codec's clock, unwrapped."""
+    """One payload as it came. *timestamp* (unwrapped) and *duration* in ticks of the codec."""
 
     timestamp: int
     duration: int

@@ -20,7 +20,7 @@ _ALLOWED = (
 
 @dataclass(frozen=True, slots=True)
 class IdList:
-    """Exact ids and prefixes; no general patterns, so that a list from outside cannot burn a core."""
+    """Exact ids and prefixes; no other patterns, so that no list from outside burns a core."""
 
     exact: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
