@@ -1,0 +1,45 @@
+"""One HTTP server inside our own event loop; knows no endpoint."""
+
+import asyncio
+import socket
+from contextlib import nullcontext
+
+import uvicorn
+from starlette.applications import Starlette
+
+from slicer.errors import RoomError
+
+DRAIN = 1
+"""Seconds that requests under way may take when the server closes."""
+
+
+class Server:
+    """Listens as soon as it is made. Raises RoomError where the address cannot be had."""
+
+    def __init__(self, host: str, port: int, app: Starlette) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            self._socket = socket.create_server((host, port), family=family)
+        except OSError as error:
+            raise RoomError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN,
+        )
+        self._server = uvicorn.Server(config)
+        # Signals belong to the process, not to one of the servers in it.
+        self._server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+
+    async def close(self) -> None:
+        """Stop listening and end what is open. May be called twice."""
+        self._server.should_exit = True
+        await asyncio.wait([self._task])
+        self._socket.close()

@@ -1,0 +1,185 @@
+"""The HTTP face of WHIP (RFC 9725): requests to calls, errors to problems; knows no WebRTC."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from slicer.errors import (
+    BadInput,
+    LimitReached,
+    RoomError,
+    SlicerError,
+    TaskNotExist,
+    Unauthorized,
+)
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+PROBLEM = "application/problem+json"
+BODY_TIMEOUT = 10.0
+"""Seconds a request's body may take."""
+RETRY_AFTER = "5"
+
+_USER = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+_STATUS: Mapping[type[SlicerError], int] = {
+    BadInput: 400,
+    Unauthorized: 401,
+    TaskNotExist: 404,
+    LimitReached: 503,
+    RoomError: 503,
+}
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": RETRY_AFTER}}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A new session: its name in the URL, its ICE session's entity-tag, the answer."""
+
+    session: str
+    etag: str
+    answer: str
+
+
+class Sessions(Protocol):
+    """What the endpoints ask for. Raises TaskNotExist for a room or session that is not there."""
+
+    def authorize(self, room: str, user: str, bearer: str | None) -> None: ...
+
+    async def publish(self, room: str, user: str, offer: str) -> Published: ...
+
+    def etag(self, room: str, user: str, session: str) -> str: ...
+
+    async def trickle(self, session: str, fragment: str) -> bool:
+        """Take candidates; False for an ICE restart."""
+        ...
+
+    async def unpublish(self, session: str) -> None: ...
+
+
+class WhipApp:
+    """The endpoints over one set of sessions."""
+
+    def __init__(self, sessions: Sessions, allow_origin: str, max_body: int) -> None:
+        self._sessions = sessions
+        self._max_body = max_body
+        endpoint = "/whip/{room}/{user}"
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=[allow_origin],
+            allow_methods=["POST", "PATCH", "DELETE"],
+            allow_headers=["authorization", "content-type", "if-match"],
+            expose_headers=["location", "etag", "link", "accept-patch", "retry-after"],
+        )
+        self.app = Starlette(
+            routes=[
+                Route(endpoint, self._options, methods=["OPTIONS"]),
+                Route(endpoint, self._post, methods=["POST"]),
+                Route(endpoint + "/{session}", self._options, methods=["OPTIONS"]),
+                Route(endpoint + "/{session}", self._patch, methods=["PATCH"]),
+                Route(endpoint + "/{session}", self._delete, methods=["DELETE"]),
+            ],
+            middleware=[cors],
+            exception_handlers={HTTPException: _refuse, SlicerError: _explain},
+        )
+
+    async def _options(self, request: Request) -> Response:
+        on_session = "session" in request.path_params
+        kind = {"Accept-Patch": FRAGMENT} if on_session else {"Accept-Post": SDP}
+        allow = "OPTIONS, PATCH, DELETE" if on_session else "OPTIONS, POST"
+        return Response(status_code=204, headers={"Allow": allow, **kind})
+
+    async def _post(self, request: Request) -> Response:
+        _require_type(request, SDP)
+        room, user = self._authorized(request)
+        offer = await self._body(request)
+        made = await self._sessions.publish(room, user, offer)
+        headers = {
+            "Location": f"/whip/{room}/{user}/{made.session}",
+            "ETag": made.etag,
+            "Accept-Patch": FRAGMENT,
+        }
+        return Response(made.answer, 201, headers, SDP)
+
+    async def _patch(self, request: Request) -> Response:
+        _require_type(request, FRAGMENT)
+        room, user = self._authorized(request)
+        session = request.path_params["session"]
+        etag = self._sessions.etag(room, user, session)
+        wanted = request.headers.get("if-match", "*")
+        if wanted != "*" and etag not in [one.strip() for one in wanted.split(",")]:
+            raise HTTPException(412, "If-Match names another ICE session")
+        if not await self._sessions.trickle(session, await self._body(request)):
+            raise HTTPException(422, "ICE restarts are not supported: publish again")
+        return Response(status_code=204, headers={"ETag": etag})
+
+    async def _delete(self, request: Request) -> Response:
+        room, user = self._authorized(request)
+        session = request.path_params["session"]
+        self._sessions.etag(room, user, session)
+        await self._sessions.unpublish(session)
+        return Response(status_code=200)
+
+    def _authorized(self, request: Request) -> tuple[str, str]:
+        """The room and the user of the URL, once the bearer token allows them."""
+        room, user = request.path_params["room"], request.path_params["user"]
+        if not _USER.fullmatch(user):
+            raise BadInput("user", user, "1 to 64 of A-Z a-z 0-9 _ - . @")
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        bearer = token.strip() if scheme.lower() == "bearer" else None
+        self._sessions.authorize(room, user, bearer)
+        return room, user
+
+    async def _body(self, request: Request) -> str:
+        """The body as text, counted while it comes: a length may be missing or untrue."""
+        too_large = HTTPException(413, f"the body may have at most {self._max_body} bytes")
+        if int(request.headers.get("content-length", "0")) > self._max_body:
+            raise too_large
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > self._max_body:
+                        raise too_large
+            return body.decode()
+        except TimeoutError:
+            raise HTTPException(408, f"the body took more than {BODY_TIMEOUT:g} s") from None
+        except UnicodeDecodeError:
+            raise BadInput("sdp", f"{len(body)} bytes", "text in UTF-8") from None
+
+
+def _require_type(request: Request, wanted: str) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != wanted:
+        raise HTTPException(415, f"Content-Type must be {wanted}")
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    """What HTTP itself refuses: method, path, type, size."""
+    refused = error if isinstance(error, HTTPException) else HTTPException(500)
+    return _problem(refused.status_code, {"detail": refused.detail}, refused.headers or {})
+
+
+async def _explain(_: Request, error: Exception) -> Response:
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    said: dict[str, object] = {"detail": str(error)}
+    if isinstance(error, BadInput):
+        said |= {"field": error.field, "got": error.got, "allowed": error.allowed}
+    return _problem(status, said, _HEADERS.get(status, {}))
+
+
+def _problem(status: int, said: Mapping[str, object], headers: Mapping[str, str]) -> Response:
+    """Problem details (RFC 9457)."""
+    text = json.dumps({"status": status, **said}, default=str)
+    return Response(text, status, dict(headers), PROBLEM)
