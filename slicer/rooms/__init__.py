@@ -1,6 +1,6 @@
 """Where packets come from: one file a kind of room, one line in the table below."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol
@@ -58,6 +58,10 @@ def allow_anyone(room: str, user: str, bearer: str | None) -> None:
     """The authorization of a room without keys."""
 
 
+async def at_once() -> None:
+    """The pace of those who can take whatever comes."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoomSettings:
     """What connectors need to know beyond a URL."""
@@ -69,8 +73,12 @@ class RoomSettings:
     """Largest SDP accepted, in bytes."""
     max_publishers: int = 500
     """Connections at once in one server; one more gets 503."""
+    silence: float = 15.0
+    """Seconds without any datagram, STUN included, after which a publisher is gone."""
     advertise: tuple[str, ...] = field(default=())
     """Addresses to offer as ICE candidates; empty: the one listened on, or all of this host."""
+    pace: Callable[[], Awaitable[None]] = at_once
+    """Awaited by a room that makes its own time (a replay) before it tells more cuts."""
 
 
 CONNECTORS: Mapping[str, str] = {
