@@ -13,13 +13,15 @@ SOURCES = sorted(ROOT.glob("slicer/**/*.py"))
 LAYERS = [
     {"__main__", "cli"},
     {"api", "console"},
-    {"service", "settings"},
+    {"service"},
+    {"settings"},
     {"rooms", "storage", "moderation", "callbacks"},
     {"media"},
     {"hot"},
     {"slicing"},
     {"rtp"},
-    {"clock", "errors", "usersig"},
+    {"usersig"},
+    {"clock", "errors"},
 ]
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}
 CORE = {"rtp", "slicing"}
