@@ -1,0 +1,197 @@
+"""A real browser that publishes by WHIP: Chromium with fake or own camera and microphone."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.async_api import Browser, Page, async_playwright
+
+EXECUTABLE = "/usr/bin/chromium"
+PAGE = "publish.html"
+START_SECONDS = 30
+
+_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--no-first-run",
+    "--remote-debugging-port=0",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-gpu",
+    "--mute-audio",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
+)
+
+Kind = Literal["audio", "video"]
+
+
+@dataclass(frozen=True)
+class PublishOptions:
+    """What a page publishes, and how.
+
+    *codec*: VP8, VP9, H264 or AV1, the only one offered (with its retransmission). *trickle*: post
+    the offer at once and send candidates by PATCH. *max_bitrate* in bit/s; 0 leaves it to Chromium.
+    *degradation*: what to give up where bandwidth is short ("maintain-resolution" and so on); left
+    empty, Chromium begins at 300 kbit/s with smaller pictures (360 x 203) for some 15 s.
+    """
+
+    audio: bool = True
+    video: bool = True
+    codec: str = "VP8"
+    trickle: bool = False
+    bearer: str = ""
+    max_bitrate: int = 0
+    degradation: str = ""
+    width: int = 640
+    height: int = 360
+    fps: int = 15
+
+
+class Publisher:
+    """One page that publishes; each method is one thing a person or an application may do."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    async def _call(self, expression: str, *arguments: object) -> Any:
+        return await self._page.evaluate(f"a => publisher.{expression}", list(arguments))
+
+    async def start(self, url: str, options: PublishOptions = PublishOptions()) -> str:
+        """Publish to a WHIP endpoint; the session's URL once connected. Raises playwright Error."""
+        given = asdict(options)
+        given["maxBitrate"] = given.pop("max_bitrate")
+        return str(await self._call("start(...a)", url, given))
+
+    async def patches(self) -> int:
+        """How many PATCH requests were answered by 204."""
+        return int(await self._call("patches"))
+
+    async def mute(self, kind: Kind, how: Literal["enabled", "replace", "stop"]) -> None:
+        """Fall silent: black frames and silence, no track at all, or a track that ended."""
+        await self._call("mute(...a)", kind, how)
+
+    async def unmute(self, kind: Kind) -> None:
+        """Come back from any kind of mute."""
+        await self._call("unmute(...a)", kind)
+
+    async def scale_down(self, factor: float) -> None:
+        """Send pictures *factor* times smaller (scaleResolutionDownBy)."""
+        await self._call("encode({scaleResolutionDownBy: a[0]})", factor)
+
+    async def constrain(self, width: int, height: int) -> None:
+        """Have the camera itself give another size (applyConstraints)."""
+        await self._call("constrain({width: a[0], height: a[1]})", width, height)
+
+    async def stats(self) -> dict[str, Any]:
+        """`availableOutgoingBitrate` in bit/s, and for each kind its outbound-rtp of getStats."""
+        return dict(await self._call("stats()"))
+
+    async def stop(self) -> int:
+        """End the session by DELETE; its HTTP status."""
+        return int(await self._call("stop()"))
+
+    async def vanish(self) -> None:
+        """Close without a DELETE."""
+        await self._call("vanish()")
+
+
+class Chromium:
+    """A running browser; every publisher is a page with a context of its own."""
+
+    def __init__(self, browser: Browser, page_url: str, pid: int) -> None:
+        self._browser, self._page_url = browser, page_url
+        self.pid = pid
+
+    async def publisher(self) -> Publisher:
+        """A fresh page, ready to start."""
+        page = await (await self._browser.new_context()).new_page()
+        await page.goto(self._page_url)
+        return Publisher(page)
+
+
+@contextlib.asynccontextmanager
+async def chromium(video: Path | None = None, audio: Path | None = None) -> AsyncIterator[Chromium]:
+    """Run Chromium with its own fake devices, or with a y4m and a wav as camera and microphone.
+
+    Whatever happens, its processes are ended. Raises TimeoutError where it does not start.
+    """
+    flags = list(_FLAGS)
+    if video:
+        flags.append(f"--use-file-for-fake-video-capture={video.resolve()}")
+    if audio:
+        flags.append(f"--use-file-for-fake-audio-capture={audio.resolve()}")
+    with (
+        _page_server() as page_url,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
+    ):
+        async with _process(flags, home) as (pid, devtools), async_playwright() as playwright:
+            browser = await playwright.chromium.connect_over_cdp(devtools)
+            yield Chromium(browser, page_url, pid)
+            await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def _process(flags: list[str], home: str) -> AsyncIterator[tuple[int, str]]:
+    """The browser's pid and the address of its DevTools."""
+    # A session of its own makes one process group of all its children, which can be ended as one.
+    process = await asyncio.create_subprocess_exec(
+        EXECUTABLE, *flags, f"--user-data-dir={home}", "about:blank",
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "HOME": home}, start_new_session=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        devtools = await asyncio.wait_for(_devtools(process.stderr), START_SECONDS)
+        drain = asyncio.create_task(_drain(process.stderr))
+        yield process.pid, devtools
+        drain.cancel()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def _devtools(stderr: asyncio.StreamReader) -> str:
+    async for line in stderr:
+        if found := re.search(rb"DevTools listening on (ws://\S+)", line):
+            return found[1].decode()
+    raise RuntimeError("Chromium ended before it listened")
+
+
+async def _drain(stderr: asyncio.StreamReader) -> None:
+    while await stderr.read(65_536):
+        pass
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves files without a line per request."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def _page_server() -> Iterator[str]:
+    """The page's address on loopback, where browsers allow cameras without TLS."""
+    handler = partial(_Quiet, directory=str(Path(__file__).parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/{PAGE}"
+        server.shutdown()
+        thread.join()
