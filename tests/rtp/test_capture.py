@@ -8,20 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.errors import BadInput
-from slicer.rtp.capture import Capture, Captured, Endpoints, Protocol, protocol, write_rtpdump
-from tests.rtp.test_pcap import BEGAN, ipv4, pcap, udp
+from slicer.rtp.capture import Capture, Captured, Endpoints, Protocol, protocol
+from tests.harness.captures import BEGAN, ipv4, pcap, rtpdump, udp
 
 RTP = bytes.fromhex("806f0001 00000002 00000003") + b"opus"
 RTCP = bytes.fromhex("80c80001 00000003")
 STUN = bytes.fromhex("0001 0000 2112a442") + bytes(12)
 DTLS = b"\x16\xfe\xfd" + bytes(20)
 NOWHERE = Endpoints("", "")
-
-
-def rtpdump(*datagrams: tuple[float, bytes], began: float = 0.0) -> bytes:
-    file = io.BytesIO()
-    write_rtpdump(file, datagrams, began)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(
