@@ -1,0 +1,60 @@
+"""Names slices as TRTC does, each name once for each task; knows nothing of what is in them."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from urllib.parse import quote
+
+from slicer.errors import BadInput
+from slicer.rtp.parameters import Kind
+
+MAX_REMEMBERED = 4_096
+"""Names a task remembers: over a minute of 25 anchors with sound and pictures each second."""
+MAX_PART = 96
+"""Characters a user or room id may take in a name; file systems allow 255 for a whole name."""
+
+_PREFIX = re.compile(r"[A-Za-z0-9_-]+")
+_FOLDERS = {Kind.AUDIO: "audios", Kind.VIDEO: "images"}
+
+
+class Names:
+    """The keys of one task: `{prefix…}/{task}/{user}/audios/{app}_{room}_{user}_{UTC}.ogg`.
+
+    Raises BadInput where a part of *prefix* holds more than letters, digits, `_` and `-`.
+    """
+
+    def __init__(self, prefix: Sequence[str], task: str, app: int | str, room: int | str) -> None:
+        for part in prefix:
+            if not _PREFIX.fullmatch(part):
+                raise BadInput("prefix", part, "letters, digits, _ and -")
+        self._root = "/".join((*prefix, _safe(task)))
+        self._origin = f"{_safe(str(app))}_{_safe(str(room))}"
+        self._taken: OrderedDict[str, int] = OrderedDict()
+
+    def allocate(self, anchor: str, kind: Kind, extension: str, began: datetime) -> str:
+        """A key not given before; *began* is the time of the slice's first sample."""
+        user = _safe(anchor)
+        utc = began.astimezone(UTC).strftime("%Y%m%d%H%M%S")
+        name = f"{self._root}/{user}/{_FOLDERS[kind]}/{self._origin}_{user}_{utc}"
+        count = self._taken.pop(name, 0)
+        self._taken[name] = count + 1
+        if len(self._taken) > MAX_REMEMBERED:
+            self._taken.popitem(last=False)
+        suffix = f"_{count}" if count else ""
+        return f"{name}{suffix}.{extension}"
+
+
+def _safe(part: str) -> str:
+    """*part* as it is where it is safe in a key and in a path, percent-encoded where not.
+
+    An id that is too long keeps its beginning, and a digest sets it apart from others.
+    """
+    safe = quote(part, safe="@", errors="surrogatepass") or "%"
+    if not safe.strip("."):
+        safe = safe.replace(".", "%2E")
+    if len(safe) > MAX_PART:
+        digest = sha256(part.encode(errors="surrogatepass")).hexdigest()[:16]
+        safe = f"{safe[: MAX_PART - 17]}~{digest}"
+    return safe
