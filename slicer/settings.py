@@ -148,9 +148,9 @@ def _tables(path: Path) -> dict[str, object]:
         with path.open("rb") as file:
             return tomllib.loads(file.read(MAX_FILE).decode())
     except OSError as error:
-        raise BadInput("settings", str(path), f"a file that can be read ({error})") from None
+        raise BadInput("settings", path.name, f"a file that can be read ({error})") from None
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError are both
-        raise BadInput("settings", str(path), f"a TOML file ({error})") from None
+        raise BadInput("settings", path.name, f"a TOML file ({error})") from None
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, str]:
