@@ -7,7 +7,7 @@ from slicer.errors import StorageError, StorageRefused, StorageUnavailable
 MAX_MESSAGE = 200
 """Characters of a store's own words that an error repeats."""
 
-_GRANT = "let this access key put objects (s3:PutObject) under this prefix"
+_GRANT = "check the bucket's name; let this key put objects there (s3:PutObject)"
 _KEYS = "check access key and secret key"
 
 # Code → advice: a human has to change something.

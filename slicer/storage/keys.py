@@ -18,6 +18,8 @@ def faults(key: str) -> Iterator[str]:
     """What makes a key unfit, in words."""
     if _CONTROL.search(key):
         yield "it holds a control character"
+    if "\\" in key:
+        yield "it holds a backslash, which some stores take for '/'"
     parts = key.split("/")
     if "" in parts:
         yield "a part of it is empty (it starts or ends with '/', or holds '//')"

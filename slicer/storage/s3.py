@@ -41,7 +41,6 @@ _FAILURES = {
     "PartialCredentialsError": (True, "only half of the credentials was found", _GIVE_KEYS),
     "ProfileNotFound": (True, "AWS_PROFILE names a profile that is not there", "correct it"),
     "CredentialRetrievalError": (False, "no credentials could be fetched", _GIVE_KEYS),
-    "NoRegionError": (True, "no region is known", "add ?region=… to the storage URL"),
     "SSLError": (False, "no TLS connection", "check the endpoint and its certificate"),
     "ConnectTimeoutError": (False, "no connection in time", _UNREACHABLE),
     "EndpointConnectionError": (False, "no connection", _UNREACHABLE),
@@ -106,7 +105,7 @@ class S3Storage:
     def _put(self, key: str, data: bytes, content_type: str) -> Receipt:
         md5 = hashlib.md5(data, usedforsecurity=False)
         try:
-            output = self._open().put_object(
+            output = self._open(key).put_object(
                 Bucket=self._bucket.name,
                 Key=self._bucket.key(key),
                 Body=data,
@@ -121,21 +120,22 @@ class S3Storage:
 
     def _delete_probe(self) -> None:
         try:
-            self._open().delete_object(Bucket=self._bucket.name, Key=self._bucket.key(PROBE_KEY))
+            client = self._open(PROBE_KEY)
+            client.delete_object(Bucket=self._bucket.name, Key=self._bucket.key(PROBE_KEY))
         except Exception as error:
             told = self._translated(PROBE_KEY, error)
             # A refusal is no fault: the put has proved what is needed.
             if isinstance(told, StorageUnavailable):
                 raise told from error
 
-    def _open(self) -> "S3Client":
+    def _open(self, key: str) -> "S3Client":
         """The client, made at the first call: loading it takes a tenth of a second or more."""
         with self._opening:
             if self._client is None:
-                self._client = self._connect()
+                self._client = self._connect(key)
             return self._client
 
-    def _connect(self) -> "S3Client":
+    def _connect(self, key: str) -> "S3Client":
         from boto3.session import Session  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
@@ -150,7 +150,11 @@ class S3Storage:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        client: S3Client = Session().client(
+        session = Session()
+        if not (bucket.region or bucket.endpoint or session.region_name):
+            # boto3 would try us-east-1, and follow a redirect at every single put.
+            raise StorageRefused(key, "no region is known", "add ?region=… to the storage URL")
+        client: S3Client = session.client(
             "s3",
             region_name=bucket.region,
             endpoint_url=bucket.endpoint,

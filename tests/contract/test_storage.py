@@ -1,0 +1,190 @@
+"""What every store must do, held against each one: a folder, and S3 on a real SeaweedFS."""
+
+import asyncio
+import hashlib
+import itertools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from slicer.errors import StorageRefused
+from slicer.storage import VENDORS, Receipt, Storage, open_storage
+from slicer.storage.keys import PROBE_KEY
+from tests.harness.seaweed import WRITER, Seaweed
+
+OGG = "audio/ogg"
+numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A store under test, and a way to look into it that is not its own."""
+
+    store: Storage
+    read: Callable[[str], bytes]
+    listing: Callable[[], list[str]]
+
+
+def folder_shelf(folder: Path) -> Shelf:
+    def listing() -> list[str]:
+        return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+
+    return Shelf(open_storage(folder.as_uri()), lambda key: (folder / key).read_bytes(), listing)
+
+
+def s3_shelf(seaweed: Seaweed) -> Shelf:
+    bucket, number = seaweed.make_bucket("contract"), next(numbers)
+    prefix = f"pre fix/{number}"
+
+    def listing() -> list[str]:
+        return [key.removeprefix(f"{prefix}/") for key in seaweed.keys(bucket, f"{prefix}/")]
+
+    store = open_storage(seaweed.url(bucket, f"pre%20fix/{number}/"), WRITER)
+    return Shelf(store, lambda key: seaweed.read(bucket, f"{prefix}/{key}")[0], listing)
+
+
+@pytest.fixture(params=sorted(VENDORS))
+async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shelf]:
+    match request.param:
+        case "file":
+            made = folder_shelf(tmp_path / "a folder")
+        case "s3":
+            made = s3_shelf(request.getfixturevalue("seaweed"))
+        case vendor:
+            pytest.fail(f"{vendor} has no shelf here")
+    yield made
+    await made.store.close()
+
+
+def receipt(key: str, data: bytes) -> Receipt:
+    return Receipt(key, len(data), hashlib.md5(data).hexdigest())
+
+
+async def test_what_is_put_is_there(shelf: Shelf) -> None:
+    data = bytes(range(256)) * 40
+    got = await shelf.store.put("task/anna/audios/1400_room_anna_20250106143143.ogg", data, OGG)
+    assert got == receipt("task/anna/audios/1400_room_anna_20250106143143.ogg", data)
+    assert shelf.read("task/anna/audios/1400_room_anna_20250106143143.ogg") == data
+
+
+async def test_a_second_put_replaces_the_first(shelf: Shelf) -> None:
+    await shelf.store.put("a/b", b"first, and longer", OGG)
+    await shelf.store.put("a/b", b"second", OGG)
+    assert shelf.read("a/b") == b"second"
+    assert shelf.listing() == ["a/b"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "房间/主播一/audios/片段.ogg",
+        "Zoë/🎙️.ogg",
+        "a+b/c+d.ogg",
+        "with space/and  two.ogg",
+        "a%2Fb/100%.ogg",
+        "who?what#where&when=now.ogg",
+        "quo'te\"s;:@,$!*()[]{}<>|~^`.ogg",
+        "...three/..dots.../.hidden",
+        "one",
+        "/".join(["deep"] * 30),
+    ],
+)
+async def test_a_key_is_kept_as_it_is(shelf: Shelf, key: str) -> None:
+    got = await shelf.store.put(key, key.encode(), OGG)
+    assert got.key == key
+    assert shelf.read(key) == key.encode()
+    assert shelf.listing() == [key]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/etc/x",
+        "../x",
+        "a/../../x",
+        "a//b",
+        "a/",
+        ".",
+        "a/./b",
+        "nul\0",
+        "tab\t",
+        "a\\b",
+        "..\\x",
+        "bad\ud800",
+        "x" * 1025,
+        "é" * 513,
+    ],
+)
+async def test_a_key_that_is_none_is_refused(shelf: Shelf, key: str) -> None:
+    with pytest.raises(StorageRefused, match="not a key"):
+        await shelf.store.put(key, b"x", OGG)
+    assert shelf.listing() == []
+
+
+async def test_nothing_is_something(shelf: Shelf) -> None:
+    assert await shelf.store.put("empty", b"", OGG) == receipt("empty", b"")
+    assert shelf.read("empty") == b""
+
+
+async def test_five_megabytes(shelf: Shelf) -> None:
+    data = hashlib.shake_256(b"seed").digest(5 * 1024 * 1024)
+    assert await shelf.store.put("large", data, OGG) == receipt("large", data)
+    assert shelf.read("large") == data
+
+
+async def test_many_at_once(shelf: Shelf) -> None:
+    data = {f"anchor-{i % 5}/{i}.ogg": str(i).encode() * 500 for i in range(40)}
+    puts = [shelf.store.put(key, value, OGG) for key, value in data.items()]
+    assert await asyncio.gather(*puts) == [receipt(key, value) for key, value in data.items()]
+    assert {key: shelf.read(key) for key in shelf.listing()} == data
+
+
+async def test_many_at_once_of_one_key_leave_one_whole(shelf: Shelf) -> None:
+    candidates = [bytes([i]) * 30_000 for i in range(12)]
+    await asyncio.gather(*(shelf.store.put("same", each, OGG) for each in candidates))
+    assert shelf.read("same") in candidates
+    assert shelf.listing() == ["same"]
+
+
+async def test_check_finds_no_fault_and_leaves_nothing(shelf: Shelf) -> None:
+    await shelf.store.check()
+    assert PROBE_KEY not in shelf.listing()
+
+
+async def test_a_put_does_not_hold_the_loop(shelf: Shelf) -> None:
+    """The loop turns while a put is under way: blocking it would give no turn at all."""
+    put = asyncio.ensure_future(shelf.store.put("x", bytes(2_000_000), OGG))
+    turns = 0
+    while not put.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 20
+
+
+async def test_a_closed_store_takes_nothing(shelf: Shelf) -> None:
+    await shelf.store.put("before", b"x", OGG)
+    await shelf.store.close()
+    await shelf.store.close()
+    with pytest.raises(StorageRefused, match="closed") as caught:
+        await shelf.store.put("after", b"x", OGG)
+    assert caught.value.key == "after"
+    assert shelf.listing() == ["before"]
+
+
+async def test_closing_waits_for_what_is_under_way(shelf: Shelf) -> None:
+    puts = [asyncio.ensure_future(shelf.store.put(f"{i}", b"x", OGG)) for i in range(10)]
+    await asyncio.sleep(0)
+    await shelf.store.close()
+    await asyncio.gather(*puts)
+    assert sorted(shelf.listing()) == sorted(str(i) for i in range(10))
+
+
+async def test_the_label_is_a_place_without_secrets(shelf: Shelf) -> None:
+    for shown in (shelf.store.label, repr(shelf.store), str(vars(shelf.store))):
+        assert WRITER.secret_key not in shown
+        assert WRITER.access_key not in shown
+    assert urlsplit(shelf.store.label).scheme in VENDORS
