@@ -149,10 +149,10 @@ class Writer:
             self._write_sound()
 
     def close(self) -> None:
-        """Mux what the encoders still hold; the container stays open."""
-        for stream in (self._video, self._audio):
-            if stream is not None:
-                self._container.mux(stream.encode(None))
+        """Mux the pictures the encoder still holds; the container stays open."""
+        # The sound's last 6.5 ms stay in the encoder: a packet more, and a loop would stumble.
+        if self._video is not None:
+            self._container.mux(self._video.encode(None))
 
     def _samples_until(self, frame: int) -> int:
         return frame * SAMPLE_RATE // self._content.painter.fps

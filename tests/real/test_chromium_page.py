@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Error
 
-from tests.harness.chromium import EXECUTABLE, Chromium, PublishOptions, chromium
+from tests.harness.chromium import EXECUTABLE, Chromium, Publisher, PublishOptions, chromium
 from tests.harness.content import Content, Painter, find_beeps, write_wav, write_y4m
 from tests.harness.whip_endpoint import Endpoint, Session, until, whip_endpoint
 
