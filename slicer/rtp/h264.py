@@ -38,7 +38,7 @@ class H264Depacketizer:
             return None
         changed, was_marked = timestamp != self._timestamp, self._marked
         self._learn(changed, known)
-        self._timestamp, self._marked = timestamp, marker
+        self._timestamp, self._marked = timestamp, False
         unit, self._open = self._open, None
         nals = _whole_nals(payload)
         done = None
@@ -50,9 +50,12 @@ class H264Depacketizer:
             unit = None
         for nal in nals:
             self._sets.note(nal)
-        if unit is not None:
-            unit.add(payload)
-        if marker and self._marker_ends and done is None:
+        if unit is None:
+            return done
+        unit.add(payload)
+        # Some senders mark parameter sets: that neither ends a frame nor makes the marker a lie.
+        self._marked = marker and unit.whole()
+        if self._marked and self._marker_ends and done is None:
             return self._finish(unit)
         self._open = unit
         return done

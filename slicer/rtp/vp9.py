@@ -93,7 +93,7 @@ def _superframe_index(sizes: list[int]) -> bytes:
 def _begins_keyframe(descriptor: _Descriptor, data: bytes) -> bool:
     """P clear on the base layer's start (RFC 9628 4.2), and the frame itself says so too.
 
-    P alone is not enough: intra-only frames have it clear as well.
+    P alone is not enough: it is clear on intra-only frames, and FFmpeg's packetizer never sets it.
     """
     if not descriptor.begins or descriptor.predicted or descriptor.spatial:
         return False
