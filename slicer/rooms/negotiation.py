@@ -95,7 +95,7 @@ def negotiate(offer: Description) -> Agreement:
         if not section.has("rtcp-mux"):
             raise BadInput("sdp", f"m={section.kind} without a=rtcp-mux", "rtcp-mux (RFC 5761)")
     tagged = [section for section in offer.sections if section.first("mid") in group[:1]]
-    peer = _peer(offer.attributes, [*chosen, *tagged])
+    peer = _peer(offer.attributes, [chosen[0], *tagged, *chosen[1:]])
     return Agreement(offer.sections, streams, peer, chosen[0].first("mid") in group)
 
 
@@ -208,7 +208,8 @@ def _peer(session: Attributes, sections: Sequence[Section]) -> Peer:
         raise BadInput("sdp", "no such a=fingerprint", ", ".join(sorted(FINGERPRINTS)))
     lite = first(session, "ice-lite") is not None
     candidates = tuple(
-        dict.fromkeys(value for place in places for name, value in place if name == "candidate")
+        # The other sections' candidates are for those who do not bundle.
+        dict.fromkeys(value for place in places[:2] for name, value in place if name == "candidate")
     )
     return Peer(ufrag, pwd, lite, fingerprints, _OUR_SETUP[setup], candidates)
 

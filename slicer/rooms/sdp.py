@@ -47,10 +47,10 @@ def first(attributes: Attributes, name: str) -> str | None:
 
 def parse(text: str) -> Description:
     """Split an SDP into sections. Lines of no use here are skipped. Raises BadInput."""
-    lines = text.split("\n")
-    if lines[0].rstrip() != "v=0":
-        raise BadInput("sdp", lines[0], "a session description that begins with v=0")
-    session, *sections = _groups(lines[1:])
+    version, *lines = text.split("\n")
+    if version.rstrip() != "v=0":
+        raise BadInput("sdp", version.rstrip(), "a session description that begins with v=0")
+    session, *sections = _groups(lines)
     if len(sections) > MAX_SECTIONS:
         raise BadInput("sdp", f"{len(sections)} m-lines", f"at most {MAX_SECTIONS}")
     return Description(_attributes(session), tuple(_section(lines) for lines in sections))

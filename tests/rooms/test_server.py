@@ -1,0 +1,55 @@
+"""One HTTP server in the loop of the test."""
+
+import signal
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from slicer.errors import RoomError
+from slicer.rooms.server import Server
+
+
+async def hello(_: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+APP = Starlette(routes=[Route("/", hello)])
+
+
+async def test_it_answers_as_soon_as_it_is_made() -> None:
+    server = Server("127.0.0.1", 0, APP)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        response = await client.get(f"http://127.0.0.1:{server.port}/")
+    assert response.text == "hello"
+    assert "server" not in response.headers
+    await server.close()
+
+
+async def test_an_address_in_use() -> None:
+    server = Server("127.0.0.1", 0, APP)
+    with pytest.raises(RoomError, match=f"port {server.port}: Address already in use"):
+        Server("127.0.0.1", server.port, APP)
+    await server.close()
+
+
+async def test_an_address_of_somebody_else() -> None:
+    with pytest.raises(RoomError, match="cannot listen on 198.51.100.7 port 0"):
+        Server("198.51.100.7", 0, APP)
+
+
+async def test_the_port_is_free_after_close_and_signals_are_untouched() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    server = Server("127.0.0.1", 0, APP)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await client.get(f"http://127.0.0.1:{server.port}/")
+        assert signal.getsignal(signal.SIGTERM) is before
+    port = server.port
+    await server.close()
+    await server.close()
+    again = Server("127.0.0.1", port, APP)
+    assert again.port == port
+    await again.close()
