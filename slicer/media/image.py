@@ -53,7 +53,8 @@ def _png(frame: av.VideoFrame) -> bytes:
 def _jpeg(frame: av.VideoFrame) -> bytes:
     # JFIF 1.02: BT.601, full range; H.264 and VP8 from cameras are of limited range.
     full = _convert(frame, "yuvj420p", full_range=True)
-    if FAST:
+    # libjpeg-turbo reads planes of an odd size as if they were padded to an even one.
+    if FAST and not (full.width % 2 or full.height % 2):
         planes = (_plane(plane) for plane in full.planes)
         return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=JPEG_QUALITY))
     return _coded("mjpeg", full, {}, JPEG_SCALE)

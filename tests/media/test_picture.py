@@ -1,0 +1,193 @@
+from functools import cache
+
+import numpy as np
+import pytest
+from av.video.reformatter import Colorspace
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slicer.errors import MediaError
+from slicer.media import image, picture
+from slicer.slicing.spec import ImageFormat
+from tests.harness.footage import look, psnr, shoot
+from tests.harness.picture import Painter, Rgb, is_grey, read_frame_number
+
+CODECS = sorted(picture.CODECS)
+MAGIC = {ImageFormat.PNG: b"\x89PNG", ImageFormat.JPEG: b"\xff\xd8\xff", ImageFormat.WEBP: b"RIFF"}
+
+
+@cache
+def paint(number: int, width: int = 320, height: int = 180) -> Rgb:
+    return Painter(colour=(220, 60, 40), width=width, height=height).draw(number)
+
+
+@cache
+def run(codec: str) -> tuple[bytes, ...]:
+    """A keyframe of picture 7, and four frames that depend on it, to picture 11."""
+    return tuple(shoot(codec, [paint(number) for number in range(7, 12)]))
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_keyframe_is_the_picture_that_was_shot(codec: str, image_format: ImageFormat) -> None:
+    made = picture.write(codec, run(codec)[:1], image_format)
+    assert (made.width, made.height) == (320, 180)
+    assert made.data.startswith(MAGIC[image_format])
+    assert psnr(look(made.data), paint(7)) > 30
+    assert read_frame_number(look(made.data)) == 7
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+@pytest.mark.parametrize("codec", CODECS)
+def test_of_a_run_the_last_frame_is_the_picture(codec: str, image_format: ImageFormat) -> None:
+    for length in (2, 5):
+        seen = look(picture.write(codec, run(codec)[:length], image_format).data)
+        assert read_frame_number(seen) == 6 + length
+        assert psnr(seen, paint(6 + length)) > 30
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+@pytest.mark.parametrize("codec", CODECS)
+def test_odd_sizes_are_kept(codec: str, image_format: ImageFormat) -> None:
+    # x264 takes even sizes only.
+    width, height = (322, 182) if codec == "h264" else (321, 183)
+    made = picture.write(codec, shoot(codec, [paint(3, width, height)]), image_format)
+    assert (made.width, made.height) == (width, height)
+    assert look(made.data).shape == (height, width, 3)
+    assert psnr(look(made.data), paint(3, width, height)) > 30
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+@pytest.mark.parametrize("codec", CODECS)
+def test_after_a_change_of_size_the_picture_has_the_new_one(
+    codec: str, image_format: ImageFormat
+) -> None:
+    frames = [*run(codec), *shoot(codec, [paint(1, 480, 270), paint(2, 480, 270)])]
+    seen = look(picture.write(codec, frames, image_format).data)
+    assert seen.shape == (270, 480, 3)
+    assert read_frame_number(seen) == 2
+
+
+COLOURS = [
+    ("h264", Colorspace.ITU709, False, True),
+    ("h264", Colorspace.ITU709, True, True),
+    ("h264", Colorspace.ITU601, True, True),
+    ("h264", Colorspace.ITU601, False, False),
+    ("vp9", Colorspace.ITU709, False, True),
+    ("vp9", Colorspace.ITU601, False, False),
+    ("av1", Colorspace.ITU709, True, True),
+]
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+@pytest.mark.parametrize(("codec", "space", "full_range", "tagged"), COLOURS)
+def test_colours_come_out_as_they_were_meant(
+    codec: str, space: Colorspace, full_range: bool, tagged: bool, image_format: ImageFormat
+) -> None:
+    bars = np.zeros((128, 256, 3), np.uint8)
+    for number in range(8):
+        bars[:, number * 32 : number * 32 + 32] = [255 * (number >> bit & 1) for bit in range(3)]
+    frames = shoot(codec, [bars], space, full_range, tagged)
+    seen = look(picture.write(codec, frames, image_format).data)
+    middles = seen[64, 16::32].astype(int)
+    assert np.abs(middles - bars[64, 16::32]).max() <= 8
+
+
+@pytest.mark.parametrize("image_format", [ImageFormat.PNG, ImageFormat.JPEG])
+def test_both_ways_to_encode_show_the_same(
+    image_format: ImageFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    for fast in {False, image.FAST}:
+        monkeypatch.setattr(image, "FAST", fast)
+        seen.append(look(picture.write("vp8", run("vp8")[:1], image_format).data))
+        assert psnr(seen[-1], paint(7)) > 30
+    assert psnr(seen[0], seen[-1]) > 35
+
+
+def test_a_vp8_keyframe_is_stored_as_it_came() -> None:
+    keyframe = run("vp8")[0]
+    for frame in (keyframe, keyframe + b"\0"):
+        data = picture.write("vp8", [frame], ImageFormat.WEBP).data
+        assert frame in data
+        assert len(data) % 2 == 0
+        assert int.from_bytes(data[4:8], "little") == len(data) - 8
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_frame_without_its_keyframe_is_no_picture(codec: str, image_format: ImageFormat) -> None:
+    with pytest.raises(MediaError):
+        picture.write(codec, run(codec)[1:2], image_format)
+
+
+# Nothing tells where the last partition of VP8 and the last tile of VP9 have to end: there, a frame
+# cut off passes. That frames are whole is the depacketizers' promise.
+CUTS = [("h264", 0.5), ("h264", 0.9), ("h264", 0.99), ("av1", 0.5), ("av1", 0.99), ("vp9", 0.01)]
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+@pytest.mark.parametrize(("codec", "kept"), [*((codec, 0) for codec in CODECS), *CUTS])
+def test_a_keyframe_cut_off_is_no_picture(
+    codec: str, kept: float, image_format: ImageFormat
+) -> None:
+    frame = run(codec)[0]
+    with pytest.raises(MediaError):
+        picture.write(codec, [frame[: int(kept * len(frame))]], image_format)
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+def test_a_vp8_keyframe_cut_off_in_its_first_partition_is_no_picture(
+    image_format: ImageFormat,
+) -> None:
+    frame = run("vp8")[0]
+    first = int.from_bytes(frame[:3], "little") >> 5
+    for size in (0, 3, 9, 10, 10 + first):
+        with pytest.raises(MediaError):
+            picture.write("vp8", [frame[:size]], image_format)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2, 3])
+def test_an_h264_keyframe_without_one_of_its_slices_is_no_picture(lost: int) -> None:
+    unit = shoot("h264", [paint(7)], slices=4)[0]
+    head, *slices = unit.split(b"\0\0\1\x65")
+    assert len(slices) == 4
+    del slices[lost]
+    with pytest.raises(MediaError):
+        picture.write("h264", [b"\0\0\1\x65".join([head, *slices])], ImageFormat.PNG)
+
+
+@pytest.mark.parametrize("codec", ["h264", "av1"])
+def test_a_run_with_a_broken_frame_is_no_picture(codec: str) -> None:
+    frames = list(run(codec))
+    frames[2] = frames[2][: len(frames[2]) // 2]
+    with pytest.raises(MediaError):
+        picture.write(codec, frames, ImageFormat.PNG)
+
+
+def test_a_frame_too_large_is_refused_before_it_is_decoded() -> None:
+    frame = bytearray(run("vp8")[0])
+    frame[6:10] = b"\xff\x3f\xff\x3f"
+    with pytest.raises(MediaError):
+        picture.write("vp8", [bytes(frame)], ImageFormat.PNG)
+
+
+@settings(max_examples=60, deadline=None)
+@given(codec=st.sampled_from(CODECS), data=st.binary(max_size=200), damage=st.data())
+def test_garbage_is_a_media_error_or_a_picture(
+    codec: str, data: bytes, damage: st.DataObject
+) -> None:
+    frame = bytearray(run(codec)[0])
+    at = damage.draw(st.integers(0, len(frame)))
+    frame[at : at + len(data)] = data
+    for broken in (data, bytes(frame)):
+        try:
+            made = picture.write(codec, [broken], ImageFormat.PNG)
+        except MediaError:
+            continue
+        assert look(made.data).shape == (made.height, made.width, 3)
+
+
+def test_no_picture_is_grey() -> None:
+    for codec in CODECS:
+        assert not is_grey(look(picture.write(codec, run(codec), ImageFormat.JPEG).data))
