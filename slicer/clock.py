@@ -1,4 +1,4 @@
-"""The clock of the shell: *now* never steps back; the core never sees this module's work, only numbers."""
+"""The clock of the shell: *now* never steps back. The core sees only its numbers."""
 
 import asyncio
 import time

@@ -1,13 +1,13 @@
 """The error tree, drawn by whose fault it is; one base, each with one door to the outside.
 
 SlicerError
- ├─ BadInput            the caller: a field that cannot work; says the field, what came, what is allowed
+ ├─ BadInput            the caller: a field that cannot work; names it, what came, what is allowed
  ├─ Unauthorized        the caller: a wrong, expired or missing credential
  ├─ TaskNotExist        the caller: no task of that id
  ├─ TaskFinished        the caller: the task has ended
  ├─ LimitReached        the caller: a named bound is full; may be tried again later
  ├─ RoomError           the room: it cannot be entered or was lost; may be tried again
- ├─ MediaError          the sender: bytes that no decoder takes; that slice alone is lost, and counted
+ ├─ MediaError          the sender: bytes that no decoder takes; that slice alone is lost
  └─ StorageError        the store did not take a slice
      ├─ StorageRefused      the customer: bucket, key or permission; waits for a human
      └─ StorageUnavailable  the network or the store; tried again

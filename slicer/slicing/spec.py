@@ -8,6 +8,7 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.subscription import Subscription
 
 MAX_ANCHORS = 25
+HOUR = 3_600  # of sound, some 20 MB that wait in memory for their cut
 DAY = 86_400
 
 
@@ -31,7 +32,7 @@ class AudioSpec:
     seconds: int = 15
 
     def __post_init__(self) -> None:
-        _whole("audio.seconds", self.seconds, 1, DAY)
+        _whole("audio.seconds", self.seconds, 1, HOUR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +49,20 @@ class VideoSpec:
 class SliceParams:
     """How to slice a room: audio, video or both, for whom. Raises BadInput.
 
-    *max_idle*: seconds without any anchor after which the task ends by itself.
+    *max_idle*: seconds without any anchor after which the task ends by itself; None: never.
     """
 
     audio: AudioSpec | None = field(default_factory=AudioSpec)
     video: VideoSpec | None = field(default_factory=VideoSpec)
     subscription: Subscription = field(default_factory=Subscription)
-    max_idle: int = 30
+    max_idle: int | None = 30
     max_anchors: int = MAX_ANCHORS
 
     def __post_init__(self) -> None:
         if self.audio is None and self.video is None:
             raise BadInput("params", "neither audio nor video", "audio, video or both")
-        _whole("max_idle", self.max_idle, 1, DAY)
+        if self.max_idle is not None:
+            _whole("max_idle", self.max_idle, 1, DAY)
         _whole("max_anchors", self.max_anchors, 1, 500, "anchors")
 
     def of(self, kind: Kind) -> AudioSpec | VideoSpec | None:

@@ -95,9 +95,10 @@ class SliceTask:
 
     def deadline(self) -> float | None:
         """When idling ends the task; None while there is company."""
-        if self.state is State.ENDED or self._alone_since is None:
+        idle = self.params.max_idle
+        if self.state is State.ENDED or self._alone_since is None or idle is None:
             return None
-        return self._alone_since + self.params.max_idle
+        return self._alone_since + idle
 
     def _move(self, trigger: Trigger) -> list[Output]:
         state = follow(self.state, trigger)

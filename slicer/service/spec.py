@@ -1,0 +1,26 @@
+"""One task as its owner orders it; checked as a whole before anything starts."""
+
+from dataclasses import dataclass, field
+
+from slicer.slicing.spec import ImageFormat, SliceParams
+from slicer.storage import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """Slice *room* (a room URL) *to* a store (a storage URL).
+
+    *user*: the robot's user id, unique in its room; *prefix*: folders above the task's own;
+    *app* and *room_id*: the names in the files' names (*room_id*: the room's, where empty);
+    *credentials*: for the store, else its vendor's usual places are looked into.
+    """
+
+    room: str
+    to: str
+    params: SliceParams = field(default_factory=SliceParams)
+    images: ImageFormat = ImageFormat.PNG
+    user: str = "slicer"
+    prefix: tuple[str, ...] = ()
+    app: int = 0
+    room_id: str = ""
+    credentials: Credentials | None = None
