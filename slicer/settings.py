@@ -68,10 +68,10 @@ class AppSettings:
 
 @dataclass(frozen=True, slots=True)
 class OutboxSettings:
-    """How much may wait for the store."""
+    """How much may wait for the store, in slices and in bytes."""
 
-    max_slices: int = 2_000
-    max_bytes: int = 256 * 1024 * 1024
+    count: int = 2_000
+    memory: int = 256 * 1024 * 1024
     uploads: int = _bounded(8, 1, 256)
     """Uploads side by side."""
     drain: float = _bounded(30.0, 0, DAY)

@@ -12,6 +12,8 @@ SOURCES = sorted(ROOT.glob("slicer/**/*.py"))
 # From the top down; names on one line never import each other.
 LAYERS = [
     {"__main__", "cli"},
+    {"demo"},
+    {"progress"},
     {"api", "console"},
     {"service"},
     {"settings"},

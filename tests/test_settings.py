@@ -70,7 +70,7 @@ def test_a_file(tmp_path: Path) -> None:
 def test_the_environment_beats_the_file(tmp_path: Path) -> None:
     settings = load(
         tmp_path,
-        "[outbox]\nuploads = 2\nmax_slices = 7\n[storage]\nurl = 'file:///a'\n",
+        "[outbox]\nuploads = 2\ncount = 7\n[storage]\nurl = 'file:///a'\n",
         SLICER_OUTBOX_UPLOADS="4",
         SLICER_OUTBOX_DRAIN="1.5",
         SLICER_SLICING_IMAGE="jpg",
@@ -80,7 +80,7 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
         SLICER_NATIVE="0",
         HOME="/nowhere",
     )
-    assert settings.outbox == OutboxSettings(max_slices=7, uploads=4, drain=1.5)
+    assert settings.outbox == OutboxSettings(count=7, uploads=4, drain=1.5)
     assert settings.slicing.image is ImageFormat.JPEG
     assert settings.rooms.advertise == ("192.0.2.1", "192.0.2.2")
     assert settings.storage == StorageSettings("file:///a", "id", "key")
@@ -90,7 +90,7 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[sliceing]\n", "sliceing: got 'an unknown table'; allowed: app, engine"),
-        ("[outbox]\nmax = 1\n", "outbox.max: got 'an unknown field'; allowed: max_slices"),
+        ("[outbox]\nmax = 1\n", "outbox.max: got 'an unknown field'; allowed: count"),
         ("[rooms]\nauthorize = 'x'\n", "rooms.authorize: got 'an unknown field'"),
         ("outbox = 1\n", "outbox: got 1; allowed: a table"),
         ("[outbox]\nuploads = '4'\n", "outbox.uploads: got '4'; allowed: a whole number from 1"),
@@ -137,8 +137,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_code_is_checked_as_files_are() -> None:
-    with pytest.raises(BadInput, match=r"outbox.max_slices: got 0"):
-        Settings(outbox=OutboxSettings(max_slices=0))
+    with pytest.raises(BadInput, match=r"outbox.count: got 0"):
+        Settings(outbox=OutboxSettings(count=0))
 
 
 def test_secrets_are_not_shown() -> None:

@@ -1,0 +1,45 @@
+"""The table of rooms: every scheme opens what its line names, and other URLs are refused."""
+
+import pytest
+
+from slicer.errors import BadInput
+from slicer.rooms import CONNECTORS, RoomSettings, allow_anyone, at_once, connector, parse_room
+from tests.harness.clock import ManualClock
+
+
+@pytest.mark.parametrize("scheme", CONNECTORS)
+async def test_every_line_of_the_table_is_a_connector(scheme: str) -> None:
+    made = connector(scheme, ManualClock(), RoomSettings())
+    assert f"{type(made).__module__}:{type(made).__name__}" == CONNECTORS[scheme]
+    with pytest.raises(BadInput, match="room"):
+        made.check(parse_room(f"{scheme}://host:1/?what=this"))
+    await made.close()
+
+
+def test_a_url_is_split() -> None:
+    split = parse_room("whip://127.0.0.1:8080/lobby?a=b")
+    assert (split.scheme, split.hostname, split.port) == ("whip", "127.0.0.1", 8080)
+    assert (split.path, split.query) == ("/lobby", "a=b")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("", "whip://, replay://"),
+        ("lobby", "whip://, replay://"),
+        ("http://127.0.0.1/lobby", "whip://, replay://"),
+        ("whip://127.0.0.1:99999/lobby", "out of range"),
+        ("whip://[::1/lobby", "Invalid IPv6 URL"),
+    ],
+)
+def test_other_urls_are_refused(url: str, says: str) -> None:
+    with pytest.raises(BadInput, match="room: got") as refused:
+        parse_room(url)
+    assert says in str(refused.value)
+
+
+async def test_the_defaults_hold_nobody_up() -> None:
+    settings = RoomSettings()
+    assert (settings.authorize, settings.pace) == (allow_anyone, at_once)
+    settings.authorize("room", "user", None)
+    await settings.pace()
