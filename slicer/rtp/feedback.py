@@ -110,6 +110,8 @@ class Remb:
     def pack(self) -> Parts:
         """Raises ValueError where a number does not fit."""
         exponent = max(0, self.bitrate.bit_length() - _MANTISSA.bit_length())
+        if self.bitrate < 0 or exponent > 63:
+            raise ValueError(f"Remb of {self.bitrate} bit/s")
         rate = exponent << 18 | self.bitrate >> exponent
         body = pack("!LL4sL", self.sender_ssrc, 0, _REMB, len(self.ssrcs) << 24 | rate)
         return (*self.FORMAT, body + pack(f"!{len(self.ssrcs)}L", *self.ssrcs))

@@ -19,7 +19,7 @@ MAX_PACKETS = 500
 """Most sequence numbers in one feedback; at two bytes each it still fits a datagram."""
 _TICKS_PER_REFERENCE = 256
 _REFERENCE_BITS = 24
-_HEAD = "!LLHHL"
+_HEAD = "!LLHHHBB"
 _HEAD_SIZE = 16
 _MAX_RUN = 0x1FFF
 _MISSING, _SMALL, _LARGE = 0, 1, 2
@@ -60,7 +60,9 @@ class TransportFeedback:
             self.media_ssrc,
             self.base_sequence,
             len(self.deltas),
-            (self.reference & (1 << _REFERENCE_BITS) - 1) << 8 | self.count,
+            self.reference >> 8 & 0xFFFF,
+            self.reference & 0xFF,
+            self.count,
         )
         symbols = [_symbol(delta) for delta in self.deltas]
         body = head + b"".join(pack("!H", chunk) for chunk in _chunks(symbols))
@@ -72,7 +74,7 @@ class TransportFeedback:
     @classmethod
     def unpack(cls, body: bytes) -> Self:
         """Raises struct.error or ValueError where it is malformed."""
-        sender, media, base, status_count, time = unpack_from(_HEAD, body)
+        sender, media, base, status_count, high, low, count = unpack_from(_HEAD, body)
         symbols, position = _statuses(body, status_count)
         deltas: list[int | None] = []
         for symbol in symbols:
@@ -82,8 +84,8 @@ class TransportFeedback:
             (delta,) = unpack_from("!B" if symbol == _SMALL else "!h", body, position)
             position += symbol
             deltas.append(delta)
-        reference = (time >> 8) - (1 << _REFERENCE_BITS if time >> 31 else 0)
-        return cls(sender, media, base, reference, time & 0xFF, tuple(deltas))
+        reference = (high << 8 | low) - (1 << _REFERENCE_BITS if high >> 15 else 0)
+        return cls(sender, media, base, reference, count, tuple(deltas))
 
 
 def feedback_for(

@@ -179,7 +179,7 @@ class Sender:
     picture: int = 0
 
     def send(self, frame: bytes, timestamp: int, extension: bytes = b"") -> Iterator[bytes]:
-        """The datagrams of one frame; *extension*: profile, length and data of a header extension."""
+        """The datagrams of one frame; *extension*: a whole header extension."""
         parts = payloads(self.codec, frame, self.mtu, self.picture)
         self.picture += 1
         for index, part in enumerate(parts):

@@ -68,7 +68,7 @@ def test_fragments_are_put_together(counted: bool, mtu: int) -> None:
 )
 def test_malformed_payloads_are_refused(payload: bytes) -> None:
     depacketizer = Av1Depacketizer(AV1)
-    with pytest.raises(ValueError, match="AV1|OBU|leb128"):
+    with pytest.raises(ValueError, match=r"AV1|OBU|leb128"):
         depacketizer.push(payload, 0, True, False)
     assert depacketizer.push(b"\x10" + DELTA, 1, True, True) == Frame(
         1, DELIMITER + SIZED_DELTA, False
