@@ -27,10 +27,11 @@ def shoot(
     full_range: bool = False,
     tagged: bool = True,
     slices: int = 1,
+    crf: int | None = None,
 ) -> list[bytes]:
     """One access unit a picture, all of one size; the first alone is a keyframe.
 
-    *slices* in a unit, of H.264 only.
+    *slices* in a unit, of H.264 only; *crf*: the encoder's scale of quality, very good where None.
     """
     height, width, _ = pictures[0].shape
     encoder = av.CodecContext.create(_ENCODERS[codec], "w")
@@ -43,6 +44,8 @@ def shoot(
     if codec.startswith("vp"):
         encoder.bit_rate = 20_000_000
     encoder.options = dict(_OPTIONS[codec])
+    if crf is not None:
+        encoder.options |= {"crf": f"{crf}"}
     if codec == "h264":
         encoder.options |= {"x264-params": f"slices={slices}"}
     units = []
