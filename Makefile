@@ -24,7 +24,7 @@ test: lint types $(VENV)/.installed-system ## everything that must pass, with a 
 	@$(BIN)/pytest -q tests/real
 
 bench: $(VENV)/.installed-dev ## measure what a packet, a cut, a picture and an upload cost
-	@$(BIN)/pytest -q bench -o python_files='bench_*.py' -o addopts=--import-mode=importlib \
+	@$(BIN)/pytest -q bench -o addopts=--import-mode=importlib \
 		--benchmark-only --benchmark-columns=min,median,ops,rounds --benchmark-sort=fullname
 
 lint: $(VENV)/.installed-dev ## ruff: mistakes and form

@@ -115,6 +115,16 @@ def _receivable(section: Section, taken: Iterable[RtpParameters]) -> RtpParamete
         return None
     if section.port == 0 and not section.has("bundle-only"):
         return None
+    return described(section, taken)
+
+
+def described(section: Section, taken: Iterable[RtpParameters] = ()) -> RtpParameters | None:
+    """What a section says of its RTP, whatever carries it; None where no codec of ours is in it.
+
+    Payload types of the streams in *taken* are left out.
+    """
+    if section.kind not in CODECS:
+        return None
     used = {pt for stream in taken for pt in (*stream.codecs, *stream.rtx)}
     codecs, rtx = _codecs(section, used)
     if not codecs:

@@ -10,22 +10,10 @@ from typing import BinaryIO, Self
 from urllib.parse import SplitResult, parse_qsl, unquote
 
 from slicer.errors import BadInput, RoomError
+from slicer.rooms.negotiation import CODECS, described
+from slicer.rooms.sdp import parse
 from slicer.rtp.capture import Capture, Captured, Endpoints, Protocol, protocol
-from slicer.rtp.codecs import AUDIO, VIDEO
-from slicer.rtp.parameters import (
-    AV1,
-    G722,
-    H264,
-    OPUS,
-    PCMA,
-    PCMU,
-    VP8,
-    VP9,
-    Codec,
-    Kind,
-    RtpParameters,
-)
-from slicer.rtp.sdp import STATIC, parse_sdp
+from slicer.rtp.parameters import G722, PCMA, PCMU, Codec, Kind, RtpParameters
 
 MAX_FLOWS = 500
 """Flows of one capture that can be anchors; the packets of further ones are counted."""
@@ -35,7 +23,8 @@ MAX_SPEED = 1_000.0
 LEAST_PACKETS = 2
 _OPTIONS = "speed, anchor, audio, video"
 _ANCHOR = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}")
-_BY_NAME = {codec.name: codec for codec in (OPUS, PCMU, PCMA, G722, VP8, VP9, H264, AV1)}
+# RFC 3551 6: payload types that need no description.
+_STATIC = {0: PCMU, 8: PCMA, 9: G722}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +60,10 @@ class Source:
         """
         streams = [RtpParameters(kind, codecs) for kind, codecs in self.codecs.items()]
         beside = _sidecar(self.path.with_suffix(".sdp"))
-        streams += [_playable(stream) for stream in beside if stream.kind not in self.codecs]
+        streams += [stream for stream in beside if stream.kind not in self.codecs]
         if all(stream.kind is not Kind.AUDIO for stream in streams):
-            streams.append(RtpParameters(Kind.AUDIO, STATIC))
-        return [stream for stream in streams if stream.codecs]
+            streams.append(RtpParameters(Kind.AUDIO, _STATIC))
+        return streams
 
     def open(self) -> BinaryIO:
         """Open the file. Raises BadInput."""
@@ -143,7 +132,7 @@ def _speed(text: str) -> float:
 
 def _codecs(kind: Kind, text: str) -> dict[int, Codec]:
     """Read `111:opus,9:g722`."""
-    known = AUDIO if kind is Kind.AUDIO else VIDEO
+    known = CODECS[kind]
     found = {}
     for entry in text.split(","):
         number, _, name = entry.partition(":")
@@ -151,11 +140,12 @@ def _codecs(kind: Kind, text: str) -> dict[int, Codec]:
             raise BadInput(f"room.{kind}", entry, "number:codec, a payload type of 0 to 127")
         if name.lower() not in known:
             raise BadInput(f"room.{kind}", entry, f"number:codec, with one of {', '.join(known)}")
-        found[int(number)] = _BY_NAME[name.lower()]
+        found[int(number)] = known[name.lower()]
     return found
 
 
 def _sidecar(path: Path) -> list[RtpParameters]:
+    """What the description beside the capture says, without what nobody will obey."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_SDP + 1)
@@ -165,18 +155,11 @@ def _sidecar(path: Path) -> list[RtpParameters]:
         raise BadInput("sdp", str(path), f"a file that can be read ({error.strerror})") from None
     if len(data) > MAX_SDP:
         raise BadInput("sdp", f"more than {MAX_SDP} bytes", f"at most {MAX_SDP}")
-    return parse_sdp(data.decode(errors="replace"))
-
-
-def _playable(stream: RtpParameters) -> RtpParameters:
-    """The stream without the payload types that no depacketizer reads, and without feedback."""
-    codecs = {
-        number: codec
-        for number, codec in stream.codecs.items()
-        if codec.name in (AUDIO if stream.kind is Kind.AUDIO else VIDEO)
-    }
-    rtx = {number: original for number, original in stream.rtx.items() if original in codecs}
-    return replace(stream, codecs=codecs, rtx=rtx, feedback=frozenset())
+    streams: list[RtpParameters] = []
+    for section in parse(data.decode(errors="replace")).sections:
+        if "RTP/" in section.protocol and (stream := described(section, streams)):
+            streams.append(replace(stream, feedback=frozenset()))
+    return streams
 
 
 def _names(source: Source, flows: int) -> list[str]:

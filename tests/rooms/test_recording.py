@@ -1,6 +1,7 @@
 """What a replay URL names: options, payload types from three places, and who is in a file."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +13,10 @@ from slicer.rtp.capture import Endpoints
 from slicer.rtp.parameters import G722, H264, OPUS, PCMA, PCMU, VP8, Kind
 from tests.harness.captures import ipv4, pcap, rtcp_sr, rtp, rtpdump, udp
 
-SDP = """m=audio 5004 RTP/AVP 111 63 126
+SDP = """v=0
+s=-
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+m=audio 5004 RTP/AVP 111 63 126
 a=rtpmap:111 opus/48000/2
 a=rtpmap:63 red/48000/2
 a=rtpmap:126 telephone-event/8000
@@ -20,6 +24,7 @@ m=video 5006 RTP/AVPF 96 97
 a=rtpmap:96 H264/90000
 a=rtpmap:97 rtx/90000
 a=fmtp:97 apt=96
+a=fmtp:96 packetization-mode=1
 a=rtcp-fb:96 nack pli
 """
 
@@ -84,7 +89,7 @@ def test_the_sidecar_tells_types(tmp_path: Path) -> None:
     (tmp_path / "a.sdp").write_text(SDP)
     audio, video = source(f"replay://{tmp_path}/a.rtpdump").streams()
     assert audio.codecs == {111: OPUS}
-    assert video.codecs == {96: H264}
+    assert video.codecs == {96: replace(H264, format={"packetization-mode": "1"})}
     assert video.rtx == {97: 96}
     assert not video.feedback
 
@@ -95,7 +100,7 @@ def test_options_beat_the_sidecar(tmp_path: Path) -> None:
     assert (audio.codecs, video.codecs) == ({111: OPUS}, {96: VP8})
 
 
-@pytest.mark.parametrize("data", [b"m=audio\n", b"", b"x" * (MAX_SDP + 1), b"\xff\xfe"])
+@pytest.mark.parametrize("data", [b"v=0\nm=audio\n", b"", b"x" * (MAX_SDP + 1), b"\xff\xfe"])
 def test_a_sidecar_that_cannot_be_read(tmp_path: Path, data: bytes) -> None:
     write(tmp_path / "a.sdp", data)
     with pytest.raises(BadInput, match="sdp"):
