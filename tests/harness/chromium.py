@@ -119,9 +119,13 @@ class Chromium:
 
     async def publisher(self) -> Publisher:
         """A fresh page, ready to start."""
+        return Publisher(await self.page(self._page_url))
+
+    async def page(self, url: str) -> Page:
+        """Any page, in a context of its own."""
         page = await (await self._browser.new_context()).new_page()
-        await page.goto(self._page_url)
-        return Publisher(page)
+        await page.goto(url)
+        return page
 
 
 @contextlib.asynccontextmanager
