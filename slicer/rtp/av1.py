@@ -44,7 +44,7 @@ class Av1Depacketizer:
         elements = _elements(payload)
         if first or payload[0] & (_N | _Z) == _N:
             unit = _TemporalUnit(timestamp)
-        if unit is None or unit.timestamp != timestamp:
+        if unit is None:
             return None
         unit.add(elements, bool(payload[0] & _Z), bool(payload[0] & _Y))
         if not marker:

@@ -93,3 +93,18 @@ def test_elements_of_no_bytes_are_bounded() -> None:
 @pytest.mark.parametrize("payload", [b"\x10" + KEY, b"\x98" + KEY, b"\x18" + KEY, b"\x08\x00", b""])
 def test_other_payloads_start_no_keyframe(payload: bytes) -> None:
     assert not starts_keyframe(payload)
+
+
+def test_a_hole_that_padding_reports_is_not_forgotten() -> None:
+    depacketizer = Av1Depacketizer(AV1)
+    assert depacketizer.push(b"\x28\x02" + SEQUENCE + KEY, 0, True, True)
+    assert depacketizer.push(b"", 0, False, False) is None
+    assert depacketizer.push(b"\x10" + DELTA, 1, True, True) is None
+    assert depacketizer.push(b"\x10" + DELTA, 2, True, True)
+
+
+def test_a_temporal_unit_without_its_marker_is_given_up() -> None:
+    depacketizer = Av1Depacketizer(AV1)
+    assert depacketizer.push(b"\x28\x02" + SEQUENCE + KEY, 0, False, True) is None
+    frame = depacketizer.push(b"\x10" + DELTA, 1, True, True)
+    assert frame == Frame(1, DELIMITER + SIZED_DELTA, False)

@@ -52,6 +52,7 @@ def test_stereo_packets_of_libopus_say_so() -> None:
         (b"\xfb\x83\x01\x02\xaa\xbb\xbb\xcc", 2880),
         (b"\xfb\x43\x02\x01\x02\x03\x00\x00", 2880),
         (b"\xfb\x41\xff\x01" + bytes(255) + b"\x01", 960),
+        (b"\xfb\x41\xff\x01" + bytes(255), 960),  # 254 + 1 bytes of padding and nothing else
         (b"\xf8" + bytes(1275), 960),
     ],
 )

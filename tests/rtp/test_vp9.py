@@ -125,3 +125,18 @@ def test_more_layers_than_a_superframe_holds_are_refused() -> None:
         depacketizer.push(b"\x2c\x03\x00" + KEY, 0, False, True)
     with pytest.raises(ValueError, match="layer"):
         depacketizer.push(b"\x2c\x03\x00" + KEY, 0, True, True)
+
+
+def test_a_hole_that_padding_reports_is_not_forgotten() -> None:
+    depacketizer = Vp9Depacketizer(VP9)
+    upper = b"\x6c\x02\x00" + DELTA
+    assert depacketizer.push(b"\x4c" + DELTA, 0, True, True) == Frame(0, DELTA, False)
+    assert depacketizer.push(b"", 0, False, False) is None
+    assert depacketizer.push(upper, 1, True, True) is None
+
+
+def test_a_picture_without_its_marker_is_given_up() -> None:
+    depacketizer = Vp9Depacketizer(VP9)
+    assert depacketizer.push(b"\x08" + KEY, 0, False, True) is None
+    assert depacketizer.push(b"\x04" + b"tail", 1, True, True) is None
+    assert depacketizer.push(b"\x4c" + DELTA, 2, True, True) == Frame(2, DELTA, False)
