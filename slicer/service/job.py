@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from slicer.media.slice import Slice
 from slicer.slicing.outputs import AudioCut, Cut, TrackKey
 
 OBJECT_BYTES = 160
@@ -17,9 +18,8 @@ class Job:
     """
 
     key: str
-    content_type: str
     cut: Cut
-    make: Callable[[], bytes]
+    make: Callable[[], Slice]
 
     @property
     def track(self) -> TrackKey:

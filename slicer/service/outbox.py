@@ -24,6 +24,7 @@ from slicer.errors import (
     StorageRefused,
     StorageUnavailable,
 )
+from slicer.media.slice import Slice
 from slicer.service.job import Job
 from slicer.service.overflow import Overflow
 from slicer.service.retry import Backoff
@@ -69,7 +70,7 @@ class OutboxCounters:
 class OutboxListener(Protocol):
     """Told what becomes of jobs, on the loop's thread. Must not block or raise."""
 
-    def on_stored(self, job: Job, receipt: Receipt) -> None: ...
+    def on_stored(self, made: Slice, receipt: Receipt) -> None: ...
 
     def on_failed(self, job: Job, error: SlicerError, final: bool) -> None:
         """*final*: this slice is lost. Otherwise it is tried again, and this kind of failure
@@ -95,7 +96,7 @@ class _Entry:
 class Outbox:
     """A bounded number of jobs on their way to one store. Neither store nor executor is owned."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         storage: Storage,
         executor: Executor,
@@ -194,12 +195,12 @@ class Outbox:
     async def _deliver(self, entry: _Entry) -> None:
         job = entry.job
         try:
-            data = await asyncio.get_running_loop().run_in_executor(self._executor, job.make)
+            made = await asyncio.get_running_loop().run_in_executor(self._executor, job.make)
         except Exception as error:  # whatever a codec raises, it costs one slice alone
             self._drop(entry, error if isinstance(error, MediaError) else _unexpected(error))
             return
         try:
-            receipt = await self._storage.put(job.key, data, job.content_type)
+            receipt = await self._storage.put(job.key, made.data, made.content_type)
         except StorageError as error:
             self._failed(entry, error)
         except Exception as error:  # a vendor's module must not lose a slice by a fault of ours
@@ -210,7 +211,7 @@ class Outbox:
             self.counters.stored += 1
             self.counters.stored_bytes += receipt.size
             self._forget(entry)
-            self._listener.on_stored(job, receipt)
+            self._listener.on_stored(made, receipt)
 
     def _failed(self, entry: _Entry, error: StorageError) -> None:
         now = self._clock.now()

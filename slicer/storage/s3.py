@@ -1,8 +1,8 @@
-"""Any store that speaks S3, by boto3; knows nothing of slices, and never tries twice by itself.
+"""Any store that speaks S3, by botocore; knows nothing of slices, never tries twice by itself.
 
 `check` stores and deletes a probe: HeadBucket needs a right (s3:ListBucket) that an uploader
 need not have, and would not prove the one it needs. Where deleting is not allowed, the probe
-stays. Without credentials boto3's usual chain is asked: environment, profile, instance role.
+stays. Without credentials botocore's usual chain is asked: environment, profile, instance role.
 """
 
 import base64
@@ -11,7 +11,7 @@ import importlib.util
 import re
 import threading
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import SplitResult
 
@@ -24,6 +24,8 @@ from slicer.storage.threads import Threads
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
+    from botocore.loaders import Loader
+    from botocore.session import Session
     from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import PutObjectOutputTypeDef
 
@@ -79,7 +81,7 @@ class S3Storage:
     def from_url(cls, url: SplitResult, credentials: Credentials | None = None) -> Self:
         """Open `s3://bucket/prefix?region=…&endpoint=…&path_style=1`; no I/O. Raises BadInput."""
         bucket = Bucket.from_url(url)
-        if importlib.util.find_spec("boto3") is None:
+        if importlib.util.find_spec("botocore") is None:
             raise BadInput("storage", url.scheme, "s3:// needs boto3: pip install 'rtc-slicer[s3]'")
         return cls(bucket, credentials)
 
@@ -136,7 +138,6 @@ class S3Storage:
             return self._client
 
     def _connect(self, key: str) -> "S3Client":
-        from boto3.session import Session  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
         bucket, keys = self._bucket, self._credentials
@@ -150,11 +151,11 @@ class S3Storage:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        session = Session()
-        if not (bucket.region or bucket.endpoint or session.region_name):
-            # boto3 would try us-east-1, and follow a redirect at every single put.
+        session = _session()
+        if not (bucket.region or bucket.endpoint or session.get_config_variable("region")):
+            # The SDK would try us-east-1, and follow a redirect at every single put.
             raise StorageRefused(key, "no region is known", "add ?region=… to the storage URL")
-        client: S3Client = session.client(
+        client = session.create_client(
             "s3",
             region_name=bucket.region,
             endpoint_url=bucket.endpoint,
@@ -162,10 +163,10 @@ class S3Storage:
             aws_secret_access_key=keys.secret_key if keys else None,
             config=config,
         )
-        return client
+        return cast("S3Client", client)
 
     def _translated(self, key: str, error: Exception) -> StorageError:
-        """What boto3 raised, as our error, without a secret."""
+        """What the SDK raised, as our error, without a secret."""
         kinds = {kind.__name__ for kind in type(error).__mro__}
         if "ClientError" in kinds:
             return storage_error(key, self._answer(cast("ClientError", error)))
@@ -192,6 +193,23 @@ class S3Storage:
         for secret in (keys.secret_key, keys.access_key) if keys else ():
             text = text.replace(secret, "***") if secret else text
         return text[:500]
+
+
+def _session() -> "Session":
+    """A session of its own for each store, since one may not be shared by threads."""
+    from botocore.session import get_session  # noqa: PLC0415
+
+    session = get_session()
+    session.register_component("data_loader", _descriptions())
+    return session
+
+
+@cache
+def _descriptions() -> "Loader":
+    """What the SDK knows of S3, for all stores: 13 MB and 0.15 s that each would take again."""
+    from botocore.loaders import create_loader  # noqa: PLC0415
+
+    return create_loader()
 
 
 def _in_words(error: Exception) -> str:

@@ -185,7 +185,7 @@ async def test_what_a_disk_says(
     assert not list(tmp_path.rglob("*.part"))
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /proc")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc")
 async def test_a_folder_that_nobody_may_write() -> None:
     """Real, and true for root as well."""
     with pytest.raises(StorageError, match=r"\.rtc-slicer-check: "):
@@ -241,6 +241,29 @@ async def test_a_short_write_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     await LocalStorage(tmp_path).put("x", bytes(range(100)), OGG)
     monkeypatch.undo()
     assert (tmp_path / "x").read_bytes() == bytes(range(100))
+
+
+async def test_the_staging_may_be_taken_by_another_store_that_closes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, real = LocalStorage(tmp_path), os.open
+
+    def taken(path: str | Path, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if str(path).endswith(".part"):
+            monkeypatch.setattr(os, "open", real)
+            (tmp_path / STAGING).rmdir()
+        return real(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", taken)
+    await store.put("x", b"slice", OGG)
+    assert os.open is real
+    assert (tmp_path / "x").read_bytes() == b"slice"
+    await store.close()
+
+
+async def test_stores_of_one_folder_come_and_go(tmp_path: Path) -> None:
+    await asyncio.gather(*(put(tmp_path, f"{i}") for i in range(30)))
+    assert len(list(tmp_path.iterdir())) == 30
 
 
 async def test_check_clears_what_a_crash_left_and_nothing_else(tmp_path: Path) -> None:

@@ -1,0 +1,41 @@
+"""What a job holds, in bytes."""
+
+import tracemalloc
+
+from slicer.media.slice import Slice
+from slicer.rtp.parameters import OPUS, VP8, Kind
+from slicer.service.job import OBJECT_BYTES, Job
+from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, TrackKey
+
+ANNA = TrackKey("task", "anna", Kind.AUDIO)
+
+
+def nothing() -> Slice:
+    raise AssertionError("measuring a job does not make it")
+
+
+def audio(packets: tuple[AudioPacket, ...]) -> Job:
+    return Job("k", AudioCut(ANNA, OPUS, 0, 960, packets, 0.0), nothing)
+
+
+def test_audio_counts_its_packets() -> None:
+    packets = (AudioPacket(0, 960, b"abc"), AudioPacket(960, 960, b"defgh"))
+    job = audio(packets)
+    assert job.size == 8 + 2 * OBJECT_BYTES
+    assert job.track == ANNA
+
+
+def test_a_picture_counts_its_frames() -> None:
+    cut = PictureCut(ANNA, VP8, 0, 0, (b"key", b"frame"), 0.0)
+    assert Job("k", cut, nothing).size == 8 + 2 * OBJECT_BYTES
+
+
+def test_the_size_is_about_what_python_takes() -> None:
+    """A bound on memory is only as good as its measure."""
+    tracemalloc.start()
+    try:
+        packets = tuple(AudioPacket(2**40 + i, 960 + i, bytes(120)) for i in range(5000))
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0.7 <= audio(packets).size / taken <= 1.5

@@ -1,0 +1,440 @@
+"""The outbox: bounds, tries, isolation, drain and close, with a clock that a test moves."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+
+from slicer.errors import (
+    BadInput,
+    MediaError,
+    SlicerError,
+    StorageRefused,
+    StorageUnavailable,
+)
+from slicer.media.slice import Slice
+from slicer.rtp.parameters import VP8, Kind
+from slicer.service.job import OBJECT_BYTES, Job
+from slicer.service.outbox import Outbox, OutboxSettings
+from slicer.service.retry import Backoff
+from slicer.slicing.outputs import PictureCut, TrackKey
+from slicer.storage import Receipt
+from tests.harness.clock import EPOCH, ManualClock, settle
+
+BACKOFF = Backoff(first=2.0, factor=2.0, most=16.0, refused=60.0, give_up=1000.0)
+TRACK = TrackKey("task", "anna", Kind.VIDEO)
+
+
+class Inline(Executor):
+    """Does the work where it is asked for."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@dataclass
+class Shelf:
+    """A store in memory. *faults*: for a key, what each further put raises; *gates*: what a put
+    of a key waits for."""
+
+    there: dict[str, bytes] = field(default_factory=dict)
+    faults: dict[str, list[Exception]] = field(default_factory=dict)
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    down: Callable[[str], Exception] | None = None
+    puts: list[str] = field(default_factory=list)
+    busy: int = 0
+    busiest: int = 0
+    label: str = "memory:"
+
+    async def check(self) -> None: ...
+
+    async def put(self, key: str, data: bytes, content_type: str) -> Receipt:
+        self.puts.append(key)
+        self.busy += 1
+        self.busiest = max(self.busiest, self.busy)
+        try:
+            await self._put(key, data)
+        finally:
+            self.busy -= 1
+        return Receipt(key, len(data), content_type)
+
+    async def _put(self, key: str, data: bytes) -> None:
+        if gate := self.gates.get(key):
+            await gate.wait()
+        if self.down:
+            raise self.down(key)
+        if faults := self.faults.get(key):
+            raise faults.pop(0)
+        self.there[key] = data
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class Heard:
+    """All that an outbox has told."""
+
+    stored: list[str] = field(default_factory=list)
+    failed: list[tuple[str, SlicerError, bool]] = field(default_factory=list)
+    overflow: list[int] = field(default_factory=list)
+
+    def on_stored(self, made: Slice, receipt: Receipt) -> None:
+        assert receipt == Receipt(made.key, made.size, made.content_type)
+        self.stored.append(made.key)
+
+    def on_failed(self, job: Job, error: SlicerError, final: bool) -> None:
+        self.failed.append((job.key, error, final))
+
+    def on_overflow(self, count: int) -> None:
+        self.overflow.append(count)
+
+
+class Bench:
+    """An outbox with everything around it."""
+
+    def __init__(self, settings: OutboxSettings | None = None) -> None:
+        self.clock, self.shelf, self.heard = ManualClock(), Shelf(), Heard()
+        self.outbox = Outbox(
+            self.shelf,
+            Inline(),
+            self.clock,
+            self.heard,
+            settings=settings or OutboxSettings(backoff=BACKOFF),
+            chance=lambda: 0.0,
+        )
+
+    def offer(self, *keys: str) -> list[bool]:
+        return [self.outbox.offer(job(key)) for key in keys]
+
+    async def advance(self, seconds: float) -> None:
+        end = self.clock.now() + seconds
+        while (due := [*self.clock.timers, end][0]) < end:
+            self.clock.advance(due - self.clock.now())
+            await settle()
+        self.clock.advance(end - self.clock.now())
+        await settle()
+
+    def balanced(self) -> bool:
+        """Every job is accounted for, and so is its memory."""
+        count = self.outbox.counters
+        done = count.overflowed + count.stored + count.dropped + count.abandoned
+        nothing = self.outbox.held == 0
+        return count.offered == done + self.outbox.held and nothing == (self.outbox.memory == 0)
+
+
+def made(key: str) -> Slice:
+    return Slice(key, key.encode(), "image/png", TRACK, EPOCH)
+
+
+def job(key: str, make: Callable[[], Slice] | None = None, size: int = OBJECT_BYTES) -> Job:
+    """A job that holds *size* bytes and becomes a file of its key's bytes."""
+    cut = PictureCut(TRACK, VP8, 0, 0, (bytes(size - OBJECT_BYTES),), 0.0)
+    return Job(key, cut, make or partial(made, key))
+
+
+def unavailable(key: str) -> StorageUnavailable:
+    return StorageUnavailable(key, "503 SlowDown", "it is tried again")
+
+
+def refused(key: str) -> StorageRefused:
+    return StorageRefused(key, "403 AccessDenied", "grant it")
+
+
+async def test_what_is_offered_is_made_stored_and_told() -> None:
+    bench = Bench()
+    assert bench.offer("a", "b") == [True, True]
+    assert (bench.outbox.held, bench.heard.stored) == (2, [])
+    await settle()
+    assert bench.shelf.there == {"a": b"a", "b": b"b"}
+    assert bench.heard == Heard(stored=["a", "b"])
+    assert bench.outbox.counters.stored_bytes == 2
+    assert bench.balanced()
+    assert bench.clock.timers == []
+
+
+async def test_no_more_side_by_side_than_set() -> None:
+    bench = Bench(OutboxSettings(uploads=3))
+    bench.shelf.gates = {str(i): asyncio.Event() for i in range(7)}
+    bench.offer(*bench.shelf.gates)
+    await settle()
+    assert bench.shelf.puts == ["0", "1", "2"]
+    bench.shelf.gates["1"].set()
+    await settle()
+    assert bench.shelf.puts == ["0", "1", "2", "3"]
+    for gate in bench.shelf.gates.values():
+        gate.set()
+    await settle()
+    assert bench.shelf.busiest == 3
+    assert len(bench.heard.stored) == 7
+
+
+async def test_a_failure_is_tried_again_with_growing_waits() -> None:
+    bench = Bench()
+    bench.shelf.faults["a"] = [unavailable("a") for _ in range(6)]
+    bench.offer("a")
+    await settle()
+    for wait in (1, 2, 4, 8, 8, 8):  # half of 2, 4, 8, 16, 16, 16: chance is 0
+        tries = len(bench.shelf.puts)
+        await bench.advance(wait - 0.01)
+        assert len(bench.shelf.puts) == tries
+        await bench.advance(0.01)
+        assert len(bench.shelf.puts) == tries + 1
+    assert bench.heard.stored == ["a"]
+    assert bench.outbox.counters.failures == 6
+    assert bench.balanced()
+
+
+async def test_a_waiting_job_takes_no_upload_from_others() -> None:
+    bench = Bench(OutboxSettings(uploads=1, backoff=BACKOFF))
+    bench.shelf.faults["bad"] = [unavailable("bad")]
+    bench.offer("bad", "good", "better")
+    await settle()
+    assert bench.heard.stored == ["good", "better"]
+    await bench.advance(1.0)
+    assert bench.heard.stored == ["good", "better", "bad"]
+
+
+async def test_a_refusal_is_tried_again_slowly() -> None:
+    bench = Bench()
+    bench.shelf.faults["a"] = [refused("a"), refused("a")]
+    bench.offer("a")
+    await settle()
+    await bench.advance(59.9)
+    assert bench.shelf.puts == ["a"]
+    await bench.advance(0.1)
+    assert bench.shelf.puts == ["a", "a"]
+    await bench.advance(60)
+    assert bench.heard.stored == ["a"]
+
+
+async def test_a_refusing_store_is_told_once_until_it_takes_something() -> None:
+    bench = Bench()
+    bench.shelf.down = refused
+    bench.offer("a", "b", "c")
+    await settle()
+    await bench.advance(180)
+    assert [(key, final) for key, _, final in bench.heard.failed] == [("a", False)]
+    bench.shelf.down = None
+    await bench.advance(60)
+    assert sorted(bench.heard.stored) == ["a", "b", "c"]
+    bench.shelf.down = refused
+    bench.offer("d")
+    await settle()
+    assert [key for key, _, _ in bench.heard.failed] == ["a", "d"]
+
+
+async def test_a_refusal_is_told_although_an_outage_was() -> None:
+    bench = Bench()
+    bench.shelf.faults["a"] = [unavailable("a"), unavailable("a"), refused("a")]
+    bench.offer("a")
+    await settle()
+    await bench.advance(10)
+    assert [type(error) for _, error, _ in bench.heard.failed] == [
+        StorageUnavailable,
+        StorageRefused,
+    ]
+
+
+async def test_what_cannot_be_made_is_dropped_and_told() -> None:
+    def broken() -> Slice:
+        raise MediaError("no keyframe")
+
+    bench = Bench()
+    assert bench.outbox.offer(job("bad", broken))
+    bench.offer("good")
+    await settle()
+    [(key, error, final)] = bench.heard.failed
+    assert (key, str(error), final) == ("bad", "no keyframe", True)
+    assert bench.heard.stored == ["good"]
+    assert bench.shelf.puts == ["good"]
+    assert bench.outbox.counters.dropped == 1
+    assert bench.balanced()
+
+
+async def test_a_fault_of_the_maker_costs_one_slice() -> None:
+    bench = Bench()
+    bench.outbox.offer(job("bad", lambda: made(str(1 // 0))))
+    await settle()
+    [(_, error, final)] = bench.heard.failed
+    assert isinstance(error, MediaError)
+    assert "ZeroDivisionError" in str(error)
+    assert final
+    assert bench.balanced()
+
+
+async def test_a_fault_of_a_vendors_module_loses_nothing() -> None:
+    bench = Bench()
+    bench.shelf.faults["a"] = [KeyError("ETag")]
+    bench.offer("a")
+    await settle()
+    [(_, error, final)] = bench.heard.failed
+    assert "KeyError" in str(error)
+    assert not final
+    await bench.advance(1.0)
+    assert bench.heard.stored == ["a"]
+
+
+async def test_a_file_is_made_anew_for_each_try() -> None:
+    bench, makes = Bench(), list[str]()
+    bench.shelf.faults["a"] = [unavailable("a")]
+
+    def make() -> Slice:
+        makes.append("a")
+        return made("a")
+
+    bench.outbox.offer(job("a", make))
+    await settle()
+    await bench.advance(1.0)
+    assert makes == ["a", "a"]
+    assert bench.heard.stored == ["a"]
+
+
+async def test_patience_ends() -> None:
+    bench = Bench()
+    bench.shelf.down = unavailable
+    bench.offer("a")
+    await settle()
+    await bench.advance(999)
+    assert bench.outbox.held == 1
+    await bench.advance(10)
+    assert [final for _, _, final in bench.heard.failed] == [False, True]
+    assert bench.outbox.counters.dropped == 1
+    assert bench.balanced()
+    assert bench.clock.timers == []
+
+
+async def test_the_bound_on_count() -> None:
+    bench = Bench(OutboxSettings(count=2, backoff=BACKOFF))
+    bench.shelf.down = unavailable
+    assert bench.offer("a", "b", "c", "d") == [True, True, False, False]
+    assert bench.outbox.counters.overflowed == 2
+    assert bench.heard.overflow == [1]
+    await settle()
+    assert bench.offer("e") == [False], "what waits for its next try is still held"
+    bench.shelf.down = None
+    await bench.advance(1.0)
+    assert bench.heard.overflow == [1, 2]
+    assert bench.offer("f") == [True]
+    await settle()
+    assert bench.heard.stored == ["a", "b", "f"]
+    assert bench.balanced()
+
+
+async def test_the_bound_on_memory() -> None:
+    bench = Bench(OutboxSettings(memory=1000, backoff=BACKOFF))
+    bench.shelf.down = unavailable
+    offers = [bench.outbox.offer(job(key, size=400)) for key in "abc"]
+    assert offers == [True, True, False]
+    assert bench.outbox.memory == 800
+    assert bench.outbox.offer(job("d", size=200)), "a smaller one still fits"
+    assert bench.outbox.memory == 1000
+    bench.shelf.down = None
+    await settle()
+    assert bench.outbox.memory == 0
+    assert bench.balanced()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("count", lambda: OutboxSettings(count=0)),
+        ("memory", lambda: OutboxSettings(memory=0)),
+        ("uploads", lambda: OutboxSettings(uploads=0)),
+    ],
+)
+def test_bounds_that_cannot_be(name: str, settings: Callable[[], OutboxSettings]) -> None:
+    with pytest.raises(BadInput, match=rf"outbox\.{name}: got 0"):
+        settings()
+
+
+async def test_drain_of_nothing_returns_at_once() -> None:
+    bench = Bench()
+    assert await bench.outbox.drain(10) == []
+    assert bench.clock.timers == []
+
+
+async def test_drain_waits_until_all_is_stored() -> None:
+    bench = Bench()
+    bench.shelf.gates["a"] = asyncio.Event()
+    bench.offer("a", "b")
+    draining = asyncio.ensure_future(bench.outbox.drain(10))
+    await settle()
+    assert not draining.done()
+    bench.shelf.gates["a"].set()
+    assert await draining == []
+    assert sorted(bench.heard.stored) == ["a", "b"]
+    assert bench.clock.timers == []
+
+
+async def test_drain_tries_at_once_what_waits() -> None:
+    bench = Bench()
+    bench.shelf.faults = {"a": [refused("a")], "b": [unavailable("b")]}
+    bench.offer("a", "b")
+    await settle()
+    assert bench.heard.stored == []
+    assert await bench.outbox.drain(10) == []
+    assert bench.heard.stored == ["a", "b"]
+    assert bench.clock.timers == []
+
+
+async def test_drain_ends_and_names_what_is_left() -> None:
+    bench = Bench()
+    bench.shelf.faults["a"] = [refused("a"), refused("a")]
+    bench.shelf.gates["b"] = asyncio.Event()
+    bench.offer("a", "b", "c")
+    draining = asyncio.ensure_future(bench.outbox.drain(5))
+    await settle()
+    await bench.advance(4.9)
+    assert not draining.done()
+    await bench.advance(0.1)
+    assert await draining == ["a", "b"]
+    assert bench.outbox.held == 2
+    await bench.outbox.close()
+
+
+async def test_close_tells_what_is_lost_and_leaves_nothing_running() -> None:
+    bench = Bench(OutboxSettings(uploads=2, backoff=BACKOFF))
+    bench.shelf.faults["waits"] = [refused("waits")]
+    bench.shelf.gates = {key: asyncio.Event() for key in ("under way", "too")}
+    bench.offer("waits")
+    await settle()
+    bench.offer("under way", "too", "not yet begun")
+    await settle()
+    bench.heard.failed.clear()
+    await bench.outbox.close()
+    await bench.outbox.close()
+    lost = [key for key, _, final in bench.heard.failed if final]
+    assert sorted(lost) == ["not yet begun", "too", "under way", "waits"]
+    assert bench.outbox.counters.abandoned == 4
+    assert bench.balanced()
+    assert bench.clock.timers == []
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_closed_outbox_takes_nothing_and_counts_it() -> None:
+    bench = Bench()
+    await bench.outbox.close()
+    assert bench.offer("a") == [False]
+    assert bench.outbox.counters.overflowed == 1
+    await settle()
+    assert bench.shelf.puts == []
+    assert bench.balanced()
+
+
+async def test_two_outboxes_do_not_hold_each_other_up() -> None:
+    dead, alive = Bench(), Bench()
+    dead.shelf.down = refused
+    dead.offer(*(str(i) for i in range(50)))
+    alive.offer("a")
+    await settle()
+    assert alive.heard.stored == ["a"]
+    await dead.outbox.close()

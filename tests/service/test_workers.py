@@ -1,0 +1,25 @@
+"""The makers' threads."""
+
+import os
+import threading
+
+from slicer.service.workers import cores, open_workers
+
+
+def test_as_many_as_cores_this_process_may_use() -> None:
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert cores() == len(allowed)
+
+
+def test_threads_do_the_work_and_end() -> None:
+    with open_workers() as workers:
+        names = [workers.submit(lambda: threading.current_thread().name) for _ in range(50)]
+        used = {name.result() for name in names}
+    assert 1 <= len(used) <= cores()
+    assert all(name.startswith("maker") for name in used)
+    assert not used & {thread.name for thread in threading.enumerate()}
