@@ -33,7 +33,7 @@ async def front(seaweed: Seaweed) -> AsyncIterator[Front]:
 def behind(front: Front) -> S3Storage:
     """The store by way of the front, with little patience."""
     place = Bucket(BUCKET, "front", REGION, front.endpoint, path_style=True)
-    return S3Storage(place, WRITER, Timeouts(connect=1.0, read=1.0))
+    return S3Storage(place, WRITER, Timeouts(connect=2.0, read=2.0))
 
 
 @pytest.mark.parametrize("content_type", [OGG, "image/png", "image/jpeg", "image/webp"])
