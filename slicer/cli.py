@@ -251,3 +251,7 @@ def _end_on_signals(engine: Engine) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -60,12 +60,16 @@ async def test_the_whole_job(tmp_path: Path) -> None:
     # Uploads do not wait for each other, so they are told as they end.
     stored = sorted((one for one in told if isinstance(one, SliceStored)), key=lambda one: one.key)
     assert [event.seconds for event in stored] == pytest.approx([2.0, 2.0, 1.0])
-    assert TaskState(task, told[0].at, State.RUNNING) == told[0]
+    first = told[0]
+    assert isinstance(first, TaskState)
+    assert (first.task, first.state) == (task, State.RUNNING)
     assert [(one.anchor, one.kind) for one in told if isinstance(one, TrackStarted)] == [
         ("ada", Kind.AUDIO)
     ]
-    assert told[-1].code is LeaveCode.DISMISSED_BY_SERVER
-    assert (told[-1].stored, told[-1].lost) == (3, 0)
+    finished = told[-1]
+    assert isinstance(finished, TaskFinished)
+    assert finished.code is LeaveCode.DISMISSED_BY_SERVER
+    assert (finished.stored, finished.lost) == (3, 0)
     root = f"{task}/ada/audios/200806_150_ada_202501061433"
     assert [event.key for event in stored] == [f"{root}{at}.ogg" for at in ("20", "22", "24")]
     for event in stored:
