@@ -1,4 +1,4 @@
-"""UserSig and PrivateMapKey: the known answers of the vendor, and everything that must be refused."""
+"""UserSig and PrivateMapKey: the vendor's known answers, and all that must be refused."""
 
 import base64
 import json
@@ -148,8 +148,15 @@ def test_any_text_is_refused_cleanly(text: str) -> None:
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["TLS.ver", "TLS.identifier", "TLS.sdkappid", "TLS.time", "TLS.expire", "TLS.sig"]
-            + ["TLS.userbuf"]
+            [
+                "TLS.ver",
+                "TLS.identifier",
+                "TLS.sdkappid",
+                "TLS.time",
+                "TLS.expire",
+                "TLS.sig",
+                "TLS.userbuf",
+            ]
         ),
         st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=20), st.just("2.0")),
     )

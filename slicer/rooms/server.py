@@ -9,6 +9,8 @@ from starlette.applications import Starlette
 
 from slicer.errors import RoomError
 
+MAX_CONNECTIONS = 1_000
+"""HTTP connections at once; one more is answered 503."""
 DRAIN = 1
 """Seconds that requests under way may take when the server closes."""
 
@@ -25,7 +27,9 @@ class Server:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
+            http="h11",
             lifespan="off",
+            limit_concurrency=MAX_CONNECTIONS,
             ws="none",
             log_config=None,
             access_log=False,

@@ -30,7 +30,7 @@ from aiortc import sdp as aiortc_sdp
 from slicer.errors import RoomError
 from slicer.rooms.drain import Datagram, Drain
 from slicer.rooms.negotiation import Ours, Peer, negotiate, write_answer
-from slicer.rooms.sdp import Description, first, parse, parse_fragment
+from slicer.rooms.sdp import Description, parse, parse_fragment
 from slicer.rtp.parameters import RtpParameters
 from slicer.rtp.srtp import unprotect
 
@@ -82,6 +82,7 @@ class Connection:
         self._taken: StunProtocol | None = None
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._run_task: asyncio.Task[None] | None = None
+        self._release_task: asyncio.Task[None] | None = None
         self._heard = 0.0
 
     async def answer(self, offer: str) -> str:
@@ -233,6 +234,12 @@ class Connection:
         self._events.media([data])
 
     async def _release(self) -> None:
+        """Give everything back, once, and to the end even if who waits for it is cancelled."""
+        if self._release_task is None:
+            self._release_task = asyncio.create_task(self._shut())
+        await asyncio.shield(self._release_task)
+
+    async def _shut(self) -> None:
         self._end("closed")
         if self._drain is not None:
             self._drain.close()
@@ -293,9 +300,8 @@ def _candidate(line: str) -> RTCIceCandidate | None:
 
 
 def _everywhere(description: Description, name: str) -> list[str]:
-    at_top = first(description.attributes, name)
-    places = [value for section in description.sections for value in section.all(name)]
-    return places if at_top is None else [at_top, *places]
+    places = [description.attributes, *(one.attributes for one in description.sections)]
+    return [value for place in places for given, value in place if given == name]
 
 
 def self_test() -> list[str]:

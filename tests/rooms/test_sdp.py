@@ -1,5 +1,6 @@
 """Session descriptions as lines and sections."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,5 @@ def test_a_fragment_has_no_version_line() -> None:
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     for read in (parse, parse_fragment):
-        try:
-            read("v=0\n" + text)
-        except BadInput as refused:
-            assert refused.field == "sdp"
+        with suppress(BadInput):
+            assert len(read("v=0\n" + text).sections) <= MAX_SECTIONS

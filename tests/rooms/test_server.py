@@ -37,7 +37,7 @@ async def test_an_address_in_use() -> None:
 
 
 async def test_an_address_of_somebody_else() -> None:
-    with pytest.raises(RoomError, match="cannot listen on 198.51.100.7 port 0"):
+    with pytest.raises(RoomError, match=r"cannot listen on 198\.51\.100\.7 port 0"):
         Server("198.51.100.7", 0, APP)
 
 
