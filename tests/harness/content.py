@@ -103,6 +103,7 @@ class Encoding:
 _ENCODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9", "h264": "libx264"}
 _VPX = {"deadline": "good", "cpu-used": "2", "lag-in-frames": "0", "auto-alt-ref": "0"}
 _X264 = {"preset": "veryfast", "profile": "baseline", "tune": "zerolatency", "sc_threshold": "0"}
+_OPTIONS = {"vp8": _VPX, "vp9": _VPX | {"deadline": "realtime", "cpu-used": "8"}, "h264": _X264}
 
 
 class Writer:
@@ -116,8 +117,8 @@ class Writer:
 
     def _add_video(self, encoding: Encoding) -> "VideoStream":
         painter = self._content.painter
-        name = _ENCODERS[encoding.video or ""]
-        options = dict(_X264 if encoding.video == "h264" else _VPX)
+        codec = encoding.video or ""
+        name, options = _ENCODERS[codec], dict(_OPTIONS[codec])
         stream = cast(
             "VideoStream", self._container.add_stream(name, rate=painter.fps, options=options)
         )

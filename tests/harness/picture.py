@@ -67,12 +67,13 @@ class Painter:
     def _draw_ball(self, picture: Rgb, frame: int) -> None:
         # Once round in 4 s on each axis' own multiple: every frame differs, loops of 4 s close.
         turn = 2 * np.pi * frame / (4 * self.fps)
-        radius = 0.06 * self.height
-        centre_x = self.width * (0.88 + 0.07 * np.cos(turn))
-        centre_y = self.height * (0.40 + 0.28 * np.sin(2 * turn))
-        y, x = np.ogrid[: self.height, : self.width]
-        inside = (x - centre_x) ** 2 + (y - centre_y) ** 2 <= radius**2
-        picture[inside] = (250, 250, 90)
+        radius = int(0.06 * self.height)
+        x = round(self.width * (0.88 + 0.07 * np.cos(turn)))
+        y = round(self.height * (0.40 + 0.28 * np.sin(2 * turn)))
+        down, across = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+        inside = down**2 + across**2 <= radius**2
+        space = picture[y - radius : y + radius + 1, x - radius : x + radius + 1]
+        space[inside[: space.shape[0], : space.shape[1]]] = (250, 250, 90)
 
 
 def _write(picture: Rgb, text: str, left: float, top: float, tall: float) -> None:
