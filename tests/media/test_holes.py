@@ -1,3 +1,5 @@
+"""Filling for lost and silent stretches: as long as the hole, and what a decoder makes of it."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

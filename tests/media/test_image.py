@@ -1,3 +1,5 @@
+"""Pixels to files: every format at its own size, PNG without loss."""
+
 import av
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Keys of slices: TRTC's layout, UTC, and numbers for names already taken."""
+
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import unquote
 

@@ -1,3 +1,5 @@
+"""Ogg pages and Opus slices: the RFC's checksums, lacing, and sound that decodes to the sample."""
+
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise

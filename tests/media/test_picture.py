@@ -1,3 +1,5 @@
+"""Frames to pictures: every codec and format gives back the picture that was shot."""
+
 from functools import cache
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Cuts become slices: the right maker, type and name, and an error that says why not."""
+
 import pickle
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime

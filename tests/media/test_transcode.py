@@ -1,3 +1,5 @@
+"""Telephone codecs become Opus: exact in length, everything in its place."""
+
 from functools import cache
 
 import av

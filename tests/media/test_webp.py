@@ -1,3 +1,5 @@
+"""VP8 keyframes wrapped as WebP undecoded: sizes, padding, refusals."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
