@@ -7,31 +7,29 @@ the best guess of the constant part. The minimum is kept over a sliding window, 
 WINDOW = 30.0
 # Two reports that disagree by more than this: the sender's clock was set, not drifting.
 STEP = 0.5
+# A report that puts a packet so far from its arrival is wrong, or not about this stretch of time.
+TRUST = 3.0
 
 
 class SlidingMinimum:
     """The minimum of the last WINDOW to 2 × WINDOW seconds, in two numbers."""
 
-    __slots__ = ("_current", "_previous", "_until")
+    __slots__ = ("_current", "_until", "value")
 
     def __init__(self) -> None:
-        self._current = self._previous = float("inf")
+        self.value = self._current = float("inf")
+        """*value* is the minimum; infinity before the first one."""
         self._until = float("-inf")
 
-    def add(self, value: float, now: float) -> float:
-        """Take a value; returns the minimum."""
+    def add(self, value: float, now: float) -> None:
+        """Take a value."""
         if now >= self._until:
             fresh = now < self._until + WINDOW
-            self._previous = self._current if fresh else float("inf")
+            self.value = min(value, self._current) if fresh else value
             self._current, self._until = value, now + WINDOW
         elif value < self._current:
             self._current = value
-        return self.value
-
-    @property
-    def value(self) -> float:
-        """The minimum; infinity before the first value."""
-        return min(self._current, self._previous)
+            self.value = min(self.value, value)
 
 
 class SenderClock:
@@ -67,9 +65,11 @@ class TimestampMapper:
 
     def at(self, timestamp: int) -> float:
         """The *now* of this media time; call after the first packet."""
-        if self._report is None or self._sender.offset.value == float("inf"):
-            return timestamp / self._rate + self._arrivals.value
-        return self._sent(timestamp) + self._sender.offset.value
+        arrived = timestamp / self._rate + self._arrivals.value
+        if self._report is None:
+            return arrived
+        reported = self._sent(timestamp) + self._sender.offset.value
+        return reported if abs(reported - arrived) < TRUST else arrived
 
     def _sent(self, timestamp: int) -> float:
         assert self._report is not None

@@ -15,12 +15,18 @@ class NackList:
         self._highest: int | None = None
         self._missing: dict[int, tuple[float, int]] = {}
 
+    def __contains__(self, sequence: int) -> bool:
+        return sequence in self._missing
+
     def receive(self, sequence: int, now: float) -> None:
         """A packet came; those it overtook become missing."""
         if self._highest is None:
             self._highest = sequence
         if sequence <= self._highest:
             self._missing.pop(sequence, None)
+            return
+        if sequence == self._highest + 1:
+            self._highest = sequence
             return
         first = max(self._highest + 1, sequence - MAX_MISSING)
         for lost in range(first, sequence):
@@ -36,6 +42,8 @@ class NackList:
 
     def handle_timer(self, now: float) -> list[int]:
         """The sequence numbers to ask for now, ascending."""
+        if not self._missing:
+            return []
         due = [lost for lost, (when, _) in self._missing.items() if when <= now]
         for lost in due:
             tries = self._missing[lost][1] + 1

@@ -82,7 +82,7 @@ def _one_byte(block: bytes) -> dict[int, bytes]:
         if head == 0:  # padding
             at += 1
             continue
-        if head >> 4 == 15:  # reserved: "processing … MUST stop" (4.2)
+        if head >> 4 in (0, 15):  # a padding with a length, or reserved: all the rest is ignored
             break
         end = at + 2 + (head & 0x0F)
         if end <= size:

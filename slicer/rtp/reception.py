@@ -2,9 +2,6 @@
 
 from slicer.rtp.reports import ReportBlock, dlsr_units, ntp_middle
 
-# RFC 3550 A.1: a larger step forward is a restart, not that many lost packets.
-MAX_DROPOUT = 3000
-
 
 class Reception:
     """Counts one source's packets. Sequence numbers and timestamps are unwrapped."""
@@ -27,10 +24,13 @@ class Reception:
         else:
             self._jitter += (abs(transit - self._transit) - self._jitter) / 16
         self._transit = transit
-        if sequence > self._highest + MAX_DROPOUT:
-            self._base += sequence - self._highest - 1
         self._highest = max(self._highest, sequence)
         self._received += 1
+
+    def restart(self) -> None:
+        """The source's sequence numbers begin elsewhere (RFC 3550 A.1, init_seq)."""
+        self._base = None
+        self._received = self._expected_prior = self._received_prior = 0
 
     def reported(self, ntp: int, now: float) -> None:
         """A sender report with this 64-bit NTP time came."""

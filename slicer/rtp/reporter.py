@@ -40,6 +40,7 @@ class Reporter:
         self._report_at: float | None = None
         self._arrivals: dict[int, float] = {}
         self._arrivals_at: float | None = None
+        self._next_arrival: int | None = None
         self._transport_sequences = Unwrapper(16)
         self._feedback_count = 0
         self._fir_count = 0
@@ -59,11 +60,7 @@ class Reporter:
             return
         for extension, value in extensions(packet.profile, packet.extension).items():
             if extension in self._extension_ids and len(value) == 2:
-                sequence = self._transport_sequences.unwrap(int.from_bytes(value))
-                if len(self._arrivals) < MAX_PACKETS:
-                    self._arrivals.setdefault(sequence, packet.arrival)
-                if self._arrivals_at is None:
-                    self._arrivals_at = packet.arrival + TRANSPORT_INTERVAL
+                self._acknowledge(int.from_bytes(value), packet.arrival)
 
     def receive(self, compound: bytes, now: float) -> None:
         """The peer's RTCP; what is malformed is counted."""
@@ -96,6 +93,15 @@ class Reporter:
         """When the next regular compound is due."""
         waits = (self._report_at, self._arrivals_at)
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def _acknowledge(self, sequence: int, arrival: float) -> None:
+        """Note a transport-wide sequence number for the next feedback."""
+        if self._arrivals_at is None:
+            self._arrivals_at = arrival + TRANSPORT_INTERVAL
+        if len(self._arrivals) < MAX_PACKETS:
+            self._arrivals.setdefault(self._transport_sequences.unwrap(sequence), arrival)
+        else:
+            self.counters["unacknowledged"] += 1
 
     def _sender_report(self, report: SenderReport, now: float) -> None:
         for stream in self._streams:
@@ -151,6 +157,11 @@ class Reporter:
             return []
         arrivals: list[tuple[int, float | None]] = [*sorted(self._arrivals.items())]
         self._arrivals, self._arrivals_at = {}, None
+        # What was lost between two feedbacks is in neither unless the second begins with it.
+        begin, first = self._next_arrival, arrivals[0][0]
+        if begin is not None and begin < first < begin + MAX_PACKETS:
+            arrivals.insert(0, (begin, None))
+        self._next_arrival = max(begin or 0, arrivals[-1][0] + 1)
         source = next((s.source for s in self._streams if s.source is not None), None)
         media_ssrc = source.ssrc if source is not None else 0
         feedbacks = feedback_for(self._ssrc, media_ssrc, self._feedback_count, arrivals)

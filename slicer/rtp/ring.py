@@ -8,62 +8,80 @@ from slicer.rtp.packet import Packet
 
 CAPACITY = 2048
 # RFC 3550 A.1 believes a source that jumped once two packets follow each other. One that seems to
-# fall back a little may be late retransmissions, so it takes more of them.
+# fall back may be late retransmissions, so it takes more, and that nothing newer comes meanwhile.
 JUMPED = 2
 FELL_BACK = 8
+FELL_SILENT = 1.0
 
 
 class ReorderRing:
     """A ring over unwrapped sequence numbers.
 
     *opening*: seconds the very first packets wait for earlier ones to overtake them;
-    *patience*: seconds a hole is waited for from the arrival of the packet behind it.
+    *patience*: seconds a hole is waited for from the first arrival of a packet behind it.
     """
 
     def __init__(self, opening: float, patience: float) -> None:
         self._opening, self._patience = opening, patience
         self._slots: list[Packet | None] = [None] * CAPACITY
         self._held = 0
+        self._ready: list[tuple[Packet, bool]] = []
         self._next: int | None = None
         self._highest = 0
         self._opens_at: float | None = None
         self._contiguous = False  # what came before the first packet is not known
+        self._hole_since: float | None = None
         self._strays: list[Packet] = []
+        self._taken_at = 0.0
 
     def insert(self, packet: Packet) -> str | None:
-        """Take a packet. Returns why it was not taken ("duplicate", "late", "stray"), or None."""
+        """Take a packet; None, or why not: "duplicate", "late", "stray", "moved".
+
+        After "moved" the source is elsewhere: `flush`, then insert what `strays` gives.
+        """
         sequence = packet.sequence
         if self._next is None:
             self._open(packet)
-        assert self._next is not None
-        if self._opens_at is not None and self._highest - CAPACITY < sequence < self._next:
+        elif self._opens_at is not None and self._highest - CAPACITY < sequence < self._next:
             self._next = sequence
+        assert self._next is not None
         ahead = sequence - self._next
         if not 0 <= ahead < CAPACITY:
-            return self._stray(packet, late=-CAPACITY < ahead < 0)
-        slot = sequence % CAPACITY
-        if self._slots[slot] is not None:
+            return self._stray(packet, late=ahead < 0)
+        if not ahead and not self._held and self._opens_at is None:
+            self._ready.append((packet, self._contiguous))
+            self._contiguous, self._next = True, sequence + 1
+        elif self._slots[sequence % CAPACITY] is not None:
             return "duplicate"
-        self._strays.clear()
-        self._slots[slot] = packet
-        self._held += 1
-        self._highest = max(self._highest, sequence)
+        else:
+            self._slots[sequence % CAPACITY] = packet
+            self._held += 1
+            self._highest = max(self._highest, sequence)
+        self._note(packet)
+        return None
+
+    def skip(self, packet: Packet) -> str | None:
+        """Note a packet that nobody needs and go on behind it; returns as `insert` does."""
+        if self._next is not None and not 0 <= packet.sequence - self._next < CAPACITY:
+            return self._stray(packet, late=packet.sequence < self._next)
+        self._next, self._opens_at = packet.sequence + 1, None
+        self._note(packet)
         return None
 
     def pop(self, now: float) -> list[tuple[Packet, bool]]:
         """All packets whose turn it is, each with whether it follows the last without a hole."""
+        out, self._ready = self._ready, []
         if self._opens_at is not None:
             if now < self._opens_at and self._held < CAPACITY // 2:
-                return []
+                return out
             self._opens_at = None
-        out: list[tuple[Packet, bool]] = []
         while self._held:
             packet = self._take()
             if packet is not None:
                 out.append((packet, self._contiguous))
                 self._contiguous = True
-            elif self._first_held().arrival + self._patience <= now:
-                self._next = self._first_held().sequence
+            elif self._since() + self._patience <= now:
+                self._next = self._first_held()
                 self._contiguous = False
             else:
                 break
@@ -73,26 +91,27 @@ class ReorderRing:
         """Everything held, holes given up; the ring opens anew with the next packet."""
         self._opens_at = None
         out = self.pop(float("inf"))
-        self._next = None
-        self._contiguous = False
-        self._strays.clear()
+        self._next, self._contiguous = None, False
         return out
 
     def restart(self) -> None:
         """Forget everything; the next packet begins at once, without an opening wait."""
-        self._slots = [None] * CAPACITY if self._held else self._slots
-        self._held, self._next, self._opens_at = 0, None, None
-        self._contiguous = False
+        if self._held:
+            self._slots = [None] * CAPACITY
+        self._held, self._ready, self._next, self._opens_at = 0, [], None, None
+        self._hole_since, self._contiguous, self._opening = None, False, 0.0
         self._strays.clear()
-        self._opening = 0.0
+
+    def strays(self) -> list[Packet]:
+        """The packets that showed where the source has moved to; they are the caller's now."""
+        strays, self._strays = self._strays, []
+        return strays
 
     def deadline(self) -> float | None:
         """When something comes out by itself: the opening ends, or a hole is given up."""
         if not self._held:
             return None
-        if self._opens_at is not None:
-            return self._opens_at
-        return self._first_held().arrival + self._patience
+        return self._opens_at if self._opens_at is not None else self._since() + self._patience
 
     @property
     def expects(self) -> int | None:
@@ -103,6 +122,11 @@ class ReorderRing:
         self._next = self._highest = packet.sequence
         self._opens_at = packet.arrival + self._opening if self._opening else None
 
+    def _note(self, packet: Packet) -> None:
+        self._taken_at = packet.arrival
+        if self._strays:
+            self._strays.clear()
+
     def _take(self) -> Packet | None:
         assert self._next is not None
         slot = self._next % CAPACITY
@@ -111,30 +135,31 @@ class ReorderRing:
             self._slots[slot] = None
             self._held -= 1
             self._next += 1
+            self._hole_since = None
         return packet
 
-    def _first_held(self) -> Packet:
-        assert self._next is not None
-        for sequence in range(self._next, self._next + CAPACITY):
-            packet = self._slots[sequence % CAPACITY]
-            if packet is not None:
-                return packet
-        raise AssertionError("the ring counts packets it does not hold")
+    def _since(self) -> float:
+        """When the hole at `expects` was first seen: a repaired packet behind it is younger."""
+        if self._hole_since is None:
+            self._hole_since = min(packet.arrival for packet in self._slots if packet is not None)
+        return self._hole_since
+
+    def _first_held(self) -> int:
+        return min(packet.sequence for packet in self._slots if packet is not None)
 
     def _stray(self, packet: Packet, late: bool) -> str:
         """Hold packets from elsewhere until so many follow each other that the source has moved."""
-        if self._strays and packet.sequence != self._strays[-1].sequence + 1:
-            self._strays.clear()
-        self._strays.append(packet)
-        if len(self._strays) < (FELL_BACK if late else JUMPED):
-            return "late" if late else "stray"
-        return "moved"
-
-    def moved(self) -> list[tuple[Packet, bool]]:
-        """After "moved": give up what is held and go on where the source went; nothing is lost."""
-        strays, self._strays = self._strays, []
-        out = self.flush()
-        self._next = self._highest = strays[0].sequence
-        for packet in strays:
-            self.insert(packet)
-        return out
+        strays = self._strays
+        if strays and packet.sequence == strays[-1].sequence:
+            return "duplicate"
+        if strays and packet.sequence != strays[-1].sequence + 1:
+            strays.clear()
+        strays.append(packet)
+        if late:
+            silent = packet.arrival - self._taken_at >= FELL_SILENT
+            moved = (silent and len(strays) >= FELL_BACK) or len(strays) >= CAPACITY // 2
+        else:
+            moved = len(strays) >= JUMPED
+        if moved:
+            return "moved"
+        return "late" if late else "stray"

@@ -3,7 +3,7 @@
     insert: source by SSRC → RTX undone → counters unwrapped → statistics, NACK list → ring
     drain:  ring → epoch → what a depacketizer or a cutter takes
 
-A new SSRC takes over once two of its packets follow each other (RFC 3550 A.1, probation); nothing
+A new SSRC takes over once two of its packets belong together (RFC 3550 A.1, probation); nothing
 of it is lost. An *epoch* is a stretch of continuous media time: a new source, another codec or a
 jump of the sender's clock begins the next one.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from slicer.rtp.mapping import SenderClock, TimestampMapper
 from slicer.rtp.nack import NackList
 from slicer.rtp.packet import Packet
-from slicer.rtp.parameters import Codec, RtpParameters
+from slicer.rtp.parameters import Codec, Kind, RtpParameters
 from slicer.rtp.reception import Reception
 from slicer.rtp.ring import ReorderRing
 from slicer.rtp.rtx import restore
@@ -30,9 +30,14 @@ PATIENCE_NACK = 0.6
 EARLY = 0.5
 EARLY_AFTER_LOSS = 3.0
 LATE = 3.0
-PROBATION = 2
+# Media time that steps back by this much, in order, was set back; B-frames step back a little.
+BACK = 0.5
+# Two packets of an unknown SSRC belong together if they come within so many numbers and seconds.
+NEARBY = 100
+PROBATION = 2.0
+MAX_CANDIDATES = 8
 # A source that was replaced is listened to again only when the one after it has been silent.
-COMES_BACK = 0.5
+COMES_BACK = 2.0
 MAX_RETIRED = 16
 
 
@@ -57,7 +62,6 @@ class Source:
         self.reception = Reception(ssrc, clock_rate)
         self.nacks = NackList() if nack else None
         self.ring = ReorderRing(OPENING, PATIENCE_NACK if nack else PATIENCE)
-        self.highest: int | None = None
         self.last_arrival = 0.0
 
 
@@ -75,27 +79,32 @@ class Stream:
         self._sender = sender
         self._codec: Codec | None = None
         self._nack = "nack" in parameters.feedback
-        self._candidate: list[Packet] = []
+        self._back = BACK if parameters.kind is Kind.VIDEO else 0.0
+        self._oldest = 0  # media time before this is a step back
+        self._candidates: dict[int, Packet] = {}
         self._retired: dict[int, None] = {}
         self._given_up: list[Ordered] = []
 
     def insert(self, packet: Packet) -> None:
         """Take a packet of one of our payload types, its *arrival* set."""
-        original = self.parameters.rtx.get(packet.payload_type)
-        if original is not None:
-            self._retransmitted(packet, original)
-        elif self.source is None or packet.ssrc != self.source.ssrc:
+        source = self.source
+        if packet.payload_type in self.parameters.rtx:
+            self._repair(packet, self.parameters.rtx[packet.payload_type])
+        elif source is None or packet.ssrc != source.ssrc:
             self._strange(packet)
         else:
-            self._insert(self.source, packet)
+            packet.sequence = source.sequences.peek(packet.sequence)
+            packet.timestamp = source.timestamps.peek(packet.timestamp)
+            self._insert(source, packet)
 
     def drain(self, now: float) -> list[Ordered]:
         """The packets whose turn it is."""
         given, self._given_up = self._given_up, []
-        if self.source is not None:
-            given += [self._place(*turn) for turn in self.source.ring.pop(now)]
-            if self.source.nacks is not None and self.source.ring.expects is not None:
-                self.source.nacks.forget_before(self.source.ring.expects)
+        source = self.source
+        if source is not None:
+            given += [self._place(*turn) for turn in source.ring.pop(now)]
+            if source.nacks is not None and source.ring.expects is not None:
+                source.nacks.forget_before(source.ring.expects)
         return given
 
     def flush(self) -> list[Ordered]:
@@ -104,7 +113,7 @@ class Stream:
         given, self._given_up = self._given_up, []
         return given
 
-    def sleep(self, until: float = float("inf")) -> None:
+    def doze(self, until: float = float("inf")) -> None:
         """Until this media time, or the next epoch, packets are of no use: they are only counted.
 
         The packet that ends the sleep is taken; nothing before it is asked for again.
@@ -119,8 +128,9 @@ class Stream:
         if not self.asleep:
             return
         self.asleep = False
-        if self.source is not None and self._nack:
-            self.source.nacks = NackList()
+        if self.source is not None:
+            self.source.ring.restart()
+            self.source.nacks = NackList() if self._nack else None
 
     def missing(self, now: float) -> list[int]:
         """Sequence numbers to ask for again now, as on the wire."""
@@ -137,66 +147,80 @@ class Stream:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _insert(self, source: Source, packet: Packet) -> None:
-        packet.sequence = source.sequences.unwrap(packet.sequence)
-        packet.timestamp = source.timestamps.unwrap(packet.timestamp)
-        source.reception.receive(packet.sequence, packet.timestamp, packet.arrival)
-        source.last_arrival = packet.arrival
-        newest = source.highest is None or packet.sequence > source.highest
-        if self.asleep and newest:
-            self._doze(source, packet)
-        if newest:
-            source.highest = packet.sequence
+        """Put an unwrapped packet of the current source where it belongs."""
         if self.asleep:
-            self.counters["asleep"] += 1
+            refused = source.ring.skip(packet)
+            if refused is None and self._wakes(source, packet):
+                self.wake()
+                refused = source.ring.insert(packet)
+            elif refused is None:
+                refused = "asleep"
         else:
-            self._hold(source, packet)
-
-    def _doze(self, source: Source, packet: Packet) -> None:
-        epoch = self.epoch
-        self._advance(packet, packet.sequence - 1 == source.highest)
-        begins = self.epoch != epoch and self._until < float("inf")
-        if begins or packet.timestamp >= self._until:
-            self.wake()
-
-    def _hold(self, source: Source, packet: Packet) -> None:
-        if source.nacks is not None:
-            source.nacks.receive(packet.sequence, packet.arrival)
-        refused = source.ring.insert(packet)
-        if refused == "moved":
-            self._given_up += [self._place(*turn) for turn in source.ring.moved()]
+            refused = source.ring.insert(packet)
         if refused is not None:
             self.counters[refused] += 1
+        if refused == "moved":
+            self._moved(source)
+        elif refused != "stray":  # nothing else may hear of a packet that nobody believes yet
+            self._arrived(source, packet)
 
-    def _retransmitted(self, packet: Packet, payload_type: int) -> None:
+    def _arrived(self, source: Source, packet: Packet) -> None:
+        source.sequences.last, source.timestamps.last = packet.sequence, packet.timestamp
+        source.last_arrival = packet.arrival
+        source.reception.receive(packet.sequence, packet.timestamp, packet.arrival)
+        if source.nacks is not None:
+            source.nacks.receive(packet.sequence, packet.arrival)
+
+    def _wakes(self, source: Source, packet: Packet) -> bool:
+        """Whether this packet, the newest one, ends the sleep; media time goes on meanwhile."""
+        epoch, last = self.epoch, source.sequences.last
+        self._advance(packet, last is not None and packet.sequence - 1 == last)
+        begins = self.epoch != epoch and self._until < float("inf")
+        return begins or packet.timestamp >= self._until
+
+    def _moved(self, source: Source) -> None:
+        """The source's sequence numbers go on elsewhere; what is held and what is there is kept."""
+        strays = source.ring.strays()
+        self._give_up()
+        source.reception.restart()
+        if source.nacks is not None:
+            source.nacks = NackList()
+        for packet in strays:
+            self._insert(source, packet)
+
+    def _repair(self, packet: Packet, payload_type: int) -> None:
+        """Take a retransmission of what is missing; others repeat, probe, or belong elsewhere."""
         source = self.source
-        restored = None if source is None else restore(packet, payload_type, source.ssrc)
-        if source is None or restored is None:
+        original = None if source is None else restore(packet, payload_type, source.ssrc)
+        if source is None or original is None:
             self.counters["padding"] += 1
             return
+        original.sequence = source.sequences.peek(original.sequence)
+        original.timestamp = source.timestamps.peek(original.timestamp)
+        if source.nacks is None or original.sequence not in source.nacks:
+            self.counters["needless_retransmission"] += 1
+            return
         self.counters["retransmitted"] += 1
-        if not self.asleep:
-            restored.sequence = source.sequences.peek(restored.sequence)
-            restored.timestamp = source.timestamps.peek(restored.timestamp)
-            self._hold(source, restored)
+        source.nacks.receive(original.sequence, original.arrival)
+        source.ring.insert(original)
 
     def _strange(self, packet: Packet) -> None:
-        """A packet of another SSRC: on probation until a second one follows it."""
-        if packet.ssrc in self._retired and self.source is not None:
+        """A packet of another SSRC: on probation until a second one belongs to it."""
+        source = self.source
+        heard = source.last_arrival if source is not None else float("-inf")
+        if packet.ssrc in self._retired and packet.arrival - heard < COMES_BACK:
             self.counters["retired_ssrc"] += 1
-            if packet.arrival - self.source.last_arrival < COMES_BACK:
-                return
-        self._candidate.append(packet)
-        if len(self._candidate) < PROBATION:
             return
-        first, second = self._candidate
-        if first.ssrc == second.ssrc and (first.sequence + 1) & 0xFFFF == second.sequence:
-            self._take_over()
-        else:
-            self.counters["probation"] += 1
-            self._candidate = [second]
+        first = self._candidates.pop(packet.ssrc, None)
+        if first is not None and _belong_together(first, packet):
+            self._take_over([first, packet])
+            return
+        if first is None and len(self._candidates) >= MAX_CANDIDATES:
+            first = self._candidates.pop(next(iter(self._candidates)))
+        self.counters["probation"] += first is not None
+        self._candidates[packet.ssrc] = packet
 
-    def _take_over(self) -> None:
-        packets, self._candidate = self._candidate, []
+    def _take_over(self, packets: list[Packet]) -> None:
         if self.source is not None:
             self._give_up()
             self._retired.pop(packets[0].ssrc, None)
@@ -208,7 +232,7 @@ class Stream:
         self.source = Source(packets[0].ssrc, codec.clock_rate, self._nack and not self.asleep)
         self._codec = None
         for packet in packets:
-            self._insert(self.source, packet)
+            self.insert(packet)
 
     def _give_up(self) -> None:
         if self.source is not None:
@@ -226,10 +250,20 @@ class Stream:
             self.epoch += 1
             self.mapper = TimestampMapper(codec.clock_rate, self._sender)
         self.mapper.arrived(packet.timestamp, packet.arrival)
+        self._oldest = packet.timestamp - int(self._back * codec.clock_rate)
         return codec
 
     def _jumped(self, packet: Packet, contiguous: bool) -> bool:
         skew = self.mapper.skew(packet.timestamp, packet.arrival)
-        jumped = skew > LATE or skew < -(EARLY if contiguous else EARLY_AFTER_LOSS)
-        self.counters["clock_jumped"] += jumped
-        return jumped
+        if -EARLY <= skew <= LATE and packet.timestamp >= self._oldest:
+            return False
+        lost_on_the_way = not contiguous and -EARLY_AFTER_LOSS <= skew < -EARLY
+        if lost_on_the_way and packet.timestamp >= self._oldest:
+            return False
+        self.counters["clock_jumped"] += 1
+        return True
+
+
+def _belong_together(first: Packet, second: Packet) -> bool:
+    apart = (second.sequence - first.sequence + NEARBY) % 65_536 - NEARBY
+    return 0 < abs(apart) <= NEARBY and second.arrival - first.arrival < PROBATION

@@ -8,6 +8,7 @@ This is the reference of what the native plane does: the same calls, the same cu
 from collections import Counter
 from collections.abc import Sequence
 
+from slicer.rtp.codecs import AUDIO, VIDEO
 from slicer.rtp.mapping import SenderClock
 from slicer.rtp.packet import MalformedPacket, parse
 from slicer.rtp.parameters import Kind, RtpParameters
@@ -33,12 +34,17 @@ class Receiver:
         self._by_payload_type = {
             payload_type: stream
             for stream in reversed(self._streams)
-            for payload_type in (*stream.parameters.codecs, *stream.parameters.rtx)
+            for payload_type in _readable(stream.parameters)
         }
         self._tracks: dict[Kind, Track] = {}
         for stream in self._streams:
-            made = AudioTrack if stream.parameters.kind is Kind.AUDIO else VideoTrack
-            self._tracks.setdefault(stream.parameters.kind, made(stream))
+            kind = stream.parameters.kind
+            if kind in self._tracks:
+                stream.doze()
+            else:
+                self._tracks[kind] = (
+                    AudioTrack(stream) if kind is Kind.AUDIO else VideoTrack(stream)
+                )
         self._reporter = Reporter(ssrc, self._streams, f"slicer-{ssrc:08x}")
         self._refused: Counter[str] = Counter()
 
@@ -54,9 +60,11 @@ class Receiver:
         self, track: TrackKey, spec: AudioSpec | VideoSpec, now: float
     ) -> list[Cut | Transmit]:
         """Cut this track from now on. A kind the anchor does not send is ignored."""
+        cuts: list[Cut | Transmit] = []
         if track.kind in self._tracks:
+            cuts += self._tracks[track.kind].detach(track)  # where it was cut already: begin anew
             self._tracks[track.kind].attach(track, spec)
-        return self.handle_timer(now)
+        return cuts + self.handle_timer(now)
 
     def detach(self, track: TrackKey, now: float) -> list[Cut | Transmit]:
         """Cut this track no longer; gives its last cut."""
@@ -105,3 +113,10 @@ class Receiver:
         streams = (stream.deadline() for stream in self._streams)
         tracks = (track.deadline() for track in self._tracks.values())
         return earliest((*streams, *tracks, self._reporter.deadline()))
+
+
+def _readable(parameters: RtpParameters) -> list[int]:
+    """The payload types of codecs that are in our tables, and of what repeats them."""
+    table = AUDIO if parameters.kind is Kind.AUDIO else VIDEO
+    codecs = [number for number, codec in parameters.codecs.items() if codec.name in table]
+    return codecs + [number for number, original in parameters.rtx.items() if original in codecs]

@@ -28,7 +28,7 @@ class IdList:
     @classmethod
     def parse(cls, entries: Iterable[str], field_name: str = "list") -> Self:
         """Read entries `id` or `x.*$`. Raises BadInput that names the entry."""
-        given = list(entries)
+        given = [entries] if isinstance(entries, str) else list(entries)
         if len(given) > MAX_ENTRIES:
             raise BadInput(field_name, f"{len(given)} entries", f"at most {MAX_ENTRIES} entries")
         exact, prefixes = set(), []

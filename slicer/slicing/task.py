@@ -3,6 +3,8 @@
 One fact in, every output out, the timer set again; then the next fact.
 """
 
+from collections import Counter
+
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -41,6 +43,7 @@ class SliceTask:
         self.params = params
         self.state = State.STARTING
         self.subscription = params.subscription
+        self.counters: Counter[str] = Counter()
         self._present: dict[str, set[Kind]] = {}  # in order of joining
         self._tracks: set[TrackKey] = set()
         self._waiting: set[str] = set()
@@ -62,7 +65,7 @@ class SliceTask:
             return []
         match fact:
             case RoomEntered():
-                return self._move(Trigger.ENTERED)
+                return self._enter(now)
             case RoomLost():
                 self._present.clear()
                 return self._reconcile(now) + self._move(Trigger.LOST)
@@ -71,13 +74,11 @@ class SliceTask:
             case Modified(subscription):
                 self.subscription = subscription
             case AnchorJoined(anchor):
-                if len(self._present) < MAX_PRESENT:
-                    self._present.setdefault(anchor, set())
+                self._kinds(anchor)
             case AnchorLeft(anchor):
                 self._present.pop(anchor, None)
             case TrackPublished(anchor, kind):
-                if len(self._present) < MAX_PRESENT:
-                    self._present.setdefault(anchor, set()).add(kind)
+                self._kinds(anchor).add(kind)
             case TrackUnpublished(anchor, kind):
                 self._present.get(anchor, set()).discard(kind)
         return self._reconcile(now)
@@ -99,6 +100,19 @@ class SliceTask:
         if self.state is State.ENDED or self._alone_since is None or idle is None:
             return None
         return self._alone_since + idle
+
+    def _kinds(self, anchor: str) -> set[Kind]:
+        """What this anchor publishes; there is a place for it if the room is believed."""
+        if anchor in self._present or len(self._present) < MAX_PRESENT:
+            return self._present.setdefault(anchor, set())
+        self.counters["anchors_refused"] += 1
+        return set()
+
+    def _enter(self, now: float) -> list[Output]:
+        moved = self._move(Trigger.ENTERED)
+        if moved and self._alone_since is not None:  # nobody could be met before
+            self._alone_since = now
+        return moved
 
     def _move(self, trigger: Trigger) -> list[Output]:
         state = follow(self.state, trigger)
@@ -136,7 +150,8 @@ class SliceTask:
         cut_now = {track.anchor for track in self._tracks}
         wanted: dict[TrackKey, AudioSpec | VideoSpec] = {}
         taken, waiting = 0, []
-        for anchor in sorted(self._present, key=lambda anchor: anchor not in cut_now):
+        publishing = [anchor for anchor, kinds in self._present.items() if kinds]
+        for anchor in sorted(publishing, key=lambda anchor: anchor not in cut_now):
             tracks = self._wanted_of(anchor)
             if taken < self.params.max_anchors:
                 wanted |= tracks

@@ -4,7 +4,6 @@ Both kinds of track have the same verbs. A stream that nobody needs now sleeps.
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
 
 from slicer.rtp.codecs import video_format
 from slicer.rtp.frame import Frame, VideoDepacketizer
@@ -27,7 +26,7 @@ class AudioTrack:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self._cutters: dict[TrackKey, AudioCutter] = {}
-        stream.sleep()
+        stream.doze()
 
     def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> None:
         """Cut for this task from the next packet on."""
@@ -43,7 +42,7 @@ class AudioTrack:
         cuts = self._cut(self.stream.flush()) if last else []
         cuts += self._cutters.pop(track).flush()
         if last:
-            self.stream.sleep()
+            self.stream.doze()
         return cuts
 
     def receive(self, now: float) -> list[Cut]:
@@ -82,7 +81,8 @@ class VideoTrack:
         self._codec: Codec | None = None
         self._depacketizer: VideoDepacketizer | None = None
         self._decodable = False
-        stream.sleep()
+        self._epoch = -1
+        stream.doze()
 
     def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> None:
         """Take pictures for this task from the next packet on."""
@@ -99,7 +99,7 @@ class VideoTrack:
 
     def receive(self, now: float) -> list[Cut]:
         """Grab from what the stream has put in order by now."""
-        cuts = self._grab(self.stream.drain(now), now)
+        cuts = self._grab(self.stream.drain(now))
         if cuts:
             self._rest()
         return cuts
@@ -110,7 +110,7 @@ class VideoTrack:
 
     def flush(self) -> list[Cut]:
         """What can still be taken from the packets held: the connection is over."""
-        return self._grab(self.stream.flush(), float("-inf"))
+        return self._grab(self.stream.flush())
 
     def deadline(self) -> float | None:
         """When to ask for a keyframe."""
@@ -125,38 +125,51 @@ class VideoTrack:
         """Sleep until the first grabber needs packets again."""
         until = [grabber.wakes_at for grabber in self._grabbers.values()]
         if None not in until:
-            self.stream.sleep(min((at for at in until if at is not None), default=float("inf")))
+            self.stream.doze(min((at for at in until if at is not None), default=float("inf")))
             self._decodable = False
 
-    def _grab(self, packets: list[Ordered], now: float) -> list[Cut]:
+    def _grab(self, packets: list[Ordered]) -> list[Cut]:
         cuts: list[Cut] = []
         for ordered in packets:
-            for grabber in self._grabbers.values():
-                grabber.observe(ordered.packet.timestamp, ordered.epoch, now)
+            self._observe(ordered)
             frame = self._assemble(ordered)
             if frame is None:
                 continue
             self._decodable = self._decodable or frame.keyframe
             for grabber in self._grabbers.values():
                 cuts += grabber.receive(frame, self._decodable, ordered)
+            # A frame that ended before a hole says nothing about what comes after the hole.
+            if not ordered.contiguous and frame.timestamp != ordered.packet.timestamp:
+                self._decodable = False
         return cuts
 
+    def _observe(self, ordered: Ordered) -> None:
+        packet = ordered.packet
+        starts = video_format(ordered.codec).starts_keyframe(packet.payload)
+        for grabber in self._grabbers.values():
+            grabber.observe(packet.timestamp, ordered.epoch, packet.arrival)
+            if starts:
+                grabber.keyframe_began(packet.arrival)
+
     def _assemble(self, ordered: Ordered) -> Frame | None:
+        """The frame this packet completes, if any."""
         packet = ordered.packet
         if ordered.codec is not self._codec or self._depacketizer is None:
             self._codec = ordered.codec
             self._depacketizer = video_format(ordered.codec).depacketizer(ordered.codec)
-        if not ordered.contiguous:
-            self._decodable = False
-        if not packet.payload:  # padding alone
-            return None
-        with suppress(ValueError):
-            return self._depacketizer.push(
+        fresh, self._epoch = ordered.epoch != self._epoch, ordered.epoch
+        try:
+            frame = self._depacketizer.push(
                 packet.payload, packet.timestamp, packet.marker, ordered.contiguous
             )
-        self.stream.counters["malformed_payload"] += 1
-        self._decodable = False
-        return None
+        except ValueError:
+            self.stream.counters["malformed_payload"] += 1
+            frame, self._decodable = None, False
+        before = frame is not None and frame.timestamp != packet.timestamp
+        if not ordered.contiguous and not before:
+            self._decodable = False
+        # What another epoch left behind has no place in this one's media time.
+        return None if before and fresh else frame
 
 
 Track = AudioTrack | VideoTrack

@@ -69,16 +69,22 @@ class FrameGrabber:
         if self.mode is Mode.ASLEEP and timestamp >= self._due:
             self.mode = Mode.ASKING
         back = now - self._seen > SILENT
-        self._seen = now
+        self._seen = max(now, self._seen)
         if self.mode is Mode.ASKING and (self._asking_since is None or back):
             self._asking_since = now
+
+    def keyframe_began(self, now: float) -> None:
+        """A keyframe is coming, though it may not come whole: the source does answer."""
+        if self.mode is Mode.ASKING:
+            self._asking_since = now
+        elif self.mode is Mode.KEEPING and self._asked is not None and now - self._asked < ANSWER:
+            self.mode, self._asking_since = Mode.ASKING, now
 
     def receive(self, frame: Frame, decodable: bool, last: Ordered) -> list[PictureCut]:
         """Take a whole frame and its last packet. *decodable*: none it depends on was lost."""
         if self._due is None or self.mode is Mode.ASLEEP:
             return []
         if frame.keyframe:
-            self._answered(last.packet.arrival)
             self._drop_gop()
         if not frame.keyframe and (self.mode is Mode.ASKING or not decodable or not self._gop):
             self._drop_gop()
@@ -111,14 +117,12 @@ class FrameGrabber:
 
     def _begin_epoch(self, epoch: int, timestamp: int) -> None:
         self._epoch, self._due = epoch, timestamp
+        self._ask_anew()
+
+    def _ask_anew(self) -> None:
         self._asking_since = self._asked = None
         self._drop_gop()
-        if self.mode is Mode.ASLEEP:
-            self.mode = Mode.ASKING
-
-    def _answered(self, now: float) -> None:
-        if self.mode is Mode.KEEPING and self._asked is not None and now - self._asked < ANSWER:
-            self.mode = Mode.ASKING
+        self.mode = Mode.ASKING if self._can_ask else Mode.KEEPING
 
     def _waited(self, now: float) -> float:
         return now - self._asking_since if self._asking_since is not None else 0.0
@@ -128,9 +132,7 @@ class FrameGrabber:
         self._gop_bytes += len(frame.data)
         if len(self._gop) > MAX_GOP_FRAMES or self._gop_bytes > MAX_GOP_BYTES:
             self.counters["gop_too_long"] += 1
-            self._drop_gop()
-            self.mode = Mode.ASKING if self._can_ask else Mode.KEEPING
-            self._asked = None
+            self._ask_anew()
 
     def _drop_gop(self) -> None:
         self._gop, self._gop_bytes = [], 0
