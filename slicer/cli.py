@@ -37,7 +37,7 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Gives the exit code."""
-    options = _parser().parse_args(arguments)
+    options = arguments_parser().parse_args(arguments)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
@@ -62,7 +62,7 @@ def _fail(error: SlicerError, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def arguments_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="slicer",
         description="Cuts live rooms into audio slices and pictures, and stores them.",

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import process_time
 from urllib.parse import urlsplit
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -163,16 +164,17 @@ def _write_sheet(folder: Path, stored: Sequence[SliceStored], ended: datetime) -
 
 
 def _print_table(console: Console, stored: Sequence[SliceStored]) -> None:
-    table = Table(title=f"{len(stored)} slices landed", title_justify="left")
+    table = Table(title=f"{len(stored)} slices landed", title_justify="left", box=SIMPLE_HEAD)
     for column in ("anchor", "kind", "began (UTC)", "length", "size", "file"):
-        table.add_column(column, overflow="ellipsis", no_wrap=True)
+        table.add_column(column, no_wrap=True)
     for one in sorted(stored, key=lambda one: (one.anchor, one.kind, one.began)):
+        name = one.key.rpartition("/")[2]
         table.add_row(
             one.anchor,
             "audio" if one.kind is Kind.AUDIO else "picture",
             f"{one.began:%H:%M:%S.%f}"[:-3],
-            f"{one.seconds:.3f} s" if one.kind is Kind.AUDIO else "",
-            bytes_text(one.size),
-            one.key.rpartition("/")[2],
+            f"{one.seconds:6.3f} s" if one.kind is Kind.AUDIO else "",
+            f"{bytes_text(one.size):>6}",
+            f"…{name[-18:]}",
         )
     console.print(table)

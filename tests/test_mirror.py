@@ -15,7 +15,13 @@ EXCUSED = {
     "slicing/outputs.py": "records",
 }
 # Test files that stand for no single module, and why.
-AT_LARGE = {"test_layers.py", "test_mirror.py", "test_yardsticks.py", "test_example.py"}
+AT_LARGE = {
+    "test_readme.py",
+    "test_layers.py",
+    "test_mirror.py",
+    "test_yardsticks.py",
+    "test_example.py",
+}
 AT_LARGE_FOLDERS = {"contract", "real", "harness"}
 
 

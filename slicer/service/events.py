@@ -122,7 +122,7 @@ Event = TaskEvent | EventsMissed
 class EventStream:
     """One listener's events, from when it was opened; an async iterator and context manager.
 
-    It ends when the engine closes, after the last event was taken.
+    It ends when the engine closes, and a stream of one task after that task's last event.
     """
 
     def __init__(self, task: str | None) -> None:
@@ -139,6 +139,8 @@ class EventStream:
             self._events.get_nowait()
             self._missed += 1
         self._events.put_nowait(event)
+        if self._task is not None and isinstance(event, TaskFinished):
+            self.close()
 
     def close(self) -> None:
         """End the iteration after what is still in the buffer. May be called twice."""

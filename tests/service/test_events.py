@@ -4,7 +4,15 @@ import asyncio
 
 import pytest
 
-from slicer.service.events import EVENT_BUFFER, Event, EventsMissed, EventStream, TaskTrouble
+from slicer.service.events import (
+    EVENT_BUFFER,
+    Event,
+    EventsMissed,
+    EventStream,
+    TaskFinished,
+    TaskTrouble,
+)
+from slicer.slicing.outputs import LeaveCode
 from tests.harness.clock import EPOCH
 
 
@@ -35,6 +43,15 @@ async def test_who_is_too_slow_loses_the_oldest_and_is_told_how_many() -> None:
     assert events[1] == event("3")
     assert events[-1] == event(str(EVENT_BUFFER + 2))
     assert len(events) == EVENT_BUFFER + 1
+
+
+async def test_a_stream_of_one_task_ends_with_it() -> None:
+    one, every = EventStream("t"), EventStream(None)
+    finished = TaskFinished("t", EPOCH, LeaveCode.STOPPED, 1, 0)
+    for stream in (one, every):
+        stream.tell(finished)
+    assert [event async for event in one] == [finished]
+    assert not every.closed
 
 
 async def test_leaving_the_stream_ends_it() -> None:

@@ -1,0 +1,66 @@
+"""What the README promises runs: its commands parse, its program slices."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slicer.cli import arguments_parser
+from tests.harness.replay import talk
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_it_runs_within_25_lines() -> None:
+    head = README.splitlines()[:25]
+    assert any("make demo" in line for line in head)
+    assert any("make test" in line for line in head)
+
+
+def test_its_targets_are_there() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"make (\w+)", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_its_links_lead_somewhere() -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_its_commands_are_understood() -> None:
+    console = README.replace("\\\n", " ")
+    commands = re.findall(r"^\$ slicer (.+)$", console, re.MULTILINE)
+    commands += re.findall(r"`slicer ((?:run|replay|usersig) [^`]+)`", console)
+    assert len(commands) >= 3
+    for command in commands:
+        arguments_parser().parse_args(command.replace("'", "").split())
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/embedding.md"])
+def test_its_programs_compile(page: str) -> None:
+    programs = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert programs
+    for program in programs:
+        compile(
+            f"async def page():\n{re.sub('^', '    ', program, flags=re.MULTILINE)}", page, "exec"
+        )
+
+
+def test_its_program_slices(tmp_path: Path) -> None:
+    program = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert program is not None
+    text = program[1].replace(
+        "whip://127.0.0.1:8080/lobby", talk(tmp_path / "speaker_1.rtpdump", 31)
+    )
+    text = text.replace("file:///tmp/slices", (tmp_path / "out").as_uri())
+    run = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("SliceStored") == 3
+    assert "TaskFinished" in run.stdout
+    assert len(list((tmp_path / "out").rglob("*.ogg"))) == 3
