@@ -25,20 +25,22 @@ class Drain:
     def __init__(self, sock: socket.socket, take: Callable[[list[Datagram]], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
+        # By number: the selector would otherwise write out the whole socket on each registration.
+        self._fd = sock.fileno()
         self._take = take
         self._timer: asyncio.TimerHandle | None = None
-        self._loop.add_reader(sock, self._wake)
+        self._loop.add_reader(self._fd, self._wake)
 
     def close(self) -> None:
         """Stop reading and close the socket. May be called twice."""
         if self._timer is not None:
             self._timer.cancel()
         if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock)
+            self._loop.remove_reader(self._fd)
         self._sock.close()
 
     def _wake(self) -> None:
-        self._loop.remove_reader(self._sock)
+        self._loop.remove_reader(self._fd)
         self._tick()
 
     def _tick(self) -> None:
@@ -47,7 +49,7 @@ class Drain:
             self._timer = self._loop.call_later(TICK, self._tick)
             self._take(batch)
         elif self._sock.fileno() >= 0:
-            self._loop.add_reader(self._sock, self._wake)
+            self._loop.add_reader(self._fd, self._wake)
 
     def _read(self) -> list[Datagram]:
         batch: list[Datagram] = []
