@@ -9,6 +9,7 @@ import pytest
 from slicer.errors import StorageRefused
 from slicer.service.destination import Destinations
 from slicer.service.outbox import OutboxSettings
+from slicer.service.running import RunningTask
 from slicer.service.workers import open_workers
 from slicer.storage import Credentials
 from tests.harness.clock import ManualClock
@@ -22,7 +23,8 @@ def workers() -> Iterator[Executor]:
 
 @pytest.fixture
 def destinations(workers: Executor) -> Destinations:
-    return Destinations(workers, ManualClock(), OutboxSettings(), {}.get)
+    nobody: dict[str, RunningTask] = {}
+    return Destinations(workers, ManualClock(), OutboxSettings(), nobody.get)
 
 
 async def test_one_for_all_who_name_the_same(destinations: Destinations, tmp_path: Path) -> None:

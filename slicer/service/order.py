@@ -1,0 +1,101 @@
+"""What a request of the API orders, after every check; and who takes orders. Knows no JSON."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from slicer.service.engine import TaskStatus
+from slicer.slicing.spec import ImageFormat, SliceParams
+from slicer.slicing.subscription import Subscription
+from slicer.storage import Credentials
+
+
+class Service(Enum):
+    """The two services; the value is the group of their callbacks (spec 5)."""
+
+    SLICE = 10
+    MODERATION = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One customer's application, from the settings; never shows its secrets.
+
+    *secrets*: API key id → API secret key. *rooms*: (pattern of room ids with `*`, room URL in which
+    `{room}` stands for the id), the first that fits is taken.
+    """
+
+    sdk_app_id: int
+    usersig_key: str = field(default="", repr=False)
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    rooms: tuple[tuple[str, str], ...] = ()
+    callback_url: str = ""
+    callback_key: str = field(default="", repr=False)
+    max_streams: int = 500
+    permission_control: bool = False
+    """Advanced permission control: a PrivateMapKey is demanded and verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Where the customer wants slices: TRTC's six storage fields, validated."""
+
+    vendor: int
+    region: str
+    bucket: str
+    credentials: Credentials
+    prefix: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Supplier:
+    """Who judges slices, as ordered; *secret_key* is never shown."""
+
+    name: str
+    app_id: str = ""
+    secret_id: str = ""
+    secret_key: str = field(default="", repr=False)
+    audio_type: str = ""
+    image_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moderation:
+    """What a moderation task does with slices. *save*: 0 none, 1 all, 2 hits."""
+
+    supplier: Supplier
+    save: int = 0
+    hits_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One Create request. *room_type*: 1 integer, 0 string; *bucket* None: nothing is kept."""
+
+    service: Service
+    room_id: str
+    room_type: int
+    user_id: str
+    params: SliceParams
+    images: ImageFormat
+    bucket: Bucket | None
+    expire_hours: int
+    moderation: Moderation | None = None
+
+
+class OrderTaker(Protocol):
+    """Carries orders out. `describe`, `modify` and `delete` raise TaskNotExist for an id unknown,
+    expired, of another application or of the other service, and TaskFinished for one that ended."""
+
+    async def create(self, app: Application, order: Order) -> str:
+        """The new task's id. Raises LimitReached, RoomError, BadInput; StorageError never: a store
+        that fails later is told by callback."""
+        ...
+
+    def describe(self, app: Application, service: Service, task: str) -> TaskStatus: ...
+
+    def modify(
+        self, app: Application, service: Service, task: str, lists: Subscription
+    ) -> None: ...
+
+    def delete(self, app: Application, service: Service, task: str) -> None: ...
