@@ -7,8 +7,9 @@ from slicer.clock import Clock
 from slicer.errors import SlicerError
 from slicer.media.slice import Slice
 from slicer.service.job import Job
-from slicer.service.outbox import Outbox, OutboxSettings
+from slicer.service.outbox import Outbox
 from slicer.service.running import RunningTask
+from slicer.settings import OutboxSettings
 from slicer.storage import Credentials, Receipt, Storage, open_storage
 
 

@@ -22,7 +22,6 @@ from slicer.rooms import Connector, Room, RoomSettings, connector, parse_room
 from slicer.rtp.parameters import Kind
 from slicer.service.destination import Destination, Destinations
 from slicer.service.events import EventStream, TaskEvent, TaskFinished
-from slicer.service.outbox import OutboxSettings
 from slicer.service.running import RunningTask
 from slicer.service.spec import TaskSpec
 from slicer.service.workers import open_workers
@@ -73,9 +72,9 @@ class Engine:
         self._clock = LoopClock()
         self._rooms = self._room_settings()
         self._workers = open_workers()
-        bounds = self.settings.outbox
-        self._outbox = OutboxSettings(bounds.count, bounds.memory, bounds.uploads)
-        self._destinations = Destinations(self._workers, self._clock, self._outbox, self._tasks.get)
+        self._destinations = Destinations(
+            self._workers, self._clock, self.settings.outbox, self._tasks.get
+        )
         return self
 
     async def __aexit__(
@@ -232,7 +231,7 @@ class Engine:
 
     async def _pace(self) -> None:
         """Rooms that make their own time wait here until outboxes are half empty."""
-        settings = self._outbox
+        settings = self.settings.outbox
         while any(  # noqa: ASYNC110 (nobody else waits for this)
             destination.outbox.held > settings.count // 2
             or destination.outbox.memory > settings.memory // 2

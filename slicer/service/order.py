@@ -21,8 +21,8 @@ class Service(Enum):
 class Application:
     """One customer's application, from the settings; never shows its secrets.
 
-    *secrets*: API key id → API secret key. *rooms*: (pattern of room ids with `*`, room URL in which
-    `{room}` stands for the id), the first that fits is taken.
+    *secrets*: API key id → API secret key. *rooms*: (pattern of room ids with `*`, room URL in
+    which `{room}` stands for the id), the first that fits is taken.
     """
 
     sdk_app_id: int

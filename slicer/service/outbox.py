@@ -11,13 +11,12 @@ import random
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from slicer.clock import Clock, Timer
 from slicer.errors import (
-    BadInput,
     MediaError,
     SlicerError,
     StorageError,
@@ -28,26 +27,8 @@ from slicer.media.slice import Slice
 from slicer.service.job import Job
 from slicer.service.overflow import Overflow
 from slicer.service.retry import Backoff
+from slicer.settings import OutboxSettings
 from slicer.storage import Receipt, Storage
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxSettings:
-    """Bounds of one outbox, and its patience. Raises BadInput.
-
-    *count* and *memory* (bytes): what may be held, waiting or under way; *uploads*: side by side.
-    """
-
-    count: int = 2000
-    memory: int = 256 * 1024 * 1024
-    uploads: int = 8
-    backoff: Backoff = field(default_factory=Backoff)
-
-    def __post_init__(self) -> None:
-        for name in ("count", "memory", "uploads"):
-            value = getattr(self, name)
-            if value < 1:
-                raise BadInput(f"outbox.{name}", value, "1 or more")
 
 
 @dataclass(slots=True)
@@ -104,13 +85,14 @@ class Outbox:
         listener: OutboxListener,
         *,
         settings: OutboxSettings | None = None,
+        backoff: Backoff | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.counters = OutboxCounters()
         self._storage, self._executor, self._clock = storage, executor, clock
         self._listener, self._chance = listener, chance
         self._settings = settings or OutboxSettings()
-        self._backoff = self._settings.backoff
+        self._backoff = backoff or Backoff()
         self._held: dict[int, _Entry] = {}
         self._memory = 0
         self._ready: deque[_Entry] = deque()

@@ -8,9 +8,9 @@ import pytest
 
 from slicer.errors import StorageRefused
 from slicer.service.destination import Destinations
-from slicer.service.outbox import OutboxSettings
 from slicer.service.running import RunningTask
 from slicer.service.workers import open_workers
+from slicer.settings import OutboxSettings
 from slicer.storage import Credentials
 from tests.harness.clock import ManualClock
 
