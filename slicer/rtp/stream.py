@@ -217,7 +217,8 @@ class Stream:
             return
         if first is None and len(self._candidates) >= MAX_CANDIDATES:
             first = self._candidates.pop(next(iter(self._candidates)))
-        self.counters["probation"] += first is not None
+        if first is not None:
+            self.counters["probation"] += 1
         self._candidates[packet.ssrc] = packet
 
     def _take_over(self, packets: list[Packet]) -> None:
