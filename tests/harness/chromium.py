@@ -7,14 +7,14 @@ import re
 import signal
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, Route, async_playwright
 
 EXECUTABLE = "/usr/bin/chromium"
 PAGE = "publish.html"
@@ -48,6 +48,7 @@ class PublishOptions:
     the offer at once and send candidates by PATCH. *max_bitrate* in bit/s; 0 leaves it to Chromium.
     *degradation*: what to give up where bandwidth is short ("maintain-resolution" and so on); left
     empty, Chromium begins at 300 kbit/s with smaller pictures (360 x 203) for some 15 s.
+    *audio_nack*: offer to repeat lost sound, too, which Chromium does only if its offer is edited.
     """
 
     audio: bool = True
@@ -57,6 +58,7 @@ class PublishOptions:
     bearer: str = ""
     max_bitrate: int = 0
     degradation: str = ""
+    audio_nack: bool = False
     width: int = 640
     height: int = 360
     fps: int = 15
@@ -75,7 +77,29 @@ class Publisher:
         """Publish to a WHIP endpoint; the session's URL once connected. Raises playwright Error."""
         given = asdict(options)
         given["maxBitrate"] = given.pop("max_bitrate")
+        given["audioNack"] = given.pop("audio_nack")
         return str(await self._call("start(...a)", url, given))
+
+    async def amend(
+        self, url: str, offer: Callable[[str], str], answer: Callable[[str], str]
+    ) -> None:
+        """Have the offer to this URL changed after the page wrote it, the answer before it reads.
+
+        To be called before `start`.
+        """
+
+        async def handle(route: Route) -> None:
+            if route.request.method != "POST":
+                await route.continue_()
+                return
+            try:
+                fetched = await route.fetch(post_data=offer(route.request.post_data or ""))
+                await route.fulfill(response=fetched, body=answer(await fetched.text()))
+            except Exception:
+                await route.abort()  # or the page would wait for ever
+                raise
+
+        await self._page.route(url, handle)
 
     async def patches(self) -> int:
         """How many PATCH requests were answered by 204."""

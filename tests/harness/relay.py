@@ -1,0 +1,106 @@
+"""A UDP path between a publisher and us that loses and delays what a seed says."""
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+Address = tuple[str, int]
+_CANDIDATE = re.compile(
+    r"^(a=candidate:\S+ 1 udp \d+ \S+ )(\d+)( typ host.*)$", re.MULTILINE | re.I
+)
+_CANDIDATES = re.compile(r"^a=candidate:.*\r?\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Impairment:
+    """*loss*: share of datagrams dropped; *late*: share held back by up to *delay* seconds."""
+
+    loss: float = 0.0
+    late: float = 0.0
+    delay: float = 0.0
+
+
+class _End(asyncio.DatagramProtocol):
+    """One of the path's two sockets; gives what comes in to the other."""
+
+    def __init__(self, relay: "Relay", downstream: bool) -> None:
+        self._relay, self._downstream = relay, downstream
+        self.transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, address: Address) -> None:
+        self._relay.pass_on(data, address, self._downstream)
+
+
+class Relay:
+    """Both directions of one path; perfect until `impairment` is set.
+
+    The publisher's offer and the answer have to be taken through `offer` and `answer`, so that
+    each side knows the relay alone. *dropped*: payload type (RTP is not hidden by SRTP) → count.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.impairment = Impairment()
+        self.dropped: Counter[int] = Counter()
+        self.passed: Counter[int] = Counter()
+        self._random = random.Random(seed)
+        self._publisher: Address | None = None
+        self._server: Address | None = None
+        self._down = _End(self, downstream=True)
+        self._up = _End(self, downstream=False)
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        for end in (self._down, self._up):
+            await loop.create_datagram_endpoint(lambda end=end: end, ("127.0.0.1", 0))  # type: ignore[misc]
+
+    def close(self) -> None:
+        for end in (self._down, self._up):
+            end.transport.close()
+
+    def offer(self, sdp: str) -> str:
+        """Without candidates: the publisher is found by its own checks."""
+        return _CANDIDATES.sub("", sdp)
+
+    def answer(self, sdp: str) -> str:
+        """With the relay's port in place of the server's."""
+        found = _CANDIDATE.search(sdp)
+        assert found, sdp
+        self._server = ("127.0.0.1", int(found[2]))
+        ours = self._down.transport.get_extra_info("sockname")[1]
+        return _CANDIDATE.sub(rf"\g<1>{ours}\g<3>", sdp)
+
+    def pass_on(self, data: bytes, address: Address, downstream: bool) -> None:
+        if downstream:
+            self._publisher = address
+        target, end = (self._server, self._up) if downstream else (self._publisher, self._down)
+        if target is None:
+            return
+        payload_type = data[1] & 0x7F if downstream and data[0] >> 6 == 2 else -1
+        if self._random.random() < self.impairment.loss:
+            self.dropped[payload_type] += 1
+            return
+        self.passed[payload_type] += 1
+        if self._random.random() < self.impairment.late:
+            delay = self._random.random() * self.impairment.delay
+            asyncio.get_running_loop().call_later(delay, end.transport.sendto, data, target)
+        else:
+            end.transport.sendto(data, target)
+
+
+@asynccontextmanager
+async def relay(seed: int) -> AsyncIterator[Relay]:
+    """A path on loopback until the context ends."""
+    made = Relay(seed)
+    await made.open()
+    try:
+        yield made
+    finally:
+        made.close()
