@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from slicer.applications import Application
 from slicer.service.engine import TaskStatus
 from slicer.slicing.spec import ImageFormat, SliceParams
 from slicer.slicing.subscription import Subscription
@@ -15,25 +16,6 @@ class Service(Enum):
 
     SLICE = 10
     MODERATION = 11
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """One customer's application, from the settings; never shows its secrets.
-
-    *secrets*: API key id → API secret key. *rooms*: (pattern of room ids with `*`, room URL in
-    which `{room}` stands for the id), the first that fits is taken.
-    """
-
-    sdk_app_id: int
-    usersig_key: str = field(default="", repr=False)
-    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    rooms: tuple[tuple[str, str], ...] = ()
-    callback_url: str = ""
-    callback_key: str = field(default="", repr=False)
-    max_streams: int = 500
-    permission_control: bool = False
-    """Advanced permission control: a PrivateMapKey is demanded and verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +67,30 @@ class Order:
 
 class OrderTaker(Protocol):
     """Carries orders out. `describe`, `modify` and `delete` raise TaskNotExist for an id unknown,
-    expired, of another application or of the other service, and TaskFinished for one that ended."""
+    expired, of another application or of the other service, and TaskFinished for one that ended.
+    What `create`, `modify` and `delete` were told is on disk before they return."""
 
     async def create(self, app: Application, order: Order) -> str:
-        """The new task's id. Raises LimitReached, RoomError, BadInput; StorageError never: a store
-        that fails later is told by callback."""
+        """The new task's id. Raises LimitReached, RoomError, BadInput (`vendor`: no such store
+        here; `room_id`: no pattern or no room for it); StorageError never: a store that fails
+        later is told by callback."""
         ...
 
     def describe(self, app: Application, service: Service, task: str) -> TaskStatus: ...
 
-    def modify(
+    async def modify(
         self, app: Application, service: Service, task: str, lists: Subscription
     ) -> None: ...
 
-    def delete(self, app: Application, service: Service, task: str) -> None: ...
+    async def delete(self, app: Application, service: Service, task: str) -> None: ...
+
+
+__all__ = [
+    "Application",
+    "Bucket",
+    "Moderation",
+    "Order",
+    "OrderTaker",
+    "Service",
+    "Supplier",
+]
