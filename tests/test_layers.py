@@ -17,13 +17,15 @@ LAYERS = [
     {"api", "console"},
     {"service"},
     {"settings"},
+    {"applications"},
     {"rooms", "storage", "moderation", "callbacks"},
     {"media"},
     {"hot"},
     {"slicing"},
     {"rtp"},
     {"usersig"},
-    {"clock", "errors"},
+    {"clock", "database"},
+    {"errors"},
 ]
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}
 CORE = {"rtp", "slicing"}

@@ -1,0 +1,135 @@
+"""Applications: whose API keys, rooms, callbacks and limits there are; knows no file and no task."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
+from urllib.parse import quote, urlsplit
+
+from slicer.errors import BadInput
+
+MAX_CALLBACK_URL = 2083
+MAX_STREAMS = 500
+_CALLBACK_KEY = re.compile(r"[A-Za-z0-9]{1,32}")
+_ROOM = "{room}"
+T = TypeVar("T", int, str, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One customer's application, from the settings; never shows its secrets.
+
+    *secrets*: API key id → API secret key. *rooms*: (pattern of room ids with `*`, room URL in
+    which `{room}` stands for the id), the first that fits is taken. *max_streams*: anchors sliced
+    at once, over all its tasks. Raises BadInput.
+    """
+
+    sdk_app_id: int
+    usersig_key: str = field(default="", repr=False)
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    rooms: tuple[tuple[str, str], ...] = ()
+    callback_url: str = ""
+    callback_key: str = field(default="", repr=False)
+    max_streams: int = MAX_STREAMS
+    permission_control: bool = False
+    """Advanced permission control: a PrivateMapKey is demanded and verified."""
+
+    def __post_init__(self) -> None:
+        _whole("sdk_app_id", self.sdk_app_id, 2**32 - 1)
+        _whole("max_streams", self.max_streams, 1_000_000)
+        if self.callback_url:
+            _check_callback_url(self.callback_url)
+        if self.callback_key and not _CALLBACK_KEY.fullmatch(self.callback_key):
+            raise BadInput("callback_key", "another text", "1 to 32 letters and digits")
+        if self.callback_url and not self.callback_key:
+            raise BadInput("callback_key", "none", "a key beside callback_url: it signs callbacks")
+
+    def room_url(self, room_id: str) -> str | None:
+        """The room URL that serves this room id, or None where no pattern fits."""
+        for pattern, url in self.rooms:
+            if _fits(pattern, room_id):
+                return url.replace(_ROOM, quote(room_id, safe=""))
+        return None
+
+
+def applications(tables: object) -> tuple[Application, ...]:
+    """Read the settings' list of tables. Raises BadInput that names `apps[index].field`."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise BadInput("apps", tables, "tables: [[apps]]")
+    made: list[Application] = []
+    for index, table in enumerate(tables):
+        try:
+            made.append(_application(table))
+        except BadInput as error:
+            raise BadInput(f"apps[{index}].{error.field}", error.got, error.allowed) from None
+    ids = [app.sdk_app_id for app in made]
+    for index, app in enumerate(ids):
+        if app in ids[:index]:
+            raise BadInput(f"apps[{index}].sdk_app_id", app, "an id that no other app has")
+    return tuple(made)
+
+
+def _application(table: Mapping[str, object]) -> Application:
+    given = dict(table)
+    made = Application(
+        sdk_app_id=_take(given, "sdk_app_id", 0),
+        usersig_key=_take(given, "usersig_key", "", secret=True),
+        secrets=_pairs(given.pop("secrets", []), "secrets", "id", "key"),
+        rooms=_pairs(given.pop("rooms", []), "rooms", "pattern", "url"),
+        callback_url=_take(given, "callback_url", ""),
+        callback_key=_take(given, "callback_key", "", secret=True),
+        max_streams=_take(given, "max_streams", MAX_STREAMS),
+        permission_control=_take(given, "permission_control", False),
+    )
+    if given:
+        raise BadInput(
+            min(given), "an unknown field", ", ".join(one.name for one in fields(Application))
+        )
+    return made
+
+
+def _take(given: dict[str, object], name: str, default: T, *, secret: bool = False) -> T:
+    """A value of the default's type out of a table."""
+    value = given.pop(name, default)
+    if type(value) is not type(default):
+        allowed = {int: "a whole number", str: "a text", bool: "true or false"}[type(default)]
+        raise BadInput(name, "a secret of another type" if secret else value, allowed)
+    return value
+
+
+def _pairs(value: object, name: str, first: str, second: str) -> tuple[tuple[str, str], ...]:
+    """A list of tables with two texts each; what came is not shown: it may be a secret."""
+    allowed = f"a list of tables {{ {first} = …, {second} = … }}, texts that are not empty"
+    if not isinstance(value, list):
+        raise BadInput(name, "something else", allowed)
+    pairs = []
+    for index, one in enumerate(value):
+        right = isinstance(one, dict) and one.keys() == {first, second}
+        if not right or not all(isinstance(text, str) and text for text in one.values()):
+            raise BadInput(f"{name}[{index}]", "something else", allowed)
+        pairs.append((one[first], one[second]))
+    return tuple(pairs)
+
+
+def _whole(name: str, value: int, high: int) -> None:
+    if not 1 <= value <= high:
+        raise BadInput(name, value, f"a whole number from 1 to {high}")
+
+
+def _check_callback_url(url: str) -> None:
+    allowed = "http:// or https://, a host, no user, no fragment, plain ASCII"
+    try:
+        split = urlsplit(url)
+        host = split.hostname if split.port != 0 and "@" not in split.netloc else None
+    except ValueError as error:
+        raise BadInput("callback_url", url, f"{allowed} ({error})") from None
+    plain = url.isascii() and url.isprintable() and " " not in url and "#" not in url
+    if not (host and plain and split.scheme in {"http", "https"}):
+        raise BadInput("callback_url", "another URL", allowed)
+    if len(url) > MAX_CALLBACK_URL:
+        raise BadInput("callback_url", f"{len(url)} characters", f"at most {MAX_CALLBACK_URL}")
+
+
+def _fits(pattern: str, room_id: str) -> bool:
+    """Whether a pattern of texts and `*` fits a whole room id."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), room_id, re.S) is not None
