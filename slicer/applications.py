@@ -1,4 +1,4 @@
-"""Applications: whose API keys, rooms, callbacks and limits there are; knows no file and no task."""
+"""Applications: their API keys, rooms, callbacks and limits; knows no file and no task."""
 
 import re
 from collections.abc import Mapping
@@ -122,7 +122,7 @@ def _check_callback_url(url: str) -> None:
         split = urlsplit(url)
         host = split.hostname if split.port != 0 and "@" not in split.netloc else None
     except ValueError as error:
-        raise BadInput("callback_url", url, f"{allowed} ({error})") from None
+        raise BadInput("callback_url", "another URL", f"{allowed} ({error})") from None
     plain = url.isascii() and url.isprintable() and " " not in url and "#" not in url
     if not (host and plain and split.scheme in {"http", "https"}):
         raise BadInput("callback_url", "another URL", allowed)

@@ -1,0 +1,122 @@
+"""One SQLite file on the side of a loop: one connection, one thread; knows not what is in it."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+from slicer.errors import BadInput
+
+BUSY_SECONDS = 5.0
+"""How long to wait for another process that holds the file."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a file holds: *application_id* and *version* are written into its header.
+
+    *exclusive*: the file belongs to one process at a time. *power_safe*: a commit survives a loss
+    of power; otherwise only the end of the process, and costs no fsync.
+    """
+
+    application_id: int
+    version: int
+    script: str
+    exclusive: bool = False
+    power_safe: bool = True
+
+
+class Database:
+    """Runs work in transactions, one after the other, so that the loop never waits for a disk."""
+
+    def __init__(self, path: Path, pool: ThreadPoolExecutor, opened: sqlite3.Connection) -> None:
+        self.path = path
+        self._pool, self._connection = pool, opened
+
+    @classmethod
+    async def open(cls, path: Path, schema: Schema) -> Self:
+        """Open a file, made with mode 0600 where there is none. Raises BadInput for a file that is
+        damaged, not ours, of a newer version, held by another process or out of reach."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix=path.stem)
+        try:
+            opened = await asyncio.get_running_loop().run_in_executor(pool, _open, path, schema)
+        except BaseException:
+            pool.shutdown(wait=False)
+            raise
+        return cls(path, pool, opened)
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do *work* in the thread, in a transaction of its own: all of it is kept, or nothing."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, work)
+
+    async def close(self) -> None:
+        """Do what is under way, then close. May be called twice."""
+        await asyncio.to_thread(self._close)
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._connection:  # commits, or rolls back
+            self._connection.execute("BEGIN IMMEDIATE")
+            return work(self._connection)
+
+    def _close(self) -> None:
+        self._pool.shutdown(wait=True)
+        self._connection.close()
+
+
+def _open(path: Path, schema: Schema) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise BadInput("serve.state", path.name, f"a file that can be written ({error})") from None
+    # The thread that opens it is not the one that closes it.
+    opened = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _prepare(opened, path.name, schema)
+    except sqlite3.OperationalError as error:
+        opened.close()
+        allowed = f"a state folder that no other process uses ({error})"
+        raise BadInput("serve.state", path.name, allowed) from None
+    except sqlite3.DatabaseError as error:
+        opened.close()
+        raise BadInput("serve.state", path.name, f"an undamaged database ({error})") from None
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _prepare(opened: sqlite3.Connection, name: str, schema: Schema) -> None:
+    if schema.exclusive:
+        opened.execute("PRAGMA locking_mode = EXCLUSIVE")
+    found = _number(opened, "application_id"), _number(opened, "user_version")
+    tables = opened.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if tables and found[0] != schema.application_id:
+        raise BadInput("serve.state", name, "a database of this service, or no file")
+    if tables and found[1] != schema.version:
+        raise BadInput("serve.state", name, f"version {schema.version}; it is {found[1]}")
+    opened.execute("PRAGMA journal_mode = WAL")
+    opened.execute(f"PRAGMA synchronous = {'FULL' if schema.power_safe else 'NORMAL'}")
+    opened.execute("PRAGMA secure_delete = ON")
+    opened.execute("PRAGMA foreign_keys = ON")
+    opened.execute("BEGIN IMMEDIATE")
+    if not tables:
+        for statement in schema.script.split(";"):
+            opened.execute(statement)
+        opened.execute(f"PRAGMA application_id = {schema.application_id}")
+        opened.execute(f"PRAGMA user_version = {schema.version}")
+    opened.execute("COMMIT")
+    said = opened.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if said != "ok":
+        raise BadInput("serve.state", name, f"an undamaged database ({said})")
+
+
+def _number(opened: sqlite3.Connection, pragma: str) -> int:
+    return int(opened.execute(f"PRAGMA {pragma}").fetchone()[0])
