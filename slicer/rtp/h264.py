@@ -5,6 +5,8 @@ marker on every slice, or never; so the marker is believed only after the timest
 right after it, and never again after it has not. Until then a frame waits for the next packet.
 """
 
+from itertools import takewhile
+
 from slicer.rtp.assembly import Assembly
 from slicer.rtp.frame import Frame
 from slicer.rtp.h264_parameter_sets import PPS, SPS, ParameterSets
@@ -144,7 +146,10 @@ def _is_first_idr_slice(nal: bytes) -> bool:
 
 
 def _prove_start(nals: list[bytes]) -> bool:
-    return bool(nals) and nals[0][0] & 0x1F in (_AUD, SPS)
+    kinds = [nal[0] & 0x1F for nal in nals]
+    # Only a delimiter and the like can have come before an SPS (ITU-T H.264 7.4.1.2.3): FFmpeg's
+    # first payload holds SEI, SPS and PPS.
+    return kinds[:1] == [_AUD] or SPS in takewhile(lambda kind: kind not in _SLICES, kinds)
 
 
 def _whole_nals(payload: bytes) -> list[bytes]:

@@ -17,7 +17,14 @@ SPS, PPS = b"\x67\x42\x00\x0a\xf8\x41", b"\x68\xce\x38\x80"
 AUD, SEI = b"\x09\xf0", b"\x06\x05\x01\x00"
 IDR, IDR_2 = b"\x65\x88\x84", b"\x65\x42\x84"  # first_mb_in_slice 0, then 1
 SLICE, SLICE_2 = b"\x41\x9a\x00", b"\x41\x5a\x00"
-STAP = b"\x78" + b"".join(bytes([0, len(nal)]) + nal for nal in (SPS, PPS))
+
+
+def stap(*nals: bytes) -> bytes:
+    """One payload of several NAL units (RFC 6184 5.7.1)."""
+    return b"\x78" + b"".join(len(nal).to_bytes(2, "big") + nal for nal in nals)
+
+
+STAP = stap(SPS, PPS)
 
 Step = tuple[bytes, int, bool]
 
@@ -131,7 +138,16 @@ def test_the_delimiter_stays_ahead_of_inserted_parameter_sets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "proved"), [(AUD, True), (SPS, True), (SEI, False), (IDR, False)]
+    ("first", "proved"),
+    [
+        (AUD, True),
+        (SPS, True),
+        (SEI, False),
+        (IDR, False),
+        (stap(SEI, SPS, PPS), True),
+        (stap(SEI, PPS), False),
+        (stap(SLICE, SPS), False),
+    ],
 )
 def test_after_a_hole_only_an_aud_or_an_sps_proves_a_start(first: bytes, proved: bool) -> None:
     taker = believer()
