@@ -76,6 +76,29 @@ class OutboxSettings:
     """Uploads side by side."""
     drain: float = _bounded(30.0, 0, DAY)
     """Seconds that what waits is given when the engine closes."""
+    backup_after: float = _bounded(60.0, 0, DAY)
+    """Seconds a store must have failed before a task's backup takes its place."""
+
+
+class Fsync(StrEnum):
+    """When a slice in the spool is forced to the disk; a crash of this process needs none."""
+
+    NEVER = "never"
+    INTERVAL = "interval"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolSettings:
+    """The folder in which slices wait for the store; with none, they wait in memory."""
+
+    folder: str = ""
+    fsync: Fsync = Fsync.INTERVAL
+    max_bytes: int = _bounded(10 * 1024**3, 1024**2, 2**63)
+    max_age: float = _bounded(3.0 * DAY, 1, 365 * DAY)
+    """Seconds after which a slice that no store took is given up."""
+    reserve_bytes: int = _bounded(1024**3, 0, 2**63)
+    """Free space of the disk that is left to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +117,7 @@ class Settings:
     rooms: RoomSettings = field(default_factory=RoomSettings)
     app: AppSettings = field(default_factory=AppSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     def __post_init__(self) -> None:
