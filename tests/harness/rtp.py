@@ -40,9 +40,9 @@ HISTORY = 2000
 DEAF_AFTER_KEYFRAME = 0.3
 
 
-def opus(number: int) -> bytes:
+def opus(number: int, toc: int = 0xF8) -> bytes:
     """A payload that says it is 20 ms of CELT, and carries *number*."""
-    return b"\xf8" + number.to_bytes(4)
+    return bytes([toc]) + number.to_bytes(4)
 
 
 def vp8(number: int, keyframe: bool, size: int = 40) -> bytes:
@@ -52,8 +52,9 @@ def vp8(number: int, keyframe: bool, size: int = 40) -> bytes:
 
 
 def h264(number: int, keyframe: bool, size: int = 40) -> bytes:
-    """An access unit in Annex B, *number* in its slice."""
-    slice_ = (b"\x65\x88" if keyframe else b"\x41\x9a") + number.to_bytes(4)
+    """An access unit in Annex B, *number* in its slice, so written that it holds no start code."""
+    digits = bytes(0x80 | number >> shift & 0x7F for shift in (21, 14, 7, 0))
+    slice_ = (b"\x65\x88" if keyframe else b"\x41\x9a") + digits
     sets = b"\0\0\0\1\x67\x42\xe0\x1f\xaa\0\0\0\1\x68\xce\x3c\x80" if keyframe else b""
     return sets + b"\0\0\0\1" + slice_.ljust(size, b"\xaa")
 
@@ -66,7 +67,9 @@ def number_of(frame: bytes | AudioPacket) -> int:
         last = frame[
             frame.rindex(b"\0\0\0\1\x65" if b"\0\0\0\1\x65" in frame else b"\0\0\0\1\x41") :
         ]
-        return int.from_bytes(last[6:10])
+        return sum(
+            (byte & 0x7F) << shift for byte, shift in zip(last[6:10], (21, 14, 7, 0), strict=True)
+        )
     return int.from_bytes(frame[10:14] if frame[0] & 1 == 0 else frame[3:7])
 
 
@@ -110,6 +113,7 @@ class Sender:
     reports: float = 0
     group: int = 0
     size: int = 40
+    toc: int = 0xF8
     deaf: bool = False
     muted: bool = False
     frozen: bool = False
@@ -168,7 +172,7 @@ class Sender:
     def _frame(self, now: float) -> Iterator[bytes]:
         self.sent.append(self.number)
         if self.parameters.kind is Kind.AUDIO:
-            yield self._packet(opus(self.number), False)
+            yield self._packet(opus(self.number, self.toc), False)
             return
         natural = self.group and (self.number - self._begin) % self.group == 0
         keyframe = bool(natural) or self._key_due
@@ -177,7 +181,7 @@ class Sender:
             self.keyframes.append(self.number)
         make = vp8 if self.codec is VP8 else h264
         frame = make(self.number, keyframe, self.size * (4 if keyframe else 1))
-        payloads = packetize.payloads(self.codec.name, frame, mtu=max(40, self.size))
+        payloads = packetize.payloads(self.codec.name, frame, mtu=self.size + 4)
         for index, payload in enumerate(payloads):
             yield self._packet(payload, index == len(payloads) - 1)
 

@@ -147,7 +147,7 @@ def test_who_does_not_know_pli_is_asked_by_fir() -> None:
     side = Side(replace(PLAIN, feedback=frozenset({"ccm fir"})))
     side.begin()
     side.say()
-    numbers = []
+    numbers: list[tuple[int, int]] = []
     for _ in range(2):
         said = side.say(asking=True)[-1]
         assert isinstance(said, rtcp.FullIntraRequest)

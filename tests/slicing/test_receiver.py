@@ -1,0 +1,231 @@
+"""Datagrams in, cuts and RTCP out: whatever comes, at any time, and for an hour."""
+
+import gc
+import struct
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slicer.rtp import rtcp
+from slicer.rtp.packet import MAX_DATAGRAM
+from slicer.rtp.parameters import OPUS, VP8, Codec, Kind, RtpParameters
+from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
+from slicer.slicing.receiver import Receiver
+from slicer.slicing.spec import AudioSpec, VideoSpec
+from tests.harness.rtp import AUDIO, SIGHT, SOUND, VIDEO, Call, Sender, datagram, heard, opus, vp8
+
+BOTH = replace(AUDIO, feedback=frozenset({"nack"}))
+
+
+def receiver(seconds: int = 1) -> Receiver:
+    made = Receiver("ann", [BOTH, VIDEO], 9)
+    made.attach(SOUND, AudioSpec(seconds), 0.0)
+    made.attach(SIGHT, VideoSpec(seconds), 0.0)
+    return made
+
+
+def check(outputs: list[Cut | Transmit]) -> None:
+    """What holds for whatever came."""
+    slices = [cut for cut in outputs if isinstance(cut, AudioCut)]
+    for cut in slices:
+        assert cut.start < cut.end <= cut.start + 48_000
+        for a, b in pairwise(cut.packets):
+            assert a.timestamp + a.duration <= b.timestamp
+        assert cut.packets[-1].timestamp < cut.end
+        assert cut.packets[-1].timestamp + cut.packets[-1].duration > cut.start
+    for one, two in pairwise(slices):
+        assert (one.epoch, one.end) <= (two.epoch, two.start) or one.epoch < two.epoch
+    for picture in (cut for cut in outputs if isinstance(cut, PictureCut)):
+        assert picture.timestamp >= picture.due
+        assert picture.frames
+    for output in outputs:
+        if isinstance(output, Transmit):
+            assert isinstance(rtcp.parse(output.data)[0], rtcp.ReceiverReport)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "too_short"),
+        (b"\x80\x6f" + bytes(9), "too_short"),
+        (datagram(bytes(MAX_DATAGRAM), 1, 1), "oversized"),
+        (b"\x00" + bytes(20), "bad_version"),
+        (b"\x8f" + datagram(b"abc", 1, 1)[1:], "truncated"),
+        (b"\xa0" + datagram(b"\xff", 1, 1)[1:], "bad_padding"),
+        (datagram(b"abc", 1, 1, payload_type=50), "unknown_payload_type"),
+        (b"\x81\xc8\x00\x06" + bytes(4), "malformed_rtcp"),
+    ],
+)
+def test_what_is_refused_is_counted_by_its_reason(data: bytes, reason: str) -> None:
+    made = receiver()
+    assert made.receive([data], 1.0) == []
+    assert made.counters == {reason: 1}
+
+
+def test_garbage_between_good_packets_changes_nothing() -> None:
+    talk = Call(receiver(), [Sender(BOTH, 1), Sender(VIDEO, 2, every=0.04)])
+    for number in range(1000):
+        talk.run(0.01)
+        talk.take(talk.receiver.receive([bytes([number % 256]) * (number % 30)], talk.now))
+    talk.end()
+    check(talk.cuts)
+    assert heard(talk.slices) == talk.senders[0].sent
+    assert len(talk.pictures) == 10
+    assert {"too_short", "bad_version"} <= talk.receiver.counters.keys()
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=60) | st.binary(max_size=40).map(lambda b: b"\x90\x60" + b)))
+def test_no_bytes_are_fatal(datagrams: list[bytes]) -> None:
+    made = receiver()
+    outputs = made.receive(datagrams, 1.0)
+    check(outputs + made.receive([datagram(opus(i), i, i * 960) for i in range(9)], 2.0))
+    check(made.flush(3.0))
+
+
+STEPS = st.tuples(
+    st.sampled_from([111, 96, 97]),
+    st.sampled_from([1, 1, 1, 2, 3, 1001]),
+    st.sampled_from([1, 1, 1, 1, 2, 0, -1, -3, 40, 3000, -3000, 30_000]),
+    st.sampled_from([960, 960, 960, 0, 120, 961, -960, 48_000, 144_000, -480_000, 2**31]),
+    st.sampled_from([0.0, 0.02, 0.02, 0.3, 2.5, 11.0]),
+    st.integers(0, 9),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(STEPS, max_size=80), st.integers(1, 5))
+def test_no_stream_breaks_what_cuts_promise(
+    steps: list[tuple[int, int, int, int, float, int]], size: int
+) -> None:
+    made, outputs, batch = receiver(), list[Cut | Transmit](), list[bytes]()
+    sequence = timestamp = 60_000
+    now = 0.0
+    for payload_type, ssrc, ahead, ticks, wait, kind in steps:
+        sequence, timestamp, now = sequence + ahead, timestamp + ticks, now + wait
+        if payload_type == 111:
+            payload = b"\xff\xff" if kind == 9 else bytes([0xE0 + (kind & 3) * 8]) + b"ab"
+        else:
+            payload = b"\x10" * (kind < 8) + vp8(sequence & 0xFFFF, kind < 3)
+        if payload_type == 97:
+            payload = struct.pack("!H", sequence - 2 & 0xFFFF) + payload
+        batch.append(datagram(payload, sequence, timestamp, ssrc, payload_type, True))
+        if len(batch) >= size:
+            outputs += made.receive(batch, now)
+            batch = []
+        deadline = made.deadline()
+        if deadline is not None and deadline <= now:
+            outputs += made.handle_timer(now)
+    outputs += made.receive(batch, now)
+    outputs += made.flush(now)
+    check(outputs)
+
+
+def test_handle_timer_at_the_deadline_always_gets_on() -> None:
+    made, now = receiver(), 0.0
+    made.receive([datagram(opus(i), i, i * 960) for i in (0, 1, 2, 5)], now)
+    made.receive([datagram(b"\x10" + vp8(0, False), 0, 0, 2, 96, True)] * 2, now)
+    for _ in range(60):
+        deadline = made.deadline()
+        assert deadline is not None
+        assert deadline > now or now == 0.0
+        now = max(now, deadline)
+        made.handle_timer(now)
+    assert now > 20
+
+
+def test_a_codec_that_nobody_can_read_is_refused_and_not_fatal() -> None:
+    strange = RtpParameters(Kind.VIDEO, {100: Codec("h265", 90_000), 96: VP8}, {101: 100})
+    made = Receiver("ann", [strange], 9)
+    made.attach(SIGHT, VideoSpec(1), 0.0)
+    made.receive(
+        [datagram(b"abc", i, 0, 1, payload_type) for i in range(4) for payload_type in (100, 101)],
+        1.0,
+    )
+    assert made.counters == {"unknown_payload_type": 8}
+
+
+def test_a_second_stream_of_a_kind_is_only_counted() -> None:
+    second = RtpParameters(Kind.AUDIO, {112: OPUS})
+    made = Receiver("ann", [AUDIO, second], 9)
+    made.attach(SOUND, AudioSpec(1), 0.0)
+    outputs = []
+    for i in range(200):
+        pair = [datagram(opus(i), i, i * 960), datagram(opus(i), i, i * 960, 2, 112)]
+        outputs += made.receive(pair, i * 0.02)
+    assert made.counters["asleep"] == 200
+    check(outputs)
+    assert len([cut for cut in outputs if isinstance(cut, AudioCut)]) == 4
+
+
+def test_a_kind_that_is_not_sent_is_ignored() -> None:
+    made = Receiver("ann", [AUDIO], 9)
+    assert made.attach(SIGHT, VideoSpec(1), 0.0) == []
+    assert made.detach(SIGHT, 1.0) == []
+    assert made.deadline() is None
+
+
+def test_a_track_attached_again_gives_its_last_cut_and_begins_anew() -> None:
+    talk = Call(Receiver("ann", [AUDIO], 9), [Sender(AUDIO)])
+    talk.take(talk.receiver.attach(SOUND, AudioSpec(15), 0.0))
+    talk.run(4)
+    talk.take(talk.receiver.attach(SOUND, AudioSpec(2), talk.now))
+    talk.run(6)
+    talk.end()
+    assert [round((cut.end - cut.start) / 48_000) for cut in talk.slices] == [4, 2, 2, 2]
+    assert heard(talk.slices) == talk.senders[0].sent
+
+
+def test_sound_and_sight_agree_though_one_comes_later() -> None:
+    sound = Sender(BOTH, 1, reports=1, timestamp=777)
+    sight = Sender(VIDEO, 2, every=0.04, reports=1, timestamp=2**32 - 5000)
+    talk = Call(receiver(), [sound, sight], delays={2: 0.2})
+    talk.run(20)
+    for cut in talk.slices[3:]:
+        assert cut.began == pytest.approx(0.01 + (cut.start - 777) / 48_000, abs=0.015)
+    for picture in talk.pictures[3:]:
+        sent = (picture.timestamp - (2**32 - 5000)) / 90_000
+        assert picture.began == pytest.approx(0.01 + sent, abs=0.015)
+    assert talk.slices[0].epoch == talk.pictures[0].epoch == 0
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+@pytest.mark.slow
+def test_an_hour_of_25_anchors_keeps_memory_flat() -> None:
+    """At a seventh of the packets: one of sound in 120 ms, four frames a second."""
+    calls = []
+    for number in range(25):
+        anchor = f"a{number}"
+        made = Receiver(anchor, [BOTH, VIDEO], number)
+        sound = Sender(BOTH, 1, sequence=60_000, every=0.12, timestamp=2**32 - 9_600_000, ppm=40)
+        sight = Sender(VIDEO, 2, every=0.25, reports=5)
+        call = Call(made, [sound, sight], tick=0.5)
+        call.network.lose = lambda n: n % 97 == 3
+        made.attach(TrackKey("t", anchor, Kind.AUDIO), AudioSpec(15), 0.0)
+        made.attach(TrackKey("t", anchor, Kind.VIDEO), VideoSpec(5), 0.0)
+        calls.append(call)
+    settled, cuts = 0, 0
+    for minute in range(60):
+        for call in calls:
+            call.run(60)
+            cuts += len(call.cuts)
+            for kept in (call.cuts, call.compounds, *vars_of(call)):
+                kept.clear()
+        if minute == 9:
+            settled = resident()
+    assert cuts > 25 * (235 + 700)
+    assert resident() - settled < 4 << 20
+
+
+def vars_of(call: Call) -> list[list[int] | list[float]]:
+    """What the senders of a call remember for other tests."""
+    return [kept for s in call.senders for kept in (s.sent, s.asked, s.keyframes)]

@@ -1,0 +1,59 @@
+"""What a task may be asked for, and how it says no."""
+
+import pytest
+
+from slicer.errors import BadInput
+from slicer.rtp.parameters import Kind
+from slicer.slicing.spec import (
+    DAY,
+    HOUR,
+    MAX_ANCHORS,
+    AudioSpec,
+    ImageFormat,
+    SliceParams,
+    VideoSpec,
+)
+
+
+def test_the_defaults() -> None:
+    params = SliceParams()
+    assert params.of(Kind.AUDIO) == AudioSpec(15)
+    assert params.of(Kind.VIDEO) == VideoSpec(5)
+    assert (params.max_idle, params.max_anchors) == (30, MAX_ANCHORS)
+    assert MAX_ANCHORS == 25
+
+
+def test_lengths_that_work() -> None:
+    assert [AudioSpec(seconds).seconds for seconds in (1, 15, HOUR)] == [1, 15, HOUR]
+    assert [VideoSpec(seconds).seconds for seconds in (1, 5, DAY)] == [1, 5, DAY]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, DAY + 1, 1.5, "15", True, None, float("nan")])
+def test_lengths_that_cannot_work(seconds: int) -> None:
+    with pytest.raises(BadInput, match=r"audio\.seconds: got .*; allowed: .*1 to 3600"):
+        AudioSpec(seconds)
+    with pytest.raises(BadInput, match=r"video\.seconds: got .*; allowed: .*1 to 86400"):
+        VideoSpec(seconds)
+
+
+def test_an_hour_of_sound_is_the_longest_slice() -> None:
+    with pytest.raises(BadInput):
+        AudioSpec(HOUR + 1)
+
+
+@pytest.mark.parametrize("field", ["max_idle", "max_anchors"])
+@pytest.mark.parametrize("value", [0, 90_000, "5"])
+def test_other_numbers_that_cannot_work(field: str, value: int) -> None:
+    with pytest.raises(BadInput) as caught:
+        SliceParams(**{field: value})  # type: ignore[arg-type]
+    assert caught.value.field == field
+
+
+def test_something_has_to_be_cut() -> None:
+    with pytest.raises(BadInput, match="audio, video or both"):
+        SliceParams(audio=None, video=None)
+    assert SliceParams(audio=None).of(Kind.AUDIO) is None
+
+
+def test_formats_are_named_by_their_extension() -> None:
+    assert [str(format) for format in ImageFormat] == ["png", "jpg", "webp"]

@@ -1,0 +1,359 @@
+"""Every M seconds of media time one frame that can be decoded: asked for, waited for, or kept."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from slicer.rtp import rtcp
+from slicer.rtp.parameters import RtpParameters
+from slicer.slicing import video as module
+from slicer.slicing.outputs import PictureCut, TrackKey
+from slicer.slicing.receiver import Receiver
+from slicer.slicing.spec import VideoSpec
+from slicer.slicing.video import ASK_AGAIN, PROBE
+from tests.harness.rtp import (
+    AUDIO,
+    SIGHT,
+    VIDEO,
+    VIDEO_H264,
+    Call,
+    Network,
+    Sender,
+    number_of,
+)
+
+RATE = 90_000
+FRAME = 0.04
+PLAIN = replace(VIDEO, rtx={}, extensions={}, feedback=frozenset({"nack pli"}))
+MUTE = replace(PLAIN, feedback=frozenset())  # nothing may be asked of it
+
+
+def call(
+    sender: Sender, network: Network | None = None, seconds: int = 5, tick: float = 0.01
+) -> Call:
+    """One camera, a picture every *seconds*."""
+    made = Call(Receiver("ann", [sender.parameters], 9), [sender], network or Network(), tick=tick)
+    made.take(made.receiver.attach(SIGHT, VideoSpec(seconds), 0.0))
+    return made
+
+
+def camera(parameters: RtpParameters = PLAIN, **knobs: float) -> Sender:
+    return Sender(parameters, every=FRAME, **knobs)  # type: ignore[arg-type]
+
+
+def shown(pictures: list[PictureCut]) -> list[int]:
+    """The number of each picture's frame; whole groups come in order from their keyframe."""
+    for picture in pictures:
+        numbers = [number_of(frame) for frame in picture.frames]
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        keyframe = picture.frames[0]
+        assert keyframe[0] & 1 == 0 or b"\x65" in keyframe
+    return [number_of(picture.frames[-1]) for picture in pictures]
+
+
+def requests(talk: Call) -> list[float]:
+    return [when for when, _ in talk.feedback(rtcp.PictureLossIndication)]
+
+
+@pytest.mark.parametrize("parameters", [PLAIN, VIDEO, VIDEO_H264], ids=["vp8", "all", "h264 fir"])
+@pytest.mark.parametrize("seconds", [1, 5, 7])
+def test_pictures_are_due_exactly_and_come_at_once(parameters: RtpParameters, seconds: int) -> None:
+    sender = camera(parameters, timestamp=2**32 - 20 * RATE, sequence=65_000)
+    talk = call(sender, Network(delay=0.03), seconds).run(64)
+    pictures = talk.pictures
+    first = pictures[0].due
+    assert [p.due for p in pictures] == [first + i * seconds * RATE for i in range(len(pictures))]
+    assert len(pictures) == 64 // seconds + (64 % seconds > 0)
+    assert all(0 <= p.timestamp - p.due <= 0.2 * RATE for p in pictures)
+    assert all(len(p.frames) == 1 for p in pictures)
+    assert shown(pictures) == [n for n in sender.keyframes if n in shown(pictures)]
+    for picture, number in zip(pictures, shown(pictures), strict=True):
+        assert picture.began == pytest.approx(0.01 + FRAME * number + 0.03, abs=0.011)
+
+
+def test_a_keyframe_is_asked_for_once_if_it_comes() -> None:
+    talk = call(camera()).run(60)
+    assert len(requests(talk)) == len(talk.pictures) - 1 == 11  # the first came unasked
+    assert talk.receiver.counters["asleep"] > 1300
+
+
+def test_it_is_asked_for_again_every_half_second_until_it_comes() -> None:
+    sender = camera()
+    talk = call(sender).run(4)
+    sender.deaf = True
+    talk.run(3)
+    sender.deaf = False
+    talk.run(1)
+    asked = requests(talk)
+    assert [b - a for a, b in pairwise(asked)] == pytest.approx([ASK_AGAIN] * 4, abs=0.05)
+    assert len(talk.pictures) == 2
+    assert talk.pictures[-1].due == 5 * RATE
+
+
+def test_nobody_is_asked_while_nobody_sends() -> None:
+    sender = camera()
+    talk = call(sender).run(5.005)
+    sender.muted = True
+    talk.run(60)
+    before = len(requests(talk))
+    assert before <= 2
+    sender.muted = False
+    talk.run(1)
+    assert len(requests(talk)) == before + 1
+    assert len(talk.pictures) == 2
+
+
+def test_an_old_request_is_no_sign_that_the_source_is_deaf() -> None:
+    sender = camera()
+    talk = call(sender).run(4.9)
+    sender.muted = True
+    for _ in range(3):  # a frame now and then, in answer to nothing
+        talk.run(10)
+        sender.muted = False
+        sender.deaf = True
+        talk.run(FRAME)
+        sender.muted = True
+    sender.muted = sender.deaf = False
+    talk.run(1)
+    assert talk.receiver.counters["unanswered"] == 0
+
+
+def test_a_keyframe_by_itself_just_when_one_is_due_is_taken_unasked() -> None:
+    talk = call(camera(group=125)).run(60)  # a keyframe every five seconds
+    assert [p.timestamp - p.due for p in talk.pictures] == [0] * 12
+    assert requests(talk) == []
+    assert talk.receiver.counters["asleep"] > 1000
+
+
+def test_a_source_with_frequent_keyframes_gives_the_next_one() -> None:
+    talk = call(camera(MUTE, group=10), seconds=1).run(20)
+    assert all(0 <= p.timestamp - p.due < FRAME * RATE for p in talk.pictures)
+    assert len(talk.pictures) == 20
+
+
+def test_a_deaf_source_is_kept_and_the_frame_due_is_exact() -> None:
+    sender = camera(deaf=True, group=300)  # every twelve seconds
+    talk = call(sender).run(61)
+    assert talk.receiver.counters["unanswered"] == 1
+    exact = [p for p in talk.pictures if p.due >= 15 * RATE]
+    assert [p.due for p in exact] == [5 * RATE * i for i in range(3, 13)]
+    assert [number_of(p.frames[-1]) * FRAME * RATE for p in exact] == [p.due for p in exact]
+    assert len(exact[1].frames) == 201  # from 12 to 20 s
+    shown(talk.pictures)
+
+
+def test_a_deaf_source_is_asked_only_now_and_then() -> None:
+    sender = camera(deaf=True, group=300)
+    talk = call(sender).run(5 * PROBE)
+    after = [when for when in requests(talk) if when > 20]
+    assert all(b - a > PROBE - 1 for a, b in pairwise(after))
+    assert 3 <= len(after) <= 5
+
+
+def test_a_source_that_hears_again_is_put_to_sleep_again() -> None:
+    sender = camera(deaf=True, group=300)
+    talk = call(sender).run(20)
+    asleep = talk.receiver.counters["asleep"]
+    sender.deaf, sender.group = False, 0
+    talk.run(2 * PROBE)
+    assert talk.receiver.counters["asleep"] > asleep + 500
+    assert [p.due for p in talk.pictures[-8:]] == [5 * RATE * i for i in range(20, 28)]
+
+
+def test_a_source_that_cannot_be_asked_is_kept_from_the_start() -> None:
+    talk = call(camera(MUTE, group=100)).run(30)
+    assert [p.timestamp for p in talk.pictures] == [5 * RATE * i for i in range(6)]
+    assert not talk.feedback(rtcp.PictureLossIndication)
+    shown(talk.pictures)
+
+
+def test_a_group_is_bounded_in_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_GOP_FRAMES", 200)
+    talk = call(camera(MUTE, group=300)).run(24)
+    assert talk.receiver.counters["gop_too_long"] == 2
+    assert [p.due // RATE for p in talk.pictures] == [
+        0,
+        5,
+        10,
+        15,
+    ]  # 10 only at 12, with a keyframe
+    assert max(len(p.frames) for p in talk.pictures) <= 200
+    assert talk.pictures[2].timestamp == 12 * RATE
+
+
+def test_a_group_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_GOP_BYTES", 160 + 40 * 99)
+    talk = call(camera(MUTE, group=300)).run(12)
+    assert talk.receiver.counters["gop_too_long"] == 1
+    assert len(talk.pictures) == 1
+
+
+def sequence_lost(call: Call, numbers: set[int]) -> None:
+    """Lose datagrams by number from now on."""
+    start = call.senders[0].sequence
+    call.network.lose = lambda number: number - start in numbers
+
+
+def test_a_keyframe_with_a_hole_is_no_picture_and_another_is_asked_for() -> None:
+    sender = camera(size=200)
+    talk = call(sender).run(5.02)
+    sequence_lost(talk, {1, 2})  # in the middle of the answer
+    talk.run(5)
+    assert len(requests(talk)) >= 2
+    assert len(talk.pictures) == 2
+    assert shown(talk.pictures)[1] == sender.keyframes[2]
+    assert all(len(picture.frames[0]) == 800 for picture in talk.pictures)
+
+
+def test_a_lossy_line_is_not_taken_for_a_deaf_source() -> None:
+    sender = camera(size=120)
+    talk = call(sender).run(4)
+    talk.network.loss = 0.35  # most keyframes have a hole
+    talk.run(60)
+    talk.network.loss = 0
+    talk.run(10)
+    assert talk.receiver.counters["unanswered"] == 0
+    assert len(talk.pictures) >= 8
+    assert all(len(picture.frames[0]) == 480 for picture in talk.pictures)
+
+
+@pytest.mark.parametrize("padded", [False, True], ids=["plain", "hole before padding"])
+def test_between_a_loss_and_a_keyframe_nothing_becomes_a_picture(padded: bool) -> None:
+    sender = camera(MUTE, group=200)  # every eight seconds
+    talk = call(sender).run(3.02)
+    sequence_lost(talk, {3})
+    talk.run(0.12)
+    if padded:
+        sender.sequence += 1
+        empty = bytearray(sender._packet(b"\0\0\0\4", False))
+        empty[0] |= 0x20
+        talk.carry(bytes(empty), talk.now)
+    talk.run(14)
+    pictures = talk.pictures
+    assert [p.due // RATE for p in pictures] == [0, 5, 10, 15]
+    assert pictures[1].timestamp == 8 * RATE  # the next keyframe, not the frame at 5
+    shown(pictures)
+
+
+def test_no_fresh_frame_no_picture() -> None:
+    sender = camera()
+    talk = call(sender).run(12)
+    sender.muted = True
+    talk.run(60)
+    assert len(talk.pictures) == 3
+    sender.muted = False
+    talk.run(1)
+    assert len(talk.pictures) == 4
+    assert talk.pictures[-1].began == pytest.approx(72, abs=0.3)
+    assert talk.end() == talk.pictures
+
+
+def test_each_picture_comes_at_its_own_size() -> None:
+    sender = camera()
+    talk = call(sender).run(6)
+    sender.size = 300
+    talk.run(5)
+    assert [len(p.frames[0]) for p in talk.pictures] == [160, 160, 1200]
+
+
+def test_two_tasks_share_one_stream_at_their_own_pace() -> None:
+    other = TrackKey("other", "ann", SIGHT.kind)
+    sender = camera()
+    talk = call(sender, seconds=5)
+    talk.take(talk.receiver.attach(other, VideoSpec(2), 0.0))
+    talk.run(60)
+    mine = [p for p in talk.pictures if p.track == SIGHT]
+    theirs = [p for p in talk.pictures if p.track == other]
+    assert [p.due for p in mine] == [5 * RATE * i for i in range(12)]
+    assert [p.due for p in theirs] == [2 * RATE * i for i in range(30)]
+    assert all(0 <= p.timestamp - p.due <= 0.6 * RATE for p in talk.pictures)
+    assert all(b - a >= 0.3 for a, b in pairwise(requests(talk)))
+    assert talk.receiver.counters["asleep"] > 1000
+
+
+def test_tasks_come_and_go_in_mid_stream() -> None:
+    other = TrackKey("other", "ann", SIGHT.kind)
+    talk = call(camera()).run(12.3)
+    talk.take(talk.receiver.attach(other, VideoSpec(5), talk.now))
+    talk.run(10)
+    talk.take(talk.receiver.detach(SIGHT, talk.now))
+    count = sum(p.track == SIGHT for p in talk.pictures)
+    talk.run(10)
+    theirs = [p for p in talk.pictures if p.track == other]
+    assert sum(p.track == SIGHT for p in talk.pictures) == count
+    assert len(theirs) == 4
+    assert theirs[0].due == pytest.approx(12.3 * RATE, abs=FRAME * RATE)
+    talk.take(talk.receiver.detach(other, talk.now))
+    asleep = talk.receiver.counters["asleep"]
+    talk.run(10)
+    assert talk.receiver.counters["asleep"] == asleep + 250
+    assert len(talk.pictures) == count + 4
+
+
+def test_asleep_it_is_reported_and_acknowledged_but_nothing_is_asked_for() -> None:
+    sender = camera(VIDEO)
+    lost = Network(lose=lambda number: 30 < number < 120 and number % 10 == 0)
+    talk = call(sender, lost, seconds=10).run(9)
+    acknowledged = {
+        number
+        for _, packet in talk.feedback(rtcp.TransportFeedback)
+        if isinstance(packet, rtcp.TransportFeedback)
+        for number, when in packet.arrivals()
+        if when is not None
+    }
+    arrived = {number for number in range(sender.sequence) if not lost.lose(number)}
+    assert arrived - acknowledged <= set(sorted(arrived)[-8:])
+    assert len(talk.feedback(rtcp.ReceiverReport)) >= 9
+    assert talk.feedback(rtcp.Nack) == []
+
+
+@pytest.mark.parametrize("jump", [3600, 1.5, -3600, -1])
+def test_a_jump_of_timestamps_gives_a_picture_at_once(jump: float) -> None:
+    sender = camera(timestamp=5000 * RATE)
+    talk = call(sender).run(12)
+    sender.timestamp += round(jump * RATE)
+    talk.run(11)
+    assert [p.epoch for p in talk.pictures] == [0, 0, 0, 1, 1, 1]
+    assert talk.pictures[3].began == pytest.approx(12, abs=0.3)
+    assert talk.pictures[4].due - talk.pictures[3].due == 5 * RATE
+
+
+def test_a_new_source_gives_a_picture_at_once() -> None:
+    sender = camera()
+    talk = call(sender).run(12)
+    sender.ssrc, sender.sequence, sender.timestamp = 77, 4, 5
+    talk.run(5.5)
+    assert [p.epoch for p in talk.pictures] == [0, 0, 0, 1, 1]
+
+
+def test_layers_side_by_side_make_no_storm() -> None:
+    talk = call(camera(group=50))
+    talk.senders += [
+        Sender(PLAIN, ssrc=ssrc, every=FRAME, timestamp=ssrc * 777_777, group=50) for ssrc in (2, 3)
+    ]
+    talk.run(60)
+    assert len(talk.pictures) <= 12 + 3
+    assert len(requests(talk)) < 20
+
+
+@pytest.mark.parametrize("loss", [0.01, 0.05, 0.1])
+def test_with_retransmission_losses_are_not_seen(loss: float) -> None:
+    sender = camera(VIDEO, size=200)
+    talk = call(sender, Network(delay=0.02, loss=loss), seconds=2).run(60)
+    assert [p.due for p in talk.pictures] == [2 * RATE * i for i in range(30)]
+    assert all(p.timestamp - p.due < 1.2 * RATE for p in talk.pictures)
+    assert all(len(p.frames[0]) == 800 for p in talk.pictures)
+
+
+def test_sound_and_sight_begin_where_the_sender_says() -> None:
+    """The picture comes 200 ms later than the sound of its time; reports put it right."""
+    sound = Sender(AUDIO, ssrc=1, reports=1)
+    sight = Sender(VIDEO, ssrc=2, every=FRAME, reports=1, timestamp=987_654)
+    receiver = Receiver("ann", [AUDIO, VIDEO], 9)
+    talk = Call(receiver, [sound, sight], Network(delay=0.02), delays={2: 0.2})
+    talk.take(receiver.attach(SIGHT, VideoSpec(1), 0.0))
+    talk.run(20)
+    for picture in talk.pictures[3:]:
+        taken = 0.01 + number_of(picture.frames[0]) * FRAME
+        assert picture.began == pytest.approx(taken + 0.02, abs=0.03)
