@@ -43,6 +43,16 @@ class Slice:
         """Bytes."""
         return len(self.data)
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a store may keep beside the file: task, anchor, start (UTC, ISO 8601) and, for
+        sound, duration in seconds."""
+        start = self.began.astimezone(UTC).isoformat(timespec="milliseconds")
+        facts = {"task": self.track.task, "anchor": self.track.anchor, "start": start}
+        if self.kind is Kind.AUDIO:
+            facts["duration"] = f"{self.seconds:.3f}"
+        return facts
+
 
 def extension(cut: Cut, image_format: ImageFormat) -> str:
     """How the name of this cut's file ends, without the dot."""

@@ -182,7 +182,7 @@ class Outbox:
             self._drop(entry, error if isinstance(error, MediaError) else _unexpected(error))
             return
         try:
-            receipt = await self._storage.put(job.key, made.data, made.content_type)
+            receipt = await self._storage.put(job.key, made.data, made.content_type, made.facts)
         except StorageError as error:
             self._failed(entry, error)
         except Exception as error:  # a vendor's module must not lose a slice by a fault of ours

@@ -42,8 +42,18 @@ class Storage(Protocol):
         """Find out before anything starts whether slices can be stored. Raises StorageError."""
         ...
 
-    async def put(self, key: str, data: bytes, content_type: str) -> Receipt:
-        """Store whole or not at all, over whatever was there. Raises StorageError."""
+    async def put(
+        self,
+        key: str,
+        data: bytes,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Receipt:
+        """Store whole or not at all, over whatever was there. Raises StorageError.
+
+        *metadata*, facts about the object, is kept where the store has a place for it and its
+        URL asks for it; values may hold any text.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -73,8 +73,15 @@ class LocalStorage:
         """Clear what a crash left half-written, then store and delete a probe."""
         await self._threads.run(PROBE_KEY, self._check)
 
-    async def put(self, key: str, data: bytes, content_type: str) -> Receipt:
-        """Store whole or not at all. A file's type is its name: *content_type* is not kept."""
+    async def put(
+        self,
+        key: str,
+        data: bytes,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Receipt:
+        """Store whole or not at all. A file's type is its name: *content_type* is not kept, and
+        neither is *metadata*."""
         check_key(key)
         return await self._threads.run(key, partial(self._put, key, data))
 

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Self, cast
@@ -94,7 +95,13 @@ class S3Storage:
         await self.put(PROBE_KEY, b"", "application/octet-stream")
         await self._threads.run(PROBE_KEY, self._delete_probe)
 
-    async def put(self, key: str, data: bytes, content_type: str) -> Receipt:
+    async def put(
+        self,
+        key: str,
+        data: bytes,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Receipt:
         check_key(key)
         check_key(self._bucket.key(key))  # the prefix counts for the length
         return await self._threads.run(key, partial(self._put, key, data, content_type))

@@ -1,7 +1,7 @@
 """The outbox: bounds, tries, isolation, drain and close, with a clock that a test moves."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -49,14 +49,18 @@ class Shelf:
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     down: Callable[[str], Exception] | None = None
     puts: list[str] = field(default_factory=list)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     busy: int = 0
     busiest: int = 0
     label: str = "memory:"
 
     async def check(self) -> None: ...
 
-    async def put(self, key: str, data: bytes, content_type: str) -> Receipt:
+    async def put(
+        self, key: str, data: bytes, content_type: str, metadata: Mapping[str, str] | None = None
+    ) -> Receipt:
         self.puts.append(key)
+        self.metadata[key] = dict(metadata or {})
         self.busy += 1
         self.busiest = max(self.busiest, self.busy)
         try:
@@ -156,6 +160,7 @@ async def test_what_is_offered_is_made_stored_and_told() -> None:
     assert bench.shelf.there == {"a": b"a", "b": b"b"}
     assert bench.heard == Heard(stored=["a", "b"])
     assert bench.outbox.counters.stored_bytes == 2
+    assert bench.shelf.metadata["a"]["anchor"] == "anna"
     assert bench.balanced()
     assert bench.clock.timers == []
 
