@@ -2,6 +2,7 @@
 
 import gc
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +29,7 @@ def receiver(seconds: int = 1) -> Receiver:
     return made
 
 
-def check(outputs: list[Cut | Transmit]) -> None:
+def check(outputs: Sequence[Cut | Transmit]) -> None:
     """What holds for whatever came."""
     slices = [cut for cut in outputs if isinstance(cut, AudioCut)]
     for cut in slices:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from slicer.rtp.codecs import video_format
 from slicer.rtp.frame import Frame
 from slicer.rtp.mapping import SenderClock
 from slicer.rtp.packet import Packet
@@ -122,7 +123,7 @@ class Sight:
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> type[Scripted]:
-    found = module.video_format(VP8)
+    found = video_format(VP8)
     monkeypatch.setattr(
         module, "video_format", lambda codec: type(found)(Scripted, found.starts_keyframe)
     )
