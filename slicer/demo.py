@@ -165,6 +165,7 @@ def _write_sheet(folder: Path, stored: Sequence[SliceStored], ended: datetime) -
 
 def _print_table(console: Console, stored: Sequence[SliceStored]) -> None:
     table = Table(title=f"{len(stored)} slices landed", title_justify="left", box=SIMPLE_HEAD)
+    table.pad_edge, table.padding = False, (0, 1)
     for column in ("anchor", "kind", "began (UTC)", "length", "size", "file"):
         table.add_column(column, no_wrap=True)
     for one in sorted(stored, key=lambda one: (one.anchor, one.kind, one.began)):
