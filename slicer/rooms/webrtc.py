@@ -186,8 +186,20 @@ class Connection:
         sock.setblocking(False)
         loop._remove_reader(sock_fd(self._taken))  # type: ignore[attr-defined]
         self._drain = Drain(sock, partial(self._on_batch, self._taken))
+        # FFmpeg's muxer answers no check. RFC 7675 is for those who send media, and we do not: that
+        # a peer has gone is told by its silence.
+        self._check_consent(False)
         self._heard = loop.time()
         loop.call_later(self._silence, self._watch)
+
+    def _check_consent(self, wanted: bool) -> None:
+        """Have aioice ask the peer for consent every 5 s, and end without an answer; or not."""
+        connection = self._ice._connection
+        task = connection._query_consent_task
+        if task is not None and not wanted:
+            task.cancel()
+        if wanted and (task is None or task.done()):
+            connection._query_consent_task = asyncio.create_task(connection.query_consent())
 
     def _watch(self) -> None:
         """End a silent peer; one on another socket is left to aioice's consent checks."""
@@ -196,6 +208,7 @@ class Connection:
         loop = asyncio.get_running_loop()
         pair = self._ice._connection._nominated.get(1)
         if pair is None or pair.protocol is not self._taken:
+            self._check_consent(True)
             self._heard = loop.time()
         if loop.time() - self._heard >= self._silence:
             self._end(f"nothing received for {self._silence:g} s")
@@ -315,7 +328,13 @@ def self_test() -> list[str]:
         (ice, ["_connection"]),
         (
             ice._connection,
-            ["_nominated", "_local_candidates", "_local_candidates_start", "_local_candidates_end"],
+            [
+                "_nominated",
+                "_local_candidates",
+                "_local_candidates_start",
+                "_local_candidates_end",
+                "_query_consent_task",
+            ],
         ),
         (IceConnection, ["get_component_candidates"]),
         (StunProtocol, ["datagram_received"]),

@@ -185,7 +185,8 @@ async def muxer(url: str, file: Path | None = None, bearer: str = "") -> AsyncIt
                 raise RuntimeError(f"the WHIP muxer ended: {said.decode(errors='replace')}")
             said += line
         yield process.pid
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):  # its server may have gone before it
+            process.terminate()
         await asyncio.wait_for(process.communicate(), 10)
     finally:
         with contextlib.suppress(ProcessLookupError):

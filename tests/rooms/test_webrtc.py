@@ -5,6 +5,7 @@ import re
 import struct
 from collections.abc import AsyncIterator
 
+import aioice.ice
 import pytest
 from aiortc.rtp import RTCP_PSFB_PLI, RtcpPacket, RtcpPsfbPacket, RtcpSrPacket
 
@@ -131,6 +132,19 @@ async def test_a_dtls_goodbye_ends_it(call: Call) -> None:
         assert await call.seen.closed == "DTLS closed by the peer"
     call.ours.send_rtcp(b"\x80\xc9\x00\x01\x00\x00\x00\x01")
     assert call.ours.counters["rtcp_unsent"] == 1
+
+
+async def test_a_peer_that_answers_no_check_stays(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg's muxer sends its own, and nothing else."""
+    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.05)
+    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 2)
+    await call.connect()
+    call.theirs.ignore_checks()
+    heard = len(call.seen.rtp)
+    await call.seen.until(f"len(self.rtp) > {heard + 200}")
+    assert not call.seen.closed.done()
 
 
 async def test_a_peer_that_vanishes_is_noticed() -> None:
