@@ -64,13 +64,16 @@ class Destinations:
         self._executor, self._clock, self._settings, self._find = executor, clock, settings, find
         self._open: dict[tuple[str, Credentials | None], Destination] = {}
 
-    async def take(self, url: str, credentials: Credentials | None) -> Destination:
-        """The destination, checked where it is new. Raises BadInput and StorageError."""
+    async def take(
+        self, url: str, credentials: Credentials | None, check: bool = True
+    ) -> Destination:
+        """The destination, checked where it is new (or not). Raises BadInput and StorageError."""
         found = self._open.get((url, credentials))
         if found is None:
             storage = open_storage(url, credentials)
             try:
-                await storage.check()
+                if check:
+                    await storage.check()
             except BaseException:
                 await storage.close()
                 raise

@@ -15,7 +15,7 @@ from typing import Self
 from urllib.parse import SplitResult
 
 from slicer.clock import Clock, LoopClock
-from slicer.errors import LimitReached, TaskNotExist, Unauthorized
+from slicer.errors import BadInput, LimitReached, StorageError, TaskNotExist, Unauthorized
 from slicer.errors import TaskFinished as TaskHasFinished
 from slicer.media.naming import Names
 from slicer.rooms import Connector, Room, RoomSettings, connector, parse_room
@@ -88,19 +88,22 @@ class Engine:
     async def create(self, spec: TaskSpec) -> str:
         """Send a robot into the room. Gives the task's id once it is there.
 
-        The same *user* in the same *room* ends the task it had there. Raises BadInput before
-        anything starts, StorageError where the store would refuse, RoomError where the room does.
+        The same *user* of an *app* in the same *room* ends the task it had there. Raises BadInput before
+        anything starts, StorageError where the store would refuse (and is to be asked before),
+        RoomError where the room does.
         """
         url = parse_room(spec.room)
         connector = self._connector(url.scheme)
         connector.check(url)
-        task = secrets.token_urlsafe(24)
+        task = spec.task or secrets.token_urlsafe(24)
+        if task in self._tasks:
+            raise BadInput("task", task, "an id that no task runs under")
         names = Names(spec.prefix, task, spec.app, spec.room_id or url.path.rpartition("/")[2])
         if self._closed is not None:
             raise LimitReached("engine: it is closing; allowed: tasks of another engine")
         if len(self._tasks) >= self.settings.engine.max_tasks:
             raise LimitReached(f"engine.max_tasks: {len(self._tasks)} tasks are running")
-        destination = await self._destinations.take(spec.to, spec.credentials)
+        destination = await self._destinations.take(spec.to, spec.credentials, spec.check_store)
         running = RunningTask(task, spec, names, destination.outbox, self._clock, self._tell)
         self._replace(spec)
         self._tasks[task] = running
@@ -110,6 +113,8 @@ class Engine:
             del self._tasks[task]
             await self._destinations.give_back(destination)
             raise
+        if not spec.check_store:
+            self._spawn(self._check_store(running, destination))
         running.finished.add_done_callback(
             lambda finished: self._spawn(self._retire(task, destination, finished.result()))
         )
@@ -195,9 +200,16 @@ class Engine:
             await room.leave()
             raise
 
+    async def _check_store(self, running: RunningTask, destination: Destination) -> None:
+        try:
+            await destination.storage.check()
+        except StorageError as error:
+            running.on_trouble(error)
+
     def _replace(self, spec: TaskSpec) -> None:
+        robot = (spec.app, spec.room, spec.user)
         for running in list(self._tasks.values()):
-            if (running.spec.room, running.spec.user) == (spec.room, spec.user):
+            if (running.spec.app, running.spec.room, running.spec.user) == robot:
                 running.stop(LeaveCode.REPLACED)
 
     async def _retire(self, task: str, destination: Destination, finished: TaskFinished) -> None:

@@ -100,6 +100,15 @@ class TaskFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class RobotLeft:
+    """The robot is out of the room, and nothing more is cut; slices may still be on their way."""
+
+    task: str
+    at: datetime
+    code: LeaveCode
+
+
+@dataclass(frozen=True, slots=True)
 class EventsMissed:
     """This listener was too slow: so many events before the next one are gone."""
 
@@ -114,6 +123,7 @@ TaskEvent = (
     | SliceStored
     | SliceLost
     | TaskTrouble
+    | RobotLeft
     | TaskFinished
 )
 Event = TaskEvent | EventsMissed

@@ -13,6 +13,7 @@ from slicer.rooms import Room
 from slicer.service.driver import Driver
 from slicer.service.events import (
     AnchorWaits,
+    RobotLeft,
     SliceLost,
     SliceStored,
     TaskEvent,
@@ -96,7 +97,7 @@ class RunningTask:
     def on_finished(self, finished: Finished) -> None:
         """Leave the room; the last event follows when the last slice is settled."""
         self._code = finished.code
-        self._left = asyncio.ensure_future(self._leave())
+        self._left = asyncio.ensure_future(self._leave(finished.code))
 
     def on_stored(self, made: Slice, receipt: Receipt) -> None:
         """The store has acknowledged a slice."""
@@ -120,10 +121,11 @@ class RunningTask:
     def _now(self) -> datetime:
         return self._clock.wall(self._clock.now())
 
-    async def _leave(self) -> None:
+    async def _leave(self, code: LeaveCode) -> None:
         if self.room is not None:
             await self.room.leave()
         self.room = None
+        self._tell(RobotLeft(self._task, self._now(), code))
         self._settle()
 
     def _settled(self) -> None:

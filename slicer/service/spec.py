@@ -12,7 +12,9 @@ class TaskSpec:
 
     *user*: the robot's user id, unique in its room; *prefix*: folders above the task's own;
     *app* and *room_id*: the names in the files' names (*room_id*: the room's, where empty);
-    *credentials*: for the store, else its vendor's usual places are looked into.
+    *credentials*: for the store, else its vendor's usual places are looked into; *task*: the id to run under, where it is
+    not a new one; *check_store*: a store that would refuse fails the creation, otherwise it is
+    looked at meanwhile and told as trouble.
     """
 
     room: str
@@ -24,3 +26,5 @@ class TaskSpec:
     app: int = 0
     room_id: str = ""
     credentials: Credentials | None = None
+    task: str = ""
+    check_store: bool = True
