@@ -51,12 +51,15 @@ def test_streams_of_one_sender_agree_by_its_reports() -> None:
 
 
 def test_a_sender_whose_wall_clock_is_set_is_believed_anew() -> None:
-    mapper = TimestampMapper(RATE, SenderClock())
-    mapper.reported(1000.0, 0)
-    mapper.arrived(0, 5.0)
-    mapper.reported(1001.0 - 3600, RATE)  # set back an hour
-    mapper.arrived(RATE, 6.0)
-    assert mapper.at(2 * RATE) == pytest.approx(7.0)
+    sender = SenderClock()
+    audio, video = TimestampMapper(RATE, sender), TimestampMapper(90_000, sender)
+    for second, ntp in enumerate((1000.0, 1001.0, 1002.0 - 3600, 1003.0 - 3600)):
+        audio.reported(ntp, RATE * second)
+        video.reported(ntp, 90_000 * second)
+        audio.arrived(RATE * second, 5.0 + second)
+        video.arrived(90_000 * second, 5.2 + second)
+    assert audio.at(4 * RATE) == pytest.approx(9.0)
+    assert video.at(4 * 90_000) == pytest.approx(9.0)
 
 
 def test_reports_that_disagree_by_less_are_drift_and_keep_what_was_learned() -> None:

@@ -161,6 +161,16 @@ def test_a_source_that_hears_again_is_put_to_sleep_again() -> None:
     assert [p.due for p in talk.pictures[-8:]] == [5 * RATE * i for i in range(20, 28)]
 
 
+def test_a_new_source_after_a_deaf_one_is_asked_at_once() -> None:
+    sender = camera(deaf=True)
+    talk = call(sender).run(20)
+    assert talk.receiver.counters["unanswered"] == 1
+    sender.ssrc, sender.deaf = 77, False
+    talk.run(0.3)
+    assert talk.pictures[-1].epoch == 1
+    assert talk.pictures[-1].began == pytest.approx(20.1, abs=0.15)
+
+
 def test_a_source_that_cannot_be_asked_is_kept_from_the_start() -> None:
     talk = call(camera(MUTE, group=100)).run(30)
     assert [p.timestamp for p in talk.pictures] == [5 * RATE * i for i in range(6)]
