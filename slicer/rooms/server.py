@@ -3,11 +3,12 @@
 import asyncio
 import socket
 from contextlib import nullcontext
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 
-from slicer.errors import RoomError
+from slicer.errors import BadInput, RoomError
 
 MAX_CONNECTIONS = 1_000
 """HTTP connections at once; one more is answered 503."""
@@ -16,9 +17,19 @@ DRAIN = 1
 
 
 class Server:
-    """Listens as soon as it is made. Raises RoomError where the address cannot be had."""
+    """Listens as soon as it is made, with TLS where *certificate* and *key* (PEM files) are given.
 
-    def __init__(self, host: str, port: int, app: Starlette) -> None:
+    Raises RoomError where the address cannot be had, BadInput where the files cannot be used.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        app: Starlette,
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             self._socket = socket.create_server((host, port), family=family)
@@ -36,7 +47,14 @@ class Server:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
         )
+        try:
+            config.load()
+        except OSError as error:  # SSLError is one; its words name no file
+            self._socket.close()
+            raise BadInput("tls", str(certificate), f"PEM files that fit ({error})") from None
         self._server = uvicorn.Server(config)
         # Signals belong to the process, not to one of the servers in it.
         self._server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]

@@ -1,0 +1,57 @@
+"""The eight actions: an order or an id to who takes orders, and what comes back to an answer."""
+
+from slicer.api.fields import Values
+from slicer.api.requests import read_lists, read_order
+from slicer.api.schema import Action, Verb
+from slicer.service.engine import TaskStatus
+from slicer.service.order import Application, OrderTaker, Service
+from slicer.slicing.outputs import State
+from slicer.slicing.subscription import IdList, Subscription
+
+Answer = dict[str, object]
+
+
+async def carry_out(
+    action: Action, app: Application, values: Values, orders: OrderTaker, now: float
+) -> Answer:
+    """Do it. *now* is UTC in seconds. Raises SlicerError."""
+    if action.verb is Verb.CREATE:
+        order = read_order(app, action.service, values, now)
+        return {"TaskId": await orders.create(app, order)}
+    task = values.text("TaskId")
+    if action.verb is Verb.DESCRIBE:
+        return _status(orders.describe(app, action.service, task), action.service)
+    if action.verb is Verb.DELETE:
+        await orders.delete(app, action.service, task)
+    elif "SubscribeStreamUserIds" in values:
+        await orders.modify(app, action.service, task, read_lists(values))
+    else:
+        # Nothing to change; the task must be there all the same.
+        orders.describe(app, action.service, task)
+    return {"TaskId": task}
+
+
+def _status(status: TaskStatus, service: Service) -> Answer:
+    answer: Answer = {"TaskId": status.task, "Status": _word(status)}
+    if service is Service.MODERATION:
+        answer["SubscribeStreamUserIds"] = _lists(status.subscription)
+    return answer
+
+
+def _word(status: TaskStatus) -> str:
+    if status.state is State.ENDED:
+        return "Exited"
+    return "InProgress" if status.tracks else "Idle"
+
+
+def _lists(lists: Subscription) -> dict[str, list[str]]:
+    return {
+        "SubscribeAudioUserIds": _entries(lists.audio.allow),
+        "UnSubscribeAudioUserIds": _entries(lists.audio.block),
+        "SubscribeVideoUserIds": _entries(lists.video.allow),
+        "UnSubscribeVideoUserIds": _entries(lists.video.block),
+    }
+
+
+def _entries(ids: IdList) -> list[str]:
+    return sorted(ids.exact) + [f"{prefix}.*$" for prefix in ids.prefixes]

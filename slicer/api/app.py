@@ -1,0 +1,145 @@
+"""The ASGI app: requests received within limits, answered always with HTTP 200, and logged."""
+
+import asyncio
+import logging
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from slicer.api.actions import Answer
+from slicer.api.dispatch import ApiSettings, Dispatcher
+from slicer.api.errors import INTERNAL, UNREADABLE, ApiError, code_of, message_of
+from slicer.api.schema import ACTIONS
+from slicer.api.signature import Message
+from slicer.errors import BadInput, shown
+from slicer.service.order import Application, OrderTaker
+
+MAX_DRAIN = 16 * 1024 * 1024
+"""Bytes of a body beyond the limit that are read and dropped, so that its sender hears why."""
+MAX_QUERY = 32 * 1024
+"""Largest query, in bytes, as TRTC has it."""
+
+log = logging.getLogger(__name__)
+
+
+def make_app(
+    apps: Mapping[int, Application],
+    orders: OrderTaker,
+    settings: ApiSettings | None = None,
+    ready: Callable[[], bool] = lambda: True,
+) -> Starlette:
+    """The app over these applications. *ready*: whether orders are taken, for `GET /readyz`.
+
+    Raises BadInput where an application cannot be served as it is configured.
+    """
+    for app in apps.values():
+        if app.permission_control and not app.usersig_key:
+            raise BadInput("usersig_key", "nothing", "a key, since permission_control is on")
+    settings = settings or ApiSettings()
+    endpoint = Endpoint(Dispatcher(apps, orders, settings), settings)
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_: Request) -> Response:
+        is_ready = ready()
+        return JSONResponse({"status": "ready" if is_ready else "busy"}, 200 if is_ready else 503)
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/{path:path}", endpoint),
+        ]
+    )
+
+
+class Endpoint:
+    """All of the API but its health, as an ASGI app."""
+
+    def __init__(self, dispatcher: Dispatcher, settings: ApiSettings) -> None:
+        self._dispatcher, self._settings = dispatcher, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        began = time.perf_counter()
+        request_id = str(uuid.uuid4())
+        name = request.headers.get("x-tc-action", "")
+        try:
+            answer, code = await self._within_deadline(request), "ok"
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            code = code_of(error)
+            if code == INTERNAL:
+                # The words of an unforeseen error may quote the request, and so a secret.
+                log.error("%s: %s", request_id, _where(error))  # noqa: TRY400
+            answer = {"Error": {"Code": code, "Message": message_of(error)}}
+        took = (time.perf_counter() - began) * 1000
+        known = name if name in ACTIONS else "unknown action"
+        log.info("%s %s: %s in %.1f ms", request_id, known, code, took)
+        response = JSONResponse({"Response": {**answer, "RequestId": request_id}})
+        await response(scope, receive, send)
+
+    async def _within_deadline(self, request: Request) -> Answer:
+        message: Message | None = None
+        timeout = asyncio.timeout(self._settings.deadline)
+        try:
+            async with timeout:
+                message = await self._receive(request)
+                return await self._dispatcher.answer(message)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            seconds = f"{self._settings.deadline:g} s"
+            if message is None:
+                raise ApiError(UNREADABLE, f"body: not here after {seconds}") from None
+            raise ApiError("FailedOperation", f"not done after {seconds}: given up") from None
+
+    async def _receive(self, request: Request) -> Message:
+        """The whole request, counted while it comes. Raises ApiError."""
+        if request.url.path != "/":
+            raise ApiError(UNREADABLE, f"path: got {shown(request.url.path)}; allowed: /")
+        if request.method not in ("GET", "POST"):
+            raise ApiError("UnsupportedProtocol", f"method {request.method}: allowed: GET, POST")
+        query = request.scope["query_string"].decode("latin-1")
+        body, size = bytearray(), 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= self._settings.max_body:
+                body += chunk
+            elif size > MAX_DRAIN:
+                break
+        if size > self._settings.max_body or len(query) > MAX_QUERY:
+            raise ApiError(
+                "RequestSizeLimitExceeded",
+                f"allowed: a body of {self._settings.max_body} bytes, a query of {MAX_QUERY}",
+            )
+        return Message(request.method, "/", query, _headers(request), bytes(body))
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Names in lower case; one given twice is joined, so that no signature over either fits."""
+    found: dict[str, str] = {}
+    for name, value in request.headers.items():
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found
+
+
+def _where(error: BaseException) -> str:
+    """An unforeseen error's kinds and places, without its words."""
+    told: list[str] = []
+    at: BaseException | None = error
+    while at is not None:
+        places = traceback.extract_tb(at.__traceback__)
+        path = " > ".join(f"{place.filename}:{place.lineno} {place.name}" for place in places)
+        told.append(f"{type(at).__name__} at {path}")
+        at = at.__cause__ or at.__context__
+    return "; from ".join(told)

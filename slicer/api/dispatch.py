@@ -1,0 +1,147 @@
+"""One request to one answer, however it came; knows no server.
+
+A request passes, in this order: signature; action, version, region; the body's form; its
+application; the rate limit; the fields; replay; the robot's signature; then it is carried out.
+What is wrong first is answered.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from slicer.api.actions import Answer, carry_out
+from slicer.api.body import read_json, read_query
+from slicer.api.errors import ApiError
+from slicer.api.fields import Reader
+from slicer.api.keys import Caller, Keys, find_app
+from slicer.api.limits import RateLimit, Replays
+from slicer.api.schema import ACTIONS, VERSION, Action, Verb
+from slicer.api.signature import MAX_SKEW, Message
+from slicer.errors import shown
+from slicer.service.order import Application, OrderTaker
+
+MAX_BODY = 256 * 1024
+"""Largest body, in bytes; what a request can need is some 20 KB. TRTC takes 10 MB."""
+DEADLINE = 6.0
+RATE = 20
+
+# Repeating these changes nothing: they may come again under the same signature, which two equal
+# requests of one second share.
+_REPEATABLE = {Verb.DESCRIBE, Verb.DELETE}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The limits of the API. *now* is UTC in seconds; *monotonic*, seconds that never step back."""
+
+    insecure: bool = False
+    """No signature is asked for, and requests are taken for a loopback Host only."""
+    max_body: int = MAX_BODY
+    deadline: float = DEADLINE
+    """Seconds from a request's first byte to its answer."""
+    rate: int = RATE
+    """Requests in a second for each action and application."""
+    now: Callable[[], float] = field(default=time.time)
+    monotonic: Callable[[], float] = field(default=time.monotonic)
+
+
+class Dispatcher:
+    """Answers requests to these applications; its limits and memory are for all of them."""
+
+    def __init__(
+        self, apps: Mapping[int, Application], orders: OrderTaker, settings: ApiSettings
+    ) -> None:
+        self._apps, self._orders, self._settings = apps, orders, settings
+        self._keys = Keys(apps.values())
+        self._rate = RateLimit(settings.rate)
+        self._replays = Replays()
+
+    async def answer(self, message: Message) -> Answer:
+        """Check it and carry it out. Raises SlicerError."""
+        now = self._settings.now()
+        caller = self._authenticate(message, now)
+        action = _action(message.headers)
+        reader, given = _read_body(message)
+        app = self._app(given, action, caller, reader)
+        name = message.headers["x-tc-action"]
+        if not self._rate.take((name, app.sdk_app_id), self._settings.monotonic()):
+            raise ApiError(
+                "RequestLimitExceeded",
+                f"{name}: allowed: {self._settings.rate} a second for each SdkAppId",
+            )
+        values = reader.read(action.fields, given)
+        if caller is not None and action.verb not in _REPEATABLE:
+            self._refuse_replay(name, caller, now)
+        return await carry_out(action, app, values, self._orders, now)
+
+    def _authenticate(self, message: Message, now: float) -> Caller | None:
+        if not self._settings.insecure:
+            return self._keys.authenticate(message, now)
+        # A page of another site could have its name resolve to this machine.
+        if not is_loopback(_host(message.headers.get("host", ""))):
+            raise ApiError("AuthFailure", "Host: allowed without signatures: a loopback address")
+        return None
+
+    def _app(
+        self, given: Mapping[str, object], action: Action, caller: Caller | None, reader: Reader
+    ) -> Application:
+        """The application, before anything else is read: limits are by application."""
+        field = next(field for field in action.fields if field.name == "SdkAppId")
+        values = reader.read((field,), {"SdkAppId": given.get("SdkAppId")})
+        return find_app(self._apps, values.whole("SdkAppId"), caller)
+
+    def _refuse_replay(self, name: str, caller: Caller, now: float) -> None:
+        if self._replays.seen(name, caller.signature):
+            raise ApiError(
+                "AuthFailure.SignatureReplayed",
+                f"{name}: this signed request came before; allowed: one with a new timestamp",
+            )
+        until = caller.timestamp + MAX_SKEW
+        if not self._replays.remember(name, caller.signature, until, now):
+            raise ApiError("RequestLimitExceeded", "too many requests within five minutes")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host*, a name or an address, can only be this machine."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _host(authority: str) -> str:
+    """The host of `host:port`; nothing where it is malformed."""
+    try:
+        return urlsplit(f"//{authority}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _action(headers: Mapping[str, str]) -> Action:
+    """What is asked for, in a version and a region that have it. Raises ApiError."""
+    name, version = headers.get("x-tc-action", ""), headers.get("x-tc-version", "")
+    action = ACTIONS.get(name)
+    if action is None:
+        allowed = ", ".join(ACTIONS)
+        raise ApiError("InvalidAction", f"X-TC-Action: got {shown(name)}; allowed: {allowed}")
+    if version != VERSION:
+        raise ApiError("NoSuchVersion", f"X-TC-Version: got {shown(version)}; allowed: {VERSION}")
+    region = headers.get("x-tc-region", "")
+    if region not in action.regions:
+        code = "UnsupportedRegion" if region else "MissingParameter"
+        allowed = ", ".join(action.regions)
+        raise ApiError(code, f"X-TC-Region: got {shown(region)}; allowed: {allowed}")
+    return action
+
+
+def _read_body(message: Message) -> tuple[Reader, Mapping[str, object]]:
+    if message.method == "GET":
+        return Reader(textual=True), read_query(message.query)
+    kind = message.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ApiError(
+            "UnsupportedProtocol", f"Content-Type: got {shown(kind)}; allowed: application/json"
+        )
+    return Reader(), read_json(message.body)

@@ -1,0 +1,79 @@
+"""Errors as TRTC's codes: one table for ours, one class for what only the API refuses."""
+
+from collections.abc import Mapping
+
+from slicer.errors import (
+    BadInput,
+    LimitReached,
+    RoomError,
+    SlicerError,
+    StorageError,
+    TaskFinished,
+    TaskNotExist,
+    Unauthorized,
+)
+
+INTERNAL = "InternalError.CSInternalError"
+OUT_OF_RANGE = "InvalidParameter.OutOfRange"
+WRONG_TYPE = "InvalidParameter"
+WRONG_VALUE = "InvalidParameterValue"
+MISSING = "MissingParameter"
+UNREADABLE = "InvalidRequest"
+
+
+class ApiError(SlicerError):
+    """The caller: a request that never reaches the service. *code* is TRTC's, or marked ours."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+CODES: Mapping[type[SlicerError], str] = {
+    BadInput: WRONG_VALUE,
+    Unauthorized: "AuthFailure.UnauthorizedOperation",
+    TaskNotExist: "FailedOperation.TaskNotExist",
+    TaskFinished: "FailedOperation.TaskFinished",
+    LimitReached: "FailedOperation.RestrictedConcurrency",
+    RoomError: "FailedOperation",
+    StorageError: "FailedOperation",
+}
+"""The nearest class of an error's line of descent counts; without one, it is INTERNAL."""
+
+FIELD_CODES: Mapping[str, str] = {
+    "SdkAppId": "InvalidParameter.SdkAppId",
+    "RoomId": "InvalidParameter.RoomId",
+    "UserId": "InvalidParameter.UserId",
+    "UserSig": "InvalidParameter.UserSig",
+}
+"""Fields whose bad values have a code of their own."""
+
+UNSUPPORTED_HERE = "FailedOperation.CSUnsupportMethod"
+
+SERVICE_FIELDS: Mapping[str, tuple[str, str]] = {
+    "room_id": ("RoomId", FIELD_CODES["RoomId"]),
+    "user_id": ("UserId", FIELD_CODES["UserId"]),
+    "vendor": ("Vendor", UNSUPPORTED_HERE),
+    "supplier": ("ModerationSupplier", UNSUPPORTED_HERE),
+}
+"""Fields as the service names them: the API's names, and the codes where it cannot take them."""
+
+
+def code_of(error: Exception) -> str:
+    """The code that the caller is answered with."""
+    if isinstance(error, ApiError):
+        return error.code
+    if isinstance(error, BadInput) and error.field in SERVICE_FIELDS:
+        return SERVICE_FIELDS[error.field][1]
+    if isinstance(error, BadInput):
+        return FIELD_CODES.get(error.field, WRONG_VALUE)
+    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), INTERNAL)
+
+
+def message_of(error: Exception) -> str:
+    """What the caller is told: the error's own words, unless it is a fault of ours."""
+    if code_of(error) == INTERNAL:
+        return "a fault of the service; its log has more under this RequestId"
+    if isinstance(error, BadInput) and error.field in SERVICE_FIELDS:
+        return str(BadInput(SERVICE_FIELDS[error.field][0], error.got, error.allowed))
+    return str(error)

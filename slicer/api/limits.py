@@ -1,0 +1,57 @@
+"""How often a caller may call, and what was signed before. Pure: *now* is an argument."""
+
+from collections import OrderedDict, deque
+
+MAX_REMEMBERED = 100_000
+"""Signatures remembered; some 15 MB."""
+
+
+class RateLimit:
+    """At most *rate* calls in any second, for each key. *now* in seconds that never step back.
+
+    Keys are for the caller to bound: here they are actions of configured applications.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._taken: dict[tuple[str, int], deque[float]] = {}
+
+    def take(self, key: tuple[str, int], now: float) -> bool:
+        """Whether one more call is within the limit; only then it counts."""
+        taken = self._taken.setdefault(key, deque(maxlen=self._rate))
+        if len(taken) == self._rate and now - taken[0] < 1.0:
+            return False
+        taken.append(now)
+        return True
+
+
+class Replays:
+    """What was carried out already, until it is too old to be accepted anyway.
+
+    *now* and *until* are UTC in seconds. A full memory refuses: forgetting would let replays in.
+    """
+
+    def __init__(self, most: int = MAX_REMEMBERED) -> None:
+        self._most = most
+        self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def seen(self, action: str, signature: str) -> bool:
+        """Whether this action was already carried out under this signature."""
+        return (action, signature) in self._seen
+
+    def remember(self, action: str, signature: str, until: float, now: float) -> bool:
+        """Remember it; False where there is no room left. Drops what is past."""
+        if len(self._seen) >= self._most:
+            self._forget(now)
+        if len(self._seen) >= self._most:
+            return False
+        self._seen[action, signature] = until
+        return True
+
+    def _forget(self, now: float) -> None:
+        past = [key for key, until in self._seen.items() if until < now]
+        for key in past:
+            del self._seen[key]

@@ -1,0 +1,150 @@
+"""What was read by the table, to orders: the checks that need two fields, or a key."""
+
+import re
+
+from slicer.api.errors import ApiError
+from slicer.api.fields import Values
+from slicer.errors import BadInput, Unauthorized, shown
+from slicer.service.order import Application, Bucket, Moderation, Order, Service, Supplier
+from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
+from slicer.slicing.subscription import IdList, Lists, Subscription
+from slicer.storage import Credentials
+from slicer.usersig import ROBOT, SdkApp
+
+MAX_ROOM = 2**32 - 1
+_WITHOUT_PARAMS = {"trtc", "local", "webhook"}
+_WITH_APP_ID = {"tianyu", "shumei"}
+_AUDIO, _VIDEO = 1, 2
+
+
+def read_order(app: Application, service: Service, values: Values, now: float) -> Order:
+    """The order of a Create request. *now* is UTC in seconds. Raises ApiError and BadInput."""
+    _check_room(values)
+    _check_robot(app, service, values, now)
+    if service is Service.SLICE:
+        params, moderation = values.table("SliceParams"), None
+        storage = values.table("SliceStorageParams").table("CloudSliceStorage")
+        kinds, path = params.whole("SliceType"), "SliceParams."
+        image = ImageFormat.JPEG if params.whole("SliceImageType") else ImageFormat.PNG
+    else:
+        params = values.table("ModerationParams")
+        moderation = _moderation(params)
+        storage = values.table("ModerationStorageParams").table("CloudModerationStorage")
+        kinds, path, image = params.whole("ModerationType"), "ModerationParams.", ImageFormat.PNG
+        _check_storage(moderation, values)
+    keeps = moderation is None or moderation.save != 0
+    return Order(
+        service=service,
+        room_id=values.text("RoomId"),
+        room_type=values.whole("RoomIdType"),
+        user_id=values.text("UserId"),
+        params=SliceParams(
+            AudioSpec(params.whole("SliceAudio")) if kinds & _AUDIO else None,
+            VideoSpec(params.whole("SliceVideo")) if kinds & _VIDEO else None,
+            read_lists(params, path),
+            max_idle=params.whole("MaxIdleTime"),
+        ),
+        images=image,
+        bucket=_bucket(storage) if keeps else None,
+        expire_hours=values.whole("ResourceExpiredHour"),
+        moderation=moderation,
+    )
+
+
+def read_lists(values: Values, path: str = "") -> Subscription:
+    """The four lists of SubscribeStreamUserIds. Raises BadInput that names the entry."""
+    lists = values.table("SubscribeStreamUserIds")
+
+    def ids(name: str) -> IdList:
+        return IdList.parse(lists.texts(name), f"{path}SubscribeStreamUserIds.{name}")
+
+    return Subscription(
+        Lists(ids("SubscribeAudioUserIds"), ids("UnSubscribeAudioUserIds")),
+        Lists(ids("SubscribeVideoUserIds"), ids("UnSubscribeVideoUserIds")),
+    )
+
+
+def _check_room(values: Values) -> None:
+    room = values.text("RoomId")
+    is_number = re.fullmatch(r"[1-9][0-9]{0,9}", room) and int(room) <= MAX_ROOM
+    if values.whole("RoomIdType") == 1 and not is_number:
+        raise BadInput("RoomId", room, f"1 to {MAX_ROOM} in decimal, since RoomIdType is 1")
+
+
+def _check_robot(app: Application, service: Service, values: Values, now: float) -> None:
+    """UserSig where the app has a key; PrivateMapKey where it has permission control on."""
+    if not app.usersig_key:
+        return
+    signer = SdkApp(app.sdk_app_id, app.usersig_key)
+    user = values.text("UserId")
+    try:
+        signer.verify_usersig(values.text("UserSig"), user, now)
+    except Unauthorized as error:
+        raise ApiError("InvalidParameter.UserSig", f"UserSig: {error}") from None
+    # CreateCloudModeration has no PrivateMapKey.
+    if not app.permission_control or service is Service.MODERATION:
+        return
+    room: int | str = values.text("RoomId")
+    ticket = values.text("PrivateMapKey")
+    if not ticket:
+        raise ApiError(
+            "MissingParameter",
+            "PrivateMapKey: missing; allowed: a ticket, since permission control is on",
+        )
+    if values.whole("RoomIdType") == 1:
+        room = int(room)
+    try:
+        rights = signer.verify_private_map_key(ticket, user, room, now)
+    except Unauthorized as error:
+        raise Unauthorized(f"PrivateMapKey: {error}") from None
+    if ROBOT & ~rights:
+        raise Unauthorized(
+            f"PrivateMapKey: privileges {int(rights)}; allowed: those with {int(ROBOT)} "
+            "(2 enter, 8 receive audio, 32 receive video)"
+        )
+
+
+def _check_storage(moderation: Moderation, values: Values) -> None:
+    if moderation.save and "ModerationStorageParams" not in values:
+        raise ApiError(
+            "MissingParameter.SliceStorageParams",
+            f"ModerationStorageParams: missing; allowed: an object, since SaveModerationFile is "
+            f"{moderation.save}",
+        )
+
+
+def _bucket(storage: Values) -> Bucket:
+    return Bucket(
+        storage.whole("Vendor"),
+        storage.text("Region"),
+        storage.text("Bucket"),
+        Credentials(storage.text("AccessKey"), storage.text("SecretKey")),
+        storage.texts("FileNamePrefix"),
+    )
+
+
+def _moderation(params: Values) -> Moderation:
+    name = params.text("ModerationSupplier").lower()
+    given = params.table("ModerationSupplierParam")
+    path = "ModerationParams.ModerationSupplierParam"
+    if name not in _WITHOUT_PARAMS:
+        if "ModerationSupplierParam" not in params:
+            raise ApiError(
+                "MissingParameter", f"{path}: missing; allowed: an object, for {shown(name)}"
+            )
+        if not given.text("SecretKey"):
+            raise ApiError(
+                "MissingParameter.SecretKey", f"{path}.SecretKey: missing; needed for {name}"
+            )
+    if name in _WITH_APP_ID and not given.text("AppID"):
+        raise ApiError("MissingParameter.AppId", f"{path}.AppID: missing; needed for {name}")
+    supplier = Supplier(
+        name,
+        given.text("AppID"),
+        given.text("SecretId"),
+        given.text("SecretKey"),
+        given.text("AudioBizType"),
+        given.text("ImageBizType"),
+    )
+    hits_only = params.whole("CallbackAllResults") == 1
+    return Moderation(supplier, params.whole("SaveModerationFile"), hits_only)

@@ -1,0 +1,43 @@
+"""Listening for the API: where, with which certificate, and when not to; knows no request."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from slicer.api.dispatch import is_loopback
+from slicer.errors import BadInput
+from slicer.rooms.server import Server
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address, and the PEM files of TLS where it is to be spoken. Raises BadInput."""
+
+    host: str = "127.0.0.1"
+    port: int = 8443
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise BadInput("tls", "one file", "certificate and key, or neither")
+
+
+def check_listen(listen: Listen, insecure: bool) -> None:
+    """Raise BadInput where requests without signatures could come from other machines."""
+    if insecure and not is_loopback(listen.host):
+        raise BadInput("--insecure", listen.host, "a loopback address: 127.0.0.1, ::1, localhost")
+
+
+async def open_server(app: Starlette, listen: Listen, insecure: bool = False) -> Server:
+    """Listen, in the running loop, until the server is closed. Raises BadInput and RoomError."""
+    check_listen(listen, insecure)
+    if insecure:
+        log.warning("INSECURE: requests are not verified; anyone on this machine may send them")
+    elif listen.certificate is None and not is_loopback(listen.host):
+        log.warning("no TLS on %s: the customers' storage keys pass in clear text", listen.host)
+    return Server(listen.host, listen.port, app, listen.certificate, listen.key)

@@ -1,0 +1,134 @@
+"""The ASGI app: sizes, methods, deadlines, health, and logs that tell no secret."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from slicer.api import ApiSettings, make_app
+from slicer.api.dispatch import MAX_BODY
+from slicer.applications import Application
+from slicer.errors import BadInput
+from slicer.service.order import Order
+from tests.harness.api import APP, Caller, Recorder, answer_of, code_of, failing, seed
+
+SLICE = "CreateCloudSliceTask"
+TASK: dict[str, object] = {"SdkAppId": 200806, "TaskId": "t"}
+
+
+class Stuck(Recorder):
+    """Never done with a create; tells whether it was called off."""
+
+    called_off = False
+
+    async def create(self, _app: Application, _order: Order) -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.called_off = True
+            raise
+        return ""
+
+
+async def test_an_answer_within_the_deadline() -> None:
+    orders = Stuck()
+    caller = Caller(orders, settings=ApiSettings(deadline=0.05))
+    answer = await caller.post(SLICE, seed(SLICE))
+    assert code_of(answer) == "FailedOperation"
+    assert orders.called_off
+
+
+async def test_a_timeout_of_the_service_is_a_fault_of_ours() -> None:
+    caller = failing(TimeoutError("planted"))
+    assert await caller.code(SLICE, seed(SLICE)) == "InternalError.CSInternalError"
+
+
+async def test_a_body_that_does_not_come() -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    caller = Caller(settings=ApiSettings(deadline=0.05))
+    answer = answer_of(await caller.client.post("/", content=slow()))
+    assert code_of(answer) == "InvalidRequest"
+
+
+@pytest.mark.parametrize("size", [MAX_BODY, MAX_BODY + 1, 20 * 1024 * 1024])
+async def test_bodies_up_to_the_limit_and_beyond(size: int) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, size, 65_536):
+            yield b" " * min(65_536, size - start)
+
+    caller = Caller()
+    answer = answer_of(await caller.client.post("/", content=chunks()))
+    # What is not too large goes on to the signature.
+    assert code_of(answer) == ("AuthFailure" if size <= MAX_BODY else "RequestSizeLimitExceeded")
+
+
+async def test_a_long_query() -> None:
+    caller = Caller()
+    answer = answer_of(await caller.client.get("/?a=" + "x" * 33_000))
+    assert code_of(answer) == "RequestSizeLimitExceeded"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_other_methods(method: str) -> None:
+    answer = answer_of(await Caller().client.request(method, "/"))
+    assert code_of(answer) == "UnsupportedProtocol"
+
+
+async def test_other_paths() -> None:
+    answer = answer_of(await Caller().client.post("/v2/x"))
+    assert code_of(answer) == "InvalidRequest"
+
+
+async def test_health_and_readiness() -> None:
+    ready = True
+    app = make_app({200806: APP}, Recorder(), ready=lambda: ready)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://h") as client:
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/readyz")).status_code == 200
+        ready = False
+        assert (await client.get("/readyz")).status_code == 503
+        assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_request_ids_differ() -> None:
+    caller = Caller()
+    answers = [await caller.post("DescribeCloudSliceTask", TASK) for _ in range(3)]
+    assert len({str(answer["RequestId"]) for answer in answers}) == 3
+
+
+async def test_a_fault_is_logged_by_kind_and_place_without_its_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    error = RuntimeError("planted-words")
+    error.__cause__ = KeyError("planted-cause")
+    answer = await failing(error).post(SLICE, seed(SLICE))
+    assert code_of(answer) == "InternalError.CSInternalError"
+    assert "planted" not in str(answer)
+    assert "planted" not in caplog.text
+    assert f"{answer['RequestId']}: RuntimeError at " in caplog.text
+    assert "from KeyError at " in caplog.text
+
+
+async def test_each_request_is_one_line_of_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "slicer.api")
+    caller = Caller()
+    good = await caller.post("DescribeCloudSliceTask", TASK)
+    await caller.post("planted-action", TASK)
+    lines = [record.getMessage() for record in caplog.records if record.name == "slicer.api.app"]
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{good['RequestId']} DescribeCloudSliceTask: ok in ")
+    assert " unknown action: InvalidAction in " in lines[1]
+    assert "planted" not in caplog.text
+
+
+def test_permission_control_needs_a_key() -> None:
+    with pytest.raises(BadInput, match="usersig_key"):
+        make_app({1: replace(APP, permission_control=True)}, Recorder())

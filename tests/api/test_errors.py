@@ -1,0 +1,50 @@
+"""Every error of the tree has a code; what is told of a fault of ours is nothing."""
+
+import pytest
+
+from slicer.api.errors import ApiError, code_of, message_of
+from slicer.errors import (
+    BadInput,
+    LimitReached,
+    MediaError,
+    RoomError,
+    SlicerError,
+    StorageRefused,
+    StorageUnavailable,
+    TaskFinished,
+    TaskNotExist,
+    Unauthorized,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ApiError("InvalidAction", "no"), "InvalidAction"),
+        (BadInput("SliceParams.X", 1, "2"), "InvalidParameterValue"),
+        (BadInput("RoomId", "x", "y"), "InvalidParameter.RoomId"),
+        (BadInput("room_id", "x", "y"), "InvalidParameter.RoomId"),
+        (BadInput("vendor", 2, "0, 1"), "FailedOperation.CSUnsupportMethod"),
+        (Unauthorized("no"), "AuthFailure.UnauthorizedOperation"),
+        (TaskNotExist("no"), "FailedOperation.TaskNotExist"),
+        (TaskFinished("no"), "FailedOperation.TaskFinished"),
+        (LimitReached("no"), "FailedOperation.RestrictedConcurrency"),
+        (RoomError("no"), "FailedOperation"),
+        (StorageRefused("key", "no", "yes"), "FailedOperation"),
+        (StorageUnavailable("key", "no", "yes"), "FailedOperation"),
+        (MediaError("no"), "InternalError.CSInternalError"),
+        (SlicerError("no"), "InternalError.CSInternalError"),
+        (KeyError("SECRET"), "InternalError.CSInternalError"),
+    ],
+)
+def test_codes(error: Exception, code: str) -> None:
+    assert code_of(error) == code
+    told = message_of(error)
+    assert told
+    assert "SECRET" not in told
+    assert ("RequestId" in told) == code.startswith("InternalError")
+
+
+def test_the_services_fields_are_told_by_the_apis_names() -> None:
+    assert message_of(BadInput("vendor", 2, "0, 1")) == "Vendor: got 2; allowed: 0, 1"
+    assert message_of(BadInput("room_id", "7", "8")) == "RoomId: got '7'; allowed: 8"

@@ -1,0 +1,57 @@
+"""The rate in any second, and the memory of signatures."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slicer.api.limits import RateLimit, Replays
+
+KEY = ("CreateCloudSliceTask", 1)
+
+
+def test_twenty_in_any_second() -> None:
+    limit = RateLimit(20)
+    assert all(limit.take(KEY, 10 + index / 100) for index in range(20))
+    assert not limit.take(KEY, 10.5)
+    assert not limit.take(KEY, 10.999)
+    assert limit.take(KEY, 11.0)
+    assert not limit.take(KEY, 11.005)
+    assert limit.take(KEY, 11.01)
+
+
+def test_keys_do_not_share() -> None:
+    limit = RateLimit(1)
+    assert limit.take(KEY, 0)
+    assert not limit.take(KEY, 0)
+    assert limit.take(("DeleteCloudSliceTask", 1), 0)
+    assert limit.take(("CreateCloudSliceTask", 2), 0)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 0.5), max_size=80))
+def test_no_second_ever_holds_more(steps: list[float]) -> None:
+    limit, now, taken = RateLimit(5), 0.0, []
+    for step in steps:
+        now += step
+        if limit.take(KEY, now):
+            taken.append(now)
+    assert all(late - early >= 1.0 for early, late in zip(taken, taken[5:], strict=False))
+
+
+def test_what_was_carried_out_is_seen_for_its_action_only() -> None:
+    replays = Replays()
+    assert not replays.seen("Create", "s")
+    assert replays.remember("Create", "s", until=300, now=0)
+    assert replays.seen("Create", "s")
+    assert not replays.seen("Modify", "s")
+    assert not replays.seen("Create", "t")
+
+
+def test_a_full_memory_refuses_until_what_it_holds_is_past() -> None:
+    replays = Replays(most=2)
+    assert replays.remember("Create", "a", until=300, now=0)
+    assert replays.remember("Create", "b", until=400, now=0)
+    assert not replays.remember("Create", "c", until=500, now=300)
+    assert replays.seen("Create", "a")
+    assert replays.remember("Create", "c", until=500, now=301)
+    assert not replays.seen("Create", "a")
+    assert len(replays) == 2

@@ -1,0 +1,91 @@
+"""The table of fields against the examples, the list of actions, and what `docs/api.md` says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from slicer.api.fields import Field, Reader, Table, Text, Whole
+from slicer.api.schema import ACTIONS, Verb, walk
+from slicer.service.order import Service
+from tests.harness.api import seed
+
+DOCS = (Path(__file__).parents[2] / "docs/api.md").read_text()
+CREATES = ("CreateCloudSliceTask", "CreateCloudModeration")
+SECRETS = {"UserSig", "PrivateMapKey", "AccessKey", "SecretKey", "SecretId"}
+
+
+def row(path: str, field: Field) -> str:
+    """A field as a row of the documentation's tables."""
+    rule = field.rule
+    need = "required" if field.required else "optional"
+    if field.default is not None:
+        need = f"default {field.default}"
+    kind = {Whole: "integer", Text: "string", Table: "object"}.get(type(rule), "list of strings")
+    missing = f"`{field.missing}`" if field.required else ""
+    return f"| `{path}` | {kind} | {need} | {rule.allowed} | {missing} |"
+
+
+def rows(action: str) -> list[str]:
+    return [row(path, field) for path, field in walk(ACTIONS[action].fields)]
+
+
+def test_the_eight_actions() -> None:
+    assert sorted(ACTIONS) == [
+        "CreateCloudModeration",
+        "CreateCloudSliceTask",
+        "DeleteCloudModeration",
+        "DeleteCloudSliceTask",
+        "DescribeCloudModeration",
+        "DescribeCloudSliceTask",
+        "ModifyCloudModeration",
+        "ModifyCloudSliceTask",
+    ]
+    for name, action in ACTIONS.items():
+        assert name.startswith(action.verb.value)
+        assert ("Moderation" in name) == (action.service is Service.MODERATION)
+
+
+@pytest.mark.parametrize("action", CREATES)
+def test_the_seeds_are_within_the_rules(action: str) -> None:
+    values = Reader().read(ACTIONS[action].fields, seed(action))
+    assert values.whole("SdkAppId") == 200806
+    assert values.whole("ResourceExpiredHour") == 72
+
+
+def test_regions() -> None:
+    for action in ACTIONS.values():
+        is_slice = action.service is Service.SLICE
+        assert ("eu-frankfurt" in action.regions) == is_slice
+        assert "ap-singapore" in action.regions
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_secrets_are_marked(action: str) -> None:
+    for path, field in walk(ACTIONS[action].fields):
+        is_secret = isinstance(field.rule, Text) and field.rule.secret
+        assert is_secret == (field.name in SECRETS), path
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_names_are_told_once_and_patterns_are_anchored_by_their_use(action: str) -> None:
+    paths = [path for path, _ in walk(ACTIONS[action].fields)]
+    assert len(paths) == len(set(paths))
+    for _, field in walk(ACTIONS[action].fields):
+        if isinstance(field.rule, Text):
+            assert re.compile(field.rule.pattern)
+            assert "$" not in field.rule.pattern
+
+
+@pytest.mark.parametrize("action", CREATES)
+def test_the_documentation_has_every_field(action: str) -> None:
+    section = DOCS.split(f"### {action}\n")[1].split("\n### ")[0]
+    told = [line for line in section.splitlines() if line.startswith("| `")]
+    assert told == rows(action)
+
+
+def test_the_documentation_names_actions_and_regions() -> None:
+    for name, action in ACTIONS.items():
+        assert f"`{name}`" in DOCS
+        if action.verb is Verb.CREATE:
+            assert all(f"`{region}`" in DOCS for region in action.regions)

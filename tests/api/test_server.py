@@ -1,0 +1,88 @@
+"""Listening: TLS by PEM files, and never without signatures but on loopback."""
+
+import datetime
+import ssl
+from ipaddress import ip_address
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from slicer.api import Listen, check_listen, make_app, open_server
+from slicer.errors import BadInput
+from tests.harness.api import APP, Recorder
+
+
+@pytest.fixture
+def pem(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    paths = tmp_path / "cert.pem", tmp_path / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
+
+
+async def test_tls(pem: tuple[Path, Path]) -> None:
+    app = make_app({200806: APP}, Recorder())
+    server = await open_server(app, Listen("127.0.0.1", 0, *pem))
+    trust = ssl.create_default_context(cafile=str(pem[0]))
+    async with httpx.AsyncClient(trust_env=False, verify=trust) as client:
+        response = await client.get(f"https://127.0.0.1:{server.port}/healthz")
+    assert response.json() == {"status": "alive"}
+    await server.close()
+
+
+async def test_files_that_are_no_pem(pem: tuple[Path, Path]) -> None:
+    app = make_app({}, Recorder())
+    with pytest.raises(BadInput, match="tls"):
+        await open_server(app, Listen("127.0.0.1", 0, pem[0], pem[0]))
+    with pytest.raises(BadInput, match="tls"):
+        await open_server(app, Listen("127.0.0.1", 0, pem[0].with_name("none"), pem[1]))
+    with pytest.raises(BadInput, match="certificate and key"):
+        Listen("127.0.0.1", 0, certificate=pem[0])
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
+def test_insecure_is_for_loopback_only(host: str) -> None:
+    check_listen(Listen(host), insecure=False)
+    with pytest.raises(BadInput, match=r"127\.0\.0\.1"):
+        check_listen(Listen(host), insecure=True)
+
+
+async def test_insecure_is_loud(caplog: pytest.LogCaptureFixture) -> None:
+    server = await open_server(make_app({}, Recorder()), Listen("127.0.0.1", 0), insecure=True)
+    assert "INSECURE" in caplog.text
+    await server.close()
+    caplog.clear()
+    server = await open_server(make_app({}, Recorder()), Listen("127.0.0.1", 0))
+    assert caplog.text == ""
+    await server.close()
+    server = await open_server(make_app({}, Recorder()), Listen("0.0.0.0", 0))
+    assert "no TLS on 0.0.0.0" in caplog.text
+    await server.close()
