@@ -15,7 +15,9 @@ from slicer.service.events import (
     AnchorWaits,
     Event,
     EventsMissed,
+    RobotLeft,
     SliceLost,
+    SliceSpooled,
     SliceStored,
     TaskFinished,
     TaskState,
@@ -73,6 +75,8 @@ def line(event: Event) -> str:  # noqa: PLR0911 (one for each event)
             return f"- {event.anchor} {event.kind}"
         case AnchorWaits():
             return f"waiting: {event.anchor} (the task has all the anchors it may take)"
+        case SliceSpooled():
+            return f"cut {event.key}"
         case SliceStored():
             length = f"{event.seconds:.3f} s, " if event.kind is Kind.AUDIO else ""
             return f"stored {event.key} ({length}{bytes_text(event.size)})"
@@ -80,9 +84,12 @@ def line(event: Event) -> str:  # noqa: PLR0911 (one for each event)
             return f"LOST {event.key}: {event.reason}"
         case TaskTrouble():
             return f"trouble: {event.reason}"
+        case RobotLeft():
+            return f"out of the room ({REASONS[event.code]})"
         case TaskFinished():
             lost = f", {event.lost} LOST" if event.lost else ""
-            return f"finished ({REASONS[event.code]}): {event.stored} slices stored{lost}"
+            kept = f", {event.kept} kept in the spool" if event.kept else ""
+            return f"finished ({REASONS[event.code]}): {event.stored} slices stored{lost}{kept}"
         case EventsMissed():
             return f"{event.count} events missed"
 

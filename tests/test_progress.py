@@ -10,7 +10,9 @@ from slicer.service.events import (
     AnchorWaits,
     Event,
     EventsMissed,
+    RobotLeft,
     SliceLost,
+    SliceSpooled,
     SliceStored,
     TaskFinished,
     TaskState,
@@ -30,10 +32,13 @@ EVENTS: list[tuple[Event, str]] = [
     (AnchorWaits("t", EPOCH, "bo"), "waiting: bo"),
     (STORED, "stored t/ada/a.ogg (15.000 s, 61 kB)"),
     (PICTURE, "stored t/ada/i.png (500 kB)"),
+    (SliceSpooled("t", EPOCH, "ada", Kind.AUDIO, "t/ada/a.ogg", 9), "cut t/ada/a.ogg"),
     (SliceLost("t", EPOCH, "ada", Kind.AUDIO, "t/x.ogg", "full"), "LOST t/x.ogg: full"),
     (TaskTrouble("t", EPOCH, "503"), "trouble: 503"),
+    (RobotLeft("t", EPOCH, LeaveCode.IDLE), "out of the room (nobody there for too long)"),
     (TaskFinished("t", EPOCH, LeaveCode.IDLE, 7, 0), "7 slices stored"),
     (TaskFinished("t", EPOCH, LeaveCode.IDLE, 7, 2), "7 slices stored, 2 LOST"),
+    (TaskFinished("t", EPOCH, LeaveCode.IDLE, 7, 0, 3), "7 slices stored, 3 kept in the spool"),
     (EventsMissed(3), "3 events missed"),
 ]
 

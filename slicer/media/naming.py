@@ -33,6 +33,11 @@ class Names:
         self._origin = f"{_safe(str(app))}_{_safe(str(room))}"
         self._taken: OrderedDict[str, int] = OrderedDict()
 
+    @property
+    def folder(self) -> str:
+        """What all keys of the task begin with, without a last slash."""
+        return self._root
+
     def allocate(self, anchor: str, kind: Kind, extension: str, began: datetime) -> str:
         """A key not given before; *began* is the time of the slice's first sample."""
         user = _safe(anchor)

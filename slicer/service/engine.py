@@ -7,6 +7,7 @@ async with slicer.Engine() as engine:
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
@@ -20,16 +21,20 @@ from slicer.errors import TaskFinished as TaskHasFinished
 from slicer.media.naming import Names
 from slicer.rooms import Connector, Room, RoomSettings, connector, parse_room
 from slicer.rtp.parameters import Kind
-from slicer.service.destination import Destination, Destinations
+from slicer.service.destination import Destination, Destinations, Lookup, Place, Reports
 from slicer.service.events import EventStream, TaskEvent, TaskFinished
-from slicer.service.running import RunningTask
+from slicer.service.running import Confirm, RunningTask
 from slicer.service.spec import TaskSpec
+from slicer.service.spool import Spool
+from slicer.service.strays import Strays
 from slicer.service.workers import open_workers
 from slicer.settings import Settings
 from slicer.slicing.facts import Modified
 from slicer.slicing.outputs import LeaveCode, State
 from slicer.slicing.subscription import Subscription
 from slicer.usersig import SdkApp
+
+logger = logging.getLogger(__name__)
 
 # Ended tasks that are still known to have ended.
 MAX_ENDED = 1_000
@@ -56,8 +61,18 @@ class Engine:
     All methods are for the thread of the loop it was entered in.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        lookup: Lookup | None = None,
+        confirm: Confirm | None = None,
+    ) -> None:
+        """*lookup* finds the keys of stores that the spool has slices for (`storage`'s, without
+        it). *confirm*: a spooled slice is kept until it gives back (a journal of callbacks)."""
         self.settings = settings or Settings()
+        self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
+        self._confirm = confirm
         self._tasks: dict[str, RunningTask] = {}
         self._ended: dict[str, TaskFinished] = {}
         self._streams: list[EventStream] = []
@@ -72,9 +87,16 @@ class Engine:
         self._clock = LoopClock()
         self._rooms = self._room_settings()
         self._workers = open_workers()
+        self._spool = await self._open_spool()
+        strays = Strays(self._clock, self._tell, self._confirm)
         self._destinations = Destinations(
-            self._workers, self._clock, self.settings.outbox, self._tasks.get
+            self._workers,
+            self._clock,
+            self.settings.outbox,
+            Reports(self._tasks.get, strays),
+            self._spool,
         )
+        await self._recover()
         return self
 
     async def __aexit__(
@@ -88,8 +110,8 @@ class Engine:
     async def create(self, spec: TaskSpec) -> str:
         """Send a robot into the room. Gives the task's id once it is there.
 
-        The same *user* of an *app* in the same *room* ends the task it had there. Raises BadInput before
-        anything starts, StorageError where the store would refuse (and is to be asked before),
+        The same *user* of an *app* in the same *room* ends the task it had there. Raises BadInput
+        before anything starts, StorageError where the store would refuse (if it is to be asked),
         RoomError where the room does.
         """
         url = parse_room(spec.room)
@@ -103,8 +125,11 @@ class Engine:
             raise LimitReached("engine: it is closing; allowed: tasks of another engine")
         if len(self._tasks) >= self.settings.engine.max_tasks:
             raise LimitReached(f"engine.max_tasks: {len(self._tasks)} tasks are running")
-        destination = await self._destinations.take(spec.to, spec.credentials, spec.check_store)
-        running = RunningTask(task, spec, names, destination.outbox, self._clock, self._tell)
+        place = Place(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
+        destination = await self._destinations.take(place, spec.check_store)
+        running = RunningTask(
+            task, spec, names, destination.outbox, self._clock, self._tell, self._confirm
+        )
         self._replace(spec)
         self._tasks[task] = running
         try:
@@ -176,12 +201,15 @@ class Engine:
         running = list(self._tasks.values())
         for task in running:
             task.stop(LeaveCode.STOPPED)
+        for destination in self._destinations.all():
+            destination.outbox.hurry()
         if running:
             await asyncio.wait(
                 [task.finished for task in running], timeout=self.settings.outbox.drain
             )
-        for destination in self._destinations.all():
-            await destination.close()
+        await self._destinations.close()
+        if self._spool is not None:
+            await self._spool.close()
         while self._retiring:
             await asyncio.wait(self._retiring)
         for opened in self._connectors.values():
@@ -189,6 +217,22 @@ class Engine:
         self._workers.shutdown(wait=False, cancel_futures=True)
         for stream in self._streams:
             stream.close()
+
+    async def _open_spool(self) -> Spool | None:
+        """The spool, if one is set. A disk that fails is told loudly, and goes without."""
+        if not self.settings.spool.folder:
+            return None
+        try:
+            return await asyncio.to_thread(Spool.open, self.settings.spool, self._clock)
+        except OSError as error:
+            logger.warning("! no spool, slices wait in memory alone: %s", error)
+            return None
+
+    async def _recover(self) -> None:
+        try:
+            await self._destinations.recover(self._lookup)
+        except OSError as error:
+            logger.warning("! the spool cannot be read, what it holds is not sent: %s", error)
 
     async def _enter(self, running: RunningTask, connector: Connector, url: SplitResult) -> None:
         room: Room = await connector.open(url, running.spec.user, running.driver.deliver)
@@ -243,11 +287,8 @@ class Engine:
 
     async def _pace(self) -> None:
         """Rooms that make their own time wait here until outboxes are half empty."""
-        settings = self.settings.outbox
         while any(  # noqa: ASYNC110 (nobody else waits for this)
-            destination.outbox.held > settings.count // 2
-            or destination.outbox.memory > settings.memory // 2
-            for destination in self._destinations.all()
+            destination.outbox.crowded for destination in self._destinations.all()
         ):
             await asyncio.sleep(PACE)
 

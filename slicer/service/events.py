@@ -53,8 +53,24 @@ class AnchorWaits:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceSpooled:
+    """A slice is on the disk: from now on a crash of this process cannot lose it."""
+
+    task: str
+    at: datetime
+    anchor: str
+    kind: Kind
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class SliceStored:
-    """The store has acknowledged a slice. *began*: UTC of its first sample, or of the picture."""
+    """The store has acknowledged a slice. *began*: UTC of its first sample, or of the picture.
+
+    *destination*: the store that has it, as people may see it; the task's own, or its backup. At
+    least once for each slice: again where a crash came between this and the end of its record.
+    """
 
     task: str
     at: datetime
@@ -65,6 +81,7 @@ class SliceStored:
     seconds: float
     size: int
     etag: str
+    destination: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +107,17 @@ class TaskTrouble:
 
 @dataclass(frozen=True, slots=True)
 class TaskFinished:
-    """The robot has left, and every slice is stored or lost. The last event of a task."""
+    """The robot has left, and every slice is stored or lost. The last event of a task.
+
+    *kept*: slices that the engine left in the spool when it closed, for the next start.
+    """
 
     task: str
     at: datetime
     code: LeaveCode
     stored: int
     lost: int
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +141,7 @@ TaskEvent = (
     | TrackStarted
     | TrackEnded
     | AnchorWaits
+    | SliceSpooled
     | SliceStored
     | SliceLost
     | TaskTrouble

@@ -12,22 +12,20 @@ OBJECT_BYTES = 160
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One slice to be: *make* gives the file of *cut*, in an executor, perhaps several times.
+    """One slice to be: *make* gives its file, in an executor, perhaps several times.
 
-    *make* raises MediaError where the cut holds nothing that can be decoded.
+    *size*: bytes of memory it holds meanwhile. *make* raises MediaError where there is nothing
+    that can be decoded.
     """
 
     key: str
-    cut: Cut
+    track: TrackKey
+    size: int
     make: Callable[[], Slice]
 
-    @property
-    def track(self) -> TrackKey:
-        return self.cut.track
 
-    @property
-    def size(self) -> int:
-        """Bytes of memory the cut holds."""
-        if isinstance(self.cut, AudioCut):
-            return sum(len(packet.payload) + OBJECT_BYTES for packet in self.cut.packets)
-        return sum(len(frame) + OBJECT_BYTES for frame in self.cut.frames)
+def memory_of(cut: Cut) -> int:
+    """Bytes of memory a cut holds."""
+    if isinstance(cut, AudioCut):
+        return sum(len(packet.payload) + OBJECT_BYTES for packet in cut.packets)
+    return sum(len(frame) + OBJECT_BYTES for frame in cut.frames)

@@ -1,18 +1,25 @@
-"""Between the cuts and a store: makes each file, puts it, tries again; knows no room and no task.
+"""Between the cuts and a store: makes each file, spools it, puts it, tries again; knows no room.
 
 One outbox a destination, so that a store that fails holds up no other. Everything here runs on
-the loop's thread; files are made in an executor. What waits is held as its cut, and its file is
-made anew for each try: a picture's keyframe is a tenth of its file, and the bound on bytes stays
-exact however many wait.
+the loop's thread; files are made in an executor, the spool's disk is touched in its threads.
+
+With a spool, an offered cut is made at once and written there; from then on it takes no memory.
+Without one, or while its disk fails, what waits is held as its cut, and its file is made anew for
+each try: a picture's keyframe is a tenth of its file.
+
+A slice that fails alone waits alone, and those behind it pass. Once the circuit finds that the
+store itself fails, what failed goes back to its place: an outage keeps the order of every track.
 """
 
 import asyncio
+import itertools
+import logging
 import random
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from slicer.clock import Clock, Timer
@@ -24,38 +31,68 @@ from slicer.errors import (
     StorageUnavailable,
 )
 from slicer.media.slice import Slice
+from slicer.service.entry import Entry
 from slicer.service.job import Job
 from slicer.service.overflow import Overflow
 from slicer.service.retry import Backoff
+from slicer.service.route import Lane, Route
+from slicer.service.schedule import Schedule
+from slicer.service.shelf import Found, Shelf
+from slicer.service.spool import Spool
 from slicer.settings import OutboxSettings
 from slicer.storage import Receipt, Storage
+
+logger = logging.getLogger(__name__)
+
+SPOOL_PATIENCE = 5.0
+"""Seconds a disk that failed is left alone."""
+CLOSE_SECONDS = 5.0
+"""Seconds that files in the making are given to reach the disk when the outbox closes."""
 
 
 @dataclass(slots=True)
 class OutboxCounters:
-    """What became of every job: offered = overflowed + stored + dropped + abandoned + held."""
+    """What became of every job:
+    offered + adopted = overflowed + stored + dropped + abandoned + kept + held."""
 
     offered: int = 0
+    adopted: int = 0
+    """Found in the spool at the start."""
     overflowed: int = 0
     """Refused because a bound was reached, or because the outbox was closed."""
     stored: int = 0
     stored_bytes: int = 0
     dropped: int = 0
-    """Given up: no file could be made, or the store failed for too long."""
+    """Given up: no file could be made, the store failed for too long, or the spool is full."""
     abandoned: int = 0
-    """Still held when the outbox was closed."""
+    """Still in memory when the outbox was closed."""
+    kept: int = 0
+    """Still in the spool when the outbox was closed."""
     failures: int = 0
     """Tries that failed and are repeated."""
+    spooled: int = 0
+    spool_failures: int = 0
+    """Slices that could not be written to the spool, and wait in memory."""
 
 
 class OutboxListener(Protocol):
-    """Told what becomes of jobs, on the loop's thread. Must not block or raise."""
+    """Told what becomes of slices, on the loop's thread. Must not block or raise."""
 
-    def on_stored(self, made: Slice, receipt: Receipt) -> None: ...
+    def on_spooled(self, made: Slice) -> None: ...
 
-    def on_failed(self, job: Job, error: SlicerError, final: bool) -> None:
+    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
+        """*destination*: the label of the store that has it. The spool forgets the slice once
+        what is given back is done; where that fails, it is sent again at the next start."""
+        ...
+
+    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
         """*final*: this slice is lost. Otherwise it is tried again, and this kind of failure
-        (refused, unavailable) is not told again until the store has taken something."""
+        (refused, unavailable) is not told again for this task until the store has taken
+        something."""
+        ...
+
+    def on_kept(self, entry: Entry) -> None:
+        """The outbox closed; the slice is in the spool, and is sent at the next start."""
         ...
 
     def on_overflow(self, count: int) -> None:
@@ -63,21 +100,10 @@ class OutboxListener(Protocol):
         ...
 
 
-class _Entry:
-    """A job that is held."""
-
-    __slots__ = ("deadline", "failures", "job", "size", "timer")
-
-    def __init__(self, job: Job, size: int, deadline: float) -> None:
-        self.job, self.size, self.deadline = job, size, deadline
-        self.failures = 0
-        self.timer: Timer | None = None
-
-
 class Outbox:
-    """A bounded number of jobs on their way to one store. Neither store nor executor is owned."""
+    """A bounded number of slices on their way to one store. It owns none of what it is given."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one thing that a test puts in its place)
         self,
         storage: Storage,
         executor: Executor,
@@ -87,55 +113,105 @@ class Outbox:
         settings: OutboxSettings | None = None,
         backoff: Backoff | None = None,
         chance: Callable[[], float] = random.random,
+        spool: tuple[Spool, Shelf] | None = None,
+        backup: Storage | None = None,
     ) -> None:
         self.counters = OutboxCounters()
-        self._storage, self._executor, self._clock = storage, executor, clock
+        self._executor, self._clock = executor, clock
         self._listener, self._chance = listener, chance
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
-        self._held: dict[int, _Entry] = {}
-        self._memory = 0
-        self._ready: deque[_Entry] = deque()
+        self._route = Route(storage, backup, self._settings.backup_after, self._backoff, chance)
+        self._spool: Spool | None
+        self._shelf: Shelf | None
+        self._spool, self._shelf = spool or (None, None)
+        self._spool_from = clock.now()
+        numbers = itertools.count()
+        self._number = self._spool.next_number if self._spool else partial(next, numbers)
+        self._schedule = Schedule()
+        self._held: dict[int, Entry] = {}
+        self._memory = self._in_memory = 0
+        self._making: set[asyncio.Task[None]] = set()
         self._uploads: set[asyncio.Task[None]] = set()
-        self._told: set[type[StorageError]] = set()
+        self._removals: set[asyncio.Task[None]] = set()
+        self._told: set[tuple[str, type[SlicerError]]] = set()
+        self._disk_told: set[str] = set()
         self._overflow = Overflow(clock, listener.on_overflow)
+        self._wake: Timer | None = None
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
 
     @property
     def held(self) -> int:
-        """Jobs accepted and not yet done with."""
+        """Slices accepted and not yet done with."""
         return len(self._held)
 
     @property
     def memory(self) -> int:
-        """Bytes of memory their cuts hold."""
+        """Bytes of memory that cuts hold."""
         return self._memory
+
+    @property
+    def crowded(self) -> bool:
+        """Half of a bound is reached: who can wait should."""
+        settings = self._settings
+        return (
+            self._in_memory > settings.count // 2
+            or self._memory > settings.memory // 2
+            or (self._spool is not None and self._spool.ledger.crowded)
+        )
 
     def offer(self, job: Job) -> bool:
         """Take a job, or refuse it at once where a bound is reached. Never blocks or raises."""
         self.counters.offered += 1
-        size = job.size
-        full = self.held >= self._settings.count or self._memory + size > self._settings.memory
+        settings = self._settings
+        full = self._in_memory >= settings.count or self._memory + job.size > settings.memory
         if full or self._closed:
             self.counters.overflowed += 1
             self._overflow.add()
             return False
-        entry = _Entry(job, size, self._clock.now() + self._backoff.give_up)
-        self._held[id(entry)] = entry
-        self._memory += size
-        self._empty.clear()
-        self._ready.append(entry)
-        self._start()
+        deadline = self._clock.now() + self._backoff.give_up
+        entry = Entry(self._number(), job.key, job.track, job.size, deadline, job)
+        self._hold(entry)
+        self._memory += job.size
+        self._in_memory += 1
+        self._schedule.add(entry)
+        if self._spool is not None and self._clock.now() >= self._spool_from:
+            _spawn(self._make(entry), self._making)
+        else:
+            self._enqueue(entry)
         return True
+
+    def adopt(self, found: Sequence[Found]) -> None:
+        """Take what was found in the spool at the start."""
+        assert self._spool is not None
+        now, wall = self._clock.now(), self._clock.wall(self._clock.now()).timestamp()
+        for one in found:
+            if one.record is None:
+                logger.warning("! spool: %s is damaged and was not sent", one.path)
+                continue
+            record, deadline = one.record, now + self._spool.max_age - (wall - one.written)
+            entry = Entry(one.sequence, record.key, record.track, one.size, deadline)
+            self.counters.adopted += 1
+            self._hold(entry)
+            self._spool.keep(entry, one.path, self._lose)
+            self._schedule.add(entry)
+            self._enqueue(entry)
+
+    def hurry(self) -> None:
+        """Try everything now that waits for its next try."""
+        for lane in self._route.lanes:
+            lane.circuit.hurry(self._clock.now())
+        for entry in list(self._held.values()):
+            if entry.timer is not None:
+                self._again(entry)
+        self._start()
 
     async def drain(self, within: float) -> list[str]:
         """Try everything now, wait until nothing is held or *within* seconds have gone; the
         keys of what is still held."""
-        for entry in list(self._held.values()):
-            if entry.timer is not None:
-                self._again(entry)
+        self.hurry()
         over = asyncio.Event()
         timer = self._clock.call_at(self._clock.now() + within, over.set)
         waits = [asyncio.ensure_future(event.wait()) for event in (self._empty, over)]
@@ -145,91 +221,252 @@ class Outbox:
             timer.cancel()
             for wait in waits:
                 wait.cancel()
-        return [entry.job.key for entry in self._held.values()]
+        return [entry.key for entry in self._held.values()]
+
+    async def emptied(self) -> None:
+        """Wait until nothing is held."""
+        await self._empty.wait()
 
     async def close(self) -> None:
-        """Stop; what is still held is told as lost. May be called twice."""
+        """Stop. What is in the spool is kept there, the rest is told as lost. May be called
+        twice."""
         self._closed = True
         self._overflow.close()
-        uploads = list(self._uploads)
-        for upload in uploads:
-            upload.cancel()
-        await asyncio.gather(*uploads, return_exceptions=True)
+        if self._wake is not None:
+            self._wake.cancel()
+        if self._making:
+            await asyncio.wait(self._making, timeout=CLOSE_SECONDS)
+        for task in self._making | self._uploads:
+            task.cancel()
+        await asyncio.gather(*self._making, *self._uploads, return_exceptions=True)
         for entry in list(self._held.values()):
+            self._part_with(entry)
+        if self._removals:
+            await asyncio.wait(self._removals, timeout=CLOSE_SECONDS)
+
+    def _part_with(self, entry: Entry) -> None:
+        self._forget(entry)
+        if entry.path is not None and self._spool is not None:
+            self.counters.kept += 1
+            self._spool.forget(entry)
+            self._listener.on_kept(entry)
+        else:
             self.counters.abandoned += 1
-            self._forget(entry)
-            lost = StorageUnavailable(
-                entry.job.key, "not acknowledged before the end", "it is lost"
-            )
-            self._listener.on_failed(entry.job, lost, True)
-        self._ready.clear()
+            lost = StorageUnavailable(entry.key, "not acknowledged before the end", "it is lost")
+            self._listener.on_failed(entry, lost, True)
 
-    def _start(self) -> None:
-        while self._ready and len(self._uploads) < self._settings.uploads and not self._closed:
-            upload = asyncio.ensure_future(self._deliver(self._ready.popleft()))
-            self._uploads.add(upload)
-            upload.add_done_callback(self._ended)
+    async def _make(self, entry: Entry) -> None:
+        """Make an entry's file and put it into the spool; it waits in memory where that fails."""
+        assert self._spool is not None
+        assert self._shelf is not None
+        made = await self._file(entry)
+        if made is None:
+            return
+        size = entry.size
+        try:
+            await self._spool.write(self._shelf, entry, made, self._lose)
+        except OSError as error:
+            self._spool_failed(entry, error)
+        else:
+            self._memory -= size
+            self._in_memory -= 1
+            self.counters.spooled += 1
+            self._disk_told.clear()
+            self._listener.on_spooled(made)
+        self._enqueue(entry)
 
-    def _ended(self, upload: asyncio.Task[None]) -> None:
-        self._uploads.discard(upload)
+    def _spool_failed(self, entry: Entry, error: OSError) -> None:
+        self.counters.spool_failures += 1
+        self._spool_from = self._clock.now() + SPOOL_PATIENCE
+        if entry.track.task not in self._disk_told:
+            self._disk_told.add(entry.track.task)
+            said = f"spool: {error.strerror or error}"
+            logger.warning("! %s", said)
+            told = StorageUnavailable(entry.key, said, "slices wait in memory; see to the disk")
+            self._listener.on_failed(entry, told, False)
+
+    def _enqueue(self, entry: Entry) -> None:
+        self._schedule.make_ready(entry, self._clock.now())
+        if not self._route.closed and (error := self._route.first.circuit.last):
+            self._tell(entry, error)
         self._start()
 
-    async def _deliver(self, entry: _Entry) -> None:
-        job = entry.job
+    def _start(self) -> None:
+        now = self._clock.now()
+        while not self._closed and len(self._uploads) < self._settings.uploads:
+            lane = self._route.choose(now)
+            entry = self._schedule.pop() if lane else None
+            if lane is None or entry is None:
+                break
+            entry.uploading = True
+            _spawn(self._deliver(entry, lane, lane.circuit.start()), self._uploads)
+        self._arm(now)
+
+    def _arm(self, now: float) -> None:
+        """Look again when a circuit lets the next upload try."""
+        if self._wake is not None:
+            self._wake.cancel()
+        due = None if self._closed or not self._held else self._route.wakes_at(now)
+        self._wake = None if due is None else self._clock.call_at(due, self._start)
+
+    async def _deliver(self, entry: Entry, lane: Lane, probe: bool) -> None:
         try:
-            made = await asyncio.get_running_loop().run_in_executor(self._executor, job.make)
-        except Exception as error:  # whatever a codec raises, it costs one slice alone
-            self._drop(entry, error if isinstance(error, MediaError) else _unexpected(error))
-            return
+            if await self._put(entry, lane, probe):
+                lane.circuit.abandon(probe)
+        except asyncio.CancelledError:
+            lane.circuit.abandon(probe)
+            raise
+        finally:
+            entry.uploading = False
+            self._schedule.free(entry.track)
+            current = asyncio.current_task()
+            assert current is not None
+            self._uploads.discard(current)
+            self._start()
+
+    async def _put(self, entry: Entry, lane: Lane, probe: bool) -> bool:
+        """One try; whether it came to no end that says anything of the store."""
+        made = await self._file(entry)
+        if made is None:
+            return True
         try:
-            receipt = await self._storage.put(job.key, made.data, made.content_type, made.facts)
+            receipt = await lane.storage.put(made.key, made.data, made.content_type, made.facts)
         except StorageError as error:
-            self._failed(entry, error)
+            self._failed(entry, lane, probe, error)
         except Exception as error:  # a vendor's module must not lose a slice by a fault of ours
             said = f"{type(error).__name__}: {error}"
-            self._failed(entry, StorageUnavailable(job.key, said, "it is tried again"))
+            told = StorageUnavailable(entry.key, said, "it is tried again")
+            self._failed(entry, lane, probe, told)
         else:
-            self._told.clear()
-            self.counters.stored += 1
-            self.counters.stored_bytes += receipt.size
-            self._forget(entry)
-            self._listener.on_stored(made, receipt)
+            self._stored(entry, lane, made, receipt)
+        return False
 
-    def _failed(self, entry: _Entry, error: StorageError) -> None:
+    async def _file(self, entry: Entry) -> Slice | None:
+        """The slice of an entry: made, or read from the spool; None where it was dropped."""
+        if entry.path is not None:
+            return await self._read(entry)
+        assert entry.job is not None
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, entry.job.make)
+        except Exception as error:  # whatever a codec raises, it costs one slice alone
+            self._drop(entry, error if isinstance(error, MediaError) else _unexpected(error))
+            return None
+
+    async def _read(self, entry: Entry) -> Slice | None:
+        assert self._spool is not None
+        assert entry.path is not None
+        try:
+            return await self._spool.read(entry.path)
+        except (ValueError, FileNotFoundError) as error:
+            logger.warning("! spool: %s: %s", entry.path, error)
+            self._drop(entry, MediaError(f"spool: {error}"), damaged=True)
+        except OSError as error:
+            self._spool_failed(entry, error)
+            due = self._clock.now() + SPOOL_PATIENCE
+            entry.timer = self._clock.call_at(due, partial(self._again, entry))
+        return None
+
+    def _stored(self, entry: Entry, lane: Lane, made: Slice, receipt: Receipt) -> None:
+        lane.circuit.succeed()
+        lane.failed.clear()
+        self._told.clear()
+        self.counters.stored += 1
+        self.counters.stored_bytes += receipt.size
+        told = self._listener.on_stored(made, receipt, lane.storage.label)
+        self._forget(entry)
+        self._take_out(entry, told)
+
+    def _take_out(
+        self, entry: Entry, told: Awaitable[None] | None, *, damaged: bool = False
+    ) -> None:
+        """Have an entry that is done with leave the spool, once that was *told*."""
+        if self._spool is not None and entry.path is not None:
+            self._spool.forget(entry)
+            _spawn(self._remove(self._spool, entry.path, told, damaged), self._removals)
+
+    async def _remove(
+        self, spool: Spool, path: Path, told: Awaitable[None] | None, damaged: bool
+    ) -> None:
+        try:
+            if told is not None:
+                await told
+            await spool.remove(path, damaged=damaged)
+        except Exception as error:  # a fault of who was told must not stop deliveries
+            logger.warning("! spool: %s stays, to be sent again at the next start: %s", path, error)
+
+    def _failed(self, entry: Entry, lane: Lane, probe: bool, error: StorageError) -> None:
         now = self._clock.now()
+        lane.circuit.fail(error, probe, now)
         if now >= entry.deadline:
             self._drop(entry, error)
             return
         entry.failures += 1
         self.counters.failures += 1
-        if isinstance(error, StorageRefused):
-            wait = self._backoff.after_refusal(self._chance())
-        else:
-            wait = self._backoff.after_failure(entry.failures, self._chance())
-        entry.timer = self._clock.call_at(now + wait, partial(self._again, entry))
-        if type(error) not in self._told:
-            self._told.add(type(error))
-            self._listener.on_failed(entry.job, error, False)
+        self._tell(entry, error)
+        lane.failed.append(entry)
+        if lane.circuit.closed:
+            entry.timer = self._clock.call_at(
+                now + self._wait(entry, error), partial(self._again, entry)
+            )
+            return
+        for each in lane.failed:
+            if not each.gone and (each is entry or each.timer is not None):
+                self._again(each)
+        lane.failed.clear()
 
-    def _again(self, entry: _Entry) -> None:
+    def _wait(self, entry: Entry, error: StorageError) -> float:
+        if isinstance(error, StorageRefused):
+            return self._backoff.after_refusal(self._chance())
+        return self._backoff.after_failure(entry.failures, self._chance())
+
+    def _again(self, entry: Entry) -> None:
+        """Put an entry back into its place."""
         if entry.timer is not None:
             entry.timer.cancel()
             entry.timer = None
-        self._ready.append(entry)
+        entry.ready = self._clock.now()
+        self._schedule.add(entry)
         self._start()
 
-    def _drop(self, entry: _Entry, error: SlicerError) -> None:
+    def _tell(self, entry: Entry, error: StorageError) -> None:
+        told = (entry.track.task, type(error))
+        if told not in self._told:
+            self._told.add(told)
+            self._listener.on_failed(entry, error, False)
+
+    def _lose(self, entry: Entry, reason: str) -> None:
+        """The spool has no room for this entry any more, or has had it for too long."""
+        logger.warning("! %s: %s", entry.key, reason)
+        self._drop(entry, StorageUnavailable(entry.key, reason, "it is lost"))
+
+    def _drop(self, entry: Entry, error: SlicerError, *, damaged: bool = False) -> None:
         self.counters.dropped += 1
         self._forget(entry)
-        self._listener.on_failed(entry.job, error, True)
+        self._take_out(entry, None, damaged=damaged)
+        self._listener.on_failed(entry, error, True)
 
-    def _forget(self, entry: _Entry) -> None:
+    def _hold(self, entry: Entry) -> None:
+        self._held[entry.sequence] = entry
+        self._empty.clear()
+
+    def _forget(self, entry: Entry) -> None:
+        entry.gone = True
         if entry.timer is not None:
             entry.timer.cancel()
-        del self._held[id(entry)]
-        self._memory -= entry.size
+            entry.timer = None
+        del self._held[entry.sequence]
+        if entry.job is not None:
+            self._memory -= entry.size
+            self._in_memory -= 1
+        self._schedule.passed(entry)
         if not self._held:
             self._empty.set()
+
+
+def _spawn(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
+    task = asyncio.ensure_future(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def _unexpected(error: Exception) -> MediaError:

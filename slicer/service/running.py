@@ -1,7 +1,7 @@
 """One task while it lives: its driver, its names, what became of its slices; tells events."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 
@@ -15,6 +15,7 @@ from slicer.service.events import (
     AnchorWaits,
     RobotLeft,
     SliceLost,
+    SliceSpooled,
     SliceStored,
     TaskEvent,
     TaskFinished,
@@ -23,7 +24,8 @@ from slicer.service.events import (
     TrackEnded,
     TrackStarted,
 )
-from slicer.service.job import Job
+from slicer.service.job import Job, memory_of
+from slicer.service.manifest import Manifest
 from slicer.service.outbox import Outbox
 from slicer.service.spec import TaskSpec
 from slicer.slicing.facts import Stopped
@@ -34,10 +36,14 @@ from slicer.slicing.outputs import (
     LeaveCode,
     StateChanged,
     Subscribe,
+    TrackKey,
     Unsubscribe,
 )
 from slicer.slicing.task import SliceTask
 from slicer.storage import Receipt
+
+Confirm = Callable[[SliceStored], Awaitable[None]]
+"""Gives back once the event is safe elsewhere; until then the spool keeps the slice."""
 
 
 class RunningTask:
@@ -51,14 +57,17 @@ class RunningTask:
         outbox: Outbox,
         clock: Clock,
         tell: Callable[[TaskEvent], None],
+        confirm: Confirm | None = None,
     ) -> None:
         self.spec = spec
         self.outbox = outbox
         self.driver = Driver(SliceTask(task, spec.params, clock.now()), clock, self)
         self.room: Room | None = None
-        self.stored = self.lost = 0
+        self.stored = self.lost = self.kept = 0
         self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
         self._task, self._names, self._clock, self._tell = task, names, clock, tell
+        self._confirm = confirm
+        self._manifest = Manifest(names.folder, task) if spec.manifest else None
         self._pending = 0
         self._code: LeaveCode | None = None
         self._left: asyncio.Task[None] | None = None
@@ -77,9 +86,10 @@ class RunningTask:
         began = self._clock.wall(cut.began)
         images = self.spec.images
         key = self._names.allocate(cut.track.anchor, cut.track.kind, extension(cut, images), began)
+        make_it = partial(make, cut, key, began, images)
         self._pending += 1
-        if not self.outbox.offer(Job(key, cut, partial(make, cut, key, began, images))):
-            self.on_lost(cut, key, "the outbox is full: slices are cut faster than stored")
+        if not self.outbox.offer(Job(key, cut.track, memory_of(cut), make_it)):
+            self.on_lost(cut.track, key, "the outbox is full: slices are cut faster than stored")
 
     def on_output(self, output: Subscribe | Unsubscribe | StateChanged | AnchorWaiting) -> None:
         """Tell what the task does."""
@@ -99,19 +109,44 @@ class RunningTask:
         self._code = finished.code
         self._left = asyncio.ensure_future(self._leave(finished.code))
 
-    def on_stored(self, made: Slice, receipt: Receipt) -> None:
-        """The store has acknowledged a slice."""
+    def on_spooled(self, made: Slice) -> None:
+        """A slice is on the disk."""
+        track = made.track
+        event = SliceSpooled(self._task, self._now(), track.anchor, track.kind, made.key, made.size)
+        self._tell(event)
+
+    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
+        """The store has acknowledged a slice. Awaited before the spool forgets it."""
+        if self._manifest is not None and made.key == self._manifest.key:
+            self._settled()
+            return None
         self.stored += 1
-        anchor, kind = made.track.anchor, made.track.kind
-        said = (made.key, made.began, made.seconds, made.size, receipt.etag)
-        self._tell(SliceStored(self._task, self._now(), anchor, kind, *said))
+        event = slice_stored(made, receipt, destination, self._now())
+        if self._manifest is not None:
+            self._manifest.stored(made, receipt, destination)
+        self._tell(event)
+        confirmed = self._confirm(event) if self._confirm is not None else None
+        self._settled()
+        return confirmed
+
+    def on_lost(self, track: TrackKey, key: str, reason: str) -> None:
+        """A slice will never be stored."""
+        if self._manifest is not None and key == self._manifest.key:
+            self._tell(TaskTrouble(self._task, self._now(), f"no manifest: {reason}"))
+            self._settled()
+            return
+        self.lost += 1
+        if self._manifest is not None:
+            self._manifest.lost(track, key, reason)
+        self._tell(SliceLost(self._task, self._now(), track.anchor, track.kind, key, reason))
         self._settled()
 
-    def on_lost(self, cut: Cut, key: str, reason: str) -> None:
-        """A slice will never be stored."""
-        self.lost += 1
-        track = cut.track
-        self._tell(SliceLost(self._task, self._now(), track.anchor, track.kind, key, reason))
+    def on_kept(self, track: TrackKey, key: str) -> None:
+        """The engine closes; the slice is in the spool."""
+        if self._manifest is None or key != self._manifest.key:
+            self.kept += 1
+        if self._manifest is not None:
+            self._manifest.kept(track, key)
         self._settled()
 
     def on_trouble(self, error: SlicerError) -> None:
@@ -135,6 +170,19 @@ class RunningTask:
     def _settle(self) -> None:
         if self._code is None or self.room is not None or self._pending or self.finished.done():
             return
-        event = TaskFinished(self._task, self._now(), self._code, self.stored, self.lost)
+        if self._manifest is not None and not self._manifest.closed:
+            self._pending += 1
+            job = self._manifest.close(self._now())
+            if not self.outbox.offer(job):
+                self.on_lost(job.track, job.key, "the outbox takes nothing more")
+            return
+        event = TaskFinished(self._task, self._now(), self._code, self.stored, self.lost, self.kept)
         self._tell(event)
         self.finished.set_result(event)
+
+
+def slice_stored(made: Slice, receipt: Receipt, destination: str, at: datetime) -> SliceStored:
+    """The event of a stored slice."""
+    task, anchor, kind = made.track
+    said = (made.key, made.began, made.seconds, made.size, receipt.etag, destination)
+    return SliceStored(task, at, anchor, kind, *said)

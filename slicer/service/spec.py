@@ -12,9 +12,11 @@ class TaskSpec:
 
     *user*: the robot's user id, unique in its room; *prefix*: folders above the task's own;
     *app* and *room_id*: the names in the files' names (*room_id*: the room's, where empty);
-    *credentials*: for the store, else its vendor's usual places are looked into; *task*: the id to run under, where it is
-    not a new one; *check_store*: a store that would refuse fails the creation, otherwise it is
-    looked at meanwhile and told as trouble.
+    *credentials*: for the store, else its vendor's usual places are looked into; *backup*: a store
+    that takes slices while the first one fails for longer than `outbox.backup_after`; *manifest*:
+    at its end the task stores `manifest.json`, a list of what it has cut; *task*: the
+    id to run under, where it is not a new one; *check_store*: a store that would refuse fails the
+    creation, otherwise it is looked at meanwhile and told as trouble.
     """
 
     room: str
@@ -26,5 +28,8 @@ class TaskSpec:
     app: int = 0
     room_id: str = ""
     credentials: Credentials | None = None
+    backup: str = ""
+    backup_credentials: Credentials | None = None
+    manifest: bool = False
     task: str = ""
     check_store: bool = True

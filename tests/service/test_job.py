@@ -1,33 +1,26 @@
-"""What a job holds, in bytes."""
+"""What a cut holds, in bytes."""
 
 import tracemalloc
 
-from slicer.media.slice import Slice
 from slicer.rtp.parameters import OPUS, VP8, Kind
-from slicer.service.job import OBJECT_BYTES, Job
+from slicer.service.job import OBJECT_BYTES, memory_of
 from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, TrackKey
 
 ANNA = TrackKey("task", "anna", Kind.AUDIO)
 
 
-def nothing() -> Slice:
-    raise AssertionError("measuring a job does not make it")
-
-
-def audio(packets: tuple[AudioPacket, ...]) -> Job:
-    return Job("k", AudioCut(ANNA, OPUS, 0, 960, packets, 0.0), nothing)
+def audio(packets: tuple[AudioPacket, ...]) -> AudioCut:
+    return AudioCut(ANNA, OPUS, 0, 960, packets, 0.0)
 
 
 def test_audio_counts_its_packets() -> None:
     packets = (AudioPacket(0, 960, b"abc"), AudioPacket(960, 960, b"defgh"))
-    job = audio(packets)
-    assert job.size == 8 + 2 * OBJECT_BYTES
-    assert job.track == ANNA
+    assert memory_of(audio(packets)) == 8 + 2 * OBJECT_BYTES
 
 
 def test_a_picture_counts_its_frames() -> None:
     cut = PictureCut(ANNA, VP8, 0, 0, (b"key", b"frame"), 0.0)
-    assert Job("k", cut, nothing).size == 8 + 2 * OBJECT_BYTES
+    assert memory_of(cut) == 8 + 2 * OBJECT_BYTES
 
 
 def test_the_size_is_about_what_python_takes() -> None:
@@ -38,4 +31,4 @@ def test_the_size_is_about_what_python_takes() -> None:
         taken = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert 0.7 <= audio(packets).size / taken <= 1.5
+    assert 0.7 <= memory_of(audio(packets)) / taken <= 1.5

@@ -14,17 +14,22 @@ from slicer.errors import (
     StorageUnavailable,
 )
 from slicer.media.slice import Slice
-from slicer.rtp.parameters import VP8, Kind
+from slicer.rtp.parameters import Kind
+from slicer.service.entry import Entry
 from slicer.service.job import OBJECT_BYTES, Job
 from slicer.service.outbox import Outbox
 from slicer.service.retry import Backoff
 from slicer.settings import OutboxSettings
-from slicer.slicing.outputs import PictureCut, TrackKey
+from slicer.slicing.outputs import TrackKey
 from slicer.storage import Receipt
 from tests.harness.clock import EPOCH, ManualClock, settle
 
 BACKOFF = Backoff(first=2.0, factor=2.0, most=16.0, refused=60.0, give_up=1000.0)
-TRACK = TrackKey("task", "anna", Kind.VIDEO)
+
+
+def track(key: str) -> TrackKey:
+    """Each key has a track of its own, unless it says which: `anna/1`."""
+    return TrackKey("task", key.partition("/")[0], Kind.VIDEO)
 
 
 class Inline(Executor):
@@ -89,12 +94,19 @@ class Heard:
     failed: list[tuple[str, SlicerError, bool]] = field(default_factory=list)
     overflow: list[int] = field(default_factory=list)
 
-    def on_stored(self, made: Slice, receipt: Receipt) -> None:
+    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> None:
+        assert destination == "memory:"
         assert receipt == Receipt(made.key, made.size, made.content_type)
         self.stored.append(made.key)
 
-    def on_failed(self, job: Job, error: SlicerError, final: bool) -> None:
-        self.failed.append((job.key, error, final))
+    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
+        self.failed.append((entry.key, error, final))
+
+    def on_spooled(self, made: Slice) -> None:
+        raise AssertionError("there is no spool")
+
+    def on_kept(self, entry: Entry) -> None:
+        raise AssertionError("there is no spool")
 
     def on_overflow(self, count: int) -> None:
         self.overflow.append(count)
@@ -135,13 +147,12 @@ class Bench:
 
 
 def made(key: str) -> Slice:
-    return Slice(key, key.encode(), "image/png", TRACK, EPOCH)
+    return Slice(key, key.encode(), "image/png", track(key), EPOCH)
 
 
 def job(key: str, make: Callable[[], Slice] | None = None, size: int = OBJECT_BYTES) -> Job:
     """A job that holds *size* bytes and becomes a file of its key's bytes."""
-    cut = PictureCut(TRACK, VP8, 0, 0, (bytes(size - OBJECT_BYTES),), 0.0)
-    return Job(key, cut, make or partial(made, key))
+    return Job(key, track(key), size, make or partial(made, key))
 
 
 def unavailable(key: str) -> StorageUnavailable:
@@ -160,7 +171,7 @@ async def test_what_is_offered_is_made_stored_and_told() -> None:
     assert bench.shelf.there == {"a": b"a", "b": b"b"}
     assert bench.heard == Heard(stored=["a", "b"])
     assert bench.outbox.counters.stored_bytes == 2
-    assert bench.shelf.metadata["a"]["anchor"] == "anna"
+    assert bench.shelf.metadata["a"]["anchor"] == "a"
     assert bench.balanced()
     assert bench.clock.timers == []
 

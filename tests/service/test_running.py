@@ -80,7 +80,7 @@ def running() -> tuple[RunningTask, Box, Lobby, list[TaskEvent]]:
 def stored(task: RunningTask, job: Job) -> None:
     made = job.make()
     assert isinstance(made, Slice)
-    task.on_stored(made, Receipt(job.key, made.size, "etag"))
+    task.on_stored(made, Receipt(job.key, made.size, "etag"), "memory:")
 
 
 async def test_a_slice_from_cut_to_stored() -> None:
@@ -92,7 +92,7 @@ async def test_a_slice_from_cut_to_stored() -> None:
     event = told[-1]
     assert isinstance(event, SliceStored)
     assert (event.anchor, event.kind, event.key) == ("ada", Kind.AUDIO, box.jobs[0].key)
-    assert (event.seconds, event.etag) == (0.02, "etag")
+    assert (event.seconds, event.etag, event.destination) == (0.02, "etag", "memory:")
     assert (task.stored, task.lost, task.pending) == (1, 0, 0)
 
 
