@@ -52,14 +52,18 @@ class Application:
         return None
 
 
-def applications(tables: object) -> tuple[Application, ...]:
-    """Read the settings' list of tables. Raises BadInput that names `apps[index].field`."""
+def applications(tables: object, variables: dict[str, str]) -> tuple[Application, ...]:
+    """Read the settings' list of tables; takes the secrets of an app out of *variables*:
+    SLICER_APP_id_USERSIG_KEY, …_CALLBACK_KEY, …_SECRETS (`id:key`, separated by commas).
+
+    Raises BadInput that names `apps[index].field`.
+    """
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise BadInput("apps", tables, "tables: [[apps]]")
     made: list[Application] = []
     for index, table in enumerate(tables):
         try:
-            made.append(_application(table))
+            made.append(_application(table | _from_environment(table, variables)))
         except BadInput as error:
             raise BadInput(f"apps[{index}].{error.field}", error.got, error.allowed) from None
     ids = [app.sdk_app_id for app in made]
@@ -67,6 +71,20 @@ def applications(tables: object) -> tuple[Application, ...]:
         if app in ids[:index]:
             raise BadInput(f"apps[{index}].sdk_app_id", app, "an id that no other app has")
     return tuple(made)
+
+
+def _from_environment(table: Mapping[str, object], variables: dict[str, str]) -> dict[str, object]:
+    """The secrets of a table's app, as a table would hold them."""
+    prefix = f"SLICER_APP_{table.get('sdk_app_id')}_"
+    found: dict[str, object] = {
+        name: variables.pop(prefix + name.upper())
+        for name in ("usersig_key", "callback_key")
+        if prefix + name.upper() in variables
+    }
+    if prefix + "SECRETS" in variables:
+        pairs = [one.partition(":") for one in variables.pop(prefix + "SECRETS").split(",")]
+        found["secrets"] = [{"id": name.strip(), "key": key.strip()} for name, _, key in pairs]
+    return found
 
 
 def _application(table: Mapping[str, object]) -> Application:

@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
+from slicer.applications import Application, applications
+from slicer.callbacks import CallbackSettings
 from slicer.errors import BadInput
 from slicer.rooms import RoomSettings
 from slicer.slicing.spec import DAY, AudioSpec, ImageFormat, SliceParams, VideoSpec
@@ -17,6 +19,7 @@ PREFIX = "SLICER_"
 NOT_SETTINGS = {"SLICER_NATIVE"}
 """Variables with the prefix that are read elsewhere."""
 MAX_FILE = 1024 * 1024
+_SWITCH = {"true": True, "false": False}
 
 
 def _bounded(default: float, low: float, high: float) -> Any:
@@ -102,6 +105,35 @@ class SpoolSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """The API's server, and where the service keeps what must survive it."""
+
+    host: str = "127.0.0.1"
+    port: int = _bounded(8088, 0, 65_535)
+    tls_cert: str = ""
+    tls_key: str = ""
+    state: str = "slicer-state"
+    """The folder of the task registry and of the callbacks that wait."""
+    state_keys: str = _secret("SLICER_STATE_KEY")
+    """Fernet keys, separated by commas: the first one encrypts, all decrypt."""
+    state_key_file: str = ""
+    """The same keys, one a line, where state_keys is empty; made in the state folder if need be."""
+    keep_ended: int = _bounded(7, 1, 3_650)
+    """Days for which an ended task is known to have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoresSettings:
+    """Where the vendors of the API's buckets are reached, if not at their usual places."""
+
+    s3_endpoint: str = ""
+    cos_endpoint: str = ""
+    oss_endpoint: str = ""
+    path_style: bool = False
+    """Whether the bucket stands in the path of a URL; S3 alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSettings:
     """The bounds of one engine."""
 
@@ -119,9 +151,13 @@ class Settings:
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    callbacks: CallbackSettings = field(default_factory=CallbackSettings)
+    stores: StoresSettings = field(default_factory=StoresSettings)
+    apps: tuple[Application, ...] = ()
 
     def __post_init__(self) -> None:
-        for section in fields(self):
+        for section in sections(type(self)):
             values = getattr(self, section.name)
             for one, kind in plain_fields(type(values)):
                 _check(f"{section.name}.{one.name}", getattr(values, one.name), one, kind)
@@ -129,6 +165,8 @@ class Settings:
             raise BadInput("storage", "one key", "access_key and secret_key, or neither")
         if self.app.usersig_key and not self.app.sdk_app_id:
             raise BadInput("app.sdk_app_id", 0, "the app's id beside its usersig_key")
+        if bool(self.serve.tls_cert) != bool(self.serve.tls_key):
+            raise BadInput("serve", "one of two files", "tls_cert and tls_key, or neither")
         self.slicing.params()
 
     @classmethod
@@ -136,19 +174,24 @@ class Settings:
         """Read a file, if one is named; then variables over it. Raises BadInput."""
         tables = _tables(path) if path else {}
         variables = _variables(environment or {})
-        sections = {}
+        made: dict[str, Any] = {"apps": applications(tables.get("apps", []), variables)}
         hints = get_type_hints(cls)
         unknown = sorted(tables.keys() - hints.keys())
         if unknown:
             raise BadInput(unknown[0], "an unknown table", ", ".join(sorted(hints)))
-        for name, kind in hints.items():
-            table = tables.get(name, {})
+        for name in (section.name for section in sections(cls)):
+            table, kind = tables.get(name, {}), hints[name]
             if not isinstance(table, dict):
                 raise BadInput(name, table, f"a table: [{name}]")
-            sections[name] = kind(**_values(name, kind, table, variables))
+            made[name] = kind(**_values(name, kind, table, variables))
         if variables:
             raise BadInput(min(variables), "an unknown variable", "SLICER_TABLE_FIELD")
-        return cls(**sections)
+        return cls(**made)
+
+
+def sections(settings: type) -> Iterator[Field[Any]]:
+    """The fields of Settings that are tables of plain fields: all but the applications."""
+    return (one for one in fields(settings) if one.name != "apps")
 
 
 def plain_fields(section: type) -> Iterator[tuple[Field[object], object]]:
@@ -206,6 +249,8 @@ def _values(
 def _from_text(name: str, text: str, one: Field[object], kind: object) -> object:
     if kind == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
+    if kind is bool and text in _SWITCH:
+        return _SWITCH[text]
     try:
         if kind in (int, float):
             return int(text) if kind is int else float(text)
@@ -233,7 +278,7 @@ def _check(name: str, value: object, one: Field[object], kind: object) -> None:
         right = isinstance(value, tuple) and all(isinstance(part, str) for part in value)
     else:
         right = type(value) is kind
-    if right and isinstance(value, int | float):
+    if right and isinstance(value, int | float) and kind is not bool:
         low, high = one.metadata.get("range", (1, math.inf))
         right = low <= value <= high
     if not right:
@@ -244,7 +289,8 @@ def _wrong(name: str, value: object, one: Field[object], kind: object) -> BadInp
     secret = not one.repr
     low, high = one.metadata.get("range", (1, math.inf))
     numbers = f"from {low:g}" + (f" to {high:.10g}" if high < math.inf else " up")
-    allowed = {int: f"a whole number {numbers}", float: f"a number {numbers}", str: "a text"}
+    allowed: dict[type, str] = {int: f"a whole number {numbers}", float: f"a number {numbers}"}
+    allowed |= {str: "a text", bool: "true or false"}
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         said = " or ".join(kind)
     else:

@@ -16,10 +16,12 @@ from slicer.settings import (
     AppSettings,
     EngineSettings,
     OutboxSettings,
+    ServeSettings,
     Settings,
     SlicingSettings,
     StorageSettings,
     plain_fields,
+    sections,
     variable,
 )
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams
@@ -42,7 +44,7 @@ def test_the_example_names_every_field() -> None:
     named = {(table, name) for table, t in tomllib.loads(EXAMPLE.read_text()).items() for name in t}
     known = {
         (section.name, one.name)
-        for section in fields(Settings)
+        for section in sections(Settings)
         for one, _ in plain_fields(type(getattr(Settings(), section.name)))
     }
     assert named == known
@@ -50,7 +52,7 @@ def test_the_example_names_every_field() -> None:
 
 def test_the_example_tells_the_variables_of_secrets() -> None:
     text = EXAMPLE.read_text()
-    for section in (StorageSettings, AppSettings):
+    for section in (StorageSettings, AppSettings, ServeSettings):
         for one in fields(section):
             assert one.repr or variable("", one) in text
 
@@ -89,7 +91,7 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[sliceing]\n", "sliceing: got 'an unknown table'; allowed: app, engine"),
+        ("[sliceing]\n", "sliceing: got 'an unknown table'; allowed: app, apps"),
         ("[outbox]\nmax = 1\n", "outbox.max: got 'an unknown field'; allowed: count"),
         ("[rooms]\nauthorize = 'x'\n", "rooms.authorize: got 'an unknown field'"),
         ("outbox = 1\n", "outbox: got 1; allowed: a table"),
@@ -110,6 +112,11 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
         ("[app]\nusersig_key = 'k'\n", "app.sdk_app_id: got 0"),
         ("[app]\nsdk_app_id = 4294967296\n", "from 0 to 4294967295"),
         ("audio = [", "slicer.toml.*a TOML file"),
+        ("[callbacks]\nallow_private = 1\n", "callbacks.allow_private: got 1; allowed: true or f"),
+        ("[serve]\ntls_key = 'x'\n", "tls_cert and tls_key, or neither"),
+        ("[serve]\nport = 65536\n", "serve.port: got 65536; allowed: .* from 0 to 65535"),
+        ("[apps]\nx = 1\n", r"apps: got .*; allowed: tables: \[\[apps\]\]"),
+        ("[[apps]]\nsdk_app_id = 0\n", r"apps\[0\].sdk_app_id: got 0"),
     ],
 )
 def test_mistakes_name_their_field(tmp_path: Path, text: str, message: str) -> None:
@@ -175,3 +182,30 @@ def test_any_file_is_read_or_refused(text: str) -> None:
         file.flush()
         settings = Settings.load(Path(file.name))
         assert settings.engine == EngineSettings()
+
+
+def test_applications(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        "[[apps]]\nsdk_app_id = 7\nrooms = [{ pattern = '*', url = 'whip://h:1/{room}' }]\n"
+        "[[apps]]\nsdk_app_id = 8\n",
+        SLICER_APP_8_USERSIG_KEY="hidden",
+        SLICER_CALLBACKS_ALLOW_PRIVATE="true",
+    )
+    assert [app.sdk_app_id for app in settings.apps] == [7, 8]
+    assert settings.apps[0].room_url("a") == "whip://h:1/a"
+    assert settings.apps[1].usersig_key == "hidden"
+    assert "hidden" not in repr(settings)
+    assert settings.callbacks.allow_private
+
+
+def test_the_commented_application_works() -> None:
+    text = EXAMPLE.read_text()
+    table = text[text.index("# [[apps]]") :].replace("\n# ", "\n").removeprefix("# ")
+    assert Settings.load(None).apps == ()
+    with NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(table.replace('callback_key = ""', 'callback_key = "k"'))
+        file.flush()
+        (app,) = Settings.load(Path(file.name)).apps
+    assert app.room_url("live-1") == "whip://127.0.0.1:8089/live-1"
+    assert app.room_url("5") == "whip://127.0.0.1:8080/5"

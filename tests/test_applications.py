@@ -1,0 +1,108 @@
+"""Applications: what their fields may be, which room serves an id, and that no secret shows."""
+
+import pytest
+
+from slicer.applications import Application, applications
+from slicer.errors import BadInput
+
+FULL = {
+    "sdk_app_id": 1400000001,
+    "usersig_key": "hidden-usersig",
+    "secrets": [{"id": "AKID1", "key": "hidden-secret"}, {"id": "AKID2", "key": "hidden-other"}],
+    "rooms": [{"pattern": "live-*", "url": "whip://h:1/{room}"}],
+    "callback_url": "https://example.com/hook?x=1",
+    "callback_key": "hiddenkey",
+    "max_streams": 3,
+    "permission_control": True,
+}
+
+
+def test_every_field() -> None:
+    (app,) = applications([FULL], {})
+    assert app == Application(
+        1400000001,
+        "hidden-usersig",
+        (("AKID1", "hidden-secret"), ("AKID2", "hidden-other")),
+        (("live-*", "whip://h:1/{room}"),),
+        "https://example.com/hook?x=1",
+        "hiddenkey",
+        3,
+        True,
+    )
+    assert "hidden" not in repr(app)
+
+
+def test_secrets_from_the_environment_beat_the_file() -> None:
+    variables = {
+        "SLICER_APP_1400000001_USERSIG_KEY": "one",
+        "SLICER_APP_1400000001_CALLBACK_KEY": "two",
+        "SLICER_APP_1400000001_SECRETS": "AKID3:th:ree, AKID4:four",
+        "SLICER_APP_9_USERSIG_KEY": "nobody's",
+    }
+    (app,) = applications([FULL], variables)
+    assert (app.usersig_key, app.callback_key) == ("one", "two")
+    assert app.secrets == (("AKID3", "th:ree"), ("AKID4", "four"))
+    assert variables == {"SLICER_APP_9_USERSIG_KEY": "nobody's"}
+
+
+@pytest.mark.parametrize(
+    ("rooms", "room", "url"),
+    [
+        ([("*", "whip://h:1/{room}")], "150", "whip://h:1/150"),
+        ([("a*", "x://1/{room}"), ("*", "x://2/{room}")], "ab", "x://1/ab"),
+        ([("a*", "x://1/{room}"), ("*", "x://2/{room}")], "ba", "x://2/ba"),
+        ([("a*z", "x://1/r")], "az", "x://1/r"),
+        ([("a*z", "x://1/r")], "aaz\n", None),
+        ([("a.c", "x://1/r")], "abc", None),
+        ([("[ab]?", "x://1/r")], "a1", None),
+        ([("*", "x://1/{room}")], "a/../b?c#d%", "x://1/a%2F..%2Fb%3Fc%23d%25"),
+        ([("*", "x://1/{room}")], "räume", "x://1/r%C3%A4ume"),
+        ([], "a", None),
+    ],
+)
+def test_the_room_of_an_id(rooms: list[tuple[str, str]], room: str, url: str | None) -> None:
+    assert Application(1, rooms=tuple(rooms)).room_url(room) == url
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("sdk_app_id", "1", r"apps\[0\]\.sdk_app_id: got '1'; allowed: a whole number"),
+        ("sdk_app_id", True, "sdk_app_id: got True"),
+        ("sdk_app_id", 2**32, "from 1 to 4294967295"),
+        ("max_streams", 0, "max_streams: got 0"),
+        ("permission_control", 1, "true or false"),
+        ("callback_key", "hidden_key", "1 to 32 letters and digits"),
+        ("callback_key", "k" * 33, "1 to 32 letters and digits"),
+        ("callback_key", "", "a key beside callback_url"),
+        ("callback_url", "https://h/" + "x" * 2074, "at most 2083"),
+        ("callback_url", "ftp://h/", "http:// or https://"),
+        ("callback_url", "https:///x", "a host"),
+        ("callback_url", "https://hidden:hidden@h/", "no user"),
+        ("callback_url", "https://h:99999/", "http:// or https://"),
+        ("callback_url", "https://h:0/", "http:// or https://"),
+        ("callback_url", "https://h/ x", "plain ASCII"),
+        ("callback_url", "https://h/\r\nX: y", "plain ASCII"),
+        ("callback_url", "https://ü.example/", "plain ASCII"),
+        ("secrets", [{"id": "a"}], r"secrets\[0\]: .* id = …, key = …"),
+        ("secrets", [{"id": "a", "key": ["hidden"]}], r"secrets\[0\]"),
+        ("secrets", "hidden", "secrets: "),
+        ("rooms", [{"pattern": "", "url": "x"}], r"rooms\[0\]"),
+        ("usersig_key", 5, "usersig_key: got 'a secret of another type'"),
+        ("colour", "red", r"colour: got 'an unknown field'; allowed: sdk_app_id"),
+    ],
+)
+def test_mistakes_name_their_field_and_no_secret(field: str, value: object, message: str) -> None:
+    with pytest.raises(BadInput, match=message) as refused:
+        applications([FULL | {field: value}], {})
+    assert "hidden" not in str(refused.value)
+
+
+def test_two_of_one_id() -> None:
+    with pytest.raises(BadInput, match=r"apps\[1\]\.sdk_app_id: got 5; allowed: an id that no"):
+        applications([{"sdk_app_id": 5}, {"sdk_app_id": 5}], {})
+
+
+def test_a_url_of_the_greatest_length() -> None:
+    url = "https://h/" + "x" * 2073
+    assert Application(1, callback_url=url, callback_key="k").callback_url == url
