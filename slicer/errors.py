@@ -70,6 +70,12 @@ class StorageUnavailable(StorageError):
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """A value as an error message shows it: quoted, and never longer than *limit* characters."""
+    """A value as an error message shows it: quoted, and never longer than *limit* characters.
+
+    Of a longer one the middle is left out: paths and URLs differ at their ends.
+    """
     text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    if len(text) <= limit:
+        return text
+    half = (limit - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"

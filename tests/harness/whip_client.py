@@ -39,14 +39,14 @@ class Tone(MediaStreamTrack):
 
 
 class Flicker(MediaStreamTrack):
-    """Small pictures of growing brightness, in real time."""
+    """Small pictures of noise, in real time: each takes several packets, sent at once."""
 
     kind = "video"
     _sent = 0
 
     async def recv(self) -> av.VideoFrame:
         await asyncio.sleep(1 / FPS)
-        picture = np.full((120, 160, 3), self._sent * 3 % 256, np.uint8)
+        picture = np.random.default_rng(self._sent).integers(0, 256, (120, 160, 3), np.uint8)
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = self._sent, Fraction(1, FPS)
         self._sent += 1

@@ -47,7 +47,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def rooms() -> AsyncIterator[LocalRooms]:
-    rooms = LocalRooms(LoopClock(), RoomSettings(silence=1.0))
+    rooms = LocalRooms(LoopClock(), RoomSettings(silence=3.0))
     yield rooms
     await rooms.close()
 
