@@ -1,0 +1,159 @@
+"""The tasks on disk: every one that has not ended, with its lists, and for some days those ended.
+
+All records are also in memory, so that looking one up never waits; a change is on disk before the
+method that makes it returns. Times are wall time in seconds. Who asks is nobody's business here.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from slicer.database import Database, Schema
+from slicer.errors import BadInput
+from slicer.service.order import Order
+from slicer.service.order_json import from_json, secrets_of, to_json
+from slicer.service.vault import Vault
+from slicer.slicing.outputs import LeaveCode
+from slicer.slicing.subscription import Subscription
+
+FILE = "tasks.db"
+MAX_ENDED = 10_000
+"""Ended tasks that are kept, whatever the days."""
+
+SCHEMA = Schema(
+    application_id=0x534C5452,
+    version=1,
+    exclusive=True,  # two services must not both run these tasks
+    script="""
+CREATE TABLE task (
+  id TEXT PRIMARY KEY,
+  app INTEGER NOT NULL,
+  wanted TEXT NOT NULL,
+  secrets BLOB,
+  created REAL NOT NULL,
+  expires REAL NOT NULL,
+  code INTEGER,
+  ended REAL
+) WITHOUT ROWID
+""",
+)
+_ADD = "INSERT INTO task (id, app, wanted, secrets, created, expires) VALUES (?, ?, ?, ?, ?, ?)"
+_MODIFY = "UPDATE task SET wanted = ? WHERE id = ?"
+_LEAVE = "UPDATE task SET code = ? WHERE id = ?"
+_END = "UPDATE task SET ended = ?, secrets = NULL WHERE id = ?"
+_ROTATE = "UPDATE task SET secrets = ? WHERE id = ?"
+_DELETE = "DELETE FROM task WHERE id = ?"
+_ALL = "SELECT id, app, wanted, secrets, created, expires, code, ended FROM task ORDER BY created"
+_NO_SECRETS = dict.fromkeys(("access_key", "secret_key", "supplier_id", "supplier_key"), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One task. *code*: why its robot left or is leaving; *ended*: when its last slice was settled;
+    the order of a task that has ended has no secrets any more."""
+
+    task: str
+    app: int
+    order: Order
+    created: float
+    expires: float
+    code: LeaveCode | None = None
+    ended: float | None = None
+
+
+class Registry:
+    """The records by id."""
+
+    def __init__(self, database: Database, vault: Vault, records: dict[str, Record]) -> None:
+        self._database, self._vault, self._records = database, vault, records
+
+    @classmethod
+    async def open(cls, folder: Path, vault: Vault) -> Self:
+        """Open or make the file in *folder*; encrypts all secrets anew with the vault's first key.
+        Raises BadInput for a file that is damaged, not ours or in use, and for keys not its own."""
+        database = await Database.open(folder / FILE, SCHEMA)
+        try:
+            rows = await database.run(lambda c: c.execute(_ALL).fetchall())
+            records = {row[0]: _record(row, vault) for row in rows}
+            sealed = [(vault.rotate(row[3]), row[0]) for row in rows if row[3] is not None]
+            await database.run(lambda c: c.executemany(_ROTATE, sealed))
+        except BaseException:
+            await database.close()
+            raise
+        return cls(database, vault, records)
+
+    def get(self, task: str) -> Record | None:
+        """The record of this id."""
+        return self._records.get(task)
+
+    def unfinished(self) -> Iterator[Record]:
+        """Those that have not ended, oldest first."""
+        return (record for record in list(self._records.values()) if record.ended is None)
+
+    async def add(self, record: Record) -> None:
+        """Keep a new task."""
+        order = record.order
+        sealed = self._vault.seal(record.task, secrets_of(order))
+        times = (record.created, record.expires)
+        await self._write(_ADD, record.task, record.app, to_json(order), sealed, *times)
+        self._records[record.task] = record
+
+    async def modify(self, task: str, lists: Subscription) -> None:
+        """Keep a task's new lists."""
+        order = self._records[task].order
+        changed = replace(order, params=replace(order.params, subscription=lists))
+        await self._write(_MODIFY, to_json(changed), task)
+        self._records[task] = replace(self._records[task], order=changed)
+
+    async def leave(self, task: str, code: LeaveCode) -> None:
+        """Keep that a task is being left: it is never taken up again. The first code stays."""
+        if self._records[task].code is not None:
+            return
+        self._records[task] = replace(self._records[task], code=code)
+        await self._write(_LEAVE, int(code), task)
+
+    async def end(self, task: str, now: float) -> None:
+        """Keep that a task is over, and forget its secrets."""
+        await self._write(_END, now, task)
+        record = self._records[task]
+        order = from_json(to_json(record.order), _NO_SECRETS)
+        self._records[task] = replace(record, order=order, ended=now)
+
+    async def prune(self, before: float) -> int:
+        """Forget tasks that ended earlier, and the oldest of too many. Gives how many."""
+        ended = sorted(
+            (record.ended, record.task)
+            for record in self._records.values()
+            if record.ended is not None
+        )
+        old = [task for at, task in ended if at < before]
+        old = max(old, [task for _, task in ended[: max(len(ended) - MAX_ENDED, 0)]], key=len)
+        await self._database.run(lambda c: c.executemany(_DELETE, [(task,) for task in old]))
+        for task in old:
+            del self._records[task]
+        return len(old)
+
+    async def close(self) -> None:
+        """May be called twice."""
+        await self._database.close()
+
+    async def _write(self, statement: str, *values: object) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(statement, values)
+
+        await self._database.run(work)
+
+
+def _record(row: tuple[Any, ...], vault: Vault) -> Record:
+    """Raises BadInput."""
+    task, app, wanted, sealed, created, expires, code, ended = row
+    secrets = _NO_SECRETS if sealed is None else vault.unseal(task, sealed)
+    try:
+        order = from_json(wanted, secrets)
+        left = None if code is None else LeaveCode(code)
+    except (ValueError, KeyError, TypeError, BadInput) as error:
+        allowed = f"an order that this version understands ({type(error).__name__})"
+        raise BadInput("serve.state", f"task {task}", allowed) from None
+    return Record(task, app, order, created, expires, left, ended)
