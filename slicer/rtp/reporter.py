@@ -109,7 +109,7 @@ class Reporter:
             if source is not None and source.ssrc == report.ssrc:
                 source.reception.reported(report.ntp, now)
                 timestamp = source.timestamps.peek(report.rtp_timestamp)
-                stream.mapper.reported(ntp_seconds(report.ntp), timestamp)
+                stream.mapper.reported(ntp_seconds(report.ntp), timestamp, now)
 
     def _reports(self, now: float) -> list[rtcp.RtcpPacket]:
         sources = [stream.source for stream in self._streams]

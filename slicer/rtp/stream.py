@@ -74,7 +74,7 @@ class Stream:
         self.asleep = False
         self._until = float("inf")
         self.epoch = -1
-        self.mapper = TimestampMapper(1, sender)
+        self.mapper = sender.begin(self, 1)
         self.source: Source | None = None
         self._sender = sender
         self._codec: Codec | None = None
@@ -249,7 +249,7 @@ class Stream:
         if codec is not self._codec or self._jumped(packet, contiguous):
             self._codec = codec
             self.epoch += 1
-            self.mapper = TimestampMapper(codec.clock_rate, self._sender)
+            self.mapper = self._sender.begin(self, codec.clock_rate)
         self.mapper.arrived(packet.timestamp, packet.arrival)
         self._oldest = packet.timestamp - int(self._back * codec.clock_rate)
         return codec
