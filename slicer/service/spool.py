@@ -28,10 +28,11 @@ both are told. The bounds are kept on the loop's thread, the disk is touched in 
 """
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
@@ -66,7 +67,7 @@ class Spool:
         self._folder, self._lock, self._settings, self._clock = folder, lock, settings, clock
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spool")
         self._last = max(
-            (number for shelf in _shelves(folder) for number in numbers(shelf)), default=0
+            (number for shelf in shelves(folder) for number in numbers(shelf)), default=0
         )
         self._owners: dict[int, Lose] = {}
         self._dirty: list[Path] = []
@@ -161,7 +162,7 @@ class Spool:
 
     def _find(self) -> dict[Path, list[Found]]:
         found = {}
-        for shelf in _shelves(self._folder):
+        for shelf in shelves(self._folder):
             try:
                 if torn := clear(shelf):
                     logger.warning("x %d half-written slices of a crash removed", torn)
@@ -210,7 +211,18 @@ def lock(folder: Path) -> int:
     return descriptor
 
 
-def _shelves(folder: Path) -> list[Path]:
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a spool while a few records of it are seen to. Raises BadInput, OSError."""
+    descriptor = lock(folder)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def shelves(folder: Path) -> list[Path]:
+    """The folders of a spool. Raises OSError."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
 
 
