@@ -34,7 +34,7 @@ WEBRTC = {"aiortc", "aioice", "pylibsrtp"}
 WEBRTC_FILES = {"rooms/webrtc.py", "rooms/publisher.py"}
 VENDOR_FILES = {"boto3": "storage/s3.py", "botocore": "storage/s3.py"} | {
     "qcloud_cos": "storage/cos.py",
-    "oss2": "storage/oss.py",
+    "alibabacloud_oss_v2": "storage/oss.py",
 }
 
 

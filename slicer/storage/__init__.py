@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from operator import attrgetter
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -60,13 +61,15 @@ class Storage(Protocol):
 
 
 VENDORS: Mapping[str, str] = {
-    "file": "slicer.storage.local:LocalStorage",
-    "s3": "slicer.storage.s3:S3Storage",
+    "file": "slicer.storage.local:LocalStorage.from_url",
+    "s3": "slicer.storage.s3:open_s3",
+    "cos": "slicer.storage.cos:open_cos",
+    "oss": "slicer.storage.oss:open_oss",
 }
 
 
 def open_storage(url: str, credentials: Credentials | None = None) -> Storage:
-    """Open `file:///folder` or `s3://bucket/prefix?region=…&endpoint=…`; no I/O. Raises BadInput.
+    """Open `file:///folder` or `cos://bucket/prefix?region=…&endpoint=…`; no I/O. Raises BadInput.
 
     Without *credentials*, the vendor's usual places are looked into (environment, profile).
     """
@@ -79,7 +82,7 @@ def open_storage(url: str, credentials: Credentials | None = None) -> Storage:
         schemes = ", ".join(f"{scheme}://" for scheme in VENDORS)
         raise BadInput("storage", _without_user(url), f"a URL that starts with one of {schemes}")
     module, name = VENDORS[split.scheme].split(":")
-    opened: Storage = getattr(import_module(module), name).from_url(split, credentials)
+    opened: Storage = attrgetter(name)(import_module(module))(split, credentials)
     return opened
 
 

@@ -1,41 +1,66 @@
-"""Any store that speaks S3, by botocore; knows nothing of slices, never tries twice by itself.
+"""Any store that speaks S3, by botocore, and by obstore where that is there and will do; knows
+nothing of slices, never tries twice by itself.
 
-`check` stores and deletes a probe: HeadBucket needs a right (s3:ListBucket) that an uploader
-need not have, and would not prove the one it needs. Where deleting is not allowed, the probe
-stays. Without credentials botocore's usual chain is asked: environment, profile, instance role.
+Without credentials botocore's usual chain is asked: environment, profile, instance role.
 """
 
 import base64
-import hashlib
 import importlib.util
 import re
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, partial
-from typing import TYPE_CHECKING, Self, cast
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, cast
 from urllib.parse import SplitResult
 
 from slicer.errors import BadInput, StorageError, StorageRefused, StorageUnavailable
-from slicer.storage import Credentials, Receipt
-from slicer.storage.answers import Answer, storage_error
-from slicer.storage.bucket import Bucket
-from slicer.storage.keys import PROBE_KEY, check_key
-from slicer.storage.threads import Threads
+from slicer.storage import Credentials, s3_fast
+from slicer.storage.answers import Answer, hide, retry_after, storage_error
+from slicer.storage.bucket import Bucket, Vendor
+from slicer.storage.objects import CONNECTIONS, ObjectStorage, Timeouts, Upload
+from slicer.storage.proof import Word
+from slicer.storage.wire import UNREACHABLE, NotTaken
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from botocore.loaders import Loader
     from botocore.session import Session
-    from types_boto3_s3.client import S3Client
-    from types_boto3_s3.type_defs import PutObjectOutputTypeDef
+    from types_boto3_s3.client import S3Client as Sdk
+    from types_boto3_s3.literals import ServerSideEncryptionType, StorageClassType
+    from types_boto3_s3.type_defs import PutObjectRequestTypeDef
 
-CONNECTIONS = 8
-"""Threads, and connections kept open: uploads side by side."""
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_IPV4 = re.compile(r"\d+(\.\d+){3}")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; some of these
+# suffixes make an SDK talk to another host.
+_RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+_RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", "--op-s3", ".mrap", "--x-s3", "--table-s3")
 
-_MD5 = re.compile(r"[0-9a-f]{32}")
+
+def _is_bucket(name: str) -> bool:
+    return bool(
+        _BUCKET.fullmatch(name)
+        and ".." not in name
+        and not _IPV4.fullmatch(name)
+        and not name.startswith(_RESERVED_PREFIXES)
+        and not name.endswith(_RESERVED_SUFFIXES)
+    )
+
+
+S3 = Vendor(
+    "s3",
+    _is_bucket,
+    "a bucket's name: 3 to 63 of a-z 0-9 . -, first and last a letter or digit, "
+    "no '..', no IP address, no prefix or suffix that S3 reserves",
+    ("AES256", "aws:kms", "aws:kms:dsse"),
+    (
+        *("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "REDUCED_REDUNDANCY"),
+        *("GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"),
+    ),
+    "eu-west-1",
+    options=("path_style",),
+)
 _GIVE_KEYS = "give access key and secret key, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_UNREACHABLE = "check endpoint and network; it is tried again"
 
 # botocore's exceptions that hold no answer, by name (the SDK is not imported here), special ones
 # first → whether they wait for a human, what was said, what to do.
@@ -45,106 +70,97 @@ _FAILURES = {
     "ProfileNotFound": (True, "AWS_PROFILE names a profile that is not there", "correct it"),
     "CredentialRetrievalError": (False, "no credentials could be fetched", _GIVE_KEYS),
     "SSLError": (False, "no TLS connection", "check the endpoint and its certificate"),
-    "ConnectTimeoutError": (False, "no connection in time", _UNREACHABLE),
-    "EndpointConnectionError": (False, "no connection", _UNREACHABLE),
-    "ProxyConnectionError": (False, "no connection to the proxy", _UNREACHABLE),
-    "ReadTimeoutError": (False, "no answer in time", _UNREACHABLE),
-    "ConnectionError": (False, "the connection broke", _UNREACHABLE),
-    "HTTPClientError": (False, "the connection broke", _UNREACHABLE),
+    "ConnectTimeoutError": (False, "no connection in time", UNREACHABLE),
+    "EndpointConnectionError": (False, "no connection", UNREACHABLE),
+    "ProxyConnectionError": (False, "no connection to the proxy", UNREACHABLE),
+    "ReadTimeoutError": (False, "no answer in time", UNREACHABLE),
+    "ConnectionError": (False, "the connection broke", UNREACHABLE),
+    "HTTPClientError": (False, "the connection broke", UNREACHABLE),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds to wait for a connection, and for each answer."""
+def open_s3(url: SplitResult, credentials: Credentials | None = None) -> ObjectStorage:
+    """Open `s3://bucket/prefix?region=…&endpoint=…&path_style=1`; no I/O. Raises BadInput."""
+    bucket = Bucket.from_url(url, S3)
+    if importlib.util.find_spec("botocore") is None:
+        raise BadInput("storage", url.scheme, "s3:// needs boto3: pip install 'rtc-slicer[s3]'")
+    return s3_storage(bucket, credentials)
 
-    connect: float = 3.0
-    read: float = 10.0
+
+def s3_storage(
+    bucket: Bucket, credentials: Credentials | None = None, timeouts: Timeouts | None = None
+) -> ObjectStorage:
+    """The same for a bucket that was read already."""
+    return ObjectStorage(bucket, S3Client(bucket, credentials, timeouts or Timeouts()))
 
 
-class S3Storage:
-    """A bucket, or what lies under a prefix of it."""
+class S3Client:
+    """One bucket. The fast client takes the puts it is fit for; botocore is made when the first
+    of the others comes, since it takes ten times the memory."""
 
-    def __init__(
-        self,
-        bucket: Bucket,
-        credentials: Credentials | None = None,
-        timeouts: Timeouts | None = None,
-    ) -> None:
-        self._bucket = bucket
-        self._credentials = credentials
-        self._timeouts = timeouts or Timeouts()
-        self._threads = Threads("s3-storage", CONNECTIONS)
+    def __init__(self, bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts) -> None:
+        self._bucket, self._credentials, self._timeouts = bucket, credentials, timeouts
         self._opening = threading.Lock()
-        self._client: S3Client | None = None
+        self._sdk: Sdk | None = None
+        self._fast: s3_fast.FastS3 | None = None
 
-    @classmethod
-    def from_url(cls, url: SplitResult, credentials: Credentials | None = None) -> Self:
-        """Open `s3://bucket/prefix?region=…&endpoint=…&path_style=1`; no I/O. Raises BadInput."""
-        bucket = Bucket.from_url(url)
-        if importlib.util.find_spec("botocore") is None:
-            raise BadInput("storage", url.scheme, "s3:// needs boto3: pip install 'rtc-slicer[s3]'")
-        return cls(bucket, credentials)
+    def open(self, key: str) -> None:
+        if s3_fast.fits(self._bucket, self._credentials):
+            assert self._credentials is not None
+            self._fast = s3_fast.FastS3(self._bucket, self._credentials, self._timeouts)
+        else:
+            self._open_sdk(key)
 
-    @property
-    def label(self) -> str:
-        return self._bucket.label
+    def put(self, upload: Upload) -> Word:
+        if self._fast is not None and (word := self._fast.put(upload)) is not None:
+            return word
+        bucket = self._bucket
+        request: PutObjectRequestTypeDef = {
+            "Bucket": bucket.name,
+            "Key": upload.name,
+            "Body": upload.data,
+            "ContentType": upload.content_type,
+            "ContentMD5": base64.b64encode(upload.md5).decode(),
+            "Metadata": upload.metadata,
+        }
+        if bucket.storage_class:
+            request["StorageClass"] = cast("StorageClassType", bucket.storage_class)
+        if bucket.encryption:
+            request["ServerSideEncryption"] = cast("ServerSideEncryptionType", bucket.encryption)
+        if bucket.encryption_key:
+            request["SSEKMSKeyId"] = bucket.encryption_key
+        told = self._open_sdk(upload.name).put_object(**request)
+        kms = told.get("ServerSideEncryption", "AES256") != "AES256"
+        return Word(told.get("ETag", ""), kms or bool(told.get("SSECustomerAlgorithm")))
 
-    async def check(self) -> None:
-        """Store a probe and delete it again."""
-        await self.put(PROBE_KEY, b"", "application/octet-stream")
-        await self._threads.run(PROBE_KEY, self._delete_probe)
+    def delete(self, name: str) -> None:
+        self._open_sdk(name).delete_object(Bucket=self._bucket.name, Key=name)
 
-    async def put(
-        self,
-        key: str,
-        data: bytes,
-        content_type: str,
-        metadata: Mapping[str, str] | None = None,
-    ) -> Receipt:
-        check_key(key)
-        check_key(self._bucket.key(key))  # the prefix counts for the length
-        return await self._threads.run(key, partial(self._put, key, data, content_type))
+    def close(self) -> None:
+        if self._sdk is not None:
+            self._sdk.close()
 
-    async def close(self) -> None:
-        await self._threads.close()
-        if self._client is not None:
-            self._client.close()
+    def translated(self, key: str, error: Exception) -> StorageError:
+        if isinstance(error, StorageError):
+            return type(error)(key, error.said, error.advice)
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        if isinstance(error, NotTaken):
+            return storage_error(key, self._hidden(error.answer))
+        if "ClientError" in kinds:
+            return storage_error(key, self._hidden(_answer(cast("ClientError", error))))
+        for kind, (refused, said, advice) in _FAILURES.items():
+            if kind in kinds:
+                return (StorageRefused if refused else StorageUnavailable)(key, said, advice)
+        said = hide(f"{_in_words(error)}: {error}", self._credentials)
+        return StorageUnavailable(key, said, "was it an S3 store that answered?")
 
-    def _put(self, key: str, data: bytes, content_type: str) -> Receipt:
-        md5 = hashlib.md5(data, usedforsecurity=False)
-        try:
-            output = self._open(key).put_object(
-                Bucket=self._bucket.name,
-                Key=self._bucket.key(key),
-                Body=data,
-                ContentType=content_type,
-                ContentMD5=base64.b64encode(md5.digest()).decode(),
-            )
-        except StorageError:
-            raise
-        except Exception as error:
-            raise self._translated(key, error) from error
-        return Receipt(key, len(data), _proof(key, md5.hexdigest(), output))
-
-    def _delete_probe(self) -> None:
-        try:
-            client = self._open(PROBE_KEY)
-            client.delete_object(Bucket=self._bucket.name, Key=self._bucket.key(PROBE_KEY))
-        except Exception as error:
-            told = self._translated(PROBE_KEY, error)
-            # A refusal is no fault: the put has proved what is needed.
-            if isinstance(told, StorageUnavailable):
-                raise told from error
-
-    def _open(self, key: str) -> "S3Client":
-        """The client, made at the first call: loading it takes a tenth of a second or more."""
+    def _open_sdk(self, key: str) -> "Sdk":
         with self._opening:
-            if self._client is None:
-                self._client = self._connect(key)
-            return self._client
+            if self._sdk is None:
+                self._sdk = self._connect(key)
+            return self._sdk
 
-    def _connect(self, key: str) -> "S3Client":
+    def _connect(self, key: str) -> "Sdk":
         from botocore.config import Config  # noqa: PLC0415
 
         bucket, keys = self._bucket, self._credentials
@@ -170,36 +186,24 @@ class S3Storage:
             aws_secret_access_key=keys.secret_key if keys else None,
             config=config,
         )
-        return cast("S3Client", client)
+        return cast("Sdk", client)
 
-    def _translated(self, key: str, error: Exception) -> StorageError:
-        """What the SDK raised, as our error, without a secret."""
-        kinds = {kind.__name__ for kind in type(error).__mro__}
-        if "ClientError" in kinds:
-            return storage_error(key, self._answer(cast("ClientError", error)))
-        for kind, (refused, said, advice) in _FAILURES.items():
-            if kind in kinds:
-                return (StorageRefused if refused else StorageUnavailable)(key, said, advice)
-        said = self._without_keys(f"{_in_words(error)}: {error}")
-        return StorageUnavailable(key, said, "was it an S3 store that answered?")
+    def _hidden(self, answer: Answer) -> Answer:
+        return replace(answer, message=hide(answer.message, self._credentials))
 
-    def _answer(self, error: "ClientError") -> Answer:
-        said = error.response.get("Error", {})
-        meta = error.response.get("ResponseMetadata", {})
-        headers = meta.get("HTTPHeaders", {})
-        region = str(headers.get("x-amz-bucket-region") or said.get("Region", ""))
-        return Answer(
-            int(meta.get("HTTPStatusCode", 0)),
-            str(said.get("Code", "")),
-            self._without_keys(str(said.get("Message", ""))),
-            region[:63],
-        )
 
-    def _without_keys(self, text: str) -> str:
-        keys = self._credentials
-        for secret in (keys.secret_key, keys.access_key) if keys else ():
-            text = text.replace(secret, "***") if secret else text
-        return text[:500]
+def _answer(error: "ClientError") -> Answer:
+    said = error.response.get("Error", {})
+    meta = error.response.get("ResponseMetadata", {})
+    headers = meta.get("HTTPHeaders", {})
+    region = str(headers.get("x-amz-bucket-region") or said.get("Region", ""))
+    return Answer(
+        int(meta.get("HTTPStatusCode", 0)),
+        str(said.get("Code", "")),
+        str(said.get("Message", "")),
+        region[:63],
+        retry_after(str(headers.get("retry-after", ""))),
+    )
 
 
 def _session() -> "Session":
@@ -223,22 +227,3 @@ def _in_words(error: Exception) -> str:
     """`ReadTimeoutError` as "read timeout". The SDK's own text would repeat the whole URL."""
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
-
-
-def _proof(key: str, md5: str, output: "PutObjectOutputTypeDef") -> str:
-    """The ETag, proven to be of our bytes where it can be.
-
-    It is their MD5 unless the store encrypts with a key of KMS or of the customer. No ETag at
-    all means that not the store answered, but a proxy or portal between.
-    """
-    etag = output.get("ETag", "").strip('"')
-    if not etag:
-        raise StorageUnavailable(
-            key, "success was said without an ETag", "was it an S3 store that answered?"
-        )
-    plain = output.get("ServerSideEncryption", "AES256") == "AES256"
-    if plain and not output.get("SSECustomerAlgorithm") and _MD5.fullmatch(etag) and etag != md5:
-        raise StorageUnavailable(
-            key, f"the store holds other bytes (ETag {etag})", "it is tried again"
-        )
-    return etag

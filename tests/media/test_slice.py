@@ -82,7 +82,7 @@ def test_a_process_pool_can_carry_cuts_and_slices() -> None:
 def test_what_a_store_may_keep_beside_the_file() -> None:
     began = {"task": "task", "anchor": "anna", "start": "2025-01-06T14:31:43.250+00:00"}
     assert make(opus_cut(), "k.ogg", BEGAN).facts == {**began, "duration": "1.000"}
-    frames = tuple(shoot("VP8", [Painter(width=320, height=180).draw(4)]))
+    frames = tuple(shoot(VP8.name, [Painter(width=320, height=180).draw(4)]))
     assert make(PictureCut(VIDEO, VP8, 0, 0, frames, 1.0), "k", BEGAN).facts == began
 
 

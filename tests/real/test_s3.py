@@ -10,7 +10,8 @@ from slicer.errors import StorageRefused, StorageUnavailable
 from slicer.storage import Credentials, Storage, open_storage
 from slicer.storage.bucket import Bucket
 from slicer.storage.keys import PROBE_KEY
-from slicer.storage.s3 import S3Storage, Timeouts
+from slicer.storage.objects import ObjectStorage, Timeouts
+from slicer.storage.s3 import s3_storage
 from tests.harness.faults import Answer, Cut, Fault, Front, Hang, front_of
 from tests.harness.seaweed import READER, REGION, WRITER, Seaweed
 
@@ -30,10 +31,10 @@ async def front(seaweed: Seaweed) -> AsyncIterator[Front]:
         yield made
 
 
-def behind(front: Front) -> S3Storage:
+def behind(front: Front) -> ObjectStorage:
     """The store by way of the front, with little patience."""
     place = Bucket(BUCKET, "front", REGION, front.endpoint, path_style=True)
-    return S3Storage(place, WRITER, Timeouts(connect=2.0, read=2.0))
+    return s3_storage(place, WRITER, Timeouts(connect=2.0, read=2.0))
 
 
 @pytest.mark.parametrize("content_type", [OGG, "image/png", "image/jpeg", "image/webp"])

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from slicer.errors import BadInput
 from slicer.storage.bucket import Bucket
+from slicer.storage.s3 import S3
 
 
 def read(url: str) -> Bucket:
-    return Bucket.from_url(urlsplit(url))
+    return Bucket.from_url(urlsplit(url), S3)
 
 
 def with_endpoint(endpoint: str) -> Bucket:
@@ -19,9 +20,20 @@ def with_endpoint(endpoint: str) -> Bucket:
 
 
 def test_all_parts() -> None:
-    url = "s3://my.bucket-1/a/b%20c/?region=eu-west-1&endpoint=http://127.0.0.1:8333&path_style=1"
-    expected = Bucket("my.bucket-1", "a/b c", "eu-west-1", "http://127.0.0.1:8333", True)
-    assert read(url) == expected
+    place = "region=eu-west-1&endpoint=http://127.0.0.1:8333&path_style=1"
+    extra = "sse=aws:kms&sse_key=arn:aws:kms:eu-west-1:1:key/a-b&class=GLACIER_IR&metadata=1"
+    expected = Bucket(
+        "my.bucket-1",
+        "a/b c",
+        "eu-west-1",
+        "http://127.0.0.1:8333",
+        path_style=True,
+        encryption="aws:kms",
+        encryption_key="arn:aws:kms:eu-west-1:1:key/a-b",
+        storage_class="GLACIER_IR",
+        metadata=True,
+    )
+    assert read(f"s3://my.bucket-1/a/b%20c/?{place}&{extra}") == expected
     assert expected.label == "s3://my.bucket-1/a/b c at http://127.0.0.1:8333"
     assert expected.key("x/y") == "a/b c/x/y"
 
@@ -95,8 +107,30 @@ def test_path_style_is_0_or_1(value: str) -> None:
         read(f"s3://bucket/?path_style={value}")
 
 
+@pytest.mark.parametrize(
+    ("option", "field"),
+    [
+        ("sse=aes256", "sse"),
+        ("sse=", "sse"),
+        ("sse=KMS", "sse"),
+        ("sse_key=abc", "sse_key"),
+        ("sse=AES256&sse_key=abc", "sse_key"),
+        ("sse=aws:kms&sse_key=a%0d%0ab", "sse_key"),
+        ("sse=aws:kms&sse_key=%E9", "sse_key"),
+        ("sse=aws:kms&sse_key=", "sse_key"),
+        ("class=Standard", "class"),
+        ("class=STANDARD%0d%0aX-Evil:1", "class"),
+        ("metadata=yes", "metadata"),
+        ("metadata=", "metadata"),
+    ],
+)
+def test_options_of_objects_that_are_none(option: str, field: str) -> None:
+    with pytest.raises(BadInput, match=rf"storage\.{field}: "):
+        read(f"s3://bucket/?{option}")
+
+
 def test_unknown_options_are_named_without_their_value() -> None:
-    with pytest.raises(BadInput, match=r"\?secret=….*region, endpoint, path_style") as caught:
+    with pytest.raises(BadInput, match=r"\?secret=….*region, endpoint, .*, path_style") as caught:
         read("s3://bucket/?secret=hush")
     assert "hush" not in str(caught.value)
 

@@ -7,19 +7,26 @@ import pytest
 from slicer.errors import BadInput
 from slicer.storage import VENDORS, Credentials, open_storage
 from slicer.storage.local import LocalStorage
-from slicer.storage.s3 import S3Storage
+from slicer.storage.objects import ObjectStorage
 
 
 @pytest.mark.parametrize(
     ("url", "kind"),
-    [("file:///slices", LocalStorage), ("s3://bucket/x?region=eu-west-1", S3Storage)],
+    [
+        ("file:///slices", LocalStorage),
+        ("s3://bucket/x?region=eu-west-1", ObjectStorage),
+        ("cos://bucket-1250000000/x?region=ap-guangzhou", ObjectStorage),
+        ("oss://bucket/x?region=cn-hangzhou", ObjectStorage),
+    ],
 )
 def test_the_scheme_chooses(url: str, kind: type) -> None:
-    assert isinstance(open_storage(url), kind)
+    opened = open_storage(url)
+    assert isinstance(opened, kind)
+    assert url.startswith(opened.label)
 
 
 def test_every_vendor_is_covered() -> None:
-    assert set(VENDORS) == {"file", "s3"}
+    assert set(VENDORS) == {"file", "s3", "cos", "oss"}
 
 
 def test_opening_a_folder_makes_nothing(tmp_path: Path) -> None:
@@ -47,6 +54,10 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         "s4://key:hush-hush@bucket/x",
         "s3://bucket/x?secret_key=hush-hush",
         "s3://bucket/x?region=a&endpoint=http://key:hush-hush@host",
+        "cos://key:hush-hush@bucket-1250000000/x?region=a",
+        "cos://bucket-1250000000/x?secret_key=hush-hush",
+        "oss://key:hush-hush@bucket/x?region=a",
+        "oss://bucket/x?region=a&sse_key=hush-hush",
     ],
 )
 def test_no_error_shows_a_password(url: str) -> None:

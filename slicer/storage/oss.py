@@ -1,0 +1,164 @@
+"""Aliyun's OSS by its own SDK, which signs (V4), and `wire`, which sends; knows no slices.
+
+`oss://bucket/prefix?region=cn-hangzhou`. An endpoint that is an address is spoken to with the
+bucket in the path, one that is a name with the bucket before it.
+"""
+
+import base64
+import importlib.util
+import re
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import SplitResult, urlsplit
+
+from slicer.errors import BadInput, StorageError, StorageRefused
+from slicer.storage import Credentials
+from slicer.storage.bucket import Bucket, Vendor
+from slicer.storage.objects import ObjectStorage, Timeouts, Upload
+from slicer.storage.proof import Word
+from slicer.storage.wire import Wire, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+OSS = Vendor(
+    "oss",
+    lambda name: _BUCKET.fullmatch(name) is not None,
+    "a bucket's name: 3 to 63 of a-z 0-9 -, first and last a letter or digit",
+    ("AES256", "KMS", "SM4"),
+    ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"),
+    "cn-hangzhou (without 'oss-')",
+    region_required=True,
+)
+RIGHT = "oss:PutObject"
+_GIVE_KEYS = "give access key and secret key, or set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"
+
+
+def open_oss(url: SplitResult, credentials: Credentials | None = None) -> ObjectStorage:
+    """Open `oss://bucket/prefix?region=…&endpoint=…`; no I/O. Raises BadInput."""
+    bucket = Bucket.from_url(url, OSS)
+    if (bucket.region or "").startswith("oss-"):
+        raise BadInput("storage.region", bucket.region, "the region alone: cn-hangzhou")
+    if importlib.util.find_spec("alibabacloud_oss_v2") is None:
+        raise BadInput(
+            "storage", url.scheme, "oss:// needs Aliyun's SDK: pip install 'rtc-slicer[oss]'"
+        )
+    return oss_storage(bucket, credentials)
+
+
+def oss_storage(
+    bucket: Bucket, credentials: Credentials | None = None, timeouts: Timeouts | None = None
+) -> ObjectStorage:
+    """The same for a bucket that was read already."""
+    return ObjectStorage(bucket, OssClient(bucket, credentials, timeouts or Timeouts()))
+
+
+class _Request(Protocol):
+    """What is used of `alibabacloud_oss_v2.types.HttpRequest`."""
+
+    method: str
+    url: str
+    headers: "MutableMapping[str, str]"
+    body: bytes
+
+
+class OssClient:
+    """One bucket. Without credentials, OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET (and
+    OSS_SESSION_TOKEN) are read."""
+
+    def __init__(self, bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts) -> None:
+        self._bucket, self._credentials = bucket, credentials
+        self._http = _Http(Wire(timeouts))
+        self._put_request: Callable[..., object] | None = None
+        self._delete_request: Callable[..., object] | None = None
+        self._sdk: _Sdk | None = None
+
+    def open(self, key: str) -> None:
+        import alibabacloud_oss_v2 as sdk  # noqa: PLC0415
+
+        bucket, keys = self._bucket, self._credentials
+        try:
+            provider = (
+                sdk.credentials.StaticCredentialsProvider(keys.access_key, keys.secret_key)
+                if keys
+                else sdk.credentials.EnvironmentVariableCredentialsProvider()
+            )
+        except sdk.exceptions.CredentialsBaseError as error:
+            raise StorageRefused(key, "no credentials were found", _GIVE_KEYS) from error
+        found = provider.get_credentials()
+        self._credentials = Credentials(found.access_key_id, found.access_key_secret)
+        config = sdk.config.load_default()
+        config.region, config.endpoint = bucket.region, bucket.endpoint
+        config.credentials_provider, config.http_client = provider, self._http
+        config.retry_max_attempts = 1
+        config.disable_upload_crc64_check = True  # `proof` compares, and at less cost
+        self._put_request, self._delete_request = sdk.PutObjectRequest, sdk.DeleteObjectRequest
+        self._sdk = sdk.Client(config)
+
+    def put(self, upload: Upload) -> Word:
+        assert self._sdk is not None
+        assert self._put_request is not None
+        bucket = self._bucket
+        request = self._put_request(
+            bucket=bucket.name,
+            key=upload.name,
+            body=upload.data,
+            content_type=upload.content_type,
+            content_length=len(upload.data),
+            content_md5=base64.b64encode(upload.md5).decode(),
+            storage_class=bucket.storage_class,
+            server_side_encryption=bucket.encryption,
+            server_side_encryption_key_id=bucket.encryption_key,
+            metadata=dict(upload.metadata) or None,
+        )
+        told = self._sdk.put_object(request).headers
+        encrypted = told.get("x-oss-server-side-encryption", "AES256") != "AES256"
+        return Word(told.get("etag", ""), encrypted, told.get("x-oss-hash-crc64ecma", ""))
+
+    def delete(self, name: str) -> None:
+        assert self._sdk is not None
+        assert self._delete_request is not None
+        self._sdk.delete_object(self._delete_request(bucket=self._bucket.name, key=name))
+
+    def translated(self, key: str, error: Exception) -> StorageError:
+        return translated(key, error, self._credentials, RIGHT)
+
+    def close(self) -> None:
+        self._http.wire.close()
+
+
+class _Sdk(Protocol):
+    """What is used of `alibabacloud_oss_v2.Client`."""
+
+    put_object: "Callable[..., SimpleNamespace]"
+    delete_object: "Callable[..., object]"
+
+
+class _Http:
+    """What the SDK takes for its HttpClient."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+
+    def open(self) -> None:
+        """The wire opens itself."""
+
+    def close(self) -> None:
+        """The client of the bucket does."""
+
+    def send(self, request: _Request, **_: object) -> SimpleNamespace:
+        headers = {name: value for name, value in request.headers.items() if value is not None}
+        headers["Host"] = urlsplit(request.url).netloc
+        headers["Content-Length"] = str(len(request.body))
+        response = self.wire.send(request.method, request.url, headers, request.body)
+        return SimpleNamespace(
+            status_code=response.status,
+            reason="OK",
+            headers=response.headers,
+            content=response.body,
+            is_stream_consumed=True,
+            request=request,
+            read=lambda: response.body,
+            close=lambda: None,
+        )
