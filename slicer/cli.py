@@ -103,7 +103,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", metavar="FILE", help="a capture; FILE.sdp beside it names its codecs"
+        "file", metavar="FILE", help="a capture; the .sdp beside it (talk.sdp of talk.pcap) names its codecs"
     )
     parser.add_argument("--speed", default="max", help="1: as it was, 2: twice as fast, … (max)")
     parser.add_argument("--audio-type", metavar="PT:CODEC", help="payload type, e.g. 111:opus")

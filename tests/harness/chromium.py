@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import signal
 import tempfile
 import threading
@@ -16,7 +17,7 @@ from typing import Any, Literal
 
 from playwright.async_api import Browser, Page, Route, async_playwright
 
-EXECUTABLE = "/usr/bin/chromium"
+EXECUTABLE = os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium"
 PAGE = "publish.html"
 START_SECONDS = 30
 

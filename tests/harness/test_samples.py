@@ -1,4 +1,4 @@
-"""The sample anchors hold what samples/README.md says of them."""
+"""The samples hold what samples/README.md says of them."""
 
 from pathlib import Path
 
@@ -6,7 +6,10 @@ import av
 import numpy as np
 import pytest
 
+from slicer import AudioSpec, Credentials, Engine, Settings, SliceParams, TaskSpec, VideoSpec
+from slicer.storage import open_storage
 from tests.harness.content import find_beeps, read_frame_number, read_pictures
+from tests.harness.slices import decode_ogg, mono, read_picture
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 CASES = [("anchor-blue.webm", "vp8", "blue"), ("anchor-amber.mp4", "h264", "red")]
@@ -36,3 +39,30 @@ def test_a_sample_beeps_each_second(name: str) -> None:
         sound = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
     # The first beep begins with the file's first sample and is out of the finder's sight.
     assert find_beeps(sound) == pytest.approx(range(1, 24), abs=5e-4)
+
+
+async def test_the_capture_is_sliced_as_described(tmp_path: Path) -> None:
+    params = SliceParams(AudioSpec(5), VideoSpec(2))
+    spec = TaskSpec(
+        f"replay://{SAMPLES / 'chromium-vp8.rtpdump'}?speed=max", tmp_path.as_uri(), params
+    )
+    async with Engine() as engine:
+        finished = await engine.finished(await engine.create(spec))
+    assert (finished.stored, finished.lost) == (9, 0)
+    pictures = [read_picture(path.read_bytes()) for path in sorted(tmp_path.rglob("*.png"))]
+    assert {read_frame_number(picture) for picture in pictures} == {82, 94, 124, 155, 185, 215}
+    assert {picture.shape for picture in pictures} == {(180, 320, 3)}
+    sounds = [mono(decode_ogg(path.read_bytes())) for path in sorted(tmp_path.rglob("*.ogg"))]
+    assert [len(sound) for sound in sounds] == [240_000, 240_000, 95_040]
+    beeps = [index * 5 + beep for index, sound in enumerate(sounds) for beep in find_beeps(sound)]
+    assert len(beeps) == 12
+    assert np.allclose(beeps, beeps[0] + np.arange(12), atol=0.001)
+
+
+@pytest.mark.parametrize("name", ["folder.toml", "s3.toml", "signed.toml"])
+def test_a_configuration_is_ready(name: str) -> None:
+    key = {"SLICER_USERSIG_KEY": "0" * 64} if name == "signed.toml" else {}
+    settings = Settings.load(SAMPLES / name, key)
+    assert settings != Settings()
+    if settings.storage.url:
+        assert open_storage(settings.storage.url, Credentials("id", "key")).label

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.chromium import EXECUTABLE
 from tests.harness.content import Content, write_wav, write_y4m
 
 CONTENT = Content(seconds=20)
@@ -13,8 +12,6 @@ CONTENT = Content(seconds=20)
 @pytest.fixture(scope="session")
 def devices(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A camera of 15 frames a second that shows their numbers, a microphone that beeps."""
-    if not Path(EXECUTABLE).exists():
-        pytest.skip("Chromium is not installed")
     folder = tmp_path_factory.mktemp("devices")
     camera, microphone = folder / "camera.y4m", folder / "microphone.wav"
     write_y4m(camera, CONTENT)

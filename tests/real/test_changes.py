@@ -23,7 +23,7 @@ from slicer import (
     VideoSpec,
 )
 from slicer.rooms import RoomSettings
-from tests.harness.chromium import EXECUTABLE, Chromium, PublishOptions, chromium
+from tests.harness.chromium import Chromium, PublishOptions, chromium
 from tests.harness.content import SAMPLE_RATE, is_grey, read_frame_number
 from tests.harness.picture import Rgb
 from tests.harness.seaweed import Seaweed
@@ -31,7 +31,6 @@ from tests.harness.slices import decode_ogg, mono, read_picture
 from tests.harness.studio import Studio, studio
 
 pytestmark = [
-    pytest.mark.skipif(not Path(EXECUTABLE).exists(), reason="Chromium is not installed"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 SHARP = PublishOptions(degradation="maintain-resolution")

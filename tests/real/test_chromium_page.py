@@ -10,12 +10,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Error
 
-from tests.harness.chromium import EXECUTABLE, Chromium, Publisher, PublishOptions, chromium
+from tests.harness.chromium import Chromium, Publisher, PublishOptions, chromium
 from tests.harness.content import Content, Painter, find_beeps, write_wav, write_y4m
 from tests.harness.whip_endpoint import Endpoint, Session, until, whip_endpoint
 
 pytestmark = [
-    pytest.mark.skipif(not Path(EXECUTABLE).exists(), reason="Chromium is not installed"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

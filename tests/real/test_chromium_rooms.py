@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from slicer.rooms import RoomSettings
 from slicer.rooms.local import LocalRooms
 from slicer.slicing.facts import AnchorLeft
 from slicer.slicing.outputs import AudioCut, PictureCut
-from tests.harness.chromium import EXECUTABLE, Chromium, PublishOptions, chromium
+from tests.harness.chromium import Chromium, PublishOptions, chromium
 from tests.harness.content import (
     Content,
     Painter,
@@ -29,7 +28,6 @@ from tests.harness.robot import ROOM, Robot
 from tests.harness.slices import decode_ogg, mono, read_picture
 
 pytestmark = [
-    pytest.mark.skipif(not Path(EXECUTABLE).exists(), reason="Chromium is not installed"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 CONTENT = Content(Painter(), seconds=8)

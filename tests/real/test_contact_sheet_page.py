@@ -4,11 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
-import pytest
 
 from slicer.rtp.parameters import Kind
 from slicer.service.contact_sheet import Entry, render
-from tests.harness.chromium import EXECUTABLE, chromium
+from tests.harness.chromium import chromium
 from tests.harness.content import Content, Encoding, Painter, encode
 from tests.harness.picture import Rgb
 
@@ -43,7 +42,6 @@ def write_sheet(folder: Path) -> Path:
     return sheet
 
 
-@pytest.mark.skipif(not Path(EXECUTABLE).exists(), reason="Chromium is not installed")
 async def test_the_sheet_works(tmp_path: Path) -> None:
     sheet = write_sheet(tmp_path)
     async with chromium() as browser:

@@ -1,7 +1,6 @@
 """A page enters a room that asks for a UserSig, and sends its candidates one by one."""
 
 import time
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Error
@@ -9,11 +8,9 @@ from playwright.async_api import Error
 from slicer import AudioSpec, Kind, Settings, SliceParams, VideoSpec
 from slicer.settings import AppSettings
 from slicer.usersig import SdkApp
-from tests.harness.chromium import EXECUTABLE, PublishOptions, chromium
+from tests.harness.chromium import PublishOptions, chromium
 from tests.harness.seaweed import Seaweed
 from tests.harness.studio import studio
-
-pytestmark = pytest.mark.skipif(not Path(EXECUTABLE).exists(), reason="Chromium is not installed")
 
 APP, KEY = 1400000001, "test-usersig-key-0123456789abcdef0123456789abcdef"
 

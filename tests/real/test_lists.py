@@ -1,16 +1,13 @@
 """Lists are in force from the start, and change while Chromium's anchors speak."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from slicer import AudioSpec, Kind, SliceParams, Subscription, VideoSpec
-from tests.harness.chromium import EXECUTABLE, PublishOptions, chromium
+from tests.harness.chromium import PublishOptions, chromium
 from tests.harness.seaweed import Seaweed
 from tests.harness.studio import Studio, studio
-
-pytestmark = pytest.mark.skipif(not Path(EXECUTABLE).exists(), reason="Chromium is not installed")
 
 ANN, BOB = "vip_ann", "guest_bob"
 AT_FIRST = Subscription.of(allow_audio=["vip_.*$"], block_video=["guest_.*$"])
