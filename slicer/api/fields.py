@@ -200,9 +200,10 @@ _JSON_TYPES: Mapping[type, Callable[[object], str]] = {
     bool: lambda value: f"the boolean {str(value).lower()}",
     int: lambda value: f"the number {value}",
     float: lambda value: f"the number {value}",
-    str: lambda value: "a string",
-    list: lambda value: "a list",
-    dict: lambda value: "an object",
+    str: lambda _: "a string",
+    list: lambda _: "a list",
+    dict: lambda _: "an object",
+    type(None): lambda _: "null",
 }
 
 

@@ -56,7 +56,11 @@ _STORAGE = Table(
     (
         _required("Vendor", Whole(0, 2, "0 COS, 1 AWS S3, 2 Aliyun OSS"), "Vendor"),
         _required("Region", Text(64, "1 to 64 of A-Z a-z 0-9 -", r"[A-Za-z0-9-]+"), "Region"),
-        _required("Bucket", Text(255, "A-Z a-z 0-9 . _ -", r"[A-Za-z0-9._-]+"), "Bucket"),
+        _required(
+            "Bucket",
+            Text(255, "A-Z a-z 0-9 . _ -, first a letter or digit", r"[A-Za-z0-9][A-Za-z0-9._-]*"),
+            "Bucket",
+        ),
         _required("AccessKey", _secret(256, "up to 256 visible ASCII", _VISIBLE), "AccessKey"),
         _required("SecretKey", _secret(256, "up to 256 visible ASCII", _VISIBLE), "SecretKey"),
         Field("FileNamePrefix", Texts(MAX_PREFIX, Text(64, "1 to 64 of A-Z a-z 0-9 _ -", _ID))),

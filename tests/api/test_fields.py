@@ -65,6 +65,7 @@ def test_all_kinds() -> None:
         ({"List": ["a", "b", "c"]}, "InvalidParameter.OutOfRange", "List: got 3 entries; allowed"),
         ({"List": ["a", "öö"]}, "InvalidParameterValue", "List[1]: got 'öö'; allowed: up to 3"),
         ({"List": ["a", 1]}, "InvalidParameter", "List[1]: got the number 1; allowed: a string"),
+        ({"List": [None]}, "InvalidParameter", "List[0]: got null; allowed: a string"),
         ({"List": "a"}, "InvalidParameter", "List: got a string; allowed: a list of strings"),
         ({"List": {"0": "a"}}, "InvalidParameter", "List: got an object; allowed: a list"),
         ({"Inner": []}, "InvalidParameter", "Inner: got a list; allowed: an object"),

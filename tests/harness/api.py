@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+from starlette.applications import Starlette
+from starlette.types import Message as Event
 
 from slicer.api import ApiSettings, make_app
 from slicer.api.signature import Message, canonical_request, sign
@@ -160,3 +162,34 @@ def message_of(answer: Mapping[str, object]) -> str:
 def failing(error: Exception) -> Caller:
     """A caller of a service that answers everything with this error."""
     return Caller(Recorder(error=error))
+
+
+async def exchange(
+    app: Starlette, method: str, query: bytes, headers: Mapping[str, str], body: bytes
+) -> tuple[int, bytes]:
+    """One request to `/` straight into the app, without a client's cost: status and body."""
+    sent: list[Event] = []
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("127.0.0.1", 80),
+        "client": ("127.0.0.1", 1),
+        "method": method,
+        "path": "/",
+        "root_path": "",
+        "query_string": query,
+        "headers": [
+            (name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()
+        ],
+    }
+
+    async def receive() -> Event:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Event) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])

@@ -1,0 +1,42 @@
+"""A program of a customer of TRTC, on Tencent's own SDK: calls from stdin, answers to stdout.
+
+It runs in a process of its own, with whichever SDK is on its path, and knows nothing of ours.
+"""
+
+import json
+import sys
+from typing import Any
+
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from tencentcloud.trtc.v20190722 import models
+from tencentcloud.trtc.v20190722.trtc_client import TrtcClient
+
+
+def answer(client: Any, action: str, body: str) -> dict[str, Any]:
+    """One call by the SDK's typed method; what it gives back, or raises."""
+    request = getattr(models, f"{action}Request")()
+    request.from_json_string(body)
+    try:
+        response = getattr(client, action)(request)
+    except TencentCloudSDKException as error:
+        return {"code": error.code, "message": error.message, "request_id": error.requestId}
+    made: dict[str, Any] = json.loads(response.to_json_string())
+    return made
+
+
+def main() -> None:
+    told = json.load(sys.stdin)
+    http = HttpProfile(
+        endpoint=told["endpoint"], protocol="http", reqMethod=told["method"], reqTimeout=10
+    )
+    profile = ClientProfile(httpProfile=http, signMethod=told["sign"])
+    profile.unsignedPayload = told["unsigned_payload"]
+    client = TrtcClient(Credential(told["id"], told["key"]), told["region"], profile)
+    json.dump([answer(client, action, body) for action, body in told["calls"]], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
