@@ -65,13 +65,15 @@ VENDORS: Mapping[str, str] = {
     "s3": "slicer.storage.s3:open_s3",
     "cos": "slicer.storage.cos:open_cos",
     "oss": "slicer.storage.oss:open_oss",
+    "null": "slicer.storage.null:NullStorage.from_url",
 }
 
 
 def open_storage(url: str, credentials: Credentials | None = None) -> Storage:
     """Open `file:///folder` or `cos://bucket/prefix?region=…&endpoint=…`; no I/O. Raises BadInput.
 
-    Without *credentials*, the vendor's usual places are looked into (environment, profile).
+    `null:` keeps nothing. Without *credentials*, the vendor's usual places are looked into
+    (environment, profile).
     """
     try:
         split = urlsplit(url)

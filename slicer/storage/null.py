@@ -1,4 +1,4 @@
-"""No store at all: takes everything, keeps nothing but its counts; for slices that have no place."""
+"""No store at all: takes everything, keeps only its counts; for slices that have no place."""
 
 from collections.abc import Mapping
 from typing import Self
