@@ -42,7 +42,8 @@ CREATE TABLE task (
 _ADD = "INSERT INTO task (id, app, wanted, secrets, created, expires) VALUES (?, ?, ?, ?, ?, ?)"
 _MODIFY = "UPDATE task SET wanted = ? WHERE id = ?"
 _LEAVE = "UPDATE task SET code = ? WHERE id = ?"
-_END = "UPDATE task SET ended = ?, secrets = NULL WHERE id = ?"
+_END = "UPDATE task SET ended = ? WHERE id = ?"
+_FORGET = "UPDATE task SET ended = ?, secrets = NULL WHERE id = ?"
 _ROTATE = "UPDATE task SET secrets = ? WHERE id = ?"
 _DELETE = "DELETE FROM task WHERE id = ?"
 _ALL = "SELECT id, app, wanted, secrets, created, expires, code, ended FROM task ORDER BY created"
@@ -114,12 +115,18 @@ class Registry:
         self._records[task] = replace(self._records[task], code=code)
         await self._write(_LEAVE, int(code), task)
 
-    async def end(self, task: str, now: float) -> None:
-        """Keep that a task is over, and forget its secrets."""
-        await self._write(_END, now, task)
-        record = self._records[task]
-        order = from_json(to_json(record.order), _NO_SECRETS)
-        self._records[task] = replace(record, order=order, ended=now)
+    async def end(self, task: str, now: float, *, forget: bool = True) -> None:
+        """Keep that a task is over, and forget its secrets, unless slices of it may still wait."""
+        await self._write(_FORGET if forget else _END, now, task)
+        record = replace(self._records[task], ended=now)
+        if forget:
+            record = replace(record, order=from_json(to_json(record.order), _NO_SECRETS))
+        self._records[task] = record
+
+    async def discard(self, task: str) -> None:
+        """Forget a task that never was, also where it is just being added."""
+        await self._write(_DELETE, task)
+        self._records.pop(task, None)
 
     async def prune(self, before: float) -> int:
         """Forget tasks that ended earlier, and the oldest of too many. Gives how many."""
