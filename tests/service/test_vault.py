@@ -47,7 +47,9 @@ def test_keys_are_rotated() -> None:
     assert Vault([NEW]).unseal("t", both.rotate(sealed)) == SECRETS
 
 
-@pytest.mark.parametrize("keys", ["short", "ü" * 44, OLD + "," + "x"])
+@pytest.mark.parametrize(
+    "keys", ["short", "ü" * 44, OLD + "," + "x"], ids=["short", "foreign", "one of two"]
+)
 def test_keys_that_are_none(keys: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="Fernet keys") as refused:
         Vault.open(keys, tmp_path / "key")
