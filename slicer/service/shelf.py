@@ -82,7 +82,7 @@ class Shelf:
     def _check_space(self, size: int) -> None:
         disk = os.statvfs(self.folder)
         if disk.f_bavail * disk.f_frsize < self._settings.reserve_bytes + size:
-            said = "no space above the reserve (spool.reserve_bytes)"
+            said = "No space left on device above spool.reserve_bytes"
             raise OSError(errno.ENOSPC, said, str(self.folder))
 
     def _path(self, sequence: int, suffix: str) -> Path:
