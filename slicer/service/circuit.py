@@ -59,8 +59,9 @@ class Circuit:
             self.failing_since = now
         if probe:
             self._probing = False
-        throttled = error.retry_after is not None
-        if probe or (self.closed and (throttled or self._failures >= THRESHOLD)):
+        asked = error.retry_after is not None
+        enough = asked or self._failures >= THRESHOLD
+        if enough if self.closed else probe:
             self._rounds += 1
             self.opens_at = now + self._wait(error)
 

@@ -145,13 +145,17 @@ class Destinations:
     async def recover(self, lookup: Lookup) -> None:
         """Send what the spool held at the start. What cannot be opened stays there, and is told.
         Raises OSError where the spool cannot be read."""
-        if self.spool is None:
-            return
-        for folder, found in (await self.spool.found()).items():
+        if self.spool is not None:
+            self._stuck.update(await self.spool.found())
+            self.resend(lookup)
+
+    def resend(self, lookup: Lookup) -> None:
+        """Try again to open the stores of what is still in the spool from an earlier process."""
+        for folder, found in list(self._stuck.items()):
             if found:
-                self._stuck[folder] = found
                 self._send(folder, found, lookup)
-        self.spool.ledger.sort()
+        if self.spool is not None:
+            self.spool.ledger.sort()
 
     def all(self) -> list[Destination]:
         """Those open now."""

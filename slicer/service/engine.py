@@ -184,6 +184,10 @@ class Engine:
         self._streams.append(stream)
         return stream
 
+    def resend(self) -> None:
+        """Look up the keys again of stores that the spool has slices for and that stayed shut."""
+        self._destinations.resend(self._lookup)
+
     def connector(self, scheme: str) -> Connector:
         """The connector that rooms of this scheme share (where our own rooms listen, say)."""
         return self._connector(scheme)

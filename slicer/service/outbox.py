@@ -87,7 +87,7 @@ class OutboxListener(Protocol):
 
     def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
         """*final*: this slice is lost. Otherwise it is tried again, and this kind of failure
-        (refused, unavailable) is not told again for this task until the store has taken
+        (refused, unavailable) is not told again for this task until the first store has taken
         something."""
         ...
 
@@ -192,7 +192,7 @@ class Outbox:
                 logger.warning("! spool: %s is damaged and was not sent", one.path)
                 continue
             record, deadline = one.record, now + self._spool.max_age - (wall - one.written)
-            entry = Entry(one.sequence, record.key, record.track, one.size, deadline)
+            entry = Entry(one.sequence, record.key, record.track, record.size, deadline)
             self.counters.adopted += 1
             self._hold(entry)
             self._spool.keep(entry, one.path, self._lose)
@@ -369,7 +369,8 @@ class Outbox:
     def _stored(self, entry: Entry, lane: Lane, made: Slice, receipt: Receipt) -> None:
         lane.circuit.succeed()
         lane.failed.clear()
-        self._told.clear()
+        if lane is self._route.first:
+            self._told.clear()
         self.counters.stored += 1
         self.counters.stored_bytes += receipt.size
         told = self._listener.on_stored(made, receipt, lane.storage.label)

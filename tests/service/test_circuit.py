@@ -65,6 +65,15 @@ def test_who_started_before_lengthens_no_wait() -> None:
     assert made.opens_at == 4.0
 
 
+def test_a_try_that_fails_after_another_upload_has_closed_it_is_one_failure() -> None:
+    made = circuit()
+    open_by(made, down())
+    probe = made.start()
+    made.succeed()
+    made.fail(down(), probe, 5.0)
+    assert made.closed
+
+
 def test_a_refusal_waits_for_a_human() -> None:
     made = circuit()
     open_by(made, StorageRefused("k", "403", "grant it"))

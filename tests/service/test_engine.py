@@ -4,6 +4,8 @@ Tests with real publishers are in tests/real.
 """
 
 import asyncio
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from slicer import (
     Settings,
     SliceLost,
     SliceParams,
+    SliceSpooled,
     SliceStored,
     State,
     StorageRefused,
@@ -31,7 +34,7 @@ from slicer import (
     TaskState,
     TrackStarted,
 )
-from slicer.settings import EngineSettings, OutboxSettings
+from slicer.settings import EngineSettings, OutboxSettings, SpoolSettings
 from tests.harness.replay import talk
 from tests.harness.slices import decode_ogg
 
@@ -201,3 +204,100 @@ async def test_close_twice_and_create_after(tmp_path: Path) -> None:
         await engine.close()
         with pytest.raises(LimitReached, match="closing"):
             await engine.create(spec_of(tmp_path))
+
+
+def spooling(tmp_path: Path, **changed: object) -> Settings:
+    outbox = OutboxSettings(**changed)  # type: ignore[arg-type]
+    return Settings(outbox=outbox, spool=SpoolSettings(str(tmp_path / "spool"), reserve_bytes=0))
+
+
+def broken(folder: Path) -> None:
+    """Nothing can be stored there."""
+    folder.write_text("a file where the folder should be")
+
+
+async def test_what_one_engine_leaves_in_the_spool_the_next_one_sends(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    broken(out)
+    settings = spooling(tmp_path, drain=0.2)
+    async with Engine(settings) as engine:
+        events = engine.events()
+        task = await engine.create(spec_of(tmp_path, check_store=False))
+        spooled = []
+        async for event in events:
+            if isinstance(event, SliceSpooled):
+                spooled.append(event.key)
+            if len(spooled) == 3:
+                break
+        await engine.close()
+        finished = await engine.finished(task)
+    assert (finished.stored, finished.lost, finished.kept) == (0, 0, 3)
+    out.unlink()
+    async with Engine(settings) as engine, engine.events() as events:
+        stored = []
+        async for event in events:
+            assert isinstance(event, SliceStored)
+            assert event.task == task
+            stored.append(event.key)
+            if len(stored) == 3:
+                break
+    assert sorted(stored) == sorted(spooled)
+    assert all(decode_ogg((out / key).read_bytes()).shape[0] for key in stored)
+    assert not list((tmp_path / "spool").rglob("*.slice"))
+
+
+async def test_a_spool_that_cannot_be_is_told_and_done_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken(tmp_path / "spool")
+    async with Engine(spooling(tmp_path)) as engine:
+        task = await engine.create(spec_of(tmp_path))
+        assert (await engine.finished(task)).stored == 3
+    assert "no spool" in caplog.text
+
+
+async def test_a_spool_that_another_engine_has(tmp_path: Path) -> None:
+    async with Engine(spooling(tmp_path)):
+        with pytest.raises(BadInput, match=r"spool\.folder"):
+            async with Engine(spooling(tmp_path)):
+                pass
+
+
+async def test_a_backup_takes_what_the_store_does_not(tmp_path: Path) -> None:
+    broken(tmp_path / "out")
+    settings = spooling(tmp_path, backup_after=0.0)
+    async with Engine(settings) as engine, engine.events() as events:
+        backup = (tmp_path / "backup").as_uri()
+        spec = spec_of(tmp_path, backup=backup, check_store=False)
+        task = await engine.create(spec)
+        assert (await engine.finished(task)).stored == 3
+        await engine.close()
+        stored = [event async for event in events if isinstance(event, SliceStored)]
+    assert {event.destination for event in stored} == {backup}
+    assert all((tmp_path / "backup" / event.key).exists() for event in stored)
+
+
+async def test_a_manifest_names_what_was_cut(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        task = await engine.create(spec_of(tmp_path, manifest=True, prefix=("here",)))
+        finished = await engine.finished(task)
+    assert (finished.stored, finished.lost) == (3, 0), "it counts as no slice"
+    out = tmp_path / "out"
+    manifest = json.loads((out / "here" / task / "manifest.json").read_bytes())
+    assert [one["seconds"] for one in manifest["slices"]] == pytest.approx([2.0, 2.0, 1.0])
+    for one in manifest["slices"]:
+        data = (out / one["key"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == one["sha256"]
+
+
+async def test_a_spooled_slice_is_kept_until_its_event_is_safe(tmp_path: Path) -> None:
+    safe = asyncio.Event()
+
+    async def confirm(_event: SliceStored) -> None:
+        await safe.wait()
+
+    async with Engine(spooling(tmp_path), confirm=confirm) as engine:
+        await engine.finished(await engine.create(spec_of(tmp_path)))
+        assert len(list((tmp_path / "spool").rglob("*.slice"))) == 3
+        safe.set()
+    assert not list((tmp_path / "spool").rglob("*.slice"))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -440,3 +440,93 @@ async def test_two_outboxes_do_not_hold_each_other_up() -> None:
     await settle()
     assert alive.heard.stored == ["a"]
     await dead.outbox.close()
+
+
+async def test_each_task_hears_of_a_store_that_fails_once() -> None:
+    bench = Bench()
+    bench.shelf.down = refused
+    bench.offer("a", "b", "c", "d")
+    await settle()
+    other = replace(job("x"), track=TrackKey("another", "x", Kind.AUDIO))
+    assert bench.outbox.offer(other)
+    await settle()
+    assert [key for key, _, _ in bench.heard.failed] == ["a", "x"]
+    assert "x" not in bench.shelf.puts, "told although the circuit was open before it came"
+    await bench.outbox.close()
+
+
+async def test_an_outage_is_met_by_one_upload_at_a_time() -> None:
+    bench = Bench(OutboxSettings(uploads=4))
+    bench.shelf.down = unavailable
+    bench.offer(*(str(number) for number in range(100)))
+    await settle()
+    first = len(bench.shelf.puts)
+    assert first <= 3 + 4, "three failures, and what was under way"
+    await bench.advance(60)
+    assert len(bench.shelf.puts) - first <= 8
+    bench.shelf.down = None
+    await bench.advance(16)
+    assert len(bench.heard.stored) == 100
+
+
+async def test_a_track_keeps_its_order_over_an_outage() -> None:
+    bench = Bench()
+    bench.shelf.down = unavailable
+    keys = [f"{anchor}/{number}" for number in range(10) for anchor in ("ada", "bo", "cy", "di")]
+    bench.offer(*keys)
+    await settle()
+    await bench.advance(100)
+    bench.shelf.down = None
+    await bench.advance(17)
+    for anchor in ("ada", "bo", "cy", "di"):
+        mine = [key for key in bench.heard.stored if key.startswith(anchor)]
+        assert mine == [f"{anchor}/{number}" for number in range(10)]
+
+
+async def test_a_slice_that_fails_alone_holds_up_nobody() -> None:
+    bench = Bench()
+    bench.shelf.faults["ada/0"] = [refused("ada/0")]
+    bench.offer("ada/0", "ada/1", "bo/0")
+    await settle()
+    assert sorted(bench.heard.stored) == ["ada/1", "bo/0"]
+    await bench.advance(60)
+    assert bench.heard.stored[-1] == "ada/0"
+
+
+async def test_a_store_that_asks_for_time_is_left_alone_at_once() -> None:
+    bench = Bench(OutboxSettings(uploads=1))
+    busy = StorageUnavailable("a", "503 SlowDown", "it is tried again", retry_after=17.0)
+    bench.shelf.faults["a"] = [busy]
+    bench.offer("a", "b")
+    await settle()
+    await bench.advance(16.9)
+    assert bench.shelf.puts == ["a"]
+    await bench.advance(0.2)
+    assert sorted(bench.heard.stored) == ["a", "b"]
+
+
+async def test_small_slices_go_first() -> None:
+    bench = Bench(OutboxSettings(uploads=1))
+    bench.shelf.gates["first"] = asyncio.Event()
+    bench.offer("first")
+    await settle()
+    for key, size in (("large", 500_000), ("small", 60_000), ("middle", 100_000)):
+        bench.outbox.offer(job(key, size=size))
+    bench.shelf.gates["first"].set()
+    await settle()
+    assert bench.heard.stored == ["first", "small", "middle", "large"]
+
+
+async def test_a_backup_that_works_keeps_troubles_few() -> None:
+    bench = Bench()
+    backup = Shelf()
+    bench.outbox = Outbox(
+        bench.shelf, Inline(), bench.clock, bench.heard, chance=lambda: 0.0, backup=backup
+    )
+    bench.shelf.down = refused
+    for number in range(100):
+        bench.offer(f"ada/{number}")
+        await bench.advance(10)
+    assert len(bench.heard.failed) == 1
+    assert len(backup.there) >= 95
+    await bench.outbox.close()
