@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slicer.clock import Timer
+from slicer.media.slice import Slice
 from slicer.service.job import Job
 from slicer.slicing.outputs import TrackKey
 
@@ -14,7 +15,8 @@ class Entry:
 
     *size* in bytes, of memory or of the disk; *deadline*: the *now* after which it is given up.
     Either *job* or *path* is set: where its file comes from. *ready*: the *now* since which it
-    could be sent, None while its file is being made for the spool.
+    could be sent, None while its file is being made for the spool. *made*: the file where it can
+    be sent at once.
     """
 
     sequence: int
@@ -25,6 +27,7 @@ class Entry:
     job: Job | None = None
     path: Path | None = None
     ready: float | None = None
+    made: Slice | None = None
     failures: int = 0
     uploading: bool = False
     gone: bool = False

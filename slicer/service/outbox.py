@@ -273,7 +273,10 @@ class Outbox:
             self.counters.spooled += 1
             self._disk_told.clear()
             self._listener.on_spooled(made)
+            entry.made = made
         self._enqueue(entry)
+        if not entry.uploading:
+            entry.made = None  # its turn comes later; it takes no memory until then
 
     def _spool_failed(self, entry: Entry, error: OSError) -> None:
         self.counters.spool_failures += 1
@@ -343,6 +346,9 @@ class Outbox:
 
     async def _file(self, entry: Entry) -> Slice | None:
         """The slice of an entry: made, or read from the spool; None where it was dropped."""
+        made, entry.made = entry.made, None
+        if made is not None:
+            return made
         if entry.path is not None:
             return await self._read(entry)
         assert entry.job is not None
@@ -381,19 +387,21 @@ class Outbox:
         self, entry: Entry, told: Awaitable[None] | None, *, damaged: bool = False
     ) -> None:
         """Have an entry that is done with leave the spool, once that was *told*."""
-        if self._spool is not None and entry.path is not None:
-            self._spool.forget(entry)
-            _spawn(self._remove(self._spool, entry.path, told, damaged), self._removals)
+        if self._spool is None or entry.path is None:
+            return
+        self._spool.forget(entry)
+        if told is None:
+            self._spool.remove(entry.path, damaged=damaged)
+        else:
+            _spawn(self._remove(self._spool, entry.path, told), self._removals)
 
-    async def _remove(
-        self, spool: Spool, path: Path, told: Awaitable[None] | None, damaged: bool
-    ) -> None:
+    async def _remove(self, spool: Spool, path: Path, told: Awaitable[None]) -> None:
         try:
-            if told is not None:
-                await told
-            await spool.remove(path, damaged=damaged)
+            await told
         except Exception as error:  # a fault of who was told must not stop deliveries
             logger.warning("! spool: %s stays, to be sent again at the next start: %s", path, error)
+        else:
+            spool.remove(path)
 
     def _failed(self, entry: Entry, lane: Lane, probe: bool, error: StorageError) -> None:
         now = self._clock.now()

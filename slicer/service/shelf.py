@@ -55,15 +55,16 @@ class Shelf:
         Raises OSError: ENOSPC also where it would take the reserve.
         """
         record = describe(made, self.address)
-        self._make_folder()
-        self._check_space(made.size)
         part, path = self._path(sequence, PART), self._path(sequence, RECORD)
+        descriptor = self._create(part, made.size)
         try:
-            with open(os.open(part, _WRITE, 0o600), "wb", buffering=0) as file:
+            try:
                 for block in (encode(record), made.data):
-                    _write_whole(file.fileno(), block)
+                    _write_whole(descriptor, block)
                 if self._settings.fsync is Fsync.ALWAYS:
-                    os.fsync(file)
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             part.rename(path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -73,11 +74,17 @@ class Shelf:
             sync(self.folder)
         return path
 
-    def _make_folder(self) -> None:
-        with contextlib.suppress(FileExistsError):
-            self.folder.mkdir(mode=0o700)
+    def _create(self, part: Path, size: int) -> int:
+        try:
+            self._check_space(size)
+            return os.open(part, _WRITE, 0o600)
+        except FileNotFoundError:  # the first one here
+            with contextlib.suppress(FileExistsError):
+                self.folder.mkdir(mode=0o700)
             if self._settings.fsync is not Fsync.NEVER:
                 sync(self.folder.parent)
+            self._check_space(size)
+            return os.open(part, _WRITE, 0o600)
 
     def _check_space(self, size: int) -> None:
         disk = os.statvfs(self.folder)

@@ -134,9 +134,9 @@ class Spool:
         """The slice of a record. Raises OSError, and ValueError where it is damaged."""
         return await self.run(partial(read, path))
 
-    async def remove(self, path: Path, *, damaged: bool = False) -> None:
-        """Take a record off the disk; a damaged one is set aside. Raises OSError."""
-        await self.run(partial(set_aside if damaged else _unlink, path))
+    def remove(self, path: Path, *, damaged: bool = False) -> None:
+        """Have a record taken off the disk, soon; a damaged one is set aside."""
+        self._threads.submit(_remove, path, damaged)
 
     def forget(self, entry: Entry) -> None:
         """Count an entry no longer; its record stays for the next start."""
@@ -155,8 +155,8 @@ class Spool:
         self._syncing = self._sweeping = None
         if self._lock >= 0:
             dirty, self._dirty = self._dirty, []
-            await self.run(partial(_sync_all, dirty))
-            self._threads.shutdown(wait=False)
+            self._threads.submit(_sync_all, dirty)
+            await asyncio.to_thread(self._threads.shutdown)
             os.close(self._lock)
             self._lock = -1
 
@@ -226,8 +226,14 @@ def shelves(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
 
 
-def _unlink(path: Path) -> None:
-    path.unlink(missing_ok=True)
+def _remove(path: Path, damaged: bool) -> None:
+    try:
+        if damaged:
+            set_aside(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("! spool: %s stays, to be sent again at the next start: %s", path, error)
 
 
 def _sync_all(paths: list[Path]) -> None:

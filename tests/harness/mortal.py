@@ -19,7 +19,16 @@ from typing import Any
 
 import botocore.session
 
-from slicer import AudioSpec, Credentials, Engine, Settings, SliceParams, SliceStored, TaskSpec
+from slicer import (
+    AudioSpec,
+    Credentials,
+    Engine,
+    Settings,
+    SliceParams,
+    SliceStored,
+    TaskSpec,
+    TaskTrouble,
+)
 from slicer.media.slice import Slice
 from slicer.service.running import RunningTask
 from slicer.service.salvage import send
@@ -90,7 +99,9 @@ async def life(order: dict[str, Any]) -> None:
                 check_store=False,
             )
             await engine.create(spec)
-        await asyncio.sleep(3600)
+        async for event in engine.events():
+            if isinstance(event, TaskTrouble):
+                note("trouble", event.reason)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from slicer.service.job import Job
 from slicer.service.outbox import Outbox
 from slicer.service.record import Address
 from slicer.service.retry import Backoff
-from slicer.service.spool import Spool
+from slicer.service.spool import THREADS, Spool
 from slicer.settings import OutboxSettings, SpoolSettings
 from slicer.slicing.outputs import TrackKey
 from slicer.storage import Receipt
@@ -148,6 +149,8 @@ class Run:
         """Wait until nothing moves without the clock: no file in the making, no upload."""
         box = self.outbox
         await self.until(lambda: not (box._making or box._uploads or box._removals))
+        everyone = threading.Barrier(THREADS)  # passed once no thread is busy with a disk
+        await asyncio.gather(*(self.spool.run(everyone.wait) for _ in range(THREADS)))
 
     async def advance(self, seconds: float) -> None:
         """Let time pass, with all that falls due on the way."""

@@ -1,0 +1,175 @@
+"""What the spool adds to a slice of 60 KB, by fsync policy; how long a slice takes from its last
+sample to its acknowledgement by S3 on a SeaweedFS of loopback.
+
+`the record` is the disk's part alone, in a thread; `the outbox` a slice's whole way through outbox
+and store, one after the other, with the store in memory; CPU is this process's.
+"""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from slicer.clock import LoopClock
+from slicer.media.slice import Slice
+from slicer.rtp.parameters import OPUS, Kind
+from slicer.service.job import Job
+from slicer.service.outbox import Outbox
+from slicer.service.record import Address, describe, encode
+from slicer.service.shelf import Shelf, read
+from slicer.service.spool import Spool
+from slicer.settings import Fsync, SpoolSettings
+from slicer.slicing.outputs import AudioCut, AudioPacket, TrackKey
+from slicer.storage import Receipt, Storage, open_storage
+from tests.harness.clock import EPOCH
+from tests.harness.seaweed import WRITER, running
+from tests.harness.spooling import Bucket, Heard
+
+DATA = bytes(range(256)) * 234
+ADDRESS = Address("s3://bench")
+POLICIES = [None, *Fsync]
+ROUNDS = 400
+SECONDS = 15
+
+
+def slice_of(number: int) -> Slice:
+    track = TrackKey("task", f"anchor{number % 8}", Kind.AUDIO)
+    return Slice(f"{track.anchor}/{number}.ogg", DATA, "audio/ogg", track, EPOCH, 15.0)
+
+
+def named(policy: Fsync | None) -> str:
+    return policy or "no spool"
+
+
+def settings(folder: Path, policy: Fsync) -> SpoolSettings:
+    return SpoolSettings(str(folder), fsync=policy, reserve_bytes=0)
+
+
+@pytest.mark.benchmark(group="a record of 60 KB: write, read, remove")
+@pytest.mark.parametrize("policy", Fsync)
+def test_record(benchmark: BenchmarkFixture, tmp_path: Path, policy: Fsync) -> None:
+    shelf, made = Shelf(tmp_path / "shelf", ADDRESS, settings(tmp_path, policy)), slice_of(0)
+
+    def there_and_back() -> None:
+        path = shelf.write(1, made)
+        read(path)
+        path.unlink()
+
+    benchmark(there_and_back)
+
+
+@pytest.mark.benchmark(group="a record of 60 KB: its header and sums")
+def test_header(benchmark: BenchmarkFixture) -> None:
+    made = slice_of(0)
+    benchmark(lambda: encode(describe(made, ADDRESS)))
+
+
+@dataclass
+class Timed(Heard):
+    """Notes when each slice was offered and stored."""
+
+    began: dict[str, float] = field(default_factory=dict)
+    took: list[float] = field(default_factory=list)
+
+    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> None:
+        self.took.append(time.perf_counter() - self.began[made.key])
+
+
+class Way:
+    """A loop, an outbox on it, and slices that go through."""
+
+    def __init__(
+        self, runner: asyncio.Runner, folder: Path, policy: Fsync | None, store: Storage
+    ) -> None:
+        self.runner, self.heard, self.store = runner, Timed(), store
+        self.workers = ThreadPoolExecutor(2)
+        self.number = 0
+        runner.run(self._open(folder, policy))
+
+    async def _open(self, folder: Path, policy: Fsync | None) -> None:
+        clock = LoopClock()
+        self.spool = Spool.open(settings(folder, policy), clock) if policy else None
+        spool = (self.spool, self.spool.shelf(ADDRESS)) if self.spool else None
+        self.outbox = Outbox(self.store, self.workers, clock, self.heard, spool=spool)
+
+    def go(self, make: Callable[[int], Job], count: int = 1) -> None:
+        self.runner.run(self._go(make, count))
+
+    async def _go(self, make: Callable[[int], Job], count: int) -> None:
+        for _ in range(count):
+            job = make(self.number)
+            self.number += 1
+            self.heard.began[job.key] = time.perf_counter()
+            assert self.outbox.offer(job)
+        await self.outbox.emptied()
+
+    async def _close(self) -> None:
+        await self.outbox.close()
+        if self.spool:
+            await self.spool.close()
+        await self.store.close()
+
+    def close(self) -> None:
+        self.runner.run(self._close())
+        self.workers.shutdown()
+
+
+def ready(number: int) -> Job:
+    """A slice whose file costs nothing to make."""
+    made = slice_of(number)
+    return Job(made.key, made.track, made.size, lambda: made)
+
+
+@pytest.fixture(params=POLICIES, ids=named)
+def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
+    with asyncio.Runner() as runner:
+        made = Way(runner, tmp_path, request.param, Bucket())
+        yield made
+        made.close()
+
+
+@pytest.mark.benchmark(group="the outbox, 8 slices: CPU of this process", timer=time.process_time)
+def test_outbox_cpu(benchmark: BenchmarkFixture, way: Way) -> None:
+    benchmark(lambda: way.go(ready, 8))
+
+
+@pytest.mark.benchmark(group="the outbox, one slice: time")
+def test_outbox_time(benchmark: BenchmarkFixture, way: Way) -> None:
+    benchmark(lambda: way.go(ready))
+
+
+PACKETS = tuple(AudioPacket(i * 960, 960, bytes([0xF8]) + bytes(79)) for i in range(SECONDS * 50))
+
+
+def sound(number: int) -> Job:
+    """15 s of Opus at 32 kbit/s, whose file is made as ever."""
+    from slicer.media.slice import make  # noqa: PLC0415
+    from slicer.service.job import memory_of  # noqa: PLC0415
+
+    track = TrackKey("task", f"anchor{number % 8}", Kind.AUDIO)
+    cut = AudioCut(track, OPUS, 0, SECONDS * 48_000, PACKETS, 0.0)
+    key = f"{track.anchor}/{number}.ogg"
+    return Job(key, track, memory_of(cut), partial(make, cut, key, EPOCH))
+
+
+@pytest.mark.benchmark(group="from the last sample to the store's word: 60 KB of sound, one by one")
+@pytest.mark.parametrize("policy", POLICIES, ids=named)
+def test_to_the_store(benchmark: BenchmarkFixture, tmp_path: Path, policy: Fsync | None) -> None:
+    with running(tmp_path) as weed, asyncio.Runner() as runner:
+        store = open_storage(weed.url(weed.make_bucket("bench")), WRITER)
+        (tmp_path / "spool").mkdir()
+        way = Way(runner, tmp_path / "spool", policy, store)
+        way.go(sound, 8)
+        way.heard.took.clear()
+        benchmark.pedantic(lambda: way.go(sound), rounds=ROUNDS)  # type: ignore[no-untyped-call]
+        way.close()
+    took = sorted(1000 * each for each in way.heard.took)
+    benchmark.extra_info["median ms"] = round(statistics.median(took), 2)
+    benchmark.extra_info["p99 ms"] = round(took[len(took) * 99 // 100], 2)
