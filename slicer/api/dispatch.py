@@ -112,9 +112,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _host(authority: str) -> str:
-    """The host of `host:port`; nothing where it is malformed."""
+    """The host of `host:port`, or of `http://host:port` as tccli sends it; nothing if malformed."""
     try:
-        return urlsplit(f"//{authority}").hostname or ""
+        return urlsplit(f"//{authority.removeprefix('http://')}").hostname or ""
     except ValueError:
         return ""
 

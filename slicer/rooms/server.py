@@ -35,6 +35,9 @@ class Server:
             self._socket = socket.create_server((host, port), family=family)
         except OSError as error:
             raise RoomError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+        # Accepted sockets inherit it. asyncio leaves it out for sockets of `create_server`, and an
+        # answer's body then waits 40 ms for the ACK of its head.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,

@@ -262,7 +262,9 @@ async def test_insecure_asks_for_no_signature_on_loopback() -> None:
     assert await caller.code(SLICE, seed(SLICE), authorization="") == ""
     assert await caller.code(SLICE, seed(SLICE), authorization="", host="[::1]:8080") == ""
     assert await caller.code(SLICE, seed(SLICE), authorization="", host="localhost") == ""
-    for host in ("evil.example", "evil.example:80", "[", ""):
+    tccli = "http://127.0.0.1:8080"
+    assert await caller.code(SLICE, seed(SLICE), authorization="", host=tccli) == ""
+    for host in ("evil.example", "http://evil.example", "evil.example:80", "[", ""):
         assert await caller.code(SLICE, seed(SLICE), authorization="", host=host) == "AuthFailure"
 
 

@@ -260,7 +260,7 @@ def test_ten_thousand_requests(log: list[str]) -> None:
         run()
     assert sum(codes.values()) >= EXAMPLES * REQUESTS
     # It was no monologue: a good part got through, and most refusals have been heard.
-    assert codes["ok"] > 500
+    assert codes["ok"] > 300
     assert len(codes) > 25, codes
 
 

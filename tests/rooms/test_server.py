@@ -1,6 +1,8 @@
 """One HTTP server in the loop of the test."""
 
 import signal
+import statistics
+import time
 
 import httpx
 import pytest
@@ -26,6 +28,19 @@ async def test_it_answers_as_soon_as_it_is_made() -> None:
         response = await client.get(f"http://127.0.0.1:{server.port}/")
     assert response.text == "hello"
     assert "server" not in response.headers
+    await server.close()
+
+
+async def test_a_kept_connection_is_answered_at_once() -> None:
+    server = Server("127.0.0.1", 0, APP)
+    took = []
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for _ in range(9):
+            began = time.perf_counter()
+            await client.get(f"http://127.0.0.1:{server.port}/")
+            took.append(time.perf_counter() - began)
+    # With Nagle's algorithm it is 40 ms.
+    assert statistics.median(took) < 0.03
     await server.close()
 
 
