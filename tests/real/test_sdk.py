@@ -1,19 +1,24 @@
 """Tencent's own SDKs, both of them, talk to the API over HTTP."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from slicer.api import Listen, make_app, open_server
 from slicer.errors import TaskFinished, TaskNotExist
 from slicer.rooms.server import Server
+from slicer.service.serving import serving
+from slicer.settings import ServeSettings, Settings, StoresSettings
 from slicer.slicing.subscription import Subscription
-from tests.harness.api import APP, KEY, KEY_ID, SEEDS, STATUS, Recorder
+from tests.harness.api import APP, KEY, KEY_ID, OTHER, SEEDS, STATUS, Recorder
 from tests.harness.sdk import SDKS, Sdk
 
+STORES = StoresSettings(s3_endpoint="http://127.0.0.1:9", cos_endpoint="http://127.0.0.1:9")
 SLICE, MODERATION = "CreateCloudSliceTask", "CreateCloudModeration"
 SEED = {name: (SEEDS / f"{name}.json").read_text() for name in (SLICE, MODERATION)}
 TASK = json.dumps({"SdkAppId": 200806, "TaskId": "task-1"})
@@ -116,3 +121,48 @@ async def test_a_body_beyond_the_limit_is_answered(sdk: Sdk) -> None:
     body = json.loads(SEED[SLICE]) | {"UserSig": "x" * 5_000_000}
     (refused,) = await sdk.call((SLICE, json.dumps(body)))
     assert refused["code"] == "RequestSizeLimitExceeded"
+
+
+async def test_the_real_service_behind_it(sdk: Sdk, tmp_path: Path) -> None:
+    settings = Settings(
+        serve=ServeSettings(state=str(tmp_path / "state")), stores=STORES, apps=(APP, OTHER)
+    )
+    apps = {app.sdk_app_id: app for app in settings.apps}
+    async with serving(settings) as cloud:
+        real = await open_server(make_app(apps, cloud), Listen("127.0.0.1", 0))
+        here = replace(sdk, port=real.port)
+        # Both examples name the same robot in the same room: the second would replace the first.
+        second = SEED[MODERATION].replace('"inspect"', '"inspect-2"')
+        slices, moderation = await here.call((SLICE, SEED[SLICE]), (MODERATION, second))
+        task = json.dumps({"SdkAppId": 200806, "TaskId": slices["TaskId"]})
+        judged = json.dumps({"SdkAppId": 200806, "TaskId": moderation["TaskId"]})
+        lists = {"UnSubscribeAudioUserIds": ["bob", "x.*$"]}
+        modify = json.dumps(json.loads(judged) | {"SubscribeStreamUserIds": lists})
+        answers = await here.call(
+            ("DescribeCloudSliceTask", task),
+            ("DescribeCloudModeration", task),
+            ("ModifyCloudModeration", modify),
+            ("DescribeCloudModeration", judged),
+            ("DeleteCloudSliceTask", task),
+            ("DeleteCloudModeration", judged),
+        )
+        assert answers[0]["Status"] == "Idle"
+        assert answers[1]["code"] == "FailedOperation.TaskNotExist"
+        assert answers[3]["SubscribeStreamUserIds"]["UnSubscribeAudioUserIds"] == ["bob", "x.*$"]
+        assert answers[4]["TaskId"] == slices["TaskId"]
+        assert await ended(here, task) == "FailedOperation.TaskFinished"
+        stranger = Sdk(real.port, sdk.name, *OTHER.secrets[0])
+        another = json.dumps(json.loads(task) | {"SdkAppId": OTHER.sdk_app_id})
+        (refused,) = await stranger.call(("DescribeCloudSliceTask", another))
+        assert refused["code"] == "FailedOperation.TaskNotExist"
+        await real.close()
+
+
+async def ended(sdk: Sdk, task: str) -> str:
+    """The code that Describe has for a task, once it answers no status any more."""
+    async with asyncio.timeout(20):
+        while True:
+            (answer,) = await sdk.call(("DescribeCloudSliceTask", task))
+            if "code" in answer:
+                return str(answer["code"])
+            assert answer["Status"] == "Exited"
