@@ -105,8 +105,9 @@ class Endpoint:
 
     async def _receive(self, request: Request) -> Message:
         """The whole request, counted while it comes. Raises ApiError."""
-        if request.url.path != "/":
-            raise ApiError(UNREADABLE, f"path: got {shown(request.url.path)}; allowed: /")
+        path = request.scope["path"]
+        if path != "/":
+            raise ApiError(UNREADABLE, f"path: got {shown(path)}; allowed: /")
         if request.method not in ("GET", "POST"):
             raise ApiError("UnsupportedProtocol", f"method {request.method}: allowed: GET, POST")
         query = request.scope["query_string"].decode("latin-1")

@@ -13,7 +13,7 @@ from slicer.api.dispatch import MAX_BODY
 from slicer.applications import Application
 from slicer.errors import BadInput
 from slicer.service.order import Order
-from tests.harness.api import APP, Caller, Recorder, answer_of, code_of, failing, seed
+from tests.harness.api import APP, Caller, Recorder, answer_of, code_of, exchange, failing, seed
 
 SLICE = "CreateCloudSliceTask"
 TASK: dict[str, object] = {"SdkAppId": 200806, "TaskId": "t"}
@@ -83,6 +83,14 @@ async def test_other_methods(method: str) -> None:
 async def test_other_paths() -> None:
     answer = answer_of(await Caller().client.post("/v2/x"))
     assert code_of(answer) == "InvalidRequest"
+
+
+@pytest.mark.parametrize("host", ["[", "a b", "h:x", "http://h:1", "é"])
+async def test_a_host_that_is_none(host: str) -> None:
+    headers = {"host": host, "content-type": "application/json"}
+    status, body = await exchange(make_app({}, Recorder()), "POST", b"", headers, b"{}")
+    assert status == 200
+    assert b'"Code":"AuthFailure"' in body
 
 
 async def test_health_and_readiness() -> None:
