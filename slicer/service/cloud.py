@@ -112,6 +112,10 @@ class Cloud:
         self._owned(app, service, task)
         await asyncio.shield(self._spawn(self._delete(task)))
 
+    def unfinished(self) -> list[str]:
+        """The ids of all tasks that have not ended, oldest first."""
+        return [record.task for record in self._registry.unfinished()]
+
     async def close(self) -> None:
         """Close the engine. Tasks that nobody ended stay as they are, for the next start."""
         self._closing = True

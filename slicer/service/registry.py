@@ -5,7 +5,7 @@ method that makes it returns. Times are wall time in seconds. Who asks is nobody
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -46,7 +46,8 @@ _END = "UPDATE task SET ended = ? WHERE id = ?"
 _FORGET = "UPDATE task SET ended = ?, secrets = NULL WHERE id = ?"
 _ROTATE = "UPDATE task SET secrets = ? WHERE id = ?"
 _DELETE = "DELETE FROM task WHERE id = ?"
-_ALL = "SELECT id, app, wanted, secrets, created, expires, code, ended FROM task ORDER BY created"
+_ALL = """SELECT id, app, wanted, secrets, created, expires, code, ended FROM task
+ORDER BY coalesce(ended, created)"""
 _NO_SECRETS = dict.fromkeys(("access_key", "secret_key", "supplier_id", "supplier_key"), "")
 
 
@@ -65,10 +66,14 @@ class Record:
 
 
 class Registry:
-    """The records by id."""
+    """The records by id; those that ended in the order in which they did."""
 
-    def __init__(self, database: Database, vault: Vault, records: dict[str, Record]) -> None:
-        self._database, self._vault, self._records = database, vault, records
+    def __init__(self, database: Database, vault: Vault, records: Iterable[Record]) -> None:
+        self._database, self._vault = database, vault
+        self._open: dict[str, Record] = {}
+        self._ended: dict[str, Record] = {}
+        for record in records:
+            (self._open if record.ended is None else self._ended)[record.task] = record
 
     @classmethod
     async def open(cls, folder: Path, vault: Vault) -> Self:
@@ -77,7 +82,7 @@ class Registry:
         database = await Database.open(folder / FILE, SCHEMA)
         try:
             rows = await database.run(lambda c: c.execute(_ALL).fetchall())
-            records = {row[0]: _record(row, vault) for row in rows}
+            records = [_record(row, vault) for row in rows]
             sealed = [(vault.rotate(row[3]), row[0]) for row in rows if row[3] is not None]
             await database.run(lambda c: c.executemany(_ROTATE, sealed))
         except BaseException:
@@ -87,11 +92,11 @@ class Registry:
 
     def get(self, task: str) -> Record | None:
         """The record of this id."""
-        return self._records.get(task)
+        return self._open.get(task) or self._ended.get(task)
 
     def unfinished(self) -> Iterator[Record]:
         """Those that have not ended, oldest first."""
-        return (record for record in list(self._records.values()) if record.ended is None)
+        return iter(list(self._open.values()))
 
     async def add(self, record: Record) -> None:
         """Keep a new task."""
@@ -99,47 +104,50 @@ class Registry:
         sealed = self._vault.seal(record.task, secrets_of(order))
         times = (record.created, record.expires)
         await self._write(_ADD, record.task, record.app, to_json(order), sealed, *times)
-        self._records[record.task] = record
+        self._open[record.task] = record
 
     async def modify(self, task: str, lists: Subscription) -> None:
-        """Keep a task's new lists."""
-        order = self._records[task].order
-        changed = replace(order, params=replace(order.params, subscription=lists))
-        await self._write(_MODIFY, to_json(changed), task)
-        self._records[task] = replace(self._records[task], order=changed)
+        """Keep a task's new lists; one that has ended meanwhile stays as it is."""
+        if record := self._open.get(task):
+            order = record.order
+            order = replace(order, params=replace(order.params, subscription=lists))
+            await self._write(_MODIFY, to_json(order), task)
+        if record := self._open.get(task):
+            self._open[task] = replace(record, order=order)
 
     async def leave(self, task: str, code: LeaveCode) -> None:
         """Keep that a task is being left: it is never taken up again. The first code stays."""
-        if self._records[task].code is not None:
-            return
-        self._records[task] = replace(self._records[task], code=code)
-        await self._write(_LEAVE, int(code), task)
+        record = self._open.get(task)
+        if record is not None and record.code is None:
+            self._open[task] = replace(record, code=code)
+            await self._write(_LEAVE, int(code), task)
 
     async def end(self, task: str, now: float, *, forget: bool = True) -> None:
         """Keep that a task is over, and forget its secrets, unless slices of it may still wait."""
         await self._write(_FORGET if forget else _END, now, task)
-        record = replace(self._records[task], ended=now)
-        if forget:
+        record = self._open.pop(task, None)
+        if record is not None and forget:
             record = replace(record, order=from_json(to_json(record.order), _NO_SECRETS))
-        self._records[task] = record
+        if record is not None:
+            self._ended[task] = replace(record, ended=now)
 
     async def discard(self, task: str) -> None:
         """Forget a task that never was, also where it is just being added."""
         await self._write(_DELETE, task)
-        self._records.pop(task, None)
+        self._open.pop(task, None)
 
     async def prune(self, before: float) -> int:
         """Forget tasks that ended earlier, and the oldest of too many. Gives how many."""
-        ended = sorted(
-            (record.ended, record.task)
-            for record in self._records.values()
-            if record.ended is not None
-        )
-        old = [task for at, task in ended if at < before]
-        old = max(old, [task for _, task in ended[: max(len(ended) - MAX_ENDED, 0)]], key=len)
-        await self._database.run(lambda c: c.executemany(_DELETE, [(task,) for task in old]))
-        for task in old:
-            del self._records[task]
+        too_many = len(self._ended) - MAX_ENDED
+        old = [
+            (task,)
+            for number, (task, record) in enumerate(self._ended.items())
+            if number < too_many or (record.ended or 0.0) < before
+        ]
+        for (task,) in old:
+            del self._ended[task]
+        if old:
+            await self._database.run(lambda c: c.executemany(_DELETE, old))
         return len(old)
 
     async def close(self) -> None:

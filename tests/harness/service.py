@@ -56,14 +56,13 @@ async def until_running(cloud: Cloud, settings: Settings, tasks: list[str]) -> N
 async def main(config: Path, count: int) -> None:
     settings = Settings.load(config)
     async with serving(settings) as cloud:
-        tasks = [record.task for record in cloud._registry.unfinished()]
-        tasks = tasks or await create(cloud, settings, count)
+        tasks = cloud.unfinished() or await create(cloud, settings, count)
         await until_running(cloud, settings, tasks)
         print(json.dumps(tasks), flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         for task in tasks:
             await cloud.delete(settings.apps[0], Service.SLICE, task)
-        while list(cloud._registry.unfinished()):
+        while cloud.unfinished():
             await asyncio.sleep(0.05)
         await asyncio.to_thread(sys.stdin.readline)
 

@@ -326,7 +326,9 @@ async def test_deleted_on_its_way_back(tmp_path: Path) -> None:
     busy = replace(APP, rooms=(("*", "whip://192.0.2.1:1/{room}"),))
     async with world(tmp_path, apps=(busy,)) as here:
         await here.until(lambda: bool(here.clock.timers))
-        await here.cloud.delete(busy, SLICE, task)
+        deletions = (here.cloud.delete(busy, SLICE, task) for _ in range(2))
+        await asyncio.gather(*deletions)
+        await here.ended(task)
         assert here.events(task) == [(1002, 0), (1005, 1)]
         with pytest.raises(TaskFinished):
             here.cloud.describe(busy, SLICE, task)

@@ -32,8 +32,10 @@ from slicer import (
     TaskNotExist,
     TaskSpec,
     TaskState,
+    TaskTrouble,
     TrackStarted,
 )
+from slicer.service.events import RobotLeft
 from slicer.settings import EngineSettings, OutboxSettings, SpoolSettings
 from tests.harness.replay import talk
 from tests.harness.slices import decode_ogg
@@ -119,10 +121,12 @@ async def test_the_same_robot_again_ends_its_earlier_task(tmp_path: Path) -> Non
     async with Engine() as engine:
         first = await engine.create(live(tmp_path))
         other = await engine.create(live(tmp_path, user="another"))
+        elsewhere = await engine.create(live(tmp_path, app=7))
         second = await engine.create(live(tmp_path))
         assert (await engine.finished(first)).code is LeaveCode.REPLACED
         assert engine.describe(second).state is State.RUNNING
         assert engine.describe(other).state is State.RUNNING
+        assert engine.describe(elsewhere).state is State.RUNNING
 
 
 @pytest.mark.parametrize(
@@ -153,6 +157,36 @@ async def test_a_store_that_would_refuse_is_found_out_before_the_room(tmp_path: 
     async with Engine() as engine:
         with pytest.raises(StorageRefused):
             await engine.create(spec_of(tmp_path))
+
+
+async def test_a_store_need_not_be_asked_before(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    async with Engine() as engine, engine.events() as events:
+        task = await engine.create(live(tmp_path, check_store=False))
+        told = [await anext(events), await anext(events)]
+        assert isinstance(told[-1], TaskTrouble)
+        assert "a file stands where a folder is needed" in told[-1].reason
+        assert engine.describe(task).state is State.RUNNING
+
+
+async def test_a_task_may_have_its_id_given(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        assert await engine.create(live(tmp_path, task="mine")) == "mine"
+        with pytest.raises(BadInput, match="task: got 'mine'; allowed: an id that no task"):
+            await engine.create(live(tmp_path, task="mine", user="another"))
+        assert engine.describe("mine").state is State.RUNNING
+
+
+async def test_the_robots_leaving_is_told_before_the_end(tmp_path: Path) -> None:
+    async with Engine() as engine, engine.events() as events:
+        task = await engine.create(spec_of(tmp_path))
+        await engine.finished(task)
+        await engine.close()
+        told = [event async for event in events]
+    (left,) = [event for event in told if isinstance(event, RobotLeft)]
+    assert (left.task, left.code) == (task, LeaveCode.DISMISSED_BY_SERVER)
+    assert told.index(left) < len(told) - 1
+    assert isinstance(told[-1], TaskFinished)
 
 
 async def test_more_tasks_than_allowed(tmp_path: Path) -> None:

@@ -98,6 +98,22 @@ async def test_leaving_and_ending(tmp_path: Path) -> None:
     await registry.close()
 
 
+async def test_what_comes_after_the_end_changes_nothing(tmp_path: Path) -> None:
+    registry = await opened(tmp_path)
+    await registry.add(RECORD)
+    await registry.end("task-1", 2000.0, forget=False)
+    ended = registry.get("task-1")
+    assert ended == replace(RECORD, ended=2000.0)
+    await registry.modify("task-1", LISTS)
+    await registry.leave("task-1", LeaveCode.IDLE)
+    await registry.end("task-1", 2000.0, forget=False)
+    assert registry.get("task-1") == ended
+    await registry.close()
+    registry = await opened(tmp_path)
+    assert registry.get("task-1") == ended
+    await registry.close()
+
+
 async def test_what_ended_is_forgotten_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
