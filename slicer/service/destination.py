@@ -152,8 +152,7 @@ class Destinations:
     def resend(self, lookup: Lookup) -> None:
         """Try again to open the stores of what is still in the spool from an earlier process."""
         for folder, found in list(self._stuck.items()):
-            if found:
-                self._send(folder, found, lookup)
+            self._send(folder, found, lookup)
         if self.spool is not None:
             self.spool.ledger.sort()
 

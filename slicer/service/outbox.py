@@ -15,12 +15,9 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Protocol
 
 from slicer.clock import Clock, Timer
 from slicer.errors import (
@@ -33,71 +30,21 @@ from slicer.errors import (
 from slicer.media.slice import Slice
 from slicer.service.entry import Entry
 from slicer.service.job import Job
+from slicer.service.outcome import OutboxCounters, OutboxListener
 from slicer.service.overflow import Overflow
 from slicer.service.retry import Backoff
 from slicer.service.route import Lane, Route
 from slicer.service.schedule import Schedule
 from slicer.service.shelf import Found, Shelf
 from slicer.service.spool import Spool
+from slicer.service.spooler import PATIENCE, Spooler
 from slicer.settings import OutboxSettings
 from slicer.storage import Receipt, Storage
 
 logger = logging.getLogger(__name__)
 
-SPOOL_PATIENCE = 5.0
-"""Seconds a disk that failed is left alone."""
 CLOSE_SECONDS = 5.0
 """Seconds that files in the making are given to reach the disk when the outbox closes."""
-
-
-@dataclass(slots=True)
-class OutboxCounters:
-    """What became of every job:
-    offered + adopted = overflowed + stored + dropped + abandoned + kept + held."""
-
-    offered: int = 0
-    adopted: int = 0
-    """Found in the spool at the start."""
-    overflowed: int = 0
-    """Refused because a bound was reached, or because the outbox was closed."""
-    stored: int = 0
-    stored_bytes: int = 0
-    dropped: int = 0
-    """Given up: no file could be made, the store failed for too long, or the spool is full."""
-    abandoned: int = 0
-    """Still in memory when the outbox was closed."""
-    kept: int = 0
-    """Still in the spool when the outbox was closed."""
-    failures: int = 0
-    """Tries that failed and are repeated."""
-    spooled: int = 0
-    spool_failures: int = 0
-    """Slices that could not be written to the spool, and wait in memory."""
-
-
-class OutboxListener(Protocol):
-    """Told what becomes of slices, on the loop's thread. Must not block or raise."""
-
-    def on_spooled(self, made: Slice) -> None: ...
-
-    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
-        """*destination*: the label of the store that has it. The spool forgets the slice once
-        what is given back is done; where that fails, it is sent again at the next start."""
-        ...
-
-    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
-        """*final*: this slice is lost. Otherwise it is tried again, and this kind of failure
-        (refused, unavailable) is not told again for this task until the first store has taken
-        something."""
-        ...
-
-    def on_kept(self, entry: Entry) -> None:
-        """The outbox closed; the slice is in the spool, and is sent at the next start."""
-        ...
-
-    def on_overflow(self, count: int) -> None:
-        """*count* jobs were refused since this was last told, a second ago or longer."""
-        ...
 
 
 class Outbox:
@@ -122,20 +69,15 @@ class Outbox:
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
         self._route = Route(storage, backup, self._settings.backup_after, self._backoff, chance)
-        self._spool: Spool | None
-        self._shelf: Shelf | None
-        self._spool, self._shelf = spool or (None, None)
-        self._spool_from = clock.now()
+        self._spooler = Spooler(*spool, clock, self._tell_trouble, self._lose) if spool else None
         numbers = itertools.count()
-        self._number = self._spool.next_number if self._spool else partial(next, numbers)
+        self._number = self._spooler.next_number if self._spooler else partial(next, numbers)
         self._schedule = Schedule()
         self._held: dict[int, Entry] = {}
         self._memory = self._in_memory = 0
         self._making: set[asyncio.Task[None]] = set()
         self._uploads: set[asyncio.Task[None]] = set()
-        self._removals: set[asyncio.Task[None]] = set()
         self._told: set[tuple[str, type[SlicerError]]] = set()
-        self._disk_told: set[str] = set()
         self._overflow = Overflow(clock, listener.on_overflow)
         self._wake: Timer | None = None
         self._empty = asyncio.Event()
@@ -159,7 +101,7 @@ class Outbox:
         return (
             self._in_memory > settings.count // 2
             or self._memory > settings.memory // 2
-            or (self._spool is not None and self._spool.ledger.crowded)
+            or (self._spooler is not None and self._spooler.crowded)
         )
 
     def offer(self, job: Job) -> bool:
@@ -177,27 +119,21 @@ class Outbox:
         self._memory += job.size
         self._in_memory += 1
         self._schedule.add(entry)
-        if self._spool is not None and self._clock.now() >= self._spool_from:
-            _spawn(self._make(entry), self._making)
+        if self._spooler is not None and self._spooler.ready:
+            _spawn(self._make(entry, self._spooler), self._making)
         else:
             self._enqueue(entry)
         return True
 
     def adopt(self, found: Sequence[Found]) -> None:
         """Take what was found in the spool at the start."""
-        assert self._spool is not None
-        now, wall = self._clock.now(), self._clock.wall(self._clock.now()).timestamp()
+        assert self._spooler is not None
         for one in found:
-            if one.record is None:
-                logger.warning("! spool: %s is damaged and was not sent", one.path)
-                continue
-            record, deadline = one.record, now + self._spool.max_age - (wall - one.written)
-            entry = Entry(one.sequence, record.key, record.track, record.size, deadline)
-            self.counters.adopted += 1
-            self._hold(entry)
-            self._spool.keep(entry, one.path, self._lose)
-            self._schedule.add(entry)
-            self._enqueue(entry)
+            if entry := self._spooler.adopt(one):
+                self.counters.adopted += 1
+                self._hold(entry)
+                self._schedule.add(entry)
+                self._enqueue(entry)
 
     def hurry(self) -> None:
         """Try everything now that waits for its next try."""
@@ -241,52 +177,35 @@ class Outbox:
         await asyncio.gather(*self._making, *self._uploads, return_exceptions=True)
         for entry in list(self._held.values()):
             self._part_with(entry)
-        if self._removals:
-            await asyncio.wait(self._removals, timeout=CLOSE_SECONDS)
+        if self._spooler is not None:
+            await self._spooler.close()
 
     def _part_with(self, entry: Entry) -> None:
         self._forget(entry)
-        if entry.path is not None and self._spool is not None:
+        if entry.path is not None and self._spooler is not None:
             self.counters.kept += 1
-            self._spool.forget(entry)
+            self._spooler.leave(entry)
             self._listener.on_kept(entry)
         else:
             self.counters.abandoned += 1
             lost = StorageUnavailable(entry.key, "not acknowledged before the end", "it is lost")
             self._listener.on_failed(entry, lost, True)
 
-    async def _make(self, entry: Entry) -> None:
+    async def _make(self, entry: Entry, spooler: Spooler) -> None:
         """Make an entry's file and put it into the spool; it waits in memory where that fails."""
-        assert self._spool is not None
-        assert self._shelf is not None
         made = await self._file(entry)
         if made is None:
             return
-        size = entry.size
-        try:
-            await self._spool.write(self._shelf, entry, made, self._lose)
-        except OSError as error:
-            self._spool_failed(entry, error)
-        else:
-            self._memory -= size
+        memory = entry.size
+        if await spooler.write(entry, made):
+            self._memory -= memory
             self._in_memory -= 1
             self.counters.spooled += 1
-            self._disk_told.clear()
             self._listener.on_spooled(made)
             entry.made = made
         self._enqueue(entry)
         if not entry.uploading:
             entry.made = None  # its turn comes later; it takes no memory until then
-
-    def _spool_failed(self, entry: Entry, error: OSError) -> None:
-        self.counters.spool_failures += 1
-        self._spool_from = self._clock.now() + SPOOL_PATIENCE
-        if entry.track.task not in self._disk_told:
-            self._disk_told.add(entry.track.task)
-            said = f"spool: {error.strerror or error}"
-            logger.warning("! %s", said)
-            told = StorageUnavailable(entry.key, said, "slices wait in memory; see to the disk")
-            self._listener.on_failed(entry, told, False)
 
     def _enqueue(self, entry: Entry) -> None:
         self._schedule.make_ready(entry, self._clock.now())
@@ -349,28 +268,22 @@ class Outbox:
         made, entry.made = entry.made, None
         if made is not None:
             return made
-        if entry.path is not None:
-            return await self._read(entry)
-        assert entry.job is not None
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, entry.job.make)
+            if entry.path is not None and self._spooler is not None:
+                return await self._read(entry, self._spooler)
+            assert entry.job is not None
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, entry.job.make)
         except Exception as error:  # whatever a codec raises, it costs one slice alone
             self._drop(entry, error if isinstance(error, MediaError) else _unexpected(error))
             return None
 
-    async def _read(self, entry: Entry) -> Slice | None:
-        assert self._spool is not None
-        assert entry.path is not None
-        try:
-            return await self._spool.read(entry.path)
-        except (ValueError, FileNotFoundError) as error:
-            logger.warning("! spool: %s: %s", entry.path, error)
-            self._drop(entry, MediaError(f"spool: {error}"), damaged=True)
-        except OSError as error:
-            self._spool_failed(entry, error)
-            due = self._clock.now() + SPOOL_PATIENCE
+    async def _read(self, entry: Entry, spooler: Spooler) -> Slice | None:
+        made = await spooler.read(entry)
+        if made is None:
+            due = self._clock.now() + PATIENCE
             entry.timer = self._clock.call_at(due, partial(self._again, entry))
-        return None
+        return made
 
     def _stored(self, entry: Entry, lane: Lane, made: Slice, receipt: Receipt) -> None:
         lane.circuit.succeed()
@@ -381,27 +294,8 @@ class Outbox:
         self.counters.stored_bytes += receipt.size
         told = self._listener.on_stored(made, receipt, lane.storage.label)
         self._forget(entry)
-        self._take_out(entry, told)
-
-    def _take_out(
-        self, entry: Entry, told: Awaitable[None] | None, *, damaged: bool = False
-    ) -> None:
-        """Have an entry that is done with leave the spool, once that was *told*."""
-        if self._spool is None or entry.path is None:
-            return
-        self._spool.forget(entry)
-        if told is None:
-            self._spool.remove(entry.path, damaged=damaged)
-        else:
-            _spawn(self._remove(self._spool, entry.path, told), self._removals)
-
-    async def _remove(self, spool: Spool, path: Path, told: Awaitable[None]) -> None:
-        try:
-            await told
-        except Exception as error:  # a fault of who was told must not stop deliveries
-            logger.warning("! spool: %s stays, to be sent again at the next start: %s", path, error)
-        else:
-            spool.remove(path)
+        if self._spooler is not None:
+            self._spooler.release(entry, told)
 
     def _failed(self, entry: Entry, lane: Lane, probe: bool, error: StorageError) -> None:
         now = self._clock.now()
@@ -443,15 +337,19 @@ class Outbox:
             self._told.add(told)
             self._listener.on_failed(entry, error, False)
 
+    def _tell_trouble(self, entry: Entry, error: StorageError) -> None:
+        self._listener.on_failed(entry, error, False)
+
     def _lose(self, entry: Entry, reason: str) -> None:
         """The spool has no room for this entry any more, or has had it for too long."""
         logger.warning("! %s: %s", entry.key, reason)
         self._drop(entry, StorageUnavailable(entry.key, reason, "it is lost"))
 
-    def _drop(self, entry: Entry, error: SlicerError, *, damaged: bool = False) -> None:
+    def _drop(self, entry: Entry, error: SlicerError) -> None:
         self.counters.dropped += 1
         self._forget(entry)
-        self._take_out(entry, None, damaged=damaged)
+        if self._spooler is not None:
+            self._spooler.release(entry, damaged=isinstance(error, MediaError))
         self._listener.on_failed(entry, error, True)
 
     def _hold(self, entry: Entry) -> None:

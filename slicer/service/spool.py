@@ -83,7 +83,12 @@ class Spool:
             raise BadInput("spool.folder", settings.folder, "an absolute path")
         if not folder.is_dir():  # a read-only disk may well have one to send from
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(folder, lock(folder), settings, clock)
+        descriptor = lock(folder)
+        try:
+            return cls(folder, descriptor, settings, clock)
+        except OSError:
+            os.close(descriptor)
+            raise
 
     @property
     def max_age(self) -> float:
@@ -161,14 +166,18 @@ class Spool:
             self._lock = -1
 
     def _find(self) -> dict[Path, list[Found]]:
-        found = {}
+        found: dict[Path, list[Found]] = {}
         for shelf in shelves(self._folder):
             try:
                 if torn := clear(shelf):
                     logger.warning("x %d half-written slices of a crash removed", torn)
             except OSError as error:
                 logger.warning("! spool: %s", error)
-            found[shelf] = listing(shelf)
+            if records := listing(shelf):
+                found[shelf] = records
+            else:
+                with contextlib.suppress(OSError):  # a damaged record is there
+                    shelf.rmdir()
         return found
 
     def _make_room(self, size: int) -> None:

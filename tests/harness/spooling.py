@@ -148,7 +148,7 @@ class Run:
     async def quiet(self) -> None:
         """Wait until nothing moves without the clock: no file in the making, no upload."""
         box = self.outbox
-        await self.until(lambda: not (box._making or box._uploads or box._removals))
+        await self.until(lambda: not (box._making or box._uploads or self.confirming))
         everyone = threading.Barrier(THREADS)  # passed once no thread is busy with a disk
         await asyncio.gather(*(self.spool.run(everyone.wait) for _ in range(THREADS)))
 
@@ -173,6 +173,11 @@ class Run:
             assert self.clock.now() < end, "it never came to be"
             await self.advance(1.0)
 
+    @property
+    def confirming(self) -> bool:
+        spooler = self.outbox._spooler
+        return spooler is not None and spooler.busy
+
     def records(self) -> list[Path]:
         """The slices on the disk."""
         return sorted(self.shelf.folder.glob("*.slice"))
@@ -191,7 +196,7 @@ class Run:
 
     def die(self) -> None:
         """What kill -9 leaves: the lock is gone, nothing is told, nothing is tidied."""
-        for task in self.outbox._making | self.outbox._uploads | self.outbox._removals:
+        for task in self.outbox._making | self.outbox._uploads:
             task.cancel()
         self.outbox._closed = True
         os.close(self.spool._lock)

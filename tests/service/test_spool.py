@@ -425,6 +425,20 @@ async def test_numbers_go_on_where_they_were(tmp_path: Path) -> None:
     assert Spool.open(spool_settings(tmp_path), ManualClock()).next_number() == 42
 
 
+async def test_folders_that_are_empty_do_not_add_up(tmp_path: Path) -> None:
+    run = Run(tmp_path, Bucket())
+    run.offer("ada/0")
+    await run.until(lambda: run.outbox.held == 0)
+    await run.close()
+    assert run.shelf.folder.is_dir()
+    again = Run(tmp_path, Bucket())
+    assert await again.recover() == 0
+    assert list(tmp_path.iterdir()) == []
+    again.offer("ada/1")
+    await again.until(lambda: again.heard.spooled == ["ada/1"])
+    await again.close()
+
+
 async def test_who_writes_where_is_told_apart_without_telling_who(tmp_path: Path) -> None:
     spool = Spool.open(spool_settings(tmp_path), ManualClock())
     folders = {
