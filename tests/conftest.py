@@ -2,9 +2,11 @@
 
 from hypothesis import settings
 
+from tests.harness.cos_front import cos
+from tests.harness.oss_front import oss
 from tests.harness.seaweed import seaweed
 
-__all__ = ["seaweed"]
+__all__ = ["cos", "oss", "seaweed"]
 
 # Machines are shared: how long an example takes says nothing about the code.
 settings.register_profile("untimed", deadline=None)

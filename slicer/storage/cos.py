@@ -87,6 +87,7 @@ class CosClient:
         if self._credentials is None:
             self._credentials, token = _from_environment(key)
         endpoint = urlsplit(self._bucket.endpoint or "https:")
+        usual = f"cos.{self._bucket.region}.myqcloud.com"
         address = _address(self._bucket.endpoint)
         config = CosConfig(
             Region=self._bucket.region,
@@ -94,7 +95,7 @@ class CosClient:
             SecretKey=self._credentials.secret_key,
             Token=token,
             Scheme=endpoint.scheme,
-            Endpoint=None if address else endpoint.netloc or None,
+            Endpoint=usual if address else endpoint.netloc or usual,
             IP=address,
             Port=endpoint.port if address else None,
         )

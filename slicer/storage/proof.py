@@ -50,6 +50,8 @@ def prove(key: str, data: bytes, digest: str, word: Word) -> str:
         raise _other_bytes(key, f"ETag {etag}")
     if word.crc64 and word.crc64 != str(_crc64()(data)):
         raise _other_bytes(key, f"CRC {word.crc64[:20]}")
+    if not word.crc64 and word.etag != f'"{etag}"':
+        raise StorageUnavailable(key, "the answer broke off", "it is tried again")
     return etag
 
 

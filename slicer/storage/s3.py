@@ -75,6 +75,8 @@ _FAILURES = {
     "ProxyConnectionError": (False, "no connection to the proxy", UNREACHABLE),
     "ReadTimeoutError": (False, "no answer in time", UNREACHABLE),
     "ConnectionError": (False, "the connection broke", UNREACHABLE),
+    # It follows a redirect by itself, asks on the way where the bucket is, and is redirected.
+    "RecursionError": (True, "redirected without end", "wrong region or endpoint: correct it"),
     "HTTPClientError": (False, "the connection broke", UNREACHABLE),
 }
 
@@ -208,10 +210,14 @@ def _answer(error: "ClientError") -> Answer:
 
 def _session() -> "Session":
     """A session of its own for each store, since one may not be shared by threads."""
+    from botocore.handlers import add_expect_header  # noqa: PLC0415
     from botocore.session import get_session  # noqa: PLC0415
 
     session = get_session()
     session.register_component("data_loader", _descriptions())
+    # Waiting for "100 Continue" costs a round trip; and where the connection breaks within that
+    # line, botocore 1.44 reads it for ever.
+    session.unregister("before-call.s3", add_expect_header)
     return session
 
 

@@ -95,8 +95,8 @@ class FastS3:
             self._explain(upload.name, str(error))
             self._left_out = RESPITE
             return None
-        etag = (told["e_tag"] or "").strip('"')
-        if self._kms or etag == upload.md5.hex():
+        etag = told["e_tag"] or ""
+        if self._kms or etag.strip('"') == upload.md5.hex():
             return Word(etag, self._kms)
         self._left_out = RESPITE
         return None

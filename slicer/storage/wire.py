@@ -34,9 +34,9 @@ UNREACHABLE = "check endpoint and network; it is tried again"
 # urllib3's exceptions by name, special ones first → what was said, what to do.
 _FAILURES = {
     "SSLError": ("no TLS connection", "check the endpoint and its certificate"),
-    "ConnectTimeoutError": ("no connection in time", UNREACHABLE),
     "NameResolutionError": ("the host's name is not known", UNREACHABLE),
-    "NewConnectionError": ("no connection", UNREACHABLE),
+    "NewConnectionError": ("no connection", UNREACHABLE),  # is a ConnectTimeoutError as well
+    "ConnectTimeoutError": ("no connection in time", UNREACHABLE),
     "ProxyError": ("no connection to the proxy", UNREACHABLE),
     "ReadTimeoutError": ("no answer in time", UNREACHABLE),
     "TimeoutError": ("no answer in time", UNREACHABLE),

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -37,7 +37,21 @@ class Cut:
     after: int
 
 
-Fault = Answer | Hang | Cut
+@dataclass(frozen=True)
+class CutAnswer:
+    """Pass the request on, and so many bytes of what is answered; then break the connection."""
+
+    after: int
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Pass the request on at so many bytes a second."""
+
+    rate: int
+
+
+Fault = Answer | Hang | Cut | CutAnswer | Slow
 
 
 @dataclass
@@ -49,6 +63,10 @@ class Front:
     requests: int = 0
     """Connections taken while a fault was set."""
     endpoint: str = ""
+    up: int = 0
+    """Bytes passed on to the store."""
+    down: int = 0
+    """Bytes passed back."""
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -75,21 +93,33 @@ class Front:
             case Answer():
                 await answer(fault, reader, writer)
             case _:
-                await self._pass_on(reader, writer, fault.after if fault else None)
+                await self._pass_on(reader, writer, fault)
 
     async def _pass_on(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int | None
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        fault: Cut | CutAnswer | Slow | None,
     ) -> None:
         assert self.upstream is not None
         up_reader, up_writer = await asyncio.open_connection(*self.upstream)
+        limit = fault.after if isinstance(fault, Cut) else None
+        back_limit = fault.after if isinstance(fault, CutAnswer) else None
+        rate = fault.rate if isinstance(fault, Slow) else None
         try:
-            there = asyncio.ensure_future(pump(reader, up_writer, limit))
-            back = asyncio.ensure_future(pump(up_reader, writer, None))
+            there = asyncio.ensure_future(pump(reader, up_writer, limit, self.count_up, rate))
+            back = asyncio.ensure_future(pump(up_reader, writer, back_limit, self.count_down))
             await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
             there.cancel()
             back.cancel()
         finally:
             up_writer.transport.abort()
+
+    def count_up(self, size: int) -> None:
+        self.up += size
+
+    def count_down(self, size: int) -> None:
+        self.down += size
 
     async def set(self, fault: Fault | None) -> None:
         """Set the fault for all connections to come, and break those there are."""
@@ -105,13 +135,20 @@ class Front:
 
 
 async def pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int | None
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    limit: int | None,
+    count: Callable[[int], None],
+    rate: int | None = None,
 ) -> None:
-    """Pass on what comes; return at the end, or after *limit* bytes."""
-    left = limit
-    while data := await reader.read(CHUNK if left is None else min(CHUNK, left)):
+    """Pass on what comes, at *rate* bytes a second; return at the end, or after *limit* bytes."""
+    left, chunk = limit, rate // 10 if rate else CHUNK
+    while data := await reader.read(chunk if left is None else min(chunk, left)):
         writer.write(data)
         await writer.drain()
+        count(len(data))
+        if rate:
+            await asyncio.sleep(len(data) / rate)
         if left is not None:
             left -= len(data)
             if left == 0:
