@@ -197,7 +197,8 @@ async def test_more_tasks_than_allowed(tmp_path: Path) -> None:
 
 
 async def test_leaving_the_engine_delivers_what_was_cut(tmp_path: Path) -> None:
-    async with Engine() as engine:
+    settings = Settings(outbox=OutboxSettings(count=20))  # so the replay waits for the store
+    async with Engine(settings) as engine:
         events = engine.events()
         await engine.create(spec_of(tmp_path, room=talk(tmp_path / "long.rtpdump", 600)))
         async for event in events:

@@ -439,19 +439,6 @@ async def test_folders_that_are_empty_do_not_add_up(tmp_path: Path) -> None:
     await again.close()
 
 
-async def test_who_writes_where_is_told_apart_without_telling_who(tmp_path: Path) -> None:
-    spool = Spool.open(spool_settings(tmp_path), ManualClock())
-    folders = {
-        spool.shelf(Address("s3://a"), "KEYID").folder,
-        spool.shelf(Address("s3://a"), "OTHER").folder,
-        spool.shelf(Address("s3://a"), "", "KEYID").folder,
-        spool.shelf(Address("s3://b"), "KEYID").folder,
-    }
-    assert len(folders) == 4
-    assert not [path for path in folders if "KEYID" in str(path)]
-    await spool.close()
-
-
 async def test_every_second_what_is_still_there_is_forced_to_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -489,8 +476,7 @@ async def test_the_backup_takes_over_and_what_went_there_is_told(tmp_path: Path)
     await run.close()
 
 
-async def test_no_two_files_of_a_spool_are_open_for_long(tmp_path: Path) -> None:
-    """Descriptors do not add up."""
+async def test_descriptors_do_not_add_up(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     run = Run(tmp_path, Bucket())
     run.offer(*(f"{number % 7}/{number}" for number in range(200)))
