@@ -149,6 +149,8 @@ FAULTS: list[Fault | None] = [
     None,
     Answer.error(503, "SlowDown"),
     Answer.error(403, "AccessDenied"),
+    Answer.error(429, "TooManyRequests"),
+    Answer.error(404, "NoSuchBucket"),
     Cut(20_000),
     Hang(),
 ]
@@ -172,7 +174,9 @@ async def test_killed_fifty_times_under_load(folder: Path, seaweed: Seaweed) -> 
             await daemon.parent.wait()
     assert count > KILLS * 5, "there was a load"
     said = " ".join(word for words in daemon.noted("trouble") for word in words)
-    assert all(fault in said for fault in ("503", "403", "the connection broke")), said[:500]
+    assert all(fault in said for fault in ("503", "403", "429", "404", "the connection broke")), (
+        said[:500]
+    )
     assert_no_secret(folder, WRITER)
     assert not list((folder / "spool").rglob("*.*")), "nothing is left behind"
 
