@@ -1,29 +1,80 @@
-"""What one upload of 60 KB costs: a folder (synced to disk), and S3 on a SeaweedFS of loopback.
+"""What one upload of 60 KB costs, by vendor and client, at 1, 50 and 150 uploads a second.
 
-`alone` is the wait for one upload, `side by side` that for eight which go together, and `CPU`
-this process's CPU time for eight, the store's own excluded.
+A folder (synced to disk), S3 on a SeaweedFS of loopback, COS and OSS by way of fronts that check
+signatures and put into the same SeaweedFS: their wait holds the front's work, their CPU does not.
+`CPU` is this process's for each upload, servers and fronts excluded. One command gives the table:
+
+    python -m bench.test_storage
 """
 
 import asyncio
+import gc
+import os
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+from rich.console import Console
+from rich.table import Table
 
-from slicer.storage import Storage, open_storage
-from tests.harness.seaweed import WRITER, Seaweed, running
+from slicer.storage import Storage, open_storage, s3_fast
+from tests.harness import cos_front, oss_front
+from tests.harness.object_front import running_front
+from tests.harness.objects import Place
+from tests.harness.seaweed import REGION, WRITER, Seaweed, running
 
 DATA = bytes(range(256)) * 234
 SIDE_BY_SIDE = 8
+RATES = (1, 50, 150)
+SECONDS = 4
+CLIENTS = ("file", "s3 botocore", "s3 obstore", "cos", "oss")
+STORES = 100
+"""Stores that memory is measured over."""
+
+
+@dataclass(frozen=True)
+class Rack:
+    """The running parts."""
+
+    urls: dict[str, str]
+
+    def open(self, client: str, prefix: str = "") -> Storage:
+        vendor, _, which = client.partition(" ")
+        s3_fast.FAST = which != "botocore" and obstore_is_there
+        head, _, query = self.urls[vendor].partition("?")
+        return open_storage(f"{head}{prefix}" + (f"?{query}" if query else ""), WRITER)
+
+
+obstore_is_there = s3_fast.FAST
+
+
+@contextmanager
+def rack(folder: Path) -> Iterator[Rack]:
+    with ExitStack() as stack:
+        weed: Seaweed = stack.enter_context(running(folder))
+        cos = stack.enter_context(running_front("cos_front", weed.endpoint))
+        oss = stack.enter_context(running_front("oss_front", weed.endpoint))
+        places = (
+            Place("s3", "bench", REGION, weed.endpoint),
+            Place("oss", "bench", oss_front.REGION, oss),
+            Place("cos", f"bench-{cos_front.APPID}", cos_front.REGION, cos),
+        )
+        for place in places:
+            weed.make_bucket(place.bucket)
+        urls = {place.vendor: place.url() for place in places}
+        yield Rack({**urls, "file": (folder / "slices").as_uri() + "/"})
 
 
 @pytest.fixture(scope="module")
-def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
-    with running(tmp_path_factory.mktemp("weed")) as store:
-        store.make_bucket("bench")
-        yield store
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
+    with rack(tmp_path_factory.mktemp("rack")) as made:
+        yield made
+    s3_fast.FAST = obstore_is_there
 
 
 @pytest.fixture
@@ -32,15 +83,11 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
         yield runner.get_loop()
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(params=CLIENTS)
 def store(
-    request: pytest.FixtureRequest, tmp_path: Path, loop: asyncio.AbstractEventLoop
+    request: pytest.FixtureRequest, parts: Rack, loop: asyncio.AbstractEventLoop
 ) -> Iterator[Storage]:
-    if request.param == "file":
-        made = open_storage(tmp_path.as_uri())
-    else:
-        weed: Seaweed = request.getfixturevalue("weed")
-        made = open_storage(weed.url("bench"), WRITER)
+    made = parts.open(request.param)
     loop.run_until_complete(made.check())
     yield made
     loop.run_until_complete(made.close())
@@ -69,3 +116,72 @@ def test_side_by_side(
 def test_cpu(benchmark: BenchmarkFixture, store: Storage, loop: asyncio.AbstractEventLoop) -> None:
     benchmark(lambda: loop.run_until_complete(puts(store, SIDE_BY_SIDE)))
     benchmark.extra_info["uploads"] = SIDE_BY_SIDE
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Milliseconds."""
+
+    cpu: float
+    median: float
+    slowest: float
+    """The 99th percentile."""
+
+
+async def at_rate(store: Storage, rate: int) -> Figures:
+    """Uploads that begin *rate* times a second, whether the last one is through or not."""
+    await puts(store, SIDE_BY_SIDE)
+    count, waits = max(rate * SECONDS, 5), list[float]()
+    begun, cpu = time.perf_counter(), time.process_time()
+
+    async def one(number: int) -> None:
+        due = begun + number / rate
+        await asyncio.sleep(due - time.perf_counter())
+        await store.put(f"anchor/{number}.ogg", DATA, "audio/ogg")
+        waits.append(time.perf_counter() - due)
+
+    await asyncio.gather(*(one(number) for number in range(count)))
+    waits.sort()
+    spent = (time.process_time() - cpu) / count
+    return Figures(spent * 1e3, waits[count // 2] * 1e3, waits[int(count * 0.99)] * 1e3)
+
+
+def memory() -> int:
+    """Bytes resident."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def memory_of_one(parts: Rack, client: str) -> float:
+    """KB for each further store that has put once."""
+    first = parts.open(client, "first")
+    await first.put("a", b"x", "audio/ogg")
+    before = memory()
+    stores = [parts.open(client, f"store-{number}") for number in range(STORES)]
+    for store in stores:
+        await store.put("a", b"x", "audio/ogg")
+    grown = (memory() - before) / STORES / 1024
+    for store in [first, *stores]:
+        await store.close()
+    return grown
+
+
+async def measured(parts: Rack) -> Table:
+    heads = [f"{rate}/s: CPU, median, p99 [ms]" for rate in RATES]
+    table = Table("client", *heads, "KB a further store")
+    for client in CLIENTS:
+        store = parts.open(client)
+        rows = [await at_rate(store, rate) for rate in RATES]
+        await store.close()
+        cells = [f"{row.cpu:.2f}  {row.median:.1f}  {row.slowest:.1f}" for row in rows]
+        table.add_row(client, *cells, f"{await memory_of_one(parts, client):.0f}")
+    return table
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, rack(Path(folder)) as parts:
+        Console(width=140).print(asyncio.run(measured(parts)))
+
+
+if __name__ == "__main__":
+    main()

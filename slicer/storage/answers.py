@@ -106,3 +106,9 @@ def hide(text: str, credentials: Credentials | None) -> str:
     for secret in secrets:
         text = text.replace(secret, "***") if secret else text
     return text[:500]
+
+
+def rekeyed(key: str, error: StorageError, credentials: Credentials | None) -> StorageError:
+    """The same error about *key*, without the keys."""
+    said = hide(error.said, credentials)
+    return type(error)(key, said, error.advice, error.retry_after)

@@ -75,7 +75,7 @@ class CosClient:
         self._bucket, self._credentials = bucket, credentials
         at_address = _address(bucket.endpoint) is not None
         host = f"{bucket.name}.cos.{bucket.region}.myqcloud.com"
-        self._session = _Session(Wire(timeouts, host if at_address else None))
+        self._session = _Session(Wire(timeouts, RIGHT, host if at_address else None))
         self._sdk: _Sdk | None = None
 
     def open(self, key: str) -> None:
@@ -128,7 +128,7 @@ class CosClient:
         self._sdk.delete_object(Bucket=self._bucket.name, Key=name)
 
     def translated(self, key: str, error: Exception) -> StorageError:
-        return translated(key, error, self._credentials, RIGHT)
+        return translated(key, error, self._credentials)
 
     def close(self) -> None:
         self._session.wire.close()

@@ -69,7 +69,7 @@ class OssClient:
 
     def __init__(self, bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts) -> None:
         self._bucket, self._credentials = bucket, credentials
-        self._http = _Http(Wire(timeouts))
+        self._http = _Http(Wire(timeouts, RIGHT))
         self._put_request: Callable[..., object] | None = None
         self._delete_request: Callable[..., object] | None = None
         self._sdk: _Sdk | None = None
@@ -122,7 +122,7 @@ class OssClient:
         self._sdk.delete_object(self._delete_request(bucket=self._bucket.name, key=name))
 
     def translated(self, key: str, error: Exception) -> StorageError:
-        return translated(key, error, self._credentials, RIGHT)
+        return translated(key, error, self._credentials)
 
     def close(self) -> None:
         self._http.wire.close()

@@ -10,16 +10,16 @@ import re
 import threading
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import SplitResult
 
 from slicer.errors import BadInput, StorageError, StorageRefused, StorageUnavailable
 from slicer.storage import Credentials, s3_fast
-from slicer.storage.answers import Answer, hide, retry_after, storage_error
+from slicer.storage.answers import Answer, hide, rekeyed, retry_after, storage_error
 from slicer.storage.bucket import Bucket, Vendor
 from slicer.storage.objects import CONNECTIONS, ObjectStorage, Timeouts, Upload
 from slicer.storage.proof import Word
-from slicer.storage.wire import UNREACHABLE, NotTaken
+from slicer.storage.wire import UNREACHABLE
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -144,10 +144,8 @@ class S3Client:
 
     def translated(self, key: str, error: Exception) -> StorageError:
         if isinstance(error, StorageError):
-            return type(error)(key, error.said, error.advice)
+            return rekeyed(key, error, self._credentials)
         kinds = {kind.__name__ for kind in type(error).__mro__}
-        if isinstance(error, NotTaken):
-            return storage_error(key, self._hidden(error.answer))
         if "ClientError" in kinds:
             return storage_error(key, self._hidden(_answer(cast("ClientError", error))))
         for kind, (refused, said, advice) in _FAILURES.items():
@@ -217,7 +215,7 @@ def _session() -> "Session":
     session.register_component("data_loader", _descriptions())
     # Waiting for "100 Continue" costs a round trip; and where the connection breaks within that
     # line, botocore 1.44 reads it for ever.
-    session.unregister("before-call.s3", add_expect_header)
+    session.unregister("before-call.s3", cast("Any", add_expect_header))
     return session
 
 

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from slicer.errors import StorageUnavailable
 from slicer.storage import Credentials
+from slicer.storage.answers import storage_error
 from slicer.storage.bucket import Bucket
 from slicer.storage.objects import Timeouts, Upload
 from slicer.storage.proof import Word
-from slicer.storage.wire import UNREACHABLE, NotTaken, read_answer
+from slicer.storage.wire import UNREACHABLE, read_answer
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -78,7 +79,7 @@ class FastS3:
         )
 
     def put(self, upload: Upload) -> Word | None:
-        """None: botocore has to do it. Raises NotTaken and StorageUnavailable."""
+        """None: botocore has to do it. Raises StorageError."""
         if self._left_out:
             self._left_out -= 1
             return None
@@ -105,7 +106,8 @@ class FastS3:
         """Raises what the error is, where it is plain."""
         if status := _STATUS.search(text):
             body = _BODY.search(text)
-            raise NotTaken(read_answer(int(status[1]), {}, body[1].encode() if body else b""))
+            said = body[1].encode() if body else b""
+            raise storage_error(name, read_answer(int(status[1]), {}, said))
         if _TIMEOUT.search(text):
             self._left_out = RESPITE  # perhaps the line is thin: botocore has more patience
             raise StorageUnavailable(name, "no answer in time", UNREACHABLE)

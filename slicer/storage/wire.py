@@ -8,9 +8,11 @@ redirect, tries nothing twice, and keeps cookies for nobody.
 
 import io
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -18,7 +20,7 @@ from xml.etree import ElementTree
 
 from slicer.errors import StorageError, StorageUnavailable
 from slicer.storage import Credentials
-from slicer.storage.answers import Answer, hide, retry_after, storage_error
+from slicer.storage.answers import Answer, hide, rekeyed, retry_after, storage_error
 from slicer.storage.objects import CONNECTIONS, Timeouts
 
 if TYPE_CHECKING:
@@ -54,25 +56,18 @@ class Response:
     body: bytes
 
 
-class NotTaken(Exception):
-    """An answer that is no success, on its way through an SDK to `translated`."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        super().__init__(answer.said)
-
-
 class Wire:
     """Connections to one host; opened at the first request, shared by threads."""
 
-    def __init__(self, timeouts: Timeouts, tls_host: str | None = None) -> None:
-        """*tls_host*: the name in the certificate, where the URLs hold an address instead."""
-        self._timeouts, self._tls_host = timeouts, tls_host
+    def __init__(self, timeouts: Timeouts, right: str, tls_host: str | None = None) -> None:
+        """*right*: as for `storage_error`. *tls_host*: the name in the certificate, where the
+        URLs hold an address instead."""
+        self._timeouts, self._right, self._tls_host = timeouts, right, tls_host
         self._opening = threading.Lock()
         self._pool: PoolManager | None = None
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-        """Raises NotTaken, and what urllib3 raises."""
+        """Raises StorageError of no key, and what urllib3 raises."""
         answer = self._open(url).request(
             method,
             url,
@@ -91,7 +86,7 @@ class Wire:
         answer.release_conn()
         told = {name.lower(): value for name, value in answer.headers.items()}
         if not 200 <= answer.status < 300:
-            raise NotTaken(read_answer(answer.status, told, read))
+            raise storage_error("", read_answer(answer.status, told, read), self._right)
         return Response(answer.status, told, read)
 
     def close(self) -> None:
@@ -115,23 +110,17 @@ class Wire:
             "blocksize": BLOCK,
             "socket_options": _socket_options(),
         }
-        if self._tls_host and url.startswith("https:"):
-            options |= {"server_hostname": self._tls_host, "assert_hostname": self._tls_host}
+        if url.startswith("https:"):
+            options |= {"ssl_context": _tls(), "server_hostname": self._tls_host}
         proxy = _proxy(url)
         return ProxyManager(proxy, **options) if proxy else PoolManager(**options)
 
 
-def translated(
-    key: str, error: Exception, credentials: Credentials | None, right: str
-) -> StorageError:
-    """The error for what a request, and the SDK around it, has raised. *right*: as for
-    `storage_error`."""
+def translated(key: str, error: Exception, credentials: Credentials | None) -> StorageError:
+    """The error for what a request, and the SDK around it, has raised."""
     for each in _chain(error):
         if isinstance(each, StorageError):
-            return type(each)(key, each.said, each.advice)
-        if isinstance(each, NotTaken):
-            message = hide(each.answer.message, credentials)
-            return storage_error(key, replace(each.answer, message=message), right)
+            return rekeyed(key, each, credentials)
     for each in _chain(error):
         kinds = {kind.__name__ for kind in type(each).__mro__}
         for kind, (said, advice) in _FAILURES.items():
@@ -171,6 +160,12 @@ def _socket_options() -> list[tuple[int, int, int]]:
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
     unsent = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     return [*options, (socket.IPPROTO_TCP, unsent, UNSENT)] if unsent else options
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all: the certificates of the authorities take half a megabyte."""
+    return ssl.create_default_context()
 
 
 def _proxy(url: str) -> str | None:

@@ -4,13 +4,12 @@ import asyncio
 
 import pytest
 
-from slicer.errors import StorageUnavailable
+from slicer.errors import StorageRefused, StorageUnavailable
 from slicer.storage import Credentials, s3_fast
 from slicer.storage.bucket import Bucket
 from slicer.storage.objects import Timeouts, Upload
 from slicer.storage.proof import md5
 from slicer.storage.s3_fast import RESPITE, FastS3, fits
-from slicer.storage.wire import NotTaken
 from tests.harness.faults import Answer, Hang, front_of
 
 KEYS = Credentials("test-access-key", "test-secret-key-0123456789")
@@ -69,9 +68,9 @@ async def test_what_it_cannot_prove_is_left_to_botocore_for_a_while(etag: str) -
 async def test_an_answer_is_told_in_the_vendors_words() -> None:
     async with front_of(None) as front:
         front.fault = Answer.error(403, "AccessDenied", "status code: 200 OK: no")
-        with pytest.raises(NotTaken) as caught:
+        with pytest.raises(StorageRefused) as caught:
             await put(made(front.endpoint))
-    assert (caught.value.answer.status, caught.value.answer.code) == (403, "AccessDenied")
+    assert caught.value.said == "403 AccessDenied: status code: 200 OK: no"
 
 
 @needs_obstore
