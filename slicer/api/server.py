@@ -23,6 +23,8 @@ class Listen:
     key: Path | None = None
 
     def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65_535:
+            raise BadInput("port", self.port, "0 (any free one) to 65535")
         if (self.certificate is None) != (self.key is None):
             raise BadInput("tls", "one file", "certificate and key, or neither")
 

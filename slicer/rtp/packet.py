@@ -10,14 +10,6 @@ _EXTENSION = Struct("!HH")
 MAX_DATAGRAM = 9_000
 
 
-class MalformedPacket(ValueError):
-    """A datagram that is not RTP; *reason* is the counter it goes under."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-
 @dataclass(slots=True)
 class Packet:
     """One RTP packet.
@@ -38,29 +30,29 @@ class Packet:
 
 
 def parse(datagram: bytes) -> Packet:
-    """Read one datagram. Raises MalformedPacket, and nothing else, for whatever bytes come."""
+    """Read one datagram. Raises ValueError, whose text is the counter it goes under."""
     size = len(datagram)
     if size < 12:
-        raise MalformedPacket("too_short")
+        raise ValueError("too_short")
     if size > MAX_DATAGRAM:
-        raise MalformedPacket("oversized")
+        raise ValueError("oversized")
     first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(datagram)
     if first >> 6 != 2:
-        raise MalformedPacket("bad_version")
+        raise ValueError("bad_version")
     start, end = 12 + 4 * (first & 0x0F), size
     profile, extension = 0, b""
     if first & 0x10:
         if start + 4 > end:
-            raise MalformedPacket("truncated")
+            raise ValueError("truncated")
         profile, words = _EXTENSION.unpack_from(datagram, start)
         extension = datagram[start + 4 : start + 4 + 4 * words]
         start += 4 + 4 * words
     if start > end:
-        raise MalformedPacket("truncated")
+        raise ValueError("truncated")
     if first & 0x20:
         end -= datagram[-1]
         if datagram[-1] == 0 or end < start:
-            raise MalformedPacket("bad_padding")
+            raise ValueError("bad_padding")
     payload = datagram[start:end]
     marker = second > 127
     return Packet(second & 0x7F, marker, sequence, timestamp, ssrc, payload, profile, extension)

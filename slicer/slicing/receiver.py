@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from slicer.rtp.codecs import AUDIO, VIDEO
 from slicer.rtp.mapping import SenderClock
-from slicer.rtp.packet import MalformedPacket, parse
+from slicer.rtp.packet import parse
 from slicer.rtp.parameters import Kind, RtpParameters
 from slicer.rtp.reporter import Reporter
 from slicer.rtp.rtcp import is_rtcp
@@ -81,8 +81,8 @@ class Receiver:
                 continue
             try:
                 packet = parse(datagram)
-            except MalformedPacket as malformed:
-                self._refused[malformed.reason] += 1
+            except ValueError as malformed:
+                self._refused[str(malformed)] += 1
                 continue
             stream = self._by_payload_type.get(packet.payload_type)
             if stream is None:

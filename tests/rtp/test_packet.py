@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slicer.rtp.packet import MAX_DATAGRAM, MalformedPacket, extensions, parse
+from slicer.rtp.packet import MAX_DATAGRAM, extensions, parse
 from tests.harness.rtp import datagram
 
 
 def refusal(data: bytes) -> str:
-    with pytest.raises(MalformedPacket) as caught:
+    with pytest.raises(ValueError, match="[a-z_]+") as caught:
         parse(data)
-    return caught.value.reason
+    return str(caught.value)
 
 
 def test_every_field_is_read() -> None:
@@ -59,7 +59,7 @@ def test_the_largest_datagram_is_taken() -> None:
 def test_no_bytes_raise_anything_else(data: bytes) -> None:
     try:
         packet = parse(data)
-    except MalformedPacket:
+    except ValueError:
         return
     assert len(packet.payload) <= len(data) - 12
     extensions(packet.profile, packet.extension)

@@ -1,0 +1,52 @@
+"""The command: finds out what is asked for, and ends with a telling exit code."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from slicer.cli import callbacks, serve, spool, tasks, usersig
+from slicer.cli.exits import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, NO_ROOM, NO_STORE
+from slicer.errors import BadInput, RoomError, SlicerError, StorageError
+
+COMMANDS = (
+    ("demo", tasks.add_demo, "show the whole job on this machine, in half a minute"),
+    ("run", tasks.add_run, "slice one room until stopped"),
+    ("serve", serve.add, "be the service: the API, its rooms, its callbacks"),
+    ("replay", tasks.add_replay, "slice a capture (rtpdump or pcap)"),
+    ("spool", spool.add, "look at, send or drop what waits on the disk"),
+    ("callbacks", callbacks.add, "look at callbacks, and have them sent again"),
+    ("usersig", usersig.add, "sign a UserSig for a user"),
+)
+EXITS = ((BadInput, BAD_INPUT), (RoomError, NO_ROOM), (StorageError, NO_STORE))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Gives the exit code."""
+    options = arguments_parser().parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if options.verbose:
+        # Ours alone: what SDKs log at this level holds key ids, signatures and URLs with queries.
+        logging.getLogger("slicer").setLevel(logging.DEBUG)
+    try:
+        code: int = options.command(options)
+    except SlicerError as error:
+        sys.stderr.write(f"slicer: {error}\n")
+        return next((code for kind, code in EXITS if isinstance(error, kind)), FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    """What the command takes."""
+    parser = argparse.ArgumentParser(
+        prog="slicer",
+        description="Cuts live rooms into audio slices and pictures, and stores them.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, add, text in COMMANDS:
+        add(commands.add_parser(name, help=text))
+    return parser

@@ -1,0 +1,12 @@
+"""How the command ends: one code for each way."""
+
+STORED, FAILED, BAD_INPUT, NO_ROOM, NO_STORE, LOST, KEPT = range(7)
+INTERRUPTED = 130
+EXIT_CODES = """\
+exit codes:
+  0  everything that was cut is stored    3  the room cannot be entered
+  1  an unforeseen fault                  4  the store refuses, or cannot be reached
+  2  bad input: nothing was started       5  some slices could not be stored
+                                          6  some wait in the spool for the next start
+  130  interrupted twice: what was not stored yet is lost
+"""

@@ -1,0 +1,25 @@
+"""What all commands take, and the settings they make of it."""
+
+import argparse
+import os
+from pathlib import Path
+
+from slicer.settings import Settings
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Settings and logging."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings, as slicer.example.toml"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="log everything")
+
+
+def add_plain(parser: argparse.ArgumentParser) -> None:
+    """How progress is shown."""
+    parser.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The settings' file, if one is named, and the environment. Raises BadInput."""
+    return Settings.load(options.config, os.environ)

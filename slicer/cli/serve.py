@@ -1,0 +1,71 @@
+"""slicer serve: the API, the rooms and the callbacks, until a signal."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from slicer.api import ApiSettings, Listen, check_listen, make_app, open_server
+from slicer.cli.exits import STORED
+from slicer.cli.options import add_common, settings_of
+from slicer.cli.signals import end_on_signals
+from slicer.errors import BadInput
+from slicer.service.serving import serving
+from slicer.settings import Settings
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.add_argument("--host", help="address to listen on (serve.host: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port; 0: any free one (serve.port: 8088)")
+    parser.add_argument(
+        "--insecure", action="store_true", help="verify no API signatures; on loopback alone"
+    )
+    parser.epilog = "Applications, rooms, TLS and where the state lies: slicer.example.toml."
+    add_common(parser)
+    parser.set_defaults(command=serve)
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM; tasks go on at the next start."""
+    settings = settings_of(options)
+    if not settings.apps:
+        raise BadInput("apps", "none", "at least one [[apps]] in the settings (--config FILE)")
+    listen = Listen(
+        settings.serve.host if options.host is None else options.host,
+        settings.serve.port if options.port is None else options.port,
+        _path(settings.serve.tls_cert),
+        _path(settings.serve.tls_key),
+    )
+    check_listen(listen, options.insecure)
+    return asyncio.run(_serve(settings, listen, options.insecure))
+
+
+async def _serve(settings: Settings, listen: Listen, insecure: bool) -> int:
+    ended = asyncio.Event()
+    end_on_signals(ended.set)
+    async with serving(settings) as orders:
+        apps = {app.sdk_app_id: app for app in settings.apps}
+        app = make_app(apps, orders, ApiSettings(insecure=insecure), lambda: not ended.is_set())
+        server = await open_server(app, listen, insecure)
+        try:
+            scheme = "https" if listen.certificate else "http"
+            _say(f"serving {scheme}://{listen.host}:{server.port} for {len(apps)} application(s)")
+            if insecure:
+                _say(
+                    "INSECURE: anyone on this machine may order tasks; signatures are not verified"
+                )
+            await ended.wait()
+            _say("ending: what has been cut is delivered; tasks go on at the next start")
+        finally:
+            await server.close()
+    return STORED
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,48 @@
+"""slicer serve: what it refuses to start, and that it starts, answers and ends."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from slicer.cli import main
+from slicer.cli.exits import BAD_INPUT, STORED
+from tests.harness.serve import serve
+
+APP = """
+[serve]
+port = 0
+[[apps]]
+sdk_app_id = 1400000001
+rooms = [{ pattern = "*", url = "whip://127.0.0.1:0/{room}" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--host", "0.0.0.0", "--insecure"], "loopback"),
+        (["--port", "70000"], "port"),
+    ],
+)
+def test_what_it_does_not_start(
+    arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "slicer.toml").write_text(APP)
+    assert main(["serve", "--config", "slicer.toml", *arguments]) == BAD_INPUT
+    assert says in capsys.readouterr().err.lower()
+    assert not (tmp_path / "slicer-state").exists()
+
+
+async def test_it_serves_and_ends(tmp_path: Path) -> None:
+    async with serve(APP, tmp_path, "--insecure") as served:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}") as client:
+            assert (await client.get("/healthz")).status_code == 200
+            assert (await client.get("/readyz")).status_code == 200
+            answer = (await client.post("/", json={})).json()
+            assert "Error" in answer["Response"]
+        said = await served.end()
+    assert "INSECURE" in said
+    assert "tasks go on at the next start" in said
+    assert served.process.returncode == STORED
+    assert (tmp_path / "slicer-state").stat().st_mode & 0o77 == 0

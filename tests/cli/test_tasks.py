@@ -1,0 +1,63 @@
+"""slicer run and replay from outside; real rooms are in tests/real, the demo in test_demo.py."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from slicer.cli import main
+from slicer.cli.exits import KEPT, LOST, NO_ROOM, NO_STORE, STORED
+from slicer.errors import StorageUnavailable
+from slicer.storage.local import LocalStorage
+from tests.harness.replay import talk
+
+
+def replayed(tmp_path: Path, *arguments: str) -> list[str]:
+    talk(tmp_path / "ada.rtpdump", 5)
+    to = (tmp_path / "out").as_uri()
+    return ["replay", "ada.rtpdump", "--audio-type", "111:opus", "--to", to, *arguments]
+
+
+def test_replay_stores_slices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(replayed(tmp_path, "--audio", "2", "--prefix", "p", "--prefix", "q")) == STORED
+    out = capsys.readouterr().out
+    assert re.search(r"^\d\d:\d\d:\d\d task running$", out, re.MULTILINE)
+    assert "finished (the room ended): 3 slices stored" in out
+    files = sorted(path.relative_to(tmp_path / "out") for path in tmp_path.rglob("*.ogg"))
+    assert [path.parts[:2] for path in files] == [("p", "q")] * 3
+
+
+def test_lists_are_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(replayed(tmp_path, "--block-audio", "a.*$")) == STORED
+    assert "0 slices stored" in capsys.readouterr().out
+
+
+def test_a_store_that_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").write_text("no folder")
+    assert main(replayed(tmp_path)) == NO_STORE
+    assert "remove or rename it" in capsys.readouterr().err
+
+
+def test_an_address_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        room = f"whip://127.0.0.1:{taken.getsockname()[1]}/lobby"
+        assert main(["run", room, "--to", (tmp_path / "out").as_uri()]) == NO_ROOM
+    assert "in use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("spool", "code"), [(False, LOST), (True, KEPT)])
+def test_a_store_that_breaks_while_the_room_ends_holds_nobody_up(
+    spool: bool, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_self: object, key: str, *_: object, **__: object) -> None:
+        raise StorageUnavailable(key, "503", "it is tried again")
+
+    monkeypatch.setattr(LocalStorage, "put", broken)
+    monkeypatch.setenv("SLICER_OUTBOX_DRAIN", "0.3")
+    if spool:
+        monkeypatch.setenv("SLICER_SPOOL_FOLDER", str(tmp_path / "spool"))
+    assert main(replayed(tmp_path)) == code
