@@ -18,13 +18,13 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from slicer.clock import LoopClock
+from slicer.delivery.job import Job
+from slicer.delivery.outbox import Outbox
+from slicer.delivery.record import Address, describe, encode
+from slicer.delivery.shelf import Shelf, read
+from slicer.delivery.spool import Spool
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import OPUS, Kind
-from slicer.service.job import Job
-from slicer.service.outbox import Outbox
-from slicer.service.record import Address, describe, encode
-from slicer.service.shelf import Shelf, read
-from slicer.service.spool import Spool
 from slicer.settings import Fsync, SpoolSettings
 from slicer.slicing.outputs import AudioCut, AudioPacket, TrackKey
 from slicer.storage import Receipt, Storage, open_storage
@@ -150,8 +150,8 @@ PACKETS = tuple(AudioPacket(i * 960, 960, bytes([0xF8]) + bytes(79)) for i in ra
 
 def sound(number: int) -> Job:
     """15 s of Opus at 32 kbit/s, whose file is made as ever."""
+    from slicer.delivery.job import memory_of  # noqa: PLC0415
     from slicer.media.slice import make  # noqa: PLC0415
-    from slicer.service.job import memory_of  # noqa: PLC0415
 
     track = TrackKey("task", f"anchor{number % 8}", Kind.AUDIO)
     cut = AudioCut(track, OPUS, 0, SECONDS * 48_000, PACKETS, 0.0)

@@ -3,8 +3,8 @@
 from slicer.api.fields import Values
 from slicer.api.requests import read_lists, read_order
 from slicer.api.schema import Action, Verb
+from slicer.cloud.order import Application, OrderTaker, Service
 from slicer.service.engine import TaskStatus
-from slicer.service.order import Application, OrderTaker, Service
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import IdList, Subscription
 

@@ -4,8 +4,8 @@ import re
 
 from slicer.api.errors import ApiError
 from slicer.api.fields import Values
+from slicer.cloud.order import Application, Bucket, Moderation, Order, Service, Supplier
 from slicer.errors import BadInput, Unauthorized, shown
-from slicer.service.order import Application, Bucket, Moderation, Order, Service, Supplier
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import IdList, Lists, Subscription
 from slicer.storage import Credentials

@@ -6,7 +6,7 @@ from enum import Enum
 
 from slicer.api.errors import FIELD_CODES
 from slicer.api.fields import Field, Table, Text, Texts, Whole
-from slicer.service.order import Service
+from slicer.cloud.order import Service
 from slicer.slicing.subscription import MAX_ENTRIES, MAX_ENTRY_LENGTH
 from slicer.usersig import MAX_TEXT
 

@@ -9,8 +9,8 @@ from slicer.api import ApiSettings, Listen, check_listen, make_app, open_server
 from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, settings_of
 from slicer.cli.signals import end_on_signals
+from slicer.cloud.serving import serving
 from slicer.errors import BadInput
-from slicer.service.serving import serving
 from slicer.settings import Settings
 
 

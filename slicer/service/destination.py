@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slicer.clock import Clock
+from slicer.delivery.entry import Entry
+from slicer.delivery.outbox import Outbox
+from slicer.delivery.record import Address
+from slicer.delivery.shelf import Found
+from slicer.delivery.spool import Spool
 from slicer.errors import BadInput, SlicerError, StorageUnavailable
 from slicer.media.slice import Slice
-from slicer.service.entry import Entry
-from slicer.service.outbox import Outbox
-from slicer.service.record import Address
 from slicer.service.running import RunningTask
-from slicer.service.shelf import Found
-from slicer.service.spool import Spool
 from slicer.service.strays import Strays
 from slicer.settings import OutboxSettings
 from slicer.storage import Credentials, Receipt, Storage, open_storage

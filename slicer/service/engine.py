@@ -16,6 +16,7 @@ from typing import Self
 from urllib.parse import SplitResult
 
 from slicer.clock import Clock, LoopClock
+from slicer.delivery.spool import Spool
 from slicer.errors import BadInput, LimitReached, StorageError, TaskNotExist, Unauthorized
 from slicer.errors import TaskFinished as TaskHasFinished
 from slicer.media.naming import Names
@@ -25,7 +26,6 @@ from slicer.service.destination import Destination, Destinations, Lookup, Place,
 from slicer.service.events import EventStream, TaskEvent, TaskFinished
 from slicer.service.running import Confirm, RunningTask
 from slicer.service.spec import TaskSpec
-from slicer.service.spool import Spool
 from slicer.service.strays import Strays
 from slicer.service.workers import open_workers
 from slicer.settings import Settings

@@ -6,6 +6,9 @@ from datetime import datetime
 from functools import partial
 
 from slicer.clock import Clock
+from slicer.delivery.job import Job, memory_of
+from slicer.delivery.manifest import Manifest
+from slicer.delivery.outbox import Outbox
 from slicer.errors import SlicerError
 from slicer.media.naming import Names
 from slicer.media.slice import Slice, extension, make
@@ -24,9 +27,6 @@ from slicer.service.events import (
     TrackEnded,
     TrackStarted,
 )
-from slicer.service.job import Job, memory_of
-from slicer.service.manifest import Manifest
-from slicer.service.outbox import Outbox
 from slicer.service.spec import TaskSpec
 from slicer.slicing.facts import Stopped
 from slicer.slicing.outputs import (

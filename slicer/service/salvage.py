@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from slicer.clock import Clock, LoopClock
+from slicer.delivery.shelf import Found, listing
+from slicer.delivery.spool import Spool, locked, shelves
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind
 from slicer.service.destination import Destinations, Lookup, Reports
 from slicer.service.events import TaskEvent
 from slicer.service.running import RunningTask
-from slicer.service.shelf import Found, listing
-from slicer.service.spool import Spool, locked, shelves
 from slicer.service.strays import Strays
 from slicer.service.workers import open_workers
 from slicer.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 
 from slicer.api.fields import Field, Reader, Table, Text, Whole
 from slicer.api.schema import ACTIONS, Verb, walk
-from slicer.service.order import Service
+from slicer.cloud.order import Service
 from tests.harness.api import seed
 
 DOCS = (Path(__file__).parents[2] / "docs/api.md").read_text()

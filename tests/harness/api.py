@@ -13,9 +13,9 @@ from starlette.types import Message as Event
 from slicer.api import ApiSettings, make_app
 from slicer.api.signature import Message, canonical_request, sign
 from slicer.applications import Application
+from slicer.cloud.order import Order, Service
 from slicer.rtp.parameters import Kind
 from slicer.service.engine import TaskStatus
-from slicer.service.order import Order, Service
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
 

@@ -1,6 +1,6 @@
 """Orders as the API would give them, with secrets that a test can look for."""
 
-from slicer.service.order import Bucket, Moderation, Order, Service, Supplier
+from slicer.cloud.order import Bucket, Moderation, Order, Service, Supplier
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials

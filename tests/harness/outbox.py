@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from slicer.delivery.entry import Entry
+from slicer.delivery.job import OBJECT_BYTES, Job
+from slicer.delivery.outbox import Outbox
+from slicer.delivery.retry import Backoff
 from slicer.errors import (
     SlicerError,
     StorageRefused,
@@ -14,10 +18,6 @@ from slicer.errors import (
 )
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
-from slicer.service.entry import Entry
-from slicer.service.job import OBJECT_BYTES, Job
-from slicer.service.outbox import Outbox
-from slicer.service.retry import Backoff
 from slicer.settings import OutboxSettings
 from slicer.slicing.outputs import TrackKey
 from slicer.storage import Receipt

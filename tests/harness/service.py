@@ -16,9 +16,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slicer.service.cloud import Cloud
-from slicer.service.order import Bucket, Order, Service
-from slicer.service.serving import serving
+from slicer.cloud.cloud import Cloud
+from slicer.cloud.order import Bucket, Order, Service
+from slicer.cloud.serving import serving
 from slicer.settings import Settings
 from slicer.slicing.outputs import State
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from slicer.delivery.entry import Entry
+from slicer.delivery.job import Job
+from slicer.delivery.outbox import Outbox
+from slicer.delivery.record import Address
+from slicer.delivery.retry import Backoff
+from slicer.delivery.spool import THREADS, Spool
 from slicer.errors import SlicerError, StorageError
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
-from slicer.service.entry import Entry
-from slicer.service.job import Job
-from slicer.service.outbox import Outbox
-from slicer.service.record import Address
-from slicer.service.retry import Backoff
-from slicer.service.spool import THREADS, Spool
 from slicer.settings import OutboxSettings, SpoolSettings
 from slicer.slicing.outputs import TrackKey
 from slicer.storage import Receipt

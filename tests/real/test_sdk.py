@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from slicer.api import Listen, make_app, open_server
+from slicer.cloud.serving import serving
 from slicer.errors import TaskFinished, TaskNotExist
 from slicer.rooms.server import Server
-from slicer.service.serving import serving
 from slicer.settings import ServeSettings, Settings, StoresSettings
 from slicer.slicing.subscription import Subscription
 from tests.harness.api import APP, KEY, KEY_ID, OTHER, SEEDS, STATUS, Recorder

@@ -11,7 +11,7 @@ from tests.harness.rtp import datagram
 
 
 def refusal(data: bytes) -> str:
-    with pytest.raises(ValueError, match="[a-z_]+") as caught:
+    with pytest.raises(ValueError, match=r"[a-z_]+") as caught:
         parse(data)
     return str(caught.value)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from slicer.clock import Clock, LoopClock
+from slicer.delivery.record import Address
+from slicer.delivery.spool import Spool
 from slicer.errors import StorageRefused, StorageUnavailable
 from slicer.service.destination import Destinations, Place, Reports
 from slicer.service.events import SliceStored, TaskEvent, TaskTrouble
-from slicer.service.record import Address
 from slicer.service.running import RunningTask
-from slicer.service.spool import Spool
 from slicer.service.strays import Strays
 from slicer.service.workers import open_workers
 from slicer.settings import OutboxSettings

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from slicer.delivery.job import Job
 from slicer.errors import StorageUnavailable
 from slicer.media.naming import Names
 from slicer.media.slice import Slice
@@ -17,7 +18,6 @@ from slicer.service.events import (
     TrackEnded,
     TrackStarted,
 )
-from slicer.service.job import Job
 from slicer.service.running import RunningTask
 from slicer.service.spec import TaskSpec
 from slicer.slicing.facts import RoomEntered, TrackPublished

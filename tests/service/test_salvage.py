@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from slicer.delivery.record import Address
+from slicer.delivery.shelf import Shelf
+from slicer.delivery.spool import locked
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind
 from slicer.service.events import SliceStored, TaskEvent, TaskTrouble
-from slicer.service.record import Address
 from slicer.service.salvage import Choice, drop, send, stuck
-from slicer.service.shelf import Shelf
-from slicer.service.spool import locked
 from slicer.settings import Settings
 from slicer.storage import Credentials
 from tests.harness.spooling import bytes_of, slice_of, spool_settings

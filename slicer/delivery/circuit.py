@@ -1,0 +1,82 @@
+"""Whether a store may be asked now: a circuit breaker; knows no loop, no slice and no clock.
+
+Closed, uploads go side by side. After THRESHOLD failures in a row, or one in which the store asks
+for fewer requests, it is open: the store is left alone for a while that grows with each round.
+Then it is half open: one single upload tries, and what becomes of it closes or opens it again.
+"""
+
+from collections.abc import Callable
+
+from slicer.delivery.retry import Backoff
+from slicer.errors import StorageError, StorageRefused
+
+THRESHOLD = 3
+
+
+class Circuit:
+    """The circuit of one store. *now* in seconds that never step back."""
+
+    def __init__(self, backoff: Backoff, chance: Callable[[], float]) -> None:
+        self._backoff, self._chance = backoff, chance
+        self._failures = self._rounds = 0
+        self._probing = False
+        self.failing_since: float | None = None
+        """When the first of the failures since the last success was."""
+        self.opens_at: float | None = None
+        """None: closed. Otherwise when the next single upload may try."""
+        self.last: StorageError | None = None
+        """The last failure since the last success."""
+
+    @property
+    def closed(self) -> bool:
+        return self.opens_at is None
+
+    def allows(self, now: float) -> bool:
+        """Whether an upload may start."""
+        return self.opens_at is None or (now >= self.opens_at and not self._probing)
+
+    def start(self) -> bool:
+        """An upload starts; whether it is the one that tries."""
+        self._probing = not self.closed
+        return self._probing
+
+    def abandon(self, probe: bool) -> None:
+        """An upload came to no end that says anything of the store."""
+        if probe:
+            self._probing = False
+
+    def succeed(self) -> None:
+        """The store took something: all may go again."""
+        self._failures = self._rounds = 0
+        self._probing = False
+        self.failing_since = self.opens_at = self.last = None
+
+    def fail(self, error: StorageError, probe: bool, now: float) -> None:
+        """The store took something not. One that had started earlier lengthens no wait."""
+        self.last = error
+        self._failures += 1
+        if self.failing_since is None:
+            self.failing_since = now
+        if probe:
+            self._probing = False
+        asked = error.retry_after is not None
+        enough = asked or self._failures >= THRESHOLD
+        if enough if self.closed else probe:
+            self._rounds += 1
+            self.opens_at = now + self._wait(error)
+
+    def hurry(self, now: float) -> None:
+        """Let the next upload try at once."""
+        if self.opens_at is not None:
+            self.opens_at = min(self.opens_at, now)
+
+    def _wait(self, error: StorageError) -> float:
+        if isinstance(error, StorageRefused):
+            return self._backoff.after_refusal(self._chance())
+        # As if one slice alone had met them all: the first round follows THRESHOLD failures.
+        wait = self._backoff.after_failure(THRESHOLD + self._rounds - 1, self._chance())
+        return max(wait, min(error.retry_after or 0.0, MAX_RETRY_AFTER))
+
+
+MAX_RETRY_AFTER = 3600.0
+"""Seconds: no store is left alone for longer because of a header."""

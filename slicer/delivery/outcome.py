@@ -1,0 +1,58 @@
+"""What can become of a slice in an outbox: who is told, and what is counted; no behaviour."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from slicer.delivery.entry import Entry
+from slicer.errors import SlicerError
+from slicer.media.slice import Slice
+from slicer.storage import Receipt
+
+
+@dataclass(slots=True)
+class OutboxCounters:
+    """What became of every job:
+    offered + adopted = overflowed + stored + dropped + abandoned + kept + held."""
+
+    offered: int = 0
+    adopted: int = 0
+    """Found in the spool at the start."""
+    overflowed: int = 0
+    """Refused because a bound was reached, or because the outbox was closed."""
+    stored: int = 0
+    stored_bytes: int = 0
+    dropped: int = 0
+    """Given up: no file could be made, the store failed for too long, or the spool is full."""
+    abandoned: int = 0
+    """Still in memory when the outbox was closed."""
+    kept: int = 0
+    """Still in the spool when the outbox was closed."""
+    failures: int = 0
+    """Tries that failed and are repeated."""
+    spooled: int = 0
+
+
+class OutboxListener(Protocol):
+    """Told what becomes of slices, on the loop's thread. Must not block or raise."""
+
+    def on_spooled(self, made: Slice) -> None: ...
+
+    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
+        """*destination*: the label of the store that has it. The spool forgets the slice once
+        what is given back is done; where that fails, it is sent again at the next start."""
+        ...
+
+    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
+        """*final*: this slice is lost. Otherwise it is tried again, and this kind of failure
+        (refused, unavailable) is not told again for this task until the first store has taken
+        something."""
+        ...
+
+    def on_kept(self, entry: Entry) -> None:
+        """The outbox closed; the slice is in the spool, and is sent at the next start."""
+        ...
+
+    def on_overflow(self, count: int) -> None:
+        """*count* jobs were refused since this was last told, a second ago or longer."""
+        ...

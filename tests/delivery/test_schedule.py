@@ -1,0 +1,103 @@
+"""Which slice goes next: in order within a track, small ones first between them."""
+
+import pytest
+
+from slicer.delivery.entry import Entry
+from slicer.delivery.schedule import PATIENCE, Schedule
+from slicer.rtp.parameters import Kind
+from slicer.slicing.outputs import TrackKey
+
+
+def entry(number: int, anchor: str, size: int = 1000) -> Entry:
+    return Entry(number, f"{anchor}/{number}", TrackKey("t", anchor, Kind.AUDIO), size, 1e9)
+
+
+class Table:
+    """A schedule, and what was put there."""
+
+    def __init__(self) -> None:
+        self.schedule = Schedule()
+
+    def put(self, number: int, anchor: str, size: int = 1000, now: float | None = 0.0) -> Entry:
+        made = entry(number, anchor, size)
+        self.schedule.add(made)
+        if now is not None:
+            self.schedule.make_ready(made, now)
+        return made
+
+    def take(self) -> list[str]:
+        """All that may go side by side."""
+        taken = []
+        while popped := self.schedule.pop():
+            taken.append(popped)
+        self.taken = taken
+        return [each.key for each in taken]
+
+    def free(self) -> None:
+        for each in self.taken:
+            self.schedule.free(each.track)
+
+
+def test_a_track_goes_in_order_one_by_one() -> None:
+    table = Table()
+    for number in (2, 0, 1):
+        table.put(number, "ada")
+    for number in range(3):
+        assert table.take() == [f"ada/{number}"]
+        table.free()
+    assert table.take() == []
+
+
+def test_tracks_go_side_by_side_small_ones_first() -> None:
+    table = Table()
+    table.put(0, "big", 500_000)
+    table.put(1, "small", 60_000)
+    table.put(2, "middle", 100_000)
+    assert table.take() == ["small/1", "middle/2", "big/0"]
+
+
+def test_a_large_one_waits_for_as_long_as_its_size_says() -> None:
+    table = Table()
+    table.put(0, "big", int(10 * PATIENCE), now=0.0)
+    table.put(1, "early", 0, now=9.9)
+    table.put(2, "late", 0, now=10.1)
+    assert table.take() == ["early/1", "big/0", "late/2"]
+
+
+def test_what_is_not_made_yet_holds_up_its_track_alone() -> None:
+    table = Table()
+    slow = table.put(0, "ada", now=None)
+    table.put(1, "ada")
+    table.put(2, "bo")
+    assert table.take() == ["bo/2"]
+    table.schedule.make_ready(slow, 1.0)
+    assert table.take() == ["ada/0"]
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_what_is_gone_holds_up_nothing(shown: bool) -> None:
+    table = Table()
+    first = table.put(0, "ada", now=0.0 if shown else None)
+    table.put(1, "ada")
+    first.gone = True
+    table.schedule.passed(first)
+    assert table.take() == ["ada/1"]
+
+
+def test_what_comes_back_goes_to_its_place() -> None:
+    table = Table()
+    for number in range(3):
+        table.put(number, "ada")
+    assert table.take() == ["ada/0"]
+    failed = table.taken[0]
+    failed.ready = 50.0
+    table.schedule.add(failed)
+    table.free()
+    assert table.take() == ["ada/0"]
+
+
+def test_its_books_do_not_grow_while_nothing_goes() -> None:
+    table = Table()
+    for number in range(1000):
+        table.put(number, "ada")
+    assert len(table.schedule._heads) == 1
