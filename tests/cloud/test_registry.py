@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from slicer.cloud.registry import Registry
 from slicer.cloud.vault import Vault
-from tests.service.test_registry import LISTS, RECORD
+from tests.cloud.test_registry import LISTS, RECORD
 
 async def main():
     registry = await Registry.open(Path(sys.argv[1]), Vault([sys.argv[2]]))
