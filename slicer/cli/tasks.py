@@ -64,6 +64,10 @@ def _add_slicing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", metavar="URL", help="file:///folder or s3://bucket/prefix?endpoint=…"
     )
+    parser.add_argument("--backup", default="", metavar="URL", help="a store that stands in for it")
+    parser.add_argument(
+        "--manifest", action="store_true", help="store a list of all slices with the last one"
+    )
     parser.add_argument(
         "--audio", type=int, metavar="S", help="seconds of a slice; 0: no audio (15)"
     )
@@ -110,6 +114,9 @@ def _spec(options: argparse.Namespace, settings: Settings, room: str) -> TaskSpe
         prefix=tuple(options.prefix),
         app=settings.app.sdk_app_id,
         credentials=settings.storage.credentials(),
+        backup=options.backup,
+        backup_credentials=settings.storage.credentials() if options.backup else None,
+        manifest=options.manifest,
     )
 
 

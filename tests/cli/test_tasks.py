@@ -1,13 +1,16 @@
 """slicer run and replay from outside; real rooms are in tests/real, the demo in test_demo.py."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slicer.cli import main
 from slicer.cli.exits import KEPT, LOST, NO_ROOM, NO_STORE, STORED
 from slicer.errors import StorageUnavailable
+from slicer.storage import Receipt
 from slicer.storage.local import LocalStorage
 from tests.harness.replay import talk
 
@@ -61,3 +64,22 @@ def test_a_store_that_breaks_while_the_room_ends_holds_nobody_up(
     if spool:
         monkeypatch.setenv("SLICER_SPOOL_FOLDER", str(tmp_path / "spool"))
     assert main(replayed(tmp_path)) == code
+
+
+def test_a_backup_and_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = LocalStorage.put
+    broken, whole = (tmp_path / "out").as_uri(), (tmp_path / "backup").as_uri()
+
+    async def half(self: LocalStorage, key: str, *rest: Any) -> Receipt:
+        if self.label == broken:
+            raise StorageUnavailable(key, "503", "it is tried again")
+        return await put(self, key, *rest)
+
+    monkeypatch.setattr(LocalStorage, "put", half)
+    monkeypatch.setenv("SLICER_OUTBOX_BACKUP_AFTER", "0.1")
+    assert main(replayed(tmp_path, "--audio", "2", "--backup", whole, "--manifest")) == STORED
+    (manifest,) = (tmp_path / "backup").rglob("manifest.json")
+    slices = json.loads(manifest.read_text())["slices"]
+    assert len(slices) == 3
+    for told in slices:
+        assert (tmp_path / "backup" / told["key"]).stat().st_size == told["size"]

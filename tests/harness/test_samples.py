@@ -59,10 +59,13 @@ async def test_the_capture_is_sliced_as_described(tmp_path: Path) -> None:
     assert np.allclose(beeps, beeps[0] + np.arange(12), atol=0.001)
 
 
-@pytest.mark.parametrize("name", ["folder.toml", "s3.toml", "signed.toml"])
+@pytest.mark.parametrize("name", ["folder.toml", "s3.toml", "serve.toml", "signed.toml"])
 def test_a_configuration_is_ready(name: str) -> None:
-    key = {"SLICER_USERSIG_KEY": "0" * 64} if name == "signed.toml" else {}
-    settings = Settings.load(SAMPLES / name, key)
+    secrets = {
+        "signed.toml": {"SLICER_USERSIG_KEY": "0" * 64},
+        "serve.toml": {"SLICER_APP_1400000001_CALLBACK_KEY": "0" * 32},
+    }
+    settings = Settings.load(SAMPLES / name, secrets.get(name, {}))
     assert settings != Settings()
     if settings.storage.url:
         assert open_storage(settings.storage.url, Credentials("id", "key")).label
