@@ -9,6 +9,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from tests.harness.picture import Rgb
+from tests.harness.priority import kept_priority
 
 _ENCODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9", "h264": "libx264", "av1": "libsvtav1"}
 _VPX = {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", "crf": "6"}
@@ -20,6 +21,7 @@ _OPTIONS = {
 }
 
 
+@kept_priority()
 def shoot(
     codec: str,
     pictures: Sequence[Rgb],

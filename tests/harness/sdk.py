@@ -28,7 +28,10 @@ class Sdk:
     unsigned_payload: bool = False
 
     async def call(self, *calls: tuple[str, str]) -> Sequence[Mapping[str, Any]]:
-        """Make these calls, each an action and a body in JSON, one after the other."""
+        """Make these calls, each an action and a body in JSON, one after the other.
+
+        An answer holds beside what came when it was `called` and `returned`, in UTC milliseconds.
+        """
         told = {
             "endpoint": f"127.0.0.1:{self.port}",
             "id": self.id,

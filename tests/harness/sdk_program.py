@@ -5,6 +5,7 @@ It runs in a process of its own, with whichever SDK is on its path, and knows no
 
 import json
 import sys
+import time
 from typing import Any
 
 from tencentcloud.common.credential import Credential
@@ -16,7 +17,13 @@ from tencentcloud.trtc.v20190722.trtc_client import TrtcClient
 
 
 def answer(client: Any, action: str, body: str) -> dict[str, Any]:
-    """One call by the SDK's typed method; what it gives back, or raises."""
+    """One call by the SDK's typed method; what it gives back, or raises, and when (UTC, ms)."""
+    called = time.time_ns() // 1_000_000
+    given = call(client, action, body)
+    return given | {"called": called, "returned": time.time_ns() // 1_000_000}
+
+
+def call(client: Any, action: str, body: str) -> dict[str, Any]:
     request = getattr(models, f"{action}Request")()
     request.from_json_string(body)
     try:

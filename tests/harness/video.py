@@ -8,6 +8,8 @@ from typing import NamedTuple
 import av
 import numpy as np
 
+from tests.harness.priority import kept_priority
+
 ENCODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9", "h264": "libx264", "av1": "libsvtav1"}
 DECODERS = {"vp8": "vp8", "vp9": "vp9", "h264": "h264", "av1": "libdav1d"}
 _OPTIONS = {
@@ -31,6 +33,7 @@ class Encoded(NamedTuple):
 
 
 @cache
+@kept_priority()
 def encoded(
     codec: str, frames: int = 12, width: int = 160, height: int = 128, gop: int = 5
 ) -> tuple[Encoded, ...]:
