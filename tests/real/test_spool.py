@@ -144,6 +144,11 @@ def assert_no_secret(folder: Path, keys: Credentials) -> None:
             assert keys.access_key.encode() not in data
 
 
+def trouble(daemon: Mortal) -> str:
+    """All that was told of stores that fail, over all lives."""
+    return " ".join(word for words in daemon.noted("trouble") for word in words)
+
+
 FAULTS: list[Fault | None] = [
     None,
     None,
@@ -154,6 +159,8 @@ FAULTS: list[Fault | None] = [
     Cut(20_000),
     Hang(),
 ]
+SAID = ("503", "403", "429", "404", "the connection broke")
+"""What is told of the faults that are told."""
 
 
 async def test_killed_fifty_times_under_load(folder: Path, seaweed: Seaweed) -> None:
@@ -169,14 +176,20 @@ async def test_killed_fifty_times_under_load(folder: Path, seaweed: Seaweed) -> 
                     await front.set(None)
                     await daemon.recover()
                     count = await asyncio.to_thread(assert_delivered, daemon, seaweed, bucket)
+            # A busy machine may have killed it each time before it met some fault.
+            for said, fault in zip(SAID, FAULTS[2:], strict=False):
+                await front.set(fault)
+                for _ in range(20):
+                    if said not in trouble(daemon):
+                        await daemon.kill_after(2.0)
+            await front.set(None)
+            await daemon.recover()
+            await asyncio.to_thread(assert_delivered, daemon, seaweed, bucket)
         finally:
             daemon.parent.kill()
             await daemon.parent.wait()
     assert count > KILLS * 5, "there was a load"
-    said = " ".join(word for words in daemon.noted("trouble") for word in words)
-    assert all(fault in said for fault in ("503", "403", "429", "404", "the connection broke")), (
-        said[:500]
-    )
+    assert [said for said in SAID if said not in trouble(daemon)] == []
     assert_no_secret(folder, WRITER)
     assert not list((folder / "spool").rglob("*.*")), "nothing is left behind"
 
