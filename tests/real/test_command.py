@@ -125,7 +125,10 @@ async def test_sigterm_while_the_store_is_dead_names_what_is_lost(seaweed: Seawe
     assert any(key.endswith("png") for key in lost), "the picture that the store refused"
     stored = {key.removeprefix("dead/") for key in seaweed.keys(bucket, "dead/")}
     assert stored
-    assert not stored & lost
+    # What was on its way when the store went: it may have arrived, but nobody could say so. Sound
+    # and pictures of one anchor go one after the other, so that is one of each at most.
+    assert len(stored & lost) <= 2
+    assert lost - stored
     assert WRITER.secret_key not in running.said
 
 
