@@ -183,7 +183,10 @@ class LiveProgress:
                 bytes_text(self._bytes[anchor]),
                 escape(self._last.get(anchor, "")),
             )
-        return Group(table, *(Text(text, style="dim", overflow="ellipsis") for text in self._lines))
+        return Group(
+            table,
+            *(Text(text, style="dim", no_wrap=True, overflow="ellipsis") for text in self._lines),
+        )
 
 
 def open_progress(console: Console, title: str, plain: bool) -> Progress:
