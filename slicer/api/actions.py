@@ -6,7 +6,7 @@ from slicer.api.schema import Action, Verb
 from slicer.cloud.order import Application, OrderTaker, Service
 from slicer.service.engine import TaskStatus
 from slicer.slicing.outputs import State
-from slicer.slicing.subscription import IdList, Subscription
+from slicer.slicing.subscription import Subscription
 
 Answer = dict[str, object]
 
@@ -46,12 +46,8 @@ def _word(status: TaskStatus) -> str:
 
 def _lists(lists: Subscription) -> dict[str, list[str]]:
     return {
-        "SubscribeAudioUserIds": _entries(lists.audio.allow),
-        "UnSubscribeAudioUserIds": _entries(lists.audio.block),
-        "SubscribeVideoUserIds": _entries(lists.video.allow),
-        "UnSubscribeVideoUserIds": _entries(lists.video.block),
+        "SubscribeAudioUserIds": lists.audio.allow.entries(),
+        "UnSubscribeAudioUserIds": lists.audio.block.entries(),
+        "SubscribeVideoUserIds": lists.video.allow.entries(),
+        "UnSubscribeVideoUserIds": lists.video.block.entries(),
     }
-
-
-def _entries(ids: IdList) -> list[str]:
-    return sorted(ids.exact) + [f"{prefix}.*$" for prefix in ids.prefixes]

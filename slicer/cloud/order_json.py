@@ -6,7 +6,7 @@ from typing import Any
 
 from slicer.cloud.order import Bucket, Moderation, Order, Service, Supplier
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
-from slicer.slicing.subscription import IdList, Subscription
+from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
 
 
@@ -76,15 +76,11 @@ def from_json(text: str, secrets: Mapping[str, str]) -> Order:
 
 def _lists(lists: Subscription) -> dict[str, list[str]]:
     return {
-        "allow_audio": _entries(lists.audio.allow),
-        "block_audio": _entries(lists.audio.block),
-        "allow_video": _entries(lists.video.allow),
-        "block_video": _entries(lists.video.block),
+        "allow_audio": lists.audio.allow.entries(),
+        "block_audio": lists.audio.block.entries(),
+        "allow_video": lists.video.allow.entries(),
+        "block_video": lists.video.block.entries(),
     }
-
-
-def _entries(ids: IdList) -> list[str]:
-    return sorted(ids.exact) + [f"{prefix}.*$" for prefix in ids.prefixes]
 
 
 def _moderation(moderation: Moderation) -> dict[str, object]:

@@ -44,6 +44,10 @@ class IdList:
                 exact.add(entry)
         return cls(frozenset(exact), tuple(prefixes))
 
+    def entries(self) -> list[str]:
+        """As `parse` takes them: ids in their order, then prefixes as they were given."""
+        return sorted(self.exact) + [prefix + _PREFIX_END for prefix in self.prefixes]
+
     def __contains__(self, anchor: str) -> bool:
         return anchor in self.exact or anchor.startswith(self.prefixes)
 

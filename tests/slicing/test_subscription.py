@@ -66,3 +66,9 @@ def test_membership_is_what_it_says(entries: list[str], anchor: str) -> None:
     expected = anchor in entries or any(anchor.startswith(prefix) for prefix in prefixes)
     assert (anchor in IdList.parse(entries)) is expected
     assert (anchor in Lists(block=IdList.parse(entries))) is not expected
+
+
+def test_entries_are_what_parse_takes() -> None:
+    given = ["b", "a", "z.*$", "c.*$"]
+    assert IdList.parse(given).entries() == ["a", "b", "z.*$", "c.*$"]
+    assert IdList.parse(IdList.parse(given).entries()) == IdList.parse(given)
