@@ -1,0 +1,39 @@
+#include "core.h"
+
+const char *const counter_names[COUNTERS_END] = {
+#define X(name) #name,
+    COUNTERS(X)
+#undef X
+};
+
+bool buffer_reserve(buffer *it, size_t more) {
+    size_t wanted = it->size + more;
+    if (wanted < it->size)
+        return false;
+    if (wanted <= it->capacity)
+        return true;
+    size_t capacity = it->capacity ? it->capacity : 256;
+    while (capacity < wanted)
+        capacity += capacity / 2;
+    uint8_t *data = realloc(it->data, capacity);
+    if (data == NULL)
+        return false;
+    it->data = data;
+    it->capacity = capacity;
+    return true;
+}
+
+bool buffer_append(buffer *it, const void *data, size_t size) {
+    if (size == 0)
+        return true;
+    if (!buffer_reserve(it, size))
+        return false;
+    memcpy(it->data + it->size, data, size);
+    it->size += size;
+    return true;
+}
+
+void buffer_free(buffer *it) {
+    free(it->data);
+    *it = (buffer){0};
+}

@@ -1,0 +1,93 @@
+/* What every part uses: counters by reason, bytes that grow, the media time's unwrapping.
+ *
+ * All memory can run out: what cannot be kept is dropped and counted, never fatal. Nothing here or in
+ * the files beside it knows Python, a clock or (but for plane.c) a socket. Where a function says
+ * nothing else, it is the twin of the function of that name in slicer/rtp or slicer/slicing, with the
+ * same results to the last bit: build with -ffp-contract=off.
+ */
+#ifndef SLICER_CORE_H
+#define SLICER_CORE_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNTERS(X)                                                                              \
+    X(too_short) X(oversized) X(bad_version) X(truncated) X(bad_padding)                         \
+    X(unknown_payload_type) X(malformed_rtcp) X(bye) X(unacknowledged) X(keyframe_requests)      \
+    X(duplicate) X(late) X(stray) X(moved) X(asleep) X(padding) X(needless_retransmission)       \
+    X(retransmitted) X(retired_ssrc) X(probation) X(ssrc_changed) X(clock_jumped)                \
+    X(malformed_payload) X(moved_into_place) X(overlap) X(slice_full) X(unanswered)              \
+    X(gop_too_long) X(srtp_authentication) X(srtp_replayed) X(srtp_malformed) X(srtp_oversized)  \
+    X(rtcp_unsent) X(receive_buffer_full) X(out_of_memory)
+
+enum {
+#define X(name) COUNT_##name,
+    COUNTERS(X)
+#undef X
+    COUNTERS_END
+};
+#define NOT_REFUSED (-1)
+
+/* How often each thing happened; the names are those of the reference's Counters. */
+typedef struct counters {
+    uint64_t of[COUNTERS_END];
+} counters;
+
+#define COUNT(where, name) ((where)->of[COUNT_##name]++)
+
+/* The name of each counter, by its number. */
+extern const char *const counter_names[COUNTERS_END];
+
+/* Bytes that grow. Zero-initialised is empty. */
+typedef struct buffer {
+    uint8_t *data;
+    size_t size, capacity;
+} buffer;
+
+/* False where there is no memory; the buffer is then as it was. */
+bool buffer_reserve(buffer *it, size_t more);
+bool buffer_append(buffer *it, const void *data, size_t size);
+void buffer_free(buffer *it);
+
+/* Extends a counter of 16 or 32 bits to one that does not wrap (RFC 3550 A.1): the value nearest to
+ * the last one. */
+typedef struct unwrapper {
+    int64_t last;
+    bool known;
+} unwrapper;
+
+static inline int64_t unwrapper_peek(const unwrapper *it, int bits, int64_t value) {
+    if (!it->known)
+        return value;
+    int64_t half = (int64_t)1 << (bits - 1), mask = ((int64_t)1 << bits) - 1;
+    return it->last + ((value - it->last + half) & mask) - half;
+}
+
+static inline void unwrapper_move(unwrapper *it, int64_t last) {
+    it->last = last;
+    it->known = true;
+}
+
+/* A deadline that there is none of is infinity. */
+#define NEVER ((double)INFINITY)
+
+static inline double earlier(double a, double b) { return a < b ? a : b; }
+
+static inline uint16_t read16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
+static inline uint32_t read32(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+static inline void write16(uint8_t *at, uint32_t value) {
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+static inline void write32(uint8_t *at, uint32_t value) {
+    write16(at, value >> 16);
+    write16(at + 2, value);
+}
+
+#endif

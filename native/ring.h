@@ -1,0 +1,46 @@
+/* Puts packets of one source back into order; twin of slicer/rtp/ring.py.
+ *
+ * Memory contract: `ring_insert` and `ring_skip` take the packet's memory over whatever they return.
+ * A packet that is next in line goes to `ready` as it is, still on the caller's bytes: `ring_pop`
+ * must be called before those bytes go. What has to wait is copied. The slots are made when the
+ * first packet has to wait.
+ */
+#ifndef SLICER_RING_H
+#define SLICER_RING_H
+
+#include "packet.h"
+
+#define RING_CAPACITY 2048
+#define RING_JUMPED 2
+#define RING_FELL_BACK 8
+#define RING_FELL_SILENT 1.0
+
+typedef struct ring {
+    double opening, patience;
+    packet *slots; /* RING_CAPACITY of them or NULL; one is taken where `taken` says so */
+    uint8_t *taken;
+    size_t held;
+    turns ready;
+    bool open; /* whether `next` is known */
+    int64_t next, highest;
+    double opens_at; /* NEVER: not opening */
+    bool contiguous;
+    double hole_since; /* NAN: not known */
+    turns strays;
+    double taken_at;
+} ring;
+
+void ring_init(ring *it, double opening, double patience);
+void ring_free(ring *it);
+/* NOT_REFUSED, or the number of a counter: duplicate, late, stray, moved. */
+int ring_insert(ring *it, packet *packet);
+int ring_skip(ring *it, packet *packet);
+/* Append all packets whose turn it is. */
+void ring_pop(ring *it, double now, turns *out);
+void ring_flush(ring *it, turns *out);
+void ring_restart(ring *it);
+/* Move the strays to the (empty) `out`. */
+void ring_strays(ring *it, turns *out);
+double ring_deadline(ring *it);
+
+#endif

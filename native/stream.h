@@ -1,0 +1,118 @@
+/* One m-line's packets, from the wire to their order; twin of slicer/rtp/stream.py. */
+#ifndef SLICER_STREAM_H
+#define SLICER_STREAM_H
+
+#include "mapping.h"
+#include "nack.h"
+#include "packet.h"
+#include "reception.h"
+#include "ring.h"
+
+#define STREAM_MAX_CANDIDATES 8
+#define STREAM_MAX_RETIRED 16
+
+typedef enum codec_name {
+    CODEC_OTHER,
+    CODEC_OPUS,
+    CODEC_PCMU,
+    CODEC_PCMA,
+    CODEC_G722,
+    CODEC_VP8,
+    CODEC_VP9,
+    CODEC_H264,
+    CODEC_AV1,
+} codec_name;
+
+/* One payload format. Its identity is its address, as the reference's is the object's. */
+typedef struct codec {
+    codec_name name;
+    uint32_t clock_rate;
+    uint32_t index;    /* for the caller: which of his codecs it is */
+    const char *sprop; /* sprop-parameter-sets of H.264, or "" */
+} codec;
+
+enum { /* what the sender obeys */
+    FEEDBACK_NACK = 1,
+    FEEDBACK_PLI = 2,
+    FEEDBACK_FIR = 4,
+    FEEDBACK_REMB = 8,
+    FEEDBACK_TRANSPORT_CC = 16,
+};
+
+typedef struct parameters {
+    bool video;
+    const codec *codecs[128]; /* by payload type */
+    int16_t rtx[128];         /* the payload type it repeats, or -1 */
+    unsigned feedback;
+    int transport_cc_ids[8]; /* RFC 8285 ids of transport-wide sequence numbers; -1: none */
+} parameters;
+
+/* What is known of one SSRC. */
+typedef struct source {
+    uint32_t ssrc;
+    unwrapper sequences, timestamps;
+    reception reception;
+    bool has_nacks;
+    nack_list nacks;
+    ring ring;
+    double last_arrival;
+} source;
+
+/* A packet in its place; `mapper` is a reference. */
+typedef struct ordered {
+    packet packet;
+    const codec *codec;
+    mapper *mapper;
+    int64_t epoch;
+    bool contiguous;
+} ordered;
+
+typedef struct ordereds {
+    ordered *of;
+    size_t count, capacity;
+} ordereds;
+
+void ordereds_clear(ordereds *it); /* frees packets, releases mappers, keeps the room */
+void ordereds_free(ordereds *it);
+
+typedef struct stream {
+    const parameters *parameters;
+    counters *counters;
+    sender_clock *sender;
+    size_t number; /* in the sender clock */
+    bool asleep, nack, has_source;
+    double until; /* media time in ticks, or infinity */
+    int64_t epoch;
+    mapper *mapper; /* a reference */
+    source source;  /* valid where has_source */
+    const codec *codec;
+    double back;
+    int64_t oldest;
+    packet candidates[STREAM_MAX_CANDIDATES]; /* kept packets, oldest first */
+    size_t candidate_count;
+    uint32_t retired[STREAM_MAX_RETIRED + 1]; /* oldest first */
+    size_t retired_count;
+    ordereds given_up;
+    turns turns; /* scratch */
+} stream;
+
+/* `parameters`, `counters` and `sender` outlive the stream. False where there is no memory. */
+bool stream_init(stream *it, const parameters *parameters, counters *counters, sender_clock *sender,
+                 size_t number);
+void stream_free(stream *it);
+/* Takes over a parsed packet, its arrival set; its bytes must live until `stream_drain`. */
+void stream_insert(stream *it, packet *packet);
+/* Append what is in its place to `out`. */
+void stream_drain(stream *it, double now, ordereds *out);
+void stream_flush(stream *it, ordereds *out);
+void stream_doze(stream *it, double until);
+void stream_wake(stream *it);
+/* Wire sequence numbers to ask for again now, room for NACK_MAX_MISSING; gives their number. */
+size_t stream_missing(stream *it, double now, uint16_t *missing);
+double stream_deadline(stream *it);
+
+/* Native only, for packets that need not even be decrypted: true where inserting this packet would
+ * do nothing but count it as asleep (and note it for the reports). Nothing is changed. */
+bool stream_would_sleep(const stream *it, const packet *packet);
+
+#endif

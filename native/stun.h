@@ -1,0 +1,30 @@
+/* Answers connectivity and consent checks once ICE has finished (RFC 8489, 8445 7.3, 7675 5.1).
+ *
+ * Anything that is not a well-formed Binding request with our credentials, from the nominated address
+ * and without a change of pair or role, is left to who set the connection up.
+ */
+#ifndef SLICER_STUN_H
+#define SLICER_STUN_H
+
+#include "core.h"
+
+#define STUN_MAX_RESPONSE 128
+
+typedef struct stun_agent {
+    char local_ufrag[260], remote_ufrag[260]; /* RFC 8839: up to 256 */
+    uint8_t local_key[260];                   /* our ice-pwd: short-term credential */
+    size_t local_key_size;
+    bool controlling;
+} stun_agent;
+
+typedef enum stun_verdict {
+    STUN_OTHERS,   /* not ours to answer: give it to the ICE agent */
+    STUN_ANSWERED, /* `out` holds the response */
+} stun_verdict;
+
+/* `address`: 4 or 16 bytes of the IP address it came from, in network order; `port` in host order. */
+stun_verdict stun_receive(const stun_agent *it, const uint8_t *data, size_t size,
+                          const uint8_t *address, size_t address_size, uint16_t port,
+                          uint8_t out[STUN_MAX_RESPONSE], size_t *out_size);
+
+#endif
