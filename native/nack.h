@@ -25,7 +25,8 @@ typedef struct nack_list {
 
 void nack_free(nack_list *it);
 bool nack_contains(const nack_list *it, int64_t sequence);
-void nack_receive(nack_list *it, int64_t sequence, double now);
+/* False where there is no memory: those it overtook will not be asked for. */
+bool nack_receive(nack_list *it, int64_t sequence, double now);
 void nack_forget_before(nack_list *it, int64_t sequence);
 /* Write those to ask for now, ascending, into `due` (room for NACK_MAX_MISSING); gives their number. */
 size_t nack_handle_timer(nack_list *it, double now, int64_t *due);

@@ -35,9 +35,9 @@ void ring_free(ring *it);
 /* NOT_REFUSED, or the number of a counter: duplicate, late, stray, moved. */
 int ring_insert(ring *it, packet *packet);
 int ring_skip(ring *it, packet *packet);
-/* Append all packets whose turn it is. */
-void ring_pop(ring *it, double now, turns *out);
-void ring_flush(ring *it, turns *out);
+/* Append all packets whose turn it is; gives how many were lost for want of memory. */
+size_t ring_pop(ring *it, double now, turns *out);
+size_t ring_flush(ring *it, turns *out);
 void ring_restart(ring *it);
 /* Move the strays to the (empty) `out`. */
 void ring_strays(ring *it, turns *out);

@@ -1,0 +1,418 @@
+#include "stream.h"
+
+#define OPENING 0.05
+/* Without retransmission only reordering is waited for. */
+#define PATIENCE 0.2
+#define PATIENCE_NACK 0.6
+/* The sender's clock against arrivals, in seconds; the reference says why. */
+#define EARLY 0.5
+#define EARLY_AFTER_LOSS 3.0
+#define LATE 3.0
+#define BACK 0.5
+#define NEARBY 100
+#define PROBATION 2.0
+#define COMES_BACK 2.0
+
+void ordereds_clear(ordereds *it) {
+    for (size_t i = 0; i < it->count; i++) {
+        packet_free(&it->of[i].packet);
+        mapper_release(it->of[i].mapper);
+    }
+    it->count = 0;
+}
+
+void ordereds_free(ordereds *it) {
+    ordereds_clear(it);
+    free(it->of);
+    *it = (ordereds){0};
+}
+
+static bool ordereds_reserve(ordereds *it) {
+    if (it->count < it->capacity)
+        return true;
+    size_t capacity = it->capacity ? 2 * it->capacity : 16;
+    ordered *of = realloc(it->of, capacity * sizeof *of);
+    if (of == NULL)
+        return false;
+    it->of = of;
+    it->capacity = capacity;
+    return true;
+}
+
+static void source_init(source *it, uint32_t ssrc, double clock_rate, bool nack) {
+    *it = (source){.ssrc = ssrc, .has_nacks = nack};
+    reception_init(&it->reception, ssrc, clock_rate);
+    ring_init(&it->ring, OPENING, nack ? PATIENCE_NACK : PATIENCE);
+}
+
+static void source_free(source *it) {
+    nack_free(&it->nacks);
+    ring_free(&it->ring);
+}
+
+bool stream_init(stream *it, const parameters *parameters, counters *counters, sender_clock *sender,
+                 size_t number) {
+    *it = (stream){
+        .parameters = parameters,
+        .counters = counters,
+        .sender = sender,
+        .number = number,
+        .nack = parameters->feedback & FEEDBACK_NACK,
+        .until = NEVER,
+        .epoch = -1,
+        .back = parameters->video ? BACK : 0.0,
+    };
+    mapper *first = sender_clock_begin(sender, number, 1.0);
+    if (first == NULL)
+        return false;
+    it->mapper = mapper_retain(first);
+    return true;
+}
+
+void stream_free(stream *it) {
+    if (it->has_source)
+        source_free(&it->source);
+    for (size_t i = 0; i < it->candidate_count; i++)
+        packet_free(&it->candidates[i]);
+    ordereds_free(&it->given_up);
+    turns_free(&it->turns);
+    mapper_release(it->mapper);
+    *it = (stream){0};
+}
+
+static bool jumped(const stream *it, const packet *one, bool contiguous) {
+    if (one->timestamp < it->oldest)
+        return true;
+    double skew = mapper_skew(it->mapper, one->timestamp, one->arrival);
+    if (-EARLY <= skew && skew <= LATE)
+        return false;
+    return contiguous || !(-EARLY_AFTER_LOSS <= skew && skew < -EARLY);
+}
+
+static bool begin_epoch(stream *it, const codec *codec) {
+    mapper *fresh = sender_clock_begin(it->sender, it->number, codec->clock_rate);
+    if (fresh == NULL)
+        return false;
+    mapper_release(it->mapper);
+    it->mapper = mapper_retain(fresh);
+    it->codec = codec;
+    it->epoch++;
+    return true;
+}
+
+/* Media time goes on with this packet, or begins anew; false where there is no memory for that. */
+static bool advance(stream *it, const packet *one, bool contiguous) {
+    const codec *codec = it->parameters->codecs[one->payload_type];
+    bool begins = codec != it->codec;
+    if (!begins && jumped(it, one, contiguous)) {
+        COUNT(it->counters, clock_jumped);
+        begins = true;
+    }
+    if (begins && !begin_epoch(it, codec))
+        return false;
+    mapper_arrived(it->mapper, one->timestamp, one->arrival);
+    it->oldest = one->timestamp - (int64_t)(it->back * codec->clock_rate);
+    return true;
+}
+
+static void place(stream *it, turn *turn, ordereds *out) {
+    if (!advance(it, &turn->packet, turn->contiguous) || !ordereds_reserve(out)) {
+        packet_free(&turn->packet);
+        COUNT(it->counters, out_of_memory);
+        return;
+    }
+    ordered *placed = &out->of[out->count++];
+    placed->packet = turn->packet;
+    placed->codec = it->codec;
+    placed->mapper = mapper_retain(it->mapper);
+    placed->epoch = it->epoch;
+    placed->contiguous = turn->contiguous;
+}
+
+static void place_turns(stream *it, ordereds *out) {
+    for (size_t i = 0; i < it->turns.count; i++)
+        place(it, &it->turns.of[i], out);
+    it->turns.count = 0;
+}
+
+static void give_up(stream *it) {
+    if (!it->has_source)
+        return;
+    it->counters->of[COUNT_out_of_memory] += ring_flush(&it->source.ring, &it->turns);
+    place_turns(it, &it->given_up);
+}
+
+static void give_given_up(stream *it, ordereds *out) {
+    for (size_t i = 0; i < it->given_up.count; i++) {
+        ordered *one = &it->given_up.of[i];
+        if (ordereds_reserve(out)) {
+            out->of[out->count++] = *one;
+        } else {
+            packet_free(&one->packet);
+            mapper_release(one->mapper);
+            COUNT(it->counters, out_of_memory);
+        }
+    }
+    it->given_up.count = 0;
+}
+
+static void note(stream *it, const packet *one) {
+    source *source = &it->source;
+    unwrapper_move(&source->sequences, one->sequence);
+    unwrapper_move(&source->timestamps, one->timestamp);
+    source->last_arrival = one->arrival;
+    reception_receive(&source->reception, one->sequence, one->timestamp, one->arrival);
+    if (source->has_nacks && !nack_receive(&source->nacks, one->sequence, one->arrival))
+        COUNT(it->counters, out_of_memory);
+}
+
+static bool follows(const source *it, const packet *one) {
+    return it->sequences.known && one->sequence - 1 == it->sequences.last;
+}
+
+/* Whether this packet, the newest one, ends the sleep; media time goes on meanwhile. */
+static bool wakes(stream *it, const packet *one) {
+    int64_t epoch = it->epoch;
+    if (!advance(it, one, follows(&it->source, one)))
+        COUNT(it->counters, out_of_memory);
+    bool begins = it->epoch != epoch && it->until < NEVER;
+    return begins || (double)one->timestamp >= it->until;
+}
+
+/* As `ring_insert`, of a stream that sleeps. */
+static int pass_over(stream *it, packet *one) {
+    packet passing = *one; /* the ring must not free what may have to be taken after all */
+    passing.memory = NULL;
+    int refused = ring_skip(&it->source.ring, &passing);
+    if (refused == NOT_REFUSED && wakes(it, one)) {
+        stream_wake(it);
+        return ring_insert(&it->source.ring, one);
+    }
+    packet_free(one);
+    return refused == NOT_REFUSED ? COUNT_asleep : refused;
+}
+
+/* Put an unwrapped packet of the current source where it belongs; true where the source moved. */
+static bool put(stream *it, packet *one) {
+    int refused = it->asleep ? pass_over(it, one) : ring_insert(&it->source.ring, one);
+    if (refused != NOT_REFUSED)
+        it->counters->of[refused]++;
+    if (refused == COUNT_moved)
+        return true;
+    /* Nothing else may hear of a packet that nobody believes yet, or that is not there. */
+    if (refused != COUNT_stray && refused != COUNT_out_of_memory)
+        note(it, one);
+    return false;
+}
+
+/* The source's sequence numbers go on elsewhere; what is held and what is there is kept. */
+static void move(stream *it) {
+    source *source = &it->source;
+    turns strays = {0};
+    ring_strays(&source->ring, &strays);
+    give_up(it);
+    reception_restart(&source->reception);
+    nack_free(&source->nacks);
+    for (size_t i = 0; i < strays.count; i++) /* one behind the other: the ring moves once */
+        put(it, &strays.of[i].packet);
+    strays.count = 0;
+    turns_free(&strays);
+}
+
+static void insert_own(stream *it, packet *one) {
+    one->sequence = unwrapper_peek(&it->source.sequences, 16, one->sequence);
+    one->timestamp = unwrapper_peek(&it->source.timestamps, 32, one->timestamp);
+    if (put(it, one))
+        move(it);
+}
+
+static void repair(stream *it, packet *one, uint8_t payload_type) {
+    source *source = &it->source;
+    if (!it->has_source || !packet_restore(one, payload_type, source->ssrc)) {
+        COUNT(it->counters, padding);
+        packet_free(one);
+        return;
+    }
+    one->sequence = unwrapper_peek(&source->sequences, 16, one->sequence);
+    one->timestamp = unwrapper_peek(&source->timestamps, 32, one->timestamp);
+    if (!source->has_nacks || !nack_contains(&source->nacks, one->sequence)) {
+        COUNT(it->counters, needless_retransmission);
+        packet_free(one);
+        return;
+    }
+    COUNT(it->counters, retransmitted);
+    nack_receive(&source->nacks, one->sequence, one->arrival);
+    if (ring_insert(&source->ring, one) == COUNT_out_of_memory)
+        COUNT(it->counters, out_of_memory);
+}
+
+static size_t retired_at(const stream *it, uint32_t ssrc) {
+    size_t at = 0;
+    while (at < it->retired_count && it->retired[at] != ssrc)
+        at++;
+    return at;
+}
+
+static void forget_retired(stream *it, size_t at) {
+    it->retired_count--;
+    memmove(it->retired + at, it->retired + at + 1,
+            (it->retired_count - at) * sizeof *it->retired);
+}
+
+static void retire(stream *it, uint32_t next) {
+    size_t at = retired_at(it, next);
+    if (at < it->retired_count)
+        forget_retired(it, at);
+    if (retired_at(it, it->source.ssrc) == it->retired_count)
+        it->retired[it->retired_count++] = it->source.ssrc;
+    if (it->retired_count > STREAM_MAX_RETIRED)
+        forget_retired(it, 0);
+}
+
+static void take_over(stream *it, packet *first, packet *second) {
+    if (it->has_source) {
+        give_up(it);
+        retire(it, first->ssrc);
+        COUNT(it->counters, ssrc_changed);
+        source_free(&it->source);
+    }
+    const codec *codec = it->parameters->codecs[first->payload_type];
+    source_init(&it->source, first->ssrc, codec->clock_rate, it->nack && !it->asleep);
+    it->has_source = true;
+    it->codec = NULL;
+    insert_own(it, first);
+    insert_own(it, second);
+}
+
+static bool belong_together(const packet *first, const packet *second) {
+    int64_t apart = ((second->sequence - first->sequence + NEARBY) & 0xFFFF) - NEARBY;
+    return apart != 0 && -NEARBY <= apart && apart <= NEARBY &&
+           second->arrival - first->arrival < PROBATION;
+}
+
+static packet remove_candidate(stream *it, size_t at) {
+    packet removed = it->candidates[at];
+    it->candidate_count--;
+    memmove(it->candidates + at, it->candidates + at + 1,
+            (it->candidate_count - at) * sizeof *it->candidates);
+    return removed;
+}
+
+static void add_candidate(stream *it, packet *one) {
+    if (packet_keep(one))
+        it->candidates[it->candidate_count++] = *one;
+    else
+        COUNT(it->counters, out_of_memory);
+}
+
+/* A packet of another SSRC: on probation until a second one belongs to it. */
+static void strange(stream *it, packet *one) {
+    bool known = retired_at(it, one->ssrc) < it->retired_count;
+    if (known && it->has_source && one->arrival - it->source.last_arrival < COMES_BACK) {
+        COUNT(it->counters, retired_ssrc);
+        packet_free(one);
+        return;
+    }
+    size_t at = 0;
+    while (at < it->candidate_count && it->candidates[at].ssrc != one->ssrc)
+        at++;
+    bool found = at < it->candidate_count;
+    if (found || it->candidate_count == STREAM_MAX_CANDIDATES) {
+        packet first = remove_candidate(it, found ? at : 0);
+        if (found && belong_together(&first, one)) {
+            take_over(it, &first, one);
+            return;
+        }
+        COUNT(it->counters, probation);
+        packet_free(&first);
+    }
+    add_candidate(it, one);
+}
+
+void stream_insert(stream *it, packet *one) {
+    int repeated = it->parameters->rtx[one->payload_type];
+    int payload_type = repeated >= 0 ? repeated : one->payload_type;
+    if (it->parameters->codecs[payload_type] == NULL) {
+        COUNT(it->counters, unknown_payload_type);
+        packet_free(one);
+    } else if (repeated >= 0) {
+        repair(it, one, (uint8_t)repeated);
+    } else if (!it->has_source || one->ssrc != it->source.ssrc) {
+        strange(it, one);
+    } else {
+        insert_own(it, one);
+    }
+}
+
+void stream_drain(stream *it, double now, ordereds *out) {
+    if (it->given_up.count)
+        give_given_up(it, out);
+    if (!it->has_source)
+        return;
+    source *source = &it->source;
+    it->counters->of[COUNT_out_of_memory] += ring_pop(&source->ring, now, &it->turns);
+    place_turns(it, out);
+    if (source->has_nacks && source->ring.open)
+        nack_forget_before(&source->nacks, source->ring.next);
+}
+
+void stream_flush(stream *it, ordereds *out) {
+    give_up(it);
+    give_given_up(it, out);
+}
+
+void stream_doze(stream *it, double until) {
+    it->asleep = true;
+    it->until = until;
+    if (!it->has_source)
+        return;
+    ring_restart(&it->source.ring);
+    it->source.has_nacks = false;
+    nack_free(&it->source.nacks);
+}
+
+void stream_wake(stream *it) {
+    if (!it->asleep)
+        return;
+    it->asleep = false;
+    if (!it->has_source)
+        return;
+    ring_restart(&it->source.ring);
+    it->source.has_nacks = it->nack;
+    nack_free(&it->source.nacks);
+}
+
+size_t stream_missing(stream *it, double now, uint16_t *missing) {
+    int64_t due[NACK_MAX_MISSING];
+    if (!it->has_source || !it->source.has_nacks)
+        return 0;
+    size_t count = nack_handle_timer(&it->source.nacks, now, due);
+    for (size_t i = 0; i < count; i++)
+        missing[i] = (uint16_t)due[i];
+    return count;
+}
+
+double stream_deadline(stream *it) {
+    if (!it->has_source)
+        return NEVER;
+    source *source = &it->source;
+    double nacks = source->has_nacks ? nack_deadline(&source->nacks) : NEVER;
+    return earlier(nacks, ring_deadline(&source->ring));
+}
+
+bool stream_would_sleep(const stream *it, const packet *one) {
+    const source *source = &it->source;
+    if (!it->asleep || !it->has_source || one->ssrc != source->ssrc)
+        return false;
+    uint8_t payload_type = one->payload_type & 0x7F;
+    if (it->parameters->rtx[payload_type] >= 0 || it->codec == NULL ||
+        it->parameters->codecs[payload_type] != it->codec)
+        return false;
+    packet next = *one;
+    next.sequence = unwrapper_peek(&source->sequences, 16, one->sequence);
+    next.timestamp = unwrapper_peek(&source->timestamps, 32, one->timestamp);
+    int64_t ahead = source->ring.open ? next.sequence - source->ring.next : 0;
+    if (ahead < 0 || ahead >= RING_CAPACITY || source->ring.strays.count)
+        return false;
+    return (double)next.timestamp < it->until && !jumped(it, &next, follows(source, &next));
+}
