@@ -112,10 +112,14 @@ class Reporter:
                 stream.mapper.reported(ntp_seconds(report.ntp), timestamp, now)
 
     def _reports(self, now: float) -> list[rtcp.RtcpPacket]:
+        """RFC 3550 6.1: what does not fit into one report goes into another behind it."""
         sources = [stream.source for stream in self._streams]
         blocks = tuple(source.reception.report(now) for source in sources if source is not None)
-        cname = SourceDescription(((self._ssrc, self._cname),))
-        return [ReceiverReport(self._ssrc, blocks), cname]
+        reports = (
+            ReceiverReport(self._ssrc, blocks[at : at + rtcp.MAX_COUNT])
+            for at in range(0, len(blocks) or 1, rtcp.MAX_COUNT)
+        )
+        return [*reports, SourceDescription(((self._ssrc, self._cname),))]
 
     def _remb(self) -> list[rtcp.RtcpPacket]:
         """Only where there is no transport-wide feedback: senders obey one of the two."""

@@ -27,6 +27,7 @@ from slicer.rtp.reports import (
 from slicer.rtp.transport_feedback import TransportFeedback, feedback_for
 
 __all__ = [
+    "MAX_COUNT",
     "Bye",
     "Feedback",
     "FullIntraRequest",
@@ -50,7 +51,8 @@ __all__ = [
 ]
 
 _HEADER = 4
-_MAX_COUNT = 31
+MAX_COUNT = 31
+"""Most report blocks, chunks or sources in one packet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def build(packets: Iterable[RtcpPacket]) -> bytes:
             header = struct.pack("!BBH", 0x80 | count, packet_type, len(body) // 4)
         except struct.error as error:
             raise ValueError(f"{type(packet).__name__}: {error}") from None
-        if count > _MAX_COUNT or len(body) % 4:
+        if count > MAX_COUNT or len(body) % 4:
             raise ValueError(f"{type(packet).__name__} does not fit into an RTCP packet")
         compound += header + body
     return compound

@@ -75,6 +75,24 @@ def test_once_a_second_a_whole_report_goes_out() -> None:
     assert len(side.say()) == 2
 
 
+def test_more_sources_than_one_report_holds_go_into_two() -> None:
+    sender = SenderClock()
+    streams = [Stream(PLAIN, sender) for _ in range(rtcp.MAX_COUNT + 1)]
+    reporter = Reporter(OURS, streams, "us")
+    for number, stream in enumerate(streams):
+        for sequence in (1, 2):
+            packet = Packet(96, True, sequence, sequence * 1800, number, b"x", arrival=1.0)
+            reporter.arrived(packet)
+            stream.insert(packet)
+    (compound,) = reporter.handle_timer([], 1.0)
+    first, second, description = rtcp.parse(compound)
+    assert isinstance(first, rtcp.ReceiverReport)
+    assert isinstance(second, rtcp.ReceiverReport)
+    found = [block.ssrc for block in (*first.reports, *second.reports)]
+    assert found == list(range(rtcp.MAX_COUNT + 1))
+    assert description == rtcp.SourceDescription(((OURS, "us"),))
+
+
 def test_the_last_sender_report_comes_back_and_maps_media_time() -> None:
     side = Side()
     side.begin()
