@@ -2,7 +2,8 @@
 
 import pytest
 
-from slicer.rtp.mapping import STEP, TRUST, WINDOW, SenderClock, SlidingMinimum, TimestampMapper
+from slicer.rtp.mapping import STEP, TRUST, WINDOW
+from tests.harness.parts import SenderClock, SlidingMinimum, TimestampMapper
 
 RATE = 48_000
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from slicer.rtp.nack import INTERVAL, MAX_MISSING, OVERTAKEN, TRIES, NackList
+from slicer.rtp.nack import INTERVAL, MAX_MISSING, OVERTAKEN, TRIES
+from tests.harness.parts import NackList
 
 
 def after(*sequences: int) -> NackList:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slicer.rtp.packet import MAX_DATAGRAM, extensions, parse
+from slicer.rtp.packet import MAX_DATAGRAM
+from tests.harness.parts import extensions, parse
 from tests.harness.rtp import datagram
 
 

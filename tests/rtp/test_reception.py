@@ -2,7 +2,7 @@
 
 import pytest
 
-from slicer.rtp.reception import Reception
+from tests.harness.parts import Reception
 
 
 def test_nothing_received_is_reported_as_nothing() -> None:

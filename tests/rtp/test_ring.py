@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.rtp.packet import Packet
-from slicer.rtp.ring import CAPACITY, FELL_BACK, FELL_SILENT, JUMPED, ReorderRing
+from slicer.rtp.ring import CAPACITY, FELL_BACK, FELL_SILENT, JUMPED
+from tests.harness.parts import ReorderRing
 
 OPENING, PATIENCE = 0.05, 0.2
 

@@ -1,7 +1,7 @@
 """Retransmissions become the packets they repeat."""
 
 from slicer.rtp.packet import Packet
-from slicer.rtp.rtx import restore
+from tests.harness.parts import restore
 
 
 def repeated(payload: bytes) -> Packet:

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import pytest
 
-from slicer.rtp.mapping import SenderClock
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import OPUS, PCMU, VP8, Kind, RtpParameters
 from slicer.rtp.ring import CAPACITY
@@ -20,8 +19,8 @@ from slicer.rtp.stream import (
     PATIENCE,
     PATIENCE_NACK,
     Ordered,
-    Stream,
 )
+from tests.harness.parts import SenderClock, Stream
 
 AUDIO = RtpParameters(Kind.AUDIO, {111: OPUS, 0: PCMU})
 VIDEO = RtpParameters(Kind.VIDEO, {96: VP8}, {97: 96}, feedback=frozenset({"nack"}))

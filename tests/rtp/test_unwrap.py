@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slicer.rtp.unwrap import Unwrapper
+from tests.harness.parts import Unwrapper
 
 
 def test_the_first_value_is_itself() -> None:
