@@ -1,7 +1,6 @@
 """The parameter sets an H.264 stream has shown so far, from its packets and its fmtp line."""
 
 import base64
-import binascii
 
 SPS = 7
 PPS = 8
@@ -15,10 +14,13 @@ class ParameterSets:
     def __init__(self, sprop: str = "") -> None:
         """*sprop*: `sprop-parameter-sets` (RFC 6184 8.1); what is not base64 is ignored."""
         self._sets: dict[tuple[int, int], bytes] = {}
-        for entry in filter(None, sprop.split(",")):
+        for entry in sprop.split(","):
+            # More padding than there must be is let pass by some versions of Python and not by all.
+            if len(entry) % 4 or entry.endswith("==="):
+                continue
             try:
                 self.note(base64.b64decode(entry, validate=True))
-            except binascii.Error:
+            except ValueError:  # not always binascii.Error: letters beyond ASCII
                 continue
 
     def note(self, nal: bytes) -> None:
