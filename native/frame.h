@@ -29,6 +29,9 @@ depacketizer *depacketizer_new(const codec *codec);
 void depacketizer_free(depacketizer *it); /* NULL is let pass */
 pushed depacketizer_push(depacketizer *it, const uint8_t *payload, size_t size, int64_t timestamp,
                          bool marker, bool contiguous, frame *out);
+/* Native only, before a stream sleeps: gives back the memory that is not needed to go on, the bytes
+ * of the frame last given among it. What is pushed later gives the same. NULL is let pass. */
+void depacketizer_rest(depacketizer *it);
 
 /* Whether a payload, looked at alone, begins a keyframe; never fails. */
 bool starts_keyframe(codec_name codec, const uint8_t *payload, size_t size);

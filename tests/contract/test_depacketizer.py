@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from slicer.rtp import rtcp
 from slicer.rtp.assembly import MAX_FRAME
-from slicer.rtp.codecs import VIDEO
 from slicer.rtp.frame import VideoDepacketizer
 from slicer.rtp.packet import parse
 from tests.harness.depacketize import TICKS, Sent, canonical, depacketizer, received, sent
 from tests.harness.packetize import payloads
+from tests.harness.parts import VIDEO
 from tests.harness.video import ENCODERS, decoded, encoded
 
 CODECS = sorted(VIDEO)

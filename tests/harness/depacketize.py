@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from slicer.rtp.codecs import VIDEO
 from slicer.rtp.frame import Frame, VideoDepacketizer
 from slicer.rtp.parameters import Codec
 from tests.harness.packetize import annexb, payloads
+from tests.harness.parts import VIDEO
 from tests.harness.video import Encoded
 
 TICKS = 3000

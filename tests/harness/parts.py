@@ -35,3 +35,43 @@ else:
 
 __all__ += ["NackList", "Reception", "ReorderRing", "SenderClock", "SlidingMinimum", "Stream"]
 __all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore"]
+
+# Payloads to frames. Pieces without a face of their own (Assembly, Boundary, Obu) are held to their
+# twins through the depacketizers that are made of them.
+if TYPE_CHECKING or not NATIVE:
+    from slicer.rtp.av1 import Av1Depacketizer
+    from slicer.rtp.av1 import starts_keyframe as av1_starts_keyframe
+    from slicer.rtp.codecs import AUDIO, VIDEO, video_format
+    from slicer.rtp.h264 import H264Depacketizer
+    from slicer.rtp.h264 import starts_keyframe as h264_starts_keyframe
+    from slicer.rtp.h264_parameter_sets import ParameterSets
+    from slicer.rtp.opus import duration as opus_duration
+    from slicer.rtp.opus import frame_size as opus_frame_size
+    from slicer.rtp.pcm import duration as pcm_duration
+    from slicer.rtp.vp8 import Vp8Depacketizer
+    from slicer.rtp.vp8 import starts_keyframe as vp8_starts_keyframe
+    from slicer.rtp.vp9 import Vp9Depacketizer
+    from slicer.rtp.vp9 import starts_keyframe as vp9_starts_keyframe
+else:
+    from slicer._parts import (
+        AUDIO,
+        VIDEO,
+        Av1Depacketizer,
+        H264Depacketizer,
+        ParameterSets,
+        Vp8Depacketizer,
+        Vp9Depacketizer,
+        av1_starts_keyframe,
+        h264_starts_keyframe,
+        opus_duration,
+        opus_frame_size,
+        pcm_duration,
+        video_format,
+        vp8_starts_keyframe,
+        vp9_starts_keyframe,
+    )
+
+__all__ += ["AUDIO", "VIDEO", "Av1Depacketizer", "H264Depacketizer", "ParameterSets"]
+__all__ += ["Vp8Depacketizer", "Vp9Depacketizer", "av1_starts_keyframe", "h264_starts_keyframe"]
+__all__ += ["opus_duration", "opus_frame_size", "pcm_duration", "video_format"]
+__all__ += ["vp8_starts_keyframe", "vp9_starts_keyframe"]

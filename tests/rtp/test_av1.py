@@ -2,10 +2,11 @@
 
 import pytest
 
-from slicer.rtp.av1 import Av1Depacketizer, starts_keyframe
 from slicer.rtp.frame import Frame
 from slicer.rtp.parameters import AV1
 from tests.harness.packetize import av1, obus
+from tests.harness.parts import Av1Depacketizer
+from tests.harness.parts import av1_starts_keyframe as starts_keyframe
 from tests.harness.video import encoded
 
 SEQUENCE, SIZED_SEQUENCE = b"\x08\x00", b"\x0a\x01\x00"

@@ -3,8 +3,8 @@
 import pytest
 
 from slicer.rtp import parameters
-from slicer.rtp.codecs import AUDIO, VIDEO, video_format
 from slicer.rtp.parameters import Codec
+from tests.harness.parts import AUDIO, VIDEO, video_format
 
 
 def test_every_codec_we_name_is_in_one_table() -> None:

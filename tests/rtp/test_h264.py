@@ -6,10 +6,11 @@ import pytest
 from aiortc.codecs.h264 import H264Encoder
 
 from slicer.rtp.frame import Frame
-from slicer.rtp.h264 import H264Depacketizer, starts_keyframe
 from slicer.rtp.parameters import H264
 from tests.harness.depacketize import TICKS, Sent, canonical, depacketizer, received, sent
 from tests.harness.packetize import annexb, h264
+from tests.harness.parts import H264Depacketizer
+from tests.harness.parts import h264_starts_keyframe as starts_keyframe
 from tests.harness.video import decoded, encoded
 
 START = b"\x00\x00\x00\x01"

@@ -2,7 +2,9 @@
 
 import base64
 
-from slicer.rtp.h264_parameter_sets import ParameterSets
+import pytest
+
+from tests.harness.parts import ParameterSets
 
 SPS_0 = b"\x67\x42\x00\x0a\xf8\x41"
 SPS_0_LATER = b"\x67\x42\x00\x1f\xf8\x42"
@@ -35,6 +37,15 @@ def test_the_fmtp_line_is_read() -> None:
 def test_a_broken_fmtp_line_is_ignored_entry_by_entry() -> None:
     sprop = f"!!,{base64.b64encode(SPS_0).decode()},,AA=,{base64.b64encode(PPS_0).decode()}"
     assert ParameterSets(sprop).both() == [SPS_0, PPS_0]
+
+
+@pytest.mark.parametrize("entry", ["ä", "äöüß", "a=M7", "{}=", "{}====", "===={}", "{}\n", "{} "])
+def test_what_is_not_base64_by_the_letter_is_ignored(entry: str) -> None:
+    spoiled = entry.format(base64.b64encode(PPS_2 + b"\0\0").decode())
+    sets = ParameterSets(f"{spoiled},{base64.b64encode(SPS_0).decode()}")
+    assert sets.both() == []
+    sets.note(PPS_0)
+    assert sets.both() == [SPS_0, PPS_0]
 
 
 def test_other_and_broken_units_are_not_remembered() -> None:

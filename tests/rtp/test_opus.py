@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slicer.rtp.opus import MAX_DURATION, SHORTEST_FRAME, duration, frame_size, is_stereo
+from slicer.rtp.opus import MAX_DURATION, SHORTEST_FRAME, is_stereo
 from tests.harness.opus import encode
+from tests.harness.parts import opus_duration as duration
+from tests.harness.parts import opus_frame_size as frame_size
 
 NOISE = np.random.default_rng(1).integers(-9000, 9000, 48_000, np.int16)
 

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from slicer.rtp.pcm import duration
+from tests.harness.parts import pcm_duration as duration
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from aiortc.codecs.vpx import VpxPayloadDescriptor
 
 from slicer.rtp.frame import Frame
 from slicer.rtp.parameters import VP8
-from slicer.rtp.vp8 import Vp8Depacketizer, starts_keyframe
+from tests.harness.parts import Vp8Depacketizer
+from tests.harness.parts import vp8_starts_keyframe as starts_keyframe
 
 KEY = b"\x10\x02\x00\x9d\x01\x2a\x40\x01\xf0\x00"
 DELTA = b"\x11\x02\x00\x55"

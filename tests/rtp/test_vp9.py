@@ -4,8 +4,9 @@ import pytest
 
 from slicer.rtp.frame import Frame
 from slicer.rtp.parameters import VP9
-from slicer.rtp.vp9 import Vp9Depacketizer, starts_keyframe
 from tests.harness.packetize import vp9
+from tests.harness.parts import Vp9Depacketizer
+from tests.harness.parts import vp9_starts_keyframe as starts_keyframe
 from tests.harness.video import decoded, encoded
 
 KEY = b"\x82\x49\x83\x42"

@@ -1,0 +1,196 @@
+/* Twin of slicer/rtp/av1.py and obu.py (RTP Payload Format For AV1, v1.0).
+ *
+ * Elements are appended as they come. An OBU that is whole is then rewritten where it lies, with
+ * its size: its body moves by the few bytes that takes.
+ */
+#include "frame_parts.h"
+
+#define MAX_LEB128_BYTES 8
+
+enum { Z = 0x80, Y = 0x40, N = 0x08 };                                        /* section 4.4 */
+enum { EXTENSION = 0x04, HAS_SIZE = 0x02 };                                   /* AV1 5.3.2 */
+enum { SEQUENCE_HEADER = 1, DELIMITER = 2, HEADER = 3, FRAME = 6, LIST = 8 }; /* AV1 6.2.2 */
+
+/* The number at *position, which moves behind it (AV1 specification 4.10.5). */
+static bool read_leb128(const uint8_t *data, size_t size, size_t *position, uint64_t *value) {
+    *value = 0;
+    for (int index = 0; index < MAX_LEB128_BYTES && *position < size; index++) {
+        uint8_t byte = data[(*position)++];
+        *value |= (uint64_t)(byte & 0x7F) << 7 * index;
+        if (!(byte & 0x80))
+            return true;
+    }
+    return false;
+}
+
+static size_t leb128_size(size_t value) {
+    size_t size = 1;
+    while (value >>= 7)
+        size++;
+    return size;
+}
+
+static void write_leb128(uint8_t *out, size_t value) {
+    for (; value > 0x7F; value >>= 7)
+        *out++ = (uint8_t)(value | 0x80);
+    *out = (uint8_t)value;
+}
+
+/* The OBU elements behind an aggregation header (section 4.3 and 4.4). */
+typedef struct elements {
+    const uint8_t *data;
+    size_t size, position, index, count; /* count 0: each has its size */
+} elements;
+
+static elements elements_of(const uint8_t *payload, size_t size) {
+    return (elements){payload, size, 1, 0, payload[0] >> 4 & 3};
+}
+
+static bool more(const elements *it) { return it->position < it->size; }
+
+/* The next one; false where it is malformed. Call where there are more. */
+static bool next_element(elements *it, const uint8_t **data, size_t *size) {
+    uint64_t wanted = it->size - it->position;
+    if ((it->count == 0 || it->index != it->count - 1) &&
+        !read_leb128(it->data, it->size, &it->position, &wanted))
+        return false;
+    if (wanted > it->size - it->position)
+        return false;
+    *data = it->data + it->position;
+    *size = (size_t)wanted;
+    it->position += *size;
+    it->index++;
+    return true;
+}
+
+/* Whether the whole payload is well-formed: how many elements, of how many bytes. */
+static bool measure(const uint8_t *payload, size_t size, size_t *count, size_t *bytes) {
+    *count = *bytes = 0;
+    if (size < 2 || (payload[0] & (N | Z)) == (N | Z))
+        return false;
+    elements all = elements_of(payload, size);
+    while (more(&all)) {
+        const uint8_t *data;
+        size_t length;
+        if (!next_element(&all, &data, &length))
+            return false;
+        *bytes += length;
+    }
+    *count = all.index;
+    return all.count == 0 || all.index == all.count;
+}
+
+static void note_kind(av1_unit *unit, const uint8_t *body, size_t size, int kind) {
+    if (kind == SEQUENCE_HEADER && !unit->has_sequence) {
+        unit->has_sequence = true;
+        unit->still = size > 0 && body[0] & 0x08; /* 5.5.1: all its frames are key frames */
+    }
+    if ((kind == HEADER || kind == FRAME) && !unit->has_frame) {
+        unit->has_frame = true;
+        /* 5.9.2: show_existing_frame 0, frame_type 0 */
+        unit->key_frame = size > 0 && (body[0] & 0xE0) == 0;
+    }
+}
+
+/* The last OBU is whole: write it as the low-overhead format has it (AV1 specification 5.2), or
+ * leave it out. False where it is malformed. */
+static bool finish_obu(depacketizer *it) {
+    av1_unit *unit = &it->as.av1;
+    buffer *bytes = &it->open.bytes;
+    size_t size = bytes->size - unit->fragment;
+    if (size == 0) /* an element of no bytes is allowed, and means nothing */
+        return true;
+    uint8_t *data = bytes->data + unit->fragment;
+    size_t head = data[0] & EXTENSION ? 2 : 1, start = head;
+    uint64_t length;
+    if (data[0] & 0x80 || size < head)
+        return false;
+    if (data[0] & HAS_SIZE && (!read_leb128(data, size, &start, &length) || length != size - start))
+        return false;
+    int kind = data[0] >> 3 & 0x0F;
+    size_t body = size - start, moved = head + leb128_size(body);
+    if (kind == DELIMITER || kind == LIST) {
+        bytes->size = unit->fragment;
+        return true;
+    }
+    if (!buffer_reserve(bytes, moved))
+        return false;
+    data = bytes->data + unit->fragment;
+    memmove(data + moved, data + start, body);
+    data[0] |= HAS_SIZE;
+    write_leb128(data + head, body);
+    bytes->size = unit->fragment + moved + body;
+    note_kind(unit, data + moved, body, kind);
+    return true;
+}
+
+static bool begin(depacketizer *it, const part *in) {
+    assembly_begin(&it->open, in->timestamp);
+    it->as.av1 = (av1_unit){.size = 0};
+    return buffer_append(&it->open.bytes, "\x12\x00", 2);
+}
+
+/* Take one packet's elements, which were measured. */
+static bool add(depacketizer *it, const part *in, size_t count, size_t bytes) {
+    av1_unit *unit = &it->as.av1;
+    bool continues = in->data[0] & Z, continued = in->data[0] & Y;
+    if (continues != unit->fragmented)
+        return false;
+    unit->size += bytes;
+    unit->pieces += count;
+    if (unit->size > MAX_FRAME || unit->pieces > MAX_PIECES)
+        return false;
+    elements all = elements_of(in->data, in->size);
+    while (more(&all)) {
+        const uint8_t *data = NULL;
+        size_t size = 0;
+        next_element(&all, &data, &size);
+        if (!unit->fragmented)
+            unit->fragment = it->open.bytes.size;
+        unit->fragmented = continued && all.index == count;
+        if (!buffer_append(&it->open.bytes, data, size))
+            return false;
+        if (!unit->fragmented && !finish_obu(it))
+            return false;
+    }
+    return true;
+}
+
+pushed av1_push(depacketizer *it, const part *in, frame *out) {
+    assembly *open = &it->open;
+    const av1_unit *unit = &it->as.av1;
+    if (!in->contiguous)
+        assembly_drop(open);
+    if (in->size == 0) {
+        it->boundary.known = it->boundary.known && in->contiguous;
+        return PUSHED_NOTHING;
+    }
+    bool first = boundary_passed(&it->boundary, in);
+    size_t count, bytes;
+    if (!measure(in->data, in->size, &count, &bytes))
+        return PUSHED_MALFORMED;
+    if ((first || (in->data[0] & (N | Z)) == N) && !begin(it, in))
+        return PUSHED_MALFORMED;
+    if (!open->open)
+        return PUSHED_NOTHING;
+    if (!add(it, in, count, bytes))
+        return PUSHED_MALFORMED;
+    if (!in->marker)
+        return PUSHED_NOTHING;
+    if (unit->fragmented || !unit->has_frame)
+        return PUSHED_MALFORMED;
+    /* AV1 specification 7.5: a sequence header, and a key frame as the first frame. */
+    return assembly_give(open, unit->has_sequence && (unit->still || unit->key_frame), out);
+}
+
+bool av1_starts_keyframe(const uint8_t *payload, size_t size) {
+    size_t count, bytes;
+    if (!measure(payload, size, &count, &bytes) || (payload[0] & (N | Z)) != N)
+        return false;
+    elements all = elements_of(payload, size);
+    const uint8_t *first = NULL;
+    size_t length = 0;
+    next_element(&all, &first, &length);
+    int kind = length > 0 ? first[0] >> 3 & 0x0F : 0;
+    return kind == SEQUENCE_HEADER || kind == DELIMITER;
+}

@@ -1,0 +1,140 @@
+/* Twin of slicer/rtp/vp9.py (RFC 9628). */
+#include "frame_parts.h"
+
+typedef struct descriptor {
+    bool begins, predicted;
+    uint8_t spatial;
+    size_t length;
+} descriptor;
+
+/* Bytes of the payload one after another; past its end they are 0 and `cut` is set. */
+typedef struct reader {
+    const uint8_t *data;
+    size_t size, position;
+    bool cut;
+} reader;
+
+static uint8_t next(reader *it) {
+    if (it->position >= it->size) {
+        it->cut = true;
+        return 0;
+    }
+    return it->data[it->position++];
+}
+
+static bool skip_references(reader *it) {
+    for (int count = 0; count < 3; count++)
+        if (!(next(it) & 1))
+            return true;
+    return false;
+}
+
+/* The scalability structure (RFC 9628 4.2.1). */
+static void skip_structure(reader *it) {
+    uint8_t head = next(it);
+    if (head & 0x10)
+        it->position += 4 * ((size_t)(head >> 5) + 1);
+    int pictures = head & 0x08 ? next(it) : 0;
+    while (pictures-- > 0 && !it->cut)
+        it->position += next(it) >> 2 & 3;
+}
+
+/* RFC 9628 4.2. False where it is malformed or no data follow. */
+static bool read_descriptor(const uint8_t *payload, size_t size, descriptor *out) {
+    reader in = {payload, size, 0, false};
+    uint8_t required = next(&in);
+    bool flexible = required & 0x10;
+    *out = (descriptor){.begins = required & 0x08, .predicted = required & 0x40};
+    if (required & 0x80 && next(&in) & 0x80)
+        in.position++;
+    if (required & 0x20) {
+        out->spatial = next(&in) >> 1 & 7;
+        in.position += flexible ? 0 : 1;
+    }
+    if (flexible && out->predicted && !skip_references(&in))
+        return false;
+    if (required & 0x02)
+        skip_structure(&in);
+    out->length = in.position;
+    return !in.cut && in.position < size;
+}
+
+/* P clear on the base layer's start (RFC 9628 4.2), and the frame itself says so too. False where
+ * it has not its marker. */
+static bool read_keyframe(const descriptor *descriptor, const uint8_t *data, bool *keyframe) {
+    *keyframe = false;
+    if (!descriptor->begins || descriptor->predicted || descriptor->spatial)
+        return true;
+    uint8_t header = data[0];
+    /* Profile 3 puts a reserved bit before show_existing_frame and frame_type. */
+    *keyframe = (header >> ((header & 0x30) == 0x30 ? 1 : 2) & 3) == 0;
+    return header >> 6 == 2;
+}
+
+static bool add(depacketizer *it, const descriptor *descriptor, const uint8_t *data, size_t size) {
+    vp9_picture *picture = &it->as.vp9;
+    if (descriptor->begins) {
+        if (picture->layers == 0 && !read_keyframe(descriptor, data, &picture->keyframe))
+            return false;
+        if (picture->layers == VP9_MAX_LAYERS)
+            return false;
+        picture->starts[picture->layers++] = assembly_size(&it->open);
+    }
+    return assembly_add(&it->open, data, size);
+}
+
+/* What tells a decoder the layer frames apart (VP9 bitstream specification, annex B). */
+static bool add_superframe_index(depacketizer *it) {
+    const vp9_picture *picture = &it->as.vp9;
+    size_t sizes[VP9_MAX_LAYERS], largest = 0, count = picture->layers, width = 1, end = 1;
+    for (size_t at = 0; at < count; at++) {
+        size_t stop = at + 1 < count ? picture->starts[at + 1] : assembly_size(&it->open);
+        sizes[at] = stop - picture->starts[at];
+        largest = sizes[at] > largest ? sizes[at] : largest;
+    }
+    while (largest >> 8 * width)
+        width++;
+    uint8_t index[2 + 4 * VP9_MAX_LAYERS];
+    index[0] = (uint8_t)(0xC0 | (width - 1) << 3 | (count - 1));
+    for (size_t at = 0; at < count; at++)
+        for (size_t byte = 0; byte < width; byte++)
+            index[end++] = (uint8_t)(sizes[at] >> 8 * byte);
+    index[end++] = index[0];
+    return assembly_add(&it->open, index, end);
+}
+
+pushed vp9_push(depacketizer *it, const part *in, frame *out) {
+    assembly *open = &it->open;
+    if (!in->contiguous)
+        assembly_drop(open);
+    if (in->size == 0) {
+        it->boundary.known = it->boundary.known && in->contiguous;
+        return PUSHED_NOTHING;
+    }
+    bool first = boundary_passed(&it->boundary, in);
+    descriptor descriptor;
+    if (!read_descriptor(in->data, in->size, &descriptor))
+        return PUSHED_MALFORMED;
+    if (descriptor.begins && (first || descriptor.spatial == 0)) {
+        assembly_begin(open, in->timestamp);
+        it->as.vp9 = (vp9_picture){.layers = 0};
+    }
+    if (!open->open || open->timestamp != in->timestamp) {
+        assembly_drop(open);
+        return PUSHED_NOTHING;
+    }
+    if (!add(it, &descriptor, in->data + descriptor.length, in->size - descriptor.length))
+        return PUSHED_MALFORMED;
+    if (!in->marker)
+        return PUSHED_NOTHING;
+    if (it->as.vp9.layers > 1 && !add_superframe_index(it))
+        return PUSHED_MALFORMED;
+    return assembly_give(open, it->as.vp9.keyframe, out);
+}
+
+bool vp9_starts_keyframe(const uint8_t *payload, size_t size) {
+    descriptor descriptor;
+    bool keyframe;
+    return read_descriptor(payload, size, &descriptor) &&
+           read_keyframe(&descriptor, payload + descriptor.length, &keyframe) && keyframe;
+}
