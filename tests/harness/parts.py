@@ -75,3 +75,16 @@ __all__ += ["AUDIO", "VIDEO", "Av1Depacketizer", "H264Depacketizer", "ParameterS
 __all__ += ["Vp8Depacketizer", "Vp9Depacketizer", "av1_starts_keyframe", "h264_starts_keyframe"]
 __all__ += ["opus_duration", "opus_frame_size", "pcm_duration", "video_format"]
 __all__ += ["vp8_starts_keyframe", "vp9_starts_keyframe"]
+
+# Reports.
+if TYPE_CHECKING or not NATIVE:
+    from slicer.rtp.reporter import Reporter
+    from slicer.rtp.rtcp import build as build_rtcp
+    from slicer.rtp.rtcp import parse as parse_rtcp
+    from slicer.rtp.transport_feedback import feedback_for
+else:
+    from slicer._parts import Reporter
+
+    from tests.harness.compounds import build_rtcp, feedback_for, parse_rtcp
+
+__all__ += ["Reporter", "build_rtcp", "feedback_for", "parse_rtcp"]

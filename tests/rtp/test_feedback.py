@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.rtp.feedback import FullIntraRequest, Nack, PictureLossIndication, Remb
-from slicer.rtp.rtcp import Unknown, build, parse
+from slicer.rtp.rtcp import Unknown
+from tests.harness.parts import build_rtcp as build
+from tests.harness.parts import parse_rtcp as parse
 
 U8, U32 = st.integers(0, 0xFF), st.integers(0, 0xFFFFFFFF)
 

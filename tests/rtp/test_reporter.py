@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.rtp import rtcp
-from slicer.rtp.mapping import SenderClock
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import TRANSPORT_WIDE_CC, VP8, Kind, RtpParameters
 from slicer.rtp.reporter import (
@@ -17,10 +16,9 @@ from slicer.rtp.reporter import (
     REMB_BITRATE,
     REPORT_INTERVAL,
     TRANSPORT_INTERVAL,
-    Reporter,
 )
-from slicer.rtp.stream import Stream
 from slicer.rtp.transport_feedback import MAX_PACKETS
+from tests.harness.parts import Reporter, SenderClock, Stream, parse_rtcp
 
 OURS = 0xAAAA
 PLAIN = RtpParameters(Kind.VIDEO, {96: VP8}, feedback=frozenset({"nack", "nack pli"}))
@@ -53,7 +51,7 @@ class Side:
 
     def say(self, *, asking: bool = False) -> list[rtcp.RtcpPacket]:
         compounds = self.reporter.handle_timer([self.stream] if asking else [], self.now)
-        return [packet for compound in compounds for packet in rtcp.parse(compound)]
+        return [packet for compound in compounds for packet in parse_rtcp(compound)]
 
 
 def test_nothing_is_said_before_anything_came() -> None:
@@ -85,7 +83,7 @@ def test_more_sources_than_one_report_holds_go_into_two() -> None:
             reporter.arrived(packet)
             stream.insert(packet)
     (compound,) = reporter.handle_timer([], 1.0)
-    first, second, description = rtcp.parse(compound)
+    first, second, description = parse_rtcp(compound)
     assert isinstance(first, rtcp.ReceiverReport)
     assert isinstance(second, rtcp.ReceiverReport)
     found = [block.ssrc for block in (*first.reports, *second.reports)]

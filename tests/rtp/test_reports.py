@@ -27,7 +27,8 @@ from slicer.rtp.reports import (
     ntp_middle,
     ntp_seconds,
 )
-from slicer.rtp.rtcp import build, parse
+from tests.harness.parts import build_rtcp as build
+from tests.harness.parts import parse_rtcp as parse
 
 U8, U32 = st.integers(0, 0xFF), st.integers(0, 0xFFFFFFFF)
 LOST = st.integers(-(1 << 23), (1 << 23) - 1)

@@ -13,10 +13,10 @@ from slicer.rtp.rtcp import (
     SenderReport,
     SourceDescription,
     Unknown,
-    build,
     is_rtcp,
-    parse,
 )
+from tests.harness.parts import build_rtcp as build
+from tests.harness.parts import parse_rtcp as parse
 
 HEADER_TYPES = st.sampled_from([200, 201, 202, 203, 204, 205, 206, 207])
 
@@ -129,4 +129,4 @@ def _parse(data: bytes) -> None:
 )
 def test_what_the_wire_cannot_hold_is_refused(packet: rtcp.RtcpPacket) -> None:
     with pytest.raises(ValueError, match=type(packet).__name__):
-        build([packet])
+        rtcp.build([packet])

@@ -4,8 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slicer.rtp.rtcp import build, parse
-from slicer.rtp.transport_feedback import MAX_PACKETS, TICK, TransportFeedback, feedback_for
+from slicer.rtp import rtcp, transport_feedback
+from slicer.rtp.transport_feedback import MAX_PACKETS, TICK, TransportFeedback
+from tests.harness.parts import build_rtcp as build
+from tests.harness.parts import feedback_for
+from tests.harness.parts import parse_rtcp as parse
 
 HEAD = "00000001 00000002"
 DELTAS = st.one_of(st.none(), st.integers(0, 255), st.integers(-0x8000, 0x7FFF))
@@ -187,7 +190,7 @@ def test_the_reference_time_wraps_after_twelve_days() -> None:
 
 def test_numbers_that_do_not_ascend_are_refused() -> None:
     with pytest.raises(ValueError, match="ascend"):
-        feedback_for(1, 2, 0, [(2, 1.0), (2, 1.0)])
+        transport_feedback.feedback_for(1, 2, 0, [(2, 1.0), (2, 1.0)])
 
 
 @pytest.mark.parametrize(
@@ -202,4 +205,4 @@ def test_truncated_feedback_is_refused(data: str) -> None:
 @pytest.mark.parametrize(("count", "delta"), [(0, 40_000), (256, 0)])
 def test_numbers_that_do_not_fit_are_refused(count: int, delta: int) -> None:
     with pytest.raises(ValueError, match="TransportFeedback"):
-        build([TransportFeedback(1, 2, 0, 0, count, (delta,))])
+        rtcp.build([TransportFeedback(1, 2, 0, 0, count, (delta,))])
