@@ -87,7 +87,8 @@ cdef class Srtp:
     cdef c_srtp *_with_session_keys(self, int profile, bytes key, bytes salt) except? NULL:
         cdef srtp_keys keys
         memset(&keys, 0, sizeof(keys))
-        if <size_t>len(key) != srtp_key_size(profile) or <size_t>len(salt) != srtp_salt_size(profile):
+        cdef size_t key_size = srtp_key_size(profile), salt_size = srtp_salt_size(profile)
+        if <size_t>len(key) != key_size or <size_t>len(salt) != salt_size:
             raise ValueError("a key's or salt's size is not the profile's")
         for of in range(2):
             memcpy(keys.key[of], <const uint8_t *>key, len(key))

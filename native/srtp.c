@@ -2,9 +2,9 @@
 
 #include <limits.h>
 
-/* An SSRC is kept once a packet of it is authenticated, and with it what RFC 3711 3.2.3 demands: the
- * index of the newest packet and which of the 128 up to it have come. Nothing that fails
- * authentication changes anything. Refusals come in the order of libsrtp, so that they count alike.
+/* An SSRC is kept once a packet of it is authenticated, and with it what RFC 3711 3.2.3 demands:
+ * the index of the newest packet and which of the 128 up to it have come. Nothing that fails
+ * authentication changes anything. Refusals come in libsrtp's order, so that they count alike.
  */
 
 #define SOURCES 64
@@ -138,7 +138,7 @@ static size_t header_size(const uint8_t *data, size_t size) {
     return header <= size ? header : 0;
 }
 
-/* The nonce of AES-CM (RFC 3711 4.1.1) and of GCM (RFC 7714 8.1, 9.1): the same, two bytes apart. */
+/* The nonce of AES-CM (RFC 3711 4.1.1) and GCM (RFC 7714 8.1, 9.1): the same, two bytes apart. */
 static void make_iv(const srtp *it, int of, const uint8_t *ssrc, uint64_t index,
                     uint8_t iv[BLOCK_SIZE]) {
     memset(iv, 0, BLOCK_SIZE);

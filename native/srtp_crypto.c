@@ -2,9 +2,9 @@
 
 #include <dlfcn.h>
 
-/* OpenSSL has deprecated SHA1_Init and its kin in 3.0 and exports them all the same. A copied SHA_CTX
- * costs a packet 0.1 to 0.15 µs less than EVP_MD_CTX_copy_ex, 0.2 less than EVP_MAC, which look up
- * parameters and allocate. So they are taken where they are, and EVP where they are not.
+/* OpenSSL has deprecated SHA1_Init and its kin in 3.0 and exports them all the same. A copied
+ * SHA_CTX costs a packet 0.1 µs less than EVP_MD_CTX_copy_ex and 0.2 less than EVP_MAC, and neither
+ * memory nor a lock. So they are taken where they are, and EVP where they are not.
  */
 
 typedef struct evp_cipher evp_cipher;
@@ -113,7 +113,7 @@ static const evp_cipher *cipher_of(cipher_kind kind) {
     return NULL;
 }
 
-/* What fails leaves word in a list of the thread's, which others (Python's ssl) take for their own. */
+/* What fails may leave word in a list of the thread's, which others (Python's ssl) take for theirs. */
 static bool passed(bool success) {
     if (!success)
         lib.ERR_clear_error();
@@ -124,11 +124,11 @@ evp_cipher_ctx *cipher_new(cipher_kind kind, const uint8_t *key) {
     if (lib.handle == NULL)
         return NULL;
     evp_cipher_ctx *it = lib.EVP_CIPHER_CTX_new();
-    if (it != NULL && !passed(lib.EVP_CipherInit_ex(it, cipher_of(kind), NULL, key, NULL, 1) == 1)) {
-        cipher_free(it);
-        return NULL;
-    }
-    return it;
+    if (it != NULL && lib.EVP_CipherInit_ex(it, cipher_of(kind), NULL, key, NULL, 1) == 1)
+        return it;
+    passed(false);
+    cipher_free(it);
+    return NULL;
 }
 
 void cipher_free(evp_cipher_ctx *it) {

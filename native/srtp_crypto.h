@@ -1,5 +1,5 @@
-/* What SRTP and STUN need of libcrypto, and the steps of srtp.c that have known answers of their own
- * (RFC 3711 B.2 and B.3, RFC 7714 16 and 17 start from session keys).
+/* What SRTP and STUN need of libcrypto, and the steps of srtp.c that have known answers of their
+ * own: RFC 3711 B.2 and RFC 7714 16 and 17 start from session keys, RFC 3711 B.3 ends with them.
  */
 #ifndef SLICER_SRTP_CRYPTO_H
 #define SLICER_SRTP_CRYPTO_H
@@ -42,7 +42,7 @@ typedef struct sha_state {
     uint32_t words[32];
 } sha_state;
 
-/* A key with both of its blocks hashed already (RFC 2104 4), so that a packet costs its own bytes. */
+/* A key with both of its blocks hashed already (RFC 2104 4): a packet costs its own bytes. */
 typedef struct hmac_key {
     bool is_low_level;              /* by SHA1_Init and its kin, else by EVP_Digest… */
     sha_state inner, outer;         /* low level */
