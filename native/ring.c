@@ -105,7 +105,7 @@ static int hold(ring *it, packet *one) {
         packet_free(one);
         return COUNT_duplicate;
     }
-    if (!make_slots(it) || !packet_keep(one)) {
+    if (!packet_keep(one) || !make_slots(it)) {
         packet_free(one);
         return COUNT_out_of_memory;
     }
@@ -166,8 +166,12 @@ static void give_ready(ring *it, turns *out, size_t *lost) {
         it->ready = empty;
         return;
     }
-    for (size_t i = 0; i < it->ready.count; i++)
-        *lost += !turns_add(out, &it->ready.of[i].packet, it->ready.of[i].contiguous);
+    bool whole = true;
+    for (size_t i = 0; i < it->ready.count; i++) {
+        whole = turns_add(out, &it->ready.of[i].packet, whole && it->ready.of[i].contiguous);
+        *lost += !whole;
+    }
+    it->contiguous = whole && it->contiguous;
     it->ready.count = 0;
 }
 
@@ -180,8 +184,8 @@ static bool take(ring *it, turns *out, size_t *lost) {
     it->held--;
     it->next++;
     it->hole_since = NAN;
-    *lost += !turns_add(out, &it->slots[slot], it->contiguous);
-    it->contiguous = true;
+    it->contiguous = turns_add(out, &it->slots[slot], it->contiguous);
+    *lost += !it->contiguous;
     return true;
 }
 

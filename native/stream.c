@@ -115,11 +115,11 @@ static bool advance(stream *it, const packet *one, bool contiguous) {
     return true;
 }
 
-static void place(stream *it, turn *turn, ordereds *out) {
+static bool place(stream *it, turn *turn, ordereds *out) {
     if (!advance(it, &turn->packet, turn->contiguous) || !ordereds_reserve(out)) {
         packet_free(&turn->packet);
         COUNT(it->counters, out_of_memory);
-        return;
+        return false;
     }
     ordered *placed = &out->of[out->count++];
     placed->packet = turn->packet;
@@ -127,11 +127,19 @@ static void place(stream *it, turn *turn, ordereds *out) {
     placed->mapper = mapper_retain(it->mapper);
     placed->epoch = it->epoch;
     placed->contiguous = turn->contiguous;
+    return true;
 }
 
+/* What could not be placed leaves a hole before the next one. */
 static void place_turns(stream *it, ordereds *out) {
-    for (size_t i = 0; i < it->turns.count; i++)
-        place(it, &it->turns.of[i], out);
+    for (size_t i = 0; i < it->turns.count; i++) {
+        if (place(it, &it->turns.of[i], out))
+            continue;
+        if (i + 1 < it->turns.count)
+            it->turns.of[i + 1].contiguous = false;
+        else
+            it->source.ring.contiguous = false;
+    }
     it->turns.count = 0;
 }
 
@@ -151,6 +159,8 @@ static void give_given_up(stream *it, ordereds *out) {
             packet_free(&one->packet);
             mapper_release(one->mapper);
             COUNT(it->counters, out_of_memory);
+            if (i + 1 < it->given_up.count)
+                one[1].contiguous = false;
         }
     }
     it->given_up.count = 0;
