@@ -1,0 +1,161 @@
+"""A room of anchors that send plain RTP, or SRTP with known keys, each to a port of its own.
+
+`plain://127.0.0.1:PORT/ROOM?anchors=16&codec=h264&srtp=0`: anchor n sends sound and video to PORT +
+4 n, and hears our RTCP from there. The product has no such room; here it stands in for the way in,
+so that the rest of the process (engine, cutting, files, store) is the product's own.
+"""
+
+import socket
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import SplitResult, parse_qs
+
+import pylibsrtp
+
+from bench.peers.commands import RECEIVE_BUFFER
+from bench.peers.sender import PAYLOAD_TYPES
+from bench.peers.sending import LOOPBACK, SRTP_KEY
+from slicer.clock import Clock
+from slicer.hot import Receiver
+from slicer.rooms import Listener, RoomSettings
+from slicer.rooms.drain import Datagram, Drain
+from slicer.rooms.pump import Pump
+from slicer.rtp.parameters import H264, OPUS, VP8, Kind, RtpParameters
+from slicer.rtp.srtp import unprotect
+from slicer.slicing.facts import AnchorJoined, RoomEntered, TrackPublished
+from slicer.slicing.outputs import Cut, Subscribe, TrackKey
+
+PORT_STEP = 4
+
+
+@dataclass(frozen=True)
+class Way:
+    """What the URL says."""
+
+    port: int
+    anchors: int
+    codec: str
+    srtp: bool
+
+    @classmethod
+    def parse(cls, url: SplitResult) -> "Way":
+        """Read a URL that this benchmark wrote."""
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        assert url.port is not None
+        return cls(url.port, int(query["anchors"]), query["codec"], query["srtp"] == "1")
+
+    def url(self) -> str:
+        """The same as text."""
+        query = f"anchors={self.anchors}&codec={self.codec}&srtp={int(self.srtp)}"
+        return f"plain://{LOOPBACK}:{self.port}/bench?{query}"
+
+
+def parameters(codec: str) -> list[RtpParameters]:
+    """What would have been negotiated."""
+    video = {"h264": H264, "vp8": VP8}[codec]
+    feedback = frozenset({"nack", "nack pli"})
+    return [
+        RtpParameters(Kind.AUDIO, {PAYLOAD_TYPES["opus"]: OPUS}),
+        RtpParameters(Kind.VIDEO, {PAYLOAD_TYPES[codec]: video}, feedback=feedback),
+    ]
+
+
+class PlainRooms:
+    """The connector."""
+
+    def __init__(self, clock: Clock, settings: RoomSettings) -> None:
+        self._clock = clock
+
+    def check(self, url: SplitResult) -> None:
+        """Nothing can be wrong."""
+
+    async def open(self, url: SplitResult, robot: str, listen: Listener) -> "PlainRoom":
+        """One room for each robot."""
+        return PlainRoom(Way.parse(url), self._clock, listen)
+
+    async def close(self) -> None:
+        """Nothing is shared."""
+
+
+class PlainRoom:
+    """The anchors of one robot."""
+
+    def __init__(self, way: Way, clock: Clock, listen: Listener) -> None:
+        self._way, self._clock = way, clock
+        self._listen: Listener | None = listen
+        self._anchors: dict[str, PlainAnchor] = {}
+
+    async def enter(self) -> None:
+        """Listen to all ports, and tell of their anchors."""
+        assert self._listen is not None
+        self._listen(RoomEntered())
+        for number in range(self._way.anchors):
+            name = f"anchor{number}"
+            port = self._way.port + PORT_STEP * number
+            self._anchors[name] = PlainAnchor(name, port, self._way, self._clock, self._listen)
+            self._listen(AnchorJoined(name))
+            for kind in Kind:
+                self._listen(TrackPublished(name, kind))
+
+    def subscribe(self, subscribe: Subscribe) -> None:
+        """Cut this track."""
+        self._anchors[subscribe.track.anchor].pump.attach(subscribe)
+
+    def unsubscribe(self, track: TrackKey) -> None:
+        """Hand over the track's last cut."""
+        self._anchors[track.anchor].pump.detach(track)
+
+    async def leave(self) -> None:
+        """Close the sockets."""
+        self._listen = None
+        for anchor in self._anchors.values():
+            anchor.close()
+        self._anchors.clear()
+
+
+class PlainAnchor:
+    """One socket and its receiver."""
+
+    def __init__(self, name: str, port: int, way: Way, clock: Clock, listen: Listener) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._socket.bind((LOOPBACK, port))
+        self._socket.setblocking(False)
+        self._address: tuple[str, int] | None = None
+        self._counters: Counter[str] = Counter()
+        self._in: Any = _session(True) if way.srtp else None
+        self._out: Any = _session(False) if way.srtp else None
+        receiver = Receiver(name, parameters(way.codec), ssrc=port)
+        self.pump = Pump(receiver, clock, self._transmit, partial(_tell, listen))
+        self._drain = Drain(self._socket, self._take)
+
+    def close(self) -> None:
+        """No more of this anchor."""
+        self.pump.close()
+        self._drain.close()
+
+    def _take(self, batch: list[Datagram]) -> None:
+        self._address = batch[0][1]
+        datagrams = [data for data, _ in batch]
+        if self._in is not None:
+            datagrams = unprotect(self._in, datagrams, pylibsrtp.Error, self._counters)
+        self.pump.receive(datagrams)
+
+    def _transmit(self, data: bytes) -> None:
+        if self._address is not None:
+            protected = data if self._out is None else self._out.protect_rtcp(data)
+            self._socket.sendto(protected, self._address)
+
+
+def _tell(listen: Listener, cut: Cut) -> None:
+    listen(cut)
+
+
+def _session(inbound: bool) -> Any:
+    policy = pylibsrtp.Policy
+    kind = policy.SSRC_ANY_INBOUND if inbound else policy.SSRC_ANY_OUTBOUND
+    return pylibsrtp.Session(
+        policy(SRTP_KEY, kind, srtp_profile=policy.SRTP_PROFILE_AES128_CM_SHA1_80)
+    )
