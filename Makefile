@@ -8,11 +8,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint format types clean
+.PHONY: help demo test bench instructions lint format types clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" \
-		read -r target text; do printf 'make %-8s %s\n' "$$target" "$$text"; done
+		read -r target text; do printf 'make %-12s %s\n' "$$target" "$$text"; done
 
 demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show the slices (a minute)
 	@$(BIN)/slicer demo
@@ -26,6 +26,9 @@ test: lint types $(VENV)/.installed-system $(VENV)/.installed-intl ## everything
 bench: $(VENV)/.installed-dev ## measure what a packet, a cut, a picture and an upload cost
 	@$(BIN)/pytest -q bench -o addopts=--import-mode=importlib \
 		--benchmark-only --benchmark-columns=min,median,ops,rounds --benchmark-sort=fullname
+
+instructions: | $(BIN)/python ## count what a packet costs in the native code; compare with what is committed
+	@$(BIN)/python -m bench.instructions
 
 lint: $(VENV)/.installed-dev ## ruff: mistakes and form
 	@echo '==> ruff'

@@ -26,7 +26,7 @@ AT_LARGE = {
     "test_yardsticks.py",
     "test_example.py",
 }
-AT_LARGE_FOLDERS = {"contract", "real", "harness", "native"}
+AT_LARGE_FOLDERS = {"bench", "contract", "real", "harness", "native"}
 
 
 def has_code(path: Path) -> bool:

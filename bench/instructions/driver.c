@@ -1,0 +1,417 @@
+/* Runs one case of the packet path: driver CASE. Prints "packets N", the packets of the region that
+ * is measured: what `measured` calls. A case that did not do what its name says is an error. */
+#include <stdio.h>
+
+#include "receiver.h"
+#include "sender.h"
+
+#define JITTER_MS 5
+#define AUDIO_PACKETS 3000 /* a minute */
+#define SLICE_SECONDS 15
+#define FRAMES 600 /* 20 s at 30 frames a second */
+#define FRAME_SECONDS (1.0 / 30)
+#define PICTURE_SECONDS 5
+#define DAY 86400
+#define LOSS_PERCENT 2
+#define AWAKE_PACKETS 20 /* at most, until the order of the first ones is known */
+#define TRACK 1
+#define OUR_SSRC 9
+#define HISTORY 1024 /* sent packets that can be repeated */
+#define MOST_REPEATED 64
+
+static void demand(bool truth, const char *what) {
+    if (truth)
+        return;
+    fprintf(stderr, "the case did not do what it is for: %s\n", what);
+    exit(1);
+}
+
+/* Instructions are counted while this runs; by its name, so it must stay a function. */
+__attribute__((noinline)) void measured(void (*work)(void *), void *context);
+__attribute__((noinline)) void measured(void (*work)(void *), void *context) { work(context); }
+
+/* ---- the streams ---- */
+
+static const codec opus = {.name = CODEC_OPUS, .clock_rate = 48000, .sprop = ""};
+static const codec vp8 = {.name = CODEC_VP8, .clock_rate = 90000, .index = 1, .sprop = ""};
+static const codec h264 = {.name = CODEC_H264, .clock_rate = 90000, .index = 2, .sprop = ""};
+
+static parameters stream_of(const codec *codec, int payload_type, unsigned feedback) {
+    parameters it = {.video = codec != &opus, .feedback = feedback};
+    for (int i = 0; i < 128; i++)
+        it.rtx[i] = -1;
+    for (int i = 0; i < 8; i++)
+        it.transport_cc_ids[i] = -1;
+    it.codecs[payload_type] = codec;
+    if (feedback & FEEDBACK_NACK)
+        it.rtx[RTX_TYPE] = (int16_t)payload_type;
+    if (feedback & FEEDBACK_TRANSPORT_CC)
+        it.transport_cc_ids[0] = TRANSPORT_CC_ID;
+    return it;
+}
+
+/* ---- one connection, fed in batches as a tick finds them in a socket ---- */
+
+typedef struct call {
+    parameters streams[1];
+    receiver *receiver;
+    srtp *inbound; /* NULL: plain */
+    sender sender;
+    dice network;
+    datagram batch[PARTS_A_FRAME + MOST_REPEATED];
+    size_t count;
+    double now;
+    outputs out;
+    size_t packets, passed, slices, pictures, transmits;
+    datagram history[HISTORY]; /* by sequence number */
+    uint16_t asked[MOST_REPEATED], repetition;
+    size_t asked_count;
+} call;
+
+static call *call_new(parameters stream, int64_t seconds) {
+    call *it = calloc(1, sizeof *it);
+    demand(it != NULL, "no memory");
+    it->streams[0] = stream;
+    it->receiver = receiver_new(it->streams, 1, OUR_SSRC);
+    demand(it->receiver != NULL, "no receiver");
+    receiver_attach(it->receiver, TRACK, stream.video, seconds, 0.0, &it->out);
+    return it;
+}
+
+static size_t call_end(call *it, size_t packets) {
+    outputs_free(&it->out);
+    receiver_free(it->receiver);
+    srtp_free(it->inbound);
+    free(it);
+    return packets;
+}
+
+static uint64_t counted(const call *it, int reason) {
+    return receiver_counters(it->receiver)->of[reason];
+}
+
+static void take_one(call *it, datagram *one) {
+    size_t size = one->size;
+    if (it->inbound != NULL) {
+        if (srtp_may_skip(it->inbound, one->data, size) &&
+            receiver_pass_over(it->receiver, one->data, size, it->now)) {
+            it->passed++;
+            return;
+        }
+        if (srtp_unprotect(it->inbound, one->data, one->size, &size) != NOT_REFUSED)
+            return;
+    }
+    receiver_take(it->receiver, one->data, size, it->now);
+}
+
+static void take_batch(void *context) {
+    call *it = context;
+    for (size_t i = 0; i < it->count; i++)
+        take_one(it, &it->batch[i]);
+    receiver_handle_timer(it->receiver, it->now, &it->out);
+    receiver_deadline(it->receiver);
+}
+
+static void clear_outputs(void *context) {
+    call *it = context;
+    outputs_clear(&it->out);
+}
+
+/* RFC 4585 6.2.1: note what the receiver asks for again. */
+static void read_nacks(call *it, const uint8_t *data, size_t size) {
+    for (size_t at = 0; at + 4 <= size; at += 4 * ((size_t)read16(data + at + 2) + 1)) {
+        if (data[at + 1] != 205 || (data[at] & 0x1F) != 1)
+            continue;
+        size_t end = at + 4 * ((size_t)read16(data + at + 2) + 1);
+        for (size_t pair = at + 12; pair < end; pair += 4)
+            for (int bit = 0; bit <= 16; bit++)
+                if (bit == 0 || read16(data + pair + 2) >> (bit - 1) & 1) {
+                    demand(it->asked_count < MOST_REPEATED, "too many asked for");
+                    it->asked[it->asked_count++] = (uint16_t)(read16(data + pair) + bit);
+                }
+    }
+}
+
+static void look_at_outputs(call *it) {
+    for (size_t i = 0; i < it->out.count; i++) {
+        const output *one = &it->out.of[i];
+        it->slices += one->kind == OUTPUT_AUDIO;
+        it->pictures += one->kind == OUTPUT_PICTURE;
+        it->transmits += one->kind == OUTPUT_TRANSMIT;
+        if (one->kind == OUTPUT_TRANSMIT)
+            read_nacks(it, one->as.transmit.data, one->as.transmit.size);
+    }
+}
+
+/* What was asked for comes again with this batch. */
+static void add_repetitions(call *it) {
+    for (size_t i = 0; i < it->asked_count; i++)
+        sender_repeat(&it->sender, it->repetition++, &it->history[it->asked[i] % HISTORY],
+                      &it->batch[it->count++]);
+    it->asked_count = 0;
+}
+
+/* The batch of `it` at this time and a little later, as networks are. */
+static void run_batch(call *it, double now) {
+    it->now = now + dice_roll(&it->network, JITTER_MS) * 1e-3;
+    add_repetitions(it);
+    measured(take_batch, it);
+    look_at_outputs(it);
+    measured(clear_outputs, it);
+    it->packets += it->count;
+}
+
+typedef void send_frame(sender *it, datagram *out);
+
+static void run_frames(call *it, send_frame *send, srtp *outbound) {
+    for (int frame = 0; frame < FRAMES; frame++) {
+        double now = it->sender.frame * FRAME_SECONDS;
+        send(&it->sender, it->batch);
+        it->count = PARTS_A_FRAME;
+        for (int i = 0; outbound && i < PARTS_A_FRAME; i++) {
+            datagram *one = &it->batch[i];
+            demand(srtp_protect(outbound, one->data, one->size, &one->size), "not protected");
+        }
+        run_batch(it, now);
+    }
+}
+
+/* ---- the cases ---- */
+
+typedef struct parsing {
+    datagram datagrams[PARTS_A_FRAME];
+    size_t refused;
+} parsing;
+
+static void parse_all(void *context) {
+    parsing *it = context;
+    for (int i = 0; i < PARTS_A_FRAME; i++) {
+        packet packet;
+        it->refused += packet_parse(&packet, it->datagrams[i].data, it->datagrams[i].size) >= 0;
+    }
+}
+
+static size_t parse(void) {
+    static parsing it;
+    sender sender = {0};
+    for (int frame = 0; frame < FRAMES; frame++) {
+        sender_vp8(&sender, it.datagrams);
+        measured(parse_all, &it);
+    }
+    demand(it.refused == 0, "all are parsed");
+    return FRAMES * PARTS_A_FRAME;
+}
+
+static size_t audio(void) {
+    call *it = call_new(stream_of(&opus, AUDIO_TYPE, 0), SLICE_SECONDS);
+    it->count = 1;
+    for (int i = 0; i < AUDIO_PACKETS; i++) {
+        sender_opus(&it->sender, it->batch);
+        run_batch(it, i * 0.02);
+    }
+    demand(it->slices == AUDIO_PACKETS / 50 / SLICE_SECONDS, "a slice every 15 s");
+    return call_end(it, it->packets);
+}
+
+#define CAMERA (FEEDBACK_NACK | FEEDBACK_PLI | FEEDBACK_TRANSPORT_CC)
+
+static call *asleep(srtp *outbound, srtp *inbound) {
+    call *it = call_new(stream_of(&vp8, VP8_TYPE, CAMERA), DAY);
+    it->inbound = inbound;
+    run_frames(it, sender_vp8, outbound);
+    demand(it->pictures == 1, "one picture");
+    demand(it->packets - counted(it, COUNT_asleep) < AWAKE_PACKETS, "asleep but for the first");
+    return it;
+}
+
+static size_t video_asleep(void) {
+    call *it = asleep(NULL, NULL);
+    return call_end(it, it->packets);
+}
+
+static const uint8_t key[] = "a master key, then its master salt; as long as any profile's";
+
+static size_t video_passed_over(void) {
+    srtp *outbound = srtp_new(SRTP_AES128_CM_SHA1_80, key);
+    call *it = asleep(outbound, srtp_new(SRTP_AES128_CM_SHA1_80, key));
+    srtp_free(outbound);
+    size_t looked_into = it->packets - it->passed;
+    demand(looked_into < AWAKE_PACKETS + it->packets / SRTP_UNSEEN, "the others passed over");
+    return call_end(it, it->packets);
+}
+
+/* A camera that cannot be asked for keyframes: all frames are assembled and kept. */
+static size_t video_awake(const codec *codec, int payload_type, send_frame *send) {
+    call *it = call_new(stream_of(codec, payload_type, FEEDBACK_TRANSPORT_CC), PICTURE_SECONDS);
+    run_frames(it, send, NULL);
+    demand(it->pictures == FRAMES / 30 / PICTURE_SECONDS, "a picture every 5 s");
+    demand(counted(it, COUNT_asleep) == 0, "awake");
+    return call_end(it, it->packets);
+}
+
+static size_t video_vp8(void) { return video_awake(&vp8, VP8_TYPE, sender_vp8); }
+static size_t video_h264(void) { return video_awake(&h264, H264_TYPE, sender_h264); }
+
+/* Drop some of the batch, and keep all of it for repetitions. */
+static size_t lose(call *it) {
+    size_t kept = 0;
+    for (size_t i = 0; i < it->count; i++) {
+        it->history[read16(it->batch[i].data + 2) % HISTORY] = it->batch[i];
+        if (dice_roll(&it->network, 100) >= LOSS_PERCENT)
+            it->batch[kept++] = it->batch[i];
+    }
+    size_t lost = it->count - kept;
+    it->count = kept;
+    return lost;
+}
+
+static size_t video_loss(void) {
+    unsigned feedback = FEEDBACK_NACK | FEEDBACK_TRANSPORT_CC;
+    call *it = call_new(stream_of(&vp8, VP8_TYPE, feedback), PICTURE_SECONDS);
+    size_t lost = 0;
+    for (int frame = 0; frame < FRAMES; frame++) {
+        sender_vp8(&it->sender, it->batch);
+        it->count = PARTS_A_FRAME;
+        lost += frame < FRAMES - 30 ? lose(it) : 0; /* the last second repeats what is missing */
+        run_batch(it, frame * FRAME_SECONDS);
+    }
+    demand(lost > FRAMES * PARTS_A_FRAME / 100, "at least one in a hundred lost");
+    demand(counted(it, COUNT_retransmitted) == lost, "each one repeated");
+    demand(it->pictures == FRAMES / 30 / PICTURE_SECONDS, "a picture every 5 s");
+    return call_end(it, it->packets);
+}
+
+typedef struct unprotecting {
+    srtp *inbound;
+    datagram datagram;
+    size_t refused;
+} unprotecting;
+
+static void unprotect(void *context) {
+    unprotecting *it = context;
+    size_t plain;
+    it->refused +=
+        srtp_unprotect(it->inbound, it->datagram.data, it->datagram.size, &plain) != NOT_REFUSED;
+}
+
+static size_t protection(srtp_profile profile, size_t payload) {
+    static unprotecting it;
+    srtp *outbound = srtp_new(profile, key);
+    it.inbound = srtp_new(profile, key);
+    demand(outbound && it.inbound, "no SRTP");
+    sender sender = {0};
+    for (int i = 0; i < AUDIO_PACKETS; i++) {
+        datagram *one = &it.datagram;
+        sender_opus(&sender, one);
+        memset(one->data + one->size, 0, DATAGRAM_ROOM - one->size);
+        one->size = 12 + payload;
+        demand(srtp_protect(outbound, one->data, one->size, &one->size), "not protected");
+        measured(unprotect, &it);
+    }
+    demand(it.refused == 0, "all are authentic");
+    srtp_free(outbound);
+    srtp_free(it.inbound);
+    return AUDIO_PACKETS;
+}
+
+static size_t srtp_160(void) { return protection(SRTP_AES128_CM_SHA1_80, 160); }
+static size_t srtp_1100(void) { return protection(SRTP_AES128_CM_SHA1_80, 1100); }
+static size_t srtp_gcm_1100(void) { return protection(SRTP_AEAD_AES_128_GCM, 1100); }
+
+typedef struct reporting {
+    reporter reporter;
+    packet packets[PARTS_A_FRAME];
+    datagram report;
+    buffer out;
+    double now;
+    size_t compounds;
+} reporting;
+
+static void report(void *context) {
+    reporting *it = context;
+    static const bool asking[1];
+    for (int i = 0; i < PARTS_A_FRAME; i++)
+        reporter_arrived(&it->reporter, &it->packets[i]);
+    if (it->report.size)
+        reporter_receive(&it->reporter, it->report.data, it->report.size, it->now);
+    it->compounds += reporter_handle_timer(&it->reporter, asking, it->now, &it->out);
+    reporter_deadline(&it->reporter);
+}
+
+static void report_frame(reporting *it, stream *stream, sender *sender, int frame) {
+    datagram datagrams[PARTS_A_FRAME];
+    it->now = frame * FRAME_SECONDS;
+    sender_vp8(sender, datagrams);
+    for (int i = 0; i < PARTS_A_FRAME; i++) {
+        packet_parse(&it->packets[i], datagrams[i].data, datagrams[i].size);
+        it->packets[i].arrival = it->now;
+        packet copy = it->packets[i];
+        stream_insert(stream, &copy);
+    }
+    it->report.size = 0;
+    if (frame % 30 == 0)
+        sender_report(it->now, (uint32_t)(it->now * 90000), &it->report);
+    measured(report, it);
+    it->out.size = 0;
+}
+
+static size_t reports(void) {
+    static reporting it;
+    counters counters = {0};
+    sender_clock clock;
+    stream stream;
+    ordereds given = {0};
+    sender sender = {0};
+    parameters camera = stream_of(&vp8, VP8_TYPE, CAMERA);
+    demand(sender_clock_init(&clock, 1) && stream_init(&stream, &camera, &counters, &clock, 0),
+           "no stream");
+    reporter_init(&it.reporter, OUR_SSRC, &stream, 1, &counters);
+    for (int frame = 0; frame < FRAMES; frame++) {
+        report_frame(&it, &stream, &sender, frame);
+        stream_drain(&stream, it.now, &given);
+        ordereds_clear(&given);
+    }
+    demand(it.compounds >= FRAMES / 5, "feedback ten times a second");
+    demand(counters.of[COUNT_unacknowledged] == 0, "all are acknowledged");
+    ordereds_free(&given);
+    reporter_free(&it.reporter);
+    stream_free(&stream);
+    sender_clock_free(&clock);
+    buffer_free(&it.out);
+    return FRAMES * PARTS_A_FRAME;
+}
+
+static const struct {
+    const char *name;
+    size_t (*run)(void);
+} cases[] = {
+    {"parse", parse},
+    {"audio", audio},
+    {"video-asleep", video_asleep},
+    {"video-passed-over", video_passed_over},
+    {"video-awake-vp8", video_vp8},
+    {"video-awake-h264", video_h264},
+    {"video-loss", video_loss},
+    {"srtp-160", srtp_160},
+    {"srtp-1100", srtp_1100},
+    {"srtp-gcm-1100", srtp_gcm_1100},
+    {"reports", reports},
+};
+
+/* Without a name: the names of all. */
+int main(int count, char **arguments) {
+    size_t total = sizeof cases / sizeof *cases;
+    for (size_t i = 0; count == 1 && i < total; i++)
+        puts(cases[i].name);
+    if (count == 1)
+        return 0;
+    const char *error = srtp_load(NULL);
+    demand(error == NULL, error ? error : "");
+    for (size_t i = 0; i < total; i++)
+        if (strcmp(cases[i].name, arguments[1]) == 0) {
+            printf("packets %zu\n", cases[i].run());
+            return 0;
+        }
+    fprintf(stderr, "no such case: %s\n", arguments[1]);
+    return 1;
+}
