@@ -273,7 +273,24 @@ static void write_head(reporter *it, bool full, double now, rtcp_writer *to) {
     write_remb(it, to);
 }
 
+/* Nothing to say, as at most ticks: then nothing is written, nor memory taken for it. */
+static bool is_idle(const reporter *it, const bool *keyframes, double now) {
+    if (it->report_at <= now || (it->arrival_count > 0 && it->arrivals_at <= now))
+        return false;
+    for (size_t i = 0; i < it->stream_count; i++) {
+        const stream *stream = &it->streams[i];
+        if (!stream->has_source)
+            continue;
+        bool asks = stream->source.has_nacks && nack_deadline(&stream->source.nacks) <= now;
+        if (keyframes[i] || asks)
+            return false;
+    }
+    return true;
+}
+
 bool reporter_handle_timer(reporter *it, const bool *keyframes, double now, buffer *out) {
+    if (is_idle(it, keyframes, now))
+        return false;
     rtcp_writer to = {out, false};
     size_t start = out->size;
     bool full = it->report_at <= now;
