@@ -10,7 +10,7 @@ typedef struct audio_packet {
     size_t offset; /* of its payload in the bytes beside it */
 } audio_packet;
 
-/* A decision that [start, end) is one slice. The packets and bytes are copies of the cut's own. */
+/* A decision that [start, end) is one slice. The packets and bytes are the cut's own. */
 typedef struct audio_cut {
     uint64_t track; /* the caller's name for who is cut for */
     const codec *codec;
@@ -62,7 +62,6 @@ typedef struct audio_cutter {
     audio_packet *packets;
     size_t count, capacity;
     buffer bytes;  /* the packets' payloads, end to end */
-    size_t weight; /* of the packets, as MAX_SLICE_BYTES counts it */
     int64_t start, end, next;
     double heard;
 } audio_cutter;

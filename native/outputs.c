@@ -1,0 +1,51 @@
+#include "audio.h"
+
+static void audio_cut_free(audio_cut *it) {
+    free(it->packets);
+    free(it->bytes);
+}
+
+static void picture_cut_free(picture_cut *it) {
+    buffer_free(&it->frames);
+    free(it->ends);
+}
+
+void output_free(output *it) {
+    if (it->kind == OUTPUT_AUDIO)
+        audio_cut_free(&it->as.audio);
+    else if (it->kind == OUTPUT_PICTURE)
+        picture_cut_free(&it->as.picture);
+    else
+        buffer_free(&it->as.transmit);
+}
+
+static bool grow(outputs *it) {
+    size_t capacity = it->capacity ? it->capacity * 2 : 4;
+    output *of = realloc(it->of, capacity * sizeof *of);
+    if (of == NULL)
+        return false;
+    it->of = of;
+    it->capacity = capacity;
+    return true;
+}
+
+bool outputs_add(outputs *it, output *one) {
+    if (it->count == it->capacity && !grow(it)) {
+        output_free(one);
+        return false;
+    }
+    it->of[it->count++] = *one;
+    return true;
+}
+
+void outputs_clear(outputs *it) {
+    for (size_t i = 0; i < it->count; i++)
+        output_free(&it->of[i]);
+    it->count = 0;
+}
+
+void outputs_free(outputs *it) {
+    outputs_clear(it);
+    free(it->of);
+    *it = (outputs){0};
+}

@@ -1,0 +1,228 @@
+#include "track.h"
+
+void audio_track_init(audio_track *it, stream *stream) {
+    *it = (audio_track){.stream = stream};
+    stream_doze(stream, INFINITY);
+}
+
+void audio_track_free(audio_track *it) {
+    for (size_t i = 0; i < it->count; i++)
+        audio_cutter_free(&it->cutters[i]);
+    free(it->cutters);
+    *it = (audio_track){0};
+}
+
+/* Room for one more of `size` bytes each in `of`; NULL where there is no memory. */
+static void *grown(void *of, size_t count, size_t *capacity, size_t size) {
+    if (count < *capacity)
+        return of;
+    size_t wanted = *capacity ? *capacity * 2 : 1;
+    void *moved = realloc(of, wanted * size);
+    if (moved != NULL)
+        *capacity = wanted;
+    return moved;
+}
+
+void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds) {
+    counters *counters = it->stream->counters;
+    audio_cutter *cutters = grown(it->cutters, it->count, &it->capacity, sizeof *cutters);
+    if (cutters == NULL) {
+        COUNT(counters, out_of_memory);
+        return;
+    }
+    it->cutters = cutters;
+    audio_cutter_init(&cutters[it->count++], track, seconds, counters);
+    stream_wake(it->stream);
+}
+
+static void cut(audio_track *it, ordereds *packets, outputs *out) {
+    for (size_t i = 0; i < packets->count; i++)
+        for (size_t j = 0; j < it->count; j++)
+            audio_cutter_receive(&it->cutters[j], &packets->of[i], out);
+    ordereds_clear(packets);
+}
+
+static void cut_what_is_held(audio_track *it, ordereds *scratch, outputs *out) {
+    stream_flush(it->stream, scratch);
+    cut(it, scratch, out);
+}
+
+void audio_track_detach(audio_track *it, uint64_t track, ordereds *scratch, outputs *out) {
+    size_t at = 0;
+    while (at < it->count && it->cutters[at].track != track)
+        at++;
+    if (at == it->count)
+        return;
+    bool last = it->count == 1;
+    if (last)
+        cut_what_is_held(it, scratch, out);
+    audio_cutter_flush(&it->cutters[at], out);
+    audio_cutter_free(&it->cutters[at]);
+    it->count--;
+    memmove(&it->cutters[at], &it->cutters[at + 1], (it->count - at) * sizeof *it->cutters);
+    if (last)
+        stream_doze(it->stream, INFINITY);
+}
+
+void audio_track_receive(audio_track *it, double now, ordereds *scratch, outputs *out) {
+    stream_drain(it->stream, now, scratch);
+    cut(it, scratch, out);
+}
+
+void audio_track_handle_timer(audio_track *it, double now, outputs *out) {
+    for (size_t i = 0; i < it->count; i++)
+        audio_cutter_handle_timer(&it->cutters[i], now, out);
+}
+
+void audio_track_flush(audio_track *it, ordereds *scratch, outputs *out) {
+    cut_what_is_held(it, scratch, out);
+    for (size_t i = 0; i < it->count; i++)
+        audio_cutter_flush(&it->cutters[i], out);
+}
+
+double audio_track_deadline(const audio_track *it) {
+    double first = NEVER;
+    for (size_t i = 0; i < it->count; i++)
+        first = earlier(first, audio_cutter_deadline(&it->cutters[i]));
+    return first;
+}
+
+void video_track_init(video_track *it, stream *stream) {
+    *it = (video_track){.stream = stream, .epoch = -1};
+    it->can_ask = stream->parameters->feedback & (FEEDBACK_PLI | FEEDBACK_FIR);
+    stream_doze(stream, INFINITY);
+}
+
+void video_track_free(video_track *it) {
+    for (size_t i = 0; i < it->count; i++)
+        frame_grabber_free(&it->grabbers[i]);
+    free(it->grabbers);
+    depacketizer_free(it->depacketizer);
+    *it = (video_track){0};
+}
+
+void video_track_attach(video_track *it, uint64_t track, int64_t seconds) {
+    counters *counters = it->stream->counters;
+    frame_grabber *grabbers = grown(it->grabbers, it->count, &it->capacity, sizeof *grabbers);
+    if (grabbers == NULL) {
+        COUNT(counters, out_of_memory);
+        return;
+    }
+    it->grabbers = grabbers;
+    frame_grabber_init(&grabbers[it->count++], track, seconds, it->can_ask, counters);
+    stream_wake(it->stream);
+}
+
+/* Sleep until the first grabber needs packets again. */
+static void rest(video_track *it) {
+    double until = INFINITY;
+    for (size_t i = 0; i < it->count; i++) {
+        int64_t at;
+        if (!frame_grabber_wakes_at(&it->grabbers[i], &at))
+            return;
+        until = earlier(until, (double)at);
+    }
+    stream_doze(it->stream, until);
+    it->decodable = false;
+}
+
+void video_track_detach(video_track *it, uint64_t track) {
+    size_t at = 0;
+    while (at < it->count && it->grabbers[at].track != track)
+        at++;
+    if (at < it->count) {
+        frame_grabber_free(&it->grabbers[at]);
+        it->count--;
+        memmove(&it->grabbers[at], &it->grabbers[at + 1],
+                (it->count - at) * sizeof *it->grabbers);
+    }
+    rest(it);
+}
+
+static void observe(video_track *it, const ordered *ordered) {
+    const packet *packet = &ordered->packet;
+    bool starts = starts_keyframe(ordered->codec->name, packet->payload, packet->size);
+    for (size_t i = 0; i < it->count; i++) {
+        frame_grabber *grabber = &it->grabbers[i];
+        frame_grabber_observe(grabber, packet->timestamp, ordered->epoch, packet->arrival);
+        if (starts)
+            frame_grabber_keyframe_began(grabber, packet->arrival);
+    }
+}
+
+/* The depacketizer for this packet; NULL where there is no memory for it. */
+static depacketizer *depacketizer_of(video_track *it, const codec *codec) {
+    if (codec != it->codec || it->depacketizer == NULL) {
+        depacketizer_free(it->depacketizer);
+        it->codec = codec;
+        it->depacketizer = depacketizer_new(codec);
+    }
+    return it->depacketizer;
+}
+
+/* Whether this packet completes a frame, which is then written. */
+static bool assemble(video_track *it, const ordered *ordered, frame *frame) {
+    const packet *packet = &ordered->packet;
+    depacketizer *depacketizer = depacketizer_of(it, ordered->codec);
+    bool fresh = ordered->epoch != it->epoch;
+    it->epoch = ordered->epoch;
+    pushed pushed = PUSHED_MALFORMED;
+    if (depacketizer != NULL)
+        pushed = depacketizer_push(depacketizer, packet->payload, packet->size, packet->timestamp,
+                                   packet->marker, ordered->contiguous, frame);
+    if (pushed == PUSHED_MALFORMED) {
+        COUNT(it->stream->counters, malformed_payload);
+        it->decodable = false;
+    }
+    bool before = pushed == PUSHED_FRAME && frame->timestamp != packet->timestamp;
+    if (!ordered->contiguous && !before)
+        it->decodable = false;
+    /* What another epoch left behind has no place in this one's media time. */
+    return pushed == PUSHED_FRAME && !(before && fresh);
+}
+
+static void grab_one(video_track *it, const ordered *ordered, outputs *out) {
+    frame frame;
+    observe(it, ordered);
+    if (!assemble(it, ordered, &frame))
+        return;
+    it->decodable = it->decodable || frame.keyframe;
+    for (size_t i = 0; i < it->count; i++)
+        frame_grabber_receive(&it->grabbers[i], &frame, it->decodable, ordered, out);
+    /* A frame that ended before a hole says nothing about what comes after the hole. */
+    if (!ordered->contiguous && frame.timestamp != ordered->packet.timestamp)
+        it->decodable = false;
+}
+
+static void grab(video_track *it, ordereds *packets, outputs *out) {
+    for (size_t i = 0; i < packets->count; i++)
+        grab_one(it, &packets->of[i], out);
+    ordereds_clear(packets);
+}
+
+void video_track_receive(video_track *it, double now, ordereds *scratch, outputs *out) {
+    size_t cuts = out->count;
+    stream_drain(it->stream, now, scratch);
+    grab(it, scratch, out);
+    if (out->count > cuts)
+        rest(it);
+}
+
+void video_track_flush(video_track *it, ordereds *scratch, outputs *out) {
+    stream_flush(it->stream, scratch);
+    grab(it, scratch, out);
+}
+
+double video_track_deadline(const video_track *it) {
+    double first = NEVER;
+    for (size_t i = 0; i < it->count; i++)
+        first = earlier(first, frame_grabber_deadline(&it->grabbers[i]));
+    return first;
+}
+
+bool video_track_wants_keyframe(video_track *it, double now) {
+    bool asking = false;
+    for (size_t i = 0; i < it->count; i++)
+        asking = frame_grabber_wants_keyframe(&it->grabbers[i], now) || asking;
+    return asking;
+}

@@ -1,0 +1,42 @@
+/* A stream and everyone who cuts it; twin of slicer/slicing/track.py, for receiver.c alone. */
+#ifndef SLICER_TRACK_H
+#define SLICER_TRACK_H
+
+#include "video.h"
+
+typedef struct audio_track {
+    stream *stream;
+    audio_cutter *cutters;
+    size_t count, capacity;
+} audio_track;
+
+typedef struct video_track {
+    stream *stream;
+    bool can_ask, decodable;
+    frame_grabber *grabbers;
+    size_t count, capacity;
+    const codec *codec;
+    depacketizer *depacketizer; /* of that codec, or NULL */
+    int64_t epoch;
+} video_track;
+
+/* `scratch` is the caller's room for packets in order, empty before and after each call. */
+void audio_track_init(audio_track *it, stream *stream);
+void audio_track_free(audio_track *it);
+void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds);
+void audio_track_detach(audio_track *it, uint64_t track, ordereds *scratch, outputs *out);
+void audio_track_receive(audio_track *it, double now, ordereds *scratch, outputs *out);
+void audio_track_handle_timer(audio_track *it, double now, outputs *out);
+void audio_track_flush(audio_track *it, ordereds *scratch, outputs *out);
+double audio_track_deadline(const audio_track *it);
+
+void video_track_init(video_track *it, stream *stream);
+void video_track_free(video_track *it);
+void video_track_attach(video_track *it, uint64_t track, int64_t seconds);
+void video_track_detach(video_track *it, uint64_t track);
+void video_track_receive(video_track *it, double now, ordereds *scratch, outputs *out);
+void video_track_flush(video_track *it, ordereds *scratch, outputs *out);
+double video_track_deadline(const video_track *it);
+bool video_track_wants_keyframe(video_track *it, double now);
+
+#endif
