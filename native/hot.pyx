@@ -138,7 +138,9 @@ cdef class Negotiated:
     cdef int _codec(self, codec *it, uint32_t index, each) except -1:
         if each.clock_rate < 1:
             raise ValueError(f"clock rate {each.clock_rate}")
-        sprop = each.format.get("sprop-parameter-sets", "").encode()
+        sprop = each.format.get("sprop-parameter-sets", "")
+        # What is not base64 is ignored, entry by entry: "?" is none, and ends no text.
+        sprop = sprop.replace("\0", "?").encode("ascii", "replace")
         self.texts.append(sprop)
         it.name = CODECS.get(each.name, CODEC_OTHER)
         it.clock_rate = each.clock_rate

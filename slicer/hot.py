@@ -4,10 +4,19 @@ import os
 
 from slicer.slicing.receiver import Receiver
 
-_wanted = os.environ.get("SLICER_NATIVE", "")
-if _wanted == "1":
-    raise ImportError("SLICER_NATIVE=1, but this build has no native plane")
-
 IMPLEMENTATION = "reference"
+
+_wanted = os.environ.get("SLICER_NATIVE", "")
+if _wanted != "0":
+    try:
+        from slicer._hot import Receiver
+
+        IMPLEMENTATION = "native"
+    except ImportError as missing:
+        if _wanted == "1":
+            raise ImportError(
+                "SLICER_NATIVE=1, but this build has no native plane: install a wheel that has it,"
+                " or install from source with a C compiler; SLICER_NATIVE=0 does without"
+            ) from missing
 
 __all__ = ["IMPLEMENTATION", "Receiver"]
