@@ -3,16 +3,22 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
 from slicer import hot
-from slicer.slicing.receiver import Receiver
+
+BUILT = find_spec("slicer._hot") is not None
+# Ahead of the import: a build that has a native plane, and one that has none.
+THERE = "import sys, types; sys.modules['slicer._hot'] = types.SimpleNamespace(Receiver=int)"
+NOT_THERE = "import sys; sys.modules['slicer._hot'] = None"
 
 
-def imported(native: str) -> subprocess.CompletedProcess[str]:
+def imported(native: str, first: str) -> subprocess.CompletedProcess[str]:
+    show = "from slicer.hot import IMPLEMENTATION, Receiver; print(IMPLEMENTATION, Receiver)"
     return subprocess.run(
-        [sys.executable, "-c", "from slicer.hot import IMPLEMENTATION; print(IMPLEMENTATION)"],
+        [sys.executable, "-c", f"{first}; {show}"],
         env=os.environ | {"SLICER_NATIVE": native},
         capture_output=True,
         text=True,
@@ -20,17 +26,29 @@ def imported(native: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_reference_is_there() -> None:
-    assert hot.IMPLEMENTATION == "reference"
-    assert hot.Receiver is Receiver
+REFERENCE = "reference <class 'slicer.slicing.receiver.Receiver'>\n"
 
 
-@pytest.mark.parametrize("native", ["", "0"])
-def test_the_reference_is_taken(native: str) -> None:
-    assert imported(native).stdout == "reference\n"
+def test_what_is_there_is_taken() -> None:
+    wanted = os.environ.get("SLICER_NATIVE") != "0"
+    assert hot.IMPLEMENTATION == ("native" if BUILT and wanted else "reference")
+    assert hot.Receiver.__module__ == (
+        "slicer._hot" if hot.IMPLEMENTATION == "native" else "slicer.slicing.receiver"
+    )
 
 
-def test_what_is_demanded_and_not_there_is_an_error() -> None:
-    failed = imported("1")
+@pytest.mark.parametrize("native", ["", "1"])
+def test_the_native_one_is_taken_where_it_is(native: str) -> None:
+    assert imported(native, THERE).stdout == "native <class 'int'>\n"
+
+
+@pytest.mark.parametrize(("native", "first"), [("", NOT_THERE), ("0", NOT_THERE), ("0", THERE)])
+def test_the_reference_is_taken(native: str, first: str) -> None:
+    assert imported(native, first).stdout == REFERENCE
+
+
+def test_what_is_demanded_and_not_there_is_an_error_that_says_what_to_do() -> None:
+    failed = imported("1", NOT_THERE)
     assert failed.returncode != 0
     assert "no native plane" in failed.stderr
+    assert "SLICER_NATIVE=0 does without" in failed.stderr

@@ -45,7 +45,7 @@ MAKE = {"vp8": vp8, "vp9": vp9, "h264": h264, "av1": av1}
 @dataclass
 class AnySender(Sender):
     """*markers*: whether a frame's last packet is marked; *bare*: keyframes go without their
-    parameter sets; *tocs*: what Opus payloads begin with, in turn; *mtu*: of video payloads."""
+    parameter sets; *tocs*: what Opus payloads begin with, in turn."""
 
     markers: bool = True
     bare: bool = False

@@ -88,3 +88,10 @@ else:
     from tests.harness.compounds import build_rtcp, feedback_for, parse_rtcp
 
 __all__ += ["Reporter", "build_rtcp", "feedback_for", "parse_rtcp"]
+# Streams to cuts. Tracks, cutters and grabbers are held to their twins through the Receiver.
+if TYPE_CHECKING or not NATIVE:
+    from slicer.slicing.receiver import Receiver
+else:
+    from slicer._hot import Receiver
+
+__all__ += ["Receiver"]

@@ -101,7 +101,8 @@ class Sender:
 
     *every*: seconds between frames; *ppm*: how much its clock is fast; *reports*: seconds between
     sender reports, 0 for none; *group*: frames between keyframes, 0 for none unasked; *deaf*: no
-    request is answered; *muted*: nothing is sent; *frozen*: nor do timestamps run on then.
+    request is answered; *muted*: nothing is sent; *frozen*: nor do timestamps run on then;
+    *mtu*: largest payload of video, 0 for one that splits keyframes alone.
     """
 
     parameters: RtpParameters
@@ -113,6 +114,7 @@ class Sender:
     reports: float = 0
     group: int = 0
     size: int = 40
+    mtu: int = 0
     toc: int = 0xF8
     deaf: bool = False
     muted: bool = False
@@ -181,7 +183,7 @@ class Sender:
             self.keyframes.append(self.number)
         make = vp8 if self.codec is VP8 else h264
         frame = make(self.number, keyframe, self.size * (4 if keyframe else 1))
-        payloads = packetize.payloads(self.codec.name, frame, mtu=self.size + 4)
+        payloads = packetize.payloads(self.codec.name, frame, mtu=self.mtu or self.size + 4)
         for index, payload in enumerate(payloads):
             yield self._packet(payload, index == len(payloads) - 1)
 

@@ -309,7 +309,7 @@ def test_an_hour_over_a_bad_line() -> None:
         AnySender(sight, 2, 1, 2**32 - 9_000_000, 0.1, reports=5, size=100),
     ]
     network = Network(delay=0.03, jitter=0.05, loss=0.02, duplicate=0.001)
-    call = Call(both.face, [*senders], network, tick=0.02)
+    call = Call(both.face, [*senders], network, tick=0.06)
     call.take(both.attach(TrackKey("one", "ann", Kind.AUDIO), AudioSpec(15), 0.0))
     call.take(both.attach(TrackKey("one", "ann", Kind.VIDEO), VideoSpec(5), 0.0))
     call.take(both.attach(TrackKey("two", "ann", Kind.AUDIO), AudioSpec(60), 0.0))
@@ -336,7 +336,9 @@ def test_receivers_that_are_dropped_leave_nothing() -> None:
         for i in range(60):
             # With a hole, so that packets are held; with a keyframe, so that pictures come.
             sound = datagram(opus(i) + bytes(500), i + (i > 30), i * 960)
-            sight = datagram(b"\x10" + vp8(i, i % 9 == 0, 1000), i + (i > 50), i * 3000, 2, 96, True)
+            sight = datagram(
+                b"\x10" + vp8(i, i % 9 == 0, 1000), i + (i > 50), i * 3000, 2, 96, True
+            )
             made.receive([sound, sight, sound[:9]], i * 0.02)
         assert made.counters["too_short"] == 60
 

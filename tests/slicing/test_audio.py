@@ -1,21 +1,27 @@
 """Sound becomes slices of exactly N seconds: over an hour, over loss, silence and odd clocks."""
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from slicer.rtp.mapping import SenderClock, TimestampMapper
-from slicer.rtp.packet import Packet
-from slicer.rtp.parameters import OPUS, PCMU, Codec, RtpParameters
-from slicer.rtp.stream import Ordered
-from slicer.slicing import audio as module
-from slicer.slicing.audio import ABANDONED, HOLE, PREROLL, AudioCutter
-from slicer.slicing.outputs import AudioCut
-from slicer.slicing.receiver import Receiver
+from slicer.rtp.parameters import OPUS, PCMU, Codec, Kind, RtpParameters
+from slicer.slicing.audio import ABANDONED, HOLE, MAX_SLICE_BYTES, PACKET_OVERHEAD, PREROLL
+from slicer.slicing.outputs import AudioCut, Cut, Transmit
 from slicer.slicing.spec import AudioSpec
-from tests.harness.rtp import AUDIO, SOUND, Call, Network, Sender, heard, number_of, opus
+from tests.harness.parts import Receiver
+from tests.harness.rtp import (
+    AUDIO,
+    SOUND,
+    Call,
+    Network,
+    Sender,
+    datagram,
+    heard,
+    number_of,
+    opus,
+)
 
 NACK = replace(AUDIO, feedback=frozenset({"nack"}))
 RTX = replace(NACK, rtx={112: 111})
@@ -297,27 +303,41 @@ def test_a_sender_that_restarts_its_numbers_loses_nothing(there: int) -> None:
     assert heard(talk.slices) == sender.sent
 
 
-# The cutter alone, for what no sender of the harness does.
+# What no sender of the harness does.
 
 
 class Bench:
-    """A cutter and packets put straight into it."""
+    """A cutter and packets put straight into it, one behind the other."""
 
     def __init__(self, seconds: int = 1, codec: Codec = OPUS) -> None:
-        self.counters: Counter[str] = Counter()
-        self.cutter = AudioCutter(SOUND, AudioSpec(seconds), self.counters)
+        self.receiver = Receiver("ann", [RtpParameters(Kind.AUDIO, {111: codec})], 9)
+        self.receiver.attach(SOUND, AudioSpec(seconds), 0.0)
         self.codec = codec
-        self.mapper = TimestampMapper(codec.clock_rate, SenderClock())
+        self.sequence = 0
+        self.now = 0.0
         self.cuts: list[AudioCut] = []
 
-    def put(self, timestamp: int, payload: bytes = b"\xf8", epoch: int = 0) -> None:
-        arrival = timestamp / self.codec.clock_rate
-        self.mapper.arrived(timestamp, arrival)
-        packet = Packet(111, False, 0, timestamp, 1, payload, arrival=arrival)
-        self.cuts += self.cutter.receive(Ordered(packet, self.codec, True, epoch, self.mapper))
+    def put(self, timestamp: int, payload: bytes = b"\xf8") -> None:
+        self.put_all([timestamp], payload)
+
+    def put_all(self, timestamps: Sequence[int], payload: bytes) -> None:
+        self.now = max(self.now, timestamps[-1] / self.codec.clock_rate)
+        batch = [datagram(payload, self.sequence + i, at) for i, at in enumerate(timestamps)]
+        self.sequence += len(batch)
+        self.take(self.receiver.receive(batch, self.now))
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.take(self.receiver.handle_timer(self.now))
+
+    def take(self, outputs: list[Cut | Transmit]) -> None:
+        self.cuts += [output for output in outputs if isinstance(output, AudioCut)]
+
+    def counted(self) -> dict[str, int]:
+        return dict(self.receiver.counters)
 
     def end(self) -> list[AudioCut]:
-        self.cuts += self.cutter.flush()
+        self.take(self.receiver.flush(self.now))
         check(self.cuts)
         return self.cuts
 
@@ -341,8 +361,8 @@ def test_timestamps_that_wobble_do_not_cut(wobble: int) -> None:
     cuts = bench.end()
     assert len(cuts) == 5
     assert sum(len(cut.packets) for cut in cuts) >= 500
-    assert bench.counters["moved_into_place"] > 100
-    assert bench.counters["overlap"] == 0
+    assert bench.counted().keys() == {"moved_into_place"}
+    assert bench.counted()["moved_into_place"] > 100
 
 
 def test_holes_are_multiples_of_what_can_be_filled() -> None:
@@ -360,24 +380,27 @@ def test_a_packet_that_repeats_time_is_dropped(timestamp: int) -> None:
         bench.put(at)
     (cut,) = bench.end()
     assert [packet.timestamp for packet in cut.packets] == [0, 960, 1920]
-    assert bench.counters["overlap"] == 1
+    assert bench.counted() == {"overlap": 1}
 
 
 def test_after_silence_nothing_goes_back_before_the_last_end() -> None:
     bench = Bench()
     bench.put(0)
-    bench.cuts += bench.cutter.handle_timer(ABANDONED)
-    bench.put(700)
     bench.put(960)
-    bench.end()
+    bench.wait(ABANDONED)
+    assert len(bench.cuts) == 1
+    bench.put(1660)
+    bench.put(1920)
+    assert [(cut.start, cut.end) for cut in bench.end()] == [(0, 1920), (1920, 2880)]
+    assert bench.counted() == {"moved_into_place": 1, "overlap": 1}
 
 
 def test_malformed_payloads_are_counted_and_padding_is_not() -> None:
     bench = Bench()
     for payload in (b"", b"\xff", b"\xf9a", b"\xf8"):
         bench.put(0, payload)
-    assert bench.counters == {"malformed_payload": 2}
     assert len(bench.end()) == 1
+    assert bench.counted() == {"malformed_payload": 2}
 
 
 def test_packets_of_any_length() -> None:
@@ -403,12 +426,13 @@ def test_an_eight_kilohertz_clock_is_cut_on_its_own_ticks() -> None:
     ]
 
 
-def test_a_slice_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_SLICE_BYTES", 100 * (5 + module.PACKET_OVERHEAD))
-    bench = Bench(seconds=15)
-    for i in range(250):
-        bench.put(960 * i, opus(i))
+def test_a_slice_is_bounded_in_bytes() -> None:
+    payload = opus(0, 0xE0).ljust(1276, b"\xaa")  # the longest of 2.5 ms
+    fits = MAX_SLICE_BYTES // (len(payload) + PACKET_OVERHEAD)
+    bench = Bench(seconds=3600)
+    for i in range(0, 2 * fits + 2, 200):
+        bench.put_all([120 * (i + j) for j in range(200)], payload)
     cuts = bench.end()
-    assert bench.counters["slice_full"] == 2
-    assert cuts[0].end == 101 * 960
+    assert bench.counted() == {"slice_full": 2}
+    assert cuts[0].end == (fits + 1) * 120
     assert all(a.end == b.start for a, b in pairwise(cuts))

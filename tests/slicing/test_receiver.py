@@ -15,8 +15,8 @@ from slicer.rtp import rtcp
 from slicer.rtp.packet import MAX_DATAGRAM
 from slicer.rtp.parameters import OPUS, VP8, Codec, Kind, RtpParameters
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
-from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import AudioSpec, VideoSpec
+from tests.harness.parts import Receiver
 from tests.harness.rtp import AUDIO, SIGHT, SOUND, VIDEO, Call, Sender, datagram, heard, opus, vp8
 
 BOTH = replace(AUDIO, feedback=frozenset({"nack"}))

@@ -7,11 +7,10 @@ import pytest
 
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import RtpParameters
-from slicer.slicing import video as module
 from slicer.slicing.outputs import PictureCut, TrackKey
-from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import VideoSpec
-from slicer.slicing.video import ASK_AGAIN, PROBE
+from slicer.slicing.video import ASK_AGAIN, MAX_GOP_BYTES, MAX_GOP_FRAMES, PROBE
+from tests.harness.parts import Receiver
 from tests.harness.rtp import (
     AUDIO,
     SIGHT,
@@ -178,25 +177,41 @@ def test_a_source_that_cannot_be_asked_is_kept_from_the_start() -> None:
     shown(talk.pictures)
 
 
-def test_a_group_is_bounded_in_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_GOP_FRAMES", 200)
-    talk = call(camera(MUTE, group=300)).run(24)
+def test_a_group_is_bounded_in_frames() -> None:
+    eighth = round(MAX_GOP_FRAMES / 8 * FRAME)  # seconds: groups are one and a half of what may be
+    talk = call(camera(MUTE, group=MAX_GOP_FRAMES * 3 // 2), seconds=5 * eighth).run(24 * eighth)
     assert talk.receiver.counters["gop_too_long"] == 2
-    assert [p.due // RATE for p in talk.pictures] == [
+    assert [p.due // RATE // eighth for p in talk.pictures] == [
         0,
         5,
         10,
         15,
     ]  # 10 only at 12, with a keyframe
-    assert max(len(p.frames) for p in talk.pictures) <= 200
-    assert talk.pictures[2].timestamp == 12 * RATE
+    assert max(len(p.frames) for p in talk.pictures) == 5 * MAX_GOP_FRAMES // 8 + 1
+    assert talk.pictures[2].timestamp == 12 * eighth * RATE
+    assert talk.pictures[3].timestamp == 15 * eighth * RATE
 
 
-def test_a_group_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_GOP_BYTES", 160 + 40 * 99)
-    talk = call(camera(MUTE, group=300)).run(12)
+@pytest.mark.parametrize(("seconds", "fits"), [(MAX_GOP_FRAMES - 1, 1), (MAX_GOP_FRAMES, 0)])
+def test_a_group_of_as_many_frames_as_may_be(seconds: int, fits: int) -> None:
+    sender = Sender(MUTE, every=1.0, group=2 * MAX_GOP_FRAMES)
+    talk = call(sender, seconds=seconds, tick=1.0).run(MAX_GOP_FRAMES + 2)
+    assert len(talk.pictures) == 1 + fits
+    assert talk.receiver.counters["gop_too_long"] == 1
+
+
+def test_a_group_is_bounded_in_bytes() -> None:
+    size = MAX_GOP_BYTES // 103  # a keyframe is four times as large: it and 99 others may be kept
+    talk = call(camera(MUTE, group=300, size=size, mtu=8000)).run(12)
     assert talk.receiver.counters["gop_too_long"] == 1
     assert len(talk.pictures) == 1
+
+
+def test_a_group_that_just_fits_is_kept() -> None:
+    size = MAX_GOP_BYTES // (3 + 130)
+    talk = call(camera(MUTE, group=300, size=size, mtu=8000)).run(5.1)
+    assert talk.receiver.counters["gop_too_long"] == 0
+    assert [len(p.frames) for p in talk.pictures] == [1, 126]
 
 
 def sequence_lost(call: Call, numbers: set[int]) -> None:
