@@ -69,7 +69,7 @@ class AnySender(Sender):
             self._key_due, self._key_at = False, now
             self.keyframes.append(self.number)
         frame = MAKE[self.codec.name](self.number, keyframe, self.size * (4 if keyframe else 1))
-        if self.bare:
+        if self.bare and self.codec.name == "h264":
             frame = without_sets(frame)
         parts = packetize.payloads(self.codec.name, frame, self.mtu, next(self.pictures))
         for index, part in enumerate(parts):

@@ -88,6 +88,7 @@ else:
     from tests.harness.compounds import build_rtcp, feedback_for, parse_rtcp
 
 __all__ += ["Reporter", "build_rtcp", "feedback_for", "parse_rtcp"]
+
 # Streams to cuts. Tracks, cutters and grabbers are held to their twins through the Receiver.
 if TYPE_CHECKING or not NATIVE:
     from slicer.slicing.receiver import Receiver
