@@ -30,8 +30,12 @@ from slicer.rtp.parameters import (
 from slicer.slicing.outputs import TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.any_sender import TOCS, AnySender
-from tests.harness.both import Both
+from tests.harness.parts import NATIVE
 from tests.harness.rtp import Call, Network, datagram, opus, vp8
+
+if not NATIVE:
+    pytest.importorskip("slicer._hot", reason="the native plane is not built")
+from tests.harness.both import Both  # noqa: E402
 
 TASKS = ("one", "two", "three")
 SPROP = {"sprop-parameter-sets": "Z0LgH6o=,aM48gA=="}
