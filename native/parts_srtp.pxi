@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcpy, memset
 
 cdef extern from "srtp_crypto.h":
-    ctypedef bint c_bool "bool"
+    ctypedef bint srtp_bool "bool"
     ctypedef struct c_srtp "srtp":
         pass
     ctypedef struct srtp_keys:
@@ -19,15 +19,15 @@ cdef extern from "srtp_crypto.h":
     size_t srtp_salt_size(int profile)
     c_srtp *srtp_new(int profile, const uint8_t *key)
     c_srtp *srtp_new_with(int profile, const srtp_keys *keys)
-    c_bool srtp_derive(int profile, const uint8_t *master, srtp_keys *out)
+    srtp_bool srtp_derive(int profile, const uint8_t *master, srtp_keys *out)
     void srtp_free(c_srtp *it)
     int srtp_unprotect(c_srtp *it, uint8_t *data, size_t size, size_t *plain)
     int srtp_unprotect_rtcp(c_srtp *it, uint8_t *data, size_t size, size_t *plain)
-    c_bool srtp_may_skip(const c_srtp *it, const uint8_t *data, size_t size)
-    c_bool srtp_protect(c_srtp *it, uint8_t *data, size_t size, size_t *protected_size)
-    c_bool srtp_protect_rtcp(c_srtp *it, uint8_t *data, size_t size, size_t *protected_size)
-    void crypto_use_sha1(c_bool wanted)
-    c_bool c_hmac_sha1 "hmac_sha1"(const uint8_t *key, size_t key_size, const uint8_t *data,
+    srtp_bool srtp_may_skip(const c_srtp *it, const uint8_t *data, size_t size)
+    srtp_bool srtp_protect(c_srtp *it, uint8_t *data, size_t size, size_t *protected_size)
+    srtp_bool srtp_protect_rtcp(c_srtp *it, uint8_t *data, size_t size, size_t *protected_size)
+    void crypto_use_sha1(srtp_bool wanted)
+    srtp_bool c_hmac_sha1 "hmac_sha1"(const uint8_t *key, size_t key_size, const uint8_t *data,
                                  size_t size, uint8_t *mac)
 
 cdef extern from "stun.h":
@@ -36,13 +36,13 @@ cdef extern from "stun.h":
         char remote_ufrag[260]
         uint8_t local_key[260]
         size_t local_key_size
-        c_bool controlling
+        srtp_bool controlling
     int stun_receive(const stun_agent *it, const uint8_t *data, size_t size,
                      const uint8_t *address, size_t address_size, uint16_t port,
                      uint8_t *out, size_t *out_size)
 
 ctypedef int (*srtp_open)(c_srtp *, uint8_t *, size_t, size_t *)
-ctypedef c_bool (*srtp_close)(c_srtp *, uint8_t *, size_t, size_t *)
+ctypedef srtp_bool (*srtp_close)(c_srtp *, uint8_t *, size_t, size_t *)
 
 cdef enum:
     SRTP_BUFFER = 1500  # pylibsrtp's
