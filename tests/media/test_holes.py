@@ -1,9 +1,12 @@
 """Filling for lost and silent stretches: as long as the hole, and what a decoder makes of it."""
 
+from itertools import accumulate
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slicer.media import holes
 from slicer.media.holes import MAX_PRE_ROLL, filling, lay
 from slicer.rtp.opus import duration
 from slicer.slicing.outputs import AudioPacket
@@ -111,3 +114,22 @@ def test_the_slice_is_always_covered(steps: list[tuple[int, int]], start: int, l
     assert total >= laid.pre_skip + length
     # The last packet is the one the slice ends in, or there would be nothing to trim it by.
     assert total - laid.durations[-1] < laid.pre_skip + length
+
+
+@given(
+    durations=st.lists(st.sampled_from([120, 240, 480, 960, 1920, 2880]), min_size=1, max_size=60),
+    began=st.integers(-5_000, 5_000),
+    start=st.integers(-3_000, 3_000),
+    length=st.integers(1, 60_000),
+)
+def test_packets_without_holes_are_laid_as_any_others(
+    durations: list[int], began: int, start: int, length: int
+) -> None:
+    timestamps = accumulate(durations[:-1], initial=began)
+    packets = [
+        AudioPacket(timestamp, duration, bytes([0xF8, number]))
+        for number, (timestamp, duration) in enumerate(zip(timestamps, durations, strict=True))
+    ]
+    laid = holes._lay_whole(packets, start, start + length)
+    assert laid is None or laid == holes._lay_holed(packets, start, start + length)
+    assert (laid is not None) == (began <= start and began < start + length)

@@ -3,6 +3,7 @@
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 
 from slicer.errors import MediaError
 from slicer.media import image
@@ -48,3 +49,67 @@ def test_a_size_the_format_cannot_hold_is_a_media_error() -> None:
     wide = av.VideoFrame(16_400, 2, "yuv420p")
     with pytest.raises(MediaError, match="no WEBP of 16400 x 2 pixels"):
         image.encode(wide, ImageFormat.WEBP)
+
+
+def gradients(width: int = 512, height: int = 256) -> av.VideoFrame:
+    """4:2:0 in which each plane has every level."""
+    frame = av.VideoFrame(width, height, "yuv420p")
+    for plane in frame.planes:
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        rows[: plane.height, : plane.width] = np.arange(plane.width) % 256
+    return frame
+
+
+def test_limited_range_becomes_full_to_the_nearest_level() -> None:
+    level = np.arange(512) % 256
+    luma = np.clip((level - 16) * 255 / 219, 0, 255)
+    chroma = np.clip((level[:256] - 128) * 255 / 224 + 128, 0, 255)
+    planes = image._full_planes(gradients())
+    assert [plane.shape for plane in planes] == [(256, 512), (128, 256), (128, 256)]
+    legal = slice(16, 236)
+    for plane, exact, most in zip(planes, (luma, chroma, chroma), (0.53, 0.7, 0.7), strict=True):
+        wrong = plane[0] - exact
+        assert np.abs(wrong[legal]).max() < most
+        assert abs(float(np.mean(wrong[legal]))) < 0.05
+        assert np.abs(wrong).max() <= 1, "also of levels that are not allowed"
+    greys = planes[1][:, 128]
+    assert (greys == 128).all()
+
+
+@pytest.mark.parametrize("pixels", ["yuvj420p", "yuv420p"])
+def test_planes_of_full_range_are_taken_as_they_are(pixels: str) -> None:
+    frame = gradients().reformat(format=pixels, threads=1)
+    frame.color_range = ColorRange.JPEG
+    for plane, taken in zip(frame.planes, image._full_planes(frame), strict=True):
+        assert np.shares_memory(taken, np.frombuffer(memoryview(plane), np.uint8))
+
+
+@pytest.mark.skipif(not image.FAST, reason="the extra `fast` is not installed")
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("width", [2, 16, 34, 150, 322, 478])
+def test_rows_longer_in_memory_than_the_picture_do_no_harm(width: int, full: bool) -> None:
+    picture = Painter(width=width, height=90).draw(3)
+    frame = frame_of(picture, "yuv420p")
+    assert frame.planes[0].line_size > width or width % 16 == 0
+    if full:
+        frame = frame.reformat(
+            format="yuv420p",
+            src_color_range=ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+            threads=1,
+        )
+        frame.color_range = ColorRange.JPEG
+    data = image.encode(frame, ImageFormat.JPEG)
+    # As good as 4:2:0 lets it be.
+    assert psnr(look(data), look(image.encode(frame, ImageFormat.PNG))) > 28
+
+
+@pytest.mark.parametrize("image_format", [ImageFormat.PNG, ImageFormat.JPEG])
+def test_what_was_meant_for_bt_709_is_not_taken_for_bt_601(image_format: ImageFormat) -> None:
+    red = np.zeros((64, 64, 3), np.uint8)
+    red[..., 0] = 255
+    frame = av.VideoFrame.from_ndarray(red, "rgb24").reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, threads=1
+    )
+    frame.colorspace = Colorspace.ITU709
+    assert np.abs(look(image.encode(frame, image_format)).astype(int) - red).max() <= 6

@@ -1,7 +1,9 @@
 """Frames to pictures: every codec and format gives back the picture that was shot."""
 
+import os
 from functools import cache
 
+import av
 import numpy as np
 import pytest
 from av.video.reformatter import Colorspace
@@ -193,3 +195,77 @@ def test_garbage_is_a_media_error_or_a_picture(
 def test_no_picture_is_grey() -> None:
     for codec in CODECS:
         assert not is_grey(look(picture.write(codec, run(codec), ImageFormat.JPEG).data))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_keyframe_is_one_frame_decoded_on_one_thread(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    monkeypatch.setattr(
+        picture, "_check", lambda _codec, _frame: threads.append(len(os.listdir("/proc/self/task")))
+    )
+    alone = len(os.listdir("/proc/self/task"))
+    picture.decode(codec, [shoot(codec, [paint(7, 1280, 720)])[0]])
+    assert threads == [alone]
+
+
+def parameter_sets_apart(unit: bytes) -> tuple[bytes, bytes]:
+    """An H.264 keyframe's head, and its slice alone."""
+    at = unit.index(b"\0\0\1\x65")
+    return unit[:at], unit[at:]
+
+
+def test_no_picture_is_decoded_with_the_parameter_sets_of_another() -> None:
+    sizes = [(320, 180), (480, 270), (640, 360)]
+    units = [shoot("h264", [paint(number, *size)])[0] for number, size in enumerate(sizes)]
+    for number, (unit, size) in enumerate(zip(units, sizes, strict=True)):
+        frame = picture.decode("h264", [unit])
+        assert (frame.width, frame.height) == size
+        assert read_frame_number(look(image.encode(frame, ImageFormat.PNG))) == number
+        with pytest.raises(MediaError):
+            picture.decode("h264", [parameter_sets_apart(unit)[1]])
+
+
+def test_a_kept_decoder_would_take_the_parameter_sets_of_another() -> None:
+    """Why each picture has a decoder of its own; once this fails, one may be kept."""
+    kept = av.CodecContext.create("h264", "r")
+    assert isinstance(kept, av.VideoCodecContext)
+    unit = shoot("h264", [paint(1)])[0]
+    assert len(kept.decode(av.Packet(unit)) + kept.decode(None)) == 1
+    kept.flush_buffers()
+    orphan = parameter_sets_apart(shoot("h264", [paint(2)])[0])[1]
+    assert len(kept.decode(av.Packet(orphan)) + kept.decode(None)) == 1
+
+
+def test_the_loop_filter_is_applied() -> None:
+    """It costs an eighth of an H.264 keyframe; without it the picture is another one."""
+    unit = shoot("h264", [paint(7)], crf=40)[0]
+    rough = av.CodecContext.create("h264", "r")
+    assert isinstance(rough, av.VideoCodecContext)
+    rough.options = {"skip_loop_filter": "all"}
+    unfiltered = [*rough.decode(av.Packet(unit)), *rough.decode(None)][0].to_ndarray()
+    assert not np.array_equal(picture.decode("h264", [unit]).to_ndarray(), unfiltered)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_pictures_of_all_sizes_in_turn(codec: str) -> None:
+    for number, (width, height) in enumerate([(640, 360), (320, 180), (960, 540), (320, 180)]):
+        made = picture.write(codec, shoot(codec, [paint(number, width, height)]), ImageFormat.JPEG)
+        assert look(made.data).shape == (height, width, 3)
+        assert read_frame_number(look(made.data)) == number
+
+
+@pytest.mark.skipif(not image.FAST, reason="the extra `fast` is not installed")
+def test_a_jpeg_is_made_of_the_decoders_planes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither FFmpeg's scaler nor its encoder has a part in the usual picture."""
+    monkeypatch.setattr(image, "_convert", None)
+    monkeypatch.setattr(image, "_coded", None)
+    for codec in CODECS:
+        made = picture.write(codec, run(codec)[:1], ImageFormat.JPEG)
+        assert psnr(look(made.data), paint(7)) > 30
+
+
+def test_a_vp8_keyframe_as_webp_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "decode", None)
+    assert picture.write("vp8", run("vp8")[:1], ImageFormat.WEBP).data.startswith(b"RIFF")
