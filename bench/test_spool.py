@@ -9,7 +9,6 @@ import asyncio
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from slicer.clock import LoopClock
+from slicer.crew import Crew
 from slicer.delivery.job import Job
+from slicer.delivery.makers import LANES, Makers
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.record import Address, describe, encode
 from slicer.delivery.shelf import Shelf, read
@@ -89,7 +90,7 @@ class Way:
         self, runner: asyncio.Runner, folder: Path, policy: Fsync | None, store: Storage
     ) -> None:
         self.runner, self.heard, self.store = runner, Timed(), store
-        self.workers = ThreadPoolExecutor(2)
+        self.workers = Crew("maker", 2, LANES)
         self.number = 0
         runner.run(self._open(folder, policy))
 
@@ -97,7 +98,7 @@ class Way:
         clock = LoopClock()
         self.spool = Spool.open(settings(folder, policy), clock) if policy else None
         spool = (self.spool, self.spool.shelf(ADDRESS)) if self.spool else None
-        self.outbox = Outbox(self.store, self.workers, clock, self.heard, spool=spool)
+        self.outbox = Outbox(self.store, Makers(self.workers), clock, self.heard, spool=spool)
 
     def go(self, make: Callable[[int], Job], count: int = 1) -> None:
         self.runner.run(self._go(make, count))
@@ -118,7 +119,7 @@ class Way:
 
     def close(self) -> None:
         self.runner.run(self._close())
-        self.workers.shutdown()
+        self.workers.join()
 
 
 def ready(number: int) -> Job:

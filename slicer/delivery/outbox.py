@@ -1,7 +1,7 @@
 """Between the cuts and a store: makes each file, spools it, puts it, tries again; knows no room.
 
 One outbox a destination, so that a store that fails holds up no other. Everything here runs on
-the loop's thread; files are made in an executor, the spool's disk is touched in its threads.
+the loop's thread; files are made in threads, the spool's disk is touched in its own.
 
 With a spool, an offered cut is made at once and written there; from then on it takes no memory.
 Without one, or while its disk fails, what waits is held as its cut, and its file is made anew for
@@ -16,12 +16,12 @@ import itertools
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Executor
 from functools import partial
 
 from slicer.clock import Clock, Timer
 from slicer.delivery.entry import Entry
 from slicer.delivery.job import Job
+from slicer.delivery.makers import Makers
 from slicer.delivery.outcome import OutboxCounters, OutboxListener
 from slicer.delivery.overflow import Overflow
 from slicer.delivery.retry import Backoff
@@ -53,7 +53,7 @@ class Outbox:
     def __init__(  # noqa: PLR0913 (each is one thing that a test puts in its place)
         self,
         storage: Storage,
-        executor: Executor,
+        makers: Makers,
         clock: Clock,
         listener: OutboxListener,
         *,
@@ -64,7 +64,7 @@ class Outbox:
         backup: Storage | None = None,
     ) -> None:
         self.counters = OutboxCounters()
-        self._executor, self._clock = executor, clock
+        self._makers, self._clock = makers, clock
         self._listener, self._chance = listener, chance
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
@@ -102,6 +102,7 @@ class Outbox:
             self._in_memory > settings.count // 2
             or self._memory > settings.memory // 2
             or (self._spooler is not None and self._spooler.crowded)
+            or self._makers.crowded
         )
 
     def offer(self, job: Job) -> bool:
@@ -109,7 +110,9 @@ class Outbox:
         self.counters.offered += 1
         settings = self._settings
         full = self._in_memory >= settings.count or self._memory + job.size > settings.memory
-        if full or self._closed:
+        # Where a job waits as its cut until its upload may start, it takes no maker before.
+        at_once = self._spooler is not None and self._spooler.ready
+        if full or self._closed or (at_once and self._makers.full(job.track.kind)):
             self.counters.overflowed += 1
             self._overflow.add()
             return False
@@ -119,7 +122,7 @@ class Outbox:
         self._memory += job.size
         self._in_memory += 1
         self._schedule.add(entry)
-        if self._spooler is not None and self._spooler.ready:
+        if at_once and self._spooler is not None:
             _spawn(self._make(entry, self._spooler), self._making)
         else:
             self._enqueue(entry)
@@ -272,11 +275,14 @@ class Outbox:
             if entry.path is not None and self._spooler is not None:
                 return await self._read(entry, self._spooler)
             assert entry.job is not None
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, entry.job.make)
+            made = await self._makers.make(entry.job)
         except Exception as error:  # whatever a codec raises, it costs one slice alone
             self._drop(entry, error if isinstance(error, MediaError) else _unexpected(error))
             return None
+        if not entry.failures and self._clock.now() > entry.job.due:
+            self.counters.late += 1
+            self._listener.on_late(entry)
+        return made
 
     async def _read(self, entry: Entry, spooler: Spooler) -> Slice | None:
         made = await spooler.read(entry)

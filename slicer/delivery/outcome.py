@@ -31,12 +31,18 @@ class OutboxCounters:
     failures: int = 0
     """Tries that failed and are repeated."""
     spooled: int = 0
+    late: int = 0
+    """Made after they were due; not lost for that."""
 
 
 class OutboxListener(Protocol):
     """Told what becomes of slices, on the loop's thread. Must not block or raise."""
 
     def on_spooled(self, made: Slice) -> None: ...
+
+    def on_late(self, entry: Entry) -> None:
+        """The file of this slice was made after it was due. It is delivered all the same."""
+        ...
 
     def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
         """*destination*: the label of the store that has it. The spool forgets the slice once

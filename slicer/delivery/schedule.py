@@ -2,12 +2,14 @@
 
 A track has one slice under way at a time, so its slices arrive in the order they were cut. Between
 tracks the one goes first whose head has the least `ready + size / PATIENCE`: a large slice lets
-smaller ones pass, for as long as its size says and no longer, so none starves.
+smaller ones pass, for as long as its size says and no longer, so none starves. Where both sound and
+pictures wait, they take turns: sound never waits behind more than one picture.
 """
 
 import heapq
 
 from slicer.delivery.entry import Entry
+from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 
 PATIENCE = 100_000.0
@@ -20,7 +22,8 @@ class Schedule:
     def __init__(self) -> None:
         self._tracks: dict[TrackKey, list[tuple[int, Entry]]] = {}
         self._busy: set[TrackKey] = set()
-        self._heads: list[tuple[float, int, Entry]] = []
+        self._heads: dict[Kind, list[tuple[float, int, Entry]]] = {kind: [] for kind in Kind}
+        self._turns = [Kind.AUDIO, Kind.VIDEO]
         self._exposed: dict[TrackKey, Entry] = {}
 
     def add(self, entry: Entry) -> None:
@@ -35,12 +38,9 @@ class Schedule:
 
     def pop(self) -> Entry | None:
         """The next entry to send, if there is one; its track is busy until `free` is called."""
-        while self._heads:
-            _, _, entry = heapq.heappop(self._heads)
-            if entry.track not in self._busy and self._head(entry.track) is entry:
-                heapq.heappop(self._tracks[entry.track])
-                self._exposed.pop(entry.track, None)
-                self._busy.add(entry.track)
+        for kind in self._turns:
+            if entry := self._pop(kind):
+                self._turns = [other for other in Kind if other is not kind] + [kind]
                 return entry
         return None
 
@@ -52,6 +52,17 @@ class Schedule:
     def passed(self, entry: Entry) -> None:
         """An entry is gone (its `gone` is set): what it held up may go."""
         self._expose(entry.track)
+
+    def _pop(self, kind: Kind) -> Entry | None:
+        heads = self._heads[kind]
+        while heads:
+            _, _, entry = heapq.heappop(heads)
+            if entry.track not in self._busy and self._head(entry.track) is entry:
+                heapq.heappop(self._tracks[entry.track])
+                self._exposed.pop(entry.track, None)
+                self._busy.add(entry.track)
+                return entry
+        return None
 
     def _head(self, track: TrackKey) -> Entry | None:
         waiting = self._tracks.get(track, [])
@@ -70,4 +81,4 @@ class Schedule:
         if self._exposed.get(track) is not head:
             self._exposed[track] = head
             urgency = head.ready + head.size / PATIENCE
-            heapq.heappush(self._heads, (urgency, head.sequence, head))
+            heapq.heappush(self._heads[track.kind], (urgency, head.sequence, head))

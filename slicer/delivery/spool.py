@@ -33,13 +33,13 @@ import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Self, TypeVar
 
 from slicer.clock import Clock, Timer
+from slicer.crew import Crew
 from slicer.delivery.entry import Entry
 from slicer.delivery.ledger import Ledger
 from slicer.delivery.record import Address
@@ -65,7 +65,7 @@ class Spool:
     def __init__(self, folder: Path, lock: int, settings: SpoolSettings, clock: Clock) -> None:
         self.ledger = Ledger(settings.max_bytes)
         self._folder, self._lock, self._settings, self._clock = folder, lock, settings, clock
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spool")
+        self._threads = Crew("spool", THREADS)
         self._last = max(
             (number for shelf in shelves(folder) for number in numbers(shelf)), default=0
         )
@@ -141,7 +141,7 @@ class Spool:
 
     def remove(self, path: Path, *, damaged: bool = False) -> None:
         """Have a record taken off the disk, soon; a damaged one is set aside."""
-        self._threads.submit(_remove, path, damaged)
+        self._threads.run(partial(_remove, path, damaged))
 
     def forget(self, entry: Entry) -> None:
         """Count an entry no longer; its record stays for the next start."""
@@ -150,7 +150,7 @@ class Spool:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do blocking work in the spool's threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await self._threads.run(work)
 
     async def close(self) -> None:
         """Force to the disk what the settings say, and let the folder go. May be called twice."""
@@ -160,8 +160,8 @@ class Spool:
         self._syncing = self._sweeping = None
         if self._lock >= 0:
             dirty, self._dirty = self._dirty, []
-            self._threads.submit(_sync_all, dirty)
-            await asyncio.to_thread(self._threads.shutdown)
+            self._threads.run(partial(_sync_all, dirty))
+            await asyncio.to_thread(self._threads.join)
             os.close(self._lock)
             self._lock = -1
 
@@ -203,7 +203,7 @@ class Spool:
 
     def _sync(self) -> None:
         dirty, self._dirty, self._syncing = self._dirty, [], None
-        self._threads.submit(_sync_all, dirty)
+        self._threads.run(partial(_sync_all, dirty))
 
 
 def lock(folder: Path) -> int:

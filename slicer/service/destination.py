@@ -3,19 +3,20 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from slicer.clock import Clock
 from slicer.delivery.entry import Entry
+from slicer.delivery.makers import Makers
 from slicer.delivery.outbox import Outbox
+from slicer.delivery.overflow import Overflow
 from slicer.delivery.record import Address
 from slicer.delivery.shelf import Found
 from slicer.delivery.spool import Spool
 from slicer.errors import BadInput, SlicerError, StorageUnavailable
 from slicer.media.slice import Slice
-from slicer.service.running import RunningTask
+from slicer.service.running import LATE, RunningTask
 from slicer.service.strays import Strays
 from slicer.settings import OutboxSettings
 from slicer.storage import Credentials, Receipt, Storage, open_storage
@@ -26,8 +27,21 @@ logger = logging.getLogger(__name__)
 class Reports:
     """Who is told what becomes of a slice: its task, or *strays* for a task of an earlier run."""
 
-    def __init__(self, find: Callable[[str], RunningTask | None], strays: Strays) -> None:
+    def __init__(
+        self, find: Callable[[str], RunningTask | None], strays: Strays, clock: Clock
+    ) -> None:
         self._find, self._strays = find, strays
+        self._late = Overflow(clock, _say_late)
+
+    def close(self) -> None:
+        """Log what was not yet logged."""
+        self._late.close()
+
+    def on_late(self, entry: Entry) -> None:
+        """Count it for the task, and for the log."""
+        self._late.add()
+        if task := self._find(entry.track.task):
+            task.on_late()
 
     def on_spooled(self, made: Slice) -> None:
         """Tell the task."""
@@ -60,6 +74,10 @@ class Reports:
 
     def on_overflow(self, count: int) -> None:
         """Each refused slice was told by the task that offered it."""
+
+
+def _say_late(count: int) -> None:
+    logger.warning("! %d pictures late: ready more than %g s after they were taken", count, LATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +128,7 @@ class Destination:
 class Destinations:
     """Opens each store once for all who use it, and closes it after the last of them."""
 
-    executor: Executor
+    makers: Makers
     clock: Clock
     settings: OutboxSettings
     reports: Reports
@@ -228,7 +246,7 @@ class Destinations:
         shelf = self.spool.shelf(place.address, *place.key_ids) if self.spool else None
         outbox = Outbox(
             storage,
-            self.executor,
+            self.makers,
             self.clock,
             self.reports,
             settings=self.settings,

@@ -16,6 +16,7 @@ from typing import Self
 from urllib.parse import SplitResult
 
 from slicer.clock import Clock, LoopClock
+from slicer.delivery.makers import Makers
 from slicer.delivery.spool import Spool
 from slicer.errors import BadInput, LimitReached, StorageError, TaskNotExist, Unauthorized
 from slicer.errors import TaskFinished as TaskHasFinished
@@ -43,7 +44,8 @@ PACE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
-    """What `describe` says. *tracks*: (anchor, kind) being cut now; *pending*: not yet stored."""
+    """What `describe` says. *tracks*: (anchor, kind) being cut now; *pending*: not yet stored;
+    *late*: pictures ready more than 2 s after they were taken."""
 
     task: str
     state: State
@@ -53,6 +55,7 @@ class TaskStatus:
     stored: int
     lost: int
     pending: int
+    late: int = 0
 
 
 class Engine:
@@ -87,14 +90,12 @@ class Engine:
         self._clock = LoopClock()
         self._rooms = self._room_settings()
         self._workers = open_workers()
+        self._makers = Makers(self._workers)
         self._spool = await self._open_spool()
         strays = Strays(self._clock, self._tell, self._confirm)
+        self._reports = Reports(self._tasks.get, strays, self._clock)
         self._destinations = Destinations(
-            self._workers,
-            self._clock,
-            self.settings.outbox,
-            Reports(self._tasks.get, strays),
-            self._spool,
+            self._makers, self._clock, self.settings.outbox, self._reports, self._spool
         )
         await self._recover()
         return self
@@ -163,6 +164,7 @@ class Engine:
             running.stored,
             running.lost,
             running.pending,
+            running.late,
         )
 
     def delete(self, task: str, code: LeaveCode = LeaveCode.STOPPED) -> None:
@@ -218,7 +220,9 @@ class Engine:
             await asyncio.wait(self._retiring)
         for opened in self._connectors.values():
             await opened.close()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._reports.close()
+        self._workers.dismiss(finish=False)
+        await asyncio.to_thread(self._workers.join)
         for stream in self._streams:
             stream.close()
 

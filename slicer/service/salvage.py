@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from slicer.clock import Clock, LoopClock
+from slicer.delivery.makers import Makers
 from slicer.delivery.shelf import Found, listing
 from slicer.delivery.spool import Spool, locked, shelves
 from slicer.errors import BadInput
@@ -83,14 +84,15 @@ async def _opened(
     spool = Spool.open(settings.spool, clock)
     workers = open_workers()
     nobody: dict[str, RunningTask] = {}
-    reports = Reports(nobody.get, Strays(clock, tell))
-    destinations = Destinations(workers, clock, settings.outbox, reports, spool)
+    reports = Reports(nobody.get, Strays(clock, tell), clock)
+    destinations = Destinations(Makers(workers), clock, settings.outbox, reports, spool)
     try:
         yield destinations
     finally:
         await destinations.close()
         await spool.close()
-        workers.shutdown(wait=False)
+        reports.close()
+        await asyncio.to_thread(workers.join)
 
 
 def _shelves(folder: Path) -> list[Path]:

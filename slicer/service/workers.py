@@ -1,7 +1,9 @@
 """The threads in which files are made: as many as there are cores; knows not what they make."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+
+from slicer.crew import Crew
+from slicer.delivery.makers import LANES
 
 
 def cores() -> int:
@@ -9,6 +11,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def open_workers() -> ThreadPoolExecutor:
-    """A pool for work that leaves the GIL (codecs do); shut it down when done."""
-    return ThreadPoolExecutor(cores(), thread_name_prefix="maker")
+def open_workers() -> Crew:
+    """A crew for work that leaves the GIL (codecs do); dismiss it when done."""
+    return Crew("maker", cores(), LANES)

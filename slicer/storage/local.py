@@ -12,7 +12,6 @@ import fcntl
 import hashlib
 import os
 import re
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -91,7 +90,11 @@ class LocalStorage:
             (self._root / STAGING).rmdir()
 
     def _check(self) -> None:
-        with _told(PROBE_KEY), self._open_root() as root, _subfolder(root, STAGING) as staging:
+        with (
+            _told(PROBE_KEY),
+            _closing(self._open_root()) as root,
+            _closing(_open_subfolder(root, STAGING)) as staging,
+        ):
             _clear(staging)
         self._put(PROBE_KEY, b"")
         with _told(PROBE_KEY):
@@ -109,19 +112,24 @@ class LocalStorage:
         return Receipt(key, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest())
 
     def _place(self, parents: Sequence[str], name: str, data: bytes) -> None:
-        with contextlib.ExitStack() as stack:
-            root = folder = stack.enter_context(self._open_root())
+        opened = [self._open_root()]
+        try:
             for parent in parents:
-                folder = stack.enter_context(_subfolder(folder, parent))
-            staging = stack.enter_context(_subfolder(root, STAGING))
-            _write(staging, folder, name, data)
+                opened.append(_open_subfolder(opened[-1], parent))
+            folder = opened[-1]
+            opened.append(_open_subfolder(opened[0], STAGING))
+            _write(opened[-1], folder, name, data)
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
 
-    @contextlib.contextmanager
-    def _open_root(self) -> Iterator[int]:
-        self._root.mkdir(parents=True, exist_ok=True)
+    def _open_root(self) -> int:
         # The root itself may be a link: whoever named it chose it.
-        with _closing(os.open(self._root, _FOLDER & ~os.O_NOFOLLOW)) as root:
-            yield root
+        try:
+            return os.open(self._root, _FOLDER & ~os.O_NOFOLLOW)
+        except FileNotFoundError:
+            self._root.mkdir(parents=True, exist_ok=True)
+            return os.open(self._root, _FOLDER & ~os.O_NOFOLLOW)
 
 
 def _folder(url: SplitResult) -> Path:
@@ -164,23 +172,20 @@ def _closing(descriptor: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _subfolder(parent: int, name: str) -> Iterator[int]:
+def _open_subfolder(parent: int, name: str) -> int:
     """Open a folder below an open one, made if need be. By descriptor and without following
     links, so that nobody can swap a link in between."""
     try:
-        descriptor = os.open(name, _FOLDER, dir_fd=parent)
+        return os.open(name, _FOLDER, dir_fd=parent)
     except FileNotFoundError:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, dir_fd=parent)
             os.fsync(parent)
-        descriptor = os.open(name, _FOLDER, dir_fd=parent)
-    with _closing(descriptor):
-        yield descriptor
+        return os.open(name, _FOLDER, dir_fd=parent)
 
 
 def _write(staging: int, folder: int, name: str, data: bytes) -> None:
-    staged = f"{uuid.uuid4().hex}.part"
+    staged = f"{os.urandom(16).hex()}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         with open(os.open(staged, flags, 0o666, dir_fd=staging), "wb", buffering=0) as file:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from slicer.crew import Crew
 from slicer.errors import StorageRefused
 
 T = TypeVar("T")
@@ -15,7 +15,7 @@ class Threads:
     also resolves names)."""
 
     def __init__(self, name: str, count: int) -> None:
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._crew = Crew(name, count)
         self._closed = False
 
     async def run(self, key: str, work: Callable[[], T]) -> T:
@@ -23,9 +23,9 @@ class Threads:
         ends by itself."""
         if self._closed:
             raise StorageRefused(key, "this store was closed", "open it again")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await self._crew.run(work)
 
     async def close(self) -> None:
         """Take nothing more, wait for what is under way. May be called twice."""
         self._closed = True
-        await asyncio.to_thread(self._pool.shutdown, wait=True)
+        await asyncio.to_thread(self._crew.join)

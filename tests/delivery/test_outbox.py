@@ -2,7 +2,9 @@
 
 import asyncio
 from dataclasses import replace
+from math import inf
 
+from slicer.delivery.makers import Makers
 from slicer.delivery.outbox import Outbox
 from slicer.errors import (
     MediaError,
@@ -375,7 +377,7 @@ async def test_a_backup_that_works_keeps_troubles_few() -> None:
     bench = Bench()
     backup = Shelf()
     bench.outbox = Outbox(
-        bench.shelf, Inline(), bench.clock, bench.heard, chance=lambda: 0.0, backup=backup
+        bench.shelf, Makers(Inline()), bench.clock, bench.heard, chance=lambda: 0.0, backup=backup
     )
     bench.shelf.down = refused
     for number in range(100):
@@ -384,3 +386,30 @@ async def test_a_backup_that_works_keeps_troubles_few() -> None:
     assert len(bench.heard.failed) == 1
     assert len(backup.there) >= 95
     await bench.outbox.close()
+
+
+async def test_a_file_made_after_it_was_due_is_counted_and_delivered() -> None:
+    bench = Bench(OutboxSettings(uploads=1))
+    bench.shelf.gates["first"] = asyncio.Event()
+    due = bench.clock.now() + 2.0
+    for key in ("first", "late", "whenever"):
+        assert bench.outbox.offer(replace(job(key), due=inf if key == "whenever" else due))
+    await settle()
+    await bench.advance(2.1)
+    bench.shelf.gates["first"].set()
+    await settle()
+    assert bench.heard.stored == ["first", "late", "whenever"]
+    assert bench.heard.late == ["late"], "it waited for its upload, and was made then"
+    assert bench.outbox.counters.late == 1
+    assert bench.balanced()
+
+
+async def test_made_in_time_it_is_not_late_when_the_store_is() -> None:
+    bench = Bench()
+    bench.shelf.faults["a"] = [unavailable("a")] * 3
+    bench.offer("b")
+    assert bench.outbox.offer(replace(job("a"), due=bench.clock.now() + 2.0))
+    await settle()
+    await bench.advance(60)
+    assert sorted(bench.heard.stored) == ["a", "b"]
+    assert (bench.heard.late, bench.outbox.counters.late) == ([], 0)

@@ -8,8 +8,8 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 
 
-def entry(number: int, anchor: str, size: int = 1000) -> Entry:
-    return Entry(number, f"{anchor}/{number}", TrackKey("t", anchor, Kind.AUDIO), size, 1e9)
+def entry(number: int, anchor: str, size: int = 1000, kind: Kind = Kind.AUDIO) -> Entry:
+    return Entry(number, f"{anchor}/{number}", TrackKey("t", anchor, kind), size, 1e9)
 
 
 class Table:
@@ -18,8 +18,15 @@ class Table:
     def __init__(self) -> None:
         self.schedule = Schedule()
 
-    def put(self, number: int, anchor: str, size: int = 1000, now: float | None = 0.0) -> Entry:
-        made = entry(number, anchor, size)
+    def put(
+        self,
+        number: int,
+        anchor: str,
+        size: int = 1000,
+        now: float | None = 0.0,
+        kind: Kind = Kind.AUDIO,
+    ) -> Entry:
+        made = entry(number, anchor, size, kind)
         self.schedule.add(made)
         if now is not None:
             self.schedule.make_ready(made, now)
@@ -100,4 +107,24 @@ def test_its_books_do_not_grow_while_nothing_goes() -> None:
     table = Table()
     for number in range(1000):
         table.put(number, "ada")
-    assert len(table.schedule._heads) == 1
+    assert sum(map(len, table.schedule._heads.values())) == 1
+
+
+def test_sound_waits_behind_no_queue_of_pictures() -> None:
+    table = Table()
+    for number in range(20):
+        table.put(number, f"seen{number}", now=0.0, kind=Kind.VIDEO)
+    assert table.schedule.pop() is not None
+    table.put(20, "heard", size=10_000_000, now=60.0)
+    taken = table.schedule.pop()
+    assert taken is not None
+    assert taken.key == "heard/20"
+
+
+def test_nor_do_pictures_wait_behind_a_queue_of_sound() -> None:
+    table = Table()
+    for number in range(4):
+        table.put(number, f"heard{number}", size=0)
+        table.put(number, f"seen{number}", size=1_000_000, kind=Kind.VIDEO)
+    kinds = [key[:4] for key in table.take()]
+    assert kinds == ["hear", "seen"] * 4

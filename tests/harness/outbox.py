@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
+from slicer.crew import Crew
 from slicer.delivery.entry import Entry
 from slicer.delivery.job import OBJECT_BYTES, Job
+from slicer.delivery.makers import LANES, Makers
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.errors import (
@@ -23,6 +24,7 @@ from slicer.slicing.outputs import TrackKey
 from slicer.storage import Receipt
 from tests.harness.clock import EPOCH, ManualClock, settle
 
+T = TypeVar("T")
 BACKOFF = Backoff(first=2.0, factor=2.0, most=16.0, refused=60.0, give_up=1000.0)
 
 
@@ -31,13 +33,16 @@ def track(key: str) -> TrackKey:
     return TrackKey("task", key.partition("/")[0], Kind.VIDEO)
 
 
-class Inline(Executor):
+class Inline(Crew):
     """Does the work where it is asked for."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
+    def __init__(self) -> None:
+        super().__init__("inline", 0, LANES)
+
+    def run(self, work: Callable[[], T], lane: int = 0) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         try:
-            future.set_result(fn(*args, **kwargs))
+            future.set_result(work())
         except Exception as error:
             future.set_exception(error)
         return future
@@ -92,6 +97,10 @@ class Heard:
     stored: list[str] = field(default_factory=list)
     failed: list[tuple[str, SlicerError, bool]] = field(default_factory=list)
     overflow: list[int] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+
+    def on_late(self, entry: Entry) -> None:
+        self.late.append(entry.key)
 
     def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> None:
         assert destination == "memory:"
@@ -118,7 +127,7 @@ class Bench:
         self.clock, self.shelf, self.heard = ManualClock(), Shelf(), Heard()
         self.outbox = Outbox(
             self.shelf,
-            Inline(),
+            Makers(Inline()),
             self.clock,
             self.heard,
             settings=settings,

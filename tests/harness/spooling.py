@@ -5,13 +5,14 @@ import os
 import random
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from slicer.crew import Crew
 from slicer.delivery.entry import Entry
 from slicer.delivery.job import Job
+from slicer.delivery.makers import LANES, MAX_WAITING, Makers
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.record import Address
 from slicer.delivery.retry import Backoff
@@ -83,6 +84,10 @@ class Heard:
     lost: list[tuple[str, SlicerError]] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     confirms: asyncio.Future[None] | None = None
+    late: list[str] = field(default_factory=list)
+
+    def on_late(self, entry: Entry) -> None:
+        self.late.append(entry.key)
 
     def on_spooled(self, made: Slice) -> None:
         self.spooled.append(made.key)
@@ -113,14 +118,15 @@ class Run:
         spooling: SpoolSettings | None = None,
         settings: OutboxSettings | None = None,
         backup: Bucket | None = None,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self.clock, self.bucket, self.heard = clock or ManualClock(), bucket, Heard()
-        self.workers = ThreadPoolExecutor(2)
+        self.workers = Crew("maker", 2, LANES)
         self.spool = Spool.open(spooling or spool_settings(folder), self.clock)
         self.shelf = self.spool.shelf(Address(URL))
         self.outbox = Outbox(
             bucket,
-            self.workers,
+            Makers(self.workers, max_waiting),
             self.clock,
             self.heard,
             settings=settings,
@@ -192,7 +198,7 @@ class Run:
     async def close(self) -> None:
         await self.outbox.close()
         await self.spool.close()
-        self.workers.shutdown()
+        self.workers.join()
 
     def die(self) -> None:
         """What kill -9 leaves: the lock is gone, nothing is told, nothing is tidied."""

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from pathlib import Path
 
 import pytest
 
 from slicer.clock import Clock, LoopClock
+from slicer.delivery.entry import Entry
+from slicer.delivery.makers import Makers
 from slicer.delivery.record import Address
 from slicer.delivery.spool import Spool
 from slicer.errors import StorageRefused, StorageUnavailable
+from slicer.rtp.parameters import Kind
 from slicer.service.destination import Destinations, Place, Reports
 from slicer.service.events import SliceStored, TaskEvent, TaskTrouble
 from slicer.service.running import RunningTask
 from slicer.service.strays import Strays
 from slicer.service.workers import open_workers
 from slicer.settings import OutboxSettings
+from slicer.slicing.outputs import TrackKey
 from slicer.storage import Credentials
 from slicer.storage.local import LocalStorage
 from tests.harness.clock import ManualClock
@@ -24,20 +27,21 @@ from tests.harness.spooling import slice_of, spool_settings
 
 
 @pytest.fixture
-def workers() -> Iterator[Executor]:
-    with open_workers() as pool:
-        yield pool
+def workers() -> Iterator[Makers]:
+    crew = open_workers()
+    yield Makers(crew)
+    crew.join()
 
 
 @pytest.fixture
-def destinations(workers: Executor) -> Destinations:
+def destinations(workers: Makers) -> Destinations:
     return make(workers, ManualClock())
 
 
-def make(workers: Executor, clock: Clock, spool: Spool | None = None) -> Destinations:
+def make(workers: Makers, clock: Clock, spool: Spool | None = None) -> Destinations:
     nobody: dict[str, RunningTask] = {}
     told: list[TaskEvent] = []
-    reports = Reports(nobody.get, Strays(clock, told.append))
+    reports = Reports(nobody.get, Strays(clock, told.append), clock)
     return Destinations(workers, clock, OutboxSettings(), reports, spool)
 
 
@@ -87,12 +91,12 @@ async def test_who_writes_where_is_told_apart_without_telling_who(tmp_path: Path
 class Life:
     """Destinations over a spool, as one process has them."""
 
-    def __init__(self, folder: Path, workers: Executor) -> None:
+    def __init__(self, folder: Path, workers: Makers) -> None:
         self.told: list[TaskEvent] = []
         self.clock = LoopClock()
         self.spool = Spool.open(spool_settings(folder), self.clock)
         nobody: dict[str, RunningTask] = {}
-        reports = Reports(nobody.get, Strays(self.clock, self.told.append))
+        reports = Reports(nobody.get, Strays(self.clock, self.told.append), self.clock)
         self.destinations = Destinations(workers, self.clock, OutboxSettings(), reports, self.spool)
 
     async def until(self, fits: Callable[[], bool]) -> None:
@@ -111,7 +115,7 @@ class Life:
 OLD, NEW = Credentials("old", "secret"), Credentials("new", "secret")
 
 
-async def leave_behind(folder: Path, workers: Executor, place: Place) -> None:
+async def leave_behind(folder: Path, workers: Makers, place: Place) -> None:
     """A process that ends with a slice in its spool."""
     life = Life(folder, workers)
     life.spool.shelf(place.address, *place.key_ids).write(1, slice_of("ada/1"))
@@ -120,7 +124,7 @@ async def leave_behind(folder: Path, workers: Executor, place: Place) -> None:
 
 @pytest.mark.parametrize("keys", [OLD, NEW])
 async def test_what_an_earlier_process_left_is_sent_also_with_other_keys(
-    tmp_path: Path, workers: Executor, keys: Credentials
+    tmp_path: Path, workers: Makers, keys: Credentials
 ) -> None:
     place = Place((tmp_path / "out").as_uri(), OLD)
     await leave_behind(tmp_path / "spool", workers, place)
@@ -133,7 +137,7 @@ async def test_what_an_earlier_process_left_is_sent_also_with_other_keys(
 
 
 async def test_a_task_that_comes_with_the_keys_sends_what_was_stuck(
-    tmp_path: Path, workers: Executor
+    tmp_path: Path, workers: Makers
 ) -> None:
     place = Place((tmp_path / "out").as_uri(), OLD)
     await leave_behind(tmp_path / "spool", workers, place)
@@ -147,7 +151,7 @@ async def test_a_task_that_comes_with_the_keys_sends_what_was_stuck(
     await life.end()
 
 
-async def test_resend_once_the_keys_are_known(tmp_path: Path, workers: Executor) -> None:
+async def test_resend_once_the_keys_are_known(tmp_path: Path, workers: Makers) -> None:
     place = Place((tmp_path / "out").as_uri(), OLD)
     await leave_behind(tmp_path / "spool", workers, place)
     life = Life(tmp_path / "spool", workers)
@@ -160,7 +164,7 @@ async def test_resend_once_the_keys_are_known(tmp_path: Path, workers: Executor)
 
 
 async def test_with_a_spool_a_store_may_be_away_at_the_start(
-    tmp_path: Path, workers: Executor, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, workers: Makers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(_storage: LocalStorage) -> None:
         raise StorageUnavailable("", "no connection", "it is tried again")
@@ -180,3 +184,29 @@ async def test_a_backup_is_checked_as_well(destinations: Destinations, tmp_path:
     with pytest.raises(StorageRefused):
         await destinations.take(Place(tmp_path.as_uri(), backup=backup))
     assert destinations.all() == []
+
+
+def test_late_pictures_are_counted_for_the_task_and_logged_once_a_second(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Task:
+        late = 0
+
+        def on_late(self) -> None:
+            self.late += 1
+
+    clock, task = ManualClock(), Task()
+    tasks = {"task": task}
+    reports = Reports(tasks.get, Strays(clock, print), clock)  # type: ignore[arg-type]
+    track = TrackKey("task", "ada", Kind.VIDEO)
+    for number in range(5):
+        reports.on_late(Entry(number, f"{number}.png", track, 1, 1e9))
+    reports.on_late(Entry(5, "5.png", track._replace(task="an earlier one"), 1, 1e9))
+    assert task.late == 5
+    assert [record.args[0] for record in caplog.records if record.args] == [1]  # type: ignore[index]
+    clock.advance(1.0)
+    reports.on_late(Entry(6, "6.png", track, 1, 1e9))
+    reports.close()
+    said = [record.getMessage() for record in caplog.records]
+    assert [message.split()[1] for message in said] == ["1", "5", "1"]
+    assert said[0].endswith("pictures late: ready more than 2 s after they were taken")

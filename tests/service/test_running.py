@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 
 from slicer.delivery.job import Job
 from slicer.errors import StorageUnavailable
 from slicer.media.naming import Names
 from slicer.media.slice import Slice
-from slicer.rtp.parameters import OPUS, Kind
+from slicer.rtp.parameters import OPUS, VP8, Kind
 from slicer.service.events import (
     SliceLost,
     SliceStored,
@@ -18,10 +19,18 @@ from slicer.service.events import (
     TrackEnded,
     TrackStarted,
 )
-from slicer.service.running import RunningTask
+from slicer.service.running import LATE, RECORDED, RunningTask
 from slicer.service.spec import TaskSpec
 from slicer.slicing.facts import RoomEntered, TrackPublished
-from slicer.slicing.outputs import AudioCut, AudioPacket, LeaveCode, State, Subscribe, TrackKey
+from slicer.slicing.outputs import (
+    AudioCut,
+    AudioPacket,
+    LeaveCode,
+    PictureCut,
+    State,
+    Subscribe,
+    TrackKey,
+)
 from slicer.storage import Receipt
 from tests.harness.clock import ManualClock, settle
 
@@ -150,3 +159,18 @@ async def test_stopping_twice_is_stopping_once() -> None:
     stored(task, box.jobs[0])
     assert task.finished.result().code is LeaveCode.STOPPED
     assert sum(isinstance(event, TaskFinished) for event in told) == 1
+
+
+def picture(began: float) -> PictureCut:
+    return PictureCut(TrackKey("t", "ada", Kind.VIDEO), VP8, 0, 0, (b"frame",), began)
+
+
+async def test_a_live_picture_is_due_a_while_after_it_was_taken() -> None:
+    task, box, _, _ = running()
+    now = 1000.0
+    for one in (picture(now - 0.2), picture(now - RECORDED - 1), cut(began=now)):
+        task.driver.deliver(one)
+    assert [job.due for job in box.jobs] == [now - 0.2 + LATE, inf, inf]
+    assert task.late == 0
+    task.on_late()
+    assert task.late == 1

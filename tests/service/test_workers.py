@@ -1,5 +1,6 @@
 """The makers' threads."""
 
+import asyncio
 import os
 import threading
 
@@ -16,10 +17,12 @@ def test_as_many_as_cores_this_process_may_use() -> None:
     assert cores() == len(allowed)
 
 
-def test_threads_do_the_work_and_end() -> None:
-    with open_workers() as workers:
-        names = [workers.submit(lambda: threading.current_thread().name) for _ in range(50)]
-        used = {name.result() for name in names}
+async def test_threads_do_the_work_and_end() -> None:
+    workers = open_workers()
+    names = [workers.run(lambda: threading.current_thread().name) for _ in range(50)]
+    used = set(await asyncio.gather(*names))
+    workers.join()
     assert 1 <= len(used) <= cores()
     assert all(name.startswith("maker") for name in used)
-    assert not used & {thread.name for thread in threading.enumerate()}
+    assert len(workers._threads) <= cores()
+    assert not {*workers._threads} & {*threading.enumerate()}

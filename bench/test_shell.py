@@ -1,0 +1,111 @@
+"""What a slice costs beside its file: from the cut through outbox and store to its event, CPU of this
+process. The store is a folder in memory where there is one (/dev/shm), for a disk's driver has a
+share of its own; `the file alone` is what is to be taken off.
+"""
+
+import asyncio
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.test_media import SECONDS, keyframe, sound
+from slicer.clock import LoopClock
+from slicer.delivery.makers import Makers
+from slicer.delivery.spool import Spool
+from slicer.media.naming import Names
+from slicer.media.slice import make
+from slicer.rtp.parameters import OPUS, VP8, Kind
+from slicer.service.destination import Destinations, Place, Reports
+from slicer.service.events import EventStream
+from slicer.service.running import RunningTask
+from slicer.service.spec import TaskSpec
+from slicer.service.strays import Strays
+from slicer.service.workers import open_workers
+from slicer.settings import OutboxSettings, SpoolSettings
+from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey
+from slicer.slicing.spec import ImageFormat
+
+ANCHORS = 16
+MEMORY = Path("/dev/shm")  # noqa: S108 (a file system, not a file)
+KINDS = {"sound": Kind.AUDIO, "VP8 as WebP": Kind.VIDEO}
+
+
+def cut_of(kind: Kind, number: int, now: float) -> Cut:
+    track = TrackKey("task", f"anchor{number % ANCHORS}", kind)
+    if kind is Kind.AUDIO:
+        return AudioCut(track, OPUS, 10_000, 10_000 + SECONDS * 48_000, tuple(sound()), now)
+    return PictureCut(track, VP8, 0, 0, (keyframe("vp8", "360p"),), now)
+
+
+class Shell:
+    """One task with a folder for a store, on a loop that runs while a slice is under way."""
+
+    def __init__(self, runner: asyncio.Runner, folder: Path, spool: bool) -> None:
+        self.runner, self.numbers = runner, itertools.count()
+        runner.run(self._open(folder, spool))
+
+    async def _open(self, folder: Path, spool: bool) -> None:
+        self.clock, self.workers, self.stream = LoopClock(), open_workers(), EventStream(None)
+        settings = SpoolSettings(str(folder / "spool"), reserve_bytes=0)
+        self.spool = Spool.open(settings, self.clock) if spool else None
+        tasks: dict[str, RunningTask] = {}
+        self.reports = Reports(tasks.get, Strays(self.clock, self.stream.tell), self.clock)
+        self.destinations = Destinations(
+            Makers(self.workers), self.clock, OutboxSettings(), self.reports, self.spool
+        )
+        store = (folder / "store").as_uri()
+        self.destination = await self.destinations.take(Place(store))
+        self.outbox = self.destination.outbox
+        spec = TaskSpec("whip://127.0.0.1:0/lobby", store, images=ImageFormat.WEBP)
+        names = Names((), "task", 1, "lobby")
+        self.task = RunningTask("task", spec, names, self.outbox, self.clock, self.stream.tell)
+        tasks["task"] = self.task
+
+    def go(self, kind: Kind) -> None:
+        """One slice, from its cut to its event."""
+        self.runner.run(self._go(kind))
+
+    async def _go(self, kind: Kind) -> None:
+        self.task.driver.deliver(cut_of(kind, next(self.numbers), self.clock.now()))
+        await self.outbox.emptied()
+        for _ in range(2 if self.spool else 1):
+            await anext(self.stream)
+
+    def close(self) -> None:
+        self.runner.run(self._close())
+
+    async def _close(self) -> None:
+        assert (self.task.lost, self.task.pending) == (0, 0)
+        await self.destinations.close()
+        if self.spool is not None:
+            await self.spool.close()
+        self.workers.join()
+
+
+@pytest.fixture(params=[False, True], ids=["no spool", "spool"])
+def shell(request: pytest.FixtureRequest) -> Iterator[Shell]:
+    where = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=where) as folder, asyncio.Runner() as runner:
+        made = Shell(runner, Path(folder), request.param)
+        yield made
+        made.close()
+
+
+@pytest.mark.benchmark(group="from the cut to the event, CPU", timer=time.process_time)
+@pytest.mark.parametrize("kind", KINDS)
+def test_slice(benchmark: BenchmarkFixture, shell: Shell, kind: str) -> None:
+    shell.go(KINDS[kind])
+    benchmark.pedantic(shell.go, (KINDS[kind],), rounds=400)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.benchmark(group="from the cut to the event, CPU", timer=time.process_time)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_alone(benchmark: BenchmarkFixture, kind: str) -> None:
+    cut, began = cut_of(KINDS[kind], 0, 0.0), datetime.now(UTC)
+    benchmark(make, cut, "key", began, ImageFormat.WEBP)
