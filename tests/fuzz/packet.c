@@ -1,4 +1,4 @@
-/* Any bytes as a datagram: read, its extensions walked, kept, and undone as a retransmission. */
+/* libFuzzer: any bytes as a datagram; its extensions, its copy, and what it repeats. */
 #include "packet.h"
 
 #define CHECK(what) ((what) ? (void)0 : abort())

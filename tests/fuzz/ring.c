@@ -1,6 +1,6 @@
-/* Bytes as a life of a ring (first byte even) or of a stream (odd): packets with jumps, losses,
- * repairs and strangers, pops, flushes, sleep. Each datagram has memory of its own that goes as soon
- * as the contract lets it go, and says its sequence number in its payload. */
+/* libFuzzer: bytes as a life of a ring (first byte even) or of a stream (odd): packets with jumps,
+ * losses, repairs and strangers, pops, flushes, sleep. Each datagram has memory of its own that goes
+ * as soon as the contract lets it go, and says its sequence number in its payload. */
 #include "stream.h"
 
 #define CHECK(what) ((what) ? (void)0 : abort())
@@ -117,7 +117,9 @@ static void lane_run(lane *it, int count, bool skip) {
     for (int i = 0; i < count; i++) {
         it->sequence++;
         lane_put(it, skip);
-        if (i % 32 == 31)
+        if (i % 64 == 31)
+            ring_pop(&it->ring, it->now, &it->out); /* and on: what is out may wait */
+        else if (i % 64 == 63)
             lane_pop(it);
     }
 }
@@ -259,6 +261,17 @@ static void line_ask(line *it, script *script) {
             line_insert(it, datagram(&it->batch, 97, (uint32_t)i, it->timestamp, 9, missing[i]));
 }
 
+/* Retransmissions of anything, and of a payload type that there is not. */
+static void line_probe(line *it, int how) {
+    int payload_type = how % 7 ? 97 : 99, original = (int)((it->sequence - (uint32_t)how) & 0xFFFF);
+    uint8_t *data = datagram(&it->batch, payload_type, 1, it->timestamp, 9, original);
+    if (data != NULL && how % 5 == 0) {
+        data[0] |= 0x20; /* padding, behind nothing but a number */
+        write16(data + 14, 2);
+    }
+    line_insert(it, data);
+}
+
 static void line_sleep(line *it, int how) {
     if (how == 0)
         stream_wake(&it->stream);
@@ -275,7 +288,7 @@ static void line_report(line *it) {
 }
 
 static void line_step(line *it, script *script) {
-    int verb = next(script) % 13, how = next(script);
+    int verb = next(script) % 14, how = next(script);
     if (verb < 4)
         line_run(it, how, 1 + how % 60);
     else if (verb == 4)
@@ -294,6 +307,8 @@ static void line_step(line *it, script *script) {
         line_ask(it, script);
     else if (verb == 11)
         line_sleep(it, how);
+    else if (verb == 12)
+        line_probe(it, how);
     else
         it->now += how / 50.0;
     if (how % 16 == 0)
