@@ -1,6 +1,6 @@
 /* libFuzzer: bytes as a life of a ring (first byte even) or of a stream (odd): packets with jumps,
- * losses, repairs and strangers, pops, flushes, sleep. Each datagram has memory of its own that goes
- * as soon as the contract lets it go, and says its sequence number in its payload. */
+ * losses, repairs and strangers, pops, flushes, sleep. Each datagram has memory of its own, which
+ * goes as soon as the contract lets it go, and says its sequence number in its payload. */
 #include "stream.h"
 
 #define CHECK(what) ((what) ? (void)0 : abort())

@@ -48,7 +48,7 @@ def test_extensions_are_read_alike(profile: int, block: bytes) -> None:
     assert native.extensions(profile, block) == packet.extensions(profile, block)
 
 
-NEAR = st.integers(-3, 5) | st.integers(-3000, 3000) | st.just(20_000)
+NEAR = st.integers(-3, 5) | st.integers(-3000, 3000) | st.integers(2046, 2050) | st.just(20_000)
 RING_VERBS = st.sampled_from(["insert"] * 12 + ["skip", "pop", "pop", "pop", "flush", "restart"])
 
 
