@@ -12,7 +12,7 @@ bool buffer_reserve(buffer *it, size_t more) {
         return false;
     if (wanted <= it->capacity)
         return true;
-    size_t capacity = it->capacity ? it->capacity : 256;
+    size_t capacity = it->capacity > 256 ? it->capacity : 256; /* from 1 on, half more is none */
     while (capacity < wanted)
         capacity += capacity / 2;
     uint8_t *data = realloc(it->data, capacity);

@@ -4,6 +4,26 @@ from slicer.rtp.codecs import AudioFormat, VideoFormat
 from slicer.rtp.frame import Frame
 
 
+cdef extern from "frame_parts.h" nogil:
+    ctypedef struct c_capacity "buffer":
+        size_t capacity
+
+    ctypedef struct assembly:
+        c_capacity bytes
+
+    ctypedef struct depacketizer:
+        assembly open
+
+    ctypedef struct parameter_sets:
+        pass
+
+    bint parameter_sets_read(parameter_sets *it, const char *sprop)
+    bint parameter_sets_note(parameter_sets *it, const uint8_t *nal, size_t size)
+    size_t parameter_sets_size(const parameter_sets *it)
+    void parameter_sets_write(const parameter_sets *it, uint8_t *out)
+    void parameter_sets_free(parameter_sets *it)
+
+
 cdef extern from "frame.h" nogil:
     ctypedef struct c_frame "frame":
         int64_t timestamp
@@ -14,9 +34,6 @@ cdef extern from "frame.h" nogil:
     ctypedef enum pushed:
         PUSHED_NOTHING, PUSHED_FRAME, PUSHED_MALFORMED
 
-    ctypedef struct depacketizer:
-        pass
-
     depacketizer *depacketizer_new(const c_codec *codec)
     void depacketizer_free(depacketizer *it)
     void depacketizer_rest(depacketizer *it)
@@ -26,17 +43,6 @@ cdef extern from "frame.h" nogil:
     int audio_duration(codec_name codec, const uint8_t *payload, size_t size)
     int audio_granule(codec_name codec)
     int c_opus_frame_size "opus_frame_size" (uint8_t toc)
-
-
-cdef extern from "frame_parts.h" nogil:
-    ctypedef struct parameter_sets:
-        pass
-
-    bint parameter_sets_read(parameter_sets *it, const char *sprop)
-    bint parameter_sets_note(parameter_sets *it, const uint8_t *nal, size_t size)
-    size_t parameter_sets_size(const parameter_sets *it)
-    void parameter_sets_write(const parameter_sets *it, uint8_t *out)
-    void parameter_sets_free(parameter_sets *it)
 
 
 # What is wrong is told apart only by the reference.
@@ -77,6 +83,11 @@ cdef class _Depacketizer:
 
     def rest(self):
         depacketizer_rest(self.it)
+
+    @property
+    def held(self):
+        """Bytes of memory for frames."""
+        return self.it.open.bytes.capacity
 
 
 cdef class Vp8Depacketizer(_Depacketizer):
