@@ -1,0 +1,60 @@
+/* Bytes as the payloads of a stream. The first byte chooses the codec, and whether H.264 has an fmtp
+ * line; then each payload has a byte of flags, its length in two, and its bytes. */
+#include "frame.h"
+
+#define CHECK(what) ((what) ? (void)0 : abort())
+#define MAX_SETS_BYTES (64 * (4096 + 4)) /* what H.264 puts ahead of a frame, at most */
+
+enum { MARKER = 1, CONTIGUOUS = 2, NEXT_FRAME = 4, REST = 8, JUMP = 16 };
+
+/* Each payload has memory of its own, so that a byte read past its end is found. */
+static uint8_t *copied(const uint8_t *data, size_t size) {
+    uint8_t *copy = malloc(size ? size : 1);
+    CHECK(copy != NULL);
+    memcpy(copy, data, size);
+    return copy;
+}
+
+static void look_at(codec_name codec, const uint8_t *payload, size_t size) {
+    starts_keyframe(codec, payload, size);
+    int ticks = audio_duration(CODEC_OPUS, payload, size);
+    CHECK(ticks == -1 || (ticks > 0 && ticks <= 5760 && ticks % audio_granule(CODEC_OPUS) == 0));
+    CHECK(audio_duration(CODEC_PCMU, payload, size) == (size ? (int)size : -1));
+}
+
+/* All of a frame can be read, also when its payload is gone. */
+static void check_frame(const frame *it, int64_t now) {
+    uint8_t *copy = copied(it->data, it->size);
+    CHECK(it->size > 0 && it->size <= MAX_FRAME + MAX_SETS_BYTES && it->timestamp <= now);
+    free(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size == 0)
+        return 0;
+    static const codec_name names[] = {CODEC_VP8, CODEC_VP9, CODEC_H264, CODEC_AV1};
+    codec codec = {.name = names[data[0] & 3], .clock_rate = 90000};
+    codec.sprop = data[0] & 4 ? "Z0IACvhB,aM44gA==" : "";
+    depacketizer *it = depacketizer_new(&codec);
+    CHECK(it != NULL);
+    int64_t now = 0;
+    for (size_t at = 1; at + 3 <= size;) {
+        uint8_t flags = data[at];
+        size_t left = size - at - 3, length = read16(data + at + 1);
+        length = length < left ? length : left;
+        uint8_t *payload = copied(data + at + 3, length);
+        at += 3 + length;
+        now += (flags & NEXT_FRAME ? 3000 : 0) + (flags & JUMP ? INT64_C(1) << 40 : 0);
+        frame frame;
+        look_at(codec.name, payload, length);
+        pushed result = depacketizer_push(it, payload, length, now, flags & MARKER,
+                                          flags & CONTIGUOUS, &frame);
+        free(payload);
+        if (result == PUSHED_FRAME)
+            check_frame(&frame, now);
+        if (flags & REST)
+            depacketizer_rest(it);
+    }
+    depacketizer_free(it);
+    return 0;
+}
