@@ -3,6 +3,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What a new build of the native plane depends on.
+NATIVE := pyproject.toml $(wildcard native/*.[ch] native/*.pyx native/*.pxi native/*.py)
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -18,10 +20,14 @@ demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show th
 	@$(BIN)/slicer demo
 
 test: lint types $(VENV)/.installed-system $(VENV)/.installed-intl ## everything that must pass, with a browser and a store
-	@echo '==> tests of the parts'
-	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --ignore tests/real
+	@echo '==> tests of the parts, packets handled by the native plane'
+	@SLICER_NATIVE=1 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --ignore tests/real
+	@echo '==> tests of the packet path, by the reference'
+	@SLICER_NATIVE=0 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile tests/rtp tests/slicing tests/rooms
 	@echo '==> tests on real parts'
-	@$(BIN)/pytest -q tests/real
+	@SLICER_NATIVE=1 $(BIN)/pytest -q tests/real
+	@echo '==> tests on real publishers, by the reference'
+	@SLICER_NATIVE=0 $(BIN)/pytest -q tests/real/test_loss.py tests/real/test_publishers.py
 
 bench: $(VENV)/.installed-dev ## measure what a packet, a cut, a picture and an upload cost
 	@$(BIN)/pytest -q bench -o addopts=--import-mode=importlib \
@@ -44,18 +50,19 @@ types: $(VENV)/.installed-dev ## mypy, strict
 	@$(BIN)/mypy
 
 clean: ## remove all that make made here
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build dist slicer/*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps live in the environment, so that they go when it goes.
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
+$(VENV)/.installed: $(NATIVE) | $(BIN)/python
 	@echo '==> installing rtc-slicer into $(VENV) (about a minute)'
 	@$(PIP) install -e .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-dev: $(NATIVE) | $(BIN)/python
 	@echo '==> installing rtc-slicer and its test tools into $(VENV) (a minute or two)'
 	@$(PIP) install -e '.[dev]'
+	@$(BIN)/python native/build_parts.py
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-system: tests/install-system.sh $(VENV)/.installed-dev

@@ -204,12 +204,7 @@ cdef class Receiver:
     @property
     def counters(self):
         """What was refused, lost or odd, by reason, over all streams."""
-        cdef const counters *found = receiver_counters(self._it)
-        total = Counter()
-        for index in range(COUNTERS_END):
-            if found.of[index]:
-                total[counter_names[index].decode()] = found.of[index]
-        return total
+        return _counted(receiver_counters(self._it))
 
     def attach(self, track, spec, double now):
         """Cut this track from now on. A kind the anchor does not send is ignored."""
@@ -230,7 +225,7 @@ cdef class Receiver:
         try:
             receiver_detach(self._it, self._number(track), video, now, &self._out)
             found = self._outputs(&self._out)
-            del self._tracks[self._numbers.pop(track)]
+            self._forget(track)
             return found
         finally:
             self._busy = False
@@ -310,6 +305,11 @@ cdef class Receiver:
             self._tracks[number] = track
         return number
 
+    cdef int _forget(self, track) except -1:
+        """No cut will bear this track's number any more."""
+        del self._tracks[self._numbers.pop(track)]
+        return 0
+
     cdef list _outputs(self, outputs *out):
         """As the reference's objects, in their order; *out* is empty then."""
         cdef list found = []
@@ -351,5 +351,16 @@ cdef class Receiver:
         )
 
 
+cdef object _counted(const counters *found):
+    total = Counter()
+    for index in range(COUNTERS_END):
+        if found.of[index]:
+            total[counter_names[index].decode()] = found.of[index]
+    return total
+
+
 cdef bytes _bytes(const uint8_t *data, size_t size):
     return PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>size)
+
+
+include "plane.pxi"

@@ -8,8 +8,12 @@
 #define COOKIE 0x2112a442u
 #define BINDING_REQUEST 0x0001
 #define BINDING_RESPONSE 0x0101
+#define BINDING_ERROR 0x0111
 #define MAC_SIZE 20
 #define FINGERPRINT_XOR 0x5354554eu
+#define CHECK_INTERVAL 5.0
+/* Of a peer-reflexive candidate (RFC 8445 5.1.2); nobody needs it once a pair is chosen. */
+#define HOST_PRIORITY 0x6e0001ffu
 
 enum { /* RFC 8489 18.3, RFC 8445 16.1 */
     USERNAME = 0x0006,
@@ -151,21 +155,26 @@ static void write_address(uint8_t *out, size_t *at, const uint8_t *address, size
         value[4 + i] = address[i] ^ out[4 + i];
 }
 
+/* RFC 8489 14.5 and 14.7: what ends a message. */
+static bool sign(const uint8_t *key, size_t key_size, uint8_t *out, size_t *at, size_t *out_size) {
+    size_t before = *at;
+    uint8_t *mac = open_attribute(out, at, MESSAGE_INTEGRITY, MAC_SIZE);
+    if (!hmac_sha1(key, key_size, out, before, mac))
+        return false;
+    before = *at;
+    uint8_t *check = open_attribute(out, at, FINGERPRINT, 4);
+    write32(check, crc32(out, before) ^ FINGERPRINT_XOR);
+    *out_size = *at;
+    return true;
+}
+
 static bool respond(const stun_agent *it, const uint8_t *data, const uint8_t *address,
                     size_t address_size, uint16_t port, uint8_t *out, size_t *out_size) {
     size_t at = HEADER;
     memcpy(out, data, HEADER);
     write16(out, BINDING_RESPONSE);
     write_address(out, &at, address, address_size, port);
-    size_t before = at;
-    uint8_t *mac = open_attribute(out, &at, MESSAGE_INTEGRITY, MAC_SIZE);
-    if (!hmac_sha1(it->local_key, it->local_key_size, out, before, mac))
-        return false;
-    before = at;
-    uint8_t *check = open_attribute(out, &at, FINGERPRINT, 4);
-    write32(check, crc32(out, before) ^ FINGERPRINT_XOR);
-    *out_size = at;
-    return true;
+    return sign(it->local_key, it->local_key_size, out, &at, out_size);
 }
 
 stun_verdict stun_receive(const stun_agent *it, const uint8_t *data, size_t size,
@@ -182,4 +191,45 @@ stun_verdict stun_receive(const stun_agent *it, const uint8_t *data, size_t size
         !respond(it, data, address, address_size, port, out, out_size))
         return STUN_OTHERS;
     return STUN_ANSWERED;
+}
+
+/* RFC 7675 5.1: every five seconds, by a fifth more or less. */
+static void next_check(stun_check *it, double now) {
+    it->due = now + CHECK_INTERVAL * (0.8 + 0.4 * it->transaction[0] / 255);
+}
+
+void stun_check_begin(stun_check *it, double now) {
+    *it = (stun_check){0};
+    next_check(it, now);
+}
+
+bool stun_check_write(stun_check *it, const stun_agent *agent,
+                      const uint8_t random[STUN_TRANSACTION], double now,
+                      uint8_t out[STUN_MAX_REQUEST], size_t *out_size) {
+    memcpy(it->transaction, random, STUN_TRANSACTION);
+    it->asked = true;
+    next_check(it, now);
+    size_t at = HEADER, local = strlen(agent->local_ufrag), remote = strlen(agent->remote_ufrag);
+    write16(out, BINDING_REQUEST);
+    write32(out + 4, COOKIE);
+    memcpy(out + 8, random, STUN_TRANSACTION);
+    uint8_t *name = open_attribute(out, &at, USERNAME, (uint16_t)(remote + 1 + local));
+    memcpy(name, agent->remote_ufrag, remote);
+    name[remote] = ':';
+    memcpy(name + remote + 1, agent->local_ufrag, local);
+    while (at % 4)
+        out[at++] = 0;
+    write32(open_attribute(out, &at, PRIORITY, 4), HOST_PRIORITY);
+    uint8_t *role = open_attribute(out, &at, agent->controlling ? ICE_CONTROLLING : ICE_CONTROLLED, 8);
+    write32(role, (uint32_t)(agent->tie_breaker >> 32));
+    write32(role + 4, (uint32_t)agent->tie_breaker);
+    return sign(agent->remote_key, agent->remote_key_size, out, &at, out_size);
+}
+
+bool stun_check_answered(const stun_check *it, const uint8_t *data, size_t size) {
+    if (!it->asked || size < HEADER || read32(data + 4) != COOKIE)
+        return false;
+    uint16_t type = read16(data);
+    return (type == BINDING_RESPONSE || type == BINDING_ERROR) &&
+           memcmp(data + 8, it->transaction, STUN_TRANSACTION) == 0;
 }

@@ -4,9 +4,11 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from slicer.clock import Clock
+from slicer.clock import Clock, LoopClock
 from slicer.hot import Receiver
 from slicer.rooms import Listener
+from slicer.rooms.carrier import Carrier, Link
+from slicer.rooms.plane import PlanePump, running_plane
 from slicer.rooms.pump import Pump
 from slicer.rooms.webrtc import Connection, Events
 from slicer.rtp.parameters import Kind
@@ -37,8 +39,11 @@ class Anchor:
         self.kinds: tuple[Kind, ...] = ()
         self._clock = clock
         events = Events(self._media, lambda: joined(self), lambda reason: left(self))
-        self.connection = Connection(network.addresses, events, network.silence)
-        self._pump: Pump | None = None
+        # The plane's thread has a clock of its own, which is the loop's.
+        self._plane = running_plane() if isinstance(clock, LoopClock) else None
+        carry = self._carry if self._plane is not None else None
+        self.connection = Connection(network.addresses, events, network.silence, carry=carry)
+        self._pump: Pump | PlanePump | None = None
         self._listeners: dict[TrackKey, Listener] = {}
 
     async def accept(self, offer: str) -> str:
@@ -47,7 +52,10 @@ class Anchor:
         streams = self.connection.streams
         self.kinds = tuple(stream.kind for stream in streams)
         receiver = Receiver(self.user, streams, secrets.randbits(32))
-        self._pump = Pump(receiver, self._clock, self.connection.send_rtcp, self._deliver)
+        if self._plane is not None:
+            self._pump = PlanePump(self._plane, receiver, self._deliver)
+        else:
+            self._pump = Pump(receiver, self._clock, self.connection.send_rtcp, self._deliver)
         return answer
 
     def subscribe(self, subscribe: Subscribe, listen: Listener) -> None:
@@ -75,6 +83,10 @@ class Anchor:
             self._pump.close()
             self._pump = None
         self._listeners.clear()
+
+    def _carry(self, link: Link) -> Carrier:
+        assert isinstance(self._pump, PlanePump)
+        return self._pump.carry(link)
 
     def _media(self, datagrams: list[bytes]) -> None:
         if self._pump is not None:

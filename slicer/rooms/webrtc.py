@@ -2,10 +2,12 @@
 
 Built on aiortc's ORTC objects, without its peer connection, codecs and jitter buffer. It knows no
 room and no codec. Private names of aiortc and aioice are used; `self_test` says whether they exist.
+Once connected, a carrier may take socket and keys over; media then goes by it, not through here.
 """
 
 import asyncio
 import secrets
+import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +28,10 @@ from aiortc import (
     RTCIceTransport,
 )
 from aiortc import sdp as aiortc_sdp
+from aiortc.rtcdtlstransport import SRTP_PROFILES
 
 from slicer.errors import RoomError
+from slicer.rooms.carrier import Address, Carrier, Carry, IceCredentials, Link, SrtpKeys
 from slicer.rooms.drain import Datagram, Drain
 from slicer.rooms.negotiation import Ours, Peer, negotiate, write_answer
 from slicer.rooms.sdp import Description, parse, parse_fragment
@@ -40,6 +44,12 @@ SILENCE = 15.0
 """Seconds without any datagram, STUN included, after which a peer is gone."""
 MAX_CANDIDATES = 32
 """Remote candidates taken; each costs connectivity checks."""
+DTLS_PROFILES = {
+    b"SRTP_AES128_CM_SHA1_80": 1,  # RFC 5764 4.1.2
+    b"SRTP_AEAD_AES_128_GCM": 7,  # RFC 7714 14.2
+    b"SRTP_AEAD_AES_256_GCM": 8,
+}
+"""OpenSSL's names of the protection profiles, and DTLS's numbers."""
 _LOOPBACK = "127.0.0.1"
 _WILDCARDS = {"0.0.0.0": False, "::": True}  # noqa: S104 (compared with, not bound)
 
@@ -62,8 +72,12 @@ class Connection:
         events: Events,
         silence: float = SILENCE,
         connect_timeout: float = CONNECT_TIMEOUT,
+        carry: Carry | None = None,
     ) -> None:
-        """*addresses*: those to offer as candidates, as `host_addresses` gives them."""
+        """*addresses*: those to offer as candidates, as `host_addresses` gives them.
+
+        *carry* takes the connected peer over; without it media is read on the loop.
+        """
         self.counters: Counter[str] = Counter()
         self.streams: tuple[RtpParameters, ...] = ()
         self._addresses = addresses
@@ -78,6 +92,8 @@ class Connection:
         self._dtls._handle_rtp_data = self._on_stray_rtp  # type: ignore[method-assign]
         self._dtls._handle_rtcp_data = self._on_stray_rtcp  # type: ignore[method-assign]
         self._peer: Peer | None = None
+        self._carry = carry
+        self._carrier: Carrier | None = None
         self._drain: Drain | None = None
         self._taken: StunProtocol | None = None
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -180,17 +196,53 @@ class Connection:
         loop = asyncio.get_running_loop()
         self._dtls.on("statechange", lambda: self._end("DTLS closed by the peer"))
         self._ice.on("statechange", lambda: self._end("ICE consent lost"))
-        self._taken = self._ice._connection._nominated[1].protocol
-        # get_extra_info gives asyncio's wrapper, whose dup is a plain socket.
-        sock = self._taken.transport.get_extra_info("socket").dup()
-        sock.setblocking(False)
-        loop._remove_reader(sock_fd(self._taken))  # type: ignore[attr-defined]
-        self._drain = Drain(sock, partial(self._on_batch, self._taken))
+        protocol = self._ice._connection._nominated[1].protocol
+        sock = self._detach(protocol)
+        if self._carry is None:
+            self._drain = Drain(sock, partial(self._on_batch, protocol))
+        else:
+            self._carrier = self._carry(self._link(sock))
         # FFmpeg's muxer answers no check. RFC 7675 is for those who send media, and we do not: that
         # a peer has gone is told by its silence.
         self._check_consent(False)
         self._heard = loop.time()
         loop.call_later(self._silence, self._watch)
+
+    def _detach(self, protocol: StunProtocol) -> socket.socket:
+        """Have asyncio read this protocol's socket no more; gives another handle on it."""
+        self._taken = protocol
+        # get_extra_info gives asyncio's wrapper, whose dup is a plain socket.
+        sock: socket.socket = protocol.transport.get_extra_info("socket").dup()
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        loop._remove_reader(sock_fd(protocol))  # type: ignore[attr-defined]
+        return sock
+
+    def _link(self, sock: socket.socket) -> Link:
+        assert self._peer is not None
+        connection = self._ice._connection
+        return Link(
+            sock,
+            connection._nominated[1].remote_addr,
+            srtp_keys(self._dtls),
+            IceCredentials(
+                connection.local_username,
+                connection.local_password,
+                self._peer.ufrag,
+                self._peer.pwd,
+                connection.ice_controlling,
+                connection._tie_breaker,
+            ),
+            self._on_other,
+        )
+
+    def _on_other(self, data: bytes, address: Address) -> None:
+        """What the carrier leaves to ICE and DTLS; the pair in use may change by it."""
+        assert self._taken is not None
+        self._hand_back(self._taken, data, address)
+        pair = self._ice._connection._nominated.get(1)
+        if self._carrier is not None and pair is not None and pair.protocol is self._taken:
+            self._carrier.redirect(pair.remote_addr)
 
     def _check_consent(self, wanted: bool) -> None:
         """Have aioice ask the peer for consent every 5 s, and end without an answer; or not."""
@@ -206,8 +258,12 @@ class Connection:
         if self._ended.done():
             return
         loop = asyncio.get_running_loop()
+        if self._carrier is not None:
+            self._heard = max(self._heard, self._carrier.heard)
         pair = self._ice._connection._nominated.get(1)
-        if pair is None or pair.protocol is not self._taken:
+        if pair is not None and pair.protocol is not self._taken and self._carrier is not None:
+            self._carrier.move(self._detach(pair.protocol), pair.remote_addr)
+        elif pair is None or pair.protocol is not self._taken:
             self._check_consent(True)
             self._heard = loop.time()
         if loop.time() - self._heard >= self._silence:
@@ -256,6 +312,8 @@ class Connection:
         self._end("closed")
         if self._drain is not None:
             self._drain.close()
+        if self._carrier is not None:
+            self._carrier.release()
         await self._dtls.stop()
         await self._ice.stop()
 
@@ -288,6 +346,18 @@ async def gather(gatherer: RTCIceGatherer, addresses: Sequence[str]) -> list[RTC
     connection._local_candidates_end = True
     gathered = zip(found, gatherer.getLocalCandidates(), strict=True)
     return [replace(candidate, ip=address) for (address, _), candidate in gathered]
+
+
+def srtp_keys(dtls: RTCDtlsTransport) -> SrtpKeys:
+    """What both ends of a connected DTLS transport derive their SRTP keys from (RFC 5764 4.2)."""
+    assert dtls._ssl is not None
+    name = dtls._ssl.get_selected_srtp_profile()
+    profile = next(one for one in SRTP_PROFILES if one.openssl_profile == name)
+    size = 2 * (profile.key_length + profile.salt_length)
+    material = dtls._ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", size)
+    client, server = (profile.get_key_and_salt(material, index) for index in (0, 1))
+    theirs, ours = (client, server) if dtls._role == "server" else (server, client)
+    return SrtpKeys(DTLS_PROFILES[name], theirs, ours)
 
 
 def sock_fd(protocol: StunProtocol) -> int:
@@ -334,11 +404,23 @@ def self_test() -> list[str]:
                 "_local_candidates_start",
                 "_local_candidates_end",
                 "_query_consent_task",
+                "_tie_breaker",
             ],
         ),
         (IceConnection, ["get_component_candidates"]),
         (StunProtocol, ["datagram_received"]),
-        (dtls, ["_handle_rtp_data", "_handle_rtcp_data", "_rx_srtp", "_tx_srtp", "_set_role"]),
+        (
+            dtls,
+            [
+                "_handle_rtp_data",
+                "_handle_rtcp_data",
+                "_rx_srtp",
+                "_tx_srtp",
+                "_set_role",
+                "_ssl",
+                "_role",
+            ],
+        ),
         (stun, ["parse_message"]),
     ]
     return [

@@ -1,0 +1,202 @@
+#define _GNU_SOURCE
+#include "plane.h"
+
+#ifdef __linux__
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "port.h"
+
+/* A tick that found more than this in one socket is followed by a short one. */
+#define PACKETS_A_FULL_TICK 32
+
+
+/* Note that something waits in this port; true where it does. */
+static bool announce(plane *plane, port *it) {
+    if (!it->waiting.count && !it->others.count)
+        return false;
+    pthread_mutex_lock(&plane->ready_lock);
+    if (!it->ready) /* there is room for every port: made when the port was listed */
+        plane->ready[plane->ready_count++] = it;
+    it->ready = true;
+    pthread_mutex_unlock(&plane->ready_lock);
+    return true;
+}
+
+static void wake(plane *plane) {
+    uint64_t one = 1;
+    ssize_t written = write(plane->event, &one, sizeof one);
+    (void)written; /* full means that it is readable already */
+}
+
+static double run_tick(plane *plane) {
+    double now = seconds(CLOCK_MONOTONIC);
+    plane->realtime_offset = seconds(CLOCK_REALTIME) - now;
+    size_t total = 0, most = 0;
+    bool ready = false;
+    for (size_t i = 0; i < plane->count; i++) {
+        port *one = plane->ports[i];
+        pthread_mutex_lock(&one->lock);
+        size_t got = port_tick(plane, one, now);
+        ready |= announce(plane, one);
+        pthread_mutex_unlock(&one->lock);
+        total += got;
+        most = got > most ? got : most;
+    }
+    if (ready)
+        wake(plane);
+    atomic_fetch_add(&plane->ticks, 1);
+    struct timespec cpu;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+    atomic_store(&plane->cpu_ns, (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec);
+    double length = most > PACKETS_A_FULL_TICK ? PLANE_SHORT_TICK
+                    : total < PLANE_LITTLE     ? PLANE_LONG_TICK
+                                               : PLANE_TICK;
+    return now + length;
+}
+
+static void sleep_until(double when) {
+    struct timespec time = {(time_t)when, (long)((when - floor(when)) * 1e9)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR)
+        ;
+}
+
+static void *run(void *of) {
+    plane *plane = of;
+    pthread_mutex_lock(&plane->lock);
+    while (!plane->stopping) {
+        if (plane->count == 0) {
+            pthread_cond_wait(&plane->changed, &plane->lock);
+            continue;
+        }
+        double next = run_tick(plane);
+        pthread_mutex_unlock(&plane->lock);
+        sleep_until(next);
+        pthread_mutex_lock(&plane->lock);
+    }
+    pthread_mutex_unlock(&plane->lock);
+    return NULL;
+}
+
+/* ---- the plane ---- */
+
+plane *plane_new(void) {
+    plane *it = calloc(1, sizeof *it);
+    if (it == NULL)
+        return NULL;
+    it->batch = calloc(1, sizeof *it->batch);
+    it->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (it->batch == NULL || it->event < 0) {
+        if (it->event >= 0)
+            close(it->event);
+        free(it->batch);
+        free(it);
+        return NULL;
+    }
+    batch_prepare(it->batch);
+    pthread_mutex_init(&it->lock, NULL);
+    pthread_mutex_init(&it->ready_lock, NULL);
+    pthread_cond_init(&it->changed, NULL);
+    return it;
+}
+
+void plane_free(plane *it) {
+    if (it->running) {
+        pthread_mutex_lock(&it->lock);
+        it->stopping = true;
+        pthread_cond_signal(&it->changed);
+        pthread_mutex_unlock(&it->lock);
+        pthread_join(it->thread, NULL);
+    }
+    close(it->event);
+    pthread_mutex_destroy(&it->lock);
+    pthread_mutex_destroy(&it->ready_lock);
+    pthread_cond_destroy(&it->changed);
+    outputs_free(&it->scratch);
+    free(it->ports);
+    free(it->ready);
+    free(it->batch);
+    free(it);
+}
+
+int plane_fileno(const plane *it) { return it->event; }
+
+size_t plane_ready(plane *it, void **owners, size_t room) {
+    uint64_t count;
+    ssize_t got = read(it->event, &count, sizeof count);
+    (void)got; /* nothing there: then nothing waits, or this is a second look */
+    pthread_mutex_lock(&it->ready_lock);
+    size_t given = it->ready_count < room ? it->ready_count : room;
+    for (size_t i = 0; i < given; i++) {
+        owners[i] = it->ready[i]->owner;
+        it->ready[i]->ready = false;
+    }
+    it->ready_count -= given;
+    memmove(it->ready, it->ready + given, it->ready_count * sizeof *it->ready);
+    bool more = it->ready_count > 0;
+    pthread_mutex_unlock(&it->ready_lock);
+    if (more)
+        wake(it);
+    return given;
+}
+
+void plane_stats(plane *it, uint64_t *ticks, double *cpu) {
+    *ticks = atomic_load(&it->ticks);
+    *cpu = (double)atomic_load(&it->cpu_ns) * 1e-9;
+}
+
+bool plane_start(plane *it) {
+    if (it->running)
+        return true;
+    /* Signals are the main thread's. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    it->running = pthread_create(&it->thread, NULL, run, it) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (it->running)
+        pthread_setname_np(it->thread, "slicer-plane");
+    return it->running;
+}
+
+bool plane_list(plane *it, port *one) {
+    if (it->count == it->capacity) {
+        size_t capacity = it->capacity ? 2 * it->capacity : 8;
+        port **ports = realloc(it->ports, capacity * sizeof *ports);
+        if (ports == NULL)
+            return false;
+        it->ports = ports;
+        pthread_mutex_lock(&it->ready_lock);
+        port **ready = realloc(it->ready, capacity * sizeof *ready);
+        if (ready != NULL)
+            it->ready = ready;
+        pthread_mutex_unlock(&it->ready_lock);
+        if (ready == NULL)
+            return false;
+        it->capacity = capacity;
+    }
+    it->ports[it->count++] = one;
+    return one->listed = true;
+}
+
+void plane_unlist(plane *it, port *one) {
+    for (size_t i = 0; i < it->count; i++)
+        if (it->ports[i] == one)
+            it->ports[i] = it->ports[--it->count];
+    pthread_mutex_lock(&it->ready_lock);
+    for (size_t i = 0; i < it->ready_count; i++)
+        if (it->ready[i] == one)
+            it->ready[i] = it->ready[--it->ready_count];
+    one->ready = false;
+    pthread_mutex_unlock(&it->ready_lock);
+    one->listed = false;
+}
+
+#else
+
+plane *plane_new(void) { return NULL; }
+
+#endif

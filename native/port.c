@@ -1,0 +1,445 @@
+#define _GNU_SOURCE
+#ifdef __linux__
+#include <arpa/inet.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "port.h"
+
+#define RECEIVE_BUFFER (1 << 20)
+
+void others_clear(others *it) {
+    it->count = 0;
+    it->bytes.size = 0;
+}
+
+void others_free(others *it) {
+    free(it->of);
+    buffer_free(&it->bytes);
+    *it = (others){0};
+}
+
+static void set_peer(port *it) {
+    const transport *to = &it->transport;
+    memset(&it->peer, 0, sizeof it->peer);
+    if (to->address_size == 4) {
+        struct sockaddr_in *address = (struct sockaddr_in *)&it->peer;
+        address->sin_family = AF_INET;
+        address->sin_port = htons(to->port);
+        memcpy(&address->sin_addr, to->address, 4);
+        it->peer_size = sizeof *address;
+    } else {
+        struct sockaddr_in6 *address = (struct sockaddr_in6 *)&it->peer;
+        address->sin6_family = AF_INET6;
+        address->sin6_port = htons(to->port);
+        memcpy(&address->sin6_addr, to->address, 16);
+        address->sin6_scope_id = to->scope;
+        it->peer_size = sizeof *address;
+    }
+}
+
+/* The parts of a socket address; an IPv4 address in IPv6 clothes is an IPv4 address. */
+static void address_of(const struct sockaddr_storage *from, other *out) {
+    memset(out, 0, sizeof *out);
+    if (from->ss_family == AF_INET) {
+        const struct sockaddr_in *address = (const struct sockaddr_in *)from;
+        memcpy(out->address, &address->sin_addr, 4);
+        out->address_size = 4;
+        out->port = ntohs(address->sin_port);
+    } else {
+        const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)from;
+        memcpy(out->address, &address->sin6_addr, 16);
+        out->address_size = 16;
+        out->port = ntohs(address->sin6_port);
+        out->scope = address->sin6_scope_id;
+    }
+}
+
+static bool from_peer(const port *it, const struct sockaddr_storage *from) {
+    if (from->ss_family != it->peer.ss_family)
+        return false;
+    if (from->ss_family == AF_INET) {
+        const struct sockaddr_in *a = (const void *)from, *b = (const void *)&it->peer;
+        return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+    }
+    const struct sockaddr_in6 *a = (const void *)from, *b = (const void *)&it->peer;
+    return a->sin6_port == b->sin6_port && !memcmp(&a->sin6_addr, &b->sin6_addr, 16);
+}
+
+static bool send_to_peer(port *it, const void *data, size_t size) {
+    const struct sockaddr *peer = (const struct sockaddr *)&it->peer;
+    return it->transport.fd >= 0 &&
+           sendto(it->transport.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, peer, it->peer_size) ==
+               (ssize_t)size;
+}
+
+static void transmit(port *it, buffer *compound) {
+    bool sent = false;
+    if (it->transport.fd < 0)
+        sent = false;
+    else if (it->transport.outbound == NULL)
+        sent = it->transport.inbound == NULL && send_to_peer(it, compound->data, compound->size);
+    else if (buffer_reserve(compound, SRTP_MAX_TRAILER)) {
+        size_t size;
+        sent = srtp_protect_rtcp(it->transport.outbound, compound->data, compound->size, &size) &&
+               send_to_peer(it, compound->data, size);
+    }
+    if (!sent)
+        COUNT(&it->counters, rtcp_unsent);
+}
+
+/* Send the RTCP among what the receiver gave; move the cuts to `cuts`. */
+static void dispatch(port *it, outputs *given, outputs *cuts, size_t room) {
+    for (size_t i = 0; i < given->count; i++) {
+        output *one = &given->of[i];
+        if (one->kind == OUTPUT_TRANSMIT) {
+            transmit(it, &one->as.transmit);
+            output_free(one);
+        } else if (cuts->count >= room) {
+            COUNT(&it->counters, out_of_memory);
+            output_free(one);
+        } else if (!outputs_add(cuts, one)) {
+            COUNT(&it->counters, out_of_memory);
+        }
+    }
+    given->count = 0;
+}
+
+static void hand_back(port *it, const uint8_t *data, size_t size,
+                      const struct sockaddr_storage *from) {
+    others *waiting = &it->others;
+    if (waiting->count == PLANE_MAX_OTHERS)
+        return; /* STUN and DTLS repeat what is not answered */
+    if (waiting->count == waiting->capacity) {
+        size_t capacity = waiting->capacity ? 2 * waiting->capacity : 4;
+        other *grown = realloc(waiting->of, capacity * sizeof *grown);
+        if (grown == NULL)
+            return;
+        waiting->of = grown;
+        waiting->capacity = capacity;
+    }
+    other one;
+    address_of(from, &one);
+    one.offset = waiting->bytes.size;
+    one.size = size;
+    if (buffer_append(&waiting->bytes, data, size))
+        waiting->of[waiting->count++] = one;
+}
+
+/* STUN of the pair in use is answered here; all else goes to who set the connection up. */
+static void take_stun(port *it, const uint8_t *data, size_t size,
+                      const struct sockaddr_storage *from) {
+    if (it->transport.agent != NULL && from_peer(it, from)) {
+        uint8_t answer[STUN_MAX_RESPONSE];
+        size_t answer_size;
+        other address;
+        address_of(from, &address);
+        if (stun_check_answered(&it->check, data, size))
+            return;
+        if (stun_receive(it->transport.agent, data, size, address.address, address.address_size,
+                         address.port, answer, &answer_size) == STUN_ANSWERED) {
+            send_to_peer(it, answer, answer_size);
+            return;
+        }
+    }
+    hand_back(it, data, size, from);
+}
+
+static void take_media(port *it, uint8_t *data, size_t size, bool peers, double arrival) {
+    srtp *inbound = it->transport.inbound;
+    if (inbound == NULL) {
+        receiver_take(it->receiver, data, size, arrival);
+        return;
+    }
+    bool rtcp = is_rtcp(data, size);
+    /* Nobody looks into it: then it need not be decrypted either. */
+    if (!rtcp && peers && srtp_may_skip(inbound, data, size) &&
+        receiver_pass_over(it->receiver, data, size, arrival))
+        return;
+    size_t plain;
+    int refused = rtcp ? srtp_unprotect_rtcp(inbound, data, size, &plain)
+                       : srtp_unprotect(inbound, data, size, &plain);
+    if (refused != NOT_REFUSED)
+        it->counters.of[refused]++;
+    else
+        receiver_take(it->receiver, data, plain, arrival);
+}
+
+/* When the kernel took the datagram in, on the monotonic clock; never before the one before it. */
+static double arrival_of(plane *plane, port *it, struct msghdr *message, double now) {
+    double arrival = now;
+    for (struct cmsghdr *one = CMSG_FIRSTHDR(message); one; one = CMSG_NXTHDR(message, one)) {
+        if (one->cmsg_level != SOL_SOCKET)
+            continue;
+        if (one->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec time;
+            memcpy(&time, CMSG_DATA(one), sizeof time);
+            arrival = (double)time.tv_sec + (double)time.tv_nsec * 1e-9 - plane->realtime_offset;
+        } else if (one->cmsg_type == SO_RXQ_OVFL) {
+            uint32_t dropped;
+            memcpy(&dropped, CMSG_DATA(one), sizeof dropped);
+            it->counters.of[COUNT_receive_buffer_full] += (uint32_t)(dropped - it->dropped);
+            it->dropped = dropped;
+        }
+    }
+    arrival = arrival < it->last_arrival ? it->last_arrival : arrival;
+    return it->last_arrival = arrival > now ? now : arrival;
+}
+
+static void take(plane *plane, port *it, size_t index, double now) {
+    struct mmsghdr *message = &plane->batch->messages[index];
+    const struct sockaddr_storage *from = &plane->batch->from[index];
+    uint8_t *data = plane->batch->bytes[index];
+    size_t size = message->msg_len;
+    double arrival = arrival_of(plane, it, &message->msg_hdr, now);
+    if (size == 0)
+        return;
+    if (message->msg_hdr.msg_flags & MSG_TRUNC)
+        COUNT(&it->counters, srtp_oversized);
+    else if (data[0] >> 6 == 2) /* RFC 7983 */
+        take_media(it, data, size, from_peer(it, from), arrival);
+    else if (data[0] < 4)
+        take_stun(it, data, size, from);
+    else
+        hand_back(it, data, size, from);
+}
+
+void batch_prepare(batch *it) {
+    for (size_t i = 0; i < PLANE_BATCH; i++) {
+        it->pieces[i] = (struct iovec){it->bytes[i], PLANE_ROOM};
+        it->messages[i].msg_hdr = (struct msghdr){
+            .msg_name = &it->from[i],
+            .msg_namelen = sizeof it->from[i],
+            .msg_iov = &it->pieces[i],
+            .msg_iovlen = 1,
+            .msg_control = it->control[i],
+            .msg_controllen = CONTROL_ROOM,
+        };
+    }
+}
+
+/* The kernel has written over these. */
+static void restore(batch *it, size_t used) {
+    for (size_t i = 0; i < used; i++) {
+        it->messages[i].msg_hdr.msg_namelen = sizeof it->from[i];
+        it->messages[i].msg_hdr.msg_controllen = CONTROL_ROOM;
+        it->messages[i].msg_hdr.msg_flags = 0;
+    }
+}
+
+static void run_receiver(plane *plane, port *it, double now) {
+    receiver_handle_timer(it->receiver, now, &plane->scratch);
+    dispatch(it, &plane->scratch, &it->waiting, PLANE_MAX_WAITING);
+}
+
+/* Empty the socket; gives the number of datagrams. */
+static size_t drain(plane *plane, port *it, double now) {
+    size_t total = 0;
+    for (int round = 0; round < PLANE_MAX_BATCHES; round++) {
+        int got = recvmmsg(it->transport.fd, plane->batch->messages, PLANE_BATCH, MSG_DONTWAIT, NULL);
+        if (got <= 0) /* nothing more, or the ICMP error of something sent earlier */
+            break;
+        for (size_t i = 0; i < (size_t)got; i++)
+            take(plane, it, i, now);
+        restore(plane->batch, (size_t)got);
+        run_receiver(plane, it, now); /* before the batch's bytes are written over */
+        total += (size_t)got;
+        if (got < PLANE_BATCH)
+            break;
+    }
+    return total;
+}
+
+static void send_check(port *it, double now) {
+    uint8_t request[STUN_MAX_REQUEST], random[STUN_TRANSACTION];
+    size_t size;
+    if (getrandom(random, sizeof random, GRND_NONBLOCK) == sizeof random &&
+        stun_check_write(&it->check, it->transport.agent, random, now, request, &size))
+        send_to_peer(it, request, size);
+}
+
+/* Whether a port that has been quiet is looked at in this tick. */
+static bool looked_at(port *it) {
+    if (it->empty_looks < PLANE_QUIET_TICKS || ++it->pause >= PLANE_QUIET_PAUSE) {
+        it->pause = 0;
+        return true;
+    }
+    return false;
+}
+
+size_t port_tick(plane *plane, port *it, double now) {
+    size_t got = 0;
+    if (it->transport.fd >= 0 && looked_at(it)) {
+        got = drain(plane, it, now);
+        it->empty_looks = got ? 0 : it->empty_looks + 1;
+        if (got)
+            it->heard = now;
+        if (it->transport.agent != NULL && it->check.due <= now)
+            send_check(it, now);
+    }
+    if (!got && it->deadline <= now)
+        run_receiver(plane, it, now);
+    if (got || it->deadline <= now)
+        it->deadline = receiver_deadline(it->receiver);
+    return got;
+}
+
+/* ---- from outside ---- */
+
+
+static void give_back(transport *it) {
+    if (it->fd >= 0)
+        close(it->fd);
+    srtp_free(it->inbound);
+    srtp_free(it->outbound);
+    free(it->agent);
+    *it = (transport){.fd = -1};
+}
+
+port *port_new(plane *plane, receiver *receiver, void *owner) {
+    port *it = calloc(1, sizeof *it);
+    if (it == NULL)
+        return NULL;
+    it->plane = plane;
+    it->receiver = receiver;
+    it->owner = owner;
+    it->transport.fd = -1;
+    it->deadline = NEVER;
+    pthread_mutex_init(&it->lock, NULL);
+    return it;
+}
+
+void port_free(port *it) {
+    port_release(it);
+    pthread_mutex_destroy(&it->lock);
+    outputs_free(&it->waiting);
+    others_free(&it->others);
+    free(it);
+}
+
+static void listen_to(int fd) {
+    int on = 1, size = RECEIVE_BUFFER;
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
+bool port_take(port *it, transport *transport) {
+    pthread_mutex_lock(&it->plane->lock);
+    pthread_mutex_lock(&it->lock);
+    bool taken = (it->listed || plane_list(it->plane, it)) && plane_start(it->plane);
+    if (taken) {
+        if (transport->keep) {
+            transport->inbound = it->transport.inbound;
+            transport->outbound = it->transport.outbound;
+            transport->agent = it->transport.agent;
+            it->transport.inbound = it->transport.outbound = NULL;
+            it->transport.agent = NULL;
+        }
+        give_back(&it->transport);
+        it->transport = *transport;
+        listen_to(transport->fd);
+        set_peer(it);
+        it->heard = it->last_arrival = seconds(CLOCK_MONOTONIC);
+        it->dropped = 0;
+        it->deadline = receiver_deadline(it->receiver);
+        stun_check_begin(&it->check, it->heard);
+        pthread_cond_signal(&it->plane->changed);
+    } else {
+        give_back(transport);
+    }
+    pthread_mutex_unlock(&it->lock);
+    pthread_mutex_unlock(&it->plane->lock);
+    return taken;
+}
+
+void port_redirect(port *it, const uint8_t *address, uint8_t address_size, uint16_t number,
+                   uint32_t scope) {
+    pthread_mutex_lock(&it->lock);
+    memcpy(it->transport.address, address, address_size);
+    it->transport.address_size = address_size;
+    it->transport.port = number;
+    it->transport.scope = scope;
+    set_peer(it);
+    pthread_mutex_unlock(&it->lock);
+}
+
+void port_release(port *it) {
+    pthread_mutex_lock(&it->plane->lock);
+    if (it->listed)
+        plane_unlist(it->plane, it);
+    pthread_mutex_unlock(&it->plane->lock);
+    pthread_mutex_lock(&it->lock);
+    give_back(&it->transport);
+    pthread_mutex_unlock(&it->lock);
+}
+
+/* What a call from outside gave: the cuts that waited come first. */
+static void finish(port *it, outputs *given, outputs *out) {
+    dispatch(it, &it->waiting, out, SIZE_MAX);
+    dispatch(it, given, out, SIZE_MAX);
+    outputs_free(given);
+    it->deadline = receiver_deadline(it->receiver);
+    pthread_mutex_unlock(&it->lock);
+}
+
+void port_attach(port *it, uint64_t track, bool video, int64_t every, outputs *out) {
+    outputs given = {0};
+    pthread_mutex_lock(&it->lock);
+    receiver_attach(it->receiver, track, video, every, seconds(CLOCK_MONOTONIC), &given);
+    finish(it, &given, out);
+}
+
+void port_detach(port *it, uint64_t track, bool video, outputs *out) {
+    outputs given = {0};
+    pthread_mutex_lock(&it->lock);
+    receiver_detach(it->receiver, track, video, seconds(CLOCK_MONOTONIC), &given);
+    finish(it, &given, out);
+}
+
+void port_receive(port *it, const uint8_t *const *data, const size_t *sizes, size_t count,
+                  outputs *out) {
+    outputs given = {0};
+    pthread_mutex_lock(&it->lock);
+    double now = seconds(CLOCK_MONOTONIC);
+    for (size_t i = 0; i < count; i++)
+        receiver_take(it->receiver, data[i], sizes[i], now);
+    receiver_handle_timer(it->receiver, now, &given);
+    it->heard = it->last_arrival = now;
+    finish(it, &given, out);
+}
+
+void port_flush(port *it, outputs *out) {
+    outputs given = {0};
+    pthread_mutex_lock(&it->lock);
+    receiver_flush(it->receiver, &given);
+    finish(it, &given, out);
+}
+
+void port_collect(port *it, outputs *cuts, others *datagrams) {
+    pthread_mutex_lock(&it->lock);
+    outputs no_cuts = *cuts;
+    others no_datagrams = *datagrams;
+    *cuts = it->waiting;
+    *datagrams = it->others;
+    it->waiting = no_cuts;
+    it->others = no_datagrams;
+    pthread_mutex_unlock(&it->lock);
+}
+
+double port_heard(port *it) {
+    pthread_mutex_lock(&it->lock);
+    double heard = it->heard;
+    pthread_mutex_unlock(&it->lock);
+    return heard;
+}
+
+void port_counters(port *it, counters *sum) {
+    pthread_mutex_lock(&it->lock);
+    *sum = *receiver_counters(it->receiver);
+    for (size_t i = 0; i < COUNTERS_END; i++)
+        sum->of[i] += it->counters.of[i];
+    pthread_mutex_unlock(&it->lock);
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* Inside the plane: what plane.c (the thread, the list) and port.c (one connection's socket) share. */
+#ifndef SLICER_PORT_H
+#define SLICER_PORT_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "plane.h"
+
+/* Room for a timestamp and a count of dropped datagrams beside each datagram. */
+#define CONTROL_ROOM (CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t)))
+
+struct port {
+    plane *plane;
+    receiver *receiver;
+    void *owner;
+    pthread_mutex_t lock;
+    transport transport; /* fd -1: none yet */
+    struct sockaddr_storage peer;
+    socklen_t peer_size;
+    counters counters;
+    outputs waiting;
+    others others;
+    double deadline, heard, last_arrival;
+    uint32_t dropped; /* by the kernel, as it last said */
+    unsigned empty_looks, pause;
+    bool listed;
+    bool ready; /* under the plane's ready_lock */
+    stun_check check;
+};
+
+typedef struct batch {
+    struct mmsghdr messages[PLANE_BATCH];
+    struct iovec pieces[PLANE_BATCH];
+    struct sockaddr_storage from[PLANE_BATCH];
+    _Alignas(struct cmsghdr) uint8_t control[PLANE_BATCH][CONTROL_ROOM];
+    uint8_t bytes[PLANE_BATCH][PLANE_ROOM];
+} batch;
+
+struct plane {
+    pthread_mutex_t lock, ready_lock;
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool running, stopping;
+    int event;
+    port **ports;
+    size_t count, capacity;
+    port **ready;
+    size_t ready_count;
+    batch *batch;
+    outputs scratch;
+    double realtime_offset; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
+    _Atomic uint64_t ticks, cpu_ns;
+};
+
+static inline double seconds(clockid_t clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+void batch_prepare(batch *it);
+/* One look at a port, its lock held; gives the number of datagrams. */
+size_t port_tick(plane *plane, port *it, double now);
+/* Both with the plane's lock held. */
+bool plane_list(plane *it, port *one);
+void plane_unlist(plane *it, port *one);
+bool plane_start(plane *it);
+
+#endif
