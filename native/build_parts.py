@@ -26,7 +26,9 @@ def build() -> None:
         extra_compile_args=hot["extra-compile-args"],
     )
     modules = cythonize([extension], build_dir="build", quiet=True)
-    command = Distribution({"ext_modules": modules, "packages": ["slicer"]}).get_command_obj("build_ext")
+    command = Distribution({"ext_modules": modules, "packages": ["slicer"]}).get_command_obj(
+        "build_ext"
+    )
     command.inplace = True
     command.force = True
     command.ensure_finalized()

@@ -35,7 +35,7 @@ from tests.harness.rtp import Call, Network, datagram, opus, vp8
 
 if not NATIVE:
     pytest.importorskip("slicer._hot", reason="the native plane is not built")
-from tests.harness.both import Both  # noqa: E402
+from tests.harness.both import Both
 
 TASKS = ("one", "two", "three")
 SPROP = {"sprop-parameter-sets": "Z0LgH6o=,aM48gA=="}
