@@ -10,6 +10,7 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -79,8 +80,10 @@ async def hear() -> str:
     return await asyncio.to_thread(sys.stdin.readline)
 
 
-async def play(plan: Plan, lanes: list[Lane], hand_out: int = -1) -> None:
-    """Send from one line to the next."""
+async def play(
+    plan: Plan, lanes: list[Lane], hand_out: int = -1, lost: Callable[[], int] = lambda: 0
+) -> None:
+    """Send from one line to the next. *lost*: how many connections are gone."""
     sender = Sender(load(plan.codec), lanes, hand_out)
     say(connected=len(lanes))
     await hear()
@@ -91,7 +94,7 @@ async def play(plan: Plan, lanes: list[Lane], hand_out: int = -1) -> None:
     say(begins=[one + wall for one in begins])
     await hear()
     sender.stop()
-    say(**sender.totals(), late=sender.late, anchors=len(lanes))
+    say(**sender.totals(), late=sender.late, anchors=len(lanes), connections_lost=lost())
 
 
 async def main() -> None:
@@ -100,8 +103,8 @@ async def main() -> None:
     if plan.way == "whip":
         from bench.peers.publish import published  # noqa: PLC0415 (aiortc costs a second)
 
-        async with published(plan.urls, plan.codec) as (lanes, hand_out):
-            await play(plan, lanes, hand_out)
+        async with published(plan.urls, plan.codec) as (lanes, hand_out, lost):
+            await play(plan, lanes, hand_out, lost)
     else:
         await play(plan, [plain_lane(plan, port) for port in plan.ports])
 
