@@ -6,15 +6,17 @@ packages that the peers need are installed by bench/peers/install.sh; who is mis
 
 import argparse
 import os
-import sys
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bench.peers import chart
-from bench.peers.capture import load
-from bench.peers.contestants import COMPARISONS, OURS
+from bench.peers.capture import CODECS, load
+from bench.peers.contestants import COMPARISONS, NATIVE, REFERENCE
 from bench.peers.rounds import compare, surroundings, table, write
 from bench.peers.run import Bench
+from bench.peers.scale import ANCHORS, WEBRTC_ANCHORS, grow
 
 HERE = Path(__file__).parent
 QUICK = 15.0
@@ -61,7 +63,25 @@ def main() -> None:
     )
     os.sched_setaffinity(0, bench.others)
     if given.what == "scale":
-        sys.exit("scale needs the native plane, which this build has not")
+        scaled(given, bench)
+    else:
+        compared(given, bench)
+
+
+def scaled(given: argparse.Namespace, bench: Bench) -> None:
+    """Grow, and write the points."""
+    name = given.only or (NATIVE if find_spec("slicer._hot") else REFERENCE)
+    anchors = given.anchors or ([1, 16] if given.quick else ANCHORS)
+    webrtc = [WEBRTC_ANCHORS] if max(anchors) >= WEBRTC_ANCHORS else [max(anchors)]
+    for codec in CODECS:
+        load(codec)
+    points = grow(replace(bench, srtp=True), name, anchors, webrtc, print)
+    told = {"surroundings": surroundings(bench, CODECS), "points": points}
+    write(given.results or HERE / "scale.json", told)
+
+
+def compared(given: argparse.Namespace, bench: Bench) -> None:
+    """Compare, print, write results and chart."""
     anchors = given.anchors or ([1] if given.quick else [1, 16])
     chosen = [one for one in COMPARISONS if not given.comparisons or one.name in given.comparisons]
     codecs = sorted({one.codec for one in chosen})
@@ -81,8 +101,6 @@ def main() -> None:
     path = given.results or (HERE / "results.json")
     write(path, told)
     chart.write(path.with_name("chart.svg"), told)
-    if not any(one["contestants"].keys() & set(OURS) for one in results):
-        print("rtc-slicer took no part")
 
 
 if __name__ == "__main__":

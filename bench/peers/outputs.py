@@ -18,6 +18,7 @@ from tests.harness.picture import read_frame_number
 PICTURES = frozenset({".jpg", ".png", ".webp"})
 SOUNDS = frozenset({".ogg", ".wav", ".mka"})
 STEP = PICTURE_SECONDS * FPS
+PACKET_SECONDS = 0.02
 GRACE = 1.0
 """Seconds before the end from which on a picture due may be missing."""
 
@@ -45,7 +46,7 @@ class Harvest:
     sounds: list[float] = field(default_factory=list)
     """Seconds of sound in each whole file, decoded."""
     sounds_landed: list[float] = field(default_factory=list)
-    """How long after the last of its sound was sent each whole file was written."""
+    """How long after its last packet was sent each whole file was written."""
     kinds: set[str] = field(default_factory=set)
 
 
@@ -114,7 +115,8 @@ def _sounds(paths: Sequence[Path], begin: float, found: Harvest) -> None:
     for number, path in enumerate(paths[:-1]):
         found.kinds.add(path.suffix)
         found.sounds.append(sound_seconds(path))
-        landed = path.stat().st_mtime - begin - (number + 1) * AUDIO_SECONDS
+        sent = begin + (number + 1) * AUDIO_SECONDS - PACKET_SECONDS
+        landed = path.stat().st_mtime - sent
         found.sounds_landed.append(landed)
 
 

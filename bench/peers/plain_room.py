@@ -1,14 +1,15 @@
 """A room of anchors that send plain RTP, or SRTP with known keys, each to a port of its own.
 
 `plain://127.0.0.1:PORT/ROOM?anchors=16&codec=h264&srtp=0`: anchor n sends sound and video to PORT +
-4 n, and hears our RTCP from there. The product has no such room; here it stands in for the way in,
-so that the rest of the process (engine, cutting, files, store) is the product's own.
+4 n, from the port above, where it hears our RTCP. The product has no such room; here it stands in
+for the way in, so that all else (engine, cutting, files, store) is the product's own.
 """
 
 import socket
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 from urllib.parse import SplitResult, parse_qs
 
@@ -16,9 +17,9 @@ import pylibsrtp
 
 from bench.peers.commands import RECEIVE_BUFFER
 from bench.peers.sender import PAYLOAD_TYPES
-from bench.peers.sending import LOOPBACK, SRTP_KEY
+from bench.peers.sending import LOOPBACK, SRTP_KEY, SRTP_PROFILE
 from slicer.clock import Clock
-from slicer.hot import Receiver
+from slicer.hot import IMPLEMENTATION, Receiver
 from slicer.rooms import Listener, RoomSettings
 from slicer.rooms.drain import Datagram, Drain
 from slicer.rooms.pump import Pump
@@ -119,34 +120,52 @@ class PlainAnchor:
     """One socket and its receiver."""
 
     def __init__(self, name: str, port: int, way: Way, clock: Clock, listen: Listener) -> None:
+        self._port = port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._socket.bind((LOOPBACK, port))
         self._socket.setblocking(False)
-        self._address: tuple[str, int] | None = None
         self._counters: Counter[str] = Counter()
         self._in: Any = _session(True) if way.srtp else None
         self._out: Any = _session(False) if way.srtp else None
-        receiver = Receiver(name, parameters(way.codec), ssrc=port)
-        self.pump = Pump(receiver, clock, self._transmit, partial(_tell, listen))
-        self._drain = Drain(self._socket, self._take)
+        self._receiver = Receiver(name, parameters(way.codec), ssrc=port)
+        self._deliver = partial(_tell, listen)
+        self._drain: Drain | None = None
+        self.pump: Any = self._native_pump(way) or self._pump(clock)
 
     def close(self) -> None:
         """No more of this anchor."""
         self.pump.close()
-        self._drain.close()
+        if self._drain is not None:
+            self._drain.close()
+
+    def _pump(self, clock: Clock) -> Pump:
+        self._drain = Drain(self._socket, self._take)
+        return Pump(self._receiver, clock, self._transmit, self._deliver)
+
+    def _native_pump(self, way: Way) -> Any:
+        """The plane reads the socket, where there is one."""
+        if IMPLEMENTATION != "native":
+            return None
+        carrier, plane = (import_module(f"slicer.rooms.{name}") for name in ("carrier", "plane"))
+        keys = carrier.SrtpKeys(SRTP_PROFILE, SRTP_KEY, SRTP_KEY) if way.srtp else None
+        pump = plane.PlanePump(plane.running_plane(), self._receiver, self._deliver)
+        link = carrier.Link(self._socket, self._sender, keys, None, lambda data, address: None)
+        return pump.carry(link)
+
+    @property
+    def _sender(self) -> tuple[str, int]:
+        return LOOPBACK, self._port + 1
 
     def _take(self, batch: list[Datagram]) -> None:
-        self._address = batch[0][1]
         datagrams = [data for data, _ in batch]
         if self._in is not None:
             datagrams = unprotect(self._in, datagrams, pylibsrtp.Error, self._counters)
         self.pump.receive(datagrams)
 
     def _transmit(self, data: bytes) -> None:
-        if self._address is not None:
-            protected = data if self._out is None else self._out.protect_rtcp(data)
-            self._socket.sendto(protected, self._address)
+        protected = data if self._out is None else self._out.protect_rtcp(data)
+        self._socket.sendto(protected, self._sender)
 
 
 def _tell(listen: Listener, cut: Cut) -> None:

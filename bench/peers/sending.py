@@ -30,7 +30,8 @@ _SEND_BUFFER = 1 << 20
 class Plan:
     """What to send where.
 
-    *way*: "pairs" (plain RTP, sound two ports above video), "bundle" (plain RTP on one port),
+    *way*: "pairs" (plain RTP, sound two ports above video), "bundle" (plain RTP on one
+    port, from the one above),
     "srtp" (the same with SRTP_KEY) or "whip" (published by WHIP to *urls*); *reports*: whether
     sender reports go to each port + 1 (pairs alone); *spread*: seconds over which anchors begin.
     """
@@ -52,10 +53,11 @@ def phases(count: int, spread: float) -> list[float]:
     return [spread * (number * GOLDEN % 1) for number in range(count)]
 
 
-def _socket(port: int) -> int:
+def _socket(port: int, own: int = 0) -> int:
     """A connected socket's descriptor; it stays open as long as the process."""
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    made.bind((LOOPBACK, own))
     made.connect((LOOPBACK, port))
     return made.detach()
 
@@ -65,7 +67,7 @@ def plain_lane(plan: Plan, port: int) -> Lane:
     if plan.way == "pairs":
         reports = (_socket(port + 1), _socket(port + 3)) if plan.reports else (-1, -1)
         return Lane((_socket(port), _socket(port + 2)), reports)
-    one = _socket(port)
+    one = _socket(port, port + 1)
     keys = Keys(SRTP_PROFILE, SRTP_KEY) if plan.way == "srtp" else None
     return Lane((one, one), (one, one), keys, keys)
 

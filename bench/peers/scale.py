@@ -1,0 +1,89 @@
+"""How the cost of ours grows with the number of anchors: SRTP without ICE, then full WebRTC.
+
+One process, the senders on the other core. For each number of anchors: CPU for a minute of an
+anchor, the share of the core, lost datagrams, memory, and how late files were.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bench.peers.commands import Job
+from bench.peers.contestants import Contestant
+from bench.peers.run import Bench, Outcome, run
+from bench.peers.statistics import quantile
+
+ANCHORS = (1, 16, 64, 128, 250, 500)
+WEBRTC_ANCHORS = 64
+JOBS = (Job("h264", "ogg", "jpg"), Job("vp8", "ogg", "webp"))
+FULL = 0.95
+"""The share of the core from which on more anchors are not tried."""
+
+Tell = Callable[[str], None]
+
+
+def point(outcome: Outcome, job: Job, way: str) -> dict[str, Any]:
+    """One run's figures."""
+    usage, found = outcome.usage, outcome.found
+    landed = [picture.landed for picture in found.pictures]
+    return {
+        "job": job.name,
+        "way": way,
+        "anchors": outcome.anchors,
+        "cost": outcome.cost,
+        "core": usage.cpu / usage.seconds,
+        "pss": usage.pss,
+        "dropped": usage.dropped,
+        "pictures": [outcome.delivered, outcome.expected],
+        "missed": [found.missed, found.pictures_due],
+        "sound_late_p50": quantile(found.sounds_landed, 0.5),
+        "sound_late_p99": quantile(found.sounds_landed, 0.99),
+        "picture_late_p50": quantile(landed, 0.5),
+        "picture_late_p99": quantile(landed, 0.99),
+        "sender": outcome.sender,
+        "sender_core": outcome.sender_cpu / usage.seconds,
+        "ours": outcome.ours,
+    }
+
+
+def memory_each(points: Sequence[dict[str, Any]]) -> float | None:
+    """Bytes for each anchor more, from the fewest to the most that were measured."""
+    if len(points) < 2:
+        return None
+    few = min(points, key=lambda one: one["anchors"])
+    many = max(points, key=lambda one: one["anchors"])
+    return float((many["pss"] - few["pss"]) / (many["anchors"] - few["anchors"]))
+
+
+def grow(
+    bench: Bench, name: str, anchors: Sequence[int], webrtc: Sequence[int], tell: Tell
+) -> list[dict[str, Any]]:
+    """Measure each job with ever more anchors, until the core is full. *bench* has SRTP."""
+    points: list[dict[str, Any]] = []
+    for job in JOBS:
+        for way, counts in (("bundle", anchors), ("whip", webrtc)):
+            tell(f"\n{job.name}, {'WebRTC' if way == 'whip' else 'SRTP without ICE'}")
+            theirs = []
+            for many in sorted(counts):
+                outcome = run(bench, Contestant(name, way), job, many)
+                theirs.append(point(outcome, job, "webrtc" if way == "whip" else "srtp"))
+                tell(line(theirs[-1]))
+                if theirs[-1]["core"] > FULL:
+                    tell("  the core is full")
+                    break
+            each = memory_each(theirs)
+            if each is not None:
+                tell(f"  {each / 1000:.0f} kB of memory for each anchor more")
+            points += theirs
+    return points
+
+
+def line(one: dict[str, Any]) -> str:
+    """One point in a line."""
+    return (
+        f"  {one['anchors']:4} anchors {one['cost'] * 1000:7.1f} ms/min each, "
+        f"{one['core']:4.0%} of the core, {one['pss'] / 1e6:5.0f} MB, "
+        f"dropped {one['dropped']}, pictures {one['pictures'][0]}/{one['pictures'][1]}, "
+        f"late p50/p99: sound {one['sound_late_p50']:.3f}/{one['sound_late_p99']:.3f} s, "
+        f"pictures {one['picture_late_p50']:.3f}/{one['picture_late_p99']:.3f} s; "
+        f"senders {one['sender_core']:.0%}"
+    )
