@@ -20,6 +20,8 @@ from bench.peers.scale import ANCHORS, WEBRTC_ANCHORS, grow
 
 HERE = Path(__file__).parent
 QUICK = 15.0
+OVERHEAD = 25.0
+"""Seconds beside its window that a run takes."""
 
 
 def numbers(text: str) -> list[int]:
@@ -87,6 +89,9 @@ def compared(given: argparse.Namespace, bench: Bench) -> None:
     codecs = sorted({one.codec for one in chosen})
     for codec in codecs:
         load(codec)
+    kinds = sum(len(one.contestants) for one in chosen)
+    minutes = kinds * len(anchors) * given.rounds * (given.seconds + OVERHEAD) / 60
+    print(f"about {minutes:.0f} minutes at most", flush=True)
     results: list[dict[str, Any]] = []
     told = {"surroundings": surroundings(bench, codecs), "results": results}
     for comparison in chosen:

@@ -69,7 +69,7 @@ COMPARISONS = (
         "H.264 by plain RTP to PNG, Opus copied",
         "h264",
         "png",
-        _plain(FFMPEG, FFMPEG_KEYS, GST_ONE, REFERENCE, NATIVE),
+        _plain(FFMPEG, FFMPEG_KEYS, GST_ONE, GST_KEYS, REFERENCE, NATIVE),
     ),
     Comparison(
         "webrtc",

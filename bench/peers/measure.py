@@ -2,12 +2,14 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
 _CPU_OF_A_PROCESS = 2
+_WORKING = (1, 2, 3, 6, 7, 8)
+"""Columns of /proc/stat: user, nice, system, irq, softirq, steal."""
 
 
 def tree(pid: int) -> list[int]:
@@ -75,12 +77,26 @@ def _sockets(pid: int) -> list[str]:
     return found
 
 
+def busy(cores: Iterable[int]) -> float:
+    """Seconds for which these cores have worked since the start, for anybody."""
+    return busy_in((PROC / "stat").read_text(), cores) / os.sysconf("SC_CLK_TCK")
+
+
+def busy_in(text: str, cores: Iterable[int]) -> int:
+    """Ticks in a /proc/stat: all but idle and waiting for disks."""
+    names = {f"cpu{core}" for core in cores}
+    rows = (line.split() for line in text.splitlines())
+    return sum(int(row[at]) for row in rows if row and row[0] in names for at in _WORKING)
+
+
 @dataclass(frozen=True)
 class Usage:
-    """What was measured over a window of *seconds*."""
+    """What was measured over a window of *seconds*. *others*: CPU that anybody else had meanwhile
+    on the measured cores; on a quiet machine next to nothing."""
 
     seconds: float
     cpu: float
+    others: float
     pss: int
     peak_rss: int
     dropped: int
@@ -88,12 +104,14 @@ class Usage:
 
 
 class Window:
-    """Measures a process tree from its making to `close`; `look` in between for the memory."""
+    """Measures process trees from its making to `close`; `look` in between for the memory."""
 
-    def __init__(self, pid: int) -> None:
-        self._pids = tree(pid)
+    def __init__(self, roots: Sequence[int], cores: Sequence[int]) -> None:
+        self._cores = cores
+        self._pids = [pid for root in roots for pid in tree(root)]
         self._pss = 0
         self._dropped = dropped(self._pids)
+        self._busy = busy(cores)
         self._began, self._cpu = time.monotonic(), cpu(self._pids)
 
     def look(self) -> None:
@@ -103,10 +121,12 @@ class Window:
     def close(self) -> Usage:
         """Raises OSError where a process has ended before."""
         used, ended = cpu(self._pids) - self._cpu, time.monotonic()
+        others = max(0.0, busy(self._cores) - self._busy - used)
         self.look()
         return Usage(
             ended - self._began,
             used,
+            others,
             self._pss,
             peak_rss(self._pids),
             dropped(self._pids) - self._dropped,

@@ -22,6 +22,8 @@ FULL = 0.7
 would be measured, and losses."""
 ENOUGH = 0.9
 """The share of pictures that must be there for a run to count."""
+QUIET = 0.05
+"""How much of the measured cores others may have had."""
 CALIBRATION = 15.0
 PACKAGES = ("aiortc", "av", "fpng-py", "numpy", "pylibsrtp", "simplejpeg")
 
@@ -102,7 +104,7 @@ def line(outcome: Outcome) -> str:
         f"{usage.pss / outcome.anchors / 1e6:.1f} MB each, "
         f"{outcome.delivered}/{outcome.expected} pictures"
     )
-    return text + (f", {usage.dropped} DATAGRAMS DROPPED" if usage.dropped else "")
+    return text + "".join(f"; !! {why}" for why in complaints(outcome))
 
 
 def complaints(outcome: Outcome) -> list[str]:
@@ -114,6 +116,9 @@ def complaints(outcome: Outcome) -> list[str]:
         found.append(f"{outcome.usage.dropped} datagrams dropped")
     if outcome.found.missed > (1 - ENOUGH) * outcome.found.pictures_due:
         found.append(f"{outcome.found.missed} of {outcome.found.pictures_due} due times missed")
+    others = outcome.usage.others / outcome.usage.seconds
+    if others > QUIET:
+        found.append(f"the machine was not quiet: others had {others:.0%} of the measured core")
     if outcome.sender.get("late", 0) > 0.25:
         found.append(f"the senders were {outcome.sender['late']:.2f} s late")
     return found

@@ -225,11 +225,14 @@ def run(bench: Bench, contestant: Contestant, job: Job, anchors: int) -> Outcome
             sender.tell("begin")
             begins = sender.hear()["begins"]
             time.sleep(max(begins) + bench.warm_up - SPREAD - time.time() + 0.1)
-            window = _Windows(subject.processes, sender)
+            window = Window([process.pid for process in subject.processes], bench.measured)
+            sender_cpu = -cpu([sender.pid])
             began = time.time()
-            window.sit(bench.seconds)
+            usage = _sit(window, bench.seconds)
             ended = time.time()
-            usage = window.close()
+            sender_cpu += cpu([sender.pid])
+            for process in (*subject.processes, sender):
+                process.check()
             time.sleep(PICTURE_SECONDS / 2 + 0.5)
             said = subject.stop()
             stopped = time.time()
@@ -251,41 +254,17 @@ def run(bench: Bench, contestant: Contestant, job: Job, anchors: int) -> Outcome
             round((ended - began) / PICTURE_SECONDS * anchors),
             found,
             told,
-            window.sender_cpu,
+            sender_cpu,
             subject.command,
             subject.hello | said,
         )
 
 
-class _Windows:
-    """The windows over all measured processes, and the senders' CPU beside."""
-
-    def __init__(self, processes: Sequence[Process], sender: Process) -> None:
-        self._processes, self._sender = processes, sender
-        for process in (*processes, sender):
-            process.check()
-        self.sender_cpu = -cpu([sender.pid])
-        self._windows = [Window(process.pid) for process in processes]
-
-    def sit(self, seconds: float) -> None:
-        """Wait, looking at the memory now and then."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            time.sleep(min(MEMORY_EVERY, left))
-            for window in self._windows if left > MEMORY_EVERY else ():
-                window.look()
-
-    def close(self) -> Usage:
-        """All of them together. Raises RuntimeError where one has ended."""
-        for process in (*self._processes, self._sender):
-            process.check()
-        usages = [window.close() for window in self._windows]
-        self.sender_cpu += cpu([self._sender.pid])
-        return Usage(
-            sum(usage.seconds for usage in usages) / len(usages),
-            sum(usage.cpu for usage in usages),
-            sum(usage.pss for usage in usages),
-            sum(usage.peak_rss for usage in usages),
-            sum(usage.dropped for usage in usages),
-            sum(usage.processes for usage in usages),
-        )
+def _sit(window: Window, seconds: float) -> Usage:
+    """Wait, looking at the memory now and then."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(MEMORY_EVERY, left))
+        if left > MEMORY_EVERY:
+            window.look()
+    return window.close()

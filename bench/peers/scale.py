@@ -16,7 +16,8 @@ ANCHORS = (1, 16, 64, 128, 250, 500)
 WEBRTC_ANCHORS = 64
 JOBS = (Job("h264", "ogg", "jpg"), Job("vp8", "ogg", "webp"))
 FULL = 0.95
-"""The share of the core from which on more anchors are not tried."""
+KEPT_UP = 0.9
+"""The share of the core above which, and of the pictures below which, no more are tried."""
 
 Tell = Callable[[str], None]
 
@@ -31,6 +32,7 @@ def point(outcome: Outcome, job: Job, way: str) -> dict[str, Any]:
         "anchors": outcome.anchors,
         "cost": outcome.cost,
         "core": usage.cpu / usage.seconds,
+        "others": usage.others / usage.seconds,
         "pss": usage.pss,
         "dropped": usage.dropped,
         "pictures": [outcome.delivered, outcome.expected],
@@ -67,8 +69,8 @@ def grow(
                 outcome = run(bench, Contestant(name, way), job, many)
                 theirs.append(point(outcome, job, "webrtc" if way == "whip" else "srtp"))
                 tell(line(theirs[-1]))
-                if theirs[-1]["core"] > FULL:
-                    tell("  the core is full")
+                if theirs[-1]["core"] > FULL or outcome.delivered < KEPT_UP * outcome.expected:
+                    tell("  it does not keep up: no more are tried")
                     break
             each = memory_each(theirs)
             if each is not None:
@@ -85,5 +87,5 @@ def line(one: dict[str, Any]) -> str:
         f"dropped {one['dropped']}, pictures {one['pictures'][0]}/{one['pictures'][1]}, "
         f"late p50/p99: sound {one['sound_late_p50']:.3f}/{one['sound_late_p99']:.3f} s, "
         f"pictures {one['picture_late_p50']:.3f}/{one['picture_late_p99']:.3f} s; "
-        f"senders {one['sender_core']:.0%}"
+        f"senders {one['sender_core']:.0%}, others {one['others']:.0%} of the core"
     )
