@@ -132,8 +132,8 @@ def frame_number(path: Path) -> int | None:
 
 def sound_seconds(path: Path) -> float:
     """How long a file sounds, by decoding it."""
-    seconds = 0.0
+    samples, rate = 0, 1
     with av.open(str(path)) as container:
         for frame in container.decode(audio=0):
-            seconds += frame.samples / frame.sample_rate
-    return seconds
+            samples, rate = samples + frame.samples, frame.sample_rate
+    return samples / rate
