@@ -1,8 +1,10 @@
 """One HTTP server in the loop of the test."""
 
+import asyncio
 import signal
 import statistics
 import time
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
@@ -28,7 +30,25 @@ async def test_it_answers_as_soon_as_it_is_made() -> None:
         response = await client.get(f"http://127.0.0.1:{server.port}/")
     assert response.text == "hello"
     assert "server" not in response.headers
+    (date,) = response.headers.get_list("date")
+    assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 5
     await server.close()
+
+
+async def test_nothing_wakes_where_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, timers = asyncio.get_running_loop(), list[object]()
+    server = Server("127.0.0.1", 0, APP)
+    await asyncio.sleep(0.05)
+    call_at = loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda *a, **k: timers.append(a) or call_at(*a, **k))
+    await asyncio.sleep(0.4)
+    await server.close()
+    assert len(timers) <= 3  # our own sleep, and what closing takes
+
+
+async def test_it_closes_before_it_has_begun() -> None:
+    async with asyncio.timeout(5):
+        await Server("127.0.0.1", 0, APP).close()
 
 
 async def test_a_kept_connection_is_answered_at_once() -> None:
