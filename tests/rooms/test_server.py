@@ -5,6 +5,7 @@ import signal
 import statistics
 import time
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -36,11 +37,16 @@ async def test_it_answers_as_soon_as_it_is_made() -> None:
 
 
 async def test_nothing_wakes_where_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, timers = asyncio.get_running_loop(), list[object]()
+    loop, timers = asyncio.get_running_loop(), list[float]()
     server = Server("127.0.0.1", 0, APP)
     await asyncio.sleep(0.05)
     call_at = loop.call_at
-    monkeypatch.setattr(loop, "call_at", lambda *a, **k: timers.append(a) or call_at(*a, **k))
+
+    def noted(when: float, *rest: Any, **context: Any) -> asyncio.TimerHandle:
+        timers.append(when)
+        return call_at(when, *rest, **context)
+
+    monkeypatch.setattr(loop, "call_at", noted)
     await asyncio.sleep(0.4)
     await server.close()
     assert len(timers) <= 3  # our own sleep, and what closing takes
