@@ -7,6 +7,8 @@ import importlib
 import os
 import random
 import struct
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -270,6 +272,18 @@ def sent_at(profile: int, index: int) -> bytes:
     return SENT[profile, index]
 
 
+@pytest.mark.parametrize("newest", [0x7FFF, 0x8000, 0x8001, 0x10000, 0x12345, 0x18000, 0x1FFFF])
+@pytest.mark.parametrize("step", [0x7FFE, 0x7FFF, 0x8000, 0x8001])
+def test_half_a_turn_on_or_back_has_libsrtps_outcome(newest: int, step: int) -> None:
+    """Where it is a matter of one packet which turn a number is taken for."""
+    for index in (newest + step, newest - step):
+        mine, reference = ours(CM), theirs(CM, False)
+        for one in [*range(0x7000, newest, 0x7000), newest]:
+            assert mine.unprotect(sent_at(CM, one)) == reference.unprotect(sent_at(CM, one))
+        wire = sent_at(CM, max(0, index))
+        assert outcome(mine.unprotect, wire) == outcome(reference.unprotect, wire)
+
+
 @every_profile
 @given(data=st.data())
 def test_reordering_around_the_wrap(profile: int, data: st.DataObject) -> None:
@@ -320,6 +334,15 @@ def test_the_window_is_128_wide(profile: int) -> None:
     receiver.unprotect(sender.protect(rtp(1 + WINDOW)))
     assert outcome(receiver.unprotect, first) == "srtp_replayed"
     assert receiver.unprotect(second) == rtp(2)
+
+
+@pytest.mark.parametrize("step", [1, 2, 63, 64, 65, 127, 128, 129])
+def test_the_window_is_right_after_any_step(step: int) -> None:
+    """Every third packet has come when the step is taken; then all come, late and for the last."""
+    sender, receiver, reference = theirs(CM, True), ours(CM), theirs(CM, False)
+    wire = [sender.protect(rtp(n)) for n in range(1, 260 + step)]
+    for packet in [*wire[:259:3], wire[258 + step], *wire]:
+        assert outcome(receiver.unprotect, packet) == outcome(reference.unprotect, packet)
 
 
 @both_ways
@@ -563,3 +586,23 @@ def test_counters_count_as_the_references() -> None:
         "srtp_authentication": 1,
         "srtp_malformed": 2,
     }
+
+
+@pytest.mark.parametrize(
+    ("library", "said"),
+    [
+        ("libcrypto-of-nowhere.so", "OSError: libcrypto (OpenSSL 3 or 1.1) cannot be loaded"),
+        ("libm.so.6", "OSError: libcrypto lacks functions"),
+        ("", "bound"),
+    ],
+)
+def test_the_environment_names_the_library(library: str, said: str) -> None:
+    program = "from slicer import _parts; _parts.load_libcrypto(); print('bound')"
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"SLICER_LIBCRYPTO": library},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said in ran.stdout + ran.stderr
