@@ -93,6 +93,7 @@ cdef extern from "receiver.h" nogil:
     void receiver_handle_timer(receiver *it, double now, outputs *out)
     void receiver_flush(receiver *it, outputs *out)
     double receiver_deadline(receiver *it)
+    bint receiver_pass_over(receiver *it, const uint8_t *data, size_t size, double arrival)
 
 cdef dict CODECS = {
     "opus": CODEC_OPUS, "pcmu": CODEC_PCMU, "pcma": CODEC_PCMA, "g722": CODEC_G722,
@@ -264,6 +265,14 @@ cdef class Receiver:
             return self._outputs(&self._out)
         finally:
             self._busy = False
+
+    def pass_over(self, bytes datagram, double now):
+        """Native only: whether an RTP packet could be taken by its header, still encrypted."""
+        cdef const uint8_t *data = <const uint8_t *>PyBytes_AS_STRING(datagram)
+        self._enter()
+        found = receiver_pass_over(self._it, data, <size_t>PyBytes_GET_SIZE(datagram), now)
+        self._busy = False
+        return found
 
     def deadline(self):
         """When to call `handle_timer` next."""
