@@ -101,8 +101,10 @@ def test_stream(benchmark: BenchmarkFixture, asleep: bool) -> None:
     measure(benchmark, work, parsed(sounds()))
 
 
-def receiver(work: str) -> Receiver:
-    made = Receiver("ann", [AUDIO, VIDEO], 9)
+def receiver(work: str, plane: str) -> Receiver:
+    """Of the reference, or of the native plane where it is built."""
+    make = Receiver if plane == "reference" else pytest.importorskip("slicer._hot").Receiver
+    made: Receiver = make("ann", [AUDIO, VIDEO], 9)
     if work == "audio":
         made.attach(SOUND, AudioSpec(15), 0.0)
     elif work == "video asleep":
@@ -114,9 +116,10 @@ def receiver(work: str) -> Receiver:
     return made
 
 
+@pytest.mark.parametrize("plane", ["reference", "native"])
 @pytest.mark.parametrize("kind", ["audio", "video asleep", "video awake"])
-def test_receiver(benchmark: BenchmarkFixture, kind: str) -> None:
-    made, now = receiver(kind), count(1)
+def test_receiver(benchmark: BenchmarkFixture, kind: str, plane: str) -> None:
+    made, now = receiver(kind, plane), count(1)
     seconds = BATCH * 0.02 if kind == "audio" else BATCH / PACKETS_A_FRAME / 30
     make = sounds() if kind == "audio" else sights()
     if kind == "video asleep":

@@ -383,6 +383,16 @@ def test_a_packet_that_repeats_time_is_dropped(timestamp: int) -> None:
     assert bench.counted() == {"overlap": 1}
 
 
+@pytest.mark.parametrize(("early", "counted"), [(81, "moved_into_place"), (82, "overlap")])
+def test_a_packet_may_begin_too_early_by_half_of_it_rounded_up(early: int, counted: str) -> None:
+    bench = Bench(codec=PCMU)
+    for at in (0, 161, 322, 483 - early):
+        bench.put(at, bytes(161))
+    (cut,) = bench.end()
+    assert bench.counted() == {counted: 1}
+    assert len(cut.packets) == 3 + (early == 81)
+
+
 def test_after_silence_nothing_goes_back_before_the_last_end() -> None:
     bench = Bench()
     bench.put(0)
