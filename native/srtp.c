@@ -45,8 +45,7 @@ struct srtp {
     source sources[SOURCES];
 };
 
-/* As libsrtp begins: RTP's window ends at index 0, RTCP's begins there. */
-static const source FRESH = {.rtcp = {.newest = WINDOW - 1}};
+static const source FRESH; /* what an SSRC not heard of yet begins with */
 
 static bool window_has(const window *it, uint64_t index) {
     if (index > it->newest)
