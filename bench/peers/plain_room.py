@@ -9,7 +9,6 @@ import socket
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any
 from urllib.parse import SplitResult, parse_qs
 
@@ -19,9 +18,11 @@ from bench.peers.commands import RECEIVE_BUFFER
 from bench.peers.sender import PAYLOAD_TYPES
 from bench.peers.sending import LOOPBACK, SRTP_KEY, SRTP_PROFILE
 from slicer.clock import Clock
-from slicer.hot import IMPLEMENTATION, Receiver
+from slicer.hot import Receiver
 from slicer.rooms import Listener, RoomSettings
+from slicer.rooms.carrier import Address, Link, SrtpKeys
 from slicer.rooms.drain import Datagram, Drain
+from slicer.rooms.plane import PlanePump, running_plane
 from slicer.rooms.pump import Pump
 from slicer.rtp.parameters import H264, OPUS, VP8, Kind, RtpParameters
 from slicer.rtp.srtp import unprotect
@@ -131,7 +132,7 @@ class PlainAnchor:
         self._receiver = Receiver(name, parameters(way.codec), ssrc=port)
         self._deliver = partial(_tell, listen)
         self._drain: Drain | None = None
-        self.pump: Any = self._native_pump(way) or self._pump(clock)
+        self.pump: Pump | PlanePump = self._native_pump(way) or self._pump(clock)
 
     def close(self) -> None:
         """No more of this anchor."""
@@ -143,15 +144,14 @@ class PlainAnchor:
         self._drain = Drain(self._socket, self._take)
         return Pump(self._receiver, clock, self._transmit, self._deliver)
 
-    def _native_pump(self, way: Way) -> Any:
+    def _native_pump(self, way: Way) -> PlanePump | None:
         """The plane reads the socket, where there is one."""
-        if IMPLEMENTATION != "native":
+        plane = running_plane()
+        if plane is None:
             return None
-        carrier, plane = (import_module(f"slicer.rooms.{name}") for name in ("carrier", "plane"))
-        keys = carrier.SrtpKeys(SRTP_PROFILE, SRTP_KEY, SRTP_KEY) if way.srtp else None
-        pump = plane.PlanePump(plane.running_plane(), self._receiver, self._deliver)
-        link = carrier.Link(self._socket, self._sender, keys, None, lambda data, address: None)
-        return pump.carry(link)
+        keys = SrtpKeys(SRTP_PROFILE, SRTP_KEY, SRTP_KEY) if way.srtp else None
+        pump = PlanePump(plane, self._receiver, self._deliver)
+        return pump.carry(Link(self._socket, self._sender, keys, None, _ignore))
 
     @property
     def _sender(self) -> tuple[str, int]:
@@ -166,6 +166,10 @@ class PlainAnchor:
     def _transmit(self, data: bytes) -> None:
         protected = data if self._out is None else self._out.protect_rtcp(data)
         self._socket.sendto(protected, self._sender)
+
+
+def _ignore(data: bytes, address: Address) -> None:
+    """Nothing but media comes here."""
 
 
 def _tell(listen: Listener, cut: Cut) -> None:
