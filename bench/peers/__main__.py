@@ -5,6 +5,7 @@ packages that the peers need are installed by bench/peers/install.sh; who is mis
 """
 
 import argparse
+import math
 import os
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ from typing import Any
 
 from bench.peers import chart
 from bench.peers.capture import CODECS, load
+from bench.peers.commands import AUDIO_SECONDS
 from bench.peers.contestants import COMPARISONS, NATIVE, REFERENCE
 from bench.peers.rounds import compare, surroundings, table, write
 from bench.peers.run import Bench
@@ -56,7 +58,7 @@ def main() -> None:
     if given.quick:
         given.rounds, given.seconds = 1, QUICK
     bench = Bench(
-        given.seconds,
+        AUDIO_SECONDS * math.ceil(given.seconds / AUDIO_SECONDS),
         given.ffmpeg,
         given.gstreamer,
         tuple(given.measured_cores),

@@ -56,7 +56,10 @@ def ffmpeg(binary: str, job: Job, description: Path, folder: Path, keys_only: bo
         "wav": ["-c:a", "pcm_s16le", "-f", "segment", "-segment_format", "wav"],
     }[job.sound]
     picture = {
-        "jpg": ["-c:v", "mjpeg", "-q:v", f"{JPEG_SCALE}", "-pix_fmt", "yuvj420p"],
+        "jpg": [
+            *("-c:v", "mjpeg", "-q:v", f"{JPEG_SCALE}", "-huffman", "default"),
+            *("-pix_fmt", "yuvj420p"),
+        ],
         "png": ["-c:v", "png", "-compression_level", "1", "-pix_fmt", "rgb24"],
         "webp": ["-c:v", "libwebp", "-quality", f"{WEBP_QUALITY}", "-compression_level", "0"],
     }[job.picture]

@@ -28,10 +28,12 @@ from bench.peers.sending import LOOPBACK, Plan
 from bench.peers.statistics import per_anchor_minute, quantile
 
 SPREAD = 5.0
-WARM_UP = 10.0
+WARM_UP = 7.0
 SETTLE = 1.5
 """Seconds between a peer's start and the first packet: it must be listening."""
 FIRST_PORT, LAST_PORT = 20_000, 30_000
+BETWEEN_PICTURES = 3.5
+"""Seconds after a due time when no contestant takes a picture."""
 INSPECTED = 16
 """Anchors whose files are opened."""
 MEMORY_EVERY = 5.0
@@ -99,6 +101,16 @@ class Outcome:
             "sender_cpu": self.sender_cpu,
             "ours": self.ours,
         }
+
+
+def opening(begins: Sequence[float], warm_up: float) -> float:
+    """When to begin to measure: between two pictures of the first anchor, *warm_up* seconds in.
+
+    So a window of whole picture steps holds the same number of pictures each time, however late or
+    early (GStreamer's come 2 s early, keyframes up to 2 s late) a contestant takes them.
+    """
+    ready = max(begins) - begins[0] + warm_up
+    return begins[0] + (ready // PICTURE_SECONDS + 1) * PICTURE_SECONDS + BETWEEN_PICTURES
 
 
 def free_ports(count: int) -> list[int]:
@@ -224,7 +236,7 @@ def run(bench: Bench, contestant: Contestant, job: Job, anchors: int) -> Outcome
             sender.hear()
             sender.tell("begin")
             begins = sender.hear()["begins"]
-            time.sleep(max(begins) + bench.warm_up - SPREAD - time.time() + 0.1)
+            time.sleep(opening(begins, bench.warm_up) - time.time())
             window = Window([process.pid for process in subject.processes], bench.measured)
             sender_cpu = -cpu([sender.pid])
             began = time.time()

@@ -8,7 +8,7 @@ from bench.peers.contestants import FFMPEG, NATIVE, Comparison, Contestant
 from bench.peers.measure import Usage
 from bench.peers.outputs import Harvest
 from bench.peers.rounds import complaints, fits, line, summary, table
-from bench.peers.run import Outcome
+from bench.peers.run import Outcome, opening
 
 USAGE = Usage(60.0, 4.0, 0.0, 70_000_000, 80_000_000, 0, 1)
 GOOD = Outcome("ffmpeg", 1, USAGE, 4.0, 12, 12, Harvest(pictures_due=12), {"late": 0.01})
@@ -60,3 +60,8 @@ def test_who_took_no_part_is_not_in_the_results() -> None:
     contestants = (Contestant(FFMPEG, "pairs"), Contestant(NATIVE, "bundle"))
     comparison = Comparison("jpg", "a title", "h264", "jpg", contestants)
     assert summary(comparison, 1, {"ffmpeg": [GOOD]})["contestants"].keys() == {"ffmpeg"}
+
+
+@pytest.mark.parametrize(("last", "opens"), [(0.0, 13.5), (4.9, 18.5), (2.9, 13.5), (3.0, 18.5)])
+def test_a_window_opens_between_two_pictures_once_all_are_warm(last: float, opens: float) -> None:
+    assert opening([100.0, 100.0 + last], warm_up=7.0) == 100.0 + opens
