@@ -22,14 +22,9 @@ mkdir -p "$work" "$corpus"
 
 if [ "$keep" = keep ]; then
     rm -rf "$work.kept" && mkdir "$work.kept"
-    "$binary" -merge=1 "$work.kept" "$corpus" "$work"
-    # A merge takes small inputs first, and the largest reach little: leave those out past the bounds.
-    rm -f "$corpus"/*
-    total=0 count=0
-    for file in $(ls -Sr "$work.kept"); do
-        total=$((total + $(wc -c <"$work.kept/$file"))) count=$((count + 1))
-        [ "$total" -le 300000 ] && [ "$count" -le 200 ] || break
-        cp "$work.kept/$file" "$corpus/"
-    done
-    echo "kept $(ls "$corpus" | wc -l) inputs of $(ls "$work.kept" | wc -l) in $corpus"
+    # By the code reached alone, not by how often: that keeps tens of inputs, not hundreds.
+    "$binary" -merge=1 -use_counters=0 "$work.kept" "$corpus" "$work"
+    find "$corpus" -type f -delete
+    cp "$work.kept"/* "$corpus/"
+    echo "kept $(ls "$corpus" | wc -l) inputs, $(cat "$corpus"/* | wc -c) bytes, in $corpus"
 fi

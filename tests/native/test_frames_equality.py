@@ -316,7 +316,7 @@ def parameter_set(draw: st.DrawFn) -> bytes:
     return head + body[: draw(st.integers(0, 5))]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(nals=st.lists(parameter_set(), max_size=150))
 def test_the_same_sets_are_remembered(nals: list[bytes]) -> None:
     expected, twin = ParameterSets(), native.ParameterSets()
@@ -327,7 +327,7 @@ def test_the_same_sets_are_remembered(nals: list[bytes]) -> None:
     assert b"".join(twin.both()) == b"".join(both).replace(b"\0\0\0\1", b"")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.lists(
         st.one_of(
