@@ -1,5 +1,6 @@
 """Answers to connectivity checks: RFC 5769's sample, and aioice's own answers."""
 
+import binascii
 import importlib
 import ipaddress
 import os
@@ -227,8 +228,29 @@ def test_what_comes_behind_the_signature_is_for_others() -> None:
         longer = stun.set_body_length(signed, len(signed) - 20 + len(extra)) + extra
         assert answer(longer) is None
         assert answer(finish(longer)) is None
-    finished = finish(signed)
-    assert answer(stun.set_body_length(finished, len(finished) - 20 + 4) + USE_CANDIDATE) is None
+
+
+def test_what_comes_behind_the_fingerprint_is_for_others() -> None:
+    signed = sign(USERNAME)
+    for extra in (b"", USE_CANDIDATE):
+        longer = stun.set_body_length(signed, len(signed) - 20 + 8 + len(extra))
+        value = struct.pack("!I", binascii.crc32(longer) ^ stun.FINGERPRINT_XOR)
+        assert (answer(longer + attribute(0x8028, value) + extra) is None) == bool(extra)
+
+
+@pytest.mark.parametrize("extra", [b"", bytes(4)])
+def test_a_signature_of_another_size_is_for_others(extra: bytes) -> None:
+    signed = sign(USERNAME)
+    longer = signed[:-24] + attribute(0x08, signed[-20:] + extra)
+    assert (answer(stun.set_body_length(longer, len(longer) - 20)) is None) == bool(extra)
+
+
+@pytest.mark.parametrize("cookie", [stun.COOKIE, stun.COOKIE ^ 1, 0])
+def test_another_cookie_is_for_others(cookie: int) -> None:
+    plain = struct.pack("!HHI", 1, len(USERNAME), cookie) + TRANSACTION + USERNAME
+    mac = attribute(0x08, stun.message_integrity(plain, PASSWORD.encode()))
+    signed = stun.set_body_length(plain, len(USERNAME) + 24) + mac
+    assert (answer(signed) is None) == (cookie != stun.COOKIE)
 
 
 def test_a_fingerprint_before_the_signature_is_for_others() -> None:
