@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
-WIDTH, LEFT, RIGHT = 860, 310, 130
+WIDTH, LEFT, RIGHT = 860, 310, 190
 ROW, BAR, HEAD, TITLE, GAP = 30, 16, 62, 34, 18
 # Mid tones keep three to one against white and against near-black.
 OURS, THEIRS, TEXT = "#1f9d74", "#8a94a6", "#7d8590"
@@ -48,7 +48,7 @@ def groups(results: dict[str, Any]) -> list[Group]:
             most[result["comparison"]] = result
     return [
         Group(
-            f"{result['title']} ({result['anchors']} anchors)",
+            f"{result['title']} ({result['anchors']} anchor{'s' * (result['anchors'] > 1)})",
             [_bar(one) for one in result["contestants"].values()],
         )
         for result in most.values()
@@ -89,7 +89,7 @@ def draw(shown: Sequence[Group]) -> str:
             f"<title>{title}</title>",
             f"<style>{STYLE}</style>",
             _text(12, 26, title, "title"),
-            _text(12, 46, "less is better; × says how many times cheaper than ffmpeg decoding all"),
+            _text(12, 46, "less is better; compared with ffmpeg decoding every frame"),
             *body,
             "</svg>",
             "",
@@ -100,15 +100,24 @@ def draw(shown: Sequence[Group]) -> str:
 def _row(bar: Bar, y: float, scale: float) -> list[str]:
     top = y + (ROW - BAR) / 2
     middle, length = y + ROW / 2, max(bar.cost * scale, 1.0)
-    times = "" if bar.times is None or bar.times == 1 else f"  × {figure(bar.times)}"
+    words = f"{figure(bar.cost)} s{compared(bar.times)}"
     kind = "ours" if bar.ours else "theirs"
     low, high = LEFT + bar.low * scale, LEFT + bar.high * scale
     return [
         _text(LEFT - 10, middle + 4, bar.label, end=True),
         f'<rect class="{kind}" x="{LEFT}" y="{top:g}" width="{length:.1f}" height="{BAR}" rx="2"/>',
         f'<line class="spread" x1="{low:.1f}" x2="{high:.1f}" y1="{middle:g}" y2="{middle:g}"/>',
-        _text(max(high, LEFT + length) + 8, middle + 4, f"{figure(bar.cost)}{times}"),
+        _text(
+            max(high, LEFT + length) + 8, middle + 4, f"{figure(bar.cost)} s{compared(bar.times)}"
+        ),
     ]
+
+
+def compared(times: float | None) -> str:
+    """How many times cheaper, or dearer; nothing for who is compared with."""
+    if times is None or times == 1:
+        return ""
+    return f" – {figure(times)} × cheaper" if times > 1 else f" – {figure(1 / times)} × dearer"
 
 
 def figure(value: float) -> str:

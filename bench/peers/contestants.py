@@ -73,7 +73,7 @@ COMPARISONS = (
     ),
     Comparison(
         "webrtc",
-        "H.264 by WebRTC to JPEG; ffmpeg by plain RTP; sound as WAV, ours copied to Ogg",
+        "H.264 by WebRTC to JPEG; ffmpeg by plain RTP; sound to WAV, rtc-slicer: to Ogg",
         "h264",
         "jpg",
         (

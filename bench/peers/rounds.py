@@ -116,6 +116,10 @@ def complaints(outcome: Outcome) -> list[str]:
         found.append(f"{outcome.usage.dropped} datagrams dropped")
     if outcome.found.missed > (1 - ENOUGH) * outcome.found.pictures_due:
         found.append(f"{outcome.found.missed} of {outcome.found.pictures_due} due times missed")
+    if outcome.sender.get("connections_lost"):
+        found.append(f"{outcome.sender['connections_lost']} connections lost")
+    if outcome.ours.get("lost"):
+        found.append(f"{outcome.ours['lost']} slices lost")
     others = outcome.usage.others / outcome.usage.seconds
     if others > QUIET:
         found.append(f"the machine was not quiet: others had {others:.0%} of the measured core")
@@ -134,6 +138,7 @@ def summary(
         contestant.key: {
             "label": LABELS[contestant.name],
             "sound": contestant.sound,
+            "anchors": outcomes[contestant.key][0].anchors,
             "way": contestant.way,
             "cost": vars(Spread.of(rounds[contestant.key])),
             "times_cheaper_than_ffmpeg": _maybe(to_full.get(contestant.key)),
@@ -167,7 +172,8 @@ def table(result: dict[str, Any]) -> list[str]:
             _spread(one[name], ".1f")
             for name in ("times_cheaper_than_ffmpeg", "times_cheaper_than_nokey")
         ]
-        lines.append(f"  {one['label']:42} {words[0]:26} {words[1]:20} {words[2]:20}")
+        fewer = f" ({one['anchors']} fit)" if one["anchors"] < result["anchors"] else ""
+        lines.append(f"  {one['label'] + fewer:42} {words[0]:26} {words[1]:20} {words[2]:20}")
         lines += [f"      !! {why}" for why in sorted(set(one["complaints"]))]
     return lines
 

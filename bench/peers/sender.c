@@ -174,6 +174,7 @@ static double due_of(const lane *to, int kind) {
     return to->begin + (double)from->frame / frame_rate[kind] + from->packet / BURST * TICK;
 }
 
+/* One thread alone sends in a process: the room is everybody's. */
 static void send_due(const sender *it, lane *to, int kind, double now) {
     static uint8_t room[BATCH][ROOM + SRTP_MAX_TRAILER];
     struct iovec parts[BATCH];
@@ -235,7 +236,7 @@ static void take_rtcp_packet(lane *from, const uint8_t *data, size_t size) {
     if (type == 206 && (format == 1 || format == 4)) {
         from->keyframe_wanted = 1;
         from->requests++;
-    } else if (type == 205 && format == 1) {
+    } else if (type == 205 && format == 1 && size >= 12) {
         from->nacked += (size - 12) / 4;
     } else if (type == 201 || type == 200) {
         size_t at = type == 201 ? 8 : 28;

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.peers.chart import Bar, Group, draw, figure, groups
+from bench.peers.chart import Bar, Group, compared, draw, figure, groups
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -31,7 +31,14 @@ def test_bars_are_true_to_scale() -> None:
 def test_ours_is_set_apart() -> None:
     svg = draw([Group("a", [bar("x", 4.0), bar("rtc-slicer", 0.1, 40.0, ours=True)])])
     assert [one.attrib["class"] for one in rects(svg)] == ["theirs", "ours"]
-    assert any("× 40" in text for text in texts(svg))
+    assert any("0.1 s – 40 × cheaper" in text for text in texts(svg))
+
+
+@pytest.mark.parametrize(
+    ("times", "text"), [(None, ""), (1.0, ""), (13.2, " – 13 × cheaper"), (0.5, " – 2 × dearer")]
+)
+def test_cheaper_and_dearer(times: float | None, text: str) -> None:
+    assert compared(times) == text
 
 
 def test_labels_are_escaped() -> None:
@@ -77,6 +84,6 @@ def test_the_most_anchors_of_each_comparison_are_shown() -> None:
     found = groups(told)
     assert [(one.title, one.bars[0].cost) for one in found] == [
         ("jpg (16 anchors)", 1.0),
-        ("png (1 anchors)", 3.0),
+        ("png (1 anchor)", 3.0),
     ]
     assert found[0].bars[0].ours

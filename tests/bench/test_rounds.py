@@ -35,6 +35,8 @@ def test_a_good_run_is_believed() -> None:
         (replace(GOOD, usage=replace(USAGE, others=6.0)), "others had 10%"),
         (replace(GOOD, found=Harvest(pictures_due=12, missed=2)), "2 of 12 due times"),
         (replace(GOOD, sender={"late": 0.5}), "0.50 s late"),
+        (replace(GOOD, sender={"connections_lost": 2}), "2 connections lost"),
+        (replace(GOOD, ours={"lost": 3}), "3 slices lost"),
     ],
 )
 def test_a_bad_run_is_doubted_aloud(bad: Outcome, why: str) -> None:
@@ -54,6 +56,7 @@ def test_the_results_say_how_many_times_cheaper() -> None:
     shown = "\n".join(table(result))
     assert "a title – 16 anchor(s)" in shown
     assert "35.0 (30.0…40.0)" in shown
+    assert "every frame decoded (1 fit)" in shown
 
 
 def test_who_took_no_part_is_not_in_the_results() -> None:
