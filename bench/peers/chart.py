@@ -107,9 +107,7 @@ def _row(bar: Bar, y: float, scale: float) -> list[str]:
         _text(LEFT - 10, middle + 4, bar.label, end=True),
         f'<rect class="{kind}" x="{LEFT}" y="{top:g}" width="{length:.1f}" height="{BAR}" rx="2"/>',
         f'<line class="spread" x1="{low:.1f}" x2="{high:.1f}" y1="{middle:g}" y2="{middle:g}"/>',
-        _text(
-            max(high, LEFT + length) + 8, middle + 4, f"{figure(bar.cost)} s{compared(bar.times)}"
-        ),
+        _text(max(high, LEFT + length) + 8, middle + 4, words),
     ]
 
 
