@@ -123,6 +123,7 @@ static void rest(video_track *it) {
         until = earlier(until, (double)at);
     }
     stream_doze(it->stream, until);
+    depacketizer_rest(it->depacketizer); /* what sleeps holds no frame's memory */
     it->decodable = false;
 }
 
