@@ -1,91 +1,31 @@
 """SRTP and SRTCP of the native plane: the RFCs' known answers, and libsrtp at the other end."""
 
-import ctypes
 import hashlib
 import hmac
-import importlib
-import os
 import random
 import struct
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pylibsrtp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pylibsrtp import Policy
 
-from slicer.rtp.srtp import _REASONS
-
-if os.environ.get("SLICER_NATIVE") != "1":
-    pytest.importorskip("slicer._parts", reason="the native parts are not built")
-parts: Any = importlib.import_module("slicer._parts")
-
-CM, GCM_128, GCM_256 = 1, 7, 8
-"""RFC 5764 section 4.1.2 and RFC 7714 section 14.2; libsrtp has the same numbers."""
-PROFILES = [CM, GCM_128, GCM_256]
-KEYS = {CM: bytes(range(30)), GCM_128: bytes(range(28)), GCM_256: bytes(range(44))}
-TAG = {CM: 10, GCM_128: 16, GCM_256: 16}
-SSRC = 0x1234
-WINDOW = 128
-
-every_profile = pytest.mark.parametrize("profile", PROFILES)
-
-
-@pytest.fixture(params=[True, False], ids=["SHA1_Init", "EVP"])
-def hmac_way(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Both ways to an HMAC; the second is for a libcrypto without SHA1_Init."""
-    parts.load_libcrypto()
-    parts.use_sha1(request.param)
-    yield
-    parts.use_sha1(True)
-
-
-both_ways = pytest.mark.usefixtures("hmac_way")
-
-
-def ours(profile: int, key: bytes | None = None) -> Any:
-    return parts.Srtp(profile, key or KEYS[profile])
-
-
-def theirs(profile: int, sends: bool, key: bytes | None = None) -> pylibsrtp.Session:
-    direction = Policy.SSRC_ANY_OUTBOUND if sends else Policy.SSRC_ANY_INBOUND
-    return pylibsrtp.Session(
-        Policy(key=key or KEYS[profile], ssrc_type=direction, srtp_profile=profile)
-    )
-
-
-def rtp(
-    sequence: int,
-    payload: bytes = b"sound",
-    ssrc: int = SSRC,
-    csrcs: int = 0,
-    extension: bytes | None = None,
-) -> bytes:
-    first = 0x80 | csrcs | (0x10 if extension is not None else 0)
-    header = struct.pack("!BBHII", first, 111, sequence & 0xFFFF, sequence * 960 & 0xFFFFFFFF, ssrc)
-    header += bytes(range(4 * csrcs))
-    if extension is not None:
-        header += struct.pack("!HH", 0xBEDE, len(extension) // 4) + extension
-    return header + payload
-
-
-def rtcp(body: bytes = bytes(20), ssrc: int = SSRC) -> bytes:
-    return struct.pack("!BBHI", 0x80, 200, 1 + len(body) // 4, ssrc) + body
-
-
-def outcome(function: Callable[[bytes], bytes], packet: bytes) -> bytes | str:
-    """The plain packet, or the name of the counter: ours says it, libsrtp's reason has one."""
-    try:
-        return function(packet)
-    except pylibsrtp.Error as error:
-        return _REASONS.get(str(error), "srtp_malformed")
-    except parts.SrtpRefused as error:
-        return str(error)
+from tests.harness.srtp import (
+    CM,
+    GCM_128,
+    GCM_256,
+    KEYS,
+    WINDOW,
+    both_ways,
+    every_profile,
+    ours,
+    outcome,
+    parts,
+    rtcp,
+    rtp,
+    theirs,
+)
 
 
 def test_the_reference_uses_the_same_counters() -> None:
@@ -465,144 +405,3 @@ def test_what_is_no_rtp_is_not_sent(packet: bytes) -> None:
 def test_what_is_no_rtcp_is_not_sent() -> None:
     with pytest.raises(ValueError, match="cannot be sent"):
         ours(CM).protect_rtcp(rtcp()[:7])
-
-
-# srtp_may_skip: only a packet of a known SSRC, not seen, and not far ahead.
-
-
-@every_profile
-def test_an_unknown_ssrc_must_be_unprotected(profile: int) -> None:
-    receiver = ours(profile)
-    receiver.unprotect(ours(profile).protect(rtp(1)))
-    assert receiver.may_skip(ours(profile).protect(rtp(2)))
-    assert not receiver.may_skip(ours(profile).protect(rtp(2, ssrc=SSRC + 1)))
-
-
-def test_an_ssrc_known_by_rtcp_alone_must_be_unprotected() -> None:
-    receiver = ours(CM)
-    receiver.unprotect_rtcp(ours(CM).protect_rtcp(rtcp()))
-    assert not receiver.may_skip(ours(CM).protect(rtp(2)))
-
-
-@every_profile
-def test_a_repetition_must_be_unprotected(profile: int) -> None:
-    sender, receiver = ours(profile), ours(profile)
-    wire = [sender.protect(rtp(n)) for n in range(1, 202)]
-    receiver.unprotect(wire[0])
-    receiver.unprotect(wire[200])
-    assert not receiver.may_skip(wire[0])
-    assert not receiver.may_skip(wire[200])
-    assert not receiver.may_skip(wire[200 - WINDOW])
-    assert receiver.may_skip(wire[200 - WINDOW + 1])
-
-
-@every_profile
-@pytest.mark.parametrize("start", [1, 0xFFF0])
-def test_one_far_ahead_must_be_unprotected(profile: int, start: int) -> None:
-    sender, receiver = ours(profile), ours(profile)
-    wire = [sender.protect(rtp(start + n)) for n in range(1025)]
-    receiver.unprotect(wire[0])
-    assert [receiver.may_skip(packet) for packet in wire[1:]] == [True] * 1023 + [False]
-    receiver.unprotect(wire[1024])
-    assert receiver.may_skip(wire[1023])
-
-
-def test_the_turn_is_not_lost_where_only_what_must_be_is_unprotected() -> None:
-    sender, receiver = ours(CM), ours(CM)
-    unprotected = 0
-    for number in range(3 * 0x10000):
-        wire = sender.protect(rtp(number, b""))
-        if not receiver.may_skip(wire):
-            assert receiver.unprotect(wire) == rtp(number, b"")
-            unprotected += 1
-    assert unprotected == 1 + 3 * 0x10000 // 1024 - 1
-
-
-@every_profile
-def test_what_is_cut_short_must_be_unprotected(profile: int) -> None:
-    receiver = ours(profile)
-    receiver.unprotect(ours(profile).protect(rtp(1)))
-    wire = ours(profile).protect(rtp(2, b"", csrcs=1, extension=bytes(4)))
-    assert receiver.may_skip(wire)
-    assert not any(receiver.may_skip(wire[:size]) for size in range(len(wire)))
-
-
-@every_profile
-def test_looking_changes_nothing(profile: int) -> None:
-    sender, receiver = ours(profile), ours(profile)
-    receiver.unprotect(sender.protect(rtp(1)))
-    wire = sender.protect(rtp(2))
-    assert receiver.may_skip(wire)
-    assert receiver.may_skip(wire)
-    assert receiver.unprotect(wire) == rtp(2)
-
-
-# libcrypto.
-
-
-@both_ways
-@pytest.mark.parametrize("size", [0, 1, 20, 63, 64, 65, 300])
-def test_hmacs_are_those_of_the_standard_library(size: int) -> None:
-    key, data = bytes(range(256))[:size], bytes(size) + b"data"
-    assert parts.hmac_sha1(key, data) == hmac.digest(key, data, hashlib.sha1)
-    assert parts.hmac_sha1(key, b"") == hmac.digest(key, b"", hashlib.sha1)
-
-
-@pytest.mark.parametrize(("profile", "size"), [(CM, 29), (GCM_128, 27), (GCM_256, 43), (2, 60)])
-def test_a_key_too_short_and_a_profile_not_known_are_refused(profile: int, size: int) -> None:
-    with pytest.raises(ValueError, match=r"profile|short"):
-        parts.Srtp(profile, bytes(size))
-
-
-def test_a_refusal_leaves_no_error_behind_for_others_in_the_thread() -> None:
-    library = ctypes.CDLL(libcrypto_name())
-    library.ERR_clear_error()
-    for profile in PROFILES:
-        wire = bytearray(ours(profile).protect(rtp(1)))
-        wire[-1] ^= 1
-        assert outcome(ours(profile).unprotect, bytes(wire)) == "srtp_authentication"
-        assert library.ERR_peek_error() == 0
-
-
-def libcrypto_name() -> str:
-    """The libcrypto that is bound, by the name it was loaded with."""
-    for name in ("libcrypto.so.3", "libcrypto.so.1.1"):
-        try:
-            ctypes.CDLL(name)
-        except OSError:
-            continue
-        return name
-    raise AssertionError("SRTP was bound without either")
-
-
-def test_counters_count_as_the_references() -> None:
-    sender, stranger = ours(CM), ours(CM, bytes(30))
-    good = sender.protect(rtp(1))
-    receiver = ours(CM)
-    wire = [good, good, stranger.protect(rtp(2)), b"\x80", b""]
-    assert Counter(outcome(receiver.unprotect, packet) for packet in wire) == {
-        rtp(1): 1,
-        "srtp_replayed": 1,
-        "srtp_authentication": 1,
-        "srtp_malformed": 2,
-    }
-
-
-@pytest.mark.parametrize(
-    ("library", "said"),
-    [
-        ("libcrypto-of-nowhere.so", "OSError: libcrypto (OpenSSL 3 or 1.1) cannot be loaded"),
-        ("libm.so.6", "OSError: libcrypto lacks functions"),
-        ("", "bound"),
-    ],
-)
-def test_the_environment_names_the_library(library: str, said: str) -> None:
-    program = "from slicer import _parts; _parts.load_libcrypto(); print('bound')"
-    ran = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"SLICER_LIBCRYPTO": library},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert said in ran.stdout + ran.stderr
