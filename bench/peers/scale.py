@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.peers.commands import Job
 from bench.peers.contestants import Contestant
+from bench.peers.rounds import complaints
 from bench.peers.run import Bench, Outcome, run
 from bench.peers.statistics import quantile
 
@@ -43,6 +44,7 @@ def point(outcome: Outcome, job: Job, way: str) -> dict[str, Any]:
         "picture_late_p99": quantile(landed, 0.99),
         "sender": outcome.sender,
         "sender_core": outcome.sender_cpu / usage.seconds,
+        "complaints": complaints(outcome),
         "ours": outcome.ours,
     }
 
@@ -88,4 +90,5 @@ def line(one: dict[str, Any]) -> str:
         f"late p50/p99: sound {one['sound_late_p50']:.3f}/{one['sound_late_p99']:.3f} s, "
         f"pictures {one['picture_late_p50']:.3f}/{one['picture_late_p99']:.3f} s; "
         f"senders {one['sender_core']:.0%}, others {one['others']:.0%} of the core"
+        + "".join(f"\n       !! {why}" for why in one["complaints"])
     )

@@ -177,6 +177,9 @@ class Sender:
     def _srtp(self, keys: Keys | None) -> int | None:
         if keys is None:
             return None
+        refused = self._library.srtp_load(None)
+        if refused:
+            raise RuntimeError(f"no SRTP: {refused.decode()}")
         made = self._library.srtp_new(keys.profile, keys.key)
         if not made:
             raise RuntimeError(f"no SRTP of profile {keys.profile}")
@@ -208,9 +211,6 @@ def library() -> ctypes.CDLL:
             size.restype = ctypes.c_size_t
             if size() != ctypes.sizeof(structure):
                 raise RuntimeError(f"sender.c lays {structure.__name__} out otherwise")
-        refused = loaded.srtp_load(None)
-        if refused:
-            raise RuntimeError(f"no SRTP: {refused.decode()}")
         _library = loaded
     return _library
 
