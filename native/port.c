@@ -96,7 +96,7 @@ static void dispatch(port *it, outputs *given, outputs *cuts, size_t room) {
             transmit(it, &one->as.transmit);
             output_free(one);
         } else if (cuts->count >= room) {
-            COUNT(&it->counters, out_of_memory);
+            COUNT(&it->counters, cuts_dropped);
             output_free(one);
         } else if (!outputs_add(cuts, one)) {
             COUNT(&it->counters, out_of_memory);
@@ -108,8 +108,10 @@ static void dispatch(port *it, outputs *given, outputs *cuts, size_t room) {
 static void hand_back(port *it, const uint8_t *data, size_t size,
                       const struct sockaddr_storage *from) {
     others *waiting = &it->others;
-    if (waiting->count == PLANE_MAX_OTHERS)
+    if (waiting->count == PLANE_MAX_OTHERS) {
+        COUNT(&it->counters, others_dropped);
         return; /* STUN and DTLS repeat what is not answered */
+    }
     if (waiting->count == waiting->capacity) {
         size_t capacity = waiting->capacity ? 2 * waiting->capacity : 4;
         other *grown = realloc(waiting->of, capacity * sizeof *grown);

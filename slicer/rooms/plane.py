@@ -105,10 +105,13 @@ def _new_plane() -> "Plane | None":
     if IMPLEMENTATION != "native":
         return None
     problem = srtp_missing()
-    if problem is None:
-        return Plane()
+    try:
+        if problem is None:
+            return Plane()
+    except OSError as error:  # no memory, or no descriptor left
+        problem = str(error)
     if os.environ.get("SLICER_NATIVE") == "1":
-        raise RoomError(f"SLICER_NATIVE=1, but the native plane cannot undo SRTP: {problem}")
+        raise RoomError(f"SLICER_NATIVE=1, but the native plane cannot be had: {problem}")
     logger.warning("sockets are read without the native plane: %s", problem)
     return None
 

@@ -5,6 +5,7 @@ import gc
 import os
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 from aioice import stun
 
 from slicer.clock import LoopClock
+from slicer.errors import RoomError
 from slicer.hot import IMPLEMENTATION, Receiver
+from slicer.rooms import plane as module
 from slicer.rooms.carrier import Address, IceCredentials, Link, SrtpKeys
 from slicer.rooms.plane import PlanePump, running_plane
 from slicer.rtp import rtcp
@@ -26,6 +29,8 @@ from tests.harness.rtp import AUDIO, SIGHT, SOUND, VIDEO, datagram, opus, vp8
 
 pytestmark = pytest.mark.skipif(IMPLEMENTATION != "native", reason="this is the native plane's")
 
+# PLANE_MAX_OTHERS and PLANE_MAX_WAITING of native/plane.h.
+MAX_OTHERS, MAX_WAITING = 256, 1024
 KEYS = SrtpKeys(1, bytes(range(30)), bytes(range(60, 90)))
 ICE = IceCredentials("ours", "our-password-of-22-chr", "thrs", "their-password-22-char", False, 77)
 
@@ -183,14 +188,29 @@ async def test_dtls_and_strange_stun_are_handed_back(peer: Peer) -> None:
     assert peer.pump.counters.keys() == {"asleep"}
 
 
-async def test_who_asks_too_much_of_the_loop_is_not_answered(peer: Peer) -> None:
+async def test_what_waits_for_a_busy_loop_is_bounded_and_counted(peer: Peer) -> None:
+    """The loop has no turn while these come."""
     for _ in range(2000):
         peer.send_raw(b"\x16" * 100)
+    time.sleep(0.2)
     await until(lambda: peer.others)
-    await asyncio.sleep(0.1)
-    assert len(peer.others) <= 2000
-    await talk(peer, range(3))
-    assert peer.pump.heard > 0
+    counters = peer.pump.counters
+    assert len(peer.others) == MAX_OTHERS
+    assert counters["others_dropped"] + counters["receive_buffer_full"] == 2000 - MAX_OTHERS
+
+
+async def test_cuts_that_wait_for_a_busy_loop_are_bounded_and_counted(peer: Peer) -> None:
+    """Every jump of the sender's clock ends a slice of each of 300 tasks."""
+    for number in range(300):
+        peer.pump.attach(Subscribe(SOUND._replace(task=str(number)), AudioSpec(1)))
+    for jump in range(5):
+        for step in range(4):
+            number = jump * 4 + step
+            peer.send(datagram(opus(number), number, (jump * 1000 + step) * 960))
+        time.sleep(0.06)
+    await until(lambda: peer.cuts)
+    assert len(peer.cuts) == MAX_WAITING
+    assert peer.pump.counters["cuts_dropped"] == 4 * 300 - MAX_WAITING
 
 
 async def test_consent_is_given_and_asked_for(secure: Peer) -> None:
@@ -389,3 +409,25 @@ async def test_a_receiver_in_a_port_is_the_ports_alone() -> None:
     with pytest.raises(RuntimeError, match="another thread"):
         receiver.receive([], 0.0)
     pump.close()
+
+
+@pytest.mark.parametrize(("native", "strict"), [("", False), ("1", True)])
+async def test_without_libcrypto_sockets_are_read_on_the_loop(
+    monkeypatch: pytest.MonkeyPatch, native: str, strict: bool
+) -> None:
+    monkeypatch.setenv("SLICER_NATIVE", native)
+    monkeypatch.setattr(module, "srtp_missing", lambda: "no libcrypto here")
+    if strict:
+        with pytest.raises(RoomError, match="no libcrypto here"):
+            running_plane()
+    else:
+        assert running_plane() is None
+
+
+async def test_a_plane_that_cannot_be_made_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plane() -> None:
+        raise OSError("no descriptor left")
+
+    monkeypatch.setenv("SLICER_NATIVE", "")
+    monkeypatch.setattr(module, "Plane", plane)
+    assert running_plane() is None
