@@ -13,11 +13,16 @@ for name in clang clang-21 clang-20 clang-19 clang-18 clang-17 clang-16 clang-15
 done
 [ -n "$clang" ] || { echo "no clang: install it with its libFuzzer, or name it by CLANG" >&2; exit 1; }
 
+sources=
+for source in native/*.c; do
+    [ -e "${source%.c}.pyx" ] || sources="$sources $source" # what Cython wrote needs Python
+done
+
 mkdir -p "$work" "$corpus"
 "$clang" -std=c11 -O1 -g -ffp-contract=off -Wall -Wextra -Inative \
     -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-    "tests/fuzz/$target.c" native/*.c -o "$binary" -ldl -lpthread -lm
-"$binary" -max_total_time="$seconds" -timeout=10 -artifact_prefix="$work." -print_final_stats=1 \
+    "tests/fuzz/$target.c" $sources -o "$binary" -ldl -lpthread -lm
+"$binary" -max_total_time="$seconds" -timeout=120 -artifact_prefix="$work." -print_final_stats=1 \
     "$work" "$corpus"
 
 if [ "$keep" = keep ]; then

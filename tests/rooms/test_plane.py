@@ -169,11 +169,12 @@ async def test_when_a_packet_came_is_the_kernels_word(peer: Peer) -> None:
     sent = now()
     for number in range(2):
         peer.send(datagram(opus(number), number, number * 960))
-    await asyncio.sleep(0.1)
+    arrived = now()
+    await asyncio.sleep(0.2)
     peer.pump.close()
     (cut,) = peer.cuts
     # The second packet came 20 ms before its time: that is the least delay.
-    assert sent - 0.021 <= cut.began <= sent + 0.005
+    assert sent - 0.021 <= cut.began <= arrived - 0.019
 
 
 async def test_dtls_and_strange_stun_are_handed_back(peer: Peer) -> None:
