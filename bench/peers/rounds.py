@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -143,7 +144,7 @@ def summary(
             "cost": vars(Spread.of(rounds[contestant.key])),
             "times_cheaper_than_ffmpeg": _maybe(to_full.get(contestant.key)),
             "times_cheaper_than_nokey": _maybe(to_keys.get(contestant.key)),
-            "command": list(outcomes[contestant.key][0].command),
+            "command": _told(outcomes[contestant.key][0].command),
             "complaints": [why for one in outcomes[contestant.key] for why in complaints(one)],
             "runs": [one.facts() for one in outcomes[contestant.key]],
         }
@@ -225,3 +226,8 @@ def _version(package: str) -> str:
 def write(path: Path, results: dict[str, Any]) -> None:
     """As JSON, one fact a line."""
     path.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def _told(command: Sequence[str]) -> list[str]:
+    """A command line as anyone may read it: where this machine keeps its Python is nobody's."""
+    return ["python" if word == sys.executable else word for word in command]
