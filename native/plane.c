@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "port.h"
@@ -83,6 +84,15 @@ static void *run(void *of) {
 
 /* ---- the plane ---- */
 
+/* Linux begins to stamp datagrams some time after the first socket of the machine asks for it, and what
+ * comes until then is stamped when it is read. This socket asks early, and is never read. */
+static int stamping_socket(void) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1;
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    return fd;
+}
+
 plane *plane_new(void) {
     plane *it = calloc(1, sizeof *it);
     if (it == NULL)
@@ -96,6 +106,7 @@ plane *plane_new(void) {
         free(it);
         return NULL;
     }
+    it->stamping = stamping_socket();
     batch_prepare(it->batch);
     pthread_mutex_init(&it->lock, NULL);
     pthread_mutex_init(&it->ready_lock, NULL);
@@ -112,6 +123,8 @@ void plane_free(plane *it) {
         pthread_join(it->thread, NULL);
     }
     close(it->event);
+    if (it->stamping >= 0)
+        close(it->stamping);
     pthread_mutex_destroy(&it->lock);
     pthread_mutex_destroy(&it->ready_lock);
     pthread_cond_destroy(&it->changed);

@@ -45,7 +45,7 @@ struct plane {
     pthread_cond_t changed;
     pthread_t thread;
     bool running, stopping;
-    int event;
+    int event, stamping;
     port **ports;
     size_t count, capacity;
     port **ready;

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.skipif(IMPLEMENTATION != "native", reason="this is the 
 
 # PLANE_MAX_OTHERS and PLANE_MAX_WAITING of native/plane.h.
 MAX_OTHERS, MAX_WAITING = 256, 1024
+SO_TIMESTAMPNS = 35  # of Linux; the socket module has no name for it
 KEYS = SrtpKeys(1, bytes(range(30)), bytes(range(60, 90)))
 ICE = IceCredentials("ours", "our-password-of-22-chr", "thrs", "their-password-22-char", False, 77)
 
@@ -162,8 +163,25 @@ async def test_a_picture_is_asked_for_and_taken(peer: Peer) -> None:
     assert cut.codec is VIDEO.codecs[96]
 
 
+async def stamps_begin() -> None:
+    """Wait until the kernel stamps what arrives: it begins some time after it was asked."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        async with asyncio.timeout(8):
+            while True:
+                probe.sendto(b"?", probe.getsockname())
+                sent = time.time()
+                await asyncio.sleep(0.01)
+                ((_, _, stamp),) = probe.recvmsg(16, 64)[1]
+                seconds, nanoseconds = struct.unpack("ll", stamp)
+                if seconds + nanoseconds * 1e-9 <= sent:
+                    return
+
+
 async def test_when_a_packet_came_is_the_kernels_word(peer: Peer) -> None:
     """The loop and the plane are late; the slice's place in time is not."""
+    await stamps_begin()
     now = LoopClock().now
     peer.pump.attach(Subscribe(SOUND, AudioSpec(1)))
     sent = now()
