@@ -1,28 +1,58 @@
-"""The makers' threads."""
+"""The threads in which files are made."""
 
-import asyncio
 import os
-import threading
+import platform
+import subprocess
+import sys
 
-from slicer.service.workers import cores, open_workers
+import pytest
+
+from slicer.crew import Crew
+from slicer.service import workers
+
+# Memory as one picture takes it: some blocks of megabytes, written to, and given back.
+PICTURES = """
+import resource
+from threading import Thread
+from slicer.service import workers
+
+if {keeping}:
+    workers.keep_freed_memory()
+
+def take():
+    blocks = [bytearray(b"x") * (2 << 20) for _ in range(5)]
+
+def faults():
+    take()
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+    for _ in range(10):
+        take()
+    print(resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before)
+
+thread = Thread(target=faults)
+thread.start()
+thread.join()
+"""
 
 
-def test_as_many_as_cores_this_process_may_use() -> None:
-    allowed = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(allowed)})
-        assert cores() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)
-    assert cores() == len(allowed)
+def faults(keeping: bool) -> int:
+    """Page faults of ten pictures in a process of its own."""
+    tuned = ("MALLOC", "GLIBC")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(tuned)}
+    command = [sys.executable, "-c", PICTURES.format(keeping=keeping)]
+    return int(subprocess.run(command, check=True, capture_output=True, env=environment).stdout)
 
 
-async def test_threads_do_the_work_and_end() -> None:
-    workers = open_workers()
-    names = [workers.run(lambda: threading.current_thread().name) for _ in range(50)]
-    used = set(await asyncio.gather(*names))
-    workers.join()
-    assert 1 <= len(used) <= cores()
-    assert all(name.startswith("maker") for name in used)
-    assert len(workers._threads) <= cores()
-    assert not {*workers._threads} & {*threading.enumerate()}
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have their own way")
+def test_the_memory_of_one_picture_serves_the_next() -> None:
+    assert faults(keeping=False) > 1000
+    assert faults(keeping=True) < 100
+
+
+def test_who_opens_the_threads_keeps_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(workers, "keep_freed_memory", lambda: made.append("kept"))
+    crew = workers.open_workers()
+    assert isinstance(crew, Crew)
+    assert made == ["kept"]
+    crew.dismiss()
