@@ -16,7 +16,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import slicer
-from slicer import hot, rooms
+from slicer import collector, hot, rooms
 from slicer.rooms.local import LocalRooms
 
 WHIP = "whip://127.0.0.1:0/bench"
@@ -41,6 +41,7 @@ async def main(room: str, folder: str, image: str) -> None:
         images = slicer.ImageFormat(image)
         spec = slicer.TaskSpec(room, f"file://{folder}", params(15, 5), images, task="bench")
         task = await engine.create(spec)
+        collector.settle()  # as the command does
         whip = ""
         if room.startswith("whip:"):
             connector = engine.connector("whip")

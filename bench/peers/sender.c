@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <netinet/udp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -148,15 +149,48 @@ static size_t write_packet(const sender *it, lane *to, int kind, uint8_t *out, d
     return whole;
 }
 
-static void flush(lane *to, int kind, struct mmsghdr *messages, unsigned count) {
-    unsigned done = 0;
-    for (int tries = 0; done < count && tries < 4; tries++) {
-        int sent = sendmmsg(to->sockets[kind], messages + done, count - done, 0);
-        if (sent > 0)
-            done += (unsigned)sent;
+/* Packets of one size, the last may be smaller, go through the kernel as one (udp(7), UDP_SEGMENT) and
+ * arrive one by one: so that a core can send what another one is to receive. */
+typedef struct group {
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))];
+    unsigned packets;
+} group;
+
+static unsigned write_groups(struct iovec *parts, unsigned count, struct mmsghdr *messages,
+                             group *groups) {
+    unsigned made = 0;
+    for (unsigned first = 0, end; first < count; first = end) {
+        size_t size = parts[first].iov_len;
+        for (end = first + 1; end < count && parts[end].iov_len <= size; end++)
+            if (end - first == BURST || parts[end - 1].iov_len < size)
+                break;
+        group *one = &groups[made];
+        one->packets = end - first;
+        struct msghdr *message = &messages[made++].msg_hdr;
+        *message = (struct msghdr){.msg_iov = parts + first, .msg_iovlen = one->packets};
+        if (one->packets == 1)
+            continue;
+        message->msg_control = one->control;
+        message->msg_controllen = sizeof one->control;
+        struct cmsghdr *control = CMSG_FIRSTHDR(message);
+        *control = (struct cmsghdr){
+            .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof(uint16_t))};
+        memcpy(CMSG_DATA(control), &(uint16_t){(uint16_t)size}, sizeof(uint16_t));
     }
-    to->sent += done;
-    to->failed += count - done;
+    return made;
+}
+
+static void flush(lane *to, int kind, struct iovec *parts, unsigned count) {
+    static group groups[BATCH];
+    struct mmsghdr messages[BATCH];
+    unsigned made = write_groups(parts, count, messages, groups), done = 0, sent = 0;
+    for (int tries = 0; done < made && tries < 4; tries++) {
+        int taken = sendmmsg(to->sockets[kind], messages + done, made - done, 0);
+        for (; taken > 0; taken--)
+            sent += groups[done++].packets;
+    }
+    to->sent += sent;
+    to->failed += count - sent;
 }
 
 static void choose_encoding(lane *to, double now) {
@@ -178,7 +212,6 @@ static double due_of(const lane *to, int kind) {
 static void send_due(const sender *it, lane *to, int kind, double now) {
     static uint8_t room[BATCH][ROOM + SRTP_MAX_TRAILER];
     struct iovec parts[BATCH];
-    struct mmsghdr messages[BATCH];
     unsigned count = 0;
     while (due_of(to, kind) <= now && count < BATCH) {
         if (kind == VIDEO)
@@ -189,11 +222,10 @@ static void send_due(const sender *it, lane *to, int kind, double now) {
             continue;
         }
         parts[count] = (struct iovec){room[count], size};
-        messages[count] = (struct mmsghdr){{.msg_iov = &parts[count], .msg_iovlen = 1}, 0};
         count++;
     }
     if (count)
-        flush(to, kind, messages, count);
+        flush(to, kind, parts, count);
 }
 
 static size_t write_report(const stream_state *from, int kind, double begin, uint8_t *at) {

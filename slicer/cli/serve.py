@@ -5,6 +5,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from slicer import collector
 from slicer.api import ApiSettings, Listen, check_listen, make_app, open_server
 from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, settings_of
@@ -55,6 +56,7 @@ async def _serve(settings: Settings, listen: Listen, insecure: bool) -> int:
                 _say(
                     "INSECURE: anyone on this machine may order tasks; signatures are not verified"
                 )
+            collector.settle()
             await ended.wait()
             _say("ending: what has been cut is delivered; tasks go on at the next start")
         finally:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 from rich.console import Console
 
+from slicer import collector
 from slicer.cli.exits import FAILED, KEPT, LOST, STORED
 from slicer.cli.options import add_common, add_plain, settings_of
 from slicer.cli.signals import end_on_signals
@@ -150,6 +151,7 @@ async def _slice(spec: TaskSpec, settings: Settings, plain: bool) -> int:
     async with Engine(settings) as engine:
         events = engine.events()
         await engine.create(spec)
+        collector.settle()
         room = urlsplit(spec.room)
         rooms = engine.connector(room.scheme)
         closing: asyncio.Future[None] | None = None
