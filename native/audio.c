@@ -168,21 +168,14 @@ static int64_t placed(audio_cutter *it, int64_t timestamp, int duration) {
     return gap < 0 ? it->next : timestamp - odd;
 }
 
-static bool make_room(audio_cutter *it) {
-    if (it->count < it->capacity)
-        return true;
-    size_t capacity = it->capacity ? it->capacity * 2 : FEWEST_PACKETS;
-    audio_packet *packets = realloc(it->packets, capacity * sizeof *packets);
+static bool append(audio_cutter *it, int64_t timestamp, int duration, const packet *packet) {
+    size_t offset = it->bytes.size;
+    audio_packet *packets =
+        grown(it->packets, it->count + 1, &it->capacity, sizeof *packets, FEWEST_PACKETS);
     if (packets == NULL)
         return false;
     it->packets = packets;
-    it->capacity = capacity;
-    return true;
-}
-
-static bool append(audio_cutter *it, int64_t timestamp, int duration, const packet *packet) {
-    size_t offset = it->bytes.size;
-    if (!make_room(it) || !buffer_append(&it->bytes, packet->payload, packet->size))
+    if (!buffer_append(&it->bytes, packet->payload, packet->size))
         return false;
     it->packets[it->count++] = (audio_packet){
         .timestamp = timestamp,

@@ -6,6 +6,18 @@ const char *const counter_names[COUNTERS_END] = {
 #undef X
 };
 
+void *grown(void *of, size_t needed, size_t *capacity, size_t size, size_t fewest) {
+    if (needed <= *capacity)
+        return of;
+    size_t wanted = *capacity ? *capacity : fewest;
+    while (wanted < needed)
+        wanted *= 2;
+    void *moved = realloc(of, wanted * size);
+    if (moved != NULL)
+        *capacity = wanted;
+    return moved;
+}
+
 bool buffer_reserve(buffer *it, size_t more) {
     size_t wanted = it->size + more;
     if (wanted < it->size)

@@ -35,18 +35,6 @@ static parameter_set replaced(parameter_sets *it, uint8_t kind, uint16_t number)
     return it->count == MAX_SETS ? take_out(it, 0) : (parameter_set){0};
 }
 
-static bool make_room(parameter_sets *it) {
-    if (it->count < it->capacity)
-        return true;
-    size_t capacity = it->capacity ? 2 * it->capacity : 2;
-    parameter_set *of = realloc(it->of, capacity * sizeof *of);
-    if (of == NULL)
-        return false;
-    it->of = of;
-    it->capacity = capacity;
-    return true;
-}
-
 bool parameter_sets_note(parameter_sets *it, const uint8_t *nal, size_t size) {
     uint8_t kind = size > 0 ? nal[0] & 0x1F : 0;
     if ((kind != SPS && kind != PPS) || size > MAX_SET_BYTES)
@@ -58,7 +46,9 @@ bool parameter_sets_note(parameter_sets *it, const uint8_t *nal, size_t size) {
         return true;
     parameter_set set = replaced(it, kind, number);
     uint8_t *data = set.size == size ? set.data : realloc(set.data, size);
-    if (data == NULL || !make_room(it)) {
+    parameter_set *of = grown(it->of, it->count + 1, &it->capacity, sizeof *of, 2);
+    it->of = of != NULL ? of : it->of;
+    if (data == NULL || of == NULL) {
         free(data != NULL ? data : set.data);
         return false;
     }

@@ -30,27 +30,15 @@ static void cut_out(nack_list *it, size_t at, size_t count) {
     memmove(it->of + at, it->of + at + count, (it->count - at) * sizeof *it->of);
 }
 
-static bool reserve(nack_list *it, size_t count) {
-    if (count <= it->capacity)
-        return true;
-    size_t capacity = it->capacity ? it->capacity : 16;
-    while (capacity < count)
-        capacity *= 2;
-    missing *of = realloc(it->of, capacity * sizeof *of);
-    if (of == NULL)
-        return false;
-    it->of = of;
-    it->capacity = capacity;
-    return true;
-}
-
 /* Every number from `first` to before `end` is missing; the oldest ones make room. */
 static bool miss(nack_list *it, int64_t first, int64_t end, double when) {
     size_t more = (size_t)(end - first);
     if (it->count + more > NACK_MAX_MISSING)
         cut_out(it, 0, it->count + more - NACK_MAX_MISSING);
-    if (!reserve(it, it->count + more))
+    missing *of = grown(it->of, it->count + more, &it->capacity, sizeof *of, 16);
+    if (of == NULL)
         return false;
+    it->of = of;
     for (int64_t lost = first; lost < end; lost++)
         it->of[it->count++] = (missing){lost, when, 0};
     return true;

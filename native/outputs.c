@@ -19,21 +19,13 @@ void output_free(output *it) {
         buffer_free(&it->as.transmit);
 }
 
-static bool grow(outputs *it) {
-    size_t capacity = it->capacity ? it->capacity * 2 : 4;
-    output *of = realloc(it->of, capacity * sizeof *of);
-    if (of == NULL)
-        return false;
-    it->of = of;
-    it->capacity = capacity;
-    return true;
-}
-
 bool outputs_add(outputs *it, output *one) {
-    if (it->count == it->capacity && !grow(it)) {
+    output *of = grown(it->of, it->count + 1, &it->capacity, sizeof *of, 4);
+    if (of == NULL) {
         output_free(one);
         return false;
     }
+    it->of = of;
     it->of[it->count++] = *one;
     return true;
 }

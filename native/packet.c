@@ -123,24 +123,14 @@ bool packet_restore(packet *it, uint8_t payload_type, uint32_t ssrc) {
     return true;
 }
 
-static bool turns_reserve(turns *it) {
-    if (it->count < it->capacity)
-        return true;
-    size_t capacity = it->capacity ? 2 * it->capacity : 16;
-    turn *of = realloc(it->of, capacity * sizeof *of);
-    if (of == NULL)
-        return false;
-    it->of = of;
-    it->capacity = capacity;
-    return true;
-}
-
 bool turns_add(turns *it, const packet *one, bool contiguous) {
-    if (!turns_reserve(it)) {
+    turn *of = grown(it->of, it->count + 1, &it->capacity, sizeof *of, 16);
+    if (of == NULL) {
         packet refused = *one;
         packet_free(&refused);
         return false;
     }
+    it->of = of;
     it->of[it->count].packet = *one;
     it->of[it->count++].contiguous = contiguous;
     return true;

@@ -13,6 +13,7 @@
 
 /* A tick that found more than this in one socket is followed by a short one. */
 #define PACKETS_A_FULL_TICK 32
+#define FEWEST_PORTS 8
 
 
 /* Note that something waits in this port; true where it does. */
@@ -37,12 +38,13 @@ static double run_tick(plane *plane) {
     double now = seconds(CLOCK_MONOTONIC);
     plane->realtime_offset = seconds(CLOCK_REALTIME) - now;
     size_t total = 0, most = 0;
-    bool ready = false;
+    bool ready = false, waiting = false;
     for (size_t i = 0; i < plane->count; i++) {
         port *one = plane->ports[i];
         pthread_mutex_lock(&one->lock);
         size_t got = port_tick(plane, one, now);
         ready |= announce(plane, one);
+        waiting |= receiver_is_waiting(one->receiver);
         pthread_mutex_unlock(&one->lock);
         total += got;
         most = got > most ? got : most;
@@ -53,9 +55,9 @@ static double run_tick(plane *plane) {
     struct timespec cpu;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
     atomic_store(&plane->cpu_ns, (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec);
-    double length = most > PACKETS_A_FULL_TICK ? PLANE_SHORT_TICK
-                    : total < PLANE_LITTLE     ? PLANE_LONG_TICK
-                                               : PLANE_TICK;
+    double length = most > PACKETS_A_FULL_TICK         ? PLANE_SHORT_TICK
+                    : total < PLANE_LITTLE || !waiting ? PLANE_LONG_TICK
+                                                       : PLANE_TICK;
     return now + length;
 }
 
@@ -176,21 +178,19 @@ bool plane_start(plane *it) {
 }
 
 bool plane_list(plane *it, port *one) {
-    if (it->count == it->capacity) {
-        size_t capacity = it->capacity ? 2 * it->capacity : 8;
-        port **ports = realloc(it->ports, capacity * sizeof *ports);
-        if (ports == NULL)
-            return false;
-        it->ports = ports;
-        pthread_mutex_lock(&it->ready_lock);
-        port **ready = realloc(it->ready, capacity * sizeof *ready);
-        if (ready != NULL)
-            it->ready = ready;
-        pthread_mutex_unlock(&it->ready_lock);
-        if (ready == NULL)
-            return false;
-        it->capacity = capacity;
-    }
+    size_t capacity = it->capacity, same = it->capacity; /* of both arrays, that of the smaller one */
+    port **ports = grown(it->ports, it->count + 1, &capacity, sizeof *ports, FEWEST_PORTS);
+    if (ports == NULL)
+        return false;
+    it->ports = ports;
+    pthread_mutex_lock(&it->ready_lock);
+    port **ready = grown(it->ready, it->count + 1, &same, sizeof *ready, FEWEST_PORTS);
+    if (ready != NULL)
+        it->ready = ready;
+    pthread_mutex_unlock(&it->ready_lock);
+    if (ready == NULL)
+        return false;
+    it->capacity = capacity;
     it->ports[it->count++] = one;
     return one->listed = true;
 }

@@ -4,8 +4,9 @@
  *         cuts, and what is not ours (DTLS, other STUN), wait in the port; one eventfd write a tick
  *
  * Waking for each packet costs more than all the work on it, so nothing waits on a socket: the thread
- * looks at each port on a tick of TICK seconds, LONG_TICK where little arrives (one anchor does not
- * pay for a hundred), SHORT_TICK where a socket fills fast. When a packet came is the kernel's word.
+ * looks at each port on a tick of TICK seconds; LONG_TICK where little arrives (one anchor does not pay
+ * for a hundred), or where nobody waits for a picture or a lost packet; SHORT_TICK where a socket fills
+ * fast. When a packet came is the kernel's word.
  *
  * Locks: a port's for its receiver and what waits in it; the plane's for the list of ports, held for a
  * whole tick; `ready_lock` for the list of ports in which something waits. Taken in that order:

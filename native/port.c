@@ -75,9 +75,7 @@ static bool send_to_peer(port *it, const void *data, size_t size) {
 
 static void transmit(port *it, buffer *compound) {
     bool sent = false;
-    if (it->transport.fd < 0)
-        sent = false;
-    else if (it->transport.outbound == NULL)
+    if (it->transport.outbound == NULL) /* plain RTP, or no socket any more */
         sent = it->transport.inbound == NULL && send_to_peer(it, compound->data, compound->size);
     else if (buffer_reserve(compound, SRTP_MAX_TRAILER)) {
         size_t size;
@@ -112,15 +110,10 @@ static void hand_back(port *it, const uint8_t *data, size_t size,
         COUNT(&it->counters, others_dropped);
         return; /* STUN and DTLS repeat what is not answered */
     }
-    if (waiting->count == waiting->capacity) {
-        size_t capacity = waiting->capacity ? 2 * waiting->capacity : 4;
-        other *grown = realloc(waiting->of, capacity * sizeof *grown);
-        if (grown == NULL)
-            return;
-        waiting->of = grown;
-        waiting->capacity = capacity;
-    }
-    other one;
+    other one, *of = grown(waiting->of, waiting->count + 1, &waiting->capacity, sizeof *of, 4);
+    if (of == NULL)
+        return;
+    waiting->of = of;
     address_of(from, &one);
     one.offset = waiting->bytes.size;
     one.size = size;

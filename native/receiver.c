@@ -225,3 +225,12 @@ double receiver_deadline(receiver *it) {
         first = earlier(first, video_track_deadline(&it->video));
     return first;
 }
+
+bool receiver_is_waiting(const receiver *it) {
+    if (it->has_video && !it->video.stream->asleep)
+        return true;
+    for (size_t i = 0; i < it->count; i++)
+        if (it->streams[i].has_source && it->streams[i].source.nacks.count)
+            return true;
+    return false;
+}

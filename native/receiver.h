@@ -29,4 +29,8 @@ double receiver_deadline(receiver *it); /* NEVER: none */
  * where it has to be decrypted and taken. */
 bool receiver_pass_over(receiver *it, const uint8_t *data, size_t size, double arrival);
 
+/* Native only: whether a picture is waited for, or a packet that was asked for again; then what comes
+ * should be looked at soon. */
+bool receiver_is_waiting(const receiver *it);
+
 #endif

@@ -28,14 +28,10 @@ void ordereds_free(ordereds *it) {
 }
 
 static bool ordereds_reserve(ordereds *it) {
-    if (it->count < it->capacity)
-        return true;
-    size_t capacity = it->capacity ? 2 * it->capacity : 16;
-    ordered *of = realloc(it->of, capacity * sizeof *of);
+    ordered *of = grown(it->of, it->count + 1, &it->capacity, sizeof *of, 16);
     if (of == NULL)
         return false;
     it->of = of;
-    it->capacity = capacity;
     return true;
 }
 

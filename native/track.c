@@ -12,20 +12,10 @@ void audio_track_free(audio_track *it) {
     *it = (audio_track){0};
 }
 
-/* Room for one more of `size` bytes each in `of`; NULL where there is no memory. */
-static void *grown(void *of, size_t count, size_t *capacity, size_t size) {
-    if (count < *capacity)
-        return of;
-    size_t wanted = *capacity ? *capacity * 2 : 1;
-    void *moved = realloc(of, wanted * size);
-    if (moved != NULL)
-        *capacity = wanted;
-    return moved;
-}
-
 void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds) {
     counters *counters = it->stream->counters;
-    audio_cutter *cutters = grown(it->cutters, it->count, &it->capacity, sizeof *cutters);
+    audio_cutter *cutters =
+        grown(it->cutters, it->count + 1, &it->capacity, sizeof *cutters, 1);
     if (cutters == NULL) {
         COUNT(counters, out_of_memory);
         return;
@@ -103,7 +93,8 @@ void video_track_free(video_track *it) {
 
 void video_track_attach(video_track *it, uint64_t track, int64_t seconds) {
     counters *counters = it->stream->counters;
-    frame_grabber *grabbers = grown(it->grabbers, it->count, &it->capacity, sizeof *grabbers);
+    frame_grabber *grabbers =
+        grown(it->grabbers, it->count + 1, &it->capacity, sizeof *grabbers, 1);
     if (grabbers == NULL) {
         COUNT(counters, out_of_memory);
         return;

@@ -80,20 +80,10 @@ void frame_grabber_keyframe_began(frame_grabber *it, double now) {
         it->asking_since = now;
 }
 
-static bool make_room(frame_grabber *it) {
-    if (it->gop_count < it->gop_capacity)
-        return true;
-    size_t capacity = it->gop_capacity ? it->gop_capacity * 2 : 4;
-    size_t *ends = realloc(it->gop_ends, capacity * sizeof *ends);
-    if (ends == NULL)
-        return false;
-    it->gop_ends = ends;
-    it->gop_capacity = capacity;
-    return true;
-}
-
 static void keep(frame_grabber *it, const frame *frame) {
-    if (!make_room(it) || !buffer_append(&it->gop, frame->data, frame->size)) {
+    size_t *ends = grown(it->gop_ends, it->gop_count + 1, &it->gop_capacity, sizeof *ends, 4);
+    it->gop_ends = ends != NULL ? ends : it->gop_ends;
+    if (ends == NULL || !buffer_append(&it->gop, frame->data, frame->size)) {
         COUNT(it->counters, out_of_memory);
         drop_gop(it);
         return;

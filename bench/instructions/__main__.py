@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,12 +27,18 @@ ROOT = HERE.parents[1]
 COMMITTED = HERE / "counts.json"
 # The sockets and threads around the packet path.
 LEFT_OUT = {"plane.c", "port.c"}
-FLAGS = ["-std=c11", "-O2", "-ffp-contract=off", "-fvisibility=hidden", "-fPIC"]
 HOTTEST = 10
 
 
 class CannotCount(Exception):
     """Something is missing; says what to install."""
+
+
+def flags() -> list[str]:
+    """What the extension is compiled with."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (hot,) = project["tool"]["setuptools"]["ext-modules"]
+    return [*hot["extra-compile-args"], "-fPIC"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +89,7 @@ def count(
     objects = {function.object for costs in profiles.values() for function in costs}
     tools = {
         "compiler": describe(compiler),
-        "flags": " ".join(FLAGS),
+        "flags": " ".join(flags()),
         "libc": " ".join(platform.libc_ver()),
         "memcpy": memcpy_chosen(profiles.values()),
         "libcrypto": libcrypto_version(objects),
@@ -123,7 +130,7 @@ def compile_driver(compiler: str, folder: Path) -> Path:
     """Compile each file by itself, as the build does; with names and lines for callgrind."""
     driver = folder / "driver"
     files = [*HERE.glob("*.c"), *sources()]
-    run([compiler, *FLAGS, "-g", f"-I{ROOT / 'native'}", *files, "-o", driver, "-ldl", "-lm"])
+    run([compiler, *flags(), "-g", f"-I{ROOT / 'native'}", *files, "-o", driver, "-ldl", "-lm"])
     return driver
 
 

@@ -12,13 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench.peers import chart
+from bench.peers import chart, curve
 from bench.peers.capture import CODECS, load
 from bench.peers.commands import AUDIO_SECONDS
 from bench.peers.contestants import COMPARISONS, NATIVE, REFERENCE
 from bench.peers.rounds import compare, surroundings, table, write
 from bench.peers.run import Bench
-from bench.peers.scale import ANCHORS, WEBRTC_ANCHORS, grow
+from bench.peers.scale import ANCHORS, JOBS, WEBRTC_ANCHORS, grow
 
 HERE = Path(__file__).parent
 QUICK = 15.0
@@ -41,7 +41,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="one round of 15 s, one anchor")
     parser.add_argument("--only", default="", help="contestants by name, with commas between")
     parser.add_argument(
-        "--comparisons", default="", help="of " + ", ".join(one.name for one in COMPARISONS)
+        "--comparisons",
+        default="",
+        help="of " + ", ".join(one.name for one in COMPARISONS) + "; scale: of jpg, webp",
     )
     parser.add_argument("--ffmpeg", default="ffmpeg", help="another binary")
     parser.add_argument("--gstreamer", default="gst-launch-1.0", help="another binary")
@@ -79,9 +81,12 @@ def scaled(given: argparse.Namespace, bench: Bench) -> None:
     webrtc = [WEBRTC_ANCHORS] if max(anchors) >= WEBRTC_ANCHORS else [max(anchors)]
     for codec in CODECS:
         load(codec)
-    points = grow(replace(bench, srtp=True), name, anchors, webrtc, print)
+    jobs = [one for one in JOBS if not given.comparisons or one.picture in given.comparisons]
+    points = grow(replace(bench, srtp=True), name, jobs, anchors, webrtc, print)
     told = {"surroundings": surroundings(bench, CODECS), "points": points}
-    write(given.results or HERE / "scale.json", told)
+    path = given.results or HERE / "scale.json"
+    write(path, told)
+    curve.write(path.with_suffix(".svg"), told)
 
 
 def compared(given: argparse.Namespace, bench: Bench) -> None:

@@ -75,7 +75,7 @@ def draw(shown: Sequence[Group]) -> str:
     body: list[str] = []
     y = HEAD
     for group in shown:
-        body.append(_text(12, y + 18, group.title, "title"))
+        body.append(text(12, y + 18, group.title, "title"))
         y += TITLE
         for bar in group.bars:
             body += _row(bar, y, (WIDTH - LEFT - RIGHT) / highest)
@@ -88,8 +88,8 @@ def draw(shown: Sequence[Group]) -> str:
             f' aria-label="{title}">',
             f"<title>{title}</title>",
             f"<style>{STYLE}</style>",
-            _text(12, 26, title, "title"),
-            _text(12, 46, "less is better; compared with ffmpeg decoding every frame"),
+            text(12, 26, title, "title"),
+            text(12, 46, "less is better; compared with ffmpeg decoding every frame"),
             *body,
             "</svg>",
             "",
@@ -104,10 +104,10 @@ def _row(bar: Bar, y: float, scale: float) -> list[str]:
     kind = "ours" if bar.ours else "theirs"
     low, high = LEFT + bar.low * scale, LEFT + bar.high * scale
     return [
-        _text(LEFT - 10, middle + 4, bar.label, end=True),
+        text(LEFT - 10, middle + 4, bar.label, end=True),
         f'<rect class="{kind}" x="{LEFT}" y="{top:g}" width="{length:.1f}" height="{BAR}" rx="2"/>',
         f'<line class="spread" x1="{low:.1f}" x2="{high:.1f}" y1="{middle:g}" y2="{middle:g}"/>',
-        _text(max(high, LEFT + length) + 8, middle + 4, words),
+        text(max(high, LEFT + length) + 8, middle + 4, words),
     ]
 
 
@@ -123,10 +123,10 @@ def figure(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def _text(x: float, y: float, text: str, kind: str = "", end: bool = False) -> str:
+def text(x: float, y: float, said: str, kind: str = "", end: bool = False) -> str:
     words = f' class="{kind}"' if kind else ""
     anchor = ' text-anchor="end"' if end else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}"{words}{anchor}>{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}"{words}{anchor}>{escape(said)}</text>'
 
 
 def write(path: Path, results: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import slicer
 from slicer import collector, hot, rooms
 from slicer.rooms.local import LocalRooms
+from slicer.rooms.plane import running_plane
 
 WHIP = "whip://127.0.0.1:0/bench"
 MAX_ANCHORS = 500
@@ -55,7 +56,9 @@ async def main(room: str, folder: str, image: str) -> None:
             engine.delete(task)
             finished = await engine.finished(task)
             listening.cancel()
-    say(stored=finished.stored, lost=finished.lost, events=dict(told))
+        plane = running_plane()
+        seconds = None if plane is None else plane.cpu
+    say(stored=finished.stored, lost=finished.lost, events=dict(told), plane_cpu=seconds)
 
 
 async def count(events: Any, told: Counter[str]) -> None:

@@ -38,6 +38,7 @@ def point(outcome: Outcome, job: Job, way: str) -> dict[str, Any]:
         "dropped": usage.dropped,
         "pictures": [outcome.delivered, outcome.expected],
         "missed": [found.missed, found.pictures_due],
+        "packet": packet(outcome),
         "sound_late_p50": quantile(found.sounds_landed, 0.5),
         "sound_late_p99": quantile(found.sounds_landed, 0.99),
         "picture_late_p50": quantile(landed, 0.5),
@@ -47,6 +48,13 @@ def point(outcome: Outcome, job: Job, way: str) -> dict[str, Any]:
         "complaints": complaints(outcome),
         "ours": outcome.ours,
     }
+
+
+def packet(outcome: Outcome) -> float | None:
+    """Seconds of the plane's thread for a packet sent to it: system calls, SRTP, all up to the cut,
+    RTCP; from the first packet to the last. None of the reference, which has no such thread."""
+    seconds = outcome.ours.get("plane_cpu")
+    return None if seconds is None else float(seconds / outcome.sender["sent"])
 
 
 def memory_each(points: Sequence[dict[str, Any]]) -> float | None:
@@ -59,11 +67,16 @@ def memory_each(points: Sequence[dict[str, Any]]) -> float | None:
 
 
 def grow(
-    bench: Bench, name: str, anchors: Sequence[int], webrtc: Sequence[int], tell: Tell
+    bench: Bench,
+    name: str,
+    jobs: Sequence[Job],
+    anchors: Sequence[int],
+    webrtc: Sequence[int],
+    tell: Tell,
 ) -> list[dict[str, Any]]:
     """Measure each job with ever more anchors, until the core is full. *bench* has SRTP."""
     points: list[dict[str, Any]] = []
-    for job in JOBS:
+    for job in jobs:
         for way, counts in (("bundle", anchors), ("whip", webrtc)):
             tell(f"\n{job.name}, {'WebRTC' if way == 'whip' else 'SRTP without ICE'}")
             theirs = []
@@ -86,7 +99,8 @@ def line(one: dict[str, Any]) -> str:
     return (
         f"  {one['anchors']:4} anchors {one['cost'] * 1000:7.1f} ms/min each, "
         f"{one['core']:4.0%} of the core, {one['pss'] / 1e6:5.0f} MB, "
-        f"dropped {one['dropped']}, pictures {one['pictures'][0]}/{one['pictures'][1]}, "
+        + ("" if one["packet"] is None else f"plane {one['packet'] * 1e6:.2f} us a packet, ")
+        + f"dropped {one['dropped']}, pictures {one['pictures'][0]}/{one['pictures'][1]}, "
         f"late p50/p99: sound {one['sound_late_p50']:.3f}/{one['sound_late_p99']:.3f} s, "
         f"pictures {one['picture_late_p50']:.3f}/{one['picture_late_p99']:.3f} s; "
         f"senders {one['sender_core']:.0%}, others {one['others']:.0%} of the core"
