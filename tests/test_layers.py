@@ -26,7 +26,7 @@ LAYERS = [
     {"slicing"},
     {"rtp"},
     {"usersig"},
-    {"clock", "crew", "database"},
+    {"clock", "collector", "crew", "database"},
     {"errors"},
 ]
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}
