@@ -369,6 +369,17 @@ void port_release(port *it) {
     pthread_mutex_unlock(&it->lock);
 }
 
+/* Lock the port, and take what came since the last look: an end is after all that came before it. */
+static double catch_up(port *it) {
+    pthread_mutex_lock(&it->plane->lock); /* the batch is the plane's */
+    pthread_mutex_lock(&it->lock);
+    double now = seconds(CLOCK_MONOTONIC);
+    if (it->transport.fd >= 0)
+        drain(it->plane, it, now);
+    pthread_mutex_unlock(&it->plane->lock);
+    return now;
+}
+
 /* What a call from outside gave: the cuts that waited come first. */
 static void finish(port *it, outputs *given, outputs *out) {
     dispatch(it, &it->waiting, out, SIZE_MAX);
@@ -387,8 +398,7 @@ void port_attach(port *it, uint64_t track, bool video, int64_t every, outputs *o
 
 void port_detach(port *it, uint64_t track, bool video, outputs *out) {
     outputs given = {0};
-    pthread_mutex_lock(&it->lock);
-    receiver_detach(it->receiver, track, video, seconds(CLOCK_MONOTONIC), &given);
+    receiver_detach(it->receiver, track, video, catch_up(it), &given);
     finish(it, &given, out);
 }
 
@@ -406,7 +416,7 @@ void port_receive(port *it, const uint8_t *const *data, const size_t *sizes, siz
 
 void port_flush(port *it, outputs *out) {
     outputs given = {0};
-    pthread_mutex_lock(&it->lock);
+    catch_up(it);
     receiver_flush(it->receiver, &given);
     finish(it, &given, out);
 }

@@ -196,6 +196,22 @@ async def test_when_a_packet_came_is_the_kernels_word(peer: Peer) -> None:
     assert sent - 0.021 <= cut.began <= arrived - 0.019
 
 
+@pytest.mark.parametrize("way", ["close", "detach"])
+async def test_what_came_just_before_the_end_counts(peer: Peer, way: str) -> None:
+    """The plane has not looked since: it sleeps between ticks."""
+    peer.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    await talk(peer, range(10))
+    for number in range(10, 20):
+        peer.send(datagram(opus(number), number, number * 960))
+    if way == "close":
+        peer.pump.close()
+    else:
+        peer.pump.detach(SOUND)
+    (cut,) = peer.cuts
+    assert isinstance(cut, AudioCut)
+    assert [one.payload for one in cut.packets] == [opus(number) for number in range(20)]
+
+
 async def test_dtls_and_strange_stun_are_handed_back(peer: Peer) -> None:
     datagrams = [b"\x16\xfe\xfd" + bytes(20), b"\x00\x01" + bytes(18), b"\x3f", b"\xff" * 4]
     for data in datagrams:
