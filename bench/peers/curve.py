@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.peers.chart import STYLE, TEXT, text
+from bench.peers.scale import FULL
 
 WIDTH, HEIGHT = 860, 400
 LEFT, RIGHT, TOP, BOTTOM = 64, 190, 64, 52
@@ -33,9 +34,11 @@ class Line(NamedTuple):
 
 
 def lines(told: dict[str, Any]) -> list[Line]:
-    """What `scale` measured, a line for each job and way."""
+    """What `scale` measured, a line for each job and way; without what did not keep up."""
     met: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for one in told["points"]:
+        if one["core"] > FULL:
+            continue
         met.setdefault((one["job"], one["way"]), []).append((one["anchors"], one["core"]))
     return [Line(*key, sorted(points)) for key, points in met.items()]
 

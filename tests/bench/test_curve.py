@@ -28,7 +28,8 @@ def circles(svg: str) -> list[tuple[float, float]]:
 
 
 def test_a_line_for_each_job_and_way() -> None:
-    assert lines({"points": POINTS}) == [
+    too_many = point("h264-ogg-jpg", "srtp", 500, 1.0)
+    assert lines({"points": [*POINTS, too_many]}) == [
         Line("vp8-ogg-webp", "srtp", [(1, 0.01), (500, 0.8)]),
         Line("vp8-ogg-webp", "webrtc", [(64, 0.15)]),
         Line("h264-ogg-jpg", "srtp", [(250, 0.9)]),
