@@ -6,9 +6,7 @@ const char *const counter_names[COUNTERS_END] = {
 #undef X
 };
 
-void *grown(void *of, size_t needed, size_t *capacity, size_t size, size_t fewest) {
-    if (needed <= *capacity)
-        return of;
+void *grow(void *of, size_t needed, size_t *capacity, size_t size, size_t fewest) {
     size_t wanted = *capacity ? *capacity : fewest;
     while (wanted < needed)
         wanted *= 2;

@@ -42,9 +42,13 @@ typedef struct counters {
 /* The name of each counter, by its number. */
 extern const char *const counter_names[COUNTERS_END];
 
+void *grow(void *of, size_t needed, size_t *capacity, size_t size, size_t fewest);
+
 /* An array for `needed` elements of `size` bytes: `of` itself, or where it was moved to when `capacity`
  * did not do (doubled, `fewest` at first). NULL where there is no memory; `of` is then as it was. */
-void *grown(void *of, size_t needed, size_t *capacity, size_t size, size_t fewest);
+static inline void *grown(void *of, size_t needed, size_t *capacity, size_t size, size_t fewest) {
+    return needed <= *capacity ? of : grow(of, needed, capacity, size, fewest);
+}
 
 /* Bytes that grow. Zero-initialised is empty. */
 typedef struct buffer {
