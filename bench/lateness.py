@@ -7,7 +7,6 @@ frames between the one due and the one shown, counted from the first.
 
 import argparse
 import asyncio
-import os
 import tempfile
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -81,5 +80,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("SLICER_NATIVE", "1")
     main()

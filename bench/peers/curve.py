@@ -18,7 +18,9 @@ WORDS = {
 COLOURS = {"h264-ogg-jpg": "#c2703d", "vp8-ogg-webp": "#1f9d74"}
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 TICKS = 6
-LINES = ".line { fill: none; stroke-width: 2; }"
+STYLE_OF_LINES = f"""{STYLE}  .grid {{ stroke: {TEXT}; stroke-width: .5; fill: none; }}
+  .line {{ fill: none; stroke-width: 2; }}
+"""
 
 
 class Line(NamedTuple):
@@ -46,13 +48,12 @@ def lines(told: dict[str, Any]) -> list[Line]:
 def draw(shown: Sequence[Line]) -> str:
     """The SVG: SRTP as lines, full WebRTC as rings."""
     most = max((anchors for line in shown for anchors, _ in line.points), default=1)
-    core = max([1.0, *(share for line in shown for _, share in line.points)])
 
     def x(anchors: float) -> float:
         return LEFT + anchors / most * (WIDTH - LEFT - RIGHT)
 
     def y(share: float) -> float:
-        return HEIGHT - BOTTOM - share / core * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
     title = "Share of one core, 1 to 500 anchors at 720p30"
     body = [
@@ -80,12 +81,11 @@ def draw(shown: Sequence[Line]) -> str:
             for left, top in places
         ]
         body.append(text(places[-1][0] + 10, places[-1][1] + 4, line.label))
-    style = f"{STYLE}  .grid {{ stroke: {TEXT}; stroke-width: .5; fill: none; }}\n  {LINES}"
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
         f' aria-label="{title}">'
     )
-    top = [head, f"<title>{title}</title>", f"<style>{style}\n</style>"]
+    top = [head, f"<title>{title}</title>", f"<style>{STYLE_OF_LINES}</style>"]
     return "\n".join([*top, *body, "</svg>", ""])
 
 

@@ -1,9 +1,11 @@
-"""The threads in which files are made."""
+"""The makers' threads."""
 
+import asyncio
 import os
 import platform
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -33,6 +35,27 @@ thread = Thread(target=faults)
 thread.start()
 thread.join()
 """
+
+
+def test_as_many_as_cores_this_process_may_use() -> None:
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert workers.cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert workers.cores() == len(allowed)
+
+
+async def test_threads_do_the_work_and_end() -> None:
+    crew = workers.open_workers()
+    names = [crew.run(lambda: threading.current_thread().name) for _ in range(50)]
+    used = set(await asyncio.gather(*names))
+    crew.join()
+    assert 1 <= len(used) <= workers.cores()
+    assert all(name.startswith("maker") for name in used)
+    assert len(crew._threads) <= workers.cores()
+    assert not {*crew._threads} & {*threading.enumerate()}
 
 
 def faults(keeping: bool) -> int:
