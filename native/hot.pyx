@@ -372,4 +372,5 @@ cdef bytes _bytes(const uint8_t *data, size_t size):
     return PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>size)
 
 
+include "levels.pxi"
 include "plane.pxi"

@@ -3,13 +3,21 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from slicer.slicing.outputs import Cut, TrackKey
 from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
-__all__ = ["Plane", "Port", "Receiver", "srtp_missing"]
+Samples = npt.NDArray[np.uint8]
+
+__all__ = ["Plane", "Port", "Receiver", "srtp_missing", "stretch_levels"]
 
 def srtp_missing() -> str | None: ...
+def stretch_levels(
+    samples: Samples, full: Samples, greatest: int, scale: int, offset: int
+) -> None: ...
 
 class Plane:
     @property

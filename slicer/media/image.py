@@ -6,10 +6,10 @@ from typing import cast
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
 from slicer.errors import MediaError
+from slicer.media.levels import CHROMA, LUMA, Plane, stretch
 from slicer.slicing.spec import ImageFormat
 
 try:
@@ -34,12 +34,6 @@ WEBP_EFFORT = "0"
 _UNKNOWN_SPACE = 2
 _ITU601 = {_UNKNOWN_SPACE, Colorspace.ITU601, 6}
 """BT.470 BG and SMPTE 170M have the same matrix."""
-
-# Limited range made full: the greatest level, then in 1/256 what one level becomes and what rounds.
-_LUMA = (235, 298, 136)
-_CHROMA = (240, 291, 296)
-
-Plane = npt.NDArray[np.uint8]
 
 
 def encode(frame: av.VideoFrame, image_format: ImageFormat) -> bytes:
@@ -88,19 +82,10 @@ def _full_planes(frame: av.VideoFrame) -> list[Plane]:
     is_plain = frame.format.name in {"yuv420p", "yuvj420p"} and frame.colorspace in _ITU601
     if is_plain and not _is_full(frame):
         luma, *chroma = map(_samples, frame.planes)
-        return [_stretch(luma, *_LUMA), *(_stretch(plane, *_CHROMA) for plane in chroma)]
+        return [stretch(luma, LUMA), *(stretch(plane, CHROMA) for plane in chroma)]
     if not is_plain:
         frame = _convert(frame, "yuvj420p", full_range=True)
     return [_samples(plane) for plane in frame.planes]
-
-
-def _stretch(samples: Plane, greatest: int, scale: int, rounding: int) -> Plane:
-    """Full range from limited, to the nearest level: 16 becomes 0, and *greatest* 255."""
-    wide = np.clip(samples, 16, greatest).astype(np.uint16)
-    wide *= scale
-    wide -= 16 * scale - rounding
-    wide >>= 8
-    return wide.astype(np.uint8)
 
 
 def _convert(frame: av.VideoFrame, pixels: str, full_range: bool) -> av.VideoFrame:
