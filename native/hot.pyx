@@ -93,6 +93,7 @@ cdef extern from "receiver.h" nogil:
     void receiver_handle_timer(receiver *it, double now, outputs *out)
     void receiver_flush(receiver *it, outputs *out)
     double receiver_deadline(receiver *it)
+    double receiver_expects(const receiver *it, double now)
     bint receiver_pass_over(receiver *it, const uint8_t *data, size_t size, double arrival)
 
 cdef dict CODECS = {
@@ -273,6 +274,13 @@ cdef class Receiver:
         found = receiver_pass_over(self._it, data, <size_t>PyBytes_GET_SIZE(datagram), now)
         self._busy = False
         return found
+
+    def expects(self, double now):
+        """Native only: when to look for packets; None where no cut is expected."""
+        self._enter()
+        cdef double first = receiver_expects(self._it, now)
+        self._busy = False
+        return None if first == NEVER else first
 
     def deadline(self):
         """When to call `handle_timer` next."""

@@ -52,8 +52,12 @@ double mapper_skew(const mapper *it, int64_t timestamp, double arrival) {
     return arrival - (double)timestamp / it->rate - it->arrivals.value;
 }
 
+double mapper_arrival(const mapper *it, int64_t timestamp) {
+    return (double)timestamp / it->rate + it->arrivals.value;
+}
+
 double mapper_at(const mapper *it, int64_t timestamp) {
-    double arrived = (double)timestamp / it->rate + it->arrivals.value, delay;
+    double arrived = mapper_arrival(it, timestamp), delay;
     if (!mapper_delay(it, &delay))
         return arrived;
     return arrived - sender_clock_behind(it->sender, delay);

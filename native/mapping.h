@@ -37,6 +37,8 @@ bool mapper_delay(const mapper *it, double *delay);
 void mapper_arrived(mapper *it, int64_t timestamp, double arrival);
 void mapper_reported(mapper *it, double ntp, int64_t timestamp, double now);
 double mapper_skew(const mapper *it, int64_t timestamp, double arrival);
+/* When a packet of this timestamp arrives at the earliest. */
+double mapper_arrival(const mapper *it, int64_t timestamp);
 double mapper_at(const mapper *it, int64_t timestamp);
 
 #endif

@@ -11,10 +11,7 @@
 
 #include "port.h"
 
-/* A tick that found more than this in one socket is followed by a short one. */
-#define PACKETS_A_FULL_TICK 32
 #define FEWEST_PORTS 8
-
 
 /* Note that something waits in this port; true where it does. */
 static bool announce(plane *plane, port *it) {
@@ -34,20 +31,20 @@ static void wake(plane *plane) {
     (void)written; /* full means that it is readable already */
 }
 
-static double run_tick(plane *plane) {
-    double now = seconds(CLOCK_MONOTONIC);
+/* Look at the ports whose time has come; gives when the next one's comes. */
+static double look(plane *plane) {
+    double now = seconds(CLOCK_MONOTONIC), next = now + PLANE_LONG_TICK; /* for a port that is new */
     plane->realtime_offset = seconds(CLOCK_REALTIME) - now;
-    size_t total = 0, most = 0;
-    bool ready = false, waiting = false;
+    bool ready = false;
     for (size_t i = 0; i < plane->count; i++) {
         port *one = plane->ports[i];
         pthread_mutex_lock(&one->lock);
-        size_t got = port_tick(plane, one, now);
-        ready |= announce(plane, one);
-        waiting |= receiver_is_waiting(one->receiver);
+        if (one->look <= now) {
+            port_look(plane, one, now);
+            ready |= announce(plane, one);
+        }
+        next = earlier(next, one->look);
         pthread_mutex_unlock(&one->lock);
-        total += got;
-        most = got > most ? got : most;
     }
     if (ready)
         wake(plane);
@@ -55,10 +52,7 @@ static double run_tick(plane *plane) {
     struct timespec cpu;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
     atomic_store(&plane->cpu_ns, (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec);
-    double length = most > PACKETS_A_FULL_TICK         ? PLANE_SHORT_TICK
-                    : total < PLANE_LITTLE || !waiting ? PLANE_LONG_TICK
-                                                       : PLANE_TICK;
-    return now + length;
+    return next;
 }
 
 static void sleep_until(double when) {
@@ -75,7 +69,7 @@ static void *run(void *of) {
             pthread_cond_wait(&plane->changed, &plane->lock);
             continue;
         }
-        double next = run_tick(plane);
+        double next = look(plane);
         pthread_mutex_unlock(&plane->lock);
         sleep_until(next);
         pthread_mutex_lock(&plane->lock);
@@ -191,6 +185,7 @@ bool plane_list(plane *it, port *one) {
     if (ready == NULL)
         return false;
     it->capacity = capacity;
+    one->phase = (double)(it->count / PLANE_ABREAST) * PLANE_TICK;
     it->ports[it->count++] = one;
     return one->listed = true;
 }

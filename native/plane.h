@@ -1,15 +1,16 @@
-/* The native plane: one thread without Python drains every connection's socket on a tick.
+/* The native plane: one thread without Python drains every connection's socket now and then.
  *
- *   tick: for each port: recvmmsg → STUN | SRTP → receiver_take …; receiver_handle_timer → RTCP sent
- *         cuts, and what is not ours (DTLS, other STUN), wait in the port; one eventfd write a tick
+ *   look: for each port due: recvmmsg → STUN | SRTP → receiver_take …; receiver_handle_timer → RTCP sent
+ *         cuts, and what is not ours (DTLS, other STUN), wait in the port; one eventfd write a look
  *
  * Waking for each packet costs more than all the work on it, so nothing waits on a socket: the thread
- * looks at each port on a tick of TICK seconds; LONG_TICK where little arrives (one anchor does not pay
- * for a hundred), or where nobody waits for a picture or a lost packet; SHORT_TICK where a socket fills
- * fast. When a packet came is the kernel's word.
+ * looks at each port every LONG_TICK seconds, and besides when its next cut should be complete. TICK is
+ * for who has asked for a picture or a packet, SHORT_TICK for a socket that fills fast. Looks are on a
+ * grid, so that one wake-up serves many ports; of many ports, PLANE_ABREAST share a place on it.
+ * When a packet came is the kernel's word.
  *
- * Locks: a port's for its receiver and what waits in it; the plane's for the list of ports, held for a
- * whole tick; `ready_lock` for the list of ports in which something waits. Taken in that order:
+ * Locks: a port's for its receiver and what waits in it; the plane's for the list of ports, held while
+ * the thread looks; `ready_lock` for the list of ports in which something waits. Taken in that order:
  * plane, port, ready. Linux only: elsewhere `plane_new` gives NULL.
  */
 #ifndef SLICER_PLANE_H
@@ -20,14 +21,13 @@
 #include "stun.h"
 
 #define PLANE_TICK 0.02
-#define PLANE_LONG_TICK 0.04
+#define PLANE_LONG_TICK 0.1
 #define PLANE_SHORT_TICK 0.01
-#define PLANE_LITTLE 8 /* packets a tick, over all ports */
+#define PLANE_ABREAST 64
 #define PLANE_BATCH 64 /* datagrams of one system call */
 #define PLANE_MAX_BATCHES 8
 #define PLANE_ROOM 2048        /* bytes of one datagram; a longer one is cut off and refused */
-#define PLANE_QUIET_TICKS 8    /* empty looks after which a port is looked at less often … */
-#define PLANE_QUIET_PAUSE 3    /* … every so many ticks */
+#define PLANE_QUIET 8          /* empty looks after which a port is looked at half as often */
 #define PLANE_MAX_OTHERS 256   /* datagrams that wait for Python in one port; more are dropped */
 #define PLANE_MAX_WAITING 1024 /* cuts that wait for Python in one port; more are dropped */
 
@@ -71,7 +71,7 @@ void plane_free(plane *it); /* its ports must have been freed */
 int plane_fileno(const plane *it);
 /* Give the owners of all ports in which something waits, `room` at most, and forget them. */
 size_t plane_ready(plane *it, void **owners, size_t room);
-/* Ticks so far, and seconds of CPU of the thread. */
+/* Wake-ups so far, and seconds of CPU of the thread. */
 void plane_stats(plane *it, uint64_t *ticks, double *cpu);
 
 /* `receiver` outlives the port and is used through it alone from now on. */

@@ -7,6 +7,8 @@
 #include "port.h"
 
 #define RECEIVE_BUFFER (1 << 20)
+/* A look that found more in its socket is followed by one soon. */
+#define PACKETS_A_FULL_LOOK 64
 
 void others_clear(others *it) {
     it->count = 0;
@@ -253,18 +255,26 @@ static void send_check(port *it, double now) {
         send_to_peer(it, request, size);
 }
 
-/* Whether a port that has been quiet is looked at in this tick. */
-static bool looked_at(port *it) {
-    if (it->empty_looks < PLANE_QUIET_TICKS || ++it->pause >= PLANE_QUIET_PAUSE) {
-        it->pause = 0;
-        return true;
-    }
-    return false;
+/* The next place after `time` on a grid. */
+static double on_grid(double time, double step, double phase) {
+    return (floor((time - phase) / step) + 1.0) * step + phase;
 }
 
-size_t port_tick(plane *plane, port *it, double now) {
+static double next_look(const port *it, size_t got, double now) {
+    double look = on_grid(now, PLANE_LONG_TICK, it->phase);
+    if (it->empty_looks >= PLANE_QUIET)
+        return look + PLANE_LONG_TICK;
+    if (got > PACKETS_A_FULL_LOOK)
+        return on_grid(now, PLANE_SHORT_TICK, 0.0);
+    double expected = receiver_expects(it->receiver, now);
+    if (expected <= now)
+        return earlier(look, on_grid(now, PLANE_TICK, 0.0));
+    return expected < look ? earlier(look, on_grid(expected, PLANE_SHORT_TICK, 0.0)) : look;
+}
+
+void port_look(plane *plane, port *it, double now) {
     size_t got = 0;
-    if (it->transport.fd >= 0 && looked_at(it)) {
+    if (it->transport.fd >= 0) {
         got = drain(plane, it, now);
         it->empty_looks = got ? 0 : it->empty_looks + 1;
         if (got)
@@ -276,7 +286,7 @@ size_t port_tick(plane *plane, port *it, double now) {
         run_receiver(plane, it, now);
     if (got || it->deadline <= now)
         it->deadline = receiver_deadline(it->receiver);
-    return got;
+    it->look = next_look(it, got, now);
 }
 
 /* ---- from outside ---- */
@@ -337,6 +347,7 @@ bool port_take(port *it, transport *transport) {
         set_peer(it);
         it->heard = it->last_arrival = seconds(CLOCK_MONOTONIC);
         it->dropped = 0;
+        it->look = 0.0;
         it->deadline = receiver_deadline(it->receiver);
         stun_check_begin(&it->check, it->heard);
         pthread_cond_signal(&it->plane->changed);
@@ -386,6 +397,7 @@ static void finish(port *it, outputs *given, outputs *out) {
     dispatch(it, given, out, SIZE_MAX);
     outputs_free(given);
     it->deadline = receiver_deadline(it->receiver);
+    it->look = 0.0; /* what is expected may have changed */
     pthread_mutex_unlock(&it->lock);
 }
 

@@ -25,8 +25,9 @@ struct port {
     outputs waiting;
     others others;
     double deadline, heard, last_arrival;
+    double look, phase; /* when it is looked at next; its place on the grid of long ticks */
     uint32_t dropped; /* by the kernel, as it last said */
-    unsigned empty_looks, pause;
+    unsigned empty_looks;
     bool listed;
     bool ready; /* under the plane's ready_lock */
     stun_check check;
@@ -63,8 +64,8 @@ static inline double seconds(clockid_t clock) {
 }
 
 void batch_prepare(batch *it);
-/* One look at a port, its lock held; gives the number of datagrams. */
-size_t port_tick(plane *plane, port *it, double now);
+/* Look at a port, its lock held, and say in `look` when to look again. */
+void port_look(plane *plane, port *it, double now);
 /* Both with the plane's lock held. */
 bool plane_list(plane *it, port *one);
 void plane_unlist(plane *it, port *one);

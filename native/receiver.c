@@ -226,11 +226,14 @@ double receiver_deadline(receiver *it) {
     return first;
 }
 
-bool receiver_is_waiting(const receiver *it) {
-    if (it->has_video && !it->video.stream->asleep)
-        return true;
+double receiver_expects(const receiver *it, double now) {
+    double first = NEVER;
     for (size_t i = 0; i < it->count; i++)
         if (it->streams[i].has_source && it->streams[i].source.nacks.count)
-            return true;
-    return false;
+            return now;
+    if (it->has_audio)
+        first = audio_track_expects(&it->audio, now);
+    if (it->has_video)
+        first = earlier(first, video_track_expects(&it->video, now));
+    return first;
 }

@@ -29,8 +29,8 @@ double receiver_deadline(receiver *it); /* NEVER: none */
  * where it has to be decrypted and taken. */
 bool receiver_pass_over(receiver *it, const uint8_t *data, size_t size, double arrival);
 
-/* Native only: whether a picture is waited for, or a packet that was asked for again; then what comes
- * should be looked at soon. */
-bool receiver_is_waiting(const receiver *it);
+/* Native only: when to look for packets. Not after `now` where a picture or a packet was asked for, or
+ * what completes a cut is late; else when the next cut should be complete, or NEVER. */
+double receiver_expects(const receiver *it, double now);
 
 #endif

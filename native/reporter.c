@@ -7,7 +7,7 @@
 #include "transport_feedback.h"
 
 #define REPORT_INTERVAL 1.0
-#define TRANSPORT_INTERVAL 0.1
+#define TRANSPORT_INTERVAL 0.09
 #define KEYFRAME_INTERVAL 0.3
 
 static void note_extensions(reporter *it, const parameters *parameters) {

@@ -77,6 +77,17 @@ double audio_track_deadline(const audio_track *it) {
     return first;
 }
 
+double audio_track_expects(const audio_track *it, double now) {
+    double first = NEVER;
+    for (size_t i = 0; i < it->count; i++) {
+        const audio_cutter *cutter = &it->cutters[i];
+        double end = cutter->open ? mapper_arrival(cutter->mapper, cutter->end) : NEVER;
+        if (end > now - OVERDUE)
+            first = earlier(first, end);
+    }
+    return first;
+}
+
 void video_track_init(video_track *it, stream *stream) {
     *it = (video_track){.stream = stream, .epoch = -1};
     it->can_ask = stream->parameters->feedback & (FEEDBACK_PLI | FEEDBACK_FIR);
@@ -209,6 +220,21 @@ double video_track_deadline(const video_track *it) {
     double first = NEVER;
     for (size_t i = 0; i < it->count; i++)
         first = earlier(first, frame_grabber_deadline(&it->grabbers[i]));
+    return first;
+}
+
+double video_track_expects(const video_track *it, double now) {
+    double first = NEVER;
+    if (it->stream->mapper == NULL)
+        return NEVER;
+    for (size_t i = 0; i < it->count; i++) {
+        const frame_grabber *grabber = &it->grabbers[i];
+        if (frame_grabber_awaits_answer(grabber, now))
+            return now;
+        double due = grabber->has_due ? mapper_arrival(it->stream->mapper, grabber->due) : NEVER;
+        if (due > now - OVERDUE)
+            first = earlier(first, due);
+    }
     return first;
 }
 

@@ -4,6 +4,9 @@
 
 #include "video.h"
 
+/* Seconds for which what is late is looked for; then it comes when it comes. */
+#define OVERDUE 0.1
+
 typedef struct audio_track {
     stream *stream;
     audio_cutter *cutters;
@@ -29,6 +32,9 @@ void audio_track_receive(audio_track *it, double now, ordereds *scratch, outputs
 void audio_track_handle_timer(audio_track *it, double now, outputs *out);
 void audio_track_flush(audio_track *it, ordereds *scratch, outputs *out);
 double audio_track_deadline(const audio_track *it);
+/* When what completes the next cut should be there; the native plane's alone. Before `now` where it
+ * is late, NEVER where nothing is expected. */
+double audio_track_expects(const audio_track *it, double now);
 
 void video_track_init(video_track *it, stream *stream);
 void video_track_free(video_track *it);
@@ -37,6 +43,7 @@ void video_track_detach(video_track *it, uint64_t track);
 void video_track_receive(video_track *it, double now, ordereds *scratch, outputs *out);
 void video_track_flush(video_track *it, ordereds *scratch, outputs *out);
 double video_track_deadline(const video_track *it);
+double video_track_expects(const video_track *it, double now);
 bool video_track_wants_keyframe(video_track *it, double now);
 
 #endif

@@ -158,6 +158,10 @@ void frame_grabber_receive(frame_grabber *it, const frame *frame, bool decodable
         grab(it, frame->timestamp, last, out);
 }
 
+bool frame_grabber_awaits_answer(const frame_grabber *it, double now) {
+    return it->mode == GRABBER_ASKING && now - it->seen < SILENT;
+}
+
 bool frame_grabber_wants_keyframe(frame_grabber *it, double now) {
     double when = frame_grabber_deadline(it);
     if (when == NEVER || when > now)

@@ -29,6 +29,8 @@ void frame_grabber_observe(frame_grabber *it, int64_t timestamp, int64_t epoch, 
 void frame_grabber_keyframe_began(frame_grabber *it, double now);
 void frame_grabber_receive(frame_grabber *it, const frame *frame, bool decodable,
                            const ordered *last, outputs *out);
+/* Whether a keyframe was asked for, of somebody who sends. */
+bool frame_grabber_awaits_answer(const frame_grabber *it, double now);
 bool frame_grabber_wants_keyframe(frame_grabber *it, double now);
 double frame_grabber_deadline(const frame_grabber *it);
 

@@ -24,7 +24,8 @@ from slicer.rtp.transport_feedback import MAX_PACKETS, feedback_for
 from slicer.rtp.unwrap import Unwrapper
 
 REPORT_INTERVAL = 1.0
-TRANSPORT_INTERVAL = 0.1
+# libwebrtc's, 50 to 250 ms; a little less than 100, so that who looks every 100 ms is on time.
+TRANSPORT_INTERVAL = 0.09
 # Two requests closer than this are one to an encoder, and a flood to a network.
 KEYFRAME_INTERVAL = 0.3
 # No limit from us: 100 Mbit/s, more than a publisher will ever send.
