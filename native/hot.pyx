@@ -93,7 +93,7 @@ cdef extern from "receiver.h" nogil:
     void receiver_handle_timer(receiver *it, double now, outputs *out)
     void receiver_flush(receiver *it, outputs *out)
     double receiver_deadline(receiver *it)
-    double receiver_expects(const receiver *it, double now)
+    double receiver_expects(receiver *it, double now)
     bint receiver_pass_over(receiver *it, const uint8_t *data, size_t size, double arrival)
 
 cdef dict CODECS = {

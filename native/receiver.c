@@ -226,13 +226,16 @@ double receiver_deadline(receiver *it) {
     return first;
 }
 
-double receiver_expects(const receiver *it, double now) {
+double receiver_expects(receiver *it, double now) {
     double first = NEVER;
-    for (size_t i = 0; i < it->count; i++)
-        if (it->streams[i].has_source && it->streams[i].source.nacks.count)
+    for (size_t i = 0; i < it->count; i++) {
+        stream *stream = &it->streams[i];
+        if (stream->has_source && stream->source.nacks.count)
             return now;
+        first = earlier(first, stream_deadline(stream)); /* a hole is given up */
+    }
     if (it->has_audio)
-        first = audio_track_expects(&it->audio, now);
+        first = earlier(first, audio_track_expects(&it->audio, now));
     if (it->has_video)
         first = earlier(first, video_track_expects(&it->video, now));
     return first;

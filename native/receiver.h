@@ -30,7 +30,8 @@ double receiver_deadline(receiver *it); /* NEVER: none */
 bool receiver_pass_over(receiver *it, const uint8_t *data, size_t size, double arrival);
 
 /* Native only: when to look for packets. Not after `now` where a picture or a packet was asked for, or
- * what completes a cut is late; else when the next cut should be complete, or NEVER. */
-double receiver_expects(const receiver *it, double now);
+ * what completes a cut is late; else when the next cut should be complete or a hole is given up, or
+ * NEVER. */
+double receiver_expects(receiver *it, double now);
 
 #endif

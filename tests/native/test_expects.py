@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from slicer.rtp.stream import PATIENCE
 from slicer.slicing.outputs import Cut
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.rtp import AUDIO, SIGHT, SOUND, VIDEO, Call, Network, Sender
@@ -91,6 +92,17 @@ def test_a_lost_packet_is_looked_for_at_once() -> None:
     assert expects(talk) == talk.now
     talk.run(1)
     assert expects(talk) == pytest.approx(15.21, abs=0.03)
+
+
+def test_a_packet_that_nobody_repeats_is_given_up_in_time() -> None:
+    talk = call(Sender(AUDIO), network=Network(delay=0.03, lose=lambda number: number == 100))
+    talk.run(2 + 0.03 + 0.05)
+    expected = expects(talk)
+    assert expected == talk.receiver.deadline()
+    assert expected is not None
+    assert 0 < expected - talk.now <= PATIENCE
+    talk.run(PATIENCE + TICK)
+    assert expects(talk) == pytest.approx(15.04, abs=0.03)
 
 
 def test_what_is_late_is_looked_for_a_while_and_then_no_more() -> None:
