@@ -7,8 +7,9 @@
 #include "port.h"
 
 #define RECEIVE_BUFFER (1 << 20)
-/* A look that found more in its socket is followed by one soon. */
-#define PACKETS_A_FULL_LOOK 64
+/* Where more would come within a long tick, the next look is soon: the kernel may hold little over a
+ * hundred. */
+#define PACKETS_A_LONG_TICK 64.0
 
 void others_clear(others *it) {
     it->count = 0;
@@ -260,11 +261,17 @@ static double on_grid(double time, double step, double phase) {
     return (floor((time - phase) / step) + 1.0) * step + phase;
 }
 
+/* Whether the socket fills fast; what a shorter time brings may be one frame. */
+static bool fills(size_t got, double since) {
+    since = since < PLANE_TICK ? PLANE_TICK : since;
+    return (double)got * PLANE_LONG_TICK > PACKETS_A_LONG_TICK * since;
+}
+
 static double next_look(const port *it, size_t got, double now) {
     double look = on_grid(now, PLANE_LONG_TICK, it->phase);
     if (it->empty_looks >= PLANE_QUIET)
         return look + PLANE_LONG_TICK;
-    if (got > PACKETS_A_FULL_LOOK)
+    if (fills(got, now - it->looked))
         return on_grid(now, PLANE_SHORT_TICK, 0.0);
     double expected = receiver_expects(it->receiver, now);
     if (expected <= now)
@@ -287,6 +294,7 @@ void port_look(plane *plane, port *it, double now) {
     if (got || it->deadline <= now)
         it->deadline = receiver_deadline(it->receiver);
     it->look = next_look(it, got, now);
+    it->looked = now;
 }
 
 /* ---- from outside ---- */

@@ -25,7 +25,7 @@ struct port {
     outputs waiting;
     others others;
     double deadline, heard, last_arrival;
-    double look, phase; /* when it is looked at next; its place on the grid of long ticks */
+    double looked, look, phase; /* at last; next; its place on the grid of long ticks */
     uint32_t dropped; /* by the kernel, as it last said */
     unsigned empty_looks;
     bool listed;
