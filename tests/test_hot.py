@@ -11,7 +11,10 @@ from slicer import hot
 
 BUILT = find_spec("slicer._hot") is not None
 # Ahead of the import: a build that has a native plane, and one that has none.
-THERE = "import sys, types; sys.modules['slicer._hot'] = types.SimpleNamespace(Receiver=int)"
+THERE = (
+    "import sys, types;"
+    " sys.modules['slicer._hot'] = types.SimpleNamespace(Receiver=int, stretch_levels=None)"
+)
 NOT_THERE = "import sys; sys.modules['slicer._hot'] = None"
 
 
