@@ -274,9 +274,9 @@ static double next_look(const port *it, size_t got, double now) {
     if (fills(got, now - it->looked))
         return on_grid(now, PLANE_SHORT_TICK, 0.0);
     double expected = receiver_expects(it->receiver, now);
-    if (expected <= now)
-        return earlier(look, on_grid(now, PLANE_TICK, 0.0));
-    return expected < look ? earlier(look, on_grid(expected, PLANE_SHORT_TICK, 0.0)) : look;
+    double then = expected <= now ? on_grid(now, PLANE_TICK, 0.0)
+                                  : on_grid(expected, PLANE_SHORT_TICK, 0.0);
+    return earlier(look, then);
 }
 
 void port_look(plane *plane, port *it, double now) {
