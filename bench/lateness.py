@@ -16,9 +16,9 @@ import slicer
 from bench.peers.outputs import frame_number
 from bench.peers.statistics import quantile
 from slicer.hot import IMPLEMENTATION
-from slicer.rooms.local import LocalRooms
-from tests.harness.chromium import PublishOptions, chromium
-from tests.harness.content import Content, write_wav, write_y4m
+from slicer.rooms.whip.room import WhipConnector
+from tests.harness.media.content import Content, write_wav, write_y4m
+from tests.harness.rooms.chromium import PublishOptions, chromium
 
 ROOM = "whip://127.0.0.1:0/late"
 EVERY, FPS, ROUND = 2, 15, 20
@@ -38,7 +38,7 @@ async def publish(folder: Path, codec: str, seconds: float) -> None:
     async with slicer.Engine() as engine, chromium(camera, microphone) as browser:
         task = await engine.create(spec)
         rooms = engine.connector("whip")
-        assert isinstance(rooms, LocalRooms)
+        assert isinstance(rooms, WhipConnector)
         page = await browser.publisher()
         url = f"{rooms.endpoint(urlsplit(ROOM))}/browser"
         await page.start(url, PublishOptions(codec=codec, fps=FPS))

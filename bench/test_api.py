@@ -16,7 +16,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from slicer.api import ApiSettings, Listen, make_app, open_server
 from slicer.api.keys import Keys
 from slicer.api.signature import Message
-from tests.harness.api import APP, KEY, KEY_ID, NOW, Recorder, authorize, exchange, seed
+from tests.harness.service.api import APP, KEY, KEY_ID, NOW, Recorder, authorize, exchange, seed
 
 ACTION = "CreateCloudSliceTask"
 BATCH = 100

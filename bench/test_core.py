@@ -15,8 +15,8 @@ from slicer.rtp.stream import Stream
 from slicer.slicing.audio import AudioCutter
 from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from tests.harness.packetize import vp8 as packetized
-from tests.harness.rtp import AUDIO, SIGHT, SOUND, VIDEO, datagram, opus, vp8
+from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, VIDEO, datagram, opus, vp8
+from tests.harness.rtp.packetize import vp8 as packetized
 
 BATCH = 100
 ROUNDS = 200

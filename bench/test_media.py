@@ -10,10 +10,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from slicer.media import image, ogg, picture, transcode
 from slicer.slicing.outputs import AudioPacket
 from slicer.slicing.spec import ImageFormat
-from tests.harness.footage import shoot
-from tests.harness.opus import encode
-from tests.harness.picture import Painter
-from tests.harness.sound import make_sound
+from tests.harness.media.footage import shoot
+from tests.harness.media.opus import encode
+from tests.harness.media.picture import Painter
+from tests.harness.media.sound import make_sound
 
 SIZES = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080)}
 SECONDS = 15

@@ -18,16 +18,16 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.test_media import SECONDS, keyframe, sound
 from slicer.clock import LoopClock
 from slicer.delivery.makers import Makers
-from slicer.delivery.spool import Spool
+from slicer.delivery.spool.spool import Spool
+from slicer.engine.destination import Destinations, Place, Reports
+from slicer.engine.events import EventStream
+from slicer.engine.orphans import Orphans
+from slicer.engine.running import RunningTask
+from slicer.engine.spec import TaskSpec
+from slicer.engine.workers import open_workers
 from slicer.media.naming import Names
 from slicer.media.slice import make
 from slicer.rtp.parameters import OPUS, VP8, Kind
-from slicer.service.destination import Destinations, Place, Reports
-from slicer.service.events import EventStream
-from slicer.service.running import RunningTask
-from slicer.service.spec import TaskSpec
-from slicer.service.strays import Strays
-from slicer.service.workers import open_workers
 from slicer.settings import OutboxSettings, SpoolSettings
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
@@ -57,7 +57,7 @@ class Shell:
         settings = SpoolSettings(str(folder / "spool"), reserve_bytes=0)
         self.spool = Spool.open(settings, self.clock) if spool else None
         tasks: dict[str, RunningTask] = {}
-        self.reports = Reports(tasks.get, Strays(self.clock, self.stream.tell), self.clock)
+        self.reports = Reports(tasks.get, Orphans(self.clock, self.stream.tell), self.clock)
         self.destinations = Destinations(
             Makers(self.workers), self.clock, OutboxSettings(), self.reports, self.spool
         )

@@ -17,21 +17,21 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from slicer.clock import LoopClock
-from slicer.crew import Crew
 from slicer.delivery.job import Job
 from slicer.delivery.makers import LANES, Makers
 from slicer.delivery.outbox import Outbox
-from slicer.delivery.record import Address, describe, encode
-from slicer.delivery.shelf import Shelf, read
-from slicer.delivery.spool import Spool
+from slicer.delivery.spool.record import Address, describe, encode
+from slicer.delivery.spool.shelf import Shelf, read
+from slicer.delivery.spool.spool import Spool
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import OPUS, Kind
 from slicer.settings import Fsync, SpoolSettings
 from slicer.slicing.outputs import AudioCut, AudioPacket, TrackKey
 from slicer.storage import Receipt, Storage, open_storage
+from slicer.threads import ThreadPool
 from tests.harness.clock import EPOCH
-from tests.harness.seaweed import WRITER, running
-from tests.harness.spooling import Bucket, Heard
+from tests.harness.delivery.spooling import Bucket, Heard
+from tests.harness.storage.seaweed import WRITER, running
 
 DATA = bytes(range(256)) * 234
 ADDRESS = Address("s3://bench")
@@ -90,7 +90,7 @@ class Way:
         self, runner: asyncio.Runner, folder: Path, policy: Fsync | None, store: Storage
     ) -> None:
         self.runner, self.heard, self.store = runner, Timed(), store
-        self.workers = Crew("maker", 2, LANES)
+        self.workers = ThreadPool("maker", 2, LANES)
         self.number = 0
         runner.run(self._open(folder, policy))
 

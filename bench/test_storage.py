@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from slicer.storage import Storage, open_storage, s3_fast
-from tests.harness import cos_front, oss_front
-from tests.harness.object_front import running_front
-from tests.harness.objects import Place
-from tests.harness.seaweed import REGION, WRITER, Seaweed, running
+from tests.harness.storage import cos_front, oss_front
+from tests.harness.storage.object_front import running_front
+from tests.harness.storage.objects import Place
+from tests.harness.storage.seaweed import REGION, WRITER, Seaweed, running
 
 DATA = bytes(range(256)) * 234
 SIDE_BY_SIDE = 8

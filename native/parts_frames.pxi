@@ -1,7 +1,7 @@
 # Twins of slicer/rtp/{codecs,vp8,vp9,h264,h264_parameter_sets,av1,opus,pcm}.py, a part each.
 
 from slicer.rtp.codecs import AudioFormat, VideoFormat
-from slicer.rtp.frame import Frame
+from slicer.rtp.codecs.frame import Frame
 
 
 cdef extern from "frame_parts.h" nogil:

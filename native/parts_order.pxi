@@ -2,7 +2,7 @@
 
 cimport cython
 
-from slicer.rtp.reports import ReportBlock
+from slicer.rtp.rtcp.reports import ReportBlock
 from slicer.rtp.stream import Ordered
 
 
@@ -96,7 +96,7 @@ cdef class ReorderRing:
         ring_restart(&self.it)
         self.borrowed = []
 
-    def strays(self):
+    def orphans(self):
         ring_strays(&self.it, &self.out)
         return [packet for packet, _ in _turns(&self.out)]
 

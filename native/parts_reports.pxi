@@ -1,4 +1,4 @@
-# Twins of slicer/rtp/reporter.py, and of what it uses of rtcp.py and transport_feedback.py.
+# Twins of slicer/rtp/rtcp/reporter.py, and of what it uses of rtcp.py and transport_feedback.py.
 
 from libc.math cimport NAN
 

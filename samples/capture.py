@@ -15,15 +15,15 @@ HERE = Path(__file__).resolve().parent
 if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
-import slicer.rooms.anchor  # noqa: E402
+import slicer.rooms.whip.anchor  # noqa: E402
+from slicer.engine.engine import Engine  # noqa: E402
+from slicer.engine.spec import TaskSpec  # noqa: E402
 from slicer.hot import Receiver  # noqa: E402
-from slicer.rtp.capture import write_rtpdump  # noqa: E402
+from slicer.rooms.replay.capture import write_rtpdump  # noqa: E402
 from slicer.rtp.parameters import RtpParameters  # noqa: E402
-from slicer.service.engine import Engine  # noqa: E402
-from slicer.service.spec import TaskSpec  # noqa: E402
 from slicer.slicing.outputs import Cut, Transmit  # noqa: E402
-from tests.harness.chromium import PublishOptions, chromium  # noqa: E402
-from tests.harness.content import Content, Painter, write_wav, write_y4m  # noqa: E402
+from tests.harness.media.content import Content, Painter, write_wav, write_y4m  # noqa: E402
+from tests.harness.rooms.chromium import PublishOptions, chromium  # noqa: E402
 
 ROOM = "whip://127.0.0.1:0/capture"
 WARM_UP = 4.0
@@ -65,7 +65,7 @@ def describe(streams: Sequence[RtpParameters]) -> str:
 
 async def capture(seconds: float) -> None:
     """Publish, wait, write."""
-    slicer.rooms.anchor.Receiver = Recorder  # type: ignore[attr-defined,misc]
+    slicer.rooms.whip.anchor.Receiver = Recorder  # type: ignore[attr-defined,misc]
     with tempfile.TemporaryDirectory() as folder:
         content = Content(Painter(), seconds=60)
         camera, microphone = Path(folder) / "camera.y4m", Path(folder) / "microphone.wav"

@@ -11,7 +11,7 @@ if str(HERE.parent) not in sys.path:
     # Run as a script, the repository's root is not on the path.
     sys.path.insert(0, str(HERE.parent))
 
-from tests.harness.content import AMBER, BLUE, Content, Encoding, Painter, encode  # noqa: E402
+from tests.harness.media.content import AMBER, BLUE, Content, Encoding, Painter, encode  # noqa: E402
 
 SAMPLES = {
     "anchor-blue.webm": (Content(Painter(BLUE), seconds=24, seed=1), Encoding("vp8")),

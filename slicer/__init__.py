@@ -1,5 +1,21 @@
 """rtc-slicer: cuts live rooms into audio slices and pictures. The public names, for embedders."""
 
+from slicer.engine.engine import Engine, TaskStatus
+from slicer.engine.events import (
+    AnchorWaits,
+    Event,
+    EventsMissed,
+    RobotLeft,
+    SliceLost,
+    SliceSpooled,
+    SliceStored,
+    TaskFinished,
+    TaskState,
+    TaskTrouble,
+    TrackEnded,
+    TrackStarted,
+)
+from slicer.engine.spec import TaskSpec
 from slicer.errors import (
     BadInput,
     LimitReached,
@@ -14,22 +30,6 @@ from slicer.errors import (
 )
 from slicer.errors import TaskFinished as TaskHasFinished
 from slicer.rtp.parameters import Kind
-from slicer.service.engine import Engine, TaskStatus
-from slicer.service.events import (
-    AnchorWaits,
-    Event,
-    EventsMissed,
-    RobotLeft,
-    SliceLost,
-    SliceSpooled,
-    SliceStored,
-    TaskFinished,
-    TaskState,
-    TaskTrouble,
-    TrackEnded,
-    TrackStarted,
-)
-from slicer.service.spec import TaskSpec
 from slicer.settings import Settings
 from slicer.slicing.outputs import LeaveCode, State
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec

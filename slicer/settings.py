@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Self, get_type_hints
 
 from slicer.applications import Application, applications
-from slicer.callbacks import CallbackSettings
 from slicer.errors import BadInput
 from slicer.rooms import RoomSettings
 from slicer.slicing.spec import DAY, AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.storage import Credentials
+from slicer.webhooks import CallbackSettings
 
 PREFIX = "SLICER_"
 NOT_SETTINGS = {"SLICER_NATIVE"}

@@ -2,9 +2,9 @@
 
 from hypothesis import settings
 
-from tests.harness.cos_front import cos
-from tests.harness.oss_front import oss
-from tests.harness.seaweed import seaweed
+from tests.harness.storage.cos_front import cos
+from tests.harness.storage.oss_front import oss
+from tests.harness.storage.seaweed import seaweed
 
 __all__ = ["cos", "oss", "seaweed"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slicer.cli import arguments_parser
-from tests.harness.replay import talk
+from tests.harness.rooms.replay import talk
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

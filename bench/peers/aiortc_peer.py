@@ -23,8 +23,8 @@ from aiortc.mediastreams import MediaStreamError
 
 from bench.peers.commands import AUDIO_SECONDS, PICTURE_SECONDS
 from slicer.media import image
-from slicer.rooms.webrtc import gather
 from slicer.slicing.spec import ImageFormat
+from slicer.webrtc.connection import gather
 
 LOOPBACK = "127.0.0.1"
 

@@ -1,9 +1,9 @@
 """The live capture that everybody is sent: 20 s of 720p30 and Opus, as RTP payloads; made once.
 
-The pictures carry their frame number (`tests.harness.picture`), so that what a peer wrote tells by
-itself how late it was. Two encodings of the same pictures are kept: one as a camera sends it, with
-a keyframe every two seconds, and one of keyframes alone: who asks for a keyframe gets the current
-frame from there.
+The pictures carry their frame number (`tests.harness.media.picture`), so that what a peer wrote
+tells by itself how late it was. Two encodings of the same pictures are kept: one as a camera
+sends it, with a keyframe every two seconds, and one of keyframes alone: who asks for a keyframe
+gets the current frame from there.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from tests.harness.packetize import payloads
-from tests.harness.picture import Painter, Rgb
-from tests.harness.sound import SAMPLE_RATE, make_sound
+from tests.harness.media.picture import Painter, Rgb
+from tests.harness.media.sound import SAMPLE_RATE, make_sound
+from tests.harness.rtp.packetize import payloads
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 SECONDS = 20

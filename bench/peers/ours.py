@@ -16,9 +16,10 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import slicer
-from slicer import collector, hot, rooms
-from slicer.rooms.local import LocalRooms
-from slicer.rooms.plane import running_plane
+from slicer import hot, rooms
+from slicer.cli import garbage_collection
+from slicer.rooms.whip.room import WhipConnector
+from slicer.webrtc.plane import running_plane
 
 WHIP = "whip://127.0.0.1:0/bench"
 MAX_ANCHORS = 500
@@ -42,11 +43,11 @@ async def main(room: str, folder: str, image: str) -> None:
         images = slicer.ImageFormat(image)
         spec = slicer.TaskSpec(room, f"file://{folder}", params(15, 5), images, task="bench")
         task = await engine.create(spec)
-        collector.settle()  # as the command does
+        garbage_collection.tune()  # as the command does
         whip = ""
         if room.startswith("whip:"):
             connector = engine.connector("whip")
-            assert isinstance(connector, LocalRooms)
+            assert isinstance(connector, WhipConnector)
             whip = connector.endpoint(urlsplit(room))
         say(implementation=hot.IMPLEMENTATION, whip=whip)
         told: Counter[str] = Counter()

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.peers.capture import FPS, FRAMES
 from bench.peers.commands import AUDIO_SECONDS, PICTURE_SECONDS
-from tests.harness.picture import read_frame_number
+from tests.harness.media.picture import read_frame_number
 
 PICTURES = frozenset({".jpg", ".png", ".webp"})
 SOUNDS = frozenset({".ogg", ".wav", ".mka"})

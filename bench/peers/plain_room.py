@@ -20,14 +20,14 @@ from bench.peers.sending import LOOPBACK, SRTP_KEY, SRTP_PROFILE
 from slicer.clock import Clock
 from slicer.hot import Receiver
 from slicer.rooms import Listener, RoomSettings
-from slicer.rooms.carrier import Address, Link, SrtpKeys
-from slicer.rooms.drain import Datagram, Drain
-from slicer.rooms.plane import PlanePump, running_plane
-from slicer.rooms.pump import Pump
 from slicer.rtp.parameters import H264, OPUS, VP8, Kind, RtpParameters
 from slicer.rtp.srtp import unprotect
 from slicer.slicing.facts import AnchorJoined, RoomEntered, TrackPublished
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey
+from slicer.webrtc.carrier import Address, Link, SrtpKeys
+from slicer.webrtc.drain import Datagram, Drain
+from slicer.webrtc.plane import PlanePump, running_plane
+from slicer.webrtc.pump import Pump
 
 PORT_STEP = 4
 

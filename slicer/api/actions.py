@@ -3,8 +3,8 @@
 from slicer.api.fields import Values
 from slicer.api.requests import read_lists, read_order
 from slicer.api.schema import Action, Verb
-from slicer.cloud.order import Application, OrderTaker, Service
-from slicer.service.engine import TaskStatus
+from slicer.engine.engine import TaskStatus
+from slicer.service.order import Application, OrderTaker, Product
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
 
@@ -31,9 +31,9 @@ async def carry_out(
     return {"TaskId": task}
 
 
-def _status(status: TaskStatus, service: Service) -> Answer:
+def _status(status: TaskStatus, service: Product) -> Answer:
     answer: Answer = {"TaskId": status.task, "Status": _word(status)}
-    if service is Service.MODERATION:
+    if service is Product.MODERATION:
         answer["SubscribeStreamUserIds"] = _lists(status.subscription)
     return answer
 

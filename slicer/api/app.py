@@ -18,8 +18,8 @@ from slicer.api.dispatch import ApiSettings, Dispatcher
 from slicer.api.errors import INTERNAL, UNREADABLE, ApiError, code_of, message_of
 from slicer.api.schema import ACTIONS
 from slicer.api.signature import Message
-from slicer.cloud.order import Application, OrderTaker
 from slicer.errors import BadInput, shown
+from slicer.service.order import Application, OrderTaker
 
 MAX_DRAIN = 16 * 1024 * 1024
 """Bytes of a body beyond the limit that are read and dropped, so that its sender hears why."""

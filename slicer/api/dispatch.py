@@ -19,8 +19,8 @@ from slicer.api.keys import Caller, Keys, find_app
 from slicer.api.limits import RateLimit, Replays
 from slicer.api.schema import ACTIONS, VERSION, Action, Verb
 from slicer.api.signature import MAX_SKEW, Message
-from slicer.cloud.order import Application, OrderTaker
 from slicer.errors import shown
+from slicer.service.order import Application, OrderTaker
 
 MAX_BODY = 256 * 1024
 """Largest body, in bytes; what a request can need is some 20 KB. TRTC takes 10 MB."""

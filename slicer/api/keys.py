@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from slicer.api.errors import ApiError
 from slicer.api.signature import Authorization, Message, verify
-from slicer.cloud.order import Application
 from slicer.errors import BadInput
+from slicer.service.order import Application
 
 _FORM = "application/x-www-form-urlencoded"
 

@@ -4,8 +4,8 @@ import re
 
 from slicer.api.errors import ApiError
 from slicer.api.fields import Values
-from slicer.cloud.order import Application, Bucket, Moderation, Order, Service, Supplier
 from slicer.errors import BadInput, Unauthorized, shown
+from slicer.service.order import Application, Bucket, Moderation, Order, Product, Supplier
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import IdList, Lists, Subscription
 from slicer.storage import Credentials
@@ -17,11 +17,11 @@ _WITH_APP_ID = {"tianyu", "shumei"}
 _AUDIO, _VIDEO = 1, 2
 
 
-def read_order(app: Application, service: Service, values: Values, now: float) -> Order:
+def read_order(app: Application, service: Product, values: Values, now: float) -> Order:
     """The order of a Create request. *now* is UTC in seconds. Raises ApiError and BadInput."""
     _check_room(values)
     _check_robot(app, service, values, now)
-    if service is Service.SLICE:
+    if service is Product.SLICE:
         params, moderation = values.table("SliceParams"), None
         storage = values.table("SliceStorageParams").table("CloudSliceStorage")
         kinds, path = params.whole("SliceType"), "SliceParams."
@@ -71,7 +71,7 @@ def _check_room(values: Values) -> None:
         raise BadInput("RoomId", room, f"1 to {MAX_ROOM} in decimal, since RoomIdType is 1")
 
 
-def _check_robot(app: Application, service: Service, values: Values, now: float) -> None:
+def _check_robot(app: Application, service: Product, values: Values, now: float) -> None:
     """UserSig where the app has a key; PrivateMapKey where it has permission control on."""
     if not app.usersig_key:
         return
@@ -82,7 +82,7 @@ def _check_robot(app: Application, service: Service, values: Values, now: float)
     except Unauthorized as error:
         raise ApiError("InvalidParameter.UserSig", f"UserSig: {error}") from None
     # CreateCloudModeration has no PrivateMapKey.
-    if not app.permission_control or service is Service.MODERATION:
+    if not app.permission_control or service is Product.MODERATION:
         return
     room: int | str = values.text("RoomId")
     ticket = values.text("PrivateMapKey")

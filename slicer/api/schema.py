@@ -6,7 +6,7 @@ from enum import Enum
 
 from slicer.api.errors import FIELD_CODES
 from slicer.api.fields import Field, Table, Text, Texts, Whole
-from slicer.cloud.order import Service
+from slicer.service.order import Product
 from slicer.slicing.subscription import MAX_ENTRIES, MAX_ENTRY_LENGTH
 from slicer.usersig import MAX_TEXT
 
@@ -120,18 +120,18 @@ class Verb(Enum):
 class Action:
     """One action: of which service, what it does, its fields, and the regions that have it."""
 
-    service: Service
+    service: Product
     verb: Verb
     fields: tuple[Field, ...]
     regions: tuple[str, ...]
 
 
 _REGIONS = {
-    Service.SLICE: ("ap-singapore", "eu-frankfurt"),
-    Service.MODERATION: ("ap-singapore",),
+    Product.SLICE: ("ap-singapore", "eu-frankfurt"),
+    Product.MODERATION: ("ap-singapore",),
 }
 _CREATE = {
-    Service.SLICE: (
+    Product.SLICE: (
         _APP,
         *_ROOM,
         *_ROBOT,
@@ -144,7 +144,7 @@ _CREATE = {
         Field("ResourceExpiredHour", Whole(6, 720, "hours"), default=72),
         Field("PrivateMapKey", _secret(MAX_TEXT, "the robot's permission ticket for this room")),
     ),
-    Service.MODERATION: (
+    Product.MODERATION: (
         _APP,
         *_ROOM,
         *_ROBOT,
@@ -159,7 +159,7 @@ _CREATE = {
     ),
 }
 _FIELDS = {Verb.DESCRIBE: _TASK, Verb.MODIFY: (*_TASK, _SUBSCRIPTION), Verb.DELETE: _TASK}
-_NOUNS = {Service.SLICE: "CloudSliceTask", Service.MODERATION: "CloudModeration"}
+_NOUNS = {Product.SLICE: "CloudSliceTask", Product.MODERATION: "CloudModeration"}
 
 ACTIONS: Mapping[str, Action] = {
     verb.value + noun: Action(

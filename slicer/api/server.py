@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 
 from slicer.api.dispatch import is_loopback
 from slicer.errors import BadInput
-from slicer.rooms.server import Server
+from slicer.http import Server
 
 log = logging.getLogger(__name__)
 

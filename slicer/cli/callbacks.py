@@ -9,27 +9,27 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from slicer.callbacks.mailbox import FILE, Fate, Letter, Mailbox
 from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, settings_of
 from slicer.errors import BadInput
 from slicer.settings import Settings
+from slicer.webhooks.queue import FILE, Outcome, QueuedWebhook, WebhookQueue
 
-FATES = {"waiting": Fate.WAITING, "delivered": Fate.DELIVERED, "given-up": Fate.GIVEN_UP}
+FATES = {"waiting": Outcome.WAITING, "delivered": Outcome.DELIVERED, "given-up": Outcome.GIVEN_UP}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     verbs = parser.add_subparsers(required=True, metavar="list | resend")
     shown = verbs.add_parser("list", help="the latest messages, oldest first")
-    shown.add_argument("--fate", choices=FATES, help="only those waiting, delivered or given up")
+    shown.add_argument("--outcome", choices=FATES, help="only those waiting, delivered or given up")
     shown.add_argument("--task", default="", help="only those of this task")
     shown.add_argument("--limit", type=int, default=100, help="how many (%(default)s)")
     shown.set_defaults(command=show)
     again = verbs.add_parser(
         "resend", help="send settled messages anew, each behind its task's line"
     )
-    again.add_argument("--fate", choices=("delivered", "given-up"), default="given-up")
+    again.add_argument("--outcome", choices=("delivered", "given-up"), default="given-up")
     again.add_argument("--task", default="", help="only those of this task")
     again.add_argument("--message", default="", help="only the one with this id")
     again.set_defaults(command=resend)
@@ -41,8 +41,8 @@ def show(options: argparse.Namespace) -> int:
     """Print messages, one a line."""
     if options.limit < 1:
         raise BadInput("--limit", options.limit, "1 or more")
-    for letter in asyncio.run(_letters(settings_of(options), options)):
-        sys.stdout.write(line(letter) + "\n")
+    for webhook in asyncio.run(_letters(settings_of(options), options)):
+        sys.stdout.write(line(webhook) + "\n")
     return STORED
 
 
@@ -53,37 +53,37 @@ def resend(options: argparse.Namespace) -> int:
     return STORED
 
 
-def line(letter: Letter) -> str:
+def line(webhook: QueuedWebhook) -> str:
     """A message in one line."""
-    message = letter.message
-    at = datetime.fromtimestamp(letter.since, UTC)
-    fate = letter.fate.name.lower().replace("_", "-")
-    said = f"  {letter.said}" if letter.said else ""
+    message = webhook.message
+    at = datetime.fromtimestamp(webhook.since, UTC)
+    outcome = webhook.outcome.name.lower().replace("_", "-")
+    said = f"  {webhook.said}" if webhook.said else ""
     return (
-        f"{at:%Y-%m-%d %H:%M:%S}  {fate:<9}  {message.event}  {message.task}  {message.id}"
-        f"  tries {letter.tries}{said}"
+        f"{at:%Y-%m-%d %H:%M:%S}  {outcome:<9}  {message.event}  {message.task}  {message.id}"
+        f"  tries {webhook.tries}{said}"
     )
 
 
-async def _letters(settings: Settings, options: argparse.Namespace) -> list[Letter]:
-    async with _mailbox(settings) as mailbox:
-        fate = FATES[options.fate] if options.fate else None
-        return await mailbox.letters(fate, options.task, options.limit)
+async def _letters(settings: Settings, options: argparse.Namespace) -> list[QueuedWebhook]:
+    async with _queue(settings) as queue:
+        outcome = FATES[options.outcome] if options.outcome else None
+        return await queue.webhooks(outcome, options.task, options.limit)
 
 
 async def _resend(settings: Settings, options: argparse.Namespace) -> int:
-    async with _mailbox(settings) as mailbox:
-        fate = FATES[options.fate]
-        return await mailbox.resend(time.time(), fate, options.task, options.message)
+    async with _queue(settings) as queue:
+        outcome = FATES[options.outcome]
+        return await queue.resend(time.time(), outcome, options.task, options.message)
 
 
 @asynccontextmanager
-async def _mailbox(settings: Settings) -> AsyncIterator[Mailbox]:
+async def _queue(settings: Settings) -> AsyncIterator[WebhookQueue]:
     folder = Path(settings.serve.state)
     if not (folder / FILE).is_file():
         raise BadInput("serve.state", str(folder), f"the state folder of a service, with {FILE}")
-    mailbox = await Mailbox.open(folder, settings.callbacks.bound)
+    queue = await WebhookQueue.open(folder, settings.callbacks.bound)
     try:
-        yield mailbox
+        yield queue
     finally:
-        await mailbox.close()
+        await queue.close()

@@ -5,13 +5,13 @@ import asyncio
 import sys
 from pathlib import Path
 
-from slicer import collector
 from slicer.api import ApiSettings, Listen, check_listen, make_app, open_server
+from slicer.cli import garbage_collection
 from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, settings_of
 from slicer.cli.signals import end_on_signals
-from slicer.cloud.serving import serving
 from slicer.errors import BadInput
+from slicer.service.serving import serving
 from slicer.settings import Settings
 
 
@@ -56,7 +56,7 @@ async def _serve(settings: Settings, listen: Listen, insecure: bool) -> int:
                 _say(
                     "INSECURE: anyone on this machine may order tasks; signatures are not verified"
                 )
-            collector.settle()
+            garbage_collection.tune()
             await ended.wait()
             _say("ending: what has been cut is delivered; tasks go on at the next start")
         finally:

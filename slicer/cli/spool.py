@@ -10,11 +10,11 @@ from rich.console import Console
 
 from slicer.cli.exits import LOST, STORED
 from slicer.cli.options import add_common, settings_of
-from slicer.delivery.shelf import Found
+from slicer.delivery.spool.shelf import Found
+from slicer.demo.progress import PlainProgress, bytes_text
+from slicer.engine.salvage import Choice, drop, send, stuck
 from slicer.errors import BadInput
-from slicer.progress import PlainProgress, bytes_text
 from slicer.rtp.parameters import Kind
-from slicer.service.salvage import Choice, drop, send, stuck
 from slicer.settings import Settings
 from slicer.storage import Credentials
 

@@ -7,16 +7,16 @@ from urllib.parse import urlencode, urlsplit
 
 from rich.console import Console
 
-from slicer import collector
+from slicer.cli import garbage_collection
 from slicer.cli.exits import FAILED, KEPT, LOST, STORED
 from slicer.cli.options import add_common, add_plain, settings_of
 from slicer.cli.signals import end_on_signals
+from slicer.demo.progress import open_progress
+from slicer.engine.engine import Engine
+from slicer.engine.events import RobotLeft, TaskFinished
+from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput
-from slicer.progress import open_progress
-from slicer.rooms.local import LocalRooms
-from slicer.service.engine import Engine
-from slicer.service.events import RobotLeft, TaskFinished
-from slicer.service.spec import TaskSpec
+from slicer.rooms.whip.room import WhipConnector
 from slicer.settings import Settings
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
@@ -135,13 +135,13 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from slicer.demo import Stage, demo  # noqa: PLC0415 (it brings an encoder, which nothing else needs)
+    from slicer.demo.demo import DemoOptions, demo  # noqa: PLC0415 (it brings an encoder, which nothing else needs)
 
     settings = settings_of(options)
     console = Console()
     progress = open_progress(console, "demo: two anchors, one room, lists in force", options.plain)
-    stage = Stage(Path(options.samples), Path(options.to), options.seconds)
-    lost = asyncio.run(demo(stage, settings, console, progress))
+    what = DemoOptions(Path(options.samples), Path(options.to), options.seconds)
+    lost = asyncio.run(demo(what, settings, console, progress))
     return LOST if lost else STORED
 
 
@@ -151,12 +151,12 @@ async def _slice(spec: TaskSpec, settings: Settings, plain: bool) -> int:
     async with Engine(settings) as engine:
         events = engine.events()
         await engine.create(spec)
-        collector.settle()
+        garbage_collection.tune()
         room = urlsplit(spec.room)
         rooms = engine.connector(room.scheme)
         closing: asyncio.Future[None] | None = None
         with progress:
-            if isinstance(rooms, LocalRooms):
+            if isinstance(rooms, WhipConnector):
                 progress.note(f"publish by WHIP to {rooms.endpoint(room)}/YOUR-USER-ID")
             end_on_signals(lambda: asyncio.ensure_future(engine.close()))
             async for event in events:

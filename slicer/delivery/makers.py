@@ -6,10 +6,10 @@ make, they wait, in the order they were cut, and sound goes past them.
 
 from collections import Counter
 
-from slicer.crew import Crew
 from slicer.delivery.job import Job
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
+from slicer.threads import ThreadPool
 
 MAX_WAITING = 2_000
 """Files of each kind, over all tasks. Two cores make so many pictures of 720p in 15 s."""
@@ -21,7 +21,7 @@ LANES = len(_LANES)
 class Makers:
     """Makes files in the threads of a crew of LANES lanes. For the loop's thread."""
 
-    def __init__(self, crew: Crew, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, crew: ThreadPool, max_waiting: int = MAX_WAITING) -> None:
         self._crew, self._max_waiting = crew, max_waiting
         self._waiting: Counter[Kind] = Counter()
 

@@ -27,9 +27,9 @@ from slicer.delivery.overflow import Overflow
 from slicer.delivery.retry import Backoff
 from slicer.delivery.route import Lane, Route
 from slicer.delivery.schedule import Schedule
-from slicer.delivery.shelf import Found, Shelf
-from slicer.delivery.spool import Spool
-from slicer.delivery.spooler import PATIENCE, Spooler
+from slicer.delivery.spool.shelf import Found, Shelf
+from slicer.delivery.spool.spool import Spool
+from slicer.delivery.spool.spooler import PATIENCE, Spooler
 from slicer.errors import (
     MediaError,
     SlicerError,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from slicer.rtp.opus import frame_size
+from slicer.rtp.codecs.opus import frame_size
 from slicer.slicing.outputs import AudioPacket
 
 MAX_PRE_ROLL = 48_000

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from slicer.errors import MediaError
 from slicer.media.holes import lay
-from slicer.rtp.opus import is_stereo
+from slicer.rtp.codecs.opus import is_stereo
 from slicer.slicing.outputs import AudioPacket
 
 VENDOR = b"rtc-slicer"

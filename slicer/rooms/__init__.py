@@ -82,8 +82,8 @@ class RoomSettings:
 
 
 CONNECTORS: Mapping[str, str] = {
-    "whip": "slicer.rooms.local:LocalRooms",
-    "replay": "slicer.rooms.replay:ReplayRooms",
+    "whip": "slicer.rooms.whip.room:WhipConnector",
+    "replay": "slicer.rooms.replay.room:ReplayConnector",
 }
 
 

@@ -31,13 +31,13 @@ class ReorderRing:
         self._opens_at: float | None = None
         self._contiguous = False  # what came before the first packet is not known
         self._hole_since: float | None = None
-        self._strays: list[Packet] = []
+        self._orphans: list[Packet] = []
         self._taken_at = 0.0
 
     def insert(self, packet: Packet) -> str | None:
         """Take a packet; None, or why not: "duplicate", "late", "stray", "moved".
 
-        After "moved" the source is elsewhere: `flush`, then insert what `strays` gives.
+        After "moved" the source is elsewhere: `flush`, then insert what `orphans` gives.
         """
         sequence = packet.sequence
         if self._next is None:
@@ -100,12 +100,12 @@ class ReorderRing:
             self._slots = [None] * CAPACITY
         self._held, self._ready, self._next, self._opens_at = 0, [], None, None
         self._hole_since, self._contiguous, self._opening = None, False, 0.0
-        self._strays.clear()
+        self._orphans.clear()
 
-    def strays(self) -> list[Packet]:
+    def orphans(self) -> list[Packet]:
         """The packets that showed where the source has moved to; they are the caller's now."""
-        strays, self._strays = self._strays, []
-        return strays
+        orphans, self._orphans = self._orphans, []
+        return orphans
 
     def deadline(self) -> float | None:
         """When something comes out by itself: the opening ends, or a hole is given up."""
@@ -124,8 +124,8 @@ class ReorderRing:
 
     def _note(self, packet: Packet) -> None:
         self._taken_at = packet.arrival
-        if self._strays:
-            self._strays.clear()
+        if self._orphans:
+            self._orphans.clear()
 
     def _take(self) -> Packet | None:
         assert self._next is not None
@@ -149,17 +149,17 @@ class ReorderRing:
 
     def _stray(self, packet: Packet, late: bool) -> str:
         """Hold packets from elsewhere until so many follow each other that the source has moved."""
-        strays = self._strays
-        if strays and packet.sequence == strays[-1].sequence:
+        orphans = self._orphans
+        if orphans and packet.sequence == orphans[-1].sequence:
             return "duplicate"
-        if strays and packet.sequence != strays[-1].sequence + 1:
-            strays.clear()
-        strays.append(packet)
+        if orphans and packet.sequence != orphans[-1].sequence + 1:
+            orphans.clear()
+        orphans.append(packet)
         if late:
             silent = packet.arrival - self._taken_at >= FELL_SILENT
-            moved = (silent and len(strays) >= FELL_BACK) or len(strays) >= CAPACITY // 2
+            moved = (silent and len(orphans) >= FELL_BACK) or len(orphans) >= CAPACITY // 2
         else:
-            moved = len(strays) >= JUMPED
+            moved = len(orphans) >= JUMPED
         if moved:
             return "moved"
         return "late" if late else "stray"

@@ -12,11 +12,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from slicer.rtp.mapping import SenderClock, TimestampMapper
-from slicer.rtp.nack import NackList
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import Codec, Kind, RtpParameters
-from slicer.rtp.reception import Reception
 from slicer.rtp.ring import ReorderRing
+from slicer.rtp.rtcp.nack import NackList
+from slicer.rtp.rtcp.reception import Reception
 from slicer.rtp.rtx import restore
 from slicer.rtp.unwrap import Unwrapper
 
@@ -180,12 +180,12 @@ class Stream:
 
     def _moved(self, source: Source) -> None:
         """The source's sequence numbers go on elsewhere; what is held and what is there is kept."""
-        strays = source.ring.strays()
+        orphans = source.ring.orphans()
         self._give_up()
         source.reception.restart()
         if source.nacks is not None:
             source.nacks = NackList()
-        for packet in strays:
+        for packet in orphans:
             self._insert(source, packet)
 
     def _repair(self, packet: Packet, payload_type: int) -> None:

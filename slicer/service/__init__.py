@@ -1,1 +1,1 @@
-"""The shell: asyncio lives here; it joins the core, the rooms and the stores."""
+"""TRTC's two products over an engine: orders, registry, restarts, messages."""

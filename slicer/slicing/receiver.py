@@ -12,8 +12,8 @@ from slicer.rtp.codecs import AUDIO, VIDEO
 from slicer.rtp.mapping import SenderClock
 from slicer.rtp.packet import parse
 from slicer.rtp.parameters import Kind, RtpParameters
-from slicer.rtp.reporter import Reporter
 from slicer.rtp.rtcp import is_rtcp
+from slicer.rtp.rtcp.reporter import Reporter
 from slicer.rtp.stream import Stream
 from slicer.slicing.outputs import Cut, TrackKey, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec

@@ -6,7 +6,7 @@ Both kinds of track have the same verbs. A stream that nobody needs now sleeps.
 from collections.abc import Iterable
 
 from slicer.rtp.codecs import video_format
-from slicer.rtp.frame import Frame, VideoDepacketizer
+from slicer.rtp.codecs.frame import Frame, VideoDepacketizer
 from slicer.rtp.parameters import Codec
 from slicer.rtp.stream import Ordered, Stream
 from slicer.slicing.audio import AudioCutter

@@ -13,7 +13,7 @@ current group of pictures instead, so that the frame due can be decoded from its
 from collections import Counter
 from enum import Enum, auto
 
-from slicer.rtp.frame import Frame
+from slicer.rtp.codecs.frame import Frame
 from slicer.rtp.stream import Ordered
 from slicer.slicing.outputs import PictureCut, TrackKey
 from slicer.slicing.spec import VideoSpec

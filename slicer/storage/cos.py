@@ -1,4 +1,4 @@
-"""Tencent's COS by its own SDK, which signs, and `wire`, which sends; knows nothing of slices.
+"""Tencent's COS by its own SDK, which signs, and `transport`, which sends; knows nothing of slices.
 
 `cos://name-appid/prefix?region=ap-guangzhou`. An endpoint that is an address is connected to,
 and the bucket's usual name is signed and sent; one that is a name takes the place of
@@ -19,8 +19,8 @@ from slicer.errors import BadInput, StorageError, StorageRefused
 from slicer.storage import Credentials
 from slicer.storage.bucket import Bucket, Vendor
 from slicer.storage.objects import ObjectStorage, Timeouts, Upload
-from slicer.storage.proof import Word
-from slicer.storage.wire import Response, Wire, translated
+from slicer.storage.proof import Acknowledgement
+from slicer.storage.transport import HttpTransport, Response, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ class CosClient:
         self._bucket, self._credentials = bucket, credentials
         at_address = _address(bucket.endpoint) is not None
         host = f"{bucket.name}.cos.{bucket.region}.myqcloud.com"
-        self._session = _Session(Wire(timeouts, RIGHT, host if at_address else None))
+        self._session = _Session(HttpTransport(timeouts, RIGHT, host if at_address else None))
         self._sdk: _Sdk | None = None
 
     def open(self, key: str) -> None:
@@ -101,7 +101,7 @@ class CosClient:
         )
         self._sdk = CosS3Client(config, retry=0, session=self._session)
 
-    def put(self, upload: Upload) -> Word:
+    def put(self, upload: Upload) -> Acknowledgement:
         assert self._sdk is not None
         bucket = self._bucket
         options = {
@@ -121,7 +121,9 @@ class CosClient:
         encryption = told.get("x-cos-server-side-encryption", "AES256")
         customer = told.get("x-cos-server-side-encryption-customer-algorithm")
         encrypted = encryption != "AES256" or customer is not None
-        return Word(told.get("etag", ""), encrypted, told.get("x-cos-hash-crc64ecma", ""))
+        return Acknowledgement(
+            told.get("etag", ""), encrypted, told.get("x-cos-hash-crc64ecma", "")
+        )
 
     def delete(self, name: str) -> None:
         assert self._sdk is not None
@@ -131,14 +133,14 @@ class CosClient:
         return translated(key, error, self._credentials)
 
     def close(self) -> None:
-        self._session.wire.close()
+        self._session.transport.close()
 
 
 class _Session:
     """What the SDK takes for a session of `requests`."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, transport: HttpTransport) -> None:
+        self.transport = transport
 
     def put(
         self,
@@ -174,7 +176,7 @@ class _Session:
         for name, value in headers.items():
             signed[name] = value.decode() if isinstance(value, bytes) else value
         auth(SimpleNamespace(method=method, url=url, headers=signed))
-        response: Response = self.wire.send(method, url, signed, data)
+        response: Response = self.transport.send(method, url, signed, data)
         return SimpleNamespace(status_code=response.status, headers=response.headers)
 
 

@@ -15,7 +15,7 @@ from slicer.storage import Receipt
 from slicer.storage.bucket import Bucket
 from slicer.storage.keys import PROBE_KEY, check_key
 from slicer.storage.metadata import encoded
-from slicer.storage.proof import Word, md5, prove
+from slicer.storage.proof import Acknowledgement, md5, prove
 from slicer.storage.threads import Threads
 
 CONNECTIONS = 8
@@ -53,7 +53,7 @@ class Client(Protocol):
         """Load the SDK and find credentials; called once before the rest, *key* is for errors."""
         ...
 
-    def put(self, upload: Upload) -> Word: ...
+    def put(self, upload: Upload) -> Acknowledgement: ...
 
     def delete(self, name: str) -> None: ...
 

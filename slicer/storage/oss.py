@@ -1,4 +1,4 @@
-"""Aliyun's OSS by its own SDK, which signs (V4), and `wire`, which sends; knows no slices.
+"""Aliyun's OSS by its own SDK, which signs (V4), and `transport`, which sends; knows no slices.
 
 `oss://bucket/prefix?region=cn-hangzhou`. An endpoint that is an address is spoken to with the
 bucket in the path, one that is a name with the bucket before it.
@@ -15,8 +15,8 @@ from slicer.errors import BadInput, StorageError, StorageRefused
 from slicer.storage import Credentials
 from slicer.storage.bucket import Bucket, Vendor
 from slicer.storage.objects import ObjectStorage, Timeouts, Upload
-from slicer.storage.proof import Word
-from slicer.storage.wire import Wire, translated
+from slicer.storage.proof import Acknowledgement
+from slicer.storage.transport import HttpTransport, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -69,7 +69,7 @@ class OssClient:
 
     def __init__(self, bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts) -> None:
         self._bucket, self._credentials = bucket, credentials
-        self._http = _Http(Wire(timeouts, RIGHT))
+        self._http = _Http(HttpTransport(timeouts, RIGHT))
         self._put_request: Callable[..., object] | None = None
         self._delete_request: Callable[..., object] | None = None
         self._sdk: _Sdk | None = None
@@ -96,7 +96,7 @@ class OssClient:
         self._put_request, self._delete_request = sdk.PutObjectRequest, sdk.DeleteObjectRequest
         self._sdk = sdk.Client(config)
 
-    def put(self, upload: Upload) -> Word:
+    def put(self, upload: Upload) -> Acknowledgement:
         assert self._sdk is not None
         assert self._put_request is not None
         bucket = self._bucket
@@ -114,7 +114,9 @@ class OssClient:
         )
         told = self._sdk.put_object(request).headers
         encrypted = told.get("x-oss-server-side-encryption", "AES256") != "AES256"
-        return Word(told.get("etag", ""), encrypted, told.get("x-oss-hash-crc64ecma", ""))
+        return Acknowledgement(
+            told.get("etag", ""), encrypted, told.get("x-oss-hash-crc64ecma", "")
+        )
 
     def delete(self, name: str) -> None:
         assert self._sdk is not None
@@ -125,7 +127,7 @@ class OssClient:
         return translated(key, error, self._credentials)
 
     def close(self) -> None:
-        self._http.wire.close()
+        self._http.transport.close()
 
 
 class _Sdk(Protocol):
@@ -138,11 +140,11 @@ class _Sdk(Protocol):
 class _Http:
     """What the SDK takes for its HttpClient."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, transport: HttpTransport) -> None:
+        self.transport = transport
 
     def open(self) -> None:
-        """The wire opens itself."""
+        """The transport opens itself."""
 
     def close(self) -> None:
         """The client of the bucket does."""
@@ -151,7 +153,7 @@ class _Http:
         headers = {name: value for name, value in request.headers.items() if value is not None}
         headers["Host"] = urlsplit(request.url).netloc
         headers["Content-Length"] = str(len(request.body))
-        response = self.wire.send(request.method, request.url, headers, request.body)
+        response = self.transport.send(request.method, request.url, headers, request.body)
         return SimpleNamespace(
             status_code=response.status,
             reason="OK",

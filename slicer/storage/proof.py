@@ -18,7 +18,7 @@ _INVERTED = 0xFFFF_FFFF_FFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Acknowledgement:
     """What a store answered to an upload. *encrypted*: by a key that makes the ETag something
     else than the MD5. *crc64*: in decimal, as COS and OSS write it."""
 
@@ -32,7 +32,7 @@ def md5(data: bytes) -> "hashlib._Hash":
     return hashlib.md5(data, usedforsecurity=False)
 
 
-def prove(key: str, data: bytes, digest: str, word: Word) -> str:
+def prove(key: str, data: bytes, digest: str, word: Acknowledgement) -> str:
     """The ETag, proven to be of *data*, whose MD5 is *digest*, where it can be.
 
     The ETag is the MD5 of what a single request put, unless the store encrypts with a key of

@@ -18,8 +18,8 @@ from slicer.storage import Credentials, s3_fast
 from slicer.storage.answers import Answer, hide, rekeyed, retry_after, storage_error
 from slicer.storage.bucket import Bucket, Vendor
 from slicer.storage.objects import CONNECTIONS, ObjectStorage, Timeouts, Upload
-from slicer.storage.proof import Word
-from slicer.storage.wire import UNREACHABLE
+from slicer.storage.proof import Acknowledgement
+from slicer.storage.transport import UNREACHABLE
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -113,7 +113,7 @@ class S3Client:
         else:
             self._open_sdk(key)
 
-    def put(self, upload: Upload) -> Word:
+    def put(self, upload: Upload) -> Acknowledgement:
         if self._fast is not None and (word := self._fast.put(upload)) is not None:
             return word
         bucket = self._bucket
@@ -133,7 +133,7 @@ class S3Client:
             request["SSEKMSKeyId"] = bucket.encryption_key
         told = self._open_sdk(upload.name).put_object(**request)
         kms = told.get("ServerSideEncryption", "AES256") != "AES256"
-        return Word(told.get("ETag", ""), kms or bool(told.get("SSECustomerAlgorithm")))
+        return Acknowledgement(told.get("ETag", ""), kms or bool(told.get("SSECustomerAlgorithm")))
 
     def delete(self, name: str) -> None:
         self._open_sdk(name).delete_object(Bucket=self._bucket.name, Key=name)

@@ -15,8 +15,8 @@ from slicer.storage import Credentials
 from slicer.storage.answers import storage_error
 from slicer.storage.bucket import Bucket
 from slicer.storage.objects import Timeouts, Upload
-from slicer.storage.proof import Word
-from slicer.storage.wire import UNREACHABLE, read_answer
+from slicer.storage.proof import Acknowledgement
+from slicer.storage.transport import UNREACHABLE, read_answer
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -78,7 +78,7 @@ class FastS3:
             retry_config={"max_retries": 0},
         )
 
-    def put(self, upload: Upload) -> Word | None:
+    def put(self, upload: Upload) -> Acknowledgement | None:
         """None: botocore has to do it. Raises StorageError."""
         if self._left_out:
             self._left_out -= 1
@@ -98,7 +98,7 @@ class FastS3:
             return None
         etag = told["e_tag"] or ""
         if self._kms or etag.strip('"') == upload.md5.hex():
-            return Word(etag, self._kms)
+            return Acknowledgement(etag, self._kms)
         self._left_out = RESPITE
         return None
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from slicer.crew import Crew
 from slicer.errors import StorageRefused
+from slicer.threads import ThreadPool
 
 T = TypeVar("T")
 
@@ -15,7 +15,7 @@ class Threads:
     also resolves names)."""
 
     def __init__(self, name: str, count: int) -> None:
-        self._crew = Crew(name, count)
+        self._pool = ThreadPool(name, count)
         self._closed = False
 
     async def run(self, key: str, work: Callable[[], T]) -> T:
@@ -23,9 +23,9 @@ class Threads:
         ends by itself."""
         if self._closed:
             raise StorageRefused(key, "this store was closed", "open it again")
-        return await self._crew.run(work)
+        return await self._pool.run(work)
 
     async def close(self) -> None:
         """Take nothing more, wait for what is under way. May be called twice."""
         self._closed = True
-        await asyncio.to_thread(self._crew.join)
+        await asyncio.to_thread(self._pool.join)

@@ -10,7 +10,7 @@ from slicer.api.schema import ACTIONS
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
-from tests.harness.api import APP, NOW, STATUS, Recorder, seed
+from tests.harness.service.api import APP, NOW, STATUS, Recorder, seed
 
 ALL = [
     "SubscribeAudioUserIds",

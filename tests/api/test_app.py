@@ -11,9 +11,18 @@ import pytest
 from slicer.api import ApiSettings, make_app
 from slicer.api.dispatch import MAX_BODY
 from slicer.applications import Application
-from slicer.cloud.order import Order
 from slicer.errors import BadInput
-from tests.harness.api import APP, Caller, Recorder, answer_of, code_of, exchange, failing, seed
+from slicer.service.order import Order
+from tests.harness.service.api import (
+    APP,
+    Caller,
+    Recorder,
+    answer_of,
+    code_of,
+    exchange,
+    failing,
+    seed,
+)
 
 SLICE = "CreateCloudSliceTask"
 TASK: dict[str, object] = {"SdkAppId": 200806, "TaskId": "t"}

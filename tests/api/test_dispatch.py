@@ -9,7 +9,7 @@ import pytest
 from slicer.api.dispatch import ApiSettings, is_loopback
 from slicer.api.signature import Message
 from slicer.errors import BadInput, LimitReached, RoomError, TaskFinished, TaskNotExist
-from tests.harness.api import (
+from tests.harness.service.api import (
     APP,
     KEY,
     KEY_ID,

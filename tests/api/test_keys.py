@@ -7,7 +7,7 @@ from slicer.api.keys import Keys, find_app
 from slicer.api.signature import Message
 from slicer.applications import Application
 from slicer.errors import BadInput
-from tests.harness.api import NOW, authorize
+from tests.harness.service.api import NOW, authorize
 
 ONE = Application(1, secrets=(("id-1", "key-1"), ("id-both", "key-both")))
 TWO = Application(2, secrets=(("id-both", "key-both"),))

@@ -10,13 +10,13 @@ from slicer.api.fields import Reader
 from slicer.api.requests import read_lists, read_order
 from slicer.api.schema import ACTIONS
 from slicer.applications import Application
-from slicer.cloud.order import Bucket, Moderation, Order, Service, Supplier
 from slicer.errors import BadInput, SlicerError
 from slicer.rtp.parameters import Kind
+from slicer.service.order import Bucket, Moderation, Order, Product, Supplier
 from slicer.slicing.spec import AudioSpec, ImageFormat, VideoSpec
 from slicer.storage import Credentials
 from slicer.usersig import Privilege, SdkApp
-from tests.harness.api import APP, NOW, seed
+from tests.harness.service.api import APP, NOW, seed
 
 SLICE, MODERATION = "CreateCloudSliceTask", "CreateCloudModeration"
 SIGNER = SdkApp(200806, "the-key")
@@ -48,7 +48,7 @@ def refusal(action: str, changes: Mapping[str, object], app: Application = APP) 
 
 def test_the_seed_of_slices() -> None:
     made = order(SLICE, {})
-    assert (made.service, made.room_id, made.room_type) == (Service.SLICE, "150", 1)
+    assert (made.service, made.room_id, made.room_type) == (Product.SLICE, "150", 1)
     assert (made.user_id, made.expire_hours, made.moderation) == ("inspect", 72, None)
     assert (made.params.audio, made.params.video) == (AudioSpec(15), VideoSpec(5))
     assert (made.params.max_idle, made.images) == (30, ImageFormat.PNG)
@@ -64,7 +64,7 @@ def test_the_seed_of_slices() -> None:
 def test_the_seed_of_moderation() -> None:
     made = order(MODERATION, {})
     supplier = Supplier("ace", "2501", "ace_ugc_20521", "637ae34f4069afb92xxxxxxx", "2001", "2002")
-    assert made.service is Service.MODERATION
+    assert made.service is Product.MODERATION
     assert made.moderation == Moderation(supplier, save=0, hits_only=False)
     assert (made.params.audio, made.params.video) == (AudioSpec(15), None)
     assert made.expire_hours == 72

@@ -7,8 +7,8 @@ import pytest
 
 from slicer.api.fields import Field, Reader, Table, Text, Whole
 from slicer.api.schema import ACTIONS, Verb, walk
-from slicer.cloud.order import Service
-from tests.harness.api import seed
+from slicer.service.order import Product
+from tests.harness.service.api import seed
 
 DOCS = (Path(__file__).parents[2] / "docs/api.md").read_text()
 CREATES = ("CreateCloudSliceTask", "CreateCloudModeration")
@@ -43,7 +43,7 @@ def test_the_eight_actions() -> None:
     ]
     for name, action in ACTIONS.items():
         assert name.startswith(action.verb.value)
-        assert ("Moderation" in name) == (action.service is Service.MODERATION)
+        assert ("Moderation" in name) == (action.service is Product.MODERATION)
 
 
 @pytest.mark.parametrize("action", CREATES)
@@ -55,7 +55,7 @@ def test_the_seeds_are_within_the_rules(action: str) -> None:
 
 def test_regions() -> None:
     for action in ACTIONS.values():
-        is_slice = action.service is Service.SLICE
+        is_slice = action.service is Product.SLICE
         assert ("eu-frankfurt" in action.regions) == is_slice
         assert "ap-singapore" in action.regions
 

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from slicer.api import Listen, check_listen, make_app, open_server
 from slicer.errors import BadInput
-from tests.harness.api import APP, Recorder
+from tests.harness.service.api import APP, Recorder
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from slicer.api.signature import (
     sign,
     verify,
 )
-from tests.harness.api import authorize
+from tests.harness.service.api import authorize
 
 # The sample of Tencent's page on TC3, for another of their services.
 SAMPLE_KEY = "*" * 32

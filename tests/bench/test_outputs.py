@@ -10,7 +10,7 @@ import pytest
 
 from bench.peers.capture import FRAMES
 from bench.peers.outputs import Harvest, count, frame_number, inspect, place, unwrap
-from tests.harness.picture import Painter
+from tests.harness.media.picture import Painter
 
 BEGIN = 1_700_000_000.0
 

@@ -16,9 +16,9 @@ from bench.peers.sender import Lane, Sender
 from bench.peers.sending import Plan, phases
 from slicer.rooms import parse_room
 from slicer.rtp import rtcp
-from slicer.rtp.feedback import PictureLossIndication
 from slicer.rtp.packet import Packet, parse
-from slicer.rtp.reports import SenderReport
+from slicer.rtp.rtcp.feedback import PictureLossIndication
+from slicer.rtp.rtcp.reports import SenderReport
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 

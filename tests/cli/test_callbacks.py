@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from slicer.callbacks.events import Group, Origin
-from slicer.callbacks.mailbox import Fate, Mailbox
 from slicer.cli import main
 from slicer.cli.exits import STORED
 from slicer.slicing.outputs import LeaveCode
+from slicer.webhooks.messages import Group, Origin
+from slicer.webhooks.queue import Outcome, WebhookQueue
 
 AT = datetime(2025, 1, 6, 14, 31, 43, tzinfo=UTC)
 ORIGIN = Origin(1400000001, "task-1", Group.SLICE, "150", 1, "robot")
@@ -19,12 +19,12 @@ ORIGIN = Origin(1400000001, "task-1", Group.SLICE, "150", 1, "robot")
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     async def fill() -> None:
-        mailbox = await Mailbox.open(tmp_path / "slicer-state")
-        await mailbox.add(ORIGIN.started(AT), 1_000.0)
-        await mailbox.add(ORIGIN.left(AT, LeaveCode.STOPPED), 1_001.0)
-        (first,) = await mailbox.due(2_000.0, 8)
-        await mailbox.settle(first, Fate.GIVEN_UP, "HTTP 500", 2_000.0)
-        await mailbox.close()
+        queue = await WebhookQueue.open(tmp_path / "slicer-state")
+        await queue.add(ORIGIN.started(AT), 1_000.0)
+        await queue.add(ORIGIN.left(AT, LeaveCode.STOPPED), 1_001.0)
+        (first,) = await queue.due(2_000.0, 8)
+        await queue.settle(first, Outcome.GIVEN_UP, "HTTP 500", 2_000.0)
+        await queue.close()
 
     (tmp_path / "slicer-state").mkdir(mode=0o700)
     asyncio.run(fill())
@@ -40,7 +40,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1001  task-1" in lines[0]
     assert lines[0].endswith("HTTP 500")
     assert "waiting" in lines[1]
-    assert main(["callbacks", "list", "--fate", "delivered"]) == STORED
+    assert main(["callbacks", "list", "--outcome", "delivered"]) == STORED
     assert capsys.readouterr().out == ""
 
 
@@ -50,5 +50,5 @@ def test_resend(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "0 message(s) will be sent again\n"
     assert main(["callbacks", "resend", "--task", "task-1"]) == STORED
     assert capsys.readouterr().out == "1 message(s) will be sent again\n"
-    assert main(["callbacks", "list", "--fate", "given-up"]) == STORED
+    assert main(["callbacks", "list", "--outcome", "given-up"]) == STORED
     assert capsys.readouterr().out == ""

@@ -7,7 +7,7 @@ import pytest
 
 from slicer.cli import main
 from slicer.cli.exits import BAD_INPUT, STORED
-from tests.harness.serve import serve
+from tests.harness.service.serve import serve
 
 APP = """
 [serve]

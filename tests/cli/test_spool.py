@@ -8,7 +8,7 @@ from slicer.cli import main
 from slicer.cli.exits import BAD_INPUT, LOST, STORED
 from slicer.errors import StorageUnavailable
 from slicer.storage.local import LocalStorage
-from tests.harness.replay import talk
+from tests.harness.rooms.replay import talk
 
 CONFIG = "[spool]\nfolder = '{}/spool'\n[outbox]\ndrain = 0.3\n"
 

@@ -1,4 +1,4 @@
-"""slicer run and replay from outside; real rooms are in tests/real, the demo in test_demo.py."""
+"""slicer run and replay from outside; real rooms are in tests/real, the demo in tests/demo."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from slicer.cli.exits import KEPT, LOST, NO_ROOM, NO_STORE, STORED
 from slicer.errors import StorageUnavailable
 from slicer.storage import Receipt
 from slicer.storage.local import LocalStorage
-from tests.harness.replay import talk
+from tests.harness.rooms.replay import talk
 
 
 def replayed(tmp_path: Path, *arguments: str) -> list[str]:

@@ -20,7 +20,7 @@ from slicer.api.signature import Message
 from slicer.applications import Application
 from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
 from slicer.usersig import SdkApp
-from tests.harness.api import NOW, Recorder, authorize, exchange, seed
+from tests.harness.service.api import NOW, Recorder, authorize, exchange, seed
 
 EXAMPLES, REQUESTS = 2_000, 5
 SECONDS = 6.0

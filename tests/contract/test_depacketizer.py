@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slicer.rtp import rtcp
-from slicer.rtp.assembly import MAX_FRAME
-from slicer.rtp.frame import VideoDepacketizer
+from slicer.rtp.codecs.assembly import MAX_FRAME
+from slicer.rtp.codecs.frame import VideoDepacketizer
 from slicer.rtp.packet import parse
-from tests.harness.depacketize import TICKS, Sent, canonical, depacketizer, received, sent
-from tests.harness.packetize import payloads
-from tests.harness.parts import VIDEO
-from tests.harness.video import ENCODERS, decoded, encoded
+from tests.harness.media.video import ENCODERS, decoded, encoded
+from tests.harness.rtp.depacketize import TICKS, Sent, canonical, depacketizer, received, sent
+from tests.harness.rtp.packetize import payloads
+from tests.harness.rtp.parts import VIDEO
 
 CODECS = sorted(VIDEO)
 every_codec = pytest.mark.parametrize("codec", CODECS)

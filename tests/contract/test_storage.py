@@ -14,8 +14,8 @@ import pytest
 from slicer.errors import StorageRefused
 from slicer.storage import VENDORS, Receipt, Storage, open_storage, s3_fast
 from slicer.storage.keys import PROBE_KEY
-from tests.harness import objects
-from tests.harness.seaweed import WRITER, Seaweed
+from tests.harness.storage import objects
+from tests.harness.storage.seaweed import WRITER, Seaweed
 
 OGG = "audio/ogg"
 numbers = itertools.count()

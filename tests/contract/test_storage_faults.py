@@ -18,9 +18,9 @@ from slicer.storage.cos import COS, cos_storage
 from slicer.storage.objects import ObjectStorage, Timeouts
 from slicer.storage.oss import OSS, oss_storage
 from slicer.storage.s3 import S3, s3_storage
-from tests.harness import objects
-from tests.harness.faults import Answer, Cut, CutAnswer, Fault, Front, Hang, Slow, front_of
-from tests.harness.seaweed import READER, WRITER, Seaweed
+from tests.harness.storage import objects
+from tests.harness.storage.faults import Answer, Cut, CutAnswer, Fault, Front, Hang, Slow, front_of
+from tests.harness.storage.seaweed import READER, WRITER, Seaweed
 
 OGG = "audio/ogg"
 DATA = hashlib.shake_256(b"slice").digest(1000)

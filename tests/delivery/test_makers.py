@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from slicer.crew import Crew
 from slicer.delivery.job import Job
 from slicer.delivery.makers import LANES, Makers
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
+from slicer.threads import ThreadPool
 from tests.harness.clock import EPOCH
-from tests.harness.spooling import Bucket, Run, slice_of
+from tests.harness.delivery.spooling import Bucket, Run, slice_of
 
 
 class Desk:
     """Makers with one thread that waits for a gate, and what was made in which order."""
 
     def __init__(self, max_waiting: int = 100) -> None:
-        self.crew = Crew("maker", 1, LANES)
+        self.crew = ThreadPool("maker", 1, LANES)
         self.makers = Makers(self.crew, max_waiting)
         self.gate, self.made = threading.Event(), list[str]()
         self.under_way: list[asyncio.Task[Slice]] = []

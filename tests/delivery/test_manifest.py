@@ -10,7 +10,7 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 from slicer.storage import Receipt
 from tests.harness.clock import EPOCH
-from tests.harness.spooling import slice_of
+from tests.harness.delivery.spooling import slice_of
 
 TRACK = TrackKey("task", "ada", Kind.VIDEO)
 

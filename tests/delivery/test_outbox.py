@@ -16,7 +16,16 @@ from slicer.rtp.parameters import Kind
 from slicer.settings import OutboxSettings
 from slicer.slicing.outputs import TrackKey
 from tests.harness.clock import settle
-from tests.harness.outbox import Bench, Heard, Inline, Shelf, job, made, refused, unavailable
+from tests.harness.delivery.outbox import (
+    Bench,
+    Heard,
+    Inline,
+    Shelf,
+    job,
+    made,
+    refused,
+    unavailable,
+)
 
 
 async def test_what_is_offered_is_made_stored_and_told() -> None:

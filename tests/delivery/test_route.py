@@ -4,7 +4,7 @@ from slicer.delivery.circuit import THRESHOLD
 from slicer.delivery.retry import Backoff
 from slicer.delivery.route import Lane, Route
 from slicer.errors import StorageUnavailable
-from tests.harness.spooling import Bucket
+from tests.harness.delivery.spooling import Bucket
 
 ERROR = StorageUnavailable("k", "503", "again")
 

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from tests.harness.depacketize import Sent, sent
-from tests.harness.video import encoded
+from tests.harness.media.video import encoded
+from tests.harness.rtp.depacketize import Sent, sent
 
 CODECS = ("vp8", "vp9", "h264", "av1")
 MARKER, CONTIGUOUS, NEXT_FRAME = 1, 2, 4

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from slicer.media import holes
 from slicer.media.holes import MAX_PRE_ROLL, filling, lay
-from slicer.rtp.opus import duration
+from slicer.rtp.codecs.opus import duration
 from slicer.slicing.outputs import AudioPacket
 
 SILK_60, HYBRID_20, CELT_20, CELT_2_5 = 11 << 3, 13 << 3, 31 << 3, 28 << 3

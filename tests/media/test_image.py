@@ -8,8 +8,8 @@ from av.video.reformatter import ColorRange, Colorspace
 from slicer.errors import MediaError
 from slicer.media import image
 from slicer.slicing.spec import ImageFormat
-from tests.harness.footage import look, psnr
-from tests.harness.picture import Painter, Rgb
+from tests.harness.media.footage import look, psnr
+from tests.harness.media.picture import Painter, Rgb
 
 
 def frame_of(picture: Rgb, pixels: str) -> av.VideoFrame:

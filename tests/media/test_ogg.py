@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from slicer.errors import MediaError
 from slicer.media import ogg
 from slicer.slicing.outputs import AudioPacket
-from tests.harness.opus import DECODERS, Samples, decode, encode, snr
-from tests.harness.sound import find_beeps, make_sound
+from tests.harness.media.opus import DECODERS, Samples, decode, encode, snr
+from tests.harness.media.sound import find_beeps, make_sound
 
 SECOND = 48_000
 FIRST = (1 << 32) - 70_000

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from slicer.errors import MediaError
 from slicer.media import image, picture
 from slicer.slicing.spec import ImageFormat
-from tests.harness.footage import look, psnr, shoot
-from tests.harness.picture import Painter, Rgb, is_grey, read_frame_number
+from tests.harness.media.footage import look, psnr, shoot
+from tests.harness.media.picture import Painter, Rgb, is_grey, read_frame_number
 
 CODECS = sorted(picture.CODECS)
 MAGIC = {ImageFormat.PNG: b"\x89PNG", ImageFormat.JPEG: b"\xff\xd8\xff", ImageFormat.WEBP: b"RIFF"}

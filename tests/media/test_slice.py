@@ -11,10 +11,10 @@ from slicer.media.slice import extension, make
 from slicer.rtp.parameters import G722, H264, OPUS, PCMA, PCMU, VP8, Codec, Kind
 from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
-from tests.harness.footage import look, shoot
-from tests.harness.opus import decode, encode
-from tests.harness.picture import Painter, read_frame_number
-from tests.harness.sound import make_sound
+from tests.harness.media.footage import look, shoot
+from tests.harness.media.opus import decode, encode
+from tests.harness.media.picture import Painter, read_frame_number
+from tests.harness.media.sound import make_sound
 
 BEGAN = datetime(2025, 1, 6, 14, 31, 43, 250_000, UTC)
 SOUND = TrackKey("task", "anna", Kind.AUDIO)

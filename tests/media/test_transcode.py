@@ -9,8 +9,8 @@ import pytest
 from slicer.errors import MediaError
 from slicer.media import transcode
 from slicer.slicing.outputs import AudioPacket
-from tests.harness.opus import DECODERS, decode
-from tests.harness.sound import find_beeps, make_sound
+from tests.harness.media.opus import DECODERS, decode
+from tests.harness.media.sound import find_beeps, make_sound
 
 ENCODERS = {"pcmu": ("pcm_mulaw", 8_000), "pcma": ("pcm_alaw", 8_000), "g722": ("g722", 16_000)}
 # G.722 itself lags: its two filter banks have 24 taps each, 22 samples of 16 kHz together.

@@ -8,7 +8,7 @@ import pytest
 from slicer.rtp.stream import PATIENCE
 from slicer.slicing.outputs import Cut
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from tests.harness.rtp import AUDIO, SIGHT, SOUND, VIDEO, Call, Network, Sender
+from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, VIDEO, Call, Network, Sender
 
 pytest.importorskip("slicer._hot")
 

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slicer.rtp import codecs, opus
-from slicer.rtp.assembly import MAX_FRAME, MAX_PIECES
-from slicer.rtp.frame import Frame
-from slicer.rtp.h264_parameter_sets import ParameterSets
+from slicer.rtp import codecs
+from slicer.rtp.codecs import opus
+from slicer.rtp.codecs.assembly import MAX_FRAME, MAX_PIECES
+from slicer.rtp.codecs.frame import Frame
+from slicer.rtp.codecs.h264_parameter_sets import ParameterSets
 from slicer.rtp.parameters import Codec
-from tests.harness.depacketize import sent
-from tests.harness.packetize import annexb
-from tests.harness.video import encoded
+from tests.harness.media.video import encoded
+from tests.harness.rtp.depacketize import sent
+from tests.harness.rtp.packetize import annexb
 
 if os.environ.get("SLICER_NATIVE") != "1":
     pytest.importorskip("slicer._parts", reason="the native parts are not built")

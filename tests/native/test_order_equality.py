@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slicer.rtp import mapping, nack, packet, reception, ring, stream
+from slicer.rtp import mapping, packet, ring, stream
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import OPUS, PCMU, VP8, VP9, Codec, Kind, RtpParameters
+from slicer.rtp.rtcp import nack, reception
 
 if os.environ.get("SLICER_NATIVE") != "1":
     pytest.importorskip("slicer._parts", reason="the native parts are not built")
@@ -76,7 +77,7 @@ def test_rings_are_alike(
                 one = Packet(96, False, sequence, 7 * sequence, 1, b"%d" % sequence, arrival=now)
                 said = [getattr(each, verb)(one) for each in rings]
                 assert said[0] == said[1]
-                if said[0] == "moved" and move % 2:  # otherwise the strays stay where they are
+                if said[0] == "moved" and move % 2:  # otherwise the orphans stay where they are
                     settle(rings)
                 sequence += 1
         elif verb == "pop":
@@ -86,16 +87,16 @@ def test_rings_are_alike(
         alike([each.deadline() for each in rings])
         alike([each.expects for each in rings])
     alike([each.pop(now + 1) for each in rings])
-    alike([each.strays() for each in rings])
+    alike([each.orphans() for each in rings])
     alike([each.flush() for each in rings])
 
 
 def settle(rings: list[Any]) -> None:
     """What a stream does when its source has moved."""
     alike([each.flush() for each in rings])
-    strays = [each.strays() for each in rings]
-    alike(strays)
-    alike([[each.insert(one) for one in there] for each, there in zip(rings, strays, strict=True)])
+    orphans = [each.orphans() for each in rings]
+    alike(orphans)
+    alike([[each.insert(one) for one in there] for each, there in zip(rings, orphans, strict=True)])
 
 
 def alike(pair: list[Any]) -> None:

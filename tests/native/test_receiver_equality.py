@@ -29,13 +29,13 @@ from slicer.rtp.parameters import (
 )
 from slicer.slicing.outputs import TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from tests.harness.any_sender import TOCS, AnySender
-from tests.harness.parts import NATIVE
-from tests.harness.rtp import Call, Network, datagram, opus, vp8
+from tests.harness.rtp.any_sender import TOCS, AnySender
+from tests.harness.rtp.call import Call, Network, datagram, opus, vp8
+from tests.harness.rtp.parts import NATIVE
 
 if not NATIVE:
     pytest.importorskip("slicer._hot", reason="the native plane is not built")
-from tests.harness.both import Both
+from tests.harness.rtp.both import Both
 
 TASKS = ("one", "two", "three")
 SPROP = {"sprop-parameter-sets": "Z0LgH6o=,aM48gA=="}

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slicer.rtp import mapping, reporter, rtcp, stream
+from slicer.rtp import mapping, rtcp, stream
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import OPUS, TRANSPORT_WIDE_CC, VP8, Kind, RtpParameters
-from slicer.rtp.transport_feedback import MAX_PACKETS, TICK, feedback_for
+from slicer.rtp.rtcp import reporter
+from slicer.rtp.rtcp.transport_feedback import MAX_PACKETS, TICK, feedback_for
 
 if os.environ.get("SLICER_NATIVE") != "1":
     pytest.importorskip("slicer._parts", reason="the native parts are not built")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.harness.srtp import (
+from tests.harness.rtp.srtp import (
     CM,
     GCM_128,
     GCM_256,

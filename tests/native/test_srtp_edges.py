@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from tests.harness.srtp import (
+from tests.harness.rtp.srtp import (
     CM,
     GCM_128,
     GCM_256,

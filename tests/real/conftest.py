@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.content import Content, write_wav, write_y4m
+from tests.harness.media.content import Content, write_wav, write_y4m
 
 CONTENT = Content(seconds=20)
 

@@ -23,12 +23,12 @@ from slicer import (
     VideoSpec,
 )
 from slicer.rooms import RoomSettings
-from tests.harness.chromium import Chromium, PublishOptions, chromium
-from tests.harness.content import SAMPLE_RATE, is_grey, read_frame_number
-from tests.harness.picture import Rgb
-from tests.harness.seaweed import Seaweed
-from tests.harness.slices import decode_ogg, mono, read_picture
-from tests.harness.studio import Studio, studio
+from tests.harness.end_to_end import Studio, studio
+from tests.harness.media.content import SAMPLE_RATE, is_grey, read_frame_number
+from tests.harness.media.picture import Rgb
+from tests.harness.media.slices import decode_ogg, mono, read_picture
+from tests.harness.rooms.chromium import Chromium, PublishOptions, chromium
+from tests.harness.storage.seaweed import Seaweed
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -12,12 +12,12 @@ import pytest
 import pytest_asyncio
 
 from slicer import AudioSpec, Kind, SliceParams, VideoSpec
-from tests.harness.chromium import Chromium, PublishOptions, chromium
-from tests.harness.content import SAMPLE_RATE, find_beeps, is_grey
-from tests.harness.picture import Rgb, read_frame_number
-from tests.harness.seaweed import Seaweed
-from tests.harness.slices import Samples, decode_ogg, mono, read_picture, snr_db
-from tests.harness.studio import Landed, Studio, studio
+from tests.harness.end_to_end import Landed, Studio, studio
+from tests.harness.media.content import SAMPLE_RATE, find_beeps, is_grey
+from tests.harness.media.picture import Rgb, read_frame_number
+from tests.harness.media.slices import Samples, decode_ogg, mono, read_picture, snr_db
+from tests.harness.rooms.chromium import Chromium, PublishOptions, chromium
+from tests.harness.storage.seaweed import Seaweed
 
 codecs = pytest.mark.parametrize("codec", ["VP8", "H264"])
 decoders = pytest.mark.parametrize("decoder", ["opus", "libopus"])

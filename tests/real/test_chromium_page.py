@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Error
 
-from tests.harness.chromium import Chromium, Publisher, PublishOptions, chromium
-from tests.harness.content import Content, Painter, find_beeps, write_wav, write_y4m
-from tests.harness.whip_endpoint import Endpoint, Session, until, whip_endpoint
+from tests.harness.media.content import Content, Painter, find_beeps, write_wav, write_y4m
+from tests.harness.rooms.chromium import Chromium, Publisher, PublishOptions, chromium
+from tests.harness.rooms.whip_endpoint import Endpoint, Session, until, whip_endpoint
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -11,11 +11,10 @@ import pytest_asyncio
 from slicer.clock import LoopClock
 from slicer.media.slice import make
 from slicer.rooms import RoomSettings
-from slicer.rooms.local import LocalRooms
+from slicer.rooms.whip.room import WhipConnector
 from slicer.slicing.facts import AnchorLeft
 from slicer.slicing.outputs import AudioCut, PictureCut
-from tests.harness.chromium import Chromium, PublishOptions, chromium
-from tests.harness.content import (
+from tests.harness.media.content import (
     Content,
     Painter,
     find_beeps,
@@ -24,8 +23,9 @@ from tests.harness.content import (
     write_wav,
     write_y4m,
 )
-from tests.harness.robot import ROOM, Robot
-from tests.harness.slices import decode_ogg, mono, read_picture
+from tests.harness.media.slices import decode_ogg, mono, read_picture
+from tests.harness.rooms.chromium import Chromium, PublishOptions, chromium
+from tests.harness.rooms.robot import ROOM, Robot
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -45,7 +45,7 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chr
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def robot() -> AsyncIterator[Robot]:
-    robot = Robot(LocalRooms(LoopClock(), RoomSettings()))
+    robot = Robot(WhipConnector(LoopClock(), RoomSettings()))
     await robot.enter()
     yield robot
     await robot.rooms.close()

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.harness.content import SAMPLE_RATE
-from tests.harness.faults import Answer, front_of
-from tests.harness.seaweed import WRITER, Seaweed
-from tests.harness.slices import decode_ogg, read_picture
-from tests.harness.whip_muxer import muxer
+from tests.harness.media.content import SAMPLE_RATE
+from tests.harness.media.slices import decode_ogg, read_picture
+from tests.harness.rooms.whip_muxer import muxer
+from tests.harness.storage.faults import Answer, front_of
+from tests.harness.storage.seaweed import WRITER, Seaweed
 
 ROOM = "whip://127.0.0.1:0/lobby"
 BUCKET = "command"

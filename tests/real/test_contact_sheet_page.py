@@ -5,11 +5,11 @@ from pathlib import Path
 
 import av
 
+from slicer.demo.contact_sheet import Entry, render
 from slicer.rtp.parameters import Kind
-from slicer.service.contact_sheet import Entry, render
-from tests.harness.chromium import chromium
-from tests.harness.content import Content, Encoding, Painter, encode
-from tests.harness.picture import Rgb
+from tests.harness.media.content import Content, Encoding, Painter, encode
+from tests.harness.media.picture import Rgb
+from tests.harness.rooms.chromium import chromium
 
 START = datetime(2026, 5, 4, 14, 30, tzinfo=UTC)
 

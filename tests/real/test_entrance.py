@@ -8,9 +8,9 @@ from playwright.async_api import Error
 from slicer import AudioSpec, Kind, Settings, SliceParams, VideoSpec
 from slicer.settings import AppSettings
 from slicer.usersig import SdkApp
-from tests.harness.chromium import PublishOptions, chromium
-from tests.harness.seaweed import Seaweed
-from tests.harness.studio import studio
+from tests.harness.end_to_end import studio
+from tests.harness.rooms.chromium import PublishOptions, chromium
+from tests.harness.storage.seaweed import Seaweed
 
 APP, KEY = 1400000001, "test-usersig-key-0123456789abcdef0123456789abcdef"
 

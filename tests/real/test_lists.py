@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from slicer import AudioSpec, Kind, SliceParams, Subscription, VideoSpec
-from tests.harness.chromium import PublishOptions, chromium
-from tests.harness.seaweed import Seaweed
-from tests.harness.studio import Studio, studio
+from tests.harness.end_to_end import Studio, studio
+from tests.harness.rooms.chromium import PublishOptions, chromium
+from tests.harness.storage.seaweed import Seaweed
 
 ANN, BOB = "vip_ann", "guest_bob"
 AT_FIRST = Subscription.of(allow_audio=["vip_.*$"], block_video=["guest_.*$"])

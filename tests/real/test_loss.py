@@ -11,12 +11,12 @@ import pytest
 import pytest_asyncio
 
 from slicer import AudioSpec, Kind, SliceParams, VideoSpec
-from tests.harness.chromium import Publisher, PublishOptions, chromium
-from tests.harness.content import SAMPLE_RATE, find_beeps, is_grey, read_frame_number
-from tests.harness.relay import Impairment, Relay, relay
-from tests.harness.seaweed import Seaweed
-from tests.harness.slices import decode_ogg, mono, read_picture
-from tests.harness.studio import Landed, Studio, studio
+from tests.harness.end_to_end import Landed, Studio, studio
+from tests.harness.media.content import SAMPLE_RATE, find_beeps, is_grey, read_frame_number
+from tests.harness.media.slices import decode_ogg, mono, read_picture
+from tests.harness.rooms.chromium import Publisher, PublishOptions, chromium
+from tests.harness.rooms.relay import Impairment, Relay, relay
+from tests.harness.storage.seaweed import Seaweed
 
 PATH = Impairment(loss=0.05, late=0.1, delay=0.06)
 SECONDS, EVERY, SLICES = 4, 1, 3

@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 
 from slicer import AudioSpec, Kind, SliceParams, VideoSpec
-from slicer.rooms.publisher import publish
-from tests.harness.content import (
+from slicer.demo.publisher import publish
+from tests.harness.end_to_end import Landed, Studio, studio
+from tests.harness.media.content import (
     OPUS_DELAY,
     SAMPLE_RATE,
     Content,
@@ -20,10 +21,9 @@ from tests.harness.content import (
     is_grey,
     read_frame_number,
 )
-from tests.harness.seaweed import Seaweed
-from tests.harness.slices import decode_ogg, mono, read_picture
-from tests.harness.studio import Landed, Studio, studio
-from tests.harness.whip_muxer import muxer
+from tests.harness.media.slices import decode_ogg, mono, read_picture
+from tests.harness.rooms.whip_muxer import muxer
+from tests.harness.storage.seaweed import Seaweed
 
 FPS = 15
 SECONDS, EVERY, SLICES = 4, 2, 3

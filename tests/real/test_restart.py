@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.harness.receiver import Received, Receiver, receiver
-from tests.harness.seaweed import WRITER, Seaweed, free_ports
-from tests.harness.service import BUCKET, ROOMS, service
-from tests.harness.whip_muxer import muxer
+from tests.harness.rooms.whip_muxer import muxer
+from tests.harness.service.service import BUCKET, ROOMS, service
+from tests.harness.service.webhook_receiver import Received, Receiver, receiver
+from tests.harness.storage.seaweed import WRITER, Seaweed, free_ports
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "anchor-amber.mp4"
 TASKS = 10

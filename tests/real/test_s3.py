@@ -12,8 +12,8 @@ from slicer.storage.bucket import Bucket
 from slicer.storage.keys import PROBE_KEY
 from slicer.storage.objects import ObjectStorage, Timeouts
 from slicer.storage.s3 import s3_storage
-from tests.harness.faults import Answer, Cut, Fault, Front, Hang, front_of
-from tests.harness.seaweed import READER, REGION, WRITER, Seaweed
+from tests.harness.storage.faults import Answer, Cut, Fault, Front, Hang, front_of
+from tests.harness.storage.seaweed import READER, REGION, WRITER, Seaweed
 
 BUCKET = "real-s3"
 OGG = "audio/ogg"

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from slicer.api import Listen, make_app, open_server
-from slicer.cloud.serving import serving
 from slicer.errors import TaskFinished, TaskNotExist
-from slicer.rooms.server import Server
+from slicer.http import Server
+from slicer.service.serving import serving
 from slicer.settings import ServeSettings, Settings, StoresSettings
 from slicer.slicing.subscription import Subscription
-from tests.harness.api import APP, KEY, KEY_ID, OTHER, SEEDS, STATUS, Recorder
-from tests.harness.sdk import SDKS, Sdk
+from tests.harness.service.api import APP, KEY, KEY_ID, OTHER, SEEDS, STATUS, Recorder
+from tests.harness.service.sdk import SDKS, Sdk
 
 STORES = StoresSettings(s3_endpoint="http://127.0.0.1:9", cos_endpoint="http://127.0.0.1:9")
 SLICE, MODERATION = "CreateCloudSliceTask", "CreateCloudModeration"

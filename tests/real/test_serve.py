@@ -16,15 +16,15 @@ import pytest
 import pytest_asyncio
 
 from slicer.cli.exits import STORED
-from slicer.rooms.publisher import VideoCodec, publish
+from slicer.demo.publisher import VideoCodec, publish
 from slicer.usersig import SdkApp
-from tests.harness.api import seed
-from tests.harness.picture import is_grey, read_frame_number
-from tests.harness.receiver import Receiver, receiver
-from tests.harness.sdk import Sdk
-from tests.harness.seaweed import REGION, WRITER, Seaweed, free_ports
-from tests.harness.serve import serve
-from tests.harness.slices import decode_ogg, read_picture
+from tests.harness.media.picture import is_grey, read_frame_number
+from tests.harness.media.slices import decode_ogg, read_picture
+from tests.harness.service.api import seed
+from tests.harness.service.sdk import Sdk
+from tests.harness.service.serve import serve
+from tests.harness.service.webhook_receiver import Receiver, receiver
+from tests.harness.storage.seaweed import REGION, WRITER, Seaweed, free_ports
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ANCHORS: tuple[tuple[str, str, VideoCodec], ...] = (

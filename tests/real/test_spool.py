@@ -27,10 +27,10 @@ from slicer import (
 )
 from slicer.settings import OutboxSettings, SpoolSettings
 from slicer.storage import Credentials
-from tests.harness.captures import rtp, rtpdump
-from tests.harness.faults import Answer, Cut, Fault, Front, Hang, front_of
-from tests.harness.replay import OPUS_TYPE
-from tests.harness.seaweed import WRITER, Seaweed
+from tests.harness.rooms.captures import rtp, rtpdump
+from tests.harness.rooms.replay import OPUS_TYPE
+from tests.harness.storage.faults import Answer, Cut, Fault, Front, Hang, front_of
+from tests.harness.storage.seaweed import WRITER, Seaweed
 
 ROOT = Path(__file__).parents[2]
 KILLS = 50
@@ -111,7 +111,7 @@ def folder(tmp_path: Path) -> Path:
 
 async def mortal(folder: Path, store: Seaweed, bucket: str, front: Front) -> Mortal:
     captures = [capture(folder / f"anchor{n}.rtpdump", n + 1) for n in range(ANCHORS)]
-    command = (sys.executable, "-m", "tests.harness.mortal")
+    command = (sys.executable, "-m", "tests.harness.delivery.mortal")
     with (folder / "stderr").open("wb") as said:
         parent = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=said

@@ -10,19 +10,19 @@ import pytest
 
 from slicer.clock import LoopClock
 from slicer.rooms import RoomSettings
-from slicer.rooms.local import LocalRooms
+from slicer.rooms.whip.room import WhipConnector
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, AnchorLeft, TrackPublished
 from slicer.slicing.outputs import AudioCut, PictureCut
-from tests.harness.robot import ROOM, Robot
-from tests.harness.whip_muxer import muxer
+from tests.harness.rooms.robot import ROOM, Robot
+from tests.harness.rooms.whip_muxer import muxer
 
 SILENCE = 2.0
 
 
 @pytest.fixture
 async def robot() -> AsyncIterator[Robot]:
-    robot = Robot(LocalRooms(LoopClock(), RoomSettings(silence=SILENCE)))
+    robot = Robot(WhipConnector(LoopClock(), RoomSettings(silence=SILENCE)))
     await robot.enter()
     yield robot
     await robot.rooms.close()

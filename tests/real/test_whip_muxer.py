@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.harness.content import OPUS_DELAY, Content, Encoding, encode, find_beeps
-from tests.harness.whip_endpoint import Endpoint, until, whip_endpoint
-from tests.harness.whip_muxer import muxer
+from tests.harness.media.content import OPUS_DELAY, Content, Encoding, encode, find_beeps
+from tests.harness.rooms.whip_endpoint import Endpoint, until, whip_endpoint
+from tests.harness.rooms.whip_muxer import muxer
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "anchor-amber.mp4"
 

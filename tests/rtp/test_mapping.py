@@ -3,7 +3,7 @@
 import pytest
 
 from slicer.rtp.mapping import STEP, TRUST, WINDOW
-from tests.harness.parts import SenderClock, SlidingMinimum, TimestampMapper
+from tests.harness.rtp.parts import SenderClock, SlidingMinimum, TimestampMapper
 
 RATE = 48_000
 

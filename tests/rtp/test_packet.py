@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.rtp.packet import MAX_DATAGRAM
-from tests.harness.parts import extensions, parse
-from tests.harness.rtp import datagram
+from tests.harness.rtp.call import datagram
+from tests.harness.rtp.parts import extensions, parse
 
 
 def refusal(data: bytes) -> str:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from slicer.rtp.packet import Packet
 from slicer.rtp.ring import CAPACITY, FELL_BACK, FELL_SILENT, JUMPED
-from tests.harness.parts import ReorderRing
+from tests.harness.rtp.parts import ReorderRing
 
 OPENING, PATIENCE = 0.05, 0.2
 
@@ -125,9 +125,9 @@ def test_a_jump_is_believed_once_packets_follow_each_other_there() -> None:
     ring = opened()
     assert [ring.insert(packet(30_000 + i)) for i in range(JUMPED)] == ["stray", "moved"]
     ring.flush()
-    strays = ring.strays()
-    assert [p.sequence for p in strays] == [30_000, 30_001]
-    for stray in strays:
+    orphans = ring.orphans()
+    assert [p.sequence for p in orphans] == [30_000, 30_001]
+    for stray in orphans:
         assert ring.insert(stray) is None
     assert [contiguous for _, contiguous in ring.pop(0.0)] == [False, True]
 
@@ -137,7 +137,7 @@ def test_falling_back_takes_many_packets_and_silence_of_the_old_place() -> None:
     early = [ring.insert(packet(100 + i, 0.5)) for i in range(FELL_BACK + 2)]
     assert early == ["late"] * (FELL_BACK + 2)
     assert ring.insert(packet(100 + len(early), FELL_SILENT)) == "moved"
-    assert len(ring.strays()) == FELL_BACK + 3
+    assert len(ring.orphans()) == FELL_BACK + 3
 
 
 def test_late_packets_between_newer_ones_are_no_restart() -> None:
@@ -188,7 +188,7 @@ def test_whatever_comes_goes_out_once_and_in_order(sequences: list[int], every: 
         if ring.insert(packet(sequence, i * 0.02)) == "moved":
             runs[-1] += order(ring.flush())
             runs.append([])
-            for stray in ring.strays():
+            for stray in ring.orphans():
                 ring.insert(stray)
         if every and i % every == 0:
             runs[-1] += order(ring.pop(i * 0.02))

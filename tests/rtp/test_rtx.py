@@ -1,7 +1,7 @@
 """Retransmissions become the packets they repeat."""
 
 from slicer.rtp.packet import Packet
-from tests.harness.parts import restore
+from tests.harness.rtp.parts import restore
 
 
 def repeated(payload: bytes) -> Packet:

@@ -9,7 +9,7 @@ import pylibsrtp
 import pytest
 
 from slicer.rtp.srtp import SrtpSession, unprotect
-from tests.harness.parts import NATIVE
+from tests.harness.rtp.parts import NATIVE
 
 KEY = bytes(range(30))
 

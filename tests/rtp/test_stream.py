@@ -20,7 +20,7 @@ from slicer.rtp.stream import (
     PATIENCE_NACK,
     Ordered,
 )
-from tests.harness.parts import SenderClock, Stream
+from tests.harness.rtp.parts import SenderClock, Stream
 
 AUDIO = RtpParameters(Kind.AUDIO, {111: OPUS, 0: PCMU})
 VIDEO = RtpParameters(Kind.VIDEO, {96: VP8}, {97: 96}, feedback=frozenset({"nack"}))

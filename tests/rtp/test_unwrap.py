@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.harness.parts import Unwrapper
+from tests.harness.rtp.parts import Unwrapper
 
 
 def test_the_first_value_is_itself() -> None:

@@ -10,8 +10,7 @@ from slicer.rtp.parameters import OPUS, PCMU, Codec, Kind, RtpParameters
 from slicer.slicing.audio import ABANDONED, HOLE, MAX_SLICE_BYTES, PACKET_OVERHEAD, PREROLL
 from slicer.slicing.outputs import AudioCut, Cut, Transmit
 from slicer.slicing.spec import AudioSpec
-from tests.harness.parts import Receiver
-from tests.harness.rtp import (
+from tests.harness.rtp.call import (
     AUDIO,
     SOUND,
     Call,
@@ -22,6 +21,7 @@ from tests.harness.rtp import (
     number_of,
     opus,
 )
+from tests.harness.rtp.parts import Receiver
 
 NACK = replace(AUDIO, feedback=frozenset({"nack"}))
 RTX = replace(NACK, rtx={112: 111})

@@ -16,8 +16,19 @@ from slicer.rtp.packet import MAX_DATAGRAM
 from slicer.rtp.parameters import OPUS, VP8, Codec, Kind, RtpParameters
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from tests.harness.parts import Receiver
-from tests.harness.rtp import AUDIO, SIGHT, SOUND, VIDEO, Call, Sender, datagram, heard, opus, vp8
+from tests.harness.rtp.call import (
+    AUDIO,
+    SIGHT,
+    SOUND,
+    VIDEO,
+    Call,
+    Sender,
+    datagram,
+    heard,
+    opus,
+    vp8,
+)
+from tests.harness.rtp.parts import Receiver
 
 BOTH = replace(AUDIO, feedback=frozenset({"nack"}))
 

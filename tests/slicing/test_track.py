@@ -4,10 +4,10 @@ from slicer.rtp.parameters import H264, VP8, Codec, Kind, RtpParameters
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.track import earliest
-from tests.harness.packetize import annexb
-from tests.harness.packetize import h264 as packetized
-from tests.harness.parts import Receiver
-from tests.harness.rtp import AUDIO, SIGHT, SOUND, datagram, h264, opus, vp8
+from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, datagram, h264, opus, vp8
+from tests.harness.rtp.packetize import annexb
+from tests.harness.rtp.packetize import h264 as packetized
+from tests.harness.rtp.parts import Receiver
 
 OTHER = TrackKey("other", "ann", Kind.AUDIO)
 

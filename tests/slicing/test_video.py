@@ -10,8 +10,7 @@ from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import PictureCut, TrackKey
 from slicer.slicing.spec import VideoSpec
 from slicer.slicing.video import ASK_AGAIN, MAX_GOP_BYTES, MAX_GOP_FRAMES, PROBE
-from tests.harness.parts import Receiver
-from tests.harness.rtp import (
+from tests.harness.rtp.call import (
     AUDIO,
     SIGHT,
     VIDEO,
@@ -21,6 +20,7 @@ from tests.harness.rtp import (
     Sender,
     number_of,
 )
+from tests.harness.rtp.parts import Receiver
 
 RATE = 90_000
 FRAME = 0.04

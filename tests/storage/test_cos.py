@@ -12,7 +12,7 @@ from slicer.storage.bucket import Bucket
 from slicer.storage.cos import COS, CosClient, open_cos
 from slicer.storage.objects import Timeouts, Upload
 from slicer.storage.proof import md5
-from tests.harness.sent import Sent, record
+from tests.harness.storage.sent import Sent, record
 
 KEYS = Credentials("test-id", "test-secret-0123456789")
 UPLOAD = Upload("a b/ü.ogg", b"data", "audio/ogg", md5(b"data").digest())
@@ -96,7 +96,7 @@ def test_where_it_goes_and_what_is_signed(
 def test_the_certificate_is_of_the_name_where_the_endpoint_is_an_address() -> None:
     bucket = read("cos://slices-1250000000/?region=ap-guangzhou&endpoint=https://127.0.0.1")
     client = CosClient(bucket, KEYS, Timeouts())
-    assert client._session.wire._tls_host == HOST
+    assert client._session.transport._tls_host == HOST
 
 
 def test_options_become_headers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from slicer.errors import StorageError, StorageRefused, StorageUnavailable
 from slicer.storage.bucket import Bucket
 from slicer.storage.keys import PROBE_KEY
 from slicer.storage.objects import ObjectStorage, Upload
-from slicer.storage.proof import Word
+from slicer.storage.proof import Acknowledgement
 
 
 class Scripted:
@@ -29,10 +29,10 @@ class Scripted:
     def open(self, key: str) -> None:
         self._called("open")
 
-    def put(self, upload: Upload) -> Word:
+    def put(self, upload: Upload) -> Acknowledgement:
         self.uploads.append(upload)
         self._called("put")
-        return Word(f'"{upload.md5.hex()}"')
+        return Acknowledgement(f'"{upload.md5.hex()}"')
 
     def delete(self, name: str) -> None:
         self._called(f"delete {name}")

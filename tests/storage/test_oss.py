@@ -12,7 +12,7 @@ from slicer.storage.bucket import Bucket
 from slicer.storage.objects import Timeouts, Upload
 from slicer.storage.oss import OSS, OssClient, open_oss
 from slicer.storage.proof import md5
-from tests.harness.sent import Sent, record
+from tests.harness.storage.sent import Sent, record
 
 KEYS = Credentials("test-id", "test-secret-0123456789")
 UPLOAD = Upload("a b/ü.ogg", b"data", "audio/ogg", md5(b"data").digest())

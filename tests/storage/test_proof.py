@@ -3,7 +3,7 @@
 import pytest
 
 from slicer.errors import StorageUnavailable
-from slicer.storage.proof import Word, md5, prove
+from slicer.storage.proof import Acknowledgement, md5, prove
 
 DATA = b"123456789"
 MD5 = "25f9e794323b453885f5181f1b624d0b"
@@ -18,36 +18,36 @@ def test_the_digest() -> None:
 @pytest.mark.parametrize(
     ("word", "etag"),
     [
-        (Word(f'"{MD5}"'), MD5),
-        (Word(MD5), MD5),
-        (Word(f'"{MD5.upper()}"'), MD5),
-        (Word(f'"{MD5}"', crc64="1"), MD5),
-        (Word(f'"{MD5}"', encrypted=True), MD5),
-        (Word(f'"{OTHER}"', encrypted=True, crc64=CRC), OTHER),
-        (Word(f'"{OTHER}"', encrypted=True), OTHER),
-        (Word('"abc-1"'), "abc-1"),
-        (Word('"abc-1"', crc64=CRC), "abc-1"),
-        (Word("abc-1", crc64=CRC), "abc-1"),
+        (Acknowledgement(f'"{MD5}"'), MD5),
+        (Acknowledgement(MD5), MD5),
+        (Acknowledgement(f'"{MD5.upper()}"'), MD5),
+        (Acknowledgement(f'"{MD5}"', crc64="1"), MD5),
+        (Acknowledgement(f'"{MD5}"', encrypted=True), MD5),
+        (Acknowledgement(f'"{OTHER}"', encrypted=True, crc64=CRC), OTHER),
+        (Acknowledgement(f'"{OTHER}"', encrypted=True), OTHER),
+        (Acknowledgement('"abc-1"'), "abc-1"),
+        (Acknowledgement('"abc-1"', crc64=CRC), "abc-1"),
+        (Acknowledgement("abc-1", crc64=CRC), "abc-1"),
     ],
 )
-def test_what_holds(word: Word, etag: str) -> None:
+def test_what_holds(word: Acknowledgement, etag: str) -> None:
     assert prove("k", DATA, MD5, word) == etag
 
 
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        (Word(""), "without an ETag"),
-        (Word('""'), "without an ETag"),
-        (Word(f'"{OTHER}"'), "other bytes"),
-        (Word(f'"{OTHER}"', crc64=CRC), "other bytes"),
-        (Word(f'"{OTHER}"', encrypted=True, crc64="1"), "other bytes .CRC 1"),
-        (Word('"abc-1"', crc64="1"), "other bytes"),
-        (Word('"abc', encrypted=True), "broke off"),
-        (Word("abc"), "broke off"),
+        (Acknowledgement(""), "without an ETag"),
+        (Acknowledgement('""'), "without an ETag"),
+        (Acknowledgement(f'"{OTHER}"'), "other bytes"),
+        (Acknowledgement(f'"{OTHER}"', crc64=CRC), "other bytes"),
+        (Acknowledgement(f'"{OTHER}"', encrypted=True, crc64="1"), "other bytes .CRC 1"),
+        (Acknowledgement('"abc-1"', crc64="1"), "other bytes"),
+        (Acknowledgement('"abc', encrypted=True), "broke off"),
+        (Acknowledgement("abc"), "broke off"),
     ],
 )
-def test_what_does_not(word: Word, says: str) -> None:
+def test_what_does_not(word: Acknowledgement, says: str) -> None:
     with pytest.raises(StorageUnavailable, match=says) as caught:
         prove("k", DATA, MD5, word)
     assert caught.value.key == "k"

@@ -18,8 +18,8 @@ from slicer.storage import Credentials, Receipt, s3_fast
 from slicer.storage.bucket import Bucket
 from slicer.storage.objects import ObjectStorage, Timeouts
 from slicer.storage.s3 import open_s3, s3_storage
-from tests.harness.faults import Answer, Front, Hang, front_of
-from tests.harness.seaweed import free_ports
+from tests.harness.storage.faults import Answer, Front, Hang, front_of
+from tests.harness.storage.seaweed import free_ports
 
 KEYS = Credentials("test-access-key", "test-secret-key-0123456789")
 PATIENT = Timeouts(connect=5.0, read=5.0)

@@ -10,7 +10,7 @@ from slicer.storage.bucket import Bucket
 from slicer.storage.objects import Timeouts, Upload
 from slicer.storage.proof import md5
 from slicer.storage.s3_fast import RESPITE, FastS3, fits
-from tests.harness.faults import Answer, Hang, front_of
+from tests.harness.storage.faults import Answer, Hang, front_of
 
 KEYS = Credentials("test-access-key", "test-secret-key-0123456789")
 HERE = Bucket("bucket", "", "us-east-1", "http://127.0.0.1:8333")

@@ -1,1 +1,0 @@
-"""The service behind the API: orders carried out, kept over restarts and told by callbacks."""

@@ -1,0 +1,1 @@
+"""Slices on disk until their store has acknowledged them."""

@@ -1,0 +1,166 @@
+"""The folder of one destination in the spool: writes, reads, lists and removes; knows no bound.
+
+All methods block and may be called from any thread; they raise OSError. A record is written under
+another name and renamed: the rename is the commit, so a listing holds whole records alone, and
+what a crash left half-written is known by its name.
+"""
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from slicer.delivery.spool.record import (
+    PREAMBLE_BYTES,
+    Address,
+    Record,
+    decode,
+    decode_header,
+    describe,
+    encode,
+    header_bytes,
+)
+from slicer.media.slice import Slice
+from slicer.settings import Fsync, SpoolSettings
+
+RECORD, PART, DAMAGED = ".slice", ".part", ".damaged"
+_NAME = re.compile(r"(\d{16})\.(slice|part|damaged)")
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record on the disk. *written*: UTC seconds; *record* is None where it is damaged."""
+
+    path: Path
+    sequence: int
+    size: int
+    written: float
+    record: Record | None
+
+
+class Shelf:
+    """Records that go to one address, named by their sequence numbers."""
+
+    def __init__(self, folder: Path, address: Address, settings: SpoolSettings) -> None:
+        self.folder, self.address, self._settings = folder, address, settings
+
+    def write(self, sequence: int, made: Slice) -> Path:
+        """Put a slice on the disk, as safe as the settings ask for. It is there when this returns.
+
+        Raises OSError: ENOSPC also where it would take the reserve.
+        """
+        record = describe(made, self.address)
+        part, path = self._path(sequence, PART), self._path(sequence, RECORD)
+        descriptor = self._create(part, made.size)
+        try:
+            try:
+                for block in (encode(record), made.data):
+                    _write_whole(descriptor, block)
+                if self._settings.fsync is Fsync.ALWAYS:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            part.rename(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
+        if self._settings.fsync is Fsync.ALWAYS:
+            sync(self.folder)
+        return path
+
+    def _create(self, part: Path, size: int) -> int:
+        try:
+            self._check_space(size)
+            return os.open(part, _WRITE, 0o600)
+        except FileNotFoundError:  # the first one here
+            with contextlib.suppress(FileExistsError):
+                self.folder.mkdir(mode=0o700)
+            if self._settings.fsync is not Fsync.NEVER:
+                sync(self.folder.parent)
+            self._check_space(size)
+            return os.open(part, _WRITE, 0o600)
+
+    def _check_space(self, size: int) -> None:
+        disk = os.statvfs(self.folder)
+        if disk.f_bavail * disk.f_frsize < self._settings.reserve_bytes + size:
+            said = "No space left on device above spool.reserve_bytes"
+            raise OSError(errno.ENOSPC, said, str(self.folder))
+
+    def _path(self, sequence: int, suffix: str) -> Path:
+        return self.folder / f"{sequence:016d}{suffix}"
+
+
+def read(path: Path) -> Slice:
+    """The slice of a record. Raises OSError, and ValueError where it is damaged."""
+    return decode(path.read_bytes())[1]
+
+
+def set_aside(path: Path) -> None:
+    """Take a damaged record out of the way; it is kept for a human to look at."""
+    path.rename(path.with_suffix(DAMAGED))
+
+
+def sync(path: Path) -> None:
+    """Force a file or a folder's names to the disk; one that is gone needs none."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def numbers(folder: Path) -> Iterator[int]:
+    """The sequence number of every file there, whatever became of it."""
+    for name in os.listdir(folder):
+        if named := _NAME.fullmatch(name):
+            yield int(named[1])
+
+
+def listing(folder: Path) -> list[Found]:
+    """The records of a shelf in their order, also while it is written to."""
+    found = (_look(folder / name) for name in sorted(os.listdir(folder)) if name.endswith(RECORD))
+    return [one for one in found if one is not None]
+
+
+def clear(folder: Path) -> int:
+    """Remove what a crash left half-written; how many. Only for who holds the spool's lock."""
+    torn = [folder / name for name in os.listdir(folder) if name.endswith(PART)]
+    for path in torn:
+        path.unlink()
+    return len(torn)
+
+
+def _look(path: Path) -> Found | None:
+    named = _NAME.fullmatch(path.name)
+    if named is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            record = _header(file, status.st_size)
+    except FileNotFoundError:  # it was stored meanwhile
+        return None
+    return Found(path, int(named[1]), status.st_size, status.st_mtime, record)
+
+
+def _header(file: BinaryIO, size: int) -> Record | None:
+    """The header of a file of *size* bytes, or None where either cannot be right."""
+    try:
+        preamble = file.read(PREAMBLE_BYTES)
+        record, begin = decode_header(preamble + file.read(header_bytes(preamble)))
+    except ValueError:
+        return None
+    return record if size == begin + record.size else None
+
+
+def _write_whole(descriptor: int, block: bytes) -> None:
+    remaining = memoryview(block)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]

@@ -1,0 +1,196 @@
+"""Shows what an engine does while it does it: a live table on a terminal, plain lines elsewhere."""
+
+from collections import Counter, deque
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from slicer.engine.events import (
+    AnchorWaits,
+    Event,
+    EventsMissed,
+    RobotLeft,
+    SliceLost,
+    SliceSpooled,
+    SliceStored,
+    TaskFinished,
+    TaskState,
+    TaskTrouble,
+    TrackEnded,
+    TrackStarted,
+)
+from slicer.rtp.parameters import Kind
+from slicer.slicing.outputs import LeaveCode
+
+REASONS = {
+    LeaveCode.STOPPED: "stopped",
+    LeaveCode.KICKED_BY_CUSTOMER: "kicked by the customer",
+    LeaveCode.DISMISSED_BY_CUSTOMER: "room dismissed by the customer",
+    LeaveCode.KICKED_BY_SERVER: "kicked by the server",
+    LeaveCode.DISMISSED_BY_SERVER: "the room ended",
+    LeaveCode.IDLE: "nobody there for too long",
+    LeaveCode.ROOM_TIMEOUT: "the room did not answer",
+    LeaveCode.REPLACED: "the same robot entered again",
+}
+_LAST_LINES = 6
+
+
+class Progress(Protocol):
+    """Somebody who watches."""
+
+    def show(self, event: Event) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def bytes_text(size: int) -> str:
+    """A size as people read it."""
+    if size < 1000:
+        return f"{size} B"
+    return f"{size / 1000:.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
+
+
+def line(event: Event) -> str:  # noqa: PLR0911 (one for each event)
+    """An event in one plain line, without its time."""
+    match event:
+        case TaskState():
+            return f"task {event.state.value}"
+        case TrackStarted():
+            return f"+ {event.anchor} {event.kind}"
+        case TrackEnded():
+            return f"- {event.anchor} {event.kind}"
+        case AnchorWaits():
+            return f"waiting: {event.anchor} (the task has all the anchors it may take)"
+        case SliceSpooled():
+            return f"cut {event.key}"
+        case SliceStored():
+            length = f"{event.seconds:.3f} s, " if event.kind is Kind.AUDIO else ""
+            return f"stored {event.key} ({length}{bytes_text(event.size)})"
+        case SliceLost():
+            return f"LOST {event.key}: {event.reason}"
+        case TaskTrouble():
+            return f"trouble: {event.reason}"
+        case RobotLeft():
+            return f"out of the room ({REASONS[event.code]})"
+        case TaskFinished():
+            lost = f", {event.lost} LOST" if event.lost else ""
+            kept = f", {event.kept} kept in the spool" if event.kept else ""
+            return f"finished ({REASONS[event.code]}): {event.stored} slices stored{lost}{kept}"
+        case EventsMissed():
+            return f"{event.count} events missed"
+
+
+class PlainProgress:
+    """One line an event, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def show(self, event: Event) -> None:
+        """Print it with its time."""
+        at = "" if isinstance(event, EventsMissed) else f"{event.at:%H:%M:%S} "
+        self.note(at + line(event))
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to end."""
+
+
+class LiveProgress:
+    """A table of anchors that fills while it is watched, and the last lines under it."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._title = title
+        self._counts: Counter[tuple[str, Kind]] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._cut: dict[str, set[Kind]] = {}
+        self._last: dict[str, str] = {}
+        self._lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._live = Live(console=console, refresh_per_second=8, get_renderable=self._render)
+
+    def show(self, event: Event) -> None:
+        """Take it into the picture; losses and troubles also stay above it."""
+        match event:
+            case TrackStarted():
+                self._cut.setdefault(event.anchor, set()).add(event.kind)
+            case TrackEnded():
+                self._cut.setdefault(event.anchor, set()).discard(event.kind)
+            case SliceStored():
+                self._cut.setdefault(event.anchor, set())
+                self._counts[event.anchor, event.kind] += 1
+                self._bytes[event.anchor] += event.size
+                self._last[event.anchor] = event.key.rpartition("/")[2]
+            case SliceLost() | TaskTrouble():
+                self._live.console.print(Text(line(event), style="red"))
+        self._lines.append(line(event))
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        self._live.console.print(text, markup=False, highlight=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lines.clear()
+        self._live.stop()
+
+    def _render(self) -> Group:
+        table = Table(title=escape(self._title), title_justify="left", expand=False)
+        table.add_column("anchor", style="bold")
+        table.add_column("cut now")
+        table.add_column("audio", justify="right")
+        table.add_column("pictures", justify="right")
+        table.add_column("stored", justify="right")
+        table.add_column("last", style="dim", overflow="ellipsis", no_wrap=True)
+        for anchor, kinds in sorted(self._cut.items()):
+            table.add_row(
+                escape(anchor),
+                " + ".join(sorted(kinds)) or "–",
+                str(self._counts[anchor, Kind.AUDIO]),
+                str(self._counts[anchor, Kind.VIDEO]),
+                bytes_text(self._bytes[anchor]),
+                escape(self._last.get(anchor, "")),
+            )
+        return Group(
+            table,
+            *(Text(text, style="dim", no_wrap=True, overflow="ellipsis") for text in self._lines),
+        )
+
+
+def open_progress(console: Console, title: str, plain: bool) -> Progress:
+    """Live on a terminal, plain lines otherwise or where asked for."""
+    if plain or not console.is_terminal:
+        return PlainProgress(console)
+    return LiveProgress(console, title)

@@ -1,0 +1,1 @@
+"""Tasks by id: what an embedding program holds. asyncio lives here."""

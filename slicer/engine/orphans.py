@@ -1,0 +1,37 @@
+"""Tells of slices whose task ended with an earlier process: what the spool held at the start."""
+
+from collections.abc import Awaitable, Callable
+
+from slicer.clock import Clock
+from slicer.engine.events import SliceLost, TaskEvent, TaskTrouble
+from slicer.engine.running import Confirm, slice_stored
+from slicer.errors import SlicerError
+from slicer.media.slice import Slice
+from slicer.slicing.outputs import TrackKey
+from slicer.storage import Receipt
+
+
+class Orphans:
+    """Tells their events as their tasks would."""
+
+    def __init__(
+        self, clock: Clock, tell: Callable[[TaskEvent], None], confirm: Confirm | None = None
+    ) -> None:
+        self._clock, self._tell, self._confirm = clock, tell, confirm
+
+    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
+        """A slice was stored; a manifest, which is of no anchor, is told to nobody."""
+        if not made.track.anchor:
+            return None
+        event = slice_stored(made, receipt, destination, self._clock.wall(self._clock.now()))
+        self._tell(event)
+        return self._confirm(event) if self._confirm is not None else None
+
+    def on_lost(self, track: TrackKey, key: str, reason: str) -> None:
+        """A slice will never be stored."""
+        at = self._clock.wall(self._clock.now())
+        self._tell(SliceLost(track.task, at, track.anchor, track.kind, key, reason))
+
+    def on_trouble(self, task: str, error: SlicerError) -> None:
+        """Something is tried again."""
+        self._tell(TaskTrouble(task, self._clock.wall(self._clock.now()), str(error)))

@@ -1,0 +1,207 @@
+"""One task while it lives: its driver, its names, what became of its slices; tells events."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from math import inf
+
+from slicer.clock import Clock
+from slicer.delivery.job import Job, memory_of
+from slicer.delivery.manifest import Manifest
+from slicer.delivery.outbox import Outbox
+from slicer.engine.driver import Driver
+from slicer.engine.events import (
+    AnchorWaits,
+    RobotLeft,
+    SliceLost,
+    SliceSpooled,
+    SliceStored,
+    TaskEvent,
+    TaskFinished,
+    TaskState,
+    TaskTrouble,
+    TrackEnded,
+    TrackStarted,
+)
+from slicer.engine.spec import TaskSpec
+from slicer.errors import SlicerError
+from slicer.media.naming import Names
+from slicer.media.slice import Slice, extension, make
+from slicer.rooms import Room
+from slicer.slicing.facts import Stopped
+from slicer.slicing.outputs import (
+    AnchorWaiting,
+    Cut,
+    Finished,
+    LeaveCode,
+    PictureCut,
+    StateChanged,
+    Subscribe,
+    TrackKey,
+    Unsubscribe,
+)
+from slicer.slicing.task import SliceTask
+from slicer.storage import Receipt
+
+Confirm = Callable[[SliceStored], Awaitable[None]]
+"""Gives back once the event is safe elsewhere; until then the spool keeps the slice."""
+
+
+LATE = 2.0
+"""Seconds from when a picture was taken until its file is ready; a later one is counted. A lost
+packet explains 0.6 s of them, the encoder some hundredths; the rest is a CPU that is full."""
+RECORDED = 60.0
+"""Seconds: what was taken so long before it was cut comes from a recording, and is never late."""
+
+
+class RunningTask:
+    """The shell of one SliceTask, from its creation to its last acknowledged slice."""
+
+    def __init__(
+        self,
+        task: str,
+        spec: TaskSpec,
+        names: Names,
+        outbox: Outbox,
+        clock: Clock,
+        tell: Callable[[TaskEvent], None],
+        confirm: Confirm | None = None,
+    ) -> None:
+        self.spec = spec
+        self.outbox = outbox
+        self.driver = Driver(SliceTask(task, spec.params, clock.now()), clock, self)
+        self.room: Room | None = None
+        self.stored = self.lost = self.kept = self.late = 0
+        self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
+        self._task, self._names, self._clock, self._tell = task, names, clock, tell
+        self._confirm = confirm
+        self._manifest = Manifest(names.folder, task) if spec.manifest else None
+        self._pending = 0
+        self._code: LeaveCode | None = None
+        self._left: asyncio.Task[None] | None = None
+
+    @property
+    def pending(self) -> int:
+        """Slices cut and neither stored nor lost."""
+        return self._pending
+
+    def stop(self, code: LeaveCode) -> None:
+        """Leave the room; what has been cut is still delivered. May be called twice."""
+        self.driver.deliver(Stopped(code))
+
+    def on_cut(self, cut: Cut) -> None:
+        """Name the slice and hand it to the outbox; its file is made there."""
+        began = self._clock.wall(cut.began)
+        images = self.spec.images
+        key = self._names.allocate(cut.track.anchor, cut.track.kind, extension(cut, images), began)
+        make_it = partial(make, cut, key, began, images)
+        self._pending += 1
+        job = Job(key, cut.track, memory_of(cut), make_it, self._due(cut))
+        if not self.outbox.offer(job):
+            reason = "the outbox is full: slices are cut faster than made or stored"
+            self.on_lost(cut.track, key, reason)
+
+    def on_output(self, output: Subscribe | Unsubscribe | StateChanged | AnchorWaiting) -> None:
+        """Tell what the task does."""
+        at = self._now()
+        match output:
+            case Subscribe(track, _):
+                self._tell(TrackStarted(self._task, at, track.anchor, track.kind))
+            case Unsubscribe(track):
+                self._tell(TrackEnded(self._task, at, track.anchor, track.kind))
+            case StateChanged(state):
+                self._tell(TaskState(self._task, at, state))
+            case AnchorWaiting(anchor):
+                self._tell(AnchorWaits(self._task, at, anchor))
+
+    def on_finished(self, finished: Finished) -> None:
+        """Leave the room; the last event follows when the last slice is settled."""
+        self._code = finished.code
+        self._left = asyncio.ensure_future(self._leave(finished.code))
+
+    def on_spooled(self, made: Slice) -> None:
+        """A slice is on the disk."""
+        track = made.track
+        event = SliceSpooled(self._task, self._now(), track.anchor, track.kind, made.key, made.size)
+        self._tell(event)
+
+    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
+        """The store has acknowledged a slice. Awaited before the spool forgets it."""
+        if self._manifest is not None and made.key == self._manifest.key:
+            self._settled()
+            return None
+        self.stored += 1
+        event = slice_stored(made, receipt, destination, self._now())
+        if self._manifest is not None:
+            self._manifest.stored(made, receipt, destination)
+        self._tell(event)
+        confirmed = self._confirm(event) if self._confirm is not None else None
+        self._settled()
+        return confirmed
+
+    def on_late(self) -> None:
+        """A picture was ready later than it should; it is delivered all the same."""
+        self.late += 1
+
+    def on_lost(self, track: TrackKey, key: str, reason: str) -> None:
+        """A slice will never be stored."""
+        if self._manifest is not None and key == self._manifest.key:
+            self._tell(TaskTrouble(self._task, self._now(), f"no manifest: {reason}"))
+            self._settled()
+            return
+        self.lost += 1
+        if self._manifest is not None:
+            self._manifest.lost(track, key, reason)
+        self._tell(SliceLost(self._task, self._now(), track.anchor, track.kind, key, reason))
+        self._settled()
+
+    def on_kept(self, track: TrackKey, key: str) -> None:
+        """The engine closes; the slice is in the spool."""
+        if self._manifest is None or key != self._manifest.key:
+            self.kept += 1
+        if self._manifest is not None:
+            self._manifest.kept(track, key)
+        self._settled()
+
+    def on_trouble(self, error: SlicerError) -> None:
+        """Something is tried again."""
+        self._tell(TaskTrouble(self._task, self._now(), str(error)))
+
+    def _due(self, cut: Cut) -> float:
+        live = self._clock.now() - cut.began < RECORDED
+        return cut.began + LATE if live and isinstance(cut, PictureCut) else inf
+
+    def _now(self) -> datetime:
+        return self._clock.wall(self._clock.now())
+
+    async def _leave(self, code: LeaveCode) -> None:
+        if self.room is not None:
+            await self.room.leave()
+        self.room = None
+        self._tell(RobotLeft(self._task, self._now(), code))
+        self._settle()
+
+    def _settled(self) -> None:
+        self._pending -= 1
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._code is None or self.room is not None or self._pending or self.finished.done():
+            return
+        if self._manifest is not None and not self._manifest.closed:
+            self._pending += 1
+            job = self._manifest.close(self._now())
+            if not self.outbox.offer(job):
+                self.on_lost(job.track, job.key, "the outbox takes nothing more")
+            return
+        event = TaskFinished(self._task, self._now(), self._code, self.stored, self.lost, self.kept)
+        self._tell(event)
+        self.finished.set_result(event)
+
+
+def slice_stored(made: Slice, receipt: Receipt, destination: str, at: datetime) -> SliceStored:
+    """The event of a stored slice."""
+    task, anchor, kind = made.track
+    said = (made.key, made.began, made.seconds, made.size, receipt.etag, destination)
+    return SliceStored(task, at, anchor, kind, *said)

@@ -1,0 +1,101 @@
+"""What an operator does with a spool by hand: look, send, drop; knows no engine."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from slicer.clock import Clock, LoopClock
+from slicer.delivery.makers import Makers
+from slicer.delivery.spool.shelf import Found, listing
+from slicer.delivery.spool.spool import Spool, locked, shelves
+from slicer.engine.destination import Destinations, Lookup, Reports
+from slicer.engine.events import TaskEvent
+from slicer.engine.orphans import Orphans
+from slicer.engine.running import RunningTask
+from slicer.engine.workers import open_workers
+from slicer.errors import BadInput
+from slicer.rtp.parameters import Kind
+from slicer.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which records: all that fit every field that is set."""
+
+    task: str = ""
+    anchor: str = ""
+    kind: Kind | None = None
+    older_than: timedelta | None = None
+    damaged: bool = False
+
+    def fits(self, found: Found, now: datetime) -> bool:
+        """Whether a record is meant; a damaged one only where damaged ones are asked for."""
+        record = found.record
+        if record is None or self.damaged:
+            return record is None and self.damaged
+        track = record.track
+        written = datetime.fromtimestamp(found.written, UTC)
+        return (
+            (not self.task or track.task == self.task)
+            and (not self.anchor or track.anchor == self.anchor)
+            and (self.kind is None or track.kind is self.kind)
+            and (self.older_than is None or now - written >= self.older_than)
+        )
+
+
+def stuck(folder: Path, choice: Choice | None = None) -> Iterator[Found]:
+    """The records in a spool, oldest first within each destination, also while an engine sends
+    them. Raises BadInput where there is no spool."""
+    now, chosen = datetime.now(UTC), choice or Choice()
+    for shelf in _shelves(folder):
+        yield from (found for found in listing(shelf) if choice is None or chosen.fits(found, now))
+
+
+def drop(folder: Path, choice: Choice) -> list[Found]:
+    """Delete records for good; gives those that are gone. Raises BadInput while an engine has
+    the spool, and OSError."""
+    with locked(folder):
+        chosen = list(stuck(folder, choice))
+        for found in chosen:
+            found.path.unlink(missing_ok=True)
+        return chosen
+
+
+async def send(
+    settings: Settings, lookup: Lookup, tell: Callable[[TaskEvent], None], within: float
+) -> int:
+    """Send what a spool holds, without an engine; how many slices stay after *within* seconds.
+
+    Every stored or lost slice is told. Raises BadInput while an engine has the spool, OSError.
+    """
+    async with _opened(settings, tell, LoopClock()) as destinations:
+        await destinations.recover(lookup)
+        await asyncio.gather(*(one.outbox.drain(within) for one in destinations.all()))
+    return sum(1 for _ in stuck(Path(settings.spool.folder)))
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings, tell: Callable[[TaskEvent], None], clock: Clock
+) -> AsyncIterator[Destinations]:
+    spool = Spool.open(settings.spool, clock)
+    workers = open_workers()
+    nobody: dict[str, RunningTask] = {}
+    reports = Reports(nobody.get, Orphans(clock, tell), clock)
+    destinations = Destinations(Makers(workers), clock, settings.outbox, reports, spool)
+    try:
+        yield destinations
+    finally:
+        await destinations.close()
+        await spool.close()
+        reports.close()
+        await asyncio.to_thread(workers.join)
+
+
+def _shelves(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise BadInput("spool.folder", str(folder), "a folder that is there")
+    return shelves(folder)

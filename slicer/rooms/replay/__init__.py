@@ -1,0 +1,1 @@
+"""A capture played as a room, and the capture file formats."""

@@ -1,0 +1,1 @@
+"""Our own room: publishers come by WHIP (RFC 9725)."""

@@ -1,0 +1,96 @@
+"""Who is in one room, and who is told what and when; knows no HTTP and no WebRTC."""
+
+from collections.abc import Callable
+
+from slicer.rooms import Listener
+from slicer.rooms.whip.anchor import Anchor
+from slicer.slicing.facts import (
+    AnchorJoined,
+    AnchorLeft,
+    Fact,
+    RoomEntered,
+    TrackPublished,
+    TrackUnpublished,
+)
+
+
+class Participants:
+    """The anchors on it and the robots that watch. *end* closes a connection, at once or soon."""
+
+    def __init__(self, end: Callable[[Anchor], None]) -> None:
+        self.anchors: dict[str, Anchor] = {}
+        self._pending: list[Anchor] = []
+        self._robots: list[Listener] = []
+        self._end = end
+        self.closed = False
+
+    def watch(self, listen: Listener) -> None:
+        """Tell a robot who is here, and from now on what changes."""
+        self._robots.append(listen)
+        listen(RoomEntered())
+        for anchor in list(self.anchors.values()):
+            for fact in _arrival(anchor):
+                self._tell_one(listen, fact)
+
+    def unwatch(self, listen: Listener) -> None:
+        """Tell this robot nothing more, and stop cutting for it."""
+        if listen in self._robots:
+            self._robots.remove(listen)
+        for anchor in self.anchors.values():
+            anchor.forget(listen)
+
+    def expect(self, anchor: Anchor) -> None:
+        """Someone is connecting."""
+        self._pending.append(anchor)
+
+    def joined(self, anchor: Anchor) -> None:
+        """An expected anchor is connected. Of two connections of one user the newer one stays."""
+        if anchor not in self._pending:
+            self._end(anchor)
+            return
+        older = self._pending[: self._pending.index(anchor)]
+        self._pending.remove(anchor)
+        for rival in (rival for rival in older if rival.user == anchor.user):
+            self._pending.remove(rival)
+            self._end(rival)
+        if anchor.user in self.anchors:
+            replaced = self.anchors[anchor.user]
+            self.left(replaced)
+            self._end(replaced)
+        self.anchors[anchor.user] = anchor
+        for fact in _arrival(anchor):
+            self._tell(fact)
+
+    def left(self, anchor: Anchor) -> None:
+        """A connection is over: its last cuts, then the facts. May be told twice."""
+        if anchor in self._pending:
+            self._pending.remove(anchor)
+        if self.anchors.get(anchor.user) is not anchor:
+            return
+        del self.anchors[anchor.user]
+        anchor.flush()
+        for kind in anchor.kinds:
+            self._tell(TrackUnpublished(anchor.user, kind))
+        self._tell(AnchorLeft(anchor.user))
+
+    def close(self) -> None:
+        """End all connections: nobody watches any more."""
+        self.closed = True
+        present = [*self._pending, *self.anchors.values()]
+        for anchor in present:
+            self.left(anchor)
+            self._end(anchor)
+
+    def _tell(self, fact: Fact) -> None:
+        for listen in list(self._robots):
+            self._tell_one(listen, fact)
+
+    def _tell_one(self, listen: Listener, fact: Fact) -> None:
+        # A robot may have left on what it was told before.
+        if listen in self._robots:
+            listen(fact)
+
+
+def _arrival(anchor: Anchor) -> list[Fact]:
+    tracks = [TrackPublished(anchor.user, kind) for kind in anchor.kinds]
+    return [AnchorJoined(anchor.user), *tracks]

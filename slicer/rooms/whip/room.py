@@ -1,0 +1,209 @@
+"""Our own rooms: anchors publish by WHIP to a server of ours, robots watch inside the process."""
+
+import asyncio
+import ipaddress
+import re
+import secrets
+from urllib.parse import SplitResult
+
+from slicer.clock import Clock
+from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
+from slicer.http import Server
+from slicer.rooms import Listener, RoomSettings
+from slicer.rooms.whip.anchor import Anchor, Network
+from slicer.rooms.whip.endpoint import Published, WhipApp
+from slicer.rooms.whip.participants import Participants
+from slicer.slicing.outputs import Subscribe, TrackKey
+from slicer.webrtc.connection import host_addresses
+
+_ROOM = re.compile(r"/([A-Za-z0-9_-]{1,64})")
+_ALLOWED = (
+    "whip://HOST:PORT/ROOM with an IP address of this host or localhost, a port (0: any free one), "
+    "and 1 to 64 of A-Z a-z 0-9 _ - for the room"
+)
+
+
+class WhipConnector:
+    """A connector for `whip://HOST:PORT/ROOM`: one server for each HOST:PORT, shared by its rooms.
+
+    A room is there from the first `open` to the last `leave`; then its anchors are disconnected.
+    The servers go on listening until `close`.
+    """
+
+    def __init__(self, clock: Clock, settings: RoomSettings) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._sites: dict[tuple[str, int], Site] = {}
+
+    def check(self, url: SplitResult) -> None:
+        """Raise BadInput where this URL can never be a room; nothing is started."""
+        _parse(url)
+
+    async def open(self, url: SplitResult, robot: str, listen: Listener) -> "WhipRoom":
+        """Listen where nobody does yet. Raises BadInput, and RoomError for an address in use."""
+        host, port, name = _parse(url)
+        site = self._sites.get((host, port))
+        if site is None:
+            site = Site(host, port, self._clock, self._settings)
+            self._sites[host, port] = site
+        return WhipRoom(site, name, listen)
+
+    def endpoint(self, url: SplitResult) -> str:
+        """The WHIP URL of an open room, without the user that follows. Raises RoomError."""
+        host, port, name = _parse(url)
+        site = self._sites.get((host, port))
+        if site is None:
+            raise RoomError(f"{url.geturl()} is not open")
+        return site.endpoint(name)
+
+    async def close(self) -> None:
+        """End all rooms and servers."""
+        sites, self._sites = list(self._sites.values()), {}
+        for site in sites:
+            await site.close()
+
+
+class WhipRoom:
+    """One robot's presence in one of our rooms."""
+
+    def __init__(self, site: "Site", name: str, listen: Listener) -> None:
+        self._site = site
+        self._name = name
+        self._tell = listen
+        self._participants: Participants | None = site.hold(name)
+
+    async def enter(self) -> None:
+        """Be told who is here, and what changes. Raises RoomError after `leave`."""
+        if self._participants is None:
+            raise RoomError(f"room {self._name} was left")
+        self._participants.watch(self._tell)
+
+    def subscribe(self, subscribe: Subscribe) -> None:
+        anchor = self._anchor(subscribe.track.anchor)
+        if anchor is not None:
+            anchor.subscribe(subscribe, self._tell)
+
+    def unsubscribe(self, track: TrackKey) -> None:
+        anchor = self._anchor(track.anchor)
+        if anchor is not None:
+            anchor.unsubscribe(track)
+
+    async def leave(self) -> None:
+        if self._participants is not None:
+            self._participants.unwatch(self._tell)
+            self._participants = None
+            self._site.release(self._name)
+
+    def _anchor(self, user: str) -> Anchor | None:
+        return None if self._participants is None else self._participants.anchors.get(user)
+
+
+class Site:
+    """One HOST:PORT: its server, the rooms on it and who publishes into them."""
+
+    def __init__(self, host: str, port: int, clock: Clock, settings: RoomSettings) -> None:
+        self._host = host
+        self._clock = clock
+        self._settings = settings
+        addresses = settings.advertise or tuple(host_addresses(host))
+        self._network = Network(addresses, settings.silence)
+        self._rooms: dict[str, Participants] = {}
+        self._held: dict[str, int] = {}
+        self._sessions: dict[str, tuple[str, Anchor]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        app = WhipApp(self, settings.allow_origin, settings.max_body).app
+        self._server = Server(host, port, app)
+
+    def endpoint(self, room: str) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._server.port}/whip/{room}"
+
+    def hold(self, room: str) -> Participants:
+        """The room's participants, there until it is released as often as it was held."""
+        self._held[room] = self._held.get(room, 0) + 1
+        return self._rooms.setdefault(room, Participants(self._end))
+
+    def release(self, room: str) -> None:
+        self._held[room] -= 1
+        if self._held[room] == 0:
+            del self._held[room]
+            self._rooms.pop(room).close()
+
+    async def close(self) -> None:
+        for participants in self._rooms.values():
+            participants.close()
+        await self._server.close()
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    def authorize(self, room: str, user: str, bearer: str | None) -> None:
+        self._settings.authorize(room, user, bearer)
+
+    async def publish(self, room: str, user: str, offer: str) -> Published:
+        """Make a session. Raises BadInput, TaskNotExist for a room nobody slices, LimitReached."""
+        participants = self._rooms.get(room)
+        if participants is None:
+            raise TaskNotExist(f"no task slices room {room!r}: start one, then publish")
+        if len(self._sessions) >= self._settings.max_publishers:
+            raise LimitReached(f"{self._settings.max_publishers} publishers are here already")
+        session = secrets.token_urlsafe(16)
+
+        def left(anchor: Anchor) -> None:
+            self._sessions.pop(session, None)
+            participants.left(anchor)
+
+        anchor = Anchor(user, self._clock, self._network, participants.joined, left)
+        self._sessions[session] = (room, anchor)
+        participants.expect(anchor)
+        try:
+            answer = await anchor.accept(offer)
+        except BaseException:
+            left(anchor)
+            self._end(anchor)
+            raise
+        if participants.closed:
+            self._end(anchor)
+            raise TaskNotExist(f"the last task has just left room {room!r}")
+        return Published(session, anchor.etag, answer)
+
+    def etag(self, room: str, user: str, session: str) -> str:
+        """The session's entity-tag. Raises TaskNotExist unless it is this user's, in this room."""
+        there, anchor = self._sessions.get(session, ("", None))
+        if anchor is None or there != room or anchor.user != user:
+            raise TaskNotExist("no such session: it has ended, or never was")
+        return anchor.etag
+
+    async def trickle(self, session: str, fragment: str) -> bool:
+        return await self._sessions[session][1].connection.add_candidates(fragment)
+
+    async def unpublish(self, session: str) -> None:
+        room, anchor = self._sessions.pop(session)
+        participants = self._rooms.get(room)
+        if participants is not None:
+            participants.left(anchor)
+        await anchor.connection.close()
+
+    def _end(self, anchor: Anchor) -> None:
+        """Close a connection that nobody waits for."""
+        for session in [key for key, (_, one) in self._sessions.items() if one is anchor]:
+            del self._sessions[session]
+        task = asyncio.create_task(anchor.connection.close())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+def _parse(url: SplitResult) -> tuple[str, int, str]:
+    """Host, port and room. Raises BadInput."""
+    host, room = url.hostname or "", _ROOM.fullmatch(url.path)
+    extra = url.query or url.fragment or url.username or url.password
+    if room is None or url.port is None or extra or not _listenable(host):
+        raise BadInput("room", url.geturl(), _ALLOWED)
+    return ("127.0.0.1" if host == "localhost" else host), url.port, room[1]
+
+
+def _listenable(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True

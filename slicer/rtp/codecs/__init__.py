@@ -1,0 +1,49 @@
+"""Which module reads which codec's payloads: one line a codec; knows no stream."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from slicer.rtp.codecs import av1, h264, opus, pcm, vp8, vp9
+from slicer.rtp.codecs.frame import Starts, VideoDepacketizer
+from slicer.rtp.parameters import Codec
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """How to read an audio codec's payloads."""
+
+    duration: Callable[[bytes], int]
+    """RTP ticks a payload lasts; raises ValueError where it is malformed."""
+    granule: int
+    """RTP ticks of the shortest filling there is: holes are multiples of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFormat:
+    """How to read a video codec's payloads."""
+
+    depacketizer: Callable[[Codec], VideoDepacketizer]
+    """Makes one for each stream."""
+    starts_keyframe: Starts
+
+
+AUDIO: Mapping[str, AudioFormat] = {
+    "opus": AudioFormat(opus.duration, opus.SHORTEST_FRAME),
+    "pcmu": AudioFormat(pcm.duration, 1),
+    "pcma": AudioFormat(pcm.duration, 1),
+    "g722": AudioFormat(pcm.duration, 1),
+}
+"""By Codec.name."""
+
+VIDEO: Mapping[str, VideoFormat] = {
+    "vp8": VideoFormat(vp8.Vp8Depacketizer, vp8.starts_keyframe),
+    "vp9": VideoFormat(vp9.Vp9Depacketizer, vp9.starts_keyframe),
+    "h264": VideoFormat(h264.H264Depacketizer, h264.starts_keyframe),
+    "av1": VideoFormat(av1.Av1Depacketizer, av1.starts_keyframe),
+}
+"""By Codec.name."""
+
+
+def video_format(codec: Codec) -> VideoFormat:
+    """How to read this video codec. Raises KeyError for one that is not in the table."""
+    return VIDEO[codec.name]

@@ -1,0 +1,46 @@
+"""Who may publish into a room of ours: the users of the application whose task is in it."""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from slicer.applications import Application
+from slicer.clock import Clock
+from slicer.errors import Unauthorized
+from slicer.service.registry import Registry
+from slicer.usersig import SdkApp
+
+
+class Admission:
+    """Its `authorize` is what RoomSettings asks for."""
+
+    def __init__(self, apps: Iterable[Application], registry: Registry, clock: Clock) -> None:
+        self._apps = {app.sdk_app_id: app for app in apps}
+        self._registry, self._clock = registry, clock
+
+    def authorize(self, room: str, user: str, bearer: str | None) -> None:
+        """Take a UserSig of an application that slices this room; where one of them has no key,
+        anybody. Raises Unauthorized."""
+        owners = self._owners(room) or list(self._apps.values())
+        if not all(app.usersig_key for app in owners):
+            return
+        if bearer is None:
+            raise Unauthorized("bearer token: missing; allowed: the user's UserSig")
+        now = self._clock.wall(self._clock.now()).timestamp()
+        refused = Unauthorized("bearer token: no application has this room")
+        for app in owners:
+            try:
+                SdkApp(app.sdk_app_id, app.usersig_key).verify_usersig(bearer, user, now)
+            except Unauthorized as error:
+                refused = error
+            else:
+                return
+        raise refused
+
+    def _owners(self, room: str) -> list[Application]:
+        found = {}
+        for record in self._registry.unfinished():
+            app = self._apps.get(record.app)
+            url = app.room_url(record.order.room_id) if app else None
+            if app and url and urlsplit(url).path == f"/{room}":
+                found[app.sdk_app_id] = app
+        return list(found.values())

@@ -1,0 +1,140 @@
+"""What callbacks tell of a task: engine events in, messages of spec 5 out; knows no HTTP.
+
+At least once, whatever dies when: a message's id says what it is about, so that telling twice
+keeps it once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from slicer.clock import Clock
+from slicer.engine.events import (
+    AnchorWaits,
+    Event,
+    RobotLeft,
+    SliceLost,
+    SliceStored,
+    TaskFinished,
+    TaskState,
+    TaskTrouble,
+)
+from slicer.service.order import Product
+from slicer.service.registry import Record, Registry
+from slicer.slicing.outputs import LeaveCode, State
+from slicer.storage import Credentials
+from slicer.webhooks.messages import Code, File, Group, Message, Origin, Place
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 5.0
+"""Seconds until a message that could not be kept (a full disk, say) is offered again."""
+
+Tell = Callable[[Message], Awaitable[None]]
+
+
+class Notifier:
+    """Tells of the registry's tasks. `confirm` and `lookup` are what an Engine asks for."""
+
+    def __init__(self, registry: Registry, tell: Tell, clock: Clock) -> None:
+        self._registry, self._tell, self._clock = registry, tell, clock
+        self._begun: dict[str, asyncio.Event] = {}
+        self._numbers: dict[str, int] = {}
+
+    def lookup(self, _url: str, task: str) -> Credentials | None:
+        """The keys that a task's order came with, for slices that the spool still holds."""
+        record = self._registry.get(task)
+        bucket = record.order.bucket if record else None
+        return bucket.credentials if bucket and bucket.credentials.access_key else None
+
+    def confirm(self, event: SliceStored) -> Awaitable[None]:
+        """Done once the message of a stored slice is on disk, behind the task's first; goes on
+        without being awaited."""
+        return asyncio.ensure_future(self._confirm(event))
+
+    def expect(self, task: str) -> None:
+        """A task begins, and its record is not there yet: hold back what is confirmed."""
+        self._begun[task] = asyncio.Event()
+
+    async def begin(self, record: Record) -> None:
+        """Tell the first message; a second time, after a restart, it is kept once."""
+        await self._say(origin(record).started(self._now()))
+        self.over(record.task)
+
+    def over(self, task: str) -> None:
+        """The task has begun, or never will."""
+        if begun := self._begun.pop(task, None):
+            begun.set()
+
+    async def note(self, record: Record, event: Event) -> None:
+        """Tell what an event means, if anything; `RobotLeft` and `TaskFinished` as well."""
+        source = origin(record)
+        match event:
+            case SliceStored():
+                await self._stored(record, event)
+            case SliceLost(at=at, anchor=anchor, key=key, reason=reason):
+                text = f"a slice of {anchor} is lost: {key}: {reason}"
+                await self._say(source.error(at, Code.SLICE_LOST, text, key))
+            case TaskTrouble(at=at, reason=reason):
+                await self.trouble(record, at, Code.UPLOAD_TROUBLE, reason)
+            case AnchorWaits(at=at, anchor=anchor):
+                text = f"{anchor} waits: the task has all the anchors it may take"
+                await self.trouble(record, at, Code.ANCHOR_WAITS, text)
+            case TaskState(at=at, state=State.RECONNECTING):
+                text = "the connection to the room broke; the robot comes back by itself"
+                await self.trouble(record, at, Code.ROOM_TROUBLE, text)
+            case RobotLeft(at=at, code=code):
+                await self.left(record, at, code)
+            case TaskFinished(at=at, lost=lost):
+                await self.all_stored(record, at, lost == 0)
+
+    async def left(self, record: Record, at: datetime, code: LeaveCode) -> None:
+        """The robot is gone."""
+        await self._say(origin(record).left(at, code))
+
+    async def all_stored(self, record: Record, at: datetime, ok: bool) -> None:
+        """The last message."""
+        await self._say(origin(record).all_stored(at, ok))
+        self._numbers.pop(record.task, None)
+
+    async def trouble(self, record: Record, at: datetime, code: Code, text: str) -> None:
+        """Something that may happen several times."""
+        number = self._numbers[record.task] = self._numbers.get(record.task, 0) + 1
+        unique = f"{at.timestamp():.3f}.{number}"
+        await self._say(origin(record).error(at, code, text, unique))
+
+    async def _confirm(self, event: SliceStored) -> None:
+        begun = self._begun.get(event.task)
+        if begun is not None:
+            await begun.wait()
+        if record := self._registry.get(event.task):
+            await self._stored(record, event)
+
+    async def _stored(self, record: Record, event: SliceStored) -> None:
+        bucket = record.order.bucket
+        if record.order.service is not Product.SLICE or bucket is None:
+            return  # what moderation tells is a result, not a file
+        source = origin(record)
+        told = (event.key, event.anchor, event.kind, event.began, event.seconds, event.size)
+        place = Place(bucket.vendor, bucket.region, bucket.bucket)
+        await self._say(source.upload_started(event.at))
+        await self._say(source.file_stored(event.at, File(*told), place))
+
+    async def _say(self, message: Message) -> None:
+        while True:
+            try:
+                return await self._tell(message)
+            except Exception:
+                logger.exception("callback %s cannot be kept; it is tried again", message.id)
+                await asyncio.sleep(PATIENCE)
+
+    def _now(self) -> datetime:
+        return self._clock.wall(self._clock.now())
+
+
+def origin(record: Record) -> Origin:
+    """Whose messages a task's are."""
+    order = record.order
+    group = Group(order.service.value)
+    return Origin(record.app, record.task, group, order.room_id, order.room_type, order.user_id)

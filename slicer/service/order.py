@@ -1,0 +1,96 @@
+"""What a request of the API orders, after every check; and who takes orders. Knows no JSON."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from slicer.applications import Application
+from slicer.engine.engine import TaskStatus
+from slicer.slicing.spec import ImageFormat, SliceParams
+from slicer.slicing.subscription import Subscription
+from slicer.storage import Credentials
+
+
+class Product(Enum):
+    """The two services; the value is the group of their callbacks (spec 5)."""
+
+    SLICE = 10
+    MODERATION = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Where the customer wants slices: TRTC's six storage fields, validated."""
+
+    vendor: int
+    region: str
+    bucket: str
+    credentials: Credentials
+    prefix: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Supplier:
+    """Who judges slices, as ordered; *secret_key* is never shown."""
+
+    name: str
+    app_id: str = ""
+    secret_id: str = ""
+    secret_key: str = field(default="", repr=False)
+    audio_type: str = ""
+    image_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moderation:
+    """What a moderation task does with slices. *save*: 0 none, 1 all, 2 hits."""
+
+    supplier: Supplier
+    save: int = 0
+    hits_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One Create request. *room_type*: 1 integer, 0 string; *bucket* None: nothing is kept."""
+
+    service: Product
+    room_id: str
+    room_type: int
+    user_id: str
+    params: SliceParams
+    images: ImageFormat
+    bucket: Bucket | None
+    expire_hours: int
+    moderation: Moderation | None = None
+
+
+class OrderTaker(Protocol):
+    """Carries orders out. `describe`, `modify` and `delete` raise TaskNotExist for an id unknown,
+    expired, of another application or of the other service, and TaskFinished for one that ended.
+    What `create`, `modify` and `delete` were told is on disk before they return."""
+
+    async def create(self, app: Application, order: Order) -> str:
+        """The new task's id. Raises LimitReached, RoomError, BadInput (`vendor`: no such store
+        here; `room_id`: no pattern or no room for it); StorageError never: a store that fails
+        later is told by callback."""
+        ...
+
+    def describe(self, app: Application, service: Product, task: str) -> TaskStatus: ...
+
+    async def modify(
+        self, app: Application, service: Product, task: str, lists: Subscription
+    ) -> None: ...
+
+    async def delete(self, app: Application, service: Product, task: str) -> None: ...
+
+
+__all__ = [
+    "Application",
+    "Bucket",
+    "Moderation",
+    "Order",
+    "OrderTaker",
+    "Product",
+    "Supplier",
+]

@@ -1,0 +1,113 @@
+"""Orders as JSON, to be kept; their secrets apart, so that they can be kept otherwise."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from slicer.service.order import Bucket, Moderation, Order, Product, Supplier
+from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
+from slicer.slicing.subscription import Subscription
+from slicer.storage import Credentials
+
+
+def to_json(order: Order) -> str:
+    """Everything but the secrets."""
+    params, bucket, moderation = order.params, order.bucket, order.moderation
+    return json.dumps(
+        {
+            "service": int(order.service.value),
+            "room_id": order.room_id,
+            "room_type": order.room_type,
+            "user_id": order.user_id,
+            "audio": params.audio.seconds if params.audio else None,
+            "video": params.video.seconds if params.video else None,
+            "max_idle": params.max_idle,
+            "max_anchors": params.max_anchors,
+            "lists": _lists(params.subscription),
+            "images": order.images.value,
+            "bucket": bucket
+            and {
+                "vendor": bucket.vendor,
+                "region": bucket.region,
+                "bucket": bucket.bucket,
+                "prefix": bucket.prefix,
+            },
+            "expire_hours": order.expire_hours,
+            "moderation": moderation and _moderation(moderation),
+        }
+    )
+
+
+def secrets_of(order: Order) -> dict[str, str]:
+    """The secrets, by names that only `from_json` knows."""
+    found: dict[str, str] = {}
+    if order.bucket is not None:
+        keys = order.bucket.credentials
+        found |= {"access_key": keys.access_key, "secret_key": keys.secret_key}
+    if order.moderation is not None:
+        supplier = order.moderation.supplier
+        found |= {"supplier_id": supplier.secret_id, "supplier_key": supplier.secret_key}
+    return found
+
+
+def from_json(text: str, secrets: Mapping[str, str]) -> Order:
+    """The order again. Raises ValueError, KeyError, TypeError and BadInput for other texts."""
+    given: dict[str, Any] = json.loads(text)
+    bucket, moderation = given["bucket"], given["moderation"]
+    params = SliceParams(
+        None if given["audio"] is None else AudioSpec(given["audio"]),
+        None if given["video"] is None else VideoSpec(given["video"]),
+        Subscription.of(**given["lists"]),
+        max_idle=given["max_idle"],
+        max_anchors=given["max_anchors"],
+    )
+    return Order(
+        Product(given["service"]),
+        given["room_id"],
+        given["room_type"],
+        given["user_id"],
+        params,
+        ImageFormat(given["images"]),
+        bucket and _bucket(bucket, secrets),
+        given["expire_hours"],
+        moderation and _read_moderation(moderation, secrets),
+    )
+
+
+def _lists(lists: Subscription) -> dict[str, list[str]]:
+    return {
+        "allow_audio": lists.audio.allow.entries(),
+        "block_audio": lists.audio.block.entries(),
+        "allow_video": lists.video.allow.entries(),
+        "block_video": lists.video.block.entries(),
+    }
+
+
+def _moderation(moderation: Moderation) -> dict[str, object]:
+    supplier = moderation.supplier
+    return {
+        "save": moderation.save,
+        "hits_only": moderation.hits_only,
+        "supplier": supplier.name,
+        "app_id": supplier.app_id,
+        "audio_type": supplier.audio_type,
+        "image_type": supplier.image_type,
+    }
+
+
+def _bucket(given: Mapping[str, Any], secrets: Mapping[str, str]) -> Bucket:
+    keys = Credentials(secrets["access_key"], secrets["secret_key"])
+    prefix = tuple(given["prefix"])
+    return Bucket(given["vendor"], given["region"], given["bucket"], keys, prefix)
+
+
+def _read_moderation(given: Mapping[str, Any], secrets: Mapping[str, str]) -> Moderation:
+    supplier = Supplier(
+        given["supplier"],
+        given["app_id"],
+        secrets["supplier_id"],
+        secrets["supplier_key"],
+        given["audio_type"],
+        given["image_type"],
+    )
+    return Moderation(supplier, given["save"], given["hits_only"])

@@ -1,0 +1,57 @@
+"""What an order means here: which room URL, which storage URL; pure, checks by the settings."""
+
+from urllib.parse import urlencode
+
+from slicer.applications import Application
+from slicer.engine.spec import TaskSpec
+from slicer.errors import BadInput
+from slicer.service.order import Bucket, Order
+from slicer.settings import StoresSettings
+from slicer.storage import VENDORS
+
+SAVE_ALL = 1
+NOWHERE = "null:"
+_SCHEMES = {0: "cos", 1: "s3", 2: "oss"}
+_NAMES = {0: "0 (COS)", 1: "1 (AWS S3)", 2: "2 (Aliyun OSS)"}
+
+
+def plan(task: str, app: Application, order: Order, stores: StoresSettings) -> TaskSpec:
+    """The task that an order becomes. Raises BadInput for `room_id` and `vendor`."""
+    room = app.room_url(order.room_id)
+    if room is None:
+        raise BadInput("room_id", order.room_id, "a room that a pattern of the app's rooms fits")
+    bucket = _kept_in(order)
+    return TaskSpec(
+        room=room,
+        to=storage_url(bucket, stores) if bucket else NOWHERE,
+        params=order.params,
+        images=order.images,
+        user=order.user_id,
+        prefix=bucket.prefix if bucket else (),
+        app=app.sdk_app_id,
+        room_id=order.room_id,
+        credentials=bucket.credentials if bucket else None,
+        task=task,
+        check_store=False,  # a store that fails is told by callback, and the answer is in 6 s
+    )
+
+
+def storage_url(bucket: Bucket, stores: StoresSettings) -> str:
+    """Where a bucket is. Raises BadInput for a vendor that has no store here."""
+    scheme = _SCHEMES.get(bucket.vendor, "")
+    if scheme not in VENDORS:
+        known = ", ".join(_NAMES[vendor] for vendor, name in _SCHEMES.items() if name in VENDORS)
+        raise BadInput("vendor", bucket.vendor, known)
+    options = {"region": bucket.region}
+    if endpoint := getattr(stores, f"{scheme}_endpoint"):
+        options["endpoint"] = endpoint
+    if scheme == "s3" and stores.path_style:
+        options["path_style"] = "1"
+    return f"{scheme}://{bucket.bucket}?{urlencode(options)}"
+
+
+def _kept_in(order: Order) -> Bucket | None:
+    """The bucket of slices that are kept. Until a supplier judges them, moderation has no hits."""
+    if order.moderation is None or order.moderation.save == SAVE_ALL:
+        return order.bucket
+    return None

@@ -1,0 +1,47 @@
+"""Tries what failed for a passing reason again, for a while; knows not what it is."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from slicer.clock import Clock
+from slicer.delivery.retry import Backoff
+from slicer.errors import BadInput, SlicerError
+from slicer.slicing.outputs import LeaveCode
+
+PATIENCE = 600.0
+"""Seconds for which a room that a task was in before a restart may stay closed to it."""
+BACKOFF = Backoff(first=1.0, most=30.0)
+
+
+async def retry(
+    attempt: Callable[[], Awaitable[None]],
+    on_trouble: Callable[[SlicerError], Awaitable[None]],
+    clock: Clock,
+) -> LeaveCode | None:
+    """Attempt until it works (None) or has lasted too long: the code to leave with. *on_trouble* is
+    told the first failure, and one that will not pass."""
+    deadline, failures = clock.now() + PATIENCE, 0
+    while True:
+        try:
+            await attempt()
+        except BadInput as error:
+            await on_trouble(error)
+            return LeaveCode.KICKED_BY_SERVER
+        except SlicerError as error:
+            failures += 1
+            if failures == 1:
+                await on_trouble(error)
+            if clock.now() >= deadline:
+                return LeaveCode.ROOM_TIMEOUT
+        else:
+            return None
+        await _sleep(BACKOFF.after_failure(failures, 1.0), clock)
+
+
+async def _sleep(seconds: float, clock: Clock) -> None:
+    over = asyncio.Event()
+    timer = clock.call_at(clock.now() + seconds, over.set)
+    try:
+        await over.wait()
+    finally:
+        timer.cancel()

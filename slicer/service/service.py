@@ -1,0 +1,270 @@
+"""Carries orders out with one engine: rooms and stores by the settings, limits, restarts.
+
+A task is in the registry before its id is given away, and its leaving before it is told; between
+the two it is taken up again after every restart, under its id. A robot that was deleted, idle,
+replaced or thrown out is never sent again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Coroutine
+
+from slicer.applications import Application
+from slicer.clock import Clock
+from slicer.engine.engine import Engine, TaskStatus
+from slicer.engine.events import Event, EventStream, RobotLeft
+from slicer.engine.events import TaskFinished as Finished
+from slicer.errors import BadInput, LimitReached, SlicerError, TaskFinished, TaskNotExist
+from slicer.service.notifier import Notifier
+from slicer.service.order import Order, Product
+from slicer.service.plan import plan
+from slicer.service.registry import Record, Registry
+from slicer.service.retry import retry
+from slicer.settings import Settings
+from slicer.slicing.outputs import LeaveCode, State
+from slicer.slicing.subscription import Subscription
+from slicer.webhooks.messages import Code
+
+logger = logging.getLogger(__name__)
+
+HOUR, DAY = 3_600.0, 86_400.0
+
+
+class Service:
+    """An OrderTaker. Call `start` once, and `close` instead of the engine's own."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Registry,
+        notifier: Notifier,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._engine, self._registry, self._notifier = engine, registry, notifier
+        self._settings, self._clock = settings, clock
+        self._apps = {app.sdk_app_id: app for app in settings.apps}
+        self._creating: dict[str, tuple[int, str, str]] = {}
+        self._resuming: dict[str, asyncio.Task[None]] = {}
+        self._work: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def start(self) -> None:
+        """Take up every task that has not ended; those that were being left are ended."""
+        await self._prune()
+        for record in self._registry.unfinished():
+            if record.code is None:
+                self._resuming[record.task] = self._spawn(self._resume(record.task))
+            else:
+                self._spawn(self._bury(record.task, record.code))
+
+    async def create(self, app: Application, order: Order) -> str:
+        """Send the robot; gives the task's id, which is on disk by then.
+
+        Raises BadInput, LimitReached and RoomError.
+        """
+        task = secrets.token_urlsafe(24)
+        spec = plan(task, app, order, self._settings.stores)
+        self._check_streams(app, spec.room, spec.user)
+        self._creating[task] = (app.sdk_app_id, spec.room, spec.user)
+        self._notifier.expect(task)
+        events = self._engine.events(task)
+        try:
+            await self._engine.create(spec)
+            now = self._now()
+            expires = now + order.expire_hours * HOUR
+            await self._registry.add(Record(task, app.sdk_app_id, order, now, expires))
+        except BaseException as error:
+            events.close()
+            self._spawn(self._abandon(task))
+            if isinstance(error, BadInput) and error.field == "room":
+                allowed = "an id that the room URL of its pattern can hold"
+                raise BadInput("room_id", order.room_id, allowed) from None
+            raise
+        finally:
+            del self._creating[task]
+        self._spawn(self._follow(task, events))
+        return task
+
+    def describe(self, app: Application, service: Product, task: str) -> TaskStatus:
+        """How the task is now. Raises TaskNotExist and TaskFinished."""
+        record = self._owned(app, service, task)
+        try:
+            return self._engine.describe(task)
+        except TaskNotExist:  # on its way back into its room, or just given up
+            state = State.RECONNECTING if record.code is None else State.ENDED
+            lists = record.order.params.subscription
+            return TaskStatus(task, state, (), (), lists, 0, 0, 0)
+
+    async def modify(
+        self, app: Application, service: Product, task: str, lists: Subscription
+    ) -> None:
+        """Replace the lists. Raises TaskNotExist, and TaskFinished also while the robot leaves."""
+        if self._owned(app, service, task).code is not None:
+            raise TaskFinished(f"task {task} is ending")
+        # Who asks may give up; what is on disk and what runs must agree all the same.
+        await asyncio.shield(self._spawn(self._modify(task, lists)))
+
+    async def delete(self, app: Application, service: Product, task: str) -> None:
+        """Have the robot leave; deliveries go on. Raises TaskNotExist and TaskFinished."""
+        self._owned(app, service, task)
+        await asyncio.shield(self._spawn(self._delete(task)))
+
+    def unfinished(self) -> list[str]:
+        """The ids of all tasks that have not ended, oldest first."""
+        return [record.task for record in self._registry.unfinished()]
+
+    async def close(self) -> None:
+        """Close the engine. Tasks that nobody ended stay as they are, for the next start."""
+        self._closing = True
+        for resuming in self._resuming.values():
+            resuming.cancel()
+        await self._engine.close()
+        while self._work:
+            await asyncio.wait(self._work)
+
+    def _owned(self, app: Application, service: Product, task: str) -> Record:
+        record = self._registry.get(task)
+        if (
+            record is None
+            or (record.app, record.order.service) != (app.sdk_app_id, service)
+            or record.expires <= self._now()
+        ):
+            raise TaskNotExist(f"no task {task}")
+        if record.ended is not None:
+            raise TaskFinished(f"task {task} has ended")
+        return record
+
+    def _check_streams(self, app: Application, room: str, user: str) -> None:
+        """Raise LimitReached unless one more anchor may be sliced.
+
+        Every task counts for the anchors it slices, and for one while it has none; the task that
+        the new one replaces does not count.
+        """
+        robots = {
+            task: robot for task, robot in self._creating.items() if robot[0] == app.sdk_app_id
+        }
+        for record in self._registry.unfinished():
+            if record.app == app.sdk_app_id and record.code is None:
+                where = app.room_url(record.order.room_id) or ""
+                robots[record.task] = (record.app, where, record.order.user_id)
+        streams = sum(self._streams(task) for task, of in robots.items() if of[1:] != (room, user))
+        if streams >= app.max_streams:
+            raise LimitReached(f"max_streams: {streams} of {app.max_streams} streams are taken")
+
+    def _streams(self, task: str) -> int:
+        try:
+            return max(1, len({anchor for anchor, _ in self._engine.describe(task).tracks}))
+        except (TaskNotExist, TaskFinished):
+            return 1  # it is coming or going
+
+    async def _abandon(self, task: str) -> None:
+        """Undo a creation that failed, however far it got."""
+        self._notifier.over(task)
+        with contextlib.suppress(TaskNotExist, TaskFinished):
+            self._engine.delete(task)
+        await self._registry.discard(task)
+
+    async def _modify(self, task: str, lists: Subscription) -> None:
+        await self._registry.modify(task, lists)
+        with contextlib.suppress(TaskNotExist, TaskFinished):  # it is coming, or has just gone
+            self._engine.modify(task, lists)
+
+    async def _delete(self, task: str) -> None:
+        await self._registry.leave(task, LeaveCode.STOPPED)
+        with contextlib.suppress(TaskNotExist, TaskFinished):
+            self._engine.delete(task)
+            return
+        if task in self._resuming:
+            self._resuming[task].cancel()
+            await self._bury(task, LeaveCode.STOPPED)
+
+    async def _follow(self, task: str, events: EventStream) -> None:
+        """Tell of a task until its end."""
+        await self._notifier.begin(self._record(task))
+        async for event in events:
+            await self._note(task, event)
+
+    async def _note(self, task: str, event: Event) -> None:
+        if isinstance(event, RobotLeft | Finished):
+            stays = self._closing and event.code is LeaveCode.STOPPED
+            if stays and self._record(task).code is None:
+                return  # this process ends, not the task
+        if isinstance(event, RobotLeft):
+            await self._registry.leave(task, event.code)
+        if isinstance(event, Finished) and event.kept:
+            return  # its last slices, and its end, are told by the next process
+        await self._notifier.note(self._record(task), event)
+        if isinstance(event, Finished):
+            await self._registry.end(task, self._now())
+            await self._prune()
+
+    async def _resume(self, task: str) -> None:
+        """Send the robot of an earlier process again."""
+        events = self._engine.events(task)
+        try:
+            code = await retry(
+                lambda: self._send_again(task),
+                lambda error: self._tell_trouble(task, error),
+                self._clock,
+            )
+        except BaseException:
+            events.close()
+            raise
+        finally:
+            del self._resuming[task]
+        if code is not None:
+            events.close()
+            await self._bury(task, code)
+            return
+        # What was said meanwhile.
+        record = self._record(task)
+        self._engine.modify(task, record.order.params.subscription)
+        if record.code is not None:
+            self._engine.delete(task, record.code)
+        await self._follow(task, events)
+
+    async def _send_again(self, task: str) -> None:
+        record = self._record(task)
+        app = self._apps.get(record.app)
+        if app is None:
+            raise BadInput("apps", record.app, "an application of the settings")
+        await self._engine.create(plan(task, app, record.order, self._settings.stores))
+
+    async def _tell_trouble(self, task: str, error: SlicerError) -> None:
+        logger.warning("! task %s cannot be taken up: %s", task, error)
+        at = self._clock.wall(self._clock.now())
+        await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, str(error))
+
+    async def _bury(self, task: str, code: LeaveCode) -> None:
+        """End a task that is in no room any more; what became of its slices is not known here."""
+        await self._registry.leave(task, code)
+        at = self._clock.wall(self._clock.now())
+        record = self._record(task)
+        await self._notifier.left(record, at, record.code or code)
+        await self._notifier.all_stored(record, at, ok=False)
+        await self._registry.end(task, self._now(), forget=False)
+
+    async def _prune(self) -> None:
+        await self._registry.prune(self._now() - self._settings.serve.keep_ended * DAY)
+
+    def _record(self, task: str) -> Record:
+        record = self._registry.get(task)
+        assert record is not None
+        return record
+
+    def _now(self) -> float:
+        return self._clock.wall(self._clock.now()).timestamp()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("! a task is not followed any more", exc_info=error)

@@ -1,0 +1,488 @@
+"""The spool and what it promises: stories of stores, disks and processes that fail."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import random
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slicer.delivery.spool import spool as module
+from slicer.delivery.spool.record import Address
+from slicer.delivery.spool.shelf import Shelf, read
+from slicer.delivery.spool.spool import Spool, lock, locked
+from slicer.errors import BadInput, StorageError, StorageRefused, StorageUnavailable
+from slicer.media.slice import Slice
+from slicer.rtp.parameters import Kind
+from slicer.settings import Fsync, OutboxSettings
+from tests.harness.clock import ManualClock
+from tests.harness.delivery.spooling import Bucket, Run, bytes_of, slice_of, spool_settings
+
+HOUR = 3600
+
+
+def unavailable(key: str) -> StorageError:
+    return StorageUnavailable(key, "503 SlowDown", "it is tried again")
+
+
+def refused(key: str) -> StorageError:
+    return StorageRefused(key, "403 AccessDenied", "grant it")
+
+
+def assert_whole(bucket: Bucket, keys: list[str], size: int = 1000) -> None:
+    """All keys are in the store once, each with its own bytes."""
+    assert sorted(bucket.order) == sorted(keys), "each is put once"
+    for key in keys:
+        assert bucket.there[key] == bytes_of(key, size)
+
+
+async def test_from_the_cut_to_the_store_by_way_of_the_disk(tmp_path: Path) -> None:
+    bucket = Bucket(gate=asyncio.Event())
+    run = Run(tmp_path, bucket)
+    run.offer("ada/0", "bo/0")
+    await run.until(lambda: len(bucket.tries) == 2)
+    assert sorted(run.heard.spooled) == ["ada/0", "bo/0"]
+    assert [read(path).key for path in run.records()] == ["ada/0", "bo/0"]
+    assert (run.outbox.memory, run.outbox.held) == (0, 2), "what is on the disk takes no memory"
+    assert bucket.gate is not None
+    bucket.gate.set()
+    await run.until(lambda: run.outbox.held == 0)
+    await run.quiet()
+    assert run.records() == []
+    assert run.spool.ledger.bytes == 0
+    assert_whole(bucket, ["ada/0", "bo/0"])
+    assert run.balanced()
+    await run.close()
+
+
+async def test_a_slice_counts_only_once_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path, Bucket())
+    there: list[bool] = []
+    heard = run.heard.on_spooled
+
+    def on_spooled(made: Slice) -> None:
+        there.append(any(read(path).key == made.key for path in run.records()))
+        heard(made)
+
+    monkeypatch.setattr(run.heard, "on_spooled", on_spooled)
+    run.offer(*(f"ada/{number}" for number in range(5)))
+    await run.until(lambda: run.outbox.held == 0)
+    assert there == [True] * 5
+    await run.close()
+
+
+async def test_the_record_stays_until_the_stored_slice_is_told_and_safe(tmp_path: Path) -> None:
+    run = Run(tmp_path, Bucket())
+    run.heard.confirms = asyncio.get_running_loop().create_future()
+    run.offer("ada/0")
+    await run.until(lambda: bool(run.heard.stored))
+    await asyncio.sleep(0.01)
+    assert len(run.records()) == 1
+    run.heard.confirms.set_result(None)
+    await run.quiet()
+    assert run.records() == []
+    await run.close()
+
+
+async def test_where_telling_fails_it_is_sent_again_at_the_next_start(tmp_path: Path) -> None:
+    bucket = Bucket()
+    run = Run(tmp_path, bucket)
+    run.heard.confirms = asyncio.get_running_loop().create_future()
+    run.heard.confirms.set_exception(OSError("the journal's disk is full"))
+    run.offer("ada/0")
+    await run.until(lambda: bool(run.heard.stored))
+    await run.close()
+    again = Run(tmp_path, bucket)
+    assert await again.recover() == 1
+    await again.until(lambda: again.outbox.held == 0)
+    assert [key for key, _ in again.heard.stored] == ["ada/0"]
+    await again.close()
+
+
+@pytest.mark.parametrize("fault", [unavailable, refused])
+async def test_a_store_dead_at_the_start(
+    tmp_path: Path, fault: Callable[[str], StorageError]
+) -> None:
+    bucket = Bucket(fails=fault)
+    run = Run(tmp_path, bucket)
+    keys = [f"{anchor}/{number}" for anchor in ("ada", "bo") for number in range(20)]
+    run.offer(*keys)
+    await run.quiet()
+    assert len(run.records()) == 40
+    assert bucket.order == []
+    bucket.fails = lambda _key: None
+    await run.pass_until(lambda: run.outbox.held == 0, most=100)
+    assert_whole(bucket, keys)
+    for anchor in ("ada", "bo"):
+        mine = [key for key in bucket.order if key.startswith(anchor)]
+        assert mine == [f"{anchor}/{number}" for number in range(20)], "in order"
+    assert run.balanced()
+    await run.close()
+
+
+async def test_an_hour_of_media_with_a_dead_store(tmp_path: Path) -> None:
+    """Two anchors, sound every 15 s, pictures every 5: 1920 slices. None is lost, doubled or out of
+    order; the store is asked seldom and by one at a time; memory is flat."""
+    bucket = Bucket(fails=unavailable)
+    run = Run(tmp_path, bucket, settings=OutboxSettings(count=50, memory=100_000))
+    keys: list[str] = []
+    for second in range(0, HOUR, 5):
+        for anchor in ("ada", "bo"):
+            picture = f"{anchor}/{second:04d}.png"
+            run.offer(picture, kind=Kind.VIDEO)
+            keys.append(picture)
+            if second % 15 == 0:
+                run.offer(f"{anchor}/{second:04d}.ogg")
+                keys.append(f"{anchor}/{second:04d}.ogg")
+        await run.quiet()
+        assert run.outbox.memory == 0
+        await run.advance(5.0)
+    assert len(keys) == len(run.records()) == 1920
+    tried = len(bucket.tries)
+    assert tried < HOUR / 15 + 20, "with 30 s between tries, by half at most"
+    assert len(run.heard.trouble) == 1, "told once"
+    bucket.fails = lambda _key: None
+    await run.pass_until(lambda: run.outbox.held == 0, most=60)
+    assert_whole(bucket, keys)
+    for anchor in ("ada", "bo"):
+        for kind in ("png", "ogg"):
+            mine = [key for key in bucket.order if key[:-9] == anchor and key.endswith(kind)]
+            assert mine == sorted(mine)
+    assert run.records() == []
+    assert run.balanced()
+    await run.close()
+
+
+async def test_dying_in_mid_upload_and_coming_back(tmp_path: Path) -> None:
+    """Every other try breaks off, for a while."""
+    bucket, chance = Bucket(), random.Random(4)
+    bucket.fails = lambda key: unavailable(key) if chance.random() < 0.5 else None
+    run = Run(tmp_path, bucket)
+    keys = [f"{number % 5}/{number}" for number in range(100)]
+    run.offer(*keys)
+    await run.pass_until(lambda: run.outbox.held == 0)
+    assert_whole(bucket, keys)
+    assert run.balanced()
+    await run.close()
+
+
+async def test_killed_and_started_again_it_sends_what_is_there(tmp_path: Path) -> None:
+    first = Run(tmp_path, Bucket(gate=asyncio.Event()))
+    keys = [f"ada/{number}" for number in range(10)]
+    first.offer(*keys)
+    await first.until(lambda: len(first.heard.spooled) == 10)
+    first.die()
+    (first.shelf.folder / f"{99:016d}.part").write_bytes(b"torn")
+    bucket = Bucket()
+    second = Run(tmp_path, bucket)
+    assert await second.recover() == 10
+    second.offer("ada/new")
+    await second.until(lambda: second.outbox.held == 0)
+    await second.quiet()
+    assert bucket.order == [*keys, "ada/new"], "what is new comes after what is old"
+    assert [key for key, _ in second.heard.stored] == bucket.order
+    assert list(second.shelf.folder.iterdir()) == []
+    assert second.balanced()
+    await second.close()
+
+
+async def test_closing_keeps_what_is_on_the_disk(tmp_path: Path) -> None:
+    run = Run(tmp_path, Bucket(gate=asyncio.Event()))
+    run.offer("ada/0", "bo/0", "ada/1")
+    await run.until(lambda: len(run.heard.spooled) == 3)
+    await run.close()
+    assert sorted(run.heard.kept) == ["ada/0", "ada/1", "bo/0"]
+    assert run.heard.lost == []
+    assert run.outbox.counters.kept == 3
+    assert run.balanced()
+    assert len(run.records()) == 3
+
+
+async def test_closing_waits_for_files_in_the_making(tmp_path: Path) -> None:
+    run = Run(tmp_path, Bucket(fails=unavailable))
+    run.offer(*(f"ada/{number}" for number in range(50)))
+    await run.close()
+    assert len(run.heard.kept) == len(run.records()) == 50
+
+
+async def test_a_damaged_record_is_told_and_kept_for_a_human(tmp_path: Path) -> None:
+    run = Run(tmp_path, Bucket(fails=unavailable))
+    run.offer("ada/0", "ada/1", "ada/2")
+    await run.quiet()
+    await run.close()
+    cut, changed, _ = run.records()
+    os.truncate(cut, 30)
+    file = bytearray(changed.read_bytes())
+    file[-1] ^= 1
+    changed.write_bytes(file)
+    bucket = Bucket()
+    again = Run(tmp_path, bucket)
+    await again.recover()
+    await again.until(lambda: again.outbox.held == 0)
+    await again.quiet()
+    assert bucket.order == ["ada/2"]
+    assert [key for key, _ in again.heard.lost] == ["ada/1"]
+    assert sorted(path.suffix for path in again.shelf.folder.iterdir()) == [".damaged", ".slice"]
+    await again.close()
+
+
+async def test_at_the_bound_the_oldest_pictures_go_and_it_is_told(tmp_path: Path) -> None:
+    bucket = Bucket(fails=unavailable)
+    spooling = spool_settings(tmp_path, max_bytes=1024 * 1024)
+    run = Run(tmp_path, bucket, spooling=spooling)
+    for number in range(10):
+        run.offer(f"ada/{number}.ogg", size=50_000)
+        run.offer(f"ada/{number}.png", size=50_000, kind=Kind.VIDEO)
+        await run.quiet()
+    assert run.heard.lost == []
+    run.offer("ada/10.ogg", "ada/11.ogg", "ada/12.ogg", size=50_000)
+    await run.quiet()
+    lost = [key for key, _ in run.heard.lost]
+    assert lost == ["ada/0.png", "ada/1.png", "ada/2.png"]
+    assert all("spool.max_bytes" in str(error) for _, error in run.heard.lost)
+    assert len(run.records()) == 20
+    assert run.spool.ledger.bytes <= 1024 * 1024
+    run.offer(*(f"ada/{number}.ogg" for number in range(20, 32)), size=50_000)
+    await run.quiet()
+    lost = [key for key, _ in run.heard.lost][3:]
+    assert lost[:7] == [f"ada/{number}.png" for number in range(3, 10)]
+    assert lost[7:] == [f"ada/{number}.ogg" for number in range(5)]
+    bucket.fails = lambda _key: None
+    await run.pass_until(lambda: run.outbox.held == 0, most=60)
+    assert run.balanced()
+    await run.close()
+
+
+async def test_too_old_a_slice_is_given_up_and_told(tmp_path: Path) -> None:
+    spooling = spool_settings(tmp_path, max_age=600.0)
+    run = Run(tmp_path, Bucket(fails=unavailable), spooling=spooling)
+    run.offer("ada/old")
+    await run.quiet()
+    await run.advance(300)
+    run.offer("ada/new")
+    await run.quiet()
+    await run.advance(361)
+    assert [key for key, _ in run.heard.lost] == ["ada/old"]
+    assert "spool.max_age" in str(run.heard.lost[0][1])
+    assert [read(path).key for path in run.records()] == ["ada/new"]
+    await run.close()
+
+
+async def test_age_goes_on_while_no_process_runs(tmp_path: Path) -> None:
+    spooling = spool_settings(tmp_path, max_age=600.0)
+    run = Run(tmp_path, Bucket(fails=unavailable), spooling=spooling)
+    run.offer("ada/0")
+    await run.quiet()
+    await run.close()
+    written = run.clock.wall(run.clock.now()).timestamp() - 590
+    os.utime(run.records()[0], (written, written))
+    again = Run(tmp_path, Bucket(fails=unavailable), spooling=spooling)
+    await again.recover()
+    await again.advance(61)
+    assert [key for key, _ in again.heard.lost] == ["ada/0"]
+    await again.close()
+
+
+def failing_disk(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def fail(_shelf: Shelf, _sequence: int, _made: Slice) -> Path:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Shelf, "write", fail)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
+async def test_with_a_disk_that_fails_slices_wait_in_memory_and_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    bucket = Bucket(gate=asyncio.Event())
+    run = Run(tmp_path, bucket)
+    with monkeypatch.context() as broken:
+        failing_disk(broken, code)
+        run.offer("ada/0", "bo/0", "ada/1")
+        await run.until(lambda: len(bucket.tries) == 2)
+        assert run.heard.spooled == []
+        assert run.outbox.memory == 3000
+        told = [str(error) for _, error in run.heard.trouble]
+        assert len(told) == 1
+        assert os.strerror(code) in told[0]
+    run.offer("cy/0")
+    await run.until(lambda: "cy/0" in bucket.tries)
+    assert run.heard.spooled == [], "the disk is left alone for a while"
+    await run.advance_clock(5.0)
+    run.offer("di/0")
+    await run.until(lambda: run.heard.spooled == ["di/0"])
+    assert bucket.gate is not None
+    bucket.gate.set()
+    await run.until(lambda: run.outbox.held == 0)
+    assert_whole(bucket, ["ada/0", "bo/0", "ada/1", "cy/0", "di/0"])
+    assert run.balanced()
+    await run.close()
+
+
+async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """A limit on the size of files makes real writes fail in their middle."""
+    run = Run(tmp_path, bucket := Bucket())
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
+    try:
+        run.offer("ada/large", size=100_000)
+        run.offer("ada/small", size=1_000)
+        await run.until(lambda: run.outbox.held == 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    await run.quiet()
+    assert bucket.order == ["ada/large", "ada/small"]
+    assert bucket.there["ada/large"] == bytes_of("ada/large", 100_000)
+    assert "File too large" in str(run.heard.trouble[0][1])
+    assert list(run.shelf.folder.iterdir()) == [], "no half of a file stays"
+    await run.close()
+
+
+async def test_what_is_on_a_disk_that_went_read_only_is_sent_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path, Bucket(fails=unavailable))
+    run.offer("ada/0")
+    await run.quiet()
+    await run.close()
+
+    def read_only(_path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    failing_disk(monkeypatch, errno.EROFS)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    (run.shelf.folder / f"{9:016d}.part").write_bytes(b"torn")
+    bucket = Bucket()
+    again = Run(tmp_path, bucket)
+    await again.recover()
+    again.offer("ada/1")
+    await again.until(lambda: again.outbox.held == 0)
+    await again.quiet()
+    assert bucket.order == ["ada/0", "ada/1"]
+    assert len(again.records()) == 1, "it is sent again at the next start: the same bytes"
+    await again.close()
+
+
+async def test_a_record_that_cannot_be_read_just_now_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path, Bucket(fails=unavailable))
+    run.offer("ada/0")
+    await run.quiet()
+    await run.close()
+    answers = [OSError(errno.EMFILE, "Too many open files"), None]
+
+    def reluctant(path: Path) -> Slice:
+        if error := answers.pop(0):
+            raise error
+        return read(path)
+
+    monkeypatch.setattr(module, "read", reluctant)
+    bucket = Bucket()
+    again = Run(tmp_path, bucket)
+    await again.recover()
+    await again.quiet()
+    assert bucket.order == []
+    await again.advance(6.0)
+    assert bucket.order == ["ada/0"]
+    assert again.heard.lost == []
+    await again.close()
+
+
+async def test_two_processes_do_not_send_one_spool(tmp_path: Path) -> None:
+    run = Run(tmp_path, Bucket())
+    with pytest.raises(BadInput, match="no other process uses"):
+        Spool.open(spool_settings(tmp_path), ManualClock())
+    await run.close()
+    with locked(tmp_path), pytest.raises(BadInput):
+        lock(tmp_path)
+    os.close(lock(tmp_path))
+
+
+def test_a_folder_that_is_not_absolute() -> None:
+    with pytest.raises(BadInput, match="an absolute path"):
+        Spool.open(spool_settings(Path("here")), ManualClock())
+
+
+async def test_the_folder_is_made_for_us_alone(tmp_path: Path) -> None:
+    spool = Spool.open(spool_settings(tmp_path / "new" / "spool"), ManualClock())
+    assert (tmp_path / "new" / "spool").stat().st_mode & 0o777 == 0o700
+    await spool.close()
+    await spool.close()
+
+
+async def test_numbers_go_on_where_they_were(tmp_path: Path) -> None:
+    spool = Spool.open(spool_settings(tmp_path), ManualClock())
+    shelf = spool.shelf(Address("s3://a"))
+    shelf.write(41, slice_of("ada/0"))
+    await spool.close()
+    assert Spool.open(spool_settings(tmp_path), ManualClock()).next_number() == 42
+
+
+async def test_folders_that_are_empty_do_not_add_up(tmp_path: Path) -> None:
+    run = Run(tmp_path, Bucket())
+    run.offer("ada/0")
+    await run.until(lambda: run.outbox.held == 0)
+    await run.close()
+    assert run.shelf.folder.is_dir()
+    again = Run(tmp_path, Bucket())
+    assert await again.recover() == 0
+    assert list(tmp_path.iterdir()) == []
+    again.offer("ada/1")
+    await again.until(lambda: again.heard.spooled == ["ada/1"])
+    await again.close()
+
+
+async def test_every_second_what_is_still_there_is_forced_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[Path] = []
+    monkeypatch.setattr(module, "sync", forced.append)
+    bucket = Bucket()
+    bucket.fails = lambda key: None if key == "ada/0" else unavailable(key)
+    run = Run(tmp_path, bucket, spooling=spool_settings(tmp_path, fsync=Fsync.INTERVAL))
+    run.offer("ada/0", "bo/0")
+    await run.quiet()
+    await run.advance(0.9)
+    assert forced == []
+    await run.advance(0.2)
+    await run.until(lambda: len(forced) == 2)
+    assert forced == [*run.records(), run.shelf.folder], "what the store has needs none"
+    await run.close()
+
+
+async def test_the_backup_takes_over_and_what_went_there_is_told(tmp_path: Path) -> None:
+    first, backup = Bucket(fails=unavailable), Bucket(label="memory:backup")
+    run = Run(tmp_path, first, backup=backup)
+    run.offer(*(f"ada/{number}" for number in range(5)))
+    await run.quiet()
+    await run.advance(59.0)
+    assert backup.order == []
+    await run.pass_until(lambda: run.outbox.held == 0, most=10)
+    assert backup.order == [f"ada/{number}" for number in range(5)]
+    assert run.heard.stored == [(key, "memory:backup") for key in backup.order]
+    first.fails = lambda _key: None
+    await run.advance(31.0)
+    run.offer("ada/5", "ada/6")
+    await run.pass_until(lambda: run.outbox.held == 0, most=60)
+    assert "ada/6" in first.there
+    assert run.records() == []
+    await run.close()
+
+
+async def test_descriptors_do_not_add_up(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    run = Run(tmp_path, Bucket())
+    run.offer(*(f"{number % 7}/{number}" for number in range(200)))
+    await run.until(lambda: run.outbox.held == 0)
+    await run.close()
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    descriptor = lock(tmp_path)
+    assert fcntl.fcntl(descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC, "no child holds the lock"
+    os.close(descriptor)

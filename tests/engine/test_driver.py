@@ -1,0 +1,145 @@
+"""One fact in, every output out, the timer set again: with a room that answers on the spot."""
+
+from dataclasses import dataclass, field
+
+from slicer.engine.driver import Driver
+from slicer.rtp.parameters import OPUS, Kind
+from slicer.slicing.facts import (
+    AnchorJoined,
+    AnchorLeft,
+    Modified,
+    RoomEntered,
+    Stopped,
+    TrackPublished,
+)
+from slicer.slicing.outputs import (
+    AudioCut,
+    Cut,
+    Finished,
+    LeaveCode,
+    State,
+    StateChanged,
+    Subscribe,
+    TrackKey,
+    Unsubscribe,
+)
+from slicer.slicing.spec import SliceParams
+from slicer.slicing.subscription import Subscription
+from slicer.slicing.task import SliceTask
+from tests.harness.clock import ManualClock
+
+AUDIO = TrackKey("t", "ada", Kind.AUDIO)
+
+
+def a_cut(track: TrackKey) -> AudioCut:
+    return AudioCut(track, OPUS, 0, 960, (), 0.0)
+
+
+@dataclass
+class Stage:
+    """A room and a watcher in one; everything that happens, in order."""
+
+    log: list[object] = field(default_factory=list)
+    driver: Driver | None = None
+    kicks: bool = False
+
+    async def enter(self) -> None: ...
+
+    async def leave(self) -> None: ...
+
+    def subscribe(self, subscribe: Subscribe) -> None:
+        self.log.append(("room", subscribe.track))
+        if self.kicks:
+            assert self.driver is not None
+            self.driver.deliver(Stopped(LeaveCode.KICKED_BY_SERVER))
+
+    def unsubscribe(self, track: TrackKey) -> None:
+        self.log.append(("room lets go", track))
+        assert self.driver is not None
+        self.driver.deliver(a_cut(track))
+
+    def on_cut(self, cut: Cut) -> None:
+        self.log.append(("cut", cut.track))
+
+    def on_output(self, output: object) -> None:
+        self.log.append(output)
+
+    def on_finished(self, finished: Finished) -> None:
+        self.log.append(finished)
+
+
+def staged(max_idle: int | None = 30, kicks: bool = False) -> tuple[Driver, Stage, ManualClock]:
+    clock = ManualClock()
+    stage = Stage(kicks=kicks)
+    driver = Driver(SliceTask("t", SliceParams(max_idle=max_idle), clock.now()), clock, stage)
+    stage.driver = driver
+    driver.bind(stage)
+    return driver, stage, clock
+
+
+def test_a_track_is_told_and_subscribed() -> None:
+    driver, stage, _ = staged()
+    driver.deliver(RoomEntered())
+    driver.deliver(TrackPublished("ada", Kind.AUDIO))
+    assert stage.log[0] == StateChanged(State.RUNNING)
+    assert [type(one) for one in stage.log[1:]] == [Subscribe, tuple]
+    assert stage.log[2] == ("room", AUDIO)
+
+
+def test_the_last_cut_comes_before_the_track_is_said_to_have_ended() -> None:
+    driver, stage, _ = staged()
+    driver.deliver(TrackPublished("ada", Kind.AUDIO))
+    stage.log.clear()
+    driver.deliver(Modified(Subscription.of(block_audio=["ada"])))
+    assert stage.log == [("room lets go", AUDIO), ("cut", AUDIO), Unsubscribe(AUDIO)]
+
+
+def test_a_fact_told_while_an_output_is_carried_out_waits_its_turn() -> None:
+    driver, stage, _ = staged(kicks=True)
+    driver.deliver(TrackPublished("ada", Kind.AUDIO))
+    assert stage.log[-1] == Finished(LeaveCode.KICKED_BY_SERVER)
+    # The subscription was carried out whole before the kick was looked at.
+    assert stage.log.index(("room", AUDIO)) < stage.log.index(Unsubscribe(AUDIO))
+
+
+def test_everything_is_cut_before_the_task_is_over() -> None:
+    driver, stage, _ = staged()
+    for kind in Kind:
+        driver.deliver(TrackPublished("ada", kind))
+    driver.deliver(Stopped(LeaveCode.STOPPED))
+    cuts = [one for one in stage.log if isinstance(one, tuple) and one[0] == "cut"]
+    assert len(cuts) == 2
+    assert stage.log[-1] == Finished(LeaveCode.STOPPED)
+
+
+def test_nobody_for_too_long_ends_the_task() -> None:
+    driver, stage, clock = staged(max_idle=30)
+    driver.deliver(RoomEntered())
+    clock.advance(29.9)
+    assert Finished(LeaveCode.IDLE) not in stage.log
+    clock.advance(0.2)
+    assert stage.log[-1] == Finished(LeaveCode.IDLE)
+    assert clock.timers == []
+
+
+def test_company_stops_the_timer_and_parting_starts_it() -> None:
+    driver, stage, clock = staged(max_idle=30)
+    driver.deliver(RoomEntered())
+    clock.advance(20)
+    driver.deliver(AnchorJoined("ada"))
+    driver.deliver(TrackPublished("ada", Kind.AUDIO))
+    clock.advance(100)
+    assert Finished(LeaveCode.IDLE) not in stage.log
+    driver.deliver(AnchorLeft("ada"))
+    clock.advance(29)
+    assert Finished(LeaveCode.IDLE) not in stage.log
+    clock.advance(2)
+    assert stage.log[-1] == Finished(LeaveCode.IDLE)
+
+
+def test_a_task_without_an_idle_time_waits_for_ever() -> None:
+    driver, stage, clock = staged(max_idle=None)
+    driver.deliver(RoomEntered())
+    assert clock.timers == []
+    clock.advance(1e6)
+    assert stage.log == [StateChanged(State.RUNNING)]

@@ -1,0 +1,338 @@
+"""The engine as an embedder uses it: create, modify, describe, delete, events; on a replayed room.
+
+Tests with real publishers are in tests/real.
+"""
+
+import asyncio
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import slicer
+from slicer import (
+    AudioSpec,
+    BadInput,
+    Engine,
+    Kind,
+    LeaveCode,
+    LimitReached,
+    Settings,
+    SliceLost,
+    SliceParams,
+    SliceSpooled,
+    SliceStored,
+    State,
+    StorageRefused,
+    Subscription,
+    TaskFinished,
+    TaskHasFinished,
+    TaskNotExist,
+    TaskSpec,
+    TaskState,
+    TaskTrouble,
+    TrackStarted,
+)
+from slicer.engine.events import RobotLeft
+from slicer.settings import EngineSettings, OutboxSettings, SpoolSettings
+from tests.harness.media.slices import decode_ogg
+from tests.harness.rooms.replay import talk
+
+SOUND = SliceParams(AudioSpec(2), None)
+
+
+def spec_of(tmp_path: Path, seconds: float = 5.0, **changed: object) -> TaskSpec:
+    room = talk(tmp_path / "ada.rtpdump", seconds)
+    spec = TaskSpec(room, (tmp_path / "out").as_uri(), SOUND, app=200806, room_id="150")
+    return replace(spec, **changed)  # type: ignore[arg-type]
+
+
+def live(tmp_path: Path, **changed: object) -> TaskSpec:
+    """A room where nobody is, and nobody needs to be: it does not end by itself."""
+    return replace(spec_of(tmp_path), room="whip://127.0.0.1:0/lobby", **changed)  # type: ignore[arg-type]
+
+
+async def test_the_whole_job(tmp_path: Path) -> None:
+    async with slicer.Engine() as engine, engine.events() as events:
+        task = await engine.create(spec_of(tmp_path))
+        told = []
+        async for event in events:
+            told.append(event)
+            if isinstance(event, TaskFinished):
+                break
+    # Uploads do not wait for each other, so they are told as they end.
+    stored = sorted((one for one in told if isinstance(one, SliceStored)), key=lambda one: one.key)
+    assert [event.seconds for event in stored] == pytest.approx([2.0, 2.0, 1.0])
+    first = told[0]
+    assert isinstance(first, TaskState)
+    assert (first.task, first.state) == (task, State.RUNNING)
+    assert [(one.anchor, one.kind) for one in told if isinstance(one, TrackStarted)] == [
+        ("ada", Kind.AUDIO)
+    ]
+    finished = told[-1]
+    assert isinstance(finished, TaskFinished)
+    assert finished.code is LeaveCode.DISMISSED_BY_SERVER
+    assert (finished.stored, finished.lost) == (3, 0)
+    root = f"{task}/ada/audios/200806_150_ada_202501061433"
+    assert [event.key for event in stored] == [f"{root}{at}.ogg" for at in ("20", "22", "24")]
+    for event in stored:
+        data = (tmp_path / "out" / event.key).read_bytes()
+        assert len(data) == event.size
+        assert decode_ogg(data).shape[0] == event.seconds * 48_000
+
+
+async def test_finished_waits_for_the_last_slice_and_can_be_asked_again(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        task = await engine.create(spec_of(tmp_path))
+        finished = await engine.finished(task)
+        assert (finished.stored, finished.lost) == (3, 0)
+        assert await engine.finished(task) == finished
+        with pytest.raises(TaskHasFinished):
+            engine.describe(task)
+        with pytest.raises(TaskHasFinished):
+            engine.delete(task)
+
+
+async def test_a_task_nobody_knows(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        with pytest.raises(TaskNotExist, match="no task nobody"):
+            engine.describe("nobody")
+        with pytest.raises(TaskNotExist):
+            engine.modify("nobody", Subscription())
+        with pytest.raises(TaskNotExist):
+            await engine.finished("nobody")
+
+
+async def test_describe_and_modify(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        task = await engine.create(live(tmp_path))
+        status = engine.describe(task)
+        assert (status.state, status.anchors, status.tracks) == (State.RUNNING, (), ())
+        lists = Subscription.of(block_audio=["bo"], allow_audio=["a.*$"])
+        engine.modify(task, lists)
+        assert engine.describe(task).subscription == lists
+        engine.delete(task)
+        assert (await engine.finished(task)).code is LeaveCode.STOPPED
+
+
+async def test_the_same_robot_again_ends_its_earlier_task(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        first = await engine.create(live(tmp_path))
+        other = await engine.create(live(tmp_path, user="another"))
+        elsewhere = await engine.create(live(tmp_path, app=7))
+        second = await engine.create(live(tmp_path))
+        assert (await engine.finished(first)).code is LeaveCode.REPLACED
+        assert engine.describe(second).state is State.RUNNING
+        assert engine.describe(other).state is State.RUNNING
+        assert engine.describe(elsewhere).state is State.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"room": "ftp://x/y"}, "room"),
+        ({"room": "whip://127.0.0.1:8080/"}, "room"),
+        ({"room": "whip://127.0.0.1/lobby"}, "room"),
+        ({"to": "gopher://x"}, "storage"),
+        ({"to": "s3://UPPER/x"}, "storage"),
+        ({"prefix": ("../up",)}, "prefix"),
+    ],
+)
+async def test_what_cannot_work_is_refused_before_anything_starts(
+    tmp_path: Path, changed: dict[str, object], field: str
+) -> None:
+    async with Engine() as engine, engine.events() as events:
+        with pytest.raises(BadInput) as refused:
+            await engine.create(replace(spec_of(tmp_path), **changed))  # type: ignore[arg-type]
+        assert refused.value.field.startswith(field)
+        assert "allowed" in str(refused.value)
+    assert [event async for event in events] == []
+    assert not (tmp_path / "out").exists()
+
+
+async def test_a_store_that_would_refuse_is_found_out_before_the_room(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    async with Engine() as engine:
+        with pytest.raises(StorageRefused):
+            await engine.create(spec_of(tmp_path))
+
+
+async def test_a_store_need_not_be_asked_before(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    async with Engine() as engine, engine.events() as events:
+        task = await engine.create(live(tmp_path, check_store=False))
+        told = [await anext(events), await anext(events)]
+        assert isinstance(told[-1], TaskTrouble)
+        assert "a file stands where a folder is needed" in told[-1].reason
+        assert engine.describe(task).state is State.RUNNING
+
+
+async def test_a_task_may_have_its_id_given(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        assert await engine.create(live(tmp_path, task="mine")) == "mine"
+        with pytest.raises(BadInput, match="task: got 'mine'; allowed: an id that no task"):
+            await engine.create(live(tmp_path, task="mine", user="another"))
+        assert engine.describe("mine").state is State.RUNNING
+
+
+async def test_the_robots_leaving_is_told_before_the_end(tmp_path: Path) -> None:
+    async with Engine() as engine, engine.events() as events:
+        task = await engine.create(spec_of(tmp_path))
+        await engine.finished(task)
+        await engine.close()
+        told = [event async for event in events]
+    (left,) = [event for event in told if isinstance(event, RobotLeft)]
+    assert (left.task, left.code) == (task, LeaveCode.DISMISSED_BY_SERVER)
+    assert told.index(left) < len(told) - 1
+    assert isinstance(told[-1], TaskFinished)
+
+
+async def test_more_tasks_than_allowed(tmp_path: Path) -> None:
+    async with Engine(Settings(engine=EngineSettings(max_tasks=1))) as engine:
+        await engine.create(live(tmp_path))
+        with pytest.raises(LimitReached, match=r"engine\.max_tasks"):
+            await engine.create(live(tmp_path, user="second"))
+
+
+async def test_leaving_the_engine_delivers_what_was_cut(tmp_path: Path) -> None:
+    settings = Settings(outbox=OutboxSettings(count=20))  # so the replay waits for the store
+    async with Engine(settings) as engine:
+        events = engine.events()
+        await engine.create(spec_of(tmp_path, room=talk(tmp_path / "long.rtpdump", 600)))
+        async for event in events:
+            if isinstance(event, SliceStored):
+                break
+    rest = [event async for event in events]
+    assert isinstance(rest[-1], TaskFinished)
+    assert rest[-1].code is LeaveCode.STOPPED
+    assert rest[-1].lost == 0
+    assert rest[-1].stored == len(list((tmp_path / "out").rglob("*.ogg")))
+
+
+async def test_a_store_that_breaks_loses_nothing_in_silence(tmp_path: Path) -> None:
+    settings = Settings(outbox=OutboxSettings(drain=0.2))
+    async with Engine(settings) as engine:
+        events = engine.events()
+        spec = spec_of(tmp_path)
+        task = await engine.create(spec)
+        out = tmp_path / "out"
+        for path in sorted(out.rglob("*"), reverse=True):
+            path.unlink() if path.is_file() else path.rmdir()
+        out.rmdir()
+        out.write_text("the folder is gone")
+        closing = asyncio.ensure_future(engine.close())
+        told = [event async for event in events]
+        await closing
+    finished = told[-1]
+    assert isinstance(finished, TaskFinished)
+    lost = [event for event in told if isinstance(event, SliceLost)]
+    stored = [event for event in told if isinstance(event, SliceStored)]
+    assert (finished.stored, finished.lost) == (len(stored), len(lost))
+    assert all(event.task == task and event.key for event in lost)
+
+
+async def test_close_twice_and_create_after(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        await engine.close()
+        await engine.close()
+        with pytest.raises(LimitReached, match="closing"):
+            await engine.create(spec_of(tmp_path))
+
+
+def spooling(tmp_path: Path, **changed: object) -> Settings:
+    outbox = OutboxSettings(**changed)  # type: ignore[arg-type]
+    return Settings(outbox=outbox, spool=SpoolSettings(str(tmp_path / "spool"), reserve_bytes=0))
+
+
+def broken(folder: Path) -> None:
+    """Nothing can be stored there."""
+    folder.write_text("a file where the folder should be")
+
+
+async def test_what_one_engine_leaves_in_the_spool_the_next_one_sends(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    broken(out)
+    settings = spooling(tmp_path, drain=0.2)
+    async with Engine(settings) as engine:
+        events = engine.events()
+        task = await engine.create(spec_of(tmp_path, check_store=False))
+        spooled = []
+        async for event in events:
+            if isinstance(event, SliceSpooled):
+                spooled.append(event.key)
+            if len(spooled) == 3:
+                break
+        await engine.close()
+        finished = await engine.finished(task)
+    assert (finished.stored, finished.lost, finished.kept) == (0, 0, 3)
+    out.unlink()
+    async with Engine(settings) as engine, engine.events() as events:
+        stored = []
+        async for event in events:
+            assert isinstance(event, SliceStored)
+            assert event.task == task
+            stored.append(event.key)
+            if len(stored) == 3:
+                break
+    assert sorted(stored) == sorted(spooled)
+    assert all(decode_ogg((out / key).read_bytes()).shape[0] for key in stored)
+    assert not list((tmp_path / "spool").rglob("*.slice"))
+
+
+async def test_a_spool_that_cannot_be_is_told_and_done_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken(tmp_path / "spool")
+    async with Engine(spooling(tmp_path)) as engine:
+        task = await engine.create(spec_of(tmp_path))
+        assert (await engine.finished(task)).stored == 3
+    assert "no spool" in caplog.text
+
+
+async def test_a_spool_that_another_engine_has(tmp_path: Path) -> None:
+    async with Engine(spooling(tmp_path)):
+        with pytest.raises(BadInput, match=r"spool\.folder"):
+            async with Engine(spooling(tmp_path)):
+                pass
+
+
+async def test_a_backup_takes_what_the_store_does_not(tmp_path: Path) -> None:
+    broken(tmp_path / "out")
+    settings = spooling(tmp_path, backup_after=0.0)
+    async with Engine(settings) as engine, engine.events() as events:
+        backup = (tmp_path / "backup").as_uri()
+        spec = spec_of(tmp_path, backup=backup, check_store=False)
+        task = await engine.create(spec)
+        assert (await engine.finished(task)).stored == 3
+        await engine.close()
+        stored = [event async for event in events if isinstance(event, SliceStored)]
+    assert {event.destination for event in stored} == {backup}
+    assert all((tmp_path / "backup" / event.key).exists() for event in stored)
+
+
+async def test_a_manifest_names_what_was_cut(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        task = await engine.create(spec_of(tmp_path, manifest=True, prefix=("here",)))
+        finished = await engine.finished(task)
+    assert (finished.stored, finished.lost) == (3, 0), "it counts as no slice"
+    out = tmp_path / "out"
+    manifest = json.loads((out / "here" / task / "manifest.json").read_bytes())
+    assert [one["seconds"] for one in manifest["slices"]] == pytest.approx([2.0, 2.0, 1.0])
+    for one in manifest["slices"]:
+        data = (out / one["key"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == one["sha256"]
+
+
+async def test_a_spooled_slice_is_kept_until_its_event_is_safe(tmp_path: Path) -> None:
+    safe = asyncio.Event()
+
+    async def confirm(_event: SliceStored) -> None:
+        await safe.wait()
+
+    async with Engine(spooling(tmp_path), confirm=confirm) as engine:
+        await engine.finished(await engine.create(spec_of(tmp_path)))
+        assert len(list((tmp_path / "spool").rglob("*.slice"))) == 3
+        safe.set()
+    assert not list((tmp_path / "spool").rglob("*.slice"))

@@ -1,0 +1,176 @@
+"""A task from its creation to its last slice, with an outbox that does what it is told."""
+
+import asyncio
+from collections.abc import Callable
+from math import inf
+
+from slicer.delivery.job import Job
+from slicer.engine.events import (
+    SliceLost,
+    SliceStored,
+    TaskEvent,
+    TaskFinished,
+    TaskState,
+    TaskTrouble,
+    TrackEnded,
+    TrackStarted,
+)
+from slicer.engine.running import LATE, RECORDED, RunningTask
+from slicer.engine.spec import TaskSpec
+from slicer.errors import StorageUnavailable
+from slicer.media.naming import Names
+from slicer.media.slice import Slice
+from slicer.rtp.parameters import OPUS, VP8, Kind
+from slicer.slicing.facts import RoomEntered, TrackPublished
+from slicer.slicing.outputs import (
+    AudioCut,
+    AudioPacket,
+    LeaveCode,
+    PictureCut,
+    State,
+    Subscribe,
+    TrackKey,
+)
+from slicer.storage import Receipt
+from tests.harness.clock import ManualClock, settle
+
+TRACK = TrackKey("t", "ada", Kind.AUDIO)
+
+
+class Box:
+    """An outbox that keeps jobs, or is full."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.full = False
+
+    def offer(self, job: Job) -> bool:
+        if not self.full:
+            self.jobs.append(job)
+        return not self.full
+
+
+class Lobby:
+    """A room that cuts what is let go."""
+
+    def __init__(self, deliver: Callable[[AudioCut], None]) -> None:
+        self.deliver = deliver
+        self.left = asyncio.Event()
+
+    async def enter(self) -> None: ...
+
+    def subscribe(self, subscribe: Subscribe) -> None: ...
+
+    def unsubscribe(self, track: TrackKey) -> None:
+        self.deliver(cut(track))
+
+    async def leave(self) -> None:
+        self.left.set()
+
+
+def cut(track: TrackKey = TRACK, began: float = 1000.0) -> AudioCut:
+    packet = AudioPacket(0, 960, bytes([0xF8, 0xFF, 0xFE]))
+    return AudioCut(track, OPUS, 0, 960, (packet,), began)
+
+
+def running() -> tuple[RunningTask, Box, Lobby, list[TaskEvent]]:
+    clock, box, told = ManualClock(), Box(), list[TaskEvent]()
+    spec = TaskSpec("whip://127.0.0.1:1/lobby", "file:///tmp/x")
+    names = Names((), "t", 1, "lobby")
+    task = RunningTask("t", spec, names, box, clock, told.append)  # type: ignore[arg-type]
+    lobby = Lobby(task.driver.deliver)
+    task.room = lobby
+    task.driver.bind(lobby)
+    task.driver.deliver(RoomEntered())
+    task.driver.deliver(TrackPublished("ada", Kind.AUDIO))
+    return task, box, lobby, told
+
+
+def stored(task: RunningTask, job: Job) -> None:
+    made = job.make()
+    assert isinstance(made, Slice)
+    task.on_stored(made, Receipt(job.key, made.size, "etag"), "memory:")
+
+
+async def test_a_slice_from_cut_to_stored() -> None:
+    task, box, _, told = running()
+    task.driver.deliver(cut())
+    assert task.pending == 1
+    assert box.jobs[0].key == "t/ada/audios/1_lobby_ada_20250106143143.ogg"
+    stored(task, box.jobs[0])
+    event = told[-1]
+    assert isinstance(event, SliceStored)
+    assert (event.anchor, event.kind, event.key) == ("ada", Kind.AUDIO, box.jobs[0].key)
+    assert (event.seconds, event.etag, event.destination) == (0.02, "etag", "memory:")
+    assert (task.stored, task.lost, task.pending) == (1, 0, 0)
+
+
+async def test_two_cuts_of_one_second_have_two_names() -> None:
+    task, box, _, _ = running()
+    task.driver.deliver(cut())
+    task.driver.deliver(cut(began=1000.5))
+    assert [job.key[-8:] for job in box.jobs] == ["3143.ogg", "43_1.ogg"]
+
+
+async def test_the_last_event_comes_after_the_last_slice_and_the_parting() -> None:
+    task, box, lobby, told = running()
+    task.driver.deliver(cut())
+    task.stop(LeaveCode.STOPPED)
+    await settle()
+    assert lobby.left.is_set()
+    assert not task.finished.done()
+    for job in box.jobs:
+        stored(task, job)
+    finished = task.finished.result()
+    assert (finished.code, finished.stored, finished.lost) == (LeaveCode.STOPPED, 2, 0)
+    assert told[-1] == finished
+    kinds = [type(event) for event in told]
+    assert kinds[:2] == [TaskState, TrackStarted]
+    assert kinds.index(TrackEnded) < kinds.index(TaskFinished)
+    assert [event.state for event in told if isinstance(event, TaskState)][-1] is State.ENDED
+
+
+async def test_what_the_outbox_refuses_is_lost_and_said_so() -> None:
+    task, box, _, told = running()
+    box.full = True
+    task.driver.deliver(cut())
+    lost = told[-1]
+    assert isinstance(lost, SliceLost)
+    assert "full" in lost.reason
+    task.stop(LeaveCode.IDLE)
+    await settle()
+    assert task.finished.result().lost == 2
+
+
+async def test_trouble_is_told_and_loses_nothing() -> None:
+    task, _, _, told = running()
+    task.driver.deliver(cut())
+    task.on_trouble(StorageUnavailable("k", "503", "it is tried again"))
+    assert isinstance(told[-1], TaskTrouble)
+    assert "503" in told[-1].reason
+    assert task.pending == 1
+
+
+async def test_stopping_twice_is_stopping_once() -> None:
+    task, box, _, told = running()
+    task.stop(LeaveCode.STOPPED)
+    task.stop(LeaveCode.REPLACED)
+    await settle()
+    stored(task, box.jobs[0])
+    assert task.finished.result().code is LeaveCode.STOPPED
+    assert sum(isinstance(event, TaskFinished) for event in told) == 1
+
+
+def picture(began: float) -> PictureCut:
+    return PictureCut(TrackKey("t", "ada", Kind.VIDEO), VP8, 0, 0, (b"frame",), began)
+
+
+async def test_a_live_picture_is_due_a_while_after_it_was_taken() -> None:
+    task, box, _, _ = running()
+    now = 1000.0
+    for one in (picture(now - 0.2), picture(now - RECORDED - 1), cut(began=now)):
+        task.driver.deliver(one)
+    assert [job.due for job in box.jobs] == [now - 0.2 + LATE, inf, inf]
+    assert task.late == 0
+    task.on_late()
+    assert task.late == 1

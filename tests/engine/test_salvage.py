@@ -1,0 +1,115 @@
+"""What an operator can do with a spool: see it while it is used; send and drop when it is not."""
+
+import asyncio
+import os
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from slicer.delivery.spool.record import Address
+from slicer.delivery.spool.shelf import Shelf
+from slicer.delivery.spool.spool import locked
+from slicer.engine.events import SliceStored, TaskEvent, TaskTrouble
+from slicer.engine.salvage import Choice, drop, send, stuck
+from slicer.errors import BadInput
+from slicer.rtp.parameters import Kind
+from slicer.settings import Settings
+from slicer.storage import Credentials
+from tests.harness.delivery.spooling import bytes_of, slice_of, spool_settings
+
+
+def fill(folder: Path, to: Path, *, keys: bool = False) -> None:
+    """Two anchors' sound and a picture, and a record that is damaged."""
+    folder.mkdir()
+    shelf = Shelf(folder / "one", Address(to.as_uri(), keys=keys), spool_settings(folder))
+    shelf.write(1, slice_of("ada/1.ogg"))
+    shelf.write(2, slice_of("bo/2.ogg"))
+    shelf.write(3, slice_of("ada/3.png", kind=Kind.VIDEO))
+    os.truncate(shelf.write(4, slice_of("ada/4.ogg")), 10)
+
+
+def names(folder: Path, choice: Choice | None = None) -> list[str]:
+    return [one.record.key if one.record else "damaged" for one in stuck(folder, choice)]
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    folder = tmp_path / "spool"
+    fill(folder, tmp_path / "store")
+    return folder
+
+
+ALL = ["ada/1.ogg", "bo/2.ogg", "ada/3.png", "damaged"]
+
+
+def test_what_is_stuck_is_listed_also_while_an_engine_has_it(spool: Path) -> None:
+    with locked(spool):
+        assert names(spool) == ALL
+
+
+@pytest.mark.parametrize(
+    ("choice", "chosen"),
+    [
+        (Choice(), ["ada/1.ogg", "bo/2.ogg", "ada/3.png"]),
+        (Choice(anchor="ada"), ["ada/1.ogg", "ada/3.png"]),
+        (Choice(anchor="ada", kind=Kind.VIDEO), ["ada/3.png"]),
+        (Choice(task="another"), []),
+        (Choice(older_than=timedelta(hours=1)), ["ada/1.ogg"]),
+        (Choice(damaged=True), ["damaged"]),
+    ],
+)
+def test_choosing_and_dropping(spool: Path, choice: Choice, chosen: list[str]) -> None:
+    first = next(iter(stuck(spool)))
+    os.utime(first.path, (first.written - 3601, first.written - 3601))
+    assert names(spool, choice) == chosen
+    gone = drop(spool, choice)
+    assert [one.record.key if one.record else "damaged" for one in gone] == chosen
+    assert names(spool) == [name for name in ALL if name not in chosen]
+
+
+def test_nothing_is_dropped_or_sent_while_an_engine_has_it(spool: Path) -> None:
+    settings = Settings(spool=spool_settings(spool))
+    with locked(spool):
+        with pytest.raises(BadInput, match="no other process"):
+            drop(spool, Choice())
+        with pytest.raises(BadInput, match="no other process"):
+            asyncio.run(send(settings, lambda _url, _task: None, lambda _event: None, 5))
+    assert names(spool) == ALL
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a folder that is there"):
+        names(tmp_path / "nowhere")
+
+
+async def test_send(spool: Path, tmp_path: Path) -> None:
+    told: list[TaskEvent] = []
+    settings = Settings(spool=spool_settings(spool))
+    assert await send(settings, lambda _url, _task: None, told.append, 20) == 1
+    stored = [event.key for event in told if isinstance(event, SliceStored)]
+    assert sorted(stored) == sorted(ALL[:3])
+    for key in stored:
+        assert (tmp_path / "store" / key).read_bytes() == bytes_of(key, 1000)
+    assert names(spool) == ["damaged"]
+
+
+async def test_what_has_lost_its_keys_stays_and_is_told(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    fill(spool, tmp_path / "store", keys=True)
+    told: list[TaskEvent] = []
+    settings = Settings(spool=spool_settings(spool))
+    assert await send(settings, lambda _url, _task: None, told.append, 20) == 4
+    [trouble] = told
+    assert isinstance(trouble, TaskTrouble)
+    assert (trouble.task, "keys are known" in trouble.reason) == ("task", True)
+    assert not (tmp_path / "store").exists()
+    asked: list[tuple[str, str]] = []
+
+    def lookup(url: str, task: str) -> Credentials:
+        asked.append((url, task))
+        return Credentials("id", "secret")
+
+    assert await send(replace(settings), lookup, told.append, 20) == 1
+    assert asked == [((tmp_path / "store").as_uri(), "task")]

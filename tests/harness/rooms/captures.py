@@ -1,0 +1,78 @@
+"""Builds captures byte by byte: RTP and RTCP packets, UDP in IP, pcap and rtpdump files."""
+
+import io
+import struct
+from ipaddress import ip_address
+
+from slicer.rooms.replay.capture import write_rtpdump
+
+BEGAN = 1_700_000_000
+"""UTC seconds of a pcap's first record."""
+
+
+def rtp(
+    payload_type: int,
+    sequence: int,
+    timestamp: int = 0,
+    payload: bytes = b"media",
+    ssrc: int = 1,
+    *,
+    marker: bool = False,
+) -> bytes:
+    """An RTP packet without extensions."""
+    second = payload_type | (0x80 if marker else 0)
+    counters = sequence & 0xFFFF, timestamp & 0xFFFFFFFF
+    return struct.pack("!BBHII", 0x80, second, *counters, ssrc) + payload
+
+
+def rtcp_sr(ssrc: int, ntp: float = 0.0, timestamp: int = 0) -> bytes:
+    """A sender report without report blocks."""
+    return struct.pack("!BBHIQIII", 0x80, 200, 6, ssrc, int(ntp * 2**32), timestamp, 0, 0)
+
+
+def rtpdump(*datagrams: tuple[float, bytes], began: float = 0.0) -> bytes:
+    """An rtpdump file."""
+    file = io.BytesIO()
+    write_rtpdump(file, datagrams, began)
+    return file.getvalue()
+
+
+def udp(payload: bytes, source: int = 5004, destination: int = 5006) -> bytes:
+    """A UDP datagram with its header."""
+    return struct.pack("!HHHH", source, destination, 8 + len(payload), 0) + payload
+
+
+def ipv4(segment: bytes, *, protocol: int = 17, fragment: int = 0, options: bytes = b"") -> bytes:
+    """An IPv4 packet from 10.0.0.1 to 10.0.0.2."""
+    words = 5 + len(options) // 4
+    header = struct.pack(
+        "!BBHHHBBH", 0x40 | words, 0, words * 4 + len(segment), 1, fragment, 64, protocol, 0
+    )
+    addresses = ip_address("10.0.0.1").packed + ip_address("10.0.0.2").packed
+    return header + addresses + options + segment
+
+
+def ipv6(segment: bytes, following: int = 17) -> bytes:
+    """An IPv6 packet from 2001:db8::1 to 2001:db8::2."""
+    header = struct.pack("!IHBB", 6 << 28, len(segment), following, 64)
+    ends = ip_address("2001:db8::1").packed + ip_address("2001:db8::2").packed
+    return header + ends + segment
+
+
+def ethernet(packet: bytes, kind: int = 0x0800, tags: bytes = b"") -> bytes:
+    """An Ethernet frame."""
+    return bytes(12) + tags + kind.to_bytes(2) + packet
+
+
+def pcap(
+    *frames: bytes, link: int = 101, order: str = "<", nanoseconds: bool = False, cut: int = 0
+) -> bytes:
+    """A file of these frames, one every 20 ms; *cut* bytes of each are said to be missing."""
+    magic = 0xA1B23C4D if nanoseconds else 0xA1B2C3D4
+    file = struct.pack(f"{order}IHHiIII", magic, 2, 4, 0, 0, 65_535, link)
+    for index, frame in enumerate(frames):
+        seconds, tick = divmod(index, 50)
+        fraction = tick * 20_000 * (1_000 if nanoseconds else 1)
+        sizes = len(frame), len(frame) + cut
+        file += struct.pack(f"{order}IIII", BEGAN + seconds, fraction, *sizes) + frame
+    return file

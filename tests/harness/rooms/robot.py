@@ -1,0 +1,44 @@
+"""A robot for tests of our own room: it takes every track it is told of, and writes all down."""
+
+import asyncio
+from collections.abc import Callable
+
+from slicer.rooms import parse_room
+from slicer.rooms.whip.room import WhipConnector, WhipRoom
+from slicer.rtp.parameters import Kind
+from slicer.slicing.facts import Fact, TrackPublished
+from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe, TrackKey
+from slicer.slicing.spec import AudioSpec, VideoSpec
+
+ROOM = parse_room("whip://127.0.0.1:0/r1")
+
+
+class Robot:
+    """Watches a room, takes every track it is told of, and writes everything down."""
+
+    def __init__(self, rooms: WhipConnector, task: str = "task") -> None:
+        self.rooms = rooms
+        self.task = task
+        self.told: list[Fact | Cut] = []
+        self.room: WhipRoom | None = None
+
+    async def enter(self) -> None:
+        self.room = await self.rooms.open(ROOM, self.task, self.listen)
+        await self.room.enter()
+
+    def listen(self, told: Fact | Cut) -> None:
+        self.told.append(told)
+        if isinstance(told, TrackPublished) and self.room is not None:
+            spec = AudioSpec(1) if told.kind is Kind.AUDIO else VideoSpec(1)
+            self.room.subscribe(Subscribe(TrackKey(self.task, told.anchor, told.kind), spec))
+
+    def cuts(self, kind: type[Cut]) -> list[Cut]:
+        return [one for one in self.told if isinstance(one, kind)]
+
+    def facts(self) -> list[Fact]:
+        return [one for one in self.told if not isinstance(one, AudioCut | PictureCut)]
+
+    async def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.01)

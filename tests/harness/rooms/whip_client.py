@@ -1,0 +1,118 @@
+"""Publishers for tests of our own room: aiortc's peer connection, and tracks of little cost."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+import httpx
+import numpy as np
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+
+from slicer.webrtc.connection import gather
+
+LOOPBACK = ["127.0.0.1"]
+FPS = 20
+
+
+class Tone(MediaStreamTrack):
+    """20 ms frames of a 440 Hz tone, in real time."""
+
+    kind = "audio"
+    _sent = 0
+
+    async def recv(self) -> av.AudioFrame:
+        await asyncio.sleep(0.02)
+        phase = np.arange(self._sent, self._sent + 960) * (2 * np.pi * 440 / 48_000)
+        samples = (np.sin(phase) * 8000).astype(np.int16).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, self._sent, Fraction(1, 48_000)
+        self._sent += 960
+        return frame
+
+
+class Flicker(MediaStreamTrack):
+    """Small pictures of noise, in real time: each takes several packets, sent at once."""
+
+    kind = "video"
+    _sent = 0
+
+    async def recv(self) -> av.VideoFrame:
+        await asyncio.sleep(1 / FPS)
+        picture = np.random.default_rng(self._sent).integers(0, 256, (120, 160, 3), np.uint8)
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = self._sent, Fraction(1, FPS)
+        self._sent += 1
+        return frame
+
+
+@dataclass
+class Peer:
+    """An aiortc connection that only sends, on loopback, its candidates all in the offer."""
+
+    connection: RTCPeerConnection = field(
+        default_factory=lambda: RTCPeerConnection(
+            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+    )
+
+    async def offer(self, tracks: Sequence[MediaStreamTrack]) -> str:
+        for track in tracks:
+            self.connection.addTrack(track)
+        for transceiver in self.connection.getTransceivers():
+            transceiver.direction = "sendonly"
+        gatherer = self.connection.getSenders()[0].transport.transport.iceGatherer
+        await gather(gatherer, LOOPBACK)
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return str(self.connection.localDescription.sdp)
+
+    async def accept(self, answer: str) -> None:
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    async def vanish(self) -> None:
+        """Send and answer nothing any more, and tell nobody: what a killed process looks like."""
+        ice = self.connection.getSenders()[0].transport.transport
+        for protocol in ice._connection._protocols:
+            protocol.transport.abort()
+        await asyncio.sleep(0)
+
+    def ignore_checks(self) -> None:
+        """Answer no connectivity check any more."""
+        ice = self.connection.getSenders()[0].transport.transport
+        ice._connection.request_received = lambda *_: None  # type: ignore[method-assign]
+
+    async def close(self) -> None:
+        await self.connection.close()
+
+
+@dataclass
+class Session:
+    """A published peer and where it stands on the server."""
+
+    peer: Peer
+    url: str
+    etag: str
+
+    async def close(self) -> None:
+        await self.peer.close()
+
+
+async def publish_peer(
+    client: httpx.AsyncClient, url: str, tracks: Sequence[MediaStreamTrack]
+) -> Session:
+    """Publish by WHIP; the caller closes the session."""
+    peer = Peer()
+    offer = await peer.offer(tracks)
+    headers = {"Content-Type": "application/sdp"}
+    response = await client.post(url, content=offer, headers=headers)
+    assert response.status_code == 201, response.text
+    await peer.accept(response.text)
+    location = str(httpx.URL(url).join(response.headers["location"]))
+    return Session(peer, location, response.headers["etag"])

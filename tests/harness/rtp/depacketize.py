@@ -1,0 +1,58 @@
+"""Feeds a depacketizer as a stream does, packets lost or not; knows no codec but by its name."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from slicer.rtp.codecs.frame import Frame, VideoDepacketizer
+from slicer.rtp.parameters import Codec
+from tests.harness.media.video import Encoded
+from tests.harness.rtp.packetize import annexb, payloads
+from tests.harness.rtp.parts import VIDEO
+
+TICKS = 3000
+
+
+class Sent(NamedTuple):
+    """One payload on its way, and which frame it is of."""
+
+    payload: bytes
+    timestamp: int
+    marker: bool
+    frame: int
+
+
+def depacketizer(codec: str, sprop: str = "") -> VideoDepacketizer:
+    """A fresh one from the table."""
+    format = {"sprop-parameter-sets": sprop} if sprop else {}
+    return VIDEO[codec].depacketizer(Codec(codec, 90_000, 1, format))
+
+
+def sent(codec: str, units: Iterable[Encoded], mtu: int) -> list[Sent]:
+    """The payloads of a stream of access units, 30 a second."""
+    result = []
+    for index, unit in enumerate(units):
+        parts = payloads(codec, unit.data, mtu, index)
+        last = len(parts) - 1
+        result += [Sent(p, index * TICKS, at == last, index) for at, p in enumerate(parts)]
+    return result
+
+
+def received(
+    depacketizer: VideoDepacketizer, packets: Sequence[Sent], lost: Collection[int] = ()
+) -> list[Frame]:
+    """The frames that come out when the packets with these indices do not arrive."""
+    frames, contiguous = [], True
+    for index, packet in enumerate(packets):
+        if index in lost:
+            contiguous = False
+            continue
+        frame = depacketizer.push(packet.payload, packet.timestamp, packet.marker, contiguous)
+        contiguous = True
+        if frame is not None:
+            frames.append(frame)
+    return frames
+
+
+def canonical(codec: str, data: bytes) -> bytes:
+    """An access unit with start codes of one length, which RTP does not carry."""
+    return b"".join(b"\0\0\0\1" + nal for nal in annexb(data)) if codec == "h264" else data

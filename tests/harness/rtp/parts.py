@@ -1,0 +1,98 @@
+"""The parts under test: the reference's or, with SLICER_NATIVE=1, their native twins'."""
+
+import os
+from typing import TYPE_CHECKING
+
+NATIVE = os.environ.get("SLICER_NATIVE") == "1"
+"""Tests of one part import it from here, so that the same tests hold both to the same."""
+
+__all__ = ["NATIVE"]
+
+# Packets and their order.
+if TYPE_CHECKING or not NATIVE:
+    from slicer.rtp.mapping import SenderClock, SlidingMinimum, TimestampMapper
+    from slicer.rtp.packet import extensions, parse
+    from slicer.rtp.ring import ReorderRing
+    from slicer.rtp.rtcp.nack import NackList
+    from slicer.rtp.rtcp.reception import Reception
+    from slicer.rtp.rtx import restore
+    from slicer.rtp.stream import Stream
+    from slicer.rtp.unwrap import Unwrapper
+else:
+    from slicer._parts import (
+        NackList,
+        Reception,
+        ReorderRing,
+        SenderClock,
+        SlidingMinimum,
+        Stream,
+        TimestampMapper,
+        Unwrapper,
+        extensions,
+        parse,
+        restore,
+    )
+
+__all__ += ["NackList", "Reception", "ReorderRing", "SenderClock", "SlidingMinimum", "Stream"]
+__all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore"]
+
+# Payloads to frames. Pieces without a face of their own (Assembly, Boundary, Obu) are held to their
+# twins through the depacketizers that are made of them.
+if TYPE_CHECKING or not NATIVE:
+    from slicer.rtp.codecs import AUDIO, VIDEO, video_format
+    from slicer.rtp.codecs.av1 import Av1Depacketizer
+    from slicer.rtp.codecs.av1 import starts_keyframe as av1_starts_keyframe
+    from slicer.rtp.codecs.h264 import H264Depacketizer
+    from slicer.rtp.codecs.h264 import starts_keyframe as h264_starts_keyframe
+    from slicer.rtp.codecs.h264_parameter_sets import ParameterSets
+    from slicer.rtp.codecs.opus import duration as opus_duration
+    from slicer.rtp.codecs.opus import frame_size as opus_frame_size
+    from slicer.rtp.codecs.pcm import duration as pcm_duration
+    from slicer.rtp.codecs.vp8 import Vp8Depacketizer
+    from slicer.rtp.codecs.vp8 import starts_keyframe as vp8_starts_keyframe
+    from slicer.rtp.codecs.vp9 import Vp9Depacketizer
+    from slicer.rtp.codecs.vp9 import starts_keyframe as vp9_starts_keyframe
+else:
+    from slicer._parts import (
+        AUDIO,
+        VIDEO,
+        Av1Depacketizer,
+        H264Depacketizer,
+        ParameterSets,
+        Vp8Depacketizer,
+        Vp9Depacketizer,
+        av1_starts_keyframe,
+        h264_starts_keyframe,
+        opus_duration,
+        opus_frame_size,
+        pcm_duration,
+        video_format,
+        vp8_starts_keyframe,
+        vp9_starts_keyframe,
+    )
+
+__all__ += ["AUDIO", "VIDEO", "Av1Depacketizer", "H264Depacketizer", "ParameterSets"]
+__all__ += ["Vp8Depacketizer", "Vp9Depacketizer", "av1_starts_keyframe", "h264_starts_keyframe"]
+__all__ += ["opus_duration", "opus_frame_size", "pcm_duration", "video_format"]
+__all__ += ["vp8_starts_keyframe", "vp9_starts_keyframe"]
+
+# Reports.
+if TYPE_CHECKING or not NATIVE:
+    from slicer.rtp.rtcp import build as build_rtcp
+    from slicer.rtp.rtcp import parse as parse_rtcp
+    from slicer.rtp.rtcp.reporter import Reporter
+    from slicer.rtp.rtcp.transport_feedback import feedback_for
+else:
+    from slicer._parts import Reporter
+
+    from tests.harness.rtp.compounds import build_rtcp, feedback_for, parse_rtcp
+
+__all__ += ["Reporter", "build_rtcp", "feedback_for", "parse_rtcp"]
+
+# Streams to cuts. Tracks, cutters and grabbers are held to their twins through the Receiver.
+if TYPE_CHECKING or not NATIVE:
+    from slicer.slicing.receiver import Receiver
+else:
+    from slicer._hot import Receiver
+
+__all__ += ["Receiver"]

@@ -1,0 +1,183 @@
+"""An HTTP server that speaks another vendor's protocol and stores into SeaweedFS as the signer.
+
+It runs in a process of its own, so that a benchmark can tell its CPU from the client's.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from crcmod.crcmod import mkCrcFun
+
+from slicer.storage import Credentials
+from tests.harness.storage.seaweed import OWNER, READER, REGION, WRITER
+
+ROOT = Path(__file__).parents[3]
+SECRETS = {keys.access_key: keys for keys in (OWNER, WRITER, READER)}
+crc64 = mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, rev=True, xorOut=0xFFFF_FFFF_FFFF_FFFF)
+
+
+@dataclass(frozen=True)
+class Request:
+    """As it came. *path* as it was sent, *headers* with lower-case names."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """What a request with a good signature wants. *facts*: kept as metadata for tests to see."""
+
+    keys: Credentials
+    bucket: str
+    key: str
+    facts: dict[str, str]
+    answer: dict[str, str] = field(default_factory=dict)
+    capitals: bool = False
+
+
+class Refusal(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status, self.code, self.message = status, code, message
+        super().__init__(code)
+
+
+Admit = Callable[[Request], Admitted]
+
+
+@cache
+def upstream(endpoint: str, keys: Credentials) -> Any:
+    """A client of SeaweedFS with one signer's keys."""
+    config = Config(
+        retries={"total_max_attempts": 1}, max_pool_connections=32, s3={"addressing_style": "path"}
+    )
+    return Session().client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=endpoint,
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+        config=config,
+    )
+
+
+def carry_out(endpoint: str, request: Request, wanted: Admitted) -> dict[str, str]:
+    """Store or delete; the headers of the answer. Raises Refusal."""
+    check_bucket(endpoint, wanted.bucket)
+    client = upstream(endpoint, wanted.keys)
+    try:
+        if request.method == "DELETE":
+            client.delete_object(Bucket=wanted.bucket, Key=wanted.key)
+            return {}
+        told = client.put_object(
+            Bucket=wanted.bucket,
+            Key=wanted.key,
+            Body=request.body,
+            ContentType=request.headers.get("content-type", ""),
+            Metadata=wanted.facts,
+            **({"ContentMD5": md5} if (md5 := request.headers.get("content-md5")) else {}),
+        )
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        said = error.response["Error"]
+        raise Refusal(status, said["Code"], said["Message"]) from error
+    etag = told["ETag"].upper() if wanted.capitals else told["ETag"]
+    return {"ETag": etag, **wanted.answer}
+
+
+found_buckets: set[str] = set()
+
+
+def check_bucket(endpoint: str, bucket: str) -> None:
+    """SeaweedFS denies access to a bucket that is not there; the vendors say that it is not."""
+    if bucket in found_buckets:
+        return
+    try:
+        upstream(endpoint, OWNER).head_bucket(Bucket=bucket)
+    except ClientError as error:
+        raise Refusal(404, "NoSuchBucket", "The specified bucket does not exist.") from error
+    found_buckets.add(bucket)
+
+
+def handler(admit: Admit, endpoint: str, vendor: str) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1
+        disable_nagle_algorithm = True
+
+        def do_PUT(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", "0")))
+            request = Request(self.command, self.path, headers, body)
+            try:
+                told = carry_out(endpoint, request, admit(request))
+            except Refusal as refusal:
+                self.refuse(refusal)
+                return
+            self.send_response(200 if self.command == "PUT" else 204)
+            for name, value in told.items():
+                self.send_header(name, value)
+            self.finish_headers(0)
+
+        do_DELETE = do_PUT
+
+        def refuse(self, refusal: Refusal) -> None:
+            fields = {
+                "Code": refusal.code,
+                "Message": refusal.message,
+                "Resource": self.path,
+                "RequestId": "NWZmM2E5ZjBfYTJi",
+            }
+            inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in fields.items())
+            xml = f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>{inner}</Error>".encode()
+            self.send_response(refusal.status)
+            self.send_header("Content-Type", "application/xml")
+            self.finish_headers(len(xml))
+            self.wfile.write(xml)
+
+        def finish_headers(self, length: int) -> None:
+            self.send_header(f"x-{vendor}-request-id", "NWZmM2E5ZjBfYTJi")
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing is written."""
+
+    return Handler
+
+
+def serve(admit: Admit, vendor: str) -> None:
+    """The program of a front's process: the store's endpoint is its argument, the port of the
+    front its first line."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(admit, sys.argv[1], vendor))
+    server.daemon_threads = True
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+@contextmanager
+def running_front(module: str, endpoint: str) -> Iterator[str]:
+    """The front of this folder's *module* before the store at *endpoint*; gives its own."""
+    command = [sys.executable, "-m", f"tests.harness.storage.{module}", endpoint]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.kill()
+        process.wait()

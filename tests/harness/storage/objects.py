@@ -1,0 +1,40 @@
+"""Where each vendor of objects is in a test: its bucket, its front and the URL that names both."""
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from tests.harness.storage import cos_front, oss_front
+from tests.harness.storage.seaweed import REGION, Seaweed
+
+VENDORS = ("cos", "oss", "s3")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A bucket of a vendor, whose protocol *endpoint* speaks."""
+
+    vendor: str
+    bucket: str
+    region: str
+    endpoint: str
+
+    def url(self, prefix: str = "", *, endpoint: str = "", more: str = "") -> str:
+        """The storage URL, perhaps by way of another *endpoint*, perhaps with *more* options."""
+        options = {"region": self.region, "endpoint": endpoint or self.endpoint}
+        if self.vendor == "s3":
+            options["path_style"] = "1"
+        query = urlencode(options) + (f"&{more}" if more else "")
+        return f"{self.vendor}://{self.bucket}/{quote(prefix)}?{query}"
+
+
+def place(request: pytest.FixtureRequest, vendor: str) -> Place:
+    """The vendor's part of the session, started where it is not."""
+    if vendor == "cos":
+        bucket = f"contract-{cos_front.APPID}"
+        return Place("cos", bucket, cos_front.REGION, request.getfixturevalue("cos"))
+    if vendor == "oss":
+        return Place("oss", "contract", oss_front.REGION, request.getfixturevalue("oss"))
+    seaweed: Seaweed = request.getfixturevalue("seaweed")
+    return Place("s3", "contract", REGION, seaweed.endpoint)

@@ -1,0 +1,121 @@
+"""A truthful front of OSS: checks each V4 signature (OSS4-HMAC-SHA256), knows its headers.
+
+https://www.alibabacloud.com/help/en/oss/developer-reference/recommend-to-use-signature-version-4
+"""
+
+import hmac
+import re
+import time
+from calendar import timegm
+from collections.abc import Iterator
+from hashlib import sha256
+from urllib.parse import quote, unquote, urlsplit
+
+import pytest
+
+from tests.harness.storage.object_front import (
+    SECRETS,
+    Admitted,
+    Refusal,
+    Request,
+    crc64,
+    running_front,
+    serve,
+)
+from tests.harness.storage.seaweed import Seaweed
+
+REGION = "cn-hangzhou"
+CLASSES = {"Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"}
+SKEW_SECONDS = 900
+HEADER = re.compile(
+    r"OSS4-HMAC-SHA256 Credential=(?P<id>[^/]+)/(?P<scope>(?P<day>\d{8})/(?P<region>[^/]+)/oss/"
+    r"aliyun_v4_request)(,AdditionalHeaders=(?P<more>[^,]*))?,Signature=(?P<signature>[0-9a-f]{64})"
+)
+BAD = "The request signature we calculated does not match the signature you provided."
+
+
+def admit(request: Request) -> Admitted:
+    """Raises Refusal."""
+    headers = request.headers
+    signed = HEADER.fullmatch(headers.get("authorization", ""))
+    if not signed:
+        raise Refusal(403, "AccessDenied", "Anonymous access is forbidden for this operation.")
+    keys = SECRETS.get(signed["id"])
+    if keys is None:
+        raise Refusal(403, "InvalidAccessKeyId", "The OSS Access Key Id does not exist.")
+    moment = headers.get("x-oss-date", "")
+    if abs(time.time() - timegm(time.strptime(moment, "%Y%m%dT%H%M%SZ"))) > SKEW_SECONDS:
+        raise Refusal(403, "RequestTimeTooSkewed", "The difference is too large.")
+    if signed["region"] != REGION or not moment.startswith(signed["day"]):
+        raise Refusal(400, "InvalidArgument", "Invalid signing region in Authorization header.")
+    _, bucket, key = unquote(urlsplit(request.path).path).split("/", 2)
+    expected = signature(request, signed, f"/{bucket}/{key}", keys.secret_key)
+    if not hmac.compare_digest(expected, signed["signature"]):
+        raise Refusal(403, "SignatureDoesNotMatch", BAD)
+    if headers.get("x-oss-storage-class", "Standard") not in CLASSES:
+        raise Refusal(400, "InvalidArgument", "The storage class you specified is not valid.")
+    return Admitted(keys, bucket, key, facts(headers), answer(headers, request.body), True)
+
+
+def signature(request: Request, signed: re.Match[str], resource: str, secret: str) -> str:
+    """What the signer must have computed from what has arrived."""
+    headers = request.headers
+    more = [name for name in (signed["more"] or "").split(";") if name]
+    listed = sorted(
+        name
+        for name in headers
+        if name.startswith("x-oss-") or name in {"content-type", "content-md5"} or name in more
+    )
+    canonical = "\n".join(
+        [
+            request.method,
+            quote(resource, safe="/"),
+            urlsplit(request.path).query,
+            *(f"{name}:{headers[name].strip()}" for name in listed),
+            "",
+            ";".join(more),
+            headers.get("x-oss-content-sha256", ""),
+        ]
+    )
+    digest = sha256(canonical.encode()).hexdigest()
+    to_sign = "\n".join(["OSS4-HMAC-SHA256", headers["x-oss-date"], signed["scope"], digest])
+    key = f"aliyun_v4{secret}".encode()
+    for part in signed["scope"].split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return hmac.digest(key, to_sign.encode(), "sha256").hex()
+
+
+def facts(headers: dict[str, str]) -> dict[str, str]:
+    """The user's metadata, and what else the request said, for tests to see."""
+    kept = {
+        name.removeprefix("x-oss-meta-"): value
+        for name, value in headers.items()
+        if name.startswith("x-oss-meta-")
+    }
+    told = {
+        "front-class": headers.get("x-oss-storage-class"),
+        "front-sse": headers.get("x-oss-server-side-encryption"),
+        "front-sse-key": headers.get("x-oss-server-side-encryption-key-id"),
+    }
+    return kept | {name: value for name, value in told.items() if value}
+
+
+def answer(headers: dict[str, str], body: bytes) -> dict[str, str]:
+    """OSS's own headers. It writes its ETags in capitals."""
+    told = {"x-oss-hash-crc64ecma": str(crc64(body)), "Server": "AliyunOSS"}
+    if encryption := headers.get("x-oss-server-side-encryption"):
+        told["x-oss-server-side-encryption"] = encryption
+        if encryption == "KMS":
+            told["ETag"] = '"' + "0" * 32 + '"'
+    return told
+
+
+@pytest.fixture(scope="session")
+def oss(seaweed: Seaweed) -> Iterator[str]:
+    """The endpoint of a front before the session's SeaweedFS."""
+    with running_front("oss_front", seaweed.endpoint) as endpoint:
+        yield endpoint
+
+
+if __name__ == "__main__":
+    serve(admit, "oss")

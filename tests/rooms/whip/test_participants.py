@@ -1,0 +1,167 @@
+"""Who is told what, in which order, without any network."""
+
+from typing import cast
+
+from slicer.rooms.whip.anchor import Anchor
+from slicer.rooms.whip.participants import Participants
+from slicer.rtp.parameters import Kind
+from slicer.slicing.facts import (
+    AnchorJoined,
+    AnchorLeft,
+    RoomEntered,
+    TrackPublished,
+    TrackUnpublished,
+)
+
+A, V = Kind.AUDIO, Kind.VIDEO
+
+
+class Someone:
+    """Stands in for an anchor."""
+
+    def __init__(self, user: str, log: list[object], *kinds: Kind) -> None:
+        self.user = user
+        self.kinds = kinds
+        self._log = log
+
+    def flush(self) -> None:
+        self._log.append(f"{self.user} flushed")
+
+    def forget(self, listen: object) -> None:
+        self._log.append(f"{self.user} forgot")
+
+
+class Theatre:
+    """A participants with one robot's log, and the list of those whose connection was ended."""
+
+    def __init__(self) -> None:
+        self.log: list[object] = []
+        self.ended: list[Anchor] = []
+        self.participants = Participants(self.ended.append)
+        self.listen = self.log.append
+
+    def expected(self, user: str, *kinds: Kind) -> Anchor:
+        anchor = cast("Anchor", Someone(user, self.log, *kinds))
+        self.participants.expect(anchor)
+        return anchor
+
+    def joined(self, user: str, *kinds: Kind) -> Anchor:
+        anchor = self.expected(user, *kinds)
+        self.participants.joined(anchor)
+        return anchor
+
+    def told(self) -> list[object]:
+        log, self.log[:] = list(self.log), []
+        return log
+
+
+def test_the_snapshot_then_the_changes() -> None:
+    theatre = Theatre()
+    theatre.joined("ann", A, V)
+    theatre.expected("bob", A)
+    theatre.participants.watch(theatre.listen)
+    assert theatre.told() == [
+        RoomEntered(),
+        AnchorJoined("ann"),
+        TrackPublished("ann", A),
+        TrackPublished("ann", V),
+    ]
+    theatre.joined("cat", V)
+    assert theatre.told() == [AnchorJoined("cat"), TrackPublished("cat", V)]
+
+
+def test_the_last_cuts_come_before_the_facts() -> None:
+    theatre = Theatre()
+    theatre.participants.watch(theatre.listen)
+    ann = theatre.joined("ann", A, V)
+    theatre.told()
+    theatre.participants.left(ann)
+    assert theatre.told() == [
+        "ann flushed",
+        TrackUnpublished("ann", A),
+        TrackUnpublished("ann", V),
+        AnchorLeft("ann"),
+    ]
+    theatre.participants.left(ann)
+    assert theatre.told() == []
+
+
+def test_the_newer_connection_of_a_user_replaces_the_older() -> None:
+    theatre = Theatre()
+    theatre.participants.watch(theatre.listen)
+    old = theatre.joined("ann", A)
+    theatre.told()
+    new = theatre.joined("ann", V)
+    assert theatre.told() == [
+        "ann flushed",
+        TrackUnpublished("ann", A),
+        AnchorLeft("ann"),
+        AnchorJoined("ann"),
+        TrackPublished("ann", V),
+    ]
+    assert theatre.ended == [old]
+    theatre.participants.left(old)
+    assert theatre.told() == []
+    assert theatre.participants.anchors == {"ann": new}
+
+
+def test_an_older_connection_that_comes_about_later_is_ended() -> None:
+    theatre = Theatre()
+    theatre.participants.watch(theatre.listen)
+    old = theatre.expected("ann", A)
+    bob = theatre.expected("bob", A)
+    new = theatre.joined("ann", V)
+    assert theatre.ended == [old]
+    theatre.participants.joined(old)
+    assert theatre.participants.anchors == {"ann": new}
+    theatre.participants.joined(bob)
+    assert theatre.participants.anchors == {"ann": new, "bob": bob}
+
+
+def test_a_failed_attempt_leaves_the_live_one_alone() -> None:
+    theatre = Theatre()
+    theatre.participants.watch(theatre.listen)
+    live = theatre.joined("ann", A)
+    theatre.told()
+    theatre.participants.left(theatre.expected("ann", A))
+    assert theatre.told() == []
+    assert theatre.participants.anchors == {"ann": live}
+
+
+def test_all_robots_are_told_until_they_leave() -> None:
+    theatre = Theatre()
+    other: list[object] = []
+    listen = other.append
+    theatre.participants.watch(theatre.listen)
+    theatre.participants.watch(listen)
+    theatre.joined("ann", A)
+    assert other == theatre.told()
+    theatre.participants.unwatch(listen)
+    assert theatre.told() == ["ann forgot"]
+    other.clear()
+    theatre.joined("bob", A)
+    assert other == []
+    assert theatre.told() == [AnchorJoined("bob"), TrackPublished("bob", A)]
+
+
+def test_a_robot_may_leave_on_what_it_is_told() -> None:
+    theatre = Theatre()
+    seen: list[object] = []
+
+    def leave_at_once(told: object) -> None:
+        seen.append(told)
+        if isinstance(told, AnchorJoined):
+            theatre.participants.unwatch(leave_at_once)
+
+    theatre.participants.watch(leave_at_once)
+    theatre.joined("ann", A, V)
+    assert seen == [RoomEntered(), AnchorJoined("ann")]
+
+
+def test_close_ends_everybody() -> None:
+    theatre = Theatre()
+    ann, bob = theatre.joined("ann", A), theatre.expected("bob", A)
+    theatre.participants.close()
+    assert theatre.ended == [bob, ann]
+    assert theatre.participants.closed
+    assert theatre.participants.anchors == {}

@@ -1,0 +1,301 @@
+"""Our own rooms, whole: server, connection and receiver, with aiortc publishing over loopback."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from slicer.clock import LoopClock
+from slicer.errors import BadInput, RoomError, Unauthorized
+from slicer.rooms import RoomSettings, connector, parse_room
+from slicer.rooms.whip.room import WhipConnector
+from slicer.rtp.parameters import Kind
+from slicer.slicing.facts import (
+    AnchorJoined,
+    AnchorLeft,
+    Fact,
+    RoomEntered,
+    TrackPublished,
+    TrackUnpublished,
+)
+from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackKey
+from slicer.slicing.spec import AudioSpec
+from tests.harness.rooms.robot import ROOM, Robot
+from tests.harness.rooms.whip_client import Flicker, Peer, Tone, publish_peer
+
+SDP = {"Content-Type": "application/sdp"}
+ARRIVAL: list[Fact] = [
+    AnchorJoined("ann"),
+    TrackPublished("ann", Kind.AUDIO),
+    TrackPublished("ann", Kind.VIDEO),
+]
+DEPARTURE: list[Fact] = [
+    TrackUnpublished("ann", Kind.AUDIO),
+    TrackUnpublished("ann", Kind.VIDEO),
+    AnchorLeft("ann"),
+]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+async def rooms() -> AsyncIterator[WhipConnector]:
+    rooms = WhipConnector(LoopClock(), RoomSettings(silence=3.0))
+    yield rooms
+    await rooms.close()
+
+
+@pytest.fixture
+async def robot(rooms: WhipConnector) -> Robot:
+    robot = Robot(rooms)
+    await robot.enter()
+    return robot
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "whip://127.0.0.1:8080/r",
+        "whip://localhost:0/A-z_09",
+        "whip://[::1]:65535/r",
+        "whip://0.0.0.0:1/" + "r" * 64,
+    ],
+)
+async def test_urls_that_can_be_rooms(rooms: WhipConnector, url: str) -> None:
+    rooms.check(urlsplit(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "whip://127.0.0.1/r",
+        "whip://127.0.0.1:80",
+        "whip://127.0.0.1:80/",
+        "whip://127.0.0.1:80/a/b",
+        "whip://127.0.0.1:80/a%20b",
+        "whip://127.0.0.1:80/" + "r" * 65,
+        "whip://room.example:80/r",
+        "whip://:80/r",
+        "whip://u@127.0.0.1:80/r",
+        "whip://127.0.0.1:80/r?x",
+        "whip://127.0.0.1:80/r#x",
+    ],
+)
+async def test_urls_that_cannot(rooms: WhipConnector, url: str) -> None:
+    with pytest.raises(BadInput, match="whip://HOST:PORT/ROOM") as refused:
+        rooms.check(urlsplit(url))
+    assert refused.value.field == "room"
+
+
+async def test_the_table_knows_it() -> None:
+    made = connector("whip", LoopClock(), RoomSettings())
+    assert isinstance(made, WhipConnector)
+    await made.close()
+
+
+async def test_publish_slice_and_leave(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    assert robot.facts() == [RoomEntered()]
+    session = await publish_peer(client, rooms.endpoint(ROOM) + "/ann", [Tone(), Flicker()])
+    await robot.until(lambda: robot.cuts(AudioCut) and robot.cuts(PictureCut))
+    assert robot.facts()[1:] == ARRIVAL
+    first = robot.cuts(AudioCut)[0]
+    assert isinstance(first, AudioCut)
+    assert (first.end - first.start, first.codec.name) == (48_000, "opus")
+    await asyncio.sleep(0.2)
+    assert (await client.delete(session.url)).status_code == 200
+    assert robot.facts()[4:] == DEPARTURE
+    # The rest of the second is handed over before the anchor leaves.
+    last = robot.told[-4]
+    assert isinstance(last, AudioCut)
+    assert 0 < last.end - last.start < 48_000
+    assert (await client.delete(session.url)).status_code == 404
+    await session.close()
+
+
+async def test_a_killed_publisher_is_noticed(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    session = await publish_peer(client, rooms.endpoint(ROOM) + "/ann", [Tone(), Flicker()])
+    await robot.until(lambda: robot.cuts(PictureCut))
+    await session.peer.vanish()
+    await robot.until(lambda: robot.facts()[-1] == AnchorLeft("ann"), seconds=5)
+    assert (await client.delete(session.url)).status_code == 404
+    await session.close()
+
+
+async def test_the_same_user_again_replaces(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    url = rooms.endpoint(ROOM) + "/ann"
+    old = await publish_peer(client, url, [Tone(), Flicker()])
+    await robot.until(lambda: ARRIVAL[0] in robot.told)
+    new = await publish_peer(client, url, [Tone()])
+    await robot.until(lambda: robot.facts().count(ARRIVAL[0]) == 2)
+    assert robot.facts()[4:] == [*DEPARTURE, *ARRIVAL[:2]]
+    assert (await client.delete(old.url)).status_code == 404
+    assert (await client.delete(new.url)).status_code == 200
+    await old.close()
+    await new.close()
+
+
+async def test_two_robots_and_a_late_one(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    session = await publish_peer(client, rooms.endpoint(ROOM) + "/ann", [Tone(), Flicker()])
+    await robot.until(lambda: robot.cuts(PictureCut))
+    late = Robot(rooms, "late")
+    await late.enter()
+    assert late.told[:4] == [RoomEntered(), *ARRIVAL]
+    await late.until(lambda: late.cuts(AudioCut))
+    assert {one.track.task for one in late.cuts(AudioCut)} == {"late"}
+    assert {one.track.task for one in robot.cuts(AudioCut)} == {"task"}
+    assert late.room is not None
+    await late.room.leave()
+    count = len(late.told)
+    await robot.until(lambda: len(robot.cuts(AudioCut)) >= 3)
+    assert len(late.told) == count
+    await session.close()
+
+
+async def test_unsubscribe_hands_over_the_last_cut(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    session = await publish_peer(client, rooms.endpoint(ROOM) + "/ann", [Tone()])
+    await robot.until(lambda: robot.cuts(AudioCut))
+    assert robot.room is not None
+    before = len(robot.cuts(AudioCut))
+    robot.room.unsubscribe(TrackKey("task", "ann", Kind.AUDIO))
+    assert len(robot.cuts(AudioCut)) in {before, before + 1}
+    count = len(robot.told)
+    await asyncio.sleep(0.1)
+    assert len(robot.told) == count
+    robot.room.unsubscribe(TrackKey("task", "nobody", Kind.AUDIO))
+    robot.room.subscribe(Subscribe(TrackKey("task", "nobody", Kind.AUDIO), AudioSpec()))
+    await session.close()
+
+
+async def test_the_last_robot_closes_the_room(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    url = rooms.endpoint(ROOM) + "/ann"
+    session = await publish_peer(client, url, [Tone()])
+    await robot.until(lambda: ARRIVAL[0] in robot.told)
+    assert robot.room is not None
+    await robot.room.leave()
+    await robot.room.leave()
+    response = await client.post(url, content="v=0", headers=SDP)
+    assert response.status_code == 404
+    assert "no task slices room" in response.json()["detail"]
+    assert (await client.delete(session.url)).status_code == 404
+    await robot.until(lambda: session.peer.connection.connectionState == "closed")
+    with pytest.raises(RoomError):
+        await robot.room.enter()
+    await session.close()
+
+
+async def test_a_malformed_offer(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    url = rooms.endpoint(ROOM) + "/ann"
+    for offer in ("", "hello", "v=0\r\nm=audio", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"):
+        response = await client.post(url, content=offer, headers=SDP)
+        assert response.status_code == 400
+        assert response.json()["field"] == "sdp"
+    assert robot.facts() == [RoomEntered()]
+
+
+async def test_a_full_server_and_a_wrong_bearer(client: httpx.AsyncClient) -> None:
+    def authorize(room: str, user: str, bearer: str | None) -> None:
+        if bearer != f"{room}-{user}":
+            raise Unauthorized("bearer: made for another user")
+
+    rooms = WhipConnector(
+        LoopClock(), replace(RoomSettings(), authorize=authorize, max_publishers=1)
+    )
+    robot = Robot(rooms)
+    await robot.enter()
+    url = rooms.endpoint(ROOM)
+    refused = await client.post(url + "/ann", content="", headers=SDP)
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+    peer = Peer()
+    offer = await peer.offer([Tone()])
+    bearers = [SDP | {"Authorization": f"Bearer r1-{user}"} for user in ("ann", "bob")]
+    made = await client.post(url + "/ann", content=offer, headers=bearers[0])
+    assert made.status_code == 201
+    full = await client.post(url + "/bob", content=offer, headers=bearers[1])
+    assert full.status_code == 503
+    assert int(full.headers["retry-after"]) > 0
+    # A session of one user is nothing to another.
+    stolen = made.headers["location"].replace("/ann/", "/bob/")
+    assert (await client.delete(url.removesuffix("/whip/r1") + stolen)).status_code == 401
+    other = {"Authorization": "Bearer r1-bob"}
+    gone = await client.delete(url.removesuffix("/whip/r1") + stolen, headers=other)
+    assert gone.status_code == 404
+    await rooms.close()
+    await peer.close()
+
+
+async def test_trickle_by_patch(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    peer = Peer()
+    lines = (await peer.offer([Tone()])).split("\r\n")
+    bare = "\r\n".join(line for line in lines if "candidate" not in line)
+    url = rooms.endpoint(ROOM) + "/ann"
+    response = await client.post(url, content=bare, headers=SDP)
+    session = httpx.URL(url).join(response.headers["location"])
+    wanted = ("a=ice-ufrag", "a=ice-pwd", "a=candidate", "a=mid", "m=audio")
+    fragment = "\r\n".join(line for line in lines if line.startswith(wanted))
+    headers = {"Content-Type": "application/trickle-ice-sdpfrag"}
+    stale = await client.patch(session, content=fragment, headers=headers | {"If-Match": '"x"'})
+    assert stale.status_code == 412
+    headers["If-Match"] = response.headers["etag"]
+    assert (await client.patch(session, content=fragment, headers=headers)).status_code == 204
+    restart = fragment.replace("a=ice-ufrag:", "a=ice-ufrag:new")
+    headers["If-Match"] = "*"
+    assert (await client.patch(session, content=restart, headers=headers)).status_code == 422
+    await peer.accept(response.text)
+    await robot.until(lambda: ARRIVAL[0] in robot.told)
+    await peer.close()
+
+
+async def test_rooms_of_one_address_share_a_server(rooms: WhipConnector) -> None:
+    first = await rooms.open(ROOM, "a", lambda _: None)
+    second = await rooms.open(parse_room("whip://127.0.0.1:0/r2"), "b", lambda _: None)
+    ports = {
+        urlsplit(rooms.endpoint(parse_room(f"whip://127.0.0.1:0/{r}"))).port for r in ("r1", "r2")
+    }
+    assert len(ports) == 1
+    await first.leave()
+    await second.leave()
+
+
+async def test_an_address_in_use(rooms: WhipConnector) -> None:
+    await rooms.open(ROOM, "a", lambda _: None)
+    port = urlsplit(rooms.endpoint(ROOM)).port
+    with pytest.raises(RoomError, match="Address already in use"):
+        await rooms.open(parse_room(f"whip://127.0.0.1:{port}/r"), "a", lambda _: None)
+
+
+async def test_closing_leaves_no_task_behind(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    session = await publish_peer(client, rooms.endpoint(ROOM) + "/ann", [Tone()])
+    await robot.until(lambda: ARRIVAL[0] in robot.told)
+    await rooms.close()
+    assert robot.facts()[-1] == AnchorLeft("ann")
+    await session.close()
+    await asyncio.sleep(0.05)
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    assert [task for task in left if "slicer" in repr(task.get_coro())] == []
+    with pytest.raises(RoomError, match="not open"):
+        rooms.endpoint(ROOM)

@@ -1,0 +1,111 @@
+"""AV1 aggregation headers and fragments; whole streams are in tests/contract."""
+
+import pytest
+
+from slicer.rtp.codecs.frame import Frame
+from slicer.rtp.parameters import AV1
+from tests.harness.media.video import encoded
+from tests.harness.rtp.packetize import av1, obus
+from tests.harness.rtp.parts import Av1Depacketizer
+from tests.harness.rtp.parts import av1_starts_keyframe as starts_keyframe
+
+SEQUENCE, SIZED_SEQUENCE = b"\x08\x00", b"\x0a\x01\x00"
+KEY, SIZED_KEY = b"\x30\x10\x20", b"\x32\x02\x10\x20"
+DELTA, SIZED_DELTA = b"\x30\x30\x20", b"\x32\x02\x30\x20"
+DELIMITER = b"\x12\x00"
+
+
+def one(payload: bytes) -> Frame | None:
+    """What a packet alone gives."""
+    return Av1Depacketizer(AV1).push(payload, 0, True, False)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\x28\x02" + SEQUENCE + KEY,  # W = 2: the last one without its size
+        b"\x08\x02" + SEQUENCE + b"\x03" + KEY,  # W = 0: each with its size
+        b"\x38\x02" + SEQUENCE + b"\x03" + KEY + b"\x10",  # W = 3: a delimiter at the end
+        b"\x08\x01\x10\x02" + SEQUENCE + b"\x02\x40\x01\x00\x03" + KEY,  # delimiter, tile list
+        b"\x28\x03" + SIZED_SEQUENCE + SIZED_KEY,  # OBUs with sizes of their own
+    ],
+)
+def test_elements_become_a_temporal_unit_with_sizes(payload: bytes) -> None:
+    assert one(payload) == Frame(0, DELIMITER + SIZED_SEQUENCE + SIZED_KEY, True)
+    assert starts_keyframe(payload)
+
+
+def test_a_sequence_header_before_another_frame_is_no_keyframe() -> None:
+    frame = one(b"\x28\x02" + SEQUENCE + DELTA)
+    assert frame == Frame(0, DELIMITER + SIZED_SEQUENCE + SIZED_DELTA, False)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("mtu", [9, 50, 1200])
+def test_fragments_are_put_together(counted: bool, mtu: int) -> None:
+    unit = encoded("av1")[0].data
+    parts = av1(obus(unit), mtu, counted)
+    depacketizer = Av1Depacketizer(AV1)
+    frames = [
+        depacketizer.push(part, 0, index == len(parts) - 1, index > 0)
+        for index, part in enumerate(parts)
+    ]
+    assert frames == [None] * (len(parts) - 1) + [Frame(0, unit, True)]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\x08",
+        b"\x98\x08",  # N and Z
+        b"\x28\x02" + SEQUENCE,  # one element of two
+        b"\x08\x05" + KEY,
+        b"\x08\x80",
+        b"\x18\x80",  # forbidden bit
+        b"\x18\x08",  # no frame in it
+        b"\x58\x08",  # a marker inside an OBU
+        b"\x18\x32\x07\x10",
+    ],
+)
+def test_malformed_payloads_are_refused(payload: bytes) -> None:
+    depacketizer = Av1Depacketizer(AV1)
+    with pytest.raises(ValueError, match=r"AV1|OBU|leb128"):
+        depacketizer.push(payload, 0, True, False)
+    assert depacketizer.push(b"\x10" + DELTA, 1, True, True) == Frame(
+        1, DELIMITER + SIZED_DELTA, False
+    )
+
+
+def test_fragments_that_do_not_fit_are_refused() -> None:
+    depacketizer = Av1Depacketizer(AV1)
+    assert depacketizer.push(b"\x58" + SEQUENCE, 0, False, True) is None
+    with pytest.raises(ValueError, match="fragments"):
+        depacketizer.push(b"\x10" + KEY, 0, True, True)
+    with pytest.raises(ValueError, match="fragments"):
+        depacketizer.push(b"\x90" + KEY, 1, True, True)
+
+
+def test_elements_of_no_bytes_are_bounded() -> None:
+    depacketizer = Av1Depacketizer(AV1)
+    with pytest.raises(ValueError, match="over"):
+        depacketizer.push(b"\x08" + bytes(40_000), 0, False, True)
+
+
+@pytest.mark.parametrize("payload", [b"\x10" + KEY, b"\x98" + KEY, b"\x18" + KEY, b"\x08\x00", b""])
+def test_other_payloads_start_no_keyframe(payload: bytes) -> None:
+    assert not starts_keyframe(payload)
+
+
+def test_a_hole_that_padding_reports_is_not_forgotten() -> None:
+    depacketizer = Av1Depacketizer(AV1)
+    assert depacketizer.push(b"\x28\x02" + SEQUENCE + KEY, 0, True, True)
+    assert depacketizer.push(b"", 0, False, False) is None
+    assert depacketizer.push(b"\x10" + DELTA, 1, True, True) is None
+    assert depacketizer.push(b"\x10" + DELTA, 2, True, True)
+
+
+def test_a_temporal_unit_without_its_marker_is_given_up() -> None:
+    depacketizer = Av1Depacketizer(AV1)
+    assert depacketizer.push(b"\x28\x02" + SEQUENCE + KEY, 0, False, True) is None
+    frame = depacketizer.push(b"\x10" + DELTA, 1, True, True)
+    assert frame == Frame(1, DELIMITER + SIZED_DELTA, False)

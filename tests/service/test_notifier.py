@@ -1,0 +1,156 @@
+"""What is told of a task: each event its message, in order, at least once and kept once."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from cryptography.fernet import Fernet
+
+from slicer.engine.events import (
+    AnchorWaits,
+    Event,
+    RobotLeft,
+    SliceLost,
+    SliceStored,
+    TaskFinished,
+    TaskState,
+    TaskTrouble,
+    TrackStarted,
+)
+from slicer.rtp.parameters import Kind
+from slicer.service import notifier as module
+from slicer.service.encryption import Encryption
+from slicer.service.notifier import Notifier
+from slicer.service.registry import Record, Registry
+from slicer.slicing.outputs import LeaveCode, State
+from slicer.webhooks.messages import Message
+from tests.harness.clock import ManualClock, settle
+from tests.harness.service.orders import KEYS, moderation_order, slice_order
+
+AT = datetime(2025, 1, 6, tzinfo=UTC)
+RECORD = Record("t", 200806, slice_order(), 1000.0, 5000.0)
+STORED = SliceStored("t", AT, "ada", Kind.AUDIO, "t/a.ogg", AT, 15.0, 9, "etag")
+EVENTS: list[Event] = [
+    TaskState("t", AT, State.RUNNING),
+    TrackStarted("t", AT, "ada", Kind.AUDIO),
+    STORED,
+    replace(STORED, key="t/b.ogg"),
+    TaskTrouble("t", AT, "refused"),
+    TaskTrouble("t", AT, "refused"),
+    SliceLost("t", AT, "ada", Kind.AUDIO, "t/c.ogg", "why"),
+    AnchorWaits("t", AT, "zoe"),
+    TaskState("t", AT, State.RECONNECTING),
+    RobotLeft("t", AT, LeaveCode.REPLACED),
+    TaskFinished("t", AT, LeaveCode.REPLACED, 2, 1),
+]
+
+
+@dataclass
+class Desk:
+    registry: Registry
+    notifier: Notifier
+    told: dict[str, Message]
+
+    @property
+    def events(self) -> list[int]:
+        return [message.event for message in self.told.values()]
+
+    def payload(self, number: int) -> object:
+        return json.loads(list(self.told.values())[number].info)["Payload"]
+
+
+@pytest_asyncio.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    registry = await Registry.open(tmp_path, Encryption([Fernet.generate_key().decode()]))
+    await registry.add(RECORD)
+    told: dict[str, Message] = {}
+
+    async def tell(message: Message) -> None:
+        told.setdefault(message.id, message)
+
+    yield Desk(registry, Notifier(registry, tell, ManualClock()), told)
+    await registry.close()
+
+
+async def test_a_tasks_life(desk: Desk) -> None:
+    await desk.notifier.begin(RECORD)
+    for event in EVENTS:
+        await desk.notifier.note(RECORD, event)
+    assert desk.events == [
+        1001, 1003, 1004, 1004, 1006, 1006, 1006, 1006, 1006, 1002, 1005,
+    ]  # fmt: skip
+    assert desk.payload(9) == {"LeaveCode": 101}
+    assert desk.payload(10) == {"Status": 1}
+    assert desk.payload(6) == {"Code": 2, "Message": "a slice of ada is lost: t/c.ogg: why"}
+
+
+async def test_what_is_told_again_is_kept_once(desk: Desk) -> None:
+    for _ in range(2):
+        await desk.notifier.begin(RECORD)
+        await desk.notifier.note(RECORD, STORED)
+        await desk.notifier.note(RECORD, EVENTS[-2])
+        await desk.notifier.note(RECORD, EVENTS[-1])
+        await desk.notifier.confirm(STORED)
+    assert desk.events == [1001, 1003, 1004, 1002, 1005]
+
+
+async def test_moderation_tells_no_files(desk: Desk) -> None:
+    record = replace(RECORD, order=moderation_order())
+    await desk.notifier.begin(record)
+    for event in EVENTS:
+        await desk.notifier.note(record, event)
+    assert set(desk.events) == {1101, 1102, 1105, 1106}
+
+
+async def test_a_confirmation_waits_for_the_first_message(desk: Desk) -> None:
+    desk.notifier.expect("t")
+    confirming = asyncio.ensure_future(desk.notifier.confirm(STORED))
+    await settle()
+    assert not confirming.done()
+    await desk.notifier.begin(RECORD)
+    await confirming
+    assert desk.events == [1001, 1003, 1004]
+
+
+async def test_slices_of_an_earlier_process_are_told(desk: Desk) -> None:
+    await desk.notifier.confirm(STORED)
+    await desk.notifier.confirm(replace(STORED, task="nobody"))
+    assert desk.events == [1003, 1004]
+
+
+async def test_a_task_that_never_began(desk: Desk) -> None:
+    desk.notifier.expect("nobody")
+    confirming = asyncio.ensure_future(desk.notifier.confirm(replace(STORED, task="nobody")))
+    await settle()
+    desk.notifier.over("nobody")
+    await confirming
+    assert desk.events == []
+
+
+async def test_keys_are_found_while_a_task_has_them(desk: Desk) -> None:
+    assert desk.notifier.lookup("s3://slices", "t") == KEYS
+    assert desk.notifier.lookup("s3://slices", "nobody") is None
+    await desk.registry.end("t", 1.0)
+    assert desk.notifier.lookup("s3://slices", "t") is None
+
+
+async def test_a_full_disk_delays_and_loses_nothing(
+    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    failures, told = [OSError("disk full")] * 2, list[int]()
+
+    async def tell(message: Message) -> None:
+        if failures:
+            raise failures.pop()
+        told.append(message.event)
+
+    notifier = Notifier(desk.registry, tell, ManualClock())
+    await notifier.begin(RECORD)
+    await notifier.note(RECORD, EVENTS[-1])
+    assert told == [1001, 1005]

@@ -1,0 +1,73 @@
+"""What an order means here: its room, its store, or none."""
+
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from slicer.applications import Application
+from slicer.errors import BadInput
+from slicer.service.plan import plan, storage_url
+from slicer.settings import StoresSettings
+from slicer.storage import open_storage
+from tests.harness.service.orders import BUCKET, KEYS, moderation_order, slice_order
+
+APP = Application(200806, rooms=(("1*", "whip://127.0.0.1:1/{room}"), ("lobby", "x://y/l")))
+USUAL = StoresSettings()
+
+
+def test_a_task() -> None:
+    order = slice_order()
+    spec = plan("id", APP, order, USUAL)
+    assert (spec.task, spec.room, spec.user) == ("id", "whip://127.0.0.1:1/150", "robot")
+    assert (spec.app, spec.room_id, spec.prefix) == (200806, "150", ("a", "b"))
+    assert (spec.params, spec.images) == (order.params, order.images)
+    assert (spec.to, spec.credentials) == ("s3://slices?region=eu-west-1", KEYS)
+    assert not spec.check_store
+
+
+def test_no_room() -> None:
+    with pytest.raises(BadInput, match="room_id: got '250'; allowed: a room that a pattern"):
+        plan("id", APP, slice_order("250"), USUAL)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "bucket", "scheme"),
+    [(0, "slices-1250000000", "cos"), (1, "slices", "s3"), (2, "slices", "oss")],
+)
+@pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:9000"])
+async def test_every_vendor_has_its_store(
+    vendor: int, bucket: str, scheme: str, endpoint: str
+) -> None:
+    stores = StoresSettings(endpoint, endpoint, endpoint, path_style=True)
+    url = storage_url(replace(BUCKET, vendor=vendor, bucket=bucket), stores)
+    split = urlsplit(url)
+    assert (split.scheme, split.netloc) == (scheme, bucket)
+    options = parse_qs(split.query)
+    assert options["region"] == ["eu-west-1"]
+    assert options.get("endpoint", [""]) == [endpoint]
+    assert ("path_style" in options) == (scheme == "s3")
+    await open_storage(url, KEYS).close()
+
+
+@pytest.mark.parametrize("vendor", [3, -1, 7])
+def test_a_vendor_without_a_store(vendor: int) -> None:
+    with pytest.raises(BadInput, match=rf"vendor: got {vendor}; allowed: 0 \(COS\), 1 \(AWS S3\)"):
+        storage_url(replace(BUCKET, vendor=vendor), USUAL)
+
+
+def test_a_region_cannot_become_another_option() -> None:
+    url = storage_url(replace(BUCKET, region="a&endpoint=http://evil"), USUAL)
+    with pytest.raises(BadInput, match="region"):
+        open_storage(url, KEYS)
+
+
+@pytest.mark.parametrize(
+    ("save", "to"), [(0, "null:"), (1, "s3://slices?region=eu-west-1"), (2, "null:")]
+)
+def test_moderation_keeps_what_it_is_told_to(save: int, to: str) -> None:
+    order = moderation_order()
+    assert order.moderation is not None
+    order = replace(order, bucket=BUCKET, moderation=replace(order.moderation, save=save))
+    assert plan("id", APP, order, USUAL).to == to
+    assert plan("id", APP, replace(order, bucket=None), USUAL).to == "null:"

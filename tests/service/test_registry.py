@@ -1,0 +1,197 @@
+"""Tasks on disk: they come back as they were, secrets unreadable, files that do not fit refused."""
+
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from slicer.errors import BadInput
+from slicer.service import registry as module
+from slicer.service.encryption import Encryption
+from slicer.service.registry import Record, Registry
+from slicer.slicing.outputs import LeaveCode
+from slicer.slicing.subscription import Subscription
+from tests.harness.service.orders import SECRETS, moderation_order, slice_order
+
+KEY, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+RECORD = Record("task-1", 200806, slice_order(), 1000.0, 5000.0)
+LISTS = Subscription.of(block_audio=["dan"])
+ROOT = Path(__file__).parents[2]
+
+# Adds tasks one after the other, telling each that is kept, until it is killed.
+VICTIM = """
+import asyncio, sys
+from dataclasses import replace
+from pathlib import Path
+from slicer.service.registry import Registry
+from slicer.service.encryption import Encryption
+from tests.service.test_registry import LISTS, RECORD
+
+async def main():
+    registry = await Registry.open(Path(sys.argv[1]), Encryption([sys.argv[2]]))
+    for number in range(100_000):
+        await registry.add(replace(RECORD, task=str(number)))
+        await registry.modify(str(number), LISTS)
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def opened(folder: Path, *keys: str) -> Registry:
+    return await Registry.open(folder, Encryption(keys or [KEY]))
+
+
+async def unfinished(folder: Path, *keys: str) -> list[Record]:
+    registry = await opened(folder, *keys)
+    try:
+        return list(registry.unfinished())
+    finally:
+        await registry.close()
+
+
+async def test_every_task_comes_back(tmp_path: Path) -> None:
+    registry = await opened(tmp_path)
+    other = replace(RECORD, task="task-2", order=moderation_order(), created=900.0)
+    await registry.add(RECORD)
+    await registry.add(other)
+    assert registry.get("task-1") == RECORD
+    assert registry.get("nobody") is None
+    await registry.close()
+    assert await unfinished(tmp_path) == [other, RECORD]
+
+
+async def test_lists_come_back_changed(tmp_path: Path) -> None:
+    registry = await opened(tmp_path)
+    await registry.add(RECORD)
+    await registry.modify("task-1", LISTS)
+    now = registry.get("task-1")
+    assert now is not None
+    assert now.order.params.subscription == LISTS
+    assert replace(now, order=RECORD.order) == RECORD
+    await registry.close()
+    assert await unfinished(tmp_path) == [now]
+
+
+async def test_leaving_and_ending(tmp_path: Path) -> None:
+    registry = await opened(tmp_path)
+    await registry.add(RECORD)
+    await registry.leave("task-1", LeaveCode.REPLACED)
+    await registry.leave("task-1", LeaveCode.STOPPED)
+    await registry.close()
+    (record,) = await unfinished(tmp_path)
+    assert record == replace(RECORD, code=LeaveCode.REPLACED)
+    registry = await opened(tmp_path)
+    await registry.end("task-1", 2000.0)
+    await registry.close()
+    registry = await opened(tmp_path)
+    assert list(registry.unfinished()) == []
+    ended = registry.get("task-1")
+    assert ended is not None
+    assert (ended.code, ended.ended) == (LeaveCode.REPLACED, 2000.0)
+    assert ended.order.bucket is not None
+    assert ended.order.bucket.credentials.secret_key == ""
+    await registry.close()
+
+
+async def test_what_comes_after_the_end_changes_nothing(tmp_path: Path) -> None:
+    registry = await opened(tmp_path)
+    await registry.add(RECORD)
+    await registry.end("task-1", 2000.0, forget=False)
+    ended = registry.get("task-1")
+    assert ended == replace(RECORD, ended=2000.0)
+    await registry.modify("task-1", LISTS)
+    await registry.leave("task-1", LeaveCode.IDLE)
+    await registry.end("task-1", 2000.0, forget=False)
+    assert registry.get("task-1") == ended
+    await registry.close()
+    registry = await opened(tmp_path)
+    assert registry.get("task-1") == ended
+    await registry.close()
+
+
+async def test_what_ended_is_forgotten_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = await opened(tmp_path)
+    for number in range(6):
+        await registry.add(replace(RECORD, task=str(number)))
+        if number:
+            await registry.end(str(number), number * 100.0)
+    assert await registry.prune(250.0) == 2
+    assert await registry.prune(250.0) == 0
+    monkeypatch.setattr(module, "MAX_ENDED", 1)
+    assert await registry.prune(250.0) == 2
+    assert [n for n in range(6) if registry.get(str(n))] == [0, 5]
+    await registry.close()
+    registry = await opened(tmp_path)
+    assert [n for n in range(6) if registry.get(str(n))] == [0, 5]
+    await registry.close()
+
+
+async def test_no_secret_is_readable_on_disk(tmp_path: Path) -> None:
+    registry = await opened(tmp_path)
+    await registry.add(RECORD)
+    await registry.add(replace(RECORD, task="m", order=moderation_order()))
+    found = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    await registry.end("task-1", 1.0)
+    await registry.close()
+    found += b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"task-1" in found
+    assert not [secret for secret in (*SECRETS, KEY) if secret.encode() in found]
+
+
+async def test_keys_are_rotated(tmp_path: Path) -> None:
+    registry = await opened(tmp_path)
+    await registry.add(RECORD)
+    await registry.close()
+    with pytest.raises(BadInput, match="SLICER_STATE_KEY"):
+        await unfinished(tmp_path, NEW)
+    assert await unfinished(tmp_path, NEW, KEY) == [RECORD]
+    assert await unfinished(tmp_path, NEW) == [RECORD]
+    with pytest.raises(BadInput, match="SLICER_STATE_KEY") as refused:
+        await unfinished(tmp_path, KEY)
+    assert not [secret for secret in (*SECRETS, KEY, NEW) if secret in str(refused.value)]
+
+
+async def test_one_service_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slicer.sqlite.BUSY_SECONDS", 0.05)
+    first = await opened(tmp_path)
+    with pytest.raises(BadInput, match="no other process uses"):
+        await opened(tmp_path)
+    await first.close()
+
+
+@pytest.mark.parametrize(
+    "change", ["wanted = '{}'", "wanted = '['", "code = 77", "secrets = NULL, wanted = 'null'"]
+)
+async def test_a_record_that_makes_no_sense(tmp_path: Path, change: str) -> None:
+    registry = await opened(tmp_path)
+    await registry.add(RECORD)
+    await registry.close()
+    with sqlite3.connect(tmp_path / module.FILE) as file:
+        file.execute(f"UPDATE task SET {change}")
+    file.close()
+    with pytest.raises(BadInput, match=r"serve\.state: got 'task task-1'"):
+        await unfinished(tmp_path)
+
+
+async def test_killed_at_any_time_it_keeps_what_it_has_told(tmp_path: Path) -> None:
+    told = -1
+    with subprocess.Popen(
+        [sys.executable, "-c", VICTIM, str(tmp_path), KEY], cwd=ROOT, stdout=subprocess.PIPE
+    ) as victim:
+        assert victim.stdout is not None
+        while told < 20:
+            told = int(victim.stdout.readline())
+        victim.kill()
+        for line in victim.stdout.readlines():
+            told = int(line)
+    kept = {record.task: record for record in await unfinished(tmp_path)}
+    assert told + 1 <= len(kept) <= told + 2
+    for number in range(told + 1):
+        assert kept[str(number)].order.params.subscription == LISTS

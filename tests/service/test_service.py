@@ -1,0 +1,393 @@
+"""Orders carried out: rooms, limits, ownership, replacement, and every kind of restart."""
+
+import asyncio
+import json
+import logging
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from slicer.applications import Application
+from slicer.engine.engine import Engine
+from slicer.errors import (
+    BadInput,
+    LimitReached,
+    RoomError,
+    TaskFinished,
+    TaskNotExist,
+)
+from slicer.service.encryption import Encryption
+from slicer.service.notifier import Notifier
+from slicer.service.order import Order, Product
+from slicer.service.registry import Registry
+from slicer.service.service import DAY, HOUR, Service
+from slicer.settings import EngineSettings, Settings, StoresSettings
+from slicer.slicing.outputs import LeaveCode, State
+from slicer.slicing.spec import AudioSpec, SliceParams
+from slicer.slicing.subscription import Subscription
+from slicer.webhooks.messages import Message
+from tests.harness.clock import ManualClock
+from tests.harness.rooms.replay import talk
+from tests.harness.service.orders import BUCKET, LISTS, SECRETS, moderation_order, slice_order
+
+HERE = "whip://127.0.0.1:0/{room}"
+APP = Application(200806, rooms=(("*", HERE),), max_streams=3)
+OTHER = Application(7, rooms=(("*", HERE),))
+STORES = StoresSettings(s3_endpoint="http://127.0.0.1:9")
+LISTS_NOW = Subscription.of(block_audio=["dan"])
+SLICE, MODERATION = Product.SLICE, Product.MODERATION
+
+
+@dataclass
+class World:
+    """One process of the service, on a folder that survives it."""
+
+    engine: Engine
+    registry: Registry
+    service: Service
+    clock: ManualClock
+    told: dict[str, Message]
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def tell(self, message: Message) -> None:
+        self.told.setdefault(message.id, message)
+        self.news.set()
+
+    def events(self, task: str) -> list[tuple[int, object]]:
+        """What was told of a task, troubles apart, as event and payload's only value."""
+        return [
+            (message.event, next(iter(json.loads(message.info)["Payload"].values())))
+            for message in self.told.values()
+            if message.task == task and message.event % 100 != 6
+        ]
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not done():
+                await asyncio.sleep(0.005)
+
+    async def ended(self, task: str) -> None:
+        def done() -> bool:
+            record = self.registry.get(task)
+            return record is not None and record.ended is not None
+
+        await self.until(done)
+
+
+@asynccontextmanager
+async def world(
+    folder: Path,
+    apps: tuple[Application, ...] = (APP, OTHER),
+    max_tasks: int = 100,
+    clock: ManualClock | None = None,
+) -> AsyncIterator[World]:
+    settings = Settings(apps=apps, stores=STORES, engine=EngineSettings(max_tasks))
+    clock = clock or ManualClock()
+    registry = await Registry.open(folder / "state", Encryption.open("", folder / "key"))
+    told: dict[str, Message] = {}
+
+    async def tell(message: Message) -> None:
+        told.setdefault(message.id, message)
+
+    notifier = Notifier(registry, tell, clock)
+    async with Engine(settings, lookup=notifier.lookup, confirm=notifier.confirm) as engine:
+        service = Service(engine, registry, notifier, settings, clock)
+        await service.start()
+        try:
+            yield World(engine, registry, service, clock, told)
+        finally:
+            await service.close()
+            await registry.close()
+
+
+async def test_a_task_from_its_order_to_its_end(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+        record = here.registry.get(task)
+        assert record is not None
+        assert (record.app, record.order) == (200806, slice_order())
+        assert record.expires - record.created == 72 * HOUR
+        status = here.service.describe(APP, SLICE, task)
+        assert (status.task, status.state, status.tracks) == (task, State.RUNNING, ())
+        assert status.subscription == LISTS
+        await here.service.modify(APP, SLICE, task, LISTS_NOW)
+        assert here.service.describe(APP, SLICE, task).subscription == LISTS_NOW
+        await here.service.delete(APP, SLICE, task)
+        await here.ended(task)
+        assert here.events(task) == [(1001, 0), (1002, 0), (1005, 0)]
+        with pytest.raises(TaskFinished):
+            here.service.describe(APP, SLICE, task)
+        with pytest.raises(TaskFinished):
+            await here.service.modify(APP, SLICE, task, LISTS)
+        with pytest.raises(TaskFinished):
+            await here.service.delete(APP, SLICE, task)
+
+
+async def test_a_store_that_refuses_fails_nothing_and_is_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+        await here.until(lambda: any(one.event == 1006 for one in here.told.values()))
+        (trouble,) = [one for one in here.told.values() if one.event == 1006]
+        assert json.loads(trouble.info)["Payload"]["Code"] == 1
+        assert not [secret for secret in SECRETS if secret in trouble.info]
+        assert here.service.describe(APP, SLICE, task).state is State.RUNNING
+
+
+async def test_only_the_owner_may_ask(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, moderation_order())
+        for app, service, name in (
+            (OTHER, MODERATION, task),
+            (APP, SLICE, task),
+            (APP, MODERATION, "nobody"),
+        ):
+            with pytest.raises(TaskNotExist):
+                here.service.describe(app, service, name)
+            with pytest.raises(TaskNotExist):
+                await here.service.modify(app, service, name, LISTS)
+            with pytest.raises(TaskNotExist):
+                await here.service.delete(app, service, name)
+        assert here.service.describe(APP, MODERATION, task).state is State.RUNNING
+
+
+async def test_an_expired_id_answers_no_more_while_the_task_runs_on(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order(hours=6))
+        here.clock.advance(6 * HOUR - 1)
+        assert here.service.describe(APP, SLICE, task).state is State.RUNNING
+        here.clock.advance(1)
+        with pytest.raises(TaskNotExist):
+            here.service.describe(APP, SLICE, task)
+        with pytest.raises(TaskNotExist):
+            await here.service.delete(APP, SLICE, task)
+        assert here.engine.describe(task).state is State.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("order", "app", "field"),
+    [
+        (slice_order(), replace(APP, rooms=(("live*", HERE),)), "room_id"),
+        (slice_order("a b", room_type=0), APP, "room_id"),
+        (slice_order(bucket=replace(BUCKET, vendor=3)), APP, "vendor"),
+        (slice_order(bucket=replace(BUCKET, bucket="UPPER")), APP, "storage.bucket"),
+    ],
+)
+async def test_an_order_that_cannot_work(
+    tmp_path: Path, order: Order, app: Application, field: str
+) -> None:
+    async with world(tmp_path) as here:
+        with pytest.raises(BadInput) as refused:
+            await here.service.create(app, order)
+        assert refused.value.field == field
+        assert (list(here.registry.unfinished()), here.told) == ([], {})
+
+
+async def test_a_room_that_cannot_be_entered(tmp_path: Path) -> None:
+    app = replace(APP, rooms=(("*", "whip://192.0.2.1:1/{room}"),))
+    async with world(tmp_path) as here:
+        with pytest.raises(RoomError):
+            await here.service.create(app, slice_order())
+        assert (list(here.registry.unfinished()), here.told) == ([], {})
+
+
+async def test_more_streams_than_allowed(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        tasks = [await here.service.create(APP, slice_order(str(n))) for n in range(1, 4)]
+        with pytest.raises(LimitReached, match="max_streams: 3 of 3"):
+            await here.service.create(APP, slice_order("4"))
+        assert await here.service.create(OTHER, slice_order("4"))
+        # The same robot again takes its own place.
+        await here.service.create(APP, slice_order("1"))
+        await here.service.delete(APP, SLICE, tasks[1])
+        assert await here.service.create(APP, slice_order("5"))
+
+
+async def test_creations_at_once_keep_the_limit(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        orders = [here.service.create(APP, slice_order(str(n))) for n in range(1, 10)]
+        results = await asyncio.gather(*orders, return_exceptions=True)
+        assert sum(isinstance(one, str) for one in results) == 3
+        assert sum(isinstance(one, LimitReached) for one in results) == 6
+
+
+async def test_the_same_robot_in_the_same_room_ends_its_earlier_task(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        first = await here.service.create(APP, slice_order())
+        elsewhere = await here.service.create(APP, slice_order("151"))
+        others = await here.service.create(OTHER, slice_order())
+        second = await here.service.create(APP, slice_order())
+        await here.ended(first)
+        assert here.events(first) == [(1001, 0), (1002, 101), (1005, 0)]
+        for app, task in ((APP, second), (APP, elsewhere), (OTHER, others)):
+            assert here.service.describe(app, SLICE, task).state is State.RUNNING
+
+
+async def test_a_robot_alone_too_long_leaves(tmp_path: Path) -> None:
+    params = SliceParams(AudioSpec(15), None, max_idle=1)
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order(params=params))
+        await here.ended(task)
+        assert here.events(task) == [(1001, 0), (1002, 99), (1005, 0)]
+    async with world(tmp_path) as here:
+        with pytest.raises(TaskFinished):
+            here.service.describe(APP, SLICE, task)
+
+
+async def test_moderation_has_its_own_messages_and_keeps_nothing(tmp_path: Path) -> None:
+    room = talk(tmp_path / "ada.rtpdump", 30)
+    app = replace(APP, rooms=(("*", room),))
+    async with world(tmp_path, apps=(app,)) as here:
+        task = await here.service.create(app, moderation_order())
+        await here.ended(task)
+        assert here.events(task) == [(1101, 0), (1102, 4), (1105, 0)]
+        assert (await here.engine.finished(task)).stored == 2
+
+
+async def test_a_caller_who_gives_up_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        add, reached = here.registry.add, asyncio.Event()
+
+        async def slow(record: object) -> None:
+            reached.set()
+            await add(record)  # type: ignore[arg-type]
+
+        here.registry.add = slow  # type: ignore[method-assign]
+        creating = asyncio.ensure_future(here.service.create(APP, slice_order()))
+        await reached.wait()
+        creating.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await creating
+    async with world(tmp_path) as here:
+        assert (list(here.registry.unfinished()), here.told) == ([], {})
+
+
+@pytest.mark.parametrize("count", [1, 10])
+async def test_a_restart_takes_every_task_up_again(tmp_path: Path, count: int) -> None:
+    app = replace(APP, max_streams=100)
+    async with world(tmp_path, apps=(app,)) as here:
+        tasks = [await here.service.create(app, slice_order(str(n + 1))) for n in range(count)]
+        await here.service.modify(app, SLICE, tasks[0], LISTS_NOW)
+        ended = await here.service.create(app, slice_order("999"))
+        await here.service.delete(app, SLICE, ended)
+        await here.ended(ended)
+    assert {event for task in tasks for event, _ in here.events(task)} == {1001}
+    async with world(tmp_path, apps=(app,)) as here:
+        await here.until(
+            lambda: all(here.service.describe(app, SLICE, t).state is State.RUNNING for t in tasks)
+        )
+        assert here.engine.describe(tasks[0]).subscription == LISTS_NOW
+        with pytest.raises(TaskFinished):
+            here.service.describe(app, SLICE, ended)
+        for task in tasks:
+            await here.service.delete(app, SLICE, task)
+            await here.ended(task)
+            assert here.events(task) == [(1001, 0), (1002, 0), (1005, 0)]
+
+
+async def test_a_task_that_was_being_left_is_not_taken_up(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+        await here.registry.leave(task, LeaveCode.STOPPED)
+        killed = shutil.copytree(tmp_path, tmp_path / "killed")
+    async with world(killed) as here:
+        await here.ended(task)
+        assert here.events(task) == [(1002, 0), (1005, 1)]
+        with pytest.raises(TaskNotExist):
+            here.engine.describe(task)
+
+
+async def test_a_room_that_is_closed_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+    busy = replace(APP, rooms=(("*", "whip://192.0.2.1:1/{room}"),))
+    async with world(tmp_path, apps=(busy,)) as here:
+        await here.until(lambda: bool(here.clock.timers))
+        status = here.service.describe(busy, SLICE, task)
+        assert (status.state, status.subscription) == (State.RECONNECTING, LISTS)
+        await here.service.modify(busy, SLICE, task, LISTS_NOW)
+        assert here.service.describe(busy, SLICE, task).subscription == LISTS_NOW
+        assert [one.event for one in here.told.values()] == [1006]
+    monkeypatch.setattr("slicer.service.retry.PATIENCE", 0.0)
+    async with world(tmp_path, apps=(busy,)) as here:
+        await here.ended(task)
+        assert here.events(task) == [(1002, 100), (1005, 1)]
+
+
+async def test_deleted_on_its_way_back(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+    busy = replace(APP, rooms=(("*", "whip://192.0.2.1:1/{room}"),))
+    async with world(tmp_path, apps=(busy,)) as here:
+        await here.until(lambda: bool(here.clock.timers))
+        deletions = (here.service.delete(busy, SLICE, task) for _ in range(2))
+        await asyncio.gather(*deletions)
+        await here.ended(task)
+        assert here.events(task) == [(1002, 0), (1005, 1)]
+        with pytest.raises(TaskFinished):
+            here.service.describe(busy, SLICE, task)
+
+
+async def test_an_app_that_is_no_longer_configured(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+    async with world(tmp_path, apps=(OTHER,)) as here:
+        await here.ended(task)
+        assert here.events(task) == [(1002, 3), (1005, 1)]
+
+
+async def test_more_tasks_than_the_engine_takes_any_more(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        tasks = [await here.service.create(APP, slice_order(str(n))) for n in (1, 2)]
+    async with world(tmp_path, max_tasks=1) as here:
+
+        def running() -> int:
+            states = [here.service.describe(APP, SLICE, task).state for task in tasks]
+            return states.count(State.RUNNING)
+
+        await here.until(lambda: running() == 1 and bool(here.clock.timers))
+        gone = next(t for t in tasks if here.service.describe(APP, SLICE, t).state is State.RUNNING)
+        await here.service.delete(APP, SLICE, gone)
+        await here.ended(gone)
+        here.clock.advance(2.0)
+        (left,) = [task for task in tasks if task != gone]
+        await here.until(lambda: here.service.describe(APP, SLICE, left).state is State.RUNNING)
+
+
+async def test_what_ended_is_forgotten_after_some_days(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with world(tmp_path, clock=clock) as here:
+        task = await here.service.create(APP, slice_order(hours=720))
+        await here.service.delete(APP, SLICE, task)
+        await here.ended(task)
+        clock.advance(7 * DAY + 1)
+        other = await here.service.create(APP, slice_order(hours=720))
+        with pytest.raises(TaskFinished):
+            here.service.describe(APP, SLICE, task)
+        await here.service.delete(APP, SLICE, other)
+        await here.until(lambda: here.registry.get(task) is None)
+        with pytest.raises(TaskNotExist):
+            here.service.describe(APP, SLICE, task)
+
+
+async def test_no_secret_is_logged_or_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "slicer")
+    async with world(tmp_path) as here:
+        for order in (slice_order(), moderation_order()):
+            task = await here.service.create(APP, order)
+            await here.service.delete(APP, order.service, task)
+            await here.ended(task)
+        with pytest.raises(BadInput) as refused:
+            await here.service.create(replace(APP, rooms=()), slice_order())
+        shown = "".join(message.info for message in here.told.values())
+    shown += caplog.text + str(refused.value) + repr(here.registry.get(task))
+    stored = b"".join(one.read_bytes() for one in (tmp_path / "state").iterdir())
+    assert not [secret for secret in SECRETS if secret in shown or secret.encode() in stored]

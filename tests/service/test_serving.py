@@ -1,0 +1,60 @@
+"""The service without its face: opened from settings, callbacks sent, closed and opened again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slicer.applications import Application
+from slicer.errors import BadInput
+from slicer.service.order import Product
+from slicer.service.serving import serving
+from slicer.settings import ServeSettings, Settings
+from slicer.slicing.outputs import State
+from slicer.webhooks import CallbackSettings
+from tests.harness.service.orders import moderation_order
+from tests.harness.service.webhook_receiver import receiver
+
+APP = Application(
+    200806,
+    rooms=(("*", "whip://127.0.0.1:0/{room}"),),
+    callback_key="key",
+    callback_url="http://x/",
+)
+
+
+async def test_a_task_told_over_two_lives(tmp_path: Path) -> None:
+    async with receiver("key") as customer:
+        app = replace(APP, callback_url=customer.url)
+        settings = Settings(
+            serve=ServeSettings(state=str(tmp_path / "state")),
+            callbacks=CallbackSettings(allow_private=True),
+            apps=(app,),
+        )
+        async with serving(settings) as service:
+            task = await service.create(app, moderation_order())
+            await customer.until(lambda: len(customer.received) == 1)
+        async with serving(settings) as service:
+            await service.delete(app, Product.MODERATION, task)
+            await customer.until(lambda: len(customer.received) == 3)
+    assert [one.event for one in customer.received] == [1101, 1102, 1105]
+    assert all(one.signed and one.task == task for one in customer.received)
+
+
+async def test_private_receivers_are_refused_by_default(tmp_path: Path) -> None:
+    async with receiver("key") as customer:
+        app = replace(APP, callback_url=customer.url)
+        settings = Settings(serve=ServeSettings(state=str(tmp_path / "state")), apps=(app,))
+        async with serving(settings) as service:
+            task = await service.create(app, moderation_order())
+            assert service.describe(app, Product.MODERATION, task).state is State.RUNNING
+        assert customer.connections == 0
+
+
+async def test_one_state_folder_serves_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slicer.sqlite.BUSY_SECONDS", 0.05)
+    settings = Settings(serve=ServeSettings(state=str(tmp_path)))
+    async with serving(settings):
+        with pytest.raises(BadInput, match="no other process uses"):
+            async with serving(settings):
+                pass

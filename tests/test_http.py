@@ -1,0 +1,96 @@
+"""One HTTP server in the loop of the test."""
+
+import asyncio
+import signal
+import statistics
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from slicer.errors import RoomError
+from slicer.http import Server
+
+
+async def hello(_: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+APP = Starlette(routes=[Route("/", hello)])
+
+
+async def test_it_answers_as_soon_as_it_is_made() -> None:
+    server = Server("127.0.0.1", 0, APP)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        response = await client.get(f"http://127.0.0.1:{server.port}/")
+    assert response.text == "hello"
+    assert "server" not in response.headers
+    (date,) = response.headers.get_list("date")
+    assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 5
+    await server.close()
+
+
+async def test_nothing_wakes_where_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, timers = asyncio.get_running_loop(), list[float]()
+    server = Server("127.0.0.1", 0, APP)
+    await asyncio.sleep(0.05)
+    call_at = loop.call_at
+
+    def noted(when: float, *rest: Any, **context: Any) -> asyncio.TimerHandle:
+        timers.append(when)
+        return call_at(when, *rest, **context)
+
+    monkeypatch.setattr(loop, "call_at", noted)
+    await asyncio.sleep(0.4)
+    await server.close()
+    assert len(timers) <= 3  # our own sleep, and what closing takes
+
+
+async def test_it_closes_before_it_has_begun() -> None:
+    async with asyncio.timeout(5):
+        await Server("127.0.0.1", 0, APP).close()
+
+
+async def test_a_kept_connection_is_answered_at_once() -> None:
+    server = Server("127.0.0.1", 0, APP)
+    took = []
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for _ in range(9):
+            began = time.perf_counter()
+            await client.get(f"http://127.0.0.1:{server.port}/")
+            took.append(time.perf_counter() - began)
+    # With Nagle's algorithm it is 40 ms.
+    assert statistics.median(took) < 0.03
+    await server.close()
+
+
+async def test_an_address_in_use() -> None:
+    server = Server("127.0.0.1", 0, APP)
+    with pytest.raises(RoomError, match=f"port {server.port}: Address already in use"):
+        Server("127.0.0.1", server.port, APP)
+    await server.close()
+
+
+async def test_an_address_of_somebody_else() -> None:
+    with pytest.raises(RoomError, match=r"cannot listen on 198\.51\.100\.7 port 0"):
+        Server("198.51.100.7", 0, APP)
+
+
+async def test_the_port_is_free_after_close_and_signals_are_untouched() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    server = Server("127.0.0.1", 0, APP)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await client.get(f"http://127.0.0.1:{server.port}/")
+        assert signal.getsignal(signal.SIGTERM) is before
+    port = server.port
+    await server.close()
+    await server.close()
+    again = Server("127.0.0.1", port, APP)
+    assert again.port == port
+    await again.close()

@@ -1,0 +1,160 @@
+"""A database on the side: transactions, files that are not ours, damaged, newer or held."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slicer.errors import BadInput
+from slicer.sqlite import Database, Schema
+
+SCHEMA = Schema(0x1234, 1, "CREATE TABLE thing (name TEXT PRIMARY KEY)")
+ROOT = Path(__file__).parents[1]
+
+# Commits one row, tells so, leaves a transaction open and is killed in it.
+VICTIM = """
+import asyncio, sys, time
+from pathlib import Path
+from slicer.sqlite import Database
+from tests.test_sqlite import SCHEMA, add
+
+async def main():
+    database = await Database.open(Path(sys.argv[1]), SCHEMA)
+    await database.run(add("kept"))
+    def hang(connection):
+        add("lost")(connection)
+        print("now", flush=True)
+        time.sleep(60)
+    await database.run(hang)
+
+asyncio.run(main())
+"""
+
+
+def add(name: str) -> Callable[[sqlite3.Connection], object]:
+    return lambda connection: connection.execute("INSERT INTO thing VALUES (?)", (name,))
+
+
+def names(connection: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT name FROM thing ORDER BY name")]
+
+
+async def reopen(path: Path, schema: Schema = SCHEMA) -> list[str]:
+    database = await Database.open(path, schema)
+    try:
+        return await database.run(names)
+    finally:
+        await database.close()
+
+
+async def test_what_is_committed_is_there_again(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "new" / "a.db", SCHEMA)
+    await asyncio.gather(*(database.run(add(name)) for name in "cab"))
+    assert await database.run(names) == ["a", "b", "c"]
+    await database.close()
+    await database.close()
+    assert await reopen(tmp_path / "new" / "a.db") == ["a", "b", "c"]
+
+
+async def test_work_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "a.db", SCHEMA)
+
+    def half(connection: sqlite3.Connection) -> None:
+        add("x")(connection)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await database.run(half)
+    assert await database.run(names) == []
+    await database.run(add("y"))
+    await database.close()
+    assert await reopen(tmp_path / "a.db") == ["y"]
+
+
+async def test_only_the_owner_may_read(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        database = await Database.open(tmp_path / "state" / "a.db", SCHEMA)
+        await database.run(add("x"))
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").iterdir()}
+        assert modes == {0o600}
+        assert len(list((tmp_path / "state").iterdir())) >= 2  # the log beside it as well
+        assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+        await database.close()
+    finally:
+        os.umask(mask)
+
+
+async def test_a_killed_process_loses_only_what_was_not_committed(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", VICTIM, str(path)], cwd=ROOT, stdout=subprocess.PIPE
+    ) as victim:
+        assert victim.stdout is not None
+        assert await asyncio.to_thread(victim.stdout.readline) == b"now\n"
+        victim.kill()
+    assert await reopen(path) == ["kept"]
+
+
+@pytest.mark.parametrize("content", [b"not a database at all " * 50, b"SQLite format 3\0" * 100])
+async def test_a_damaged_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.db").write_bytes(content)
+    with pytest.raises(BadInput, match=r"serve\.state: got 'a\.db'; allowed: an undamaged"):
+        await reopen(tmp_path / "a.db")
+
+
+async def test_a_file_damaged_within(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    database = await Database.open(path, SCHEMA)
+    await database.run(lambda connection: [add(f"{n:040}")(connection) for n in range(2000)])
+    await database.close()
+    data = bytearray(path.read_bytes())
+    data[4096 * 3 : 4096 * 3 + 2000] = bytes(2000)
+    path.write_bytes(data)
+    with pytest.raises(BadInput, match="an undamaged database"):
+        await reopen(path)
+
+
+async def test_anothers_file(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as other:
+        other.execute("CREATE TABLE theirs (x)")
+    other.close()
+    with pytest.raises(BadInput, match="a database of this service"):
+        await reopen(tmp_path / "a.db")
+
+
+async def test_a_newer_file(tmp_path: Path) -> None:
+    await reopen(tmp_path / "a.db", replace(SCHEMA, version=2))
+    with pytest.raises(BadInput, match="version 1; it is 2"):
+        await reopen(tmp_path / "a.db")
+
+
+async def test_a_file_that_another_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slicer.sqlite.BUSY_SECONDS", 0.05)
+    mine = replace(SCHEMA, exclusive=True)
+    first = await Database.open(tmp_path / "a.db", mine)
+    with pytest.raises(BadInput, match="no other process uses"):
+        await Database.open(tmp_path / "a.db", mine)
+    await first.close()
+    assert await reopen(tmp_path / "a.db", mine) == []
+
+
+async def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="can be written"):
+        await reopen(tmp_path / "file" / "a.db")
+
+
+async def test_two_may_share_a_file(tmp_path: Path) -> None:
+    first, second = [await Database.open(tmp_path / "a.db", SCHEMA) for _ in range(2)]
+    await first.run(add("x"))
+    assert await second.run(names) == ["x"]
+    await first.close()
+    await second.close()

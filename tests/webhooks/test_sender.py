@@ -1,0 +1,248 @@
+"""The sender: order of a task, tasks apart, tries and their times, kill and restart."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from slicer.webhooks.messages import Message
+from slicer.webhooks.poster import Poster, Reply
+from slicer.webhooks.queue import Outcome, WebhookQueue
+from slicer.webhooks.schedule import TRTC_MINUTE, Schedule
+from slicer.webhooks.sender import EACH_APP, ID_HEADER, Receiver, Sender
+from slicer.webhooks.sign import sign
+from tests.harness.clock import EPOCH, ManualClock, settle
+from tests.harness.service.webhook_receiver import receiver
+
+RECEIVER = Receiver("http://receiver.example/", "key")
+TAKEN, FAILED = Reply(True, "200"), Reply(False, "500")
+
+
+def message(number: int, task: str = "t", app: int = 1) -> Message:
+    return Message(f"{task}-{number}", app, task, 10, 1004, json.dumps({"n": number}))
+
+
+@dataclass
+class Line:
+    """A way to the receiver. *down*: ids that fail; *held*: what waits is not answered yet."""
+
+    clock: ManualClock
+    down: Callable[[str], bool] = lambda _: False
+    held: bool = False
+    sent: list[tuple[str, float]] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+    under_way: int = 0
+    most: int = 0
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        assert headers["Sign"] == sign("key", body)
+        assert url == RECEIVER.url
+        name = headers[ID_HEADER]
+        self.sent.append((name, self.clock.now() - 1000.0))
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        while self.held:
+            await asyncio.sleep(0.001)
+        self.under_way -= 1
+        if self.down(name):
+            return FAILED
+        self.taken.append(name)
+        return TAKEN
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not done():
+            await asyncio.sleep(0.001)
+
+
+@dataclass
+class Office:
+    clock: ManualClock
+    line: Line
+    queue: WebhookQueue
+    sender: Sender
+    receivers: dict[int, Receiver]
+
+    async def idle(self) -> None:
+        """Return when all that is due has been sent, and the sender sleeps again."""
+        await settle()
+        now = self.clock.wall(self.clock.now()).timestamp()
+        async with asyncio.timeout(10):
+            while self.line.under_way or await self.queue.due(now, 1) or not self.clock.timers:
+                await asyncio.sleep(0.001)
+
+    async def pass_time(self, seconds: float, step: float = 1.0) -> None:
+        await self.idle()
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+            await self.idle()
+
+
+@asynccontextmanager
+async def office(folder: Path, schedule: Schedule | None = None) -> AsyncIterator[Office]:
+    clock = ManualClock()
+    line, queue = Line(clock), await WebhookQueue.open(folder, bound=50)
+    receivers = dict.fromkeys((1, 2, 3), RECEIVER)
+    chosen = (schedule,) if schedule else ()
+    sender = Sender(queue, receivers.get, line.post, clock, *chosen)
+    yield Office(clock, line, queue, sender, receivers)
+    line.held = False
+    await sender.close()
+    await sender.close()
+    await queue.close()
+
+
+async def test_a_message_is_sent_at_once_with_all_its_headers(tmp_path: Path) -> None:
+    async with office(tmp_path) as there:
+        await there.sender.tell(message(0))
+        await until(lambda: there.line.taken == ["t-0"])
+        await there.idle()
+        (webhook,) = await there.queue.webhooks()
+        assert (webhook.outcome, webhook.said, webhook.tries) == (Outcome.DELIVERED, "200", 1)
+        assert there.sender.counters == {"delivered": 1}
+
+
+async def test_over_http(tmp_path: Path) -> None:
+    clock, queue, poster = ManualClock(), await WebhookQueue.open(tmp_path), Poster(True)
+    async with receiver("secret") as customer:
+        sender = Sender(queue, lambda _: Receiver(customer.url, "secret"), poster.post, clock)
+        await sender.tell(message(7))
+        await customer.until(lambda: bool(customer.received))
+        await sender.close()
+    (request,) = customer.received
+    assert request.signed
+    assert request.headers["content-type"] == "application/json"
+    assert (request.headers["sdkappid"], request.headers["x-slicer-message"]) == ("1", "t-7")
+    assert request.told == {
+        "EventGroupId": 10,
+        "EventType": 1004,
+        "CallbackTs": round(EPOCH.timestamp() * 1000),
+        "EventInfo": {"n": 7},
+    }
+    await poster.close()
+    await queue.close()
+
+
+async def test_the_order_of_a_task_holds_while_others_go_on(tmp_path: Path) -> None:
+    async with office(tmp_path) as there:
+        there.line.down = lambda name: name == "a-0"
+        for number in range(3):
+            await there.sender.tell(message(number, "a"))
+            await there.sender.tell(message(number, "b"))
+        await until(lambda: there.line.taken == ["b-0", "b-1", "b-2"])
+        await there.pass_time(30)
+        assert there.line.taken == ["b-0", "b-1", "b-2"]
+        there.line.down = lambda _: False
+        await there.pass_time(10)
+        await until(lambda: there.line.taken[3:] == ["a-0", "a-1", "a-2"])
+
+
+async def test_tries_follow_the_schedule(tmp_path: Path) -> None:
+    async with office(tmp_path, TRTC_MINUTE) as there:
+        there.line.down = lambda name: name == "t-0"
+        await there.sender.tell(message(0))
+        await there.sender.tell(message(1))
+        await there.pass_time(70)
+        tries = [at for name, at in there.line.sent if name == "t-0"]
+        assert tries == [0, 0, 10, 20, 30, 40, 50, 60]
+        assert there.line.taken == ["t-1"]
+        fates = [(one.outcome, one.said) for one in await there.queue.webhooks()]
+        assert fates == [(Outcome.GIVEN_UP, "500"), (Outcome.DELIVERED, "200")]
+        assert there.sender.counters == {"failed": 8, "given_up": 1, "delivered": 1}
+
+
+async def test_an_app_that_hangs_takes_nobody_elses_turn(tmp_path: Path) -> None:
+    async with office(tmp_path) as there:
+        there.line.held = True
+        for number in range(30):
+            await there.sender.tell(message(0, f"a{number}", app=1))
+        await until(lambda: there.line.under_way == EACH_APP)
+        await there.sender.tell(message(0, "b", app=2))
+        await until(lambda: "b-0" in [name for name, _ in there.line.sent])
+        assert there.line.most == EACH_APP + 1
+        there.line.held = False
+        await until(lambda: len(there.line.taken) == 31)
+        assert there.line.most <= 2 * EACH_APP
+
+
+async def test_an_app_without_receiver_is_told_nothing(tmp_path: Path) -> None:
+    async with office(tmp_path) as there:
+        await there.sender.tell(message(0, app=9))
+        assert await there.queue.webhooks() == []
+
+
+async def test_a_receiver_that_is_no_longer_configured(tmp_path: Path) -> None:
+    async with office(tmp_path, TRTC_MINUTE) as there:
+        there.line.down = lambda _: True
+        await there.sender.tell(message(0))
+        await until(lambda: len(there.line.sent) >= 1)
+        there.receivers.clear()
+        await there.pass_time(70)
+        (webhook,) = await there.queue.webhooks()
+        assert (webhook.outcome, webhook.said) == (
+            Outcome.GIVEN_UP, "the app has no callback_url any more",
+        )  # fmt: skip
+
+
+async def test_more_than_may_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with office(tmp_path) as there:
+        there.line.down = lambda _: True
+        for number in range(52):
+            await there.sender.tell(message(number))
+        assert there.sender.counters["refused"] == 2
+        assert "t-51 is lost" in caplog.text
+
+
+async def test_what_another_process_sends_again_is_noticed(tmp_path: Path) -> None:
+    async with office(tmp_path) as there:
+        await there.sender.tell(message(0))
+        await until(lambda: there.line.taken == ["t-0"])
+        await there.idle()
+        other = await WebhookQueue.open(tmp_path)
+        now = there.clock.wall(there.clock.now()).timestamp()
+        assert await other.resend(now, Outcome.DELIVERED) == 1
+        await other.close()
+        there.clock.advance(6)
+        await until(lambda: there.line.taken == ["t-0", "t-0"])
+
+
+async def test_the_next_process_goes_on(tmp_path: Path) -> None:
+    async with office(tmp_path) as there:
+        there.line.down = lambda name: name != "t-0"
+        for number in range(3):
+            await there.sender.tell(message(number))
+        await until(lambda: there.line.taken == ["t-0"])
+    async with office(tmp_path) as there:
+        await there.pass_time(10)
+        assert there.line.taken == ["t-1", "t-2"]
+
+
+async def test_a_disk_that_fails_loses_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with office(tmp_path) as there:
+        settle, failures = there.queue.settle, [OSError("disk full")]
+
+        async def broken(*given: object) -> None:
+            if failures:
+                raise failures.pop()
+            await settle(*given)  # type: ignore[arg-type]
+
+        there.queue.settle = broken  # type: ignore[method-assign, assignment]
+        with caplog.at_level(logging.CRITICAL):
+            await there.sender.tell(message(0))
+            await until(lambda: there.sender.counters["faults"] == 1)
+        there.clock.advance(6)
+        await until(lambda: there.line.taken == ["t-0", "t-0"])
+        await there.idle()
+        assert [one.outcome for one in await there.queue.webhooks()] == [Outcome.DELIVERED]
+
+
+def test_keys_are_not_shown() -> None:
+    assert "secret" not in repr(Receiver("http://x", "secret"))

@@ -1,0 +1,293 @@
+"""A connection of ours against aiortc's own, in one process."""
+
+import asyncio
+import re
+import struct
+from collections.abc import AsyncIterator
+
+import aioice.ice
+import pytest
+from aiortc.rtp import RTCP_PSFB_PLI, RtcpPacket, RtcpPsfbPacket, RtcpSrPacket
+
+from slicer.errors import BadInput, RoomError
+from slicer.rtp.parameters import Kind
+from slicer.rtp.rtcp import is_rtcp
+from slicer.webrtc.connection import (
+    MAX_CANDIDATES,
+    Connection,
+    Events,
+    host_addresses,
+    self_test,
+)
+from tests.harness.rooms.whip_client import LOOPBACK, Flicker, Peer, Tone
+
+FRAGMENT = "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n{}"
+
+
+class Seen:
+    """What a connection tells, with a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[bytes]] = []
+        self.connected = asyncio.Event()
+        self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.events = Events(self.batches.append, self.connected.set, self.closed.set_result)
+
+    @property
+    def rtp(self) -> list[bytes]:
+        return [one for batch in self.batches for one in batch if not is_rtcp(one)]
+
+    @property
+    def rtcp(self) -> list[bytes]:
+        return [one for batch in self.batches for one in batch if is_rtcp(one)]
+
+    async def until(self, condition: str, seconds: float = 10) -> None:
+        """Wait until an expression over `self` holds."""
+        async with asyncio.timeout(seconds):
+            while not eval(condition, {"self": self}):
+                await asyncio.sleep(0.01)
+
+
+class Call:
+    """Both ends of one call."""
+
+    def __init__(self, silence: float = 15.0, connect_timeout: float = 20.0) -> None:
+        self.seen = Seen()
+        self.ours = Connection(LOOPBACK, self.seen.events, silence, connect_timeout)
+        self.theirs = Peer()
+        self.offer = ""
+
+    async def connect(self) -> None:
+        self.offer = await self.theirs.offer([Tone(), Flicker()])
+        await self.theirs.accept(await self.ours.answer(self.offer))
+        async with asyncio.timeout(10):
+            await self.seen.connected.wait()
+
+    async def close(self) -> None:
+        await self.ours.close()
+        await self.theirs.close()
+
+
+@pytest.fixture
+async def call() -> AsyncIterator[Call]:
+    call = Call()
+    yield call
+    await call.close()
+
+
+async def test_every_private_name_is_there() -> None:
+    assert self_test() == []
+
+
+async def test_media_comes_in_batches_from_the_taken_socket(call: Call) -> None:
+    await call.connect()
+    assert [stream.kind for stream in call.ours.streams] == [Kind.AUDIO, Kind.VIDEO]
+    await call.seen.until("len(self.rtp) > 60")
+    payload_types = {one[1] & 0x7F for one in call.seen.rtp}
+    audio, video = call.ours.streams
+    assert payload_types & set(audio.codecs)
+    assert payload_types & set(video.codecs)
+    assert max(len(batch) for batch in call.seen.batches) > 1
+    assert not call.ours.counters
+    # Nothing is lost on the way from asyncio's reader to ours.
+    sound = [one for one in call.seen.rtp if one[1] & 0x7F in audio.codecs]
+    numbers = [struct.unpack_from("!H", one, 2)[0] for one in sound]
+    assert sorted(numbers) == [(min(numbers) + i) % 65_536 for i in range(len(numbers))]
+
+
+async def test_sender_reports_arrive_and_a_pli_is_answered(call: Call) -> None:
+    await call.connect()
+    await call.seen.until("len(self.rtcp) >= 2")
+    reports = [one for data in call.seen.rtcp for one in RtcpPacket.parse(data)]
+    assert any(isinstance(one, RtcpSrPacket) for one in reports)
+    video = call.ours.streams[1]
+    vp8 = next(pt for pt, codec in video.codecs.items() if codec.name == "vp8")
+    ssrc = next(
+        struct.unpack_from("!I", one, 8)[0] for one in call.seen.rtp if one[1] & 0x7F == vp8
+    )
+    before = len(call.seen.rtp)
+    pli = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=ssrc)
+    call.ours.send_rtcp(bytes(pli))
+    async with asyncio.timeout(5):
+        while not any(_starts_vp8_keyframe(one, vp8) for one in call.seen.rtp[before:]):
+            await asyncio.sleep(0.01)
+    assert not call.ours.counters
+
+
+def _starts_vp8_keyframe(packet: bytes, payload_type: int) -> bool:
+    """RFC 7741 sections 4.2 and 4.3; aiortc sends an extended descriptor with a picture id."""
+    if packet[1] & 0x7F != payload_type:
+        return False
+    extension = struct.unpack_from("!H", packet, 14)[0] * 4 + 4 if packet[0] & 0x10 else 0
+    payload = packet[12 + extension :]
+    begins = payload[0] & 0x17 == 0x10
+    return begins and payload[0] & 0x80 != 0 and payload[4] & 1 == 0
+
+
+async def test_a_dtls_goodbye_ends_it(call: Call) -> None:
+    await call.connect()
+    await call.seen.until("self.rtp")
+    await call.theirs.close()
+    async with asyncio.timeout(5):
+        assert await call.seen.closed == "DTLS closed by the peer"
+    call.ours.send_rtcp(b"\x80\xc9\x00\x01\x00\x00\x00\x01")
+    assert call.ours.counters["rtcp_unsent"] == 1
+
+
+async def test_a_peer_that_answers_no_check_stays(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg's muxer sends its own, and nothing else."""
+    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.05)
+    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 2)
+    await call.connect()
+    call.theirs.ignore_checks()
+    heard = len(call.seen.rtp)
+    await call.seen.until(f"len(self.rtp) > {heard + 200}")
+    assert not call.seen.closed.done()
+
+
+async def test_a_peer_that_vanishes_is_noticed() -> None:
+    call = Call(silence=0.5)
+    await call.connect()
+    await call.seen.until("len(self.rtp) > 10")
+    await call.theirs.vanish()
+    async with asyncio.timeout(5):
+        assert await call.seen.closed == "nothing received for 0.5 s"
+    await call.close()
+
+
+async def test_nobody_comes() -> None:
+    call = Call(connect_timeout=0.3)
+    await call.ours.answer(await call.theirs.offer([Tone()]))
+    async with asyncio.timeout(5):
+        assert await call.seen.closed == "not connected within 0.3 s"
+    assert not call.seen.connected.is_set()
+    await call.close()
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_a_wrong_fingerprint_is_not_let_in(call: Call) -> None:
+    offer = await call.theirs.offer([Tone()])
+    forged = re.sub(r"(a=fingerprint:\S+ )[0-9A-F]{2}:[0-9A-F]{2}", r"\g<1>00:00", offer)
+    await call.theirs.accept(await call.ours.answer(forged))
+    async with asyncio.timeout(10):
+        assert await call.seen.closed == "DTLS failed"
+    assert not call.seen.connected.is_set()
+
+
+async def test_closing_while_it_closes_leaves_no_socket(call: Call) -> None:
+    await call.connect()
+    sockets = [one.transport for one in call.ours._ice._connection._protocols]
+    call.ours._end("for a test")
+    await asyncio.sleep(0)
+    await call.ours.close()
+    assert sockets
+    assert all(transport.is_closing() for transport in sockets)
+
+
+async def test_after_close_nothing_is_told(call: Call) -> None:
+    await call.connect()
+    await call.ours.close()
+    count = len(call.seen.batches)
+    await call.ours.close()
+    await asyncio.sleep(0.1)
+    assert len(call.seen.batches) == count
+    assert not call.seen.closed.done()
+
+
+async def test_garbage_is_counted_and_harmless(call: Call) -> None:
+    await call.connect()
+    pair = call.ours._ice._connection._nominated[1]
+    for data in (
+        b"",
+        b"\x00",
+        b"\x80\x60" + bytes(40),
+        b"\x80\xc8\x00\x06" + bytes(24),
+        b"\xff" * 9,
+    ):
+        await call.theirs.connection.getSenders()[0].transport.transport._send(data)
+    assert pair.local_candidate.host == "127.0.0.1"
+    await call.seen.until("len(self.rtp) > 60")
+    assert sum(call.ours.counters.values()) >= 2
+    assert not call.seen.closed.done()
+
+
+async def test_trickle(call: Call) -> None:
+    """The offer has no candidates and ours are hidden: only the fragment leads to the peer."""
+    offer = await call.theirs.offer([Tone()])
+    lines = offer.split("\r\n")
+    bare = "\r\n".join(line for line in lines if "candidate" not in line)
+    ufrag = re.search(r"a=ice-ufrag:(\S+)", offer)
+    pwd = re.search(r"a=ice-pwd:(\S+)", offer)
+    assert ufrag
+    assert pwd
+    answer = await call.ours.answer(bare)
+    hidden = re.sub(r"a=candidate:.*\r\n", "", answer).replace("a=end-of-candidates\r\n", "")
+    await call.theirs.accept(hidden)
+    candidates = "\r\n".join(line for line in lines if line.startswith("a=candidate"))
+    assert not await call.ours.add_candidates(FRAGMENT.format("other", pwd[1], candidates))
+    assert not await call.ours.add_candidates(FRAGMENT.format(ufrag[1], "x" * 22, candidates))
+    assert await call.ours.add_candidates(FRAGMENT.format(ufrag[1], pwd[1], candidates))
+    async with asyncio.timeout(10):
+        await call.seen.connected.wait()
+
+
+async def test_candidates_of_no_use_are_ignored(call: Call) -> None:
+    await call.ours.answer(await call.theirs.offer([Tone()]))
+    useless = [
+        "a=candidate:1 1 tcp 1 127.0.0.1 9 typ host tcptype active",
+        "a=candidate:1 1 udp 1 6f0a4e0c-0000-0000-0000-000000000000.local 5000 typ host",
+        "a=candidate:1 2 udp 1 127.0.0.1 5000 typ host",
+        "a=candidate:1 1 udp 1 127.0.0.1 0 typ host",
+        "a=candidate:nonsense",
+        "a=candidate:1 x udp 1 127.0.0.1 1 typ host",
+    ]
+    assert await call.ours.add_candidates("\n".join(useless))
+    assert call.ours.counters["candidates_ignored"] == len(useless)
+    many = [f"a=candidate:1 1 udp 1 127.0.0.1 {5000 + i} typ host" for i in range(MAX_CANDIDATES)]
+    assert await call.ours.add_candidates("\n".join(many))
+    assert call.ours.counters["candidates_ignored"] > len(useless)
+    with pytest.raises(BadInput):
+        await call.ours.add_candidates("hello")
+
+
+async def test_only_the_given_addresses_are_offered(call: Call) -> None:
+    answer = await call.ours.answer(await call.theirs.offer([Tone()]))
+    candidates = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) \d+ typ host", answer)
+    assert candidates == LOOPBACK
+
+
+async def test_an_address_of_a_nat_is_advertised() -> None:
+    seen, theirs = Seen(), Peer()
+    ours = Connection(["198.51.100.7"], seen.events)
+    answer = await ours.answer(await theirs.offer([Tone()]))
+    assert re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) \d+ typ host", answer) == ["198.51.100.7"]
+    assert "c=IN IP4 198.51.100.7" in answer
+    await ours.close()
+    await theirs.close()
+
+
+async def test_no_address_at_all() -> None:
+    theirs = Peer()
+    ours = Connection([], Seen().events)
+    with pytest.raises(RoomError):
+        await ours.answer(await theirs.offer([Tone()]))
+    await ours.close()
+    await theirs.close()
+
+
+async def test_a_malformed_offer_leaves_nothing_behind() -> None:
+    ours = Connection(LOOPBACK, Seen().events)
+    with pytest.raises(BadInput):
+        await ours.answer("v=0\r\n")
+    await ours.close()
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+def test_host_addresses() -> None:
+    assert host_addresses("127.0.0.1") == ["127.0.0.1"]
+    assert host_addresses("::1") == ["::1"]
+    everywhere = host_addresses("0.0.0.0")
+    assert everywhere
+    assert not any(":" in address for address in everywhere)

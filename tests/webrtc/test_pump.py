@@ -1,0 +1,119 @@
+"""The pump: every output goes where it belongs, and one timer is armed."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from slicer.hot import Receiver
+from slicer.rtp.parameters import OPUS, Kind
+from slicer.slicing.outputs import AudioCut, Cut, Subscribe, TrackKey, Transmit
+from slicer.slicing.spec import AudioSpec
+from slicer.webrtc.pump import Pump
+from tests.harness.clock import ManualClock
+
+TRACK = TrackKey("task", "ann", Kind.AUDIO)
+CUT = AudioCut(TRACK, OPUS, 0, 48_000, (), 1000.0)
+REPORT = Transmit(b"report")
+
+
+class Recorder:
+    """Stands in for a receiver: writes down each call, and gives what a test put in."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.outputs: list[Cut | Transmit] = []
+        self.next: float | None = None
+
+    def _call(self, *call: object) -> list[Cut | Transmit]:
+        self.calls.append(call)
+        given, self.outputs = self.outputs, []
+        return given
+
+    def attach(self, track: TrackKey, spec: object, now: float) -> list[Cut | Transmit]:
+        return self._call("attach", track, spec, now)
+
+    def detach(self, track: TrackKey, now: float) -> list[Cut | Transmit]:
+        return self._call("detach", track, now)
+
+    def receive(self, datagrams: Sequence[bytes], now: float) -> list[Cut | Transmit]:
+        return self._call("receive", *datagrams, now)
+
+    def handle_timer(self, now: float) -> list[Cut | Transmit]:
+        return self._call("handle_timer", now)
+
+    def flush(self, now: float) -> list[Cut | Transmit]:
+        return self._call("flush", now)
+
+    def deadline(self) -> float | None:
+        return self.next
+
+
+class Bench:
+    """A pump on a manual clock, with all that comes out of it in one list."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(1000.0)
+        self.receiver = Recorder()
+        self.out: list[bytes | Cut] = []
+        receiver = cast("Receiver", self.receiver)
+        self.pump = Pump(receiver, self.clock, self.out.append, self.out.append)
+
+
+def test_outputs_go_where_they_belong_in_order() -> None:
+    bench = Bench()
+    bench.receiver.outputs = [REPORT, CUT, REPORT]
+    bench.pump.receive([b"1", b"2"])
+    assert bench.receiver.calls == [("receive", b"1", b"2", 1000.0)]
+    assert bench.out == [b"report", CUT, b"report"]
+
+
+def test_attach_and_detach_hand_over() -> None:
+    bench = Bench()
+    bench.pump.attach(Subscribe(TRACK, AudioSpec(5)))
+    bench.receiver.outputs = [CUT]
+    bench.pump.detach(TRACK)
+    assert bench.receiver.calls == [
+        ("attach", TRACK, AudioSpec(5), 1000.0),
+        ("detach", TRACK, 1000.0),
+    ]
+    assert bench.out == [CUT]
+
+
+def test_the_timer_follows_the_deadline() -> None:
+    bench = Bench()
+    bench.receiver.next = 1002.0
+    bench.pump.receive([])
+    bench.pump.receive([])
+    assert bench.clock.timers == [1002.0]
+    bench.receiver.next = 1001.0
+    bench.pump.receive([])
+    assert bench.clock.timers == [1001.0]
+    bench.receiver.next = 1003.0
+    bench.receiver.outputs = [REPORT]
+    bench.clock.advance(1)
+    assert bench.receiver.calls[-1] == ("handle_timer", 1001.0)
+    assert bench.out == [b"report"]
+    assert bench.clock.timers == [1003.0]
+    bench.receiver.next = None
+    bench.pump.receive([])
+    assert bench.clock.timers == []
+
+
+def test_a_deadline_that_did_not_move_is_armed_again_once_it_fired() -> None:
+    bench = Bench()
+    bench.receiver.next = 1001.0
+    bench.pump.receive([])
+    bench.clock.call_at(1001.0, lambda: setattr(bench.receiver, "next", 1004.0))
+    bench.clock.advance(1)
+    assert bench.receiver.calls[1:] == [("handle_timer", 1001.0)] * 2
+    assert bench.clock.timers == [1004.0]
+
+
+def test_close_flushes_and_disarms() -> None:
+    bench = Bench()
+    bench.receiver.next = 1005.0
+    bench.pump.receive([])
+    bench.receiver.outputs = [CUT]
+    bench.pump.close()
+    assert bench.receiver.calls[-1] == ("flush", 1000.0)
+    assert bench.out == [CUT]
+    assert bench.clock.timers == []
