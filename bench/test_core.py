@@ -15,7 +15,7 @@ from slicer.rtp.stream import Stream
 from slicer.slicing.audio import AudioCutter
 from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, VIDEO, datagram, opus, vp8
+from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO, VIDEO_TRACK, datagram, opus, vp8
 from tests.harness.rtp.packetize import vp8 as packetized
 
 BATCH = 100
@@ -106,13 +106,13 @@ def receiver(work: str, plane: str) -> Receiver:
     make = Receiver if plane == "reference" else pytest.importorskip("slicer._hot").Receiver
     made: Receiver = make("ann", [AUDIO, VIDEO], 9)
     if work == "audio":
-        made.attach(SOUND, AudioSpec(15), 0.0)
+        made.attach(AUDIO_TRACK, AudioSpec(15), 0.0)
     elif work == "video asleep":
-        made.attach(SIGHT, VideoSpec(86_400), 0.0)
+        made.attach(VIDEO_TRACK, VideoSpec(86_400), 0.0)
         made.receive(sights(keyframes=True)(), 0.0)
         made.handle_timer(0.1)
     elif work == "video awake":
-        made.attach(SIGHT, VideoSpec(1), 0.0)
+        made.attach(VIDEO_TRACK, VideoSpec(1), 0.0)
     return made
 
 
@@ -138,7 +138,7 @@ def test_cut(benchmark: BenchmarkFixture) -> None:
     packets = stream.flush()
 
     def make() -> AudioCutter:
-        cutter = AudioCutter(SOUND, AudioSpec(15), Counter())
+        cutter = AudioCutter(AUDIO_TRACK, AudioSpec(15), Counter())
         for ordered in packets[:749]:
             cutter.receive(ordered)
         return cutter

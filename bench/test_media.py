@@ -10,10 +10,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from slicer.media import image, ogg, picture, transcode
 from slicer.slicing.outputs import AudioPacket
 from slicer.slicing.spec import ImageFormat
-from tests.harness.media.footage import shoot
+from tests.harness.media.audio import make_audio
+from tests.harness.media.encoder import encode_pictures
 from tests.harness.media.opus import encode
 from tests.harness.media.picture import Painter
-from tests.harness.media.sound import make_sound
 
 SIZES = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080)}
 SECONDS = 15
@@ -23,7 +23,7 @@ CRF = {"vp8": 45, "vp9": 35, "h264": 27, "av1": 30}
 
 @cache
 def sound() -> Sequence[AudioPacket]:
-    return encode(make_sound(SECONDS + 1), bit_rate=32_000)
+    return encode(make_audio(SECONDS + 1), bit_rate=32_000)
 
 
 @cache
@@ -32,7 +32,9 @@ def keyframe(codec: str, size: str) -> bytes:
     width, height = SIZES[size]
     painted = Painter(width=width, height=height).draw(1)
     noise = np.random.default_rng(1).normal(0, 3, painted.shape)
-    return shoot(codec, [np.clip(painted + noise, 0, 255).astype(np.uint8)], crf=CRF[codec])[0]
+    return encode_pictures(
+        codec, [np.clip(painted + noise, 0, 255).astype(np.uint8)], crf=CRF[codec]
+    )[0]
 
 
 @pytest.mark.benchmark(group="sound, 15 s")

@@ -30,7 +30,8 @@ from slicer.slicing.outputs import AudioCut, AudioPacket, TrackKey
 from slicer.storage import Receipt, Storage, open_storage
 from slicer.threads import ThreadPool
 from tests.harness.clock import EPOCH
-from tests.harness.delivery.spooling import Bucket, Heard
+from tests.harness.delivery.recorder import Recorder
+from tests.harness.storage.memory import MemoryStore
 from tests.harness.storage.seaweed import WRITER, running
 
 DATA = bytes(range(256)) * 234
@@ -73,7 +74,7 @@ def test_header(benchmark: BenchmarkFixture) -> None:
 
 
 @dataclass
-class Timed(Heard):
+class Timed(Recorder):
     """Notes when each slice was offered and stored."""
 
     began: dict[str, float] = field(default_factory=dict)
@@ -131,7 +132,7 @@ def ready(number: int) -> Job:
 @pytest.fixture(params=POLICIES, ids=named)
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
     with asyncio.Runner() as runner:
-        made = Way(runner, tmp_path, request.param, Bucket())
+        made = Way(runner, tmp_path, request.param, MemoryStore())
         yield made
         made.close()
 

@@ -17,8 +17,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from tests.harness.media.audio import SAMPLE_RATE, make_audio
 from tests.harness.media.picture import Painter, Rgb
-from tests.harness.media.sound import SAMPLE_RATE, make_sound
 from tests.harness.rtp.packetize import payloads
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
@@ -194,7 +194,7 @@ def _sound() -> Track:
     encoder = av.CodecContext.create("libopus", "w")
     encoder.sample_rate, encoder.layout, encoder.format = SAMPLE_RATE, "stereo", "s16"
     encoder.bit_rate = AUDIO_RATE
-    sound = np.repeat(make_sound(SECONDS), 2)
+    sound = np.repeat(make_audio(SECONDS), 2)
     frames: list[list[bytes]] = []
     for number in range(SECONDS * SAMPLE_RATE // AUDIO_FRAME):
         chunk = sound[number * AUDIO_FRAME * 2 :][: AUDIO_FRAME * 2]

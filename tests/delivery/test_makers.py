@@ -15,7 +15,8 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 from slicer.threads import ThreadPool
 from tests.harness.clock import EPOCH
-from tests.harness.delivery.spooling import Bucket, Run, slice_of
+from tests.harness.delivery.spooling import Run, slice_of
+from tests.harness.storage.memory import MemoryStore
 
 
 class Desk:
@@ -96,7 +97,7 @@ async def test_what_fails_or_is_cancelled_waits_no_longer(desk: Desk) -> None:
 
 async def test_at_the_makers_bound_pictures_are_refused_and_sound_is_not(tmp_path: Path) -> None:
     """What is to be made at once waits for a maker; there is one bound, for all who share them."""
-    run, gate = Run(tmp_path, Bucket(), max_waiting=2), threading.Event()
+    run, gate = Run(tmp_path, MemoryStore(), max_waiting=2), threading.Event()
 
     def slow(key: str, kind: Kind) -> Job:
         def make() -> Slice:

@@ -4,13 +4,13 @@ from slicer.delivery.circuit import THRESHOLD
 from slicer.delivery.retry import Backoff
 from slicer.delivery.route import Lane, Route
 from slicer.errors import StorageUnavailable
-from tests.harness.delivery.spooling import Bucket
+from tests.harness.storage.memory import MemoryStore
 
 ERROR = StorageUnavailable("k", "503", "again")
 
 
 def route(backup: bool = True) -> tuple[Route, Lane, Lane | None]:
-    made = Route(Bucket(), Bucket() if backup else None, 60.0, Backoff(), lambda: 0.0)
+    made = Route(MemoryStore(), MemoryStore() if backup else None, 60.0, Backoff(), lambda: 0.0)
     return made, made.first, made.lanes[1] if backup else None
 
 

@@ -8,7 +8,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from slicer.errors import MediaError
 from slicer.media import image
 from slicer.slicing.spec import ImageFormat
-from tests.harness.media.footage import look, psnr
+from tests.harness.media.encoder import psnr, read_image
 from tests.harness.media.picture import Painter, Rgb
 
 
@@ -26,7 +26,7 @@ def test_any_kind_of_pixels_is_encoded(
     picture = Painter(colour=(150, 150, 150), width=320, height=180).draw(5)
     # The ball and the shades of grey survive every format; colours would not survive "gray".
     grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
-    assert psnr(look(image.encode(frame_of(grey, pixels), image_format)), grey) > 30
+    assert psnr(read_image(image.encode(frame_of(grey, pixels), image_format)), grey) > 30
 
 
 @pytest.mark.parametrize("image_format", ImageFormat)
@@ -35,14 +35,14 @@ def test_small_and_odd_pictures_keep_their_size(
     width: int, height: int, image_format: ImageFormat
 ) -> None:
     flat = np.full((height, width, 3), 120, np.uint8)
-    seen = look(image.encode(frame_of(flat, "yuv420p"), image_format))
+    seen = read_image(image.encode(frame_of(flat, "yuv420p"), image_format))
     assert seen.shape == flat.shape
     assert np.abs(seen.astype(int) - 120).max() <= 3
 
 
 def test_png_loses_nothing() -> None:
     picture = Painter(width=322, height=181).draw(9)
-    assert psnr(look(image.encode(frame_of(picture, "gbrp"), ImageFormat.PNG)), picture) > 60
+    assert psnr(read_image(image.encode(frame_of(picture, "gbrp"), ImageFormat.PNG)), picture) > 60
 
 
 def test_a_size_the_format_cannot_hold_is_a_media_error() -> None:
@@ -101,7 +101,7 @@ def test_rows_longer_in_memory_than_the_picture_do_no_harm(width: int, full: boo
         frame.color_range = ColorRange.JPEG
     data = image.encode(frame, ImageFormat.JPEG)
     # As good as 4:2:0 lets it be.
-    assert psnr(look(data), look(image.encode(frame, ImageFormat.PNG))) > 28
+    assert psnr(read_image(data), read_image(image.encode(frame, ImageFormat.PNG))) > 28
 
 
 @pytest.mark.parametrize("image_format", [ImageFormat.PNG, ImageFormat.JPEG])
@@ -112,4 +112,4 @@ def test_what_was_meant_for_bt_709_is_not_taken_for_bt_601(image_format: ImageFo
         format="yuv420p", dst_colorspace=Colorspace.ITU709, threads=1
     )
     frame.colorspace = Colorspace.ITU709
-    assert np.abs(look(image.encode(frame, image_format)).astype(int) - red).max() <= 6
+    assert np.abs(read_image(image.encode(frame, image_format)).astype(int) - red).max() <= 6

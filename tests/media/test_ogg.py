@@ -1,4 +1,4 @@
-"""Ogg pages and Opus slices: the RFC's checksums, lacing, and sound that decodes to the sample."""
+"""Ogg pages and Opus slices: the RFC's checksums, lacing, and audio that decodes to the sample."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from slicer.errors import MediaError
 from slicer.media import ogg
 from slicer.slicing.outputs import AudioPacket
+from tests.harness.media.audio import find_beeps, make_audio
 from tests.harness.media.opus import DECODERS, Samples, decode, encode, snr
-from tests.harness.media.sound import find_beeps, make_sound
 
 SECOND = 48_000
 FIRST = (1 << 32) - 70_000
@@ -41,10 +41,10 @@ SILK, HYBRID, CELT = range(12), range(12, 16), range(16, 32)
 def stream(name: str) -> tuple[AudioPacket, ...]:
     """Four seconds; of the mode the name says, but for a few packets."""
     channels, frame_ms, application, bit_rate, cutoff = STREAMS[name]
-    sound = make_sound(4)
+    audio = make_audio(4)
     if channels == 2:
-        sound = np.stack([sound, np.roll(sound, 999)], axis=1)
-    packets = tuple(encode(sound, frame_ms, application, bit_rate, FIRST, cutoff))
+        audio = np.stack([audio, np.roll(audio, 999)], axis=1)
+    packets = tuple(encode(audio, frame_ms, application, bit_rate, FIRST, cutoff))
     mode = {"silk": SILK, "hybrid": HYBRID, "celt": CELT}[name.split("-", maxsplit=1)[0]]
     assert sum(packet.payload[0] >> 3 in mode for packet in packets) > len(packets) / 2
     return packets
@@ -162,7 +162,7 @@ def test_slices_end_to_end_are_the_stream(name: str, decoder: str) -> None:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("name", STREAMS)
-def test_sound_is_where_it_belongs(name: str, decoder: str) -> None:
+def test_audio_is_where_it_belongs(name: str, decoder: str) -> None:
     start = FIRST + 30_000
     file = ogg.write(between(stream(name), start, start + 2 * SECOND), start, start + 2 * SECOND)
     beeps = find_beeps(decode(file, decoder)[:, 0])
@@ -209,9 +209,9 @@ def test_missing_beginning_and_end(name: str, decoder: str) -> None:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_dtx_sends_one_packet_every_400_ms(decoder: str) -> None:
-    talk = make_sound(1)
-    sound = np.concatenate([talk, np.zeros(3 * SECOND, np.int16), talk])
-    coded = encode(sound, 20, "voip", 24_000, FIRST, 8_000)
+    talk = make_audio(1)
+    audio = np.concatenate([talk, np.zeros(3 * SECOND, np.int16), talk])
+    coded = encode(audio, 20, "voip", 24_000, FIRST, 8_000)
     sent = coded[:60] + coded[60:198:20] + coded[198:]
     end = FIRST + 5 * SECOND
     heard = decode(ogg.write(sent, FIRST, end), decoder)

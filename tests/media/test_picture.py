@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from slicer.errors import MediaError
 from slicer.media import image, picture
 from slicer.slicing.spec import ImageFormat
-from tests.harness.media.footage import look, psnr, shoot
+from tests.harness.media.encoder import encode_pictures, psnr, read_image
 from tests.harness.media.picture import Painter, Rgb, is_grey, read_frame_number
 
 CODECS = sorted(picture.CODECS)
@@ -28,7 +28,7 @@ def paint(number: int, width: int = 320, height: int = 180) -> Rgb:
 @cache
 def run(codec: str) -> tuple[bytes, ...]:
     """A keyframe of picture 7, and four frames that depend on it, to picture 11."""
-    return tuple(shoot(codec, [paint(number) for number in range(7, 12)]))
+    return tuple(encode_pictures(codec, [paint(number) for number in range(7, 12)]))
 
 
 @pytest.mark.parametrize("image_format", ImageFormat)
@@ -37,15 +37,15 @@ def test_a_keyframe_is_the_picture_that_was_shot(codec: str, image_format: Image
     made = picture.write(codec, run(codec)[:1], image_format)
     assert (made.width, made.height) == (320, 180)
     assert made.data.startswith(MAGIC[image_format])
-    assert psnr(look(made.data), paint(7)) > 30
-    assert read_frame_number(look(made.data)) == 7
+    assert psnr(read_image(made.data), paint(7)) > 30
+    assert read_frame_number(read_image(made.data)) == 7
 
 
 @pytest.mark.parametrize("image_format", ImageFormat)
 @pytest.mark.parametrize("codec", CODECS)
 def test_of_a_run_the_last_frame_is_the_picture(codec: str, image_format: ImageFormat) -> None:
     for length in (2, 5):
-        seen = look(picture.write(codec, run(codec)[:length], image_format).data)
+        seen = read_image(picture.write(codec, run(codec)[:length], image_format).data)
         assert read_frame_number(seen) == 6 + length
         assert psnr(seen, paint(6 + length)) > 30
 
@@ -55,10 +55,10 @@ def test_of_a_run_the_last_frame_is_the_picture(codec: str, image_format: ImageF
 def test_odd_sizes_are_kept(codec: str, image_format: ImageFormat) -> None:
     # x264 takes even sizes only.
     width, height = (322, 182) if codec == "h264" else (321, 183)
-    made = picture.write(codec, shoot(codec, [paint(3, width, height)]), image_format)
+    made = picture.write(codec, encode_pictures(codec, [paint(3, width, height)]), image_format)
     assert (made.width, made.height) == (width, height)
-    assert look(made.data).shape == (height, width, 3)
-    assert psnr(look(made.data), paint(3, width, height)) > 30
+    assert read_image(made.data).shape == (height, width, 3)
+    assert psnr(read_image(made.data), paint(3, width, height)) > 30
 
 
 @pytest.mark.parametrize("image_format", ImageFormat)
@@ -66,8 +66,8 @@ def test_odd_sizes_are_kept(codec: str, image_format: ImageFormat) -> None:
 def test_after_a_change_of_size_the_picture_has_the_new_one(
     codec: str, image_format: ImageFormat
 ) -> None:
-    frames = [*run(codec), *shoot(codec, [paint(1, 480, 270), paint(2, 480, 270)])]
-    seen = look(picture.write(codec, frames, image_format).data)
+    frames = [*run(codec), *encode_pictures(codec, [paint(1, 480, 270), paint(2, 480, 270)])]
+    seen = read_image(picture.write(codec, frames, image_format).data)
     assert seen.shape == (270, 480, 3)
     assert read_frame_number(seen) == 2
 
@@ -91,8 +91,8 @@ def test_colours_come_out_as_they_were_meant(
     bars = np.zeros((128, 256, 3), np.uint8)
     for number in range(8):
         bars[:, number * 32 : number * 32 + 32] = [255 * (number >> bit & 1) for bit in range(3)]
-    frames = shoot(codec, [bars], space, full_range, tagged)
-    seen = look(picture.write(codec, frames, image_format).data)
+    frames = encode_pictures(codec, [bars], space, full_range, tagged)
+    seen = read_image(picture.write(codec, frames, image_format).data)
     middles = seen[64, 16::32].astype(int)
     assert np.abs(middles - bars[64, 16::32]).max() <= 8
 
@@ -104,7 +104,7 @@ def test_both_ways_to_encode_show_the_same(
     seen = []
     for fast in {False, image.FAST}:
         monkeypatch.setattr(image, "FAST", fast)
-        seen.append(look(picture.write("vp8", run("vp8")[:1], image_format).data))
+        seen.append(read_image(picture.write("vp8", run("vp8")[:1], image_format).data))
         assert psnr(seen[-1], paint(7)) > 30
     assert psnr(seen[0], seen[-1]) > 35
 
@@ -153,7 +153,7 @@ def test_a_vp8_keyframe_cut_off_in_its_first_partition_is_no_picture(
 
 @pytest.mark.parametrize("lost", [0, 1, 2, 3])
 def test_an_h264_keyframe_without_one_of_its_slices_is_no_picture(lost: int) -> None:
-    unit = shoot("h264", [paint(7)], slices=4)[0]
+    unit = encode_pictures("h264", [paint(7)], slices=4)[0]
     head, *slices = unit.split(b"\0\0\1\x65")
     assert len(slices) == 4
     del slices[lost]
@@ -189,12 +189,12 @@ def test_garbage_is_a_media_error_or_a_picture(
             made = picture.write(codec, [broken], ImageFormat.PNG)
         except MediaError:
             continue
-        assert look(made.data).shape == (made.height, made.width, 3)
+        assert read_image(made.data).shape == (made.height, made.width, 3)
 
 
 def test_no_picture_is_grey() -> None:
     for codec in CODECS:
-        assert not is_grey(look(picture.write(codec, run(codec), ImageFormat.JPEG).data))
+        assert not is_grey(read_image(picture.write(codec, run(codec), ImageFormat.JPEG).data))
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -206,7 +206,7 @@ def test_a_keyframe_is_one_frame_decoded_on_one_thread(
         picture, "_check", lambda _codec, _frame: threads.append(len(os.listdir("/proc/self/task")))
     )
     alone = len(os.listdir("/proc/self/task"))
-    picture.decode(codec, [shoot(codec, [paint(7, 1280, 720)])[0]])
+    picture.decode(codec, [encode_pictures(codec, [paint(7, 1280, 720)])[0]])
     assert threads == [alone]
 
 
@@ -218,11 +218,13 @@ def parameter_sets_apart(unit: bytes) -> tuple[bytes, bytes]:
 
 def test_no_picture_is_decoded_with_the_parameter_sets_of_another() -> None:
     sizes = [(320, 180), (480, 270), (640, 360)]
-    units = [shoot("h264", [paint(number, *size)])[0] for number, size in enumerate(sizes)]
+    units = [
+        encode_pictures("h264", [paint(number, *size)])[0] for number, size in enumerate(sizes)
+    ]
     for number, (unit, size) in enumerate(zip(units, sizes, strict=True)):
         frame = picture.decode("h264", [unit])
         assert (frame.width, frame.height) == size
-        assert read_frame_number(look(image.encode(frame, ImageFormat.PNG))) == number
+        assert read_frame_number(read_image(image.encode(frame, ImageFormat.PNG))) == number
         with pytest.raises(MediaError):
             picture.decode("h264", [parameter_sets_apart(unit)[1]])
 
@@ -231,16 +233,16 @@ def test_a_kept_decoder_would_take_the_parameter_sets_of_another() -> None:
     """Why each picture has a decoder of its own; once this fails, one may be kept."""
     kept = av.CodecContext.create("h264", "r")
     assert isinstance(kept, av.VideoCodecContext)
-    unit = shoot("h264", [paint(1)])[0]
+    unit = encode_pictures("h264", [paint(1)])[0]
     assert len(kept.decode(av.Packet(unit)) + kept.decode(None)) == 1
     kept.flush_buffers()
-    orphan = parameter_sets_apart(shoot("h264", [paint(2)])[0])[1]
+    orphan = parameter_sets_apart(encode_pictures("h264", [paint(2)])[0])[1]
     assert len(kept.decode(av.Packet(orphan)) + kept.decode(None)) == 1
 
 
 def test_the_loop_filter_is_applied() -> None:
     """It costs an eighth of an H.264 keyframe; without it the picture is another one."""
-    unit = shoot("h264", [paint(7)], crf=40)[0]
+    unit = encode_pictures("h264", [paint(7)], crf=40)[0]
     rough = av.CodecContext.create("h264", "r")
     assert isinstance(rough, av.VideoCodecContext)
     rough.options = {"skip_loop_filter": "all"}
@@ -251,9 +253,11 @@ def test_the_loop_filter_is_applied() -> None:
 @pytest.mark.parametrize("codec", CODECS)
 def test_pictures_of_all_sizes_in_turn(codec: str) -> None:
     for number, (width, height) in enumerate([(640, 360), (320, 180), (960, 540), (320, 180)]):
-        made = picture.write(codec, shoot(codec, [paint(number, width, height)]), ImageFormat.JPEG)
-        assert look(made.data).shape == (height, width, 3)
-        assert read_frame_number(look(made.data)) == number
+        made = picture.write(
+            codec, encode_pictures(codec, [paint(number, width, height)]), ImageFormat.JPEG
+        )
+        assert read_image(made.data).shape == (height, width, 3)
+        assert read_frame_number(read_image(made.data)) == number
 
 
 @pytest.mark.skipif(not image.FAST, reason="the extra `fast` is not installed")
@@ -263,7 +267,7 @@ def test_a_jpeg_is_made_of_the_decoders_planes(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(image, "_coded", None)
     for codec in CODECS:
         made = picture.write(codec, run(codec)[:1], ImageFormat.JPEG)
-        assert psnr(look(made.data), paint(7)) > 30
+        assert psnr(read_image(made.data), paint(7)) > 30
 
 
 def test_a_vp8_keyframe_as_webp_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from slicer.media.slice import extension, make
 from slicer.rtp.parameters import G722, H264, OPUS, PCMA, PCMU, VP8, Codec, Kind
 from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
-from tests.harness.media.footage import look, shoot
+from tests.harness.media.audio import make_audio
+from tests.harness.media.encoder import encode_pictures, read_image
 from tests.harness.media.opus import decode, encode
 from tests.harness.media.picture import Painter, read_frame_number
-from tests.harness.media.sound import make_sound
 
 BEGAN = datetime(2025, 1, 6, 14, 31, 43, 250_000, UTC)
 SOUND = TrackKey("task", "anna", Kind.AUDIO)
@@ -22,7 +22,7 @@ VIDEO = TrackKey("task", "anna", Kind.VIDEO)
 
 
 def opus_cut() -> AudioCut:
-    return AudioCut(SOUND, OPUS, 480, 48_480, tuple(encode(make_sound(2))), 12.5)
+    return AudioCut(SOUND, OPUS, 480, 48_480, tuple(encode(make_audio(2))), 12.5)
 
 
 def test_opus_becomes_an_ogg_slice() -> None:
@@ -55,11 +55,11 @@ def test_telephone_codecs_become_ogg_slices(codec: Codec) -> None:
 def test_a_frame_becomes_a_picture(
     codec: Codec, image_format: ImageFormat, content_type: str
 ) -> None:
-    frames = tuple(shoot(codec.name, [Painter(width=320, height=180).draw(4)]))
+    frames = tuple(encode_pictures(codec.name, [Painter(width=320, height=180).draw(4)]))
     made = make(PictureCut(VIDEO, codec, 0, 0, frames, 1.0), "k", BEGAN, image_format)
     assert (made.content_type, made.kind, made.seconds) == (content_type, Kind.VIDEO, 0.0)
     assert (made.width, made.height) == (320, 180)
-    assert read_frame_number(look(made.data)) == 4
+    assert read_frame_number(read_image(made.data)) == 4
 
 
 def test_what_cannot_be_made_says_so() -> None:
@@ -82,7 +82,7 @@ def test_a_process_pool_can_carry_cuts_and_slices() -> None:
 def test_what_a_store_may_keep_beside_the_file() -> None:
     began = {"task": "task", "anchor": "anna", "start": "2025-01-06T14:31:43.250+00:00"}
     assert make(opus_cut(), "k.ogg", BEGAN).facts == {**began, "duration": "1.000"}
-    frames = tuple(shoot(VP8.name, [Painter(width=320, height=180).draw(4)]))
+    frames = tuple(encode_pictures(VP8.name, [Painter(width=320, height=180).draw(4)]))
     assert make(PictureCut(VIDEO, VP8, 0, 0, frames, 1.0), "k", BEGAN).facts == began
 
 

@@ -9,8 +9,8 @@ import pytest
 from slicer.errors import MediaError
 from slicer.media import transcode
 from slicer.slicing.outputs import AudioPacket
+from tests.harness.media.audio import find_beeps, make_audio
 from tests.harness.media.opus import DECODERS, decode
-from tests.harness.media.sound import find_beeps, make_sound
 
 ENCODERS = {"pcmu": ("pcm_mulaw", 8_000), "pcma": ("pcm_alaw", 8_000), "g722": ("g722", 16_000)}
 # G.722 itself lags: its two filter banks have 24 taps each, 22 samples of 16 kHz together.
@@ -23,13 +23,13 @@ SECOND = 8_000
 def stream(codec: str, seconds: int = 4) -> tuple[AudioPacket, ...]:
     """Packets of 20 ms; a beep each second from the first packet on."""
     name, rate = ENCODERS[codec]
-    sound = av.AudioFrame.from_ndarray(make_sound(seconds).reshape(1, -1), "s16", "mono")
-    sound.sample_rate = 48_000
+    audio = av.AudioFrame.from_ndarray(make_audio(seconds).reshape(1, -1), "s16", "mono")
+    audio.sample_rate = 48_000
     resampler = av.AudioResampler("s16", "mono", rate)
     encoder = av.CodecContext.create(name, "w")
     assert isinstance(encoder, av.AudioCodecContext)
     encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "s16"
-    blocks = [frame.to_ndarray() for frame in resampler.resample(sound) + resampler.resample(None)]
+    blocks = [frame.to_ndarray() for frame in resampler.resample(audio) + resampler.resample(None)]
     samples = np.concatenate(blocks, axis=1)
     packets = []
     for at in range(0, samples.shape[1] - rate // 50 + 1, rate // 50):

@@ -8,7 +8,7 @@ import pytest
 from slicer.rtp.stream import PATIENCE
 from slicer.slicing.outputs import Cut
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, VIDEO, Call, Network, Sender
+from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO, VIDEO_TRACK, Call, Network, Sender
 
 pytest.importorskip("slicer._hot")
 
@@ -23,8 +23,8 @@ def call(*senders: Sender, network: Network | None = None) -> Call:
 
     receiver = Receiver("ann", [sender.parameters for sender in senders], 9)
     made = Call(receiver, list(senders), network or Network(delay=0.03), tick=TICK)
-    made.take(receiver.attach(SOUND, AudioSpec(15), 0.0))
-    made.take(receiver.attach(SIGHT, VideoSpec(5), 0.0))
+    made.take(receiver.attach(AUDIO_TRACK, AudioSpec(15), 0.0))
+    made.take(receiver.attach(VIDEO_TRACK, VideoSpec(5), 0.0))
     return made
 
 

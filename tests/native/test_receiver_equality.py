@@ -29,13 +29,13 @@ from slicer.rtp.parameters import (
 )
 from slicer.slicing.outputs import TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from tests.harness.rtp.any_sender import TOCS, AnySender
 from tests.harness.rtp.call import Call, Network, datagram, opus, vp8
+from tests.harness.rtp.codec_sender import TOCS, CodecSender
 from tests.harness.rtp.parts import NATIVE
 
 if not NATIVE:
     pytest.importorskip("slicer._hot", reason="the native plane is not built")
-from tests.harness.rtp.both import Both
+from tests.harness.rtp.lockstep import Lockstep
 
 TASKS = ("one", "two", "three")
 SPROP = {"sprop-parameter-sets": "Z0LgH6o=,aM48gA=="}
@@ -103,9 +103,9 @@ class Scenario:
     """A call between senders and both Receivers, to which events happen."""
 
     def __init__(self, lines: Sequence[RtpParameters], seed: int, sealed: bool = False) -> None:
-        self.both = Both(lines, sealed=sealed)
+        self.both = Lockstep(lines, sealed=sealed)
         self.senders = [
-            AnySender(
+            CodecSender(
                 line,
                 ssrc=index + 1,
                 sequence=65_500 - 40 * index,
@@ -145,7 +145,7 @@ class Scenario:
                 if self.senders:
                     self._turn(self.senders[one.which % len(self.senders)], one)
 
-    def _turn(self, sender: AnySender, one: Event) -> None:
+    def _turn(self, sender: CodecSender, one: Event) -> None:
         """Turn a knob of a sender."""
         match one.what:
             case "mute":
@@ -307,7 +307,7 @@ def wild(payload_type: int, sequence: int, kind: int, odd: bytes | None) -> byte
 def test_whatever_datagrams_come(
     steps: list[tuple[int, int, int, int, float, int, bytes | None]], size: int, raw: bool
 ) -> None:
-    both, batch, now = Both([WILD, WILD_SIGHT]), list[bytes](), 0.0
+    both, batch, now = Lockstep([WILD, WILD_SIGHT]), list[bytes](), 0.0
     sequence = timestamp = 60_000
     for task in TASKS[:2]:
         both.attach(TrackKey(task, "ann", Kind.AUDIO), AudioSpec(1), 0.0)
@@ -337,10 +337,10 @@ def test_whatever_datagrams_come(
 def test_an_hour_over_a_bad_line() -> None:
     sound = RtpParameters(Kind.AUDIO, {111: OPUS}, feedback=frozenset({"nack", "transport-cc"}))
     sight = replace(WILD_SIGHT, extensions={3: TRANSPORT_WIDE_CC})
-    both = Both([sound, sight])
+    both = Lockstep([sound, sight])
     senders = [
-        AnySender(sound, 1, 60_000, 2**32 - 9_000_000, ppm=40, reports=5),
-        AnySender(sight, 2, 1, 2**32 - 9_000_000, 0.1, reports=5, size=100),
+        CodecSender(sound, 1, 60_000, 2**32 - 9_000_000, ppm=40, reports=5),
+        CodecSender(sight, 2, 1, 2**32 - 9_000_000, 0.1, reports=5, size=100),
     ]
     network = Network(delay=0.03, jitter=0.05, loss=0.02, duplicate=0.001)
     call = Call(both.face, [*senders], network, tick=0.06)

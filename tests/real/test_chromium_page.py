@@ -77,9 +77,9 @@ async def test_one_kind_alone(browser: Chromium, endpoint: Endpoint, kind: str) 
     options = PublishOptions(audio=kind == "audio", video=kind == "video")
     await publisher.start(endpoint.url, options)
     (session,) = endpoint.sessions
-    await until(lambda: bool(session.pictures if kind == "video" else session.sound))
+    await until(lambda: bool(session.pictures if kind == "video" else session.audio))
     assert ("video" in await publisher.stats()) == (kind == "video")
-    assert bool(session.sound) == (kind == "audio")
+    assert bool(session.audio) == (kind == "audio")
     await publisher.stop()
 
 

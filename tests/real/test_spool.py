@@ -51,7 +51,7 @@ def capture(path: Path, ssrc: int, seconds: int = 60) -> str:
 
 
 @dataclass
-class Mortal:
+class KilledProcess:
     """The parent of all lives, and what they leave behind."""
 
     parent: Process
@@ -109,18 +109,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def mortal(folder: Path, store: Seaweed, bucket: str, front: Front) -> Mortal:
+async def start_process(folder: Path, store: Seaweed, bucket: str, front: Front) -> KilledProcess:
     captures = [capture(folder / f"anchor{n}.rtpdump", n + 1) for n in range(ANCHORS)]
-    command = (sys.executable, "-m", "tests.harness.delivery.mortal")
+    command = (sys.executable, "-m", "tests.harness.delivery.killed_process")
     with (folder / "stderr").open("wb") as said:
         parent = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=said
         )
     to = store.url(bucket, endpoint=front.endpoint)
-    return Mortal(parent, folder, to, captures)
+    return KilledProcess(parent, folder, to, captures)
 
 
-def assert_delivered(daemon: Mortal, store: Seaweed, bucket: str) -> int:
+def assert_delivered(daemon: KilledProcess, store: Seaweed, bucket: str) -> int:
     """All that was ever told to be on the disk is in the store with the same bytes, under one key,
     and was told to be stored at least once. How many slices that are."""
     spooled = dict(daemon.noted("spooled"))
@@ -144,7 +144,7 @@ def assert_no_secret(folder: Path, keys: Credentials) -> None:
             assert keys.access_key.encode() not in data
 
 
-def trouble(daemon: Mortal) -> str:
+def trouble(daemon: KilledProcess) -> str:
     """All that was told of stores that fail, over all lives."""
     return " ".join(word for words in daemon.noted("trouble") for word in words)
 
@@ -166,7 +166,7 @@ SAID = ("503", "403", "429", "404", "the connection broke")
 async def test_killed_fifty_times_under_load(folder: Path, seaweed: Seaweed) -> None:
     bucket, chance = seaweed.make_bucket("killed"), random.Random(SEED)
     async with front_of(seaweed.endpoint) as front:
-        daemon = await mortal(folder, seaweed, bucket, front)
+        daemon = await start_process(folder, seaweed, bucket, front)
         try:
             for kill in range(KILLS):
                 await front.set(FAULTS[kill % len(FAULTS)])

@@ -12,7 +12,7 @@ from slicer.slicing.outputs import AudioCut, Cut, Transmit
 from slicer.slicing.spec import AudioSpec
 from tests.harness.rtp.call import (
     AUDIO,
-    SOUND,
+    AUDIO_TRACK,
     Call,
     Network,
     Sender,
@@ -34,7 +34,7 @@ def call(
     """One microphone, cut every *seconds*."""
     receiver = Receiver("ann", [sender.parameters], 9)
     made = Call(receiver, [sender], network or Network(), tick=tick)
-    made.take(receiver.attach(SOUND, AudioSpec(seconds), 0.0))
+    made.take(receiver.attach(AUDIO_TRACK, AudioSpec(seconds), 0.0))
     return made
 
 
@@ -311,7 +311,7 @@ class Bench:
 
     def __init__(self, seconds: int = 1, codec: Codec = OPUS) -> None:
         self.receiver = Receiver("ann", [RtpParameters(Kind.AUDIO, {111: codec})], 9)
-        self.receiver.attach(SOUND, AudioSpec(seconds), 0.0)
+        self.receiver.attach(AUDIO_TRACK, AudioSpec(seconds), 0.0)
         self.codec = codec
         self.sequence = 0
         self.now = 0.0

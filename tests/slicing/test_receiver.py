@@ -18,9 +18,9 @@ from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.rtp.call import (
     AUDIO,
-    SIGHT,
-    SOUND,
+    AUDIO_TRACK,
     VIDEO,
+    VIDEO_TRACK,
     Call,
     Sender,
     datagram,
@@ -35,8 +35,8 @@ BOTH = replace(AUDIO, feedback=frozenset({"nack"}))
 
 def receiver(seconds: int = 1) -> Receiver:
     made = Receiver("ann", [BOTH, VIDEO], 9)
-    made.attach(SOUND, AudioSpec(seconds), 0.0)
-    made.attach(SIGHT, VideoSpec(seconds), 0.0)
+    made.attach(AUDIO_TRACK, AudioSpec(seconds), 0.0)
+    made.attach(VIDEO_TRACK, VideoSpec(seconds), 0.0)
     return made
 
 
@@ -153,7 +153,7 @@ def test_handle_timer_at_the_deadline_always_gets_on() -> None:
 def test_a_codec_that_nobody_can_read_is_refused_and_not_fatal() -> None:
     strange = RtpParameters(Kind.VIDEO, {100: Codec("h265", 90_000), 96: VP8}, {101: 100})
     made = Receiver("ann", [strange], 9)
-    made.attach(SIGHT, VideoSpec(1), 0.0)
+    made.attach(VIDEO_TRACK, VideoSpec(1), 0.0)
     made.receive(
         [datagram(b"abc", i, 0, 1, payload_type) for i in range(4) for payload_type in (100, 101)],
         1.0,
@@ -164,7 +164,7 @@ def test_a_codec_that_nobody_can_read_is_refused_and_not_fatal() -> None:
 def test_a_second_stream_of_a_kind_is_only_counted() -> None:
     second = RtpParameters(Kind.AUDIO, {112: OPUS})
     made = Receiver("ann", [AUDIO, second], 9)
-    made.attach(SOUND, AudioSpec(1), 0.0)
+    made.attach(AUDIO_TRACK, AudioSpec(1), 0.0)
     outputs = []
     for i in range(200):
         pair = [datagram(opus(i), i, i * 960), datagram(opus(i), i, i * 960, 2, 112)]
@@ -176,16 +176,16 @@ def test_a_second_stream_of_a_kind_is_only_counted() -> None:
 
 def test_a_kind_that_is_not_sent_is_ignored() -> None:
     made = Receiver("ann", [AUDIO], 9)
-    assert made.attach(SIGHT, VideoSpec(1), 0.0) == []
-    assert made.detach(SIGHT, 1.0) == []
+    assert made.attach(VIDEO_TRACK, VideoSpec(1), 0.0) == []
+    assert made.detach(VIDEO_TRACK, 1.0) == []
     assert made.deadline() is None
 
 
 def test_a_track_attached_again_gives_its_last_cut_and_begins_anew() -> None:
     talk = Call(Receiver("ann", [AUDIO], 9), [Sender(AUDIO)])
-    talk.take(talk.receiver.attach(SOUND, AudioSpec(15), 0.0))
+    talk.take(talk.receiver.attach(AUDIO_TRACK, AudioSpec(15), 0.0))
     talk.run(4)
-    talk.take(talk.receiver.attach(SOUND, AudioSpec(2), talk.now))
+    talk.take(talk.receiver.attach(AUDIO_TRACK, AudioSpec(2), talk.now))
     talk.run(6)
     talk.end()
     assert [round((cut.end - cut.start) / 48_000) for cut in talk.slices] == [4, 2, 2, 2]

@@ -4,7 +4,7 @@ from slicer.rtp.parameters import H264, VP8, Codec, Kind, RtpParameters
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.track import earliest
-from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, datagram, h264, opus, vp8
+from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO_TRACK, datagram, h264, opus, vp8
 from tests.harness.rtp.packetize import annexb
 from tests.harness.rtp.packetize import h264 as packetized
 from tests.harness.rtp.parts import Receiver
@@ -61,34 +61,34 @@ def test_sound_nobody_wants_sleeps() -> None:
 
 def test_two_tasks_cut_one_sound_each_from_when_it_came() -> None:
     sound = Sound()
-    sound.attach(SOUND, 1)
+    sound.attach(AUDIO_TRACK, 1)
     sound.run(70)
     sound.attach(OTHER, 2)
     sound.run(130)
-    assert sound.of(SOUND) == [(0, 50), (50, 100), (100, 150), (150, 200)]
+    assert sound.of(AUDIO_TRACK) == [(0, 50), (50, 100), (100, 150), (150, 200)]
     assert sound.of(OTHER) == [(70, 170)]
     sound.detach(OTHER)
     assert sound.of(OTHER) == [(70, 170), (170, 200)]
     sound.run(10)
     assert sound.slept() == 0
-    sound.detach(SOUND)
-    assert sound.of(SOUND)[-1] == (200, 210)
-    given = len(sound.of(SOUND))
-    sound.detach(SOUND)
+    sound.detach(AUDIO_TRACK)
+    assert sound.of(AUDIO_TRACK)[-1] == (200, 210)
+    given = len(sound.of(AUDIO_TRACK))
+    sound.detach(AUDIO_TRACK)
     sound.run(10)
     assert sound.slept() == 10
-    assert len(sound.of(SOUND)) == given
+    assert len(sound.of(AUDIO_TRACK)) == given
 
 
 def test_sound_that_is_wanted_again_begins_with_the_next_packet() -> None:
     sound = Sound()
-    sound.attach(SOUND, 1)
+    sound.attach(AUDIO_TRACK, 1)
     sound.run(30)
-    sound.detach(SOUND)
+    sound.detach(AUDIO_TRACK)
     sound.run(40)
-    sound.attach(SOUND, 1)
+    sound.attach(AUDIO_TRACK, 1)
     sound.run(50)
-    assert sound.of(SOUND) == [(0, 30), (70, 120)]
+    assert sound.of(AUDIO_TRACK) == [(0, 30), (70, 120)]
 
 
 class Sight:
@@ -96,7 +96,7 @@ class Sight:
 
     def __init__(self, codec: Codec = VP8) -> None:
         self.receiver = Receiver("ann", [RtpParameters(Kind.VIDEO, {96: codec})], 9)
-        self.receiver.attach(SIGHT, VideoSpec(1), 0.0)
+        self.receiver.attach(VIDEO_TRACK, VideoSpec(1), 0.0)
         self.now = 0.0
         self.cuts: list[Cut | Transmit] = []
 

@@ -12,9 +12,9 @@ from slicer.slicing.spec import VideoSpec
 from slicer.slicing.video import ASK_AGAIN, MAX_GOP_BYTES, MAX_GOP_FRAMES, PROBE
 from tests.harness.rtp.call import (
     AUDIO,
-    SIGHT,
     VIDEO,
     VIDEO_H264,
+    VIDEO_TRACK,
     Call,
     Network,
     Sender,
@@ -33,7 +33,7 @@ def call(
 ) -> Call:
     """One camera, a picture every *seconds*."""
     made = Call(Receiver("ann", [sender.parameters], 9), [sender], network or Network(), tick=tick)
-    made.take(made.receiver.attach(SIGHT, VideoSpec(seconds), 0.0))
+    made.take(made.receiver.attach(VIDEO_TRACK, VideoSpec(seconds), 0.0))
     return made
 
 
@@ -283,12 +283,12 @@ def test_each_picture_comes_at_its_own_size() -> None:
 
 
 def test_two_tasks_share_one_stream_at_their_own_pace() -> None:
-    other = TrackKey("other", "ann", SIGHT.kind)
+    other = TrackKey("other", "ann", VIDEO_TRACK.kind)
     sender = camera()
     talk = call(sender, seconds=5)
     talk.take(talk.receiver.attach(other, VideoSpec(2), 0.0))
     talk.run(60)
-    mine = [p for p in talk.pictures if p.track == SIGHT]
+    mine = [p for p in talk.pictures if p.track == VIDEO_TRACK]
     theirs = [p for p in talk.pictures if p.track == other]
     assert [p.due for p in mine] == [5 * RATE * i for i in range(12)]
     assert [p.due for p in theirs] == [2 * RATE * i for i in range(30)]
@@ -298,15 +298,15 @@ def test_two_tasks_share_one_stream_at_their_own_pace() -> None:
 
 
 def test_tasks_come_and_go_in_mid_stream() -> None:
-    other = TrackKey("other", "ann", SIGHT.kind)
+    other = TrackKey("other", "ann", VIDEO_TRACK.kind)
     talk = call(camera()).run(12.3)
     talk.take(talk.receiver.attach(other, VideoSpec(5), talk.now))
     talk.run(10)
-    talk.take(talk.receiver.detach(SIGHT, talk.now))
-    count = sum(p.track == SIGHT for p in talk.pictures)
+    talk.take(talk.receiver.detach(VIDEO_TRACK, talk.now))
+    count = sum(p.track == VIDEO_TRACK for p in talk.pictures)
     talk.run(10)
     theirs = [p for p in talk.pictures if p.track == other]
-    assert sum(p.track == SIGHT for p in talk.pictures) == count
+    assert sum(p.track == VIDEO_TRACK for p in talk.pictures) == count
     assert len(theirs) == 4
     assert theirs[0].due == pytest.approx(12.3 * RATE, abs=FRAME * RATE)
     talk.take(talk.receiver.detach(other, talk.now))
@@ -377,7 +377,7 @@ def test_sound_and_sight_begin_where_the_sender_says() -> None:
     sight = Sender(VIDEO, ssrc=2, every=FRAME, reports=1, timestamp=987_654)
     receiver = Receiver("ann", [AUDIO, VIDEO], 9)
     talk = Call(receiver, [sound, sight], Network(delay=0.02), delays={2: 0.2})
-    talk.take(receiver.attach(SIGHT, VideoSpec(1), 0.0))
+    talk.take(receiver.attach(VIDEO_TRACK, VideoSpec(1), 0.0))
     talk.run(20)
     for picture in talk.pictures[3:]:
         taken = 0.01 + number_of(picture.frames[0]) * FRAME

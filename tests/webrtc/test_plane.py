@@ -25,7 +25,7 @@ from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc import plane as module
 from slicer.webrtc.carrier import Address, IceCredentials, Link, SrtpKeys
 from slicer.webrtc.plane import PlanePump, running_plane
-from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, VIDEO, datagram, opus, vp8
+from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO, VIDEO_TRACK, datagram, opus, vp8
 from tests.harness.rtp.packetize import vp8 as packetized
 
 pytestmark = pytest.mark.skipif(IMPLEMENTATION != "native", reason="this is the native plane's")
@@ -128,7 +128,7 @@ async def talk(peer: Peer, frames: range) -> None:
 
 
 async def test_sound_becomes_cuts(peer: Peer) -> None:
-    peer.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    peer.pump.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
     await talk(peer, range(110))
     await until(lambda: len(peer.cuts) == 2)
     first, second = peer.cuts
@@ -143,7 +143,7 @@ async def test_sound_becomes_cuts(peer: Peer) -> None:
 
 
 async def test_a_picture_is_asked_for_and_taken(peer: Peer) -> None:
-    peer.pump.attach(Subscribe(SIGHT, VideoSpec(1)))
+    peer.pump.attach(Subscribe(VIDEO_TRACK, VideoSpec(1)))
     for part in range(2):  # two packets of a source make it known
         peer.send(datagram(packetized(vp8(0, False), 1000)[0], part, 0, 2, 96, True))
     asked: list[rtcp.RtcpPacket] = []
@@ -184,7 +184,7 @@ async def test_when_a_packet_came_is_the_kernels_word(peer: Peer) -> None:
     """The loop and the plane are late; the slice's place in time is not."""
     await stamps_begin()
     now = LoopClock().now
-    peer.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    peer.pump.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
     sent = now()
     for number in range(2):
         peer.send(datagram(opus(number), number, number * 960))
@@ -199,14 +199,14 @@ async def test_when_a_packet_came_is_the_kernels_word(peer: Peer) -> None:
 @pytest.mark.parametrize("way", ["close", "detach"])
 async def test_what_came_just_before_the_end_counts(peer: Peer, way: str) -> None:
     """The plane has not looked since: it sleeps between ticks."""
-    peer.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    peer.pump.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
     await talk(peer, range(10))
     for number in range(10, 20):
         peer.send(datagram(opus(number), number, number * 960))
     if way == "close":
         peer.pump.close()
     else:
-        peer.pump.detach(SOUND)
+        peer.pump.detach(AUDIO_TRACK)
     (cut,) = peer.cuts
     assert isinstance(cut, AudioCut)
     assert [one.payload for one in cut.packets] == [opus(number) for number in range(20)]
@@ -238,7 +238,7 @@ async def test_what_waits_for_a_busy_loop_is_bounded_and_counted(peer: Peer) -> 
 async def test_cuts_that_wait_for_a_busy_loop_are_bounded_and_counted(peer: Peer) -> None:
     """Every jump of the sender's clock ends a slice of each of 300 tasks."""
     for number in range(300):
-        peer.pump.attach(Subscribe(SOUND._replace(task=str(number)), AudioSpec(1)))
+        peer.pump.attach(Subscribe(AUDIO_TRACK._replace(task=str(number)), AudioSpec(1)))
     for jump in range(5):
         for step in range(4):
             number = jump * 4 + step
@@ -292,7 +292,7 @@ async def test_a_check_with_another_password_is_not_ours(secure: Peer) -> None:
 
 
 async def test_forged_media_is_counted_and_changes_nothing(secure: Peer) -> None:
-    secure.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    secure.pump.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
     for number in range(60):
         secure.send_raw(datagram(opus(99) + bytes(10), 60_000 + number, 0))
         secure.send(datagram(opus(number), number, number * 960))
@@ -307,7 +307,7 @@ async def test_forged_media_is_counted_and_changes_nothing(secure: Peer) -> None
 async def test_sleeping_video_is_not_decrypted_and_its_roll_over_is_kept(secure: Peer) -> None:
     """Its sequence numbers wrap twice while it sleeps; then a picture is wanted, and decrypted."""
     now, first, many = asyncio.get_running_loop().time, 60_000, 75_000
-    secure.pump.attach(Subscribe(SIGHT, VideoSpec(3600)))
+    secure.pump.attach(Subscribe(VIDEO_TRACK, VideoSpec(3600)))
     key, other = packetized(vp8(0, True), 1000)[0], packetized(vp8(1, False), 1000)[0]
     began = now()
 
@@ -329,7 +329,7 @@ async def test_sleeping_video_is_not_decrypted_and_its_roll_over_is_kept(secure:
     tampered[-1] ^= 1
     secure.send_raw(bytes(tampered))
     await until(partial(caught_up, many - 1))
-    secure.pump.attach(Subscribe(SIGHT._replace(task="another"), VideoSpec(3600)))
+    secure.pump.attach(Subscribe(VIDEO_TRACK._replace(task="another"), VideoSpec(3600)))
     for number in range(1, 3):
         secure.send(sight(key, many + number))
     await until(lambda: len(secure.cuts) == 2)
@@ -337,7 +337,7 @@ async def test_sleeping_video_is_not_decrypted_and_its_roll_over_is_kept(secure:
 
 
 async def test_a_peer_that_moves_is_followed(secure: Peer) -> None:
-    secure.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    secure.pump.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
     await talk(secure, range(30))
     link, secure.address = secure.link()
     secure.pump.move(link.sock, link.address)
@@ -358,7 +358,7 @@ async def test_a_peer_that_moves_is_followed(secure: Peer) -> None:
 
 
 async def test_what_comes_another_way_is_taken(peer: Peer) -> None:
-    peer.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    peer.pump.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
     peer.pump.receive([datagram(opus(n), n, n * 960) for n in range(2)])
     await talk(peer, range(2, 60))
     await until(lambda: peer.cuts)
@@ -373,7 +373,7 @@ async def test_one_who_fails_does_not_keep_the_others_cuts(peer: Peer) -> None:
     link, broken.address = broken.link()
     broken.pump.carry(link)
     for one in (broken, peer):
-        one.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+        one.pump.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
     await asyncio.gather(talk(broken, range(60)), talk(peer, range(60)))
     await until(lambda: peer.cuts)
     with suppress(ValueError):

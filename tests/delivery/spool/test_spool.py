@@ -20,7 +20,8 @@ from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
 from slicer.settings import Fsync, OutboxSettings
 from tests.harness.clock import ManualClock
-from tests.harness.delivery.spooling import Bucket, Run, bytes_of, slice_of, spool_settings
+from tests.harness.delivery.spooling import Run, bytes_of, slice_of, spool_settings
+from tests.harness.storage.memory import MemoryStore
 
 HOUR = 3600
 
@@ -33,7 +34,7 @@ def refused(key: str) -> StorageError:
     return StorageRefused(key, "403 AccessDenied", "grant it")
 
 
-def assert_whole(bucket: Bucket, keys: list[str], size: int = 1000) -> None:
+def assert_whole(bucket: MemoryStore, keys: list[str], size: int = 1000) -> None:
     """All keys are in the store once, each with its own bytes."""
     assert sorted(bucket.order) == sorted(keys), "each is put once"
     for key in keys:
@@ -41,7 +42,7 @@ def assert_whole(bucket: Bucket, keys: list[str], size: int = 1000) -> None:
 
 
 async def test_from_the_cut_to_the_store_by_way_of_the_disk(tmp_path: Path) -> None:
-    bucket = Bucket(gate=asyncio.Event())
+    bucket = MemoryStore(gate=asyncio.Event())
     run = Run(tmp_path, bucket)
     run.offer("ada/0", "bo/0")
     await run.until(lambda: len(bucket.tries) == 2)
@@ -62,7 +63,7 @@ async def test_from_the_cut_to_the_store_by_way_of_the_disk(tmp_path: Path) -> N
 async def test_a_slice_counts_only_once_it_is_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run(tmp_path, Bucket())
+    run = Run(tmp_path, MemoryStore())
     there: list[bool] = []
     heard = run.heard.on_spooled
 
@@ -78,7 +79,7 @@ async def test_a_slice_counts_only_once_it_is_on_the_disk(
 
 
 async def test_the_record_stays_until_the_stored_slice_is_told_and_safe(tmp_path: Path) -> None:
-    run = Run(tmp_path, Bucket())
+    run = Run(tmp_path, MemoryStore())
     run.heard.confirms = asyncio.get_running_loop().create_future()
     run.offer("ada/0")
     await run.until(lambda: bool(run.heard.stored))
@@ -91,7 +92,7 @@ async def test_the_record_stays_until_the_stored_slice_is_told_and_safe(tmp_path
 
 
 async def test_where_telling_fails_it_is_sent_again_at_the_next_start(tmp_path: Path) -> None:
-    bucket = Bucket()
+    bucket = MemoryStore()
     run = Run(tmp_path, bucket)
     run.heard.confirms = asyncio.get_running_loop().create_future()
     run.heard.confirms.set_exception(OSError("the journal's disk is full"))
@@ -101,7 +102,7 @@ async def test_where_telling_fails_it_is_sent_again_at_the_next_start(tmp_path: 
     again = Run(tmp_path, bucket)
     assert await again.recover() == 1
     await again.until(lambda: again.outbox.held == 0)
-    assert [key for key, _ in again.heard.stored] == ["ada/0"]
+    assert again.heard.stored == ["ada/0"]
     await again.close()
 
 
@@ -109,14 +110,14 @@ async def test_where_telling_fails_it_is_sent_again_at_the_next_start(tmp_path: 
 async def test_a_store_dead_at_the_start(
     tmp_path: Path, fault: Callable[[str], StorageError]
 ) -> None:
-    bucket = Bucket(fails=fault)
+    bucket = MemoryStore(fails=fault)
     run = Run(tmp_path, bucket)
     keys = [f"{anchor}/{number}" for anchor in ("ada", "bo") for number in range(20)]
     run.offer(*keys)
     await run.quiet()
     assert len(run.records()) == 40
     assert bucket.order == []
-    bucket.fails = lambda _key: None
+    bucket.fails = None
     await run.pass_until(lambda: run.outbox.held == 0, most=100)
     assert_whole(bucket, keys)
     for anchor in ("ada", "bo"):
@@ -129,7 +130,7 @@ async def test_a_store_dead_at_the_start(
 async def test_an_hour_of_media_with_a_dead_store(tmp_path: Path) -> None:
     """Two anchors, sound every 15 s, pictures every 5: 1920 slices. None is lost, doubled or out of
     order; the store is asked seldom and by one at a time; memory is flat."""
-    bucket = Bucket(fails=unavailable)
+    bucket = MemoryStore(fails=unavailable)
     run = Run(tmp_path, bucket, settings=OutboxSettings(count=50, memory=100_000))
     keys: list[str] = []
     for second in range(0, HOUR, 5):
@@ -147,7 +148,7 @@ async def test_an_hour_of_media_with_a_dead_store(tmp_path: Path) -> None:
     tried = len(bucket.tries)
     assert tried < HOUR / 15 + 20, "with 30 s between tries, by half at most"
     assert len(run.heard.trouble) == 1, "told once"
-    bucket.fails = lambda _key: None
+    bucket.fails = None
     await run.pass_until(lambda: run.outbox.held == 0, most=60)
     assert_whole(bucket, keys)
     for anchor in ("ada", "bo"):
@@ -161,7 +162,7 @@ async def test_an_hour_of_media_with_a_dead_store(tmp_path: Path) -> None:
 
 async def test_dying_in_mid_upload_and_coming_back(tmp_path: Path) -> None:
     """Every other try breaks off, for a while."""
-    bucket, chance = Bucket(), random.Random(4)
+    bucket, chance = MemoryStore(), random.Random(4)
     bucket.fails = lambda key: unavailable(key) if chance.random() < 0.5 else None
     run = Run(tmp_path, bucket)
     keys = [f"{number % 5}/{number}" for number in range(100)]
@@ -173,27 +174,27 @@ async def test_dying_in_mid_upload_and_coming_back(tmp_path: Path) -> None:
 
 
 async def test_killed_and_started_again_it_sends_what_is_there(tmp_path: Path) -> None:
-    first = Run(tmp_path, Bucket(gate=asyncio.Event()))
+    first = Run(tmp_path, MemoryStore(gate=asyncio.Event()))
     keys = [f"ada/{number}" for number in range(10)]
     first.offer(*keys)
     await first.until(lambda: len(first.heard.spooled) == 10)
     first.die()
     (first.shelf.folder / f"{99:016d}.part").write_bytes(b"torn")
-    bucket = Bucket()
+    bucket = MemoryStore()
     second = Run(tmp_path, bucket)
     assert await second.recover() == 10
     second.offer("ada/new")
     await second.until(lambda: second.outbox.held == 0)
     await second.quiet()
     assert bucket.order == [*keys, "ada/new"], "what is new comes after what is old"
-    assert [key for key, _ in second.heard.stored] == bucket.order
+    assert second.heard.stored == bucket.order
     assert list(second.shelf.folder.iterdir()) == []
     assert second.balanced()
     await second.close()
 
 
 async def test_closing_keeps_what_is_on_the_disk(tmp_path: Path) -> None:
-    run = Run(tmp_path, Bucket(gate=asyncio.Event()))
+    run = Run(tmp_path, MemoryStore(gate=asyncio.Event()))
     run.offer("ada/0", "bo/0", "ada/1")
     await run.until(lambda: len(run.heard.spooled) == 3)
     await run.close()
@@ -205,14 +206,14 @@ async def test_closing_keeps_what_is_on_the_disk(tmp_path: Path) -> None:
 
 
 async def test_closing_waits_for_files_in_the_making(tmp_path: Path) -> None:
-    run = Run(tmp_path, Bucket(fails=unavailable))
+    run = Run(tmp_path, MemoryStore(fails=unavailable))
     run.offer(*(f"ada/{number}" for number in range(50)))
     await run.close()
     assert len(run.heard.kept) == len(run.records()) == 50
 
 
 async def test_a_damaged_record_is_told_and_kept_for_a_human(tmp_path: Path) -> None:
-    run = Run(tmp_path, Bucket(fails=unavailable))
+    run = Run(tmp_path, MemoryStore(fails=unavailable))
     run.offer("ada/0", "ada/1", "ada/2")
     await run.quiet()
     await run.close()
@@ -221,7 +222,7 @@ async def test_a_damaged_record_is_told_and_kept_for_a_human(tmp_path: Path) -> 
     file = bytearray(changed.read_bytes())
     file[-1] ^= 1
     changed.write_bytes(file)
-    bucket = Bucket()
+    bucket = MemoryStore()
     again = Run(tmp_path, bucket)
     await again.recover()
     await again.until(lambda: again.outbox.held == 0)
@@ -233,7 +234,7 @@ async def test_a_damaged_record_is_told_and_kept_for_a_human(tmp_path: Path) -> 
 
 
 async def test_at_the_bound_the_oldest_pictures_go_and_it_is_told(tmp_path: Path) -> None:
-    bucket = Bucket(fails=unavailable)
+    bucket = MemoryStore(fails=unavailable)
     spooling = spool_settings(tmp_path, max_bytes=1024 * 1024)
     run = Run(tmp_path, bucket, spooling=spooling)
     for number in range(10):
@@ -253,7 +254,7 @@ async def test_at_the_bound_the_oldest_pictures_go_and_it_is_told(tmp_path: Path
     lost = [key for key, _ in run.heard.lost][3:]
     assert lost[:7] == [f"ada/{number}.png" for number in range(3, 10)]
     assert lost[7:] == [f"ada/{number}.ogg" for number in range(5)]
-    bucket.fails = lambda _key: None
+    bucket.fails = None
     await run.pass_until(lambda: run.outbox.held == 0, most=60)
     assert run.balanced()
     await run.close()
@@ -261,7 +262,7 @@ async def test_at_the_bound_the_oldest_pictures_go_and_it_is_told(tmp_path: Path
 
 async def test_too_old_a_slice_is_given_up_and_told(tmp_path: Path) -> None:
     spooling = spool_settings(tmp_path, max_age=600.0)
-    run = Run(tmp_path, Bucket(fails=unavailable), spooling=spooling)
+    run = Run(tmp_path, MemoryStore(fails=unavailable), spooling=spooling)
     run.offer("ada/old")
     await run.quiet()
     await run.advance(300)
@@ -276,13 +277,13 @@ async def test_too_old_a_slice_is_given_up_and_told(tmp_path: Path) -> None:
 
 async def test_age_goes_on_while_no_process_runs(tmp_path: Path) -> None:
     spooling = spool_settings(tmp_path, max_age=600.0)
-    run = Run(tmp_path, Bucket(fails=unavailable), spooling=spooling)
+    run = Run(tmp_path, MemoryStore(fails=unavailable), spooling=spooling)
     run.offer("ada/0")
     await run.quiet()
     await run.close()
     written = run.clock.wall(run.clock.now()).timestamp() - 590
     os.utime(run.records()[0], (written, written))
-    again = Run(tmp_path, Bucket(fails=unavailable), spooling=spooling)
+    again = Run(tmp_path, MemoryStore(fails=unavailable), spooling=spooling)
     await again.recover()
     await again.advance(61)
     assert [key for key, _ in again.heard.lost] == ["ada/0"]
@@ -300,7 +301,7 @@ def failing_disk(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
 async def test_with_a_disk_that_fails_slices_wait_in_memory_and_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    bucket = Bucket(gate=asyncio.Event())
+    bucket = MemoryStore(gate=asyncio.Event())
     run = Run(tmp_path, bucket)
     with monkeypatch.context() as broken:
         failing_disk(broken, code)
@@ -327,7 +328,7 @@ async def test_with_a_disk_that_fails_slices_wait_in_memory_and_it_is_told(
 
 async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     """A limit on the size of files makes real writes fail in their middle."""
-    run = Run(tmp_path, bucket := Bucket())
+    run = Run(tmp_path, bucket := MemoryStore())
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
     try:
@@ -347,7 +348,7 @@ async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
 async def test_what_is_on_a_disk_that_went_read_only_is_sent_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run(tmp_path, Bucket(fails=unavailable))
+    run = Run(tmp_path, MemoryStore(fails=unavailable))
     run.offer("ada/0")
     await run.quiet()
     await run.close()
@@ -358,7 +359,7 @@ async def test_what_is_on_a_disk_that_went_read_only_is_sent_all_the_same(
     failing_disk(monkeypatch, errno.EROFS)
     monkeypatch.setattr(Path, "unlink", read_only)
     (run.shelf.folder / f"{9:016d}.part").write_bytes(b"torn")
-    bucket = Bucket()
+    bucket = MemoryStore()
     again = Run(tmp_path, bucket)
     await again.recover()
     again.offer("ada/1")
@@ -372,7 +373,7 @@ async def test_what_is_on_a_disk_that_went_read_only_is_sent_all_the_same(
 async def test_a_record_that_cannot_be_read_just_now_is_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run(tmp_path, Bucket(fails=unavailable))
+    run = Run(tmp_path, MemoryStore(fails=unavailable))
     run.offer("ada/0")
     await run.quiet()
     await run.close()
@@ -384,7 +385,7 @@ async def test_a_record_that_cannot_be_read_just_now_is_not_lost(
         return read(path)
 
     monkeypatch.setattr(module, "read", reluctant)
-    bucket = Bucket()
+    bucket = MemoryStore()
     again = Run(tmp_path, bucket)
     await again.recover()
     await again.quiet()
@@ -396,7 +397,7 @@ async def test_a_record_that_cannot_be_read_just_now_is_not_lost(
 
 
 async def test_two_processes_do_not_send_one_spool(tmp_path: Path) -> None:
-    run = Run(tmp_path, Bucket())
+    run = Run(tmp_path, MemoryStore())
     with pytest.raises(BadInput, match="no other process uses"):
         Spool.open(spool_settings(tmp_path), ManualClock())
     await run.close()
@@ -426,12 +427,12 @@ async def test_numbers_go_on_where_they_were(tmp_path: Path) -> None:
 
 
 async def test_folders_that_are_empty_do_not_add_up(tmp_path: Path) -> None:
-    run = Run(tmp_path, Bucket())
+    run = Run(tmp_path, MemoryStore())
     run.offer("ada/0")
     await run.until(lambda: run.outbox.held == 0)
     await run.close()
     assert run.shelf.folder.is_dir()
-    again = Run(tmp_path, Bucket())
+    again = Run(tmp_path, MemoryStore())
     assert await again.recover() == 0
     assert list(tmp_path.iterdir()) == []
     again.offer("ada/1")
@@ -444,7 +445,7 @@ async def test_every_second_what_is_still_there_is_forced_to_the_disk(
 ) -> None:
     forced: list[Path] = []
     monkeypatch.setattr(module, "sync", forced.append)
-    bucket = Bucket()
+    bucket = MemoryStore()
     bucket.fails = lambda key: None if key == "ada/0" else unavailable(key)
     run = Run(tmp_path, bucket, spooling=spool_settings(tmp_path, fsync=Fsync.INTERVAL))
     run.offer("ada/0", "bo/0")
@@ -458,7 +459,7 @@ async def test_every_second_what_is_still_there_is_forced_to_the_disk(
 
 
 async def test_the_backup_takes_over_and_what_went_there_is_told(tmp_path: Path) -> None:
-    first, backup = Bucket(fails=unavailable), Bucket(label="memory:backup")
+    first, backup = MemoryStore(fails=unavailable), MemoryStore(label="memory:backup")
     run = Run(tmp_path, first, backup=backup)
     run.offer(*(f"ada/{number}" for number in range(5)))
     await run.quiet()
@@ -466,8 +467,9 @@ async def test_the_backup_takes_over_and_what_went_there_is_told(tmp_path: Path)
     assert backup.order == []
     await run.pass_until(lambda: run.outbox.held == 0, most=10)
     assert backup.order == [f"ada/{number}" for number in range(5)]
-    assert run.heard.stored == [(key, "memory:backup") for key in backup.order]
-    first.fails = lambda _key: None
+    assert run.heard.stored == backup.order
+    assert set(run.heard.destinations) == {"memory:backup"}
+    first.fails = None
     await run.advance(31.0)
     run.offer("ada/5", "ada/6")
     await run.pass_until(lambda: run.outbox.held == 0, most=60)
@@ -478,7 +480,7 @@ async def test_the_backup_takes_over_and_what_went_there_is_told(tmp_path: Path)
 
 async def test_descriptors_do_not_add_up(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    run = Run(tmp_path, Bucket())
+    run = Run(tmp_path, MemoryStore())
     run.offer(*(f"{number % 7}/{number}" for number in range(200)))
     await run.until(lambda: run.outbox.held == 0)
     await run.close()

@@ -1,18 +1,15 @@
-"""An outbox with everything around it in memory: a store, a clock and ears."""
+"""An outbox with everything around it in memory: a store, a clock and a recorder."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from slicer.delivery.entry import Entry
 from slicer.delivery.job import OBJECT_BYTES, Job
 from slicer.delivery.makers import LANES, Makers
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.errors import (
-    SlicerError,
     StorageRefused,
     StorageUnavailable,
 )
@@ -20,9 +17,10 @@ from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
 from slicer.settings import OutboxSettings
 from slicer.slicing.outputs import TrackKey
-from slicer.storage import Receipt
 from slicer.threads import ThreadPool
 from tests.harness.clock import EPOCH, ManualClock, settle
+from tests.harness.delivery.recorder import Recorder
+from tests.harness.storage.memory import MemoryStore
 
 T = TypeVar("T")
 BACKOFF = Backoff(first=2.0, factor=2.0, most=16.0, refused=60.0, give_up=1000.0)
@@ -48,85 +46,13 @@ class Inline(ThreadPool):
         return future
 
 
-@dataclass
-class Shelf:
-    """A store in memory. *faults*: for a key, what each further put raises; *gates*: what a put
-    of a key waits for."""
-
-    there: dict[str, bytes] = field(default_factory=dict)
-    faults: dict[str, list[Exception]] = field(default_factory=dict)
-    gates: dict[str, asyncio.Event] = field(default_factory=dict)
-    down: Callable[[str], Exception] | None = None
-    puts: list[str] = field(default_factory=list)
-    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
-    busy: int = 0
-    busiest: int = 0
-    label: str = "memory:"
-
-    async def check(self) -> None: ...
-
-    async def put(
-        self, key: str, data: bytes, content_type: str, metadata: Mapping[str, str] | None = None
-    ) -> Receipt:
-        self.puts.append(key)
-        self.metadata[key] = dict(metadata or {})
-        self.busy += 1
-        self.busiest = max(self.busiest, self.busy)
-        try:
-            await self._put(key, data)
-        finally:
-            self.busy -= 1
-        return Receipt(key, len(data), content_type)
-
-    async def _put(self, key: str, data: bytes) -> None:
-        if gate := self.gates.get(key):
-            await gate.wait()
-        if self.down:
-            raise self.down(key)
-        if faults := self.faults.get(key):
-            raise faults.pop(0)
-        self.there[key] = data
-
-    async def close(self) -> None: ...
-
-
-@dataclass
-class Heard:
-    """All that an outbox has told."""
-
-    stored: list[str] = field(default_factory=list)
-    failed: list[tuple[str, SlicerError, bool]] = field(default_factory=list)
-    overflow: list[int] = field(default_factory=list)
-    late: list[str] = field(default_factory=list)
-
-    def on_late(self, entry: Entry) -> None:
-        self.late.append(entry.key)
-
-    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> None:
-        assert destination == "memory:"
-        assert receipt == Receipt(made.key, made.size, made.content_type)
-        self.stored.append(made.key)
-
-    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
-        self.failed.append((entry.key, error, final))
-
-    def on_spooled(self, made: Slice) -> None:
-        raise AssertionError("there is no spool")
-
-    def on_kept(self, entry: Entry) -> None:
-        raise AssertionError("there is no spool")
-
-    def on_overflow(self, count: int) -> None:
-        self.overflow.append(count)
-
-
-class Bench:
+class MemoryOutbox:
     """An outbox with everything around it."""
 
     def __init__(self, settings: OutboxSettings | None = None) -> None:
-        self.clock, self.shelf, self.heard = ManualClock(), Shelf(), Heard()
+        self.clock, self.store, self.heard = ManualClock(), MemoryStore(), Recorder()
         self.outbox = Outbox(
-            self.shelf,
+            self.store,
             Makers(Inline()),
             self.clock,
             self.heard,

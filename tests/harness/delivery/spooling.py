@@ -1,29 +1,27 @@
-"""Slices with known bytes; an outbox over a spool on disk, and a store that fails as it is told."""
+"""Slices with known bytes; an outbox over a spool on disk."""
 
 import asyncio
 import os
 import random
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from slicer.delivery.entry import Entry
 from slicer.delivery.job import Job
 from slicer.delivery.makers import LANES, MAX_WAITING, Makers
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.delivery.spool.record import Address
 from slicer.delivery.spool.spool import THREADS, Spool
-from slicer.errors import SlicerError, StorageError
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
 from slicer.settings import OutboxSettings, SpoolSettings
 from slicer.slicing.outputs import TrackKey
-from slicer.storage import Receipt
 from slicer.threads import ThreadPool
 from tests.harness.clock import EPOCH, ManualClock
+from tests.harness.delivery.recorder import Recorder
+from tests.harness.storage.memory import MemoryStore
 
 URL = "s3://bucket/prefix?region=here"
 TYPES = {Kind.AUDIO: "audio/ogg", Kind.VIDEO: "image/png"}
@@ -46,81 +44,20 @@ def job_of(key: str, size: int = 1000, kind: Kind = Kind.AUDIO) -> Job:
     return Job(key, made.track, size, partial(slice_of, key, size, kind))
 
 
-@dataclass
-class Bucket:
-    """A store in memory. *fails*: asked before each put, what it raises, if anything."""
-
-    fails: Callable[[str], StorageError | None] = lambda _key: None
-    there: dict[str, bytes] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)
-    tries: list[str] = field(default_factory=list)
-    gate: asyncio.Event | None = None
-    label: str = "memory:first"
-
-    async def check(self) -> None: ...
-
-    async def put(
-        self, key: str, data: bytes, content_type: str, metadata: Mapping[str, str] | None = None
-    ) -> Receipt:
-        self.tries.append(key)
-        if self.gate is not None:
-            await self.gate.wait()
-        if error := self.fails(key):
-            raise error
-        self.there[key] = data
-        self.order.append(key)
-        return Receipt(key, len(data), "etag")
-
-    async def close(self) -> None: ...
-
-
-@dataclass
-class Heard:
-    """All that an outbox has told."""
-
-    spooled: list[str] = field(default_factory=list)
-    stored: list[tuple[str, str]] = field(default_factory=list)
-    trouble: list[tuple[str, SlicerError]] = field(default_factory=list)
-    lost: list[tuple[str, SlicerError]] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    confirms: asyncio.Future[None] | None = None
-    late: list[str] = field(default_factory=list)
-
-    def on_late(self, entry: Entry) -> None:
-        self.late.append(entry.key)
-
-    def on_spooled(self, made: Slice) -> None:
-        self.spooled.append(made.key)
-
-    def on_stored(
-        self, made: Slice, receipt: Receipt, destination: str
-    ) -> asyncio.Future[None] | None:
-        self.stored.append((made.key, destination))
-        return self.confirms
-
-    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
-        (self.lost if final else self.trouble).append((entry.key, error))
-
-    def on_kept(self, entry: Entry) -> None:
-        self.kept.append(entry.key)
-
-    def on_overflow(self, count: int) -> None: ...
-
-
 class Run:
     """One life of a process: its spool (opened anew, what is there is adopted) and its outbox."""
 
     def __init__(
         self,
         folder: Path,
-        bucket: Bucket,
+        bucket: MemoryStore,
         clock: ManualClock | None = None,
         spooling: SpoolSettings | None = None,
         settings: OutboxSettings | None = None,
-        backup: Bucket | None = None,
+        backup: MemoryStore | None = None,
         max_waiting: int = MAX_WAITING,
     ) -> None:
-        self.clock, self.bucket, self.heard = clock or ManualClock(), bucket, Heard()
+        self.clock, self.bucket, self.heard = clock or ManualClock(), bucket, Recorder()
         self.workers = ThreadPool("maker", 2, LANES)
         self.spool = Spool.open(spooling or spool_settings(folder), self.clock)
         self.shelf = self.spool.shelf(Address(URL))

@@ -1,4 +1,4 @@
-"""Test content: pictures and sound of one anchor as files a browser, a muxer or a decoder takes."""
+"""Test content: pictures and audio of one anchor as files a browser, a muxer or a decoder takes."""
 
 import wave
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from tests.harness.media.audio import OPUS_DELAY, SAMPLE_RATE, find_beeps, make_audio
 from tests.harness.media.picture import Painter, Rgb, is_grey, read_frame_number
-from tests.harness.media.sound import OPUS_DELAY, SAMPLE_RATE, find_beeps, make_sound
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -30,7 +30,7 @@ __all__ = [
     "encode",
     "find_beeps",
     "is_grey",
-    "make_sound",
+    "make_audio",
     "read_frame_number",
     "read_pictures",
     "write_wav",
@@ -46,7 +46,7 @@ AUDIO_FRAME = SAMPLE_RATE // 50
 class Content:
     """What one test anchor shows and says: frame *n* at n/fps seconds, a beep on each full second.
 
-    It can be looped after *seconds*: the sound goes on without a click, frame numbers start again.
+    It can be looped after *seconds*: the audio goes on without a click, frame numbers start again.
     """
 
     painter: Painter = field(default_factory=Painter)
@@ -58,9 +58,9 @@ class Content:
         return self.seconds * self.painter.fps
 
     @cached_property
-    def sound(self) -> npt.NDArray[np.int16]:
+    def audio(self) -> npt.NDArray[np.int16]:
         """Mono 48 kHz, (seconds x 48000,)."""
-        return make_sound(self.seconds, self.seed)
+        return make_audio(self.seconds, self.seed)
 
     def pictures(self) -> Iterator[Rgb]:
         return (self.painter.draw(frame) for frame in range(self.frames))
@@ -82,7 +82,7 @@ def write_wav(path: Path, content: Content) -> None:
         file.setnchannels(2)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
-        file.writeframes(np.repeat(content.sound, 2).tobytes())
+        file.writeframes(np.repeat(content.audio, 2).tobytes())
 
 
 @dataclass(frozen=True)
@@ -140,28 +140,28 @@ class Writer:
         return stream
 
     def write(self, frame: int) -> None:
-        """Encode and mux frame *frame* and the sound up to its end; frames in order, from 0."""
+        """Encode and mux frame *frame* and the audio up to its end; frames in order, from 0."""
         if self._video is not None:
             picture = self._content.painter.draw(frame)
             shown = av.VideoFrame.from_ndarray(picture, format="rgb24")
             shown.pts, shown.time_base = frame, Fraction(1, self._content.painter.fps)
             self._container.mux(self._video.encode(shown))
         while self._audio is not None and self._samples < self._samples_until(frame + 1):
-            self._write_sound()
+            self._write_audio()
 
     def close(self) -> None:
         """Mux the pictures the encoder still holds; the container stays open."""
-        # The sound's last 6.5 ms stay in the encoder: a packet more, and a loop would stumble.
+        # The audio's last 6.5 ms stay in the encoder: a packet more, and a loop would stumble.
         if self._video is not None:
             self._container.mux(self._video.encode(None))
 
     def _samples_until(self, frame: int) -> int:
         return frame * SAMPLE_RATE // self._content.painter.fps
 
-    def _write_sound(self) -> None:
+    def _write_audio(self) -> None:
         assert self._audio is not None
-        sound = self._content.sound
-        chunk = np.take(sound, range(self._samples, self._samples + AUDIO_FRAME), mode="wrap")
+        audio = self._content.audio
+        chunk = np.take(audio, range(self._samples, self._samples + AUDIO_FRAME), mode="wrap")
         heard = av.AudioFrame.from_ndarray(
             np.repeat(chunk, 2).reshape(1, -1), format="s16", layout="stereo"
         )

@@ -1,4 +1,4 @@
-"""Encodes test sound to Opus packets, decodes files with both decoders; knows no slicing."""
+"""Encodes test audio to Opus packets, decodes files with both decoders; knows no slicing."""
 
 import io
 
@@ -9,29 +9,29 @@ import numpy.typing as npt
 from slicer.slicing.outputs import AudioPacket
 
 Samples = npt.NDArray[np.float32]
-"""Decoded sound: (samples, channels), full scale 1."""
+"""Decoded audio: (samples, channels), full scale 1."""
 
 DECODERS = ("opus", "libopus")
 """FFmpeg's own decoder and the reference one."""
 
 
 def encode(
-    sound: npt.NDArray[np.int16],
+    audio: npt.NDArray[np.int16],
     frame_ms: float = 20,
     application: str = "audio",
     bit_rate: int = 64_000,
     first: int = 0,
     cutoff: int = 0,
 ) -> list[AudioPacket]:
-    """Opus packets of 48 kHz sound, (samples,) or (samples, 2); the first has timestamp *first*.
+    """Opus packets of 48 kHz audio, (samples,) or (samples, 2); the first has timestamp *first*.
 
-    *cutoff* 8000 (Hz) with *application* "voip" makes a SILK stream. The decoded sound lags by 312
+    *cutoff* 8000 (Hz) with *application* "voip" makes a SILK stream. The decoded audio lags by 312
     samples, with "lowdelay" by 120.
     """
     encoder = av.CodecContext.create("libopus", "w")
     assert isinstance(encoder, av.AudioCodecContext)
     encoder.sample_rate = 48_000
-    encoder.layout = "mono" if sound.ndim == 1 else "stereo"
+    encoder.layout = "mono" if audio.ndim == 1 else "stereo"
     encoder.format = "s16"
     encoder.bit_rate = bit_rate
     encoder.options = {
@@ -39,7 +39,7 @@ def encode(
         "application": application,
         "cutoff": f"{cutoff}",
     }
-    frame = av.AudioFrame.from_ndarray(sound.reshape(1, -1), "s16", encoder.layout.name)
+    frame = av.AudioFrame.from_ndarray(audio.reshape(1, -1), "s16", encoder.layout.name)
     frame.sample_rate = 48_000
     frame.pts = 0
     coded = encoder.encode(frame) + encoder.encode(None)

@@ -1,4 +1,4 @@
-"""Reads slices as a customer's player would: sound to samples, pictures to pixels."""
+"""Reads slices as a customer's player would: audio to samples, pictures to pixels."""
 
 import io
 import math

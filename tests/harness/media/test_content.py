@@ -77,9 +77,9 @@ def test_h264_is_constrained_baseline(tmp_path: Path) -> None:
 def test_beeps_in_a_file_are_where_they_were_made(tmp_path: Path) -> None:
     encode(tmp_path / "a.mkv", CONTENT, Encoding(video=None))
     with av.open(str(tmp_path / "a.mkv")) as container:
-        sound = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+        audio = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
     # The first beep begins with the file's first sample and is out of the finder's sight.
-    assert find_beeps(sound) == pytest.approx([1], abs=3e-4)
+    assert find_beeps(audio) == pytest.approx([1], abs=3e-4)
 
 
 @pytest.mark.parametrize("kind", ["audio", "video"])
@@ -106,5 +106,5 @@ def test_files_for_a_browser(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "a.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (48_000, 2, 96_000)
         both = np.frombuffer(file.readframes(96_000), np.int16).reshape(-1, 2)
-    assert np.array_equal(both[:, 0], CONTENT.sound)
-    assert np.array_equal(both[:, 1], CONTENT.sound)
+    assert np.array_equal(both[:, 0], CONTENT.audio)
+    assert np.array_equal(both[:, 1], CONTENT.audio)

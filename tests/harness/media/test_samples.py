@@ -36,9 +36,9 @@ def test_a_sample_beeps_each_second(name: str) -> None:
         # As many packets as fill the pictures' time: laid end to end, rounds do not stumble.
         assert sum(packet.size > 0 for packet in container.demux(audio=0)) == 24 * 50
     with av.open(str(SAMPLES / name)) as container:
-        sound = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+        audio = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
     # The first beep begins with the file's first sample and is out of the finder's sight.
-    assert find_beeps(sound) == pytest.approx(range(1, 24), abs=5e-4)
+    assert find_beeps(audio) == pytest.approx(range(1, 24), abs=5e-4)
 
 
 async def test_the_capture_is_sliced_as_described(tmp_path: Path) -> None:
@@ -52,9 +52,9 @@ async def test_the_capture_is_sliced_as_described(tmp_path: Path) -> None:
     pictures = [read_picture(path.read_bytes()) for path in sorted(tmp_path.rglob("*.png"))]
     assert {read_frame_number(picture) for picture in pictures} == {82, 94, 124, 155, 185, 215}
     assert {picture.shape for picture in pictures} == {(180, 320, 3)}
-    sounds = [mono(decode_ogg(path.read_bytes())) for path in sorted(tmp_path.rglob("*.ogg"))]
-    assert [len(sound) for sound in sounds] == [240_000, 240_000, 95_040]
-    beeps = [index * 5 + beep for index, sound in enumerate(sounds) for beep in find_beeps(sound)]
+    files = [mono(decode_ogg(path.read_bytes())) for path in sorted(tmp_path.rglob("*.ogg"))]
+    assert [len(audio) for audio in files] == [240_000, 240_000, 95_040]
+    beeps = [index * 5 + beep for index, audio in enumerate(files) for beep in find_beeps(audio)]
     assert len(beeps) == 12
     assert np.allclose(beeps, beeps[0] + np.arange(12), atol=0.001)
 

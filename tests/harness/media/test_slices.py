@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 
 from tests.harness.media.picture import Painter, Rgb, read_frame_number
 from tests.harness.media.slices import decode_ogg, mono, read_picture, snr_db
-from tests.harness.media.test_sound import opus_packets, sound_of_packets
+from tests.harness.media.test_audio import audio_of_packets, opus_packets
 
 Decoder = Literal["opus", "libopus"]
 SECONDS = 2
@@ -48,7 +48,7 @@ def ogg_file(packets: list[bytes], pre_skip: int, samples: int) -> bytes:
 def test_samples_are_trimmed_exactly(decoder: Decoder, pre_skip: int, samples: int) -> None:
     packets = opus_packets(SECONDS)[: -(-(pre_skip + samples) // 960)]
     heard = mono(decode_ogg(ogg_file(packets, pre_skip, samples), decoder))
-    whole = sound_of_packets(packets, decoder)
+    whole = audio_of_packets(packets, decoder)
     assert np.array_equal(heard, whole[pre_skip : pre_skip + samples])
 
 
@@ -61,12 +61,12 @@ def test_both_decoders_hear_the_same(bit_rate: int, late: int, agree: float) -> 
 
 
 def test_snr() -> None:
-    sound = np.ones((100, 1), np.float32)
-    assert snr_db(sound, sound) == float("inf")
-    assert snr_db(sound, sound * np.float32(0.9)) == pytest.approx(20, abs=0.01)
-    assert snr_db(sound * 0, sound) == -float("inf")
+    audio = np.ones((100, 1), np.float32)
+    assert snr_db(audio, audio) == float("inf")
+    assert snr_db(audio, audio * np.float32(0.9)) == pytest.approx(20, abs=0.01)
+    assert snr_db(audio * 0, audio) == -float("inf")
     with pytest.raises(ValueError, match="shapes differ"):
-        snr_db(sound, sound[1:])
+        snr_db(audio, audio[1:])
 
 
 def picture_file(picture: Rgb, codec: str, pix_fmt: str, container: str) -> bytes:

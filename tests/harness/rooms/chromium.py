@@ -49,7 +49,7 @@ class PublishOptions:
     the offer at once and send candidates by PATCH. *max_bitrate* in bit/s; 0 leaves it to Chromium.
     *degradation*: what to give up where bandwidth is short ("maintain-resolution" and so on); left
     empty, Chromium begins at 300 kbit/s with smaller pictures (360 x 203) for some 15 s.
-    *audio_nack*: offer to repeat lost sound, too, which Chromium does only if its offer is edited.
+    *audio_nack*: offer to repeat lost audio, too, which Chromium does only if its offer is edited.
     """
 
     audio: bool = True

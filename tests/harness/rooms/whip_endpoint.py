@@ -25,13 +25,13 @@ from tests.harness.media.picture import Rgb, read_frame_number
 
 @dataclass
 class Session:
-    """What a publisher sent: pictures as (frame number or None, width, height), sound in order."""
+    """What a publisher sent: pictures as (frame number or None, width, height), audio in order."""
 
     connection: RTCPeerConnection
     bearer: str
     pictures: list[tuple[int | None, int, int]] = field(default_factory=list)
     last_picture: Rgb | None = None
-    sound: list[npt.NDArray[np.int16]] = field(default_factory=list)
+    audio: list[npt.NDArray[np.int16]] = field(default_factory=list)
     patches: int = 0
     deleted: bool = False
 
@@ -40,8 +40,8 @@ class Session:
         return [number for number, _, _ in self.pictures if number is not None]
 
     def heard(self) -> npt.NDArray[np.int16]:
-        """All the sound so far, mono 48 kHz."""
-        return np.concatenate(self.sound) if self.sound else np.empty(0, np.int16)
+        """All the audio so far, mono 48 kHz."""
+        return np.concatenate(self.audio) if self.audio else np.empty(0, np.int16)
 
 
 class Endpoint:
@@ -121,7 +121,7 @@ async def _listen(track: MediaStreamTrack, session: Session) -> None:
             frame = await track.recv()
             if isinstance(frame, av.AudioFrame):
                 samples = np.asarray(frame.to_ndarray(), np.int16)
-                session.sound.append(samples.reshape(-1, 2)[:, 0])
+                session.audio.append(samples.reshape(-1, 2)[:, 0])
                 continue
             assert isinstance(frame, av.VideoFrame)
             picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)

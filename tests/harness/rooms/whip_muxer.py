@@ -127,7 +127,7 @@ def _rounds(path: Path) -> Iterator[tuple["av.Packet[av.stream.Stream]", Fractio
 
 
 def _belongs(packet: "av.Packet[av.stream.Stream]", length: Fraction) -> bool:
-    """Whether a packet lies in its own round: sound may reach a packet beyond the pictures' end."""
+    """Whether a packet lies in its own round: audio may reach a packet beyond the pictures' end."""
     assert packet.dts is not None
     assert packet.time_base is not None
     return (

@@ -32,8 +32,8 @@ VIDEO = RtpParameters(
     frozenset({"nack", "nack pli", "transport-cc"}),
 )
 VIDEO_H264 = RtpParameters(Kind.VIDEO, {102: H264}, feedback=frozenset({"ccm fir"}))
-SOUND = TrackKey("task", "ann", Kind.AUDIO)
-SIGHT = TrackKey("task", "ann", Kind.VIDEO)
+AUDIO_TRACK = TrackKey("task", "ann", Kind.AUDIO)
+VIDEO_TRACK = TrackKey("task", "ann", Kind.VIDEO)
 NTP_START = 3_900_000_000.0
 HISTORY = 2000
 # As browsers do: a request so soon after a keyframe is swallowed.

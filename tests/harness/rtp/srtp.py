@@ -41,7 +41,7 @@ def theirs(profile: int, sends: bool, key: bytes | None = None) -> pylibsrtp.Ses
 
 def rtp(
     sequence: int,
-    payload: bytes = b"sound",
+    payload: bytes = b"audio",
     ssrc: int = SSRC,
     csrcs: int = 0,
     extension: bytes | None = None,

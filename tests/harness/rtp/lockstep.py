@@ -21,9 +21,9 @@ def sealed(datagram: bytes) -> bytes:
     return datagram[:start] + bytes(byte ^ 0xA5 for byte in datagram[start:]) + bytes(10)
 
 
-class Both:
-    """Has the face of both; every call compares them. *sealed*: the native one is shown each
-    datagram as if it were still encrypted, and takes by its header what it will."""
+class Lockstep:
+    """Two Receivers with the face of one; every call compares them. *sealed*: the native one is
+    shown each datagram as if it were still encrypted, and takes by its header what it will."""
 
     def __init__(
         self, streams: Sequence[RtpParameters], ssrc: int = 9, sealed: bool = False

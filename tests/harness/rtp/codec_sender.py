@@ -43,7 +43,7 @@ MAKE = {"vp8": vp8, "vp9": vp9, "h264": h264, "av1": av1}
 
 
 @dataclass
-class AnySender(Sender):
+class CodecSender(Sender):
     """*markers*: whether a frame's last packet is marked; *bare*: keyframes go without their
     parameter sets; *tocs*: what Opus payloads begin with, in turn."""
 
@@ -61,7 +61,7 @@ class AnySender(Sender):
     def _frame(self, now: float) -> Iterator[bytes]:
         self.sent.append(self.number)
         if self.parameters.kind is Kind.AUDIO:
-            yield self._packet(self._sound(), False)
+            yield self._packet(self._audio(), False)
             return
         natural = self.group and (self.number - self._begin) % self.group == 0
         keyframe = bool(natural) or self._key_due
@@ -75,7 +75,7 @@ class AnySender(Sender):
         for index, part in enumerate(parts):
             yield self._packet(part, self.markers and index == len(parts) - 1)
 
-    def _sound(self) -> bytes:
+    def _audio(self) -> bytes:
         if self.codec.name != "opus":
             return self.number.to_bytes(4).ljust(self.ticks, b"\xd5")
         return self.tocs[self.number % len(self.tocs)] + opus(self.number)[1:]

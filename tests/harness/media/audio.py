@@ -1,4 +1,4 @@
-"""Test sound with a beep on every full second, and the finder of the beeps; knows no codec."""
+"""Test audio with a beep on every full second, and the finder of the beeps; knows no codec."""
 
 import numpy as np
 import numpy.typing as npt
@@ -23,15 +23,15 @@ _BEFORE = SAMPLE_RATE // 200
 Pcm = npt.NDArray[np.int16] | npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 
-def make_sound(seconds: int, seed: int = 1) -> npt.NDArray[np.int16]:
-    """Mono 48 kHz sound of whole *seconds*, ready to be looped; the same seed, the same samples."""
+def make_audio(seconds: int, seed: int = 1) -> npt.NDArray[np.int16]:
+    """Mono 48 kHz audio of whole *seconds*, ready to be looped; the same seed, the same samples."""
     samples = seconds * SAMPLE_RATE
-    sound = _bed(samples, seed)
+    audio = _bed(samples, seed)
     time = np.arange(BEEP_SAMPLES) / SAMPLE_RATE
     beep = BEEP_AMPLITUDE * np.sin(2 * np.pi * BEEP_HZ * time)
     for second in range(seconds):
-        sound[second * SAMPLE_RATE :][:BEEP_SAMPLES] += beep
-    return np.asarray(np.round(sound * 32_767), np.int16)
+        audio[second * SAMPLE_RATE :][:BEEP_SAMPLES] += beep
+    return np.asarray(np.round(audio * 32_767), np.int16)
 
 
 def _bed(samples: int, seed: int) -> npt.NDArray[np.float64]:
@@ -49,18 +49,18 @@ def _bed(samples: int, seed: int) -> npt.NDArray[np.float64]:
 
 
 def find_beeps(pcm: Pcm) -> list[float]:
-    """Onsets of the beeps in mono 48 kHz sound, in seconds from its first sample.
+    """Onsets of the beeps in mono 48 kHz audio, in seconds from its first sample.
 
-    *pcm* is int16, or float with full scale 1. An onset is found where 5 ms of sound lie before it
+    *pcm* is int16, or float with full scale 1. An onset is found where 5 ms of audio lie before it
     and 25 ms behind it, so a beep cut off by the edge is never reported at a wrong place.
     """
     scale = 32_768 if pcm.dtype == np.int16 else 1
-    sound = np.asarray(pcm, np.float64) / scale
-    if sound.size < _BEFORE + _AFTER:
+    audio = np.asarray(pcm, np.float64) / scale
+    if audio.size < _BEFORE + _AFTER:
         return []
-    turn = np.exp(-2j * np.pi * BEEP_HZ * np.arange(sound.size) / SAMPLE_RATE)
-    total = np.concatenate(([0], np.cumsum(sound * turn)))
-    onset = np.arange(_BEFORE, sound.size - _AFTER + 1)
+    turn = np.exp(-2j * np.pi * BEEP_HZ * np.arange(audio.size) / SAMPLE_RATE)
+    total = np.concatenate(([0], np.cumsum(audio * turn)))
+    onset = np.arange(_BEFORE, audio.size - _AFTER + 1)
     after = 2 * abs(total[onset + _AFTER] - total[onset]) / _AFTER
     before = 2 * abs(total[onset] - total[onset - _BEFORE]) / _BEFORE
     step = after - before

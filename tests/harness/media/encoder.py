@@ -22,7 +22,7 @@ _OPTIONS = {
 
 
 @kept_priority()
-def shoot(
+def encode_pictures(
     codec: str,
     pictures: Sequence[Rgb],
     space: Colorspace = Colorspace.ITU601,
@@ -63,7 +63,7 @@ def shoot(
     return [bytes(unit) for unit in units]
 
 
-def look(image: bytes) -> Rgb:
+def read_image(image: bytes) -> Rgb:
     """An image file as a viewer shows it."""
     with av.open(io.BytesIO(image), "r") as container:
         frame = next(container.decode(container.streams.video[0]))

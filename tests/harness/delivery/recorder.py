@@ -1,0 +1,57 @@
+"""Records what an outbox tells of its slices."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from slicer.delivery.entry import Entry
+from slicer.errors import SlicerError
+from slicer.media.slice import Slice
+from slicer.storage import Receipt
+
+
+@dataclass
+class Recorder:
+    """All that an outbox has told, by key. *failed*: with whether that was the end of the slice;
+    *overflow*: how many slices each telling was of; *confirms*: what a stored slice's record waits
+    for."""
+
+    spooled: list[str] = field(default_factory=list)
+    stored: list[str] = field(default_factory=list)
+    destinations: list[str] = field(default_factory=list)
+    failed: list[tuple[str, SlicerError, bool]] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    overflow: list[int] = field(default_factory=list)
+    confirms: asyncio.Future[None] | None = None
+
+    @property
+    def trouble(self) -> list[tuple[str, SlicerError]]:
+        """The failures that were not the end."""
+        return [(key, error) for key, error, final in self.failed if not final]
+
+    @property
+    def lost(self) -> list[tuple[str, SlicerError]]:
+        return [(key, error) for key, error, final in self.failed if final]
+
+    def on_spooled(self, made: Slice) -> None:
+        self.spooled.append(made.key)
+
+    def on_stored(
+        self, made: Slice, receipt: Receipt, destination: str
+    ) -> asyncio.Future[None] | None:
+        assert receipt == Receipt(made.key, made.size, f"etag of {made.key}")
+        self.stored.append(made.key)
+        self.destinations.append(destination)
+        return self.confirms
+
+    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
+        self.failed.append((entry.key, error, final))
+
+    def on_kept(self, entry: Entry) -> None:
+        self.kept.append(entry.key)
+
+    def on_late(self, entry: Entry) -> None:
+        self.late.append(entry.key)
+
+    def on_overflow(self, count: int) -> None:
+        self.overflow.append(count)
