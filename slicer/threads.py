@@ -1,7 +1,7 @@
-"""Threads that do what a loop must not wait for, and give the loop the answer; know not the work.
+"""A pool of threads for work that the event loop must not wait for.
 
 A hop to a thread and back costs half of what `loop.run_in_executor` takes: the answer is the last
-thing a thread does, so it and the loop do not wait for each other's turn.
+thing a thread does, so thread and loop do not wait for each other's turn at the interpreter.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ _everybody: weakref.WeakKeyDictionary[Thread, _Calls] = weakref.WeakKeyDictionar
 class ThreadPool:
     """*count* threads, started when first needed. For one loop's thread.
 
-    Work stands in one of *lanes*: what is in a lower one goes first, within a lane in its order.
-    Who forgets to shut down them is waited for at the end of the process, as with executors.
+    Work is queued in one of *lanes*: a lower lane goes first, and within a lane the oldest. A pool
+    that is never shut down is waited for at the end of the process, as executors are.
     """
 
     def __init__(self, name: str, count: int, lanes: int = 1) -> None:

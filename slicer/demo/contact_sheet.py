@@ -1,4 +1,4 @@
-"""The contact sheet: one HTML page of a task's slices on a time line; knows files by name only."""
+"""The contact sheet: one HTML page with a task's slices on a time line."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from urllib.parse import quote
 from slicer.rtp.parameters import Kind
 
 _PICTURE_PIXELS = 116
-_SOUND_PIXELS = 200
+_AUDIO_PIXELS = 200
 _TICK_PIXELS = 96
 _MAX_PIXELS = 1_000_000
 """Some 12 h of pictures every 5 s; on longer lines slices come to lie on each other."""
@@ -26,7 +26,7 @@ _EMPTY = '<p class="empty">No slice was stored.</p>'
 class Entry:
     """One stored slice. *path* is relative to the sheet; *start* is UTC; *size* in bytes.
 
-    *seconds* is the length of a sound and 0 for a picture.
+    *seconds* is the length of an audio slice and 0 for a picture.
     """
 
     path: str
@@ -70,11 +70,11 @@ def _template() -> Template:
 
 
 def _facts(entries: Sequence[Entry], started: datetime, ended: datetime) -> str:
-    sounds = [entry for entry in entries if entry.kind is Kind.AUDIO]
+    audios = [entry for entry in entries if entry.kind is Kind.AUDIO]
     counts = [
         (len({entry.anchor for entry in entries}), "anchor"),
-        (len(entries) - len(sounds), "picture"),
-        (len(sounds), "sound"),
+        (len(entries) - len(audios), "picture"),
+        (len(audios), "audio slice"),
     ]
     parts = [f"<b>{number}</b> {noun}{'s' * (number != 1)}" for number, noun in counts]
     parts.append(_size(sum(entry.size for entry in entries)))
@@ -110,8 +110,8 @@ def _pixels_per_second(entries: Sequence[Entry]) -> float:
         for before, after in pairwise([e for e in entries if e.kind is Kind.VIDEO])
         if before.anchor == after.anchor
     ]
-    sounds = [entry.seconds for entry in entries if entry.kind is Kind.AUDIO]
-    return max(_PICTURE_PIXELS / _typical(gaps), _SOUND_PIXELS / _typical(sounds))
+    audios = [entry.seconds for entry in entries if entry.kind is Kind.AUDIO]
+    return max(_PICTURE_PIXELS / _typical(gaps), _AUDIO_PIXELS / _typical(audios))
 
 
 def _typical(seconds: Iterable[float]) -> float:
@@ -132,13 +132,13 @@ def _ticks(scale: _Scale, pixels: float) -> Iterable[datetime]:
 
 def _lane(anchor: str, entries: Sequence[Entry], number: int, scale: _Scale) -> str:
     pictures = [_picture(entry, scale) for entry in entries if entry.kind is Kind.VIDEO]
-    sounds = [_sound(entry, scale) for entry in entries if entry.kind is Kind.AUDIO]
+    audios = [_audio(entry, scale) for entry in entries if entry.kind is Kind.AUDIO]
     hue = (_FIRST_HUE + number * _HUE_STEP) % 360
     rows = ""
     if pictures:
         rows += f'<div class="row pictures">{"".join(pictures)}</div>\n'
-    if sounds:
-        rows += f'<div class="row sounds">{"".join(sounds)}</div>\n'
+    if audios:
+        rows += f'<div class="row audios">{"".join(audios)}</div>\n'
     return (
         f'<section class="lane" data-anchor="{escape(anchor)}" style="--hue:{hue:.0f}">\n'
         f"<h2>{escape(anchor)}<small>{_size(sum(e.size for e in entries))}</small></h2>\n"
@@ -155,10 +155,10 @@ def _picture(entry: Entry, scale: _Scale) -> str:
     )
 
 
-def _sound(entry: Entry, scale: _Scale) -> str:
+def _audio(entry: Entry, scale: _Scale) -> str:
     words = f"{_clock(entry.start)} · {round(entry.seconds, 2):g} s · {_size(entry.size)}"
     return (
-        f'<div class="sound" title="{escape(words)}" '
+        f'<div class="audio" title="{escape(words)}" '
         f'style="{scale.left(entry.start)};{scale.width(entry.seconds)}"><span>{escape(words)}</span>'
         f'<audio controls preload="none" src="{_link(entry.path)}"></audio></div>'
     )

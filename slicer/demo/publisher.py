@@ -68,7 +68,7 @@ async def publish(
     bearer: str | None = None,
     loop: bool = True,
 ) -> Publication:
-    """Publish a file's sound and picture until `close`.
+    """Publish a file's audio and video until `close`.
 
     *whip_url* names room and user: `http://HOST:PORT/whip/ROOM/USER`. Raises BadInput for a URL or
     a file that cannot work, and RoomError where the server refuses or cannot be reached.
@@ -125,7 +125,7 @@ def _add_tracks(
         if track is not None:
             peer.addTrack(track)
     if not peer.getSenders():
-        raise BadInput("media_file", "neither sound nor picture", "sound, picture or both")
+        raise BadInput("media_file", "neither audio nor video", "audio, video or both")
     for transceiver in peer.getTransceivers():
         transceiver.direction = "sendonly"
         if transceiver.kind == "video" and video_codec is not None:

@@ -1,1 +1,1 @@
-"""Makes the file a cut asks for: bytes in, bytes out; knows no network, disk or clock."""
+"""From cuts to files: Ogg, pictures, names. Bytes in, bytes out."""

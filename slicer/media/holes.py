@@ -1,4 +1,4 @@
-"""Lays Opus packets end to end and fills what is missing between them; knows no container."""
+"""Lays Opus packets end to end, and fills what is missing between them."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
-"""Makes the limited range that cameras send the full one of JFIF; natively where that is built.
+"""Stretches the limited range that cameras send to JFIF's full range, natively where that is built.
 
-The native way takes a third of the time of numpy's, with which this was a fifteenth of a JPEG.
+The native way takes a third of numpy's time, with which this was a fifteenth of a JPEG.
 """
 
 from typing import TYPE_CHECKING, NamedTuple

@@ -1,4 +1,4 @@
-"""Names slices as TRTC does, each name once for each task; knows nothing of what is in them."""
+"""Names slices: a folder for each anchor and kind, UTC in each name, no name twice in a task."""
 
 import re
 from collections import OrderedDict
@@ -11,7 +11,7 @@ from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind
 
 MAX_REMEMBERED = 4_096
-"""Names a task remembers: over a minute of 25 anchors with sound and pictures each second."""
+"""Names a task remembers: over a minute of 25 anchors with audio and pictures each second."""
 MAX_PART = 96
 """Characters a user or room id may take in a name; file systems allow 255 for a whole name."""
 

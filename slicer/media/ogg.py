@@ -1,4 +1,4 @@
-"""Writes Ogg/Opus files (RFC 3533, RFC 7845) from packets, undecoded; knows no codec but Opus."""
+"""Writes Ogg/Opus files (RFC 3533, RFC 7845) from packets, without decoding them."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Turns G.711 and G.722 packets into an Ogg/Opus file of the same length; knows no container."""
+"""Turns G.711 and G.722 packets into an Ogg/Opus file of the same length."""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -13,7 +13,7 @@ from slicer.media import ogg
 from slicer.slicing.outputs import AudioPacket
 
 BIT_RATE = 32_000
-"""Of the Opus made: more than these codecs' sound can fill."""
+"""Of the Opus made: more than these codecs can fill."""
 COMPLEXITY = "5"
 """Of libopus, 0 to 10: for G.722, 10 takes 2.6 times as long and saves 3 % of the bytes."""
 PRE_ROLL = 640
@@ -38,10 +38,10 @@ def write(
         raise MediaError(f"no {codec} packet to write")
     decoder, rate = _DECODERS[codec]
     began = start - PRE_ROLL
-    sound = np.zeros((end - began) * rate, np.int16)
+    audio = np.zeros((end - began) * rate, np.int16)
     for timestamp, samples in _decode(decoder, packets):
-        _paste(sound, samples, (timestamp - began) * rate)
-    coded = _encode(sound, 8_000 * rate, began * _OPUS_TICKS)
+        _paste(audio, samples, (timestamp - began) * rate)
+    coded = _encode(audio, 8_000 * rate, began * _OPUS_TICKS)
     return ogg.write(coded, start * _OPUS_TICKS, end * _OPUS_TICKS, comments)
 
 
@@ -58,15 +58,15 @@ def _decode(decoder: str, packets: Sequence[AudioPacket]) -> Iterator[tuple[int,
             yield packet.timestamp, cast(Samples, frame.to_ndarray()).reshape(-1)
 
 
-def _paste(sound: Samples, samples: Samples, at: int) -> None:
-    """Lay *samples* over *sound* from *at* on; what sticks out at either end is left out."""
-    samples = samples[max(-at, 0) : max(len(sound) - at, 0)]
+def _paste(audio: Samples, samples: Samples, at: int) -> None:
+    """Lay *samples* over *audio* from *at* on; what sticks out at either end is left out."""
+    samples = samples[max(-at, 0) : max(len(audio) - at, 0)]
     at = max(at, 0)
-    sound[at : at + len(samples)] = samples
+    audio[at : at + len(samples)] = samples
 
 
-def _encode(sound: Samples, sample_rate: int, began: int) -> list[AudioPacket]:
-    """Opus packets at the media time (48 kHz) of what they sound like: *began* less the delay."""
+def _encode(audio: Samples, sample_rate: int, began: int) -> list[AudioPacket]:
+    """Opus packets at the media time (48 kHz) of what is heard in them: *began* less the delay."""
     context = av.CodecContext.create("libopus", "w")
     context.sample_rate = sample_rate
     context.layout = "mono"
@@ -74,7 +74,7 @@ def _encode(sound: Samples, sample_rate: int, began: int) -> list[AudioPacket]:
     context.bit_rate = BIT_RATE
     context.options = {"compression_level": COMPLEXITY}
     context.open()
-    frame = av.AudioFrame.from_ndarray(sound.reshape(1, -1), "s16", "mono")
+    frame = av.AudioFrame.from_ndarray(audio.reshape(1, -1), "s16", "mono")
     frame.sample_rate = sample_rate
     frame.pts = 0
     coded = context.encode(frame) + context.encode(None)

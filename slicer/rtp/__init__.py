@@ -1,1 +1,1 @@
-"""Wire format and order, from datagrams to packets in their place; knows no room, no task."""
+"""Wire format and order: from datagrams to packets in their place."""

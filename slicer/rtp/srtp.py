@@ -1,4 +1,4 @@
-"""Protected datagrams in, plain ones out, by the batch; knows no key and no socket."""
+"""Protected datagrams in, plain ones out, a batch at a time."""
 
 from collections import Counter
 from collections.abc import Sequence

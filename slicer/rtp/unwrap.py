@@ -1,4 +1,4 @@
-"""Counters that wrap made plain integers, once, at ingress; nothing behind it knows a wrap."""
+"""Wrapping counters made plain integers, once, at ingress: nothing behind it sees a wrap."""
 
 
 class Unwrapper:

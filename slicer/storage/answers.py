@@ -1,4 +1,4 @@
-"""What a store's refusal means, whose fault it is and what to do; knows no SDK."""
+"""What a store's refusal means: whose fault it is, and what to do about it."""
 
 from dataclasses import dataclass
 

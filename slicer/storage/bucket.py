@@ -1,6 +1,6 @@
-"""Reads `s3://bucket/prefix?region=…&endpoint=…` and its like; opens nothing, knows no vendor.
+"""Reads bucket URLs: `s3://bucket/prefix?region=…&endpoint=…` and the other vendors' like it.
 
-Strict on purpose: what comes out can name one bucket at one host, and nothing else.
+Strict on purpose: what it accepts can name one bucket at one host, and nothing else.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Tencent's COS by its own SDK, which signs, and `transport`, which sends; knows nothing of slices.
+"""Tencent COS: its own SDK signs, `transport` sends.
 
 `cos://name-appid/prefix?region=ap-guangzhou`. An endpoint that is an address is connected to,
-and the bucket's usual name is signed and sent; one that is a name takes the place of
+and the bucket's usual name is signed and sent. One that is a name takes the place of
 `cos.<region>.myqcloud.com`, with the bucket before it.
 """
 

@@ -1,4 +1,4 @@
-"""Which keys are fit for every store: relative, whole, UTF-8; knows no store."""
+"""Which keys every store can take: relative, without empty or dot segments, valid UTF-8."""
 
 import re
 from collections.abc import Iterator

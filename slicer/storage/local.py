@@ -1,4 +1,4 @@
-"""A folder as a store: whole files or none, never outside the folder; knows nothing of slices.
+"""A folder as a store: whole files or none, and never outside the folder.
 
 Durability: a receipt means that the bytes, their name and all new folders were synced (fsync),
 so that they survive a loss of power. Files are written in a staging folder inside the store and

@@ -1,4 +1,4 @@
-"""Facts about an object as HTTP header values: ASCII whatever they hold; knows no store."""
+"""Facts about an object as HTTP header values, which must be ASCII whatever the facts hold."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""No store at all: takes everything, keeps only its counts; for slices that have no place."""
+"""A store that keeps nothing but its counts: for tasks whose slices are not to be kept."""
 
 from collections.abc import Mapping
 from typing import Self

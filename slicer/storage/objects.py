@@ -1,7 +1,7 @@
-"""A bucket of any vendor as a Storage: probe, proof, threads and secrets; knows no SDK.
+"""A bucket of any vendor as a Storage: probe, proof, threads, and secrets kept out of messages.
 
-`check` stores and deletes a probe: asking for the bucket needs a right that an uploader need not
-have, and would not prove the one it needs. Where deleting is not allowed, the probe stays.
+`check` stores and deletes a probe. Asking for the bucket would need a right that an uploader need
+not have, and would not prove the one it needs. Where deleting is not allowed, the probe stays.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Aliyun's OSS by its own SDK, which signs (V4), and `transport`, which sends; knows no slices.
+"""Aliyun OSS: its own SDK signs (V4), `transport` sends.
 
 `oss://bucket/prefix?region=cn-hangzhou`. An endpoint that is an address is spoken to with the
 bucket in the path, one that is a name with the bucket before it.

@@ -1,4 +1,4 @@
-"""Whether a store's word of success is proof that it holds our bytes; knows no SDK."""
+"""Whether a store's acknowledgement proves that it holds our bytes."""
 
 import hashlib
 import re

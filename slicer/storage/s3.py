@@ -1,5 +1,6 @@
-"""Any store that speaks S3, by botocore, and by obstore where that is there and will do; knows
-nothing of slices, never tries twice by itself.
+"""Any store that speaks S3, by botocore, or by obstore where that is installed and suffices.
+
+It never retries by itself: the outbox does, which knows the order and the circuit.
 
 Without credentials botocore's usual chain is asked: environment, profile, instance role.
 """

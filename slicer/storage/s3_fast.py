@@ -1,4 +1,4 @@
-"""Puts to S3 at a fifth of botocore's CPU, by obstore, where that will do; never has the last word.
+"""Puts to S3 at a fifth of botocore's CPU, by obstore, where that suffices.
 
 What it cannot prove or explain (an ETag that is no MD5, a redirect, no answer) is left to
 botocore, which sees all headers, knows how to wait on a thin line and names each fault.

@@ -1,4 +1,4 @@
-"""A few threads that do one store's blocking work, so that the loop never does; knows no store."""
+"""Threads for one store's blocking work, so that the loop never waits for it."""
 
 import asyncio
 from collections.abc import Callable

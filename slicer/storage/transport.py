@@ -1,9 +1,9 @@
-"""HTTP beneath an SDK that only has to sign: urllib3 with our patience; knows no vendor.
+"""HTTP beneath an SDK that only signs: urllib3, with timeouts of ours.
 
 The SDKs of COS and OSS come with `requests`, which costs as much as all the rest of an upload,
 reads ~/.netrc at each request and gives a whole body one timeout. This one sends in blocks, each
-with its own, so that a thin line may take its time and a dead one is noticed; it follows no
-redirect, tries nothing twice, and keeps cookies for nobody.
+with a timeout of its own, so that a slow line may take its time and a dead one is noticed. It
+follows no redirect, retries nothing, and keeps no cookies.
 """
 
 import io

@@ -33,7 +33,7 @@ class Sheet(HTMLParser):
         if tag == "section":
             self._lane = attributes["data-anchor"]
             self.lanes[self._lane] = []
-        if attributes.get("class") in ("picture", "sound"):
+        if attributes.get("class") in ("picture", "audio"):
             self.lanes[self._lane].append(attributes)
 
     def handle_data(self, data: str) -> None:
@@ -47,7 +47,7 @@ def picture(at: float, anchor: str = "ann", path: str = "a.png") -> Entry:
     return Entry(path, anchor, Kind.VIDEO, START + timedelta(seconds=at), 0, 30_000)
 
 
-def sound(at: float, seconds: float = 15, anchor: str = "ann", path: str = "a.ogg") -> Entry:
+def audio(at: float, seconds: float = 15, anchor: str = "ann", path: str = "a.ogg") -> Entry:
     return Entry(path, anchor, Kind.AUDIO, START + timedelta(seconds=at), seconds, 60_000)
 
 
@@ -57,7 +57,7 @@ def style(attributes: Attributes) -> dict[str, float]:
 
 
 def test_slices_lie_at_their_time_in_their_anchors_lane() -> None:
-    entries = [sound(30, 15, "bea"), picture(45, "ann"), picture(15, "ann"), sound(0, 6, "ann")]
+    entries = [audio(30, 15, "bea"), picture(45, "ann"), picture(15, "ann"), audio(0, 6, "ann")]
     sheet = Sheet(render("room", entries, START, END))
     assert list(sheet.lanes) == ["ann", "bea"]
     assert [style(element) for element in sheet.lanes["ann"]] == [
@@ -68,28 +68,28 @@ def test_slices_lie_at_their_time_in_their_anchors_lane() -> None:
 
 def test_the_line_reaches_from_the_first_to_the_last_slice() -> None:
     # A first sample can be captured before the task counts as started, the last after its end.
-    sheet = Sheet(render("room", [sound(-20, 10), sound(70, 10)], START, END))
+    sheet = Sheet(render("room", [audio(-20, 10), audio(70, 10)], START, END))
     assert [style(element) for element in sheet.lanes["ann"]] == [
         {"left": 0, "width": 10}, {"left": 90, "width": 10},
     ]  # fmt: skip
 
 
-def test_pictures_link_to_themselves_and_sounds_can_be_played() -> None:
+def test_pictures_link_to_themselves_and_audio_can_be_played() -> None:
     sheet = Sheet(
-        render("room", [picture(5, path="x/p.png"), sound(0, path="x/s.ogg")], START, END)
+        render("room", [picture(5, path="x/p.png"), audio(0, path="x/s.ogg")], START, END)
     )
     (link,) = [a for a in sheet.all("a") if a["class"] == "picture"]
     image = sheet.all("img")[0]
-    (audio,) = sheet.all("audio")
+    (player,) = sheet.all("audio")
     assert link["href"] == image["src"] == "./x/p.png"
     assert image["loading"] == "lazy"
-    assert audio["src"] == "./x/s.ogg"
-    assert "controls" in audio
-    assert audio["preload"] == "none"
+    assert player["src"] == "./x/s.ogg"
+    assert "controls" in player
+    assert player["preload"] == "none"
 
 
 def test_the_head_tells_what_there_is() -> None:
-    entries = [picture(5), picture(10), sound(0), sound(0, anchor="bea")]
+    entries = [picture(5), picture(10), audio(0), audio(0, anchor="bea")]
     words = " ".join(Sheet(render("A & B", entries, START, END)).words)
     assert "A & B" in words
     assert (
@@ -118,7 +118,7 @@ def test_labels_of_the_axis_are_round_and_do_not_touch() -> None:
 
 
 def test_a_task_of_days_stays_within_what_browsers_lay_out() -> None:
-    page = Sheet(render("r", [sound(0, 1), sound(86_400 * 3, 1)], START, END))
+    page = Sheet(render("r", [audio(0, 1), audio(86_400 * 3, 1)], START, END))
     (canvas,) = [a for a in page.all("div") if a.get("class") == "canvas"]
     assert float(canvas["style"].removeprefix("min-width:").removesuffix("px")) < 1_001_000
 
@@ -133,8 +133,8 @@ NASTY = '"><script>alert(1)</script><img src=x onerror="alert(2)">&amp;$title${f
 
 
 def test_nothing_given_becomes_markup() -> None:
-    plain = Sheet(render("room", [picture(0), sound(0)], START, END))
-    entries = [picture(0, NASTY, NASTY), sound(0, 15, NASTY, NASTY)]
+    plain = Sheet(render("room", [picture(0), audio(0)], START, END))
+    entries = [picture(0, NASTY, NASTY), audio(0, 15, NASTY, NASTY)]
     nasty = Sheet(render(NASTY, entries, START, END))
     assert [tag for tag, _ in nasty.elements] == [tag for tag, _ in plain.elements]
     assert [sorted(a) for _, a in nasty.elements] == [sorted(a) for _, a in plain.elements]
@@ -154,13 +154,13 @@ def test_a_path_is_nothing_but_a_path(path: str) -> None:
 def test_any_words_and_times_make_a_page(
     title: str, anchor: str, at: float, seconds: float
 ) -> None:
-    sheet = Sheet(render(title, [picture(at, anchor), sound(at, seconds, anchor)], START, END))
+    sheet = Sheet(render(title, [picture(at, anchor), audio(at, seconds, anchor)], START, END))
     (lane,) = sheet.lanes.values()
     assert all(0 <= style(element)["left"] <= 100 for element in lane)
 
 
 def test_nothing_is_loaded_from_outside() -> None:
-    page = render("room", [picture(0), sound(0)], START, END)
+    page = render("room", [picture(0), audio(0)], START, END)
     for tag, attributes in Sheet(page).elements:
         assert tag not in ("link", "iframe", "object", "base")
         for name in ("src", "href"):

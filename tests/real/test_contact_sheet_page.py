@@ -23,7 +23,7 @@ def write_png(path: Path, picture: Rgb) -> None:
 
 
 def write_sheet(folder: Path) -> Path:
-    """Two anchors; one has two sounds of a second, and a name that has to be escaped in links."""
+    """Two anchors; one has two audio slices, and a name that has to be escaped in links."""
     entries = []
     for number, anchor in enumerate(("a%2Fb", "bea")):
         (folder / anchor).mkdir()
@@ -33,7 +33,7 @@ def write_sheet(folder: Path) -> Path:
             at = START + timedelta(seconds=second + number)
             entries.append(Entry(name, anchor, Kind.VIDEO, at, 0, (folder / name).stat().st_size))
     for second in (0, 1):
-        name = f"a%2Fb/sound_{second}.ogg"
+        name = f"a%2Fb/audio_{second}.ogg"
         encode(folder / name, Content(seconds=1), Encoding(video=None))
         at = START + timedelta(seconds=second)
         entries.append(Entry(name, "a%2Fb", Kind.AUDIO, at, 1, 1_000))
@@ -64,7 +64,7 @@ async def test_the_sheet_works(tmp_path: Path) -> None:
         assert shown.endswith("/a%252Fb/picture_5.png")
         await page.click("dialog [name=close]")
 
-        # The first sound plays to its end and hands over to the second.
+        # The first audio slice plays to its end and hands over to the second.
         await page.evaluate("document.querySelector('audio').play()")
         await page.wait_for_function("!document.querySelectorAll('audio')[1].paused")
         assert errors == []
