@@ -1,6 +1,7 @@
 """Imports point down only, and what must not be imported is not: read from the source by `ast`."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,3 +120,24 @@ def test_a_fault_is_found(name: str, source: str) -> None:
 )
 def test_what_is_allowed_passes(name: str, source: str) -> None:
     assert not list(faults(name, ast.parse(source)))
+
+
+# The documents show the table between these lines; `python tests/test_layers.py` writes it anew.
+BLOCK = re.compile(r"(?<=<!-- layers -->\n).*?(?=<!-- end of layers -->)", re.DOTALL)
+PAGES = [ROOT / "docs/design.md", ROOT / "CONTRIBUTING.md"]
+
+
+def block() -> str:
+    """The table as the documents show it: a line for each layer, its names in their order here."""
+    lines = (" · ".join(sorted(names - {"__main__"})) for names in LAYERS)
+    return "```\n" + "".join(f"{line}\n" for line in lines) + "```\n"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_documents_show_this_table(page: Path) -> None:
+    assert BLOCK.findall(page.read_text()) == [block()]
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        page.write_text(BLOCK.sub(lambda _: block(), page.read_text()))
