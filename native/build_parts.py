@@ -2,7 +2,7 @@
 
 python native/build_parts.py [hot]    (needs Cython and a C compiler)
 
-`hot` builds slicer._hot beside it, in place: for a build with other flags (CFLAGS), which pip has not.
+`hot` builds slicer._hot as well, in place: with other flags (CFLAGS) than pip takes.
 """
 
 import os
