@@ -7,10 +7,14 @@ BIN := $(VENV)/bin
 NATIVE := pyproject.toml $(wildcard native/*.[ch] native/*.pyx native/*.pxi native/*.py)
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
+COVERED := COVERAGE_FILE=build/coverage $(PYTEST) --cov=slicer --cov-context=test --cov-report=
+# What is there twice: in native/, and as the reference.
+PACKET_PATH := tests/rtp tests/slicing tests/rooms
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench instructions lint format types clean
+.PHONY: help demo test units reference real coverage sanitize wheels bench instructions lint format types clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" \
@@ -19,15 +23,36 @@ help: ## say what there is
 demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show the slices (a minute)
 	@$(BIN)/slicer demo
 
-test: lint types $(VENV)/.installed-system $(VENV)/.installed-intl ## everything that must pass, with a browser and a store
+test: lint types units reference real ## everything that must pass, with a browser and a store
+
+units: $(VENV)/.installed-dev ## tests of the parts, packets handled by the native plane
 	@echo '==> tests of the parts, packets handled by the native plane'
-	@SLICER_NATIVE=1 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --ignore tests/real
+	@SLICER_NATIVE=1 $(PYTEST) --ignore tests/real
+
+reference: $(VENV)/.installed-dev ## tests of the packet path, by the reference
 	@echo '==> tests of the packet path, by the reference'
-	@SLICER_NATIVE=0 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile tests/rtp tests/slicing tests/rooms
+	@SLICER_NATIVE=0 $(PYTEST) $(PACKET_PATH)
+
+# Media come in real time here: the machine waits more than it works, so that two go well together.
+real: $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
 	@echo '==> tests on real parts'
-	@SLICER_NATIVE=1 $(BIN)/pytest -q tests/real
+	@SLICER_NATIVE=1 $(PYTEST) tests/real
 	@echo '==> tests on real publishers, by the reference'
-	@SLICER_NATIVE=0 $(BIN)/pytest -q tests/real/test_loss.py tests/real/test_publishers.py
+	@SLICER_NATIVE=0 $(PYTEST) tests/real/test_loss.py tests/real/test_publishers.py
+
+# By the reference, whose lines can be counted; the native plane's Python side after it.
+coverage: $(VENV)/.installed-dev ## lines of each module that its own tests run
+	@echo '==> coverage of each module by its own tests (a few minutes)'
+	@rm -f build/coverage
+	@SLICER_NATIVE=0 $(COVERED) $(addprefix --ignore tests/,real native bench contract harness fuzz)
+	@SLICER_NATIVE=1 $(COVERED) --cov-append tests/webrtc tests/rooms tests/media/test_levels.py tests/test_hot.py
+	@$(BIN)/python -m tests.own_coverage build/coverage
+
+sanitize: $(VENV)/.installed-dev ## the native plane's tests with races, memory and arithmetic watched
+	@sh tests/sanitize.sh $(BIN)/python
+
+wheels: $(VENV)/.installed-dev ## a wheel for each Python there is, installed and tried
+	@sh tests/wheels.sh $(BIN)/python
 
 bench: $(VENV)/.installed-dev ## measure what a packet, a cut, a picture and an upload cost
 	@$(BIN)/pytest -q bench -o addopts=--import-mode=importlib \

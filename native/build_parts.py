@@ -1,6 +1,8 @@
 """Builds slicer._parts, the native plane's parts one by one: for the tests, so no wheel carries it.
 
-python native/build_parts.py    (needs Cython and a C compiler)
+python native/build_parts.py [hot]    (needs Cython and a C compiler)
+
+`hot` builds slicer._hot as well, in place: with other flags (CFLAGS) than pip takes.
 """
 
 import os
@@ -14,13 +16,13 @@ from setuptools import Distribution, Extension
 ROOT = Path(__file__).parents[1]
 
 
-def build() -> None:
-    """Compile beside slicer._hot, from the same C sources with the same flags."""
+def build(name: str) -> None:
+    """Compile slicer._NAME from native/NAME.pyx, the project's C sources and its flags."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     (hot,) = project["tool"]["setuptools"]["ext-modules"]
     extension = Extension(
-        "slicer._parts",
-        ["native/parts.pyx", *(one for one in hot["sources"] if one.endswith(".c"))],
+        f"slicer._{name}",
+        [f"native/{name}.pyx", *(one for one in hot["sources"] if one.endswith(".c"))],
         include_dirs=hot["include-dirs"],
         libraries=hot["libraries"],
         extra_compile_args=hot["extra-compile-args"],
@@ -37,4 +39,5 @@ def build() -> None:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    sys.exit(build())
+    for each in ("parts", *sys.argv[1:]):
+        build(each)

@@ -22,6 +22,7 @@ AT_LARGE = {
     "test_readme.py",
     "test_layers.py",
     "test_mirror.py",
+    "test_own_coverage.py",
     "test_yardsticks.py",
 }
 AT_LARGE_FOLDERS = {"bench", "contract", "real", "harness", "native"}

@@ -22,7 +22,7 @@ from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
 from slicer.usersig import SdkApp
 from tests.harness.service.api import NOW, Recorder, authorize, exchange, seed
 
-EXAMPLES, REQUESTS = 2_000, 5
+EXAMPLES, REQUESTS = 500, 5
 SECONDS = 6.0
 
 # Every secret there is holds this word: in the settings, in bodies, and in errors of the service.
@@ -224,7 +224,7 @@ def log() -> Iterator[list[str]]:
     root.setLevel(level)
 
 
-def test_ten_thousand_requests(log: list[str]) -> None:
+def test_thousands_of_requests(log: list[str]) -> None:
     codes: dict[str, int] = {}
     orders = Recorder()
     limits = ApiSettings(rate=10**9, now=lambda: NOW)
@@ -260,7 +260,7 @@ def test_ten_thousand_requests(log: list[str]) -> None:
         run()
     assert sum(codes.values()) >= EXAMPLES * REQUESTS
     # It was no monologue: a good part got through, and most refusals have been heard.
-    assert codes["ok"] > 300
+    assert codes["ok"] > 75
     assert len(codes) > 25, codes
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,14 +39,51 @@ class Request:
 
 @dataclass(frozen=True)
 class Admitted:
-    """What a request with a good signature wants. *facts*: kept as metadata for tests to see."""
+    """What a request with a good signature wants."""
 
     keys: Credentials
     bucket: str
     key: str
-    facts: dict[str, str]
-    answer: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """How a vendor names things: *name* in its headers; *server*: itself; *key_header*: the header
+    of a KMS key, behind `x-NAME-`; *kms*: encryption by KMS; *capitals*: so it writes an ETag."""
+
+    name: str
+    server: str
+    key_header: str
+    kms: str
     capitals: bool = False
+
+    def facts(self, headers: dict[str, str]) -> dict[str, str]:
+        """The user's metadata, and what else the request said, for tests to see."""
+        meta = f"x-{self.name}-meta-"
+        kept = {
+            name.removeprefix(meta): value
+            for name, value in headers.items()
+            if name.startswith(meta)
+        }
+        told = {
+            "front-class": headers.get(f"x-{self.name}-storage-class"),
+            "front-sse": headers.get(f"x-{self.name}-server-side-encryption"),
+            "front-sse-key": headers.get(f"x-{self.name}-{self.key_header}"),
+        }
+        return kept | {name: value for name, value in told.items() if value}
+
+    def answer(self, headers: dict[str, str], body: bytes, etag: str) -> dict[str, str]:
+        """The vendor's own headers; an ETag under KMS is not the MD5."""
+        told = {
+            "ETag": etag.upper() if self.capitals else etag,
+            f"x-{self.name}-hash-crc64ecma": str(crc64(body)),
+            "Server": self.server,
+        }
+        if encryption := headers.get(f"x-{self.name}-server-side-encryption"):
+            told[f"x-{self.name}-server-side-encryption"] = encryption
+            if encryption == self.kms:
+                told["ETag"] = '"' + "0" * 32 + '"'
+        return told
 
 
 class Refusal(Exception):
@@ -76,7 +113,7 @@ def upstream(endpoint: str, keys: Credentials) -> Any:
     )
 
 
-def carry_out(endpoint: str, request: Request, wanted: Admitted) -> dict[str, str]:
+def carry_out(endpoint: str, request: Request, wanted: Admitted, vendor: Vendor) -> dict[str, str]:
     """Store or delete; the headers of the answer. Raises Refusal."""
     check_bucket(endpoint, wanted.bucket)
     client = upstream(endpoint, wanted.keys)
@@ -89,15 +126,14 @@ def carry_out(endpoint: str, request: Request, wanted: Admitted) -> dict[str, st
             Key=wanted.key,
             Body=request.body,
             ContentType=request.headers.get("content-type", ""),
-            Metadata=wanted.facts,
+            Metadata=vendor.facts(request.headers),
             **({"ContentMD5": md5} if (md5 := request.headers.get("content-md5")) else {}),
         )
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         said = error.response["Error"]
         raise Refusal(status, said["Code"], said["Message"]) from error
-    etag = told["ETag"].upper() if wanted.capitals else told["ETag"]
-    return {"ETag": etag, **wanted.answer}
+    return vendor.answer(request.headers, request.body, told["ETag"])
 
 
 found_buckets: set[str] = set()
@@ -114,7 +150,7 @@ def check_bucket(endpoint: str, bucket: str) -> None:
     found_buckets.add(bucket)
 
 
-def handler(admit: Admit, endpoint: str, vendor: str) -> type[BaseHTTPRequestHandler]:
+def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = -1
@@ -125,7 +161,7 @@ def handler(admit: Admit, endpoint: str, vendor: str) -> type[BaseHTTPRequestHan
             body = self.rfile.read(int(headers.get("content-length", "0")))
             request = Request(self.command, self.path, headers, body)
             try:
-                told = carry_out(endpoint, request, admit(request))
+                told = carry_out(endpoint, request, admit(request), vendor)
             except Refusal as refusal:
                 self.refuse(refusal)
                 return
@@ -151,7 +187,7 @@ def handler(admit: Admit, endpoint: str, vendor: str) -> type[BaseHTTPRequestHan
             self.wfile.write(xml)
 
         def finish_headers(self, length: int) -> None:
-            self.send_header(f"x-{vendor}-request-id", "NWZmM2E5ZjBfYTJi")
+            self.send_header(f"x-{vendor.name}-request-id", "NWZmM2E5ZjBfYTJi")
             self.send_header("Content-Length", str(length))
             self.end_headers()
 
@@ -161,7 +197,7 @@ def handler(admit: Admit, endpoint: str, vendor: str) -> type[BaseHTTPRequestHan
     return Handler
 
 
-def serve(admit: Admit, vendor: str) -> None:
+def serve(admit: Admit, vendor: Vendor) -> None:
     """The program of a front's process: the store's endpoint is its argument, the port of the
     front its first line."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(admit, sys.argv[1], vendor))

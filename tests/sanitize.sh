@@ -1,0 +1,79 @@
+#!/bin/sh
+# Run the native plane's tests with its C code watched: ThreadSanitizer (races between the plane's
+# thread and Python's), then AddressSanitizer with UndefinedBehaviorSanitizer (memory, arithmetic).
+# `sh tests/sanitize.sh PYTHON [thread|address]…`; both where none is named.
+#
+# Python itself is not instrumented, so the sanitizer's library is loaded before it. The code is built
+# apart, in build/sanitize: what is installed stays as it is.
+set -eu
+cd "$(dirname "$0")/.."
+python=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+shift
+[ $# -gt 0 ] || set -- thread address
+compiler=${CC:-cc}
+
+# Built under the name it is installed by, in a copy of what building and testing needs.
+build() {
+    rm -rf "$folder"
+    mkdir -p "$folder/slicer"
+    cp -r native samples tests bench pyproject.toml README.md "$folder"
+    (cd slicer && tar cf - --exclude '*.so' --exclude __pycache__ .) | (cd "$folder/slicer" && tar xf -)
+    rm -f "$folder"/native/hot.c "$folder"/native/parts.c
+    (
+        cd "$folder"
+        export CC="$compiler" CFLAGS="-fsanitize=$flags -fno-omit-frame-pointer -g -O1"
+        export LDFLAGS="-fsanitize=$flags"
+        "$python" native/build_parts.py hot
+    ) >"$folder/build.log" 2>&1 || { tail -n 40 "$folder/build.log" >&2; exit 1; }
+    for module in _hot _parts; do
+        nm -D "$folder/slicer/$module".*.so | grep -q "$symbol" ||
+            { echo "error: $module was built without the sanitizer" >&2; exit 1; }
+    done
+}
+
+# Pytest's verdict is not enough: a report without a failure is one, too.
+watch() {
+    library=$("$compiler" -print-file-name="$1")
+    [ -e "$library" ] || { echo "error: the compiler has no $1" >&2; exit 1; }
+    shift
+    echo "==> $kind: $*"
+    status=0
+    (
+        cd "$folder"
+        # Where addresses are too random for the shadow memory, `setarch -R` has them fixed.
+        SLICER_NATIVE=1 PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 LD_PRELOAD="$library" \
+            setarch -R "$python" -m pytest -q -p no:cacheprovider -p no:xdist "$@"
+    ) || status=$?
+    found=$(find "$folder" -maxdepth 1 -name 'report.*' | wc -l)
+    if [ "$status" -ne 0 ] || [ "$found" -ne 0 ]; then
+        cat "$folder"/report.* 2>/dev/null | head -n 200 >&2
+        echo "error: $kind: pytest ended with $status, $found reports" >&2
+        exit 1
+    fi
+}
+
+for kind; do
+    folder=$PWD/build/sanitize/$kind
+    case $kind in
+    thread)
+        flags=thread symbol=__tsan_
+        export TSAN_OPTIONS="log_path=$folder/report halt_on_error=0 exitcode=66 history_size=4"
+        build
+        watch libtsan.so tests/webrtc/test_plane.py
+        ;;
+    address)
+        flags=address,undefined symbol=__asan_
+        # Python frees little at its end: leaks are found by tests that count.
+        export ASAN_OPTIONS="log_path=$folder/report detect_leaks=0 abort_on_error=0"
+        export UBSAN_OPTIONS="log_path=$folder/report print_stacktrace=1 halt_on_error=0"
+        build
+        watch libasan.so tests/webrtc/test_plane.py tests/native tests/rtp tests/slicing \
+            --ignore tests/native/test_fuzz_corpus.py
+        ;;
+    *)
+        echo "error: $kind: thread or address" >&2
+        exit 1
+        ;;
+    esac
+    echo "==> $kind: no report"
+done
