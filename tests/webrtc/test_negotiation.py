@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from slicer.errors import BadInput
 from slicer.rtp.parameters import MID, OPUS, PCMU, TRANSPORT_WIDE_CC, Codec, Kind
-from slicer.webrtc.negotiation import Agreement, Ours, negotiate, write_answer
-from slicer.webrtc.sdp import Description, Section, parse
+from slicer.webrtc.description import write_answer
+from slicer.webrtc.negotiation import Agreement, Refused, negotiate
+from slicer.webrtc.parameters import Local
+from slicer.webrtc.profile import Profile
+from slicer.webrtc.sdp import Attributes, Description, Section, parse
 
 CHROMIUM = (Path(__file__).parent / "chromium-offer.sdp").read_text()
 TRANSPORT = [
@@ -21,7 +24,8 @@ TRANSPORT = [
 ]
 AUDIO = ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=mid:a", "a=rtcp-mux", "a=rtpmap:111 opus/48000/2"]
 VIDEO = ["m=video 9 UDP/TLS/RTP/SAVPF 96", "a=mid:v", "a=rtcp-mux", "a=rtpmap:96 VP8/90000"]
-OURS = Ours(
+ONE_EACH = Profile(sections={Kind.AUDIO: 1, Kind.VIDEO: 1})
+OURS = Local(
     "ufrg", "p" * 22, (("sha-256", "CC:DD"),), "127.0.0.1", 4000, ("1 1 udp 9 127.0.0.1 4000",)
 )
 
@@ -37,7 +41,7 @@ def answer(agreement: Agreement) -> Description:
 
 def test_a_browsers_offer() -> None:
     agreement = negotiate(parse(CHROMIUM))
-    audio, video = agreement.streams.values()
+    audio, video = agreement.streams
     assert audio.kind is Kind.AUDIO
     assert list(audio.codecs) == [111, 9, 0, 8]
     assert audio.codecs[111] == Codec("opus", 48_000, 2, {"minptime": "10", "useinbandfec": "1"})
@@ -51,8 +55,8 @@ def test_a_browsers_offer() -> None:
     assert set(video.rtx.values()) <= set(video.codecs)
     assert video.extensions == {3: TRANSPORT_WIDE_CC, 4: MID}
     assert video.feedback == {"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"}
-    assert agreement.peer.setup == "passive"
-    assert len(agreement.peer.candidates) == 4
+    assert agreement.remote.our_setup == "passive"
+    assert len(agreement.remote.candidates) == 4
 
 
 def test_the_answer_to_a_browser() -> None:
@@ -63,27 +67,31 @@ def test_the_answer_to_a_browser() -> None:
     for section in (audio, video):
         assert section.port == 4000
         for flag in ("recvonly", "rtcp-mux", "rtcp-rsize"):
-            assert section.has(flag)
-        assert section.first("setup") == "passive"
-        assert section.first("ice-ufrag") == "ufrg"
-        assert section.first("fingerprint") == "sha-256 CC:DD"
-        assert section.all("extmap") == [f"3 {TRANSPORT_WIDE_CC}", f"4 {MID}"]
-        assert {value.split()[0] for value in section.all("rtpmap")} == set(section.formats)
-    assert audio.all("candidate") == list(OURS.candidates)
-    assert audio.has("end-of-candidates")
-    assert not video.has("simulcast")
-    assert not video.has("rid")
-    assert "96 nack pli" in video.all("rtcp-fb")
-    assert "97 apt=96" in video.all("fmtp")
+            assert section.attributes.has(flag)
+        assert section.attributes.first("setup") == "passive"
+        assert section.attributes.first("ice-ufrag") == "ufrg"
+        assert section.attributes.first("fingerprint") == "sha-256 CC:DD"
+        assert section.attributes.all("extmap") == [f"3 {TRANSPORT_WIDE_CC}", f"4 {MID}"]
+        assert {value.split()[0] for value in section.attributes.all("rtpmap")} == set(
+            section.formats
+        )
+    assert audio.attributes.all("candidate") == list(OURS.candidates)
+    assert audio.attributes.has("end-of-candidates")
+    assert not video.attributes.has("simulcast")
+    assert not video.attributes.has("rid")
+    assert "96 nack pli" in video.attributes.all("rtcp-fb")
+    assert "97 apt=96" in video.attributes.all("fmtp")
     assert (data.kind, data.port, data.protocol) == ("application", 0, "UDP/DTLS/SCTP")
-    assert data.has("inactive")
-    assert data.first("mid") == "2"
+    assert data.attributes.has("inactive")
+    assert data.attributes.first("mid") == "2"
 
 
-def test_more_m_lines_are_turned_down() -> None:
+def test_more_m_lines_than_the_profile_takes_are_turned_down() -> None:
     second = [VIDEO[0].replace("96", "97"), "a=mid:w", "a=rtcp-mux", "a=rtpmap:97 VP8/90000"]
-    agreement = negotiate(offer(VIDEO, AUDIO, second, bundle="v a w"))
-    assert list(agreement.streams) == [0, 1]
+    agreement = negotiate(offer(VIDEO, AUDIO, second, bundle="v a w"), ONE_EACH)
+    assert list(agreement.accepted) == [0, 1]
+    reason = "at most 1 video m-line of a connection is received"
+    assert agreement.refused == (Refused("w", "video", reason),)
     answered = answer(agreement)
     assert [section.port for section in answered.sections] == [4000, 4000, 0]
     assert ("group", "BUNDLE v a") in answered.attributes
@@ -91,7 +99,7 @@ def test_more_m_lines_are_turned_down() -> None:
 
 def test_unbundled_only_the_first_is_taken() -> None:
     agreement = negotiate(offer(AUDIO, VIDEO, bundle="a"))
-    assert list(agreement.streams) == [0]
+    assert list(agreement.accepted) == [0]
 
 
 def test_a_single_m_line_needs_no_group() -> None:
@@ -101,35 +109,37 @@ def test_a_single_m_line_needs_no_group() -> None:
     assert agreement.streams[0].mid == ""
     answered = answer(agreement)
     assert not any(name == "group" for name, _ in answered.attributes)
-    assert not answered.sections[0].has("mid")
+    assert not answered.sections[0].attributes.has("mid")
 
 
 @pytest.mark.parametrize(
     ("change", "taken"),
     [
-        ("a=recvonly", []),
-        ("a=inactive", []),
-        ("a=sendrecv", [0]),
-        ("m=video 0 UDP/TLS/RTP/SAVPF 96", []),
-        ("m=video 9 RTP/AVP 96", []),
-        ("m=text 9 UDP/TLS/RTP/SAVPF 96", []),
-        ("a=rtpmap:96 VP8/8000", []),
-        ("a=rtpmap:96 H265/90000", []),
-        ("a=rtpmap:96 vp8/90000", [0]),
-        ("a=rtpmap:96 nonsense", []),
-        ("a=rtpmap:", []),
-        ("a=fmtp:96", [0]),
-        ("a=fmtp:96 ;;=;x", [0]),
-        ("a=extmap:99 x", [0]),
-        ("a=rtcp-fb:", [0]),
-        ("a=ssrc:", [0]),
+        ("a=recvonly", False),
+        ("a=inactive", False),
+        ("a=sendrecv", True),
+        ("m=video 0 UDP/TLS/RTP/SAVPF 96", False),
+        ("m=video 9 RTP/AVP 96", False),
+        ("m=text 9 UDP/TLS/RTP/SAVPF 96", False),
+        ("a=rtpmap:96 VP8/8000", False),
+        ("a=rtpmap:96 H265/90000", False),
+        ("a=rtpmap:96 vp8/90000", True),
+        ("a=rtpmap:96 nonsense", False),
+        ("a=rtpmap:", False),
+        ("a=fmtp:96", True),
+        ("a=fmtp:96 ;;=;x", True),
+        ("a=extmap:99 x", True),
+        ("a=rtcp-fb:", True),
+        ("a=ssrc:", True),
     ],
 )
-def test_one_line_changed(change: str, taken: list[int]) -> None:
+def test_one_line_changed(change: str, taken: bool) -> None:
     name = "m=" if change.startswith("m=") else change.partition(":")[0]
     lines = [line for line in VIDEO if not line.startswith(name)]
     changed = [change, *lines] if change.startswith("m=") else [*lines, change]
-    assert [index for index in negotiate(offer(changed, AUDIO)).streams if index == 0] == taken
+    agreement = negotiate(offer(changed, AUDIO))
+    sending = agreement.accepted.keys() - agreement.paused
+    assert (0 in sending) is taken
 
 
 @pytest.mark.parametrize(("mode", "taken"), [("0", True), ("1", True), ("2", False), (None, True)])
@@ -156,8 +166,8 @@ def test_payload_types_that_look_like_rtcp_are_left_out() -> None:
 def test_setup(theirs: str, ours: str) -> None:
     session = [*TRANSPORT[:3], f"a=setup:{theirs}"]
     agreement = negotiate(offer(AUDIO, session=session))
-    assert agreement.peer.setup == ours
-    assert answer(agreement).sections[0].first("setup") == ours
+    assert agreement.remote.our_setup == ours
+    assert answer(agreement).sections[0].attributes.first("setup") == ours
 
 
 @pytest.mark.parametrize(
@@ -192,17 +202,17 @@ def test_a_bundle_only_m_line_may_have_port_0_and_no_transport() -> None:
     audio = [*AUDIO, *TRANSPORT]
     video = ["m=video 0 UDP/TLS/RTP/SAVPF 96", *VIDEO[1:], "a=bundle-only"]
     agreement = negotiate(offer(audio, video, session=[]))
-    assert list(agreement.streams) == [0, 1]
-    assert agreement.peer.ufrag == "abcd"
+    assert list(agreement.accepted) == [0, 1]
+    assert agreement.remote.ufrag == "abcd"
 
 
 def test_the_transport_may_stand_in_a_section_that_is_turned_down() -> None:
     data = ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "a=mid:d", *TRANSPORT]
     agreement = negotiate(offer(data, AUDIO, bundle="d a", session=[]))
-    assert list(agreement.streams) == [1]
+    assert list(agreement.accepted) == [1]
     answered = answer(agreement)
     assert [section.port for section in answered.sections] == [0, 4000]
-    assert answered.sections[1].has("candidate")
+    assert answered.sections[1].attributes.has("candidate")
 
 
 def test_g722_and_static_payload_types_without_rtpmap() -> None:
@@ -213,7 +223,7 @@ def test_g722_and_static_payload_types_without_rtpmap() -> None:
         "g722",
         "pcmu",
     ]
-    assert "9 G722/8000" in answer(agreement).sections[0].all("rtpmap")
+    assert "9 G722/8000" in answer(agreement).sections[0].attributes.all("rtpmap")
 
 
 def test_opus_must_be_what_rfc_7587_says() -> None:
@@ -236,9 +246,15 @@ def test_opus_must_be_what_rfc_7587_says() -> None:
 def test_any_attributes_are_taken_or_refused(attributes: list[tuple[str, str]]) -> None:
     base = offer(AUDIO, VIDEO)
     sections = tuple(
-        Section(one.kind, one.port, one.protocol, one.formats, (*attributes, *one.attributes))
+        Section(
+            one.kind,
+            one.port,
+            one.protocol,
+            one.formats,
+            Attributes((*attributes, *one.attributes)),
+        )
         for one in base.sections
     )
     with suppress(BadInput):
-        agreement = negotiate(Description((*attributes, *base.attributes), sections))
+        agreement = negotiate(Description(Attributes((*attributes, *base.attributes)), sections))
         assert write_answer(agreement, OURS, 1).startswith("v=0\r\n")

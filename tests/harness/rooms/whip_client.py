@@ -16,7 +16,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from slicer.webrtc.connection import gather
+from slicer.webrtc.transport import gather
 
 LOOPBACK = ["127.0.0.1"]
 FPS = 20

@@ -1,4 +1,4 @@
-"""Anchors in the native plane, over real sockets: what comes out, what is sent, what is left."""
+"""The native plane's media, over real sockets: what comes out, what is sent, what is left."""
 
 import asyncio
 import gc
@@ -17,14 +17,15 @@ from aioice import stun
 
 from slicer.clock import LoopClock
 from slicer.errors import RoomError
-from slicer.hot import IMPLEMENTATION, Receiver
+from slicer.hot import IMPLEMENTATION
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from slicer.webrtc import plane as module
-from slicer.webrtc.carrier import Address, IceCredentials, Link, SrtpKeys
-from slicer.webrtc.plane import PlanePump, running_plane
+from slicer.webrtc import native_path as module
+from slicer.webrtc.link import Address, IceCredentials, Link, SrtpKeys
+from slicer.webrtc.native_path import NativeMedia, native_path
+from slicer.webrtc.path import media_path
 from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, VIDEO, datagram, opus, vp8
 from tests.harness.rtp.packetize import vp8 as packetized
 
@@ -38,7 +39,7 @@ ICE = IceCredentials("ours", "our-password-of-22-chr", "thrs", "their-password-2
 
 
 class Peer:
-    """The other end: a socket, and the plane's pump."""
+    """The other end: a socket, and the plane's media."""
 
     def __init__(self, streams: list[RtpParameters], secure: bool = False) -> None:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -46,17 +47,16 @@ class Peer:
         self.sock.setblocking(False)
         self.cuts: list[Cut] = []
         self.others: list[tuple[bytes, Address]] = []
-        plane = running_plane()
-        assert plane is not None
-        self.plane = plane
-        self.pump = PlanePump(plane, Receiver("ann", streams, 9), self.cuts.append)
+        self.media = media_path().open(self.cuts.append)
+        assert isinstance(self.media, NativeMedia)
+        self.media.set_sections("ann", streams)
         self.secure = secure
         theirs, ours = (policy(KEYS.inbound), policy(KEYS.outbound))
         theirs.ssrc_type = pylibsrtp.Policy.SSRC_ANY_OUTBOUND
         ours.ssrc_type = pylibsrtp.Policy.SSRC_ANY_INBOUND
         self.protecting, self.unprotecting = pylibsrtp.Session(theirs), pylibsrtp.Session(ours)
         link, self.address = self.link()
-        self.pump.carry(link)
+        self.media.carry(link)
 
     def link(self) -> tuple[Link, Address]:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -92,7 +92,7 @@ class Peer:
         return found
 
     def close(self) -> None:
-        self.pump.close()
+        self.media.close()
         self.sock.close()
 
 
@@ -128,7 +128,7 @@ async def talk(peer: Peer, frames: range) -> None:
 
 
 async def test_sound_becomes_cuts(peer: Peer) -> None:
-    peer.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    peer.media.attach(Subscribe(SOUND, AudioSpec(1)))
     await talk(peer, range(110))
     await until(lambda: len(peer.cuts) == 2)
     first, second = peer.cuts
@@ -137,13 +137,13 @@ async def test_sound_becomes_cuts(peer: Peer) -> None:
     assert (first.start, first.end, second.end) == (0, 48_000, 96_000)
     assert [one.payload for one in first.packets] == [opus(number) for number in range(50)]
     assert abs(second.began - first.began - 1) < 0.05
-    peer.pump.close()
+    peer.media.close()
     assert len(peer.cuts) == 3
-    assert not peer.pump.counters
+    assert not peer.media.counters
 
 
 async def test_a_picture_is_asked_for_and_taken(peer: Peer) -> None:
-    peer.pump.attach(Subscribe(SIGHT, VideoSpec(1)))
+    peer.media.attach(Subscribe(SIGHT, VideoSpec(1)))
     for part in range(2):  # two packets of a source make it known
         peer.send(datagram(packetized(vp8(0, False), 1000)[0], part, 0, 2, 96, True))
     asked: list[rtcp.RtcpPacket] = []
@@ -184,13 +184,13 @@ async def test_when_a_packet_came_is_the_kernels_word(peer: Peer) -> None:
     """The loop and the plane are late; the slice's place in time is not."""
     await stamps_begin()
     now = LoopClock().now
-    peer.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    peer.media.attach(Subscribe(SOUND, AudioSpec(1)))
     sent = now()
     for number in range(2):
         peer.send(datagram(opus(number), number, number * 960))
     arrived = now()
     await asyncio.sleep(0.2)
-    peer.pump.close()
+    peer.media.close()
     (cut,) = peer.cuts
     # The second packet came 20 ms before its time: that is the least delay.
     assert sent - 0.021 <= cut.began <= arrived - 0.019
@@ -199,14 +199,14 @@ async def test_when_a_packet_came_is_the_kernels_word(peer: Peer) -> None:
 @pytest.mark.parametrize("way", ["close", "detach"])
 async def test_what_came_just_before_the_end_counts(peer: Peer, way: str) -> None:
     """The plane has not looked since: it sleeps between ticks."""
-    peer.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    peer.media.attach(Subscribe(SOUND, AudioSpec(1)))
     await talk(peer, range(10))
     for number in range(10, 20):
         peer.send(datagram(opus(number), number, number * 960))
     if way == "close":
-        peer.pump.close()
+        peer.media.close()
     else:
-        peer.pump.detach(SOUND)
+        peer.media.detach(SOUND)
     (cut,) = peer.cuts
     assert isinstance(cut, AudioCut)
     assert [one.payload for one in cut.packets] == [opus(number) for number in range(20)]
@@ -220,8 +220,8 @@ async def test_dtls_and_strange_stun_are_handed_back(peer: Peer) -> None:
     assert peer.others == [(data, peer.sock.getsockname()) for data in datagrams]
     peer.send_raw(b"")
     await talk(peer, range(2))
-    await until(lambda: peer.pump.counters)
-    assert peer.pump.counters.keys() == {"asleep"}
+    await until(lambda: peer.media.counters)
+    assert peer.media.counters.keys() == {"asleep"}
 
 
 async def test_what_waits_for_a_busy_loop_is_bounded_and_counted(peer: Peer) -> None:
@@ -230,7 +230,7 @@ async def test_what_waits_for_a_busy_loop_is_bounded_and_counted(peer: Peer) -> 
         peer.send_raw(b"\x16" * 100)
     time.sleep(0.2)
     await until(lambda: peer.others)
-    counters = peer.pump.counters
+    counters = peer.media.counters
     assert len(peer.others) == MAX_OTHERS
     assert counters["others_dropped"] + counters["receive_buffer_full"] == 2000 - MAX_OTHERS
 
@@ -238,7 +238,7 @@ async def test_what_waits_for_a_busy_loop_is_bounded_and_counted(peer: Peer) -> 
 async def test_cuts_that_wait_for_a_busy_loop_are_bounded_and_counted(peer: Peer) -> None:
     """Every jump of the sender's clock ends a slice of each of 300 tasks."""
     for number in range(300):
-        peer.pump.attach(Subscribe(SOUND._replace(task=str(number)), AudioSpec(1)))
+        peer.media.attach(Subscribe(SOUND._replace(task=str(number)), AudioSpec(1)))
     for jump in range(5):
         for step in range(4):
             number = jump * 4 + step
@@ -246,7 +246,7 @@ async def test_cuts_that_wait_for_a_busy_loop_are_bounded_and_counted(peer: Peer
         time.sleep(0.06)
     await until(lambda: peer.cuts)
     assert len(peer.cuts) == MAX_WAITING
-    assert peer.pump.counters["cuts_dropped"] == 4 * 300 - MAX_WAITING
+    assert peer.media.counters["cuts_dropped"] == 4 * 300 - MAX_WAITING
 
 
 async def test_consent_is_given_and_asked_for(secure: Peer) -> None:
@@ -292,13 +292,13 @@ async def test_a_check_with_another_password_is_not_ours(secure: Peer) -> None:
 
 
 async def test_forged_media_is_counted_and_changes_nothing(secure: Peer) -> None:
-    secure.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    secure.media.attach(Subscribe(SOUND, AudioSpec(1)))
     for number in range(60):
         secure.send_raw(datagram(opus(99) + bytes(10), 60_000 + number, 0))
         secure.send(datagram(opus(number), number, number * 960))
         await asyncio.sleep(0.02)
-    await until(lambda: secure.cuts and secure.pump.counters.total() == 60)
-    assert secure.pump.counters == {"srtp_authentication": 60}
+    await until(lambda: secure.cuts and secure.media.counters.total() == 60)
+    assert secure.media.counters == {"srtp_authentication": 60}
     (cut,) = secure.cuts
     assert isinstance(cut, AudioCut)
     assert len(cut.packets) == 50
@@ -307,7 +307,7 @@ async def test_forged_media_is_counted_and_changes_nothing(secure: Peer) -> None
 async def test_sleeping_video_is_not_decrypted_and_its_roll_over_is_kept(secure: Peer) -> None:
     """Its sequence numbers wrap twice while it sleeps; then a picture is wanted, and decrypted."""
     now, first, many = asyncio.get_running_loop().time, 60_000, 75_000
-    secure.pump.attach(Subscribe(SIGHT, VideoSpec(3600)))
+    secure.media.attach(Subscribe(SIGHT, VideoSpec(3600)))
     key, other = packetized(vp8(0, True), 1000)[0], packetized(vp8(1, False), 1000)[0]
     began = now()
 
@@ -319,7 +319,7 @@ async def test_sleeping_video_is_not_decrypted_and_its_roll_over_is_kept(secure:
     await until(lambda: secure.cuts)
 
     def caught_up(asleep: int) -> bool:
-        return secure.pump.counters["asleep"] == asleep
+        return secure.media.counters["asleep"] == asleep
 
     for begin in range(2, many, 400):  # so few at a time that no socket's buffer fills
         for number in range(begin, min(begin + 400, many)):
@@ -329,37 +329,37 @@ async def test_sleeping_video_is_not_decrypted_and_its_roll_over_is_kept(secure:
     tampered[-1] ^= 1
     secure.send_raw(bytes(tampered))
     await until(partial(caught_up, many - 1))
-    secure.pump.attach(Subscribe(SIGHT._replace(task="another"), VideoSpec(3600)))
+    secure.media.attach(Subscribe(SIGHT._replace(task="another"), VideoSpec(3600)))
     for number in range(1, 3):
         secure.send(sight(key, many + number))
     await until(lambda: len(secure.cuts) == 2)
-    assert secure.pump.counters["srtp_authentication"] == 0  # nobody looked into the tampered one
+    assert secure.media.counters["srtp_authentication"] == 0  # nobody looked into the tampered one
 
 
 async def test_a_peer_that_moves_is_followed(secure: Peer) -> None:
-    secure.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+    secure.media.attach(Subscribe(SOUND, AudioSpec(1)))
     await talk(secure, range(30))
     link, secure.address = secure.link()
-    secure.pump.move(link.sock, link.address)
+    secure.media.move(link.sock, link.address)
     await talk(secure, range(30, 60))
     await until(lambda: secure.cuts)
     elsewhere = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     elsewhere.bind(("127.0.0.1", 0))
     elsewhere.settimeout(5)
     secure.received()
-    secure.pump.redirect(elsewhere.getsockname())
+    secure.media.redirect(elsewhere.getsockname())
     await talk(secure, range(60, 120))
     report = await asyncio.to_thread(elsewhere.recv, 2048)
     elsewhere.close()
     assert isinstance(
         rtcp.parse(secure.unprotecting.unprotect_rtcp(report))[0], rtcp.ReceiverReport
     )
-    assert not secure.pump.counters
+    assert not secure.media.counters
 
 
 async def test_what_comes_another_way_is_taken(peer: Peer) -> None:
-    peer.pump.attach(Subscribe(SOUND, AudioSpec(1)))
-    peer.pump.receive([datagram(opus(n), n, n * 960) for n in range(2)])
+    peer.media.attach(Subscribe(SOUND, AudioSpec(1)))
+    peer.media.receive([datagram(opus(n), n, n * 960) for n in range(2)])
     await talk(peer, range(2, 60))
     await until(lambda: peer.cuts)
     first = peer.cuts[0]
@@ -369,15 +369,17 @@ async def test_what_comes_another_way_is_taken(peer: Peer) -> None:
 
 async def test_one_who_fails_does_not_keep_the_others_cuts(peer: Peer) -> None:
     broken = Peer([AUDIO])
-    broken.pump = PlanePump(broken.plane, Receiver("bob", [AUDIO], 9), failing)
+    broken.media.release()
+    broken.media = media_path().open(failing)
+    broken.media.set_sections("bob", [AUDIO])
     link, broken.address = broken.link()
-    broken.pump.carry(link)
+    broken.media.carry(link)
     for one in (broken, peer):
-        one.pump.attach(Subscribe(SOUND, AudioSpec(1)))
+        one.media.attach(Subscribe(SOUND, AudioSpec(1)))
     await asyncio.gather(talk(broken, range(60)), talk(peer, range(60)))
     await until(lambda: peer.cuts)
     with suppress(ValueError):
-        broken.pump.close()
+        broken.media.close()
     broken.sock.close()
 
 
@@ -424,26 +426,24 @@ async def test_what_cannot_be_taken_is_refused(
 ) -> None:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     descriptor = sock.detach()
+    assert isinstance(peer.media, NativeMedia)
     with pytest.raises((ValueError, OSError), match=said):
-        peer.pump._port.take(descriptor, address, keys, ice)
+        peer.media._port.take(descriptor, address, keys, ice)
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(descriptor)
 
 
 async def test_a_long_datagram_is_refused_by_its_length(peer: Peer) -> None:
     peer.send_raw(struct.pack("!BBHII", 0x80, 111, 1, 1, 1) + bytes(4000))
-    await until(lambda: peer.pump.counters)
-    assert peer.pump.counters == {"srtp_oversized": 1}
+    await until(lambda: peer.media.counters)
+    assert peer.media.counters == {"srtp_oversized": 1}
 
 
-async def test_a_receiver_in_a_port_is_the_ports_alone() -> None:
-    receiver = Receiver("ann", [AUDIO], 9)
-    plane = running_plane()
-    assert plane is not None
-    pump = PlanePump(plane, receiver, failing)
+async def test_a_bundle_in_a_port_is_the_ports_alone(peer: Peer) -> None:
+    assert isinstance(peer.media, NativeMedia)
+    assert peer.media._bundle.receiver is not None
     with pytest.raises(RuntimeError, match="another thread"):
-        receiver.receive([], 0.0)
-    pump.close()
+        peer.media._bundle.receiver.receive([], 0.0)
 
 
 @pytest.mark.parametrize(("native", "strict"), [("", False), ("1", True)])
@@ -454,9 +454,9 @@ async def test_without_libcrypto_sockets_are_read_on_the_loop(
     monkeypatch.setattr(module, "srtp_missing", lambda: "no libcrypto here")
     if strict:
         with pytest.raises(RoomError, match="no libcrypto here"):
-            running_plane()
+            native_path()
     else:
-        assert running_plane() is None
+        assert native_path() is None
 
 
 async def test_a_plane_that_cannot_be_made_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -465,4 +465,4 @@ async def test_a_plane_that_cannot_be_made_is_done_without(monkeypatch: pytest.M
 
     monkeypatch.setenv("SLICER_NATIVE", "")
     monkeypatch.setattr(module, "Plane", plane)
-    assert running_plane() is None
+    assert native_path() is None
