@@ -34,6 +34,8 @@ CODECS = {
     Kind.VIDEO: {codec.name: codec for codec in (VP8, H264, VP9, AV1)},
 }
 STATIC = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000"}
+OFFERED_SETUPS = ("actpass", "active", "passive")
+ANSWERED_SETUPS = ("active", "passive")
 # RFC 5761 section 4: 64 to 95 would be taken for RTCP on a shared port.
 PAYLOAD_TYPES = frozenset(str(number) for number in (*range(64), *range(96, 128)))
 # The extension ids that fit a one-byte header (RFC 8285 section 4.2).
@@ -88,7 +90,7 @@ def negotiate(
             [section.kind for section in offer.sections],
             "an m-line that sends opus, pcmu, pcma, g722, vp8, h264, vp9 or av1",
         )
-    end = _remote(offer, choice.accepted, group, before)
+    end = _remote(offer, choice.accepted, group, OFFERED_SETUPS, before)
     mids = {stream.mid for stream in choice.accepted.values()}
     return Agreement(
         offer.sections,
@@ -132,7 +134,7 @@ def conclude(
     if before is None and not accepted:
         got = [section.kind for section in answer.sections]
         raise BadInput("sdp", got, "an m-line that takes one of the codecs in our offer")
-    end = _remote(answer, accepted, group, before)
+    end = _remote(answer, accepted, group, ANSWERED_SETUPS, before)
     mids = {stream.mid for stream in accepted.values()}
     return Agreement(
         answer.sections,
@@ -364,6 +366,7 @@ def _remote(
     description: Description,
     accepted: Iterable[int],
     group: Sequence[str],
+    setups: Sequence[str],
     before: Agreement | None,
 ) -> Remote:
     """The transport of a bundle: told by an accepted section, by the tagged one, or for all."""
@@ -374,4 +377,6 @@ def _remote(
     chosen = [section.attributes for section in (*sections[:1], *tagged, *sections[1:])]
     places = [*chosen, description.attributes]
     found = remote(places, places[:2], description.attributes.has("ice-lite"))
+    if found.setup not in setups:
+        raise BadInput("sdp", f"a=setup:{found.setup}", f"{' or '.join(setups)} (RFC 5763)")
     return found if before is None else unchanged(found, before.remote)

@@ -54,15 +54,12 @@ def remote(places: Sequence[Attributes], candidates: Sequence[Attributes], lite:
     ufrag, pwd = value("ice-ufrag"), value("ice-pwd")
     if not _UFRAG.fullmatch(ufrag) or not _PWD.fullmatch(pwd):
         raise BadInput("sdp", f"a=ice-ufrag:{ufrag}", "a=ice-ufrag and a=ice-pwd (RFC 8839)")
-    setup = value("setup") or "active"
-    if setup not in _OUR_SETUP:
-        raise BadInput("sdp", f"a=setup:{setup}", "actpass, active or passive (RFC 5763)")
     known = (_fingerprints(place) for place in places)
     fingerprints = next(filter(None, known), ())
     if not fingerprints:
         raise BadInput("sdp", "no such a=fingerprint", ", ".join(sorted(FINGERPRINTS)))
     lines = dict.fromkeys(line for place in candidates for line in place.all("candidate"))
-    return Remote(ufrag, pwd, lite, fingerprints, setup, tuple(lines))
+    return Remote(ufrag, pwd, lite, fingerprints, value("setup") or "active", tuple(lines))
 
 
 def unchanged(now: Remote, before: Remote) -> Remote:

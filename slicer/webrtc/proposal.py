@@ -88,41 +88,45 @@ def _stream(
 ) -> RtpParameters:
     """A new track of this kind, in the numbers that the bundle uses already (RFC 8843 9.1)."""
     others = list(agreed)
-    codecs, rtx = _payload_types(profile, others)
-    mine = {pt: codec for pt, codec in codecs.items() if codec in profile.codecs.get(kind, ())}
-    return RtpParameters(
-        kind,
-        mine,
-        {pt: of for pt, of in rtx.items() if of in mine},
-        _extension_ids(profile, others),
-        frozenset(profile.feedback.get(kind, ())),
-        mid,
-    )
+    codecs, rtx = _payload_types(profile, others)[kind]
+    feedback = frozenset(profile.feedback.get(kind, ()))
+    return RtpParameters(kind, codecs, rtx, _extension_ids(profile, others), feedback, mid)
 
 
 def _payload_types(
     profile: Profile, agreed: Sequence[RtpParameters]
-) -> tuple[dict[int, Codec], dict[int, int]]:
+) -> dict[Kind, tuple[dict[int, Codec], dict[int, int]]]:
     """Numbers for the codecs of a profile, and for what repeats them: one meaning each."""
-    used: dict[int, object] = {}
+    known: dict[object, tuple[int, Codec]] = {}
+    repeating: dict[int, int] = {}
     for stream in agreed:
-        used |= stream.codecs
-        used |= stream.rtx
-    codecs: dict[int, Codec] = {}
-    rtx: dict[int, int] = {}
-    free = iter(_DYNAMIC)
-
-    def number(meaning: object, fixed: int | None = None) -> int:
-        taken = next((pt for pt, known in used.items() if known == meaning), fixed)
-        return next(pt for pt in free if pt not in used) if taken is None else taken
-
+        known |= {_identity(codec): (pt, codec) for pt, codec in stream.codecs.items()}
+        repeating |= {repeated: pt for pt, repeated in stream.rtx.items()}
+    used = {pt for stream in agreed for pt in (*stream.codecs, *stream.rtx)}
+    free = (pt for pt in _DYNAMIC if pt not in used)
+    numbers: dict[Kind, tuple[dict[int, Codec], dict[int, int]]] = {}
     for kind in Kind:
+        codecs: dict[int, Codec] = {}
+        rtx: dict[int, int] = {}
         for codec in profile.codecs.get(kind, ()):
-            payload_type = number(codec, _STATIC.get(codec.name))
-            codecs[payload_type] = codec
+            if _identity(codec) in known:
+                payload_type, taken = known[_identity(codec)]
+            else:
+                taken = codec
+                payload_type = _STATIC[codec.name] if codec.name in _STATIC else next(free)
+            codecs[payload_type] = taken
             if kind is Kind.VIDEO and profile.retransmission:
-                rtx[number(payload_type)] = payload_type
-    return codecs, rtx
+                again = repeating[payload_type] if payload_type in repeating else next(free)
+                rtx[again] = payload_type
+        numbers[kind] = codecs, rtx
+    return numbers
+
+
+def _identity(codec: Codec) -> tuple[object, ...]:
+    """What makes two formats one: of fmtp only that which names another bitstream."""
+    level = codec.format.get("profile-level-id", "").lower()[:4]
+    told = (codec.format.get(name, "0") for name in ("packetization-mode", "profile-id", "profile"))
+    return codec.name, level, *told
 
 
 def _extension_ids(profile: Profile, agreed: Sequence[RtpParameters]) -> Mapping[int, str]:
