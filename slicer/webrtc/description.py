@@ -45,7 +45,7 @@ def write_offer(proposal: Proposal, ours: Local, session: int, version: int = 1)
     lines = _head(session, version, group)
     for line in proposal.lines:
         if line.stream is None:
-            lines += _stopped(line)
+            lines += [*_stopped(line), *_transport(ours, proposal.profile.setup)]
             continue
         stream = line.stream
         formats = [str(pt) for pt in (*stream.codecs, *stream.rtx)]
@@ -102,7 +102,7 @@ def _rejected(section: Section) -> list[str]:
 
 
 def _stopped(line: Line) -> list[str]:
-    """A stopped m-line of an offer. Its formats are explained: aiortc reads them nevertheless."""
+    """A stopped m-line of an offer. aiortc wants its formats explained, and a transport behind."""
     assert line.section is not None
     told = [
         f"a={name}:{value}"

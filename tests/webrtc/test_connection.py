@@ -4,7 +4,7 @@ import asyncio
 import re
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import cast
 
 import aioice.ice
@@ -13,7 +13,8 @@ from aiortc.rtp import RTCP_PSFB_PLI, RtcpPacket, RtcpPsfbPacket, RtcpSrPacket
 
 from slicer.clock import LoopClock
 from slicer.errors import BadInput, RoomError
-from slicer.rtp.parameters import Kind
+from slicer.rtp.packet import extensions, parse
+from slicer.rtp.parameters import MID, Kind, RtpParameters
 from slicer.rtp.rtcp import is_rtcp
 from slicer.slicing.outputs import Transmit
 from slicer.webrtc.bundle import Bundle
@@ -53,10 +54,16 @@ class Seen:
     def rtcp(self) -> list[bytes]:
         return [one for batch in self.batches for one in batch if is_rtcp(one)]
 
-    async def until(self, condition: str, seconds: float = 10) -> None:
-        """Wait until an expression over `self` holds."""
+    def mids(self, streams: Sequence[RtpParameters]) -> set[str]:
+        """The MIDs of the packets so far (RFC 8843 9.2)."""
+        (number,) = {n for one in streams for n, uri in one.extensions.items() if uri == MID}
+        packets = [parse(one) for one in self.rtp]
+        found = (extensions(one.profile, one.extension).get(number) for one in packets)
+        return {mid.decode() for mid in found if mid}
+
+    async def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
         async with asyncio.timeout(seconds):
-            while not eval(condition, {"self": self}):
+            while not condition():
                 await asyncio.sleep(0.01)
 
 
@@ -103,7 +110,7 @@ async def call() -> AsyncIterator[Call]:
 async def test_media_comes_in_batches_from_the_taken_socket(call: Call) -> None:
     await call.connect()
     assert [stream.kind for stream in call.ours.streams] == [Kind.AUDIO, Kind.VIDEO]
-    await call.seen.until("len(self.rtp) > 60")
+    await call.seen.until(lambda: len(call.seen.rtp) > 60)
     payload_types = {one[1] & 0x7F for one in call.seen.rtp}
     audio, video = call.ours.streams
     assert payload_types & set(audio.codecs)
@@ -119,7 +126,7 @@ async def test_media_comes_in_batches_from_the_taken_socket(call: Call) -> None:
 
 async def test_sender_reports_arrive_and_a_pli_is_answered(call: Call) -> None:
     await call.connect()
-    await call.seen.until("len(self.rtcp) >= 2")
+    await call.seen.until(lambda: len(call.seen.rtcp) >= 2)
     reports = [one for data in call.seen.rtcp for one in RtcpPacket.parse(data)]
     assert any(isinstance(one, RtcpSrPacket) for one in reports)
     video = call.ours.streams[1]
@@ -149,7 +156,7 @@ def _starts_vp8_keyframe(packet: bytes, payload_type: int) -> bool:
 
 async def test_a_dtls_goodbye_ends_it(call: Call) -> None:
     await call.connect()
-    await call.seen.until("self.rtp")
+    await call.seen.until(lambda: call.seen.rtp)
     await call.theirs.close()
     async with asyncio.timeout(5):
         assert await call.seen.closed == "DTLS closed by the peer"
@@ -166,14 +173,14 @@ async def test_a_peer_that_answers_no_check_stays(
     await call.connect()
     call.theirs.ignore_checks()
     heard = len(call.seen.rtp)
-    await call.seen.until(f"len(self.rtp) > {heard + 200}")
+    await call.seen.until(lambda: len(call.seen.rtp) > heard + 200)
     assert not call.seen.closed.done()
 
 
 async def test_a_peer_that_vanishes_is_noticed() -> None:
     call = Call(silence=0.5)
     await call.connect()
-    await call.seen.until("len(self.rtp) > 10")
+    await call.seen.until(lambda: len(call.seen.rtp) > 10)
     await call.theirs.vanish()
     async with asyncio.timeout(5):
         assert await call.seen.closed == "nothing received for 0.5 s"
@@ -231,7 +238,7 @@ async def test_garbage_is_counted_and_harmless(call: Call) -> None:
     ):
         await call.theirs.connection.getSenders()[0].transport.transport._send(data)
     assert pair.local_candidate.host == "127.0.0.1"
-    await call.seen.until("len(self.rtp) > 60")
+    await call.seen.until(lambda: len(call.seen.rtp) > 60)
     assert (call.ours.counters + call.media.counters).total() >= 2
     assert not call.seen.closed.done()
 
@@ -304,3 +311,91 @@ async def test_a_malformed_offer_leaves_nothing_behind() -> None:
         await ours.answer("v=0\r\n")
     await ours.close()
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_we_offer_and_the_peer_sends(call: Call) -> None:
+    offer = await call.ours.offer([Kind.AUDIO, Kind.VIDEO])
+    await call.ours.accept(await call.theirs.answer(offer, [Tone(), Flicker()]))
+    await call.seen.until(call.seen.connected.is_set)
+    assert [(one.kind, one.mid) for one in call.ours.streams] == [
+        (Kind.AUDIO, "0"),
+        (Kind.VIDEO, "1"),
+    ]
+    await call.seen.until(lambda: len(call.seen.rtp) > 60)
+    assert call.seen.mids(call.ours.streams) == {"0", "1"}
+    # Who offered controls ICE (RFC 8445 6.1.1), and DTLS is as the answer says.
+    assert not call.theirs.connection.getSenders()[
+        0
+    ].transport.transport._connection.ice_controlling
+
+
+async def test_the_peer_adds_tracks_and_takes_one_away(call: Call) -> None:
+    await call.connect()
+    first = call.ours.streams
+    await call.theirs.accept(await call.ours.answer(await call.theirs.offer([Tone(), Flicker()])))
+    assert call.ours.streams[:2] == first
+    assert [one.kind for one in call.ours.streams[2:]] == [Kind.AUDIO, Kind.VIDEO]
+    await call.seen.until(lambda: len(call.seen.mids(call.ours.streams)) == 4)
+    answer = await call.ours.answer(await call.theirs.pause(1))
+    await call.theirs.accept(answer)
+    assert [one.mid for one in call.ours.streams] == ["0", "2", "3"]
+    assert [line for line in answer.split() if line in {"a=recvonly", "a=inactive"}] == [
+        "a=recvonly",
+        "a=inactive",
+        "a=recvonly",
+        "a=recvonly",
+    ]
+    assert not call.seen.closed.done()
+
+
+async def test_either_end_may_offer_on_a_living_connection(call: Call) -> None:
+    await call.connect()
+    offer = await call.ours.offer([Kind.AUDIO], stop=["1"])
+    await call.ours.accept(await call.theirs.answer(offer, [Tone()]))
+    assert [(one.kind, one.mid) for one in call.ours.streams] == [
+        (Kind.AUDIO, "0"),
+        (Kind.AUDIO, "2"),
+    ]
+    heard = len(call.seen.rtp)
+    await call.seen.until(lambda: len(call.seen.rtp) > heard + 50)
+    await call.seen.until(lambda: "2" in call.seen.mids(call.ours.streams))
+    assert not call.seen.closed.done()
+    assert not call.media.counters
+
+
+async def test_an_offer_that_cannot_be_changes_nothing(call: Call) -> None:
+    await call.connect()
+    before = call.ours.streams
+    restart = re.sub(r"a=ice-ufrag:\S+", "a=ice-ufrag:abcd", call.offer)
+    with pytest.raises(BadInput, match="ICE restarts are not supported"):
+        await call.ours.answer(restart)
+    assert call.ours.streams == before
+    heard = len(call.seen.rtp)
+    await call.seen.until(lambda: len(call.seen.rtp) > heard + 20)
+
+
+async def test_an_answer_belongs_to_the_offer_that_waits(call: Call) -> None:
+    with pytest.raises(BadInput, match="waits for it"):
+        await call.ours.accept("v=0\r\n")
+    await call.ours.offer([Kind.AUDIO])
+    with pytest.raises(BadInput, match="0 m-lines"):
+        await call.ours.accept("v=0\r\n")
+    with pytest.raises(BadInput, match="waits for it"):
+        await call.ours.accept("v=0\r\n")
+
+
+async def test_an_offer_of_the_peer_withdraws_ours(call: Call) -> None:
+    await call.ours.offer([Kind.AUDIO])
+    await call.connect()
+    assert [one.kind for one in call.ours.streams] == [Kind.AUDIO, Kind.VIDEO]
+    with pytest.raises(BadInput, match="waits for it"):
+        await call.ours.accept(call.offer)
+
+
+async def test_every_description_of_ours_has_the_next_version(call: Call) -> None:
+    """RFC 9429 5.2.2: the same session, one version more each time."""
+    offers = [await call.ours.offer([Kind.AUDIO]) for _ in range(2)]
+    offers.append(await call.ours.answer(await call.theirs.offer([Tone()])))
+    origins = [re.search(r"o=- (\d+) (\d+)", one) for one in offers]
+    assert [origin and origin[2] for origin in origins] == ["1", "2", "3"]
+    assert len({origin and origin[1] for origin in origins}) == 1

@@ -10,8 +10,8 @@ UFRAG = "Gm7s"
 TRANSPORT = (
     f"a=ice-ufrag:{UFRAG}",
     "a=ice-pwd:0QqtkDq1yMZ4e2pE1rK/IV",
+    "a=fingerprint:sha-256 B4:57:D4:0B",
 )
-FINGERPRINT = "a=fingerprint:sha-256 B4:57:D4:0B"
 FORMATS = {
     "audio": ("111", "a=rtpmap:111 opus/48000/2", "a=rtcp-fb:111 transport-cc"),
     "video": (
@@ -34,7 +34,7 @@ class Track:
     mid: str
     direction: str = "sendonly"
 
-    def lines(self, extensions: Iterable[str], setup: str) -> list[str]:
+    def lines(self, transport: Iterable[str], extensions: Iterable[str]) -> list[str]:
         """As the peer writes it."""
         formats, *explained = FORMATS[self.kind]
         stopped = self.direction == "stopped"
@@ -44,22 +44,25 @@ class Track:
             "a=inactive" if stopped else f"a={self.direction}",
             f"a=mid:{self.mid}",
             "a=rtcp-mux",
-            *TRANSPORT,
-            f"a=setup:{setup}",
+            *transport,
             *explained,
             *extensions,
         ]
 
 
 def described(
-    tracks: Sequence[Track], setup: str = "actpass", extensions: Sequence[str] = (MID,)
+    tracks: Sequence[Track],
+    setup: str = "actpass",
+    extensions: Sequence[str] = (MID,),
+    transport: Sequence[str] = TRANSPORT,
 ) -> str:
-    """An offer (or, with *setup* active or passive, an answer) of these m-lines, in one bundle."""
+    """An offer of these m-lines, in one bundle."""
     extmap = [f"a=extmap:{4 + i} {uri}" for i, uri in enumerate(extensions)]
     bundled = " ".join(one.mid for one in tracks if one.direction != "stopped")
     lines = ["v=0", "o=- 17958 1 IN IP4 192.0.2.2", "s=room", "t=0 0", f"a=group:BUNDLE {bundled}"]
-    lines += ["a=extmap-allow-mixed", FINGERPRINT]
-    return "\r\n".join([*lines, *(line for one in tracks for line in one.lines(extmap, setup)), ""])
+    ends = [*transport, f"a=setup:{setup}"]
+    sections = [line for one in tracks for line in one.lines(ends, extmap)]
+    return "\r\n".join([*lines, "a=extmap-allow-mixed", *sections, ""])
 
 
 def many(anchors: int) -> list[Track]:
@@ -78,18 +81,21 @@ def answer(
     setup: str = "active",
     rejected: Collection[str] = (),
     inactive: Collection[str] = (),
+    transport: Sequence[str] = TRANSPORT,
 ) -> str:
     """What a peer answers who takes VP8 and Opus of our offer, and sends by every m-line of it."""
     description = parse(offer)
-    lines = ["v=0", "o=- 1 1 IN IP4 192.0.2.2", "s=-", "t=0 0", FINGERPRINT]
+    lines = ["v=0", "o=- 1 1 IN IP4 192.0.2.2", "s=-", "t=0 0"]
     live = [one.mid for one in description.sections if one.port and one.mid not in rejected]
     lines.append(f"a=group:BUNDLE {' '.join(live)}")
     for section in description.sections:
-        lines += _answered(section, setup, section.mid in live, section.mid in inactive)
+        silent = section.mid not in live or section.mid in inactive
+        lines += _answered(section, section.mid in live, silent)
+        lines += [*transport, f"a=setup:{setup}"]
     return "\r\n".join([*lines, ""])
 
 
-def _answered(section: Section, setup: str, live: bool, inactive: bool) -> list[str]:
+def _answered(section: Section, live: bool, silent: bool) -> list[str]:
     wanted = {"audio": "opus/48000/2", "video": "VP8/90000"}[section.kind]
     rtpmaps = section.attributes.by_payload_type("rtpmap")
     taken = [pt for pt in section.formats if rtpmaps.get(pt) == wanted]
@@ -101,10 +107,8 @@ def _answered(section: Section, setup: str, live: bool, inactive: bool) -> list[
     return [
         f"m={section.kind} {9 if live else 0} {section.protocol} {' '.join(taken or ['0'])}",
         f"a=mid:{section.mid}",
-        f"a={'inactive' if inactive or not live else 'sendonly'}",
+        f"a={'inactive' if silent else 'sendonly'}",
         "a=rtcp-mux",
-        *TRANSPORT,
-        f"a=setup:{setup}",
         *(f"a=rtpmap:{pt} {wanted}" for pt in taken),
         *(f"a=rtcp-fb:{pt} nack pli" for pt in taken if section.kind == "video"),
         *(f"a=extmap:{value}" for value in known),
