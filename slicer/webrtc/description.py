@@ -102,14 +102,14 @@ def _rejected(section: Section) -> list[str]:
 
 
 def _stopped(line: Line) -> list[str]:
-    """A stopped m-line of an offer. aiortc wants its formats explained, and a transport behind."""
+    """A stopped m-line of an offer. aiortc wants one that could live."""
     assert line.section is not None
     told = [
         f"a={name}:{value}"
         for name in ("rtpmap", "fmtp")
         for value in line.section.attributes.all(name)
     ]
-    return _rejected(line.section) + told
+    return [*_rejected(line.section), "a=rtcp-mux", *told]
 
 
 def _agreed(payload_type: str, stream: RtpParameters) -> bool:
