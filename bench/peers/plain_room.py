@@ -18,7 +18,7 @@ from bench.peers.commands import RECEIVE_BUFFER
 from bench.peers.sender import PAYLOAD_TYPES
 from bench.peers.sending import LOOPBACK, SRTP_KEY, SRTP_PROFILE
 from slicer.clock import Clock
-from slicer.hot import Receiver
+from slicer.hot import Bundle
 from slicer.rooms import Listener, RoomSettings
 from slicer.rtp.parameters import H264, OPUS, VP8, Kind, RtpParameters
 from slicer.rtp.srtp import unprotect
@@ -118,7 +118,7 @@ class PlainRoom:
 
 
 class PlainAnchor:
-    """One socket and its receiver."""
+    """One socket and its bundle."""
 
     def __init__(self, name: str, port: int, way: Way, clock: Clock, listen: Listener) -> None:
         self._port = port
@@ -129,7 +129,8 @@ class PlainAnchor:
         self._counters: Counter[str] = Counter()
         self._in: Any = _session(True) if way.srtp else None
         self._out: Any = _session(False) if way.srtp else None
-        self._receiver = Receiver(name, parameters(way.codec), ssrc=port)
+        self._bundle = Bundle(ssrc=port)
+        self._bundle.set_sections(name, parameters(way.codec), clock.now())
         self._deliver = partial(_tell, listen)
         self._drain: Drain | None = None
         self.pump: Pump | PlanePump = self._native_pump(way) or self._pump(clock)
@@ -142,7 +143,7 @@ class PlainAnchor:
 
     def _pump(self, clock: Clock) -> Pump:
         self._drain = Drain(self._socket, self._take)
-        return Pump(self._receiver, clock, self._transmit, self._deliver)
+        return Pump(self._bundle, clock, self._transmit, self._deliver)
 
     def _native_pump(self, way: Way) -> PlanePump | None:
         """The plane reads the socket, where there is one."""
@@ -150,7 +151,7 @@ class PlainAnchor:
         if plane is None:
             return None
         keys = SrtpKeys(SRTP_PROFILE, SRTP_KEY, SRTP_KEY) if way.srtp else None
-        pump = PlanePump(plane, self._receiver, self._deliver)
+        pump = PlanePump(plane, self._bundle, self._deliver)
         return pump.carry(Link(self._socket, self._sender, keys, None, _ignore))
 
     @property

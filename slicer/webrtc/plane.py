@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from slicer.errors import RoomError
-from slicer.hot import IMPLEMENTATION, Receiver
+from slicer.hot import IMPLEMENTATION, Bundle
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey
 from slicer.webrtc.carrier import Address, Link
 
 if TYPE_CHECKING or IMPLEMENTATION == "native":
-    from slicer._hot import Plane, Port, srtp_missing
+    from slicer._hot import Peer, Plane, srtp_missing
 
 logger = logging.getLogger(__name__)
 
@@ -30,24 +30,24 @@ _planes: "WeakKeyDictionary[asyncio.AbstractEventLoop, Plane | None]" = WeakKeyD
 class PlanePump:
     """One anchor's media in the plane. *deliver* is called on the loop's thread."""
 
-    def __init__(self, plane: "Plane", receiver: Receiver, deliver: Callable[[Cut], None]) -> None:
+    def __init__(self, plane: "Plane", bundle: Bundle, deliver: Callable[[Cut], None]) -> None:
         self._deliver = deliver
         self._others: Callable[[bytes, Address], None] | None = None
-        self._port = Port(plane, receiver, self)
+        self._peer = Peer(plane, bundle, self)
 
     def attach(self, subscribe: Subscribe) -> None:
-        self._give(self._port.attach(subscribe.track, subscribe.spec))
+        self._give(self._peer.attach(subscribe.track, subscribe.spec))
 
     def detach(self, track: TrackKey) -> None:
-        self._give(self._port.detach(track))
+        self._give(self._peer.detach(track))
 
     def receive(self, datagrams: Sequence[bytes]) -> None:
         """Take plain RTP and RTCP that came another way than by the link."""
-        self._give(self._port.receive(datagrams))
+        self._give(self._peer.receive(datagrams))
 
     def close(self) -> None:
         """The media is over: everything out, the socket closed."""
-        self._give(self._port.flush())
+        self._give(self._peer.flush())
         self.release()
 
     def carry(self, link: Link) -> "PlanePump":
@@ -55,32 +55,32 @@ class PlanePump:
         self._others = link.others
         keys = astuple(link.keys) if link.keys is not None else None
         ice = astuple(link.ice) if link.ice is not None else None
-        self._port.take(_detached(link.sock), link.address, keys, ice)
+        self._peer.take(_detached(link.sock), link.address, keys, ice)
         return self
 
     @property
     def heard(self) -> float:
-        return self._port.heard
+        return self._peer.heard
 
     @property
     def counters(self) -> Counter[str]:
         """What was refused, lost or odd, by reason."""
-        return self._port.counters
+        return self._peer.counters
 
     def move(self, sock: socket.socket, address: Address) -> None:
         """Go on with another socket; the keys stay."""
-        self._port.take(_detached(sock), address)
+        self._peer.take(_detached(sock), address)
 
     def redirect(self, address: Address) -> None:
-        self._port.redirect(address)
+        self._peer.redirect(address)
 
     def release(self) -> None:
         self._others = None
-        self._port.release()
+        self._peer.release()
 
     def collect(self) -> None:
-        """Hand on what waits in the port."""
-        cuts, others = self._port.collect()
+        """Hand on what waits in the peer."""
+        cuts, others = self._peer.collect()
         self._give(cuts)
         for data, address in others:
             if self._others is not None:

@@ -17,7 +17,7 @@ from aioice import stun
 
 from slicer.clock import LoopClock
 from slicer.errors import RoomError
-from slicer.hot import IMPLEMENTATION, Receiver
+from slicer.hot import IMPLEMENTATION, Bundle
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe

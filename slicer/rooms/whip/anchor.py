@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from slicer.clock import Clock, LoopClock
-from slicer.hot import Receiver
+from slicer.hot import Bundle
 from slicer.rooms import Listener
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey
@@ -51,11 +51,12 @@ class Anchor:
         answer = await self.connection.answer(offer)
         streams = self.connection.streams
         self.kinds = tuple(stream.kind for stream in streams)
-        receiver = Receiver(self.user, streams, secrets.randbits(32))
+        bundle = Bundle(secrets.randbits(32))
+        bundle.set_sections(self.user, streams, self._clock.now())
         if self._plane is not None:
-            self._pump = PlanePump(self._plane, receiver, self._deliver)
+            self._pump = PlanePump(self._plane, bundle, self._deliver)
         else:
-            self._pump = Pump(receiver, self._clock, self.connection.send_rtcp, self._deliver)
+            self._pump = Pump(bundle, self._clock, self.connection.send_rtcp, self._deliver)
         return answer
 
     def subscribe(self, subscribe: Subscribe, listen: Listener) -> None:

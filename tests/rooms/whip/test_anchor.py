@@ -21,10 +21,15 @@ def cut(track: TrackKey) -> AudioCut:
 
 
 class Cutter:
-    """Stands in for a receiver: each batch is a cut for each track, and so is a track's end."""
+    """Stands in for a bundle: each batch is a cut for each track, and so is a track's end."""
 
-    def __init__(self, anchor: str, streams: Sequence[RtpParameters], ssrc: int) -> None:
+    def __init__(self, ssrc: int) -> None:
         self.tracks: list[TrackKey] = []
+
+    def set_sections(
+        self, anchor: str, sections: Sequence[RtpParameters], now: float
+    ) -> list[Cut | Transmit]:
+        return []
 
     def attach(self, track: TrackKey, spec: object, now: float) -> list[Cut | Transmit]:
         self.tracks.append(track)
@@ -46,7 +51,7 @@ class Cutter:
 
 @pytest.fixture
 async def ann(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Anchor]:
-    monkeypatch.setattr(anchor_module, "Receiver", Cutter)
+    monkeypatch.setattr(anchor_module, "Bundle", Cutter)
     peer = Peer()
     anchor = Anchor("ann", ManualClock(), Network(LOOPBACK, 15), lambda _: None, lambda _: None)
     await anchor.accept(await peer.offer([Tone()]))
