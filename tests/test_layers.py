@@ -93,7 +93,7 @@ def test_imports_point_down(path: Path) -> None:
     [
         ("rtp/x.py", "import time"),
         ("slicing/x.py", "def f():\n    from os import path"),
-        ("slicing/x.py", "from slicer.hot import Receiver"),
+        ("slicing/x.py", "from slicer.hot import Bundle"),
         ("rooms/x.py", "from slicer.storage import Storage"),
         ("rooms/x.py", "from slicer import storage"),
         ("rooms/x.py", "from aiortc import sdp"),
@@ -112,7 +112,7 @@ def test_a_fault_is_found(name: str, source: str) -> None:
         ("storage/s3.py", "def f():\n    import boto3"),
         ("webrtc/transport.py", "import aiortc"),
         ("rooms/x.py", "import asyncio\nfrom slicer.rooms import Room\nfrom slicer.hot import R"),
-        ("hot.py", "from slicer.slicing.receiver import Receiver"),
+        ("hot.py", "from slicer.slicing.bundle import Bundle"),
     ],
 )
 def test_what_is_allowed_passes(name: str, source: str) -> None:

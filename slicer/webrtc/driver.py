@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from slicer.clock import Clock, Timer
+from slicer.hot import Bundle
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey, Transmit
-from slicer.webrtc.bundle import Bundle
 
 
 class Driver:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pylibsrtp
 
 from slicer.clock import Clock, LoopClock
+from slicer.hot import Bundle
 from slicer.rtp.parameters import RtpParameters
 from slicer.rtp.srtp import unprotect
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey
-from slicer.webrtc.bundle import Bundle
 from slicer.webrtc.drain import Datagram, Drain
 from slicer.webrtc.driver import Driver
 from slicer.webrtc.link import Address, Link, SrtpKeys

@@ -11,14 +11,13 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from slicer.errors import RoomError
-from slicer.hot import IMPLEMENTATION
+from slicer.hot import IMPLEMENTATION, Bundle
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey
-from slicer.webrtc.bundle import Bundle
 from slicer.webrtc.link import Address, Link
 
 if TYPE_CHECKING or IMPLEMENTATION == "native":
-    from slicer._hot import Plane, Port, srtp_missing
+    from slicer._hot import Peer, Plane, srtp_missing
 
 logger = logging.getLogger(__name__)
 
@@ -46,67 +45,56 @@ class NativeMedia:
     def __init__(self, plane: "Plane", bundle: Bundle, deliver: Callable[[Cut], None]) -> None:
         self._deliver = deliver
         self._others: Callable[[bytes, Address], None] | None = None
-        self._plane, self._bundle = plane, bundle
-        self._opened: Port | None = None
+        self._peer = Peer(plane, bundle, self)
 
     @property
     def heard(self) -> float:
-        return 0.0 if self._opened is None else self._opened.heard
+        return self._peer.heard
 
     @property
     def counters(self) -> Counter[str]:
         """What was refused, lost or odd, by reason."""
-        return Counter() if self._opened is None else self._opened.counters
-
-    @property
-    def _port(self) -> "Port":
-        assert self._opened is not None
-        return self._opened
+        return self._peer.counters
 
     def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
-        if self._opened is None:
-            self._bundle.set_sections(anchor, sections, 0.0)
-            assert self._bundle.receiver is not None
-            self._opened = Port(self._plane, self._bundle.receiver, self)
+        self._give(self._peer.set_sections(anchor, sections))
 
     def attach(self, subscribe: Subscribe) -> None:
-        self._give(self._port.attach(subscribe.track, subscribe.spec))
+        self._give(self._peer.attach(subscribe.track, subscribe.spec))
 
     def detach(self, track: TrackKey) -> None:
-        self._give(self._port.detach(track))
+        self._give(self._peer.detach(track))
 
     def receive(self, datagrams: Sequence[bytes]) -> None:
         """Take plain RTP and RTCP that came another way than by the link."""
-        self._give(self._port.receive(datagrams))
+        self._give(self._peer.receive(datagrams))
 
     def carry(self, link: Link) -> None:
         """Read this link's socket from now on."""
         self._others = link.others
         keys = astuple(link.keys) if link.keys is not None else None
         ice = astuple(link.ice) if link.ice is not None else None
-        self._port.take(_detached(link.sock), link.address, keys, ice)
+        self._peer.take(_detached(link.sock), link.address, keys, ice)
 
     def redirect(self, address: Address) -> None:
-        self._port.redirect(address)
+        self._peer.redirect(address)
 
     def move(self, sock: socket.socket, address: Address) -> None:
         """Go on with another socket; the keys stay."""
-        self._port.take(_detached(sock), address)
+        self._peer.take(_detached(sock), address)
 
     def release(self) -> None:
         self._others = None
-        if self._opened is not None:
-            self._opened.release()
+        self._peer.release()
 
     def close(self) -> None:
         """The media is over: everything out, the socket closed."""
-        if self._opened is not None:
-            self._give(self._opened.flush())
+        self._give(self._peer.flush())
         self.release()
 
     def collect(self) -> None:
-        """Hand on what waits in the port."""
-        cuts, others = self._port.collect()
+        """Hand on what waits in the plane."""
+        cuts, others = self._peer.collect()
         self._give(cuts)
         for data, address in others:
             if self._others is not None:

@@ -13,11 +13,11 @@ from aiortc.rtp import RTCP_PSFB_PLI, RtcpPacket, RtcpPsfbPacket, RtcpSrPacket
 
 from slicer.clock import LoopClock
 from slicer.errors import BadInput, RoomError
+from slicer.hot import Bundle
 from slicer.rtp.packet import extensions, parse
 from slicer.rtp.parameters import MID, Kind, RtpParameters
 from slicer.rtp.rtcp import is_rtcp
 from slicer.slicing.outputs import Transmit
-from slicer.webrtc.bundle import Bundle
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.loop_path import LoopMedia
 from slicer.webrtc.transport import MAX_CANDIDATES

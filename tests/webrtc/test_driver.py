@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import cast
 
+from slicer.hot import Bundle
 from slicer.rtp.parameters import OPUS, Kind, RtpParameters
 from slicer.slicing.outputs import AudioCut, Cut, Subscribe, TrackKey, Transmit
 from slicer.slicing.spec import AudioSpec
-from slicer.webrtc.bundle import Bundle
 from slicer.webrtc.driver import Driver
 from tests.harness.clock import ManualClock
 

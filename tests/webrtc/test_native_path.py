@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pylibsrtp
 import pytest
@@ -17,7 +18,7 @@ from aioice import stun
 
 from slicer.clock import LoopClock
 from slicer.errors import RoomError
-from slicer.hot import IMPLEMENTATION
+from slicer.hot import IMPLEMENTATION, Bundle
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe
@@ -28,6 +29,9 @@ from slicer.webrtc.native_path import NativeMedia, native_path
 from slicer.webrtc.path import media_path
 from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, VIDEO, datagram, opus, vp8
 from tests.harness.rtp.packetize import vp8 as packetized
+
+if TYPE_CHECKING or IMPLEMENTATION == "native":
+    from slicer._hot import Plane
 
 pytestmark = pytest.mark.skipif(IMPLEMENTATION != "native", reason="this is the native plane's")
 
@@ -428,7 +432,7 @@ async def test_what_cannot_be_taken_is_refused(
     descriptor = sock.detach()
     assert isinstance(peer.media, NativeMedia)
     with pytest.raises((ValueError, OSError), match=said):
-        peer.media._port.take(descriptor, address, keys, ice)
+        peer.media._peer.take(descriptor, address, keys, ice)
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(descriptor)
 
@@ -439,11 +443,12 @@ async def test_a_long_datagram_is_refused_by_its_length(peer: Peer) -> None:
     assert peer.media.counters == {"srtp_oversized": 1}
 
 
-async def test_a_bundle_in_a_port_is_the_ports_alone(peer: Peer) -> None:
-    assert isinstance(peer.media, NativeMedia)
-    assert peer.media._bundle.receiver is not None
+async def test_a_bundle_that_was_given_to_a_peer_is_the_peers_alone() -> None:
+    bundle = Bundle(9)
+    media = NativeMedia(Plane(), bundle, failing)
     with pytest.raises(RuntimeError, match="another thread"):
-        peer.media._bundle.receiver.receive([], 0.0)
+        bundle.receive([], 0.0)
+    media.close()
 
 
 @pytest.mark.parametrize(("native", "strict"), [("", False), ("1", True)])
