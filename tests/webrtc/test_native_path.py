@@ -6,13 +6,12 @@ import os
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pylibsrtp
 import pytest
 from aioice import stun
 
@@ -20,13 +19,13 @@ from slicer.clock import LoopClock
 from slicer.errors import RoomError
 from slicer.hot import IMPLEMENTATION, Bundle
 from slicer.rtp import rtcp
-from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc import native_path as module
-from slicer.webrtc.link import Address, IceCredentials, Link, SrtpKeys
+from slicer.webrtc.link import Address
 from slicer.webrtc.native_path import NativeMedia, native_path
 from slicer.webrtc.path import media_path
+from tests.harness.rooms.linked import ICE, Linked, talk, until
 from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, VIDEO, datagram, opus, vp8
 from tests.harness.rtp.packetize import vp8 as packetized
 
@@ -38,100 +37,23 @@ pytestmark = pytest.mark.skipif(IMPLEMENTATION != "native", reason="this is the 
 # PLANE_MAX_OTHERS and PLANE_MAX_WAITING of native/plane.h.
 MAX_OTHERS, MAX_WAITING = 256, 1024
 SO_TIMESTAMPNS = 35  # of Linux; the socket module has no name for it
-KEYS = SrtpKeys(1, bytes(range(30)), bytes(range(60, 90)))
-ICE = IceCredentials("ours", "our-password-of-22-chr", "thrs", "their-password-22-char", False, 77)
-
-
-class Peer:
-    """The other end: a socket, and the plane's media."""
-
-    def __init__(self, streams: list[RtpParameters], secure: bool = False) -> None:
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.sock.setblocking(False)
-        self.cuts: list[Cut] = []
-        self.others: list[tuple[bytes, Address]] = []
-        self.media = media_path().open(self.cuts.append)
-        assert isinstance(self.media, NativeMedia)
-        self.media.set_sections("ann", streams)
-        self.secure = secure
-        theirs, ours = (policy(KEYS.inbound), policy(KEYS.outbound))
-        theirs.ssrc_type = pylibsrtp.Policy.SSRC_ANY_OUTBOUND
-        ours.ssrc_type = pylibsrtp.Policy.SSRC_ANY_INBOUND
-        self.protecting, self.unprotecting = pylibsrtp.Session(theirs), pylibsrtp.Session(ours)
-        link, self.address = self.link()
-        self.media.carry(link)
-
-    def link(self) -> tuple[Link, Address]:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind(("127.0.0.1", 0))
-        sock.setblocking(False)
-        keys, ice = (KEYS, ICE) if self.secure else (None, None)
-        told = self.sock.getsockname()
-        return Link(sock, told, keys, ice, lambda *got: self.others.append(got)), sock.getsockname()
-
-    def send(self, data: bytes) -> None:
-        if self.secure and 128 <= data[0] < 192:
-            protect = self.protecting
-            data = protect.protect_rtcp(data) if rtcp.is_rtcp(data) else protect.protect(data)
-        self.send_raw(data)
-
-    def send_raw(self, data: bytes) -> None:
-        self.sock.sendto(data, self.address)
-
-    def received(self) -> list[bytes]:
-        """What came back so far."""
-        got = []
-        with suppress(BlockingIOError):
-            while True:
-                got.append(self.sock.recv(2048))
-        return got
-
-    def compounds(self) -> list[rtcp.RtcpPacket]:
-        """The RTCP that came back so far."""
-        found = []
-        for data in self.received():
-            plain = self.unprotecting.unprotect_rtcp(data) if self.secure else data
-            found += rtcp.parse(plain)
-        return found
-
-    def close(self) -> None:
-        self.media.close()
-        self.sock.close()
-
-
-def policy(key: bytes) -> pylibsrtp.Policy:
-    return pylibsrtp.Policy(key=key, srtp_profile=pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80)
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "srtp"])
-async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    made = Peer([AUDIO, VIDEO], request.param)
+async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Linked]:
+    made = Linked(media_path(), [AUDIO, VIDEO], request.param)
     yield made
     made.close()
 
 
 @pytest.fixture
-async def secure() -> AsyncIterator[Peer]:
-    made = Peer([AUDIO, VIDEO], True)
+async def secure() -> AsyncIterator[Linked]:
+    made = Linked(media_path(), [AUDIO, VIDEO], True)
     yield made
     made.close()
 
 
-async def until(done: Callable[[], object], seconds: float = 8) -> None:
-    async with asyncio.timeout(seconds):
-        while not done():
-            await asyncio.sleep(0.01)
-
-
-async def talk(peer: Peer, frames: range) -> None:
-    """Sound in its own time: 20 ms a packet."""
-    for number in frames:
-        peer.send(datagram(opus(number), number, number * 960))
-        await asyncio.sleep(0.02)
-
-
-async def test_sound_becomes_cuts(peer: Peer) -> None:
+async def test_sound_becomes_cuts(peer: Linked) -> None:
     peer.media.attach(Subscribe(SOUND, AudioSpec(1)))
     await talk(peer, range(110))
     await until(lambda: len(peer.cuts) == 2)
@@ -146,7 +68,7 @@ async def test_sound_becomes_cuts(peer: Peer) -> None:
     assert not peer.media.counters
 
 
-async def test_a_picture_is_asked_for_and_taken(peer: Peer) -> None:
+async def test_a_picture_is_asked_for_and_taken(peer: Linked) -> None:
     peer.media.attach(Subscribe(SIGHT, VideoSpec(1)))
     for part in range(2):  # two packets of a source make it known
         peer.send(datagram(packetized(vp8(0, False), 1000)[0], part, 0, 2, 96, True))
@@ -184,7 +106,7 @@ async def stamps_begin() -> None:
                     return
 
 
-async def test_when_a_packet_came_is_the_kernels_word(peer: Peer) -> None:
+async def test_when_a_packet_came_is_the_kernels_word(peer: Linked) -> None:
     """The loop and the plane are late; the slice's place in time is not."""
     await stamps_begin()
     now = LoopClock().now
@@ -201,7 +123,7 @@ async def test_when_a_packet_came_is_the_kernels_word(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("way", ["close", "detach"])
-async def test_what_came_just_before_the_end_counts(peer: Peer, way: str) -> None:
+async def test_what_came_just_before_the_end_counts(peer: Linked, way: str) -> None:
     """The plane has not looked since: it sleeps between ticks."""
     peer.media.attach(Subscribe(SOUND, AudioSpec(1)))
     await talk(peer, range(10))
@@ -216,7 +138,7 @@ async def test_what_came_just_before_the_end_counts(peer: Peer, way: str) -> Non
     assert [one.payload for one in cut.packets] == [opus(number) for number in range(20)]
 
 
-async def test_dtls_and_strange_stun_are_handed_back(peer: Peer) -> None:
+async def test_dtls_and_strange_stun_are_handed_back(peer: Linked) -> None:
     datagrams = [b"\x16\xfe\xfd" + bytes(20), b"\x00\x01" + bytes(18), b"\x3f", b"\xff" * 4]
     for data in datagrams:
         peer.send_raw(data)
@@ -228,7 +150,7 @@ async def test_dtls_and_strange_stun_are_handed_back(peer: Peer) -> None:
     assert peer.media.counters.keys() == {"asleep"}
 
 
-async def test_what_waits_for_a_busy_loop_is_bounded_and_counted(peer: Peer) -> None:
+async def test_what_waits_for_a_busy_loop_is_bounded_and_counted(peer: Linked) -> None:
     """The loop has no turn while these come."""
     for _ in range(2000):
         peer.send_raw(b"\x16" * 100)
@@ -239,7 +161,7 @@ async def test_what_waits_for_a_busy_loop_is_bounded_and_counted(peer: Peer) -> 
     assert counters["others_dropped"] + counters["receive_buffer_full"] == 2000 - MAX_OTHERS
 
 
-async def test_cuts_that_wait_for_a_busy_loop_are_bounded_and_counted(peer: Peer) -> None:
+async def test_cuts_that_wait_for_a_busy_loop_are_bounded_and_counted(peer: Linked) -> None:
     """Every jump of the sender's clock ends a slice of each of 300 tasks."""
     for number in range(300):
         peer.media.attach(Subscribe(SOUND._replace(task=str(number)), AudioSpec(1)))
@@ -253,7 +175,7 @@ async def test_cuts_that_wait_for_a_busy_loop_are_bounded_and_counted(peer: Peer
     assert peer.media.counters["cuts_dropped"] == 4 * 300 - MAX_WAITING
 
 
-async def test_consent_is_given_and_asked_for(secure: Peer) -> None:
+async def test_consent_is_given_and_asked_for(secure: Linked) -> None:
     request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     request.attributes.update(
         {"USERNAME": "ours:thrs", "PRIORITY": 1, "ICE-CONTROLLING": 5, "USE-CANDIDATE": None}
@@ -286,7 +208,7 @@ async def test_consent_is_given_and_asked_for(secure: Peer) -> None:
     assert [data for data, _ in secure.others] == [b"\x16last"]
 
 
-async def test_a_check_with_another_password_is_not_ours(secure: Peer) -> None:
+async def test_a_check_with_another_password_is_not_ours(secure: Linked) -> None:
     request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     request.attributes.update({"USERNAME": "ours:thrs", "PRIORITY": 1, "ICE-CONTROLLING": 5})
     request.add_message_integrity(b"guessed")
@@ -295,7 +217,7 @@ async def test_a_check_with_another_password_is_not_ours(secure: Peer) -> None:
     assert secure.received() == []
 
 
-async def test_forged_media_is_counted_and_changes_nothing(secure: Peer) -> None:
+async def test_forged_media_is_counted_and_changes_nothing(secure: Linked) -> None:
     secure.media.attach(Subscribe(SOUND, AudioSpec(1)))
     for number in range(60):
         secure.send_raw(datagram(opus(99) + bytes(10), 60_000 + number, 0))
@@ -308,7 +230,7 @@ async def test_forged_media_is_counted_and_changes_nothing(secure: Peer) -> None
     assert len(cut.packets) == 50
 
 
-async def test_sleeping_video_is_not_decrypted_and_its_roll_over_is_kept(secure: Peer) -> None:
+async def test_sleeping_video_is_not_decrypted_and_its_roll_over_is_kept(secure: Linked) -> None:
     """Its sequence numbers wrap twice while it sleeps; then a picture is wanted, and decrypted."""
     now, first, many = asyncio.get_running_loop().time, 60_000, 75_000
     secure.media.attach(Subscribe(SIGHT, VideoSpec(3600)))
@@ -340,7 +262,7 @@ async def test_sleeping_video_is_not_decrypted_and_its_roll_over_is_kept(secure:
     assert secure.media.counters["srtp_authentication"] == 0  # nobody looked into the tampered one
 
 
-async def test_a_peer_that_moves_is_followed(secure: Peer) -> None:
+async def test_a_peer_that_moves_is_followed(secure: Linked) -> None:
     secure.media.attach(Subscribe(SOUND, AudioSpec(1)))
     await talk(secure, range(30))
     link, secure.address = secure.link()
@@ -361,7 +283,7 @@ async def test_a_peer_that_moves_is_followed(secure: Peer) -> None:
     assert not secure.media.counters
 
 
-async def test_what_comes_another_way_is_taken(peer: Peer) -> None:
+async def test_what_comes_another_way_is_taken(peer: Linked) -> None:
     peer.media.attach(Subscribe(SOUND, AudioSpec(1)))
     peer.media.receive([datagram(opus(n), n, n * 960) for n in range(2)])
     await talk(peer, range(2, 60))
@@ -371,8 +293,8 @@ async def test_what_comes_another_way_is_taken(peer: Peer) -> None:
     assert len(first.packets) == 50
 
 
-async def test_one_who_fails_does_not_keep_the_others_cuts(peer: Peer) -> None:
-    broken = Peer([AUDIO])
+async def test_one_who_fails_does_not_keep_the_others_cuts(peer: Linked) -> None:
+    broken = Linked(media_path(), [AUDIO])
     broken.media.release()
     broken.media = media_path().open(failing)
     broken.media.set_sections("bob", [AUDIO])
@@ -400,9 +322,9 @@ async def test_everything_is_given_back() -> None:
         return names.count("slicer-plane\n")
 
     gc.collect()  # the planes of other loops
-    Peer([AUDIO]).close()  # our own is there from now on
+    Linked(media_path(), [AUDIO]).close()  # our own is there from now on
     before, running = descriptors(), threads()
-    peers = [Peer([AUDIO, VIDEO], True) for _ in range(50)]
+    peers = [Linked(media_path(), [AUDIO, VIDEO], True) for _ in range(50)]
     for one in peers:
         one.send(datagram(opus(1), 1, 960))
     await asyncio.sleep(0.1)
@@ -422,7 +344,7 @@ async def test_everything_is_given_back() -> None:
     ],
 )
 async def test_what_cannot_be_taken_is_refused(
-    peer: Peer,
+    peer: Linked,
     address: Address,
     keys: tuple[int, bytes, bytes] | None,
     ice: tuple[str, str, str, str, bool, int] | None,
@@ -437,7 +359,7 @@ async def test_what_cannot_be_taken_is_refused(
         os.fstat(descriptor)
 
 
-async def test_a_long_datagram_is_refused_by_its_length(peer: Peer) -> None:
+async def test_a_long_datagram_is_refused_by_its_length(peer: Linked) -> None:
     peer.send_raw(struct.pack("!BBHII", 0x80, 111, 1, 1, 1) + bytes(4000))
     await until(lambda: peer.media.counters)
     assert peer.media.counters == {"srtp_oversized": 1}

@@ -122,7 +122,8 @@ async def test_25_anchors_by_one_connection(meeting: Meeting) -> None:
     await meeting.until(lambda: len(meeting.arrived()) == 50)
     assert meeting.arrived() == expected(tracks)
     assert not meeting.ours.counters
-    assert {one for one in meeting.media.counters if one != "asleep"} == set()
+    # Nothing went astray; a sender on a busy machine is late at times.
+    assert meeting.media.counters.keys() <= {"asleep", "moved_into_place"}
 
 
 async def test_25_anchors_that_we_asked_for(meeting: Meeting) -> None:

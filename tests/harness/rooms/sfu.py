@@ -71,12 +71,8 @@ class Sfu:
             Track(one.kind, one.mid, "sendonly" if one.port else "stopped")
             for one in description.sections
         ]
-        (extension,) = (
-            value.split()[0]
-            for value in description.sections[0].attributes.all("extmap")
-            if value.endswith(MID)
-        )
-        self._mid_id = int(extension)
+        told = next(value for value in description.all("extmap") if value.endswith(MID))
+        self._mid_id = int(told.split()[0])
         answered = answer(offer, transport=await self.transport())
         self._connecting = asyncio.create_task(self._connect(offer))
         return answered
