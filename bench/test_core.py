@@ -13,7 +13,7 @@ from slicer.rtp.packet import Packet, parse
 from slicer.rtp.ring import ReorderRing
 from slicer.rtp.stream import Stream
 from slicer.slicing.audio import AudioCutter
-from slicer.slicing.receiver import Receiver
+from slicer.slicing.bundle import Bundle
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO, VIDEO_TRACK, datagram, opus, vp8
 from tests.harness.rtp.packetize import vp8 as packetized
@@ -101,10 +101,11 @@ def test_stream(benchmark: BenchmarkFixture, asleep: bool) -> None:
     measure(benchmark, work, parsed(sounds()))
 
 
-def receiver(work: str, plane: str) -> Receiver:
+def bundle(work: str, plane: str) -> Bundle:
     """Of the reference, or of the native plane where it is built."""
-    make = Receiver if plane == "reference" else pytest.importorskip("slicer._hot").Receiver
-    made: Receiver = make("ann", [AUDIO, VIDEO], 9)
+    make = Bundle if plane == "reference" else pytest.importorskip("slicer._hot").Bundle
+    made: Bundle = make(9)
+    made.set_sections("ann", [AUDIO, VIDEO], 0.0)
     if work == "audio":
         made.attach(AUDIO_TRACK, AudioSpec(15), 0.0)
     elif work == "video asleep":
@@ -118,12 +119,12 @@ def receiver(work: str, plane: str) -> Receiver:
 
 @pytest.mark.parametrize("plane", ["reference", "native"])
 @pytest.mark.parametrize("kind", ["audio", "video asleep", "video awake"])
-def test_receiver(benchmark: BenchmarkFixture, kind: str, plane: str) -> None:
-    made, now = receiver(kind, plane), count(1)
+def test_bundle(benchmark: BenchmarkFixture, kind: str, plane: str) -> None:
+    made, now = bundle(kind, plane), count(1)
     seconds = BATCH * 0.02 if kind == "audio" else BATCH / PACKETS_A_FRAME / 30
     make = sounds() if kind == "audio" else sights()
     if kind == "video asleep":
-        make()  # `receiver` had these numbers
+        make()  # `bundle` had these numbers
     measure(benchmark, lambda batch: made.receive(batch, next(now) * seconds), make)
     assert (made.counters["asleep"] > 0) is (kind == "video asleep")
 

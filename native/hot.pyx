@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The native plane. `Receiver` has the face of slicer.slicing.receiver.Receiver, and gives the
-same objects; Python is touched for what comes out alone."""
+"""The native plane. `Bundle` has the face of slicer.slicing.bundle.Bundle, and gives the same
+objects; Python is touched for what comes out alone."""
 
 from collections import Counter
 
@@ -8,11 +8,12 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from slicer.rtp.parameters import Kind, TRANSPORT_WIDE_CC
+from slicer.errors import BadInput
+from slicer.rtp.parameters import Kind, MID, TRANSPORT_WIDE_CC
 from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
-cdef extern from "receiver.h" nogil:
+cdef extern from "bundle.h" nogil:
     ctypedef struct counters:
         uint64_t of[1]  # COUNTERS_END of them
     int COUNTERS_END
@@ -43,6 +44,9 @@ cdef extern from "receiver.h" nogil:
         int16_t rtx[128]
         unsigned feedback
         int transport_cc_ids[8]
+        int mid_ids[8]
+        const char *mid
+        size_t mid_size
 
     ctypedef struct audio_packet:
         int64_t timestamp
@@ -81,20 +85,23 @@ cdef extern from "receiver.h" nogil:
     void outputs_clear(outputs *it)
     void outputs_free(outputs *it)
 
-    ctypedef struct receiver:
+    ctypedef struct bundle:
         pass
-    receiver *receiver_new(const parameters *streams, size_t count, uint32_t ssrc)
-    void receiver_free(receiver *it)
-    const counters *receiver_counters(const receiver *it)
-    void receiver_attach(receiver *it, uint64_t track, bint video, int64_t seconds, double now,
-                         outputs *out)
-    void receiver_detach(receiver *it, uint64_t track, bint video, double now, outputs *out)
-    void receiver_take(receiver *it, const uint8_t *data, size_t size, double arrival)
-    void receiver_handle_timer(receiver *it, double now, outputs *out)
-    void receiver_flush(receiver *it, outputs *out)
-    double receiver_deadline(receiver *it)
-    double receiver_expects(receiver *it, double now)
-    bint receiver_pass_over(receiver *it, const uint8_t *data, size_t size, double arrival)
+    bundle *bundle_new(uint32_t ssrc)
+    void bundle_free(bundle *it)
+    const counters *bundle_counters(const bundle *it)
+    void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *sections,
+                             size_t count, double now, outputs *out)
+    void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bint video, int64_t seconds,
+                       double now, outputs *out)
+    void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bint video, double now,
+                       outputs *out)
+    void bundle_take(bundle *it, const uint8_t *data, size_t size, double arrival)
+    void bundle_handle_timer(bundle *it, double now, outputs *out)
+    void bundle_flush(bundle *it, outputs *out)
+    double bundle_deadline(const bundle *it)
+    double bundle_expects(const bundle *it, double now)
+    bint bundle_pass_over(bundle *it, const uint8_t *data, size_t size, double arrival)
 
 cdef dict CODECS = {
     "opus": CODEC_OPUS, "pcmu": CODEC_PCMU, "pcma": CODEC_PCMA, "g722": CODEC_G722,
@@ -107,115 +114,66 @@ cdef dict FEEDBACK = {
 _tuple = tuple.__new__
 
 
-cdef class Negotiated:
-    """The streams of one connection as the C code reads them, and the codecs' own objects."""
-
-    cdef parameters *streams
-    cdef codec *codecs
-    cdef size_t count
-    cdef list objects  # of Codec, by index
-    cdef list texts  # what `sprop` points into
-
-    def __cinit__(self, list negotiated):
-        cdef dict indices = {}
-        self.objects, self.texts = [], []
-        for stream in negotiated:
-            for each in stream.codecs.values():
-                if indices.setdefault(id(each), len(self.objects)) == len(self.objects):
-                    self.objects.append(each)
-        self.count = len(negotiated)
-        self.streams = <parameters *>calloc(self.count or 1, sizeof(parameters))
-        self.codecs = <codec *>calloc(len(self.objects) or 1, sizeof(codec))
-        if self.streams == NULL or self.codecs == NULL:
-            raise MemoryError
-        for index, each in enumerate(self.objects):
-            self._codec(&self.codecs[index], index, each)
-        for index, stream in enumerate(negotiated):
-            self._stream(&self.streams[index], stream, indices)
-
-    def __dealloc__(self):
-        free(self.streams)
-        free(self.codecs)
-
-    cdef int _codec(self, codec *it, uint32_t index, each) except -1:
-        if each.clock_rate < 1:
-            raise ValueError(f"clock rate {each.clock_rate}")
-        sprop = each.format.get("sprop-parameter-sets", "")
-        # What is not base64 is ignored, entry by entry: "?" is none, and ends no text.
-        sprop = sprop.replace("\0", "?").encode("ascii", "replace")
-        self.texts.append(sprop)
-        it.name = CODECS.get(each.name, CODEC_OTHER)
-        it.clock_rate = each.clock_rate
-        it.index = index
-        it.sprop = sprop
-        return 0
-
-    cdef int _stream(self, parameters *it, stream, dict indices) except -1:
-        it.video = stream.kind is Kind.VIDEO
-        for payload_type, each in stream.codecs.items():
-            it.codecs[_seven_bits(payload_type)] = &self.codecs[<size_t>indices[id(each)]]
-        for payload_type in range(128):
-            it.rtx[payload_type] = -1
-        for payload_type, original in stream.rtx.items():
-            it.rtx[_seven_bits(payload_type)] = _seven_bits(original)
-        for feedback in stream.feedback:
-            it.feedback |= <unsigned>FEEDBACK.get(feedback, 0)
-        ids = [number for number, uri in stream.extensions.items() if uri == TRANSPORT_WIDE_CC]
-        for index in range(8):
-            it.transport_cc_ids[index] = ids[index] if index < len(ids) else -1
-        return 0
-
-
-cdef int _seven_bits(payload_type) except -1:
-    if not 0 <= payload_type <= 127:
-        raise ValueError(f"payload type {payload_type}")
-    return payload_type
-
-
 cdef struct view:
     const uint8_t *data
     size_t size
 
 
-cdef class Receiver:
-    """The receiving end of one anchor's connection; one thread's at a time."""
+cdef class Bundle:
+    """The receiving end of one connection; one thread's at a time."""
 
-    cdef readonly object anchor
-    cdef receiver *_it
-    cdef Negotiated _negotiated
+    cdef bundle *_it
+    cdef dict _anchors  # name → the number it has below
+    cdef dict _sections  # number of an anchor → its Sections
+    cdef dict _codecs  # number of a codec → the Codec
     cdef dict _numbers, _tracks  # TrackKey → the number it has below, and back
-    cdef uint64_t _last_number
+    cdef uint64_t _last_anchor, _last_number
+    cdef uint32_t _last_codec
     cdef outputs _out
     cdef view *_views  # room for a batch
     cdef size_t _capacity
     cdef bint _busy
 
-    def __cinit__(self, anchor, streams, ssrc):
-        self.anchor = anchor
+    def __cinit__(self, ssrc):
+        self._anchors, self._sections, self._codecs = {}, {}, {}
         self._numbers, self._tracks = {}, {}
-        self._negotiated = Negotiated(list(streams))
-        self._it = receiver_new(self._negotiated.streams, self._negotiated.count, ssrc)
+        self._it = bundle_new(ssrc)
         if self._it == NULL:
             raise MemoryError
 
     def __dealloc__(self):
-        receiver_free(self._it)
+        bundle_free(self._it)
         outputs_free(&self._out)
         free(self._views)
 
     @property
     def counters(self):
-        """What was refused, lost or odd, by reason, over all streams."""
-        return _counted(receiver_counters(self._it))
+        """What was refused, lost or odd, by reason, over all anchors there were."""
+        return _counted(bundle_counters(self._it))
+
+    def set_sections(self, anchor, sections, double now):
+        """This is all that the anchor sends from now on; none: it is gone. Raises BadInput."""
+        cdef Change change
+        self._enter()
+        try:
+            change = Change(self, anchor, list(sections))
+            bundle_set_sections(
+                self._it, change.anchor, change.parameters, change.count, now, &self._out
+            )
+            return change.made(&self._out)
+        finally:
+            self._busy = False
 
     def attach(self, track, spec, double now):
-        """Cut this track from now on. A kind the anchor does not send is ignored."""
+        """Cut this track from now on. An anchor or kind that is not there is ignored."""
         cdef bint video = track.kind is Kind.VIDEO
         cdef int64_t seconds = spec.seconds
         assert isinstance(spec, VideoSpec if video else AudioSpec)
         self._enter()
         try:
-            receiver_attach(self._it, self._number(track), video, seconds, now, &self._out)
+            bundle_attach(
+                self._it, self._anchor(track), self._number(track), video, seconds, now, &self._out
+            )
             return self._outputs(&self._out)
         finally:
             self._busy = False
@@ -225,7 +183,9 @@ cdef class Receiver:
         cdef bint video = track.kind is Kind.VIDEO
         self._enter()
         try:
-            receiver_detach(self._it, self._number(track), video, now, &self._out)
+            bundle_detach(
+                self._it, self._anchor(track), self._number(track), video, now, &self._out
+            )
             found = self._outputs(&self._out)
             self._forget(track)
             return found
@@ -241,8 +201,8 @@ cdef class Receiver:
             self._view(batch, count)
             with nogil:
                 for index in range(count):
-                    receiver_take(self._it, self._views[index].data, self._views[index].size, now)
-                receiver_handle_timer(self._it, now, &self._out)
+                    bundle_take(self._it, self._views[index].data, self._views[index].size, now)
+                bundle_handle_timer(self._it, now, &self._out)
             return self._outputs(&self._out)
         finally:
             self._busy = False
@@ -252,7 +212,7 @@ cdef class Receiver:
         self._enter()
         try:
             with nogil:
-                receiver_handle_timer(self._it, now, &self._out)
+                bundle_handle_timer(self._it, now, &self._out)
             return self._outputs(&self._out)
         finally:
             self._busy = False
@@ -262,7 +222,7 @@ cdef class Receiver:
         self._enter()
         try:
             with nogil:
-                receiver_flush(self._it, &self._out)
+                bundle_flush(self._it, &self._out)
             return self._outputs(&self._out)
         finally:
             self._busy = False
@@ -271,27 +231,27 @@ cdef class Receiver:
         """Native only: whether an RTP packet could be taken by its header, still encrypted."""
         cdef const uint8_t *data = <const uint8_t *>PyBytes_AS_STRING(datagram)
         self._enter()
-        found = receiver_pass_over(self._it, data, <size_t>PyBytes_GET_SIZE(datagram), now)
+        found = bundle_pass_over(self._it, data, <size_t>PyBytes_GET_SIZE(datagram), now)
         self._busy = False
         return found
 
     def expects(self, double now):
         """Native only: when to look for packets; None where no cut is expected."""
         self._enter()
-        cdef double first = receiver_expects(self._it, now)
+        cdef double first = bundle_expects(self._it, now)
         self._busy = False
         return None if first == NEVER else first
 
     def deadline(self):
         """When to call `handle_timer` next."""
         self._enter()
-        cdef double first = receiver_deadline(self._it)
+        cdef double first = bundle_deadline(self._it)
         self._busy = False
         return None if first == NEVER else first
 
     cdef int _enter(self) except -1:
         if self._busy:
-            raise RuntimeError("another thread is in this Receiver")
+            raise RuntimeError("another thread is in this Bundle")
         self._busy = True
         return 0
 
@@ -312,6 +272,10 @@ cdef class Receiver:
             self._views[index].data = <const uint8_t *>PyBytes_AS_STRING(datagram)
             self._views[index].size = PyBytes_GET_SIZE(datagram)
         return 0
+
+    cdef uint64_t _anchor(self, track):
+        """The number of this track's anchor; 0 where it is not there, which is nobody's."""
+        return self._anchors.get(track.anchor, 0)
 
     cdef uint64_t _number(self, track):
         """The number of this track, which the cuts of it will bear."""
@@ -352,7 +316,7 @@ cdef class Receiver:
             payload = _bytes(cut.bytes + packet.offset, packet.size)
             packets.append(_tuple(AudioPacket, (packet.timestamp, packet.duration, payload)))
         return AudioCut(
-            self._tracks[cut.track], self._negotiated.objects[cut.codec.index], cut.start, cut.end,
+            self._tracks[cut.track], self._codecs[cut.codec.index], cut.start, cut.end,
             tuple(packets), cut.began, cut.epoch,
         )
 
@@ -363,7 +327,7 @@ cdef class Receiver:
             frames.append(_bytes(cut.frames.data + begin, cut.ends[index] - begin))
             begin = cut.ends[index]
         return PictureCut(
-            self._tracks[cut.track], self._negotiated.objects[cut.codec.index], cut.timestamp,
+            self._tracks[cut.track], self._codecs[cut.codec.index], cut.timestamp,
             cut.due, tuple(frames), cut.began, cut.epoch,
         )
 
@@ -380,5 +344,6 @@ cdef bytes _bytes(const uint8_t *data, size_t size):
     return PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>size)
 
 
+include "sections.pxi"
 include "levels.pxi"
 include "plane.pxi"

@@ -63,10 +63,23 @@ double mapper_at(const mapper *it, int64_t timestamp) {
     return arrived - sender_clock_behind(it->sender, delay);
 }
 
-bool sender_clock_init(sender_clock *it, size_t streams) {
-    it->of = calloc(streams ? streams : 1, sizeof *it->of);
-    it->count = it->of ? streams : 0;
-    return it->of != NULL;
+bool sender_clock_place(sender_clock *it, size_t *place) {
+    *place = 0;
+    while (*place < it->count && it->of[*place] != NULL)
+        ++*place;
+    if (*place < it->count)
+        return true;
+    mapper **of = grown(it->of, it->count + 1, &it->capacity, sizeof *of, 2);
+    if (of == NULL)
+        return false;
+    it->of = of;
+    it->of[it->count++] = NULL;
+    return true;
+}
+
+void sender_clock_end(sender_clock *it, size_t place) {
+    mapper_release(it->of[place]);
+    it->of[place] = NULL;
 }
 
 void sender_clock_free(sender_clock *it) {

@@ -19,13 +19,16 @@ typedef struct mapper {
     sliding_minimum arrivals, reports;
 } mapper;
 
+/* Zero-initialised is empty. */
 typedef struct sender_clock {
-    mapper **of; /* by the stream's number; each one a reference */
-    size_t count;
+    mapper **of; /* by the stream's place; each one a reference, NULL where the place is free */
+    size_t count, capacity;
 } sender_clock;
 
-bool sender_clock_init(sender_clock *it, size_t streams);
 void sender_clock_free(sender_clock *it);
+/* A free place for a stream, its until `sender_clock_end`; false where there is no memory. */
+bool sender_clock_place(sender_clock *it, size_t *place);
+void sender_clock_end(sender_clock *it, size_t place);
 /* Begin the stream's new epoch. Gives its mapper, a reference of the clock's own: retain it to keep
  * it. NULL where there is no memory; the old one is then still the stream's. */
 mapper *sender_clock_begin(sender_clock *it, size_t stream, double clock_rate);

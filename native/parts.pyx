@@ -4,7 +4,7 @@ that hold each part to its twin. The product uses `slicer._hot` alone."""
 
 include "parts_core.pxi"
 include "parts_order.pxi"
+include "parts_demultiplexer.pxi"
 include "parts_frames.pxi"
 include "parts_reports.pxi"
-include "parts_slicing.pxi"
 include "parts_srtp.pxi"

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from slicer.rtp.packet import Packet
-from slicer.rtp.parameters import TRANSPORT_WIDE_CC, Kind
+from slicer.rtp.parameters import MID, TRANSPORT_WIDE_CC, Kind
 
 
 cdef extern from "core.h":
@@ -48,6 +48,15 @@ cdef extern from "packet.h":
         c_turn *of
         size_t count
     ctypedef void extension_found(void *context, int id, const uint8_t *value, size_t size) noexcept
+    enum:
+        ELEMENT_MID, ELEMENT_TRANSPORT_CC
+    ctypedef struct c_header_element "header_element":
+        const uint8_t *value
+        uint8_t id, size, kinds
+    ctypedef struct c_header_elements "header_elements":
+        size_t count
+        c_header_element *of
+    void packet_elements(const c_packet *it, const uint8_t *kinds_of, c_header_elements *found)
     int packet_parse(c_packet *it, const uint8_t *data, size_t size)
     void packet_extensions(const c_packet *it, extension_found *found, void *context)
     bint packet_keep(c_packet *it)
@@ -72,6 +81,9 @@ cdef extern from "stream.h":
         int16_t *rtx
         unsigned feedback
         int *transport_cc_ids
+        int *mid_ids
+        const char *mid
+        size_t mid_size
 
 cdef extern from "ring.h":
     ctypedef struct c_ring "ring":
@@ -122,8 +134,9 @@ cdef extern from "mapping.h":
         size_t references
     ctypedef struct c_sender_clock "sender_clock":
         size_t count
-    bint sender_clock_init(c_sender_clock *it, size_t streams)
     void sender_clock_free(c_sender_clock *it)
+    bint sender_clock_place(c_sender_clock *it, size_t *place)
+    void sender_clock_end(c_sender_clock *it, size_t place)
     c_mapper *sender_clock_begin(c_sender_clock *it, size_t stream, double clock_rate)
     double sender_clock_behind(const c_sender_clock *it, double delay)
     c_mapper *mapper_retain(c_mapper *it)
@@ -164,7 +177,7 @@ cdef extern from "stream.h":
         uint32_t *retired
         size_t retired_count
     bint stream_init(c_stream *it, const c_parameters *parameters, c_counters *counters,
-                     c_sender_clock *sender, size_t number)
+                     c_sender_clock *sender)
     void stream_free(c_stream *it)
     void stream_insert(c_stream *it, c_packet *packet)
     void stream_drain(c_stream *it, double now, c_ordereds *out)
@@ -244,6 +257,7 @@ cdef reference_codec(const c_codec *codec):
     return _codecs[codec.index][0]
 
 
+cdef dict _mids = {}  # what C strings point into
 cdef dict _FEEDBACK = {
     "nack": FEEDBACK_NACK, "nack pli": FEEDBACK_PLI, "ccm fir": FEEDBACK_FIR,
     "goog-remb": FEEDBACK_REMB, "transport-cc": FEEDBACK_TRANSPORT_CC,
@@ -260,10 +274,18 @@ cdef int fill_parameters(c_parameters *it, parameters) except -1:
             it.codecs[number] = native_codec(parameters.codecs[number])
     for said in parameters.feedback:
         it.feedback |= <unsigned>_FEEDBACK.get(said, 0)
-    ids = [number for number, uri in parameters.extensions.items() if uri == TRANSPORT_WIDE_CC]
     for place in range(8):
-        it.transport_cc_ids[place] = ids[place] if place < len(ids) else -1
+        it.transport_cc_ids[place] = extension_id(parameters, TRANSPORT_WIDE_CC, place)
+        it.mid_ids[place] = extension_id(parameters, MID, place)
+    cdef bytes mid = _mids.setdefault(parameters.mid, parameters.mid.encode())
+    it.mid, it.mid_size = mid, <size_t>len(mid)
     return 0
+
+
+cdef int extension_id(parameters, uri, int place) except? -1:
+    """The id of this place among those of a header extension; -1 where there is none."""
+    ids = [number for number, what in parameters.extensions.items() if what == uri]
+    return ids[place] if place < len(ids) else -1
 
 
 cdef int borrow_packet(c_packet *it, packet, list borrowed) except -1:

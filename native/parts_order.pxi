@@ -27,6 +27,22 @@ def extensions(profile, bytes block):
     return found
 
 
+def wanted_elements(profile, bytes block, ids):
+    """Native only: the elements of these ids, as the bundle finds them."""
+    cdef c_packet it
+    cdef c_header_elements found
+    cdef uint8_t kinds_of[256]
+    borrow_packet(&it, Packet(0, False, 0, 0, 0, b"", profile, block), [])
+    it.extension = <const uint8_t *><const char *>block
+    for number in range(256):
+        kinds_of[number] = number in ids
+    packet_elements(&it, kinds_of, &found)
+    return {
+        found.of[i].id: (<const char *>found.of[i].value)[: found.of[i].size]
+        for i in range(found.count)
+    }
+
+
 def restore(packet, payload_type, ssrc):
     cdef c_packet it
     borrowed = []
@@ -234,22 +250,19 @@ cdef TimestampMapper reference_mapper(c_mapper *it, SenderClock sender):
 cdef class SenderClock:
     cdef c_sender_clock it
     cdef dict places
-    cdef size_t used
 
     def __cinit__(self):
         self.places = {}
-        if not sender_clock_init(&self.it, 64):
-            raise MemoryError
 
     def __dealloc__(self):
         sender_clock_free(&self.it)
 
     cdef size_t place(self) except? 64:
         """A place of its own for one more stream."""
-        if self.used == self.it.count:
-            raise MemoryError("no place for one more stream")
-        self.used += 1
-        return self.used - 1
+        cdef size_t place = 0
+        if not sender_clock_place(&self.it, &place):
+            raise MemoryError
+        return place
 
     cdef c_mapper *start(self, size_t place, double clock_rate) except NULL:
         it = sender_clock_begin(&self.it, place, clock_rate)
@@ -262,17 +275,12 @@ cdef class SenderClock:
             self.places[stream] = self.place()
         return reference_mapper(self.start(self.places[stream], clock_rate), self)
 
+    def end(self, stream):
+        if stream in self.places:
+            sender_clock_end(&self.it, self.places.pop(stream))
+
     def behind(self, delay):
         return sender_clock_behind(&self.it, delay)
-
-
-cdef class Memory:
-    """Streams in one piece of memory; freed with the last one of them."""
-
-    cdef c_stream *streams
-
-    def __dealloc__(self):
-        free(self.streams)
 
 
 cdef class Source:
@@ -295,10 +303,9 @@ cdef class Source:
         return view
 
 
-@cython.no_gc_clear  # its memory must outlive it
+@cython.no_gc_clear  # its sender must outlive it
 cdef class Stream:
     cdef c_stream *it
-    cdef Memory memory
     cdef c_parameters native_parameters
     cdef c_ordereds out
     cdef list borrowed
@@ -310,17 +317,16 @@ cdef class Stream:
         self.parameters, self.sender, self.counters = parameters, sender, Counters()
         self.borrowed = []
         fill_parameters(&self.native_parameters, parameters)
-        self.memory = Memory()
-        self.memory.streams = <c_stream *>calloc(1, sizeof(c_stream))
-        self.it = self.memory.streams
+        self.it = <c_stream *>calloc(1, sizeof(c_stream))
         if self.it == NULL or not stream_init(
-            self.it, &self.native_parameters, &self.counters.of, &sender.it, sender.place()
+            self.it, &self.native_parameters, &self.counters.of, &sender.it
         ):
             raise MemoryError
 
     def __dealloc__(self):
         if self.it != NULL:
             stream_free(self.it)
+        free(self.it)
         ordereds_free(&self.out)
 
     @property
@@ -400,14 +406,11 @@ cdef class Stream:
         return given
 
 
-cdef Memory together(list streams):
-    """Move streams into one piece of memory, as the C reporter takes them: `.streams`."""
-    cdef Memory memory = Memory()
-    cdef Stream stream
-    memory.streams = <c_stream *>calloc(len(streams) + 1, sizeof(c_stream))
-    if memory.streams == NULL:
+cdef c_stream **places_of(list streams) except NULL:
+    """Where streams are; the caller frees it."""
+    found = <c_stream **>calloc(len(streams) + 1, sizeof(c_stream *))
+    if found == NULL:
         raise MemoryError
     for i, stream in enumerate(streams):
-        memcpy(&memory.streams[i], stream.it, sizeof(c_stream))
-        stream.memory, stream.it = memory, &memory.streams[i]
-    return memory
+        found[i] = (<Stream>stream).it
+    return found

@@ -1,4 +1,6 @@
-# Twins of slicer/rtp/rtcp/reporter.py, and of what it uses of rtcp.py and transport_feedback.py.
+# Twins of the reporters in slicer/rtp/rtcp/, and of what they use of its other files.
+
+from slicer.rtp.rtcp import parse as _parse_rtcp
 
 from libc.math cimport NAN
 
@@ -26,18 +28,30 @@ cdef extern from "transport_feedback.h":
     void transport_feedbacks_take(transport_feedbacks *it, int64_t sequence, double seconds)
     void transport_feedbacks_finish(transport_feedbacks *it)
 
+cdef extern from "transport_reporter.h":
+    ctypedef struct c_transport_reporter "transport_reporter":
+        bint is_agreed
+        double arrivals_at
+    void transport_reporter_init(c_transport_reporter *it, uint32_t ssrc, c_counters *counters)
+    void transport_reporter_free(c_transport_reporter *it)
+    void transport_reporter_arrived(c_transport_reporter *it, uint16_t number, double arrival)
+    void transport_reporter_write(c_transport_reporter *it, uint32_t media_ssrc, double now,
+                                  rtcp_writer *to)
+
 cdef extern from "reporter.h":
     ctypedef struct c_bool "bool":
         pass
     ctypedef struct c_reporter "reporter":
         char cname[24]
-    void reporter_init(c_reporter *it, uint32_t ssrc, c_stream *streams, size_t stream_count,
+        c_stream **streams
+        size_t stream_count
+    void reporter_init(c_reporter *it, uint32_t ssrc, c_transport_reporter *transport,
                        c_counters *counters)
-    void reporter_free(c_reporter *it)
-    void reporter_arrived(c_reporter *it, const c_packet *packet)
-    void reporter_receive(c_reporter *it, const uint8_t *compound, size_t size, double now)
+    void reporter_arrived(c_reporter *it, double arrival)
+    void reporter_receive(c_reporter *it, const uint8_t *body, double now)
     bint reporter_handle_timer(c_reporter *it, const c_bool *keyframes, double now, c_buffer *out)
     double reporter_deadline(const c_reporter *it)
+    uint32_t reporter_media_ssrc(const c_reporter *it)
 
 
 cdef class RtcpWriter:
@@ -118,19 +132,62 @@ def rtcp_well_formed(bytes data):
     return rtcp_is_well_formed(data, len(data))
 
 
+cdef class TransportReporter:
+    cdef c_transport_reporter it
+    cdef readonly Counters counters
+    cdef dict kinds
+
+    def __init__(self, ssrc):
+        self.counters, self.kinds = Counters(), {}
+        transport_reporter_init(&self.it, ssrc, &self.counters.of)
+
+    def __dealloc__(self):
+        transport_reporter_free(&self.it)
+
+    @property
+    def is_agreed(self):
+        return self.it.is_agreed
+
+    def replace(self, sections):
+        self.kinds = {
+            number: ELEMENT_TRANSPORT_CC
+            for parameters in sections
+            for number, uri in parameters.extensions.items()
+            if uri == TRANSPORT_WIDE_CC and "transport-cc" in parameters.feedback
+        }
+        self.it.is_agreed = bool(self.kinds)
+
+    def arrived(self, elements, arrival):
+        cdef c_header_elements found
+        fill_elements(&found, elements, self.kinds)
+        for i in range(found.count):
+            if found.of[i].size == 2:
+                number = found.of[i].value[0] << 8 | found.of[i].value[1]
+                transport_reporter_arrived(&self.it, number, arrival)
+
+    def handle_timer(self, media_ssrc, now):
+        cdef RtcpWriter writer = RtcpWriter()
+        transport_reporter_write(&self.it, media_ssrc, now, &writer.to)
+        compound = writer.compound()
+        return _parse_rtcp(compound) if compound else []
+
+    def deadline(self):
+        return deadline_of(self.it.arrivals_at)
+
+
 cdef class Reporter:
-    """Takes the peer's RTCP and makes ours; its streams are moved into one piece of memory."""
+    """Its streams may be replaced at any time."""
 
     cdef c_reporter it
     cdef readonly Counters counters
-    cdef Memory memory
-    cdef list streams
+    cdef TransportReporter transport
+    cdef list _streams
+    cdef c_stream **places
 
-    def __init__(self, ssrc, streams, str cname):
-        self.counters = Counters()
-        self.streams = list(streams)
-        self.memory = together(self.streams)
-        reporter_init(&self.it, ssrc, self.memory.streams, len(self.streams), &self.counters.of)
+    def __init__(self, ssrc, streams, str cname, TransportReporter transport):
+        self.counters, self.transport = Counters(), transport
+        reporter_init(&self.it, ssrc, &transport.it, &self.counters.of)
+        self.streams = streams
         text = cname.encode()
         size = <size_t>len(text)
         assert size < sizeof(self.it.cname)
@@ -138,21 +195,33 @@ cdef class Reporter:
         memcpy(self.it.cname, <const char *>text, size)
 
     def __dealloc__(self):
-        reporter_free(&self.it)
+        free(self.places)
+
+    @property
+    def streams(self):
+        return self._streams
+
+    @streams.setter
+    def streams(self, streams):
+        self._streams = list(streams)
+        free(self.places)
+        self.places = places_of(self._streams)
+        self.it.streams, self.it.stream_count = self.places, len(self._streams)
+
+    @property
+    def media_ssrc(self):
+        return reporter_media_ssrc(&self.it)
 
     def arrived(self, packet):
-        cdef c_packet one
-        borrowed = []
-        borrow_packet(&one, packet, borrowed)
-        reporter_arrived(&self.it, &one)
+        reporter_arrived(&self.it, packet.arrival)
 
-    def receive(self, bytes compound, now):
-        data = <const uint8_t *><const char *>compound
-        reporter_receive(&self.it, data, len(compound), now)
+    def receive(self, report, now):
+        cdef bytes body = report.pack()[2]
+        reporter_receive(&self.it, <const uint8_t *><const char *>body, now)
 
     def handle_timer(self, keyframes, now):
         cdef c_buffer out
-        cdef bytes keyframes_of = bytes(stream in keyframes for stream in self.streams)
+        cdef bytes keyframes_of = bytes(stream in keyframes for stream in self._streams)
         memset(&out, 0, sizeof(out))
         try:
             asked = <const c_bool *><const char *>keyframes_of

@@ -9,16 +9,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "port.h"
+#include "peer.h"
 
-#define FEWEST_PORTS 8
+#define FEWEST_PEERS 8
 
-/* Note that something waits in this port; true where it does. */
-static bool announce(plane *plane, port *it) {
+/* Note that something waits in this peer; true where it does. */
+static bool announce(plane *plane, peer *it) {
     if (!it->waiting.count && !it->others.count)
         return false;
     pthread_mutex_lock(&plane->ready_lock);
-    if (!it->ready) /* there is room for every port: made when the port was listed */
+    if (!it->ready) /* there is room for every peer: made when the peer was listed */
         plane->ready[plane->ready_count++] = it;
     it->ready = true;
     pthread_mutex_unlock(&plane->ready_lock);
@@ -31,16 +31,16 @@ static void wake(plane *plane) {
     (void)written; /* full means that it is readable already */
 }
 
-/* Look at the ports whose time has come; gives when the next one's comes. */
+/* Look at the peers whose time has come; gives when the next one's comes. */
 static double look(plane *plane) {
-    double now = seconds(CLOCK_MONOTONIC), next = now + PLANE_LONG_TICK; /* for a port that is new */
+    double now = seconds(CLOCK_MONOTONIC), next = now + PLANE_LONG_TICK; /* for a peer that is new */
     plane->realtime_offset = seconds(CLOCK_REALTIME) - now;
     bool ready = false;
     for (size_t i = 0; i < plane->count; i++) {
-        port *one = plane->ports[i];
+        peer *one = plane->peers[i];
         pthread_mutex_lock(&one->lock);
         if (one->look <= now) {
-            port_look(plane, one, now);
+            peer_look(plane, one, now);
             ready |= announce(plane, one);
         }
         next = earlier(next, one->look);
@@ -125,7 +125,7 @@ void plane_free(plane *it) {
     pthread_mutex_destroy(&it->ready_lock);
     pthread_cond_destroy(&it->changed);
     outputs_free(&it->scratch);
-    free(it->ports);
+    free(it->peers);
     free(it->ready);
     free(it->batch);
     free(it);
@@ -171,14 +171,14 @@ bool plane_start(plane *it) {
     return it->running;
 }
 
-bool plane_list(plane *it, port *one) {
+bool plane_list(plane *it, peer *one) {
     size_t capacity = it->capacity, same = it->capacity; /* of both arrays, that of the smaller one */
-    port **ports = grown(it->ports, it->count + 1, &capacity, sizeof *ports, FEWEST_PORTS);
-    if (ports == NULL)
+    peer **peers = grown(it->peers, it->count + 1, &capacity, sizeof *peers, FEWEST_PEERS);
+    if (peers == NULL)
         return false;
-    it->ports = ports;
+    it->peers = peers;
     pthread_mutex_lock(&it->ready_lock);
-    port **ready = grown(it->ready, it->count + 1, &same, sizeof *ready, FEWEST_PORTS);
+    peer **ready = grown(it->ready, it->count + 1, &same, sizeof *ready, FEWEST_PEERS);
     if (ready != NULL)
         it->ready = ready;
     pthread_mutex_unlock(&it->ready_lock);
@@ -186,14 +186,14 @@ bool plane_list(plane *it, port *one) {
         return false;
     it->capacity = capacity;
     one->phase = (double)(it->count / PLANE_ABREAST) * PLANE_TICK;
-    it->ports[it->count++] = one;
+    it->peers[it->count++] = one;
     return one->listed = true;
 }
 
-void plane_unlist(plane *it, port *one) {
+void plane_unlist(plane *it, peer *one) {
     for (size_t i = 0; i < it->count; i++)
-        if (it->ports[i] == one)
-            it->ports[i] = it->ports[--it->count];
+        if (it->peers[i] == one)
+            it->peers[i] = it->peers[--it->count];
     pthread_mutex_lock(&it->ready_lock);
     for (size_t i = 0; i < it->ready_count; i++)
         if (it->ready[i] == one)

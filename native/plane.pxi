@@ -10,12 +10,12 @@ from libc.string cimport memcpy, memset
 cdef extern from "plane.h" nogil:
     ctypedef struct plane:
         pass
-    ctypedef struct port:
+    ctypedef struct peer:
         pass
     ctypedef struct other:
         uint8_t *address  # an array in truth
         uint8_t address_size
-        uint16_t port
+        uint16_t number
         size_t offset, size
     ctypedef struct others:
         other *of
@@ -35,7 +35,7 @@ cdef extern from "plane.h" nogil:
         int fd
         uint8_t *address
         uint8_t address_size
-        uint16_t port
+        uint16_t number
         uint32_t scope
         srtp *inbound
         srtp *outbound
@@ -46,20 +46,23 @@ cdef extern from "plane.h" nogil:
     int plane_fileno(const plane *it)
     size_t plane_ready(plane *it, void **owners, size_t room)
     void plane_stats(plane *it, uint64_t *ticks, double *cpu)
-    port *port_new(plane *plane, receiver *receiver, void *owner)
-    void port_free(port *it)
-    bint port_take(port *it, transport *transport)
-    void port_redirect(port *it, const uint8_t *address, uint8_t size, uint16_t number,
+    peer *peer_new(plane *plane, bundle *bundle, void *owner)
+    void peer_free(peer *it)
+    bint peer_take(peer *it, transport *transport)
+    void peer_redirect(peer *it, const uint8_t *address, uint8_t size, uint16_t number,
                        uint32_t scope)
-    void port_release(port *it)
-    void port_attach(port *it, uint64_t track, bint video, int64_t seconds, outputs *out)
-    void port_detach(port *it, uint64_t track, bint video, outputs *out)
-    void port_receive(port *it, const uint8_t *const *data, const size_t *sizes, size_t count,
+    void peer_release(peer *it)
+    void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *sections,
+                           size_t count, outputs *out)
+    void peer_attach(peer *it, uint64_t anchor, uint64_t track, bint video, int64_t seconds,
+                     outputs *out)
+    void peer_detach(peer *it, uint64_t anchor, uint64_t track, bint video, outputs *out)
+    void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
                       outputs *out)
-    void port_flush(port *it, outputs *out)
-    void port_collect(port *it, outputs *cuts, others *others)
-    double port_heard(port *it)
-    void port_counters(port *it, counters *sum)
+    void peer_flush(peer *it, outputs *out)
+    void peer_collect(peer *it, outputs *cuts, others *others)
+    double peer_heard(peer *it)
+    void peer_counters(peer *it, counters *sum)
     void others_clear(others *it)
     void others_free(others *it)
     const char *srtp_load(const char *library)
@@ -69,7 +72,7 @@ cdef extern from "plane.h" nogil:
     void srtp_free(srtp *it)
 
 cdef enum:
-    READY = 64  # ports taken from the plane in one look
+    READY = 64  # peers taken from the plane in one look
 
 
 def srtp_missing():
@@ -83,7 +86,7 @@ def srtp_missing():
 
 
 cdef class Plane:
-    """One thread that reads the sockets of all its ports. Raises OSError where there cannot be one."""
+    """One thread that reads the sockets of all its peers. Raises OSError where there cannot be one."""
 
     cdef plane *_it
 
@@ -98,19 +101,19 @@ cdef class Plane:
                 plane_free(self._it)
 
     def fileno(self):
-        """Readable while something waits in a port."""
+        """Readable while something waits in a peer."""
         return plane_fileno(self._it)
 
     def ready(self):
-        """The owners of the ports in which something waits."""
+        """The owners of the peers in which something waits."""
         cdef void *owners[READY]
         cdef size_t index, count = plane_ready(self._it, owners, READY)
-        found = [(<Port>owners[index]).owner for index in range(count)]
+        found = [(<Peer>owners[index]).owner for index in range(count)]
         return [owner for owner in found if owner is not None]
 
     @property
     def ticks(self):
-        """How often the thread has looked at its ports."""
+        """How often the thread has looked at its peers."""
         cdef uint64_t ticks
         cdef double cpu
         plane_stats(self._it, &ticks, &cpu)
@@ -125,31 +128,31 @@ cdef class Plane:
         return cpu
 
 
-cdef class Port:
+cdef class Peer:
     """One connection in the plane. *owner* is what `Plane.ready` gives for it.
 
-    A Receiver that was given to a port is used through the port alone.
+    A Bundle that was given to a peer is used through the peer alone.
     """
 
-    cdef port *_it
+    cdef peer *_it
     cdef readonly Plane plane
-    cdef readonly Receiver receiver
+    cdef readonly Bundle bundle
     cdef object _owner
     cdef outputs _out
     cdef others _others
 
-    def __cinit__(self, Plane plane not None, Receiver receiver not None, owner):
-        self.plane, self.receiver = plane, receiver
+    def __cinit__(self, Plane plane not None, Bundle bundle not None, owner):
+        self.plane, self.bundle = plane, bundle
         self._owner = _weak(owner)
-        receiver._enter()  # for good: it is the port's
-        self._it = port_new(plane._it, receiver._it, <void *>self)
+        bundle._enter()  # for good: it is the peer's
+        self._it = peer_new(plane._it, bundle._it, <void *>self)
         if self._it == NULL:
             raise MemoryError
 
     def __dealloc__(self):
         if self._it != NULL:
             with nogil:
-                port_free(self._it)
+                peer_free(self._it)
         outputs_free(&self._out)
         others_free(&self._others)
 
@@ -159,7 +162,7 @@ cdef class Port:
         return self._owner()
 
     def take(self, int fd, address, keys=None, ice=None):
-        """Read this non-blocking UDP socket from now on; the descriptor is the port's to close.
+        """Read this non-blocking UDP socket from now on; the descriptor is the peer's to close.
 
         *address*: the peer's, (IP address, number); *keys*: (DTLS-SRTP profile, inbound, outbound
         master key and salt), None for plain RTP; *ice*: (ufrag, password, remote ufrag, remote
@@ -170,7 +173,7 @@ cdef class Port:
         memset(&link, 0, sizeof(link))
         link.fd = fd
         try:
-            _address(address, link.address, &link.address_size, &link.port, &link.scope)
+            _address(address, link.address, &link.address_size, &link.number, &link.scope)
             link.keep = keys is None and ice is None
             if keys is not None:
                 link.inbound = _srtp(keys[0], keys[1])
@@ -185,39 +188,46 @@ cdef class Port:
             raise
         cdef bint taken
         with nogil:
-            taken = port_take(self._it, &link)
+            taken = peer_take(self._it, &link)
         if not taken:
             raise OSError("the native plane cannot take a socket: no memory or no thread")
 
     def redirect(self, address):
         """The peer is at another address."""
         cdef transport link
-        _address(address, link.address, &link.address_size, &link.port, &link.scope)
-        port_redirect(self._it, link.address, link.address_size, link.port, link.scope)
+        _address(address, link.address, &link.address_size, &link.number, &link.scope)
+        peer_redirect(self._it, link.address, link.address_size, link.number, link.scope)
 
     def release(self):
         """Read and send nothing from now on; closes the socket."""
         with nogil:
-            port_release(self._it)
+            peer_release(self._it)
+
+    def set_sections(self, anchor, sections):
+        """As Bundle.set_sections, at the present time; RTCP is sent, cuts come back."""
+        cdef Change change = Change(self.bundle, anchor, list(sections))
+        with nogil:
+            peer_set_sections(self._it, change.anchor, change.parameters, change.count, &self._out)
+        return change.made(&self._out)
 
     def attach(self, track, spec):
-        """As Receiver.attach, at the present time; RTCP is sent, cuts come back."""
+        """As Bundle.attach, at the present time; RTCP is sent, cuts come back."""
         cdef bint video = track.kind is Kind.VIDEO
         cdef int64_t seconds = spec.seconds
         assert isinstance(spec, VideoSpec if video else AudioSpec)
-        cdef uint64_t number = self.receiver._number(track)
+        cdef uint64_t anchor = self.bundle._anchor(track), number = self.bundle._number(track)
         with nogil:
-            port_attach(self._it, number, video, seconds, &self._out)
-        return self.receiver._outputs(&self._out)
+            peer_attach(self._it, anchor, number, video, seconds, &self._out)
+        return self.bundle._outputs(&self._out)
 
     def detach(self, track):
-        """As Receiver.detach, at the present time."""
+        """As Bundle.detach, at the present time."""
         cdef bint video = track.kind is Kind.VIDEO
-        cdef uint64_t number = self.receiver._number(track)
+        cdef uint64_t anchor = self.bundle._anchor(track), number = self.bundle._number(track)
         with nogil:
-            port_detach(self._it, number, video, &self._out)
-        found = self.receiver._outputs(&self._out)
-        self.receiver._forget(track)
+            peer_detach(self._it, anchor, number, video, &self._out)
+        found = self.bundle._outputs(&self._out)
+        self.bundle._forget(track)
         return found
 
     def receive(self, datagrams):
@@ -233,8 +243,8 @@ cdef class Port:
                 data[index] = <const uint8_t *>PyBytes_AS_STRING(batch[index])
                 sizes[index] = PyBytes_GET_SIZE(batch[index])
             with nogil:
-                port_receive(self._it, data, sizes, count, &self._out)
-            return self.receiver._outputs(&self._out)
+                peer_receive(self._it, data, sizes, count, &self._out)
+            return self.bundle._outputs(&self._out)
         finally:
             free(data)
             free(sizes)
@@ -242,32 +252,32 @@ cdef class Port:
     def flush(self):
         """Everything that can still be cut."""
         with nogil:
-            port_flush(self._it, &self._out)
-        return self.receiver._outputs(&self._out)
+            peer_flush(self._it, &self._out)
+        return self.bundle._outputs(&self._out)
 
     def collect(self):
         """The cuts that wait, and the datagrams that are not ours, each with where it came from."""
         with nogil:
-            port_collect(self._it, &self._out, &self._others)
+            peer_collect(self._it, &self._out, &self._others)
         found = []
         cdef other *one
         for index in range(self._others.count):
             one = &self._others.of[index]
             data = _bytes(self._others.bytes.data + one.offset, one.size)
-            found.append((data, (_host(one), one.port)))
+            found.append((data, (_host(one), one.number)))
         others_clear(&self._others)
-        return self.receiver._outputs(&self._out), found
+        return self.bundle._outputs(&self._out), found
 
     @property
     def heard(self):
         """When anything came last, on the monotonic clock."""
-        return port_heard(self._it)
+        return peer_heard(self._it)
 
     @property
     def counters(self):
-        """What was refused, lost or odd, by reason: the receiver's and the port's own."""
+        """What was refused, lost or odd, by reason: the bundle's and the peer's own."""
         cdef counters found
-        port_counters(self._it, &found)
+        peer_counters(self._it, &found)
         return _counted(&found)
 
 

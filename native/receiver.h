@@ -1,37 +1,55 @@
-/* All media of one connection: datagrams in, cuts out; twin of slicer/slicing/receiver.py and track.py.
- */
+/* One anchor's media: packets of its streams in, cuts out; twin of slicer/slicing/receiver.py. For
+ * bundle.c alone. */
 #ifndef SLICER_RECEIVER_H
 #define SLICER_RECEIVER_H
 
 #include "reporter.h"
-#include "video.h"
+#include "track.h"
 
-typedef struct receiver receiver;
+typedef struct receiver {
+    uint64_t anchor; /* the caller's number for it */
+    counters *counters;
+    sender_clock sender;
+    stream **streams;
+    bool *asking; /* for each stream, whether it needs a keyframe */
+    size_t count;
+    bool has_audio, has_video, video_first;
+    size_t video_at; /* the index of the video track's stream */
+    audio_track audio;
+    video_track video;
+    int64_t audio_epoch, video_epoch; /* of the last track of a kind that is no more; -2: none */
+    reporter reporter;
+    ordereds *scratch;
+    double deadline; /* as it was when something last happened to it */
+    bool touched;    /* since it was last run */
+} receiver;
 
-/* `streams` and the codecs they name outlive it. NULL where there is no memory. */
-receiver *receiver_new(const parameters *streams, size_t count, uint32_t ssrc);
+/* `counters`, `scratch` (room for packets in order) and `transport` are the bundle's, and outlive it.
+ * NULL where there is no memory. */
+receiver *receiver_new(uint64_t anchor, uint32_t ssrc, counters *counters, ordereds *scratch,
+                       transport_reporter *transport);
 void receiver_free(receiver *it);
-const counters *receiver_counters(const receiver *it);
-
-/* `track`: the caller's number for who is cut for. A kind that is not sent is ignored. */
-void receiver_attach(receiver *it, uint64_t track, bool video, int64_t seconds, double now,
-                     outputs *out);
-void receiver_detach(receiver *it, uint64_t track, bool video, double now, outputs *out);
-
-/* Batches: begin with any number of `receiver_take`, end with `receiver_handle_timer`. The bytes of
- * what was taken must live until then. `data` is decrypted RTP or RTCP; `arrival` is when it came. */
-void receiver_take(receiver *it, const uint8_t *data, size_t size, double arrival);
+/* These sections are sent from now on; one whose `parameters` are at the same address goes on as it
+ * is. The others' may be freed when this and the demultiplexer have let go of their streams: they are
+ * moved to `ended`, room for `it->count` of them, which is given back as their number. */
+size_t receiver_set_sections(receiver *it, const parameters *const *sections, size_t count,
+                             stream **ended, outputs *out);
+/* Frees a stream that has ended. */
+void receiver_end_stream(stream *ended);
+void receiver_attach(receiver *it, uint64_t track, bool video, int64_t seconds, outputs *out);
+void receiver_detach(receiver *it, uint64_t track, bool video, outputs *out);
 void receiver_handle_timer(receiver *it, double now, outputs *out);
 void receiver_flush(receiver *it, outputs *out);
-double receiver_deadline(receiver *it); /* NEVER: none */
+double receiver_deadline(const receiver *it); /* NEVER: none */
 
-/* Native only: take an RTP packet by its header, undecrypted, where nobody needs more of it; false
- * where it has to be decrypted and taken. */
-bool receiver_pass_over(receiver *it, const uint8_t *data, size_t size, double arrival);
+/* Take a packet of one of the streams, its arrival set. */
+static inline void receiver_insert(receiver *it, stream *stream, packet *packet) {
+    it->touched = true;
+    reporter_arrived(&it->reporter, packet->arrival);
+    stream_insert(stream, packet);
+}
 
-/* Native only: when to look for packets. Not after `now` where a picture or a packet was asked for, or
- * what completes a cut is late; else when the next cut should be complete or a hole is given up, or
- * NEVER. */
-double receiver_expects(receiver *it, double now);
+/* Native only; see bundle.h. */
+double receiver_expects(const receiver *it, double now);
 
 #endif

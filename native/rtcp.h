@@ -1,5 +1,5 @@
 /* RTCP compounds (RFC 3550 6.1, RFC 5506): of slicer/rtp/{rtcp,reports,feedback}.py what a reporter
- * needs, whether a compound is well-formed, and writing ours. Private to reporter.c. */
+ * needs, whether a compound is well-formed, and writing ours. For the reporters and bundle.c. */
 #ifndef SLICER_RTCP_H
 #define SLICER_RTCP_H
 
@@ -16,6 +16,11 @@ enum rtcp_type {
     RTCP_TRANSPORT_FEEDBACK = 205,
     RTCP_PAYLOAD_FEEDBACK = 206,
 };
+
+/* Whether a datagram that is RTP or RTCP is RTCP (RFC 5761 4). */
+static inline bool is_rtcp(const uint8_t *data, size_t size) {
+    return size >= 4 && data[0] >> 6 == 2 && data[1] >= 192 && data[1] <= 223;
+}
 
 /* One packet of a compound, its padding taken off. `count`: the five bits beside the version. */
 typedef struct rtcp_packet {

@@ -46,19 +46,21 @@ static void source_free(source *it) {
     ring_free(&it->ring);
 }
 
-bool stream_init(stream *it, const parameters *parameters, counters *counters, sender_clock *sender,
-                 size_t number) {
+bool stream_init(stream *it, const parameters *parameters, counters *counters, sender_clock *sender) {
+    size_t place;
+    if (!sender_clock_place(sender, &place))
+        return false;
     *it = (stream){
         .parameters = parameters,
         .counters = counters,
         .sender = sender,
-        .number = number,
+        .place = place,
         .nack = parameters->feedback & FEEDBACK_NACK,
         .until = NEVER,
         .epoch = -1,
         .back = parameters->video ? BACK : 0.0,
     };
-    mapper *first = sender_clock_begin(sender, number, 1.0);
+    mapper *first = sender_clock_begin(sender, place, 1.0);
     if (first == NULL)
         return false;
     it->mapper = mapper_retain(first);
@@ -73,6 +75,7 @@ void stream_free(stream *it) {
     ordereds_free(&it->given_up);
     turns_free(&it->turns);
     mapper_release(it->mapper);
+    sender_clock_end(it->sender, it->place);
     *it = (stream){0};
 }
 
@@ -86,7 +89,7 @@ static bool jumped(const stream *it, const packet *one, bool contiguous) {
 }
 
 static bool begin_epoch(stream *it, const codec *codec) {
-    mapper *fresh = sender_clock_begin(it->sender, it->number, codec->clock_rate);
+    mapper *fresh = sender_clock_begin(it->sender, it->place, codec->clock_rate);
     if (fresh == NULL)
         return false;
     mapper_release(it->mapper);

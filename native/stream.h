@@ -44,7 +44,10 @@ typedef struct parameters {
     const codec *codecs[128]; /* by payload type */
     int16_t rtx[128];         /* the payload type it repeats, or -1 */
     unsigned feedback;
-    int transport_cc_ids[8]; /* RFC 8285 ids of transport-wide sequence numbers; -1: none */
+    /* RFC 8285 ids of transport-wide sequence numbers, and of MIDs; -1: none */
+    int transport_cc_ids[8], mid_ids[8];
+    const char *mid; /* of mid_size bytes; of none where the section has no name */
+    size_t mid_size;
 } parameters;
 
 /* What is known of one SSRC. */
@@ -79,7 +82,8 @@ typedef struct stream {
     const parameters *parameters;
     counters *counters;
     sender_clock *sender;
-    size_t number; /* in the sender clock */
+    size_t place; /* in the sender clock */
+    void *owner;  /* the caller's, who sets it */
     bool asleep, nack, has_source;
     double until; /* media time in ticks, or infinity */
     int64_t epoch;
@@ -97,8 +101,7 @@ typedef struct stream {
 } stream;
 
 /* `parameters`, `counters` and `sender` outlive the stream. False where there is no memory. */
-bool stream_init(stream *it, const parameters *parameters, counters *counters, sender_clock *sender,
-                 size_t number);
+bool stream_init(stream *it, const parameters *parameters, counters *counters, sender_clock *sender);
 void stream_free(stream *it);
 /* Takes over a parsed packet, its arrival set; its bytes must live until `stream_drain`. */
 void stream_insert(stream *it, packet *packet);

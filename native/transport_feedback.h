@@ -1,10 +1,10 @@
 /* Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1): of
- * slicer/rtp/transport_feedback.py what a reporter needs. Private to reporter.c. */
+ * slicer/rtp/rtcp/transport_feedback.py what a reporter needs. Private to transport_reporter.c. */
 #ifndef SLICER_TRANSPORT_FEEDBACK_H
 #define SLICER_TRANSPORT_FEEDBACK_H
 
-#include "reporter.h"
 #include "rtcp.h"
+#include "transport_reporter.h"
 
 /* Whether the reference would read this body. */
 bool transport_feedback_is_whole(const uint8_t *body, size_t size);

@@ -18,7 +18,7 @@ if str(HERE.parent) not in sys.path:
 import slicer.rooms.whip.anchor  # noqa: E402
 from slicer.engine.engine import Engine  # noqa: E402
 from slicer.engine.spec import TaskSpec  # noqa: E402
-from slicer.hot import Receiver  # noqa: E402
+from slicer.hot import Bundle  # noqa: E402
 from slicer.rooms.replay.capture import write_rtpdump  # noqa: E402
 from slicer.rtp.parameters import RtpParameters  # noqa: E402
 from slicer.slicing.outputs import Cut, Transmit  # noqa: E402
@@ -30,15 +30,18 @@ WARM_UP = 4.0
 """Seconds that are not captured: by then Chromium has found its bitrate."""
 
 
-class Recorder(Receiver):
-    """A receiver that also keeps what it is given."""
+class Recorder(Bundle):
+    """A bundle that also keeps what it is given."""
 
     heard: list[tuple[float, bytes]] = []  # noqa: RUF012 (one capture, one list)
     streams: Sequence[RtpParameters] = ()
 
-    def __init__(self, anchor: str, streams: Sequence[RtpParameters], ssrc: int) -> None:
-        super().__init__(anchor, streams, ssrc)
-        Recorder.streams = streams
+    def set_sections(
+        self, anchor: str, sections: Sequence[RtpParameters], now: float
+    ) -> list[Cut | Transmit]:
+        """Keep, and take."""
+        Recorder.streams = sections
+        return super().set_sections(anchor, sections, now)
 
     def receive(self, datagrams: Sequence[bytes], now: float) -> list[Cut | Transmit]:
         """Keep, and take."""
@@ -65,7 +68,7 @@ def describe(streams: Sequence[RtpParameters]) -> str:
 
 async def capture(seconds: float) -> None:
     """Publish, wait, write."""
-    slicer.rooms.whip.anchor.Receiver = Recorder  # type: ignore[attr-defined,misc]
+    slicer.rooms.whip.anchor.Bundle = Recorder  # type: ignore[attr-defined,misc]
     with tempfile.TemporaryDirectory() as folder:
         content = Content(Painter(), seconds=60)
         camera, microphone = Path(folder) / "camera.y4m", Path(folder) / "microphone.wav"

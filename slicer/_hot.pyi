@@ -1,4 +1,4 @@
-"""The native plane: `Receiver` has the reference's face; `Plane` and `Port` read sockets."""
+"""The native plane: `Bundle` has the reference's face; `Plane` and `Peer` read sockets."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from slicer.rtp.parameters import RtpParameters
+from slicer.slicing.bundle import Bundle
 from slicer.slicing.outputs import Cut, TrackKey
-from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
 Samples = npt.NDArray[np.uint8]
 
-__all__ = ["Plane", "Port", "Receiver", "srtp_missing", "stretch_levels"]
+__all__ = ["Bundle", "Peer", "Plane", "srtp_missing", "stretch_levels"]
 
 def srtp_missing() -> str | None: ...
 def stretch_levels(
@@ -30,8 +31,8 @@ class Plane:
 class _Owner:
     def collect(self) -> None: ...
 
-class Port:
-    def __init__(self, plane: Plane, receiver: Receiver, owner: object) -> None: ...
+class Peer:
+    def __init__(self, plane: Plane, bundle: Bundle, owner: object) -> None: ...
     @property
     def heard(self) -> float: ...
     @property
@@ -45,6 +46,7 @@ class Port:
     ) -> None: ...
     def redirect(self, address: tuple[str, int]) -> None: ...
     def release(self) -> None: ...
+    def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> list[Cut]: ...
     def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> list[Cut]: ...
     def detach(self, track: TrackKey) -> list[Cut]: ...
     def receive(self, datagrams: Sequence[bytes]) -> list[Cut]: ...

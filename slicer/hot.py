@@ -2,14 +2,14 @@
 
 import os
 
-from slicer.slicing.receiver import Receiver
+from slicer.slicing.bundle import Bundle
 
 IMPLEMENTATION = "reference"
 
 _wanted = os.environ.get("SLICER_NATIVE", "")
 if _wanted != "0":
     try:
-        from slicer._hot import Receiver
+        from slicer._hot import Bundle
 
         IMPLEMENTATION = "native"
     except ImportError as missing:
@@ -19,4 +19,4 @@ if _wanted != "0":
                 " or install from source with a C compiler; SLICER_NATIVE=0 does without"
             ) from missing
 
-__all__ = ["IMPLEMENTATION", "Receiver"]
+__all__ = ["IMPLEMENTATION", "Bundle"]

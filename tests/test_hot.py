@@ -13,13 +13,13 @@ BUILT = find_spec("slicer._hot") is not None
 # Ahead of the import: a build that has a native plane, and one that has none.
 THERE = (
     "import sys, types;"
-    " sys.modules['slicer._hot'] = types.SimpleNamespace(Receiver=int, stretch_levels=None)"
+    " sys.modules['slicer._hot'] = types.SimpleNamespace(Bundle=int, stretch_levels=None)"
 )
 NOT_THERE = "import sys; sys.modules['slicer._hot'] = None"
 
 
 def imported(native: str, first: str) -> subprocess.CompletedProcess[str]:
-    show = "from slicer.hot import IMPLEMENTATION, Receiver; print(IMPLEMENTATION, Receiver)"
+    show = "from slicer.hot import IMPLEMENTATION, Bundle; print(IMPLEMENTATION, Bundle)"
     return subprocess.run(
         [sys.executable, "-c", f"{first}; {show}"],
         env=os.environ | {"SLICER_NATIVE": native},
@@ -29,13 +29,13 @@ def imported(native: str, first: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-REFERENCE = "reference <class 'slicer.slicing.receiver.Receiver'>\n"
+REFERENCE = "reference <class 'slicer.slicing.bundle.Bundle'>\n"
 
 
 def test_what_is_there_is_taken() -> None:
     native = BUILT and os.environ.get("SLICER_NATIVE") != "0"
-    expected = "slicer._hot" if native else "slicer.slicing.receiver"
-    assert hot.Receiver.__module__ == expected
+    expected = "slicer._hot" if native else "slicer.slicing.bundle"
+    assert hot.Bundle.__module__ == expected
     assert (hot.IMPLEMENTATION == "native") is native
 
 

@@ -11,7 +11,7 @@ EXCUSED = {
     "rtp/codecs/frame.py": "two Protocols and one record",
     "rtp/parameters.py": "constants and records",
     "delivery/entry.py": "a record",
-    "webrtc/carrier.py": "records and a Protocol",
+    "webrtc/link.py": "records",
     "delivery/outcome.py": "a Protocol and counters",
     "service/order.py": "records and a Protocol",
     "slicing/facts.py": "records",

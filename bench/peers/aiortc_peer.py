@@ -24,7 +24,7 @@ from aiortc.mediastreams import MediaStreamError
 from bench.peers.commands import AUDIO_SECONDS, PICTURE_SECONDS
 from slicer.media import image
 from slicer.slicing.spec import ImageFormat
-from slicer.webrtc.connection import gather
+from slicer.webrtc.transport import gather
 
 LOOPBACK = "127.0.0.1"
 

@@ -19,7 +19,7 @@ import slicer
 from slicer import hot, rooms
 from slicer.cli import garbage_collection
 from slicer.rooms.whip.room import WhipConnector
-from slicer.webrtc.plane import running_plane
+from slicer.webrtc.path import media_path
 
 WHIP = "whip://127.0.0.1:0/bench"
 MAX_ANCHORS = 500
@@ -57,8 +57,7 @@ async def main(room: str, folder: str, image: str) -> None:
             engine.delete(task)
             finished = await engine.finished(task)
             listening.cancel()
-        plane = running_plane()
-        seconds = None if plane is None else plane.cpu
+        seconds = media_path().cpu
     say(stored=finished.stored, lost=finished.lost, events=dict(told), plane_cpu=seconds)
 
 

@@ -26,7 +26,7 @@ from aiortc.rtcdtlstransport import SRTP_PROFILES
 from aiortc.sdp import SessionDescription, candidate_to_sdp
 
 from bench.peers.sender import PAYLOAD_TYPES, Keys, Lane
-from slicer.webrtc.connection import gather, sock_fd
+from slicer.webrtc.transport import gather, sock_fd
 
 LOOPBACK = "127.0.0.1"
 AT_ONCE = 4

@@ -20,7 +20,7 @@ from aiortc import (
 from aiortc.contrib.media import MediaPlayer
 
 from slicer.errors import BadInput, RoomError
-from slicer.webrtc.connection import gather, host_addresses
+from slicer.webrtc.transport import gather, host_addresses
 
 CONNECT_TIMEOUT = 20.0
 """Seconds until media flows."""

@@ -86,6 +86,10 @@ class SenderClock:
         mapper = self._mappers[stream] = TimestampMapper(clock_rate, self)
         return mapper
 
+    def end(self, stream: Hashable) -> None:
+        """This stream sets nobody's delay any more."""
+        self._mappers.pop(stream, None)
+
     def behind(self, delay: float) -> float:
         """Seconds by which a stream of this delay comes after the sender's soonest one."""
         delays = (mapper.delay for mapper in self._mappers.values())

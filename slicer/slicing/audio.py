@@ -30,8 +30,8 @@ class AudioCutter:
 
     def __init__(self, track: TrackKey, spec: AudioSpec, counters: Counter[str]) -> None:
         self.track = track
+        self.spec = spec
         self.counters = counters
-        self._seconds = spec.seconds
         self._epoch = -1
         self._codec: Codec = OPUS
         self._mapper: TimestampMapper
@@ -109,7 +109,7 @@ class AudioCutter:
 
     def _begin(self, start: int) -> None:
         self._open = True
-        self._start, self._end = start, start + self._seconds * self._codec.clock_rate
+        self._start, self._end = start, start + self.spec.seconds * self._codec.clock_rate
 
     def _cut_full(self) -> list[AudioCut]:
         cuts = []

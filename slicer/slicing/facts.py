@@ -48,6 +48,15 @@ class TrackUnpublished:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackRefused:
+    """An anchor would send media of this kind, and we do not receive it: why."""
+
+    anchor: str
+    kind: Kind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Modified:
     """The owner replaced the lists."""
 
@@ -68,6 +77,7 @@ Fact = (
     | AnchorLeft
     | TrackPublished
     | TrackUnpublished
+    | TrackRefused
     | Modified
     | Stopped
 )

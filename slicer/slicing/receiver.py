@@ -1,19 +1,19 @@
-"""All media of one connection: datagrams in, cuts out, and the RTCP that keeps them coming.
+"""One anchor's media: packets of its streams in, cuts out, and the RTCP that keeps them coming.
 
-    receive: demultiplex → Reporter | Stream.insert;  then Track.receive: order → cutter | grabber
+    insert: Reporter, Stream.insert;  handle_timer: Track.receive: order → cutter | grabber
 
-This is the reference of what the native plane does: the same calls, the same cuts and counters.
+Its sections may come and go at any time. The first stream of a kind is cut, the others sleep.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
-from slicer.rtp.codecs import AUDIO, VIDEO
 from slicer.rtp.mapping import SenderClock
-from slicer.rtp.packet import parse
+from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import Kind, RtpParameters
-from slicer.rtp.rtcp import is_rtcp
 from slicer.rtp.rtcp.reporter import Reporter
+from slicer.rtp.rtcp.reports import SenderReport
+from slicer.rtp.rtcp.transport_reporter import TransportReporter
 from slicer.rtp.stream import Stream
 from slicer.slicing.outputs import Cut, TrackKey, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -21,77 +21,71 @@ from slicer.slicing.track import AudioTrack, Track, VideoTrack, earliest
 
 
 class Receiver:
-    """The receiving end of one anchor's connection.
+    """The receiving end of one anchor. *ssrc*: ours; *transport*: the connection's."""
 
-    *streams*: what was negotiated, one for each m-line; *ssrc*: our own, in RTCP. Where a kind has
-    several streams, the first one is cut.
-    """
-
-    def __init__(self, anchor: str, streams: Sequence[RtpParameters], ssrc: int) -> None:
+    def __init__(self, anchor: str, ssrc: int, transport: TransportReporter) -> None:
         self.anchor = anchor
-        sender = SenderClock()
-        self._streams = [Stream(parameters, sender) for parameters in streams]
-        self._by_payload_type = {
-            payload_type: stream
-            for stream in reversed(self._streams)
-            for payload_type in _readable(stream.parameters)
-        }
+        self.streams: list[Stream] = []
+        self._sender = SenderClock()
         self._tracks: dict[Kind, Track] = {}
-        for stream in self._streams:
-            kind = stream.parameters.kind
-            if kind in self._tracks:
-                stream.doze()
-            else:
-                self._tracks[kind] = (
-                    AudioTrack(stream) if kind is Kind.AUDIO else VideoTrack(stream)
-                )
-        self._reporter = Reporter(ssrc, self._streams, f"slicer-{ssrc:08x}")
-        self._refused: Counter[str] = Counter()
+        self._epochs: dict[Kind, int] = {}  # of the last track of a kind that is no more
+        self._reporter = Reporter(ssrc, self.streams, f"slicer-{ssrc:08x}", transport)
+        self._ended: Counter[str] = Counter()
 
     @property
     def counters(self) -> Counter[str]:
-        """What was refused, lost or odd, by reason, over all streams."""
-        total = self._refused + self._reporter.counters
-        for stream in self._streams:
+        """What was refused, lost or odd, by reason, over all streams there were."""
+        total = self._ended + self._reporter.counters
+        for stream in self.streams:
             total += stream.counters
         return total
 
-    def attach(
-        self, track: TrackKey, spec: AudioSpec | VideoSpec, now: float
-    ) -> list[Cut | Transmit]:
-        """Cut this track from now on. A kind the anchor does not send is ignored."""
-        cuts: list[Cut | Transmit] = []
-        if track.kind in self._tracks:
-            cuts += self._tracks[track.kind].detach(track)  # where it was cut already: begin anew
-            self._tracks[track.kind].attach(track, spec)
-        return cuts + self.handle_timer(now)
+    @property
+    def media_ssrc(self) -> int:
+        """That of the first stream with a source, 0 where there is none."""
+        return self._reporter.media_ssrc
 
-    def detach(self, track: TrackKey, now: float) -> list[Cut | Transmit]:
-        """Cut this track no longer; gives its last cut."""
+    def set_sections(self, sections: Sequence[RtpParameters]) -> list[Cut]:
+        """These are sent from now on; gives the last cuts of what is cut no longer.
+
+        Where a kind is still sent, but by another section, all that was attached is cut from there
+        on, in later epochs than before.
+        """
+        rest = list(self.streams)
+        self.streams = [self._stream(parameters, rest) for parameters in sections]
+        firsts: dict[Kind, Stream] = {}
+        for stream in self.streams:
+            firsts.setdefault(stream.parameters.kind, stream)
+        cuts = self._replace_tracks(firsts)
+        for stream in self.streams:
+            if not stream.asleep and firsts[stream.parameters.kind] is not stream:
+                stream.doze()
+        for stream in rest:
+            self._sender.end(stream)
+            self._ended.update(stream.counters)
+        self._reporter.streams = self.streams
+        return cuts
+
+    def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> list[Cut]:
+        """Cut this track from now on. A kind the anchor does not send is ignored."""
         if track.kind not in self._tracks:
             return []
-        cuts: list[Cut | Transmit] = [*self._tracks[track.kind].detach(track)]
-        return cuts + self.handle_timer(now)
+        cuts = self._tracks[track.kind].detach(track)  # where it was cut already: begin anew
+        self._tracks[track.kind].attach(track, spec)
+        return cuts
 
-    def receive(self, datagrams: Sequence[bytes], now: float) -> list[Cut | Transmit]:
-        """Take datagrams as they arrived, RTP and RTCP mixed, decrypted."""
-        for datagram in datagrams:
-            if is_rtcp(datagram):
-                self._reporter.receive(datagram, now)
-                continue
-            try:
-                packet = parse(datagram)
-            except ValueError as malformed:
-                self._refused[str(malformed)] += 1
-                continue
-            stream = self._by_payload_type.get(packet.payload_type)
-            if stream is None:
-                self._refused["unknown_payload_type"] += 1
-                continue
-            packet.arrival = now
-            self._reporter.arrived(packet)
-            stream.insert(packet)
-        return self.handle_timer(now)
+    def detach(self, track: TrackKey) -> list[Cut]:
+        """Cut this track no longer; gives its last cut."""
+        return self._tracks[track.kind].detach(track) if track.kind in self._tracks else []
+
+    def insert(self, stream: Stream, packet: Packet) -> None:
+        """Take a packet of one of the streams, its arrival set."""
+        self._reporter.arrived(packet)
+        stream.insert(packet)
+
+    def reported(self, report: SenderReport, now: float) -> None:
+        """Take the peer's report of a source."""
+        self._reporter.receive(report, now)
 
     def handle_timer(self, now: float) -> list[Cut | Transmit]:
         """What has become due: packets in order, holes given up, silence, reports, requests."""
@@ -104,19 +98,44 @@ class Receiver:
                 asking.append(track.stream)
         return outputs + [Transmit(data) for data in self._reporter.handle_timer(asking, now)]
 
-    def flush(self, _now: float) -> list[Cut | Transmit]:
-        """Everything that can still be cut: the connection is over."""
+    def flush(self) -> list[Cut]:
+        """Everything that can still be cut."""
         return [cut for track in self._tracks.values() for cut in track.flush()]
 
     def deadline(self) -> float | None:
         """When to call `handle_timer` next."""
-        streams = (stream.deadline() for stream in self._streams)
+        streams = (stream.deadline() for stream in self.streams)
         tracks = (track.deadline() for track in self._tracks.values())
         return earliest((*streams, *tracks, self._reporter.deadline()))
 
+    def _stream(self, parameters: RtpParameters, rest: list[Stream]) -> Stream:
+        """The stream of such a section among those of *rest*, which it leaves, or a new one."""
+        for stream in rest:
+            if stream.parameters == parameters:
+                rest.remove(stream)
+                return stream
+        return Stream(parameters, self._sender)
 
-def _readable(parameters: RtpParameters) -> list[int]:
-    """The payload types of codecs that are in our tables, and of what repeats them."""
-    table = AUDIO if parameters.kind is Kind.AUDIO else VIDEO
-    codecs = [number for number, codec in parameters.codecs.items() if codec.name in table]
-    return codecs + [number for number, original in parameters.rtx.items() if original in codecs]
+    def _replace_tracks(self, firsts: dict[Kind, Stream]) -> list[Cut]:
+        before, cuts = self._tracks, list[Cut]()
+        for kind, track in before.items():
+            if firsts.get(kind) is not track.stream:
+                cuts += track.flush()
+                self._epochs[kind] = track.stream.epoch
+                track.stream.doze()
+        self._tracks = {
+            kind: self._track(stream, before.get(kind)) for kind, stream in firsts.items()
+        }
+        return cuts
+
+    def _track(self, stream: Stream, before: Track | None) -> Track:
+        """The track of this stream, with all that was attached to the one before."""
+        if before is not None and before.stream is stream:
+            return before
+        kind = stream.parameters.kind
+        track = AudioTrack(stream) if kind is Kind.AUDIO else VideoTrack(stream)
+        if kind in self._epochs:
+            stream.epoch = max(stream.epoch, self._epochs[kind] + 1)
+        for key, spec in before.attached if before is not None else ():
+            track.attach(key, spec)
+        return track

@@ -28,6 +28,11 @@ class AudioTrack:
         self._cutters: dict[TrackKey, AudioCutter] = {}
         stream.doze()
 
+    @property
+    def attached(self) -> list[tuple[TrackKey, AudioSpec]]:
+        """Who is cut for, and how."""
+        return [(track, cutter.spec) for track, cutter in self._cutters.items()]
+
     def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> None:
         """Cut for this task from the next packet on."""
         assert isinstance(spec, AudioSpec)
@@ -63,7 +68,7 @@ class AudioTrack:
         return earliest(cutter.deadline() for cutter in self._cutters.values())
 
     def wants_keyframe(self, _now: float) -> bool:
-        """Sound has none."""
+        """Audio has none."""
         return False
 
     def _cut(self, packets: list[Ordered]) -> list[Cut]:
@@ -83,6 +88,11 @@ class VideoTrack:
         self._decodable = False
         self._epoch = -1
         stream.doze()
+
+    @property
+    def attached(self) -> list[tuple[TrackKey, VideoSpec]]:
+        """Who takes pictures, and how often."""
+        return [(track, grabber.spec) for track, grabber in self._grabbers.items()]
 
     def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> None:
         """Take pictures for this task from the next packet on."""

@@ -45,9 +45,10 @@ class FrameGrabber:
         self, track: TrackKey, spec: VideoSpec, can_ask: bool, counters: Counter[str]
     ) -> None:
         self.track = track
+        self.spec = spec
         self.counters = counters
         self.mode = Mode.ASKING if can_ask else Mode.KEEPING
-        self._seconds, self._can_ask = spec.seconds, can_ask
+        self._can_ask = can_ask
         self._epoch = -1
         self._due: int | None = None
         self._asking_since: float | None = None
@@ -139,7 +140,7 @@ class FrameGrabber:
 
     def _grab(self, frame: Frame, last: Ordered) -> PictureCut:
         assert self._due is not None
-        due, step = self._due, self._seconds * last.codec.clock_rate
+        due, step = self._due, self.spec.seconds * last.codec.clock_rate
         self._due += (1 + (frame.timestamp - due) // step) * step
         frames = tuple(self._gop)
         if self.mode is Mode.ASKING:

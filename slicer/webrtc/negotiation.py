@@ -1,8 +1,14 @@
-"""Offer in, answer out (RFC 3264, RFC 9429): which streams we receive, and how; knows no socket."""
+"""What two descriptions agree on (RFC 3264, RFC 9429): which streams we receive, and how.
+
+An `Agreement` holds every m-line of the session. A later offer of the peer is read against it:
+m-lines keep their places, a stopped one may be taken over by another (RFC 9429 5.2.2), and the
+transport stays as it is. Our own offers are in `proposal.py`.
+"""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from slicer.errors import BadInput
 from slicer.rtp.parameters import (
@@ -13,145 +19,308 @@ from slicer.rtp.parameters import (
     OPUS,
     PCMA,
     PCMU,
-    TRANSPORT_WIDE_CC,
     VP8,
     VP9,
     Codec,
     Kind,
     RtpParameters,
 )
-from slicer.webrtc.sdp import Attributes, Description, Section, first
+from slicer.webrtc.parameters import Remote, remote, unchanged
+from slicer.webrtc.profile import DEFAULT, Profile
+from slicer.webrtc.sdp import Description, Section
 
 CODECS = {
     Kind.AUDIO: {codec.name: codec for codec in (OPUS, PCMU, PCMA, G722)},
     Kind.VIDEO: {codec.name: codec for codec in (VP8, H264, VP9, AV1)},
 }
 STATIC = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000"}
-FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"})
-EXTENSIONS = frozenset({MID, TRANSPORT_WIDE_CC})
-FINGERPRINTS = frozenset({"sha-256", "sha-384", "sha-512"})
+OFFERED_SETUPS = ("actpass", "active", "passive")
+ANSWERED_SETUPS = ("active", "passive")
 # RFC 5761 section 4: 64 to 95 would be taken for RTCP on a shared port.
-_PAYLOAD_TYPES = frozenset(str(number) for number in (*range(64), *range(96, 128)))
+PAYLOAD_TYPES = frozenset(str(number) for number in (*range(64), *range(96, 128)))
 # The extension ids that fit a one-byte header (RFC 8285 section 4.2).
 _EXTENSION = re.compile(r"([1-9]|1[0-4])(?:/(\w+))? (\S+).*")
-_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
-_PWD = re.compile(r"[A-Za-z0-9+/]{22,256}")
-_OUR_SETUP = {"actpass": "passive", "active": "passive", "passive": "active"}
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """How the offerer's transport is reached and known. *setup* is ours: "active" or "passive"."""
+class Refused:
+    """An m-line that the peer would send by and we do not receive. *kind* as its m-line has it."""
 
-    ufrag: str
-    pwd: str
-    lite: bool
-    fingerprints: tuple[tuple[str, str], ...]
-    setup: str
-    candidates: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """What the answer tells of our transport: *candidates* as in `a=candidate`, best one first."""
-
-    ufrag: str
-    pwd: str
-    fingerprints: tuple[tuple[str, str], ...]
-    address: str
-    port: int
-    candidates: tuple[str, ...]
+    mid: str
+    kind: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The sections of the offer, and by index the streams that are received."""
+    """The m-lines of the session as the peer described them, and what they are to us.
+
+    *accepted*: by index, those with a transport; *paused*: which of them the peer does not send
+    now. *group*: the MIDs of the BUNDLE group, the one that tells the transport first; empty where
+    one m-line goes without. *mids*: all that the session ever had, for none may be used again.
+    """
 
     sections: tuple[Section, ...]
-    streams: dict[int, RtpParameters]
-    peer: Peer
-    bundle: bool
+    accepted: Mapping[int, RtpParameters]
+    paused: frozenset[int]
+    refused: tuple[Refused, ...]
+    group: tuple[str, ...]
+    remote: Remote
+    mids: frozenset[str]
+
+    @property
+    def streams(self) -> tuple[RtpParameters, ...]:
+        """What the peer sends, in the order of its m-lines."""
+        found = (index for index in self.accepted if index not in self.paused)
+        return tuple(self.accepted[index] for index in found)
 
 
-def negotiate(offer: Description) -> Agreement:
-    """Choose at most one audio and one video of an offer. Raises BadInput for `sdp`."""
-    group = _bundle(offer)
-    streams: dict[int, RtpParameters] = {}
+def negotiate(
+    offer: Description, profile: Profile = DEFAULT, before: Agreement | None = None
+) -> Agreement:
+    """Choose what to receive of an offer, the first or a later one. Raises BadInput for `sdp`."""
+    _check_places(offer, before)
+    group = bundle_group(offer)
+    choice = _Choice(profile, frozenset(group))
     for index, section in enumerate(offer.sections):
-        if any(section.kind == taken.kind for taken in streams.values()):
-            continue
-        if streams and section.first("mid") not in group:
-            continue
-        if parameters := _receivable(section, streams.values()):
-            streams[index] = parameters
-    if not streams:
+        choice.look(index, section)
+    if before is None and choice.paused >= choice.accepted.keys():
         raise BadInput(
             "sdp",
             [section.kind for section in offer.sections],
             "an m-line that sends opus, pcmu, pcma, g722, vp8, h264, vp9 or av1",
         )
-    chosen = [offer.sections[index] for index in streams]
-    for section in chosen:
-        if not section.has("rtcp-mux"):
-            raise BadInput("sdp", f"m={section.kind} without a=rtcp-mux", "rtcp-mux (RFC 5761)")
-    tagged = [section for section in offer.sections if section.first("mid") in group[:1]]
-    peer = _peer(offer.attributes, [chosen[0], *tagged, *chosen[1:]])
-    return Agreement(offer.sections, streams, peer, chosen[0].first("mid") in group)
-
-
-def _bundle(offer: Description) -> list[str | None]:
-    for name, value in offer.attributes:
-        semantics, *mids = value.split() or [""]
-        if name == "group" and semantics == "BUNDLE":
-            return list(mids)
-    return []
-
-
-def _receivable(section: Section, taken: Iterable[RtpParameters]) -> RtpParameters | None:
-    """What can be received of a section, or None: not media, not sent, no codec of ours."""
-    if section.kind not in CODECS or "RTP/SAVP" not in section.protocol:
-        return None
-    if section.has("recvonly") or section.has("inactive"):
-        return None
-    if section.port == 0 and not section.has("bundle-only"):
-        return None
-    return described(section, taken)
-
-
-def described(section: Section, taken: Iterable[RtpParameters] = ()) -> RtpParameters | None:
-    """What a section says of its RTP, whatever carries it; None where no codec of ours is in it.
-
-    Payload types of the streams in *taken* are left out.
-    """
-    if section.kind not in CODECS:
-        return None
-    used = {pt for stream in taken for pt in (*stream.codecs, *stream.rtx)}
-    codecs, rtx = _codecs(section, used)
-    if not codecs:
-        return None
-    return RtpParameters(
-        Kind(section.kind),
-        codecs,
-        rtx,
-        _extensions(section),
-        frozenset(what for pt in codecs for what in _feedback(section, pt)),
-        section.first("mid") or "",
+    end = _remote(offer, choice.accepted, group, OFFERED_SETUPS, before)
+    mids = {stream.mid for stream in choice.accepted.values()}
+    return Agreement(
+        offer.sections,
+        choice.accepted,
+        frozenset(choice.paused),
+        tuple(choice.refused),
+        tuple(mid for mid in group if mid in mids),
+        end,
+        _mids(offer, before),
     )
 
 
-def _codecs(section: Section, used: set[int]) -> tuple[dict[int, Codec], dict[int, int]]:
+def conclude(
+    answer: Description,
+    offered: Mapping[int, RtpParameters],
+    places: int,
+    profile: Profile = DEFAULT,
+    before: Agreement | None = None,
+) -> Agreement:
+    """What an answer makes of our offer: *offered* by index, of *places* m-lines. Raises BadInput.
+
+    Only payload types and header extensions that we offered count.
+    """
+    if len(answer.sections) != places:
+        raise BadInput("sdp", f"{len(answer.sections)} m-lines", f"{places}, as in our offer")
+    group = bundle_group(answer)
+    accepted, paused = {}, set()
+    for index, ours in offered.items():
+        section = answer.sections[index]
+        if section.port == 0:
+            continue
+        if section.kind != ours.kind or section.mid not in {ours.mid, ""}:
+            raise BadInput("sdp", f"m={section.kind}, a=mid:{section.mid}", _place(index, ours))
+        if len(offered) > 1 and ours.mid not in group:
+            raise BadInput("sdp", f"a=mid:{ours.mid} outside a=group:BUNDLE", "all in one group")
+        _check_mux(section)
+        if stream := _narrowed(described(section, profile), ours):
+            accepted[index] = stream
+            if not _sends(section):
+                paused.add(index)
+    if before is None and not accepted:
+        got = [section.kind for section in answer.sections]
+        raise BadInput("sdp", got, "an m-line that takes one of the codecs in our offer")
+    end = _remote(answer, accepted, group, ANSWERED_SETUPS, before)
+    mids = {stream.mid for stream in accepted.values()}
+    return Agreement(
+        answer.sections,
+        accepted,
+        frozenset(paused),
+        (),
+        tuple(mid for mid in group if mid in mids),
+        end,
+        _mids(answer, before) | {stream.mid for stream in offered.values()},
+    )
+
+
+def _narrowed(theirs: RtpParameters | None, ours: RtpParameters) -> RtpParameters | None:
+    """What both have; our MID, which the answer may leave out."""
+    if theirs is None:
+        return None
+    codecs = {pt: codec for pt, codec in theirs.codecs.items() if pt in ours.codecs}
+    if not codecs:
+        return None
+    rtx = {pt: of for pt, of in theirs.rtx.items() if pt in ours.rtx and of in codecs}
+    known = theirs.extensions.items() & ours.extensions.items()
+    return RtpParameters(
+        ours.kind, codecs, rtx, dict(known), theirs.feedback & ours.feedback, ours.mid
+    )
+
+
+def _place(index: int, ours: RtpParameters) -> str:
+    return f"m={ours.kind} with a=mid:{ours.mid} in place {index}"
+
+
+def _check_places(offer: Description, before: Agreement | None) -> None:
+    """A later offer has every m-line in its place; only a stopped one may have become another."""
+    if before is None:
+        return
+    if len(offer.sections) < len(before.sections):
+        allowed = f"the session's {len(before.sections)} or more (RFC 3264 8)"
+        raise BadInput("sdp", f"{len(offer.sections)} m-lines", allowed)
+    for index, stream in before.accepted.items():
+        section = offer.sections[index]
+        if (section.kind, section.mid) != (stream.kind, stream.mid):
+            got = f"m={section.kind}, a=mid:{section.mid}"
+            raise BadInput("sdp", got, f"{_place(index, stream)}: it was not stopped before")
+
+
+def _mids(description: Description, before: Agreement | None) -> frozenset[str]:
+    known = frozenset(section.mid for section in description.sections)
+    return known if before is None else known | before.mids
+
+
+@dataclass(slots=True)
+class _Choice:
+    """Takes the m-lines of an offer one by one."""
+
+    profile: Profile
+    group: frozenset[str]
+    accepted: dict[int, RtpParameters] = field(default_factory=dict)
+    paused: set[int] = field(default_factory=set)
+    refused: list[Refused] = field(default_factory=list)
+    _sending: Counter[Kind] = field(default_factory=Counter)
+    _mids: set[str] = field(default_factory=set)
+    _unbundled: bool = False
+    # Payload types by whether each section that has them can be told by its MID (RFC 8843 9.2).
+    _payload_types: dict[int, bool] = field(default_factory=dict)
+
+    def look(self, index: int, section: Section) -> None:
+        """Accept an m-line or not, and say why not where the peer would send by it."""
+        if section.port == 0 and not section.attributes.has("bundle-only"):
+            return
+        sends = _sends(section)
+        found = self._receivable(section, sends)
+        if isinstance(found, str):
+            if sends:
+                self.refused.append(Refused(section.mid, section.kind, found))
+            return
+        self.accepted[index] = found
+        self._mids.add(found.mid)
+        self._unbundled = found.mid not in self.group
+        by_mid = MID in found.extensions.values()
+        for payload_type in (*found.codecs, *found.rtx):
+            self._payload_types[payload_type] = by_mid
+        if sends:
+            self._sending[found.kind] += 1
+        else:
+            self.paused.add(index)
+
+    def _receivable(self, section: Section, sends: bool) -> RtpParameters | str:
+        """What can be received of a section, or why nothing can."""
+        if obstacle := self._obstacle(section, sends):
+            return obstacle
+        stream = described(section, self.profile)
+        if stream is None:
+            return "no codec of ours"
+        told_apart = self._told_apart(stream)
+        if told_apart is None:
+            return "its payload types are another m-line's, and no MID tells them apart"
+        _check_mux(section)
+        return told_apart
+
+    def _obstacle(self, section: Section, sends: bool) -> str:
+        """Why an m-line is not for us, whatever its codecs; empty where it may be."""
+        if section.kind not in CODECS:
+            return "neither audio nor video"
+        if "RTP/SAVP" not in section.protocol:
+            return f"{section.protocol} is not RTP over DTLS"
+        bound = self.profile.sections.get(Kind(section.kind))
+        if sends and bound is not None and self._sending[Kind(section.kind)] >= bound:
+            return f"at most {bound} {section.kind} m-line of a connection is received"
+        if self.accepted and (self._unbundled or section.mid not in self.group):
+            return "outside the BUNDLE group"
+        if section.mid in self._mids:
+            return f"a=mid:{section.mid} is another m-line's"
+        return ""
+
+    def _told_apart(self, stream: RtpParameters) -> RtpParameters | None:
+        """The stream without payload types that could be taken for another m-line's."""
+        by_mid = MID in stream.extensions.values()
+        taken = {pt for pt, known in self._payload_types.items() if not (known and by_mid)}
+        return without(stream, taken)
+
+
+def _sends(section: Section) -> bool:
+    """Whether the peer would send by it (RFC 8866 6.7: it does where nothing is said)."""
+    return not (section.attributes.has("recvonly") or section.attributes.has("inactive"))
+
+
+def _check_mux(section: Section) -> None:
+    if not section.attributes.has("rtcp-mux"):
+        raise BadInput("sdp", f"m={section.kind} without a=rtcp-mux", "rtcp-mux (RFC 5761)")
+
+
+def bundle_group(description: Description) -> tuple[str, ...]:
+    """The MIDs of the first BUNDLE group (RFC 8843), the suggested tag first."""
+    for value in description.attributes.all("group"):
+        semantics, *mids = value.split() or [""]
+        if semantics == "BUNDLE":
+            return tuple(dict.fromkeys(mids))
+    return ()
+
+
+def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | None:
+    """What a section says of its RTP, whatever carries it; None where no codec of ours is in it."""
+    if section.kind not in CODECS:
+        return None
+    kind = Kind(section.kind)
+    codecs, rtx = _codecs(section)
+    if not codecs:
+        return None
+    obeyed = feedback(section)
+    return RtpParameters(
+        kind,
+        codecs,
+        rtx,
+        _extensions(section, profile.extensions),
+        frozenset(
+            what
+            for payload_type in map(str, codecs)
+            for place in ("*", payload_type)
+            for what in obeyed.get(place, ())
+            if what in profile.feedback.get(kind, ())
+        ),
+        section.mid,
+    )
+
+
+def without(stream: RtpParameters, payload_types: Collection[int]) -> RtpParameters | None:
+    """The stream less these payload types; None where no codec is left of it."""
+    codecs = {pt: codec for pt, codec in stream.codecs.items() if pt not in payload_types}
+    rtx = {pt: of for pt, of in stream.rtx.items() if pt not in payload_types and of in codecs}
+    return replace(stream, codecs=codecs, rtx=rtx) if codecs else None
+
+
+def _codecs(section: Section) -> tuple[dict[int, Codec], dict[int, int]]:
     """Payload types of ours in the offerer's order, and those that retransmit them."""
-    maps = STATIC | _by_payload_type(section, "rtpmap")
-    formats = {pt: _format(text) for pt, text in _by_payload_type(section, "fmtp").items()}
+    maps = STATIC | section.attributes.by_payload_type("rtpmap")
+    fmtps = section.attributes.by_payload_type("fmtp")
+    usable = [pt for pt in dict.fromkeys(section.formats) if pt in PAYLOAD_TYPES]
+    formats = {pt: _format(fmtps.get(pt, "")) for pt in usable}
     codecs: dict[int, Codec] = {}
-    usable = [pt for pt in section.formats if pt in _PAYLOAD_TYPES and int(pt) not in used]
     for pt in usable:
-        if codec := _codec(Kind(section.kind), maps.get(pt, ""), formats.get(pt, {})):
+        if codec := _codec(Kind(section.kind), maps.get(pt, ""), formats[pt]):
             codecs[int(pt)] = codec
     rtx = {}
     for pt in usable:
-        repeated = formats.get(pt, {}).get("apt", "")
-        if maps.get(pt, "").lower() == "rtx/90000" and repeated in map(str, codecs):
+        repeated = formats[pt].get("apt", "")
+        is_rtx = maps.get(pt, "").lower() == "rtx/90000" and repeated in PAYLOAD_TYPES
+        if is_rtx and int(repeated) in codecs:
             rtx[int(pt)] = int(repeated)
     return codecs, rtx
 
@@ -170,120 +339,44 @@ def _codec(kind: Kind, rtpmap: str, parameters: dict[str, str]) -> Codec | None:
     return Codec(known.name, known.clock_rate, known.channels, parameters)
 
 
-def _by_payload_type(section: Section, name: str) -> dict[str, str]:
-    pairs = (value.partition(" ") for value in section.all(name))
-    return {pt: text for pt, _, text in pairs}
-
-
 def _format(text: str) -> dict[str, str]:
     pairs = (part.strip().partition("=") for part in text.split(";"))
     return {key.lower(): value for key, _, value in pairs if key}
 
 
-def _extensions(section: Section) -> dict[int, str]:
+def _extensions(section: Section, wanted: Sequence[str]) -> dict[int, str]:
     found = {}
-    for value in section.all("extmap"):
+    for value in section.attributes.all("extmap"):
         match = _EXTENSION.fullmatch(value)
-        if match and match[3] in EXTENSIONS and match[2] in {None, "sendrecv", "sendonly"}:
+        if match and match[3] in wanted and match[2] in {None, "sendrecv", "sendonly"}:
             found[int(match[1])] = match[3]
     return found
 
 
-def _feedback(section: Section, payload_type: int) -> list[str]:
-    """What the offerer obeys for this payload type, of that which we may send."""
-    found = []
-    for value in section.all("rtcp-fb"):
-        pt, _, what = value.strip().partition(" ")
-        if pt in {"*", str(payload_type)} and what in FEEDBACK and what not in found:
-            found.append(what)
+def feedback(section: Section) -> dict[str, list[str]]:
+    """What the peer obeys, by payload type or "*", as in `a=rtcp-fb`."""
+    found: dict[str, list[str]] = {}
+    for value in section.attributes.all("rtcp-fb"):
+        payload_type, _, what = value.strip().partition(" ")
+        found.setdefault(payload_type, []).append(what)
     return found
 
 
-def _peer(session: Attributes, sections: Sequence[Section]) -> Peer:
-    """The transport of a bundle: told by a chosen section, by the tagged one, or for all."""
-    places = [section.attributes for section in sections] + [session]
-
-    def value(name: str) -> str:
-        return next((found for place in places if (found := first(place, name)) is not None), "")
-
-    ufrag, pwd = value("ice-ufrag"), value("ice-pwd")
-    if not _UFRAG.fullmatch(ufrag) or not _PWD.fullmatch(pwd):
-        raise BadInput("sdp", f"a=ice-ufrag:{ufrag}", "a=ice-ufrag and a=ice-pwd (RFC 8839)")
-    setup = value("setup") or "active"
-    if setup not in _OUR_SETUP:
-        raise BadInput("sdp", f"a=setup:{setup}", "actpass, active or passive (RFC 5763)")
-    known = (_fingerprints(place) for place in places)
-    fingerprints = next(filter(None, known), ())
-    if not fingerprints:
-        raise BadInput("sdp", "no such a=fingerprint", ", ".join(sorted(FINGERPRINTS)))
-    lite = first(session, "ice-lite") is not None
-    candidates = tuple(
-        # The other sections' candidates are for those who do not bundle.
-        dict.fromkeys(value for place in places[:2] for name, value in place if name == "candidate")
-    )
-    return Peer(ufrag, pwd, lite, fingerprints, _OUR_SETUP[setup], candidates)
-
-
-def _fingerprints(attributes: Attributes) -> tuple[tuple[str, str], ...]:
-    pairs = (value.split() for name, value in attributes if name == "fingerprint")
-    return tuple(
-        (pair[0].lower(), pair[1])
-        for pair in pairs
-        if len(pair) == 2 and pair[0].lower() in FINGERPRINTS
-    )
-
-
-def write_answer(agreement: Agreement, ours: Ours, session_id: int) -> str:
-    """The answer as SDP text, with all candidates, since there is no trickling on our side."""
-    mids = [stream.mid for stream in agreement.streams.values()]
-    lines = ["v=0", f"o=- {session_id} 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
-    if agreement.bundle:
-        lines.append(f"a=group:BUNDLE {' '.join(mids)}")
-    for index, section in enumerate(agreement.sections):
-        if index not in agreement.streams:
-            lines += _rejected(section)
-            continue
-        lines += _accepted(section, agreement.streams[index], agreement.peer.setup, ours)
-        if index == min(agreement.streams):
-            lines += [f"a=candidate:{candidate}" for candidate in ours.candidates]
-            lines.append("a=end-of-candidates")
-    return "".join(f"{line}\r\n" for line in lines)
-
-
-def _mid(section: Section) -> list[str]:
-    mid = section.first("mid")
-    return [] if mid is None else [f"a=mid:{mid}"]
-
-
-def _rejected(section: Section) -> list[str]:
-    """Port 0 turns an m-line down, and it keeps its place (RFC 3264 section 6)."""
-    formats = " ".join(section.formats)
-    media = f"m={section.kind} 0 {section.protocol} {formats}"
-    return [media, "c=IN IP4 0.0.0.0", "a=inactive", *_mid(section)]
-
-
-def _accepted(section: Section, stream: RtpParameters, setup: str, ours: Ours) -> list[str]:
-    formats = [pt for pt in section.formats if pt in map(str, (*stream.codecs, *stream.rtx))]
-    version = "IP6" if ":" in ours.address else "IP4"
-    lines = [
-        f"m={section.kind} {ours.port} {section.protocol} {' '.join(formats)}",
-        f"c=IN {version} {ours.address}",
-        f"a=rtcp:{ours.port} IN {version} {ours.address}",
-        *_mid(section),
-        "a=recvonly",
-        "a=rtcp-mux",
-        *(["a=rtcp-rsize"] if section.has("rtcp-rsize") else []),
-        f"a=ice-ufrag:{ours.ufrag}",
-        f"a=ice-pwd:{ours.pwd}",
-        *(f"a=fingerprint:{algorithm} {value}" for algorithm, value in ours.fingerprints),
-        f"a=setup:{setup}",
-        *(f"a=extmap:{number} {uri}" for number, uri in stream.extensions.items()),
-    ]
-    rtpmaps = STATIC | _by_payload_type(section, "rtpmap")
-    formats_said = _by_payload_type(section, "fmtp")
-    for pt in formats:
-        lines.append(f"a=rtpmap:{pt} {rtpmaps[pt]}")
-        lines += [f"a=rtcp-fb:{pt} {what}" for what in _feedback(section, int(pt))]
-        if pt in formats_said:
-            lines.append(f"a=fmtp:{pt} {formats_said[pt]}")
-    return lines
+def _remote(
+    description: Description,
+    accepted: Iterable[int],
+    group: Sequence[str],
+    setups: Sequence[str],
+    before: Agreement | None,
+) -> Remote:
+    """The transport of a bundle: told by an accepted section, by the tagged one, or for all."""
+    sections = [description.sections[index] for index in accepted]
+    if not sections and before is not None:
+        return before.remote
+    tagged = [section for section in description.sections if section.mid in group[:1]]
+    chosen = [section.attributes for section in (*sections[:1], *tagged, *sections[1:])]
+    places = [*chosen, description.attributes]
+    found = remote(places, places[:2], description.attributes.has("ice-lite"))
+    if found.setup not in setups:
+        raise BadInput("sdp", f"a=setup:{found.setup}", f"{' or '.join(setups)} (RFC 5763)")
+    return found if before is None else unchanged(found, before.remote)

@@ -1,20 +1,55 @@
-"""Reads a session description (RFC 8866) as lines and sections; knows no codec and no transport."""
+"""Reads a session description (RFC 8866) as lines and sections, in time linear in its length."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from slicer.errors import BadInput
 
-MAX_SECTIONS = 32
+MAX_SECTIONS = 512
+"""m-lines of one description: 250 anchors with audio and video each, and a few more."""
 _MEDIA = re.compile(r"([a-z0-9]+) (\d{1,5})(?:/\d+)? ([A-Za-z0-9/.-]+)((?: [^ ]+)+)")
 _ATTRIBUTE = re.compile(r"([^:\s]+)(?::(.*))?")
 
-Attributes = tuple[tuple[str, str], ...]
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """The a-lines of one place, as (name, value) in order; a flag's value is empty.
+
+    They are indexed once: a peer chooses how many there are, and each is looked up by name often.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    _values: Mapping[str, list[str]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        values: dict[str, list[str]] = {}
+        for name, value in self.pairs:
+            values.setdefault(name, []).append(value)
+        object.__setattr__(self, "_values", values)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.pairs)
+
+    def has(self, name: str) -> bool:
+        return name in self._values
+
+    def first(self, name: str) -> str | None:
+        """The value of the first attribute of this name."""
+        return self._values.get(name, [None])[0]
+
+    def all(self, name: str) -> list[str]:
+        return self._values.get(name, [])
+
+    def by_payload_type(self, name: str) -> dict[str, str]:
+        """What `a=rtpmap` or `a=fmtp` lines say of each payload type; the last one counts."""
+        pairs = (value.partition(" ") for value in self.all(name))
+        return {payload_type: text for payload_type, _, text in pairs}
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What an m-line says, and the attributes below it; a flag's value is empty."""
+    """What an m-line says, and the attributes below it."""
 
     kind: str
     port: int
@@ -22,14 +57,10 @@ class Section:
     formats: tuple[str, ...]
     attributes: Attributes
 
-    def has(self, name: str) -> bool:
-        return any(name == given for given, _ in self.attributes)
-
-    def first(self, name: str) -> str | None:
-        return first(self.attributes, name)
-
-    def all(self, name: str) -> list[str]:
-        return [value for given, value in self.attributes if given == name]
+    @property
+    def mid(self) -> str:
+        """Its name in the session (RFC 5888); empty where it has none."""
+        return self.attributes.first("mid") or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +70,10 @@ class Description:
     attributes: Attributes
     sections: tuple[Section, ...]
 
-
-def first(attributes: Attributes, name: str) -> str | None:
-    """The value of the first attribute of this name."""
-    return next((value for given, value in attributes if given == name), None)
+    def all(self, name: str) -> Iterator[str]:
+        """The values of this attribute, wherever it stands."""
+        for place in (self.attributes, *(section.attributes for section in self.sections)):
+            yield from place.all(name)
 
 
 def parse(text: str) -> Description:
@@ -50,15 +81,16 @@ def parse(text: str) -> Description:
     version, *lines = text.split("\n")
     if version.rstrip() != "v=0":
         raise BadInput("sdp", version.rstrip(), "a session description that begins with v=0")
-    session, *sections = _groups(lines)
-    if len(sections) > MAX_SECTIONS:
-        raise BadInput("sdp", f"{len(sections)} m-lines", f"at most {MAX_SECTIONS}")
-    return Description(_attributes(session), tuple(_section(lines) for lines in sections))
+    return _description(lines)
 
 
 def parse_fragment(text: str) -> Description:
     """Split a trickle-ice-sdpfrag (RFC 8840 section 9), which has no v-line. Raises BadInput."""
-    session, *sections = _groups(text.split("\n"))
+    return _description(text.split("\n"))
+
+
+def _description(lines: list[str]) -> Description:
+    session, *sections = _groups(lines)
     if len(sections) > MAX_SECTIONS:
         raise BadInput("sdp", f"{len(sections)} m-lines", f"at most {MAX_SECTIONS}")
     return Description(_attributes(session), tuple(_section(lines) for lines in sections))
@@ -85,6 +117,6 @@ def _section(lines: list[str]) -> Section:
     return Section(kind, int(port), protocol, tuple(formats.split()), _attributes(lines[1:]))
 
 
-def _attributes(lines: list[str]) -> Attributes:
+def _attributes(lines: Iterable[str]) -> Attributes:
     matches = (_ATTRIBUTE.fullmatch(line[2:]) for line in lines if line.startswith("a="))
-    return tuple((match[1], match[2] or "") for match in matches if match)
+    return Attributes(tuple((match[1], match[2] or "") for match in matches if match))

@@ -19,17 +19,18 @@ LATE = 0.1
 
 
 def call(*senders: Sender, network: Network | None = None) -> Call:
-    from slicer._hot import Receiver
+    from slicer._hot import Bundle
 
-    receiver = Receiver("ann", [sender.parameters for sender in senders], 9)
-    made = Call(receiver, list(senders), network or Network(delay=0.03), tick=TICK)
-    made.take(receiver.attach(AUDIO_TRACK, AudioSpec(15), 0.0))
-    made.take(receiver.attach(VIDEO_TRACK, VideoSpec(5), 0.0))
+    bundle = Bundle(9)
+    bundle.set_sections("ann", [sender.parameters for sender in senders], 0.0)
+    made = Call(bundle, list(senders), network or Network(delay=0.03), tick=TICK)
+    made.take(bundle.attach(AUDIO_TRACK, AudioSpec(15), 0.0))
+    made.take(bundle.attach(VIDEO_TRACK, VideoSpec(5), 0.0))
     return made
 
 
 def expects(talk: Call) -> float | None:
-    found = cast(Any, talk.receiver).expects(talk.now)
+    found = cast(Any, talk.bundle).expects(talk.now)
     assert found is None or isinstance(found, float)
     return found
 
@@ -98,7 +99,7 @@ def test_a_packet_that_nobody_repeats_is_given_up_in_time() -> None:
     talk = call(Sender(AUDIO), network=Network(delay=0.03, lose=lambda number: number == 100))
     talk.run(2 + 0.03 + 0.05)
     expected = expects(talk)
-    assert expected == talk.receiver.deadline()
+    assert expected == talk.bundle.deadline()
     assert expected is not None
     assert 0 < expected - talk.now <= PATIENCE
     talk.run(PATIENCE + TICK)

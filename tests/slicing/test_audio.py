@@ -21,7 +21,7 @@ from tests.harness.rtp.call import (
     number_of,
     opus,
 )
-from tests.harness.rtp.parts import Receiver
+from tests.harness.rtp.parts import bundle_of
 
 NACK = replace(AUDIO, feedback=frozenset({"nack"}))
 RTX = replace(NACK, rtx={112: 111})
@@ -32,9 +32,9 @@ def call(
     sender: Sender, network: Network | None = None, seconds: int = 15, tick: float = 0.01
 ) -> Call:
     """One microphone, cut every *seconds*."""
-    receiver = Receiver("ann", [sender.parameters], 9)
-    made = Call(receiver, [sender], network or Network(), tick=tick)
-    made.take(receiver.attach(AUDIO_TRACK, AudioSpec(seconds), 0.0))
+    bundle = bundle_of("ann", [sender.parameters])
+    made = Call(bundle, [sender], network or Network(), tick=tick)
+    made.take(bundle.attach(AUDIO_TRACK, AudioSpec(seconds), 0.0))
     return made
 
 
@@ -73,7 +73,7 @@ def test_half_an_hour_over_all_wraps_is_cut_exactly_and_in_its_place(
         assert cut.start - cut.packets[0].timestamp == PREROLL * SECOND
     drift = [cut.began - number_of_start(cut) * 0.02 / (1 + ppm * 1e-6) for cut in slices]
     assert max(drift) - min(drift) < 0.03  # frames are 20 ms apart, and the clock 6 ms in a minute
-    assert not talk.receiver.counters
+    assert not talk.bundle.counters
 
 
 def number_of_start(cut: AudioCut) -> float:
@@ -114,7 +114,7 @@ def test_with_retransmission_nothing_is_missing(parameters: RtpParameters, loss:
     assert nominal(talk.slices)
     missing = set(sender.sent) - set(heard(talk.slices))
     assert missing <= {0, *sender.sent[-3:]}  # nobody knows of a first packet that was lost
-    assert ("retransmitted" in talk.receiver.counters) is (parameters is RTX)
+    assert ("retransmitted" in talk.bundle.counters) is (parameters is RTX)
 
 
 @pytest.mark.parametrize("loss", [0.01, 0.05, 0.1])
@@ -147,7 +147,7 @@ def test_duplicates_change_nothing() -> None:
     talk.end()
     assert nominal(talk.slices)
     assert heard(talk.slices) == talk.senders[0].sent[: len(heard(talk.slices))]
-    assert talk.receiver.counters["late"] + talk.receiver.counters["duplicate"] > 2500
+    assert talk.bundle.counters["late"] + talk.bundle.counters["duplicate"] > 2500
 
 
 @pytest.mark.parametrize("burst", [50, 99])
@@ -221,7 +221,7 @@ def test_bye_is_no_end() -> None:
     talk.run(20)
     talk.end()
     assert nominal(talk.slices)
-    assert talk.receiver.counters["bye"] == 1
+    assert talk.bundle.counters["bye"] == 1
 
 
 def test_a_stalled_sender_begins_anew_where_it_goes_on() -> None:
@@ -313,8 +313,8 @@ class Bench:
     """A cutter and packets put straight into it, one behind the other."""
 
     def __init__(self, seconds: int = 1, codec: Codec = OPUS) -> None:
-        self.receiver = Receiver("ann", [RtpParameters(Kind.AUDIO, {111: codec})], 9)
-        self.receiver.attach(AUDIO_TRACK, AudioSpec(seconds), 0.0)
+        self.bundle = bundle_of("ann", [RtpParameters(Kind.AUDIO, {111: codec})])
+        self.bundle.attach(AUDIO_TRACK, AudioSpec(seconds), 0.0)
         self.codec = codec
         self.sequence = 0
         self.now = 0.0
@@ -327,20 +327,20 @@ class Bench:
         self.now = max(self.now, timestamps[-1] / self.codec.clock_rate)
         batch = [datagram(payload, self.sequence + i, at) for i, at in enumerate(timestamps)]
         self.sequence += len(batch)
-        self.take(self.receiver.receive(batch, self.now))
+        self.take(self.bundle.receive(batch, self.now))
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
-        self.take(self.receiver.handle_timer(self.now))
+        self.take(self.bundle.handle_timer(self.now))
 
     def take(self, outputs: list[Cut | Transmit]) -> None:
         self.cuts += [output for output in outputs if isinstance(output, AudioCut)]
 
     def counted(self) -> dict[str, int]:
-        return dict(self.receiver.counters)
+        return dict(self.bundle.counters)
 
     def end(self) -> list[AudioCut]:
-        self.take(self.receiver.flush(self.now))
+        self.take(self.bundle.flush(self.now))
         check(self.cuts)
         return self.cuts
 

@@ -29,13 +29,13 @@ from tests.harness.rtp.call import (
     opus,
     vp8,
 )
-from tests.harness.rtp.parts import Receiver
+from tests.harness.rtp.parts import Bundle, bundle_of
 
 BOTH = replace(AUDIO, feedback=frozenset({"nack"}))
 
 
-def receiver(seconds: int = 1) -> Receiver:
-    made = Receiver("ann", [BOTH, VIDEO], 9)
+def bundle(seconds: int = 1) -> Bundle:
+    made = bundle_of("ann", [BOTH, VIDEO])
     made.attach(AUDIO_TRACK, AudioSpec(seconds), 0.0)
     made.attach(VIDEO_TRACK, VideoSpec(seconds), 0.0)
     return made
@@ -74,27 +74,27 @@ def check(outputs: Sequence[Cut | Transmit]) -> None:
     ],
 )
 def test_what_is_refused_is_counted_by_its_reason(data: bytes, reason: str) -> None:
-    made = receiver()
+    made = bundle()
     assert made.receive([data], 1.0) == []
     assert made.counters == {reason: 1}
 
 
 def test_garbage_between_good_packets_changes_nothing() -> None:
-    talk = Call(receiver(), [Sender(BOTH, 1), Sender(VIDEO, 2, every=0.04)])
+    talk = Call(bundle(), [Sender(BOTH, 1), Sender(VIDEO, 2, every=0.04)])
     for number in range(1000):
         talk.run(0.01)
-        talk.take(talk.receiver.receive([bytes([number % 256]) * (number % 30)], talk.now))
+        talk.take(talk.bundle.receive([bytes([number % 256]) * (number % 30)], talk.now))
     talk.end()
     check(talk.cuts)
     assert heard(talk.slices) == talk.senders[0].sent
     assert len(talk.pictures) == 10
-    assert {"too_short", "bad_version"} <= talk.receiver.counters.keys()
+    assert {"too_short", "bad_version"} <= talk.bundle.counters.keys()
 
 
 @settings(deadline=None)
 @given(st.lists(st.binary(max_size=60) | st.binary(max_size=40).map(lambda b: b"\x90\x60" + b)))
 def test_no_bytes_are_fatal(datagrams: list[bytes]) -> None:
-    made = receiver()
+    made = bundle()
     outputs = made.receive(datagrams, 1.0)
     check(outputs + made.receive([datagram(opus(i), i, i * 960) for i in range(9)], 2.0))
     check(made.flush(3.0))
@@ -115,7 +115,7 @@ STEPS = st.tuples(
 def test_no_stream_breaks_what_cuts_promise(
     steps: list[tuple[int, int, int, int, float, int]], size: int
 ) -> None:
-    made, outputs, batch = receiver(), list[Cut | Transmit](), list[bytes]()
+    made, outputs, batch = bundle(), list[Cut | Transmit](), list[bytes]()
     sequence = timestamp = 60_000
     now = 0.0
     for payload_type, ssrc, ahead, ticks, wait, kind in steps:
@@ -139,7 +139,7 @@ def test_no_stream_breaks_what_cuts_promise(
 
 
 def test_handle_timer_at_the_deadline_always_gets_on() -> None:
-    made, now = receiver(), 0.0
+    made, now = bundle(), 0.0
     made.receive([datagram(opus(i), i, i * 960) for i in (0, 1, 2, 5)], now)
     made.receive([datagram(b"\x10" + vp8(0, False), 0, 0, 2, 96, True)] * 2, now)
     for _ in range(60):
@@ -153,7 +153,7 @@ def test_handle_timer_at_the_deadline_always_gets_on() -> None:
 
 def test_a_codec_that_nobody_can_read_is_refused_and_not_fatal() -> None:
     strange = RtpParameters(Kind.VIDEO, {100: Codec("h265", 90_000), 96: VP8}, {101: 100})
-    made = Receiver("ann", [strange], 9)
+    made = bundle_of("ann", [strange])
     made.attach(VIDEO_TRACK, VideoSpec(1), 0.0)
     made.receive(
         [datagram(b"abc", i, 0, 1, payload_type) for i in range(4) for payload_type in (100, 101)],
@@ -164,7 +164,7 @@ def test_a_codec_that_nobody_can_read_is_refused_and_not_fatal() -> None:
 
 def test_a_second_stream_of_a_kind_is_only_counted() -> None:
     second = RtpParameters(Kind.AUDIO, {112: OPUS})
-    made = Receiver("ann", [AUDIO, second], 9)
+    made = bundle_of("ann", [AUDIO, second])
     made.attach(AUDIO_TRACK, AudioSpec(1), 0.0)
     outputs = []
     for i in range(200):
@@ -176,17 +176,17 @@ def test_a_second_stream_of_a_kind_is_only_counted() -> None:
 
 
 def test_a_kind_that_is_not_sent_is_ignored() -> None:
-    made = Receiver("ann", [AUDIO], 9)
+    made = bundle_of("ann", [AUDIO])
     assert made.attach(VIDEO_TRACK, VideoSpec(1), 0.0) == []
     assert made.detach(VIDEO_TRACK, 1.0) == []
     assert made.deadline() is None
 
 
 def test_a_track_attached_again_gives_its_last_cut_and_begins_anew() -> None:
-    talk = Call(Receiver("ann", [AUDIO], 9), [Sender(AUDIO)])
-    talk.take(talk.receiver.attach(AUDIO_TRACK, AudioSpec(15), 0.0))
+    talk = Call(bundle_of("ann", [AUDIO]), [Sender(AUDIO)])
+    talk.take(talk.bundle.attach(AUDIO_TRACK, AudioSpec(15), 0.0))
     talk.run(4)
-    talk.take(talk.receiver.attach(AUDIO_TRACK, AudioSpec(2), talk.now))
+    talk.take(talk.bundle.attach(AUDIO_TRACK, AudioSpec(2), talk.now))
     talk.run(6)
     talk.end()
     assert [round((cut.end - cut.start) / 48_000) for cut in talk.slices] == [4, 2, 2, 2]
@@ -196,7 +196,7 @@ def test_a_track_attached_again_gives_its_last_cut_and_begins_anew() -> None:
 def test_sound_and_sight_agree_though_one_comes_later() -> None:
     sound = Sender(BOTH, 1, reports=1, timestamp=777)
     sight = Sender(VIDEO, 2, every=0.04, reports=1, timestamp=2**32 - 5000)
-    talk = Call(receiver(), [sound, sight], delays={2: 0.2})
+    talk = Call(bundle(), [sound, sight], delays={2: 0.2})
     talk.run(20)
     for cut in talk.slices[3:]:
         assert cut.began == pytest.approx(0.01 + (cut.start - 777) / 48_000, abs=0.015)
@@ -237,7 +237,7 @@ def test_memory_stays_flat() -> None:
     calls = []
     for number in range(5):
         anchor = f"a{number}"
-        made = Receiver(anchor, [BOTH, VIDEO], number)
+        made = bundle_of(anchor, [BOTH, VIDEO], number)
         audio = Sender(BOTH, 1, sequence=64_000, every=0.12, timestamp=2**32 - 9_600_000, ppm=40)
         video = Sender(VIDEO, 2, sequence=1_000, every=0.25, reports=5)
         call = Call(made, [audio, video], tick=0.5)

@@ -7,7 +7,7 @@ from slicer.slicing.track import earliest
 from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO_TRACK, datagram, h264, opus, vp8
 from tests.harness.rtp.packetize import annexb
 from tests.harness.rtp.packetize import h264 as packetized
-from tests.harness.rtp.parts import Receiver
+from tests.harness.rtp.parts import bundle_of
 
 OTHER = TrackKey("other", "ann", Kind.AUDIO)
 
@@ -21,26 +21,26 @@ class Sound:
     """An audio track and one packet every 20 ms."""
 
     def __init__(self) -> None:
-        self.receiver = Receiver("ann", [AUDIO], 9)
+        self.bundle = bundle_of("ann", [AUDIO])
         self.number = 0
         self.now = 0.0
         self.cuts: list[Cut | Transmit] = []
 
     def attach(self, key: TrackKey, seconds: int) -> None:
-        self.cuts += self.receiver.attach(key, AudioSpec(seconds), self.now)
+        self.cuts += self.bundle.attach(key, AudioSpec(seconds), self.now)
 
     def detach(self, key: TrackKey) -> None:
-        self.cuts += self.receiver.detach(key, self.now)
+        self.cuts += self.bundle.detach(key, self.now)
 
     def run(self, packets: int) -> None:
         for _ in range(packets):
             self.now = self.number * 0.02
             packet = datagram(opus(self.number), self.number, self.number * 960)
-            self.cuts += self.receiver.receive([packet], self.now)
+            self.cuts += self.bundle.receive([packet], self.now)
             self.number += 1
 
     def slept(self) -> int:
-        return self.receiver.counters["asleep"]
+        return self.bundle.counters["asleep"]
 
     def of(self, key: TrackKey) -> list[tuple[int, int]]:
         return [
@@ -55,8 +55,8 @@ def test_sound_nobody_wants_sleeps() -> None:
     sound = Sound()
     sound.run(120)
     assert not any(isinstance(cut, AudioCut) for cut in sound.cuts)
-    assert sound.receiver.counters == {"asleep": 120}
-    assert sound.receiver.deadline() == 3.0  # the next report
+    assert sound.bundle.counters == {"asleep": 120}
+    assert sound.bundle.deadline() == 3.0  # the next report
 
 
 def test_two_tasks_cut_one_sound_each_from_when_it_came() -> None:
@@ -95,15 +95,15 @@ class Sight:
     """A video track whose source cannot be asked, and packets by hand."""
 
     def __init__(self, codec: Codec = VP8) -> None:
-        self.receiver = Receiver("ann", [RtpParameters(Kind.VIDEO, {96: codec})], 9)
-        self.receiver.attach(VIDEO_TRACK, VideoSpec(1), 0.0)
+        self.bundle = bundle_of("ann", [RtpParameters(Kind.VIDEO, {96: codec})])
+        self.bundle.attach(VIDEO_TRACK, VideoSpec(1), 0.0)
         self.now = 0.0
         self.cuts: list[Cut | Transmit] = []
 
     def put(self, sequence: int, timestamp: int, payload: bytes = b"\x10\x01") -> None:
         self.now += 0.3
         packet = datagram(payload, sequence, timestamp, 1, 96, True)
-        self.cuts += self.receiver.receive([packet], self.now)
+        self.cuts += self.bundle.receive([packet], self.now)
 
     @property
     def taken(self) -> list[tuple[int, int]]:
@@ -147,4 +147,4 @@ def test_malformed_payloads_are_counted_and_make_what_follows_undecodable() -> N
     sight.put(3, 90_000, b"\x10" + vp8(3, False))
     sight.put(4, 117_000, b"\x10" + vp8(4, True))
     assert sight.taken == [(0, 0), (90_000, 117_000)]
-    assert sight.receiver.counters == {"malformed_payload": 1}
+    assert sight.bundle.counters == {"malformed_payload": 1}

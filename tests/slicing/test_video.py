@@ -20,7 +20,7 @@ from tests.harness.rtp.call import (
     Sender,
     number_of,
 )
-from tests.harness.rtp.parts import Receiver
+from tests.harness.rtp.parts import bundle_of
 
 RATE = 90_000
 FRAME = 0.04
@@ -32,8 +32,8 @@ def call(
     sender: Sender, network: Network | None = None, seconds: int = 5, tick: float = 0.01
 ) -> Call:
     """One camera, a picture every *seconds*."""
-    made = Call(Receiver("ann", [sender.parameters], 9), [sender], network or Network(), tick=tick)
-    made.take(made.receiver.attach(VIDEO_TRACK, VideoSpec(seconds), 0.0))
+    made = Call(bundle_of("ann", [sender.parameters]), [sender], network or Network(), tick=tick)
+    made.take(made.bundle.attach(VIDEO_TRACK, VideoSpec(seconds), 0.0))
     return made
 
 
@@ -74,7 +74,7 @@ def test_pictures_are_due_exactly_and_come_at_once(parameters: RtpParameters, se
 def test_a_keyframe_is_asked_for_once_if_it_comes() -> None:
     talk = call(camera()).run(60)
     assert len(requests(talk)) == len(talk.pictures) - 1 == 11  # the first came unasked
-    assert talk.receiver.counters["asleep"] > 1300
+    assert talk.bundle.counters["asleep"] > 1300
 
 
 def test_it_is_asked_for_again_every_half_second_until_it_comes() -> None:
@@ -115,14 +115,14 @@ def test_an_old_request_is_no_sign_that_the_source_is_deaf() -> None:
         sender.muted = True
     sender.muted = sender.deaf = False
     talk.run(1)
-    assert talk.receiver.counters["unanswered"] == 0
+    assert talk.bundle.counters["unanswered"] == 0
 
 
 def test_a_keyframe_by_itself_just_when_one_is_due_is_taken_unasked() -> None:
     talk = call(camera(group=125)).run(60)  # a keyframe every five seconds
     assert [p.timestamp - p.due for p in talk.pictures] == [0] * 12
     assert requests(talk) == []
-    assert talk.receiver.counters["asleep"] > 1000
+    assert talk.bundle.counters["asleep"] > 1000
 
 
 def test_a_source_with_frequent_keyframes_gives_the_next_one() -> None:
@@ -134,7 +134,7 @@ def test_a_source_with_frequent_keyframes_gives_the_next_one() -> None:
 def test_a_deaf_source_is_kept_and_the_frame_due_is_exact() -> None:
     sender = camera(deaf=True, group=300)  # every twelve seconds
     talk = call(sender).run(61)
-    assert talk.receiver.counters["unanswered"] == 1
+    assert talk.bundle.counters["unanswered"] == 1
     exact = [p for p in talk.pictures if p.due >= 15 * RATE]
     assert [p.due for p in exact] == [5 * RATE * i for i in range(3, 13)]
     assert [number_of(p.frames[-1]) * FRAME * RATE for p in exact] == [p.due for p in exact]
@@ -153,17 +153,17 @@ def test_a_deaf_source_is_asked_only_now_and_then() -> None:
 def test_a_source_that_hears_again_is_put_to_sleep_again() -> None:
     sender = camera(deaf=True, group=300)
     talk = call(sender).run(20)
-    asleep = talk.receiver.counters["asleep"]
+    asleep = talk.bundle.counters["asleep"]
     sender.deaf, sender.group = False, 0
     talk.run(2 * PROBE)
-    assert talk.receiver.counters["asleep"] > asleep + 500
+    assert talk.bundle.counters["asleep"] > asleep + 500
     assert [p.due for p in talk.pictures[-8:]] == [5 * RATE * i for i in range(20, 28)]
 
 
 def test_a_new_source_after_a_deaf_one_is_asked_at_once() -> None:
     sender = camera(deaf=True)
     talk = call(sender).run(20)
-    assert talk.receiver.counters["unanswered"] == 1
+    assert talk.bundle.counters["unanswered"] == 1
     sender.ssrc, sender.deaf = 77, False
     talk.run(0.3)
     assert talk.pictures[-1].epoch == 1
@@ -180,7 +180,7 @@ def test_a_source_that_cannot_be_asked_is_kept_from_the_start() -> None:
 def test_a_group_is_bounded_in_frames() -> None:
     eighth = round(MAX_GOP_FRAMES / 8 * FRAME)  # seconds: groups are one and a half of what may be
     talk = call(camera(MUTE, group=MAX_GOP_FRAMES * 3 // 2), seconds=5 * eighth).run(24 * eighth)
-    assert talk.receiver.counters["gop_too_long"] == 2
+    assert talk.bundle.counters["gop_too_long"] == 2
     assert [p.due // RATE // eighth for p in talk.pictures] == [
         0,
         5,
@@ -197,20 +197,20 @@ def test_a_group_of_as_many_frames_as_may_be(seconds: int, fits: int) -> None:
     sender = Sender(MUTE, every=1.0, group=2 * MAX_GOP_FRAMES)
     talk = call(sender, seconds=seconds, tick=1.0).run(MAX_GOP_FRAMES + 2)
     assert len(talk.pictures) == 1 + fits
-    assert talk.receiver.counters["gop_too_long"] == 1
+    assert talk.bundle.counters["gop_too_long"] == 1
 
 
 def test_a_group_is_bounded_in_bytes() -> None:
     size = MAX_GOP_BYTES // 103  # a keyframe is four times as large: it and 99 others may be kept
     talk = call(camera(MUTE, group=300, size=size, mtu=8000)).run(12)
-    assert talk.receiver.counters["gop_too_long"] == 1
+    assert talk.bundle.counters["gop_too_long"] == 1
     assert len(talk.pictures) == 1
 
 
 def test_a_group_that_just_fits_is_kept() -> None:
     size = MAX_GOP_BYTES // (3 + 130)
     talk = call(camera(MUTE, group=300, size=size, mtu=8000)).run(5.1)
-    assert talk.receiver.counters["gop_too_long"] == 0
+    assert talk.bundle.counters["gop_too_long"] == 0
     assert [len(p.frames) for p in talk.pictures] == [1, 126]
 
 
@@ -238,7 +238,7 @@ def test_a_lossy_line_is_not_taken_for_a_deaf_source() -> None:
     talk.run(60)
     talk.network.loss = 0
     talk.run(10)
-    assert talk.receiver.counters["unanswered"] == 0
+    assert talk.bundle.counters["unanswered"] == 0
     assert len(talk.pictures) >= 8
     assert all(len(picture.frames[0]) == 480 for picture in talk.pictures)
 
@@ -286,7 +286,7 @@ def test_two_tasks_share_one_stream_at_their_own_pace() -> None:
     other = TrackKey("other", "ann", VIDEO_TRACK.kind)
     sender = camera()
     talk = call(sender, seconds=5)
-    talk.take(talk.receiver.attach(other, VideoSpec(2), 0.0))
+    talk.take(talk.bundle.attach(other, VideoSpec(2), 0.0))
     talk.run(60)
     mine = [p for p in talk.pictures if p.track == VIDEO_TRACK]
     theirs = [p for p in talk.pictures if p.track == other]
@@ -294,25 +294,25 @@ def test_two_tasks_share_one_stream_at_their_own_pace() -> None:
     assert [p.due for p in theirs] == [2 * RATE * i for i in range(30)]
     assert all(0 <= p.timestamp - p.due <= 0.6 * RATE for p in talk.pictures)
     assert all(b - a >= 0.3 for a, b in pairwise(requests(talk)))
-    assert talk.receiver.counters["asleep"] > 1000
+    assert talk.bundle.counters["asleep"] > 1000
 
 
 def test_tasks_come_and_go_in_mid_stream() -> None:
     other = TrackKey("other", "ann", VIDEO_TRACK.kind)
     talk = call(camera()).run(12.3)
-    talk.take(talk.receiver.attach(other, VideoSpec(5), talk.now))
+    talk.take(talk.bundle.attach(other, VideoSpec(5), talk.now))
     talk.run(10)
-    talk.take(talk.receiver.detach(VIDEO_TRACK, talk.now))
+    talk.take(talk.bundle.detach(VIDEO_TRACK, talk.now))
     count = sum(p.track == VIDEO_TRACK for p in talk.pictures)
     talk.run(10)
     theirs = [p for p in talk.pictures if p.track == other]
     assert sum(p.track == VIDEO_TRACK for p in talk.pictures) == count
     assert len(theirs) == 4
     assert theirs[0].due == pytest.approx(12.3 * RATE, abs=FRAME * RATE)
-    talk.take(talk.receiver.detach(other, talk.now))
-    asleep = talk.receiver.counters["asleep"]
+    talk.take(talk.bundle.detach(other, talk.now))
+    asleep = talk.bundle.counters["asleep"]
     talk.run(10)
-    assert talk.receiver.counters["asleep"] == asleep + 250
+    assert talk.bundle.counters["asleep"] == asleep + 250
     assert len(talk.pictures) == count + 4
 
 
@@ -375,9 +375,9 @@ def test_sound_and_sight_begin_where_the_sender_says() -> None:
     """The picture comes 200 ms later than the sound of its time; reports put it right."""
     sound = Sender(AUDIO, ssrc=1, reports=1)
     sight = Sender(VIDEO, ssrc=2, every=FRAME, reports=1, timestamp=987_654)
-    receiver = Receiver("ann", [AUDIO, VIDEO], 9)
-    talk = Call(receiver, [sound, sight], Network(delay=0.02), delays={2: 0.2})
-    talk.take(receiver.attach(VIDEO_TRACK, VideoSpec(1), 0.0))
+    bundle = bundle_of("ann", [AUDIO, VIDEO])
+    talk = Call(bundle, [sound, sight], Network(delay=0.02), delays={2: 0.2})
+    talk.take(bundle.attach(VIDEO_TRACK, VideoSpec(1), 0.0))
     talk.run(20)
     for picture in talk.pictures[3:]:
         taken = 0.01 + number_of(picture.frames[0]) * FRAME

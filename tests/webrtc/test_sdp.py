@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.errors import BadInput
-from slicer.webrtc.sdp import MAX_SECTIONS, Section, first, parse, parse_fragment
+from slicer.webrtc.sdp import MAX_SECTIONS, Attributes, Section, parse, parse_fragment
 
 CHROMIUM = (Path(__file__).parent / "chromium-offer.sdp").read_text()
 
@@ -16,22 +16,23 @@ CHROMIUM = (Path(__file__).parent / "chromium-offer.sdp").read_text()
 def test_a_browsers_offer() -> None:
     offer = parse(CHROMIUM)
     assert [section.kind for section in offer.sections] == ["audio", "video", "application"]
-    assert first(offer.attributes, "group") == "BUNDLE 0 1 2"
+    assert offer.attributes.first("group") == "BUNDLE 0 1 2"
     audio = offer.sections[0]
     assert audio.protocol == "UDP/TLS/RTP/SAVPF"
     assert audio.formats[:2] == ("111", "63")
-    assert audio.first("mid") == "0"
-    assert audio.has("rtcp-mux")
-    assert not audio.has("rtcp-rsize:")
-    assert "111 opus/48000/2" in audio.all("rtpmap")
+    assert audio.mid == "0"
+    assert audio.attributes.has("rtcp-mux")
+    assert not audio.attributes.has("rtcp-rsize:")
+    assert "111 opus/48000/2" in audio.attributes.all("rtpmap")
+    assert audio.attributes.by_payload_type("fmtp")["111"] == "minptime=10;useinbandfec=1"
     assert offer.sections[2].formats == ("webrtc-datachannel",)
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n"])
 def test_both_line_ends(end: str) -> None:
     text = end.join(["v=0", "s=-", "m=audio 9 RTP/SAVPF 0 8", "a=sendonly", "a=mid:x:y", ""])
-    section = Section("audio", 9, "RTP/SAVPF", ("0", "8"), (("sendonly", ""), ("mid", "x:y")))
-    assert parse(text).sections == (section,)
+    attributes = Attributes((("sendonly", ""), ("mid", "x:y")))
+    assert parse(text).sections == (Section("audio", 9, "RTP/SAVPF", ("0", "8"), attributes),)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_both_line_ends(end: str) -> None:
         ("v=0\nm=audio 99999 RTP/SAVPF 0\n", "m=audio 99999 RTP/SAVPF 0"),
         ("v=0\nm=audio nine RTP/SAVPF 0\n", "m=audio nine RTP/SAVPF 0"),
         ("v=0\n<html>\n", "<html>"),
-        ("v=0\n" + "m=audio 9 RTP/SAVPF 0\n" * (MAX_SECTIONS + 1), "33 m-lines"),
+        ("v=0\n" + "m=audio 9 RTP/SAVPF 0\n" * (MAX_SECTIONS + 1), "513 m-lines"),
     ],
 )
 def test_malformed(text: str, got: str) -> None:
@@ -56,8 +57,23 @@ def test_malformed(text: str, got: str) -> None:
 
 def test_a_fragment_has_no_version_line() -> None:
     fragment = parse_fragment("a=ice-ufrag:abcd\nm=audio 9 RTP/SAVPF 0\na=mid:0\na=candidate:1 1\n")
-    assert first(fragment.attributes, "ice-ufrag") == "abcd"
-    assert fragment.sections[0].all("candidate") == ["1 1"]
+    assert fragment.attributes.first("ice-ufrag") == "abcd"
+    assert fragment.sections[0].attributes.all("candidate") == ["1 1"]
+    assert list(fragment.all("candidate")) == ["1 1"]
+
+
+def test_as_many_m_lines_as_250_anchors_have() -> None:
+    offer = parse("v=0\n" + "m=audio 9 RTP/SAVPF 0\n" * MAX_SECTIONS)
+    assert len(offer.sections) == MAX_SECTIONS >= 500
+
+
+def test_attributes_keep_their_order_and_the_first_and_last_count() -> None:
+    attributes = Attributes((("rtpmap", "1 a"), ("mid", "x"), ("rtpmap", "1 b"), ("mid", "y")))
+    assert list(attributes) == list(attributes.pairs)
+    assert attributes.first("mid") == "x"
+    assert attributes.first("fmtp") is None
+    assert attributes.all("fmtp") == []
+    assert attributes.by_payload_type("rtpmap") == {"1": "b"}
 
 
 @given(st.text())

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote
 from slicer.errors import BadInput, RoomError
 from slicer.rooms.replay.capture import Capture, Captured, Endpoints, Protocol, protocol
 from slicer.rtp.parameters import G722, PCMA, PCMU, Codec, Kind, RtpParameters
-from slicer.webrtc.negotiation import CODECS, described
+from slicer.webrtc.negotiation import CODECS, described, without
 from slicer.webrtc.sdp import parse
 
 MAX_FLOWS = 500
@@ -157,7 +157,9 @@ def _sidecar(path: Path) -> list[RtpParameters]:
         raise BadInput("sdp", f"more than {MAX_SDP} bytes", f"at most {MAX_SDP}")
     streams: list[RtpParameters] = []
     for section in parse(data.decode(errors="replace")).sections:
-        if "RTP/" in section.protocol and (stream := described(section, streams)):
+        stream = described(section) if "RTP/" in section.protocol else None
+        taken = {pt for other in streams for pt in (*other.codecs, *other.rtx)}
+        if stream is not None and (stream := without(stream, taken)):
             streams.append(replace(stream, feedback=frozenset()))
     return streams
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import SplitResult
 
 from slicer.clock import Clock
-from slicer.hot import Receiver
+from slicer.hot import Bundle
 from slicer.rooms import Listener, RoomSettings
 from slicer.rooms.replay.capture import Capture, Captured, Protocol, protocol
 from slicer.rooms.replay.recording import Recording, Source, payload_type
@@ -17,7 +17,7 @@ from slicer.slicing.facts import AnchorJoined, AnchorLeft, RoomEntered, Stopped,
 from slicer.slicing.outputs import Cut, LeaveCode, Subscribe, TrackKey, Transmit
 
 TICK = 0.01
-"""Packets captured within this many seconds are given to a receiver together."""
+"""Packets captured within this many seconds are given to a bundle together."""
 LONGEST_GAP = 3_600.0
 """Seconds without a packet that are believed; a longer gap is a step of the capturing clock."""
 LEAST_STEP = 0.001
@@ -52,7 +52,7 @@ class ReplayConnector:
 class ReplayRoom:
     """One capture while it plays.
 
-    *now*, as receivers and cuts see it, is the capture's own time at any speed, placed so that the
+    *now*, as bundles and cuts see it, is the capture's own time at any speed, placed so that the
     clock's wall time for it is when the packets were captured (where the file says when): what is
     cut, and its names, depend on the file alone. At the end everyone leaves and the room is
     dismissed.
@@ -63,7 +63,7 @@ class ReplayRoom:
     ) -> None:
         self._recording, self._clock, self._settings = recording, clock, settings
         self._listen: Listener | None = listen
-        self._receivers: dict[str, Receiver] = {}
+        self._bundles: dict[str, Bundle] = {}
         self._published: set[tuple[str, Kind]] = set()
         self._origin = self._now = 0.0
         self._started = 0.0
@@ -81,15 +81,15 @@ class ReplayRoom:
 
     def subscribe(self, subscribe: Subscribe) -> None:
         """Cut this track from the packet on that comes next."""
-        receiver = self._receivers.get(subscribe.track.anchor)
-        if receiver is not None:
-            self._dispatch(receiver.attach(subscribe.track, subscribe.spec, self._now))
+        bundle = self._bundles.get(subscribe.track.anchor)
+        if bundle is not None:
+            self._dispatch(bundle.attach(subscribe.track, subscribe.spec, self._now))
 
     def unsubscribe(self, track: TrackKey) -> None:
         """Hand over the track's last cut."""
-        receiver = self._receivers.get(track.anchor)
-        if receiver is not None:
-            self._dispatch(receiver.detach(track, self._now))
+        bundle = self._bundles.get(track.anchor)
+        if bundle is not None:
+            self._dispatch(bundle.detach(track, self._now))
 
     async def leave(self) -> None:
         """Stop playing; what is held is dropped."""
@@ -119,16 +119,16 @@ class ReplayRoom:
         while (due := self._deadline()) < until:
             await self._wait(due)
             self._now = due
-            for receiver in self._receivers.values():
-                deadline = receiver.deadline()
+            for bundle in self._bundles.values():
+                deadline = bundle.deadline()
                 if deadline is not None and deadline <= due:
-                    self._dispatch(receiver.handle_timer(due))
+                    self._dispatch(bundle.handle_timer(due))
         await self._wait(until)
         self._now = until
 
     def _deadline(self) -> float:
         """The next timer; never the present, so that time goes on."""
-        deadlines = (receiver.deadline() for receiver in self._receivers.values())
+        deadlines = (bundle.deadline() for bundle in self._bundles.values())
         due = min((deadline for deadline in deadlines if deadline is not None), default=math.inf)
         return max(due, self._now + LEAST_STEP)
 
@@ -163,21 +163,22 @@ class ReplayRoom:
             else:
                 self.counters["unknown payload type"] += 1
         for anchor, theirs in datagrams.items():
-            if anchor in self._receivers:
-                self._dispatch(self._receivers[anchor].receive(theirs, self._now))
+            if anchor in self._bundles:
+                self._dispatch(self._bundles[anchor].receive(theirs, self._now))
 
     def _publish(self, anchor: str, kind: Kind) -> None:
-        if anchor not in self._receivers:
+        if anchor not in self._bundles:
             # No one gets our reports, so any SSRC will do for them.
-            self._receivers[anchor] = Receiver(anchor, self._recording.streams, ssrc=1)
+            bundle = self._bundles[anchor] = Bundle(ssrc=1)
+            bundle.set_sections(anchor, self._recording.streams, self._now)
             self._tell(AnchorJoined(anchor))
         if (anchor, kind) not in self._published:
             self._published.add((anchor, kind))
             self._tell(TrackPublished(anchor, kind))
 
     def _end(self) -> None:
-        for anchor, receiver in self._receivers.items():
-            self._dispatch(receiver.flush(self._now))
+        for anchor, bundle in self._bundles.items():
+            self._dispatch(bundle.flush(self._now))
             self._tell(AnchorLeft(anchor))
         self._tell(Stopped(LeaveCode.DISMISSED_BY_SERVER))
 

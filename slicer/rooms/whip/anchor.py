@@ -1,26 +1,18 @@
-"""One publisher: its connection, and its media cut for each robot that asked; knows no other."""
+"""One publisher: its connection, and its media cut for each robot that asked."""
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from slicer.clock import Clock, LoopClock
-from slicer.hot import Receiver
 from slicer.rooms import Listener
 from slicer.rtp.parameters import Kind
+from slicer.slicing.facts import TrackRefused
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey
-from slicer.webrtc.carrier import Carrier, Link
-from slicer.webrtc.connection import Connection, Events
-from slicer.webrtc.plane import PlanePump, running_plane
-from slicer.webrtc.pump import Pump
+from slicer.webrtc.connection import Connection, Events, Network
+from slicer.webrtc.path import MediaPath
+from slicer.webrtc.profile import Profile
 
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """How a connection is made: *addresses* to offer, seconds of *silence* that end it."""
-
-    addresses: Sequence[str]
-    silence: float
+PUBLISHER = Profile(sections=dict.fromkeys(Kind, 1))
+"""What is received of a publisher: one audio and one video, for a task cuts one of each."""
 
 
 class Anchor:
@@ -29,7 +21,7 @@ class Anchor:
     def __init__(
         self,
         user: str,
-        clock: Clock,
+        path: MediaPath,
         network: Network,
         joined: "Callable[[Anchor], None]",
         left: "Callable[[Anchor], None]",
@@ -37,60 +29,50 @@ class Anchor:
         self.user = user
         self.etag = f'"{secrets.token_hex(8)}"'
         self.kinds: tuple[Kind, ...] = ()
-        self._clock = clock
-        events = Events(self._media, lambda: joined(self), lambda reason: left(self))
-        # The plane's thread has a clock of its own, which is the loop's.
-        self._plane = running_plane() if isinstance(clock, LoopClock) else None
-        carry = self._carry if self._plane is not None else None
-        self.connection = Connection(network.addresses, events, network.silence, carry=carry)
-        self._pump: Pump | PlanePump | None = None
+        self.refused: tuple[TrackRefused, ...] = ()
+        self.media = path.open(self._deliver)
+        events = Events(lambda: joined(self), lambda reason: left(self))
+        self.connection = Connection(network, self.media, events, PUBLISHER)
         self._listeners: dict[TrackKey, Listener] = {}
+        self._over = False
 
     async def accept(self, offer: str) -> str:
         """Give the answer; the connection comes about meanwhile. Raises BadInput and RoomError."""
         answer = await self.connection.answer(offer)
         streams = self.connection.streams
         self.kinds = tuple(stream.kind for stream in streams)
-        receiver = Receiver(self.user, streams, secrets.randbits(32))
-        if self._plane is not None:
-            self._pump = PlanePump(self._plane, receiver, self._deliver)
-        else:
-            self._pump = Pump(receiver, self._clock, self.connection.send_rtcp, self._deliver)
+        self.refused = tuple(
+            TrackRefused(self.user, Kind(one.kind), one.reason)
+            for one in self.connection.refused
+            if one.kind in set(Kind)
+        )
+        self.media.set_sections(self.user, streams)
         return answer
 
     def subscribe(self, subscribe: Subscribe, listen: Listener) -> None:
         """Cut a track for this listener; a kind that is not published is ignored."""
-        if self._pump is not None and subscribe.track.kind in self.kinds:
+        if subscribe.track.kind in self.kinds and not self._over:
             self._listeners[subscribe.track] = listen
-            self._pump.attach(subscribe)
+            self.media.attach(subscribe)
 
     def unsubscribe(self, track: TrackKey) -> None:
         """Hand over the track's last cut and let it go."""
-        if self._pump is not None and track in self._listeners:
-            self._pump.detach(track)
+        if track in self._listeners:
+            self.media.detach(track)
             self._listeners.pop(track, None)
 
     def forget(self, listen: Listener) -> None:
         """Let go of all that this listener has, and tell it nothing."""
         for track in [track for track, who in self._listeners.items() if who is listen]:
             del self._listeners[track]
-            if self._pump is not None:
-                self._pump.detach(track)
+            self.media.detach(track)
 
     def flush(self) -> None:
         """Hand over the last cut of every track: there will be no more media."""
-        if self._pump is not None:
-            self._pump.close()
-            self._pump = None
+        if not self._over:
+            self._over = True
+            self.media.close()
         self._listeners.clear()
-
-    def _carry(self, link: Link) -> Carrier:
-        assert isinstance(self._pump, PlanePump)
-        return self._pump.carry(link)
-
-    def _media(self, datagrams: list[bytes]) -> None:
-        if self._pump is not None:
-            self._pump.receive(datagrams)
 
     def _deliver(self, cut: Cut) -> None:
         listen = self._listeners.get(cut.track)

@@ -93,4 +93,4 @@ class Participants:
 
 def _arrival(anchor: Anchor) -> list[Fact]:
     tracks = [TrackPublished(anchor.user, kind) for kind in anchor.kinds]
-    return [AnchorJoined(anchor.user), *tracks]
+    return [AnchorJoined(anchor.user), *tracks, *anchor.refused]

@@ -10,11 +10,13 @@ from slicer.clock import Clock
 from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
 from slicer.http import Server
 from slicer.rooms import Listener, RoomSettings
-from slicer.rooms.whip.anchor import Anchor, Network
+from slicer.rooms.whip.anchor import Anchor
 from slicer.rooms.whip.endpoint import Published, WhipApp
 from slicer.rooms.whip.participants import Participants
 from slicer.slicing.outputs import Subscribe, TrackKey
-from slicer.webrtc.connection import host_addresses
+from slicer.webrtc.connection import Network
+from slicer.webrtc.path import media_path
+from slicer.webrtc.transport import host_addresses
 
 _ROOM = re.compile(r"/([A-Za-z0-9_-]{1,64})")
 _ALLOWED = (
@@ -31,7 +33,6 @@ class WhipConnector:
     """
 
     def __init__(self, clock: Clock, settings: RoomSettings) -> None:
-        self._clock = clock
         self._settings = settings
         self._sites: dict[tuple[str, int], Site] = {}
 
@@ -44,7 +45,7 @@ class WhipConnector:
         host, port, name = _parse(url)
         site = self._sites.get((host, port))
         if site is None:
-            site = Site(host, port, self._clock, self._settings)
+            site = Site(host, port, self._settings)
             self._sites[host, port] = site
         return WhipRoom(site, name, listen)
 
@@ -101,10 +102,10 @@ class WhipRoom:
 class Site:
     """One HOST:PORT: its server, the rooms on it and who publishes into them."""
 
-    def __init__(self, host: str, port: int, clock: Clock, settings: RoomSettings) -> None:
+    def __init__(self, host: str, port: int, settings: RoomSettings) -> None:
         self._host = host
-        self._clock = clock
         self._settings = settings
+        self._path = media_path()
         addresses = settings.advertise or tuple(host_addresses(host))
         self._network = Network(addresses, settings.silence)
         self._rooms: dict[str, Participants] = {}
@@ -152,7 +153,7 @@ class Site:
             self._sessions.pop(session, None)
             participants.left(anchor)
 
-        anchor = Anchor(user, self._clock, self._network, participants.joined, left)
+        anchor = Anchor(user, self._path, self._network, participants.joined, left)
         self._sessions[session] = (room, anchor)
         participants.expect(anchor)
         try:

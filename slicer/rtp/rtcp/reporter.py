@@ -1,31 +1,25 @@
-"""Our side of a connection's RTCP: what we report, ask for and acknowledge, and when.
+"""What we report and ask for about one anchor's streams, and when.
 
-Every compound begins with a receiver report (RFC 3550 6.1); once a second it is the full one. A
-sender that expects transport-wide feedback or REMB gets it even for packets nobody looks into: a
-sleeping video must not look like a broken path to its congestion control.
+Every compound begins with a receiver report (RFC 3550 6.1); once a second it is the full one. The
+connection's transport-wide feedback goes along with the first compound that is made when it is due.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
 from slicer.rtp import rtcp
-from slicer.rtp.packet import Packet, extensions
-from slicer.rtp.parameters import TRANSPORT_WIDE_CC
+from slicer.rtp.packet import Packet
 from slicer.rtp.rtcp.feedback import FullIntraRequest, Nack, PictureLossIndication, Remb
 from slicer.rtp.rtcp.reports import (
-    Bye,
     ReceiverReport,
     SenderReport,
     SourceDescription,
     ntp_seconds,
 )
-from slicer.rtp.rtcp.transport_feedback import MAX_PACKETS, feedback_for
+from slicer.rtp.rtcp.transport_reporter import TransportReporter
 from slicer.rtp.stream import Stream
-from slicer.rtp.unwrap import Unwrapper
 
 REPORT_INTERVAL = 1.0
-# libwebrtc's, 50 to 250 ms; a little less than 100, so that who looks every 100 ms is on time.
-TRANSPORT_INTERVAL = 0.09
 # Two requests closer than this are one to an encoder, and a flood to a network.
 KEYFRAME_INTERVAL = 0.3
 # No limit from us: 100 Mbit/s, more than a publisher will ever send.
@@ -33,54 +27,48 @@ REMB_BITRATE = 100_000_000
 
 
 class Reporter:
-    """Takes the peer's RTCP and makes ours."""
+    """Takes the peer's sender reports and makes our compounds. *ssrc*: ours.
 
-    def __init__(self, ssrc: int, streams: Sequence[Stream], cname: str) -> None:
+    *streams* may be replaced by others at any time; *transport* is the connection's.
+    """
+
+    def __init__(
+        self, ssrc: int, streams: Sequence[Stream], cname: str, transport: TransportReporter
+    ) -> None:
         self.counters: Counter[str] = Counter()
-        self._ssrc, self._streams, self._cname = ssrc, streams, cname
+        self.streams = streams
+        self._ssrc, self._cname, self._transport = ssrc, cname, transport
         self._report_at: float | None = None
-        self._arrivals: dict[int, float] = {}
-        self._arrivals_at: float | None = None
-        self._next_arrival: int | None = None
-        self._transport_sequences = Unwrapper(16)
-        self._feedback_count = 0
         self._fir_count = 0
-        self._extension_ids = {
-            extension
-            for stream in streams
-            for extension, uri in stream.parameters.extensions.items()
-            if uri == TRANSPORT_WIDE_CC and "transport-cc" in stream.parameters.feedback
-        }
         self._keyframe_asked: dict[int, float] = {}
 
     def arrived(self, packet: Packet) -> None:
-        """An RTP packet of any stream came."""
+        """An RTP packet of any of the streams came."""
         if self._report_at is None:
             self._report_at = packet.arrival
-        if not self._extension_ids or not packet.extension:
-            return
-        for extension, value in extensions(packet.profile, packet.extension).items():
-            if extension in self._extension_ids and len(value) == 2:
-                self._acknowledge(int.from_bytes(value), packet.arrival)
 
-    def receive(self, compound: bytes, now: float) -> None:
-        """The peer's RTCP; what is malformed is counted."""
-        try:
-            packets = rtcp.parse(compound)
-        except ValueError:
-            self.counters["malformed_rtcp"] += 1
-            return
-        for packet in packets:
-            if isinstance(packet, SenderReport):
-                self._sender_report(packet, now)
-            elif isinstance(packet, Bye):
-                # Perhaps only a mute (RFC 3550 6.6 lets a source come back): packets decide.
-                self.counters["bye"] += 1
+    def receive(self, report: SenderReport, now: float) -> None:
+        """Take what the peer reports of a source; of one that is none of ours, nothing."""
+        for stream in self.streams:
+            source = stream.source
+            if source is not None and source.ssrc == report.ssrc:
+                source.reception.reported(report.ntp, now)
+                timestamp = source.timestamps.peek(report.rtp_timestamp)
+                stream.mapper.reported(ntp_seconds(report.ntp), timestamp, now)
+
+    @property
+    def media_ssrc(self) -> int:
+        """That of the first stream with a source, 0 where there is none."""
+        sources = (stream.source for stream in self.streams)
+        return next((source.ssrc for source in sources if source is not None), 0)
 
     def handle_timer(self, keyframes: Sequence[Stream], now: float) -> list[bytes]:
         """The compound due now, if any; *keyframes*: streams that need one."""
-        packets = [*self._nacks(now), *self._keyframe_requests(keyframes, now)]
-        packets += self._transport_feedback(now)
+        packets: list[rtcp.RtcpPacket] = [
+            *self._nacks(now),
+            *self._keyframe_requests(keyframes, now),
+        ]
+        packets += self._transport.handle_timer(self.media_ssrc, now)
         full = self._report_at is not None and self._report_at <= now
         if not packets and not full:
             return []
@@ -91,30 +79,12 @@ class Reporter:
         return [rtcp.build([*head, *packets])]
 
     def deadline(self) -> float | None:
-        """When the next regular compound is due."""
-        waits = (self._report_at, self._arrivals_at)
-        return min((wait for wait in waits if wait is not None), default=None)
-
-    def _acknowledge(self, sequence: int, arrival: float) -> None:
-        """Note a transport-wide sequence number for the next feedback."""
-        if self._arrivals_at is None:
-            self._arrivals_at = arrival + TRANSPORT_INTERVAL
-        if len(self._arrivals) < MAX_PACKETS:
-            self._arrivals.setdefault(self._transport_sequences.unwrap(sequence), arrival)
-        else:
-            self.counters["unacknowledged"] += 1
-
-    def _sender_report(self, report: SenderReport, now: float) -> None:
-        for stream in self._streams:
-            source = stream.source
-            if source is not None and source.ssrc == report.ssrc:
-                source.reception.reported(report.ntp, now)
-                timestamp = source.timestamps.peek(report.rtp_timestamp)
-                stream.mapper.reported(ntp_seconds(report.ntp), timestamp, now)
+        """When the next full report is due."""
+        return self._report_at
 
     def _reports(self, now: float) -> list[rtcp.RtcpPacket]:
         """RFC 3550 6.1: what does not fit into one report goes into another behind it."""
-        sources = [stream.source for stream in self._streams]
+        sources = [stream.source for stream in self.streams]
         blocks = tuple(source.reception.report(now) for source in sources if source is not None)
         reports = (
             ReceiverReport(self._ssrc, blocks[at : at + rtcp.MAX_COUNT])
@@ -124,11 +94,11 @@ class Reporter:
 
     def _remb(self) -> list[rtcp.RtcpPacket]:
         """Only where there is no transport-wide feedback: senders obey one of the two."""
-        if self._extension_ids:
+        if self._transport.is_agreed:
             return []
         ssrcs = tuple(
             stream.source.ssrc
-            for stream in self._streams
+            for stream in self.streams
             if stream.source is not None and "goog-remb" in stream.parameters.feedback
         )
         return [Remb(self._ssrc, REMB_BITRATE, ssrcs)] if ssrcs else []
@@ -136,7 +106,7 @@ class Reporter:
     def _nacks(self, now: float) -> list[rtcp.RtcpPacket]:
         return [
             Nack(self._ssrc, stream.source.ssrc, tuple(missing))
-            for stream in self._streams
+            for stream in self.streams
             if stream.source is not None and (missing := stream.missing(now))
         ]
 
@@ -156,19 +126,3 @@ class Reporter:
                 self._fir_count += 1
                 requests.append(FullIntraRequest(self._ssrc, ((ssrc, self._fir_count & 0xFF),)))
         return requests
-
-    def _transport_feedback(self, now: float) -> list[rtcp.RtcpPacket]:
-        if self._arrivals_at is None or self._arrivals_at > now:
-            return []
-        arrivals: list[tuple[int, float | None]] = [*sorted(self._arrivals.items())]
-        self._arrivals, self._arrivals_at = {}, None
-        # What was lost between two feedbacks is in neither unless the second begins with it.
-        begin, first = self._next_arrival, arrivals[0][0]
-        if begin is not None and begin < first < begin + MAX_PACKETS:
-            arrivals.insert(0, (begin, None))
-        self._next_arrival = max(begin or 0, arrivals[-1][0] + 1)
-        source = next((s.source for s in self._streams if s.source is not None), None)
-        media_ssrc = source.ssrc if source is not None else 0
-        feedbacks = feedback_for(self._ssrc, media_ssrc, self._feedback_count, arrivals)
-        self._feedback_count += len(feedbacks)
-        return [*feedbacks]

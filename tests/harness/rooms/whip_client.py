@@ -16,7 +16,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from slicer.webrtc.connection import gather
+from slicer.webrtc.transport import gather
 
 LOOPBACK = ["127.0.0.1"]
 FPS = 20
@@ -69,12 +69,30 @@ class Peer:
         for transceiver in self.connection.getTransceivers():
             transceiver.direction = "sendonly"
         gatherer = self.connection.getSenders()[0].transport.transport.iceGatherer
-        await gather(gatherer, LOOPBACK)
+        if not gatherer.getLocalCandidates():
+            await gather(gatherer, LOOPBACK)
         await self.connection.setLocalDescription(await self.connection.createOffer())
         return str(self.connection.localDescription.sdp)
 
     async def accept(self, answer: str) -> None:
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    async def answer(self, offer: str, tracks: Sequence[MediaStreamTrack]) -> str:
+        """Send these tracks, and those from before, by the m-lines of an offer."""
+        await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        for track in tracks:
+            self.connection.addTrack(track)
+        gatherer = self.connection.getSenders()[0].transport.transport.iceGatherer
+        if not gatherer.getLocalCandidates():
+            await gather(gatherer, LOOPBACK)
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        return str(self.connection.localDescription.sdp)
+
+    async def pause(self, index: int) -> str:
+        """Offer again, without what is sent by this m-line."""
+        self.connection.getTransceivers()[index].direction = "inactive"
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return str(self.connection.localDescription.sdp)
 
     async def vanish(self) -> None:
         """Send and answer nothing any more, and tell nobody: what a killed process looks like."""

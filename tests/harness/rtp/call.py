@@ -1,4 +1,4 @@
-"""A sender and a network, in plain numbers: `Call` runs them against a Receiver, faster than life.
+"""A sender and a network, in plain numbers: `Call` runs them against a Bundle, faster than life.
 
 Every payload carries the number of its frame, so a test can say which came out and which did not.
 """
@@ -19,8 +19,8 @@ from slicer.rtp.parameters import (
     Kind,
     RtpParameters,
 )
+from slicer.slicing.bundle import Bundle
 from slicer.slicing.outputs import AudioCut, AudioPacket, Cut, PictureCut, TrackKey, Transmit
-from slicer.slicing.receiver import Receiver
 from tests.harness.rtp import packetize
 
 AUDIO = RtpParameters(Kind.AUDIO, {111: OPUS})
@@ -257,9 +257,9 @@ class Network:
 
 @dataclass
 class Call:
-    """Senders and a Receiver with a network between them, from *now* 0 on."""
+    """Senders and a Bundle with a network between them, from *now* 0 on."""
 
-    receiver: Receiver
+    bundle: Bundle
     senders: list[Sender]
     network: Network = field(default_factory=Network)
     delays: dict[int, float] = field(default_factory=dict)
@@ -291,7 +291,7 @@ class Call:
 
     def end(self) -> list[Cut]:
         """Flush; gives all cuts of the whole call."""
-        self.take(self.receiver.flush(self.now))
+        self.take(self.bundle.flush(self.now))
         return self.cuts
 
     def take(self, outputs: list[Cut | Transmit]) -> None:
@@ -330,11 +330,11 @@ class Call:
         batch = []
         while self._under_way and self._under_way[0][0] <= self.now:
             batch.append(heapq.heappop(self._under_way)[2])
-        deadline = self.receiver.deadline()
+        deadline = self.bundle.deadline()
         if batch:
-            self.take(self.receiver.receive(batch, self.now))
+            self.take(self.bundle.receive(batch, self.now))
         elif deadline is not None and deadline <= self.now:
-            self.take(self.receiver.handle_timer(self.now))
+            self.take(self.bundle.handle_timer(self.now))
 
 
 def heard(slices: list[AudioCut]) -> list[int]:

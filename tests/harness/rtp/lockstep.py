@@ -1,13 +1,13 @@
-"""The reference and the native Receiver in lock step: all that one gives, the other gives."""
+"""The reference and the native Bundle in lock step: all that one gives, the other gives."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from slicer._hot import Receiver as Native
+from slicer._hot import Bundle as Native
 from slicer.rtp.parameters import RtpParameters
+from slicer.slicing.bundle import Bundle
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
-from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
 
@@ -26,18 +26,24 @@ class Lockstep:
     shown each datagram as if it were still encrypted, and takes by its header what it will."""
 
     def __init__(
-        self, streams: Sequence[RtpParameters], ssrc: int = 9, sealed: bool = False
+        self, sections: Sequence[RtpParameters] = (), ssrc: int = 9, sealed: bool = False
     ) -> None:
         self.sealed = sealed
         self.passed = 0
-        self.reference = Receiver("ann", streams, ssrc)
-        self.native = Native("ann", streams, ssrc)
+        self.reference = Bundle(ssrc)
+        self.native = Native(ssrc)
         self.counters = self.reference.counters
+        self.set_sections("ann", sections, 0.0)
 
     @property
-    def face(self) -> Receiver:
-        """For whoever takes a Receiver."""
-        return cast(Receiver, self)
+    def face(self) -> Bundle:
+        """For whoever takes a Bundle."""
+        return cast(Bundle, self)
+
+    def set_sections(
+        self, anchor: str, sections: Sequence[RtpParameters], now: float
+    ) -> list[Cut | Transmit]:
+        return self._both(lambda one: one.set_sections(anchor, sections, now))
 
     def attach(
         self, track: TrackKey, spec: AudioSpec | VideoSpec, now: float
@@ -63,7 +69,7 @@ class Lockstep:
         assert found == expected
         return found
 
-    def _both(self, call: Callable[[Receiver], list[Cut | Transmit]]) -> list[Cut | Transmit]:
+    def _both(self, call: Callable[[Bundle], list[Cut | Transmit]]) -> list[Cut | Transmit]:
         return self._compared(call(self.reference), call(self.native))
 
     def _receive_sealed(self, datagram: bytes, now: float) -> list[Cut | Transmit]:

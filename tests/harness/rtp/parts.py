@@ -1,7 +1,10 @@
 """The parts under test: the reference's or, with SLICER_NATIVE=1, their native twins'."""
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from slicer.rtp.parameters import RtpParameters
 
 NATIVE = os.environ.get("SLICER_NATIVE") == "1"
 """Tests of one part import it from here, so that the same tests hold both to the same."""
@@ -10,6 +13,7 @@ __all__ = ["NATIVE"]
 
 # Packets and their order.
 if TYPE_CHECKING or not NATIVE:
+    from slicer.rtp.demultiplexer import Demultiplexer
     from slicer.rtp.mapping import SenderClock, SlidingMinimum, TimestampMapper
     from slicer.rtp.packet import extensions, parse
     from slicer.rtp.ring import ReorderRing
@@ -20,6 +24,7 @@ if TYPE_CHECKING or not NATIVE:
     from slicer.rtp.unwrap import Unwrapper
 else:
     from slicer._parts import (
+        Demultiplexer,
         NackList,
         Reception,
         ReorderRing,
@@ -33,7 +38,15 @@ else:
         restore,
     )
 
-__all__ += ["NackList", "Reception", "ReorderRing", "SenderClock", "SlidingMinimum", "Stream"]
+__all__ += [
+    "Demultiplexer",
+    "NackList",
+    "Reception",
+    "ReorderRing",
+    "SenderClock",
+    "SlidingMinimum",
+    "Stream",
+]
 __all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore"]
 
 # Payloads to frames. Pieces without a face of their own (Assembly, Boundary, Obu) are held to their
@@ -82,17 +95,25 @@ if TYPE_CHECKING or not NATIVE:
     from slicer.rtp.rtcp import parse as parse_rtcp
     from slicer.rtp.rtcp.reporter import Reporter
     from slicer.rtp.rtcp.transport_feedback import feedback_for
+    from slicer.rtp.rtcp.transport_reporter import TransportReporter
 else:
-    from slicer._parts import Reporter
+    from slicer._parts import Reporter, TransportReporter
 
     from tests.harness.rtp.compounds import build_rtcp, feedback_for, parse_rtcp
 
-__all__ += ["Reporter", "build_rtcp", "feedback_for", "parse_rtcp"]
+__all__ += ["Reporter", "TransportReporter", "build_rtcp", "feedback_for", "parse_rtcp"]
 
-# Streams to cuts. Tracks, cutters and grabbers are held to their twins through the Receiver.
+# Streams to cuts. Receivers, tracks, cutters and grabbers meet their twins through the Bundle.
 if TYPE_CHECKING or not NATIVE:
-    from slicer.slicing.receiver import Receiver
+    from slicer.slicing.bundle import Bundle
 else:
-    from slicer._hot import Receiver
+    from slicer._hot import Bundle
 
-__all__ += ["Receiver"]
+__all__ += ["Bundle", "bundle_of"]
+
+
+def bundle_of(anchor: str, sections: Sequence[RtpParameters], ssrc: int = 9) -> Bundle:
+    """A connection with one anchor, from *now* 0 on."""
+    made = Bundle(ssrc)
+    made.set_sections(anchor, sections, 0.0)
+    return made

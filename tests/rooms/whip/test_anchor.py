@@ -1,15 +1,19 @@
 """An anchor: its tracks go to the robots that asked, and only to them."""
 
+import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from slicer.rooms.whip import anchor as anchor_module
-from slicer.rooms.whip.anchor import Anchor, Network
+from slicer.rooms.whip.anchor import Anchor
 from slicer.rtp.parameters import OPUS, Kind, RtpParameters
-from slicer.slicing.outputs import AudioCut, Cut, Subscribe, TrackKey, Transmit
+from slicer.slicing.facts import TrackRefused
+from slicer.slicing.outputs import AudioCut, Subscribe, TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from tests.harness.clock import ManualClock
+from slicer.webrtc.connection import Network
+from slicer.webrtc.link import Address, Link
+from slicer.webrtc.path import Deliver, Media
 from tests.harness.rooms.whip_client import LOOPBACK, Peer, Tone
 
 ONE = TrackKey("one", "ann", Kind.AUDIO)
@@ -21,34 +25,55 @@ def cut(track: TrackKey) -> AudioCut:
 
 
 class Cutter:
-    """Stands in for a receiver: each batch is a cut for each track, and so is a track's end."""
+    """Stands in for a connection's media: each batch is a cut for each track, and so is an end."""
 
-    def __init__(self, anchor: str, streams: Sequence[RtpParameters], ssrc: int) -> None:
-        self.tracks: list[TrackKey] = []
+    heard = 0.0
 
-    def attach(self, track: TrackKey, spec: object, now: float) -> list[Cut | Transmit]:
-        self.tracks.append(track)
-        return []
+    def __init__(self, deliver: Deliver) -> None:
+        self.counters: Counter[str] = Counter()
+        self.sections: list[tuple[str, Kind]] = []
+        self._deliver = deliver
+        self._tracks: list[TrackKey] = []
 
-    def detach(self, track: TrackKey, now: float) -> list[Cut | Transmit]:
-        self.tracks.remove(track)
-        return [cut(track)]
+    def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
+        self.sections = [(anchor, section.kind) for section in sections]
 
-    def receive(self, datagrams: Sequence[bytes], now: float) -> list[Cut | Transmit]:
-        return [cut(track) for track in self.tracks]
+    def attach(self, subscribe: Subscribe) -> None:
+        self._tracks.append(subscribe.track)
 
-    def flush(self, now: float) -> list[Cut | Transmit]:
-        return [cut(track) for track in self.tracks]
+    def detach(self, track: TrackKey) -> None:
+        self._tracks.remove(track)
+        self._deliver(cut(track))
 
-    def deadline(self) -> float | None:
-        return None
+    def receive(self, datagrams: Sequence[bytes]) -> None:
+        for track in self._tracks:
+            self._deliver(cut(track))
+
+    def close(self) -> None:
+        self.receive([])
+
+    def carry(self, link: Link) -> None: ...
+
+    def redirect(self, address: Address) -> None: ...
+
+    def move(self, sock: socket.socket, address: Address) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class Cutters:
+    """A media path of those."""
+
+    cpu = None
+
+    def open(self, deliver: Deliver) -> Media:
+        return Cutter(deliver)
 
 
 @pytest.fixture
-async def ann(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Anchor]:
-    monkeypatch.setattr(anchor_module, "Receiver", Cutter)
+async def ann() -> AsyncIterator[Anchor]:
     peer = Peer()
-    anchor = Anchor("ann", ManualClock(), Network(LOOPBACK, 15), lambda _: None, lambda _: None)
+    anchor = Anchor("ann", Cutters(), Network(LOOPBACK), lambda _: None, lambda _: None)
     await anchor.accept(await peer.offer([Tone()]))
     yield anchor
     await anchor.connection.close()
@@ -61,7 +86,7 @@ async def test_each_robot_gets_its_own_cuts(ann: Anchor) -> None:
     second: list[object] = []
     ann.subscribe(Subscribe(ONE, AudioSpec()), first.append)
     ann.subscribe(Subscribe(TWO, AudioSpec()), second.append)
-    ann._media([b"x"])
+    ann.media.receive([b"x"])
     assert (first, second) == ([cut(ONE)], [cut(TWO)])
 
 
@@ -71,7 +96,7 @@ async def test_the_last_cut_comes_before_unsubscribe_returns(ann: Anchor) -> Non
     ann.unsubscribe(ONE)
     assert got == [cut(ONE)]
     ann.unsubscribe(ONE)
-    ann._media([b"x"])
+    ann.media.receive([b"x"])
     assert got == [cut(ONE)]
 
 
@@ -89,7 +114,7 @@ async def test_the_end_flushes_once(ann: Anchor) -> None:
     ann.subscribe(Subscribe(ONE, AudioSpec()), got.append)
     ann.flush()
     ann.flush()
-    ann._media([b"late"])
+    ann.media.receive([b"late"])
     ann.subscribe(Subscribe(TWO, AudioSpec()), got.append)
     assert got == [cut(ONE)]
 
@@ -99,5 +124,17 @@ async def test_a_kind_that_is_not_there_is_ignored(ann: Anchor) -> None:
     track = TrackKey("one", "ann", Kind.VIDEO)
     ann.subscribe(Subscribe(track, VideoSpec()), got.append)
     ann.unsubscribe(track)
-    ann._media([b"x"])
+    ann.media.receive([b"x"])
     assert got == []
+
+
+async def test_a_second_track_of_a_kind_is_refused_with_a_reason() -> None:
+    peer = Peer()
+    anchor = Anchor("ann", Cutters(), Network(LOOPBACK), lambda _: None, lambda _: None)
+    await anchor.accept(await peer.offer([Tone(), Tone()]))
+    assert isinstance(anchor.media, Cutter)
+    assert anchor.media.sections == [("ann", Kind.AUDIO)]
+    reason = "at most 1 audio m-line of a connection is received"
+    assert anchor.refused == (TrackRefused("ann", Kind.AUDIO, reason),)
+    await anchor.connection.close()
+    await peer.close()

@@ -10,6 +10,7 @@ from slicer.slicing.facts import (
     AnchorLeft,
     RoomEntered,
     TrackPublished,
+    TrackRefused,
     TrackUnpublished,
 )
 
@@ -22,6 +23,7 @@ class Someone:
     def __init__(self, user: str, log: list[object], *kinds: Kind) -> None:
         self.user = user
         self.kinds = kinds
+        self.refused: tuple[TrackRefused, ...] = ()
         self._log = log
 
     def flush(self) -> None:
@@ -165,3 +167,13 @@ def test_close_ends_everybody() -> None:
     assert theatre.ended == [bob, ann]
     assert theatre.participants.closed
     assert theatre.participants.anchors == {}
+
+
+def test_what_is_not_received_of_an_anchor_is_told_with_its_arrival() -> None:
+    theatre = Theatre()
+    refused = TrackRefused("ann", V, "no codec of ours")
+    ann = theatre.expected("ann", A)
+    ann.refused = (refused,)
+    theatre.participants.watch(theatre.listen)
+    theatre.participants.joined(ann)
+    assert theatre.told()[1:] == [AnchorJoined("ann"), TrackPublished("ann", A), refused]

@@ -1,24 +1,16 @@
-"""What we report, ask for and acknowledge, read back from the bytes we send."""
+"""What we report and ask for, read back from the bytes we send."""
 
-import struct
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from slicer.rtp import rtcp
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import TRANSPORT_WIDE_CC, VP8, Kind, RtpParameters
-from slicer.rtp.rtcp.reporter import (
-    KEYFRAME_INTERVAL,
-    REMB_BITRATE,
-    REPORT_INTERVAL,
-    TRANSPORT_INTERVAL,
-)
-from slicer.rtp.rtcp.transport_feedback import MAX_PACKETS
-from tests.harness.rtp.parts import Reporter, SenderClock, Stream, parse_rtcp
+from slicer.rtp.rtcp.reporter import KEYFRAME_INTERVAL, REMB_BITRATE, REPORT_INTERVAL
+from slicer.rtp.rtcp.transport_reporter import TRANSPORT_INTERVAL
+from tests.harness.rtp.parts import Reporter, SenderClock, Stream, TransportReporter, parse_rtcp
 
 OURS = 0xAAAA
 PLAIN = RtpParameters(Kind.VIDEO, {96: VP8}, feedback=frozenset({"nack", "nack pli"}))
@@ -34,14 +26,15 @@ class Side:
 
     def __init__(self, parameters: RtpParameters = PLAIN) -> None:
         self.stream = Stream(parameters, SenderClock())
-        self.reporter = Reporter(OURS, [self.stream], "us")
+        self.transport = TransportReporter(OURS)
+        self.transport.replace([parameters])
+        self.reporter = Reporter(OURS, [self.stream], "us", self.transport)
         self.now = 1.0
 
     def put(self, sequence: int, ssrc: int = 1, transport: int | None = None) -> None:
-        block = b"" if transport is None else struct.pack("!BHB", 0x31, transport & 0xFFFF, 0)
-        packet = Packet(
-            96, True, sequence, sequence * 1800, ssrc, b"x", 0xBEDE, block, arrival=self.now
-        )
+        if transport is not None:
+            self.transport.arrived({3: transport.to_bytes(2)}, self.now)
+        packet = Packet(96, True, sequence, sequence * 1800, ssrc, b"x", arrival=self.now)
         self.reporter.arrived(packet)
         self.stream.insert(packet)
 
@@ -76,7 +69,7 @@ def test_once_a_second_a_whole_report_goes_out() -> None:
 def test_more_sources_than_one_report_holds_go_into_two() -> None:
     sender = SenderClock()
     streams = [Stream(PLAIN, sender) for _ in range(rtcp.MAX_COUNT + 1)]
-    reporter = Reporter(OURS, streams, "us")
+    reporter = Reporter(OURS, streams, "us", TransportReporter(OURS))
     for number, stream in enumerate(streams):
         for sequence in (1, 2):
             packet = Packet(96, True, sequence, sequence * 1800, number, b"x", arrival=1.0)
@@ -95,8 +88,7 @@ def test_the_last_sender_report_comes_back_and_maps_media_time() -> None:
     side = Side()
     side.begin()
     ntp = 0x0000_1000_8000_0000
-    compound = rtcp.build([rtcp.SenderReport(1, ntp, 3 * 1800, 0, 0)])
-    side.reporter.receive(compound, 1.0)
+    side.reporter.receive(rtcp.SenderReport(1, ntp, 3 * 1800, 0, 0), 1.0)
     side.now = 1.5
     head = side.say()[0]
     assert isinstance(head, rtcp.ReceiverReport)
@@ -109,31 +101,10 @@ def test_the_last_sender_report_comes_back_and_maps_media_time() -> None:
 def test_reports_of_sources_that_are_not_ours_are_ignored() -> None:
     side = Side()
     side.begin()
-    side.reporter.receive(rtcp.build([rtcp.SenderReport(99, 1 << 40, 0, 0, 0)]), 1.0)
+    side.reporter.receive(rtcp.SenderReport(99, 1 << 40, 0, 0, 0), 1.0)
     head = side.say()[0]
     assert isinstance(head, rtcp.ReceiverReport)
     assert head.reports[0].lsr == 0
-
-
-def test_a_bye_is_counted_and_ends_nothing() -> None:
-    side = Side()
-    side.begin()
-    side.reporter.receive(rtcp.build([rtcp.Bye((1,))]), 1.0)
-    assert side.reporter.counters["bye"] == 1
-    assert side.stream.source is not None
-
-
-@given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda tail: b"\x81\xc8\0\x06" + tail))
-def test_malformed_rtcp_is_counted(data: bytes) -> None:
-    side = Side()
-    side.begin()
-    try:
-        rtcp.parse(data)
-        malformed = 0
-    except ValueError:
-        malformed = 1
-    side.reporter.receive(data, 1.0)
-    assert side.reporter.counters["malformed_rtcp"] == malformed
 
 
 def test_missing_packets_are_asked_for_behind_a_short_report() -> None:
@@ -172,60 +143,31 @@ def test_who_does_not_know_pli_is_asked_by_fir() -> None:
     assert numbers == [(1, 1), (1, 2)]
 
 
-def acknowledged(side: Side) -> list[rtcp.TransportFeedback]:
-    return [packet for packet in side.say() if isinstance(packet, rtcp.TransportFeedback)]
-
-
-def test_transport_wide_arrivals_are_acknowledged_over_the_wrap() -> None:
+def test_transport_wide_feedback_goes_along_with_what_is_said_once() -> None:
     side = Side(ACKNOWLEDGED)
-    for sequence, transport in enumerate((65_534, 65_535, 1)):
-        side.put(sequence, transport=transport)
-        side.now += 0.01
+    side.begin()
     side.say()
-    assert side.reporter.deadline() == pytest.approx(1.0 + TRANSPORT_INTERVAL)
-    side.now = 1.0 + TRANSPORT_INTERVAL
-    (feedback,) = acknowledged(side)
-    arrivals = feedback.arrivals()
-    assert [(number, when is None) for number, when in arrivals] == [
-        (65_534, False),
-        (65_535, False),
-        (0, True),
-        (1, False),
-    ]
-    first, second = (when for _, when in arrivals[:2] if when is not None)
-    assert second - first == pytest.approx(0.01, abs=0.0003)
-
-
-def test_what_was_lost_between_two_feedbacks_is_reported_lost() -> None:
-    side = Side(ACKNOWLEDGED)
-    numbers: list[int] = []
-    lost = {7, 10, 11, 12, 30}
-    for transport in range(60):
-        if transport not in lost:
-            side.put(transport, transport=transport)
-        side.now += 0.02
-        for feedback in acknowledged(side):
-            numbers += [number for number, when in feedback.arrivals() if when is None]
-    assert numbers == sorted(lost)
-
-
-def test_packets_nobody_looks_into_are_acknowledged_all_the_same() -> None:
-    side = Side(ACKNOWLEDGED)
-    side.stream.doze()
-    for transport in range(20):
-        side.put(transport, transport=transport)
+    side.put(4, transport=7)
     side.now += TRANSPORT_INTERVAL
-    (feedback,) = acknowledged(side)
-    assert len(feedback.deltas) == 20
+    head, feedback = side.say()
+    assert head == rtcp.ReceiverReport(OURS, ())
+    assert isinstance(feedback, rtcp.TransportFeedback)
+    assert (feedback.sender_ssrc, feedback.media_ssrc, feedback.base_sequence) == (OURS, 1, 7)
+    assert side.say() == []
+    other = Reporter(OURS, [], "us", side.transport)
+    assert other.handle_timer([], side.now) == []
 
 
-def test_the_table_of_arrivals_is_bounded() -> None:
-    side = Side(ACKNOWLEDGED)
-    for transport in range(MAX_PACKETS + 7):
-        side.put(transport, transport=transport)
-    assert side.reporter.counters["unacknowledged"] == 7
-    side.now += TRANSPORT_INTERVAL
-    assert sum(len(feedback.deltas) for feedback in acknowledged(side)) == MAX_PACKETS
+def test_streams_that_are_replaced_are_reported_no_more() -> None:
+    side = Side()
+    side.begin()
+    side.say()
+    other = Stream(PLAIN, SenderClock())
+    side.reporter.streams = [other]
+    assert side.reporter.media_ssrc == 0
+    side.now += REPORT_INTERVAL
+    head = side.say()[0]
+    assert head == rtcp.ReceiverReport(OURS, ())
 
 
 def test_remb_is_for_those_without_transport_wide_feedback() -> None:

@@ -1,9 +1,8 @@
-"""A connected peer, as who reads its socket needs it: socket, keys, addresses; knows no media."""
+"""A connected peer, as the media path needs it: socket, SRTP keys, ICE credentials, address."""
 
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 Address = tuple[str, int]
 
@@ -34,10 +33,10 @@ class IceCredentials:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A connected peer. The socket is non-blocking and the carrier's own to close.
+    """A connected peer. The socket is non-blocking, and closed by who carries the link.
 
-    *keys*: None for plain RTP. *ice*: None where STUN is not the carrier's to answer. *others*
-    takes what is neither media nor a check that the carrier can answer itself.
+    *keys*: None for plain RTP. *ice*: None where STUN is to be handed back. *others* takes what is
+    neither media nor a check that can be answered without ICE.
     """
 
     sock: socket.socket
@@ -45,27 +44,3 @@ class Link:
     keys: SrtpKeys | None
     ice: IceCredentials | None
     others: Callable[[bytes, Address], None]
-
-
-class Carrier(Protocol):
-    """Reads a link's socket until it is closed."""
-
-    @property
-    def heard(self) -> float:
-        """The *now* at which anything came last."""
-        ...
-
-    def redirect(self, address: Address) -> None:
-        """The peer is at another address."""
-        ...
-
-    def move(self, sock: socket.socket, address: Address) -> None:
-        """Go on with another socket; the keys stay."""
-        ...
-
-    def release(self) -> None:
-        """Read and send nothing any more. May be called twice."""
-        ...
-
-
-Carry = Callable[[Link], Carrier]

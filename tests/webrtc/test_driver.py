@@ -1,13 +1,13 @@
-"""The pump: every output goes where it belongs, and one timer is armed."""
+"""The driver: every output goes where it belongs, and one timer is armed."""
 
 from collections.abc import Sequence
 from typing import cast
 
-from slicer.hot import Receiver
-from slicer.rtp.parameters import OPUS, Kind
+from slicer.hot import Bundle
+from slicer.rtp.parameters import OPUS, Kind, RtpParameters
 from slicer.slicing.outputs import AudioCut, Cut, Subscribe, TrackKey, Transmit
 from slicer.slicing.spec import AudioSpec
-from slicer.webrtc.pump import Pump
+from slicer.webrtc.driver import Driver
 from tests.harness.clock import ManualClock
 
 TRACK = TrackKey("task", "ann", Kind.AUDIO)
@@ -16,7 +16,7 @@ REPORT = Transmit(b"report")
 
 
 class Recorder:
-    """Stands in for a receiver: writes down each call, and gives what a test put in."""
+    """Stands in for a bundle: writes down each call, and gives what a test put in."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
@@ -27,6 +27,11 @@ class Recorder:
         self.calls.append(call)
         given, self.outputs = self.outputs, []
         return given
+
+    def set_sections(
+        self, anchor: str, sections: Sequence[RtpParameters], now: float
+    ) -> list[Cut | Transmit]:
+        return self._call("set_sections", anchor, *sections, now)
 
     def attach(self, track: TrackKey, spec: object, now: float) -> list[Cut | Transmit]:
         return self._call("attach", track, spec, now)
@@ -48,30 +53,43 @@ class Recorder:
 
 
 class Bench:
-    """A pump on a manual clock, with all that comes out of it in one list."""
+    """A driver on a manual clock, with all that comes out of it in one list."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(1000.0)
-        self.receiver = Recorder()
+        self.bundle = Recorder()
         self.out: list[bytes | Cut] = []
-        receiver = cast("Receiver", self.receiver)
-        self.pump = Pump(receiver, self.clock, self.out.append, self.out.append)
+        bundle = cast("Bundle", self.bundle)
+        self.driver = Driver(bundle, self.clock, self.out.append, self.out.append)
 
 
 def test_outputs_go_where_they_belong_in_order() -> None:
     bench = Bench()
-    bench.receiver.outputs = [REPORT, CUT, REPORT]
-    bench.pump.receive([b"1", b"2"])
-    assert bench.receiver.calls == [("receive", b"1", b"2", 1000.0)]
+    bench.bundle.outputs = [REPORT, CUT, REPORT]
+    bench.driver.receive([b"1", b"2"])
+    assert bench.bundle.calls == [("receive", b"1", b"2", 1000.0)]
     assert bench.out == [b"report", CUT, b"report"]
+
+
+def test_sections_that_go_hand_over_their_last_cuts() -> None:
+    bench = Bench()
+    audio = RtpParameters(Kind.AUDIO, {111: OPUS})
+    bench.driver.set_sections("ann", [audio])
+    bench.bundle.outputs = [CUT]
+    bench.driver.set_sections("ann", [])
+    assert bench.bundle.calls == [
+        ("set_sections", "ann", audio, 1000.0),
+        ("set_sections", "ann", 1000.0),
+    ]
+    assert bench.out == [CUT]
 
 
 def test_attach_and_detach_hand_over() -> None:
     bench = Bench()
-    bench.pump.attach(Subscribe(TRACK, AudioSpec(5)))
-    bench.receiver.outputs = [CUT]
-    bench.pump.detach(TRACK)
-    assert bench.receiver.calls == [
+    bench.driver.attach(Subscribe(TRACK, AudioSpec(5)))
+    bench.bundle.outputs = [CUT]
+    bench.driver.detach(TRACK)
+    assert bench.bundle.calls == [
         ("attach", TRACK, AudioSpec(5), 1000.0),
         ("detach", TRACK, 1000.0),
     ]
@@ -80,40 +98,40 @@ def test_attach_and_detach_hand_over() -> None:
 
 def test_the_timer_follows_the_deadline() -> None:
     bench = Bench()
-    bench.receiver.next = 1002.0
-    bench.pump.receive([])
-    bench.pump.receive([])
+    bench.bundle.next = 1002.0
+    bench.driver.receive([])
+    bench.driver.receive([])
     assert bench.clock.timers == [1002.0]
-    bench.receiver.next = 1001.0
-    bench.pump.receive([])
+    bench.bundle.next = 1001.0
+    bench.driver.receive([])
     assert bench.clock.timers == [1001.0]
-    bench.receiver.next = 1003.0
-    bench.receiver.outputs = [REPORT]
+    bench.bundle.next = 1003.0
+    bench.bundle.outputs = [REPORT]
     bench.clock.advance(1)
-    assert bench.receiver.calls[-1] == ("handle_timer", 1001.0)
+    assert bench.bundle.calls[-1] == ("handle_timer", 1001.0)
     assert bench.out == [b"report"]
     assert bench.clock.timers == [1003.0]
-    bench.receiver.next = None
-    bench.pump.receive([])
+    bench.bundle.next = None
+    bench.driver.receive([])
     assert bench.clock.timers == []
 
 
 def test_a_deadline_that_did_not_move_is_armed_again_once_it_fired() -> None:
     bench = Bench()
-    bench.receiver.next = 1001.0
-    bench.pump.receive([])
-    bench.clock.call_at(1001.0, lambda: setattr(bench.receiver, "next", 1004.0))
+    bench.bundle.next = 1001.0
+    bench.driver.receive([])
+    bench.clock.call_at(1001.0, lambda: setattr(bench.bundle, "next", 1004.0))
     bench.clock.advance(1)
-    assert bench.receiver.calls[1:] == [("handle_timer", 1001.0)] * 2
+    assert bench.bundle.calls[1:] == [("handle_timer", 1001.0)] * 2
     assert bench.clock.timers == [1004.0]
 
 
 def test_close_flushes_and_disarms() -> None:
     bench = Bench()
-    bench.receiver.next = 1005.0
-    bench.pump.receive([])
-    bench.receiver.outputs = [CUT]
-    bench.pump.close()
-    assert bench.receiver.calls[-1] == ("flush", 1000.0)
+    bench.bundle.next = 1005.0
+    bench.driver.receive([])
+    bench.bundle.outputs = [CUT]
+    bench.driver.close()
+    assert bench.bundle.calls[-1] == ("flush", 1000.0)
     assert bench.out == [CUT]
     assert bench.clock.timers == []

@@ -1,6 +1,6 @@
-/* Inside the plane: what plane.c (the thread, the list) and port.c (one connection's socket) share. */
-#ifndef SLICER_PORT_H
-#define SLICER_PORT_H
+/* Inside the plane: what plane.c (the thread, the list) and peer.c (one connection's socket) share. */
+#ifndef SLICER_PEER_H
+#define SLICER_PEER_H
 
 #include <netinet/in.h>
 #include <pthread.h>
@@ -13,14 +13,14 @@
 /* Room for a timestamp and a count of dropped datagrams beside each datagram. */
 #define CONTROL_ROOM (CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t)))
 
-struct port {
+struct peer {
     plane *plane;
-    receiver *receiver;
+    bundle *bundle;
     void *owner;
     pthread_mutex_t lock;
     transport transport; /* fd -1: none yet */
-    struct sockaddr_storage peer;
-    socklen_t peer_size;
+    struct sockaddr_storage address;
+    socklen_t address_size;
     counters counters;
     outputs waiting;
     others others;
@@ -47,9 +47,9 @@ struct plane {
     pthread_t thread;
     bool running, stopping;
     int event, stamping;
-    port **ports;
+    peer **peers;
     size_t count, capacity;
-    port **ready;
+    peer **ready;
     size_t ready_count;
     batch *batch;
     outputs scratch;
@@ -64,11 +64,11 @@ static inline double seconds(clockid_t clock) {
 }
 
 void batch_prepare(batch *it);
-/* Look at a port, its lock held, and say in `look` when to look again. */
-void port_look(plane *plane, port *it, double now);
+/* Look at a peer, its lock held, and say in `look` when to look again. */
+void peer_look(plane *plane, peer *it, double now);
 /* Both with the plane's lock held. */
-bool plane_list(plane *it, port *one);
-void plane_unlist(plane *it, port *one);
+bool plane_list(plane *it, peer *one);
+void plane_unlist(plane *it, peer *one);
 bool plane_start(plane *it);
 
 #endif

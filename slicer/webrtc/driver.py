@@ -1,48 +1,52 @@
-"""Drives one receiver: media and subscriptions in, every output out, one timer; knows no room."""
+"""Drives one bundle: media and subscriptions in, every output out, one timer."""
 
 from collections.abc import Callable, Sequence
 
 from slicer.clock import Clock, Timer
-from slicer.hot import Receiver
+from slicer.hot import Bundle
+from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey, Transmit
 
 
-class Pump:
+class Driver:
     """One thing in, every output out, the timer set again; then the next thing."""
 
     def __init__(
         self,
-        receiver: Receiver,
+        bundle: Bundle,
         clock: Clock,
         transmit: Callable[[bytes], None],
         deliver: Callable[[Cut], None],
     ) -> None:
-        self._receiver = receiver
+        self._bundle = bundle
         self._clock = clock
         self._transmit = transmit
         self._deliver = deliver
         self._timer: Timer | None = None
         self._armed: float | None = None
 
+    def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
+        self._drive(self._bundle.set_sections(anchor, sections, self._clock.now()))
+
     def attach(self, subscribe: Subscribe) -> None:
         now = self._clock.now()
-        self._drive(self._receiver.attach(subscribe.track, subscribe.spec, now))
+        self._drive(self._bundle.attach(subscribe.track, subscribe.spec, now))
 
     def detach(self, track: TrackKey) -> None:
-        self._drive(self._receiver.detach(track, self._clock.now()))
+        self._drive(self._bundle.detach(track, self._clock.now()))
 
     def receive(self, datagrams: Sequence[bytes]) -> None:
         """Take plain RTP and RTCP, mixed as they came."""
-        self._drive(self._receiver.receive(datagrams, self._clock.now()))
+        self._drive(self._bundle.receive(datagrams, self._clock.now()))
 
     def close(self) -> None:
         """The media is over: everything out, the timer off."""
-        self._drive(self._receiver.flush(self._clock.now()))
+        self._drive(self._bundle.flush(self._clock.now()))
         self._arm(None)
 
     def _fire(self) -> None:
         self._armed = None
-        self._drive(self._receiver.handle_timer(self._clock.now()))
+        self._drive(self._bundle.handle_timer(self._clock.now()))
 
     def _drive(self, outputs: Sequence[Cut | Transmit]) -> None:
         for output in outputs:
@@ -50,7 +54,7 @@ class Pump:
                 self._transmit(output.data)
             else:
                 self._deliver(output)
-        self._arm(self._receiver.deadline())
+        self._arm(self._bundle.deadline())
 
     def _arm(self, deadline: float | None) -> None:
         if deadline == self._armed:

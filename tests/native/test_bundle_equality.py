@@ -1,4 +1,4 @@
-"""The native Receiver gives what the reference gives, to the last bit, whatever comes."""
+"""The native Bundle gives what the reference gives, to the last bit, whatever comes."""
 
 import gc
 import struct
@@ -100,7 +100,7 @@ EVENTS = st.builds(Event, st.sampled_from(HAPPENS), st.integers(0, 11), st.float
 
 
 class Scenario:
-    """A call between senders and both Receivers, to which events happen."""
+    """A call between senders and both Bundles, to which events happen."""
 
     def __init__(self, lines: Sequence[RtpParameters], seed: int, sealed: bool = False) -> None:
         self.both = Lockstep(lines, sealed=sealed)
@@ -361,10 +361,11 @@ def resident() -> int:
 
 
 def test_receivers_that_are_dropped_leave_nothing() -> None:
-    from slicer._hot import Receiver
+    from slicer._hot import Bundle
 
     def one(number: int) -> None:
-        made = Receiver("ann", [WILD, WILD_SIGHT], number)
+        made = Bundle(number)
+        made.set_sections("ann", [WILD, WILD_SIGHT], 0.0)
         made.attach(TrackKey("one", "ann", Kind.AUDIO), AudioSpec(1), 0.0)
         made.attach(TrackKey("one", "ann", Kind.VIDEO), VideoSpec(1), 0.0)
         for i in range(60):

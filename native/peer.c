@@ -4,7 +4,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "port.h"
+#include "peer.h"
+#include "rtcp.h"
 
 #define RECEIVE_BUFFER (1 << 20)
 /* Where more would come within a long tick, the next look is soon: the kernel may hold little over a
@@ -22,22 +23,22 @@ void others_free(others *it) {
     *it = (others){0};
 }
 
-static void set_peer(port *it) {
+static void set_address(peer *it) {
     const transport *to = &it->transport;
-    memset(&it->peer, 0, sizeof it->peer);
+    memset(&it->address, 0, sizeof it->address);
     if (to->address_size == 4) {
-        struct sockaddr_in *address = (struct sockaddr_in *)&it->peer;
+        struct sockaddr_in *address = (struct sockaddr_in *)&it->address;
         address->sin_family = AF_INET;
-        address->sin_port = htons(to->port);
+        address->sin_port = htons(to->number);
         memcpy(&address->sin_addr, to->address, 4);
-        it->peer_size = sizeof *address;
+        it->address_size = sizeof *address;
     } else {
-        struct sockaddr_in6 *address = (struct sockaddr_in6 *)&it->peer;
+        struct sockaddr_in6 *address = (struct sockaddr_in6 *)&it->address;
         address->sin6_family = AF_INET6;
-        address->sin6_port = htons(to->port);
+        address->sin6_port = htons(to->number);
         memcpy(&address->sin6_addr, to->address, 16);
         address->sin6_scope_id = to->scope;
-        it->peer_size = sizeof *address;
+        it->address_size = sizeof *address;
     }
 }
 
@@ -48,49 +49,49 @@ static void address_of(const struct sockaddr_storage *from, other *out) {
         const struct sockaddr_in *address = (const struct sockaddr_in *)from;
         memcpy(out->address, &address->sin_addr, 4);
         out->address_size = 4;
-        out->port = ntohs(address->sin_port);
+        out->number = ntohs(address->sin_port);
     } else {
         const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)from;
         memcpy(out->address, &address->sin6_addr, 16);
         out->address_size = 16;
-        out->port = ntohs(address->sin6_port);
+        out->number = ntohs(address->sin6_port);
         out->scope = address->sin6_scope_id;
     }
 }
 
-static bool from_peer(const port *it, const struct sockaddr_storage *from) {
-    if (from->ss_family != it->peer.ss_family)
+static bool is_from(const peer *it, const struct sockaddr_storage *from) {
+    if (from->ss_family != it->address.ss_family)
         return false;
     if (from->ss_family == AF_INET) {
-        const struct sockaddr_in *a = (const void *)from, *b = (const void *)&it->peer;
+        const struct sockaddr_in *a = (const void *)from, *b = (const void *)&it->address;
         return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
     }
-    const struct sockaddr_in6 *a = (const void *)from, *b = (const void *)&it->peer;
+    const struct sockaddr_in6 *a = (const void *)from, *b = (const void *)&it->address;
     return a->sin6_port == b->sin6_port && !memcmp(&a->sin6_addr, &b->sin6_addr, 16);
 }
 
-static bool send_to_peer(port *it, const void *data, size_t size) {
-    const struct sockaddr *peer = (const struct sockaddr *)&it->peer;
+static bool send_to(peer *it, const void *data, size_t size) {
+    const struct sockaddr *to = (const struct sockaddr *)&it->address;
     return it->transport.fd >= 0 &&
-           sendto(it->transport.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, peer, it->peer_size) ==
+           sendto(it->transport.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, to, it->address_size) ==
                (ssize_t)size;
 }
 
-static void transmit(port *it, buffer *compound) {
+static void transmit(peer *it, buffer *compound) {
     bool sent = false;
     if (it->transport.outbound == NULL) /* plain RTP, or no socket any more */
-        sent = it->transport.inbound == NULL && send_to_peer(it, compound->data, compound->size);
+        sent = it->transport.inbound == NULL && send_to(it, compound->data, compound->size);
     else if (buffer_reserve(compound, SRTP_MAX_TRAILER)) {
         size_t size;
         sent = srtp_protect_rtcp(it->transport.outbound, compound->data, compound->size, &size) &&
-               send_to_peer(it, compound->data, size);
+               send_to(it, compound->data, size);
     }
     if (!sent)
         COUNT(&it->counters, rtcp_unsent);
 }
 
-/* Send the RTCP among what the receiver gave; move the cuts to `cuts`. */
-static void dispatch(port *it, outputs *given, outputs *cuts, size_t room) {
+/* Send the RTCP among what the bundle gave; move the cuts to `cuts`. */
+static void dispatch(peer *it, outputs *given, outputs *cuts, size_t room) {
     for (size_t i = 0; i < given->count; i++) {
         output *one = &given->of[i];
         if (one->kind == OUTPUT_TRANSMIT) {
@@ -106,7 +107,7 @@ static void dispatch(port *it, outputs *given, outputs *cuts, size_t room) {
     given->count = 0;
 }
 
-static void hand_back(port *it, const uint8_t *data, size_t size,
+static void hand_back(peer *it, const uint8_t *data, size_t size,
                       const struct sockaddr_storage *from) {
     others *waiting = &it->others;
     if (waiting->count == PLANE_MAX_OTHERS) {
@@ -125,9 +126,9 @@ static void hand_back(port *it, const uint8_t *data, size_t size,
 }
 
 /* STUN of the pair in use is answered here; all else goes to who set the connection up. */
-static void take_stun(port *it, const uint8_t *data, size_t size,
+static void take_stun(peer *it, const uint8_t *data, size_t size,
                       const struct sockaddr_storage *from) {
-    if (it->transport.agent != NULL && from_peer(it, from)) {
+    if (it->transport.agent != NULL && is_from(it, from)) {
         uint8_t answer[STUN_MAX_RESPONSE];
         size_t answer_size;
         other address;
@@ -135,24 +136,25 @@ static void take_stun(port *it, const uint8_t *data, size_t size,
         if (stun_check_answered(&it->check, data, size))
             return;
         if (stun_receive(it->transport.agent, data, size, address.address, address.address_size,
-                         address.port, answer, &answer_size) == STUN_ANSWERED) {
-            send_to_peer(it, answer, answer_size);
+                         address.number, answer, &answer_size) == STUN_ANSWERED) {
+            send_to(it, answer, answer_size);
             return;
         }
     }
     hand_back(it, data, size, from);
 }
 
-static void take_media(port *it, uint8_t *data, size_t size, bool peers, double arrival) {
+static void take_media(peer *it, uint8_t *data, size_t size, bool own, double arrival) {
     srtp *inbound = it->transport.inbound;
     if (inbound == NULL) {
-        receiver_take(it->receiver, data, size, arrival);
+        bundle_take(it->bundle, data, size, arrival);
         return;
     }
     bool rtcp = is_rtcp(data, size);
-    /* Nobody looks into it: then it need not be decrypted either. */
-    if (!rtcp && peers && srtp_may_skip(inbound, data, size) &&
-        receiver_pass_over(it->receiver, data, size, arrival))
+    /* What nobody looks into need not be decrypted; bundle.h says what may be believed of it. Only
+     * from the peer's own address, or anybody's datagrams would count as its. */
+    if (!rtcp && own && srtp_may_skip(inbound, data, size) &&
+        bundle_pass_over(it->bundle, data, size, arrival))
         return;
     size_t plain;
     int refused = rtcp ? srtp_unprotect_rtcp(inbound, data, size, &plain)
@@ -160,11 +162,11 @@ static void take_media(port *it, uint8_t *data, size_t size, bool peers, double 
     if (refused != NOT_REFUSED)
         it->counters.of[refused]++;
     else
-        receiver_take(it->receiver, data, plain, arrival);
+        bundle_take(it->bundle, data, plain, arrival);
 }
 
 /* When the kernel took the datagram in, on the monotonic clock; never before the one before it. */
-static double arrival_of(plane *plane, port *it, struct msghdr *message, double now) {
+static double arrival_of(plane *plane, peer *it, struct msghdr *message, double now) {
     double arrival = now;
     for (struct cmsghdr *one = CMSG_FIRSTHDR(message); one; one = CMSG_NXTHDR(message, one)) {
         if (one->cmsg_level != SOL_SOCKET)
@@ -184,7 +186,7 @@ static double arrival_of(plane *plane, port *it, struct msghdr *message, double 
     return it->last_arrival = arrival > now ? now : arrival;
 }
 
-static void take(plane *plane, port *it, size_t index, double now) {
+static void take(plane *plane, peer *it, size_t index, double now) {
     struct mmsghdr *message = &plane->batch->messages[index];
     const struct sockaddr_storage *from = &plane->batch->from[index];
     uint8_t *data = plane->batch->bytes[index];
@@ -195,7 +197,7 @@ static void take(plane *plane, port *it, size_t index, double now) {
     if (message->msg_hdr.msg_flags & MSG_TRUNC)
         COUNT(&it->counters, srtp_oversized);
     else if (data[0] >> 6 == 2) /* RFC 7983 */
-        take_media(it, data, size, from_peer(it, from), arrival);
+        take_media(it, data, size, is_from(it, from), arrival);
     else if (data[0] < 4)
         take_stun(it, data, size, from);
     else
@@ -225,13 +227,13 @@ static void restore(batch *it, size_t used) {
     }
 }
 
-static void run_receiver(plane *plane, port *it, double now) {
-    receiver_handle_timer(it->receiver, now, &plane->scratch);
+static void run_bundle(plane *plane, peer *it, double now) {
+    bundle_handle_timer(it->bundle, now, &plane->scratch);
     dispatch(it, &plane->scratch, &it->waiting, PLANE_MAX_WAITING);
 }
 
 /* Empty the socket; gives the number of datagrams. */
-static size_t drain(plane *plane, port *it, double now) {
+static size_t drain(plane *plane, peer *it, double now) {
     size_t total = 0;
     for (int round = 0; round < PLANE_MAX_BATCHES; round++) {
         int got = recvmmsg(it->transport.fd, plane->batch->messages, PLANE_BATCH, MSG_DONTWAIT, NULL);
@@ -240,7 +242,7 @@ static size_t drain(plane *plane, port *it, double now) {
         for (size_t i = 0; i < (size_t)got; i++)
             take(plane, it, i, now);
         restore(plane->batch, (size_t)got);
-        run_receiver(plane, it, now); /* before the batch's bytes are written over */
+        run_bundle(plane, it, now); /* before the batch's bytes are written over */
         total += (size_t)got;
         if (got < PLANE_BATCH)
             break;
@@ -248,12 +250,12 @@ static size_t drain(plane *plane, port *it, double now) {
     return total;
 }
 
-static void send_check(port *it, double now) {
+static void send_check(peer *it, double now) {
     uint8_t request[STUN_MAX_REQUEST], random[STUN_TRANSACTION];
     size_t size;
     if (getrandom(random, sizeof random, GRND_NONBLOCK) == sizeof random &&
         stun_check_write(&it->check, it->transport.agent, random, now, request, &size))
-        send_to_peer(it, request, size);
+        send_to(it, request, size);
 }
 
 /* The next place after `time` on a grid. */
@@ -267,19 +269,26 @@ static bool fills(size_t got, double since) {
     return (double)got * PLANE_LONG_TICK > PACKETS_A_LONG_TICK * since;
 }
 
-static double next_look(const port *it, size_t got, double now) {
+/* When to look at the socket again. Nothing waits on it, so this alone bounds three things: how long a
+ * cut waits (the grid of long ticks, or sooner what is expected); how much the kernel has to hold (a
+ * socket that filled fast is looked at soon, for its buffer may end before the next long tick, and what
+ * does not fit is lost without a repetition in time); and what an idle connection costs (after
+ * PLANE_QUIET empty looks half as many). A look that is too late shows as a late cut, a needless second
+ * request or `receive_buffer_full`; looks that are too many, in the CPU time of many connections. All
+ * are on grids, so that one wake-up of the thread serves many peers. */
+static double next_look(const peer *it, size_t got, double now) {
     double look = on_grid(now, PLANE_LONG_TICK, it->phase);
     if (it->empty_looks >= PLANE_QUIET)
         return look + PLANE_LONG_TICK;
     if (fills(got, now - it->looked))
         return on_grid(now, PLANE_SHORT_TICK, 0.0);
-    double expected = receiver_expects(it->receiver, now);
+    double expected = bundle_expects(it->bundle, now);
     double then = expected <= now ? on_grid(now, PLANE_TICK, 0.0)
                                   : on_grid(expected, PLANE_SHORT_TICK, 0.0);
     return earlier(look, then);
 }
 
-void port_look(plane *plane, port *it, double now) {
+void peer_look(plane *plane, peer *it, double now) {
     size_t got = 0;
     if (it->transport.fd >= 0) {
         got = drain(plane, it, now);
@@ -290,9 +299,9 @@ void port_look(plane *plane, port *it, double now) {
             send_check(it, now);
     }
     if (!got && it->deadline <= now)
-        run_receiver(plane, it, now);
+        run_bundle(plane, it, now);
     if (got || it->deadline <= now)
-        it->deadline = receiver_deadline(it->receiver);
+        it->deadline = bundle_deadline(it->bundle);
     it->look = next_look(it, got, now);
     it->looked = now;
 }
@@ -309,12 +318,12 @@ static void give_back(transport *it) {
     *it = (transport){.fd = -1};
 }
 
-port *port_new(plane *plane, receiver *receiver, void *owner) {
-    port *it = calloc(1, sizeof *it);
+peer *peer_new(plane *plane, bundle *bundle, void *owner) {
+    peer *it = calloc(1, sizeof *it);
     if (it == NULL)
         return NULL;
     it->plane = plane;
-    it->receiver = receiver;
+    it->bundle = bundle;
     it->owner = owner;
     it->transport.fd = -1;
     it->deadline = NEVER;
@@ -322,8 +331,8 @@ port *port_new(plane *plane, receiver *receiver, void *owner) {
     return it;
 }
 
-void port_free(port *it) {
-    port_release(it);
+void peer_free(peer *it) {
+    peer_release(it);
     pthread_mutex_destroy(&it->lock);
     outputs_free(&it->waiting);
     others_free(&it->others);
@@ -337,7 +346,7 @@ static void listen_to(int fd) {
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
-bool port_take(port *it, transport *transport) {
+bool peer_take(peer *it, transport *transport) {
     pthread_mutex_lock(&it->plane->lock);
     pthread_mutex_lock(&it->lock);
     bool taken = (it->listed || plane_list(it->plane, it)) && plane_start(it->plane);
@@ -352,11 +361,11 @@ bool port_take(port *it, transport *transport) {
         give_back(&it->transport);
         it->transport = *transport;
         listen_to(transport->fd);
-        set_peer(it);
+        set_address(it);
         it->heard = it->last_arrival = seconds(CLOCK_MONOTONIC);
         it->dropped = 0;
         it->look = 0.0;
-        it->deadline = receiver_deadline(it->receiver);
+        it->deadline = bundle_deadline(it->bundle);
         stun_check_begin(&it->check, it->heard);
         pthread_cond_signal(&it->plane->changed);
     } else {
@@ -367,18 +376,18 @@ bool port_take(port *it, transport *transport) {
     return taken;
 }
 
-void port_redirect(port *it, const uint8_t *address, uint8_t address_size, uint16_t number,
+void peer_redirect(peer *it, const uint8_t *address, uint8_t address_size, uint16_t number,
                    uint32_t scope) {
     pthread_mutex_lock(&it->lock);
     memcpy(it->transport.address, address, address_size);
     it->transport.address_size = address_size;
-    it->transport.port = number;
+    it->transport.number = number;
     it->transport.scope = scope;
-    set_peer(it);
+    set_address(it);
     pthread_mutex_unlock(&it->lock);
 }
 
-void port_release(port *it) {
+void peer_release(peer *it) {
     pthread_mutex_lock(&it->plane->lock);
     if (it->listed)
         plane_unlist(it->plane, it);
@@ -388,8 +397,8 @@ void port_release(port *it) {
     pthread_mutex_unlock(&it->lock);
 }
 
-/* Lock the port, and take what came since the last look: an end is after all that came before it. */
-static double catch_up(port *it) {
+/* Lock the peer, and take what came since the last look: an end is after all that came before it. */
+static double catch_up(peer *it) {
     pthread_mutex_lock(&it->plane->lock); /* the batch is the plane's */
     pthread_mutex_lock(&it->lock);
     double now = seconds(CLOCK_MONOTONIC);
@@ -400,48 +409,56 @@ static double catch_up(port *it) {
 }
 
 /* What a call from outside gave: the cuts that waited come first. */
-static void finish(port *it, outputs *given, outputs *out) {
+static void finish(peer *it, outputs *given, outputs *out) {
     dispatch(it, &it->waiting, out, SIZE_MAX);
     dispatch(it, given, out, SIZE_MAX);
     outputs_free(given);
-    it->deadline = receiver_deadline(it->receiver);
+    it->deadline = bundle_deadline(it->bundle);
     it->look = 0.0; /* what is expected may have changed */
     pthread_mutex_unlock(&it->lock);
 }
 
-void port_attach(port *it, uint64_t track, bool video, int64_t every, outputs *out) {
+void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *sections, size_t count,
+                       outputs *out) {
+    outputs given = {0};
+    bundle_set_sections(it->bundle, anchor, sections, count, catch_up(it), &given);
+    finish(it, &given, out);
+}
+
+void peer_attach(peer *it, uint64_t anchor, uint64_t track, bool video, int64_t every,
+                 outputs *out) {
     outputs given = {0};
     pthread_mutex_lock(&it->lock);
-    receiver_attach(it->receiver, track, video, every, seconds(CLOCK_MONOTONIC), &given);
+    bundle_attach(it->bundle, anchor, track, video, every, seconds(CLOCK_MONOTONIC), &given);
     finish(it, &given, out);
 }
 
-void port_detach(port *it, uint64_t track, bool video, outputs *out) {
+void peer_detach(peer *it, uint64_t anchor, uint64_t track, bool video, outputs *out) {
     outputs given = {0};
-    receiver_detach(it->receiver, track, video, catch_up(it), &given);
+    bundle_detach(it->bundle, anchor, track, video, catch_up(it), &given);
     finish(it, &given, out);
 }
 
-void port_receive(port *it, const uint8_t *const *data, const size_t *sizes, size_t count,
+void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
                   outputs *out) {
     outputs given = {0};
     pthread_mutex_lock(&it->lock);
     double now = seconds(CLOCK_MONOTONIC);
     for (size_t i = 0; i < count; i++)
-        receiver_take(it->receiver, data[i], sizes[i], now);
-    receiver_handle_timer(it->receiver, now, &given);
+        bundle_take(it->bundle, data[i], sizes[i], now);
+    bundle_handle_timer(it->bundle, now, &given);
     it->heard = it->last_arrival = now;
     finish(it, &given, out);
 }
 
-void port_flush(port *it, outputs *out) {
+void peer_flush(peer *it, outputs *out) {
     outputs given = {0};
     catch_up(it);
-    receiver_flush(it->receiver, &given);
+    bundle_flush(it->bundle, &given);
     finish(it, &given, out);
 }
 
-void port_collect(port *it, outputs *cuts, others *datagrams) {
+void peer_collect(peer *it, outputs *cuts, others *datagrams) {
     pthread_mutex_lock(&it->lock);
     outputs no_cuts = *cuts;
     others no_datagrams = *datagrams;
@@ -452,16 +469,16 @@ void port_collect(port *it, outputs *cuts, others *datagrams) {
     pthread_mutex_unlock(&it->lock);
 }
 
-double port_heard(port *it) {
+double peer_heard(peer *it) {
     pthread_mutex_lock(&it->lock);
     double heard = it->heard;
     pthread_mutex_unlock(&it->lock);
     return heard;
 }
 
-void port_counters(port *it, counters *sum) {
+void peer_counters(peer *it, counters *sum) {
     pthread_mutex_lock(&it->lock);
-    *sum = *receiver_counters(it->receiver);
+    *sum = *bundle_counters(it->bundle);
     for (size_t i = 0; i < COUNTERS_END; i++)
         sum->of[i] += it->counters.of[i];
     pthread_mutex_unlock(&it->lock);

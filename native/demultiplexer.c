@@ -1,0 +1,272 @@
+#include "demultiplexer.h"
+
+#define STRAGGLE 2.0
+#define FEWEST_BITS 6
+
+bool demultiplexer_init(demultiplexer *it, counters *counters) {
+    *it = (demultiplexer){.counters = counters, .bits = FEWEST_BITS};
+    it->known = calloc((size_t)1 << it->bits, sizeof *it->known);
+    return it->known != NULL;
+}
+
+void demultiplexer_free(demultiplexer *it) {
+    for (size_t i = 0; i < it->count; i++)
+        free(it->sections[i]);
+    free(it->sections);
+    free(it->known);
+    *it = (demultiplexer){0};
+}
+
+/* Whether it is of a codec in our tables. */
+static bool is_codec(const parameters *parameters, int payload_type) {
+    if (payload_type < 0 || payload_type > 127 || parameters->codecs[payload_type] == NULL)
+        return false;
+    codec_name name = parameters->codecs[payload_type]->name;
+    return parameters->video ? name >= CODEC_VP8 : name >= CODEC_OPUS && name <= CODEC_G722;
+}
+
+/* ---- what is known of SSRCs ---- */
+
+static size_t home_of(const demultiplexer *it, uint32_t ssrc) {
+    return ssrc * UINT32_C(0x9E3779B1) >> (32 - it->bits);
+}
+
+static void put(demultiplexer *it, known_ssrc one) {
+    size_t at = home_of(it, one.ssrc), last = ((size_t)1 << it->bits) - 1;
+    while (it->known[at].section != NULL)
+        at = (at + 1) & last;
+    it->known[at] = one;
+}
+
+/* Free a place; what was moved on because of it moves back, so that no search ends too soon. */
+static void take_out(demultiplexer *it, known_ssrc *one) {
+    size_t last = ((size_t)1 << it->bits) - 1, hole = (size_t)(one - it->known);
+    for (size_t next = (hole + 1) & last; it->known[next].section != NULL; next = (next + 1) & last) {
+        size_t moved = (next - home_of(it, it->known[next].ssrc)) & last;
+        if (moved < ((next - hole) & last))
+            continue;
+        it->known[hole] = it->known[next];
+        hole = next;
+    }
+    it->known[hole].section = NULL;
+}
+
+static void strike(section *it, uint32_t ssrc) {
+    size_t at = 0;
+    while (it->ssrcs[at] != ssrc)
+        at++;
+    it->ssrc_count--;
+    memmove(&it->ssrcs[at], &it->ssrcs[at + 1], (it->ssrc_count - at) * sizeof *it->ssrcs);
+}
+
+static void forget_oldest(demultiplexer *it, section *of) {
+    known_ssrc *oldest = demultiplexer_find(it, of->ssrcs[0]);
+    for (size_t i = 1; i < of->ssrc_count; i++) {
+        known_ssrc *one = demultiplexer_find(it, of->ssrcs[i]);
+        oldest = one->heard < oldest->heard ? one : oldest;
+    }
+    strike(of, oldest->ssrc);
+    take_out(it, oldest);
+    COUNT(it->counters, ssrc_forgotten);
+}
+
+/* This SSRC is this section's from now on, and no other's. */
+static void learn(demultiplexer *it, const packet *packet, known_ssrc *known, section *section) {
+    if (known != NULL && known->section == section) {
+        known->heard = packet->arrival;
+        return;
+    }
+    if (known != NULL) {
+        strike(known->section, known->ssrc);
+        take_out(it, known);
+        COUNT(it->counters, ssrc_moved);
+    }
+    if (section->ssrc_count == DEMULTIPLEXER_MAX_SSRCS)
+        forget_oldest(it, section);
+    section->ssrcs[section->ssrc_count++] = packet->ssrc;
+    put(it, (known_ssrc){packet->ssrc, section, packet->arrival});
+}
+
+static size_t ended_at(const demultiplexer *it, uint32_t ssrc) {
+    size_t at = 0;
+    while (at < it->ended_count && it->ended[at].ssrc != ssrc)
+        at++;
+    return at;
+}
+
+static void end(demultiplexer *it, uint32_t ssrc, double now) {
+    size_t at = ended_at(it, ssrc);
+    if (at == it->ended_count && at == DEMULTIPLEXER_MAX_ENDED) {
+        at = 0;
+        COUNT(it->counters, ssrc_forgotten);
+    }
+    if (at < it->ended_count) {
+        it->ended_count--;
+        memmove(&it->ended[at], &it->ended[at + 1], (it->ended_count - at) * sizeof *it->ended);
+    }
+    it->ended[it->ended_count++] = (ended_ssrc){ssrc, now + STRAGGLE};
+}
+
+/* The last packets of a section that has ended must not become another anchor's media. */
+static bool straggles(const demultiplexer *it, const packet *packet) {
+    size_t at = ended_at(it, packet->ssrc);
+    return at < it->ended_count && packet->arrival < it->ended[at].until;
+}
+
+/* ---- sections ---- */
+
+static bool is_among(const stream *one, stream *const *streams, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (streams[i] == one)
+            return true;
+    return false;
+}
+
+static void end_section(demultiplexer *it, section *one, double now) {
+    for (size_t i = 0; i < one->ssrc_count; i++) {
+        take_out(it, demultiplexer_find(it, one->ssrcs[i]));
+        end(it, one->ssrcs[i], now);
+    }
+    free(one);
+}
+
+/* Make room for the SSRCs of so many sections. */
+static bool make_room(demultiplexer *it, size_t count) {
+    known_ssrc *before = it->known;
+    size_t places = (size_t)1 << it->bits;
+    unsigned bits = it->bits;
+    while ((size_t)1 << bits < 2 * DEMULTIPLEXER_MAX_SSRCS * count)
+        bits++;
+    if (bits == it->bits)
+        return true;
+    known_ssrc *known = calloc((size_t)1 << bits, sizeof *known);
+    if (known == NULL)
+        return false;
+    it->known = known;
+    it->bits = bits;
+    for (size_t i = 0; i < places; i++)
+        if (before[i].section != NULL)
+            put(it, before[i]);
+    free(before);
+    return true;
+}
+
+static bool add_section(demultiplexer *it, stream *stream) {
+    section **sections = grown(it->sections, it->count + 1, &it->capacity, sizeof *sections, 2);
+    if (sections == NULL)
+        return false;
+    it->sections = sections;
+    section *one = make_room(it, it->count + 1) ? calloc(1, sizeof *one) : NULL;
+    if (one == NULL)
+        return false;
+    const parameters *parameters = stream->parameters;
+    one->stream = stream;
+    for (int i = 0; i < 128; i++)
+        one->readable[i] = is_codec(parameters, i) || is_codec(parameters, parameters->rtx[i]);
+    it->sections[it->count++] = one;
+    return true;
+}
+
+static bool has_section(const demultiplexer *it, const stream *stream) {
+    for (size_t i = 0; i < it->count; i++)
+        if (it->sections[i]->stream == stream)
+            return true;
+    return false;
+}
+
+void demultiplexer_replace(demultiplexer *it, stream *const *streams, size_t count, double now) {
+    size_t kept = 0;
+    for (size_t i = 0; i < it->count; i++) {
+        if (is_among(it->sections[i]->stream, streams, count))
+            it->sections[kept++] = it->sections[i];
+        else
+            end_section(it, it->sections[i], now);
+    }
+    it->count = kept;
+    for (size_t i = 0; i < count; i++)
+        if (!has_section(it, streams[i]) && !add_section(it, streams[i]))
+            COUNT(it->counters, out_of_memory);
+    memset(it->users, 0, sizeof it->users);
+    for (size_t i = 0; i < it->count; i++)
+        for (int type = 0; type < 128; type++)
+            if (it->sections[i]->readable[type]) {
+                it->by_payload_type[type] = it->sections[i];
+                it->users[type]++;
+            }
+}
+
+/* ---- packets ---- */
+
+static bool is_named(const section *it, const header_element *mid) {
+    const parameters *parameters = it->stream->parameters;
+    return parameters->mid_size == mid->size && mid->size > 0 &&
+           memcmp(parameters->mid, mid->value, mid->size) == 0;
+}
+
+/* Mostly the one its SSRC is known of; else all are asked, for a MID is new once for an SSRC. */
+static section *named(const demultiplexer *it, const known_ssrc *known, const header_element *mid) {
+    if (known != NULL && is_named(known->section, mid))
+        return known->section;
+    for (size_t i = 0; i < it->count; i++)
+        if (is_named(it->sections[i], mid))
+            return it->sections[i];
+    return NULL;
+}
+
+static const header_element *mid_of(const header_elements *found) {
+    const header_element *mid = NULL;
+    for (size_t i = 0; i < found->count; i++)
+        if (found->of[i].kinds & ELEMENT_MID)
+            mid = &found->of[i];
+    return mid;
+}
+
+static stream *route_by_mid(demultiplexer *it, const packet *packet, known_ssrc *known,
+                            const header_element *mid) {
+    section *section = named(it, known, mid);
+    if (section == NULL) {
+        COUNT(it->counters, unknown_mid);
+        return NULL;
+    }
+    if (!section->readable[packet->payload_type]) {
+        COUNT(it->counters, unknown_payload_type);
+        return NULL;
+    }
+    learn(it, packet, known, section);
+    return section->stream;
+}
+
+static stream *route_by_payload_type(demultiplexer *it, const packet *packet, known_ssrc *known) {
+    unsigned users = it->users[packet->payload_type];
+    if (users == 0) {
+        COUNT(it->counters, unknown_payload_type);
+        return NULL;
+    }
+    if (users > 1 || (known == NULL && straggles(it, packet))) {
+        COUNT(it->counters, unroutable);
+        return NULL;
+    }
+    section *section = it->by_payload_type[packet->payload_type];
+    if (known == NULL)
+        learn(it, packet, known, section);
+    return section->stream;
+}
+
+stream *demultiplexer_route(demultiplexer *it, const packet *packet, const header_elements *found) {
+    known_ssrc *known = demultiplexer_find(it, packet->ssrc);
+    const header_element *mid = found->count ? mid_of(found) : NULL;
+    if (mid != NULL)
+        return route_by_mid(it, packet, known, mid);
+    if (known == NULL || !known->section->readable[packet->payload_type])
+        return route_by_payload_type(it, packet, known);
+    known->heard = packet->arrival;
+    return known->section->stream;
+}
+
+known_ssrc *demultiplexer_peek(const demultiplexer *it, const packet *packet, const header_elements *found) {
+    known_ssrc *known = demultiplexer_find(it, packet->ssrc);
+    if (known == NULL || !known->section->readable[packet->payload_type])
+        return NULL;
+    const header_element *mid = found->count ? mid_of(found) : NULL;
+    return mid == NULL || is_named(known->section, mid) ? known : NULL;
+}

@@ -1,0 +1,136 @@
+"""Which section of a bundle a packet belongs to (RFC 8843 9.2).
+
+    MID header extension ─▶ the section of that name, which has this SSRC from now on
+    else a known SSRC    ─▶ its section
+    else the payload type, while one section alone uses it; the SSRC is then known
+
+SFUs number the codecs of every section alike, so most payload types tell nothing, and browsers stop
+to send the MID once a report has come back: from then on the SSRC is all there is. What is known of
+SSRCs is therefore the state that must not get lost, nor outlive its section.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from slicer.rtp.codecs import AUDIO, VIDEO
+from slicer.rtp.packet import Packet
+from slicer.rtp.parameters import MID, Kind, RtpParameters
+from slicer.rtp.stream import Stream
+
+# Three layers of simulcast and their retransmissions are six.
+MAX_SSRCS = 16
+"""SSRCs known of one section; then the one heard least recently is forgotten."""
+STRAGGLE = 2.0
+"""Seconds after a section has ended in which its packets are still under way."""
+MAX_ENDED = 256
+"""SSRCs known of sections that have ended; then the one that ended first is forgotten."""
+
+
+class Demultiplexer:
+    """Gives each packet its stream. *counters*: what could not be given one, by reason."""
+
+    def __init__(self) -> None:
+        self.counters: Counter[str] = Counter()
+        self._mid_ids: frozenset[int] = frozenset()
+        self._mids: dict[bytes, Stream] = {}
+        self._payload_types: dict[int, list[Stream]] = {}
+        self._readable: dict[Stream, frozenset[int]] = {}
+        self._ssrcs: dict[int, Stream] = {}
+        self._heard: dict[Stream, dict[int, float]] = {}  # SSRC → arrival of its last packet
+        self._ended: dict[int, float] = {}  # SSRC → until when its packets are stragglers
+
+    def replace(self, streams: Sequence[Stream], now: float) -> None:
+        """These are the streams from now on; what is known of those that stay, stays."""
+        staying = set(streams)
+        for stream in [stream for stream in self._heard if stream not in staying]:
+            for ssrc in self._heard.pop(stream):
+                del self._ssrcs[ssrc]
+                self._end(ssrc, now)
+        self._readable = {stream: readable(stream.parameters) for stream in streams}
+        self._payload_types = {}
+        for stream in streams:
+            self._heard.setdefault(stream, {})
+            for payload_type in self._readable[stream]:
+                self._payload_types.setdefault(payload_type, []).append(stream)
+        self._mids = {s.parameters.mid.encode(): s for s in streams if s.parameters.mid}
+        self._mid_ids = frozenset(
+            number
+            for stream in streams
+            for number, uri in stream.parameters.extensions.items()
+            if uri == MID
+        )
+
+    def route(self, packet: Packet, elements: Mapping[int, bytes]) -> Stream | None:
+        """The stream of a packet with these header extension elements; None where it has none."""
+        mid = None
+        for number, value in elements.items():
+            if number in self._mid_ids:
+                mid = value
+        if mid is not None:
+            return self._by_mid(packet, mid)
+        stream = self._ssrcs.get(packet.ssrc)
+        if stream is not None and packet.payload_type in self._readable[stream]:
+            self._heard[stream][packet.ssrc] = packet.arrival
+            return stream
+        return self._by_payload_type(packet)
+
+    def find(self, ssrc: int) -> Stream | None:
+        """The stream of a known SSRC, retransmissions' included: where RTCP about it goes."""
+        return self._ssrcs.get(ssrc)
+
+    def _by_mid(self, packet: Packet, mid: bytes) -> Stream | None:
+        stream = self._mids.get(mid)
+        if stream is None:
+            self.counters["unknown_mid"] += 1
+            return None
+        if packet.payload_type not in self._readable[stream]:
+            self.counters["unknown_payload_type"] += 1
+            return None
+        self._learn(packet, stream)
+        return stream
+
+    def _by_payload_type(self, packet: Packet) -> Stream | None:
+        users = self._payload_types.get(packet.payload_type, [])
+        if not users:
+            self.counters["unknown_payload_type"] += 1
+            return None
+        known = packet.ssrc in self._ssrcs
+        # The last packets of a section that has ended must not become another anchor's media.
+        straggles = not known and packet.arrival < self._ended.get(packet.ssrc, float("-inf"))
+        if len(users) > 1 or straggles:
+            self.counters["unroutable"] += 1
+            return None
+        if not known:
+            self._learn(packet, users[0])
+        return users[0]
+
+    def _learn(self, packet: Packet, stream: Stream) -> None:
+        """This SSRC is this stream's from now on, and no other's."""
+        ssrc = packet.ssrc
+        before, heard = self._ssrcs.get(ssrc), self._heard[stream]
+        if before is not stream:
+            if before is not None:
+                del self._heard[before][ssrc]
+                self.counters["ssrc_moved"] += 1
+            if len(heard) >= MAX_SSRCS:
+                oldest = min(heard, key=heard.__getitem__)
+                del heard[oldest], self._ssrcs[oldest]
+                self.counters["ssrc_forgotten"] += 1
+            self._ssrcs[ssrc] = stream
+        heard[ssrc] = packet.arrival
+
+    def _end(self, ssrc: int, now: float) -> None:
+        self._ended.pop(ssrc, None)
+        if len(self._ended) >= MAX_ENDED:
+            del self._ended[next(iter(self._ended))]
+            self.counters["ssrc_forgotten"] += 1
+        self._ended[ssrc] = now + STRAGGLE
+
+
+def readable(parameters: RtpParameters) -> frozenset[int]:
+    """The payload types of codecs that are in our tables, and of what repeats them."""
+    table = AUDIO if parameters.kind is Kind.AUDIO else VIDEO
+    codecs = {number for number, codec in parameters.codecs.items() if codec.name in table}
+    return frozenset(
+        codecs | {rtx for rtx, original in parameters.rtx.items() if original in codecs}
+    )

@@ -1,0 +1,205 @@
+"""All media of one connection: datagrams in, cuts out, whoever of its anchors they are of.
+
+    receive: RTP:  Demultiplexer → TransportReporter, Receiver.insert
+             RTCP: by SSRC → Receiver.reported
+             then handle_timer of each Receiver that got something, or that has something due
+
+A WHIP publisher's connection is a bundle with one anchor; an SFU's carries many (RFC 8843). What is
+the connection's is here: which section a packet belongs to, transport-wide feedback, malformed
+datagrams. What is one anchor's is its Receiver's: order, cuts, reports, requests.
+
+This is the reference of what the native plane does: the same calls, the same cuts and counters.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from slicer.errors import BadInput
+from slicer.rtp import rtcp
+from slicer.rtp.demultiplexer import Demultiplexer
+from slicer.rtp.packet import extensions, parse
+from slicer.rtp.parameters import RtpParameters
+from slicer.rtp.rtcp.reports import Bye, ReceiverReport, SenderReport
+from slicer.rtp.rtcp.transport_reporter import TransportReporter
+from slicer.rtp.stream import Stream
+from slicer.slicing.outputs import Cut, TrackKey, Transmit
+from slicer.slicing.receiver import Receiver
+from slicer.slicing.spec import AudioSpec, VideoSpec
+from slicer.slicing.track import earliest
+
+# The audio and video of 128 anchors; an SFU opens another connection long before.
+MAX_SECTIONS = 256
+
+
+class Bundle:
+    """The receiving end of one connection. *ssrc*: our own, in RTCP."""
+
+    def __init__(self, ssrc: int) -> None:
+        self._ssrc = ssrc
+        self._counters: Counter[str] = Counter()
+        self._demultiplexer = Demultiplexer()
+        self._transport = TransportReporter(ssrc)
+        self._receivers: dict[str, Receiver] = {}
+        self._owners: dict[Stream, Receiver] = {}
+        # What nothing has happened to since has the same deadline, so few are asked anew.
+        self._deadlines: dict[Receiver, float | None] = {}
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was refused, lost or odd, by reason, over all anchors there were."""
+        total = self._counters + self._demultiplexer.counters + self._transport.counters
+        for receiver in self._receivers.values():
+            total += receiver.counters
+        return total
+
+    def set_sections(
+        self, anchor: str, sections: Sequence[RtpParameters], now: float
+    ) -> list[Cut | Transmit]:
+        """This is all that the anchor sends from now on; none: it is gone. Raises BadInput.
+
+        A section that it sends already goes on as it is. One that it sends no more gives its last
+        cuts, and so does one whose MID another anchor had: a MID is one section's. Sections over
+        MAX_SECTIONS are counted as `sections_refused`.
+        """
+        mids = Counter(section.mid for section in sections if section.mid)
+        if mids and (most := mids.most_common(1)[0])[1] > 1:
+            raise BadInput("sections", f"MID {most[0]} {most[1]} times", "each MID once")
+        outputs = self._take_mids(anchor, mids.keys())
+        others = (one.streams for one in self._receivers.values() if one.anchor != anchor)
+        room = MAX_SECTIONS - sum(map(len, others))
+        if len(sections) > room:
+            self._counters["sections_refused"] += len(sections) - room
+        outputs += self._replace(anchor, sections[:room])
+        self._owners = {stream: one for one in self._receivers.values() for stream in one.streams}
+        self._demultiplexer.replace([*self._owners], now)
+        self._transport.replace(stream.parameters for stream in self._owners)
+        return outputs + self._run(self._named(anchor), now)
+
+    def attach(
+        self, track: TrackKey, spec: AudioSpec | VideoSpec, now: float
+    ) -> list[Cut | Transmit]:
+        """Cut this track from now on. An anchor or kind that is not there is ignored."""
+        cuts = [cut for one in self._named(track.anchor) for cut in one.attach(track, spec)]
+        return [*cuts, *self._run(self._named(track.anchor), now)]
+
+    def detach(self, track: TrackKey, now: float) -> list[Cut | Transmit]:
+        """Cut this track no longer; gives its last cut."""
+        cuts = [cut for one in self._named(track.anchor) for cut in one.detach(track)]
+        return [*cuts, *self._run(self._named(track.anchor), now)]
+
+    def receive(self, datagrams: Sequence[bytes], now: float) -> list[Cut | Transmit]:
+        """Take datagrams as they arrived, RTP and RTCP mixed, decrypted."""
+        touched: set[Receiver] = set()
+        for datagram in datagrams:
+            if rtcp.is_rtcp(datagram):
+                touched.update(self._receive_rtcp(datagram, now))
+            elif (receiver := self._receive_rtp(datagram, now)) is not None:
+                touched.add(receiver)
+        return self._run(touched, now)
+
+    def handle_timer(self, now: float) -> list[Cut | Transmit]:
+        """What has become due: packets in order, holes given up, silence, reports, requests."""
+        return self._run((), now)
+
+    def flush(self, _now: float) -> list[Cut | Transmit]:
+        """Everything that can still be cut: the connection is over."""
+        cuts: list[Cut | Transmit] = []
+        for receiver in self._receivers.values():
+            cuts += receiver.flush()
+            self._deadlines[receiver] = receiver.deadline()
+        return cuts
+
+    def deadline(self) -> float | None:
+        """When to call `handle_timer` next."""
+        return earliest((*self._deadlines.values(), self._transport.deadline()))
+
+    def _named(self, anchor: str) -> list[Receiver]:
+        """The anchor's receiver, if it has one."""
+        return [self._receivers[anchor]] if anchor in self._receivers else []
+
+    def _take_mids(self, anchor: str, mids: Iterable[str]) -> list[Cut | Transmit]:
+        """No other anchor has a section of these names any more."""
+        taken, outputs = set(mids), list[Cut | Transmit]()
+        for other in [*self._receivers.values()]:
+            sections = [stream.parameters for stream in other.streams]
+            left = [section for section in sections if section.mid not in taken]
+            if other.anchor != anchor and len(left) < len(sections):
+                outputs += self._replace(other.anchor, left)
+        return outputs
+
+    def _replace(self, anchor: str, sections: Sequence[RtpParameters]) -> list[Cut]:
+        if anchor not in self._receivers:
+            if not sections:
+                return []
+            self._receivers[anchor] = Receiver(anchor, self._ssrc, self._transport)
+        receiver = self._receivers[anchor]
+        cuts = receiver.set_sections(sections)
+        self._deadlines[receiver] = receiver.deadline()
+        if not sections:
+            del self._receivers[anchor], self._deadlines[receiver]
+            self._counters.update(receiver.counters)
+        return cuts
+
+    def _receive_rtp(self, datagram: bytes, now: float) -> Receiver | None:
+        """Whom a packet was given to."""
+        try:
+            packet = parse(datagram)
+        except ValueError as malformed:
+            self._counters[str(malformed)] += 1
+            return None
+        packet.arrival = now
+        elements = extensions(packet.profile, packet.extension) if packet.extension else {}
+        stream = self._demultiplexer.route(packet, elements)
+        if stream is None:
+            return None
+        receiver = self._owners[stream]
+        self._transport.arrived(elements, now)
+        receiver.insert(stream, packet)
+        return receiver
+
+    def _receive_rtcp(self, compound: bytes, now: float) -> list[Receiver]:
+        """Whom a compound was about; what is malformed, or about nobody we know, is counted."""
+        try:
+            packets = rtcp.parse(compound)
+        except ValueError:
+            self._counters["malformed_rtcp"] += 1
+            return []
+        receivers, ssrcs = list[Receiver](), list[int]()
+        for packet in packets:
+            if isinstance(packet, SenderReport):
+                ssrcs.append(packet.ssrc)
+                receivers += (about := self._about(packet.ssrc))
+                for receiver in about:
+                    receiver.reported(packet, now)
+            elif isinstance(packet, Bye):
+                # Perhaps only a mute (RFC 3550 6.6 lets a source come back): packets decide.
+                self._counters["bye"] += 1
+                ssrcs += packet.ssrcs
+        if ssrcs and all(self._demultiplexer.find(ssrc) is None for ssrc in ssrcs):
+            self._counters["unknown_ssrc"] += 1
+        return receivers
+
+    def _about(self, ssrc: int) -> list[Receiver]:
+        """Whom RTCP about this source concerns."""
+        stream = self._demultiplexer.find(ssrc)
+        return [] if stream is None else [self._owners[stream]]
+
+    def _run(self, touched: Iterable[Receiver], now: float) -> list[Cut | Transmit]:
+        """Every output that is out now: of these receivers, and of those with something due."""
+        some, outputs = set(touched), list[Cut | Transmit]()
+        for receiver, deadline in self._deadlines.items():
+            if receiver in some or (deadline is not None and deadline <= now):
+                outputs += receiver.handle_timer(now)
+                self._deadlines[receiver] = receiver.deadline()
+        return outputs + self._transport_feedback(now)
+
+    def _transport_feedback(self, now: float) -> list[Cut | Transmit]:
+        """What is due and no receiver had a compound to take along: it goes alone."""
+        due = self._transport.deadline()
+        if due is None or due > now:
+            return []
+        sources = (receiver.media_ssrc for receiver in self._receivers.values())
+        media_ssrc = next((ssrc for ssrc in sources if ssrc), 0)
+        feedbacks = self._transport.handle_timer(media_ssrc, now)
+        head = ReceiverReport(self._ssrc, ())
+        return [Transmit(rtcp.build([head, *feedbacks]))] if feedbacks else []

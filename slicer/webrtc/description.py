@@ -1,0 +1,149 @@
+"""Writes our session descriptions: answers in the peer's numbers, offers in ours."""
+
+from collections.abc import Iterable, Sequence
+
+from slicer.rtp.parameters import OPUS, Kind, RtpParameters
+from slicer.webrtc.negotiation import STATIC, Agreement, feedback
+from slicer.webrtc.parameters import Local
+from slicer.webrtc.proposal import PROTOCOL, Line, Proposal
+from slicer.webrtc.sdp import Section
+
+
+def write_answer(agreement: Agreement, ours: Local, session: int, version: int = 1) -> str:
+    """The answer as SDP text, with all candidates, since there is no trickling on our side."""
+    lines = _head(session, version, agreement.group)
+    # RFC 8843 7.3.2: the m-line that is first in the group tells the transport.
+    tagged = next(
+        (i for i, one in agreement.accepted.items() if one.mid in agreement.group[:1]),
+        next(iter(agreement.accepted), None),
+    )
+    for index, section in enumerate(agreement.sections):
+        stream = agreement.accepted.get(index)
+        if stream is None:
+            lines += _rejected(section)
+            continue
+        formats = [pt for pt in dict.fromkeys(section.formats) if _agreed(pt, stream)]
+        lines += _media(stream.kind, section.protocol, formats, ours)
+        lines += [f"a=mid:{stream.mid}"] if stream.mid else []
+        lines.append("a=inactive" if index in agreement.paused else "a=recvonly")
+        lines += ["a=rtcp-mux"]
+        lines += ["a=rtcp-rsize"] if section.attributes.has("rtcp-rsize") else []
+        lines += _transport(ours, agreement.remote.our_setup)
+        lines += _extensions(stream)
+        lines += _formats(section, formats, stream)
+        lines += _candidates(ours) if index == tagged else []
+    return _text(lines)
+
+
+def write_offer(proposal: Proposal, ours: Local, session: int, version: int = 1) -> str:
+    """The offer as SDP text: all m-lines in one BUNDLE group, on one transport."""
+    offered = proposal.offered
+    before = () if proposal.before is None else proposal.before.group
+    live = dict.fromkeys(stream.mid for stream in offered.values())
+    # The m-line that tells the transport goes on telling it (RFC 8843 7.5), if it is still there.
+    group = list(dict.fromkeys((*(mid for mid in before if mid in live), *live)))
+    lines = _head(session, version, group)
+    for line in proposal.lines:
+        if line.stream is None:
+            lines += [*_stopped(line), *_transport(ours, proposal.profile.setup)]
+            continue
+        stream = line.stream
+        formats = [str(pt) for pt in (*stream.codecs, *stream.rtx)]
+        lines += _media(stream.kind, PROTOCOL, formats, ours)
+        lines += [f"a=mid:{stream.mid}", "a=recvonly", "a=rtcp-mux"]
+        lines += ["a=rtcp-rsize"] if proposal.profile.reduced_size else []
+        lines += _transport(ours, proposal.profile.setup)
+        lines += _extensions(stream)
+        lines += _own_formats(stream, proposal.profile.feedback.get(stream.kind, ()))
+        lines += _candidates(ours) if stream.mid in group[:1] else []
+    return _text(lines)
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _head(session: int, version: int, group: Sequence[str]) -> list[str]:
+    bundle = [f"a=group:BUNDLE {' '.join(group)}"] if group else []
+    return ["v=0", f"o=- {session} {version} IN IP4 127.0.0.1", "s=-", "t=0 0", *bundle]
+
+
+def _media(kind: Kind, protocol: str, formats: Sequence[str], ours: Local) -> list[str]:
+    version = "IP6" if ":" in ours.address else "IP4"
+    return [
+        f"m={kind} {ours.port} {protocol} {' '.join(formats)}",
+        f"c=IN {version} {ours.address}",
+        f"a=rtcp:{ours.port} IN {version} {ours.address}",
+    ]
+
+
+def _transport(ours: Local, setup: str) -> list[str]:
+    return [
+        f"a=ice-ufrag:{ours.ufrag}",
+        f"a=ice-pwd:{ours.pwd}",
+        *(f"a=fingerprint:{algorithm} {value}" for algorithm, value in ours.fingerprints),
+        f"a=setup:{setup}",
+    ]
+
+
+def _candidates(ours: Local) -> list[str]:
+    return [*(f"a=candidate:{candidate}" for candidate in ours.candidates), "a=end-of-candidates"]
+
+
+def _extensions(stream: RtpParameters) -> list[str]:
+    return [f"a=extmap:{number} {uri}" for number, uri in stream.extensions.items()]
+
+
+def _rejected(section: Section) -> list[str]:
+    """Port 0 turns an m-line down, and it keeps its place (RFC 3264 section 6)."""
+    media = f"m={section.kind} 0 {section.protocol} {' '.join(section.formats)}"
+    mid = [f"a=mid:{section.mid}"] if section.mid else []
+    return [media, "c=IN IP4 0.0.0.0", "a=inactive", *mid]
+
+
+def _stopped(line: Line) -> list[str]:
+    """A stopped m-line of an offer. aiortc wants one that could live."""
+    assert line.section is not None
+    told = [
+        f"a={name}:{value}"
+        for name in ("rtpmap", "fmtp")
+        for value in line.section.attributes.all(name)
+    ]
+    return [*_rejected(line.section), "a=rtcp-mux", *told]
+
+
+def _agreed(payload_type: str, stream: RtpParameters) -> bool:
+    return payload_type.isdecimal() and (
+        int(payload_type) in stream.codecs or int(payload_type) in stream.rtx
+    )
+
+
+def _formats(section: Section, formats: Sequence[str], stream: RtpParameters) -> list[str]:
+    """What the peer said of these formats, and what we may send of that which it obeys."""
+    rtpmaps = STATIC | section.attributes.by_payload_type("rtpmap")
+    fmtps = section.attributes.by_payload_type("fmtp")
+    obeyed = feedback(section)
+    lines = []
+    for pt in formats:
+        lines.append(f"a=rtpmap:{pt} {rtpmaps[pt]}")
+        both = dict.fromkeys((*obeyed.get("*", ()), *obeyed.get(pt, ())))
+        lines += [f"a=rtcp-fb:{pt} {what}" for what in both if what in stream.feedback]
+        if pt in fmtps:
+            lines.append(f"a=fmtp:{pt} {fmtps[pt]}")
+    return lines
+
+
+def _own_formats(stream: RtpParameters, order: Sequence[str]) -> list[str]:
+    lines = []
+    for payload_type, codec in stream.codecs.items():
+        name = codec.name if codec.name == OPUS.name else codec.name.upper()
+        channels = f"/{codec.channels}" if codec.channels > 1 else ""
+        lines.append(f"a=rtpmap:{payload_type} {name}/{codec.clock_rate}{channels}")
+        lines += [f"a=rtcp-fb:{payload_type} {one}" for one in order if one in stream.feedback]
+        if codec.format:
+            told = ";".join(f"{key}={value}" for key, value in codec.format.items())
+            lines.append(f"a=fmtp:{payload_type} {told}")
+    for payload_type, repeated in stream.rtx.items():
+        lines.append(f"a=rtpmap:{payload_type} rtx/90000")
+        lines.append(f"a=fmtp:{payload_type} apt={repeated}")
+    return lines

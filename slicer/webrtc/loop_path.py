@@ -1,0 +1,149 @@
+"""The media path on the event loop: sockets drained in batches, SRTP by libsrtp, the bundle."""
+
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import pylibsrtp
+
+from slicer.clock import Clock, LoopClock
+from slicer.hot import Bundle
+from slicer.rtp.parameters import RtpParameters
+from slicer.rtp.srtp import unprotect
+from slicer.slicing.outputs import Cut, Subscribe, TrackKey
+from slicer.webrtc.drain import Datagram, Drain
+from slicer.webrtc.driver import Driver
+from slicer.webrtc.link import Address, Link, SrtpKeys
+
+if TYPE_CHECKING:
+    from pylibsrtp import Session
+
+REPLAY_WINDOW = 1_024
+"""Packets that may be late and are still taken (RFC 3711 3.3.2); libsrtp's own is 128."""
+_PROFILES = {
+    1: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    7: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+    8: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+}
+
+
+class LoopPath:
+    """Opens media that the running loop reads."""
+
+    @property
+    def cpu(self) -> None:
+        """The loop's thread is not only this path's."""
+        return
+
+    def open(self, deliver: Callable[[Cut], None]) -> "LoopMedia":
+        """The media of a new connection."""
+        return LoopMedia(Bundle(secrets.randbits(32)), LoopClock(), deliver)
+
+
+class LoopMedia:
+    """One connection's media. What comes by the socket is decrypted and cut in the same turn."""
+
+    def __init__(self, bundle: Bundle, clock: Clock, deliver: Callable[[Cut], None]) -> None:
+        self.heard = clock.now()
+        self._bundle = bundle
+        self._clock = clock
+        self._driver: Driver | None = Driver(bundle, clock, self._transmit, deliver)
+        self._drain: Drain | None = None
+        self._sock: socket.socket | None = None
+        self._link: Link | None = None
+        self._address: Address = ("", 0)
+        self._inbound: Session | None = None
+        self._outbound: Session | None = None
+        self._refused: Counter[str] = Counter()
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was refused, lost or odd, by reason."""
+        return self._bundle.counters + self._refused
+
+    def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
+        if self._driver is not None:
+            self._driver.set_sections(anchor, sections)
+
+    def attach(self, subscribe: Subscribe) -> None:
+        if self._driver is not None:
+            self._driver.attach(subscribe)
+
+    def detach(self, track: TrackKey) -> None:
+        if self._driver is not None:
+            self._driver.detach(track)
+
+    def receive(self, datagrams: Sequence[bytes]) -> None:
+        """Take plain RTP and RTCP that came another way than by the link."""
+        if self._driver is not None:
+            self._driver.receive(datagrams)
+
+    def carry(self, link: Link) -> None:
+        """Read this link's socket from now on."""
+        self._link = link
+        if link.keys is not None:
+            self._inbound = _session(link.keys, inbound=True)
+            self._outbound = _session(link.keys, inbound=False)
+        self.move(link.sock, link.address)
+
+    def redirect(self, address: Address) -> None:
+        self._address = address
+
+    def move(self, sock: socket.socket, address: Address) -> None:
+        """Go on with another socket; the keys stay."""
+        if self._drain is not None:
+            self._drain.close()
+        self._sock, self._address = sock, address
+        self._drain = Drain(sock, self._take)
+
+    def release(self) -> None:
+        self._sock = self._link = None
+        if self._drain is not None:
+            self._drain.close()
+
+    def close(self) -> None:
+        """The media is over: everything out, the socket closed."""
+        if self._driver is not None:
+            self._driver.close()
+            self._driver = None
+        self.release()
+
+    def _take(self, batch: list[Datagram]) -> None:
+        self.heard = self._clock.now()
+        media = []
+        for data, address in batch:
+            # RFC 7983: the first byte tells RTP and RTCP from STUN and DTLS.
+            if data and 128 <= data[0] < 192:
+                media.append(data)
+            elif self._link is not None:
+                self._link.others(data, address)
+        if self._inbound is not None:
+            media = unprotect(self._inbound, media, pylibsrtp.Error, self._refused)
+        if media:
+            self.receive(media)
+
+    def _transmit(self, data: bytes) -> None:
+        """Protect and send a compound. What cannot be sent is counted: it is only feedback."""
+        if self._sock is None:
+            self._refused["rtcp_unsent"] += 1
+            return
+        try:
+            protected = data if self._outbound is None else self._outbound.protect_rtcp(data)
+            self._sock.sendto(protected, self._address)
+        except (pylibsrtp.Error, ValueError, OSError):
+            self._refused["rtcp_unsent"] += 1
+
+
+def _session(keys: SrtpKeys, inbound: bool) -> "Session":
+    policy = pylibsrtp.Policy(
+        key=keys.inbound if inbound else keys.outbound,
+        ssrc_type=(
+            pylibsrtp.Policy.SSRC_ANY_INBOUND if inbound else pylibsrtp.Policy.SSRC_ANY_OUTBOUND
+        ),
+        srtp_profile=_PROFILES[keys.profile],
+    )
+    policy.window_size = REPLAY_WINDOW
+    policy.allow_repeat_tx = True
+    return pylibsrtp.Session(policy)

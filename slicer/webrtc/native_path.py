@@ -1,0 +1,139 @@
+"""The media path in the native plane: a thread without Python reads sockets; cuts come here."""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from typing import TYPE_CHECKING
+
+from slicer.errors import RoomError
+from slicer.hot import IMPLEMENTATION, Bundle
+from slicer.rtp.parameters import RtpParameters
+from slicer.slicing.outputs import Cut, Subscribe, TrackKey
+from slicer.webrtc.link import Address, Link
+
+if TYPE_CHECKING or IMPLEMENTATION == "native":
+    from slicer._hot import Peer, Plane, srtp_missing
+
+logger = logging.getLogger(__name__)
+
+
+class NativePath:
+    """Opens media that a plane reads. The running loop hears of its cuts."""
+
+    def __init__(self, plane: "Plane") -> None:
+        self._plane = plane
+        asyncio.get_running_loop().add_reader(plane.fileno(), _collect, plane)
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU that the plane's thread has used."""
+        return self._plane.cpu
+
+    def open(self, deliver: Callable[[Cut], None]) -> "NativeMedia":
+        """The media of a new connection."""
+        return NativeMedia(self._plane, Bundle(secrets.randbits(32)), deliver)
+
+
+class NativeMedia:
+    """One connection's media in the plane. *deliver* is called on the loop's thread."""
+
+    def __init__(self, plane: "Plane", bundle: Bundle, deliver: Callable[[Cut], None]) -> None:
+        self._deliver = deliver
+        self._others: Callable[[bytes, Address], None] | None = None
+        self._peer = Peer(plane, bundle, self)
+
+    @property
+    def heard(self) -> float:
+        return self._peer.heard
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was refused, lost or odd, by reason."""
+        return self._peer.counters
+
+    def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
+        self._give(self._peer.set_sections(anchor, sections))
+
+    def attach(self, subscribe: Subscribe) -> None:
+        self._give(self._peer.attach(subscribe.track, subscribe.spec))
+
+    def detach(self, track: TrackKey) -> None:
+        self._give(self._peer.detach(track))
+
+    def receive(self, datagrams: Sequence[bytes]) -> None:
+        """Take plain RTP and RTCP that came another way than by the link."""
+        self._give(self._peer.receive(datagrams))
+
+    def carry(self, link: Link) -> None:
+        """Read this link's socket from now on."""
+        self._others = link.others
+        keys = astuple(link.keys) if link.keys is not None else None
+        ice = astuple(link.ice) if link.ice is not None else None
+        self._peer.take(_detached(link.sock), link.address, keys, ice)
+
+    def redirect(self, address: Address) -> None:
+        self._peer.redirect(address)
+
+    def move(self, sock: socket.socket, address: Address) -> None:
+        """Go on with another socket; the keys stay."""
+        self._peer.take(_detached(sock), address)
+
+    def release(self) -> None:
+        self._others = None
+        self._peer.release()
+
+    def close(self) -> None:
+        """The media is over: everything out, the socket closed."""
+        self._give(self._peer.flush())
+        self.release()
+
+    def collect(self) -> None:
+        """Hand on what waits in the plane."""
+        cuts, others = self._peer.collect()
+        self._give(cuts)
+        for data, address in others:
+            if self._others is not None:
+                self._others(data, address)
+
+    def _give(self, cuts: Sequence[Cut]) -> None:
+        for cut in cuts:
+            self._deliver(cut)
+
+
+def native_path() -> NativePath | None:
+    """A path of its own for the running loop; None where packets are the reference's to handle.
+
+    Raises RoomError where SLICER_NATIVE=1 and there can be none.
+    """
+    if IMPLEMENTATION != "native":
+        return None
+    problem = srtp_missing()
+    try:
+        if problem is None:
+            return NativePath(Plane())
+    except OSError as error:  # no memory, or no descriptor left
+        problem = str(error)
+    if os.environ.get("SLICER_NATIVE") == "1":
+        raise RoomError(f"SLICER_NATIVE=1, but the native plane cannot be had: {problem}")
+    logger.warning("sockets are read without the native plane: %s", problem)
+    return None
+
+
+def _collect(plane: "Plane") -> None:
+    for media in plane.ready():
+        try:
+            media.collect()
+        except Exception:
+            # One connection's trouble must not keep the others' cuts.
+            logger.exception("cuts of a connection were not taken")
+
+
+def _detached(sock: socket.socket) -> int:
+    descriptor = sock.detach()
+    assert descriptor >= 0
+    return descriptor

@@ -1,0 +1,67 @@
+"""How one kind of peer wants sessions described: codecs, feedback, extensions, DTLS roles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from slicer.rtp.parameters import (
+    AV1,
+    G722,
+    H264,
+    MID,
+    OPUS,
+    PCMA,
+    PCMU,
+    TRANSPORT_WIDE_CC,
+    VP8,
+    VP9,
+    Codec,
+    Kind,
+)
+
+Setup = Literal["actpass", "active", "passive"]
+
+
+def h264(profile: str) -> Codec:
+    """H.264 of one profile-level-id (RFC 6184 8.1), not interleaved."""
+    fmtp = {"level-asymmetry-allowed": "1", "packetization-mode": "1", "profile-level-id": profile}
+    return Codec(H264.name, H264.clock_rate, 1, fmtp)
+
+
+# An answerer takes a profile of H.264 only where it was offered: constrained baseline, main, high.
+OFFERED: Mapping[Kind, tuple[Codec, ...]] = {
+    Kind.AUDIO: (
+        Codec(OPUS.name, OPUS.clock_rate, OPUS.channels, {"minptime": "10", "useinbandfec": "1"}),
+        PCMU,
+        PCMA,
+        G722,
+    ),
+    Kind.VIDEO: (VP8, h264("42e01f"), h264("4d001f"), h264("640032"), VP9, AV1),
+}
+FEEDBACK: Mapping[Kind, tuple[str, ...]] = {
+    Kind.AUDIO: ("transport-cc",),
+    Kind.VIDEO: ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What our offers say, and what is taken of a peer's. We only ever receive, by one transport.
+
+    *codecs*: the preferred one first in our offers; those of an offerer keep its order.
+    *retransmission*: whether RFC 4588 is offered for video. *feedback*: `a=rtcp-fb` by kind.
+    *extensions*: URIs of header extensions. *setup*: in our offers, who may be the DTLS client
+    ("active": we are). *reduced_size*: whether RFC 5506 is offered. *sections*: how many of a kind
+    are received at once; a kind that is not in it has no such bound.
+    """
+
+    codecs: Mapping[Kind, tuple[Codec, ...]] = field(default_factory=lambda: OFFERED)
+    retransmission: bool = True
+    feedback: Mapping[Kind, tuple[str, ...]] = field(default_factory=lambda: FEEDBACK)
+    extensions: tuple[str, ...] = (MID, TRANSPORT_WIDE_CC)
+    setup: Setup = "actpass"
+    reduced_size: bool = True
+    sections: Mapping[Kind, int] = field(default_factory=dict)
+
+
+DEFAULT = Profile()

@@ -1,0 +1,138 @@
+"""Our own offers (RFC 9429 5.2): which m-lines the session is to have, all of them to receive by.
+
+An m-line that is agreed on keeps its place, its MID, its payload types and its extensions' ids. One
+that is new takes the place of a stopped one, or comes last.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from slicer.errors import BadInput, LimitReached
+from slicer.rtp.parameters import Codec, Kind, RtpParameters
+from slicer.webrtc.negotiation import Agreement, conclude
+from slicer.webrtc.profile import DEFAULT, Profile
+from slicer.webrtc.sdp import MAX_SECTIONS, Description, Section
+
+PROTOCOL = "UDP/TLS/RTP/SAVPF"
+# Dynamic payload types (RFC 3551 6); 64 to 95 would be taken for RTCP (RFC 5761 4).
+_DYNAMIC = (111, *range(96, 111), *range(112, 128), *range(35, 64))
+_STATIC = {"pcmu": 0, "pcma": 8, "g722": 9}
+# RFC 8285 4.2: the ids of a one-byte header.
+_EXTENSION_IDS = range(1, 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One m-line of an offer of ours; *stream* is None where it is stopped, as in *section*."""
+
+    stream: RtpParameters | None
+    section: Section | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An offer of ours that waits for its answer."""
+
+    lines: tuple[Line, ...]
+    profile: Profile
+    before: Agreement | None
+
+    @property
+    def offered(self) -> dict[int, RtpParameters]:
+        """The m-lines to receive by, by index."""
+        return {index: line.stream for index, line in enumerate(self.lines) if line.stream}
+
+    def conclude(self, answer: Description) -> Agreement:
+        """What the answer makes of it. Raises BadInput."""
+        return conclude(answer, self.offered, len(self.lines), self.profile, self.before)
+
+
+def propose(
+    wants: Sequence[Kind],
+    stop: Collection[str] = (),
+    profile: Profile = DEFAULT,
+    before: Agreement | None = None,
+) -> Proposal:
+    """Offer to receive what is agreed on, less the MIDs of *stop*, and one more track of each kind
+    in *wants*. Raises BadInput for `stop`, and LimitReached.
+    """
+    agreed = {} if before is None else before.accepted
+    sections = () if before is None else before.sections
+    known = {stream.mid for stream in agreed.values()}
+    if unknown := sorted(set(stop) - known):
+        raise BadInput("stop", unknown, f"MIDs of this session: {', '.join(sorted(known))}")
+    lines = [Line(None, section) for section in sections]
+    for index, stream in agreed.items():
+        if stream.mid not in stop:
+            lines[index] = Line(stream)
+    # What this very offer stops can only be taken over by the next one.
+    free = [index for index in range(len(lines)) if index not in agreed]
+    mids = _unused(set() if before is None else before.mids)
+    for kind, mid in zip(wants, mids, strict=False):
+        new = Line(_stream(kind, mid, profile, agreed.values()))
+        if free:
+            lines[free.pop(0)] = new
+        else:
+            lines.append(new)
+    if len(lines) > MAX_SECTIONS:
+        raise LimitReached(f"{len(lines)} m-lines; a session has at most {MAX_SECTIONS}")
+    return Proposal(tuple(lines), profile, before)
+
+
+def _unused(mids: Collection[str]) -> Iterable[str]:
+    return (str(n) for n in range(len(mids) + MAX_SECTIONS + 1) if str(n) not in mids)
+
+
+def _stream(
+    kind: Kind, mid: str, profile: Profile, agreed: Iterable[RtpParameters]
+) -> RtpParameters:
+    """A new track of this kind, in the numbers that the bundle uses already (RFC 8843 9.1)."""
+    others = list(agreed)
+    codecs, rtx = _payload_types(profile, others)[kind]
+    feedback = frozenset(profile.feedback.get(kind, ()))
+    return RtpParameters(kind, codecs, rtx, _extension_ids(profile, others), feedback, mid)
+
+
+def _payload_types(
+    profile: Profile, agreed: Sequence[RtpParameters]
+) -> dict[Kind, tuple[dict[int, Codec], dict[int, int]]]:
+    """Numbers for the codecs of a profile, and for what repeats them: one meaning each."""
+    known: dict[object, tuple[int, Codec]] = {}
+    repeating: dict[int, int] = {}
+    for stream in agreed:
+        known |= {_identity(codec): (pt, codec) for pt, codec in stream.codecs.items()}
+        repeating |= {repeated: pt for pt, repeated in stream.rtx.items()}
+    used = {pt for stream in agreed for pt in (*stream.codecs, *stream.rtx)}
+    free = (pt for pt in _DYNAMIC if pt not in used)
+    numbers: dict[Kind, tuple[dict[int, Codec], dict[int, int]]] = {}
+    for kind in Kind:
+        codecs: dict[int, Codec] = {}
+        rtx: dict[int, int] = {}
+        for codec in profile.codecs.get(kind, ()):
+            if _identity(codec) in known:
+                payload_type, taken = known[_identity(codec)]
+            else:
+                taken = codec
+                payload_type = _STATIC[codec.name] if codec.name in _STATIC else next(free)
+            codecs[payload_type] = taken
+            if kind is Kind.VIDEO and profile.retransmission:
+                again = repeating[payload_type] if payload_type in repeating else next(free)
+                rtx[again] = payload_type
+        numbers[kind] = codecs, rtx
+    return numbers
+
+
+def _identity(codec: Codec) -> tuple[object, ...]:
+    """What makes two formats one: of fmtp only that which names another bitstream."""
+    level = codec.format.get("profile-level-id", "").lower()[:4]
+    told = (codec.format.get(name, "0") for name in ("packetization-mode", "profile-id", "profile"))
+    return codec.name, level, *told
+
+
+def _extension_ids(profile: Profile, agreed: Sequence[RtpParameters]) -> Mapping[int, str]:
+    used: dict[int, str] = {}
+    for stream in agreed:
+        used |= stream.extensions
+    known = {uri: number for number, uri in used.items()}
+    free = (number for number in _EXTENSION_IDS if number not in used)
+    return {known[uri] if uri in known else next(free): uri for uri in profile.extensions}

@@ -1,0 +1,127 @@
+"""A peer that bundles many tracks, as an SFU does: real ICE and DTLS, descriptions as told, and RTP
+of which a test writes every packet.
+"""
+
+import asyncio
+import struct
+from collections import Counter
+from collections.abc import Sequence
+
+from aiortc import (
+    RTCCertificate,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    RTCIceGatherer,
+    RTCIceParameters,
+    RTCIceTransport,
+)
+from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
+
+from slicer.rtp.parameters import MID
+from slicer.webrtc.sdp import parse
+from slicer.webrtc.transport import gather
+from tests.harness.rooms.descriptions import Track, answer, described
+from tests.harness.rtp.call import datagram, opus, vp8
+from tests.harness.rtp.packetize import vp8 as packetized
+
+PAYLOAD_TYPES = {"audio": 111, "video": 96}
+CLOCKS = {"audio": 48_000, "video": 90_000}
+
+
+class Sfu:
+    """Its end of one connection."""
+
+    def __init__(self) -> None:
+        self._gatherer = RTCIceGatherer(iceServers=[])
+        self._ice = RTCIceTransport(self._gatherer)
+        self._dtls = RTCDtlsTransport(self._ice, [RTCCertificate.generateCertificate()])
+        self._mid_id = 4
+        self._sequence: Counter[int] = Counter()
+        self.tracks: list[Track] = []
+        self._connecting: asyncio.Task[None] | None = None
+
+    async def transport(self) -> list[str]:
+        """What its descriptions say of it."""
+        if not self._gatherer.getLocalCandidates():
+            await gather(self._gatherer, ["127.0.0.1"])
+        ice = self._gatherer.getLocalParameters()
+        (fingerprint, *_) = self._dtls.getLocalParameters().fingerprints
+        return [
+            f"a=ice-ufrag:{ice.usernameFragment}",
+            f"a=ice-pwd:{ice.password}",
+            f"a=fingerprint:{fingerprint.algorithm} {fingerprint.value}",
+            *(f"a=candidate:{candidate_to_sdp(c)}" for c in self._gatherer.getLocalCandidates()),
+        ]
+
+    async def offer(self, tracks: Sequence[Track]) -> str:
+        """Offer these m-lines, all of them each time."""
+        self.tracks = list(tracks)
+        self._ice._connection.ice_controlling = True
+        return described(tracks, transport=await self.transport())
+
+    async def accept(self, answered: str) -> None:
+        """Take the answer; the first time, connect."""
+        await self._connect(answered)
+
+    async def answer(self, offer: str) -> str:
+        """Send by every m-line of an offer; the first time, connect."""
+        description = parse(offer)
+        self.tracks = [
+            Track(one.kind, one.mid, "sendonly" if one.port else "stopped")
+            for one in description.sections
+        ]
+        told = next(value for value in description.all("extmap") if value.endswith(MID))
+        self._mid_id = int(told.split()[0])
+        answered = answer(offer, transport=await self.transport())
+        self._connecting = asyncio.create_task(self._connect(offer))
+        return answered
+
+    async def _connect(self, remote: str) -> None:
+        if self._dtls.state != "new":
+            return
+        description = parse(remote)
+        ufrag, pwd = (next(description.all(name)) for name in ("ice-ufrag", "ice-pwd"))
+        for line in description.all("candidate"):
+            await self._ice.addRemoteCandidate(candidate_from_sdp(line))
+        self._dtls._set_role("client")  # active, as it answers; passive is how we answer
+        await self._ice.start(RTCIceParameters(ufrag, pwd))
+        algorithm, value = next(description.all("fingerprint")).split()
+        await self._dtls.start(RTCDtlsParameters([RTCDtlsFingerprint(algorithm, value)]))
+
+    async def connected(self) -> None:
+        """Until both ends have keys."""
+        async with asyncio.timeout(20):
+            while self._dtls.state != "connected":
+                await asyncio.sleep(0.01)
+
+    async def send(self, track: Track, number: int, ssrc: int, seconds: float) -> None:
+        """One packet of a track: 20 ms of audio or a keyframe, *number* in it, a MID in its header.
+
+        *seconds*: its media time.
+        """
+        if track.kind == "audio":
+            payload = opus(number)
+        else:
+            (payload,) = packetized(vp8(number, True), 1000)
+        sequence = self._sequence[ssrc]
+        self._sequence[ssrc] += 1
+        timestamp = int(seconds * CLOCKS[track.kind])
+        head = mid_extension(self._mid_id, track.mid)
+        kind = PAYLOAD_TYPES[track.kind]
+        await self._dtls._send_rtp(
+            datagram(payload, sequence, timestamp, ssrc, kind, track.kind == "video", head)
+        )
+
+    async def close(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+        await self._dtls.stop()
+        await self._ice.stop()
+
+
+def mid_extension(number: int, mid: str) -> bytes:
+    """A header extension with the MID alone (RFC 8285 4.2)."""
+    element = bytes([number << 4 | len(mid) - 1]) + mid.encode()
+    padded = element + bytes(-len(element) % 4)
+    return struct.pack("!HH", 0xBEDE, len(padded) // 4) + padded
