@@ -28,6 +28,14 @@ from slicer.webrtc.plane import PlanePump, running_plane
 from tests.harness.rtp.call import AUDIO, SIGHT, SOUND, VIDEO, datagram, opus, vp8
 from tests.harness.rtp.packetize import vp8 as packetized
 
+
+def bundle_of(anchor: str, sections: list[RtpParameters]) -> Bundle:
+    """A connection with one anchor."""
+    made = Bundle(9)
+    made.set_sections(anchor, sections, 0.0)
+    return made
+
+
 pytestmark = pytest.mark.skipif(IMPLEMENTATION != "native", reason="this is the native plane's")
 
 # PLANE_MAX_OTHERS and PLANE_MAX_WAITING of native/plane.h.
@@ -49,7 +57,7 @@ class Peer:
         plane = running_plane()
         assert plane is not None
         self.plane = plane
-        self.pump = PlanePump(plane, Receiver("ann", streams, 9), self.cuts.append)
+        self.pump = PlanePump(plane, bundle_of("ann", streams), self.cuts.append)
         self.secure = secure
         theirs, ours = (policy(KEYS.inbound), policy(KEYS.outbound))
         theirs.ssrc_type = pylibsrtp.Policy.SSRC_ANY_OUTBOUND
@@ -369,7 +377,7 @@ async def test_what_comes_another_way_is_taken(peer: Peer) -> None:
 
 async def test_one_who_fails_does_not_keep_the_others_cuts(peer: Peer) -> None:
     broken = Peer([AUDIO])
-    broken.pump = PlanePump(broken.plane, Receiver("bob", [AUDIO], 9), failing)
+    broken.pump = PlanePump(broken.plane, bundle_of("bob", [AUDIO]), failing)
     link, broken.address = broken.link()
     broken.pump.carry(link)
     for one in (broken, peer):
@@ -425,7 +433,7 @@ async def test_what_cannot_be_taken_is_refused(
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     descriptor = sock.detach()
     with pytest.raises((ValueError, OSError), match=said):
-        peer.pump._port.take(descriptor, address, keys, ice)
+        peer.pump._peer.take(descriptor, address, keys, ice)
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(descriptor)
 
@@ -436,13 +444,13 @@ async def test_a_long_datagram_is_refused_by_its_length(peer: Peer) -> None:
     assert peer.pump.counters == {"srtp_oversized": 1}
 
 
-async def test_a_receiver_in_a_port_is_the_ports_alone() -> None:
-    receiver = Receiver("ann", [AUDIO], 9)
+async def test_a_bundle_in_a_peer_is_the_peers_alone() -> None:
+    bundle = bundle_of("ann", [AUDIO])
     plane = running_plane()
     assert plane is not None
-    pump = PlanePump(plane, receiver, failing)
+    pump = PlanePump(plane, bundle, failing)
     with pytest.raises(RuntimeError, match="another thread"):
-        receiver.receive([], 0.0)
+        bundle.receive([], 0.0)
     pump.close()
 
 

@@ -38,7 +38,15 @@ else:
         restore,
     )
 
-__all__ += ["Demultiplexer", "NackList", "Reception", "ReorderRing", "SenderClock", "SlidingMinimum", "Stream"]
+__all__ += [
+    "Demultiplexer",
+    "NackList",
+    "Reception",
+    "ReorderRing",
+    "SenderClock",
+    "SlidingMinimum",
+    "Stream",
+]
 __all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore"]
 
 # Payloads to frames. Pieces without a face of their own (Assembly, Boundary, Obu) are held to their
