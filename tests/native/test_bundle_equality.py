@@ -1,4 +1,4 @@
-"""Many anchors on one connection: the native Bundle gives what the reference gives, to the last bit."""
+"""Many anchors on one connection: the native Bundle gives what the reference gives."""
 
 import struct
 from collections import Counter
@@ -55,7 +55,7 @@ CHANGES = st.tuples(
 
 
 class Connection:
-    """One connection of several anchors, held by both Bundles, that is negotiated anew at random."""
+    """One connection of several anchors, held by both Bundles, negotiated anew at random."""
 
     def __init__(self, seed: int, sealed: bool = False) -> None:
         self.random = Random(seed)
