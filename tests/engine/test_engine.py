@@ -40,12 +40,12 @@ from slicer.settings import EngineSettings, OutboxSettings, SpoolSettings
 from tests.harness.media.slices import decode_ogg
 from tests.harness.rooms.replay import talk
 
-SOUND = SliceParams(AudioSpec(2), None)
+AUDIO_TRACK = SliceParams(AudioSpec(2), None)
 
 
 def spec_of(tmp_path: Path, seconds: float = 5.0, **changed: object) -> TaskSpec:
     room = talk(tmp_path / "ada.rtpdump", seconds)
-    spec = TaskSpec(room, (tmp_path / "out").as_uri(), SOUND, app=200806, room_id="150")
+    spec = TaskSpec(room, (tmp_path / "out").as_uri(), AUDIO_TRACK, app=200806, room_id="150")
     return replace(spec, **changed)  # type: ignore[arg-type]
 
 

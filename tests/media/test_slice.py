@@ -17,17 +17,17 @@ from tests.harness.media.opus import decode, encode
 from tests.harness.media.picture import Painter, read_frame_number
 
 BEGAN = datetime(2025, 1, 6, 14, 31, 43, 250_000, UTC)
-SOUND = TrackKey("task", "anna", Kind.AUDIO)
+AUDIO_TRACK = TrackKey("task", "anna", Kind.AUDIO)
 VIDEO = TrackKey("task", "anna", Kind.VIDEO)
 
 
 def opus_cut() -> AudioCut:
-    return AudioCut(SOUND, OPUS, 480, 48_480, tuple(encode(make_audio(2))), 12.5)
+    return AudioCut(AUDIO_TRACK, OPUS, 480, 48_480, tuple(encode(make_audio(2))), 12.5)
 
 
 def test_opus_becomes_an_ogg_slice() -> None:
     made = make(opus_cut(), "k.ogg", BEGAN)
-    assert (made.key, made.content_type, made.track) == ("k.ogg", "audio/ogg", SOUND)
+    assert (made.key, made.content_type, made.track) == ("k.ogg", "audio/ogg", AUDIO_TRACK)
     assert (made.kind, made.began, made.seconds) == (Kind.AUDIO, BEGAN, 1.0)
     assert (made.width, made.height, made.size) == (None, None, len(made.data))
     assert len(decode(made.data)) == 48_000
@@ -38,7 +38,7 @@ def test_opus_becomes_an_ogg_slice() -> None:
 @pytest.mark.parametrize("codec", [PCMU, PCMA, G722])
 def test_telephone_codecs_become_ogg_slices(codec: Codec) -> None:
     packets = tuple(AudioPacket(at, 160, bytes(160)) for at in range(0, 8_000, 160))
-    made = make(AudioCut(SOUND, codec, 0, 8_000, packets, 12.5), "k.ogg", BEGAN)
+    made = make(AudioCut(AUDIO_TRACK, codec, 0, 8_000, packets, 12.5), "k.ogg", BEGAN)
     assert made.seconds == 1.0
     assert len(decode(made.data)) == 48_000
 
@@ -66,7 +66,7 @@ def test_what_cannot_be_made_says_so() -> None:
     with pytest.raises(MediaError):
         make(PictureCut(VIDEO, VP8, 0, 0, (b"no frame",), 1.0), "k", BEGAN)
     with pytest.raises(MediaError):
-        make(AudioCut(SOUND, OPUS, 0, 960, (), 1.0), "k", BEGAN)
+        make(AudioCut(AUDIO_TRACK, OPUS, 0, 960, (), 1.0), "k", BEGAN)
 
 
 def test_extensions() -> None:

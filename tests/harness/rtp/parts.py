@@ -103,7 +103,7 @@ else:
 
 __all__ += ["Reporter", "TransportReporter", "build_rtcp", "feedback_for", "parse_rtcp"]
 
-# Streams to cuts. Receivers, tracks, cutters and grabbers meet their twins through the Bundle.
+# Streams to cuts. Receivers, tracks, cutters and grabbers are held to their twins by the Bundle.
 if TYPE_CHECKING or not NATIVE:
     from slicer.slicing.bundle import Bundle
 else:
