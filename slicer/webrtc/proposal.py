@@ -6,12 +6,14 @@ that is new takes the place of a stopped one, or comes last.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from slicer.errors import BadInput, LimitReached
 from slicer.rtp.parameters import Codec, Kind, RtpParameters
+from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.negotiation import Agreement, conclude
 from slicer.webrtc.profile import DEFAULT, Profile
-from slicer.webrtc.sdp import MAX_SECTIONS, Description, Section
+from slicer.webrtc.sdp import Description, Section
 
 PROTOCOL = "UDP/TLS/RTP/SAVPF"
 # Dynamic payload types (RFC 3551 6); 64 to 95 would be taken for RTCP (RFC 5761 4).
@@ -67,20 +69,19 @@ def propose(
             lines[index] = Line(stream)
     # What this very offer stops can only be taken over by the next one.
     free = [index for index in range(len(lines)) if index not in agreed]
-    mids = _unused(set() if before is None else before.mids)
+    present = {section.mid for section in sections}
+    numbers = map(str, count(0 if before is None else before.next_mid))
+    mids = (mid for mid in numbers if mid not in present)
     for kind, mid in zip(wants, mids, strict=False):
         new = Line(_stream(kind, mid, profile, agreed.values()))
         if free:
             lines[free.pop(0)] = new
         else:
             lines.append(new)
-    if len(lines) > MAX_SECTIONS:
-        raise LimitReached(f"{len(lines)} m-lines; a session has at most {MAX_SECTIONS}")
-    return Proposal(tuple(lines), profile, before)
-
-
-def _unused(mids: Collection[str]) -> Iterable[str]:
-    return (str(n) for n in range(len(mids) + MAX_SECTIONS + 1) if str(n) not in mids)
+    proposal = Proposal(tuple(lines), profile, before)
+    if (live := len(proposal.offered)) > MAX_SECTIONS:
+        raise LimitReached(f"{live} tracks; one connection receives at most {MAX_SECTIONS}")
+    return proposal
 
 
 def _stream(

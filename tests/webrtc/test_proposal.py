@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from slicer.errors import BadInput, LimitReached
 from slicer.rtp.parameters import G722, MID, OPUS, PCMU, TRANSPORT_WIDE_CC, VP8, Kind
+from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.description import write_answer, write_offer
 from slicer.webrtc.negotiation import Agreement, negotiate
 from slicer.webrtc.parameters import Local
 from slicer.webrtc.profile import Profile, h264
 from slicer.webrtc.proposal import Proposal, propose
-from slicer.webrtc.sdp import MAX_SECTIONS, parse
+from slicer.webrtc.sdp import parse
 from tests.harness.rooms.descriptions import Track, answer, changed, described, many
 
 A, V = Kind.AUDIO, Kind.VIDEO
@@ -161,11 +162,12 @@ def test_what_cannot_be_stopped() -> None:
     assert "0, 1" in refused.value.allowed
 
 
-def test_the_number_of_m_lines_is_bounded() -> None:
+def test_the_number_of_tracks_is_bounded() -> None:
     before = agreed(propose([A] * MAX_SECTIONS))
     assert len(before.streams) == MAX_SECTIONS
-    with pytest.raises(LimitReached, match="513 m-lines"):
+    with pytest.raises(LimitReached, match="257 tracks"):
         propose([A], before=before)
+    assert len(propose([A], stop=["7"], before=before).offered) == MAX_SECTIONS
 
 
 def test_as_many_tracks_as_a_meeting_of_25_has() -> None:
@@ -291,3 +293,22 @@ def test_many_m_lines_of_an_offer_are_all_offered_again() -> None:
     assert [one.mid for one in propose([], before=before).offered.values()] == [
         str(n) for n in range(50)
     ]
+
+
+@pytest.mark.parametrize(
+    ("mid", "ours"),
+    [("6", "7"), ("x", "0"), ("-3", "0"), ("9" * 15, "1" + "0" * 15), ("9" * 16, "0")],
+)
+def test_our_mids_count_on_from_the_greatest_number(mid: str, ours: str) -> None:
+    before = negotiate(parse(described([Track("audio", mid)])))
+    after = agreed(propose([V], before=before), setup="active")
+    assert mids(after) == [mid, ours]
+    assert len({*mids(agreed(propose([V, V], before=after), setup="active"))}) == 4
+
+
+def test_a_peer_without_mids_can_be_asked_to_go_on() -> None:
+    bare = described([Track("audio", "a")]).replace("a=mid:a\r\n", "").replace("BUNDLE a", "BUNDLE")
+    offer = text(propose([], before=negotiate(parse(bare))))
+    assert "a=mid" not in offer
+    assert "BUNDLE" not in offer
+    assert parse(offer).sections[0].attributes.has("candidate")
