@@ -104,13 +104,15 @@ static void end(demultiplexer *it, uint32_t ssrc, double now) {
         it->ended_count--;
         memmove(&it->ended[at], &it->ended[at + 1], (it->ended_count - at) * sizeof *it->ended);
     }
-    it->ended[it->ended_count++] = (ended_ssrc){ssrc, now + STRAGGLE};
+    it->ended[it->ended_count++] = (ended_ssrc){ssrc, it->calls, now + STRAGGLE};
 }
 
-/* The last packets of a section that has ended must not become another anchor's media. */
-static bool straggles(const demultiplexer *it, const packet *packet) {
+/* Whether this is media of a section that has ended, and so not this one's. One that was there beside
+ * it has its own; a later one may have the SSRC again, but for what is still under way. */
+static bool is_ended(const demultiplexer *it, const packet *packet, const section *section) {
     size_t at = ended_at(it, packet->ssrc);
-    return at < it->ended_count && packet->arrival < it->ended[at].until;
+    return at < it->ended_count &&
+           (section->since < it->ended[at].call || packet->arrival < it->ended[at].until);
 }
 
 /* ---- sections ---- */
@@ -122,12 +124,43 @@ static bool is_among(const stream *one, stream *const *streams, size_t count) {
     return false;
 }
 
+static bool has_section(const demultiplexer *it, const stream *stream) {
+    for (size_t i = 0; i < it->count; i++)
+        if (it->sections[i]->stream == stream)
+            return true;
+    return false;
+}
+
+static bool has_place_of(const stream *before, const stream *after) {
+    const parameters *one = before->parameters, *other = after->parameters;
+    return before->owner == after->owner && one->video == other->video &&
+           one->mid_size == other->mid_size && !memcmp(one->mid, other->mid, one->mid_size);
+}
+
+/* The first stream that is new and has this one's place, or NULL. */
+static stream *heir_of(const demultiplexer *it, const stream *before, stream *const *streams,
+                       size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (has_place_of(before, streams[i]) && !has_section(it, streams[i]))
+            return streams[i];
+    return NULL;
+}
+
 static void end_section(demultiplexer *it, section *one, double now) {
     for (size_t i = 0; i < one->ssrc_count; i++) {
         take_out(it, demultiplexer_find(it, one->ssrcs[i]));
         end(it, one->ssrcs[i], now);
     }
     free(one);
+}
+
+/* This is the section of that stream from now on. */
+static void take_stream(section *it, stream *stream, uint64_t since) {
+    const parameters *parameters = stream->parameters;
+    it->stream = stream;
+    it->since = since;
+    for (int i = 0; i < 128; i++)
+        it->readable[i] = is_codec(parameters, i) || is_codec(parameters, parameters->rtx[i]);
 }
 
 /* Make room for the SSRCs of so many sections. */
@@ -159,22 +192,22 @@ static bool add_section(demultiplexer *it, stream *stream) {
     section *one = make_room(it, it->count + 1) ? calloc(1, sizeof *one) : NULL;
     if (one == NULL)
         return false;
-    const parameters *parameters = stream->parameters;
-    one->stream = stream;
-    for (int i = 0; i < 128; i++)
-        one->readable[i] = is_codec(parameters, i) || is_codec(parameters, parameters->rtx[i]);
+    take_stream(one, stream, it->calls);
     it->sections[it->count++] = one;
     return true;
 }
 
-static bool has_section(const demultiplexer *it, const stream *stream) {
-    for (size_t i = 0; i < it->count; i++)
-        if (it->sections[i]->stream == stream)
-            return true;
-    return false;
-}
-
 void demultiplexer_replace(demultiplexer *it, stream *const *streams, size_t count, double now) {
+    it->calls++;
+    /* All that were there are looked at before any of them is gone, so that none gets two places. */
+    for (size_t i = 0; i < it->count; i++) {
+        section *one = it->sections[i];
+        if (is_among(one->stream, streams, count))
+            continue;
+        stream *heir = heir_of(it, one->stream, streams, count);
+        if (heir != NULL)
+            take_stream(one, heir, it->calls);
+    }
     size_t kept = 0;
     for (size_t i = 0; i < it->count; i++) {
         if (is_among(it->sections[i]->stream, streams, count))
@@ -197,33 +230,17 @@ void demultiplexer_replace(demultiplexer *it, stream *const *streams, size_t cou
 
 /* ---- packets ---- */
 
-static bool is_named(const section *it, const header_element *mid) {
-    const parameters *parameters = it->stream->parameters;
-    return parameters->mid_size == mid->size && mid->size > 0 &&
-           memcmp(parameters->mid, mid->value, mid->size) == 0;
-}
-
-/* Mostly the one its SSRC is known of; else all are asked, for a MID is new once for an SSRC. */
-static section *named(const demultiplexer *it, const known_ssrc *known, const header_element *mid) {
-    if (known != NULL && is_named(known->section, mid))
-        return known->section;
+/* All are asked: a MID is new but once for an SSRC. */
+static section *named(const demultiplexer *it, const header_element *mid) {
     for (size_t i = 0; i < it->count; i++)
-        if (is_named(it->sections[i], mid))
+        if (demultiplexer_is_named(it->sections[i], mid))
             return it->sections[i];
     return NULL;
 }
 
-static const header_element *mid_of(const header_elements *found) {
-    const header_element *mid = NULL;
-    for (size_t i = 0; i < found->count; i++)
-        if (found->of[i].kinds & ELEMENT_MID)
-            mid = &found->of[i];
-    return mid;
-}
-
 static stream *route_by_mid(demultiplexer *it, const packet *packet, known_ssrc *known,
                             const header_element *mid) {
-    section *section = named(it, known, mid);
+    section *section = named(it, mid);
     if (section == NULL) {
         COUNT(it->counters, unknown_mid);
         return NULL;
@@ -242,7 +259,7 @@ static stream *route_by_payload_type(demultiplexer *it, const packet *packet, kn
         COUNT(it->counters, unknown_payload_type);
         return NULL;
     }
-    if (users > 1 || (known == NULL && straggles(it, packet))) {
+    if (users > 1 || (known == NULL && is_ended(it, packet, it->by_payload_type[packet->payload_type]))) {
         COUNT(it->counters, unroutable);
         return NULL;
     }
@@ -252,21 +269,8 @@ static stream *route_by_payload_type(demultiplexer *it, const packet *packet, kn
     return section->stream;
 }
 
-stream *demultiplexer_route(demultiplexer *it, const packet *packet, const header_elements *found) {
+stream *demultiplexer_learn(demultiplexer *it, const packet *packet, const header_element *mid) {
     known_ssrc *known = demultiplexer_find(it, packet->ssrc);
-    const header_element *mid = found->count ? mid_of(found) : NULL;
-    if (mid != NULL)
-        return route_by_mid(it, packet, known, mid);
-    if (known == NULL || !known->section->readable[packet->payload_type])
-        return route_by_payload_type(it, packet, known);
-    known->heard = packet->arrival;
-    return known->section->stream;
-}
-
-known_ssrc *demultiplexer_peek(const demultiplexer *it, const packet *packet, const header_elements *found) {
-    known_ssrc *known = demultiplexer_find(it, packet->ssrc);
-    if (known == NULL || !known->section->readable[packet->payload_type])
-        return NULL;
-    const header_element *mid = found->count ? mid_of(found) : NULL;
-    return mid == NULL || is_named(known->section, mid) ? known : NULL;
+    return mid != NULL ? route_by_mid(it, packet, known, mid)
+                       : route_by_payload_type(it, packet, known);
 }

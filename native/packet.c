@@ -89,61 +89,6 @@ void packet_extensions(const packet *it, extension_found *found, void *context) 
         two_byte(it, found, context);
 }
 
-static void found_element(header_elements *it, uint8_t id, uint8_t kinds, const uint8_t *value,
-                          size_t size) {
-    size_t i = 0;
-    while (i < it->count && it->of[i].id != id)
-        i++;
-    if (i == it->count)
-        it->count++;
-    it->of[i] = (header_element){value, id, (uint8_t)size, kinds};
-}
-
-/* RFC 8285 4.2. */
-static void walk_one_byte(const uint8_t *kinds_of, const packet *packet, header_elements *found) {
-    const uint8_t *block = packet->extension;
-    size_t at = 0, size = packet->extension_size;
-    while (at < size) {
-        uint8_t id = block[at] >> 4, length = (block[at] & 0x0F) + 1;
-        if (block[at] == 0) {
-            at++;
-            continue;
-        }
-        if (id == 0 || id == 15) /* a padding with a length, or reserved: the rest is ignored */
-            return;
-        if (at + 1 + length <= size && kinds_of[id])
-            found_element(found, id, kinds_of[id], block + at + 1, length);
-        at += 1 + (size_t)length;
-    }
-}
-
-/* RFC 8285 4.3. */
-static void walk_two_byte(const uint8_t *kinds_of, const packet *packet, header_elements *found) {
-    const uint8_t *block = packet->extension;
-    size_t at = 0, size = packet->extension_size;
-    while (at < size) {
-        uint8_t id = block[at];
-        if (id == 0) {
-            at++;
-            continue;
-        }
-        if (at + 2 > size)
-            return;
-        size_t length = block[at + 1];
-        if (at + 2 + length <= size && kinds_of[id])
-            found_element(found, id, kinds_of[id], block + at + 2, length);
-        at += 2 + length;
-    }
-}
-
-void packet_elements(const packet *it, const uint8_t kinds_of[256], header_elements *found) {
-    found->count = 0;
-    if (it->profile == ONE_BYTE)
-        walk_one_byte(kinds_of, it, found);
-    else if (it->profile >> 4 == TWO_BYTE)
-        walk_two_byte(kinds_of, it, found);
-}
-
 bool packet_keep(packet *it) {
     if (it->memory != NULL)
         return true;

@@ -30,23 +30,6 @@ int packet_parse(packet *it, const uint8_t *data, size_t size);
 typedef void extension_found(void *context, int id, const uint8_t *value, size_t size);
 void packet_extensions(const packet *it, extension_found *found, void *context);
 
-/* Elements of a header extension, as the reference's dict holds them: each id once, in the place where
- * it came first, with the value that came last. */
-enum { ELEMENT_MID = 1, ELEMENT_TRANSPORT_CC = 2 };
-
-typedef struct header_element {
-    const uint8_t *value;
-    uint8_t id, size, kinds;
-} header_element;
-
-typedef struct header_elements {
-    size_t count;
-    header_element of[255];
-} header_elements;
-
-/* Find those that are wanted, of `kinds_of` their id; `found` is written as far as its count says. */
-void packet_elements(const packet *it, const uint8_t kinds_of[256], header_elements *found);
-
 /* Copy the payload into memory of the packet's own, once. False where there is no memory. */
 bool packet_keep(packet *it);
 void packet_free(packet *it);

@@ -48,15 +48,6 @@ cdef extern from "packet.h":
         c_turn *of
         size_t count
     ctypedef void extension_found(void *context, int id, const uint8_t *value, size_t size) noexcept
-    enum:
-        ELEMENT_MID, ELEMENT_TRANSPORT_CC
-    ctypedef struct c_header_element "header_element":
-        const uint8_t *value
-        uint8_t id, size, kinds
-    ctypedef struct c_header_elements "header_elements":
-        size_t count
-        c_header_element *of
-    void packet_elements(const c_packet *it, const uint8_t *kinds_of, c_header_elements *found)
     int packet_parse(c_packet *it, const uint8_t *data, size_t size)
     void packet_extensions(const c_packet *it, extension_found *found, void *context)
     bint packet_keep(c_packet *it)
@@ -64,6 +55,18 @@ cdef extern from "packet.h":
     bint packet_restore(c_packet *it, uint8_t payload_type, uint32_t ssrc)
     void turns_clear(c_turns *it)
     void turns_free(c_turns *it)
+
+cdef extern from "elements.h":
+    enum:
+        ELEMENT_MID, ELEMENT_TRANSPORT_CC
+    ctypedef struct c_header_element "header_element":
+        const uint8_t *value
+        uint8_t id, size, kinds
+    ctypedef struct c_header_elements "header_elements":
+        size_t count
+        unsigned kinds
+        c_header_element *of
+    void elements_find(const c_packet *it, const uint8_t *kinds_of, c_header_elements *found)
 
 cdef extern from "stream.h":
     ctypedef enum codec_name:
@@ -168,6 +171,7 @@ cdef extern from "stream.h":
     void ordereds_clear(c_ordereds *it)
     void ordereds_free(c_ordereds *it)
     ctypedef struct c_stream "stream":
+        void *owner
         bint asleep, has_source
         int64_t epoch
         c_mapper *mapper

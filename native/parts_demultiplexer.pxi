@@ -14,19 +14,21 @@ cdef extern from "demultiplexer.h":
     c_stream *demultiplexer_route(c_demultiplexer *it, const c_packet *packet,
                                   const c_header_elements *found)
     c_known_ssrc *demultiplexer_find(const c_demultiplexer *it, uint32_t ssrc)
-    c_known_ssrc *demultiplexer_peek(const c_demultiplexer *it, const c_packet *packet,
-                                     const c_header_elements *found)
+    const c_header_element *demultiplexer_mid(const c_header_elements *found)
+    c_stream *demultiplexer_known(c_demultiplexer *it, const c_packet *packet,
+                                  const c_header_element *mid)
 
 
 cdef int fill_elements(c_header_elements *it, elements, dict kinds) except -1:
     """Those that are of a kind, which live as long as `elements`."""
-    it.count = 0
+    it.count = it.kinds = 0
     for number, value in elements.items():
         if number not in kinds:
             continue
         it.of[it.count].value = <const uint8_t *><const char *>value
         it.of[it.count].id, it.of[it.count].size = number, len(value)
         it.of[it.count].kinds = kinds[number]
+        it.kinds |= <unsigned>kinds[number]
         it.count += 1
     return 0
 
@@ -34,10 +36,11 @@ cdef int fill_elements(c_header_elements *it, elements, dict kinds) except -1:
 cdef class Demultiplexer:
     cdef c_demultiplexer it
     cdef readonly Counters counters
-    cdef list streams
+    cdef list streams, owners
     cdef dict kinds
 
     def __init__(self):
+        self.owners = []
         self.counters, self.streams, self.kinds = Counters(), [], {}
         if not demultiplexer_init(&self.it, &self.counters.of):
             raise MemoryError
@@ -47,6 +50,9 @@ cdef class Demultiplexer:
 
     def replace(self, streams, now):
         cdef c_stream **places
+        self.owners += [one for one in streams.values() if one not in self.owners]
+        for stream, owner in streams.items():
+            (<Stream>stream).it.owner = <void *>(<size_t>self.owners.index(owner) + 1)
         streams = list(streams)
         places = places_of(streams)
         demultiplexer_replace(&self.it, places, len(streams), now)
@@ -65,11 +71,9 @@ cdef class Demultiplexer:
         borrowed = []
         borrow_packet(&one, packet, borrowed)
         fill_elements(&found, elements, self.kinds)
-        peeked = demultiplexer_peek(&self.it, &one, &found)
-        before = NULL if peeked == NULL else peeked.section.stream
+        known = demultiplexer_known(&self.it, &one, demultiplexer_mid(&found))
         stream = demultiplexer_route(&self.it, &one, &found)
-        # What can be told without learning is what is told.
-        assert before == NULL or before == stream
+        assert known == NULL or known == stream
         return self._of(stream)
 
     def find(self, ssrc):

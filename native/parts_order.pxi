@@ -36,7 +36,7 @@ def wanted_elements(profile, bytes block, ids):
     it.extension = <const uint8_t *><const char *>block
     for number in range(256):
         kinds_of[number] = number in ids
-    packet_elements(&it, kinds_of, &found)
+    elements_find(&it, kinds_of, &found)
     return {
         found.of[i].id: (<const char *>found.of[i].value)[: found.of[i].size]
         for i in range(found.count)

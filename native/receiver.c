@@ -200,6 +200,8 @@ static void take_pictures(receiver *it, double now, outputs *out) {
 }
 
 static void report(receiver *it, double now, outputs *out) {
+    if (reporter_is_idle(&it->reporter, it->asking, now))
+        return;
     output one = {.kind = OUTPUT_TRANSMIT};
     if (!reporter_handle_timer(&it->reporter, it->asking, now, &one.as.transmit))
         output_free(&one);

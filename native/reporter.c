@@ -106,8 +106,7 @@ static void write_head(reporter *it, bool full, double now, rtcp_writer *to) {
     write_remb(it, to);
 }
 
-/* Nothing to say, as at most ticks: then nothing is written, nor memory taken for it. */
-static bool is_idle(const reporter *it, const bool *keyframes, double now) {
+bool reporter_is_idle(const reporter *it, const bool *keyframes, double now) {
     if (it->report_at <= now || transport_reporter_is_due(it->transport, now))
         return false;
     for (size_t i = 0; i < it->stream_count; i++) {
@@ -122,8 +121,6 @@ static bool is_idle(const reporter *it, const bool *keyframes, double now) {
 }
 
 bool reporter_handle_timer(reporter *it, const bool *keyframes, double now, buffer *out) {
-    if (is_idle(it, keyframes, now))
-        return false;
     rtcp_writer to = {out, false};
     size_t start = out->size;
     bool full = it->report_at <= now;

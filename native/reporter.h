@@ -24,6 +24,8 @@ typedef struct reporter {
 void reporter_init(reporter *it, uint32_t ssrc, transport_reporter *transport, counters *counters);
 /* The body of a sender report, whole. */
 void reporter_receive(reporter *it, const uint8_t *body, double now);
+/* Whether there is nothing to say, as at most ticks: then nothing need be written. */
+bool reporter_is_idle(const reporter *it, const bool *keyframes, double now);
 /* Append the compound due now to `out`, byte for byte the reference's; true where there is one.
  * `keyframes`: whether each stream, by its index, needs a keyframe. */
 bool reporter_handle_timer(reporter *it, const bool *keyframes, double now, buffer *out);

@@ -14,8 +14,8 @@ void transport_reporter_free(transport_reporter *it) {
     it->arrival_count = 0;
 }
 
-/* Note a transport-wide sequence number for the next feedback. They ascend, each once. */
-void transport_reporter_arrived(transport_reporter *it, uint16_t number, double arrival) {
+/* They ascend, each once. */
+void transport_reporter_note(transport_reporter *it, uint16_t number, double arrival) {
     if (it->arrivals == NULL)
         it->arrivals = malloc(TRANSPORT_MAX_PACKETS * sizeof *it->arrivals);
     if (it->arrivals == NULL) {

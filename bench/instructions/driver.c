@@ -2,7 +2,9 @@
  * is measured: what `measured` calls. A case that did not do what its name says is an error. */
 #include <stdio.h>
 
-#include "receiver.h"
+#include "bundle.h"
+#include "elements.h"
+#include "reporter.h"
 #include "sender.h"
 
 #define JITTER_MS 5
@@ -14,6 +16,7 @@
 #define DAY 86400
 #define LOSS_PERCENT 2
 #define AWAKE_PACKETS 20 /* at most, until the order of the first ones is known */
+#define ANCHOR 1
 #define TRACK 1
 #define OUR_SSRC 9
 #define HISTORY 1024 /* sent packets that can be repeated */
@@ -41,7 +44,7 @@ static parameters stream_of(const codec *codec, int payload_type, unsigned feedb
     for (int i = 0; i < 128; i++)
         it.rtx[i] = -1;
     for (int i = 0; i < 8; i++)
-        it.transport_cc_ids[i] = -1;
+        it.transport_cc_ids[i] = it.mid_ids[i] = -1;
     it.codecs[payload_type] = codec;
     if (feedback & FEEDBACK_NACK)
         it.rtx[RTX_TYPE] = (int16_t)payload_type;
@@ -53,8 +56,8 @@ static parameters stream_of(const codec *codec, int payload_type, unsigned feedb
 /* ---- one connection, fed in batches as a tick finds them in a socket ---- */
 
 typedef struct call {
-    parameters streams[1];
-    receiver *receiver;
+    parameters section;
+    bundle *bundle;
     srtp *inbound; /* NULL: plain */
     sender sender;
     dice network;
@@ -71,45 +74,47 @@ typedef struct call {
 static call *call_new(parameters stream, int64_t seconds) {
     call *it = calloc(1, sizeof *it);
     demand(it != NULL, "no memory");
-    it->streams[0] = stream;
-    it->receiver = receiver_new(it->streams, 1, OUR_SSRC);
-    demand(it->receiver != NULL, "no receiver");
-    receiver_attach(it->receiver, TRACK, stream.video, seconds, 0.0, &it->out);
+    const parameters *sections[] = {&it->section};
+    it->section = stream;
+    it->bundle = bundle_new(OUR_SSRC);
+    demand(it->bundle != NULL, "no bundle");
+    bundle_set_sections(it->bundle, ANCHOR, sections, 1, 0.0, &it->out);
+    bundle_attach(it->bundle, ANCHOR, TRACK, stream.video, seconds, 0.0, &it->out);
     return it;
 }
 
 static size_t call_end(call *it, size_t packets) {
     outputs_free(&it->out);
-    receiver_free(it->receiver);
+    bundle_free(it->bundle);
     srtp_free(it->inbound);
     free(it);
     return packets;
 }
 
 static uint64_t counted(const call *it, int reason) {
-    return receiver_counters(it->receiver)->of[reason];
+    return bundle_counters(it->bundle)->of[reason];
 }
 
 static void take_one(call *it, datagram *one) {
     size_t size = one->size;
     if (it->inbound != NULL) {
         if (srtp_may_skip(it->inbound, one->data, size) &&
-            receiver_pass_over(it->receiver, one->data, size, it->now)) {
+            bundle_pass_over(it->bundle, one->data, size, it->now)) {
             it->passed++;
             return;
         }
         if (srtp_unprotect(it->inbound, one->data, one->size, &size) != NOT_REFUSED)
             return;
     }
-    receiver_take(it->receiver, one->data, size, it->now);
+    bundle_take(it->bundle, one->data, size, it->now);
 }
 
 static void take_batch(void *context) {
     call *it = context;
     for (size_t i = 0; i < it->count; i++)
         take_one(it, &it->batch[i]);
-    receiver_handle_timer(it->receiver, it->now, &it->out);
-    receiver_deadline(it->receiver);
+    bundle_handle_timer(it->bundle, it->now, &it->out);
+    bundle_deadline(it->bundle);
 }
 
 static void clear_outputs(void *context) {
@@ -117,7 +122,7 @@ static void clear_outputs(void *context) {
     outputs_clear(&it->out);
 }
 
-/* RFC 4585 6.2.1: note what the receiver asks for again. */
+/* RFC 4585 6.2.1: note what the bundle asks for again. */
 static void read_nacks(call *it, const uint8_t *data, size_t size) {
     for (size_t at = 0; at + 4 <= size; at += 4 * ((size_t)read16(data + at + 2) + 1)) {
         if (data[at + 1] != 205 || (data[at] & 0x1F) != 1)
@@ -319,7 +324,9 @@ static size_t srtp_1100(void) { return protection(SRTP_AES128_CM_SHA1_80, 1100);
 static size_t srtp_gcm_1100(void) { return protection(SRTP_AEAD_AES_128_GCM, 1100); }
 
 typedef struct reporting {
+    transport_reporter transport;
     reporter reporter;
+    uint8_t kinds_of[256];
     packet packets[PARTS_A_FRAME];
     datagram report;
     buffer out;
@@ -330,12 +337,16 @@ typedef struct reporting {
 static void report(void *context) {
     reporting *it = context;
     static const bool asking[1];
-    for (int i = 0; i < PARTS_A_FRAME; i++)
-        reporter_arrived(&it->reporter, &it->packets[i]);
-    if (it->report.size)
-        reporter_receive(&it->reporter, it->report.data, it->report.size, it->now);
+    header_elements found;
+    for (int i = 0; i < PARTS_A_FRAME; i++) {
+        elements_find(&it->packets[i], it->kinds_of, &found);
+        transport_reporter_arrived(&it->transport, read16(found.of[0].value), it->now);
+        reporter_arrived(&it->reporter, it->now);
+    }
+    if (it->report.size && rtcp_is_well_formed(it->report.data, it->report.size))
+        reporter_receive(&it->reporter, it->report.data + 4, it->now);
     it->compounds += reporter_handle_timer(&it->reporter, asking, it->now, &it->out);
-    reporter_deadline(&it->reporter);
+    earlier(reporter_deadline(&it->reporter), it->transport.arrivals_at);
 }
 
 static void report_frame(reporting *it, stream *stream, sender *sender, int frame) {
@@ -358,14 +369,18 @@ static void report_frame(reporting *it, stream *stream, sender *sender, int fram
 static size_t reports(void) {
     static reporting it;
     counters counters = {0};
-    sender_clock clock;
-    stream stream;
+    sender_clock clock = {0};
+    stream stream, *streams[] = {&stream};
     ordereds given = {0};
     sender sender = {0};
     parameters camera = stream_of(&vp8, VP8_TYPE, CAMERA);
-    demand(sender_clock_init(&clock, 1) && stream_init(&stream, &camera, &counters, &clock, 0),
-           "no stream");
-    reporter_init(&it.reporter, OUR_SSRC, &stream, 1, &counters);
+    demand(stream_init(&stream, &camera, &counters, &clock), "no stream");
+    transport_reporter_init(&it.transport, OUR_SSRC, &counters);
+    it.transport.is_agreed = true;
+    it.kinds_of[TRANSPORT_CC_ID] = ELEMENT_TRANSPORT_CC;
+    reporter_init(&it.reporter, OUR_SSRC, &it.transport, &counters);
+    it.reporter.streams = streams;
+    it.reporter.stream_count = 1;
     for (int frame = 0; frame < FRAMES; frame++) {
         report_frame(&it, &stream, &sender, frame);
         stream_drain(&stream, it.now, &given);
@@ -374,7 +389,7 @@ static size_t reports(void) {
     demand(it.compounds >= FRAMES / 5, "feedback ten times a second");
     demand(counters.of[COUNT_unacknowledged] == 0, "all are acknowledged");
     ordereds_free(&given);
-    reporter_free(&it.reporter);
+    transport_reporter_free(&it.transport);
     stream_free(&stream);
     sender_clock_free(&clock);
     buffer_free(&it.out);

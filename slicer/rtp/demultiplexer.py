@@ -5,12 +5,14 @@
     else the payload type, while one section alone uses it; the SSRC is then known
 
 SFUs number the codecs of every section alike, so most payload types tell nothing, and browsers stop
-to send the MID once a report has come back: from then on the SSRC is all there is. What is known of
-SSRCs is therefore the state that must not get lost, nor outlive its section.
+to send the MID once a report has come back: from then on the SSRC is all there is. So what is known
+of SSRCs must not get lost while their section lives, though its codecs change; and when the section
+has ended, its packets must not pass for those of a section that is left, by their payload type.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from slicer.rtp.codecs import AUDIO, VIDEO
 from slicer.rtp.packet import Packet
@@ -26,6 +28,14 @@ MAX_ENDED = 256
 """SSRCs known of sections that have ended; then the one that ended first is forgotten."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An SSRC of a section that ended with a call of `replace`, by its number."""
+
+    call: int
+    until: float
+
+
 class Demultiplexer:
     """Gives each packet its stream. *counters*: what could not be given one, by reason."""
 
@@ -37,15 +47,23 @@ class Demultiplexer:
         self._readable: dict[Stream, frozenset[int]] = {}
         self._ssrcs: dict[int, Stream] = {}
         self._heard: dict[Stream, dict[int, float]] = {}  # SSRC → arrival of its last packet
-        self._ended: dict[int, float] = {}  # SSRC → until when its packets are stragglers
+        self._ended: dict[int, Ended] = {}
+        self._owners: dict[Stream, object] = {}
+        self._calls = 0
+        self._since: dict[Stream, int] = {}  # the call of `replace` with which it came
 
-    def replace(self, streams: Sequence[Stream], now: float) -> None:
-        """These are the streams from now on; what is known of those that stay, stays."""
-        staying = set(streams)
-        for stream in [stream for stream in self._heard if stream not in staying]:
-            for ssrc in self._heard.pop(stream):
-                del self._ssrcs[ssrc]
-                self._end(ssrc, now)
+    def replace(self, streams: Mapping[Stream, object], now: float) -> None:
+        """These are the streams from now on, each with whose it is.
+
+        What is known of those that stay, stays. Where one has the place of another (its owner, MID and
+        kind), it takes over its SSRCs.
+        """
+        self._calls += 1
+        new = [stream for stream in streams if stream not in self._heard]
+        for stream in [stream for stream in self._heard if stream not in streams]:
+            self._leave(stream, [one for one in new if self._is_place(stream, one, streams)], now)
+        self._owners = dict(streams)
+        self._since = {stream: self._since.get(stream, self._calls) for stream in streams}
         self._readable = {stream: readable(stream.parameters) for stream in streams}
         self._payload_types = {}
         for stream in streams:
@@ -95,9 +113,7 @@ class Demultiplexer:
             self.counters["unknown_payload_type"] += 1
             return None
         known = packet.ssrc in self._ssrcs
-        # The last packets of a section that has ended must not become another anchor's media.
-        straggles = not known and packet.arrival < self._ended.get(packet.ssrc, float("-inf"))
-        if len(users) > 1 or straggles:
+        if len(users) > 1 or (not known and self._is_ended(packet, users[0])):
             self.counters["unroutable"] += 1
             return None
         if not known:
@@ -119,12 +135,36 @@ class Demultiplexer:
             self._ssrcs[ssrc] = stream
         heard[ssrc] = packet.arrival
 
-    def _end(self, ssrc: int, now: float) -> None:
-        self._ended.pop(ssrc, None)
-        if len(self._ended) >= MAX_ENDED:
-            del self._ended[next(iter(self._ended))]
-            self.counters["ssrc_forgotten"] += 1
-        self._ended[ssrc] = now + STRAGGLE
+    def _is_ended(self, packet: Packet, stream: Stream) -> bool:
+        """Whether this is media of a section that has ended, and so not this stream's.
+
+        A stream that was there beside it has its own; a later one may have the SSRC again, but for
+        what is still under way.
+        """
+        ended = self._ended.get(packet.ssrc)
+        if ended is None:
+            return False
+        return self._since[stream] < ended.call or packet.arrival < ended.until
+
+    def _is_place(self, before: Stream, after: Stream, owners: Mapping[Stream, object]) -> bool:
+        one, other = before.parameters, after.parameters
+        same = (one.mid, one.kind) == (other.mid, other.kind)
+        return same and self._owners[before] == owners[after] and after not in self._heard
+
+    def _leave(self, stream: Stream, heirs: list[Stream], now: float) -> None:
+        """A stream goes; its SSRCs are the first heir's from now on, or have ended."""
+        heard = self._heard.pop(stream)
+        if heirs:
+            self._heard[heirs[0]] = heard
+            self._ssrcs.update(dict.fromkeys(heard, heirs[0]))
+            return
+        for ssrc in heard:
+            del self._ssrcs[ssrc]
+            self._ended.pop(ssrc, None)
+            if len(self._ended) >= MAX_ENDED:
+                del self._ended[next(iter(self._ended))]
+                self.counters["ssrc_forgotten"] += 1
+            self._ended[ssrc] = Ended(self._calls, now + STRAGGLE)
 
 
 def readable(parameters: RtpParameters) -> frozenset[int]:

@@ -35,7 +35,7 @@ def test_the_librarys_memcpy_is_named() -> None:
 def test_sockets_and_threads_are_left_out() -> None:
     names = {path.name for path in command.sources()}
     assert {"packet.c", "stream.c"} <= names
-    assert not names & {"plane.c", "port.c"}
+    assert not names & {"plane.c", "peer.c"}
 
 
 def test_what_is_missing_is_said(

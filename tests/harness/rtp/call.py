@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import (
     H264,
+    MID,
     OPUS,
     TRANSPORT_WIDE_CC,
     VP8,
@@ -102,7 +103,8 @@ class Sender:
     *every*: seconds between frames; *ppm*: how much its clock is fast; *reports*: seconds between
     sender reports, 0 for none; *group*: frames between keyframes, 0 for none unasked; *deaf*: no
     request is answered; *muted*: nothing is sent; *frozen*: nor do timestamps run on then;
-    *mtu*: largest payload of video, 0 for one that splits keyframes alone.
+    *mtu*: largest payload of video, 0 for one that splits keyframes alone; *named*: how many packets
+    carry the MID, where that was agreed, and as many repetitions; None for all.
     """
 
     parameters: RtpParameters
@@ -120,6 +122,9 @@ class Sender:
     muted: bool = False
     frozen: bool = False
     number: int = 0
+    named: int | None = None
+    packets: int = 0
+    repairs: int = 0
     transport: Iterator[int] = field(default_factory=itertools.count)
     asked: list[float] = field(default_factory=list)
     keyframes: list[int] = field(default_factory=list)
@@ -134,7 +139,6 @@ class Sender:
         self._reported = (0.0, self.timestamp)
         self._key_due, self._key_at = True, float("-inf")
         self._history: dict[int, bytes] = {}
-        self._repairs = itertools.count()
         self._lost_time = 0.0
 
     def send(self, until: float) -> Iterator[tuple[float, bytes]]:
@@ -188,11 +192,8 @@ class Sender:
             yield self._packet(payload, index == len(payloads) - 1)
 
     def _packet(self, payload: bytes, marker: bool) -> bytes:
-        extension = b""
-        for number, uri in self.parameters.extensions.items():
-            if uri == TRANSPORT_WIDE_CC:
-                count = next(self.transport) & 0xFFFF
-                extension = struct.pack("!HHBHB", 0xBEDE, 1, number << 4 | 1, count, 0)
+        extension = self._extension(self.packets)
+        self.packets += 1
         packet = datagram(
             payload, self.sequence, self.timestamp, self.ssrc, self.payload_type, marker, extension
         )
@@ -202,17 +203,34 @@ class Sender:
         self.sequence += 1
         return packet
 
+    def _extension(self, packets: int) -> bytes:
+        """The header extension of a packet, so many packets after the first."""
+        block = b""
+        for number, uri in self.parameters.extensions.items():
+            if uri == TRANSPORT_WIDE_CC:
+                block += struct.pack("!BH", number << 4 | 1, next(self.transport) & 0xFFFF)
+            elif uri == MID and self.parameters.mid and packets < (self.named or packets + 1):
+                mid = self.parameters.mid.encode()
+                block += bytes([number << 4 | len(mid) - 1]) + mid
+        block += bytes(-len(block) % 4)
+        return struct.pack("!HH", 0xBEDE, len(block) // 4) + block if block else b""
+
     def _again(self, sequence: int) -> bytes:
         """By RFC 4588 where that was agreed, else the same packet once more."""
         original = self._history[sequence]
         for repairing, repaired in self.parameters.rtx.items():
             if repaired == self.payload_type:
-                at = 12 + (8 if original[0] & 0x10 else 0)
-                head = struct.pack("!H", next(self._repairs) & 0xFFFF)
+                words = int.from_bytes(original[14:16])
+                at = 16 + 4 * words if original[0] & 0x10 else 12
+                extension = original[12:at]
+                if MID in self.parameters.extensions.values():
+                    extension = self._extension(self.repairs)
+                head = struct.pack("!H", self.repairs & 0xFFFF)
+                self.repairs += 1
                 second = original[1] & 0x80 | repairing
                 ssrc = struct.pack("!I", self.ssrc + 1000)
                 start = original[:1] + bytes([second]) + head + original[4:8] + ssrc
-                return start + original[12:at] + original[2:4] + original[at:]
+                return start + extension + original[2:4] + original[at:]
         return original
 
     def _ask(self, now: float) -> None:
