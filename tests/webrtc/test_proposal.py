@@ -1,5 +1,8 @@
 """Our offers: what they ask for, what an answer makes of them, and how they change."""
 
+from contextlib import suppress
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +15,7 @@ from slicer.webrtc.negotiation import Agreement, negotiate
 from slicer.webrtc.parameters import Local
 from slicer.webrtc.profile import Profile, h264
 from slicer.webrtc.proposal import Proposal, propose
-from slicer.webrtc.sdp import parse
+from slicer.webrtc.sdp import Attributes, Description, parse
 from tests.harness.rooms.descriptions import Track, answer, changed, described, many
 
 A, V = Kind.AUDIO, Kind.VIDEO
@@ -143,6 +146,29 @@ def test_an_answer_that_does_not_fit(broken: object, got: object) -> None:
     with pytest.raises(BadInput) as refused:
         proposal.conclude(parse(broken(answer(text(proposal)))))  # type: ignore[operator]
     assert (refused.value.field, refused.value.got) == ("sdp", got)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["rtpmap", "fmtp", "extmap", "rtcp-fb", "group", "mid", "setup"]),
+            st.text(max_size=30),
+        )
+    ),
+    st.integers(0, 2),
+)
+def test_any_answer_is_taken_or_refused(attributes: list[tuple[str, str]], more: int) -> None:
+    proposal = propose([A, V])
+    answered = parse(answer(text(proposal)))
+    sections = tuple(
+        replace(one, attributes=Attributes((*attributes, *one.attributes)))
+        for one in (answered.sections * 2)[: 1 + more]
+    )
+    described = Description(Attributes((*attributes, *answered.attributes)), sections)
+    with suppress(BadInput):
+        agreement = proposal.conclude(described)
+        offer = text(propose([A], before=agreement))
+        assert len(parse(offer).sections) in {2, 3}
 
 
 def test_payload_types_that_we_did_not_offer_do_not_count() -> None:
