@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from slicer.rtp.parameters import OPUS, Kind, RtpParameters
-from slicer.webrtc.negotiation import STATIC, Agreement, feedback
+from slicer.webrtc.negotiation import PAYLOAD_TYPES, STATIC, Agreement, feedback
 from slicer.webrtc.parameters import Local
 from slicer.webrtc.proposal import PROTOCOL, Line, Proposal
 from slicer.webrtc.sdp import Section
@@ -117,7 +117,7 @@ def _stopped(line: Line) -> list[str]:
 
 
 def _agreed(payload_type: str, stream: RtpParameters) -> bool:
-    return payload_type.isdecimal() and (
+    return payload_type in PAYLOAD_TYPES and (
         int(payload_type) in stream.codecs or int(payload_type) in stream.rtx
     )
 

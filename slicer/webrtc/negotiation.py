@@ -234,8 +234,9 @@ class _Choice:
         told_apart = self._told_apart(stream)
         if told_apart is None:
             return "its payload types are another m-line's, and no MID tells them apart"
-        _check_mux(section)
-        return told_apart
+        if sends:
+            _check_mux(section)
+        return told_apart if section.attributes.has("rtcp-mux") else "no a=rtcp-mux"
 
     def _obstacle(self, section: Section, sends: bool) -> str:
         """Why an m-line is not for us, whatever its codecs; empty where it may be."""

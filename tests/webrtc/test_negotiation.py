@@ -165,6 +165,21 @@ def test_a_transport_that_cannot_work(session: list[str], got: str) -> None:
     assert (refused.value.field, refused.value.got) == ("sdp", got)
 
 
+@pytest.mark.parametrize("format_", ["9" * 5000, "\u0663", "-1", "1e3", "128"])
+def test_formats_that_are_no_payload_types_are_left_out(format_: str) -> None:
+    lines = [f"{AUDIO[0]} {format_}", *AUDIO[1:], f"a=rtpmap:{format_} opus/48000/2"]
+    agreement = negotiate(offer(lines))
+    assert agreement.streams[0].codecs == {111: OPUS}
+    assert answer(agreement).sections[0].formats == ("111",)
+
+
+def test_an_m_line_that_is_paused_does_not_spoil_the_offer() -> None:
+    lines = [line for line in VIDEO if line != "a=rtcp-mux"]
+    agreement = negotiate(offer(AUDIO, [*lines, "a=inactive"]))
+    assert list(agreement.accepted) == [0]
+    assert agreement.refused == ()
+
+
 def test_rtcp_mux_is_required() -> None:
     with pytest.raises(BadInput, match="rtcp-mux"):
         negotiate(offer([line for line in AUDIO if line != "a=rtcp-mux"]))

@@ -338,3 +338,17 @@ def test_a_peer_without_mids_can_be_asked_to_go_on() -> None:
     assert "a=mid" not in offer
     assert "BUNDLE" not in offer
     assert parse(offer).sections[0].attributes.has("candidate")
+
+
+def test_a_peer_may_have_taken_all_numbers() -> None:
+    everything = [*range(96, 128), *range(35, 64)]
+    opus = "".join(f"a=rtpmap:{n} opus/48000/2\r\n" for n in everything)
+    ids = "".join(f"a=extmap:{n} {MID}\r\n" for n in range(1, 15))
+    offer = described([Track("audio", "a")], extensions=[]) + opus + ids
+    offer = offer.replace("SAVPF 111", f"SAVPF {' '.join(map(str, everything))}")
+    before = negotiate(parse(offer))
+    (_, audio) = propose([A], before=before).offered.values()
+    assert {"opus", "pcmu", "pcma", "g722"} == {one.name for one in audio.codecs.values()}
+    assert list(audio.extensions.values()) == [MID]
+    with pytest.raises(LimitReached, match="no payload type is left for video"):
+        propose([V], before=before)
