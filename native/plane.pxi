@@ -1,4 +1,4 @@
-# Sockets, and the thread that reads them: what hot.pyx includes for the twin of webrtc/pump.py and drain.py.
+# Sockets, and the thread that reads them: what hot.pyx includes for the twin of webrtc/loop_path.py.
 
 import os as _os
 import socket as _socket

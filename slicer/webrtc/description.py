@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from slicer.rtp.parameters import OPUS, Kind, RtpParameters
-from slicer.webrtc.negotiation import STATIC, Agreement, feedback
+from slicer.webrtc.negotiation import PAYLOAD_TYPES, STATIC, Agreement, feedback
 from slicer.webrtc.parameters import Local
 from slicer.webrtc.proposal import PROTOCOL, Line, Proposal
 from slicer.webrtc.sdp import Section
@@ -24,7 +24,7 @@ def write_answer(agreement: Agreement, ours: Local, session: int, version: int =
             continue
         formats = [pt for pt in dict.fromkeys(section.formats) if _agreed(pt, stream)]
         lines += _media(stream.kind, section.protocol, formats, ours)
-        lines += [f"a=mid:{stream.mid}"] if stream.mid else []
+        lines += _mid(stream.mid)
         lines.append("a=inactive" if index in agreement.paused else "a=recvonly")
         lines += ["a=rtcp-mux"]
         lines += ["a=rtcp-rsize"] if section.attributes.has("rtcp-rsize") else []
@@ -39,7 +39,7 @@ def write_offer(proposal: Proposal, ours: Local, session: int, version: int = 1)
     """The offer as SDP text: all m-lines in one BUNDLE group, on one transport."""
     offered = proposal.offered
     before = () if proposal.before is None else proposal.before.group
-    live = dict.fromkeys(stream.mid for stream in offered.values())
+    live = dict.fromkeys(stream.mid for stream in offered.values() if stream.mid)
     # The m-line that tells the transport goes on telling it (RFC 8843 7.5), if it is still there.
     group = list(dict.fromkeys((*(mid for mid in before if mid in live), *live)))
     lines = _head(session, version, group)
@@ -50,12 +50,13 @@ def write_offer(proposal: Proposal, ours: Local, session: int, version: int = 1)
         stream = line.stream
         formats = [str(pt) for pt in (*stream.codecs, *stream.rtx)]
         lines += _media(stream.kind, PROTOCOL, formats, ours)
-        lines += [f"a=mid:{stream.mid}", "a=recvonly", "a=rtcp-mux"]
+        lines += _mid(stream.mid)
+        lines += ["a=recvonly", "a=rtcp-mux"]
         lines += ["a=rtcp-rsize"] if proposal.profile.reduced_size else []
         lines += _transport(ours, proposal.profile.setup)
         lines += _extensions(stream)
         lines += _own_formats(stream, proposal.profile.feedback.get(stream.kind, ()))
-        lines += _candidates(ours) if stream.mid in group[:1] else []
+        lines += _candidates(ours) if [stream.mid] == (group or [""])[:1] else []
     return _text(lines)
 
 
@@ -86,6 +87,10 @@ def _transport(ours: Local, setup: str) -> list[str]:
     ]
 
 
+def _mid(mid: str) -> list[str]:
+    return [f"a=mid:{mid}"] if mid else []
+
+
 def _candidates(ours: Local) -> list[str]:
     return [*(f"a=candidate:{candidate}" for candidate in ours.candidates), "a=end-of-candidates"]
 
@@ -97,8 +102,7 @@ def _extensions(stream: RtpParameters) -> list[str]:
 def _rejected(section: Section) -> list[str]:
     """Port 0 turns an m-line down, and it keeps its place (RFC 3264 section 6)."""
     media = f"m={section.kind} 0 {section.protocol} {' '.join(section.formats)}"
-    mid = [f"a=mid:{section.mid}"] if section.mid else []
-    return [media, "c=IN IP4 0.0.0.0", "a=inactive", *mid]
+    return [media, "c=IN IP4 0.0.0.0", "a=inactive", *_mid(section.mid)]
 
 
 def _stopped(line: Line) -> list[str]:
@@ -113,7 +117,7 @@ def _stopped(line: Line) -> list[str]:
 
 
 def _agreed(payload_type: str, stream: RtpParameters) -> bool:
-    return payload_type.isdecimal() and (
+    return payload_type in PAYLOAD_TYPES and (
         int(payload_type) in stream.codecs or int(payload_type) in stream.rtx
     )
 

@@ -25,6 +25,7 @@ from slicer.rtp.parameters import (
     Kind,
     RtpParameters,
 )
+from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.parameters import Remote, remote, unchanged
 from slicer.webrtc.profile import DEFAULT, Profile
 from slicer.webrtc.sdp import Description, Section
@@ -36,6 +37,8 @@ CODECS = {
 STATIC = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000"}
 OFFERED_SETUPS = ("actpass", "active", "passive")
 ANSWERED_SETUPS = ("active", "passive")
+# The bytes of a MID in a one-byte header extension (RFC 8285 4.2).
+MAX_MID = 16
 # RFC 5761 section 4: 64 to 95 would be taken for RTCP on a shared port.
 PAYLOAD_TYPES = frozenset(str(number) for number in (*range(64), *range(96, 128)))
 # The extension ids that fit a one-byte header (RFC 8285 section 4.2).
@@ -57,7 +60,7 @@ class Agreement:
 
     *accepted*: by index, those with a transport; *paused*: which of them the peer does not send
     now. *group*: the MIDs of the BUNDLE group, the one that tells the transport first; empty where
-    one m-line goes without. *mids*: all that the session ever had, for none may be used again.
+    one m-line goes without. *next_mid*: from which number on no MID was ever one of this session's.
     """
 
     sections: tuple[Section, ...]
@@ -66,7 +69,7 @@ class Agreement:
     refused: tuple[Refused, ...]
     group: tuple[str, ...]
     remote: Remote
-    mids: frozenset[str]
+    next_mid: int
 
     @property
     def streams(self) -> tuple[RtpParameters, ...]:
@@ -99,7 +102,7 @@ def negotiate(
         tuple(choice.refused),
         tuple(mid for mid in group if mid in mids),
         end,
-        _mids(offer, before),
+        _next_mid((section.mid for section in offer.sections), before),
     )
 
 
@@ -143,7 +146,7 @@ def conclude(
         (),
         tuple(mid for mid in group if mid in mids),
         end,
-        _mids(answer, before) | {stream.mid for stream in offered.values()},
+        _next_mid((stream.mid for stream in offered.values()), before),
     )
 
 
@@ -179,9 +182,10 @@ def _check_places(offer: Description, before: Agreement | None) -> None:
             raise BadInput("sdp", got, f"{_place(index, stream)}: it was not stopped before")
 
 
-def _mids(description: Description, before: Agreement | None) -> frozenset[str]:
-    known = frozenset(section.mid for section in description.sections)
-    return known if before is None else known | before.mids
+def _next_mid(mids: Iterable[str], before: Agreement | None) -> int:
+    """A MID is never used again (RFC 9429 5.2.1), so ours count on from the greatest number."""
+    numbers = (int(mid) for mid in mids if mid.isdecimal() and len(mid) < MAX_MID)
+    return max((0 if before is None else before.next_mid, *(number + 1 for number in numbers)))
 
 
 @dataclass(slots=True)
@@ -230,8 +234,9 @@ class _Choice:
         told_apart = self._told_apart(stream)
         if told_apart is None:
             return "its payload types are another m-line's, and no MID tells them apart"
-        _check_mux(section)
-        return told_apart
+        if sends:
+            _check_mux(section)
+        return told_apart if section.attributes.has("rtcp-mux") else "no a=rtcp-mux"
 
     def _obstacle(self, section: Section, sends: bool) -> str:
         """Why an m-line is not for us, whatever its codecs; empty where it may be."""
@@ -239,13 +244,21 @@ class _Choice:
             return "neither audio nor video"
         if "RTP/SAVP" not in section.protocol:
             return f"{section.protocol} is not RTP over DTLS"
-        bound = self.profile.sections.get(Kind(section.kind))
-        if sends and bound is not None and self._sending[Kind(section.kind)] >= bound:
-            return f"at most {bound} {section.kind} m-line of a connection is received"
+        if full := self._full(section, sends):
+            return full
         if self.accepted and (self._unbundled or section.mid not in self.group):
             return "outside the BUNDLE group"
         if section.mid in self._mids:
             return f"a=mid:{section.mid} is another m-line's"
+        return ""
+
+    def _full(self, section: Section, sends: bool) -> str:
+        """Which bound is reached; empty where there is room."""
+        bound = self.profile.sections.get(Kind(section.kind))
+        if sends and bound is not None and self._sending[Kind(section.kind)] >= bound:
+            return f"at most {bound} {section.kind} m-line of a connection is received"
+        if len(self.accepted) >= MAX_SECTIONS:
+            return f"at most {MAX_SECTIONS} m-lines of a connection are received"
         return ""
 
     def _told_apart(self, stream: RtpParameters) -> RtpParameters | None:

@@ -4,14 +4,16 @@ An m-line that is agreed on keeps its place, its MID, its payload types and its 
 that is new takes the place of a stopped one, or comes last.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from slicer.errors import BadInput, LimitReached
 from slicer.rtp.parameters import Codec, Kind, RtpParameters
+from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.negotiation import Agreement, conclude
 from slicer.webrtc.profile import DEFAULT, Profile
-from slicer.webrtc.sdp import MAX_SECTIONS, Description, Section
+from slicer.webrtc.sdp import Description, Section
 
 PROTOCOL = "UDP/TLS/RTP/SAVPF"
 # Dynamic payload types (RFC 3551 6); 64 to 95 would be taken for RTCP (RFC 5761 4).
@@ -54,7 +56,7 @@ def propose(
     before: Agreement | None = None,
 ) -> Proposal:
     """Offer to receive what is agreed on, less the MIDs of *stop*, and one more track of each kind
-    in *wants*. Raises BadInput for `stop`, and LimitReached.
+    in *wants*. Raises BadInput for `stop`, and LimitReached where there is no room for a track.
     """
     agreed = {} if before is None else before.accepted
     sections = () if before is None else before.sections
@@ -67,37 +69,33 @@ def propose(
             lines[index] = Line(stream)
     # What this very offer stops can only be taken over by the next one.
     free = [index for index in range(len(lines)) if index not in agreed]
-    mids = _unused(set() if before is None else before.mids)
+    present = {section.mid for section in sections}
+    codecs = _payload_types(profile, agreed.values())
+    ids = _extension_ids(profile, agreed.values())
+    numbers = map(str, count(0 if before is None else before.next_mid))
+    mids = (mid for mid in numbers if mid not in present)
     for kind, mid in zip(wants, mids, strict=False):
-        new = Line(_stream(kind, mid, profile, agreed.values()))
+        if not codecs[kind][0]:
+            raise LimitReached(f"no payload type is left for {kind}")
+        feedback = frozenset(profile.feedback.get(kind, ()))
+        line = Line(RtpParameters(kind, *codecs[kind], ids, feedback, mid))
         if free:
-            lines[free.pop(0)] = new
+            lines[free.pop(0)] = line
         else:
-            lines.append(new)
-    if len(lines) > MAX_SECTIONS:
-        raise LimitReached(f"{len(lines)} m-lines; a session has at most {MAX_SECTIONS}")
-    return Proposal(tuple(lines), profile, before)
-
-
-def _unused(mids: Collection[str]) -> Iterable[str]:
-    return (str(n) for n in range(len(mids) + MAX_SECTIONS + 1) if str(n) not in mids)
-
-
-def _stream(
-    kind: Kind, mid: str, profile: Profile, agreed: Iterable[RtpParameters]
-) -> RtpParameters:
-    """A new track of this kind, in the numbers that the bundle uses already (RFC 8843 9.1)."""
-    others = list(agreed)
-    codecs, rtx = _payload_types(profile, others)[kind]
-    feedback = frozenset(profile.feedback.get(kind, ()))
-    return RtpParameters(kind, codecs, rtx, _extension_ids(profile, others), feedback, mid)
+            lines.append(line)
+    proposal = Proposal(tuple(lines), profile, before)
+    if (live := len(proposal.offered)) > MAX_SECTIONS:
+        raise LimitReached(f"{live} tracks; one connection receives at most {MAX_SECTIONS}")
+    return proposal
 
 
 def _payload_types(
-    profile: Profile, agreed: Sequence[RtpParameters]
+    profile: Profile, agreed: Collection[RtpParameters]
 ) -> dict[Kind, tuple[dict[int, Codec], dict[int, int]]]:
-    """Numbers for the codecs of a profile, and for what repeats them: one meaning each."""
-    known: dict[object, tuple[int, Codec]] = {}
+    """Numbers for the codecs of a profile, and for what repeats them: those that the bundle uses
+    already (RFC 8843 9.1), or free ones. A codec is left out where a peer has taken them all.
+    """
+    known: dict[object, tuple[int | None, Codec]] = {}
     repeating: dict[int, int] = {}
     for stream in agreed:
         known |= {_identity(codec): (pt, codec) for pt, codec in stream.codecs.items()}
@@ -109,15 +107,17 @@ def _payload_types(
         codecs: dict[int, Codec] = {}
         rtx: dict[int, int] = {}
         for codec in profile.codecs.get(kind, ()):
-            if _identity(codec) in known:
-                payload_type, taken = known[_identity(codec)]
-            else:
-                taken = codec
-                payload_type = _STATIC[codec.name] if codec.name in _STATIC else next(free)
-            codecs[payload_type] = taken
+            fresh = _STATIC.get(codec.name), codec
+            payload_type, agreed_codec = known.get(_identity(codec), fresh)
+            if payload_type is None:
+                payload_type = next(free, None)
+            if payload_type is None:
+                continue
+            codecs[payload_type] = agreed_codec
             if kind is Kind.VIDEO and profile.retransmission:
-                again = repeating[payload_type] if payload_type in repeating else next(free)
-                rtx[again] = payload_type
+                again = repeating[payload_type] if payload_type in repeating else next(free, None)
+                if again is not None:
+                    rtx[again] = payload_type
         numbers[kind] = codecs, rtx
     return numbers
 
@@ -129,10 +129,12 @@ def _identity(codec: Codec) -> tuple[object, ...]:
     return codec.name, level, *told
 
 
-def _extension_ids(profile: Profile, agreed: Sequence[RtpParameters]) -> Mapping[int, str]:
+def _extension_ids(profile: Profile, agreed: Collection[RtpParameters]) -> Mapping[int, str]:
+    """Ids of the profile's extensions, likewise."""
     used: dict[int, str] = {}
     for stream in agreed:
         used |= stream.extensions
     known = {uri: number for number, uri in used.items()}
     free = (number for number in _EXTENSION_IDS if number not in used)
-    return {known[uri] if uri in known else next(free): uri for uri in profile.extensions}
+    numbers = {uri: known[uri] if uri in known else next(free, None) for uri in profile.extensions}
+    return {number: uri for uri, number in numbers.items() if number is not None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from slicer.errors import BadInput
 
 MAX_SECTIONS = 512
-"""m-lines of one description: 250 anchors with audio and video each, and a few more."""
+"""m-lines of one description: twice what a bundle receives, for many may be stopped or refused."""
 _MEDIA = re.compile(r"([a-z0-9]+) (\d{1,5})(?:/\d+)? ([A-Za-z0-9/.-]+)((?: [^ ]+)+)")
 _ATTRIBUTE = re.compile(r"([^:\s]+)(?::(.*))?")
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from slicer.errors import BadInput
 from slicer.rtp.parameters import MID, OPUS, PCMU, TRANSPORT_WIDE_CC, Codec, Kind
+from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.description import write_answer
 from slicer.webrtc.negotiation import Agreement, Refused, negotiate
 from slicer.webrtc.parameters import Local
@@ -164,6 +165,21 @@ def test_a_transport_that_cannot_work(session: list[str], got: str) -> None:
     assert (refused.value.field, refused.value.got) == ("sdp", got)
 
 
+@pytest.mark.parametrize("format_", ["9" * 5000, "\u0663", "-1", "1e3", "128"])
+def test_formats_that_are_no_payload_types_are_left_out(format_: str) -> None:
+    lines = [f"{AUDIO[0]} {format_}", *AUDIO[1:], f"a=rtpmap:{format_} opus/48000/2"]
+    agreement = negotiate(offer(lines))
+    assert agreement.streams[0].codecs == {111: OPUS}
+    assert answer(agreement).sections[0].formats == ("111",)
+
+
+def test_an_m_line_that_is_paused_does_not_spoil_the_offer() -> None:
+    lines = [line for line in VIDEO if line != "a=rtcp-mux"]
+    agreement = negotiate(offer(AUDIO, [*lines, "a=inactive"]))
+    assert list(agreement.accepted) == [0]
+    assert agreement.refused == ()
+
+
 def test_rtcp_mux_is_required() -> None:
     with pytest.raises(BadInput, match="rtcp-mux"):
         negotiate(offer([line for line in AUDIO if line != "a=rtcp-mux"]))
@@ -257,6 +273,13 @@ def test_a_meeting_of_25_is_received_whole() -> None:
     assert all(stream.extensions == {4: MID} for stream in agreement.streams)
 
 
+def test_as_many_m_lines_are_received_as_a_bundle_takes() -> None:
+    agreement = negotiate(parse(described(many(MAX_SECTIONS // 2 + 1))))
+    assert len(agreement.streams) == MAX_SECTIONS
+    reason = "at most 256 m-lines of a connection are received"
+    assert agreement.refused == (Refused("256", "audio", reason), Refused("257", "video", reason))
+
+
 def test_equal_payload_types_without_a_mid_cannot_be_told_apart() -> None:
     offer = described([*MEETING, Track("audio", "b"), Track("video", "w")], extensions=[])
     agreement = negotiate(parse(offer))
@@ -316,7 +339,7 @@ def test_a_stopped_m_line_may_become_another() -> None:
     stopped = again(first, changed(MEETING, "stopped", "a"))
     recycled = again(stopped, [Track("video", "w"), MEETING[1]])
     assert streams(recycled) == ["w", "v"]
-    assert recycled.mids == {"a", "v", "w"}
+    assert streams(again(recycled, [Track("video", "w"), Track("video", "v")])) == ["w", "v"]
 
 
 def test_everything_may_stop_and_something_else_begin() -> None:

@@ -1,17 +1,21 @@
 """Our offers: what they ask for, what an answer makes of them, and how they change."""
 
+from contextlib import suppress
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.errors import BadInput, LimitReached
 from slicer.rtp.parameters import G722, MID, OPUS, PCMU, TRANSPORT_WIDE_CC, VP8, Kind
+from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.description import write_answer, write_offer
 from slicer.webrtc.negotiation import Agreement, negotiate
 from slicer.webrtc.parameters import Local
 from slicer.webrtc.profile import Profile, h264
 from slicer.webrtc.proposal import Proposal, propose
-from slicer.webrtc.sdp import MAX_SECTIONS, parse
+from slicer.webrtc.sdp import Attributes, Description, parse
 from tests.harness.rooms.descriptions import Track, answer, changed, described, many
 
 A, V = Kind.AUDIO, Kind.VIDEO
@@ -144,6 +148,29 @@ def test_an_answer_that_does_not_fit(broken: object, got: object) -> None:
     assert (refused.value.field, refused.value.got) == ("sdp", got)
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["rtpmap", "fmtp", "extmap", "rtcp-fb", "group", "mid", "setup"]),
+            st.text(max_size=30),
+        )
+    ),
+    st.integers(0, 2),
+)
+def test_any_answer_is_taken_or_refused(attributes: list[tuple[str, str]], more: int) -> None:
+    proposal = propose([A, V])
+    answered = parse(answer(text(proposal)))
+    sections = tuple(
+        replace(one, attributes=Attributes((*attributes, *one.attributes)))
+        for one in (answered.sections * 2)[: 1 + more]
+    )
+    described = Description(Attributes((*attributes, *answered.attributes)), sections)
+    with suppress(BadInput):
+        agreement = proposal.conclude(described)
+        offer = text(propose([A], before=agreement))
+        assert len(parse(offer).sections) in {2, 3}
+
+
 def test_payload_types_that_we_did_not_offer_do_not_count() -> None:
     proposal = propose([A])
     sdp = answer(text(proposal)).replace("SAVPF 111", "SAVPF 120 111")
@@ -161,11 +188,12 @@ def test_what_cannot_be_stopped() -> None:
     assert "0, 1" in refused.value.allowed
 
 
-def test_the_number_of_m_lines_is_bounded() -> None:
+def test_the_number_of_tracks_is_bounded() -> None:
     before = agreed(propose([A] * MAX_SECTIONS))
     assert len(before.streams) == MAX_SECTIONS
-    with pytest.raises(LimitReached, match="513 m-lines"):
+    with pytest.raises(LimitReached, match="257 tracks"):
         propose([A], before=before)
+    assert len(propose([A], stop=["7"], before=before).offered) == MAX_SECTIONS
 
 
 def test_as_many_tracks_as_a_meeting_of_25_has() -> None:
@@ -291,3 +319,36 @@ def test_many_m_lines_of_an_offer_are_all_offered_again() -> None:
     assert [one.mid for one in propose([], before=before).offered.values()] == [
         str(n) for n in range(50)
     ]
+
+
+@pytest.mark.parametrize(
+    ("mid", "ours"),
+    [("6", "7"), ("x", "0"), ("-3", "0"), ("9" * 15, "1" + "0" * 15), ("9" * 16, "0")],
+)
+def test_our_mids_count_on_from_the_greatest_number(mid: str, ours: str) -> None:
+    before = negotiate(parse(described([Track("audio", mid)])))
+    after = agreed(propose([V], before=before), setup="active")
+    assert mids(after) == [mid, ours]
+    assert len({*mids(agreed(propose([V, V], before=after), setup="active"))}) == 4
+
+
+def test_a_peer_without_mids_can_be_asked_to_go_on() -> None:
+    bare = described([Track("audio", "a")]).replace("a=mid:a\r\n", "").replace("BUNDLE a", "BUNDLE")
+    offer = text(propose([], before=negotiate(parse(bare))))
+    assert "a=mid" not in offer
+    assert "BUNDLE" not in offer
+    assert parse(offer).sections[0].attributes.has("candidate")
+
+
+def test_a_peer_may_have_taken_all_numbers() -> None:
+    everything = [*range(96, 128), *range(35, 64)]
+    opus = "".join(f"a=rtpmap:{n} opus/48000/2\r\n" for n in everything)
+    ids = "".join(f"a=extmap:{n} {MID}\r\n" for n in range(1, 15))
+    offer = described([Track("audio", "a")], extensions=[]) + opus + ids
+    offer = offer.replace("SAVPF 111", f"SAVPF {' '.join(map(str, everything))}")
+    before = negotiate(parse(offer))
+    (_, audio) = propose([A], before=before).offered.values()
+    assert {"opus", "pcmu", "pcma", "g722"} == {one.name for one in audio.codecs.values()}
+    assert list(audio.extensions.values()) == [MID]
+    with pytest.raises(LimitReached, match="no payload type is left for video"):
+        propose([V], before=before)

@@ -19,6 +19,7 @@ from slicer.slicing.facts import (
     Fact,
     RoomEntered,
     TrackPublished,
+    TrackRefused,
     TrackUnpublished,
 )
 from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackKey
@@ -119,6 +120,21 @@ async def test_publish_slice_and_leave(
     assert 0 < last.end - last.start < 48_000
     assert (await client.delete(session.url)).status_code == 404
     await session.close()
+
+
+async def test_what_is_not_received_of_a_publisher_is_told(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    peer = Peer()
+    second = "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:2\r\na=sendonly\r\na=rtcp-mux\r\n"
+    offer = await peer.offer([Tone(), Flicker()]) + second
+    response = await client.post(rooms.endpoint(ROOM) + "/ann", content=offer, headers=SDP)
+    # aiortc knows of no third m-line.
+    await peer.accept(response.text[: response.text.index("m=audio 0")])
+    await robot.until(lambda: robot.cuts(AudioCut) and robot.cuts(PictureCut))
+    reason = "at most 1 audio m-line of a connection is received"
+    assert robot.facts()[1:] == [*ARRIVAL, TrackRefused("ann", Kind.AUDIO, reason)]
+    await peer.close()
 
 
 async def test_a_killed_publisher_is_noticed(
