@@ -174,7 +174,7 @@ class Sender:
     def _frame(self, now: float) -> Iterator[bytes]:
         self.sent.append(self.number)
         if self.parameters.kind is Kind.AUDIO:
-            yield self._packet(opus(self.number, self.toc), False)
+            yield self.packet(opus(self.number, self.toc), False)
             return
         natural = self.group and (self.number - self._begin) % self.group == 0
         keyframe = bool(natural) or self._key_due
@@ -185,9 +185,9 @@ class Sender:
         frame = make(self.number, keyframe, self.size * (4 if keyframe else 1))
         payloads = packetize.payloads(self.codec.name, frame, mtu=self.mtu or self.size + 4)
         for index, payload in enumerate(payloads):
-            yield self._packet(payload, index == len(payloads) - 1)
+            yield self.packet(payload, index == len(payloads) - 1)
 
-    def _packet(self, payload: bytes, marker: bool) -> bytes:
+    def packet(self, payload: bytes, marker: bool) -> bytes:
         extension = b""
         for number, uri in self.parameters.extensions.items():
             if uri == TRANSPORT_WIDE_CC:
