@@ -14,7 +14,7 @@ PACKET_PATH := tests/rtp tests/slicing tests/rooms
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test units reference real coverage sanitize wheels bench instructions lint format types clean
+.PHONY: help demo test installed units reference real coverage sanitize wheels bench instructions lint format types clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" \
@@ -23,7 +23,11 @@ help: ## say what there is
 demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show the slices (a minute)
 	@$(BIN)/slicer demo
 
-test: lint types units reference real ## everything that must pass, with a browser and a store
+test: installed lint types units reference real ## everything that must pass, with a browser and a store
+
+# What is fetched from different places is fetched at the same time.
+installed: | $(BIN)/python
+	@$(MAKE) --no-print-directory -j3 $(VENV)/.installed-dev $(VENV)/.installed-system $(VENV)/.installed-intl
 
 units: $(VENV)/.installed-dev ## tests of the parts, packets handled by the native plane
 	@echo '==> tests of the parts, packets handled by the native plane'
@@ -34,7 +38,7 @@ reference: $(VENV)/.installed-dev ## tests of the packet path, by the reference
 	@SLICER_NATIVE=0 $(PYTEST) $(PACKET_PATH)
 
 # Media come in real time here: the machine waits more than it works, so that two go well together.
-real: $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
+real: $(VENV)/.installed-dev $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
 	@echo '==> tests on real parts'
 	@SLICER_NATIVE=1 $(PYTEST) tests/real
 	@echo '==> tests on real publishers, by the reference'
@@ -90,12 +94,12 @@ $(VENV)/.installed-dev: $(NATIVE) | $(BIN)/python
 	@$(BIN)/python native/build_parts.py
 	@touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-system: tests/install-system.sh $(VENV)/.installed-dev
+$(VENV)/.installed-system: tests/install-system.sh | $(BIN)/python
 	@sh tests/install-system.sh
 	@touch $@
 
 # Tencent's two SDKs install the same module: the international one lives in a folder of its own.
-$(VENV)/.installed-intl: $(VENV)/.installed-dev
+$(VENV)/.installed-intl: | $(BIN)/python
 	@echo "==> installing Tencent's international SDK beside (240 MB, a quarter of a minute)"
 	@$(PIP) install --target $(VENV)/sdk-intl --upgrade tencentcloud-sdk-python-intl-en
 	@touch $@

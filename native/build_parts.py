@@ -1,8 +1,8 @@
 """Builds slicer._parts, the native plane's parts one by one: for the tests, so no wheel carries it.
 
-python native/build_parts.py [hot]    (needs Cython and a C compiler)
+python native/build_parts.py [NAME]…    (needs Cython and a C compiler)
 
-`hot` builds slicer._hot as well, in place: with other flags (CFLAGS) than pip takes.
+NAME is `parts` where none is given; `hot` builds slicer._hot in place, with flags of CFLAGS if set.
 """
 
 import os
@@ -39,5 +39,5 @@ def build(name: str) -> None:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    for each in ("parts", *sys.argv[1:]):
+    for each in sys.argv[1:] or ["parts"]:
         build(each)

@@ -36,11 +36,11 @@ class ThreadPool:
         self._name, self._count = name, count
         self._lanes: _Lanes = [deque() for _ in range(lanes)]
         self._calls: _Calls = SimpleQueue()
-        self._threads: list[Thread] = []
+        self.threads: list[Thread] = []
         self._under_way = 0
         self._shut_down = False
         # Threads know the lanes, not the pool: a pool that nobody has any more ends its threads.
-        weakref.finalize(self, _end, self._calls, self._threads).atexit = False
+        weakref.finalize(self, _end, self._calls, self.threads).atexit = False
 
     def run(self, work: Callable[[], T], lane: int = 0) -> asyncio.Future[T]:
         """Have *work* done in a thread. What is cancelled before it began is never begun.
@@ -52,7 +52,7 @@ class ThreadPool:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         future.add_done_callback(self._done)
         self._under_way += 1
-        if self._under_way > len(self._threads) < self._count:
+        if self._under_way > len(self.threads) < self._count:
             self._start()
         self._lanes[lane].append((future, work))
         self._calls.put(True)
@@ -66,18 +66,18 @@ class ThreadPool:
                 future.cancel()
         if not self._shut_down:
             self._shut_down = True
-            _end(self._calls, self._threads)
+            _end(self._calls, self.threads)
 
     def join(self) -> None:
         """Have the threads end, and wait for it; blocks."""
         self.shut_down()
-        for thread in self._threads:
+        for thread in self.threads:
             thread.join()
 
     def _start(self) -> None:
-        name = f"{self._name}_{len(self._threads)}"
+        name = f"{self._name}_{len(self.threads)}"
         thread = Thread(target=_serve, args=(self._calls, self._lanes), name=name, daemon=True)
-        self._threads.append(thread)
+        self.threads.append(thread)
         _everybody[thread] = self._calls
         thread.start()
 

@@ -18,7 +18,16 @@ FLOOR = 90.0
 """Per cent of a module's lines."""
 
 # Modules below the floor: what their own tests must run at least, and why it is no more.
-EXCEPTIONS: dict[str, tuple[float, str]] = {}
+COMMAND = "its tests run it as a command, in a process that is not measured"
+EXCEPTIONS: dict[str, tuple[float, str]] = {
+    "cli/__init__.py": (85.0, COMMAND),
+    "cli/garbage_collection.py": (55.0, "it changes a process for good: measured apart"),
+    "cli/serve.py": (55.0, COMMAND),
+    "cli/signals.py": (40.0, COMMAND),
+    "demo/demo.py": (40.0, COMMAND),
+    "delivery/outbox.py": (85.0, "with a spool: delivery/spool/test_spool.py"),
+    "engine/running.py": (83.0, "through a whole engine: engine/test_engine.py"),
+}
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ build() {
     rm -f "$folder"/native/hot.c "$folder"/native/parts.c
     (
         cd "$folder"
-        export CC="$compiler" CFLAGS="-fsanitize=$flags -fno-omit-frame-pointer -g -O1"
+        export CC="$compiler" CFLAGS="-fsanitize=$flags -fno-omit-frame-pointer -g1 -O1"
         export LDFLAGS="-fsanitize=$flags"
-        "$python" native/build_parts.py hot
+        "$python" native/build_parts.py $modules
     ) >"$folder/build.log" 2>&1 || { tail -n 40 "$folder/build.log" >&2; exit 1; }
-    for module in _hot _parts; do
-        nm -D "$folder/slicer/$module".*.so | grep -q "$symbol" ||
-            { echo "error: $module was built without the sanitizer" >&2; exit 1; }
+    for module in $modules; do
+        nm -D "$folder/slicer/_$module".*.so | grep -q "$symbol" ||
+            { echo "error: _$module was built without the sanitizer" >&2; exit 1; }
     done
 }
 
@@ -56,13 +56,13 @@ for kind; do
     folder=$PWD/build/sanitize/$kind
     case $kind in
     thread)
-        flags=thread symbol=__tsan_
+        flags=thread symbol=__tsan_ modules=hot
         export TSAN_OPTIONS="log_path=$folder/report halt_on_error=0 exitcode=66 history_size=4"
         build
         watch libtsan.so tests/webrtc/test_plane.py
         ;;
     address)
-        flags=address,undefined symbol=__asan_
+        flags=address,undefined symbol=__asan_ modules='hot parts'
         # Python frees little at its end: leaks are found by tests that count.
         export ASAN_OPTIONS="log_path=$folder/report detect_leaks=0 abort_on_error=0"
         export UBSAN_OPTIONS="log_path=$folder/report print_stacktrace=1 halt_on_error=0"

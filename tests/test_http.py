@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import statistics
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -65,8 +64,8 @@ async def test_a_kept_connection_is_answered_at_once() -> None:
             began = time.perf_counter()
             await client.get(f"http://127.0.0.1:{server.port}/")
             took.append(time.perf_counter() - began)
-    # With Nagle's algorithm it is 40 ms.
-    assert statistics.median(took) < 0.03
+    # With Nagle's algorithm each but the first takes 40 ms; a busy machine does not delay all.
+    assert min(took[1:]) < 0.03
     await server.close()
 
 

@@ -22,12 +22,12 @@ async def test_answers_and_errors_come_back() -> None:
 
 async def test_threads_are_hired_when_needed_and_no_more_than_told() -> None:
     pool, gate = ThreadPool("hand", 2), threading.Event()
-    assert pool._threads == []
+    assert pool.threads == []
     await pool.run(lambda: None)
     await pool.run(lambda: None)
-    assert len(pool._threads) == 1, "it was free again"
+    assert len(pool.threads) == 1, "it was free again"
     waiting = [pool.run(gate.wait) for _ in range(5)]
-    assert len(pool._threads) == 2
+    assert len(pool.threads) == 2
     gate.set()
     assert all(await asyncio.gather(*waiting))
     pool.join()
@@ -97,7 +97,7 @@ async def test_never_used_it_ends_as_well() -> None:
 async def test_what_nobody_has_any_more_ends() -> None:
     pool = ThreadPool("hand", 1)
     await pool.run(lambda: None)
-    (thread,) = pool._threads
+    (thread,) = pool.threads
     del pool
     gc.collect()
     await asyncio.to_thread(thread.join, 10)

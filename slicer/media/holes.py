@@ -37,10 +37,10 @@ def lay(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
     Packets that do not lie on the 2.5 ms grid of the first one move by less than 2.5 ms.
     """
     packets = packets[bisect_right(packets, start - MAX_PRE_ROLL, key=_end) :]
-    return _lay_whole(packets, start, end) or _lay_holed(packets, start, end)
+    return lay_whole(packets, start, end) or lay_holed(packets, start, end)
 
 
-def _lay_whole(packets: Sequence[AudioPacket], start: int, end: int) -> Laid | None:
+def lay_whole(packets: Sequence[AudioPacket], start: int, end: int) -> Laid | None:
     """As `lay`, where each packet begins as the one before it ends: so it mostly is, and this is
     done three times as fast. None where it is not so."""
     if not packets:
@@ -60,7 +60,7 @@ def _lay_whole(packets: Sequence[AudioPacket], start: int, end: int) -> Laid | N
     return laid
 
 
-def _lay_holed(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
+def lay_holed(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
     position = packets[0].timestamp if packets else start
     if position > start:
         position -= _up(position - start)

@@ -56,7 +56,7 @@ def _png(frame: av.VideoFrame) -> bytes:
 def _jpeg(frame: av.VideoFrame) -> bytes:
     # libjpeg-turbo reads planes of an odd size as if they were padded to an even one.
     if FAST and not (frame.width % 2 or frame.height % 2):
-        planes = _full_planes(frame)
+        planes = full_planes(frame)
         return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=JPEG_QUALITY))
     return _coded("mjpeg", _convert(frame, "yuvj420p", full_range=True), {}, JPEG_SCALE)
 
@@ -73,7 +73,7 @@ _ENCODERS: Mapping[ImageFormat, Callable[[av.VideoFrame], bytes]] = {
 }
 
 
-def _full_planes(frame: av.VideoFrame) -> list[Plane]:
+def full_planes(frame: av.VideoFrame) -> list[Plane]:
     """Y, U and V as JFIF 1.02 has them: 4:2:0, BT.601, full range.
 
     H.264 and VP8 from cameras are of limited range. FFmpeg's scaler takes over twice as long for

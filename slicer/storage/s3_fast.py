@@ -53,7 +53,7 @@ class FastS3:
     """One bucket, used by several threads."""
 
     def __init__(self, bucket: Bucket, credentials: Credentials, timeouts: Timeouts) -> None:
-        endpoint, in_host = _endpoint(bucket)
+        endpoint, in_host = endpoint_of(bucket)
         config: S3Config = {}
         if bucket.encryption:
             config["server_side_encryption"] = bucket.encryption
@@ -113,7 +113,7 @@ class FastS3:
             raise StorageUnavailable(name, "no answer in time", UNREACHABLE)
 
 
-def _endpoint(bucket: Bucket) -> tuple[str, bool]:
+def endpoint_of(bucket: Bucket) -> tuple[str, bool]:
     """Where to, and whether the bucket's name is in the host: as botocore has it."""
     url = urlsplit(bucket.endpoint or f"https://s3.{bucket.region}.amazonaws.com")
     host = url.hostname or ""

@@ -54,8 +54,8 @@ async def test_threads_do_the_work_and_end() -> None:
     crew.join()
     assert 1 <= len(used) <= workers.cores()
     assert all(name.startswith("maker") for name in used)
-    assert len(crew._threads) <= workers.cores()
-    assert not {*crew._threads} & {*threading.enumerate()}
+    assert len(crew.threads) <= workers.cores()
+    assert not {*crew.threads} & {*threading.enumerate()}
 
 
 def faults(keeping: bool) -> int:

@@ -130,6 +130,6 @@ def test_packets_without_holes_are_laid_as_any_others(
         AudioPacket(timestamp, duration, bytes([0xF8, number]))
         for number, (timestamp, duration) in enumerate(zip(timestamps, durations, strict=True))
     ]
-    laid = holes._lay_whole(packets, start, start + length)
-    assert laid is None or laid == holes._lay_holed(packets, start, start + length)
+    laid = holes.lay_whole(packets, start, start + length)
+    assert laid is None or laid == holes.lay_holed(packets, start, start + length)
     assert (laid is not None) == (began <= start and began < start + length)

@@ -64,7 +64,7 @@ def test_limited_range_becomes_full_to_the_nearest_level() -> None:
     level = np.arange(512) % 256
     luma = np.clip((level - 16) * 255 / 219, 0, 255)
     chroma = np.clip((level[:256] - 128) * 255 / 224 + 128, 0, 255)
-    planes = image._full_planes(gradients())
+    planes = image.full_planes(gradients())
     assert [plane.shape for plane in planes] == [(256, 512), (128, 256), (128, 256)]
     legal = slice(16, 236)
     for plane, exact, most in zip(planes, (luma, chroma, chroma), (0.53, 0.7, 0.7), strict=True):
@@ -80,7 +80,7 @@ def test_limited_range_becomes_full_to_the_nearest_level() -> None:
 def test_planes_of_full_range_are_taken_as_they_are(pixels: str) -> None:
     frame = gradients().reformat(format=pixels, threads=1)
     frame.color_range = ColorRange.JPEG
-    for plane, taken in zip(frame.planes, image._full_planes(frame), strict=True):
+    for plane, taken in zip(frame.planes, image.full_planes(frame), strict=True):
         assert np.shares_memory(taken, np.frombuffer(memoryview(plane), np.uint8))
 
 

@@ -180,7 +180,7 @@ class Scenario:
                 if sender.parameters.codecs[chosen] is not STRANGE:
                     sender.use(chosen)
             case "padding":
-                empty = bytearray(sender._packet(b"\0\0\0\4", False))
+                empty = bytearray(sender.packet(b"\0\0\0\4", False))
                 empty[0] |= 0x20
                 if one.amount > 0.5:  # as probes of the bandwidth are
                     empty[1] = next(iter(sender.parameters.rtx), empty[1])

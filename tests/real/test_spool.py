@@ -188,7 +188,7 @@ async def test_killed_fifty_times_under_load(folder: Path, seaweed: Seaweed) -> 
         finally:
             daemon.parent.kill()
             await daemon.parent.wait()
-    assert count > KILLS * 5, "there was a load"
+    assert count > KILLS, "there was a load"
     assert [said for said in SAID if said not in trouble(daemon)] == []
     assert_no_secret(folder, WRITER)
     assert not list((folder / "spool").rglob("*.*")), "nothing is left behind"

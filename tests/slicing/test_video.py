@@ -251,7 +251,7 @@ def test_between_a_loss_and_a_keyframe_nothing_becomes_a_picture(padded: bool) -
     talk.run(0.12)
     if padded:
         sender.sequence += 1
-        empty = bytearray(sender._packet(b"\0\0\0\4", False))
+        empty = bytearray(sender.packet(b"\0\0\0\4", False))
         empty[0] |= 0x20
         talk.carry(bytes(empty), talk.now)
     talk.run(14)

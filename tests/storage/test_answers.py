@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.errors import StorageRefused, StorageUnavailable
-from slicer.storage.answers import Answer, storage_error
+from slicer.storage import Credentials
+from slicer.storage.answers import Answer, hide, rekeyed, retry_after, storage_error
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,32 @@ def test_every_answer_has_an_error_of_one_short_line(status: int, code: str, tex
     assert isinstance(error, StorageRefused | StorageUnavailable)
     assert error.advice
     assert len(error.said) < 300
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("0", 0.0), ("120", 120.0), ("999999", 999_999.0), ("1000000", None), ("-1", None),
+     ("1.5", None), ("", None), ("Fri, 31 Dec 1999 23:59:59 GMT", None), ("\u0661", None)],
+)  # fmt: skip
+def test_retry_after_is_seconds_or_nothing(value: str, seconds: float | None) -> None:
+    assert retry_after(value) == seconds
+
+
+KEYS = Credentials("the-id", "the-secret")
+
+
+def test_keys_are_hidden_and_length_is_bounded() -> None:
+    assert hide("the-id signed with the-secret", KEYS) == "*** signed with ***"
+    assert hide("the-id", None) == "the-id"
+    assert hide("the-id", Credentials("", "")) == "the-id", "nothing is no secret"
+    assert hide("x" * 501, None) == "x" * 500
+
+
+@pytest.mark.parametrize("kind", [StorageRefused, StorageUnavailable])
+def test_an_error_about_another_key_is_the_same_without_secrets(
+    kind: type[StorageRefused | StorageUnavailable],
+) -> None:
+    error = rekeyed("new", kind("old", "403 the-secret", "advice", 7.0), KEYS)
+    assert type(error) is kind
+    assert (error.key, error.said, error.advice) == ("new", "403 ***", "advice")
+    assert error.retry_after == 7.0

@@ -48,7 +48,7 @@ def test_it_is_not_fit_where_it_is_not_there(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_where_it_goes(bucket: Bucket, endpoint: tuple[str, bool]) -> None:
-    assert s3_fast._endpoint(bucket) == endpoint
+    assert s3_fast.endpoint_of(bucket) == endpoint
 
 
 @needs_obstore

@@ -178,7 +178,7 @@ class Sender:
     def _frame(self, now: float) -> Iterator[bytes]:
         self.sent.append(self.number)
         if self.parameters.kind is Kind.AUDIO:
-            yield self._packet(opus(self.number, self.toc), False)
+            yield self.packet(opus(self.number, self.toc), False)
             return
         natural = self.group and (self.number - self._begin) % self.group == 0
         keyframe = bool(natural) or self._key_due
@@ -189,9 +189,9 @@ class Sender:
         frame = make(self.number, keyframe, self.size * (4 if keyframe else 1))
         payloads = packetize.payloads(self.codec.name, frame, mtu=self.mtu or self.size + 4)
         for index, payload in enumerate(payloads):
-            yield self._packet(payload, index == len(payloads) - 1)
+            yield self.packet(payload, index == len(payloads) - 1)
 
-    def _packet(self, payload: bytes, marker: bool) -> bytes:
+    def packet(self, payload: bytes, marker: bool) -> bytes:
         extension = self._extension(self.packets)
         self.packets += 1
         packet = datagram(

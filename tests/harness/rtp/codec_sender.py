@@ -30,7 +30,7 @@ def av1(number: int, keyframe: bool, size: int) -> bytes:
     """A temporal unit: a sequence header before a keyframe, and one frame."""
     frame = (bytes([0x10 if keyframe else 0x30]) + number.to_bytes(4)).ljust(size, b"\xaa")
     head = b"\x0a\x03\x00\x00\x00" if keyframe else b""
-    return head + b"\x32" + packetize._leb128(len(frame)) + frame
+    return head + b"\x32" + packetize.leb128(len(frame)) + frame
 
 
 def without_sets(frame: bytes) -> bytes:
@@ -61,7 +61,7 @@ class CodecSender(Sender):
     def _frame(self, now: float) -> Iterator[bytes]:
         self.sent.append(self.number)
         if self.parameters.kind is Kind.AUDIO:
-            yield self._packet(self._audio(), False)
+            yield self.packet(self._audio(), False)
             return
         natural = self.group and (self.number - self._begin) % self.group == 0
         keyframe = bool(natural) or self._key_due
@@ -73,7 +73,7 @@ class CodecSender(Sender):
             frame = without_sets(frame)
         parts = packetize.payloads(self.codec.name, frame, self.mtu, next(self.pictures))
         for index, part in enumerate(parts):
-            yield self._packet(part, self.markers and index == len(parts) - 1)
+            yield self.packet(part, self.markers and index == len(parts) - 1)
 
     def _audio(self) -> bytes:
         if self.codec.name != "opus":

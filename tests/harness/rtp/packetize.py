@@ -141,7 +141,7 @@ def av1(units: list[bytes], mtu: int = MTU, counted: bool = True) -> list[bytes]
         body = b""
         for index, element in enumerate(elements):
             last = head & 0x30 and index == len(elements) - 1
-            body += element if last else _leb128(len(element)) + element
+            body += element if last else leb128(len(element)) + element
         result.append(bytes([head]) + body)
         elements.clear()
         starts_inside = ends_inside
@@ -163,8 +163,8 @@ def av1(units: list[bytes], mtu: int = MTU, counted: bool = True) -> list[bytes]
     return result
 
 
-def _leb128(value: int) -> bytes:
-    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + _leb128(value >> 7)
+def leb128(value: int) -> bytes:
+    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + leb128(value >> 7)
 
 
 @dataclass
