@@ -1,5 +1,6 @@
 """Drives one receiver: media and subscriptions in, every output out, one timer; knows no room."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from slicer.clock import Clock, Timer
@@ -23,6 +24,11 @@ class Pump:
         self._deliver = deliver
         self._timer: Timer | None = None
         self._armed: float | None = None
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was refused, lost or odd, by reason."""
+        return self._receiver.counters
 
     def attach(self, subscribe: Subscribe) -> None:
         now = self._clock.now()

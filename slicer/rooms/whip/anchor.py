@@ -1,6 +1,7 @@
 """One publisher: its connection, and its media cut for each robot that asked; knows no other."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,8 @@ class Network:
 
 
 class Anchor:
-    """From the offer to the end of the connection. *joined* and *left* come at most once."""
+    """From the offer to the end of the connection. *joined* and *left* come at most once; *left*
+    says why."""
 
     def __init__(
         self,
@@ -32,18 +34,19 @@ class Anchor:
         clock: Clock,
         network: Network,
         joined: "Callable[[Anchor], None]",
-        left: "Callable[[Anchor], None]",
+        left: "Callable[[Anchor, str], None]",
     ) -> None:
         self.user = user
         self.etag = f'"{secrets.token_hex(8)}"'
         self.kinds: tuple[Kind, ...] = ()
         self._clock = clock
-        events = Events(self._media, lambda: joined(self), lambda reason: left(self))
+        events = Events(self._media, lambda: joined(self), lambda reason: left(self, reason))
         # The plane's thread has a clock of its own, which is the loop's.
         self._plane = running_plane() if isinstance(clock, LoopClock) else None
         carry = self._carry if self._plane is not None else None
         self.connection = Connection(network.addresses, events, network.silence, carry=carry)
         self._pump: Pump | PlanePump | None = None
+        self._counted: Counter[str] = Counter()
         self._listeners: dict[TrackKey, Listener] = {}
 
     async def accept(self, offer: str) -> str:
@@ -77,11 +80,17 @@ class Anchor:
             if self._pump is not None:
                 self._pump.detach(track)
 
+    @property
+    def counters(self) -> Counter[str]:
+        """What its connection and its receiver refused, lost or found odd, by reason."""
+        media = self._counted if self._pump is None else self._pump.counters
+        return media + self.connection.counters
+
     def flush(self) -> None:
         """Hand over the last cut of every track: there will be no more media."""
         if self._pump is not None:
             self._pump.close()
-            self._pump = None
+            self._counted, self._pump = self._pump.counters, None
         self._listeners.clear()
 
     def _carry(self, link: Link) -> Carrier:

@@ -1,5 +1,6 @@
 """An anchor: its tracks go to the robots that asked, and only to them."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -25,6 +26,7 @@ class Cutter:
 
     def __init__(self, anchor: str, streams: Sequence[RtpParameters], ssrc: int) -> None:
         self.tracks: list[TrackKey] = []
+        self.counters: Counter[str] = Counter()
 
     def attach(self, track: TrackKey, spec: object, now: float) -> list[Cut | Transmit]:
         self.tracks.append(track)
@@ -35,6 +37,7 @@ class Cutter:
         return [cut(track)]
 
     def receive(self, datagrams: Sequence[bytes], now: float) -> list[Cut | Transmit]:
+        self.counters["padding"] += len(datagrams)
         return [cut(track) for track in self.tracks]
 
     def flush(self, now: float) -> list[Cut | Transmit]:
@@ -48,7 +51,7 @@ class Cutter:
 async def ann(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Anchor]:
     monkeypatch.setattr(anchor_module, "Receiver", Cutter)
     peer = Peer()
-    anchor = Anchor("ann", ManualClock(), Network(LOOPBACK, 15), lambda _: None, lambda _: None)
+    anchor = Anchor("ann", ManualClock(), Network(LOOPBACK, 15), lambda _: None, lambda *_: None)
     await anchor.accept(await peer.offer([Tone()]))
     yield anchor
     await anchor.connection.close()
@@ -92,6 +95,14 @@ async def test_the_end_flushes_once(ann: Anchor) -> None:
     ann._media([b"late"])
     ann.subscribe(Subscribe(TWO, AudioSpec()), got.append)
     assert got == [cut(ONE)]
+
+
+async def test_what_was_counted_outlives_the_media(ann: Anchor) -> None:
+    ann._media([b"x", b"y"])
+    ann.connection.counters["rtcp_unsent"] += 1
+    assert ann.counters == {"padding": 2, "rtcp_unsent": 1}
+    ann.flush()
+    assert ann.counters == {"padding": 2, "rtcp_unsent": 1}
 
 
 async def test_a_kind_that_is_not_there_is_ignored(ann: Anchor) -> None:
