@@ -2,9 +2,12 @@
 
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import (
+    AnchorDropped,
+    AnchorLeft,
     AnchorWaits,
     Event,
     EventsMissed,
+    FactsDiscarded,
     RobotLeft,
     SliceLost,
     SliceSpooled,
@@ -13,8 +16,10 @@ from slicer.engine.events import (
     TaskState,
     TaskTrouble,
     TrackEnded,
+    TrackRefused,
     TrackStarted,
 )
+from slicer.engine.metrics import Sample
 from slicer.engine.spec import TaskSpec
 from slicer.errors import (
     BadInput,
@@ -25,13 +30,13 @@ from slicer.errors import (
     StorageError,
     StorageRefused,
     StorageUnavailable,
+    TaskEnded,
     TaskNotExist,
     Unauthorized,
 )
-from slicer.errors import TaskFinished as TaskHasFinished
 from slicer.rtp.parameters import Kind
 from slicer.settings import Settings
-from slicer.slicing.outputs import LeaveCode, State
+from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
@@ -39,20 +44,24 @@ from slicer.storage import Credentials
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnchorDropped",
+    "AnchorLeft",
     "AnchorWaits",
     "AudioSpec",
     "BadInput",
     "Credentials",
+    "EndReason",
     "Engine",
     "Event",
     "EventsMissed",
+    "FactsDiscarded",
     "ImageFormat",
     "Kind",
-    "LeaveCode",
     "LimitReached",
     "MediaError",
     "RobotLeft",
     "RoomError",
+    "Sample",
     "Settings",
     "SliceLost",
     "SliceParams",
@@ -64,14 +73,15 @@ __all__ = [
     "StorageRefused",
     "StorageUnavailable",
     "Subscription",
+    "TaskEnded",
     "TaskFinished",
-    "TaskHasFinished",
     "TaskNotExist",
     "TaskSpec",
     "TaskState",
     "TaskStatus",
     "TaskTrouble",
     "TrackEnded",
+    "TrackRefused",
     "TrackStarted",
     "Unauthorized",
     "VideoSpec",

@@ -28,6 +28,10 @@ class Clock(Protocol):
         """Call back once *now* has reached *when*."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Return once *now* is so many seconds later."""
+        ...
+
 
 class LoopClock:
     """The running event loop's clock. Wall time is read once, so that it cannot step either."""
@@ -44,3 +48,6 @@ class LoopClock:
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         return self._loop.call_at(when, callback)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

@@ -4,7 +4,7 @@ SlicerError
  ├─ BadInput            the caller: a field that cannot work; names it, what came, what is allowed
  ├─ Unauthorized        the caller: a wrong, expired or missing credential
  ├─ TaskNotExist        the caller: no task of that id
- ├─ TaskFinished        the caller: the task has ended
+ ├─ TaskEnded           the caller: the task has ended
  ├─ LimitReached        the caller: a named bound is full; may be tried again later
  ├─ RoomError           the room: it cannot be entered or was lost; may be tried again
  ├─ MediaError          the sender: bytes that no decoder takes; that slice alone is lost
@@ -34,7 +34,7 @@ class TaskNotExist(SlicerError):
     """No task has this id."""
 
 
-class TaskFinished(SlicerError):
+class TaskEnded(SlicerError):
     """The task has ended; it can no longer be asked or changed."""
 
 

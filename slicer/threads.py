@@ -42,6 +42,11 @@ class ThreadPool:
         # Threads know the lanes, not the pool: a pool that nobody has any more ends its threads.
         weakref.finalize(self, _end, self._calls, self.threads).atexit = False
 
+    @property
+    def under_way(self) -> int:
+        """Work that was taken and has not ended."""
+        return self._under_way
+
     def run(self, work: Callable[[], T], lane: int = 0) -> asyncio.Future[T]:
         """Have *work* done in a thread. What is cancelled before it began is never begun.
 

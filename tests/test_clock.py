@@ -35,6 +35,13 @@ async def test_a_call_comes_when_it_is_due_and_not_when_called_off() -> None:
     assert await called >= due - time.get_clock_info("monotonic").resolution
 
 
+async def test_sleep_ends_when_its_time_is_over() -> None:
+    clock = LoopClock()
+    due = clock.now() + 0.01
+    await clock.sleep(0.01)
+    assert clock.now() >= due - time.get_clock_info("monotonic").resolution
+
+
 def test_there_is_no_clock_without_a_loop() -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
         LoopClock()

@@ -28,7 +28,7 @@ LAYERS = [
     {"slicing"},
     {"rtp"},
     {"usersig"},
-    {"http", "sqlite", "threads", "clock"},
+    {"http", "sqlite", "threads", "clock", "background"},
     {"errors"},
 ]
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}

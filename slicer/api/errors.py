@@ -8,7 +8,7 @@ from slicer.errors import (
     RoomError,
     SlicerError,
     StorageError,
-    TaskFinished,
+    TaskEnded,
     TaskNotExist,
     Unauthorized,
 )
@@ -33,7 +33,7 @@ CODES: Mapping[type[SlicerError], str] = {
     BadInput: WRONG_VALUE,
     Unauthorized: "AuthFailure.UnauthorizedOperation",
     TaskNotExist: "FailedOperation.TaskNotExist",
-    TaskFinished: "FailedOperation.TaskFinished",
+    TaskEnded: "FailedOperation.TaskFinished",
     LimitReached: "FailedOperation.RestrictedConcurrency",
     RoomError: "FailedOperation",
     StorageError: "FailedOperation",

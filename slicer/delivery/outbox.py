@@ -95,6 +95,11 @@ class Outbox:
         return self._memory
 
     @property
+    def circuits_open(self) -> int:
+        """Stores of this outbox that fail and are left alone."""
+        return sum(not lane.circuit.closed for lane in self._route.lanes)
+
+    @property
     def crowded(self) -> bool:
         """Half of a bound is reached: who can wait should."""
         settings = self._settings

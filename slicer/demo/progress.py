@@ -11,9 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from slicer.engine.events import (
+    AnchorDropped,
+    AnchorLeft,
     AnchorWaits,
     Event,
     EventsMissed,
+    FactsDiscarded,
     RobotLeft,
     SliceLost,
     SliceSpooled,
@@ -22,21 +25,11 @@ from slicer.engine.events import (
     TaskState,
     TaskTrouble,
     TrackEnded,
+    TrackRefused,
     TrackStarted,
 )
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import LeaveCode
 
-REASONS = {
-    LeaveCode.STOPPED: "stopped",
-    LeaveCode.KICKED_BY_CUSTOMER: "kicked by the customer",
-    LeaveCode.DISMISSED_BY_CUSTOMER: "room dismissed by the customer",
-    LeaveCode.KICKED_BY_SERVER: "kicked by the server",
-    LeaveCode.DISMISSED_BY_SERVER: "the room ended",
-    LeaveCode.IDLE: "nobody there for too long",
-    LeaveCode.ROOM_TIMEOUT: "the room did not answer",
-    LeaveCode.REPLACED: "the same robot entered again",
-}
 _LAST_LINES = 6
 
 
@@ -64,15 +57,23 @@ def bytes_text(size: int) -> str:
     return f"{size / 1000:.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
-def line(event: Event) -> str:  # noqa: PLR0911 (one for each event)
+def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
     """An event in one plain line, without its time."""
     match event:
         case TaskState():
-            return f"task {event.state.value}"
+            return f"task {event.state.value}" + (f": {event.reason}" if event.reason else "")
         case TrackStarted():
             return f"+ {event.anchor} {event.kind}"
         case TrackEnded():
-            return f"- {event.anchor} {event.kind}"
+            return f"- {event.anchor} {event.kind}" + (f" ({event.reason})" if event.reason else "")
+        case TrackRefused():
+            return f"refused: {event.anchor} {event.kind}: {event.reason}"
+        case AnchorLeft():
+            return f"left: {event.anchor}" + (f" ({event.reason})" if event.reason else "")
+        case AnchorDropped():
+            return f"dropped: {event.anchor}: {event.reason}"
+        case FactsDiscarded():
+            return f"trouble: {event.count} facts of the room are discarded"
         case AnchorWaits():
             return f"waiting: {event.anchor} (the task has all the anchors it may take)"
         case SliceSpooled():
@@ -85,11 +86,11 @@ def line(event: Event) -> str:  # noqa: PLR0911 (one for each event)
         case TaskTrouble():
             return f"trouble: {event.reason}"
         case RobotLeft():
-            return f"out of the room ({REASONS[event.code]})"
+            return f"out of the room ({event.reason})"
         case TaskFinished():
             lost = f", {event.lost} LOST" if event.lost else ""
             kept = f", {event.kept} kept in the spool" if event.kept else ""
-            return f"finished ({REASONS[event.code]}): {event.stored} slices stored{lost}{kept}"
+            return f"finished ({event.reason}): {event.stored} slices stored{lost}{kept}"
         case EventsMissed():
             return f"{event.count} events missed"
 

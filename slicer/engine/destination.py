@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from slicer.clock import Clock
@@ -133,6 +134,10 @@ class Destinations:
     settings: OutboxSettings
     reports: Reports
     spool: Spool | None = None
+    closed: Counter[str] = field(default_factory=Counter)
+    """What the outboxes of closed destinations counted."""
+    ending: list[Destination] = field(default_factory=list)
+    """Those that are being closed, and still count."""
     _open: dict[Place, Destination] = field(default_factory=dict)
     _stuck: dict[Path, list[Found]] = field(default_factory=dict)
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
@@ -218,7 +223,10 @@ class Destinations:
         for place, held in list(self._open.items()):
             if held is destination:
                 del self._open[place]
+                self.ending.append(destination)
                 await destination.close()
+                self.ending.remove(destination)
+                self.closed.update(asdict(destination.outbox.counters))
 
     async def _opened(self, place: Place, check: bool) -> tuple[Storage, Storage | None]:
         storage = open_storage(place.to, place.credentials)

@@ -11,29 +11,34 @@ from typing import Protocol
 
 from slicer.clock import Clock, Timer
 from slicer.rooms import Room
-from slicer.slicing.facts import Fact
+from slicer.slicing.facts import Fact, Stopped
 from slicer.slicing.outputs import (
-    AnchorWaiting,
     AudioCut,
     Cut,
     Finished,
+    Notice,
+    Output,
     PictureCut,
-    StateChanged,
     Subscribe,
+    Transmit,
     Unsubscribe,
 )
 from slicer.slicing.task import SliceTask
 
-# A room cannot tell more at once than this before the task has looked at it.
 MAX_FACTS = 100_000
+"""Facts that a room may tell while one is looked at. Those after them are discarded and counted."""
 
 
-class Watcher(Protocol):
-    """Who is told what the task does; on the loop's thread, never blocking."""
+class TaskListener(Protocol):
+    """Told what the task does, on the loop's thread. Must not block."""
 
     def on_cut(self, cut: Cut) -> None: ...
 
-    def on_output(self, output: Subscribe | Unsubscribe | StateChanged | AnchorWaiting) -> None: ...
+    def on_output(self, output: Subscribe | Unsubscribe | Notice) -> None: ...
+
+    def on_discarded(self, count: int) -> None:
+        """*count* facts of the room were more than MAX_FACTS; the task never saw them."""
+        ...
 
     def on_finished(self, finished: Finished) -> None: ...
 
@@ -41,11 +46,14 @@ class Watcher(Protocol):
 class Driver:
     """Drives one task. `deliver` is the listener of its room."""
 
-    def __init__(self, task: SliceTask, clock: Clock, watcher: Watcher) -> None:
+    def __init__(self, task: SliceTask, clock: Clock, listener: TaskListener) -> None:
         self.task = task
-        self._clock, self._watcher = clock, watcher
+        self.discarded = 0
+        """Facts that the task never saw."""
+        self._clock, self._listener = clock, listener
         self._room: Room | None = None
-        self._facts: deque[Fact] = deque(maxlen=MAX_FACTS)
+        self._facts: deque[Fact] = deque()
+        self._untold = 0
         self._busy = False
         self._timer: Timer | None = None
 
@@ -57,15 +65,29 @@ class Driver:
     def deliver(self, told: Fact | Cut) -> None:
         """Take a fact or a cut."""
         if isinstance(told, AudioCut | PictureCut):
-            self._watcher.on_cut(told)
+            self._listener.on_cut(told)
             return
-        self._facts.append(told)
+        if len(self._facts) < MAX_FACTS:
+            self._facts.append(told)
+        else:
+            self._discard(told)
         self._drive(self._take_facts)
+
+    def _discard(self, told: Fact) -> None:
+        # A task that never learns that it was stopped would run for ever: its stop takes the
+        # place of the newest fact that waits.
+        if isinstance(told, Stopped):
+            self._facts[-1] = told
+        self.discarded += 1
+        self._untold += 1
 
     def _take_facts(self) -> None:
         while self._facts:
             for output in self.task.receive(self._facts.popleft(), self._clock.now()):
                 self._carry_out(output)
+        if self._untold:
+            count, self._untold = self._untold, 0
+            self._listener.on_discarded(count)
 
     def _expire(self) -> None:
         self._timer = None
@@ -83,20 +105,22 @@ class Driver:
             self._busy = False
         self._arm()
 
-    def _carry_out(self, output: object) -> None:
+    def _carry_out(self, output: Output) -> None:
         match output:
             case Subscribe():
-                self._watcher.on_output(output)
+                self._listener.on_output(output)
                 if self._room is not None:
                     self._room.subscribe(output)
             case Unsubscribe(track):
                 if self._room is not None:
                     self._room.unsubscribe(track)
-                self._watcher.on_output(output)
-            case StateChanged() | AnchorWaiting():
-                self._watcher.on_output(output)
+                self._listener.on_output(output)
             case Finished():
-                self._watcher.on_finished(output)
+                self._listener.on_finished(output)
+            case AudioCut() | PictureCut() | Transmit():
+                raise AssertionError(f"a task holds no media, but gave a {type(output).__name__}")
+            case _:
+                self._listener.on_output(output)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -9,29 +9,38 @@ async with slicer.Engine() as engine:
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine
+from collections import Counter
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import SplitResult
 
+from slicer.background import Background
 from slicer.clock import Clock, LoopClock
 from slicer.delivery.makers import Makers
 from slicer.delivery.spool.spool import Spool
+from slicer.engine import metrics
 from slicer.engine.destination import Destination, Destinations, Lookup, Place, Reports
-from slicer.engine.events import EventStream, TaskEvent, TaskFinished
+from slicer.engine.events import EventStream, EventStreams, TaskFinished
+from slicer.engine.metrics import Sample, TaskTotals
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import Confirm, RunningTask
 from slicer.engine.spec import TaskSpec
 from slicer.engine.workers import open_workers
-from slicer.errors import BadInput, LimitReached, StorageError, TaskNotExist, Unauthorized
-from slicer.errors import TaskFinished as TaskHasFinished
+from slicer.errors import (
+    BadInput,
+    LimitReached,
+    StorageError,
+    TaskEnded,
+    TaskNotExist,
+    Unauthorized,
+)
 from slicer.media.naming import Names
 from slicer.rooms import Connector, Room, RoomSettings, connector, parse_room
 from slicer.rtp.parameters import Kind
 from slicer.settings import Settings
 from slicer.slicing.facts import Modified
-from slicer.slicing.outputs import LeaveCode, State
+from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.subscription import Subscription
 from slicer.usersig import SdkApp
 
@@ -78,9 +87,11 @@ class Engine:
         self._confirm = confirm
         self._tasks: dict[str, RunningTask] = {}
         self._ended: dict[str, TaskFinished] = {}
-        self._streams: list[EventStream] = []
+        self._robots: dict[tuple[int, str, str], RunningTask] = {}
+        self._streams = EventStreams()
         self._connectors: dict[str, Connector] = {}
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._background = Background()
+        self._totals = TaskTotals(Counter(), Counter())
         self._closed: asyncio.Task[None] | None = None
         self._clock: Clock
         self._rooms: RoomSettings
@@ -92,7 +103,7 @@ class Engine:
         self._workers = open_workers()
         self._makers = Makers(self._workers)
         self._spool = await self._open_spool()
-        orphans = Orphans(self._clock, self._tell, self._confirm)
+        orphans = Orphans(self._clock, self._streams.tell, self._confirm)
         self._reports = Reports(self._tasks.get, orphans, self._clock)
         self._destinations = Destinations(
             self._makers, self._clock, self.settings.outbox, self._reports, self._spool
@@ -129,29 +140,31 @@ class Engine:
         place = Place(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
         destination = await self._destinations.take(place, spec.check_store)
         running = RunningTask(
-            task, spec, names, destination.outbox, self._clock, self._tell, self._confirm
+            task, spec, names, destination.outbox, self._clock, self._streams.tell, self._confirm
         )
-        self._replace(spec)
+        self._replace(running)
         self._tasks[task] = running
         try:
             await self._enter(running, connector, url)
         except BaseException:
-            del self._tasks[task]
+            self._remove(task)
             await self._destinations.give_back(destination)
             raise
         if not spec.check_store:
-            self._spawn(self._check_store(running, destination))
+            self._background.start(self._check_store(running, destination))
         running.finished.add_done_callback(
-            lambda finished: self._spawn(self._retire(task, destination, finished.result()))
+            lambda finished: self._background.start(
+                self._retire(task, destination, finished.result())
+            )
         )
         return task
 
     def modify(self, task: str, subscription: Subscription) -> None:
-        """Replace all four lists, at once. Raises TaskNotExist, TaskFinished."""
+        """Replace all four lists, at once. Raises TaskNotExist, TaskEnded."""
         self._running(task).driver.deliver(Modified(subscription))
 
     def describe(self, task: str) -> TaskStatus:
-        """How the task is now. Raises TaskNotExist, TaskFinished."""
+        """How the task is now. Raises TaskNotExist, TaskEnded."""
         running = self._running(task)
         core = running.driver.task
         tracks = tuple((track.anchor, track.kind) for track in sorted(core.tracks))
@@ -167,9 +180,9 @@ class Engine:
             running.late,
         )
 
-    def delete(self, task: str, code: LeaveCode = LeaveCode.STOPPED) -> None:
-        """Have the robot leave; deliveries go on. Raises TaskNotExist, TaskFinished."""
-        self._running(task).stop(code)
+    def delete(self, task: str, reason: EndReason = EndReason.STOPPED) -> None:
+        """Have the robot leave; deliveries go on. Raises TaskNotExist, TaskEnded."""
+        self._running(task).stop(reason)
 
     async def finished(self, task: str) -> TaskFinished:
         """Wait until the robot has left and every slice is stored or lost. Raises TaskNotExist."""
@@ -181,10 +194,18 @@ class Engine:
 
     def events(self, task: str | None = None) -> EventStream:
         """All events from now on, of one task or of all."""
-        self._streams = [stream for stream in self._streams if not stream.closed]
-        stream = EventStream(task)
-        self._streams.append(stream)
-        return stream
+        return self._streams.open(task)
+
+    def metrics(self) -> list[Sample]:
+        """Every counter there is, now; `engine.metrics.METRICS` says what each name means."""
+        delivery = (self._destinations, self._makers, self._workers, self._spool)
+        return [
+            *metrics.of_tasks(self._tasks.values(), self._totals),
+            *metrics.of_events(self._streams),
+            *metrics.of_rooms(self._connectors),
+            *metrics.of_delivery(*delivery),
+            Sample("background_work", len(self._background)),
+        ]
 
     def resend(self) -> None:
         """Look up the keys again of stores that the spool has slices for and that stayed shut."""
@@ -206,7 +227,7 @@ class Engine:
     async def _close(self) -> None:
         running = list(self._tasks.values())
         for task in running:
-            task.stop(LeaveCode.STOPPED)
+            task.stop(EndReason.STOPPED)
         for destination in self._destinations.all():
             destination.outbox.hurry()
         if running:
@@ -216,15 +237,13 @@ class Engine:
         await self._destinations.close()
         if self._spool is not None:
             await self._spool.close()
-        while self._retiring:
-            await asyncio.wait(self._retiring)
+        await self._background.wait()
         for opened in self._connectors.values():
             await opened.close()
         self._reports.close()
         self._workers.shut_down(finish=False)
         await asyncio.to_thread(self._workers.join)
-        for stream in self._streams:
-            stream.close()
+        self._streams.close()
 
     async def _open_spool(self) -> Spool | None:
         """The spool, if one is set. A disk that fails is told loudly, and goes without."""
@@ -258,14 +277,21 @@ class Engine:
         except StorageError as error:
             running.on_trouble(error)
 
-    def _replace(self, spec: TaskSpec) -> None:
-        robot = (spec.app, spec.room, spec.user)
-        for running in list(self._tasks.values()):
-            if (running.spec.app, running.spec.room, running.spec.user) == robot:
-                running.stop(LeaveCode.REPLACED)
+    def _replace(self, running: RunningTask) -> None:
+        """The newest task of a robot has its place; an earlier one that it had ends."""
+        earlier = self._robots.get(_robot(running.spec))
+        self._robots[_robot(running.spec)] = running
+        if earlier is not None:
+            earlier.stop(EndReason.REPLACED)
+
+    def _remove(self, task: str) -> None:
+        running = self._tasks.pop(task)
+        if self._robots.get(_robot(running.spec)) is running:
+            del self._robots[_robot(running.spec)]
 
     async def _retire(self, task: str, destination: Destination, finished: TaskFinished) -> None:
-        del self._tasks[task]
+        self._totals.add(self._tasks[task], finished.reason)
+        self._remove(task)
         self._ended[task] = finished
         if len(self._ended) > MAX_ENDED:
             del self._ended[next(iter(self._ended))]
@@ -273,7 +299,7 @@ class Engine:
 
     def _running(self, task: str) -> RunningTask:
         if task in self._ended:
-            raise TaskHasFinished(f"task {task} has ended")
+            raise TaskEnded(f"task {task} has ended")
         if task not in self._tasks:
             raise TaskNotExist(f"no task {task}")
         return self._tasks[task]
@@ -295,17 +321,10 @@ class Engine:
 
     async def _pace(self) -> None:
         """Rooms that make their own time wait here until outboxes are half empty."""
-        while any(  # noqa: ASYNC110 (nobody else waits for this)
-            destination.outbox.crowded for destination in self._destinations.all()
-        ):
-            await asyncio.sleep(PACE)
+        while any(destination.outbox.crowded for destination in self._destinations.all()):
+            await self._clock.sleep(PACE)
 
-    def _tell(self, event: TaskEvent) -> None:
-        for stream in self._streams:
-            if not stream.closed:
-                stream.tell(event)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+def _robot(spec: TaskSpec) -> tuple[int, str, str]:
+    """Who a task's robot is: there is one of each."""
+    return spec.app, spec.room, spec.user

@@ -1,14 +1,14 @@
 """What an engine tells: frozen events, and a bounded stream of them for each listener."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import LeaveCode, State
+from slicer.slicing.outputs import EndReason, State
 
 # A listener that is this far behind loses the oldest events, and is told how many.
 EVENT_BUFFER = 10_000
@@ -16,11 +16,13 @@ EVENT_BUFFER = 10_000
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """A task went into this state. RUNNING: the robot is in the room."""
+    """A task went into this state. RUNNING: the robot is in the room. *reason*, in words, of
+    RECONNECTING: how the room was lost."""
 
     task: str
     at: datetime
     state: State
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,44 @@ class TrackStarted:
 
 @dataclass(frozen=True, slots=True)
 class TrackEnded:
-    """An anchor's media of this kind is no longer cut."""
+    """An anchor's media of this kind is no longer cut: why, in words."""
 
     task: str
     at: datetime
     anchor: str
     kind: Kind
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRefused:
+    """An anchor offers media of this kind that cannot be cut: why, in words."""
+
+    task: str
+    at: datetime
+    anchor: str
+    kind: Kind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorLeft:
+    """An anchor is no longer in the room: why, in words, where the room knows."""
+
+    task: str
+    at: datetime
+    anchor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorDropped:
+    """The room names more anchors than a task believes; this was the first one too many."""
+
+    task: str
+    at: datetime
+    anchor: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +140,15 @@ class TaskTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class FactsDiscarded:
+    """The room told so much at once that *count* facts were discarded: anchors may be missing."""
+
+    task: str
+    at: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFinished:
     """The robot has left, and every slice is stored or lost. The last event of a task.
 
@@ -114,7 +157,7 @@ class TaskFinished:
 
     task: str
     at: datetime
-    code: LeaveCode
+    reason: EndReason
     stored: int
     lost: int
     kept: int = 0
@@ -126,7 +169,7 @@ class RobotLeft:
 
     task: str
     at: datetime
-    code: LeaveCode
+    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +183,11 @@ TaskEvent = (
     TaskState
     | TrackStarted
     | TrackEnded
+    | TrackRefused
+    | AnchorLeft
+    | AnchorDropped
     | AnchorWaits
+    | FactsDiscarded
     | SliceSpooled
     | SliceStored
     | SliceLost
@@ -157,21 +204,27 @@ class EventStream:
     It ends when the engine closes, and a stream of one task after that task's last event.
     """
 
-    def __init__(self, task: str | None) -> None:
-        self._task = task
-        self._events: asyncio.Queue[TaskEvent | None] = asyncio.Queue()
-        self._missed = 0
+    def __init__(
+        self, task: str | None, on_closed: "Callable[[EventStream], None] | None" = None
+    ) -> None:
+        self.task = task
         self.closed = False
+        self.missed = 0
+        """Events that were lost because the buffer was full."""
+        self._on_closed = on_closed
+        self._events: asyncio.Queue[TaskEvent | None] = asyncio.Queue()
+        self._untold = 0
 
     def tell(self, event: TaskEvent) -> None:
         """Never blocks; the oldest event makes room where the buffer is full."""
-        if self._task is not None and event.task != self._task:
+        if self.task is not None and event.task != self.task:
             return
         if self._events.qsize() >= EVENT_BUFFER:
             self._events.get_nowait()
-            self._missed += 1
+            self.missed += 1
+            self._untold += 1
         self._events.put_nowait(event)
-        if self._task is not None and isinstance(event, TaskFinished):
+        if self.task is not None and isinstance(event, TaskFinished):
             self.close()
 
     def close(self) -> None:
@@ -179,13 +232,15 @@ class EventStream:
         if not self.closed:
             self.closed = True
             self._events.put_nowait(None)
+            if self._on_closed is not None:
+                self._on_closed(self)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 
     async def __anext__(self) -> Event:
-        if self._missed:
-            missed, self._missed = self._missed, 0
+        if self._untold:
+            missed, self._untold = self._untold, 0
             return EventsMissed(missed)
         event = await self._events.get()
         if event is None:
@@ -202,3 +257,56 @@ class EventStream:
         _trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class EventStreams:
+    """All open streams. An event costs what those who hear it cost, however many tasks there are:
+    streams of one task are found by it."""
+
+    def __init__(self) -> None:
+        self._of_all: dict[EventStream, None] = {}
+        self._of_one: dict[str, dict[EventStream, None]] = {}
+        self._missed = 0
+
+    def open(self, task: str | None) -> EventStream:
+        """A stream of one task's events, or of all."""
+        stream = EventStream(task, self._forget)
+        here = self._of_all if task is None else self._of_one.setdefault(task, {})
+        here[stream] = None
+        return stream
+
+    def tell(self, event: TaskEvent) -> None:
+        """Tell everyone who listens to this task."""
+        for stream in self._of_all:
+            stream.tell(event)
+        # The last event of a task closes its streams, which takes them out of here.
+        for stream in tuple(self._of_one.get(event.task, ())):
+            stream.tell(event)
+
+    def close(self) -> None:
+        """End every stream."""
+        for stream in self._all():
+            stream.close()
+
+    @property
+    def open_now(self) -> int:
+        """Streams that are open."""
+        return len(self._all())
+
+    @property
+    def missed(self) -> int:
+        """Events that listeners were too slow for, over all streams that ever were."""
+        return self._missed + sum(stream.missed for stream in self._all())
+
+    def _all(self) -> list[EventStream]:
+        return [*self._of_all, *(one for streams in self._of_one.values() for one in streams)]
+
+    def _forget(self, stream: EventStream) -> None:
+        self._missed += stream.missed
+        if stream.task is None:
+            del self._of_all[stream]
+            return
+        there = self._of_one[stream.task]
+        del there[stream]
+        if not there:
+            del self._of_one[stream.task]

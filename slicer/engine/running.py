@@ -1,6 +1,7 @@
 """One task while it lives: its driver, its names, what became of its slices; tells events."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -12,7 +13,10 @@ from slicer.delivery.manifest import Manifest
 from slicer.delivery.outbox import Outbox
 from slicer.engine.driver import Driver
 from slicer.engine.events import (
+    AnchorDropped,
+    AnchorLeft,
     AnchorWaits,
+    FactsDiscarded,
     RobotLeft,
     SliceLost,
     SliceSpooled,
@@ -22,6 +26,7 @@ from slicer.engine.events import (
     TaskState,
     TaskTrouble,
     TrackEnded,
+    TrackRefused,
     TrackStarted,
 )
 from slicer.engine.spec import TaskSpec
@@ -31,18 +36,25 @@ from slicer.media.slice import Slice, extension, make
 from slicer.rooms import Room
 from slicer.slicing.facts import Stopped
 from slicer.slicing.outputs import (
+    AnchorGone,
+    AnchorIgnored,
     AnchorWaiting,
     Cut,
+    EndReason,
     Finished,
-    LeaveCode,
+    Notice,
     PictureCut,
+    State,
     StateChanged,
     Subscribe,
+    TrackIgnored,
     TrackKey,
     Unsubscribe,
 )
 from slicer.slicing.task import SliceTask
 from slicer.storage import Receipt
+
+logger = logging.getLogger(__name__)
 
 Confirm = Callable[[SliceStored], Awaitable[None]]
 """Gives back once the event is safe elsewhere; until then the spool keeps the slice."""
@@ -78,7 +90,7 @@ class RunningTask:
         self._confirm = confirm
         self._manifest = Manifest(names.folder, task) if spec.manifest else None
         self._pending = 0
-        self._code: LeaveCode | None = None
+        self._reason: EndReason | None = None
         self._left: asyncio.Task[None] | None = None
 
     @property
@@ -86,9 +98,9 @@ class RunningTask:
         """Slices cut and neither stored nor lost."""
         return self._pending
 
-    def stop(self, code: LeaveCode) -> None:
+    def stop(self, reason: EndReason) -> None:
         """Leave the room; what has been cut is still delivered. May be called twice."""
-        self.driver.deliver(Stopped(code))
+        self.driver.deliver(Stopped(reason))
 
     def on_cut(self, cut: Cut) -> None:
         """Name the slice and hand it to the outbox; its file is made there."""
@@ -102,23 +114,42 @@ class RunningTask:
             reason = "the outbox is full: slices are cut faster than made or stored"
             self.on_lost(cut.track, key, reason)
 
-    def on_output(self, output: Subscribe | Unsubscribe | StateChanged | AnchorWaiting) -> None:
-        """Tell what the task does."""
-        at = self._now()
+    def on_output(self, output: Subscribe | Unsubscribe | Notice) -> None:
+        """Tell what the task does, and log it: one line each, a warning where media is not cut."""
+        task, at = self._task, self._now()
         match output:
             case Subscribe(track, _):
-                self._tell(TrackStarted(self._task, at, track.anchor, track.kind))
-            case Unsubscribe(track):
-                self._tell(TrackEnded(self._task, at, track.anchor, track.kind))
-            case StateChanged(state):
-                self._tell(TaskState(self._task, at, state))
+                logger.info("+ task %s cuts %s of %s", task, track.kind, track.anchor)
+                self._tell(TrackStarted(task, at, track.anchor, track.kind))
+            case Unsubscribe(track, reason):
+                logger.info("- task %s: %s of %s: %s", task, track.kind, track.anchor, reason)
+                self._tell(TrackEnded(task, at, track.anchor, track.kind, reason))
+            case StateChanged(state, reason):
+                level = logging.WARNING if state is State.RECONNECTING else logging.INFO
+                logger.log(level, "- task %s is %s%s", task, state.value, reason and f": {reason}")
+                self._tell(TaskState(task, at, state, reason))
             case AnchorWaiting(anchor):
-                self._tell(AnchorWaits(self._task, at, anchor))
+                logger.warning("! task %s is full: %s waits", task, anchor)
+                self._tell(AnchorWaits(task, at, anchor))
+            case AnchorGone(anchor, reason):
+                logger.info("- task %s: %s left: %s", task, anchor, reason or "the room says")
+                self._tell(AnchorLeft(task, at, anchor, reason))
+            case AnchorIgnored(anchor, reason):
+                logger.warning("! task %s: %s is dropped: %s", task, anchor, reason)
+                self._tell(AnchorDropped(task, at, anchor, reason))
+            case TrackIgnored(anchor, kind, reason):
+                logger.warning("! task %s: %s of %s is refused: %s", task, kind, anchor, reason)
+                self._tell(TrackRefused(task, at, anchor, kind, reason))
+
+    def on_discarded(self, count: int) -> None:
+        """The room told more than the task can take at once."""
+        logger.warning("! task %s: %d facts of its room are discarded", self._task, count)
+        self._tell(FactsDiscarded(self._task, self._now(), count))
 
     def on_finished(self, finished: Finished) -> None:
         """Leave the room; the last event follows when the last slice is settled."""
-        self._code = finished.code
-        self._left = asyncio.ensure_future(self._leave(finished.code))
+        self._reason = finished.reason
+        self._left = asyncio.ensure_future(self._leave(finished.reason))
 
     def on_spooled(self, made: Slice) -> None:
         """A slice is on the disk."""
@@ -175,11 +206,11 @@ class RunningTask:
     def _now(self) -> datetime:
         return self._clock.wall(self._clock.now())
 
-    async def _leave(self, code: LeaveCode) -> None:
+    async def _leave(self, reason: EndReason) -> None:
         if self.room is not None:
             await self.room.leave()
         self.room = None
-        self._tell(RobotLeft(self._task, self._now(), code))
+        self._tell(RobotLeft(self._task, self._now(), reason))
         self._settle()
 
     def _settled(self) -> None:
@@ -187,7 +218,7 @@ class RunningTask:
         self._settle()
 
     def _settle(self) -> None:
-        if self._code is None or self.room is not None or self._pending or self.finished.done():
+        if self._reason is None or self.room is not None or self._pending or self.finished.done():
             return
         if self._manifest is not None and not self._manifest.closed:
             self._pending += 1
@@ -195,7 +226,9 @@ class RunningTask:
             if not self.outbox.offer(job):
                 self.on_lost(job.track, job.key, "the outbox takes nothing more")
             return
-        event = TaskFinished(self._task, self._now(), self._code, self.stored, self.lost, self.kept)
+        event = TaskFinished(
+            self._task, self._now(), self._reason, self.stored, self.lost, self.kept
+        )
         self._tell(event)
         self.finished.set_result(event)
 

@@ -1,5 +1,6 @@
 """Where packets come from: one file a kind of room, one line in the table below."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -21,6 +22,12 @@ class Room(Protocol):
     `enter` tells RoomEntered, then an AnchorJoined and TrackPublished for everyone who is there,
     then what changes. `subscribe` and `unsubscribe` act at once, never raise for an anchor that is
     gone, and `unsubscribe` hands over the track's last cut before it returns.
+
+    A room that loses its connection tells RoomLost with the reason, and connects again by itself,
+    with a backoff. The task lets every track go while RoomLost is told, so the room still has the
+    last cuts. Back in, it tells RoomEntered and everyone anew, as after `enter`. It tries until
+    `leave`: how long a task waits is the task's affair (`max_idle`). A room that is known to be
+    over tells Stopped(ROOM_GONE) instead.
     """
 
     async def enter(self) -> None:
@@ -45,6 +52,17 @@ class Connector(Protocol):
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> Room:
         """Prepare a room for the robot of this user id. Raises RoomError."""
+        ...
+
+    @property
+    def connections(self) -> int:
+        """Connections that media comes by now."""
+        ...
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What connections and receivers refused, lost or found odd, by reason: all since the
+        start, those of connections that have ended too. Asked for now and then."""
         ...
 
     async def close(self) -> None: ...

@@ -171,4 +171,6 @@ def readable(parameters: RtpParameters) -> frozenset[int]:
     """The payload types of codecs that are in our tables, and of what repeats them."""
     table = AUDIO if parameters.kind is Kind.AUDIO else VIDEO
     codecs = {number for number, codec in parameters.codecs.items() if codec.name in table}
-    return frozenset(codecs | {rtx for rtx, original in parameters.rtx.items() if original in codecs})
+    return frozenset(
+        codecs | {rtx for rtx, original in parameters.rtx.items() if original in codecs}
+    )

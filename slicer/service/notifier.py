@@ -11,18 +11,22 @@ from datetime import datetime
 
 from slicer.clock import Clock
 from slicer.engine.events import (
+    AnchorDropped,
     AnchorWaits,
     Event,
+    FactsDiscarded,
     RobotLeft,
     SliceLost,
     SliceStored,
     TaskFinished,
     TaskState,
     TaskTrouble,
+    TrackRefused,
 )
+from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.order import Product
 from slicer.service.registry import Record, Registry
-from slicer.slicing.outputs import LeaveCode, State
+from slicer.slicing.outputs import State
 from slicer.storage import Credentials
 from slicer.webhooks.messages import Code, File, Group, Message, Origin, Place
 
@@ -81,11 +85,19 @@ class Notifier:
             case AnchorWaits(at=at, anchor=anchor):
                 text = f"{anchor} waits: the task has all the anchors it may take"
                 await self.trouble(record, at, Code.ANCHOR_WAITS, text)
-            case TaskState(at=at, state=State.RECONNECTING):
-                text = "the connection to the room broke; the robot comes back by itself"
+            case AnchorDropped(at=at, anchor=anchor, reason=reason):
+                await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor} is dropped: {reason}")
+            case FactsDiscarded(at=at, count=count):
+                text = f"{count} facts of the room are discarded"
                 await self.trouble(record, at, Code.ROOM_TROUBLE, text)
-            case RobotLeft(at=at, code=code):
-                await self.left(record, at, code)
+            case TrackRefused(at=at, anchor=anchor, kind=kind, reason=reason):
+                text = f"{kind} of {anchor} is refused: {reason}"
+                await self.trouble(record, at, Code.TRACK_REFUSED, text)
+            case TaskState(at=at, state=State.RECONNECTING, reason=reason):
+                text = f"the room was lost: {reason}; the robot comes back by itself"
+                await self.trouble(record, at, Code.ROOM_TROUBLE, text)
+            case RobotLeft(at=at, reason=reason):
+                await self.left(record, at, LEAVE_CODES[reason])
             case TaskFinished(at=at, lost=lost):
                 await self.all_stored(record, at, lost == 0)
 
@@ -127,7 +139,7 @@ class Notifier:
                 return await self._tell(message)
             except Exception:
                 logger.exception("callback %s cannot be kept; it is tried again", message.id)
-                await asyncio.sleep(PATIENCE)
+                await self._clock.sleep(PATIENCE)
 
     def _now(self) -> datetime:
         return self._clock.wall(self._clock.now())

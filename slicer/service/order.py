@@ -67,7 +67,7 @@ class Order:
 
 class OrderTaker(Protocol):
     """Carries orders out. `describe`, `modify` and `delete` raise TaskNotExist for an id unknown,
-    expired, of another application or of the other service, and TaskFinished for one that ended.
+    expired, of another application or of the other service, and TaskEnded for one that ended.
     What `create`, `modify` and `delete` were told is on disk before they return."""
 
     async def create(self, app: Application, order: Order) -> str:

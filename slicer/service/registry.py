@@ -12,9 +12,9 @@ from typing import Any, Self
 
 from slicer.errors import BadInput
 from slicer.service.encryption import Encryption
+from slicer.service.leave_code import LeaveCode
 from slicer.service.order import Order
 from slicer.service.order_json import from_json, secrets_of, to_json
-from slicer.slicing.outputs import LeaveCode
 from slicer.slicing.subscription import Subscription
 from slicer.sqlite import Database, Schema
 

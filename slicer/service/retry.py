@@ -1,12 +1,11 @@
 """Tries what failed for a passing reason again, for a while; knows not what it is."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from slicer.clock import Clock
 from slicer.delivery.retry import Backoff
 from slicer.errors import BadInput, SlicerError
-from slicer.slicing.outputs import LeaveCode
+from slicer.service.leave_code import LeaveCode
 
 PATIENCE = 600.0
 """Seconds for which a room that a task was in before a restart may stay closed to it."""
@@ -35,13 +34,4 @@ async def retry(
                 return LeaveCode.ROOM_TIMEOUT
         else:
             return None
-        await _sleep(BACKOFF.after_failure(failures, 1.0), clock)
-
-
-async def _sleep(seconds: float, clock: Clock) -> None:
-    over = asyncio.Event()
-    timer = clock.call_at(clock.now() + seconds, over.set)
-    try:
-        await over.wait()
-    finally:
-        timer.cancel()
+        await clock.sleep(BACKOFF.after_failure(failures, 1.0))

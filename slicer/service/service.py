@@ -9,21 +9,21 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Coroutine
 
 from slicer.applications import Application
+from slicer.background import Background
 from slicer.clock import Clock
 from slicer.engine.engine import Engine, TaskStatus
-from slicer.engine.events import Event, EventStream, RobotLeft
-from slicer.engine.events import TaskFinished as Finished
-from slicer.errors import BadInput, LimitReached, SlicerError, TaskFinished, TaskNotExist
+from slicer.engine.events import Event, EventStream, RobotLeft, TaskFinished
+from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist
+from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.notifier import Notifier
 from slicer.service.order import Order, Product
 from slicer.service.plan import plan
 from slicer.service.registry import Record, Registry
 from slicer.service.retry import retry
 from slicer.settings import Settings
-from slicer.slicing.outputs import LeaveCode, State
+from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.subscription import Subscription
 from slicer.webhooks.messages import Code
 
@@ -48,7 +48,7 @@ class Service:
         self._apps = {app.sdk_app_id: app for app in settings.apps}
         self._creating: dict[str, tuple[int, str, str]] = {}
         self._resuming: dict[str, asyncio.Task[None]] = {}
-        self._work: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._closing = False
 
     async def start(self) -> None:
@@ -56,9 +56,9 @@ class Service:
         await self._prune()
         for record in self._registry.unfinished():
             if record.code is None:
-                self._resuming[record.task] = self._spawn(self._resume(record.task))
+                self._resuming[record.task] = self._background.start(self._resume(record.task))
             else:
-                self._spawn(self._bury(record.task, record.code))
+                self._background.start(self._bury(record.task, record.code))
 
     async def create(self, app: Application, order: Order) -> str:
         """Send the robot; gives the task's id, which is on disk by then.
@@ -78,18 +78,18 @@ class Service:
             await self._registry.add(Record(task, app.sdk_app_id, order, now, expires))
         except BaseException as error:
             events.close()
-            self._spawn(self._abandon(task))
+            self._background.start(self._abandon(task))
             if isinstance(error, BadInput) and error.field == "room":
                 allowed = "an id that the room URL of its pattern can hold"
                 raise BadInput("room_id", order.room_id, allowed) from None
             raise
         finally:
             del self._creating[task]
-        self._spawn(self._follow(task, events))
+        self._background.start(self._follow(task, events))
         return task
 
     def describe(self, app: Application, service: Product, task: str) -> TaskStatus:
-        """How the task is now. Raises TaskNotExist and TaskFinished."""
+        """How the task is now. Raises TaskNotExist and TaskEnded."""
         record = self._owned(app, service, task)
         try:
             return self._engine.describe(task)
@@ -101,16 +101,16 @@ class Service:
     async def modify(
         self, app: Application, service: Product, task: str, lists: Subscription
     ) -> None:
-        """Replace the lists. Raises TaskNotExist, and TaskFinished also while the robot leaves."""
+        """Replace the lists. Raises TaskNotExist, and TaskEnded also while the robot leaves."""
         if self._owned(app, service, task).code is not None:
-            raise TaskFinished(f"task {task} is ending")
+            raise TaskEnded(f"task {task} is ending")
         # Who asks may give up; what is on disk and what runs must agree all the same.
-        await asyncio.shield(self._spawn(self._modify(task, lists)))
+        await asyncio.shield(self._background.start(self._modify(task, lists)))
 
     async def delete(self, app: Application, service: Product, task: str) -> None:
-        """Have the robot leave; deliveries go on. Raises TaskNotExist and TaskFinished."""
+        """Have the robot leave; deliveries go on. Raises TaskNotExist and TaskEnded."""
         self._owned(app, service, task)
-        await asyncio.shield(self._spawn(self._delete(task)))
+        await asyncio.shield(self._background.start(self._delete(task)))
 
     def unfinished(self) -> list[str]:
         """The ids of all tasks that have not ended, oldest first."""
@@ -122,8 +122,7 @@ class Service:
         for resuming in self._resuming.values():
             resuming.cancel()
         await self._engine.close()
-        while self._work:
-            await asyncio.wait(self._work)
+        await self._background.wait()
 
     def _owned(self, app: Application, service: Product, task: str) -> Record:
         record = self._registry.get(task)
@@ -134,7 +133,7 @@ class Service:
         ):
             raise TaskNotExist(f"no task {task}")
         if record.ended is not None:
-            raise TaskFinished(f"task {task} has ended")
+            raise TaskEnded(f"task {task} has ended")
         return record
 
     def _check_streams(self, app: Application, room: str, user: str) -> None:
@@ -157,24 +156,24 @@ class Service:
     def _streams(self, task: str) -> int:
         try:
             return max(1, len({anchor for anchor, _ in self._engine.describe(task).tracks}))
-        except (TaskNotExist, TaskFinished):
+        except (TaskNotExist, TaskEnded):
             return 1  # it is coming or going
 
     async def _abandon(self, task: str) -> None:
         """Undo a creation that failed, however far it got."""
         self._notifier.over(task)
-        with contextlib.suppress(TaskNotExist, TaskFinished):
+        with contextlib.suppress(TaskNotExist, TaskEnded):
             self._engine.delete(task)
         await self._registry.discard(task)
 
     async def _modify(self, task: str, lists: Subscription) -> None:
         await self._registry.modify(task, lists)
-        with contextlib.suppress(TaskNotExist, TaskFinished):  # it is coming, or has just gone
+        with contextlib.suppress(TaskNotExist, TaskEnded):  # it is coming, or has just gone
             self._engine.modify(task, lists)
 
     async def _delete(self, task: str) -> None:
         await self._registry.leave(task, LeaveCode.STOPPED)
-        with contextlib.suppress(TaskNotExist, TaskFinished):
+        with contextlib.suppress(TaskNotExist, TaskEnded):
             self._engine.delete(task)
             return
         if task in self._resuming:
@@ -188,16 +187,16 @@ class Service:
             await self._note(task, event)
 
     async def _note(self, task: str, event: Event) -> None:
-        if isinstance(event, RobotLeft | Finished):
-            stays = self._closing and event.code is LeaveCode.STOPPED
+        if isinstance(event, RobotLeft | TaskFinished):
+            stays = self._closing and event.reason is EndReason.STOPPED
             if stays and self._record(task).code is None:
                 return  # this process ends, not the task
         if isinstance(event, RobotLeft):
-            await self._registry.leave(task, event.code)
-        if isinstance(event, Finished) and event.kept:
+            await self._registry.leave(task, LEAVE_CODES[event.reason])
+        if isinstance(event, TaskFinished) and event.kept:
             return  # its last slices, and its end, are told by the next process
         await self._notifier.note(self._record(task), event)
-        if isinstance(event, Finished):
+        if isinstance(event, TaskFinished):
             await self._registry.end(task, self._now())
             await self._prune()
 
@@ -223,7 +222,7 @@ class Service:
         record = self._record(task)
         self._engine.modify(task, record.order.params.subscription)
         if record.code is not None:
-            self._engine.delete(task, record.code)
+            self._engine.delete(task)
         await self._follow(task, events)
 
     async def _send_again(self, task: str) -> None:
@@ -257,14 +256,3 @@ class Service:
 
     def _now(self) -> float:
         return self._clock.wall(self._clock.now()).timestamp()
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
-        self._work.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._work.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("! a task is not followed any more", exc_info=error)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import LeaveCode
+from slicer.slicing.outputs import EndReason
 from slicer.slicing.subscription import Subscription
 
 
@@ -14,7 +14,9 @@ class RoomEntered:
 
 @dataclass(frozen=True, slots=True)
 class RoomLost:
-    """The connection to the room broke; the room tries to come back by itself."""
+    """The connection to the room broke: why, in words. The room tries to come back by itself."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +28,10 @@ class AnchorJoined:
 
 @dataclass(frozen=True, slots=True)
 class AnchorLeft:
-    """An anchor left, with all its tracks."""
+    """An anchor left, with all its tracks. *reason*: in words, where the room knows one."""
 
     anchor: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,16 @@ class TrackPublished:
 
 @dataclass(frozen=True, slots=True)
 class TrackUnpublished:
-    """An anchor took its media of this kind away."""
+    """An anchor took its media of this kind away. *reason* as in AnchorLeft."""
 
     anchor: str
     kind: Kind
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackRefused:
-    """An anchor would send media of this kind, and we do not receive it: why."""
+    """An anchor offers media of this kind that cannot be taken: why, in words."""
 
     anchor: str
     kind: Kind
@@ -67,7 +71,7 @@ class Modified:
 class Stopped:
     """The task has to end: the owner, the room or the process says so."""
 
-    code: LeaveCode
+    reason: EndReason
 
 
 Fact = (

@@ -1,7 +1,7 @@
 """All the core can ask for or give: a small union of frozen types."""
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from slicer.rtp.parameters import Codec, Kind
@@ -81,9 +81,10 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
-    """Cut what there is and let this track go."""
+    """Cut what there is and let this track go: why, in words."""
 
     track: TrackKey
+    reason: str
 
 
 class State(Enum):
@@ -95,24 +96,24 @@ class State(Enum):
     ENDED = "ended"
 
 
-class LeaveCode(IntEnum):
-    """Why a task ended (TRTC's numbers, event 1002)."""
+class EndReason(StrEnum):
+    """Why a task ended; the value is for people to read."""
 
-    STOPPED = 0
-    KICKED_BY_CUSTOMER = 1
-    DISMISSED_BY_CUSTOMER = 2
-    KICKED_BY_SERVER = 3
-    DISMISSED_BY_SERVER = 4
-    IDLE = 99
-    ROOM_TIMEOUT = 100
-    REPLACED = 101
+    STOPPED = "stopped"
+    """Its owner said so, or its engine closed."""
+    IDLE = "nobody published for too long"
+    KICKED = "removed from the room"
+    ROOM_GONE = "the room ended"
+    ROOM_UNREACHABLE = "the room could not be entered, or not again"
+    REPLACED = "the same robot entered again"
 
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The task went into *state*."""
+    """The task went into *state*. *reason*: in words, where something went wrong."""
 
     state: State
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,39 @@ class AnchorWaiting:
 
 
 @dataclass(frozen=True, slots=True)
+class AnchorIgnored:
+    """The room names more anchors than any room has; this one is not believed. The first one of
+    many is told, the others are counted."""
+
+    anchor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorGone:
+    """An anchor that was in the room is no more: why, in words, where the room knows."""
+
+    anchor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackIgnored:
+    """An anchor's media of this kind cannot be taken: why, in words."""
+
+    anchor: str
+    kind: Kind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The task is over; everything it will ever cut has been cut."""
 
-    code: LeaveCode
+    reason: EndReason
 
 
-Output = Cut | Transmit | Subscribe | Unsubscribe | StateChanged | AnchorWaiting | Finished
+Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackIgnored
+"""What a task only tells."""
+
+Output = Cut | Transmit | Subscribe | Unsubscribe | Notice | Finished

@@ -3,6 +3,7 @@
 Theory of operation. A task is one robot in one room. It is STARTING until the room lets it in, then
 RUNNING. When the connection to the room breaks it is RECONNECTING: its anchors are gone as far as
 it knows, so their last slices are cut; the room connects again by itself and tells everything anew.
+It has as long for that as a task may be alone (`max_idle`); then the room counts as unreachable.
 Whatever ends a task (its owner, the room, loneliness, the process) takes the one road to ENDED:
 every track is let go, which cuts what there is, and then the task has finished. ENDED is final;
 facts that come later are ignored, because a room's farewells may cross the stop on their way.

@@ -15,16 +15,20 @@ from slicer.slicing.facts import (
     RoomLost,
     Stopped,
     TrackPublished,
+    TrackRefused,
     TrackUnpublished,
 )
 from slicer.slicing.outputs import (
+    AnchorGone,
+    AnchorIgnored,
     AnchorWaiting,
+    EndReason,
     Finished,
-    LeaveCode,
     Output,
     State,
     StateChanged,
     Subscribe,
+    TrackIgnored,
     TrackKey,
     Unsubscribe,
 )
@@ -47,6 +51,7 @@ class SliceTask:
         self._present: dict[str, set[Kind]] = {}  # in order of joining
         self._tracks: set[TrackKey] = set()
         self._waiting: set[str] = set()
+        self._disbelieved = False  # the room named too many, and this was told
         self._alone_since: float | None = now
 
     @property
@@ -59,40 +64,46 @@ class SliceTask:
         """Who is in the room, in order of joining."""
         return tuple(self._present)
 
-    def receive(self, fact: Fact, now: float) -> list[Output]:
+    def receive(self, fact: Fact, now: float) -> list[Output]:  # noqa: PLR0911 (one a fact)
         """Take a fact. Facts after the end, and of anchors unknown, change nothing."""
         if self.state is State.ENDED:
             return []
         match fact:
             case RoomEntered():
                 return self._enter(now)
-            case RoomLost():
-                self._present.clear()
-                return self._reconcile(now) + self._move(Trigger.LOST)
-            case Stopped(code):
-                return self._stop(code)
+            case RoomLost(reason):
+                return self._lose(reason, now)
+            case Stopped(end):
+                return self._stop(end)
+            case TrackRefused(anchor, kind, reason):
+                return [TrackIgnored(anchor, kind, reason)]
             case Modified(subscription):
                 self.subscription = subscription
+                return self._reconcile(now, "the lists do not want it any more")
+            case AnchorLeft(anchor, reason):
+                return self._part(anchor, reason, now)
             case AnchorJoined(anchor):
-                self._kinds(anchor)
-            case AnchorLeft(anchor):
-                self._present.pop(anchor, None)
+                return self._admit(anchor)
             case TrackPublished(anchor, kind):
-                self._kinds(anchor).add(kind)
-            case TrackUnpublished(anchor, kind):
+                ignored = self._admit(anchor)
+                self._present.get(anchor, set()).add(kind)
+                return ignored + self._reconcile(now)
+            case TrackUnpublished(anchor, kind, reason):
                 self._present.get(anchor, set()).discard(kind)
-        return self._reconcile(now)
+                return self._reconcile(now, reason or "the anchor took it away")
 
     def handle_timer(self, now: float) -> list[Output]:
         """End the task that has been alone for too long."""
         deadline = self.deadline()
         if deadline is None or deadline > now:
             return []
-        return self._stop(LeaveCode.IDLE if self.state is State.RUNNING else LeaveCode.ROOM_TIMEOUT)
+        return self._stop(
+            EndReason.IDLE if self.state is State.RUNNING else EndReason.ROOM_UNREACHABLE
+        )
 
     def flush(self, now: float) -> list[Output]:
         """End at once, as if its owner had said so."""
-        return self.receive(Stopped(LeaveCode.STOPPED), now)
+        return self.receive(Stopped(EndReason.STOPPED), now)
 
     def deadline(self) -> float | None:
         """When idling ends the task; None while there is company."""
@@ -101,12 +112,33 @@ class SliceTask:
             return None
         return self._alone_since + idle
 
-    def _kinds(self, anchor: str) -> set[Kind]:
-        """What this anchor publishes; there is a place for it if the room is believed."""
+    def _admit(self, anchor: str) -> list[Output]:
+        """Have a place for this anchor, if the room is believed."""
         if anchor in self._present or len(self._present) < MAX_PRESENT:
-            return self._present.setdefault(anchor, set())
+            self._present.setdefault(anchor, set())
+            return []
         self.counters["anchors_refused"] += 1
-        return set()
+        if self._disbelieved:
+            return []
+        self._disbelieved = True
+        return [AnchorIgnored(anchor, f"{MAX_PRESENT} anchors are in the room already")]
+
+    def _part(self, anchor: str, reason: str, now: float) -> list[Output]:
+        if self._present.pop(anchor, None) is None:
+            return []
+        self._disbelieved = False
+        ended = self._reconcile(now, reason or "the anchor left")
+        return [*ended, AnchorGone(anchor, reason)]
+
+    def _lose(self, reason: str, now: float) -> list[Output]:
+        """Whoever was there is gone until the room has come back and tells it anew."""
+        self._present.clear()
+        self._disbelieved = False
+        ended = self._reconcile(now, f"the room was lost: {reason}")
+        moved = self._move(Trigger.LOST, reason)
+        if moved and self._alone_since is not None:  # the way back has all of its time
+            self._alone_since = now
+        return ended + moved
 
     def _enter(self, now: float) -> list[Output]:
         moved = self._move(Trigger.ENTERED)
@@ -114,25 +146,26 @@ class SliceTask:
             self._alone_since = now
         return moved
 
-    def _move(self, trigger: Trigger) -> list[Output]:
+    def _move(self, trigger: Trigger, reason: str = "") -> list[Output]:
         state = follow(self.state, trigger)
         if state is self.state:
             return []
         self.state = state
-        return [StateChanged(state)]
+        return [StateChanged(state, reason)]
 
-    def _stop(self, code: LeaveCode) -> list[Output]:
+    def _stop(self, reason: EndReason) -> list[Output]:
         """The one road out: let every track go, which cuts what there is; then it is over."""
-        gone = [Unsubscribe(track) for track in sorted(self._tracks)]
+        why = f"the task ended: {reason}"
+        gone = [Unsubscribe(track, why) for track in sorted(self._tracks)]
         self._tracks.clear()
         self._waiting.clear()
-        return [*gone, *self._move(Trigger.STOPPED), Finished(code)]
+        return [*gone, *self._move(Trigger.STOPPED), Finished(reason)]
 
-    def _reconcile(self, now: float) -> list[Output]:
-        """Begin and end tracks until what is cut is what is wanted."""
+    def _reconcile(self, now: float, why: str = "") -> list[Output]:
+        """Begin and end tracks until what is cut is what is wanted; *why* a track would end."""
         wanted, waiting = self._wanted()
         outputs: list[Output] = [
-            Unsubscribe(track) for track in sorted(self._tracks - wanted.keys())
+            Unsubscribe(track, why) for track in sorted(self._tracks - wanted.keys())
         ]
         outputs += [
             Subscribe(track, spec) for track, spec in wanted.items() if track not in self._tracks

@@ -7,7 +7,6 @@ from datetime import datetime
 from enum import IntEnum
 
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import LeaveCode
 
 _MEDIA_TYPES = {Kind.AUDIO: 1, Kind.VIDEO: 2}
 
@@ -26,6 +25,7 @@ class Code(IntEnum):
     SLICE_LOST = 2
     ANCHOR_WAITS = 3
     ROOM_TROUBLE = 4
+    TRACK_REFUSED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class Origin:
         """The robot is in the room. One that never came there is told by Create's answer."""
         return self._message(1, at, {"Status": 0})
 
-    def left(self, at: datetime, code: LeaveCode) -> Message:
-        """The robot is gone; files may still be on their way."""
+    def left(self, at: datetime, code: int) -> Message:
+        """The robot is gone, for the reason of this number; files may still be on their way."""
         return self._message(2, at, {"LeaveCode": int(code)})
 
     def upload_started(self, at: datetime) -> Message:

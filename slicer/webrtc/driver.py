@@ -1,5 +1,6 @@
 """Drives one bundle: media and subscriptions in, every output out, one timer."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from slicer.clock import Clock, Timer
@@ -24,6 +25,11 @@ class Driver:
         self._deliver = deliver
         self._timer: Timer | None = None
         self._armed: float | None = None
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was refused, lost or odd, by reason."""
+        return self._bundle.counters
 
     def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
         self._drive(self._bundle.set_sections(anchor, sections, self._clock.now()))

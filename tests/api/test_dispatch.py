@@ -8,7 +8,7 @@ import pytest
 
 from slicer.api.dispatch import ApiSettings, is_loopback
 from slicer.api.signature import Message
-from slicer.errors import BadInput, LimitReached, RoomError, TaskFinished, TaskNotExist
+from slicer.errors import BadInput, LimitReached, RoomError, TaskEnded, TaskNotExist
 from tests.harness.service.api import (
     APP,
     KEY,
@@ -145,7 +145,7 @@ BY_SERVICE: dict[str, Exception] = {
     "FailedOperation.CSUnsupportMethod": BadInput("vendor", 0, "1"),
     "FailedOperation.RestrictedConcurrency": LimitReached("500 streams"),
     "FailedOperation.TaskNotExist": TaskNotExist("no task has this id"),
-    "FailedOperation.TaskFinished": TaskFinished("the task has ended"),
+    "FailedOperation.TaskFinished": TaskEnded("the task has ended"),
     "InternalError.CSInternalError": ZeroDivisionError("planted"),
 }
 

@@ -11,7 +11,7 @@ from slicer.errors import (
     SlicerError,
     StorageRefused,
     StorageUnavailable,
-    TaskFinished,
+    TaskEnded,
     TaskNotExist,
     Unauthorized,
 )
@@ -27,7 +27,7 @@ from slicer.errors import (
         (BadInput("vendor", 2, "0, 1"), "FailedOperation.CSUnsupportMethod"),
         (Unauthorized("no"), "AuthFailure.UnauthorizedOperation"),
         (TaskNotExist("no"), "FailedOperation.TaskNotExist"),
-        (TaskFinished("no"), "FailedOperation.TaskFinished"),
+        (TaskEnded("no"), "FailedOperation.TaskFinished"),
         (LimitReached("no"), "FailedOperation.RestrictedConcurrency"),
         (RoomError("no"), "FailedOperation"),
         (StorageRefused("key", "no", "yes"), "FailedOperation"),

@@ -8,7 +8,7 @@ import pytest
 
 from slicer.cli import main
 from slicer.cli.exits import STORED
-from slicer.slicing.outputs import LeaveCode
+from slicer.service.leave_code import LeaveCode
 from slicer.webhooks.messages import Group, Origin
 from slicer.webhooks.queue import Outcome, WebhookQueue
 

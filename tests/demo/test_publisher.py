@@ -10,7 +10,6 @@ from slicer.demo.publisher import VideoCodec, publish
 from slicer.errors import BadInput, RoomError, Unauthorized
 from slicer.rooms import RoomSettings, parse_room
 from slicer.rooms.whip.room import WhipConnector
-from slicer.slicing.facts import AnchorLeft
 from slicer.slicing.outputs import AudioCut, PictureCut
 from tests.harness.media.content import Content, Encoding, Painter, encode
 from tests.harness.rooms.robot import ROOM, Robot
@@ -45,7 +44,7 @@ async def test_a_file_again_and_again(
     assert publication.connected
     await robot.until(lambda: len(robot.cuts(AudioCut)) > 2 and len(robot.cuts(PictureCut)) > 2)
     await publication.close()
-    assert robot.facts()[-1] == AnchorLeft("ann")
+    assert robot.left() == "ann"
     pictures = [one for one in robot.told if isinstance(one, PictureCut)]
     assert {one.codec.name for one in pictures} == {codec.lower()}
     assert {one.epoch for one in pictures} == {0}
@@ -63,7 +62,7 @@ async def test_a_bearer_is_sent(rooms: WhipConnector, second: Path) -> None:
         await publish(url, second)
     publication = await publish(url, second, bearer="token")
     await publication.close()
-    assert robot.facts()[-1] == AnchorLeft("secret")
+    assert robot.left() == "secret"
 
 
 async def test_refusals_say_why(rooms: WhipConnector, second: Path) -> None:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
+from slicer.engine import driver as module
 from slicer.engine.driver import Driver
 from slicer.rtp.parameters import OPUS, Kind
 from slicer.slicing.facts import (
@@ -15,8 +18,8 @@ from slicer.slicing.facts import (
 from slicer.slicing.outputs import (
     AudioCut,
     Cut,
+    EndReason,
     Finished,
-    LeaveCode,
     State,
     StateChanged,
     Subscribe,
@@ -51,7 +54,7 @@ class Stage:
         self.log.append(("room", subscribe.track))
         if self.kicks:
             assert self.driver is not None
-            self.driver.deliver(Stopped(LeaveCode.KICKED_BY_SERVER))
+            self.driver.deliver(Stopped(EndReason.KICKED))
 
     def unsubscribe(self, track: TrackKey) -> None:
         self.log.append(("room lets go", track))
@@ -63,6 +66,9 @@ class Stage:
 
     def on_output(self, output: object) -> None:
         self.log.append(output)
+
+    def on_discarded(self, count: int) -> None:
+        self.log.append(("discarded", count))
 
     def on_finished(self, finished: Finished) -> None:
         self.log.append(finished)
@@ -91,34 +97,37 @@ def test_the_last_cut_comes_before_the_track_is_said_to_have_ended() -> None:
     driver.deliver(TrackPublished("ada", Kind.AUDIO))
     stage.log.clear()
     driver.deliver(Modified(Subscription.of(block_audio=["ada"])))
-    assert stage.log == [("room lets go", AUDIO), ("cut", AUDIO), Unsubscribe(AUDIO)]
+    why = "the lists do not want it any more"
+    assert stage.log == [("room lets go", AUDIO), ("cut", AUDIO), Unsubscribe(AUDIO, why)]
 
 
 def test_a_fact_told_while_an_output_is_carried_out_waits_its_turn() -> None:
     driver, stage, _ = staged(kicks=True)
     driver.deliver(TrackPublished("ada", Kind.AUDIO))
-    assert stage.log[-1] == Finished(LeaveCode.KICKED_BY_SERVER)
+    assert stage.log[-1] == Finished(EndReason.KICKED)
     # The subscription was carried out whole before the kick was looked at.
-    assert stage.log.index(("room", AUDIO)) < stage.log.index(Unsubscribe(AUDIO))
+    assert stage.log.index(("room", AUDIO)) < stage.log.index(
+        Unsubscribe(AUDIO, "the task ended: removed from the room")
+    )
 
 
 def test_everything_is_cut_before_the_task_is_over() -> None:
     driver, stage, _ = staged()
     for kind in Kind:
         driver.deliver(TrackPublished("ada", kind))
-    driver.deliver(Stopped(LeaveCode.STOPPED))
+    driver.deliver(Stopped(EndReason.STOPPED))
     cuts = [one for one in stage.log if isinstance(one, tuple) and one[0] == "cut"]
     assert len(cuts) == 2
-    assert stage.log[-1] == Finished(LeaveCode.STOPPED)
+    assert stage.log[-1] == Finished(EndReason.STOPPED)
 
 
 def test_nobody_for_too_long_ends_the_task() -> None:
     driver, stage, clock = staged(max_idle=30)
     driver.deliver(RoomEntered())
     clock.advance(29.9)
-    assert Finished(LeaveCode.IDLE) not in stage.log
+    assert Finished(EndReason.IDLE) not in stage.log
     clock.advance(0.2)
-    assert stage.log[-1] == Finished(LeaveCode.IDLE)
+    assert stage.log[-1] == Finished(EndReason.IDLE)
     assert clock.timers == []
 
 
@@ -129,12 +138,12 @@ def test_company_stops_the_timer_and_parting_starts_it() -> None:
     driver.deliver(AnchorJoined("ada"))
     driver.deliver(TrackPublished("ada", Kind.AUDIO))
     clock.advance(100)
-    assert Finished(LeaveCode.IDLE) not in stage.log
+    assert Finished(EndReason.IDLE) not in stage.log
     driver.deliver(AnchorLeft("ada"))
     clock.advance(29)
-    assert Finished(LeaveCode.IDLE) not in stage.log
+    assert Finished(EndReason.IDLE) not in stage.log
     clock.advance(2)
-    assert stage.log[-1] == Finished(LeaveCode.IDLE)
+    assert stage.log[-1] == Finished(EndReason.IDLE)
 
 
 def test_a_task_without_an_idle_time_waits_for_ever() -> None:
@@ -143,3 +152,43 @@ def test_a_task_without_an_idle_time_waits_for_ever() -> None:
     assert clock.timers == []
     clock.advance(1e6)
     assert stage.log == [StateChanged(State.RUNNING)]
+
+
+class Crowd(Stage):
+    """A room that tells of so many anchors on the spot, once, and then stops the task."""
+
+    def __init__(self, anchors: int, stops: bool) -> None:
+        super().__init__()
+        self.anchors, self.stops = anchors, stops
+
+    def subscribe(self, subscribe: Subscribe) -> None:
+        anchors, self.anchors = self.anchors, 0
+        for number in range(anchors):
+            self.tell(AnchorJoined(f"a{number}"))
+        if anchors and self.stops:
+            self.tell(Stopped(EndReason.ROOM_GONE))
+
+    def tell(self, fact: AnchorJoined | Stopped) -> None:
+        assert self.driver is not None
+        self.driver.deliver(fact)
+
+
+@pytest.mark.parametrize(
+    ("anchors", "stops", "discarded"), [(3, False, 0), (5, False, 2), (2, True, 0), (5, True, 3)]
+)
+def test_facts_over_the_bound_are_counted_and_told_and_a_stop_is_never_one_of_them(
+    monkeypatch: pytest.MonkeyPatch, anchors: int, stops: bool, discarded: int
+) -> None:
+    monkeypatch.setattr(module, "MAX_FACTS", 3)
+    clock, crowd = ManualClock(), Crowd(anchors, stops)
+    driver = Driver(SliceTask("t", SliceParams(), clock.now()), clock, crowd)
+    crowd.driver = driver
+    driver.bind(crowd)
+    driver.deliver(TrackPublished("ada", Kind.AUDIO))
+    assert driver.discarded == discarded
+    assert [one for one in crowd.log if one == ("discarded", discarded)] == (
+        [("discarded", discarded)] if discarded else []
+    )
+    taken = min(anchors, 2 if stops else 3)
+    assert driver.task.anchors == ("ada", *(f"a{number}" for number in range(taken)))
+    assert (Finished(EndReason.ROOM_GONE) in crowd.log) is stops

@@ -15,9 +15,9 @@ import slicer
 from slicer import (
     AudioSpec,
     BadInput,
+    EndReason,
     Engine,
     Kind,
-    LeaveCode,
     LimitReached,
     Settings,
     SliceLost,
@@ -27,18 +27,31 @@ from slicer import (
     State,
     StorageRefused,
     Subscription,
+    TaskEnded,
     TaskFinished,
-    TaskHasFinished,
     TaskNotExist,
     TaskSpec,
     TaskState,
     TaskTrouble,
+    TrackEnded,
     TrackStarted,
 )
 from slicer.engine.events import RobotLeft
+from slicer.rooms import CONNECTORS
 from slicer.settings import EngineSettings, OutboxSettings, SpoolSettings
+from slicer.slicing import facts
+from slicer.slicing.facts import (
+    AnchorJoined,
+    Fact,
+    RoomEntered,
+    RoomLost,
+    Stopped,
+    TrackPublished,
+)
+from slicer.slicing.outputs import TrackKey
 from tests.harness.media.slices import decode_ogg
 from tests.harness.rooms.replay import talk
+from tests.harness.rooms.scripted import CONNECTOR, ScriptedConnector
 
 AUDIO_TRACK = SliceParams(AudioSpec(2), None)
 
@@ -73,7 +86,7 @@ async def test_the_whole_job(tmp_path: Path) -> None:
     ]
     finished = told[-1]
     assert isinstance(finished, TaskFinished)
-    assert finished.code is LeaveCode.DISMISSED_BY_SERVER
+    assert finished.reason is EndReason.ROOM_GONE
     assert (finished.stored, finished.lost) == (3, 0)
     root = f"{task}/ada/audios/200806_150_ada_202501061433"
     assert [event.key for event in stored] == [f"{root}{at}.ogg" for at in ("20", "22", "24")]
@@ -89,9 +102,9 @@ async def test_finished_waits_for_the_last_slice_and_can_be_asked_again(tmp_path
         finished = await engine.finished(task)
         assert (finished.stored, finished.lost) == (3, 0)
         assert await engine.finished(task) == finished
-        with pytest.raises(TaskHasFinished):
+        with pytest.raises(TaskEnded):
             engine.describe(task)
-        with pytest.raises(TaskHasFinished):
+        with pytest.raises(TaskEnded):
             engine.delete(task)
 
 
@@ -114,7 +127,7 @@ async def test_describe_and_modify(tmp_path: Path) -> None:
         engine.modify(task, lists)
         assert engine.describe(task).subscription == lists
         engine.delete(task)
-        assert (await engine.finished(task)).code is LeaveCode.STOPPED
+        assert (await engine.finished(task)).reason is EndReason.STOPPED
 
 
 async def test_the_same_robot_again_ends_its_earlier_task(tmp_path: Path) -> None:
@@ -123,7 +136,7 @@ async def test_the_same_robot_again_ends_its_earlier_task(tmp_path: Path) -> Non
         other = await engine.create(live(tmp_path, user="another"))
         elsewhere = await engine.create(live(tmp_path, app=7))
         second = await engine.create(live(tmp_path))
-        assert (await engine.finished(first)).code is LeaveCode.REPLACED
+        assert (await engine.finished(first)).reason is EndReason.REPLACED
         assert engine.describe(second).state is State.RUNNING
         assert engine.describe(other).state is State.RUNNING
         assert engine.describe(elsewhere).state is State.RUNNING
@@ -184,7 +197,7 @@ async def test_the_robots_leaving_is_told_before_the_end(tmp_path: Path) -> None
         await engine.close()
         told = [event async for event in events]
     (left,) = [event for event in told if isinstance(event, RobotLeft)]
-    assert (left.task, left.code) == (task, LeaveCode.DISMISSED_BY_SERVER)
+    assert (left.task, left.reason) == (task, EndReason.ROOM_GONE)
     assert told.index(left) < len(told) - 1
     assert isinstance(told[-1], TaskFinished)
 
@@ -206,7 +219,7 @@ async def test_leaving_the_engine_delivers_what_was_cut(tmp_path: Path) -> None:
                 break
     rest = [event async for event in events]
     assert isinstance(rest[-1], TaskFinished)
-    assert rest[-1].code is LeaveCode.STOPPED
+    assert rest[-1].reason is EndReason.STOPPED
     assert rest[-1].lost == 0
     assert rest[-1].stored == len(list((tmp_path / "out").rglob("*.ogg")))
 
@@ -336,3 +349,89 @@ async def test_a_spooled_slice_is_kept_until_its_event_is_safe(tmp_path: Path) -
         assert len(list((tmp_path / "spool").rglob("*.slice"))) == 3
         safe.set()
     assert not list((tmp_path / "spool").rglob("*.slice"))
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONNECTORS, "scripted", CONNECTOR)
+
+
+def in_scripted_room(tmp_path: Path, name: str, max_idle: int | None = None) -> TaskSpec:
+    params = SliceParams(AudioSpec(2), None, max_idle=max_idle)
+    return TaskSpec(f"scripted://{name}", (tmp_path / "out").as_uri(), params)
+
+
+ADA = (AnchorJoined("ada"), TrackPublished("ada", Kind.AUDIO))
+
+
+async def test_a_task_comes_back_with_its_room(tmp_path: Path, scripted: None) -> None:
+    async with Engine() as engine, engine.events() as events:
+        task = await engine.create(in_scripted_room(tmp_path, "open"))
+        room = ScriptedConnector.rooms["open"]
+        room.tell(*ADA, RoomLost("ICE consent lost"))
+        assert engine.describe(task).state is State.RECONNECTING
+        assert engine.describe(task).anchors == ()
+        room.tell(RoomEntered(), *ADA)
+        assert engine.describe(task).state is State.RUNNING
+        assert engine.describe(task).tracks == (("ada", Kind.AUDIO),)
+        room.cut(TrackKey(task, "ada", Kind.AUDIO))
+        engine.delete(task)
+        finished = await engine.finished(task)
+        await engine.close()
+        told = [event async for event in events]
+    assert (finished.reason, finished.stored, finished.lost) == (EndReason.STOPPED, 3, 0)
+    states = [(one.state, one.reason) for one in told if isinstance(one, TaskState)]
+    assert states == [
+        (State.RUNNING, ""),
+        (State.RECONNECTING, "ICE consent lost"),
+        (State.RUNNING, ""),
+        (State.ENDED, ""),
+    ]
+    ends = [one.reason for one in told if isinstance(one, TrackEnded)]
+    assert ends == ["the room was lost: ICE consent lost", "the task ended: stopped"]
+    assert len(list((tmp_path / "out").rglob("*.ogg"))) == 3
+    assert room.left
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "reason"),
+    [
+        ("closed", (), EndReason.ROOM_UNREACHABLE),
+        ("closed", (RoomLost("refused"),), EndReason.ROOM_UNREACHABLE),
+        ("open", (RoomLost("broke"),), EndReason.ROOM_UNREACHABLE),
+        ("open", (RoomLost("broke"), RoomEntered()), EndReason.IDLE),
+        ("closed", (RoomLost("refused"), RoomEntered()), EndReason.IDLE),
+        ("closed", (Stopped(EndReason.KICKED),), EndReason.KICKED),
+        ("open", (Stopped(EndReason.ROOM_GONE),), EndReason.ROOM_GONE),
+        ("open", (RoomLost("broke"), Stopped(EndReason.ROOM_GONE)), EndReason.ROOM_GONE),
+    ],
+)
+async def test_every_way_out_of_a_room_that_is_lost_or_shut(
+    tmp_path: Path, scripted: None, name: str, told: tuple[Fact, ...], reason: EndReason
+) -> None:
+    async with Engine() as engine:
+        task = await engine.create(in_scripted_room(tmp_path, name, max_idle=1))
+        finished = asyncio.ensure_future(engine.finished(task))
+        ScriptedConnector.rooms[name].tell(*told)
+        assert (await finished).reason is reason
+
+
+async def test_what_is_decided_against_an_anchor_is_told_with_its_reason(
+    tmp_path: Path, scripted: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with Engine() as engine, engine.events() as events:
+        task = await engine.create(in_scripted_room(tmp_path, "open"))
+        room = ScriptedConnector.rooms["open"]
+        refused = facts.TrackRefused("ada", Kind.VIDEO, "H.265 is not supported")
+        room.tell(*ADA, refused, facts.AnchorLeft("ada", "nothing received for 15 s"))
+        await engine.close()
+        told = [event async for event in events]
+    assert [(one.anchor, one.reason) for one in told if isinstance(one, slicer.TrackRefused)] == [
+        ("ada", "H.265 is not supported")
+    ]
+    assert [(one.anchor, one.reason) for one in told if isinstance(one, slicer.AnchorLeft)] == [
+        ("ada", "nothing received for 15 s")
+    ]
+    assert f"! task {task}: video of ada is refused: H.265 is not supported" in caplog.messages
+    assert f"- task {task}: ada left: nothing received for 15 s" in caplog.messages

@@ -25,7 +25,7 @@ from slicer.slicing.facts import RoomEntered, TrackPublished
 from slicer.slicing.outputs import (
     AudioCut,
     AudioPacket,
-    LeaveCode,
+    EndReason,
     PictureCut,
     State,
     Subscribe,
@@ -115,14 +115,14 @@ async def test_two_cuts_of_one_second_have_two_names() -> None:
 async def test_the_last_event_comes_after_the_last_slice_and_the_parting() -> None:
     task, box, lobby, told = running()
     task.driver.deliver(cut())
-    task.stop(LeaveCode.STOPPED)
+    task.stop(EndReason.STOPPED)
     await settle()
     assert lobby.left.is_set()
     assert not task.finished.done()
     for job in box.jobs:
         stored(task, job)
     finished = task.finished.result()
-    assert (finished.code, finished.stored, finished.lost) == (LeaveCode.STOPPED, 2, 0)
+    assert (finished.reason, finished.stored, finished.lost) == (EndReason.STOPPED, 2, 0)
     assert told[-1] == finished
     kinds = [type(event) for event in told]
     assert kinds[:2] == [TaskState, TrackStarted]
@@ -137,7 +137,7 @@ async def test_what_the_outbox_refuses_is_lost_and_said_so() -> None:
     lost = told[-1]
     assert isinstance(lost, SliceLost)
     assert "full" in lost.reason
-    task.stop(LeaveCode.IDLE)
+    task.stop(EndReason.IDLE)
     await settle()
     assert task.finished.result().lost == 2
 
@@ -153,11 +153,11 @@ async def test_trouble_is_told_and_loses_nothing() -> None:
 
 async def test_stopping_twice_is_stopping_once() -> None:
     task, box, _, told = running()
-    task.stop(LeaveCode.STOPPED)
-    task.stop(LeaveCode.REPLACED)
+    task.stop(EndReason.STOPPED)
+    task.stop(EndReason.REPLACED)
     await settle()
     stored(task, box.jobs[0])
-    assert task.finished.result().code is LeaveCode.STOPPED
+    assert task.finished.result().reason is EndReason.STOPPED
     assert sum(isinstance(event, TaskFinished) for event in told) == 1
 
 

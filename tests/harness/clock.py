@@ -38,6 +38,14 @@ class ManualClock:
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
+    async def sleep(self, seconds: float) -> None:
+        over = asyncio.Event()
+        timer = self.call_at(self._now + seconds, over.set)
+        try:
+            await over.wait()
+        finally:
+            timer.cancel()
+
     @property
     def timers(self) -> list[float]:
         """When the calls that are still to come are due, in order."""

@@ -22,8 +22,8 @@ from slicer.rtp.parameters import (
 )
 from slicer.slicing.outputs import TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from tests.harness.rtp.codec_sender import CodecSender
 from tests.harness.rtp.call import Call, Network, datagram, opus
+from tests.harness.rtp.codec_sender import CodecSender
 from tests.harness.rtp.parts import NATIVE
 
 if not NATIVE:

@@ -176,9 +176,7 @@ class Conversation:
         makers = [reporter.Reporter, native.Reporter]
         self.reporters: list[Any] = [
             make(OURS, streams, "slicer-deadbeef", transport)
-            for make, streams, transport in zip(
-                makers, self.streams, self.transports, strict=True
-            )
+            for make, streams, transport in zip(makers, self.streams, self.transports, strict=True)
         ]
         for transport in self.transports:
             transport.replace(lines)

@@ -12,7 +12,6 @@ from slicer.clock import LoopClock
 from slicer.media.slice import make
 from slicer.rooms import RoomSettings
 from slicer.rooms.whip.room import WhipConnector
-from slicer.slicing.facts import AnchorLeft
 from slicer.slicing.outputs import AudioCut, PictureCut
 from tests.harness.media.content import (
     Content,
@@ -72,7 +71,7 @@ async def test_slices_hold_what_was_published(
     await robot.until(lambda: len(sounds(robot)) >= 4 and len(pictures(robot)) >= 4, seconds=20)
     assert (await publisher.stats())["video"]["codec"] == f"video/{codec}"
     assert await publisher.stop() == 200
-    await robot.until(lambda: AnchorLeft("ann") in robot.told)
+    await robot.until(lambda: robot.left() == "ann")
 
     heard = [mono(decode_ogg(make(cut, "k", BEGAN).data)) for cut in sounds(robot)[:4]]
     assert [sound.size for sound in heard] == [48_000] * 4

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slicer.api import Listen, make_app, open_server
-from slicer.errors import TaskFinished, TaskNotExist
+from slicer.errors import TaskEnded, TaskNotExist
 from slicer.http import Server
 from slicer.service.serving import serving
 from slicer.settings import ServeSettings, Settings, StoresSettings
@@ -80,7 +80,7 @@ async def test_errors_arrive_as_the_sdks_exception(sdk: Sdk, orders: Recorder) -
     assert refused["code"] == "InvalidParameter.OutOfRange"
     assert refused["message"] == "SliceParams.SliceAudio: got 61; allowed: 15 to 60 (seconds)"
     assert UUID.fullmatch(refused["request_id"])
-    orders.error = TaskFinished("task-1 has ended")
+    orders.error = TaskEnded("task-1 has ended")
     (finished,) = await sdk.call(("DescribeCloudSliceTask", TASK))
     assert finished["code"] == "FailedOperation.TaskFinished"
     orders.error = TaskNotExist("no such task")

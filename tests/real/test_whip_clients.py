@@ -12,7 +12,7 @@ from slicer.clock import LoopClock
 from slicer.rooms import RoomSettings
 from slicer.rooms.whip.room import WhipConnector
 from slicer.rtp.parameters import Kind
-from slicer.slicing.facts import AnchorJoined, AnchorLeft, TrackPublished
+from slicer.slicing.facts import AnchorJoined, TrackPublished
 from slicer.slicing.outputs import AudioCut, PictureCut
 from tests.harness.rooms.robot import ROOM, Robot
 from tests.harness.rooms.whip_muxer import muxer
@@ -34,7 +34,7 @@ async def test_the_muxer_publishes_and_deletes(robot: Robot) -> None:
             lambda: len(robot.cuts(AudioCut)) >= 3 and len(robot.cuts(PictureCut)) >= 2, 20
         )
     # The muxer says goodbye by DELETE: it does not take a silence to know.
-    await robot.until(lambda: AnchorLeft("ann") in robot.told, SILENCE / 2)
+    await robot.until(lambda: robot.left() == "ann", SILENCE / 2)
     assert robot.facts()[1:4] == [
         AnchorJoined("ann"),
         TrackPublished("ann", Kind.AUDIO),
@@ -55,6 +55,6 @@ async def test_a_killed_muxer_is_noticed(robot: Robot) -> None:
             await robot.until(lambda: robot.cuts(AudioCut), 20)
             os.kill(pid, signal.SIGKILL)
             began = asyncio.get_running_loop().time()
-            await robot.until(lambda: AnchorLeft("ann") in robot.told, SILENCE * 2)
+            await robot.until(lambda: robot.left() == "ann", SILENCE * 2)
             assert asyncio.get_running_loop().time() - began > SILENCE / 2
-    assert robot.facts()[-1] == AnchorLeft("ann")
+    assert robot.left() == "ann"

@@ -12,22 +12,24 @@ import pytest_asyncio
 from cryptography.fernet import Fernet
 
 from slicer.engine.events import (
+    AnchorDropped,
     AnchorWaits,
     Event,
+    FactsDiscarded,
     RobotLeft,
     SliceLost,
     SliceStored,
     TaskFinished,
     TaskState,
     TaskTrouble,
+    TrackRefused,
     TrackStarted,
 )
 from slicer.rtp.parameters import Kind
-from slicer.service import notifier as module
 from slicer.service.encryption import Encryption
-from slicer.service.notifier import Notifier
+from slicer.service.notifier import PATIENCE, Notifier
 from slicer.service.registry import Record, Registry
-from slicer.slicing.outputs import LeaveCode, State
+from slicer.slicing.outputs import EndReason, State
 from slicer.webhooks.messages import Message
 from tests.harness.clock import ManualClock, settle
 from tests.harness.service.orders import KEYS, moderation_order, slice_order
@@ -45,8 +47,8 @@ EVENTS: list[Event] = [
     SliceLost("t", AT, "ada", Kind.AUDIO, "t/c.ogg", "why"),
     AnchorWaits("t", AT, "zoe"),
     TaskState("t", AT, State.RECONNECTING),
-    RobotLeft("t", AT, LeaveCode.REPLACED),
-    TaskFinished("t", AT, LeaveCode.REPLACED, 2, 1),
+    RobotLeft("t", AT, EndReason.REPLACED),
+    TaskFinished("t", AT, EndReason.REPLACED, 2, 1),
 ]
 
 
@@ -87,6 +89,25 @@ async def test_a_tasks_life(desk: Desk) -> None:
     assert desk.payload(9) == {"LeaveCode": 101}
     assert desk.payload(10) == {"Status": 1}
     assert desk.payload(6) == {"Code": 2, "Message": "a slice of ada is lost: t/c.ogg: why"}
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "text"),
+    [
+        (TaskState("t", AT, State.RECONNECTING, "ICE failed"), 4, "the room was lost: ICE failed;"),
+        (AnchorDropped("t", AT, "zoe", "full"), 4, "zoe is dropped: full"),
+        (FactsDiscarded("t", AT, 3), 4, "3 facts of the room are discarded"),
+        (TrackRefused("t", AT, "zoe", Kind.VIDEO, "H.265"), 5, "video of zoe is refused: H.265"),
+    ],
+)
+async def test_what_is_decided_against_an_anchor(
+    desk: Desk, event: Event, code: int, text: str
+) -> None:
+    await desk.notifier.note(RECORD, event)
+    payload = desk.payload(0)
+    assert isinstance(payload, dict)
+    assert payload["Code"] == code
+    assert payload["Message"].startswith(text)
 
 
 async def test_what_is_told_again_is_kept_once(desk: Desk) -> None:
@@ -139,10 +160,8 @@ async def test_keys_are_found_while_a_task_has_them(desk: Desk) -> None:
     assert desk.notifier.lookup("s3://slices", "t") is None
 
 
-async def test_a_full_disk_delays_and_loses_nothing(
-    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
+async def test_a_full_disk_delays_and_loses_nothing(desk: Desk) -> None:
+    clock = ManualClock()
     failures, told = [OSError("disk full")] * 2, list[int]()
 
     async def tell(message: Message) -> None:
@@ -150,7 +169,14 @@ async def test_a_full_disk_delays_and_loses_nothing(
             raise failures.pop()
         told.append(message.event)
 
-    notifier = Notifier(desk.registry, tell, ManualClock())
-    await notifier.begin(RECORD)
+    notifier = Notifier(desk.registry, tell, clock)
+    beginning = asyncio.ensure_future(notifier.begin(RECORD))
+    for _ in range(2):
+        await settle()
+        clock.advance(PATIENCE - 0.1)
+        await settle()
+        assert told == []
+        clock.advance(0.1)
+    await beginning
     await notifier.note(RECORD, EVENTS[-1])
     assert told == [1001, 1005]

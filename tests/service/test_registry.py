@@ -12,8 +12,8 @@ from cryptography.fernet import Fernet
 from slicer.errors import BadInput
 from slicer.service import registry as module
 from slicer.service.encryption import Encryption
+from slicer.service.leave_code import LeaveCode
 from slicer.service.registry import Record, Registry
-from slicer.slicing.outputs import LeaveCode
 from slicer.slicing.subscription import Subscription
 from tests.harness.service.orders import SECRETS, moderation_order, slice_order
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from slicer.errors import BadInput, RoomError, SlicerError
+from slicer.service.leave_code import LeaveCode
 from slicer.service.retry import PATIENCE, retry
-from slicer.slicing.outputs import LeaveCode
 from tests.harness.clock import ManualClock, settle
 
 

@@ -17,16 +17,17 @@ from slicer.errors import (
     BadInput,
     LimitReached,
     RoomError,
-    TaskFinished,
+    TaskEnded,
     TaskNotExist,
 )
 from slicer.service.encryption import Encryption
+from slicer.service.leave_code import LeaveCode
 from slicer.service.notifier import Notifier
 from slicer.service.order import Order, Product
 from slicer.service.registry import Registry
 from slicer.service.service import DAY, HOUR, Service
 from slicer.settings import EngineSettings, Settings, StoresSettings
-from slicer.slicing.outputs import LeaveCode, State
+from slicer.slicing.outputs import State
 from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.slicing.subscription import Subscription
 from slicer.webhooks.messages import Message
@@ -119,11 +120,11 @@ async def test_a_task_from_its_order_to_its_end(tmp_path: Path) -> None:
         await here.service.delete(APP, SLICE, task)
         await here.ended(task)
         assert here.events(task) == [(1001, 0), (1002, 0), (1005, 0)]
-        with pytest.raises(TaskFinished):
+        with pytest.raises(TaskEnded):
             here.service.describe(APP, SLICE, task)
-        with pytest.raises(TaskFinished):
+        with pytest.raises(TaskEnded):
             await here.service.modify(APP, SLICE, task, LISTS)
-        with pytest.raises(TaskFinished):
+        with pytest.raises(TaskEnded):
             await here.service.delete(APP, SLICE, task)
 
 
@@ -233,7 +234,7 @@ async def test_a_robot_alone_too_long_leaves(tmp_path: Path) -> None:
         await here.ended(task)
         assert here.events(task) == [(1001, 0), (1002, 99), (1005, 0)]
     async with world(tmp_path) as here:
-        with pytest.raises(TaskFinished):
+        with pytest.raises(TaskEnded):
             here.service.describe(APP, SLICE, task)
 
 
@@ -280,7 +281,7 @@ async def test_a_restart_takes_every_task_up_again(tmp_path: Path, count: int) -
             lambda: all(here.service.describe(app, SLICE, t).state is State.RUNNING for t in tasks)
         )
         assert here.engine.describe(tasks[0]).subscription == LISTS_NOW
-        with pytest.raises(TaskFinished):
+        with pytest.raises(TaskEnded):
             here.service.describe(app, SLICE, ended)
         for task in tasks:
             await here.service.delete(app, SLICE, task)
@@ -329,7 +330,7 @@ async def test_deleted_on_its_way_back(tmp_path: Path) -> None:
         await asyncio.gather(*deletions)
         await here.ended(task)
         assert here.events(task) == [(1002, 0), (1005, 1)]
-        with pytest.raises(TaskFinished):
+        with pytest.raises(TaskEnded):
             here.service.describe(busy, SLICE, task)
 
 
@@ -367,7 +368,7 @@ async def test_what_ended_is_forgotten_after_some_days(tmp_path: Path) -> None:
         await here.ended(task)
         clock.advance(7 * DAY + 1)
         other = await here.service.create(APP, slice_order(hours=720))
-        with pytest.raises(TaskFinished):
+        with pytest.raises(TaskEnded):
             here.service.describe(APP, SLICE, task)
         await here.service.delete(APP, SLICE, other)
         await here.until(lambda: here.registry.get(task) is None)

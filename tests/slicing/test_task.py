@@ -15,16 +15,20 @@ from slicer.slicing.facts import (
     RoomLost,
     Stopped,
     TrackPublished,
+    TrackRefused,
     TrackUnpublished,
 )
 from slicer.slicing.outputs import (
+    AnchorGone,
+    AnchorIgnored,
     AnchorWaiting,
+    EndReason,
     Finished,
-    LeaveCode,
     Output,
     State,
     StateChanged,
     Subscribe,
+    TrackIgnored,
     TrackKey,
     Unsubscribe,
 )
@@ -66,8 +70,13 @@ def test_a_kind_that_is_not_asked_for_is_not_cut() -> None:
 def test_unpublishing_and_leaving_end_tracks_once() -> None:
     task = running()
     tell(task, TrackPublished("ann", AUDIO), TrackPublished("ann", VIDEO))
-    assert tell(task, TrackUnpublished("ann", AUDIO)) == [Unsubscribe(key("ann", AUDIO))]
-    assert tell(task, AnchorLeft("ann")) == [Unsubscribe(key("ann", VIDEO))]
+    assert tell(task, TrackUnpublished("ann", AUDIO)) == [
+        Unsubscribe(key("ann", AUDIO), "the anchor took it away")
+    ]
+    assert tell(task, AnchorLeft("ann")) == [
+        Unsubscribe(key("ann", VIDEO), "the anchor left"),
+        AnchorGone("ann", ""),
+    ]
     assert tell(task, TrackUnpublished("ann", VIDEO), AnchorLeft("ann")) == []
 
 
@@ -75,32 +84,34 @@ def test_modify_ends_and_begins_tracks() -> None:
     task = running()
     tell(task, TrackPublished("ann", AUDIO), TrackPublished("bob", AUDIO))
     only_bob = Subscription.of(allow_audio=["bob"])
-    assert tell(task, Modified(only_bob)) == [Unsubscribe(key("ann", AUDIO))]
+    assert tell(task, Modified(only_bob)) == [
+        Unsubscribe(key("ann", AUDIO), "the lists do not want it any more")
+    ]
     assert tell(task, Modified(Subscription())) == [Subscribe(key("ann", AUDIO), AudioSpec(15))]
 
 
 def test_a_reconnect_cuts_everything_and_begins_anew() -> None:
     task = running()
     tell(task, TrackPublished("ann", AUDIO))
-    assert tell(task, RoomLost()) == [
-        Unsubscribe(key("ann", AUDIO)),
-        StateChanged(State.RECONNECTING),
+    assert tell(task, RoomLost("ICE failed")) == [
+        Unsubscribe(key("ann", AUDIO), "the room was lost: ICE failed"),
+        StateChanged(State.RECONNECTING, "ICE failed"),
     ]
     assert task.anchors == ()
-    assert tell(task, RoomLost()) == []
+    assert tell(task, RoomLost("broke")) == []
     assert tell(task, RoomEntered(), TrackPublished("ann", AUDIO)) == [
         StateChanged(State.RUNNING),
         Subscribe(key("ann", AUDIO), AudioSpec(15)),
     ]
 
 
-@pytest.mark.parametrize("code", LeaveCode)
-def test_every_stop_takes_the_same_road(code: LeaveCode) -> None:
+@pytest.mark.parametrize("code", EndReason)
+def test_every_stop_takes_the_same_road(code: EndReason) -> None:
     task = running()
     tell(task, TrackPublished("ann", AUDIO), TrackPublished("bob", VIDEO))
     assert tell(task, Stopped(code)) == [
-        Unsubscribe(key("ann", AUDIO)),
-        Unsubscribe(key("bob", VIDEO)),
+        Unsubscribe(key("ann", AUDIO), f"the task ended: {code}"),
+        Unsubscribe(key("bob", VIDEO), f"the task ended: {code}"),
         StateChanged(State.ENDED),
         Finished(code),
     ]
@@ -111,8 +122,13 @@ def test_every_stop_takes_the_same_road(code: LeaveCode) -> None:
 def test_after_the_end_nothing_happens() -> None:
     task = running()
     task.flush(1.0)
-    late = (RoomEntered(), RoomLost(), TrackPublished("ann", AUDIO), Modified(Subscription()))
-    assert tell(task, *late, Stopped(LeaveCode.KICKED_BY_SERVER)) == []
+    late = (
+        RoomEntered(),
+        RoomLost("broke"),
+        TrackPublished("ann", AUDIO),
+        Modified(Subscription()),
+    )
+    assert tell(task, *late, Stopped(EndReason.KICKED)) == []
     assert task.handle_timer(1000.0) == task.flush(1000.0) == []
     assert task.state is State.ENDED
 
@@ -134,12 +150,13 @@ def test_the_first_25_are_cut_and_the_others_told_to_wait_once() -> None:
 def test_who_waits_is_taken_in_order_of_joining() -> None:
     task = full(27)
     assert tell(task, AnchorLeft("a03")) == [
-        Unsubscribe(key("a03", AUDIO)),
-        Unsubscribe(key("a03", VIDEO)),
+        Unsubscribe(key("a03", AUDIO), "the anchor left"),
+        Unsubscribe(key("a03", VIDEO), "the anchor left"),
         Subscribe(key("a25", AUDIO), AudioSpec(15)),
         Subscribe(key("a25", VIDEO), VideoSpec(5)),
+        AnchorGone("a03", ""),
     ]
-    assert tell(task, AnchorLeft("a26")) == []  # gives up waiting
+    assert tell(task, AnchorLeft("a26", "bye")) == [AnchorGone("a26", "bye")]  # gives up waiting
 
 
 def test_who_is_cut_is_not_displaced_by_who_joined_earlier() -> None:
@@ -166,7 +183,7 @@ def test_being_alone_for_too_long_ends_the_task() -> None:
     assert task.handle_timer(1000.0) == []
     tell(task, TrackUnpublished("ann", AUDIO), now=1000.0)
     assert task.handle_timer(1029.9) == []
-    assert task.handle_timer(1030.0) == [StateChanged(State.ENDED), Finished(LeaveCode.IDLE)]
+    assert task.handle_timer(1030.0) == [StateChanged(State.ENDED), Finished(EndReason.IDLE)]
 
 
 def test_anchors_nobody_wants_are_company() -> None:
@@ -188,18 +205,57 @@ def test_a_room_that_cannot_be_entered_ends_the_task(lost: bool) -> None:
     task = SliceTask("t", SliceParams(), 0.0)
     if lost:
         tell(task, RoomEntered(), TrackPublished("ann", AUDIO), now=0.0)
-        tell(task, RoomLost(), now=0.0)
-    assert task.handle_timer(30.0)[-1] == Finished(LeaveCode.ROOM_TIMEOUT)
+        tell(task, RoomLost("broke"), now=0.0)
+    assert task.handle_timer(30.0)[-1] == Finished(EndReason.ROOM_UNREACHABLE)
 
 
 def test_a_room_of_too_many_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PRESENT", 2)
     task = running()
-    tell(task, AnchorJoined("a"), AnchorJoined("b"), AnchorJoined("c"))
-    assert tell(task, TrackPublished("c", AUDIO)) == []
+    dropped = AnchorIgnored("c", "2 anchors are in the room already")
+    assert tell(task, *map(AnchorJoined, "abc")) == [dropped]
+    assert tell(task, TrackPublished("c", AUDIO)) == []  # counted, and not told once more
     assert task.anchors == ("a", "b")
     assert task.counters["anchors_refused"] == 2
     assert tell(task, TrackPublished("b", AUDIO)) == [Subscribe(key("b", AUDIO), AudioSpec(15))]
+
+
+def test_the_rooms_words_for_an_end_are_passed_on() -> None:
+    task = running()
+    tell(task, TrackPublished("ann", AUDIO), TrackPublished("ann", VIDEO))
+    assert tell(task, TrackUnpublished("ann", AUDIO, "muted"), AnchorLeft("ann", "silent")) == [
+        Unsubscribe(key("ann", AUDIO), "muted"),
+        Unsubscribe(key("ann", VIDEO), "silent"),
+        AnchorGone("ann", "silent"),
+    ]
+
+
+def test_a_track_that_cannot_be_taken_is_told_and_changes_nothing() -> None:
+    task = running()
+    assert tell(task, TrackRefused("ann", VIDEO, "H.265 is not supported")) == [
+        TrackIgnored("ann", VIDEO, "H.265 is not supported")
+    ]
+    assert (task.anchors, task.tracks) == ((), frozenset())
+
+
+def test_an_anchor_too_many_is_told_again_once_there_was_a_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_PRESENT", 1)
+    task = running()
+    tell(task, AnchorJoined("a"), AnchorJoined("b"), AnchorLeft("a"), AnchorJoined("c"))
+    assert tell(task, AnchorJoined("d")) == [
+        AnchorIgnored("d", "1 anchors are in the room already")
+    ]
+
+
+def test_a_room_that_is_lost_has_all_the_idle_time_to_come_back() -> None:
+    task = running()
+    tell(task, RoomLost("broke"), now=29.0)  # nobody had come in all that time
+    assert task.handle_timer(30.0) == []
+    assert task.deadline() == 59.0
+    tell(task, RoomLost("broke again"), now=40.0)
+    assert task.deadline() == 59.0
 
 
 ANCHORS = st.sampled_from(["ann", "bob", "cat", "dan"])
@@ -217,8 +273,8 @@ FACTS = st.one_of(
     st.builds(TrackUnpublished, ANCHORS, KINDS),
     st.builds(Modified, SUBSCRIPTIONS),
     st.just(RoomEntered()),
-    st.just(RoomLost()),
-    st.builds(Stopped, st.sampled_from(LeaveCode)),
+    st.just(RoomLost("broke")),
+    st.builds(Stopped, st.sampled_from(EndReason)),
 )
 
 
@@ -233,7 +289,7 @@ def published_after(facts: list[Fact]) -> set[tuple[str, Kind]]:
                 found.discard((anchor, kind))
             case AnchorLeft(anchor):
                 found = {other for other in found if other[0] != anchor}
-            case RoomLost():
+            case RoomLost("broke"):
                 found = set()
             case Stopped():
                 return set()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import LeaveCode
+from slicer.service.leave_code import LeaveCode
 from slicer.webhooks.messages import Code, File, Group, Message, Origin, Place, body
 
 AT = datetime(2025, 1, 6, 14, 31, 43, 250_000, tzinfo=UTC)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib.parse import SplitResult
 
 from slicer.clock import Clock
@@ -14,7 +14,7 @@ from slicer.rooms.replay.capture import Capture, Captured, Protocol, protocol
 from slicer.rooms.replay.recording import Recording, Source, payload_type
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, AnchorLeft, RoomEntered, Stopped, TrackPublished
-from slicer.slicing.outputs import Cut, LeaveCode, Subscribe, TrackKey, Transmit
+from slicer.slicing.outputs import Cut, EndReason, Subscribe, TrackKey, Transmit
 
 TICK = 0.01
 """Packets captured within this many seconds are given to a bundle together."""
@@ -32,6 +32,18 @@ class ReplayConnector:
 
     def __init__(self, clock: Clock, settings: RoomSettings) -> None:
         self._clock, self._settings = clock, settings
+        self._rooms: set[ReplayRoom] = set()
+        self._ended: Counter[str] = Counter()
+
+    @property
+    def connections(self) -> int:
+        """Captures that play."""
+        return len(self._rooms)
+
+    @property
+    def counters(self) -> Counter[str]:
+        """Of all captures and their receivers."""
+        return sum((room.counters for room in self._rooms), self._ended.copy())
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where the options, the file or its .sdp cannot be read."""
@@ -43,10 +55,17 @@ class ReplayConnector:
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "ReplayRoom":
         """Look through the file. Raises BadInput, and RoomError where there is nobody in it."""
         recording = await asyncio.to_thread(Recording.survey, Source.parse(url))
-        return ReplayRoom(recording, self._clock, self._settings, listen)
+        room = ReplayRoom(recording, self._clock, self._settings, listen, self._left)
+        self._rooms.add(room)
+        return room
 
     async def close(self) -> None:
         """Nothing is shared."""
+
+    def _left(self, room: "ReplayRoom") -> None:
+        if room in self._rooms:
+            self._rooms.remove(room)
+            self._ended += room.counters
 
 
 class ReplayRoom:
@@ -59,8 +78,14 @@ class ReplayRoom:
     """
 
     def __init__(
-        self, recording: Recording, clock: Clock, settings: RoomSettings, listen: Listener
+        self,
+        recording: Recording,
+        clock: Clock,
+        settings: RoomSettings,
+        listen: Listener,
+        left: "Callable[[ReplayRoom], None]",
     ) -> None:
+        self._left = left
         self._recording, self._clock, self._settings = recording, clock, settings
         self._listen: Listener | None = listen
         self._bundles: dict[str, Bundle] = {}
@@ -69,7 +94,13 @@ class ReplayRoom:
         self._started = 0.0
         self._stretch = 0
         self._player: asyncio.Task[None] | None = None
-        self.counters: Counter[str] = Counter()
+        self._passed_over: Counter[str] = Counter()
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What the capture and its bundles passed over, by reason."""
+        bundles = (bundle.counters for bundle in self._bundles.values())
+        return sum(bundles, self._passed_over.copy())
 
     async def enter(self) -> None:
         """Start to play."""
@@ -97,6 +128,7 @@ class ReplayRoom:
         if self._player is not None and self._player is not asyncio.current_task():
             self._player.cancel()
             await asyncio.wait([self._player])
+        self._left(self)
 
     async def _play(self) -> None:
         try:
@@ -105,14 +137,14 @@ class ReplayRoom:
                 for when, batch in batches(capture):
                     await self._advance(self._origin + when)
                     self._feed(batch)
-            self.counters.update(capture.counters)
+            self._passed_over.update(capture.counters)
             self._end()
         except Exception:
             logger.exception("replay of %s broke off", self._recording.source.path.name)
-            self._tell(Stopped(LeaveCode.DISMISSED_BY_SERVER))
-        if self.counters:
+            self._tell(Stopped(EndReason.ROOM_GONE))
+        if self._passed_over:
             name = self._recording.source.path.name
-            logger.info("x replay of %s passed over %s", name, dict(self.counters))
+            logger.info("x replay of %s passed over %s", name, dict(self._passed_over))
 
     async def _advance(self, until: float) -> None:
         """Let capture time pass up to *until*, with every timer that is due on the way."""
@@ -136,12 +168,7 @@ class ReplayRoom:
         """Until this capture time is reached at our speed, and until cuts are welcome."""
         when = self._started + (moment - self._origin) / self._recording.source.speed
         if when > self._clock.now():
-            reached = asyncio.Event()
-            timer = self._clock.call_at(when, reached.set)
-            try:
-                await reached.wait()
-            finally:
-                timer.cancel()
+            await self._clock.sleep(when - self._clock.now())
         else:
             self._stretch = (self._stretch + 1) % AT_A_STRETCH
             if not self._stretch:
@@ -154,14 +181,14 @@ class ReplayRoom:
         for captured in batch:
             anchor = self._recording.anchors.get(captured.flow)
             if anchor is None:
-                self.counters["nobody's"] += 1
+                self._passed_over["nobody's"] += 1
             elif protocol(captured.data) is Protocol.RTCP:
                 datagrams.setdefault(anchor, []).append(captured.data)
             elif kind := self._recording.kinds.get(payload_type(captured)):
                 datagrams.setdefault(anchor, []).append(captured.data)
                 self._publish(anchor, kind)
             else:
-                self.counters["unknown payload type"] += 1
+                self._passed_over["unknown payload type"] += 1
         for anchor, theirs in datagrams.items():
             if anchor in self._bundles:
                 self._dispatch(self._bundles[anchor].receive(theirs, self._now))
@@ -179,8 +206,8 @@ class ReplayRoom:
     def _end(self) -> None:
         for anchor, bundle in self._bundles.items():
             self._dispatch(bundle.flush(self._now))
-            self._tell(AnchorLeft(anchor))
-        self._tell(Stopped(LeaveCode.DISMISSED_BY_SERVER))
+            self._tell(AnchorLeft(anchor, "the capture is over"))
+        self._tell(Stopped(EndReason.ROOM_GONE))
 
     def _dispatch(self, outputs: Sequence[Cut | Transmit]) -> None:
         for output in outputs:

@@ -1,6 +1,7 @@
 """One publisher: its connection, and its media cut for each robot that asked."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable
 
 from slicer.rooms import Listener
@@ -16,7 +17,8 @@ PUBLISHER = Profile(sections=dict.fromkeys(Kind, 1))
 
 
 class Anchor:
-    """From the offer to the end of the connection. *joined* and *left* come at most once."""
+    """From the offer to the end of the connection. *joined* and *left* come at most once; *left*
+    says why."""
 
     def __init__(
         self,
@@ -24,14 +26,14 @@ class Anchor:
         path: MediaPath,
         network: Network,
         joined: "Callable[[Anchor], None]",
-        left: "Callable[[Anchor], None]",
+        left: "Callable[[Anchor, str], None]",
     ) -> None:
         self.user = user
         self.etag = f'"{secrets.token_hex(8)}"'
         self.kinds: tuple[Kind, ...] = ()
         self.refused: tuple[TrackRefused, ...] = ()
         self.media = path.open(self._deliver)
-        events = Events(lambda: joined(self), lambda reason: left(self))
+        events = Events(lambda: joined(self), lambda reason: left(self, reason))
         self.connection = Connection(network, self.media, events, PUBLISHER)
         self._listeners: dict[TrackKey, Listener] = {}
         self._over = False
@@ -66,6 +68,11 @@ class Anchor:
         for track in [track for track, who in self._listeners.items() if who is listen]:
             del self._listeners[track]
             self.media.detach(track)
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What its connection and its media refused, lost or found odd, by reason."""
+        return self.media.counters + self.connection.counters
 
     def flush(self) -> None:
         """Hand over the last cut of every track: there will be no more media."""

@@ -55,14 +55,14 @@ class Participants:
             self._end(rival)
         if anchor.user in self.anchors:
             replaced = self.anchors[anchor.user]
-            self.left(replaced)
+            self.left(replaced, "replaced by a newer connection of the same user")
             self._end(replaced)
         self.anchors[anchor.user] = anchor
         for fact in _arrival(anchor):
             self._tell(fact)
 
-    def left(self, anchor: Anchor) -> None:
-        """A connection is over: its last cuts, then the facts. May be told twice."""
+    def left(self, anchor: Anchor, reason: str) -> None:
+        """A connection is over, and why: its last cuts, then the facts. May be told twice."""
         if anchor in self._pending:
             self._pending.remove(anchor)
         if self.anchors.get(anchor.user) is not anchor:
@@ -70,15 +70,15 @@ class Participants:
         del self.anchors[anchor.user]
         anchor.flush()
         for kind in anchor.kinds:
-            self._tell(TrackUnpublished(anchor.user, kind))
-        self._tell(AnchorLeft(anchor.user))
+            self._tell(TrackUnpublished(anchor.user, kind, reason))
+        self._tell(AnchorLeft(anchor.user, reason))
 
     def close(self) -> None:
         """End all connections: nobody watches any more."""
         self.closed = True
         present = [*self._pending, *self.anchors.values()]
         for anchor in present:
-            self.left(anchor)
+            self.left(anchor, "the room was closed")
             self._end(anchor)
 
     def _tell(self, fact: Fact) -> None:

@@ -1,11 +1,12 @@
 """Our own rooms: anchors publish by WHIP to a server of ours, robots watch inside the process."""
 
-import asyncio
 import ipaddress
 import re
 import secrets
+from collections import Counter
 from urllib.parse import SplitResult
 
+from slicer.background import Background
 from slicer.clock import Clock
 from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
 from slicer.http import Server
@@ -35,6 +36,7 @@ class WhipConnector:
     def __init__(self, clock: Clock, settings: RoomSettings) -> None:
         self._settings = settings
         self._sites: dict[tuple[str, int], Site] = {}
+        self._ended: Counter[str] = Counter()
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room; nothing is started."""
@@ -57,11 +59,22 @@ class WhipConnector:
             raise RoomError(f"{url.geturl()} is not open")
         return site.endpoint(name)
 
+    @property
+    def connections(self) -> int:
+        """Publishers' connections."""
+        return sum(site.publishers for site in self._sites.values())
+
+    @property
+    def counters(self) -> Counter[str]:
+        """Of all connections and their receivers."""
+        return sum((site.counters for site in self._sites.values()), self._ended.copy())
+
     async def close(self) -> None:
         """End all rooms and servers."""
         sites, self._sites = list(self._sites.values()), {}
         for site in sites:
             await site.close()
+            self._ended += site.counters
 
 
 class WhipRoom:
@@ -111,7 +124,8 @@ class Site:
         self._rooms: dict[str, Participants] = {}
         self._held: dict[str, int] = {}
         self._sessions: dict[str, tuple[str, Anchor]] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ended: Counter[str] = Counter()
+        self._background = Background()
         app = WhipApp(self, settings.allow_origin, settings.max_body).app
         self._server = Server(host, port, app)
 
@@ -130,12 +144,21 @@ class Site:
             del self._held[room]
             self._rooms.pop(room).close()
 
+    @property
+    def publishers(self) -> int:
+        """Connections that there are now."""
+        return len(self._sessions)
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What connections counted, those that have ended too."""
+        return sum((anchor.counters for _, anchor in self._sessions.values()), self._ended.copy())
+
     async def close(self) -> None:
         for participants in self._rooms.values():
             participants.close()
         await self._server.close()
-        if self._ending:
-            await asyncio.wait(self._ending)
+        await self._background.wait()
 
     def authorize(self, room: str, user: str, bearer: str | None) -> None:
         self._settings.authorize(room, user, bearer)
@@ -149,9 +172,9 @@ class Site:
             raise LimitReached(f"{self._settings.max_publishers} publishers are here already")
         session = secrets.token_urlsafe(16)
 
-        def left(anchor: Anchor) -> None:
-            self._sessions.pop(session, None)
-            participants.left(anchor)
+        def left(anchor: Anchor, reason: str) -> None:
+            participants.left(anchor, reason)
+            self._forget(session)
 
         anchor = Anchor(user, self._path, self._network, participants.joined, left)
         self._sessions[session] = (room, anchor)
@@ -159,7 +182,7 @@ class Site:
         try:
             answer = await anchor.accept(offer)
         except BaseException:
-            left(anchor)
+            left(anchor, "its offer was not taken")
             self._end(anchor)
             raise
         if participants.closed:
@@ -178,19 +201,23 @@ class Site:
         return await self._sessions[session][1].connection.add_candidates(fragment)
 
     async def unpublish(self, session: str) -> None:
-        room, anchor = self._sessions.pop(session)
+        room, anchor = self._sessions[session]
         participants = self._rooms.get(room)
         if participants is not None:
-            participants.left(anchor)
+            participants.left(anchor, "unpublished by the publisher")
+        self._forget(session)
         await anchor.connection.close()
+
+    def _forget(self, session: str) -> None:
+        """The session is over and its media flushed; what it counted is kept."""
+        if found := self._sessions.pop(session, None):
+            self._ended += found[1].counters
 
     def _end(self, anchor: Anchor) -> None:
         """Close a connection that nobody waits for."""
         for session in [key for key, (_, one) in self._sessions.items() if one is anchor]:
-            del self._sessions[session]
-        task = asyncio.create_task(anchor.connection.close())
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+            self._forget(session)
+        self._background.start(anchor.connection.close())
 
 
 def _parse(url: SplitResult) -> tuple[str, int, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from slicer.rooms import parse_room
 from slicer.rooms.whip.room import WhipConnector, WhipRoom
 from slicer.rtp.parameters import Kind
-from slicer.slicing.facts import Fact, TrackPublished
+from slicer.slicing.facts import AnchorLeft, Fact, TrackPublished
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe, TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
@@ -37,6 +37,11 @@ class Robot:
 
     def facts(self) -> list[Fact]:
         return [one for one in self.told if not isinstance(one, AudioCut | PictureCut)]
+
+    def left(self) -> str | None:
+        """Who left, if that is the last fact."""
+        last = self.facts()[-1]
+        return last.anchor if isinstance(last, AnchorLeft) else None
 
     async def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
         async with asyncio.timeout(seconds):

@@ -21,7 +21,7 @@ from slicer.slicing.facts import (
     Stopped,
     TrackPublished,
 )
-from slicer.slicing.outputs import AudioCut, Cut, LeaveCode, PictureCut, Subscribe, TrackKey
+from slicer.slicing.outputs import AudioCut, Cut, EndReason, PictureCut, Subscribe, TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.clock import ManualClock, settle
 from tests.harness.rooms.captures import BEGAN, ipv4, pcap, rtcp_sr, rtp, rtpdump, udp
@@ -29,7 +29,7 @@ from tests.harness.rooms.captures import BEGAN, ipv4, pcap, rtcp_sr, rtp, rtpdum
 NOWHERE = Endpoints("", "")
 SPECS: dict[Kind, AudioSpec | VideoSpec] = {Kind.AUDIO: AudioSpec(1), Kind.VIDEO: VideoSpec(1)}
 VP8_KEYFRAME = bytes.fromhex("10 000000 9d012a 0200 0200") + bytes(20)
-END = [AnchorLeft("a"), Stopped(LeaveCode.DISMISSED_BY_SERVER)]
+END = [AnchorLeft("a", "the capture is over"), Stopped(EndReason.ROOM_GONE)]
 ENTER = [RoomEntered(), AnchorJoined("a"), TrackPublished("a", Kind.AUDIO)]
 
 
@@ -216,7 +216,7 @@ async def test_two_anchors_of_a_pcap(tmp_path: Path) -> None:
     path.write_bytes(pcap(*frames))
     task = await played(path)
     assert AnchorJoined("a-1") in task.facts
-    assert AnchorLeft("a-2") in task.facts
+    assert AnchorLeft("a-2", "the capture is over") in task.facts
     assert {cut.track.anchor for cut in task.cuts} == {"a-1", "a-2"}
 
 
@@ -245,7 +245,7 @@ async def test_a_file_that_goes_away_ends_the_room(tmp_path: Path) -> None:
     path.unlink()
     await task.room.enter()
     await settle()
-    assert task.facts == [RoomEntered(), Stopped(LeaveCode.DISMISSED_BY_SERVER)]
+    assert task.facts == [RoomEntered(), Stopped(EndReason.ROOM_GONE)]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x0a\x0d\x0d\x0a", b"RIFF"])

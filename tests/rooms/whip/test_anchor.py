@@ -46,6 +46,7 @@ class Cutter:
         self._deliver(cut(track))
 
     def receive(self, datagrams: Sequence[bytes]) -> None:
+        self.counters["padding"] += len(datagrams)
         for track in self._tracks:
             self._deliver(cut(track))
 
@@ -73,7 +74,7 @@ class Cutters:
 @pytest.fixture
 async def ann() -> AsyncIterator[Anchor]:
     peer = Peer()
-    anchor = Anchor("ann", Cutters(), Network(LOOPBACK), lambda _: None, lambda _: None)
+    anchor = Anchor("ann", Cutters(), Network(LOOPBACK), lambda _: None, lambda *_: None)
     await anchor.accept(await peer.offer([Tone()]))
     yield anchor
     await anchor.connection.close()
@@ -119,6 +120,14 @@ async def test_the_end_flushes_once(ann: Anchor) -> None:
     assert got == [cut(ONE)]
 
 
+async def test_what_was_counted_outlives_the_media(ann: Anchor) -> None:
+    ann.media.receive([b"x", b"y"])
+    ann.connection.counters["rtcp_unsent"] += 1
+    assert ann.counters == {"padding": 2, "rtcp_unsent": 1}
+    ann.flush()
+    assert ann.counters == {"padding": 2, "rtcp_unsent": 1}
+
+
 async def test_a_kind_that_is_not_there_is_ignored(ann: Anchor) -> None:
     got: list[object] = []
     track = TrackKey("one", "ann", Kind.VIDEO)
@@ -130,7 +139,7 @@ async def test_a_kind_that_is_not_there_is_ignored(ann: Anchor) -> None:
 
 async def test_a_second_track_of_a_kind_is_refused_with_a_reason() -> None:
     peer = Peer()
-    anchor = Anchor("ann", Cutters(), Network(LOOPBACK), lambda _: None, lambda _: None)
+    anchor = Anchor("ann", Cutters(), Network(LOOPBACK), lambda _: None, lambda *_: None)
     await anchor.accept(await peer.offer([Tone(), Tone()]))
     assert isinstance(anchor.media, Cutter)
     assert anchor.media.sections == [("ann", Kind.AUDIO)]

@@ -15,6 +15,7 @@ from slicer.slicing.facts import (
 )
 
 A, V = Kind.AUDIO, Kind.VIDEO
+REPLACED = "replaced by a newer connection of the same user"
 
 
 class Someone:
@@ -77,14 +78,14 @@ def test_the_last_cuts_come_before_the_facts() -> None:
     theatre.participants.watch(theatre.listen)
     ann = theatre.joined("ann", A, V)
     theatre.told()
-    theatre.participants.left(ann)
+    theatre.participants.left(ann, "ICE consent lost")
     assert theatre.told() == [
         "ann flushed",
-        TrackUnpublished("ann", A),
-        TrackUnpublished("ann", V),
-        AnchorLeft("ann"),
+        TrackUnpublished("ann", A, "ICE consent lost"),
+        TrackUnpublished("ann", V, "ICE consent lost"),
+        AnchorLeft("ann", "ICE consent lost"),
     ]
-    theatre.participants.left(ann)
+    theatre.participants.left(ann, "ICE consent lost")
     assert theatre.told() == []
 
 
@@ -96,13 +97,13 @@ def test_the_newer_connection_of_a_user_replaces_the_older() -> None:
     new = theatre.joined("ann", V)
     assert theatre.told() == [
         "ann flushed",
-        TrackUnpublished("ann", A),
-        AnchorLeft("ann"),
+        TrackUnpublished("ann", A, REPLACED),
+        AnchorLeft("ann", REPLACED),
         AnchorJoined("ann"),
         TrackPublished("ann", V),
     ]
     assert theatre.ended == [old]
-    theatre.participants.left(old)
+    theatre.participants.left(old, "closed")
     assert theatre.told() == []
     assert theatre.participants.anchors == {"ann": new}
 
@@ -125,7 +126,7 @@ def test_a_failed_attempt_leaves_the_live_one_alone() -> None:
     theatre.participants.watch(theatre.listen)
     live = theatre.joined("ann", A)
     theatre.told()
-    theatre.participants.left(theatre.expected("ann", A))
+    theatre.participants.left(theatre.expected("ann", A), "DTLS failed")
     assert theatre.told() == []
     assert theatre.participants.anchors == {"ann": live}
 

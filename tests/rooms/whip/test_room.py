@@ -28,16 +28,21 @@ from tests.harness.rooms.robot import ROOM, Robot
 from tests.harness.rooms.whip_client import Flicker, Peer, Tone, publish_peer
 
 SDP = {"Content-Type": "application/sdp"}
+UNPUBLISHED = "unpublished by the publisher"
 ARRIVAL: list[Fact] = [
     AnchorJoined("ann"),
     TrackPublished("ann", Kind.AUDIO),
     TrackPublished("ann", Kind.VIDEO),
 ]
-DEPARTURE: list[Fact] = [
-    TrackUnpublished("ann", Kind.AUDIO),
-    TrackUnpublished("ann", Kind.VIDEO),
-    AnchorLeft("ann"),
-]
+REPLACED = "replaced by a newer connection of the same user"
+
+
+def departure(reason: str) -> list[Fact]:
+    return [
+        TrackUnpublished("ann", Kind.AUDIO, reason),
+        TrackUnpublished("ann", Kind.VIDEO, reason),
+        AnchorLeft("ann", reason),
+    ]
 
 
 @pytest.fixture
@@ -113,7 +118,8 @@ async def test_publish_slice_and_leave(
     assert (first.end - first.start, first.codec.name) == (48_000, "opus")
     await asyncio.sleep(0.2)
     assert (await client.delete(session.url)).status_code == 200
-    assert robot.facts()[4:] == DEPARTURE
+    assert robot.facts()[4:] == departure(UNPUBLISHED)
+    assert rooms.connections == 0
     # The rest of the second is handed over before the anchor leaves.
     last = robot.told[-4]
     assert isinstance(last, AudioCut)
@@ -143,7 +149,8 @@ async def test_a_killed_publisher_is_noticed(
     session = await publish_peer(client, rooms.endpoint(ROOM) + "/ann", [Tone(), Flicker()])
     await robot.until(lambda: robot.cuts(PictureCut))
     await session.peer.vanish()
-    await robot.until(lambda: robot.facts()[-1] == AnchorLeft("ann"), seconds=5)
+    await robot.until(lambda: robot.left() == "ann", seconds=5)
+    assert robot.facts()[-1] == AnchorLeft("ann", "nothing received for 3 s")
     assert (await client.delete(session.url)).status_code == 404
     await session.close()
 
@@ -156,7 +163,7 @@ async def test_the_same_user_again_replaces(
     await robot.until(lambda: ARRIVAL[0] in robot.told)
     new = await publish_peer(client, url, [Tone()])
     await robot.until(lambda: robot.facts().count(ARRIVAL[0]) == 2)
-    assert robot.facts()[4:] == [*DEPARTURE, *ARRIVAL[:2]]
+    assert robot.facts()[4:] == [*departure(REPLACED), *ARRIVAL[:2]]
     assert (await client.delete(old.url)).status_code == 404
     assert (await client.delete(new.url)).status_code == 200
     await old.close()
@@ -308,7 +315,7 @@ async def test_closing_leaves_no_task_behind(
     session = await publish_peer(client, rooms.endpoint(ROOM) + "/ann", [Tone()])
     await robot.until(lambda: ARRIVAL[0] in robot.told)
     await rooms.close()
-    assert robot.facts()[-1] == AnchorLeft("ann")
+    assert robot.facts()[-1] == AnchorLeft("ann", "the room was closed")
     await session.close()
     await asyncio.sleep(0.05)
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

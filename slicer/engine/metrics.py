@@ -1,0 +1,146 @@
+"""Every counter there is, as plain data: read when asked for, nothing is counted for it.
+
+A sample is a name, labels and a number. Names that end in `_total` only rise; the others are what
+is so now. `METRICS` says what each name means, and its unit.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+from slicer.delivery.makers import Makers
+from slicer.delivery.spool.spool import Spool
+from slicer.engine.destination import Destinations
+from slicer.engine.events import EventStreams
+from slicer.engine.running import RunningTask
+from slicer.rooms import Connector
+from slicer.rtp.parameters import Kind
+from slicer.slicing.outputs import EndReason, State
+from slicer.threads import ThreadPool
+
+METRICS: Mapping[str, str] = {
+    "tasks": "tasks that have not ended; state",
+    "tasks_ended_total": "tasks that have ended; reason",
+    "anchors": "anchors in the rooms of all tasks, once for each task",
+    "anchors_refused_total": "times that a room named an anchor too many (MAX_PRESENT)",
+    "tracks": "tracks being cut; kind",
+    "slices_stored_total": "slices stored for tasks of this engine",
+    "slices_lost_total": "slices that will never be stored",
+    "slices_late_total": "pictures ready more than LATE seconds after they were taken",
+    "slices_pending": "slices cut, and neither stored nor lost",
+    "facts_discarded_total": "facts of rooms that a task never saw (MAX_FACTS)",
+    "event_streams": "listeners to events",
+    "events_missed_total": "events that a listener was too slow for (EVENT_BUFFER)",
+    "connections": "connections and captures that media comes by; room (its scheme)",
+    "media_total": "what connections and receivers refused, lost or found odd; room, reason",
+    "destinations": "stores that are open, each with an outbox",
+    "outbox_slices_total": "slices of all outboxes; fate (a field of OutboxCounters)",
+    "outbox_stored_bytes_total": "bytes that stores have acknowledged",
+    "outbox_held": "slices that an outbox has taken and is not done with",
+    "outbox_memory_bytes": "bytes of memory that waiting cuts hold",
+    "circuits_open": "stores that are not asked, for they fail",
+    "spool_slices": "slices in the spool",
+    "spool_bytes": "bytes of the slices in the spool",
+    "makers_waiting": "files that wait to be made or are being made",
+    "maker_threads_busy": "work that the makers' threads have not ended",
+    "background_work": "coroutines of the engine that have not ended",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One number, and of what."""
+
+    name: str
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTotals:
+    """What ended tasks have counted."""
+
+    ended: Counter[EndReason]
+    counters: Counter[str]
+
+    def add(self, task: RunningTask, reason: EndReason) -> None:
+        """A task has ended."""
+        self.ended[reason] += 1
+        self.counters.update(counted(task))
+
+
+def counted(task: RunningTask) -> Counter[str]:
+    """A task's counters, under their names here."""
+    return Counter(
+        {
+            "anchors_refused_total": task.driver.task.counters["anchors_refused"],
+            "facts_discarded_total": task.driver.discarded,
+            "slices_stored_total": task.stored,
+            "slices_lost_total": task.lost,
+            "slices_late_total": task.late,
+        }
+    )
+
+
+def of_tasks(tasks: Iterable[RunningTask], totals: TaskTotals) -> Iterator[Sample]:
+    """Tasks, their anchors, tracks and slices."""
+    states, tracks, counters = Counter[State](), Counter[Kind](), Counter(counted_names())
+    counters.update(totals.counters)
+    anchors = pending = 0
+    for task in tasks:
+        core = task.driver.task
+        states[core.state] += 1
+        tracks.update(track.kind for track in core.tracks)
+        anchors += len(core.anchors)
+        pending += task.pending
+        counters.update(counted(task))
+    yield from (Sample("tasks", states[one], (("state", one.value),)) for one in State)
+    for reason in EndReason:
+        yield Sample("tasks_ended_total", totals.ended[reason], (("reason", reason.name.lower()),))
+    yield Sample("anchors", anchors)
+    yield from (Sample("tracks", tracks[kind], (("kind", str(kind)),)) for kind in Kind)
+    yield Sample("slices_pending", pending)
+    yield from (Sample(name, value) for name, value in counters.items())
+
+
+def counted_names() -> dict[str, int]:
+    """The names that `counted` uses, at zero: a counter is there before it first rises."""
+    names = ("anchors_refused", "facts_discarded", "slices_stored", "slices_lost", "slices_late")
+    return {f"{name}_total": 0 for name in names}
+
+
+def of_rooms(connectors: Mapping[str, Connector]) -> Iterator[Sample]:
+    """Connections, and what became of the packets that were not cut."""
+    for scheme, connector in connectors.items():
+        room = ("room", scheme)
+        yield Sample("connections", connector.connections, (room,))
+        for reason, count in sorted(connector.counters.items()):
+            yield Sample("media_total", count, (room, ("reason", reason)))
+
+
+def of_events(streams: EventStreams) -> Iterator[Sample]:
+    """Listeners."""
+    yield Sample("event_streams", streams.open_now)
+    yield Sample("events_missed_total", streams.missed)
+
+
+def of_delivery(
+    destinations: Destinations, makers: Makers, workers: ThreadPool, spool: Spool | None
+) -> Iterator[Sample]:
+    """Outboxes, circuits, the spool and the threads."""
+    outboxes = [one.outbox for one in (*destinations.all(), *destinations.ending)]
+    fates = Counter(destinations.closed)
+    for outbox in outboxes:
+        fates.update(asdict(outbox.counters))
+    stored_bytes = fates.pop("stored_bytes", 0)
+    yield Sample("destinations", len(outboxes))
+    for fate, count in sorted(fates.items()):
+        yield Sample("outbox_slices_total", count, (("fate", fate),))
+    yield Sample("outbox_stored_bytes_total", stored_bytes)
+    yield Sample("outbox_held", sum(outbox.held for outbox in outboxes))
+    yield Sample("outbox_memory_bytes", sum(outbox.memory for outbox in outboxes))
+    yield Sample("circuits_open", sum(outbox.circuits_open for outbox in outboxes))
+    yield Sample("spool_slices", 0 if spool is None else len(spool.ledger))
+    yield Sample("spool_bytes", 0 if spool is None else spool.ledger.bytes)
+    yield Sample("makers_waiting", makers.waiting)
+    yield Sample("maker_threads_busy", workers.under_way)
