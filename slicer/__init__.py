@@ -15,6 +15,7 @@ from slicer.engine.events import (
     TrackEnded,
     TrackStarted,
 )
+from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import (
     BadInput,
@@ -30,7 +31,6 @@ from slicer.errors import (
 )
 from slicer.errors import TaskFinished as TaskHasFinished
 from slicer.rtp.parameters import Kind
-from slicer.settings import Settings
 from slicer.slicing.outputs import LeaveCode, State
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription

@@ -19,7 +19,7 @@ from bench.peers.sender import PAYLOAD_TYPES
 from bench.peers.sending import LOOPBACK, SRTP_KEY, SRTP_PROFILE
 from slicer.clock import Clock
 from slicer.hot import Receiver
-from slicer.rooms import Listener, RoomSettings
+from slicer.rooms import Context, Listener
 from slicer.rtp.parameters import H264, OPUS, VP8, Kind, RtpParameters
 from slicer.rtp.srtp import unprotect
 from slicer.slicing.facts import AnchorJoined, RoomEntered, TrackPublished
@@ -67,8 +67,8 @@ def parameters(codec: str) -> list[RtpParameters]:
 class PlainRooms:
     """The connector."""
 
-    def __init__(self, clock: Clock, settings: RoomSettings) -> None:
-        self._clock = clock
+    def __init__(self, context: Context) -> None:
+        self._clock = context.clock
 
     def check(self, url: SplitResult) -> None:
         """Nothing can be wrong."""

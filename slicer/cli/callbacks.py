@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from slicer.cli.exits import STORED
-from slicer.cli.options import add_common, settings_of
+from slicer.cli.options import add_common, service_settings_of
 from slicer.errors import BadInput
-from slicer.settings import Settings
+from slicer.service.settings import ServiceSettings
 from slicer.webhooks.queue import FILE, Outcome, QueuedWebhook, WebhookQueue
 
 FATES = {"waiting": Outcome.WAITING, "delivered": Outcome.DELIVERED, "given-up": Outcome.GIVEN_UP}
@@ -41,14 +41,14 @@ def show(options: argparse.Namespace) -> int:
     """Print messages, one a line."""
     if options.limit < 1:
         raise BadInput("--limit", options.limit, "1 or more")
-    for webhook in asyncio.run(_letters(settings_of(options), options)):
+    for webhook in asyncio.run(_letters(service_settings_of(options), options)):
         sys.stdout.write(line(webhook) + "\n")
     return STORED
 
 
 def resend(options: argparse.Namespace) -> int:
     """Have messages sent again; a running service does it at once."""
-    count = asyncio.run(_resend(settings_of(options), options))
+    count = asyncio.run(_resend(service_settings_of(options), options))
     sys.stdout.write(f"{count} message(s) will be sent again\n")
     return STORED
 
@@ -65,24 +65,24 @@ def line(webhook: QueuedWebhook) -> str:
     )
 
 
-async def _letters(settings: Settings, options: argparse.Namespace) -> list[QueuedWebhook]:
+async def _letters(settings: ServiceSettings, options: argparse.Namespace) -> list[QueuedWebhook]:
     async with _queue(settings) as queue:
         outcome = FATES[options.outcome] if options.outcome else None
         return await queue.webhooks(outcome, options.task, options.limit)
 
 
-async def _resend(settings: Settings, options: argparse.Namespace) -> int:
+async def _resend(settings: ServiceSettings, options: argparse.Namespace) -> int:
     async with _queue(settings) as queue:
         outcome = FATES[options.outcome]
         return await queue.resend(time.time(), outcome, options.task, options.message)
 
 
 @asynccontextmanager
-async def _queue(settings: Settings) -> AsyncIterator[WebhookQueue]:
+async def _queue(settings: ServiceSettings) -> AsyncIterator[WebhookQueue]:
     folder = Path(settings.serve.state)
     if not (folder / FILE).is_file():
         raise BadInput("serve.state", str(folder), f"the state folder of a service, with {FILE}")
-    queue = await WebhookQueue.open(folder, settings.callbacks.bound)
+    queue = await WebhookQueue.open(folder, settings.webhooks.bound)
     try:
         yield queue
     finally:

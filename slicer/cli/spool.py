@@ -13,9 +13,9 @@ from slicer.cli.options import add_common, settings_of
 from slicer.delivery.spool.shelf import Found
 from slicer.demo.progress import PlainProgress, bytes_text
 from slicer.engine.salvage import Choice, drop, send, stuck
+from slicer.engine.settings import Settings
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind
-from slicer.settings import Settings
 from slicer.storage import Credentials
 
 

@@ -14,10 +14,10 @@ from slicer.cli.signals import end_on_signals
 from slicer.demo.progress import open_progress
 from slicer.engine.engine import Engine
 from slicer.engine.events import RobotLeft, TaskFinished
+from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput
 from slicer.rooms.whip.room import WhipConnector
-from slicer.settings import Settings
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 
@@ -113,7 +113,7 @@ def _spec(options: argparse.Namespace, settings: Settings, room: str) -> TaskSpe
         images=ImageFormat(options.image) if options.image else chosen.image,
         user=options.user,
         prefix=tuple(options.prefix),
-        app=settings.app.sdk_app_id,
+        app=settings.whip.sdk_app_id,
         credentials=settings.storage.credentials(),
         backup=options.backup,
         backup_credentials=settings.storage.credentials() if options.backup else None,

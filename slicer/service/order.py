@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from slicer.applications import Application
 from slicer.engine.engine import TaskStatus
+from slicer.service.applications import Application
 from slicer.slicing.spec import ImageFormat, SliceParams
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials

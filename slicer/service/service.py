@@ -11,18 +11,18 @@ import logging
 import secrets
 from collections.abc import Coroutine
 
-from slicer.applications import Application
 from slicer.clock import Clock
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import Event, EventStream, RobotLeft
 from slicer.engine.events import TaskFinished as Finished
 from slicer.errors import BadInput, LimitReached, SlicerError, TaskFinished, TaskNotExist
+from slicer.service.applications import Application
 from slicer.service.notifier import Notifier
 from slicer.service.order import Order, Product
 from slicer.service.plan import plan
 from slicer.service.registry import Record, Registry
 from slicer.service.retry import retry
-from slicer.settings import Settings
+from slicer.service.settings import ServiceSettings
 from slicer.slicing.outputs import LeaveCode, State
 from slicer.slicing.subscription import Subscription
 from slicer.webhooks.messages import Code
@@ -40,7 +40,7 @@ class Service:
         engine: Engine,
         registry: Registry,
         notifier: Notifier,
-        settings: Settings,
+        settings: ServiceSettings,
         clock: Clock,
     ) -> None:
         self._engine, self._registry, self._notifier = engine, registry, notifier
@@ -66,7 +66,7 @@ class Service:
         Raises BadInput, LimitReached and RoomError.
         """
         task = secrets.token_urlsafe(24)
-        spec = plan(task, app, order, self._settings.stores)
+        spec = plan(task, app, order, self._settings.vendors)
         self._check_streams(app, spec.room, spec.user)
         self._creating[task] = (app.sdk_app_id, spec.room, spec.user)
         self._notifier.expect(task)
@@ -231,7 +231,7 @@ class Service:
         app = self._apps.get(record.app)
         if app is None:
             raise BadInput("apps", record.app, "an application of the settings")
-        await self._engine.create(plan(task, app, record.order, self._settings.stores))
+        await self._engine.create(plan(task, app, record.order, self._settings.vendors))
 
     async def _tell_trouble(self, task: str, error: SlicerError) -> None:
         logger.warning("! task %s cannot be taken up: %s", task, error)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from slicer.clock import LoopClock
@@ -12,7 +11,7 @@ from slicer.service.encryption import Encryption
 from slicer.service.notifier import Notifier
 from slicer.service.registry import Registry
 from slicer.service.service import Service
-from slicer.settings import Settings
+from slicer.service.settings import ServiceSettings
 from slicer.webhooks.poster import Poster
 from slicer.webhooks.queue import WebhookQueue
 from slicer.webhooks.schedule import PATIENT, TRTC_MINUTE
@@ -22,7 +21,7 @@ KEY_FILE = "key"
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Service]:
+async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
     """Take orders until the context ends; every unfinished task is taken up by then.
 
     Raises BadInput for a state folder, a key or a registry that cannot be used.
@@ -36,9 +35,11 @@ async def serving(settings: Settings) -> AsyncIterator[Service]:
         sender = await _open_sender(settings, folder, clock, stack)
         notifier = Notifier(registry, sender.tell, clock)
         admission = Admission(settings.apps, registry, clock)
-        rooms = replace(settings.rooms, authorize=admission.authorize)
         engine = Engine(
-            replace(settings, rooms=rooms), lookup=notifier.lookup, confirm=notifier.confirm
+            settings.engine,
+            lookup=notifier.lookup,
+            confirm=notifier.confirm,
+            authorize=admission.authorize,
         )
         await stack.enter_async_context(engine)
         service = Service(engine, registry, notifier, settings, clock)
@@ -48,18 +49,18 @@ async def serving(settings: Settings) -> AsyncIterator[Service]:
 
 
 async def _open_sender(
-    settings: Settings, folder: Path, clock: LoopClock, stack: AsyncExitStack
+    settings: ServiceSettings, folder: Path, clock: LoopClock, stack: AsyncExitStack
 ) -> Sender:
     receivers = {
         app.sdk_app_id: Receiver(app.callback_url, app.callback_key)
         for app in settings.apps
         if app.callback_url
     }
-    queue = await WebhookQueue.open(folder, settings.callbacks.bound)
+    queue = await WebhookQueue.open(folder, settings.webhooks.bound)
     stack.push_async_callback(queue.close)
-    poster = Poster(settings.callbacks.allow_private)
+    poster = Poster(settings.webhooks.allow_private)
     stack.push_async_callback(poster.close)
-    schedule = TRTC_MINUTE if settings.callbacks.trtc_minute else PATIENT
+    schedule = TRTC_MINUTE if settings.webhooks.trtc_minute else PATIENT
     sender = Sender(queue, receivers.get, poster.post, clock, schedule)
     stack.push_async_callback(sender.close)
     return sender

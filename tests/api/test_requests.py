@@ -9,9 +9,9 @@ from slicer.api.errors import code_of
 from slicer.api.fields import Reader
 from slicer.api.requests import read_lists, read_order
 from slicer.api.schema import ACTIONS
-from slicer.applications import Application
 from slicer.errors import BadInput, SlicerError
 from slicer.rtp.parameters import Kind
+from slicer.service.applications import Application
 from slicer.service.order import Bucket, Moderation, Order, Product, Supplier
 from slicer.slicing.spec import AudioSpec, ImageFormat, VideoSpec
 from slicer.storage import Credentials

@@ -35,8 +35,10 @@ from slicer import (
     TaskTrouble,
     TrackStarted,
 )
+from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.spool.settings import SpoolSettings
 from slicer.engine.events import RobotLeft
-from slicer.settings import EngineSettings, OutboxSettings, SpoolSettings
+from slicer.engine.settings import EngineSettings
 from tests.harness.media.slices import decode_ogg
 from tests.harness.rooms.replay import talk
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from slicer.applications import Application
 from slicer.engine.engine import Engine
+from slicer.engine.settings import EngineSettings, Settings
 from slicer.errors import (
     BadInput,
     LimitReached,
@@ -20,12 +20,13 @@ from slicer.errors import (
     TaskFinished,
     TaskNotExist,
 )
+from slicer.service.applications import Application
 from slicer.service.encryption import Encryption
 from slicer.service.notifier import Notifier
 from slicer.service.order import Order, Product
 from slicer.service.registry import Registry
 from slicer.service.service import DAY, HOUR, Service
-from slicer.settings import EngineSettings, Settings, StoresSettings
+from slicer.service.settings import ServiceSettings, VendorSettings
 from slicer.slicing.outputs import LeaveCode, State
 from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.slicing.subscription import Subscription
@@ -37,7 +38,7 @@ from tests.harness.service.orders import BUCKET, LISTS, SECRETS, moderation_orde
 HERE = "whip://127.0.0.1:0/{room}"
 APP = Application(200806, rooms=(("*", HERE),), max_streams=3)
 OTHER = Application(7, rooms=(("*", HERE),))
-STORES = StoresSettings(s3_endpoint="http://127.0.0.1:9")
+VENDORS = VendorSettings(s3_endpoint="http://127.0.0.1:9")
 LISTS_NOW = Subscription.of(block_audio=["dan"])
 SLICE, MODERATION = Product.SLICE, Product.MODERATION
 
@@ -85,7 +86,8 @@ async def world(
     max_tasks: int = 100,
     clock: ManualClock | None = None,
 ) -> AsyncIterator[World]:
-    settings = Settings(apps=apps, stores=STORES, engine=EngineSettings(max_tasks))
+    engine_settings = Settings(engine=EngineSettings(max_tasks))
+    settings = ServiceSettings(engine_settings, vendors=VENDORS, apps=apps)
     clock = clock or ManualClock()
     registry = await Registry.open(folder / "state", Encryption.open("", folder / "key"))
     told: dict[str, Message] = {}
@@ -94,7 +96,7 @@ async def world(
         told.setdefault(message.id, message)
 
     notifier = Notifier(registry, tell, clock)
-    async with Engine(settings, lookup=notifier.lookup, confirm=notifier.confirm) as engine:
+    async with Engine(engine_settings, lookup=notifier.lookup, confirm=notifier.confirm) as engine:
         service = Service(engine, registry, notifier, settings, clock)
         await service.start()
         try:

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult
 
 from slicer.clock import Clock
 from slicer.hot import Receiver
-from slicer.rooms import Listener, RoomSettings
+from slicer.rooms import Context, Listener, Pace
 from slicer.rooms.replay.capture import Capture, Captured, Protocol, protocol
 from slicer.rooms.replay.recording import Recording, Source, payload_type
 from slicer.rtp.parameters import Kind
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 class ReplayConnector:
     """Opens captures as rooms: `replay:///file?speed=max`."""
 
-    def __init__(self, clock: Clock, settings: RoomSettings) -> None:
-        self._clock, self._settings = clock, settings
+    def __init__(self, context: Context) -> None:
+        self._clock, self._pace = context.clock, context.pace
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where the options, the file or its .sdp cannot be read."""
@@ -43,7 +43,7 @@ class ReplayConnector:
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "ReplayRoom":
         """Look through the file. Raises BadInput, and RoomError where there is nobody in it."""
         recording = await asyncio.to_thread(Recording.survey, Source.parse(url))
-        return ReplayRoom(recording, self._clock, self._settings, listen)
+        return ReplayRoom(recording, self._clock, self._pace, listen)
 
     async def close(self) -> None:
         """Nothing is shared."""
@@ -58,10 +58,8 @@ class ReplayRoom:
     dismissed.
     """
 
-    def __init__(
-        self, recording: Recording, clock: Clock, settings: RoomSettings, listen: Listener
-    ) -> None:
-        self._recording, self._clock, self._settings = recording, clock, settings
+    def __init__(self, recording: Recording, clock: Clock, pace: Pace, listen: Listener) -> None:
+        self._recording, self._clock, self._pace = recording, clock, pace
         self._listen: Listener | None = listen
         self._receivers: dict[str, Receiver] = {}
         self._published: set[tuple[str, Kind]] = set()
@@ -146,7 +144,7 @@ class ReplayRoom:
             self._stretch = (self._stretch + 1) % AT_A_STRETCH
             if not self._stretch:
                 await asyncio.sleep(0)
-        await self._settings.pace()
+        await self._pace()
 
     def _feed(self, batch: Sequence[Captured]) -> None:
         """Give each anchor its datagrams, after the facts that its first ones are."""

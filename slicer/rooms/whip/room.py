@@ -9,10 +9,12 @@ from urllib.parse import SplitResult
 from slicer.clock import Clock
 from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
 from slicer.http import Server
-from slicer.rooms import Listener, RoomSettings
+from slicer.rooms import Authorize, Context, Listener
 from slicer.rooms.whip.anchor import Anchor, Network
+from slicer.rooms.whip.authorization import authorization
 from slicer.rooms.whip.endpoint import Published, WhipApp
 from slicer.rooms.whip.participants import Participants
+from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.outputs import Subscribe, TrackKey
 from slicer.webrtc.connection import host_addresses
 
@@ -30,9 +32,9 @@ class WhipConnector:
     The servers go on listening until `close`.
     """
 
-    def __init__(self, clock: Clock, settings: RoomSettings) -> None:
-        self._clock = clock
-        self._settings = settings
+    def __init__(self, context: Context) -> None:
+        self._clock, self._settings = context.clock, context.whip
+        self._authorize = context.authorize or authorization(context.whip, context.clock)
         self._sites: dict[tuple[str, int], Site] = {}
 
     def check(self, url: SplitResult) -> None:
@@ -44,7 +46,7 @@ class WhipConnector:
         host, port, name = _parse(url)
         site = self._sites.get((host, port))
         if site is None:
-            site = Site(host, port, self._clock, self._settings)
+            site = Site(host, port, self._clock, self._settings, self._authorize)
             self._sites[host, port] = site
         return WhipRoom(site, name, listen)
 
@@ -101,7 +103,10 @@ class WhipRoom:
 class Site:
     """One HOST:PORT: its server, the rooms on it and who publishes into them."""
 
-    def __init__(self, host: str, port: int, clock: Clock, settings: RoomSettings) -> None:
+    def __init__(
+        self, host: str, port: int, clock: Clock, settings: WhipSettings, authorize: Authorize
+    ) -> None:
+        self.authorize = authorize
         self._host = host
         self._clock = clock
         self._settings = settings
@@ -135,9 +140,6 @@ class Site:
         await self._server.close()
         if self._ending:
             await asyncio.wait(self._ending)
-
-    def authorize(self, room: str, user: str, bearer: str | None) -> None:
-        self._settings.authorize(room, user, bearer)
 
     async def publish(self, room: str, user: str, offer: str) -> Published:
         """Make a session. Raises BadInput, TaskNotExist for a room nobody slices, LimitReached."""

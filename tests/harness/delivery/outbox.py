@@ -11,6 +11,7 @@ from slicer.delivery.job import OBJECT_BYTES, Job
 from slicer.delivery.makers import LANES, Makers
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
+from slicer.delivery.settings import OutboxSettings
 from slicer.errors import (
     SlicerError,
     StorageRefused,
@@ -18,7 +19,6 @@ from slicer.errors import (
 )
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
-from slicer.settings import OutboxSettings
 from slicer.slicing.outputs import TrackKey
 from slicer.storage import Receipt
 from slicer.threads import ThreadPool
