@@ -117,7 +117,10 @@ class Site:
         self._sessions: dict[str, tuple[str, Anchor]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         app = WhipApp(self, settings.allow_origin, settings.max_body).app
-        self._server = Server(host, port, app)
+        try:
+            self._server = Server(host, port, app)
+        except OSError as error:
+            raise RoomError(error.strerror) from None
 
     def endpoint(self, room: str) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
