@@ -37,7 +37,7 @@ MOVED = {
     "stores.oss_endpoint": "vendors.oss_endpoint",
     "stores.path_style": "vendors.path_style",
     "callbacks.allow_private": "webhooks.allow_private",
-    "callbacks.trtc_minute": "webhooks.trtc_minute",
+    "callbacks.trtc_minute": "webhooks.max_age",
     "callbacks.bound": "webhooks.bound",
 }
 """Fields that had another name: a file or a variable that still uses it is told the new one."""

@@ -20,18 +20,19 @@ from slicer.engine.events import (
     TaskState,
     TaskTrouble,
 )
+from slicer.service.messages import Code, File, Group, Origin, Place
 from slicer.service.order import Product
 from slicer.service.registry import Record, Registry
 from slicer.slicing.outputs import LeaveCode, State
 from slicer.storage import Credentials
-from slicer.webhooks.messages import Code, File, Group, Message, Origin, Place
+from slicer.webhooks.queue import Webhook
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds until a message that could not be kept (a full disk, say) is offered again."""
 
-Tell = Callable[[Message], Awaitable[None]]
+Tell = Callable[[Webhook], Awaitable[None]]
 
 
 class Notifier:
@@ -121,12 +122,12 @@ class Notifier:
         await self._say(source.upload_started(event.at))
         await self._say(source.file_stored(event.at, File(*told), place))
 
-    async def _say(self, message: Message) -> None:
+    async def _say(self, webhook: Webhook) -> None:
         while True:
             try:
-                return await self._tell(message)
+                return await self._tell(webhook)
             except Exception:
-                logger.exception("callback %s cannot be kept; it is tried again", message.id)
+                logger.exception("callback %s cannot be kept; it is tried again", webhook.id)
                 await asyncio.sleep(PATIENCE)
 
     def _now(self) -> datetime:

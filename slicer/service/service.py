@@ -17,6 +17,7 @@ from slicer.engine.events import Event, EventStream, RobotLeft
 from slicer.engine.events import TaskFinished as Finished
 from slicer.errors import BadInput, LimitReached, SlicerError, TaskFinished, TaskNotExist
 from slicer.service.applications import Application
+from slicer.service.messages import Code
 from slicer.service.notifier import Notifier
 from slicer.service.order import Order, Product
 from slicer.service.plan import plan
@@ -25,7 +26,6 @@ from slicer.service.retry import retry
 from slicer.service.settings import ServiceSettings
 from slicer.slicing.outputs import LeaveCode, State
 from slicer.slicing.subscription import Subscription
-from slicer.webhooks.messages import Code
 
 logger = logging.getLogger(__name__)
 

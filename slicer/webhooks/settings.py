@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from slicer.config import DAY, bounded
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
@@ -9,7 +11,7 @@ class WebhookSettings:
 
     allow_private: bool = False
     """Whether a subscriber may have a private, loopback or otherwise local address."""
-    trtc_minute: bool = False
-    """Give a webhook up when it is a minute old, as TRTC does; otherwise after 24 h."""
+    max_age: float = bounded(float(DAY), 1, 365 * DAY)
+    """Seconds after which a webhook that was not taken is given up; TRTC does so after 60."""
     bound: int = 100_000
-    """Webhooks that may wait; one more is refused and counted."""
+    """Webhooks that may wait; one more is lost, logged and counted."""

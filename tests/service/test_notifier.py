@@ -28,7 +28,7 @@ from slicer.service.encryption import Encryption
 from slicer.service.notifier import Notifier
 from slicer.service.registry import Record, Registry
 from slicer.slicing.outputs import LeaveCode, State
-from slicer.webhooks.messages import Message
+from slicer.webhooks.queue import Webhook
 from tests.harness.clock import ManualClock, settle
 from tests.harness.service.orders import KEYS, moderation_order, slice_order
 
@@ -54,23 +54,23 @@ EVENTS: list[Event] = [
 class Desk:
     registry: Registry
     notifier: Notifier
-    told: dict[str, Message]
+    told: dict[str, Webhook]
 
     @property
     def events(self) -> list[int]:
         return [message.event for message in self.told.values()]
 
     def payload(self, number: int) -> object:
-        return json.loads(list(self.told.values())[number].info)["Payload"]
+        return json.loads(list(self.told.values())[number].payload)["Payload"]
 
 
 @pytest_asyncio.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     registry = await Registry.open(tmp_path, Encryption([Fernet.generate_key().decode()]))
     await registry.add(RECORD)
-    told: dict[str, Message] = {}
+    told: dict[str, Webhook] = {}
 
-    async def tell(message: Message) -> None:
+    async def tell(message: Webhook) -> None:
         told.setdefault(message.id, message)
 
     yield Desk(registry, Notifier(registry, tell, ManualClock()), told)
@@ -145,7 +145,7 @@ async def test_a_full_disk_delays_and_loses_nothing(
     monkeypatch.setattr(module, "PATIENCE", 0.0)
     failures, told = [OSError("disk full")] * 2, list[int]()
 
-    async def tell(message: Message) -> None:
+    async def tell(message: Webhook) -> None:
         if failures:
             raise failures.pop()
         told.append(message.event)
