@@ -1,4 +1,4 @@
-"""Applications: their API keys, rooms, callbacks and limits; knows no file and no task."""
+"""Applications: whose requests the API takes, and where their rooms and callbacks are."""
 
 import re
 from collections.abc import Mapping
@@ -17,20 +17,25 @@ T = TypeVar("T", int, str, bool)
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One customer's application, from the settings; never shows its secrets.
+    """One customer's application: its API keys, rooms, callbacks and limits. Raises BadInput."""
 
-    *secrets*: API key id → API secret key. *rooms*: (pattern of room ids with `*`, room URL in
-    which `{room}` stands for the id), the first that fits is taken. *max_streams*: anchors sliced
-    at once, over all its tasks. Raises BadInput.
-    """
-
-    sdk_app_id: int
+    sdk_app_id: int = field(metadata={"range": (1, 2**32 - 1)})
+    """Its number, SdkAppId."""
     usersig_key: str = field(default="", repr=False)
-    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    rooms: tuple[tuple[str, str], ...] = ()
+    """Signs and verifies the UserSigs of its users."""
+    secrets: tuple[tuple[str, str], ...] = field(
+        default=(), repr=False, metadata={"pair": ("id", "key")}
+    )
+    """Who may call the API for it: API key ids and their secret keys."""
+    rooms: tuple[tuple[str, str], ...] = field(default=(), metadata={"pair": ("pattern", "url")})
+    """Patterns of room ids with `*`, and the room URL in which `{room}` stands for the id; the
+    first that fits is taken."""
     callback_url: str = ""
+    """Where its callbacks go, up to 2083 characters; empty: nowhere."""
     callback_key: str = field(default="", repr=False)
-    max_streams: int = MAX_STREAMS
+    """Signs callbacks; up to 32 letters and digits."""
+    max_streams: int = field(default=MAX_STREAMS, metadata={"range": (1, 1_000_000)})
+    """Anchors sliced at once, over all its tasks."""
     permission_control: bool = False
     """Advanced permission control: a PrivateMapKey is demanded and verified."""
 

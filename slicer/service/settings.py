@@ -1,9 +1,9 @@
 """The settings of the service: its own tables, and the engine's from the same file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from slicer.config import bounded, check, secret
 from slicer.config.source import Source
@@ -65,6 +65,12 @@ class ServiceSettings:
             check(name, getattr(self, name))
         if bool(self.serve.tls_cert) != bool(self.serve.tls_key):
             raise BadInput("serve", "one of two files", "tls_cert and tls_key, or neither")
+
+    def tables(self) -> dict[str, Any]:
+        """Every table of a file by its name, but for the applications."""
+        engine = {one.name: getattr(self.engine, one.name) for one in fields(self.engine)}
+        own = {"serve": self.serve, "webhooks": self.webhooks, "vendors": self.vendors}
+        return engine | own
 
     @classmethod
     def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Self:

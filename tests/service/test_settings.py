@@ -3,7 +3,6 @@
 import tomllib
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
 
 import pytest
 
@@ -13,13 +12,6 @@ from slicer.errors import BadInput
 from slicer.service.settings import ServiceSettings
 
 EXAMPLE = Path(__file__).parents[2] / "slicer.example.toml"
-
-
-def sections() -> dict[str, Any]:
-    """Every table of a file but the applications, with its defaults."""
-    own = [one.name for one, _ in section_fields(ServiceSettings) if one.name != "engine"]
-    engine = {one.name: getattr(Settings(), one.name) for one, _ in section_fields(Settings)}
-    return engine | {name: getattr(ServiceSettings(), name) for name in own if name != "apps"}
 
 
 def load(tmp_path: Path, text: str, **environment: str) -> ServiceSettings:
@@ -37,7 +29,7 @@ def test_the_example_names_every_field() -> None:
     named = {(table, name) for table, t in tomllib.loads(EXAMPLE.read_text()).items() for name in t}
     known = {
         (name, one.name)
-        for name, section in sections().items()
+        for name, section in ServiceSettings().tables().items()
         for one, _ in section_fields(type(section))
     }
     assert named == known
@@ -45,7 +37,7 @@ def test_the_example_names_every_field() -> None:
 
 def test_the_example_tells_the_variables_of_secrets() -> None:
     text = EXAMPLE.read_text()
-    for name, section in sections().items():
+    for name, section in ServiceSettings().tables().items():
         for one, _ in section_fields(type(section)):
             assert one.repr or variable(name, one) in text
 
@@ -59,7 +51,7 @@ def test_one_file_serves_the_engine_as_well(tmp_path: Path) -> None:
     own = {one.name for one, _ in section_fields(ServiceSettings)} - {"engine"}
     assert set(OTHER_TABLES) == own
     for name in own - {"apps"}:
-        for one, _ in section_fields(type(sections()[name])):
+        for one, _ in section_fields(type(ServiceSettings().tables()[name])):
             assert variable(name, one).startswith(OTHER_VARIABLES)
 
 
@@ -75,7 +67,7 @@ def test_a_moved_field_is_told_its_new_name(tmp_path: Path, old: str) -> None:
         with pytest.raises(BadInput, match=f"{was}: got 'a variable.*moved'; allowed: {now}$"):
             kind.load(None, {was: "1"})
     table, name = MOVED[old].split(".")
-    assert name in [one.name for one, _ in section_fields(type(sections()[table]))]
+    assert name in [one.name for one, _ in section_fields(type(ServiceSettings().tables()[table]))]
 
 
 @pytest.mark.parametrize(
