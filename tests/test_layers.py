@@ -24,8 +24,7 @@ LAYERS = [
     {"hot"},
     {"slicing"},
     {"rtp"},
-    {"usersig", "config"},
-    {"http", "sqlite", "threads", "clock"},
+    {"http", "sqlite", "threads", "clock", "usersig", "config"},
     {"errors"},
 ]
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}

@@ -129,8 +129,8 @@ def _run(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     query = {"speed": options.speed, "audio": options.audio_type, "video": options.video_type}
-    given = urlencode({name: value for name, value in query.items() if value}, safe=":")
-    room = f"replay://{Path(options.file).absolute().as_uri().removeprefix('file://')}?{given}"
+    chosen = urlencode({name: value for name, value in query.items() if value}, safe=":")
+    room = f"replay://{Path(options.file).absolute().as_uri().removeprefix('file://')}?{chosen}"
     return asyncio.run(_slice(_spec(options, settings, room), settings, options.plain))
 
 

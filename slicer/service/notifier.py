@@ -114,7 +114,7 @@ class Notifier:
 
     async def _stored(self, record: Record, event: SliceStored) -> None:
         bucket = record.order.bucket
-        if record.order.service is not Product.SLICE or bucket is None:
+        if record.order.product is not Product.SLICE or bucket is None:
             return  # what moderation tells is a result, not a file
         source = origin(record)
         told = (event.key, event.anchor, event.kind, event.began, event.seconds, event.size)
@@ -137,5 +137,5 @@ class Notifier:
 def origin(record: Record) -> Origin:
     """Whose messages a task's are."""
     order = record.order
-    group = Group(order.service.value)
+    group = Group(order.product.value)
     return Origin(record.app, record.task, group, order.room_id, order.room_type, order.user_id)

@@ -88,9 +88,9 @@ class Service:
         self._spawn(self._follow(task, events))
         return task
 
-    def describe(self, app: Application, service: Product, task: str) -> TaskStatus:
+    def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
         """How the task is now. Raises TaskNotExist and TaskFinished."""
-        record = self._owned(app, service, task)
+        record = self._owned(app, product, task)
         try:
             return self._engine.describe(task)
         except TaskNotExist:  # on its way back into its room, or just given up
@@ -99,17 +99,17 @@ class Service:
             return TaskStatus(task, state, (), (), lists, 0, 0, 0)
 
     async def modify(
-        self, app: Application, service: Product, task: str, lists: Subscription
+        self, app: Application, product: Product, task: str, lists: Subscription
     ) -> None:
         """Replace the lists. Raises TaskNotExist, and TaskFinished also while the robot leaves."""
-        if self._owned(app, service, task).code is not None:
+        if self._owned(app, product, task).code is not None:
             raise TaskFinished(f"task {task} is ending")
         # Who asks may give up; what is on disk and what runs must agree all the same.
         await asyncio.shield(self._spawn(self._modify(task, lists)))
 
-    async def delete(self, app: Application, service: Product, task: str) -> None:
+    async def delete(self, app: Application, product: Product, task: str) -> None:
         """Have the robot leave; deliveries go on. Raises TaskNotExist and TaskFinished."""
-        self._owned(app, service, task)
+        self._owned(app, product, task)
         await asyncio.shield(self._spawn(self._delete(task)))
 
     def unfinished(self) -> list[str]:
@@ -125,11 +125,11 @@ class Service:
         while self._work:
             await asyncio.wait(self._work)
 
-    def _owned(self, app: Application, service: Product, task: str) -> Record:
+    def _owned(self, app: Application, product: Product, task: str) -> Record:
         record = self._registry.get(task)
         if (
             record is None
-            or (record.app, record.order.service) != (app.sdk_app_id, service)
+            or (record.app, record.order.product) != (app.sdk_app_id, product)
             or record.expires <= self._now()
         ):
             raise TaskNotExist(f"no task {task}")

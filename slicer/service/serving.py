@@ -1,4 +1,4 @@
-"""The service without its face: registry, callbacks, engine and orders, opened and closed."""
+"""The service without its API: registry, webhooks, engine and orders, opened and closed."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -385,7 +385,7 @@ async def test_no_secret_is_logged_or_told(
     async with world(tmp_path) as here:
         for order in (slice_order(), moderation_order()):
             task = await here.service.create(APP, order)
-            await here.service.delete(APP, order.service, task)
+            await here.service.delete(APP, order.product, task)
             await here.ended(task)
         with pytest.raises(BadInput) as refused:
             await here.service.create(replace(APP, rooms=()), slice_order())
