@@ -1,4 +1,4 @@
-"""One SQLite file on the side of a loop: one connection, one thread; knows not what is in it."""
+"""One SQLite file beside an event loop: one connection, in a thread of its own."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""One request to one answer, however it came; knows no server.
+"""One request to one answer, however it came.
 
 A request passes, in this order: signature; action, version, region; the body's form; its
 application; the rate limit; the fields; replay; the robot's signature; then it is carried out.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self, get_type_hints
 
 from slicer.config import DAY, bounded, check
-from slicer.config.source import Source
+from slicer.config.reader import SettingsReader
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
@@ -96,13 +96,13 @@ class Settings:
     def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Self:
         """Read a file, if one is named; then variables over it. The service's tables in it are
         left alone, unknown ones are refused. Raises BadInput."""
-        source = Source.read(path, environment, MOVED)
-        settings = cls.take(source)
-        source.end(OTHER_TABLES, OTHER_VARIABLES)
+        reader = SettingsReader.read(path, environment, MOVED)
+        settings = cls.take(reader)
+        reader.end(OTHER_TABLES, OTHER_VARIABLES)
         return settings
 
     @classmethod
-    def take(cls, source: Source) -> Self:
-        """The engine's tables of a source that may hold more. Raises BadInput."""
+    def take(cls, reader: SettingsReader) -> Self:
+        """The engine's tables of a reader that may hold more. Raises BadInput."""
         hints = get_type_hints(cls)
-        return cls(**{name: source.take(name, section) for name, section in hints.items()})
+        return cls(**{name: reader.take(name, section) for name, section in hints.items()})

@@ -1,4 +1,4 @@
-"""What callbacks tell of a task: engine events in, messages of spec 5 out; knows no HTTP.
+"""What callbacks tell of a task: engine events in, the webhooks of spec 5 out.
 
 At least once, whatever dies when: a message's id says what it is about, so that telling twice
 keeps it once.

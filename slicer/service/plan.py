@@ -1,4 +1,4 @@
-"""What an order means here: which room URL, which storage URL; pure, checks by the settings."""
+"""What an order means here: the room's URL and the store's URL, as the settings have them."""
 
 from urllib.parse import urlencode
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from slicer.config import bounded, check, secret
-from slicer.config.source import Source
+from slicer.config.reader import SettingsReader
 from slicer.engine.settings import MOVED, Settings
 from slicer.errors import BadInput
 from slicer.service.applications import Application, applications
@@ -75,11 +75,11 @@ class ServiceSettings:
     @classmethod
     def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Self:
         """Read a file, if one is named; then variables over it. Raises BadInput."""
-        source = Source.read(path, environment, MOVED)
-        engine = Settings.take(source)
-        serve = source.take("serve", ServeSettings)
-        webhooks = source.take("webhooks", WebhookSettings)
-        vendors = source.take("vendors", VendorSettings)
-        apps = applications(source.tables.pop("apps", []), source.variables)
-        source.end(("apps",))
+        reader = SettingsReader.read(path, environment, MOVED)
+        engine = Settings.take(reader)
+        serve = reader.take("serve", ServeSettings)
+        webhooks = reader.take("webhooks", WebhookSettings)
+        vendors = reader.take("vendors", VendorSettings)
+        apps = applications(reader.tables.pop("apps", []), reader.variables)
+        reader.end(("apps",))
         return cls(engine, serve, webhooks, vendors, apps)

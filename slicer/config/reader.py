@@ -1,4 +1,4 @@
-"""Where settings are read from: a TOML file, and environment variables, which beat it."""
+"""Reads settings from a TOML file and from environment variables, which beat it."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ _SWITCH = {"true": True, "false": False}
 T = TypeVar("T")
 
 
-class Source:
-    """The tables of a file and the variables of an environment. Whoever knows a table takes it;
-    `end` refuses what nobody took, so that a misspelt name is never ignored."""
+class SettingsReader:
+    """Hands out the tables of a file, with the variables of an environment over them. Whoever owns
+    a table takes it; `end` refuses what nobody took, so that a misspelt name is never ignored."""
 
     def __init__(
         self,

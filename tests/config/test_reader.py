@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slicer.config import bounded, check, secret
-from slicer.config.source import MAX_FILE, Source
+from slicer.config.reader import MAX_FILE, SettingsReader
 from slicer.errors import BadInput
 
 
@@ -28,11 +28,11 @@ class Section:
     key: str = secret("SLICER_SHORT")
 
 
-def source(tables: dict[str, object] | None = None, **environment: str) -> Source:
-    return Source(tables or {}, environment, {"old.count": "table.count"})
+def reader_of(tables: dict[str, object] | None = None, **environment: str) -> SettingsReader:
+    return SettingsReader(tables or {}, environment, {"old.count": "table.count"})
 
 
-def taken(read: Source) -> Section:
+def taken(read: SettingsReader) -> Section:
     """The one section, checked, where nothing else is left."""
     section = read.take("table", Section)
     check("table", section)
@@ -42,14 +42,14 @@ def taken(read: Source) -> Section:
 
 def test_a_table_has_values_of_its_own_types() -> None:
     table = {"share": 2, "color": "blue", "names": ["a", "b"]}
-    section = source({"table": table}).take("table", Section)
+    section = reader_of({"table": table}).take("table", Section)
     assert section == Section(share=2.0, color=Color.BLUE, names=("a", "b"))
     assert type(section.share) is float
     assert section.color is Color.BLUE
 
 
 def test_variables_beat_the_table() -> None:
-    read = source(
+    read = reader_of(
         {"table": {"count": 7, "on": False}},
         SLICER_TABLE_ON="true",
         SLICER_TABLE_SHARE="1.5",
@@ -74,7 +74,7 @@ def test_variables_beat_the_table() -> None:
 )
 def test_mistakes_in_tables(tables: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        taken(source(tables))
+        taken(reader_of(tables))
 
 
 @pytest.mark.parametrize(
@@ -88,18 +88,18 @@ def test_mistakes_in_tables(tables: dict[str, object], message: str) -> None:
 )
 def test_mistakes_in_variables(name: str, text: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        taken(source(None, **{name: text}))
+        taken(reader_of(None, **{name: text}))
 
 
 def test_what_moved_is_told_its_new_name() -> None:
     with pytest.raises(BadInput, match=r"old.count: got 'a field that has moved'; .*table\.count"):
-        source({"old": {"count": 1}})
+        reader_of({"old": {"count": 1}})
     with pytest.raises(BadInput, match=r"SLICER_OLD_COUNT: got .*moved'.*: SLICER_TABLE_COUNT"):
-        source(SLICER_OLD_COUNT="1")
+        reader_of(SLICER_OLD_COUNT="1")
 
 
 def test_other_programs_tables_are_left_alone() -> None:
-    read = source({"table": {}, "other": {"x": 1}}, SLICER_OTHER_X="1")
+    read = reader_of({"table": {}, "other": {"x": 1}}, SLICER_OTHER_X="1")
     read.take("table", Section)
     read.end(("other",), ("SLICER_OTHER_",))
     with pytest.raises(BadInput, match="other: got 'an unknown table'"):
@@ -109,16 +109,16 @@ def test_other_programs_tables_are_left_alone() -> None:
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
     path.write_text("[table]\ncount = 9\n")
-    assert Source.read(path, None, {}).take("table", Section) == Section(9)
-    assert Source.read(None, None, {}).take("table", Section) == Section()
+    assert SettingsReader.read(path, None, {}).take("table", Section) == Section(9)
+    assert SettingsReader.read(None, None, {}).take("table", Section) == Section()
     for data in (b"count = [", b"\xff", b"a = " + b"[" * 10_000):
         path.write_bytes(data)
         with pytest.raises(BadInput, match=r"s\.toml.*a TOML file"):
-            Source.read(path, None, {})
+            SettingsReader.read(path, None, {})
     path.write_bytes(b"#" * MAX_FILE)
-    assert Source.read(path, None, {}).tables == {}
+    assert SettingsReader.read(path, None, {}).tables == {}
     path.write_bytes(b"#" * (MAX_FILE + 1))
     with pytest.raises(BadInput, match=r"s\.toml.*at most 1048576 bytes"):
-        Source.read(path, None, {})
+        SettingsReader.read(path, None, {})
     with pytest.raises(BadInput, match="can be read"):
-        Source.read(tmp_path / "none.toml", None, {})
+        SettingsReader.read(tmp_path / "none.toml", None, {})
