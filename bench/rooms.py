@@ -12,7 +12,7 @@ import tempfile
 
 import slicer
 from bench.peers.measure import pss
-from slicer.settings import EngineSettings
+from slicer.engine.settings import EngineSettings
 
 
 async def main(rooms: int) -> None:

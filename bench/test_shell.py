@@ -18,6 +18,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.test_media import SECONDS, keyframe, sound
 from slicer.clock import LoopClock
 from slicer.delivery.makers import Makers
+from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.destination import Destinations, Place, Reports
 from slicer.engine.events import EventStream
@@ -28,7 +30,6 @@ from slicer.engine.workers import open_workers
 from slicer.media.naming import Names
 from slicer.media.slice import make
 from slicer.rtp.parameters import OPUS, VP8, Kind
-from slicer.settings import OutboxSettings, SpoolSettings
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
 

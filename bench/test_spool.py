@@ -21,11 +21,11 @@ from slicer.delivery.job import Job
 from slicer.delivery.makers import LANES, Makers
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.spool.record import Address, describe, encode
+from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.delivery.spool.shelf import Shelf, read
 from slicer.delivery.spool.spool import Spool
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import OPUS, Kind
-from slicer.settings import Fsync, SpoolSettings
 from slicer.slicing.outputs import AudioCut, AudioPacket, TrackKey
 from slicer.storage import Receipt, Storage, open_storage
 from slicer.threads import ThreadPool

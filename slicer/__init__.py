@@ -20,6 +20,7 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.engine.metrics import Sample
+from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import (
     BadInput,
@@ -35,7 +36,6 @@ from slicer.errors import (
     Unauthorized,
 )
 from slicer.rtp.parameters import Kind
-from slicer.settings import Settings
 from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription

@@ -1,4 +1,4 @@
-"""One HTTP server inside our own event loop; knows no endpoint."""
+"""One HTTP server inside our own event loop."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from slicer.errors import BadInput, RoomError
+from slicer.errors import BadInput
 
 MAX_CONNECTIONS = 1_000
 """HTTP connections at once; one more is answered 503."""
@@ -38,7 +38,8 @@ class _Silent(uvicorn.Server):
 class Server:
     """Listens as soon as it is made, with TLS where *certificate* and *key* (PEM files) are given.
 
-    Raises RoomError where the address cannot be had, BadInput where the files cannot be used.
+    Raises OSError, its text made for a user, where the address cannot be had, and BadInput where
+    the files cannot be used.
     """
 
     def __init__(
@@ -53,7 +54,8 @@ class Server:
         try:
             self._socket = socket.create_server((host, port), family=family)
         except OSError as error:
-            raise RoomError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+            text = f"cannot listen on {host} port {port}: {error.strerror or error}"
+            raise OSError(error.errno, text) from None
         # Accepted sockets inherit it. asyncio leaves it out for sockets of `create_server`, and an
         # answer's body then waits 40 ms for the ACK of its head.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,4 +1,4 @@
-"""One SQLite file beside an event loop: one connection, one thread."""
+"""One SQLite file beside an event loop: one connection, in a thread of its own."""
 
 import asyncio
 import os
@@ -21,7 +21,8 @@ class Schema:
     """What a file holds: *application_id* and *version* are written into its header.
 
     *exclusive*: the file belongs to one process at a time. *power_safe*: a commit survives a loss
-    of power; otherwise only the end of the process, and costs no fsync.
+    of power; otherwise only the end of the process, and costs no fsync. *migrations*: scripts that
+    take a file of an older version to the next one, oldest first; the last gives *version*.
     """
 
     application_id: int
@@ -29,6 +30,7 @@ class Schema:
     script: str
     exclusive: bool = False
     power_safe: bool = True
+    migrations: tuple[str, ...] = ()
 
 
 class Database:
@@ -96,19 +98,16 @@ def _open(path: Path, schema: Schema) -> sqlite3.Connection:
 def _prepare(opened: sqlite3.Connection, name: str, schema: Schema) -> None:
     if schema.exclusive:
         opened.execute("PRAGMA locking_mode = EXCLUSIVE")
-    found = _number(opened, "application_id"), _number(opened, "user_version")
-    tables = opened.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    if tables and found[0] != schema.application_id:
-        raise BadInput("serve.state", name, "a database of this service, or no file")
-    if tables and found[1] != schema.version:
-        raise BadInput("serve.state", name, f"version {schema.version}; it is {found[1]}")
+    _scripts(opened, name, schema)  # a file that is not ours is not touched
     opened.execute("PRAGMA journal_mode = WAL")
     opened.execute(f"PRAGMA synchronous = {'FULL' if schema.power_safe else 'NORMAL'}")
     opened.execute("PRAGMA secure_delete = ON")
     opened.execute("PRAGMA foreign_keys = ON")
     opened.execute("BEGIN IMMEDIATE")
-    if not tables:
-        for statement in schema.script.split(";"):
+    # Looked at again: another process may have made or migrated the file meanwhile. A crash on the
+    # way leaves the file as it was, its version included.
+    for script in _scripts(opened, name, schema):
+        for statement in script.split(";"):
             opened.execute(statement)
         opened.execute(f"PRAGMA application_id = {schema.application_id}")
         opened.execute(f"PRAGMA user_version = {schema.version}")
@@ -116,6 +115,19 @@ def _prepare(opened: sqlite3.Connection, name: str, schema: Schema) -> None:
     said = opened.execute("PRAGMA quick_check(1)").fetchone()[0]
     if said != "ok":
         raise BadInput("serve.state", name, f"an undamaged database ({said})")
+
+
+def _scripts(opened: sqlite3.Connection, name: str, schema: Schema) -> tuple[str, ...]:
+    """What is to be run to make the file one of *schema*. Raises BadInput where nothing can."""
+    if not opened.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        return (schema.script,)
+    if _number(opened, "application_id") != schema.application_id:
+        raise BadInput("serve.state", name, "a database of this service, or no file")
+    behind = schema.version - _number(opened, "user_version")
+    if not 0 <= behind <= len(schema.migrations):
+        found = schema.version - behind
+        raise BadInput("serve.state", name, f"version {schema.version}; it is {found}")
+    return schema.migrations[len(schema.migrations) - behind :]
 
 
 def _number(opened: sqlite3.Connection, pragma: str) -> int:

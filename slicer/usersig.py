@@ -1,4 +1,4 @@
-"""UserSig and PrivateMapKey (TLSSigAPIv2): who may do what until when; knows no clock."""
+"""UserSig and PrivateMapKey (TLSSigAPIv2): who may do what until when."""
 
 import base64
 import hashlib

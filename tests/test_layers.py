@@ -19,16 +19,13 @@ LAYERS = [
     {"fleet"},
     {"engine"},
     {"delivery"},
-    {"settings"},
-    {"applications"},
     {"rooms", "storage", "moderation", "webhooks"},
     {"webrtc"},
     {"media"},
     {"hot"},
     {"slicing"},
     {"rtp"},
-    {"usersig"},
-    {"http", "sqlite", "threads", "clock", "background"},
+    {"http", "sqlite", "threads", "clock", "background", "usersig", "config"},
     {"errors"},
 ]
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}

@@ -158,3 +158,40 @@ async def test_two_may_share_a_file(tmp_path: Path) -> None:
     assert await second.run(names) == ["x"]
     await first.close()
     await second.close()
+
+
+async def test_a_file_of_an_older_version_is_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "things.db"
+    first = await Database.open(path, SCHEMA)
+    await first.run(lambda c: c.execute("INSERT INTO thing VALUES ('a')"))
+    await first.close()
+    steps = (
+        "ALTER TABLE thing ADD COLUMN size INTEGER",
+        "UPDATE thing SET size = 3; INSERT INTO thing VALUES ('b', 4)",
+    )
+    third = Schema(0x1234, 3, "CREATE TABLE thing (name, size)", migrations=steps)
+    for _ in range(2):  # once alone
+        opened = await Database.open(path, third)
+        rows = await opened.run(lambda c: c.execute("SELECT * FROM thing").fetchall())
+        assert rows == [("a", 3), ("b", 4)]
+        await opened.close()
+    with pytest.raises(BadInput, match="version 1; it is 3"):
+        await Database.open(path, SCHEMA)
+
+
+async def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "things.db"
+    await (await Database.open(path, SCHEMA)).close()
+    steps = ("INSERT INTO thing VALUES ('a'); INSERT INTO nowhere VALUES (1)",)
+    with pytest.raises(BadInput, match="nowhere"):
+        await Database.open(path, Schema(0x1234, 2, "", migrations=steps))
+    opened = await Database.open(path, SCHEMA)
+    assert await opened.run(lambda c: c.execute("SELECT * FROM thing").fetchall()) == []
+    await opened.close()
+
+
+async def test_a_file_too_old_to_be_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "things.db"
+    await (await Database.open(path, SCHEMA)).close()
+    with pytest.raises(BadInput, match="version 3; it is 1"):
+        await Database.open(path, Schema(0x1234, 3, "", migrations=("SELECT 1",)))

@@ -13,8 +13,7 @@ from urllib.parse import SplitResult, parse_qs
 from bench.peers.commands import RECEIVE_BUFFER
 from bench.peers.sender import PAYLOAD_TYPES
 from bench.peers.sending import LOOPBACK, SRTP_KEY, SRTP_PROFILE
-from slicer.clock import Clock
-from slicer.rooms import Listener, RoomSettings
+from slicer.rooms import Context, Listener
 from slicer.rtp.parameters import H264, OPUS, VP8, Kind, RtpParameters
 from slicer.slicing.facts import AnchorJoined, RoomEntered, TrackPublished
 from slicer.slicing.outputs import Subscribe, TrackKey
@@ -59,8 +58,8 @@ def parameters(codec: str) -> list[RtpParameters]:
 class PlainRooms:
     """The connector."""
 
-    def __init__(self, clock: Clock, settings: RoomSettings) -> None:
-        """Neither is needed."""
+    def __init__(self, context: Context) -> None:
+        """Nothing of it is needed."""
 
     @property
     def connections(self) -> int:

@@ -16,24 +16,24 @@ async def carry_out(
 ) -> Answer:
     """Do it. *now* is UTC in seconds. Raises SlicerError."""
     if action.verb is Verb.CREATE:
-        order = read_order(app, action.service, values, now)
+        order = read_order(app, action.product, values, now)
         return {"TaskId": await orders.create(app, order)}
     task = values.text("TaskId")
     if action.verb is Verb.DESCRIBE:
-        return _status(orders.describe(app, action.service, task), action.service)
+        return _status(orders.describe(app, action.product, task), action.product)
     if action.verb is Verb.DELETE:
-        await orders.delete(app, action.service, task)
+        await orders.delete(app, action.product, task)
     elif "SubscribeStreamUserIds" in values:
-        await orders.modify(app, action.service, task, read_lists(values))
+        await orders.modify(app, action.product, task, read_lists(values))
     else:
         # Nothing to change; the task must be there all the same.
-        orders.describe(app, action.service, task)
+        orders.describe(app, action.product, task)
     return {"TaskId": task}
 
 
-def _status(status: TaskStatus, service: Product) -> Answer:
+def _status(status: TaskStatus, product: Product) -> Answer:
     answer: Answer = {"TaskId": status.task, "Status": _word(status)}
-    if service is Product.MODERATION:
+    if product is Product.MODERATION:
         answer["SubscribeStreamUserIds"] = _lists(status.subscription)
     return answer
 

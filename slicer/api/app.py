@@ -136,11 +136,11 @@ def _headers(request: Request) -> dict[str, str]:
 
 def _where(error: BaseException) -> str:
     """An unforeseen error's kinds and places, without its words."""
-    told: list[str] = []
+    lines: list[str] = []
     at: BaseException | None = error
     while at is not None:
         places = traceback.extract_tb(at.__traceback__)
         path = " > ".join(f"{place.filename}:{place.lineno} {place.name}" for place in places)
-        told.append(f"{type(at).__name__} at {path}")
+        lines.append(f"{type(at).__name__} at {path}")
         at = at.__cause__ or at.__context__
-    return "; from ".join(told)
+    return "; from ".join(lines)

@@ -1,4 +1,4 @@
-"""Bytes to an object: JSON as strict as it can be, or a flattened query; knows no field."""
+"""Bytes to an object: JSON as strict as it can be, or a flattened query."""
 
 import json
 from collections.abc import Mapping

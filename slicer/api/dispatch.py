@@ -1,4 +1,4 @@
-"""One request to one answer, however it came; knows no server.
+"""One request to one answer, however it came.
 
 A request passes, in this order: signature; action, version, region; the body's form; its
 application; the rate limit; the fields; replay; the robot's signature; then it is carried out.
@@ -63,15 +63,15 @@ class Dispatcher:
         now = self._settings.now()
         caller = self._authenticate(message, now)
         action = _action(message.headers)
-        reader, given = _read_body(message)
-        app = self._app(given, action, caller, reader)
+        reader, body = _read_body(message)
+        app = self._app(body, action, caller, reader)
         name = message.headers["x-tc-action"]
         if not self._rate.take((name, app.sdk_app_id), self._settings.monotonic()):
             raise ApiError(
                 "RequestLimitExceeded",
                 f"{name}: allowed: {self._settings.rate} a second for each SdkAppId",
             )
-        values = reader.read(action.fields, given)
+        values = reader.read(action.fields, body)
         if caller is not None and action.verb not in _REPEATABLE:
             self._refuse_replay(name, caller, now)
         return await carry_out(action, app, values, self._orders, now)
@@ -85,11 +85,11 @@ class Dispatcher:
         return None
 
     def _app(
-        self, given: Mapping[str, object], action: Action, caller: Caller | None, reader: Reader
+        self, body: Mapping[str, object], action: Action, caller: Caller | None, reader: Reader
     ) -> Application:
         """The application, before anything else is read: limits are by application."""
         field = next(field for field in action.fields if field.name == "SdkAppId")
-        values = reader.read((field,), {"SdkAppId": given.get("SdkAppId")})
+        values = reader.read((field,), {"SdkAppId": body.get("SdkAppId")})
         return find_app(self._apps, values.whole("SdkAppId"), caller)
 
     def _refuse_replay(self, name: str, caller: Caller, now: float) -> None:

@@ -108,15 +108,15 @@ class Reader:
         self._textual = textual
 
     def read(
-        self, fields: tuple[Field, ...], given: Mapping[str, object], path: str = ""
+        self, fields: tuple[Field, ...], values: Mapping[str, object], path: str = ""
     ) -> Values:
-        """Everything in *given*, with defaults. Raises ApiError that names the field.
+        """Everything in *values*, with defaults. Raises ApiError that names the field.
 
         null is absent, and so is an empty string. What is missing is told before what is unknown.
         """
         found: dict[str, object] = {}
         for field in fields:
-            value = given.get(field.name)
+            value = values.get(field.name)
             if value is None or (value == "" and isinstance(field.rule, Text)):
                 if field.required:
                     raise ApiError(
@@ -127,7 +127,7 @@ class Reader:
             else:
                 found[field.name] = self._value(field, value, path + field.name)
         known = {field.name for field in fields}
-        for name in given:
+        for name in values:
             if name not in known:
                 allowed = ", ".join(sorted(known))
                 raise ApiError(

@@ -1,4 +1,4 @@
-"""Who calls: API keys of all applications, and what a request must show; knows no field."""
+"""Who calls: API keys of all applications, and what a request must show."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

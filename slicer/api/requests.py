@@ -17,11 +17,11 @@ _WITH_APP_ID = {"tianyu", "shumei"}
 _AUDIO, _VIDEO = 1, 2
 
 
-def read_order(app: Application, service: Product, values: Values, now: float) -> Order:
+def read_order(app: Application, product: Product, values: Values, now: float) -> Order:
     """The order of a Create request. *now* is UTC in seconds. Raises ApiError and BadInput."""
     _check_room(values)
-    _check_robot(app, service, values, now)
-    if service is Product.SLICE:
+    _check_robot(app, product, values, now)
+    if product is Product.SLICE:
         params, moderation = values.table("SliceParams"), None
         storage = values.table("SliceStorageParams").table("CloudSliceStorage")
         kinds, path = params.whole("SliceType"), "SliceParams."
@@ -34,7 +34,7 @@ def read_order(app: Application, service: Product, values: Values, now: float) -
         _check_storage(moderation, values)
     keeps = moderation is None or moderation.save != 0
     return Order(
-        service=service,
+        product=product,
         room_id=values.text("RoomId"),
         room_type=values.whole("RoomIdType"),
         user_id=values.text("UserId"),
@@ -71,7 +71,7 @@ def _check_room(values: Values) -> None:
         raise BadInput("RoomId", room, f"1 to {MAX_ROOM} in decimal, since RoomIdType is 1")
 
 
-def _check_robot(app: Application, service: Product, values: Values, now: float) -> None:
+def _check_robot(app: Application, product: Product, values: Values, now: float) -> None:
     """UserSig where the app has a key; PrivateMapKey where it has permission control on."""
     if not app.usersig_key:
         return
@@ -82,7 +82,7 @@ def _check_robot(app: Application, service: Product, values: Values, now: float)
     except Unauthorized as error:
         raise ApiError("InvalidParameter.UserSig", f"UserSig: {error}") from None
     # CreateCloudModeration has no PrivateMapKey.
-    if not app.permission_control or service is Product.MODERATION:
+    if not app.permission_control or product is Product.MODERATION:
         return
     room: int | str = values.text("RoomId")
     ticket = values.text("PrivateMapKey")
@@ -125,26 +125,26 @@ def _bucket(storage: Values) -> Bucket:
 
 def _moderation(params: Values) -> Moderation:
     name = params.text("ModerationSupplier").lower()
-    given = params.table("ModerationSupplierParam")
+    table = params.table("ModerationSupplierParam")
     path = "ModerationParams.ModerationSupplierParam"
     if name not in _WITHOUT_PARAMS:
         if "ModerationSupplierParam" not in params:
             raise ApiError(
                 "MissingParameter", f"{path}: missing; allowed: an object, for {shown(name)}"
             )
-        if not given.text("SecretKey"):
+        if not table.text("SecretKey"):
             raise ApiError(
                 "MissingParameter.SecretKey", f"{path}.SecretKey: missing; needed for {name}"
             )
-    if name in _WITH_APP_ID and not given.text("AppID"):
+    if name in _WITH_APP_ID and not table.text("AppID"):
         raise ApiError("MissingParameter.AppId", f"{path}.AppID: missing; needed for {name}")
     supplier = Supplier(
         name,
-        given.text("AppID"),
-        given.text("SecretId"),
-        given.text("SecretKey"),
-        given.text("AudioBizType"),
-        given.text("ImageBizType"),
+        table.text("AppID"),
+        table.text("SecretId"),
+        table.text("SecretKey"),
+        table.text("AudioBizType"),
+        table.text("ImageBizType"),
     )
     hits_only = params.whole("CallbackAllResults") == 1
     return Moderation(supplier, params.whole("SaveModerationFile"), hits_only)

@@ -118,9 +118,9 @@ class Verb(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action: of which service, what it does, its fields, and the regions that have it."""
+    """One action: of which product, what it does, its fields, and the regions that have it."""
 
-    service: Product
+    product: Product
     verb: Verb
     fields: tuple[Field, ...]
     regions: tuple[str, ...]
@@ -163,9 +163,9 @@ _NOUNS = {Product.SLICE: "CloudSliceTask", Product.MODERATION: "CloudModeration"
 
 ACTIONS: Mapping[str, Action] = {
     verb.value + noun: Action(
-        service, verb, _FIELDS.get(verb) or _CREATE[service], _REGIONS[service]
+        product, verb, _FIELDS.get(verb) or _CREATE[product], _REGIONS[product]
     )
-    for service, noun in _NOUNS.items()
+    for product, noun in _NOUNS.items()
     for verb in Verb
 }
 

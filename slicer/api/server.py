@@ -1,4 +1,4 @@
-"""Listening for the API: where, with which certificate, and when not to; knows no request."""
+"""Listening for the API: where, with which certificate, and when not to."""
 
 import logging
 from dataclasses import dataclass
@@ -36,10 +36,14 @@ def check_listen(listen: Listen, insecure: bool) -> None:
 
 
 async def open_server(app: Starlette, listen: Listen, insecure: bool = False) -> Server:
-    """Listen, in the running loop, until the server is closed. Raises BadInput and RoomError."""
+    """Listen, in the running loop, until the server is closed. Raises BadInput."""
     check_listen(listen, insecure)
     if insecure:
         log.warning("INSECURE: requests are not verified; anyone on this machine may send them")
     elif listen.certificate is None and not is_loopback(listen.host):
         log.warning("no TLS on %s: the customers' storage keys pass in clear text", listen.host)
-    return Server(listen.host, listen.port, app, listen.certificate, listen.key)
+    try:
+        return Server(listen.host, listen.port, app, listen.certificate, listen.key)
+    except OSError as error:
+        allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
+        raise BadInput("serve.port", listen.port, allowed) from None

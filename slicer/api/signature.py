@@ -1,4 +1,4 @@
-"""TC3-HMAC-SHA256, verified: who signed this request. Pure; knows no application and no clock."""
+"""TC3-HMAC-SHA256, verified: who signed this request."""
 
 import hashlib
 import hmac

@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from slicer.cli import callbacks, serve, spool, tasks, usersig
+from slicer.cli import callbacks, config, serve, spool, tasks, usersig
 from slicer.cli.exits import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, NO_ROOM, NO_STORE
 from slicer.errors import BadInput, RoomError, SlicerError, StorageError
 
@@ -16,6 +16,7 @@ COMMANDS = (
     ("replay", tasks.add_replay, "slice a capture (rtpdump or pcap)"),
     ("spool", spool.add, "look at, send or drop what waits on the disk"),
     ("callbacks", callbacks.add, "look at callbacks, and have them sent again"),
+    ("config", config.add, "check settings, show them, print their JSON Schema"),
     ("usersig", usersig.add, "sign a UserSig for a user"),
 )
 EXITS = ((BadInput, BAD_INPUT), (RoomError, NO_ROOM), (StorageError, NO_STORE))

@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from slicer.cli.exits import STORED
-from slicer.cli.options import add_common, settings_of
+from slicer.cli.options import add_common, service_settings_of
 from slicer.errors import BadInput
-from slicer.settings import Settings
+from slicer.service.settings import ServiceSettings
 from slicer.webhooks.queue import FILE, Outcome, QueuedWebhook, WebhookQueue
 
-FATES = {"waiting": Outcome.WAITING, "delivered": Outcome.DELIVERED, "given-up": Outcome.GIVEN_UP}
+OUTCOMES = {one.name.lower().replace("_", "-"): one for one in Outcome}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     verbs = parser.add_subparsers(required=True, metavar="list | resend")
     shown = verbs.add_parser("list", help="the latest messages, oldest first")
-    shown.add_argument("--outcome", choices=FATES, help="only those waiting, delivered or given up")
+    shown.add_argument("--outcome", choices=OUTCOMES, help="only those of this outcome")
     shown.add_argument("--task", default="", help="only those of this task")
     shown.add_argument("--limit", type=int, default=100, help="how many (%(default)s)")
     shown.set_defaults(command=show)
@@ -41,48 +41,48 @@ def show(options: argparse.Namespace) -> int:
     """Print messages, one a line."""
     if options.limit < 1:
         raise BadInput("--limit", options.limit, "1 or more")
-    for webhook in asyncio.run(_letters(settings_of(options), options)):
-        sys.stdout.write(line(webhook) + "\n")
+    for queued in asyncio.run(_webhooks(service_settings_of(options), options)):
+        sys.stdout.write(line(queued) + "\n")
     return STORED
 
 
 def resend(options: argparse.Namespace) -> int:
     """Have messages sent again; a running service does it at once."""
-    count = asyncio.run(_resend(settings_of(options), options))
+    count = asyncio.run(_resend(service_settings_of(options), options))
     sys.stdout.write(f"{count} message(s) will be sent again\n")
     return STORED
 
 
-def line(webhook: QueuedWebhook) -> str:
+def line(queued: QueuedWebhook) -> str:
     """A message in one line."""
-    message = webhook.message
-    at = datetime.fromtimestamp(webhook.since, UTC)
-    outcome = webhook.outcome.name.lower().replace("_", "-")
-    said = f"  {webhook.said}" if webhook.said else ""
+    webhook = queued.webhook
+    at = datetime.fromtimestamp(queued.since, UTC)
+    outcome = queued.outcome.name.lower().replace("_", "-")
+    detail = f"  {queued.detail}" if queued.detail else ""
     return (
-        f"{at:%Y-%m-%d %H:%M:%S}  {outcome:<9}  {message.event}  {message.task}  {message.id}"
-        f"  tries {webhook.tries}{said}"
+        f"{at:%Y-%m-%d %H:%M:%S}  {outcome:<9}  {webhook.event}  {webhook.line}  {webhook.id}"
+        f"  tries {queued.tries}{detail}"
     )
 
 
-async def _letters(settings: Settings, options: argparse.Namespace) -> list[QueuedWebhook]:
+async def _webhooks(settings: ServiceSettings, options: argparse.Namespace) -> list[QueuedWebhook]:
     async with _queue(settings) as queue:
-        outcome = FATES[options.outcome] if options.outcome else None
+        outcome = OUTCOMES[options.outcome] if options.outcome else None
         return await queue.webhooks(outcome, options.task, options.limit)
 
 
-async def _resend(settings: Settings, options: argparse.Namespace) -> int:
+async def _resend(settings: ServiceSettings, options: argparse.Namespace) -> int:
     async with _queue(settings) as queue:
-        outcome = FATES[options.outcome]
+        outcome = OUTCOMES[options.outcome]
         return await queue.resend(time.time(), outcome, options.task, options.message)
 
 
 @asynccontextmanager
-async def _queue(settings: Settings) -> AsyncIterator[WebhookQueue]:
+async def _queue(settings: ServiceSettings) -> AsyncIterator[WebhookQueue]:
     folder = Path(settings.serve.state)
     if not (folder / FILE).is_file():
         raise BadInput("serve.state", str(folder), f"the state folder of a service, with {FILE}")
-    queue = await WebhookQueue.open(folder, settings.callbacks.bound)
+    queue = await WebhookQueue.open(folder, settings.webhooks.bound)
     try:
         yield queue
     finally:

@@ -4,7 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
-from slicer.settings import Settings
+from slicer.engine.settings import Settings
+from slicer.service.settings import ServiceSettings
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -21,5 +22,10 @@ def add_plain(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings' file, if one is named, and the environment. Raises BadInput."""
+    """An engine's settings: the file, if one is named, and the environment. Raises BadInput."""
     return Settings.load(options.config, os.environ)
+
+
+def service_settings_of(options: argparse.Namespace) -> ServiceSettings:
+    """The service's settings, likewise. Raises BadInput."""
+    return ServiceSettings.load(options.config, os.environ)

@@ -8,11 +8,11 @@ from pathlib import Path
 from slicer.api import ApiSettings, Listen, check_listen, make_app, open_server
 from slicer.cli import garbage_collection
 from slicer.cli.exits import STORED
-from slicer.cli.options import add_common, settings_of
+from slicer.cli.options import add_common, service_settings_of
 from slicer.cli.signals import end_on_signals
 from slicer.errors import BadInput
 from slicer.service.serving import serving
-from slicer.settings import Settings
+from slicer.service.settings import ServiceSettings
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; tasks go on at the next start."""
-    settings = settings_of(options)
+    settings = service_settings_of(options)
     if not settings.apps:
         raise BadInput("apps", "none", "at least one [[apps]] in the settings (--config FILE)")
     listen = Listen(
@@ -42,7 +42,7 @@ def serve(options: argparse.Namespace) -> int:
     return asyncio.run(_serve(settings, listen, options.insecure))
 
 
-async def _serve(settings: Settings, listen: Listen, insecure: bool) -> int:
+async def _serve(settings: ServiceSettings, listen: Listen, insecure: bool) -> int:
     ended = asyncio.Event()
     end_on_signals(ended.set)
     async with serving(settings) as orders:

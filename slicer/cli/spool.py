@@ -13,9 +13,9 @@ from slicer.cli.options import add_common, settings_of
 from slicer.delivery.spool.shelf import Found
 from slicer.demo.progress import PlainProgress, bytes_text
 from slicer.engine.salvage import Choice, drop, send, stuck
+from slicer.engine.settings import Settings
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind
-from slicer.settings import Settings
 from slicer.storage import Credentials
 
 
@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", default="", help="only of this task")
     parser.add_argument("--anchor", default="", help="only of this anchor")
-    parser.add_argument("--kind", choices=list(Kind), help="only sound, or only pictures")
+    parser.add_argument("--kind", choices=list(Kind), help="only audio, or only pictures")
     parser.add_argument("--older-than", type=float, metavar="H", help="only older than H hours")
     parser.add_argument("--damaged", action="store_true", help="only damaged records")
 

@@ -14,10 +14,10 @@ from slicer.cli.signals import end_on_signals
 from slicer.demo.progress import open_progress
 from slicer.engine.engine import Engine
 from slicer.engine.events import RobotLeft, TaskFinished
+from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput
 from slicer.rooms.whip.room import WhipConnector
-from slicer.settings import Settings
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 
@@ -113,7 +113,7 @@ def _spec(options: argparse.Namespace, settings: Settings, room: str) -> TaskSpe
         images=ImageFormat(options.image) if options.image else chosen.image,
         user=options.user,
         prefix=tuple(options.prefix),
-        app=settings.app.sdk_app_id,
+        app=settings.whip.sdk_app_id,
         credentials=settings.storage.credentials(),
         backup=options.backup,
         backup_credentials=settings.storage.credentials() if options.backup else None,
@@ -129,8 +129,8 @@ def _run(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     query = {"speed": options.speed, "audio": options.audio_type, "video": options.video_type}
-    given = urlencode({name: value for name, value in query.items() if value}, safe=":")
-    room = f"replay://{Path(options.file).absolute().as_uri().removeprefix('file://')}?{given}"
+    chosen = urlencode({name: value for name, value in query.items() if value}, safe=":")
+    room = f"replay://{Path(options.file).absolute().as_uri().removeprefix('file://')}?{chosen}"
     return asyncio.run(_slice(_spec(options, settings, room), settings, options.plain))
 
 

@@ -27,6 +27,7 @@ from slicer.delivery.overflow import Overflow
 from slicer.delivery.retry import Backoff
 from slicer.delivery.route import Lane, Route
 from slicer.delivery.schedule import Schedule
+from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.shelf import Found, Shelf
 from slicer.delivery.spool.spool import Spool
 from slicer.delivery.spool.spooler import PATIENCE, Spooler
@@ -38,7 +39,6 @@ from slicer.errors import (
     StorageUnavailable,
 )
 from slicer.media.slice import Slice
-from slicer.settings import OutboxSettings
 from slicer.storage import Receipt, Storage
 
 logger = logging.getLogger(__name__)

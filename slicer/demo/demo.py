@@ -21,11 +21,11 @@ from slicer.demo.progress import Progress, bytes_text
 from slicer.demo.publisher import VideoCodec, publish
 from slicer.engine.engine import Engine
 from slicer.engine.events import Event, SliceStored, TaskFinished
+from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput, RoomError
 from slicer.rooms.whip.room import WhipConnector
 from slicer.rtp.parameters import Kind
-from slicer.settings import Settings
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 

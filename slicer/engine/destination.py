@@ -12,6 +12,7 @@ from slicer.delivery.entry import Entry
 from slicer.delivery.makers import Makers
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.overflow import Overflow
+from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.record import Address
 from slicer.delivery.spool.shelf import Found
 from slicer.delivery.spool.spool import Spool
@@ -19,7 +20,6 @@ from slicer.engine.orphans import Orphans
 from slicer.engine.running import LATE, RunningTask
 from slicer.errors import BadInput, SlicerError, StorageUnavailable
 from slicer.media.slice import Slice
-from slicer.settings import OutboxSettings
 from slicer.storage import Credentials, Receipt, Storage, open_storage
 
 logger = logging.getLogger(__name__)

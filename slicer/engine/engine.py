@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.parse import SplitResult
@@ -25,24 +25,16 @@ from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.metrics import Sample, TaskTotals
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import Confirm, RunningTask
+from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.engine.workers import open_workers
-from slicer.errors import (
-    BadInput,
-    LimitReached,
-    StorageError,
-    TaskEnded,
-    TaskNotExist,
-    Unauthorized,
-)
+from slicer.errors import BadInput, LimitReached, StorageError, TaskEnded, TaskNotExist
 from slicer.media.naming import Names
-from slicer.rooms import Connector, Room, RoomSettings, connector, parse_room
+from slicer.rooms import Authorize, Connector, Context, Room, connector, parse_room
 from slicer.rtp.parameters import Kind
-from slicer.settings import Settings
 from slicer.slicing.facts import Modified
 from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.subscription import Subscription
-from slicer.usersig import SdkApp
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +71,15 @@ class Engine:
         *,
         lookup: Lookup | None = None,
         confirm: Confirm | None = None,
+        authorize: Authorize | None = None,
     ) -> None:
         """*lookup* finds the keys of stores that the spool has slices for (`storage`'s, without
-        it). *confirm*: a spooled slice is kept until it gives back (a journal of callbacks)."""
+        it). *confirm*: a spooled slice is kept until it gives back (a journal of webhooks).
+        *authorize*: who may publish into our own rooms (as the `whip` settings say, without it).
+        """
         self.settings = settings or Settings()
         self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
-        self._confirm = confirm
+        self._confirm, self._authorize = confirm, authorize
         self._tasks: dict[str, RunningTask] = {}
         self._ended: dict[str, TaskFinished] = {}
         self._robots: dict[tuple[int, str, str], RunningTask] = {}
@@ -94,12 +89,12 @@ class Engine:
         self._totals = TaskTotals(Counter(), Counter())
         self._closed: asyncio.Task[None] | None = None
         self._clock: Clock
-        self._rooms: RoomSettings
+        self._context: Context
         self._destinations: Destinations
 
     async def __aenter__(self) -> Self:
         self._clock = LoopClock()
-        self._rooms = self._room_settings()
+        self._context = Context(self._clock, self.settings.whip, self._authorize, self._pace)
         self._workers = open_workers()
         self._makers = Makers(self._workers)
         self._spool = await self._open_spool()
@@ -306,18 +301,8 @@ class Engine:
 
     def _connector(self, scheme: str) -> Connector:
         if scheme not in self._connectors:
-            self._connectors[scheme] = connector(scheme, self._clock, self._rooms)
+            self._connectors[scheme] = connector(scheme, self._context)
         return self._connectors[scheme]
-
-    def _room_settings(self) -> RoomSettings:
-        rooms = replace(self.settings.rooms, pace=self._pace)
-        return replace(rooms, authorize=self._authorize) if self.settings.app.usersig_key else rooms
-
-    def _authorize(self, _room: str, user: str, bearer: str | None) -> None:
-        app = SdkApp(self.settings.app.sdk_app_id, self.settings.app.usersig_key)
-        if bearer is None:
-            raise Unauthorized("bearer token: missing; allowed: the user's UserSig")
-        app.verify_usersig(bearer, user, self._clock.wall(self._clock.now()).timestamp())
 
     async def _pace(self) -> None:
         """Rooms that make their own time wait here until outboxes are half empty."""

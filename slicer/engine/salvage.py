@@ -15,10 +15,10 @@ from slicer.engine.destination import Destinations, Lookup, Reports
 from slicer.engine.events import TaskEvent
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import RunningTask
+from slicer.engine.settings import Settings
 from slicer.engine.workers import open_workers
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind
-from slicer.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

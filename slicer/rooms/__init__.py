@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from slicer.clock import Clock
 from slicer.errors import BadInput
+from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.facts import Fact
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey
 
@@ -68,12 +69,9 @@ class Connector(Protocol):
     async def close(self) -> None: ...
 
 
-# Raises Unauthorized unless this bearer token lets this user publish into this room.
 Authorize = Callable[[str, str, str | None], None]
-
-
-def allow_anyone(room: str, user: str, bearer: str | None) -> None:
-    """The authorization of a room without keys."""
+"""Takes a room, a user and its bearer token. Raises Unauthorized unless they fit."""
+Pace = Callable[[], Awaitable[None]]
 
 
 async def at_once() -> None:
@@ -81,22 +79,17 @@ async def at_once() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class RoomSettings:
-    """What connectors need to know beyond a URL."""
+class Context:
+    """What an engine gives its connectors.
 
-    authorize: Authorize = allow_anyone
-    allow_origin: str = "*"
-    """The origin whose pages may publish (CORS)."""
-    max_body: int = 256 * 1024
-    """Largest SDP accepted, in bytes."""
-    max_publishers: int = 500
-    """Connections at once in one server; one more gets 503."""
-    silence: float = 15.0
-    """Seconds without any datagram, STUN included, after which a publisher is gone."""
-    advertise: tuple[str, ...] = field(default=())
-    """Addresses to offer as ICE candidates; empty: the one listened on, or all of this host."""
-    pace: Callable[[], Awaitable[None]] = at_once
-    """Awaited by a room that makes its own time (a replay) before it tells more cuts."""
+    *authorize*: who may publish into our own rooms; None: as the WHIP settings say. *pace* is
+    awaited by a room that makes its own time (a replay) before it tells more cuts.
+    """
+
+    clock: Clock
+    whip: WhipSettings = field(default_factory=WhipSettings)
+    authorize: Authorize | None = None
+    pace: Pace = at_once
 
 
 CONNECTORS: Mapping[str, str] = {
@@ -118,8 +111,8 @@ def parse_room(url: str) -> SplitResult:
     return split
 
 
-def connector(scheme: str, clock: Clock, settings: RoomSettings) -> Connector:
+def connector(scheme: str, context: Context) -> Connector:
     """The connector for a scheme of the table; its module is imported now."""
     module, name = CONNECTORS[scheme].split(":")
-    made: Connector = getattr(import_module(module), name)(clock, settings)
-    return made
+    opened: Connector = getattr(import_module(module), name)(context)
+    return opened

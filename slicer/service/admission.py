@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from slicer.applications import Application
 from slicer.clock import Clock
 from slicer.errors import Unauthorized
+from slicer.service.applications import Application
 from slicer.service.registry import Registry
 from slicer.usersig import SdkApp
 
 
 class Admission:
-    """Its `authorize` is what RoomSettings asks for."""
+    """Its `authorize` is what an Engine asks for."""
 
     def __init__(self, apps: Iterable[Application], registry: Registry, clock: Clock) -> None:
         self._apps = {app.sdk_app_id: app for app in apps}

@@ -28,8 +28,8 @@ class Encryption:
     def open(cls, keys: str, file: Path) -> Self:
         """Keys from a text, separated by commas; where it is empty from a file, one a line, which
         is made with mode 0600 if there is none. Raises BadInput, for wider modes as well."""
-        given = [key.strip() for key in keys.split(",") if key.strip()]
-        return cls(given or _read(file))
+        listed = [key.strip() for key in keys.split(",") if key.strip()]
+        return cls(listed or _read(file))
 
     def __repr__(self) -> str:
         return "Encryption(***)"

@@ -1,4 +1,4 @@
-"""What callbacks tell of a task: engine events in, messages of spec 5 out; knows no HTTP.
+"""What callbacks tell of a task: engine events in, the webhooks of spec 5 out.
 
 At least once, whatever dies when: a message's id says what it is about, so that telling twice
 keeps it once.
@@ -24,18 +24,19 @@ from slicer.engine.events import (
     TrackRefused,
 )
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
+from slicer.service.messages import Code, File, Group, Origin, Place
 from slicer.service.order import Product
 from slicer.service.registry import Record, Registry
 from slicer.slicing.outputs import State
 from slicer.storage import Credentials
-from slicer.webhooks.messages import Code, File, Group, Message, Origin, Place
+from slicer.webhooks.queue import Webhook
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds until a message that could not be kept (a full disk, say) is offered again."""
 
-Tell = Callable[[Message], Awaitable[None]]
+Tell = Callable[[Webhook], Awaitable[None]]
 
 
 class Notifier:
@@ -125,7 +126,7 @@ class Notifier:
 
     async def _stored(self, record: Record, event: SliceStored) -> None:
         bucket = record.order.bucket
-        if record.order.service is not Product.SLICE or bucket is None:
+        if record.order.product is not Product.SLICE or bucket is None:
             return  # what moderation tells is a result, not a file
         source = origin(record)
         told = (event.key, event.anchor, event.kind, event.began, event.seconds, event.size)
@@ -133,12 +134,12 @@ class Notifier:
         await self._say(source.upload_started(event.at))
         await self._say(source.file_stored(event.at, File(*told), place))
 
-    async def _say(self, message: Message) -> None:
+    async def _say(self, webhook: Webhook) -> None:
         while True:
             try:
-                return await self._tell(message)
+                return await self._tell(webhook)
             except Exception:
-                logger.exception("callback %s cannot be kept; it is tried again", message.id)
+                logger.exception("callback %s cannot be kept; it is tried again", webhook.id)
                 await self._clock.sleep(PATIENCE)
 
     def _now(self) -> datetime:
@@ -148,5 +149,5 @@ class Notifier:
 def origin(record: Record) -> Origin:
     """Whose messages a task's are."""
     order = record.order
-    group = Group(order.service.value)
+    group = Group(order.product.value)
     return Origin(record.app, record.task, group, order.room_id, order.room_type, order.user_id)

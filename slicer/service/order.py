@@ -4,15 +4,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from slicer.applications import Application
 from slicer.engine.engine import TaskStatus
+from slicer.service.applications import Application
 from slicer.slicing.spec import ImageFormat, SliceParams
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
 
 
 class Product(Enum):
-    """The two services; the value is the group of their callbacks (spec 5)."""
+    """The two products; the value is the group of their callbacks (spec 5)."""
 
     SLICE = 10
     MODERATION = 11
@@ -54,7 +54,7 @@ class Moderation:
 class Order:
     """One Create request. *room_type*: 1 integer, 0 string; *bucket* None: nothing is kept."""
 
-    service: Product
+    product: Product
     room_id: str
     room_type: int
     user_id: str
@@ -67,7 +67,7 @@ class Order:
 
 class OrderTaker(Protocol):
     """Carries orders out. `describe`, `modify` and `delete` raise TaskNotExist for an id unknown,
-    expired, of another application or of the other service, and TaskEnded for one that ended.
+    expired, of another application or of the other product, and TaskEnded for one that ended.
     What `create`, `modify` and `delete` were told is on disk before they return."""
 
     async def create(self, app: Application, order: Order) -> str:
@@ -76,13 +76,13 @@ class OrderTaker(Protocol):
         later is told by callback."""
         ...
 
-    def describe(self, app: Application, service: Product, task: str) -> TaskStatus: ...
+    def describe(self, app: Application, product: Product, task: str) -> TaskStatus: ...
 
     async def modify(
-        self, app: Application, service: Product, task: str, lists: Subscription
+        self, app: Application, product: Product, task: str, lists: Subscription
     ) -> None: ...
 
-    async def delete(self, app: Application, service: Product, task: str) -> None: ...
+    async def delete(self, app: Application, product: Product, task: str) -> None: ...
 
 
 __all__ = [

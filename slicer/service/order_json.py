@@ -15,7 +15,7 @@ def to_json(order: Order) -> str:
     params, bucket, moderation = order.params, order.bucket, order.moderation
     return json.dumps(
         {
-            "service": int(order.service.value),
+            "service": int(order.product.value),
             "room_id": order.room_id,
             "room_type": order.room_type,
             "user_id": order.user_id,
@@ -52,24 +52,24 @@ def secrets_of(order: Order) -> dict[str, str]:
 
 def from_json(text: str, secrets: Mapping[str, str]) -> Order:
     """The order again. Raises ValueError, KeyError, TypeError and BadInput for other texts."""
-    given: dict[str, Any] = json.loads(text)
-    bucket, moderation = given["bucket"], given["moderation"]
+    fields: dict[str, Any] = json.loads(text)
+    bucket, moderation = fields["bucket"], fields["moderation"]
     params = SliceParams(
-        None if given["audio"] is None else AudioSpec(given["audio"]),
-        None if given["video"] is None else VideoSpec(given["video"]),
-        Subscription.of(**given["lists"]),
-        max_idle=given["max_idle"],
-        max_anchors=given["max_anchors"],
+        None if fields["audio"] is None else AudioSpec(fields["audio"]),
+        None if fields["video"] is None else VideoSpec(fields["video"]),
+        Subscription.of(**fields["lists"]),
+        max_idle=fields["max_idle"],
+        max_anchors=fields["max_anchors"],
     )
     return Order(
-        Product(given["service"]),
-        given["room_id"],
-        given["room_type"],
-        given["user_id"],
+        Product(fields["service"]),
+        fields["room_id"],
+        fields["room_type"],
+        fields["user_id"],
         params,
-        ImageFormat(given["images"]),
+        ImageFormat(fields["images"]),
         bucket and _bucket(bucket, secrets),
-        given["expire_hours"],
+        fields["expire_hours"],
         moderation and _read_moderation(moderation, secrets),
     )
 
@@ -95,19 +95,19 @@ def _moderation(moderation: Moderation) -> dict[str, object]:
     }
 
 
-def _bucket(given: Mapping[str, Any], secrets: Mapping[str, str]) -> Bucket:
+def _bucket(fields: Mapping[str, Any], secrets: Mapping[str, str]) -> Bucket:
     keys = Credentials(secrets["access_key"], secrets["secret_key"])
-    prefix = tuple(given["prefix"])
-    return Bucket(given["vendor"], given["region"], given["bucket"], keys, prefix)
+    prefix = tuple(fields["prefix"])
+    return Bucket(fields["vendor"], fields["region"], fields["bucket"], keys, prefix)
 
 
-def _read_moderation(given: Mapping[str, Any], secrets: Mapping[str, str]) -> Moderation:
+def _read_moderation(fields: Mapping[str, Any], secrets: Mapping[str, str]) -> Moderation:
     supplier = Supplier(
-        given["supplier"],
-        given["app_id"],
+        fields["supplier"],
+        fields["app_id"],
         secrets["supplier_id"],
         secrets["supplier_key"],
-        given["audio_type"],
-        given["image_type"],
+        fields["audio_type"],
+        fields["image_type"],
     )
-    return Moderation(supplier, given["save"], given["hits_only"])
+    return Moderation(supplier, fields["save"], fields["hits_only"])

@@ -1,12 +1,12 @@
-"""What an order means here: which room URL, which storage URL; pure, checks by the settings."""
+"""What an order means here: the room's URL and the store's URL, as the settings have them."""
 
 from urllib.parse import urlencode
 
-from slicer.applications import Application
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput
+from slicer.service.applications import Application
 from slicer.service.order import Bucket, Order
-from slicer.settings import StoresSettings
+from slicer.service.settings import VendorSettings
 from slicer.storage import VENDORS
 
 SAVE_ALL = 1
@@ -15,7 +15,7 @@ _SCHEMES = {0: "cos", 1: "s3", 2: "oss"}
 _NAMES = {0: "0 (COS)", 1: "1 (AWS S3)", 2: "2 (Aliyun OSS)"}
 
 
-def plan(task: str, app: Application, order: Order, stores: StoresSettings) -> TaskSpec:
+def plan(task: str, app: Application, order: Order, vendors: VendorSettings) -> TaskSpec:
     """The task that an order becomes. Raises BadInput for `room_id` and `vendor`."""
     room = app.room_url(order.room_id)
     if room is None:
@@ -23,7 +23,7 @@ def plan(task: str, app: Application, order: Order, stores: StoresSettings) -> T
     bucket = _kept_in(order)
     return TaskSpec(
         room=room,
-        to=storage_url(bucket, stores) if bucket else NOWHERE,
+        to=storage_url(bucket, vendors) if bucket else NOWHERE,
         params=order.params,
         images=order.images,
         user=order.user_id,
@@ -36,16 +36,16 @@ def plan(task: str, app: Application, order: Order, stores: StoresSettings) -> T
     )
 
 
-def storage_url(bucket: Bucket, stores: StoresSettings) -> str:
+def storage_url(bucket: Bucket, vendors: VendorSettings) -> str:
     """Where a bucket is. Raises BadInput for a vendor that has no store here."""
     scheme = _SCHEMES.get(bucket.vendor, "")
     if scheme not in VENDORS:
         known = ", ".join(_NAMES[vendor] for vendor, name in _SCHEMES.items() if name in VENDORS)
         raise BadInput("vendor", bucket.vendor, known)
     options = {"region": bucket.region}
-    if endpoint := getattr(stores, f"{scheme}_endpoint"):
+    if endpoint := getattr(vendors, f"{scheme}_endpoint"):
         options["endpoint"] = endpoint
-    if scheme == "s3" and stores.path_style:
+    if scheme == "s3" and vendors.path_style:
         options["path_style"] = "1"
     return f"{scheme}://{bucket.bucket}?{urlencode(options)}"
 

@@ -1,4 +1,4 @@
-"""Tries what failed for a passing reason again, for a while; knows not what it is."""
+"""Tries again, for a while, what failed for a reason that may pass."""
 
 from collections.abc import Awaitable, Callable
 

@@ -10,22 +10,22 @@ import contextlib
 import logging
 import secrets
 
-from slicer.applications import Application
 from slicer.background import Background
 from slicer.clock import Clock
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import Event, EventStream, RobotLeft, TaskFinished
 from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist
+from slicer.service.applications import Application
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
+from slicer.service.messages import Code
 from slicer.service.notifier import Notifier
 from slicer.service.order import Order, Product
 from slicer.service.plan import plan
 from slicer.service.registry import Record, Registry
 from slicer.service.retry import retry
-from slicer.settings import Settings
+from slicer.service.settings import ServiceSettings
 from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.subscription import Subscription
-from slicer.webhooks.messages import Code
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Service:
         engine: Engine,
         registry: Registry,
         notifier: Notifier,
-        settings: Settings,
+        settings: ServiceSettings,
         clock: Clock,
     ) -> None:
         self._engine, self._registry, self._notifier = engine, registry, notifier
@@ -66,7 +66,7 @@ class Service:
         Raises BadInput, LimitReached and RoomError.
         """
         task = secrets.token_urlsafe(24)
-        spec = plan(task, app, order, self._settings.stores)
+        spec = plan(task, app, order, self._settings.vendors)
         self._check_streams(app, spec.room, spec.user)
         self._creating[task] = (app.sdk_app_id, spec.room, spec.user)
         self._notifier.expect(task)
@@ -88,9 +88,9 @@ class Service:
         self._background.start(self._follow(task, events))
         return task
 
-    def describe(self, app: Application, service: Product, task: str) -> TaskStatus:
+    def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
         """How the task is now. Raises TaskNotExist and TaskEnded."""
-        record = self._owned(app, service, task)
+        record = self._owned(app, product, task)
         try:
             return self._engine.describe(task)
         except TaskNotExist:  # on its way back into its room, or just given up
@@ -99,17 +99,17 @@ class Service:
             return TaskStatus(task, state, (), (), lists, 0, 0, 0)
 
     async def modify(
-        self, app: Application, service: Product, task: str, lists: Subscription
+        self, app: Application, product: Product, task: str, lists: Subscription
     ) -> None:
         """Replace the lists. Raises TaskNotExist, and TaskEnded also while the robot leaves."""
-        if self._owned(app, service, task).code is not None:
+        if self._owned(app, product, task).code is not None:
             raise TaskEnded(f"task {task} is ending")
         # Who asks may give up; what is on disk and what runs must agree all the same.
         await asyncio.shield(self._background.start(self._modify(task, lists)))
 
-    async def delete(self, app: Application, service: Product, task: str) -> None:
+    async def delete(self, app: Application, product: Product, task: str) -> None:
         """Have the robot leave; deliveries go on. Raises TaskNotExist and TaskEnded."""
-        self._owned(app, service, task)
+        self._owned(app, product, task)
         await asyncio.shield(self._background.start(self._delete(task)))
 
     def unfinished(self) -> list[str]:
@@ -124,11 +124,11 @@ class Service:
         await self._engine.close()
         await self._background.wait()
 
-    def _owned(self, app: Application, service: Product, task: str) -> Record:
+    def _owned(self, app: Application, product: Product, task: str) -> Record:
         record = self._registry.get(task)
         if (
             record is None
-            or (record.app, record.order.service) != (app.sdk_app_id, service)
+            or (record.app, record.order.product) != (app.sdk_app_id, product)
             or record.expires <= self._now()
         ):
             raise TaskNotExist(f"no task {task}")
@@ -230,7 +230,7 @@ class Service:
         app = self._apps.get(record.app)
         if app is None:
             raise BadInput("apps", record.app, "an application of the settings")
-        await self._engine.create(plan(task, app, record.order, self._settings.stores))
+        await self._engine.create(plan(task, app, record.order, self._settings.vendors))
 
     async def _tell_trouble(self, task: str, error: SlicerError) -> None:
         logger.warning("! task %s cannot be taken up: %s", task, error)

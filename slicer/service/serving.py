@@ -1,28 +1,29 @@
-"""The service without its face: registry, callbacks, engine and orders, opened and closed."""
+"""The service without its API: registry, webhooks, engine and orders, opened and closed."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from slicer.clock import LoopClock
 from slicer.engine.engine import Engine
 from slicer.service.admission import Admission
+from slicer.service.applications import Application
 from slicer.service.encryption import Encryption
+from slicer.service.messages import body
 from slicer.service.notifier import Notifier
 from slicer.service.registry import Registry
 from slicer.service.service import Service
-from slicer.settings import Settings
-from slicer.webhooks.poster import Poster
+from slicer.service.settings import ServiceSettings
+from slicer.webhooks.client import WebhookClient
 from slicer.webhooks.queue import WebhookQueue
-from slicer.webhooks.schedule import PATIENT, TRTC_MINUTE
-from slicer.webhooks.sender import Receiver, Sender
+from slicer.webhooks.retry import RetryPolicy
+from slicer.webhooks.sender import Sender, Subscriber
 
 KEY_FILE = "key"
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Service]:
+async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
     """Take orders until the context ends; every unfinished task is taken up by then.
 
     Raises BadInput for a state folder, a key or a registry that cannot be used.
@@ -34,11 +35,13 @@ async def serving(settings: Settings) -> AsyncIterator[Service]:
         registry = await Registry.open(folder, encryption)
         stack.push_async_callback(registry.close)
         sender = await _open_sender(settings, folder, clock, stack)
-        notifier = Notifier(registry, sender.tell, clock)
+        notifier = Notifier(registry, sender.send, clock)
         admission = Admission(settings.apps, registry, clock)
-        rooms = replace(settings.rooms, authorize=admission.authorize)
         engine = Engine(
-            replace(settings, rooms=rooms), lookup=notifier.lookup, confirm=notifier.confirm
+            settings.engine,
+            lookup=notifier.lookup,
+            confirm=notifier.confirm,
+            authorize=admission.authorize,
         )
         await stack.enter_async_context(engine)
         service = Service(engine, registry, notifier, settings, clock)
@@ -48,18 +51,19 @@ async def serving(settings: Settings) -> AsyncIterator[Service]:
 
 
 async def _open_sender(
-    settings: Settings, folder: Path, clock: LoopClock, stack: AsyncExitStack
+    settings: ServiceSettings, folder: Path, clock: LoopClock, stack: AsyncExitStack
 ) -> Sender:
-    receivers = {
-        app.sdk_app_id: Receiver(app.callback_url, app.callback_key)
-        for app in settings.apps
-        if app.callback_url
-    }
-    queue = await WebhookQueue.open(folder, settings.callbacks.bound)
+    subscribers = {app.sdk_app_id: _subscriber(app) for app in settings.apps if app.callback_url}
+    queue = await WebhookQueue.open(folder, settings.webhooks.bound)
     stack.push_async_callback(queue.close)
-    poster = Poster(settings.callbacks.allow_private)
-    stack.push_async_callback(poster.close)
-    schedule = TRTC_MINUTE if settings.callbacks.trtc_minute else PATIENT
-    sender = Sender(queue, receivers.get, poster.post, clock, schedule)
+    client = WebhookClient(settings.webhooks.allow_private)
+    stack.push_async_callback(client.close)
+    policy = RetryPolicy(settings.webhooks.max_age)
+    sender = Sender(queue, subscribers.get, body, client.post, clock, policy)
     stack.push_async_callback(sender.close)
     return sender
+
+
+def _subscriber(app: Application) -> Subscriber:
+    headers = {"SdkAppId": str(app.sdk_app_id)}
+    return Subscriber(app.callback_url, app.callback_key, headers)

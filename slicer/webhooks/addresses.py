@@ -1,4 +1,4 @@
-"""Which addresses a message may be sent to: none inside our own network, unless allowed."""
+"""Which addresses a webhook may be sent to: none inside our own network, unless allowed."""
 
 import asyncio
 import ipaddress
@@ -13,7 +13,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet's, for one receiver.
+    """Whether an IP address is one of the internet's, for one subscriber.
 
     Not: private, loopback, link-local, multicast, unspecified, reserved, shared (RFC 6598); nor an
     IPv6 address that stands for such an IPv4 address (mapped, 6to4, Teredo, NAT64).
@@ -43,7 +43,7 @@ class Resolver:
     nobody else."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="callback-names")
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook-names")
 
     async def __call__(self, host: str) -> Sequence[str]:
         """The addresses, best first. Raises OSError."""

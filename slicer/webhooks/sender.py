@@ -1,4 +1,4 @@
-"""Sends what is in the queue: each task's messages in order, tasks and apps side by side."""
+"""Sends what is in the queue: each line in order, lines and subscribers side by side."""
 
 import asyncio
 import logging
@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from slicer.clock import Clock, Timer
-from slicer.webhooks.messages import Message, body
-from slicer.webhooks.poster import Reply
-from slicer.webhooks.queue import Outcome, QueuedWebhook, WebhookQueue
-from slicer.webhooks.schedule import PATIENT, Schedule
+from slicer.webhooks.client import Reply
+from slicer.webhooks.queue import Outcome, QueuedWebhook, Webhook, WebhookQueue
+from slicer.webhooks.retry import RetryPolicy
 from slicer.webhooks.sign import sign
 
 logger = logging.getLogger(__name__)
 
-EACH_APP = 8
-"""Messages under way at once for each app, so that none takes the others' turn."""
+EACH_SUBSCRIBER = 8
+"""Webhooks under way at once for each, so that none takes the others' turn."""
 LOOK_AGAIN = 5.0
 """Seconds after which the queue is looked at in any case: another process may have changed it."""
 ID_HEADER = "X-Slicer-Message"
@@ -26,42 +25,45 @@ Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
-    """Where an app's messages go, and the key that signs them."""
+class Subscriber:
+    """Where webhooks go, the key that signs them, and headers that each of them has."""
 
     url: str
     key: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sender:
-    """Sends until it is closed. *receiver*: an app's, or None where it wants no messages."""
+    """Sends until it is closed. *subscriber*: by number, or None for one that wants nothing.
+    *body*: the bytes of a webhook that is sent now; they may differ from try to try."""
 
     def __init__(
         self,
         queue: WebhookQueue,
-        receiver: Callable[[int], Receiver | None],
+        subscriber: Callable[[int], Subscriber | None],
+        body: Callable[[Webhook, datetime], bytes],
         post: Post,
         clock: Clock,
-        schedule: Schedule = PATIENT,
+        policy: RetryPolicy | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter()
         """delivered, failed (tries), given_up, refused (the queue was full), faults (ours)."""
-        self._queue, self._receiver, self._post = queue, receiver, post
-        self._clock, self._schedule = clock, schedule
+        self._queue, self._subscriber, self._body, self._post = queue, subscriber, body, post
+        self._clock, self._policy = clock, policy or RetryPolicy()
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._news = asyncio.Event()
         self._timer: Timer | None = None
         self._closed = False
         self._running = asyncio.ensure_future(self._run())
 
-    async def tell(self, message: Message) -> None:
-        """Keep a message, then send it; it is on disk when this returns. Nothing is kept for an app
-        without a receiver."""
-        if self._receiver(message.app) is None:
+    async def send(self, webhook: Webhook) -> None:
+        """Keep a webhook, then send it; it is on disk when this returns. Nothing is kept for whom
+        there is no subscriber."""
+        if self._subscriber(webhook.subscriber) is None:
             return
-        if not await self._queue.add(message, self._now()):
+        if not await self._queue.add(webhook, self._now()):
             self.counters["refused"] += 1
-            logger.warning("callback %s is lost: too many wait", message.id)
+            logger.warning("webhook %s is lost: too many wait", webhook.id)
         self._news.set()
 
     async def close(self) -> None:
@@ -87,9 +89,9 @@ class Sender:
     async def _start_due(self) -> None:
         began, now = self._clock.now(), self._now()
         # Those under way are the longest due, so they count among these.
-        for webhook in await self._queue.due(now, EACH_APP):
-            if webhook.seq not in self._under_way:
-                self._under_way[webhook.seq] = asyncio.ensure_future(self._deliver(webhook))
+        for queued in await self._queue.due(now, EACH_SUBSCRIBER):
+            if queued.seq not in self._under_way:
+                self._under_way[queued.seq] = asyncio.ensure_future(self._deliver(queued))
         upcoming = await self._queue.next_due(now)
         wait = LOOK_AGAIN if upcoming is None else min(upcoming - now, LOOK_AGAIN)
         self._wake_at(began + wait)
@@ -97,51 +99,51 @@ class Sender:
     def _wake_at(self, when: float) -> None:
         self._timer = self._clock.call_at(when, self._news.set)
 
-    async def _deliver(self, webhook: QueuedWebhook) -> None:
+    async def _deliver(self, queued: QueuedWebhook) -> None:
         try:
-            await self._try(webhook)
+            await self._try(queued)
         except Exception:
-            self._fault(f"the outcome of {webhook.message.id} cannot be kept")
+            self._fault(f"the outcome of {queued.webhook.id} cannot be kept")
         else:
             self._news.set()
         finally:
-            del self._under_way[webhook.seq]
+            del self._under_way[queued.seq]
 
-    async def _try(self, webhook: QueuedWebhook) -> None:
+    async def _try(self, queued: QueuedWebhook) -> None:
         tried = self._now()
-        reply = await self._send(webhook.message)
+        reply = await self._request(queued.webhook)
         now = self._now()
         if reply.taken:
             self.counters["delivered"] += 1
-            await self._queue.settle(webhook, Outcome.DELIVERED, reply.said, now)
+            await self._queue.settle(queued, Outcome.DELIVERED, reply.detail, now)
             return
         self.counters["failed"] += 1
-        due = self._schedule.next_try(webhook.since, webhook.tries + 1, tried, now)
+        due = self._policy.next_try(queued.since, queued.tries + 1, tried, now)
         if due is None:
             self.counters["given_up"] += 1
-            logger.warning("callback %s is given up: %s", webhook.message.id, reply.said)
-            await self._queue.settle(webhook, Outcome.GIVEN_UP, reply.said, now)
+            logger.warning("webhook %s is given up: %s", queued.webhook.id, reply.detail)
+            await self._queue.settle(queued, Outcome.GIVEN_UP, reply.detail, now)
             return
-        logger.info("callback %s is tried again: %s", webhook.message.id, reply.said)
-        await self._queue.postpone(webhook, due, reply.said)
+        logger.info("webhook %s is tried again: %s", queued.webhook.id, reply.detail)
+        await self._queue.postpone(queued, due, reply.detail)
 
-    async def _send(self, message: Message) -> Reply:
-        receiver = self._receiver(message.app)
-        if receiver is None:
-            return Reply(False, "the app has no callback_url any more")
-        data = body(message.group, message.event, message.info, self._wall())
+    async def _request(self, webhook: Webhook) -> Reply:
+        subscriber = self._subscriber(webhook.subscriber)
+        if subscriber is None:
+            return Reply(False, "there is no subscriber any more")
+        data = self._body(webhook, self._wall())
         headers = {
             "Content-Type": "application/json",
-            "SdkAppId": str(message.app),
-            "Sign": sign(receiver.key, data),
-            ID_HEADER: message.id,
+            **subscriber.headers,
+            "Sign": sign(subscriber.key, data),
+            ID_HEADER: webhook.id,
         }
-        return await self._post(receiver.url, data, headers)
+        return await self._post(subscriber.url, data, headers)
 
-    def _fault(self, said: str) -> None:
+    def _fault(self, what: str) -> None:
         """The disk is full, say. Nothing is lost: what is kept is looked at again soon."""
         self.counters["faults"] += 1
-        logger.exception("callbacks: %s", said)
+        logger.exception("webhooks: %s", what)
 
     def _wall(self) -> datetime:
         return self._clock.wall(self._clock.now())

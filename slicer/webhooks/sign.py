@@ -1,4 +1,4 @@
-"""The `Sign` header of a callback: that its body comes from who knows the key."""
+"""The `Sign` header of a webhook: that its body comes from who knows the key."""
 
 import base64
 import hashlib
@@ -6,5 +6,5 @@ import hmac
 
 
 def sign(key: str, body: bytes) -> str:
-    """Base64 of HMAC-SHA256 over the raw body (spec 5)."""
+    """Base64 of HMAC-SHA256 over the raw body."""
     return base64.b64encode(hmac.digest(key.encode(), body, hashlib.sha256)).decode()

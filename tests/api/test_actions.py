@@ -30,7 +30,7 @@ async def act(name: str, body: dict[str, object], orders: Recorder) -> dict[str,
 async def test_create(name: str) -> None:
     orders = Recorder()
     assert await act(name, seed(name), orders) == {"TaskId": "task-1"}
-    assert [order.service for order in orders.orders] == [ACTIONS[name].service]
+    assert [order.product for order in orders.orders] == [ACTIONS[name].product]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from slicer.api import ApiSettings, make_app
 from slicer.api.dispatch import MAX_BODY
-from slicer.applications import Application
 from slicer.errors import BadInput
+from slicer.service.applications import Application
 from slicer.service.order import Order
 from tests.harness.service.api import (
     APP,

@@ -5,8 +5,8 @@ import pytest
 from slicer.api.errors import ApiError
 from slicer.api.keys import Keys, find_app
 from slicer.api.signature import Message
-from slicer.applications import Application
 from slicer.errors import BadInput
+from slicer.service.applications import Application
 from tests.harness.service.api import NOW, authorize
 
 ONE = Application(1, secrets=(("id-1", "key-1"), ("id-both", "key-both")))

@@ -9,9 +9,9 @@ from slicer.api.errors import code_of
 from slicer.api.fields import Reader
 from slicer.api.requests import read_lists, read_order
 from slicer.api.schema import ACTIONS
-from slicer.applications import Application
 from slicer.errors import BadInput, SlicerError
 from slicer.rtp.parameters import Kind
+from slicer.service.applications import Application
 from slicer.service.order import Bucket, Moderation, Order, Product, Supplier
 from slicer.slicing.spec import AudioSpec, ImageFormat, VideoSpec
 from slicer.storage import Credentials
@@ -37,7 +37,7 @@ def order(action: str, changes: Mapping[str, object], app: Application = APP) ->
         assert isinstance(at, dict)
         at[last] = value
     values = Reader().read(ACTIONS[action].fields, body)
-    return read_order(app, ACTIONS[action].service, values, NOW)
+    return read_order(app, ACTIONS[action].product, values, NOW)
 
 
 def refusal(action: str, changes: Mapping[str, object], app: Application = APP) -> tuple[str, str]:
@@ -48,7 +48,7 @@ def refusal(action: str, changes: Mapping[str, object], app: Application = APP) 
 
 def test_the_seed_of_slices() -> None:
     made = order(SLICE, {})
-    assert (made.service, made.room_id, made.room_type) == (Product.SLICE, "150", 1)
+    assert (made.product, made.room_id, made.room_type) == (Product.SLICE, "150", 1)
     assert (made.user_id, made.expire_hours, made.moderation) == ("inspect", 72, None)
     assert (made.params.audio, made.params.video) == (AudioSpec(15), VideoSpec(5))
     assert (made.params.max_idle, made.images) == (30, ImageFormat.PNG)
@@ -64,7 +64,7 @@ def test_the_seed_of_slices() -> None:
 def test_the_seed_of_moderation() -> None:
     made = order(MODERATION, {})
     supplier = Supplier("ace", "2501", "ace_ugc_20521", "637ae34f4069afb92xxxxxxx", "2001", "2002")
-    assert made.service is Product.MODERATION
+    assert made.product is Product.MODERATION
     assert made.moderation == Moderation(supplier, save=0, hits_only=False)
     assert (made.params.audio, made.params.video) == (AudioSpec(15), None)
     assert made.expire_hours == 72

@@ -43,7 +43,7 @@ def test_the_eight_actions() -> None:
     ]
     for name, action in ACTIONS.items():
         assert name.startswith(action.verb.value)
-        assert ("Moderation" in name) == (action.service is Product.MODERATION)
+        assert ("Moderation" in name) == (action.product is Product.MODERATION)
 
 
 @pytest.mark.parametrize("action", CREATES)
@@ -55,7 +55,7 @@ def test_the_seeds_are_within_the_rules(action: str) -> None:
 
 def test_regions() -> None:
     for action in ACTIONS.values():
-        is_slice = action.service is Product.SLICE
+        is_slice = action.product is Product.SLICE
         assert ("eu-frankfurt" in action.regions) == is_slice
         assert "ap-singapore" in action.regions
 

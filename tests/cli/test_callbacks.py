@@ -9,7 +9,7 @@ import pytest
 from slicer.cli import main
 from slicer.cli.exits import STORED
 from slicer.service.leave_code import LeaveCode
-from slicer.webhooks.messages import Group, Origin
+from slicer.service.messages import Group, Origin
 from slicer.webhooks.queue import Outcome, WebhookQueue
 
 AT = datetime(2025, 1, 6, 14, 31, 43, tzinfo=UTC)

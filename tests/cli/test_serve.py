@@ -1,12 +1,13 @@
 """slicer serve: what it refuses to start, and that it starts, answers and ends."""
 
+import socket
 from pathlib import Path
 
 import httpx
 import pytest
 
 from slicer.cli import main
-from slicer.cli.exits import BAD_INPUT, STORED
+from slicer.cli.exits import BAD_INPUT, NO_ROOM, STORED
 from tests.harness.service.serve import serve
 
 APP = """
@@ -46,3 +47,25 @@ async def test_it_serves_and_ends(tmp_path: Path) -> None:
     assert "tasks go on at the next start" in said
     assert served.process.returncode == STORED
     assert (tmp_path / "slicer-state").stat().st_mode & 0o77 == 0
+
+
+def test_an_api_port_in_use_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "slicer.toml").write_text(APP)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["serve", "--config", "slicer.toml", "--port", str(port)]) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert f"serve.port: got {port}; allowed: a free port" in said
+    assert "Address already in use" in said
+
+
+def test_a_room_port_in_use_is_a_room_that_cannot_be_entered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        command = ["run", f"whip://127.0.0.1:{port}/lobby", "--to", f"file://{tmp_path}"]
+        assert main(command) == NO_ROOM
+    assert f"cannot listen on 127.0.0.1 port {port}" in capsys.readouterr().err

@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 from slicer.api import ApiSettings, make_app
 from slicer.api.schema import ACTIONS
 from slicer.api.signature import Message
-from slicer.applications import Application
 from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
+from slicer.service.applications import Application
 from slicer.usersig import SdkApp
 from tests.harness.service.api import NOW, Recorder, authorize, exchange, seed
 

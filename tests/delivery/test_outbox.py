@@ -6,6 +6,7 @@ from math import inf
 
 from slicer.delivery.makers import Makers
 from slicer.delivery.outbox import Outbox
+from slicer.delivery.settings import OutboxSettings
 from slicer.errors import (
     MediaError,
     StorageRefused,
@@ -13,7 +14,6 @@ from slicer.errors import (
 )
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
-from slicer.settings import OutboxSettings
 from slicer.slicing.outputs import TrackKey
 from tests.harness.clock import settle
 from tests.harness.delivery.outbox import (

@@ -8,7 +8,7 @@ import pytest
 from slicer.clock import LoopClock
 from slicer.demo.publisher import VideoCodec, publish
 from slicer.errors import BadInput, RoomError, Unauthorized
-from slicer.rooms import RoomSettings, parse_room
+from slicer.rooms import Context, parse_room
 from slicer.rooms.whip.room import WhipConnector
 from slicer.slicing.outputs import AudioCut, PictureCut
 from tests.harness.media.content import Content, Encoding, Painter, encode
@@ -29,7 +29,7 @@ async def rooms() -> AsyncIterator[WhipConnector]:
         if user == "secret" and bearer != "token":
             raise Unauthorized("bearer: missing")
 
-    rooms = WhipConnector(LoopClock(), RoomSettings(authorize=authorize))
+    rooms = WhipConnector(Context(LoopClock(), authorize=authorize))
     yield rooms
     await rooms.close()
 

@@ -9,6 +9,7 @@ import pytest
 from slicer.clock import Clock, LoopClock
 from slicer.delivery.entry import Entry
 from slicer.delivery.makers import Makers
+from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.record import Address
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.destination import Destinations, Place, Reports
@@ -18,7 +19,6 @@ from slicer.engine.running import RunningTask
 from slicer.engine.workers import open_workers
 from slicer.errors import StorageRefused, StorageUnavailable
 from slicer.rtp.parameters import Kind
-from slicer.settings import OutboxSettings
 from slicer.slicing.outputs import TrackKey
 from slicer.storage import Credentials
 from slicer.storage.local import LocalStorage

@@ -36,9 +36,11 @@ from slicer import (
     TrackEnded,
     TrackStarted,
 )
+from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.spool.settings import SpoolSettings
 from slicer.engine.events import RobotLeft
+from slicer.engine.settings import EngineSettings
 from slicer.rooms import CONNECTORS
-from slicer.settings import EngineSettings, OutboxSettings, SpoolSettings
 from slicer.slicing import facts
 from slicer.slicing.facts import (
     AnchorJoined,

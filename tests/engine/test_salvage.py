@@ -13,9 +13,9 @@ from slicer.delivery.spool.shelf import Shelf
 from slicer.delivery.spool.spool import locked
 from slicer.engine.events import SliceStored, TaskEvent, TaskTrouble
 from slicer.engine.salvage import Choice, drop, send, stuck
+from slicer.engine.settings import Settings
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind
-from slicer.settings import Settings
 from slicer.storage import Credentials
 from tests.harness.delivery.spooling import bytes_of, slice_of, spool_settings
 

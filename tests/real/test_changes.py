@@ -22,7 +22,7 @@ from slicer import (
     TrackStarted,
     VideoSpec,
 )
-from slicer.rooms import RoomSettings
+from slicer.rooms.whip.settings import WhipSettings
 from tests.harness.end_to_end import Studio, studio
 from tests.harness.media.content import SAMPLE_RATE, is_grey, read_frame_number
 from tests.harness.media.picture import Rgb
@@ -84,7 +84,7 @@ async def browser(devices: tuple[Path, Path]) -> AsyncIterator[Chromium]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def act(seaweed: Seaweed) -> AsyncIterator[Act]:
-    settings = Settings(rooms=RoomSettings(silence=SILENCE))
+    settings = Settings(whip=WhipSettings(silence=SILENCE))
     async with studio(seaweed, settings) as stage:
         task = await stage.slice(SliceParams(AudioSpec(1), VideoSpec(1), max_idle=None))
         yield Act(stage, task, "nobody")

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from slicer.clock import LoopClock
 from slicer.media.slice import make
-from slicer.rooms import RoomSettings
+from slicer.rooms import Context
 from slicer.rooms.whip.room import WhipConnector
 from slicer.slicing.outputs import AudioCut, PictureCut
 from tests.harness.media.content import (
@@ -44,7 +44,7 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chr
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def robot() -> AsyncIterator[Robot]:
-    robot = Robot(WhipConnector(LoopClock(), RoomSettings()))
+    robot = Robot(WhipConnector(Context(LoopClock())))
     await robot.enter()
     yield robot
     await robot.rooms.close()

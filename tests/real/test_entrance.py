@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Error
 
 from slicer import AudioSpec, Kind, Settings, SliceParams, VideoSpec
-from slicer.settings import AppSettings
+from slicer.rooms.whip.settings import WhipSettings
 from slicer.usersig import SdkApp
 from tests.harness.end_to_end import studio
 from tests.harness.rooms.chromium import PublishOptions, chromium
@@ -16,7 +16,7 @@ APP, KEY = 1400000001, "test-usersig-key-0123456789abcdef0123456789abcdef"
 
 
 async def test_a_usersig_opens_the_room_for_its_user_alone(seaweed: Seaweed) -> None:
-    settings = Settings(app=AppSettings(APP, KEY))
+    settings = Settings(whip=WhipSettings(APP, KEY))
     usersig = SdkApp(APP, KEY).usersig("ann", int(time.time()))
     async with chromium() as browser, studio(seaweed, settings) as stage:
         task = await stage.slice(SliceParams(AudioSpec(1), VideoSpec(1)))

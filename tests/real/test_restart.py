@@ -35,9 +35,9 @@ callback_url = "{url}"
 callback_key = "{key}"
 [serve]
 state = "{folder}/state"
-[callbacks]
+[webhooks]
 allow_private = true
-[stores]
+[vendors]
 s3_endpoint = "{store}"
 path_style = true
 [spool]

@@ -13,12 +13,12 @@ from slicer.api import Listen, make_app, open_server
 from slicer.errors import TaskEnded, TaskNotExist
 from slicer.http import Server
 from slicer.service.serving import serving
-from slicer.settings import ServeSettings, Settings, StoresSettings
+from slicer.service.settings import ServeSettings, ServiceSettings, VendorSettings
 from slicer.slicing.subscription import Subscription
 from tests.harness.service.api import APP, KEY, KEY_ID, OTHER, SEEDS, STATUS, Recorder
 from tests.harness.service.sdk import SDKS, Sdk
 
-STORES = StoresSettings(s3_endpoint="http://127.0.0.1:9", cos_endpoint="http://127.0.0.1:9")
+VENDORS = VendorSettings(s3_endpoint="http://127.0.0.1:9", cos_endpoint="http://127.0.0.1:9")
 SLICE, MODERATION = "CreateCloudSliceTask", "CreateCloudModeration"
 SEED = {name: (SEEDS / f"{name}.json").read_text() for name in (SLICE, MODERATION)}
 TASK = json.dumps({"SdkAppId": 200806, "TaskId": "task-1"})
@@ -121,8 +121,8 @@ async def test_a_body_beyond_the_limit_is_answered(sdk: Sdk) -> None:
 
 
 async def test_the_real_service_behind_it(sdk: Sdk, tmp_path: Path) -> None:
-    settings = Settings(
-        serve=ServeSettings(state=str(tmp_path / "state")), stores=STORES, apps=(APP, OTHER)
+    settings = ServiceSettings(
+        serve=ServeSettings(state=str(tmp_path / "state")), vendors=VENDORS, apps=(APP, OTHER)
     )
     apps = {app.sdk_app_id: app for app in settings.apps}
     async with serving(settings) as cloud:

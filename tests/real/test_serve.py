@@ -52,9 +52,9 @@ callback_url = "{url}"
 [serve]
 port = 0
 state = "{folder}/state"
-[callbacks]
+[webhooks]
 allow_private = true
-[stores]
+[vendors]
 s3_endpoint = "{store}"
 path_style = true
 [spool]

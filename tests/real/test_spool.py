@@ -25,7 +25,8 @@ from slicer import (
     TaskFinished,
     TaskSpec,
 )
-from slicer.settings import OutboxSettings, SpoolSettings
+from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.spool.settings import SpoolSettings
 from slicer.storage import Credentials
 from tests.harness.rooms.captures import rtp, rtpdump
 from tests.harness.rooms.replay import OPUS_TYPE

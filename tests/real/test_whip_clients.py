@@ -9,8 +9,9 @@ from contextlib import suppress
 import pytest
 
 from slicer.clock import LoopClock
-from slicer.rooms import RoomSettings
+from slicer.rooms import Context
 from slicer.rooms.whip.room import WhipConnector
+from slicer.rooms.whip.settings import WhipSettings
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, TrackPublished
 from slicer.slicing.outputs import AudioCut, PictureCut
@@ -22,7 +23,7 @@ SILENCE = 2.0
 
 @pytest.fixture
 async def robot() -> AsyncIterator[Robot]:
-    robot = Robot(WhipConnector(LoopClock(), RoomSettings(silence=SILENCE)))
+    robot = Robot(WhipConnector(Context(LoopClock(), WhipSettings(silence=SILENCE))))
     await robot.enter()
     yield robot
     await robot.rooms.close()

@@ -1,15 +1,17 @@
 """The table of rooms: every scheme opens what its line names, and other URLs are refused."""
 
+import asyncio
+
 import pytest
 
 from slicer.errors import BadInput
-from slicer.rooms import CONNECTORS, RoomSettings, allow_anyone, at_once, connector, parse_room
+from slicer.rooms import CONNECTORS, Context, at_once, connector, parse_room
 from tests.harness.clock import ManualClock
 
 
 @pytest.mark.parametrize("scheme", CONNECTORS)
 async def test_every_line_of_the_table_is_a_connector(scheme: str) -> None:
-    made = connector(scheme, ManualClock(), RoomSettings())
+    made = connector(scheme, Context(ManualClock()))
     assert f"{type(made).__module__}:{type(made).__name__}" == CONNECTORS[scheme]
     with pytest.raises(BadInput, match="room"):
         made.check(parse_room(f"{scheme}://host:1/?what=this"))
@@ -39,7 +41,7 @@ def test_other_urls_are_refused(url: str, says: str) -> None:
 
 
 async def test_the_defaults_hold_nobody_up() -> None:
-    settings = RoomSettings()
-    assert (settings.authorize, settings.pace) == (allow_anyone, at_once)
-    settings.authorize("room", "user", None)
-    await settings.pace()
+    context = Context(ManualClock())
+    assert (context.authorize, context.pace) == (None, at_once)
+    async with asyncio.timeout(1):
+        await context.pace()

@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 from cryptography.fernet import Fernet
 
-from slicer.applications import Application
 from slicer.errors import Unauthorized
 from slicer.service.admission import Admission
+from slicer.service.applications import Application
 from slicer.service.encryption import Encryption
 from slicer.service.registry import Record, Registry
 from slicer.usersig import SdkApp

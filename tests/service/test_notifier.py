@@ -30,7 +30,7 @@ from slicer.service.encryption import Encryption
 from slicer.service.notifier import PATIENCE, Notifier
 from slicer.service.registry import Record, Registry
 from slicer.slicing.outputs import EndReason, State
-from slicer.webhooks.messages import Message
+from slicer.webhooks.queue import Webhook
 from tests.harness.clock import ManualClock, settle
 from tests.harness.service.orders import KEYS, moderation_order, slice_order
 
@@ -56,23 +56,23 @@ EVENTS: list[Event] = [
 class Desk:
     registry: Registry
     notifier: Notifier
-    told: dict[str, Message]
+    told: dict[str, Webhook]
 
     @property
     def events(self) -> list[int]:
         return [message.event for message in self.told.values()]
 
     def payload(self, number: int) -> object:
-        return json.loads(list(self.told.values())[number].info)["Payload"]
+        return json.loads(list(self.told.values())[number].payload)["Payload"]
 
 
 @pytest_asyncio.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     registry = await Registry.open(tmp_path, Encryption([Fernet.generate_key().decode()]))
     await registry.add(RECORD)
-    told: dict[str, Message] = {}
+    told: dict[str, Webhook] = {}
 
-    async def tell(message: Message) -> None:
+    async def tell(message: Webhook) -> None:
         told.setdefault(message.id, message)
 
     yield Desk(registry, Notifier(registry, tell, ManualClock()), told)
@@ -164,7 +164,7 @@ async def test_a_full_disk_delays_and_loses_nothing(desk: Desk) -> None:
     clock = ManualClock()
     failures, told = [OSError("disk full")] * 2, list[int]()
 
-    async def tell(message: Message) -> None:
+    async def tell(message: Webhook) -> None:
         if failures:
             raise failures.pop()
         told.append(message.event)

@@ -5,15 +5,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from slicer.applications import Application
 from slicer.errors import BadInput
+from slicer.service.applications import Application
 from slicer.service.plan import plan, storage_url
-from slicer.settings import StoresSettings
+from slicer.service.settings import VendorSettings
 from slicer.storage import open_storage
 from tests.harness.service.orders import BUCKET, KEYS, moderation_order, slice_order
 
 APP = Application(200806, rooms=(("1*", "whip://127.0.0.1:1/{room}"), ("lobby", "x://y/l")))
-USUAL = StoresSettings()
+USUAL = VendorSettings()
 
 
 def test_a_task() -> None:
@@ -39,8 +39,8 @@ def test_no_room() -> None:
 async def test_every_vendor_has_its_store(
     vendor: int, bucket: str, scheme: str, endpoint: str
 ) -> None:
-    stores = StoresSettings(endpoint, endpoint, endpoint, path_style=True)
-    url = storage_url(replace(BUCKET, vendor=vendor, bucket=bucket), stores)
+    vendors = VendorSettings(endpoint, endpoint, endpoint, path_style=True)
+    url = storage_url(replace(BUCKET, vendor=vendor, bucket=bucket), vendors)
     split = urlsplit(url)
     assert (split.scheme, split.netloc) == (scheme, bucket)
     options = parse_qs(split.query)

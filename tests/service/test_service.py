@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from slicer.applications import Application
 from slicer.engine.engine import Engine
+from slicer.engine.settings import EngineSettings, Settings
 from slicer.errors import (
     BadInput,
     LimitReached,
@@ -20,17 +20,18 @@ from slicer.errors import (
     TaskEnded,
     TaskNotExist,
 )
+from slicer.service.applications import Application
 from slicer.service.encryption import Encryption
 from slicer.service.leave_code import LeaveCode
 from slicer.service.notifier import Notifier
 from slicer.service.order import Order, Product
 from slicer.service.registry import Registry
 from slicer.service.service import DAY, HOUR, Service
-from slicer.settings import EngineSettings, Settings, StoresSettings
+from slicer.service.settings import ServiceSettings, VendorSettings
 from slicer.slicing.outputs import State
 from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.slicing.subscription import Subscription
-from slicer.webhooks.messages import Message
+from slicer.webhooks.queue import Webhook
 from tests.harness.clock import ManualClock
 from tests.harness.rooms.replay import talk
 from tests.harness.service.orders import BUCKET, LISTS, SECRETS, moderation_order, slice_order
@@ -38,7 +39,7 @@ from tests.harness.service.orders import BUCKET, LISTS, SECRETS, moderation_orde
 HERE = "whip://127.0.0.1:0/{room}"
 APP = Application(200806, rooms=(("*", HERE),), max_streams=3)
 OTHER = Application(7, rooms=(("*", HERE),))
-STORES = StoresSettings(s3_endpoint="http://127.0.0.1:9")
+VENDORS = VendorSettings(s3_endpoint="http://127.0.0.1:9")
 LISTS_NOW = Subscription.of(block_audio=["dan"])
 SLICE, MODERATION = Product.SLICE, Product.MODERATION
 
@@ -51,19 +52,19 @@ class World:
     registry: Registry
     service: Service
     clock: ManualClock
-    told: dict[str, Message]
+    told: dict[str, Webhook]
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def tell(self, message: Message) -> None:
+    async def tell(self, message: Webhook) -> None:
         self.told.setdefault(message.id, message)
         self.news.set()
 
     def events(self, task: str) -> list[tuple[int, object]]:
         """What was told of a task, troubles apart, as event and payload's only value."""
         return [
-            (message.event, next(iter(json.loads(message.info)["Payload"].values())))
+            (message.event, next(iter(json.loads(message.payload)["Payload"].values())))
             for message in self.told.values()
-            if message.task == task and message.event % 100 != 6
+            if message.line == task and message.event % 100 != 6
         ]
 
     async def until(self, done: Callable[[], bool]) -> None:
@@ -86,16 +87,17 @@ async def world(
     max_tasks: int = 100,
     clock: ManualClock | None = None,
 ) -> AsyncIterator[World]:
-    settings = Settings(apps=apps, stores=STORES, engine=EngineSettings(max_tasks))
+    engine_settings = Settings(engine=EngineSettings(max_tasks))
+    settings = ServiceSettings(engine_settings, vendors=VENDORS, apps=apps)
     clock = clock or ManualClock()
     registry = await Registry.open(folder / "state", Encryption.open("", folder / "key"))
-    told: dict[str, Message] = {}
+    told: dict[str, Webhook] = {}
 
-    async def tell(message: Message) -> None:
+    async def tell(message: Webhook) -> None:
         told.setdefault(message.id, message)
 
     notifier = Notifier(registry, tell, clock)
-    async with Engine(settings, lookup=notifier.lookup, confirm=notifier.confirm) as engine:
+    async with Engine(engine_settings, lookup=notifier.lookup, confirm=notifier.confirm) as engine:
         service = Service(engine, registry, notifier, settings, clock)
         await service.start()
         try:
@@ -133,8 +135,8 @@ async def test_a_store_that_refuses_fails_nothing_and_is_told(tmp_path: Path) ->
         task = await here.service.create(APP, slice_order())
         await here.until(lambda: any(one.event == 1006 for one in here.told.values()))
         (trouble,) = [one for one in here.told.values() if one.event == 1006]
-        assert json.loads(trouble.info)["Payload"]["Code"] == 1
-        assert not [secret for secret in SECRETS if secret in trouble.info]
+        assert json.loads(trouble.payload)["Payload"]["Code"] == 1
+        assert not [secret for secret in SECRETS if secret in trouble.payload]
         assert here.service.describe(APP, SLICE, task).state is State.RUNNING
 
 
@@ -384,11 +386,11 @@ async def test_no_secret_is_logged_or_told(
     async with world(tmp_path) as here:
         for order in (slice_order(), moderation_order()):
             task = await here.service.create(APP, order)
-            await here.service.delete(APP, order.service, task)
+            await here.service.delete(APP, order.product, task)
             await here.ended(task)
         with pytest.raises(BadInput) as refused:
             await here.service.create(replace(APP, rooms=()), slice_order())
-        shown = "".join(message.info for message in here.told.values())
+        shown = "".join(message.payload for message in here.told.values())
     shown += caplog.text + str(refused.value) + repr(here.registry.get(task))
     stored = b"".join(one.read_bytes() for one in (tmp_path / "state").iterdir())
     assert not [secret for secret in SECRETS if secret in shown or secret.encode() in stored]

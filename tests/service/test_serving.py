@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from slicer.applications import Application
 from slicer.errors import BadInput
+from slicer.service.applications import Application
 from slicer.service.order import Product
 from slicer.service.serving import serving
-from slicer.settings import ServeSettings, Settings
+from slicer.service.settings import ServeSettings, ServiceSettings
 from slicer.slicing.outputs import State
-from slicer.webhooks import CallbackSettings
+from slicer.webhooks.settings import WebhookSettings
 from tests.harness.service.orders import moderation_order
 from tests.harness.service.webhook_receiver import receiver
 
@@ -26,9 +26,9 @@ APP = Application(
 async def test_a_task_told_over_two_lives(tmp_path: Path) -> None:
     async with receiver("key") as customer:
         app = replace(APP, callback_url=customer.url)
-        settings = Settings(
+        settings = ServiceSettings(
             serve=ServeSettings(state=str(tmp_path / "state")),
-            callbacks=CallbackSettings(allow_private=True),
+            webhooks=WebhookSettings(allow_private=True),
             apps=(app,),
         )
         async with serving(settings) as service:
@@ -44,7 +44,7 @@ async def test_a_task_told_over_two_lives(tmp_path: Path) -> None:
 async def test_private_receivers_are_refused_by_default(tmp_path: Path) -> None:
     async with receiver("key") as customer:
         app = replace(APP, callback_url=customer.url)
-        settings = Settings(serve=ServeSettings(state=str(tmp_path / "state")), apps=(app,))
+        settings = ServiceSettings(serve=ServeSettings(state=str(tmp_path / "state")), apps=(app,))
         async with serving(settings) as service:
             task = await service.create(app, moderation_order())
             assert service.describe(app, Product.MODERATION, task).state is State.RUNNING
@@ -53,7 +53,7 @@ async def test_private_receivers_are_refused_by_default(tmp_path: Path) -> None:
 
 async def test_one_state_folder_serves_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slicer.sqlite.BUSY_SECONDS", 0.05)
-    settings = Settings(serve=ServeSettings(state=str(tmp_path)))
+    settings = ServiceSettings(serve=ServeSettings(state=str(tmp_path)))
     async with serving(settings):
         with pytest.raises(BadInput, match="no other process uses"):
             async with serving(settings):

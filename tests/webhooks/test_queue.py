@@ -1,4 +1,4 @@
-"""Messages on disk: the order of a task, tasks apart, bounds, listing, sending again."""
+"""Webhooks on disk: the order of a line, lines apart, bounds, listing, sending again."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -11,16 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slicer.webhooks import queue as module
-from slicer.webhooks.messages import Message
-from slicer.webhooks.queue import Outcome, QueuedWebhook, WebhookQueue
+from slicer.webhooks.queue import Outcome, QueuedWebhook, Webhook, WebhookQueue
 
 
-def message(number: int, task: str = "t", app: int = 1) -> Message:
-    return Message(f"{task}-{number}", app, task, 10, 1004, f'{{"n":{number}}}')
+def message(number: int, task: str = "t", app: int = 1) -> Webhook:
+    return Webhook(f"{task}-{number}", app, task, 1004, f'{{"n":{number}}}')
 
 
 def ids(webhooks: list[QueuedWebhook]) -> list[str]:
-    return [webhook.message.id for webhook in webhooks]
+    return [queued.webhook.id for queued in webhooks]
 
 
 @pytest_asyncio.fixture
@@ -40,7 +39,7 @@ async def test_only_the_first_of_a_task_is_due(box: WebhookQueue) -> None:
     assert await box.due(109.0, 8) == []
     assert await box.next_due(100.0) == 110.0
     (again,) = await box.due(110.0, 8)
-    assert (again.message.id, again.tries, again.said) == ("t-0", 1, "500")
+    assert (again.webhook.id, again.tries, again.detail) == ("t-0", 1, "500")
     await box.settle(again, Outcome.DELIVERED, "200", 111.0)
     assert ids(await box.due(111.0, 8)) == ["t-1"]
 
@@ -51,7 +50,7 @@ async def test_a_message_given_up_lets_the_next_one_go(box: WebhookQueue) -> Non
     (first,) = await box.due(100.0, 8)
     await box.settle(first, Outcome.GIVEN_UP, "refused", 500.0)
     (second,) = await box.due(500.0, 8)
-    assert (second.message.id, second.since, second.due) == ("t-1", 100.0, 500.0)
+    assert (second.webhook.id, second.since, second.due) == ("t-1", 100.0, 500.0)
     await box.settle(second, Outcome.DELIVERED, "200", 500.0)
     assert await box.due(1e9, 8) == []
     assert await box.next_due(0.0) is None
@@ -106,9 +105,9 @@ async def test_lists(box: WebhookQueue) -> None:
     (first, _) = await box.due(1.0, 8)
     await box.settle(first, Outcome.GIVEN_UP, "x" * 1000, 1.0)
     assert ids(await box.webhooks(Outcome.GIVEN_UP)) == ["a-0"]
-    assert ids(await box.webhooks(task="a")) == ["a-0", "a-1", "a-2"]
+    assert ids(await box.webhooks(line="a")) == ["a-0", "a-1", "a-2"]
     assert ids(await box.webhooks(Outcome.WAITING, "b", limit=2)) == ["b-1", "b-2"]
-    assert len((await box.webhooks(Outcome.GIVEN_UP))[0].said) == module.MAX_SAID
+    assert len((await box.webhooks(Outcome.GIVEN_UP))[0].detail) == module.MAX_DETAIL
 
 
 async def test_sent_again_behind_the_line(box: WebhookQueue) -> None:
@@ -122,7 +121,7 @@ async def test_sent_again_behind_the_line(box: WebhookQueue) -> None:
     (head,) = await box.due(700.0, 8)
     await box.settle(head, Outcome.DELIVERED, "", 701.0)
     (again,) = await box.due(701.0, 8)
-    assert (again.message, again.since, again.tries) == (message(0), 700.0, 0)
+    assert (again.webhook, again.since, again.tries) == (message(0), 700.0, 0)
 
 
 async def test_sent_again_by_task_and_by_id(box: WebhookQueue) -> None:
@@ -131,9 +130,9 @@ async def test_sent_again_by_task_and_by_id(box: WebhookQueue) -> None:
     for head in await box.due(1.0, 8):
         await box.settle(head, Outcome.DELIVERED, "", 1.0)
     assert await box.resend(2.0, Outcome.GIVEN_UP) == 0
-    assert await box.resend(2.0, Outcome.DELIVERED, message="nobody") == 0
-    assert await box.resend(2.0, Outcome.DELIVERED, task="b") == 1
-    assert await box.resend(2.0, Outcome.DELIVERED, message="a-0") == 1
+    assert await box.resend(2.0, Outcome.DELIVERED, webhook="nobody") == 0
+    assert await box.resend(2.0, Outcome.DELIVERED, line="b") == 1
+    assert await box.resend(2.0, Outcome.DELIVERED, webhook="a-0") == 1
     assert ids(await box.due(2.0, 8)) == ["b-0", "a-0"]
 
 
@@ -158,10 +157,64 @@ async def test_what_is_settled_is_kept_up_to_a_bound(
         webhook = (await box.webhooks(limit=1))[0]
         await box.settle(webhook, Outcome.DELIVERED, "", 1.0)
     with sqlite3.connect(tmp_path / module.FILE) as file:
-        (count,) = file.execute("SELECT count(*) FROM message").fetchone()
+        (count,) = file.execute("SELECT count(*) FROM webhook").fetchone()
     file.close()
     assert count <= 31
     assert ids(await box.webhooks(Outcome.WAITING)) == ["waits-0"]
+
+
+# A file as version 1 wrote it: one settled, one due, one of another subscriber that failed.
+VERSION_1 = """
+CREATE TABLE message (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  app INTEGER NOT NULL,
+  task TEXT NOT NULL,
+  grp INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  info TEXT NOT NULL,
+  since REAL NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0,
+  due REAL,
+  state INTEGER NOT NULL DEFAULT 0,
+  said TEXT NOT NULL DEFAULT ''
+);
+INSERT INTO "message" VALUES(1,'t1.1001',200806,'t1',10,1001,'{"n":1}',1000.0,1,NULL,1,'200');
+INSERT INTO "message" VALUES(2,'t1.1002',200806,'t1',10,1002,'{"n":2}',1000.0,0,1001.0,0,'');
+INSERT INTO "message" VALUES(3,'t2.1101',200807,'t2',11,1101,'{"n":3}',1000.0,1,1011.0,0,'500');
+CREATE INDEX heads ON message (app, due) WHERE due IS NOT NULL;
+CREATE INDEX lines ON message (task, seq) WHERE state = 0;
+CREATE INDEX settled ON message (seq) WHERE state > 0;
+PRAGMA application_id = 1397506882;
+PRAGMA user_version = 1;
+"""
+
+
+async def test_a_file_of_version_1_loses_nothing(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / module.FILE)
+    old.executescript(VERSION_1)
+    old.close()
+    box = await WebhookQueue.open(tmp_path)
+    assert await box.webhooks() == [
+        QueuedWebhook(
+            1, Webhook("t1.1001", 200806, "t1", 1001, '{"n":1}'),
+            1000.0, 1, None, Outcome.DELIVERED, "200",
+        ),
+        QueuedWebhook(
+            2, Webhook("t1.1002", 200806, "t1", 1002, '{"n":2}'),
+            1000.0, 0, 1001.0, Outcome.WAITING, "",
+        ),
+        QueuedWebhook(
+            3, Webhook("t2.1101", 200807, "t2", 1101, '{"n":3}'),
+            1000.0, 1, 1011.0, Outcome.WAITING, "500",
+        ),
+    ]  # fmt: skip
+    assert ids(await box.due(1011.0, 8)) == ["t1.1002", "t2.1101"]
+    assert await box.add(Webhook("t1.1005", 200806, "t1", 1005, "{}"), 1012.0)
+    await box.close()
+    again = await WebhookQueue.open(tmp_path)
+    assert len(await again.webhooks()) == 4
+    await again.close()
 
 
 STEPS = st.lists(
@@ -191,6 +244,6 @@ async def test_one_due_for_each_task_that_waits(steps: list[tuple[str, str]]) ->
                 outcome = Outcome.DELIVERED if verb == "deliver" else Outcome.GIVEN_UP
                 await box.settle(heads[0], outcome, "", now)
             waiting = await box.webhooks(Outcome.WAITING)
-            firsts = {one.message.task: one.seq for one in reversed(waiting)}
-            assert {one.message.task: one.seq for one in waiting if one.due is not None} == firsts
+            firsts = {one.webhook.line: one.seq for one in reversed(waiting)}
+            assert {one.webhook.line: one.seq for one in waiting if one.due is not None} == firsts
         await box.close()

@@ -6,25 +6,30 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from slicer.webhooks.messages import Message
-from slicer.webhooks.poster import Poster, Reply
-from slicer.webhooks.queue import Outcome, WebhookQueue
-from slicer.webhooks.schedule import TRTC_MINUTE, Schedule
-from slicer.webhooks.sender import EACH_APP, ID_HEADER, Receiver, Sender
+from slicer.webhooks.client import Reply, WebhookClient
+from slicer.webhooks.queue import Outcome, Webhook, WebhookQueue
+from slicer.webhooks.retry import MINUTE, RetryPolicy
+from slicer.webhooks.sender import EACH_SUBSCRIBER, ID_HEADER, Sender, Subscriber
 from slicer.webhooks.sign import sign
 from tests.harness.clock import EPOCH, ManualClock, settle
 from tests.harness.service.webhook_receiver import receiver
 
-RECEIVER = Receiver("http://receiver.example/", "key")
+SUBSCRIBER = Subscriber("http://receiver.example/", "key", {"SdkAppId": "1"})
 TAKEN, FAILED = Reply(True, "200"), Reply(False, "500")
 
 
-def message(number: int, task: str = "t", app: int = 1) -> Message:
-    return Message(f"{task}-{number}", app, task, 10, 1004, json.dumps({"n": number}))
+def message(number: int, task: str = "t", app: int = 1) -> Webhook:
+    return Webhook(f"{task}-{number}", app, task, 1004, json.dumps({"n": number}))
+
+
+def body(webhook: Webhook, sent: datetime) -> bytes:
+    content = {"event": webhook.event, "at": sent.isoformat(), **json.loads(webhook.payload)}
+    return json.dumps(content).encode()
 
 
 @dataclass
@@ -41,7 +46,7 @@ class Line:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         assert headers["Sign"] == sign("key", body)
-        assert url == RECEIVER.url
+        assert url == SUBSCRIBER.url
         name = headers[ID_HEADER]
         self.sent.append((name, self.clock.now() - 1000.0))
         self.under_way += 1
@@ -67,7 +72,7 @@ class Office:
     line: Line
     queue: WebhookQueue
     sender: Sender
-    receivers: dict[int, Receiver]
+    subscribers: dict[int, Subscriber]
 
     async def idle(self) -> None:
         """Return when all that is due has been sent, and the sender sleeps again."""
@@ -85,13 +90,13 @@ class Office:
 
 
 @asynccontextmanager
-async def office(folder: Path, schedule: Schedule | None = None) -> AsyncIterator[Office]:
+async def office(folder: Path, policy: RetryPolicy | None = None) -> AsyncIterator[Office]:
     clock = ManualClock()
     line, queue = Line(clock), await WebhookQueue.open(folder, bound=50)
-    receivers = dict.fromkeys((1, 2, 3), RECEIVER)
-    chosen = (schedule,) if schedule else ()
-    sender = Sender(queue, receivers.get, line.post, clock, *chosen)
-    yield Office(clock, line, queue, sender, receivers)
+    subscribers = dict.fromkeys((1, 2, 3), SUBSCRIBER)
+    chosen = (policy,) if policy else ()
+    sender = Sender(queue, subscribers.get, body, line.post, clock, *chosen)
+    yield Office(clock, line, queue, sender, subscribers)
     line.held = False
     await sender.close()
     await sender.close()
@@ -100,32 +105,29 @@ async def office(folder: Path, schedule: Schedule | None = None) -> AsyncIterato
 
 async def test_a_message_is_sent_at_once_with_all_its_headers(tmp_path: Path) -> None:
     async with office(tmp_path) as there:
-        await there.sender.tell(message(0))
+        await there.sender.send(message(0))
         await until(lambda: there.line.taken == ["t-0"])
         await there.idle()
         (webhook,) = await there.queue.webhooks()
-        assert (webhook.outcome, webhook.said, webhook.tries) == (Outcome.DELIVERED, "200", 1)
+        assert (webhook.outcome, webhook.detail, webhook.tries) == (Outcome.DELIVERED, "200", 1)
         assert there.sender.counters == {"delivered": 1}
 
 
 async def test_over_http(tmp_path: Path) -> None:
-    clock, queue, poster = ManualClock(), await WebhookQueue.open(tmp_path), Poster(True)
+    clock, queue = ManualClock(), await WebhookQueue.open(tmp_path)
+    client = WebhookClient(True)
     async with receiver("secret") as customer:
-        sender = Sender(queue, lambda _: Receiver(customer.url, "secret"), poster.post, clock)
-        await sender.tell(message(7))
+        subscriber = Subscriber(customer.url, "secret", {"SdkAppId": "1"})
+        sender = Sender(queue, lambda _: subscriber, body, client.post, clock)
+        await sender.send(message(7))
         await customer.until(lambda: bool(customer.received))
         await sender.close()
     (request,) = customer.received
     assert request.signed
     assert request.headers["content-type"] == "application/json"
     assert (request.headers["sdkappid"], request.headers["x-slicer-message"]) == ("1", "t-7")
-    assert request.told == {
-        "EventGroupId": 10,
-        "EventType": 1004,
-        "CallbackTs": round(EPOCH.timestamp() * 1000),
-        "EventInfo": {"n": 7},
-    }
-    await poster.close()
+    assert request.told == {"event": 1004, "at": EPOCH.isoformat(), "n": 7}
+    await client.close()
     await queue.close()
 
 
@@ -133,8 +135,8 @@ async def test_the_order_of_a_task_holds_while_others_go_on(tmp_path: Path) -> N
     async with office(tmp_path) as there:
         there.line.down = lambda name: name == "a-0"
         for number in range(3):
-            await there.sender.tell(message(number, "a"))
-            await there.sender.tell(message(number, "b"))
+            await there.sender.send(message(number, "a"))
+            await there.sender.send(message(number, "b"))
         await until(lambda: there.line.taken == ["b-0", "b-1", "b-2"])
         await there.pass_time(30)
         assert there.line.taken == ["b-0", "b-1", "b-2"]
@@ -144,15 +146,15 @@ async def test_the_order_of_a_task_holds_while_others_go_on(tmp_path: Path) -> N
 
 
 async def test_tries_follow_the_schedule(tmp_path: Path) -> None:
-    async with office(tmp_path, TRTC_MINUTE) as there:
+    async with office(tmp_path, RetryPolicy(MINUTE)) as there:
         there.line.down = lambda name: name == "t-0"
-        await there.sender.tell(message(0))
-        await there.sender.tell(message(1))
+        await there.sender.send(message(0))
+        await there.sender.send(message(1))
         await there.pass_time(70)
         tries = [at for name, at in there.line.sent if name == "t-0"]
         assert tries == [0, 0, 10, 20, 30, 40, 50, 60]
         assert there.line.taken == ["t-1"]
-        fates = [(one.outcome, one.said) for one in await there.queue.webhooks()]
+        fates = [(one.outcome, one.detail) for one in await there.queue.webhooks()]
         assert fates == [(Outcome.GIVEN_UP, "500"), (Outcome.DELIVERED, "200")]
         assert there.sender.counters == {"failed": 8, "given_up": 1, "delivered": 1}
 
@@ -161,32 +163,32 @@ async def test_an_app_that_hangs_takes_nobody_elses_turn(tmp_path: Path) -> None
     async with office(tmp_path) as there:
         there.line.held = True
         for number in range(30):
-            await there.sender.tell(message(0, f"a{number}", app=1))
-        await until(lambda: there.line.under_way == EACH_APP)
-        await there.sender.tell(message(0, "b", app=2))
+            await there.sender.send(message(0, f"a{number}", app=1))
+        await until(lambda: there.line.under_way == EACH_SUBSCRIBER)
+        await there.sender.send(message(0, "b", app=2))
         await until(lambda: "b-0" in [name for name, _ in there.line.sent])
-        assert there.line.most == EACH_APP + 1
+        assert there.line.most == EACH_SUBSCRIBER + 1
         there.line.held = False
         await until(lambda: len(there.line.taken) == 31)
-        assert there.line.most <= 2 * EACH_APP
+        assert there.line.most <= 2 * EACH_SUBSCRIBER
 
 
 async def test_an_app_without_receiver_is_told_nothing(tmp_path: Path) -> None:
     async with office(tmp_path) as there:
-        await there.sender.tell(message(0, app=9))
+        await there.sender.send(message(0, app=9))
         assert await there.queue.webhooks() == []
 
 
 async def test_a_receiver_that_is_no_longer_configured(tmp_path: Path) -> None:
-    async with office(tmp_path, TRTC_MINUTE) as there:
+    async with office(tmp_path, RetryPolicy(MINUTE)) as there:
         there.line.down = lambda _: True
-        await there.sender.tell(message(0))
+        await there.sender.send(message(0))
         await until(lambda: len(there.line.sent) >= 1)
-        there.receivers.clear()
+        there.subscribers.clear()
         await there.pass_time(70)
         (webhook,) = await there.queue.webhooks()
-        assert (webhook.outcome, webhook.said) == (
-            Outcome.GIVEN_UP, "the app has no callback_url any more",
+        assert (webhook.outcome, webhook.detail) == (
+            Outcome.GIVEN_UP, "there is no subscriber any more",
         )  # fmt: skip
 
 
@@ -194,14 +196,14 @@ async def test_more_than_may_wait(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     async with office(tmp_path) as there:
         there.line.down = lambda _: True
         for number in range(52):
-            await there.sender.tell(message(number))
+            await there.sender.send(message(number))
         assert there.sender.counters["refused"] == 2
         assert "t-51 is lost" in caplog.text
 
 
 async def test_what_another_process_sends_again_is_noticed(tmp_path: Path) -> None:
     async with office(tmp_path) as there:
-        await there.sender.tell(message(0))
+        await there.sender.send(message(0))
         await until(lambda: there.line.taken == ["t-0"])
         await there.idle()
         other = await WebhookQueue.open(tmp_path)
@@ -216,7 +218,7 @@ async def test_the_next_process_goes_on(tmp_path: Path) -> None:
     async with office(tmp_path) as there:
         there.line.down = lambda name: name != "t-0"
         for number in range(3):
-            await there.sender.tell(message(number))
+            await there.sender.send(message(number))
         await until(lambda: there.line.taken == ["t-0"])
     async with office(tmp_path) as there:
         await there.pass_time(10)
@@ -236,7 +238,7 @@ async def test_a_disk_that_fails_loses_nothing(
 
         there.queue.settle = broken  # type: ignore[method-assign, assignment]
         with caplog.at_level(logging.CRITICAL):
-            await there.sender.tell(message(0))
+            await there.sender.send(message(0))
             await until(lambda: there.sender.counters["faults"] == 1)
         there.clock.advance(6)
         await until(lambda: there.line.taken == ["t-0", "t-0"])
@@ -245,4 +247,4 @@ async def test_a_disk_that_fails_loses_nothing(
 
 
 def test_keys_are_not_shown() -> None:
-    assert "secret" not in repr(Receiver("http://x", "secret"))
+    assert "secret" not in repr(Subscriber("http://x", "secret"))

@@ -24,8 +24,8 @@ from slicer.delivery.spool.record import (
     encode,
     header_bytes,
 )
+from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.media.slice import Slice
-from slicer.settings import Fsync, SpoolSettings
 
 RECORD, PART, DAMAGED = ".slice", ".part", ".damaged"
 _NAME = re.compile(r"(\d{16})\.(slice|part|damaged)")

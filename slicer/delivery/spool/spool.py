@@ -42,10 +42,10 @@ from slicer.clock import Clock, Timer
 from slicer.delivery.entry import Entry
 from slicer.delivery.spool.ledger import Ledger
 from slicer.delivery.spool.record import Address
+from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.delivery.spool.shelf import Found, Shelf, clear, listing, numbers, read, set_aside, sync
 from slicer.errors import BadInput
 from slicer.media.slice import Slice
-from slicer.settings import Fsync, SpoolSettings
 from slicer.threads import ThreadPool
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult
 
 from slicer.clock import Clock
 from slicer.hot import Bundle
-from slicer.rooms import Listener, RoomSettings
+from slicer.rooms import Context, Listener, Pace
 from slicer.rooms.replay.capture import Capture, Captured, Protocol, protocol
 from slicer.rooms.replay.recording import Recording, Source, payload_type
 from slicer.rtp.parameters import Kind
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 class ReplayConnector:
     """Opens captures as rooms: `replay:///file?speed=max`."""
 
-    def __init__(self, clock: Clock, settings: RoomSettings) -> None:
-        self._clock, self._settings = clock, settings
+    def __init__(self, context: Context) -> None:
+        self._clock, self._pace = context.clock, context.pace
         self._rooms: set[ReplayRoom] = set()
         self._ended: Counter[str] = Counter()
 
@@ -42,7 +42,7 @@ class ReplayConnector:
 
     @property
     def counters(self) -> Counter[str]:
-        """Of all captures and their receivers."""
+        """Of all captures and their bundles."""
         return sum((room.counters for room in self._rooms), self._ended.copy())
 
     def check(self, url: SplitResult) -> None:
@@ -55,7 +55,7 @@ class ReplayConnector:
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "ReplayRoom":
         """Look through the file. Raises BadInput, and RoomError where there is nobody in it."""
         recording = await asyncio.to_thread(Recording.survey, Source.parse(url))
-        room = ReplayRoom(recording, self._clock, self._settings, listen, self._left)
+        room = ReplayRoom(recording, self._clock, self._pace, listen, self._left)
         self._rooms.add(room)
         return room
 
@@ -81,12 +81,12 @@ class ReplayRoom:
         self,
         recording: Recording,
         clock: Clock,
-        settings: RoomSettings,
+        pace: Pace,
         listen: Listener,
         left: "Callable[[ReplayRoom], None]",
     ) -> None:
         self._left = left
-        self._recording, self._clock, self._settings = recording, clock, settings
+        self._recording, self._clock, self._pace = recording, clock, pace
         self._listen: Listener | None = listen
         self._bundles: dict[str, Bundle] = {}
         self._published: set[tuple[str, Kind]] = set()
@@ -173,7 +173,7 @@ class ReplayRoom:
             self._stretch = (self._stretch + 1) % AT_A_STRETCH
             if not self._stretch:
                 await asyncio.sleep(0)
-        await self._settings.pace()
+        await self._pace()
 
     def _feed(self, batch: Sequence[Captured]) -> None:
         """Give each anchor its datagrams, after the facts that its first ones are."""

@@ -7,13 +7,14 @@ from collections import Counter
 from urllib.parse import SplitResult
 
 from slicer.background import Background
-from slicer.clock import Clock
 from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
 from slicer.http import Server
-from slicer.rooms import Listener, RoomSettings
+from slicer.rooms import Authorize, Context, Listener
 from slicer.rooms.whip.anchor import Anchor
+from slicer.rooms.whip.authorization import authorization
 from slicer.rooms.whip.endpoint import Published, WhipApp
 from slicer.rooms.whip.participants import Participants
+from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.outputs import Subscribe, TrackKey
 from slicer.webrtc.connection import Network
 from slicer.webrtc.path import media_path
@@ -33,8 +34,9 @@ class WhipConnector:
     The servers go on listening until `close`.
     """
 
-    def __init__(self, clock: Clock, settings: RoomSettings) -> None:
-        self._settings = settings
+    def __init__(self, context: Context) -> None:
+        self._settings = context.whip
+        self._authorize = context.authorize or authorization(context.whip, context.clock)
         self._sites: dict[tuple[str, int], Site] = {}
         self._ended: Counter[str] = Counter()
 
@@ -47,7 +49,7 @@ class WhipConnector:
         host, port, name = _parse(url)
         site = self._sites.get((host, port))
         if site is None:
-            site = Site(host, port, self._settings)
+            site = Site(host, port, self._settings, self._authorize)
             self._sites[host, port] = site
         return WhipRoom(site, name, listen)
 
@@ -115,7 +117,8 @@ class WhipRoom:
 class Site:
     """One HOST:PORT: its server, the rooms on it and who publishes into them."""
 
-    def __init__(self, host: str, port: int, settings: RoomSettings) -> None:
+    def __init__(self, host: str, port: int, settings: WhipSettings, authorize: Authorize) -> None:
+        self.authorize = authorize
         self._host = host
         self._settings = settings
         self._path = media_path()
@@ -127,7 +130,10 @@ class Site:
         self._ended: Counter[str] = Counter()
         self._background = Background()
         app = WhipApp(self, settings.allow_origin, settings.max_body).app
-        self._server = Server(host, port, app)
+        try:
+            self._server = Server(host, port, app)
+        except OSError as error:
+            raise RoomError(error.strerror) from None
 
     def endpoint(self, room: str) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
@@ -159,9 +165,6 @@ class Site:
             participants.close()
         await self._server.close()
         await self._background.wait()
-
-    def authorize(self, room: str, user: str, bearer: str | None) -> None:
-        self._settings.authorize(room, user, bearer)
 
     async def publish(self, room: str, user: str, offer: str) -> Published:
         """Make a session. Raises BadInput, TaskNotExist for a room nobody slices, LimitReached."""

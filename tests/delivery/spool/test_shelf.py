@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from slicer.delivery.spool.record import Address
+from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.delivery.spool.shelf import Shelf, clear, listing, numbers, read, set_aside
-from slicer.settings import Fsync, SpoolSettings
 from tests.harness.delivery.spooling import slice_of, spool_settings
 
 ADDRESS = Address("s3://bucket")

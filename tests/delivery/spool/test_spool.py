@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool import spool as module
 from slicer.delivery.spool.record import Address
+from slicer.delivery.spool.settings import Fsync
 from slicer.delivery.spool.shelf import Shelf, read
 from slicer.delivery.spool.spool import Spool, lock, locked
 from slicer.errors import BadInput, StorageError, StorageRefused, StorageUnavailable
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
-from slicer.settings import Fsync, OutboxSettings
 from tests.harness.clock import ManualClock
 from tests.harness.delivery.spooling import Run, bytes_of, slice_of, spool_settings
 from tests.harness.storage.memory import MemoryStore

@@ -29,10 +29,10 @@ from slicer import (
     TaskSpec,
     TaskTrouble,
 )
+from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.engine.running import RunningTask
 from slicer.engine.salvage import send
 from slicer.media.slice import Slice
-from slicer.settings import Fsync, SpoolSettings
 
 _ = botocore.session.get_session  # imported here for all lives
 

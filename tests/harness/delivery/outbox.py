@@ -9,13 +9,13 @@ from slicer.delivery.job import OBJECT_BYTES, Job
 from slicer.delivery.makers import LANES, Makers
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
+from slicer.delivery.settings import OutboxSettings
 from slicer.errors import (
     StorageRefused,
     StorageUnavailable,
 )
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
-from slicer.settings import OutboxSettings
 from slicer.slicing.outputs import TrackKey
 from slicer.threads import ThreadPool
 from tests.harness.clock import EPOCH, ManualClock, settle

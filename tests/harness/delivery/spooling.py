@@ -12,11 +12,12 @@ from slicer.delivery.job import Job
 from slicer.delivery.makers import LANES, MAX_WAITING, Makers
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
+from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.record import Address
+from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import THREADS, Spool
 from slicer.media.slice import Slice
 from slicer.rtp.parameters import Kind
-from slicer.settings import OutboxSettings, SpoolSettings
 from slicer.slicing.outputs import TrackKey
 from slicer.threads import ThreadPool
 from tests.harness.clock import EPOCH, ManualClock

@@ -6,7 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from slicer import AudioSpec, Credentials, Engine, Settings, SliceParams, TaskSpec, VideoSpec
+from slicer import AudioSpec, Credentials, Engine, SliceParams, TaskSpec, VideoSpec
+from slicer.service.settings import ServiceSettings
 from slicer.storage import open_storage
 from tests.harness.media.content import find_beeps, read_frame_number, read_pictures
 from tests.harness.media.slices import decode_ogg, mono, read_picture
@@ -65,7 +66,7 @@ def test_a_configuration_is_ready(name: str) -> None:
         "signed.toml": {"SLICER_USERSIG_KEY": "0" * 64},
         "serve.toml": {"SLICER_APP_1400000001_CALLBACK_KEY": "0" * 32},
     }
-    settings = Settings.load(SAMPLES / name, secrets.get(name, {}))
-    assert settings != Settings()
-    if settings.storage.url:
-        assert open_storage(settings.storage.url, Credentials("id", "key")).label
+    settings = ServiceSettings.load(SAMPLES / name, secrets.get(name, {}))
+    assert settings != ServiceSettings()
+    if settings.engine.storage.url:
+        assert open_storage(settings.engine.storage.url, Credentials("id", "key")).label

@@ -5,7 +5,7 @@ from typing import ClassVar
 from urllib.parse import SplitResult
 
 from slicer.clock import Clock
-from slicer.rooms import Listener, RoomSettings
+from slicer.rooms import Context, Listener
 from slicer.rtp.parameters import OPUS
 from slicer.slicing.facts import Fact, RoomEntered
 from slicer.slicing.outputs import AudioCut, AudioPacket, Subscribe, TrackKey
@@ -19,8 +19,8 @@ class ScriptedConnector:
 
     rooms: ClassVar[dict[str, "ScriptedRoom"]] = {}
 
-    def __init__(self, clock: Clock, settings: RoomSettings) -> None:
-        self._clock = clock
+    def __init__(self, context: Context) -> None:
+        self._clock = context.clock
         self.connections = 0
         self.counters: Counter[str] = Counter()
 

@@ -12,9 +12,9 @@ from starlette.types import Message as Event
 
 from slicer.api import ApiSettings, make_app
 from slicer.api.signature import Message, canonical_request, sign
-from slicer.applications import Application
 from slicer.engine.engine import TaskStatus
 from slicer.rtp.parameters import Kind
+from slicer.service.applications import Application
 from slicer.service.order import Order, Product
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription

@@ -19,7 +19,7 @@ from pathlib import Path
 from slicer.service.order import Bucket, Order, Product
 from slicer.service.service import Service
 from slicer.service.serving import serving
-from slicer.settings import Settings
+from slicer.service.settings import ServiceSettings
 from slicer.slicing.outputs import State
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
@@ -38,7 +38,7 @@ def order(number: int, credentials: Credentials) -> Order:
     return Order(Product.SLICE, room, 1, robot, params, ImageFormat.JPEG, bucket, 72)
 
 
-async def create(service: Service, settings: Settings, count: int) -> list[str]:
+async def create(service: Service, settings: ServiceSettings, count: int) -> list[str]:
     (app,) = settings.apps
     credentials = Credentials(os.environ["STORE_ACCESS"], os.environ["STORE_SECRET"])
     tasks = [await service.create(app, order(number, credentials)) for number in range(count)]
@@ -46,7 +46,7 @@ async def create(service: Service, settings: Settings, count: int) -> list[str]:
     return tasks
 
 
-async def until_running(service: Service, settings: Settings, tasks: list[str]) -> None:
+async def until_running(service: Service, settings: ServiceSettings, tasks: list[str]) -> None:
     (app,) = settings.apps
     for task in tasks:
         while service.describe(app, Product.SLICE, task).state is not State.RUNNING:
@@ -54,7 +54,7 @@ async def until_running(service: Service, settings: Settings, tasks: list[str]) 
 
 
 async def main(config: Path, count: int) -> None:
-    settings = Settings.load(config)
+    settings = ServiceSettings.load(config)
     async with serving(settings) as service:
         tasks = service.unfinished() or await create(service, settings, count)
         await until_running(service, settings, tasks)

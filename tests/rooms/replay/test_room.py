@@ -1,7 +1,7 @@
 """A capture as a room: the same cuts at any speed, facts in order, slices in their time."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from slicer.errors import BadInput, RoomError
-from slicer.rooms import Room, RoomSettings
+from slicer.rooms import Context, Pace, Room, at_once
 from slicer.rooms.replay.capture import Captured, Endpoints
 from slicer.rooms.replay.room import LONGEST_GAP, TICK, ReplayConnector, batches
 from slicer.rtp.parameters import Kind
@@ -60,11 +60,9 @@ class Task:
         return bool(self.facts) and isinstance(self.facts[-1], Stopped)
 
 
-async def opened(
-    path: Path, options: str, clock: ManualClock, settings: RoomSettings | None = None
-) -> Task:
+async def opened(path: Path, options: str, clock: ManualClock, pace: Pace = at_once) -> Task:
     task = Task()
-    rooms = ReplayConnector(clock, settings or RoomSettings())
+    rooms = ReplayConnector(Context(clock, pace=pace))
     url = urlsplit(f"replay://{path}{options}")
     rooms.check(url)
     task.room = await rooms.open(url, "robot", task.listen)
@@ -194,7 +192,7 @@ async def test_a_picture(tmp_path: Path) -> None:
 async def test_a_track_nobody_wants_is_not_cut(tmp_path: Path) -> None:
     clock = ManualClock()
     task = Task(wanted=set())
-    rooms = ReplayConnector(clock, RoomSettings())
+    rooms = ReplayConnector(Context(clock))
     url = urlsplit(f"replay://{dump(tmp_path, *pcmu(2))}?speed=max")
     task.room = await rooms.open(url, "robot", task.listen)
     task.room.unsubscribe(TrackKey("task", "nobody", Kind.AUDIO))
@@ -227,8 +225,7 @@ async def test_pace_is_kept(tmp_path: Path) -> None:
     async def pace() -> None:
         await gate.wait()
 
-    settings = replace(RoomSettings(), pace=pace)
-    task = await opened(dump(tmp_path, *pcmu(3)), "?speed=max", ManualClock(), settings)
+    task = await opened(dump(tmp_path, *pcmu(3)), "?speed=max", ManualClock(), pace)
     await settle(500)
     assert (task.facts, task.cuts) == ([RoomEntered()], [])
     gate.set()
@@ -239,7 +236,7 @@ async def test_pace_is_kept(tmp_path: Path) -> None:
 async def test_a_file_that_goes_away_ends_the_room(tmp_path: Path) -> None:
     path = dump(tmp_path, *pcmu(1))
     task = Task()
-    rooms = ReplayConnector(ManualClock(), RoomSettings())
+    rooms = ReplayConnector(Context(ManualClock()))
     url = urlsplit(f"replay://{path}?speed=max")
     task.room = await rooms.open(url, "robot", task.listen)
     path.unlink()
@@ -254,14 +251,14 @@ def test_check_refuses_what_is_no_capture(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
 
     async def check() -> None:
-        ReplayConnector(ManualClock(), RoomSettings()).check(urlsplit(f"replay://{path}"))
+        ReplayConnector(Context(ManualClock())).check(urlsplit(f"replay://{path}"))
 
     with pytest.raises(BadInput, match="capture"):
         asyncio.run(check())
 
 
 async def test_opening_a_file_without_anybody(tmp_path: Path) -> None:
-    rooms = ReplayConnector(ManualClock(), RoomSettings())
+    rooms = ReplayConnector(Context(ManualClock()))
     url = urlsplit(f"replay://{dump(tmp_path)}")
     rooms.check(url)
     with pytest.raises(RoomError, match="holds no RTP"):

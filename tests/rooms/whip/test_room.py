@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,8 +9,9 @@ import pytest
 
 from slicer.clock import LoopClock
 from slicer.errors import BadInput, RoomError, Unauthorized
-from slicer.rooms import RoomSettings, connector, parse_room
+from slicer.rooms import Context, connector, parse_room
 from slicer.rooms.whip.room import WhipConnector
+from slicer.rooms.whip.settings import WhipSettings
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -53,7 +53,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def rooms() -> AsyncIterator[WhipConnector]:
-    rooms = WhipConnector(LoopClock(), RoomSettings(silence=3.0))
+    rooms = WhipConnector(Context(LoopClock(), WhipSettings(silence=3.0)))
     yield rooms
     await rooms.close()
 
@@ -101,7 +101,7 @@ async def test_urls_that_cannot(rooms: WhipConnector, url: str) -> None:
 
 
 async def test_the_table_knows_it() -> None:
-    made = connector("whip", LoopClock(), RoomSettings())
+    made = connector("whip", Context(LoopClock()))
     assert isinstance(made, WhipConnector)
     await made.close()
 
@@ -241,9 +241,7 @@ async def test_a_full_server_and_a_wrong_bearer(client: httpx.AsyncClient) -> No
         if bearer != f"{room}-{user}":
             raise Unauthorized("bearer: made for another user")
 
-    rooms = WhipConnector(
-        LoopClock(), replace(RoomSettings(), authorize=authorize, max_publishers=1)
-    )
+    rooms = WhipConnector(Context(LoopClock(), WhipSettings(max_publishers=1), authorize))
     robot = Robot(rooms)
     await robot.enter()
     url = rooms.endpoint(ROOM)

@@ -1,4 +1,4 @@
-"""When a message is sent again: TRTC's minute, then growing waits; pure, knows no clock."""
+"""When a webhook is sent again: every 10 s for a minute, then after growing waits."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,21 @@ MINUTE = 60.0
 DAY = 86_400.0
 LONGEST = 3_600.0
 _MINUTE_TRIES = 7
-"""Tries that TRTC's minute holds at most: two at once, then every 10 s."""
+"""Tries of the first minute at most: two at once, then every 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """All times in seconds of one clock. *limit*: the age at which a message is given up."""
+class RetryPolicy:
+    """All times in seconds of one clock. *max_age*: the age at which a webhook is given up."""
 
-    limit: float = DAY
+    max_age: float = DAY
 
     def next_try(self, since: float, tries: int, tried: float, now: float) -> float | None:
         """When to try again after *tries* ≥ 1 failures, or None to give up.
 
-        *since* is the message's beginning, *tried* the last try's. Once again at once; every 10 s
-        until the message is a minute old; then each wait is twice the one before, up to an hour.
+        *since* is when the webhook's age began, *tried* when the last try did. Once again at once;
+        every 10 s until the webhook is a minute old; then each wait is twice the one before, up to
+        an hour.
         """
         if tries == 1:
             return now
@@ -29,8 +30,4 @@ class Schedule:
             doublings = max(tries - _MINUTE_TRIES, 0)
             wait = LONGEST if doublings > 16 else min(INTERVAL * 2**doublings, LONGEST)
         due = max(tried + wait, now)
-        return due if due <= since + self.limit else None
-
-
-TRTC_MINUTE = Schedule(MINUTE)
-PATIENT = Schedule(DAY)
+        return due if due <= since + self.max_age else None

@@ -9,7 +9,8 @@ import pytest
 
 from slicer.rtp.parameters import Kind
 from slicer.service.leave_code import LeaveCode
-from slicer.webhooks.messages import Code, File, Group, Message, Origin, Place, body
+from slicer.service.messages import Code, File, Group, Origin, Place, body
+from slicer.webhooks.queue import Webhook
 
 AT = datetime(2025, 1, 6, 14, 31, 43, 250_000, tzinfo=UTC)
 AT_MS = 1736173903250
@@ -18,8 +19,8 @@ PLACE = Place(1, "eu-west-1", "bucket")
 AUDIO_TRACK = File("p/t/ada/audios/a.ogg", "ada", Kind.AUDIO, AT, 15.0, 60_123)
 
 
-def read(message: Message, sent: datetime = AT) -> dict[str, Any]:
-    parsed = json.loads(body(message.group, message.event, message.info, sent))
+def read(webhook: Webhook, sent: datetime = AT) -> dict[str, Any]:
+    parsed = json.loads(body(webhook, sent))
     assert isinstance(parsed, dict)
     return parsed
 
@@ -39,7 +40,15 @@ def test_the_envelope() -> None:
             "Payload": {"Status": 0},
         },
     }
-    assert (message.id, message.app, message.task) == ("task-1.1001", 200806, "task-1")
+    assert (message.id, message.subscriber, message.line) == ("task-1.1001", 200806, "task-1")
+
+
+def test_the_bytes_in_their_order() -> None:
+    assert body(ORIGIN.left(AT, LeaveCode.STOPPED), AT) == (
+        b'{"EventGroupId":10,"EventType":1002,"CallbackTs":1736173903250,"EventInfo":'
+        b'{"RoomId":150,"EventTs":1736173903,"EventMsTs":1736173903250,"UserId":"robot",'
+        b'"TaskId":"task-1","Payload":{"LeaveCode":%d}}}' % LeaveCode.STOPPED
+    )
 
 
 def test_a_room_of_letters() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from slicer.applications import Application, applications
 from slicer.errors import BadInput
+from slicer.service.applications import Application, applications
 
 FULL = {
     "sdk_app_id": 1400000001,

@@ -1,4 +1,4 @@
-"""One POST to one receiver, carefully: to an address that was looked at, once, in 5 s, no further.
+"""One POST to one subscriber: once, within 5 s, to an address that was looked at, no redirect.
 
 The name is resolved first and the connection made to that very address, so that a name that
 changes its mind in between (DNS rebinding) gains nothing; `Host` and SNI keep the name.
@@ -18,22 +18,22 @@ MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are read, so that its connection can be used again."""
 KEEP_ALIVE = 30.0
 MAX_IDLE = 8
-"""Idle connections that are kept to each receiver."""
+"""Idle connections that are kept to each subscriber."""
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Whether the receiver has taken the message, and what it or the way to it said."""
+    """Whether the webhook was taken, and the status or the error that the try ended with."""
 
     taken: bool
-    said: str
+    detail: str
 
 
-class Poster:
-    """Posts. One pool of connections for each receiver: a connection whose certificate was checked
-    for one name must not carry another's messages."""
+class WebhookClient:
+    """Posts. One pool of connections for each host: a connection whose certificate was checked for
+    one name must not carry another's webhooks."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Poster:
         self._clients: dict[tuple[str, str, int | None], httpx.AsyncClient] = {}
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send; 200 means taken. Never raises for what a receiver or the network does."""
+        """Send; 200 means taken. Never raises for what a subscriber or the network does."""
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._post(httpx.URL(url), body, headers)
@@ -69,7 +69,7 @@ class Poster:
         addresses = await self._resolve(url.host)
         chosen = next((one for one in addresses if self._allow_private or is_public(one)), None)
         if chosen is None:
-            return Reply(False, f"{url.host} has no public address; callbacks.allow_private is off")
+            return Reply(False, f"{url.host} has no public address; webhooks.allow_private is off")
         client = self._client(url)
         request = client.build_request(
             "POST",

@@ -1,4 +1,4 @@
-"""The bodies of callbacks: what happened to a task, in TRTC's words (spec 5); pure."""
+"""What happened to a task as webhooks, in TRTC's words (spec 5): its groups, codes and bodies."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,10 @@ from datetime import datetime
 from enum import IntEnum
 
 from slicer.rtp.parameters import Kind
+from slicer.webhooks.queue import Webhook
 
+GROUP_SIZE = 100
+"""An event's number is its group's, times this, and its own."""
 _MEDIA_TYPES = {Kind.AUDIO: 1, Kind.VIDEO: 2}
 
 
@@ -26,19 +29,6 @@ class Code(IntEnum):
     ANCHOR_WAITS = 3
     ROOM_TROUBLE = 4
     TRACK_REFUSED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One thing to tell, once: *info* is the JSON of EventInfo. *id* is unique; a second message
-    of an id is not sent."""
-
-    id: str
-    app: int
-    task: str
-    group: int
-    event: int
-    info: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +63,19 @@ class Origin:
     room_type: int
     user: str
 
-    def started(self, at: datetime) -> Message:
+    def started(self, at: datetime) -> Webhook:
         """The robot is in the room. One that never came there is told by Create's answer."""
         return self._message(1, at, {"Status": 0})
 
-    def left(self, at: datetime, code: int) -> Message:
+    def left(self, at: datetime, code: int) -> Webhook:
         """The robot is gone, for the reason of this number; files may still be on their way."""
         return self._message(2, at, {"LeaveCode": int(code)})
 
-    def upload_started(self, at: datetime) -> Message:
+    def upload_started(self, at: datetime) -> Webhook:
         """The first file has been taken."""
         return self._message(3, at, {"Status": 0})
 
-    def file_stored(self, at: datetime, file: File, place: Place) -> Message:
+    def file_stored(self, at: datetime, file: File, place: Place) -> Webhook:
         """A file is up."""
         start = _milliseconds(file.began)
         duration = round(file.seconds * 1000)
@@ -103,11 +93,11 @@ class Origin:
         }
         return self._message(4, at, payload, file.key, {"StreamUserId": file.anchor})
 
-    def all_stored(self, at: datetime, ok: bool) -> Message:
+    def all_stored(self, at: datetime, ok: bool) -> Webhook:
         """The last message of a task: everything that was cut is stored, or some of it lost."""
         return self._message(5, at, {"Status": 0 if ok else 1})
 
-    def error(self, at: datetime, code: Code, text: str, unique: str) -> Message:
+    def error(self, at: datetime, code: Code, text: str, unique: str) -> Webhook:
         """Something went wrong; *unique* tells this error from the task's others."""
         return self._message(6, at, {"Code": int(code), "Message": text}, unique)
 
@@ -118,8 +108,8 @@ class Origin:
         payload: Mapping[str, object],
         unique: str = "",
         more: Mapping[str, str] | None = None,
-    ) -> Message:
-        event = int(self.group) * 100 + number
+    ) -> Webhook:
+        event = int(self.group) * GROUP_SIZE + number
         milliseconds = _milliseconds(at)
         info = {
             "RoomId": int(self.room_id) if self.room_type == 1 else self.room_id,
@@ -131,13 +121,17 @@ class Origin:
             "Payload": payload,
         }
         name = f"{self.task}.{event}" + (f".{unique}" if unique else "")
-        return Message(name, self.app, self.task, int(self.group), event, _json(info))
+        return Webhook(name, self.app, self.task, event, _json(info))
 
 
-def body(group: int, event: int, info: str, sent: datetime) -> bytes:
+def body(webhook: Webhook, sent: datetime) -> bytes:
     """The bytes to send; CallbackTs is the time of sending, so it differs from try to try."""
-    envelope = {"EventGroupId": group, "EventType": event, "CallbackTs": _milliseconds(sent)}
-    return f'{_json(envelope)[:-1]},"EventInfo":{info}}}'.encode()
+    envelope = {
+        "EventGroupId": webhook.event // GROUP_SIZE,
+        "EventType": webhook.event,
+        "CallbackTs": _milliseconds(sent),
+    }
+    return f'{_json(envelope)[:-1]},"EventInfo":{webhook.payload}}}'.encode()
 
 
 def _milliseconds(at: datetime) -> int:

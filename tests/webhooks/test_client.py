@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from slicer.webhooks.poster import MAX_ANSWER, Poster, Reply
+from slicer.webhooks.client import MAX_ANSWER, Reply, WebhookClient
 from tests.harness.service.webhook_receiver import Received, receiver, reply
 
 NAME = "callbacks.example"
@@ -23,9 +23,9 @@ BOMB = gzip.compress(bytes(50_000_000))
 
 
 @asynccontextmanager
-async def poster(
+async def opened(
     allow_private: bool = True, addresses: Sequence[str] = (), timeout: float = 5.0
-) -> AsyncIterator[Poster]:
+) -> AsyncIterator[WebhookClient]:
     asked: list[str] = []
 
     async def resolve(host: str) -> Sequence[str]:
@@ -33,7 +33,7 @@ async def poster(
         assert len(asked) == 1, "the name was resolved again"
         return addresses
 
-    made = Poster(allow_private, resolve=resolve if addresses else None, timeout=timeout)
+    made = WebhookClient(allow_private, resolve=resolve if addresses else None, timeout=timeout)
     try:
         yield made
     finally:
@@ -41,7 +41,7 @@ async def poster(
 
 
 async def test_a_message_that_is_taken() -> None:
-    async with receiver() as there, poster() as post:
+    async with receiver() as there, opened() as post:
         assert await post.post(there.url + "?a=b", b"{}", {"Sign": "s"}) == Reply(True, "200")
     (request,) = there.received
     assert (request.path, request.body) == ("/hook?a=b", b"{}")
@@ -50,7 +50,7 @@ async def test_a_message_that_is_taken() -> None:
 
 
 async def test_a_connection_is_used_again() -> None:
-    async with receiver() as there, poster() as post:
+    async with receiver() as there, opened() as post:
         for _ in range(3):
             await post.post(there.url, b"{}", {})
     assert (len(there.received), there.connections) == (3, 1)
@@ -58,7 +58,7 @@ async def test_a_connection_is_used_again() -> None:
 
 @pytest.mark.parametrize("status", [201, 204, 302, 400, 500, 503])
 async def test_only_200_is_success(status: int) -> None:
-    async with receiver(answer=lambda _: reply(status)) as there, poster() as post:
+    async with receiver(answer=lambda _: reply(status)) as there, opened() as post:
         assert await post.post(there.url, b"{}", {}) == Reply(False, str(status))
 
 
@@ -68,27 +68,27 @@ async def test_redirects_are_not_followed() -> None:
         def away(_: Received) -> bytes:
             return reply(307, b"", f"Location: {other.url}")
 
-        async with receiver(answer=away) as there, poster() as post:
+        async with receiver(answer=away) as there, opened() as post:
             assert not (await post.post(there.url, b"{}", {})).taken
     assert other.received == []
 
 
 async def test_private_addresses_are_refused() -> None:
-    async with receiver() as there, poster(allow_private=False) as post:
+    async with receiver() as there, opened(allow_private=False) as post:
         answer = await post.post(there.url, b"{}", {})
     assert not answer.taken
-    assert "no public address" in answer.said
+    assert "no public address" in answer.detail
     assert there.connections == 0
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["::1", "10.0.0.1", "169.254.169.254"]])
 async def test_names_of_private_addresses_are_refused(addresses: list[str]) -> None:
-    async with poster(allow_private=False, addresses=addresses) as post:
-        assert "no public address" in (await post.post(f"http://{NAME}:1/", b"{}", {})).said
+    async with opened(allow_private=False, addresses=addresses) as post:
+        assert "no public address" in (await post.post(f"http://{NAME}:1/", b"{}", {})).detail
 
 
 async def test_the_name_is_resolved_once_and_kept_as_host() -> None:
-    async with receiver() as there, poster(addresses=["127.0.0.1"]) as post:
+    async with receiver() as there, opened(addresses=["127.0.0.1"]) as post:
         port = there.url.split(":")[2].split("/")[0]
         assert (await post.post(f"http://{NAME}:{port}/x", b"{}", {})).taken
     assert there.received[0].headers["host"] == f"{NAME}:{port}"
@@ -103,7 +103,7 @@ async def test_the_name_is_resolved_once_and_kept_as_host() -> None:
     ],
 )
 async def test_an_answer_is_read_up_to_a_bound(answer: Callable[[Received], bytes]) -> None:
-    async with receiver(answer=answer) as there, poster() as post:
+    async with receiver(answer=answer) as there, opened() as post:
         began = time.process_time()
         assert (await post.post(there.url, b"{}", {})).taken
         assert time.process_time() - began < 1
@@ -113,29 +113,29 @@ async def test_an_answer_is_read_up_to_a_bound(answer: Callable[[Received], byte
     "answer", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"]
 )
 async def test_a_receiver_that_hangs(answer: bytes) -> None:
-    async with receiver(answer=lambda _: answer) as there, poster(timeout=0.2) as post:
+    async with receiver(answer=lambda _: answer) as there, opened(timeout=0.2) as post:
         assert await post.post(there.url, b"{}", {}) == Reply(False, "no answer within 0.2 s")
 
 
 @pytest.mark.parametrize("answer", [b"\0\0\0\0\r\n\r\n", b"HTTP/1.1 200\r\n" + b"a: b\r\n" * 99999])
 async def test_a_receiver_that_talks_nonsense(answer: bytes) -> None:
-    async with receiver(answer=lambda _: answer) as there, poster() as post:
+    async with receiver(answer=lambda _: answer) as there, opened() as post:
         assert not (await post.post(there.url, b"{}", {})).taken
 
 
 async def test_nobody_there() -> None:
     async with receiver() as there:
         pass
-    async with poster() as post:
-        assert "Connect" in (await post.post(there.url, b"{}", {})).said
-        assert "gaierror" in (await post.post("http://nowhere.invalid/", b"{}", {})).said
+    async with opened() as post:
+        assert "Connect" in (await post.post(there.url, b"{}", {})).detail
+        assert "gaierror" in (await post.post("http://nowhere.invalid/", b"{}", {})).detail
         assert not (await post.post("http://[/", b"{}", {})).taken
 
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    async with receiver() as there, poster() as post:
+    async with receiver() as there, opened() as post:
         assert (await post.post(there.url, b"{}", {})).taken
 
 
@@ -170,18 +170,18 @@ async def test_tls_is_checked_for_the_name(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("SSL_CERT_FILE", str(chain))
     async with receiver(tls=context) as there:
         port = there.url.split(":")[2].split("/")[0]
-        async with poster(addresses=["127.0.0.1"]) as post:
-            assert (await post.post(f"https://{NAME}:{port}/", b"{}", {})).said == "200"
-        async with poster(addresses=["127.0.0.1"]) as post:
+        async with opened(addresses=["127.0.0.1"]) as post:
+            assert (await post.post(f"https://{NAME}:{port}/", b"{}", {})).detail == "200"
+        async with opened(addresses=["127.0.0.1"]) as post:
             refused = await post.post(f"https://other.example:{port}/", b"{}", {})
             assert not refused.taken
-            assert "certificate" in refused.said.lower()
+            assert "certificate" in refused.detail.lower()
         assert there.server_names == [NAME, "other.example"]
     assert len(there.received) == 1
 
 
 async def test_many_at_once() -> None:
-    async with receiver() as there, poster() as post:
+    async with receiver() as there, opened() as post:
         replies = await asyncio.gather(*(post.post(there.url, b"{}", {}) for _ in range(30)))
     assert all(answer.taken for answer in replies)
     assert len(there.received) == 30

@@ -1,20 +1,22 @@
-"""The schedule of tries: one at once, a minute of tens, then waits that grow; then given up."""
+"""When tries are made: one at once, a minute of tens, then waits that grow; then given up."""
 
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slicer.webhooks.schedule import DAY, LONGEST, PATIENT, TRTC_MINUTE, Schedule
+from slicer.webhooks.retry import DAY, LONGEST, MINUTE, RetryPolicy
+
+TRTC_MINUTE, PATIENT = RetryPolicy(MINUTE), RetryPolicy()
 
 
-def tries(schedule: Schedule, takes: float = 0.0, since: float = 0.0) -> list[float]:
+def tries(policy: RetryPolicy, takes: float = 0.0, since: float = 0.0) -> list[float]:
     """When a message is tried, each try failing after *takes* seconds."""
     times: list[float] = []
     due = 0.0
     while len(times) < 1000:
         times.append(due)
-        again = schedule.next_try(since, len(times), due, due + takes)
+        again = policy.next_try(since, len(times), due, due + takes)
         if again is None:
             return times
         due = again
@@ -49,17 +51,13 @@ def test_a_message_that_stood_in_line_for_a_day_has_two_tries() -> None:
     st.sampled_from([PATIENT, TRTC_MINUTE]),
 )  # fmt: skip
 def test_never_in_the_past_nor_too_far_away(
-    since: float, count: int, age: float, took: float, schedule: Schedule
+    since: float, count: int, age: float, took: float, policy: RetryPolicy
 ) -> None:
     tried, now = since + age, since + age + took
-    due = schedule.next_try(since, count, tried, now)
+    due = policy.next_try(since, count, tried, now)
     if due is None:
         assert count > 1
-        assert now + LONGEST >= since + schedule.limit
+        assert now + LONGEST >= since + policy.max_age
     else:
         assert now <= due <= now + LONGEST
-        assert count == 1 or due <= since + schedule.limit
-
-
-def test_which_limits() -> None:
-    assert (TRTC_MINUTE.limit, PATIENT.limit) == (60.0, 24 * 3600.0)
+        assert count == 1 or due <= since + policy.max_age

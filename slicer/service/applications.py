@@ -1,4 +1,4 @@
-"""Applications: their API keys, rooms, callbacks and limits; knows no file and no task."""
+"""Applications: whose requests the API takes, and where their rooms and callbacks are."""
 
 import re
 from collections.abc import Mapping
@@ -17,20 +17,25 @@ T = TypeVar("T", int, str, bool)
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One customer's application, from the settings; never shows its secrets.
+    """One customer's application: its API keys, rooms, callbacks and limits. Raises BadInput."""
 
-    *secrets*: API key id → API secret key. *rooms*: (pattern of room ids with `*`, room URL in
-    which `{room}` stands for the id), the first that fits is taken. *max_streams*: anchors sliced
-    at once, over all its tasks. Raises BadInput.
-    """
-
-    sdk_app_id: int
+    sdk_app_id: int = field(metadata={"range": (1, 2**32 - 1)})
+    """Its number, SdkAppId."""
     usersig_key: str = field(default="", repr=False)
-    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    rooms: tuple[tuple[str, str], ...] = ()
+    """Signs and verifies the UserSigs of its users."""
+    secrets: tuple[tuple[str, str], ...] = field(
+        default=(), repr=False, metadata={"pair": ("id", "key")}
+    )
+    """Who may call the API for it: API key ids and their secret keys."""
+    rooms: tuple[tuple[str, str], ...] = field(default=(), metadata={"pair": ("pattern", "url")})
+    """Patterns of room ids with `*`, and the room URL in which `{room}` stands for the id; the
+    first that fits is taken."""
     callback_url: str = ""
+    """Where its callbacks go, up to 2083 characters; empty: nowhere."""
     callback_key: str = field(default="", repr=False)
-    max_streams: int = MAX_STREAMS
+    """Signs callbacks; up to 32 letters and digits."""
+    max_streams: int = field(default=MAX_STREAMS, metadata={"range": (1, 1_000_000)})
+    """Anchors sliced at once, over all its tasks."""
     permission_control: bool = False
     """Advanced permission control: a PrivateMapKey is demanded and verified."""
 
@@ -60,17 +65,17 @@ def applications(tables: object, variables: dict[str, str]) -> tuple[Application
     """
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise BadInput("apps", tables, "tables: [[apps]]")
-    made: list[Application] = []
+    found: list[Application] = []
     for index, table in enumerate(tables):
         try:
-            made.append(_application(table | _from_environment(table, variables)))
+            found.append(_application(table | _from_environment(table, variables)))
         except BadInput as error:
             raise BadInput(f"apps[{index}].{error.field}", error.got, error.allowed) from None
-    ids = [app.sdk_app_id for app in made]
+    ids = [app.sdk_app_id for app in found]
     for index, app in enumerate(ids):
         if app in ids[:index]:
             raise BadInput(f"apps[{index}].sdk_app_id", app, "an id that no other app has")
-    return tuple(made)
+    return tuple(found)
 
 
 def _from_environment(table: Mapping[str, object], variables: dict[str, str]) -> dict[str, object]:
@@ -88,27 +93,27 @@ def _from_environment(table: Mapping[str, object], variables: dict[str, str]) ->
 
 
 def _application(table: Mapping[str, object]) -> Application:
-    given = dict(table)
-    made = Application(
-        sdk_app_id=_take(given, "sdk_app_id", 0),
-        usersig_key=_take(given, "usersig_key", "", secret=True),
-        secrets=_pairs(given.pop("secrets", []), "secrets", "id", "key"),
-        rooms=_pairs(given.pop("rooms", []), "rooms", "pattern", "url"),
-        callback_url=_take(given, "callback_url", ""),
-        callback_key=_take(given, "callback_key", "", secret=True),
-        max_streams=_take(given, "max_streams", MAX_STREAMS),
-        permission_control=_take(given, "permission_control", False),
+    values = dict(table)
+    application = Application(
+        sdk_app_id=_take(values, "sdk_app_id", 0),
+        usersig_key=_take(values, "usersig_key", "", secret=True),
+        secrets=_pairs(values.pop("secrets", []), "secrets", "id", "key"),
+        rooms=_pairs(values.pop("rooms", []), "rooms", "pattern", "url"),
+        callback_url=_take(values, "callback_url", ""),
+        callback_key=_take(values, "callback_key", "", secret=True),
+        max_streams=_take(values, "max_streams", MAX_STREAMS),
+        permission_control=_take(values, "permission_control", False),
     )
-    if given:
+    if values:
         raise BadInput(
-            min(given), "an unknown field", ", ".join(one.name for one in fields(Application))
+            min(values), "an unknown field", ", ".join(one.name for one in fields(Application))
         )
-    return made
+    return application
 
 
-def _take(given: dict[str, object], name: str, default: T, *, secret: bool = False) -> T:
+def _take(values: dict[str, object], name: str, default: T, *, secret: bool = False) -> T:
     """A value of the default's type out of a table."""
-    value = given.pop(name, default)
+    value = values.pop(name, default)
     if type(value) is not type(default):
         allowed = {int: "a whole number", str: "a text", bool: "true or false"}[type(default)]
         raise BadInput(name, "a secret of another type" if secret else value, allowed)

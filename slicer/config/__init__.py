@@ -1,0 +1,83 @@
+"""Settings as frozen dataclasses: the range of a number, the variable of a secret, the check.
+
+A section is a dataclass whose fields are `int`, `float`, `bool`, `str`, a `StrEnum` or a tuple of
+texts. It stands beside the code that it sets; the text below a field describes it.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import Field, field, fields
+from enum import StrEnum
+from typing import Any, get_type_hints
+
+from slicer.errors import BadInput
+
+PREFIX = "SLICER_"
+DAY = 86_400
+"""Seconds."""
+
+
+def bounded(default: float, low: float, high: float) -> Any:
+    """A number and the range that it must be in; one without a range must be at least 1."""
+    return field(default=default, metadata={"range": (low, high)})
+
+
+def secret(variable: str) -> Any:
+    """A text that is never shown, and the environment variable that may hold it."""
+    return field(default="", repr=False, metadata={"variable": variable})
+
+
+def section_fields(section: type) -> Iterator[tuple[Field[object], Any]]:
+    """The fields of a section with their types."""
+    hints = get_type_hints(section)
+    return ((one, hints[one.name]) for one in fields(section))
+
+
+def variable(table: str, one: Field[object]) -> str:
+    """The environment variable of a field."""
+    return str(one.metadata.get("variable", f"{PREFIX}{table}_{one.name}".upper()))
+
+
+def limits(one: Field[object]) -> tuple[float, float]:
+    """The lowest and the highest value of a number."""
+    low, high = one.metadata.get("range", (1, math.inf))
+    return low, high
+
+
+def check(table: str, section: Any) -> None:
+    """Raise BadInput that names `table.field` unless every value has its type and its range."""
+    for one, kind in section_fields(type(section)):
+        value = getattr(section, one.name)
+        if kind == tuple[str, ...]:
+            right = isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+        else:
+            right = type(value) is kind
+        if right and isinstance(value, int | float) and kind is not bool:
+            low, high = limits(one)
+            right = low <= value <= high
+        if not right:
+            raise wrong_value(f"{table}.{one.name}", value, one, kind)
+
+
+def wrong_value(name: str, value: object, one: Field[object], kind: Any) -> BadInput:
+    """The error for a value that a field cannot have; a secret is not shown."""
+    return BadInput(name, value if one.repr else "a secret of another type", _allowed(one, kind))
+
+
+def in_words(names: Sequence[str]) -> str:
+    """`png, jpg or webp`."""
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def _allowed(one: Field[object], kind: Any) -> str:
+    low, high = limits(one)
+    numbers = f"from {low:g}" + (f" to {high:.10g}" if high < math.inf else " up")
+    if kind is int:
+        return f"a whole number {numbers}"
+    if kind is float:
+        return f"a number {numbers}"
+    if kind is bool:
+        return "true or false"
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return in_words(list(kind))
+    return "a text" if kind is str else "a list of texts"

@@ -1,0 +1,25 @@
+"""The settings of our own rooms, which publishers enter by WHIP."""
+
+from dataclasses import dataclass
+
+from slicer.config import DAY, bounded, secret
+
+
+@dataclass(frozen=True, slots=True)
+class WhipSettings:
+    """Who may publish into our own rooms, from where, and how much."""
+
+    sdk_app_id: int = bounded(0, 0, 2**32 - 1)
+    """The application whose users may publish; 0: none."""
+    usersig_key: str = secret("SLICER_USERSIG_KEY")
+    """Verifies a publisher's bearer token, its UserSig; empty: everybody may publish."""
+    allow_origin: str = "*"
+    """The origin whose pages may publish (CORS)."""
+    max_body: int = 256 * 1024
+    """Largest SDP accepted, in bytes."""
+    max_publishers: int = 500
+    """Connections at once in one server; one more gets 503."""
+    silence: float = bounded(15.0, 1, DAY)
+    """Seconds without any datagram, STUN included, after which a publisher is gone."""
+    advertise: tuple[str, ...] = ()
+    """Addresses to offer as ICE candidates; empty: the one listened on, or all of this host."""

@@ -1,0 +1,85 @@
+"""The settings of the service: its own tables, and the engine's from the same file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from slicer.config import bounded, check, secret
+from slicer.config.reader import SettingsReader
+from slicer.engine.settings import MOVED, Settings
+from slicer.errors import BadInput
+from slicer.service.applications import Application, applications
+from slicer.webhooks.settings import WebhookSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """The API's server, and where the service keeps what must survive it."""
+
+    host: str = "127.0.0.1"
+    """Address that the API listens on."""
+    port: int = bounded(8088, 0, 65_535)
+    """Port that the API listens on; 0: any free one."""
+    tls_cert: str = ""
+    """PEM file of the certificate; empty: plain HTTP, for a proxy that has TLS."""
+    tls_key: str = ""
+    """PEM file of the certificate's key."""
+    state: str = "slicer-state"
+    """Folder of the task registry and of the webhooks that wait."""
+    state_keys: str = secret("SLICER_STATE_KEY")
+    """Fernet keys, separated by commas: the first one encrypts, all decrypt."""
+    state_key_file: str = ""
+    """The same keys, one a line, where state_keys is empty; made in the state folder if need be."""
+    keep_ended: int = bounded(7, 1, 3_650)
+    """Days for which an ended task is known to have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendorSettings:
+    """Where the vendors of the API's buckets are reached, if not at their usual places."""
+
+    s3_endpoint: str = ""
+    """For example http://127.0.0.1:9000."""
+    cos_endpoint: str = ""
+    """The same for Tencent's COS."""
+    oss_endpoint: str = ""
+    """The same for Aliyun's OSS."""
+    path_style: bool = False
+    """Whether the bucket stands in the path of a URL; S3 alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """All that the service needs. Raises BadInput that names the field."""
+
+    engine: Settings = field(default_factory=Settings)
+    """The tables of the engine that carries out its tasks."""
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    vendors: VendorSettings = field(default_factory=VendorSettings)
+    apps: tuple[Application, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("serve", "webhooks", "vendors"):
+            check(name, getattr(self, name))
+        if bool(self.serve.tls_cert) != bool(self.serve.tls_key):
+            raise BadInput("serve", "one of two files", "tls_cert and tls_key, or neither")
+
+    def tables(self) -> dict[str, Any]:
+        """Every table of a file by its name, but for the applications."""
+        engine = {one.name: getattr(self.engine, one.name) for one in fields(self.engine)}
+        own = {"serve": self.serve, "webhooks": self.webhooks, "vendors": self.vendors}
+        return engine | own
+
+    @classmethod
+    def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Self:
+        """Read a file, if one is named; then variables over it. Raises BadInput."""
+        reader = SettingsReader.read(path, environment, MOVED)
+        engine = Settings.take(reader)
+        serve = reader.take("serve", ServeSettings)
+        webhooks = reader.take("webhooks", WebhookSettings)
+        vendors = reader.take("vendors", VendorSettings)
+        apps = applications(reader.tables.pop("apps", []), reader.variables)
+        reader.end(("apps",))
+        return cls(engine, serve, webhooks, vendors, apps)

@@ -1,0 +1,30 @@
+"""Who may publish: with a key, those whose UserSig is right; without one, everybody."""
+
+import pytest
+
+from slicer.errors import Unauthorized
+from slicer.rooms.whip.authorization import authorization
+from slicer.rooms.whip.settings import WhipSettings
+from slicer.usersig import SdkApp
+from tests.harness.clock import EPOCH, ManualClock
+
+APP = SdkApp(1400000000, "key")
+SIGNED = APP.usersig("ann", int(EPOCH.timestamp()), 60)
+
+
+def test_a_usersig_opens_until_it_expires() -> None:
+    clock = ManualClock()
+    authorize = authorization(WhipSettings(1400000000, "key"), clock)
+    authorize("room", "ann", SIGNED)
+    for user, bearer in (("bob", SIGNED), ("ann", None), ("ann", "x")):
+        with pytest.raises(Unauthorized):
+            authorize("room", user, bearer)
+    clock.advance(61)
+    with pytest.raises(Unauthorized, match="expired"):
+        authorize("room", "ann", SIGNED)
+
+
+def test_without_a_key_everybody_may_publish() -> None:
+    authorize = authorization(WhipSettings(), ManualClock())
+    authorize("room", "ann", None)
+    authorize("room", "bob", "anything")
