@@ -55,8 +55,8 @@ class Demultiplexer:
     def replace(self, streams: Mapping[Stream, object], now: float) -> None:
         """These are the streams from now on, each with whose it is.
 
-        What is known of those that stay, stays. Where one has the place of another (its owner, MID and
-        kind), it takes over its SSRCs.
+        What is known of those that stay, stays. Where one has the place of another (its owner,
+        MID and kind), it takes over its SSRCs.
         """
         self._calls += 1
         new = [stream for stream in streams if stream not in self._heard]
@@ -171,4 +171,6 @@ def readable(parameters: RtpParameters) -> frozenset[int]:
     """The payload types of codecs that are in our tables, and of what repeats them."""
     table = AUDIO if parameters.kind is Kind.AUDIO else VIDEO
     codecs = {number for number, codec in parameters.codecs.items() if codec.name in table}
-    return frozenset(codecs | {rtx for rtx, original in parameters.rtx.items() if original in codecs})
+    return frozenset(
+        codecs | {rtx for rtx, original in parameters.rtx.items() if original in codecs}
+    )

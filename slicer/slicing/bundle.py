@@ -70,9 +70,7 @@ class Bundle:
         if len(sections) > room:
             self._counters["sections_refused"] += len(sections) - room
         outputs += self._replace(anchor, sections[:room])
-        self._owners = {
-            stream: one for one in self._receivers.values() for stream in one.streams
-        }
+        self._owners = {stream: one for one in self._receivers.values() for stream in one.streams}
         self._demultiplexer.replace(self._owners, now)
         self._transport.replace(stream.parameters for stream in self._owners)
         return outputs + self._run(self._named(anchor), now)

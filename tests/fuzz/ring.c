@@ -326,16 +326,14 @@ static void live_stream(script *script) {
     line.parameters.rtx[97] = 96;
     line.parameters.rtx[99] = 100; /* which is no payload type */
     line.parameters.feedback = next(script) % 4 ? FEEDBACK_NACK : 0;
-    if (sender_clock_init(&line.sender, 1)) {
-        if (stream_init(&line.stream, &line.parameters, &line.counters, &line.sender, 0)) {
-            while (script->at < script->end)
-                line_step(&line, script);
-            line_drain(&line, true);
-            stream_free(&line.stream);
-        }
-        ordereds_free(&line.out);
-        sender_clock_free(&line.sender);
+    if (stream_init(&line.stream, &line.parameters, &line.counters, &line.sender)) {
+        while (script->at < script->end)
+            line_step(&line, script);
+        line_drain(&line, true);
+        stream_free(&line.stream);
     }
+    ordereds_free(&line.out);
+    sender_clock_free(&line.sender);
     batch_free(&line.batch);
 }
 

@@ -1,85 +1,83 @@
-/* libFuzzer: any bytes as the peer's RTCP, and as a header extension, to a reporter of two streams. */
-#include "reporter.h"
+/* libFuzzer: any bytes as the peer's RTCP, and as a header extension, to a bundle of two sections. */
+#include "bundle.h"
 #include "rtcp.h"
 
 static const codec OPUS = {CODEC_OPUS, 48000, 0, ""}, VP8 = {CODEC_VP8, 90000, 1, ""};
 
 static void negotiate(parameters *it, bool video, unsigned feedback) {
-    *it = (parameters){.video = video, .feedback = feedback};
+    *it = (parameters){.video = video, .feedback = feedback, .mid = video ? "v" : "a", .mid_size = 1};
     for (int i = 0; i < 128; i++)
         it->rtx[i] = -1;
     for (int i = 0; i < 8; i++)
-        it->transport_cc_ids[i] = -1;
+        it->transport_cc_ids[i] = it->mid_ids[i] = -1;
     it->codecs[video ? 96 : 111] = video ? &VP8 : &OPUS;
     it->transport_cc_ids[0] = 3;
     it->transport_cc_ids[1] = 5;
+    it->mid_ids[0] = 4;
 }
 
-static void arrive(reporter *it, const uint8_t *data, size_t size, uint16_t profile, double now) {
-    packet packet = {
-        .arrival = now,
-        .extension = data,
-        .extension_size = (uint16_t)(size < MAX_DATAGRAM ? size : MAX_DATAGRAM),
-        .profile = profile,
-    };
-    reporter_arrived(it, &packet);
+/* A packet with this header extension, which is cut to whole words. */
+static size_t write_packet(uint8_t *packet, uint8_t payload_type, unsigned sequence, uint32_t ssrc,
+                           uint16_t profile, const uint8_t *extension, size_t size) {
+    size_t words = (size < 1024 ? size : 1024) / 4;
+    memset(packet, 0, 12);
+    packet[0] = 0x90;
+    packet[1] = payload_type;
+    write16(packet + 2, sequence);
+    write32(packet + 4, 960 * sequence);
+    write32(packet + 8, ssrc);
+    write16(packet + 12, profile);
+    write16(packet + 14, (uint32_t)words);
+    memcpy(packet + 16, extension, 4 * words);
+    memset(packet + 16 + 4 * words, 0x10, 20);
+    return 16 + 4 * words + 20;
 }
 
-/* Two packets make a source; the hole between them makes a NACK. */
-static void begin(stream *it, uint8_t payload_type, uint32_t ssrc) {
-    static const uint8_t payload[4];
-    ordereds out = {0};
-    for (int64_t sequence = 1; sequence < 8; sequence += 3) {
-        packet packet = {
-            .arrival = 1.0,
-            .sequence = sequence,
-            .timestamp = 960 * sequence,
-            .payload = payload,
-            .size = sizeof payload,
-            .ssrc = ssrc,
-            .payload_type = payload_type,
-        };
-        stream_insert(it, &packet);
-        stream_drain(it, 1.0, &out);
-    }
-    ordereds_free(&out);
-}
-
-static void converse(reporter *it, const uint8_t *data, size_t size) {
-    static const bool keyframes[2] = {true, true};
-    buffer out = {0};
-    for (int second = 1; second < 4; second++) {
-        reporter_receive(it, data, size, second);
-        arrive(it, data, size, 0xBEDE, second);
-        arrive(it, data, size, 0x1000, second + 0.01);
-        if (reporter_handle_timer(it, keyframes, second + 0.2, &out)
-            && !rtcp_is_well_formed(out.data, out.size))
+static void check(outputs *out) {
+    for (size_t i = 0; i < out->count; i++) {
+        const output *one = &out->of[i];
+        if (one->kind == OUTPUT_TRANSMIT
+            && !rtcp_is_well_formed(one->as.transmit.data, one->as.transmit.size))
             abort();
-        out.size = 0;
     }
-    buffer_free(&out);
+    outputs_clear(out);
+}
+
+static void send(bundle *it, uint8_t payload_type, unsigned sequence, uint16_t profile,
+                 const uint8_t *extension, size_t size, double now, outputs *out) {
+    uint8_t packet[1100];
+    uint32_t ssrc = payload_type == 96 ? 2 : 1;
+    size_t whole = write_packet(packet, payload_type, sequence, ssrc, profile, extension, size);
+    if (!bundle_pass_over(it, packet, whole, now))
+        bundle_take(it, packet, whole, now);
+    bundle_handle_timer(it, now, out);
+    check(out);
 }
 
 static void run(const uint8_t *data, size_t size, unsigned feedback) {
-    static parameters negotiated[2];
-    static stream streams[2];
-    static reporter reporter;
-    counters counters = {0};
-    sender_clock sender;
-    if (!sender_clock_init(&sender, 2))
+    parameters negotiated[2];
+    const parameters *sections[2] = {&negotiated[0], &negotiated[1]};
+    outputs out = {0};
+    bundle *it = bundle_new(0xAAAA);
+    if (it == NULL)
         abort();
-    for (size_t i = 0; i < 2; i++) {
-        negotiate(&negotiated[i], i == 1, i == 1 ? feedback | FEEDBACK_NACK : feedback);
-        if (!stream_init(&streams[i], &negotiated[i], &counters, &sender, i))
-            abort();
-        begin(&streams[i], i == 1 ? 96 : 111, (uint32_t)i + 1);
+    negotiate(&negotiated[0], false, feedback);
+    negotiate(&negotiated[1], true, feedback | FEEDBACK_NACK);
+    bundle_set_sections(it, 1, sections, 2, 1.0, &out);
+    bundle_attach(it, 1, 1, true, 1, 1.0, &out);
+    for (unsigned sequence = 1; sequence < 8; sequence += 3) /* the hole between makes a NACK */
+        for (unsigned type = 96; type < 112; type += 15)
+            send(it, (uint8_t)type, sequence, 0xBEDE, data, 0, 1.0, &out);
+    for (unsigned second = 1; second < 4; second++) {
+        if (size >= 2 && data[0] >> 6 == 2 && data[1] >= 192 && data[1] <= 223)
+            bundle_take(it, data, size, second);
+        send(it, 111, 8 + second, 0xBEDE, data, size, second, &out);
+        send(it, 96, 8 + second, 0x1000, data, size, second + 0.01, &out);
+        bundle_handle_timer(it, second + 0.2, &out);
+        check(&out);
     }
-    reporter_init(&reporter, 0xAAAA, streams, 2, &counters);
-    converse(&reporter, data, size);
-    reporter_free(&reporter);
-    for (size_t i = 0; i < 2; i++)
-        stream_free(&streams[i]);
-    sender_clock_free(&sender);
+    outputs_free(&out);
+    bundle_free(it);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

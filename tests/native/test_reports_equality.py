@@ -176,9 +176,7 @@ class Conversation:
         makers = [reporter.Reporter, native.Reporter]
         self.reporters: list[Any] = [
             make(OURS, streams, "slicer-deadbeef", transport)
-            for make, streams, transport in zip(
-                makers, self.streams, self.transports, strict=True
-            )
+            for make, streams, transport in zip(makers, self.streams, self.transports, strict=True)
         ]
         for transport in self.transports:
             transport.replace(lines)
@@ -214,8 +212,8 @@ class Conversation:
         elements = extensions(profile, block)
         wanted = [(number, value) for number, value in elements.items() if number in self.wanted]
         assert [*native.wanted_elements(profile, block, self.wanted).items()] == wanted
-        for transport in self.transports:
-            transport.arrived(elements, self.now)
+        for acknowledging in self.transports:
+            acknowledging.arrived(elements, self.now)
         for each, streams in zip(self.reporters, self.streams, strict=True):
             each.arrived(one)
             streams[line].insert(replace(one))

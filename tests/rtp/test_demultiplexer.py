@@ -6,7 +6,16 @@ import pytest
 
 from slicer.rtp.demultiplexer import MAX_ENDED, MAX_SSRCS, STRAGGLE
 from slicer.rtp.packet import Packet
-from slicer.rtp.parameters import MID, OPUS, PCMU, TRANSPORT_WIDE_CC, VP8, Codec, Kind, RtpParameters
+from slicer.rtp.parameters import (
+    MID,
+    OPUS,
+    PCMU,
+    TRANSPORT_WIDE_CC,
+    VP8,
+    Codec,
+    Kind,
+    RtpParameters,
+)
 from tests.harness.rtp.parts import Demultiplexer, SenderClock, Stream
 
 AUDIO = RtpParameters(Kind.AUDIO, {111: OPUS}, extensions={4: MID}, mid="a")
@@ -32,7 +41,7 @@ class Sections:
             kept = before.get(one.mid)
             same = kept is not None and kept.parameters == one
             self.streams[one.mid] = kept if kept and same else Stream(one, SenderClock())
-        owners = {stream: "ann" for stream in self.streams.values()}
+        owners: dict[Stream, object] = dict.fromkeys(self.streams.values(), "ann")
         self.demultiplexer.replace(owners, self.now)
 
     def put(self, ssrc: int, payload_type: int = 111, mid: str | None = None) -> str | None:
@@ -180,7 +189,7 @@ def test_a_section_that_another_takes_the_name_of_leaves_it_no_ssrc() -> None:
     sections = Sections(*same("x", "y"))
     sections.put(1, mid="x")
     other = Stream(replace(AUDIO, mid="x"), SenderClock())
-    owners = {sections.streams["y"]: "ann", other: "bob"}
+    owners: dict[Stream, object] = {sections.streams["y"]: "ann", other: "bob"}
     sections.streams["x"] = other
     sections.demultiplexer.replace(owners, sections.now)
     assert sections.find(1) is None

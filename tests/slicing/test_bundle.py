@@ -179,9 +179,7 @@ def test_an_unchanged_section_goes_on_while_others_change() -> None:
         room.call.run(0.13)
         more = [replace(AUDIO, mid=f"x{number}"), replace(VIDEO, mid=f"y{number}")]
         room.call.take(
-            room.bundle.set_sections(
-                "a0", [replace(one) for one in sections] + more, room.call.now
-            )
+            room.bundle.set_sections("a0", [replace(one) for one in sections] + more, room.call.now)
         )
     room.end()
     slices = room.slices("a0")
@@ -279,7 +277,9 @@ def test_an_ssrc_that_moves_by_its_mid_takes_its_media_with_it() -> None:
     room.end()
     assert room.bundle.counters["ssrc_moved"] == 1
     late = [cut for cut in room.call.cuts[cuts:] if isinstance(cut, AudioCut)]
-    assert all(number_of(p) <= moved for cut in late if cut.track.anchor == "a0" for p in cut.packets)
+    assert all(
+        number_of(p) <= moved for cut in late if cut.track.anchor == "a0" for p in cut.packets
+    )
     theirs = [number_of(p) for cut in late if cut.track.anchor == "a1" for p in cut.packets]
     assert max(theirs) > 15_000
 

@@ -103,8 +103,8 @@ class Sender:
     *every*: seconds between frames; *ppm*: how much its clock is fast; *reports*: seconds between
     sender reports, 0 for none; *group*: frames between keyframes, 0 for none unasked; *deaf*: no
     request is answered; *muted*: nothing is sent; *frozen*: nor do timestamps run on then;
-    *mtu*: largest payload of video, 0 for one that splits keyframes alone; *named*: how many packets
-    carry the MID, where that was agreed, and as many repetitions; None for all.
+    *mtu*: largest payload of video, 0 for one that splits keyframes alone; *named*: how many
+    packets carry the MID, where that was agreed, and as many repetitions; None for all.
     """
 
     parameters: RtpParameters

@@ -38,7 +38,15 @@ else:
         restore,
     )
 
-__all__ += ["Demultiplexer", "NackList", "Reception", "ReorderRing", "SenderClock", "SlidingMinimum", "Stream"]
+__all__ += [
+    "Demultiplexer",
+    "NackList",
+    "Reception",
+    "ReorderRing",
+    "SenderClock",
+    "SlidingMinimum",
+    "Stream",
+]
 __all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore"]
 
 # Payloads to frames. Pieces without a face of their own (Assembly, Boundary, Obu) are held to their
@@ -86,8 +94,8 @@ if TYPE_CHECKING or not NATIVE:
     from slicer.rtp.rtcp import build as build_rtcp
     from slicer.rtp.rtcp import parse as parse_rtcp
     from slicer.rtp.rtcp.reporter import Reporter
-    from slicer.rtp.rtcp.transport_reporter import TransportReporter
     from slicer.rtp.rtcp.transport_feedback import feedback_for
+    from slicer.rtp.rtcp.transport_reporter import TransportReporter
 else:
     from slicer._parts import Reporter, TransportReporter
 
@@ -95,7 +103,7 @@ else:
 
 __all__ += ["Reporter", "TransportReporter", "build_rtcp", "feedback_for", "parse_rtcp"]
 
-# Streams to cuts. Receivers, tracks, cutters and grabbers are held to their twins through the Bundle.
+# Streams to cuts. Receivers, tracks, cutters and grabbers are held to their twins by the Bundle.
 if TYPE_CHECKING or not NATIVE:
     from slicer.slicing.bundle import Bundle
 else:
