@@ -37,7 +37,11 @@ static void change(bundle *it, parameters *lines, uint8_t how, uint8_t more, dou
 
 static void send(bundle *it, uint8_t how, uint8_t more, unsigned sequence, double now) {
     static const uint8_t types[] = {111, 96, 97, 50};
-    uint8_t packet[40] = {how & 0x80 ? 0x90 : 0x80, types[how & 3]};
+    static uint8_t packets[8][40]; /* what was taken must live until the timer was handled */
+    uint8_t *packet = packets[sequence % 8];
+    memset(packet, 0, sizeof *packets);
+    packet[0] = how & 0x80 ? 0x90 : 0x80;
+    packet[1] = types[how & 3];
     write16(packet + 2, sequence);
     write32(packet + 4, sequence * 960);
     write32(packet + 8, more & 0x1F);
@@ -50,8 +54,8 @@ static void send(bundle *it, uint8_t how, uint8_t more, unsigned sequence, doubl
     }
     packet[size] = 0x10; /* the beginning of a VP8 keyframe, or 20 ms of SILK */
     packet[0] |= how & 0x40 ? 0x20 : 0;
-    if (!(how & 0x20) || !bundle_pass_over(it, packet, sizeof packet, now))
-        bundle_take(it, packet, sizeof packet, now);
+    if (!(how & 0x20) || !bundle_pass_over(it, packet, sizeof *packets, now))
+        bundle_take(it, packet, sizeof *packets, now);
 }
 
 static void step(bundle *it, parameters *lines, const uint8_t *at, unsigned number, double now,
