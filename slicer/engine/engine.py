@@ -16,14 +16,13 @@ from typing import Self
 from urllib.parse import SplitResult
 
 from slicer.clock import Clock, LoopClock
-from slicer.delivery.makers import Makers
+from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.spool.spool import Spool
-from slicer.engine.destination import Destination, Destinations, Lookup, Place, Reports
+from slicer.engine.destination import Destination, DestinationKey, Destinations, Lookup, Reports
 from slicer.engine.events import EventStream, TaskEvent, TaskFinished
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import Confirm, RunningTask
 from slicer.engine.spec import TaskSpec
-from slicer.engine.workers import open_workers
 from slicer.errors import BadInput, LimitReached, StorageError, TaskNotExist, Unauthorized
 from slicer.errors import TaskFinished as TaskHasFinished
 from slicer.media.naming import Names
@@ -72,7 +71,8 @@ class Engine:
         confirm: Confirm | None = None,
     ) -> None:
         """*lookup* finds the keys of stores that the spool has slices for (`storage`'s, without
-        it). *confirm*: a spooled slice is kept until it gives back (a journal of callbacks)."""
+        it). *confirm* is awaited for each stored slice, before its record leaves the spool and
+        before its task finishes (a queue of webhooks that keeps it)."""
         self.settings = settings or Settings()
         self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
         self._confirm = confirm
@@ -89,13 +89,12 @@ class Engine:
     async def __aenter__(self) -> Self:
         self._clock = LoopClock()
         self._rooms = self._room_settings()
-        self._workers = open_workers()
-        self._makers = Makers(self._workers)
+        self._encoding = EncodingPool.open()
         self._spool = await self._open_spool()
         orphans = Orphans(self._clock, self._tell, self._confirm)
         self._reports = Reports(self._tasks.get, orphans, self._clock)
         self._destinations = Destinations(
-            self._makers, self._clock, self.settings.outbox, self._reports, self._spool
+            self._encoding, self._clock, self.settings.outbox, self._reports, self._spool
         )
         await self._recover()
         return self
@@ -126,8 +125,8 @@ class Engine:
             raise LimitReached("engine: it is closing; allowed: tasks of another engine")
         if len(self._tasks) >= self.settings.engine.max_tasks:
             raise LimitReached(f"engine.max_tasks: {len(self._tasks)} tasks are running")
-        place = Place(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
-        destination = await self._destinations.take(place, spec.check_store)
+        key = DestinationKey(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
+        destination = await self._destinations.take(key, spec.check_store)
         running = RunningTask(
             task, spec, names, destination.outbox, self._clock, self._tell, self._confirm
         )
@@ -221,8 +220,8 @@ class Engine:
         for opened in self._connectors.values():
             await opened.close()
         self._reports.close()
-        self._workers.shut_down(finish=False)
-        await asyncio.to_thread(self._workers.join)
+        self._encoding.threads.shut_down(finish=False)
+        await asyncio.to_thread(self._encoding.threads.join)
         for stream in self._streams:
             stream.close()
 

@@ -24,7 +24,7 @@ from slicer.service.order import Product
 from slicer.service.registry import Record, Registry
 from slicer.slicing.outputs import LeaveCode, State
 from slicer.storage import Credentials
-from slicer.webhooks.messages import Code, File, Group, Message, Origin, Place
+from slicer.webhooks.messages import Bucket, Code, Group, Message, Origin
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +68,16 @@ class Notifier:
             begun.set()
 
     async def note(self, record: Record, event: Event) -> None:
-        """Tell what an event means, if anything; `RobotLeft` and `TaskFinished` as well."""
+        """Tell what an event means, if anything.
+
+        A stored slice is told by `confirm` alone. The engine awaits that before the task finishes,
+        so the last message comes after it.
+        """
         source = origin(record)
         match event:
-            case SliceStored():
-                await self._stored(record, event)
-            case SliceLost(at=at, anchor=anchor, key=key, reason=reason):
-                text = f"a slice of {anchor} is lost: {key}: {reason}"
-                await self._say(source.error(at, Code.SLICE_LOST, text, key))
+            case SliceLost(at=at, slice=lost, reason=reason):
+                text = f"a slice of {lost.anchor} is lost: {lost.key}: {reason}"
+                await self._say(source.error(at, Code.SLICE_LOST, text, lost.key))
             case TaskTrouble(at=at, reason=reason):
                 await self.trouble(record, at, Code.UPLOAD_TROUBLE, reason)
             case AnchorWaits(at=at, anchor=anchor):
@@ -116,10 +118,9 @@ class Notifier:
         if record.order.service is not Product.SLICE or bucket is None:
             return  # what moderation tells is a result, not a file
         source = origin(record)
-        told = (event.key, event.anchor, event.kind, event.began, event.seconds, event.size)
-        place = Place(bucket.vendor, bucket.region, bucket.bucket)
+        there = Bucket(bucket.vendor, bucket.region, bucket.bucket)
         await self._say(source.upload_started(event.at))
-        await self._say(source.file_stored(event.at, File(*told), place))
+        await self._say(source.file_stored(event.at, event.slice, there))
 
     async def _say(self, message: Message) -> None:
         while True:
