@@ -36,7 +36,7 @@ class Trace:
 
     def __exit__(self, *_error: object) -> None:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
 
     def end(self) -> None:
         """What runs from now on is not noted."""

@@ -29,6 +29,7 @@ from slicer.errors import (
     Unauthorized,
 )
 from slicer.errors import TaskFinished as TaskHasFinished
+from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.settings import Settings
 from slicer.slicing.outputs import LeaveCode, State
@@ -54,6 +55,7 @@ __all__ = [
     "RobotLeft",
     "RoomError",
     "Settings",
+    "SliceInfo",
     "SliceLost",
     "SliceParams",
     "SliceSpooled",

@@ -1,17 +1,25 @@
 """The outbox: bounds, tries, isolation, drain and close, with a clock that a test moves."""
 
 import asyncio
-from dataclasses import replace
+import errno
+import os
+from functools import partial
 from math import inf
+from pathlib import Path
 
-from slicer.delivery.makers import Makers
+import pytest
+
+from slicer.delivery.delivery import Delivery
+from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.outbox import Outbox
+from slicer.delivery.spool.folder import Folder, read
+from slicer.delivery.spool.spool import DISK_PATIENCE
 from slicer.errors import (
     MediaError,
     StorageRefused,
     StorageUnavailable,
 )
-from slicer.media.slice import Slice
+from slicer.media.slice import File
 from slicer.rtp.parameters import Kind
 from slicer.settings import OutboxSettings
 from slicer.slicing.outputs import TrackKey
@@ -20,12 +28,14 @@ from tests.harness.delivery.outbox import (
     Bench,
     Heard,
     Inline,
-    Shelf,
-    job,
-    made,
+    Store,
+    delivery,
+    file_of,
     refused,
     unavailable,
 )
+from tests.harness.delivery.spooling import Bucket, Run, info_of
+from tests.harness.delivery.spooling import file_of as spooled_file_of
 
 
 async def test_what_is_offered_is_made_stored_and_told() -> None:
@@ -33,41 +43,41 @@ async def test_what_is_offered_is_made_stored_and_told() -> None:
     assert bench.offer("a", "b") == [True, True]
     assert (bench.outbox.held, bench.heard.stored) == (2, [])
     await settle()
-    assert bench.shelf.there == {"a": b"a", "b": b"b"}
+    assert bench.store.there == {"a": b"a", "b": b"b"}
     assert bench.heard == Heard(stored=["a", "b"])
     assert bench.outbox.counters.stored_bytes == 2
-    assert bench.shelf.metadata["a"]["anchor"] == "a"
+    assert bench.store.metadata["a"]["anchor"] == "a"
     assert bench.balanced()
     assert bench.clock.timers == []
 
 
 async def test_no_more_side_by_side_than_set() -> None:
     bench = Bench(OutboxSettings(uploads=3))
-    bench.shelf.gates = {str(i): asyncio.Event() for i in range(7)}
-    bench.offer(*bench.shelf.gates)
+    bench.store.gates = {str(i): asyncio.Event() for i in range(7)}
+    bench.offer(*bench.store.gates)
     await settle()
-    assert bench.shelf.puts == ["0", "1", "2"]
-    bench.shelf.gates["1"].set()
+    assert bench.store.puts == ["0", "1", "2"]
+    bench.store.gates["1"].set()
     await settle()
-    assert bench.shelf.puts == ["0", "1", "2", "3"]
-    for gate in bench.shelf.gates.values():
+    assert bench.store.puts == ["0", "1", "2", "3"]
+    for gate in bench.store.gates.values():
         gate.set()
     await settle()
-    assert bench.shelf.busiest == 3
+    assert bench.store.busiest == 3
     assert len(bench.heard.stored) == 7
 
 
 async def test_a_failure_is_tried_again_with_growing_waits() -> None:
     bench = Bench()
-    bench.shelf.faults["a"] = [unavailable("a") for _ in range(6)]
+    bench.store.faults["a"] = [unavailable("a") for _ in range(6)]
     bench.offer("a")
     await settle()
     for wait in (1, 2, 4, 8, 8, 8):  # half of 2, 4, 8, 16, 16, 16: chance is 0
-        tries = len(bench.shelf.puts)
+        tries = len(bench.store.puts)
         await bench.advance(wait - 0.01)
-        assert len(bench.shelf.puts) == tries
+        assert len(bench.store.puts) == tries
         await bench.advance(0.01)
-        assert len(bench.shelf.puts) == tries + 1
+        assert len(bench.store.puts) == tries + 1
     assert bench.heard.stored == ["a"]
     assert bench.outbox.counters.failures == 6
     assert bench.balanced()
@@ -75,7 +85,7 @@ async def test_a_failure_is_tried_again_with_growing_waits() -> None:
 
 async def test_a_waiting_job_takes_no_upload_from_others() -> None:
     bench = Bench(OutboxSettings(uploads=1))
-    bench.shelf.faults["bad"] = [unavailable("bad")]
+    bench.store.faults["bad"] = [unavailable("bad")]
     bench.offer("bad", "good", "better")
     await settle()
     assert bench.heard.stored == ["good", "better"]
@@ -85,28 +95,28 @@ async def test_a_waiting_job_takes_no_upload_from_others() -> None:
 
 async def test_a_refusal_is_tried_again_slowly() -> None:
     bench = Bench()
-    bench.shelf.faults["a"] = [refused("a"), refused("a")]
+    bench.store.faults["a"] = [refused("a"), refused("a")]
     bench.offer("a")
     await settle()
     await bench.advance(59.9)
-    assert bench.shelf.puts == ["a"]
+    assert bench.store.puts == ["a"]
     await bench.advance(0.1)
-    assert bench.shelf.puts == ["a", "a"]
+    assert bench.store.puts == ["a", "a"]
     await bench.advance(60)
     assert bench.heard.stored == ["a"]
 
 
 async def test_a_refusing_store_is_told_once_until_it_takes_something() -> None:
     bench = Bench()
-    bench.shelf.down = refused
+    bench.store.down = refused
     bench.offer("a", "b", "c")
     await settle()
     await bench.advance(180)
     assert [(key, final) for key, _, final in bench.heard.failed] == [("a", False)]
-    bench.shelf.down = None
+    bench.store.down = None
     await bench.advance(60)
     assert sorted(bench.heard.stored) == ["a", "b", "c"]
-    bench.shelf.down = refused
+    bench.store.down = refused
     bench.offer("d")
     await settle()
     assert [key for key, _, _ in bench.heard.failed] == ["a", "d"]
@@ -114,7 +124,7 @@ async def test_a_refusing_store_is_told_once_until_it_takes_something() -> None:
 
 async def test_a_refusal_is_told_although_an_outage_was() -> None:
     bench = Bench()
-    bench.shelf.faults["a"] = [unavailable("a"), unavailable("a"), refused("a")]
+    bench.store.faults["a"] = [unavailable("a"), unavailable("a"), refused("a")]
     bench.offer("a")
     await settle()
     await bench.advance(10)
@@ -125,24 +135,24 @@ async def test_a_refusal_is_told_although_an_outage_was() -> None:
 
 
 async def test_what_cannot_be_made_is_dropped_and_told() -> None:
-    def broken() -> Slice:
+    def broken() -> File:
         raise MediaError("no keyframe")
 
     bench = Bench()
-    assert bench.outbox.offer(job("bad", broken))
+    assert bench.outbox.offer(delivery("bad", broken))
     bench.offer("good")
     await settle()
     [(key, error, final)] = bench.heard.failed
     assert (key, str(error), final) == ("bad", "no keyframe", True)
     assert bench.heard.stored == ["good"]
-    assert bench.shelf.puts == ["good"]
+    assert bench.store.puts == ["good"]
     assert bench.outbox.counters.dropped == 1
     assert bench.balanced()
 
 
 async def test_a_fault_of_the_maker_costs_one_slice() -> None:
     bench = Bench()
-    bench.outbox.offer(job("bad", lambda: made(str(1 // 0))))
+    bench.outbox.offer(delivery("bad", lambda: file_of(str(1 // 0))))
     await settle()
     [(_, error, final)] = bench.heard.failed
     assert isinstance(error, MediaError)
@@ -153,7 +163,7 @@ async def test_a_fault_of_the_maker_costs_one_slice() -> None:
 
 async def test_a_fault_of_a_vendors_module_loses_nothing() -> None:
     bench = Bench()
-    bench.shelf.faults["a"] = [KeyError("ETag")]
+    bench.store.faults["a"] = [KeyError("ETag")]
     bench.offer("a")
     await settle()
     [(_, error, final)] = bench.heard.failed
@@ -165,13 +175,13 @@ async def test_a_fault_of_a_vendors_module_loses_nothing() -> None:
 
 async def test_a_file_is_made_anew_for_each_try() -> None:
     bench, makes = Bench(), list[str]()
-    bench.shelf.faults["a"] = [unavailable("a")]
+    bench.store.faults["a"] = [unavailable("a")]
 
-    def make() -> Slice:
+    def make() -> File:
         makes.append("a")
-        return made("a")
+        return file_of("a")
 
-    bench.outbox.offer(job("a", make))
+    bench.outbox.offer(delivery("a", make))
     await settle()
     await bench.advance(1.0)
     assert makes == ["a", "a"]
@@ -180,7 +190,7 @@ async def test_a_file_is_made_anew_for_each_try() -> None:
 
 async def test_patience_ends() -> None:
     bench = Bench()
-    bench.shelf.down = unavailable
+    bench.store.down = unavailable
     bench.offer("a")
     await settle()
     await bench.advance(999)
@@ -194,13 +204,13 @@ async def test_patience_ends() -> None:
 
 async def test_the_bound_on_count() -> None:
     bench = Bench(OutboxSettings(count=2))
-    bench.shelf.down = unavailable
+    bench.store.down = unavailable
     assert bench.offer("a", "b", "c", "d") == [True, True, False, False]
     assert bench.outbox.counters.overflowed == 2
     assert bench.heard.overflow == [1]
     await settle()
     assert bench.offer("e") == [False], "what waits for its next try is still held"
-    bench.shelf.down = None
+    bench.store.down = None
     await bench.advance(1.0)
     assert bench.heard.overflow == [1, 2]
     assert bench.offer("f") == [True]
@@ -211,13 +221,13 @@ async def test_the_bound_on_count() -> None:
 
 async def test_the_bound_on_memory() -> None:
     bench = Bench(OutboxSettings(memory=1000))
-    bench.shelf.down = unavailable
-    offers = [bench.outbox.offer(job(key, size=400)) for key in "abc"]
+    bench.store.down = unavailable
+    offers = [bench.outbox.offer(delivery(key, size=400)) for key in "abc"]
     assert offers == [True, True, False]
     assert bench.outbox.memory == 800
-    assert bench.outbox.offer(job("d", size=200)), "a smaller one still fits"
+    assert bench.outbox.offer(delivery("d", size=200)), "a smaller one still fits"
     assert bench.outbox.memory == 1000
-    bench.shelf.down = None
+    bench.store.down = None
     await settle()
     assert bench.outbox.memory == 0
     assert bench.balanced()
@@ -231,12 +241,12 @@ async def test_drain_of_nothing_returns_at_once() -> None:
 
 async def test_drain_waits_until_all_is_stored() -> None:
     bench = Bench()
-    bench.shelf.gates["a"] = asyncio.Event()
+    bench.store.gates["a"] = asyncio.Event()
     bench.offer("a", "b")
     draining = asyncio.ensure_future(bench.outbox.drain(10))
     await settle()
     assert not draining.done()
-    bench.shelf.gates["a"].set()
+    bench.store.gates["a"].set()
     assert await draining == []
     assert sorted(bench.heard.stored) == ["a", "b"]
     assert bench.clock.timers == []
@@ -244,7 +254,7 @@ async def test_drain_waits_until_all_is_stored() -> None:
 
 async def test_drain_tries_at_once_what_waits() -> None:
     bench = Bench()
-    bench.shelf.faults = {"a": [refused("a")], "b": [unavailable("b")]}
+    bench.store.faults = {"a": [refused("a")], "b": [unavailable("b")]}
     bench.offer("a", "b")
     await settle()
     assert bench.heard.stored == []
@@ -255,8 +265,8 @@ async def test_drain_tries_at_once_what_waits() -> None:
 
 async def test_drain_ends_and_names_what_is_left() -> None:
     bench = Bench()
-    bench.shelf.faults["a"] = [refused("a"), refused("a")]
-    bench.shelf.gates["b"] = asyncio.Event()
+    bench.store.faults["a"] = [refused("a"), refused("a")]
+    bench.store.gates["b"] = asyncio.Event()
     bench.offer("a", "b", "c")
     draining = asyncio.ensure_future(bench.outbox.drain(5))
     await settle()
@@ -270,8 +280,8 @@ async def test_drain_ends_and_names_what_is_left() -> None:
 
 async def test_close_tells_what_is_lost_and_leaves_nothing_running() -> None:
     bench = Bench(OutboxSettings(uploads=2))
-    bench.shelf.faults["waits"] = [refused("waits")]
-    bench.shelf.gates = {key: asyncio.Event() for key in ("under way", "too")}
+    bench.store.faults["waits"] = [refused("waits")]
+    bench.store.gates = {key: asyncio.Event() for key in ("under way", "too")}
     bench.offer("waits")
     await settle()
     bench.offer("under way", "too", "not yet begun")
@@ -293,13 +303,13 @@ async def test_a_closed_outbox_takes_nothing_and_counts_it() -> None:
     assert bench.offer("a") == [False]
     assert bench.outbox.counters.overflowed == 1
     await settle()
-    assert bench.shelf.puts == []
+    assert bench.store.puts == []
     assert bench.balanced()
 
 
 async def test_two_outboxes_do_not_hold_each_other_up() -> None:
     dead, alive = Bench(), Bench()
-    dead.shelf.down = refused
+    dead.store.down = refused
     dead.offer(*(str(i) for i in range(50)))
     alive.offer("a")
     await settle()
@@ -309,39 +319,38 @@ async def test_two_outboxes_do_not_hold_each_other_up() -> None:
 
 async def test_each_task_hears_of_a_store_that_fails_once() -> None:
     bench = Bench()
-    bench.shelf.down = refused
+    bench.store.down = refused
     bench.offer("a", "b", "c", "d")
     await settle()
-    other = replace(job("x"), track=TrackKey("another", "x", Kind.AUDIO))
-    assert bench.outbox.offer(other)
+    assert bench.outbox.offer(delivery("x", of=TrackKey("another", "x", Kind.AUDIO)))
     await settle()
     assert [key for key, _, _ in bench.heard.failed] == ["a", "x"]
-    assert "x" not in bench.shelf.puts, "told although the circuit was open before it came"
+    assert "x" not in bench.store.puts, "told although the circuit was open before it came"
     await bench.outbox.close()
 
 
 async def test_an_outage_is_met_by_one_upload_at_a_time() -> None:
     bench = Bench(OutboxSettings(uploads=4))
-    bench.shelf.down = unavailable
+    bench.store.down = unavailable
     bench.offer(*(str(number) for number in range(100)))
     await settle()
-    first = len(bench.shelf.puts)
+    first = len(bench.store.puts)
     assert first <= 3 + 4, "three failures, and what was under way"
     await bench.advance(60)
-    assert len(bench.shelf.puts) - first <= 8
-    bench.shelf.down = None
+    assert len(bench.store.puts) - first <= 8
+    bench.store.down = None
     await bench.advance(16)
     assert len(bench.heard.stored) == 100
 
 
 async def test_a_track_keeps_its_order_over_an_outage() -> None:
     bench = Bench()
-    bench.shelf.down = unavailable
+    bench.store.down = unavailable
     keys = [f"{anchor}/{number}" for number in range(10) for anchor in ("ada", "bo", "cy", "di")]
     bench.offer(*keys)
     await settle()
     await bench.advance(100)
-    bench.shelf.down = None
+    bench.store.down = None
     await bench.advance(17)
     for anchor in ("ada", "bo", "cy", "di"):
         mine = [key for key in bench.heard.stored if key.startswith(anchor)]
@@ -350,7 +359,7 @@ async def test_a_track_keeps_its_order_over_an_outage() -> None:
 
 async def test_a_slice_that_fails_alone_holds_up_nobody() -> None:
     bench = Bench()
-    bench.shelf.faults["ada/0"] = [refused("ada/0")]
+    bench.store.faults["ada/0"] = [refused("ada/0")]
     bench.offer("ada/0", "ada/1", "bo/0")
     await settle()
     assert sorted(bench.heard.stored) == ["ada/1", "bo/0"]
@@ -361,34 +370,39 @@ async def test_a_slice_that_fails_alone_holds_up_nobody() -> None:
 async def test_a_store_that_asks_for_time_is_left_alone_at_once() -> None:
     bench = Bench(OutboxSettings(uploads=1))
     busy = StorageUnavailable("a", "503 SlowDown", "it is tried again", retry_after=17.0)
-    bench.shelf.faults["a"] = [busy]
+    bench.store.faults["a"] = [busy]
     bench.offer("a", "b")
     await settle()
     await bench.advance(16.9)
-    assert bench.shelf.puts == ["a"]
+    assert bench.store.puts == ["a"]
     await bench.advance(0.2)
     assert sorted(bench.heard.stored) == ["a", "b"]
 
 
 async def test_small_slices_go_first() -> None:
     bench = Bench(OutboxSettings(uploads=1))
-    bench.shelf.gates["first"] = asyncio.Event()
+    bench.store.gates["first"] = asyncio.Event()
     bench.offer("first")
     await settle()
     for key, size in (("large", 500_000), ("small", 60_000), ("middle", 100_000)):
-        bench.outbox.offer(job(key, size=size))
-    bench.shelf.gates["first"].set()
+        bench.outbox.offer(delivery(key, size=size))
+    bench.store.gates["first"].set()
     await settle()
     assert bench.heard.stored == ["first", "small", "middle", "large"]
 
 
 async def test_a_backup_that_works_keeps_troubles_few() -> None:
     bench = Bench()
-    backup = Shelf()
+    backup = Store()
     bench.outbox = Outbox(
-        bench.shelf, Makers(Inline()), bench.clock, bench.heard, chance=lambda: 0.0, backup=backup
+        bench.store,
+        EncodingPool(Inline()),
+        bench.clock,
+        bench.heard,
+        chance=lambda: 0.0,
+        backup=backup,
     )
-    bench.shelf.down = refused
+    bench.store.down = refused
     for number in range(100):
         bench.offer(f"ada/{number}")
         await bench.advance(10)
@@ -399,13 +413,13 @@ async def test_a_backup_that_works_keeps_troubles_few() -> None:
 
 async def test_a_file_made_after_it_was_due_is_counted_and_delivered() -> None:
     bench = Bench(OutboxSettings(uploads=1))
-    bench.shelf.gates["first"] = asyncio.Event()
+    bench.store.gates["first"] = asyncio.Event()
     due = bench.clock.now() + 2.0
     for key in ("first", "late", "whenever"):
-        assert bench.outbox.offer(replace(job(key), due=inf if key == "whenever" else due))
+        assert bench.outbox.offer(delivery(key, due=inf if key == "whenever" else due))
     await settle()
     await bench.advance(2.1)
-    bench.shelf.gates["first"].set()
+    bench.store.gates["first"].set()
     await settle()
     assert bench.heard.stored == ["first", "late", "whenever"]
     assert bench.heard.late == ["late"], "it waited for its upload, and was made then"
@@ -415,10 +429,52 @@ async def test_a_file_made_after_it_was_due_is_counted_and_delivered() -> None:
 
 async def test_made_in_time_it_is_not_late_when_the_store_is() -> None:
     bench = Bench()
-    bench.shelf.faults["a"] = [unavailable("a")] * 3
+    bench.store.faults["a"] = [unavailable("a")] * 3
     bench.offer("b")
-    assert bench.outbox.offer(replace(job("a"), due=bench.clock.now() + 2.0))
+    assert bench.outbox.offer(delivery("a", due=bench.clock.now() + 2.0))
     await settle()
     await bench.advance(60)
     assert sorted(bench.heard.stored) == ["a", "b"]
     assert (bench.heard.late, bench.outbox.counters.late) == ([], 0)
+
+
+async def test_a_disk_that_fails_is_told_once_a_task_until_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_folder: Folder, _number: int, _file: File) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def offer(task: str, key: str) -> None:
+        run.clock.advance(DISK_PATIENCE)
+        cut = Delivery(info_of(key, 0, task=task), 10, partial(spooled_file_of, key))
+        assert run.outbox.offer(cut)
+        await run.quiet()
+
+    run = Run(tmp_path, Bucket())
+    for broken in (True, False, True):
+        with monkeypatch.context() as patched:
+            if broken:
+                patched.setattr(Folder, "write", full)
+            for number, task in enumerate(("one", "one", "two")):
+                await offer(task, f"ada/{broken}{number}")
+    troubles = [error for _, error in run.heard.trouble]
+    assert len(troubles) == 4, "once for each of two tasks, and again after it worked"
+    assert all("No space left" in str(error) for error in troubles)
+    assert run.spool.failures == 6
+    assert run.outbox.counters.stored == 9
+    assert run.balanced()
+    await run.close()
+
+
+async def test_what_is_not_confirmed_in_time_stays_in_the_spool(tmp_path: Path) -> None:
+    run = Run(tmp_path, Bucket())
+    answers = [asyncio.get_running_loop().create_future() for _ in range(3)]
+    for number, answer in enumerate(answers):
+        run.heard.confirms = answer
+        run.offer(f"ada/{number}")
+        await run.outbox.emptied()
+    answers[0].set_result(None)
+    answers[1].set_exception(OSError("the queue is full"))
+    answers[2].cancel()
+    await run.close()
+    assert [read(path).info.key for path in run.records()] == ["ada/1", "ada/2"]

@@ -2,17 +2,20 @@
 
 import pytest
 
-from slicer.delivery.entry import Entry
+from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.spool.ledger import Ledger
+from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
+from tests.harness.clock import EPOCH
 
 
-def entry(number: int, kind: Kind, size: int = 100, deadline: float = 1000.0) -> Entry:
-    return Entry(number, str(number), TrackKey("t", "ada", kind), size, deadline)
+def entry(number: int, kind: Kind, size: int = 100, deadline: float = 1000.0) -> Delivery:
+    info = SliceInfo(str(number), TrackKey("t", "ada", kind), EPOCH)
+    return Delivery(info, size, phase=Phase.READY, number=number, deadline=deadline)
 
 
-def ledger(*kinds: Kind, most: int = 1000) -> tuple[Ledger, list[Entry]]:
+def ledger(*kinds: Kind, most: int = 1000) -> tuple[Ledger, list[Delivery]]:
     made, entries = Ledger(most), [entry(i, kind) for i, kind in enumerate(kinds)]
     for each in entries:
         made.add(each)
@@ -22,8 +25,8 @@ def ledger(*kinds: Kind, most: int = 1000) -> tuple[Ledger, list[Entry]]:
 A, V = Kind.AUDIO, Kind.VIDEO
 
 
-def numbers(entries: list[Entry]) -> list[int]:
-    return [each.sequence for each in entries]
+def numbers(entries: list[Delivery]) -> list[int]:
+    return [each.number for each in entries]
 
 
 @pytest.mark.parametrize(
@@ -52,9 +55,9 @@ def test_nothing_goes_for_what_never_fits() -> None:
 
 def test_what_is_under_way_stays() -> None:
     made, entries = ledger(V, V, A, most=300)
-    entries[0].uploading = True
+    entries[0].enter(Phase.UPLOADING)
     assert numbers(made.claim(100)) == [1]
-    entries[2].uploading = True
+    entries[2].enter(Phase.UPLOADING)
     with pytest.raises(ValueError, match="larger"):
         made.claim(200)
 

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import TypeVar
 
-from slicer.delivery.entry import Entry
-from slicer.delivery.job import OBJECT_BYTES, Job
-from slicer.delivery.makers import LANES, Makers
+from slicer.delivery.delivery import OBJECT_BYTES, Delivery
+from slicer.delivery.encoding import PRIORITIES, EncodingPool
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.errors import (
@@ -16,7 +16,7 @@ from slicer.errors import (
     StorageRefused,
     StorageUnavailable,
 )
-from slicer.media.slice import Slice
+from slicer.media.slice import File, Info, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.settings import OutboxSettings
 from slicer.slicing.outputs import TrackKey
@@ -37,7 +37,7 @@ class Inline(ThreadPool):
     """Does the work where it is asked for."""
 
     def __init__(self) -> None:
-        super().__init__("inline", 0, LANES)
+        super().__init__("inline", 0, PRIORITIES)
 
     def run(self, work: Callable[[], T], lane: int = 0) -> asyncio.Future[T]:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -49,7 +49,7 @@ class Inline(ThreadPool):
 
 
 @dataclass
-class Shelf:
+class Store:
     """A store in memory. *faults*: for a key, what each further put raises; *gates*: what a put
     of a key waits for."""
 
@@ -99,21 +99,21 @@ class Heard:
     overflow: list[int] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
 
-    def on_late(self, entry: Entry) -> None:
-        self.late.append(entry.key)
+    def on_late(self, info: Info) -> None:
+        self.late.append(info.key)
 
-    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> None:
+    def on_stored(self, file: File, receipt: Receipt, destination: str) -> None:
         assert destination == "memory:"
-        assert receipt == Receipt(made.key, made.size, made.content_type)
-        self.stored.append(made.key)
+        assert receipt == Receipt(file.info.key, len(file.data), file.content_type)
+        self.stored.append(file.info.key)
 
-    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
-        self.failed.append((entry.key, error, final))
+    def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:
+        self.failed.append((info.key, error, final))
 
-    def on_spooled(self, made: Slice) -> None:
+    def on_spooled(self, file: File) -> None:
         raise AssertionError("there is no spool")
 
-    def on_kept(self, entry: Entry) -> None:
+    def on_kept(self, info: Info) -> None:
         raise AssertionError("there is no spool")
 
     def on_overflow(self, count: int) -> None:
@@ -124,10 +124,10 @@ class Bench:
     """An outbox with everything around it."""
 
     def __init__(self, settings: OutboxSettings | None = None) -> None:
-        self.clock, self.shelf, self.heard = ManualClock(), Shelf(), Heard()
+        self.clock, self.store, self.heard = ManualClock(), Store(), Heard()
         self.outbox = Outbox(
-            self.shelf,
-            Makers(Inline()),
+            self.store,
+            EncodingPool(Inline()),
             self.clock,
             self.heard,
             settings=settings,
@@ -136,7 +136,7 @@ class Bench:
         )
 
     def offer(self, *keys: str) -> list[bool]:
-        return [self.outbox.offer(job(key)) for key in keys]
+        return [self.outbox.offer(delivery(key)) for key in keys]
 
     async def advance(self, seconds: float) -> None:
         end = self.clock.now() + seconds
@@ -147,20 +147,28 @@ class Bench:
         await settle()
 
     def balanced(self) -> bool:
-        """Every job is accounted for, and so is its memory."""
+        """Every slice is accounted for, and so is its memory."""
         count = self.outbox.counters
         done = count.overflowed + count.stored + count.dropped + count.abandoned
         nothing = self.outbox.held == 0
         return count.offered == done + self.outbox.held and nothing == (self.outbox.memory == 0)
 
 
-def made(key: str) -> Slice:
-    return Slice(key, key.encode(), "image/png", track(key), EPOCH)
+def file_of(key: str) -> File:
+    data = key.encode()
+    return File(SliceInfo(key, track(key), EPOCH, size=len(data)), data, "image/png")
 
 
-def job(key: str, make: Callable[[], Slice] | None = None, size: int = OBJECT_BYTES) -> Job:
-    """A job that holds *size* bytes and becomes a file of its key's bytes."""
-    return Job(key, track(key), size, make or partial(made, key))
+def delivery(
+    key: str,
+    make: Callable[[], File] | None = None,
+    size: int = OBJECT_BYTES,
+    of: TrackKey | None = None,
+    due: float = inf,
+) -> Delivery:
+    """A cut that holds *size* bytes and becomes a file of its key's bytes."""
+    info = SliceInfo(key, of or track(key), EPOCH)
+    return Delivery(info, size, make or partial(file_of, key), due)
 
 
 def unavailable(key: str) -> StorageUnavailable:
