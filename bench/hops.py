@@ -11,6 +11,7 @@ import asyncio
 import sys
 import tempfile
 import threading
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 
@@ -87,6 +88,10 @@ def main() -> None:
     if options.list:
         for file, function in sorted(trace.functions):
             print(f"{file}: {function}")
+    for folder, functions in groupby(sorted(trace.functions), lambda each: each[0].split("/")[0]):
+        run = list(functions)
+        files = len({file for file, _ in run})
+        print(f"  {folder:12} {files:3} files, {len(run):3} functions")
     print(f"{len(trace.files)} files, {len(trace.functions)} functions")
 
 
