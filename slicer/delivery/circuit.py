@@ -46,7 +46,7 @@ class Circuit:
 
     def start(self) -> bool:
         """An upload starts; whether it is the one that tries."""
-        self._probing = not self.closed
+        self._probing = self.opens_at is not None
         return self._probing
 
     def abandon(self, probe: bool) -> None:
@@ -126,7 +126,7 @@ class Failover:
 
     def wakes_at(self, now: float) -> float | None:
         """When `choose` may come to give another answer by itself."""
-        if self.first.circuit.closed:
+        if self.first.circuit.opens_at is None:
             return None
         moments = [each.circuit.opens_at or inf for each in self.upstreams]
         moments.append(self._backup_from() if self._backup else inf)

@@ -21,19 +21,20 @@ files, and say so when they are done. Only the outbox that holds a slice moves i
                next start. What was stored is told first and its record removed after that; a crash
                between the two sends and tells it once more.
 
-A slice begins in MAKING with a spool, in WAITING without one, and in READY where an earlier process
-left its record. Whatever a phase needs to survive a crash is on the disk before it is entered: the
-rename of the record comes before READY, and the answer of who was told before the unlink.
+A slice begins in MAKING, which it leaves at once for WAITING where there is no spool, and for READY
+where an earlier process left its record. Whatever a phase needs to survive a crash is on the disk
+before it is entered: the rename of the record comes before READY, and the confirmation of who was
+told before the unlink.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import inf
 from pathlib import Path
 
 from slicer.clock import Timer
-from slicer.media.slice import File, Info, SliceInfo
+from slicer.media.slice import File, Info, ManifestInfo, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AudioCut, Cut
 
@@ -91,6 +92,17 @@ class Delivery:
     file: File | None = None
     failures: int = 0
     timer: Timer | None = None
+    queue: tuple[str, ...] = field(init=False)
+    """What is of one queue is stored in the order of cutting: a track, or a manifest alone."""
+    kind: Kind = field(init=False)
+    """Whose turn it takes. A manifest is small and goes with the audio."""
+
+    def __post_init__(self) -> None:
+        match self.info:
+            case SliceInfo(track=track):
+                self.queue, self.kind = track, track.kind
+            case ManifestInfo(task=task):
+                self.queue, self.kind = (task,), Kind.AUDIO
 
     def enter(self, phase: Phase) -> None:
         """Go into another phase. Raises ValueError where the table has no such step."""
@@ -100,17 +112,6 @@ class Delivery:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-
-    @property
-    def queue(self) -> tuple[str, ...]:
-        """What is of one queue is stored in the order of cutting: a track, or a manifest alone."""
-        info = self.info
-        return info.track if isinstance(info, SliceInfo) else (info.task,)
-
-    @property
-    def kind(self) -> Kind:
-        """Whose turn it takes. A manifest is small and goes with the audio."""
-        return self.info.kind if isinstance(self.info, SliceInfo) else Kind.AUDIO
 
 
 def memory_of(cut: Cut) -> int:

@@ -142,14 +142,11 @@ class Outbox:
     def adopt(self, found: Sequence[SpooledFile]) -> None:
         """Take what was found in the spool at the start."""
         assert self._spool is not None
-        now = self._clock.now()
         for each in found:
             if delivery := self._spool.adopt(each, self._evict):
                 self.counters.adopted += 1
-                delivery.sendable_since = now
                 self._hold(delivery)
-                self._report_outage(delivery)
-        self._start()
+                self._make_sendable(delivery, Phase.READY)
 
     def hurry(self) -> None:
         """Try everything now that waits for its next try."""
@@ -248,7 +245,9 @@ class Outbox:
         delivery.enter(phase)
         delivery.sendable_since = self._clock.now()
         self._queue.refresh(delivery)
-        self._report_outage(delivery)
+        circuit = self._failover.first.circuit
+        if circuit.last is not None and not circuit.closed:
+            self._report(delivery, circuit.last)  # its task may not have heard of the outage
         self._start()
 
     def _start(self) -> None:
@@ -380,12 +379,6 @@ class Outbox:
         delivery.sendable_since = self._clock.now()
         self._queue.add(delivery)
         self._start()
-
-    def _report_outage(self, delivery: Delivery) -> None:
-        """Tell a task whose slice comes while the store fails."""
-        circuit = self._failover.first.circuit
-        if circuit.last is not None and not circuit.closed:
-            self._report(delivery, circuit.last)
 
     def _report(self, delivery: Delivery, error: StorageError) -> None:
         """Tell of a kind of failure, once for each task until the first store works."""

@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Self
 
 from slicer.clock import Clock, Timer
-from slicer.delivery.delivery import Delivery, Phase
+from slicer.delivery.delivery import Delivery
 from slicer.delivery.spool.folder import (
     Folder,
     SpooledFile,
@@ -112,11 +112,6 @@ class Spool:
         """The disk is not being left alone."""
         return self._clock.now() >= self._ready_at
 
-    @property
-    def max_age(self) -> float:
-        """Seconds."""
-        return self._settings.max_age
-
     def next_number(self) -> int:
         """The number of the slice that was cut next."""
         self._last += 1
@@ -141,14 +136,15 @@ class Spool:
         """
         size = file.info.size
         try:
-            self._make_room(size)
+            for each in self.ledger.claim(size):
+                self._lose(each, "the spool is full (spool.max_bytes)")
             try:
                 path = await self.threads.run(partial(folder.write, delivery.number, file))
             finally:
                 self.ledger.release(size)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._failed(delivery, error) from None
-        delivery.size, delivery.deadline = size, self._clock.now() + self.max_age
+        delivery.size, delivery.deadline = size, self._clock.now() + self._settings.max_age
         self._count(delivery, path, evict)
         if self._settings.fsync is Fsync.INTERVAL:
             self._dirty.append(path)
@@ -162,8 +158,8 @@ class Spool:
             return None
         info, now = found.header.info, self._clock.now()
         age = self._clock.wall(now).timestamp() - found.written
-        delivery = Delivery(info, info.size, phase=Phase.READY, number=found.number)
-        delivery.deadline = now + self.max_age - age
+        delivery = Delivery(info, info.size, number=found.number)
+        delivery.deadline = now + self._settings.max_age - age
         self._count(delivery, found.path, evict)
         return delivery
 
@@ -208,10 +204,11 @@ class Spool:
         if self._sweeping is None:
             self._sweeping = self._clock.call_at(self._clock.now() + SWEEP_SECONDS, self._sweep)
 
-    def _failed(self, delivery: Delivery, error: OSError) -> StorageUnavailable:
+    def _failed(self, delivery: Delivery, error: OSError | ValueError) -> StorageUnavailable:
         self.failures += 1
         self._ready_at = self._clock.now() + DISK_PATIENCE
-        text = f"spool: {error.strerror or error}"
+        reason = error.strerror if isinstance(error, OSError) else None
+        text = f"spool: {reason or error}"
         return StorageUnavailable(delivery.info.key, text, "slices wait in memory")
 
     def _find(self) -> dict[Path, list[SpooledFile]]:
@@ -228,14 +225,6 @@ class Spool:
                 with contextlib.suppress(OSError):  # a damaged record is there
                     folder.rmdir()
         return found
-
-    def _make_room(self, size: int) -> None:
-        try:
-            chosen = self.ledger.claim(size)
-        except ValueError as error:
-            raise OSError(str(error)) from None
-        for delivery in chosen:
-            self._lose(delivery, "the spool is full (spool.max_bytes)")
 
     def _sweep(self) -> None:
         self._sweeping = None

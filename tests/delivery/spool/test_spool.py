@@ -32,6 +32,8 @@ from tests.harness.delivery.spooling import (
     spool_settings,
 )
 
+MAX_AGE = spool_settings(Path("/")).max_age
+
 
 def unavailable(key: str) -> StorageError:
     return StorageUnavailable(key, "503 SlowDown", "it is tried again")
@@ -278,7 +280,10 @@ def never(delivery: Delivery, reason: str) -> None:
 async def test_written_read_and_removed(alone: tuple[Spool, Folder, ManualClock]) -> None:
     spool, folder, clock = alone
     delivery, path = await written(spool, folder, "ada/1")
-    assert (delivery.size, delivery.deadline) == (1000, clock.now() + spool.max_age)
+    assert (delivery.size, delivery.deadline) == (
+        1000,
+        clock.now() + spool_settings(folder.path).max_age,
+    )
     assert delivery.make is None, "its cut takes no memory any more"
     assert await spool.read(delivery) == file_of("ada/1")
     spool.forget(delivery)
@@ -308,8 +313,10 @@ async def test_adopted_with_the_age_it_has(alone: tuple[Spool, Folder, ManualClo
     os.utime(path, (age, age))
     adopted = spool.adopt(listing(folder.path)[0], never)
     assert adopted is not None
-    assert (adopted.info, adopted.phase, adopted.number) == (info_of("ada/1"), Phase.READY, 1)
-    assert adopted.deadline == pytest.approx(clock.now() + spool.max_age - 100)
+    assert (adopted.info, adopted.phase, adopted.number) == (info_of("ada/1"), Phase.MAKING, 1)
+    assert adopted.deadline == pytest.approx(
+        clock.now() + spool_settings(folder.path).max_age - 100
+    )
     assert spool.ledger.bytes == 1000
     os.truncate(path, 10)
     assert spool.adopt(listing(folder.path)[0], never) is None
