@@ -24,7 +24,7 @@ from slicer.service.order import Product
 from slicer.service.registry import Record, Registry
 from slicer.slicing.outputs import LeaveCode, State
 from slicer.storage import Credentials
-from slicer.webhooks.messages import Bucket, Code, Group, Message, Origin
+from slicer.webhooks.messages import BucketLocation, Code, Group, Message, Origin
 
 logger = logging.getLogger(__name__)
 
@@ -118,9 +118,9 @@ class Notifier:
         if record.order.service is not Product.SLICE or bucket is None:
             return  # what moderation tells is a result, not a file
         source = origin(record)
-        there = Bucket(bucket.vendor, bucket.region, bucket.bucket)
+        location = BucketLocation(bucket.vendor, bucket.region, bucket.bucket)
         await self._say(source.upload_started(event.at))
-        await self._say(source.file_stored(event.at, event.slice, there))
+        await self._say(source.file_stored(event.at, event.slice, location))
 
     async def _say(self, message: Message) -> None:
         while True:

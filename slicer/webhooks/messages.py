@@ -43,7 +43,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class BucketLocation:
     """Where a task's files go, in TRTC's words."""
 
     vendor: int
@@ -74,7 +74,7 @@ class Origin:
         """The first file has been taken."""
         return self._message(3, at, {"Status": 0})
 
-    def file_stored(self, at: datetime, slice: SliceInfo, bucket: Bucket) -> Message:
+    def file_stored(self, at: datetime, slice: SliceInfo, bucket: BucketLocation) -> Message:
         """A file is up."""
         start = _milliseconds(slice.began)
         duration = round(slice.seconds * 1000)

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from cryptography.fernet import Fernet
 
+from slicer.engine.engine import Engine
 from slicer.engine.events import (
     AnchorWaits,
     Event,
@@ -23,6 +24,7 @@ from slicer.engine.events import (
     TaskTrouble,
     TrackStarted,
 )
+from slicer.engine.spec import TaskSpec
 from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.service import notifier as module
@@ -30,8 +32,10 @@ from slicer.service.encryption import Encryption
 from slicer.service.notifier import Notifier
 from slicer.service.registry import Record, Registry
 from slicer.slicing.outputs import LeaveCode, State, TrackKey
+from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.webhooks.messages import Message
 from tests.harness.clock import ManualClock, settle
+from tests.harness.rooms.replay import talk
 from tests.harness.service.orders import KEYS, moderation_order, slice_order
 
 AT = datetime(2025, 1, 6, tzinfo=UTC)
@@ -112,6 +116,28 @@ async def test_a_stored_slice_is_told_by_one_road(desk: Desk) -> None:
         await notifier.note(RECORD, event)
         await notifier.confirm(event)
     assert Counter(added)[1004] == 10
+
+
+async def test_ten_slices_of_an_engine_are_ten_messages_and_the_last_one_follows(
+    tmp_path: Path, desk: Desk
+) -> None:
+    added: list[int] = []
+
+    async def tell(message: Message) -> None:
+        await asyncio.sleep(0.01)  # a queue on a disk takes its time
+        added.append(message.event)
+
+    notifier = Notifier(desk.registry, tell, ManualClock())
+    room = talk(tmp_path / "ada.rtpdump", 10.0)
+    params = SliceParams(AudioSpec(1), None)
+    spec = TaskSpec(room, (tmp_path / "out").as_uri(), params, task="t")
+    async with Engine(confirm=notifier.confirm) as engine, engine.events("t") as events:
+        await engine.create(spec)
+        async for event in events:
+            await notifier.note(RECORD, event)
+    assert Counter(added)[1004] == 10
+    assert added[-1] == 1005
+    assert Counter(added)[1005] == 1
 
 
 async def test_moderation_tells_no_files(desk: Desk) -> None:

@@ -10,12 +10,12 @@ import pytest
 from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import LeaveCode, TrackKey
-from slicer.webhooks.messages import Bucket, Code, Group, Message, Origin, body
+from slicer.webhooks.messages import BucketLocation, Code, Group, Message, Origin, body
 
 AT = datetime(2025, 1, 6, 14, 31, 43, 250_000, tzinfo=UTC)
 AT_MS = 1736173903250
 ORIGIN = Origin(200806, "task-1", Group.SLICE, "150", 1, "robot")
-BUCKET = Bucket(1, "eu-west-1", "bucket")
+BUCKET = BucketLocation(1, "eu-west-1", "bucket")
 TRACK = TrackKey("task-1", "ada", Kind.AUDIO)
 AUDIO = SliceInfo("p/t/ada/audios/a.ogg", TRACK, AT, 15.0, 60_123)
 
