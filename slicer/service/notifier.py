@@ -48,10 +48,13 @@ class Notifier:
         bucket = record.order.bucket if record else None
         return bucket.credentials if bucket and bucket.credentials.access_key else None
 
-    def confirm(self, event: SliceStored) -> Awaitable[None]:
-        """Done once the message of a stored slice is on disk, behind the task's first; goes on
-        without being awaited."""
-        return asyncio.ensure_future(self._confirm(event))
+    async def confirm(self, event: SliceStored) -> None:
+        """Tell of a stored slice; done once its message is on disk, behind the task's first."""
+        begun = self._begun.get(event.task)
+        if begun is not None:
+            await begun.wait()
+        if record := self._registry.get(event.task):
+            await self._stored(record, event)
 
     def expect(self, task: str) -> None:
         """A task begins, and its record is not there yet: hold back what is confirmed."""
@@ -105,13 +108,6 @@ class Notifier:
         number = self._numbers[record.task] = self._numbers.get(record.task, 0) + 1
         unique = f"{at.timestamp():.3f}.{number}"
         await self._say(origin(record).error(at, code, text, unique))
-
-    async def _confirm(self, event: SliceStored) -> None:
-        begun = self._begun.get(event.task)
-        if begun is not None:
-            await begun.wait()
-        if record := self._registry.get(event.task):
-            await self._stored(record, event)
 
     async def _stored(self, record: Record, event: SliceStored) -> None:
         bucket = record.order.bucket

@@ -15,11 +15,12 @@ from slicer.engine.events import SliceStored, TaskEvent, TaskTrouble
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import RunningTask
 from slicer.errors import StorageRefused, StorageUnavailable
+from slicer.media.slice import File, ManifestInfo
 from slicer.rtp.parameters import Kind
 from slicer.settings import OutboxSettings
-from slicer.storage import Credentials
+from slicer.storage import Credentials, Receipt
 from slicer.storage.local import LocalStorage
-from tests.harness.clock import ManualClock
+from tests.harness.clock import EPOCH, ManualClock
 from tests.harness.delivery.spooling import file_of, info_of, spool_settings
 
 
@@ -208,3 +209,32 @@ def test_late_pictures_are_counted_for_the_task_and_logged_once_a_second(
     said = [record.getMessage() for record in caplog.records]
     assert [message.split()[1] for message in said] == ["1", "5", "1"]
     assert said[0].endswith("pictures late: ready more than 2 s after they were taken")
+
+
+class ManifestTask:
+    """Notes what a running task is told of its manifest, and would fail for a slice."""
+
+    def __init__(self) -> None:
+        self.settled, self.lost = 0, list[str]()
+
+    def on_manifest_settled(self) -> None:
+        self.settled += 1
+
+    def on_manifest_lost(self, reason: str) -> None:
+        self.lost.append(reason)
+
+
+def test_a_manifest_is_told_to_its_task_alone_and_as_no_slice() -> None:
+    told, task, clock = list[TaskEvent](), ManifestTask(), ManualClock()
+    orphans, tasks = Orphans(clock, told.append), {"task": task}
+    reports = Reports(tasks.get, orphans, clock)  # type: ignore[arg-type]
+    failed = StorageUnavailable("manifest.json", "503", "it is lost")
+    for owner in ("task", "of an earlier process"):
+        info = ManifestInfo("manifest.json", owner, EPOCH, 2)
+        file = File(info, b"{}", "application/json")
+        reports.on_spooled(file)
+        assert reports.on_stored(file, Receipt("manifest.json", 2, "tag"), "s3://b") is None
+        reports.on_kept(info)
+        reports.on_failed(info, failed, True)
+    assert (task.settled, task.lost) == (2, [str(failed)])
+    assert told == []

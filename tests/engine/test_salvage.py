@@ -14,9 +14,11 @@ from slicer.delivery.spool.spool import locked
 from slicer.engine.events import SliceStored, TaskEvent, TaskTrouble
 from slicer.engine.salvage import Choice, drop, send, stuck
 from slicer.errors import BadInput
+from slicer.media.slice import File, ManifestInfo
 from slicer.rtp.parameters import Kind
 from slicer.settings import Settings
 from slicer.storage import Credentials
+from tests.harness.clock import EPOCH
 from tests.harness.delivery.spooling import bytes_of, file_of, spool_settings
 
 
@@ -113,3 +115,12 @@ async def test_what_has_lost_its_keys_stays_and_is_told(tmp_path: Path) -> None:
 
     assert await send(replace(settings), lookup, told.append, 20) == 1
     assert asked == [((tmp_path / "store").as_uri(), "task")]
+
+
+def test_a_manifest_is_chosen_by_its_task_and_age_alone(spool: Path) -> None:
+    info = ManifestInfo("task/manifest.json", "task", EPOCH, 2)
+    folder = Folder(spool / "one", StoreUrls("s3://bucket"), spool_settings(spool))
+    folder.write(5, File(info, b"{}", "application/json"))
+    assert "task/manifest.json" in names(spool, Choice(task="task"))
+    for choice in (Choice(anchor="ada"), Choice(kind=Kind.AUDIO), Choice(task="another")):
+        assert "task/manifest.json" not in names(spool, choice)
