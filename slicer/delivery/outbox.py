@@ -47,6 +47,10 @@ CLOSE_SECONDS = 5.0
 """Seconds that files in the making are given to reach the disk when the outbox closes, and as many
 that who was told of stored slices is given to confirm them."""
 
+MAX_UNCONFIRMED = 1_000
+"""Stored slices that who was told has not confirmed yet. No upload begins beyond: what is cut waits
+within the bounds of the outbox and the spool, instead of piling up where nothing is counted."""
+
 
 class Outbox:
     """A bounded number of slices on their way to one store. It owns none of what it is given."""
@@ -98,6 +102,11 @@ class Outbox:
     def memory(self) -> int:
         """Bytes of memory that cuts hold."""
         return self._memory
+
+    @property
+    def unconfirmed(self) -> int:
+        """Slices stored, of which who was told has not confirmed it."""
+        return len(self._acknowledging)
 
     @property
     def busy(self) -> bool:
@@ -255,6 +264,8 @@ class Outbox:
         try."""
         now = self._clock.now()
         while not self._closed and len(self._uploads) < self._settings.uploads:
+            if len(self._acknowledging) >= MAX_UNCONFIRMED:
+                break
             upstream = self._failover.choose(now)
             delivery = self._queue.pop() if upstream else None
             if upstream is None or delivery is None:
@@ -277,10 +288,7 @@ class Outbox:
             if not asked:
                 upstream.circuit.abandon(probe)
             self._queue.free(delivery)
-            current = asyncio.current_task()
-            assert current is not None
-            self._uploads.discard(current)
-            self._start()
+            self._end(self._uploads)
 
     async def _file(self, delivery: Delivery) -> File | None:
         """What is to be uploaded: at hand, read from the spool, or made; None where there is
@@ -343,6 +351,14 @@ class Outbox:
         else:
             if self._spool is not None and delivery.path is not None:
                 self._spool.remove(delivery.path)
+        self._end(self._acknowledging)
+
+    def _end(self, tasks: set[asyncio.Task[None]]) -> None:
+        """The current task ends; its place may be taken at once."""
+        current = asyncio.current_task()
+        assert current is not None
+        tasks.discard(current)
+        self._start()
 
     def _failed(
         self, delivery: Delivery, upstream: Upstream, probe: bool, error: StorageError

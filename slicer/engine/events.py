@@ -100,7 +100,8 @@ class TaskTrouble:
 class TaskFinished:
     """The robot has left, and every slice is stored or lost. The last event of a task.
 
-    *kept*: slices that the engine left in the spool when it closed, for the next start.
+    *kept*: slices that the engine left in the spool when it closed, for the next start; one that is
+    stored and that nobody confirmed is among them.
     """
 
     task: str

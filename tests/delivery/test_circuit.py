@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from slicer.delivery.circuit import MAX_RETRY_AFTER, THRESHOLD, Circuit, Failover, Upstream
+from slicer.delivery.encoding import EncodingPool
+from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.errors import StorageError, StorageRefused, StorageUnavailable
 from slicer.rtp.parameters import Kind
 from slicer.settings import OutboxSettings
+from tests.harness.delivery.outbox import Bench, Inline, Store
 from tests.harness.delivery.spooling import Bucket, Run, assert_whole
 
 HOUR = 3600
@@ -233,3 +236,23 @@ async def test_dying_in_mid_upload_and_coming_back(tmp_path: Path) -> None:
     assert_whole(bucket, keys)
     assert run.balanced()
     await run.close()
+
+
+async def test_a_backup_that_works_keeps_troubles_few() -> None:
+    bench = Bench()
+    backup = Store()
+    bench.outbox = Outbox(
+        bench.store,
+        EncodingPool(Inline()),
+        bench.clock,
+        bench.heard,
+        chance=lambda: 0.0,
+        backup=backup,
+    )
+    bench.store.down = outage
+    for number in range(100):
+        bench.offer(f"ada/{number}")
+        await bench.advance(10)
+    assert len(bench.heard.failed) == 1
+    assert len(backup.there) >= 95
+    await bench.outbox.close()

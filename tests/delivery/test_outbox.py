@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from slicer.delivery import outbox as module
 from slicer.delivery.delivery import Delivery
-from slicer.delivery.encoding import EncodingPool
-from slicer.delivery.outbox import Outbox
 from slicer.delivery.spool.folder import Folder, read
 from slicer.delivery.spool.spool import DISK_PATIENCE
 from slicer.errors import (
@@ -27,8 +26,6 @@ from tests.harness.clock import settle
 from tests.harness.delivery.outbox import (
     Bench,
     Heard,
-    Inline,
-    Store,
     delivery,
     file_of,
     refused,
@@ -391,26 +388,6 @@ async def test_small_slices_go_first() -> None:
     assert bench.heard.stored == ["first", "small", "middle", "large"]
 
 
-async def test_a_backup_that_works_keeps_troubles_few() -> None:
-    bench = Bench()
-    backup = Store()
-    bench.outbox = Outbox(
-        bench.store,
-        EncodingPool(Inline()),
-        bench.clock,
-        bench.heard,
-        chance=lambda: 0.0,
-        backup=backup,
-    )
-    bench.store.down = refused
-    for number in range(100):
-        bench.offer(f"ada/{number}")
-        await bench.advance(10)
-    assert len(bench.heard.failed) == 1
-    assert len(backup.there) >= 95
-    await bench.outbox.close()
-
-
 async def test_a_file_made_after_it_was_due_is_counted_and_delivered() -> None:
     bench = Bench(OutboxSettings(uploads=1))
     bench.store.gates["first"] = asyncio.Event()
@@ -478,3 +455,23 @@ async def test_what_is_not_confirmed_in_time_stays_in_the_spool(tmp_path: Path) 
     answers[2].cancel()
     await run.close()
     assert [read(path).info.key for path in run.records()] == ["ada/1", "ada/2"]
+
+
+async def test_the_bound_on_what_is_not_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_UNCONFIRMED", 2)
+    run = Run(tmp_path, Bucket(), settings=OutboxSettings(uploads=1))
+    run.heard.confirms = asyncio.get_running_loop().create_future()
+    keys = [f"ada/{number}" for number in range(4)]
+    run.offer(*keys)
+    await run.until(lambda: run.outbox.counters.spooled == 4 and run.outbox.unconfirmed == 2)
+    assert run.bucket.tries == keys[:2]
+    assert run.outbox.held == 2, "the rest waits where it is counted"
+    run.heard.confirms.set_result(None)
+    await run.outbox.emptied()
+    await run.quiet()
+    assert run.bucket.order == keys
+    assert run.records() == []
+    assert run.balanced()
+    await run.close()
