@@ -193,7 +193,7 @@ async def test_the_backup_takes_over_and_what_went_there_is_told(tmp_path: Path)
 
 
 async def test_an_hour_of_media_with_a_dead_store(tmp_path: Path) -> None:
-    """Two anchors, sound every 15 s, pictures every 5: 1920 slices. None is lost, doubled or out of
+    """Two anchors, audio every 15 s, pictures every 5: 1920 slices. None is lost, doubled or out of
     order; the store is asked seldom and by one at a time; memory is flat."""
     bucket = Bucket(fails=outage)
     run = Run(tmp_path, bucket, settings=OutboxSettings(count=50, memory=100_000))

@@ -1,4 +1,4 @@
-"""Where files are made: sound first, a bound for each kind that all tasks share."""
+"""Where files are made: audio first, a bound for each kind that all tasks share."""
 
 import asyncio
 import os
@@ -80,16 +80,16 @@ async def desk() -> AsyncIterator[Desk]:
     await asyncio.to_thread(made.threads.join)
 
 
-async def test_sound_waits_behind_no_queue_of_pictures(desk: Desk) -> None:
+async def test_audio_waits_behind_no_queue_of_pictures(desk: Desk) -> None:
     for number in range(20):
         await desk.ask(f"picture {number}", Kind.VIDEO)
-    await desk.ask("sound 0", Kind.AUDIO)
-    await desk.ask("sound 1", Kind.AUDIO)
+    await desk.ask("audio 0", Kind.AUDIO)
+    await desk.ask("audio 1", Kind.AUDIO)
     await desk.finish()
-    # One picture at most was under way when the sound came.
-    assert set(desk.made[:3]) == {"picture 0", "sound 0", "sound 1"}
+    # One picture at most was under way when the audio came.
+    assert set(desk.made[:3]) == {"picture 0", "audio 0", "audio 1"}
     assert [one for one in desk.made if one[0] == "p"] == [f"picture {n}" for n in range(20)]
-    assert [one for one in desk.made if one[0] == "s"] == ["sound 0", "sound 1"]
+    assert [one for one in desk.made if one[0] == "a"] == ["audio 0", "audio 1"]
 
 
 async def test_a_bound_for_each_kind_over_all_tasks(desk: Desk) -> None:
@@ -97,7 +97,7 @@ async def test_a_bound_for_each_kind_over_all_tasks(desk: Desk) -> None:
         assert not desk.pool.full(Kind.VIDEO)
         await desk.ask(f"picture {number}", Kind.VIDEO)
     assert desk.pool.full(Kind.VIDEO)
-    assert not desk.pool.full(Kind.AUDIO), "pictures take no place of sound"
+    assert not desk.pool.full(Kind.AUDIO), "pictures take no place of audio"
     assert (desk.pool.waiting, desk.pool.crowded) == (3, True)
     await desk.finish()
     assert not desk.pool.full(Kind.VIDEO)
@@ -120,7 +120,7 @@ async def test_what_fails_or_is_cancelled_waits_no_longer(desk: Desk) -> None:
     assert (desk.pool.waiting, desk.made) == (0, ["a"])
 
 
-async def test_at_the_pools_bound_pictures_are_refused_and_sound_is_not(tmp_path: Path) -> None:
+async def test_at_the_pools_bound_pictures_are_refused_and_audio_is_not(tmp_path: Path) -> None:
     """What is to be made at once waits for a thread; there is one bound, for all who share them."""
     run, gate = Run(tmp_path, Bucket(), max_waiting=2), threading.Event()
 

@@ -120,7 +120,7 @@ def test_its_books_do_not_grow_while_nothing_goes() -> None:
     assert sum(map(len, table.queue._heads.values())) == 1
 
 
-def test_sound_waits_behind_no_queue_of_pictures() -> None:
+def test_audio_waits_behind_no_queue_of_pictures() -> None:
     table = Table()
     for number in range(20):
         table.put(number, f"seen{number}", now=0.0, kind=Kind.VIDEO)
@@ -131,7 +131,7 @@ def test_sound_waits_behind_no_queue_of_pictures() -> None:
     assert taken.info.key == "heard/20"
 
 
-def test_nor_do_pictures_wait_behind_a_queue_of_sound() -> None:
+def test_nor_do_pictures_wait_behind_a_queue_of_audio() -> None:
     table = Table()
     for number in range(4):
         table.put(number, f"heard{number}", size=0)

@@ -23,7 +23,7 @@ from tests.harness.delivery.spooling import bytes_of, file_of, spool_settings
 
 
 def fill(folder: Path, to: Path, *, keys: bool = False) -> None:
-    """Two anchors' sound and a picture, and a record that is damaged."""
+    """Two anchors' audio and a picture, and a record that is damaged."""
     folder.mkdir()
     one = Folder(folder / "one", StoreUrls(to.as_uri(), keys=keys), spool_settings(folder))
     one.write(1, file_of("ada/1.ogg"))

@@ -1,4 +1,4 @@
-"""The books of the spool: pictures go before sound, the oldest first, nothing that is under way."""
+"""The books of the spool: pictures go before audio, the oldest first, nothing that is under way."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def numbers(entries: list[Delivery]) -> list[int]:
     ("size", "gone"),
     [(400, []), (401, [1]), (600, [1, 3]), (601, [1, 3, 0]), (1000, [1, 3, 0, 2, 4, 5])],
 )
-def test_the_oldest_pictures_go_then_the_oldest_sound(size: int, gone: list[int]) -> None:
+def test_the_oldest_pictures_go_then_the_oldest_audio(size: int, gone: list[int]) -> None:
     made, _ = ledger(A, V, A, V, A, A)
     assert numbers(made.claim(size)) == gone
 
