@@ -31,7 +31,7 @@ from tests.harness.delivery.outbox import (
     refused,
     unavailable,
 )
-from tests.harness.delivery.spooling import Bucket, Run, info_of
+from tests.harness.delivery.spooling import Bucket, Run, info_of, spool_settings
 from tests.harness.delivery.spooling import file_of as spooled_file_of
 
 
@@ -474,4 +474,16 @@ async def test_the_bound_on_what_is_not_confirmed(
     assert run.bucket.order == keys
     assert run.records() == []
     assert run.balanced()
+    await run.close()
+
+
+async def test_a_slice_that_fits_into_no_spool_keeps_no_other_from_it(tmp_path: Path) -> None:
+    spooling = spool_settings(tmp_path, max_bytes=1024 * 1024)
+    run = Run(tmp_path, Bucket(), spooling=spooling)
+    for key, size in (("ada/large", 2_000_000), ("bo/small", 1000)):
+        run.offer(key, size=size)
+        await run.quiet()
+    assert run.heard.spooled == ["bo/small"]
+    assert run.bucket.order == ["ada/large", "bo/small"]
+    assert "larger than what the spool may hold" in str(run.heard.trouble[0][1])
     await run.close()

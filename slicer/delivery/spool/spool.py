@@ -206,9 +206,11 @@ class Spool:
 
     def _failed(self, delivery: Delivery, error: OSError | ValueError) -> StorageUnavailable:
         self.failures += 1
-        self._ready_at = self._clock.now() + DISK_PATIENCE
-        reason = error.strerror if isinstance(error, OSError) else None
-        text = f"spool: {reason or error}"
+        reason = str(error)
+        if isinstance(error, OSError):  # otherwise this slice alone does not fit
+            self._ready_at = self._clock.now() + DISK_PATIENCE
+            reason = error.strerror or reason
+        text = f"spool: {reason}"
         return StorageUnavailable(delivery.info.key, text, "slices wait in memory")
 
     def _find(self) -> dict[Path, list[SpooledFile]]:
