@@ -17,18 +17,17 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.test_media import SECONDS, keyframe, sound
 from slicer.clock import LoopClock
-from slicer.delivery.makers import Makers
+from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import Spool
-from slicer.engine.destination import Destinations, Place, Reports
+from slicer.engine.destination import DestinationKey, Destinations, Reports
 from slicer.engine.events import EventStream
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import RunningTask
 from slicer.engine.spec import TaskSpec
-from slicer.engine.workers import open_workers
 from slicer.media.naming import Names
-from slicer.media.slice import make
+from slicer.media.slice import SliceInfo, make
 from slicer.rtp.parameters import OPUS, VP8, Kind
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
@@ -54,16 +53,17 @@ class Shell:
         runner.run(self._open(folder, spool))
 
     async def _open(self, folder: Path, spool: bool) -> None:
-        self.clock, self.workers, self.stream = LoopClock(), open_workers(), EventStream(None)
+        self.clock, self.encoding = LoopClock(), EncodingPool.open()
+        self.stream = EventStream(None)
         settings = SpoolSettings(str(folder / "spool"), reserve_bytes=0)
         self.spool = Spool.open(settings, self.clock) if spool else None
         tasks: dict[str, RunningTask] = {}
         self.reports = Reports(tasks.get, Orphans(self.clock, self.stream.tell), self.clock)
         self.destinations = Destinations(
-            Makers(self.workers), self.clock, OutboxSettings(), self.reports, self.spool
+            self.encoding, self.clock, OutboxSettings(), self.reports, self.spool
         )
         store = (folder / "store").as_uri()
-        self.destination = await self.destinations.take(Place(store))
+        self.destination = await self.destinations.take(DestinationKey(store))
         self.outbox = self.destination.outbox
         spec = TaskSpec("whip://127.0.0.1:0/lobby", store, images=ImageFormat.WEBP)
         names = Names((), "task", 1, "lobby")
@@ -89,7 +89,7 @@ class Shell:
         await self.destinations.close()
         if self.spool is not None:
             await self.spool.close()
-        self.workers.join()
+        self.encoding.threads.join()
 
 
 @pytest.fixture(params=[False, True], ids=["no spool", "spool"])
@@ -111,5 +111,6 @@ def test_slice(benchmark: BenchmarkFixture, shell: Shell, kind: str) -> None:
 @pytest.mark.benchmark(group=GROUP, timer=time.process_time)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_file_alone(benchmark: BenchmarkFixture, kind: str) -> None:
-    cut, began = cut_of(KINDS[kind], 0, 0.0), datetime.now(UTC)
-    benchmark(lambda: [make(cut, "key", began, ImageFormat.WEBP) for _ in range(BATCH)])
+    cut = cut_of(KINDS[kind], 0, 0.0)
+    info = SliceInfo("key", cut.track, datetime.now(UTC))
+    benchmark(lambda: [make(cut, info, ImageFormat.WEBP) for _ in range(BATCH)])

@@ -17,14 +17,14 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from slicer.clock import LoopClock
-from slicer.delivery.job import Job
-from slicer.delivery.makers import LANES, Makers
+from slicer.delivery.delivery import Delivery, memory_of
+from slicer.delivery.encoding import PRIORITIES, EncodingPool
 from slicer.delivery.outbox import Outbox
-from slicer.delivery.spool.record import Address, describe, encode
+from slicer.delivery.spool.folder import Folder, read
+from slicer.delivery.spool.record import StoreUrls, describe, encode
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
-from slicer.delivery.spool.shelf import Shelf, read
 from slicer.delivery.spool.spool import Spool
-from slicer.media.slice import Slice
+from slicer.media.slice import File, SliceInfo, make
 from slicer.rtp.parameters import OPUS, Kind
 from slicer.slicing.outputs import AudioCut, AudioPacket, TrackKey
 from slicer.storage import Receipt, Storage, open_storage
@@ -35,15 +35,19 @@ from tests.harness.storage.memory import MemoryStore
 from tests.harness.storage.seaweed import WRITER, running
 
 DATA = bytes(range(256)) * 234
-ADDRESS = Address("s3://bench")
+URLS = StoreUrls("s3://bench")
 POLICIES = [None, *Fsync]
 ROUNDS = 400
 SECONDS = 15
 
 
-def slice_of(number: int) -> Slice:
+def info_of(number: int, size: int = 0) -> SliceInfo:
     track = TrackKey("task", f"anchor{number % 8}", Kind.AUDIO)
-    return Slice(f"{track.anchor}/{number}.ogg", DATA, "audio/ogg", track, EPOCH, 15.0)
+    return SliceInfo(f"{track.anchor}/{number}.ogg", track, EPOCH, SECONDS, size)
+
+
+def file_of(number: int) -> File:
+    return File(info_of(number, len(DATA)), DATA, "audio/ogg")
 
 
 def named(policy: Fsync | None) -> str:
@@ -57,10 +61,10 @@ def settings(folder: Path, policy: Fsync) -> SpoolSettings:
 @pytest.mark.benchmark(group="a record of 60 KB: write, read, remove")
 @pytest.mark.parametrize("policy", Fsync)
 def test_record(benchmark: BenchmarkFixture, tmp_path: Path, policy: Fsync) -> None:
-    shelf, made = Shelf(tmp_path / "shelf", ADDRESS, settings(tmp_path, policy)), slice_of(0)
+    folder, file = Folder(tmp_path / "one", URLS, settings(tmp_path, policy)), file_of(0)
 
     def there_and_back() -> None:
-        path = shelf.write(1, made)
+        path = folder.write(1, file)
         read(path)
         path.unlink()
 
@@ -69,8 +73,8 @@ def test_record(benchmark: BenchmarkFixture, tmp_path: Path, policy: Fsync) -> N
 
 @pytest.mark.benchmark(group="a record of 60 KB: its header and sums")
 def test_header(benchmark: BenchmarkFixture) -> None:
-    made = slice_of(0)
-    benchmark(lambda: encode(describe(made, ADDRESS)))
+    file = file_of(0)
+    benchmark(lambda: encode(describe(file, URLS)))
 
 
 @dataclass
@@ -80,8 +84,8 @@ class Timed(Recorder):
     began: dict[str, float] = field(default_factory=dict)
     took: list[float] = field(default_factory=list)
 
-    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> None:
-        self.took.append(time.perf_counter() - self.began[made.key])
+    def on_stored(self, file: File, receipt: Receipt, destination: str) -> None:
+        self.took.append(time.perf_counter() - self.began[file.info.key])
 
 
 class Way:
@@ -91,25 +95,25 @@ class Way:
         self, runner: asyncio.Runner, folder: Path, policy: Fsync | None, store: Storage
     ) -> None:
         self.runner, self.heard, self.store = runner, Timed(), store
-        self.workers = ThreadPool("maker", 2, LANES)
+        self.workers = ThreadPool("encoding", 2, PRIORITIES)
         self.number = 0
         runner.run(self._open(folder, policy))
 
     async def _open(self, folder: Path, policy: Fsync | None) -> None:
         clock = LoopClock()
         self.spool = Spool.open(settings(folder, policy), clock) if policy else None
-        spool = (self.spool, self.spool.shelf(ADDRESS)) if self.spool else None
-        self.outbox = Outbox(self.store, Makers(self.workers), clock, self.heard, spool=spool)
+        spool = (self.spool, self.spool.folder(URLS)) if self.spool else None
+        self.outbox = Outbox(self.store, EncodingPool(self.workers), clock, self.heard, spool=spool)
 
-    def go(self, make: Callable[[int], Job], count: int = 1) -> None:
+    def go(self, make: Callable[[int], Delivery], count: int = 1) -> None:
         self.runner.run(self._go(make, count))
 
-    async def _go(self, make: Callable[[int], Job], count: int) -> None:
+    async def _go(self, make: Callable[[int], Delivery], count: int) -> None:
         for _ in range(count):
-            job = make(self.number)
+            delivery = make(self.number)
             self.number += 1
-            self.heard.began[job.key] = time.perf_counter()
-            assert self.outbox.offer(job)
+            self.heard.began[delivery.info.key] = time.perf_counter()
+            assert self.outbox.offer(delivery)
         await self.outbox.emptied()
 
     async def _close(self) -> None:
@@ -123,10 +127,10 @@ class Way:
         self.workers.join()
 
 
-def ready(number: int) -> Job:
+def ready(number: int) -> Delivery:
     """A slice whose file costs nothing to make."""
-    made = slice_of(number)
-    return Job(made.key, made.track, made.size, lambda: made)
+    file = file_of(number)
+    return Delivery(info_of(number), file.info.size, lambda: file)
 
 
 @pytest.fixture(params=POLICIES, ids=named)
@@ -150,27 +154,23 @@ def test_outbox_time(benchmark: BenchmarkFixture, way: Way) -> None:
 PACKETS = tuple(AudioPacket(i * 960, 960, bytes([0xF8]) + bytes(79)) for i in range(SECONDS * 50))
 
 
-def sound(number: int) -> Job:
+def audio(number: int) -> Delivery:
     """15 s of Opus at 32 kbit/s, whose file is made as ever."""
-    from slicer.delivery.job import memory_of  # noqa: PLC0415
-    from slicer.media.slice import make  # noqa: PLC0415
-
-    track = TrackKey("task", f"anchor{number % 8}", Kind.AUDIO)
-    cut = AudioCut(track, OPUS, 0, SECONDS * 48_000, PACKETS, 0.0)
-    key = f"{track.anchor}/{number}.ogg"
-    return Job(key, track, memory_of(cut), partial(make, cut, key, EPOCH))
+    info = info_of(number)
+    cut = AudioCut(info.track, OPUS, 0, SECONDS * 48_000, PACKETS, 0.0)
+    return Delivery(info, memory_of(cut), partial(make, cut, info))
 
 
-@pytest.mark.benchmark(group="from the last sample to the store's word: 60 KB of sound, one by one")
+@pytest.mark.benchmark(group="from the last sample to the store's word: 60 KB of audio, one by one")
 @pytest.mark.parametrize("policy", POLICIES, ids=named)
 def test_to_the_store(benchmark: BenchmarkFixture, tmp_path: Path, policy: Fsync | None) -> None:
     with running(tmp_path) as weed, asyncio.Runner() as runner:
         store = open_storage(weed.url(weed.make_bucket("bench")), WRITER)
         (tmp_path / "spool").mkdir()
         way = Way(runner, tmp_path / "spool", policy, store)
-        way.go(sound, 8)
+        way.go(audio, 8)
         way.heard.took.clear()
-        benchmark.pedantic(lambda: way.go(sound), rounds=ROUNDS)  # type: ignore[no-untyped-call]
+        benchmark.pedantic(lambda: way.go(audio), rounds=ROUNDS)  # type: ignore[no-untyped-call]
         way.close()
     took = sorted(1000 * each for each in way.heard.took)
     benchmark.extra_info["median ms"] = round(statistics.median(took), 2)

@@ -35,6 +35,7 @@ from slicer.errors import (
     TaskNotExist,
     Unauthorized,
 )
+from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
@@ -63,6 +64,7 @@ __all__ = [
     "RoomError",
     "Sample",
     "Settings",
+    "SliceInfo",
     "SliceLost",
     "SliceParams",
     "SliceSpooled",

@@ -13,7 +13,6 @@ EXCUSED = {
     "webhooks/settings.py": "a record",
     "rtp/codecs/frame.py": "two Protocols and one record",
     "rtp/parameters.py": "constants and records",
-    "delivery/entry.py": "a record",
     "webrtc/link.py": "records",
     "delivery/outcome.py": "a Protocol and counters",
     "service/order.py": "records and a Protocol",

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from slicer.cli.exits import LOST, STORED
 from slicer.cli.options import add_common, settings_of
-from slicer.delivery.spool.shelf import Found
+from slicer.delivery.spool.folder import SpooledFile
 from slicer.demo.progress import PlainProgress, bytes_text
 from slicer.engine.salvage import Choice, drop, send, stuck
 from slicer.engine.settings import Settings
@@ -78,14 +78,13 @@ def drop_chosen(options: argparse.Namespace) -> int:
     return STORED
 
 
-def line(found: Found) -> str:
+def line(found: SpooledFile) -> str:
     """A record in one line."""
     at = datetime.fromtimestamp(found.written, UTC)
-    if found.record is None:
+    if found.header is None:
         return f"{at:%Y-%m-%d %H:%M:%S}  DAMAGED  {bytes_text(found.size):>7}  {found.path.name}"
-    record = found.record
-    to = record.address.to
-    return f"{at:%Y-%m-%d %H:%M:%S}  {bytes_text(found.size):>7}  {record.key}  → {to}"
+    key, to = found.header.info.key, found.header.urls.to
+    return f"{at:%Y-%m-%d %H:%M:%S}  {bytes_text(found.size):>7}  {key}  → {to}"
 
 
 def _folder(settings: Settings) -> Path:

@@ -1,1 +1,1 @@
-"""From a cut to its store: tries, order, circuits and the spool; knows no task and no room."""
+"""From a cut to its store: phases, tries, order, circuits and the spool."""

@@ -1,16 +1,25 @@
-"""Whether a store may be asked now: a circuit breaker; knows no loop, no slice and no clock.
+"""Whether a store may be asked now, and which of two: circuit breakers and failover; pure.
 
 Closed, uploads go side by side. After THRESHOLD failures in a row, or one in which the store asks
 for fewer requests, it is open: the store is left alone for a while that grows with each round.
 Then it is half open: one single upload tries, and what becomes of it closes or opens it again.
+
+A store may have a backup, which takes its place once it has failed for a while. The first one goes
+on being tried, one upload at a time, and gets everything back with the first that succeeds.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
 
+from slicer.delivery.delivery import Delivery
 from slicer.delivery.retry import Backoff
 from slicer.errors import StorageError, StorageRefused
+from slicer.storage import Storage
 
 THRESHOLD = 3
+MAX_RETRY_AFTER = 3600.0
+"""Seconds: no store is left alone for longer because of a header."""
 
 
 class Circuit:
@@ -37,7 +46,7 @@ class Circuit:
 
     def start(self) -> bool:
         """An upload starts; whether it is the one that tries."""
-        self._probing = not self.closed
+        self._probing = self.opens_at is not None
         return self._probing
 
     def abandon(self, probe: bool) -> None:
@@ -52,7 +61,7 @@ class Circuit:
         self.failing_since = self.opens_at = self.last = None
 
     def fail(self, error: StorageError, probe: bool, now: float) -> None:
-        """The store took something not. One that had started earlier lengthens no wait."""
+        """The store did not take something. One that had started earlier lengthens no wait."""
         self.last = error
         self._failures += 1
         if self.failing_since is None:
@@ -78,5 +87,52 @@ class Circuit:
         return max(wait, min(error.retry_after or 0.0, MAX_RETRY_AFTER))
 
 
-MAX_RETRY_AFTER = 3600.0
-"""Seconds: no store is left alone for longer because of a header."""
+@dataclass(slots=True)
+class Upstream:
+    """One store with its circuit, and what failed there since it last took something."""
+
+    storage: Storage
+    circuit: Circuit
+    failed: list[Delivery] = field(default_factory=list)
+
+
+class Failover:
+    """A store, and perhaps a second one that takes its place after *backup_after* seconds."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        backup: Storage | None,
+        backup_after: float,
+        backoff: Backoff,
+        chance: Callable[[], float],
+    ) -> None:
+        self.first = Upstream(storage, Circuit(backoff, chance))
+        self._backup = Upstream(backup, Circuit(backoff, chance)) if backup else None
+        self._backup_after = backup_after
+
+    @property
+    def upstreams(self) -> list[Upstream]:
+        return [self.first, self._backup] if self._backup else [self.first]
+
+    def choose(self, now: float) -> Upstream | None:
+        """Where an upload may start now."""
+        if self.first.circuit.allows(now):
+            return self.first
+        backup = self._backup
+        if backup is None or now < self._backup_from() or not backup.circuit.allows(now):
+            return None
+        return backup
+
+    def wakes_at(self, now: float) -> float | None:
+        """When `choose` may come to give another answer by itself."""
+        if self.first.circuit.opens_at is None:
+            return None
+        moments = [each.circuit.opens_at or inf for each in self.upstreams]
+        moments.append(self._backup_from() if self._backup else inf)
+        wakes = min((moment for moment in moments if moment > now), default=inf)
+        return None if wakes == inf else wakes
+
+    def _backup_from(self) -> float:
+        since = self.first.circuit.failing_since
+        return inf if since is None else since + self._backup_after

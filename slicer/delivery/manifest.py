@@ -1,4 +1,4 @@
-"""What a task has cut, as one JSON file beside its slices; knows no store and no clock.
+"""What a task has cut, as one JSON file beside its slices.
 
     {"task": …, "ended": UTC, "slices": [{"key", "anchor", "kind", "began", "seconds", "size",
     "sha256", "etag", "destination"} | {"key", "anchor", "kind", "lost": why} | {…, "kept": true}],
@@ -9,15 +9,14 @@ task ends: a crash loses the manifest, never a slice.
 """
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from slicer.delivery.job import Job
-from slicer.media.slice import Slice
-from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import TrackKey
+from slicer.delivery.delivery import Delivery
+from slicer.media.slice import File, ManifestInfo, SliceInfo
 from slicer.storage import Receipt
 
 NAME = "manifest.json"
@@ -27,52 +26,53 @@ _MEMORY = 512
 
 
 class Manifest:
-    """One task's. *key*: where it is stored."""
+    """One task's; *folder* is where the task's keys begin."""
 
     def __init__(self, folder: str, task: str) -> None:
-        self.key = f"{folder}/{NAME}"
         self.closed = False
-        self._task = task
+        self._key, self._task = f"{folder}/{NAME}", task
         self._slices: list[dict[str, Any]] = []
         self._omitted = 0
 
-    def stored(self, made: Slice, receipt: Receipt, destination: str) -> None:
+    def stored(self, slice: SliceInfo, data: bytes, receipt: Receipt, destination: str) -> None:
         """A store has acknowledged a slice."""
         facts = {
-            "began": made.began.isoformat(timespec="milliseconds"),
-            "seconds": made.seconds,
-            "size": made.size,
-            "sha256": sha256(made.data).hexdigest(),
+            "began": slice.began.isoformat(timespec="milliseconds"),
+            "seconds": slice.seconds,
+            "size": slice.size,
+            "sha256": sha256(data).hexdigest(),
             "etag": receipt.etag,
             "destination": destination,
         }
-        self._add(made.track, made.key, facts)
+        self._add(slice, facts)
 
-    def lost(self, track: TrackKey, key: str, reason: str) -> None:
+    def lost(self, slice: SliceInfo, reason: str) -> None:
         """A slice will never be stored."""
-        self._add(track, key, {"lost": reason})
+        self._add(slice, {"lost": reason})
 
-    def kept(self, track: TrackKey, key: str) -> None:
+    def kept(self, slice: SliceInfo) -> None:
         """A slice is left to the next start."""
-        self._add(track, key, {"kept": True})
+        self._add(slice, {"kept": True})
 
-    def close(self, ended: datetime) -> Job:
-        """The job that stores it; nothing is added any more."""
+    def close(self, ended: datetime) -> Delivery:
+        """The manifest on its way; nothing is added any more."""
         self.closed = True
-        at = ended.isoformat(timespec="milliseconds")
-        track = TrackKey(self._task, "", Kind.AUDIO)  # of no anchor; it goes last, as sound does
-        make = partial(self._make, track, ended, at)
-        return Job(self.key, track, _MEMORY * len(self._slices), make)
+        info = ManifestInfo(self._key, self._task, ended)
+        return Delivery(info, _MEMORY * len(self._slices), partial(self._make, info))
 
-    def _add(self, track: TrackKey, key: str, facts: dict[str, Any]) -> None:
+    def _add(self, slice: SliceInfo, facts: dict[str, Any]) -> None:
         if self.closed or len(self._slices) >= MAX_SLICES:
             self._omitted += 1
             return
-        named = {"key": key, "anchor": track.anchor, "kind": track.kind.value}
+        named = {"key": slice.key, "anchor": slice.anchor, "kind": slice.kind.value}
         self._slices.append(named | facts)
 
-    def _make(self, track: TrackKey, ended: datetime, at: str) -> Slice:
-        slices = sorted(self._slices, key=lambda one: str(one["key"]))
-        said = {"task": self._task, "ended": at, "slices": slices, "omitted": self._omitted}
-        data = json.dumps(said, indent=1).encode()
-        return Slice(self.key, data, "application/json", track, ended)
+    def _make(self, info: ManifestInfo) -> File:
+        content = {
+            "task": self._task,
+            "ended": info.began.isoformat(timespec="milliseconds"),
+            "slices": sorted(self._slices, key=lambda one: str(one["key"])),
+            "omitted": self._omitted,
+        }
+        data = json.dumps(content, indent=1).encode()
+        return File(replace(info, size=len(data)), data, "application/json")

@@ -1,11 +1,13 @@
-"""Between the cuts and a store: makes each file, spools it, puts it, tries again; knows no room.
+"""Takes slices from their cuts to a store: makes each file, spools it, uploads it, tries again.
 
 One outbox a destination, so that a store that fails holds up no other. Everything here runs on
-the loop's thread; files are made in threads, the spool's disk is touched in its own.
+the loop's thread; files are made in threads, the spool's disk is touched in its own. What a slice
+goes through is the table in `delivery.py`; here is what moves it:
 
-With a spool, an offered cut is made at once and written there; from then on it takes no memory.
-Without one, or while its disk fails, what waits is held as its cut, and its file is made anew for
-each try: a picture's keyframe is a tenth of its file.
+    offer ▶ _make: encode, write ▶ READY ▶ _start ▶ _upload: read, put ▶ _stored ▶ _acknowledge
+    (without a spool: WAITING ▶ _start ▶ _upload: encode, put)
+
+A judge stands where READY is entered from MAKING: the file is safe by then, and no store has it.
 
 A slice that fails alone waits alone, and those behind it pass. Once the circuit finds that the
 store itself fails, what failed goes back to its place: an outage keeps the order of every track.
@@ -15,22 +17,20 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 
 from slicer.clock import Clock, Timer
-from slicer.delivery.entry import Entry
-from slicer.delivery.job import Job
-from slicer.delivery.makers import Makers
+from slicer.delivery.circuit import Failover, Upstream
+from slicer.delivery.delivery import Delivery, Phase
+from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.outcome import OutboxCounters, OutboxListener
 from slicer.delivery.overflow import Overflow
+from slicer.delivery.queue import UploadQueue
 from slicer.delivery.retry import Backoff
-from slicer.delivery.route import Lane, Route
-from slicer.delivery.schedule import Schedule
 from slicer.delivery.settings import OutboxSettings
-from slicer.delivery.spool.shelf import Found, Shelf
-from slicer.delivery.spool.spool import Spool
-from slicer.delivery.spool.spooler import PATIENCE, Spooler
+from slicer.delivery.spool.folder import Folder, SpooledFile
+from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
 from slicer.errors import (
     MediaError,
     SlicerError,
@@ -38,13 +38,18 @@ from slicer.errors import (
     StorageRefused,
     StorageUnavailable,
 )
-from slicer.media.slice import Slice
+from slicer.media.slice import File
 from slicer.storage import Receipt, Storage
 
 logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 5.0
-"""Seconds that files in the making are given to reach the disk when the outbox closes."""
+"""Seconds that files in the making are given to reach the disk when the outbox closes, and as many
+that who was told of stored slices is given to confirm them."""
+
+MAX_UNCONFIRMED = 1_000
+"""Stored slices that who was told has not confirmed yet. No upload begins beyond: what is cut waits
+within the bounds of the outbox and the spool, instead of piling up where nothing is counted."""
 
 
 class Outbox:
@@ -53,31 +58,35 @@ class Outbox:
     def __init__(  # noqa: PLR0913 (each is one thing that a test puts in its place)
         self,
         storage: Storage,
-        makers: Makers,
+        encoding: EncodingPool,
         clock: Clock,
         listener: OutboxListener,
         *,
         settings: OutboxSettings | None = None,
         backoff: Backoff | None = None,
         chance: Callable[[], float] = random.random,
-        spool: tuple[Spool, Shelf] | None = None,
+        spool: tuple[Spool, Folder] | None = None,
         backup: Storage | None = None,
     ) -> None:
         self.counters = OutboxCounters()
-        self._makers, self._clock = makers, clock
+        self._encoding, self._clock = encoding, clock
         self._listener, self._chance = listener, chance
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
-        self._route = Route(storage, backup, self._settings.backup_after, self._backoff, chance)
-        self._spooler = Spooler(*spool, clock, self._tell_trouble, self._lose) if spool else None
+        backup_after = self._settings.backup_after
+        self._failover = Failover(storage, backup, backup_after, self._backoff, chance)
+        self._spool = spool[0] if spool else None
+        self._folder = spool[1] if spool else None
         numbers = itertools.count()
-        self._number = self._spooler.next_number if self._spooler else partial(next, numbers)
-        self._schedule = Schedule()
-        self._held: dict[int, Entry] = {}
+        self._number = self._spool.next_number if self._spool else partial(next, numbers)
+        self._queue = UploadQueue()
+        self._held: dict[int, Delivery] = {}
         self._memory = self._in_memory = 0
         self._making: set[asyncio.Task[None]] = set()
         self._uploads: set[asyncio.Task[None]] = set()
-        self._told: set[tuple[str, type[SlicerError]]] = set()
+        self._acknowledging: set[asyncio.Task[None]] = set()
+        self._reported: set[tuple[str, type[SlicerError]]] = set()
+        self._disk_reported: set[str] = set()
         self._overflow = Overflow(clock, listener.on_overflow)
         self._wake: Timer | None = None
         self._empty = asyncio.Event()
@@ -97,7 +106,18 @@ class Outbox:
     @property
     def circuits_open(self) -> int:
         """Stores of this outbox that fail and are left alone."""
-        return sum(not lane.circuit.closed for lane in self._route.lanes)
+        return sum(not upstream.circuit.closed for upstream in self._failover.upstreams)
+
+    @property
+    def unconfirmed(self) -> int:
+        """Slices stored, of which who was told has not confirmed it."""
+        return len(self._acknowledging)
+
+    @property
+    def busy(self) -> bool:
+        """Something goes on that waits for no timer: a file in the making, an upload, somebody who
+        was told."""
+        return bool(self._making or self._uploads or self._acknowledging)
 
     @property
     def crowded(self) -> bool:
@@ -106,50 +126,49 @@ class Outbox:
         return (
             self._in_memory > settings.count // 2
             or self._memory > settings.memory // 2
-            or (self._spooler is not None and self._spooler.crowded)
-            or self._makers.crowded
+            or (self._spool is not None and self._spool.ledger.crowded)
+            or self._encoding.crowded
         )
 
-    def offer(self, job: Job) -> bool:
-        """Take a job, or refuse it at once where a bound is reached. Never blocks or raises."""
+    def offer(self, delivery: Delivery) -> bool:
+        """Take a slice that was cut, or refuse it at once where a bound is reached. Never blocks or
+        raises."""
         self.counters.offered += 1
         settings = self._settings
-        full = self._in_memory >= settings.count or self._memory + job.size > settings.memory
-        # Where a job waits as its cut until its upload may start, it takes no maker before.
-        at_once = self._spooler is not None and self._spooler.ready
-        if full or self._closed or (at_once and self._makers.full(job.track.kind)):
+        full = self._in_memory >= settings.count or self._memory + delivery.size > settings.memory
+        # Where a slice waits as its cut until its upload may start, it takes no thread before.
+        at_once = self._spool is not None and self._spool.ready
+        if full or self._closed or (at_once and self._encoding.full(delivery.kind)):
             self.counters.overflowed += 1
             self._overflow.add()
             return False
-        deadline = self._clock.now() + self._backoff.give_up
-        entry = Entry(self._number(), job.key, job.track, job.size, deadline, job)
-        self._hold(entry)
-        self._memory += job.size
+        now = self._clock.now()
+        delivery.number, delivery.deadline = self._number(), now + self._backoff.give_up
+        self._memory += delivery.size
         self._in_memory += 1
-        self._schedule.add(entry)
-        if at_once and self._spooler is not None:
-            _spawn(self._make(entry, self._spooler), self._making)
+        self._hold(delivery)
+        if at_once:
+            _spawn(self._make(delivery), self._making)
         else:
-            self._enqueue(entry)
+            self._make_sendable(delivery, Phase.WAITING)
         return True
 
-    def adopt(self, found: Sequence[Found]) -> None:
+    def adopt(self, found: Sequence[SpooledFile]) -> None:
         """Take what was found in the spool at the start."""
-        assert self._spooler is not None
-        for one in found:
-            if entry := self._spooler.adopt(one):
+        assert self._spool is not None
+        for each in found:
+            if delivery := self._spool.adopt(each, self._evict):
                 self.counters.adopted += 1
-                self._hold(entry)
-                self._schedule.add(entry)
-                self._enqueue(entry)
+                self._hold(delivery)
+                self._make_sendable(delivery, Phase.READY)
 
     def hurry(self) -> None:
         """Try everything now that waits for its next try."""
-        for lane in self._route.lanes:
-            lane.circuit.hurry(self._clock.now())
-        for entry in list(self._held.values()):
-            if entry.timer is not None:
-                self._again(entry)
+        for upstream in self._failover.upstreams:
+            upstream.circuit.hurry(self._clock.now())
+        for delivery in list(self._held.values()):
+            if delivery.phase is Phase.BACKOFF:
+                self._again(delivery)
         self._start()
 
     async def drain(self, within: float) -> list[str]:
@@ -165,7 +184,7 @@ class Outbox:
             timer.cancel()
             for wait in waits:
                 wait.cancel()
-        return [entry.key for entry in self._held.values()]
+        return [delivery.info.key for delivery in self._held.values()]
 
     async def emptied(self) -> None:
         """Wait until nothing is held."""
@@ -178,205 +197,250 @@ class Outbox:
         self._overflow.close()
         if self._wake is not None:
             self._wake.cancel()
-        if self._making:
-            await asyncio.wait(self._making, timeout=CLOSE_SECONDS)
-        for task in self._making | self._uploads:
-            task.cancel()
-        await asyncio.gather(*self._making, *self._uploads, return_exceptions=True)
-        for entry in list(self._held.values()):
-            self._part_with(entry)
-        if self._spooler is not None:
-            await self._spooler.close()
+        await _finish(self._making, CLOSE_SECONDS)
+        await _finish(self._uploads, 0.0)
+        for delivery in list(self._held.values()):
+            self._part_with(delivery)
+        await _finish(self._acknowledging, CLOSE_SECONDS)
 
-    def _part_with(self, entry: Entry) -> None:
-        self._forget(entry)
-        if entry.path is not None and self._spooler is not None:
+    def _part_with(self, delivery: Delivery) -> None:
+        self._forget(delivery)
+        if delivery.path is not None and self._spool is not None:
             self.counters.kept += 1
-            self._spooler.leave(entry)
-            self._listener.on_kept(entry)
+            self._spool.forget(delivery)
+            self._listener.on_kept(delivery.info)
         else:
             self.counters.abandoned += 1
-            lost = StorageUnavailable(entry.key, "not acknowledged before the end", "it is lost")
-            self._listener.on_failed(entry, lost, True)
+            key, reason = delivery.info.key, "not acknowledged before the end"
+            self._listener.on_failed(
+                delivery.info, StorageUnavailable(key, reason, "it is lost"), True
+            )
 
-    async def _make(self, entry: Entry, spooler: Spooler) -> None:
-        """Make an entry's file and put it into the spool; it waits in memory where that fails."""
-        made = await self._file(entry)
-        if made is None:
+    async def _make(self, delivery: Delivery) -> None:
+        """Make a slice's file and put it into the spool; it waits in memory where that fails."""
+        file = await self._encode(delivery)
+        if file is None:
             return
-        memory = entry.size
-        if await spooler.write(entry, made):
-            self._memory -= memory
-            self._in_memory -= 1
-            self.counters.spooled += 1
-            self._listener.on_spooled(made)
-            entry.made = made
-        self._enqueue(entry)
-        if not entry.uploading:
-            entry.made = None  # its turn comes later; it takes no memory until then
+        memory = delivery.size
+        assert self._spool is not None
+        assert self._folder is not None
+        try:
+            await self._spool.write(self._folder, delivery, file, self._evict)
+        except StorageUnavailable as error:
+            self._report_disk(delivery, error)
+            self._make_sendable(delivery, Phase.WAITING)
+            return
+        self._disk_reported.clear()
+        self._memory -= memory
+        self._in_memory -= 1
+        self.counters.spooled += 1
+        self._listener.on_spooled(file)
+        # If its turn is now, it need not be read; otherwise it takes no memory until then.
+        delivery.file = file
+        self._make_sendable(delivery, Phase.READY)
+        if delivery.phase is Phase.READY:
+            delivery.file = None
 
-    def _enqueue(self, entry: Entry) -> None:
-        self._schedule.make_ready(entry, self._clock.now())
-        if not self._route.closed and (error := self._route.first.circuit.last):
-            self._tell(entry, error)
+    async def _encode(self, delivery: Delivery) -> File | None:
+        """The file of a slice, made of its cut; None where it cannot be, and the slice is lost."""
+        assert delivery.make is not None
+        try:
+            file = await self._encoding.make(delivery.kind, delivery.make)
+        except Exception as error:  # whatever a codec raises, it costs one slice alone
+            unknown = MediaError(f"{type(error).__name__}: {error}")
+            self._drop(delivery, error if isinstance(error, MediaError) else unknown)
+            return None
+        if not delivery.failures and self._clock.now() > delivery.due:
+            self.counters.late += 1
+            self._listener.on_late(delivery.info)
+        return file
+
+    def _make_sendable(self, delivery: Delivery, phase: Phase) -> None:
+        delivery.enter(phase)
+        delivery.sendable_since = self._clock.now()
+        self._queue.refresh(delivery)
+        circuit = self._failover.first.circuit
+        if circuit.last is not None and not circuit.closed:
+            self._report(delivery, circuit.last)  # its task may not have heard of the outage
         self._start()
 
     def _start(self) -> None:
+        """Begin the uploads that may begin now, and look again when a circuit lets the next one
+        try."""
         now = self._clock.now()
         while not self._closed and len(self._uploads) < self._settings.uploads:
-            lane = self._route.choose(now)
-            entry = self._schedule.pop() if lane else None
-            if lane is None or entry is None:
+            if len(self._acknowledging) >= MAX_UNCONFIRMED:
                 break
-            entry.uploading = True
-            _spawn(self._deliver(entry, lane, lane.circuit.start()), self._uploads)
-        self._arm(now)
-
-    def _arm(self, now: float) -> None:
-        """Look again when a circuit lets the next upload try."""
+            upstream = self._failover.choose(now)
+            delivery = self._queue.pop() if upstream else None
+            if upstream is None or delivery is None:
+                break
+            in_spool = delivery.path is not None
+            delivery.enter(Phase.UPLOADING if in_spool else Phase.MAKING)
+            _spawn(self._upload(delivery, upstream, upstream.circuit.start()), self._uploads)
         if self._wake is not None:
             self._wake.cancel()
-        due = None if self._closed or not self._held else self._route.wakes_at(now)
+        due = None if self._closed or not self._held else self._failover.wakes_at(now)
         self._wake = None if due is None else self._clock.call_at(due, self._start)
 
-    async def _deliver(self, entry: Entry, lane: Lane, probe: bool) -> None:
+    async def _upload(self, delivery: Delivery, upstream: Upstream, probe: bool) -> None:
+        asked = False  # until the store has taken it or said why not
         try:
-            if await self._put(entry, lane, probe):
-                lane.circuit.abandon(probe)
-        except asyncio.CancelledError:
-            lane.circuit.abandon(probe)
-            raise
+            if file := await self._file(delivery):
+                await self._put(delivery, file, upstream, probe)
+                asked = True
         finally:
-            entry.uploading = False
-            self._schedule.free(entry.track)
-            current = asyncio.current_task()
-            assert current is not None
-            self._uploads.discard(current)
-            self._start()
+            if not asked:
+                upstream.circuit.abandon(probe)
+            self._queue.free(delivery)
+            self._end(self._uploads)
 
-    async def _put(self, entry: Entry, lane: Lane, probe: bool) -> bool:
-        """One try; whether it came to no end that says anything of the store."""
-        made = await self._file(entry)
-        if made is None:
-            return True
+    async def _file(self, delivery: Delivery) -> File | None:
+        """What is to be uploaded: at hand, read from the spool, or made; None where there is
+        nothing now."""
+        if delivery.path is None:
+            file = await self._encode(delivery)
+            if file is not None:
+                delivery.enter(Phase.READY)
+                delivery.enter(Phase.UPLOADING)
+            return file
+        file, delivery.file = delivery.file, None
+        if file is not None:
+            return file
+        assert self._spool is not None
         try:
-            receipt = await lane.storage.put(made.key, made.data, made.content_type, made.facts)
+            return await self._spool.read(delivery)
+        except MediaError as error:
+            self._drop(delivery, error)
+        except StorageUnavailable as error:
+            self._report_disk(delivery, error)
+            self._back_off(delivery, DISK_PATIENCE)
+        return None
+
+    async def _put(self, delivery: Delivery, file: File, upstream: Upstream, probe: bool) -> None:
+        """One try."""
+        storage, key = upstream.storage, file.info.key
+        try:
+            receipt = await storage.put(key, file.data, file.content_type, file.metadata)
         except StorageError as error:
-            self._failed(entry, lane, probe, error)
+            self._failed(delivery, upstream, probe, error)
         except Exception as error:  # a vendor's module must not lose a slice by a fault of ours
-            said = f"{type(error).__name__}: {error}"
-            told = StorageUnavailable(entry.key, said, "it is tried again")
-            self._failed(entry, lane, probe, told)
+            text = f"{type(error).__name__}: {error}"
+            unknown = StorageUnavailable(key, text, "it is tried again")
+            self._failed(delivery, upstream, probe, unknown)
         else:
-            self._stored(entry, lane, made, receipt)
-        return False
+            self._stored(delivery, file, upstream, receipt)
 
-    async def _file(self, entry: Entry) -> Slice | None:
-        """The slice of an entry: made, or read from the spool; None where it was dropped."""
-        made, entry.made = entry.made, None
-        if made is not None:
-            return made
-        try:
-            if entry.path is not None and self._spooler is not None:
-                return await self._read(entry, self._spooler)
-            assert entry.job is not None
-            made = await self._makers.make(entry.job)
-        except Exception as error:  # whatever a codec raises, it costs one slice alone
-            self._drop(entry, error if isinstance(error, MediaError) else _unexpected(error))
-            return None
-        if not entry.failures and self._clock.now() > entry.job.due:
-            self.counters.late += 1
-            self._listener.on_late(entry)
-        return made
-
-    async def _read(self, entry: Entry, spooler: Spooler) -> Slice | None:
-        made = await spooler.read(entry)
-        if made is None:
-            due = self._clock.now() + PATIENCE
-            entry.timer = self._clock.call_at(due, partial(self._again, entry))
-        return made
-
-    def _stored(self, entry: Entry, lane: Lane, made: Slice, receipt: Receipt) -> None:
-        lane.circuit.succeed()
-        lane.failed.clear()
-        if lane is self._route.first:
-            self._told.clear()
+    def _stored(self, delivery: Delivery, file: File, upstream: Upstream, receipt: Receipt) -> None:
+        upstream.circuit.succeed()
+        upstream.failed.clear()
+        if upstream is self._failover.first:
+            self._reported.clear()
         self.counters.stored += 1
         self.counters.stored_bytes += receipt.size
-        told = self._listener.on_stored(made, receipt, lane.storage.label)
-        self._forget(entry)
-        if self._spooler is not None:
-            self._spooler.release(entry, told)
+        confirmed = self._listener.on_stored(file, receipt, upstream.storage.label)
+        self._forget(delivery)
+        if self._spool is not None:
+            self._spool.forget(delivery)
+        if confirmed is not None:
+            _spawn(self._acknowledge(delivery, confirmed), self._acknowledging)
+        elif self._spool is not None and delivery.path is not None:
+            self._spool.remove(delivery.path)
 
-    def _failed(self, entry: Entry, lane: Lane, probe: bool, error: StorageError) -> None:
-        now = self._clock.now()
-        lane.circuit.fail(error, probe, now)
-        if now >= entry.deadline:
-            self._drop(entry, error)
-            return
-        entry.failures += 1
-        self.counters.failures += 1
-        self._tell(entry, error)
-        lane.failed.append(entry)
-        if lane.circuit.closed:
-            entry.timer = self._clock.call_at(
-                now + self._wait(entry, error), partial(self._again, entry)
-            )
-            return
-        for each in lane.failed:
-            if not each.gone and (each is entry or each.timer is not None):
-                self._again(each)
-        lane.failed.clear()
+    async def _acknowledge(self, delivery: Delivery, confirmed: Awaitable[None]) -> None:
+        """Remove the record of a stored slice once who was told has confirmed it."""
+        try:
+            await confirmed
+        except Exception as error:  # a fault of who was told must not stop deliveries
+            logger.warning("! %s is not confirmed: %s", delivery.info.key, error)
+        else:
+            if self._spool is not None and delivery.path is not None:
+                self._spool.remove(delivery.path)
+        self._end(self._acknowledging)
 
-    def _wait(self, entry: Entry, error: StorageError) -> float:
-        if isinstance(error, StorageRefused):
-            return self._backoff.after_refusal(self._chance())
-        return self._backoff.after_failure(entry.failures, self._chance())
-
-    def _again(self, entry: Entry) -> None:
-        """Put an entry back into its place."""
-        if entry.timer is not None:
-            entry.timer.cancel()
-            entry.timer = None
-        entry.ready = self._clock.now()
-        self._schedule.add(entry)
+    def _end(self, tasks: set[asyncio.Task[None]]) -> None:
+        """The current task ends; its place may be taken at once."""
+        current = asyncio.current_task()
+        assert current is not None
+        tasks.discard(current)
         self._start()
 
-    def _tell(self, entry: Entry, error: StorageError) -> None:
-        told = (entry.track.task, type(error))
-        if told not in self._told:
-            self._told.add(told)
-            self._listener.on_failed(entry, error, False)
+    def _failed(
+        self, delivery: Delivery, upstream: Upstream, probe: bool, error: StorageError
+    ) -> None:
+        now = self._clock.now()
+        upstream.circuit.fail(error, probe, now)
+        if now >= delivery.deadline:
+            self._drop(delivery, error)
+            return
+        delivery.failures += 1
+        self.counters.failures += 1
+        self._report(delivery, error)
+        upstream.failed.append(delivery)
+        if isinstance(error, StorageRefused):
+            wait = self._backoff.after_refusal(self._chance())
+        else:
+            wait = self._backoff.after_failure(delivery.failures, self._chance())
+        self._back_off(delivery, wait)
+        if not upstream.circuit.closed:
+            # The store fails, not the slice: the circuit waits for all, each in its place.
+            for each in upstream.failed:
+                if each.phase is Phase.BACKOFF:
+                    self._again(each)
+            upstream.failed.clear()
 
-    def _tell_trouble(self, entry: Entry, error: StorageError) -> None:
-        self._listener.on_failed(entry, error, False)
+    def _back_off(self, delivery: Delivery, seconds: float) -> None:
+        delivery.enter(Phase.BACKOFF)
+        due = self._clock.now() + seconds
+        delivery.timer = self._clock.call_at(due, partial(self._again, delivery))
 
-    def _lose(self, entry: Entry, reason: str) -> None:
-        """The spool has no room for this entry any more, or has had it for too long."""
-        logger.warning("! %s: %s", entry.key, reason)
-        self._drop(entry, StorageUnavailable(entry.key, reason, "it is lost"))
+    def _again(self, delivery: Delivery) -> None:
+        """Put a slice back into its place."""
+        delivery.enter(Phase.WAITING if delivery.path is None else Phase.READY)
+        delivery.sendable_since = self._clock.now()
+        self._queue.add(delivery)
+        self._start()
 
-    def _drop(self, entry: Entry, error: SlicerError) -> None:
+    def _report(self, delivery: Delivery, error: StorageError) -> None:
+        """Tell of a kind of failure, once for each task until the first store works."""
+        reported = (delivery.info.task, type(error))
+        if reported not in self._reported:
+            self._reported.add(reported)
+            self._listener.on_failed(delivery.info, error, False)
+
+    def _report_disk(self, delivery: Delivery, error: StorageUnavailable) -> None:
+        """Tell of the spool's disk, once for each task until it works."""
+        if delivery.info.task not in self._disk_reported:
+            self._disk_reported.add(delivery.info.task)
+            logger.warning("! %s", error.said)
+            self._listener.on_failed(delivery.info, error, False)
+
+    def _evict(self, delivery: Delivery, reason: str) -> None:
+        """The spool has no room for this slice any more, or has had it for too long."""
+        key = delivery.info.key
+        logger.warning("! %s: %s", key, reason)
+        self._drop(delivery, StorageUnavailable(key, reason, "it is lost"))
+
+    def _drop(self, delivery: Delivery, error: SlicerError) -> None:
         self.counters.dropped += 1
-        self._forget(entry)
-        if self._spooler is not None:
-            self._spooler.release(entry, damaged=isinstance(error, MediaError))
-        self._listener.on_failed(entry, error, True)
+        self._forget(delivery)
+        if delivery.path is not None and self._spool is not None:
+            self._spool.forget(delivery)
+            self._spool.remove(delivery.path, damaged=isinstance(error, MediaError))
+        self._listener.on_failed(delivery.info, error, True)
 
-    def _hold(self, entry: Entry) -> None:
-        self._held[entry.sequence] = entry
+    def _hold(self, delivery: Delivery) -> None:
+        self._held[delivery.number] = delivery
         self._empty.clear()
+        self._queue.add(delivery)
 
-    def _forget(self, entry: Entry) -> None:
-        entry.gone = True
-        if entry.timer is not None:
-            entry.timer.cancel()
-            entry.timer = None
-        del self._held[entry.sequence]
-        if entry.job is not None:
-            self._memory -= entry.size
+    def _forget(self, delivery: Delivery) -> None:
+        delivery.enter(Phase.GONE)
+        del self._held[delivery.number]
+        if delivery.path is None:
+            self._memory -= delivery.size
             self._in_memory -= 1
-        self._schedule.passed(entry)
+        self._queue.refresh(delivery)
         if not self._held:
             self._empty.set()
 
@@ -387,5 +451,10 @@ def _spawn(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) ->
     task.add_done_callback(tasks.discard)
 
 
-def _unexpected(error: Exception) -> MediaError:
-    return MediaError(f"{type(error).__name__}: {error}")
+async def _finish(tasks: set[asyncio.Task[None]], seconds: float) -> None:
+    """Wait for tasks, and call off what is not done in time."""
+    if tasks and seconds:
+        await asyncio.wait(tasks, timeout=seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,18 +1,17 @@
-"""What can become of a slice in an outbox: who is told, and what is counted; no behaviour."""
+"""What can become of a slice in an outbox: who is told, and what is counted."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
-from slicer.delivery.entry import Entry
 from slicer.errors import SlicerError
-from slicer.media.slice import Slice
+from slicer.media.slice import File, Info
 from slicer.storage import Receipt
 
 
 @dataclass(slots=True)
 class OutboxCounters:
-    """What became of every job:
+    """What became of every slice:
     offered + adopted = overflowed + stored + dropped + abandoned + kept + held."""
 
     offered: int = 0
@@ -38,27 +37,27 @@ class OutboxCounters:
 class OutboxListener(Protocol):
     """Told what becomes of slices, on the loop's thread. Must not block or raise."""
 
-    def on_spooled(self, made: Slice) -> None: ...
+    def on_spooled(self, file: File) -> None: ...
 
-    def on_late(self, entry: Entry) -> None:
+    def on_late(self, info: Info) -> None:
         """The file of this slice was made after it was due. It is delivered all the same."""
         ...
 
-    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
-        """*destination*: the label of the store that has it. The spool forgets the slice once
-        what is given back is done; where that fails, it is sent again at the next start."""
+    def on_stored(self, file: File, receipt: Receipt, destination: str) -> Awaitable[None] | None:
+        """*destination*: the label of the store that has it. What is given back is awaited before
+        the spool forgets the slice; where it fails, the slice is sent again at the next start."""
         ...
 
-    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
+    def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:
         """*final*: this slice is lost. Otherwise it is tried again, and this kind of failure
         (refused, unavailable) is not told again for this task until the first store has taken
         something."""
         ...
 
-    def on_kept(self, entry: Entry) -> None:
+    def on_kept(self, info: Info) -> None:
         """The outbox closed; the slice is in the spool, and is sent at the next start."""
         ...
 
     def on_overflow(self, count: int) -> None:
-        """*count* jobs were refused since this was last told, a second ago or longer."""
+        """*count* slices were refused since this was last told, a second ago or longer."""
         ...

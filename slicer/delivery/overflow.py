@@ -1,4 +1,4 @@
-"""Counts what a full queue refuses, and says so sparingly; knows not what is queued."""
+"""Counts what a full queue refuses, and says so at most once a second."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,12 @@ class Overflow:
 
     def __init__(self, clock: Clock, tell: Callable[[int], None]) -> None:
         self._clock, self._tell = clock, tell
-        self._untold = 0
+        self._unreported = 0
         self._timer: Timer | None = None
 
     def add(self) -> None:
         """One more was refused."""
-        self._untold += 1
+        self._unreported += 1
         if self._timer is None:
             self._report()
 
@@ -28,7 +28,7 @@ class Overflow:
         self._report()
 
     def _report(self) -> None:
-        count, self._untold, self._timer = self._untold, 0, None
+        count, self._unreported, self._timer = self._unreported, 0, None
         if count:
             self._timer = self._clock.call_at(self._clock.now() + self.INTERVAL, self._report)
             self._tell(count)

@@ -1,4 +1,4 @@
-"""When to try again: a pure schedule; knows no clock, no chance and no loop."""
+"""When to try again: a pure schedule of waits."""
 
 from dataclasses import dataclass
 

@@ -24,6 +24,7 @@ from slicer.engine.events import Event, SliceStored, TaskFinished
 from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput, RoomError
+from slicer.media.slice import SliceInfo
 from slicer.rooms.whip.room import WhipConnector
 from slicer.rtp.parameters import Kind
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
@@ -112,12 +113,12 @@ async def _play(
 
 async def _watch(
     events: AsyncIterator[Event], progress: Progress
-) -> tuple[list[SliceStored], TaskFinished]:
-    stored: list[SliceStored] = []
+) -> tuple[list[SliceInfo], TaskFinished]:
+    stored: list[SliceInfo] = []
     async for event in events:
         progress.show(event)
         if isinstance(event, SliceStored):
-            stored.append(event)
+            stored.append(event.slice)
         if isinstance(event, TaskFinished):
             return stored, event
     raise AssertionError("an engine closed without ending its task")
@@ -154,7 +155,7 @@ async def _publish_until_terminated(url: str, file: str, codec: VideoCodec) -> N
     await publication.close()
 
 
-def _write_sheet(folder: Path, stored: Sequence[SliceStored], ended: datetime) -> Path:
+def _write_sheet(folder: Path, stored: Sequence[SliceInfo], ended: datetime) -> Path:
     """The contact sheet, beside the slices."""
     entries = [
         Entry(one.key, one.anchor, one.kind, one.began, one.seconds, one.size) for one in stored
@@ -165,7 +166,7 @@ def _write_sheet(folder: Path, stored: Sequence[SliceStored], ended: datetime) -
     return sheet
 
 
-def _print_table(console: Console, stored: Sequence[SliceStored]) -> None:
+def _print_table(console: Console, stored: Sequence[SliceInfo]) -> None:
     table = Table(title=f"{len(stored)} slices landed", title_justify="left", box=SIMPLE_HEAD)
     table.pad_edge, table.padding = False, (0, 1)
     for column in ("anchor", "kind", "began (UTC)", "length", "size", "file"):

@@ -77,12 +77,12 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
         case AnchorWaits():
             return f"waiting: {event.anchor} (the task has all the anchors it may take)"
         case SliceSpooled():
-            return f"cut {event.key}"
-        case SliceStored():
-            length = f"{event.seconds:.3f} s, " if event.kind is Kind.AUDIO else ""
-            return f"stored {event.key} ({length}{bytes_text(event.size)})"
+            return f"cut {event.slice.key}"
+        case SliceStored(slice=stored):
+            length = f"{stored.seconds:.3f} s, " if stored.kind is Kind.AUDIO else ""
+            return f"stored {stored.key} ({length}{bytes_text(stored.size)})"
         case SliceLost():
-            return f"LOST {event.key}: {event.reason}"
+            return f"LOST {event.slice.key}: {event.reason}"
         case TaskTrouble():
             return f"trouble: {event.reason}"
         case RobotLeft():
@@ -141,11 +141,11 @@ class LiveProgress:
                 self._cut.setdefault(event.anchor, set()).add(event.kind)
             case TrackEnded():
                 self._cut.setdefault(event.anchor, set()).discard(event.kind)
-            case SliceStored():
-                self._cut.setdefault(event.anchor, set())
-                self._counts[event.anchor, event.kind] += 1
-                self._bytes[event.anchor] += event.size
-                self._last[event.anchor] = event.key.rpartition("/")[2]
+            case SliceStored(slice=stored):
+                self._cut.setdefault(stored.anchor, set())
+                self._counts[stored.anchor, stored.kind] += 1
+                self._bytes[stored.anchor] += stored.size
+                self._last[stored.anchor] = stored.key.rpartition("/")[2]
             case SliceLost() | TaskTrouble():
                 self._live.console.print(Text(line(event), style="red"))
         self._lines.append(line(event))

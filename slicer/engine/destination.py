@@ -8,18 +8,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from slicer.clock import Clock
-from slicer.delivery.entry import Entry
-from slicer.delivery.makers import Makers
+from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.overflow import Overflow
 from slicer.delivery.settings import OutboxSettings
-from slicer.delivery.spool.record import Address
-from slicer.delivery.spool.shelf import Found
+from slicer.delivery.spool.folder import SpooledFile
+from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import LATE, RunningTask
 from slicer.errors import BadInput, SlicerError, StorageUnavailable
-from slicer.media.slice import Slice
+from slicer.media.slice import File, Info, SliceInfo
 from slicer.storage import Credentials, Receipt, Storage, open_storage
 
 logger = logging.getLogger(__name__)
@@ -32,57 +31,70 @@ class Reports:
         self, find: Callable[[str], RunningTask | None], orphans: Orphans, clock: Clock
     ) -> None:
         self._find, self._orphans = find, orphans
-        self._late = Overflow(clock, _say_late)
+        self._late = Overflow(clock, _log_late)
 
     def close(self) -> None:
         """Log what was not yet logged."""
         self._late.close()
 
-    def on_late(self, entry: Entry) -> None:
+    def on_late(self, info: Info) -> None:
         """Count it for the task, and for the log."""
         self._late.add()
-        if task := self._find(entry.track.task):
+        if task := self._find(info.task):
             task.on_late()
 
-    def on_spooled(self, made: Slice) -> None:
-        """Tell the task."""
-        if task := self._find(made.track.task):
-            task.on_spooled(made)
+    def on_spooled(self, file: File) -> None:
+        """Tell the task of a slice; nobody waits to hear of a manifest."""
+        task = self._find(file.info.task)
+        if task is not None and isinstance(file.info, SliceInfo):
+            task.on_spooled(file.info)
 
-    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
+    def on_stored(self, file: File, receipt: Receipt, destination: str) -> Awaitable[None] | None:
         """Tell the task."""
-        task = self._find(made.track.task)
-        return (task or self._orphans).on_stored(made, receipt, destination)
+        task = self._find(file.info.task)
+        if isinstance(file.info, SliceInfo):
+            who = task or self._orphans
+            return who.on_stored(file.info, file.data, receipt, destination)
+        if task is not None:
+            task.on_manifest_settled()
+        return None
 
-    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
+    def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:
         """Tell the task."""
-        task = self._find(entry.track.task)
-        if final:
-            (task or self._orphans).on_lost(entry.track, entry.key, str(error))
+        task = self._find(info.task)
+        if not final:
+            self.on_trouble(info.task, error)
+        elif isinstance(info, SliceInfo):
+            (task or self._orphans).on_lost(info, str(error))
         elif task is not None:
-            task.on_trouble(error)
-        else:
-            self._orphans.on_trouble(entry.track.task, error)
+            task.on_manifest_lost(str(error))
 
-    def on_kept(self, entry: Entry) -> None:
+    def on_kept(self, info: Info) -> None:
         """Tell the task."""
-        if task := self._find(entry.track.task):
-            task.on_kept(entry.track, entry.key)
+        if task := self._find(info.task):
+            if isinstance(info, SliceInfo):
+                task.on_kept(info)
+            else:
+                task.on_manifest_settled()
 
     def on_trouble(self, task: str, error: SlicerError) -> None:
-        """Tell a task that has no slice at hand."""
-        self._orphans.on_trouble(task, error)
+        """Tell a task of what is tried again."""
+        running = self._find(task)
+        if running is not None:
+            running.on_trouble(error)
+        else:
+            self._orphans.on_trouble(task, error)
 
     def on_overflow(self, count: int) -> None:
         """Each refused slice was told by the task that offered it."""
 
 
-def _say_late(count: int) -> None:
+def _log_late(count: int) -> None:
     logger.warning("! %d pictures late: ready more than %g s after they were taken", count, LATE)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DestinationKey:
     """What makes a destination one: a store, its backup, and the keys to both."""
 
     to: str
@@ -91,10 +103,10 @@ class Place:
     backup_credentials: Credentials | None = None
 
     @property
-    def address(self) -> Address:
+    def urls(self) -> StoreUrls:
         """The same as the spool may know it."""
         keys = (self.credentials is not None, self.backup_credentials is not None)
-        return Address(self.to, self.backup, *keys)
+        return StoreUrls(self.to, self.backup, *keys)
 
     @property
     def key_ids(self) -> tuple[str, str]:
@@ -129,7 +141,7 @@ class Destination:
 class Destinations:
     """Opens each store once for all who use it, and closes it after the last of them."""
 
-    makers: Makers
+    encoding: EncodingPool
     clock: Clock
     settings: OutboxSettings
     reports: Reports
@@ -138,26 +150,26 @@ class Destinations:
     """What the outboxes of closed destinations counted."""
     ending: list[Destination] = field(default_factory=list)
     """Those that are being closed, and still count."""
-    _open: dict[Place, Destination] = field(default_factory=dict)
-    _stuck: dict[Path, list[Found]] = field(default_factory=dict)
+    _open: dict[DestinationKey, Destination] = field(default_factory=dict)
+    _stuck: dict[Path, list[SpooledFile]] = field(default_factory=dict)
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def take(self, place: Place, check: bool = True) -> Destination:
+    async def take(self, key: DestinationKey, check: bool = True) -> Destination:
         """The destination, checked where it is new (or not). Raises BadInput and StorageError.
 
         With a spool, a store that cannot be reached just now is taken all the same.
         """
-        found = self._open.get(place)
-        if found is None:
-            storages = await self._opened(place, check)
+        destination = self._open.get(key)
+        if destination is None:
+            storages = await self._opened(key, check)
             # Somebody else may have opened it meanwhile.
-            found = self._open.get(place)
-            if found is None:
-                found = self._make(place, *storages)
+            destination = self._open.get(key)
+            if destination is None:
+                destination = self._make(key, *storages)
             else:
                 await _close(storages)
-        found.users += 1
-        return found
+        destination.users += 1
+        return destination
 
     async def give_back(self, destination: Destination) -> None:
         """One user less; after the last one it is closed, once its outbox is empty."""
@@ -190,23 +202,22 @@ class Destinations:
         for destination in self.all():
             await self._let_go(destination)
 
-    def _send(self, folder: Path, found: list[Found], lookup: Lookup) -> None:
-        records = [one.record for one in found if one.record is not None]
-        if not records:
+    def _send(self, folder: Path, found: list[SpooledFile], lookup: Lookup) -> None:
+        headers = [each.header for each in found if each.header is not None]
+        if not headers:
             logger.warning("! spool: %s holds damaged records alone", folder)
             return
-        address, task = records[-1].address, records[-1].track.task
         try:
-            place = _place(address, task, lookup)
-            destination = self._open.get(place)
+            key = _with_keys(headers[-1].urls, headers[-1].info.task, lookup)
+            destination = self._open.get(key)
             if destination is None:
-                storage = open_storage(place.to, place.credentials)
-                backup = place.backup and open_storage(place.backup, place.backup_credentials)
-                destination = self._make(place, storage, backup or None)
+                storage = open_storage(key.to, key.credentials)
+                backup = key.backup and open_storage(key.backup, key.backup_credentials)
+                destination = self._make(key, storage, backup or None)
         except SlicerError as error:
             logger.warning("! spool: %d slices stay: %s", len(found), error)
-            for each in sorted({record.track.task for record in records}):
-                self.reports.on_trouble(each, error)
+            for task in sorted({header.info.task for header in headers}):
+                self.reports.on_trouble(task, error)
             return
         if folder in self._stuck:  # another folder, where the keys have changed since
             destination.outbox.adopt(self._stuck.pop(folder))
@@ -220,20 +231,20 @@ class Destinations:
             await self._let_go(destination)
 
     async def _let_go(self, destination: Destination) -> None:
-        for place, held in list(self._open.items()):
+        for key, held in list(self._open.items()):
             if held is destination:
-                del self._open[place]
+                del self._open[key]
                 self.ending.append(destination)
                 await destination.close()
                 self.ending.remove(destination)
                 self.closed.update(asdict(destination.outbox.counters))
 
-    async def _opened(self, place: Place, check: bool) -> tuple[Storage, Storage | None]:
-        storage = open_storage(place.to, place.credentials)
+    async def _opened(self, key: DestinationKey, check: bool) -> tuple[Storage, Storage | None]:
+        storage = open_storage(key.to, key.credentials)
         storages: tuple[Storage, Storage | None] = (storage, None)
         try:
-            if place.backup:
-                storages = storage, open_storage(place.backup, place.backup_credentials)
+            if key.backup:
+                storages = storage, open_storage(key.backup, key.backup_credentials)
             for each in storages if check else ():
                 await self._check(each)
         except BaseException:
@@ -250,29 +261,29 @@ class Destinations:
                 raise
             logger.warning("! %s: %s; slices wait in the spool", storage and storage.label, error)
 
-    def _make(self, place: Place, storage: Storage, backup: Storage | None) -> Destination:
-        shelf = self.spool.shelf(place.address, *place.key_ids) if self.spool else None
+    def _make(self, key: DestinationKey, storage: Storage, backup: Storage | None) -> Destination:
+        folder = self.spool.folder(key.urls, *key.key_ids) if self.spool else None
         outbox = Outbox(
             storage,
-            self.makers,
+            self.encoding,
             self.clock,
             self.reports,
             settings=self.settings,
-            spool=(self.spool, shelf) if self.spool and shelf else None,
+            spool=(self.spool, folder) if self.spool and folder else None,
             backup=backup,
         )
         destination = Destination(storage, outbox, backup)
-        self._open[place] = destination
-        if shelf is not None and shelf.folder in self._stuck:
-            outbox.adopt(self._stuck.pop(shelf.folder))
+        self._open[key] = destination
+        if folder is not None and folder.path in self._stuck:
+            outbox.adopt(self._stuck.pop(folder.path))
         return destination
 
 
-def _place(address: Address, task: str, lookup: Lookup) -> Place:
-    """An address with its keys. Raises BadInput where they are not known."""
-    keys = _keys(address.to, task, lookup) if address.keys else None
-    backup_keys = _keys(address.backup, task, lookup) if address.backup_keys else None
-    return Place(address.to, keys, address.backup, backup_keys)
+def _with_keys(urls: StoreUrls, task: str, lookup: Lookup) -> DestinationKey:
+    """A record's destination with its keys. Raises BadInput where they are not known."""
+    keys = _keys(urls.to, task, lookup) if urls.keys else None
+    backup_keys = _keys(urls.backup, task, lookup) if urls.backup_keys else None
+    return DestinationKey(urls.to, keys, urls.backup, backup_keys)
 
 
 def _keys(url: str, task: str, lookup: Lookup) -> Credentials:

@@ -17,17 +17,16 @@ from urllib.parse import SplitResult
 
 from slicer.background import Background
 from slicer.clock import Clock, LoopClock
-from slicer.delivery.makers import Makers
+from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
-from slicer.engine.destination import Destination, Destinations, Lookup, Place, Reports
+from slicer.engine.destination import Destination, DestinationKey, Destinations, Lookup, Reports
 from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.metrics import Sample, TaskTotals
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import Confirm, RunningTask
 from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
-from slicer.engine.workers import open_workers
 from slicer.errors import BadInput, LimitReached, StorageError, TaskEnded, TaskNotExist
 from slicer.media.naming import Names
 from slicer.rooms import Authorize, Connector, Context, Room, connector, parse_room
@@ -74,8 +73,9 @@ class Engine:
         authorize: Authorize | None = None,
     ) -> None:
         """*lookup* finds the keys of stores that the spool has slices for (`storage`'s, without
-        it). *confirm*: a spooled slice is kept until it gives back (a journal of webhooks).
-        *authorize*: who may publish into our own rooms (as the `whip` settings say, without it).
+        it). *confirm* is awaited for each stored slice, before its record leaves the spool and
+        before its task finishes (a queue of webhooks that keeps it). *authorize*: who may publish
+        into our own rooms (as the `whip` settings say, without it).
         """
         self.settings = settings or Settings()
         self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
@@ -95,13 +95,12 @@ class Engine:
     async def __aenter__(self) -> Self:
         self._clock = LoopClock()
         self._context = Context(self._clock, self.settings.whip, self._authorize, self._pace)
-        self._workers = open_workers()
-        self._makers = Makers(self._workers)
+        self._encoding = EncodingPool.open()
         self._spool = await self._open_spool()
         orphans = Orphans(self._clock, self._streams.tell, self._confirm)
         self._reports = Reports(self._tasks.get, orphans, self._clock)
         self._destinations = Destinations(
-            self._makers, self._clock, self.settings.outbox, self._reports, self._spool
+            self._encoding, self._clock, self.settings.outbox, self._reports, self._spool
         )
         await self._recover()
         return self
@@ -132,8 +131,8 @@ class Engine:
             raise LimitReached("engine: it is closing; allowed: tasks of another engine")
         if len(self._tasks) >= self.settings.engine.max_tasks:
             raise LimitReached(f"engine.max_tasks: {len(self._tasks)} tasks are running")
-        place = Place(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
-        destination = await self._destinations.take(place, spec.check_store)
+        key = DestinationKey(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
+        destination = await self._destinations.take(key, spec.check_store)
         running = RunningTask(
             task, spec, names, destination.outbox, self._clock, self._streams.tell, self._confirm
         )
@@ -193,7 +192,7 @@ class Engine:
 
     def metrics(self) -> list[Sample]:
         """Every counter there is, now; `engine.metrics.METRICS` says what each name means."""
-        delivery = (self._destinations, self._makers, self._workers, self._spool)
+        delivery = (self._destinations, self._encoding, self._spool)
         return [
             *metrics.of_tasks(self._tasks.values(), self._totals),
             *metrics.of_events(self._streams),
@@ -236,8 +235,8 @@ class Engine:
         for opened in self._connectors.values():
             await opened.close()
         self._reports.close()
-        self._workers.shut_down(finish=False)
-        await asyncio.to_thread(self._workers.join)
+        self._encoding.threads.shut_down(finish=False)
+        await asyncio.to_thread(self._encoding.threads.join)
         self._streams.close()
 
     async def _open_spool(self) -> Spool | None:

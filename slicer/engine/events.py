@@ -7,6 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import EndReason, State
 
@@ -92,15 +93,12 @@ class SliceSpooled:
 
     task: str
     at: datetime
-    anchor: str
-    kind: Kind
-    key: str
-    size: int
+    slice: SliceInfo
 
 
 @dataclass(frozen=True, slots=True)
 class SliceStored:
-    """The store has acknowledged a slice. *began*: UTC of its first sample, or of the picture.
+    """The store has acknowledged a slice.
 
     *destination*: the store that has it, as people may see it; the task's own, or its backup. At
     least once for each slice: again where a crash came between this and the end of its record.
@@ -108,25 +106,18 @@ class SliceStored:
 
     task: str
     at: datetime
-    anchor: str
-    kind: Kind
-    key: str
-    began: datetime
-    seconds: float
-    size: int
+    slice: SliceInfo
     etag: str
     destination: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceLost:
-    """A slice will not be stored: why, in words."""
+    """A slice will not be stored: why, in words. Its size is 0 where its file was never made."""
 
     task: str
     at: datetime
-    anchor: str
-    kind: Kind
-    key: str
+    slice: SliceInfo
     reason: str
 
 
@@ -152,7 +143,8 @@ class FactsDiscarded:
 class TaskFinished:
     """The robot has left, and every slice is stored or lost. The last event of a task.
 
-    *kept*: slices that the engine left in the spool when it closed, for the next start.
+    *kept*: slices that the engine left in the spool when it closed, for the next start; one that is
+    stored and that nobody confirmed is among them.
     """
 
     task: str

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from slicer.delivery.makers import Makers
+from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.destination import Destinations
 from slicer.engine.events import EventStreams
@@ -16,7 +16,6 @@ from slicer.engine.running import RunningTask
 from slicer.rooms import Connector
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import EndReason, State
-from slicer.threads import ThreadPool
 
 METRICS: Mapping[str, str] = {
     "tasks": "tasks that have not ended; state",
@@ -34,15 +33,17 @@ METRICS: Mapping[str, str] = {
     "connections": "connections and captures that media comes by; room (its scheme)",
     "media_total": "what connections and receivers refused, lost or found odd; room, reason",
     "destinations": "stores that are open, each with an outbox",
-    "outbox_slices_total": "slices of all outboxes; fate (a field of OutboxCounters)",
+    "outbox_slices_total": "slices of all outboxes; outcome (a field of OutboxCounters)",
     "outbox_stored_bytes_total": "bytes that stores have acknowledged",
     "outbox_held": "slices that an outbox has taken and is not done with",
+    "outbox_unconfirmed": "slices stored whose event is not yet safe elsewhere",
+    "spool_failures_total": "writes and reads that the spool's disk failed",
     "outbox_memory_bytes": "bytes of memory that waiting cuts hold",
     "circuits_open": "stores that are not asked, for they fail",
     "spool_slices": "slices in the spool",
     "spool_bytes": "bytes of the slices in the spool",
-    "makers_waiting": "files that wait to be made or are being made",
-    "maker_threads_busy": "work that the makers' threads have not ended",
+    "encoding_waiting": "files that wait to be made or are being made",
+    "encoding_threads_busy": "work that the encoding pool has not ended",
     "background_work": "coroutines of the engine that have not ended",
 }
 
@@ -125,22 +126,24 @@ def of_events(streams: EventStreams) -> Iterator[Sample]:
 
 
 def of_delivery(
-    destinations: Destinations, makers: Makers, workers: ThreadPool, spool: Spool | None
+    destinations: Destinations, encoding: EncodingPool, spool: Spool | None
 ) -> Iterator[Sample]:
     """Outboxes, circuits, the spool and the threads."""
     outboxes = [one.outbox for one in (*destinations.all(), *destinations.ending)]
-    fates = Counter(destinations.closed)
+    outcomes = Counter(destinations.closed)
     for outbox in outboxes:
-        fates.update(asdict(outbox.counters))
-    stored_bytes = fates.pop("stored_bytes", 0)
+        outcomes.update(asdict(outbox.counters))
+    stored_bytes = outcomes.pop("stored_bytes", 0)
     yield Sample("destinations", len(outboxes))
-    for fate, count in sorted(fates.items()):
-        yield Sample("outbox_slices_total", count, (("fate", fate),))
+    for outcome, count in sorted(outcomes.items()):
+        yield Sample("outbox_slices_total", count, (("outcome", outcome),))
     yield Sample("outbox_stored_bytes_total", stored_bytes)
     yield Sample("outbox_held", sum(outbox.held for outbox in outboxes))
     yield Sample("outbox_memory_bytes", sum(outbox.memory for outbox in outboxes))
+    yield Sample("outbox_unconfirmed", sum(outbox.unconfirmed for outbox in outboxes))
     yield Sample("circuits_open", sum(outbox.circuits_open for outbox in outboxes))
     yield Sample("spool_slices", 0 if spool is None else len(spool.ledger))
     yield Sample("spool_bytes", 0 if spool is None else spool.ledger.bytes)
-    yield Sample("makers_waiting", makers.waiting)
-    yield Sample("maker_threads_busy", workers.under_way)
+    yield Sample("spool_failures_total", 0 if spool is None else spool.failures)
+    yield Sample("encoding_waiting", encoding.waiting)
+    yield Sample("encoding_threads_busy", encoding.threads.under_way)

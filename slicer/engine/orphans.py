@@ -3,11 +3,10 @@
 from collections.abc import Awaitable, Callable
 
 from slicer.clock import Clock
-from slicer.engine.events import SliceLost, TaskEvent, TaskTrouble
-from slicer.engine.running import Confirm, slice_stored
+from slicer.engine.events import SliceLost, SliceStored, TaskEvent, TaskTrouble
+from slicer.engine.running import Confirm
 from slicer.errors import SlicerError
-from slicer.media.slice import Slice
-from slicer.slicing.outputs import TrackKey
+from slicer.media.slice import SliceInfo
 from slicer.storage import Receipt
 
 
@@ -19,18 +18,19 @@ class Orphans:
     ) -> None:
         self._clock, self._tell, self._confirm = clock, tell, confirm
 
-    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
-        """A slice was stored; a manifest, which is of no anchor, is told to nobody."""
-        if not made.track.anchor:
-            return None
-        event = slice_stored(made, receipt, destination, self._clock.wall(self._clock.now()))
+    def on_stored(
+        self, slice: SliceInfo, _data: bytes, receipt: Receipt, destination: str
+    ) -> Awaitable[None] | None:
+        """A slice was stored."""
+        at = self._clock.wall(self._clock.now())
+        event = SliceStored(slice.task, at, slice, receipt.etag, destination)
         self._tell(event)
         return self._confirm(event) if self._confirm is not None else None
 
-    def on_lost(self, track: TrackKey, key: str, reason: str) -> None:
+    def on_lost(self, slice: SliceInfo, reason: str) -> None:
         """A slice will never be stored."""
         at = self._clock.wall(self._clock.now())
-        self._tell(SliceLost(track.task, at, track.anchor, track.kind, key, reason))
+        self._tell(SliceLost(slice.task, at, slice, reason))
 
     def on_trouble(self, task: str, error: SlicerError) -> None:
         """Something is tried again."""

@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 
 from slicer.clock import Clock
-from slicer.delivery.job import Job, memory_of
+from slicer.delivery.delivery import Delivery, memory_of
 from slicer.delivery.manifest import Manifest
 from slicer.delivery.outbox import Outbox
 from slicer.engine.driver import Driver
@@ -32,7 +32,7 @@ from slicer.engine.events import (
 from slicer.engine.spec import TaskSpec
 from slicer.errors import SlicerError
 from slicer.media.naming import Names
-from slicer.media.slice import Slice, extension, make
+from slicer.media.slice import SliceInfo, describe, make
 from slicer.rooms import Room
 from slicer.slicing.facts import Stopped
 from slicer.slicing.outputs import (
@@ -48,7 +48,6 @@ from slicer.slicing.outputs import (
     StateChanged,
     Subscribe,
     TrackIgnored,
-    TrackKey,
     Unsubscribe,
 )
 from slicer.slicing.task import SliceTask
@@ -57,8 +56,8 @@ from slicer.storage import Receipt
 logger = logging.getLogger(__name__)
 
 Confirm = Callable[[SliceStored], Awaitable[None]]
-"""Gives back once the event is safe elsewhere; until then the spool keeps the slice."""
-
+"""Gives back once the event is safe elsewhere. Until then the spool keeps the slice, and the task
+does not finish."""
 
 LATE = 2.0
 """Seconds from when a picture was taken until its file is ready; a later one is counted. A lost
@@ -104,15 +103,12 @@ class RunningTask:
 
     def on_cut(self, cut: Cut) -> None:
         """Name the slice and hand it to the outbox; its file is made there."""
-        began = self._clock.wall(cut.began)
         images = self.spec.images
-        key = self._names.allocate(cut.track.anchor, cut.track.kind, extension(cut, images), began)
-        make_it = partial(make, cut, key, began, images)
+        info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending += 1
-        job = Job(key, cut.track, memory_of(cut), make_it, self._due(cut))
-        if not self.outbox.offer(job):
-            reason = "the outbox is full: slices are cut faster than made or stored"
-            self.on_lost(cut.track, key, reason)
+        delivery = Delivery(info, memory_of(cut), partial(make, cut, info, images), self._due(cut))
+        if not self.outbox.offer(delivery):
+            self.on_lost(info, "the outbox is full: slices are cut faster than made or stored")
 
     def on_output(self, output: Subscribe | Unsubscribe | Notice) -> None:
         """Tell what the task does, and log it: one line each, a warning where media is not cut."""
@@ -151,48 +147,61 @@ class RunningTask:
         self._reason = finished.reason
         self._left = asyncio.ensure_future(self._leave(finished.reason))
 
-    def on_spooled(self, made: Slice) -> None:
+    def on_spooled(self, slice: SliceInfo) -> None:
         """A slice is on the disk."""
-        track = made.track
-        event = SliceSpooled(self._task, self._now(), track.anchor, track.kind, made.key, made.size)
-        self._tell(event)
+        self._tell(SliceSpooled(self._task, self._now(), slice))
 
-    def on_stored(self, made: Slice, receipt: Receipt, destination: str) -> Awaitable[None] | None:
+    def on_stored(
+        self, slice: SliceInfo, data: bytes, receipt: Receipt, destination: str
+    ) -> Awaitable[None] | None:
         """The store has acknowledged a slice. Awaited before the spool forgets it."""
-        if self._manifest is not None and made.key == self._manifest.key:
+        self.stored += 1
+        if self._manifest is not None:
+            self._manifest.stored(slice, data, receipt, destination)
+        event = SliceStored(self._task, self._now(), slice, receipt.etag, destination)
+        self._tell(event)
+        if self._confirm is None:
             self._settled()
             return None
-        self.stored += 1
-        event = slice_stored(made, receipt, destination, self._now())
-        if self._manifest is not None:
-            self._manifest.stored(made, receipt, destination)
-        self._tell(event)
-        confirmed = self._confirm(event) if self._confirm is not None else None
-        self._settled()
-        return confirmed
+        return self._confirmed(self._confirm(event))
+
+    async def _confirmed(self, confirmed: Awaitable[None]) -> None:
+        """The slice is settled once who keeps events has this one. Where that fails, the record
+        stays in the spool, and the next start tells it again."""
+        try:
+            await confirmed
+        except BaseException:
+            self.kept += 1
+            raise
+        finally:
+            self._settled()
 
     def on_late(self) -> None:
         """A picture was ready later than it should; it is delivered all the same."""
         self.late += 1
 
-    def on_lost(self, track: TrackKey, key: str, reason: str) -> None:
+    def on_lost(self, slice: SliceInfo, reason: str) -> None:
         """A slice will never be stored."""
-        if self._manifest is not None and key == self._manifest.key:
-            self._tell(TaskTrouble(self._task, self._now(), f"no manifest: {reason}"))
-            self._settled()
-            return
         self.lost += 1
         if self._manifest is not None:
-            self._manifest.lost(track, key, reason)
-        self._tell(SliceLost(self._task, self._now(), track.anchor, track.kind, key, reason))
+            self._manifest.lost(slice, reason)
+        self._tell(SliceLost(self._task, self._now(), slice, reason))
         self._settled()
 
-    def on_kept(self, track: TrackKey, key: str) -> None:
+    def on_kept(self, slice: SliceInfo) -> None:
         """The engine closes; the slice is in the spool."""
-        if self._manifest is None or key != self._manifest.key:
-            self.kept += 1
+        self.kept += 1
         if self._manifest is not None:
-            self._manifest.kept(track, key)
+            self._manifest.kept(slice)
+        self._settled()
+
+    def on_manifest_settled(self) -> None:
+        """The manifest is stored, or in the spool."""
+        self._settled()
+
+    def on_manifest_lost(self, reason: str) -> None:
+        """The manifest will never be stored."""
+        self._tell(TaskTrouble(self._task, self._now(), f"no manifest: {reason}"))
         self._settled()
 
     def on_trouble(self, error: SlicerError) -> None:
@@ -222,19 +231,11 @@ class RunningTask:
             return
         if self._manifest is not None and not self._manifest.closed:
             self._pending += 1
-            job = self._manifest.close(self._now())
-            if not self.outbox.offer(job):
-                self.on_lost(job.track, job.key, "the outbox takes nothing more")
+            if not self.outbox.offer(self._manifest.close(self._now())):
+                self.on_manifest_lost("the outbox takes nothing more")
             return
         event = TaskFinished(
             self._task, self._now(), self._reason, self.stored, self.lost, self.kept
         )
         self._tell(event)
         self.finished.set_result(event)
-
-
-def slice_stored(made: Slice, receipt: Receipt, destination: str, at: datetime) -> SliceStored:
-    """The event of a stored slice."""
-    task, anchor, kind = made.track
-    said = (made.key, made.began, made.seconds, made.size, receipt.etag, destination)
-    return SliceStored(task, at, anchor, kind, *said)

@@ -1,4 +1,4 @@
-"""What an operator does with a spool by hand: look, send, drop; knows no engine."""
+"""What an operator does with a spool by hand: look, send, drop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from slicer.clock import Clock, LoopClock
-from slicer.delivery.makers import Makers
-from slicer.delivery.spool.shelf import Found, listing
-from slicer.delivery.spool.spool import Spool, locked, shelves
+from slicer.delivery.encoding import EncodingPool
+from slicer.delivery.spool.folder import SpooledFile, listing
+from slicer.delivery.spool.spool import Spool, folders, locked
 from slicer.engine.destination import Destinations, Lookup, Reports
 from slicer.engine.events import TaskEvent
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import RunningTask
 from slicer.engine.settings import Settings
-from slicer.engine.workers import open_workers
 from slicer.errors import BadInput
+from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 
 
@@ -31,30 +31,31 @@ class Choice:
     older_than: timedelta | None = None
     damaged: bool = False
 
-    def fits(self, found: Found, now: datetime) -> bool:
-        """Whether a record is meant; a damaged one only where damaged ones are asked for."""
-        record = found.record
-        if record is None or self.damaged:
-            return record is None and self.damaged
-        track = record.track
+    def fits(self, found: SpooledFile, now: datetime) -> bool:
+        """Whether a record is meant; a damaged one only where damaged ones are asked for, and a
+        manifest only where neither an anchor nor a kind is."""
+        if found.header is None or self.damaged:
+            return found.header is None and self.damaged
+        info = found.header.info
         written = datetime.fromtimestamp(found.written, UTC)
+        anchor, kind = (info.anchor, info.kind) if isinstance(info, SliceInfo) else ("", None)
         return (
-            (not self.task or track.task == self.task)
-            and (not self.anchor or track.anchor == self.anchor)
-            and (self.kind is None or track.kind is self.kind)
+            (not self.task or info.task == self.task)
+            and (not self.anchor or anchor == self.anchor)
+            and (self.kind is None or kind is self.kind)
             and (self.older_than is None or now - written >= self.older_than)
         )
 
 
-def stuck(folder: Path, choice: Choice | None = None) -> Iterator[Found]:
+def stuck(folder: Path, choice: Choice | None = None) -> Iterator[SpooledFile]:
     """The records in a spool, oldest first within each destination, also while an engine sends
     them. Raises BadInput where there is no spool."""
     now, chosen = datetime.now(UTC), choice or Choice()
-    for shelf in _shelves(folder):
-        yield from (found for found in listing(shelf) if choice is None or chosen.fits(found, now))
+    for each in _folders(folder):
+        yield from (found for found in listing(each) if choice is None or chosen.fits(found, now))
 
 
-def drop(folder: Path, choice: Choice) -> list[Found]:
+def drop(folder: Path, choice: Choice) -> list[SpooledFile]:
     """Delete records for good; gives those that are gone. Raises BadInput while an engine has
     the spool, and OSError."""
     with locked(folder):
@@ -82,20 +83,20 @@ async def _opened(
     settings: Settings, tell: Callable[[TaskEvent], None], clock: Clock
 ) -> AsyncIterator[Destinations]:
     spool = Spool.open(settings.spool, clock)
-    workers = open_workers()
+    encoding = EncodingPool.open()
     nobody: dict[str, RunningTask] = {}
     reports = Reports(nobody.get, Orphans(clock, tell), clock)
-    destinations = Destinations(Makers(workers), clock, settings.outbox, reports, spool)
+    destinations = Destinations(encoding, clock, settings.outbox, reports, spool)
     try:
         yield destinations
     finally:
         await destinations.close()
         await spool.close()
         reports.close()
-        await asyncio.to_thread(workers.join)
+        await asyncio.to_thread(encoding.threads.join)
 
 
-def _shelves(folder: Path) -> list[Path]:
+def _folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise BadInput("spool.folder", str(folder), "a folder that is there")
-    return shelves(folder)
+    return folders(folder)

@@ -1,9 +1,10 @@
-"""A slice: the file a cut becomes, with its name; made in one call that an executor can run."""
+"""A slice: what it is, and the file that its cut becomes, made in one call for any thread."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from slicer.media import ogg, picture, transcode
+from slicer.media.naming import Names
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
@@ -18,70 +19,101 @@ _IMAGE_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """One file under its *key*. *began*: UTC of its first sample; *seconds*: 0 for a picture.
+class SliceInfo:
+    """What is known of a slice from its cut on; events, records and messages hold it.
 
-    *width* and *height* in pixels, None for sound.
+    *key*: its name in the store; *began*: UTC of its first sample, or of the picture; *seconds*: 0
+    for a picture; *size*: bytes of its file, 0 until that is made.
     """
 
     key: str
-    data: bytes
-    content_type: str
     track: TrackKey
     began: datetime
     seconds: float = 0.0
+    size: int = 0
+
+    @property
+    def task(self) -> str:
+        return self.track.task
+
+    @property
+    def anchor(self) -> str:
+        return self.track.anchor
+
+    @property
+    def kind(self) -> Kind:
+        return self.track.kind
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestInfo:
+    """A task's manifest, which takes a slice's way to the store but is of no anchor.
+
+    *began*: UTC of the task's end; *size*: bytes, 0 until it is made.
+    """
+
+    key: str
+    task: str
+    began: datetime
+    size: int = 0
+
+
+Info = SliceInfo | ManifestInfo
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The bytes of a slice or a manifest. *width* and *height* in pixels, of a picture alone."""
+
+    info: Info
+    data: bytes
+    content_type: str
     width: int | None = None
     height: int | None = None
 
     @property
-    def kind(self) -> Kind:
-        """AUDIO for sound, VIDEO for a picture."""
-        return self.track.kind
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return len(self.data)
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What a store may keep beside the file: task, anchor, start (UTC, ISO 8601) and, for
-        sound, duration in seconds."""
-        start = self.began.astimezone(UTC).isoformat(timespec="milliseconds")
-        facts = {"task": self.track.task, "anchor": self.track.anchor, "start": start}
-        if self.kind is Kind.AUDIO:
-            facts["duration"] = f"{self.seconds:.3f}"
+    def metadata(self) -> dict[str, str]:
+        """What a store may keep beside the file: task, start (UTC, ISO 8601), of a slice its anchor
+        and of audio its duration in seconds."""
+        start = self.info.began.astimezone(UTC).isoformat(timespec="milliseconds")
+        facts = {"task": self.info.task, "start": start}
+        if isinstance(self.info, SliceInfo):
+            facts["anchor"] = self.info.anchor
+            if self.info.kind is Kind.AUDIO:
+                facts["duration"] = f"{self.info.seconds:.3f}"
         return facts
 
 
-def extension(cut: Cut, image_format: ImageFormat) -> str:
-    """How the name of this cut's file ends, without the dot."""
-    return AUDIO_EXTENSION if isinstance(cut, AudioCut) else image_format.value
+def describe(cut: Cut, names: Names, began: datetime, image_format: ImageFormat) -> SliceInfo:
+    """Name the slice of a cut; its size is not known yet."""
+    track = cut.track
+    if isinstance(cut, AudioCut):
+        extension, seconds = AUDIO_EXTENSION, (cut.end - cut.start) / cut.codec.clock_rate
+    else:
+        extension, seconds = image_format.value, 0.0
+    key = names.allocate(track.anchor, track.kind, extension, began)
+    return SliceInfo(key, track, began, seconds)
 
 
-def make(cut: Cut, key: str, began: datetime, image_format: ImageFormat = ImageFormat.PNG) -> Slice:
+def make(cut: Cut, info: SliceInfo, image_format: ImageFormat = ImageFormat.PNG) -> File:
     """Make the file of *cut*. It takes milliseconds of CPU and touches nothing else: any thread
     or process will do. Raises MediaError.
     """
     if isinstance(cut, AudioCut):
-        return _sound(cut, key, began)
-    return _picture(cut, key, began, image_format)
+        data = _audio(cut, info.began)
+        return File(replace(info, size=len(data)), data, _AUDIO_TYPE)
+    return _picture(cut, info, image_format)
 
 
-def _sound(cut: AudioCut, key: str, began: datetime) -> Slice:
+def _audio(cut: AudioCut, began: datetime) -> bytes:
     utc = began.astimezone(UTC).isoformat(timespec="milliseconds")
     comments = (f"ANCHOR={cut.track.anchor}", f"DATE={utc}")
     if cut.codec.name in transcode.CODECS:
-        data = transcode.write(cut.codec.name, cut.packets, cut.start, cut.end, comments)
-    else:
-        data = ogg.write(cut.packets, cut.start, cut.end, comments)
-    seconds = (cut.end - cut.start) / cut.codec.clock_rate
-    return Slice(key, data, _AUDIO_TYPE, cut.track, began, seconds)
+        return transcode.write(cut.codec.name, cut.packets, cut.start, cut.end, comments)
+    return ogg.write(cut.packets, cut.start, cut.end, comments)
 
 
-def _picture(cut: PictureCut, key: str, began: datetime, image_format: ImageFormat) -> Slice:
+def _picture(cut: PictureCut, info: SliceInfo, image_format: ImageFormat) -> File:
     made = picture.write(cut.codec.name, cut.frames, image_format)
-    content_type = _IMAGE_TYPES[image_format]
-    return Slice(
-        key, made.data, content_type, cut.track, began, width=made.width, height=made.height
-    )
+    info = replace(info, size=len(made.data))
+    return File(info, made.data, _IMAGE_TYPES[image_format], made.width, made.height)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.webhooks.queue import Webhook
 
@@ -32,19 +33,7 @@ class Code(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A stored slice. *began*: UTC of its first sample; *seconds*: 0 for a picture."""
-
-    key: str
-    anchor: str
-    kind: Kind
-    began: datetime
-    seconds: float
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
+class BucketLocation:
     """Where a task's files go, in TRTC's words."""
 
     vendor: int
@@ -75,23 +64,23 @@ class Origin:
         """The first file has been taken."""
         return self._message(3, at, {"Status": 0})
 
-    def file_stored(self, at: datetime, file: File, place: Place) -> Webhook:
+    def file_stored(self, at: datetime, slice: SliceInfo, bucket: BucketLocation) -> Webhook:
         """A file is up."""
-        start = _milliseconds(file.began)
-        duration = round(file.seconds * 1000)
+        start = _milliseconds(slice.began)
+        duration = round(slice.seconds * 1000)
         payload = {
             "Status": 0,
-            "FileName": file.key,
-            "MediaType": _MEDIA_TYPES[file.kind],
-            "Bucket": place.bucket,
-            "Region": place.region,
-            "Vendor": place.vendor,
+            "FileName": slice.key,
+            "MediaType": _MEDIA_TYPES[slice.kind],
+            "Bucket": bucket.bucket,
+            "Region": bucket.region,
+            "Vendor": bucket.vendor,
             "StartTimeMs": start,
             "EndTimeMs": start + duration,
             "DurationMs": duration,
-            "Size": file.size,
+            "Size": slice.size,
         }
-        return self._message(4, at, payload, file.key, {"StreamUserId": file.anchor})
+        return self._message(4, at, payload, slice.key, {"StreamUserId": slice.anchor})
 
     def all_stored(self, at: datetime, ok: bool) -> Webhook:
         """The last message of a task: everything that was cut is stored, or some of it lost."""

@@ -24,7 +24,7 @@ from slicer.engine.events import (
     TrackRefused,
 )
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
-from slicer.service.messages import Code, File, Group, Origin, Place
+from slicer.service.messages import BucketLocation, Code, Group, Origin
 from slicer.service.order import Product
 from slicer.service.registry import Record, Registry
 from slicer.slicing.outputs import State
@@ -53,10 +53,13 @@ class Notifier:
         bucket = record.order.bucket if record else None
         return bucket.credentials if bucket and bucket.credentials.access_key else None
 
-    def confirm(self, event: SliceStored) -> Awaitable[None]:
-        """Done once the message of a stored slice is on disk, behind the task's first; goes on
-        without being awaited."""
-        return asyncio.ensure_future(self._confirm(event))
+    async def confirm(self, event: SliceStored) -> None:
+        """Tell of a stored slice; done once its message is on disk, behind the task's first."""
+        begun = self._begun.get(event.task)
+        if begun is not None:
+            await begun.wait()
+        if record := self._registry.get(event.task):
+            await self._stored(record, event)
 
     def expect(self, task: str) -> None:
         """A task begins, and its record is not there yet: hold back what is confirmed."""
@@ -73,14 +76,16 @@ class Notifier:
             begun.set()
 
     async def note(self, record: Record, event: Event) -> None:
-        """Tell what an event means, if anything; `RobotLeft` and `TaskFinished` as well."""
+        """Tell what an event means, if anything.
+
+        A stored slice is told by `confirm` alone. The engine awaits that before the task finishes,
+        so the last message comes after it.
+        """
         source = origin(record)
         match event:
-            case SliceStored():
-                await self._stored(record, event)
-            case SliceLost(at=at, anchor=anchor, key=key, reason=reason):
-                text = f"a slice of {anchor} is lost: {key}: {reason}"
-                await self._say(source.error(at, Code.SLICE_LOST, text, key))
+            case SliceLost(at=at, slice=lost, reason=reason):
+                text = f"a slice of {lost.anchor} is lost: {lost.key}: {reason}"
+                await self._say(source.error(at, Code.SLICE_LOST, text, lost.key))
             case TaskTrouble(at=at, reason=reason):
                 await self.trouble(record, at, Code.UPLOAD_TROUBLE, reason)
             case AnchorWaits(at=at, anchor=anchor):
@@ -117,22 +122,14 @@ class Notifier:
         unique = f"{at.timestamp():.3f}.{number}"
         await self._say(origin(record).error(at, code, text, unique))
 
-    async def _confirm(self, event: SliceStored) -> None:
-        begun = self._begun.get(event.task)
-        if begun is not None:
-            await begun.wait()
-        if record := self._registry.get(event.task):
-            await self._stored(record, event)
-
     async def _stored(self, record: Record, event: SliceStored) -> None:
         bucket = record.order.bucket
         if record.order.product is not Product.SLICE or bucket is None:
             return  # what moderation tells is a result, not a file
         source = origin(record)
-        told = (event.key, event.anchor, event.kind, event.began, event.seconds, event.size)
-        place = Place(bucket.vendor, bucket.region, bucket.bucket)
+        location = BucketLocation(bucket.vendor, bucket.region, bucket.bucket)
         await self._say(source.upload_started(event.at))
-        await self._say(source.file_stored(event.at, File(*told), place))
+        await self._say(source.file_stored(event.at, event.slice, location))
 
     async def _say(self, webhook: Webhook) -> None:
         while True:

@@ -1,30 +1,38 @@
 """The outbox: bounds, tries, isolation, drain and close, with a clock that a test moves."""
 
 import asyncio
-from dataclasses import replace
+import errno
+import os
+from functools import partial
 from math import inf
+from pathlib import Path
 
-from slicer.delivery.makers import Makers
-from slicer.delivery.outbox import Outbox
+import pytest
+
+from slicer.delivery import outbox as module
+from slicer.delivery.delivery import Delivery
 from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.spool.folder import Folder, read
+from slicer.delivery.spool.spool import DISK_PATIENCE
 from slicer.errors import (
     MediaError,
     StorageRefused,
     StorageUnavailable,
 )
-from slicer.media.slice import Slice
+from slicer.media.slice import File
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 from tests.harness.clock import settle
 from tests.harness.delivery.outbox import (
-    Inline,
     MemoryOutbox,
-    job,
-    made,
+    delivery,
+    file_of,
     refused,
     unavailable,
 )
 from tests.harness.delivery.recorder import Recorder
+from tests.harness.delivery.spooling import Run, info_of, spool_settings
+from tests.harness.delivery.spooling import file_of as spooled_file_of
 from tests.harness.storage.memory import MemoryStore
 
 
@@ -34,7 +42,7 @@ async def test_what_is_offered_is_made_stored_and_told() -> None:
     assert (bench.outbox.held, bench.heard.stored) == (2, [])
     await settle()
     assert bench.store.there == {"a": b"a", "b": b"b"}
-    assert bench.heard == Recorder(stored=["a", "b"], destinations=["memory:"] * 2)
+    assert bench.heard == Recorder(stored=["a", "b"])
     assert bench.outbox.counters.stored_bytes == 2
     assert bench.store.metadata["a"]["anchor"] == "a"
     assert bench.balanced()
@@ -125,11 +133,11 @@ async def test_a_refusal_is_told_although_an_outage_was() -> None:
 
 
 async def test_what_cannot_be_made_is_dropped_and_told() -> None:
-    def broken() -> Slice:
+    def broken() -> File:
         raise MediaError("no keyframe")
 
     bench = MemoryOutbox()
-    assert bench.outbox.offer(job("bad", broken))
+    assert bench.outbox.offer(delivery("bad", broken))
     bench.offer("good")
     await settle()
     [(key, error, final)] = bench.heard.failed
@@ -142,7 +150,7 @@ async def test_what_cannot_be_made_is_dropped_and_told() -> None:
 
 async def test_a_fault_of_the_maker_costs_one_slice() -> None:
     bench = MemoryOutbox()
-    bench.outbox.offer(job("bad", lambda: made(str(1 // 0))))
+    bench.outbox.offer(delivery("bad", lambda: file_of(str(1 // 0))))
     await settle()
     [(_, error, final)] = bench.heard.failed
     assert isinstance(error, MediaError)
@@ -167,11 +175,11 @@ async def test_a_file_is_made_anew_for_each_try() -> None:
     bench, makes = MemoryOutbox(), list[str]()
     bench.store.faults["a"] = [unavailable("a")]
 
-    def make() -> Slice:
+    def make() -> File:
         makes.append("a")
-        return made("a")
+        return file_of("a")
 
-    bench.outbox.offer(job("a", make))
+    bench.outbox.offer(delivery("a", make))
     await settle()
     await bench.advance(1.0)
     assert makes == ["a", "a"]
@@ -212,10 +220,10 @@ async def test_the_bound_on_count() -> None:
 async def test_the_bound_on_memory() -> None:
     bench = MemoryOutbox(OutboxSettings(memory=1000))
     bench.store.fails = unavailable
-    offers = [bench.outbox.offer(job(key, size=400)) for key in "abc"]
+    offers = [bench.outbox.offer(delivery(key, size=400)) for key in "abc"]
     assert offers == [True, True, False]
     assert bench.outbox.memory == 800
-    assert bench.outbox.offer(job("d", size=200)), "a smaller one still fits"
+    assert bench.outbox.offer(delivery("d", size=200)), "a smaller one still fits"
     assert bench.outbox.memory == 1000
     bench.store.fails = None
     await settle()
@@ -312,8 +320,7 @@ async def test_each_task_hears_of_a_store_that_fails_once() -> None:
     bench.store.fails = refused
     bench.offer("a", "b", "c", "d")
     await settle()
-    other = replace(job("x"), track=TrackKey("another", "x", Kind.AUDIO))
-    assert bench.outbox.offer(other)
+    assert bench.outbox.offer(delivery("x", of=TrackKey("another", "x", Kind.AUDIO)))
     await settle()
     assert [key for key, _, _ in bench.heard.failed] == ["a", "x"]
     assert "x" not in bench.store.tries, "told although the circuit was open before it came"
@@ -376,25 +383,10 @@ async def test_small_slices_go_first() -> None:
     bench.offer("first")
     await settle()
     for key, size in (("large", 500_000), ("small", 60_000), ("middle", 100_000)):
-        bench.outbox.offer(job(key, size=size))
+        bench.outbox.offer(delivery(key, size=size))
     bench.store.gates["first"].set()
     await settle()
     assert bench.heard.stored == ["first", "small", "middle", "large"]
-
-
-async def test_a_backup_that_works_keeps_troubles_few() -> None:
-    bench = MemoryOutbox()
-    backup = MemoryStore()
-    bench.outbox = Outbox(
-        bench.store, Makers(Inline()), bench.clock, bench.heard, chance=lambda: 0.0, backup=backup
-    )
-    bench.store.fails = refused
-    for number in range(100):
-        bench.offer(f"ada/{number}")
-        await bench.advance(10)
-    assert len(bench.heard.failed) == 1
-    assert len(backup.there) >= 95
-    await bench.outbox.close()
 
 
 async def test_a_file_made_after_it_was_due_is_counted_and_delivered() -> None:
@@ -402,7 +394,7 @@ async def test_a_file_made_after_it_was_due_is_counted_and_delivered() -> None:
     bench.store.gates["first"] = asyncio.Event()
     due = bench.clock.now() + 2.0
     for key in ("first", "late", "whenever"):
-        assert bench.outbox.offer(replace(job(key), due=inf if key == "whenever" else due))
+        assert bench.outbox.offer(delivery(key, due=inf if key == "whenever" else due))
     await settle()
     await bench.advance(2.1)
     bench.store.gates["first"].set()
@@ -417,8 +409,82 @@ async def test_made_in_time_it_is_not_late_when_the_store_is() -> None:
     bench = MemoryOutbox()
     bench.store.faults["a"] = [unavailable("a")] * 3
     bench.offer("b")
-    assert bench.outbox.offer(replace(job("a"), due=bench.clock.now() + 2.0))
+    assert bench.outbox.offer(delivery("a", due=bench.clock.now() + 2.0))
     await settle()
     await bench.advance(60)
     assert sorted(bench.heard.stored) == ["a", "b"]
     assert (bench.heard.late, bench.outbox.counters.late) == ([], 0)
+
+
+async def test_a_disk_that_fails_is_told_once_a_task_until_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_folder: Folder, _number: int, _file: File) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def offer(task: str, key: str) -> None:
+        run.clock.advance(DISK_PATIENCE)
+        cut = Delivery(info_of(key, 0, task=task), 10, partial(spooled_file_of, key))
+        assert run.outbox.offer(cut)
+        await run.quiet()
+
+    run = Run(tmp_path, MemoryStore())
+    for broken in (True, False, True):
+        with monkeypatch.context() as patched:
+            if broken:
+                patched.setattr(Folder, "write", full)
+            for number, task in enumerate(("one", "one", "two")):
+                await offer(task, f"ada/{broken}{number}")
+    troubles = [error for _, error in run.heard.trouble]
+    assert len(troubles) == 4, "once for each of two tasks, and again after it worked"
+    assert all("No space left" in str(error) for error in troubles)
+    assert run.spool.failures == 6
+    assert run.outbox.counters.stored == 9
+    assert run.balanced()
+    await run.close()
+
+
+async def test_what_is_not_confirmed_in_time_stays_in_the_spool(tmp_path: Path) -> None:
+    run = Run(tmp_path, MemoryStore())
+    answers = [asyncio.get_running_loop().create_future() for _ in range(3)]
+    for number, answer in enumerate(answers):
+        run.heard.confirms = answer
+        run.offer(f"ada/{number}")
+        await run.outbox.emptied()
+    answers[0].set_result(None)
+    answers[1].set_exception(OSError("the queue is full"))
+    answers[2].cancel()
+    await run.close()
+    assert [read(path).info.key for path in run.records()] == ["ada/1", "ada/2"]
+
+
+async def test_the_bound_on_what_is_not_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_UNCONFIRMED", 2)
+    run = Run(tmp_path, MemoryStore(), settings=OutboxSettings(uploads=1))
+    run.heard.confirms = asyncio.get_running_loop().create_future()
+    keys = [f"ada/{number}" for number in range(4)]
+    run.offer(*keys)
+    await run.until(lambda: run.outbox.counters.spooled == 4 and run.outbox.unconfirmed == 2)
+    assert run.bucket.tries == keys[:2]
+    assert run.outbox.held == 2, "the rest waits where it is counted"
+    run.heard.confirms.set_result(None)
+    await run.outbox.emptied()
+    await run.quiet()
+    assert run.bucket.order == keys
+    assert run.records() == []
+    assert run.balanced()
+    await run.close()
+
+
+async def test_a_slice_that_fits_into_no_spool_keeps_no_other_from_it(tmp_path: Path) -> None:
+    spooling = spool_settings(tmp_path, max_bytes=1024 * 1024)
+    run = Run(tmp_path, MemoryStore(), spooling=spooling)
+    for key, size in (("ada/large", 2_000_000), ("bo/small", 1000)):
+        run.offer(key, size=size)
+        await run.quiet()
+    assert run.heard.spooled == ["bo/small"]
+    assert run.bucket.order == ["ada/large", "bo/small"]
+    assert "larger than what the spool may hold" in str(run.heard.trouble[0][1])
+    await run.close()

@@ -29,12 +29,16 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
+from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import EndReason, State
+from slicer.slicing.outputs import EndReason, State, TrackKey
 from tests.harness.clock import EPOCH
 
-STORED = SliceStored("t", EPOCH, "ada", Kind.AUDIO, "t/ada/a.ogg", EPOCH, 15.0, 61_234, "e")
-PICTURE = SliceStored("t", EPOCH, "ada", Kind.VIDEO, "t/ada/i.png", EPOCH, 0.0, 500_000, "e")
+ADA = TrackKey("t", "ada", Kind.AUDIO)
+AUDIO = SliceInfo("t/ada/a.ogg", ADA, EPOCH, 15.0, 61_234)
+STORED = SliceStored("t", EPOCH, AUDIO, "e")
+SEEN = SliceInfo("t/ada/i.png", TrackKey("t", "ada", Kind.VIDEO), EPOCH, 0.0, 500_000)
+PICTURE = SliceStored("t", EPOCH, SEEN, "e")
 EVENTS: list[tuple[Event, str]] = [
     (TaskState("t", EPOCH, State.RUNNING), "task running"),
     (TrackStarted("t", EPOCH, "ada", Kind.AUDIO), "+ ada audio"),
@@ -48,8 +52,8 @@ EVENTS: list[tuple[Event, str]] = [
     (AnchorWaits("t", EPOCH, "bo"), "waiting: bo"),
     (STORED, "stored t/ada/a.ogg (15.000 s, 61 kB)"),
     (PICTURE, "stored t/ada/i.png (500 kB)"),
-    (SliceSpooled("t", EPOCH, "ada", Kind.AUDIO, "t/ada/a.ogg", 9), "cut t/ada/a.ogg"),
-    (SliceLost("t", EPOCH, "ada", Kind.AUDIO, "t/x.ogg", "full"), "LOST t/x.ogg: full"),
+    (SliceSpooled("t", EPOCH, AUDIO), "cut t/ada/a.ogg"),
+    (SliceLost("t", EPOCH, SliceInfo("t/x.ogg", ADA, EPOCH), "full"), "LOST t/x.ogg: full"),
     (TaskTrouble("t", EPOCH, "503"), "trouble: 503"),
     (RobotLeft("t", EPOCH, EndReason.IDLE), "out of the room (nobody published for too long)"),
     (TaskFinished("t", EPOCH, EndReason.IDLE, 7, 0), "7 slices stored"),

@@ -7,48 +7,46 @@ from pathlib import Path
 import pytest
 
 from slicer.clock import Clock, LoopClock
-from slicer.delivery.entry import Entry
-from slicer.delivery.makers import Makers
+from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.settings import OutboxSettings
-from slicer.delivery.spool.record import Address
+from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
-from slicer.engine.destination import Destinations, Place, Reports
+from slicer.engine.destination import DestinationKey, Destinations, Reports
 from slicer.engine.events import SliceStored, TaskEvent, TaskTrouble
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import RunningTask
-from slicer.engine.workers import open_workers
 from slicer.errors import StorageRefused, StorageUnavailable
+from slicer.media.slice import File, ManifestInfo
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import TrackKey
-from slicer.storage import Credentials
+from slicer.storage import Credentials, Receipt
 from slicer.storage.local import LocalStorage
-from tests.harness.clock import ManualClock
-from tests.harness.delivery.spooling import slice_of, spool_settings
+from tests.harness.clock import EPOCH, ManualClock
+from tests.harness.delivery.spooling import file_of, info_of, spool_settings
 
 
 @pytest.fixture
-def workers() -> Iterator[Makers]:
-    crew = open_workers()
-    yield Makers(crew)
-    crew.join()
+def encoding() -> Iterator[EncodingPool]:
+    pool = EncodingPool.open()
+    yield pool
+    pool.threads.join()
 
 
 @pytest.fixture
-def destinations(workers: Makers) -> Destinations:
-    return make(workers, ManualClock())
+def destinations(encoding: EncodingPool) -> Destinations:
+    return make(encoding, ManualClock())
 
 
-def make(workers: Makers, clock: Clock, spool: Spool | None = None) -> Destinations:
+def make(encoding: EncodingPool, clock: Clock, spool: Spool | None = None) -> Destinations:
     nobody: dict[str, RunningTask] = {}
     told: list[TaskEvent] = []
     reports = Reports(nobody.get, Orphans(clock, told.append), clock)
-    return Destinations(workers, clock, OutboxSettings(), reports, spool)
+    return Destinations(encoding, clock, OutboxSettings(), reports, spool)
 
 
 async def test_one_for_all_who_name_the_same(destinations: Destinations, tmp_path: Path) -> None:
-    place = Place(tmp_path.as_uri())
-    first = await destinations.take(place)
-    second = await destinations.take(place)
+    key = DestinationKey(tmp_path.as_uri())
+    first = await destinations.take(key)
+    second = await destinations.take(key)
     assert first is second
     await destinations.give_back(first)
     assert destinations.all() == [second]
@@ -59,8 +57,8 @@ async def test_one_for_all_who_name_the_same(destinations: Destinations, tmp_pat
 async def test_other_credentials_are_another_store(
     destinations: Destinations, tmp_path: Path
 ) -> None:
-    first = await destinations.take(Place(tmp_path.as_uri()))
-    second = await destinations.take(Place(tmp_path.as_uri(), Credentials("a", "b")))
+    first = await destinations.take(DestinationKey(tmp_path.as_uri()))
+    second = await destinations.take(DestinationKey(tmp_path.as_uri(), Credentials("a", "b")))
     assert first is not second
     for one in (first, second):
         await destinations.give_back(one)
@@ -71,17 +69,17 @@ async def test_a_store_that_fails_its_check_is_not_kept(
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageRefused):
-        await destinations.take(Place((tmp_path / "file").as_uri()))
+        await destinations.take(DestinationKey((tmp_path / "file").as_uri()))
     assert destinations.all() == []
 
 
 async def test_who_writes_where_is_told_apart_without_telling_who(tmp_path: Path) -> None:
     spool = Spool.open(spool_settings(tmp_path), ManualClock())
     folders = {
-        spool.shelf(Address("s3://a"), "KEYID").folder,
-        spool.shelf(Address("s3://a"), "OTHER").folder,
-        spool.shelf(Address("s3://a"), "", "KEYID").folder,
-        spool.shelf(Address("s3://b"), "KEYID").folder,
+        spool.folder(StoreUrls("s3://a"), "KEYID").path,
+        spool.folder(StoreUrls("s3://a"), "OTHER").path,
+        spool.folder(StoreUrls("s3://a"), "", "KEYID").path,
+        spool.folder(StoreUrls("s3://b"), "KEYID").path,
     }
     assert len(folders) == 4
     assert not [path for path in folders if "KEYID" in str(path)]
@@ -91,13 +89,15 @@ async def test_who_writes_where_is_told_apart_without_telling_who(tmp_path: Path
 class Life:
     """Destinations over a spool, as one process has them."""
 
-    def __init__(self, folder: Path, workers: Makers) -> None:
+    def __init__(self, folder: Path, encoding: EncodingPool) -> None:
         self.told: list[TaskEvent] = []
         self.clock = LoopClock()
         self.spool = Spool.open(spool_settings(folder), self.clock)
         nobody: dict[str, RunningTask] = {}
         reports = Reports(nobody.get, Orphans(self.clock, self.told.append), self.clock)
-        self.destinations = Destinations(workers, self.clock, OutboxSettings(), reports, self.spool)
+        self.destinations = Destinations(
+            encoding, self.clock, OutboxSettings(), reports, self.spool
+        )
 
     async def until(self, fits: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
@@ -105,7 +105,7 @@ class Life:
                 await asyncio.sleep(0.001)
 
     def stored(self) -> list[str]:
-        return [event.key for event in self.told if isinstance(event, SliceStored)]
+        return [event.slice.key for event in self.told if isinstance(event, SliceStored)]
 
     async def end(self) -> None:
         await self.destinations.close()
@@ -115,20 +115,20 @@ class Life:
 OLD, NEW = Credentials("old", "secret"), Credentials("new", "secret")
 
 
-async def leave_behind(folder: Path, workers: Makers, place: Place) -> None:
+async def leave_behind(folder: Path, encoding: EncodingPool, key: DestinationKey) -> None:
     """A process that ends with a slice in its spool."""
-    life = Life(folder, workers)
-    life.spool.shelf(place.address, *place.key_ids).write(1, slice_of("ada/1"))
+    life = Life(folder, encoding)
+    life.spool.folder(key.urls, *key.key_ids).write(1, file_of("ada/1"))
     await life.end()
 
 
 @pytest.mark.parametrize("keys", [OLD, NEW])
 async def test_what_an_earlier_process_left_is_sent_also_with_other_keys(
-    tmp_path: Path, workers: Makers, keys: Credentials
+    tmp_path: Path, encoding: EncodingPool, keys: Credentials
 ) -> None:
-    place = Place((tmp_path / "out").as_uri(), OLD)
-    await leave_behind(tmp_path / "spool", workers, place)
-    life = Life(tmp_path / "spool", workers)
+    key = DestinationKey((tmp_path / "out").as_uri(), OLD)
+    await leave_behind(tmp_path / "spool", encoding, key)
+    life = Life(tmp_path / "spool", encoding)
     await life.destinations.recover(lambda _url, _task: keys)
     assert len(life.destinations.all()) == 1
     await life.until(lambda: life.destinations.all() == [])
@@ -137,24 +137,24 @@ async def test_what_an_earlier_process_left_is_sent_also_with_other_keys(
 
 
 async def test_a_task_that_comes_with_the_keys_sends_what_was_stuck(
-    tmp_path: Path, workers: Makers
+    tmp_path: Path, encoding: EncodingPool
 ) -> None:
-    place = Place((tmp_path / "out").as_uri(), OLD)
-    await leave_behind(tmp_path / "spool", workers, place)
-    life = Life(tmp_path / "spool", workers)
+    key = DestinationKey((tmp_path / "out").as_uri(), OLD)
+    await leave_behind(tmp_path / "spool", encoding, key)
+    life = Life(tmp_path / "spool", encoding)
     await life.destinations.recover(lambda _url, _task: None)
     assert [type(event) for event in life.told] == [TaskTrouble]
     assert life.destinations.all() == []
-    destination = await life.destinations.take(place)
+    destination = await life.destinations.take(key)
     await life.until(lambda: life.stored() == ["ada/1"])
     await life.destinations.give_back(destination)
     await life.end()
 
 
-async def test_resend_once_the_keys_are_known(tmp_path: Path, workers: Makers) -> None:
-    place = Place((tmp_path / "out").as_uri(), OLD)
-    await leave_behind(tmp_path / "spool", workers, place)
-    life = Life(tmp_path / "spool", workers)
+async def test_resend_once_the_keys_are_known(tmp_path: Path, encoding: EncodingPool) -> None:
+    key = DestinationKey((tmp_path / "out").as_uri(), OLD)
+    await leave_behind(tmp_path / "spool", encoding, key)
+    life = Life(tmp_path / "spool", encoding)
     await life.destinations.recover(lambda _url, _task: None)
     life.destinations.resend(lambda _url, _task: OLD)
     life.destinations.resend(lambda _url, _task: OLD)
@@ -164,17 +164,17 @@ async def test_resend_once_the_keys_are_known(tmp_path: Path, workers: Makers) -
 
 
 async def test_with_a_spool_a_store_may_be_away_at_the_start(
-    tmp_path: Path, workers: Makers, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, encoding: EncodingPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(_storage: LocalStorage) -> None:
         raise StorageUnavailable("", "no connection", "it is tried again")
 
     monkeypatch.setattr(LocalStorage, "check", away)
-    place = Place(tmp_path.as_uri())
+    key = DestinationKey(tmp_path.as_uri())
     with pytest.raises(StorageUnavailable):
-        await make(workers, ManualClock()).take(place)
-    life = Life(tmp_path / "spool", workers)
-    await life.destinations.give_back(await life.destinations.take(place))
+        await make(encoding, ManualClock()).take(key)
+    life = Life(tmp_path / "spool", encoding)
+    await life.destinations.give_back(await life.destinations.take(key))
     await life.end()
 
 
@@ -182,7 +182,7 @@ async def test_a_backup_is_checked_as_well(destinations: Destinations, tmp_path:
     (tmp_path / "file").write_text("")
     backup = (tmp_path / "file").as_uri()
     with pytest.raises(StorageRefused):
-        await destinations.take(Place(tmp_path.as_uri(), backup=backup))
+        await destinations.take(DestinationKey(tmp_path.as_uri(), backup=backup))
     assert destinations.all() == []
 
 
@@ -198,15 +198,43 @@ def test_late_pictures_are_counted_for_the_task_and_logged_once_a_second(
     clock, task = ManualClock(), Task()
     tasks = {"task": task}
     reports = Reports(tasks.get, Orphans(clock, print), clock)  # type: ignore[arg-type]
-    track = TrackKey("task", "ada", Kind.VIDEO)
     for number in range(5):
-        reports.on_late(Entry(number, f"{number}.png", track, 1, 1e9))
-    reports.on_late(Entry(5, "5.png", track._replace(task="an earlier one"), 1, 1e9))
+        reports.on_late(info_of(f"ada/{number}.png", kind=Kind.VIDEO))
+    reports.on_late(info_of("ada/5.png", kind=Kind.VIDEO, task="an earlier one"))
     assert task.late == 5
     assert [record.args[0] for record in caplog.records if record.args] == [1]  # type: ignore[index]
     clock.advance(1.0)
-    reports.on_late(Entry(6, "6.png", track, 1, 1e9))
+    reports.on_late(info_of("ada/6.png", kind=Kind.VIDEO))
     reports.close()
     said = [record.getMessage() for record in caplog.records]
     assert [message.split()[1] for message in said] == ["1", "5", "1"]
     assert said[0].endswith("pictures late: ready more than 2 s after they were taken")
+
+
+class ManifestTask:
+    """Notes what a running task is told of its manifest, and would fail for a slice."""
+
+    def __init__(self) -> None:
+        self.settled, self.lost = 0, list[str]()
+
+    def on_manifest_settled(self) -> None:
+        self.settled += 1
+
+    def on_manifest_lost(self, reason: str) -> None:
+        self.lost.append(reason)
+
+
+def test_a_manifest_is_told_to_its_task_alone_and_as_no_slice() -> None:
+    told, task, clock = list[TaskEvent](), ManifestTask(), ManualClock()
+    orphans, tasks = Orphans(clock, told.append), {"task": task}
+    reports = Reports(tasks.get, orphans, clock)  # type: ignore[arg-type]
+    failed = StorageUnavailable("manifest.json", "503", "it is lost")
+    for owner in ("task", "of an earlier process"):
+        info = ManifestInfo("manifest.json", owner, EPOCH, 2)
+        file = File(info, b"{}", "application/json")
+        reports.on_spooled(file)
+        assert reports.on_stored(file, Receipt("manifest.json", 2, "tag"), "s3://b") is None
+        reports.on_kept(info)
+        reports.on_failed(info, failed, True)
+    assert (task.settled, task.lost) == (2, [str(failed)])
+    assert told == []

@@ -78,8 +78,10 @@ async def test_the_whole_job(tmp_path: Path) -> None:
             if isinstance(event, TaskFinished):
                 break
     # Uploads do not wait for each other, so they are told as they end.
-    stored = sorted((one for one in told if isinstance(one, SliceStored)), key=lambda one: one.key)
-    assert [event.seconds for event in stored] == pytest.approx([2.0, 2.0, 1.0])
+    stored = sorted(
+        (one.slice for one in told if isinstance(one, SliceStored)), key=lambda one: one.key
+    )
+    assert [slice.seconds for slice in stored] == pytest.approx([2.0, 2.0, 1.0])
     first = told[0]
     assert isinstance(first, TaskState)
     assert (first.task, first.state) == (task, State.RUNNING)
@@ -91,11 +93,11 @@ async def test_the_whole_job(tmp_path: Path) -> None:
     assert finished.reason is EndReason.ROOM_GONE
     assert (finished.stored, finished.lost) == (3, 0)
     root = f"{task}/ada/audios/200806_150_ada_202501061433"
-    assert [event.key for event in stored] == [f"{root}{at}.ogg" for at in ("20", "22", "24")]
-    for event in stored:
-        data = (tmp_path / "out" / event.key).read_bytes()
-        assert len(data) == event.size
-        assert decode_ogg(data).shape[0] == event.seconds * 48_000
+    assert [slice.key for slice in stored] == [f"{root}{at}.ogg" for at in ("20", "22", "24")]
+    for slice in stored:
+        data = (tmp_path / "out" / slice.key).read_bytes()
+        assert len(data) == slice.size
+        assert decode_ogg(data).shape[0] == slice.seconds * 48_000
 
 
 async def test_finished_waits_for_the_last_slice_and_can_be_asked_again(tmp_path: Path) -> None:
@@ -245,7 +247,7 @@ async def test_a_store_that_breaks_loses_nothing_in_silence(tmp_path: Path) -> N
     lost = [event for event in told if isinstance(event, SliceLost)]
     stored = [event for event in told if isinstance(event, SliceStored)]
     assert (finished.stored, finished.lost) == (len(stored), len(lost))
-    assert all(event.task == task and event.key for event in lost)
+    assert all(event.task == task and event.slice.key for event in lost)
 
 
 async def test_close_twice_and_create_after(tmp_path: Path) -> None:
@@ -276,7 +278,7 @@ async def test_what_one_engine_leaves_in_the_spool_the_next_one_sends(tmp_path: 
         spooled = []
         async for event in events:
             if isinstance(event, SliceSpooled):
-                spooled.append(event.key)
+                spooled.append(event.slice.key)
             if len(spooled) == 3:
                 break
         await engine.close()
@@ -288,7 +290,7 @@ async def test_what_one_engine_leaves_in_the_spool_the_next_one_sends(tmp_path: 
         async for event in events:
             assert isinstance(event, SliceStored)
             assert event.task == task
-            stored.append(event.key)
+            stored.append(event.slice.key)
             if len(stored) == 3:
                 break
     assert sorted(stored) == sorted(spooled)
@@ -324,7 +326,7 @@ async def test_a_backup_takes_what_the_store_does_not(tmp_path: Path) -> None:
         await engine.close()
         stored = [event async for event in events if isinstance(event, SliceStored)]
     assert {event.destination for event in stored} == {backup}
-    assert all((tmp_path / "backup" / event.key).exists() for event in stored)
+    assert all((tmp_path / "backup" / event.slice.key).exists() for event in stored)
 
 
 async def test_a_manifest_names_what_was_cut(tmp_path: Path) -> None:
@@ -346,10 +348,17 @@ async def test_a_spooled_slice_is_kept_until_its_event_is_safe(tmp_path: Path) -
     async def confirm(_event: SliceStored) -> None:
         await safe.wait()
 
-    async with Engine(spooling(tmp_path), confirm=confirm) as engine:
-        await engine.finished(await engine.create(spec_of(tmp_path)))
+    async with Engine(spooling(tmp_path), confirm=confirm) as engine, engine.events() as events:
+        task = await engine.create(spec_of(tmp_path))
+        finished, stored = asyncio.ensure_future(engine.finished(task)), 0
+        async for event in events:
+            stored += isinstance(event, SliceStored)
+            if stored == 3:
+                break
         assert len(list((tmp_path / "spool").rglob("*.slice"))) == 3
+        assert not finished.done(), "nor does the task finish before"
         safe.set()
+        assert ((await finished).stored, (await finished).kept) == (3, 0)
     assert not list((tmp_path / "spool").rglob("*.slice"))
 
 

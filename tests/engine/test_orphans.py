@@ -6,10 +6,9 @@ from slicer.engine.events import SliceLost, SliceStored, TaskEvent, TaskTrouble
 from slicer.engine.orphans import Orphans
 from slicer.errors import StorageUnavailable
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import TrackKey
 from slicer.storage import Receipt
 from tests.harness.clock import ManualClock
-from tests.harness.delivery.spooling import slice_of
+from tests.harness.delivery.spooling import info_of
 
 RECEIPT = Receipt("ada/1", 1000, "tag")
 
@@ -17,23 +16,17 @@ RECEIPT = Receipt("ada/1", 1000, "tag")
 def test_stored_lost_and_trouble() -> None:
     told: list[TaskEvent] = []
     orphans = Orphans(ManualClock(), told.append)
-    assert orphans.on_stored(slice_of("ada/1"), RECEIPT, "s3://b") is None
-    orphans.on_lost(TrackKey("task", "bo", Kind.VIDEO), "bo/1", "too old")
+    assert orphans.on_stored(info_of("ada/1"), b"", RECEIPT, "s3://b") is None
+    orphans.on_lost(info_of("bo/1", kind=Kind.VIDEO), "too old")
     orphans.on_trouble("task", StorageUnavailable("bo/2", "503", "again"))
     stored, lost, trouble = told
     assert isinstance(stored, SliceStored)
-    assert (stored.task, stored.anchor, stored.key) == ("task", "ada", "ada/1")
-    assert (stored.etag, stored.destination, stored.seconds) == ("tag", "s3://b", 15.0)
+    assert (stored.task, stored.slice) == ("task", info_of("ada/1"))
+    assert (stored.etag, stored.destination) == ("tag", "s3://b")
     assert isinstance(lost, SliceLost)
-    assert (lost.anchor, lost.key, lost.reason) == ("bo", "bo/1", "too old")
+    assert (lost.slice.key, lost.reason) == ("bo/1", "too old")
     assert isinstance(trouble, TaskTrouble)
     assert "503" in trouble.reason
-
-
-def test_a_manifest_is_told_to_nobody() -> None:
-    told: list[TaskEvent] = []
-    Orphans(ManualClock(), told.append).on_stored(slice_of("/manifest.json"), RECEIPT, "s3://b")
-    assert told == []
 
 
 async def test_who_keeps_events_is_waited_for() -> None:
@@ -41,10 +34,10 @@ async def test_who_keeps_events_is_waited_for() -> None:
 
     async def confirm(event: SliceStored) -> None:
         await asyncio.sleep(0)
-        safe.append(event.key)
+        safe.append(event.slice.key)
 
     waits = Orphans(ManualClock(), lambda _event: None, confirm).on_stored(
-        slice_of("ada/1"), RECEIPT, "s3://b"
+        info_of("ada/1"), b"", RECEIPT, "s3://b"
     )
     assert waits is not None
     await waits

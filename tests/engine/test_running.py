@@ -1,10 +1,12 @@
 """A task from its creation to its last slice, with an outbox that does what it is told."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import inf
 
-from slicer.delivery.job import Job
+import pytest
+
+from slicer.delivery.delivery import Delivery
 from slicer.engine.events import (
     SliceLost,
     SliceStored,
@@ -15,11 +17,11 @@ from slicer.engine.events import (
     TrackEnded,
     TrackStarted,
 )
-from slicer.engine.running import LATE, RECORDED, RunningTask
+from slicer.engine.running import LATE, RECORDED, Confirm, RunningTask
 from slicer.engine.spec import TaskSpec
 from slicer.errors import StorageUnavailable
 from slicer.media.naming import Names
-from slicer.media.slice import Slice
+from slicer.media.slice import ManifestInfo, SliceInfo
 from slicer.rtp.parameters import OPUS, VP8, Kind
 from slicer.slicing.facts import RoomEntered, TrackPublished
 from slicer.slicing.outputs import (
@@ -38,15 +40,15 @@ TRACK = TrackKey("t", "ada", Kind.AUDIO)
 
 
 class Box:
-    """An outbox that keeps jobs, or is full."""
+    """An outbox that keeps what it is given, or is full."""
 
     def __init__(self) -> None:
-        self.jobs: list[Job] = []
+        self.deliveries: list[Delivery] = []
         self.full = False
 
-    def offer(self, job: Job) -> bool:
+    def offer(self, delivery: Delivery) -> bool:
         if not self.full:
-            self.jobs.append(job)
+            self.deliveries.append(delivery)
         return not self.full
 
 
@@ -73,11 +75,13 @@ def cut(track: TrackKey = TRACK, began: float = 1000.0) -> AudioCut:
     return AudioCut(track, OPUS, 0, 960, (packet,), began)
 
 
-def running() -> tuple[RunningTask, Box, Lobby, list[TaskEvent]]:
+def running(
+    confirm: Confirm | None = None, manifest: bool = False
+) -> tuple[RunningTask, Box, Lobby, list[TaskEvent]]:
     clock, box, told = ManualClock(), Box(), list[TaskEvent]()
-    spec = TaskSpec("whip://127.0.0.1:1/lobby", "file:///tmp/x")
+    spec = TaskSpec("whip://127.0.0.1:1/lobby", "file:///tmp/x", manifest=manifest)
     names = Names((), "t", 1, "lobby")
-    task = RunningTask("t", spec, names, box, clock, told.append)  # type: ignore[arg-type]
+    task = RunningTask("t", spec, names, box, clock, told.append, confirm)  # type: ignore[arg-type]
     lobby = Lobby(task.driver.deliver)
     task.room = lobby
     task.driver.bind(lobby)
@@ -86,22 +90,24 @@ def running() -> tuple[RunningTask, Box, Lobby, list[TaskEvent]]:
     return task, box, lobby, told
 
 
-def stored(task: RunningTask, job: Job) -> None:
-    made = job.make()
-    assert isinstance(made, Slice)
-    task.on_stored(made, Receipt(job.key, made.size, "etag"), "memory:")
+def stored(task: RunningTask, delivery: Delivery) -> Awaitable[None] | None:
+    assert delivery.make is not None
+    file = delivery.make()
+    assert isinstance(file.info, SliceInfo)
+    receipt = Receipt(file.info.key, file.info.size, "etag")
+    return task.on_stored(file.info, file.data, receipt, "memory:")
 
 
 async def test_a_slice_from_cut_to_stored() -> None:
     task, box, _, told = running()
     task.driver.deliver(cut())
     assert task.pending == 1
-    assert box.jobs[0].key == "t/ada/audios/1_lobby_ada_20250106143143.ogg"
-    stored(task, box.jobs[0])
+    assert box.deliveries[0].info.key == "t/ada/audios/1_lobby_ada_20250106143143.ogg"
+    stored(task, box.deliveries[0])
     event = told[-1]
     assert isinstance(event, SliceStored)
-    assert (event.anchor, event.kind, event.key) == ("ada", Kind.AUDIO, box.jobs[0].key)
-    assert (event.seconds, event.etag, event.destination) == (0.02, "etag", "memory:")
+    assert (event.slice.track, event.slice.key) == (TRACK, box.deliveries[0].info.key)
+    assert (event.slice.seconds, event.etag, event.destination) == (0.02, "etag", "memory:")
     assert (task.stored, task.lost, task.pending) == (1, 0, 0)
 
 
@@ -109,7 +115,7 @@ async def test_two_cuts_of_one_second_have_two_names() -> None:
     task, box, _, _ = running()
     task.driver.deliver(cut())
     task.driver.deliver(cut(began=1000.5))
-    assert [job.key[-8:] for job in box.jobs] == ["3143.ogg", "43_1.ogg"]
+    assert [each.info.key[-8:] for each in box.deliveries] == ["3143.ogg", "43_1.ogg"]
 
 
 async def test_the_last_event_comes_after_the_last_slice_and_the_parting() -> None:
@@ -119,8 +125,8 @@ async def test_the_last_event_comes_after_the_last_slice_and_the_parting() -> No
     await settle()
     assert lobby.left.is_set()
     assert not task.finished.done()
-    for job in box.jobs:
-        stored(task, job)
+    for each in box.deliveries:
+        stored(task, each)
     finished = task.finished.result()
     assert (finished.reason, finished.stored, finished.lost) == (EndReason.STOPPED, 2, 0)
     assert told[-1] == finished
@@ -156,7 +162,7 @@ async def test_stopping_twice_is_stopping_once() -> None:
     task.stop(EndReason.STOPPED)
     task.stop(EndReason.REPLACED)
     await settle()
-    stored(task, box.jobs[0])
+    stored(task, box.deliveries[0])
     assert task.finished.result().reason is EndReason.STOPPED
     assert sum(isinstance(event, TaskFinished) for event in told) == 1
 
@@ -170,7 +176,52 @@ async def test_a_live_picture_is_due_a_while_after_it_was_taken() -> None:
     now = 1000.0
     for one in (picture(now - 0.2), picture(now - RECORDED - 1), cut(began=now)):
         task.driver.deliver(one)
-    assert [job.due for job in box.jobs] == [now - 0.2 + LATE, inf, inf]
+    assert [each.due for each in box.deliveries] == [now - 0.2 + LATE, inf, inf]
     assert task.late == 0
     task.on_late()
     assert task.late == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_task_finishes_after_who_keeps_events_has_the_last_one(fails: bool) -> None:
+    answer = asyncio.get_running_loop().create_future()
+
+    async def confirm(_event: SliceStored) -> None:
+        await answer
+
+    task, box, _, told = running(confirm)
+    task.stop(EndReason.STOPPED)
+    await settle()
+    waits = stored(task, box.deliveries[0])
+    assert waits is not None
+    waiting = asyncio.ensure_future(waits)
+    await settle()
+    assert isinstance(told[-1], SliceStored)
+    assert not task.finished.done()
+    if fails:
+        answer.set_exception(OSError("the queue is full"))
+    else:
+        answer.set_result(None)
+    await asyncio.wait([waiting])
+    assert task.finished.result().kept == fails, "the next start tells it again"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_the_manifest_goes_last_and_counts_as_no_slice(kept: bool) -> None:
+    task, box, _, told = running(manifest=True)
+    task.stop(EndReason.STOPPED)
+    await settle()
+    stored(task, box.deliveries[0])
+    info = box.deliveries[1].info
+    assert isinstance(info, ManifestInfo)
+    assert (info.key, info.task) == ("t/manifest.json", "t")
+    assert not task.finished.done()
+    if kept:
+        task.on_manifest_settled()
+        assert not any(isinstance(event, TaskTrouble) for event in told)
+    else:
+        task.on_manifest_lost("503")
+        assert isinstance(told[-2], TaskTrouble)
+        assert told[-2].reason == "no manifest: 503"
+    finished = task.finished.result()
+    assert (finished.stored, finished.lost, finished.kept) == (1, 0, 0)

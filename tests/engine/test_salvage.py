@@ -8,30 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from slicer.delivery.spool.record import Address
-from slicer.delivery.spool.shelf import Shelf
+from slicer.delivery.spool.folder import Folder
+from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import locked
 from slicer.engine.events import SliceStored, TaskEvent, TaskTrouble
 from slicer.engine.salvage import Choice, drop, send, stuck
 from slicer.engine.settings import Settings
 from slicer.errors import BadInput
+from slicer.media.slice import File, ManifestInfo
 from slicer.rtp.parameters import Kind
 from slicer.storage import Credentials
-from tests.harness.delivery.spooling import bytes_of, slice_of, spool_settings
+from tests.harness.clock import EPOCH
+from tests.harness.delivery.spooling import bytes_of, file_of, spool_settings
 
 
 def fill(folder: Path, to: Path, *, keys: bool = False) -> None:
-    """Two anchors' sound and a picture, and a record that is damaged."""
+    """Two anchors' audio and a picture, and a record that is damaged."""
     folder.mkdir()
-    shelf = Shelf(folder / "one", Address(to.as_uri(), keys=keys), spool_settings(folder))
-    shelf.write(1, slice_of("ada/1.ogg"))
-    shelf.write(2, slice_of("bo/2.ogg"))
-    shelf.write(3, slice_of("ada/3.png", kind=Kind.VIDEO))
-    os.truncate(shelf.write(4, slice_of("ada/4.ogg")), 10)
+    one = Folder(folder / "one", StoreUrls(to.as_uri(), keys=keys), spool_settings(folder))
+    one.write(1, file_of("ada/1.ogg"))
+    one.write(2, file_of("bo/2.ogg"))
+    one.write(3, file_of("ada/3.png", kind=Kind.VIDEO))
+    os.truncate(one.write(4, file_of("ada/4.ogg")), 10)
 
 
 def names(folder: Path, choice: Choice | None = None) -> list[str]:
-    return [one.record.key if one.record else "damaged" for one in stuck(folder, choice)]
+    return [one.header.info.key if one.header else "damaged" for one in stuck(folder, choice)]
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_choosing_and_dropping(spool: Path, choice: Choice, chosen: list[str]) -
     os.utime(first.path, (first.written - 3601, first.written - 3601))
     assert names(spool, choice) == chosen
     gone = drop(spool, choice)
-    assert [one.record.key if one.record else "damaged" for one in gone] == chosen
+    assert [one.header.info.key if one.header else "damaged" for one in gone] == chosen
     assert names(spool) == [name for name in ALL if name not in chosen]
 
 
@@ -88,7 +90,7 @@ async def test_send(spool: Path, tmp_path: Path) -> None:
     told: list[TaskEvent] = []
     settings = Settings(spool=spool_settings(spool))
     assert await send(settings, lambda _url, _task: None, told.append, 20) == 1
-    stored = [event.key for event in told if isinstance(event, SliceStored)]
+    stored = [event.slice.key for event in told if isinstance(event, SliceStored)]
     assert sorted(stored) == sorted(ALL[:3])
     for key in stored:
         assert (tmp_path / "store" / key).read_bytes() == bytes_of(key, 1000)
@@ -113,3 +115,12 @@ async def test_what_has_lost_its_keys_stays_and_is_told(tmp_path: Path) -> None:
 
     assert await send(replace(settings), lookup, told.append, 20) == 1
     assert asked == [((tmp_path / "store").as_uri(), "task")]
+
+
+def test_a_manifest_is_chosen_by_its_task_and_age_alone(spool: Path) -> None:
+    info = ManifestInfo("task/manifest.json", "task", EPOCH, 2)
+    folder = Folder(spool / "one", StoreUrls("s3://bucket"), spool_settings(spool))
+    folder.write(5, File(info, b"{}", "application/json"))
+    assert "task/manifest.json" in names(spool, Choice(task="task"))
+    for choice in (Choice(anchor="ada"), Choice(kind=Kind.AUDIO), Choice(task="another")):
+        assert "task/manifest.json" not in names(spool, choice)

@@ -13,12 +13,14 @@ from slicer import (
     ImageFormat,
     Kind,
     Settings,
+    SliceInfo,
     SliceParams,
     SliceStored,
     TaskFinished,
     TaskSpec,
 )
 from slicer.rooms.whip.room import WhipConnector
+from slicer.slicing.outputs import TrackKey
 from tests.harness.storage.seaweed import WRITER, Seaweed
 
 ROOM = "whip://127.0.0.1:0/lobby"
@@ -33,7 +35,7 @@ _Told = TypeVar("_Told")
 class Landed:
     """A slice as the store gives it back, and what the engine told of it."""
 
-    told: SliceStored
+    told: SliceInfo
     data: bytes
     content_type: str
 
@@ -65,14 +67,14 @@ class Studio:
         """All events of one kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    def stored(self, task: str, anchor: str, kind: Kind) -> list[SliceStored]:
+    def stored(self, task: str, anchor: str, kind: Kind) -> list[SliceInfo]:
         """What is stored of a track by now, in the order of its media."""
         found = [
-            event
+            event.slice
             for event in self.told(SliceStored)
-            if (event.task, event.anchor, event.kind) == (task, anchor, kind)
+            if event.slice.track == TrackKey(task, anchor, kind)
         ]
-        return sorted(found, key=lambda event: event.began)
+        return sorted(found, key=lambda slice: slice.began)
 
     async def until(self, done: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Return when *done* is true, looked at after every event. Raises TimeoutError."""

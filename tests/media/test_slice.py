@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from slicer.errors import MediaError
-from slicer.media.slice import extension, make
+from slicer.media.naming import Names
+from slicer.media.slice import File, ManifestInfo, SliceInfo, describe, make
 from slicer.rtp.parameters import G722, H264, OPUS, PCMA, PCMU, VP8, Codec, Kind
 from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
@@ -19,6 +20,8 @@ from tests.harness.media.picture import Painter, read_frame_number
 BEGAN = datetime(2025, 1, 6, 14, 31, 43, 250_000, UTC)
 AUDIO_TRACK = TrackKey("task", "anna", Kind.AUDIO)
 VIDEO = TrackKey("task", "anna", Kind.VIDEO)
+SLICE = SliceInfo("k.ogg", AUDIO_TRACK, BEGAN, 1.0)
+PICTURE = SliceInfo("k.png", VIDEO, BEGAN)
 
 
 def opus_cut() -> AudioCut:
@@ -26,10 +29,9 @@ def opus_cut() -> AudioCut:
 
 
 def test_opus_becomes_an_ogg_slice() -> None:
-    made = make(opus_cut(), "k.ogg", BEGAN)
-    assert (made.key, made.content_type, made.track) == ("k.ogg", "audio/ogg", AUDIO_TRACK)
-    assert (made.kind, made.began, made.seconds) == (Kind.AUDIO, BEGAN, 1.0)
-    assert (made.width, made.height, made.size) == (None, None, len(made.data))
+    made = make(opus_cut(), SLICE)
+    assert made.info == SliceInfo("k.ogg", AUDIO_TRACK, BEGAN, 1.0, len(made.data))
+    assert (made.content_type, made.width, made.height) == ("audio/ogg", None, None)
     assert len(decode(made.data)) == 48_000
     assert b"ANCHOR=anna" in made.data
     assert b"DATE=2025-01-06T14:31:43.250+00:00" in made.data
@@ -38,8 +40,8 @@ def test_opus_becomes_an_ogg_slice() -> None:
 @pytest.mark.parametrize("codec", [PCMU, PCMA, G722])
 def test_telephone_codecs_become_ogg_slices(codec: Codec) -> None:
     packets = tuple(AudioPacket(at, 160, bytes(160)) for at in range(0, 8_000, 160))
-    made = make(AudioCut(AUDIO_TRACK, codec, 0, 8_000, packets, 12.5), "k.ogg", BEGAN)
-    assert made.seconds == 1.0
+    made = make(AudioCut(AUDIO_TRACK, codec, 0, 8_000, packets, 12.5), SLICE)
+    assert made.content_type == "audio/ogg"
     assert len(decode(made.data)) == 48_000
 
 
@@ -56,36 +58,45 @@ def test_a_frame_becomes_a_picture(
     codec: Codec, image_format: ImageFormat, content_type: str
 ) -> None:
     frames = tuple(encode_pictures(codec.name, [Painter(width=320, height=180).draw(4)]))
-    made = make(PictureCut(VIDEO, codec, 0, 0, frames, 1.0), "k", BEGAN, image_format)
-    assert (made.content_type, made.kind, made.seconds) == (content_type, Kind.VIDEO, 0.0)
+    made = make(PictureCut(VIDEO, codec, 0, 0, frames, 1.0), PICTURE, image_format)
+    assert made.info == SliceInfo("k.png", VIDEO, BEGAN, 0.0, len(made.data))
+    assert made.content_type == content_type
     assert (made.width, made.height) == (320, 180)
     assert read_frame_number(read_image(made.data)) == 4
 
 
 def test_what_cannot_be_made_says_so() -> None:
     with pytest.raises(MediaError):
-        make(PictureCut(VIDEO, VP8, 0, 0, (b"no frame",), 1.0), "k", BEGAN)
+        make(PictureCut(VIDEO, VP8, 0, 0, (b"no frame",), 1.0), PICTURE)
     with pytest.raises(MediaError):
-        make(AudioCut(AUDIO_TRACK, OPUS, 0, 960, (), 1.0), "k", BEGAN)
+        make(AudioCut(AUDIO_TRACK, OPUS, 0, 960, (), 1.0), SLICE)
 
 
-def test_extensions() -> None:
-    assert extension(opus_cut(), ImageFormat.JPEG) == "ogg"
-    assert extension(PictureCut(VIDEO, VP8, 0, 0, (), 1.0), ImageFormat.JPEG) == "jpg"
+def test_a_cut_is_named_and_timed() -> None:
+    names = Names((), "task", 1, "room")
+    audio = describe(opus_cut(), names, BEGAN, ImageFormat.JPEG)
+    assert audio.key == "task/anna/audios/1_room_anna_20250106143143.ogg"
+    assert (audio.track, audio.began, audio.seconds, audio.size) == (AUDIO_TRACK, BEGAN, 1.0, 0)
+    assert (audio.task, audio.anchor, audio.kind) == ("task", "anna", Kind.AUDIO)
+    cut = PictureCut(VIDEO, VP8, 0, 0, (), 1.0)
+    picture = describe(cut, names, BEGAN, ImageFormat.JPEG)
+    assert (picture.key[-4:], picture.kind, picture.seconds) == (".jpg", Kind.VIDEO, 0.0)
 
 
 def test_a_process_pool_can_carry_cuts_and_slices() -> None:
-    made = make(pickle.loads(pickle.dumps(opus_cut())), "k.ogg", BEGAN)
+    made = make(pickle.loads(pickle.dumps(opus_cut())), SLICE)
     assert pickle.loads(pickle.dumps(made)) == made
 
 
 def test_what_a_store_may_keep_beside_the_file() -> None:
     began = {"task": "task", "anchor": "anna", "start": "2025-01-06T14:31:43.250+00:00"}
-    assert make(opus_cut(), "k.ogg", BEGAN).facts == {**began, "duration": "1.000"}
-    frames = tuple(encode_pictures(VP8.name, [Painter(width=320, height=180).draw(4)]))
-    assert make(PictureCut(VIDEO, VP8, 0, 0, frames, 1.0), "k", BEGAN).facts == began
+    assert File(SLICE, b"", "audio/ogg").metadata == {**began, "duration": "1.000"}
+    assert File(PICTURE, b"", "image/png").metadata == began
+    manifest = ManifestInfo("task/manifest.json", "task", BEGAN)
+    del began["anchor"]
+    assert File(manifest, b"", "application/json").metadata == began
 
 
 def test_slices_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
-        make(opus_cut(), "k.ogg", BEGAN).key = "other"  # type: ignore[misc]
+        SLICE.key = "other"  # type: ignore[misc]

@@ -16,8 +16,8 @@ from slicer import (
     AudioSpec,
     Kind,
     Settings,
+    SliceInfo,
     SliceParams,
-    SliceStored,
     TrackEnded,
     TrackStarted,
     VideoSpec,
@@ -45,7 +45,7 @@ class Act:
         self.stage, self.task, self.anchor = stage, task, anchor
         self.url = stage.url(anchor)
 
-    def stored(self, kind: Kind) -> list[SliceStored]:
+    def stored(self, kind: Kind) -> list[SliceInfo]:
         return self.stage.stored(self.task, self.anchor, kind)
 
     def count(self, event: type[TrackStarted] | type[TrackEnded]) -> int:
@@ -67,7 +67,7 @@ class Act:
         assert not any(is_grey(picture) for picture in pictures)
         return pictures
 
-    async def sounds_are_exact(self) -> list[SliceStored]:
+    async def sounds_are_exact(self) -> list[SliceInfo]:
         """Every sound decodes to the length that was told."""
         landed = await self.stage.landed(self.task, self.anchor, Kind.AUDIO)
         for sound in landed:

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from slicer.clock import LoopClock
-from slicer.media.slice import make
+from slicer.media.slice import SliceInfo, make
 from slicer.rooms import Context
 from slicer.rooms.whip.room import WhipConnector
 from slicer.slicing.outputs import AudioCut, PictureCut
@@ -73,14 +73,20 @@ async def test_slices_hold_what_was_published(
     assert await publisher.stop() == 200
     await robot.until(lambda: robot.left() == "ann")
 
-    heard = [mono(decode_ogg(make(cut, "k", BEGAN).data)) for cut in sounds(robot)[:4]]
+    heard = [
+        mono(decode_ogg(make(cut, SliceInfo("k", cut.track, BEGAN)).data))
+        for cut in sounds(robot)[:4]
+    ]
     assert [sound.size for sound in heard] == [48_000] * 4
     beeps = find_beeps(np.concatenate(heard))
     assert len(beeps) >= 3
     gaps = [after - before for before, after in pairwise(beeps)]
     assert gaps == pytest.approx([1] * len(gaps), abs=1e-3)
 
-    shown = [read_picture(make(cut, "k", BEGAN).data) for cut in pictures(robot)[:4]]
+    shown = [
+        read_picture(make(cut, SliceInfo("k", cut.track, BEGAN)).data)
+        for cut in pictures(robot)[:4]
+    ]
     assert not any(is_grey(picture) for picture in shown)
     numbers = [read_frame_number(picture) for picture in shown]
     for before, after in pairwise(numbers):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from slicer.media.slice import make
+from slicer.media.slice import SliceInfo, make
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AudioCut, Cut, Subscribe, TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -77,7 +77,7 @@ async def until(done: Callable[[], object], seconds: float = 30) -> None:
 
 def value(cut: Cut) -> float:
     """The tone of an audio cut in hertz, or the grey of a picture."""
-    data = make(cut, "k", BEGAN).data
+    data = make(cut, SliceInfo("k", cut.track, BEGAN)).data
     if isinstance(cut, AudioCut):
         sound = mono(decode_ogg(data))
         spectrum = np.abs(np.fft.rfft(sound * np.hanning(sound.size)))

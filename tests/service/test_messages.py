@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 
+from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.service.leave_code import LeaveCode
-from slicer.service.messages import Code, File, Group, Origin, Place, body
+from slicer.service.messages import BucketLocation, Code, Group, Origin, body
+from slicer.slicing.outputs import TrackKey
 from slicer.webhooks.queue import Webhook
 
 AT = datetime(2025, 1, 6, 14, 31, 43, 250_000, tzinfo=UTC)
 AT_MS = 1736173903250
 ORIGIN = Origin(200806, "task-1", Group.SLICE, "150", 1, "robot")
-PLACE = Place(1, "eu-west-1", "bucket")
-AUDIO_TRACK = File("p/t/ada/audios/a.ogg", "ada", Kind.AUDIO, AT, 15.0, 60_123)
+BUCKET = BucketLocation(1, "eu-west-1", "bucket")
+TRACK = TrackKey("task-1", "ada", Kind.AUDIO)
+AUDIO = SliceInfo("p/t/ada/audios/a.ogg", TRACK, AT, 15.0, 60_123)
 
 
 def read(webhook: Webhook, sent: datetime = AT) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def test_left(code: LeaveCode) -> None:
 
 
 def test_a_file() -> None:
-    told = read(ORIGIN.file_stored(AT + timedelta(seconds=20), AUDIO_TRACK, PLACE))
+    told = read(ORIGIN.file_stored(AT + timedelta(seconds=20), AUDIO, BUCKET))
     assert told["EventType"] == 1004
     assert told["EventInfo"]["StreamUserId"] == "ada"
     assert told["EventInfo"]["EventMsTs"] == AT_MS + 20_000
@@ -81,8 +84,8 @@ def test_a_file() -> None:
         "DurationMs": 15_000,
         "Size": 60_123,
     }
-    picture = replace(AUDIO_TRACK, kind=Kind.VIDEO, seconds=0.0)
-    payload = read(ORIGIN.file_stored(AT, picture, PLACE))["EventInfo"]["Payload"]
+    picture = replace(AUDIO, track=TRACK._replace(kind=Kind.VIDEO), seconds=0.0)
+    payload = read(ORIGIN.file_stored(AT, picture, BUCKET))["EventInfo"]["Payload"]
     assert payload["MediaType"] == 2
     assert payload["EndTimeMs"] == payload["StartTimeMs"]
 
@@ -120,8 +123,8 @@ def test_no_two_messages_of_a_task_share_an_id() -> None:
         ORIGIN.started(AT),
         ORIGIN.left(AT, LeaveCode.STOPPED),
         ORIGIN.upload_started(AT),
-        ORIGIN.file_stored(AT, AUDIO_TRACK, PLACE),
-        ORIGIN.file_stored(AT, replace(AUDIO_TRACK, key="other"), PLACE),
+        ORIGIN.file_stored(AT, AUDIO, BUCKET),
+        ORIGIN.file_stored(AT, replace(AUDIO, key="other"), BUCKET),
         ORIGIN.all_stored(AT, True),
         ORIGIN.error(AT, Code.SLICE_LOST, "", "1"),
     ]

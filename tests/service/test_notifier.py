@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 from cryptography.fernet import Fernet
 
+from slicer.engine.engine import Engine
 from slicer.engine.events import (
     AnchorDropped,
     AnchorWaits,
@@ -25,26 +27,30 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
+from slicer.engine.spec import TaskSpec
+from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.service.encryption import Encryption
 from slicer.service.notifier import PATIENCE, Notifier
 from slicer.service.registry import Record, Registry
-from slicer.slicing.outputs import EndReason, State
+from slicer.slicing.outputs import EndReason, State, TrackKey
+from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.webhooks.queue import Webhook
 from tests.harness.clock import ManualClock, settle
+from tests.harness.rooms.replay import talk
 from tests.harness.service.orders import KEYS, moderation_order, slice_order
 
 AT = datetime(2025, 1, 6, tzinfo=UTC)
 RECORD = Record("t", 200806, slice_order(), 1000.0, 5000.0)
-STORED = SliceStored("t", AT, "ada", Kind.AUDIO, "t/a.ogg", AT, 15.0, 9, "etag")
+TRACK = TrackKey("t", "ada", Kind.AUDIO)
+STORED = SliceStored("t", AT, SliceInfo("t/a.ogg", TRACK, AT, 15.0, 9), "etag")
 EVENTS: list[Event] = [
     TaskState("t", AT, State.RUNNING),
     TrackStarted("t", AT, "ada", Kind.AUDIO),
     STORED,
-    replace(STORED, key="t/b.ogg"),
     TaskTrouble("t", AT, "refused"),
     TaskTrouble("t", AT, "refused"),
-    SliceLost("t", AT, "ada", Kind.AUDIO, "t/c.ogg", "why"),
+    SliceLost("t", AT, SliceInfo("t/c.ogg", TRACK, AT), "why"),
     AnchorWaits("t", AT, "zoe"),
     TaskState("t", AT, State.RECONNECTING),
     RobotLeft("t", AT, EndReason.REPLACED),
@@ -83,12 +89,10 @@ async def test_a_tasks_life(desk: Desk) -> None:
     await desk.notifier.begin(RECORD)
     for event in EVENTS:
         await desk.notifier.note(RECORD, event)
-    assert desk.events == [
-        1001, 1003, 1004, 1004, 1006, 1006, 1006, 1006, 1006, 1002, 1005,
-    ]  # fmt: skip
-    assert desk.payload(9) == {"LeaveCode": 101}
-    assert desk.payload(10) == {"Status": 1}
-    assert desk.payload(6) == {"Code": 2, "Message": "a slice of ada is lost: t/c.ogg: why"}
+    assert desk.events == [1001, 1006, 1006, 1006, 1006, 1006, 1002, 1005]
+    assert desk.payload(6) == {"LeaveCode": 101}
+    assert desk.payload(7) == {"Status": 1}
+    assert desk.payload(3) == {"Code": 2, "Message": "a slice of ada is lost: t/c.ogg: why"}
 
 
 @pytest.mark.parametrize(
@@ -113,18 +117,57 @@ async def test_what_is_decided_against_an_anchor(
 async def test_what_is_told_again_is_kept_once(desk: Desk) -> None:
     for _ in range(2):
         await desk.notifier.begin(RECORD)
-        await desk.notifier.note(RECORD, STORED)
+        await desk.notifier.confirm(STORED)
         await desk.notifier.note(RECORD, EVENTS[-2])
         await desk.notifier.note(RECORD, EVENTS[-1])
-        await desk.notifier.confirm(STORED)
     assert desk.events == [1001, 1003, 1004, 1002, 1005]
 
 
+async def test_a_stored_slice_is_told_by_one_road(desk: Desk) -> None:
+    """Its event comes by the stream as well, and adds nothing."""
+    added: list[int] = []
+
+    async def tell(message: Webhook) -> None:
+        added.append(message.event)
+
+    notifier = Notifier(desk.registry, tell, ManualClock())
+    for number in range(10):
+        slice = replace(STORED.slice, key=f"t/{number}.ogg")
+        event = replace(STORED, slice=slice)
+        await notifier.note(RECORD, event)
+        await notifier.confirm(event)
+    assert Counter(added)[1004] == 10
+
+
+async def test_ten_slices_of_an_engine_are_ten_messages_and_the_last_one_follows(
+    tmp_path: Path, desk: Desk
+) -> None:
+    added: list[int] = []
+
+    async def tell(message: Webhook) -> None:
+        await asyncio.sleep(0.01)  # a queue on a disk takes its time
+        added.append(message.event)
+
+    notifier = Notifier(desk.registry, tell, ManualClock())
+    room = talk(tmp_path / "ada.rtpdump", 10.0)
+    params = SliceParams(AudioSpec(1), None)
+    spec = TaskSpec(room, (tmp_path / "out").as_uri(), params, task="t")
+    async with Engine(confirm=notifier.confirm) as engine, engine.events("t") as events:
+        await engine.create(spec)
+        async for event in events:
+            await notifier.note(RECORD, event)
+    assert Counter(added)[1004] == 10
+    assert added[-1] == 1005
+    assert Counter(added)[1005] == 1
+
+
 async def test_moderation_tells_no_files(desk: Desk) -> None:
-    record = replace(RECORD, order=moderation_order())
+    record = replace(RECORD, task="m", order=moderation_order())
+    await desk.registry.add(record)
     await desk.notifier.begin(record)
     for event in EVENTS:
         await desk.notifier.note(record, event)
+    await desk.notifier.confirm(replace(STORED, task="m"))
     assert set(desk.events) == {1101, 1102, 1105, 1106}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import takewhile
 
-from slicer.delivery.entry import Entry
+from slicer.delivery.delivery import Delivery, Phase
 from slicer.rtp.parameters import Kind
 
 # What goes first at the bound. Pictures weigh most and are missed least: the next one comes soon.
@@ -11,12 +11,12 @@ FIRST_TO_GO = (Kind.VIDEO, Kind.AUDIO)
 
 
 class Ledger:
-    """The entries on the disk, oldest first within each kind."""
+    """The slices on the disk, oldest first within each kind."""
 
     def __init__(self, max_bytes: int) -> None:
         self.bytes = 0
         self._max_bytes = max_bytes
-        self._kinds: dict[Kind, dict[int, Entry]] = {kind: {} for kind in FIRST_TO_GO}
+        self._kinds: dict[Kind, dict[int, Delivery]] = {kind: {} for kind in FIRST_TO_GO}
 
     def __len__(self) -> int:
         return sum(len(kind) for kind in self._kinds.values())
@@ -26,30 +26,31 @@ class Ledger:
         """Half full: who can wait should."""
         return self.bytes > self._max_bytes // 2
 
-    def add(self, entry: Entry) -> None:
-        """Count an entry."""
-        self._kinds[entry.track.kind][entry.sequence] = entry
-        self.bytes += entry.size
+    def add(self, delivery: Delivery) -> None:
+        """Count a slice."""
+        self._kinds[delivery.kind][delivery.number] = delivery
+        self.bytes += delivery.size
 
-    def remove(self, entry: Entry) -> None:
-        """An entry is off the disk. One that is not there does no harm."""
-        if self._kinds[entry.track.kind].pop(entry.sequence, None) is not None:
-            self.bytes -= entry.size
+    def remove(self, delivery: Delivery) -> None:
+        """A slice is off the disk. One that is not there does no harm."""
+        if self._kinds[delivery.kind].pop(delivery.number, None) is not None:
+            self.bytes -= delivery.size
 
-    def claim(self, size: int) -> list[Entry]:
+    def claim(self, size: int) -> list[Delivery]:
         """Count *size* bytes that are about to be written, until `release`. Gives what has to go
-        for them: the oldest pictures, then the oldest sound.
+        for them: the oldest pictures, then the oldest audio.
 
-        What is under way stays. Where all of it would not be enough, nothing goes and nothing is
-        counted: raises ValueError.
+        What is being uploaded stays. Where all the rest would not be enough, nothing goes and
+        nothing is counted: raises ValueError.
         """
         excess = self.bytes + size - self._max_bytes
-        chosen: list[Entry] = []
-        for entry in self._in_turn():
-            if excess <= 0:
-                break
-            chosen.append(entry)
-            excess -= entry.size
+        chosen: list[Delivery] = []
+        if excess > 0:  # mostly there is room
+            for delivery in self._in_turn():
+                if excess <= 0:
+                    break
+                chosen.append(delivery)
+                excess -= delivery.size
         if excess > 0:
             raise ValueError("larger than what the spool may hold")
         self.bytes += size
@@ -59,17 +60,19 @@ class Ledger:
         """What was claimed is written, and added, or it failed."""
         self.bytes -= size
 
-    def too_old(self, now: float) -> list[Entry]:
-        """What is past its deadline and not under way."""
-        old: list[Entry] = []
+    def too_old(self, now: float) -> list[Delivery]:
+        """What is past its deadline and not being uploaded."""
+        old: list[Delivery] = []
         for kind in self._kinds.values():
-            old += takewhile(lambda entry: entry.deadline <= now, kind.values())
-        return [entry for entry in old if not entry.uploading]
+            old += takewhile(lambda delivery: delivery.deadline <= now, kind.values())
+        return [delivery for delivery in old if delivery.phase is not Phase.UPLOADING]
 
     def sort(self) -> None:
         """Put into their order what was added out of it."""
         self._kinds = {kind: dict(sorted(self._kinds[kind].items())) for kind in FIRST_TO_GO}
 
-    def _in_turn(self) -> Iterator[Entry]:
+    def _in_turn(self) -> Iterator[Delivery]:
         for kind in FIRST_TO_GO:
-            yield from (entry for entry in self._kinds[kind].values() if not entry.uploading)
+            for delivery in self._kinds[kind].values():
+                if delivery.phase is not Phase.UPLOADING:
+                    yield delivery

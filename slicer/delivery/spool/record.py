@@ -6,6 +6,9 @@
 
 Nothing in it is secret. A file that is torn, cut short or changed raises ValueError, whatever its
 bytes are. Pure: no disk, no clock.
+
+The header is the same since the first version, so that an upgrade sends what the last one left.
+A manifest has an empty anchor.
 """
 
 import json
@@ -16,7 +19,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from slicer.media.slice import Slice
+from slicer.media.slice import File, Info, ManifestInfo, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 
@@ -25,7 +28,7 @@ PREAMBLE_BYTES = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class StoreUrls:
     """Where slices go: the URL of a store, and of a second one that may stand in for it.
 
     *keys*: whether each was given credentials of its own; they are never kept here.
@@ -38,60 +41,49 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """The header: a slice without its bytes. *size* in bytes; *sha256* in hexadecimal."""
+class Header:
+    """A record without the slice's bytes. *sha256* of them, in hexadecimal."""
 
-    address: Address
-    key: str
+    urls: StoreUrls
+    info: Info
     content_type: str
-    track: TrackKey
-    began: datetime
-    seconds: float
     width: int | None
     height: int | None
-    size: int
     sha256: str
 
 
-def describe(made: Slice, address: Address) -> Record:
-    """The record of a slice."""
-    return Record(
-        address,
-        made.key,
-        made.content_type,
-        made.track,
-        made.began,
-        made.seconds,
-        made.width,
-        made.height,
-        made.size,
-        sha256(made.data).hexdigest(),
-    )
+def describe(file: File, urls: StoreUrls) -> Header:
+    """The header of a file."""
+    digest = sha256(file.data).hexdigest()
+    return Header(urls, file.info, file.content_type, file.width, file.height, digest)
 
 
-def encode(record: Record) -> bytes:
+def encode(header: Header) -> bytes:
     """Preamble and header; the slice's bytes follow them."""
-    task, anchor, kind = record.track
-    address = record.address
-    header = {
-        "to": address.to,
-        "backup": address.backup,
-        "keys": address.keys,
-        "backup_keys": address.backup_keys,
-        "key": record.key,
-        "content_type": record.content_type,
-        "task": task,
+    urls, info = header.urls, header.info
+    if isinstance(info, SliceInfo):
+        anchor, kind, seconds = info.anchor, info.kind, info.seconds
+    else:
+        anchor, kind, seconds = "", Kind.AUDIO, 0.0
+    fields = {
+        "to": urls.to,
+        "backup": urls.backup,
+        "keys": urls.keys,
+        "backup_keys": urls.backup_keys,
+        "key": info.key,
+        "content_type": header.content_type,
+        "task": info.task,
         "anchor": anchor,
         "kind": kind.value,
-        "began": record.began.isoformat(),
-        "seconds": record.seconds,
-        "width": record.width,
-        "height": record.height,
-        "size": record.size,
-        "sha256": record.sha256,
+        "began": info.began.isoformat(),
+        "seconds": seconds,
+        "width": header.width,
+        "height": header.height,
+        "size": info.size,
+        "sha256": header.sha256,
     }
     # ASCII alone, so that an anchor's id with lone surrogates can be written as well.
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = json.dumps(fields, separators=(",", ":")).encode()
     return b"SLICE1 %08d %08x\n" % (len(text), zlib.crc32(text)) + text
 
 
@@ -103,8 +95,8 @@ def header_bytes(preamble: bytes) -> int:
     return int(found[1])
 
 
-def decode_header(start: bytes) -> tuple[Record, int]:
-    """The record at the beginning of a file, and where its slice's bytes begin. Raises ValueError.
+def decode_header(start: bytes) -> tuple[Header, int]:
+    """The header at the beginning of a file, and where the slice's bytes begin. Raises ValueError.
 
     *start* holds the whole header at least.
     """
@@ -113,34 +105,30 @@ def decode_header(start: bytes) -> tuple[Record, int]:
     if b"%08x" % zlib.crc32(text) != start[16:24]:
         raise ValueError("the header is torn")
     try:
-        return _record(json.loads(text)), end
+        return _header(json.loads(text)), end
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a header of ours: {error}") from None
 
 
-def decode(file: bytes) -> tuple[Record, Slice]:
-    """The record and the slice, proven to be the bytes that were written. Raises ValueError."""
-    record, begin = decode_header(file)
-    data = file[begin:]
-    if len(data) != record.size:
-        raise ValueError(f"{len(data)} bytes where {record.size} were written")
-    if sha256(data).hexdigest() != record.sha256:
+def decode(record: bytes) -> tuple[Header, File]:
+    """The header and the file, proven to be the bytes that were written. Raises ValueError."""
+    header, begin = decode_header(record)
+    data = record[begin:]
+    if len(data) != header.info.size:
+        raise ValueError(f"{len(data)} bytes where {header.info.size} were written")
+    if sha256(data).hexdigest() != header.sha256:
         raise ValueError("other bytes than were written")
-    said = (record.key, data, record.content_type, record.track, record.began, record.seconds)
-    return record, Slice(*said, record.width, record.height)
+    return header, File(header.info, data, header.content_type, header.width, header.height)
 
 
-def _record(header: dict[str, Any]) -> Record:
-    address = (header["to"], header["backup"], header["keys"], header["backup_keys"])
-    return Record(
-        Address(*address),
-        header["key"],
-        header["content_type"],
-        TrackKey(header["task"], header["anchor"], Kind(header["kind"])),
-        datetime.fromisoformat(header["began"]),
-        header["seconds"],
-        header["width"],
-        header["height"],
-        header["size"],
-        header["sha256"],
-    )
+def _header(fields: dict[str, Any]) -> Header:
+    urls = StoreUrls(fields["to"], fields["backup"], fields["keys"], fields["backup_keys"])
+    began, size = datetime.fromisoformat(fields["began"]), fields["size"]
+    info: Info
+    if fields["anchor"]:
+        track = TrackKey(fields["task"], fields["anchor"], Kind(fields["kind"]))
+        info = SliceInfo(fields["key"], track, began, fields["seconds"], size)
+    else:
+        info = ManifestInfo(fields["key"], fields["task"], began, size)
+    content_type, digest = fields["content_type"], fields["sha256"]
+    return Header(urls, info, content_type, fields["width"], fields["height"], digest)

@@ -1,4 +1,4 @@
-"""The spool: slices on the disk until a store has acknowledged them. Knows no store and no task.
+"""The spool: slices on the disk until a store has acknowledged them.
 
 Theory of operation. A cut lives in memory for the milliseconds in which its file is made. Then the
 file is a record in the spool, and only then it counts as cut (`SliceSpooled`): what is told of a
@@ -7,7 +7,7 @@ acknowledged the slice *and* that was told; a crash between the two sends it aga
 key with the same bytes, so it is in the store once and told at least once.
 
     spool/                      locked (flock on the folder) by the one process that sends from it
-      3f0c…/                    one folder an address: a store with its key id, both hashed
+      3f0c…/                    one folder a destination: its URLs and key ids, hashed
         0000000000000042.slice  a record (`record.py`), named by its number: the order of cutting
         0000000000000043.part   being written; after a crash it is torn, was never told, is removed
         0000000000000017.damaged  a record whose bytes are wrong; kept for a human
@@ -21,7 +21,7 @@ matter when the machine fails. `always` forces each record before it counts, `in
 what the store has not taken by then (mostly nothing), `never` leaves it to the kernel; a record
 that it left torn is found out by its sums.
 
-Bounds. Above `max_bytes` the oldest pictures go, then the oldest sound; what is older than
+Bounds. Above `max_bytes` the oldest pictures go, then the oldest audio; what is older than
 `max_age` goes as well; each is told as lost. Below `reserve_bytes` of free space, or on a disk that
 is full, read-only or broken, nothing more is written, and slices wait in memory as without a spool;
 both are told. The bounds are kept on the loop's thread, the disk is touched in threads alone.
@@ -36,40 +36,57 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from slicer.clock import Clock, Timer
-from slicer.delivery.entry import Entry
+from slicer.delivery.delivery import Delivery
+from slicer.delivery.spool.folder import (
+    Folder,
+    SpooledFile,
+    clear,
+    listing,
+    numbers,
+    read,
+    set_aside,
+    sync,
+)
 from slicer.delivery.spool.ledger import Ledger
-from slicer.delivery.spool.record import Address
+from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
-from slicer.delivery.spool.shelf import Found, Shelf, clear, listing, numbers, read, set_aside, sync
-from slicer.errors import BadInput
-from slicer.media.slice import Slice
+from slicer.errors import BadInput, MediaError, StorageUnavailable
+from slicer.media.slice import File
 from slicer.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 THREADS = 4
 SYNC_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
+DISK_PATIENCE = 5.0
+"""Seconds a disk that failed is left alone."""
 
-Lose = Callable[[Entry, str], None]
-"""Called with an entry that has to go, and why."""
+Evict = Callable[[Delivery, str], None]
+"""Called with a slice that has to go, and why."""
 
 
 class Spool:
-    """One locked folder. For the loop's thread, but where said otherwise."""
+    """One locked folder. For the loop's thread, but where said otherwise.
 
-    def __init__(self, folder: Path, lock: int, settings: SpoolSettings, clock: Clock) -> None:
+    No fault of the disk leaves it but as StorageUnavailable; the disk is then left alone for
+    DISK_PATIENCE.
+    """
+
+    def __init__(self, path: Path, lock: int, settings: SpoolSettings, clock: Clock) -> None:
         self.ledger = Ledger(settings.max_bytes)
-        self._folder, self._lock, self._settings, self._clock = folder, lock, settings, clock
-        self._threads = ThreadPool("spool", THREADS)
+        self.failures = 0
+        """Slices that could not be written, or not be read just then."""
+        self._path, self._lock, self._settings, self._clock = path, lock, settings, clock
+        self.threads = ThreadPool("spool", THREADS)
         self._last = max(
-            (number for shelf in shelves(folder) for number in numbers(shelf)), default=0
+            (number for folder in folders(path) for number in numbers(folder)), default=0
         )
-        self._owners: dict[int, Lose] = {}
+        self._ready_at = clock.now()
+        self._evict: dict[int, Evict] = {}
         self._dirty: list[Path] = []
         self._syncing: Timer | None = None
         self._sweeping: Timer | None = None
@@ -78,79 +95,94 @@ class Spool:
     def open(cls, settings: SpoolSettings, clock: Clock) -> Self:
         """Make the folder and lock it; blocks. Raises BadInput where another process has it, and
         OSError where the disk does not do it."""
-        folder = Path(settings.folder)
-        if not folder.is_absolute():
+        path = Path(settings.folder)
+        if not path.is_absolute():
             raise BadInput("spool.folder", settings.folder, "an absolute path")
-        if not folder.is_dir():  # a read-only disk may well have one to send from
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = lock(folder)
+        if not path.is_dir():  # a read-only disk may well have one to send from
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = lock(path)
         try:
-            return cls(folder, descriptor, settings, clock)
+            return cls(path, descriptor, settings, clock)
         except OSError:
             os.close(descriptor)
             raise
 
     @property
-    def max_age(self) -> float:
-        """Seconds."""
-        return self._settings.max_age
+    def ready(self) -> bool:
+        """The disk is not being left alone."""
+        return self._clock.now() >= self._ready_at
 
     def next_number(self) -> int:
         """The number of the slice that was cut next."""
         self._last += 1
         return self._last
 
-    def shelf(self, address: Address, *key_ids: str) -> Shelf:
-        """The folder of an address; *key_ids* tell apart who writes there. Nothing is made yet."""
-        said = "\0".join((address.to, address.backup, *key_ids))
-        name = sha256(said.encode(errors="surrogatepass")).hexdigest()[:24]
-        return Shelf(self._folder / name, address, self._settings)
+    def folder(self, urls: StoreUrls, *key_ids: str) -> Folder:
+        """The folder of a destination; *key_ids* tell apart who writes there. Nothing is made
+        yet."""
+        text = "\0".join((urls.to, urls.backup, *key_ids))
+        name = sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
+        return Folder(self._path / name, urls, self._settings)
 
-    async def found(self) -> dict[Path, list[Found]]:
+    async def found(self) -> dict[Path, list[SpooledFile]]:
         """What was there at the start, by folder, in order. Raises OSError."""
-        return await self.run(self._find)
+        return await self.threads.run(self._find)
 
-    async def write(self, shelf: Shelf, entry: Entry, made: Slice, lose: Lose) -> None:
-        """Put an entry's slice on the disk and count it. Raises OSError; then it is not there.
+    async def write(self, folder: Folder, delivery: Delivery, file: File, evict: Evict) -> None:
+        """Put a slice's file on the disk and count it; its cut is let go. Raises
+        StorageUnavailable; then it is not there.
 
-        *lose* is called where it has to go later. Others may have to go for it now.
+        *evict* is called where it has to go later. Others may have to go for it now.
         """
-        self._make_room(made.size)
+        size = file.info.size
         try:
-            path = await self.run(partial(shelf.write, entry.sequence, made))
-        finally:
-            self.ledger.release(made.size)
-        entry.size, entry.deadline = made.size, self._clock.now() + self.max_age
-        self.keep(entry, path, lose)
+            for each in self.ledger.claim(size):
+                self._lose(each, "the spool is full (spool.max_bytes)")
+            try:
+                path = await self.threads.run(partial(folder.write, delivery.number, file))
+            finally:
+                self.ledger.release(size)
+        except (OSError, ValueError) as error:
+            raise self._failed(delivery, error) from None
+        delivery.size, delivery.deadline = size, self._clock.now() + self._settings.max_age
+        self._count(delivery, path, evict)
         if self._settings.fsync is Fsync.INTERVAL:
             self._dirty.append(path)
             if self._syncing is None:
                 self._syncing = self._clock.call_at(self._clock.now() + SYNC_SECONDS, self._sync)
 
-    def keep(self, entry: Entry, path: Path, lose: Lose) -> None:
-        """Count an entry that is on the disk."""
-        entry.path, entry.job = path, None
-        self._owners[entry.sequence] = lose
-        self.ledger.add(entry)
-        if self._sweeping is None:
-            self._sweeping = self._clock.call_at(self._clock.now() + SWEEP_SECONDS, self._sweep)
+    def adopt(self, found: SpooledFile, evict: Evict) -> Delivery | None:
+        """What was there at the start, on its way once more; None where it is damaged."""
+        if found.header is None:
+            logger.warning("! spool: %s is damaged and was not sent", found.path)
+            return None
+        info, now = found.header.info, self._clock.now()
+        age = self._clock.wall(now).timestamp() - found.written
+        delivery = Delivery(info, info.size, number=found.number)
+        delivery.deadline = now + self._settings.max_age - age
+        self._count(delivery, found.path, evict)
+        return delivery
 
-    async def read(self, path: Path) -> Slice:
-        """The slice of a record. Raises OSError, and ValueError where it is damaged."""
-        return await self.run(partial(read, path))
+    async def read(self, delivery: Delivery) -> File:
+        """The file of a slice on the disk. Raises StorageUnavailable where that fails just now,
+        and MediaError where it is damaged or gone."""
+        assert delivery.path is not None
+        try:
+            return await self.threads.run(partial(read, delivery.path))
+        except (ValueError, FileNotFoundError) as error:
+            logger.warning("! spool: %s: %s", delivery.path, error)
+            raise MediaError(f"spool: {error}") from None
+        except OSError as error:
+            raise self._failed(delivery, error) from None
 
     def remove(self, path: Path, *, damaged: bool = False) -> None:
         """Have a record taken off the disk, soon; a damaged one is set aside."""
-        self._threads.run(partial(_remove, path, damaged))
+        self.threads.run(partial(_remove, path, damaged))
 
-    def forget(self, entry: Entry) -> None:
-        """Count an entry no longer; its record stays for the next start."""
-        self._owners.pop(entry.sequence, None)
-        self.ledger.remove(entry)
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do blocking work in the spool's threads."""
-        return await self._threads.run(work)
+    def forget(self, delivery: Delivery) -> None:
+        """Count a slice no longer; its record stays, until `remove` or for the next start."""
+        self._evict.pop(delivery.number, None)
+        self.ledger.remove(delivery)
 
     async def close(self) -> None:
         """Force to the disk what the settings say, and let the folder go. May be called twice."""
@@ -160,50 +192,58 @@ class Spool:
         self._syncing = self._sweeping = None
         if self._lock >= 0:
             dirty, self._dirty = self._dirty, []
-            self._threads.run(partial(_sync_all, dirty))
-            await asyncio.to_thread(self._threads.join)
+            self.threads.run(partial(_sync_all, dirty))
+            await asyncio.to_thread(self.threads.join)
             os.close(self._lock)
             self._lock = -1
 
-    def _find(self) -> dict[Path, list[Found]]:
-        found: dict[Path, list[Found]] = {}
-        for shelf in shelves(self._folder):
+    def _count(self, delivery: Delivery, path: Path, evict: Evict) -> None:
+        delivery.path, delivery.make = path, None
+        self._evict[delivery.number] = evict
+        self.ledger.add(delivery)
+        if self._sweeping is None:
+            self._sweeping = self._clock.call_at(self._clock.now() + SWEEP_SECONDS, self._sweep)
+
+    def _failed(self, delivery: Delivery, error: OSError | ValueError) -> StorageUnavailable:
+        self.failures += 1
+        reason = str(error)
+        if isinstance(error, OSError):  # otherwise this slice alone does not fit
+            self._ready_at = self._clock.now() + DISK_PATIENCE
+            reason = error.strerror or reason
+        text = f"spool: {reason}"
+        return StorageUnavailable(delivery.info.key, text, "slices wait in memory")
+
+    def _find(self) -> dict[Path, list[SpooledFile]]:
+        found: dict[Path, list[SpooledFile]] = {}
+        for folder in folders(self._path):
             try:
-                if torn := clear(shelf):
+                if torn := clear(folder):
                     logger.warning("x %d half-written slices of a crash removed", torn)
             except OSError as error:
                 logger.warning("! spool: %s", error)
-            if records := listing(shelf):
-                found[shelf] = records
+            if records := listing(folder):
+                found[folder] = records
             else:
                 with contextlib.suppress(OSError):  # a damaged record is there
-                    shelf.rmdir()
+                    folder.rmdir()
         return found
-
-    def _make_room(self, size: int) -> None:
-        try:
-            chosen = self.ledger.claim(size)
-        except ValueError as error:
-            raise OSError(str(error)) from None
-        for entry in chosen:
-            self._lose(entry, "the spool is full (spool.max_bytes)")
 
     def _sweep(self) -> None:
         self._sweeping = None
         now = self._clock.now()
-        for entry in self.ledger.too_old(now):
-            self._lose(entry, "no store took it in time (spool.max_age)")
+        for delivery in self.ledger.too_old(now):
+            self._lose(delivery, "no store took it in time (spool.max_age)")
         if len(self.ledger):
             self._sweeping = self._clock.call_at(now + SWEEP_SECONDS, self._sweep)
 
-    def _lose(self, entry: Entry, reason: str) -> None:
-        lose = self._owners.pop(entry.sequence)
-        self.ledger.remove(entry)
-        lose(entry, reason)
+    def _lose(self, delivery: Delivery, reason: str) -> None:
+        evict = self._evict.pop(delivery.number)
+        self.ledger.remove(delivery)
+        evict(delivery, reason)
 
     def _sync(self) -> None:
         dirty, self._dirty, self._syncing = self._dirty, [], None
-        self._threads.run(partial(_sync_all, dirty))
+        self.threads.run(partial(_sync_all, dirty))
 
 
 def lock(folder: Path) -> int:
@@ -230,9 +270,9 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def shelves(folder: Path) -> list[Path]:
-    """The folders of a spool. Raises OSError."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+def folders(spool: Path) -> list[Path]:
+    """The folders of a spool, one a destination. Raises OSError."""
+    return sorted(path for path in spool.iterdir() if path.is_dir() and not path.is_symlink())
 
 
 def _remove(path: Path, damaged: bool) -> None:

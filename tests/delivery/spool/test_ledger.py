@@ -1,18 +1,21 @@
-"""The books of the spool: pictures go before sound, the oldest first, nothing that is under way."""
+"""The books of the spool: pictures go before audio, the oldest first, nothing that is under way."""
 
 import pytest
 
-from slicer.delivery.entry import Entry
+from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.spool.ledger import Ledger
+from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
+from tests.harness.clock import EPOCH
 
 
-def entry(number: int, kind: Kind, size: int = 100, deadline: float = 1000.0) -> Entry:
-    return Entry(number, str(number), TrackKey("t", "ada", kind), size, deadline)
+def entry(number: int, kind: Kind, size: int = 100, deadline: float = 1000.0) -> Delivery:
+    info = SliceInfo(str(number), TrackKey("t", "ada", kind), EPOCH)
+    return Delivery(info, size, phase=Phase.READY, number=number, deadline=deadline)
 
 
-def ledger(*kinds: Kind, most: int = 1000) -> tuple[Ledger, list[Entry]]:
+def ledger(*kinds: Kind, most: int = 1000) -> tuple[Ledger, list[Delivery]]:
     made, entries = Ledger(most), [entry(i, kind) for i, kind in enumerate(kinds)]
     for each in entries:
         made.add(each)
@@ -22,15 +25,15 @@ def ledger(*kinds: Kind, most: int = 1000) -> tuple[Ledger, list[Entry]]:
 A, V = Kind.AUDIO, Kind.VIDEO
 
 
-def numbers(entries: list[Entry]) -> list[int]:
-    return [each.sequence for each in entries]
+def numbers(entries: list[Delivery]) -> list[int]:
+    return [each.number for each in entries]
 
 
 @pytest.mark.parametrize(
     ("size", "gone"),
     [(400, []), (401, [1]), (600, [1, 3]), (601, [1, 3, 0]), (1000, [1, 3, 0, 2, 4, 5])],
 )
-def test_the_oldest_pictures_go_then_the_oldest_sound(size: int, gone: list[int]) -> None:
+def test_the_oldest_pictures_go_then_the_oldest_audio(size: int, gone: list[int]) -> None:
     made, _ = ledger(A, V, A, V, A, A)
     assert numbers(made.claim(size)) == gone
 
@@ -52,9 +55,9 @@ def test_nothing_goes_for_what_never_fits() -> None:
 
 def test_what_is_under_way_stays() -> None:
     made, entries = ledger(V, V, A, most=300)
-    entries[0].uploading = True
+    entries[0].enter(Phase.UPLOADING)
     assert numbers(made.claim(100)) == [1]
-    entries[2].uploading = True
+    entries[2].enter(Phase.UPLOADING)
     with pytest.raises(ValueError, match="larger"):
         made.claim(200)
 

@@ -6,46 +6,78 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slicer.delivery.spool.record import Address, decode, decode_header, describe, encode
-from slicer.media.slice import Slice
+from slicer.delivery.spool.record import StoreUrls, decode, decode_header, describe, encode
+from slicer.media.slice import File, ManifestInfo, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 
-ADDRESS = Address("s3://bucket/x?region=r", "file:///backup", keys=True)
+URLS = StoreUrls("s3://bucket/x?region=r", "file:///backup", keys=True)
 BEGAN = datetime(2025, 1, 6, 14, 31, 43, 250_000, tzinfo=UTC)
 
 
-def slice_of(data: bytes, anchor: str = "ada", kind: Kind = Kind.AUDIO) -> Slice:
+def file_of(data: bytes, anchor: str = "ada", kind: Kind = Kind.AUDIO) -> File:
     track = TrackKey("task", anchor, kind)
-    return Slice("t/ada/a.ogg", data, "audio/ogg", track, BEGAN, 15.0, None, None)
+    return File(SliceInfo("t/ada/a.ogg", track, BEGAN, 15.0, len(data)), data, "audio/ogg")
 
 
-def file_of(made: Slice) -> bytes:
-    return encode(describe(made, ADDRESS)) + made.data
+def record_of(file: File) -> bytes:
+    return encode(describe(file, URLS)) + file.data
 
 
-@given(st.binary(max_size=2000), st.text(max_size=50), st.sampled_from(Kind))
+OLD_SLICE = (
+    b'SLICE1 00000350 b8ab7e03\n{"to":"s3://bucket/x?region=r","backup":"file:///backup",'
+    b'"keys":true,"backup_keys":false,"key":"t/ada/a.ogg","content_type":"audio/ogg",'
+    b'"task":"task","anchor":"ada","kind":"audio","began":"2025-01-06T14:31:43.250000+00:00",'
+    b'"seconds":15.0,"width":null,"height":null,"size":4,"sha256":'
+    b'"68d9ed2adb24458ff173db06b41b9d1b6e228764c457030d63fad11b02bfae1e"}OggS'
+)
+OLD_MANIFEST = (
+    b'SLICE1 00000357 de387694\n{"to":"s3://bucket/x?region=r","backup":"file:///backup",'
+    b'"keys":true,"backup_keys":false,"key":"t/manifest.json","content_type":"application/json",'
+    b'"task":"task","anchor":"","kind":"audio","began":"2025-01-06T14:31:43.250000+00:00",'
+    b'"seconds":0.0,"width":null,"height":null,"size":2,"sha256":'
+    b'"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}{}'
+)
+"""Records of version 0.1.0, as it wrote them: an upgrade sends them."""
+
+
+@pytest.mark.parametrize(
+    ("record", "file"),
+    [
+        (OLD_SLICE, file_of(b"OggS")),
+        (
+            OLD_MANIFEST,
+            File(ManifestInfo("t/manifest.json", "task", BEGAN, 2), b"{}", "application/json"),
+        ),
+    ],
+)
+def test_what_an_older_version_left_is_read_and_written_alike(record: bytes, file: File) -> None:
+    assert decode(record) == (describe(file, URLS), file)
+    assert record_of(file) == record
+
+
+@given(st.binary(max_size=2000), st.text(min_size=1, max_size=50), st.sampled_from(Kind))
 def test_there_and_back(data: bytes, anchor: str, kind: Kind) -> None:
-    made = slice_of(data, anchor, kind)
-    record, read = decode(file_of(made))
+    made = file_of(data, anchor, kind)
+    header, read = decode(record_of(made))
     assert read == made
-    assert record.address == ADDRESS
+    assert header.urls == URLS
 
 
 def test_an_anchor_that_is_no_text_comes_back() -> None:
-    made = slice_of(b"x", "lone \ud800 surrogate")
-    assert decode(file_of(made))[1] == made
+    made = file_of(b"x", "lone \ud800 surrogate")
+    assert decode(record_of(made))[1] == made
 
 
 def test_a_picture_keeps_its_measures() -> None:
     track = TrackKey("task", "ada", Kind.VIDEO)
-    made = Slice("k.png", b"png", "image/png", track, BEGAN, width=1280, height=720)
-    assert decode(file_of(made))[1] == made
+    made = File(SliceInfo("k.png", track, BEGAN, size=3), b"png", "image/png", 1280, 720)
+    assert decode(record_of(made))[1] == made
 
 
 @given(st.data())
 def test_a_torn_file_is_never_taken_for_whole(data: st.DataObject) -> None:
-    file = file_of(slice_of(bytes(range(200))))
+    file = record_of(file_of(bytes(range(200))))
     cut = data.draw(st.integers(0, len(file) - 1))
     with pytest.raises(ValueError, match=r"\w"):
         decode(file[:cut])
@@ -55,7 +87,7 @@ def test_a_torn_file_is_never_taken_for_whole(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_a_changed_bit_is_found(data: st.DataObject) -> None:
-    file = bytearray(file_of(slice_of(bytes(range(200)))))
+    file = bytearray(record_of(file_of(bytes(range(200)))))
     at = data.draw(st.integers(0, len(file) - 1))
     file[at] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(ValueError, match=r"\w"):
@@ -64,7 +96,7 @@ def test_a_changed_bit_is_found(data: st.DataObject) -> None:
 
 def test_a_tail_that_does_not_belong_is_found() -> None:
     with pytest.raises(ValueError, match="201 bytes where 200"):
-        decode(file_of(slice_of(bytes(200))) + b"x")
+        decode(record_of(file_of(bytes(200))) + b"x")
 
 
 @given(st.binary(max_size=300))

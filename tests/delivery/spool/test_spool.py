@@ -4,27 +4,35 @@ import asyncio
 import errno
 import fcntl
 import os
-import random
 import resource
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.spool import spool as module
-from slicer.delivery.spool.record import Address
+from slicer.delivery.spool.folder import Folder, listing, read
+from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import Fsync
-from slicer.delivery.spool.shelf import Shelf, read
 from slicer.delivery.spool.spool import Spool, lock, locked
-from slicer.errors import BadInput, StorageError, StorageRefused, StorageUnavailable
-from slicer.media.slice import Slice
+from slicer.errors import BadInput, MediaError, StorageError, StorageRefused, StorageUnavailable
+from slicer.media.slice import File
 from slicer.rtp.parameters import Kind
 from tests.harness.clock import ManualClock
-from tests.harness.delivery.spooling import Run, bytes_of, slice_of, spool_settings
+from tests.harness.delivery.spooling import (
+    URL,
+    Run,
+    assert_whole,
+    bytes_of,
+    delivery_of,
+    file_of,
+    info_of,
+    spool_settings,
+)
 from tests.harness.storage.memory import MemoryStore
 
-HOUR = 3600
+MAX_AGE = spool_settings(Path("/")).max_age
 
 
 def unavailable(key: str) -> StorageError:
@@ -35,20 +43,13 @@ def refused(key: str) -> StorageError:
     return StorageRefused(key, "403 AccessDenied", "grant it")
 
 
-def assert_whole(bucket: MemoryStore, keys: list[str], size: int = 1000) -> None:
-    """All keys are in the store once, each with its own bytes."""
-    assert sorted(bucket.order) == sorted(keys), "each is put once"
-    for key in keys:
-        assert bucket.there[key] == bytes_of(key, size)
-
-
 async def test_from_the_cut_to_the_store_by_way_of_the_disk(tmp_path: Path) -> None:
     bucket = MemoryStore(gate=asyncio.Event())
     run = Run(tmp_path, bucket)
     run.offer("ada/0", "bo/0")
     await run.until(lambda: len(bucket.tries) == 2)
     assert sorted(run.heard.spooled) == ["ada/0", "bo/0"]
-    assert [read(path).key for path in run.records()] == ["ada/0", "bo/0"]
+    assert [read(path).info.key for path in run.records()] == ["ada/0", "bo/0"]
     assert (run.outbox.memory, run.outbox.held) == (0, 2), "what is on the disk takes no memory"
     assert bucket.gate is not None
     bucket.gate.set()
@@ -65,17 +66,20 @@ async def test_a_slice_counts_only_once_it_is_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(tmp_path, MemoryStore())
-    there: list[bool] = []
-    heard = run.heard.on_spooled
+    there: list[str] = []
 
-    def on_spooled(made: Slice) -> None:
-        there.append(any(read(path).key == made.key for path in run.records()))
-        heard(made)
+    def on_spooled(file: File) -> None:
+        # Read at once: its upload has not begun, so nobody removes it meanwhile.
+        [record] = run.records()
+        there.append(read(record).info.key)
 
     monkeypatch.setattr(run.heard, "on_spooled", on_spooled)
-    run.offer(*(f"ada/{number}" for number in range(5)))
-    await run.until(lambda: run.outbox.held == 0)
-    assert there == [True] * 5
+    keys = [f"ada/{number}" for number in range(5)]
+    for key in keys:
+        run.offer(key)
+        await run.outbox.emptied()
+        await run.quiet()
+    assert there == keys
     await run.close()
 
 
@@ -128,59 +132,13 @@ async def test_a_store_dead_at_the_start(
     await run.close()
 
 
-async def test_an_hour_of_media_with_a_dead_store(tmp_path: Path) -> None:
-    """Two anchors, sound every 15 s, pictures every 5: 1920 slices. None is lost, doubled or out of
-    order; the store is asked seldom and by one at a time; memory is flat."""
-    bucket = MemoryStore(fails=unavailable)
-    run = Run(tmp_path, bucket, settings=OutboxSettings(count=50, memory=100_000))
-    keys: list[str] = []
-    for second in range(0, HOUR, 5):
-        for anchor in ("ada", "bo"):
-            picture = f"{anchor}/{second:04d}.png"
-            run.offer(picture, kind=Kind.VIDEO)
-            keys.append(picture)
-            if second % 15 == 0:
-                run.offer(f"{anchor}/{second:04d}.ogg")
-                keys.append(f"{anchor}/{second:04d}.ogg")
-        await run.quiet()
-        assert run.outbox.memory == 0
-        await run.advance(5.0)
-    assert len(keys) == len(run.records()) == 1920
-    tried = len(bucket.tries)
-    assert tried < HOUR / 15 + 20, "with 30 s between tries, by half at most"
-    assert len(run.heard.trouble) == 1, "told once"
-    bucket.fails = None
-    await run.pass_until(lambda: run.outbox.held == 0, most=60)
-    assert_whole(bucket, keys)
-    for anchor in ("ada", "bo"):
-        for kind in ("png", "ogg"):
-            mine = [key for key in bucket.order if key[:-9] == anchor and key.endswith(kind)]
-            assert mine == sorted(mine)
-    assert run.records() == []
-    assert run.balanced()
-    await run.close()
-
-
-async def test_dying_in_mid_upload_and_coming_back(tmp_path: Path) -> None:
-    """Every other try breaks off, for a while."""
-    bucket, chance = MemoryStore(), random.Random(4)
-    bucket.fails = lambda key: unavailable(key) if chance.random() < 0.5 else None
-    run = Run(tmp_path, bucket)
-    keys = [f"{number % 5}/{number}" for number in range(100)]
-    run.offer(*keys)
-    await run.pass_until(lambda: run.outbox.held == 0)
-    assert_whole(bucket, keys)
-    assert run.balanced()
-    await run.close()
-
-
 async def test_killed_and_started_again_it_sends_what_is_there(tmp_path: Path) -> None:
     first = Run(tmp_path, MemoryStore(gate=asyncio.Event()))
     keys = [f"ada/{number}" for number in range(10)]
     first.offer(*keys)
     await first.until(lambda: len(first.heard.spooled) == 10)
     first.die()
-    (first.shelf.folder / f"{99:016d}.part").write_bytes(b"torn")
+    (first.folder.path / f"{99:016d}.part").write_bytes(b"torn")
     bucket = MemoryStore()
     second = Run(tmp_path, bucket)
     assert await second.recover() == 10
@@ -189,7 +147,7 @@ async def test_killed_and_started_again_it_sends_what_is_there(tmp_path: Path) -
     await second.quiet()
     assert bucket.order == [*keys, "ada/new"], "what is new comes after what is old"
     assert second.heard.stored == bucket.order
-    assert list(second.shelf.folder.iterdir()) == []
+    assert list(second.folder.path.iterdir()) == []
     assert second.balanced()
     await second.close()
 
@@ -230,7 +188,7 @@ async def test_a_damaged_record_is_told_and_kept_for_a_human(tmp_path: Path) -> 
     await again.quiet()
     assert bucket.order == ["ada/2"]
     assert [key for key, _ in again.heard.lost] == ["ada/1"]
-    assert sorted(path.suffix for path in again.shelf.folder.iterdir()) == [".damaged", ".slice"]
+    assert sorted(path.suffix for path in again.folder.path.iterdir()) == [".damaged", ".slice"]
     await again.close()
 
 
@@ -272,7 +230,7 @@ async def test_too_old_a_slice_is_given_up_and_told(tmp_path: Path) -> None:
     await run.advance(361)
     assert [key for key, _ in run.heard.lost] == ["ada/old"]
     assert "spool.max_age" in str(run.heard.lost[0][1])
-    assert [read(path).key for path in run.records()] == ["ada/new"]
+    assert [read(path).info.key for path in run.records()] == ["ada/new"]
     await run.close()
 
 
@@ -292,10 +250,76 @@ async def test_age_goes_on_while_no_process_runs(tmp_path: Path) -> None:
 
 
 def failing_disk(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    def fail(_shelf: Shelf, _sequence: int, _made: Slice) -> Path:
+    def fail(_folder: Folder, _number: int, _file: File) -> Path:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(Shelf, "write", fail)
+    monkeypatch.setattr(Folder, "write", fail)
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[tuple[Spool, Folder, ManualClock]]:
+    """A spool without an outbox."""
+    clock = ManualClock()
+    spool = Spool.open(spool_settings(tmp_path), clock)
+    yield spool, spool.folder(StoreUrls(URL)), clock
+    await spool.close()
+
+
+async def written(spool: Spool, folder: Folder, key: str) -> tuple[Delivery, Path]:
+    delivery = delivery_of(key, 7)
+    delivery.number = spool.next_number()
+    await spool.write(folder, delivery, file_of(key), never)
+    assert delivery.path is not None
+    return delivery, delivery.path
+
+
+def never(delivery: Delivery, reason: str) -> None:
+    raise AssertionError(f"{delivery.info.key} has to go: {reason}")
+
+
+async def test_written_read_and_removed(alone: tuple[Spool, Folder, ManualClock]) -> None:
+    spool, folder, clock = alone
+    delivery, path = await written(spool, folder, "ada/1")
+    assert (delivery.size, delivery.deadline) == (
+        1000,
+        clock.now() + spool_settings(folder.path).max_age,
+    )
+    assert delivery.make is None, "its cut takes no memory any more"
+    assert await spool.read(delivery) == file_of("ada/1")
+    spool.forget(delivery)
+    spool.remove(path)
+    await spool.close()
+    assert not path.exists()
+    assert spool.ledger.bytes == 0
+
+
+async def test_what_is_gone_or_damaged_costs_its_slice(
+    alone: tuple[Spool, Folder, ManualClock],
+) -> None:
+    spool, folder, _ = alone
+    gone, damaged = [await written(spool, folder, key) for key in ("ada/1", "ada/2")]
+    gone[1].unlink()
+    damaged[1].write_bytes(b"SLICE1")
+    for delivery, _ in (gone, damaged):
+        with pytest.raises(MediaError, match="spool"):
+            await spool.read(delivery)
+
+
+async def test_adopted_with_the_age_it_has(alone: tuple[Spool, Folder, ManualClock]) -> None:
+    spool, folder, clock = alone
+    delivery, path = await written(spool, folder, "ada/1")
+    spool.forget(delivery)
+    age = clock.wall(clock.now()).timestamp() - 100
+    os.utime(path, (age, age))
+    adopted = spool.adopt(listing(folder.path)[0], never)
+    assert adopted is not None
+    assert (adopted.info, adopted.phase, adopted.number) == (info_of("ada/1"), Phase.MAKING, 1)
+    assert adopted.deadline == pytest.approx(
+        clock.now() + spool_settings(folder.path).max_age - 100
+    )
+    assert spool.ledger.bytes == 1000
+    os.truncate(path, 10)
+    assert spool.adopt(listing(folder.path)[0], never) is None
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
@@ -342,7 +366,7 @@ async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     assert bucket.order == ["ada/large", "ada/small"]
     assert bucket.there["ada/large"] == bytes_of("ada/large", 100_000)
     assert "File too large" in str(run.heard.trouble[0][1])
-    assert list(run.shelf.folder.iterdir()) == [], "no half of a file stays"
+    assert list(run.folder.path.iterdir()) == [], "no half of a file stays"
     await run.close()
 
 
@@ -359,7 +383,7 @@ async def test_what_is_on_a_disk_that_went_read_only_is_sent_all_the_same(
 
     failing_disk(monkeypatch, errno.EROFS)
     monkeypatch.setattr(Path, "unlink", read_only)
-    (run.shelf.folder / f"{9:016d}.part").write_bytes(b"torn")
+    (run.folder.path / f"{9:016d}.part").write_bytes(b"torn")
     bucket = MemoryStore()
     again = Run(tmp_path, bucket)
     await again.recover()
@@ -380,7 +404,7 @@ async def test_a_record_that_cannot_be_read_just_now_is_not_lost(
     await run.close()
     answers = [OSError(errno.EMFILE, "Too many open files"), None]
 
-    def reluctant(path: Path) -> Slice:
+    def reluctant(path: Path) -> File:
         if error := answers.pop(0):
             raise error
         return read(path)
@@ -421,8 +445,7 @@ async def test_the_folder_is_made_for_us_alone(tmp_path: Path) -> None:
 
 async def test_numbers_go_on_where_they_were(tmp_path: Path) -> None:
     spool = Spool.open(spool_settings(tmp_path), ManualClock())
-    shelf = spool.shelf(Address("s3://a"))
-    shelf.write(41, slice_of("ada/0"))
+    spool.folder(StoreUrls("s3://a")).write(41, file_of("ada/0"))
     await spool.close()
     assert Spool.open(spool_settings(tmp_path), ManualClock()).next_number() == 42
 
@@ -432,7 +455,7 @@ async def test_folders_that_are_empty_do_not_add_up(tmp_path: Path) -> None:
     run.offer("ada/0")
     await run.until(lambda: run.outbox.held == 0)
     await run.close()
-    assert run.shelf.folder.is_dir()
+    assert run.folder.path.is_dir()
     again = Run(tmp_path, MemoryStore())
     assert await again.recover() == 0
     assert list(tmp_path.iterdir()) == []
@@ -455,27 +478,7 @@ async def test_every_second_what_is_still_there_is_forced_to_the_disk(
     assert forced == []
     await run.advance(0.2)
     await run.until(lambda: len(forced) == 2)
-    assert forced == [*run.records(), run.shelf.folder], "what the store has needs none"
-    await run.close()
-
-
-async def test_the_backup_takes_over_and_what_went_there_is_told(tmp_path: Path) -> None:
-    first, backup = MemoryStore(fails=unavailable), MemoryStore(label="memory:backup")
-    run = Run(tmp_path, first, backup=backup)
-    run.offer(*(f"ada/{number}" for number in range(5)))
-    await run.quiet()
-    await run.advance(59.0)
-    assert backup.order == []
-    await run.pass_until(lambda: run.outbox.held == 0, most=10)
-    assert backup.order == [f"ada/{number}" for number in range(5)]
-    assert run.heard.stored == backup.order
-    assert set(run.heard.destinations) == {"memory:backup"}
-    first.fails = None
-    await run.advance(31.0)
-    run.offer("ada/5", "ada/6")
-    await run.pass_until(lambda: run.outbox.held == 0, most=60)
-    assert "ada/6" in first.there
-    assert run.records() == []
+    assert forced == [*run.records(), run.folder.path], "what the store has needs none"
     await run.close()
 
 

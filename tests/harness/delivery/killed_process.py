@@ -30,9 +30,10 @@ from slicer import (
     TaskTrouble,
 )
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
-from slicer.engine.running import RunningTask
+from slicer.engine.destination import Reports
+from slicer.engine.events import TaskEvent
 from slicer.engine.salvage import send
-from slicer.media.slice import Slice
+from slicer.media.slice import File
 
 _ = botocore.session.get_session  # imported here for all lives
 
@@ -68,21 +69,27 @@ async def life(order: dict[str, Any]) -> None:
     def note(*words: str) -> None:
         os.write(log, (" ".join(words) + "\n").encode())
 
+    def note_stored(event: TaskEvent) -> None:
+        if isinstance(event, SliceStored):
+            note("stored", event.slice.key)
+
     async def confirm(event: SliceStored) -> None:
-        note("stored", event.key)
+        note("stored", event.slice.key)
 
-    on_spooled = RunningTask.on_spooled
+    on_spooled = Reports.on_spooled
 
-    def tell_spooled(task: RunningTask, made: Slice) -> None:
-        note("spooled", made.key, hashlib.sha256(made.data).hexdigest())
-        on_spooled(task, made)
+    def note_spooled(reports: Reports, file: File) -> None:
+        note("spooled", file.info.key, hashlib.sha256(file.data).hexdigest())
+        on_spooled(reports, file)
 
-    RunningTask.on_spooled = tell_spooled  # type: ignore[assignment, method-assign]
+    Reports.on_spooled = note_spooled  # type: ignore[assignment, method-assign]
     if not order["captures"]:
         left = await send(
             settings,
             lambda _url, _task: keys,
-            lambda event: note("stored", event.key) if isinstance(event, SliceStored) else None,
+            lambda event: (
+                note("stored", event.slice.key) if isinstance(event, SliceStored) else None
+            ),
             60.0,
         )
         note("left", str(left))

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import TypeVar
 
-from slicer.delivery.job import OBJECT_BYTES, Job
-from slicer.delivery.makers import LANES, Makers
+from slicer.delivery.delivery import OBJECT_BYTES, Delivery
+from slicer.delivery.encoding import PRIORITIES, EncodingPool
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
@@ -14,7 +15,7 @@ from slicer.errors import (
     StorageRefused,
     StorageUnavailable,
 )
-from slicer.media.slice import Slice
+from slicer.media.slice import File, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 from slicer.threads import ThreadPool
@@ -35,7 +36,7 @@ class Inline(ThreadPool):
     """Does the work where it is asked for."""
 
     def __init__(self) -> None:
-        super().__init__("inline", 0, LANES)
+        super().__init__("inline", 0, PRIORITIES)
 
     def run(self, work: Callable[[], T], lane: int = 0) -> asyncio.Future[T]:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -53,7 +54,7 @@ class MemoryOutbox:
         self.clock, self.store, self.heard = ManualClock(), MemoryStore(), Recorder()
         self.outbox = Outbox(
             self.store,
-            Makers(Inline()),
+            EncodingPool(Inline()),
             self.clock,
             self.heard,
             settings=settings,
@@ -62,7 +63,7 @@ class MemoryOutbox:
         )
 
     def offer(self, *keys: str) -> list[bool]:
-        return [self.outbox.offer(job(key)) for key in keys]
+        return [self.outbox.offer(delivery(key)) for key in keys]
 
     async def advance(self, seconds: float) -> None:
         end = self.clock.now() + seconds
@@ -73,20 +74,28 @@ class MemoryOutbox:
         await settle()
 
     def balanced(self) -> bool:
-        """Every job is accounted for, and so is its memory."""
+        """Every slice is accounted for, and so is its memory."""
         count = self.outbox.counters
         done = count.overflowed + count.stored + count.dropped + count.abandoned
         nothing = self.outbox.held == 0
         return count.offered == done + self.outbox.held and nothing == (self.outbox.memory == 0)
 
 
-def made(key: str) -> Slice:
-    return Slice(key, key.encode(), "image/png", track(key), EPOCH)
+def file_of(key: str) -> File:
+    data = key.encode()
+    return File(SliceInfo(key, track(key), EPOCH, size=len(data)), data, "image/png")
 
 
-def job(key: str, make: Callable[[], Slice] | None = None, size: int = OBJECT_BYTES) -> Job:
-    """A job that holds *size* bytes and becomes a file of its key's bytes."""
-    return Job(key, track(key), size, make or partial(made, key))
+def delivery(
+    key: str,
+    make: Callable[[], File] | None = None,
+    size: int = OBJECT_BYTES,
+    of: TrackKey | None = None,
+    due: float = inf,
+) -> Delivery:
+    """A cut that holds *size* bytes and becomes a file of its key's bytes."""
+    info = SliceInfo(key, of or track(key), EPOCH)
+    return Delivery(info, size, make or partial(file_of, key), due)
 
 
 def unavailable(key: str) -> StorageUnavailable:

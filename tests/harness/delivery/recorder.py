@@ -3,9 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from slicer.delivery.entry import Entry
 from slicer.errors import SlicerError
-from slicer.media.slice import Slice
+from slicer.media.slice import File, Info
 from slicer.storage import Receipt
 
 
@@ -33,25 +32,26 @@ class Recorder:
     def lost(self) -> list[tuple[str, SlicerError]]:
         return [(key, error) for key, error, final in self.failed if final]
 
-    def on_spooled(self, made: Slice) -> None:
-        self.spooled.append(made.key)
+    def on_spooled(self, file: File) -> None:
+        self.spooled.append(file.info.key)
 
     def on_stored(
-        self, made: Slice, receipt: Receipt, destination: str
+        self, file: File, receipt: Receipt, destination: str
     ) -> asyncio.Future[None] | None:
-        assert receipt == Receipt(made.key, made.size, f"etag of {made.key}")
-        self.stored.append(made.key)
+        key = file.info.key
+        assert receipt == Receipt(key, len(file.data), f"etag of {key}")
+        self.stored.append(key)
         self.destinations.append(destination)
         return self.confirms
 
-    def on_failed(self, entry: Entry, error: SlicerError, final: bool) -> None:
-        self.failed.append((entry.key, error, final))
+    def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:
+        self.failed.append((info.key, error, final))
 
-    def on_kept(self, entry: Entry) -> None:
-        self.kept.append(entry.key)
+    def on_kept(self, info: Info) -> None:
+        self.kept.append(info.key)
 
-    def on_late(self, entry: Entry) -> None:
-        self.late.append(entry.key)
+    def on_late(self, info: Info) -> None:
+        self.late.append(info.key)
 
     def on_overflow(self, count: int) -> None:
         self.overflow.append(count)

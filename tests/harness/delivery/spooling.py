@@ -8,15 +8,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from slicer.delivery.job import Job
-from slicer.delivery.makers import LANES, MAX_WAITING, Makers
+from slicer.delivery.delivery import Delivery
+from slicer.delivery.encoding import MAX_WAITING, PRIORITIES, EncodingPool
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
-from slicer.delivery.spool.record import Address
+from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import THREADS, Spool
-from slicer.media.slice import Slice
+from slicer.media.slice import File, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 from slicer.threads import ThreadPool
@@ -33,16 +33,19 @@ def bytes_of(key: str, size: int) -> bytes:
     return random.Random(key).randbytes(size)
 
 
-def slice_of(key: str, size: int = 1000, kind: Kind = Kind.AUDIO) -> Slice:
+def info_of(key: str, size: int = 1000, kind: Kind = Kind.AUDIO, task: str = "task") -> SliceInfo:
     """A slice whose anchor is the key's first part."""
-    track = TrackKey("task", key.partition("/")[0], kind)
-    return Slice(key, bytes_of(key, size), TYPES[kind], track, EPOCH, 15.0)
+    return SliceInfo(key, TrackKey(task, key.partition("/")[0], kind), EPOCH, 15.0, size)
 
 
-def job_of(key: str, size: int = 1000, kind: Kind = Kind.AUDIO) -> Job:
-    """A job that makes it."""
-    made = slice_of(key, size, kind)
-    return Job(key, made.track, size, partial(slice_of, key, size, kind))
+def file_of(key: str, size: int = 1000, kind: Kind = Kind.AUDIO) -> File:
+    """Its file."""
+    return File(info_of(key, size, kind), bytes_of(key, size), TYPES[kind])
+
+
+def delivery_of(key: str, size: int = 1000, kind: Kind = Kind.AUDIO) -> Delivery:
+    """Its cut, on its way."""
+    return Delivery(info_of(key, 0, kind), size, partial(file_of, key, size, kind))
 
 
 class Run:
@@ -59,29 +62,29 @@ class Run:
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self.clock, self.bucket, self.heard = clock or ManualClock(), bucket, Recorder()
-        self.workers = ThreadPool("maker", 2, LANES)
+        self.workers = ThreadPool("encoding", 2, PRIORITIES)
         self.spool = Spool.open(spooling or spool_settings(folder), self.clock)
-        self.shelf = self.spool.shelf(Address(URL))
+        self.folder = self.spool.folder(StoreUrls(URL))
         self.outbox = Outbox(
             bucket,
-            Makers(self.workers, max_waiting),
+            EncodingPool(self.workers, max_waiting),
             self.clock,
             self.heard,
             settings=settings,
             backoff=Backoff(),
             chance=lambda: 0.0,
-            spool=(self.spool, self.shelf),
+            spool=(self.spool, self.folder),
             backup=backup,
         )
 
     async def recover(self) -> int:
-        found = [one for shelf in (await self.spool.found()).values() for one in shelf]
+        found = [one for folder in (await self.spool.found()).values() for one in folder]
         self.outbox.adopt(found)
         return len(found)
 
     def offer(self, *keys: str, size: int = 1000, kind: Kind = Kind.AUDIO) -> None:
         for key in keys:
-            assert self.outbox.offer(job_of(key, size, kind))
+            assert self.outbox.offer(delivery_of(key, size, kind))
 
     async def until(self, fits: Callable[[], bool]) -> None:
         """Wait for threads; a story that goes wrong ends in seconds."""
@@ -91,10 +94,9 @@ class Run:
 
     async def quiet(self) -> None:
         """Wait until nothing moves without the clock: no file in the making, no upload."""
-        box = self.outbox
-        await self.until(lambda: not (box._making or box._uploads or self.confirming))
+        await self.until(lambda: not self.outbox.busy)
         everyone = threading.Barrier(THREADS)  # passed once no thread is busy with a disk
-        await asyncio.gather(*(self.spool.run(everyone.wait) for _ in range(THREADS)))
+        await asyncio.gather(*(self.spool.threads.run(everyone.wait) for _ in range(THREADS)))
 
     async def advance(self, seconds: float) -> None:
         """Let time pass, with all that falls due on the way."""
@@ -117,14 +119,9 @@ class Run:
             assert self.clock.now() < end, "it never came to be"
             await self.advance(1.0)
 
-    @property
-    def confirming(self) -> bool:
-        spooler = self.outbox._spooler
-        return spooler is not None and spooler.busy
-
     def records(self) -> list[Path]:
         """The slices on the disk."""
-        return sorted(self.shelf.folder.glob("*.slice"))
+        return sorted(self.folder.path.glob("*.slice"))
 
     def balanced(self) -> bool:
         """Every slice is accounted for, and all memory is given back when none is held."""
@@ -150,3 +147,10 @@ class Run:
 def spool_settings(folder: Path, **changed: object) -> SpoolSettings:
     """Settings of a spool that leaves the disk to others."""
     return SpoolSettings(str(folder), reserve_bytes=0, **changed)  # type: ignore[arg-type]
+
+
+def assert_whole(bucket: MemoryStore, keys: list[str], size: int = 1000) -> None:
+    """All keys are in the store once, each with its own bytes."""
+    assert sorted(bucket.order) == sorted(keys), "each is put once"
+    for key in keys:
+        assert bucket.there[key] == bytes_of(key, size)

@@ -1,4 +1,4 @@
-"""The folder of one destination in the spool: writes, reads, lists and removes; knows no bound.
+"""The folder of one destination in the spool: its records are written, read and listed here.
 
 All methods block and may be called from any thread; they raise OSError. A record is written under
 another name and renamed: the rename is the commit, so a listing holds whole records alone, and
@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 from slicer.delivery.spool.record import (
     PREAMBLE_BYTES,
-    Address,
-    Record,
+    Header,
+    StoreUrls,
     decode,
     decode_header,
     describe,
@@ -25,7 +25,7 @@ from slicer.delivery.spool.record import (
     header_bytes,
 )
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
-from slicer.media.slice import Slice
+from slicer.media.slice import File
 
 RECORD, PART, DAMAGED = ".slice", ".part", ".damaged"
 _NAME = re.compile(r"(\d{16})\.(slice|part|damaged)")
@@ -33,33 +33,34 @@ _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A record on the disk. *written*: UTC seconds; *record* is None where it is damaged."""
+class SpooledFile:
+    """A record on the disk. *size*: all its bytes; *written*: UTC seconds; *header* is None where
+    it is damaged."""
 
     path: Path
-    sequence: int
+    number: int
     size: int
     written: float
-    record: Record | None
+    header: Header | None
 
 
-class Shelf:
-    """Records that go to one address, named by their sequence numbers."""
+class Folder:
+    """Records that go to the same stores, named by their numbers."""
 
-    def __init__(self, folder: Path, address: Address, settings: SpoolSettings) -> None:
-        self.folder, self.address, self._settings = folder, address, settings
+    def __init__(self, path: Path, urls: StoreUrls, settings: SpoolSettings) -> None:
+        self.path, self.urls, self._settings = path, urls, settings
 
-    def write(self, sequence: int, made: Slice) -> Path:
-        """Put a slice on the disk, as safe as the settings ask for. It is there when this returns.
+    def write(self, number: int, file: File) -> Path:
+        """Put a file on the disk, as safe as the settings ask for. It is there when this returns.
 
         Raises OSError: ENOSPC also where it would take the reserve.
         """
-        record = describe(made, self.address)
-        part, path = self._path(sequence, PART), self._path(sequence, RECORD)
-        descriptor = self._create(part, made.size)
+        name = f"{number:016d}"
+        part, path = self.path / f"{name}{PART}", self.path / f"{name}{RECORD}"
+        descriptor = self._create(part, file.info.size)
         try:
             try:
-                for block in (encode(record), made.data):
+                for block in (encode(describe(file, self.urls)), file.data):
                     _write_whole(descriptor, block)
                 if self._settings.fsync is Fsync.ALWAYS:
                     os.fsync(descriptor)
@@ -71,7 +72,7 @@ class Shelf:
                 part.unlink()
             raise
         if self._settings.fsync is Fsync.ALWAYS:
-            sync(self.folder)
+            sync(self.path)
         return path
 
     def _create(self, part: Path, size: int) -> int:
@@ -80,24 +81,21 @@ class Shelf:
             return os.open(part, _WRITE, 0o600)
         except FileNotFoundError:  # the first one here
             with contextlib.suppress(FileExistsError):
-                self.folder.mkdir(mode=0o700)
+                self.path.mkdir(mode=0o700)
             if self._settings.fsync is not Fsync.NEVER:
-                sync(self.folder.parent)
+                sync(self.path.parent)
             self._check_space(size)
             return os.open(part, _WRITE, 0o600)
 
     def _check_space(self, size: int) -> None:
-        disk = os.statvfs(self.folder)
+        disk = os.statvfs(self.path)
         if disk.f_bavail * disk.f_frsize < self._settings.reserve_bytes + size:
-            said = "No space left on device above spool.reserve_bytes"
-            raise OSError(errno.ENOSPC, said, str(self.folder))
-
-    def _path(self, sequence: int, suffix: str) -> Path:
-        return self.folder / f"{sequence:016d}{suffix}"
+            text = "No space left on device above spool.reserve_bytes"
+            raise OSError(errno.ENOSPC, text, str(self.path))
 
 
-def read(path: Path) -> Slice:
-    """The slice of a record. Raises OSError, and ValueError where it is damaged."""
+def read(path: Path) -> File:
+    """The file of a record. Raises OSError, and ValueError where it is damaged."""
     return decode(path.read_bytes())[1]
 
 
@@ -117,14 +115,14 @@ def sync(path: Path) -> None:
 
 
 def numbers(folder: Path) -> Iterator[int]:
-    """The sequence number of every file there, whatever became of it."""
+    """The number of every file there, whatever became of it."""
     for name in os.listdir(folder):
         if named := _NAME.fullmatch(name):
             yield int(named[1])
 
 
-def listing(folder: Path) -> list[Found]:
-    """The records of a shelf in their order, also while it is written to."""
+def listing(folder: Path) -> list[SpooledFile]:
+    """The records of a folder in their order, also while it is written to."""
     found = (_look(folder / name) for name in sorted(os.listdir(folder)) if name.endswith(RECORD))
     return [one for one in found if one is not None]
 
@@ -137,27 +135,27 @@ def clear(folder: Path) -> int:
     return len(torn)
 
 
-def _look(path: Path) -> Found | None:
+def _look(path: Path) -> SpooledFile | None:
     named = _NAME.fullmatch(path.name)
     if named is None:
         return None
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            record = _header(file, status.st_size)
+            header = _header(file, status.st_size)
     except FileNotFoundError:  # it was stored meanwhile
         return None
-    return Found(path, int(named[1]), status.st_size, status.st_mtime, record)
+    return SpooledFile(path, int(named[1]), status.st_size, status.st_mtime, header)
 
 
-def _header(file: BinaryIO, size: int) -> Record | None:
+def _header(file: BinaryIO, size: int) -> Header | None:
     """The header of a file of *size* bytes, or None where either cannot be right."""
     try:
         preamble = file.read(PREAMBLE_BYTES)
-        record, begin = decode_header(preamble + file.read(header_bytes(preamble)))
+        header, begin = decode_header(preamble + file.read(header_bytes(preamble)))
     except ValueError:
         return None
-    return record if size == begin + record.size else None
+    return header if size == begin + header.info.size else None
 
 
 def _write_whole(descriptor: int, block: bytes) -> None:

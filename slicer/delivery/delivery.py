@@ -1,0 +1,124 @@
+"""One slice on its way from its cut to a store: its phases, as data, and what it holds.
+
+Theory of operation. The way has four stages: make its file, judge it, store it, tell. A slice is in
+one phase at a time, and `Delivery.enter` is the one place where a phase changes: it refuses what
+TRANSITIONS does not hold. All of it happens on the loop's thread; threads make, write and read
+files, and say so when they are done. Only the outbox that holds a slice moves it.
+
+    MAKING     A thread makes its file and, with a spool, another one writes it there. On the disk
+               is nothing, or a `.part` that counts for nothing. A crash costs the slice.
+    WAITING    Its cut waits in memory for an upload to be free: there is no spool, or its disk
+               fails. The file is made then, and anew for each try: a keyframe is a tenth of its
+               picture, so many more cuts fit into the same memory. A crash costs the slice.
+    JUDGING    A supplier looks at the file. Moderation enters it; a task without one never does.
+    READY      The file is there: a record in the spool, told as SliceSpooled, or (on its way from
+               WAITING) in memory for a moment. A crash costs nothing that is in the spool.
+    UPLOADING  A store has been asked, and has not answered. A crash sends it again from the spool,
+               under the same key with the same bytes.
+    BACKOFF    A try failed; a timer puts it back into its place in its track. A crash as in READY
+               or WAITING: the next start tries at once.
+    GONE       A store has it, or it is lost, or the outbox closed and its record is left to the
+               next start. What was stored is told first and its record removed after that; a crash
+               between the two sends and tells it once more.
+
+A slice begins in MAKING, which it leaves at once for WAITING where there is no spool, and for READY
+where an earlier process left its record. Whatever a phase needs to survive a crash is on the disk
+before it is entered: the rename of the record comes before READY, and the confirmation of who was
+told before the unlink.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from math import inf
+from pathlib import Path
+
+from slicer.clock import Timer
+from slicer.media.slice import File, Info, ManifestInfo, SliceInfo
+from slicer.rtp.parameters import Kind
+from slicer.slicing.outputs import AudioCut, Cut
+
+OBJECT_BYTES = 160
+"""What Python adds to each packet or frame held: the tuple, two integers, the bytes' header."""
+
+
+class Phase(Enum):
+    """Where a slice is on its way."""
+
+    MAKING = auto()
+    WAITING = auto()
+    JUDGING = auto()
+    READY = auto()
+    UPLOADING = auto()
+    BACKOFF = auto()
+    GONE = auto()
+
+
+TRANSITIONS: dict[Phase, frozenset[Phase]] = {
+    Phase.MAKING: frozenset({Phase.WAITING, Phase.JUDGING, Phase.READY, Phase.GONE}),
+    Phase.WAITING: frozenset({Phase.MAKING, Phase.GONE}),
+    Phase.JUDGING: frozenset({Phase.READY, Phase.GONE}),
+    Phase.READY: frozenset({Phase.UPLOADING, Phase.GONE}),
+    Phase.UPLOADING: frozenset({Phase.BACKOFF, Phase.GONE}),
+    Phase.BACKOFF: frozenset({Phase.WAITING, Phase.READY, Phase.GONE}),
+    Phase.GONE: frozenset(),
+}
+SENDABLE = frozenset({Phase.WAITING, Phase.READY})
+"""An upload may begin with it."""
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """One slice on its way, compared by identity.
+
+    *size*: bytes of memory that its cut holds, from the spool on bytes of its file. *make* gives
+    the file, in a thread, perhaps several times; it raises MediaError where there is nothing that
+    can be decoded. It is None once the file is in the spool, at *path*. *due*: the *now* after
+    which the file comes late; *deadline*: after which the slice is given up; *sendable_since*:
+    since which it could be sent. *file* is set while it need not be made or read once more.
+    *timer* runs in BACKOFF alone.
+    """
+
+    info: Info
+    size: int
+    make: Callable[[], File] | None = None
+    due: float = inf
+    phase: Phase = Phase.MAKING
+    number: int = 0
+    """The order of cutting."""
+    deadline: float = inf
+    path: Path | None = None
+    sendable_since: float = 0.0
+    file: File | None = None
+    failures: int = 0
+    timer: Timer | None = None
+    queue: tuple[str, ...] = field(init=False)
+    """What is of one queue is stored in the order of cutting: a track, or a manifest alone."""
+    kind: Kind = field(init=False)
+    """Whose turn it takes. A manifest is small and goes with the audio."""
+
+    def __post_init__(self) -> None:
+        match self.info:
+            case SliceInfo(track=track):
+                self.queue, self.kind = track, track.kind
+            case ManifestInfo(task=task):
+                self.queue, self.kind = (task,), Kind.AUDIO
+
+    def enter(self, phase: Phase) -> None:
+        """Go into another phase. Raises ValueError where the table has no such step."""
+        if phase not in TRANSITIONS[self.phase]:
+            raise ValueError(f"{self.info.key}: no step from {self.phase.name} to {phase.name}")
+        self.phase = phase
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+def memory_of(cut: Cut) -> int:
+    """Bytes of memory a cut holds."""
+    payloads: Sequence[bytes]
+    if isinstance(cut, AudioCut):
+        payloads = [packet.payload for packet in cut.packets]
+    else:
+        payloads = cut.frames
+    return sum(map(len, payloads)) + OBJECT_BYTES * len(payloads)

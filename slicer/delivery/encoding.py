@@ -1,0 +1,76 @@
+"""The encoding pool: threads that make files, audio before pictures, within a bound for all tasks.
+
+Opus costs a millisecond, a picture ten to sixty. Where more pictures are cut than the cores can
+make, they wait, in the order they were cut, and audio goes past them.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import Self
+
+from slicer.media.slice import File
+from slicer.rtp.parameters import Kind
+from slicer.threads import ThreadPool
+
+MAX_WAITING = 2_000
+"""Files of each kind, over all tasks. Two cores make so many pictures of 720p in 15 s."""
+
+_PRIORITIES = {Kind.AUDIO: 0, Kind.VIDEO: 1}
+PRIORITIES = len(_PRIORITIES)
+
+_KEPT = 31 << 20
+"""Bytes; just below the 32 MiB at which glibc no longer learns from what is freed."""
+
+
+class EncodingPool:
+    """Makes files in *threads*, which have PRIORITIES lanes. For the loop's thread."""
+
+    def __init__(self, threads: ThreadPool, max_waiting: int = MAX_WAITING) -> None:
+        self.threads, self._max_waiting = threads, max_waiting
+        self._waiting: Counter[Kind] = Counter()
+
+    @classmethod
+    def open(cls) -> Self:
+        """As many threads as cores: codecs leave the GIL. Join `threads` when done."""
+        keep_freed_memory()
+        return cls(ThreadPool("encoding", cores(), PRIORITIES))
+
+    @property
+    def waiting(self) -> int:
+        """Files that wait to be made, or are being made."""
+        return self._waiting.total()
+
+    @property
+    def crowded(self) -> bool:
+        """Half of a bound is reached: who can wait should."""
+        return any(count > self._max_waiting // 2 for count in self._waiting.values())
+
+    def full(self, kind: Kind) -> bool:
+        """Whether the bound of this kind is reached. `make` does not look at it: a file that is
+        made anew for another try has been let in before."""
+        return self._waiting[kind] >= self._max_waiting
+
+    async def make(self, kind: Kind, make: Callable[[], File]) -> File:
+        """The file. Raises what *make* raises."""
+        self._waiting[kind] += 1
+        try:
+            return await self.threads.run(make, _PRIORITIES[kind])
+        finally:
+            self._waiting[kind] -= 1
+
+
+def cores() -> int:
+    """Cores this process may use, which a container or taskset can make fewer than there are."""
+    return len(os.sched_getaffinity(0))
+
+
+def keep_freed_memory() -> None:
+    """Have malloc use the memory of one picture for the next.
+
+    A picture takes 5 to 15 MB and gives them back. glibc returns so much to the kernel at once, and
+    each page is then faulted in anew: up to half of what a PNG costs. It learns to keep twice the
+    size of the largest block that was ever freed (mallopt(3), "dynamic mmap threshold"); this frees
+    one whose pages are never touched. Other allocators take no notice.
+    """
+    bytes(_KEPT)
