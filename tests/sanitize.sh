@@ -67,8 +67,7 @@ for kind; do
         export ASAN_OPTIONS="log_path=$folder/report detect_leaks=0 abort_on_error=0"
         export UBSAN_OPTIONS="log_path=$folder/report print_stacktrace=1 halt_on_error=0"
         build
-        # The corpus is fuzzed input for binaries of its own, which are sanitized anyway.
-        watch libasan.so tests/webrtc/test_plane.py tests/native \
+        watch libasan.so tests/webrtc/test_plane.py tests/native tests/rtp tests/slicing \
             --ignore tests/native/test_fuzz_corpus.py
         ;;
     *)
