@@ -253,23 +253,25 @@ static stream *route_by_mid(demultiplexer *it, const packet *packet, known_ssrc 
     return section->stream;
 }
 
-static stream *route_by_payload_type(demultiplexer *it, const packet *packet, known_ssrc *known) {
+static stream *route_by_payload_type(demultiplexer *it, const packet *packet,
+                                     known_ssrc *known) {
     unsigned users = it->users[packet->payload_type];
     if (users == 0) {
         COUNT(it->counters, unknown_payload_type);
         return NULL;
     }
-    if (users > 1 || (known == NULL && is_ended(it, packet, it->by_payload_type[packet->payload_type]))) {
+    section *section = it->by_payload_type[packet->payload_type];
+    if (users > 1 || (known == NULL && is_ended(it, packet, section))) {
         COUNT(it->counters, unroutable);
         return NULL;
     }
-    section *section = it->by_payload_type[packet->payload_type];
     if (known == NULL)
         learn(it, packet, known, section);
     return section->stream;
 }
 
-stream *demultiplexer_learn(demultiplexer *it, const packet *packet, const header_element *mid) {
+stream *demultiplexer_learn(demultiplexer *it, const packet *packet,
+                            const header_element *mid) {
     known_ssrc *known = demultiplexer_find(it, packet->ssrc);
     return mid != NULL ? route_by_mid(it, packet, known, mid)
                        : route_by_payload_type(it, packet, known);

@@ -46,7 +46,8 @@ static void source_free(source *it) {
     ring_free(&it->ring);
 }
 
-bool stream_init(stream *it, const parameters *parameters, counters *counters, sender_clock *sender) {
+bool stream_init(stream *it, const parameters *parameters, counters *counters,
+                 sender_clock *sender) {
     size_t place;
     if (!sender_clock_place(sender, &place))
         return false;

@@ -101,7 +101,8 @@ typedef struct stream {
 } stream;
 
 /* `parameters`, `counters` and `sender` outlive the stream. False where there is no memory. */
-bool stream_init(stream *it, const parameters *parameters, counters *counters, sender_clock *sender);
+bool stream_init(stream *it, const parameters *parameters, counters *counters,
+                 sender_clock *sender);
 void stream_free(stream *it);
 /* Takes over a parsed packet, its arrival set; its bytes must live until `stream_drain`. */
 void stream_insert(stream *it, packet *packet);

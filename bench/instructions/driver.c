@@ -217,6 +217,73 @@ static size_t audio(void) {
     demand(it->slices == AUDIO_PACKETS / 50 / SLICE_SECONDS, "a slice every 15 s");
     return call_end(it, it->packets);
 }
+/* ---- a connection of many anchors, whose payload types are all alike ---- */
+
+#define CROWD 25
+#define MID_ID 4
+
+typedef struct crowd {
+    bundle *bundle;
+    parameters sections[CROWD];
+    char mids[CROWD][3];
+    sender senders[CROWD];
+    datagram batch[CROWD];
+    double now;
+    outputs out;
+} crowd;
+
+static void join(crowd *it, size_t place) {
+    parameters *section = &it->sections[place];
+    *section = stream_of(&opus, AUDIO_TYPE, 0);
+    section->mid_ids[0] = MID_ID;
+    section->mid = it->mids[place];
+    section->mid_size = (size_t)snprintf(it->mids[place], sizeof *it->mids, "%02zu", place);
+    bundle_set_sections(it->bundle, place + 1, (const parameters *[]){section}, 1, 0.0, &it->out);
+    bundle_attach(it->bundle, place + 1, place + 1, false, SLICE_SECONDS, 0.0, &it->out);
+}
+
+/* The next packet of an anchor, with its MID (RFC 8285 4.2). */
+static void send_named(crowd *it, size_t place) {
+    datagram *one = &it->batch[place];
+    sender_opus(&it->senders[place], one);
+    memmove(one->data + 20, one->data + 12, one->size - 12);
+    one->size += 8;
+    one->data[0] |= 0x10;
+    write32(one->data + 8, SSRC + (uint32_t)place);
+    write32(one->data + 12, 0xBEDE0001);
+    one->data[16] = MID_ID << 4 | 1;
+    memcpy(one->data + 17, it->mids[place], 2);
+    one->data[19] = 0;
+}
+
+static void take_crowd(void *context) {
+    crowd *it = context;
+    for (size_t i = 0; i < CROWD; i++)
+        bundle_take(it->bundle, it->batch[i].data, it->batch[i].size, it->now);
+    bundle_handle_timer(it->bundle, it->now, &it->out);
+    bundle_deadline(it->bundle);
+}
+
+static size_t audio_crowd(void) {
+    static crowd it;
+    size_t slices = 0, frames = AUDIO_PACKETS / 2;
+    demand((it.bundle = bundle_new(OUR_SSRC)) != NULL, "no bundle");
+    for (size_t place = 0; place < CROWD; place++)
+        join(&it, place);
+    for (size_t frame = 0; frame < frames; frame++) {
+        it.now = (double)frame * 0.02;
+        for (size_t place = 0; place < CROWD; place++)
+            send_named(&it, place);
+        measured(take_crowd, &it);
+        for (size_t i = 0; i < it.out.count; i++)
+            slices += it.out.of[i].kind == OUTPUT_AUDIO;
+        outputs_clear(&it.out);
+    }
+    demand(slices == CROWD * (frames / 50 / SLICE_SECONDS), "a slice every 15 s of each");
+    outputs_free(&it.out);
+    bundle_free(it.bundle);
+    return frames * CROWD;
+}
 
 #define CAMERA (FEEDBACK_NACK | FEEDBACK_PLI | FEEDBACK_TRANSPORT_CC)
 
@@ -402,6 +469,7 @@ static const struct {
 } cases[] = {
     {"parse", parse},
     {"audio", audio},
+    {"audio-of-25", audio_crowd},
     {"video-asleep", video_asleep},
     {"video-passed-over", video_passed_over},
     {"video-awake-vp8", video_vp8},
