@@ -22,19 +22,11 @@ cdef extern from "receiver.h" nogil:
         uint8_t *data
         size_t size
 
-    ctypedef enum codec_name:
-        CODEC_OTHER
-        CODEC_OPUS
-        CODEC_PCMU
-        CODEC_PCMA
-        CODEC_G722
-        CODEC_VP8
-        CODEC_VP9
-        CODEC_H264
-        CODEC_AV1
+    ctypedef struct codec_format:
+        pass
     int FEEDBACK_NACK, FEEDBACK_PLI, FEEDBACK_FIR, FEEDBACK_REMB, FEEDBACK_TRANSPORT_CC
     ctypedef struct codec:
-        codec_name name
+        const codec_format *format
         uint32_t clock_rate, index
         const char *sprop
     ctypedef struct parameters:
@@ -96,10 +88,9 @@ cdef extern from "receiver.h" nogil:
     double receiver_expects(receiver *it, double now)
     bint receiver_pass_over(receiver *it, const uint8_t *data, size_t size, double arrival)
 
-cdef dict CODECS = {
-    "opus": CODEC_OPUS, "pcmu": CODEC_PCMU, "pcma": CODEC_PCMA, "g722": CODEC_G722,
-    "vp8": CODEC_VP8, "vp9": CODEC_VP9, "h264": CODEC_H264, "av1": CODEC_AV1,
-}
+cdef extern from "codecs.h" nogil:
+    const codec_format *codec_format_named(const char *name)
+
 cdef dict FEEDBACK = {
     "nack": FEEDBACK_NACK, "nack pli": FEEDBACK_PLI, "ccm fir": FEEDBACK_FIR,
     "goog-remb": FEEDBACK_REMB, "transport-cc": FEEDBACK_TRANSPORT_CC,
@@ -140,11 +131,11 @@ cdef class Negotiated:
     cdef int _codec(self, codec *it, uint32_t index, each) except -1:
         if each.clock_rate < 1:
             raise ValueError(f"clock rate {each.clock_rate}")
-        sprop = each.format.get("sprop-parameter-sets", "")
+        sprop = each.parameter_sets
         # What is not base64 is ignored, entry by entry: "?" is none, and ends no text.
         sprop = sprop.replace("\0", "?").encode("ascii", "replace")
         self.texts.append(sprop)
-        it.name = CODECS.get(each.name, CODEC_OTHER)
+        it.format = codec_format_named(each.name.encode())
         it.clock_rate = each.clock_rate
         it.index = index
         it.sprop = sprop

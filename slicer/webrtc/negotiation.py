@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from slicer.errors import BadInput
+from slicer.rtp.codecs import refusal
 from slicer.rtp.parameters import (
     AV1,
     G722,
@@ -164,10 +165,8 @@ def _codec(kind: Kind, rtpmap: str, parameters: dict[str, str]) -> Codec | None:
     channels = f"/{known.channels}" if known.channels > 1 else ""
     if rest.removesuffix("/1") != f"{known.clock_rate}{channels}":
         return None
-    # RFC 6184 section 6.4: mode 2 interleaves, and is of no use to live media.
-    if known is H264 and parameters.get("packetization-mode", "0") not in {"0", "1"}:
-        return None
-    return Codec(known.name, known.clock_rate, known.channels, parameters)
+    codec = Codec(known.name, known.clock_rate, known.channels, parameters)
+    return None if refusal(codec) else codec
 
 
 def _by_payload_type(section: Section, name: str) -> dict[str, str]:

@@ -15,7 +15,8 @@ from slicer.rtp import codecs
 from slicer.rtp.codecs import opus
 from slicer.rtp.codecs.assembly import MAX_FRAME, MAX_PIECES
 from slicer.rtp.codecs.frame import Frame
-from slicer.rtp.codecs.h264_parameter_sets import ParameterSets
+from slicer.rtp.codecs.h264 import NALS
+from slicer.rtp.codecs.parameter_sets import ParameterSets
 from slicer.rtp.parameters import Codec
 from tests.harness.media.video import encoded
 from tests.harness.rtp.depacketize import sent
@@ -320,12 +321,12 @@ def parameter_set(draw: st.DrawFn) -> bytes:
 @settings(max_examples=100, deadline=None)
 @given(nals=st.lists(parameter_set(), max_size=150))
 def test_the_same_sets_are_remembered(nals: list[bytes]) -> None:
-    expected, twin = ParameterSets(), native.ParameterSets()
+    expected, twin = ParameterSets(NALS), native.ParameterSets(NALS)
     for nal in nals:
         expected.note(nal)
         twin.note(nal)
-    both = expected.both()
-    assert b"".join(twin.both()) == b"".join(both).replace(b"\0\0\0\1", b"")
+    sets = expected.all()
+    assert b"".join(twin.all()) == b"".join(sets).replace(b"\0\0\0\1", b"")
 
 
 @settings(max_examples=250, deadline=None)
@@ -350,7 +351,7 @@ def test_the_same_sets_are_remembered(nals: list[bytes]) -> None:
 )
 def test_the_same_is_read_of_the_fmtp_line(entries: list[str]) -> None:
     for line in (",".join(entries), ",".join([*entries, "Z0IACvhC", "aM44gA=="])):
-        assert native.ParameterSets(line).both() == ParameterSets(line).both()
+        assert native.ParameterSets(NALS, line).all() == ParameterSets(NALS, line).all()
 
 
 # Sound.
@@ -412,4 +413,4 @@ def test_the_memory_of_a_large_frame_is_given_back(codec: str) -> None:
 def test_real_parameter_sets_are_read_alike() -> None:
     sets = [nal for nal in annexb(encoded("h264")[0].data) if nal[0] & 0x1F in (7, 8)]
     line = ",".join(base64.b64encode(nal).decode() for nal in sets)
-    assert native.ParameterSets(line).both() == ParameterSets(line).both() == sets
+    assert native.ParameterSets(NALS, line).all() == ParameterSets(NALS, line).all() == sets

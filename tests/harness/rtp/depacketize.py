@@ -1,5 +1,6 @@
 """Feeds a depacketizer as a stream does, packets lost or not; knows no codec but by its name."""
 
+import base64
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -21,10 +22,15 @@ class Sent(NamedTuple):
     frame: int
 
 
-def depacketizer(codec: str, sprop: str = "") -> VideoDepacketizer:
+def depacketizer(codec: str) -> VideoDepacketizer:
     """A fresh one from the table."""
-    format = {"sprop-parameter-sets": sprop} if sprop else {}
-    return VIDEO[codec].depacketizer(Codec(codec, 90_000, 1, format))
+    return VIDEO[codec].depacketizer(Codec(codec, 90_000))
+
+
+def described(codec: str, sets: Sequence[bytes]) -> Codec:
+    """The codec with its parameter sets in the fmtp line."""
+    texts = [base64.b64encode(nal).decode() for nal in sets]
+    return Codec(codec, 90_000, 1, {"sprop-parameter-sets": ",".join(texts)})
 
 
 def sent(codec: str, units: Iterable[Encoded], mtu: int) -> list[Sent]:

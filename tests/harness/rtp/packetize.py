@@ -17,7 +17,7 @@ def payloads(codec: str, frame: bytes, mtu: int = MTU, picture: int = 0) -> list
         case "vp9":
             return vp9([frame], mtu, picture)
         case "h264":
-            return h264(annexb(frame), mtu)
+            return nal_payloads(codec, annexb(frame), mtu)
         case "av1":
             return av1(obus(frame), mtu)
         case _:
@@ -69,8 +69,15 @@ def annexb(data: bytes) -> list[bytes]:
     return [part.rstrip(b"\x00") for part in parts]
 
 
-def h264(nals: Iterable[bytes], mtu: int = MTU, aggregate: bool = True) -> list[bytes]:
-    """RFC 6184, packetization mode 1: single NAL units, STAP-A (where *aggregate*), FU-A."""
+def nal_payloads(
+    codec: str, nals: Iterable[bytes], mtu: int = MTU, aggregate: bool = True
+) -> list[bytes]:
+    """NAL units each by itself, several in one payload (where *aggregate*), or in fragments.
+
+    RFC 6184 in packetization mode 1: STAP-A and FU-A.
+    """
+    write = {"h264": (_stap_a, _fu_a)}
+    aggregated, fragmented = write[codec]
     result: list[bytes] = []
     small: list[bytes] = []
 
@@ -78,21 +85,24 @@ def h264(nals: Iterable[bytes], mtu: int = MTU, aggregate: bool = True) -> list[
         if len(small) == 1:
             result.append(small[0])
         elif small:
-            reference = max(nal[0] & 0x60 for nal in small)
             units = b"".join(struct.pack("!H", len(nal)) + nal for nal in small)
-            result.append(bytes([reference | 24]) + units)
+            result.append(aggregated(small) + units)
         small.clear()
 
     for nal in nals:
         if len(nal) > mtu:
             flush()
-            result += _fu_a(nal, mtu)
+            result += fragmented(nal, mtu)
             continue
         if not aggregate or sum(len(other) + 2 for other in small) + len(nal) + 3 > mtu:
             flush()
         small.append(nal)
     flush()
     return result
+
+
+def _stap_a(nals: list[bytes]) -> bytes:
+    return bytes([max(nal[0] & 0x60 for nal in nals) | 24])
 
 
 def _fu_a(nal: bytes, mtu: int) -> list[bytes]:
