@@ -5,7 +5,7 @@
 #include "codec.h"
 
 /* Every codec there is; NAME_format is its row, in the file of that name (opus.c, pcm.c, vp8.c ...). */
-#define CODECS(X) X(opus) X(pcmu) X(pcma) X(g722) X(vp8) X(vp9) X(h264) X(av1)
+#define CODECS(X) X(opus) X(pcmu) X(pcma) X(g722) X(vp8) X(vp9) X(h264) X(av1) X(h265)
 
 #define X(name) extern const codec_format name##_format;
 CODECS(X)

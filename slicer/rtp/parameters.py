@@ -37,6 +37,7 @@ VP8 = Codec("vp8", 90_000)
 VP9 = Codec("vp9", 90_000)
 H264 = Codec("h264", 90_000)
 AV1 = Codec("av1", 90_000)
+H265 = Codec("h265", 90_000)
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"

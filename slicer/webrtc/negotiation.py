@@ -10,6 +10,7 @@ from slicer.rtp.parameters import (
     AV1,
     G722,
     H264,
+    H265,
     MID,
     OPUS,
     PCMA,
@@ -25,7 +26,7 @@ from slicer.webrtc.sdp import Attributes, Description, Section, first
 
 CODECS = {
     Kind.AUDIO: {codec.name: codec for codec in (OPUS, PCMU, PCMA, G722)},
-    Kind.VIDEO: {codec.name: codec for codec in (VP8, H264, VP9, AV1)},
+    Kind.VIDEO: {codec.name: codec for codec in (VP8, H264, VP9, AV1, H265)},
 }
 STATIC = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000"}
 FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"})
@@ -88,8 +89,9 @@ def negotiate(offer: Description) -> Agreement:
     if not streams:
         raise BadInput(
             "sdp",
-            [section.kind for section in offer.sections],
-            "an m-line that sends opus, pcmu, pcma, g722, vp8, h264, vp9 or av1",
+            [reason for section in offer.sections for reason in _refusals(section)]
+            or [section.kind for section in offer.sections],
+            "an m-line that sends opus, pcmu, pcma, g722, vp8, h264, vp9, av1 or h265",
         )
     chosen = [offer.sections[index] for index in streams]
     for section in chosen:
@@ -147,7 +149,8 @@ def _codecs(section: Section, used: set[int]) -> tuple[dict[int, Codec], dict[in
     codecs: dict[int, Codec] = {}
     usable = [pt for pt in section.formats if pt in _PAYLOAD_TYPES and int(pt) not in used]
     for pt in usable:
-        if codec := _codec(Kind(section.kind), maps.get(pt, ""), formats.get(pt, {})):
+        codec = _codec(Kind(section.kind), maps.get(pt, ""), formats.get(pt, {}))
+        if codec and not refusal(codec):
             codecs[int(pt)] = codec
     rtx = {}
     for pt in usable:
@@ -165,8 +168,19 @@ def _codec(kind: Kind, rtpmap: str, parameters: dict[str, str]) -> Codec | None:
     channels = f"/{known.channels}" if known.channels > 1 else ""
     if rest.removesuffix("/1") != f"{known.clock_rate}{channels}":
         return None
-    codec = Codec(known.name, known.clock_rate, known.channels, parameters)
-    return None if refusal(codec) else codec
+    return Codec(known.name, known.clock_rate, known.channels, parameters)
+
+
+def _refusals(section: Section) -> list[str]:
+    """Codecs of ours in a form that we cannot read, for example "h265 with tx-mode=MRST"."""
+    if section.kind not in CODECS:
+        return []
+    maps = STATIC | _by_payload_type(section, "rtpmap")
+    formats = {pt: _format(text) for pt, text in _by_payload_type(section, "fmtp").items()}
+    known = (
+        _codec(Kind(section.kind), maps.get(pt, ""), formats.get(pt, {})) for pt in section.formats
+    )
+    return [f"{codec.name} with {why}" for codec in known if codec and (why := refusal(codec))]
 
 
 def _by_payload_type(section: Section, name: str) -> dict[str, str]:
@@ -283,6 +297,10 @@ def _accepted(section: Section, stream: RtpParameters, setup: str, ours: Ours) -
     for pt in formats:
         lines.append(f"a=rtpmap:{pt} {rtpmaps[pt]}")
         lines += [f"a=rtcp-fb:{pt} {what}" for what in _feedback(section, int(pt))]
-        if pt in formats_said:
-            lines.append(f"a=fmtp:{pt} {formats_said[pt]}")
+        # What is `sprop-` in an answer is of media that the answerer sends, and we send none (RFC
+        # 6184 8.2.2, RFC 7798 7.2.2); all else of a codec stays as it was offered.
+        parts = formats_said.get(pt, "").split(";")
+        kept = ";".join(part for part in parts if not part.strip().startswith("sprop-"))
+        if kept.strip():
+            lines.append(f"a=fmtp:{pt} {kept}")
     return lines

@@ -1,10 +1,12 @@
-/* Bytes as the payloads of a stream. The first byte chooses the codec, and whether H.264 has an fmtp
- * line; then each payload has a byte of flags, its length in two, and its bytes. */
+/* Bytes as the payloads of a stream. The first byte chooses the codec, and whether it has
+ * parameter sets in its fmtp line; then each payload has a byte of flags, its length in two, and its bytes. */
 #include "codecs.h"
 #include "depacketizer.h"
 
 #define CHECK(what) ((what) ? (void)0 : abort())
 #define MAX_SETS_BYTES (64 * (4096 + 4)) /* what H.264 puts ahead of a frame, at most */
+
+#define SPROP_H265 "QAEMAQ==,QgEBYGBgYGBgYGBgYGBgYKA=,RAHBgA=="
 
 enum { MARKER = 1, CONTIGUOUS = 2, NEXT_FRAME = 4, REST = 8, JUMP = 16 };
 
@@ -34,9 +36,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
     static const codec_format *const formats[] = {&vp8_format, &vp9_format, &h264_format,
-                                                  &av1_format};
-    codec codec = {.format = formats[data[0] & 3], .clock_rate = 90000};
-    codec.sprop = data[0] & 4 ? "Z0IACvhB,aM44gA==" : "";
+                                                  &av1_format, &h265_format};
+    /* Bit 3 came after the others, which keep their meaning: the inputs have them. */
+    size_t which = (data[0] & 3) + (data[0] & 8 ? 4 : 0);
+    codec codec = {.format = formats[which < 5 ? which : 4], .clock_rate = 90000};
+    bool described = data[0] & 4;
+    codec.sprop = !described ? "" : which < 4 ? "Z0IACvhB,aM44gA==" : SPROP_H265;
     depacketizer *it = depacketizer_new(&codec);
     CHECK(it != NULL);
     int64_t now = 0;

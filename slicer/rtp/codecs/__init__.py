@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from slicer.rtp.codecs import av1, h264, opus, pcm, vp8, vp9
+from slicer.rtp.codecs import av1, h264, h265, opus, pcm, vp8, vp9
 from slicer.rtp.codecs.frame import Starts, VideoDepacketizer
 from slicer.rtp.parameters import Codec
 
@@ -46,6 +46,7 @@ VIDEO: Mapping[str, VideoFormat] = {
     "vp9": VideoFormat(vp9.Vp9Depacketizer, vp9.starts_keyframe),
     "h264": VideoFormat(h264.depacketizer, h264.starts_keyframe, h264.refusal),
     "av1": VideoFormat(av1.Av1Depacketizer, av1.starts_keyframe),
+    "h265": VideoFormat(h265.depacketizer, h265.starts_keyframe, h265.refusal),
 }
 """By Codec.name."""
 

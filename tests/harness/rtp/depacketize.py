@@ -30,7 +30,10 @@ def depacketizer(codec: str) -> VideoDepacketizer:
 def described(codec: str, sets: Sequence[bytes]) -> Codec:
     """The codec with its parameter sets in the fmtp line."""
     texts = [base64.b64encode(nal).decode() for nal in sets]
-    return Codec(codec, 90_000, 1, {"sprop-parameter-sets": ",".join(texts)})
+    if codec == "h264":
+        return Codec(codec, 90_000, 1, {"sprop-parameter-sets": ",".join(texts)})
+    names = ("sprop-vps", "sprop-sps", "sprop-pps")
+    return Codec(codec, 90_000, 1, dict(zip(names, texts, strict=True)))
 
 
 def sent(codec: str, units: Iterable[Encoded], mtu: int) -> list[Sent]:
@@ -61,4 +64,6 @@ def received(
 
 def canonical(codec: str, data: bytes) -> bytes:
     """An access unit with start codes of one length, which RTP does not carry."""
-    return b"".join(b"\0\0\0\1" + nal for nal in annexb(data)) if codec == "h264" else data
+    if codec in {"h264", "h265"}:
+        return b"".join(b"\0\0\0\1" + nal for nal in annexb(data))
+    return data

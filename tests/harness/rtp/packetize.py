@@ -16,7 +16,7 @@ def payloads(codec: str, frame: bytes, mtu: int = MTU, picture: int = 0) -> list
             return vp8(frame, mtu, picture)
         case "vp9":
             return vp9([frame], mtu, picture)
-        case "h264":
+        case "h264" | "h265":
             return nal_payloads(codec, annexb(frame), mtu)
         case "av1":
             return av1(obus(frame), mtu)
@@ -74,9 +74,9 @@ def nal_payloads(
 ) -> list[bytes]:
     """NAL units each by itself, several in one payload (where *aggregate*), or in fragments.
 
-    RFC 6184 in packetization mode 1: STAP-A and FU-A.
+    RFC 6184 in packetization mode 1: STAP-A and FU-A; RFC 7798: AP and FU.
     """
-    write = {"h264": (_stap_a, _fu_a)}
+    write = {"h264": (_stap_a, _fu_a), "h265": (_ap, _fu)}
     aggregated, fragmented = write[codec]
     result: list[bytes] = []
     small: list[bytes] = []
@@ -112,6 +112,25 @@ def _fu_a(nal: bytes, mtu: int) -> list[bytes]:
         start = 0x80 if index == 0 else 0
         end = 0x40 if index == len(pieces) - 1 else 0
         result.append(bytes([nal[0] & 0xE0 | 28, start | end | nal[0] & 0x1F]) + piece)
+    return result
+
+
+def _ap(nals: list[bytes]) -> bytes:
+    """RFC 7798 4.4.2: the lowest layer and temporal id of all."""
+    layer = min((nal[0] & 1) << 5 | nal[1] >> 3 for nal in nals)
+    temporal = min(nal[1] & 7 for nal in nals)
+    return struct.pack("!H", 48 << 9 | layer << 3 | temporal)
+
+
+def _fu(nal: bytes, mtu: int) -> list[bytes]:
+    """RFC 7798 4.4.3."""
+    pieces = _pieces(nal[2:], mtu - 3)
+    result = []
+    for index, piece in enumerate(pieces):
+        start = 0x80 if index == 0 else 0
+        end = 0x40 if index == len(pieces) - 1 else 0
+        head = bytes([nal[0] & 0x81 | 49 << 1, nal[1], start | end | nal[0] >> 1 & 0x3F])
+        result.append(head + piece)
     return result
 
 

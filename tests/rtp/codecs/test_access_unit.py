@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from slicer.rtp.codecs.frame import Frame, VideoDepacketizer
-from slicer.rtp.parameters import H264, Codec
+from slicer.rtp.parameters import H264, H265, Codec
 from tests.harness.media.video import decoded, encoded
 from tests.harness.rtp.depacketize import (
     TICKS,
@@ -49,6 +49,16 @@ ALL = {
         (b"\x41\x9a\x00", b"\x41\x5a\x00"),
         b"\x78",
         (b"\x7c\x81\x9a", b"\x7c\x01\x9a", b"\x7c\x41\x9a"),
+    ),
+    "h265": Nals(
+        H265,
+        (b"\x40\x01\x0c\x01", b"\x42\x01\x01" + b"\x60" * 12 + b"\xa0", b"\x44\x01\xc1"),
+        b"\x46\x01\x50",
+        b"\x4e\x01\x05\x01",
+        (b"\x26\x01\xaf", b"\x26\x01\x2f"),  # first_slice_segment_in_pic_flag, then not
+        (b"\x02\x01\xd0", b"\x02\x01\x50"),
+        b"\x60\x01",
+        (b"\x62\x01\x81\x9a", b"\x62\x01\x01\x9a", b"\x62\x01\x41\x9a"),
     ),
 }
 every_format = pytest.mark.parametrize("nals", ALL.values(), ids=ALL.keys())
