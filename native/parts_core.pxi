@@ -305,3 +305,6 @@ cdef reason(int refused):
 
 cdef deadline_of(double deadline):
     return None if deadline == NEVER else deadline
+
+
+COUNTERS = [counter_names[i].decode() for i in range(COUNTERS_END)]
