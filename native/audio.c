@@ -160,7 +160,7 @@ static void go_on(audio_cutter *it, const ordered *ordered, outputs *out) {
 static int64_t placed(audio_cutter *it, int64_t timestamp, int duration) {
     int64_t gap = timestamp - it->next;
     int64_t most_early = -(((int64_t)duration + 1) / 2); /* Python's -duration // 2 */
-    int64_t odd = gap > 0 ? gap % audio_granule(it->codec->name) : 0;
+    int64_t odd = gap > 0 ? gap % it->codec->format->granule : 0;
     if (odd || (gap < 0 && gap >= most_early))
         COUNT(it->counters, moved_into_place);
     if (gap < most_early)
@@ -204,7 +204,7 @@ void audio_cutter_receive(audio_cutter *it, const ordered *ordered, outputs *out
     const packet *packet = &ordered->packet;
     if (packet->size == 0) /* padding alone */
         return;
-    int duration = audio_duration(ordered->codec->name, packet->payload, packet->size);
+    int duration = ordered->codec->format->duration(packet->payload, packet->size);
     if (duration < 0) {
         COUNT(it->counters, malformed_payload);
         return;

@@ -2,7 +2,7 @@
 #ifndef SLICER_AUDIO_H
 #define SLICER_AUDIO_H
 
-#include "frame.h"
+#include "stream.h"
 
 typedef struct audio_packet {
     int64_t timestamp;

@@ -1,15 +1,27 @@
-/* Twin of slicer/rtp/av1.py and obu.py (RTP Payload Format For AV1, v1.0).
+/* Twin of slicer/rtp/codecs/av1.py and obu.py (RTP Payload Format For AV1, v1.0).
  *
  * Elements are appended as they come. An OBU that is whole is then rewritten where it lies, with
  * its size: its body moves by the few bytes that takes.
  */
-#include "frame_parts.h"
+#include "depacketizer.h"
 
 #define MAX_LEB128_BYTES 8
 
 enum { Z = 0x80, Y = 0x40, N = 0x08 };                                        /* section 4.4 */
 enum { EXTENSION = 0x04, HAS_SIZE = 0x02 };                                   /* AV1 5.3.2 */
 enum { SEQUENCE_HEADER = 1, DELIMITER = 2, HEADER = 3, FRAME = 6, LIST = 8 }; /* AV1 6.2.2 */
+
+typedef struct temporal_unit {
+    size_t size, pieces; /* of the elements as they came */
+    size_t fragment;     /* where the last, unfinished OBU begins in the open frame */
+    bool fragmented, has_sequence, still, has_frame, key_frame;
+} temporal_unit;
+
+typedef struct av1_stream {
+    depacketizer base;
+    boundary boundary;
+    temporal_unit unit;
+} av1_stream;
 
 /* The number at *position, which moves behind it (AV1 specification 4.10.5). */
 static bool read_leb128(const uint8_t *data, size_t size, size_t *position, uint64_t *value) {
@@ -80,7 +92,7 @@ static bool measure(const uint8_t *payload, size_t size, size_t *count, size_t *
     return all.count == 0 || all.index == all.count;
 }
 
-static void note_kind(av1_unit *unit, const uint8_t *body, size_t size, int kind) {
+static void note_kind(temporal_unit *unit, const uint8_t *body, size_t size, int kind) {
     if (kind == SEQUENCE_HEADER && !unit->has_sequence) {
         unit->has_sequence = true;
         unit->still = size > 0 && body[0] & 0x08; /* 5.5.1: all its frames are key frames */
@@ -94,9 +106,9 @@ static void note_kind(av1_unit *unit, const uint8_t *body, size_t size, int kind
 
 /* The last OBU is whole: write it as the low-overhead format has it (AV1 specification 5.2), or
  * leave it out. False where it is malformed. */
-static bool finish_obu(depacketizer *it) {
-    av1_unit *unit = &it->as.av1;
-    buffer *bytes = &it->open.bytes;
+static bool finish_obu(av1_stream *it) {
+    temporal_unit *unit = &it->unit;
+    buffer *bytes = &it->base.open.bytes;
     size_t size = bytes->size - unit->fragment;
     if (size == 0) /* an element of no bytes is allowed, and means nothing */
         return true;
@@ -124,15 +136,15 @@ static bool finish_obu(depacketizer *it) {
     return true;
 }
 
-static bool begin(depacketizer *it, const part *in) {
-    assembly_begin(&it->open, in->timestamp);
-    it->as.av1 = (av1_unit){.size = 0};
-    return buffer_append(&it->open.bytes, "\x12\x00", 2);
+static bool begin(av1_stream *it, const part *in) {
+    assembly_begin(&it->base.open, in->timestamp);
+    it->unit = (temporal_unit){.size = 0};
+    return buffer_append(&it->base.open.bytes, "\x12\x00", 2);
 }
 
 /* Take one packet's elements, which were measured. */
-static bool add(depacketizer *it, const part *in, size_t count, size_t bytes) {
-    av1_unit *unit = &it->as.av1;
+static bool add(av1_stream *it, const part *in, size_t count, size_t bytes) {
+    temporal_unit *unit = &it->unit;
     bool continues = in->data[0] & Z, continued = in->data[0] & Y;
     if (continues != unit->fragmented)
         return false;
@@ -146,9 +158,9 @@ static bool add(depacketizer *it, const part *in, size_t count, size_t bytes) {
         size_t size = 0;
         next_element(&all, &data, &size);
         if (!unit->fragmented)
-            unit->fragment = it->open.bytes.size;
+            unit->fragment = it->base.open.bytes.size;
         unit->fragmented = continued && all.index == count;
-        if (!buffer_append(&it->open.bytes, data, size))
+        if (!buffer_append(&it->base.open.bytes, data, size))
             return false;
         if (!unit->fragmented && !finish_obu(it))
             return false;
@@ -156,9 +168,10 @@ static bool add(depacketizer *it, const part *in, size_t count, size_t bytes) {
     return true;
 }
 
-pushed av1_push(depacketizer *it, const part *in, frame *out) {
-    assembly *open = &it->open;
-    const av1_unit *unit = &it->as.av1;
+static pushed push(depacketizer *base, const part *in, frame *out) {
+    av1_stream *it = (av1_stream *)base;
+    assembly *open = &it->base.open;
+    const temporal_unit *unit = &it->unit;
     if (!in->contiguous)
         assembly_drop(open);
     if (in->size == 0) {
@@ -183,7 +196,7 @@ pushed av1_push(depacketizer *it, const part *in, frame *out) {
     return assembly_give(open, unit->has_sequence && (unit->still || unit->key_frame), out);
 }
 
-bool av1_starts_keyframe(const uint8_t *payload, size_t size) {
+static bool starts_keyframe(const uint8_t *payload, size_t size) {
     size_t count, bytes;
     if (!measure(payload, size, &count, &bytes) || (payload[0] & (N | Z)) != N)
         return false;
@@ -194,3 +207,10 @@ bool av1_starts_keyframe(const uint8_t *payload, size_t size) {
     int kind = length > 0 ? first[0] >> 3 & 0x0F : 0;
     return kind == SEQUENCE_HEADER || kind == DELIMITER;
 }
+
+const codec_format av1_format = {
+    .name = "av1",
+    .state = sizeof(av1_stream),
+    .push = push,
+    .starts_keyframe = starts_keyframe,
+};

@@ -17,12 +17,11 @@ void demultiplexer_free(demultiplexer *it) {
     *it = (demultiplexer){0};
 }
 
-/* Whether it is of a codec in our tables. */
+/* Whether it is of a codec in our table. */
 static bool is_codec(const parameters *parameters, int payload_type) {
     if (payload_type < 0 || payload_type > 127 || parameters->codecs[payload_type] == NULL)
         return false;
-    codec_name name = parameters->codecs[payload_type]->name;
-    return parameters->video ? name >= CODEC_VP8 : name >= CODEC_OPUS && name <= CODEC_G722;
+    return codec_is_readable(parameters->codecs[payload_type], parameters->video);
 }
 
 /* ---- what is known of SSRCs ---- */

@@ -23,19 +23,11 @@ cdef extern from "bundle.h" nogil:
         uint8_t *data
         size_t size
 
-    ctypedef enum codec_name:
-        CODEC_OTHER
-        CODEC_OPUS
-        CODEC_PCMU
-        CODEC_PCMA
-        CODEC_G722
-        CODEC_VP8
-        CODEC_VP9
-        CODEC_H264
-        CODEC_AV1
+    ctypedef struct codec_format:
+        pass
     int FEEDBACK_NACK, FEEDBACK_PLI, FEEDBACK_FIR, FEEDBACK_REMB, FEEDBACK_TRANSPORT_CC
     ctypedef struct codec:
-        codec_name name
+        const codec_format *format
         uint32_t clock_rate, index
         const char *sprop
     ctypedef struct parameters:
@@ -103,10 +95,9 @@ cdef extern from "bundle.h" nogil:
     double bundle_expects(const bundle *it, double now)
     bint bundle_pass_over(bundle *it, const uint8_t *data, size_t size, double arrival)
 
-cdef dict CODECS = {
-    "opus": CODEC_OPUS, "pcmu": CODEC_PCMU, "pcma": CODEC_PCMA, "g722": CODEC_G722,
-    "vp8": CODEC_VP8, "vp9": CODEC_VP9, "h264": CODEC_H264, "av1": CODEC_AV1,
-}
+cdef extern from "codecs.h" nogil:
+    const codec_format *codec_format_named(const char *name)
+
 cdef dict FEEDBACK = {
     "nack": FEEDBACK_NACK, "nack pli": FEEDBACK_PLI, "ccm fir": FEEDBACK_FIR,
     "goog-remb": FEEDBACK_REMB, "transport-cc": FEEDBACK_TRANSPORT_CC,

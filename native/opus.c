@@ -1,5 +1,7 @@
-/* Twin of slicer/rtp/opus.py and pcm.py: how long a packet lasts; nothing is decoded. */
-#include "frame.h"
+/* Twin of slicer/rtp/codecs/opus.py: how long a packet lasts; nothing is decoded. */
+#include "opus.h"
+
+#include "codec.h"
 
 #define MAX_DURATION 5760 /* 120 ms (RFC 6716 3.2.5, R5) */
 #define SHORTEST_FRAME 120
@@ -27,11 +29,9 @@ static bool read_length(const uint8_t *payload, size_t size, size_t *position, s
     return true;
 }
 
-/* RFC 6716 3.2.2 to 3.2.4. */
-static bool one_or_two_fit(int code, const uint8_t *payload, size_t size) {
+/* RFC 6716 3.2.3 and 3.2.4. */
+static bool two_fit(int code, const uint8_t *payload, size_t size) {
     size_t left = size - 1, position = 1, first;
-    if (code == 0)
-        return left <= MAX_FRAME_BYTES;
     if (code == 1)
         return left % 2 == 0 && left / 2 <= MAX_FRAME_BYTES;
     if (!read_length(payload, size, &position, &first) || first > size - position)
@@ -77,28 +77,18 @@ static int count_arbitrary(const uint8_t *payload, size_t size) {
 }
 
 static int opus_duration(const uint8_t *payload, size_t size) {
-    int code = payload[0] & 3, count = code == 0 ? 1 : 2;
+    if (size == 0)
+        return -1;
+    int code = payload[0] & 3, count = 2;
+    if (code == 0) /* 3.2.2 */
+        return size - 1 <= MAX_FRAME_BYTES ? opus_frame_size(payload[0]) : -1;
     if (code == 3)
         count = count_arbitrary(payload, size);
-    else if (!one_or_two_fit(code, payload, size))
+    else if (!two_fit(code, payload, size))
         return -1;
     int ticks = count * opus_frame_size(payload[0]);
     return ticks > 0 && ticks <= MAX_DURATION ? ticks : -1;
 }
 
-int audio_duration(codec_name codec, const uint8_t *payload, size_t size) {
-    if (size == 0)
-        return -1;
-    switch (codec) {
-    case CODEC_OPUS:
-        return opus_duration(payload, size);
-    case CODEC_PCMU:
-    case CODEC_PCMA:
-    case CODEC_G722:
-        return (int)size; /* a byte is a tick (RFC 3551 4.5.2, 4.5.14) */
-    default:
-        return -1;
-    }
-}
-
-int audio_granule(codec_name codec) { return codec == CODEC_OPUS ? SHORTEST_FRAME : 1; }
+const codec_format opus_format = {
+    .name = "opus", .duration = opus_duration, .granule = SHORTEST_FRAME};

@@ -67,15 +67,20 @@ cdef extern from "elements.h":
         unsigned kinds
         c_header_element *of
     void elements_find(const c_packet *it, const uint8_t *kinds_of, c_header_elements *found)
+cdef extern from "codecs.h" nogil:
+    ctypedef struct codec_format:
+        const char *name
+        int (*duration)(const uint8_t *payload, size_t size)
+        int granule
+        bint (*starts_keyframe)(const uint8_t *payload, size_t size)
+    const codec_format **codec_formats
+    const codec_format *codec_format_named(const char *name)
 
 cdef extern from "stream.h":
-    ctypedef enum codec_name:
-        CODEC_OTHER, CODEC_OPUS, CODEC_PCMU, CODEC_PCMA, CODEC_G722
-        CODEC_VP8, CODEC_VP9, CODEC_H264, CODEC_AV1
     enum:
         FEEDBACK_NACK, FEEDBACK_PLI, FEEDBACK_FIR, FEEDBACK_REMB, FEEDBACK_TRANSPORT_CC
     ctypedef struct c_codec "codec":
-        codec_name name
+        const codec_format *format
         uint32_t clock_rate, index
         const char *sprop
     ctypedef struct c_parameters "parameters":
@@ -232,10 +237,6 @@ cdef class Counters:
 Mapping.register(Counters)
 
 
-cdef dict _NAMES = {
-    "opus": CODEC_OPUS, "pcmu": CODEC_PCMU, "pcma": CODEC_PCMA, "g722": CODEC_G722,
-    "vp8": CODEC_VP8, "vp9": CODEC_VP9, "h264": CODEC_H264, "av1": CODEC_AV1,
-}
 # A codec's identity is its address, so what once had one keeps it: [codec, its sprop], by id.
 cdef dict _codec_places = {}
 cdef list _codecs = []
@@ -244,11 +245,11 @@ cdef list _codecs = []
 cdef const c_codec *native_codec(codec) except NULL:
     """The codec of a reference's Codec: always the same one."""
     if id(codec) not in _codec_places:
-        sprop = codec.format.get("sprop-parameter-sets", "").encode()
+        sprop = codec.parameter_sets.encode()
         made = <c_codec *>calloc(1, sizeof(c_codec))
         if made == NULL:
             raise MemoryError
-        made.name = _NAMES.get(codec.name, CODEC_OTHER)
+        made.format = codec_format_named(codec.name.encode())
         made.clock_rate = codec.clock_rate
         made.index = len(_codecs)
         made.sprop = sprop
@@ -329,3 +330,6 @@ cdef reason(int refused):
 
 cdef deadline_of(double deadline):
     return None if deadline == NEVER else deadline
+
+
+COUNTERS = [counter_names[i].decode() for i in range(COUNTERS_END)]

@@ -1,10 +1,12 @@
-# Twins of slicer/rtp/{codecs,vp8,vp9,h264,h264_parameter_sets,av1,opus,pcm}.py, a part each.
+# Twins of slicer/rtp/codecs, through the table of native/codecs.c.
+
+from functools import partial
 
 from slicer.rtp.codecs import AudioFormat, VideoFormat
 from slicer.rtp.codecs.frame import Frame
 
 
-cdef extern from "frame_parts.h" nogil:
+cdef extern from "nal.h" nogil:
     ctypedef struct c_capacity "buffer":
         size_t capacity
 
@@ -17,14 +19,13 @@ cdef extern from "frame_parts.h" nogil:
     ctypedef struct parameter_sets:
         pass
 
-    bint parameter_sets_read(parameter_sets *it, const char *sprop)
+    ctypedef struct nal_stream:
+        parameter_sets sets
+
     bint parameter_sets_note(parameter_sets *it, const uint8_t *nal, size_t size)
     size_t parameter_sets_size(const parameter_sets *it)
     void parameter_sets_write(const parameter_sets *it, uint8_t *out)
-    void parameter_sets_free(parameter_sets *it)
 
-
-cdef extern from "frame.h" nogil:
     ctypedef struct c_frame "frame":
         int64_t timestamp
         const uint8_t *data
@@ -39,33 +40,23 @@ cdef extern from "frame.h" nogil:
     void depacketizer_rest(depacketizer *it)
     pushed depacketizer_push(depacketizer *it, const uint8_t *payload, size_t size,
                              int64_t timestamp, bint marker, bint contiguous, c_frame *out)
-    bint starts_keyframe(codec_name codec, const uint8_t *payload, size_t size)
-    int audio_duration(codec_name codec, const uint8_t *payload, size_t size)
-    int audio_granule(codec_name codec)
+
+
+cdef extern from "opus.h" nogil:
     int c_opus_frame_size "opus_frame_size" (uint8_t toc)
 
 
-# What is wrong is told apart only by the reference.
-cdef dict MALFORMED = {
-    CODEC_VP8: "VP8 payload or frame: malformed, or over the limits",
-    CODEC_VP9: "VP9 payload or picture: malformed, or over the limits of bytes or layers",
-    CODEC_H264: "H.264 payload or fragments: malformed, or over the limits",
-    CODEC_AV1: "AV1 payload or fragments: malformed, or over the limits",
-}
-
-
-cdef class _Depacketizer:
+cdef class Depacketizer:
     """Has the face of a VideoDepacketizer, and `rest`, which must change nothing."""
 
     cdef depacketizer *it
-    cdef codec_name name
+    cdef str name
 
-    cdef int begin(self, codec_name name, object of) except -1:
-        self.name = name
-        self.it = depacketizer_new(native_codec(of))
+    def __cinit__(self, codec):
+        self.name = codec.name
+        self.it = depacketizer_new(native_codec(codec))
         if self.it is NULL:
             raise MemoryError
-        return 0
 
     def __dealloc__(self):
         depacketizer_free(self.it)
@@ -75,8 +66,8 @@ cdef class _Depacketizer:
         cdef pushed result = depacketizer_push(
             self.it, payload, len(payload), timestamp, marker, contiguous, &out
         )
-        if result == PUSHED_MALFORMED:
-            raise ValueError(MALFORMED[self.name])
+        if result == PUSHED_MALFORMED:  # what is wrong is told apart only by the reference
+            raise ValueError(f"{self.name} payload, fragments or layers: malformed, or over limits")
         if result == PUSHED_NOTHING:
             return None
         return Frame(out.timestamp, out.data[:out.size], out.keyframe)
@@ -90,104 +81,74 @@ cdef class _Depacketizer:
         return self.it.open.bytes.capacity
 
 
-cdef class Vp8Depacketizer(_Depacketizer):
-    def __cinit__(self, codec):
-        self.begin(CODEC_VP8, codec)
+cdef class ParameterSets:
+    """The sets of a fresh depacketizer."""
+
+    cdef depacketizer *it
+
+    def __cinit__(self, nals, str sprop = ""):
+        cdef bytes text = sprop.encode()
+        cdef c_codec codec
+        codec.format = codec_format_named(nals.name.lower().replace(".", "").encode())
+        codec.sprop = text
+        self.it = depacketizer_new(&codec)
+        if self.it is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        depacketizer_free(self.it)
+
+    def note(self, bytes nal not None):
+        if not parameter_sets_note(&(<nal_stream *>self.it).sets, nal, len(nal)):
+            raise MemoryError
+
+    def all(self):
+        cdef const parameter_sets *sets = &(<nal_stream *>self.it).sets
+        cdef size_t size = parameter_sets_size(sets)
+        if size == 0:
+            return []
+        cdef uint8_t *written = <uint8_t *>malloc(size)
+        if written is NULL:
+            raise MemoryError
+        parameter_sets_write(sets, written)
+        data = written[:size]
+        free(written)
+        # The sets of the tests hold no start code.
+        return data.split(b"\0\0\0\1")[1:]
 
 
-cdef class Vp9Depacketizer(_Depacketizer):
-    def __cinit__(self, codec):
-        self.begin(CODEC_VP9, codec)
-
-
-cdef class H264Depacketizer(_Depacketizer):
-    def __cinit__(self, codec):
-        self.begin(CODEC_H264, codec)
-
-
-cdef class Av1Depacketizer(_Depacketizer):
-    def __cinit__(self, codec):
-        self.begin(CODEC_AV1, codec)
-
-
-def vp8_starts_keyframe(bytes payload not None):
-    return starts_keyframe(CODEC_VP8, payload, len(payload))
-
-
-def vp9_starts_keyframe(bytes payload not None):
-    return starts_keyframe(CODEC_VP9, payload, len(payload))
-
-
-def h264_starts_keyframe(bytes payload not None):
-    return starts_keyframe(CODEC_H264, payload, len(payload))
-
-
-def av1_starts_keyframe(bytes payload not None):
-    return starts_keyframe(CODEC_AV1, payload, len(payload))
-
-
-def opus_duration(bytes payload not None):
-    cdef int ticks = audio_duration(CODEC_OPUS, payload, len(payload))
+def _duration(str name, bytes payload not None):
+    cdef int ticks = codec_format_named(name.encode()).duration(payload, len(payload))
     if ticks < 0:
-        raise ValueError("malformed Opus packet")
+        raise ValueError(f"{name} payload: empty, or malformed")
     return ticks
+
+
+def _starts_keyframe(str name, bytes payload not None):
+    return codec_format_named(name.encode()).starts_keyframe(payload, len(payload))
 
 
 def opus_frame_size(toc):
     return c_opus_frame_size(toc)
 
 
-def pcm_duration(bytes payload not None):
-    cdef int ticks = audio_duration(CODEC_PCMU, payload, len(payload))
-    assert ticks == audio_duration(CODEC_PCMA, payload, len(payload))
-    assert ticks == audio_duration(CODEC_G722, payload, len(payload))
-    if ticks < 0:
-        raise ValueError("empty PCM packet")
-    return ticks
+AUDIO, VIDEO = {}, {}
 
 
-AUDIO = {
-    "opus": AudioFormat(opus_duration, audio_granule(CODEC_OPUS)),
-    "pcmu": AudioFormat(pcm_duration, audio_granule(CODEC_PCMU)),
-    "pcma": AudioFormat(pcm_duration, audio_granule(CODEC_PCMA)),
-    "g722": AudioFormat(pcm_duration, audio_granule(CODEC_G722)),
-}
+cdef int _gather() except -1:
+    cdef size_t at = 0
+    while codec_formats[at] != NULL:
+        name = codec_formats[at].name.decode()
+        if codec_formats[at].duration != NULL:
+            AUDIO[name] = AudioFormat(partial(_duration, name), codec_formats[at].granule)
+        else:
+            VIDEO[name] = VideoFormat(Depacketizer, partial(_starts_keyframe, name))
+        at += 1
+    return 0
 
-VIDEO = {
-    "vp8": VideoFormat(Vp8Depacketizer, vp8_starts_keyframe),
-    "vp9": VideoFormat(Vp9Depacketizer, vp9_starts_keyframe),
-    "h264": VideoFormat(H264Depacketizer, h264_starts_keyframe),
-    "av1": VideoFormat(Av1Depacketizer, av1_starts_keyframe),
-}
+
+_gather()
 
 
 def video_format(codec):
     return VIDEO[codec.name]
-
-
-cdef class ParameterSets:
-    cdef parameter_sets it
-
-    def __cinit__(self, str sprop = ""):
-        if not parameter_sets_read(&self.it, sprop.encode()):
-            raise MemoryError
-
-    def __dealloc__(self):
-        parameter_sets_free(&self.it)
-
-    def note(self, bytes nal not None):
-        if not parameter_sets_note(&self.it, nal, len(nal)):
-            raise MemoryError
-
-    def both(self):
-        cdef size_t size = parameter_sets_size(&self.it)
-        if size == 0:
-            return []
-        cdef uint8_t *written = <uint8_t *>malloc(size)
-        if written is NULL:
-            raise MemoryError
-        parameter_sets_write(&self.it, written)
-        data = written[:size]
-        free(written)
-        # The sets of the tests hold no start code.
-        return data.split(b"\0\0\0\1")[1:]

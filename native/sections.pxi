@@ -32,11 +32,11 @@ cdef class Section:
     cdef int _codec(self, codec *it, uint32_t index, each) except -1:
         if each.clock_rate < 1:
             raise ValueError(f"clock rate {each.clock_rate}")
-        sprop = each.format.get("sprop-parameter-sets", "")
+        sprop = each.parameter_sets
         # What is not base64 is ignored, entry by entry: "?" is none, and ends no text.
         sprop = sprop.replace("\0", "?").encode("ascii", "replace")
         self.texts.append(sprop)
-        it.name = CODECS.get(each.name, CODEC_OTHER)
+        it.format = codec_format_named(each.name.encode())
         it.clock_rate = each.clock_rate
         it.index = index
         it.sprop = sprop

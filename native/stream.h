@@ -2,6 +2,7 @@
 #ifndef SLICER_STREAM_H
 #define SLICER_STREAM_H
 
+#include "codec.h"
 #include "mapping.h"
 #include "nack.h"
 #include "packet.h"
@@ -10,26 +11,6 @@
 
 #define STREAM_MAX_CANDIDATES 8
 #define STREAM_MAX_RETIRED 16
-
-typedef enum codec_name {
-    CODEC_OTHER,
-    CODEC_OPUS,
-    CODEC_PCMU,
-    CODEC_PCMA,
-    CODEC_G722,
-    CODEC_VP8,
-    CODEC_VP9,
-    CODEC_H264,
-    CODEC_AV1,
-} codec_name;
-
-/* One payload format. Its identity is its address, as the reference's is the object's. */
-typedef struct codec {
-    codec_name name;
-    uint32_t clock_rate;
-    uint32_t index;    /* for the caller: which of his codecs it is */
-    const char *sprop; /* sprop-parameter-sets of H.264, or "" */
-} codec;
 
 enum { /* what the sender obeys */
     FEEDBACK_NACK = 1,

@@ -144,7 +144,7 @@ void video_track_detach(video_track *it, uint64_t track) {
 
 static void observe(video_track *it, const ordered *ordered) {
     const packet *packet = &ordered->packet;
-    bool starts = starts_keyframe(ordered->codec->name, packet->payload, packet->size);
+    bool starts = ordered->codec->format->starts_keyframe(packet->payload, packet->size);
     for (size_t i = 0; i < it->count; i++) {
         frame_grabber *grabber = &it->grabbers[i];
         frame_grabber_observe(grabber, packet->timestamp, ordered->epoch, packet->arrival);

@@ -2,6 +2,7 @@
 #ifndef SLICER_TRACK_H
 #define SLICER_TRACK_H
 
+#include "depacketizer.h"
 #include "video.h"
 
 /* Seconds for which what is late is looked for; then it comes when it comes. */

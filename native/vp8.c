@@ -1,5 +1,5 @@
-/* Twin of slicer/rtp/vp8.py (RFC 7741). */
-#include "frame_parts.h"
+/* Twin of slicer/rtp/codecs/vp8.py (RFC 7741). */
+#include "depacketizer.h"
 
 #define KEYFRAME_HEADER 10
 
@@ -35,7 +35,7 @@ static bool read_keyframe(const uint8_t *data, size_t size, bool *keyframe) {
     return size >= KEYFRAME_HEADER && memcmp(data + 3, "\x9d\x01\x2a", 3) == 0;
 }
 
-pushed vp8_push(depacketizer *it, const part *in, frame *out) {
+static pushed push(depacketizer *it, const part *in, frame *out) {
     assembly *open = &it->open;
     if (!in->contiguous)
         assembly_drop(open);
@@ -60,9 +60,16 @@ pushed vp8_push(depacketizer *it, const part *in, frame *out) {
     return assembly_give(open, keyframe, out);
 }
 
-bool vp8_starts_keyframe(const uint8_t *payload, size_t size) {
+static bool starts_keyframe(const uint8_t *payload, size_t size) {
     bool begins, keyframe;
     size_t length;
     return read_descriptor(payload, size, &begins, &length) && begins &&
            read_keyframe(payload + length, size - length, &keyframe) && keyframe;
 }
+
+const codec_format vp8_format = {
+    .name = "vp8",
+    .state = sizeof(depacketizer),
+    .push = push,
+    .starts_keyframe = starts_keyframe,
+};

@@ -1,5 +1,19 @@
-/* Twin of slicer/rtp/vp9.py (RFC 9628). */
-#include "frame_parts.h"
+/* Twin of slicer/rtp/codecs/vp9.py (RFC 9628). */
+#include "depacketizer.h"
+
+#define MAX_LAYERS 8
+
+typedef struct picture {
+    size_t starts[MAX_LAYERS]; /* where each layer frame begins in the open frame */
+    size_t layers;
+    bool keyframe;
+} picture;
+
+typedef struct vp9_stream {
+    depacketizer base;
+    boundary boundary;
+    picture picture;
+} vp9_stream;
 
 typedef struct descriptor {
     bool begins, predicted;
@@ -71,40 +85,41 @@ static bool read_keyframe(const descriptor *descriptor, const uint8_t *data, boo
     return header >> 6 == 2;
 }
 
-static bool add(depacketizer *it, const descriptor *descriptor, const uint8_t *data, size_t size) {
-    vp9_picture *picture = &it->as.vp9;
+static bool add(vp9_stream *it, const descriptor *descriptor, const uint8_t *data, size_t size) {
+    picture *picture = &it->picture;
     if (descriptor->begins) {
         if (picture->layers == 0 && !read_keyframe(descriptor, data, &picture->keyframe))
             return false;
-        if (picture->layers == VP9_MAX_LAYERS)
+        if (picture->layers == MAX_LAYERS)
             return false;
-        picture->starts[picture->layers++] = assembly_size(&it->open);
+        picture->starts[picture->layers++] = assembly_size(&it->base.open);
     }
-    return assembly_add(&it->open, data, size);
+    return assembly_add(&it->base.open, data, size);
 }
 
 /* What tells a decoder the layer frames apart (VP9 bitstream specification, annex B). */
-static bool add_superframe_index(depacketizer *it) {
-    const vp9_picture *picture = &it->as.vp9;
-    size_t sizes[VP9_MAX_LAYERS], largest = 0, count = picture->layers, width = 1, end = 1;
+static bool add_superframe_index(vp9_stream *it) {
+    const picture *picture = &it->picture;
+    size_t sizes[MAX_LAYERS], largest = 0, count = picture->layers, width = 1, end = 1;
     for (size_t at = 0; at < count; at++) {
-        size_t stop = at + 1 < count ? picture->starts[at + 1] : assembly_size(&it->open);
+        size_t stop = at + 1 < count ? picture->starts[at + 1] : assembly_size(&it->base.open);
         sizes[at] = stop - picture->starts[at];
         largest = sizes[at] > largest ? sizes[at] : largest;
     }
     while (largest >> 8 * width)
         width++;
-    uint8_t index[2 + 4 * VP9_MAX_LAYERS];
+    uint8_t index[2 + 4 * MAX_LAYERS];
     index[0] = (uint8_t)(0xC0 | (width - 1) << 3 | (count - 1));
     for (size_t at = 0; at < count; at++)
         for (size_t byte = 0; byte < width; byte++)
             index[end++] = (uint8_t)(sizes[at] >> 8 * byte);
     index[end++] = index[0];
-    return assembly_add(&it->open, index, end);
+    return assembly_add(&it->base.open, index, end);
 }
 
-pushed vp9_push(depacketizer *it, const part *in, frame *out) {
-    assembly *open = &it->open;
+static pushed push(depacketizer *base, const part *in, frame *out) {
+    vp9_stream *it = (vp9_stream *)base;
+    assembly *open = &it->base.open;
     if (!in->contiguous)
         assembly_drop(open);
     if (in->size == 0) {
@@ -117,7 +132,7 @@ pushed vp9_push(depacketizer *it, const part *in, frame *out) {
         return PUSHED_MALFORMED;
     if (descriptor.begins && (first || descriptor.spatial == 0)) {
         assembly_begin(open, in->timestamp);
-        it->as.vp9 = (vp9_picture){.layers = 0};
+        it->picture = (picture){.layers = 0};
     }
     if (!open->open || open->timestamp != in->timestamp) {
         assembly_drop(open);
@@ -127,14 +142,21 @@ pushed vp9_push(depacketizer *it, const part *in, frame *out) {
         return PUSHED_MALFORMED;
     if (!in->marker)
         return PUSHED_NOTHING;
-    if (it->as.vp9.layers > 1 && !add_superframe_index(it))
+    if (it->picture.layers > 1 && !add_superframe_index(it))
         return PUSHED_MALFORMED;
-    return assembly_give(open, it->as.vp9.keyframe, out);
+    return assembly_give(open, it->picture.keyframe, out);
 }
 
-bool vp9_starts_keyframe(const uint8_t *payload, size_t size) {
+static bool starts_keyframe(const uint8_t *payload, size_t size) {
     descriptor descriptor;
     bool keyframe;
     return read_descriptor(payload, size, &descriptor) &&
            read_keyframe(&descriptor, payload + descriptor.length, &keyframe) && keyframe;
 }
+
+const codec_format vp9_format = {
+    .name = "vp9",
+    .state = sizeof(vp9_stream),
+    .push = push,
+    .starts_keyframe = starts_keyframe,
+};

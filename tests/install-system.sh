@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install what the tests need from outside PyPI: Chromium; and valgrind, which they can do without, for
-# `make instructions`. Does nothing where it is there already.
+# Install what the tests need from outside PyPI: Chromium; and what they can do without: GStreamer,
+# the publisher of H.265, and valgrind, for `make instructions`. Does nothing where it is there already.
 set -eu
 
 browser=${CHROMIUM:-chromium}
@@ -16,13 +16,13 @@ can_install() {
 }
 
 try() {
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1" \
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" \
         </dev/null >/dev/null
 }
 
 # The package lists may be missing or old: they are fetched only where the first try fails.
 install() {
-    try "$1" 2>/dev/null || { $sudo apt-get update -qq </dev/null && try "$1"; }
+    try "$@" 2>/dev/null || { $sudo apt-get update -qq </dev/null && try "$@"; }
 }
 
 install_chromium() {
@@ -54,5 +54,25 @@ install_valgrind() {
     has valgrind || echo "note: no valgrind; 'make instructions' will say so" >&2
 }
 
+has_gstreamer() {
+    /usr/bin/python3 -c '
+import gi
+gi.require_version("GstWebRTC", "1.0")
+from gi.repository import Gst, GstWebRTC
+Gst.init(None)
+assert all(map(Gst.ElementFactory.find, ("webrtcbin", "nicesrc", "x265enc", "rtph265pay")))
+' 2>/dev/null
+}
+
+install_gstreamer() {
+    if can_install; then
+        echo "==> installing GStreamer, which publishes H.265 (apt-get, 180 MB)"
+        install python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-good \
+            gstreamer1.0-plugins-bad 2>/dev/null || true
+    fi
+    has_gstreamer || echo "note: no GStreamer; its tests are skipped" >&2
+}
+
 has "$browser" || install_chromium
 has valgrind || install_valgrind
+has_gstreamer || install_gstreamer

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bundle.h"
+#include "codecs.h"
 #include "elements.h"
 #include "reporter.h"
 #include "sender.h"
@@ -35,9 +36,9 @@ __attribute__((noinline)) void measured(void (*work)(void *), void *context) { w
 
 /* ---- the streams ---- */
 
-static const codec opus = {.name = CODEC_OPUS, .clock_rate = 48000, .sprop = ""};
-static const codec vp8 = {.name = CODEC_VP8, .clock_rate = 90000, .index = 1, .sprop = ""};
-static const codec h264 = {.name = CODEC_H264, .clock_rate = 90000, .index = 2, .sprop = ""};
+static const codec opus = {.format = &opus_format, .clock_rate = 48000, .sprop = ""};
+static const codec vp8 = {.format = &vp8_format, .clock_rate = 90000, .index = 1, .sprop = ""};
+static const codec h264 = {.format = &h264_format, .clock_rate = 90000, .index = 2, .sprop = ""};
 
 static parameters stream_of(const codec *codec, int payload_type, unsigned feedback) {
     parameters it = {.video = codec != &opus, .feedback = feedback};

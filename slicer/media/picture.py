@@ -12,7 +12,7 @@ from slicer.slicing.spec import ImageFormat
 MAX_PIXELS = 8_192 * 4_352
 """A larger frame is refused before memory is taken for it; 8K fits."""
 
-_DECODERS = {"vp8": "vp8", "vp9": "vp9", "h264": "h264", "av1": "libdav1d"}
+_DECODERS = {"vp8": "vp8", "vp9": "vp9", "h264": "h264", "av1": "libdav1d", "h265": "hevc"}
 CODECS = frozenset(_DECODERS)
 # Stop at the first fault: FFmpeg would else paint over what it could not decode.
 _OPTIONS = {

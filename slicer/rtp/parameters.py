@@ -21,6 +21,12 @@ class Codec:
     channels: int = 1
     format: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def parameter_sets(self) -> str:
+        """Those in the fmtp line, base64 with commas between (RFC 6184 8.1, RFC 7798 7.1)."""
+        names = ("sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps")
+        return ",".join(self.format[name] for name in names if name in self.format)
+
 
 OPUS = Codec("opus", 48_000, 2)
 PCMU = Codec("pcmu", 8_000)
@@ -31,6 +37,7 @@ VP8 = Codec("vp8", 90_000)
 VP9 = Codec("vp9", 90_000)
 H264 = Codec("h264", 90_000)
 AV1 = Codec("av1", 90_000)
+H265 = Codec("h265", 90_000)
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"

@@ -132,8 +132,12 @@ def _formats(section: Section, formats: Sequence[str], stream: RtpParameters) ->
         lines.append(f"a=rtpmap:{pt} {rtpmaps[pt]}")
         both = dict.fromkeys((*obeyed.get("*", ()), *obeyed.get(pt, ())))
         lines += [f"a=rtcp-fb:{pt} {what}" for what in both if what in stream.feedback]
-        if pt in fmtps:
-            lines.append(f"a=fmtp:{pt} {fmtps[pt]}")
+        # What is `sprop-` in an answer is of media that the answerer sends, and we send none (RFC
+        # 6184 8.2.2, RFC 7798 7.2.2); all else of a codec stays as it was offered.
+        parts = fmtps.get(pt, "").split(";")
+        kept = ";".join(part for part in parts if not part.strip().startswith("sprop-"))
+        if kept.strip():
+            lines.append(f"a=fmtp:{pt} {kept}")
     return lines
 
 

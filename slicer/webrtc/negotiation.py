@@ -11,10 +11,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from slicer.errors import BadInput
+from slicer.rtp.codecs import refusal
 from slicer.rtp.parameters import (
     AV1,
     G722,
     H264,
+    H265,
     MID,
     OPUS,
     PCMA,
@@ -32,7 +34,7 @@ from slicer.webrtc.sdp import Description, Section
 
 CODECS = {
     Kind.AUDIO: {codec.name: codec for codec in (OPUS, PCMU, PCMA, G722)},
-    Kind.VIDEO: {codec.name: codec for codec in (VP8, H264, VP9, AV1)},
+    Kind.VIDEO: {codec.name: codec for codec in (VP8, H264, VP9, AV1, H265)},
 }
 STATIC = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000"}
 OFFERED_SETUPS = ("actpass", "active", "passive")
@@ -90,8 +92,9 @@ def negotiate(
     if before is None and choice.paused >= choice.accepted.keys():
         raise BadInput(
             "sdp",
-            [section.kind for section in offer.sections],
-            "an m-line that sends opus, pcmu, pcma, g722, vp8, h264, vp9 or av1",
+            [reason for section in offer.sections for reason in _unreadable(section)]
+            or [section.kind for section in offer.sections],
+            "an m-line that sends opus, pcmu, pcma, g722, vp8, h264, vp9, av1 or h265",
         )
     end = _remote(offer, choice.accepted, group, OFFERED_SETUPS, before)
     mids = {stream.mid for stream in choice.accepted.values()}
@@ -230,7 +233,7 @@ class _Choice:
             return obstacle
         stream = described(section, self.profile)
         if stream is None:
-            return "no codec of ours"
+            return "; ".join(_unreadable(section)) or "no codec of ours"
         told_apart = self._told_apart(stream)
         if told_apart is None:
             return "its payload types are another m-line's, and no MID tells them apart"
@@ -327,7 +330,8 @@ def _codecs(section: Section) -> tuple[dict[int, Codec], dict[int, int]]:
     formats = {pt: _format(fmtps.get(pt, "")) for pt in usable}
     codecs: dict[int, Codec] = {}
     for pt in usable:
-        if codec := _codec(Kind(section.kind), maps.get(pt, ""), formats[pt]):
+        codec = _codec(Kind(section.kind), maps.get(pt, ""), formats[pt])
+        if codec and not refusal(codec):
             codecs[int(pt)] = codec
     rtx = {}
     for pt in usable:
@@ -346,10 +350,20 @@ def _codec(kind: Kind, rtpmap: str, parameters: dict[str, str]) -> Codec | None:
     channels = f"/{known.channels}" if known.channels > 1 else ""
     if rest.removesuffix("/1") != f"{known.clock_rate}{channels}":
         return None
-    # RFC 6184 section 6.4: mode 2 interleaves, and is of no use to live media.
-    if known is H264 and parameters.get("packetization-mode", "0") not in {"0", "1"}:
-        return None
     return Codec(known.name, known.clock_rate, known.channels, parameters)
+
+
+def _unreadable(section: Section) -> list[str]:
+    """Codecs of ours in a form that we cannot read, for example "h265 with tx-mode=MRST"."""
+    if section.kind not in CODECS:
+        return []
+    maps = STATIC | section.attributes.by_payload_type("rtpmap")
+    fmtps = section.attributes.by_payload_type("fmtp")
+    known = (
+        _codec(Kind(section.kind), maps.get(pt, ""), _format(fmtps.get(pt, "")))
+        for pt in section.formats
+    )
+    return [f"{codec.name} with {why}" for codec in known if codec and (why := refusal(codec))]
 
 
 def _format(text: str) -> dict[str, str]:

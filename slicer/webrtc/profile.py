@@ -8,6 +8,7 @@ from slicer.rtp.parameters import (
     AV1,
     G722,
     H264,
+    H265,
     MID,
     OPUS,
     PCMA,
@@ -36,7 +37,7 @@ OFFERED: Mapping[Kind, tuple[Codec, ...]] = {
         PCMA,
         G722,
     ),
-    Kind.VIDEO: (VP8, h264("42e01f"), h264("4d001f"), h264("640032"), VP9, AV1),
+    Kind.VIDEO: (VP8, h264("42e01f"), h264("4d001f"), h264("640032"), VP9, AV1, H265),
 }
 FEEDBACK: Mapping[Kind, tuple[str, ...]] = {
     Kind.AUDIO: ("transport-cc",),

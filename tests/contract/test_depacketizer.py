@@ -25,6 +25,7 @@ GIANT = {
     "vp8": b"\x10\x02\x00\x9d\x01\x2a" + bytes(MAX_FRAME),
     "vp9": b"\x82\x49\x83\x42" + bytes(MAX_FRAME),
     "h264": b"\0\0\0\1\x67\x42\x00\x0a\xff\0\0\0\1\x65" + b"\xff" * MAX_FRAME,
+    "h265": b"\0\0\0\1\x40\1\x0c\1" + b"\0\0\0\1\x26\1" + b"\xff" * MAX_FRAME,
     "av1": b"\x0a\x01\x00\x32\x80\x80\x80\x02\x10" + bytes(MAX_FRAME - 1),
 }
 
@@ -73,8 +74,8 @@ def test_a_lost_packet_loses_its_frame_and_at_most_the_next(codec: str) -> None:
         assert packet.frame not in frames
         assert all(frame.data == whole[index] for index, frame in frames.items())
         gone = set(range(len(units))) - frames.keys()
-        # H.264 holds its very first frame until the next packet has proved the marker.
-        held = {0} if codec == "h264" and packet.frame == 1 else set()
+        # Access units of NAL units: the first is held until the next packet has proved the marker.
+        held = {0} if codec in {"h264", "h265"} and packet.frame == 1 else set()
         assert gone <= {packet.frame, packet.frame + 1} | held
         # Parameter sets or N prove the start of a keyframe even right after a hole.
         assert not any(units[index].keyframe for index in gone - held - {packet.frame})

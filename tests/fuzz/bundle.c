@@ -1,12 +1,13 @@
 /* libFuzzer: sections that change, and packets of any SSRC, MID and payload type between. Each step is
  * three bytes: what happens, and two that say how. */
 #include "bundle.h"
+#include "codecs.h"
 
 #define CHECK(what) ((what) ? (void)0 : abort())
 
 enum { LINES = 12, ANCHORS = 3 };
 
-static const codec OPUS = {CODEC_OPUS, 48000, 0, ""}, VP8 = {CODEC_VP8, 90000, 1, ""};
+static const codec OPUS = {&opus_format, 48000, 0, ""}, VP8 = {&vp8_format, 90000, 1, ""};
 static const char MIDS[] = "abcdef";
 
 /* Of each MID, one section of audio and one of video, so that no change can have both. */

@@ -1,9 +1,12 @@
-/* Bytes as the payloads of a stream. The first byte chooses the codec, and whether H.264 has an fmtp
- * line; then each payload has a byte of flags, its length in two, and its bytes. */
-#include "frame.h"
+/* Bytes as the payloads of a stream. The first byte chooses the codec, and whether it has
+ * parameter sets in its fmtp line; then each payload has a byte of flags, its length in two, and its bytes. */
+#include "codecs.h"
+#include "depacketizer.h"
 
 #define CHECK(what) ((what) ? (void)0 : abort())
 #define MAX_SETS_BYTES (64 * (4096 + 4)) /* what H.264 puts ahead of a frame, at most */
+
+#define SPROP_H265 "QAEMAQ==,QgEBYGBgYGBgYGBgYGBgYKA=,RAHBgA=="
 
 enum { MARKER = 1, CONTIGUOUS = 2, NEXT_FRAME = 4, REST = 8, JUMP = 16 };
 
@@ -15,11 +18,11 @@ static uint8_t *copied(const uint8_t *data, size_t size) {
     return copy;
 }
 
-static void look_at(codec_name codec, const uint8_t *payload, size_t size) {
-    starts_keyframe(codec, payload, size);
-    int ticks = audio_duration(CODEC_OPUS, payload, size);
-    CHECK(ticks == -1 || (ticks > 0 && ticks <= 5760 && ticks % audio_granule(CODEC_OPUS) == 0));
-    CHECK(audio_duration(CODEC_PCMU, payload, size) == (size ? (int)size : -1));
+static void look_at(const codec_format *format, const uint8_t *payload, size_t size) {
+    format->starts_keyframe(payload, size);
+    int ticks = opus_format.duration(payload, size);
+    CHECK(ticks == -1 || (ticks > 0 && ticks <= 5760 && ticks % opus_format.granule == 0));
+    CHECK(pcmu_format.duration(payload, size) == (size ? (int)size : -1));
 }
 
 /* All of a frame can be read, also when its payload is gone. */
@@ -32,9 +35,13 @@ static void check_frame(const frame *it, int64_t now) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
-    static const codec_name names[] = {CODEC_VP8, CODEC_VP9, CODEC_H264, CODEC_AV1};
-    codec codec = {.name = names[data[0] & 3], .clock_rate = 90000};
-    codec.sprop = data[0] & 4 ? "Z0IACvhB,aM44gA==" : "";
+    static const codec_format *const formats[] = {&vp8_format, &vp9_format, &h264_format,
+                                                  &av1_format, &h265_format};
+    /* Bit 3 came after the others, which keep their meaning: the inputs have them. */
+    size_t which = (data[0] & 3) + (data[0] & 8 ? 4 : 0);
+    codec codec = {.format = formats[which < 5 ? which : 4], .clock_rate = 90000};
+    bool described = data[0] & 4;
+    codec.sprop = !described ? "" : which < 4 ? "Z0IACvhB,aM44gA==" : SPROP_H265;
     depacketizer *it = depacketizer_new(&codec);
     CHECK(it != NULL);
     int64_t now = 0;
@@ -46,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         at += 3 + length;
         now += (flags & NEXT_FRAME ? 3000 : 0) + (flags & JUMP ? INT64_C(1) << 40 : 0);
         frame frame;
-        look_at(codec.name, payload, length);
+        look_at(codec.format, payload, length);
         pushed result = depacketizer_push(it, payload, length, now, flags & MARKER,
                                           flags & CONTIGUOUS, &frame);
         free(payload);

@@ -1,6 +1,7 @@
 /* libFuzzer: bytes as a life of a ring (first byte even) or of a stream (odd): packets with jumps,
  * losses, repairs and strangers, pops, flushes, sleep. Each datagram has memory of its own, which
  * goes as soon as the contract lets it go, and says its sequence number in its payload. */
+#include "codecs.h"
 #include "stream.h"
 
 #define CHECK(what) ((what) ? (void)0 : abort())
@@ -173,8 +174,8 @@ static void live_ring(script *script) {
 
 /* A stream. */
 
-static const codec VIDEO = {.name = CODEC_VP8, .clock_rate = 90000, .sprop = ""};
-static const codec OTHER = {.name = CODEC_VP9, .clock_rate = 90000, .index = 1, .sprop = ""};
+static const codec VIDEO = {.format = &vp8_format, .clock_rate = 90000, .sprop = ""};
+static const codec OTHER = {.format = &vp9_format, .clock_rate = 90000, .index = 1, .sprop = ""};
 
 typedef struct line {
     parameters parameters;

@@ -1,8 +1,9 @@
 /* libFuzzer: any bytes as the peer's RTCP, and as a header extension, to a bundle of two sections. */
 #include "bundle.h"
+#include "codecs.h"
 #include "rtcp.h"
 
-static const codec OPUS = {CODEC_OPUS, 48000, 0, ""}, VP8 = {CODEC_VP8, 90000, 1, ""};
+static const codec OPUS = {&opus_format, 48000, 0, ""}, VP8 = {&vp8_format, 90000, 1, ""};
 
 static void negotiate(parameters *it, bool video, unsigned feedback) {
     *it = (parameters){.video = video, .feedback = feedback, .mid = video ? "v" : "a", .mid_size = 1};

@@ -6,13 +6,14 @@ from pathlib import Path
 from tests.harness.media.video import encoded
 from tests.harness.rtp.depacketize import Sent, sent
 
-CODECS = ("vp8", "vp9", "h264", "av1")
+CODECS = {"vp8": 0, "vp9": 1, "h264": 2, "av1": 3, "h265": 8}
+"""The first byte of an input of this codec."""
 MARKER, CONTIGUOUS, NEXT_FRAME = 1, 2, 4
 
 
 def written(codec: str, packets: list[Sent]) -> bytes:
     """The input that is this stream, nothing of it lost."""
-    result, before = bytes([CODECS.index(codec)]), 0
+    result, before = bytes([CODECS[codec]]), 0
     for packet in packets:
         flags = CONTIGUOUS | MARKER * packet.marker | NEXT_FRAME * (packet.timestamp != before)
         result += bytes([flags]) + len(packet.payload).to_bytes(2, "big") + packet.payload

@@ -53,8 +53,8 @@ def test_of_a_run_the_last_frame_is_the_picture(codec: str, image_format: ImageF
 @pytest.mark.parametrize("image_format", ImageFormat)
 @pytest.mark.parametrize("codec", CODECS)
 def test_odd_sizes_are_kept(codec: str, image_format: ImageFormat) -> None:
-    # x264 takes even sizes only.
-    width, height = (322, 182) if codec == "h264" else (321, 183)
+    # x264 and x265 take even sizes only.
+    width, height = (322, 182) if codec in {"h264", "h265"} else (321, 183)
     made = picture.write(codec, encode_pictures(codec, [paint(3, width, height)]), image_format)
     assert (made.width, made.height) == (width, height)
     assert read_image(made.data).shape == (height, width, 3)
@@ -80,6 +80,9 @@ COLOURS = [
     ("vp9", Colorspace.ITU709, False, True),
     ("vp9", Colorspace.ITU601, False, False),
     ("av1", Colorspace.ITU709, True, True),
+    ("h265", Colorspace.ITU709, False, True),
+    ("h265", Colorspace.ITU709, True, True),
+    ("h265", Colorspace.ITU601, False, False),
 ]
 
 
@@ -125,9 +128,13 @@ def test_a_frame_without_its_keyframe_is_no_picture(codec: str, image_format: Im
         picture.write(codec, run(codec)[1:2], image_format)
 
 
-# Nothing tells where the last partition of VP8 and the last tile of VP9 have to end: there, a frame
-# cut off passes. That frames are whole is the depacketizers' promise.
-CUTS = [("h264", 0.5), ("h264", 0.9), ("h264", 0.99), ("av1", 0.5), ("av1", 0.99), ("vp9", 0.01)]
+# Nothing tells where the last partition of VP8 and the last tile of VP9 have to end, and FFmpeg
+# reads past the end of a slice of H.265: there, a frame cut off passes. That frames are whole is
+# the depacketizers' promise.
+CUTS = [
+    *(("h264", 0.5), ("h264", 0.9), ("h264", 0.99), ("h265", 0.5)),
+    *(("av1", 0.5), ("av1", 0.99), ("vp9", 0.01)),
+]
 
 
 @pytest.mark.parametrize("image_format", ImageFormat)

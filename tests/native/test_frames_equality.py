@@ -3,7 +3,7 @@
 import base64
 import importlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slicer.rtp import codecs
-from slicer.rtp.codecs import opus
+from slicer.rtp.codecs import h265, opus
 from slicer.rtp.codecs.assembly import MAX_FRAME, MAX_PIECES
 from slicer.rtp.codecs.frame import Frame
-from slicer.rtp.codecs.h264_parameter_sets import ParameterSets
+from slicer.rtp.codecs.h264 import NALS
+from slicer.rtp.codecs.nal import NalFormat
+from slicer.rtp.codecs.parameter_sets import ParameterSets
 from slicer.rtp.parameters import Codec
 from tests.harness.media.video import encoded
 from tests.harness.rtp.depacketize import sent
@@ -28,6 +30,7 @@ native: Any = importlib.import_module("slicer._parts")
 CODECS = sorted(codecs.VIDEO)
 every_codec = pytest.mark.parametrize("codec", CODECS)
 MALFORMED = "malformed"
+NOTHING: Mapping[str, str] = {}
 
 
 class Step(NamedTuple):
@@ -49,9 +52,11 @@ def pushed(taker: Any, step: Step) -> Frame | str | None:
     return frame
 
 
-def assert_equal(codec: str, steps: Iterable[Step], sprop: str = "") -> list[Frame | str | None]:
+def assert_equal(
+    codec: str, steps: Iterable[Step], format: Mapping[str, str] = NOTHING
+) -> list[Frame | str | None]:
     """Push all to both, and compare after each; gives what both gave."""
-    of = Codec(codec, 90_000, 1, {"sprop-parameter-sets": sprop} if sprop else {})
+    of = Codec(codec, 90_000, 1, format)
     expected, twin = codecs.VIDEO[codec].depacketizer(of), native.VIDEO[codec].depacketizer(of)
     results = []
     for step in steps:
@@ -128,7 +133,17 @@ def test_an_intact_stream_gives_frames_on_both(codec: str) -> None:
 # Payloads put together from the pieces that each format is made of.
 
 KEY_VP8, KEY_VP9 = b"\x10\x02\x00\x9d\x01\x2a\x40\x01\xf0\x00", b"\x82\x49\x83\x42"
+SPROP = {
+    "h264": {"sprop-parameter-sets": "Z0IACvhB,aM44gA=="},
+    "h265": {
+        "sprop-vps": "QAEMAQ==",
+        "sprop-sps": "QgEBYGBgYGBgYGBgYGBgYKA=",
+        "sprop-pps": "RAHBgA==",
+    },
+}
 SPS, PPS = b"\x67\x42\x00\x0a\xf8\x41", b"\x68\xce\x38\x80"
+VPS, PPS_265 = b"\x40\1\x0c\1", b"\x44\1\xc1\x80"
+SPS_265 = b"\x42\1\1" + b"\x60" * 12 + b"\xa0"
 HEADS: dict[str, list[bytes]] = {
     "vp8": [b"\x10", b"\x11", b"\x00", b"\x90\x80\x01", b"\x90\xf0\x81\x01\x05\x05", b"\x80\x30"],
     "vp9": [
@@ -142,6 +157,13 @@ HEADS: dict[str, list[bytes]] = {
         *(b"\x7c\x89", b"\x7c\x49", b"\x7c\x87", b"\x7c\x47", b"\x09\xf0", SPS, PPS),
         *(b"\x65\x88", b"\x41\x9a", b"\x61", b"\x06\x05", b"\x79\0", b"\x67\x42\x00\x1f\x5a"),
     ],
+    "h265": [
+        *(b"\x60\1\0\4" + VPS, b"\x60\1\0\4" + VPS + b"\0\x10" + SPS_265, b"\x60\1", b"\x60"),
+        *(b"\x62\1\x93", b"\x62\1\x13", b"\x62\1\x53", b"\x62\1\xd3", b"\x62\1\x81"),
+        *(b"\x62\1\x41", b"\x62\1\xa3", b"\x62\1\x63", b"\x62\1\xa0", b"\x62\1\x60"),
+        *(b"\x46\1\x50", VPS, SPS_265, PPS_265, b"\x2a\1", b"\x26\1\xaf", b"\x02\1\xd0"),
+        *(b"\x00\1", b"\x10\1\x80", b"\x4e\1\5", b"\x64\1\0\0", b"\x60\1\0\3\x44\1\xc1"),
+    ],
     "av1": [
         *(b"\x08", b"\x18", b"\x28", b"\x38", b"\x10", b"\x20", b"\x30", b"\x00", b"\x58"),
         *(b"\x90", b"\xd0", b"\x50", b"\x40", b"\xc0", b"\x80", b"\x98", b"\xa0", b"\xe0"),
@@ -153,6 +175,10 @@ BODIES: dict[str, list[bytes]] = {
     "h264": [
         *(b"\0\2\x65\x88", b"\0\3\x41\x9a\x00", b"\0\0", b"\0\1", b"\0\6" + SPS, b"\0\4" + PPS),
         *(b"\x88", b"\x42", b"\xf0", b"\0\2\x09\xf0"),
+    ],
+    "h265": [
+        *(b"\0\3\x26\1\xaf", b"\0\4\2\1\xd0\0", b"\0\0", b"\0\1", b"\0\4" + VPS),
+        *(b"\0\x10" + SPS_265, b"\0\4" + PPS_265, b"\x88", b"\x42", b"\xf0", b"\0\3\x46\1\x50"),
     ],
     "av1": [
         *(b"\x02\x08\x00", b"\x08\x00", b"\x03\x30\x10\x20", b"\x30\x10\x20", b"\x30\x30\x20"),
@@ -190,8 +216,8 @@ def assembled(codec: str, random: Random) -> list[Step]:
 def test_assembled_payloads_give_the_same_frames(codec: str, seed: int) -> None:
     random = Random(seed)
     for _ in range(20):
-        sprop = random.choice(["", "Z0IACvhB,aM44gA=="]) if codec == "h264" else ""
-        assert_equal(codec, assembled(codec, random), sprop)
+        described = random.choice([{}, SPROP.get(codec, {})])
+        assert_equal(codec, assembled(codec, random), described)
 
 
 def test_assembled_payloads_make_frames_of_both_kinds_and_are_refused() -> None:
@@ -221,6 +247,7 @@ GIANTS = {
     "vp8": Giant(b"\x10" + KEY_VP8, b"\x00", b"\x00", len(KEY_VP8), 1),
     "vp9": Giant(b"\x08" + KEY_VP9, b"\x00", b"\x00", len(KEY_VP9), 1),
     "h264": Giant(b"\x7c\x81\x9a", b"\x7c\x01", b"\x7c\x41", 6, 3),
+    "h265": Giant(b"\x62\1\x81\xd0", b"\x62\1\1", b"\x62\1\x41", 7, 3),
     "av1": Giant(b"\x58\x30\x10", b"\xd0", b"\x90", 2, 1),
 }
 
@@ -228,13 +255,14 @@ GIANTS = {
 def giant(codec: str, middle: list[bytes]) -> list[Step]:
     """One frame, between others where that is needed to tell where it ends."""
     it = GIANTS[codec]
-    around = codec == "h264"
+    around = {"h264": (b"\x09\xf0", b"\x41\x9a"), "h265": (b"\x46\1\x50", b"\2\1\xd0")}
+    before, after = around.get(codec, (b"", b""))
     return [
-        *[Step(b"\x09\xf0", -1)] * around,
+        *[Step(before, -1)] * bool(before),
         Step(it.first, 0),
         *(Step(it.head + data, 0) for data in middle),
         Step(it.last + b"x", 0, True),
-        *[Step(b"\x41\x9a", 1)] * around,
+        *[Step(after, 1)] * bool(after),
     ]
 
 
@@ -317,15 +345,34 @@ def parameter_set(draw: st.DrawFn) -> bytes:
     return head + body[: draw(st.integers(0, 5))]
 
 
+@st.composite
+def parameter_set_265(draw: st.DrawFn) -> bytes:
+    """A set of H.265, or what nearly is one, with whatever prevents start codes in it."""
+    bytes_ = st.sampled_from([b"\0", b"\0", b"\0", b"\1", b"\3", b"\x60", b"\xff"])
+    if draw(st.booleans()):
+        return draw(st.sampled_from([b"\x40\1", b"\x44\1", b"\x44"])) + draw(bytes_)
+    size = draw(st.sampled_from([0, 12, 13, 15, 16, 27, 40, 100, 200]))
+    body = b"".join(draw(st.lists(bytes_, min_size=size, max_size=size)))
+    return b"\x42\1" + bytes([draw(st.integers(0, 15))]) + body
+
+
+@pytest.mark.parametrize(
+    ("nal_format", "strategy"),
+    [(NALS, parameter_set()), (h265.NALS, parameter_set_265())],
+    ids=["h264", "h265"],
+)
 @settings(max_examples=100, deadline=None)
-@given(nals=st.lists(parameter_set(), max_size=150))
-def test_the_same_sets_are_remembered(nals: list[bytes]) -> None:
-    expected, twin = ParameterSets(), native.ParameterSets()
+@given(data=st.data())
+def test_the_same_sets_are_remembered(
+    nal_format: NalFormat, strategy: st.SearchStrategy[bytes], data: st.DataObject
+) -> None:
+    nals = data.draw(st.lists(strategy, max_size=150))
+    expected, twin = ParameterSets(nal_format), native.ParameterSets(nal_format)
     for nal in nals:
         expected.note(nal)
         twin.note(nal)
-    both = expected.both()
-    assert b"".join(twin.both()) == b"".join(both).replace(b"\0\0\0\1", b"")
+    sets = expected.all()
+    assert b"".join(twin.all()) == b"".join(sets).replace(b"\0\0\0\1", b"")
 
 
 @settings(max_examples=250, deadline=None)
@@ -350,7 +397,7 @@ def test_the_same_sets_are_remembered(nals: list[bytes]) -> None:
 )
 def test_the_same_is_read_of_the_fmtp_line(entries: list[str]) -> None:
     for line in (",".join(entries), ",".join([*entries, "Z0IACvhC", "aM44gA=="])):
-        assert native.ParameterSets(line).both() == ParameterSets(line).both()
+        assert native.ParameterSets(NALS, line).all() == ParameterSets(NALS, line).all()
 
 
 # Sound.
@@ -412,4 +459,4 @@ def test_the_memory_of_a_large_frame_is_given_back(codec: str) -> None:
 def test_real_parameter_sets_are_read_alike() -> None:
     sets = [nal for nal in annexb(encoded("h264")[0].data) if nal[0] & 0x1F in (7, 8)]
     line = ",".join(base64.b64encode(nal).decode() for nal in sets)
-    assert native.ParameterSets(line).both() == ParameterSets(line).both() == sets
+    assert native.ParameterSets(NALS, line).all() == ParameterSets(NALS, line).all() == sets

@@ -17,6 +17,7 @@ from slicer.rtp.parameters import (
     AV1,
     G722,
     H264,
+    H265,
     OPUS,
     PCMA,
     PCMU,
@@ -41,10 +42,22 @@ TASKS = ("one", "two", "three")
 SPROP = {"sprop-parameter-sets": "Z0LgH6o=,aM48gA=="}
 H264_SPROP = Codec("h264", 90_000, format=SPROP)
 H264_BROKEN_SPROP = Codec("h264", 90_000, format={"sprop-parameter-sets": "Z0,é,"})
-STRANGE = Codec("h265", 90_000)
+H265_SPROP = Codec(
+    "h265", 90_000, format={"sprop-vps": "QAEMAQ==", "sprop-sps": "Q,é", "sprop-pps": ""}
+)
+STRANGE = Codec("h261", 90_000)
 
 SOUNDS = {111: OPUS, 0: PCMU, 8: PCMA, 9: G722}
-SIGHTS = {96: VP8, 98: VP9, 102: H264, 104: H264_SPROP, 106: H264_BROKEN_SPROP, 45: AV1}
+SIGHTS = {
+    96: VP8,
+    98: VP9,
+    102: H264,
+    104: H264_SPROP,
+    106: H264_BROKEN_SPROP,
+    45: AV1,
+    47: H265,
+    49: H265_SPROP,
+}
 FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
 
 
@@ -274,7 +287,7 @@ def test_packets_nobody_needs_are_taken_by_their_header_alone() -> None:
 
 
 STEPS = st.tuples(
-    st.sampled_from([111, 0, 96, 97, 98, 102, 45, 51, 50]),
+    st.sampled_from([111, 0, 96, 97, 98, 102, 45, 47, 51, 50]),
     st.sampled_from([1, 1, 1, 2, 3, 1001]),
     st.sampled_from([1, 1, 1, 1, 2, 0, -1, -3, 40, 3000, -3000, 30_000]),
     st.sampled_from([960, 960, 960, 0, 120, 961, -960, 48_000, 144_000, -480_000, 2**31]),
@@ -285,7 +298,7 @@ STEPS = st.tuples(
 WILD = RtpParameters(Kind.AUDIO, {111: OPUS, 0: PCMU}, {112: 111})
 WILD_SIGHT = RtpParameters(
     Kind.VIDEO,
-    {96: VP8, 98: VP9, 102: H264, 45: AV1, 50: STRANGE},
+    {96: VP8, 98: VP9, 102: H264, 45: AV1, 47: H265, 50: STRANGE},
     {97: 96, 51: 50},
     {1: TRANSPORT_WIDE_CC},
     frozenset({"nack", "nack pli", "transport-cc"}),

@@ -5,8 +5,7 @@ from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.track import earliest
 from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO_TRACK, datagram, h264, opus, vp8
-from tests.harness.rtp.packetize import annexb
-from tests.harness.rtp.packetize import h264 as packetized
+from tests.harness.rtp.packetize import payloads
 from tests.harness.rtp.parts import bundle_of
 
 OTHER = TrackKey("other", "ann", Kind.AUDIO)
@@ -112,7 +111,7 @@ class Sight:
 
 def whole(number: int, keyframe: bool) -> bytes:
     """An access unit of H.264 in one payload."""
-    (payload,) = packetized(annexb(h264(number, keyframe)))
+    (payload,) = payloads("h264", h264(number, keyframe))
     return payload
 
 

@@ -100,7 +100,8 @@ def test_a_single_m_line_needs_no_group() -> None:
         ("m=video 9 RTP/AVP 96", False),
         ("m=text 9 UDP/TLS/RTP/SAVPF 96", False),
         ("a=rtpmap:96 VP8/8000", False),
-        ("a=rtpmap:96 H265/90000", False),
+        ("a=rtpmap:96 H261/90000", False),
+        ("a=rtpmap:96 H265/90000", True),
         ("a=rtpmap:96 vp8/90000", True),
         ("a=rtpmap:96 nonsense", False),
         ("a=rtpmap:", False),
@@ -125,6 +126,36 @@ def test_h264_packetization_mode(mode: str | None, taken: bool) -> None:
     fmtp = [] if mode is None else [f"a=fmtp:96 profile-level-id=42e01f; packetization-mode={mode}"]
     lines = [*VIDEO[:3], "a=rtpmap:96 H264/90000", *fmtp]
     assert (len(negotiate(offer(AUDIO, lines)).streams) == 2) is taken
+
+
+FMTP_265 = "level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST"
+
+
+def video_of_h265(fmtp: str) -> list[str]:
+    """A section of H.265 alone."""
+    lines = [line for line in VIDEO if not line.startswith(("a=rtpmap", "a=fmtp"))]
+    return [*lines, "a=rtpmap:96 H265/90000", f"a=fmtp:96 {fmtp}"]
+
+
+def test_h265_is_answered_as_it_was_offered_but_for_the_parameter_sets() -> None:
+    """RFC 7798 7.2.2: profile, tier, level and tx-mode are symmetric, sprop is the sender's."""
+    agreement = negotiate(offer(video_of_h265(f"{FMTP_265};sprop-vps=QAEM; sprop-sps=Qg==")))
+    (codec,) = agreement.streams[0].codecs.values()
+    assert (codec.name, codec.parameter_sets) == ("h265", "QAEM,Qg==")
+    (section,) = answer(agreement).sections
+    assert section.attributes.all("rtpmap") == ["96 H265/90000"]
+    assert section.attributes.all("fmtp") == [f"96 {FMTP_265}"]
+
+
+@pytest.mark.parametrize(
+    "what", ["sprop-max-don-diff=1", "sprop-depack-buf-nalus=2", "tx-mode=MRST"]
+)
+def test_h265_out_of_order_or_in_several_streams_is_refused_with_the_reason(what: str) -> None:
+    section = video_of_h265(f"profile-id=1; {what}")
+    with pytest.raises(BadInput) as caught:
+        negotiate(offer(section))
+    assert caught.value.got == [f"h265 with {what}"]
+    assert 0 not in negotiate(offer(section, AUDIO)).accepted
 
 
 def test_a_payload_type_belongs_to_one_m_line() -> None:

@@ -1,9 +1,9 @@
-"""Which module reads which codec's payloads: one line a codec; knows no stream."""
+"""The table of codecs: which module reads whose payloads, one row a codec."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from slicer.rtp.codecs import av1, h264, opus, pcm, vp8, vp9
+from slicer.rtp.codecs import av1, h264, h265, opus, pcm, vp8, vp9
 from slicer.rtp.codecs.frame import Starts, VideoDepacketizer
 from slicer.rtp.parameters import Codec
 
@@ -18,6 +18,10 @@ class AudioFormat:
     """RTP ticks of the shortest filling there is: holes are multiples of it."""
 
 
+def _none(_codec: Codec) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
     """How to read a video codec's payloads."""
@@ -25,6 +29,8 @@ class VideoFormat:
     depacketizer: Callable[[Codec], VideoDepacketizer]
     """Makes one for each stream."""
     starts_keyframe: Starts
+    refusal: Callable[[Codec], str] = _none
+    """What of the codec's fmtp line we cannot read, for example "packetization-mode=2", or ""."""
 
 
 AUDIO: Mapping[str, AudioFormat] = {
@@ -38,8 +44,9 @@ AUDIO: Mapping[str, AudioFormat] = {
 VIDEO: Mapping[str, VideoFormat] = {
     "vp8": VideoFormat(vp8.Vp8Depacketizer, vp8.starts_keyframe),
     "vp9": VideoFormat(vp9.Vp9Depacketizer, vp9.starts_keyframe),
-    "h264": VideoFormat(h264.H264Depacketizer, h264.starts_keyframe),
+    "h264": VideoFormat(h264.depacketizer, h264.starts_keyframe, h264.refusal),
     "av1": VideoFormat(av1.Av1Depacketizer, av1.starts_keyframe),
+    "h265": VideoFormat(h265.depacketizer, h265.starts_keyframe, h265.refusal),
 }
 """By Codec.name."""
 
@@ -47,3 +54,8 @@ VIDEO: Mapping[str, VideoFormat] = {
 def video_format(codec: Codec) -> VideoFormat:
     """How to read this video codec. Raises KeyError for one that is not in the table."""
     return VIDEO[codec.name]
+
+
+def refusal(codec: Codec) -> str:
+    """What of its fmtp line we cannot read, or "" where we can read the codec as it is sent."""
+    return VIDEO[codec.name].refusal(codec) if codec.name in VIDEO else ""

@@ -1,4 +1,4 @@
-"""What a depacketizer gives: encoded media, whole, with its media time; the seam of all codecs."""
+"""What a depacketizer gives: encoded media, whole, with its media time."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,7 +18,8 @@ class VideoDepacketizer(Protocol):
 
     A frame is given only when every one of its packets came: a hole inside a frame, or before its
     first packet where that cannot be told apart, loses that frame. Frames that merely depend on a
-    lost one are given; the grabber, not the depacketizer, knows what is decodable. Malformed
+    lost one are given; the grabber, not the depacketizer, knows what is decodable. Left out are
+    frames that nobody can decode from the last keyframe on (H.265's RASL pictures). Malformed
     payloads raise ValueError and leave the depacketizer usable (the broken frame is given up).
     """
 

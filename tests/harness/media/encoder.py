@@ -10,13 +10,21 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from tests.harness.media.picture import Rgb
 from tests.harness.media.priority import kept_priority
+from tests.harness.media.video import ENCODERS
 
-_ENCODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9", "h264": "libx264", "av1": "libsvtav1"}
+_ENCODERS = {
+    "vp8": "libvpx",
+    "vp9": "libvpx-vp9",
+    "h264": "libx264",
+    "av1": "libsvtav1",
+    "h265": "libx265",
+}
 _VPX = {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", "crf": "6"}
 _OPTIONS = {
     "vp8": _VPX,
     "vp9": _VPX,
     "h264": {"preset": "veryfast", "tune": "zerolatency", "crf": "14"},
+    "h265": {"preset": "veryfast", "tune": "zerolatency", "crf": "14"},
     "av1": {"preset": "10", "crf": "12", "svtav1-params": "pred-struct=1:lp=1"},
 }
 
@@ -36,7 +44,7 @@ def encode_pictures(
     *slices* in a unit, of H.264 only; *crf*: the encoder's scale of quality, very good where None.
     """
     height, width, _ = pictures[0].shape
-    encoder = av.CodecContext.create(_ENCODERS[codec], "w")
+    encoder = av.CodecContext.create(ENCODERS[codec], "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.gop_size, encoder.thread_count = Fraction(1, 30), 300, 1
@@ -50,6 +58,8 @@ def encode_pictures(
         encoder.options |= {"crf": f"{crf}"}
     if codec == "h264":
         encoder.options |= {"x264-params": f"slices={slices}"}
+    if codec == "h265":
+        encoder.options |= {"x265-params": "log-level=error:info=0"}
     units = []
     for number, picture in enumerate(pictures):
         rgb = av.VideoFrame.from_ndarray(picture, "rgb24")

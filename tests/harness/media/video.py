@@ -10,8 +10,14 @@ import numpy as np
 
 from tests.harness.media.priority import kept_priority
 
-ENCODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9", "h264": "libx264", "av1": "libsvtav1"}
-DECODERS = {"vp8": "vp8", "vp9": "vp9", "h264": "h264", "av1": "libdav1d"}
+ENCODERS = {
+    "vp8": "libvpx",
+    "vp9": "libvpx-vp9",
+    "h264": "libx264",
+    "av1": "libsvtav1",
+    "h265": "libx265",
+}
+DECODERS = {"vp8": "vp8", "vp9": "vp9", "h264": "h264", "av1": "libdav1d", "h265": "hevc"}
 _OPTIONS = {
     "vp8": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "error-resilient": "1"},
     "vp9": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"},
@@ -20,6 +26,11 @@ _OPTIONS = {
         "tune": "zerolatency",
         "profile": "baseline",
         "x264-params": "slices=3:scenecut=0",
+    },
+    "h265": {
+        "preset": "ultrafast",
+        "tune": "zerolatency",
+        "x265-params": "slices=3:ctu=16:scenecut=0:log-level=error",
     },
     "av1": {"preset": "11", "crf": "45", "svtav1-params": "pred-struct=1:lp=1"},
 }

@@ -33,13 +33,25 @@ def av1(number: int, keyframe: bool, size: int) -> bytes:
     return head + b"\x32" + packetize.leb128(len(frame)) + frame
 
 
-def without_sets(frame: bytes) -> bytes:
-    """An H.264 access unit without parameter sets: they are in the session description."""
-    units = [nal for nal in packetize.annexb(frame) if nal[0] & 0x1F not in (7, 8)]
+def h265(number: int, keyframe: bool, size: int) -> bytes:
+    """An access unit of one slice; a keyframe, now an IDR and now a CRA, with parameter sets."""
+    kind = (19 if number % 2 else 21) if keyframe else 1
+    slice_ = bytes([kind << 1, 1, 0x80]) + number.to_bytes(4).replace(b"\0", b"\x55")
+    nals = [*(H265_SETS if keyframe else ()), slice_.ljust(size, b"\xaa")]
+    return b"".join(b"\0\0\0\1" + nal for nal in nals)
+
+
+H265_SETS = (b"\x40\x01\x0c\x01", b"\x42\x01\x01" + b"\x60" * 12 + b"\xa0", b"\x44\x01\xc1")
+
+
+def without_sets(codec: str, frame: bytes) -> bytes:
+    """An access unit without parameter sets: they are in the session description."""
+    kinds = {nal[0] for nal in H265_SETS} if codec == "h265" else {0x67, 0x68}
+    units = [nal for nal in packetize.annexb(frame) if nal[0] not in kinds]
     return b"".join(b"\0\0\0\1" + nal for nal in units)
 
 
-MAKE = {"vp8": vp8, "vp9": vp9, "h264": h264, "av1": av1}
+MAKE = {"vp8": vp8, "vp9": vp9, "h264": h264, "av1": av1, "h265": h265}
 
 
 @dataclass
@@ -69,8 +81,8 @@ class CodecSender(Sender):
             self._key_due, self._key_at = False, now
             self.keyframes.append(self.number)
         frame = MAKE[self.codec.name](self.number, keyframe, self.size * (4 if keyframe else 1))
-        if self.bare and self.codec.name == "h264":
-            frame = without_sets(frame)
+        if self.bare and self.codec.name in {"h264", "h265"}:
+            frame = without_sets(self.codec.name, frame)
         parts = packetize.payloads(self.codec.name, frame, self.mtu, next(self.pictures))
         for index, part in enumerate(parts):
             yield self.packet(part, self.markers and index == len(parts) - 1)

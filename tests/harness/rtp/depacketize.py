@@ -1,5 +1,6 @@
 """Feeds a depacketizer as a stream does, packets lost or not; knows no codec but by its name."""
 
+import base64
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -21,10 +22,18 @@ class Sent(NamedTuple):
     frame: int
 
 
-def depacketizer(codec: str, sprop: str = "") -> VideoDepacketizer:
+def depacketizer(codec: str) -> VideoDepacketizer:
     """A fresh one from the table."""
-    format = {"sprop-parameter-sets": sprop} if sprop else {}
-    return VIDEO[codec].depacketizer(Codec(codec, 90_000, 1, format))
+    return VIDEO[codec].depacketizer(Codec(codec, 90_000))
+
+
+def described(codec: str, sets: Sequence[bytes]) -> Codec:
+    """The codec with its parameter sets in the fmtp line."""
+    texts = [base64.b64encode(nal).decode() for nal in sets]
+    if codec == "h264":
+        return Codec(codec, 90_000, 1, {"sprop-parameter-sets": ",".join(texts)})
+    names = ("sprop-vps", "sprop-sps", "sprop-pps")
+    return Codec(codec, 90_000, 1, dict(zip(names, texts, strict=True)))
 
 
 def sent(codec: str, units: Iterable[Encoded], mtu: int) -> list[Sent]:
@@ -55,4 +64,6 @@ def received(
 
 def canonical(codec: str, data: bytes) -> bytes:
     """An access unit with start codes of one length, which RTP does not carry."""
-    return b"".join(b"\0\0\0\1" + nal for nal in annexb(data)) if codec == "h264" else data
+    if codec in {"h264", "h265"}:
+        return b"".join(b"\0\0\0\1" + nal for nal in annexb(data))
+    return data

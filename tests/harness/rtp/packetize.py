@@ -16,8 +16,8 @@ def payloads(codec: str, frame: bytes, mtu: int = MTU, picture: int = 0) -> list
             return vp8(frame, mtu, picture)
         case "vp9":
             return vp9([frame], mtu, picture)
-        case "h264":
-            return h264(annexb(frame), mtu)
+        case "h264" | "h265":
+            return nal_payloads(codec, annexb(frame), mtu)
         case "av1":
             return av1(obus(frame), mtu)
         case _:
@@ -69,8 +69,15 @@ def annexb(data: bytes) -> list[bytes]:
     return [part.rstrip(b"\x00") for part in parts]
 
 
-def h264(nals: Iterable[bytes], mtu: int = MTU, aggregate: bool = True) -> list[bytes]:
-    """RFC 6184, packetization mode 1: single NAL units, STAP-A (where *aggregate*), FU-A."""
+def nal_payloads(
+    codec: str, nals: Iterable[bytes], mtu: int = MTU, aggregate: bool = True
+) -> list[bytes]:
+    """NAL units each by itself, several in one payload (where *aggregate*), or in fragments.
+
+    RFC 6184 in packetization mode 1: STAP-A and FU-A; RFC 7798: AP and FU.
+    """
+    write = {"h264": (_stap_a, _fu_a), "h265": (_ap, _fu)}
+    aggregated, fragmented = write[codec]
     result: list[bytes] = []
     small: list[bytes] = []
 
@@ -78,21 +85,24 @@ def h264(nals: Iterable[bytes], mtu: int = MTU, aggregate: bool = True) -> list[
         if len(small) == 1:
             result.append(small[0])
         elif small:
-            reference = max(nal[0] & 0x60 for nal in small)
             units = b"".join(struct.pack("!H", len(nal)) + nal for nal in small)
-            result.append(bytes([reference | 24]) + units)
+            result.append(aggregated(small) + units)
         small.clear()
 
     for nal in nals:
         if len(nal) > mtu:
             flush()
-            result += _fu_a(nal, mtu)
+            result += fragmented(nal, mtu)
             continue
         if not aggregate or sum(len(other) + 2 for other in small) + len(nal) + 3 > mtu:
             flush()
         small.append(nal)
     flush()
     return result
+
+
+def _stap_a(nals: list[bytes]) -> bytes:
+    return bytes([max(nal[0] & 0x60 for nal in nals) | 24])
 
 
 def _fu_a(nal: bytes, mtu: int) -> list[bytes]:
@@ -102,6 +112,25 @@ def _fu_a(nal: bytes, mtu: int) -> list[bytes]:
         start = 0x80 if index == 0 else 0
         end = 0x40 if index == len(pieces) - 1 else 0
         result.append(bytes([nal[0] & 0xE0 | 28, start | end | nal[0] & 0x1F]) + piece)
+    return result
+
+
+def _ap(nals: list[bytes]) -> bytes:
+    """RFC 7798 4.4.2: the lowest layer and temporal id of all."""
+    layer = min((nal[0] & 1) << 5 | nal[1] >> 3 for nal in nals)
+    temporal = min(nal[1] & 7 for nal in nals)
+    return struct.pack("!H", 48 << 9 | layer << 3 | temporal)
+
+
+def _fu(nal: bytes, mtu: int) -> list[bytes]:
+    """RFC 7798 4.4.3."""
+    pieces = _pieces(nal[2:], mtu - 3)
+    result = []
+    for index, piece in enumerate(pieces):
+        start = 0x80 if index == 0 else 0
+        end = 0x40 if index == len(pieces) - 1 else 0
+        head = bytes([nal[0] & 0x81 | 49 << 1, nal[1], start | end | nal[0] >> 1 & 0x3F])
+        result.append(head + piece)
     return result
 
 

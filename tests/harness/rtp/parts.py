@@ -53,41 +53,12 @@ __all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore"]
 # twins through the depacketizers that are made of them.
 if TYPE_CHECKING or not NATIVE:
     from slicer.rtp.codecs import AUDIO, VIDEO, video_format
-    from slicer.rtp.codecs.av1 import Av1Depacketizer
-    from slicer.rtp.codecs.av1 import starts_keyframe as av1_starts_keyframe
-    from slicer.rtp.codecs.h264 import H264Depacketizer
-    from slicer.rtp.codecs.h264 import starts_keyframe as h264_starts_keyframe
-    from slicer.rtp.codecs.h264_parameter_sets import ParameterSets
-    from slicer.rtp.codecs.opus import duration as opus_duration
     from slicer.rtp.codecs.opus import frame_size as opus_frame_size
-    from slicer.rtp.codecs.pcm import duration as pcm_duration
-    from slicer.rtp.codecs.vp8 import Vp8Depacketizer
-    from slicer.rtp.codecs.vp8 import starts_keyframe as vp8_starts_keyframe
-    from slicer.rtp.codecs.vp9 import Vp9Depacketizer
-    from slicer.rtp.codecs.vp9 import starts_keyframe as vp9_starts_keyframe
+    from slicer.rtp.codecs.parameter_sets import ParameterSets
 else:
-    from slicer._parts import (
-        AUDIO,
-        VIDEO,
-        Av1Depacketizer,
-        H264Depacketizer,
-        ParameterSets,
-        Vp8Depacketizer,
-        Vp9Depacketizer,
-        av1_starts_keyframe,
-        h264_starts_keyframe,
-        opus_duration,
-        opus_frame_size,
-        pcm_duration,
-        video_format,
-        vp8_starts_keyframe,
-        vp9_starts_keyframe,
-    )
+    from slicer._parts import AUDIO, VIDEO, ParameterSets, opus_frame_size, video_format
 
-__all__ += ["AUDIO", "VIDEO", "Av1Depacketizer", "H264Depacketizer", "ParameterSets"]
-__all__ += ["Vp8Depacketizer", "Vp9Depacketizer", "av1_starts_keyframe", "h264_starts_keyframe"]
-__all__ += ["opus_duration", "opus_frame_size", "pcm_duration", "video_format"]
-__all__ += ["vp8_starts_keyframe", "vp9_starts_keyframe"]
+__all__ += ["AUDIO", "VIDEO", "ParameterSets", "opus_frame_size", "video_format"]
 
 # Reports.
 if TYPE_CHECKING or not NATIVE:

@@ -5,9 +5,9 @@ from aiortc.codecs.vpx import VpxPayloadDescriptor
 
 from slicer.rtp.codecs.frame import Frame
 from slicer.rtp.parameters import VP8
-from tests.harness.rtp.parts import Vp8Depacketizer
-from tests.harness.rtp.parts import vp8_starts_keyframe as starts_keyframe
+from tests.harness.rtp.parts import VIDEO
 
+starts_keyframe = VIDEO["vp8"].starts_keyframe
 KEY = b"\x10\x02\x00\x9d\x01\x2a\x40\x01\xf0\x00"
 DELTA = b"\x11\x02\x00\x55"
 
@@ -26,7 +26,7 @@ DELTA = b"\x11\x02\x00\x55"
     ],
 )
 def test_descriptors_of_every_length(descriptor: bytes) -> None:
-    frame = Vp8Depacketizer(VP8).push(descriptor + KEY, 9, True, False)
+    frame = VIDEO["vp8"].depacketizer(VP8).push(descriptor + KEY, 9, True, False)
     assert frame == Frame(9, KEY, True)
     assert starts_keyframe(descriptor + KEY)
     assert not starts_keyframe(descriptor + DELTA)
@@ -40,7 +40,7 @@ def test_descriptors_written_by_aiortc(
     picture_id: int | None, tl0picidx: int | None, tid: tuple[int, int] | None, keyidx: int | None
 ) -> None:
     descriptor = VpxPayloadDescriptor(1, 0, picture_id, tl0picidx, tid, keyidx)
-    frame = Vp8Depacketizer(VP8).push(bytes(descriptor) + DELTA, 0, True, True)
+    frame = VIDEO["vp8"].depacketizer(VP8).push(bytes(descriptor) + DELTA, 0, True, True)
     assert frame == Frame(0, DELTA, False)
 
 
@@ -57,22 +57,22 @@ def test_descriptors_written_by_aiortc(
     ],
 )
 def test_malformed_payloads_are_refused(payload: bytes) -> None:
-    depacketizer = Vp8Depacketizer(VP8)
-    with pytest.raises(ValueError, match="VP8"):
+    depacketizer = VIDEO["vp8"].depacketizer(VP8)
+    with pytest.raises(ValueError, match=r"(?i)vp8"):
         depacketizer.push(payload, 0, True, True)
     assert not starts_keyframe(payload)
     assert depacketizer.push(b"\x10" + KEY, 1, True, True) == Frame(1, KEY, True)
 
 
 def test_later_partitions_belong_to_the_frame() -> None:
-    depacketizer = Vp8Depacketizer(VP8)
+    depacketizer = VIDEO["vp8"].depacketizer(VP8)
     assert depacketizer.push(b"\x10" + KEY, 0, False, True) is None
     assert depacketizer.push(b"\x11" + b"one", 0, False, True) is None
     assert depacketizer.push(b"\x02" + b"two", 0, True, True) == Frame(0, KEY + b"onetwo", True)
 
 
 def test_a_frame_without_its_marker_is_given_up() -> None:
-    depacketizer = Vp8Depacketizer(VP8)
+    depacketizer = VIDEO["vp8"].depacketizer(VP8)
     assert depacketizer.push(b"\x10" + KEY, 0, False, True) is None
     assert depacketizer.push(b"\x00" + b"tail", 1, True, True) is None
     assert depacketizer.push(b"\x10" + DELTA, 2, True, True) == Frame(2, DELTA, False)

@@ -6,9 +6,9 @@ from slicer.rtp.codecs.frame import Frame
 from slicer.rtp.parameters import VP9
 from tests.harness.media.video import decoded, encoded
 from tests.harness.rtp.packetize import vp9
-from tests.harness.rtp.parts import Vp9Depacketizer
-from tests.harness.rtp.parts import vp9_starts_keyframe as starts_keyframe
+from tests.harness.rtp.parts import VIDEO
 
+starts_keyframe = VIDEO["vp9"].starts_keyframe
 KEY = b"\x82\x49\x83\x42"
 DELTA = b"\x86\x00\x40\x92"
 INTRA_ONLY = DELTA  # frame_type 1 as well: what tells it apart comes later in the header
@@ -28,7 +28,7 @@ INTRA_ONLY = DELTA  # frame_type 1 as well: what tells it apart comes later in t
     ],
 )
 def test_descriptors_of_every_length(descriptor: bytes) -> None:
-    frame = Vp9Depacketizer(VP9).push(descriptor + KEY, 9, True, False)
+    frame = VIDEO["vp9"].depacketizer(VP9).push(descriptor + KEY, 9, True, False)
     assert frame == Frame(9, KEY, True)
     assert starts_keyframe(descriptor + KEY)
 
@@ -36,7 +36,7 @@ def test_descriptors_of_every_length(descriptor: bytes) -> None:
 @pytest.mark.parametrize("references", [b"\x02", b"\x03\x04", b"\x03\x05\x06"])
 def test_flexible_mode_names_up_to_three_references(references: bytes) -> None:
     payload = b"\xdc\x01" + references + DELTA
-    assert Vp9Depacketizer(VP9).push(payload, 0, True, True) == Frame(0, DELTA, False)
+    assert VIDEO["vp9"].depacketizer(VP9).push(payload, 0, True, True) == Frame(0, DELTA, False)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_flexible_mode_names_up_to_three_references(references: bytes) -> None:
     ],
 )
 def test_malformed_payloads_are_refused(payload: bytes) -> None:
-    depacketizer = Vp9Depacketizer(VP9)
-    with pytest.raises(ValueError, match="VP9"):
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
+    with pytest.raises(ValueError, match=r"(?i)vp9"):
         depacketizer.push(payload, 0, True, True)
     assert not starts_keyframe(payload)
     assert depacketizer.push(b"\x0c" + KEY, 1, True, True) == Frame(1, KEY, True)
@@ -67,7 +67,7 @@ def test_key_frames_of_every_profile(head: int) -> None:
 
 
 def test_an_intra_only_frame_is_no_keyframe_though_p_is_clear() -> None:
-    frame = Vp9Depacketizer(VP9).push(b"\x0c" + INTRA_ONLY, 0, True, True)
+    frame = VIDEO["vp9"].depacketizer(VP9).push(b"\x0c" + INTRA_ONLY, 0, True, True)
     assert frame == Frame(0, INTRA_ONLY, False)
 
 
@@ -78,7 +78,7 @@ def test_spatial_layers_become_a_superframe_that_ffmpeg_takes(flexible: bool, mt
     high = [unit.data for unit in encoded("vp9", 3)]
     # Two streams of their own, laid out as layers: each layer frame must reach the decoder whole.
     layers = [low[0], high[0]]
-    depacketizer, frames = Vp9Depacketizer(VP9), []
+    depacketizer, frames = VIDEO["vp9"].depacketizer(VP9), []
     parts = vp9(layers, mtu, 5, flexible)
     for index, part in enumerate(parts):
         frame = depacketizer.push(part, 0, index == len(parts) - 1, index > 0)
@@ -90,7 +90,7 @@ def test_spatial_layers_become_a_superframe_that_ffmpeg_takes(flexible: bool, mt
 
 
 def test_a_superframe_index_is_that_of_annex_b() -> None:
-    depacketizer = Vp9Depacketizer(VP9)
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
     assert depacketizer.push(b"\x2c\x00\x00" + KEY, 0, False, True) is None
     frame = depacketizer.push(b"\x2c\x03\x00" + KEY + bytes(300), 0, True, True)
     # Marker 110, two bytes a size less one, two frames less one; sizes are little-endian.
@@ -102,7 +102,7 @@ def test_a_lost_layer_loses_the_picture() -> None:
     layers = [unit.data for unit in encoded("vp9", 2)]
     parts = vp9(layers, 700)
     for lost in range(len(parts)):
-        depacketizer, contiguous = Vp9Depacketizer(VP9), True
+        depacketizer, contiguous = VIDEO["vp9"].depacketizer(VP9), True
         for index, part in enumerate(parts):
             if index == lost:
                 contiguous = False
@@ -112,7 +112,7 @@ def test_a_lost_layer_loses_the_picture() -> None:
 
 
 def test_a_picture_without_its_base_layer_counts_only_right_after_another() -> None:
-    depacketizer = Vp9Depacketizer(VP9)
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
     upper = b"\x6c\x02\x00" + DELTA
     assert depacketizer.push(upper, 0, True, False) is None
     assert depacketizer.push(upper, 1, True, True) == Frame(1, DELTA, False)
@@ -120,7 +120,7 @@ def test_a_picture_without_its_base_layer_counts_only_right_after_another() -> N
 
 
 def test_more_layers_than_a_superframe_holds_are_refused() -> None:
-    depacketizer = Vp9Depacketizer(VP9)
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
     depacketizer.push(b"\x2c\x00\x00" + KEY, 0, False, True)
     for _ in range(7):
         depacketizer.push(b"\x2c\x03\x00" + KEY, 0, False, True)
@@ -129,7 +129,7 @@ def test_more_layers_than_a_superframe_holds_are_refused() -> None:
 
 
 def test_a_hole_that_padding_reports_is_not_forgotten() -> None:
-    depacketizer = Vp9Depacketizer(VP9)
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
     upper = b"\x6c\x02\x00" + DELTA
     assert depacketizer.push(b"\x4c" + DELTA, 0, True, True) == Frame(0, DELTA, False)
     assert depacketizer.push(b"", 0, False, False) is None
@@ -137,7 +137,7 @@ def test_a_hole_that_padding_reports_is_not_forgotten() -> None:
 
 
 def test_a_picture_without_its_marker_is_given_up() -> None:
-    depacketizer = Vp9Depacketizer(VP9)
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
     assert depacketizer.push(b"\x08" + KEY, 0, False, True) is None
     assert depacketizer.push(b"\x04" + b"tail", 1, True, True) is None
     assert depacketizer.push(b"\x4c" + DELTA, 2, True, True) == Frame(2, DELTA, False)

@@ -1,10 +1,6 @@
-/* Twin of slicer/rtp/h264_parameter_sets.py. */
-#include "frame_parts.h"
+#include "nal.h"
 
-enum { SPS = 7, PPS = 8 };
-
-/* The ue(v) at the head of the data (ITU-T H.264 9.1). False where it is cut off or absurd. */
-static bool exp_golomb(const uint8_t *data, size_t size, uint16_t *number) {
+bool exp_golomb(const uint8_t *data, size_t size, uint16_t *number) {
     uint32_t bits = 0;
     size_t known = size < 4 ? size : 4;
     for (size_t at = 0; at < known; at++)
@@ -36,13 +32,10 @@ static parameter_set replaced(parameter_sets *it, uint8_t kind, uint16_t number)
 }
 
 bool parameter_sets_note(parameter_sets *it, const uint8_t *nal, size_t size) {
-    uint8_t kind = size > 0 ? nal[0] & 0x1F : 0;
-    if ((kind != SPS && kind != PPS) || size > MAX_SET_BYTES)
-        return true;
-    /* An SPS has profile, constraints and level ahead of its id (ITU-T H.264 7.3.2.1.1). */
-    size_t head = kind == SPS ? 4 : 1;
+    uint8_t kind = size > 0 ? nal_kind(it->format, nal[0]) : 0;
     uint16_t number;
-    if (size < head || !exp_golomb(nal + head, size - head, &number))
+    if (size > MAX_SET_BYTES || !(BIT(kind) & it->format->sets) ||
+        !it->format->number(nal, size, &number))
         return true;
     parameter_set set = replaced(it, kind, number);
     uint8_t *data = set.size == size ? set.data : realloc(set.data, size);
@@ -103,16 +96,15 @@ bool parameter_sets_read(parameter_sets *it, const char *sprop) {
 
 size_t parameter_sets_size(const parameter_sets *it) {
     size_t size = 0;
-    bool sps = false, pps = false;
+    uint64_t kinds = 0;
     for (size_t at = 0; at < it->count; at++) {
         size += 4 + (size_t)it->of[at].size;
-        sps = sps || it->of[at].kind == SPS;
-        pps = pps || it->of[at].kind == PPS;
+        kinds |= BIT(it->of[at].kind);
     }
-    return sps && pps ? size : 0;
+    return kinds == it->format->sets ? size : 0;
 }
 
-/* The order that they are written in: SPS first, since PPS refer to them, each kind by id. */
+/* The order that they are written in: by kind, as they refer to each other, each kind by id. */
 static uint32_t rank(const parameter_set *it) { return (uint32_t)it->kind << 16 | it->number; }
 
 void parameter_sets_write(const parameter_sets *it, uint8_t *out) {

@@ -1,5 +1,4 @@
-/* Twin of slicer/rtp/assembly.py and codecs.py. */
-#include "frame_parts.h"
+#include "depacketizer.h"
 
 /* What a depacketizer keeps between frames, at most: delta frames fit, keyframes come seldom. */
 #define KEPT_BYTES (64 * 1024)
@@ -62,13 +61,12 @@ bool boundary_passed(boundary *it, const part *in) {
 }
 
 depacketizer *depacketizer_new(const codec *codec) {
-    if (codec->name < CODEC_VP8 || codec->name > CODEC_AV1)
-        return NULL;
-    depacketizer *it = calloc(1, sizeof *it);
+    const codec_format *format = codec->format;
+    depacketizer *it = calloc(1, format->state);
     if (it == NULL)
         return NULL;
-    it->codec = codec->name;
-    if (it->codec == CODEC_H264 && !parameter_sets_read(&it->as.h264.sets, codec->sprop)) {
+    it->format = format;
+    if (format->begin != NULL && !format->begin(it, codec->sprop)) {
         depacketizer_free(it);
         return NULL;
     }
@@ -78,30 +76,17 @@ depacketizer *depacketizer_new(const codec *codec) {
 void depacketizer_free(depacketizer *it) {
     if (it == NULL)
         return;
-    if (it->codec == CODEC_H264)
-        parameter_sets_free(&it->as.h264.sets);
+    if (it->format->end != NULL)
+        it->format->end(it);
     buffer_free(&it->open.bytes);
     free(it);
-}
-
-static pushed push(depacketizer *it, const part *in, frame *out) {
-    switch (it->codec) {
-    case CODEC_VP8:
-        return vp8_push(it, in, out);
-    case CODEC_VP9:
-        return vp9_push(it, in, out);
-    case CODEC_H264:
-        return h264_push(it, in, out);
-    default:
-        return av1_push(it, in, out);
-    }
 }
 
 pushed depacketizer_push(depacketizer *it, const uint8_t *payload, size_t size, int64_t timestamp,
                          bool marker, bool contiguous, frame *out) {
     forget_given(&it->open);
     part in = {payload, size, timestamp, marker, contiguous};
-    pushed result = push(it, &in, out);
+    pushed result = it->format->push(it, &in, out);
     if (result == PUSHED_FRAME) /* only now: the bytes may have moved after it was given */
         out->data = it->open.bytes.data;
     if (result == PUSHED_MALFORMED) {
@@ -116,19 +101,4 @@ void depacketizer_rest(depacketizer *it) {
         return;
     forget_given(&it->open);
     give_back(&it->open.bytes, it->open.bytes.size);
-}
-
-bool starts_keyframe(codec_name codec, const uint8_t *payload, size_t size) {
-    switch (codec) {
-    case CODEC_VP8:
-        return vp8_starts_keyframe(payload, size);
-    case CODEC_VP9:
-        return vp9_starts_keyframe(payload, size);
-    case CODEC_H264:
-        return h264_starts_keyframe(payload, size);
-    case CODEC_AV1:
-        return av1_starts_keyframe(payload, size);
-    default:
-        return false;
-    }
 }
