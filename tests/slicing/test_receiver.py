@@ -152,7 +152,7 @@ def test_handle_timer_at_the_deadline_always_gets_on() -> None:
 
 
 def test_a_codec_that_nobody_can_read_is_refused_and_not_fatal() -> None:
-    strange = RtpParameters(Kind.VIDEO, {100: Codec("h265", 90_000), 96: VP8}, {101: 100})
+    strange = RtpParameters(Kind.VIDEO, {100: Codec("h261", 90_000), 96: VP8}, {101: 100})
     made = bundle_of("ann", [strange])
     made.attach(VIDEO_TRACK, VideoSpec(1), 0.0)
     made.receive(
