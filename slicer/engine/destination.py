@@ -32,10 +32,12 @@ class Reports:
     ) -> None:
         self._find, self._orphans = find, orphans
         self._late = Overflow(clock, _log_late)
+        self._lost = Overflow(clock, _log_lost)
 
     def close(self) -> None:
         """Log what was not yet logged."""
         self._late.close()
+        self._lost.close()
 
     def on_late(self, info: Info) -> None:
         """Count it for the task, and for the log."""
@@ -65,6 +67,7 @@ class Reports:
         if not final:
             self.on_trouble(info.task, error)
         elif isinstance(info, SliceInfo):
+            self._lost.add()
             (task or self._orphans).on_lost(info, str(error))
         elif task is not None:
             task.on_manifest_lost(str(error))
@@ -86,7 +89,12 @@ class Reports:
             self._orphans.on_trouble(task, error)
 
     def on_overflow(self, count: int) -> None:
-        """Each refused slice was told by the task that offered it."""
+        """Log it; the task that offered a refused slice tells of each."""
+        logger.warning("! %d slices lost: an outbox is full", count)
+
+
+def _log_lost(count: int) -> None:
+    logger.warning("! %d slices lost after they were taken: SliceLost says why for each", count)
 
 
 def _log_late(count: int) -> None:

@@ -54,7 +54,7 @@ class Driver:
         self._room: Room | None = None
         self._facts: deque[Fact] = deque()
         self._untold = 0
-        self._busy = False
+        self._busy = self._closed = False
         self._timer: Timer | None = None
 
     def bind(self, room: Room) -> None:
@@ -62,8 +62,15 @@ class Driver:
         self._room = room
         self._arm()
 
+    def close(self) -> None:
+        """The task never came about: nothing is carried out any more."""
+        self._closed = True
+        self._arm()
+
     def deliver(self, told: Fact | Cut) -> None:
         """Take a fact or a cut."""
+        if self._closed:
+            return
         if isinstance(told, AudioCut | PictureCut):
             self._listener.on_cut(told)
             return
@@ -125,7 +132,7 @@ class Driver:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        deadline = self.task.deadline()
+        deadline = None if self._closed else self.task.deadline()
         self._timer = None if deadline is None else self._clock.call_at(deadline, self._fire)
 
     def _fire(self) -> None:

@@ -136,14 +136,16 @@ class Engine:
         running = RunningTask(
             task, spec, names, destination.outbox, self._clock, self._streams.tell, self._confirm
         )
-        self._replace(running)
         self._tasks[task] = running
         try:
             await self._enter(running, connector, url)
         except BaseException:
+            running.driver.close()
             self._remove(task)
             await self._destinations.give_back(destination)
             raise
+        # Not before: a create that fails leaves the earlier task as it was.
+        self._replace(running)
         if not spec.check_store:
             self._background.start(self._check_store(running, destination))
         running.finished.add_done_callback(
@@ -187,8 +189,15 @@ class Engine:
         return await asyncio.shield(self._tasks[task].finished)
 
     def events(self, task: str | None = None) -> EventStream:
-        """All events from now on, of one task or of all."""
-        return self._streams.open(task)
+        """All events from now on, of one task or of all.
+
+        The task may be yet to come (`TaskSpec.task` names it); one that has ended gives its last
+        event.
+        """
+        stream = self._streams.open(task)
+        if task in self._ended:
+            stream.tell(self._ended[task])
+        return stream
 
     def metrics(self) -> list[Sample]:
         """Every counter there is, now; `engine.metrics.METRICS` says what each name means."""

@@ -1,5 +1,6 @@
 """Tells of slices whose task ended with an earlier process: what the spool held at the start."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from slicer.clock import Clock
@@ -8,6 +9,8 @@ from slicer.engine.running import Confirm
 from slicer.errors import SlicerError
 from slicer.media.slice import SliceInfo
 from slicer.storage import Receipt
+
+logger = logging.getLogger(__name__)
 
 
 class Orphans:
@@ -34,4 +37,5 @@ class Orphans:
 
     def on_trouble(self, task: str, error: SlicerError) -> None:
         """Something is tried again."""
+        logger.warning("! task %s: %s", task, error)
         self._tell(TaskTrouble(task, self._clock.wall(self._clock.now()), str(error)))

@@ -201,11 +201,13 @@ class RunningTask:
 
     def on_manifest_lost(self, reason: str) -> None:
         """The manifest will never be stored."""
+        logger.warning("! task %s has no manifest: %s", self._task, reason)
         self._tell(TaskTrouble(self._task, self._now(), f"no manifest: {reason}"))
         self._settled()
 
     def on_trouble(self, error: SlicerError) -> None:
         """Something is tried again."""
+        logger.warning("! task %s: %s", self._task, error)
         self._tell(TaskTrouble(self._task, self._now(), str(error)))
 
     def _due(self, cut: Cut) -> float:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from slicer.clock import Clock
 from slicer.errors import Unauthorized
+from slicer.rooms import Authorize
 from slicer.service.applications import Application
 from slicer.service.registry import Registry
 from slicer.usersig import SdkApp
@@ -13,16 +14,19 @@ from slicer.usersig import SdkApp
 class Admission:
     """Its `authorize` is what an Engine asks for."""
 
-    def __init__(self, apps: Iterable[Application], registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, apps: Iterable[Application], registry: Registry, clock: Clock, otherwise: Authorize
+    ) -> None:
+        """*otherwise* decides where an application that slices the room has no UserSig key."""
         self._apps = {app.sdk_app_id: app for app in apps}
-        self._registry, self._clock = registry, clock
+        self._registry, self._clock, self._otherwise = registry, clock, otherwise
 
     def authorize(self, room: str, user: str, bearer: str | None) -> None:
         """Take a UserSig of an application that slices this room; where one of them has no key,
-        anybody. Raises Unauthorized."""
+        what the `whip` settings take. Raises Unauthorized."""
         owners = self._owners(room) or list(self._apps.values())
         if not all(app.usersig_key for app in owners):
-            return
+            return self._otherwise(room, user, bearer)
         if bearer is None:
             raise Unauthorized("bearer token: missing; allowed: the user's UserSig")
         now = self._clock.wall(self._clock.now()).timestamp()
@@ -33,7 +37,7 @@ class Admission:
             except Unauthorized as error:
                 refused = error
             else:
-                return
+                return None
         raise refused
 
     def _owners(self, room: str) -> list[Application]:

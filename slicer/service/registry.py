@@ -121,8 +121,14 @@ class Registry:
         """Keep that a task is being left: it is never taken up again. The first code stays."""
         record = self._open.get(task)
         if record is not None and record.code is None:
-            self._open[task] = replace(record, code=code)
-            await self._write(_LEAVE, int(code), task)
+            self._open[task] = leaving = replace(record, code=code)
+            try:
+                await self._write(_LEAVE, int(code), task)
+            except BaseException:
+                # What the disk does not have, a restart does not know: it may be tried again.
+                if self._open.get(task) is leaving:
+                    self._open[task] = record
+                raise
 
     async def end(self, task: str, now: float, *, forget: bool = True) -> None:
         """Keep that a task is over, and forget its secrets, unless slices of it may still wait."""

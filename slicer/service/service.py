@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections.abc import Awaitable, Callable
 
 from slicer.background import Background
 from slicer.clock import Clock
 from slicer.engine.engine import Engine, TaskStatus
-from slicer.engine.events import Event, EventStream, RobotLeft, TaskFinished
+from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
 from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist
 from slicer.service.applications import Application
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
@@ -30,6 +31,8 @@ from slicer.slicing.subscription import Subscription
 logger = logging.getLogger(__name__)
 
 HOUR, DAY = 3_600.0, 86_400.0
+PATIENCE = 5.0
+"""Seconds until a write that the registry failed is tried again."""
 
 
 class Service:
@@ -192,13 +195,32 @@ class Service:
             if stays and self._record(task).code is None:
                 return  # this process ends, not the task
         if isinstance(event, RobotLeft):
-            await self._registry.leave(task, LEAVE_CODES[event.reason])
+            code = LEAVE_CODES[event.reason]
+            await self._kept(lambda: self._registry.leave(task, code))
+        if isinstance(event, EventsMissed):
+            await self._missed(task, event)
         if isinstance(event, TaskFinished) and event.kept:
             return  # its last slices, and its end, are told by the next process
         await self._notifier.note(self._record(task), event)
         if isinstance(event, TaskFinished):
-            await self._registry.end(task, self._now())
+            await self._kept(lambda: self._registry.end(task, self._now()))
             await self._prune()
+
+    async def _kept(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write to the registry until it is done: a task whose end is not kept would be sent again
+        at the next start."""
+        while True:
+            try:
+                return await write()
+            except Exception:
+                logger.exception("the registry cannot be written; it is tried again")
+                await self._clock.sleep(PATIENCE)
+
+    async def _missed(self, task: str, event: EventsMissed) -> None:
+        logger.warning("! task %s: %d events came too fast to be told", task, event.count)
+        at = self._clock.wall(self._clock.now())
+        text = f"{event.count} events came too fast to be told"
+        await self._notifier.trouble(self._record(task), at, Code.UPLOAD_TROUBLE, text)
 
     async def _resume(self, task: str) -> None:
         """Send the robot of an earlier process again."""
@@ -239,12 +261,12 @@ class Service:
 
     async def _bury(self, task: str, code: LeaveCode) -> None:
         """End a task that is in no room any more; what became of its slices is not known here."""
-        await self._registry.leave(task, code)
+        await self._kept(lambda: self._registry.leave(task, code))
         at = self._clock.wall(self._clock.now())
         record = self._record(task)
         await self._notifier.left(record, at, record.code or code)
         await self._notifier.all_stored(record, at, ok=False)
-        await self._registry.end(task, self._now(), forget=False)
+        await self._kept(lambda: self._registry.end(task, self._now(), forget=False))
 
     async def _prune(self) -> None:
         await self._registry.prune(self._now() - self._settings.serve.keep_ended * DAY)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from slicer.clock import LoopClock
 from slicer.engine.engine import Engine
+from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.applications import Application
 from slicer.service.encryption import Encryption
@@ -36,7 +37,8 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
         stack.push_async_callback(registry.close)
         sender = await _open_sender(settings, folder, clock, stack)
         notifier = Notifier(registry, sender.send, clock)
-        admission = Admission(settings.apps, registry, clock)
+        whip = authorization(settings.engine.whip, clock)
+        admission = Admission(settings.apps, registry, clock, whip)
         engine = Engine(
             settings.engine,
             lookup=notifier.lookup,

@@ -19,6 +19,7 @@ from slicer import (
     Engine,
     Kind,
     LimitReached,
+    RoomError,
     Settings,
     SliceLost,
     SliceParams,
@@ -38,7 +39,7 @@ from slicer import (
 )
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
-from slicer.engine.events import RobotLeft
+from slicer.engine.events import EventsMissed, RobotLeft
 from slicer.engine.settings import EngineSettings
 from slicer.rooms import CONNECTORS
 from slicer.slicing import facts
@@ -53,7 +54,7 @@ from slicer.slicing.facts import (
 from slicer.slicing.outputs import TrackKey
 from tests.harness.media.slices import decode_ogg
 from tests.harness.rooms.replay import talk
-from tests.harness.rooms.scripted import CONNECTOR, ScriptedConnector
+from tests.harness.rooms.scripted import CONNECTOR, ScriptedConnector, ScriptedRoom
 
 AUDIO_TRACK = SliceParams(AudioSpec(2), None)
 
@@ -144,6 +145,52 @@ async def test_the_same_robot_again_ends_its_earlier_task(tmp_path: Path) -> Non
         assert engine.describe(second).state is State.RUNNING
         assert engine.describe(other).state is State.RUNNING
         assert engine.describe(elsewhere).state is State.RUNNING
+
+
+async def test_a_create_that_fails_leaves_nothing_and_the_earlier_task_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closed(_room: ScriptedRoom) -> None:
+        raise RoomError("the room is closed")
+
+    monkeypatch.setitem(CONNECTORS, "scripted", CONNECTOR)
+    spec = live(tmp_path, room="scripted://open", params=replace(AUDIO_TRACK, max_idle=1))
+    async with Engine() as engine:
+        events = engine.events()
+        first = await engine.create(spec)
+        ScriptedConnector.rooms["open"].tell(AnchorJoined("ada"))
+        monkeypatch.setattr(ScriptedRoom, "enter", closed)
+        with pytest.raises(RoomError):
+            await engine.create(replace(spec, task="second"))
+        assert engine.describe(first).state is State.RUNNING
+        await asyncio.sleep(1.2)  # the failed one would be alone for too long by now
+        engine.delete(first)
+        await engine.finished(first)
+    heard = [event async for event in events]
+    assert {event.task for event in heard if not isinstance(event, EventsMissed)} == {first}
+
+
+async def test_events_of_a_task_that_has_ended_are_its_last_one(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        task = await engine.create(spec_of(tmp_path))
+        finished = await engine.finished(task)
+        async with engine.events(task) as events:
+            assert [event async for event in events] == [finished]
+
+
+async def test_what_is_lost_or_tried_again_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder that cannot be written to: trouble once, and the slices that are given up."""
+    spec = spec_of(tmp_path, check_store=False)
+    (tmp_path / "out").write_text("a file stands where the folder should be")
+    settings = Settings(outbox=OutboxSettings(drain=0.0))
+    async with Engine(settings) as engine:
+        task = await engine.create(spec)
+        await asyncio.sleep(0.5)
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any(line.startswith(f"! task {task}: ") for line in lines)
+    assert any("slices lost" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,38 @@ async def test_a_task_from_its_order_to_its_end(tmp_path: Path) -> None:
             await here.service.delete(APP, SLICE, task)
 
 
+async def test_an_end_that_the_registry_cannot_keep_is_kept_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that is full when the robot leaves: else the next start would send it again."""
+    clock, kept = ManualClock(), Registry.leave
+
+    async def full(registry: Registry, task: str, code: LeaveCode) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with world(tmp_path, clock=clock) as here:
+        task = await here.service.create(APP, slice_order())
+        monkeypatch.setattr(Registry, "leave", full)
+        here.engine.delete(task)
+        await here.until(lambda: "the registry cannot be written" in caplog.text)
+        assert [event for event, _ in here.events(task)] == [1001]
+        monkeypatch.setattr(Registry, "leave", kept)
+        clock.advance(5.0)
+        await here.ended(task)
+        assert here.events(task) == [(1001, 0), (1002, 0), (1005, 0)]
+
+
+async def test_a_code_that_was_not_written_is_not_known(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+        await here.registry.close()
+        with pytest.raises(RuntimeError):
+            await here.registry.leave(task, LeaveCode.STOPPED)
+        record = here.registry.get(task)
+        assert record is not None
+        assert record.code is None
+
+
 async def test_a_store_that_refuses_fails_nothing_and_is_told(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         task = await here.service.create(APP, slice_order())
