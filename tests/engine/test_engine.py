@@ -154,7 +154,8 @@ async def test_a_create_that_fails_leaves_nothing_and_the_earlier_task_as_it_was
         raise RoomError("the room is closed")
 
     monkeypatch.setitem(CONNECTORS, "scripted", CONNECTOR)
-    spec = live(tmp_path, room="scripted://open", params=replace(AUDIO_TRACK, max_idle=1))
+    params = replace(AUDIO_TRACK, max_idle=1)
+    spec = replace(live(tmp_path), room="scripted://open", params=params)
     async with Engine() as engine:
         events = engine.events()
         first = await engine.create(spec)
