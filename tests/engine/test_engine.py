@@ -159,7 +159,8 @@ async def test_a_create_that_fails_leaves_nothing_and_the_earlier_task_as_it_was
     async with Engine() as engine:
         events = engine.events()
         first = await engine.create(spec)
-        ScriptedConnector.rooms["open"].tell(AnchorJoined("ada"))
+        here = (AnchorJoined("ada"), TrackPublished("ada", Kind.AUDIO))
+        ScriptedConnector.rooms["open"].tell(*here)
         monkeypatch.setattr(ScriptedRoom, "enter", closed)
         with pytest.raises(RoomError):
             await engine.create(replace(spec, task="second"))
