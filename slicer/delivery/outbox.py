@@ -160,6 +160,7 @@ class Outbox:
             if delivery := self._spool.adopt(each, self._evict):
                 self.counters.adopted += 1
                 self._hold(delivery)
+                self._listener.on_adopted(delivery.info)
                 self._make_sendable(delivery, Phase.READY)
 
     def hurry(self) -> None:

@@ -37,6 +37,10 @@ class OutboxCounters:
 class OutboxListener(Protocol):
     """Told what becomes of slices, on the loop's thread. Must not block or raise."""
 
+    def on_adopted(self, info: Info) -> None:
+        """The slice was found in the spool at the start, and is on its way again."""
+        ...
+
     def on_spooled(self, file: File) -> None: ...
 
     def on_late(self, info: Info) -> None:

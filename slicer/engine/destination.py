@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -32,10 +32,27 @@ class Reports:
     ) -> None:
         self._find, self._orphans = find, orphans
         self._late = Overflow(clock, _log_late)
+        self._adopted: defaultdict[str, set[str]] = defaultdict(set)
+
+    def take_adopted(self, task: str) -> set[str]:
+        """The keys of slices of an earlier process, for a task that runs from now on."""
+        return self._adopted.pop(task, set())
+
+    def put_back(self, task: str, keys: Iterable[str]) -> None:
+        """The task does not run after all."""
+        for key in keys:
+            self._adopted[task].add(key)
 
     def close(self) -> None:
         """Log what was not yet logged."""
         self._late.close()
+
+    def on_adopted(self, info: Info) -> None:
+        """Have the task end after a slice of an earlier process, also where it runs only later."""
+        if task := self._find(info.task):
+            task.adopt(info.key)
+        else:
+            self._adopted[info.task].add(info.key)
 
     def on_late(self, info: Info) -> None:
         """Count it for the task, and for the log."""
@@ -52,11 +69,13 @@ class Reports:
     def on_stored(self, file: File, receipt: Receipt, destination: str) -> Awaitable[None] | None:
         """Tell the task."""
         task = self._find(file.info.task)
+        if self._adopted:
+            self._settle_adopted(file.info)
         if isinstance(file.info, SliceInfo):
             who = task or self._orphans
             return who.on_stored(file.info, file.data, receipt, destination)
         if task is not None:
-            task.on_manifest_settled()
+            task.on_manifest_settled(file.info.key)
         return None
 
     def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:
@@ -64,18 +83,23 @@ class Reports:
         task = self._find(info.task)
         if not final:
             self.on_trouble(info.task, error)
-        elif isinstance(info, SliceInfo):
+            return
+        if self._adopted:
+            self._settle_adopted(info)
+        if isinstance(info, SliceInfo):
             (task or self._orphans).on_lost(info, str(error))
         elif task is not None:
-            task.on_manifest_lost(str(error))
+            task.on_manifest_lost(info.key, str(error))
 
     def on_kept(self, info: Info) -> None:
         """Tell the task."""
+        if self._adopted:
+            self._settle_adopted(info)
         if task := self._find(info.task):
             if isinstance(info, SliceInfo):
                 task.on_kept(info)
             else:
-                task.on_manifest_settled()
+                task.on_manifest_settled(info.key)
 
     def on_trouble(self, task: str, error: SlicerError) -> None:
         """Tell a task of what is tried again."""
@@ -87,6 +111,13 @@ class Reports:
 
     def on_overflow(self, count: int) -> None:
         """Each refused slice was told by the task that offered it."""
+
+    def _settle_adopted(self, info: Info) -> None:
+        keys = self._adopted.get(info.task)
+        if keys is not None:
+            keys.discard(info.key)
+            if not keys:
+                del self._adopted[info.task]
 
 
 def _log_late(count: int) -> None:

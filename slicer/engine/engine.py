@@ -136,12 +136,15 @@ class Engine:
         running = RunningTask(
             task, spec, names, destination.outbox, self._clock, self._streams.tell, self._confirm
         )
+        for slice_key in self._reports.take_adopted(task):
+            running.adopt(slice_key)
         self._replace(running)
         self._tasks[task] = running
         try:
             await self._enter(running, connector, url)
         except BaseException:
             self._remove(task)
+            self._reports.put_back(task, running.pending_keys)
             await self._destinations.give_back(destination)
             raise
         if not spec.check_store:

@@ -46,6 +46,8 @@ class Notifier:
         self._registry, self._tell, self._clock = registry, tell, clock
         self._begun: dict[str, asyncio.Event] = {}
         self._numbers: dict[str, int] = {}
+        self._uploads: dict[str, asyncio.Lock] = {}
+        self._uploading: set[str] = set()
 
     def lookup(self, _url: str, task: str) -> Credentials | None:
         """The keys that a task's order came with, for slices that the spool still holds."""
@@ -115,6 +117,8 @@ class Notifier:
         """The last message."""
         await self._say(origin(record).all_stored(at, ok))
         self._numbers.pop(record.task, None)
+        self._uploads.pop(record.task, None)
+        self._uploading.discard(record.task)
 
     async def trouble(self, record: Record, at: datetime, code: Code, text: str) -> None:
         """Something that may happen several times."""
@@ -128,8 +132,22 @@ class Notifier:
             return  # what moderation tells is a result, not a file
         source = origin(record)
         location = BucketLocation(bucket.vendor, bucket.region, bucket.bucket)
-        await self._say(source.upload_started(event.at))
+        await self._say_upload_started(record, source.upload_started(event.at))
         await self._say(source.file_stored(event.at, event.slice, location))
+
+    async def _say_upload_started(self, record: Record, webhook: Webhook) -> None:
+        """Say it before a task's first file: once in this process. A restart says it again, and
+        its id keeps it once."""
+        if record.task in self._uploading:
+            return
+        if record.ended is not None:
+            await self._say(webhook)  # of an earlier process; nothing more will come of this task
+            return
+        # A second file must not be told while the first one still waits for a full disk.
+        async with self._uploads.setdefault(record.task, asyncio.Lock()):
+            if record.task not in self._uploading:
+                await self._say(webhook)
+                self._uploading.add(record.task)
 
     async def _say(self, webhook: Webhook) -> None:
         while True:
