@@ -17,9 +17,10 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.delivery import Delivery, Phase
@@ -82,9 +83,9 @@ class Outbox:
         self._queue = UploadQueue()
         self._held: dict[int, Delivery] = {}
         self._memory = self._in_memory = 0
-        self._making: set[asyncio.Task[None]] = set()
-        self._uploads: set[asyncio.Task[None]] = set()
-        self._acknowledging: set[asyncio.Task[None]] = set()
+        self._making = Background()
+        self._uploads = Background()
+        self._acknowledging = Background()
         self._reported: set[tuple[str, type[SlicerError]]] = set()
         self._disk_reported: set[str] = set()
         self._overflow = Overflow(clock, listener.on_overflow)
@@ -148,7 +149,7 @@ class Outbox:
         self._in_memory += 1
         self._hold(delivery)
         if at_once:
-            _spawn(self._make(delivery), self._making)
+            self._making.start(self._make(delivery))
         else:
             self._make_sendable(delivery, Phase.WAITING)
         return True
@@ -198,11 +199,11 @@ class Outbox:
         self._overflow.close()
         if self._wake is not None:
             self._wake.cancel()
-        await _finish(self._making, CLOSE_SECONDS)
-        await _finish(self._uploads, 0.0)
+        await self._making.finish(CLOSE_SECONDS)
+        await self._uploads.finish(0.0)
         for delivery in list(self._held.values()):
             self._part_with(delivery)
-        await _finish(self._acknowledging, CLOSE_SECONDS)
+        await self._acknowledging.finish(CLOSE_SECONDS)
 
     def _part_with(self, delivery: Delivery) -> None:
         self._forget(delivery)
@@ -278,7 +279,7 @@ class Outbox:
                 break
             in_spool = delivery.path is not None
             delivery.enter(Phase.UPLOADING if in_spool else Phase.MAKING)
-            _spawn(self._upload(delivery, upstream, upstream.circuit.start()), self._uploads)
+            self._uploads.start(self._upload(delivery, upstream, upstream.circuit.start()))
         if self._wake is not None:
             self._wake.cancel()
         due = None if self._closed or not self._held else self._failover.wakes_at(now)
@@ -294,7 +295,8 @@ class Outbox:
             if not asked:
                 upstream.circuit.abandon(probe)
             self._queue.free(delivery)
-            self._end(self._uploads)
+            self._uploads.release()
+            self._start()
 
     async def _file(self, delivery: Delivery) -> File | None:
         """What is to be uploaded: at hand, read from the spool, or made; None where there is
@@ -344,7 +346,7 @@ class Outbox:
         if self._spool is not None:
             self._spool.forget(delivery)
         if confirmed is not None:
-            _spawn(self._acknowledge(delivery, confirmed), self._acknowledging)
+            self._acknowledging.start(self._acknowledge(delivery, confirmed))
         elif self._spool is not None and delivery.path is not None:
             self._spool.remove(delivery.path)
 
@@ -357,13 +359,7 @@ class Outbox:
         else:
             if self._spool is not None and delivery.path is not None:
                 self._spool.remove(delivery.path)
-        self._end(self._acknowledging)
-
-    def _end(self, tasks: set[asyncio.Task[None]]) -> None:
-        """The current task ends; its place may be taken at once."""
-        current = asyncio.current_task()
-        assert current is not None
-        tasks.discard(current)
+        self._acknowledging.release()
         self._start()
 
     def _failed(
@@ -444,18 +440,3 @@ class Outbox:
         self._queue.refresh(delivery)
         if not self._held:
             self._empty.set()
-
-
-def _spawn(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
-    task = asyncio.ensure_future(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
-
-
-async def _finish(tasks: set[asyncio.Task[None]], seconds: float) -> None:
-    """Wait for tasks, and call off what is not done in time."""
-    if tasks and seconds:
-        await asyncio.wait(tasks, timeout=seconds)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,12 +1,12 @@
 """The stores of an engine: one connection and one outbox each, shared by the tasks that use it."""
 
-import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from slicer.background import Background
 from slicer.clock import Clock
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.outbox import Outbox
@@ -157,6 +157,7 @@ class Destination:
 
     storage: Storage
     outbox: Outbox
+    key: DestinationKey
     backup: Storage | None = None
     users: int = 0
 
@@ -183,7 +184,7 @@ class Destinations:
     """Those that are being closed, and still count."""
     _open: dict[DestinationKey, Destination] = field(default_factory=dict)
     _stuck: dict[Path, list[SpooledFile]] = field(default_factory=dict)
-    _closing: set[asyncio.Task[None]] = field(default_factory=set)
+    _closing: Background = field(default_factory=Background)
 
     async def take(self, key: DestinationKey, check: bool = True) -> Destination:
         """The destination, checked where it is new (or not). Raises BadInput and StorageError.
@@ -228,8 +229,7 @@ class Destinations:
 
     async def close(self) -> None:
         """Close all."""
-        for task in self._closing:
-            task.cancel()
+        self._closing.cancel()
         for destination in self.all():
             await self._let_go(destination)
 
@@ -252,9 +252,7 @@ class Destinations:
             return
         if folder in self._stuck:  # another folder, where the keys have changed since
             destination.outbox.adopt(self._stuck.pop(folder))
-        closing = asyncio.ensure_future(self._close_when_empty(destination))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        self._closing.start(self._close_when_empty(destination))
 
     async def _close_when_empty(self, destination: Destination) -> None:
         await destination.outbox.emptied()
@@ -262,13 +260,13 @@ class Destinations:
             await self._let_go(destination)
 
     async def _let_go(self, destination: Destination) -> None:
-        for key, held in list(self._open.items()):
-            if held is destination:
-                del self._open[key]
-                self.ending.append(destination)
-                await destination.close()
-                self.ending.remove(destination)
-                self.closed.update(asdict(destination.outbox.counters))
+        if self._open.get(destination.key) is not destination:
+            return  # somebody else is closing it, or has
+        del self._open[destination.key]
+        self.ending.append(destination)
+        await destination.close()
+        self.ending.remove(destination)
+        self.closed.update(asdict(destination.outbox.counters))
 
     async def _opened(self, key: DestinationKey, check: bool) -> tuple[Storage, Storage | None]:
         storage = open_storage(key.to, key.credentials)
@@ -303,7 +301,7 @@ class Destinations:
             spool=(self.spool, folder) if self.spool and folder else None,
             backup=backup,
         )
-        destination = Destination(storage, outbox, backup)
+        destination = Destination(storage, outbox, key, backup)
         self._open[key] = destination
         if folder is not None and folder.path in self._stuck:
             outbox.adopt(self._stuck.pop(folder.path))
