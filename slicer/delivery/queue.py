@@ -27,6 +27,11 @@ class UploadQueue:
         self._turns = [Kind.AUDIO, Kind.VIDEO]
         self._exposed: dict[Key, Delivery] = {}
 
+    @property
+    def entries(self) -> int:
+        """What `pop` may have to look at, entries that no longer hold included."""
+        return sum(map(len, self._heads.values()))
+
     def add(self, delivery: Delivery) -> None:
         """Take a slice; it holds up those of its track with higher numbers until it is gone."""
         heapq.heappush(self._queues.setdefault(delivery.queue, []), (delivery.number, delivery))

@@ -177,6 +177,10 @@ class Engine:
             running.late,
         )
 
+    def streams(self, task: str) -> int:
+        """How many anchors the task cuts now. Raises TaskNotExist, TaskEnded."""
+        return len({track.anchor for track in self._running(task).driver.task.tracks})
+
     def delete(self, task: str, reason: EndReason = EndReason.STOPPED) -> None:
         """Have the robot leave; deliveries go on. Raises TaskNotExist, TaskEnded."""
         self._running(task).stop(reason)

@@ -137,7 +137,8 @@ class Service:
         return record
 
     def _check_streams(self, app: Application, room: str, user: str) -> None:
-        """Raise LimitReached unless one more anchor may be sliced.
+        """Raise LimitReached unless one more anchor may be sliced. Looks at the application's own
+        tasks, of which there are no more than `max_streams`.
 
         Every task counts for the anchors it slices, and for one while it has none; the task that
         the new one replaces does not count.
@@ -145,8 +146,8 @@ class Service:
         robots = {
             task: robot for task, robot in self._creating.items() if robot[0] == app.sdk_app_id
         }
-        for record in self._registry.unfinished():
-            if record.app == app.sdk_app_id and record.code is None:
+        for record in self._registry.unfinished_of(app.sdk_app_id):
+            if record.code is None:
                 where = app.room_url(record.order.room_id) or ""
                 robots[record.task] = (record.app, where, record.order.user_id)
         streams = sum(self._streams(task) for task, of in robots.items() if of[1:] != (room, user))
@@ -155,7 +156,7 @@ class Service:
 
     def _streams(self, task: str) -> int:
         try:
-            return max(1, len({anchor for anchor, _ in self._engine.describe(task).tracks}))
+            return max(1, self._engine.streams(task))
         except (TaskNotExist, TaskEnded):
             return 1  # it is coming or going
 

@@ -194,6 +194,11 @@ class Spool:
             dirty, self._dirty = self._dirty, []
             self.threads.run(partial(_sync_all, dirty))
             await asyncio.to_thread(self.threads.join)
+            self.release()
+
+    def release(self) -> None:
+        """Unlock the folder for another process, and force nothing to the disk before."""
+        if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 

@@ -137,7 +137,7 @@ async def test_killed_and_started_again_it_sends_what_is_there(tmp_path: Path) -
     keys = [f"ada/{number}" for number in range(10)]
     first.offer(*keys)
     await first.until(lambda: len(first.heard.spooled) == 10)
-    first.die()
+    await first.die()
     (first.folder.path / f"{99:016d}.part").write_bytes(b"torn")
     bucket = MemoryStore()
     second = Run(tmp_path, bucket)
