@@ -112,9 +112,9 @@ def _prepare(opened: sqlite3.Connection, name: str, schema: Schema) -> None:
         opened.execute(f"PRAGMA application_id = {schema.application_id}")
         opened.execute(f"PRAGMA user_version = {schema.version}")
     opened.execute("COMMIT")
-    said = opened.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if said != "ok":
-        raise BadInput("serve.state", name, f"an undamaged database ({said})")
+    verdict = opened.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise BadInput("serve.state", name, f"an undamaged database ({verdict})")
 
 
 def _scripts(opened: sqlite3.Connection, name: str, schema: Schema) -> tuple[str, ...]:

@@ -409,7 +409,7 @@ class Outbox:
         """Tell of the spool's disk, once for each task until it works."""
         if delivery.info.task not in self._disk_reported:
             self._disk_reported.add(delivery.info.task)
-            logger.warning("! %s", error.said)
+            logger.warning("! %s", error.reason)
             self._listener.on_failed(delivery.info, error, False)
 
     def _evict(self, delivery: Delivery, reason: str) -> None:

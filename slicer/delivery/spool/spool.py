@@ -12,8 +12,8 @@ key with the same bytes, so it is in the store once and told at least once.
         0000000000000043.part   being written; after a crash it is torn, was never told, is removed
         0000000000000017.damaged  a record whose bytes are wrong; kept for a human
 
-There is no journal beside the records that could disagree with them: the rename commits, the
-unlink ends, the listing is the journal, and each record proves itself by a CRC and a SHA-256.
+There is no index beside the records that could disagree with them: the rename commits, the
+unlink ends, the listing is the index, and each record proves itself by a CRC and a SHA-256.
 Numbers go on from the highest that is there, so the order needs no clock, which might step.
 
 Fsync. A crash or kill -9 of this process loses nothing without any: the kernel has the bytes. They

@@ -100,7 +100,7 @@ async def test_where_telling_fails_it_is_sent_again_at_the_next_start(tmp_path: 
     bucket = MemoryStore()
     run = Run(tmp_path, bucket)
     run.heard.confirms = asyncio.get_running_loop().create_future()
-    run.heard.confirms.set_exception(OSError("the journal's disk is full"))
+    run.heard.confirms.set_exception(OSError("the queue's disk is full"))
     run.offer("ada/0")
     await run.until(lambda: bool(run.heard.stored))
     await run.close()
