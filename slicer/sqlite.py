@@ -76,7 +76,7 @@ def _open(path: Path, schema: Schema) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise BadInput("serve.state", path.name, f"a file that can be written ({error})") from None
-    # The thread that opens it is not the one that closes it.
+    # The thread that opens it is not the one that closes it: sqlite3 would refuse that.
     opened = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )

@@ -45,16 +45,16 @@ from slicer.storage import Receipt, Storage
 logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 5.0
-"""Seconds that files in the making are given to reach the disk when the outbox closes, and as many
-that who was told of stored slices is given to confirm them."""
+"""Seconds that a closing outbox waits for files to reach the disk, and as many again for stored
+slices to be confirmed."""
 
 MAX_UNCONFIRMED = 1_000
-"""Stored slices that who was told has not confirmed yet. No upload begins beyond: what is cut waits
-within the bounds of the outbox and the spool, instead of piling up where nothing is counted."""
+"""Stored slices whose confirmation is still awaited. No upload begins beyond: slices then wait
+within the bounds of the outbox and the spool, and not in a queue that nobody counts."""
 
 
 class Outbox:
-    """A bounded number of slices on their way to one store. It owns none of what it is given."""
+    """A bounded number of slices on their way to one store. It closes none of its arguments."""
 
     def __init__(  # noqa: PLR0913 (each is one thing that a test puts in its place)
         self,
@@ -111,18 +111,18 @@ class Outbox:
 
     @property
     def unconfirmed(self) -> int:
-        """Slices stored, of which who was told has not confirmed it."""
+        """Slices stored and not confirmed yet."""
         return len(self._acknowledging)
 
     @property
     def busy(self) -> bool:
-        """Something goes on that waits for no timer: a file in the making, an upload, somebody who
-        was told."""
+        """Something goes on that waits for no timer: a file in the making, an upload, a
+        confirmation."""
         return bool(self._making or self._uploads or self._acknowledging)
 
     @property
     def crowded(self) -> bool:
-        """Half of a bound is reached: who can wait should."""
+        """Half of a bound is reached: a room that makes its own time should wait."""
         settings = self._settings
         return (
             self._in_memory > settings.count // 2
@@ -193,12 +193,14 @@ class Outbox:
         await self._empty.wait()
 
     async def close(self) -> None:
-        """Stop. What is in the spool is kept there, the rest is told as lost. May be called
+        """Stop. What is in the spool is kept there, the rest is reported as lost. May be called
         twice."""
         self._closed = True
         self._overflow.close()
         if self._wake is not None:
             self._wake.cancel()
+        # In this order: a file that reaches the disk now is kept, and an upload that is cancelled
+        # leaves its record, so that the next start sends it.
         await self._making.finish(CLOSE_SECONDS)
         await self._uploads.finish(0.0)
         for delivery in list(self._held.values()):
@@ -307,6 +309,7 @@ class Outbox:
                 delivery.enter(Phase.READY)
                 delivery.enter(Phase.UPLOADING)
             return file
+        # Taken, not lent: a second try reads it from the disk, so waiting slices hold no memory.
         file, delivery.file = delivery.file, None
         if file is not None:
             return file
@@ -341,6 +344,8 @@ class Outbox:
             self._reported.clear()
         self.counters.stored += 1
         self.counters.stored_bytes += receipt.size
+        # The slice leaves the books before its record leaves the disk: a crash in between sends it
+        # again, under the same key and with the same bytes.
         confirmed = self._listener.on_stored(file, receipt, upstream.storage.label)
         self._forget(delivery)
         if self._spool is not None:
@@ -351,10 +356,10 @@ class Outbox:
             self._spool.remove(delivery.path)
 
     async def _acknowledge(self, delivery: Delivery, confirmed: Awaitable[None]) -> None:
-        """Remove the record of a stored slice once who was told has confirmed it."""
+        """Remove the record of a stored slice once it is confirmed."""
         try:
             await confirmed
-        except Exception as error:  # a fault of who was told must not stop deliveries
+        except Exception as error:  # a listener's fault must not stop deliveries
             logger.warning("! %s is not confirmed: %s", delivery.info.key, error)
         else:
             if self._spool is not None and delivery.path is not None:

@@ -41,6 +41,7 @@ class UploadQueue:
         """The next one to send, if there is one; its track is busy until `free` is called."""
         for kind in self._turns:
             heads = self._heads[kind]
+            # Entries that no longer hold are skipped here, not searched for when they change.
             while heads:
                 _, _, head = heapq.heappop(heads)
                 # What was exposed may be gone, or a lower number may have come back before it.

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Reports:
-    """Who is told what becomes of a slice: its task, or *orphans* for a task of an earlier run."""
+    """Passes on what becomes of a slice: to its task, or to *orphans* where that does not run."""
 
     def __init__(
         self, find: Callable[[str], RunningTask | None], orphans: Orphans, clock: Clock
@@ -162,7 +162,7 @@ class Destination:
     users: int = 0
 
     async def close(self) -> None:
-        """What is in the spool is kept, what is in memory is lost and told so."""
+        """What is in the spool is kept; what is in memory is reported as lost."""
         await self.outbox.close()
         await self.storage.close()
         if self.backup is not None:

@@ -1,4 +1,4 @@
-"""Tells of slices whose task ended with an earlier process: what the spool held at the start."""
+"""Events of slices whose task does not run: the spool held them at the start."""
 
 from collections.abc import Awaitable, Callable
 
@@ -11,7 +11,7 @@ from slicer.storage import Receipt
 
 
 class Orphans:
-    """Tells their events as their tasks would."""
+    """Emits the events that their tasks would emit."""
 
     def __init__(
         self, clock: Clock, tell: Callable[[TaskEvent], None], confirm: Confirm | None = None

@@ -1,4 +1,4 @@
-"""One task while it lives: its driver, its names, what became of its slices; tells events."""
+"""A task that runs: its driver, its file names, the count of its slices, and its events."""
 
 import asyncio
 import logging

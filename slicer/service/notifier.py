@@ -1,7 +1,7 @@
-"""What callbacks tell of a task: engine events in, the webhooks of spec 5 out.
+"""A task's webhooks: engine events in, the messages of spec 5 out.
 
-At least once, whatever dies when: a message's id says what it is about, so that telling twice
-keeps it once.
+Each is offered at least once, whenever the process dies. The id of a message names what it is
+about, so the queue keeps it once.
 """
 
 import asyncio
@@ -56,8 +56,10 @@ class Notifier:
         return bucket.credentials if bucket and bucket.credentials.access_key else None
 
     async def confirm(self, event: SliceStored) -> None:
-        """Tell of a stored slice; done once its message is on disk, behind the task's first."""
+        """Queue the message of a stored slice. Returns once it is on the disk, after the task's
+        first message."""
         begun = self._begun.get(event.task)
+        # A slice may be stored before Create has written the task's record: 1001 comes first.
         if begun is not None:
             await begun.wait()
         if record := self._registry.get(event.task):

@@ -131,6 +131,7 @@ class Registry:
         """Keep that a task is being left: it is never taken up again. The first code stays."""
         record = self._open.get(task)
         if record is not None and record.code is None:
+            # In memory first: a second code that comes while the disk is busy must find this one.
             self._open[task] = replace(record, code=code)
             await self._write(_LEAVE, int(code), task)
 
@@ -144,7 +145,7 @@ class Registry:
             self._ended[task] = replace(record, ended=now)
 
     async def discard(self, task: str) -> None:
-        """Forget a task that never was, also where it is just being added."""
+        """Forget a task whose creation failed, also while it is being added."""
         await self._write(_DELETE, task)
         self._take_out(task)
 
