@@ -247,7 +247,8 @@ class Engine:
         self._streams.close()
 
     async def _open_spool(self) -> Spool | None:
-        """The spool, if one is set. A disk that fails is told loudly, and goes without."""
+        """The spool, if one is set. Where its disk fails, slices wait in memory, and that is
+        logged."""
         if not self.settings.spool.folder:
             return None
         try:

@@ -1,8 +1,8 @@
 """Carries orders out with one engine: rooms and stores by the settings, limits, restarts.
 
-A task is in the registry before its id is given away, and its leaving before it is told; between
-the two it is taken up again after every restart, under its id. A robot that was deleted, idle,
-replaced or thrown out is never sent again.
+A task is in the registry before Create answers with its id, and its leaving before the webhook is
+queued. Between the two, every restart takes the task up again under its id. A robot that was
+deleted, idle, replaced or thrown out is never sent again.
 """
 
 import asyncio
@@ -195,7 +195,7 @@ class Service:
         if isinstance(event, RobotLeft):
             await self._registry.leave(task, LEAVE_CODES[event.reason])
         if isinstance(event, TaskFinished) and event.kept:
-            return  # its last slices, and its end, are told by the next process
+            return  # the next process sends its last slices and reports its end
         await self._notifier.note(self._record(task), event)
         if isinstance(event, TaskFinished):
             await self._registry.end(task, self._now())
@@ -219,7 +219,7 @@ class Service:
             events.close()
             await self._bury(task, code)
             return
-        # What was said meanwhile.
+        # Lists that were changed and a delete that came meanwhile.
         record = self._record(task)
         self._engine.modify(task, record.order.params.subscription)
         if record.code is not None:
