@@ -25,7 +25,7 @@ from rich.table import Table
 from slicer.storage import Storage, open_storage, s3_fast
 from tests.harness.storage import cos_front, oss_front
 from tests.harness.storage.object_front import running_front
-from tests.harness.storage.objects import Place
+from tests.harness.storage.objects import Target
 from tests.harness.storage.seaweed import REGION, WRITER, Seaweed, running
 
 DATA = bytes(range(256)) * 234
@@ -59,14 +59,14 @@ def rack(folder: Path) -> Iterator[Rack]:
         weed: Seaweed = stack.enter_context(running(folder))
         cos = stack.enter_context(running_front("cos_front", weed.endpoint))
         oss = stack.enter_context(running_front("oss_front", weed.endpoint))
-        places = (
-            Place("s3", "bench", REGION, weed.endpoint),
-            Place("oss", "bench", oss_front.REGION, oss),
-            Place("cos", f"bench-{cos_front.APPID}", cos_front.REGION, cos),
+        targets = (
+            Target("s3", "bench", REGION, weed.endpoint),
+            Target("oss", "bench", oss_front.REGION, oss),
+            Target("cos", f"bench-{cos_front.APPID}", cos_front.REGION, cos),
         )
-        for place in places:
-            weed.make_bucket(place.bucket)
-        urls = {place.vendor: place.url() for place in places}
+        for target in targets:
+            weed.make_bucket(target.bucket)
+        urls = {target.vendor: target.url() for target in targets}
         yield Rack({**urls, "file": (folder / "slices").as_uri() + "/"})
 
 

@@ -27,6 +27,26 @@ class Background:
         task.add_done_callback(self._done)
         return task
 
+    def release(self) -> None:
+        """Count the coroutine that calls this as ended: what it leaves may be taken up at once."""
+        current = asyncio.current_task()
+        if current is not None:
+            self._tasks.discard(current)
+
+    def cancel(self) -> None:
+        """Cancel all."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for what has been started, and cancel what is not done in time."""
+        tasks = list(self._tasks)
+        if tasks and seconds:
+            await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def wait(self) -> None:
         """Until all is done, also what is started meanwhile."""
         while self._tasks:

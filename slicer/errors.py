@@ -51,14 +51,16 @@ class MediaError(SlicerError):
 
 
 class StorageError(SlicerError):
-    """The store did not take a slice: which key, what it said, what to do.
+    """The store did not take a slice: which key, the reason, what to do.
 
     *retry_after*: seconds the store asks to be left alone for (Retry-After), where it does.
     """
 
-    def __init__(self, key: str, said: str, advice: str, retry_after: float | None = None) -> None:
-        self.key, self.said, self.advice, self.retry_after = key, said, advice, retry_after
-        super().__init__(f"{key or 'store'}: {said}; {advice}")
+    def __init__(
+        self, key: str, reason: str, advice: str, retry_after: float | None = None
+    ) -> None:
+        self.key, self.reason, self.advice, self.retry_after = key, reason, advice, retry_after
+        super().__init__(f"{key or 'store'}: {reason}; {advice}")
 
 
 class StorageRefused(StorageError):

@@ -76,7 +76,7 @@ def _open(path: Path, schema: Schema) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise BadInput("serve.state", path.name, f"a file that can be written ({error})") from None
-    # The thread that opens it is not the one that closes it.
+    # The thread that opens it is not the one that closes it: sqlite3 would refuse that.
     opened = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -112,9 +112,9 @@ def _prepare(opened: sqlite3.Connection, name: str, schema: Schema) -> None:
         opened.execute(f"PRAGMA application_id = {schema.application_id}")
         opened.execute(f"PRAGMA user_version = {schema.version}")
     opened.execute("COMMIT")
-    said = opened.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if said != "ok":
-        raise BadInput("serve.state", name, f"an undamaged database ({said})")
+    verdict = opened.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise BadInput("serve.state", name, f"an undamaged database ({verdict})")
 
 
 def _scripts(opened: sqlite3.Connection, name: str, schema: Schema) -> tuple[str, ...]:

@@ -51,3 +51,40 @@ async def test_what_is_cancelled_is_no_failure(caplog: pytest.LogCaptureFixture)
     await background.wait()
     await asyncio.sleep(0)
     assert caplog.records == []
+
+
+async def test_what_is_not_done_in_time_is_cancelled() -> None:
+    background, done = Background(), list[str]()
+
+    async def quick() -> None:
+        done.append("quick")
+
+    background.start(quick())
+    slow = background.start(asyncio.sleep(3600))
+    await background.finish(0.01)
+    assert slow.cancelled()
+    assert done == ["quick"]
+    at_once = background.start(asyncio.sleep(3600))
+    await background.finish(0.0)
+    assert at_once.cancelled()
+    await background.finish(1.0)
+
+
+async def test_all_can_be_cancelled() -> None:
+    background = Background()
+    tasks = [background.start(asyncio.sleep(3600)) for _ in range(3)]
+    background.cancel()
+    await background.wait()
+    assert all(task.cancelled() for task in tasks)
+
+
+async def test_what_is_released_counts_no_longer_while_it_ends() -> None:
+    background, counts = Background(), list[int]()
+
+    async def work() -> None:
+        counts.append(len(background))
+        background.release()
+        counts.append(len(background))
+
+    await background.start(work())
+    assert counts == [1, 0]

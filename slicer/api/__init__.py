@@ -1,4 +1,4 @@
-"""The Tencent face: requests as TRTC's SDKs sign them, answers and error codes as TRTC's."""
+"""The Tencent Cloud API 3.0 of TRTC: its requests, signatures, answers and error codes."""
 
 from slicer.api.app import make_app
 from slicer.api.dispatch import ApiSettings

@@ -1,4 +1,4 @@
-"""Rules for fields, and the reading of an object by them; knows neither actions nor their names."""
+"""Rules for fields (type, range, default, error code), and the reading of an object by them."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""How often a caller may call, and what was signed before. Pure: *now* is an argument."""
+"""Rate limits by caller, and signatures seen before. Pure: *now* is an argument."""
 
 from collections import OrderedDict, deque
 

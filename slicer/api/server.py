@@ -1,4 +1,4 @@
-"""Listening for the API: where, with which certificate, and when not to."""
+"""The listener of the API: its address, its certificate, and what it refuses to listen on."""
 
 import logging
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The command: finds out what is asked for, and ends with a telling exit code."""
+"""The `slicer` command: reads its arguments, runs one subcommand, ends with its exit code."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""How the command ends: one code for each way."""
+"""The exit codes of the command."""
 
 STORED, FAILED, BAD_INPUT, NO_ROOM, NO_STORE, LOST, KEPT = range(7)
 INTERRUPTED = 130

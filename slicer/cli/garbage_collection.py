@@ -1,4 +1,5 @@
-"""The garbage collector in a process that is ours; who embeds the engine decides for itself."""
+"""Settings of Python's garbage collector for the command's own process; an embedding program keeps
+its own."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""What all commands take, and the settings they make of it."""
+"""Options that all subcommands share, and the settings that they lead to."""
 
 import argparse
 import os

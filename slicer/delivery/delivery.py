@@ -11,20 +11,20 @@ files, and say so when they are done. Only the outbox that holds a slice moves i
                fails. The file is made then, and anew for each try: a keyframe is a tenth of its
                picture, so many more cuts fit into the same memory. A crash costs the slice.
     JUDGING    A supplier looks at the file. Moderation enters it; a task without one never does.
-    READY      The file is there: a record in the spool, told as SliceSpooled, or (on its way from
+    READY      The file is there: a record in the spool (`SliceSpooled`), or (on its way from
                WAITING) in memory for a moment. A crash costs nothing that is in the spool.
     UPLOADING  A store has been asked, and has not answered. A crash sends it again from the spool,
                under the same key with the same bytes.
     BACKOFF    A try failed; a timer puts it back into its place in its track. A crash as in READY
                or WAITING: the next start tries at once.
     GONE       A store has it, or it is lost, or the outbox closed and its record is left to the
-               next start. What was stored is told first and its record removed after that; a crash
-               between the two sends and tells it once more.
+               next start. `SliceStored` is emitted before its record is removed; a crash between
+               the two sends it, and emits the event, once more.
 
 A slice begins in MAKING, which it leaves at once for WAITING where there is no spool, and for READY
 where an earlier process left its record. Whatever a phase needs to survive a crash is on the disk
-before it is entered: the rename of the record comes before READY, and the confirmation of who was
-told before the unlink.
+before it is entered: the rename of the record comes before READY, and the confirmation of
+`SliceStored` before the unlink.
 """
 
 from collections.abc import Callable, Sequence

@@ -17,9 +17,10 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.delivery import Delivery, Phase
@@ -44,16 +45,16 @@ from slicer.storage import Receipt, Storage
 logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 5.0
-"""Seconds that files in the making are given to reach the disk when the outbox closes, and as many
-that who was told of stored slices is given to confirm them."""
+"""Seconds that a closing outbox waits for files to reach the disk, and as many again for stored
+slices to be confirmed."""
 
 MAX_UNCONFIRMED = 1_000
-"""Stored slices that who was told has not confirmed yet. No upload begins beyond: what is cut waits
-within the bounds of the outbox and the spool, instead of piling up where nothing is counted."""
+"""Stored slices whose confirmation is still awaited. No upload begins beyond: slices then wait
+within the bounds of the outbox and the spool, and not in a queue that nobody counts."""
 
 
 class Outbox:
-    """A bounded number of slices on their way to one store. It owns none of what it is given."""
+    """A bounded number of slices on their way to one store. It closes none of its arguments."""
 
     def __init__(  # noqa: PLR0913 (each is one thing that a test puts in its place)
         self,
@@ -82,9 +83,9 @@ class Outbox:
         self._queue = UploadQueue()
         self._held: dict[int, Delivery] = {}
         self._memory = self._in_memory = 0
-        self._making: set[asyncio.Task[None]] = set()
-        self._uploads: set[asyncio.Task[None]] = set()
-        self._acknowledging: set[asyncio.Task[None]] = set()
+        self._making = Background()
+        self._uploads = Background()
+        self._acknowledging = Background()
         self._reported: set[tuple[str, type[SlicerError]]] = set()
         self._disk_reported: set[str] = set()
         self._overflow = Overflow(clock, listener.on_overflow)
@@ -110,18 +111,18 @@ class Outbox:
 
     @property
     def unconfirmed(self) -> int:
-        """Slices stored, of which who was told has not confirmed it."""
+        """Slices stored and not confirmed yet."""
         return len(self._acknowledging)
 
     @property
     def busy(self) -> bool:
-        """Something goes on that waits for no timer: a file in the making, an upload, somebody who
-        was told."""
+        """Something goes on that waits for no timer: a file in the making, an upload, a
+        confirmation."""
         return bool(self._making or self._uploads or self._acknowledging)
 
     @property
     def crowded(self) -> bool:
-        """Half of a bound is reached: who can wait should."""
+        """Half of a bound is reached: a room that makes its own time should wait."""
         settings = self._settings
         return (
             self._in_memory > settings.count // 2
@@ -148,7 +149,7 @@ class Outbox:
         self._in_memory += 1
         self._hold(delivery)
         if at_once:
-            _spawn(self._make(delivery), self._making)
+            self._making.start(self._make(delivery))
         else:
             self._make_sendable(delivery, Phase.WAITING)
         return True
@@ -160,6 +161,7 @@ class Outbox:
             if delivery := self._spool.adopt(each, self._evict):
                 self.counters.adopted += 1
                 self._hold(delivery)
+                self._listener.on_adopted(delivery.info)
                 self._make_sendable(delivery, Phase.READY)
 
     def hurry(self) -> None:
@@ -191,17 +193,19 @@ class Outbox:
         await self._empty.wait()
 
     async def close(self) -> None:
-        """Stop. What is in the spool is kept there, the rest is told as lost. May be called
+        """Stop. What is in the spool is kept there, the rest is reported as lost. May be called
         twice."""
         self._closed = True
         self._overflow.close()
         if self._wake is not None:
             self._wake.cancel()
-        await _finish(self._making, CLOSE_SECONDS)
-        await _finish(self._uploads, 0.0)
+        # In this order: a file that reaches the disk now is kept, and an upload that is cancelled
+        # leaves its record, so that the next start sends it.
+        await self._making.finish(CLOSE_SECONDS)
+        await self._uploads.finish(0.0)
         for delivery in list(self._held.values()):
             self._part_with(delivery)
-        await _finish(self._acknowledging, CLOSE_SECONDS)
+        await self._acknowledging.finish(CLOSE_SECONDS)
 
     def _part_with(self, delivery: Delivery) -> None:
         self._forget(delivery)
@@ -277,7 +281,7 @@ class Outbox:
                 break
             in_spool = delivery.path is not None
             delivery.enter(Phase.UPLOADING if in_spool else Phase.MAKING)
-            _spawn(self._upload(delivery, upstream, upstream.circuit.start()), self._uploads)
+            self._uploads.start(self._upload(delivery, upstream, upstream.circuit.start()))
         if self._wake is not None:
             self._wake.cancel()
         due = None if self._closed or not self._held else self._failover.wakes_at(now)
@@ -293,7 +297,8 @@ class Outbox:
             if not asked:
                 upstream.circuit.abandon(probe)
             self._queue.free(delivery)
-            self._end(self._uploads)
+            self._uploads.release()
+            self._start()
 
     async def _file(self, delivery: Delivery) -> File | None:
         """What is to be uploaded: at hand, read from the spool, or made; None where there is
@@ -304,6 +309,7 @@ class Outbox:
                 delivery.enter(Phase.READY)
                 delivery.enter(Phase.UPLOADING)
             return file
+        # Taken, not lent: a second try reads it from the disk, so waiting slices hold no memory.
         file, delivery.file = delivery.file, None
         if file is not None:
             return file
@@ -338,31 +344,27 @@ class Outbox:
             self._reported.clear()
         self.counters.stored += 1
         self.counters.stored_bytes += receipt.size
+        # The slice leaves the books before its record leaves the disk: a crash in between sends it
+        # again, under the same key and with the same bytes.
         confirmed = self._listener.on_stored(file, receipt, upstream.storage.label)
         self._forget(delivery)
         if self._spool is not None:
             self._spool.forget(delivery)
         if confirmed is not None:
-            _spawn(self._acknowledge(delivery, confirmed), self._acknowledging)
+            self._acknowledging.start(self._acknowledge(delivery, confirmed))
         elif self._spool is not None and delivery.path is not None:
             self._spool.remove(delivery.path)
 
     async def _acknowledge(self, delivery: Delivery, confirmed: Awaitable[None]) -> None:
-        """Remove the record of a stored slice once who was told has confirmed it."""
+        """Remove the record of a stored slice once it is confirmed."""
         try:
             await confirmed
-        except Exception as error:  # a fault of who was told must not stop deliveries
+        except Exception as error:  # a listener's fault must not stop deliveries
             logger.warning("! %s is not confirmed: %s", delivery.info.key, error)
         else:
             if self._spool is not None and delivery.path is not None:
                 self._spool.remove(delivery.path)
-        self._end(self._acknowledging)
-
-    def _end(self, tasks: set[asyncio.Task[None]]) -> None:
-        """The current task ends; its place may be taken at once."""
-        current = asyncio.current_task()
-        assert current is not None
-        tasks.discard(current)
+        self._acknowledging.release()
         self._start()
 
     def _failed(
@@ -412,7 +414,7 @@ class Outbox:
         """Tell of the spool's disk, once for each task until it works."""
         if delivery.info.task not in self._disk_reported:
             self._disk_reported.add(delivery.info.task)
-            logger.warning("! %s", error.said)
+            logger.warning("! %s", error.reason)
             self._listener.on_failed(delivery.info, error, False)
 
     def _evict(self, delivery: Delivery, reason: str) -> None:
@@ -443,18 +445,3 @@ class Outbox:
         self._queue.refresh(delivery)
         if not self._held:
             self._empty.set()
-
-
-def _spawn(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
-    task = asyncio.ensure_future(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
-
-
-async def _finish(tasks: set[asyncio.Task[None]], seconds: float) -> None:
-    """Wait for tasks, and call off what is not done in time."""
-    if tasks and seconds:
-        await asyncio.wait(tasks, timeout=seconds)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What can become of a slice in an outbox: who is told, and what is counted."""
+"""What can become of a slice in an outbox: the listener's calls, and the counters."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -35,7 +35,11 @@ class OutboxCounters:
 
 
 class OutboxListener(Protocol):
-    """Told what becomes of slices, on the loop's thread. Must not block or raise."""
+    """Hears what becomes of slices, on the loop's thread. Must not block or raise."""
+
+    def on_adopted(self, info: Info) -> None:
+        """The slice was found in the spool at the start, and is on its way again."""
+        ...
 
     def on_spooled(self, file: File) -> None: ...
 
@@ -44,14 +48,15 @@ class OutboxListener(Protocol):
         ...
 
     def on_stored(self, file: File, receipt: Receipt, destination: str) -> Awaitable[None] | None:
-        """*destination*: the label of the store that has it. What is given back is awaited before
-        the spool forgets the slice; where it fails, the slice is sent again at the next start."""
+        """*destination*: the label of the store that has it. An awaitable that is returned is the
+        confirmation: the record stays in the spool until it is done. Where it fails, the slice is
+        sent again at the next start."""
         ...
 
     def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:
         """*final*: this slice is lost. Otherwise it is tried again, and this kind of failure
-        (refused, unavailable) is not told again for this task until the first store has taken
-        something."""
+        (refused, unavailable) is not reported again for this task until the first store has
+        taken something."""
         ...
 
     def on_kept(self, info: Info) -> None:
@@ -59,5 +64,5 @@ class OutboxListener(Protocol):
         ...
 
     def on_overflow(self, count: int) -> None:
-        """*count* slices were refused since this was last told, a second ago or longer."""
+        """*count* slices were refused since the last call, a second ago or longer."""
         ...

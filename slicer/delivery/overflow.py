@@ -1,4 +1,4 @@
-"""Counts what a full queue refuses, and says so at most once a second."""
+"""Counts what a full queue refuses, and reports it at most once a second."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from slicer.clock import Clock, Timer
 
 
 class Overflow:
-    """Counts what is refused and tells it at once, then once a second at most."""
+    """Counts what is refused, and reports it at once, then once a second at most."""
 
     INTERVAL = 1.0
 
@@ -22,7 +22,7 @@ class Overflow:
             self._report()
 
     def close(self) -> None:
-        """Tell what was not yet told."""
+        """Report what is not reported yet."""
         if self._timer is not None:
             self._timer.cancel()
         self._report()

@@ -27,6 +27,11 @@ class UploadQueue:
         self._turns = [Kind.AUDIO, Kind.VIDEO]
         self._exposed: dict[Key, Delivery] = {}
 
+    @property
+    def entries(self) -> int:
+        """What `pop` may have to look at, entries that no longer hold included."""
+        return sum(map(len, self._heads.values()))
+
     def add(self, delivery: Delivery) -> None:
         """Take a slice; it holds up those of its track with higher numbers until it is gone."""
         heapq.heappush(self._queues.setdefault(delivery.queue, []), (delivery.number, delivery))
@@ -36,6 +41,7 @@ class UploadQueue:
         """The next one to send, if there is one; its track is busy until `free` is called."""
         for kind in self._turns:
             heads = self._heads[kind]
+            # Entries that no longer hold are skipped here, not searched for when they change.
             while heads:
                 _, _, head = heapq.heappop(heads)
                 # What was exposed may be gone, or a lower number may have come back before it.

@@ -1,12 +1,12 @@
 """The stores of an engine: one connection and one outbox each, shared by the tasks that use it."""
 
-import asyncio
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from slicer.background import Background
 from slicer.clock import Clock
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.outbox import Outbox
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Reports:
-    """Who is told what becomes of a slice: its task, or *orphans* for a task of an earlier run."""
+    """Passes on what becomes of a slice: to its task, or to *orphans* where that does not run."""
 
     def __init__(
         self, find: Callable[[str], RunningTask | None], orphans: Orphans, clock: Clock
@@ -33,11 +33,28 @@ class Reports:
         self._find, self._orphans = find, orphans
         self._late = Overflow(clock, _log_late)
         self._lost = Overflow(clock, _log_lost)
+        self._adopted: defaultdict[str, set[str]] = defaultdict(set)
+
+    def take_adopted(self, task: str) -> set[str]:
+        """The keys of slices of an earlier process, for a task that runs from now on."""
+        return self._adopted.pop(task, set())
+
+    def put_back(self, task: str, keys: Iterable[str]) -> None:
+        """The task does not run after all."""
+        for key in keys:
+            self._adopted[task].add(key)
 
     def close(self) -> None:
         """Log what was not yet logged."""
         self._late.close()
         self._lost.close()
+
+    def on_adopted(self, info: Info) -> None:
+        """Have the task end after a slice of an earlier process, also where it runs only later."""
+        if task := self._find(info.task):
+            task.adopt(info.key)
+        else:
+            self._adopted[info.task].add(info.key)
 
     def on_late(self, info: Info) -> None:
         """Count it for the task, and for the log."""
@@ -54,11 +71,13 @@ class Reports:
     def on_stored(self, file: File, receipt: Receipt, destination: str) -> Awaitable[None] | None:
         """Tell the task."""
         task = self._find(file.info.task)
+        if self._adopted:
+            self._settle_adopted(file.info)
         if isinstance(file.info, SliceInfo):
             who = task or self._orphans
             return who.on_stored(file.info, file.data, receipt, destination)
         if task is not None:
-            task.on_manifest_settled()
+            task.on_manifest_settled(file.info.key)
         return None
 
     def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:
@@ -66,19 +85,24 @@ class Reports:
         task = self._find(info.task)
         if not final:
             self.on_trouble(info.task, error)
-        elif isinstance(info, SliceInfo):
+            return
+        if self._adopted:
+            self._settle_adopted(info)
+        if isinstance(info, SliceInfo):
             self._lost.add()
             (task or self._orphans).on_lost(info, str(error))
         elif task is not None:
-            task.on_manifest_lost(str(error))
+            task.on_manifest_lost(info.key, str(error))
 
     def on_kept(self, info: Info) -> None:
         """Tell the task."""
+        if self._adopted:
+            self._settle_adopted(info)
         if task := self._find(info.task):
             if isinstance(info, SliceInfo):
                 task.on_kept(info)
             else:
-                task.on_manifest_settled()
+                task.on_manifest_settled(info.key)
 
     def on_trouble(self, task: str, error: SlicerError) -> None:
         """Tell a task of what is tried again."""
@@ -91,6 +115,13 @@ class Reports:
     def on_overflow(self, count: int) -> None:
         """Log it; the task that offered a refused slice tells of each."""
         logger.warning("! %d slices lost: an outbox is full", count)
+
+    def _settle_adopted(self, info: Info) -> None:
+        keys = self._adopted.get(info.task)
+        if keys is not None:
+            keys.discard(info.key)
+            if not keys:
+                del self._adopted[info.task]
 
 
 def _log_lost(count: int) -> None:
@@ -134,11 +165,12 @@ class Destination:
 
     storage: Storage
     outbox: Outbox
+    key: DestinationKey
     backup: Storage | None = None
     users: int = 0
 
     async def close(self) -> None:
-        """What is in the spool is kept, what is in memory is lost and told so."""
+        """What is in the spool is kept; what is in memory is reported as lost."""
         await self.outbox.close()
         await self.storage.close()
         if self.backup is not None:
@@ -160,7 +192,7 @@ class Destinations:
     """Those that are being closed, and still count."""
     _open: dict[DestinationKey, Destination] = field(default_factory=dict)
     _stuck: dict[Path, list[SpooledFile]] = field(default_factory=dict)
-    _closing: set[asyncio.Task[None]] = field(default_factory=set)
+    _closing: Background = field(default_factory=Background)
 
     async def take(self, key: DestinationKey, check: bool = True) -> Destination:
         """The destination, checked where it is new (or not). Raises BadInput and StorageError.
@@ -205,8 +237,7 @@ class Destinations:
 
     async def close(self) -> None:
         """Close all."""
-        for task in self._closing:
-            task.cancel()
+        self._closing.cancel()
         for destination in self.all():
             await self._let_go(destination)
 
@@ -229,9 +260,7 @@ class Destinations:
             return
         if folder in self._stuck:  # another folder, where the keys have changed since
             destination.outbox.adopt(self._stuck.pop(folder))
-        closing = asyncio.ensure_future(self._close_when_empty(destination))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        self._closing.start(self._close_when_empty(destination))
 
     async def _close_when_empty(self, destination: Destination) -> None:
         await destination.outbox.emptied()
@@ -239,13 +268,13 @@ class Destinations:
             await self._let_go(destination)
 
     async def _let_go(self, destination: Destination) -> None:
-        for key, held in list(self._open.items()):
-            if held is destination:
-                del self._open[key]
-                self.ending.append(destination)
-                await destination.close()
-                self.ending.remove(destination)
-                self.closed.update(asdict(destination.outbox.counters))
+        if self._open.get(destination.key) is not destination:
+            return  # somebody else is closing it, or has
+        del self._open[destination.key]
+        self.ending.append(destination)
+        await destination.close()
+        self.ending.remove(destination)
+        self.closed.update(asdict(destination.outbox.counters))
 
     async def _opened(self, key: DestinationKey, check: bool) -> tuple[Storage, Storage | None]:
         storage = open_storage(key.to, key.credentials)
@@ -280,7 +309,7 @@ class Destinations:
             spool=(self.spool, folder) if self.spool and folder else None,
             backup=backup,
         )
-        destination = Destination(storage, outbox, backup)
+        destination = Destination(storage, outbox, key, backup)
         self._open[key] = destination
         if folder is not None and folder.path in self._stuck:
             outbox.adopt(self._stuck.pop(folder.path))

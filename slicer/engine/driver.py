@@ -44,7 +44,8 @@ class TaskListener(Protocol):
 
 
 class Driver:
-    """Drives one task. `deliver` is the listener of its room."""
+    """Drives a SliceTask, as `webrtc.driver.Driver` drives a Bundle: each joins a state machine
+    that knows neither clock nor network to both. `deliver` is the listener of the task's room."""
 
     def __init__(self, task: SliceTask, clock: Clock, listener: TaskListener) -> None:
         self.task = task
@@ -53,7 +54,7 @@ class Driver:
         self._clock, self._listener = clock, listener
         self._room: Room | None = None
         self._facts: deque[Fact] = deque()
-        self._untold = 0
+        self._unreported = 0
         self._busy = self._closed = False
         self._timer: Timer | None = None
 
@@ -67,33 +68,33 @@ class Driver:
         self._closed = True
         self._arm()
 
-    def deliver(self, told: Fact | Cut) -> None:
-        """Take a fact or a cut."""
+    def deliver(self, item: Fact | Cut) -> None:
+        """Take a fact of the room, or a cut that its media gave."""
         if self._closed:
             return
-        if isinstance(told, AudioCut | PictureCut):
-            self._listener.on_cut(told)
+        if isinstance(item, AudioCut | PictureCut):
+            self._listener.on_cut(item)
             return
         if len(self._facts) < MAX_FACTS:
-            self._facts.append(told)
+            self._facts.append(item)
         else:
-            self._discard(told)
+            self._discard(item)
         self._drive(self._take_facts)
 
-    def _discard(self, told: Fact) -> None:
+    def _discard(self, fact: Fact) -> None:
         # A task that never learns that it was stopped would run for ever: its stop takes the
         # place of the newest fact that waits.
-        if isinstance(told, Stopped):
-            self._facts[-1] = told
+        if isinstance(fact, Stopped):
+            self._facts[-1] = fact
         self.discarded += 1
-        self._untold += 1
+        self._unreported += 1
 
     def _take_facts(self) -> None:
         while self._facts:
             for output in self.task.receive(self._facts.popleft(), self._clock.now()):
                 self._carry_out(output)
-        if self._untold:
-            count, self._untold = self._untold, 0
+        if self._unreported:
+            count, self._unreported = self._unreported, 0
             self._listener.on_discarded(count)
 
     def _expire(self) -> None:

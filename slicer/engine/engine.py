@@ -136,12 +136,15 @@ class Engine:
         running = RunningTask(
             task, spec, names, destination.outbox, self._clock, self._streams.tell, self._confirm
         )
+        for slice_key in self._reports.take_adopted(task):
+            running.adopt(slice_key)
         self._tasks[task] = running
         try:
             await self._enter(running, connector, url)
         except BaseException:
             running.driver.close()
             self._remove(task)
+            self._reports.put_back(task, running.pending_keys)
             await self._destinations.give_back(destination)
             raise
         # Not before: a create that fails leaves the earlier task as it was.
@@ -175,6 +178,10 @@ class Engine:
             running.pending,
             running.late,
         )
+
+    def streams(self, task: str) -> int:
+        """How many anchors the task cuts now. Raises TaskNotExist, TaskEnded."""
+        return len({track.anchor for track in self._running(task).driver.task.tracks})
 
     def delete(self, task: str, reason: EndReason = EndReason.STOPPED) -> None:
         """Have the robot leave; deliveries go on. Raises TaskNotExist, TaskEnded."""
@@ -249,7 +256,8 @@ class Engine:
         self._streams.close()
 
     async def _open_spool(self) -> Spool | None:
-        """The spool, if one is set. A disk that fails is told loudly, and goes without."""
+        """The spool, if one is set. Where its disk fails, slices wait in memory, and that is
+        logged."""
         if not self.settings.spool.folder:
             return None
         try:
@@ -266,6 +274,9 @@ class Engine:
 
     async def _enter(self, running: RunningTask, connector: Connector, url: SplitResult) -> None:
         room: Room = await connector.open(url, running.spec.user, running.driver.deliver)
+        if running.ended:  # stopped while the room opened: nobody else would leave it
+            await room.leave()
+            return
         running.room = room
         running.driver.bind(room)
         try:
@@ -273,6 +284,8 @@ class Engine:
         except BaseException:
             await room.leave()
             raise
+        if running.ended:  # it may have been left before it was entered
+            await room.leave()
 
     async def _check_store(self, running: RunningTask, destination: Destination) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What an engine tells: frozen events, and a bounded stream of them for each listener."""
+"""Events of an engine: frozen dataclasses, and a bounded stream of them for each listener."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Tells of slices whose task ended with an earlier process: what the spool held at the start."""
+"""Events of slices whose task does not run: the spool held them at the start."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class Orphans:
-    """Tells their events as their tasks would."""
+    """Emits the events that their tasks would emit."""
 
     def __init__(
         self, clock: Clock, tell: Callable[[TaskEvent], None], confirm: Confirm | None = None

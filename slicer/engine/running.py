@@ -1,4 +1,4 @@
-"""One task while it lives: its driver, its names, what became of its slices; tells events."""
+"""A task that runs: its driver, its file names, the count of its slices, and its events."""
 
 import asyncio
 import logging
@@ -88,14 +88,30 @@ class RunningTask:
         self._task, self._names, self._clock, self._tell = task, names, clock, tell
         self._confirm = confirm
         self._manifest = Manifest(names.folder, task) if spec.manifest else None
-        self._pending = 0
+        # Keys, not a number: a slice of an earlier process may be settled here too, and counting it
+        # down would end the task while a slice of its own is still on its way.
+        self._pending = set[str]()
         self._reason: EndReason | None = None
         self._left: asyncio.Task[None] | None = None
 
     @property
     def pending(self) -> int:
-        """Slices cut and neither stored nor lost."""
-        return self._pending
+        """Slices cut and neither stored nor lost, those of an earlier process included."""
+        return len(self._pending)
+
+    @property
+    def pending_keys(self) -> frozenset[str]:
+        """The keys of those slices."""
+        return frozenset(self._pending)
+
+    def adopt(self, key: str) -> None:
+        """A slice of an earlier process is on its way; the task ends after it."""
+        self._pending.add(key)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its robot is to be in the room no longer; deliveries may go on."""
+        return self._reason is not None
 
     def stop(self, reason: EndReason) -> None:
         """Leave the room; what has been cut is still delivered. May be called twice."""
@@ -105,7 +121,7 @@ class RunningTask:
         """Name the slice and hand it to the outbox; its file is made there."""
         images = self.spec.images
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
-        self._pending += 1
+        self._pending.add(info.key)
         delivery = Delivery(info, memory_of(cut), partial(make, cut, info, images), self._due(cut))
         if not self.outbox.offer(delivery):
             self.on_lost(info, "the outbox is full: slices are cut faster than made or stored")
@@ -155,26 +171,28 @@ class RunningTask:
         self, slice: SliceInfo, data: bytes, receipt: Receipt, destination: str
     ) -> Awaitable[None] | None:
         """The store has acknowledged a slice. Awaited before the spool forgets it."""
-        self.stored += 1
         if self._manifest is not None:
             self._manifest.stored(slice, data, receipt, destination)
         event = SliceStored(self._task, self._now(), slice, receipt.etag, destination)
         self._tell(event)
         if self._confirm is None:
-            self._settled()
+            self.stored += 1
+            self._settle(slice.key)
             return None
-        return self._confirmed(self._confirm(event))
+        return self._confirmed(slice.key, self._confirm(event))
 
-    async def _confirmed(self, confirmed: Awaitable[None]) -> None:
-        """The slice is settled once who keeps events has this one. Where that fails, the record
-        stays in the spool, and the next start tells it again."""
+    async def _confirmed(self, key: str, confirmed: Awaitable[None]) -> None:
+        """The slice is settled once its event is confirmed. Where that fails, the record stays in
+        the spool and the next start sends it again: it counts as kept, and not as stored too."""
         try:
             await confirmed
         except BaseException:
             self.kept += 1
             raise
+        else:
+            self.stored += 1
         finally:
-            self._settled()
+            self._settle(key)
 
     def on_late(self) -> None:
         """A picture was ready later than it should; it is delivered all the same."""
@@ -186,24 +204,24 @@ class RunningTask:
         if self._manifest is not None:
             self._manifest.lost(slice, reason)
         self._tell(SliceLost(self._task, self._now(), slice, reason))
-        self._settled()
+        self._settle(slice.key)
 
     def on_kept(self, slice: SliceInfo) -> None:
         """The engine closes; the slice is in the spool."""
         self.kept += 1
         if self._manifest is not None:
             self._manifest.kept(slice)
-        self._settled()
+        self._settle(slice.key)
 
-    def on_manifest_settled(self) -> None:
+    def on_manifest_settled(self, key: str) -> None:
         """The manifest is stored, or in the spool."""
-        self._settled()
+        self._settle(key)
 
-    def on_manifest_lost(self, reason: str) -> None:
+    def on_manifest_lost(self, key: str, reason: str) -> None:
         """The manifest will never be stored."""
         logger.warning("! task %s has no manifest: %s", self._task, reason)
         self._tell(TaskTrouble(self._task, self._now(), f"no manifest: {reason}"))
-        self._settled()
+        self._settle(key)
 
     def on_trouble(self, error: SlicerError) -> None:
         """Something is tried again."""
@@ -222,19 +240,22 @@ class RunningTask:
             await self.room.leave()
         self.room = None
         self._tell(RobotLeft(self._task, self._now(), reason))
-        self._settle()
+        self._finish()
 
-    def _settled(self) -> None:
-        self._pending -= 1
-        self._settle()
+    def _settle(self, key: str) -> None:
+        self._pending.discard(key)
+        self._finish()
 
-    def _settle(self) -> None:
+    def _finish(self) -> None:
+        """Tell the end once the robot has left and nothing is on its way; the manifest goes
+        last."""
         if self._reason is None or self.room is not None or self._pending or self.finished.done():
             return
         if self._manifest is not None and not self._manifest.closed:
-            self._pending += 1
-            if not self.outbox.offer(self._manifest.close(self._now())):
-                self.on_manifest_lost("the outbox takes nothing more")
+            delivery = self._manifest.close(self._now())
+            self._pending.add(delivery.info.key)
+            if not self.outbox.offer(delivery):
+                self.on_manifest_lost(delivery.info.key, "the outbox takes nothing more")
             return
         event = TaskFinished(
             self._task, self._now(), self._reason, self.stored, self.lost, self.kept

@@ -1,4 +1,4 @@
-"""What an operator does with a spool by hand: look, send, drop."""
+"""Listing, sending and dropping what a spool holds, by hand and without an engine."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -1,4 +1,4 @@
-"""The settings of an engine, for who embeds it; `slicer.example.toml` shows them all."""
+"""The settings of an engine; `slicer.example.toml` shows them all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -16,7 +16,7 @@ class TaskSpec:
     that takes slices while the first one fails for longer than `outbox.backup_after`; *manifest*:
     at its end the task stores `manifest.json`, a list of what it has cut; *task*: the
     id to run under, where it is not a new one; *check_store*: a store that would refuse fails the
-    creation, otherwise it is looked at meanwhile and told as trouble.
+    creation, otherwise it is checked in the background, and a failure is a `TaskTrouble`.
     """
 
     room: str

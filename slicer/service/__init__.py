@@ -1,1 +1,1 @@
-"""TRTC's two products over an engine: orders, registry, restarts, messages."""
+"""TRTC's two products over an engine: orders, registry, restarts, webhooks."""

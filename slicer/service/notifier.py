@@ -1,7 +1,7 @@
-"""What callbacks tell of a task: engine events in, the webhooks of spec 5 out.
+"""A task's webhooks: engine events in, the messages of spec 5 out.
 
-At least once, whatever dies when: a message's id says what it is about, so that telling twice
-keeps it once.
+Each is offered at least once, whenever the process dies. The id of a message names what it is
+about, so the queue keeps it once.
 """
 
 import asyncio
@@ -46,6 +46,8 @@ class Notifier:
         self._registry, self._tell, self._clock = registry, tell, clock
         self._begun: dict[str, asyncio.Event] = {}
         self._numbers: dict[str, int] = {}
+        self._uploads: dict[str, asyncio.Lock] = {}
+        self._uploading: set[str] = set()
 
     def lookup(self, _url: str, task: str) -> Credentials | None:
         """The keys that a task's order came with, for slices that the spool still holds."""
@@ -54,8 +56,10 @@ class Notifier:
         return bucket.credentials if bucket and bucket.credentials.access_key else None
 
     async def confirm(self, event: SliceStored) -> None:
-        """Tell of a stored slice; done once its message is on disk, behind the task's first."""
+        """Queue the message of a stored slice. Returns once it is on the disk, after the task's
+        first message."""
         begun = self._begun.get(event.task)
+        # A slice may be stored before Create has written the task's record: 1001 comes first.
         if begun is not None:
             await begun.wait()
         if record := self._registry.get(event.task):
@@ -115,6 +119,8 @@ class Notifier:
         """The last message."""
         await self._say(origin(record).all_stored(at, ok))
         self._numbers.pop(record.task, None)
+        self._uploads.pop(record.task, None)
+        self._uploading.discard(record.task)
 
     async def trouble(self, record: Record, at: datetime, code: Code, text: str) -> None:
         """Something that may happen several times."""
@@ -128,8 +134,22 @@ class Notifier:
             return  # what moderation tells is a result, not a file
         source = origin(record)
         location = BucketLocation(bucket.vendor, bucket.region, bucket.bucket)
-        await self._say(source.upload_started(event.at))
+        await self._say_upload_started(record, source.upload_started(event.at))
         await self._say(source.file_stored(event.at, event.slice, location))
+
+    async def _say_upload_started(self, record: Record, webhook: Webhook) -> None:
+        """Say it before a task's first file: once in this process. A restart says it again, and
+        its id keeps it once."""
+        if record.task in self._uploading:
+            return
+        if record.ended is not None:
+            await self._say(webhook)  # of an earlier process; nothing more will come of this task
+            return
+        # A second file must not be told while the first one still waits for a full disk.
+        async with self._uploads.setdefault(record.task, asyncio.Lock()):
+            if record.task not in self._uploading:
+                await self._say(webhook)
+                self._uploading.add(record.task)
 
     async def _say(self, webhook: Webhook) -> None:
         while True:

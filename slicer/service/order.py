@@ -1,4 +1,4 @@
-"""What a request of the API orders, after every check; and who takes orders. Knows no JSON."""
+"""What a request of the API orders, after every check; and who takes orders."""
 
 from dataclasses import dataclass, field
 from enum import Enum

@@ -1,10 +1,12 @@
 """The tasks on disk: every one that has not ended, with its lists, and for some days those ended.
 
 All records are also in memory, so that looking one up never waits; a change is on disk before the
-method that makes it returns. Times are wall time in seconds. Who asks is nobody's business here.
+method that makes it returns. Times are wall time in seconds. Whether a caller may see a task is
+checked by the service.
 """
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,8 +76,12 @@ class Registry:
         self._database, self._encryption = database, encryption
         self._open: dict[str, Record] = {}
         self._ended: dict[str, Record] = {}
+        self._of_app: defaultdict[int, dict[str, None]] = defaultdict(dict)
         for record in records:
-            (self._open if record.ended is None else self._ended)[record.task] = record
+            if record.ended is None:
+                self._insert(record)
+            else:
+                self._ended[record.task] = record
 
     @classmethod
     async def open(cls, folder: Path, encryption: Encryption) -> Self:
@@ -100,13 +106,17 @@ class Registry:
         """Those that have not ended, oldest first."""
         return iter(list(self._open.values()))
 
+    def unfinished_of(self, app: int) -> Iterator[Record]:
+        """Those of one application; other applications' tasks cost nothing."""
+        return iter([self._open[task] for task in self._of_app.get(app, ())])
+
     async def add(self, record: Record) -> None:
         """Keep a new task."""
         order = record.order
         sealed = self._encryption.seal(record.task, secrets_of(order))
         times = (record.created, record.expires)
         await self._write(_ADD, record.task, record.app, to_json(order), sealed, *times)
-        self._open[record.task] = record
+        self._insert(record)
 
     async def modify(self, task: str, lists: Subscription) -> None:
         """Keep a task's new lists; one that has ended meanwhile stays as it is."""
@@ -121,6 +131,7 @@ class Registry:
         """Keep that a task is being left: it is never taken up again. The first code stays."""
         record = self._open.get(task)
         if record is not None and record.code is None:
+            # In memory first: a second code that comes while the disk is busy must find this one.
             self._open[task] = leaving = replace(record, code=code)
             try:
                 await self._write(_LEAVE, int(code), task)
@@ -133,16 +144,16 @@ class Registry:
     async def end(self, task: str, now: float, *, forget: bool = True) -> None:
         """Keep that a task is over, and forget its secrets, unless slices of it may still wait."""
         await self._write(_FORGET if forget else _END, now, task)
-        record = self._open.pop(task, None)
+        record = self._take_out(task)
         if record is not None and forget:
             record = replace(record, order=from_json(to_json(record.order), _NO_SECRETS))
         if record is not None:
             self._ended[task] = replace(record, ended=now)
 
     async def discard(self, task: str) -> None:
-        """Forget a task that never was, also where it is just being added."""
+        """Forget a task whose creation failed, also while it is being added."""
         await self._write(_DELETE, task)
-        self._open.pop(task, None)
+        self._take_out(task)
 
     async def prune(self, before: float) -> int:
         """Forget tasks that ended earlier, and the oldest of too many. Gives how many."""
@@ -161,6 +172,19 @@ class Registry:
     async def close(self) -> None:
         """May be called twice."""
         await self._database.close()
+
+    def _insert(self, record: Record) -> None:
+        self._open[record.task] = record
+        self._of_app[record.app][record.task] = None
+
+    def _take_out(self, task: str) -> Record | None:
+        record = self._open.pop(task, None)
+        if record is not None:
+            tasks = self._of_app[record.app]
+            del tasks[task]
+            if not tasks:
+                del self._of_app[record.app]
+        return record
 
     async def _write(self, statement: str, *values: object) -> None:
         def work(connection: sqlite3.Connection) -> None:

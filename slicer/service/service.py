@@ -1,8 +1,8 @@
 """Carries orders out with one engine: rooms and stores by the settings, limits, restarts.
 
-A task is in the registry before its id is given away, and its leaving before it is told; between
-the two it is taken up again after every restart, under its id. A robot that was deleted, idle,
-replaced or thrown out is never sent again.
+A task is in the registry before Create answers with its id, and its leaving before the webhook is
+queued. Between the two, every restart takes the task up again under its id. A robot that was
+deleted, idle, replaced or thrown out is never sent again.
 """
 
 import asyncio
@@ -140,7 +140,8 @@ class Service:
         return record
 
     def _check_streams(self, app: Application, room: str, user: str) -> None:
-        """Raise LimitReached unless one more anchor may be sliced.
+        """Raise LimitReached unless one more anchor may be sliced. Looks at the application's own
+        tasks, of which there are no more than `max_streams`.
 
         Every task counts for the anchors it slices, and for one while it has none; the task that
         the new one replaces does not count.
@@ -148,8 +149,8 @@ class Service:
         robots = {
             task: robot for task, robot in self._creating.items() if robot[0] == app.sdk_app_id
         }
-        for record in self._registry.unfinished():
-            if record.app == app.sdk_app_id and record.code is None:
+        for record in self._registry.unfinished_of(app.sdk_app_id):
+            if record.code is None:
                 where = app.room_url(record.order.room_id) or ""
                 robots[record.task] = (record.app, where, record.order.user_id)
         streams = sum(self._streams(task) for task, of in robots.items() if of[1:] != (room, user))
@@ -158,7 +159,7 @@ class Service:
 
     def _streams(self, task: str) -> int:
         try:
-            return max(1, len({anchor for anchor, _ in self._engine.describe(task).tracks}))
+            return max(1, self._engine.streams(task))
         except (TaskNotExist, TaskEnded):
             return 1  # it is coming or going
 
@@ -200,7 +201,7 @@ class Service:
         if isinstance(event, EventsMissed):
             await self._missed(task, event)
         if isinstance(event, TaskFinished) and event.kept:
-            return  # its last slices, and its end, are told by the next process
+            return  # the next process sends its last slices and reports its end
         await self._notifier.note(self._record(task), event)
         if isinstance(event, TaskFinished):
             await self._kept(lambda: self._registry.end(task, self._now()))
@@ -240,7 +241,7 @@ class Service:
             events.close()
             await self._bury(task, code)
             return
-        # What was said meanwhile.
+        # Lists that were changed and a delete that came meanwhile.
         record = self._record(task)
         self._engine.modify(task, record.order.params.subscription)
         if record.code is not None:

@@ -72,7 +72,7 @@ class Answer:
     retry_after: float | None = None
 
     @property
-    def said(self) -> str:
+    def reason(self) -> str:
         """Status, code and message on one line."""
         message = " ".join(self.message.split())[:MAX_MESSAGE]
         # A HEAD or a proxy answers without a code; the SDK then puts the status there.
@@ -83,16 +83,16 @@ class Answer:
 
 def storage_error(key: str, answer: Answer, right: str = "s3:PutObject") -> StorageError:
     """The error for an answer that is not a success. *right*: what a key needs to upload."""
-    said, code, status = answer.said, answer.code, answer.status
+    reason, code, status = answer.reason, answer.code, answer.status
     if code in _WRONG_REGION or 300 <= status < 400 or _ELSEWHERE in answer.message:
         where = f"the store names {answer.region}" if answer.region else "ask where the bucket is"
-        return StorageRefused(key, said, f"wrong region or endpoint: {where}")
+        return StorageRefused(key, reason, f"wrong region or endpoint: {where}")
     if code in _UNAVAILABLE:
-        return StorageUnavailable(key, said, _UNAVAILABLE[code], answer.retry_after)
+        return StorageUnavailable(key, reason, _UNAVAILABLE[code], answer.retry_after)
     if code in _REFUSED or (400 <= status < 500 and status not in _PASSING):
         advice = f"{_KEYS}; {_GRANT}" if status in {401, 403} else _CORRECT
-        return StorageRefused(key, said, _REFUSED.get(code, advice).format(right=right))
-    return StorageUnavailable(key, said, _TRIED_AGAIN, answer.retry_after)
+        return StorageRefused(key, reason, _REFUSED.get(code, advice).format(right=right))
+    return StorageUnavailable(key, reason, _TRIED_AGAIN, answer.retry_after)
 
 
 def retry_after(value: str) -> float | None:
@@ -110,5 +110,5 @@ def hide(text: str, credentials: Credentials | None) -> str:
 
 def rekeyed(key: str, error: StorageError, credentials: Credentials | None) -> StorageError:
     """The same error about *key*, without the keys."""
-    said = hide(error.said, credentials)
-    return type(error)(key, said, error.advice, error.retry_after)
+    reason = hide(error.reason, credentials)
+    return type(error)(key, reason, error.advice, error.retry_after)

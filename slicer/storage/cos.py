@@ -109,7 +109,7 @@ class CosClient:
             "ServerSideEncryption": bucket.encryption,
             "SSEKMSKeyId": bucket.encryption_key,
         }
-        told = self._sdk.put_object(
+        answered = self._sdk.put_object(
             Bucket=bucket.name,
             Key=upload.name,
             Body=upload.data,
@@ -118,11 +118,11 @@ class CosClient:
             Metadata={f"x-cos-meta-{name}": value for name, value in upload.metadata.items()},
             **{name: value for name, value in options.items() if value},
         )
-        encryption = told.get("x-cos-server-side-encryption", "AES256")
-        customer = told.get("x-cos-server-side-encryption-customer-algorithm")
+        encryption = answered.get("x-cos-server-side-encryption", "AES256")
+        customer = answered.get("x-cos-server-side-encryption-customer-algorithm")
         encrypted = encryption != "AES256" or customer is not None
         return Acknowledgement(
-            told.get("etag", ""), encrypted, told.get("x-cos-hash-crc64ecma", "")
+            answered.get("etag", ""), encrypted, answered.get("x-cos-hash-crc64ecma", "")
         )
 
     def delete(self, name: str) -> None:

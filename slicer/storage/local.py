@@ -158,10 +158,10 @@ def _told(key: str) -> Iterator[None]:
 def _storage_error(key: str, error: OSError) -> StorageError:
     code = error.errno or 0
     where = f" ({error.filename})" if error.filename else ""
-    said = f"{error.strerror or type(error).__name__}{where}"
+    reason = f"{error.strerror or type(error).__name__}{where}"
     if code in _REFUSED:
-        return StorageRefused(key, said, _REFUSED[code])
-    return StorageUnavailable(key, said, _UNAVAILABLE.get(code, "it is tried again"))
+        return StorageRefused(key, reason, _REFUSED[code])
+    return StorageUnavailable(key, reason, _UNAVAILABLE.get(code, "it is tried again"))
 
 
 @contextlib.contextmanager

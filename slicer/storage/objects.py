@@ -94,8 +94,10 @@ class ObjectStorage:
         check_key(key)
         name = self._bucket.key(key)
         check_key(name)  # the prefix counts for the length
-        told = encoded(key, metadata) if metadata and self._bucket.metadata else {}
-        return await self._threads.run(key, partial(self._put, key, name, data, content_type, told))
+        headers = encoded(key, metadata) if metadata and self._bucket.metadata else {}
+        return await self._threads.run(
+            key, partial(self._put, key, name, data, content_type, headers)
+        )
 
     async def close(self) -> None:
         await self._threads.close()
@@ -117,10 +119,10 @@ class ObjectStorage:
         try:
             self._client.delete(self._bucket.key(PROBE_KEY))
         except Exception as error:
-            told = self._client.translated(PROBE_KEY, error)
+            failure = self._client.translated(PROBE_KEY, error)
             # A refusal is no fault: the put has proved what is needed.
-            if isinstance(told, StorageUnavailable):
-                raise told from error
+            if isinstance(failure, StorageUnavailable):
+                raise failure from error
 
     def _open(self, key: str) -> None:
         """Open the client at the first call: loading an SDK takes a tenth of a second or more."""

@@ -112,10 +112,10 @@ class OssClient:
             server_side_encryption_key_id=bucket.encryption_key,
             metadata=dict(upload.metadata) or None,
         )
-        told = self._sdk.put_object(request).headers
-        encrypted = told.get("x-oss-server-side-encryption", "AES256") != "AES256"
+        headers = self._sdk.put_object(request).headers
+        encrypted = headers.get("x-oss-server-side-encryption", "AES256") != "AES256"
         return Acknowledgement(
-            told.get("etag", ""), encrypted, told.get("x-oss-hash-crc64ecma", "")
+            headers.get("etag", ""), encrypted, headers.get("x-oss-hash-crc64ecma", "")
         )
 
     def delete(self, name: str) -> None:

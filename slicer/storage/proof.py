@@ -63,5 +63,5 @@ def _other_bytes(key: str, sign: str) -> StorageUnavailable:
 def _crc64() -> "Callable[[bytes], int]":
     from crcmod.crcmod import mkCrcFun  # noqa: PLC0415  # both SDKs bring it, S3 needs none
 
-    made: Callable[[bytes], int] = mkCrcFun(_ECMA, initCrc=0, rev=True, xorOut=_INVERTED)
-    return made
+    crc: Callable[[bytes], int] = mkCrcFun(_ECMA, initCrc=0, rev=True, xorOut=_INVERTED)
+    return crc

@@ -132,9 +132,11 @@ class S3Client:
             request["ServerSideEncryption"] = cast("ServerSideEncryptionType", bucket.encryption)
         if bucket.encryption_key:
             request["SSEKMSKeyId"] = bucket.encryption_key
-        told = self._open_sdk(upload.name).put_object(**request)
-        kms = told.get("ServerSideEncryption", "AES256") != "AES256"
-        return Acknowledgement(told.get("ETag", ""), kms or bool(told.get("SSECustomerAlgorithm")))
+        response = self._open_sdk(upload.name).put_object(**request)
+        kms = response.get("ServerSideEncryption", "AES256") != "AES256"
+        return Acknowledgement(
+            response.get("ETag", ""), kms or bool(response.get("SSECustomerAlgorithm"))
+        )
 
     def delete(self, name: str) -> None:
         self._open_sdk(name).delete_object(Bucket=self._bucket.name, Key=name)
@@ -149,11 +151,11 @@ class S3Client:
         kinds = {kind.__name__ for kind in type(error).__mro__}
         if "ClientError" in kinds:
             return storage_error(key, self._hidden(_answer(cast("ClientError", error))))
-        for kind, (refused, said, advice) in _FAILURES.items():
+        for kind, (refused, reason, advice) in _FAILURES.items():
             if kind in kinds:
-                return (StorageRefused if refused else StorageUnavailable)(key, said, advice)
-        said = hide(f"{_in_words(error)}: {error}", self._credentials)
-        return StorageUnavailable(key, said, "was it an S3 store that answered?")
+                return (StorageRefused if refused else StorageUnavailable)(key, reason, advice)
+        reason = hide(f"{_in_words(error)}: {error}", self._credentials)
+        return StorageUnavailable(key, reason, "was it an S3 store that answered?")
 
     def _open_sdk(self, key: str) -> "Sdk":
         with self._opening:
@@ -194,14 +196,14 @@ class S3Client:
 
 
 def _answer(error: "ClientError") -> Answer:
-    said = error.response.get("Error", {})
+    details = error.response.get("Error", {})
     meta = error.response.get("ResponseMetadata", {})
     headers = meta.get("HTTPHeaders", {})
-    region = str(headers.get("x-amz-bucket-region") or said.get("Region", ""))
+    region = str(headers.get("x-amz-bucket-region") or details.get("Region", ""))
     return Answer(
         int(meta.get("HTTPStatusCode", 0)),
-        str(said.get("Code", "")),
-        str(said.get("Message", "")),
+        str(details.get("Code", "")),
+        str(details.get("Message", "")),
         region[:63],
         retry_after(str(headers.get("retry-after", ""))),
     )

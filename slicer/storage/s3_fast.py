@@ -85,7 +85,7 @@ class FastS3:
             return None
         attributes = {"Content-Type": upload.content_type, **self._class, **upload.metadata}
         try:
-            told = obstore.put(
+            result = obstore.put(
                 self._store,
                 upload.name,
                 upload.data,
@@ -96,7 +96,7 @@ class FastS3:
             self._explain(upload.name, str(error))
             self._left_out = RESPITE
             return None
-        etag = told["e_tag"] or ""
+        etag = result["e_tag"] or ""
         if self._kms or etag.strip('"') == upload.md5.hex():
             return Acknowledgement(etag, self._kms)
         self._left_out = RESPITE
@@ -106,8 +106,8 @@ class FastS3:
         """Raises what the error is, where it is plain."""
         if status := _STATUS.search(text):
             body = _BODY.search(text)
-            said = body[1].encode() if body else b""
-            raise storage_error(name, read_answer(int(status[1]), {}, said))
+            answer_body = body[1].encode() if body else b""
+            raise storage_error(name, read_answer(int(status[1]), {}, answer_body))
         if _TIMEOUT.search(text):
             self._left_out = RESPITE  # perhaps the line is thin: botocore has more patience
             raise StorageUnavailable(name, "no answer in time", UNREACHABLE)

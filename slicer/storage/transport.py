@@ -84,10 +84,10 @@ class HttpTransport:
         if len(read) == MAX_ANSWER:  # no store says so much: what follows is not waited for
             answer.close()
         answer.release_conn()
-        told = {name.lower(): value for name, value in answer.headers.items()}
+        received = {name.lower(): value for name, value in answer.headers.items()}
         if not 200 <= answer.status < 300:
-            raise storage_error("", read_answer(answer.status, told, read), self._right)
-        return Response(answer.status, told, read)
+            raise storage_error("", read_answer(answer.status, received, read), self._right)
+        return Response(answer.status, received, read)
 
     def close(self) -> None:
         if self._pool is not None:
@@ -111,7 +111,7 @@ class HttpTransport:
             "socket_options": _socket_options(),
         }
         if url.startswith("https:"):
-            options |= {"ssl_context": _tls(), "server_hostname": self._tls_host}
+            options |= {"ssl_context": tls_context(), "server_hostname": self._tls_host}
         proxy = _proxy(url)
         return ProxyManager(proxy, **options) if proxy else PoolManager(**options)
 
@@ -123,11 +123,11 @@ def translated(key: str, error: Exception, credentials: Credentials | None) -> S
             return rekeyed(key, each, credentials)
     for each in _chain(error):
         kinds = {kind.__name__ for kind in type(each).__mro__}
-        for kind, (said, advice) in _FAILURES.items():
+        for kind, (reason, advice) in _FAILURES.items():
             if kind in kinds:
-                return StorageUnavailable(key, said, advice)
-    said = hide(f"{type(error).__name__}: {error}", credentials)
-    return StorageUnavailable(key, said, "was it the store that answered?")
+                return StorageUnavailable(key, reason, advice)
+    reason = hide(f"{type(error).__name__}: {error}", credentials)
+    return StorageUnavailable(key, reason, "was it the store that answered?")
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -163,7 +163,7 @@ def _socket_options() -> list[tuple[int, int, int]]:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """One for all: the certificates of the authorities take half a megabyte."""
     return ssl.create_default_context()
 

@@ -125,6 +125,7 @@ class WebhookQueue:
         False where too many wait.
         """
 
+        # The row and its turn in one transaction: a crash leaves no webhook that is never due.
         def work(connection: sqlite3.Connection) -> bool:
             if self._room <= 0:  # count again only where it matters: it looks at all that wait
                 self._room = self._bound - connection.execute(_COUNT).fetchone()[0]

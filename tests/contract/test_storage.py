@@ -22,7 +22,7 @@ numbers = itertools.count()
 
 
 @dataclass(frozen=True)
-class Shelf:
+class OpenStore:
     """A store under test, and a way to look into it that is not its own."""
 
     store: Storage
@@ -30,56 +30,56 @@ class Shelf:
     listing: Callable[[], list[str]]
 
 
-def folder_shelf(folder: Path) -> Shelf:
+def open_folder(folder: Path) -> OpenStore:
     def listing() -> list[str]:
         return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
 
-    return Shelf(open_storage(folder.as_uri()), lambda key: (folder / key).read_bytes(), listing)
+    return OpenStore(
+        open_storage(folder.as_uri()), lambda key: (folder / key).read_bytes(), listing
+    )
 
 
-def object_shelf(request: pytest.FixtureRequest, vendor: str) -> Shelf:
+def open_bucket(request: pytest.FixtureRequest, vendor: str) -> OpenStore:
     seaweed: Seaweed = request.getfixturevalue("seaweed")
-    place = objects.place(request, vendor)
-    bucket, prefix = seaweed.make_bucket(place.bucket), f"pre fix/{next(numbers)}"
+    target = objects.target(request, vendor)
+    bucket, prefix = seaweed.make_bucket(target.bucket), f"pre fix/{next(numbers)}"
 
     def listing() -> list[str]:
         return [key.removeprefix(f"{prefix}/") for key in seaweed.keys(bucket, f"{prefix}/")]
 
-    store = open_storage(place.url(prefix), WRITER)
-    return Shelf(store, lambda key: seaweed.read(bucket, f"{prefix}/{key}")[0], listing)
+    store = open_storage(target.url(prefix), WRITER)
+    return OpenStore(store, lambda key: seaweed.read(bucket, f"{prefix}/{key}")[0], listing)
 
 
 @pytest.fixture(params=[*sorted(VENDORS.keys() - {"null"}), "s3 without obstore"])
-async def shelf(
+async def opened(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Shelf]:
+) -> AsyncIterator[OpenStore]:
     vendor, _, slow = request.param.partition(" ")
     if slow:
         monkeypatch.setattr(s3_fast, "FAST", False)
-    if vendor == "file":
-        made = folder_shelf(tmp_path / "a folder")
-    else:
-        made = object_shelf(request, vendor)
-    yield made
-    await made.store.close()
+    folder = tmp_path / "a folder"
+    store = open_folder(folder) if vendor == "file" else open_bucket(request, vendor)
+    yield store
+    await store.store.close()
 
 
 def receipt(key: str, data: bytes) -> Receipt:
     return Receipt(key, len(data), hashlib.md5(data).hexdigest())
 
 
-async def test_what_is_put_is_there(shelf: Shelf) -> None:
+async def test_what_is_put_is_there(opened: OpenStore) -> None:
     data = bytes(range(256)) * 40
-    got = await shelf.store.put("task/anna/audios/1400_room_anna_20250106143143.ogg", data, OGG)
+    got = await opened.store.put("task/anna/audios/1400_room_anna_20250106143143.ogg", data, OGG)
     assert got == receipt("task/anna/audios/1400_room_anna_20250106143143.ogg", data)
-    assert shelf.read("task/anna/audios/1400_room_anna_20250106143143.ogg") == data
+    assert opened.read("task/anna/audios/1400_room_anna_20250106143143.ogg") == data
 
 
-async def test_a_second_put_replaces_the_first(shelf: Shelf) -> None:
-    await shelf.store.put("a/b", b"first, and longer", OGG)
-    await shelf.store.put("a/b", b"second", OGG)
-    assert shelf.read("a/b") == b"second"
-    assert shelf.listing() == ["a/b"]
+async def test_a_second_put_replaces_the_first(opened: OpenStore) -> None:
+    await opened.store.put("a/b", b"first, and longer", OGG)
+    await opened.store.put("a/b", b"second", OGG)
+    assert opened.read("a/b") == b"second"
+    assert opened.listing() == ["a/b"]
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ async def test_a_second_put_replaces_the_first(shelf: Shelf) -> None:
         "/".join(["deep"] * 30),
     ],
 )
-async def test_a_key_is_kept_as_it_is(shelf: Shelf, key: str) -> None:
-    got = await shelf.store.put(key, key.encode(), OGG)
+async def test_a_key_is_kept_as_it_is(opened: OpenStore, key: str) -> None:
+    got = await opened.store.put(key, key.encode(), OGG)
     assert got.key == key
-    assert shelf.read(key) == key.encode()
-    assert shelf.listing() == [key]
+    assert opened.read(key) == key.encode()
+    assert opened.listing() == [key]
 
 
 @pytest.mark.parametrize(
@@ -124,51 +124,51 @@ async def test_a_key_is_kept_as_it_is(shelf: Shelf, key: str) -> None:
         "é" * 513,
     ],
 )
-async def test_a_key_that_is_none_is_refused(shelf: Shelf, key: str) -> None:
+async def test_a_key_that_is_none_is_refused(opened: OpenStore, key: str) -> None:
     with pytest.raises(StorageRefused, match="not a key"):
-        await shelf.store.put(key, b"x", OGG)
-    assert shelf.listing() == []
+        await opened.store.put(key, b"x", OGG)
+    assert opened.listing() == []
 
 
-async def test_facts_may_be_anything(shelf: Shelf) -> None:
+async def test_facts_may_be_anything(opened: OpenStore) -> None:
     facts = {"task": "t", "anchor": "主播 1\r\nX-Evil: yes", "start": "2025-01-06T14:31:43+00:00"}
-    await shelf.store.put("a/b", b"x", OGG, facts)
-    assert shelf.read("a/b") == b"x"
+    await opened.store.put("a/b", b"x", OGG, facts)
+    assert opened.read("a/b") == b"x"
 
 
-async def test_nothing_is_something(shelf: Shelf) -> None:
-    assert await shelf.store.put("empty", b"", OGG) == receipt("empty", b"")
-    assert shelf.read("empty") == b""
+async def test_nothing_is_something(opened: OpenStore) -> None:
+    assert await opened.store.put("empty", b"", OGG) == receipt("empty", b"")
+    assert opened.read("empty") == b""
 
 
-async def test_five_megabytes(shelf: Shelf) -> None:
+async def test_five_megabytes(opened: OpenStore) -> None:
     data = hashlib.shake_256(b"seed").digest(5 * 1024 * 1024)
-    assert await shelf.store.put("large", data, OGG) == receipt("large", data)
-    assert shelf.read("large") == data
+    assert await opened.store.put("large", data, OGG) == receipt("large", data)
+    assert opened.read("large") == data
 
 
-async def test_many_at_once(shelf: Shelf) -> None:
+async def test_many_at_once(opened: OpenStore) -> None:
     data = {f"anchor-{i % 5}/{i}.ogg": str(i).encode() * 500 for i in range(40)}
-    puts = [shelf.store.put(key, value, OGG) for key, value in data.items()]
+    puts = [opened.store.put(key, value, OGG) for key, value in data.items()]
     assert await asyncio.gather(*puts) == [receipt(key, value) for key, value in data.items()]
-    assert {key: shelf.read(key) for key in shelf.listing()} == data
+    assert {key: opened.read(key) for key in opened.listing()} == data
 
 
-async def test_many_at_once_of_one_key_leave_one_whole(shelf: Shelf) -> None:
+async def test_many_at_once_of_one_key_leave_one_whole(opened: OpenStore) -> None:
     candidates = [bytes([i]) * 30_000 for i in range(12)]
-    await asyncio.gather(*(shelf.store.put("same", each, OGG) for each in candidates))
-    assert shelf.read("same") in candidates
-    assert shelf.listing() == ["same"]
+    await asyncio.gather(*(opened.store.put("same", each, OGG) for each in candidates))
+    assert opened.read("same") in candidates
+    assert opened.listing() == ["same"]
 
 
-async def test_check_finds_no_fault_and_leaves_nothing(shelf: Shelf) -> None:
-    await shelf.store.check()
-    assert PROBE_KEY not in shelf.listing()
+async def test_check_finds_no_fault_and_leaves_nothing(opened: OpenStore) -> None:
+    await opened.store.check()
+    assert PROBE_KEY not in opened.listing()
 
 
-async def test_a_put_does_not_hold_the_loop(shelf: Shelf) -> None:
+async def test_a_put_does_not_hold_the_loop(opened: OpenStore) -> None:
     """The loop turns while a put is under way: blocking it would give no turn at all."""
-    put = asyncio.ensure_future(shelf.store.put("x", bytes(2_000_000), OGG))
+    put = asyncio.ensure_future(opened.store.put("x", bytes(2_000_000), OGG))
     turns = 0
     while not put.done():
         await asyncio.sleep(0)
@@ -176,26 +176,26 @@ async def test_a_put_does_not_hold_the_loop(shelf: Shelf) -> None:
     assert turns > 20
 
 
-async def test_a_closed_store_takes_nothing(shelf: Shelf) -> None:
-    await shelf.store.put("before", b"x", OGG)
-    await shelf.store.close()
-    await shelf.store.close()
+async def test_a_closed_store_takes_nothing(opened: OpenStore) -> None:
+    await opened.store.put("before", b"x", OGG)
+    await opened.store.close()
+    await opened.store.close()
     with pytest.raises(StorageRefused, match="closed") as caught:
-        await shelf.store.put("after", b"x", OGG)
+        await opened.store.put("after", b"x", OGG)
     assert caught.value.key == "after"
-    assert shelf.listing() == ["before"]
+    assert opened.listing() == ["before"]
 
 
-async def test_closing_waits_for_what_is_under_way(shelf: Shelf) -> None:
-    puts = [asyncio.ensure_future(shelf.store.put(f"{i}", b"x", OGG)) for i in range(10)]
+async def test_closing_waits_for_what_is_under_way(opened: OpenStore) -> None:
+    puts = [asyncio.ensure_future(opened.store.put(f"{i}", b"x", OGG)) for i in range(10)]
     await asyncio.sleep(0)
-    await shelf.store.close()
+    await opened.store.close()
     await asyncio.gather(*puts)
-    assert sorted(shelf.listing()) == sorted(str(i) for i in range(10))
+    assert sorted(opened.listing()) == sorted(str(i) for i in range(10))
 
 
-async def test_the_label_is_a_place_without_secrets(shelf: Shelf) -> None:
-    for shown in (shelf.store.label, repr(shelf.store), str(vars(shelf.store))):
+async def test_the_label_is_a_place_without_secrets(opened: OpenStore) -> None:
+    for shown in (opened.store.label, repr(opened.store), str(vars(opened.store))):
         assert WRITER.secret_key not in shown
         assert WRITER.access_key not in shown
-    assert urlsplit(shelf.store.label).scheme in VENDORS
+    assert urlsplit(opened.store.label).scheme in VENDORS

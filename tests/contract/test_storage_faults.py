@@ -29,14 +29,14 @@ OTHER = "0" * 32
 SHORT = Timeouts(connect=2.0, read=0.3)
 KMS = {"cos": "cos/kms", "oss": "KMS", "s3": "aws:kms"}
 CLIENTS = [*objects.VENDORS, "s3 without obstore"]
-MAKERS = {"cos": (COS, cos_storage), "oss": (OSS, oss_storage), "s3": (S3, s3_storage)}
+OPENERS = {"cos": (COS, cos_storage), "oss": (OSS, oss_storage), "s3": (S3, s3_storage)}
 
 
 @dataclass
 class Shop:
     """One vendor's bucket behind a front that misbehaves when told to."""
 
-    place: objects.Place
+    target: objects.Target
     front: Front
     seaweed: Seaweed
     prefix: str
@@ -48,21 +48,21 @@ class Shop:
         more: str = "",
         endpoint: str = "",
     ) -> ObjectStorage:
-        url = self.place.url(self.prefix, endpoint=endpoint or self.front.endpoint, more=more)
-        vendor, make = MAKERS[self.place.vendor]
+        url = self.target.url(self.prefix, endpoint=endpoint or self.front.endpoint, more=more)
+        vendor, make = OPENERS[self.target.vendor]
         return make(Bucket.from_url(urlsplit(url), vendor), keys, timeouts)
 
     def keys(self) -> set[str]:
         prefix = f"{self.prefix}/"
-        found = self.seaweed.keys(self.place.bucket, prefix)
+        found = self.seaweed.keys(self.target.bucket, prefix)
         return {key.removeprefix(prefix) for key in found}
 
     def read(self, key: str) -> bytes:
-        return self.seaweed.read(self.place.bucket, f"{self.prefix}/{key}")[0]
+        return self.seaweed.read(self.target.bucket, f"{self.prefix}/{key}")[0]
 
     def facts(self, key: str) -> dict[str, str]:
         name = f"{self.prefix}/{key}"
-        head = self.seaweed.client.head_object(Bucket=self.place.bucket, Key=name)
+        head = self.seaweed.client.head_object(Bucket=self.target.bucket, Key=name)
         return head["Metadata"]
 
 
@@ -74,10 +74,10 @@ async def shop(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     if slow:
         monkeypatch.setattr(s3_fast, "FAST", False)
-    place = objects.place(request, vendor)
-    seaweed.make_bucket(place.bucket)
-    async with front_of(place.endpoint) as front:
-        yield Shop(place, front, seaweed, f"faults/{abs(hash(request.node.name))}")
+    target = objects.target(request, vendor)
+    seaweed.make_bucket(target.bucket)
+    async with front_of(target.endpoint) as front:
+        yield Shop(target, front, seaweed, f"faults/{abs(hash(request.node.name))}")
 
 
 async def failure(store: ObjectStorage, key: str = "a/b") -> StorageError:
@@ -99,9 +99,9 @@ async def failure(store: ObjectStorage, key: str = "a/b") -> StorageError:
 )
 async def test_what_the_vendor_itself_refuses(shop: Shop, keys: Credentials, says: str) -> None:
     """No front here: the signature is checked, and the refusal the vendor's own."""
-    error = await failure(shop.store(keys, endpoint=shop.place.endpoint))
+    error = await failure(shop.store(keys, endpoint=shop.target.endpoint))
     assert isinstance(error, StorageRefused)
-    assert error.said.startswith(says)
+    assert error.reason.startswith(says)
     assert keys.secret_key not in str(error)
     assert shop.keys() == set()
 
@@ -109,13 +109,13 @@ async def test_what_the_vendor_itself_refuses(shop: Shop, keys: Credentials, say
 async def test_a_refusal_names_the_right_that_is_missing(shop: Shop) -> None:
     rights = {"cos": "name/cos:PutObject", "oss": "oss:PutObject", "s3": "s3:PutObject"}
     error = await failure(shop.store(READER))
-    assert f"({rights[shop.place.vendor]})" in error.advice
+    assert f"({rights[shop.target.vendor]})" in error.advice
 
 
 async def test_a_bucket_that_is_not_there(shop: Shop) -> None:
-    bucket = shop.place.bucket
-    shop.place = objects.Place(
-        shop.place.vendor, f"no-{bucket}", shop.place.region, shop.place.endpoint
+    bucket = shop.target.bucket
+    shop.target = objects.Target(
+        shop.target.vendor, f"no-{bucket}", shop.target.region, shop.target.endpoint
     )
     error = await failure(shop.store())
     assert isinstance(error, StorageRefused)
@@ -151,7 +151,7 @@ async def test_what_a_vendor_says(
 
 
 async def test_a_redirect_is_not_followed(shop: Shop) -> None:
-    target = ("Location", f"{shop.place.endpoint}/stolen/a")
+    target = ("Location", f"{shop.target.endpoint}/stolen/a")
     shop.front.fault = Answer(307, b"", (target,))
     error = await failure(shop.store())
     assert "stolen" not in str(shop.seaweed.client.list_buckets()["Buckets"])
@@ -173,7 +173,7 @@ async def test_a_lie(shop: Shop) -> None:
     shop.front.fault = told(f'"{OTHER}"')
     error = await failure(shop.store())
     assert isinstance(error, StorageUnavailable)
-    assert error.said == f"the store holds other bytes (ETag {OTHER})"
+    assert error.reason == f"the store holds other bytes (ETag {OTHER})"
 
 
 @pytest.mark.parametrize("etag", ["", '"', f'"{OTHER[:20]}', OTHER[:20], '""'])
@@ -184,36 +184,36 @@ async def test_half_a_word_is_none(shop: Shop, etag: str) -> None:
 
 async def test_a_lie_about_what_the_kms_has_encrypted(shop: Shop) -> None:
     """The ETag says nothing then; COS and OSS tell the CRC all the same."""
-    shop.front.fault = told(f'"{OTHER}"', *kms(shop.place.vendor, "12345"))
-    if shop.place.vendor == "s3":
+    shop.front.fault = told(f'"{OTHER}"', *kms(shop.target.vendor, "12345"))
+    if shop.target.vendor == "s3":
         store = shop.store()
         assert (await store.put("a/b", DATA, OGG)).etag == OTHER
         await store.close()
         return
     error = await failure(shop.store())
     assert isinstance(error, StorageUnavailable)
-    assert "CRC 12345" in error.said
+    assert "CRC 12345" in error.reason
 
 
 async def test_what_the_kms_encrypts_is_proven_by_its_crc(shop: Shop) -> None:
-    if shop.place.vendor == "s3":
+    if shop.target.vendor == "s3":
         pytest.skip("S3 tells no CRC, and SeaweedFS has no KMS here")
-    store = shop.store(more=f"sse={KMS[shop.place.vendor]}&sse_key=key-1")
+    store = shop.store(more=f"sse={KMS[shop.target.vendor]}&sse_key=key-1")
     assert (await store.put("k", DATA, OGG)).etag == OTHER
     await store.close()
     facts = shop.facts("k")
-    assert (facts["front-sse"], facts["front-sse-key"]) == (KMS[shop.place.vendor], "key-1")
+    assert (facts["front-sse"], facts["front-sse-key"]) == (KMS[shop.target.vendor], "key-1")
 
 
 async def test_facts_and_class_go_beside_the_object(shop: Shop) -> None:
-    cold = "IA" if shop.place.vendor == "oss" else "STANDARD_IA"
+    cold = "IA" if shop.target.vendor == "oss" else "STANDARD_IA"
     store = shop.store(more=f"metadata=1&class={cold}")
     await store.put("k", DATA, OGG, {"task": "t-1", "anchor": "主播 1\r\nX: y%"})
     await store.close()
     facts = shop.facts("k")
     assert facts["task"] == "t-1"
     assert facts["anchor"] == "%E4%B8%BB%E6%92%AD%201%0D%0AX%3A%20y%25".replace("%3A", ":")
-    if shop.place.vendor != "s3":
+    if shop.target.vendor != "s3":
         assert facts["front-class"] == cold
 
 
@@ -228,7 +228,7 @@ async def test_a_store_that_hangs(shop: Shop) -> None:
     shop.front.fault = Hang()
     error = await failure(shop.store(timeouts=SHORT))
     assert isinstance(error, StorageUnavailable)
-    assert error.said == "no answer in time"
+    assert error.reason == "no answer in time"
     assert shop.front.requests == 1
 
 
@@ -236,13 +236,13 @@ async def test_nobody_listens(shop: Shop) -> None:
     store = shop.store(endpoint="http://127.0.0.1:9")
     error = await failure(store)
     assert isinstance(error, StorageUnavailable)
-    assert error.said == "no connection"
+    assert error.reason == "no connection"
 
 
 async def test_plain_http_where_tls_is_wanted(shop: Shop) -> None:
     error = await failure(shop.store(endpoint=shop.front.endpoint.replace("http:", "https:")))
     assert isinstance(error, StorageUnavailable)
-    assert error.said == "no TLS connection"
+    assert error.reason == "no TLS connection"
 
 
 async def test_an_upload_that_breaks_anywhere(shop: Shop) -> None:
@@ -291,11 +291,11 @@ async def test_a_line_of_a_few_kilobytes_a_second(request: pytest.FixtureRequest
     seaweed, data = request.getfixturevalue("seaweed"), bytes(40_000)
 
     async def slowly(vendor: str) -> None:
-        place = objects.place(request, vendor)
-        seaweed.make_bucket(place.bucket)
-        async with front_of(place.endpoint) as front:
+        target = objects.target(request, vendor)
+        seaweed.make_bucket(target.bucket)
+        async with front_of(target.endpoint) as front:
             front.fault = Slow(6_000)
-            shop = Shop(place, front, seaweed, f"slow/{vendor}")
+            shop = Shop(target, front, seaweed, f"slow/{vendor}")
             store = shop.store()
             await store.put("x", data, OGG)
             await store.close()

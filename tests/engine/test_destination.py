@@ -211,16 +211,34 @@ def test_late_pictures_are_counted_for_the_task_and_logged_once_a_second(
     assert said[0].endswith("pictures late: ready more than 2 s after they were taken")
 
 
+def test_adopted_slices_wait_for_their_task_until_they_are_settled() -> None:
+    nobody: dict[str, RunningTask] = {}
+    clock = ManualClock()
+    reports = Reports(nobody.get, Orphans(clock, lambda _event: None), clock)
+    stored, lost, kept, left = (info_of(f"ada/{number}.ogg") for number in range(4))
+    for info in (stored, lost, kept, left):
+        reports.on_adopted(info)
+    reports.on_stored(file_of(stored.key), Receipt(stored.key, 1, "tag"), "s3://b")
+    failure = StorageUnavailable(lost.key, "503", "it is tried again")
+    reports.on_failed(left, failure, False)
+    reports.on_failed(lost, failure, True)
+    reports.on_kept(kept)
+    assert reports.take_adopted("task") == {left.key}
+    assert reports.take_adopted("task") == set()
+    reports.put_back("task", {left.key})
+    assert reports.take_adopted("task") == {left.key}
+
+
 class ManifestTask:
     """Notes what a running task is told of its manifest, and would fail for a slice."""
 
     def __init__(self) -> None:
         self.settled, self.lost = 0, list[str]()
 
-    def on_manifest_settled(self) -> None:
+    def on_manifest_settled(self, _key: str) -> None:
         self.settled += 1
 
-    def on_manifest_lost(self, reason: str) -> None:
+    def on_manifest_lost(self, _key: str, reason: str) -> None:
         self.lost.append(reason)
 
 

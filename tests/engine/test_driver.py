@@ -39,7 +39,7 @@ def a_cut(track: TrackKey) -> AudioCut:
 
 
 @dataclass
-class Stage:
+class FakeRoom:
     """A room and a watcher in one; everything that happens, in order."""
 
     log: list[object] = field(default_factory=list)
@@ -74,87 +74,87 @@ class Stage:
         self.log.append(finished)
 
 
-def staged(max_idle: int | None = 30, kicks: bool = False) -> tuple[Driver, Stage, ManualClock]:
+def driven(max_idle: int | None = 30, kicks: bool = False) -> tuple[Driver, FakeRoom, ManualClock]:
     clock = ManualClock()
-    stage = Stage(kicks=kicks)
-    driver = Driver(SliceTask("t", SliceParams(max_idle=max_idle), clock.now()), clock, stage)
-    stage.driver = driver
-    driver.bind(stage)
-    return driver, stage, clock
+    room = FakeRoom(kicks=kicks)
+    driver = Driver(SliceTask("t", SliceParams(max_idle=max_idle), clock.now()), clock, room)
+    room.driver = driver
+    driver.bind(room)
+    return driver, room, clock
 
 
 def test_a_track_is_told_and_subscribed() -> None:
-    driver, stage, _ = staged()
+    driver, room, _ = driven()
     driver.deliver(RoomEntered())
     driver.deliver(TrackPublished("ada", Kind.AUDIO))
-    assert stage.log[0] == StateChanged(State.RUNNING)
-    assert [type(one) for one in stage.log[1:]] == [Subscribe, tuple]
-    assert stage.log[2] == ("room", AUDIO)
+    assert room.log[0] == StateChanged(State.RUNNING)
+    assert [type(one) for one in room.log[1:]] == [Subscribe, tuple]
+    assert room.log[2] == ("room", AUDIO)
 
 
 def test_the_last_cut_comes_before_the_track_is_said_to_have_ended() -> None:
-    driver, stage, _ = staged()
+    driver, room, _ = driven()
     driver.deliver(TrackPublished("ada", Kind.AUDIO))
-    stage.log.clear()
+    room.log.clear()
     driver.deliver(Modified(Subscription.of(block_audio=["ada"])))
     why = "the lists do not want it any more"
-    assert stage.log == [("room lets go", AUDIO), ("cut", AUDIO), Unsubscribe(AUDIO, why)]
+    assert room.log == [("room lets go", AUDIO), ("cut", AUDIO), Unsubscribe(AUDIO, why)]
 
 
 def test_a_fact_told_while_an_output_is_carried_out_waits_its_turn() -> None:
-    driver, stage, _ = staged(kicks=True)
+    driver, room, _ = driven(kicks=True)
     driver.deliver(TrackPublished("ada", Kind.AUDIO))
-    assert stage.log[-1] == Finished(EndReason.KICKED)
+    assert room.log[-1] == Finished(EndReason.KICKED)
     # The subscription was carried out whole before the kick was looked at.
-    assert stage.log.index(("room", AUDIO)) < stage.log.index(
+    assert room.log.index(("room", AUDIO)) < room.log.index(
         Unsubscribe(AUDIO, "the task ended: removed from the room")
     )
 
 
 def test_everything_is_cut_before_the_task_is_over() -> None:
-    driver, stage, _ = staged()
+    driver, room, _ = driven()
     for kind in Kind:
         driver.deliver(TrackPublished("ada", kind))
     driver.deliver(Stopped(EndReason.STOPPED))
-    cuts = [one for one in stage.log if isinstance(one, tuple) and one[0] == "cut"]
+    cuts = [one for one in room.log if isinstance(one, tuple) and one[0] == "cut"]
     assert len(cuts) == 2
-    assert stage.log[-1] == Finished(EndReason.STOPPED)
+    assert room.log[-1] == Finished(EndReason.STOPPED)
 
 
 def test_nobody_for_too_long_ends_the_task() -> None:
-    driver, stage, clock = staged(max_idle=30)
+    driver, room, clock = driven(max_idle=30)
     driver.deliver(RoomEntered())
     clock.advance(29.9)
-    assert Finished(EndReason.IDLE) not in stage.log
+    assert Finished(EndReason.IDLE) not in room.log
     clock.advance(0.2)
-    assert stage.log[-1] == Finished(EndReason.IDLE)
+    assert room.log[-1] == Finished(EndReason.IDLE)
     assert clock.timers == []
 
 
 def test_company_stops_the_timer_and_parting_starts_it() -> None:
-    driver, stage, clock = staged(max_idle=30)
+    driver, room, clock = driven(max_idle=30)
     driver.deliver(RoomEntered())
     clock.advance(20)
     driver.deliver(AnchorJoined("ada"))
     driver.deliver(TrackPublished("ada", Kind.AUDIO))
     clock.advance(100)
-    assert Finished(EndReason.IDLE) not in stage.log
+    assert Finished(EndReason.IDLE) not in room.log
     driver.deliver(AnchorLeft("ada"))
     clock.advance(29)
-    assert Finished(EndReason.IDLE) not in stage.log
+    assert Finished(EndReason.IDLE) not in room.log
     clock.advance(2)
-    assert stage.log[-1] == Finished(EndReason.IDLE)
+    assert room.log[-1] == Finished(EndReason.IDLE)
 
 
 def test_a_task_without_an_idle_time_waits_for_ever() -> None:
-    driver, stage, clock = staged(max_idle=None)
+    driver, room, clock = driven(max_idle=None)
     driver.deliver(RoomEntered())
     assert clock.timers == []
     clock.advance(1e6)
-    assert stage.log == [StateChanged(State.RUNNING)]
+    assert room.log == [StateChanged(State.RUNNING)]
 
 
-class Crowd(Stage):
+class CrowdedRoom(FakeRoom):
     """A room that tells of so many anchors on the spot, once, and then stops the task."""
 
     def __init__(self, anchors: int, stops: bool) -> None:
@@ -180,7 +180,7 @@ def test_facts_over_the_bound_are_counted_and_told_and_a_stop_is_never_one_of_th
     monkeypatch: pytest.MonkeyPatch, anchors: int, stops: bool, discarded: int
 ) -> None:
     monkeypatch.setattr(module, "MAX_FACTS", 3)
-    clock, crowd = ManualClock(), Crowd(anchors, stops)
+    clock, crowd = ManualClock(), CrowdedRoom(anchors, stops)
     driver = Driver(SliceTask("t", SliceParams(), clock.now()), clock, crowd)
     crowd.driver = driver
     driver.bind(crowd)

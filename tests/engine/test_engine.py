@@ -434,6 +434,7 @@ async def test_a_task_comes_back_with_its_room(tmp_path: Path, scripted: None) -
         room.tell(RoomEntered(), *ADA)
         assert engine.describe(task).state is State.RUNNING
         assert engine.describe(task).tracks == (("ada", Kind.AUDIO),)
+        assert engine.streams(task) == 1
         room.cut(TrackKey(task, "ada", Kind.AUDIO))
         engine.delete(task)
         finished = await engine.finished(task)

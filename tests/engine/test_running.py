@@ -35,6 +35,7 @@ from slicer.slicing.outputs import (
 )
 from slicer.storage import Receipt
 from tests.harness.clock import ManualClock, settle
+from tests.harness.delivery.spooling import info_of
 
 TRACK = TrackKey("t", "ada", Kind.AUDIO)
 
@@ -203,7 +204,25 @@ async def test_a_task_finishes_after_who_keeps_events_has_the_last_one(fails: bo
     else:
         answer.set_result(None)
     await asyncio.wait([waiting])
-    assert task.finished.result().kept == fails, "the next start tells it again"
+    finished = task.finished.result()
+    counts = (finished.stored, finished.kept, finished.lost)
+    assert counts == ((0, 1, 0) if fails else (1, 0, 0)), "once, and the next start tells it again"
+
+
+async def test_a_slice_of_an_earlier_process_is_waited_for_and_takes_nobodys_place() -> None:
+    task, box, _, told = running()
+    early = info_of("t/early.ogg", task="t")
+    unknown = info_of("t/unknown.ogg", task="t")
+    task.adopt(early.key)
+    task.stop(EndReason.STOPPED)
+    await settle()
+    assert task.pending == 2
+    task.on_stored(unknown, b"", Receipt(unknown.key, 0, "etag"), "memory:")
+    task.on_stored(early, b"", Receipt(early.key, 0, "etag"), "memory:")
+    assert not task.finished.done(), "its own slice is still on its way"
+    stored(task, box.deliveries[0])
+    assert task.finished.done()
+    assert isinstance(told[-1], TaskFinished)
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -217,10 +236,10 @@ async def test_the_manifest_goes_last_and_counts_as_no_slice(kept: bool) -> None
     assert (info.key, info.task) == ("t/manifest.json", "t")
     assert not task.finished.done()
     if kept:
-        task.on_manifest_settled()
+        task.on_manifest_settled(info.key)
         assert not any(isinstance(event, TaskTrouble) for event in told)
     else:
-        task.on_manifest_lost("503")
+        task.on_manifest_lost(info.key, "503")
         assert isinstance(told[-2], TaskTrouble)
         assert told[-2].reason == "no manifest: 503"
     finished = task.finished.result()

@@ -136,7 +136,28 @@ async def test_a_stored_slice_is_told_by_one_road(desk: Desk) -> None:
         event = replace(STORED, slice=slice)
         await notifier.note(RECORD, event)
         await notifier.confirm(event)
-    assert Counter(added)[1004] == 10
+    assert Counter(added) == {1003: 1, 1004: 10}
+
+
+async def test_no_file_is_told_before_the_first_upload_although_the_disk_is_full(
+    desk: Desk,
+) -> None:
+    clock, told, full = ManualClock(), list[int](), [OSError("disk full")]
+
+    async def tell(message: Webhook) -> None:
+        await asyncio.sleep(0)
+        if full and message.event == 1003:
+            raise full.pop()
+        told.append(message.event)
+
+    notifier = Notifier(desk.registry, tell, clock)
+    others = [replace(STORED, slice=replace(STORED.slice, key=f"t/{n}.ogg")) for n in range(3)]
+    confirming = asyncio.gather(*map(notifier.confirm, others))
+    await settle()
+    assert told == []
+    clock.advance(PATIENCE)
+    await confirming
+    assert told == [1003, 1004, 1004, 1004]
 
 
 async def test_ten_slices_of_an_engine_are_ten_messages_and_the_last_one_follows(
@@ -185,6 +206,9 @@ async def test_slices_of_an_earlier_process_are_told(desk: Desk) -> None:
     await desk.notifier.confirm(STORED)
     await desk.notifier.confirm(replace(STORED, task="nobody"))
     assert desk.events == [1003, 1004]
+    await desk.registry.end("t", 1.0)
+    await desk.notifier.confirm(replace(STORED, slice=replace(STORED.slice, key="t/late.ogg")))
+    assert desk.events == [1003, 1004, 1004]
 
 
 async def test_a_task_that_never_began(desk: Desk) -> None:

@@ -65,6 +65,24 @@ async def test_every_task_comes_back(tmp_path: Path) -> None:
     assert await unfinished(tmp_path) == [other, RECORD]
 
 
+async def test_the_tasks_of_one_application(tmp_path: Path) -> None:
+    registry = await opened(tmp_path)
+    others = [replace(RECORD, task=f"other-{number}", app=7) for number in range(3)]
+    for record in (RECORD, *others):
+        await registry.add(record)
+    await registry.leave("other-0", LeaveCode.STOPPED)
+    await registry.end("other-1", 2000.0)
+    await registry.discard("other-2")
+    left = replace(others[0], code=LeaveCode.STOPPED)
+    assert list(registry.unfinished_of(7)) == [left]
+    assert list(registry.unfinished_of(RECORD.app)) == [RECORD]
+    assert list(registry.unfinished_of(8)) == []
+    await registry.close()
+    registry = await opened(tmp_path)
+    assert list(registry.unfinished_of(7)) == [left]
+    await registry.close()
+
+
 async def test_lists_come_back_changed(tmp_path: Path) -> None:
     registry = await opened(tmp_path)
     await registry.add(RECORD)

@@ -32,8 +32,8 @@ def test_refused(status: int, code: str, advice: str) -> None:
     error = storage_error("a/b", Answer(status, code, "so it says"))
     assert isinstance(error, StorageRefused)
     assert error.key == "a/b"
-    assert str(status) in error.said
-    assert "so it says" in error.said
+    assert str(status) in error.reason
+    assert "so it says" in error.reason
     assert advice in error.advice
 
 
@@ -68,7 +68,7 @@ def test_the_region_the_store_names_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "reason"),
     [
         (
             Answer(404, "NoSuchBucket", "The bucket\n is  gone"),
@@ -79,8 +79,8 @@ def test_the_region_the_store_names_is_said() -> None:
         (Answer(0, ""), "no reason given"),
     ],
 )
-def test_what_was_said_is_one_line(answer: Answer, said: str) -> None:
-    assert answer.said == said
+def test_a_reason_is_one_line(answer: Answer, reason: str) -> None:
+    assert answer.reason == reason
 
 
 @given(st.integers(0, 999), st.text(), st.text())
@@ -88,7 +88,7 @@ def test_every_answer_has_an_error_of_one_short_line(status: int, code: str, tex
     error = storage_error("key", Answer(status, code[:40], text))
     assert isinstance(error, StorageRefused | StorageUnavailable)
     assert error.advice
-    assert len(error.said) < 300
+    assert len(error.reason) < 300
 
 
 @pytest.mark.parametrize(
@@ -116,5 +116,5 @@ def test_an_error_about_another_key_is_the_same_without_secrets(
 ) -> None:
     error = rekeyed("new", kind("old", "403 the-secret", "advice", 7.0), KEYS)
     assert type(error) is kind
-    assert (error.key, error.said, error.advice) == ("new", "403 ***", "advice")
+    assert (error.key, error.reason, error.advice) == ("new", "403 ***", "advice")
     assert error.retry_after == 7.0

@@ -12,6 +12,7 @@ from slicer.storage.bucket import Bucket
 from slicer.storage.cos import COS, CosClient, open_cos
 from slicer.storage.objects import Timeouts, Upload
 from slicer.storage.proof import md5
+from slicer.storage.transport import HttpTransport
 from tests.harness.storage.sent import Sent, record
 
 KEYS = Credentials("test-id", "test-secret-0123456789")
@@ -93,10 +94,20 @@ def test_where_it_goes_and_what_is_signed(
     assert {"host", "content-length", "content-md5", "content-type"} <= set(listed.split(";"))
 
 
-def test_the_certificate_is_of_the_name_where_the_endpoint_is_an_address() -> None:
+def test_the_certificate_is_of_the_name_where_the_endpoint_is_an_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names: list[str | None] = []
+
+    class Transport(HttpTransport):
+        def __init__(self, timeouts: Timeouts, right: str, tls_host: str | None = None) -> None:
+            super().__init__(timeouts, right, tls_host)
+            names.append(tls_host)
+
+    monkeypatch.setattr("slicer.storage.cos.HttpTransport", Transport)
     bucket = read("cos://slices-1250000000/?region=ap-guangzhou&endpoint=https://127.0.0.1")
-    client = CosClient(bucket, KEYS, Timeouts())
-    assert client._session.transport._tls_host == HOST
+    CosClient(bucket, KEYS, Timeouts())
+    assert names == [HOST]
 
 
 def test_options_become_headers(monkeypatch: pytest.MonkeyPatch) -> None:

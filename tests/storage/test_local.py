@@ -180,7 +180,7 @@ async def test_what_a_disk_says(
     with pytest.raises(kind, match=advice) as caught:
         await put(tmp_path, "x")
     assert caught.value.key == "x"
-    assert os.strerror(code) in caught.value.said
+    assert os.strerror(code) in caught.value.reason
     assert (tmp_path / "x").read_bytes() == b"before"
     assert not list(tmp_path.rglob("*.part"))
 

@@ -93,14 +93,14 @@ async def test_other_bytes_than_ours() -> None:
     async with fronted(ok("0" * 32)) as (_, store):
         error = await failure(store)
     assert isinstance(error, StorageUnavailable)
-    assert "other bytes" in error.said
+    assert "other bytes" in error.reason
 
 
 async def test_a_success_without_proof_is_none() -> None:
     async with fronted(Answer(200, b"<html>Please log in</html>")) as (_, store):
         error = await failure(store)
     assert isinstance(error, StorageUnavailable)
-    assert "without an ETag" in error.said
+    assert "without an ETag" in error.reason
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ async def test_a_store_that_hangs() -> None:
         error = await failure(store, bytes(200_000))
         await store.close()
     assert isinstance(error, StorageUnavailable)
-    assert error.said == "no answer in time"
+    assert error.reason == "no answer in time"
 
 
 async def test_a_slow_upload_is_no_hang() -> None:
@@ -177,7 +177,7 @@ async def test_nobody_listens() -> None:
     error = await failure(store)
     await store.close()
     assert isinstance(error, StorageUnavailable)
-    assert error.said == "no connection"
+    assert error.reason == "no connection"
 
 
 async def test_plain_http_where_tls_is_wanted() -> None:
@@ -190,7 +190,7 @@ async def test_plain_http_where_tls_is_wanted() -> None:
         error = await failure(store)
         await store.close()
     assert isinstance(error, StorageUnavailable)
-    assert error.said == "no TLS connection"
+    assert error.reason == "no TLS connection"
 
 
 async def test_no_credentials_anywhere() -> None:
@@ -216,7 +216,7 @@ async def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> N
     error = await failure(store)
     await store.close()
     assert isinstance(error, StorageRefused)
-    assert "AWS_PROFILE" in error.said
+    assert "AWS_PROFILE" in error.reason
 
 
 async def test_credentials_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

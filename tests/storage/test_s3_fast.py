@@ -70,7 +70,7 @@ async def test_an_answer_is_told_in_the_vendors_words() -> None:
         front.fault = Answer.error(403, "AccessDenied", "status code: 200 OK: no")
         with pytest.raises(StorageRefused) as caught:
             await put(made(front.endpoint))
-    assert caught.value.said == "403 AccessDenied: status code: 200 OK: no"
+    assert caught.value.reason == "403 AccessDenied: status code: 200 OK: no"
 
 
 @needs_obstore

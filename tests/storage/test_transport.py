@@ -61,7 +61,7 @@ def test_an_answer_is_found_beneath_what_an_sdk_made_of_it() -> None:
     except RuntimeError as outer:
         error = translated("k", outer, keys)
     assert isinstance(error, StorageRefused)
-    assert (error.key, error.said) == ("k", "403: not ***")
+    assert (error.key, error.reason) == ("k", "403: not ***")
 
 
 def test_what_nobody_foresaw_is_tried_again_and_shows_no_secret() -> None:
@@ -89,7 +89,7 @@ def test_the_certificate_must_be_of_the_name_and_not_of_the_address(
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(*paths)
     trusting = ssl.create_default_context(cafile=paths[0])
-    monkeypatch.setattr("slicer.storage.transport._tls", lambda: trusting)
+    monkeypatch.setattr("slicer.storage.transport.tls_context", lambda: trusting)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
         serving = pool.submit(answer_once, listening, server)
@@ -100,7 +100,7 @@ def test_the_certificate_must_be_of_the_name_and_not_of_the_address(
         else:
             with pytest.raises(Exception, match="certificate") as caught:
                 transport.send("PUT", url, {"Content-Length": "1"}, b"x")
-            assert translated("k", caught.value, None).said == "no TLS connection"
+            assert translated("k", caught.value, None).reason == "no TLS connection"
         transport.close()
         serving.result(5)
 

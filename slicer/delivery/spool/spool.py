@@ -1,19 +1,19 @@
 """The spool: slices on the disk until a store has acknowledged them.
 
 Theory of operation. A cut lives in memory for the milliseconds in which its file is made. Then the
-file is a record in the spool, and only then it counts as cut (`SliceSpooled`): what is told of a
-slice stays true whatever happens to this process. The record is removed when the store has
-acknowledged the slice *and* that was told; a crash between the two sends it again under the same
-key with the same bytes, so it is in the store once and told at least once.
+file is a record in the spool, and only then it counts as cut (`SliceSpooled`): an event stays true
+whatever happens to this process. The record is removed when the store has acknowledged the slice
+*and* `SliceStored` is confirmed. A crash between the two sends the slice again under the same key
+with the same bytes: it is in the store once, and its event is emitted at least once.
 
     spool/                      locked (flock on the folder) by the one process that sends from it
       3f0c…/                    one folder a destination: its URLs and key ids, hashed
         0000000000000042.slice  a record (`record.py`), named by its number: the order of cutting
-        0000000000000043.part   being written; after a crash it is torn, was never told, is removed
+        0000000000000043.part   being written; after a crash it is torn, and is removed
         0000000000000017.damaged  a record whose bytes are wrong; kept for a human
 
-There is no journal beside the records that could disagree with them: the rename commits, the
-unlink ends, the listing is the journal, and each record proves itself by a CRC and a SHA-256.
+There is no index beside the records that could disagree with them: the rename commits, the
+unlink ends, the listing is the index, and each record proves itself by a CRC and a SHA-256.
 Numbers go on from the highest that is there, so the order needs no clock, which might step.
 
 Fsync. A crash or kill -9 of this process loses nothing without any: the kernel has the bytes. They
@@ -22,9 +22,10 @@ what the store has not taken by then (mostly nothing), `never` leaves it to the 
 that it left torn is found out by its sums.
 
 Bounds. Above `max_bytes` the oldest pictures go, then the oldest audio; what is older than
-`max_age` goes as well; each is told as lost. Below `reserve_bytes` of free space, or on a disk that
-is full, read-only or broken, nothing more is written, and slices wait in memory as without a spool;
-both are told. The bounds are kept on the loop's thread, the disk is touched in threads alone.
+`max_age` goes as well; each is a `SliceLost`. Below `reserve_bytes` of free space, or on a disk
+that is full, read-only or broken, nothing more is written, and slices wait in memory as without a
+spool; the tasks report both. The bounds are kept on the loop's thread, the disk is touched in
+threads alone.
 """
 
 import asyncio
@@ -70,7 +71,7 @@ Evict = Callable[[Delivery, str], None]
 
 
 class Spool:
-    """One locked folder. For the loop's thread, but where said otherwise.
+    """One locked folder. For the loop's thread, unless a method says otherwise.
 
     No fault of the disk leaves it but as StorageUnavailable; the disk is then left alone for
     DISK_PATIENCE.
@@ -194,6 +195,11 @@ class Spool:
             dirty, self._dirty = self._dirty, []
             self.threads.run(partial(_sync_all, dirty))
             await asyncio.to_thread(self.threads.join)
+            self.release()
+
+    def release(self) -> None:
+        """Unlock the folder for another process, and force nothing to the disk before."""
+        if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 

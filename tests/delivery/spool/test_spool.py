@@ -100,7 +100,7 @@ async def test_where_telling_fails_it_is_sent_again_at_the_next_start(tmp_path: 
     bucket = MemoryStore()
     run = Run(tmp_path, bucket)
     run.heard.confirms = asyncio.get_running_loop().create_future()
-    run.heard.confirms.set_exception(OSError("the journal's disk is full"))
+    run.heard.confirms.set_exception(OSError("the queue's disk is full"))
     run.offer("ada/0")
     await run.until(lambda: bool(run.heard.stored))
     await run.close()
@@ -137,7 +137,7 @@ async def test_killed_and_started_again_it_sends_what_is_there(tmp_path: Path) -
     keys = [f"ada/{number}" for number in range(10)]
     first.offer(*keys)
     await first.until(lambda: len(first.heard.spooled) == 10)
-    first.die()
+    await first.die()
     (first.folder.path / f"{99:016d}.part").write_bytes(b"torn")
     bucket = MemoryStore()
     second = Run(tmp_path, bucket)

@@ -14,6 +14,7 @@ class Recorder:
     *overflow*: how many slices each telling was of; *confirms*: what a stored slice's record waits
     for."""
 
+    adopted: list[str] = field(default_factory=list)
     spooled: list[str] = field(default_factory=list)
     stored: list[str] = field(default_factory=list)
     destinations: list[str] = field(default_factory=list)
@@ -31,6 +32,9 @@ class Recorder:
     @property
     def lost(self) -> list[tuple[str, SlicerError]]:
         return [(key, error) for key, error, final in self.failed if final]
+
+    def on_adopted(self, info: Info) -> None:
+        self.adopted.append(info.key)
 
     def on_spooled(self, file: File) -> None:
         self.spooled.append(file.info.key)

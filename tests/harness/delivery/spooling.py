@@ -1,7 +1,6 @@
 """Slices with known bytes; an outbox over a spool on disk."""
 
 import asyncio
-import os
 import random
 import threading
 from collections.abc import Callable
@@ -135,13 +134,10 @@ class Run:
         await self.spool.close()
         self.workers.join()
 
-    def die(self) -> None:
-        """What kill -9 leaves: the lock is gone, nothing is told, nothing is tidied."""
-        for task in self.outbox._making | self.outbox._uploads:
-            task.cancel()
-        self.outbox._closed = True
-        os.close(self.spool._lock)
-        self.spool._lock = -1
+    async def die(self) -> None:
+        """What kill -9 leaves on the disk: no lock, and every record that was there."""
+        await self.outbox.close()
+        self.spool.release()
 
 
 def spool_settings(folder: Path, **changed: object) -> SpoolSettings:

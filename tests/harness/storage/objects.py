@@ -12,7 +12,7 @@ VENDORS = ("cos", "oss", "s3")
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """A bucket of a vendor, whose protocol *endpoint* speaks."""
 
     vendor: str
@@ -29,12 +29,12 @@ class Place:
         return f"{self.vendor}://{self.bucket}/{quote(prefix)}?{query}"
 
 
-def place(request: pytest.FixtureRequest, vendor: str) -> Place:
+def target(request: pytest.FixtureRequest, vendor: str) -> Target:
     """The vendor's part of the session, started where it is not."""
     if vendor == "cos":
         bucket = f"contract-{cos_front.APPID}"
-        return Place("cos", bucket, cos_front.REGION, request.getfixturevalue("cos"))
+        return Target("cos", bucket, cos_front.REGION, request.getfixturevalue("cos"))
     if vendor == "oss":
-        return Place("oss", "contract", oss_front.REGION, request.getfixturevalue("oss"))
+        return Target("oss", "contract", oss_front.REGION, request.getfixturevalue("oss"))
     seaweed: Seaweed = request.getfixturevalue("seaweed")
-    return Place("s3", "contract", REGION, seaweed.endpoint)
+    return Target("s3", "contract", REGION, seaweed.endpoint)
