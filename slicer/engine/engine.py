@@ -148,7 +148,8 @@ class Engine:
             await self._destinations.give_back(destination)
             raise
         # Not before: a create that fails leaves the earlier task as it was.
-        self._replace(running)
+        if not running.ended:
+            self._replace(running)
         if not spec.check_store:
             self._background.start(self._check_store(running, destination))
         running.finished.add_done_callback(
