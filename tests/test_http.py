@@ -72,9 +72,7 @@ async def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
 def accepted_by(port: int) -> list[socket.socket]:
     """Duplicates of this process's sockets that were accepted at *port*."""
     found = []
-    for path in sorted(Path("/proc/self/fd").iterdir()):
-        if not path.is_socket():
-            continue
+    for path in [one for one in Path("/proc/self/fd").iterdir() if one.is_socket()]:
         one = socket.socket(fileno=os.dup(int(path.name)))
         listens = one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         if one.family == socket.AF_INET and one.getsockname()[1] == port and not listens:
