@@ -59,7 +59,7 @@ for kind; do
         flags=thread symbol=__tsan_ modules=hot
         export TSAN_OPTIONS="log_path=$folder/report halt_on_error=0 exitcode=66 history_size=4"
         build
-        watch libtsan.so tests/webrtc/test_plane.py
+        watch libtsan.so tests/webrtc/test_native_path.py
         ;;
     address)
         flags=address,undefined symbol=__asan_ modules='hot parts'
@@ -67,7 +67,7 @@ for kind; do
         export ASAN_OPTIONS="log_path=$folder/report detect_leaks=0 abort_on_error=0"
         export UBSAN_OPTIONS="log_path=$folder/report print_stacktrace=1 halt_on_error=0"
         build
-        watch libasan.so tests/webrtc/test_plane.py tests/native tests/rtp tests/slicing \
+        watch libasan.so tests/webrtc/test_native_path.py tests/native tests/rtp tests/slicing \
             --ignore tests/native/test_fuzz_corpus.py
         ;;
     *)

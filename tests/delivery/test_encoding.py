@@ -59,7 +59,7 @@ class Desk:
         self.under_way: list[asyncio.Task[File]] = []
 
     def _make(self, key: str, kind: Kind) -> File:
-        assert self.gate.wait(10)
+        assert self.gate.wait(20)
         self.made.append(key)
         return File(SliceInfo(key, TrackKey("task", "ada", kind), EPOCH), b"", "image/png")
 
@@ -127,7 +127,7 @@ async def test_at_the_pools_bound_pictures_are_refused_and_audio_is_not(tmp_path
 
     def slow(key: str, kind: Kind) -> Delivery:
         def make() -> File:
-            assert gate.wait(10)
+            assert gate.wait(20)
             return file_of(key, 1000, kind)
 
         return Delivery(info_of(key, 0, kind), 1000, make)

@@ -100,7 +100,7 @@ class Life:
         )
 
     async def until(self, fits: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while not fits():
                 await asyncio.sleep(0.001)
 

@@ -23,12 +23,12 @@ async def test_no_more_at_once_than_there_are_threads() -> None:
 
     def work() -> bool:
         started.release()
-        return gate.wait(5)
+        return gate.wait(20)
 
     runs = [asyncio.ensure_future(threads.run("key", work)) for _ in range(3)]
     await asyncio.sleep(0)
-    assert started.acquire(timeout=5)
-    assert started.acquire(timeout=5)
+    assert started.acquire(timeout=20)
+    assert started.acquire(timeout=20)
     assert not started.acquire(timeout=0.05)
     gate.set()
     assert await asyncio.gather(*runs) == [True] * 3

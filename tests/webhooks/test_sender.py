@@ -61,7 +61,7 @@ class Line:
 
 
 async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not done():
             await asyncio.sleep(0.001)
 
@@ -78,7 +78,7 @@ class Office:
         """Return when all that is due has been sent, and the sender sleeps again."""
         await settle()
         now = self.clock.wall(self.clock.now()).timestamp()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while self.line.under_way or await self.queue.due(now, 1) or not self.clock.timers:
                 await asyncio.sleep(0.001)
 

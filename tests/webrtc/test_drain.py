@@ -23,7 +23,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 async def until(batches: list[list[Datagram]], count: int) -> list[bytes]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while sum(map(len, batches)) < count:
             await asyncio.sleep(TICK / 2)
     return [data for batch in batches for data, _ in batch]

@@ -97,7 +97,7 @@ async def test_a_peer_that_moves_is_followed(secure: Linked) -> None:
     await until(lambda: secure.cuts)
     elsewhere = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     elsewhere.bind(("127.0.0.1", 0))
-    elsewhere.settimeout(5)
+    elsewhere.settimeout(20)
     secure.media.redirect(elsewhere.getsockname())
     await talk(secure, range(60, 120))
     report = await asyncio.to_thread(elsewhere.recv, 2048)

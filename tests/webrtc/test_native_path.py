@@ -54,7 +54,7 @@ async def secure() -> AsyncIterator[Linked]:
     made.close()
 
 
-def wait_without_loop(done: Callable[[], object], seconds: float = 8) -> None:
+def wait_without_loop(done: Callable[[], object], seconds: float = 20) -> None:
     """Wait for the plane's thread while the event loop has no turn."""
     end = time.monotonic() + seconds
     while not done():
@@ -62,7 +62,7 @@ def wait_without_loop(done: Callable[[], object], seconds: float = 8) -> None:
         time.sleep(0.01)
 
 
-async def test_sound_becomes_cuts(peer: Linked) -> None:
+async def test_audio_becomes_cuts(peer: Linked) -> None:
     peer.media.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
     await talk(peer, range(110))
     await until(lambda: len(peer.cuts) == 2)
@@ -75,6 +75,23 @@ async def test_sound_becomes_cuts(peer: Linked) -> None:
     peer.media.close()
     assert len(peer.cuts) == 3
     assert not peer.media.counters
+
+
+async def test_when_it_was_last_heard_is_read_while_the_thread_writes_it(peer: Linked) -> None:
+    began = peer.media.heard
+
+    def arrived() -> int:
+        return peer.media.counters["asleep"]
+
+    for number in range(200):
+        peer.send(datagram(opus(number), number, number * 960))
+    read = [peer.media.heard]
+    async with asyncio.timeout(20):
+        while arrived() < 200:
+            read.append(peer.media.heard)
+            await asyncio.sleep(0)
+    assert read == sorted(read)
+    assert began < peer.media.heard <= LoopClock().now()
 
 
 async def test_a_picture_is_asked_for_and_taken(peer: Linked) -> None:
@@ -104,7 +121,7 @@ async def stamps_begin() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         probe.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             while True:
                 probe.sendto(b"?", probe.getsockname())
                 sent = time.time()
@@ -289,7 +306,7 @@ async def test_a_peer_that_moves_is_followed(secure: Linked) -> None:
     await until(lambda: secure.cuts)
     elsewhere = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     elsewhere.bind(("127.0.0.1", 0))
-    elsewhere.settimeout(5)
+    elsewhere.settimeout(20)
     secure.received()
     secure.media.redirect(elsewhere.getsockname())
     await talk(secure, range(60, 120))

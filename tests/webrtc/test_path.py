@@ -83,7 +83,7 @@ class Meeting:
                     await self.sfu.send(track, number, FIRST_SSRC + number, packet * 0.02)
             await asyncio.sleep(0.02)
 
-    async def until(self, done: Callable[[], object], seconds: float = 10) -> None:
+    async def until(self, done: Callable[[], object], seconds: float = 20) -> None:
         async with asyncio.timeout(seconds):
             while not done():
                 await asyncio.sleep(0.02)

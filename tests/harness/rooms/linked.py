@@ -81,14 +81,14 @@ def policy(key: bytes) -> pylibsrtp.Policy:
     return pylibsrtp.Policy(key=key, srtp_profile=pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80)
 
 
-async def until(done: Callable[[], object], seconds: float = 8) -> None:
+async def until(done: Callable[[], object], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not done():
             await asyncio.sleep(0.01)
 
 
 async def talk(peer: Linked, frames: range) -> None:
-    """Sound in its own time: 20 ms a packet."""
+    """Audio in its own time: 20 ms a packet."""
     for number in frames:
         peer.send(datagram(opus(number), number, number * 960))
         await asyncio.sleep(0.02)

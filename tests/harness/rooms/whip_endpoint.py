@@ -148,7 +148,7 @@ async def whip_endpoint() -> AsyncIterator[Endpoint]:
         await serving
 
 
-async def until(true: Callable[[], bool], seconds: float = 15) -> None:
+async def until(true: Callable[[], bool], seconds: float = 20) -> None:
     """Wait until the callable *true* says so. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not true():
