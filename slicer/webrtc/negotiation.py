@@ -180,6 +180,9 @@ def _check_places(offer: Description, before: Agreement | None) -> None:
         raise BadInput("sdp", f"{len(offer.sections)} m-lines", allowed)
     for index, stream in before.accepted.items():
         section = offer.sections[index]
+        # One that stops now may leave out all its attributes, the MID too (RFC 3264 8.2).
+        if section.port == 0 and section.kind == stream.kind and not section.mid:
+            continue
         if (section.kind, section.mid) != (stream.kind, stream.mid):
             got = f"m={section.kind}, a=mid:{section.mid}"
             raise BadInput("sdp", got, f"{_place(index, stream)}: it was not stopped before")

@@ -102,7 +102,8 @@ def _groups(lines: list[str]) -> list[list[str]]:
         line = raw.strip("\r ")
         if line.startswith("m="):
             groups.append([])
-        if len(line) > 2 and line[1] == "=":
+        # A value may be empty: `s= ` is a session without a name (RFC 8866 5.3).
+        if len(line) >= 2 and line[1] == "=":
             groups[-1].append(line)
         elif line:
             raise BadInput("sdp", line, "lines written as letter=value")

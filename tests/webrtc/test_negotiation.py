@@ -365,6 +365,18 @@ def test_m_lines_come_pause_return_and_stop() -> None:
     assert answer(stopped).sections[1].attributes.has("candidate")
 
 
+def test_an_m_line_that_stops_may_leave_out_its_attributes() -> None:
+    first = negotiate(parse(described(MEETING)))
+    lines = described(MEETING).split("\r\n")
+    at = next(index for index, line in enumerate(lines) if line.startswith("m=audio"))
+    end = next(index for index, line in enumerate(lines) if line.startswith("m=video"))
+    bare = [*lines[:at], "m=audio 0 UDP/TLS/RTP/SAVPF 0", *lines[end:]]
+    text = "\r\n".join(bare).replace("BUNDLE a v", "BUNDLE v")
+    stopped = negotiate(parse(text), before=first)
+    assert streams(stopped) == ["v"]
+    assert streams(again(stopped, [Track("video", "w"), MEETING[1]])) == ["w", "v"]
+
+
 def test_a_stopped_m_line_may_become_another() -> None:
     first = negotiate(parse(described(MEETING)))
     stopped = again(first, changed(MEETING, "stopped", "a"))

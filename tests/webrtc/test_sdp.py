@@ -55,6 +55,13 @@ def test_malformed(text: str, got: str) -> None:
     assert (refused.value.field, refused.value.got) == ("sdp", got)
 
 
+@pytest.mark.parametrize("line", ["s= ", "s=", "i=", "i= ", "a="])
+def test_a_line_without_a_value_is_skipped(line: str) -> None:
+    text = "\r\n".join(["v=0", line, "m=audio 9 RTP/SAVPF 0", line, "a=mid:x", ""])
+    (section,) = parse(text).sections
+    assert section.mid == "x"
+
+
 def test_a_fragment_has_no_version_line() -> None:
     fragment = parse_fragment("a=ice-ufrag:abcd\nm=audio 9 RTP/SAVPF 0\na=mid:0\na=candidate:1 1\n")
     assert fragment.attributes.first("ice-ufrag") == "abcd"
