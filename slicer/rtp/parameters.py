@@ -23,7 +23,7 @@ class Codec:
 
     @property
     def parameter_sets(self) -> str:
-        """Parameter sets in the fmtp line, base64 with commas between (RFC 6184 8.1, RFC 7798 7.1)."""
+        """Those of the fmtp line, in base64, with commas between (RFC 6184 8.1, RFC 7798 7.1)."""
         names = ("sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps")
         return ",".join(self.format[name] for name in names if name in self.format)
 
@@ -38,6 +38,9 @@ VP9 = Codec("vp9", 90_000)
 H264 = Codec("h264", 90_000)
 AV1 = Codec("av1", 90_000)
 H265 = Codec("h265", 90_000)
+
+STATIC: Mapping[int, Codec] = {0: PCMU, 8: PCMA, 9: G722}
+"""The payload types that need no description (RFC 3551 6)."""
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"

@@ -4,8 +4,8 @@
              RTCP: by SSRC → Receiver.reported
              then handle_timer of each Receiver that got something, or that has something due
 
-Theory of operation. A WHIP publisher's connection is a bundle with one anchor; an SFU's carries many
-(RFC 8843). The bundle has what belongs to the connection: which section a packet belongs to,
+Theory of operation. A WHIP publisher's connection is a bundle with one anchor; an SFU's carries
+many (RFC 8843). The bundle has what belongs to the connection: which section a packet belongs to,
 transport-wide feedback, malformed datagrams. Each anchor has a Receiver, which has the rest: order,
 cuts, reports, requests.
 

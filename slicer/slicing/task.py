@@ -179,7 +179,7 @@ class SliceTask:
         return outputs
 
     def _wanted(self) -> tuple[dict[TrackKey, AudioSpec | VideoSpec], list[str]]:
-        """Present ∩ wanted, and the anchors that wait. Those cut now come first, then by joining."""
+        """Present ∩ wanted, and the anchors that wait. Those cut now go first, then by joining."""
         cut_now = {track.anchor for track in self._tracks}
         wanted: dict[TrackKey, AudioSpec | VideoSpec] = {}
         taken, waiting = 0, []
