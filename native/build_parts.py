@@ -2,7 +2,7 @@
 
 python native/build_parts.py [NAME]…    (needs Cython and a C compiler)
 
-NAME is `parts` where none is given; `hot` builds slicer._hot in place, with flags of CFLAGS if set.
+NAME is `parts` by default; `hot` builds slicer._hot in place, with flags of CFLAGS if set.
 """
 
 import os

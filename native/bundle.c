@@ -57,14 +57,14 @@ static receiver *add_receiver(bundle *it, uint64_t anchor) {
     receiver **of = grown(it->receivers, it->count + 1, &it->capacity, sizeof *of, 1);
     if (of != NULL)
         it->receivers = of;
-    receiver *made = of == NULL ? NULL
-                                : receiver_new(anchor, it->ssrc, &it->counters, &it->scratch,
-                                               &it->transport);
-    if (made != NULL)
-        it->receivers[it->count++] = made;
+    receiver *one = of == NULL ? NULL
+                               : receiver_new(anchor, it->ssrc, &it->counters, &it->scratch,
+                                              &it->transport);
+    if (one != NULL)
+        it->receivers[it->count++] = one;
     else
         COUNT(&it->counters, out_of_memory);
-    return made;
+    return one;
 }
 
 static void remove_receiver(bundle *it, receiver *one) {
@@ -76,7 +76,8 @@ static void remove_receiver(bundle *it, receiver *one) {
     receiver_free(one);
 }
 
-/* Streams that have ended: the demultiplexer has to let go of them before they are freed. */
+/* Streams that have ended. They are freed last: the demultiplexer still compares their sections with
+ * the new ones, and the receivers' tracks have just flushed them. */
 typedef struct ended {
     stream *of[BUNDLE_MAX_SECTIONS];
     size_t count;
@@ -93,7 +94,7 @@ static bool same_mid(const parameters *a, const parameters *b) {
            memcmp(a->mid, b->mid, a->mid_size) == 0;
 }
 
-/* A MID is one section's: another anchor that had it has it no more. */
+/* Take the sections with these MIDs from another anchor: a MID is one section's. */
 static void take_mids(receiver *from, const parameters *const *sections, size_t count,
                       ended *ended, outputs *out) {
     const parameters *left[BUNDLE_MAX_SECTIONS];
@@ -110,7 +111,7 @@ static void take_mids(receiver *from, const parameters *const *sections, size_t 
         replace(from, left, kept, ended, out);
 }
 
-/* Which header extension elements matter, to whom, now that the sections are these. */
+/* Note which header extension elements of these sections matter, and for what. */
 static void note_elements(bundle *it, const parameters *parameters) {
     size_t ids = sizeof parameters->mid_ids / sizeof *parameters->mid_ids;
     for (size_t i = 0; i < ids; i++) {
@@ -197,7 +198,7 @@ void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bool video, doub
 
 /* ---- datagrams ---- */
 
-/* Note that RTCP is about this source, and hand it whose it is; NULL where it is nobody's. */
+/* The receiver that has this source, or NULL. */
 static receiver *about(const bundle *it, uint32_t ssrc) {
     const known_ssrc *known = demultiplexer_find(&it->demultiplexer, ssrc);
     return known == NULL ? NULL : known->section->stream->owner;
@@ -220,7 +221,7 @@ static void receive_rtcp(bundle *it, const uint8_t *compound, size_t size, doubl
                 reporter_receive(&one->reporter, packet.body, now);
                 one->touched = true;
             }
-        } else if (packet.type == RTCP_BYE) { /* perhaps only a mute (RFC 3550 6.6) */
+        } else if (packet.type == RTCP_BYE) { /* it may be a mute only (RFC 3550 6.6) */
             COUNT(&it->counters, bye);
             named |= packet.count > 0;
             for (size_t i = 0; i < packet.count; i++)
@@ -231,8 +232,10 @@ static void receive_rtcp(bundle *it, const uint8_t *compound, size_t size, doubl
         COUNT(&it->counters, unknown_ssrc);
 }
 
-/* Take a parsed packet, its arrival set. `sealed`: it is not authenticated yet; false where it has to
- * be first, and then nothing has changed. Inline in both that call it: it runs for each packet. */
+/* Take a parsed packet, its arrival set. `sealed`: it is still encrypted, and so not authenticated; false
+ * where it must be decrypted first, and then nothing has changed. All that can teach the demultiplexer
+ * something stands behind the test of `sealed`: keep it there. Inline in both callers, for it runs for
+ * each packet. */
 static inline __attribute__((always_inline)) bool admit(bundle *it, packet *packet, bool sealed) {
     header_elements found;
     found.count = found.kinds = 0;
@@ -267,8 +270,9 @@ void bundle_take(bundle *it, const uint8_t *data, size_t size, double arrival) {
         it->counters.of[refused]++;
 }
 
-/* Read the header of a packet whose payload is still encrypted; false where only the plain packet
- * can tell whether it is well-formed: its padding is counted in its last byte. */
+/* Read the header of a packet whose payload is still encrypted. False for one with padding: its size
+ * is in the last byte, which is encrypted, so only the plain packet shows whether it is well-formed. The
+ * payload's size stays 0: nobody reads the payload of a packet that is passed over. */
 static bool read_header(packet *it, const uint8_t *data, size_t size) {
     if (size < 12 + LONGEST_TAG || size > MAX_DATAGRAM || data[0] >> 6 != 2 || data[0] & 0x20)
         return false;
@@ -302,7 +306,7 @@ bool bundle_pass_over(bundle *it, const uint8_t *data, size_t size, double arriv
 
 /* ---- time ---- */
 
-/* Feedback that no receiver had a compound to take along goes alone. */
+/* Feedback that went along with no receiver's compound goes alone. */
 static void write_transport_feedback(bundle *it, double now, outputs *out) {
     output one = {.kind = OUTPUT_TRANSMIT};
     rtcp_writer to = {&one.as.transmit, false};

@@ -1,4 +1,5 @@
-/* All media of one connection: datagrams in, cuts out; twin of slicer/slicing/bundle.py. */
+/* All media of one connection: datagrams in, cuts out; twin of slicer/slicing/bundle.py, which has the
+ * theory of operation. Not thread-safe: the plane calls it with the peer's lock held. */
 #ifndef SLICER_BUNDLE_H
 #define SLICER_BUNDLE_H
 
@@ -13,13 +14,13 @@ bundle *bundle_new(uint32_t ssrc);
 void bundle_free(bundle *it);
 const counters *bundle_counters(const bundle *it);
 
-/* This is all that the anchor (by the caller's number for it) sends from now on; none: it is gone. A
+/* Replace what this anchor (by the caller's number for it) sends; without sections it is gone. A
  * section whose `parameters` are at the same address as before goes on as it is. They, and the codecs
  * they name, must live until a later call leaves them out. */
 void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *sections,
                          size_t count, double now, outputs *out);
 
-/* `track`: the caller's number for who is cut for. An anchor or kind that is not there is ignored. */
+/* `track`: the caller's number for the track. An anchor or kind that is not there is ignored. */
 void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video, int64_t seconds,
                    double now, outputs *out);
 void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bool video, double now,
@@ -32,8 +33,8 @@ void bundle_handle_timer(bundle *it, double now, outputs *out);
 void bundle_flush(bundle *it, outputs *out);
 double bundle_deadline(const bundle *it); /* NEVER: none */
 
-/* Native only: take an RTP packet by its header, undecrypted, where nobody needs more of it; false
- * where it has to be decrypted and taken.
+/* Native only: take an RTP packet by its header alone, undecrypted, where nobody needs its payload;
+ * false where it must be decrypted and taken.
  *
  * Most of a video sleeps, and decrypting it would be most of the work. But what is not decrypted is not
  * authenticated either, so such a packet may move only what a forged one could not harm: counters, the
@@ -43,16 +44,17 @@ double bundle_deadline(const bundle *it); /* NEVER: none */
  * caller asks `srtp_may_skip` first, which has enough packets authenticated for SRTP's own state. */
 bool bundle_pass_over(bundle *it, const uint8_t *data, size_t size, double arrival);
 
-/* Native only: when to look into the socket. Not after `now` where a picture or a packet was asked for,
- * or what completes a cut is late; else when the next cut should be complete or a hole is given up, or
- * NEVER.
+/* Native only: when to read the socket next. `now` or before it: as soon as may be, because a keyframe
+ * or a packet was asked for, or because the packet that completes a cut is late. Else the time at which
+ * the next cut should be complete, or a hole is given up. NEVER: nothing is expected.
  *
- * Nothing waits on the socket, so this is what makes a cut punctual: `bundle_deadline` tells when the
- * machine has something to do of itself, not when a packet is worth fetching. If it told too late, a
- * slice would be cut a long tick after its end, a keyframe would find the grabber having asked twice,
- * and a repeated packet would come after its hole was given up. If it told `now` for long without
- * need, each connection would cost a look every tick: so what was asked of a silent source, and what is
- * overdue, are not waited for. */
+ * The thread does not wait on sockets, so this is what makes a cut punctual. `bundle_deadline` says when
+ * the machine has something to do of its own accord, but not when a packet is worth reading.
+ *
+ * Too late, and a slice is cut a long tick after its end, the grabber asks for a keyframe that is in the
+ * socket already, and a repeated packet comes after its hole was given up. Too early for long, and each
+ * connection costs a read every tick. Therefore a silent source is not waited for though it was asked,
+ * and a cut only for OVERDUE seconds. */
 double bundle_expects(const bundle *it, double now);
 
 #endif

@@ -37,12 +37,13 @@ static void put(demultiplexer *it, known_ssrc one) {
     it->known[at] = one;
 }
 
-/* Free a place; what was moved on because of it moves back, so that no search ends too soon. */
+/* Free a place (Knuth, TAOCP 6.4, algorithm R). A search ends at a free place, so each entry behind the
+ * hole that a search from its home would miss moves into it, which makes a hole where it was. */
 static void take_out(demultiplexer *it, known_ssrc *one) {
     size_t last = ((size_t)1 << it->bits) - 1, hole = (size_t)(one - it->known);
     for (size_t next = (hole + 1) & last; it->known[next].section != NULL; next = (next + 1) & last) {
-        size_t moved = (next - home_of(it, it->known[next].ssrc)) & last;
-        if (moved < ((next - hole) & last))
+        size_t distance = (next - home_of(it, it->known[next].ssrc)) & last;
+        if (distance < ((next - hole) & last))
             continue;
         it->known[hole] = it->known[next];
         hole = next;
@@ -69,7 +70,7 @@ static void forget_oldest(demultiplexer *it, section *of) {
     COUNT(it->counters, ssrc_forgotten);
 }
 
-/* This SSRC is this section's from now on, and no other's. */
+/* Give this SSRC to this section, and take it from any other. */
 static void learn(demultiplexer *it, const packet *packet, known_ssrc *known, section *section) {
     if (known != NULL && known->section == section) {
         known->heard = packet->arrival;
@@ -106,8 +107,7 @@ static void end(demultiplexer *it, uint32_t ssrc, double now) {
     it->ended[it->ended_count++] = (ended_ssrc){ssrc, it->calls, now + STRAGGLE};
 }
 
-/* Whether this is media of a section that has ended, and so not this one's. One that was there beside
- * it has its own; a later one may have the SSRC again, but for what is still under way. */
+/* Whether this is a packet of an ended section, and so not of this one. */
 static bool is_ended(const demultiplexer *it, const packet *packet, const section *section) {
     size_t at = ended_at(it, packet->ssrc);
     return at < it->ended_count &&
@@ -229,7 +229,7 @@ void demultiplexer_replace(demultiplexer *it, stream *const *streams, size_t cou
 
 /* ---- packets ---- */
 
-/* All are asked: a MID is new but once for an SSRC. */
+/* A search of all sections: each SSRC comes here only with a MID that its section does not have. */
 static section *named(const demultiplexer *it, const header_element *mid) {
     for (size_t i = 0; i < it->count; i++)
         if (demultiplexer_is_named(it->sections[i], mid))

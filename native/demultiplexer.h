@@ -1,4 +1,5 @@
-/* Which section of a bundle a packet belongs to (RFC 8843 9.2); twin of slicer/rtp/demultiplexer.py.
+/* Which section of a bundle a packet belongs to (RFC 8843 9.2); twin of slicer/rtp/demultiplexer.py,
+ * which has the theory of operation.
  *
  * What is known of SSRCs is one open-addressing table, at most half full: a packet of a known SSRC
  * costs a multiplication and mostly one look. Its size is set when sections change, so nothing is
@@ -49,8 +50,8 @@ typedef struct demultiplexer {
 /* `counters` outlives it. False where there is no memory. */
 bool demultiplexer_init(demultiplexer *it, counters *counters);
 void demultiplexer_free(demultiplexer *it);
-/* These are the streams from now on. Where one has the place of another (its owner, MID and kind), it
- * takes over its SSRCs. One there is no memory for gets no packets, and is counted. */
+/* Replace the streams. One that takes the place of another (the same owner, MID and kind) takes over its
+ * SSRCs. One that there is no memory for gets no packets, and is counted. */
 void demultiplexer_replace(demultiplexer *it, stream *const *streams, size_t count, double now);
 /* What is known of an SSRC, retransmissions' included; NULL where nothing is. */
 static inline known_ssrc *demultiplexer_find(const demultiplexer *it, uint32_t ssrc) {

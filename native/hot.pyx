@@ -151,7 +151,7 @@ cdef class Bundle:
             bundle_set_sections(
                 self._it, change.anchor, change.parameters, change.count, now, &self._out
             )
-            return change.made(&self._out)
+            return change.commit(&self._out)
         finally:
             self._busy = False
 

@@ -105,7 +105,7 @@ cdef extern from "ring.h":
     size_t ring_pop(c_ring *it, double now, c_turns *out)
     size_t ring_flush(c_ring *it, c_turns *out)
     void ring_restart(c_ring *it)
-    void ring_strays(c_ring *it, c_turns *out)
+    void ring_orphans(c_ring *it, c_turns *out)
     double ring_deadline(c_ring *it)
 
 cdef extern from "nack.h":

@@ -113,7 +113,7 @@ cdef class ReorderRing:
         self.borrowed = []
 
     def orphans(self):
-        ring_strays(&self.it, &self.out)
+        ring_orphans(&self.it, &self.out)
         return [packet for packet, _ in _turns(&self.out)]
 
     def deadline(self):

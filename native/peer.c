@@ -91,9 +91,9 @@ static void transmit(peer *it, buffer *compound) {
 }
 
 /* Send the RTCP among what the bundle gave; move the cuts to `cuts`. */
-static void dispatch(peer *it, outputs *given, outputs *cuts, size_t room) {
-    for (size_t i = 0; i < given->count; i++) {
-        output *one = &given->of[i];
+static void dispatch(peer *it, outputs *from, outputs *cuts, size_t room) {
+    for (size_t i = 0; i < from->count; i++) {
+        output *one = &from->of[i];
         if (one->kind == OUTPUT_TRANSMIT) {
             transmit(it, &one->as.transmit);
             output_free(one);
@@ -104,7 +104,7 @@ static void dispatch(peer *it, outputs *given, outputs *cuts, size_t room) {
             COUNT(&it->counters, out_of_memory);
         }
     }
-    given->count = 0;
+    from->count = 0;
 }
 
 static void hand_back(peer *it, const uint8_t *data, size_t size,
@@ -125,7 +125,7 @@ static void hand_back(peer *it, const uint8_t *data, size_t size,
         waiting->of[waiting->count++] = one;
 }
 
-/* STUN of the pair in use is answered here; all else goes to who set the connection up. */
+/* STUN checks of the pair in use are answered here; the rest goes to ICE in Python. */
 static void take_stun(peer *it, const uint8_t *data, size_t size,
                       const struct sockaddr_storage *from) {
     if (it->transport.agent != NULL && is_from(it, from)) {
@@ -151,8 +151,8 @@ static void take_media(peer *it, uint8_t *data, size_t size, bool own, double ar
         return;
     }
     bool rtcp = is_rtcp(data, size);
-    /* What nobody looks into need not be decrypted; bundle.h says what may be believed of it. Only
-     * from the peer's own address, or anybody's datagrams would count as its. */
+    /* What nobody reads need not be decrypted; bundle.h says what such a packet may change. From the
+     * peer's own address alone: it is not authenticated, and anybody could send it. */
     if (!rtcp && own && srtp_may_skip(inbound, data, size) &&
         bundle_pass_over(it->bundle, data, size, arrival))
         return;
@@ -165,7 +165,8 @@ static void take_media(peer *it, uint8_t *data, size_t size, bool own, double ar
         bundle_take(it->bundle, data, plain, arrival);
 }
 
-/* When the kernel took the datagram in, on the monotonic clock; never before the one before it. */
+/* When the kernel received the datagram, on the monotonic clock. The time stamp is of the real-time
+ * clock, which may be set; so it is kept between the last arrival and `now`. */
 static double arrival_of(plane *plane, peer *it, struct msghdr *message, double now) {
     double arrival = now;
     for (struct cmsghdr *one = CMSG_FIRSTHDR(message); one; one = CMSG_NXTHDR(message, one)) {
@@ -218,7 +219,7 @@ void batch_prepare(batch *it) {
     }
 }
 
-/* The kernel has written over these. */
+/* Reset what recvmmsg has written over. */
 static void restore(batch *it, size_t used) {
     for (size_t i = 0; i < used; i++) {
         it->messages[i].msg_hdr.msg_namelen = sizeof it->from[i];
@@ -232,7 +233,8 @@ static void run_bundle(plane *plane, peer *it, double now) {
     dispatch(it, &plane->scratch, &it->waiting, PLANE_MAX_WAITING);
 }
 
-/* Empty the socket; gives the number of datagrams. */
+/* Read what is in the socket, PLANE_MAX_BATCHES batches at most, so that a flood cannot hold the thread.
+ * Gives the number of datagrams. */
 static size_t drain(plane *plane, peer *it, double now) {
     size_t total = 0;
     for (int round = 0; round < PLANE_MAX_BATCHES; round++) {
@@ -263,19 +265,21 @@ static double on_grid(double time, double step, double phase) {
     return (floor((time - phase) / step) + 1.0) * step + phase;
 }
 
-/* Whether the socket fills fast; what a shorter time brings may be one frame. */
+/* Whether the socket fills fast. A time below PLANE_TICK counts as one: it may have brought one frame. */
 static bool fills(size_t got, double since) {
     since = since < PLANE_TICK ? PLANE_TICK : since;
     return (double)got * PLANE_LONG_TICK > PACKETS_A_LONG_TICK * since;
 }
 
-/* When to look at the socket again. Nothing waits on it, so this alone bounds three things: how long a
- * cut waits (the grid of long ticks, or sooner what is expected); how much the kernel has to hold (a
- * socket that filled fast is looked at soon, for its buffer may end before the next long tick, and what
- * does not fit is lost without a repetition in time); and what an idle connection costs (after
- * PLANE_QUIET empty looks half as many). A look that is too late shows as a late cut, a needless second
- * request or `receive_buffer_full`; looks that are too many, in the CPU time of many connections. All
- * are on grids, so that one wake-up of the thread serves many peers. */
+/* When to read the socket again. The thread waits on no socket, so this alone bounds three things:
+ *
+ *   how long a cut waits          the grid of long ticks; sooner where `bundle_expects` says so
+ *   what the kernel has to hold   a socket that fills fast is read at the next short tick, before its
+ *                                 buffer is full: what does not fit is lost
+ *   what an idle connection costs half as many reads after PLANE_QUIET empty ones
+ *
+ * Too late shows as late cuts, needless second requests and `receive_buffer_full`; too often, in the
+ * CPU time of many connections. All times are on grids, so that one wake-up serves many peers. */
 static double next_look(const peer *it, size_t got, double now) {
     double look = on_grid(now, PLANE_LONG_TICK, it->phase);
     if (it->empty_looks >= PLANE_QUIET)
@@ -307,7 +311,6 @@ void peer_look(plane *plane, peer *it, double now) {
 }
 
 /* ---- from outside ---- */
-
 
 static void give_back(transport *it) {
     if (it->fd >= 0)
@@ -397,7 +400,8 @@ void peer_release(peer *it) {
     pthread_mutex_unlock(&it->lock);
 }
 
-/* Lock the peer, and take what came since the last look: an end is after all that came before it. */
+/* Lock the peer, and read what came since the last look: a track that ends still gets all packets that
+ * came before the call. `finish` unlocks it. */
 static double catch_up(peer *it) {
     pthread_mutex_lock(&it->plane->lock); /* the batch is the plane's */
     pthread_mutex_lock(&it->lock);
@@ -408,11 +412,11 @@ static double catch_up(peer *it) {
     return now;
 }
 
-/* What a call from outside gave: the cuts that waited come first. */
-static void finish(peer *it, outputs *given, outputs *out) {
+/* End a call from outside: the cuts that waited go first, then those of the call. */
+static void finish(peer *it, outputs *from, outputs *out) {
     dispatch(it, &it->waiting, out, SIZE_MAX);
-    dispatch(it, given, out, SIZE_MAX);
-    outputs_free(given);
+    dispatch(it, from, out, SIZE_MAX);
+    outputs_free(from);
     it->deadline = bundle_deadline(it->bundle);
     it->look = 0.0; /* what is expected may have changed */
     pthread_mutex_unlock(&it->lock);
@@ -420,42 +424,42 @@ static void finish(peer *it, outputs *given, outputs *out) {
 
 void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *sections, size_t count,
                        outputs *out) {
-    outputs given = {0};
-    bundle_set_sections(it->bundle, anchor, sections, count, catch_up(it), &given);
-    finish(it, &given, out);
+    outputs from = {0};
+    bundle_set_sections(it->bundle, anchor, sections, count, catch_up(it), &from);
+    finish(it, &from, out);
 }
 
 void peer_attach(peer *it, uint64_t anchor, uint64_t track, bool video, int64_t every,
                  outputs *out) {
-    outputs given = {0};
+    outputs from = {0};
     pthread_mutex_lock(&it->lock);
-    bundle_attach(it->bundle, anchor, track, video, every, seconds(CLOCK_MONOTONIC), &given);
-    finish(it, &given, out);
+    bundle_attach(it->bundle, anchor, track, video, every, seconds(CLOCK_MONOTONIC), &from);
+    finish(it, &from, out);
 }
 
 void peer_detach(peer *it, uint64_t anchor, uint64_t track, bool video, outputs *out) {
-    outputs given = {0};
-    bundle_detach(it->bundle, anchor, track, video, catch_up(it), &given);
-    finish(it, &given, out);
+    outputs from = {0};
+    bundle_detach(it->bundle, anchor, track, video, catch_up(it), &from);
+    finish(it, &from, out);
 }
 
 void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
                   outputs *out) {
-    outputs given = {0};
+    outputs from = {0};
     pthread_mutex_lock(&it->lock);
     double now = seconds(CLOCK_MONOTONIC);
     for (size_t i = 0; i < count; i++)
         bundle_take(it->bundle, data[i], sizes[i], now);
-    bundle_handle_timer(it->bundle, now, &given);
+    bundle_handle_timer(it->bundle, now, &from);
     it->heard = it->last_arrival = now;
-    finish(it, &given, out);
+    finish(it, &from, out);
 }
 
 void peer_flush(peer *it, outputs *out) {
-    outputs given = {0};
+    outputs from = {0};
     catch_up(it);
-    bundle_flush(it->bundle, &given);
-    finish(it, &given, out);
+    bundle_flush(it->bundle, &from);
+    finish(it, &from, out);
 }
 
 void peer_collect(peer *it, outputs *cuts, others *datagrams) {

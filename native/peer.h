@@ -26,7 +26,7 @@ struct peer {
     others others;
     double deadline, heard, last_arrival;
     double looked, look, phase; /* at last; next; its place on the grid of long ticks */
-    uint32_t dropped; /* by the kernel, as it last said */
+    uint32_t dropped; /* by the kernel, as it last reported */
     unsigned empty_looks;
     bool listed;
     bool ready; /* under the plane's ready_lock */

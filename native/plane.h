@@ -1,17 +1,21 @@
-/* The native plane: one thread without Python drains every connection's socket now and then.
+/* The native plane: one thread without Python reads the sockets of all connections, at ticks.
  *
  *   look: for each peer due: recvmmsg → STUN | SRTP → bundle_take …; bundle_handle_timer → RTCP sent
  *         cuts, and what is not ours (DTLS, other STUN), wait in the peer; one eventfd write a look
  *
- * Waking for each packet costs more than all the work on it, so nothing waits on a socket: the thread
- * looks at each peer every LONG_TICK seconds, and besides when its next cut should be complete. TICK is
- * for who has asked for a picture or a packet, SHORT_TICK for a socket that fills fast. Looks are on a
- * grid, so that one wake-up serves many peers; of many peers, PLANE_ABREAST share a place on it.
- * When a packet came is the kernel's word.
+ * Theory of operation. Waking for each packet costs more than all the work on it, so nothing waits on a
+ * socket. The thread looks at each peer every LONG_TICK seconds, and besides when its next cut should be
+ * complete. TICK is for a peer that was asked for a keyframe or a packet, SHORT_TICK for a socket that
+ * fills fast; peer.c has the reasons. Looks are on a grid, so that one wake-up serves many peers; of many
+ * peers, PLANE_ABREAST share a place on it. A packet's arrival is the kernel's time stamp, so a look that
+ * comes later changes no jitter and no report.
  *
- * Locks: a peer's for its bundle and what waits in it; the plane's for the list of peers, held while
- * the thread looks; `ready_lock` for the list of peers in which something waits. Taken in that order:
- * plane, peer, ready. Linux only: elsewhere `plane_new` gives NULL.
+ * Locks. A peer's is for its bundle and what waits in it. The plane's is for the list of peers and the
+ * batch, and is held while the thread looks. `ready_lock` is for the list of peers in which something
+ * waits. They are taken in this order: plane, peer, ready. The eventfd is written after the peer is on
+ * the ready list, and read before that list is emptied: a peer may be found empty, but none is missed.
+ *
+ * Linux only: elsewhere `plane_new` gives NULL.
  */
 #ifndef SLICER_PLANE_H
 #define SLICER_PLANE_H
@@ -34,7 +38,7 @@
 typedef struct plane plane;
 typedef struct peer peer;
 
-/* A datagram that is not ours: `size` bytes at `offset` of the bytes beside it. */
+/* A datagram for ICE or DTLS in Python: `size` bytes at `offset` of the bytes beside it. */
 typedef struct other {
     uint8_t address[16];
     uint8_t address_size; /* 4 or 16 */

@@ -208,7 +208,7 @@ cdef class Peer:
         cdef Change change = Change(self.bundle, anchor, list(sections))
         with nogil:
             peer_set_sections(self._it, change.anchor, change.parameters, change.count, &self._out)
-        return change.made(&self._out)
+        return change.commit(&self._out)
 
     def attach(self, track, spec):
         """As Bundle.attach, at the present time; RTCP is sent, cuts come back."""

@@ -39,13 +39,13 @@ void receiver_free(receiver *it) {
 /* ---- sections ---- */
 
 static stream *new_stream(receiver *it, const parameters *parameters) {
-    stream *made = calloc(1, sizeof *made);
-    if (made != NULL && stream_init(made, parameters, it->counters, &it->sender)) {
-        made->owner = it;
-        return made;
+    stream *one = calloc(1, sizeof *one);
+    if (one != NULL && stream_init(one, parameters, it->counters, &it->sender)) {
+        one->owner = it;
+        return one;
     }
     COUNT(it->counters, out_of_memory);
-    free(made);
+    free(one);
     return NULL;
 }
 
@@ -245,7 +245,7 @@ double receiver_expects(const receiver *it, double now) {
     double first = NEVER;
     for (size_t i = 0; i < it->count; i++) {
         stream *stream = it->streams[i];
-        /* Its repetition is a round trip away, and is only of use before the hole is given up. */
+        /* A packet was asked for: it is a round trip away, and of no use once its hole is given up. */
         if (stream->has_source && stream->source.nacks.count)
             return now;
         /* A hole is given up: that may complete a cut, though no packet comes. */

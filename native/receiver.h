@@ -17,7 +17,7 @@ typedef struct receiver {
     size_t video_at; /* the index of the video track's stream */
     audio_track audio;
     video_track video;
-    int64_t audio_epoch, video_epoch; /* of the last track of a kind that is no more; -2: none */
+    int64_t audio_epoch, video_epoch; /* of the last track of a kind that has ended; -2: none */
     reporter reporter;
     ordereds *scratch;
     double deadline; /* as it was when something last happened to it */

@@ -31,7 +31,7 @@ static void free_slots(ring *it) {
 void ring_free(ring *it) {
     free_slots(it);
     turns_free(&it->ready);
-    turns_free(&it->strays);
+    turns_free(&it->orphans);
 }
 
 static size_t slot_of(int64_t sequence) {
@@ -69,24 +69,24 @@ static double since(ring *it) {
     return it->hole_since;
 }
 
-/* Hold packets from elsewhere until so many follow each other that the source has moved. */
+/* Hold packets outside of the window until enough of them follow each other. */
 static int stray(ring *it, packet *one, bool late) {
-    turns *strays = &it->strays;
-    if (strays->count) {
-        int64_t last = strays->of[strays->count - 1].packet.sequence;
+    turns *orphans = &it->orphans;
+    if (orphans->count) {
+        int64_t last = orphans->of[orphans->count - 1].packet.sequence;
         if (one->sequence == last) {
             packet_free(one);
             return COUNT_duplicate;
         }
         if (one->sequence != last + 1)
-            turns_clear(strays);
+            turns_clear(orphans);
     }
-    if (!packet_keep(one) || !turns_add(strays, one, false))
+    if (!packet_keep(one) || !turns_add(orphans, one, false))
         return COUNT_out_of_memory;
-    bool moved = strays->count >= RING_JUMPED;
+    bool moved = orphans->count >= RING_JUMPED;
     if (late) {
         bool silent = one->arrival - it->taken_at >= RING_FELL_SILENT;
-        moved = (silent && strays->count >= RING_FELL_BACK) || strays->count >= RING_CAPACITY / 2;
+        moved = (silent && orphans->count >= RING_FELL_BACK) || orphans->count >= RING_CAPACITY / 2;
     }
     if (moved)
         return COUNT_moved;
@@ -95,8 +95,8 @@ static int stray(ring *it, packet *one, bool late) {
 
 static void note(ring *it, const packet *one) {
     it->taken_at = one->arrival;
-    if (it->strays.count)
-        turns_clear(&it->strays);
+    if (it->orphans.count)
+        turns_clear(&it->orphans);
 }
 
 static int hold(ring *it, packet *one) {
@@ -221,17 +221,17 @@ size_t ring_flush(ring *it, turns *out) {
 void ring_restart(ring *it) {
     free_slots(it);
     turns_clear(&it->ready);
-    turns_clear(&it->strays);
+    turns_clear(&it->orphans);
     it->open = it->contiguous = false;
     it->opens_at = NEVER;
     it->hole_since = NAN;
     it->opening = 0.0;
 }
 
-void ring_strays(ring *it, turns *out) {
+void ring_orphans(ring *it, turns *out) {
     turns empty = *out;
-    *out = it->strays;
-    it->strays = empty;
+    *out = it->orphans;
+    it->orphans = empty;
 }
 
 double ring_deadline(ring *it) {

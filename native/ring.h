@@ -1,9 +1,9 @@
-/* Puts packets of one source back into order; twin of slicer/rtp/ring.py.
+/* The reorder ring; twin of slicer/rtp/ring.py, which has the theory of operation.
  *
  * Memory contract: `ring_insert` and `ring_skip` take the packet's memory over whatever they return.
  * A packet that is next in line goes to `ready` as it is, still on the caller's bytes: `ring_pop`
- * must be called before those bytes go. What has to wait is copied. The slots are made when the
- * first packet has to wait.
+ * must be called before those bytes go. What has to wait is copied. The slots are allocated when the
+ * first packet has to wait, and freed when none does: a stream without loss has none.
  */
 #ifndef SLICER_RING_H
 #define SLICER_RING_H
@@ -26,7 +26,7 @@ typedef struct ring {
     double opens_at; /* NEVER: not opening */
     bool contiguous;
     double hole_since; /* NAN: not known */
-    turns strays;
+    turns orphans;
     double taken_at;
 } ring;
 
@@ -39,8 +39,8 @@ int ring_skip(ring *it, packet *packet);
 size_t ring_pop(ring *it, double now, turns *out);
 size_t ring_flush(ring *it, turns *out);
 void ring_restart(ring *it);
-/* Move the strays to the (empty) `out`. */
-void ring_strays(ring *it, turns *out);
+/* Move the packets that showed where the source goes on to the (empty) `out`. */
+void ring_orphans(ring *it, turns *out);
 double ring_deadline(ring *it);
 
 #endif

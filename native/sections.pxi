@@ -118,8 +118,8 @@ cdef class Change:
         self.bundle._last_codec += <uint32_t>len(section.objects)
         return section
 
-    cdef list made(self, outputs *out):
-        """The C code has made the change: what came of it."""
+    cdef list commit(self, outputs *out):
+        """The C code has made the change: gives its outputs."""
         cdef Section section
         cdef Bundle bundle = self.bundle
         found = bundle._outputs(out)  # the last cuts are of codecs before the change

@@ -45,7 +45,7 @@ struct srtp {
     source sources[SOURCES];
 };
 
-static const source FRESH; /* what an SSRC not heard of yet begins with */
+static const source FRESH; /* the state of an SSRC that is not known yet */
 
 static bool window_has(const window *it, uint64_t index) {
     if (index > it->newest)
@@ -74,8 +74,8 @@ static void window_add(window *it, uint64_t index) {
     it->seen[back / 64] |= (uint64_t)1 << back % 64;
 }
 
-/* RFC 3711 3.3.1 and appendix A. Nothing is before the first turn: until its second half is passed
- * no number is taken for one of the turn before or after. */
+/* The packet index of a sequence number (RFC 3711 3.3.1, appendix A). There is nothing before the first
+ * roll-over: until its second half is over, every number is of the first turn. */
 static uint64_t rtp_index(const window *it, uint16_t sequence) {
     const unsigned half = 0x8000;
     unsigned last = it->newest & 0xffff;
@@ -96,8 +96,8 @@ static const source *find(const srtp *it, uint32_t ssrc) {
     return &FRESH;
 }
 
-/* The source of an SSRC that has been authenticated. Where all places are taken it gets that of the
- * one not heard of for longest. */
+/* The source of an SSRC that has just been authenticated. Where all places are taken, it gets the place
+ * of the one that was authenticated least recently. */
 static source *keep(srtp *it, uint32_t ssrc, const source *found) {
     it->packets++;
     size_t place = found == &FRESH ? it->count : (size_t)(found - it->sources);

@@ -1,9 +1,22 @@
-/* SRTP and SRTCP (RFC 3711, RFC 7714) through libcrypto, which is found when first needed.
+/* SRTP and SRTCP (RFC 3711, RFC 7714) through libcrypto.
  *
  * Both directions of one DTLS connection: what the peer sends is unprotected, our RTCP protected.
- * AES_CM_128_HMAC_SHA1_80 and AEAD_AES_128_GCM and AEAD_AES_256_GCM. Replay windows of 128 as libsrtp
- * has. No system header is needed: the few functions of libcrypto are declared in srtp.c and bound
- * with dlopen (libcrypto.so.3, .so.1.1, or what SLICER_LIBCRYPTO names).
+ * AES_CM_128_HMAC_SHA1_80, AEAD_AES_128_GCM and AEAD_AES_256_GCM.
+ *
+ * Theory of operation. A sequence number has 16 bits on the wire; the keystream, the nonce and the tag
+ * need the packet index of 48 (RFC 3711 3.3.1). Its upper 32 bits, the roll-over counter, are never
+ * sent: the receiver guesses them from the newest index it has authenticated, and is right while it has
+ * authenticated one of the last 32 768 packets. So state moves by authenticated packets alone. A forged
+ * packet could otherwise turn the counter, and no true packet would be authentic from then on.
+ *
+ * The plane does not decrypt what nobody reads, and what is not decrypted is not authenticated. So
+ * `srtp_may_skip` demands a packet to be authenticated at least every SRTP_UNSEEN indices, far within
+ * those 32 768. What is skipped is not entered into the replay window either: it changed nothing that a
+ * repetition could change again.
+ *
+ * The replay window is 128 packets, libsrtp's default. libcrypto is found when first needed, with dlopen
+ * (libcrypto.so.3, .so.1.1, or what SLICER_LIBCRYPTO names); its few functions are declared in
+ * srtp_crypto.c, so no system header is needed.
  */
 #ifndef SLICER_SRTP_H
 #define SLICER_SRTP_H
@@ -37,10 +50,9 @@ void srtp_free(srtp *it); /* NULL is let pass; keys are wiped */
 int srtp_unprotect(srtp *it, uint8_t *data, size_t size, size_t *plain);
 int srtp_unprotect_rtcp(srtp *it, uint8_t *data, size_t size, size_t *plain);
 
-/* For a packet that nobody will look into: true where it may be passed over as it is. False where it
- * must be unprotected: its SSRC is not known yet, it looks like a repetition, or the packet index
- * (RFC 3711 3.3.1) has gone on by SRTP_UNSEEN since the last authenticated one. So the roll-over
- * counter is moved by authenticated packets alone and never lost. Changes nothing. */
+/* For a packet whose payload nobody needs: true where it may be passed over undecrypted. False where it
+ * must be unprotected: its SSRC is not known yet, it looks like a repetition, or the packet index has
+ * gone on by SRTP_UNSEEN since the last authenticated one. Changes nothing. */
 #define SRTP_UNSEEN 1024
 bool srtp_may_skip(const srtp *it, const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 /* Without retransmission only reordering is waited for. */
 #define PATIENCE 0.2
 #define PATIENCE_NACK 0.6
-/* The sender's clock against arrivals, in seconds; the reference says why. */
+/* The sender's clock against arrivals, in seconds; slicer/rtp/stream.py has the reasons. */
 #define EARLY 0.5
 #define EARLY_AFTER_LOSS 3.0
 #define LATE 3.0
@@ -209,24 +209,24 @@ static bool put(stream *it, packet *one) {
         it->counters->of[refused]++;
     if (refused == COUNT_moved)
         return true;
-    /* Nothing else may hear of a packet that nobody believes yet, or that is not there. */
+    /* A packet that may be noise, or that was lost for want of memory, must not move the statistics. */
     if (refused != COUNT_stray && refused != COUNT_out_of_memory)
         note(it, one);
     return false;
 }
 
-/* The source's sequence numbers go on elsewhere; what is held and what is there is kept. */
+/* The source goes on with other sequence numbers; what is held is given out first. */
 static void move(stream *it) {
     source *source = &it->source;
-    turns strays = {0};
-    ring_strays(&source->ring, &strays);
+    turns orphans = {0};
+    ring_orphans(&source->ring, &orphans);
     give_up(it);
     reception_restart(&source->reception);
     nack_free(&source->nacks);
-    for (size_t i = 0; i < strays.count; i++) /* one behind the other: the ring moves once */
-        put(it, &strays.of[i].packet);
-    strays.count = 0;
-    turns_free(&strays);
+    for (size_t i = 0; i < orphans.count; i++) /* one behind the other: the ring moves once */
+        put(it, &orphans.of[i].packet);
+    orphans.count = 0;
+    turns_free(&orphans);
 }
 
 static void insert_own(stream *it, packet *one) {
@@ -315,8 +315,8 @@ static void add_candidate(stream *it, packet *one) {
         COUNT(it->counters, out_of_memory);
 }
 
-/* A packet of another SSRC: on probation until a second one belongs to it. */
-static void strange(stream *it, packet *one) {
+/* Put a packet of another SSRC on probation, until a second one belongs to it. */
+static void on_probation(stream *it, packet *one) {
     bool known = retired_at(it, one->ssrc) < it->retired_count;
     if (known && it->has_source && one->arrival - it->source.last_arrival < COMES_BACK) {
         COUNT(it->counters, retired_ssrc);
@@ -348,7 +348,7 @@ void stream_insert(stream *it, packet *one) {
     } else if (repeated >= 0) {
         repair(it, one, (uint8_t)repeated);
     } else if (!it->has_source || one->ssrc != it->source.ssrc) {
-        strange(it, one);
+        on_probation(it, one);
     } else {
         insert_own(it, one);
     }
@@ -422,7 +422,7 @@ bool stream_would_sleep(const stream *it, const packet *one) {
     next.sequence = unwrapper_peek(&source->sequences, 16, one->sequence);
     next.timestamp = unwrapper_peek(&source->timestamps, 32, one->timestamp);
     int64_t ahead = source->ring.open ? next.sequence - source->ring.next : 0;
-    if (ahead < 0 || ahead >= RING_CAPACITY || source->ring.strays.count)
+    if (ahead < 0 || ahead >= RING_CAPACITY || source->ring.orphans.count)
         return false;
     return (double)next.timestamp < it->until && !jumped(it, &next, follows(source, &next));
 }

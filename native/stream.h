@@ -1,4 +1,10 @@
-/* One m-line's packets, from the wire to their order; twin of slicer/rtp/stream.py. */
+/* One m-line's packets, from the wire into order; twin of slicer/rtp/stream.py, which has the theory of
+ * operation.
+ *
+ * Memory contract: `stream_insert` takes over a packet whose payload still lies in the receive buffer.
+ * `stream_drain` moves it to `out`, whose owner frees it. So a batch ends with a drain, before the
+ * buffer is written again; between batches a stream holds only copies (the ring, the candidates).
+ */
 #ifndef SLICER_STREAM_H
 #define SLICER_STREAM_H
 
@@ -97,7 +103,11 @@ size_t stream_missing(stream *it, double now, uint16_t *missing);
 double stream_deadline(stream *it);
 
 /* Native only, for packets that need not even be decrypted: true where inserting this packet would
- * do nothing but count it as asleep (and note it for the reports). Nothing is changed. */
+ * do nothing but count it as asleep (and note it for the reports). Nothing is changed.
+ *
+ * It must foresee exactly what `stream_insert` does with a stream that sleeps. Where it says true too
+ * often, a packet that should wake the stream, or begin an epoch, is lost unread; where too seldom,
+ * packets are decrypted for nothing. tests/native holds it to the reference, which inserts them all. */
 bool stream_would_sleep(const stream *it, const packet *packet);
 
 #endif

@@ -77,6 +77,9 @@ double audio_track_deadline(const audio_track *it) {
     return first;
 }
 
+/* A cut is complete when the packet comes that reaches the slice's end; the mapper of its epoch tells
+ * when media of that time arrives. One that is overdue is left to the next long tick: the sender may
+ * have stopped, and a read every tick would find nothing. */
 double audio_track_expects(const audio_track *it, double now) {
     double first = NEVER;
     for (size_t i = 0; i < it->count; i++) {
@@ -180,7 +183,7 @@ static bool assemble(video_track *it, const ordered *ordered, frame *frame) {
     bool before = pushed == PUSHED_FRAME && frame->timestamp != packet->timestamp;
     if (!ordered->contiguous && !before)
         it->decodable = false;
-    /* What another epoch left behind has no place in this one's media time. */
+    /* A frame of the last epoch has no place in this one's media time. */
     return pushed == PUSHED_FRAME && !(before && fresh);
 }
 
@@ -223,6 +226,8 @@ double video_track_deadline(const video_track *it) {
     return first;
 }
 
+/* A keyframe that was asked for may come at any time, while the source sends; else the frame due is
+ * expected as an audio cut is. */
 double video_track_expects(const video_track *it, double now) {
     double first = NEVER;
     if (it->stream->mapper == NULL)

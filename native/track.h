@@ -1,11 +1,11 @@
-/* A stream and everyone who cuts it; twin of slicer/slicing/track.py, for receiver.c alone. */
+/* One stream and all tasks that cut it; twin of slicer/slicing/track.py, for receiver.c alone. */
 #ifndef SLICER_TRACK_H
 #define SLICER_TRACK_H
 
 #include "depacketizer.h"
 #include "video.h"
 
-/* Seconds for which what is late is looked for; then it comes when it comes. */
+/* Seconds past its time for which a packet is still looked for at each tick. */
 #define OVERDUE 0.1
 
 typedef struct audio_track {
@@ -33,8 +33,8 @@ void audio_track_receive(audio_track *it, double now, ordereds *scratch, outputs
 void audio_track_handle_timer(audio_track *it, double now, outputs *out);
 void audio_track_flush(audio_track *it, ordereds *scratch, outputs *out);
 double audio_track_deadline(const audio_track *it);
-/* When what completes the next cut should be there; the native plane's alone. Before `now` where it
- * is late, NEVER where nothing is expected. */
+/* Native only: when the packet that completes the next cut should be here. Before `now` where it is
+ * late, NEVER where nothing is expected. */
 double audio_track_expects(const audio_track *it, double now);
 
 void video_track_init(video_track *it, stream *stream);

@@ -95,7 +95,7 @@ static void keep(frame_grabber *it, const frame *frame) {
     }
 }
 
-/* The group is not needed any longer: the cut takes it over. */
+/* The cut takes the group over: it is not needed here any longer. */
 static void hand_over(frame_grabber *it, picture_cut *cut) {
     cut->frames = it->gop;
     cut->ends = it->gop_ends;

@@ -1,4 +1,7 @@
-"""The clock of the shell: *now* never steps back. The core sees only its numbers."""
+"""The clock: *now* in seconds that never step back, wall time, and timers.
+
+Only the shell has one. The core gets *now* as an argument.
+"""
 
 import asyncio
 import time
@@ -8,7 +11,7 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """A callback that can still be called off."""
+    """A scheduled callback that can be cancelled."""
 
     def cancel(self) -> None: ...
 
@@ -17,7 +20,7 @@ class Clock(Protocol):
     """Where *now* comes from."""
 
     def now(self) -> float:
-        """Seconds from an arbitrary start that never step back."""
+        """Seconds since an arbitrary start; they never step back."""
         ...
 
     def wall(self, now: float) -> datetime:

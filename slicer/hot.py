@@ -1,4 +1,7 @@
-"""The native switch: who handles packets. SLICER_NATIVE=1 demands the native one, 0 forbids it."""
+"""The native switch: `Bundle` is the native plane's where there is one, else the reference's.
+
+SLICER_NATIVE=1 demands the native one, 0 forbids it.
+"""
 
 import os
 

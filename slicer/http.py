@@ -19,7 +19,7 @@ DRAIN = 1
 
 
 class _Silent(uvicorn.Server):
-    """Uvicorn wakes ten times a second to see whether it should end; this one waits to be told."""
+    """Uvicorn wakes ten times a second to see whether it should end; this one is woken."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -36,10 +36,10 @@ class _Silent(uvicorn.Server):
 
 
 class Server:
-    """Listens as soon as it is made, with TLS where *certificate* and *key* (PEM files) are given.
+    """Listens from its construction on; with TLS if *certificate* and *key* (PEM files) are set.
 
-    Raises OSError, its text made for a user, where the address cannot be had, and BadInput where
-    the files cannot be used.
+    Raises OSError, with a text for users, if the address cannot be bound, and BadInput if the files
+    cannot be used.
     """
 
     def __init__(

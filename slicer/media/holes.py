@@ -1,4 +1,9 @@
-"""Lays Opus packets end to end, and fills what is missing between them."""
+"""Lays Opus packets end to end, and fills the holes between them with packets.
+
+A short hole is filled with packets of the neighbour's TOC byte alone: a decoder takes them for lost
+ones and conceals them. What is left of a long hole is filled with frames of digital silence. Both
+need no encoder.
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -11,7 +16,7 @@ from slicer.slicing.outputs import AudioPacket
 MAX_PRE_ROLL = 48_000
 """What comes earlier before the slice is left out: RFC 7845 5.1 has 16 bits for the pre-skip."""
 CONCEALED = 5_760
-"""A decoder is left to conceal 120 ms of a hole; after that its guess is worse than silence."""
+"""120 ms of a hole are concealed by the decoder; after that its guess is worse than silence."""
 SHORTEST = 120
 """2.5 ms, the shortest Opus frame: holes are filled in multiples of it."""
 

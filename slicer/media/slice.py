@@ -1,4 +1,4 @@
-"""A slice: what it is, and the file that its cut becomes, made in one call for any thread."""
+"""A slice: its description, and the file made from its cut, in one call from any thread."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -114,6 +114,6 @@ def _audio(cut: AudioCut, began: datetime) -> bytes:
 
 
 def _picture(cut: PictureCut, info: SliceInfo, image_format: ImageFormat) -> File:
-    made = picture.write(cut.codec.name, cut.frames, image_format)
-    info = replace(info, size=len(made.data))
-    return File(info, made.data, _IMAGE_TYPES[image_format], made.width, made.height)
+    image = picture.write(cut.codec.name, cut.frames, image_format)
+    info = replace(info, size=len(image.data))
+    return File(info, image.data, _IMAGE_TYPES[image_format], image.width, image.height)

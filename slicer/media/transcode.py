@@ -13,11 +13,11 @@ from slicer.media import ogg
 from slicer.slicing.outputs import AudioPacket
 
 BIT_RATE = 32_000
-"""Of the Opus made: more than these codecs can fill."""
+"""Bits a second of the Opus: more than these codecs can fill."""
 COMPLEXITY = "5"
 """Of libopus, 0 to 10: for G.722, 10 takes 2.6 times as long and saves 3 % of the bytes."""
 PRE_ROLL = 640
-"""Ticks of 8 kHz, 80 ms: what the encoder is given before the slice begins."""
+"""Ticks of 8 kHz, 80 ms: the encoder's input before the slice begins."""
 
 # By codec: FFmpeg's decoder, and samples a tick of its 8 kHz RTP clock (RFC 3551 4.5.2 for G.722).
 _DECODERS = {"pcmu": ("pcm_mulaw", 1), "pcma": ("pcm_alaw", 1), "g722": ("g722", 2)}

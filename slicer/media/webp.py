@@ -1,4 +1,4 @@
-"""Stores a VP8 keyframe as WebP without decoding it; knows no other codec."""
+"""Stores a VP8 keyframe as WebP without decoding it: WebP is one VP8 keyframe in a RIFF file."""
 
 from struct import pack
 from typing import NamedTuple

@@ -1,4 +1,8 @@
-"""Where packets come from: one file a kind of room, one line in the table below."""
+"""Rooms, where packets come from: one file or folder for each kind, one line in the table below.
+
+A room turns what happens outside into facts (who is there, what they publish) and cuts. It keeps no
+lists and makes no choice: a task decides which tracks it subscribes to.
+"""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,15 +24,15 @@ Listener = Callable[[Fact | Cut], None]
 class Room(Protocol):
     """One robot's presence in one room.
 
-    `enter` tells RoomEntered, then an AnchorJoined and TrackPublished for everyone who is there,
-    then what changes. `subscribe` and `unsubscribe` act at once, never raise for an anchor that is
-    gone, and `unsubscribe` hands over the track's last cut before it returns.
+    `enter` reports RoomEntered, then AnchorJoined and TrackPublished for everyone who is there,
+    then what changes. `subscribe` and `unsubscribe` act at once and never raise for an anchor that
+    is gone. `unsubscribe` delivers the track's last cut before it returns.
 
-    A room that loses its connection tells RoomLost with the reason, and connects again by itself,
-    with a backoff. The task lets every track go while RoomLost is told, so the room still has the
-    last cuts. Back in, it tells RoomEntered and everyone anew, as after `enter`. It tries until
-    `leave`: how long a task waits is the task's affair (`max_idle`). A room that is known to be
-    over tells Stopped(ROOM_GONE) instead.
+    A room that loses its connection reports RoomLost with the reason, and connects again by itself,
+    with a backoff. The task unsubscribes from every track while it takes RoomLost, so the room must
+    still have the last cuts. Back in, the room reports RoomEntered and everyone anew, as after
+    `enter`. It tries until `leave`: how long to wait is the task's decision (`max_idle`). A room
+    that is known to be over reports Stopped(ROOM_GONE) instead.
     """
 
     async def enter(self) -> None:
@@ -40,12 +44,12 @@ class Room(Protocol):
     def unsubscribe(self, track: TrackKey) -> None: ...
 
     async def leave(self) -> None:
-        """Leave; no fact or cut is told afterwards. May be called twice."""
+        """Leave; no fact or cut follows. May be called twice."""
         ...
 
 
 class Connector(Protocol):
-    """Opens rooms of one kind, and keeps what they share (a server, say). One for each engine."""
+    """Opens rooms of one kind, and holds what they share, such as a server. One for each engine."""
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room; nothing is started."""
@@ -57,7 +61,7 @@ class Connector(Protocol):
 
     @property
     def connections(self) -> int:
-        """Connections that media comes by now."""
+        """Connections that carry media now."""
         ...
 
     @property
@@ -75,15 +79,15 @@ Pace = Callable[[], Awaitable[None]]
 
 
 async def at_once() -> None:
-    """The pace of those who can take whatever comes."""
+    """No pacing: every cut is taken at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What an engine gives its connectors.
 
-    *authorize*: who may publish into our own rooms; None: as the WHIP settings say. *pace* is
-    awaited by a room that makes its own time (a replay) before it tells more cuts.
+    *authorize*: who may publish into our own rooms; None: as the WHIP settings say. A room that
+    makes its own time (a replay) awaits *pace* before it gives more cuts.
     """
 
     clock: Clock

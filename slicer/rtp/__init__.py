@@ -1,1 +1,1 @@
-"""Wire format and order: from datagrams to packets in their place."""
+"""RTP and RTCP: wire formats, demultiplexing, order, timing. From datagrams to packets in order."""

@@ -1,13 +1,21 @@
-"""Which section of a bundle a packet belongs to (RFC 8843 9.2).
+"""The demultiplexer: which section of a bundle a packet belongs to (RFC 8843 9.2).
 
-    MID header extension ─▶ the section of that name, which has this SSRC from now on
+    MID header extension ─▶ the section of that name; it has this SSRC from now on
     else a known SSRC    ─▶ its section
     else the payload type, while one section alone uses it; the SSRC is then known
 
-SFUs number the codecs of every section alike, so most payload types tell nothing, and browsers stop
-to send the MID once a report has come back: from then on the SSRC is all there is. So what is known
-of SSRCs must not get lost while their section lives, though its codecs change; and when the section
-has ended, its packets must not pass for those of a section that is left, by their payload type.
+Theory of operation. SFUs number the codecs of every section alike, so most payload types identify
+nothing. Browsers stop sending the MID once a report has come back: from then on the SSRC is all
+there is. Two rules follow.
+
+While a section lives, its SSRCs must not be forgotten. A re-negotiation that changes its codecs
+makes a new stream with the same owner, MID and kind; that one takes the SSRCs over. The bound
+MAX_SSRCS is for each section, so a peer that makes SSRCs up costs itself, and nobody else.
+
+After a section has ended, its packets must not go to another section by their payload type. They
+are still under way then, or the peer has not yet read our answer. So the SSRCs of ended sections
+are remembered. Such a packet never goes to a section that was there beside the ended one, for that
+one has its own sources. A later section may get the SSRC again once STRAGGLE seconds have passed.
 """
 
 from collections import Counter
@@ -21,23 +29,23 @@ from slicer.rtp.stream import Stream
 
 # Three layers of simulcast and their retransmissions are six.
 MAX_SSRCS = 16
-"""SSRCs known of one section; then the one heard least recently is forgotten."""
+"""SSRCs known of one section; beyond it, the one heard least recently is forgotten."""
 STRAGGLE = 2.0
 """Seconds after a section has ended in which its packets are still under way."""
 MAX_ENDED = 256
-"""SSRCs known of sections that have ended; then the one that ended first is forgotten."""
+"""SSRCs known of ended sections; beyond it, the one that ended first is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An SSRC of a section that ended with a call of `replace`, by its number."""
+    """An SSRC whose section ended. *call*: the number of the `replace` that ended it."""
 
     call: int
     until: float
 
 
 class Demultiplexer:
-    """Gives each packet its stream. *counters*: what could not be given one, by reason."""
+    """Finds each packet's stream. *counters*: packets without one, by reason."""
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
@@ -53,10 +61,10 @@ class Demultiplexer:
         self._since: dict[Stream, int] = {}  # the call of `replace` with which it came
 
     def replace(self, streams: Mapping[Stream, object], now: float) -> None:
-        """These are the streams from now on, each with whose it is.
+        """Replace the streams; each comes with its owner.
 
-        What is known of those that stay, stays. Where one has the place of another (its owner,
-        MID and kind), it takes over its SSRCs.
+        A stream that stays keeps its SSRCs. One that takes the place of another (the same owner,
+        MID and kind) takes over its SSRCs.
         """
         self._calls += 1
         new = [stream for stream in streams if stream not in self._heard]
@@ -121,7 +129,7 @@ class Demultiplexer:
         return users[0]
 
     def _learn(self, packet: Packet, stream: Stream) -> None:
-        """This SSRC is this stream's from now on, and no other's."""
+        """Give this SSRC to this stream, and take it from any other."""
         ssrc = packet.ssrc
         before, heard = self._ssrcs.get(ssrc), self._heard[stream]
         if before is not stream:
@@ -136,11 +144,7 @@ class Demultiplexer:
         heard[ssrc] = packet.arrival
 
     def _is_ended(self, packet: Packet, stream: Stream) -> bool:
-        """Whether this is media of a section that has ended, and so not this stream's.
-
-        A stream that was there beside it has its own; a later one may have the SSRC again, but for
-        what is still under way.
-        """
+        """Whether this is a packet of an ended section, and so not of this stream."""
         ended = self._ended.get(packet.ssrc)
         if ended is None:
             return False
@@ -152,7 +156,7 @@ class Demultiplexer:
         return same and self._owners[before] == owners[after] and after not in self._heard
 
     def _leave(self, stream: Stream, heirs: list[Stream], now: float) -> None:
-        """A stream goes; its SSRCs are the first heir's from now on, or have ended."""
+        """Remove a stream; its SSRCs go to the first of *heirs*, or have ended."""
         heard = self._heard.pop(stream)
         if heirs:
             self._heard[heirs[0]] = heard
@@ -168,7 +172,7 @@ class Demultiplexer:
 
 
 def readable(parameters: RtpParameters) -> frozenset[int]:
-    """The payload types of codecs that are in our tables, and of what repeats them."""
+    """The payload types of codecs in our tables, and those of their retransmissions."""
     table = AUDIO if parameters.kind is Kind.AUDIO else VIDEO
     codecs = {number for number, codec in parameters.codecs.items() if codec.name in table}
     return frozenset(

@@ -1,19 +1,26 @@
-"""Maps media time to *now*, by arrivals; sender reports align the streams of one sender.
+"""Maps media time to *now* by arrivals; sender reports align the streams of one sender.
 
-Packets are late by a varying delay, never early; so the smallest (arrival - media time) seen lately
-is the best guess of the constant part. The minimum is kept over a sliding window, for clocks drift.
-What it cannot know is how much of that delay one stream has and another has not: a video encoder's,
-a pacer's. Reports put the streams on the sender's one clock (RFC 3550 6.4.1), and the stream that
-comes soonest after it sets the delay for all. Reports are late, too, where a sender is busy while
-it writes them; so of them the smallest counts as well.
+Theory of operation. A packet's delay varies, and is never negative. So the smallest difference
+(arrival - media time) seen lately is the best estimate of the constant part. It is a minimum over a
+sliding window, because clocks drift: an older minimum would hold for ever.
+
+That estimate contains what one stream is slower than another, such as a video encoder's or a
+pacer's delay. Sender reports put all streams of a sender on one clock (RFC 3550 6.4.1). Then each
+stream's delay from that clock is known, and the least of them is taken for all: audio and video of
+one moment get the same *now*. A busy sender writes its reports late, so of these, too, the minimum
+counts.
+
+Two bounds keep nonsense out. Reports of one stream that step by more than STEP mean that the
+sender's clock was set: the window begins anew. Streams whose delays differ by more than TRUST are
+not reported on one clock, and do not align each other.
 """
 
 from collections.abc import Hashable
 
 WINDOW = 30.0
-# Reports of one stream that disagree by more: the sender's clock was set, it did not drift.
+# Seconds by which two reports of one stream may differ by drift.
 STEP = 0.5
-# Streams of one sender that differ by more were not reported on one clock.
+# Seconds by which the delays of one sender's streams may differ.
 TRUST = 3.0
 
 
@@ -39,7 +46,7 @@ class SlidingMinimum:
 
 
 class TimestampMapper:
-    """Media time of one source and epoch → *now* of its capture (plus the path's least delay)."""
+    """Media time of one source and epoch → *now* of capture, plus the path's least delay."""
 
     def __init__(self, clock_rate: int, sender: "SenderClock") -> None:
         self._rate, self._sender = clock_rate, sender
@@ -65,7 +72,7 @@ class TimestampMapper:
         self._reports.add(offset, now)
 
     def skew(self, timestamp: int, arrival: float) -> float:
-        """Seconds this packet is later (or, negative, earlier) than the earliest of late."""
+        """Seconds this packet is later than the earliest of the window; may be negative."""
         return arrival - timestamp / self._rate - self._arrivals.value
 
     def at(self, timestamp: int) -> float:
@@ -87,7 +94,7 @@ class SenderClock:
         return mapper
 
     def end(self, stream: Hashable) -> None:
-        """This stream sets nobody's delay any more."""
+        """Leave this stream out of the alignment from now on."""
         self._mappers.pop(stream, None)
 
     def behind(self, delay: float) -> float:

@@ -6,7 +6,7 @@ from struct import Struct
 _HEADER = Struct("!BBHII")
 _EXTENSION = Struct("!HH")
 
-# No datagram of a real network path is larger; what is larger was not made by an RTP sender.
+# Jumbo frames are the largest on any real path; no RTP sender makes larger packets.
 MAX_DATAGRAM = 9_000
 
 

@@ -1,4 +1,4 @@
-"""What a session description says of one stream: codecs, retransmission, header extensions."""
+"""RTP parameters of one m-line: codecs, retransmission, header extensions, feedback."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Codec:
 
     @property
     def parameter_sets(self) -> str:
-        """Those in the fmtp line, base64 with commas between (RFC 6184 8.1, RFC 7798 7.1)."""
+        """Those of the fmtp line, in base64, with commas between (RFC 6184 8.1, RFC 7798 7.1)."""
         names = ("sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps")
         return ",".join(self.format[name] for name in names if name in self.format)
 
@@ -31,13 +31,16 @@ class Codec:
 OPUS = Codec("opus", 48_000, 2)
 PCMU = Codec("pcmu", 8_000)
 PCMA = Codec("pcma", 8_000)
-# RFC 3551 4.5.2: the clock is 8000 Hz by an old mistake, the sound is sampled at 16 kHz.
+# RFC 3551 4.5.2: the clock is 8000 Hz by an old mistake; the audio is sampled at 16 kHz.
 G722 = Codec("g722", 8_000)
 VP8 = Codec("vp8", 90_000)
 VP9 = Codec("vp9", 90_000)
 H264 = Codec("h264", 90_000)
 AV1 = Codec("av1", 90_000)
 H265 = Codec("h265", 90_000)
+
+STATIC: Mapping[int, Codec] = {0: PCMU, 8: PCMA, 9: G722}
+"""The payload types that need no description (RFC 3551 6)."""
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"

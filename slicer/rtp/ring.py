@@ -1,14 +1,28 @@
-"""Puts packets of one source back into order, and decides when a missing one is given up.
+"""The reorder ring: puts packets of one source into order, and gives up on missing ones.
 
-Memory contract: a packet belongs to the ring from `insert` until `pop` gives it back; the ring
-holds at most CAPACITY packets, and a packet's slot is its sequence number modulo CAPACITY.
+Theory of operation. `next` is the sequence number whose turn it is. The ring takes what lies in
+[next, next + CAPACITY); a packet's slot is its sequence number modulo CAPACITY. Three things
+happen:
+
+    opening   The first packet need not be the lowest: for *opening* seconds a lower one may still
+              move `next` back.
+    hole      A packet behind a missing one waits for it, *patience* seconds from the arrival of the
+              first packet behind the hole. Then `next` goes on to the first packet held.
+    jump      A packet outside of the window is not taken. It may be noise, a late repetition, or a
+              sender that has begun its numbers anew. Such packets are held apart (`orphans`), while
+              each follows the one before. Ahead of the window JUMPED of them are enough (RFC 3550
+              A.1). Behind it they may be late retransmissions, so there must be FELL_BACK of them,
+              and nothing newer for FELL_SILENT seconds.
+
+A packet that is next in line, while nothing is held, goes straight to `ready`: without loss the
+slots are never touched.
+
+Memory contract: a packet belongs to the ring from `insert` until `pop` gives it back.
 """
 
 from slicer.rtp.packet import Packet
 
 CAPACITY = 2048
-# RFC 3550 A.1 believes a source that jumped once two packets follow each other. One that seems to
-# fall back may be late retransmissions, so it takes more, and that nothing newer comes meanwhile.
 JUMPED = 2
 FELL_BACK = 8
 FELL_SILENT = 1.0
@@ -29,7 +43,7 @@ class ReorderRing:
         self._next: int | None = None
         self._highest = 0
         self._opens_at: float | None = None
-        self._contiguous = False  # what came before the first packet is not known
+        self._contiguous = False  # nothing is known of what came before the first packet
         self._hole_since: float | None = None
         self._orphans: list[Packet] = []
         self._taken_at = 0.0
@@ -61,7 +75,7 @@ class ReorderRing:
         return None
 
     def skip(self, packet: Packet) -> str | None:
-        """Note a packet that nobody needs and go on behind it; returns as `insert` does."""
+        """Go on behind a packet without taking it; returns as `insert` does."""
         if self._next is not None and not 0 <= packet.sequence - self._next < CAPACITY:
             return self._stray(packet, late=packet.sequence < self._next)
         self._next, self._opens_at = packet.sequence + 1, None
@@ -103,7 +117,7 @@ class ReorderRing:
         self._orphans.clear()
 
     def orphans(self) -> list[Packet]:
-        """The packets that showed where the source has moved to; they are the caller's now."""
+        """The packets that showed where the source goes on; they are the caller's now."""
         orphans, self._orphans = self._orphans, []
         return orphans
 
@@ -139,7 +153,7 @@ class ReorderRing:
         return packet
 
     def _since(self) -> float:
-        """When the hole at `expects` was first seen: a repaired packet behind it is younger."""
+        """When the hole at `expects` was first seen; a repaired packet behind it came later."""
         if self._hole_since is None:
             self._hole_since = min(packet.arrival for packet in self._slots if packet is not None)
         return self._hole_since
@@ -148,7 +162,7 @@ class ReorderRing:
         return min(packet.sequence for packet in self._slots if packet is not None)
 
     def _stray(self, packet: Packet, late: bool) -> str:
-        """Hold packets from elsewhere until so many follow each other that the source has moved."""
+        """Hold packets outside of the window until enough of them follow each other."""
         orphans = self._orphans
         if orphans and packet.sequence == orphans[-1].sequence:
             return "duplicate"

@@ -1,4 +1,4 @@
-"""Retransmissions in a stream of their own (RFC 4588)."""
+"""Retransmission packets (RFC 4588): the original packet from a repaired one."""
 
 from slicer.rtp.packet import Packet
 

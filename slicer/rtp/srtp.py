@@ -1,4 +1,9 @@
-"""Protected datagrams in, plain ones out, a batch at a time."""
+"""SRTP and SRTCP (RFC 3711) undone: protected datagrams in, plain ones out, a batch at a time.
+
+A datagram that fails its check is dropped and counted. Nothing of it may be believed: whoever knows
+the address can send one. The reasons are told apart, because each is another fault: wrong keys, a
+replayed packet (or one later than the replay window), or bytes that are no SRTP.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +20,7 @@ class SrtpSession(Protocol):
     def unprotect_rtcp(self, packet: bytes) -> bytes: ...
 
 
-# What libsrtp says → the counter's name.
+# libsrtp's message → the counter.
 _REASONS = {
     "authentication failure": "srtp_authentication",
     "replay check failed (bad index)": "srtp_replayed",
@@ -29,7 +34,7 @@ def unprotect(
     failure: type[Exception],
     counters: Counter[str],
 ) -> list[bytes]:
-    """Give the plain RTP and RTCP, in order; what fails is left out, and counted by reason.
+    """Give the plain RTP and RTCP, in order; what fails is dropped, and counted by reason.
 
     *failure* is the error that *session* raises for a datagram it refuses.
     """

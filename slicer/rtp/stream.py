@@ -1,11 +1,21 @@
-"""One m-line's packets, from the wire to their order: which source, which original, which place.
+"""One m-line's packets, from the wire into order: their source, retransmissions, epochs.
 
     insert: source by SSRC → RTX undone → counters unwrapped → statistics, NACK list → ring
     drain:  ring → epoch → what a depacketizer or a cutter takes
 
-A new SSRC takes over once two of its packets belong together (RFC 3550 A.1, probation); nothing
-of it is lost. An *epoch* is a stretch of continuous media time: a new source, another codec or a
-jump of the sender's clock begins the next one.
+Theory of operation. One source is current at a time. A new SSRC is on probation (RFC 3550 A.1)
+until two of its packets belong together; then it takes over, and its first packets are inserted, so
+nothing of it is lost. The source before it is retired: it comes back only after its successor has
+been silent for COMES_BACK seconds. So two layers of simulcast that are sent at once cannot take
+turns, each of which would end a slice.
+
+An *epoch* is a stretch of continuous media time. A new source, another codec or a jump of the
+sender's clock begins the next one. A jump is seen by comparing media time with arrivals: a packet
+can be late by any queue on the way, but not early, except as far as lost packets leave room.
+
+A stream that nobody needs is asleep. Its packets are counted, reported (the sender's congestion
+control must see them arrive) and dropped; holes are not asked for. Media time goes on, for it says
+when to wake: at a packet of `until`, or with a new epoch. That packet itself is taken.
 """
 
 from collections import Counter
@@ -24,26 +34,25 @@ OPENING = 0.05
 # Without retransmission only reordering is waited for.
 PATIENCE = 0.2
 PATIENCE_NACK = 0.6
-# The sender's clock against arrivals, in seconds. Without a lost packet between them no network
-# makes two packets come closer together than they were sent by this much; and nothing that is
-# still one conversation is this late.
+# The sender's clock against arrivals, in seconds. Without loss, no network brings two packets this
+# much closer together than they were sent. And no media that goes on continuously is this late.
 EARLY = 0.5
 EARLY_AFTER_LOSS = 3.0
 LATE = 3.0
-# Media time that steps back by this much, in order, was set back; B-frames step back a little.
+# A step back of media time, in order, by which the clock was set; B-frames step back less.
 BACK = 0.5
 # Two packets of an unknown SSRC belong together if they come within so many numbers and seconds.
 NEARBY = 100
 PROBATION = 2.0
 MAX_CANDIDATES = 8
-# A source that was replaced is listened to again only when the one after it has been silent.
+# Seconds of silence of the current source after which a retired one may come back.
 COMES_BACK = 2.0
 MAX_RETIRED = 16
 
 
 @dataclass(slots=True)
 class Ordered:
-    """A packet in its place. *contiguous*: it follows the last one given without a hole."""
+    """A packet in order. *contiguous*: it follows the last one without a hole."""
 
     packet: Packet
     codec: Codec
@@ -80,7 +89,7 @@ class Stream:
         self._codec: Codec | None = None
         self._nack = "nack" in parameters.feedback
         self._back = BACK if parameters.kind is Kind.VIDEO else 0.0
-        self._oldest = 0  # media time before this is a step back
+        self._oldest = 0  # media time before this: a step back
         self._candidates: dict[int, Packet] = {}
         self._retired: dict[int, None] = {}
         self._given_up: list[Ordered] = []
@@ -91,7 +100,7 @@ class Stream:
         if packet.payload_type in self.parameters.rtx:
             self._repair(packet, self.parameters.rtx[packet.payload_type])
         elif source is None or packet.ssrc != source.ssrc:
-            self._strange(packet)
+            self._on_probation(packet)
         else:
             packet.sequence = source.sequences.peek(packet.sequence)
             packet.timestamp = source.timestamps.peek(packet.timestamp)
@@ -99,22 +108,22 @@ class Stream:
 
     def drain(self, now: float) -> list[Ordered]:
         """The packets whose turn it is."""
-        given, self._given_up = self._given_up, []
+        ordered, self._given_up = self._given_up, []
         source = self.source
         if source is not None:
-            given += [self._place(*turn) for turn in source.ring.pop(now)]
+            ordered += [self._place(*turn) for turn in source.ring.pop(now)]
             if source.nacks is not None and source.ring.expects is not None:
                 source.nacks.forget_before(source.ring.expects)
-        return given
+        return ordered
 
     def flush(self) -> list[Ordered]:
         """Everything held; holes are given up."""
         self._give_up()
-        given, self._given_up = self._given_up, []
-        return given
+        ordered, self._given_up = self._given_up, []
+        return ordered
 
     def doze(self, until: float = float("inf")) -> None:
-        """Until this media time, or the next epoch, packets are of no use: they are only counted.
+        """Sleep until this media time or the next epoch: packets are only counted and reported.
 
         The packet that ends the sleep is taken; nothing before it is asked for again.
         """
@@ -124,7 +133,7 @@ class Stream:
             self.source.nacks = None
 
     def wake(self) -> None:
-        """Packets are taken again, from the next one on."""
+        """Take packets again, from the next one on."""
         if not self.asleep:
             return
         self.asleep = False
@@ -161,7 +170,7 @@ class Stream:
             self.counters[refused] += 1
         if refused == "moved":
             self._moved(source)
-        elif refused != "stray":  # nothing else may hear of a packet that nobody believes yet
+        elif refused != "stray":  # a packet that may be noise must not move the statistics
             self._arrived(source, packet)
 
     def _arrived(self, source: Source, packet: Packet) -> None:
@@ -179,7 +188,7 @@ class Stream:
         return begins or packet.timestamp >= self._until
 
     def _moved(self, source: Source) -> None:
-        """The source's sequence numbers go on elsewhere; what is held and what is there is kept."""
+        """The source goes on with other sequence numbers; what is held is given out first."""
         orphans = source.ring.orphans()
         self._give_up()
         source.reception.restart()
@@ -189,7 +198,10 @@ class Stream:
             self._insert(source, packet)
 
     def _repair(self, packet: Packet, payload_type: int) -> None:
-        """Take a retransmission of what is missing; others repeat, probe, or belong elsewhere."""
+        """Take a retransmission (RFC 4588) of a missing packet; others are counted and dropped.
+
+        Those are padding that probes the bandwidth, or repeat a packet that has come.
+        """
         source = self.source
         original = None if source is None else restore(packet, payload_type, source.ssrc)
         if source is None or original is None:
@@ -204,8 +216,8 @@ class Stream:
         source.nacks.receive(original.sequence, original.arrival)
         source.ring.insert(original)
 
-    def _strange(self, packet: Packet) -> None:
-        """A packet of another SSRC: on probation until a second one belongs to it."""
+    def _on_probation(self, packet: Packet) -> None:
+        """Put a packet of another SSRC on probation, until a second one belongs to it."""
         source = self.source
         heard = source.last_arrival if source is not None else float("-inf")
         if packet.ssrc in self._retired and packet.arrival - heard < COMES_BACK:

@@ -1,4 +1,4 @@
-"""Wrapping counters made plain integers, once, at ingress: nothing behind it sees a wrap."""
+"""Unwraps sequence numbers and timestamps, once, at ingress: nothing behind it sees a wrap."""
 
 
 class Unwrapper:
@@ -15,12 +15,12 @@ class Unwrapper:
         self.last: int | None = None
 
     def unwrap(self, value: int) -> int:
-        """The extended value, and on from there; the first one is itself."""
+        """The extended value, which is *last* from now on. The first value is taken as it is."""
         self.last = self.peek(value)
         return self.last
 
     def peek(self, value: int) -> int:
-        """The extended value, without moving on."""
+        """The extended value; *last* stays."""
         last = self.last
         if last is None:
             return value

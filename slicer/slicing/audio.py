@@ -1,8 +1,19 @@
 """The audio cutter: packets in order become slices of exactly N seconds of media time.
 
-Media time cuts. A hole of up to HOLE seconds stays inside its slice (the file's maker fills it);
-a longer one, or a new epoch, ends the slice there, and the next begins where sound comes back.
-*now* only closes what the media has abandoned.
+Theory of operation. The slice that is open covers [start, end) of media time, and holds the packets
+that cover it. Three positions tell everything: `start` and `end` of the slice, and `next`, the end
+of the last packet taken.
+
+    a packet that reaches `end`              cut at `end`; the next slice is open at once
+    a hole of up to HOLE seconds             stays inside the slice; whoever makes the file fills it
+    a longer hole, or a new epoch            cut at `next`; the next slice begins with this packet
+    no packet for ABANDONED seconds of *now* the same, by the timer
+
+Media time cuts. *now* only closes what the media has abandoned: arrival trembles with the network,
+and a slice cut by it would not have its exact length.
+
+A cut keeps the packets of its last PREROLL seconds: the next slice needs them, because an Opus
+decoder that starts in the middle of a stream takes that long to give the same samples.
 """
 
 from collections import Counter
@@ -15,12 +26,13 @@ from slicer.slicing.outputs import AudioCut, AudioPacket, TrackKey
 from slicer.slicing.spec import AudioSpec
 
 HOLE = 2.0
-# Longer than a hole, and a wait for retransmissions, so that media time decides where it can.
+# Longer than HOLE and the wait for retransmissions together: where packets still come, media time
+# decides, and not the timer.
 ABANDONED = 3.0
 # Packets before the cut, for a decoder to settle. RFC 7845 4.6 asks for at least 80 ms; that leaves
 # CELT as little as 22 dB in the first 20 ms after a cut, 120 ms 35 dB, 160 ms 51 dB (measured).
 PREROLL = 0.16
-# An hour of 70 kbit/s; PACKET_OVERHEAD is what a packet costs in memory beside its payload.
+# An hour at 70 kbit/s. PACKET_OVERHEAD: what a packet takes in memory beside its payload.
 MAX_SLICE_BYTES = 64 << 20
 PACKET_OVERHEAD = 150
 
@@ -39,7 +51,7 @@ class AudioCutter:
         self._packets: list[AudioPacket] = []
         self._bytes = 0
         self._start = self._end = self._next = 0
-        self._heard = 0.0
+        self._last_arrival = 0.0
 
     def receive(self, ordered: Ordered) -> list[AudioCut]:
         """Take the next packet."""
@@ -63,7 +75,7 @@ class AudioCutter:
         self._packets.append(AudioPacket(timestamp, duration, packet.payload))
         self._bytes += len(packet.payload) + PACKET_OVERHEAD
         self._next = timestamp + duration
-        self._heard = packet.arrival
+        self._last_arrival = packet.arrival
         if self._next < self._end and self._bytes <= MAX_SLICE_BYTES:
             return cuts
         return cuts + self._cut_full()
@@ -74,7 +86,7 @@ class AudioCutter:
         return self.flush() if deadline is not None and deadline <= now else []
 
     def flush(self) -> list[AudioCut]:
-        """End the slice where its sound ends."""
+        """End the slice where its audio ends."""
         if not self._open:
             return []
         cuts = self._cut(self._next) if self._next > self._start else []
@@ -83,7 +95,7 @@ class AudioCutter:
 
     def deadline(self) -> float | None:
         """When silence ends the slice."""
-        return self._heard + ABANDONED if self._open else None
+        return self._last_arrival + ABANDONED if self._open else None
 
     def _continue(self, ordered: Ordered) -> list[AudioCut]:
         """End the slice where this packet cannot be part of it."""
@@ -96,10 +108,11 @@ class AudioCutter:
         return self.flush() if hole > HOLE * self._codec.clock_rate else []
 
     def _placed(self, timestamp: int, duration: int) -> int:
-        """Where a packet goes that does not begin where the last one ended.
+        """The media time of a packet that does not begin where the last one ended.
 
-        Holes are filled in whole granules, and packets must not overlap; so one whose timestamp
-        is a little off is moved to where it fits, and one that begins much too early does not fit.
+        Holes are filled in whole granules, and packets must not overlap. So a packet whose
+        timestamp is a little off moves to the nearest place that fits. One that begins more than
+        half its length too early stays where it is, and the caller drops it.
         """
         gap = timestamp - self._next
         odd = gap % AUDIO[self._codec.name].granule if gap > 0 else 0
@@ -121,7 +134,7 @@ class AudioCutter:
         return cuts
 
     def _cut(self, end: int) -> list[AudioCut]:
-        """Cut at *end*; what the next slice needs of these packets is kept. No sound, no slice."""
+        """Cut at *end*; what the next slice needs of these packets is kept. No audio, no slice."""
         start, packets = self._start, self._packets
         covering = tuple(packet for packet in packets if packet.timestamp < end)
         keep_from = end - int(PREROLL * self._codec.clock_rate)

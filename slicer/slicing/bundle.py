@@ -1,14 +1,24 @@
-"""All media of one connection: datagrams in, cuts out, whoever of its anchors they are of.
+"""All media of one connection: datagrams in, cuts out, for every anchor that it carries.
 
     receive: RTP:  Demultiplexer → TransportReporter, Receiver.insert
              RTCP: by SSRC → Receiver.reported
              then handle_timer of each Receiver that got something, or that has something due
 
-A WHIP publisher's connection is a bundle with one anchor; an SFU's carries many (RFC 8843). What is
-the connection's is here: which section a packet belongs to, transport-wide feedback, malformed
-datagrams. What is one anchor's is its Receiver's: order, cuts, reports, requests.
+Theory of operation. A WHIP publisher's connection is a bundle with one anchor; an SFU's carries
+many (RFC 8843). The bundle has what belongs to the connection: which section a packet belongs to,
+transport-wide feedback, malformed datagrams. Each anchor has a Receiver, which has the rest: order,
+cuts, reports, requests.
 
-This is the reference of what the native plane does: the same calls, the same cuts and counters.
+Datagrams come in batches. All of a batch are inserted first; then each receiver that got a packet
+runs once, so the work that is done once for a receiver is done once for a batch. A receiver without
+a packet runs only when its deadline is over. Its deadline can change only when it runs, therefore
+`_deadlines` holds it: a call costs what happened, not how many anchors there are.
+
+A section is known by its MID, and a MID is one section's for the whole connection. When it comes to
+another anchor (an SFU uses its m-lines again), the first anchor loses it in the same call: at no
+time do two receivers claim one packet.
+
+This is the reference of the native plane: the same calls, the same cuts and counters.
 """
 
 from collections import Counter
@@ -27,7 +37,7 @@ from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.track import earliest
 
-# The audio and video of 128 anchors; an SFU opens another connection long before.
+# Audio and video of 128 anchors. SFUs open another connection long before that.
 MAX_SECTIONS = 256
 
 
@@ -41,7 +51,7 @@ class Bundle:
         self._transport = TransportReporter(ssrc)
         self._receivers: dict[str, Receiver] = {}
         self._owners: dict[Stream, Receiver] = {}
-        # What nothing has happened to since has the same deadline, so few are asked anew.
+        # As of each receiver's last run. Nothing else changes a deadline, so few are asked anew.
         self._deadlines: dict[Receiver, float | None] = {}
 
     @property
@@ -55,11 +65,11 @@ class Bundle:
     def set_sections(
         self, anchor: str, sections: Sequence[RtpParameters], now: float
     ) -> list[Cut | Transmit]:
-        """This is all that the anchor sends from now on; none: it is gone. Raises BadInput.
+        """Replace what this anchor sends; without sections it is gone. Raises BadInput.
 
-        A section that it sends already goes on as it is. One that it sends no more gives its last
-        cuts, and so does one whose MID another anchor had: a MID is one section's. Sections over
-        MAX_SECTIONS are counted as `sections_refused`.
+        A section that is sent already goes on as it is. One that is sent no longer gives its last
+        cuts; so does a section of another anchor whose MID is named here. Sections beyond
+        MAX_SECTIONS are left out, and counted as `sections_refused`.
         """
         mids = Counter(section.mid for section in sections if section.mid)
         if mids and (most := mids.most_common(1)[0])[1] > 1:
@@ -98,11 +108,11 @@ class Bundle:
         return self._run(touched, now)
 
     def handle_timer(self, now: float) -> list[Cut | Transmit]:
-        """What has become due: packets in order, holes given up, silence, reports, requests."""
+        """Do what has become due: packets in order, holes given up, silence, reports, requests."""
         return self._run((), now)
 
     def flush(self, _now: float) -> list[Cut | Transmit]:
-        """Everything that can still be cut: the connection is over."""
+        """Give everything that can still be cut: the connection is over."""
         cuts: list[Cut | Transmit] = []
         for receiver in self._receivers.values():
             cuts += receiver.flush()
@@ -118,7 +128,7 @@ class Bundle:
         return [self._receivers[anchor]] if anchor in self._receivers else []
 
     def _take_mids(self, anchor: str, mids: Iterable[str]) -> list[Cut | Transmit]:
-        """No other anchor has a section of these names any more."""
+        """Take the sections with these MIDs from every other anchor."""
         taken, outputs = set(mids), list[Cut | Transmit]()
         for other in [*self._receivers.values()]:
             sections = [stream.parameters for stream in other.streams]
@@ -141,7 +151,7 @@ class Bundle:
         return cuts
 
     def _receive_rtp(self, datagram: bytes, now: float) -> Receiver | None:
-        """Whom a packet was given to."""
+        """Insert a packet; gives the receiver that got it."""
         try:
             packet = parse(datagram)
         except ValueError as malformed:
@@ -158,7 +168,7 @@ class Bundle:
         return receiver
 
     def _receive_rtcp(self, compound: bytes, now: float) -> list[Receiver]:
-        """Whom a compound was about; what is malformed, or about nobody we know, is counted."""
+        """Take a compound; gives the receivers it is about. Malformed and unknown are counted."""
         try:
             packets = rtcp.parse(compound)
         except ValueError:
@@ -172,7 +182,7 @@ class Bundle:
                 for receiver in about:
                     receiver.reported(packet, now)
             elif isinstance(packet, Bye):
-                # Perhaps only a mute (RFC 3550 6.6 lets a source come back): packets decide.
+                # It may be a mute only: RFC 3550 6.6 lets a source come back. Packets decide.
                 self._counters["bye"] += 1
                 ssrcs += packet.ssrcs
         if ssrcs and all(self._demultiplexer.find(ssrc) is None for ssrc in ssrcs):
@@ -180,21 +190,21 @@ class Bundle:
         return receivers
 
     def _about(self, ssrc: int) -> list[Receiver]:
-        """Whom RTCP about this source concerns."""
+        """The receiver that has this source, if there is one."""
         stream = self._demultiplexer.find(ssrc)
         return [] if stream is None else [self._owners[stream]]
 
     def _run(self, touched: Iterable[Receiver], now: float) -> list[Cut | Transmit]:
-        """Every output that is out now: of these receivers, and of those with something due."""
-        some, outputs = set(touched), list[Cut | Transmit]()
+        """Run these receivers and those with something due; gives all their outputs."""
+        touched, outputs = set(touched), list[Cut | Transmit]()
         for receiver, deadline in self._deadlines.items():
-            if receiver in some or (deadline is not None and deadline <= now):
+            if receiver in touched or (deadline is not None and deadline <= now):
                 outputs += receiver.handle_timer(now)
                 self._deadlines[receiver] = receiver.deadline()
         return outputs + self._transport_feedback(now)
 
     def _transport_feedback(self, now: float) -> list[Cut | Transmit]:
-        """What is due and no receiver had a compound to take along: it goes alone."""
+        """Feedback that is due and went along with no receiver's compound: it goes alone."""
         due = self._transport.deadline()
         if due is None or due > now:
             return []

@@ -1,4 +1,4 @@
-"""All that a task can be told: facts of the room and commands of its owner."""
+"""The inputs of a task: facts of the room and commands of its owner."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from slicer.slicing.subscription import Subscription
 
 @dataclass(frozen=True, slots=True)
 class RoomEntered:
-    """The robot is in the room; what it finds there follows as facts."""
+    """The robot is in the room. Facts about who is there follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoomLost:
-    """The connection to the room broke: why, in words. The room tries to come back by itself."""
+    """The connection to the room broke, for this reason (in words). The room connects again."""
 
     reason: str
 

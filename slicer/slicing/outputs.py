@@ -1,4 +1,4 @@
-"""All the core can ask for or give: a small union of frozen types."""
+"""The outputs of the core: cuts, RTCP, subscriptions, notices. One union of frozen types."""
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -30,7 +30,7 @@ class AudioCut:
 
     *start* and *end* are media time: ticks of the codec's RTP clock, unwrapped. *packets* are in
     order and do not overlap; they may begin before *start* (pre-roll, and a packet straddling the
-    cut) and end after *end*; holes between them are for the file's maker to fill. *began* is the
+    cut) and end after *end*; whoever makes the file fills the holes between them. *began* is the
     *now* at which the first sample was captured, as sender reports and arrivals map it.
     """
 
@@ -73,7 +73,7 @@ class Transmit:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Have the room give this track to us, and cut it so."""
+    """Subscribe to this track in the room, and cut it by *spec*."""
 
     track: TrackKey
     spec: AudioSpec | VideoSpec
@@ -81,7 +81,7 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
-    """Cut what there is and let this track go: why, in words."""
+    """Give this track's last cut and release it. *reason*: in words."""
 
     track: TrackKey
     reason: str
@@ -118,15 +118,15 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class AnchorWaiting:
-    """The task is full: this anchor is wanted, and waits until another one leaves."""
+    """This anchor is wanted, but the task is full: it waits until another one leaves."""
 
     anchor: str
 
 
 @dataclass(frozen=True, slots=True)
 class AnchorIgnored:
-    """The room names more anchors than any room has; this one is not believed. The first one of
-    many is told, the others are counted."""
+    """The room names more anchors than a task keeps; this one is left out. Only the first is
+    reported, the others are counted."""
 
     anchor: str
     reason: str
@@ -134,7 +134,7 @@ class AnchorIgnored:
 
 @dataclass(frozen=True, slots=True)
 class AnchorGone:
-    """An anchor that was in the room is no more: why, in words, where the room knows."""
+    """An anchor left the room. *reason*: in words, where the room knows one."""
 
     anchor: str
     reason: str
@@ -151,12 +151,12 @@ class TrackIgnored:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The task is over; everything it will ever cut has been cut."""
+    """The task is over, and has given its last cut."""
 
     reason: EndReason
 
 
 Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackIgnored
-"""What a task only tells."""
+"""Outputs that ask for nothing: they become events."""
 
 Output = Cut | Transmit | Subscribe | Unsubscribe | Notice | Finished

@@ -2,7 +2,7 @@
 
     insert: Reporter, Stream.insert;  handle_timer: Track.receive: order → cutter | grabber
 
-Its sections may come and go at any time. The first stream of a kind is cut, the others sleep.
+Sections may come and go at any time. The first stream of each kind is cut; the others sleep.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ class Receiver:
         self.streams: list[Stream] = []
         self._sender = SenderClock()
         self._tracks: dict[Kind, Track] = {}
-        self._epochs: dict[Kind, int] = {}  # of the last track of a kind that is no more
+        self._epochs: dict[Kind, int] = {}  # of the last track of a kind that has ended
         self._reporter = Reporter(ssrc, self.streams, f"slicer-{ssrc:08x}", transport)
         self._ended: Counter[str] = Counter()
 
@@ -42,14 +42,14 @@ class Receiver:
 
     @property
     def media_ssrc(self) -> int:
-        """That of the first stream with a source, 0 where there is none."""
+        """The SSRC of the first stream that has a source; 0 where none has."""
         return self._reporter.media_ssrc
 
     def set_sections(self, sections: Sequence[RtpParameters]) -> list[Cut]:
-        """These are sent from now on; gives the last cuts of what is cut no longer.
+        """Replace what is sent; gives the last cuts of streams that are cut no longer.
 
-        Where a kind is still sent, but by another section, all that was attached is cut from there
-        on, in later epochs than before.
+        Where a kind is still sent, but in another section, the tasks attached to it go on with that
+        section, in a later epoch.
         """
         rest = list(self.streams)
         self.streams = [self._stream(parameters, rest) for parameters in sections]
@@ -70,7 +70,7 @@ class Receiver:
         """Cut this track from now on. A kind the anchor does not send is ignored."""
         if track.kind not in self._tracks:
             return []
-        cuts = self._tracks[track.kind].detach(track)  # where it was cut already: begin anew
+        cuts = self._tracks[track.kind].detach(track)  # if it is attached already, it begins anew
         self._tracks[track.kind].attach(track, spec)
         return cuts
 
@@ -88,7 +88,7 @@ class Receiver:
         self._reporter.receive(report, now)
 
     def handle_timer(self, now: float) -> list[Cut | Transmit]:
-        """What has become due: packets in order, holes given up, silence, reports, requests."""
+        """Do what has become due: packets in order, holes given up, silence, reports, requests."""
         outputs: list[Cut | Transmit] = []
         asking = []
         for track in self._tracks.values():
@@ -99,7 +99,7 @@ class Receiver:
         return outputs + [Transmit(data) for data in self._reporter.handle_timer(asking, now)]
 
     def flush(self) -> list[Cut]:
-        """Everything that can still be cut."""
+        """Give everything that can still be cut."""
         return [cut for track in self._tracks.values() for cut in track.flush()]
 
     def deadline(self) -> float | None:
@@ -109,7 +109,7 @@ class Receiver:
         return earliest((*streams, *tracks, self._reporter.deadline()))
 
     def _stream(self, parameters: RtpParameters, rest: list[Stream]) -> Stream:
-        """The stream of such a section among those of *rest*, which it leaves, or a new one."""
+        """The stream with these parameters, taken out of *rest*, or a new one."""
         for stream in rest:
             if stream.parameters == parameters:
                 rest.remove(stream)
@@ -129,7 +129,7 @@ class Receiver:
         return cuts
 
     def _track(self, stream: Stream, before: Track | None) -> Track:
-        """The track of this stream, with all that was attached to the one before."""
+        """This stream's track, with everything that was attached to the last track of its kind."""
         if before is not None and before.stream is stream:
             return before
         kind = stream.parameters.kind

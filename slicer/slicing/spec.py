@@ -1,4 +1,4 @@
-"""What a task is asked to do: which kinds, how long, how often, for how long alone."""
+"""What a task is asked to do: the kinds of media, the length of slices, whom, and when to end."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,7 +8,7 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.subscription import Subscription
 
 MAX_ANCHORS = 25
-HOUR = 3_600  # of sound, some 20 MB that wait in memory for their cut
+HOUR = 3_600  # of audio: some 20 MB in memory until the cut
 DAY = 86_400
 
 
@@ -27,7 +27,7 @@ def _whole(field_name: str, value: object, low: int, high: int, unit: str = "sec
 
 @dataclass(frozen=True, slots=True)
 class AudioSpec:
-    """Cut the sound every *seconds*. Raises BadInput."""
+    """Cut the audio every *seconds*. Raises BadInput."""
 
     seconds: int = 15
 

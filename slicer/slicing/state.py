@@ -2,15 +2,16 @@
 
 Theory of operation. A task is one robot in one room. It is STARTING until the room lets it in, then
 RUNNING. When the connection to the room breaks it is RECONNECTING: its anchors are gone as far as
-it knows, so their last slices are cut; the room connects again by itself and tells everything anew.
-It has as long for that as a task may be alone (`max_idle`); then the room counts as unreachable.
-Whatever ends a task (its owner, the room, loneliness, the process) takes the one road to ENDED:
-every track is let go, which cuts what there is, and then the task has finished. ENDED is final;
-facts that come later are ignored, because a room's farewells may cross the stop on their way.
+it knows, so their last slices are cut. The room connects again by itself and reports everybody
+anew. It has `max_idle` seconds for that; then the room counts as unreachable.
 
-Tracks are not in this table. Which ones there are is never a state but a sum: anchors present,
-media published, lists, and the number of anchors a task may take; `SliceTask._reconcile` is the
-one place where tracks begin and end.
+Whatever ends a task (its owner, the room, idling, the process), it ends in one way: every track is
+released, which gives its last cut, and then the task has finished. ENDED is final. Facts that come
+later are ignored, because a room's last facts may cross the stop on their way.
+
+Tracks are not in this table. They are computed and not remembered: from the anchors present, the
+media they publish, the lists, and the number of anchors a task may take. `SliceTask._reconcile` is
+the one place where tracks begin and end.
 """
 
 from enum import Enum, auto

@@ -1,4 +1,4 @@
-"""Which anchors are wanted: four lists, audio and video apart, block beats allow."""
+"""Which anchors a task wants: an allow list and a block list each for audio and for video."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _ALLOWED = (
 
 @dataclass(frozen=True, slots=True)
 class IdList:
-    """Exact ids and prefixes; no other patterns, so that no list from outside burns a core."""
+    """Exact ids and prefixes. No other patterns: their cost would be the caller's to choose."""
 
     exact: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
@@ -28,11 +28,11 @@ class IdList:
     @classmethod
     def parse(cls, entries: Iterable[str], field_name: str = "list") -> Self:
         """Read entries `id` or `x.*$`. Raises BadInput that names the entry."""
-        given = [entries] if isinstance(entries, str) else list(entries)
-        if len(given) > MAX_ENTRIES:
-            raise BadInput(field_name, f"{len(given)} entries", f"at most {MAX_ENTRIES} entries")
+        entries = [entries] if isinstance(entries, str) else list(entries)
+        if len(entries) > MAX_ENTRIES:
+            raise BadInput(field_name, f"{len(entries)} entries", f"at most {MAX_ENTRIES} entries")
         exact, prefixes = set(), []
-        for index, entry in enumerate(given):
+        for index, entry in enumerate(entries):
             if not isinstance(entry, str) or len(entry) > MAX_ENTRY_LENGTH:
                 raise BadInput(f"{field_name}[{index}]", entry, _ALLOWED)
             prefix = entry.removesuffix(_PREFIX_END)
@@ -45,7 +45,7 @@ class IdList:
         return cls(frozenset(exact), tuple(prefixes))
 
     def entries(self) -> list[str]:
-        """As `parse` takes them: ids in their order, then prefixes as they were given."""
+        """As `parse` takes them: sorted ids, then prefixes in their original order."""
         return sorted(self.exact) + [prefix + _PREFIX_END for prefix in self.prefixes]
 
     def __contains__(self, anchor: str) -> bool:

@@ -1,4 +1,4 @@
-"""The task: which tracks to cut, from facts. It holds no media; tracks are cut where packets are.
+"""The task: decides from facts which tracks to cut. It holds no media; a Bundle cuts the tracks.
 
 One fact in, every output out, the timer set again; then the next fact.
 """
@@ -35,7 +35,7 @@ from slicer.slicing.outputs import (
 from slicer.slicing.spec import AudioSpec, SliceParams, VideoSpec
 from slicer.slicing.state import Trigger, follow
 
-# More anchors than any room has; a room that names more is not believed.
+# More anchors than any real room has; further ones are left out.
 MAX_PRESENT = 10_000
 
 
@@ -51,7 +51,7 @@ class SliceTask:
         self._present: dict[str, set[Kind]] = {}  # in order of joining
         self._tracks: set[TrackKey] = set()
         self._waiting: set[str] = set()
-        self._disbelieved = False  # the room named too many, and this was told
+        self._overflow_reported = False  # that there are more than MAX_PRESENT
         self._alone_since: float | None = now
 
     @property
@@ -102,49 +102,49 @@ class SliceTask:
         )
 
     def flush(self, now: float) -> list[Output]:
-        """End at once, as if its owner had said so."""
+        """End at once, as if the owner had stopped it."""
         return self.receive(Stopped(EndReason.STOPPED), now)
 
     def deadline(self) -> float | None:
-        """When idling ends the task; None while there is company."""
+        """When idling ends the task; None while anybody publishes."""
         idle = self.params.max_idle
         if self.state is State.ENDED or self._alone_since is None or idle is None:
             return None
         return self._alone_since + idle
 
     def _admit(self, anchor: str) -> list[Output]:
-        """Have a place for this anchor, if the room is believed."""
+        """Take the anchor in, up to MAX_PRESENT of them."""
         if anchor in self._present or len(self._present) < MAX_PRESENT:
             self._present.setdefault(anchor, set())
             return []
         self.counters["anchors_refused"] += 1
-        if self._disbelieved:
+        if self._overflow_reported:
             return []
-        self._disbelieved = True
+        self._overflow_reported = True
         return [AnchorIgnored(anchor, f"{MAX_PRESENT} anchors are in the room already")]
 
     def _part(self, anchor: str, reason: str, now: float) -> list[Output]:
         if self._present.pop(anchor, None) is None:
             return []
-        self._disbelieved = False
+        self._overflow_reported = False
         ended = self._reconcile(now, reason or "the anchor left")
         return [*ended, AnchorGone(anchor, reason)]
 
     def _lose(self, reason: str, now: float) -> list[Output]:
-        """Whoever was there is gone until the room has come back and tells it anew."""
+        """Everybody is gone until the room is back and reports them again."""
         self._present.clear()
-        self._disbelieved = False
+        self._overflow_reported = False
         ended = self._reconcile(now, f"the room was lost: {reason}")
-        moved = self._move(Trigger.LOST, reason)
-        if moved and self._alone_since is not None:  # the way back has all of its time
+        changed = self._move(Trigger.LOST, reason)
+        if changed and self._alone_since is not None:  # the whole of `max_idle` to come back
             self._alone_since = now
-        return ended + moved
+        return ended + changed
 
     def _enter(self, now: float) -> list[Output]:
-        moved = self._move(Trigger.ENTERED)
-        if moved and self._alone_since is not None:  # nobody could be met before
+        changed = self._move(Trigger.ENTERED)
+        if changed and self._alone_since is not None:  # nobody could be seen before
             self._alone_since = now
-        return moved
+        return changed
 
     def _move(self, trigger: Trigger, reason: str = "") -> list[Output]:
         state = follow(self.state, trigger)
@@ -154,7 +154,7 @@ class SliceTask:
         return [StateChanged(state, reason)]
 
     def _stop(self, reason: EndReason) -> list[Output]:
-        """The one road out: let every track go, which cuts what there is; then it is over."""
+        """End: release every track, which gives its last cut, then finish."""
         why = f"the task ended: {reason}"
         gone = [Unsubscribe(track, why) for track in sorted(self._tracks)]
         self._tracks.clear()
@@ -162,7 +162,7 @@ class SliceTask:
         return [*gone, *self._move(Trigger.STOPPED), Finished(reason)]
 
     def _reconcile(self, now: float, why: str = "") -> list[Output]:
-        """Begin and end tracks until what is cut is what is wanted; *why* a track would end."""
+        """Begin and end tracks until what is cut is what is wanted. *why*: the reason of an end."""
         wanted, waiting = self._wanted()
         outputs: list[Output] = [
             Unsubscribe(track, why) for track in sorted(self._tracks - wanted.keys())
@@ -179,7 +179,7 @@ class SliceTask:
         return outputs
 
     def _wanted(self) -> tuple[dict[TrackKey, AudioSpec | VideoSpec], list[str]]:
-        """Present ∩ wanted, and who has to wait. Who is being cut goes on; then by joining."""
+        """Present ∩ wanted, and the anchors that wait. Those cut now go first, then by joining."""
         cut_now = {track.anchor for track in self._tracks}
         wanted: dict[TrackKey, AudioSpec | VideoSpec] = {}
         taken, waiting = 0, []

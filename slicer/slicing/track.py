@@ -1,6 +1,6 @@
-"""A stream and everyone who cuts it: the tasks of one room share one anchor's packets.
+"""One stream and all tasks that cut it: the tasks of one room share one anchor's packets.
 
-Both kinds of track have the same verbs. A stream that nobody needs now sleeps.
+Audio and video tracks have the same verbs. While no task needs its packets, the stream sleeps.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ class AudioTrack:
 
     @property
     def attached(self) -> list[tuple[TrackKey, AudioSpec]]:
-        """Who is cut for, and how."""
+        """The tasks' tracks, each with its spec."""
         return [(track, cutter.spec) for track, cutter in self._cutters.items()]
 
     def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> None:
@@ -55,11 +55,11 @@ class AudioTrack:
         return self._cut(self.stream.drain(now))
 
     def handle_timer(self, now: float) -> list[Cut]:
-        """What silence has ended."""
+        """Give the cuts of slices that silence has ended."""
         return [cut for cutter in self._cutters.values() for cut in cutter.handle_timer(now)]
 
     def flush(self) -> list[Cut]:
-        """Everything: the connection is over."""
+        """Give everything that can still be cut: the connection is over."""
         cuts = self._cut(self.stream.flush())
         return cuts + [cut for cutter in self._cutters.values() for cut in cutter.flush()]
 
@@ -91,7 +91,7 @@ class VideoTrack:
 
     @property
     def attached(self) -> list[tuple[TrackKey, VideoSpec]]:
-        """Who takes pictures, and how often."""
+        """The tasks' tracks, each with its spec."""
         return [(track, grabber.spec) for track, grabber in self._grabbers.items()]
 
     def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> None:
@@ -102,7 +102,7 @@ class VideoTrack:
         self.stream.wake()
 
     def detach(self, track: TrackKey) -> list[Cut]:
-        """Take no more; a picture that has not come yet will not."""
+        """Take no more pictures; one that is still due is not taken."""
         self._grabbers.pop(track, None)
         self._rest()
         return []
@@ -115,11 +115,11 @@ class VideoTrack:
         return cuts
 
     def handle_timer(self, _now: float) -> list[Cut]:
-        """Pictures are never made of silence."""
+        """Nothing: silence makes no picture."""
         return []
 
     def flush(self) -> list[Cut]:
-        """What can still be taken from the packets held: the connection is over."""
+        """Give the pictures in the packets still held: the connection is over."""
         return self._grab(self.stream.flush())
 
     def deadline(self) -> float | None:
@@ -178,7 +178,7 @@ class VideoTrack:
         before = frame is not None and frame.timestamp != packet.timestamp
         if not ordered.contiguous and not before:
             self._decodable = False
-        # What another epoch left behind has no place in this one's media time.
+        # A frame of the last epoch has no place in this one's media time.
         return None if before and fresh else frame
 
 

@@ -1,13 +1,21 @@
 """The frame grabber: every M seconds of media time, one frame that can be decoded.
 
-It mostly sleeps. When a frame is due it wakes, asks for a keyframe until one comes, and takes the
-first intact one: that one alone has to be decoded. A source that never answers makes it keep the
-current group of pictures instead, so that the frame due can be decoded from its keyframe on.
+Theory of operation. It sleeps most of the time. When a frame is due it wakes, asks for a keyframe
+until one comes, and takes the first intact one: then one frame is decoded for each picture. Some
+sources never answer. Of those it keeps the current group of pictures, so that the frame due can be
+decoded from its keyframe on; that costs memory and decoding, but needs nothing from the sender.
 
     ASLEEP ──due──▶ ASKING ──keyframe──▶ ASLEEP
                       │ unanswered for PATIENCE
                       ▼
                    KEEPING ──a request is answered after all──▶ ASLEEP
+
+A request counts as answered when a keyframe begins, whole or not: over a lossy path many keyframes
+are lost, and a source that answers must not be taken for one that does not. In KEEPING a source is
+asked once each PROBE seconds, and a keyframe within ANSWER of that leads back to ASKING.
+
+*decodable* is the track's knowledge that nothing a frame depends on was lost. Without it no frame
+but a keyframe is kept, so a picture is never painted over a hole.
 """
 
 from collections import Counter
@@ -18,13 +26,13 @@ from slicer.rtp.stream import Ordered
 from slicer.slicing.outputs import PictureCut, TrackKey
 from slicer.slicing.spec import VideoSpec
 
-# Browsers swallow a request less than some 300 ms after a keyframe, for good: ask again.
+# Browsers drop a request that comes less than some 300 ms after a keyframe: ask again.
 ASK_AGAIN = 0.5
 PATIENCE = 4.0
 # While keeping groups, how often a source is asked whether it answers by now.
 PROBE = 60.0
 ANSWER = 1.0
-# After this long without a packet the waiting for an answer begins anew.
+# After so long without a packet, the wait for an answer begins anew.
 SILENT = 1.0
 MAX_GOP_FRAMES = 1_800
 MAX_GOP_BYTES = 16 << 20
@@ -63,7 +71,7 @@ class FrameGrabber:
         return self._due if self.mode is Mode.ASLEEP else None
 
     def observe(self, timestamp: int, epoch: int, now: float) -> None:
-        """A packet of this media time came, whether or not anybody looked into it."""
+        """A packet of this media time came; it may have been passed over unread."""
         if epoch != self._epoch:
             self._begin_epoch(epoch, timestamp)
         assert self._due is not None
@@ -75,7 +83,7 @@ class FrameGrabber:
             self._asking_since = now
 
     def keyframe_began(self, now: float) -> None:
-        """A keyframe is coming, though it may not come whole: the source does answer."""
+        """The first packet of a keyframe came: the source answers, even if the rest is lost."""
         if self.mode is Mode.ASKING:
             self._asking_since = now
         elif self.mode is Mode.KEEPING and self._asked is not None and now - self._asked < ANSWER:
@@ -112,7 +120,7 @@ class FrameGrabber:
             return None
         if self._asked is None:
             return self._asking_since
-        if self._seen <= self._asked:  # nobody is sending: nobody to ask
+        if self._seen <= self._asked:  # the source is silent: there is nobody to ask
             return None
         return self._asked + (ASK_AGAIN if self.mode is Mode.ASKING else PROBE)
 

@@ -1,7 +1,13 @@
-"""One WebRTC peer, from the first description to the end: it sends media, we receive.
+"""One WebRTC connection, from the first description to the end: the peer sends, we receive.
 
-Either end may offer, the first time and later (RFC 9429): m-lines come and go, ICE and DTLS stay as
-they are. What is received goes to a `Media`, which also takes the connected socket over.
+Theory of operation. Either end may offer, the first time and later (RFC 9429): m-lines come and go,
+ICE and DTLS stay as they are. The first agreement starts ICE and DTLS. Once they are connected, the
+media path takes the socket over; ICE and DTLS get only what is not media.
+
+From then on a peer is gone when it has been silent for `Network.silence` seconds, or when DTLS or
+ICE end. We do not ask it for consent (RFC 7675): that protects those to whom media is sent, and we
+send none. Only while no pair is in use does aioice ask, because it decides whether there will be
+one.
 """
 
 import asyncio
@@ -23,13 +29,14 @@ from slicer.webrtc.transport import Transport
 CONNECT_TIMEOUT = 20.0
 """Seconds that ICE and DTLS may take together."""
 SILENCE = 15.0
-"""Seconds without any datagram, STUN included, after which a peer is gone."""
+"""Seconds without any datagram (STUN counts) after which the peer is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How a connection is made: *addresses* to offer as candidates, as `host_addresses` gives them,
-    seconds of *silence* that end it, and those that connecting may take.
+    """The network of a connection: *addresses* to offer as candidates (see `host_addresses`).
+
+    *silence*: seconds without a datagram that end it; *connect_timeout*: seconds to connect in.
     """
 
     addresses: Sequence[str]
@@ -39,14 +46,14 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Whom a connection tells, on the loop's thread. *closed* comes once, unless we close."""
+    """Callbacks of a connection, on the loop's thread. *closed* comes once, unless we close."""
 
     connected: Callable[[], None]
     closed: Callable[[str], None]
 
 
 class Connection:
-    """One peer. Its transport begins with the first description of the peer that is agreed on."""
+    """One connection. Its transport starts with the first agreement."""
 
     def __init__(
         self, network: Network, media: Media, events: Events, profile: Profile = DEFAULT
@@ -59,7 +66,7 @@ class Connection:
         self._proposal: Proposal | None = None
         self._session = secrets.randbits(62)
         self._version = 0
-        # One description at a time: an offer of the peer must not meet another's half-taken one.
+        # One description at a time: two must not be negotiated against the same last agreement.
         self._describing = asyncio.Lock()
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._run_task: asyncio.Task[None] | None = None
@@ -79,8 +86,8 @@ class Connection:
     async def answer(self, offer: str) -> str:
         """Take an offer, the first or a later one, and answer it. The first begins to connect.
 
-        An offer of ours that waits for its answer is withdrawn by it (RFC 9429 4.1.10.2). Raises
-        BadInput, after which everything is as it was before, and RoomError.
+        If an offer of ours waits for its answer, it is withdrawn (RFC 9429 4.1.10.2). Raises
+        RoomError, and BadInput, after which everything is as before.
         """
         async with self._describing:
             agreement = negotiate(parse(offer), self._profile, self._agreement)
@@ -103,7 +110,7 @@ class Connection:
 
     async def accept(self, answer: str) -> None:
         """Take the answer to our offer; the first begins to connect. Raises BadInput, after which
-        the offer waits no longer and everything is as it was before it.
+        the offer is withdrawn and everything is as before.
         """
         async with self._describing:
             proposal, self._proposal = self._proposal, None
@@ -114,7 +121,7 @@ class Connection:
     async def add_candidates(self, fragment: str) -> bool:
         """Take trickled candidates (RFC 8840 section 9); False for an ICE restart. Raises BadInput.
 
-        A fragment with other credentials than the offer's is one; it is not supported.
+        A fragment with other credentials than the offer's is a restart, which is not supported.
         """
         description = parse_fragment(fragment)
         if self._agreement is None:
@@ -154,14 +161,13 @@ class Connection:
         """Have the media path read the nominated socket instead of asyncio."""
 
         def others(data: bytes, address: Address) -> None:
-            """What is left to ICE and DTLS; the pair in use may change by it."""
+            """Give ICE and DTLS their datagrams; they may change the pair in use."""
             link.others(data, address)
             if (peer := self._transport.address) is not None:
                 self._media.redirect(peer)
 
         self._media.carry(Link(link.sock, link.address, link.keys, link.ice, others))
-        # FFmpeg's muxer answers no check. RFC 7675 is for those who send media, and we do not: that
-        # a peer has gone is told by its silence.
+        # FFmpeg's muxer answers no check, and we send no media: silence ends a connection.
         self._transport.check_consent(False)
         loop = asyncio.get_running_loop()
         self._heard = loop.time()
@@ -173,11 +179,11 @@ class Connection:
             return
         loop, silence = asyncio.get_running_loop(), self._network.silence
         self._heard = max(self._heard, self._media.heard)
-        if moved := self._transport.moved():
+        if moved := self._transport.take_moved():
             self._media.move(*moved)
             self._heard = loop.time()
         elif self._transport.address is None:
-            # No pair is in use: it is left to aioice whether there will be one.
+            # No pair is in use: aioice decides whether there will be one.
             self._transport.check_consent(True)
             self._heard = loop.time()
         if loop.time() - self._heard >= silence:
@@ -190,7 +196,7 @@ class Connection:
             self._ended.set_result(reason)
 
     async def _release(self) -> None:
-        """Give everything back, once, and to the end even if who waits for it is cancelled."""
+        """Release everything, once; it goes on even if the caller is cancelled."""
         if self._release_task is None:
             self._release_task = asyncio.create_task(self._shut())
         await asyncio.shield(self._release_task)

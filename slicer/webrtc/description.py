@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Sequence
 
 from slicer.rtp.parameters import OPUS, Kind, RtpParameters
-from slicer.webrtc.negotiation import PAYLOAD_TYPES, STATIC, Agreement, feedback
+from slicer.webrtc.negotiation import PAYLOAD_TYPES, RTPMAPS, Agreement, feedback
 from slicer.webrtc.parameters import Local
 from slicer.webrtc.proposal import PROTOCOL, Line, Proposal
 from slicer.webrtc.sdp import Section
 
 
 def write_answer(agreement: Agreement, ours: Local, session: int, version: int = 1) -> str:
-    """The answer as SDP text, with all candidates, since there is no trickling on our side."""
+    """The answer as SDP text, with all candidates: we do not trickle."""
     lines = _head(session, version, agreement.group)
-    # RFC 8843 7.3.2: the m-line that is first in the group tells the transport.
+    # RFC 8843 7.3.2: the m-line that is first in the group describes the transport.
     tagged = next(
         (i for i, one in agreement.accepted.items() if one.mid in agreement.group[:1]),
         next(iter(agreement.accepted), None),
@@ -108,12 +108,12 @@ def _rejected(section: Section) -> list[str]:
 def _stopped(line: Line) -> list[str]:
     """A stopped m-line of an offer. aiortc wants one that could live."""
     assert line.section is not None
-    told = [
+    parameters = [
         f"a={name}:{value}"
         for name in ("rtpmap", "fmtp")
         for value in line.section.attributes.all(name)
     ]
-    return [*_rejected(line.section), "a=rtcp-mux", *told]
+    return [*_rejected(line.section), "a=rtcp-mux", *parameters]
 
 
 def _agreed(payload_type: str, stream: RtpParameters) -> bool:
@@ -124,7 +124,7 @@ def _agreed(payload_type: str, stream: RtpParameters) -> bool:
 
 def _formats(section: Section, formats: Sequence[str], stream: RtpParameters) -> list[str]:
     """What the peer said of these formats, and what we may send of that which it obeys."""
-    rtpmaps = STATIC | section.attributes.by_payload_type("rtpmap")
+    rtpmaps = RTPMAPS | section.attributes.by_payload_type("rtpmap")
     fmtps = section.attributes.by_payload_type("fmtp")
     obeyed = feedback(section)
     lines = []
@@ -149,8 +149,8 @@ def _own_formats(stream: RtpParameters, order: Sequence[str]) -> list[str]:
         lines.append(f"a=rtpmap:{payload_type} {name}/{codec.clock_rate}{channels}")
         lines += [f"a=rtcp-fb:{payload_type} {one}" for one in order if one in stream.feedback]
         if codec.format:
-            told = ";".join(f"{key}={value}" for key, value in codec.format.items())
-            lines.append(f"a=fmtp:{payload_type} {told}")
+            fmtp = ";".join(f"{key}={value}" for key, value in codec.format.items())
+            lines.append(f"a=fmtp:{payload_type} {fmtp}")
     for payload_type, repeated in stream.rtx.items():
         lines.append(f"a=rtpmap:{payload_type} rtx/90000")
         lines.append(f"a=fmtp:{payload_type} apt={repeated}")

@@ -1,4 +1,13 @@
-"""Reads a UDP socket in batches, not datagram by datagram; knows nothing of what it reads."""
+"""Reads a UDP socket in batches instead of datagram by datagram.
+
+Theory of operation. Waking the event loop for a datagram costs more than all the work on it. So the
+selector wakes for the first datagram only; then the socket leaves the selector, and is emptied once
+each TICK until it is found empty. The kernel's buffer holds what comes meanwhile. A connection that
+is idle costs nothing, a busy one a hundred wake-ups a second at most.
+
+MAX_BATCH bounds one look, so that no peer can hold the loop by sending fast. What is left in the
+kernel is read at the next tick, or dropped there: congestion of one socket stays with that socket.
+"""
 
 import asyncio
 import socket
@@ -6,26 +15,22 @@ from collections.abc import Callable
 from contextlib import suppress
 
 TICK = 0.01
-"""Seconds between two looks while traffic flows."""
+"""Seconds between two reads while datagrams come."""
 MAX_BATCH = 512
-"""Datagrams taken in one look, so that one socket cannot hold up the others."""
+"""Datagrams of one read, so that one socket cannot hold up the others."""
 MAX_DATAGRAM = 2_048
-"""No path on the way carries more; a longer one is cut off, and fails its authentication."""
+"""Bytes. More than a real path carries; a longer one is cut off, and fails authentication."""
 
 Datagram = tuple[bytes, tuple[str, int]]
 
 
 class Drain:
-    """Owns a non-blocking socket and gives what arrives to *take*, a list each tick.
-
-    A readable socket is emptied, then left alone for a tick: at 200 packets a second, waking for
-    each of them costs more than all the work on it. A tick that finds nothing goes back to sleep.
-    """
+    """Owns a non-blocking socket and gives what arrives to *take*, as a list each tick."""
 
     def __init__(self, sock: socket.socket, take: Callable[[list[Datagram]], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
-        # By number: the selector would otherwise write out the whole socket on each registration.
+        # By number: asyncio would otherwise format the socket's repr on each registration.
         self._fd = sock.fileno()
         self._take = take
         self._timer: asyncio.TimerHandle | None = None
@@ -53,7 +58,7 @@ class Drain:
 
     def _read(self) -> list[Datagram]:
         batch: list[Datagram] = []
-        # OSError: nothing more (EWOULDBLOCK), or the ICMP error of something sent earlier.
+        # OSError: nothing more (EWOULDBLOCK), or the ICMP error of an earlier datagram of ours.
         with suppress(OSError):
             while len(batch) < MAX_BATCH:
                 batch.append(self._sock.recvfrom(MAX_DATAGRAM))

@@ -1,4 +1,9 @@
-"""Drives one bundle: media and subscriptions in, every output out, one timer."""
+"""Drives one bundle on the event loop: media and subscriptions in, every output out, one timer.
+
+The bundle is a state machine without I/O and without a clock. Here it gets both. Each call gives
+the bundle one input and the present time, sends and delivers all that comes out, and sets the timer
+to the bundle's new deadline. Nothing else may call the bundle, or its deadline would pass unseen.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,7 +15,7 @@ from slicer.slicing.outputs import Cut, Subscribe, TrackKey, Transmit
 
 
 class Driver:
-    """One thing in, every output out, the timer set again; then the next thing."""
+    """One input, every output, the timer set again; then the next input."""
 
     def __init__(
         self,
@@ -46,7 +51,7 @@ class Driver:
         self._drive(self._bundle.receive(datagrams, self._clock.now()))
 
     def close(self) -> None:
-        """The media is over: everything out, the timer off."""
+        """The media is over: give every output, cancel the timer."""
         self._drive(self._bundle.flush(self._clock.now()))
         self._arm(None)
 

@@ -1,4 +1,4 @@
-"""A connected peer, as the media path needs it: socket, SRTP keys, ICE credentials, address."""
+"""The link to a connected peer, for the media path: socket, address, SRTP keys, ICE credentials."""
 
 import socket
 from collections.abc import Callable
@@ -9,9 +9,9 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class SrtpKeys:
-    """What DTLS agreed on (RFC 5764 4.2): master key and salt, end to end, for each direction.
+    """SRTP keys from DTLS (RFC 5764 4.2): for each direction the master key, then the salt.
 
-    *profile* is the number that DTLS has for it (1: AES-CM and HMAC-SHA1-80; 7, 8: AES-GCM).
+    *profile*: its DTLS number (1: AES-CM and HMAC-SHA1-80; 7 and 8: AES-GCM).
     """
 
     profile: int
@@ -21,7 +21,7 @@ class SrtpKeys:
 
 @dataclass(frozen=True, slots=True)
 class IceCredentials:
-    """By what the two ends of a pair know each other (RFC 8445 5.3), and who controls."""
+    """The ICE credentials of both ends (RFC 8445 5.3), and which end controls."""
 
     ufrag: str
     pwd: str = field(repr=False)
@@ -33,10 +33,10 @@ class IceCredentials:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A connected peer. The socket is non-blocking, and closed by who carries the link.
+    """The link to a connected peer. The socket is non-blocking; who carries the link closes it.
 
-    *keys*: None for plain RTP. *ice*: None where STUN is to be handed back. *others* takes what is
-    neither media nor a check that can be answered without ICE.
+    *keys*: None for plain RTP. *ice*: None where all STUN goes to *others*, which takes what is
+    neither media nor a STUN check of the pair in use.
     """
 
     sock: socket.socket

@@ -1,4 +1,7 @@
-"""The media path on the event loop: sockets drained in batches, SRTP by libsrtp, the bundle."""
+"""The media path on the event loop: sockets read in batches, SRTP by libsrtp, the bundle.
+
+It is the reference of the native plane's path, and what runs where there is no plane.
+"""
 
 import secrets
 import socket
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from pylibsrtp import Session
 
 REPLAY_WINDOW = 1_024
-"""Packets that may be late and are still taken (RFC 3711 3.3.2); libsrtp's own is 128."""
+"""Packets behind the newest one that are still taken (RFC 3711 3.3.2); libsrtp's default is 128."""
 _PROFILES = {
     1: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
     7: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
@@ -34,7 +37,7 @@ class LoopPath:
 
     @property
     def cpu(self) -> None:
-        """The loop's thread is not only this path's."""
+        """None: the loop's thread does other work, too."""
         return
 
     def open(self, deliver: Callable[[Cut], None]) -> "LoopMedia":
@@ -43,7 +46,7 @@ class LoopPath:
 
 
 class LoopMedia:
-    """One connection's media. What comes by the socket is decrypted and cut in the same turn."""
+    """One connection's media. What the socket gives is decrypted and cut in the same turn."""
 
     def __init__(self, bundle: Bundle, clock: Clock, deliver: Callable[[Cut], None]) -> None:
         self.heard = clock.now()
@@ -56,12 +59,12 @@ class LoopMedia:
         self._address: Address = ("", 0)
         self._inbound: Session | None = None
         self._outbound: Session | None = None
-        self._refused: Counter[str] = Counter()
+        self._counters: Counter[str] = Counter()
 
     @property
     def counters(self) -> Counter[str]:
         """What was refused, lost or odd, by reason."""
-        return self._bundle.counters + self._refused
+        return self._bundle.counters + self._counters
 
     def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
         if self._driver is not None:
@@ -76,7 +79,7 @@ class LoopMedia:
             self._driver.detach(track)
 
     def receive(self, datagrams: Sequence[bytes]) -> None:
-        """Take plain RTP and RTCP that came another way than by the link."""
+        """Take plain RTP and RTCP that did not come by the link."""
         if self._driver is not None:
             self._driver.receive(datagrams)
 
@@ -104,7 +107,7 @@ class LoopMedia:
             self._drain.close()
 
     def close(self) -> None:
-        """The media is over: everything out, the socket closed."""
+        """The media is over: give the last cuts, close the socket."""
         if self._driver is not None:
             self._driver.close()
             self._driver = None
@@ -120,20 +123,20 @@ class LoopMedia:
             elif self._link is not None:
                 self._link.others(data, address)
         if self._inbound is not None:
-            media = unprotect(self._inbound, media, pylibsrtp.Error, self._refused)
+            media = unprotect(self._inbound, media, pylibsrtp.Error, self._counters)
         if media:
             self.receive(media)
 
     def _transmit(self, data: bytes) -> None:
-        """Protect and send a compound. What cannot be sent is counted: it is only feedback."""
+        """Protect and send a compound. One that cannot be sent is counted; the next replaces it."""
         if self._sock is None:
-            self._refused["rtcp_unsent"] += 1
+            self._counters["rtcp_unsent"] += 1
             return
         try:
             protected = data if self._outbound is None else self._outbound.protect_rtcp(data)
             self._sock.sendto(protected, self._address)
         except (pylibsrtp.Error, ValueError, OSError):
-            self._refused["rtcp_unsent"] += 1
+            self._counters["rtcp_unsent"] += 1
 
 
 def _session(keys: SrtpKeys, inbound: bool) -> "Session":

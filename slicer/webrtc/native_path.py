@@ -1,4 +1,17 @@
-"""The media path in the native plane: a thread without Python reads sockets; cuts come here."""
+"""The media path in the native plane: a thread without Python reads the sockets.
+
+Theory of operation. A connection's bundle and socket belong to a peer in the plane. The plane's
+thread reads, decrypts, cuts, and sends RTCP. Cuts wait in the peer until the loop takes them: the
+plane's descriptor becomes readable, `Plane.ready` names the media that have something, and
+`collect` delivers it. So the loop wakes for a cut, and not for a packet.
+
+Calls from the loop (`attach`, `detach`, `set_sections`, `close`) take the peer's lock, read first
+what is still in the socket, and return their cuts at once, after those that waited. So the order of
+cuts is the same as on the loop's own path.
+
+What is neither media nor a STUN check of the pair in use (DTLS, other STUN) comes back through
+`collect` to the link's `others`, where ICE and DTLS take it.
+"""
 
 import asyncio
 import logging
@@ -23,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 class NativePath:
-    """Opens media that a plane reads. The running loop hears of its cuts."""
+    """Opens media that a plane reads; its cuts are delivered on the running loop."""
 
     def __init__(self, plane: "Plane") -> None:
         self._plane = plane
@@ -44,7 +57,7 @@ class NativeMedia:
 
     def __init__(self, plane: "Plane", bundle: Bundle, deliver: Callable[[Cut], None]) -> None:
         self._deliver = deliver
-        self._others: Callable[[bytes, Address], None] | None = None
+        self._on_other: Callable[[bytes, Address], None] | None = None
         self._peer = Peer(plane, bundle, self)
 
     @property
@@ -57,21 +70,21 @@ class NativeMedia:
         return self._peer.counters
 
     def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
-        self._give(self._peer.set_sections(anchor, sections))
+        self._deliver_all(self._peer.set_sections(anchor, sections))
 
     def attach(self, subscribe: Subscribe) -> None:
-        self._give(self._peer.attach(subscribe.track, subscribe.spec))
+        self._deliver_all(self._peer.attach(subscribe.track, subscribe.spec))
 
     def detach(self, track: TrackKey) -> None:
-        self._give(self._peer.detach(track))
+        self._deliver_all(self._peer.detach(track))
 
     def receive(self, datagrams: Sequence[bytes]) -> None:
-        """Take plain RTP and RTCP that came another way than by the link."""
-        self._give(self._peer.receive(datagrams))
+        """Take plain RTP and RTCP that did not come by the link."""
+        self._deliver_all(self._peer.receive(datagrams))
 
     def carry(self, link: Link) -> None:
         """Read this link's socket from now on."""
-        self._others = link.others
+        self._on_other = link.others
         keys = astuple(link.keys) if link.keys is not None else None
         ice = astuple(link.ice) if link.ice is not None else None
         self._peer.take(_detached(link.sock), link.address, keys, ice)
@@ -84,31 +97,31 @@ class NativeMedia:
         self._peer.take(_detached(sock), address)
 
     def release(self) -> None:
-        self._others = None
+        self._on_other = None
         self._peer.release()
 
     def close(self) -> None:
-        """The media is over: everything out, the socket closed."""
-        self._give(self._peer.flush())
+        """The media is over: give the last cuts, close the socket."""
+        self._deliver_all(self._peer.flush())
         self.release()
 
     def collect(self) -> None:
-        """Hand on what waits in the plane."""
+        """Deliver the cuts and other datagrams that wait in the plane."""
         cuts, others = self._peer.collect()
-        self._give(cuts)
+        self._deliver_all(cuts)
         for data, address in others:
-            if self._others is not None:
-                self._others(data, address)
+            if self._on_other is not None:
+                self._on_other(data, address)
 
-    def _give(self, cuts: Sequence[Cut]) -> None:
+    def _deliver_all(self, cuts: Sequence[Cut]) -> None:
         for cut in cuts:
             self._deliver(cut)
 
 
 def native_path() -> NativePath | None:
-    """A path of its own for the running loop; None where packets are the reference's to handle.
+    """A native path for the running loop; None where the loop must read the sockets itself.
 
-    Raises RoomError where SLICER_NATIVE=1 and there can be none.
+    Raises RoomError if SLICER_NATIVE=1 and there can be none.
     """
     if IMPLEMENTATION != "native":
         return None
@@ -129,7 +142,7 @@ def _collect(plane: "Plane") -> None:
         try:
             media.collect()
         except Exception:
-            # One connection's trouble must not keep the others' cuts.
+            # An error of one connection must not lose the others' cuts.
             logger.exception("cuts of a connection were not taken")
 
 

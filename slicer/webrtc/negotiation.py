@@ -1,7 +1,7 @@
-"""What two descriptions agree on (RFC 3264, RFC 9429): which streams we receive, and how.
+"""Offer and answer (RFC 3264, RFC 9429): the streams that both ends agree on.
 
 An `Agreement` holds every m-line of the session. A later offer of the peer is read against it:
-m-lines keep their places, a stopped one may be taken over by another (RFC 9429 5.2.2), and the
+m-lines keep their places, a new one may take the place of a stopped one (RFC 9429 5.2.2), and the
 transport stays as it is. Our own offers are in `proposal.py`.
 """
 
@@ -21,6 +21,7 @@ from slicer.rtp.parameters import (
     OPUS,
     PCMA,
     PCMU,
+    STATIC,
     VP8,
     VP9,
     Codec,
@@ -36,7 +37,8 @@ CODECS = {
     Kind.AUDIO: {codec.name: codec for codec in (OPUS, PCMU, PCMA, G722)},
     Kind.VIDEO: {codec.name: codec for codec in (VP8, H264, VP9, AV1, H265)},
 }
-STATIC = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000"}
+RTPMAPS = {str(pt): f"{codec.name.upper()}/{codec.clock_rate}" for pt, codec in STATIC.items()}
+"""The a=rtpmap of static payload types, which a description may leave out."""
 OFFERED_SETUPS = ("actpass", "active", "passive")
 ANSWERED_SETUPS = ("active", "passive")
 # The bytes of a MID in a one-byte header extension (RFC 8285 4.2).
@@ -49,7 +51,7 @@ _EXTENSION = re.compile(r"([1-9]|1[0-4])(?:/(\w+))? (\S+).*")
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An m-line that the peer would send by and we do not receive. *kind* as its m-line has it."""
+    """An m-line by which the peer would send and that we do not receive. *kind*: of its m-line."""
 
     mid: str
     kind: str
@@ -58,11 +60,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The m-lines of the session as the peer described them, and what they are to us.
+    """The m-lines of the session as the peer described them, and which of them we receive.
 
-    *accepted*: by index, those with a transport; *paused*: which of them the peer does not send
-    now. *group*: the MIDs of the BUNDLE group, the one that tells the transport first; empty where
-    one m-line goes without. *next_mid*: from which number on no MID was ever one of this session's.
+    *accepted*: by index, those with a transport; *paused*: those of them that the peer does not
+    send now. *group*: the MIDs of the BUNDLE group, the tagged one (which describes the transport)
+    first; empty where a single m-line has no group. *next_mid*: no MID of this session was ever
+    this number or a greater one.
     """
 
     sections: tuple[Section, ...]
@@ -116,9 +119,9 @@ def conclude(
     profile: Profile = DEFAULT,
     before: Agreement | None = None,
 ) -> Agreement:
-    """What an answer makes of our offer: *offered* by index, of *places* m-lines. Raises BadInput.
+    """The agreement by an answer to our offer: *offered* by index, of *places* m-lines.
 
-    Only payload types and header extensions that we offered count.
+    Only payload types and header extensions that we offered count. Raises BadInput.
     """
     if len(answer.sections) != places:
         raise BadInput("sdp", f"{len(answer.sections)} m-lines", f"{places}, as in our offer")
@@ -275,7 +278,7 @@ class _Choice:
 
 
 def _sends(section: Section) -> bool:
-    """Whether the peer would send by it (RFC 8866 6.7: it does where nothing is said)."""
+    """Whether the peer would send by it; without a direction it would (RFC 8866 6.7)."""
     return not (section.attributes.has("recvonly") or section.attributes.has("inactive"))
 
 
@@ -294,14 +297,14 @@ def bundle_group(description: Description) -> tuple[str, ...]:
 
 
 def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | None:
-    """What a section says of its RTP, whatever carries it; None where no codec of ours is in it."""
+    """A section's RTP parameters, whatever its transport; None where it has no codec of ours."""
     if section.kind not in CODECS:
         return None
     kind = Kind(section.kind)
     codecs, rtx = _codecs(section)
     if not codecs:
         return None
-    obeyed = feedback(section)
+    offered = feedback(section)
     return RtpParameters(
         kind,
         codecs,
@@ -311,7 +314,7 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
             what
             for payload_type in map(str, codecs)
             for place in ("*", payload_type)
-            for what in obeyed.get(place, ())
+            for what in offered.get(place, ())
             if what in profile.feedback.get(kind, ())
         ),
         section.mid,
@@ -327,7 +330,7 @@ def without(stream: RtpParameters, payload_types: Collection[int]) -> RtpParamet
 
 def _codecs(section: Section) -> tuple[dict[int, Codec], dict[int, int]]:
     """Payload types of ours in the offerer's order, and those that retransmit them."""
-    maps = STATIC | section.attributes.by_payload_type("rtpmap")
+    maps = RTPMAPS | section.attributes.by_payload_type("rtpmap")
     fmtps = section.attributes.by_payload_type("fmtp")
     usable = [pt for pt in dict.fromkeys(section.formats) if pt in PAYLOAD_TYPES]
     formats = {pt: _format(fmtps.get(pt, "")) for pt in usable}
@@ -360,7 +363,7 @@ def _unreadable(section: Section) -> list[str]:
     """Codecs of ours in a form that we cannot read, for example "h265 with tx-mode=MRST"."""
     if section.kind not in CODECS:
         return []
-    maps = STATIC | section.attributes.by_payload_type("rtpmap")
+    maps = RTPMAPS | section.attributes.by_payload_type("rtpmap")
     fmtps = section.attributes.by_payload_type("fmtp")
     known = (
         _codec(Kind(section.kind), maps.get(pt, ""), _format(fmtps.get(pt, "")))
@@ -399,7 +402,7 @@ def _remote(
     setups: Sequence[str],
     before: Agreement | None,
 ) -> Remote:
-    """The transport of a bundle: told by an accepted section, by the tagged one, or for all."""
+    """The transport of a bundle, described in an accepted section, the tagged one, or for all."""
     sections = [description.sections[index] for index in accepted]
     if not sections and before is not None:
         return before.remote

@@ -1,4 +1,4 @@
-"""What descriptions tell of the two ends of a transport: ICE, DTLS, candidates (RFC 8839, 8842)."""
+"""The two ends of a transport in descriptions: ICE, DTLS, candidates (RFC 8839, RFC 8842)."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _OUR_SETUP = {"actpass": "passive", "active": "passive", "passive": "active"}
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """How the peer's end is reached and known; *setup* is what the peer said of itself."""
+    """The peer's end: ICE credentials, fingerprints, candidates. *setup*: the peer's a=setup."""
 
     ufrag: str
     pwd: str
@@ -32,7 +32,7 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What we tell of our end: *candidates* as in `a=candidate`, the best one first."""
+    """Our end: *candidates* as in `a=candidate`, the best one first."""
 
     ufrag: str
     pwd: str
@@ -63,7 +63,7 @@ def remote(places: Sequence[Attributes], candidates: Sequence[Attributes], lite:
 
 
 def unchanged(now: Remote, before: Remote) -> Remote:
-    """The same end told again, with the candidates it has now. Raises BadInput where it is not.
+    """The same end in a later description, with its new candidates. Raises BadInput otherwise.
 
     Other credentials would be an ICE restart (RFC 8839 4.4.1.1.1), another fingerprint or role a
     new DTLS association (RFC 8842 5.1); neither is supported: the peer has to connect anew.

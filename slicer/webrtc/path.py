@@ -1,7 +1,7 @@
-"""The media path: who reads connected sockets and cuts, the loop or the native plane's thread.
+"""The media path: what reads connected sockets and cuts, the event loop or the native plane.
 
-It is chosen once for each event loop, here. Whoever has a connection opens its media and uses it by
-the face below; that there are two paths is known to nobody else.
+It is chosen here, once for each event loop. A connection's owner opens its media by it, and uses
+the two protocols below; no other module depends on which path it is.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ Deliver = Callable[[Cut], None]
 
 
 class Media(Protocol):
-    """The media of one connection: a bundle, and the socket it is fed from. On the loop's thread.
+    """The media of one connection: a bundle, and the socket it reads. Used on the loop's thread.
 
-    Cuts go to the callback that it was opened with, those of `detach`, `set_sections` and `close`
-    before the call returns.
+    Cuts go to the callback that it was opened with. Those of `detach`, `set_sections` and `close`
+    are delivered before the call returns.
     """
 
     @property
     def heard(self) -> float:
-        """The *now* at which anything came last by the link."""
+        """The *now* of the last datagram from the link."""
         ...
 
     @property
@@ -38,7 +38,7 @@ class Media(Protocol):
         ...
 
     def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
-        """What this anchor sends from now on; nothing removes it."""
+        """Replace what this anchor sends; without sections it is gone."""
         ...
 
     def attach(self, subscribe: Subscribe) -> None: ...
@@ -46,7 +46,7 @@ class Media(Protocol):
     def detach(self, track: TrackKey) -> None: ...
 
     def receive(self, datagrams: Sequence[bytes]) -> None:
-        """Take plain RTP and RTCP that came another way than by the link."""
+        """Take plain RTP and RTCP that did not come by the link."""
         ...
 
     def carry(self, link: Link) -> None:
@@ -87,9 +87,9 @@ _paths: "WeakKeyDictionary[asyncio.AbstractEventLoop, MediaPath]" = WeakKeyDicti
 
 
 def media_path() -> MediaPath:
-    """The running loop's path. Raises RoomError where SLICER_NATIVE=1 asks for what is not there.
+    """The running loop's path. Raises RoomError if SLICER_NATIVE=1 and the plane cannot run.
 
-    The plane's threads and clocks are real: what runs on another clock than the loop's (a replay)
+    The plane reads real sockets in real time. A room on another clock (a replay) has no path: it
     drives its bundles itself.
     """
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""How one kind of peer wants sessions described: codecs, feedback, extensions, DTLS roles."""
+"""Profiles: the codecs, feedback, extensions and DTLS roles to use with one kind of peer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

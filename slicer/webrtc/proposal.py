@@ -1,7 +1,7 @@
-"""Our own offers (RFC 9429 5.2): which m-lines the session is to have, all of them to receive by.
+"""Our own offers (RFC 9429 5.2): the m-lines the session is to have, all of them receive-only.
 
-An m-line that is agreed on keeps its place, its MID, its payload types and its extensions' ids. One
-that is new takes the place of a stopped one, or comes last.
+An m-line that is agreed on keeps its place, its MID, its payload types and its extension ids. A new
+one takes the place of a stopped one, or comes last.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from slicer.errors import BadInput, LimitReached
-from slicer.rtp.parameters import Codec, Kind, RtpParameters
+from slicer.rtp.parameters import STATIC, Codec, Kind, RtpParameters
 from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.negotiation import Agreement, conclude
 from slicer.webrtc.profile import DEFAULT, Profile
@@ -18,7 +18,7 @@ from slicer.webrtc.sdp import Description, Section
 PROTOCOL = "UDP/TLS/RTP/SAVPF"
 # Dynamic payload types (RFC 3551 6); 64 to 95 would be taken for RTCP (RFC 5761 4).
 _DYNAMIC = (111, *range(96, 111), *range(112, 128), *range(35, 64))
-_STATIC = {"pcmu": 0, "pcma": 8, "g722": 9}
+_STATIC = {codec.name: number for number, codec in STATIC.items()}
 # RFC 8285 4.2: the ids of a one-byte header.
 _EXTENSION_IDS = range(1, 15)
 
@@ -45,7 +45,7 @@ class Proposal:
         return {index: line.stream for index, line in enumerate(self.lines) if line.stream}
 
     def conclude(self, answer: Description) -> Agreement:
-        """What the answer makes of it. Raises BadInput."""
+        """The agreement by this answer. Raises BadInput."""
         return conclude(answer, self.offered, len(self.lines), self.profile, self.before)
 
 
@@ -67,7 +67,7 @@ def propose(
     for index, stream in agreed.items():
         if stream.mid not in stop:
             lines[index] = Line(stream)
-    # What this very offer stops can only be taken over by the next one.
+    # The place of an m-line that this offer stops is free only in the next offer.
     free = [index for index in range(len(lines)) if index not in agreed]
     present = {section.mid for section in sections}
     codecs = _payload_types(profile, agreed.values())
@@ -123,10 +123,10 @@ def _payload_types(
 
 
 def _identity(codec: Codec) -> tuple[object, ...]:
-    """What makes two formats one: of fmtp only that which names another bitstream."""
+    """What makes two formats the same: of fmtp, only what names another bitstream."""
     level = codec.format.get("profile-level-id", "").lower()[:4]
-    told = (codec.format.get(name, "0") for name in ("packetization-mode", "profile-id", "profile"))
-    return codec.name, level, *told
+    names = ("packetization-mode", "profile-id", "profile")
+    return codec.name, level, *(codec.format.get(name, "0") for name in names)
 
 
 def _extension_ids(profile: Profile, agreed: Collection[RtpParameters]) -> Mapping[int, str]:

@@ -1,7 +1,16 @@
 """ICE and DTLS of one connection, by aiortc's ORTC objects, up to the socket and the SRTP keys.
 
-Private names of aiortc and aioice are used; `self_test` says whether they exist. Once connected,
-the nominated pair's socket is taken from asyncio's reader and given to the media path.
+Theory of operation. aiortc connects: it gathers candidates, checks pairs, and runs the DTLS
+handshake on asyncio's sockets. Then `take` hands a duplicate of the nominated pair's socket, with
+the SRTP keys, to the media path, and stops asyncio reading it: aiortc would otherwise decrypt and
+parse each packet in Python. STUN and DTLS that the media path reads come back by `hand_back`, as if
+asyncio had read them.
+
+ICE may nominate another pair later, with another socket. Until `take_moved` has handed that one
+over, asyncio reads it, and media on it arrives here, decrypted by aiortc; it goes to *receive*.
+
+None of that is in aiortc's public interface. All private names that are used are listed in
+`self_test`, which says whether the installed versions have them.
 """
 
 import asyncio
@@ -43,20 +52,20 @@ _WILDCARDS = {"0.0.0.0": False, "::": True}  # noqa: S104 (compared with, not bo
 
 
 class Transport:
-    """From gathering to the end. *stray* takes plain RTP and RTCP that came by another socket than
-    the one taken; *ended* is told why the transport ended, once it was connected.
+    """ICE and DTLS, from gathering to the end. *receive* takes plain RTP and RTCP that came by
+    another socket than the one taken. *ended* is called with the reason when a connected one ends.
     """
 
-    def __init__(self, stray: Callable[[bytes], None], ended: Callable[[str], None]) -> None:
+    def __init__(self, receive: Callable[[bytes], None], ended: Callable[[str], None]) -> None:
         self.counters: Counter[str] = Counter()
-        # No STUN server: nobody outside is asked who we are.
+        # No STUN server: our addresses are configured.
         self._gatherer = RTCIceGatherer(iceServers=[])
         self._ice = RTCIceTransport(self._gatherer)
         self._dtls = RTCDtlsTransport(self._ice, [RTCCertificate.generateCertificate()])
-        self._stray, self._ended = stray, ended
-        # What comes by another socket, or before it is taken, arrives here decrypted.
-        self._dtls._handle_rtp_data = self._on_stray_rtp  # type: ignore[method-assign]
-        self._dtls._handle_rtcp_data = self._on_stray_rtcp  # type: ignore[method-assign]
+        self._receive, self._ended = receive, ended
+        # Media by another socket, or before ours is taken, arrives here decrypted.
+        self._dtls._handle_rtp_data = self._on_rtp  # type: ignore[method-assign]
+        self._dtls._handle_rtcp_data = self._on_rtcp  # type: ignore[method-assign]
         self._local: Local | None = None
         self._candidates: set[str] = set()
         self._taken: StunProtocol | None = None
@@ -64,7 +73,7 @@ class Transport:
     async def local(self, addresses: Sequence[str]) -> Local:
         """Our end, with host candidates for these addresses. Raises RoomError where there is none.
 
-        They are gathered once: what is asked for later has the same sockets.
+        They are gathered once; later calls give the same.
         """
         if self._local is None:
             candidates = await gather(self._gatherer, addresses)
@@ -132,8 +141,8 @@ class Transport:
             self.hand_back,
         )
 
-    def moved(self) -> tuple[socket.socket, Address] | None:
-        """The socket of the pair in use where it is not the one taken; it is taken now."""
+    def take_moved(self) -> tuple[socket.socket, Address] | None:
+        """Take the socket of the pair in use if it is another one than before; else None."""
         pair = self.pair
         if pair is None or pair.protocol is self._taken:
             return None
@@ -152,16 +161,16 @@ class Transport:
         return pair.remote_addr if pair is not None and pair.protocol is self._taken else None
 
     def hand_back(self, data: bytes, address: Address) -> None:
-        """Give STUN and DTLS to whom asyncio would have given them (RFC 7983)."""
+        """Give STUN and DTLS to the protocol that asyncio would have called (RFC 7983)."""
         assert self._taken is not None
         try:
             self._taken.datagram_received(data, address)
         except Exception:
-            # Bytes from outside must not end the reader; aioice lets some of them through.
+            # Bytes from outside must not end the reader, and aioice does not catch all errors.
             self.counters["stun_malformed"] += 1
 
     def check_consent(self, wanted: bool) -> None:
-        """Have aioice ask the peer for consent every 5 s, and end without an answer; or not."""
+        """Start or stop aioice's consent checks: every 5 s, and the end without an answer."""
         connection = self._ice._connection
         task = connection._query_consent_task
         if task is not None and not wanted:
@@ -175,7 +184,7 @@ class Transport:
         await self._ice.stop()
 
     def _detach(self, protocol: StunProtocol) -> socket.socket:
-        """Have asyncio read this protocol's socket no more; gives another handle on it."""
+        """Stop asyncio reading this protocol's socket; gives a duplicate of it."""
         self._taken = protocol
         # get_extra_info gives asyncio's wrapper, whose dup is a plain socket.
         sock: socket.socket = protocol.transport.get_extra_info("socket").dup()
@@ -184,11 +193,11 @@ class Transport:
         loop._remove_reader(sock_fd(protocol))  # type: ignore[attr-defined]
         return sock
 
-    async def _on_stray_rtp(self, data: bytes, arrival_time_ms: int) -> None:
-        self._stray(data)
+    async def _on_rtp(self, data: bytes, arrival_time_ms: int) -> None:
+        self._receive(data)
 
-    async def _on_stray_rtcp(self, data: bytes) -> None:
-        self._stray(data)
+    async def _on_rtcp(self, data: bytes) -> None:
+        self._receive(data)
 
 
 def host_addresses(listening_on: str) -> list[str]:
@@ -202,9 +211,9 @@ def host_addresses(listening_on: str) -> list[str]:
 async def gather(gatherer: RTCIceGatherer, addresses: Sequence[str]) -> list[RTCIceCandidate]:
     """Gather host candidates for these addresses alone; best one first.
 
-    aioice asks the operating system for all addresses, loopback excepted; its only switch is a
-    function of the module, which is everybody's. Filling the connection in is this gatherer's own
-    affair. An address that is not this host's own (NAT 1:1) gets a socket on the wildcard.
+    aioice asks the operating system for all addresses but loopback. Its only switch is a function
+    of its module, which all connections share; so this one's candidates are filled in instead. An
+    address that is not this host's own (1:1 NAT) gets a socket on the wildcard.
     """
     connection = gatherer._connection
     connection._local_candidates_start = True
@@ -222,7 +231,7 @@ async def gather(gatherer: RTCIceGatherer, addresses: Sequence[str]) -> list[RTC
 
 
 def srtp_keys(dtls: RTCDtlsTransport) -> SrtpKeys:
-    """What both ends of a connected DTLS transport derive their SRTP keys from (RFC 5764 4.2)."""
+    """The SRTP master keys of a connected DTLS transport (RFC 5764 4.2)."""
     assert dtls._ssl is not None
     name = dtls._ssl.get_selected_srtp_profile()
     profile = next(one for one in SRTP_PROFILES if one.openssl_profile == name)

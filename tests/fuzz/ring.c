@@ -83,16 +83,16 @@ static void lane_flush(lane *it) {
 }
 
 static void lane_moved(lane *it) {
-    turns strays = {0};
+    turns orphans = {0};
     lane_flush(it);
-    ring_strays(&it->ring, &strays);
-    for (size_t i = 0; i < strays.count; i++) {
-        CHECK(strays.of[i].packet.memory != NULL);
-        int refused = ring_insert(&it->ring, &strays.of[i].packet);
+    ring_orphans(&it->ring, &orphans);
+    for (size_t i = 0; i < orphans.count; i++) {
+        CHECK(orphans.of[i].packet.memory != NULL);
+        int refused = ring_insert(&it->ring, &orphans.of[i].packet);
         CHECK(refused == NOT_REFUSED || refused == COUNT_out_of_memory);
     }
-    strays.count = 0;
-    turns_free(&strays);
+    orphans.count = 0;
+    turns_free(&orphans);
 }
 
 static void lane_put(lane *it, bool skip) {
@@ -105,7 +105,7 @@ static void lane_put(lane *it, bool skip) {
     int refused = skip ? ring_skip(&it->ring, &one) : ring_insert(&it->ring, &one);
     if (refused == COUNT_moved)
         lane_moved(it);
-    CHECK(it->ring.held <= RING_CAPACITY && it->ring.strays.count < RING_CAPACITY / 2);
+    CHECK(it->ring.held <= RING_CAPACITY && it->ring.orphans.count < RING_CAPACITY / 2);
 }
 
 static void lane_restart(lane *it) {

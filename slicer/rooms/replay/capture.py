@@ -1,4 +1,4 @@
-"""Reads the RTP of a capture, rtpdump or pcap, and writes rtpdump; opens and decrypts nothing."""
+"""Reads plain RTP from a capture (rtpdump or pcap), and writes rtpdump."""
 
 import struct
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Takes UDP datagrams out of a pcap file: records, link layers, IPv4 and IPv6; knows no RTP."""
+"""Reads UDP datagrams from a pcap file: records, link layers, IPv4 and IPv6."""
 
 import struct
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 from slicer.errors import BadInput
 
 MAX_RECORD = 262_144
-"""Longest record believed, in bytes: tcpdump's own bound."""
+"""Longest record read, in bytes: tcpdump's own bound."""
 
 # magic → (byte order, seconds in one unit of the second time field)
 MAGICS: Mapping[bytes, tuple[str, float]] = {

@@ -1,4 +1,4 @@
-"""What a `replay:///file` URL names: the capture, its payload types, its anchors; plays nothing."""
+"""What a `replay:///file` URL names: the capture, its payload types, its anchors."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote
 
 from slicer.errors import BadInput, RoomError
 from slicer.rooms.replay.capture import Capture, Captured, Endpoints, Protocol, protocol
-from slicer.rtp.parameters import G722, PCMA, PCMU, Codec, Kind, RtpParameters
+from slicer.rtp.parameters import STATIC, Codec, Kind, RtpParameters
 from slicer.webrtc.negotiation import CODECS, described, without
 from slicer.webrtc.sdp import parse
 
@@ -23,13 +23,11 @@ MAX_SPEED = 1_000.0
 LEAST_PACKETS = 2
 _OPTIONS = "speed, anchor, audio, video"
 _ANCHOR = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}")
-# RFC 3551 6: payload types that need no description.
-_STATIC = {0: PCMU, 8: PCMA, 9: G722}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A URL, read. *speed*: capture seconds a second, infinite for as fast as it goes."""
+    """A replay URL, parsed. *speed*: capture seconds in a second; infinite: as fast as possible."""
 
     path: Path
     speed: float = 1.0
@@ -42,10 +40,10 @@ class Source:
         path = Path(unquote(url.path))
         if url.netloc or not path.is_absolute():
             raise BadInput("room", url.geturl(), "replay:///absolute/path")
-        given = parse_qsl(url.query, keep_blank_values=True)
-        options = dict(given)
+        pairs = parse_qsl(url.query, keep_blank_values=True)
+        options = dict(pairs)
         unknown = options.keys() - {"speed", "anchor", "audio", "video"}
-        if unknown or len(options) != len(given):
+        if unknown or len(options) != len(pairs):
             raise BadInput("room", url.query, f"each of {_OPTIONS} at most once")
         anchor = options.get("anchor", "")
         if anchor and not _ANCHOR.fullmatch(anchor):
@@ -62,7 +60,7 @@ class Source:
         beside = _sidecar(self.path.with_suffix(".sdp"))
         streams += [stream for stream in beside if stream.kind not in self.codecs]
         if all(stream.kind is not Kind.AUDIO for stream in streams):
-            streams.append(RtpParameters(Kind.AUDIO, _STATIC))
+            streams.append(RtpParameters(Kind.AUDIO, STATIC))
         return streams
 
     def open(self) -> BinaryIO:
@@ -90,7 +88,7 @@ class Recording:
 
     @classmethod
     def survey(cls, source: Source) -> Self:
-        """Read the whole file to find who speaks. Raises BadInput, and RoomError if nobody does."""
+        """Read the whole file to find its anchors. Raises BadInput, and RoomError without any."""
         streams = source.streams()
         kinds = {
             number: stream.kind for stream in streams for number in (*stream.codecs, *stream.rtx)

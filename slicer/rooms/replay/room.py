@@ -1,4 +1,4 @@
-"""A capture as a room: its anchors join, are heard and seen, and leave; nothing is sent."""
+"""A capture as a room: its anchors join, publish and leave as they did when it was recorded."""
 
 import asyncio
 import logging
@@ -13,15 +13,22 @@ from slicer.rooms import Context, Listener, Pace
 from slicer.rooms.replay.capture import Capture, Captured, Protocol, protocol
 from slicer.rooms.replay.recording import Recording, Source, payload_type
 from slicer.rtp.parameters import Kind
-from slicer.slicing.facts import AnchorJoined, AnchorLeft, RoomEntered, Stopped, TrackPublished
+from slicer.slicing.facts import (
+    AnchorJoined,
+    AnchorLeft,
+    Fact,
+    RoomEntered,
+    Stopped,
+    TrackPublished,
+)
 from slicer.slicing.outputs import Cut, EndReason, Subscribe, TrackKey, Transmit
 
 TICK = 0.01
 """Packets captured within this many seconds are given to a bundle together."""
 LONGEST_GAP = 3_600.0
-"""Seconds without a packet that are believed; a longer gap is a step of the capturing clock."""
+"""Seconds without a packet that are played; a longer gap is a step of the capturing clock."""
 LEAST_STEP = 0.001
-AT_A_STRETCH = 16
+BATCHES_A_TURN = 16
 """Batches given at full speed before the loop has a turn; about a millisecond of work."""
 
 logger = logging.getLogger(__name__)
@@ -71,10 +78,10 @@ class ReplayConnector:
 class ReplayRoom:
     """One capture while it plays.
 
-    *now*, as bundles and cuts see it, is the capture's own time at any speed, placed so that the
-    clock's wall time for it is when the packets were captured (where the file says when): what is
-    cut, and its names, depend on the file alone. At the end everyone leaves and the room is
-    dismissed.
+    *now*, as bundles and cuts see it, is the capture's own time at any speed. It is placed so that
+    the clock's wall time for it is the time of capture, where the file has one: then the cuts and
+    their names depend on the file alone, and not on how fast it plays. At the end everyone leaves,
+    and the room ends.
     """
 
     def __init__(
@@ -92,7 +99,7 @@ class ReplayRoom:
         self._published: set[tuple[str, Kind]] = set()
         self._origin = self._now = 0.0
         self._started = 0.0
-        self._stretch = 0
+        self._unyielded = 0
         self._player: asyncio.Task[None] | None = None
         self._passed_over: Counter[str] = Counter()
 
@@ -144,7 +151,7 @@ class ReplayRoom:
             self._tell(Stopped(EndReason.ROOM_GONE))
         if self._passed_over:
             name = self._recording.source.path.name
-            logger.info("x replay of %s passed over %s", name, dict(self._passed_over))
+            logger.info("replay of %s passed over %s", name, dict(self._passed_over))
 
     async def _advance(self, until: float) -> None:
         """Let capture time pass up to *until*, with every timer that is due on the way."""
@@ -159,24 +166,24 @@ class ReplayRoom:
         self._now = until
 
     def _deadline(self) -> float:
-        """The next timer; never the present, so that time goes on."""
+        """The next timer; always later than now, so that time goes on."""
         deadlines = (bundle.deadline() for bundle in self._bundles.values())
         due = min((deadline for deadline in deadlines if deadline is not None), default=math.inf)
         return max(due, self._now + LEAST_STEP)
 
     async def _wait(self, moment: float) -> None:
-        """Until this capture time is reached at our speed, and until cuts are welcome."""
+        """Wait until this capture time is reached at our speed, and until cuts are taken again."""
         when = self._started + (moment - self._origin) / self._recording.source.speed
         if when > self._clock.now():
             await self._clock.sleep(when - self._clock.now())
         else:
-            self._stretch = (self._stretch + 1) % AT_A_STRETCH
-            if not self._stretch:
+            self._unyielded = (self._unyielded + 1) % BATCHES_A_TURN
+            if not self._unyielded:
                 await asyncio.sleep(0)
         await self._pace()
 
     def _feed(self, batch: Sequence[Captured]) -> None:
-        """Give each anchor its datagrams, after the facts that its first ones are."""
+        """Give each anchor its datagrams; the first ones are facts before that."""
         datagrams: dict[str, list[bytes]] = {}
         for captured in batch:
             anchor = self._recording.anchors.get(captured.flow)
@@ -195,7 +202,7 @@ class ReplayRoom:
 
     def _publish(self, anchor: str, kind: Kind) -> None:
         if anchor not in self._bundles:
-            # No one gets our reports, so any SSRC will do for them.
+            # Nobody receives our reports, so any SSRC will do.
             bundle = self._bundles[anchor] = Bundle(ssrc=1)
             bundle.set_sections(anchor, self._recording.streams, self._now)
             self._tell(AnchorJoined(anchor))
@@ -214,12 +221,9 @@ class ReplayRoom:
             if not isinstance(output, Transmit):
                 self._tell(output)
 
-    def _tell(self, told: "Told") -> None:
+    def _tell(self, event: Fact | Cut) -> None:
         if self._listen is not None:
-            self._listen(told)
-
-
-Told = RoomEntered | AnchorJoined | TrackPublished | AnchorLeft | Stopped | Cut
+            self._listen(event)
 
 
 def batches(captured: Iterable[Captured]) -> Iterator[tuple[float, list[Captured]]]:

@@ -1,4 +1,4 @@
-"""One publisher: its connection, and its media cut for each robot that asked."""
+"""One publisher: its connection, and its media cut for each robot that subscribes."""
 
 import secrets
 from collections import Counter
@@ -13,7 +13,7 @@ from slicer.webrtc.path import MediaPath
 from slicer.webrtc.profile import Profile
 
 PUBLISHER = Profile(sections=dict.fromkeys(Kind, 1))
-"""What is received of a publisher: one audio and one video, for a task cuts one of each."""
+"""One audio and one video section: a task cuts one track of each kind."""
 
 
 class Anchor:
@@ -39,7 +39,7 @@ class Anchor:
         self._over = False
 
     async def accept(self, offer: str) -> str:
-        """Give the answer; the connection comes about meanwhile. Raises BadInput and RoomError."""
+        """Answer an offer; the connection is set up meanwhile. Raises BadInput and RoomError."""
         answer = await self.connection.answer(offer)
         streams = self.connection.streams
         self.kinds = tuple(stream.kind for stream in streams)
@@ -58,13 +58,13 @@ class Anchor:
             self.media.attach(subscribe)
 
     def unsubscribe(self, track: TrackKey) -> None:
-        """Hand over the track's last cut and let it go."""
+        """Deliver the track's last cut and release it."""
         if track in self._listeners:
             self.media.detach(track)
             self._listeners.pop(track, None)
 
     def forget(self, listen: Listener) -> None:
-        """Let go of all that this listener has, and tell it nothing."""
+        """Release every track of this listener; it gets no more cuts."""
         for track in [track for track, who in self._listeners.items() if who is listen]:
             del self._listeners[track]
             self.media.detach(track)
@@ -75,7 +75,7 @@ class Anchor:
         return self.media.counters + self.connection.counters
 
     def flush(self) -> None:
-        """Hand over the last cut of every track: there will be no more media."""
+        """Deliver the last cut of every track: the media is over."""
         if not self._over:
             self._over = True
             self.media.close()

@@ -1,4 +1,4 @@
-"""Who may publish into our own rooms where the settings name one application: its users."""
+"""Authorization for our own rooms: a publisher proves with a UserSig which user it is."""
 
 from slicer.clock import Clock
 from slicer.errors import Unauthorized

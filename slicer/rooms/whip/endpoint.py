@@ -1,4 +1,4 @@
-"""The HTTP face of WHIP (RFC 9725): requests to calls, errors to problems; knows no WebRTC."""
+"""The HTTP endpoints of WHIP (RFC 9725): requests become calls, errors become problem details."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": RETRY_AFTE
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A new session: its name in the URL, its ICE session's entity-tag, the answer."""
+    """A new session: its name in the URL, the entity-tag of its ICE session, the SDP answer."""
 
     session: str
     etag: str
@@ -52,7 +52,7 @@ class Published:
 
 
 class Sessions(Protocol):
-    """What the endpoints ask for. Raises TaskNotExist for a room or session that is not there."""
+    """The sessions the endpoints work on. Raises TaskNotExist for an unknown room or session."""
 
     def authorize(self, room: str, user: str, bearer: str | None) -> None: ...
 
@@ -68,7 +68,7 @@ class Sessions(Protocol):
 
 
 class WhipApp:
-    """The endpoints over one set of sessions."""
+    """The WHIP endpoints as an ASGI application, `app`."""
 
     def __init__(self, sessions: Sessions, allow_origin: str, max_body: int) -> None:
         self._sessions = sessions
@@ -103,13 +103,13 @@ class WhipApp:
         _require_type(request, SDP)
         room, user = self._authorized(request)
         offer = await self._body(request)
-        made = await self._sessions.publish(room, user, offer)
+        published = await self._sessions.publish(room, user, offer)
         headers = {
-            "Location": f"/whip/{room}/{user}/{made.session}",
-            "ETag": made.etag,
+            "Location": f"/whip/{room}/{user}/{published.session}",
+            "ETag": published.etag,
             "Accept-Patch": FRAGMENT,
         }
-        return Response(made.answer, 201, headers, SDP)
+        return Response(published.answer, 201, headers, SDP)
 
     async def _patch(self, request: Request) -> Response:
         _require_type(request, FRAGMENT)
@@ -141,7 +141,7 @@ class WhipApp:
         return room, user
 
     async def _body(self, request: Request) -> str:
-        """The body as text, counted while it comes: a length may be missing or untrue."""
+        """The body as text, counted as it arrives: Content-Length may be missing or wrong."""
         too_large = HTTPException(413, f"the body may have at most {self._max_body} bytes")
         if int(request.headers.get("content-length", "0")) > self._max_body:
             raise too_large
@@ -160,8 +160,8 @@ class WhipApp:
 
 
 def _require_type(request: Request, wanted: str) -> None:
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != wanted:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != wanted:
         raise HTTPException(415, f"Content-Type must be {wanted}")
 
 
@@ -173,13 +173,13 @@ async def _refuse(_: Request, error: Exception) -> Response:
 
 async def _explain(_: Request, error: Exception) -> Response:
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
-    said: dict[str, object] = {"detail": str(error)}
+    details: dict[str, object] = {"detail": str(error)}
     if isinstance(error, BadInput):
-        said |= {"field": error.field, "got": error.got, "allowed": error.allowed}
-    return _problem(status, said, _HEADERS.get(status, {}))
+        details |= {"field": error.field, "got": error.got, "allowed": error.allowed}
+    return _problem(status, details, _HEADERS.get(status, {}))
 
 
-def _problem(status: int, said: Mapping[str, object], headers: Mapping[str, str]) -> Response:
+def _problem(status: int, details: Mapping[str, object], headers: Mapping[str, str]) -> Response:
     """Problem details (RFC 9457)."""
-    text = json.dumps({"status": status, **said}, default=str)
+    text = json.dumps({"status": status, **details}, default=str)
     return Response(text, status, dict(headers), PROBLEM)

@@ -1,4 +1,8 @@
-"""Who is in one room, and who is told what and when; knows no HTTP and no WebRTC."""
+"""The participants of one room: anchors that publish, and robots that watch them.
+
+Every robot gets the same facts in the same order, whenever it comes: RoomEntered, then who is
+there, then what changes. A robot may leave while it is told a fact; it then gets no further one.
+"""
 
 from collections.abc import Callable
 
@@ -15,7 +19,7 @@ from slicer.slicing.facts import (
 
 
 class Participants:
-    """The anchors on it and the robots that watch. *end* closes a connection, at once or soon."""
+    """The anchors and robots of one room. *end* closes an anchor's connection, now or soon."""
 
     def __init__(self, end: Callable[[Anchor], None]) -> None:
         self.anchors: dict[str, Anchor] = {}
@@ -25,7 +29,7 @@ class Participants:
         self.closed = False
 
     def watch(self, listen: Listener) -> None:
-        """Tell a robot who is here, and from now on what changes."""
+        """Report to this robot who is here, and from now on what changes."""
         self._robots.append(listen)
         listen(RoomEntered())
         for anchor in list(self.anchors.values()):
@@ -33,18 +37,18 @@ class Participants:
                 self._tell_one(listen, fact)
 
     def unwatch(self, listen: Listener) -> None:
-        """Tell this robot nothing more, and stop cutting for it."""
+        """Report nothing more to this robot, and stop cutting for it."""
         if listen in self._robots:
             self._robots.remove(listen)
         for anchor in self.anchors.values():
             anchor.forget(listen)
 
     def expect(self, anchor: Anchor) -> None:
-        """Someone is connecting."""
+        """Note an anchor that is connecting."""
         self._pending.append(anchor)
 
     def joined(self, anchor: Anchor) -> None:
-        """An expected anchor is connected. Of two connections of one user the newer one stays."""
+        """An expected anchor is connected. Of two connections of one user the newer stays."""
         if anchor not in self._pending:
             self._end(anchor)
             return
@@ -62,7 +66,7 @@ class Participants:
             self._tell(fact)
 
     def left(self, anchor: Anchor, reason: str) -> None:
-        """A connection is over, and why: its last cuts, then the facts. May be told twice."""
+        """An anchor's connection is over: its last cuts, then the facts. May be called twice."""
         if anchor in self._pending:
             self._pending.remove(anchor)
         if self.anchors.get(anchor.user) is not anchor:
@@ -86,7 +90,7 @@ class Participants:
             self._tell_one(listen, fact)
 
     def _tell_one(self, listen: Listener, fact: Fact) -> None:
-        # A robot may have left on what it was told before.
+        # It may have left on the fact before, or on another robot's.
         if listen in self._robots:
             listen(fact)
 

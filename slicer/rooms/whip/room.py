@@ -1,4 +1,4 @@
-"""Our own rooms: anchors publish by WHIP to a server of ours, robots watch inside the process."""
+"""Our own rooms: anchors publish by WHIP to our server; robots watch inside the process."""
 
 import ipaddress
 import re
@@ -45,7 +45,7 @@ class WhipConnector:
         _parse(url)
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "WhipRoom":
-        """Listen where nobody does yet. Raises BadInput, and RoomError for an address in use."""
+        """Open a room; the first of an address starts its server. Raises BadInput, RoomError."""
         host, port, name = _parse(url)
         site = self._sites.get((host, port))
         if site is None:
@@ -89,7 +89,7 @@ class WhipRoom:
         self._participants: Participants | None = site.hold(name)
 
     async def enter(self) -> None:
-        """Be told who is here, and what changes. Raises RoomError after `leave`."""
+        """Receive who is here, then what changes. Raises RoomError after `leave`."""
         if self._participants is None:
             raise RoomError(f"room {self._name} was left")
         self._participants.watch(self._tell)

@@ -1,8 +1,8 @@
 """NAL units joined to access units, for H.264 and H.265.
 
-An access unit is over when its marker says so, or when the timestamp changes. Some senders set the
-marker on every slice, or never; so the marker is believed only after the timestamp has once changed
-right after it, and never again after it has not. Until then a frame waits for the next packet.
+An access unit ends with the marker bit, or when the timestamp changes. Some senders set the marker
+on every slice, or never. So the marker is trusted only after the timestamp has changed right behind
+one, and never again after it has not. Until it is trusted, a frame waits for the next packet.
 """
 
 from slicer.rtp.codecs.assembly import Assembly
@@ -14,7 +14,7 @@ _START_CODE = b"\x00\x00\x00\x01"
 
 
 class NalDepacketizer:
-    """One stream's access units in Annex B; a keyframe that lacks parameter sets is given them.
+    """One stream's access units in Annex B; a keyframe without parameter sets gets them.
 
     Right after a hole only a delimiter or the first parameter set proves the start of an access
     unit. A keyframe whose parameter sets are not known is given up, since nothing can decode it.
@@ -54,7 +54,7 @@ class NalDepacketizer:
         if unit is None:
             return done
         unit.add(payload, nals)
-        # Some senders mark parameter sets: that neither ends a frame nor makes the marker a lie.
+        # Some senders mark parameter sets. That ends no frame, and says nothing against the marker.
         self._marked = marker and unit.whole()
         if self._marked and self._marker_ends and done is None:
             return self._finish(unit)

@@ -1,4 +1,4 @@
-"""The pieces of one frame until it is whole."""
+"""The pieces of one frame, collected until it is complete."""
 
 MAX_FRAME = 4 * 1024 * 1024
 """Largest frame put together, in bytes; a larger one is given up."""

@@ -1,4 +1,4 @@
-"""What a depacketizer gives: encoded media, whole, with its media time."""
+"""Encoded video frames, and the face of a depacketizer, which makes them from payloads."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,10 +1,10 @@
-"""Which packets to ask for again (RFC 4585 6.2.1), when, and when to stop asking."""
+"""The NACK list: which packets to ask for again (RFC 4585 6.2.1), when, and how often."""
 
-# A packet that comes a little late was overtaken, not lost.
+# Seconds. A packet that comes this little late was reordered, not lost.
 OVERTAKEN = 0.02
 INTERVAL = 0.1
 TRIES = 10
-# One NACK cannot usefully name more; beyond it a keyframe is cheaper.
+# More in one NACK is of no use: beyond it a keyframe is cheaper.
 MAX_MISSING = 512
 
 

@@ -1,4 +1,4 @@
-"""What we report and ask for about one anchor's streams, and when.
+"""The reporter: receiver reports, NACKs and keyframe requests for one anchor's streams.
 
 Every compound begins with a receiver report (RFC 3550 6.1); once a second it is the full one. The
 connection's transport-wide feedback goes along with the first compound that is made when it is due.
@@ -20,7 +20,7 @@ from slicer.rtp.rtcp.transport_reporter import TransportReporter
 from slicer.rtp.stream import Stream
 
 REPORT_INTERVAL = 1.0
-# Two requests closer than this are one to an encoder, and a flood to a network.
+# Seconds. An encoder takes two requests closer than this for one; a network takes them for a flood.
 KEYFRAME_INTERVAL = 0.3
 # No limit from us: 100 Mbit/s, more than a publisher will ever send.
 REMB_BITRATE = 100_000_000
@@ -48,7 +48,7 @@ class Reporter:
             self._report_at = packet.arrival
 
     def receive(self, report: SenderReport, now: float) -> None:
-        """Take what the peer reports of a source; of one that is none of ours, nothing."""
+        """Take the peer's report of a source. A source that is not of these streams is ignored."""
         for stream in self.streams:
             source = stream.source
             if source is not None and source.ssrc == report.ssrc:
@@ -58,7 +58,7 @@ class Reporter:
 
     @property
     def media_ssrc(self) -> int:
-        """That of the first stream with a source, 0 where there is none."""
+        """The SSRC of the first stream that has a source; 0 where none has."""
         sources = (stream.source for stream in self.streams)
         return next((source.ssrc for source in sources if source is not None), 0)
 

@@ -1,7 +1,7 @@
 """RTCP of RFC 3550: sender and receiver reports, source descriptions, goodbyes.
 
 Each type packs itself into (packet type, count, body) and reads itself from (count, body); the
-header around them is `rtcp.py`'s.
+header around them is the package's (`__init__.py`).
 """
 
 from dataclasses import dataclass

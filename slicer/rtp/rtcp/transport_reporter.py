@@ -1,8 +1,8 @@
 """Acknowledges every packet of a connection to the sender's congestion control.
 
-There is one sequence of transport-wide numbers for a connection, over all its sections, so there is
-one of these. Packets that nobody looks into are acknowledged, too: a sleeping video must not look
-like a broken path.
+Transport-wide sequence numbers count over all sections of a connection, so each connection has one
+reporter. Packets of a sleeping stream are acknowledged, too: to the sender they would be lost, and
+it would lower its bit rate.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from slicer.rtp.parameters import TRANSPORT_WIDE_CC, RtpParameters
 from slicer.rtp.rtcp.transport_feedback import MAX_PACKETS, TransportFeedback, feedback_for
 from slicer.rtp.unwrap import Unwrapper
 
-# libwebrtc's, 50 to 250 ms; a little less than 100, so that who looks every 100 ms is on time.
+# libwebrtc sends one each 50 to 250 ms. A little under 100, so that a look every 100 ms is in time.
 TRANSPORT_INTERVAL = 0.09
 
 
@@ -35,7 +35,7 @@ class TransportReporter:
         return bool(self._extension_ids)
 
     def replace(self, sections: Iterable[RtpParameters]) -> None:
-        """These are the connection's sections from now on; the sequence goes on."""
+        """Replace the connection's sections; the sequence goes on."""
         self._extension_ids = frozenset(
             number
             for parameters in sections
