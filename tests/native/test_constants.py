@@ -19,6 +19,9 @@ COMPILER = shutil.which(os.environ.get("CC", "cc"))
 TWINS = {
     "audio.c": "slicing.audio",
     "av1.c": "rtp.codecs.obu",
+    "bundle.h": "slicing.bundle",
+    "demultiplexer.c": "rtp.demultiplexer",
+    "demultiplexer.h": "rtp.demultiplexer",
     "depacketizer.h": "rtp.codecs.assembly",
     "h265.c": "rtp.codecs.h265",
     "mapping.c": "rtp.mapping",
@@ -32,16 +35,29 @@ TWINS = {
     "rtcp.h": "rtp.rtcp",
     "stream.c": "rtp.stream",
     "stream.h": "rtp.stream",
+    "transport_reporter.c": "rtp.rtcp.transport_reporter",
+    "transport_reporter.h": "rtp.rtcp.transport_reporter",
     "transport_feedback.c": "rtp.rtcp.transport_feedback",
     "transport_feedback.h": "rtp.rtcp.transport_feedback",
     "video.c": "slicing.video",
     "vp8.c": "rtp.codecs.vp8",
     "vp9.c": "rtp.codecs.vp9",
 }
-PREFIXES = ("", "_", "NACK_", "RING_", "STREAM_", "TRANSPORT_", "RTCP_")
+PREFIXES = (
+    "",
+    "_",
+    "BUNDLE_",
+    "DEMULTIPLEXER_",
+    "NACK_",
+    "RING_",
+    "STREAM_",
+    "TRANSPORT_",
+    "RTCP_",
+)
 # Numbers of these files that only C needs: memory that is kept, and marks in an array.
 OF_C_ALONE = {
     ("audio.c", "FEWEST_PACKETS"),
+    ("demultiplexer.c", "FEWEST_BITS"),
     ("transport_feedback.c", "NOT_RECEIVED"),
     ("video.c", "KEPT_BYTES"),
     ("video.c", "KEPT_FRAMES"),
@@ -49,7 +65,8 @@ OF_C_ALONE = {
 # Files whose numbers have no counterpart: sockets, SRTP, STUN, memory, and wire formats that Python
 # reads with `struct`.
 WITHOUT_TWIN = re.compile(
-    r"(plane|port|srtp|srtp_crypto|stun|core|levels|receiver|track|packet|ring|depacketizer)\.[ch]"
+    r"(plane|peer|srtp|srtp_crypto|stun|core|levels|receiver|track|packet|ring|depacketizer|elements)"
+    r"\.[ch]|bundle\.c"
 )
 OF_A_TASK = {"anchors_refused"}
 COUNTED = re.compile(r'(?:counters|_refused)\["(\w+)"\]')

@@ -1,0 +1,193 @@
+"""A room that is lost, refuses or opens slowly, told by a script, through the whole engine."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import slicer
+from slicer import (
+    AudioSpec,
+    EndReason,
+    Engine,
+    Kind,
+    RoomError,
+    SliceParams,
+    State,
+    TaskSpec,
+    TaskState,
+    TrackEnded,
+)
+from slicer.engine.events import EventsMissed
+from slicer.rooms import CONNECTORS
+from slicer.slicing import facts
+from slicer.slicing.facts import (
+    AnchorJoined,
+    Fact,
+    RoomEntered,
+    RoomLost,
+    Stopped,
+    TrackPublished,
+)
+from slicer.slicing.outputs import TrackKey
+from tests.harness.rooms.scripted import CONNECTOR, ScriptedConnector, ScriptedRoom
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONNECTORS, "scripted", CONNECTOR)
+
+
+def in_scripted_room(tmp_path: Path, name: str, max_idle: int | None = None) -> TaskSpec:
+    params = SliceParams(AudioSpec(2), None, max_idle=max_idle)
+    return TaskSpec(f"scripted://{name}", (tmp_path / "out").as_uri(), params)
+
+
+ADA = (AnchorJoined("ada"), TrackPublished("ada", Kind.AUDIO))
+
+
+async def test_a_task_comes_back_with_its_room(tmp_path: Path, scripted: None) -> None:
+    async with Engine() as engine, engine.events() as events:
+        task = await engine.create(in_scripted_room(tmp_path, "open"))
+        room = ScriptedConnector.rooms["open"]
+        room.tell(*ADA, RoomLost("ICE consent lost"))
+        assert engine.describe(task).state is State.RECONNECTING
+        assert engine.describe(task).anchors == ()
+        room.tell(RoomEntered(), *ADA)
+        assert engine.describe(task).state is State.RUNNING
+        assert engine.describe(task).tracks == (("ada", Kind.AUDIO),)
+        assert engine.streams(task) == 1
+        room.cut(TrackKey(task, "ada", Kind.AUDIO))
+        engine.delete(task)
+        finished = await engine.finished(task)
+        await engine.close()
+        told = [event async for event in events]
+    assert (finished.reason, finished.stored, finished.lost) == (EndReason.STOPPED, 3, 0)
+    states = [(one.state, one.reason) for one in told if isinstance(one, TaskState)]
+    assert states == [
+        (State.RUNNING, ""),
+        (State.RECONNECTING, "ICE consent lost"),
+        (State.RUNNING, ""),
+        (State.ENDED, ""),
+    ]
+    ends = [one.reason for one in told if isinstance(one, TrackEnded)]
+    assert ends == ["the room was lost: ICE consent lost", "the task ended: stopped"]
+    assert len(list((tmp_path / "out").rglob("*.ogg"))) == 3
+    assert room.left
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "reason"),
+    [
+        ("closed", (), EndReason.ROOM_UNREACHABLE),
+        ("closed", (RoomLost("refused"),), EndReason.ROOM_UNREACHABLE),
+        ("open", (RoomLost("broke"),), EndReason.ROOM_UNREACHABLE),
+        ("open", (RoomLost("broke"), RoomEntered()), EndReason.IDLE),
+        ("closed", (RoomLost("refused"), RoomEntered()), EndReason.IDLE),
+        ("closed", (Stopped(EndReason.KICKED),), EndReason.KICKED),
+        ("open", (Stopped(EndReason.ROOM_GONE),), EndReason.ROOM_GONE),
+        ("open", (RoomLost("broke"), Stopped(EndReason.ROOM_GONE)), EndReason.ROOM_GONE),
+    ],
+)
+async def test_every_way_out_of_a_room_that_is_lost_or_shut(
+    tmp_path: Path, scripted: None, name: str, told: tuple[Fact, ...], reason: EndReason
+) -> None:
+    async with Engine() as engine:
+        task = await engine.create(in_scripted_room(tmp_path, name, max_idle=1))
+        finished = asyncio.ensure_future(engine.finished(task))
+        ScriptedConnector.rooms[name].tell(*told)
+        assert (await finished).reason is reason
+
+
+async def test_what_is_decided_against_an_anchor_is_told_with_its_reason(
+    tmp_path: Path, scripted: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with Engine() as engine, engine.events() as events:
+        task = await engine.create(in_scripted_room(tmp_path, "open"))
+        room = ScriptedConnector.rooms["open"]
+        refused = facts.TrackRefused("ada", Kind.VIDEO, "H.265 is not supported")
+        room.tell(*ADA, refused, facts.AnchorLeft("ada", "nothing received for 15 s"))
+        await engine.close()
+        told = [event async for event in events]
+    assert [(one.anchor, one.reason) for one in told if isinstance(one, slicer.TrackRefused)] == [
+        ("ada", "H.265 is not supported")
+    ]
+    assert [(one.anchor, one.reason) for one in told if isinstance(one, slicer.AnchorLeft)] == [
+        ("ada", "nothing received for 15 s")
+    ]
+    assert f"! task {task}: video of ada is refused: H.265 is not supported" in caplog.messages
+    assert f"- task {task}: ada left: nothing received for 15 s" in caplog.messages
+
+
+@pytest.mark.parametrize("gate", ["slow", "slow/enter"])
+@pytest.mark.parametrize("way", ["delete", "replace", "close"])
+async def test_a_task_that_ends_while_its_room_opens_does_not_stay_there(
+    tmp_path: Path, scripted: None, monkeypatch: pytest.MonkeyPatch, gate: str, way: str
+) -> None:
+    opened = asyncio.Event()
+    monkeypatch.setattr(ScriptedConnector, "rooms", {})
+    monkeypatch.setitem(ScriptedConnector.gates, gate, opened)
+    spec = replace(in_scripted_room(tmp_path, "slow"), task="t")
+    async with Engine() as engine:
+        created = asyncio.ensure_future(engine.create(spec))
+        while "slow" not in ScriptedConnector.rooms:
+            await asyncio.sleep(0.01)
+        room = ScriptedConnector.rooms.pop("slow")
+        second = closed = None
+        if way == "delete":
+            engine.delete("t")
+        elif way == "replace":
+            second = asyncio.ensure_future(engine.create(replace(spec, task="")))
+        else:
+            closed = asyncio.ensure_future(engine.close())
+        await asyncio.sleep(0.05)
+        opened.set()
+        assert await created == "t"
+        for other in (second, closed):
+            await (other or asyncio.sleep(0))
+        assert (await engine.finished("t")).stored == 0
+        assert room.left
+
+
+async def test_a_room_that_refuses_leaves_no_task_that_ends_later(
+    tmp_path: Path, scripted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = asyncio.Event()
+    monkeypatch.setitem(ScriptedConnector.gates, "full/enter", opened)
+    async with Engine() as engine, engine.events() as events:
+        spec = in_scripted_room(tmp_path, "full", max_idle=1)
+        created = asyncio.ensure_future(engine.create(spec))
+        await asyncio.sleep(0.05)
+        ScriptedConnector.rooms["full"].refuses = True
+        opened.set()
+        with pytest.raises(slicer.RoomError, match="full"):
+            await created
+        await asyncio.sleep(1.2)
+        await engine.close()
+        assert [event async for event in events] == []
+
+
+async def test_a_create_that_fails_leaves_nothing_and_the_earlier_task_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closed(_room: ScriptedRoom) -> None:
+        raise RoomError("the room is closed")
+
+    monkeypatch.setitem(CONNECTORS, "scripted", CONNECTOR)
+    spec = in_scripted_room(tmp_path, "open", max_idle=1)
+    async with Engine() as engine:
+        events = engine.events()
+        first = await engine.create(spec)
+        here = (AnchorJoined("ada"), TrackPublished("ada", Kind.AUDIO))
+        ScriptedConnector.rooms["open"].tell(*here)
+        monkeypatch.setattr(ScriptedRoom, "enter", closed)
+        with pytest.raises(RoomError):
+            await engine.create(replace(spec, task="second"))
+        assert engine.describe(first).state is State.RUNNING
+        await asyncio.sleep(1.2)  # the failed one would be alone for too long by now
+        engine.delete(first)
+        await engine.finished(first)
+    heard = [event async for event in events]
+    assert {event.task for event in heard if not isinstance(event, EventsMissed)} == {first}
