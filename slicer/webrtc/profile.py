@@ -40,7 +40,7 @@ OFFERED: Mapping[Kind, tuple[Codec, ...]] = {
     Kind.VIDEO: (VP8, h264("42e01f"), h264("4d001f"), h264("640032"), VP9, AV1, H265),
 }
 FEEDBACK: Mapping[Kind, tuple[str, ...]] = {
-    Kind.AUDIO: ("transport-cc",),
+    Kind.AUDIO: ("nack", "transport-cc"),
     Kind.VIDEO: ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"),
 }
 

@@ -230,7 +230,7 @@ def test_callbacks_are_signed_and_in_order(customer: Customer) -> None:
     assert sorted({*events}) == [1001, 1002, 1003, 1004, 1005]
     assert [events.count(once) for once in (1001, 1002, 1003, 1005)] == [1, 1, 1, 1]
     assert [customer.payload(event)["Status"] for event in (1001, 1003, 1005)] == [0, 0, 0]
-    assert customer.payload(1002)["EndReason"] == 0
+    assert customer.payload(1002)["LeaveCode"] == 0
 
 
 def test_callbacks_name_the_task_as_it_was_ordered(customer: Customer) -> None:

@@ -487,3 +487,10 @@ def test_payload_types_repeated_on_an_m_line_count_once() -> None:
 
     twice_as_long_costs_twice(offer(1000), offer(2000))
     assert answer(negotiate(parse(offer(50)))).sections[1].formats == ("96", "97")
+
+
+def test_audio_that_can_be_repeated_is_asked_for_again() -> None:
+    """Browsers offer no NACK for audio by themselves; who does is taken at its word."""
+    agreement = negotiate(offer([*AUDIO, "a=rtcp-fb:111 nack"]))
+    assert "nack" in agreement.streams[0].feedback
+    assert "111 nack" in answer(agreement).sections[0].attributes.all("rtcp-fb")
