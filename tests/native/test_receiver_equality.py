@@ -283,7 +283,8 @@ def test_packets_nobody_needs_are_taken_by_their_header_alone() -> None:
         both = chance(seed, sealed=True).both
         passed += both.passed
         slept += both.counters["asleep"]
-    assert passed > 0.8 * slept > 1000
+    # The rest would teach the demultiplexer (a new SSRC, say), which only authenticated headers may.
+    assert passed > 0.75 * slept > 1000
 
 
 STEPS = st.tuples(
