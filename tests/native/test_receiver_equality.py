@@ -283,7 +283,7 @@ def test_packets_nobody_needs_are_taken_by_their_header_alone() -> None:
         both = chance(seed, sealed=True).both
         passed += both.passed
         slept += both.counters["asleep"]
-    # The rest would teach the demultiplexer (a new SSRC, say), which only authenticated headers may.
+    # The rest would teach the demultiplexer (a new SSRC, say): only what is authenticated may.
     assert passed > 0.75 * slept > 1000
 
 
