@@ -12,14 +12,12 @@ from slicer import (
     EndReason,
     Engine,
     Kind,
-    RoomError,
     SliceParams,
     State,
     TaskSpec,
     TaskState,
     TrackEnded,
 )
-from slicer.engine.events import EventsMissed
 from slicer.rooms import CONNECTORS
 from slicer.slicing import facts
 from slicer.slicing.facts import (
@@ -31,7 +29,7 @@ from slicer.slicing.facts import (
     TrackPublished,
 )
 from slicer.slicing.outputs import TrackKey
-from tests.harness.rooms.scripted import CONNECTOR, ScriptedConnector, ScriptedRoom
+from tests.harness.rooms.scripted import CONNECTOR, ScriptedConnector
 
 
 @pytest.fixture
@@ -167,27 +165,3 @@ async def test_a_room_that_refuses_leaves_no_task_that_ends_later(
         await asyncio.sleep(1.2)
         await engine.close()
         assert [event async for event in events] == []
-
-
-async def test_a_create_that_fails_leaves_nothing_and_the_earlier_task_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def closed(_room: ScriptedRoom) -> None:
-        raise RoomError("the room is closed")
-
-    monkeypatch.setitem(CONNECTORS, "scripted", CONNECTOR)
-    spec = in_scripted_room(tmp_path, "open", max_idle=1)
-    async with Engine() as engine:
-        events = engine.events()
-        first = await engine.create(spec)
-        here = (AnchorJoined("ada"), TrackPublished("ada", Kind.AUDIO))
-        ScriptedConnector.rooms["open"].tell(*here)
-        monkeypatch.setattr(ScriptedRoom, "enter", closed)
-        with pytest.raises(RoomError):
-            await engine.create(replace(spec, task="second"))
-        assert engine.describe(first).state is State.RUNNING
-        await asyncio.sleep(1.2)  # the failed one would be alone for too long by now
-        engine.delete(first)
-        await engine.finished(first)
-    heard = [event async for event in events]
-    assert {event.task for event in heard if not isinstance(event, EventsMissed)} == {first}

@@ -19,6 +19,7 @@ from slicer import (
     Engine,
     Kind,
     LimitReached,
+    RoomError,
     Settings,
     SliceLost,
     SliceParams,
@@ -37,10 +38,13 @@ from slicer import (
 )
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
-from slicer.engine.events import RobotLeft
+from slicer.engine.events import EventsMissed, RobotLeft
 from slicer.engine.settings import EngineSettings
+from slicer.rooms import CONNECTORS
+from slicer.slicing.facts import AnchorJoined, TrackPublished
 from tests.harness.media.slices import decode_ogg
 from tests.harness.rooms.replay import talk
+from tests.harness.rooms.scripted import CONNECTOR, ScriptedConnector, ScriptedRoom
 
 AUDIO_TRACK = SliceParams(AudioSpec(2), None)
 
@@ -370,3 +374,28 @@ async def test_a_spooled_slice_is_kept_until_its_event_is_safe(tmp_path: Path) -
         safe.set()
         assert ((await finished).stored, (await finished).kept) == (3, 0)
     assert not list((tmp_path / "spool").rglob("*.slice"))
+
+
+async def test_a_create_that_fails_leaves_nothing_and_the_earlier_task_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closed(_room: ScriptedRoom) -> None:
+        raise RoomError("the room is closed")
+
+    monkeypatch.setitem(CONNECTORS, "scripted", CONNECTOR)
+    params = replace(AUDIO_TRACK, max_idle=1)
+    spec = replace(live(tmp_path), room="scripted://open", params=params)
+    async with Engine() as engine:
+        events = engine.events()
+        first = await engine.create(spec)
+        here = (AnchorJoined("ada"), TrackPublished("ada", Kind.AUDIO))
+        ScriptedConnector.rooms["open"].tell(*here)
+        monkeypatch.setattr(ScriptedRoom, "enter", closed)
+        with pytest.raises(RoomError):
+            await engine.create(replace(spec, task="second"))
+        assert engine.describe(first).state is State.RUNNING
+        await asyncio.sleep(1.2)  # the failed one would be alone for too long by now
+        engine.delete(first)
+        await engine.finished(first)
+    heard = [event async for event in events]
+    assert {event.task for event in heard if not isinstance(event, EventsMissed)} == {first}
