@@ -56,10 +56,16 @@ class Driver:
         self._untold = 0
         self._busy = False
         self._timer: Timer | None = None
+        self._closed = False
 
     def bind(self, room: Room) -> None:
         """The room that outputs are carried out in; its facts may come from now on."""
         self._room = room
+        self._arm()
+
+    def close(self) -> None:
+        """The room was never entered: the task must not end by its timer, and tell so, later."""
+        self._closed = True
         self._arm()
 
     def deliver(self, told: Fact | Cut) -> None:
@@ -125,7 +131,7 @@ class Driver:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        deadline = self.task.deadline()
+        deadline = None if self._closed else self.task.deadline()
         self._timer = None if deadline is None else self._clock.call_at(deadline, self._fire)
 
     def _fire(self) -> None:

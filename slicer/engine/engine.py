@@ -141,6 +141,7 @@ class Engine:
         try:
             await self._enter(running, connector, url)
         except BaseException:
+            running.driver.close()
             self._remove(task)
             await self._destinations.give_back(destination)
             raise
@@ -257,6 +258,9 @@ class Engine:
 
     async def _enter(self, running: RunningTask, connector: Connector, url: SplitResult) -> None:
         room: Room = await connector.open(url, running.spec.user, running.driver.deliver)
+        if running.ended:  # stopped or replaced while the room opened: nobody else would leave it
+            await room.leave()
+            return
         running.room = room
         running.driver.bind(room)
         try:
@@ -264,6 +268,8 @@ class Engine:
         except BaseException:
             await room.leave()
             raise
+        if running.ended:  # it may have been left before it was entered
+            await room.leave()
 
     async def _check_store(self, running: RunningTask, destination: Destination) -> None:
         try:

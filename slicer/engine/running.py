@@ -97,6 +97,11 @@ class RunningTask:
         """Slices cut and neither stored nor lost."""
         return self._pending
 
+    @property
+    def ended(self) -> bool:
+        """Whether its robot is to be in the room no longer; deliveries may go on."""
+        return self._reason is not None
+
     def stop(self, reason: EndReason) -> None:
         """Leave the room; what has been cut is still delivered. May be called twice."""
         self.driver.deliver(Stopped(reason))

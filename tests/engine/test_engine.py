@@ -446,3 +446,51 @@ async def test_what_is_decided_against_an_anchor_is_told_with_its_reason(
     ]
     assert f"! task {task}: video of ada is refused: H.265 is not supported" in caplog.messages
     assert f"- task {task}: ada left: nothing received for 15 s" in caplog.messages
+
+
+@pytest.mark.parametrize("gate", ["slow", "slow/enter"])
+@pytest.mark.parametrize("way", ["delete", "replace", "close"])
+async def test_a_task_that_ends_while_its_room_opens_does_not_stay_there(
+    tmp_path: Path, scripted: None, monkeypatch: pytest.MonkeyPatch, gate: str, way: str
+) -> None:
+    opened = asyncio.Event()
+    monkeypatch.setitem(ScriptedConnector.gates, gate, opened)
+    monkeypatch.setattr(ScriptedConnector, "rooms", {})
+    spec = replace(in_scripted_room(tmp_path, "slow"), task="t")
+    async with Engine() as engine:
+        created = asyncio.ensure_future(engine.create(spec))
+        while "slow" not in ScriptedConnector.rooms:
+            await asyncio.sleep(0.01)
+        room = ScriptedConnector.rooms.pop("slow")
+        second = closed = None
+        if way == "delete":
+            engine.delete("t")
+        elif way == "replace":
+            second = asyncio.ensure_future(engine.create(replace(spec, task="")))
+        else:
+            closed = asyncio.ensure_future(engine.close())
+        await asyncio.sleep(0.05)
+        opened.set()
+        assert await created == "t"
+        assert room.left
+        assert (await engine.finished("t")).stored == 0
+        for other in (second, closed):
+            await (other or asyncio.sleep(0))
+
+
+async def test_a_room_that_refuses_leaves_no_task_that_ends_later(
+    tmp_path: Path, scripted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = asyncio.Event()
+    monkeypatch.setitem(ScriptedConnector.gates, "full/enter", opened)
+    async with Engine() as engine, engine.events() as events:
+        spec = in_scripted_room(tmp_path, "full", max_idle=1)
+        created = asyncio.ensure_future(engine.create(spec))
+        await asyncio.sleep(0.05)
+        ScriptedConnector.rooms["full"].refuses = True
+        opened.set()
+        with pytest.raises(slicer.RoomError, match="full"):
+            await created
+        await asyncio.sleep(1.2)
+        await engine.close()
+        assert [event async for event in events] == []
