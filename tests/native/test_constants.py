@@ -18,6 +18,12 @@ COMPILER = shutil.which(os.environ.get("CC", "cc"))
 # Where a file's numbers stand in the reference.
 TWINS = {
     "audio.c": "slicing.audio",
+    "bundle.c": "slicing.bundle",
+    "bundle.h": "slicing.bundle",
+    "demultiplexer.c": "rtp.demultiplexer",
+    "demultiplexer.h": "rtp.demultiplexer",
+    "transport_reporter.c": "rtp.rtcp.transport_reporter",
+    "transport_reporter.h": "rtp.rtcp.transport_reporter",
     "av1.c": "rtp.codecs.obu",
     "depacketizer.h": "rtp.codecs.assembly",
     "h265.c": "rtp.codecs.h265",
@@ -38,10 +44,22 @@ TWINS = {
     "vp8.c": "rtp.codecs.vp8",
     "vp9.c": "rtp.codecs.vp9",
 }
-PREFIXES = ("", "_", "NACK_", "RING_", "STREAM_", "TRANSPORT_", "RTCP_")
-# Numbers of these files that only C needs: memory that is kept, and marks in an array.
+PREFIXES = (
+    "",
+    "_",
+    "NACK_",
+    "RING_",
+    "STREAM_",
+    "TRANSPORT_",
+    "RTCP_",
+    "BUNDLE_",
+    "DEMULTIPLEXER_",
+)
+# Numbers of these files that only C needs: of memory, of SRTP, and marks in an array.
 OF_C_ALONE = {
     ("audio.c", "FEWEST_PACKETS"),
+    ("bundle.c", "LONGEST_TAG"),
+    ("demultiplexer.c", "FEWEST_BITS"),
     ("transport_feedback.c", "NOT_RECEIVED"),
     ("video.c", "KEPT_BYTES"),
     ("video.c", "KEPT_FRAMES"),
@@ -49,7 +67,7 @@ OF_C_ALONE = {
 # Files whose numbers have no counterpart: sockets, SRTP, STUN, memory, and wire formats that Python
 # reads with `struct`.
 WITHOUT_TWIN = re.compile(
-    r"(plane|port|srtp|srtp_crypto|stun|core|levels|receiver|track|packet|ring|depacketizer)\.[ch]"
+    r"(plane|peer|srtp|srtp_crypto|stun|core|levels|receiver|track|packet|ring|depacketizer|elements)\.[ch]"
 )
 OF_A_TASK = {"anchors_refused"}
 COUNTED = re.compile(r'(?:counters|_refused)\["(\w+)"\]')
