@@ -52,8 +52,9 @@ class SettingsReader:
         self._known.append(name)
         table = self.tables.pop(name, {})
         if not isinstance(table, dict):
-            # What came is not shown: it may hold a secret, as [[storage]] in place of [storage].
-            raise BadInput(name, "something else", f"a table: [{name}]")
+            # A text or a list may hold a secret: [[storage]] in place of [storage].
+            got = table if isinstance(table, int | float) else "something else"
+            raise BadInput(name, got, f"a table: [{name}]")
         known = {one.name: (one, kind) for one, kind in section_fields(section)}
         unknown = sorted(table.keys() - known.keys())
         if unknown:
