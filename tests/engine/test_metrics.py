@@ -19,13 +19,16 @@ ROOT = Path(__file__).parents[2]
 # Where something is counted, from the engine down, and the metric that it comes out by.
 READERS = {
     "delivery/outbox.py": "outbox_slices_total",
+    "rtp/demultiplexer.py": "media_total",
     "rtp/rtcp/reporter.py": "media_total",
+    "rtp/rtcp/transport_reporter.py": "media_total",
     "rtp/stream.py": "media_total",
     "rooms/replay/capture.py": "media_total",
     "slicing/audio.py": "media_total",
     "slicing/task.py": "anchors_refused_total",
     "slicing/video.py": "media_total",
     "webrtc/connection.py": "media_total",
+    "webrtc/transport.py": "media_total",
 }
 # Counted, and read elsewhere.
 OTHERS = {"webhooks/sender.py": "not below the engine: the service reads it"}
@@ -75,8 +78,8 @@ async def test_a_replayed_task_in_numbers(tmp_path: Path) -> None:
     assert value(after, "connections", room="replay") == 0
     assert value(after, "destinations") == 0
     # Of outboxes that are closed by now.
-    assert value(after, "outbox_slices_total", fate="offered") == 3
-    assert value(after, "outbox_slices_total", fate="stored") == 3
+    assert value(after, "outbox_slices_total", outcome="offered") == 3
+    assert value(after, "outbox_slices_total", outcome="stored") == 3
     stored = sum(path.stat().st_size for path in (tmp_path / "out").rglob("*.ogg"))
     assert value(after, "outbox_stored_bytes_total") == stored
 
@@ -115,5 +118,5 @@ async def test_every_name_is_documented_and_every_documented_name_is_there(
     assert len(keys) == len(set(keys))
     reasons = {dict(one.labels)["reason"] for one in samples if one.name == "tasks_ended_total"}
     assert reasons == {reason.name.lower() for reason in EndReason}
-    fates = {dict(one.labels)["fate"] for one in samples if one.name == "outbox_slices_total"}
-    assert fates == set(OutboxCounters.__dataclass_fields__) - {"stored_bytes"}
+    outcomes = {dict(one.labels)["outcome"] for one in samples if one.name == "outbox_slices_total"}
+    assert outcomes == set(OutboxCounters.__dataclass_fields__) - {"stored_bytes"}

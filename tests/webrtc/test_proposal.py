@@ -46,6 +46,7 @@ def test_the_first_offer_numbers_every_codec_and_extension_once() -> None:
         "h264",
         "vp9",
         "av1",
+        "h265",
     ]
     assert (more.codecs, more.rtx, more.extensions) == (video.codecs, video.rtx, video.extensions)
     numbers = [*audio.codecs, *video.codecs, *video.rtx]
