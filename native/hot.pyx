@@ -35,8 +35,8 @@ cdef extern from "bundle.h" nogil:
         const codec *codecs[128]
         int16_t rtx[128]
         unsigned feedback
-        int transport_cc_ids[8]
-        int mid_ids[8]
+        int transport_cc_ids[14]
+        int mid_ids[14]
         const char *mid
         size_t mid_size
 

@@ -279,7 +279,7 @@ cdef int fill_parameters(c_parameters *it, parameters) except -1:
             it.codecs[number] = native_codec(parameters.codecs[number])
     for said in parameters.feedback:
         it.feedback |= <unsigned>_FEEDBACK.get(said, 0)
-    for place in range(8):
+    for place in range(14):
         it.transport_cc_ids[place] = extension_id(parameters, TRANSPORT_WIDE_CC, place)
         it.mid_ids[place] = extension_id(parameters, MID, place)
     cdef bytes mid = _mids.setdefault(parameters.mid, parameters.mid.encode())

@@ -64,7 +64,7 @@ cdef class Section:
 cdef int _extension_ids(int *out, stream, uri) except -1:
     """Those of a header extension; -1 where there are no more."""
     ids = [number for number, what in stream.extensions.items() if what == uri and 0 < number < 256]
-    for index in range(8):
+    for index in range(14):
         out[index] = ids[index] if index < len(ids) else -1
     return 0
 

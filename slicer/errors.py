@@ -76,7 +76,10 @@ def shown(value: object, limit: int = 80) -> str:
 
     Of a longer one the middle is left out: paths and URLs differ at their ends.
     """
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more than 4300 digits, which TOML can write as hexadecimal
+        text = "a number too long to be shown"
     if len(text) <= limit:
         return text
     half = (limit - 1) // 2

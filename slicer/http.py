@@ -1,6 +1,7 @@
 """One HTTP server inside our own event loop."""
 
 import asyncio
+import errno
 import socket
 from contextlib import nullcontext
 from email.utils import formatdate
@@ -53,9 +54,14 @@ class Server:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             self._socket = socket.create_server((host, port), family=family)
-        except OSError as error:
-            text = f"cannot listen on {host} port {port}: {error.strerror or error}"
-            raise OSError(error.errno, text) from None
+        except (
+            OSError,
+            TypeError,
+            ValueError,
+        ) as error:  # a name that cannot be encoded is no OSError
+            reason = getattr(error, "strerror", None) or error
+            text = f"cannot listen on {host} port {port}: {reason}"
+            raise OSError(getattr(error, "errno", errno.EINVAL), text) from None
         # Accepted sockets inherit it. asyncio leaves it out for sockets of `create_server`, and an
         # answer's body then waits 40 ms for the ACK of its head.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

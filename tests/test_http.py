@@ -82,6 +82,12 @@ def accepted_by(port: int) -> list[socket.socket]:
     return found
 
 
+@pytest.mark.parametrize("host", ["h\u00fcst..x", "\0", "x" * 64 + ".example"])
+async def test_what_can_be_no_host(host: str) -> None:
+    with pytest.raises(OSError, match="cannot listen on"):
+        Server(host, 0, APP)
+
+
 async def test_an_address_in_use() -> None:
     server = Server("127.0.0.1", 0, APP)
     with pytest.raises(OSError, match=f"port {server.port}: Address already in use"):

@@ -44,7 +44,7 @@ static parameters stream_of(const codec *codec, int payload_type, unsigned feedb
     parameters it = {.video = codec != &opus, .feedback = feedback};
     for (int i = 0; i < 128; i++)
         it.rtx[i] = -1;
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 14; i++)
         it.transport_cc_ids[i] = it.mid_ids[i] = -1;
     it.codecs[payload_type] = codec;
     if (feedback & FEEDBACK_NACK)

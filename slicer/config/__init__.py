@@ -49,9 +49,9 @@ def check(table: str, section: Any) -> None:
     for one, kind in section_fields(type(section)):
         value = getattr(section, one.name)
         if kind == tuple[str, ...]:
-            right = isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+            right = isinstance(value, tuple) and all(map(_is_text, value))
         else:
-            right = type(value) is kind
+            right = type(value) is kind and (kind is not str or _is_text(value))
         if right and isinstance(value, int | float) and kind is not bool:
             low, high = limits(one)
             right = low <= value <= high
@@ -69,6 +69,11 @@ def in_words(names: Sequence[str]) -> str:
     return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
+def _is_text(value: object) -> bool:
+    """Whether it is a text that a path and a host name can be: NUL ends both."""
+    return isinstance(value, str) and "\0" not in value
+
+
 def _allowed(one: Field[object], kind: Any) -> str:
     low, high = limits(one)
     numbers = f"from {low:g}" + (f" to {high:.10g}" if high < math.inf else " up")
@@ -80,4 +85,4 @@ def _allowed(one: Field[object], kind: Any) -> str:
         return "true or false"
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return in_words(list(kind))
-    return "a text" if kind is str else "a list of texts"
+    return "a text without NUL" if kind is str else "a list of texts without NUL"

@@ -1,5 +1,6 @@
 """Reads settings from a TOML file and from environment variables, which beat it."""
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import Field
@@ -51,7 +52,9 @@ class SettingsReader:
         self._known.append(name)
         table = self.tables.pop(name, {})
         if not isinstance(table, dict):
-            raise BadInput(name, table, f"a table: [{name}]")
+            # A text or a list may hold a secret: [[storage]] in place of [storage].
+            got = table if isinstance(table, int | float) else "something else"
+            raise BadInput(name, got, f"a table: [{name}]")
         known = {one.name: (one, kind) for one, kind in section_fields(section)}
         unknown = sorted(table.keys() - known.keys())
         if unknown:
@@ -121,7 +124,10 @@ def _from_toml(name: str, value: object, one: Field[object], kind: Any) -> objec
     if kind == tuple[str, ...] and isinstance(value, list):
         return tuple(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise wrong_value(name, math.inf, one, kind) from None
     if isinstance(kind, type) and issubclass(kind, StrEnum) and isinstance(value, str):
         if value not in list(kind):
             raise wrong_value(name, value, one, kind)

@@ -19,7 +19,7 @@ one has its own sources. A later section may get the SSRC again once STRAGGLE se
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from slicer.rtp.codecs import AUDIO, VIDEO
@@ -67,9 +67,16 @@ class Demultiplexer:
         MID and kind) takes over its SSRCs.
         """
         self._calls += 1
-        new = [stream for stream in streams if stream not in self._heard]
-        for stream in [stream for stream in self._heard if stream not in streams]:
-            self._leave(stream, [one for one in new if self._is_place(stream, one, streams)], now)
+        before, self._heard = self._heard, {}
+        new = [stream for stream in streams if stream not in before]
+        for stream, heard in before.items():
+            if stream in streams:
+                self._heard[stream] = heard
+            elif heir := next((one for one in new if self._is_place(stream, one, streams)), None):
+                self._heard[heir] = heard
+                self._ssrcs.update(dict.fromkeys(heard, heir))
+            else:
+                self._end(heard, now)
         self._owners = dict(streams)
         self._since = {stream: self._since.get(stream, self._calls) for stream in streams}
         self._readable = {stream: readable(stream.parameters) for stream in streams}
@@ -155,13 +162,8 @@ class Demultiplexer:
         same = (one.mid, one.kind) == (other.mid, other.kind)
         return same and self._owners[before] == owners[after] and after not in self._heard
 
-    def _leave(self, stream: Stream, heirs: list[Stream], now: float) -> None:
-        """Remove a stream; its SSRCs go to the first of *heirs*, or have ended."""
-        heard = self._heard.pop(stream)
-        if heirs:
-            self._heard[heirs[0]] = heard
-            self._ssrcs.update(dict.fromkeys(heard, heirs[0]))
-            return
+    def _end(self, heard: Iterable[int], now: float) -> None:
+        """The stream of these SSRCs is gone, and nobody has its place."""
         for ssrc in heard:
             del self._ssrcs[ssrc]
             self._ended.pop(ssrc, None)

@@ -64,7 +64,8 @@ def applications(tables: object, variables: dict[str, str]) -> tuple[Application
     Raises BadInput that names `apps[index].field`.
     """
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise BadInput("apps", tables, "tables: [[apps]]")
+        # What came is not shown: it may hold a secret, as [apps] in place of [[apps]].
+        raise BadInput("apps", "something else", "tables: [[apps]]")
     found: list[Application] = []
     for index, table in enumerate(tables):
         try:
@@ -80,7 +81,10 @@ def applications(tables: object, variables: dict[str, str]) -> tuple[Application
 
 def _from_environment(table: Mapping[str, object], variables: dict[str, str]) -> dict[str, object]:
     """The secrets of a table's app, as a table would hold them."""
-    prefix = f"SLICER_APP_{table.get('sdk_app_id')}_"
+    number = table.get("sdk_app_id")
+    if isinstance(number, int) and number >= 2**32:  # its digits may be too many to be written
+        return {}
+    prefix = f"SLICER_APP_{number}_"
     found: dict[str, object] = {
         name: variables.pop(prefix + name.upper())
         for name in ("usersig_key", "callback_key")

@@ -40,6 +40,8 @@ class Section:
         ({"share": 1}, "table.share: got 1; allowed: a number"),
         ({"on": 1}, "table.on: got 1; allowed: true or false"),
         ({"name": 1}, "table.name: got 1; allowed: a text"),
+        ({"name": "a\0b"}, "table.name: got .*; allowed: a text without NUL"),
+        ({"names": ("a\0b",)}, "table.names: .*; allowed: a list of texts without NUL"),
         ({"color": "red"}, "table.color: got 'red'; allowed: red, green or blue"),
         ({"names": ["a"]}, r"table.names: got \['a'\]; allowed: a list of texts"),
         ({"names": (1,)}, r"table.names: got \(1,\)"),

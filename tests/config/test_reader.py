@@ -67,6 +67,8 @@ def test_variables_beat_the_table() -> None:
     ("tables", "message"),
     [
         ({"table": 1}, r"table: got 1; allowed: a table: \[table\]"),
+        ({"table": {"share": 10**400}}, "table.share: got inf; allowed: a number from 0 to 9"),
+        ({"table": {"count": -(16**5000)}}, "table.count: got a number too long to be shown"),
         ({"table": {"x": 1}}, "table.x: got 'an unknown field'; allowed: count, share, on"),
         ({"table": {"color": "pink"}}, "table.color: got 'pink'; allowed: red or blue"),
         ({"tabel": {}}, "tabel: got 'an unknown table'; allowed: other, table"),
@@ -75,6 +77,13 @@ def test_variables_beat_the_table() -> None:
 def test_mistakes_in_tables(tables: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         taken(reader_of(tables))
+
+
+@pytest.mark.parametrize("table", ["hidden", ["hidden"], [{"key": "hidden"}]])
+def test_what_stands_in_place_of_a_table_is_not_shown(table: object) -> None:
+    with pytest.raises(BadInput, match=r"a table: \[table\]") as refused:
+        taken(reader_of({"table": table}))
+    assert "hidden" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

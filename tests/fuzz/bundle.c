@@ -16,7 +16,7 @@ static void negotiate(parameters *it, int number) {
     *it = (parameters){.video = video, .mid = &MIDS[number / 2], .mid_size = number < 10};
     for (int i = 0; i < 128; i++)
         it->rtx[i] = -1;
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 14; i++)
         it->transport_cc_ids[i] = it->mid_ids[i] = -1;
     it->codecs[video ? 96 : 111] = video ? &VP8 : &OPUS;
     if (video)

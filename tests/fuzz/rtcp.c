@@ -9,7 +9,7 @@ static void negotiate(parameters *it, bool video, unsigned feedback) {
     *it = (parameters){.video = video, .feedback = feedback, .mid = video ? "v" : "a", .mid_size = 1};
     for (int i = 0; i < 128; i++)
         it->rtx[i] = -1;
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 14; i++)
         it->transport_cc_ids[i] = it->mid_ids[i] = -1;
     it->codecs[video ? 96 : 111] = video ? &VP8 : &OPUS;
     it->transport_cc_ids[0] = 3;

@@ -142,6 +142,16 @@ class Connection:
         self.call.end()
 
 
+def test_one_extension_under_every_id_that_there_is() -> None:
+    """A peer may map all ids of a one-byte header to MID."""
+    ids = dict.fromkeys(range(1, 15), MID)
+    both = Lockstep([replace(SPOKEN, mid=mid, extensions=ids) for mid in "ab"])
+    for number in ids:
+        extension = struct.pack("!HHBBH", 0xBEDE, 1, number << 4, ord("a"), 0)
+        both.receive([datagram(opus(number), number, 0, number, 111, True, extension)], 0.1)
+    assert not both.counters["unroutable"]
+
+
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(CHANGES, max_size=40), st.integers(0, 1000))
 def test_whatever_is_negotiated_anew(steps: list[tuple[str, int, float]], seed: int) -> None:

@@ -232,6 +232,19 @@ def test_ssrcs_of_ended_sections_are_bounded() -> None:
     assert [sections.put(ssrc) for ssrc in (0, 2, 3, MAX_ENDED + 2)] == ["a", "a", None, None]
 
 
+def test_a_section_whose_codecs_change_keeps_its_place_among_those_that_end() -> None:
+    """What ended first is forgotten first, and sections that end at once end in their order."""
+    lines = same(*map(str, range(20)))
+    sections = Sections(*lines)
+    for place, line in enumerate(lines):
+        for at in range(MAX_SSRCS):
+            sections.put(place * MAX_SSRCS + at, mid=line.mid)
+    sections.replace(replace(lines[0], codecs={111: OPUS, 0: PCMU}), *lines[1:])
+    sections.replace(replace(AUDIO, mid="x"))
+    assert sections.counters == {"ssrc_forgotten": 20 * MAX_SSRCS - MAX_ENDED}
+    assert [sections.put(place * MAX_SSRCS) for place in (0, 19)] == ["x", None]
+
+
 @pytest.mark.parametrize("count", [1, 25, 300])
 def test_all_ssrcs_of_many_sections_are_found(count: int) -> None:
     """Numbers that follow each other, that differ in their high bits alone, and that are large."""

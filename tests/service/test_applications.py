@@ -70,6 +70,7 @@ def test_the_room_of_an_id(rooms: list[tuple[str, str]], room: str, url: str | N
         ("sdk_app_id", "1", r"apps\[0\]\.sdk_app_id: got '1'; allowed: a whole number"),
         ("sdk_app_id", True, "sdk_app_id: got True"),
         ("sdk_app_id", 2**32, "from 1 to 4294967295"),
+        pytest.param("sdk_app_id", 16**5000, "got a number too long to be shown", id="long"),
         ("max_streams", 0, "max_streams: got 0"),
         ("permission_control", 1, "true or false"),
         ("callback_key", "hidden_key", "1 to 32 letters and digits"),
@@ -95,6 +96,13 @@ def test_the_room_of_an_id(rooms: list[tuple[str, str]], room: str, url: str | N
 def test_mistakes_name_their_field_and_no_secret(field: str, value: object, message: str) -> None:
     with pytest.raises(BadInput, match=message) as refused:
         applications([FULL | {field: value}], {})
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize("tables", ["hidden", ["hidden"], {"usersig_key": "hidden"}])
+def test_what_stands_in_place_of_the_tables_is_not_shown(tables: object) -> None:
+    with pytest.raises(BadInput, match=r"tables: \[\[apps\]\]") as refused:
+        applications(tables, {})
     assert "hidden" not in str(refused.value)
 
 
