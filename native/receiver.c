@@ -196,6 +196,7 @@ static void cut_audio(receiver *it, double now, outputs *out) {
 
 static void take_pictures(receiver *it, double now, outputs *out) {
     video_track_receive(&it->video, now, it->scratch, out);
+    video_track_handle_timer(&it->video, out);
     it->asking[it->video_at] = video_track_wants_keyframe(&it->video, now);
 }
 

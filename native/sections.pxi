@@ -55,6 +55,7 @@ cdef class Section:
             self.it.feedback |= <unsigned>FEEDBACK.get(feedback, 0)
         _extension_ids(self.it.transport_cc_ids, stream, TRANSPORT_WIDE_CC)
         _extension_ids(self.it.mid_ids, stream, MID)
+        _extension_ids(self.it.orientation_ids, stream, ORIENTATION)
         mid = stream.mid.encode()
         self.texts.append(mid)
         self.it.mid, self.it.mid_size = mid, <size_t>len(mid)

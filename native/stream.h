@@ -31,9 +31,9 @@ typedef struct parameters {
     const codec *codecs[128]; /* by payload type */
     int16_t rtx[128];         /* the payload type it repeats, or -1 */
     unsigned feedback;
-    /* RFC 8285 ids of transport-wide sequence numbers, and of MIDs; -1: none. A description may map
+    /* RFC 8285 ids of transport-wide sequence numbers, MIDs and orientations; -1: none. A description may map
      * all 14 ids of a one-byte header to one of them. */
-    int transport_cc_ids[14], mid_ids[14];
+    int transport_cc_ids[14], mid_ids[14], orientation_ids[14];
     const char *mid; /* of mid_size bytes; of none where the section has no name */
     size_t mid_size;
 } parameters;

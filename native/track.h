@@ -22,6 +22,8 @@ typedef struct video_track {
     const codec *codec;
     depacketizer *depacketizer; /* of that codec, or NULL */
     int64_t epoch;
+    missing_reason missing;     /* why there is no picture, if there is none */
+    uint8_t orientation; /* the last that a packet told */
 } video_track;
 
 /* `scratch` is the caller's room for packets in order, empty before and after each call. */
@@ -42,6 +44,7 @@ void video_track_free(video_track *it);
 void video_track_attach(video_track *it, uint64_t track, int64_t seconds);
 void video_track_detach(video_track *it, uint64_t track);
 void video_track_receive(video_track *it, double now, ordereds *scratch, outputs *out);
+void video_track_handle_timer(video_track *it, outputs *out);
 void video_track_flush(video_track *it, ordereds *scratch, outputs *out);
 double video_track_deadline(const video_track *it);
 double video_track_expects(const video_track *it, double now);

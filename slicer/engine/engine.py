@@ -17,6 +17,7 @@ from urllib.parse import SplitResult
 
 from slicer.background import Background
 from slicer.clock import Clock, LoopClock
+from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
@@ -96,6 +97,7 @@ class Engine:
         self._clock = LoopClock()
         self._context = Context(self._clock, self.settings.whip, self._authorize, self._pace)
         self._encoding = EncodingPool.open()
+        self._decoding = Decoding(self._encoding)
         self._spool = await self._open_spool()
         orphans = Orphans(self._clock, self._streams.tell, self._confirm)
         self._reports = Reports(self._tasks.get, orphans, self._clock)
@@ -134,7 +136,14 @@ class Engine:
         key = DestinationKey(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
         destination = await self._destinations.take(key, spec.check_store)
         running = RunningTask(
-            task, spec, names, destination.outbox, self._clock, self._streams.tell, self._confirm
+            task,
+            spec,
+            names,
+            destination.outbox,
+            self._clock,
+            self._streams.tell,
+            decoding=self._decoding,
+            confirm=self._confirm,
         )
         for slice_key in self._reports.take_adopted(task):
             running.adopt(slice_key)
@@ -209,7 +218,7 @@ class Engine:
 
     def metrics(self) -> list[Sample]:
         """Every counter there is, now; `engine.metrics.METRICS` says what each name means."""
-        delivery = (self._destinations, self._encoding, self._spool)
+        delivery = (self._destinations, self._encoding, self._decoding, self._spool)
         return [
             *metrics.of_tasks(self._tasks.values(), self._totals),
             *metrics.of_events(self._streams),
@@ -245,6 +254,7 @@ class Engine:
             await asyncio.wait(
                 [task.finished for task in running], timeout=self.settings.outbox.drain
             )
+        await self._decoding.close()
         await self._destinations.close()
         if self._spool is not None:
             await self._spool.close()
@@ -327,8 +337,10 @@ class Engine:
         return self._connectors[scheme]
 
     async def _pace(self) -> None:
-        """Rooms that make their own time wait here until outboxes are half empty."""
-        while any(destination.outbox.crowded for destination in self._destinations.all()):
+        """Rooms that make their own time wait here until outboxes and lanes are half empty."""
+        while self._decoding.crowded or any(
+            destination.outbox.crowded for destination in self._destinations.all()
+        ):
             await self._clock.sleep(PACE)
 
 

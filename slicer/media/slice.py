@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from slicer.media import ogg, picture, transcode
+from slicer.media.decoder import GroupDecoder
 from slicer.media.naming import Names
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey
@@ -95,14 +96,19 @@ def describe(cut: Cut, names: Names, began: datetime, image_format: ImageFormat)
     return SliceInfo(key, track, began, seconds)
 
 
-def make(cut: Cut, info: SliceInfo, image_format: ImageFormat = ImageFormat.PNG) -> File:
-    """Make the file of *cut*. It takes milliseconds of CPU and touches nothing else: any thread
-    or process will do. Raises MediaError.
+def make(
+    cut: Cut,
+    info: SliceInfo,
+    image_format: ImageFormat = ImageFormat.PNG,
+    decoder: GroupDecoder | None = None,
+) -> File:
+    """Make the file of *cut*. It takes milliseconds of CPU and touches nothing but *decoder*, the
+    one of a picture's group: any thread will do. Raises MediaError.
     """
     if isinstance(cut, AudioCut):
         data = _audio(cut, info.began)
         return File(replace(info, size=len(data)), data, _AUDIO_TYPE)
-    return _picture(cut, info, image_format)
+    return _picture(cut, info, image_format, decoder)
 
 
 def _audio(cut: AudioCut, began: datetime) -> bytes:
@@ -113,7 +119,10 @@ def _audio(cut: AudioCut, began: datetime) -> bytes:
     return ogg.write(cut.packets, cut.start, cut.end, comments)
 
 
-def _picture(cut: PictureCut, info: SliceInfo, image_format: ImageFormat) -> File:
-    image = picture.write(cut.codec.name, cut.frames, image_format)
+def _picture(
+    cut: PictureCut, info: SliceInfo, image_format: ImageFormat, decoder: GroupDecoder | None
+) -> File:
+    codec = cut.codec.name
+    image = picture.write(codec, cut.frames, image_format, cut.orientation, decoder)
     info = replace(info, size=len(image.data))
     return File(info, image.data, _IMAGE_TYPES[image_format], image.width, image.height)

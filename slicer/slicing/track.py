@@ -6,11 +6,12 @@ Audio and video tracks have the same verbs. While no task needs its packets, the
 from collections.abc import Iterable
 
 from slicer.rtp.codecs import video_format
-from slicer.rtp.codecs.frame import Frame, VideoDepacketizer
+from slicer.rtp.codecs.frame import Frame, UnsupportedPayload, VideoDepacketizer
+from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import Codec
 from slicer.rtp.stream import Ordered, Stream
 from slicer.slicing.audio import AudioCutter
-from slicer.slicing.outputs import Cut, TrackKey
+from slicer.slicing.outputs import Missing, TrackKey, TrackOutput
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.video import FrameGrabber
 
@@ -39,7 +40,7 @@ class AudioTrack:
         self._cutters[track] = AudioCutter(track, spec, self.stream.counters)
         self.stream.wake()
 
-    def detach(self, track: TrackKey) -> list[Cut]:
+    def detach(self, track: TrackKey) -> list[TrackOutput]:
         """Cut no longer; gives the last, shorter slice."""
         if track not in self._cutters:
             return []
@@ -50,15 +51,15 @@ class AudioTrack:
             self.stream.doze()
         return cuts
 
-    def receive(self, now: float) -> list[Cut]:
+    def receive(self, now: float) -> list[TrackOutput]:
         """Cut what the stream has put in order by now."""
         return self._cut(self.stream.drain(now))
 
-    def handle_timer(self, now: float) -> list[Cut]:
+    def handle_timer(self, now: float) -> list[TrackOutput]:
         """Give the cuts of slices that silence has ended."""
         return [cut for cutter in self._cutters.values() for cut in cutter.handle_timer(now)]
 
-    def flush(self) -> list[Cut]:
+    def flush(self) -> list[TrackOutput]:
         """Give everything that can still be cut: the connection is over."""
         cuts = self._cut(self.stream.flush())
         return cuts + [cut for cutter in self._cutters.values() for cut in cutter.flush()]
@@ -71,7 +72,7 @@ class AudioTrack:
         """Audio has none."""
         return False
 
-    def _cut(self, packets: list[Ordered]) -> list[Cut]:
+    def _cut(self, packets: list[Ordered]) -> list[TrackOutput]:
         cutters = self._cutters.values()
         return [cut for packet in packets for cutter in cutters for cut in cutter.receive(packet)]
 
@@ -86,6 +87,8 @@ class VideoTrack:
         self._codec: Codec | None = None
         self._depacketizer: VideoDepacketizer | None = None
         self._decodable = False
+        self._missing = Missing.KEYFRAME
+        self._orientation = 0
         self._epoch = -1
         stream.doze()
 
@@ -101,24 +104,25 @@ class VideoTrack:
         self._grabbers[track] = FrameGrabber(track, spec, self._can_ask, counters)
         self.stream.wake()
 
-    def detach(self, track: TrackKey) -> list[Cut]:
+    def detach(self, track: TrackKey) -> list[TrackOutput]:
         """Take no more pictures; one that is still due is not taken."""
         self._grabbers.pop(track, None)
         self._rest()
         return []
 
-    def receive(self, now: float) -> list[Cut]:
+    def receive(self, now: float) -> list[TrackOutput]:
         """Grab from what the stream has put in order by now."""
         cuts = self._grab(self.stream.drain(now))
         if cuts:
             self._rest()
         return cuts
 
-    def handle_timer(self, _now: float) -> list[Cut]:
-        """Nothing: silence makes no picture."""
-        return []
+    def handle_timer(self, _now: float) -> list[TrackOutput]:
+        """Say where a picture is overdue. Silence makes none, and none is missed then."""
+        reason = self._missing
+        return [out for one in self._grabbers.values() for out in one.missing(reason)]
 
-    def flush(self) -> list[Cut]:
+    def flush(self) -> list[TrackOutput]:
         """Give the pictures in the packets still held: the connection is over."""
         return self._grab(self.stream.flush())
 
@@ -138,14 +142,15 @@ class VideoTrack:
             self.stream.doze(min((at for at in until if at is not None), default=float("inf")))
             self._decodable = False
 
-    def _grab(self, packets: list[Ordered]) -> list[Cut]:
-        cuts: list[Cut] = []
+    def _grab(self, packets: list[Ordered]) -> list[TrackOutput]:
+        cuts: list[TrackOutput] = []
         for ordered in packets:
             self._observe(ordered)
             frame = self._assemble(ordered)
             if frame is None:
                 continue
-            self._decodable = self._decodable or frame.keyframe
+            if frame.keyframe:
+                self._decodable, self._missing = True, Missing.KEYFRAME
             for grabber in self._grabbers.values():
                 cuts += grabber.receive(frame, self._decodable, ordered)
             # A frame that ended before a hole says nothing about what comes after the hole.
@@ -157,9 +162,11 @@ class VideoTrack:
         packet = ordered.packet
         starts = video_format(ordered.codec).starts_keyframe(packet.payload)
         for grabber in self._grabbers.values():
-            grabber.observe(packet.timestamp, ordered.epoch, packet.arrival)
+            grabber.observe(packet.timestamp, ordered.epoch, ordered.contiguous, packet.arrival)
             if starts:
-                grabber.keyframe_began(packet.arrival)
+                grabber.keyframe_began(packet.timestamp, packet.arrival)
+        if starts and self._missing is Missing.KEYFRAME:
+            self._missing = Missing.WHOLE_KEYFRAME
 
     def _assemble(self, ordered: Ordered) -> Frame | None:
         """The frame this packet completes, if any."""
@@ -172,14 +179,41 @@ class VideoTrack:
             frame = self._depacketizer.push(
                 packet.payload, packet.timestamp, packet.marker, ordered.contiguous
             )
-        except ValueError:
-            self.stream.counters["malformed_payload"] += 1
-            frame, self._decodable = None, False
+        except ValueError as error:
+            self._refuse(unsupported=isinstance(error, UnsupportedPayload))
+            frame = None
         before = frame is not None and frame.timestamp != packet.timestamp
         if not ordered.contiguous and not before:
             self._decodable = False
-        # A frame of the last epoch has no place in this one's media time.
-        return None if before and fresh else frame
+        orientation = self._note_orientation(packet, fresh)
+        if frame is None or (before and fresh):
+            # A frame of the last epoch has no place in this one's media time.
+            return None
+        if frame.bare:
+            self.stream.counters["no_parameter_sets"] += 1
+            self._decodable, self._missing = False, Missing.PARAMETER_SETS
+            return None
+        frame.orientation = orientation if before else self._orientation
+        return frame
+
+    def _refuse(self, unsupported: bool) -> None:
+        """A payload that cannot be read."""
+        self._decodable = False
+        if unsupported:
+            self.stream.counters["unsupported_payload"] += 1
+            self._missing = Missing.PACKETIZATION
+        else:
+            self.stream.counters["malformed_payload"] += 1
+
+    def _note_orientation(self, packet: Packet, fresh: bool) -> int:
+        """Note the orientation that a packet tells; gives the one before. A sender need not repeat
+        what has not changed (3GPP TS 26.114 7.4.5)."""
+        before = self._orientation
+        if fresh:
+            self._orientation = 0
+        if packet.orientation is not None:
+            self._orientation = packet.orientation
+        return before
 
 
 Track = AudioTrack | VideoTrack

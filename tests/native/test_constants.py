@@ -58,6 +58,7 @@ PREFIXES = (
 OF_C_ALONE = {
     ("audio.c", "FEWEST_PACKETS"),
     ("demultiplexer.c", "FEWEST_BITS"),
+    ("packet.h", "NO_ORIENTATION"),
     ("transport_feedback.c", "NOT_RECEIVED"),
     ("video.c", "KEPT_BYTES"),
     ("video.c", "KEPT_FRAMES"),

@@ -17,7 +17,7 @@ class NalDepacketizer:
     """One stream's access units in Annex B; a keyframe without parameter sets gets them.
 
     Right after a hole only a delimiter or the first parameter set proves the start of an access
-    unit. A keyframe whose parameter sets are not known is given up, since nothing can decode it.
+    unit. A keyframe whose parameter sets are not known is given as bare: nothing can decode it.
     """
 
     def __init__(self, nals: NalFormat, sprop: str) -> None:
@@ -75,7 +75,7 @@ class NalDepacketizer:
         if keyframe and not unit.kinds.issuperset(self._nals.sets):
             sets = self._sets.all()
             if not sets:
-                return None
+                return Frame(unit.assembly.timestamp, b"", keyframe, bare=True)
             unit.prepend(sets)
         return Frame(unit.assembly.timestamp, unit.assembly.join(), keyframe)
 

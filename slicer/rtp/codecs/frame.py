@@ -6,11 +6,21 @@ from typing import Protocol
 
 @dataclass(slots=True)
 class Frame:
-    """One access unit as a decoder takes it. *timestamp* in unwrapped RTP ticks."""
+    """One access unit as a decoder takes it. *timestamp* in unwrapped RTP ticks.
+
+    *bare*: a keyframe whose parameter sets are unknown, so that nothing can decode it.
+    *orientation*: as in `Packet`; who puts packets together sets it.
+    """
 
     timestamp: int
     data: bytes
     keyframe: bool
+    bare: bool = False
+    orientation: int = 0
+
+
+class UnsupportedPayload(ValueError):
+    """A payload of a type that no depacketizer here reads; there is nothing wrong with it."""
 
 
 class VideoDepacketizer(Protocol):
@@ -20,7 +30,8 @@ class VideoDepacketizer(Protocol):
     first packet where that cannot be told apart, loses that frame. Frames that merely depend on a
     lost one are given; the grabber, not the depacketizer, knows what is decodable. Left out are
     frames that nobody can decode from the last keyframe on (H.265's RASL pictures). Malformed
-    payloads raise ValueError and leave the depacketizer usable (the broken frame is given up).
+    payloads raise ValueError, those of a type that is not read UnsupportedPayload; both leave the
+    depacketizer usable (the broken frame is given up).
     """
 
     def push(self, payload: bytes, timestamp: int, marker: bool, contiguous: bool) -> Frame | None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 
+from slicer.rtp.codecs.frame import UnsupportedPayload
+
 
 @dataclass(frozen=True, slots=True)
 class NalFormat:
@@ -58,7 +60,7 @@ class NalFormat:
         if kind == self.aggregation:
             return self._aggregated(payload)
         if kind not in self.units:
-            raise ValueError(f"{self.name} payload of type {kind}")
+            raise UnsupportedPayload(f"{self.name} payload of type {kind}")
         return [payload]
 
     def _aggregated(self, payload: bytes) -> list[bytes]:
