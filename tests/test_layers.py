@@ -26,7 +26,7 @@ LAYERS = [
     {"slicing"},
     {"rtp"},
     {"http", "sqlite", "threads", "clock", "background", "usersig", "config"},
-    {"errors"},
+    {"wal", "errors"},
 ]
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}
 CORE = {"rtp", "slicing"}
