@@ -2,7 +2,6 @@
 
 import sqlite3
 import struct
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +14,7 @@ FRAME = 24 + PAGE
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[Path]:
+def log(tmp_path: Path) -> Path:
     """A log of some transactions of one frame each, as a killed process leaves it."""
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as opened:
@@ -25,7 +24,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
             opened.execute("INSERT INTO thing VALUES (?)", (f"{number:050}",))
         left = tmp_path / "left-wal"
         left.write_bytes((tmp_path / "a.db-wal").read_bytes())
-    yield left
+    return left
 
 
 def flipped(log: Path, at: int) -> Path:

@@ -42,6 +42,7 @@ from typing import Self
 from slicer.clock import Clock, Timer
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.spool.folder import (
+    RECORD,
     Folder,
     SpooledFile,
     clear,
@@ -81,6 +82,8 @@ class Spool:
         self.ledger = Ledger(settings.max_bytes)
         self.failures = 0
         """Slices that could not be written, or not be read just then."""
+        self.damaged = 0
+        """Records that were there at the start, or read later, and are not what was written."""
         self._path, self._lock, self._settings, self._clock = path, lock, settings, clock
         self.threads = ThreadPool("spool", THREADS)
         self._last = max(
@@ -155,7 +158,10 @@ class Spool:
     def adopt(self, found: SpooledFile, evict: Evict) -> Delivery | None:
         """What was there at the start, on its way once more; None where it is damaged."""
         if found.header is None:
-            logger.warning("! spool: %s is damaged and was not sent", found.path)
+            self.damaged += 1
+            logger.warning("! spool: %s is damaged, it is kept and not sent", found.path)
+            if found.path.suffix == RECORD:
+                self.remove(found.path, damaged=True)
             return None
         info, now = found.header.info, self._clock.now()
         age = self._clock.wall(now).timestamp() - found.written
@@ -171,6 +177,7 @@ class Spool:
         try:
             return await self.threads.run(partial(read, delivery.path))
         except (ValueError, FileNotFoundError) as error:
+            self.damaged += 1
             logger.warning("! spool: %s: %s", delivery.path, error)
             raise MediaError(f"spool: {error}") from None
         except OSError as error:
