@@ -6,6 +6,8 @@ from pathlib import Path
 
 from slicer.clock import LoopClock
 from slicer.engine.engine import Engine
+from slicer.errors import BadInput
+from slicer.permissions import private_folder
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.applications import Application
@@ -14,7 +16,7 @@ from slicer.service.messages import body
 from slicer.service.notifier import Notifier
 from slicer.service.registry import Registry
 from slicer.service.service import Service
-from slicer.service.settings import ServiceSettings
+from slicer.service.settings import ServeSettings, ServiceSettings
 from slicer.webhooks.client import WebhookClient
 from slicer.webhooks.queue import WebhookQueue
 from slicer.webhooks.retry import RetryPolicy
@@ -30,6 +32,7 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
     Raises BadInput for a state folder, a key or a registry that cannot be used.
     """
     folder, clock = Path(settings.serve.state), LoopClock()
+    _check_folder(folder, settings.serve)
     key_file = Path(settings.serve.state_key_file or folder / KEY_FILE)
     encryption = Encryption.open(settings.serve.state_keys, key_file)
     async with AsyncExitStack() as stack:
@@ -50,6 +53,14 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
         stack.push_async_callback(service.close)
         await service.start()
         yield service
+
+
+def _check_folder(folder: Path, settings: ServeSettings) -> None:
+    try:
+        private_folder("serve.state", folder, group=settings.group_writes)
+    except OSError as error:
+        allowed = f"a folder that can be made and written ({error.strerror})"
+        raise BadInput("serve.state", str(folder), allowed) from None
 
 
 async def _open_sender(

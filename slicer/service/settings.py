@@ -31,6 +31,8 @@ class ServeSettings:
     """Fernet keys, separated by commas: the first one encrypts, all decrypt."""
     state_key_file: str = ""
     """The same keys, one a line, where state_keys is empty; made in the state folder if need be."""
+    group_writes: bool = False
+    """Whether the state folder's group may write to it, as on a volume given to a group."""
     keep_ended: int = bounded(7, 1, 3_650)
     """Days for which an ended task is known to have ended."""
 

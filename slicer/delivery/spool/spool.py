@@ -57,6 +57,7 @@ from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.errors import BadInput, MediaError, StorageUnavailable
 from slicer.media.slice import File
+from slicer.permissions import private_folder
 from slicer.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
@@ -97,13 +98,12 @@ class Spool:
 
     @classmethod
     def open(cls, settings: SpoolSettings, clock: Clock) -> Self:
-        """Make the folder and lock it; blocks. Raises BadInput where another process has it, and
-        OSError where the disk does not do it."""
+        """Make the folder and lock it; blocks. Raises BadInput where another process has it or
+        others may write to it, and OSError where the disk does not do it."""
         path = Path(settings.folder)
         if not path.is_absolute():
             raise BadInput("spool.folder", settings.folder, "an absolute path")
-        if not path.is_dir():  # a read-only disk may well have one to send from
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder("spool.folder", path, group=settings.group_writes)
         descriptor = lock(path)
         try:
             return cls(path, descriptor, settings, clock)
