@@ -17,7 +17,7 @@ from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import LATE, RunningTask
-from slicer.errors import BadInput, SlicerError, StorageUnavailable
+from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable
 from slicer.media.slice import File, Info, SliceInfo
 from slicer.storage import Credentials, Receipt, Storage, open_storage
 
@@ -112,6 +112,14 @@ class Reports:
         else:
             self._orphans.on_trouble(task, error)
 
+    def on_recovered(self, task: str, destination: str) -> None:
+        """Tell a task that its store works again."""
+        running = self._find(task)
+        if running is not None:
+            running.on_recovered(destination)
+        else:
+            self._orphans.on_recovered(task, destination)
+
     def on_overflow(self, count: int) -> None:
         """Log it; the task that offered a refused slice tells of each."""
         logger.warning("! %d slices lost: an outbox is full", count)
@@ -201,11 +209,13 @@ class Destinations:
         """
         destination = self._open.get(key)
         if destination is None:
-            storages = await self._opened(key, check)
+            storages = await self._opened(key)
+            trouble = await self._checked(storages) if check else None
             # Somebody else may have opened it meanwhile.
             destination = self._open.get(key)
             if destination is None:
                 destination = self._make(key, *storages)
+                destination.outbox.trouble = trouble
             else:
                 await _close(storages)
         destination.users += 1
@@ -276,27 +286,38 @@ class Destinations:
         self.ending.remove(destination)
         self.closed.update(asdict(destination.outbox.counters))
 
-    async def _opened(self, key: DestinationKey, check: bool) -> tuple[Storage, Storage | None]:
+    async def _opened(self, key: DestinationKey) -> tuple[Storage, Storage | None]:
         storage = open_storage(key.to, key.credentials)
         storages: tuple[Storage, Storage | None] = (storage, None)
         try:
             if key.backup:
                 storages = storage, open_storage(key.backup, key.backup_credentials)
-            for each in storages if check else ():
-                await self._check(each)
         except BaseException:
             await _close(storages)
             raise
         return storages
 
-    async def _check(self, storage: Storage | None) -> None:
+    async def _checked(self, storages: tuple[Storage, Storage | None]) -> StorageError | None:
+        """What the first store met, where slices can wait in the spool meanwhile."""
+        storage, backup = storages
         try:
-            if storage is not None:
-                await storage.check()
+            trouble = await self._check(storage)
+            if backup is not None:
+                await self._check(backup)
+        except BaseException:
+            await _close(storages)
+            raise
+        return trouble
+
+    async def _check(self, storage: Storage) -> StorageError | None:
+        try:
+            await storage.check()
         except StorageUnavailable as error:
             if self.spool is None:
                 raise
-            logger.warning("! %s: %s; slices wait in the spool", storage and storage.label, error)
+            logger.warning("! %s: %s; slices wait in the spool", storage.label, error)
+            return error
+        return None
 
     def _make(self, key: DestinationKey, storage: Storage, backup: Storage | None) -> Destination:
         folder = self.spool.folder(key.urls, *key.key_ids) if self.spool else None

@@ -155,6 +155,8 @@ class Engine:
             self._replace(running)
         if not spec.check_store:
             self._background.start(self._check_store(running, destination))
+        elif trouble := destination.outbox.trouble:
+            running.on_store_trouble(trouble)
         running.finished.add_done_callback(
             lambda finished: self._background.start(
                 self._retire(task, destination, finished.result())
@@ -304,7 +306,7 @@ class Engine:
         try:
             await destination.storage.check()
         except StorageError as error:
-            running.on_trouble(error)
+            running.on_store_trouble(error)
 
     def _replace(self, running: RunningTask) -> None:
         """The newest task of a robot has its place; an earlier one that it had ends."""

@@ -174,7 +174,9 @@ async def test_with_a_spool_a_store_may_be_away_at_the_start(
     with pytest.raises(StorageUnavailable):
         await make(encoding, ManualClock()).take(key)
     life = Life(tmp_path / "spool", encoding)
-    await life.destinations.give_back(await life.destinations.take(key))
+    destination = await life.destinations.take(key)
+    assert str(destination.outbox.trouble) == "store: no connection; it is tried again"
+    await life.destinations.give_back(destination)
     await life.end()
 
 

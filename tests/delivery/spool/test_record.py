@@ -119,7 +119,7 @@ def test_a_header_of_somebody_else(header: bytes) -> None:
         decode_header(with_sum(header))
 
 
-ODD = [None, True, -1, 0.5, "x", "", [], {}, float("nan"), float("inf"), 10**400]
+ODD: list[object] = [None, True, -1, 0.5, "x", "", [], {}, float("nan"), float("inf"), 10**400]
 FIELDS = [name for name in json.loads(OLD_SLICE[25:-4]) if name != "anchor"]
 
 
