@@ -1,6 +1,6 @@
 """The service without its API: registry, webhooks, engine and orders, opened and closed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from slicer.clock import LoopClock
 from slicer.engine.engine import Engine
 from slicer.errors import BadInput
 from slicer.permissions import private_folder
+from slicer.rooms import parse_room
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.applications import Application
@@ -51,6 +52,7 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
         await stack.enter_async_context(engine)
         service = Service(engine, registry, notifier, settings, clock)
         stack.push_async_callback(service.close)
+        _check_rooms(settings.apps, engine)
         await service.start()
         yield service
 
@@ -61,6 +63,20 @@ def _check_folder(folder: Path, settings: ServeSettings) -> None:
     except OSError as error:
         allowed = f"a folder that can be made and written ({error.strerror})"
         raise BadInput("serve.state", str(folder), allowed) from None
+
+
+def _check_rooms(apps: Iterable[Application], engine: Engine) -> None:
+    """Raise BadInput where no room could ever be entered by an application's settings."""
+    for index, app in enumerate(apps):
+        for number, (_, pattern) in enumerate(app.rooms):
+            url = parse_room(pattern.replace("{room}", "1"))
+            if not url.netloc:
+                continue  # a file: which one depends on the room
+            try:
+                engine.connector(url.scheme).check(url)
+            except BadInput as error:
+                field = f"apps[{index}].rooms[{number}].url"
+                raise BadInput(field, pattern, error.allowed) from None
 
 
 async def _open_sender(

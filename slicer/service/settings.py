@@ -12,6 +12,9 @@ from slicer.errors import BadInput
 from slicer.service.applications import Application, applications
 from slicer.webhooks.settings import WebhookSettings
 
+REGIONS = ("ap-singapore", "eu-frankfurt", "ap-guangzhou", "ap-beijing", "ap-shanghai")
+"""What TRTC's documents name, and what callers of its mainland endpoint use."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
@@ -21,6 +24,8 @@ class ServeSettings:
     """Address that the API listens on."""
     port: int = bounded(8088, 0, 65_535)
     """Port that the API listens on; 0: any free one."""
+    regions: tuple[str, ...] = REGIONS
+    """Values of X-TC-Region that are answered."""
     tls_cert: str = ""
     """PEM file of the certificate; empty: plain HTTP, for a proxy that has TLS."""
     tls_key: str = ""

@@ -172,6 +172,7 @@ async def test_a_store_that_refuses_fails_nothing_and_is_told(tmp_path: Path) ->
         assert here.service.describe(APP, SLICE, task).state is State.RUNNING
 
 
+@pytest.mark.usefixtures("supplier")
 async def test_only_the_owner_may_ask(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         task = await here.service.create(APP, moderation_order())
@@ -272,6 +273,7 @@ async def test_a_robot_alone_too_long_leaves(tmp_path: Path) -> None:
             here.service.describe(APP, SLICE, task)
 
 
+@pytest.mark.usefixtures("supplier")
 async def test_moderation_has_its_own_messages_and_keeps_nothing(tmp_path: Path) -> None:
     room = talk(tmp_path / "ada.rtpdump", 30)
     app = replace(APP, rooms=(("*", room),))
@@ -410,6 +412,7 @@ async def test_what_ended_is_forgotten_after_some_days(tmp_path: Path) -> None:
             here.service.describe(APP, SLICE, task)
 
 
+@pytest.mark.usefixtures("supplier")
 async def test_no_secret_is_logged_or_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
