@@ -185,6 +185,11 @@ class Engine:
             running.late,
         )
 
+    async def settled(self, task: str) -> bool:
+        """Wait until every slice of a task that an earlier process left in the spool is stored or
+        lost, and its event confirmed. False where the engine closes before."""
+        return await self._reports.settled(task)
+
     def streams(self, task: str) -> int:
         """How many anchors the task cuts now. Raises TaskNotExist, TaskEnded."""
         return len({track.anchor for track in self._running(task).driver.task.tracks})

@@ -337,6 +337,30 @@ async def test_a_task_that_was_being_left_is_not_taken_up(tmp_path: Path) -> Non
             here.engine.describe(task)
 
 
+@pytest.mark.parametrize("sent", [True, False])
+async def test_the_last_message_waits_for_slices_that_the_spool_still_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bool
+) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+        await here.registry.leave(task, LeaveCode.STOPPED)
+        killed = shutil.copytree(tmp_path, tmp_path / "killed")
+    settled = asyncio.Event()
+
+    async def wait(_engine: Engine, _task: str) -> bool:
+        await settled.wait()
+        return sent
+
+    monkeypatch.setattr(Engine, "settled", wait)
+    async with world(killed) as here:
+        await here.until(lambda: here.events(task) == [(1002, 0)])
+        settled.set()
+        if sent:
+            await here.ended(task)
+    last = [(1002, 0), (1005, 1)] if sent else [(1002, 0)]
+    assert here.events(task) == last, "the next process ends it, where this one could not send"
+
+
 async def test_a_room_that_is_closed_after_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
