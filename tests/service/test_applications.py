@@ -49,14 +49,14 @@ def test_secrets_from_the_environment_beat_the_file() -> None:
     ("rooms", "room", "url"),
     [
         ([("*", "whip://h:1/{room}")], "150", "whip://h:1/150"),
-        ([("a*", "x://1/{room}"), ("*", "x://2/{room}")], "ab", "x://1/ab"),
-        ([("a*", "x://1/{room}"), ("*", "x://2/{room}")], "ba", "x://2/ba"),
-        ([("a*z", "x://1/r")], "az", "x://1/r"),
-        ([("a*z", "x://1/r")], "aaz\n", None),
-        ([("a.c", "x://1/r")], "abc", None),
-        ([("[ab]?", "x://1/r")], "a1", None),
-        ([("*", "x://1/{room}")], "a/../b?c#d%", "x://1/a%2F..%2Fb%3Fc%23d%25"),
-        ([("*", "x://1/{room}")], "räume", "x://1/r%C3%A4ume"),
+        ([("a*", "whip://1/{room}"), ("*", "whip://2/{room}")], "ab", "whip://1/ab"),
+        ([("a*", "whip://1/{room}"), ("*", "whip://2/{room}")], "ba", "whip://2/ba"),
+        ([("a*z", "whip://1/r")], "az", "whip://1/r"),
+        ([("a*z", "whip://1/r")], "aaz\n", None),
+        ([("a.c", "whip://1/r")], "abc", None),
+        ([("[ab]?", "whip://1/r")], "a1", None),
+        ([("*", "whip://1/{room}")], "a/../b?c#d%", "whip://1/a%2F..%2Fb%3Fc%23d%25"),
+        ([("*", "whip://1/{room}")], "räume", "whip://1/r%C3%A4ume"),
         ([], "a", None),
     ],
 )
@@ -114,3 +114,11 @@ def test_two_of_one_id() -> None:
 def test_a_url_of_the_greatest_length() -> None:
     url = "https://h/" + "x" * 2073
     assert Application(1, callback_url=url, callback_key="k").callback_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["x://h:1/{room}", "whip://h:99999/{room}", "whip://[::1/{room}", ""]
+)
+def test_a_room_that_can_never_be_is_named(url: str) -> None:
+    with pytest.raises(BadInput, match=r"^rooms\[1\]\.url: got "):
+        Application(7, rooms=(("1", "whip://h:1/r"), ("*", url)))
