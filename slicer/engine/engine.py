@@ -94,7 +94,9 @@ class Engine:
 
     async def __aenter__(self) -> Self:
         self._clock = LoopClock()
-        self._context = Context(self._clock, self.settings.whip, self._authorize, self._pace)
+        self._context = Context(
+            self._clock, self.settings.whip, self._authorize, self._pace, self.settings.http
+        )
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()
         orphans = Orphans(self._clock, self._streams.tell, self._confirm)
