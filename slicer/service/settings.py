@@ -21,6 +21,10 @@ class ServeSettings:
     """Address that the API listens on."""
     port: int = bounded(8088, 0, 65_535)
     """Port that the API listens on; 0: any free one."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that API requests may be signed for, without port; empty: all but Tencent's own."""
+    health: str = ""
+    """HOST:PORT of a server for /healthz and /readyz alone; empty: only beside the API."""
     tls_cert: str = ""
     """PEM file of the certificate; empty: plain HTTP, for a proxy that has TLS."""
     tls_key: str = ""
