@@ -15,7 +15,6 @@ EXCUSED = {
     "rtp/codecs/frame.py": "two Protocols and one record",
     "rtp/parameters.py": "constants and records",
     "webrtc/link.py": "records",
-    "delivery/outcome.py": "a Protocol and counters",
     "service/order.py": "records and a Protocol",
     "slicing/facts.py": "records",
     "slicing/outputs.py": "records",

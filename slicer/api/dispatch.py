@@ -22,6 +22,7 @@ from slicer.api.schema import ACTIONS, VERSION, Action, Verb
 from slicer.api.signature import MAX_SKEW, UNSIGNED_PAYLOAD, Message
 from slicer.errors import shown
 from slicer.service.order import Application, OrderTaker
+from slicer.service.settings import REGIONS
 
 MAX_BODY = 256 * 1024
 """Largest body, in bytes; what a request can need is some 20 KB. TRTC takes 10 MB."""
@@ -44,6 +45,8 @@ class ApiSettings:
     max_body: int = MAX_BODY
     deadline: float = DEADLINE
     """Seconds from a request's first byte to its answer."""
+    regions: tuple[str, ...] = REGIONS
+    """Values of X-TC-Region that are answered."""
     rate: int = RATE
     """Requests in a second for each action and application."""
     now: Callable[[], float] = field(default=time.time)
@@ -66,7 +69,7 @@ class Dispatcher:
         """Check it and carry it out. Raises SlicerError."""
         now = self._settings.now()
         caller = self._authenticate(message, now)
-        action = _action(message.headers)
+        action = _action(message.headers, self._settings.regions)
         reader, body = _read_body(message)
         app = self._app(body, action, caller, reader)
         name = message.headers["x-tc-action"]
@@ -165,8 +168,8 @@ def _host(authority: str) -> str:
         return ""
 
 
-def _action(headers: Mapping[str, str]) -> Action:
-    """What is asked for, in a version and a region that have it. Raises ApiError."""
+def _action(headers: Mapping[str, str], regions: tuple[str, ...]) -> Action:
+    """What is asked for, in a version and a region that are answered. Raises ApiError."""
     name, version = headers.get("x-tc-action", ""), headers.get("x-tc-version", "")
     action = ACTIONS.get(name)
     if action is None:
@@ -175,9 +178,9 @@ def _action(headers: Mapping[str, str]) -> Action:
     if version != VERSION:
         raise ApiError("NoSuchVersion", f"X-TC-Version: got {shown(version)}; allowed: {VERSION}")
     region = headers.get("x-tc-region", "")
-    if region not in action.regions:
+    if region not in regions:
         code = "UnsupportedRegion" if region else "MissingParameter"
-        allowed = ", ".join(action.regions)
+        allowed = ", ".join(regions)
         raise ApiError(code, f"X-TC-Region: got {shown(region)}; allowed: {allowed}")
     return action
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from slicer.errors import BadInput
+from slicer.rooms import parse_room
 from slicer.service.rooms import common_room, room_url
 
 MAX_CALLBACK_URL = 2083
@@ -44,6 +45,8 @@ class Application:
     def __post_init__(self) -> None:
         _whole("sdk_app_id", self.sdk_app_id, 2**32 - 1)
         _whole("max_streams", self.max_streams, 1_000_000)
+        for index, (_, url) in enumerate(self.rooms):
+            _check_room(f"rooms[{index}].url", url)
         if self.callback_url:
             _check_callback_url(self.callback_url)
         if self.callback_key and not _CALLBACK_KEY.fullmatch(self.callback_key):
@@ -171,3 +174,10 @@ def _check_callback_url(url: str) -> None:
         raise BadInput("callback_url", "another URL", allowed)
     if len(url) > MAX_CALLBACK_URL:
         raise BadInput("callback_url", f"{len(url)} characters", f"at most {MAX_CALLBACK_URL}")
+
+
+def _check_room(name: str, url: str) -> None:
+    try:
+        parse_room(url.replace("{room}", "1").replace("{app}", "1"))
+    except BadInput as error:
+        raise BadInput(name, url, error.allowed) from None

@@ -130,7 +130,7 @@ BY_HEADERS = {
     },
     "InvalidAction": {"x_tc_action": "CreateCloudRecording"},
     "NoSuchVersion": {"x_tc_version": ""},
-    "UnsupportedRegion": {"x_tc_region": "ap-guangzhou"},
+    "UnsupportedRegion": {"x_tc_region": "ap-nowhere"},
     "MissingParameter": {"x_tc_region": ""},
     "UnsupportedProtocol": {"content_type": "text/plain"},
 }

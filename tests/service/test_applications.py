@@ -48,15 +48,18 @@ def test_secrets_from_the_environment_beat_the_file() -> None:
 
 
 def test_the_room_of_an_id() -> None:
-    app = Application(7, rooms=(("a*", "x://1/{app}-{room}"), ("*", "x://2/{room}")))
-    assert [app.room_url(room) for room in ("ab", "ba")] == ["x://1/7-ab", "x://2/ba"]
+    app = Application(7, rooms=(("a*", "whip://1/{app}-{room}"), ("*", "whip://2/{room}")))
+    assert [app.room_url(room) for room in ("ab", "ba")] == ["whip://1/7-ab", "whip://2/ba"]
 
 
 def tables(*shares: bool, url: str = "whip://127.0.0.1:1/{room}") -> list[dict[str, object]]:
     return [
         {
             "sdk_app_id": number,
-            "rooms": [{"pattern": "x", "url": "x://y/"}, {"pattern": "*", "url": url}],
+            "rooms": [
+                {"pattern": "x", "url": "whip://127.0.0.1:9/y"},
+                {"pattern": "*", "url": url},
+            ],
             "share_rooms": share,
         }
         for number, share in enumerate(shares, 1)
@@ -135,3 +138,11 @@ def test_two_of_one_id() -> None:
 def test_a_url_of_the_greatest_length() -> None:
     url = "https://h/" + "x" * 2073
     assert Application(1, callback_url=url, callback_key="k").callback_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["x://h:1/{room}", "whip://h:99999/{room}", "whip://[::1/{room}", ""]
+)
+def test_a_room_that_can_never_be_is_named(url: str) -> None:
+    with pytest.raises(BadInput, match=r"^rooms\[1\]\.url: got "):
+        Application(7, rooms=(("1", "whip://h:1/r"), ("*", url)))
