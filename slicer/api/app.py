@@ -1,4 +1,4 @@
-"""The ASGI app: requests received within limits, answered always with HTTP 200, and logged."""
+"""The ASGI app: requests received within limits, answered with HTTP 200, and logged."""
 
 import asyncio
 import logging
@@ -73,11 +73,11 @@ class Endpoint:
         request_id = str(uuid.uuid4())
         name = request.headers.get("x-tc-action", "")
         try:
-            answer, code = await self._within_deadline(request), "ok"
+            answer, code, status = await self._within_deadline(request), "ok", 200
         except ClientDisconnect:
             return
         except Exception as error:
-            code = code_of(error)
+            code, status = code_of(error), getattr(error, "status", 200)
             if code == INTERNAL:
                 # The words of an unforeseen error may quote the request, and so a secret.
                 log.error("%s: %s", request_id, _where(error))  # noqa: TRY400
@@ -85,7 +85,7 @@ class Endpoint:
         took = (time.perf_counter() - began) * 1000
         known = name if name in ACTIONS else "unknown action"
         log.info("%s %s: %s in %.1f ms", request_id, known, code, took)
-        response = JSONResponse({"Response": {**answer, "RequestId": request_id}})
+        response = JSONResponse({"Response": {**answer, "RequestId": request_id}}, status)
         await response(scope, receive, send)
 
     async def _within_deadline(self, request: Request) -> Answer:
@@ -107,7 +107,7 @@ class Endpoint:
         """The whole request, counted while it comes. Raises ApiError."""
         path = request.scope["path"]
         if path != "/":
-            raise ApiError(UNREADABLE, f"path: got {shown(path)}; allowed: /")
+            raise ApiError(UNREADABLE, f"path: got {shown(path)}; allowed: /", 404)
         if request.method not in ("GET", "POST"):
             raise ApiError("UnsupportedProtocol", f"method {request.method}: allowed: GET, POST")
         query = request.scope["query_string"].decode("latin-1")

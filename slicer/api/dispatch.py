@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from slicer.api.actions import Answer, carry_out
 from slicer.api.body import read_json, read_query
-from slicer.api.errors import ApiError
+from slicer.api.errors import WRONG_VALUE, ApiError
 from slicer.api.fields import Reader
 from slicer.api.keys import Caller, Keys, find_app
 from slicer.api.limits import RateLimit, Replays
@@ -21,14 +21,15 @@ from slicer.api.schema import ACTIONS, VERSION, Action, Verb
 from slicer.api.signature import MAX_SKEW, Message
 from slicer.errors import shown
 from slicer.service.order import Application, OrderTaker
+from slicer.service.settings import REGIONS
 
 MAX_BODY = 256 * 1024
 """Largest body, in bytes; what a request can need is some 20 KB. TRTC takes 10 MB."""
 DEADLINE = 6.0
 RATE = 20
+MAX_NONCE = 64
 
-# Repeating these changes nothing: they may come again under the same signature, which two equal
-# requests of one second share.
+# Repeating these changes nothing: they may come again under the same signature.
 _REPEATABLE = {Verb.DESCRIBE, Verb.DELETE}
 
 
@@ -41,6 +42,8 @@ class ApiSettings:
     max_body: int = MAX_BODY
     deadline: float = DEADLINE
     """Seconds from a request's first byte to its answer."""
+    regions: tuple[str, ...] = REGIONS
+    """Values of X-TC-Region that are answered."""
     rate: int = RATE
     """Requests in a second for each action and application."""
     now: Callable[[], float] = field(default=time.time)
@@ -62,7 +65,7 @@ class Dispatcher:
         """Check it and carry it out. Raises SlicerError."""
         now = self._settings.now()
         caller = self._authenticate(message, now)
-        action = _action(message.headers)
+        action = _action(message.headers, self._settings.regions)
         reader, body = _read_body(message)
         app = self._app(body, action, caller, reader)
         name = message.headers["x-tc-action"]
@@ -73,7 +76,7 @@ class Dispatcher:
             )
         values = reader.read(action.fields, body)
         if caller is not None and action.verb not in _REPEATABLE:
-            self._refuse_replay(name, caller, now)
+            self._refuse_replay(name, caller, message.headers.get("x-tc-nonce", ""), now)
         return await carry_out(action, app, values, self._orders, now)
 
     def _authenticate(self, message: Message, now: float) -> Caller | None:
@@ -92,14 +95,17 @@ class Dispatcher:
         values = reader.read((field,), {"SdkAppId": body.get("SdkAppId")})
         return find_app(self._apps, values.whole("SdkAppId"), caller)
 
-    def _refuse_replay(self, name: str, caller: Caller, now: float) -> None:
-        if self._replays.seen(name, caller.signature):
+    def _refuse_replay(self, name: str, caller: Caller, nonce: str, now: float) -> None:
+        if len(nonce) > MAX_NONCE:
+            got = f"{len(nonce)} characters"
+            raise ApiError(WRONG_VALUE, f"X-TC-Nonce: got {got}; allowed: {MAX_NONCE} at most")
+        if self._replays.seen(name, caller.signature, nonce, now):
             raise ApiError(
                 "AuthFailure.SignatureReplayed",
                 f"{name}: this signed request came before; allowed: one with a new timestamp",
             )
         until = caller.timestamp + MAX_SKEW
-        if not self._replays.remember(name, caller.signature, until, now):
+        if not self._replays.remember(name, caller.signature, nonce, until, now):
             raise ApiError("RequestLimitExceeded", "too many requests within five minutes")
 
 
@@ -119,8 +125,8 @@ def _host(authority: str) -> str:
         return ""
 
 
-def _action(headers: Mapping[str, str]) -> Action:
-    """What is asked for, in a version and a region that have it. Raises ApiError."""
+def _action(headers: Mapping[str, str], regions: tuple[str, ...]) -> Action:
+    """What is asked for, in a version and a region that are answered. Raises ApiError."""
     name, version = headers.get("x-tc-action", ""), headers.get("x-tc-version", "")
     action = ACTIONS.get(name)
     if action is None:
@@ -129,9 +135,9 @@ def _action(headers: Mapping[str, str]) -> Action:
     if version != VERSION:
         raise ApiError("NoSuchVersion", f"X-TC-Version: got {shown(version)}; allowed: {VERSION}")
     region = headers.get("x-tc-region", "")
-    if region not in action.regions:
+    if region not in regions:
         code = "UnsupportedRegion" if region else "MissingParameter"
-        allowed = ", ".join(action.regions)
+        allowed = ", ".join(regions)
         raise ApiError(code, f"X-TC-Region: got {shown(region)}; allowed: {allowed}")
     return action
 

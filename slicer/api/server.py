@@ -18,7 +18,7 @@ class Listen:
     """An address, and the PEM files of TLS where it is to be spoken. Raises BadInput."""
 
     host: str = "127.0.0.1"
-    port: int = 8443
+    port: int = 8088
     certificate: Path | None = None
     key: Path | None = None
 

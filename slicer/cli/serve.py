@@ -47,7 +47,8 @@ async def _serve(settings: ServiceSettings, listen: Listen, insecure: bool) -> i
     end_on_signals(ended.set)
     async with serving(settings) as orders:
         apps = {app.sdk_app_id: app for app in settings.apps}
-        app = make_app(apps, orders, ApiSettings(insecure=insecure), lambda: not ended.is_set())
+        limits = ApiSettings(insecure=insecure, regions=settings.serve.regions)
+        app = make_app(apps, orders, limits, lambda: not ended.is_set())
         server = await open_server(app, listen, insecure)
         try:
             scheme = "https" if listen.certificate else "http"

@@ -12,6 +12,9 @@ from slicer.errors import BadInput
 from slicer.service.applications import Application, applications
 from slicer.webhooks.settings import WebhookSettings
 
+REGIONS = ("ap-singapore", "eu-frankfurt", "ap-guangzhou", "ap-beijing", "ap-shanghai")
+"""What TRTC's documents name, and what callers of its mainland endpoint use."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
@@ -21,6 +24,8 @@ class ServeSettings:
     """Address that the API listens on."""
     port: int = bounded(8088, 0, 65_535)
     """Port that the API listens on; 0: any free one."""
+    regions: tuple[str, ...] = REGIONS
+    """Values of X-TC-Region that are answered."""
     tls_cert: str = ""
     """PEM file of the certificate; empty: plain HTTP, for a proxy that has TLS."""
     tls_key: str = ""
@@ -31,6 +36,8 @@ class ServeSettings:
     """Fernet keys, separated by commas: the first one encrypts, all decrypt."""
     state_key_file: str = ""
     """The same keys, one a line, where state_keys is empty; made in the state folder if need be."""
+    group_writes: bool = False
+    """Whether the state folder's group may write to it, as on a volume given to a group."""
     keep_ended: int = bounded(7, 1, 3_650)
     """Days for which an ended task is known to have ended."""
 
