@@ -30,7 +30,8 @@ class Code(IntEnum):
     ANCHOR_WAITS = 3
     ROOM_TROUBLE = 4
     TRACK_REFUSED = 5
-    PICTURES_MISSING = 6
+    STORE_RECOVERED = 6
+    PICTURES_MISSING = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Bench:
         self.threads = ThreadPool("encoding", 1, PRIORITIES)
         self.pool = EncodingPool(self.threads)
         self.decoding = Decoding(self.pool, max_decoders)
-        self.came: list[int | str] = []
+        self.came: list[int | str | None] = []
         self.gate = threading.Event()
         self.gate.set()
 
@@ -62,7 +62,7 @@ class Bench:
     def ahead(self, first: int, end: int, keyframe: int = 0) -> None:
         self.decoding.feed(GroupFrames(TRACK, CODEC, group()[first:end], 0, keyframe, first))
 
-    async def settle(self) -> list[int | str]:
+    async def settle(self) -> list[int | str | None]:
         await self.decoding._working.wait()
         came, self.came = self.came, []
         return came

@@ -89,7 +89,7 @@ def test_of_a_group_with_b_frames_the_frame_asked_for_comes(upto: int) -> None:
     frames = with_b_frames()
     whole = av.CodecContext.create("h264", "r")
     assert isinstance(whole, av.VideoCodecContext)
-    shown = {}
+    shown: dict[int | None, bytes] = {}
     for number, unit in enumerate(frames):
         packet = av.Packet(unit)
         packet.pts = number
