@@ -106,8 +106,7 @@ class PlainProgress:
 
     def show(self, event: Event) -> None:
         """Print it with its time."""
-        at = "" if isinstance(event, EventsMissed) else f"{event.at:%H:%M:%S} "
-        self.note(at + line(event))
+        self.note(f"{event.at:%H:%M:%S} {line(event)}")
 
     def note(self, text: str) -> None:
         """Print a line."""

@@ -219,9 +219,8 @@ class Service:
 
     async def _missed(self, task: str, event: EventsMissed) -> None:
         logger.warning("! task %s: %d events came too fast to be told", task, event.count)
-        at = self._clock.wall(self._clock.now())
         text = f"{event.count} events came too fast to be told"
-        await self._notifier.trouble(self._record(task), at, Code.UPLOAD_TROUBLE, text)
+        await self._notifier.trouble(self._record(task), event.at, Code.UPLOAD_TROUBLE, text)
 
     async def _resume(self, task: str) -> None:
         """Send the robot of an earlier process again."""

@@ -61,7 +61,7 @@ EVENTS: list[tuple[Event, str]] = [
     (TaskFinished("t", EPOCH, EndReason.IDLE, 7, 0), "7 slices stored"),
     (TaskFinished("t", EPOCH, EndReason.IDLE, 7, 2), "7 slices stored, 2 LOST"),
     (TaskFinished("t", EPOCH, EndReason.IDLE, 7, 0, 3), "7 slices stored, 3 kept in the spool"),
-    (EventsMissed(3), "3 events missed"),
+    (EventsMissed("t", EPOCH, 3), "3 events missed"),
 ]
 
 
