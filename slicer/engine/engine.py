@@ -28,7 +28,7 @@ from slicer.engine.orphans import Orphans
 from slicer.engine.running import Confirm, RunningTask
 from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
-from slicer.errors import BadInput, LimitReached, StorageError, TaskEnded, TaskNotExist
+from slicer.errors import BadInput, LimitReached, StorageError, TaskEnded, TaskNotExist, counted
 from slicer.media.naming import Names
 from slicer.rooms import Authorize, Connector, Context, Room, connector, parse_room
 from slicer.rooms.whip.address import check_user
@@ -144,7 +144,7 @@ class Engine:
         if self._closed is not None:
             raise LimitReached("engine: it is closing; allowed: tasks of another engine")
         if len(self._tasks) >= self.settings.engine.max_tasks:
-            raise LimitReached(f"engine.max_tasks: {len(self._tasks)} tasks are running")
+            raise LimitReached(f"engine.max_tasks: {counted(len(self._tasks), 'task')} running")
         key = DestinationKey(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
         destination = await self._destinations.take(key, spec.check_store)
         running = RunningTask(

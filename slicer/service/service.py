@@ -15,7 +15,7 @@ from slicer.background import Background
 from slicer.clock import Clock
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
-from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist
+from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist, counted
 from slicer.service.applications import Application
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import Code
@@ -219,7 +219,7 @@ class Service:
 
     async def _missed(self, task: str, event: EventsMissed) -> None:
         logger.warning("! task %s: %d events came too fast to be told", task, event.count)
-        text = f"{event.count} events came too fast to be told"
+        text = f"{counted(event.count, 'event')} came too fast to be told"
         await self._notifier.trouble(self._record(task), event.at, Code.UPLOAD_TROUBLE, text)
 
     async def _resume(self, task: str) -> None:
