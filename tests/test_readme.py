@@ -50,10 +50,10 @@ def test_the_programs_of_all_documents_pass_mypy_strict(tmp_path: Path) -> None:
             (tmp_path / f"{page.stem.lower()}_{number}.py").write_text(program)
             found += 1
     assert found >= 3
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", ROOT / "pyproject.toml"]
-    cache = ["--cache-dir", ROOT / ".mypy_cache"]
+    options = ["--strict", "--config-file", "pyproject.toml", "--cache-dir", ".mypy_cache"]
+    programs = [str(path) for path in sorted(tmp_path.glob("*.py"))]
     checked = subprocess.run(
-        [*command, *cache, *sorted(tmp_path.glob("*.py"))],
+        [sys.executable, "-m", "mypy", *options, *programs],
         cwd=ROOT,
         capture_output=True,
         text=True,
