@@ -13,6 +13,8 @@ SlicerError
      └─ StorageUnavailable  the network or the store; tried again
 """
 
+from enum import Enum
+
 
 class SlicerError(Exception):
     """Base of all errors this package raises on purpose."""
@@ -77,10 +79,15 @@ def shown(value: object, limit: int = 80) -> str:
     Of a longer one the middle is left out: paths and URLs differ at their ends.
     """
     try:
-        text = repr(value)
+        text = repr(value.value if isinstance(value, Enum) else value)
     except ValueError:  # a number of more than 4300 digits, which TOML can write as hexadecimal
         text = "a number too long to be shown"
     if len(text) <= limit:
         return text
     half = (limit - 1) // 2
     return f"{text[:half]}…{text[-half:]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 slice`, `2 slices`: a number and its noun, which takes an s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

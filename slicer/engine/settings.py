@@ -12,7 +12,7 @@ from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
 from slicer.rooms.whip.settings import WhipSettings
-from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
+from slicer.slicing.spec import HOUR, AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.storage.settings import StorageSettings
 
 OTHER_TABLES = ("serve", "webhooks", "vendors", "apps")
@@ -48,7 +48,7 @@ MOVED = {
 class SlicingSettings:
     """What a task cuts unless it says otherwise."""
 
-    audio: int = bounded(15, 0, DAY)
+    audio: int = bounded(15, 0, HOUR)
     """Seconds of an audio slice; 0: no audio."""
     video: int = bounded(5, 0, DAY)
     """Seconds between two pictures; 0: no pictures."""

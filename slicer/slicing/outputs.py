@@ -159,4 +159,5 @@ class Finished:
 Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackIgnored
 """Outputs that ask for nothing: they become events."""
 
-Output = Cut | Transmit | Subscribe | Unsubscribe | Notice | Finished
+Output = Subscribe | Unsubscribe | Notice | Finished
+"""What a task gives; a bundle gives `Cut | Transmit`."""

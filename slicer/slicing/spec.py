@@ -8,6 +8,9 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.subscription import Subscription
 
 MAX_ANCHORS = 25
+"""Anchors that a task slices at once unless it says otherwise."""
+MOST_ANCHORS = 500
+"""The most that it may say."""
 HOUR = 3_600  # of audio: some 20 MB in memory until the cut
 DAY = 86_400
 
@@ -63,7 +66,7 @@ class SliceParams:
             raise BadInput("params", "neither audio nor video", "audio, video or both")
         if self.max_idle is not None:
             _whole("max_idle", self.max_idle, 1, DAY)
-        _whole("max_anchors", self.max_anchors, 1, 500, "anchors")
+        _whole("max_anchors", self.max_anchors, 1, MOST_ANCHORS, "anchors")
 
     def of(self, kind: Kind) -> AudioSpec | VideoSpec | None:
         """The spec for this kind, or None where it is not wanted."""

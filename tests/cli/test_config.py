@@ -99,7 +99,7 @@ def test_every_field_is_described_and_no_secret_has_a_default(schema: dict[str, 
 
 def test_a_file_that_is_right(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "--check", str(file)]) == STORED
-    assert capsys.readouterr().out == f"{file}: right, with 1 application(s)\n"
+    assert capsys.readouterr().out == f"{file}: right, with 1 application\n"
 
 
 @pytest.mark.parametrize(

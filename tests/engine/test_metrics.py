@@ -22,6 +22,7 @@ READERS = {
     "rtp/demultiplexer.py": "media_total",
     "rtp/rtcp/reporter.py": "media_total",
     "rtp/rtcp/transport_reporter.py": "media_total",
+    "http/acceptor.py": "media_total",
     "rtp/stream.py": "media_total",
     "rooms/replay/capture.py": "media_total",
     "slicing/audio.py": "media_total",
