@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from slicer.api.actions import Answer, carry_out
 from slicer.api.body import read_json, read_query
-from slicer.api.errors import ApiError
+from slicer.api.errors import WRONG_VALUE, ApiError
 from slicer.api.fields import Reader
 from slicer.api.keys import Caller, Keys, find_app
 from slicer.api.limits import RateLimit, Replays, SignatureUses
@@ -28,9 +28,9 @@ MAX_BODY = 256 * 1024
 """Largest body, in bytes; what a request can need is some 20 KB. TRTC takes 10 MB."""
 DEADLINE = 6.0
 RATE = 20
+MAX_NONCE = 64
 
-# Repeating these changes nothing: they may come again under the same signature, which two equal
-# requests of one second share.
+# Repeating these changes nothing: they may come again under the same signature.
 _REPEATABLE = {Verb.DESCRIBE, Verb.DELETE}
 
 
@@ -82,7 +82,7 @@ class Dispatcher:
             self._refuse_other_use(name, app, action, caller, message, now)
         values = reader.read(action.fields, body)
         if caller is not None and action.verb not in _REPEATABLE:
-            self._refuse_replay(name, caller, now)
+            self._refuse_replay(name, caller, message.headers.get("x-tc-nonce", ""), now)
         return await carry_out(action, app, values, self._orders, now)
 
     def _authenticate(self, message: Message, now: float) -> Caller | None:
@@ -133,14 +133,17 @@ class Dispatcher:
                 "with a new timestamp, or over x-tc-action and the body",
             )
 
-    def _refuse_replay(self, name: str, caller: Caller, now: float) -> None:
-        if self._replays.seen(name, caller.signature):
+    def _refuse_replay(self, name: str, caller: Caller, nonce: str, now: float) -> None:
+        if len(nonce) > MAX_NONCE:
+            got = f"{len(nonce)} characters"
+            raise ApiError(WRONG_VALUE, f"X-TC-Nonce: got {got}; allowed: {MAX_NONCE} at most")
+        if self._replays.seen(name, caller.signature, nonce, now):
             raise ApiError(
                 "AuthFailure.SignatureReplayed",
                 f"{name}: this signed request came before; allowed: one with a new timestamp",
             )
         until = caller.timestamp + MAX_SKEW
-        if not self._replays.remember(name, caller.signature, until, now):
+        if not self._replays.remember(name, caller.signature, nonce, until, now):
             raise ApiError("RequestLimitExceeded", "too many requests within five minutes")
 
 

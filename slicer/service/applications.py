@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from slicer.errors import BadInput
 from slicer.rooms import parse_room
-from slicer.service.rooms import common_room, room_url
+from slicer.service.rooms import common_room, example_url, room_url
 
 MAX_CALLBACK_URL = 2083
 MAX_STREAMS = 500
@@ -178,6 +178,6 @@ def _check_callback_url(url: str) -> None:
 
 def _check_room(name: str, url: str) -> None:
     try:
-        parse_room(url.replace("{room}", "1").replace("{app}", "1"))
+        parse_room(example_url(url))
     except BadInput as error:
         raise BadInput(name, url, error.allowed) from None

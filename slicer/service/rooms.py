@@ -32,6 +32,11 @@ def room_url(app: int, patterns: RoomPatterns, room_id: str) -> str | None:
     return None
 
 
+def example_url(url: str) -> str:
+    """What a pattern's URL is for some application and room."""
+    return _filled(url, 1, "1")
+
+
 def common_room(
     app: int, patterns: RoomPatterns, other: int, others: RoomPatterns
 ) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ from slicer.service.encryption import Encryption
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
 from slicer.service.registry import Registry
+from slicer.service.rooms import example_url
 from slicer.service.service import Service
 from slicer.service.settings import ServeSettings, ServiceSettings
 from slicer.webhooks.client import WebhookClient
@@ -69,7 +70,7 @@ def _check_rooms(apps: Iterable[Application], engine: Engine) -> None:
     """Raise BadInput where no room could ever be entered by an application's settings."""
     for index, app in enumerate(apps):
         for number, (_, pattern) in enumerate(app.rooms):
-            url = parse_room(pattern.replace("{room}", "1"))
+            url = parse_room(example_url(pattern))
             if not url.netloc:
                 continue  # a file: which one depends on the room
             try:

@@ -221,7 +221,7 @@ async def test_strangers_do_not_use_up_the_rate() -> None:
 async def test_a_replayed_create_or_modify_is_refused() -> None:
     caller = Caller()
     assert await caller.code(SLICE, seed(SLICE)) == ""
-    caller.now += 1
+    caller.now += 3
     stale = {"x_tc_timestamp": str(NOW)}
     headers = {"content-type": "application/json", "host": "127.0.0.1", "x-tc-timestamp": str(NOW)}
     message = Message("POST", "/", "", headers, json.dumps(seed(SLICE)).encode())
@@ -231,9 +231,21 @@ async def test_a_replayed_create_or_modify_is_refused() -> None:
     # The same order under a new timestamp is a new order.
     assert await caller.code(SLICE, seed(SLICE)) == ""
     lists = TASK | {"SubscribeStreamUserIds": {}}
-    assert await caller.code("ModifyCloudSliceTask", lists) == ""
-    code = await caller.code("ModifyCloudSliceTask", lists)
+    assert await caller.code("ModifyCloudSliceTask", lists, x_tc_nonce="7") == ""
+    code = await caller.code("ModifyCloudSliceTask", lists, x_tc_nonce="7")
     assert code == "AuthFailure.SignatureReplayed"
+
+
+async def test_two_equal_creates_of_one_second_are_two_unless_they_carry_one_nonce() -> None:
+    caller = Caller()
+    assert await caller.code(SLICE, seed(SLICE)) == ""
+    assert await caller.code(SLICE, seed(SLICE)) == ""
+    assert len(caller.orders.orders) == 2
+    assert await caller.code(SLICE, seed(SLICE), x_tc_nonce="42") == ""
+    code = await caller.code(SLICE, seed(SLICE), x_tc_nonce="42")
+    assert code == "AuthFailure.SignatureReplayed"
+    assert len(caller.orders.orders) == 3
+    assert await caller.code(SLICE, seed(SLICE), x_tc_nonce="1" * 65) == "InvalidParameterValue"
 
 
 async def test_describe_and_delete_may_be_repeated() -> None:

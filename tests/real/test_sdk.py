@@ -84,7 +84,7 @@ async def test_errors_arrive_as_the_sdks_exception(sdk: Sdk, orders: Recorder) -
     (finished,) = await sdk.call(("DescribeCloudSliceTask", TASK))
     assert finished["code"] == "FailedOperation.TaskFinished"
     orders.error = TaskNotExist("no such task")
-    (unknown,) = await sdk.call(("DeleteCloudModeration", TASK))
+    (unknown,) = await sdk.call(("DeleteCloudModeration", TASK.replace("task-1", "task-2")))
     assert (unknown["code"], unknown["message"]) == ("FailedOperation.TaskNotExist", "no such task")
 
 

@@ -48,18 +48,15 @@ def test_secrets_from_the_environment_beat_the_file() -> None:
 
 
 def test_the_room_of_an_id() -> None:
-    app = Application(7, rooms=(("a*", "whip://1/{app}-{room}"), ("*", "whip://2/{room}")))
-    assert [app.room_url(room) for room in ("ab", "ba")] == ["whip://1/7-ab", "whip://2/ba"]
+    app = Application(7, rooms=(("a*", "whip://h:1/{app}-{room}"), ("*", "whip://h:2/{room}")))
+    assert [app.room_url(room) for room in ("ab", "ba")] == ["whip://h:1/7-ab", "whip://h:2/ba"]
 
 
 def tables(*shares: bool, url: str = "whip://127.0.0.1:1/{room}") -> list[dict[str, object]]:
     return [
         {
             "sdk_app_id": number,
-            "rooms": [
-                {"pattern": "x", "url": "whip://127.0.0.1:9/y"},
-                {"pattern": "*", "url": url},
-            ],
+            "rooms": [{"pattern": "x", "url": "whip://y:1/"}, {"pattern": "*", "url": url}],
             "share_rooms": share,
         }
         for number, share in enumerate(shares, 1)
