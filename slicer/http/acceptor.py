@@ -5,10 +5,11 @@ nothing take every descriptor of the process, and each accept that then fails is
 the listening socket is read by us, so that a connection is counted before it costs anything:
 
 - Bounds: on all connections of a server, and on those of one address (of one /64 in IPv6, which one
-  host has to itself). At a bound the connection that has been idle longest makes room, of the same
-  address where that one's bound is reached; where none is idle, the new one is closed. Idle is
-  who has no request under way, also who is slow with the head of one: whoever holds places without
-  asking for anything loses them to those who ask.
+  host has to itself). At a bound the connection that has waited for its peer longest makes room, of
+  the same address where that one's bound is reached; where none waits, the new one is closed. To
+  wait for the peer is to be kept without a request, in the midst of a head or a body, or before an
+  answer that is not read: whoever holds places without asking for anything loses them to those who
+  ask.
 - Reserve: `accept` gives the lowest free descriptor, so its number tells how many are in use by the
   whole process. One above the reserve is treated as at a bound. The rest is for media, disk and
   stores, which open theirs without asking here.
@@ -55,7 +56,7 @@ class Acceptor:
         self._listener, self._protocol = listener, protocol
         self._settings, self._tls = settings, tls
         self._loop = asyncio.get_running_loop()
-        # Both in the order in which connections became idle: the first one waits longest.
+        # Both in the order in which connections were made, or answered last.
         self._open: dict[Connection, None] = {}
         self._of: dict[str, dict[Connection, None]] = {}
         self._starting: dict[Connection, asyncio.Task[None]] = {}
@@ -128,12 +129,12 @@ class Acceptor:
         accepted.setblocking(False)
         if bound := self._bound_reached(accepted.fileno(), source):
             among = self._of[source] if bound == "per_address" else self._open
-            idle = next((one for one in among if one.is_idle), None)
-            if idle is None:
+            waiting = next((one for one in among if one.waits_for_peer), None)
+            if waiting is None:
                 accepted.close()
                 self.tell("http_refused", f"a connection is refused: http.{bound} is reached")
                 return
-            self._cut_off(idle)
+            self._cut_off(waiting)
             self.tell("http_idle_closed", f"an idle connection is closed: http.{bound} is reached")
         connection = Connection(source, self._settings.keep_alive, self)
         self._open[connection] = None
