@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 MAX_REMEMBERED = 100_000
 """Signatures remembered; some 15 MB."""
+TOGETHER = 2.0
+"""Seconds within which requests that were signed in one second arrive."""
 MAX_BOUND = 100_000
 """Signatures of one application whose use is remembered, some 25 MB at worst: more than the eight
 actions can have at their rate within the ten minutes for which a timestamp is good."""
-TOGETHER = 2.0
-"""Seconds within which requests that were signed in one second arrive."""
 
 
 class RateLimit:

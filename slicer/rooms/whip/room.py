@@ -10,7 +10,7 @@ from slicer.errors import LimitReached, RoomError, TaskNotExist
 from slicer.http import HttpSettings, Server
 from slicer.rooms import Authorize, Context, Listener
 from slicer.rooms.whip.address import RoomAddress
-from slicer.rooms.whip.anchor import Anchor
+from slicer.rooms.whip.anchor import PUBLISHER, Anchor
 from slicer.rooms.whip.authorization import authorization
 from slicer.rooms.whip.endpoint import Published, WhipApp
 from slicer.rooms.whip.participants import Participants
@@ -122,6 +122,7 @@ class Site:
         self._path = media_path()
         addresses = settings.advertise or tuple(host_addresses(at.host))
         self._network = Network(addresses, settings.silence)
+        self._profile = replace(PUBLISHER, redundancy=settings.redundancy)
         self._rooms: dict[str, Participants] = {}
         self._held: dict[str, int] = {}
         self._sessions: dict[str, tuple[str, Anchor]] = {}
@@ -182,7 +183,7 @@ class Site:
             participants.left(anchor, reason)
             self._forget(session)
 
-        anchor = Anchor(user, self._path, self._network, participants.joined, left)
+        anchor = Anchor(user, self._path, self._network, participants.joined, left, self._profile)
         self._sessions[session] = (room, anchor)
         participants.expect(anchor)
         try:
