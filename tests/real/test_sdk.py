@@ -120,7 +120,11 @@ async def test_a_body_beyond_the_limit_is_answered(sdk: Sdk) -> None:
     assert refused["code"] == "RequestSizeLimitExceeded"
 
 
-async def test_the_real_service_behind_it(sdk: Sdk, tmp_path: Path) -> None:
+async def test_the_real_service_behind_it(
+    sdk: Sdk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The seed's, which no one judges for yet.
+    monkeypatch.setattr("slicer.service.plan.SUPPLIERS", ("ace",))
     settings = ServiceSettings(
         serve=ServeSettings(state=str(tmp_path / "state")), vendors=VENDORS, apps=(APP, OTHER)
     )
