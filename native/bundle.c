@@ -249,11 +249,12 @@ static inline __attribute__((always_inline)) bool admit(bundle *it, packet *pack
         return false;
     if (stream == NULL)
         stream = demultiplexer_learn(&it->demultiplexer, packet, mid);
-    if (stream == NULL)
-        return true;
+    /* Also where it has no stream: the sender would take it for lost. */
     for (size_t i = 0; i < found.count; i++)
         if (found.of[i].kinds & ELEMENT_TRANSPORT_CC && found.of[i].size == 2)
             transport_reporter_arrived(&it->transport, read16(found.of[i].value), packet->arrival);
+    if (stream == NULL)
+        return true;
     receiver_insert(stream->owner, stream, packet);
     return true;
 }

@@ -1,6 +1,6 @@
 """One m-line's packets, from the wire into order: their source, retransmissions, epochs.
 
-    insert: source by SSRC → RTX undone → counters unwrapped → statistics, NACK list → ring
+    insert: RED undone → source by SSRC → RTX undone → counters unwrapped → statistics, NACKs → ring
     drain:  ring → epoch → what a depacketizer or a cutter takes
 
 Theory of operation. One source is current at a time. A new SSRC is on probation (RFC 3550 A.1)
@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from slicer.rtp.mapping import SenderClock, TimestampMapper
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import Codec, Kind, RtpParameters
+from slicer.rtp.red import undo
 from slicer.rtp.ring import ReorderRing
 from slicer.rtp.rtcp.nack import NackList
 from slicer.rtp.rtcp.reception import Reception
@@ -98,15 +99,12 @@ class Stream:
 
     def insert(self, packet: Packet) -> None:
         """Take a packet of one of our payload types, its *arrival* set."""
-        source = self.source
         if packet.payload_type in self.parameters.rtx:
             self._repair(packet, self.parameters.rtx[packet.payload_type])
-        elif source is None or packet.ssrc != source.ssrc:
-            self._on_probation(packet)
+        elif packet.payload_type in self.parameters.codecs:
+            self._take(packet)
         else:
-            packet.sequence = source.sequences.peek(packet.sequence)
-            packet.timestamp = source.timestamps.peek(packet.timestamp)
-            self._insert(source, packet)
+            self._undo(packet, self.parameters.red[packet.payload_type])
 
     def drain(self, now: float) -> list[Ordered]:
         """The packets whose turn it is."""
@@ -156,6 +154,16 @@ class Stream:
         nacks = self.source.nacks
         waits = (self.source.ring.deadline(), nacks.deadline() if nacks else None)
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def _take(self, packet: Packet) -> None:
+        """Take a packet that carries no other's."""
+        source = self.source
+        if source is None or packet.ssrc != source.ssrc:
+            self._on_probation(packet)
+        else:
+            packet.sequence = source.sequences.peek(packet.sequence)
+            packet.timestamp = source.timestamps.peek(packet.timestamp)
+            self._insert(source, packet)
 
     def _insert(self, source: Source, packet: Packet) -> None:
         """Put an unwrapped packet of the current source where it belongs."""
@@ -218,6 +226,29 @@ class Stream:
         source.nacks.receive(original.sequence, original.arrival)
         source.ring.insert(original)
 
+    def _undo(self, packet: Packet, payload_type: int) -> None:
+        """Take a packet of RFC 2198, and of those it repeats the ones that are missing."""
+        try:
+            primary, *repeated = undo(packet, payload_type)
+        except ValueError:
+            self.counters["malformed_payload"] += 1
+            return
+        if primary.payload_type != payload_type:
+            self.counters["unknown_payload_type"] += 1
+            return
+        self._take(primary)
+        source = self.source
+        if source is None or source.ssrc != packet.ssrc:
+            return
+        for one in repeated:
+            one.sequence = source.sequences.peek(one.sequence)
+            one.timestamp = source.timestamps.peek(one.timestamp)
+            if source.ring.lacks(one.sequence):
+                self.counters["restored_by_red"] += 1
+                source.ring.insert(one)
+                if source.nacks is not None:
+                    source.nacks.receive(one.sequence, one.arrival)
+
     def _on_probation(self, packet: Packet) -> None:
         """Put a packet of another SSRC on probation, until a second one belongs to it."""
         source = self.source
@@ -247,7 +278,7 @@ class Stream:
         self.source = Source(packets[0].ssrc, codec.clock_rate, self._nack and not self.asleep)
         self._codec = None
         for packet in packets:
-            self.insert(packet)
+            self._take(packet)
 
     def _give_up(self) -> None:
         if self.source is not None:

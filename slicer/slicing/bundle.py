@@ -163,11 +163,12 @@ class Bundle:
             return None
         packet.arrival = now
         elements = extensions(packet.profile, packet.extension) if packet.extension else {}
+        # Of the connection, so also where it has no stream: the sender would take it for lost.
+        self._transport.arrived(elements, now)
         stream = self._demultiplexer.route(packet, elements)
         if stream is None:
             return None
         receiver = self._owners[stream]
-        self._transport.arrived(elements, now)
         receiver.insert(stream, packet)
         return receiver
 
