@@ -61,6 +61,7 @@ bool stream_init(stream *it, const parameters *parameters, counters *counters,
         .epoch = -1,
         .back = parameters->video ? BACK : 0.0,
     };
+    layers_init(&it->layers, parameters, counters);
     mapper *first = sender_clock_begin(sender, place, 1.0);
     if (first == NULL)
         return false;
@@ -315,10 +316,16 @@ static void add_candidate(stream *it, packet *one) {
         COUNT(it->counters, out_of_memory);
 }
 
+/* Whether this source is of another layer than the current one. */
+static bool is_other_layer(const stream *it, uint32_t ssrc) {
+    return it->parameters->rid_count && it->has_source &&
+           layers_of(&it->layers, ssrc) != layers_of(&it->layers, it->source.ssrc);
+}
+
 /* Put a packet of another SSRC on probation, until a second one belongs to it. */
 static void on_probation(stream *it, packet *one) {
-    bool known = retired_at(it, one->ssrc) < it->retired_count;
-    if (known && it->has_source && one->arrival - it->source.last_arrival < COMES_BACK) {
+    bool back = retired_at(it, one->ssrc) < it->retired_count && !is_other_layer(it, one->ssrc);
+    if (back && it->has_source && one->arrival - it->source.last_arrival < COMES_BACK) {
         COUNT(it->counters, retired_ssrc);
         packet_free(one);
         return;

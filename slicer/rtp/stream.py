@@ -7,7 +7,8 @@ Theory of operation. One source is current at a time. A new SSRC is on probation
 until two of its packets belong together; then it takes over, and its first packets are inserted, so
 nothing of it is lost. The source before it is retired: it comes back only after its successor has
 been silent for COMES_BACK seconds. So two layers of simulcast that are sent at once cannot take
-turns, each of which would end a slice.
+turns, each of which would end a slice. Where simulcast was agreed on, `layers` chooses instead:
+packets of one layer alone come here, and those of a layer that is taken again are taken at once.
 
 An *epoch* is a stretch of continuous media time. A new source, another codec or a jump of the
 sender's clock begins the next one. A jump is seen by comparing media time with arrivals: a packet
@@ -21,6 +22,7 @@ when to wake: at a packet of `until`, or with a new epoch. That packet itself is
 from collections import Counter
 from dataclasses import dataclass
 
+from slicer.rtp.layers import Layers
 from slicer.rtp.mapping import SenderClock, TimestampMapper
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import Codec, Kind, RtpParameters
@@ -80,6 +82,7 @@ class Stream:
     def __init__(self, parameters: RtpParameters, sender: SenderClock) -> None:
         self.parameters = parameters
         self.counters: Counter[str] = Counter()
+        self.layers = Layers(parameters, self.counters) if parameters.rids else None
         self.asleep = False
         self._until = float("inf")
         self.epoch = -1
@@ -220,7 +223,8 @@ class Stream:
         """Put a packet of another SSRC on probation, until a second one belongs to it."""
         source = self.source
         heard = source.last_arrival if source is not None else float("-inf")
-        if packet.ssrc in self._retired and packet.arrival - heard < COMES_BACK:
+        back = packet.ssrc in self._retired and not self._is_other_layer(packet.ssrc)
+        if back and packet.arrival - heard < COMES_BACK:
             self.counters["retired_ssrc"] += 1
             return
         first = self._candidates.pop(packet.ssrc, None)
@@ -232,6 +236,13 @@ class Stream:
         if first is not None:
             self.counters["probation"] += 1
         self._candidates[packet.ssrc] = packet
+
+    def _is_other_layer(self, ssrc: int) -> bool:
+        """Whether this source is of another layer than the current one."""
+        layers, source = self.layers, self.source
+        if layers is None or source is None:
+            return False
+        return layers.of(ssrc) != layers.of(source.ssrc)
 
     def _take_over(self, packets: list[Packet]) -> None:
         if self.source is not None:
