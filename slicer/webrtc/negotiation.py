@@ -21,6 +21,8 @@ from slicer.rtp.parameters import (
     OPUS,
     PCMA,
     PCMU,
+    REPAIRED_RID,
+    RID,
     STATIC,
     VP8,
     VP9,
@@ -32,6 +34,7 @@ from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.parameters import Remote, remote, unchanged
 from slicer.webrtc.profile import DEFAULT, Profile
 from slicer.webrtc.sdp import Description, Section
+from slicer.webrtc.simulcast import layers
 
 CODECS = {
     Kind.AUDIO: {codec.name: codec for codec in (OPUS, PCMU, PCMA, G722)},
@@ -305,11 +308,13 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
     if not codecs:
         return None
     offered = feedback(section)
+    extensions = _extensions(section, (*profile.extensions, RID, REPAIRED_RID))
+    rids = layers(section, codecs) if RID in extensions.values() else ()
     return RtpParameters(
         kind,
         codecs,
         rtx,
-        _extensions(section, profile.extensions),
+        {id: uri for id, uri in extensions.items() if rids or uri in profile.extensions},
         frozenset(
             what
             for payload_type in map(str, codecs)
@@ -318,6 +323,7 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
             if what in profile.feedback.get(kind, ())
         ),
         section.mid,
+        rids,
     )
 
 

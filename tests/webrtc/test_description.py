@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from slicer.rtp.parameters import MID, TRANSPORT_WIDE_CC
+from slicer.rtp.parameters import MID, REPAIRED_RID, RID, TRANSPORT_WIDE_CC
 from slicer.webrtc.description import write_answer, write_offer
 from slicer.webrtc.negotiation import negotiate
 from slicer.webrtc.parameters import Local
@@ -28,14 +28,16 @@ def test_the_answer_to_a_browser() -> None:
         assert section.attributes.first("setup") == "passive"
         assert section.attributes.first("ice-ufrag") == "ufrg"
         assert section.attributes.first("fingerprint") == "sha-256 CC:DD"
-        assert section.attributes.all("extmap") == [f"3 {TRANSPORT_WIDE_CC}", f"4 {MID}"]
         assert {value.split()[0] for value in section.attributes.all("rtpmap")} == set(
             section.formats
         )
     assert audio.attributes.all("candidate") == list(OURS.candidates)
     assert audio.attributes.has("end-of-candidates")
-    assert not video.attributes.has("simulcast")
-    assert not video.attributes.has("rid")
+    extensions = [f"3 {TRANSPORT_WIDE_CC}", f"4 {MID}"]
+    assert audio.attributes.all("extmap") == extensions
+    assert video.attributes.all("extmap") == [*extensions, f"10 {RID}", f"11 {REPAIRED_RID}"]
+    assert video.attributes.all("simulcast") == ["recv q;h;f"]
+    assert video.attributes.all("rid") == ["q recv", "h recv", "f recv"]
     assert "96 nack pli" in video.attributes.all("rtcp-fb")
     assert "97 apt=96" in video.attributes.all("fmtp")
     assert (data.kind, data.port, data.protocol) == ("application", 0, "UDP/DTLS/SCTP")

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.errors import BadInput
-from slicer.rtp.parameters import MID, OPUS, PCMU, TRANSPORT_WIDE_CC, Codec, Kind
+from slicer.rtp.parameters import (
+    MID,
+    OPUS,
+    PCMU,
+    REPAIRED_RID,
+    RID,
+    TRANSPORT_WIDE_CC,
+    Codec,
+    Kind,
+)
 from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.description import write_answer
 from slicer.webrtc.negotiation import Agreement, Refused, negotiate
@@ -58,7 +67,8 @@ def test_a_browsers_offer() -> None:
     assert next(iter(video.codecs)) == 96
     assert video.rtx[97] == 96
     assert set(video.rtx.values()) <= set(video.codecs)
-    assert video.extensions == {3: TRANSPORT_WIDE_CC, 4: MID}
+    assert video.extensions == {3: TRANSPORT_WIDE_CC, 4: MID, 10: RID, 11: REPAIRED_RID}
+    assert video.rids == ("q", "h", "f")
     assert video.feedback == {"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"}
     assert agreement.remote.our_setup == "passive"
     assert len(agreement.remote.candidates) == 4
