@@ -24,6 +24,7 @@ typedef struct parameters {
     bool video;
     const codec *codecs[128]; /* by payload type */
     int16_t rtx[128];         /* the payload type it repeats, or -1 */
+    int16_t red[128];         /* the payload type of its blocks (RFC 2198), or -1 */
     unsigned feedback;
     /* RFC 8285 ids of transport-wide sequence numbers, of MIDs, and of the names of layers; -1: none. A
      * description may map all 14 ids of a one-byte header to one of them. */

@@ -31,8 +31,9 @@ from slicer.rtp.parameters import (
     RtpParameters,
 )
 from slicer.slicing.bundle import MAX_SECTIONS
+from slicer.webrtc import repair
 from slicer.webrtc.parameters import Remote, remote, unchanged
-from slicer.webrtc.profile import DEFAULT, Profile
+from slicer.webrtc.profile import DEFAULT, FEEDBACK, Profile
 from slicer.webrtc.sdp import Description, Section
 from slicer.webrtc.simulcast import layers
 
@@ -46,10 +47,11 @@ OFFERED_SETUPS = ("actpass", "active", "passive")
 ANSWERED_SETUPS = ("active", "passive")
 # The bytes of a MID in a one-byte header extension (RFC 8285 4.2).
 MAX_MID = 16
+_KNOWN_FEEDBACK = frozenset(what for of in FEEDBACK.values() for what in of)
 # RFC 5761 section 4: 64 to 95 would be taken for RTCP on a shared port.
 PAYLOAD_TYPES = frozenset(str(number) for number in (*range(64), *range(96, 128)))
 # The extension ids that fit a one-byte header (RFC 8285 section 4.2).
-_EXTENSION = re.compile(r"([1-9]|1[0-4])(?:/(\w+))? (\S+).*")
+_EXTENSION = re.compile(r"([1-9]|1[0-4])(?:/(\w+))?\s+(\S+).*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Agreement:
     group: tuple[str, ...]
     remote: Remote
     next_mid: int
+    profile: Profile = DEFAULT
 
     @property
     def streams(self) -> tuple[RtpParameters, ...]:
@@ -112,6 +115,7 @@ def negotiate(
         tuple(mid for mid in group if mid in mids),
         end,
         _next_mid((section.mid for section in offer.sections), before),
+        profile,
     )
 
 
@@ -156,6 +160,7 @@ def conclude(
         tuple(mid for mid in group if mid in mids),
         end,
         _next_mid((stream.mid for stream in offered.values()), before),
+        profile,
     )
 
 
@@ -167,9 +172,10 @@ def _narrowed(theirs: RtpParameters | None, ours: RtpParameters) -> RtpParameter
     if not codecs:
         return None
     rtx = {pt: of for pt, of in theirs.rtx.items() if pt in ours.rtx and of in codecs}
+    red = {pt: of for pt, of in theirs.red.items() if pt in ours.red and of in codecs}
     known = theirs.extensions.items() & ours.extensions.items()
     return RtpParameters(
-        ours.kind, codecs, rtx, dict(known), theirs.feedback & ours.feedback, ours.mid
+        ours.kind, codecs, rtx, dict(known), theirs.feedback & ours.feedback, ours.mid, red
     )
 
 
@@ -229,7 +235,7 @@ class _Choice:
         self._mids.add(found.mid)
         self._unbundled = found.mid not in self.group
         by_mid = MID in found.extensions.values()
-        for payload_type in (*found.codecs, *found.rtx):
+        for payload_type in (*found.codecs, *found.rtx, *found.red):
             self._payload_types[payload_type] = by_mid
         if sends:
             self._sending[found.kind] += 1
@@ -243,6 +249,7 @@ class _Choice:
         stream = described(section, self.profile)
         if stream is None:
             return "; ".join(_unreadable(section)) or "no codec of ours"
+        stream = repair.asked_for(stream, section.protocol, self.profile)
         told_apart = self._told_apart(stream)
         if told_apart is None:
             return "its payload types are another m-line's, and no MID tells them apart"
@@ -323,6 +330,7 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
             if what in profile.feedback.get(kind, ())
         ),
         section.mid,
+        {pt: of for pt, of in repair.red(section, codecs).items() if str(pt) in PAYLOAD_TYPES},
         rids,
     )
 
@@ -331,7 +339,8 @@ def without(stream: RtpParameters, payload_types: Collection[int]) -> RtpParamet
     """The stream less these payload types; None where no codec is left of it."""
     codecs = {pt: codec for pt, codec in stream.codecs.items() if pt not in payload_types}
     rtx = {pt: of for pt, of in stream.rtx.items() if pt not in payload_types and of in codecs}
-    return replace(stream, codecs=codecs, rtx=rtx) if codecs else None
+    red = {pt: of for pt, of in stream.red.items() if pt not in payload_types and of in codecs}
+    return replace(stream, codecs=codecs, rtx=rtx, red=red) if codecs else None
 
 
 def _codecs(section: Section) -> tuple[dict[int, Codec], dict[int, int]]:
@@ -380,7 +389,7 @@ def _unreadable(section: Section) -> list[str]:
 
 def _format(text: str) -> dict[str, str]:
     pairs = (part.strip().partition("=") for part in text.split(";"))
-    return {key.lower(): value for key, _, value in pairs if key}
+    return {key.strip().lower(): value.strip() for key, _, value in pairs if key}
 
 
 def _extensions(section: Section, wanted: Sequence[str]) -> dict[int, str]:
@@ -396,8 +405,11 @@ def feedback(section: Section) -> dict[str, list[str]]:
     """What the peer obeys, by payload type or "*", as in `a=rtcp-fb`."""
     found: dict[str, list[str]] = {}
     for value in section.attributes.all("rtcp-fb"):
-        payload_type, _, what = value.strip().partition(" ")
-        found.setdefault(payload_type, []).append(what)
+        payload_type, *words = value.split() or [""]
+        what, told = " ".join(words).lower(), found.setdefault(payload_type, [])
+        # What no profile knows is left out, for a peer may write any number of lines.
+        if what in _KNOWN_FEEDBACK and what not in told:
+            told.append(what)
     return found
 
 

@@ -17,6 +17,7 @@ COMPILER = shutil.which(os.environ.get("CC", "cc"))
 
 # Where a file's numbers stand in the reference.
 TWINS = {
+    "activity.h": "slicing.activity",
     "audio.c": "slicing.audio",
     "av1.c": "rtp.codecs.obu",
     "bundle.h": "slicing.bundle",
@@ -32,6 +33,7 @@ TWINS = {
     "opus.c": "rtp.codecs.opus",
     "packet.h": "rtp.packet",
     "parameters.h": "rtp.parameters",
+    "red.h": "rtp.red",
     "reporter.c": "rtp.rtcp.reporter",
     "reporter.h": "rtp.rtcp.transport_feedback",
     "ring.h": "rtp.ring",
@@ -49,10 +51,12 @@ TWINS = {
 PREFIXES = (
     "",
     "_",
+    "ACTIVITY_",
     "BUNDLE_",
     "DEMULTIPLEXER_",
     "LAYERS_",
     "NACK_",
+    "RED_",
     "RING_",
     "STREAM_",
     "TRANSPORT_",

@@ -27,7 +27,7 @@ VIDEO = RtpParameters(
     {3: TRANSPORT_WIDE_CC, 4: MID, 5: RID, 6: REPAIRED_RID},
     frozenset({"nack", "nack pli", "transport-cc"}),
     "v",
-    ("q", "h", "f"),
+    rids=("q", "h", "f"),
 )
 SIZES = {"q": 100, "h": 200, "f": 400}
 FIRST = {rid: 10_000 * place for place, rid in enumerate("xqhf")}

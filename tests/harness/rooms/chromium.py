@@ -50,7 +50,6 @@ class PublishOptions:
     *degradation*: what to give up where bandwidth is short ("maintain-resolution" and so on); left
     empty, Chromium begins at 300 kbit/s with smaller pictures (360 x 203) for some 15 s.
     *layers*: of simulcast, each its RID and how many times smaller it is, in the offer's order.
-    *audio_nack*: offer to repeat lost audio, too, which Chromium does only if its offer is edited.
     """
 
     audio: bool = True
@@ -60,7 +59,6 @@ class PublishOptions:
     bearer: str = ""
     max_bitrate: int = 0
     degradation: str = ""
-    audio_nack: bool = False
     width: int = 640
     height: int = 360
     fps: int = 15
@@ -80,7 +78,6 @@ class Publisher:
         """Publish to a WHIP endpoint; the session's URL once connected. Raises playwright Error."""
         given = asdict(options)
         given["maxBitrate"] = given.pop("max_bitrate")
-        given["audioNack"] = given.pop("audio_nack")
         return str(await self._call("start(...a)", url, given))
 
     async def amend(
