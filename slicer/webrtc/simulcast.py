@@ -7,6 +7,7 @@ stop any of them while the path is narrow. Which one is taken is decided by what
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import islice
 
 from slicer.rtp.parameters import MAX_LAYERS
 from slicer.webrtc.sdp import Section
@@ -17,20 +18,20 @@ _RID = re.compile(r"(~?)([A-Za-z0-9_-]{1,16})")
 
 def layers(section: Section, payload_types: Collection[int]) -> tuple[str, ...]:
     """The RIDs of the layers that a peer may send of these payload types, in the offer's order."""
-    known = _restrictions(section)
+    known, wanted = _restrictions(section), {str(number) for number in payload_types}
     names = dict.fromkeys(name for _, name in _offered(section) if name in known)
-    usable = (name for name in names if _usable(known[name], payload_types))
-    return tuple(usable)[:MAX_LAYERS]
+    usable = (name for name in names if "pt=" not in _narrowed(known[name], wanted))
+    return tuple(islice(usable, MAX_LAYERS))
 
 
 def answered(section: Section, rids: Collection[str], payload_types: Collection[int]) -> list[str]:
     """The lines of an answer that accepts these layers, with their restrictions."""
     if not rids:
         return []
-    known = _restrictions(section)
+    known, wanted = _restrictions(section), {str(number) for number in payload_types}
     lines = []
     for rid in rids:
-        restrictions = ";".join(_narrowed(known[rid], payload_types))
+        restrictions = ";".join(_narrowed(known[rid], wanted))
         lines.append(f"a=rid:{rid} recv {restrictions}".rstrip())
     # One that is paused stays so until the sender goes on with it.
     paused = {name: mark for mark, name in _offered(section)}
@@ -56,16 +57,11 @@ def _restrictions(section: Section) -> dict[str, list[str]]:
     return known
 
 
-def _usable(restrictions: list[str], payload_types: Collection[int]) -> bool:
-    return "pt=" not in _narrowed(restrictions, payload_types)
-
-
-def _narrowed(restrictions: list[str], payload_types: Collection[int]) -> list[str]:
+def _narrowed(restrictions: list[str], payload_types: Collection[str]) -> list[str]:
     """The restrictions, of payload types those that were agreed on."""
-    wanted = {str(number) for number in payload_types}
     narrowed = []
     for one in restrictions:
         name, _, value = one.partition("=")
-        kept = ",".join(number for number in value.split(",") if number in wanted)
+        kept = ",".join(number for number in value.split(",") if number in payload_types)
         narrowed.append(f"pt={kept}" if name == "pt" else one)
     return narrowed

@@ -451,6 +451,14 @@ HOSTILE = {
     "candidates": lambda n: "".join(f"a=candidate:{i} 1 udp 1 192.0.2.1\r\n" for i in range(n)),
     "fingerprints": lambda n: "a=fingerprint:sha-256 AA:BB\r\n" * n,
     "flags": lambda n: "a=x\r\n" * n,
+    "unknown feedback": lambda n: "".join(f"a=rtcp-fb:* x{i}\r\n" for i in range(n)),
+    "parameters": lambda n: "a=fmtp:96 " + ";".join(f"a{i}=1" for i in range(3 * n)) + "\r\n",
+    "sources": lambda n: "a=ssrc-group:FID 1 2\r\na=ssrc:1 cname:x\r\na=msid:a b\r\n" * (n // 2),
+    "layers": lambda n: (
+        "".join(f"a=rid:{i} send pt=96\r\n" for i in range(n))
+        + f"a=simulcast:send {';'.join(map(str, range(n)))}\r\na=extmap:5 {RID}\r\n"
+    ),
+    "mids": lambda n: "".join(f"a=mid:{i}\r\n" for i in range(n)),
 }
 
 
@@ -483,6 +491,19 @@ def twice_as_long_costs_twice(short: str, long: str) -> None:
 def test_a_hostile_offer_costs_as_much_as_it_is_long(lines: Callable[[int], str]) -> None:
     offer = described(MEETING)
     twice_as_long_costs_twice(offer + lines(4000), offer + lines(8000))
+
+
+def test_what_holds_for_all_payload_types_is_not_read_for_each() -> None:
+    """It used to be: 256 KB of `a=rtcp-fb:*` for 150 payload types are three million steps."""
+
+    def offer(payload_types: int, times: int) -> str:
+        numbers = [str(number) for number in (*range(35, 64), *range(96, 128))][:payload_types]
+        lines = [*VIDEO[1:3], *(f"a=rtpmap:{number} VP8/90000" for number in numbers)]
+        head = ["v=0", "a=group:BUNDLE v", *TRANSPORT, f"{VIDEO[0][:-3]} {' '.join(numbers)}"]
+        return "\n".join([*head, *lines, *(f"a=rtcp-fb:* x{i}" for i in range(times))])
+
+    few = steps(offer(2, 2000)) - steps(offer(2, 0))
+    assert steps(offer(60, 2000)) - steps(offer(60, 0)) < 1.1 * few
 
 
 def test_many_m_lines_cost_as_much_as_they_are() -> None:
