@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from slicer.errors import BadInput
 from slicer.rtp.codecs import refusal
@@ -45,6 +46,8 @@ RTPMAPS = {str(pt): f"{codec.name.upper()}/{codec.clock_rate}" for pt, codec in 
 """The a=rtpmap of static payload types, which a description may leave out."""
 OFFERED_SETUPS = ("actpass", "active", "passive")
 ANSWERED_SETUPS = ("active", "passive")
+MAX_NAMED = 8
+"""Codecs that a refusal names."""
 # The bytes of a MID in a one-byte header extension (RFC 8285 4.2).
 MAX_MID = 16
 _KNOWN_FEEDBACK = frozenset(what for of in FEEDBACK.values() for what in of)
@@ -92,19 +95,16 @@ class Agreement:
 def negotiate(
     offer: Description, profile: Profile = DEFAULT, before: Agreement | None = None
 ) -> Agreement:
-    """Choose what to receive of an offer, the first or a later one. Raises BadInput for `sdp`."""
+    """Choose what to receive of an offer, the first or a later one. Raises BadInput for `sdp`,
+    and for `media` where nothing of the first offer can be taken.
+    """
     _check_places(offer, before)
     group = bundle_group(offer)
     choice = _Choice(profile, frozenset(group))
     for index, section in enumerate(offer.sections):
         choice.look(index, section)
     if before is None and choice.paused >= choice.accepted.keys():
-        raise BadInput(
-            "sdp",
-            [reason for section in offer.sections for reason in _unreadable(section)]
-            or [section.kind for section in offer.sections],
-            "an m-line that sends opus, pcmu, pcma, g722, vp8, h264, vp9, av1 or h265",
-        )
+        raise _nothing_receivable(offer, choice.refused)
     end = _remote(offer, choice.accepted, group, OFFERED_SETUPS, before)
     mids = {stream.mid for stream in choice.accepted.values()}
     return Agreement(
@@ -117,6 +117,14 @@ def negotiate(
         _next_mid((section.mid for section in offer.sections), before),
         profile,
     )
+
+
+def _nothing_receivable(offer: Description, refused: Sequence[Refused]) -> BadInput:
+    got = [f"{one.kind}: {one.reason}" for one in refused]
+    got = got or [f"{section.kind} that is not sent" for section in offer.sections]
+    codecs = "opus, pcmu, pcma, g722, vp8, h264, vp9, av1 or h265"
+    pairs = [(one.kind, one.reason) for one in refused]
+    return BadInput("media", got, f"an m-line that sends {codecs}", pairs)
 
 
 def conclude(
@@ -248,7 +256,7 @@ class _Choice:
             return obstacle
         stream = described(section, self.profile)
         if stream is None:
-            return "; ".join(_unreadable(section)) or "no codec of ours"
+            return "; ".join(_unreadable(section)) or f"no codec of ours: {_codec_names(section)}"
         stream = repair.asked_for(stream, section.protocol, self.profile)
         told_apart = self._told_apart(stream)
         if told_apart is None:
@@ -385,6 +393,13 @@ def _unreadable(section: Section) -> list[str]:
         for pt in section.formats
     )
     return [f"{codec.name} with {why}" for codec in known if codec and (why := refusal(codec))]
+
+
+def _codec_names(section: Section) -> str:
+    """What its formats are, in the peer's words: the first few of them."""
+    maps = RTPMAPS | section.attributes.by_payload_type("rtpmap")
+    names = dict.fromkeys(maps.get(pt, f"payload type {pt}")[:40] for pt in section.formats)
+    return ", ".join([*islice(names, MAX_NAMED), *(["…"] if len(names) > MAX_NAMED else [])])
 
 
 def _format(text: str) -> dict[str, str]:

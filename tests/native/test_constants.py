@@ -76,7 +76,7 @@ WITHOUT_TWIN = re.compile(
     r"(plane|peer|srtp|srtp_crypto|stun|core|levels|receiver|track|packet|ring|depacketizer|elements)"
     r"\.[ch]|bundle\.c"
 )
-OF_A_TASK = {"anchors_refused"}
+OF_A_TASK = {"anchors_refused", "tracks_refused"}
 COUNTED = re.compile(r'(?:counters|_refused)\["(\w+)"\]')
 
 
