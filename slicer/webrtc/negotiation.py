@@ -14,19 +14,10 @@ from itertools import islice
 from slicer.errors import BadInput
 from slicer.rtp.codecs import refusal
 from slicer.rtp.parameters import (
-    AV1,
-    G722,
-    H264,
-    H265,
     MID,
-    OPUS,
-    PCMA,
-    PCMU,
     REPAIRED_RID,
     RID,
     STATIC,
-    VP8,
-    VP9,
     Codec,
     Kind,
     RtpParameters,
@@ -34,14 +25,15 @@ from slicer.rtp.parameters import (
 from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc import repair
 from slicer.webrtc.parameters import Remote, remote, unchanged
-from slicer.webrtc.profile import DEFAULT, FEEDBACK, Profile
+from slicer.webrtc.profile import DEFAULT, FEEDBACK, OFFERED, Profile
 from slicer.webrtc.sdp import Description, Section
 from slicer.webrtc.simulcast import layers
 
 CODECS = {
-    Kind.AUDIO: {codec.name: codec for codec in (OPUS, PCMU, PCMA, G722)},
-    Kind.VIDEO: {codec.name: codec for codec in (VP8, H264, VP9, AV1, H265)},
+    kind: {codec.name: replace(codec, format={}) for codec in codecs}
+    for kind, codecs in OFFERED.items()
 }
+"""What is taken of an offer: all that we offer ourselves, in any form that can be read."""
 RTPMAPS = {str(pt): f"{codec.name.upper()}/{codec.clock_rate}" for pt, codec in STATIC.items()}
 """The a=rtpmap of static payload types, which a description may leave out."""
 OFFERED_SETUPS = ("actpass", "active", "passive")
