@@ -76,6 +76,13 @@ cdef extern from "codecs.h" nogil:
     const codec_format **codec_formats
     const codec_format *codec_format_named(const char *name)
 
+cdef extern from "candidates.h":
+    ctypedef struct c_candidate "candidate":
+        uint32_t ssrc
+    ctypedef struct c_candidates "candidates":
+        c_candidate *of
+        size_t count
+
 cdef extern from "stream.h":
     enum:
         FEEDBACK_NACK, FEEDBACK_PLI, FEEDBACK_FIR, FEEDBACK_REMB, FEEDBACK_TRANSPORT_CC
@@ -190,8 +197,7 @@ cdef extern from "stream.h":
         int64_t epoch
         c_mapper *mapper
         c_source source
-        c_packet *candidates
-        size_t candidate_count
+        c_candidates candidates
         uint32_t *retired
         size_t retired_count
     bint stream_init(c_stream *it, const c_parameters *parameters, c_counters *counters,

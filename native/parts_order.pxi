@@ -363,7 +363,7 @@ cdef class Stream:
 
     @property
     def _candidates(self):
-        return [self.it.candidates[i].ssrc for i in range(self.it.candidate_count)]
+        return [self.it.candidates.of[i].ssrc for i in range(self.it.candidates.count)]
 
     @property
     def _retired(self):

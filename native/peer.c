@@ -115,14 +115,18 @@ static void hand_back(peer *it, const uint8_t *data, size_t size,
         return; /* STUN and DTLS repeat what is not answered */
     }
     other one, *of = grown(waiting->of, waiting->count + 1, &waiting->capacity, sizeof *of, 4);
-    if (of == NULL)
+    if (of == NULL) {
+        COUNT(&it->counters, out_of_memory);
         return;
+    }
     waiting->of = of;
     address_of(from, &one);
     one.offset = waiting->bytes.size;
     one.size = size;
     if (buffer_append(&waiting->bytes, data, size))
         waiting->of[waiting->count++] = one;
+    else
+        COUNT(&it->counters, out_of_memory);
 }
 
 /* STUN checks of the pair in use are answered here; the rest goes to ICE in Python. */

@@ -8,6 +8,7 @@
 #ifndef SLICER_STREAM_H
 #define SLICER_STREAM_H
 
+#include "candidates.h"
 #include "layers.h"
 #include "mapping.h"
 #include "nack.h"
@@ -15,7 +16,6 @@
 #include "reception.h"
 #include "ring.h"
 
-#define STREAM_MAX_CANDIDATES 8
 #define STREAM_MAX_RETIRED 16
 
 /* What is known of one SSRC. */
@@ -61,8 +61,7 @@ typedef struct stream {
     const codec *codec;
     double back;
     int64_t last; /* media time of the last packet in order */
-    packet candidates[STREAM_MAX_CANDIDATES]; /* kept packets, oldest first */
-    size_t candidate_count;
+    candidates candidates;
     uint32_t retired[STREAM_MAX_RETIRED + 1]; /* oldest first */
     size_t retired_count;
     ordereds given_up;

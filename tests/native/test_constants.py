@@ -21,6 +21,8 @@ TWINS = {
     "audio.c": "slicing.audio",
     "av1.c": "rtp.codecs.obu",
     "bundle.h": "slicing.bundle",
+    "candidates.c": "rtp.stream",
+    "candidates.h": "rtp.stream",
     "demultiplexer.c": "rtp.demultiplexer",
     "demultiplexer.h": "rtp.demultiplexer",
     "depacketizer.h": "rtp.codecs.assembly",
@@ -66,6 +68,7 @@ PREFIXES = (
 OF_C_ALONE = {
     ("audio.c", "FEWEST_PACKETS"),
     ("demultiplexer.c", "FEWEST_BITS"),
+    ("candidates.c", "FEWEST_HELD"),
     ("transport_feedback.c", "NOT_RECEIVED"),
     ("video.c", "KEPT_BYTES"),
     ("video.c", "KEPT_FRAMES"),

@@ -412,7 +412,7 @@ def test_streams_are_alike(
 
 COUNTED = {
     *("duplicate", "late", "stray", "moved", "asleep", "padding", "needless_retransmission"),
-    *("retransmitted", "retired_ssrc", "probation", "ssrc_changed", "clock_jumped"),
+    *("retransmitted", "parallel_ssrc", "probation", "ssrc_changed", "clock_jumped"),
 }
 
 

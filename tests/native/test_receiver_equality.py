@@ -219,7 +219,7 @@ class Scenario:
 
 FAULTS = (
     *("too_short", "bad_version", "bye", "keyframe_requests", "duplicate", "late", "asleep"),
-    *("padding", "needless_retransmission", "retransmitted", "retired_ssrc", "probation", "moved"),
+    *("padding", "needless_retransmission", "retransmitted", "parallel_ssrc", "probation", "moved"),
     *("ssrc_changed", "clock_jumped", "malformed_payload", "moved_into_place", "overlap"),
     *("unanswered", "stray", "restored_by_red"),
 )
