@@ -118,13 +118,16 @@ static void note_elements(bundle *it, const parameters *parameters) {
     size_t ids = sizeof parameters->mid_ids / sizeof *parameters->mid_ids;
     for (size_t i = 0; i < ids; i++) {
         int transport = parameters->transport_cc_ids[i], mid = parameters->mid_ids[i];
+        int rid = parameters->rid_count ? parameters->rid_ids[i] : -1;
         if (transport >= 0 && parameters->feedback & FEEDBACK_TRANSPORT_CC) {
             it->transport.is_agreed = true;
             it->kinds_of[transport & 0xFF] |= ELEMENT_TRANSPORT_CC;
         }
         if (mid >= 0)
             it->kinds_of[mid & 0xFF] |= ELEMENT_MID;
-        it->has_elements |= mid >= 0 || it->transport.is_agreed;
+        if (rid >= 0)
+            it->kinds_of[rid & 0xFF] |= ELEMENT_RID;
+        it->has_elements |= mid >= 0 || rid >= 0 || it->transport.is_agreed;
     }
 }
 
@@ -245,7 +248,9 @@ static inline __attribute__((always_inline)) bool admit(bundle *it, packet *pack
         elements_find(packet, it->kinds_of, &found);
     const header_element *mid = demultiplexer_mid(&found);
     stream *stream = demultiplexer_known(&it->demultiplexer, packet, mid);
-    if (sealed && (stream == NULL || !stream_would_sleep(stream, packet)))
+    /* Which layer is taken depends on sizes, which only the plain packet shows. */
+    if (sealed && (stream == NULL || stream->parameters->rid_count ||
+                   !stream_would_sleep(stream, packet)))
         return false;
     if (stream == NULL)
         stream = demultiplexer_learn(&it->demultiplexer, packet, mid);
@@ -253,9 +258,9 @@ static inline __attribute__((always_inline)) bool admit(bundle *it, packet *pack
     for (size_t i = 0; i < found.count; i++)
         if (found.of[i].kinds & ELEMENT_TRANSPORT_CC && found.of[i].size == 2)
             transport_reporter_arrived(&it->transport, read16(found.of[i].value), packet->arrival);
-    if (stream == NULL)
-        return true;
-    receiver_insert(stream->owner, stream, packet);
+    if (stream != NULL && (!stream->parameters->rid_count ||
+                           layers_receive(&stream->layers, packet, &found)))
+        receiver_insert(stream->owner, stream, packet);
     return true;
 }
 

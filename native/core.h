@@ -23,7 +23,8 @@
     X(malformed_payload) X(moved_into_place) X(overlap) X(slice_full) X(unanswered)              \
     X(gop_too_long) X(unknown_mid) X(unroutable) X(ssrc_moved) X(ssrc_forgotten) X(unknown_ssrc)   \
     X(sections_refused) X(srtp_authentication) X(srtp_replayed) X(srtp_malformed) X(srtp_oversized)  \
-    X(rtcp_unsent) X(receive_buffer_full) X(others_dropped) X(cuts_dropped) X(out_of_memory)
+    X(rtcp_unsent) X(receive_buffer_full) X(others_dropped) X(cuts_dropped) X(out_of_memory)    \
+    X(other_layer) X(layer_changed)
 
 enum {
 #define X(name) COUNT_##name,

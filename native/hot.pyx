@@ -9,7 +9,7 @@ from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from slicer.errors import BadInput
-from slicer.rtp.parameters import Kind, MID, TRANSPORT_WIDE_CC
+from slicer.rtp.parameters import Kind, MID, REPAIRED_RID, RID, TRANSPORT_WIDE_CC
 from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
@@ -30,6 +30,10 @@ cdef extern from "bundle.h" nogil:
         const codec_format *format
         uint32_t clock_rate, index
         const char *sprop
+    ctypedef struct c_rid "rid":
+        const char *text
+        size_t size
+    int MAX_LAYERS
     ctypedef struct parameters:
         bint video
         const codec *codecs[128]
@@ -38,8 +42,11 @@ cdef extern from "bundle.h" nogil:
         unsigned feedback
         int transport_cc_ids[14]
         int mid_ids[14]
+        int rid_ids[14]
         const char *mid
         size_t mid_size
+        c_rid rids[8]
+        size_t rid_count
 
     ctypedef struct audio_packet:
         int64_t timestamp

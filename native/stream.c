@@ -62,6 +62,7 @@ bool stream_init(stream *it, const parameters *parameters, counters *counters,
         .epoch = -1,
         .back = parameters->video ? BACK : 0.0,
     };
+    layers_init(&it->layers, parameters, counters);
     mapper *first = sender_clock_begin(sender, place, 1.0);
     if (first == NULL)
         return false;
@@ -305,11 +306,18 @@ static bool is_next(const stream *it, const candidate *one) {
            (one->of[0].arrival > heard || one->of[one->count - 1].arrival > heard + OVERTAKEN);
 }
 
+/* Whether this source is of another layer than the current one. */
+static bool is_other_layer(const stream *it, uint32_t ssrc) {
+    return it->parameters->rid_count && it->has_source &&
+           layers_of(&it->layers, ssrc) != layers_of(&it->layers, it->source.ssrc);
+}
+
 /* When this candidate takes over, if the current source stays silent. */
 static double takes_over_at(const stream *it, const candidate *one) {
     if (!is_next(it, one))
         return NEVER;
-    bool back = it->parameters->video && retired_at(it, one->ssrc) < it->retired_count;
+    bool back = it->parameters->video && retired_at(it, one->ssrc) < it->retired_count &&
+                !is_other_layer(it, one->ssrc);
     return one->of[0].arrival + (back ? COMES_BACK : CHANGES);
 }
 

@@ -13,6 +13,7 @@ SlicerError
      └─ StorageUnavailable  the network or the store; tried again
 """
 
+from collections.abc import Sequence
 from enum import Enum
 
 
@@ -21,10 +22,15 @@ class SlicerError(Exception):
 
 
 class BadInput(SlicerError):
-    """A field that cannot work, said before anything starts."""
+    """A field that cannot work, said before anything starts.
 
-    def __init__(self, field: str, got: object, allowed: str) -> None:
-        self.field, self.got, self.allowed = field, got, allowed
+    *refused*: of an offer that was understood, kind and reason of each track that cannot be taken.
+    """
+
+    def __init__(
+        self, field: str, got: object, allowed: str, refused: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        self.field, self.got, self.allowed, self.refused = field, got, allowed, tuple(refused)
         super().__init__(f"{field}: got {shown(got)}; allowed: {allowed}")
 
 

@@ -43,8 +43,10 @@ class TaskListener(Protocol):
 
 
 class Driver:
-    """Drives a SliceTask, as `webrtc.driver.Driver` drives a Bundle: each joins a state machine
-    that knows neither clock nor network to both. `deliver` is the listener of the task's room."""
+    """Drives a SliceTask, as `webrtc.driver.BundleDriver` drives a Bundle: each joins a state
+    machine to the clock and the network that it does not know. `deliver` is the listener of the
+    task's room.
+    """
 
     def __init__(self, task: SliceTask, clock: Clock, listener: TaskListener) -> None:
         self.task = task

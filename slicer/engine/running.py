@@ -35,6 +35,7 @@ from slicer.errors import SlicerError, StorageError
 from slicer.media.naming import Names
 from slicer.media.slice import SliceInfo, describe, make
 from slicer.rooms import Room
+from slicer.slicing import outputs
 from slicer.slicing.facts import Stopped
 from slicer.slicing.outputs import (
     AnchorGone,
@@ -48,7 +49,6 @@ from slicer.slicing.outputs import (
     State,
     StateChanged,
     Subscribe,
-    TrackIgnored,
     Unsubscribe,
 )
 from slicer.slicing.task import SliceTask
@@ -150,7 +150,7 @@ class RunningTask:
             case AnchorIgnored(anchor, reason):
                 logger.warning("! task %s: %s is dropped: %s", task, anchor, reason)
                 self._tell(AnchorDropped(task, at, anchor, reason))
-            case TrackIgnored(anchor, kind, reason):
+            case outputs.TrackRefused(anchor, kind, reason):
                 logger.warning("! task %s: %s of %s is refused: %s", task, kind, anchor, reason)
                 self._tell(TrackRefused(task, at, anchor, kind, reason))
 

@@ -10,7 +10,8 @@ it is shows in whether the current one goes on. So the packets of another source
 current one has been silent for CHANGES seconds meanwhile, the other one takes over with all that is
 held, so nothing is lost. If the current one goes on, what is held is dropped, so that a frame sent
 in three layers does not become three pictures. A source of video that was replaced before waits
-COMES_BACK seconds, so that slow layers do not take turns: each change ends a slice.
+COMES_BACK seconds, so that slow layers do not take turns: each change ends a slice. Where simulcast
+was agreed on, `layers` lets one layer at a time come here, and one taken again waits CHANGES alone.
 
 An *epoch* is a stretch of continuous media time. A new source, another codec or a jump of the
 sender's clock begins the next one. The clock jumped if media time stepped back, or if it stepped
@@ -28,6 +29,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from slicer.rtp.layers import Layers
 from slicer.rtp.mapping import SenderClock, TimestampMapper
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import Codec, Kind, RtpParameters
@@ -94,6 +96,7 @@ class Stream:
     def __init__(self, parameters: RtpParameters, sender: SenderClock) -> None:
         self.parameters = parameters
         self.counters: Counter[str] = Counter()
+        self.layers = Layers(parameters, self.counters) if parameters.rids else None
         self.asleep = False
         self._until = float("inf")
         self.epoch = -1
@@ -292,6 +295,13 @@ class Stream:
         if self.source is None and len(held) > 1:
             self._take_over(packet.ssrc)
 
+    def _is_other_layer(self, ssrc: int) -> bool:
+        """Whether this source is of another layer than the current one."""
+        layers, source = self.layers, self.source
+        if layers is None or source is None:
+            return False
+        return layers.of(ssrc) != layers.of(source.ssrc)
+
     def _change_source(self, ready: Callable[[int], bool]) -> None:
         """The first candidate of which *ready* is true takes over."""
         ssrc = next(filter(ready, self._candidates), None)
@@ -304,6 +314,7 @@ class Stream:
         if not self._follows(held):
             return float("inf")
         back = ssrc in self._retired and self.parameters.kind is Kind.VIDEO
+        back = back and not self._is_other_layer(ssrc)
         return held[0].arrival + (COMES_BACK if back else CHANGES)
 
     def _follows(self, held: list[Packet]) -> bool:

@@ -155,7 +155,7 @@ class Bundle:
         return cuts
 
     def _receive_rtp(self, datagram: bytes, now: float) -> Receiver | None:
-        """Insert a packet; gives the receiver that got it."""
+        """Insert a packet, unless it is of a layer that is not taken; gives the receiver."""
         try:
             packet = parse(datagram)
         except ValueError as malformed:
@@ -169,6 +169,8 @@ class Bundle:
         if stream is None:
             return None
         receiver = self._owners[stream]
+        if stream.layers is not None and not stream.layers.receive(packet, elements):
+            return None
         receiver.insert(stream, packet)
         return receiver
 

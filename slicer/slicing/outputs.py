@@ -141,8 +141,9 @@ class AnchorGone:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackIgnored:
-    """An anchor's media of this kind cannot be taken: why, in words."""
+class TrackRefused:
+    """An anchor offers media of this kind that cannot be taken: why, in words. A fact of the room,
+    which goes through the task as it is."""
 
     anchor: str
     kind: Kind
@@ -156,7 +157,7 @@ class Finished:
     reason: EndReason
 
 
-Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackIgnored
+Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackRefused
 """Outputs that ask for nothing: they become events."""
 
 Output = Subscribe | Unsubscribe | Notice | Finished

@@ -17,7 +17,7 @@ from slicer.rtp.parameters import RtpParameters
 from slicer.rtp.srtp import unprotect
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey
 from slicer.webrtc.drain import Datagram, Drain
-from slicer.webrtc.driver import Driver
+from slicer.webrtc.driver import BundleDriver
 from slicer.webrtc.link import Address, Link
 from slicer.webrtc.srtp import Inbound, outbound
 
@@ -45,7 +45,7 @@ class LoopMedia:
         self.heard = clock.now()
         self._bundle = bundle
         self._clock = clock
-        self._driver: Driver | None = Driver(bundle, clock, self._transmit, deliver)
+        self._driver: BundleDriver | None = BundleDriver(bundle, clock, self._transmit, deliver)
         self._drain: Drain | None = None
         self._sock: socket.socket | None = None
         self._link: Link | None = None

@@ -27,11 +27,14 @@ TWINS = {
     "demultiplexer.h": "rtp.demultiplexer",
     "depacketizer.h": "rtp.codecs.assembly",
     "h265.c": "rtp.codecs.h265",
+    "layers.c": "rtp.layers",
+    "layers.h": "rtp.layers",
     "mapping.c": "rtp.mapping",
     "nack.h": "rtp.rtcp.nack",
     "nal.h": "rtp.codecs.parameter_sets",
     "opus.c": "rtp.codecs.opus",
     "packet.h": "rtp.packet",
+    "parameters.h": "rtp.parameters",
     "red.h": "rtp.red",
     "reporter.c": "rtp.rtcp.reporter",
     "reporter.h": "rtp.rtcp.transport_feedback",
@@ -53,6 +56,7 @@ PREFIXES = (
     "ACTIVITY_",
     "BUNDLE_",
     "DEMULTIPLEXER_",
+    "LAYERS_",
     "NACK_",
     "RED_",
     "RING_",
@@ -75,7 +79,7 @@ WITHOUT_TWIN = re.compile(
     r"(plane|peer|srtp|srtp_crypto|stun|core|levels|receiver|track|packet|ring|depacketizer|elements)"
     r"\.[ch]|bundle\.c"
 )
-OF_A_TASK = {"anchors_refused"}
+OF_A_TASK = {"anchors_refused", "tracks_refused"}
 COUNTED = re.compile(r'(?:counters|_refused)\["(\w+)"\]')
 
 

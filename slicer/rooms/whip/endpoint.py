@@ -174,6 +174,8 @@ async def _explain(_: Request, error: Exception) -> Response:
     details: dict[str, object] = {"detail": str(error)}
     if isinstance(error, BadInput):
         details |= {"field": error.field, "got": error.got, "allowed": error.allowed}
+        # RFC 9110 15.5.21: the offer is understood, and yet nothing of it can be taken.
+        status = 422 if error.field == "media" else status
     return _problem(status, details, _HEADERS.get(status, {}))
 
 
