@@ -9,7 +9,6 @@
 /* The sender's clock against arrivals, in seconds; slicer/rtp/stream.py has the reasons. */
 #define EARLY 0.5
 #define EARLY_AFTER_LOSS 3.0
-#define LATE 3.0
 #define BACK 0.5
 #define NEARBY 100
 #define PROBATION 2.0
@@ -83,12 +82,11 @@ void stream_free(stream *it) {
 }
 
 static bool jumped(const stream *it, const packet *one, bool contiguous) {
-    if (one->timestamp < it->oldest)
-        return true;
-    double skew = mapper_skew(it->mapper, one->timestamp, one->arrival);
-    if (-EARLY <= skew && skew <= LATE)
+    double step = (double)(one->timestamp - it->last), rate = it->codec->clock_rate;
+    double early = contiguous ? EARLY : EARLY_AFTER_LOSS;
+    if (-it->back * rate <= step && step <= early * rate)
         return false;
-    return contiguous || !(-EARLY_AFTER_LOSS <= skew && skew < -EARLY);
+    return step <= 0.0 || mapper_skew(it->mapper, one->timestamp, one->arrival) < -early;
 }
 
 static bool begin_epoch(stream *it, const codec *codec) {
@@ -113,7 +111,7 @@ static bool advance(stream *it, const packet *one, bool contiguous) {
     if (begins && !begin_epoch(it, codec))
         return false;
     mapper_arrived(it->mapper, one->timestamp, one->arrival);
-    it->oldest = one->timestamp - (int64_t)(it->back * codec->clock_rate);
+    it->last = one->timestamp;
     return true;
 }
 

@@ -80,7 +80,7 @@ typedef struct stream {
     source source;  /* valid where has_source */
     const codec *codec;
     double back;
-    int64_t oldest;
+    int64_t last; /* media time of the last packet in order */
     packet candidates[STREAM_MAX_CANDIDATES]; /* kept packets, oldest first */
     size_t candidate_count;
     uint32_t retired[STREAM_MAX_RETIRED + 1]; /* oldest first */

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from slicer.api.actions import Answer
 from slicer.api.dispatch import ApiSettings, Dispatcher
 from slicer.api.errors import INTERNAL, UNREADABLE, ApiError, code_of, message_of
+from slicer.api.health import health_routes
 from slicer.api.schema import ACTIONS
 from slicer.api.signature import Message
 from slicer.errors import BadInput, shown
@@ -25,6 +26,10 @@ MAX_DRAIN = 16 * 1024 * 1024
 """Bytes of a body beyond the limit that are read and dropped, so that its sender hears why."""
 MAX_QUERY = 32 * 1024
 """Largest query, in bytes, as TRTC has it."""
+
+METHOD_NOT_ALLOWED = 405
+ALLOW = {"Allow": "GET, OPTIONS, POST"}
+"""Of the API; HEAD is not there: a GET may carry an action out."""
 
 log = logging.getLogger(__name__)
 
@@ -45,20 +50,7 @@ def make_app(
     settings = settings or ApiSettings()
     endpoint = Endpoint(Dispatcher(apps, orders, settings), settings)
 
-    async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
-
-    async def readyz(_: Request) -> Response:
-        is_ready = ready()
-        return JSONResponse({"status": "ready" if is_ready else "busy"}, 200 if is_ready else 503)
-
-    return Starlette(
-        routes=[
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-            Route("/{path:path}", endpoint),
-        ]
-    )
+    return Starlette(routes=[*health_routes(ready), Route("/{path:path}", endpoint)])
 
 
 class Endpoint:
@@ -69,6 +61,9 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if request.method == "OPTIONS" and scope["path"] == "/":
+            await Response(status_code=204, headers=ALLOW)(scope, receive, send)
+            return
         began = time.perf_counter()
         request_id = str(uuid.uuid4())
         name = request.headers.get("x-tc-action", "")
@@ -86,6 +81,8 @@ class Endpoint:
         known = name if name in ACTIONS else "unknown action"
         log.info("%s %s: %s in %.1f ms", request_id, known, code, took)
         response = JSONResponse({"Response": {**answer, "RequestId": request_id}}, status)
+        if status == METHOD_NOT_ALLOWED:
+            response.headers.update(ALLOW)
         await response(scope, receive, send)
 
     async def _within_deadline(self, request: Request) -> Answer:
@@ -109,7 +106,8 @@ class Endpoint:
         if path != "/":
             raise ApiError(UNREADABLE, f"path: got {shown(path)}; allowed: /", 404)
         if request.method not in ("GET", "POST"):
-            raise ApiError("UnsupportedProtocol", f"method {request.method}: allowed: GET, POST")
+            text = f"method {request.method}: allowed: GET, POST"
+            raise ApiError("UnsupportedProtocol", text, METHOD_NOT_ALLOWED)
         query = request.scope["query_string"].decode("latin-1")
         body, size = bytearray(), 0
         async for chunk in request.stream():

@@ -7,6 +7,9 @@ MAX_REMEMBERED = 100_000
 """Signatures remembered; some 15 MB."""
 TOGETHER = 2.0
 """Seconds within which requests that were signed in one second arrive."""
+MAX_BOUND = 100_000
+"""Signatures of one application whose use is remembered, some 25 MB at worst: more than the eight
+actions can have at their rate within the ten minutes for which a timestamp is good."""
 
 
 class RateLimit:
@@ -76,3 +79,33 @@ class Replays:
         past = [key for key, seen in self._seen.items() if seen.until < now]
         for key in past:
             del self._seen[key]
+
+
+class SignatureUses:
+    """What each signature was first seen with: it is good for that alone.
+
+    The SDKs sign a request's body and host, but neither its action nor, if so set, the body: who
+    sees a Describe could have its signature delete the task. A use is remembered for as long as its
+    signature is accepted; a full memory refuses, as forgetting would let another use in. *now* and
+    *until* are UTC in seconds.
+    """
+
+    def __init__(self, most: int = MAX_BOUND) -> None:
+        self._most = most
+        self._uses: dict[int, dict[bytes, tuple[str, float]]] = {}
+        self._next_past: dict[int, float] = {}
+
+    def first(self, app: int, signature: str, use: str, until: float, now: float) -> str | None:
+        """The use that this signature was first seen with, which is *use* if it is new; None where
+        there is no room left among the application's own."""
+        uses = self._uses.setdefault(app, {})
+        key = bytes.fromhex(signature)
+        if key in uses:
+            return uses[key][0]
+        if len(uses) >= self._most and self._next_past.get(app, now) <= now:
+            self._uses[app] = uses = {one: kept for one, kept in uses.items() if kept[1] >= now}
+            self._next_past[app] = min((until for _, until in uses.values()), default=now)
+        if len(uses) >= self._most:
+            return None
+        uses[key] = use, until
+        return use

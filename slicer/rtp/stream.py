@@ -10,8 +10,11 @@ been silent for COMES_BACK seconds. So two layers of simulcast that are sent at 
 turns, each of which would end a slice.
 
 An *epoch* is a stretch of continuous media time. A new source, another codec or a jump of the
-sender's clock begins the next one. A jump is seen by comparing media time with arrivals: a packet
-can be late by any queue on the way, but not early, except as far as lost packets leave room.
+sender's clock begins the next one. The clock jumped if media time stepped back, or if it stepped
+forward by more than has passed: a packet can be late by any queue on the way, but not early, except
+as far as lost packets leave room. A small step is continuous whenever it comes. So a path that was
+held up ends no epoch, neither by the delay nor when all that waited comes at once; nor does a media
+clock that stood still, which looks the same from here (the mapper tells them apart by reports).
 
 A stream that nobody needs is asleep. Its packets are counted, reported (the sender's congestion
 control must see them arrive) and dropped; holes are not asked for. Media time goes on, for it says
@@ -35,11 +38,10 @@ OPENING = 0.05
 # Without retransmission only reordering is waited for.
 PATIENCE = 0.2
 PATIENCE_NACK = 0.6
-# The sender's clock against arrivals, in seconds. Without loss, no network brings two packets this
-# much closer together than they were sent. And no media that goes on continuously is this late.
+# Seconds of media time by which a packet may be ahead of the last one or else of the time that has
+# passed. Without loss, no network brings packets this much closer together than they were sent.
 EARLY = 0.5
 EARLY_AFTER_LOSS = 3.0
-LATE = 3.0
 # A step back of media time, in order, by which the clock was set; B-frames step back less.
 BACK = 0.5
 # Two packets of an unknown SSRC belong together if they come within so many numbers and seconds.
@@ -90,7 +92,7 @@ class Stream:
         self._codec: Codec | None = None
         self._nack = "nack" in parameters.feedback
         self._back = BACK if parameters.kind is Kind.VIDEO else 0.0
-        self._oldest = 0  # media time before this: a step back
+        self._last = 0  # media time of the last packet in order
         self._candidates: dict[int, Packet] = {}
         self._retired: dict[int, None] = {}
         self._given_up: list[Ordered] = []
@@ -289,20 +291,20 @@ class Stream:
     def _advance(self, packet: Packet, contiguous: bool) -> Codec:
         """Media time goes on with this packet, or begins anew."""
         codec = self.parameters.codecs[packet.payload_type]
-        if codec is not self._codec or self._jumped(packet, contiguous):
+        if codec is not self._codec or self._jumped(packet, codec, contiguous):
             self._codec = codec
             self.epoch += 1
             self.mapper = self._sender.begin(self, codec.clock_rate)
         self.mapper.arrived(packet.timestamp, packet.arrival)
-        self._oldest = packet.timestamp - int(self._back * codec.clock_rate)
+        self._last = packet.timestamp
         return codec
 
-    def _jumped(self, packet: Packet, contiguous: bool) -> bool:
-        skew = self.mapper.skew(packet.timestamp, packet.arrival)
-        if -EARLY <= skew <= LATE and packet.timestamp >= self._oldest:
+    def _jumped(self, packet: Packet, codec: Codec, contiguous: bool) -> bool:
+        step = packet.timestamp - self._last
+        early = EARLY if contiguous else EARLY_AFTER_LOSS
+        if -self._back * codec.clock_rate <= step <= early * codec.clock_rate:
             return False
-        lost_on_the_way = not contiguous and -EARLY_AFTER_LOSS <= skew < -EARLY
-        if lost_on_the_way and packet.timestamp >= self._oldest:
+        if step > 0 and self.mapper.skew(packet.timestamp, packet.arrival) >= -early:
             return False
         self.counters["clock_jumped"] += 1
         return True

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from slicer.config import bounded, check, secret
+from slicer.config import bounded, check, secret, split_authority
 from slicer.config.reader import SettingsReader
 from slicer.engine.settings import MOVED, Settings
 from slicer.errors import BadInput
@@ -24,6 +24,10 @@ class ServeSettings:
     """Address that the API listens on."""
     port: int = bounded(8088, 0, 65_535)
     """Port that the API listens on; 0: any free one."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that API requests may be signed for, without port; empty: all but Tencent's own."""
+    health: str = ""
+    """HOST:PORT of a server for /healthz and /readyz alone; empty: only beside the API."""
     regions: tuple[str, ...] = REGIONS
     """Values of X-TC-Region that are answered."""
     tls_cert: str = ""
@@ -72,6 +76,8 @@ class ServiceSettings:
             check(name, getattr(self, name))
         if bool(self.serve.tls_cert) != bool(self.serve.tls_key):
             raise BadInput("serve", "one of two files", "tls_cert and tls_key, or neither")
+        if self.serve.health:
+            split_authority("serve.health", self.serve.health)
 
     def tables(self) -> dict[str, Any]:
         """Every table of a file by its name, but for the applications."""

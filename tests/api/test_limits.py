@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slicer.api.limits import TOGETHER, RateLimit, Replays
+from slicer.api.limits import TOGETHER, RateLimit, Replays, SignatureUses
 
 KEY = ("CreateCloudSliceTask", 1)
 
@@ -71,3 +71,26 @@ def test_a_full_memory_refuses_until_what_it_holds_is_past() -> None:
     assert replays.remember("Create", "c", "", until=500, now=301)
     assert not replays.seen("Create", "a", "", 301)
     assert len(replays) == 2
+
+
+def signature(number: int) -> str:
+    return f"{number:064x}"
+
+
+def test_the_first_use_of_a_signature_stays() -> None:
+    uses = SignatureUses()
+    assert uses.first(1, signature(1), "Describe", until=300, now=0) == "Describe"
+    assert uses.first(1, signature(1), "Delete", until=300, now=299) == "Describe"
+    assert uses.first(1, signature(1), "Describe", until=300, now=300) == "Describe"
+    assert uses.first(1, signature(2), "Delete", until=300, now=0) == "Delete"
+
+
+def test_a_full_memory_refuses_one_application_until_what_it_holds_is_past() -> None:
+    uses = SignatureUses(most=2)
+    assert uses.first(1, signature(1), "Delete", until=300, now=0) == "Delete"
+    assert uses.first(1, signature(2), "Delete", until=400, now=0) == "Delete"
+    assert uses.first(1, signature(3), "Delete", until=500, now=300) is None
+    assert uses.first(1, signature(2), "Modify", until=400, now=300) == "Delete"
+    assert uses.first(2, signature(3), "Delete", until=500, now=300) == "Delete"
+    assert uses.first(1, signature(3), "Delete", until=500, now=301) == "Delete"
+    assert uses.first(1, signature(4), "Delete", until=500, now=301) is None

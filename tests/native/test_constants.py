@@ -17,6 +17,7 @@ COMPILER = shutil.which(os.environ.get("CC", "cc"))
 
 # Where a file's numbers stand in the reference.
 TWINS = {
+    "activity.h": "slicing.activity",
     "audio.c": "slicing.audio",
     "av1.c": "rtp.codecs.obu",
     "bundle.h": "slicing.bundle",
@@ -47,6 +48,7 @@ TWINS = {
 PREFIXES = (
     "",
     "_",
+    "ACTIVITY_",
     "BUNDLE_",
     "DEMULTIPLEXER_",
     "NACK_",

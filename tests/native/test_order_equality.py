@@ -449,7 +449,6 @@ def test_what_will_sleep_is_known_beforehand(line: int) -> None:
         {"sequence": 40_000},
         {"timestamp": 0},
         {"timestamp": 90_000 * 60},
-        {"arrival": 200.0},
     ],
 )
 def test_what_is_more_than_slept_over_is_not_called_asleep(changes: dict[str, Any]) -> None:
@@ -461,6 +460,17 @@ def test_what_is_more_than_slept_over_is_not_called_asleep(changes: dict[str, An
     sender.sequence += 1
     sender.put(**changes)
     assert sender.sleepers == slept
+    alike([sender.state(each) for each in sender.streams])
+
+
+def test_a_late_packet_is_slept_over() -> None:
+    sender = Sender(LINES[1], 1000, 90_000 * 10)
+    sender.step("run", 20, 0.0)
+    sender.step("doze", 3, 0.0)
+    slept = sender.sleepers
+    sender.sequence += 1
+    sender.put(arrival=200.0)
+    assert sender.sleepers == slept + 1
     alike([sender.state(each) for each in sender.streams])
 
 

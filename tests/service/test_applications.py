@@ -56,7 +56,10 @@ def tables(*shares: bool, url: str = "whip://127.0.0.1:1/{room}") -> list[dict[s
     return [
         {
             "sdk_app_id": number,
-            "rooms": [{"pattern": "x", "url": "whip://y:1/"}, {"pattern": "*", "url": url}],
+            "rooms": [
+                {"pattern": "x", "url": "whip://127.0.0.1:9/y"},
+                {"pattern": "*", "url": url},
+            ],
             "share_rooms": share,
         }
         for number, share in enumerate(shares, 1)
