@@ -42,7 +42,7 @@ def test_opus_becomes_an_ogg_slice() -> None:
 
 def length(file: bytes) -> float:
     """Seconds that FFmpeg's demuxer, and so most players, shows."""
-    with av.open(io.BytesIO(file)) as container:
+    with av.open(io.BytesIO(file), "r") as container:
         return float((container.duration or 0) / av.time_base)
 
 
