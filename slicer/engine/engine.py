@@ -150,6 +150,7 @@ class Engine:
         running = RunningTask(
             task, spec, names, destination.outbox, self._clock, self._streams.tell, self._confirm
         )
+        running.preroll = self.settings.slicing.preroll
         for slice_key in self._reports.take_adopted(task):
             running.adopt(slice_key)
         self._tasks[task] = running

@@ -36,6 +36,7 @@ from slicer.media.naming import Names
 from slicer.media.slice import SliceInfo, describe, make
 from slicer.rooms import Room
 from slicer.slicing import outputs
+from slicer.slicing.audio import PREROLL
 from slicer.slicing.facts import Stopped
 from slicer.slicing.outputs import (
     AnchorGone,
@@ -84,6 +85,7 @@ class RunningTask:
         self.outbox = outbox
         self.driver = Driver(SliceTask(task, spec.params, clock.now()), clock, self)
         self.room: Room | None = None
+        self.preroll = PREROLL  # of its audio files, in seconds
         self.stored = self.lost = self.kept = self.late = 0
         self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
         self._task, self._names, self._clock, self._tell = task, names, clock, tell
@@ -123,7 +125,8 @@ class RunningTask:
         images = self.spec.images
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending.add(info.key)
-        delivery = Delivery(info, memory_of(cut), partial(make, cut, info, images), self._due(cut))
+        work = partial(make, cut, info, images, self.preroll)
+        delivery = Delivery(info, memory_of(cut), work, self._due(cut))
         if not self.outbox.offer(delivery):
             self.on_lost(info, "the outbox is full: slices are cut faster than made or stored")
 

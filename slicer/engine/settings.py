@@ -12,6 +12,7 @@ from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
 from slicer.rooms.whip.settings import WhipSettings
+from slicer.slicing.audio import PREROLL
 from slicer.slicing.spec import HOUR, AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.storage.settings import StorageSettings
 
@@ -56,6 +57,9 @@ class SlicingSettings:
     """Format of pictures; webp takes VP8 keyframes as they are, at almost no cost."""
     max_idle: int = bounded(30, 1, DAY)
     """Seconds without any anchor after which a task ends by itself."""
+    preroll: float = bounded(PREROLL, 0, PREROLL)
+    """Seconds before an audio slice that its file carries for the decoder to settle, of all tasks.
+    Players skip them, but many add them to the length they show."""
 
     def params(self) -> SliceParams:
         """The same as a task takes it. Raises BadInput where both kinds are left out."""
