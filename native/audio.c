@@ -7,9 +7,10 @@
 #define PACKET_OVERHEAD 150
 #define FEWEST_PACKETS 16
 
-void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, counters *counters) {
+void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, double wait,
+                       counters *counters) {
     *it = (audio_cutter){
-        .track = track, .counters = counters, .seconds = seconds, .epoch = -1, .heard = 0.0};
+        .track = track, .counters = counters, .seconds = seconds, .wait = wait, .epoch = -1};
 }
 
 /* Forget all packets; there is none to come soon. */

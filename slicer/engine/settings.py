@@ -11,7 +11,7 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.rooms.whip.settings import WhipSettings
-from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
+from slicer.slicing.spec import LONGEST_WAIT, AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.storage.settings import StorageSettings
 
 OTHER_TABLES = ("serve", "webhooks", "vendors", "apps")
@@ -55,6 +55,8 @@ class SlicingSettings:
     """Format of pictures; webp takes VP8 keyframes as they are, at almost no cost."""
     max_idle: int = bounded(30, 1, DAY)
     """Seconds without any anchor after which a task ends by itself."""
+    report_wait: float = bounded(3.0, 0, LONGEST_WAIT)
+    """Seconds a slice may wait for the sender's next report, which settles its time; 0: none."""
 
     def params(self) -> SliceParams:
         """The same as a task takes it. Raises BadInput where both kinds are left out."""

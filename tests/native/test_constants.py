@@ -32,6 +32,8 @@ TWINS = {
     "nal.h": "rtp.codecs.parameter_sets",
     "opus.c": "rtp.codecs.opus",
     "packet.h": "rtp.packet",
+    "report_wait.c": "slicing.report_wait",
+    "report_wait.h": "slicing.report_wait",
     "reporter.c": "rtp.rtcp.reporter",
     "reporter.h": "rtp.rtcp.transport_feedback",
     "ring.h": "rtp.ring",
@@ -62,6 +64,7 @@ PREFIXES = (
 OF_C_ALONE = {
     ("audio.c", "FEWEST_PACKETS"),
     ("demultiplexer.c", "FEWEST_BITS"),
+    ("report_wait.c", "FEWEST_WAITING"),
     ("transport_feedback.c", "NOT_RECEIVED"),
     ("video.c", "KEPT_BYTES"),
     ("video.c", "KEPT_FRAMES"),
