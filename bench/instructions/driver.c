@@ -43,7 +43,7 @@ static const codec h264 = {.format = &h264_format, .clock_rate = 90000, .index =
 static parameters stream_of(const codec *codec, int payload_type, unsigned feedback) {
     parameters it = {.video = codec != &opus, .feedback = feedback};
     for (int i = 0; i < 128; i++)
-        it.rtx[i] = -1;
+        it.rtx[i] = it.red[i] = -1;
     for (int i = 0; i < 14; i++)
         it.transport_cc_ids[i] = it.mid_ids[i] = -1;
     it.codecs[payload_type] = codec;
@@ -80,7 +80,7 @@ static call *call_new(parameters stream, int64_t seconds) {
     it->bundle = bundle_new(OUR_SSRC);
     demand(it->bundle != NULL, "no bundle");
     bundle_set_sections(it->bundle, ANCHOR, sections, 1, 0.0, &it->out);
-    bundle_attach(it->bundle, ANCHOR, TRACK, stream.video, seconds, 0.0, &it->out);
+    bundle_attach(it->bundle, ANCHOR, TRACK, stream.video, seconds, 3.0, 0.0, &it->out);
     return it;
 }
 
@@ -240,7 +240,8 @@ static void join(crowd *it, size_t place) {
     section->mid = it->mids[place];
     section->mid_size = (size_t)snprintf(it->mids[place], sizeof *it->mids, "%02zu", place);
     bundle_set_sections(it->bundle, place + 1, (const parameters *[]){section}, 1, 0.0, &it->out);
-    bundle_attach(it->bundle, place + 1, place + 1, false, SLICE_SECONDS, 0.0, &it->out);
+    bundle_attach(it->bundle, place + 1, place + 1, false, SLICE_SECONDS, 3.0, 0.0,
+                  &it->out);
 }
 
 /* The next packet of an anchor, with its MID (RFC 8285 4.2). */

@@ -15,12 +15,14 @@ static void negotiate(parameters *it, int number) {
     bool video = number & 1;
     *it = (parameters){.video = video, .mid = &MIDS[number / 2], .mid_size = number < 10};
     for (int i = 0; i < 128; i++)
-        it->rtx[i] = -1;
+        it->rtx[i] = it->red[i] = -1;
     for (int i = 0; i < 14; i++)
         it->transport_cc_ids[i] = it->mid_ids[i] = -1;
     it->codecs[video ? 96 : 111] = video ? &VP8 : &OPUS;
     if (video)
         it->rtx[97] = 96;
+    else
+        it->red[63] = 111;
     it->feedback = FEEDBACK_NACK | (video ? FEEDBACK_PLI | FEEDBACK_TRANSPORT_CC : 0);
     it->transport_cc_ids[0] = 3;
     it->mid_ids[0] = 4;
@@ -66,7 +68,8 @@ static void step(bundle *it, parameters *lines, const uint8_t *at, unsigned numb
         change(it, lines, at[1], at[2], now, out);
         break;
     case 1:
-        bundle_attach(it, 1 + at[1] % ANCHORS, 1 + at[2] % 4, at[2] & 1, 1, now, out);
+        bundle_attach(it, 1 + at[1] % ANCHORS, 1 + at[2] % 4, at[2] & 1, 1,
+                      at[2] >> 6, now, out);
         break;
     case 2:
         bundle_detach(it, 1 + at[1] % ANCHORS, 1 + at[2] % 4, at[2] & 1, now, out);

@@ -8,7 +8,7 @@ static const codec OPUS = {&opus_format, 48000, 0, ""}, VP8 = {&vp8_format, 9000
 static void negotiate(parameters *it, bool video, unsigned feedback) {
     *it = (parameters){.video = video, .feedback = feedback, .mid = video ? "v" : "a", .mid_size = 1};
     for (int i = 0; i < 128; i++)
-        it->rtx[i] = -1;
+        it->rtx[i] = it->red[i] = -1;
     for (int i = 0; i < 14; i++)
         it->transport_cc_ids[i] = it->mid_ids[i] = -1;
     it->codecs[video ? 96 : 111] = video ? &VP8 : &OPUS;
@@ -65,7 +65,7 @@ static void run(const uint8_t *data, size_t size, unsigned feedback) {
     negotiate(&negotiated[0], false, feedback);
     negotiate(&negotiated[1], true, feedback | FEEDBACK_NACK);
     bundle_set_sections(it, 1, sections, 2, 1.0, &out);
-    bundle_attach(it, 1, 1, true, 1, 1.0, &out);
+    bundle_attach(it, 1, 1, true, 1, 2.0, 1.0, &out);
     for (unsigned sequence = 1; sequence < 8; sequence += 3) /* the hole between makes a NACK */
         for (unsigned type = 96; type < 112; type += 15)
             send(it, (uint8_t)type, sequence, 0xBEDE, data, 0, 1.0, &out);

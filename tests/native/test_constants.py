@@ -17,6 +17,7 @@ COMPILER = shutil.which(os.environ.get("CC", "cc"))
 
 # Where a file's numbers stand in the reference.
 TWINS = {
+    "activity.h": "slicing.activity",
     "audio.c": "slicing.audio",
     "av1.c": "rtp.codecs.obu",
     "bundle.h": "slicing.bundle",
@@ -32,6 +33,7 @@ TWINS = {
     "nal.h": "rtp.codecs.parameter_sets",
     "opus.c": "rtp.codecs.opus",
     "packet.h": "rtp.packet",
+    "red.h": "rtp.red",
     "report_wait.c": "slicing.report_wait",
     "report_wait.h": "slicing.report_wait",
     "reporter.c": "rtp.rtcp.reporter",
@@ -51,10 +53,12 @@ TWINS = {
 PREFIXES = (
     "",
     "_",
+    "ACTIVITY_",
     "BUNDLE_",
     "DEMULTIPLEXER_",
     "MAPPING_",
     "NACK_",
+    "RED_",
     "RING_",
     "STREAM_",
     "TRANSPORT_",

@@ -91,7 +91,9 @@ class Recording:
         """Read the whole file to find its anchors. Raises BadInput, and RoomError without any."""
         streams = source.streams()
         kinds = {
-            number: stream.kind for stream in streams for number in (*stream.codecs, *stream.rtx)
+            number: stream.kind
+            for stream in streams
+            for number in (*stream.codecs, *stream.rtx, *stream.red)
         }
         media, control, unknown = Counter[Endpoints](), set[Endpoints](), Counter[int]()
         with source.open() as file:
@@ -156,7 +158,7 @@ def _sidecar(path: Path) -> list[RtpParameters]:
     streams: list[RtpParameters] = []
     for section in parse(data.decode(errors="replace")).sections:
         stream = described(section) if "RTP/" in section.protocol else None
-        taken = {pt for other in streams for pt in (*other.codecs, *other.rtx)}
+        taken = {pt for other in streams for pt in (*other.codecs, *other.rtx, *other.red)}
         if stream is not None and (stream := without(stream, taken)):
             streams.append(replace(stream, feedback=frozenset()))
     return streams

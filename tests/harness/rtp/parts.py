@@ -18,6 +18,7 @@ if TYPE_CHECKING or not NATIVE:
     from slicer.rtp.mapping import SenderClock, TimestampMapper
     from slicer.rtp.minima import SlidingMinimum, SuffixMinima
     from slicer.rtp.packet import extensions, parse
+    from slicer.rtp.red import undo
     from slicer.rtp.ring import ReorderRing
     from slicer.rtp.rtcp.nack import NackList
     from slicer.rtp.rtcp.reception import Reception
@@ -40,6 +41,7 @@ else:
         extensions,
         parse,
         restore,
+        undo,
     )
 
 __all__ += [
@@ -53,7 +55,7 @@ __all__ += [
     "Stream",
     "SuffixMinima",
 ]
-__all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore"]
+__all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore", "undo"]
 
 # Payloads to frames. Pieces without a face of their own (Assembly, Boundary, Obu) are held to their
 # twins through the depacketizers that are made of them.
