@@ -17,15 +17,25 @@ void mapper_release(mapper *it) {
         free(it);
 }
 
-void mapper_arrived(mapper *it, int64_t timestamp, double arrival) {
-    double delay = arrival - (double)timestamp / it->rate;
-    sliding_minimum_add(&it->arrivals, delay, arrival);
+static void rise_or_fall(mapper *it, double delay, int64_t timestamp) {
     if (delay < earlier(it->before, suffix_minima_least(&it->delays)) - FALL) {
         it->fell = timestamp;
         it->has_fallen = true;
     }
     suffix_minima_add(&it->delays, delay, timestamp);
+}
+
+/* For each packet: what is as late as the last one was, within a grain, is done with here. */
+void mapper_arrived(mapper *it, int64_t timestamp, double arrival) {
+    double delay = arrival - (double)timestamp / it->rate;
+    if (arrival >= it->arrivals.until || delay < it->arrivals.current)
+        sliding_minimum_add(&it->arrivals, delay, arrival);
     it->newest = timestamp;
+    level *top = it->delays.levels + it->delays.count - 1;
+    if (it->delays.count && delay >= top->delay && delay < top->delay + GRAIN)
+        top->timestamp = timestamp;
+    else
+        rise_or_fall(it, delay, timestamp);
 }
 
 /* ---- reports ---- */

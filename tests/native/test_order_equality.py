@@ -15,7 +15,6 @@ from slicer.rtp import mapping, packet, red, ring, stream
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import OPUS, PCMU, VP8, VP9, Codec, Kind, RtpParameters
 from slicer.rtp.rtcp import nack, reception
-from tests.harness.rtp.clocks import Clocks, names
 from tests.harness.rtp.packetize import redundant
 
 if os.environ.get("SLICER_NATIVE") != "1":
@@ -182,66 +181,6 @@ def test_receptions_are_alike(rate: int, steps: list[tuple[str, int, int, float]
                 each.restart()
         if verb == "report":
             alike([each.report(now) for each in receptions])
-
-
-# Seconds by which delays and reports differ: around the bounds by which they are judged.
-ABOUT = st.one_of(
-    st.floats(-10, 10),
-    st.sampled_from([-3600.0, -1.0, -0.3, -0.05, -0.02, 0.0, 0.01, 0.02, 0.021, 0.5, 0.8, 3.1]),
-)
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["arrived"] * 5 + ["reported"] * 3 + ["again", "begin", "end"]),
-            st.integers(0, 2),
-            ABOUT,
-            st.one_of(STEPS, st.just(0.5), st.just(40.0)),
-        )
-    )
-)
-def test_mappers_are_alike(steps: list[tuple[str, int, float, float]]) -> None:
-    clocks: list[Any] = [mapping.SenderClock(), native.SenderClock()]
-    mappers: list[list[Any]] = [
-        [clock.begin(stream, 90_000) for stream in range(3)] for clock in clocks
-    ]
-    now, about, behind = 1.0, 0.0, 0.0
-    for verb, which, move, pause in steps:
-        now += pause
-        # Half of what happens goes on as before, so that reports come to agree.
-        about, behind = (about, behind + move) if verb == "arrived" else (move, behind)
-        timestamp = round((now - behind) * 90_000)
-        for clock, its in zip(clocks, mappers, strict=True):
-            if verb == "begin":
-                its[which] = clock.begin(which, 48_000)
-            elif verb == "end":
-                clock.end(which)
-            elif verb == "arrived":
-                its[which].arrived(timestamp, now)
-        if verb in {"reported", "again"}:
-            ntp = 1000.0 + now + (about if verb == "reported" else 0.0)
-            alike([its[which].reported(ntp, timestamp, now) for its in mappers])
-        alike([[mapper.settled for mapper in its] for its in mappers])
-        alike([[mapper.skew(timestamp, now) for mapper in its] for its in mappers])
-        alike([[str(mapper.at(timestamp)) for mapper in its] for its in mappers])  # NaN is alike
-        alike([[str(mapper.at(0)) for mapper in its] for its in mappers])
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_clocks_of_a_call_are_read_alike(seed: int) -> None:
-    """Everything at once that a rule of the mapping is for."""
-    call = Clocks(
-        seconds=400.0,
-        freezes=tuple((40.013 + 20.7 * stall, 0.8) for stall in range(6)),
-        ntp=lambda at: at * (1 + 50e-6) + 2.0 * (at > 200.0),
-        delay=lambda at: 1.5 * (at > 300.0),
-        wrong=lambda at, stream: 1.0 * (stream == 1 and 230 < at < 238),
-        kept=0.8,
-        twice=True,
-        seed=seed,
-    )
-    alike([names(call, mapping.SenderClock()), names(call, native.SenderClock())])
 
 
 OWN_OPUS = Codec("opus", 48_000, 2)  # equal to OPUS, and another all the same
