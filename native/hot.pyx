@@ -93,7 +93,7 @@ cdef extern from "bundle.h" nogil:
     void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *sections,
                              size_t count, double now, outputs *out)
     void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bint video, int64_t seconds,
-                       double now, outputs *out)
+                       double wait, double now, outputs *out)
     void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bint video, double now,
                        outputs *out)
     void bundle_take(bundle *it, const uint8_t *data, size_t size, double arrival)
@@ -167,11 +167,13 @@ cdef class Bundle:
         """Cut this track from now on. An anchor or kind that is not there is ignored."""
         cdef bint video = track.kind is Kind.VIDEO
         cdef int64_t seconds = spec.seconds
+        cdef double wait = spec.waits
         assert isinstance(spec, VideoSpec if video else AudioSpec)
         self._enter()
         try:
             bundle_attach(
-                self._it, self._anchor(track), self._number(track), video, seconds, now, &self._out
+                self._it, self._anchor(track), self._number(track), video, seconds, wait, now,
+                &self._out
             )
             return self._outputs(&self._out)
         finally:

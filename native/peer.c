@@ -434,10 +434,10 @@ void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *secti
 }
 
 void peer_attach(peer *it, uint64_t anchor, uint64_t track, bool video, int64_t every,
-                 outputs *out) {
+                 double wait, outputs *out) {
     outputs from = {0};
     pthread_mutex_lock(&it->lock);
-    bundle_attach(it->bundle, anchor, track, video, every, seconds(CLOCK_MONOTONIC), &from);
+    bundle_attach(it->bundle, anchor, track, video, every, wait, seconds(CLOCK_MONOTONIC), &from);
     finish(it, &from, out);
 }
 

@@ -11,13 +11,14 @@
 #define KEPT_BYTES ((size_t)32 << 10)
 #define KEPT_FRAMES 64
 
-void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, bool can_ask,
-                        counters *counters) {
+void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, double wait,
+                        bool can_ask, counters *counters) {
     *it = (frame_grabber){
         .track = track,
         .counters = counters,
         .mode = can_ask ? GRABBER_ASKING : GRABBER_KEEPING,
         .seconds = seconds,
+        .wait = wait,
         .epoch = -1,
         .can_ask = can_ask,
         .asking_since = NAN,

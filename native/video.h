@@ -11,6 +11,7 @@ typedef struct frame_grabber {
     counters *counters;
     grabber_mode mode;
     int64_t seconds, epoch;
+    double wait; /* seconds that a cut may wait for a report */
     bool can_ask, has_due;
     int64_t due;
     double asking_since, asked; /* NAN: not */
@@ -20,8 +21,8 @@ typedef struct frame_grabber {
     size_t gop_count, gop_capacity;
 } frame_grabber;
 
-void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, bool can_ask,
-                        counters *counters);
+void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, double wait,
+                        bool can_ask, counters *counters);
 void frame_grabber_free(frame_grabber *it);
 /* The media time until which packets are of no use; false while they are. */
 bool frame_grabber_wakes_at(const frame_grabber *it, int64_t *at);

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import SplitResult
@@ -147,6 +147,7 @@ class Engine:
             raise LimitReached(f"engine.max_tasks: {counted(len(self._tasks), 'task')} running")
         key = DestinationKey(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
         destination = await self._destinations.take(key, spec.check_store)
+        spec = replace(spec, params=spec.params.waiting(self.settings.slicing.report_wait))
         running = RunningTask(
             task, spec, names, destination.outbox, self._clock, self._streams.tell, self._confirm
         )

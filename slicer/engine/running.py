@@ -62,8 +62,9 @@ Confirm = Callable[[SliceStored], Awaitable[None]]
 does not finish."""
 
 LATE = 2.0
-"""Seconds from when a picture was taken until its file is ready; a later one is counted. A lost
-packet explains 0.6 s of them, the encoder some hundredths; the rest is a CPU that is full."""
+"""Seconds from when a picture was taken until its file is ready, besides those that it may wait for
+a report; a later one is counted. A lost packet explains 0.6 s of them, the encoder some hundredths;
+the rest is a CPU that is full."""
 RECORDED = 60.0
 """Seconds: what was taken so long before it was cut comes from a recording, and is never late."""
 
@@ -243,8 +244,10 @@ class RunningTask:
         self._tell(StoreRecovered(self._task, self._now(), destination))
 
     def _due(self, cut: Cut) -> float:
-        live = self._clock.now() - cut.began < RECORDED
-        return cut.began + LATE if live and isinstance(cut, PictureCut) else inf
+        if not isinstance(cut, PictureCut) or self._clock.now() - cut.began >= RECORDED:
+            return inf
+        video = self.spec.params.video
+        return cut.began + LATE + (video.waits if video is not None else 0.0)
 
     def _now(self) -> datetime:
         return self._clock.wall(self._clock.now())

@@ -13,7 +13,14 @@ from slicer.errors import BadInput
 from slicer.http import HttpSettings
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.audio import PREROLL
-from slicer.slicing.spec import HOUR, AudioSpec, ImageFormat, SliceParams, VideoSpec
+from slicer.slicing.spec import (
+    HOUR,
+    LONGEST_WAIT,
+    AudioSpec,
+    ImageFormat,
+    SliceParams,
+    VideoSpec,
+)
 from slicer.storage.settings import StorageSettings
 
 OTHER_TABLES = ("serve", "webhooks", "vendors", "apps")
@@ -60,6 +67,8 @@ class SlicingSettings:
     preroll: float = bounded(PREROLL, 0, PREROLL)
     """Seconds before an audio slice that its file carries for the decoder to settle, of all tasks.
     Players skip them, but many add them to the length they show."""
+    report_wait: float = bounded(3.0, 0, LONGEST_WAIT)
+    """Seconds a slice may wait for the sender's next report, which settles its time; 0: none."""
 
     def params(self) -> SliceParams:
         """The same as a task takes it. Raises BadInput where both kinds are left out."""

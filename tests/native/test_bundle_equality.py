@@ -89,7 +89,8 @@ class Connection:
                 if what == "detach":
                     call.take(self.both.detach(key, call.now))
                 else:
-                    spec = AudioSpec(1) if kind is Kind.AUDIO else VideoSpec(1)
+                    wait = (0.0, 0.4, 3.0)[number % 3]
+                    spec = AudioSpec(1, wait) if kind is Kind.AUDIO else VideoSpec(1, wait)
                     call.take(self.both.attach(key, spec, call.now))
             case "report":
                 ssrcs = [sender.ssrc for sender in call.senders] + [99]

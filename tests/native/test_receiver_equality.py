@@ -214,7 +214,9 @@ class Scenario:
         kind = Kind.AUDIO if one.which % 2 else Kind.VIDEO
         key = TrackKey(TASKS[one.which // 2 % 3], "ann", kind)
         seconds = 1 + int(3 * one.amount)
-        return key, AudioSpec(seconds) if kind is Kind.AUDIO else VideoSpec(seconds)
+        wait = (0.0, 0.4, 3.0)[one.which % 3]
+        spec = AudioSpec(seconds, wait) if kind is Kind.AUDIO else VideoSpec(seconds, wait)
+        return key, spec
 
 
 FAULTS = (
