@@ -10,8 +10,9 @@ import pytest
 
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, Pace, Room, at_once
-from slicer.rooms.replay.capture import Captured, Endpoints
-from slicer.rooms.replay.room import LONGEST_GAP, TICK, ReplayConnector, batches
+from slicer.rooms.replay.capture import Captured
+from slicer.rooms.replay.network import Endpoints
+from slicer.rooms.replay.room import TICK, ReplayConnector, batches
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -24,7 +25,17 @@ from slicer.slicing.facts import (
 from slicer.slicing.outputs import AudioCut, Cut, EndReason, PictureCut, Subscribe, TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.clock import ManualClock, settle
-from tests.harness.rooms.captures import BEGAN, ipv4, pcap, rtcp_sr, rtp, rtpdump, udp
+from tests.harness.rooms.captures import (
+    BEGAN,
+    enhanced,
+    ipv4,
+    pcap,
+    pcapng,
+    rtcp_sr,
+    rtp,
+    rtpdump,
+    udp,
+)
 
 NOWHERE = Endpoints("", "")
 SPECS: dict[Kind, AudioSpec | VideoSpec] = {Kind.AUDIO: AudioSpec(1), Kind.VIDEO: VideoSpec(1)}
@@ -95,6 +106,13 @@ def pcmu(
     ]
 
 
+def far_pcap(*datagrams: tuple[float, bytes], began: float) -> bytes:
+    """A pcapng whose clock is beyond every calendar."""
+    ticks = round(began)
+    frames = (enhanced(ipv4(udp(data)), ticks + round(at * 100)) for at, data in datagrams)
+    return pcapng(*frames, resolution=2)
+
+
 def dump(tmp_path: Path, *datagrams: tuple[float, bytes], began: float = 0.0) -> Path:
     path = tmp_path / "a.rtpdump"
     path.write_bytes(rtpdump(*datagrams, began=began))
@@ -120,9 +138,21 @@ async def test_slices_are_placed_where_they_were_captured(tmp_path: Path) -> Non
     assert abs((second - first).total_seconds() - 1) < 1e-3
 
 
-async def test_without_a_time_in_the_file_it_is_now(tmp_path: Path) -> None:
-    task = await played(dump(tmp_path, *pcmu(1)))
-    assert abs(task.cuts[0].began - ManualClock().now()) <= TICK
+@pytest.mark.parametrize(
+    ("options", "ago"),
+    [("?speed=max", 4.98), ("?speed=2", 2.49), ("?speed=1", 0), ("?speed=0.5", 0)],
+)
+@pytest.mark.parametrize("began", [0.0, 4e9, 1e14])
+async def test_without_a_time_in_the_file_it_ends_now(
+    tmp_path: Path, options: str, ago: float, began: float
+) -> None:
+    """A time to come is none; no slice is named in the future, at whatever speed."""
+    packets = rtpdump if began < 2**32 else far_pcap
+    path = tmp_path / "a"
+    path.write_bytes(packets(*pcmu(5), began=began))
+    task = await played(path, options)
+    assert task.cuts[0].began == pytest.approx(ManualClock().now() - ago, abs=2 * TICK)
+    assert len(task.cuts) == 5
 
 
 @pytest.mark.parametrize("options", ["", "?speed=2", "?speed=7.3"])
@@ -273,8 +303,3 @@ def times(*seconds: float) -> list[tuple[float, int]]:
 def test_batches() -> None:
     assert times() == []
     assert times(0, 0.004, 0.01, 0.02, 0.5) == [(0.01, 3), (0.02, 1), (0.5, 1)]
-
-
-def test_a_clock_that_was_set_makes_no_time() -> None:
-    assert times(5, 5.02, 1, 1.02) == [(5, 1), (5.02, 2), (5.04, 1)]
-    assert times(0, LONGEST_GAP, 2 * LONGEST_GAP + 1) == [(0, 1), (LONGEST_GAP, 2)]
