@@ -2,14 +2,19 @@
 
 #define HOLE 2 /* seconds */
 #define ABANDONED 3.0
+#define HELD_UP 30.0
 #define PREROLL 0.16
 #define MAX_SLICE_BYTES ((size_t)64 << 20)
 #define PACKET_OVERHEAD 150
 #define FEWEST_PACKETS 16
 
-void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, counters *counters) {
-    *it = (audio_cutter){
-        .track = track, .counters = counters, .seconds = seconds, .epoch = -1, .heard = 0.0};
+void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, const activity *activity,
+                       counters *counters) {
+    *it = (audio_cutter){.track = track,
+                         .activity = activity,
+                         .counters = counters,
+                         .seconds = seconds,
+                         .epoch = -1};
 }
 
 /* Forget all packets; there is none to come soon. */
@@ -196,6 +201,7 @@ static void take(audio_cutter *it, int64_t timestamp, int duration, const packet
     }
     it->next = timestamp + duration;
     it->heard = packet->arrival;
+    it->looks_at = packet->arrival + ABANDONED;
     if (it->next >= it->end || weight(it) > MAX_SLICE_BYTES)
         cut_full(it, out);
 }
@@ -220,10 +226,14 @@ void audio_cutter_receive(audio_cutter *it, const ordered *ordered, outputs *out
 }
 
 void audio_cutter_handle_timer(audio_cutter *it, double now, outputs *out) {
-    if (it->open && audio_cutter_deadline(it) <= now)
+    if (!it->open || now < it->looks_at)
+        return;
+    if (now - it->heard >= HELD_UP || activity_silent(it->activity, it->heard, now) >= ABANDONED)
         audio_cutter_flush(it, out);
+    else
+        it->looks_at = earlier(now + ABANDONED, it->heard + HELD_UP);
 }
 
 double audio_cutter_deadline(const audio_cutter *it) {
-    return it->open ? it->heard + ABANDONED : NEVER;
+    return it->open ? it->looks_at : NEVER;
 }

@@ -2,6 +2,7 @@
 #ifndef SLICER_AUDIO_H
 #define SLICER_AUDIO_H
 
+#include "activity.h"
 #include "stream.h"
 
 typedef struct audio_packet {
@@ -54,6 +55,7 @@ void outputs_free(outputs *it);
 
 typedef struct audio_cutter {
     uint64_t track;
+    const activity *activity; /* the connection's */
     counters *counters;
     int64_t seconds, epoch;
     const codec *codec;
@@ -63,10 +65,12 @@ typedef struct audio_cutter {
     size_t count, capacity;
     buffer bytes;  /* the packets' payloads, end to end */
     int64_t start, end, next;
-    double heard;
+    double heard, looks_at;
 } audio_cutter;
 
-void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, counters *counters);
+/* `activity` and `counters` outlive the cutter. */
+void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, const activity *activity,
+                       counters *counters);
 void audio_cutter_free(audio_cutter *it);
 void audio_cutter_receive(audio_cutter *it, const ordered *ordered, outputs *out);
 void audio_cutter_handle_timer(audio_cutter *it, double now, outputs *out);

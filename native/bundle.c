@@ -10,6 +10,7 @@ struct bundle {
     uint32_t ssrc;
     counters counters;
     transport_reporter transport;
+    activity activity;
     demultiplexer demultiplexer;
     bool has_elements;
     uint8_t kinds_of[256]; /* of header extension elements, by their id */
@@ -23,6 +24,7 @@ bundle *bundle_new(uint32_t ssrc) {
     if (it == NULL)
         return NULL;
     it->ssrc = ssrc;
+    activity_init(&it->activity);
     transport_reporter_init(&it->transport, ssrc, &it->counters);
     if (demultiplexer_init(&it->demultiplexer, &it->counters))
         return it;
@@ -59,7 +61,7 @@ static receiver *add_receiver(bundle *it, uint64_t anchor) {
         it->receivers = of;
     receiver *one = of == NULL ? NULL
                                : receiver_new(anchor, it->ssrc, &it->counters, &it->scratch,
-                                              &it->transport);
+                                              &it->transport, &it->activity);
     if (one != NULL)
         it->receivers[it->count++] = one;
     else
@@ -247,16 +249,18 @@ static inline __attribute__((always_inline)) bool admit(bundle *it, packet *pack
         return false;
     if (stream == NULL)
         stream = demultiplexer_learn(&it->demultiplexer, packet, mid);
-    if (stream == NULL)
-        return true;
+    /* Also where it has no stream: the sender would take it for lost. */
     for (size_t i = 0; i < found.count; i++)
         if (found.of[i].kinds & ELEMENT_TRANSPORT_CC && found.of[i].size == 2)
             transport_reporter_arrived(&it->transport, read16(found.of[i].value), packet->arrival);
+    if (stream == NULL)
+        return true;
     receiver_insert(stream->owner, stream, packet);
     return true;
 }
 
 void bundle_take(bundle *it, const uint8_t *data, size_t size, double arrival) {
+    activity_note(&it->activity, arrival);
     if (is_rtcp(data, size)) {
         receive_rtcp(it, data, size, arrival);
         return;
@@ -301,7 +305,10 @@ bool bundle_pass_over(bundle *it, const uint8_t *data, size_t size, double arriv
     if (is_rtcp(data, size) || !read_header(&packet, data, size))
         return false;
     packet.arrival = arrival;
-    return admit(it, &packet, true);
+    if (!admit(it, &packet, true))
+        return false;
+    activity_note(&it->activity, arrival);
+    return true;
 }
 
 /* ---- time ---- */

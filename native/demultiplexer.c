@@ -159,7 +159,8 @@ static void take_stream(section *it, stream *stream, uint64_t since) {
     it->stream = stream;
     it->since = since;
     for (int i = 0; i < 128; i++)
-        it->readable[i] = is_codec(parameters, i) || is_codec(parameters, parameters->rtx[i]);
+        it->readable[i] = is_codec(parameters, i) || is_codec(parameters, parameters->rtx[i]) ||
+                          is_codec(parameters, parameters->red[i]);
 }
 
 /* Make room for the SSRCs of so many sections. */

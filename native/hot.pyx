@@ -34,6 +34,7 @@ cdef extern from "bundle.h" nogil:
         bint video
         const codec *codecs[128]
         int16_t rtx[128]
+        int16_t red[128]
         unsigned feedback
         int transport_cc_ids[14]
         int mid_ids[14]

@@ -87,11 +87,19 @@ cdef extern from "stream.h":
         bint video
         const c_codec **codecs
         int16_t *rtx
+        int16_t *red
         unsigned feedback
         int *transport_cc_ids
         int *mid_ids
         const char *mid
         size_t mid_size
+
+cdef extern from "red.h":
+    ctypedef struct c_red "red":
+        c_packet primary
+        c_packet *repeated
+        size_t count
+    bint red_undo(const c_packet *packet, uint8_t payload_type, c_red *out)
 
 cdef extern from "ring.h":
     ctypedef struct c_ring "ring":
@@ -106,6 +114,7 @@ cdef extern from "ring.h":
     size_t ring_flush(c_ring *it, c_turns *out)
     void ring_restart(c_ring *it)
     void ring_orphans(c_ring *it, c_turns *out)
+    bint ring_lacks(const c_ring *it, int64_t sequence)
     double ring_deadline(c_ring *it)
 
 cdef extern from "nack.h":
@@ -275,6 +284,7 @@ cdef int fill_parameters(c_parameters *it, parameters) except -1:
     it.video = parameters.kind is Kind.VIDEO
     for number in range(128):
         it.rtx[number] = parameters.rtx.get(number, -1)
+        it.red[number] = parameters.red.get(number, -1)
         if number in parameters.codecs:
             it.codecs[number] = native_codec(parameters.codecs[number])
     for said in parameters.feedback:

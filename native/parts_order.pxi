@@ -1,4 +1,4 @@
-# Twins of one part each: packet, rtx, unwrap, ring, nack, reception, mapping, stream.
+# Twins of one part each: packet, rtx, red, unwrap, ring, nack, reception, mapping, stream.
 
 cimport cython
 
@@ -48,6 +48,17 @@ def restore(packet, payload_type, ssrc):
     borrowed = []
     borrow_packet(&it, packet, borrowed)
     return reference_packet(&it) if packet_restore(&it, payload_type, ssrc) else None
+
+
+def undo(packet, payload_type):
+    cdef c_packet it
+    cdef c_red found
+    borrowed = []
+    borrow_packet(&it, packet, borrowed)
+    if not red_undo(&it, payload_type, &found):
+        raise ValueError("malformed_payload")
+    repeated = [reference_packet(&found.repeated[i]) for i in range(found.count)]
+    return [reference_packet(&found.primary), *repeated]
 
 
 cdef class Unwrapper:
@@ -111,6 +122,9 @@ cdef class ReorderRing:
     def restart(self):
         ring_restart(&self.it)
         self.borrowed = []
+
+    def lacks(self, sequence):
+        return ring_lacks(&self.it, sequence)
 
     def orphans(self):
         ring_orphans(&self.it, &self.out)

@@ -5,13 +5,14 @@
 #define NO_EPOCH (-2)
 
 receiver *receiver_new(uint64_t anchor, uint32_t ssrc, counters *counters, ordereds *scratch,
-                       transport_reporter *transport) {
+                       transport_reporter *transport, const activity *activity) {
     receiver *it = calloc(1, sizeof *it);
     if (it == NULL)
         return NULL;
     it->anchor = anchor;
     it->counters = counters;
     it->scratch = scratch;
+    it->activity = activity;
     it->audio_epoch = it->video_epoch = NO_EPOCH;
     it->deadline = NEVER;
     reporter_init(&it->reporter, ssrc, transport, counters);
@@ -72,7 +73,7 @@ static void replace_audio(receiver *it, stream *first) {
     it->audio = (audio_track){0};
     it->has_audio = first != NULL;
     if (first != NULL) {
-        audio_track_init(&it->audio, first);
+        audio_track_init(&it->audio, first, it->activity);
         begin_after(first, it->audio_epoch);
         for (size_t i = 0; i < before.count; i++)
             audio_track_attach(&it->audio, before.cutters[i].track, before.cutters[i].seconds);

@@ -9,6 +9,7 @@
 typedef struct receiver {
     uint64_t anchor; /* the caller's number for it */
     counters *counters;
+    const activity *activity; /* the connection's */
     sender_clock sender;
     stream **streams;
     bool *asking; /* for each stream, whether it needs a keyframe */
@@ -24,10 +25,11 @@ typedef struct receiver {
     bool touched;    /* since it was last run */
 } receiver;
 
-/* `counters`, `scratch` (room for packets in order) and `transport` are the bundle's, and outlive it.
+/* `counters`, `scratch` (room for packets in order), `transport` and `activity` are the bundle's, and
+ * outlive it.
  * NULL where there is no memory. */
 receiver *receiver_new(uint64_t anchor, uint32_t ssrc, counters *counters, ordereds *scratch,
-                       transport_reporter *transport);
+                       transport_reporter *transport, const activity *activity);
 void receiver_free(receiver *it);
 /* These sections are sent from now on; one whose `parameters` are at the same address goes on as it
  * is. The others' may be freed when this and the demultiplexer have let go of their streams: they are

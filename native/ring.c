@@ -234,6 +234,11 @@ void ring_orphans(ring *it, turns *out) {
     it->orphans = empty;
 }
 
+bool ring_lacks(const ring *it, int64_t sequence) {
+    return it->held && it->open && it->next <= sequence && sequence < it->highest &&
+           !it->taken[slot_of(sequence)];
+}
+
 double ring_deadline(ring *it) {
     if (it->held == 0)
         return NEVER;

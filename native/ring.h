@@ -41,6 +41,8 @@ size_t ring_flush(ring *it, turns *out);
 void ring_restart(ring *it);
 /* Move the packets that showed where the source goes on to the (empty) `out`. */
 void ring_orphans(ring *it, turns *out);
+/* Whether this packet is waited for: one behind it is held. */
+bool ring_lacks(const ring *it, int64_t sequence);
 double ring_deadline(ring *it);
 
 #endif

@@ -48,9 +48,11 @@ cdef class Section:
         for payload_type, each in stream.codecs.items():
             self.it.codecs[_seven_bits(payload_type)] = &self.codecs[<size_t>indices[id(each)]]
         for payload_type in range(128):
-            self.it.rtx[payload_type] = -1
+            self.it.rtx[payload_type] = self.it.red[payload_type] = -1
         for payload_type, original in stream.rtx.items():
             self.it.rtx[_seven_bits(payload_type)] = _seven_bits(original)
+        for payload_type, block in stream.red.items():
+            self.it.red[_seven_bits(payload_type)] = _seven_bits(block)
         for feedback in stream.feedback:
             self.it.feedback |= <unsigned>FEEDBACK.get(feedback, 0)
         _extension_ids(self.it.transport_cc_ids, stream, TRANSPORT_WIDE_CC)

@@ -1,5 +1,7 @@
 #include "stream.h"
 
+#include "red.h"
+
 #define OPENING 0.05
 /* Without retransmission only reordering is waited for. */
 #define PATIENCE 0.2
@@ -7,7 +9,6 @@
 /* The sender's clock against arrivals, in seconds; slicer/rtp/stream.py has the reasons. */
 #define EARLY 0.5
 #define EARLY_AFTER_LOSS 3.0
-#define LATE 3.0
 #define BACK 0.5
 #define NEARBY 100
 #define PROBATION 2.0
@@ -81,12 +82,11 @@ void stream_free(stream *it) {
 }
 
 static bool jumped(const stream *it, const packet *one, bool contiguous) {
-    if (one->timestamp < it->oldest)
-        return true;
-    double skew = mapper_skew(it->mapper, one->timestamp, one->arrival);
-    if (-EARLY <= skew && skew <= LATE)
+    double step = (double)(one->timestamp - it->last), rate = it->codec->clock_rate;
+    double early = contiguous ? EARLY : EARLY_AFTER_LOSS;
+    if (-it->back * rate <= step && step <= early * rate)
         return false;
-    return contiguous || !(-EARLY_AFTER_LOSS <= skew && skew < -EARLY);
+    return step <= 0.0 || mapper_skew(it->mapper, one->timestamp, one->arrival) < -early;
 }
 
 static bool begin_epoch(stream *it, const codec *codec) {
@@ -111,7 +111,7 @@ static bool advance(stream *it, const packet *one, bool contiguous) {
     if (begins && !begin_epoch(it, codec))
         return false;
     mapper_arrived(it->mapper, one->timestamp, one->arrival);
-    it->oldest = one->timestamp - (int64_t)(it->back * codec->clock_rate);
+    it->last = one->timestamp;
     return true;
 }
 
@@ -339,18 +339,64 @@ static void on_probation(stream *it, packet *one) {
     add_candidate(it, one);
 }
 
+static void take(stream *it, packet *one) {
+    if (!it->has_source || one->ssrc != it->source.ssrc)
+        on_probation(it, one);
+    else
+        insert_own(it, one);
+}
+
+/* Fill a hole with a packet that a later one repeated. */
+static void fill_in(stream *it, packet *one) {
+    source *source = &it->source;
+    one->sequence = unwrapper_peek(&source->sequences, 16, one->sequence);
+    one->timestamp = unwrapper_peek(&source->timestamps, 32, one->timestamp);
+    if (!ring_lacks(&source->ring, one->sequence))
+        return;
+    int64_t sequence = one->sequence;
+    double arrival = one->arrival;
+    if (ring_insert(&source->ring, one) == COUNT_out_of_memory) {
+        COUNT(it->counters, out_of_memory);
+        return;
+    }
+    COUNT(it->counters, restored_by_red);
+    if (source->has_nacks)
+        nack_receive(&source->nacks, sequence, arrival);
+}
+
+/* Take a packet of RFC 2198, and of those it repeats the ones that are missing. All of them lie in the
+ * receive buffer, so whatever becomes of the primary, the others are there. */
+static void undo(stream *it, packet *one, uint8_t payload_type) {
+    red found;
+    if (!red_undo(one, payload_type, &found)) {
+        COUNT(it->counters, malformed_payload);
+        return;
+    }
+    if (found.primary.payload_type != payload_type) {
+        COUNT(it->counters, unknown_payload_type);
+        return;
+    }
+    take(it, &found.primary);
+    if (!it->has_source || it->source.ssrc != one->ssrc)
+        return;
+    for (size_t i = 0; i < found.count; i++)
+        fill_in(it, &found.repeated[i]);
+}
+
 void stream_insert(stream *it, packet *one) {
     int repeated = it->parameters->rtx[one->payload_type];
     int payload_type = repeated >= 0 ? repeated : one->payload_type;
     if (it->parameters->codecs[payload_type] == NULL) {
-        COUNT(it->counters, unknown_payload_type);
+        int block = it->parameters->red[payload_type];
+        if (repeated < 0 && block >= 0 && it->parameters->codecs[block] != NULL)
+            undo(it, one, (uint8_t)block);
+        else
+            COUNT(it->counters, unknown_payload_type);
         packet_free(one);
     } else if (repeated >= 0) {
         repair(it, one, (uint8_t)repeated);
-    } else if (!it->has_source || one->ssrc != it->source.ssrc) {
-        on_probation(it, one);
     } else {
-        insert_own(it, one);
+        take(it, one);
     }
 }
 

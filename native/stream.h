@@ -30,6 +30,7 @@ typedef struct parameters {
     bool video;
     const codec *codecs[128]; /* by payload type */
     int16_t rtx[128];         /* the payload type it repeats, or -1 */
+    int16_t red[128];         /* the payload type of its blocks (RFC 2198), or -1 */
     unsigned feedback;
     /* RFC 8285 ids of transport-wide sequence numbers, and of MIDs; -1: none. A description may map
      * all 14 ids of a one-byte header to one of them. */
@@ -79,7 +80,7 @@ typedef struct stream {
     source source;  /* valid where has_source */
     const codec *codec;
     double back;
-    int64_t oldest;
+    int64_t last; /* media time of the last packet in order */
     packet candidates[STREAM_MAX_CANDIDATES]; /* kept packets, oldest first */
     size_t candidate_count;
     uint32_t retired[STREAM_MAX_RETIRED + 1]; /* oldest first */

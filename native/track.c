@@ -1,7 +1,7 @@
 #include "track.h"
 
-void audio_track_init(audio_track *it, stream *stream) {
-    *it = (audio_track){.stream = stream};
+void audio_track_init(audio_track *it, stream *stream, const activity *activity) {
+    *it = (audio_track){.stream = stream, .activity = activity};
     stream_doze(stream, INFINITY);
 }
 
@@ -21,7 +21,7 @@ void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds) {
         return;
     }
     it->cutters = cutters;
-    audio_cutter_init(&cutters[it->count++], track, seconds, counters);
+    audio_cutter_init(&cutters[it->count++], track, seconds, it->activity, counters);
     stream_wake(it->stream);
 }
 

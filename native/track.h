@@ -10,6 +10,7 @@
 
 typedef struct audio_track {
     stream *stream;
+    const activity *activity; /* the connection's */
     audio_cutter *cutters;
     size_t count, capacity;
 } audio_track;
@@ -25,7 +26,7 @@ typedef struct video_track {
 } video_track;
 
 /* `scratch` is the caller's room for packets in order, empty before and after each call. */
-void audio_track_init(audio_track *it, stream *stream);
+void audio_track_init(audio_track *it, stream *stream, const activity *activity);
 void audio_track_free(audio_track *it);
 void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds);
 void audio_track_detach(audio_track *it, uint64_t track, ordereds *scratch, outputs *out);

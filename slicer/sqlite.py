@@ -1,6 +1,7 @@
 """One SQLite file beside an event loop: one connection, in a thread of its own."""
 
 import asyncio
+import logging
 import os
 import sqlite3
 from collections.abc import Callable
@@ -9,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
+from slicer import wal
 from slicer.errors import BadInput
+
+logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 5.0
 """How long to wait for another process that holds the file."""
@@ -20,7 +24,8 @@ T = TypeVar("T")
 class Schema:
     """What a file holds: *application_id* and *version* are written into its header.
 
-    *exclusive*: the file belongs to one process at a time. *power_safe*: a commit survives a loss
+    *exclusive*: the file belongs to one process at a time, and holds every commit by itself: what
+    is copied or damaged beside it costs nothing. *power_safe*: a commit survives a loss
     of power; otherwise only the end of the process, and costs no fsync. *migrations*: scripts that
     take a file of an older version to the next one, oldest first; the last gives *version*.
     """
@@ -98,12 +103,17 @@ def _open(path: Path, schema: Schema) -> sqlite3.Connection:
 def _prepare(opened: sqlite3.Connection, name: str, schema: Schema) -> None:
     if schema.exclusive:
         opened.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # Every commit goes on into the file, for one fsync more.
+        opened.execute("PRAGMA wal_autocheckpoint = 1")
     _scripts(opened, name, schema)  # a file that is not ours is not touched
     opened.execute("PRAGMA journal_mode = WAL")
+    opened.execute("PRAGMA journal_size_limit = 0")  # the log holds nothing of an earlier round
     opened.execute(f"PRAGMA synchronous = {'FULL' if schema.power_safe else 'NORMAL'}")
     opened.execute("PRAGMA secure_delete = ON")
     opened.execute("PRAGMA foreign_keys = ON")
     opened.execute("BEGIN IMMEDIATE")
+    if not schema.exclusive:
+        _tell_of_lost(opened)
     # Looked at again: another process may have made or migrated the file meanwhile. A crash on the
     # way leaves the file as it was, its version included.
     for script in _scripts(opened, name, schema):
@@ -115,6 +125,18 @@ def _prepare(opened: sqlite3.Connection, name: str, schema: Schema) -> None:
     verdict = opened.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise BadInput("serve.state", name, f"an undamaged database ({verdict})")
+
+
+def _tell_of_lost(opened: sqlite3.Connection) -> None:
+    """Log what the write-ahead log held and SQLite left out; it is overwritten from now on."""
+    path = Path(opened.execute("PRAGMA database_list").fetchone()[2])
+    if count := wal.lost(path.with_name(f"{path.name}-wal")):
+        logger.warning(
+            "! %s-wal is damaged: %d change(s) or more written last are lost; "
+            "after a loss of power this can be, otherwise look at the disk",
+            path.name,
+            count,
+        )
 
 
 def _scripts(opened: sqlite3.Connection, name: str, schema: Schema) -> tuple[str, ...]:

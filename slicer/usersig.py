@@ -70,7 +70,8 @@ class SdkApp:
 
     def verify_usersig(self, signature: str, user: str, now: float) -> None:
         """Raise Unauthorized unless *signature* is this user's and still good."""
-        self._verify(signature, user, now)
+        if self._verify(signature, user, now).userbuf is not None:
+            raise Unauthorized("UserSig: this is a PrivateMapKey")
 
     def verify_private_map_key(
         self, signature: str, user: str, room: int | str, now: float

@@ -25,8 +25,8 @@ LAYERS = [
     {"hot"},
     {"slicing"},
     {"rtp"},
-    {"http", "sqlite", "threads", "clock", "background", "usersig", "config"},
-    {"errors"},
+    {"http", "sqlite", "threads", "clock", "background", "usersig", "config", "permissions"},
+    {"wal", "errors"},
 ]
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}
 CORE = {"rtp", "slicing"}

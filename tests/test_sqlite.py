@@ -195,3 +195,68 @@ async def test_a_file_too_old_to_be_migrated(tmp_path: Path) -> None:
     await (await Database.open(path, SCHEMA)).close()
     with pytest.raises(BadInput, match="version 3; it is 1"):
         await Database.open(path, Schema(0x1234, 3, "", migrations=("SELECT 1",)))
+
+
+def log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def killed(path: Path, tmp_path: Path, *, log: bool) -> Path:
+    """A copy of what a killed process would leave, with or without the log beside the file."""
+    copy = tmp_path / "copy" / path.name
+    copy.parent.mkdir()
+    for each in (path, log_of(path)) if log else (path,):
+        copy.with_name(each.name).write_bytes(each.read_bytes())
+    return copy
+
+
+async def test_a_closed_database_is_one_file(tmp_path: Path) -> None:
+    for schema in (SCHEMA, replace(SCHEMA, exclusive=True)):
+        path = tmp_path / f"{schema.exclusive}" / "a.db"
+        database = await Database.open(path, schema)
+        await database.run(add("x"))
+        await database.close()
+        assert list(path.parent.iterdir()) == [path]
+
+
+async def test_an_exclusive_file_holds_every_commit_by_itself(tmp_path: Path) -> None:
+    schema = replace(SCHEMA, exclusive=True)
+    path = tmp_path / "a.db"
+    database = await Database.open(path, schema)
+    for name in "abc":
+        await database.run(add(name))
+    copy = killed(path, tmp_path, log=False)
+    await database.close()
+    assert await reopen(copy, schema) == ["a", "b", "c"]
+
+
+async def test_a_damaged_log_beside_an_exclusive_file_costs_nothing(tmp_path: Path) -> None:
+    schema = replace(SCHEMA, exclusive=True)
+    path = tmp_path / "a.db"
+    database = await Database.open(path, schema)
+    for name in "abc":
+        await database.run(add(name))
+    copy = killed(path, tmp_path, log=True)
+    await database.close()
+    damaged = bytearray(log_of(copy).read_bytes())
+    damaged[100] ^= 1
+    log_of(copy).write_bytes(damaged)
+    assert await reopen(copy, schema) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+async def test_changes_that_a_damaged_log_lost_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: bool
+) -> None:
+    path = tmp_path / "a.db"
+    database = await Database.open(path, SCHEMA)
+    for name in "abc":
+        await database.run(add(name))
+    copy = killed(path, tmp_path, log=True)
+    await database.close()
+    if damaged:
+        content = bytearray(log_of(copy).read_bytes())
+        content[-100] ^= 1
+        log_of(copy).write_bytes(content)
+    assert await reopen(copy) == (["a", "b"] if damaged else ["a", "b", "c"])
+    assert ("a.db-wal is damaged: 1 change(s)" in caplog.text) is damaged

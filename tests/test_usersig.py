@@ -64,6 +64,16 @@ def test_private_map_key_known_answers(room: int | str, userbuf: str, sig: str) 
     assert APP.verify_private_map_key(text, USER, room, NOW) == EVERYTHING
 
 
+@pytest.mark.parametrize("room", [7, "room"])
+@pytest.mark.parametrize("privileges", [Privilege(0), Privilege.RECEIVE_AUDIO, EVERYTHING])
+def test_one_kind_is_not_the_other(room: int | str, privileges: Privilege) -> None:
+    key = APP.private_map_key(USER, room, NOW, privileges=privileges)
+    with pytest.raises(Unauthorized, match="UserSig: this is a PrivateMapKey"):
+        APP.verify_usersig(key, USER, NOW)
+    with pytest.raises(Unauthorized, match="PrivateMapKey: this is a UserSig"):
+        APP.verify_private_map_key(APP.usersig(USER, NOW), USER, room, NOW)
+
+
 def test_the_text_is_safe_in_a_url() -> None:
     text = APP.private_map_key(USER, "room", NOW)
     assert not set(text) & set("+/=")

@@ -43,7 +43,7 @@ static const codec h264 = {.format = &h264_format, .clock_rate = 90000, .index =
 static parameters stream_of(const codec *codec, int payload_type, unsigned feedback) {
     parameters it = {.video = codec != &opus, .feedback = feedback};
     for (int i = 0; i < 128; i++)
-        it.rtx[i] = -1;
+        it.rtx[i] = it.red[i] = -1;
     for (int i = 0; i < 14; i++)
         it.transport_cc_ids[i] = it.mid_ids[i] = -1;
     it.codecs[payload_type] = codec;

@@ -2,6 +2,7 @@
 
 from slicer.api.app import make_app
 from slicer.api.dispatch import ApiSettings
+from slicer.api.health import open_health
 from slicer.api.server import Listen, check_listen, open_server
 
-__all__ = ["ApiSettings", "Listen", "check_listen", "make_app", "open_server"]
+__all__ = ["ApiSettings", "Listen", "check_listen", "make_app", "open_health", "open_server"]

@@ -1,4 +1,4 @@
-"""The ASGI app: requests received within limits, answered always with HTTP 200, and logged."""
+"""The ASGI app: requests received within limits, answered with HTTP 200, and logged."""
 
 import asyncio
 import logging
@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from slicer.api.actions import Answer
 from slicer.api.dispatch import ApiSettings, Dispatcher
 from slicer.api.errors import INTERNAL, UNREADABLE, ApiError, code_of, message_of
+from slicer.api.health import health_routes
 from slicer.api.schema import ACTIONS
 from slicer.api.signature import Message
 from slicer.errors import BadInput, shown
@@ -25,6 +26,10 @@ MAX_DRAIN = 16 * 1024 * 1024
 """Bytes of a body beyond the limit that are read and dropped, so that its sender hears why."""
 MAX_QUERY = 32 * 1024
 """Largest query, in bytes, as TRTC has it."""
+
+METHOD_NOT_ALLOWED = 405
+ALLOW = {"Allow": "GET, OPTIONS, POST"}
+"""Of the API; HEAD is not there: a GET may carry an action out."""
 
 log = logging.getLogger(__name__)
 
@@ -45,20 +50,7 @@ def make_app(
     settings = settings or ApiSettings()
     endpoint = Endpoint(Dispatcher(apps, orders, settings), settings)
 
-    async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
-
-    async def readyz(_: Request) -> Response:
-        is_ready = ready()
-        return JSONResponse({"status": "ready" if is_ready else "busy"}, 200 if is_ready else 503)
-
-    return Starlette(
-        routes=[
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-            Route("/{path:path}", endpoint),
-        ]
-    )
+    return Starlette(routes=[*health_routes(ready), Route("/{path:path}", endpoint)])
 
 
 class Endpoint:
@@ -69,15 +61,18 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if request.method == "OPTIONS" and scope["path"] == "/":
+            await Response(status_code=204, headers=ALLOW)(scope, receive, send)
+            return
         began = time.perf_counter()
         request_id = str(uuid.uuid4())
         name = request.headers.get("x-tc-action", "")
         try:
-            answer, code = await self._within_deadline(request), "ok"
+            answer, code, status = await self._within_deadline(request), "ok", 200
         except ClientDisconnect:
             return
         except Exception as error:
-            code = code_of(error)
+            code, status = code_of(error), getattr(error, "status", 200)
             if code == INTERNAL:
                 # The words of an unforeseen error may quote the request, and so a secret.
                 log.error("%s: %s", request_id, _where(error))  # noqa: TRY400
@@ -85,7 +80,9 @@ class Endpoint:
         took = (time.perf_counter() - began) * 1000
         known = name if name in ACTIONS else "unknown action"
         log.info("%s %s: %s in %.1f ms", request_id, known, code, took)
-        response = JSONResponse({"Response": {**answer, "RequestId": request_id}})
+        response = JSONResponse({"Response": {**answer, "RequestId": request_id}}, status)
+        if status == METHOD_NOT_ALLOWED:
+            response.headers.update(ALLOW)
         await response(scope, receive, send)
 
     async def _within_deadline(self, request: Request) -> Answer:
@@ -107,9 +104,10 @@ class Endpoint:
         """The whole request, counted while it comes. Raises ApiError."""
         path = request.scope["path"]
         if path != "/":
-            raise ApiError(UNREADABLE, f"path: got {shown(path)}; allowed: /")
+            raise ApiError(UNREADABLE, f"path: got {shown(path)}; allowed: /", 404)
         if request.method not in ("GET", "POST"):
-            raise ApiError("UnsupportedProtocol", f"method {request.method}: allowed: GET, POST")
+            text = f"method {request.method}: allowed: GET, POST"
+            raise ApiError("UnsupportedProtocol", text, METHOD_NOT_ALLOWED)
         query = request.scope["query_string"].decode("latin-1")
         body, size = bytearray(), 0
         async for chunk in request.stream():

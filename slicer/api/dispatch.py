@@ -1,34 +1,36 @@
 """One request to one answer, however it came.
 
-A request passes, in this order: signature; action, version, region; the body's form; its
-application; the rate limit; the fields; replay; the robot's signature; then it is carried out.
-What is wrong first is answered.
+A request passes, in this order: signature and host; action, version, region; the body's form; its
+application; the rate limit; the signature's first use; the fields; replay; the robot's signature;
+then it is carried out. What is wrong first is answered.
 """
 
+import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from slicer.api.actions import Answer, carry_out
 from slicer.api.body import read_json, read_query
-from slicer.api.errors import ApiError
+from slicer.api.errors import WRONG_VALUE, ApiError
 from slicer.api.fields import Reader
 from slicer.api.keys import Caller, Keys, find_app
-from slicer.api.limits import RateLimit, Replays
+from slicer.api.limits import RateLimit, Replays, SignatureUses
 from slicer.api.schema import ACTIONS, VERSION, Action, Verb
-from slicer.api.signature import MAX_SKEW, Message
+from slicer.api.signature import MAX_SKEW, UNSIGNED_PAYLOAD, Message
 from slicer.errors import shown
 from slicer.service.order import Application, OrderTaker
+from slicer.service.settings import REGIONS
 
 MAX_BODY = 256 * 1024
 """Largest body, in bytes; what a request can need is some 20 KB. TRTC takes 10 MB."""
 DEADLINE = 6.0
 RATE = 20
+MAX_NONCE = 64
 
-# Repeating these changes nothing: they may come again under the same signature, which two equal
-# requests of one second share.
+# Repeating these changes nothing: they may come again under the same signature.
 _REPEATABLE = {Verb.DESCRIBE, Verb.DELETE}
 
 
@@ -38,9 +40,13 @@ class ApiSettings:
 
     insecure: bool = False
     """No signature is asked for, and requests are taken for a loopback Host only."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that requests may be signed for; empty: all but Tencent's own."""
     max_body: int = MAX_BODY
     deadline: float = DEADLINE
     """Seconds from a request's first byte to its answer."""
+    regions: tuple[str, ...] = REGIONS
+    """Values of X-TC-Region that are answered."""
     rate: int = RATE
     """Requests in a second for each action and application."""
     now: Callable[[], float] = field(default=time.time)
@@ -57,12 +63,13 @@ class Dispatcher:
         self._keys = Keys(apps.values())
         self._rate = RateLimit(settings.rate)
         self._replays = Replays()
+        self._uses = SignatureUses()
 
     async def answer(self, message: Message) -> Answer:
         """Check it and carry it out. Raises SlicerError."""
         now = self._settings.now()
         caller = self._authenticate(message, now)
-        action = _action(message.headers)
+        action = _action(message.headers, self._settings.regions)
         reader, body = _read_body(message)
         app = self._app(body, action, caller, reader)
         name = message.headers["x-tc-action"]
@@ -71,16 +78,25 @@ class Dispatcher:
                 "RequestLimitExceeded",
                 f"{name}: allowed: {self._settings.rate} a second for each SdkAppId",
             )
+        if caller is not None:
+            self._refuse_other_use(name, app, action, caller, message, now)
         values = reader.read(action.fields, body)
         if caller is not None and action.verb not in _REPEATABLE:
-            self._refuse_replay(name, caller, now)
+            self._refuse_replay(name, caller, message.headers.get("x-tc-nonce", ""), now)
         return await carry_out(action, app, values, self._orders, now)
 
     def _authenticate(self, message: Message, now: float) -> Caller | None:
+        host = _host(message.headers.get("host", ""))
         if not self._settings.insecure:
-            return self._keys.authenticate(message, now)
+            caller = self._keys.authenticate(message, now)
+            # The signature proves that the request was meant for this host; it must be ours.
+            if not is_expected(host, self._settings.hosts):
+                allowed = ", ".join(self._settings.hosts) or "any that is not Tencent's own"
+                text = f"Host: signed for {shown(host)}; allowed: {allowed} (serve.hosts)"
+                raise ApiError("AuthFailure.SignatureFailure", text)
+            return caller
         # A page of another site could have its name resolve to this machine.
-        if not is_loopback(_host(message.headers.get("host", ""))):
+        if not is_loopback(host):
             raise ApiError("AuthFailure", "Host: allowed without signatures: a loopback address")
         return None
 
@@ -92,14 +108,42 @@ class Dispatcher:
         values = reader.read((field,), {"SdkAppId": body.get("SdkAppId")})
         return find_app(self._apps, values.whole("SdkAppId"), caller)
 
-    def _refuse_replay(self, name: str, caller: Caller, now: float) -> None:
-        if self._replays.seen(name, caller.signature):
+    def _refuse_other_use(
+        self,
+        name: str,
+        app: Application,
+        action: Action,
+        caller: Caller,
+        message: Message,
+        now: float,
+    ) -> None:
+        """Describe changes nothing, so it may come under any signature; it counts as the first use
+        of one, so that no other action follows it."""
+        use = name
+        if message.headers.get("x-tc-content-sha256") == UNSIGNED_PAYLOAD:
+            use += " " + hashlib.sha256(message.body).hexdigest()
+        until = caller.timestamp + MAX_SKEW
+        first = self._uses.first(app.sdk_app_id, caller.signature, use, until, now)
+        if first is None:
+            raise ApiError("RequestLimitExceeded", "too many requests within five minutes")
+        if first != use and action.verb is not Verb.DESCRIBE:
+            raise ApiError(
+                "AuthFailure.SignatureReplayed",
+                f"{name}: this signature came with {first.partition(' ')[0]} before; allowed: one "
+                "with a new timestamp, or over x-tc-action and the body",
+            )
+
+    def _refuse_replay(self, name: str, caller: Caller, nonce: str, now: float) -> None:
+        if len(nonce) > MAX_NONCE:
+            got = f"{len(nonce)} characters"
+            raise ApiError(WRONG_VALUE, f"X-TC-Nonce: got {got}; allowed: {MAX_NONCE} at most")
+        if self._replays.seen(name, caller.signature, nonce, now):
             raise ApiError(
                 "AuthFailure.SignatureReplayed",
                 f"{name}: this signed request came before; allowed: one with a new timestamp",
             )
         until = caller.timestamp + MAX_SKEW
-        if not self._replays.remember(name, caller.signature, until, now):
+        if not self._replays.remember(name, caller.signature, nonce, until, now):
             raise ApiError("RequestLimitExceeded", "too many requests within five minutes")
 
 
@@ -111,6 +155,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_expected(host: str, hosts: Sequence[str]) -> bool:
+    """Whether a request for *host* is for us. Unless hosts are named, all are but Tencent's own:
+    who calls both with one key must not have one's requests carried out by the other."""
+    if hosts:
+        return host in {one.lower() for one in hosts}
+    return "tencentcloudapi" not in host.split(".")
+
+
 def _host(authority: str) -> str:
     """The host of `host:port`, or of `http://host:port` as tccli sends it; nothing if malformed."""
     try:
@@ -119,8 +171,8 @@ def _host(authority: str) -> str:
         return ""
 
 
-def _action(headers: Mapping[str, str]) -> Action:
-    """What is asked for, in a version and a region that have it. Raises ApiError."""
+def _action(headers: Mapping[str, str], regions: tuple[str, ...]) -> Action:
+    """What is asked for, in a version and a region that are answered. Raises ApiError."""
     name, version = headers.get("x-tc-action", ""), headers.get("x-tc-version", "")
     action = ACTIONS.get(name)
     if action is None:
@@ -129,9 +181,9 @@ def _action(headers: Mapping[str, str]) -> Action:
     if version != VERSION:
         raise ApiError("NoSuchVersion", f"X-TC-Version: got {shown(version)}; allowed: {VERSION}")
     region = headers.get("x-tc-region", "")
-    if region not in action.regions:
+    if region not in regions:
         code = "UnsupportedRegion" if region else "MissingParameter"
-        allowed = ", ".join(action.regions)
+        allowed = ", ".join(regions)
         raise ApiError(code, f"X-TC-Region: got {shown(region)}; allowed: {allowed}")
     return action
 

@@ -22,10 +22,13 @@ UNREADABLE = "InvalidRequest"
 
 
 class ApiError(SlicerError):
-    """The caller: a request that never reaches the service. *code* is TRTC's, or marked ours."""
+    """The caller: a request that never reaches the service. *code* is TRTC's, or marked ours.
 
-    def __init__(self, code: str, message: str) -> None:
-        self.code = code
+    *status*: of the HTTP answer; anything but 200 is for who is no client of the API.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 200) -> None:
+        self.code, self.status = code, status
         super().__init__(message)
 
 

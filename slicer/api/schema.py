@@ -118,18 +118,13 @@ class Verb(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action: of which product, what it does, its fields, and the regions that have it."""
+    """One action: of which product, what it does, and its fields."""
 
     product: Product
     verb: Verb
     fields: tuple[Field, ...]
-    regions: tuple[str, ...]
 
 
-_REGIONS = {
-    Product.SLICE: ("ap-singapore", "eu-frankfurt"),
-    Product.MODERATION: ("ap-singapore",),
-}
 _CREATE = {
     Product.SLICE: (
         _APP,
@@ -162,9 +157,7 @@ _FIELDS = {Verb.DESCRIBE: _TASK, Verb.MODIFY: (*_TASK, _SUBSCRIPTION), Verb.DELE
 _NOUNS = {Product.SLICE: "CloudSliceTask", Product.MODERATION: "CloudModeration"}
 
 ACTIONS: Mapping[str, Action] = {
-    verb.value + noun: Action(
-        product, verb, _FIELDS.get(verb) or _CREATE[product], _REGIONS[product]
-    )
+    verb.value + noun: Action(product, verb, _FIELDS.get(verb) or _CREATE[product])
     for product, noun in _NOUNS.items()
     for verb in Verb
 }

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 
 from slicer.api.dispatch import is_loopback
 from slicer.errors import BadInput
-from slicer.http import Server
+from slicer.http import HttpSettings, Server
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ class Listen:
     """An address, and the PEM files of TLS where it is to be spoken. Raises BadInput."""
 
     host: str = "127.0.0.1"
-    port: int = 8443
+    port: int = 8088
     certificate: Path | None = None
     key: Path | None = None
 
@@ -35,7 +35,9 @@ def check_listen(listen: Listen, insecure: bool) -> None:
         raise BadInput("--insecure", listen.host, "a loopback address: 127.0.0.1, ::1, localhost")
 
 
-async def open_server(app: Starlette, listen: Listen, insecure: bool = False) -> Server:
+async def open_server(
+    app: Starlette, listen: Listen, insecure: bool = False, http: HttpSettings | None = None
+) -> Server:
     """Listen, in the running loop, until the server is closed. Raises BadInput."""
     check_listen(listen, insecure)
     if insecure:
@@ -43,7 +45,7 @@ async def open_server(app: Starlette, listen: Listen, insecure: bool = False) ->
     elif listen.certificate is None and not is_loopback(listen.host):
         log.warning("no TLS on %s: the customers' storage keys pass in clear text", listen.host)
     try:
-        return Server(listen.host, listen.port, app, listen.certificate, listen.key)
+        return Server(listen.host, listen.port, app, listen.certificate, listen.key, http)
     except OSError as error:
         allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
         raise BadInput("serve.port", listen.port, allowed) from None

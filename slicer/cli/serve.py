@@ -3,9 +3,10 @@
 import argparse
 import asyncio
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from slicer.api import ApiSettings, Listen, check_listen, make_app, open_server
+from slicer.api import ApiSettings, Listen, check_listen, make_app, open_health, open_server
 from slicer.cli import garbage_collection
 from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, service_settings_of
@@ -43,24 +44,34 @@ def serve(options: argparse.Namespace) -> int:
 
 
 async def _serve(settings: ServiceSettings, listen: Listen, insecure: bool) -> int:
-    ended = asyncio.Event()
+    began, ended = asyncio.Event(), asyncio.Event()
     end_on_signals(ended.set)
-    async with serving(settings) as orders:
+
+    def ready() -> bool:
+        return began.is_set() and not ended.is_set()
+
+    async with AsyncExitStack() as stack:
+        health = open_health(settings.serve.health, ready) if settings.serve.health else None
+        if health:  # it tells of the start and of the end, too
+            stack.push_async_callback(health.close)
+        orders = await stack.enter_async_context(serving(settings))
         apps = {app.sdk_app_id: app for app in settings.apps}
-        app = make_app(apps, orders, ApiSettings(insecure=insecure), lambda: not ended.is_set())
-        server = await open_server(app, listen, insecure)
-        try:
-            scheme = "https" if listen.certificate else "http"
-            _say(f"serving {scheme}://{listen.host}:{server.port} for {len(apps)} application(s)")
-            if insecure:
-                _say(
-                    "INSECURE: anyone on this machine may order tasks; signatures are not verified"
-                )
-            garbage_collection.tune()
-            await ended.wait()
-            _say("ending: what has been cut is delivered; tasks go on at the next start")
-        finally:
-            await server.close()
+        limits = ApiSettings(
+            insecure=insecure, regions=settings.serve.regions, hosts=settings.serve.hosts
+        )
+        app = make_app(apps, orders, limits, ready)
+        server = await open_server(app, listen, insecure, settings.engine.http)
+        stack.push_async_callback(server.close)
+        began.set()
+        scheme = "https" if listen.certificate else "http"
+        _say(f"serving {scheme}://{listen.host}:{server.port} for {len(apps)} application(s)")
+        if health:
+            _say(f"health at port {health.port}: /healthz, /readyz")
+        if insecure:
+            _say("INSECURE: anyone on this machine may order tasks; signatures are not verified")
+        garbage_collection.tune()
+        await ended.wait()
+        _say("ending: what has been cut is delivered; tasks go on at the next start")
     return STORED
 
 

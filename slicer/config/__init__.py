@@ -5,6 +5,7 @@ texts. It stands beside the code that it sets; the text below a field describes 
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import Field, field, fields
 from enum import StrEnum
@@ -67,6 +68,16 @@ def wrong_value(name: str, value: object, one: Field[object], kind: Any) -> BadI
 def in_words(names: Sequence[str]) -> str:
     """`png, jpg or webp`."""
     return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def split_authority(name: str, text: str) -> tuple[str, int]:
+    """The host and the port of HOST:PORT or [IPv6]:PORT. Raises BadInput for *name*."""
+    host, _, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    right = bare and (":" not in bare or host == f"[{bare}]")
+    if not right or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65_535:
+        raise BadInput(name, text, "HOST:PORT or [IPv6]:PORT, port 0 (any free one) to 65535")
+    return bare, int(port)
 
 
 def _is_text(value: object) -> bool:

@@ -85,6 +85,8 @@ class SettingsReader:
             values = self.tables.get(table)
             if isinstance(values, dict) and name in values:
                 raise BadInput(old, "a field that has moved", new)
+            if values == {}:
+                raise BadInput(table, "a table that has moved", new.partition(".")[0])
             if (was := _variable(old)) in self.variables:
                 raise BadInput(was, "a variable that has moved", _variable(new))
 

@@ -90,6 +90,8 @@ class Outbox:
         self._disk_reported: set[str] = set()
         self._overflow = Overflow(clock, listener.on_overflow)
         self._wake: Timer | None = None
+        self.trouble: StorageError | None = None
+        """What the first store met when it was checked; None once it has taken something."""
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
@@ -163,6 +165,12 @@ class Outbox:
                 self._hold(delivery)
                 self._listener.on_adopted(delivery.info)
                 self._make_sendable(delivery, Phase.READY)
+
+    def note_trouble(self, task: str, error: StorageError) -> None:
+        """A check found that the first store fails, and the task was told: it will be told of the
+        recovery, and not of the same failure again."""
+        self.trouble = error
+        self._reported.add((task, type(error)))
 
     def hurry(self) -> None:
         """Try everything now that waits for its next try."""
@@ -341,7 +349,7 @@ class Outbox:
         upstream.circuit.succeed()
         upstream.failed.clear()
         if upstream is self._failover.first:
-            self._reported.clear()
+            self._recover()
         self.counters.stored += 1
         self.counters.stored_bytes += receipt.size
         # The slice leaves the books before its record leaves the disk: a crash in between sends it
@@ -354,6 +362,14 @@ class Outbox:
             self._acknowledging.start(self._acknowledge(delivery, confirmed))
         elif self._spool is not None and delivery.path is not None:
             self._spool.remove(delivery.path)
+
+    def _recover(self) -> None:
+        """Tell those who were told of failures that the first store takes slices again."""
+        self.trouble = None
+        tasks = sorted({task for task, _ in self._reported})
+        self._reported.clear()
+        for task in tasks:
+            self._listener.on_recovered(task, self._failover.first.storage.label)
 
     async def _acknowledge(self, delivery: Delivery, confirmed: Awaitable[None]) -> None:
         """Remove the record of a stored slice once it is confirmed."""

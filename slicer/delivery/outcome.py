@@ -59,6 +59,10 @@ class OutboxListener(Protocol):
         taken something."""
         ...
 
+    def on_recovered(self, task: str, destination: str) -> None:
+        """The first store, whose failures this task was told of, takes slices again."""
+        ...
+
     def on_kept(self, info: Info) -> None:
         """The outbox closed; the slice is in the spool, and is sent at the next start."""
         ...

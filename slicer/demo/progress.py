@@ -21,6 +21,7 @@ from slicer.engine.events import (
     SliceLost,
     SliceSpooled,
     SliceStored,
+    StoreRecovered,
     TaskFinished,
     TaskState,
     TaskTrouble,
@@ -85,6 +86,8 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
             return f"LOST {event.slice.key}: {event.reason}"
         case TaskTrouble():
             return f"trouble: {event.reason}"
+        case StoreRecovered():
+            return f"{event.destination} takes slices again"
         case RobotLeft():
             return f"out of the room ({event.reason})"
         case TaskFinished():
@@ -148,6 +151,8 @@ class LiveProgress:
                 self._last[stored.anchor] = stored.key.rpartition("/")[2]
             case SliceLost() | TaskTrouble():
                 self._live.console.print(Text(line(event), style="red"))
+            case StoreRecovered():
+                self._live.console.print(Text(line(event), style="green"))
         self._lines.append(line(event))
 
     def note(self, text: str) -> None:

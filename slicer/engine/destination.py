@@ -1,5 +1,6 @@
 """The stores of an engine: one connection and one outbox each, shared by the tasks that use it."""
 
+import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
@@ -17,7 +18,7 @@ from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import LATE, RunningTask
-from slicer.errors import BadInput, SlicerError, StorageUnavailable
+from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable
 from slicer.media.slice import File, Info, SliceInfo
 from slicer.storage import Credentials, Receipt, Storage, open_storage
 
@@ -34,6 +35,7 @@ class Reports:
         self._late = Overflow(clock, _log_late)
         self._lost = Overflow(clock, _log_lost)
         self._adopted: defaultdict[str, set[str]] = defaultdict(set)
+        self._settled: dict[str, asyncio.Future[bool]] = {}
 
     def take_adopted(self, task: str) -> set[str]:
         """The keys of slices of an earlier process, for a task that runs from now on."""
@@ -44,8 +46,21 @@ class Reports:
         for key in keys:
             self._adopted[task].add(key)
 
+    async def settled(self, task: str) -> bool:
+        """Wait until every slice that an earlier process left of a task is stored or lost, and its
+        event confirmed. False where the engine closes before: the next one goes on."""
+        if task not in self._adopted:
+            return True
+        future = self._settled.get(task)
+        if future is None:
+            future = self._settled[task] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(future)
+
     def close(self) -> None:
         """Log what was not yet logged."""
+        for future in self._settled.values():
+            future.set_result(False)
+        self._settled.clear()
         self._late.close()
         self._lost.close()
 
@@ -70,15 +85,16 @@ class Reports:
 
     def on_stored(self, file: File, receipt: Receipt, destination: str) -> Awaitable[None] | None:
         """Tell the task."""
-        task = self._find(file.info.task)
-        if self._adopted:
-            self._settle_adopted(file.info)
+        task, confirmed = self._find(file.info.task), None
         if isinstance(file.info, SliceInfo):
             who = task or self._orphans
-            return who.on_stored(file.info, file.data, receipt, destination)
-        if task is not None:
+            confirmed = who.on_stored(file.info, file.data, receipt, destination)
+        elif task is not None:
             task.on_manifest_settled(file.info.key)
-        return None
+        if confirmed is not None and file.info.task in self._adopted:
+            return self._settle_confirmed(file.info, confirmed)
+        self._settle_adopted(file.info)
+        return confirmed
 
     def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:
         """Tell the task."""
@@ -86,18 +102,18 @@ class Reports:
         if not final:
             self.on_trouble(info.task, error)
             return
-        if self._adopted:
-            self._settle_adopted(info)
         if isinstance(info, SliceInfo):
             self._lost.add()
             (task or self._orphans).on_lost(info, str(error))
         elif task is not None:
             task.on_manifest_lost(info.key, str(error))
+        self._settle_adopted(info)
 
     def on_kept(self, info: Info) -> None:
         """Tell the task."""
-        if self._adopted:
-            self._settle_adopted(info)
+        if (future := self._settled.pop(info.task, None)) is not None:
+            future.set_result(False)
+        self._settle_adopted(info)
         if task := self._find(info.task):
             if isinstance(info, SliceInfo):
                 task.on_kept(info)
@@ -112,16 +128,33 @@ class Reports:
         else:
             self._orphans.on_trouble(task, error)
 
+    def on_recovered(self, task: str, destination: str) -> None:
+        """Tell a task that its store works again."""
+        running = self._find(task)
+        if running is not None:
+            running.on_recovered(destination)
+        else:
+            self._orphans.on_recovered(task, destination)
+
     def on_overflow(self, count: int) -> None:
         """Log it; the task that offered a refused slice tells of each."""
         logger.warning("! %d slices lost: an outbox is full", count)
 
+    async def _settle_confirmed(self, info: Info, confirmed: Awaitable[None]) -> None:
+        try:
+            await confirmed
+        finally:
+            self._settle_adopted(info)
+
     def _settle_adopted(self, info: Info) -> None:
         keys = self._adopted.get(info.task)
-        if keys is not None:
-            keys.discard(info.key)
-            if not keys:
-                del self._adopted[info.task]
+        if keys is None:
+            return
+        keys.discard(info.key)
+        if not keys:
+            del self._adopted[info.task]
+            if (future := self._settled.pop(info.task, None)) is not None:
+                future.set_result(True)
 
 
 def _log_lost(count: int) -> None:
@@ -201,11 +234,13 @@ class Destinations:
         """
         destination = self._open.get(key)
         if destination is None:
-            storages = await self._opened(key, check)
+            storages = await self._opened(key)
+            trouble = await self._checked(storages) if check else None
             # Somebody else may have opened it meanwhile.
             destination = self._open.get(key)
             if destination is None:
                 destination = self._make(key, *storages)
+                destination.outbox.trouble = trouble
             else:
                 await _close(storages)
         destination.users += 1
@@ -276,27 +311,38 @@ class Destinations:
         self.ending.remove(destination)
         self.closed.update(asdict(destination.outbox.counters))
 
-    async def _opened(self, key: DestinationKey, check: bool) -> tuple[Storage, Storage | None]:
+    async def _opened(self, key: DestinationKey) -> tuple[Storage, Storage | None]:
         storage = open_storage(key.to, key.credentials)
         storages: tuple[Storage, Storage | None] = (storage, None)
         try:
             if key.backup:
                 storages = storage, open_storage(key.backup, key.backup_credentials)
-            for each in storages if check else ():
-                await self._check(each)
         except BaseException:
             await _close(storages)
             raise
         return storages
 
-    async def _check(self, storage: Storage | None) -> None:
+    async def _checked(self, storages: tuple[Storage, Storage | None]) -> StorageError | None:
+        """What the first store met, where slices can wait in the spool meanwhile."""
+        storage, backup = storages
         try:
-            if storage is not None:
-                await storage.check()
+            trouble = await self._check(storage)
+            if backup is not None:
+                await self._check(backup)
+        except BaseException:
+            await _close(storages)
+            raise
+        return trouble
+
+    async def _check(self, storage: Storage) -> StorageError | None:
+        try:
+            await storage.check()
         except StorageUnavailable as error:
             if self.spool is None:
                 raise
-            logger.warning("! %s: %s; slices wait in the spool", storage and storage.label, error)
+            logger.warning("! %s: %s; slices wait in the spool", storage.label, error)
+            return error
+        return None
 
     def _make(self, key: DestinationKey, storage: Storage, backup: Storage | None) -> Destination:
         folder = self.spool.folder(key.urls, *key.key_ids) if self.spool else None

@@ -110,8 +110,9 @@ class Driver:
             step()
             self._take_facts()
         finally:
+            # Also where a listener or the room failed: the task goes on, with what waits first.
             self._busy = False
-        self._arm()
+            self._arm()
 
     def _carry_out(self, output: Output) -> None:
         match output:
@@ -133,7 +134,8 @@ class Driver:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        deadline = None if self._closed else self.task.deadline()
+        deadline = self._clock.now() if self._facts else self.task.deadline()
+        deadline = None if self._closed else deadline
         self._timer = None if deadline is None else self._clock.call_at(deadline, self._fire)
 
     def _fire(self) -> None:

@@ -94,15 +94,20 @@ class Engine:
 
     async def __aenter__(self) -> Self:
         self._clock = LoopClock()
-        self._context = Context(self._clock, self.settings.whip, self._authorize, self._pace)
-        self._encoding = EncodingPool.open()
+        self._context = Context(
+            self._clock, self.settings.whip, self._authorize, self._pace, self.settings.http
+        )
         self._spool = await self._open_spool()
+        self._encoding = EncodingPool.open()
         orphans = Orphans(self._clock, self._streams.tell, self._confirm)
         self._reports = Reports(self._tasks.get, orphans, self._clock)
         self._destinations = Destinations(
             self._encoding, self._clock, self.settings.outbox, self._reports, self._spool
         )
-        await self._recover()
+        try:
+            await self._destinations.recover(self._lookup)
+        except OSError as error:
+            await self._cannot_recover(error)
         return self
 
     async def __aexit__(
@@ -152,6 +157,8 @@ class Engine:
             self._replace(running)
         if not spec.check_store:
             self._background.start(self._check_store(running, destination))
+        elif trouble := destination.outbox.trouble:
+            running.on_store_trouble(trouble)
         running.finished.add_done_callback(
             lambda finished: self._background.start(
                 self._retire(task, destination, finished.result())
@@ -179,6 +186,11 @@ class Engine:
             running.pending,
             running.late,
         )
+
+    async def settled(self, task: str) -> bool:
+        """Wait until every slice of a task that an earlier process left in the spool is stored or
+        lost, and its event confirmed. False where the engine closes before."""
+        return await self._reports.settled(task)
 
     def streams(self, task: str) -> int:
         """How many anchors the task cuts now. Raises TaskNotExist, TaskEnded."""
@@ -257,21 +269,30 @@ class Engine:
         self._streams.close()
 
     async def _open_spool(self) -> Spool | None:
-        """The spool, if one is set. Where its disk fails, slices wait in memory, and that is
-        logged."""
+        """The spool, if one is set. Raises BadInput where it cannot be used, unless the settings
+        do without; that is logged."""
         if not self.settings.spool.folder:
             return None
         try:
             return await asyncio.to_thread(Spool.open, self.settings.spool, self._clock)
         except OSError as error:
-            logger.warning("! no spool, slices wait in memory alone: %s", error)
+            self._without_spool(error)
             return None
 
-    async def _recover(self) -> None:
+    def _without_spool(self, error: OSError) -> None:
+        settings = self.settings.spool
+        if settings.required:
+            reason = error.strerror or error
+            allowed = f"a folder that can be written ({reason}), or spool.required = false"
+            raise BadInput("spool.folder", settings.folder, allowed) from None
+        logger.warning("! no spool, slices wait in memory alone: %s", error)
+
+    async def _cannot_recover(self, error: OSError) -> None:
         try:
-            await self._destinations.recover(self._lookup)
-        except OSError as error:
-            logger.warning("! the spool cannot be read, what it holds is not sent: %s", error)
+            self._without_spool(error)
+        except BadInput:
+            await self.close()
+            raise
 
     async def _enter(self, running: RunningTask, connector: Connector, url: SplitResult) -> None:
         room: Room = await connector.open(url, running.spec.user, running.driver.deliver)
@@ -292,7 +313,7 @@ class Engine:
         try:
             await destination.storage.check()
         except StorageError as error:
-            running.on_trouble(error)
+            running.on_store_trouble(error)
 
     def _replace(self, running: RunningTask) -> None:
         """The newest task of a robot has its place; an earlier one that it had ends."""

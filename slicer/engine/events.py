@@ -131,6 +131,15 @@ class TaskTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreRecovered:
+    """The store that a `TaskTrouble` told of takes slices again. *destination*: its label."""
+
+    task: str
+    at: datetime
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
 class FactsDiscarded:
     """The room told so much at once that *count* facts were discarded: anchors may be missing."""
 
@@ -184,6 +193,7 @@ TaskEvent = (
     | SliceStored
     | SliceLost
     | TaskTrouble
+    | StoreRecovered
     | RobotLeft
     | TaskFinished
 )

@@ -38,6 +38,7 @@ METRICS: Mapping[str, str] = {
     "outbox_held": "slices that an outbox has taken and is not done with",
     "outbox_unconfirmed": "slices stored whose event is not yet safe elsewhere",
     "spool_failures_total": "writes and reads that the spool's disk failed",
+    "spool_damaged_total": "records set aside: they are not what was written",
     "outbox_memory_bytes": "bytes of memory that waiting cuts hold",
     "circuits_open": "stores that are not asked, for they fail",
     "spool_slices": "slices in the spool",
@@ -145,5 +146,6 @@ def of_delivery(
     yield Sample("spool_slices", 0 if spool is None else len(spool.ledger))
     yield Sample("spool_bytes", 0 if spool is None else spool.ledger.bytes)
     yield Sample("spool_failures_total", 0 if spool is None else spool.failures)
+    yield Sample("spool_damaged_total", 0 if spool is None else spool.damaged)
     yield Sample("encoding_waiting", encoding.waiting)
     yield Sample("encoding_threads_busy", encoding.threads.under_way)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from slicer.clock import Clock
-from slicer.engine.events import SliceLost, SliceStored, TaskEvent, TaskTrouble
+from slicer.engine.events import SliceLost, SliceStored, StoreRecovered, TaskEvent, TaskTrouble
 from slicer.engine.running import Confirm
 from slicer.errors import SlicerError
 from slicer.media.slice import SliceInfo
@@ -39,3 +39,8 @@ class Orphans:
         """Something is tried again."""
         logger.warning("! task %s: %s", task, error)
         self._tell(TaskTrouble(task, self._clock.wall(self._clock.now()), str(error)))
+
+    def on_recovered(self, task: str, destination: str) -> None:
+        """The store takes slices again."""
+        logger.warning("+ task %s: %s takes slices again", task, destination)
+        self._tell(StoreRecovered(task, self._clock.wall(self._clock.now()), destination))

@@ -21,6 +21,7 @@ from slicer.engine.events import (
     SliceLost,
     SliceSpooled,
     SliceStored,
+    StoreRecovered,
     TaskEvent,
     TaskFinished,
     TaskState,
@@ -30,7 +31,7 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.engine.spec import TaskSpec
-from slicer.errors import SlicerError
+from slicer.errors import SlicerError, StorageError
 from slicer.media.naming import Names
 from slicer.media.slice import SliceInfo, describe, make
 from slicer.rooms import Room
@@ -227,6 +228,16 @@ class RunningTask:
         """Something is tried again."""
         logger.warning("! task %s: %s", self._task, error)
         self._tell(TaskTrouble(self._task, self._now(), str(error)))
+
+    def on_store_trouble(self, error: StorageError) -> None:
+        """The store was found failing before it was sent anything."""
+        self.on_trouble(error)
+        self.outbox.note_trouble(self._task, error)
+
+    def on_recovered(self, destination: str) -> None:
+        """The store takes slices again."""
+        logger.warning("+ task %s: %s takes slices again", self._task, destination)
+        self._tell(StoreRecovered(self._task, self._now(), destination))
 
     def _due(self, cut: Cut) -> float:
         live = self._clock.now() - cut.began < RECORDED

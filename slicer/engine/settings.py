@@ -10,6 +10,7 @@ from slicer.config.reader import SettingsReader
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
+from slicer.http import HttpSettings
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.storage.settings import StorageSettings
@@ -79,6 +80,7 @@ class Settings:
     slicing: SlicingSettings = field(default_factory=SlicingSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     whip: WhipSettings = field(default_factory=WhipSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)

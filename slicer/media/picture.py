@@ -10,7 +10,7 @@ from slicer.media import image, webp
 from slicer.slicing.spec import ImageFormat
 
 MAX_PIXELS = 8_192 * 4_352
-"""A larger frame is refused before memory is taken for it; 8K fits."""
+"""A larger frame is refused, by every way to a picture, before memory is taken for it; 8K fits."""
 
 _DECODERS = {"vp8": "vp8", "vp9": "vp9", "h264": "h264", "av1": "libdav1d", "h265": "hevc"}
 CODECS = frozenset(_DECODERS)
@@ -37,6 +37,7 @@ def write(codec: str, frames: Sequence[bytes], image_format: ImageFormat) -> Pic
     """
     if codec == "vp8" and len(frames) == 1:
         width, height = webp.parse(frames[0])
+        _check_size(codec, width, height)
         if image_format is ImageFormat.WEBP:
             return Picture(webp.wrap(frames[0]), width, height)
     frame = decode(codec, frames)
@@ -64,6 +65,12 @@ def decode(codec: str, frames: Sequence[bytes]) -> av.VideoFrame:
     if last is None or last.pts != len(frames) - 1:
         raise MediaError(f"{codec} decoder gave no picture for the last of {len(frames)} frames")
     return last
+
+
+def _check_size(codec: str, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        size = f"{width} x {height} pixels"
+        raise MediaError(f"{codec} frame of {size}; allowed: {MAX_PIXELS} pixels")
 
 
 def _check(codec: str, frame: av.VideoFrame) -> None:

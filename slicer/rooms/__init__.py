@@ -13,6 +13,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from slicer.clock import Clock
 from slicer.errors import BadInput
+from slicer.http import HttpSettings
+from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.facts import Fact
 from slicer.slicing.outputs import Cut, Subscribe, TrackKey
@@ -73,8 +75,8 @@ class Connector(Protocol):
     async def close(self) -> None: ...
 
 
-Authorize = Callable[[str, str, str | None], None]
-"""Takes a room, a user and its bearer token. Raises Unauthorized unless they fit."""
+Authorize = Callable[[RoomAddress, str, str | None], None]
+"""Takes a room of ours, a user and its bearer token. Raises Unauthorized unless they fit."""
 Pace = Callable[[], Awaitable[None]]
 
 
@@ -94,6 +96,7 @@ class Context:
     whip: WhipSettings = field(default_factory=WhipSettings)
     authorize: Authorize | None = None
     pace: Pace = at_once
+    http: HttpSettings = field(default_factory=HttpSettings)
 
 
 CONNECTORS: Mapping[str, str] = {

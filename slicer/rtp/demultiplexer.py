@@ -174,9 +174,8 @@ class Demultiplexer:
 
 
 def readable(parameters: RtpParameters) -> frozenset[int]:
-    """The payload types of codecs in our tables, and those of their retransmissions."""
+    """The payload types of codecs in our tables, and those that repeat them."""
     table = AUDIO if parameters.kind is Kind.AUDIO else VIDEO
     codecs = {number for number, codec in parameters.codecs.items() if codec.name in table}
-    return frozenset(
-        codecs | {rtx for rtx, original in parameters.rtx.items() if original in codecs}
-    )
+    repeating = (*parameters.rtx.items(), *parameters.red.items())
+    return frozenset(codecs | {number for number, original in repeating if original in codecs})

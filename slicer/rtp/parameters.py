@@ -53,6 +53,7 @@ class RtpParameters:
     """One m-line as both sides agreed on it.
 
     *codecs*: payload type → codec; *rtx*: payload type of RFC 4588 → the one it repeats;
+    *red*: payload type of RFC 2198 → the one of its blocks;
     *extensions*: RFC 8285 id → URI; *feedback*: what the sender obeys, as in `a=rtcp-fb`
     ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc").
     """
@@ -63,3 +64,4 @@ class RtpParameters:
     extensions: Mapping[int, str] = field(default_factory=dict)
     feedback: frozenset[str] = frozenset()
     mid: str = ""
+    red: Mapping[int, int] = field(default_factory=dict)

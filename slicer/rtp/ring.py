@@ -82,6 +82,12 @@ class ReorderRing:
         self._note(packet)
         return None
 
+    def lacks(self, sequence: int) -> bool:
+        """Whether this packet is waited for: one behind it is held."""
+        if not self._held or self._next is None or not self._next <= sequence < self._highest:
+            return False
+        return self._slots[sequence % CAPACITY] is None
+
     def pop(self, now: float) -> list[tuple[Packet, bool]]:
         """All packets whose turn it is, each with whether it follows the last without a hole."""
         out, self._ready = self._ready, []

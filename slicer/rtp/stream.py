@@ -1,6 +1,6 @@
 """One m-line's packets, from the wire into order: their source, retransmissions, epochs.
 
-    insert: source by SSRC → RTX undone → counters unwrapped → statistics, NACK list → ring
+    insert: RED undone → source by SSRC → RTX undone → counters unwrapped → statistics, NACKs → ring
     drain:  ring → epoch → what a depacketizer or a cutter takes
 
 Theory of operation. One source is current at a time. A new SSRC is on probation (RFC 3550 A.1)
@@ -10,8 +10,11 @@ been silent for COMES_BACK seconds. So two layers of simulcast that are sent at 
 turns, each of which would end a slice.
 
 An *epoch* is a stretch of continuous media time. A new source, another codec or a jump of the
-sender's clock begins the next one. A jump is seen by comparing media time with arrivals: a packet
-can be late by any queue on the way, but not early, except as far as lost packets leave room.
+sender's clock begins the next one. The clock jumped if media time stepped back, or if it stepped
+forward by more than has passed: a packet can be late by any queue on the way, but not early, except
+as far as lost packets leave room. A small step is continuous whenever it comes. So a path that was
+held up ends no epoch, neither by the delay nor when all that waited comes at once; nor does a media
+clock that stood still, which looks the same from here (the mapper tells them apart by reports).
 
 A stream that nobody needs is asleep. Its packets are counted, reported (the sender's congestion
 control must see them arrive) and dropped; holes are not asked for. Media time goes on, for it says
@@ -24,6 +27,7 @@ from dataclasses import dataclass
 from slicer.rtp.mapping import SenderClock, TimestampMapper
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import Codec, Kind, RtpParameters
+from slicer.rtp.red import undo
 from slicer.rtp.ring import ReorderRing
 from slicer.rtp.rtcp.nack import NackList
 from slicer.rtp.rtcp.reception import Reception
@@ -34,11 +38,10 @@ OPENING = 0.05
 # Without retransmission only reordering is waited for.
 PATIENCE = 0.2
 PATIENCE_NACK = 0.6
-# The sender's clock against arrivals, in seconds. Without loss, no network brings two packets this
-# much closer together than they were sent. And no media that goes on continuously is this late.
+# Seconds of media time by which a packet may be ahead of the last one or else of the time that has
+# passed. Without loss, no network brings packets this much closer together than they were sent.
 EARLY = 0.5
 EARLY_AFTER_LOSS = 3.0
-LATE = 3.0
 # A step back of media time, in order, by which the clock was set; B-frames step back less.
 BACK = 0.5
 # Two packets of an unknown SSRC belong together if they come within so many numbers and seconds.
@@ -89,22 +92,19 @@ class Stream:
         self._codec: Codec | None = None
         self._nack = "nack" in parameters.feedback
         self._back = BACK if parameters.kind is Kind.VIDEO else 0.0
-        self._oldest = 0  # media time before this: a step back
+        self._last = 0  # media time of the last packet in order
         self._candidates: dict[int, Packet] = {}
         self._retired: dict[int, None] = {}
         self._given_up: list[Ordered] = []
 
     def insert(self, packet: Packet) -> None:
         """Take a packet of one of our payload types, its *arrival* set."""
-        source = self.source
         if packet.payload_type in self.parameters.rtx:
             self._repair(packet, self.parameters.rtx[packet.payload_type])
-        elif source is None or packet.ssrc != source.ssrc:
-            self._on_probation(packet)
+        elif packet.payload_type in self.parameters.codecs:
+            self._take(packet)
         else:
-            packet.sequence = source.sequences.peek(packet.sequence)
-            packet.timestamp = source.timestamps.peek(packet.timestamp)
-            self._insert(source, packet)
+            self._undo(packet, self.parameters.red[packet.payload_type])
 
     def drain(self, now: float) -> list[Ordered]:
         """The packets whose turn it is."""
@@ -154,6 +154,16 @@ class Stream:
         nacks = self.source.nacks
         waits = (self.source.ring.deadline(), nacks.deadline() if nacks else None)
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def _take(self, packet: Packet) -> None:
+        """Take a packet that carries no other's."""
+        source = self.source
+        if source is None or packet.ssrc != source.ssrc:
+            self._on_probation(packet)
+        else:
+            packet.sequence = source.sequences.peek(packet.sequence)
+            packet.timestamp = source.timestamps.peek(packet.timestamp)
+            self._insert(source, packet)
 
     def _insert(self, source: Source, packet: Packet) -> None:
         """Put an unwrapped packet of the current source where it belongs."""
@@ -216,6 +226,29 @@ class Stream:
         source.nacks.receive(original.sequence, original.arrival)
         source.ring.insert(original)
 
+    def _undo(self, packet: Packet, payload_type: int) -> None:
+        """Take a packet of RFC 2198, and of those it repeats the ones that are missing."""
+        try:
+            primary, *repeated = undo(packet, payload_type)
+        except ValueError:
+            self.counters["malformed_payload"] += 1
+            return
+        if primary.payload_type != payload_type:
+            self.counters["unknown_payload_type"] += 1
+            return
+        self._take(primary)
+        source = self.source
+        if source is None or source.ssrc != packet.ssrc:
+            return
+        for one in repeated:
+            one.sequence = source.sequences.peek(one.sequence)
+            one.timestamp = source.timestamps.peek(one.timestamp)
+            if source.ring.lacks(one.sequence):
+                self.counters["restored_by_red"] += 1
+                source.ring.insert(one)
+                if source.nacks is not None:
+                    source.nacks.receive(one.sequence, one.arrival)
+
     def _on_probation(self, packet: Packet) -> None:
         """Put a packet of another SSRC on probation, until a second one belongs to it."""
         source = self.source
@@ -245,7 +278,7 @@ class Stream:
         self.source = Source(packets[0].ssrc, codec.clock_rate, self._nack and not self.asleep)
         self._codec = None
         for packet in packets:
-            self.insert(packet)
+            self._take(packet)
 
     def _give_up(self) -> None:
         if self.source is not None:
@@ -258,20 +291,20 @@ class Stream:
     def _advance(self, packet: Packet, contiguous: bool) -> Codec:
         """Media time goes on with this packet, or begins anew."""
         codec = self.parameters.codecs[packet.payload_type]
-        if codec is not self._codec or self._jumped(packet, contiguous):
+        if codec is not self._codec or self._jumped(packet, codec, contiguous):
             self._codec = codec
             self.epoch += 1
             self.mapper = self._sender.begin(self, codec.clock_rate)
         self.mapper.arrived(packet.timestamp, packet.arrival)
-        self._oldest = packet.timestamp - int(self._back * codec.clock_rate)
+        self._last = packet.timestamp
         return codec
 
-    def _jumped(self, packet: Packet, contiguous: bool) -> bool:
-        skew = self.mapper.skew(packet.timestamp, packet.arrival)
-        if -EARLY <= skew <= LATE and packet.timestamp >= self._oldest:
+    def _jumped(self, packet: Packet, codec: Codec, contiguous: bool) -> bool:
+        step = packet.timestamp - self._last
+        early = EARLY if contiguous else EARLY_AFTER_LOSS
+        if -self._back * codec.clock_rate <= step <= early * codec.clock_rate:
             return False
-        lost_on_the_way = not contiguous and -EARLY_AFTER_LOSS <= skew < -EARLY
-        if lost_on_the_way and packet.timestamp >= self._oldest:
+        if step > 0 and self.mapper.skew(packet.timestamp, packet.arrival) >= -early:
             return False
         self.counters["clock_jumped"] += 1
         return True

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from slicer.clock import Clock
-from slicer.errors import Unauthorized
+from slicer.errors import BadInput, Unauthorized
 from slicer.rooms import Authorize
+from slicer.rooms.whip.address import RoomAddress
 from slicer.service.applications import Application
 from slicer.service.registry import Registry
 from slicer.usersig import SdkApp
@@ -21,7 +22,7 @@ class Admission:
         self._apps = {app.sdk_app_id: app for app in apps}
         self._registry, self._clock, self._otherwise = registry, clock, otherwise
 
-    def authorize(self, room: str, user: str, bearer: str | None) -> None:
+    def authorize(self, room: RoomAddress, user: str, bearer: str | None) -> None:
         """Take a UserSig of an application that slices this room; where one of them has no key,
         what the `whip` settings take. Raises Unauthorized."""
         owners = self._owners(room) or list(self._apps.values())
@@ -40,11 +41,22 @@ class Admission:
                 return None
         raise refused
 
-    def _owners(self, room: str) -> list[Application]:
+    def _owners(self, room: RoomAddress) -> list[Application]:
         found = {}
         for record in self._registry.unfinished():
             app = self._apps.get(record.app)
             url = app.room_url(record.order.room_id) if app else None
-            if app and url and urlsplit(url).path == f"/{room}":
+            if app and url and _is_at(url, room):
                 found[app.sdk_app_id] = app
         return list(found.values())
+
+
+def _is_at(url: str, room: RoomAddress) -> bool:
+    """Whether a room URL is this room of ours, server and all."""
+    split = urlsplit(url)
+    if split.scheme != "whip":
+        return False
+    try:
+        return RoomAddress.parse(split) == room
+    except BadInput:
+        return False

@@ -1,17 +1,18 @@
 """Applications: whose requests the API takes, and where their rooms and callbacks are."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from slicer.errors import BadInput
+from slicer.rooms import parse_room
+from slicer.service.rooms import common_room, example_url, room_url
 
 MAX_CALLBACK_URL = 2083
 MAX_STREAMS = 500
 _CALLBACK_KEY = re.compile(r"[A-Za-z0-9]{1,32}")
-_ROOM = "{room}"
 T = TypeVar("T", int, str, bool)
 
 
@@ -28,8 +29,10 @@ class Application:
     )
     """Who may call the API for it: API key ids and their secret keys."""
     rooms: tuple[tuple[str, str], ...] = field(default=(), metadata={"pair": ("pattern", "url")})
-    """Patterns of room ids with `*`, and the room URL in which `{room}` stands for the id; the
-    first that fits is taken."""
+    """Patterns of room ids with `*`, and the room URL in which `{room}` stands for the id and
+    `{app}` for sdk_app_id; the first that fits is taken."""
+    share_rooms: bool = False
+    """Whether a room of it may also be one of another application that says so, too."""
     callback_url: str = ""
     """Where its callbacks go, up to 2083 characters; empty: nowhere."""
     callback_key: str = field(default="", repr=False)
@@ -42,6 +45,8 @@ class Application:
     def __post_init__(self) -> None:
         _whole("sdk_app_id", self.sdk_app_id, 2**32 - 1)
         _whole("max_streams", self.max_streams, 1_000_000)
+        for index, (_, url) in enumerate(self.rooms):
+            _check_room(f"rooms[{index}].url", url)
         if self.callback_url:
             _check_callback_url(self.callback_url)
         if self.callback_key and not _CALLBACK_KEY.fullmatch(self.callback_key):
@@ -51,10 +56,7 @@ class Application:
 
     def room_url(self, room_id: str) -> str | None:
         """The room URL that serves this room id, or None where no pattern fits."""
-        for pattern, url in self.rooms:
-            if _fits(pattern, room_id):
-                return url.replace(_ROOM, quote(room_id, safe=""))
-        return None
+        return room_url(self.sdk_app_id, self.rooms, room_id)
 
 
 def applications(tables: object, variables: dict[str, str]) -> tuple[Application, ...]:
@@ -76,7 +78,23 @@ def applications(tables: object, variables: dict[str, str]) -> tuple[Application
     for index, app in enumerate(ids):
         if app in ids[:index]:
             raise BadInput(f"apps[{index}].sdk_app_id", app, "an id that no other app has")
+    check_rooms(found)
     return tuple(found)
+
+
+def check_rooms(apps: Sequence[Application]) -> None:
+    """Raise BadInput where two applications could have the same room, and do not both say so: the
+    users of one may publish there for the other, and the other's robot listens to them."""
+    for index, app in enumerate(apps):
+        for earlier, other in enumerate(apps[:index]):
+            met = common_room(app.sdk_app_id, app.rooms, other.sdk_app_id, other.rooms)
+            if met is not None and not (app.share_rooms and other.share_rooms):
+                raise BadInput(
+                    f"apps[{index}].rooms",
+                    met[0],
+                    f"rooms that apps[{earlier}] ({met[1]!r} there) cannot have: {{app}} in their "
+                    "URLs, or share_rooms = true in both",
+                )
 
 
 def _from_environment(table: Mapping[str, object], variables: dict[str, str]) -> dict[str, object]:
@@ -103,6 +121,7 @@ def _application(table: Mapping[str, object]) -> Application:
         usersig_key=_take(values, "usersig_key", "", secret=True),
         secrets=_pairs(values.pop("secrets", []), "secrets", "id", "key"),
         rooms=_pairs(values.pop("rooms", []), "rooms", "pattern", "url"),
+        share_rooms=_take(values, "share_rooms", False),
         callback_url=_take(values, "callback_url", ""),
         callback_key=_take(values, "callback_key", "", secret=True),
         max_streams=_take(values, "max_streams", MAX_STREAMS),
@@ -157,6 +176,8 @@ def _check_callback_url(url: str) -> None:
         raise BadInput("callback_url", f"{len(url)} characters", f"at most {MAX_CALLBACK_URL}")
 
 
-def _fits(pattern: str, room_id: str) -> bool:
-    """Whether a pattern of texts and `*` fits a whole room id."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), room_id, re.S) is not None
+def _check_room(name: str, url: str) -> None:
+    try:
+        parse_room(example_url(url))
+    except BadInput as error:
+        raise BadInput(name, url, error.allowed) from None

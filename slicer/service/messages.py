@@ -30,6 +30,7 @@ class Code(IntEnum):
     ANCHOR_WAITS = 3
     ROOM_TROUBLE = 4
     TRACK_REFUSED = 5
+    STORE_RECOVERED = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from slicer.engine.events import (
     RobotLeft,
     SliceLost,
     SliceStored,
+    StoreRecovered,
     TaskFinished,
     TaskState,
     TaskTrouble,
@@ -92,6 +93,8 @@ class Notifier:
                 await self._say(source.error(at, Code.SLICE_LOST, text, lost.key))
             case TaskTrouble(at=at, reason=reason):
                 await self.trouble(record, at, Code.UPLOAD_TROUBLE, reason)
+            case StoreRecovered(at=at, destination=store):
+                await self.trouble(record, at, Code.STORE_RECOVERED, f"{store} takes slices again")
             case AnchorWaits(at=at, anchor=anchor):
                 text = f"{anchor} waits: the task has all the anchors it may take"
                 await self.trouble(record, at, Code.ANCHOR_WAITS, text)

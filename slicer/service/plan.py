@@ -2,24 +2,30 @@
 
 from urllib.parse import urlencode
 
+from slicer.config import in_words
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput
 from slicer.service.applications import Application
 from slicer.service.order import Bucket, Order
 from slicer.service.settings import VendorSettings
-from slicer.storage import VENDORS
+from slicer.storage import VENDORS, installed
 
 SAVE_ALL = 1
+SUPPLIERS: tuple[str, ...] = ()
+"""Who can judge here. An order for another one is refused: it would be carried out by half."""
 NOWHERE = "null:"
 _SCHEMES = {0: "cos", 1: "s3", 2: "oss"}
 _NAMES = {0: "0 (COS)", 1: "1 (AWS S3)", 2: "2 (Aliyun OSS)"}
 
 
 def plan(task: str, app: Application, order: Order, vendors: VendorSettings) -> TaskSpec:
-    """The task that an order becomes. Raises BadInput for `room_id` and `vendor`."""
+    """The task that an order becomes. Raises BadInput for `room_id`, `vendor` and `supplier`."""
     room = app.room_url(order.room_id)
     if room is None:
         raise BadInput("room_id", order.room_id, "a room that a pattern of the app's rooms fits")
+    if order.moderation is not None and order.moderation.supplier.name not in SUPPLIERS:
+        there = in_words(SUPPLIERS) if SUPPLIERS else "none: no supplier is there yet"
+        raise BadInput("supplier", order.moderation.supplier.name, there)
     bucket = _kept_in(order)
     return TaskSpec(
         room=room,
@@ -37,11 +43,11 @@ def plan(task: str, app: Application, order: Order, vendors: VendorSettings) -> 
 
 
 def storage_url(bucket: Bucket, vendors: VendorSettings) -> str:
-    """Where a bucket is. Raises BadInput for a vendor that has no store here."""
+    """Where a bucket is. Raises BadInput for a vendor that has no store here, or no SDK."""
     scheme = _SCHEMES.get(bucket.vendor, "")
-    if scheme not in VENDORS:
-        known = ", ".join(_NAMES[vendor] for vendor, name in _SCHEMES.items() if name in VENDORS)
-        raise BadInput("vendor", bucket.vendor, known)
+    if scheme not in VENDORS or not installed(scheme):
+        there = [_NAMES[vendor] for vendor, name in _SCHEMES.items() if installed(name)]
+        raise BadInput("vendor", bucket.vendor, ", ".join(there) or "none: no SDK is installed")
     options = {"region": bucket.region}
     if endpoint := getattr(vendors, f"{scheme}_endpoint"):
         options["endpoint"] = endpoint

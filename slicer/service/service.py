@@ -182,7 +182,7 @@ class Service:
             return
         if task in self._resuming:
             self._resuming[task].cancel()
-            await self._bury(task, LeaveCode.STOPPED)
+            self._background.start(self._bury(task, LeaveCode.STOPPED))
 
     async def _follow(self, task: str, events: EventStream) -> None:
         """Tell of a task until its end."""
@@ -261,12 +261,15 @@ class Service:
         await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, str(error))
 
     async def _bury(self, task: str, code: LeaveCode) -> None:
-        """End a task that is in no room any more; what became of its slices is not known here."""
+        """End a task that is in no room any more, once the slices that an earlier process left are
+        settled; what became of those before is not known here."""
         await self._kept(lambda: self._registry.leave(task, code))
         at = self._clock.wall(self._clock.now())
         record = self._record(task)
         await self._notifier.left(record, at, record.code or code)
-        await self._notifier.all_stored(record, at, ok=False)
+        if not await self._engine.settled(task):
+            return  # the next process sends them and ends the task
+        await self._notifier.all_stored(record, self._clock.wall(self._clock.now()), ok=False)
         await self._kept(lambda: self._registry.end(task, self._now(), forget=False))
 
     async def _prune(self) -> None:

@@ -1,11 +1,14 @@
 """The service without its API: registry, webhooks, engine and orders, opened and closed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from slicer.clock import LoopClock
 from slicer.engine.engine import Engine
+from slicer.errors import BadInput
+from slicer.permissions import private_folder
+from slicer.rooms import parse_room
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.applications import Application
@@ -13,8 +16,9 @@ from slicer.service.encryption import Encryption
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
 from slicer.service.registry import Registry
+from slicer.service.rooms import example_url
 from slicer.service.service import Service
-from slicer.service.settings import ServiceSettings
+from slicer.service.settings import ServeSettings, ServiceSettings
 from slicer.webhooks.client import WebhookClient
 from slicer.webhooks.queue import WebhookQueue
 from slicer.webhooks.retry import RetryPolicy
@@ -30,6 +34,7 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
     Raises BadInput for a state folder, a key or a registry that cannot be used.
     """
     folder, clock = Path(settings.serve.state), LoopClock()
+    _check_folder(folder, settings.serve)
     key_file = Path(settings.serve.state_key_file or folder / KEY_FILE)
     encryption = Encryption.open(settings.serve.state_keys, key_file)
     async with AsyncExitStack() as stack:
@@ -48,8 +53,31 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
         await stack.enter_async_context(engine)
         service = Service(engine, registry, notifier, settings, clock)
         stack.push_async_callback(service.close)
+        _check_rooms(settings.apps, engine)
         await service.start()
         yield service
+
+
+def _check_folder(folder: Path, settings: ServeSettings) -> None:
+    try:
+        private_folder("serve.state", folder, group=settings.group_writes)
+    except OSError as error:
+        allowed = f"a folder that can be made and written ({error.strerror})"
+        raise BadInput("serve.state", str(folder), allowed) from None
+
+
+def _check_rooms(apps: Iterable[Application], engine: Engine) -> None:
+    """Raise BadInput where no room could ever be entered by an application's settings."""
+    for index, app in enumerate(apps):
+        for number, (_, pattern) in enumerate(app.rooms):
+            url = parse_room(example_url(pattern))
+            if not url.netloc:
+                continue  # a file: which one depends on the room
+            try:
+                engine.connector(url.scheme).check(url)
+            except BadInput as error:
+                field = f"apps[{index}].rooms[{number}].url"
+                raise BadInput(field, pattern, error.allowed) from None
 
 
 async def _open_sender(

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from slicer.config import bounded, check, secret
+from slicer.config import bounded, check, secret, split_authority
 from slicer.config.reader import SettingsReader
 from slicer.engine.settings import MOVED, Settings
 from slicer.errors import BadInput
 from slicer.service.applications import Application, applications
 from slicer.webhooks.settings import WebhookSettings
+
+REGIONS = ("ap-singapore", "eu-frankfurt", "ap-guangzhou", "ap-beijing", "ap-shanghai")
+"""What TRTC's documents name, and what callers of its mainland endpoint use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,12 @@ class ServeSettings:
     """Address that the API listens on."""
     port: int = bounded(8088, 0, 65_535)
     """Port that the API listens on; 0: any free one."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that API requests may be signed for, without port; empty: all but Tencent's own."""
+    health: str = ""
+    """HOST:PORT of a server for /healthz and /readyz alone; empty: only beside the API."""
+    regions: tuple[str, ...] = REGIONS
+    """Values of X-TC-Region that are answered."""
     tls_cert: str = ""
     """PEM file of the certificate; empty: plain HTTP, for a proxy that has TLS."""
     tls_key: str = ""
@@ -31,6 +40,8 @@ class ServeSettings:
     """Fernet keys, separated by commas: the first one encrypts, all decrypt."""
     state_key_file: str = ""
     """The same keys, one a line, where state_keys is empty; made in the state folder if need be."""
+    group_writes: bool = False
+    """Whether the state folder's group may write to it, as on a volume given to a group."""
     keep_ended: int = bounded(7, 1, 3_650)
     """Days for which an ended task is known to have ended."""
 
@@ -65,6 +76,8 @@ class ServiceSettings:
             check(name, getattr(self, name))
         if bool(self.serve.tls_cert) != bool(self.serve.tls_key):
             raise BadInput("serve", "one of two files", "tls_cert and tls_key, or neither")
+        if self.serve.health:
+            split_authority("serve.health", self.serve.health)
 
     def tables(self) -> dict[str, Any]:
         """Every table of a file by its name, but for the applications."""

@@ -7,10 +7,12 @@ of the last packet taken.
     a packet that reaches `end`              cut at `end`; the next slice is open at once
     a hole of up to HOLE seconds             stays inside the slice; whoever makes the file fills it
     a longer hole, or a new epoch            cut at `next`; the next slice begins with this packet
-    no packet for ABANDONED seconds of *now* the same, by the timer
+    no packet for ABANDONED seconds          the same, by the timer
 
 Media time cuts. *now* only closes what the media has abandoned: arrival trembles with the network,
-and a slice cut by it would not have its exact length.
+and a slice cut by it would not have its exact length. The ABANDONED seconds count while other media
+of the connection is heard. Where nothing at all comes, the path may be held up, and the slice waits
+HELD_UP seconds for its packets.
 
 A cut keeps the packets of its last PREROLL seconds: the next slice needs them, because an Opus
 decoder that starts in the middle of a stream takes that long to give the same samples.
@@ -22,6 +24,7 @@ from slicer.rtp.codecs import AUDIO
 from slicer.rtp.mapping import TimestampMapper
 from slicer.rtp.parameters import OPUS, Codec
 from slicer.rtp.stream import Ordered
+from slicer.slicing.activity import Activity
 from slicer.slicing.outputs import AudioCut, AudioPacket, TrackKey
 from slicer.slicing.spec import AudioSpec
 
@@ -29,6 +32,8 @@ HOLE = 2.0
 # Longer than HOLE and the wait for retransmissions together: where packets still come, media time
 # decides, and not the timer.
 ABANDONED = 3.0
+# As long as a peer's consent lasts (RFC 7675 5.1): after that a WebRTC connection is over.
+HELD_UP = 30.0
 # Packets before the cut, for a decoder to settle. RFC 7845 4.6 asks for at least 80 ms; that leaves
 # CELT as little as 22 dB in the first 20 ms after a cut, 120 ms 35 dB, 160 ms 51 dB (measured).
 PREROLL = 0.16
@@ -40,10 +45,13 @@ PACKET_OVERHEAD = 150
 class AudioCutter:
     """Cuts one track."""
 
-    def __init__(self, track: TrackKey, spec: AudioSpec, counters: Counter[str]) -> None:
+    def __init__(
+        self, track: TrackKey, spec: AudioSpec, activity: Activity, counters: Counter[str]
+    ) -> None:
         self.track = track
         self.spec = spec
         self.counters = counters
+        self._activity = activity
         self._epoch = -1
         self._codec: Codec = OPUS
         self._mapper: TimestampMapper
@@ -51,7 +59,7 @@ class AudioCutter:
         self._packets: list[AudioPacket] = []
         self._bytes = 0
         self._start = self._end = self._next = 0
-        self._last_arrival = 0.0
+        self._last_arrival = self._looks_at = 0.0
 
     def receive(self, ordered: Ordered) -> list[AudioCut]:
         """Take the next packet."""
@@ -76,14 +84,20 @@ class AudioCutter:
         self._bytes += len(packet.payload) + PACKET_OVERHEAD
         self._next = timestamp + duration
         self._last_arrival = packet.arrival
+        self._looks_at = packet.arrival + ABANDONED
         if self._next < self._end and self._bytes <= MAX_SLICE_BYTES:
             return cuts
         return cuts + self._cut_full()
 
     def handle_timer(self, now: float) -> list[AudioCut]:
         """End the slice of a track that has been silent for longer than a hole may be."""
-        deadline = self.deadline()
-        return self.flush() if deadline is not None and deadline <= now else []
+        if not self._open or now < self._looks_at:
+            return []
+        since = self._last_arrival
+        if now - since >= HELD_UP or self._activity.silent(since, now) >= ABANDONED:
+            return self.flush()
+        self._looks_at = min(now + ABANDONED, since + HELD_UP)
+        return []
 
     def flush(self) -> list[AudioCut]:
         """End the slice where its audio ends."""
@@ -94,8 +108,8 @@ class AudioCutter:
         return cuts
 
     def deadline(self) -> float | None:
-        """When silence ends the slice."""
-        return self._last_arrival + ABANDONED if self._open else None
+        """When to see whether silence ends the slice."""
+        return self._looks_at if self._open else None
 
     def _continue(self, ordered: Ordered) -> list[AudioCut]:
         """End the slice where this packet cannot be part of it."""

@@ -32,6 +32,7 @@ from slicer.rtp.parameters import RtpParameters
 from slicer.rtp.rtcp.reports import Bye, ReceiverReport, SenderReport
 from slicer.rtp.rtcp.transport_reporter import TransportReporter
 from slicer.rtp.stream import Stream
+from slicer.slicing.activity import Activity
 from slicer.slicing.outputs import Cut, TrackKey, Transmit
 from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -49,6 +50,7 @@ class Bundle:
         self._counters: Counter[str] = Counter()
         self._demultiplexer = Demultiplexer()
         self._transport = TransportReporter(ssrc)
+        self._activity = Activity()
         self._receivers: dict[str, Receiver] = {}
         self._owners: dict[Stream, Receiver] = {}
         # As of each receiver's last run. Nothing else changes a deadline, so few are asked anew.
@@ -100,6 +102,8 @@ class Bundle:
     def receive(self, datagrams: Sequence[bytes], now: float) -> list[Cut | Transmit]:
         """Take datagrams as they arrived, RTP and RTCP mixed, decrypted."""
         touched: set[Receiver] = set()
+        if datagrams:
+            self._activity.note(now)
         for datagram in datagrams:
             if rtcp.is_rtcp(datagram):
                 touched.update(self._receive_rtcp(datagram, now))
@@ -141,7 +145,7 @@ class Bundle:
         if anchor not in self._receivers:
             if not sections:
                 return []
-            self._receivers[anchor] = Receiver(anchor, self._ssrc, self._transport)
+            self._receivers[anchor] = Receiver(anchor, self._ssrc, self._transport, self._activity)
         receiver = self._receivers[anchor]
         cuts = receiver.set_sections(sections)
         self._deadlines[receiver] = receiver.deadline()
@@ -159,11 +163,12 @@ class Bundle:
             return None
         packet.arrival = now
         elements = extensions(packet.profile, packet.extension) if packet.extension else {}
+        # Of the connection, so also where it has no stream: the sender would take it for lost.
+        self._transport.arrived(elements, now)
         stream = self._demultiplexer.route(packet, elements)
         if stream is None:
             return None
         receiver = self._owners[stream]
-        self._transport.arrived(elements, now)
         receiver.insert(stream, packet)
         return receiver
 

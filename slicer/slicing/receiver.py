@@ -15,17 +15,21 @@ from slicer.rtp.rtcp.reporter import Reporter
 from slicer.rtp.rtcp.reports import SenderReport
 from slicer.rtp.rtcp.transport_reporter import TransportReporter
 from slicer.rtp.stream import Stream
+from slicer.slicing.activity import Activity
 from slicer.slicing.outputs import Cut, TrackKey, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.track import AudioTrack, Track, VideoTrack, earliest
 
 
 class Receiver:
-    """The receiving end of one anchor. *ssrc*: ours; *transport*: the connection's."""
+    """The receiving end of one anchor. *ssrc*: ours; the others are the connection's."""
 
-    def __init__(self, anchor: str, ssrc: int, transport: TransportReporter) -> None:
+    def __init__(
+        self, anchor: str, ssrc: int, transport: TransportReporter, activity: Activity
+    ) -> None:
         self.anchor = anchor
         self.streams: list[Stream] = []
+        self._activity = activity
         self._sender = SenderClock()
         self._tracks: dict[Kind, Track] = {}
         self._epochs: dict[Kind, int] = {}  # of the last track of a kind that has ended
@@ -133,7 +137,7 @@ class Receiver:
         if before is not None and before.stream is stream:
             return before
         kind = stream.parameters.kind
-        track = AudioTrack(stream) if kind is Kind.AUDIO else VideoTrack(stream)
+        track = AudioTrack(stream, self._activity) if kind is Kind.AUDIO else VideoTrack(stream)
         if kind in self._epochs:
             stream.epoch = max(stream.epoch, self._epochs[kind] + 1)
         for key, spec in before.attached if before is not None else ():

@@ -9,6 +9,7 @@ from slicer.rtp.codecs import video_format
 from slicer.rtp.codecs.frame import Frame, VideoDepacketizer
 from slicer.rtp.parameters import Codec
 from slicer.rtp.stream import Ordered, Stream
+from slicer.slicing.activity import Activity
 from slicer.slicing.audio import AudioCutter
 from slicer.slicing.outputs import Cut, TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -23,8 +24,9 @@ def earliest(deadlines: Iterable[float | None]) -> float | None:
 class AudioTrack:
     """One audio stream and its cutters."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, activity: Activity) -> None:
         self.stream = stream
+        self._activity = activity
         self._cutters: dict[TrackKey, AudioCutter] = {}
         stream.doze()
 
@@ -36,7 +38,7 @@ class AudioTrack:
     def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> None:
         """Cut for this task from the next packet on."""
         assert isinstance(spec, AudioSpec)
-        self._cutters[track] = AudioCutter(track, spec, self.stream.counters)
+        self._cutters[track] = AudioCutter(track, spec, self._activity, self.stream.counters)
         self.stream.wake()
 
     def detach(self, track: TrackKey) -> list[Cut]:
@@ -64,7 +66,7 @@ class AudioTrack:
         return cuts + [cut for cutter in self._cutters.values() for cut in cutter.flush()]
 
     def deadline(self) -> float | None:
-        """When silence ends a slice."""
+        """When to see whether silence ends a slice."""
         return earliest(cutter.deadline() for cutter in self._cutters.values())
 
     def wants_keyframe(self, _now: float) -> bool:

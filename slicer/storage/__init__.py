@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from operator import attrgetter
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -69,6 +70,15 @@ VENDORS: Mapping[str, str] = {
 }
 
 
+SDKS: Mapping[str, str] = {"s3": "boto3", "cos": "qcloud_cos", "oss": "alibabacloud_oss_v2"}
+"""The package that a vendor needs; its extra has the scheme's name."""
+
+
+def installed(scheme: str) -> bool:
+    """Whether a vendor of the table can be opened: its SDK is there."""
+    return scheme not in SDKS or find_spec(SDKS[scheme]) is not None
+
+
 def open_storage(url: str, credentials: Credentials | None = None) -> Storage:
     """Open `file:///folder` or `cos://bucket/prefix?region=…&endpoint=…`; no I/O. Raises BadInput.
 
@@ -93,4 +103,12 @@ def _without_user(url: str) -> str:
     return re.sub(r"//.*@", "//…@", url)
 
 
-__all__ = ["VENDORS", "Credentials", "Receipt", "SplitResult", "Storage", "open_storage"]
+__all__ = [
+    "VENDORS",
+    "Credentials",
+    "Receipt",
+    "SplitResult",
+    "Storage",
+    "installed",
+    "open_storage",
+]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from slicer.errors import StorageRefused
+from slicer.errors import StorageError, StorageRefused
 
 MAX_KEY_BYTES = 1024
 """Length S3 allows for a key, prefix included."""
@@ -40,3 +40,9 @@ def check_key(key: str) -> None:
         raise StorageRefused(
             ascii(key)[:120], f"not a key: {fault}", "use names joined by single slashes"
         )
+
+
+def without_probe(error: StorageError) -> StorageError:
+    """The same error of the store as a whole: the probe's key says nothing to anybody else."""
+    reason, advice = (text.replace(PROBE_KEY, "…") for text in (error.reason, error.advice))
+    return type(error)("", reason, advice, error.retry_after)

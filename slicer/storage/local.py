@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, unquote
 
 from slicer.errors import BadInput, StorageError, StorageRefused, StorageUnavailable
 from slicer.storage import Credentials, Receipt
-from slicer.storage.keys import PROBE_KEY, check_key
+from slicer.storage.keys import PROBE_KEY, check_key, without_probe
 from slicer.storage.threads import Threads
 
 THREADS = 4
@@ -70,7 +70,10 @@ class LocalStorage:
 
     async def check(self) -> None:
         """Clear what a crash left half-written, then store and delete a probe."""
-        await self._threads.run(PROBE_KEY, self._check)
+        try:
+            await self._threads.run(PROBE_KEY, self._check)
+        except StorageError as error:
+            raise without_probe(error) from error
 
     async def put(
         self,

@@ -13,7 +13,7 @@ from typing import Protocol
 from slicer.errors import StorageError, StorageUnavailable
 from slicer.storage import Receipt
 from slicer.storage.bucket import Bucket
-from slicer.storage.keys import PROBE_KEY, check_key
+from slicer.storage.keys import PROBE_KEY, check_key, without_probe
 from slicer.storage.metadata import encoded
 from slicer.storage.proof import Acknowledgement, md5, prove
 from slicer.storage.threads import Threads
@@ -81,8 +81,11 @@ class ObjectStorage:
 
     async def check(self) -> None:
         """Store a probe and delete it again."""
-        await self.put(PROBE_KEY, b"", "application/octet-stream")
-        await self._threads.run(PROBE_KEY, self._delete_probe)
+        try:
+            await self.put(PROBE_KEY, b"", "application/octet-stream")
+            await self._threads.run(PROBE_KEY, self._delete_probe)
+        except StorageError as error:
+            raise without_probe(error) from error
 
     async def put(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from slicer.rtp.parameters import OPUS, Kind, RtpParameters
+from slicer.rtp.parameters import OPUS, PCMU, Kind, RtpParameters
 from slicer.webrtc.negotiation import PAYLOAD_TYPES, RTPMAPS, Agreement, feedback
 from slicer.webrtc.parameters import Local
 from slicer.webrtc.proposal import PROTOCOL, Line, Proposal
@@ -23,6 +23,8 @@ def write_answer(agreement: Agreement, ours: Local, session: int, version: int =
             lines += _rejected(section)
             continue
         formats = [pt for pt in dict.fromkeys(section.formats) if _agreed(pt, stream)]
+        if agreement.profile.redundancy:
+            formats.sort(key=lambda pt: int(pt) not in stream.red)
         lines += _media(stream.kind, section.protocol, formats, ours)
         lines += _mid(stream.mid)
         lines.append("a=inactive" if index in agreement.paused else "a=recvonly")
@@ -48,7 +50,9 @@ def write_offer(proposal: Proposal, ours: Local, session: int, version: int = 1)
             lines += [*_stopped(line), *_transport(ours, proposal.profile.setup)]
             continue
         stream = line.stream
-        formats = [str(pt) for pt in (*stream.codecs, *stream.rtx)]
+        formats = [str(pt) for pt in (*stream.codecs, *stream.rtx, *stream.red)]
+        if proposal.profile.redundancy:
+            formats.sort(key=lambda pt: int(pt) not in stream.red)
         lines += _media(stream.kind, PROTOCOL, formats, ours)
         lines += _mid(stream.mid)
         lines += ["a=recvonly", "a=rtcp-mux"]
@@ -117,9 +121,8 @@ def _stopped(line: Line) -> list[str]:
 
 
 def _agreed(payload_type: str, stream: RtpParameters) -> bool:
-    return payload_type in PAYLOAD_TYPES and (
-        int(payload_type) in stream.codecs or int(payload_type) in stream.rtx
-    )
+    agreed = {*stream.codecs, *stream.rtx, *stream.red}
+    return payload_type in PAYLOAD_TYPES and int(payload_type) in agreed
 
 
 def _formats(section: Section, formats: Sequence[str], stream: RtpParameters) -> list[str]:
@@ -131,6 +134,8 @@ def _formats(section: Section, formats: Sequence[str], stream: RtpParameters) ->
     for pt in formats:
         lines.append(f"a=rtpmap:{pt} {rtpmaps[pt]}")
         both = dict.fromkeys((*obeyed.get("*", ()), *obeyed.get(pt, ())))
+        if stream.kind is Kind.AUDIO and stream.codecs.get(int(pt), PCMU).name == OPUS.name:
+            both["nack"] = None  # also where it was not offered: `negotiate` has the reason
         lines += [f"a=rtcp-fb:{pt} {what}" for what in both if what in stream.feedback]
         # What is `sprop-` in an answer is of media that the answerer sends, and we send none (RFC
         # 6184 8.2.2, RFC 7798 7.2.2); all else of a codec stays as it was offered.
@@ -154,4 +159,9 @@ def _own_formats(stream: RtpParameters, order: Sequence[str]) -> list[str]:
     for payload_type, repeated in stream.rtx.items():
         lines.append(f"a=rtpmap:{payload_type} rtx/90000")
         lines.append(f"a=fmtp:{payload_type} apt={repeated}")
+    for payload_type, block in stream.red.items():
+        codec = stream.codecs[block]
+        channels = f"/{codec.channels}" if codec.channels > 1 else ""
+        lines.append(f"a=rtpmap:{payload_type} red/{codec.clock_rate}{channels}")
+        lines.append(f"a=fmtp:{payload_type} {block}/{block}")
     return lines

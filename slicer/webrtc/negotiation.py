@@ -29,6 +29,7 @@ from slicer.rtp.parameters import (
     RtpParameters,
 )
 from slicer.slicing.bundle import MAX_SECTIONS
+from slicer.webrtc import repair
 from slicer.webrtc.parameters import Remote, remote, unchanged
 from slicer.webrtc.profile import DEFAULT, Profile
 from slicer.webrtc.sdp import Description, Section
@@ -75,6 +76,7 @@ class Agreement:
     group: tuple[str, ...]
     remote: Remote
     next_mid: int
+    profile: Profile = DEFAULT
 
     @property
     def streams(self) -> tuple[RtpParameters, ...]:
@@ -109,6 +111,7 @@ def negotiate(
         tuple(mid for mid in group if mid in mids),
         end,
         _next_mid((section.mid for section in offer.sections), before),
+        profile,
     )
 
 
@@ -153,6 +156,7 @@ def conclude(
         tuple(mid for mid in group if mid in mids),
         end,
         _next_mid((stream.mid for stream in offered.values()), before),
+        profile,
     )
 
 
@@ -164,9 +168,10 @@ def _narrowed(theirs: RtpParameters | None, ours: RtpParameters) -> RtpParameter
     if not codecs:
         return None
     rtx = {pt: of for pt, of in theirs.rtx.items() if pt in ours.rtx and of in codecs}
+    red = {pt: of for pt, of in theirs.red.items() if pt in ours.red and of in codecs}
     known = theirs.extensions.items() & ours.extensions.items()
     return RtpParameters(
-        ours.kind, codecs, rtx, dict(known), theirs.feedback & ours.feedback, ours.mid
+        ours.kind, codecs, rtx, dict(known), theirs.feedback & ours.feedback, ours.mid, red
     )
 
 
@@ -226,7 +231,7 @@ class _Choice:
         self._mids.add(found.mid)
         self._unbundled = found.mid not in self.group
         by_mid = MID in found.extensions.values()
-        for payload_type in (*found.codecs, *found.rtx):
+        for payload_type in (*found.codecs, *found.rtx, *found.red):
             self._payload_types[payload_type] = by_mid
         if sends:
             self._sending[found.kind] += 1
@@ -240,6 +245,7 @@ class _Choice:
         stream = described(section, self.profile)
         if stream is None:
             return "; ".join(_unreadable(section)) or "no codec of ours"
+        stream = repair.asked_for(stream, section.protocol, self.profile)
         told_apart = self._told_apart(stream)
         if told_apart is None:
             return "its payload types are another m-line's, and no MID tells them apart"
@@ -318,6 +324,7 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
             if what in profile.feedback.get(kind, ())
         ),
         section.mid,
+        {pt: of for pt, of in repair.red(section, codecs).items() if str(pt) in PAYLOAD_TYPES},
     )
 
 
@@ -325,7 +332,8 @@ def without(stream: RtpParameters, payload_types: Collection[int]) -> RtpParamet
     """The stream less these payload types; None where no codec is left of it."""
     codecs = {pt: codec for pt, codec in stream.codecs.items() if pt not in payload_types}
     rtx = {pt: of for pt, of in stream.rtx.items() if pt not in payload_types and of in codecs}
-    return replace(stream, codecs=codecs, rtx=rtx) if codecs else None
+    red = {pt: of for pt, of in stream.red.items() if pt not in payload_types and of in codecs}
+    return replace(stream, codecs=codecs, rtx=rtx, red=red) if codecs else None
 
 
 def _codecs(section: Section) -> tuple[dict[int, Codec], dict[int, int]]:

@@ -50,7 +50,9 @@ class Profile:
     """What our offers say, and what is taken of a peer's. We only ever receive, by one transport.
 
     *codecs*: the preferred one first in our offers; those of an offerer keep its order.
-    *retransmission*: whether RFC 4588 is offered for video. *feedback*: `a=rtcp-fb` by kind.
+    *retransmission*: whether RFC 4588 is offered for video. *redundancy*: whether RED (RFC 2198) is
+    preferred to the audio codec that it repeats; what a peer offers is taken in any case.
+    *feedback*: `a=rtcp-fb` by kind.
     *extensions*: URIs of header extensions. *setup*: in our offers, who may be the DTLS client
     ("active": we are). *reduced_size*: whether RFC 5506 is offered. *sections*: how many of a kind
     are received at once; a kind that is not in it has no such bound.
@@ -58,6 +60,7 @@ class Profile:
 
     codecs: Mapping[Kind, tuple[Codec, ...]] = field(default_factory=lambda: OFFERED)
     retransmission: bool = True
+    redundancy: bool = False
     feedback: Mapping[Kind, tuple[str, ...]] = field(default_factory=lambda: FEEDBACK)
     extensions: tuple[str, ...] = (MID, TRANSPORT_WIDE_CC)
     setup: Setup = "actpass"

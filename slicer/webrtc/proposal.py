@@ -100,7 +100,7 @@ def _payload_types(
     for stream in agreed:
         known |= {_identity(codec): (pt, codec) for pt, codec in stream.codecs.items()}
         repeating |= {repeated: pt for pt, repeated in stream.rtx.items()}
-    used = {pt for stream in agreed for pt in (*stream.codecs, *stream.rtx)}
+    used = {pt for stream in agreed for pt in (*stream.codecs, *stream.rtx, *stream.red)}
     free = (pt for pt in _DYNAMIC if pt not in used)
     numbers: dict[Kind, tuple[dict[int, Codec], dict[int, int]]] = {}
     for kind in Kind:

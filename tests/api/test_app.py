@@ -83,15 +83,26 @@ async def test_a_long_query() -> None:
     assert code_of(answer) == "RequestSizeLimitExceeded"
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "PATCH", "FOO"])
 async def test_other_methods(method: str) -> None:
-    answer = answer_of(await Caller().client.request(method, "/"))
-    assert code_of(answer) == "UnsupportedProtocol"
+    response = await Caller().client.request(method, "/")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, OPTIONS, POST")
+    if method != "HEAD":
+        assert code_of(response.json()["Response"]) == "UnsupportedProtocol"
+
+
+async def test_options() -> None:
+    response = await Caller().client.options("/")
+    assert (response.status_code, response.headers["allow"]) == (204, "GET, OPTIONS, POST")
 
 
 async def test_other_paths() -> None:
-    answer = answer_of(await Caller().client.post("/v2/x"))
-    assert code_of(answer) == "InvalidRequest"
+    answer = await Caller().client.post("/v2/x")
+    assert answer.status_code == 404
+    assert answer.json()["Response"]["Error"] == {
+        "Code": "InvalidRequest",
+        "Message": "path: got '/v2/x'; allowed: /",
+    }
 
 
 @pytest.mark.parametrize("host", ["[", "a b", "h:x", "http://h:1", "é"])

@@ -130,7 +130,7 @@ BY_HEADERS = {
     },
     "InvalidAction": {"x_tc_action": "CreateCloudRecording"},
     "NoSuchVersion": {"x_tc_version": ""},
-    "UnsupportedRegion": {"x_tc_region": "ap-guangzhou"},
+    "UnsupportedRegion": {"x_tc_region": "ap-nowhere"},
     "MissingParameter": {"x_tc_region": ""},
     "UnsupportedProtocol": {"content_type": "text/plain"},
 }
@@ -221,7 +221,7 @@ async def test_strangers_do_not_use_up_the_rate() -> None:
 async def test_a_replayed_create_or_modify_is_refused() -> None:
     caller = Caller()
     assert await caller.code(SLICE, seed(SLICE)) == ""
-    caller.now += 1
+    caller.now += 3
     stale = {"x_tc_timestamp": str(NOW)}
     headers = {"content-type": "application/json", "host": "127.0.0.1", "x-tc-timestamp": str(NOW)}
     message = Message("POST", "/", "", headers, json.dumps(seed(SLICE)).encode())
@@ -231,9 +231,21 @@ async def test_a_replayed_create_or_modify_is_refused() -> None:
     # The same order under a new timestamp is a new order.
     assert await caller.code(SLICE, seed(SLICE)) == ""
     lists = TASK | {"SubscribeStreamUserIds": {}}
-    assert await caller.code("ModifyCloudSliceTask", lists) == ""
-    code = await caller.code("ModifyCloudSliceTask", lists)
+    assert await caller.code("ModifyCloudSliceTask", lists, x_tc_nonce="7") == ""
+    code = await caller.code("ModifyCloudSliceTask", lists, x_tc_nonce="7")
     assert code == "AuthFailure.SignatureReplayed"
+
+
+async def test_two_equal_creates_of_one_second_are_two_unless_they_carry_one_nonce() -> None:
+    caller = Caller()
+    assert await caller.code(SLICE, seed(SLICE)) == ""
+    assert await caller.code(SLICE, seed(SLICE)) == ""
+    assert len(caller.orders.orders) == 2
+    assert await caller.code(SLICE, seed(SLICE), x_tc_nonce="42") == ""
+    code = await caller.code(SLICE, seed(SLICE), x_tc_nonce="42")
+    assert code == "AuthFailure.SignatureReplayed"
+    assert len(caller.orders.orders) == 3
+    assert await caller.code(SLICE, seed(SLICE), x_tc_nonce="1" * 65) == "InvalidParameterValue"
 
 
 async def test_describe_and_delete_may_be_repeated() -> None:
@@ -241,6 +253,91 @@ async def test_describe_and_delete_may_be_repeated() -> None:
     for action in ("DescribeCloudSliceTask", "DeleteCloudSliceTask"):
         assert await caller.code(action, TASK) == ""
         assert await caller.code(action, TASK) == ""
+        caller.now += 1
+
+
+DELETED, MODIFIED = "DeleteCloudSliceTask", "ModifyCloudSliceTask"
+DESCRIBED = "DescribeCloudSliceTask"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (DESCRIBED, DELETED),
+        (DESCRIBED, MODIFIED),
+        (DESCRIBED, "DeleteCloudModeration"),
+        (MODIFIED, DELETED),
+        (DELETED, MODIFIED),
+    ],
+)
+async def test_a_signature_carries_out_what_it_was_first_seen_with(first: str, then: str) -> None:
+    caller = Caller()
+    assert await caller.code(first, TASK) == ""
+    answer = await caller.post(then, TASK)
+    assert code_of(answer) == "AuthFailure.SignatureReplayed"
+    assert f"this signature came with {first} before" in message_of(answer)
+    assert caller.orders.deleted == (["t"] if first == DELETED else [])
+    caller.now += 1
+    assert await caller.code(then, TASK) == ""
+
+
+async def test_describe_comes_under_any_signature() -> None:
+    caller = Caller()
+    for action in (DELETED, DESCRIBED, "DescribeCloudModeration", DELETED):
+        assert await caller.code(action, TASK) == ""
+
+
+async def test_an_action_that_was_refused_is_the_first_use_all_the_same() -> None:
+    caller = Caller()
+    caller.orders.error = TaskNotExist("no such task")
+    assert await caller.code(DESCRIBED, TASK) == "FailedOperation.TaskNotExist"
+    caller.orders.error = None
+    assert await caller.code(DELETED, TASK) == "AuthFailure.SignatureReplayed"
+
+
+async def test_an_action_that_is_signed_is_a_signature_of_its_own() -> None:
+    caller = Caller()
+    for action in (DESCRIBED, DELETED):
+        headers = {"content-type": "application/json", "host": "127.0.0.1", "x-tc-action": action}
+        message = Message("POST", "/", "", headers, json.dumps(TASK).encode())
+        signed = authorize(message, NOW, also=("x-tc-action",))
+        assert await caller.code(action, TASK, authorization=signed) == ""
+
+
+async def test_an_unsigned_body_is_part_of_the_use() -> None:
+    caller = Caller()
+    unsigned = {"x_tc_content_sha256": "UNSIGNED-PAYLOAD"}
+    other = TASK | {"TaskId": "u"}
+    assert await caller.code(DELETED, TASK, **unsigned) == ""
+    assert await caller.code(DELETED, TASK, **unsigned) == ""
+    assert await caller.code(DELETED, other, **unsigned) == "AuthFailure.SignatureReplayed"
+    assert await caller.code(DESCRIBED, other, **unsigned) == ""
+    assert caller.orders.deleted == ["t", "t"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host", "allowed"),
+    [
+        ((), "slicer.example:8088", True),
+        ((), "trtc.tencentcloudapi.com", False),
+        ((), "TRTC.intl.TencentCloudAPI.com:443", False),
+        (("slicer.example", "10.0.0.1"), "Slicer.Example:8088", True),
+        (("slicer.example", "10.0.0.1"), "10.0.0.1", True),
+        (("Slicer.Example",), "slicer.example", True),
+        (("slicer.example",), "127.0.0.1", False),
+        (("slicer.example",), "a.slicer.example", False),
+        (("trtc.tencentcloudapi.com",), "trtc.tencentcloudapi.com", True),
+        (("::1",), "[::1]:8088", True),
+    ],
+)
+async def test_a_signature_for_another_host(
+    hosts: tuple[str, ...], host: str, allowed: bool
+) -> None:
+    caller = Caller(settings=ApiSettings(hosts=hosts))
+    answer = await caller.post(DELETED, TASK, host=host)
+    assert code_of(answer) == ("" if allowed else "AuthFailure.SignatureFailure")
+    assert bool(caller.orders.deleted) is allowed
+    assert allowed or "Host: signed for" in message_of(answer)
 
 
 async def test_get_with_a_flattened_query() -> None:

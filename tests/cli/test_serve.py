@@ -1,5 +1,6 @@
 """slicer serve: what it refuses to start, and that it starts, answers and ends."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def test_what_it_does_not_start(
     assert main(["serve", "--config", "slicer.toml", *arguments]) == BAD_INPUT
     assert says in capsys.readouterr().err.lower()
     assert not (tmp_path / "slicer-state").exists()
+
+
+async def test_health_has_a_door_of_its_own(tmp_path: Path) -> None:
+    config = APP.replace("port = 0", 'port = 0\nhealth = "127.0.0.1:0"')
+    async with serve(config, tmp_path) as served:
+        assert served.process.stdout is not None
+        line = (await served.process.stdout.readline()).decode()
+        found = re.fullmatch(r"health at port (\d+): /healthz, /readyz\n", line)
+        assert found
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{found[1]}") as client:
+            assert (await client.get("/healthz")).json() == {"status": "alive"}
+            assert (await client.get("/readyz")).json() == {"status": "ready"}
 
 
 async def test_it_serves_and_ends(tmp_path: Path) -> None:

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from slicer.config import bounded, check, in_words, limits, secret, section_fields, variable
+from slicer.config import (
+    bounded,
+    check,
+    in_words,
+    limits,
+    secret,
+    section_fields,
+    split_authority,
+    variable,
+)
 from slicer.errors import BadInput
 
 
@@ -67,3 +76,23 @@ def test_choices_in_words() -> None:
     assert in_words(["png"]) == "png"
     assert in_words(["png", "jpg"]) == "png or jpg"
     assert in_words(["png", "jpg", "webp"]) == "png, jpg or webp"
+
+
+@pytest.mark.parametrize(
+    ("text", "authority"),
+    [
+        ("127.0.0.1:0", ("127.0.0.1", 0)),
+        ("[::]:65535", ("::", 65_535)),
+        ("slicer.example:80", ("slicer.example", 80)),
+    ],
+)
+def test_an_authority(text: str, authority: tuple[str, int]) -> None:
+    assert split_authority("table.at", text) == authority
+
+
+@pytest.mark.parametrize(
+    "text", ["", "8090", ":8090", "h", "h:", "h:65536", "h:-1", "h:٣", "h:000080", "::1:80", "[]:1"]
+)
+def test_what_is_no_authority(text: str) -> None:
+    with pytest.raises(BadInput, match=r"table\.at: got .*HOST:PORT"):
+        split_authority("table.at", text)

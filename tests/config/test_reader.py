@@ -103,6 +103,8 @@ def test_mistakes_in_variables(name: str, text: str, message: str) -> None:
 def test_what_moved_is_told_its_new_name() -> None:
     with pytest.raises(BadInput, match=r"old.count: got 'a field that has moved'; .*table\.count"):
         reader_of({"old": {"count": 1}})
+    with pytest.raises(BadInput, match=r"^old: got 'a table that has moved'; allowed: table$"):
+        SettingsReader({"old": {}}, {}, {"old.count": "table.count"})
     with pytest.raises(BadInput, match=r"SLICER_OLD_COUNT: got .*moved'.*: SLICER_TABLE_COUNT"):
         reader_of(SLICER_OLD_COUNT="1")
 

@@ -9,6 +9,7 @@ from slicer.clock import LoopClock
 from slicer.demo.publisher import VideoCodec, publish
 from slicer.errors import BadInput, RoomError, Unauthorized
 from slicer.rooms import Context, parse_room
+from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.room import WhipConnector
 from slicer.slicing.outputs import AudioCut, PictureCut
 from tests.harness.media.content import Content, Encoding, Painter, encode
@@ -25,7 +26,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def rooms() -> AsyncIterator[WhipConnector]:
-    def authorize(room: str, user: str, bearer: str | None) -> None:
+    def authorize(_room: RoomAddress, user: str, bearer: str | None) -> None:
         if user == "secret" and bearer != "token":
             raise Unauthorized("bearer: missing")
 

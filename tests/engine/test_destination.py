@@ -20,7 +20,7 @@ from slicer.media.slice import File, ManifestInfo
 from slicer.rtp.parameters import Kind
 from slicer.storage import Credentials, Receipt
 from slicer.storage.local import LocalStorage
-from tests.harness.clock import EPOCH, ManualClock
+from tests.harness.clock import EPOCH, ManualClock, settle
 from tests.harness.delivery.spooling import file_of, info_of, spool_settings
 
 
@@ -174,7 +174,9 @@ async def test_with_a_spool_a_store_may_be_away_at_the_start(
     with pytest.raises(StorageUnavailable):
         await make(encoding, ManualClock()).take(key)
     life = Life(tmp_path / "spool", encoding)
-    await life.destinations.give_back(await life.destinations.take(key))
+    destination = await life.destinations.take(key)
+    assert str(destination.outbox.trouble) == "store: no connection; it is tried again"
+    await life.destinations.give_back(destination)
     await life.end()
 
 
@@ -227,6 +229,45 @@ def test_adopted_slices_wait_for_their_task_until_they_are_settled() -> None:
     assert reports.take_adopted("task") == set()
     reports.put_back("task", {left.key})
     assert reports.take_adopted("task") == {left.key}
+
+
+async def test_who_waits_for_adopted_slices_hears_when_the_last_is_confirmed() -> None:
+    nobody: dict[str, RunningTask] = {}
+    clock, confirm = ManualClock(), asyncio.Event()
+
+    async def confirmed(_event: SliceStored) -> None:
+        await confirm.wait()
+
+    reports = Reports(nobody.get, Orphans(clock, lambda _event: None, confirmed), clock)
+    assert await reports.settled("task"), "nothing was left of it"
+    stored, lost = (info_of(f"ada/{number}.ogg") for number in range(2))
+    for info in (stored, lost):
+        reports.on_adopted(info)
+    waits = [asyncio.ensure_future(reports.settled("task")) for _ in range(2)]
+    reports.on_failed(lost, StorageUnavailable(lost.key, "503", "it is lost"), True)
+    confirmation = reports.on_stored(file_of(stored.key), Receipt(stored.key, 1, "tag"), "s3://b")
+    assert confirmation is not None
+    acknowledging = asyncio.ensure_future(confirmation)
+    await settle()
+    assert not any(wait.done() for wait in waits)
+    confirm.set()
+    await acknowledging
+    assert await asyncio.gather(*waits) == [True, True]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_who_waits_for_adopted_slices_hears_that_the_engine_closes(kept: bool) -> None:
+    nobody: dict[str, RunningTask] = {}
+    clock = ManualClock()
+    reports = Reports(nobody.get, Orphans(clock, lambda _event: None), clock)
+    info = info_of("ada/0.ogg")
+    reports.on_adopted(info)
+    wait = asyncio.ensure_future(reports.settled("task"))
+    await settle()
+    if kept:
+        reports.on_kept(info)
+    reports.close()
+    assert not await wait
 
 
 class ManifestTask:

@@ -16,6 +16,7 @@ from slicer.slicing.facts import (
     TrackPublished,
 )
 from slicer.slicing.outputs import (
+    AnchorGone,
     AudioCut,
     Cut,
     EndReason,
@@ -45,6 +46,7 @@ class FakeRoom:
     log: list[object] = field(default_factory=list)
     driver: Driver | None = None
     kicks: bool = False
+    fails: bool = False
 
     async def enter(self) -> None: ...
 
@@ -66,6 +68,11 @@ class FakeRoom:
 
     def on_output(self, output: object) -> None:
         self.log.append(output)
+        if self.fails:
+            self.fails = False
+            assert self.driver is not None
+            self.driver.deliver(AnchorLeft("ada"))
+            raise ZeroDivisionError
 
     def on_discarded(self, count: int) -> None:
         self.log.append(("discarded", count))
@@ -143,6 +150,18 @@ def test_company_stops_the_timer_and_parting_starts_it() -> None:
     clock.advance(29)
     assert Finished(EndReason.IDLE) not in room.log
     clock.advance(2)
+    assert room.log[-1] == Finished(EndReason.IDLE)
+
+
+def test_a_listener_that_fails_costs_neither_the_timer_nor_what_waits() -> None:
+    driver, room, clock = driven(max_idle=30)
+    driver.deliver(RoomEntered())
+    room.fails = True
+    with pytest.raises(ZeroDivisionError):
+        driver.deliver(TrackPublished("ada", Kind.AUDIO))
+    clock.advance(0.0)
+    assert [type(one) for one in room.log].count(AnchorGone) == 1
+    clock.advance(31)
     assert room.log[-1] == Finished(EndReason.IDLE)
 
 

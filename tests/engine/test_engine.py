@@ -4,6 +4,7 @@ Tests with real publishers are in tests/real.
 """
 
 import asyncio
+import errno
 import hashlib
 import json
 from dataclasses import replace
@@ -37,7 +38,9 @@ from slicer import (
     TrackStarted,
 )
 from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.spool.folder import SpooledFile
 from slicer.delivery.spool.settings import SpoolSettings
+from slicer.delivery.spool.spool import Spool
 from slicer.engine.events import EventsMissed, RobotLeft
 from slicer.engine.settings import EngineSettings
 from slicer.rooms import CONNECTORS
@@ -316,10 +319,44 @@ async def test_a_spool_that_cannot_be_is_told_and_done_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken(tmp_path / "spool")
-    async with Engine(spooling(tmp_path)) as engine:
+    settings = spooling(tmp_path)
+    waived = replace(settings, spool=replace(settings.spool, required=False))
+    async with Engine(waived) as engine:
         task = await engine.create(spec_of(tmp_path))
         assert (await engine.finished(task)).stored == 3
     assert "no spool" in caplog.text
+
+
+async def test_a_spool_that_cannot_be_stops_the_start(tmp_path: Path) -> None:
+    broken(tmp_path / "spool")
+    with pytest.raises(BadInput, match=r"spool\.folder: .* \(File exists\), or spool\.required"):
+        async with Engine(spooling(tmp_path)):
+            pass
+
+
+async def test_a_spool_that_cannot_be_read_stops_the_start_and_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(_: Spool) -> dict[Path, list[SpooledFile]]:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "found", unreadable)
+        with pytest.raises(BadInput, match=r"spool\.folder: .*Input/output error"):
+            async with Engine(spooling(tmp_path)):
+                pass
+    async with Engine(spooling(tmp_path)):
+        pass
+
+
+async def test_a_spool_that_others_may_write_to_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool").chmod(0o777)
+    settings = spooling(tmp_path)
+    waived = replace(settings, spool=replace(settings.spool, required=False))
+    with pytest.raises(BadInput, match=r"spool\.folder: .* of mode 0777"):
+        async with Engine(waived):
+            pass
 
 
 async def test_a_spool_that_another_engine_has(tmp_path: Path) -> None:

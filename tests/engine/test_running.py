@@ -10,6 +10,7 @@ from slicer.delivery.delivery import Delivery
 from slicer.engine.events import (
     SliceLost,
     SliceStored,
+    StoreRecovered,
     TaskEvent,
     TaskFinished,
     TaskState,
@@ -19,7 +20,7 @@ from slicer.engine.events import (
 )
 from slicer.engine.running import LATE, RECORDED, Confirm, RunningTask
 from slicer.engine.spec import TaskSpec
-from slicer.errors import StorageUnavailable
+from slicer.errors import StorageError, StorageUnavailable
 from slicer.media.naming import Names
 from slicer.media.slice import ManifestInfo, SliceInfo
 from slicer.rtp.parameters import OPUS, VP8, Kind
@@ -46,6 +47,10 @@ class Box:
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
         self.full = False
+        self.troubles: list[tuple[str, StorageError]] = []
+
+    def note_trouble(self, task: str, error: StorageError) -> None:
+        self.troubles.append((task, error))
 
     def offer(self, delivery: Delivery) -> bool:
         if not self.full:
@@ -156,6 +161,17 @@ async def test_trouble_is_told_and_loses_nothing() -> None:
     assert isinstance(told[-1], TaskTrouble)
     assert "503" in told[-1].reason
     assert task.pending == 1
+
+
+async def test_a_store_that_was_found_failing_and_works_again() -> None:
+    task, box, _, told = running()
+    error = StorageUnavailable("", "no connection", "it is tried again")
+    task.on_store_trouble(error)
+    assert isinstance(told[-1], TaskTrouble)
+    assert box.troubles == [("t", error)]
+    task.on_recovered("s3://b")
+    assert isinstance(told[-1], StoreRecovered)
+    assert told[-1].destination == "s3://b"
 
 
 async def test_stopping_twice_is_stopping_once() -> None:

@@ -15,12 +15,14 @@ static void negotiate(parameters *it, int number) {
     bool video = number & 1;
     *it = (parameters){.video = video, .mid = &MIDS[number / 2], .mid_size = number < 10};
     for (int i = 0; i < 128; i++)
-        it->rtx[i] = -1;
+        it->rtx[i] = it->red[i] = -1;
     for (int i = 0; i < 14; i++)
         it->transport_cc_ids[i] = it->mid_ids[i] = -1;
     it->codecs[video ? 96 : 111] = video ? &VP8 : &OPUS;
     if (video)
         it->rtx[97] = 96;
+    else
+        it->red[63] = 111;
     it->feedback = FEEDBACK_NACK | (video ? FEEDBACK_PLI | FEEDBACK_TRANSPORT_CC : 0);
     it->transport_cc_ids[0] = 3;
     it->mid_ids[0] = 4;

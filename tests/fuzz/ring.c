@@ -321,7 +321,7 @@ static void line_step(line *it, script *script) {
 static void live_stream(script *script) {
     line line = {.now = 1.0, .payload_type = 96, .sequence = 65000, .parameters.video = true};
     for (size_t i = 0; i < 128; i++)
-        line.parameters.rtx[i] = -1;
+        line.parameters.rtx[i] = line.parameters.red[i] = -1;
     line.parameters.codecs[96] = &VIDEO;
     line.parameters.codecs[98] = &OTHER;
     line.parameters.rtx[97] = 96;

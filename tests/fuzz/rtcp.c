@@ -8,7 +8,7 @@ static const codec OPUS = {&opus_format, 48000, 0, ""}, VP8 = {&vp8_format, 9000
 static void negotiate(parameters *it, bool video, unsigned feedback) {
     *it = (parameters){.video = video, .feedback = feedback, .mid = video ? "v" : "a", .mid_size = 1};
     for (int i = 0; i < 128; i++)
-        it->rtx[i] = -1;
+        it->rtx[i] = it->red[i] = -1;
     for (int i = 0; i < 14; i++)
         it->transport_cc_ids[i] = it->mid_ids[i] = -1;
     it->codecs[video ? 96 : 111] = video ? &VP8 : &OPUS;

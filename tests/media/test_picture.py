@@ -176,11 +176,38 @@ def test_a_run_with_a_broken_frame_is_no_picture(codec: str) -> None:
         picture.write(codec, frames, ImageFormat.PNG)
 
 
-def test_a_frame_too_large_is_refused_before_it_is_decoded() -> None:
+def vp8_of(width: int, height: int) -> bytes:
+    """A VP8 keyframe whose header claims this size."""
     frame = bytearray(run("vp8")[0])
-    frame[6:10] = b"\xff\x3f\xff\x3f"
+    frame[6:10] = width.to_bytes(2, "little") + height.to_bytes(2, "little")
+    return bytes(frame)
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+@pytest.mark.parametrize("size", [(16383, 16383), (8193, 4352)])
+def test_a_frame_too_large_is_refused_before_it_is_decoded(
+    size: tuple[int, int], image_format: ImageFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it would not be decoded at all."""
+    monkeypatch.setattr(picture, "decode", None)
+    with pytest.raises(MediaError, match="allowed: 35651584 pixels"):
+        picture.write("vp8", [vp8_of(*size)], image_format)
+
+
+def test_the_largest_frame_is_taken() -> None:
+    made = picture.write("vp8", [vp8_of(8192, 4352)], ImageFormat.WEBP)
+    assert (made.width, made.height) == (8192, 4352)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_no_decoder_takes_memory_for_more_pixels(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decoder has the bound itself: a header says the size, and only the decoder reads it."""
+    assert picture.decode(codec, run(codec)).width == 320
+    monkeypatch.setitem(picture._OPTIONS, "max_pixels", str(320 * 180 - 1))
     with pytest.raises(MediaError):
-        picture.write("vp8", [bytes(frame)], ImageFormat.PNG)
+        picture.decode(codec, run(codec))
 
 
 @settings(max_examples=60, deadline=None)

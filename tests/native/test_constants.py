@@ -17,6 +17,7 @@ COMPILER = shutil.which(os.environ.get("CC", "cc"))
 
 # Where a file's numbers stand in the reference.
 TWINS = {
+    "activity.h": "slicing.activity",
     "audio.c": "slicing.audio",
     "av1.c": "rtp.codecs.obu",
     "bundle.h": "slicing.bundle",
@@ -29,6 +30,7 @@ TWINS = {
     "nal.h": "rtp.codecs.parameter_sets",
     "opus.c": "rtp.codecs.opus",
     "packet.h": "rtp.packet",
+    "red.h": "rtp.red",
     "reporter.c": "rtp.rtcp.reporter",
     "reporter.h": "rtp.rtcp.transport_feedback",
     "ring.h": "rtp.ring",
@@ -46,9 +48,11 @@ TWINS = {
 PREFIXES = (
     "",
     "_",
+    "ACTIVITY_",
     "BUNDLE_",
     "DEMULTIPLEXER_",
     "NACK_",
+    "RED_",
     "RING_",
     "STREAM_",
     "TRANSPORT_",

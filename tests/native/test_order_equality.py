@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slicer.rtp import mapping, packet, ring, stream
+from slicer.rtp import mapping, packet, red, ring, stream
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import OPUS, PCMU, VP8, VP9, Codec, Kind, RtpParameters
 from slicer.rtp.rtcp import nack, reception
+from tests.harness.rtp.packetize import redundant
 
 if os.environ.get("SLICER_NATIVE") != "1":
     pytest.importorskip("slicer._parts", reason="the native parts are not built")
@@ -47,6 +48,27 @@ def test_datagrams_are_read_alike(data: bytes) -> None:
 @given(st.sampled_from([0xBEDE, 0x1000, 0x100F, 0x1234]), st.binary(max_size=60))
 def test_extensions_are_read_alike(profile: int, block: bytes) -> None:
     assert native.extensions(profile, block) == packet.extensions(profile, block)
+
+
+BLOCKS = st.tuples(st.sampled_from([111, 13]), st.integers(0, 16_383), st.binary(max_size=6))
+
+
+@given(st.lists(BLOCKS, max_size=11), st.binary(max_size=9), st.integers(0, 60))
+def test_redundant_audio_is_undone_alike(
+    blocks: list[tuple[int, int, bytes]], primary: bytes, cut: int
+) -> None:
+    whole = redundant(111, blocks, primary)
+    for payload in (whole, whole[:cut], primary):
+        one = Packet(63, True, 3, 500, 1, payload, 0xBEDE, b"\x10a\0\0", 2.0)
+        assert undone(native.undo, one) == undone(red.undo, one)
+
+
+def undone(undo: Any, one: Packet) -> list[Packet] | None:
+    try:
+        found: list[Packet] = undo(one, 111)
+    except ValueError:
+        return None
+    return found
 
 
 NEAR = st.integers(-3, 5) | st.integers(-3000, 3000) | st.integers(2046, 2050) | st.just(20_000)
@@ -86,6 +108,8 @@ def test_rings_are_alike(
             alike([getattr(each, verb)() for each in rings])
         alike([each.deadline() for each in rings])
         alike([each.expects for each in rings])
+        near = range(sequence - 40, sequence + 2)
+        alike([[each.lacks(one) for one in near] for each in rings])
     alike([each.pop(now + 1) for each in rings])
     alike([each.orphans() for each in rings])
     alike([each.flush() for each in rings])
@@ -425,7 +449,6 @@ def test_what_will_sleep_is_known_beforehand(line: int) -> None:
         {"sequence": 40_000},
         {"timestamp": 0},
         {"timestamp": 90_000 * 60},
-        {"arrival": 200.0},
     ],
 )
 def test_what_is_more_than_slept_over_is_not_called_asleep(changes: dict[str, Any]) -> None:
@@ -437,6 +460,17 @@ def test_what_is_more_than_slept_over_is_not_called_asleep(changes: dict[str, An
     sender.sequence += 1
     sender.put(**changes)
     assert sender.sleepers == slept
+    alike([sender.state(each) for each in sender.streams])
+
+
+def test_a_late_packet_is_slept_over() -> None:
+    sender = Sender(LINES[1], 1000, 90_000 * 10)
+    sender.step("run", 20, 0.0)
+    sender.step("doze", 3, 0.0)
+    slept = sender.sleepers
+    sender.sequence += 1
+    sender.put(arrival=200.0)
+    assert sender.sleepers == slept + 1
     alike([sender.state(each) for each in sender.streams])
 
 

@@ -1,7 +1,7 @@
 """Chromium publishes over a path that loses and reorders: what the slices are like then."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from tests.harness.storage.seaweed import Seaweed
 PATH = Impairment(loss=0.05, late=0.1, delay=0.06)
 SECONDS, EVERY, SLICES = 4, 1, 3
 FPS, ROUND = 15, 300
-OPUS = 111
-REPEATED, NOT_REPEATED = "H264", "VP8"
-"""Both have their pictures' packets repeated, one of them its sound's as well."""
-codecs = pytest.mark.parametrize("codec", [REPEATED, NOT_REPEATED])
+OPUS, RED = 111, 63
+REPEATED, NOT_REPEATED, REDUNDANT = "H264", "VP8", "VP9"
+"""All have their pictures' packets repeated. Audio that one of them sends again arrives; of the
+others it is lost each time, and one of these sends all audio twice at once."""
+codecs = pytest.mark.parametrize("codec", [REPEATED, NOT_REPEATED, REDUNDANT])
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,26 @@ class Take:
     lost: int
 
 
+def as_it_is(answer: str) -> str:
+    """Our answer asks for audio again; the browser's offer did not say that it may."""
+    assert f"a=rtcp-fb:{OPUS} nack\r\n" in answer
+    return answer
+
+
+def redundant(answer: str) -> str:
+    """As with `whip.redundancy`."""
+    assert f" {OPUS} {RED} " in answer
+    return as_it_is(answer).replace(f" {OPUS} {RED} ", f" {RED} {OPUS} ", 1)
+
+
+ANSWERED = {REPEATED: as_it_is, NOT_REPEATED: as_it_is, REDUNDANT: redundant}
+
+
 async def start(stage: Studio, page: Publisher, path: Relay, codec: str) -> None:
     url = stage.url(codec)
-    await page.amend(url, path.offer, path.answer)
-    options = PublishOptions(
-        codec=codec, degradation="maintain-resolution", audio_nack=codec == REPEATED
-    )
-    await page.start(url, options)
-    path.impairment = PATH
+    await page.amend(url, path.offer, lambda sdp: ANSWERED[codec](path.answer(sdp)))
+    await page.start(url, PublishOptions(codec=codec, degradation="maintain-resolution"))
+    path.impairment = replace(PATH, stubborn=codec != REPEATED)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -52,12 +65,13 @@ async def takes(seaweed: Seaweed, devices: tuple[Path, Path]) -> dict[str, Take]
     async with (
         relay(seed=5) as one,
         relay(seed=6) as other,
+        relay(seed=7) as third,
         chromium(*devices) as browser,
         studio(seaweed) as stage,
     ):
         task = await stage.slice(SliceParams(AudioSpec(SECONDS), VideoSpec(EVERY)))
         truth = await stage.slice(SliceParams(AudioSpec(600), None), robot="truth")
-        paths = {NOT_REPEATED: one, REPEATED: other}
+        paths = {NOT_REPEATED: one, REPEATED: other, REDUNDANT: third}
         pages = {codec: await browser.publisher() for codec in paths}
         for codec, page in pages.items():
             await start(stage, page, paths[codec], codec)
@@ -73,7 +87,7 @@ async def takes(seaweed: Seaweed, devices: tuple[Path, Path]) -> dict[str, Take]
         for each in (task, truth):
             assert (await stage.finish(each)).lost == 0
         return {
-            codec: await gather(stage, task, truth, codec, path.dropped[OPUS])
+            codec: await gather(stage, task, truth, codec, path.dropped[OPUS] + path.dropped[RED])
             for codec, path in paths.items()
         }
 
@@ -104,7 +118,7 @@ def test_sound_keeps_its_length_and_place(takes: dict[str, Take], codec: str) ->
     assert max(off) < 0.1
 
 
-def test_sound_that_is_not_repeated_is_concealed(takes: dict[str, Take]) -> None:
+def test_sound_that_never_arrives_is_concealed(takes: dict[str, Take]) -> None:
     take = takes[NOT_REPEATED]
     holes = concealed(take.whole.data)
     print("concealed:", len(holes), "lost:", take.lost)
@@ -120,6 +134,15 @@ def test_sound_that_is_repeated_has_no_holes(takes: dict[str, Take]) -> None:
     assert take.lost > 10
     # Chromium repeats no more than its own limit on repeating allows: one may stay lost.
     assert len(holes) <= 2
+
+
+def test_audio_that_is_sent_twice_has_few_holes(takes: dict[str, Take]) -> None:
+    """Lost alone, a packet is in the next one; of two in a row the first stays lost."""
+    take = takes[REDUNDANT]
+    holes = concealed(take.whole.data)
+    print("concealed:", holes, "lost:", take.lost)
+    assert take.lost > 10
+    assert len(holes) < take.lost / 4
 
 
 @codecs

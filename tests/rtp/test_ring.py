@@ -99,6 +99,17 @@ def test_each_hole_has_its_own_patience() -> None:
     assert order(ring.pop(1.3)) == [4]
 
 
+def test_it_lacks_what_is_not_there_before_what_is_held() -> None:
+    ring = ReorderRing(0, PATIENCE)
+    for sequence in (1, 2, 5, 7):
+        ring.insert(packet(sequence))
+    assert [sequence for sequence in range(10) if ring.lacks(sequence)] == [3, 4, 6]
+    ring.insert(packet(4))
+    assert [sequence for sequence in range(10) if ring.lacks(sequence)] == [3, 6]
+    ring.pop(10.0)
+    assert not any(ring.lacks(sequence) for sequence in range(10))
+
+
 def test_duplicates_and_late_packets_are_refused() -> None:
     ring = opened(5)
     ring.insert(packet(7))

@@ -10,6 +10,7 @@ FULL = {
     "usersig_key": "hidden-usersig",
     "secrets": [{"id": "AKID1", "key": "hidden-secret"}, {"id": "AKID2", "key": "hidden-other"}],
     "rooms": [{"pattern": "live-*", "url": "whip://h:1/{room}"}],
+    "share_rooms": True,
     "callback_url": "https://example.com/hook?x=1",
     "callback_key": "hiddenkey",
     "max_streams": 3,
@@ -24,6 +25,7 @@ def test_every_field() -> None:
         "hidden-usersig",
         (("AKID1", "hidden-secret"), ("AKID2", "hidden-other")),
         (("live-*", "whip://h:1/{room}"),),
+        True,
         "https://example.com/hook?x=1",
         "hiddenkey",
         3,
@@ -45,23 +47,45 @@ def test_secrets_from_the_environment_beat_the_file() -> None:
     assert variables == {"SLICER_APP_9_USERSIG_KEY": "nobody's"}
 
 
-@pytest.mark.parametrize(
-    ("rooms", "room", "url"),
-    [
-        ([("*", "whip://h:1/{room}")], "150", "whip://h:1/150"),
-        ([("a*", "x://1/{room}"), ("*", "x://2/{room}")], "ab", "x://1/ab"),
-        ([("a*", "x://1/{room}"), ("*", "x://2/{room}")], "ba", "x://2/ba"),
-        ([("a*z", "x://1/r")], "az", "x://1/r"),
-        ([("a*z", "x://1/r")], "aaz\n", None),
-        ([("a.c", "x://1/r")], "abc", None),
-        ([("[ab]?", "x://1/r")], "a1", None),
-        ([("*", "x://1/{room}")], "a/../b?c#d%", "x://1/a%2F..%2Fb%3Fc%23d%25"),
-        ([("*", "x://1/{room}")], "räume", "x://1/r%C3%A4ume"),
-        ([], "a", None),
-    ],
-)
-def test_the_room_of_an_id(rooms: list[tuple[str, str]], room: str, url: str | None) -> None:
-    assert Application(1, rooms=tuple(rooms)).room_url(room) == url
+def test_the_room_of_an_id() -> None:
+    app = Application(7, rooms=(("a*", "whip://h:1/{app}-{room}"), ("*", "whip://h:2/{room}")))
+    assert [app.room_url(room) for room in ("ab", "ba")] == ["whip://h:1/7-ab", "whip://h:2/ba"]
+
+
+def tables(*shares: bool, url: str = "whip://127.0.0.1:1/{room}") -> list[dict[str, object]]:
+    return [
+        {
+            "sdk_app_id": number,
+            "rooms": [
+                {"pattern": "x", "url": "whip://127.0.0.1:9/y"},
+                {"pattern": "*", "url": url},
+            ],
+            "share_rooms": share,
+        }
+        for number, share in enumerate(shares, 1)
+    ]
+
+
+@pytest.mark.parametrize("shares", [(False, False), (True, False), (False, True)])
+def test_two_that_could_have_one_room(shares: tuple[bool, bool]) -> None:
+    with pytest.raises(BadInput, match=r"apps\[1\]\.rooms: got 'x'; .* apps\[0\] \('x' there\)"):
+        applications(tables(*shares), {})
+
+
+def test_two_that_both_say_so() -> None:
+    assert len(applications(tables(True, True), {})) == 2
+    with pytest.raises(BadInput, match=r"apps\[2\]\.rooms.*apps\[0\]"):
+        applications(tables(True, True, False), {})
+
+
+def test_two_whose_rooms_have_their_number() -> None:
+    own = tables(False, False, url="whip://127.0.0.1:1/{app}-{room}")
+    for table in own:
+        table["rooms"] = [{"pattern": "*", "url": "whip://127.0.0.1:1/{app}-{room}"}]
+    assert [app.room_url("5") for app in applications(own, {})] == [
+        "whip://127.0.0.1:1/1-5",
+        "whip://127.0.0.1:1/2-5",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -114,3 +138,11 @@ def test_two_of_one_id() -> None:
 def test_a_url_of_the_greatest_length() -> None:
     url = "https://h/" + "x" * 2073
     assert Application(1, callback_url=url, callback_key="k").callback_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["x://h:1/{room}", "whip://h:99999/{room}", "whip://[::1/{room}", ""]
+)
+def test_a_room_that_can_never_be_is_named(url: str) -> None:
+    with pytest.raises(BadInput, match=r"^rooms\[1\]\.url: got "):
+        Application(7, rooms=(("1", "whip://h:1/r"), ("*", url)))

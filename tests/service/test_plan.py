@@ -1,5 +1,6 @@
 """What an order means here: its room, its store, or none."""
 
+import importlib.util
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +13,7 @@ from slicer.service.settings import VendorSettings
 from slicer.storage import open_storage
 from tests.harness.service.orders import BUCKET, KEYS, moderation_order, slice_order
 
-APP = Application(200806, rooms=(("1*", "whip://127.0.0.1:1/{room}"), ("lobby", "x://y/l")))
+APP = Application(200806, rooms=(("1*", "whip://127.0.0.1:1/{room}"), ("lobby", "whip://y:1/l")))
 USUAL = VendorSettings()
 
 
@@ -56,12 +57,33 @@ def test_a_vendor_without_a_store(vendor: int) -> None:
         storage_url(replace(BUCKET, vendor=vendor), USUAL)
 
 
+@pytest.mark.parametrize(("vendor", "sdk"), [(0, "qcloud_cos"), (1, "boto3"), (2, "alibabacloud")])
+def test_a_vendor_whose_sdk_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, vendor: int, sdk: str
+) -> None:
+    there = importlib.util.find_spec
+
+    def without(name: str) -> object:
+        return None if name.startswith(sdk) else there(name)
+
+    monkeypatch.setattr("slicer.storage.find_spec", without)
+    with pytest.raises(BadInput, match=rf"vendor: got {vendor}; allowed: [012] ") as caught:
+        storage_url(replace(BUCKET, vendor=vendor), USUAL)
+    assert str(vendor) not in caught.value.allowed
+
+
+def test_a_supplier_that_is_not_there() -> None:
+    with pytest.raises(BadInput, match="supplier: got 'tianyu'; allowed: none: no supplier is th"):
+        plan("id", APP, moderation_order("150"), USUAL)
+
+
 def test_a_region_cannot_become_another_option() -> None:
     url = storage_url(replace(BUCKET, region="a&endpoint=http://evil"), USUAL)
     with pytest.raises(BadInput, match="region"):
         open_storage(url, KEYS)
 
 
+@pytest.mark.usefixtures("supplier")
 @pytest.mark.parametrize(
     ("save", "to"), [(0, "null:"), (1, "s3://slices?region=eu-west-1"), (2, "null:")]
 )

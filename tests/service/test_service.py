@@ -172,6 +172,7 @@ async def test_a_store_that_refuses_fails_nothing_and_is_told(tmp_path: Path) ->
         assert here.service.describe(APP, SLICE, task).state is State.RUNNING
 
 
+@pytest.mark.usefixtures("supplier")
 async def test_only_the_owner_may_ask(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         task = await here.service.create(APP, moderation_order())
@@ -272,6 +273,7 @@ async def test_a_robot_alone_too_long_leaves(tmp_path: Path) -> None:
             here.service.describe(APP, SLICE, task)
 
 
+@pytest.mark.usefixtures("supplier")
 async def test_moderation_has_its_own_messages_and_keeps_nothing(tmp_path: Path) -> None:
     room = talk(tmp_path / "ada.rtpdump", 30)
     app = replace(APP, rooms=(("*", room),))
@@ -333,6 +335,30 @@ async def test_a_task_that_was_being_left_is_not_taken_up(tmp_path: Path) -> Non
         assert here.events(task) == [(1002, 0), (1005, 1)]
         with pytest.raises(TaskNotExist):
             here.engine.describe(task)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+async def test_the_last_message_waits_for_slices_that_the_spool_still_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bool
+) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+        await here.registry.leave(task, LeaveCode.STOPPED)
+        killed = shutil.copytree(tmp_path, tmp_path / "killed")
+    settled = asyncio.Event()
+
+    async def wait(_engine: Engine, _task: str) -> bool:
+        await settled.wait()
+        return sent
+
+    monkeypatch.setattr(Engine, "settled", wait)
+    async with world(killed) as here:
+        await here.until(lambda: here.events(task) == [(1002, 0)])
+        settled.set()
+        if sent:
+            await here.ended(task)
+    last = [(1002, 0), (1005, 1)] if sent else [(1002, 0)]
+    assert here.events(task) == last, "the next process ends it, where this one could not send"
 
 
 async def test_a_room_that_is_closed_after_a_restart(
@@ -410,6 +436,7 @@ async def test_what_ended_is_forgotten_after_some_days(tmp_path: Path) -> None:
             here.service.describe(APP, SLICE, task)
 
 
+@pytest.mark.usefixtures("supplier")
 async def test_no_secret_is_logged_or_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -23,6 +23,7 @@ APP = Application(
 )
 
 
+@pytest.mark.usefixtures("supplier")
 async def test_a_task_told_over_two_lives(tmp_path: Path) -> None:
     async with receiver("key") as customer:
         app = replace(APP, callback_url=customer.url)
@@ -41,6 +42,7 @@ async def test_a_task_told_over_two_lives(tmp_path: Path) -> None:
     assert all(one.signed and one.task == task for one in customer.received)
 
 
+@pytest.mark.usefixtures("supplier")
 async def test_private_receivers_are_refused_by_default(tmp_path: Path) -> None:
     async with receiver("key") as customer:
         app = replace(APP, callback_url=customer.url)
@@ -58,3 +60,31 @@ async def test_one_state_folder_serves_one(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(BadInput, match="no other process uses"):
             async with serving(settings):
                 pass
+
+
+@pytest.mark.parametrize("url", ["whip://127.0.0.1/{room}", "whip://127.0.0.1:1/a b/{room}"])
+async def test_a_room_that_its_connector_refuses_stops_the_start(tmp_path: Path, url: str) -> None:
+    app = replace(APP, rooms=(("1*", "replay:///none/{room}.pcap"), ("*", url)))
+    settings = ServiceSettings(serve=ServeSettings(state=str(tmp_path / "state")), apps=(app,))
+    with pytest.raises(BadInput, match=r"^apps\[0\]\.rooms\[1\]\.url: got 'whip:"):
+        async with serving(settings):
+            pass
+
+
+async def test_a_state_folder_that_others_may_write_to_stops_the_start(tmp_path: Path) -> None:
+    tmp_path.chmod(0o770)
+    settings = ServiceSettings(serve=ServeSettings(state=str(tmp_path)))
+    with pytest.raises(BadInput, match=r"^serve\.state: .* of mode 0770"):
+        async with serving(settings):
+            pass
+    allowed = replace(settings, serve=replace(settings.serve, group_writes=True))
+    async with serving(allowed):
+        pass
+
+
+async def test_a_file_in_place_of_the_state_folder(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    settings = ServiceSettings(serve=ServeSettings(state=str(tmp_path / "state")))
+    with pytest.raises(BadInput, match=r"^serve\.state: .*made and written \(File exists\)"):
+        async with serving(settings):
+            pass

@@ -1,6 +1,7 @@
 """One connection that carries many anchors: whose a packet is, and what is said for all of them."""
 
 import itertools
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -337,6 +338,45 @@ def test_transport_wide_feedback_is_one_sequence_over_all_sections() -> None:
     compounds = [rtcp.parse(data) for _, data in room.call.compounds]
     assert all(isinstance(compound[0], rtcp.ReceiverReport) for compound in compounds)
     assert {compound[0].ssrc for compound in compounds if hasattr(compound[0], "ssrc")} == {9}
+
+
+def test_a_packet_of_an_unknown_type_has_come_all_the_same() -> None:
+    """Not acknowledged it would be lost to the sender, which would send with fewer bits."""
+    room = Conference(1)
+    room.call.run(1)
+    for number in range(20):
+        count = next(room.transport)
+        extension = struct.pack("!HHBHB", 0xBEDE, 1, 0x31, count, 0)
+        room.call.carry(datagram(b"?", number, 0, 77, 42, extension=extension), room.call.now)
+    room.call.run(1)
+    assert room.bundle.counters["unknown_payload_type"] == 20
+    feedbacks = numbered(room.call.feedback(rtcp.TransportFeedback))
+    came = [when for _, feedback in feedbacks for _, when in feedback.arrivals()]
+    assert None not in came
+    assert len(came) > 20
+
+
+@pytest.mark.parametrize(("loss", "back"), [(0.05, 0.9), (0.1, 0.85), (0.2, 0.7)])
+def test_redundant_audio_gives_back_what_was_lost(loss: float, back: float) -> None:
+    """One packet before in each: what is lost alone comes back, of a row only the last."""
+    parameters = replace(AUDIO, red={63: 111}, feedback=frozenset())
+    sender = Sender(parameters, repeats=1)
+    call = Call(bundle_of("ann", [parameters]), [sender], Network(delay=0.02, loss=loss), tick=0.02)
+    call.take(call.bundle.attach(audio_of("ann"), AudioSpec(10), 0.0))
+    call.run(60)
+    call.network.loss = 0
+    call.run(1)
+    call.end()
+    missing = set(sender.sent) - set(heard(call.slices))
+    restored = call.bundle.counters["restored_by_red"]
+    print(f"{loss:.0%} lost: {restored} restored, {len(missing)} not")
+    assert restored / (restored + len(missing)) > back
+    assert [cut.end - cut.start for cut in call.slices[:6]] == [480_000] * 6
+    for cut in call.slices:
+        for packet in cut.packets:
+            assert (packet.timestamp - cut.packets[0].timestamp) == 960 * (
+                number_of(packet) - number_of(cut.packets[0])
+            )
 
 
 def numbered(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.errors import StorageRefused
-from slicer.storage.keys import MAX_KEY_BYTES, PROBE_KEY, check_key
+from slicer.storage.keys import MAX_KEY_BYTES, PROBE_KEY, check_key, without_probe
 
 
 @pytest.mark.parametrize("key", ["a", "a/b/c.ogg", "..a/b..", "é" * 512, "a b+c%2F", PROBE_KEY])
@@ -47,3 +47,11 @@ def test_what_passes_stays_below_a_folder(key: str) -> None:
     parts = key.split("/")
     assert all(part not in {"", ".", ".."} and "\0" not in part for part in parts)
     assert len(key.encode()) <= MAX_KEY_BYTES
+
+
+def test_an_error_of_the_probe_is_the_stores() -> None:
+    error = StorageRefused(PROBE_KEY, f"403 for /bucket/x/{PROBE_KEY}", "grant it", 7.0)
+    said = without_probe(error)
+    assert isinstance(said, StorageRefused)
+    assert str(said) == "store: 403 for /bucket/x/…; grant it"
+    assert said.retry_after == 7.0

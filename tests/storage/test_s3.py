@@ -252,7 +252,7 @@ async def test_a_probe_that_may_not_be_deleted_is_no_fault() -> None:
 
 async def test_check_says_what_a_put_would() -> None:
     async with fronted(Answer.error(403, "InvalidAccessKeyId")) as (_, store):
-        with pytest.raises(StorageRefused, match=r"\.rtc-slicer-check: 403 InvalidAccessKeyId"):
+        with pytest.raises(StorageRefused, match=r"^store: 403 InvalidAccessKeyId"):
             await store.check()
 
 

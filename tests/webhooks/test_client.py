@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -85,6 +86,39 @@ async def test_private_addresses_are_refused() -> None:
 async def test_names_of_private_addresses_are_refused(addresses: list[str]) -> None:
     async with opened(allow_private=False, addresses=addresses) as post:
         assert "no public address" in (await post.post(f"http://{NAME}:1/", b"{}", {})).detail
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "0", "localhost",
+        "localhost.", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]",
+        "[fe80::1%25lo]", "[fe80::1%lo]",
+    ],
+)  # fmt: skip
+async def test_this_host_however_it_is_written(host: str) -> None:
+    """Through the resolver of the system, which reads numbers as C does."""
+    async with receiver() as there, opened(allow_private=False) as post:
+        port = there.url.split(":")[2].split("/")[0]
+        assert not (await post.post(f"http://{host}:{port}/", b"{}", {})).taken
+    assert there.connections == 0
+
+
+async def test_of_several_addresses_a_public_one_alone_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name with a public and a private address gains nothing: the one that was checked is the
+    one that is connected to, even if the name has become another's meanwhile."""
+    connected: list[str] = []
+
+    async def request(self: httpx.AsyncClient, sent: httpx.Request, **_: object) -> httpx.Response:
+        connected.append(sent.url.host)
+        return httpx.Response(200, request=sent, stream=httpx.ByteStream(b""))
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", request)
+    async with opened(False, ["127.0.0.1", "::1", "1.1.1.1", "10.0.0.1"]) as post:
+        assert (await post.post(f"http://{NAME}/", b"{}", {})).taken
+    assert connected == ["1.1.1.1"]
 
 
 async def test_the_name_is_resolved_once_and_kept_as_host() -> None:

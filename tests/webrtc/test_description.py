@@ -20,7 +20,7 @@ def test_the_answer_to_a_browser() -> None:
     answered = parse(write_answer(negotiate(parse(CHROMIUM)), OURS, 1))
     audio, video, data = answered.sections
     assert ("group", "BUNDLE 0 1") in answered.attributes
-    assert audio.formats == ("111", "9", "0", "8")
+    assert audio.formats == ("111", "63", "9", "0", "8")
     for section in (audio, video):
         assert section.port == 4000
         for flag in ("recvonly", "rtcp-mux", "rtcp-rsize"):

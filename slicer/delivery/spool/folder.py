@@ -122,8 +122,9 @@ def numbers(folder: Path) -> Iterator[int]:
 
 
 def listing(folder: Path) -> list[SpooledFile]:
-    """The records of a folder in their order, also while it is written to."""
-    found = (_look(folder / name) for name in sorted(os.listdir(folder)) if name.endswith(RECORD))
+    """The records of a folder in their order, those set aside too, also while it is written to."""
+    names = [name for name in sorted(os.listdir(folder)) if name.endswith((RECORD, DAMAGED))]
+    found = (_look(folder / name) for name in names)
     return [one for one in found if one is not None]
 
 
@@ -142,7 +143,7 @@ def _look(path: Path) -> SpooledFile | None:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            header = _header(file, status.st_size)
+            header = _header(file, status.st_size) if path.suffix == RECORD else None
     except FileNotFoundError:  # it was stored meanwhile
         return None
     return SpooledFile(path, int(named[1]), status.st_size, status.st_mtime, header)

@@ -17,14 +17,19 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from math import inf
 from typing import Any
 
 from slicer.media.slice import File, Info, ManifestInfo, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
+from slicer.storage.keys import faults
 
 _PREAMBLE = re.compile(rb"SLICE1 (\d{8}) ([0-9a-f]{8})\n")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 PREAMBLE_BYTES = 25
+MAX_HEADER = 2**20
+"""Bytes of a header that is read; ours have some hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ def encode(header: Header) -> bytes:
 def header_bytes(preamble: bytes) -> int:
     """How long the header after a preamble is. Raises ValueError."""
     found = _PREAMBLE.match(preamble)
-    if found is None:
+    if found is None or int(found[1]) > MAX_HEADER:
         raise ValueError("not a record")
     return int(found[1])
 
@@ -105,8 +110,8 @@ def decode_header(start: bytes) -> tuple[Header, int]:
     if b"%08x" % zlib.crc32(text) != start[16:24]:
         raise ValueError("the header is torn")
     try:
-        return _header(json.loads(text)), end
-    except (KeyError, TypeError) as error:
+        return _header(text), end
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a header of ours: {error}") from None
 
 
@@ -121,14 +126,50 @@ def decode(record: bytes) -> tuple[Header, File]:
     return header, File(header.info, data, header.content_type, header.width, header.height)
 
 
-def _header(fields: dict[str, Any]) -> Header:
-    urls = StoreUrls(fields["to"], fields["backup"], fields["keys"], fields["backup_keys"])
-    began, size = datetime.fromisoformat(fields["began"]), fields["size"]
-    info: Info
-    if fields["anchor"]:
-        track = TrackKey(fields["task"], fields["anchor"], Kind(fields["kind"]))
-        info = SliceInfo(fields["key"], track, began, fields["seconds"], size)
-    else:
-        info = ManifestInfo(fields["key"], fields["task"], began, size)
-    content_type, digest = fields["content_type"], fields["sha256"]
-    return Header(urls, info, content_type, fields["width"], fields["height"], digest)
+def _header(text: bytes) -> Header:
+    """Read a header field by field: whoever wrote it, no odd value leaves here.
+
+    Raises KeyError, TypeError, ValueError, OverflowError and RecursionError.
+    """
+    fields = json.loads(text)
+    if not isinstance(fields, dict):
+        raise TypeError("not a table")
+    to, backup = _text(fields, "to"), _text(fields, "backup")
+    urls = StoreUrls(to, backup, _take(fields, "keys", bool), _take(fields, "backup_keys", bool))
+    anchor, digest = _text(fields, "anchor"), _text(fields, "sha256")
+    width, height = _measure(fields, "width"), _measure(fields, "height")
+    info = _info(fields, anchor)
+    if not to or not info.task or not _DIGEST.fullmatch(digest):
+        raise ValueError("an empty field, or no digest")
+    return Header(urls, info, _text(fields, "content_type"), width, height, digest)
+
+
+def _info(fields: dict[str, Any], anchor: str) -> Info:
+    task, key, size = _text(fields, "task"), _text(fields, "key"), _take(fields, "size", int)
+    began, kind = datetime.fromisoformat(_text(fields, "began")), Kind(_text(fields, "kind"))
+    seconds = float(_take(fields, "seconds", float, int))
+    if began.tzinfo is None or size < 0 or not 0 <= seconds < inf:
+        raise ValueError("a time or a size that no slice has")
+    for fault in faults(key):
+        raise ValueError(f"not a key: {fault}")
+    if anchor:
+        return SliceInfo(key, TrackKey(task, anchor, kind), began, seconds, size)
+    return ManifestInfo(key, task, began, size)
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    return str(_take(fields, name, str))
+
+
+def _measure(fields: dict[str, Any], name: str) -> int | None:
+    measure = _take(fields, name, int, type(None))
+    if measure is not None and measure <= 0:
+        raise ValueError(f"{name} is {measure}")
+    return None if measure is None else int(measure)
+
+
+def _take(fields: dict[str, Any], name: str, *types: type) -> Any:
+    value = fields[name]
+    if type(value) not in types:  # a bool is no whole number here
+        raise TypeError(f"{name} is of another type")
+    return value

@@ -28,3 +28,7 @@ class SpoolSettings:
     """Seconds after which a slice that no store took is given up."""
     reserve_bytes: int = bounded(1024**3, 0, 2**63)
     """Free space of the disk that is left to others, in bytes."""
+    required: bool = True
+    """Whether a spool that cannot be used stops the start; else slices wait in memory alone."""
+    group_writes: bool = False
+    """Whether the folder's group may write to it, as on a volume given to a group."""

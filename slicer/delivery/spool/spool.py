@@ -42,6 +42,7 @@ from typing import Self
 from slicer.clock import Clock, Timer
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.spool.folder import (
+    RECORD,
     Folder,
     SpooledFile,
     clear,
@@ -56,6 +57,7 @@ from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.errors import BadInput, MediaError, StorageUnavailable
 from slicer.media.slice import File
+from slicer.permissions import private_folder
 from slicer.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
@@ -81,6 +83,8 @@ class Spool:
         self.ledger = Ledger(settings.max_bytes)
         self.failures = 0
         """Slices that could not be written, or not be read just then."""
+        self.damaged = 0
+        """Records that were there at the start, or read later, and are not what was written."""
         self._path, self._lock, self._settings, self._clock = path, lock, settings, clock
         self.threads = ThreadPool("spool", THREADS)
         self._last = max(
@@ -94,13 +98,12 @@ class Spool:
 
     @classmethod
     def open(cls, settings: SpoolSettings, clock: Clock) -> Self:
-        """Make the folder and lock it; blocks. Raises BadInput where another process has it, and
-        OSError where the disk does not do it."""
+        """Make the folder and lock it; blocks. Raises BadInput where another process has it or
+        others may write to it, and OSError where the disk does not do it."""
         path = Path(settings.folder)
         if not path.is_absolute():
             raise BadInput("spool.folder", settings.folder, "an absolute path")
-        if not path.is_dir():  # a read-only disk may well have one to send from
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder("spool.folder", path, group=settings.group_writes)
         descriptor = lock(path)
         try:
             return cls(path, descriptor, settings, clock)
@@ -155,7 +158,10 @@ class Spool:
     def adopt(self, found: SpooledFile, evict: Evict) -> Delivery | None:
         """What was there at the start, on its way once more; None where it is damaged."""
         if found.header is None:
-            logger.warning("! spool: %s is damaged and was not sent", found.path)
+            self.damaged += 1
+            logger.warning("! spool: %s is damaged, it is kept and not sent", found.path)
+            if found.path.suffix == RECORD:
+                self.remove(found.path, damaged=True)
             return None
         info, now = found.header.info, self._clock.now()
         age = self._clock.wall(now).timestamp() - found.written
@@ -171,6 +177,7 @@ class Spool:
         try:
             return await self.threads.run(partial(read, delivery.path))
         except (ValueError, FileNotFoundError) as error:
+            self.damaged += 1
             logger.warning("! spool: %s: %s", delivery.path, error)
             raise MediaError(f"spool: {error}") from None
         except OSError as error:

@@ -157,8 +157,10 @@ class _Survey:
     def _prepare(self, told: tuple[RtpParameters, ...]) -> None:
         self.streams = self.source.streams(told)
         for stream in self.streams:
-            self.kinds |= dict.fromkeys((*stream.codecs, *stream.rtx), stream.kind)
+            numbers = (*stream.codecs, *stream.rtx, *stream.red)
+            self.kinds |= dict.fromkeys(numbers, stream.kind)
             self._codecs |= stream.codecs
+            self._codecs |= {number: stream.codecs[of] for number, of in stream.red.items()}
 
     def _take_media(self, captured: Captured) -> None:
         number = captured.data[1] & 0x7F

@@ -144,7 +144,7 @@ def _described(text: str | None) -> list[RtpParameters]:
     streams: list[RtpParameters] = []
     for section in () if text is None else parse(text).sections:
         stream = described(section) if "RTP/" in section.protocol else None
-        taken = {pt for other in streams for pt in (*other.codecs, *other.rtx)}
+        taken = {pt for other in streams for pt in (*other.codecs, *other.rtx, *other.red)}
         if stream is not None and (stream := without(stream, taken)):
             streams.append(replace(stream, feedback=frozenset()))
     return streams

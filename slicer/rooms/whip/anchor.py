@@ -27,6 +27,7 @@ class Anchor:
         network: Network,
         joined: "Callable[[Anchor], None]",
         left: "Callable[[Anchor, str], None]",
+        profile: Profile = PUBLISHER,
     ) -> None:
         self.user = user
         self.etag = f'"{secrets.token_hex(8)}"'
@@ -34,7 +35,7 @@ class Anchor:
         self.refused: tuple[TrackRefused, ...] = ()
         self.media = path.open(self._deliver)
         events = Events(lambda: joined(self), lambda reason: left(self, reason))
-        self.connection = Connection(network, self.media, events, PUBLISHER)
+        self.connection = Connection(network, self.media, events, profile)
         self._listeners: dict[TrackKey, Listener] = {}
         self._over = False
 

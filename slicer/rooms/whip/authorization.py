@@ -3,6 +3,7 @@
 from slicer.clock import Clock
 from slicer.errors import Unauthorized
 from slicer.rooms import Authorize
+from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.usersig import SdkApp
 
@@ -13,7 +14,7 @@ def authorization(settings: WhipSettings, clock: Clock) -> Authorize:
         return _allow_anyone
     app = SdkApp(settings.sdk_app_id, settings.usersig_key)
 
-    def authorize(_room: str, user: str, bearer: str | None) -> None:
+    def authorize(_room: RoomAddress, user: str, bearer: str | None) -> None:
         if bearer is None:
             raise Unauthorized("bearer token: missing; allowed: the user's UserSig")
         app.verify_usersig(bearer, user, clock.wall(clock.now()).timestamp())
@@ -21,5 +22,5 @@ def authorization(settings: WhipSettings, clock: Clock) -> Authorize:
     return authorize
 
 
-def _allow_anyone(_room: str, _user: str, _bearer: str | None) -> None:
+def _allow_anyone(_room: RoomAddress, _user: str, _bearer: str | None) -> None:
     """The authorization of a room without a key."""

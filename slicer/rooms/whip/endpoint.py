@@ -13,7 +13,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from slicer.errors import (
     BadInput,
@@ -23,6 +22,7 @@ from slicer.errors import (
     TaskNotExist,
     Unauthorized,
 )
+from slicer.http import resource
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -31,7 +31,7 @@ BODY_TIMEOUT = 10.0
 """Seconds a request's body may take."""
 RETRY_AFTER = "5"
 
-_USER = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+_USER = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.@-]{1,64}")
 _STATUS: Mapping[type[SlicerError], int] = {
     BadInput: 400,
     Unauthorized: 401,
@@ -83,29 +83,29 @@ class WhipApp:
         )
         self.app = Starlette(
             routes=[
-                Route(endpoint, self._options, methods=["OPTIONS"]),
-                Route(endpoint, self._post, methods=["POST"]),
-                Route(endpoint + "/{session}", self._options, methods=["OPTIONS"]),
-                Route(endpoint + "/{session}", self._patch, methods=["PATCH"]),
-                Route(endpoint + "/{session}", self._delete, methods=["DELETE"]),
+                resource(endpoint, {"POST": self._post}, {"Accept-Post": SDP}),
+                resource(
+                    endpoint + "/{session}",
+                    {"PATCH": self._patch, "DELETE": self._delete},
+                    {"Accept-Patch": FRAGMENT},
+                ),
             ],
             middleware=[cors],
             exception_handlers={HTTPException: _refuse, SlicerError: _explain},
         )
-
-    async def _options(self, request: Request) -> Response:
-        on_session = "session" in request.path_params
-        kind = {"Accept-Patch": FRAGMENT} if on_session else {"Accept-Post": SDP}
-        allow = "OPTIONS, PATCH, DELETE" if on_session else "OPTIONS, POST"
-        return Response(status_code=204, headers={"Allow": allow, **kind})
+        # Starlette would answer a slash too many with a redirect that no proxy's prefix is in.
+        self.app.router.redirect_slashes = False
 
     async def _post(self, request: Request) -> Response:
         _require_type(request, SDP)
         room, user = self._authorized(request)
         offer = await self._body(request)
+        # The room may have become another application's while the body came.
+        self._authorized(request)
         published = await self._sessions.publish(room, user, offer)
         headers = {
-            "Location": f"/whip/{room}/{user}/{published.session}",
+            # Relative to the request (RFC 9110 10.2.2): it holds below any prefix of a proxy.
+            "Location": f"{user}/{published.session}",
             "ETag": published.etag,
             "Accept-Patch": FRAGMENT,
         }
@@ -134,7 +134,7 @@ class WhipApp:
         """The room and the user of the URL, once the bearer token allows them."""
         room, user = request.path_params["room"], request.path_params["user"]
         if not _USER.fullmatch(user):
-            raise BadInput("user", user, "1 to 64 of A-Z a-z 0-9 _ - . @")
+            raise BadInput("user", user, "1 to 64 of A-Z a-z 0-9 _ - . @, but not . or ..")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         bearer = token.strip() if scheme.lower() == "bearer" else None
         self._sessions.authorize(room, user, bearer)

@@ -1,16 +1,16 @@
 """Our own rooms: anchors publish by WHIP to our server; robots watch inside the process."""
 
-import ipaddress
-import re
 import secrets
 from collections import Counter
+from dataclasses import replace
 from urllib.parse import SplitResult
 
 from slicer.background import Background
-from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
-from slicer.http import Server
+from slicer.errors import LimitReached, RoomError, TaskNotExist
+from slicer.http import HttpSettings, Server
 from slicer.rooms import Authorize, Context, Listener
-from slicer.rooms.whip.anchor import Anchor
+from slicer.rooms.whip.address import RoomAddress
+from slicer.rooms.whip.anchor import PUBLISHER, Anchor
 from slicer.rooms.whip.authorization import authorization
 from slicer.rooms.whip.endpoint import Published, WhipApp
 from slicer.rooms.whip.participants import Participants
@@ -20,11 +20,7 @@ from slicer.webrtc.connection import Network
 from slicer.webrtc.path import media_path
 from slicer.webrtc.transport import host_addresses
 
-_ROOM = re.compile(r"/([A-Za-z0-9_-]{1,64})")
-_ALLOWED = (
-    "whip://HOST:PORT/ROOM with an IP address of this host or localhost, a port (0: any free one), "
-    "and 1 to 64 of A-Z a-z 0-9 _ - for the room"
-)
+_NO_SESSION = "no such session: it has ended, or never was"
 
 
 class WhipConnector:
@@ -35,31 +31,31 @@ class WhipConnector:
     """
 
     def __init__(self, context: Context) -> None:
-        self._settings = context.whip
+        self._settings, self._http = context.whip, context.http
         self._authorize = context.authorize or authorization(context.whip, context.clock)
         self._sites: dict[tuple[str, int], Site] = {}
         self._ended: Counter[str] = Counter()
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room; nothing is started."""
-        _parse(url)
+        RoomAddress.parse(url)
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "WhipRoom":
         """Open a room; the first of an address starts its server. Raises BadInput, RoomError."""
-        host, port, name = _parse(url)
-        site = self._sites.get((host, port))
+        at = RoomAddress.parse(url)
+        site = self._sites.get((at.host, at.port))
         if site is None:
-            site = Site(host, port, self._settings, self._authorize)
-            self._sites[host, port] = site
-        return WhipRoom(site, name, listen)
+            site = Site(at, self._settings, self._http, self._authorize)
+            self._sites[at.host, at.port] = site
+        return WhipRoom(site, at.room, listen)
 
     def endpoint(self, url: SplitResult) -> str:
         """The WHIP URL of an open room, without the user that follows. Raises RoomError."""
-        host, port, name = _parse(url)
-        site = self._sites.get((host, port))
+        at = RoomAddress.parse(url)
+        site = self._sites.get((at.host, at.port))
         if site is None:
             raise RoomError(f"{url.geturl()} is not open")
-        return site.endpoint(name)
+        return site.endpoint(at.room)
 
     @property
     def connections(self) -> int:
@@ -117,13 +113,16 @@ class WhipRoom:
 class Site:
     """One HOST:PORT: its server, the rooms on it and who publishes into them."""
 
-    def __init__(self, host: str, port: int, settings: WhipSettings, authorize: Authorize) -> None:
-        self.authorize = authorize
-        self._host = host
+    def __init__(
+        self, at: RoomAddress, settings: WhipSettings, http: HttpSettings, authorize: Authorize
+    ) -> None:
+        self._authorize = authorize
+        self._at = at
         self._settings = settings
         self._path = media_path()
-        addresses = settings.advertise or tuple(host_addresses(host))
+        addresses = settings.advertise or tuple(host_addresses(at.host))
         self._network = Network(addresses, settings.silence)
+        self._profile = replace(PUBLISHER, redundancy=settings.redundancy)
         self._rooms: dict[str, Participants] = {}
         self._held: dict[str, int] = {}
         self._sessions: dict[str, tuple[str, Anchor]] = {}
@@ -131,12 +130,12 @@ class Site:
         self._background = Background()
         app = WhipApp(self, settings.allow_origin, settings.max_body).app
         try:
-            self._server = Server(host, port, app)
+            self._server = Server(at.host, at.port, app, settings=http)
         except OSError as error:
             raise RoomError(error.strerror) from None
 
     def endpoint(self, room: str) -> str:
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        host = f"[{self._at.host}]" if ":" in self._at.host else self._at.host
         return f"http://{host}:{self._server.port}/whip/{room}"
 
     def hold(self, room: str) -> Participants:
@@ -157,14 +156,19 @@ class Site:
 
     @property
     def counters(self) -> Counter[str]:
-        """What connections counted, those that have ended too."""
-        return sum((anchor.counters for _, anchor in self._sessions.values()), self._ended.copy())
+        """What its server and its connections counted, those that have ended too."""
+        ended = self._ended + self._server.counters
+        return sum((anchor.counters for _, anchor in self._sessions.values()), ended)
 
     async def close(self) -> None:
         for participants in self._rooms.values():
             participants.close()
         await self._server.close()
         await self._background.wait()
+
+    def authorize(self, room: str, user: str, bearer: str | None) -> None:
+        """Raises Unauthorized. A room of the same name on another server is another room."""
+        self._authorize(replace(self._at, room=room), user, bearer)
 
     async def publish(self, room: str, user: str, offer: str) -> Published:
         """Make a session. Raises BadInput, TaskNotExist for a room nobody slices, LimitReached."""
@@ -179,7 +183,7 @@ class Site:
             participants.left(anchor, reason)
             self._forget(session)
 
-        anchor = Anchor(user, self._path, self._network, participants.joined, left)
+        anchor = Anchor(user, self._path, self._network, participants.joined, left, self._profile)
         self._sessions[session] = (room, anchor)
         participants.expect(anchor)
         try:
@@ -195,21 +199,27 @@ class Site:
 
     def etag(self, room: str, user: str, session: str) -> str:
         """The session's entity-tag. Raises TaskNotExist unless it is this user's, in this room."""
-        there, anchor = self._sessions.get(session, ("", None))
-        if anchor is None or there != room or anchor.user != user:
-            raise TaskNotExist("no such session: it has ended, or never was")
+        there, anchor = self._session(session)
+        if there != room or anchor.user != user:
+            raise TaskNotExist(_NO_SESSION)
         return anchor.etag
 
     async def trickle(self, session: str, fragment: str) -> bool:
-        return await self._sessions[session][1].connection.add_candidates(fragment)
+        return await self._session(session)[1].connection.add_candidates(fragment)
 
     async def unpublish(self, session: str) -> None:
-        room, anchor = self._sessions[session]
+        room, anchor = self._session(session)
         participants = self._rooms.get(room)
         if participants is not None:
             participants.left(anchor, "unpublished by the publisher")
         self._forget(session)
         await anchor.connection.close()
+
+    def _session(self, session: str) -> tuple[str, Anchor]:
+        """Its room and its anchor. Raises TaskNotExist: it may end while a body is read."""
+        if session not in self._sessions:
+            raise TaskNotExist(_NO_SESSION)
+        return self._sessions[session]
 
     def _forget(self, session: str) -> None:
         """The session is over and its media flushed; what it counted is kept."""
@@ -221,20 +231,3 @@ class Site:
         for session in [key for key, (_, one) in self._sessions.items() if one is anchor]:
             self._forget(session)
         self._background.start(anchor.connection.close())
-
-
-def _parse(url: SplitResult) -> tuple[str, int, str]:
-    """Host, port and room. Raises BadInput."""
-    host, room = url.hostname or "", _ROOM.fullmatch(url.path)
-    extra = url.query or url.fragment or url.username or url.password
-    if room is None or url.port is None or extra or not _listenable(host):
-        raise BadInput("room", url.geturl(), _ALLOWED)
-    return ("127.0.0.1" if host == "localhost" else host), url.port, room[1]
-
-
-def _listenable(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return True

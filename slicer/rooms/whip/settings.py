@@ -19,6 +19,8 @@ class WhipSettings:
     """Largest SDP accepted, in bytes."""
     max_publishers: int = 500
     """Connections at once in one server; one more gets 503."""
+    redundancy: bool = False
+    """Whether RED (RFC 2198) is preferred to Opus alone: browsers then send all audio twice."""
     silence: float = bounded(15.0, 1, DAY)
     """Seconds without any datagram, STUN included, after which a publisher is gone."""
     advertise: tuple[str, ...] = ()

@@ -1,5 +1,7 @@
 """Records come back as they were written; whatever is torn or changed never does."""
 
+import json
+import zlib
 from datetime import UTC, datetime
 
 import pytest
@@ -105,10 +107,52 @@ def test_strange_bytes(file: bytes) -> None:
         decode(file)
 
 
-@pytest.mark.parametrize("header", [b"[]", b"{}", b'{"to":1}', b"null"])
-def test_a_header_of_somebody_else(header: bytes) -> None:
-    import zlib
+def with_sum(header: bytes) -> bytes:
+    return b"SLICE1 %08d %08x\n" % (len(header), zlib.crc32(header)) + header
 
-    file = b"SLICE1 %08d %08x\n" % (len(header), zlib.crc32(header)) + header
+
+@pytest.mark.parametrize(
+    "header", [b"[]", b"{}", b'{"to":1}', b"null", b"not JSON", b"[" * 100_000, b"\xff"]
+)
+def test_a_header_of_somebody_else(header: bytes) -> None:
     with pytest.raises(ValueError, match="not a header of ours"):
-        decode_header(file)
+        decode_header(with_sum(header))
+
+
+ODD: list[object] = [None, True, -1, 0.5, "x", "", [], {}, float("nan"), float("inf"), 10**400]
+FIELDS = [name for name in json.loads(OLD_SLICE[25:-4]) if name != "anchor"]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_an_odd_field_is_found_before_it_does_harm(name: str) -> None:
+    honest = json.loads(OLD_SLICE[25:-4])
+    for odd in ODD:
+        text = json.dumps(honest | {name: odd}).encode()
+        try:
+            header, _ = decode_header(with_sum(text))
+        except ValueError:
+            continue
+        again, _ = decode_header(encode(header))
+        assert again == header
+        assert type(odd) is type(honest[name]) or name in {"seconds", "width", "height"}
+
+
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [
+        ("key", "../../etc/passwd"),
+        ("key", "/a"),
+        ("began", "2025-01-06T14:31:43"),
+        ("sha256", "A" * 64),
+        ("kind", "smell"),
+        ("seconds", -1.0),
+        ("size", -4),
+        ("width", 0),
+        ("task", ""),
+        ("to", ""),
+    ],
+)
+def test_a_field_of_the_right_type_that_no_slice_has(name: str, odd: object) -> None:
+    text = json.dumps(json.loads(OLD_SLICE[25:-4]) | {name: odd}).encode()
+    with pytest.raises(ValueError, match="not a header of ours"):
+        decode_header(with_sum(text))

@@ -22,6 +22,7 @@ class Recorder:
     kept: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
     overflow: list[int] = field(default_factory=list)
+    recovered: list[tuple[str, str]] = field(default_factory=list)
     confirms: asyncio.Future[None] | None = None
 
     @property
@@ -47,6 +48,9 @@ class Recorder:
         self.stored.append(key)
         self.destinations.append(destination)
         return self.confirms
+
+    def on_recovered(self, task: str, destination: str) -> None:
+        self.recovered.append((task, destination))
 
     def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:
         self.failed.append((info.key, error, final))

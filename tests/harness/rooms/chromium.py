@@ -49,7 +49,6 @@ class PublishOptions:
     the offer at once and send candidates by PATCH. *max_bitrate* in bit/s; 0 leaves it to Chromium.
     *degradation*: what to give up where bandwidth is short ("maintain-resolution" and so on); left
     empty, Chromium begins at 300 kbit/s with smaller pictures (360 x 203) for some 15 s.
-    *audio_nack*: offer to repeat lost audio, too, which Chromium does only if its offer is edited.
     """
 
     audio: bool = True
@@ -59,7 +58,6 @@ class PublishOptions:
     bearer: str = ""
     max_bitrate: int = 0
     degradation: str = ""
-    audio_nack: bool = False
     width: int = 640
     height: int = 360
     fps: int = 15
@@ -78,7 +76,6 @@ class Publisher:
         """Publish to a WHIP endpoint; the session's URL once connected. Raises playwright Error."""
         given = asdict(options)
         given["maxBitrate"] = given.pop("max_bitrate")
-        given["audioNack"] = given.pop("audio_nack")
         return str(await self._call("start(...a)", url, given))
 
     async def amend(

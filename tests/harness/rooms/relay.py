@@ -18,11 +18,13 @@ _CANDIDATES = re.compile(r"^a=candidate:.*\r?\n", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Impairment:
-    """*loss*: share of datagrams dropped; *late*: share held back by up to *delay* seconds."""
+    """*loss*: share of datagrams dropped; *late*: share held back by up to *delay* seconds;
+    *stubborn*: an RTP packet that was dropped is dropped each time it is sent again."""
 
     loss: float = 0.0
     late: float = 0.0
     delay: float = 0.0
+    stubborn: bool = False
 
 
 class _End(asyncio.DatagramProtocol):
@@ -51,6 +53,7 @@ class Relay:
         self.dropped: Counter[int] = Counter()
         self.passed: Counter[int] = Counter()
         self._random = random.Random(seed)
+        self._gone: set[bytes] = set()
         self._publisher: Address | None = None
         self._server: Address | None = None
         self._down = _End(self, downstream=True)
@@ -84,8 +87,13 @@ class Relay:
         if target is None:
             return
         payload_type = data[1] & 0x7F if downstream and data[0] >> 6 == 2 else -1
+        name = data[8:12] + data[2:4]  # SSRC and sequence number
+        if self.impairment.stubborn and name in self._gone:
+            return
         if self._random.random() < self.impairment.loss:
             self.dropped[payload_type] += 1
+            if payload_type >= 0:
+                self._gone.add(name)
             return
         self.passed[payload_type] += 1
         if self._random.random() < self.impairment.late:

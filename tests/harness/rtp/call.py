@@ -105,6 +105,7 @@ class Sender:
     request is answered; *muted*: nothing is sent; *frozen*: nor do timestamps run on then;
     *mtu*: largest payload of video, 0 for one that splits keyframes alone; *named*: how many
     packets carry the MID, where that was agreed, and as many repetitions; None for all.
+    *repeats*: how many of the packets before each carries as well, where RFC 2198 was agreed.
     """
 
     parameters: RtpParameters
@@ -123,6 +124,7 @@ class Sender:
     frozen: bool = False
     number: int = 0
     named: int | None = None
+    repeats: int = 0
     packets: int = 0
     repairs: int = 0
     transport: Iterator[int] = field(default_factory=itertools.count)
@@ -140,6 +142,7 @@ class Sender:
         self._key_due, self._key_at = True, float("-inf")
         self._history: dict[int, bytes] = {}
         self._lost_time = 0.0
+        self._before: list[tuple[int, bytes]] = []
 
     def send(self, until: float) -> Iterator[tuple[float, bytes]]:
         """What is sent before *until*, each with when."""
@@ -194,14 +197,27 @@ class Sender:
     def packet(self, payload: bytes, marker: bool) -> bytes:
         extension = self._extension(self.packets)
         self.packets += 1
+        kind, payload = self._redundant(payload)
         packet = datagram(
-            payload, self.sequence, self.timestamp, self.ssrc, self.payload_type, marker, extension
+            payload, self.sequence, self.timestamp, self.ssrc, kind, marker, extension
         )
         self._history[self.sequence & 0xFFFF] = packet
         if len(self._history) > HISTORY:
             del self._history[next(iter(self._history))]
         self.sequence += 1
         return packet
+
+    def _redundant(self, payload: bytes) -> tuple[int, bytes]:
+        """Payload type and payload of a packet, with those before it where they are repeated."""
+        before, own = self._before, self.payload_type
+        self._before = [*before, (self.timestamp, payload)][-self.repeats :] if self.repeats else []
+        kind = next((red for red, of in self.parameters.red.items() if of == own), None)
+        if kind is None or not self.repeats:
+            return own, payload
+        blocks = [(own, self.timestamp - when, block) for when, block in before]
+        if any(not 0 < offset < 1 << 14 or len(block) > 1023 for _, offset, block in blocks):
+            blocks = []
+        return kind, packetize.redundant(own, blocks, payload)
 
     def _extension(self, packets: int) -> bytes:
         """The header extension of a packet, so many packets after the first."""

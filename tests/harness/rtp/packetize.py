@@ -229,3 +229,12 @@ class Sender:
         )
         self.sequence += 1
         return head + extension + payload
+
+
+def redundant(payload_type: int, blocks: Iterable[tuple[int, int, bytes]], primary: bytes) -> bytes:
+    """The payload of RFC 2198 with these redundant blocks: payload type, offset in ticks, bytes."""
+    headers, bodies = b"", b""
+    for kind, offset, block in blocks:
+        headers += struct.pack("!I", 1 << 31 | kind << 24 | offset << 10 | len(block))
+        bodies += block
+    return headers + bytes([payload_type]) + bodies + primary

@@ -16,6 +16,7 @@ if TYPE_CHECKING or not NATIVE:
     from slicer.rtp.demultiplexer import Demultiplexer
     from slicer.rtp.mapping import SenderClock, SlidingMinimum, TimestampMapper
     from slicer.rtp.packet import extensions, parse
+    from slicer.rtp.red import undo
     from slicer.rtp.ring import ReorderRing
     from slicer.rtp.rtcp.nack import NackList
     from slicer.rtp.rtcp.reception import Reception
@@ -36,6 +37,7 @@ else:
         extensions,
         parse,
         restore,
+        undo,
     )
 
 __all__ += [
@@ -47,7 +49,7 @@ __all__ += [
     "SlidingMinimum",
     "Stream",
 ]
-__all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore"]
+__all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore", "undo"]
 
 # Payloads to frames. Pieces without a face of their own (Assembly, Boundary, Obu) are held to their
 # twins through the depacketizers that are made of them.

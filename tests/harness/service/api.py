@@ -74,15 +74,21 @@ class Recorder:
 
 
 def authorize(
-    message: Message, timestamp: float = NOW, key_id: str = KEY_ID, key: str = KEY
+    message: Message,
+    timestamp: float = NOW,
+    key_id: str = KEY_ID,
+    key: str = KEY,
+    also: tuple[str, ...] = (),
 ) -> str:
-    """The Authorization header of a message, as the SDKs make it."""
+    """The Authorization header of a message, as the SDKs make it; *also*: headers to be signed
+    besides."""
     date = datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d")
-    canonical = canonical_request(message, ("content-type", "host"))
+    names = ("content-type", "host", *also)
+    canonical = canonical_request(message, names)
     signature = sign(key, int(timestamp), date, "trtc", canonical)
     return (
         f"TC3-HMAC-SHA256 Credential={key_id}/{date}/trtc/tc3_request, "
-        f"SignedHeaders=content-type;host, Signature={signature}"
+        f"SignedHeaders={';'.join(names)}, Signature={signature}"
     )
 
 

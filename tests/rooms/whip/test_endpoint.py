@@ -19,10 +19,11 @@ class Written:
         self.calls: list[tuple[object, ...]] = []
         self.error: Exception | None = None
         self.restart = False
+        self.refused = "wrong"
 
     def authorize(self, room: str, user: str, bearer: str | None) -> None:
         self.calls.append(("authorize", room, user, bearer))
-        if bearer == "wrong":
+        if bearer == self.refused:
             raise Unauthorized("signature: expired")
 
     async def publish(self, room: str, user: str, offer: str) -> Published:
@@ -79,13 +80,38 @@ async def test_publish(client: httpx.AsyncClient, sessions: Written) -> None:
     assert response.status_code == 201
     assert response.text == "v=0 answer"
     assert response.headers["content-type"] == SDP
-    assert response.headers["location"] == "/whip/r1/ann/s1"
+    assert response.headers["location"] == "ann/s1"
     assert response.headers["etag"] == '"e1"'
     assert response.headers["accept-patch"] == FRAGMENT
-    assert sessions.calls == [
-        ("authorize", "r1", "ann", "token"),
-        ("publish", "r1", "ann", OFFER),
-    ]
+    authorized = ("authorize", "r1", "ann", "token")
+    assert sessions.calls == [authorized, authorized, ("publish", "r1", "ann", OFFER)]
+
+
+@pytest.mark.parametrize("prefix", ["", "/media", "/a/b"])
+async def test_the_session_is_found_below_any_prefix(
+    client: httpx.AsyncClient, prefix: str
+) -> None:
+    """A proxy maps a path of its own to ours, and changes no header."""
+    location = (await post(client)).headers["location"]
+    outside = httpx.URL(f"https://proxy.example{prefix}/whip/r1/ann").join(location)
+    assert outside == f"https://proxy.example{prefix}/whip/r1/ann/s1"
+    assert (await client.delete(outside.path.removeprefix(prefix))).status_code == 200
+
+
+async def test_a_slash_too_many_is_no_redirect(client: httpx.AsyncClient) -> None:
+    problem(await post(client, path="/whip/r1/ann/"), 404)
+
+
+async def test_a_room_that_changes_hands_while_the_offer_comes(
+    client: httpx.AsyncClient, sessions: Written
+) -> None:
+    async def offer() -> AsyncIterator[bytes]:
+        yield b"v=0"
+        sessions.refused = "good"
+
+    headers = {"Content-Type": SDP, "Authorization": "Bearer good"}
+    problem(await client.post("/whip/r1/ann", content=offer(), headers=headers), 401)
+    assert "publish" not in [call[0] for call in sessions.calls]
 
 
 async def test_a_content_type_may_have_parameters(client: httpx.AsyncClient) -> None:
@@ -154,14 +180,14 @@ async def test_a_body_that_is_no_text(client: httpx.AsyncClient) -> None:
     assert problem(response, 400)["field"] == "sdp"
 
 
-@pytest.mark.parametrize("user", ["a" * 65, "a%20b", "%00", "a$"])
+@pytest.mark.parametrize("user", ["a" * 65, "a%20b", "%00", "a$", "%2e", "%2E%2e"])
 async def test_a_user_id_that_cannot_be(client: httpx.AsyncClient, user: str) -> None:
     assert problem(await post(client, path=f"/whip/r1/{user}"), 400)["field"] == "user"
 
 
 async def test_user_ids_of_all_allowed_letters(client: httpx.AsyncClient) -> None:
     response = await post(client, path="/whip/r1/A-z_0.9@x")
-    assert response.headers["location"] == "/whip/r1/A-z_0.9@x/s1"
+    assert response.headers["location"] == "A-z_0.9@x/s1"
 
 
 async def test_trickle(client: httpx.AsyncClient, sessions: Written) -> None:
@@ -207,10 +233,14 @@ async def test_delete(client: httpx.AsyncClient, sessions: Written) -> None:
     assert sessions.calls[-1] == ("unpublish", "s1")
 
 
-@pytest.mark.parametrize("path", ["/whip/r1/ann", "/whip/r1/ann/s1"])
-@pytest.mark.parametrize("method", ["GET", "PUT"])
-async def test_other_methods(client: httpx.AsyncClient, method: str, path: str) -> None:
-    problem(await client.request(method, path), 405)
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [("/whip/r1/ann", "OPTIONS, POST"), ("/whip/r1/ann/s1", "DELETE, OPTIONS, PATCH")],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "TRACE", "FOO"])
+async def test_other_methods(client: httpx.AsyncClient, method: str, path: str, allow: str) -> None:
+    response = await client.request(method, path)
+    assert (response.status_code, response.headers["allow"]) == (405, allow)
 
 
 async def test_elsewhere_is_nothing(client: httpx.AsyncClient) -> None:
@@ -223,7 +253,8 @@ async def test_options(client: httpx.AsyncClient) -> None:
     assert endpoint.headers["accept-post"] == SDP
     session = await client.options("/whip/r1/ann/s1")
     assert session.headers["accept-patch"] == FRAGMENT
-    assert session.headers["allow"] == "OPTIONS, PATCH, DELETE"
+    assert endpoint.headers["allow"] == "OPTIONS, POST"
+    assert session.headers["allow"] == "DELETE, OPTIONS, PATCH"
 
 
 async def test_preflight(client: httpx.AsyncClient) -> None:

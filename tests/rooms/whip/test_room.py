@@ -1,6 +1,7 @@
 """Our own rooms, whole: server, connection and receiver, with aiortc publishing over loopback."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -9,7 +10,9 @@ import pytest
 
 from slicer.clock import LoopClock
 from slicer.errors import BadInput, RoomError, Unauthorized
+from slicer.http import HttpSettings
 from slicer.rooms import Context, connector, parse_room
+from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.room import WhipConnector
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.rtp.parameters import Kind
@@ -237,8 +240,9 @@ async def test_a_malformed_offer(
 
 
 async def test_a_full_server_and_a_wrong_bearer(client: httpx.AsyncClient) -> None:
-    def authorize(room: str, user: str, bearer: str | None) -> None:
-        if bearer != f"{room}-{user}":
+    def authorize(at: RoomAddress, user: str, bearer: str | None) -> None:
+        assert (at.host, at.port) == ("127.0.0.1", 0)
+        if bearer != f"{at.room}-{user}":
             raise Unauthorized("bearer: made for another user")
 
     rooms = WhipConnector(Context(LoopClock(), WhipSettings(max_publishers=1), authorize))
@@ -256,10 +260,10 @@ async def test_a_full_server_and_a_wrong_bearer(client: httpx.AsyncClient) -> No
     assert full.status_code == 503
     assert int(full.headers["retry-after"]) > 0
     # A session of one user is nothing to another.
-    stolen = made.headers["location"].replace("/ann/", "/bob/")
-    assert (await client.delete(url.removesuffix("/whip/r1") + stolen)).status_code == 401
+    stolen = made.headers["location"].replace("ann/", "bob/")
+    assert (await client.delete(f"{url}/{stolen}")).status_code == 401
     other = {"Authorization": "Bearer r1-bob"}
-    gone = await client.delete(url.removesuffix("/whip/r1") + stolen, headers=other)
+    gone = await client.delete(f"{url}/{stolen}", headers=other)
     assert gone.status_code == 404
     await rooms.close()
     await peer.close()
@@ -287,6 +291,38 @@ async def test_trickle_by_patch(
     await peer.accept(response.text)
     await robot.until(lambda: ARRIVAL[0] in robot.told)
     await peer.close()
+
+
+async def test_a_session_that_is_gone_is_404_also_where_it_goes_while_the_body_comes(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    session = await publish_peer(client, rooms.endpoint(ROOM) + "/ann", [Tone()])
+
+    async def fragment() -> AsyncIterator[bytes]:
+        yield b"a=ice-ufrag:x\r\n"
+        assert (await client.delete(session.url)).status_code == 200
+
+    headers = {"Content-Type": "application/trickle-ice-sdpfrag"}
+    for content in (fragment(), b"a=ice-ufrag:x"):
+        late = await client.patch(session.url, content=content, headers=headers)
+        assert late.status_code == 404
+        assert "no such session" in late.json()["detail"]
+    assert (await client.delete(session.url)).status_code == 404
+    await session.close()
+
+
+async def test_what_the_server_refuses_is_counted() -> None:
+    rooms = WhipConnector(Context(LoopClock(), http=HttpSettings(connections=1)))
+    await rooms.open(ROOM, "a", lambda _: None)
+    port = urlsplit(rooms.endpoint(ROOM)).port
+    first, _ = await asyncio.open_connection("127.0.0.1", port)
+    _, second = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.suppress(ConnectionResetError):
+        assert await first.read() == b""
+    assert rooms.counters["http_idle_closed"] == 1
+    second.close()
+    await rooms.close()
+    assert rooms.counters["http_idle_closed"] == 1
 
 
 async def test_rooms_of_one_address_share_a_server(rooms: WhipConnector) -> None:

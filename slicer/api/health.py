@@ -1,0 +1,42 @@
+"""Whether the process lives and takes orders: beside the API, and behind a door of its own.
+
+Its own server has its own places for connections, so whoever takes all of the API's does not make
+a supervisor end the process.
+"""
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from slicer.config import split_authority
+from slicer.errors import BadInput
+from slicer.http import HttpSettings, Server, resource
+
+LIMITS = HttpSettings(connections=64, per_address=64, keep_alive=75.0, reserve=0.02)
+"""Few connections, and of the process's last descriptors."""
+
+
+def health_routes(ready: Callable[[], bool]) -> list[Route]:
+    """`/healthz` and `/readyz`. They ask for no signature, and say one word."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_: Request) -> Response:
+        is_ready = ready()
+        return JSONResponse({"status": "ready" if is_ready else "busy"}, 200 if is_ready else 503)
+
+    return [resource("/healthz", {"GET": healthz}), resource("/readyz", {"GET": readyz})]
+
+
+def open_health(listen: str, ready: Callable[[], bool]) -> Server:
+    """Serve health alone at HOST:PORT. Raises BadInput."""
+    host, port = split_authority("serve.health", listen)
+    try:
+        return Server(host, port, Starlette(routes=health_routes(ready)), settings=LIMITS)
+    except OSError as error:
+        allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
+        raise BadInput("serve.health", listen, allowed) from None

@@ -1,0 +1,121 @@
+"""One HTTP server inside our own event loop: Uvicorn's protocol over connections that we accept."""
+
+import asyncio
+import errno
+import socket
+from collections import Counter
+from email.utils import formatdate
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from slicer.errors import BadInput
+from slicer.http.acceptor import Acceptor
+from slicer.http.connection import Connection
+from slicer.http.settings import HttpSettings
+
+BACKLOG = 1_024
+"""Connections that the kernel holds until they are accepted."""
+DRAIN = 1.0
+"""Seconds that requests under way may take when the server closes."""
+
+
+class Server:
+    """Listens from its construction on; with TLS if *certificate* and *key* (PEM files) are set.
+
+    Raises OSError, with a text for users, if the address cannot be bound, and BadInput if the files
+    cannot be used.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        app: Starlette,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        settings: HttpSettings | None = None,
+    ) -> None:
+        settings = settings or HttpSettings()
+        listener = _listen(host, port)
+        self.port: int = listener.getsockname()[1]
+        self._config = uvicorn.Config(
+            _observed(app),
+            http="h11",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+        )
+        try:
+            self._config.load()
+        except OSError as error:  # SSLError is one; its words name no file
+            listener.close()
+            raise BadInput("tls", str(certificate), f"PEM files that fit ({error})") from None
+        self._state = ServerState()
+        self._acceptor = Acceptor(listener, self._protocol, settings, self._config.ssl)
+
+    @property
+    def counters(self) -> Counter[str]:
+        """Connections that were refused, closed or cut off, by reason."""
+        return self._acceptor.counters
+
+    async def close(self) -> None:
+        """Stop listening and end what is open. May be called twice."""
+        self._acceptor.close()
+        for protocol in list(self._state.connections):
+            protocol.shutdown()
+        under_way = list(self._state.tasks)
+        if under_way:
+            _, late = await asyncio.wait(under_way, timeout=DRAIN)
+            for one in late:
+                one.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        self._acceptor.abort()
+
+    def _protocol(self, connection: Connection) -> asyncio.Protocol:
+        # The application finds its connection in the scope of a request, as its state.
+        return H11Protocol(self._config, self._state, {"connection": connection})
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, TypeError, ValueError) as error:  # a name that cannot be encoded is no OSError
+        reason = getattr(error, "strerror", None) or error
+        text = f"cannot listen on {host} port {port}: {reason}"
+        raise OSError(getattr(error, "errno", errno.EINVAL), text) from None
+    # Accepted sockets inherit it. asyncio leaves it out for sockets of `create_server`, and an
+    # answer's body then waits 40 ms for the ACK of its head.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _observed(app: ASGIApp) -> ASGIApp:
+    """The application, with its connection told of each request, and its answers with the date that
+    RFC 9110 6.6.1 wants. Uvicorn's own date comes from a timer that we leave out."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = (b"date", formatdate(usegmt=True).encode())
+                message = {**message, "headers": [*message.get("headers", ()), date]}
+            await send(message)
+
+        connection: Connection = scope["state"]["connection"]
+        connection.request_began()
+        try:
+            await app(scope, receive, dated)
+        finally:
+            connection.request_ended()
+
+    return answer
