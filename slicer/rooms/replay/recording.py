@@ -32,7 +32,7 @@ class Recording:
     *began*: UTC seconds, 0 where the file does not say; *seconds*: how long it plays; *kinds*: of
     each payload type that is played; *anchors*: whose packets an SSRC of a flow sends; *flows*:
     whose a flow is, where all of it is one anchor's; *refused*: what is encrypted, by anchor;
-    *opened*: the streams that a key opens.
+    *encrypted*, *opened*: the streams that no key and that a key opens.
     """
 
     source: Source
@@ -43,6 +43,7 @@ class Recording:
     anchors: Mapping[Stream, str]
     flows: Mapping[Endpoints, str]
     refused: tuple[tuple[str, Kind], ...]
+    encrypted: set[Stream]
     opened: set[Stream]
     keys: Keys
 
@@ -82,9 +83,14 @@ class Recording:
             anchors,
             _whole_flows(anchors),
             tuple(refused),
+            encrypted,
             survey.opened,
             survey.keys,
         )
+
+    def is_encrypted(self, captured: Captured) -> bool:
+        """Whether a packet is of a stream that no key opens."""
+        return (captured.flow, int.from_bytes(captured.data[8:12])) in self.encrypted
 
     def owner(self, captured: Captured, *, control: bool) -> str | None:
         """Whose a packet is; RTCP may come one port above its RTP."""

@@ -211,7 +211,8 @@ class ReplayRoom:
             if not control and kind is None:
                 self._passed_over["unknown payload type"] += 1
             elif anchor is None:
-                self._passed_over["nobody's"] += 1
+                hidden = not control and self._recording.is_encrypted(captured)
+                self._passed_over["encrypted" if hidden else "nobody's"] += 1
             else:
                 datagrams.setdefault(anchor, []).append(captured.data)
                 if kind is not None:
