@@ -44,7 +44,7 @@ class ReplayConnector:
         self._rooms: set[ReplayRoom] = set()
         self._ended: Counter[str] = Counter()
         self.account: Counter[str] = Counter()
-        """What the captures opened so far hold, by name (see docs/operations.md)."""
+        """What the captures opened so far hold, by name (see docs/captures.md)."""
 
     @property
     def connections(self) -> int:
