@@ -160,9 +160,9 @@ def _demo(options: argparse.Namespace) -> int:
 async def _slice(spec: TaskSpec, settings: Settings, plain: bool) -> int:
     """One task, from its room to its last slice; SIGINT and SIGTERM end it and drain."""
     progress = open_progress(Console(), f"{spec.room} → {urlsplit(spec.to).scheme}", plain)
-    room = urlsplit(spec.room)
     async with Engine(settings) as engine:
-        rooms = engine.connector(room.scheme)
+        # Known before it is entered: the account also tells why a capture cannot be.
+        rooms = engine.connector("replay") if spec.room.startswith("replay:") else None
         if not isinstance(rooms, ReplayConnector):
             return await _watched(engine, spec, progress)
         account = Account(rooms.account)
