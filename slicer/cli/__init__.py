@@ -14,7 +14,7 @@ COMMANDS = (
     ("demo", tasks.add_demo, "show the whole job on this machine, in half a minute"),
     ("run", tasks.add_run, "slice one room until stopped"),
     ("serve", serve.add, "be the service: the API, its rooms, its callbacks"),
-    ("replay", tasks.add_replay, "slice a capture (rtpdump or pcap)"),
+    ("replay", tasks.add_replay, "slice a capture (pcap, pcapng, rtpdump, .mjr)"),
     ("spool", spool.add, "look at, send or drop what waits on the disk"),
     ("callbacks", callbacks.add, "look at callbacks, and have them sent again"),
     ("config", config.add, "check settings, show them, print their JSON Schema"),

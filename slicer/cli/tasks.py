@@ -9,17 +9,19 @@ from urllib.parse import urlencode, urlsplit
 from rich.console import Console
 
 from slicer.cli import garbage_collection
+from slicer.cli.account import Account
 from slicer.cli.exits import FAILED, KEPT, LOST, STORED
 from slicer.cli.options import add_common, add_plain, one_of, settings_of, whole
 from slicer.cli.signals import end_on_signals
 from slicer.config import in_words
 from slicer.demo import SECONDS
-from slicer.demo.progress import open_progress
+from slicer.demo.progress import Progress, open_progress
 from slicer.engine.engine import Engine
 from slicer.engine.events import RobotLeft, TaskFinished
 from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput
+from slicer.rooms.replay.room import ReplayConnector
 from slicer.rooms.whip.address import check_user
 from slicer.rooms.whip.room import WhipConnector
 from slicer.slicing.spec import (
@@ -69,6 +71,10 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
         "file",
         metavar="FILE",
         help="a capture; the .sdp beside it (talk.sdp of talk.pcap) names its codecs",
+    )
+    parser.add_argument("--anchor", metavar="ID", help="whose the media is (the file's name)")
+    parser.add_argument(
+        "--keys", metavar="FILE", help="SRTP keys: a=crypto lines, or a key log of DTLS"
     )
     parser.add_argument("--speed", default="max", help="1: as it was, 2: twice as fast, … (max)")
     parser.add_argument("--audio-type", metavar="PT:CODEC", help="payload type, e.g. 111:opus")
@@ -169,7 +175,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     settings = settings_of(options)
-    query = {"speed": options.speed, "audio": options.audio_type, "video": options.video_type}
+    query = {
+        "speed": options.speed,
+        "audio": options.audio_type,
+        "video": options.video_type,
+        "anchor": options.anchor,
+        "keys": options.keys and str(Path(options.keys).absolute()),
+    }
     chosen = urlencode({name: value for name, value in query.items() if value}, safe=":")
     room = f"replay://{Path(options.file).absolute().as_uri().removeprefix('file://')}?{chosen}"
     return asyncio.run(_slice(spec_of(options, settings, room), settings, options.plain))
@@ -190,23 +202,40 @@ async def _slice(spec: TaskSpec, settings: Settings, plain: bool) -> int:
     """One task, from its room to its last slice; SIGINT and SIGTERM end it and drain."""
     progress = open_progress(Console(), f"{spec.room} → {urlsplit(spec.to).scheme}", plain)
     async with Engine(settings) as engine:
-        events = engine.events()
-        await engine.create(spec)
-        garbage_collection.tune()
-        room = urlsplit(spec.room)
-        rooms = engine.connector(room.scheme)
-        closing: asyncio.Future[None] | None = None
-        with progress:
-            if isinstance(rooms, WhipConnector):
-                progress.note(f"publish by WHIP to {rooms.endpoint(room)}/YOUR-USER-ID")
-            end_on_signals(lambda: asyncio.ensure_future(engine.close()))
-            async for event in events:
-                progress.show(event)
-                if isinstance(event, RobotLeft):
-                    # From here on deliveries have `outbox.drain` seconds; then they are given up.
-                    closing = closing or asyncio.ensure_future(engine.close())
-                if isinstance(event, TaskFinished):
-                    return ending(event)
+        # Known before it is entered: the account also tells why a capture cannot be.
+        rooms = engine.connector("replay") if spec.room.startswith("replay:") else None
+        if not isinstance(rooms, ReplayConnector):
+            return await _watched(engine, spec, progress)
+        account = Account(rooms.account)
+        try:
+            return account.ending(await _watched(engine, spec, progress, account))
+        finally:
+            account.print(Console())
+
+
+async def _watched(
+    engine: Engine, spec: TaskSpec, progress: Progress, account: Account | None = None
+) -> int:
+    """Show what happens until the task has finished; gives its exit code."""
+    events = engine.events()
+    await engine.create(spec)
+    garbage_collection.tune()
+    room = urlsplit(spec.room)
+    rooms = engine.connector(room.scheme)
+    closing: asyncio.Future[None] | None = None
+    with progress:
+        if isinstance(rooms, WhipConnector):
+            progress.note(f"publish by WHIP to {rooms.endpoint(room)}/YOUR-USER-ID")
+        end_on_signals(lambda: asyncio.ensure_future(engine.close()))
+        async for event in events:
+            progress.show(event)
+            if account is not None:
+                account.show(event)
+            if isinstance(event, RobotLeft):
+                # From here on deliveries have `outbox.drain` seconds; then they are given up.
+                closing = closing or asyncio.ensure_future(engine.close())
+            if isinstance(event, TaskFinished):
+                return ending(event)
     return FAILED
 
 

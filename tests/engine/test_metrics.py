@@ -25,6 +25,7 @@ READERS = {
     "http/acceptor.py": "media_total",
     "rtp/stream.py": "media_total",
     "rooms/replay/capture.py": "media_total",
+    "rooms/replay/decryption.py": "media_total",
     "slicing/audio.py": "media_total",
     "slicing/task.py": "anchors_refused_total",
     "slicing/video.py": "media_total",
