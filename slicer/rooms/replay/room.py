@@ -23,9 +23,8 @@ from slicer.slicing.facts import (
     RoomEntered,
     Stopped,
     TrackPublished,
-    TrackRefused,
 )
-from slicer.slicing.outputs import Cut, EndReason, Subscribe, TrackKey, Transmit
+from slicer.slicing.outputs import Cut, EndReason, Subscribe, TrackKey, TrackRefused, Transmit
 
 TICK = 0.01
 """Packets captured within this many seconds are given to a bundle together."""
