@@ -12,6 +12,7 @@ from slicer.rtp.mapping import SenderClock
 from slicer.rtp.packet import Packet, parse
 from slicer.rtp.ring import ReorderRing
 from slicer.rtp.stream import Stream
+from slicer.slicing.activity import Activity
 from slicer.slicing.audio import AudioCutter
 from slicer.slicing.bundle import Bundle
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -139,7 +140,7 @@ def test_cut(benchmark: BenchmarkFixture) -> None:
     packets = stream.flush()
 
     def make() -> AudioCutter:
-        cutter = AudioCutter(AUDIO_TRACK, AudioSpec(15), Counter())
+        cutter = AudioCutter(AUDIO_TRACK, AudioSpec(15), Activity(), Counter())
         for ordered in packets[:749]:
             cutter.receive(ordered)
         return cutter

@@ -8,12 +8,13 @@
 #define PACKET_OVERHEAD 150
 #define FEWEST_PACKETS 16
 
-void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, const activity *activity,
-                       counters *counters) {
+void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, double wait,
+                       const activity *activity, counters *counters) {
     *it = (audio_cutter){.track = track,
                          .activity = activity,
                          .counters = counters,
                          .seconds = seconds,
+                         .wait = wait,
                          .epoch = -1};
 }
 

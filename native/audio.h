@@ -74,6 +74,7 @@ typedef struct audio_cutter {
     const activity *activity; /* the connection's */
     counters *counters;
     int64_t seconds, epoch;
+    double wait; /* seconds that a cut may wait for a report */
     const codec *codec;
     mapper *mapper; /* a reference, of the epoch; NULL before the first */
     bool open;
@@ -85,8 +86,8 @@ typedef struct audio_cutter {
 } audio_cutter;
 
 /* `activity` and `counters` outlive the cutter. */
-void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, const activity *activity,
-                       counters *counters);
+void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, double wait,
+                       const activity *activity, counters *counters);
 void audio_cutter_free(audio_cutter *it);
 void audio_cutter_receive(audio_cutter *it, const ordered *ordered, outputs *out);
 void audio_cutter_handle_timer(audio_cutter *it, double now, outputs *out);

@@ -119,6 +119,7 @@ static void note_elements(bundle *it, const parameters *parameters) {
     for (size_t i = 0; i < ids; i++) {
         int transport = parameters->transport_cc_ids[i], mid = parameters->mid_ids[i];
         int orientation = parameters->orientation_ids[i];
+        int rid = parameters->rid_count ? parameters->rid_ids[i] : -1;
         if (transport >= 0 && parameters->feedback & FEEDBACK_TRANSPORT_CC) {
             it->transport.is_agreed = true;
             it->kinds_of[transport & 0xFF] |= ELEMENT_TRANSPORT_CC;
@@ -127,7 +128,9 @@ static void note_elements(bundle *it, const parameters *parameters) {
             it->kinds_of[mid & 0xFF] |= ELEMENT_MID;
         if (orientation >= 0)
             it->kinds_of[orientation & 0xFF] |= ELEMENT_ORIENTATION;
-        it->has_elements |= mid >= 0 || orientation >= 0 || it->transport.is_agreed;
+        if (rid >= 0)
+            it->kinds_of[rid & 0xFF] |= ELEMENT_RID;
+        it->has_elements |= mid >= 0 || orientation >= 0 || rid >= 0 || it->transport.is_agreed;
     }
 }
 
@@ -182,10 +185,10 @@ void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *s
 /* ---- tracks ---- */
 
 void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video, int64_t seconds,
-                   double now, outputs *out) {
+                   double wait, double now, outputs *out) {
     receiver *one = named(it, anchor);
     if (one != NULL) {
-        receiver_attach(one, track, video, seconds, out);
+        receiver_attach(one, track, video, seconds, wait, out);
         one->touched = true;
     }
     bundle_handle_timer(it, now, out);
@@ -248,7 +251,9 @@ static inline __attribute__((always_inline)) bool admit(bundle *it, packet *pack
         elements_find(packet, it->kinds_of, &found);
     const header_element *mid = demultiplexer_mid(&found);
     stream *stream = demultiplexer_known(&it->demultiplexer, packet, mid);
-    if (sealed && (stream == NULL || !stream_would_sleep(stream, packet)))
+    /* Which layer is taken depends on sizes, which only the plain packet shows. */
+    if (sealed && (stream == NULL || stream->parameters->rid_count ||
+                   !stream_would_sleep(stream, packet)))
         return false;
     if (stream == NULL)
         stream = demultiplexer_learn(&it->demultiplexer, packet, mid);
@@ -260,9 +265,9 @@ static inline __attribute__((always_inline)) bool admit(bundle *it, packet *pack
         if (element->kinds & ELEMENT_ORIENTATION && element->size > 0)
             packet->orientation = element->value[0] & ORIENTATION_BITS;
     }
-    if (stream == NULL)
-        return true;
-    receiver_insert(stream->owner, stream, packet);
+    if (stream != NULL && (!stream->parameters->rid_count ||
+                           layers_receive(&stream->layers, packet, &found)))
+        receiver_insert(stream->owner, stream, packet);
     return true;
 }
 

@@ -22,7 +22,7 @@ void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *s
 
 /* `track`: the caller's number for the track. An anchor or kind that is not there is ignored. */
 void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video, int64_t seconds,
-                   double now, outputs *out);
+                   double wait, double now, outputs *out);
 void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bool video, double now,
                    outputs *out);
 

@@ -9,7 +9,7 @@ from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from slicer.errors import BadInput
-from slicer.rtp.parameters import Kind, MID, ORIENTATION, TRANSPORT_WIDE_CC
+from slicer.rtp.parameters import Kind, MID, ORIENTATION, REPAIRED_RID, RID, TRANSPORT_WIDE_CC
 from slicer.slicing.outputs import (
     AudioCut,
     AudioPacket,
@@ -38,6 +38,10 @@ cdef extern from "bundle.h" nogil:
         const codec_format *format
         uint32_t clock_rate, index
         const char *sprop
+    ctypedef struct c_rid "rid":
+        const char *text
+        size_t size
+    int MAX_LAYERS
     ctypedef struct parameters:
         bint video
         const codec *codecs[128]
@@ -47,8 +51,11 @@ cdef extern from "bundle.h" nogil:
         int transport_cc_ids[14]
         int mid_ids[14]
         int orientation_ids[14]
+        int rid_ids[14]
         const char *mid
         size_t mid_size
+        c_rid rids[8]
+        size_t rid_count
 
     ctypedef struct audio_packet:
         int64_t timestamp
@@ -103,7 +110,7 @@ cdef extern from "bundle.h" nogil:
     void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *sections,
                              size_t count, double now, outputs *out)
     void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bint video, int64_t seconds,
-                       double now, outputs *out)
+                       double wait, double now, outputs *out)
     void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bint video, double now,
                        outputs *out)
     void bundle_take(bundle *it, const uint8_t *data, size_t size, double arrival)
@@ -177,11 +184,13 @@ cdef class Bundle:
         """Cut this track from now on. An anchor or kind that is not there is ignored."""
         cdef bint video = track.kind is Kind.VIDEO
         cdef int64_t seconds = spec.seconds
+        cdef double wait = spec.waits
         assert isinstance(spec, VideoSpec if video else AudioSpec)
         self._enter()
         try:
             bundle_attach(
-                self._it, self._anchor(track), self._number(track), video, seconds, now, &self._out
+                self._it, self._anchor(track), self._number(track), video, seconds, wait, now,
+                &self._out
             )
             return self._outputs(&self._out)
         finally:
@@ -344,8 +353,8 @@ cdef class Bundle:
 
     cdef object _frames(self, picture_cut *cut):
         return GroupFrames(
-            self._tracks[cut.track], self._codecs[cut.codec.index], _frames_of(cut), cut.epoch,
-            cut.keyframe, cut.first,
+            self._tracks[cut.track], self._codecs[cut.codec.index], cut.timestamp, _frames_of(cut),
+            cut.epoch, cut.keyframe, cut.first,
         )
 
 

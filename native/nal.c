@@ -183,17 +183,20 @@ static bool note_sets(nal_stream *it, const part *in) {
     return true;
 }
 
+static void begin_unit(nal_stream *it, const part *in) {
+    assembly_begin(&it->base.open, in->timestamp);
+    it->unit = (access_unit){.fragment = -1};
+}
+
 /* Another timestamp begins: give the access unit before it, if it is known to be over. */
 static pushed change(nal_stream *it, const part *in, bool known, bool was_marked, frame *out) {
     pushed done = PUSHED_NOTHING;
     if (known || (was_marked && it->marker == MARKER_ENDS))
         done = finish(it, out);
-    if (known || proves_start(it->sets.format, in)) {
-        assembly_begin(&it->base.open, in->timestamp);
-        it->unit = (access_unit){.fragment = -1};
-    } else {
+    if (known || proves_start(it->sets.format, in))
+        begin_unit(it, in);
+    else
         assembly_drop(&it->base.open);
-    }
     return done;
 }
 
@@ -239,6 +242,9 @@ pushed nal_push(depacketizer *base, const part *in, frame *out) {
         done = change(it, in, known, was_marked, out);
     else if (!in->contiguous)
         assembly_drop(&base->open);
+    if (!base->open.open && it->sets.described &&
+        nal_starts_keyframe(it->sets.format, in->data, in->size))
+        begin_unit(it, in);
     return done == PUSHED_MALFORMED ? done : go_on(it, in, done, out);
 }
 

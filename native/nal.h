@@ -43,6 +43,7 @@ typedef struct parameter_sets {
     const nal_format *format;
     parameter_set *of;
     size_t count, capacity;
+    bool described; /* by the description, all kinds, and none has come in packets */
 } parameter_sets;
 
 /* Note the sets of a session description. False without memory, as with the next. */

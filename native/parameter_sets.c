@@ -37,6 +37,7 @@ bool parameter_sets_note(parameter_sets *it, const uint8_t *nal, size_t size) {
     if (size > MAX_SET_BYTES || !(BIT(kind) & it->format->sets) ||
         !it->format->number(nal, size, &number))
         return true;
+    it->described = false;
     parameter_set set = replaced(it, kind, number);
     uint8_t *data = set.size == size ? set.data : realloc(set.data, size);
     parameter_set *of = grown(it->of, it->count + 1, &it->capacity, sizeof *of, 2);
@@ -89,9 +90,11 @@ bool parameter_sets_read(parameter_sets *it, const char *sprop) {
         if (size <= sizeof nal && !parameter_sets_note(it, nal, size))
             return false;
         if (!sprop[length])
-            return true;
+            break;
         sprop += length + 1;
     }
+    it->described = parameter_sets_size(it) > 0;
+    return true;
 }
 
 size_t parameter_sets_size(const parameter_sets *it) {

@@ -78,6 +78,13 @@ cdef extern from "codecs.h" nogil:
     const codec_format **codec_formats
     const codec_format *codec_format_named(const char *name)
 
+cdef extern from "candidates.h":
+    ctypedef struct c_candidate "candidate":
+        uint32_t ssrc
+    ctypedef struct c_candidates "candidates":
+        c_candidate *of
+        size_t count
+
 cdef extern from "stream.h":
     enum:
         FEEDBACK_NACK, FEEDBACK_PLI, FEEDBACK_FIR, FEEDBACK_REMB, FEEDBACK_TRANSPORT_CC
@@ -145,25 +152,48 @@ cdef extern from "reception.h":
     void reception_reported(c_reception *it, uint64_t ntp, double now)
     c_report_block reception_report(c_reception *it, double now)
 
-cdef extern from "mapping.h":
+cdef extern from "minima.h":
     ctypedef struct c_sliding_minimum "sliding_minimum":
         double value
     void sliding_minimum_init(c_sliding_minimum *it)
     void sliding_minimum_add(c_sliding_minimum *it, double value, double now)
+    void sliding_minimum_begin_at(c_sliding_minimum *it, double value)
+    ctypedef struct c_level "level":
+        double delay
+        int64_t timestamp
+    ctypedef struct c_suffix_minima "suffix_minima":
+        c_level *levels
+        size_t count
+    double suffix_minima_least(const c_suffix_minima *it)
+    void suffix_minima_add(c_suffix_minima *it, double delay, int64_t timestamp)
+    bint suffix_minima_rise(const c_suffix_minima *it, double threshold, int64_t *last,
+                            double *least)
+
+cdef extern from "clock_offset.h":
+    ctypedef struct c_clock_offset "clock_offset":
+        double value
+        bint confirmed
+    void clock_offset_init(c_clock_offset *it)
+    void clock_offset_assume(c_clock_offset *it, double value)
+    void clock_offset_confirm(c_clock_offset *it, double value, double now)
+    void clock_offset_move(c_clock_offset *it, double seconds)
+    void clock_offset_add(c_clock_offset *it, double value, double now)
+
+cdef extern from "mapping.h":
     ctypedef struct c_mapper "mapper":
         size_t references
+        int64_t settled
     ctypedef struct c_sender_clock "sender_clock":
         size_t count
+    void sender_clock_init(c_sender_clock *it)
     void sender_clock_free(c_sender_clock *it)
     bint sender_clock_place(c_sender_clock *it, size_t *place)
     void sender_clock_end(c_sender_clock *it, size_t place)
     c_mapper *sender_clock_begin(c_sender_clock *it, size_t stream, double clock_rate)
-    double sender_clock_behind(const c_sender_clock *it, double delay)
     c_mapper *mapper_retain(c_mapper *it)
     void mapper_release(c_mapper *it)
-    bint mapper_delay(const c_mapper *it, double *delay)
     void mapper_arrived(c_mapper *it, int64_t timestamp, double arrival)
-    void mapper_reported(c_mapper *it, double ntp, int64_t timestamp, double now)
+    bint mapper_reported(c_mapper *it, double ntp, int64_t timestamp, double now)
     double mapper_skew(const c_mapper *it, int64_t timestamp, double arrival)
     double mapper_at(const c_mapper *it, int64_t timestamp)
 
@@ -193,8 +223,7 @@ cdef extern from "stream.h":
         int64_t epoch
         c_mapper *mapper
         c_source source
-        c_packet *candidates
-        size_t candidate_count
+        c_candidates candidates
         uint32_t *retired
         size_t retired_count
     bint stream_init(c_stream *it, const c_parameters *parameters, c_counters *counters,

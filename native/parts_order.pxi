@@ -217,6 +217,57 @@ cdef class SlidingMinimum:
     def add(self, value, now):
         sliding_minimum_add(&self.it, value, now)
 
+    def begin_at(self, value):
+        sliding_minimum_begin_at(&self.it, value)
+
+
+cdef class SuffixMinima:
+    cdef c_suffix_minima it
+
+    @property
+    def levels(self):
+        return [(self.it.levels[i].delay, self.it.levels[i].timestamp) for i in range(self.it.count)]
+
+    @property
+    def least(self):
+        return suffix_minima_least(&self.it)
+
+    def add(self, delay, timestamp):
+        suffix_minima_add(&self.it, delay, timestamp)
+
+    def rise(self, threshold):
+        cdef int64_t last = 0
+        cdef double least = 0.0
+        found = suffix_minima_rise(&self.it, threshold, &last, &least)
+        return (last if found else None), least
+
+
+cdef class ClockOffset:
+    cdef c_clock_offset it
+
+    def __cinit__(self):
+        clock_offset_init(&self.it)
+
+    @property
+    def value(self):
+        return self.it.value
+
+    @property
+    def confirmed(self):
+        return self.it.confirmed
+
+    def assume(self, value):
+        clock_offset_assume(&self.it, value)
+
+    def confirm(self, value, now):
+        clock_offset_confirm(&self.it, value, now)
+
+    def move(self, seconds):
+        clock_offset_move(&self.it, seconds)
+
+    def add(self, value, now):
+        clock_offset_add(&self.it, value, now)
+
 
 cdef class TimestampMapper:
     cdef c_mapper *it
@@ -238,15 +289,14 @@ cdef class TimestampMapper:
         return hash(<size_t>self.it)
 
     @property
-    def delay(self):
-        cdef double delay = 0.0
-        return delay if mapper_delay(self.it, &delay) else None
+    def settled(self):
+        return self.it.settled
 
     def arrived(self, timestamp, arrival):
         mapper_arrived(self.it, timestamp, arrival)
 
     def reported(self, ntp, timestamp, now):
-        mapper_reported(self.it, ntp, timestamp, now)
+        return mapper_reported(self.it, ntp, timestamp, now)
 
     def skew(self, timestamp, arrival):
         return mapper_skew(self.it, timestamp, arrival)
@@ -266,6 +316,7 @@ cdef class SenderClock:
     cdef dict places
 
     def __cinit__(self):
+        sender_clock_init(&self.it)
         self.places = {}
 
     def __dealloc__(self):
@@ -292,9 +343,6 @@ cdef class SenderClock:
     def end(self, stream):
         if stream in self.places:
             sender_clock_end(&self.it, self.places.pop(stream))
-
-    def behind(self, delay):
-        return sender_clock_behind(&self.it, delay)
 
 
 cdef class Source:
@@ -363,7 +411,7 @@ cdef class Stream:
 
     @property
     def _candidates(self):
-        return [self.it.candidates[i].ssrc for i in range(self.it.candidate_count)]
+        return [self.it.candidates.of[i].ssrc for i in range(self.it.candidates.count)]
 
     @property
     def _retired(self):

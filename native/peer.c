@@ -115,14 +115,18 @@ static void hand_back(peer *it, const uint8_t *data, size_t size,
         return; /* STUN and DTLS repeat what is not answered */
     }
     other one, *of = grown(waiting->of, waiting->count + 1, &waiting->capacity, sizeof *of, 4);
-    if (of == NULL)
+    if (of == NULL) {
+        COUNT(&it->counters, out_of_memory);
         return;
+    }
     waiting->of = of;
     address_of(from, &one);
     one.offset = waiting->bytes.size;
     one.size = size;
     if (buffer_append(&waiting->bytes, data, size))
         waiting->of[waiting->count++] = one;
+    else
+        COUNT(&it->counters, out_of_memory);
 }
 
 /* STUN checks of the pair in use are answered here; the rest goes to ICE in Python. */
@@ -430,10 +434,10 @@ void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *secti
 }
 
 void peer_attach(peer *it, uint64_t anchor, uint64_t track, bool video, int64_t every,
-                 outputs *out) {
+                 double wait, outputs *out) {
     outputs from = {0};
     pthread_mutex_lock(&it->lock);
-    bundle_attach(it->bundle, anchor, track, video, every, seconds(CLOCK_MONOTONIC), &from);
+    bundle_attach(it->bundle, anchor, track, video, every, wait, seconds(CLOCK_MONOTONIC), &from);
     finish(it, &from, out);
 }
 

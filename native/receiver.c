@@ -15,6 +15,7 @@ receiver *receiver_new(uint64_t anchor, uint32_t ssrc, counters *counters, order
     it->activity = activity;
     it->audio_epoch = it->video_epoch = NO_EPOCH;
     it->deadline = NEVER;
+    sender_clock_init(&it->sender);
     reporter_init(&it->reporter, ssrc, transport, counters);
     return it;
 }
@@ -76,7 +77,8 @@ static void replace_audio(receiver *it, stream *first) {
         audio_track_init(&it->audio, first, it->activity);
         begin_after(first, it->audio_epoch);
         for (size_t i = 0; i < before.count; i++)
-            audio_track_attach(&it->audio, before.cutters[i].track, before.cutters[i].seconds);
+            audio_track_attach(&it->audio, before.cutters[i].track, before.cutters[i].seconds,
+                               before.cutters[i].wait);
     }
     audio_track_free(&before);
 }
@@ -89,7 +91,8 @@ static void replace_video(receiver *it, stream *first) {
         video_track_init(&it->video, first);
         begin_after(first, it->video_epoch);
         for (size_t i = 0; i < before.count; i++)
-            video_track_attach(&it->video, before.grabbers[i].track, before.grabbers[i].seconds);
+            video_track_attach(&it->video, before.grabbers[i].track, before.grabbers[i].seconds,
+                               before.grabbers[i].wait);
     }
     video_track_free(&before);
 }
@@ -173,31 +176,30 @@ size_t receiver_set_sections(receiver *it, const parameters *const *sections, si
 
 /* ---- tracks ---- */
 
-void receiver_attach(receiver *it, uint64_t track, bool video, int64_t seconds, outputs *out) {
+void receiver_attach(receiver *it, uint64_t track, bool video, int64_t seconds, double wait,
+                     outputs *out) {
     if (video && it->has_video) {
-        video_track_detach(&it->video, track);
-        video_track_attach(&it->video, track, seconds);
+        video_track_detach(&it->video, track, out);
+        video_track_attach(&it->video, track, seconds, wait);
     } else if (!video && it->has_audio) {
         audio_track_detach(&it->audio, track, it->scratch, out);
-        audio_track_attach(&it->audio, track, seconds);
+        audio_track_attach(&it->audio, track, seconds, wait);
     }
 }
 
 void receiver_detach(receiver *it, uint64_t track, bool video, outputs *out) {
     if (video && it->has_video)
-        video_track_detach(&it->video, track);
+        video_track_detach(&it->video, track, out);
     else if (!video && it->has_audio)
         audio_track_detach(&it->audio, track, it->scratch, out);
 }
 
 static void cut_audio(receiver *it, double now, outputs *out) {
     audio_track_receive(&it->audio, now, it->scratch, out);
-    audio_track_handle_timer(&it->audio, now, out);
 }
 
 static void take_pictures(receiver *it, double now, outputs *out) {
     video_track_receive(&it->video, now, it->scratch, out);
-    video_track_handle_timer(&it->video, out);
     it->asking[it->video_at] = video_track_wants_keyframe(&it->video, now);
 }
 

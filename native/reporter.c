@@ -25,7 +25,8 @@ void reporter_receive(reporter *it, const uint8_t *body, double now) {
             continue;
         reception_reported(&stream->source.reception, ntp, now);
         int64_t timestamp = unwrapper_peek(&stream->source.timestamps, 32, read32(body + 12));
-        mapper_reported(stream->mapper, (double)ntp / 0x1p32, timestamp, now);
+        if (!mapper_reported(stream->mapper, (double)ntp / 0x1p32, timestamp, now))
+            COUNT(it->counters, report_disbelieved);
     }
 }
 

@@ -55,18 +55,31 @@ cdef class Section:
             self.it.red[_seven_bits(payload_type)] = _seven_bits(block)
         for feedback in stream.feedback:
             self.it.feedback |= <unsigned>FEEDBACK.get(feedback, 0)
-        _extension_ids(self.it.transport_cc_ids, stream, TRANSPORT_WIDE_CC)
-        _extension_ids(self.it.mid_ids, stream, MID)
-        _extension_ids(self.it.orientation_ids, stream, ORIENTATION)
+        _extension_ids(self.it.transport_cc_ids, stream, (TRANSPORT_WIDE_CC,))
+        _extension_ids(self.it.mid_ids, stream, (MID,))
+        _extension_ids(self.it.rid_ids, stream, (RID, REPAIRED_RID))
+        _extension_ids(self.it.orientation_ids, stream, (ORIENTATION,))
         mid = stream.mid.encode()
         self.texts.append(mid)
         self.it.mid, self.it.mid_size = mid, <size_t>len(mid)
+        return self._layers(stream.rids)
+
+    cdef int _layers(self, rids) except -1:
+        if len(rids) > MAX_LAYERS:
+            raise ValueError(f"{len(rids)} layers")
+        for index, rid in enumerate(rids):
+            text = rid.encode()
+            self.texts.append(text)
+            self.it.rids[index].text, self.it.rids[index].size = text, <size_t>len(text)
+        self.it.rid_count = <size_t>len(rids)
         return 0
 
 
-cdef int _extension_ids(int *out, stream, uri) except -1:
-    """Those of a header extension; -1 where there are no more."""
-    ids = [number for number, what in stream.extensions.items() if what == uri and 0 < number < 256]
+cdef int _extension_ids(int *out, stream, tuple uris) except -1:
+    """Those of header extensions; -1 where there are no more."""
+    ids = [
+        number for number, what in stream.extensions.items() if what in uris and 0 < number < 256
+    ]
     for index in range(14):
         out[index] = ids[index] if index < len(ids) else -1
     return 0

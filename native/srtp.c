@@ -3,12 +3,17 @@
 #include <limits.h>
 
 /* An SSRC is kept once a packet of it is authenticated, and with it what RFC 3711 3.2.3 demands:
- * the index of the newest packet and which of the 128 up to it have come. Nothing that fails
+ * the index of the newest packet and which of those up to it have come. Nothing that fails
  * authentication changes anything. Refusals come in libsrtp's order, so that they count alike.
+ *
+ * The window is a ring of bits (RFC 6479): an index has one place in it, whatever the newest one is. So
+ * moving on clears the words that are passed, and shifts nothing.
  */
 
 #define SOURCES 64
-#define WINDOW 128
+#define WINDOW 1024
+#define WORDS (WINDOW / 64 + 1) /* so many words a window may touch */
+#define RTCP_WINDOW 128 /* libsrtp's, which knows no other */
 #define RTCP_HEADER 8
 #define INDEX_WORD 4 /* RFC 3711 3.4: the E flag and SRTCP's index */
 #define ENCRYPTED 0x80000000u
@@ -19,7 +24,7 @@
 
 typedef struct window {
     uint64_t newest;
-    uint64_t seen[WINDOW / 64]; /* from the newest downwards */
+    uint64_t seen[WORDS]; /* by index */
 } window;
 
 typedef struct source {
@@ -47,31 +52,19 @@ struct srtp {
 
 static const source FRESH; /* the state of an SSRC that is not known yet */
 
-static bool window_has(const window *it, uint64_t index) {
+static bool window_has(const window *it, uint64_t index, uint64_t size) {
     if (index > it->newest)
         return false;
-    uint64_t back = it->newest - index;
-    return back >= WINDOW || (it->seen[back / 64] >> back % 64 & 1);
-}
-
-static void window_move(window *it, uint64_t by) {
-    if (by >= WINDOW) {
-        it->seen[1] = it->seen[0] = 0;
-    } else if (by >= 64) {
-        it->seen[1] = it->seen[0] << (by - 64);
-        it->seen[0] = 0;
-    } else if (by > 0) {
-        it->seen[1] = it->seen[1] << by | it->seen[0] >> (64 - by);
-        it->seen[0] <<= by;
-    }
-    it->newest += by;
+    return it->newest - index >= size || (it->seen[index / 64 % WORDS] >> index % 64 & 1);
 }
 
 static void window_add(window *it, uint64_t index) {
+    uint64_t passed = index / 64 > it->newest / 64 ? index / 64 - it->newest / 64 : 0;
+    for (uint64_t i = 0; i < passed && i < WORDS; i++)
+        it->seen[(index / 64 - i) % WORDS] = 0;
+    it->seen[index / 64 % WORDS] |= (uint64_t)1 << index % 64;
     if (index > it->newest)
-        window_move(it, index - it->newest);
-    uint64_t back = it->newest - index;
-    it->seen[back / 64] |= (uint64_t)1 << back % 64;
+        it->newest = index;
 }
 
 /* The packet index of a sequence number (RFC 3711 3.3.1, appendix A). There is nothing before the first
@@ -174,6 +167,20 @@ static int open_rtp(srtp *it, uint8_t *data, size_t header, size_t size, uint64_
                                                                          : COUNT_srtp_malformed;
 }
 
+/* The same a turn later: of a sender that began shortly before its numbers wrap, all packets before that
+ * may have been lost (libsrtp#729), and a source that was never authenticated says nothing of its turn. */
+static int open_next_turn(srtp *it, uint8_t *data, size_t header, size_t size, uint64_t *index) {
+    uint8_t iv[BLOCK_SIZE];
+    if (it->is_gcm) { /* has combined the payload with the wrong keystream; once more undoes that */
+        make_iv(it, OF_RTP, data + 8, *index, iv);
+        aead what = {.iv = iv, .header = data, .header_size = header, .data = data + header,
+                     .size = size - header};
+        cipher_open(it->of[OF_RTP].cipher, &what, data + size);
+    }
+    *index += 0x10000;
+    return open_rtp(it, data, header, size, *index);
+}
+
 int srtp_unprotect(srtp *it, uint8_t *data, size_t size, size_t *plain) {
     size_t header = header_size(data, size);
     if (header == 0)
@@ -181,11 +188,13 @@ int srtp_unprotect(srtp *it, uint8_t *data, size_t size, size_t *plain) {
     uint32_t ssrc = read32(data + 8);
     const source *found = find(it, ssrc);
     uint64_t index = rtp_index(&found->rtp, read16(data + 2));
-    if (window_has(&found->rtp, index))
+    if (window_has(&found->rtp, index, WINDOW))
         return COUNT_srtp_replayed;
     if (size < header + it->tag_size)
         return COUNT_srtp_malformed;
     int refused = open_rtp(it, data, header, size - it->tag_size, index);
+    if (refused == COUNT_srtp_authentication && !found->has_rtp && index < 0x7fff)
+        refused = open_next_turn(it, data, header, size - it->tag_size, &index);
     if (refused != NOT_REFUSED)
         return refused;
     source *kept = keep(it, ssrc, found);
@@ -201,7 +210,7 @@ bool srtp_may_skip(const srtp *it, const uint8_t *data, size_t size) {
         return false;
     const source *found = find(it, read32(data + 8));
     uint64_t index = rtp_index(&found->rtp, read16(data + 2));
-    return found->has_rtp && !window_has(&found->rtp, index) &&
+    return found->has_rtp && !window_has(&found->rtp, index, WINDOW) &&
            index < found->rtp.newest + SRTP_UNSEEN;
 }
 
@@ -235,7 +244,7 @@ int srtp_unprotect_rtcp(srtp *it, uint8_t *data, size_t size, size_t *plain) {
         return COUNT_srtp_malformed;
     uint32_t ssrc = read32(data + 4), index = read32(word) & MAX_RTCP_INDEX;
     const source *found = find(it, ssrc);
-    if (window_has(&found->rtcp, index))
+    if (window_has(&found->rtcp, index, RTCP_WINDOW))
         return COUNT_srtp_replayed;
     int refused = open_rtcp(it, data, size - trailer, word);
     if (refused != NOT_REFUSED)
@@ -253,7 +262,7 @@ bool srtp_protect(srtp *it, uint8_t *data, size_t size, size_t *protected_size) 
     uint32_t ssrc = read32(data + 8);
     const source *found = find(it, ssrc);
     uint64_t index = rtp_index(&found->rtp, read16(data + 2));
-    if (window_has(&found->rtp, index) || index >= MAX_INDEX || !may_send(it, found))
+    if (window_has(&found->rtp, index, WINDOW) || index >= MAX_INDEX || !may_send(it, found))
         return false;
     source *kept = keep(it, ssrc, found);
     kept->has_rtp = true;

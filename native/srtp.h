@@ -7,14 +7,15 @@
  * need the packet index of 48 (RFC 3711 3.3.1). Its upper 32 bits, the roll-over counter, are never
  * sent: the receiver guesses them from the newest index it has authenticated, and is right while it has
  * authenticated one of the last 32 768 packets. So state moves by authenticated packets alone. A forged
- * packet could otherwise turn the counter, and no true packet would be authentic from then on.
+ * packet could otherwise turn the counter, and no true packet would be authentic from then on. A source
+ * of which nothing was authenticated is at its first turn, or at its second one.
  *
  * The plane does not decrypt what nobody reads, and what is not decrypted is not authenticated. So
  * `srtp_may_skip` demands a packet to be authenticated at least every SRTP_UNSEEN indices, far within
  * those 32 768. What is skipped is not entered into the replay window either: it changed nothing that a
  * repetition could change again.
  *
- * The replay window is 128 packets, libsrtp's default. libcrypto is found when first needed, with dlopen
+ * The replay window is 1024 packets, as in slicer/webrtc/srtp.py; SRTCP's is 128. libcrypto is found when first needed, with dlopen
  * (libcrypto.so.3, .so.1.1, or what SLICER_LIBCRYPTO names); its few functions are declared in
  * srtp_crypto.c, so no system header is needed.
  */

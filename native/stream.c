@@ -10,9 +10,9 @@
 #define EARLY 0.5
 #define EARLY_AFTER_LOSS 3.0
 #define BACK 0.5
-#define NEARBY 100
-#define PROBATION 2.0
+#define CHANGES 0.5
 #define COMES_BACK 2.0
+#define OVERTAKEN 0.05
 
 void ordereds_clear(ordereds *it) {
     for (size_t i = 0; i < it->count; i++) {
@@ -62,6 +62,7 @@ bool stream_init(stream *it, const parameters *parameters, counters *counters,
         .epoch = -1,
         .back = parameters->video ? BACK : 0.0,
     };
+    layers_init(&it->layers, parameters, counters);
     mapper *first = sender_clock_begin(sender, place, 1.0);
     if (first == NULL)
         return false;
@@ -72,8 +73,7 @@ bool stream_init(stream *it, const parameters *parameters, counters *counters,
 void stream_free(stream *it) {
     if (it->has_source)
         source_free(&it->source);
-    for (size_t i = 0; i < it->candidate_count; i++)
-        packet_free(&it->candidates[i]);
+    candidates_free(&it->candidates);
     ordereds_free(&it->given_up);
     turns_free(&it->turns);
     mapper_release(it->mapper);
@@ -174,6 +174,8 @@ static void note(stream *it, const packet *one) {
     reception_receive(&source->reception, one->sequence, one->timestamp, one->arrival);
     if (source->has_nacks && !nack_receive(&source->nacks, one->sequence, one->arrival))
         COUNT(it->counters, out_of_memory);
+    if (it->candidates.count)
+        candidates_drop(&it->candidates, one->arrival - OVERTAKEN, it->counters);
 }
 
 static bool follows(const source *it, const packet *one) {
@@ -279,64 +281,65 @@ static void retire(stream *it, uint32_t next) {
         forget_retired(it, 0);
 }
 
-static void take_over(stream *it, packet *first, packet *second) {
+static void take_over(stream *it, size_t at) {
+    candidate next = candidates_remove(&it->candidates, at);
     if (it->has_source) {
         give_up(it);
-        retire(it, first->ssrc);
+        retire(it, next.ssrc);
         COUNT(it->counters, ssrc_changed);
         source_free(&it->source);
     }
-    const codec *codec = it->parameters->codecs[first->payload_type];
-    source_init(&it->source, first->ssrc, codec->clock_rate, it->nack && !it->asleep);
+    const codec *codec = it->parameters->codecs[next.of[0].payload_type];
+    source_init(&it->source, next.ssrc, codec->clock_rate, it->nack && !it->asleep);
     it->has_source = true;
     it->codec = NULL;
-    insert_own(it, first);
-    insert_own(it, second);
+    for (size_t i = 0; i < next.count; i++)
+        insert_own(it, &next.of[i]);
+    next.count = 0;
+    candidate_free(&next);
 }
 
-static bool belong_together(const packet *first, const packet *second) {
-    int64_t apart = ((second->sequence - first->sequence + NEARBY) & 0xFFFF) - NEARBY;
-    return apart != 0 && -NEARBY <= apart && apart <= NEARBY &&
-           second->arrival - first->arrival < PROBATION;
+/* Whether a candidate's packets came after the current source's last one, and not beside it. */
+static bool is_next(const stream *it, const candidate *one) {
+    double heard = it->source.last_arrival;
+    return it->has_source && one->count > 1 &&
+           (one->of[0].arrival > heard || one->of[one->count - 1].arrival > heard + OVERTAKEN);
 }
 
-static packet remove_candidate(stream *it, size_t at) {
-    packet removed = it->candidates[at];
-    it->candidate_count--;
-    memmove(it->candidates + at, it->candidates + at + 1,
-            (it->candidate_count - at) * sizeof *it->candidates);
-    return removed;
+/* Whether this source is of another layer than the current one. */
+static bool is_other_layer(const stream *it, uint32_t ssrc) {
+    return it->parameters->rid_count && it->has_source &&
+           layers_of(&it->layers, ssrc) != layers_of(&it->layers, it->source.ssrc);
 }
 
-static void add_candidate(stream *it, packet *one) {
-    if (packet_keep(one))
-        it->candidates[it->candidate_count++] = *one;
-    else
-        COUNT(it->counters, out_of_memory);
+/* When this candidate takes over, if the current source stays silent. */
+static double takes_over_at(const stream *it, const candidate *one) {
+    if (!is_next(it, one))
+        return NEVER;
+    bool back = it->parameters->video && retired_at(it, one->ssrc) < it->retired_count &&
+                !is_other_layer(it, one->ssrc);
+    return one->of[0].arrival + (back ? COMES_BACK : CHANGES);
 }
 
-/* Put a packet of another SSRC on probation, until a second one belongs to it. */
+/* The first candidate whose time has come takes over; at the end (now: NEVER), any that came after. */
+static void change_source(stream *it, double now) {
+    size_t at = 0;
+    while (at < it->candidates.count && !(takes_over_at(it, &it->candidates.of[at]) <= now &&
+                                          is_next(it, &it->candidates.of[at])))
+        at++;
+    if (at < it->candidates.count)
+        take_over(it, at);
+}
+
+/* Hold a packet of another SSRC, until it shows whether its source takes over. */
 static void on_probation(stream *it, packet *one) {
-    bool known = retired_at(it, one->ssrc) < it->retired_count;
-    if (known && it->has_source && one->arrival - it->source.last_arrival < COMES_BACK) {
-        COUNT(it->counters, retired_ssrc);
-        packet_free(one);
+    if (!candidates_hold(&it->candidates, one, it->counters)) {
+        COUNT(it->counters, out_of_memory);
         return;
     }
-    size_t at = 0;
-    while (at < it->candidate_count && it->candidates[at].ssrc != one->ssrc)
-        at++;
-    bool found = at < it->candidate_count;
-    if (found || it->candidate_count == STREAM_MAX_CANDIDATES) {
-        packet first = remove_candidate(it, found ? at : 0);
-        if (found && belong_together(&first, one)) {
-            take_over(it, &first, one);
-            return;
-        }
-        COUNT(it->counters, probation);
-        packet_free(&first);
-    }
-    add_candidate(it, one);
+    size_t last = it->candidates.count - 1;
+    if (!it->has_source && it->candidates.of[last].count > 1)
+        take_over(it, last);
 }
 
 static void take(stream *it, packet *one) {
@@ -401,6 +404,8 @@ void stream_insert(stream *it, packet *one) {
 }
 
 void stream_drain(stream *it, double now, ordereds *out) {
+    if (it->candidates.count)
+        change_source(it, now);
     if (it->given_up.count)
         give_given_up(it, out);
     if (!it->has_source)
@@ -413,6 +418,7 @@ void stream_drain(stream *it, double now, ordereds *out) {
 }
 
 void stream_flush(stream *it, ordereds *out) {
+    change_source(it, NEVER);
     give_up(it);
     give_given_up(it, out);
 }
@@ -452,13 +458,15 @@ double stream_deadline(stream *it) {
     if (!it->has_source)
         return NEVER;
     source *source = &it->source;
-    double nacks = source->has_nacks ? nack_deadline(&source->nacks) : NEVER;
-    return earlier(nacks, ring_deadline(&source->ring));
+    double first = source->has_nacks ? nack_deadline(&source->nacks) : NEVER;
+    for (size_t i = 0; i < it->candidates.count; i++)
+        first = earlier(first, takes_over_at(it, &it->candidates.of[i]));
+    return earlier(first, ring_deadline(&source->ring));
 }
 
 bool stream_would_sleep(const stream *it, const packet *one) {
     const source *source = &it->source;
-    if (!it->asleep || !it->has_source || one->ssrc != source->ssrc)
+    if (!it->asleep || !it->has_source || one->ssrc != source->ssrc || it->candidates.count)
         return false;
     uint8_t payload_type = one->payload_type & 0x7F;
     if (it->parameters->rtx[payload_type] >= 0 || it->codec == NULL ||

@@ -8,36 +8,15 @@
 #ifndef SLICER_STREAM_H
 #define SLICER_STREAM_H
 
-#include "codec.h"
+#include "candidates.h"
+#include "layers.h"
 #include "mapping.h"
 #include "nack.h"
 #include "packet.h"
 #include "reception.h"
 #include "ring.h"
 
-#define STREAM_MAX_CANDIDATES 8
 #define STREAM_MAX_RETIRED 16
-
-enum { /* what the sender obeys */
-    FEEDBACK_NACK = 1,
-    FEEDBACK_PLI = 2,
-    FEEDBACK_FIR = 4,
-    FEEDBACK_REMB = 8,
-    FEEDBACK_TRANSPORT_CC = 16,
-};
-
-typedef struct parameters {
-    bool video;
-    const codec *codecs[128]; /* by payload type */
-    int16_t rtx[128];         /* the payload type it repeats, or -1 */
-    int16_t red[128];         /* the payload type of its blocks (RFC 2198), or -1 */
-    unsigned feedback;
-    /* RFC 8285 ids of transport-wide sequence numbers, MIDs and orientations; -1: none. A description may map
-     * all 14 ids of a one-byte header to one of them. */
-    int transport_cc_ids[14], mid_ids[14], orientation_ids[14];
-    const char *mid; /* of mid_size bytes; of none where the section has no name */
-    size_t mid_size;
-} parameters;
 
 /* What is known of one SSRC. */
 typedef struct source {
@@ -70,6 +49,7 @@ void ordereds_free(ordereds *it);
 typedef struct stream {
     const parameters *parameters;
     counters *counters;
+    layers layers; /* of use where there are rids */
     sender_clock *sender;
     size_t place; /* in the sender clock */
     void *owner;  /* the caller's, who sets it */
@@ -81,8 +61,7 @@ typedef struct stream {
     const codec *codec;
     double back;
     int64_t last; /* media time of the last packet in order */
-    packet candidates[STREAM_MAX_CANDIDATES]; /* kept packets, oldest first */
-    size_t candidate_count;
+    candidates candidates;
     uint32_t retired[STREAM_MAX_RETIRED + 1]; /* oldest first */
     size_t retired_count;
     ordereds given_up;

@@ -2,6 +2,7 @@
 
 void audio_track_init(audio_track *it, stream *stream, const activity *activity) {
     *it = (audio_track){.stream = stream, .activity = activity};
+    report_wait_init(&it->wait, stream);
     stream_doze(stream, INFINITY);
 }
 
@@ -9,10 +10,11 @@ void audio_track_free(audio_track *it) {
     for (size_t i = 0; i < it->count; i++)
         audio_cutter_free(&it->cutters[i]);
     free(it->cutters);
+    report_wait_free(&it->wait);
     *it = (audio_track){0};
 }
 
-void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds) {
+void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds, double wait) {
     counters *counters = it->stream->counters;
     audio_cutter *cutters =
         grown(it->cutters, it->count + 1, &it->capacity, sizeof *cutters, 1);
@@ -21,20 +23,38 @@ void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds) {
         return;
     }
     it->cutters = cutters;
-    audio_cutter_init(&cutters[it->count++], track, seconds, it->activity, counters);
+    audio_cutter_init(&cutters[it->count++], track, seconds, wait, it->activity, counters);
     stream_wake(it->stream);
 }
 
-static void cut(audio_track *it, ordereds *packets, outputs *out) {
-    for (size_t i = 0; i < packets->count; i++)
-        for (size_t j = 0; j < it->count; j++)
+/* Let what a cutter has put behind the first `before` outputs wait. */
+static void wait_for_report(audio_track *it, const audio_cutter *cutter, size_t before, double now,
+                            outputs *out) {
+    if (out->count > before)
+        report_wait_add(&it->wait, out, before, cutter->wait, now);
+}
+
+static void cut(audio_track *it, ordereds *packets, double now, outputs *out) {
+    size_t before = out->count;
+    for (size_t i = 0; i < packets->count; i++) {
+        for (size_t j = 0; j < it->count; j++) {
             audio_cutter_receive(&it->cutters[j], &packets->of[i], out);
+            wait_for_report(it, &it->cutters[j], before, now, out);
+        }
+    }
     ordereds_clear(packets);
 }
 
 static void cut_what_is_held(audio_track *it, ordereds *scratch, outputs *out) {
     stream_flush(it->stream, scratch);
-    cut(it, scratch, out);
+    cut(it, scratch, 0.0, out);
+}
+
+static void flush_cutter(audio_track *it, audio_cutter *cutter, outputs *out) {
+    size_t before = out->count;
+    audio_cutter_flush(cutter, out);
+    if (out->count > before)
+        report_wait_add(&it->wait, out, before, 0.0, 0.0);
 }
 
 void audio_track_detach(audio_track *it, uint64_t track, ordereds *scratch, outputs *out) {
@@ -46,7 +66,8 @@ void audio_track_detach(audio_track *it, uint64_t track, ordereds *scratch, outp
     bool last = it->count == 1;
     if (last)
         cut_what_is_held(it, scratch, out);
-    audio_cutter_flush(&it->cutters[at], out);
+    flush_cutter(it, &it->cutters[at], out);
+    report_wait_flush_track(&it->wait, track, out);
     audio_cutter_free(&it->cutters[at]);
     it->count--;
     memmove(&it->cutters[at], &it->cutters[at + 1], (it->count - at) * sizeof *it->cutters);
@@ -56,22 +77,25 @@ void audio_track_detach(audio_track *it, uint64_t track, ordereds *scratch, outp
 
 void audio_track_receive(audio_track *it, double now, ordereds *scratch, outputs *out) {
     stream_drain(it->stream, now, scratch);
-    cut(it, scratch, out);
-}
-
-void audio_track_handle_timer(audio_track *it, double now, outputs *out) {
-    for (size_t i = 0; i < it->count; i++)
+    cut(it, scratch, now, out);
+    size_t before = out->count;
+    for (size_t i = 0; i < it->count; i++) {
         audio_cutter_handle_timer(&it->cutters[i], now, out);
+        wait_for_report(it, &it->cutters[i], before, now, out);
+    }
+    if (it->wait.count)
+        report_wait_release(&it->wait, now, out);
 }
 
 void audio_track_flush(audio_track *it, ordereds *scratch, outputs *out) {
     cut_what_is_held(it, scratch, out);
     for (size_t i = 0; i < it->count; i++)
-        audio_cutter_flush(&it->cutters[i], out);
+        flush_cutter(it, &it->cutters[i], out);
+    report_wait_flush(&it->wait, out);
 }
 
 double audio_track_deadline(const audio_track *it) {
-    double first = NEVER;
+    double first = report_wait_deadline(&it->wait);
     for (size_t i = 0; i < it->count; i++)
         first = earlier(first, audio_cutter_deadline(&it->cutters[i]));
     return first;
@@ -93,6 +117,7 @@ double audio_track_expects(const audio_track *it, double now) {
 
 void video_track_init(video_track *it, stream *stream) {
     *it = (video_track){.stream = stream, .epoch = -1};
+    report_wait_init(&it->wait, stream);
     it->can_ask = stream->parameters->feedback & (FEEDBACK_PLI | FEEDBACK_FIR);
     stream_doze(stream, INFINITY);
 }
@@ -102,10 +127,11 @@ void video_track_free(video_track *it) {
         frame_grabber_free(&it->grabbers[i]);
     free(it->grabbers);
     depacketizer_free(it->depacketizer);
+    report_wait_free(&it->wait);
     *it = (video_track){0};
 }
 
-void video_track_attach(video_track *it, uint64_t track, int64_t seconds) {
+void video_track_attach(video_track *it, uint64_t track, int64_t seconds, double wait) {
     counters *counters = it->stream->counters;
     frame_grabber *grabbers =
         grown(it->grabbers, it->count + 1, &it->capacity, sizeof *grabbers, 1);
@@ -114,7 +140,7 @@ void video_track_attach(video_track *it, uint64_t track, int64_t seconds) {
         return;
     }
     it->grabbers = grabbers;
-    frame_grabber_init(&grabbers[it->count++], track, seconds, it->can_ask, counters);
+    frame_grabber_init(&grabbers[it->count++], track, seconds, wait, it->can_ask, counters);
     stream_wake(it->stream);
 }
 
@@ -132,7 +158,7 @@ static void rest(video_track *it) {
     it->decodable = false;
 }
 
-void video_track_detach(video_track *it, uint64_t track) {
+void video_track_detach(video_track *it, uint64_t track, outputs *out) {
     size_t at = 0;
     while (at < it->count && it->grabbers[at].track != track)
         at++;
@@ -143,6 +169,7 @@ void video_track_detach(video_track *it, uint64_t track) {
                 (it->count - at) * sizeof *it->grabbers);
     }
     rest(it);
+    report_wait_flush_track(&it->wait, track, out);
 }
 
 static void observe(video_track *it, const ordered *ordered) {
@@ -218,48 +245,57 @@ static bool assemble(video_track *it, const ordered *ordered, frame *frame) {
     return true;
 }
 
-static void grab_one(video_track *it, const ordered *ordered, outputs *out) {
+/* Whether there was a picture. */
+static bool grab_one(video_track *it, const ordered *ordered, double now, outputs *out) {
     frame frame;
+    size_t before = out->count;
+    bool grabbed = false;
     observe(it, ordered);
     if (!assemble(it, ordered, &frame))
-        return;
+        return false;
     if (frame.keyframe) {
         it->decodable = true;
         it->missing = MISSING_KEYFRAME;
     }
-    for (size_t i = 0; i < it->count; i++)
+    for (size_t i = 0; i < it->count; i++) {
         frame_grabber_receive(&it->grabbers[i], &frame, it->decodable, ordered, out);
+        if (out->count == before)
+            continue;
+        grabbed = true;
+        report_wait_add(&it->wait, out, before, it->grabbers[i].wait, now);
+    }
     /* A frame that ended before a hole says nothing about what comes after the hole. */
     if (!ordered->contiguous && frame.timestamp != ordered->packet.timestamp)
         it->decodable = false;
+    return grabbed;
 }
 
-static void grab(video_track *it, ordereds *packets, outputs *out) {
+static bool grab(video_track *it, ordereds *packets, double now, outputs *out) {
+    bool grabbed = false;
     for (size_t i = 0; i < packets->count; i++)
-        grab_one(it, &packets->of[i], out);
+        grabbed |= grab_one(it, &packets->of[i], now, out);
     ordereds_clear(packets);
+    return grabbed;
 }
 
 void video_track_receive(video_track *it, double now, ordereds *scratch, outputs *out) {
-    size_t cuts = out->count;
     stream_drain(it->stream, now, scratch);
-    grab(it, scratch, out);
-    if (out->count > cuts)
+    if (grab(it, scratch, now, out))
         rest(it);
-}
-
-void video_track_handle_timer(video_track *it, outputs *out) {
+    if (it->wait.count)
+        report_wait_release(&it->wait, now, out);
     for (size_t i = 0; i < it->count; i++)
         frame_grabber_missing(&it->grabbers[i], it->missing, out);
 }
 
 void video_track_flush(video_track *it, ordereds *scratch, outputs *out) {
     stream_flush(it->stream, scratch);
-    grab(it, scratch, out);
+    grab(it, scratch, 0.0, out);
+    report_wait_flush(&it->wait, out);
 }
 
 double video_track_deadline(const video_track *it) {
-    double first = NEVER;
+    double first = report_wait_deadline(&it->wait);
     for (size_t i = 0; i < it->count; i++)
         first = earlier(first, frame_grabber_deadline(&it->grabbers[i]));
     return first;

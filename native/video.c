@@ -182,11 +182,12 @@ static void take(frame_grabber *it, picture_cut *cut) {
     it->count = it->capacity = 0;
 }
 
-static output cut_of(frame_grabber *it, const ordered *last) {
+static output cut_of(frame_grabber *it, const frame *frame, const ordered *last) {
     output one = {.kind = OUTPUT_FRAMES};
     one.as.picture = (picture_cut){
         .track = it->track,
         .codec = last->codec,
+        .timestamp = frame->timestamp,
         .epoch = it->epoch,
         .keyframe = it->keyframe,
     };
@@ -199,17 +200,16 @@ static void give(frame_grabber *it, output *one, outputs *out) {
         COUNT(it->counters, out_of_memory);
 }
 
-static void hand_over(frame_grabber *it, const ordered *last, outputs *out) {
+static void hand_over(frame_grabber *it, const frame *frame, const ordered *last, outputs *out) {
     COUNT(it->counters, frames_ahead);
-    output one = cut_of(it, last);
+    output one = cut_of(it, frame, last);
     give(it, &one, out);
 }
 
 static void grab(frame_grabber *it, const frame *frame, const ordered *last, outputs *out) {
-    output one = cut_of(it, last);
+    output one = cut_of(it, frame, last);
     picture_cut *cut = &one.as.picture;
     one.kind = OUTPUT_PICTURE;
-    cut->timestamp = frame->timestamp;
     cut->due = it->due;
     cut->began = mapper_at(last->mapper, frame->timestamp);
     cut->continues = it->answers.mode == GRABBER_KEEPING;
@@ -228,12 +228,13 @@ static void grab(frame_grabber *it, const frame *frame, const ordered *last, out
 
 /* ---- the grabber ---- */
 
-void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, bool can_ask,
-                        counters *counters) {
+void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, double wait,
+                        bool can_ask, counters *counters) {
     *it = (frame_grabber){
         .track = track,
         .counters = counters,
         .seconds = seconds,
+        .wait = wait,
         .epoch = -1,
         .overdue = NAN,
     };
@@ -284,7 +285,7 @@ void frame_grabber_receive(frame_grabber *it, const frame *frame, bool decodable
     if (frame->timestamp >= it->due)
         grab(it, frame, last, out);
     else if (it->count >= MAX_PENDING_FRAMES || it->pending.size >= MAX_PENDING_BYTES)
-        hand_over(it, last, out);
+        hand_over(it, frame, last, out);
 }
 
 void frame_grabber_missing(frame_grabber *it, missing_reason reason, outputs *out) {

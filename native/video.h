@@ -23,6 +23,7 @@ typedef struct frame_grabber {
     counters *counters;
     answers answers;
     int64_t seconds, epoch;
+    double wait; /* seconds that a cut may wait for a report */
     bool has_due, told, has_group;
     int64_t due;
     double overdue; /* NAN: not */
@@ -32,8 +33,8 @@ typedef struct frame_grabber {
     size_t count, capacity, first;
 } frame_grabber;
 
-void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, bool can_ask,
-                        counters *counters);
+void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, double wait,
+                        bool can_ask, counters *counters);
 void frame_grabber_free(frame_grabber *it);
 /* The media time until which packets are of no use; false while they are. */
 bool frame_grabber_wakes_at(const frame_grabber *it, int64_t *at);

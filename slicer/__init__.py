@@ -1,5 +1,7 @@
 """rtc-slicer: cuts live rooms into audio slices and pictures. The public names, for embedders."""
 
+from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import (
     AnchorDropped,
@@ -7,6 +9,7 @@ from slicer.engine.events import (
     AnchorWaits,
     Event,
     EventsMissed,
+    EventStream,
     FactsDiscarded,
     PicturesMissing,
     RobotLeft,
@@ -22,7 +25,7 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.engine.metrics import Sample
-from slicer.engine.settings import Settings
+from slicer.engine.settings import EngineSettings, Settings, SlicingSettings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import (
     BadInput,
@@ -37,12 +40,16 @@ from slicer.errors import (
     TaskNotExist,
     Unauthorized,
 )
+from slicer.http import HttpSettings
 from slicer.media.slice import SliceInfo
+from slicer.rooms.whip.address import RoomAddress
+from slicer.rooms.whip.settings import WhipSettings
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
+from slicer.storage.settings import StorageSettings
 
 __version__ = "0.1.0"
 
@@ -55,15 +62,21 @@ __all__ = [
     "Credentials",
     "EndReason",
     "Engine",
+    "EngineSettings",
     "Event",
+    "EventStream",
     "EventsMissed",
     "FactsDiscarded",
+    "Fsync",
+    "HttpSettings",
     "ImageFormat",
     "Kind",
     "LimitReached",
     "MediaError",
+    "OutboxSettings",
     "PicturesMissing",
     "RobotLeft",
+    "RoomAddress",
     "RoomError",
     "Sample",
     "Settings",
@@ -73,9 +86,12 @@ __all__ = [
     "SliceSpooled",
     "SliceStored",
     "SlicerError",
+    "SlicingSettings",
+    "SpoolSettings",
     "State",
     "StorageError",
     "StorageRefused",
+    "StorageSettings",
     "StorageUnavailable",
     "StoreRecovered",
     "Subscription",
@@ -91,4 +107,5 @@ __all__ = [
     "TrackStarted",
     "Unauthorized",
     "VideoSpec",
+    "WhipSettings",
 ]

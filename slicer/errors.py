@@ -13,16 +13,24 @@ SlicerError
      └─ StorageUnavailable  the network or the store; tried again
 """
 
+from collections.abc import Sequence
+from enum import Enum
+
 
 class SlicerError(Exception):
     """Base of all errors this package raises on purpose."""
 
 
 class BadInput(SlicerError):
-    """A field that cannot work, said before anything starts."""
+    """A field that cannot work, said before anything starts.
 
-    def __init__(self, field: str, got: object, allowed: str) -> None:
-        self.field, self.got, self.allowed = field, got, allowed
+    *refused*: of an offer that was understood, kind and reason of each track that cannot be taken.
+    """
+
+    def __init__(
+        self, field: str, got: object, allowed: str, refused: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        self.field, self.got, self.allowed, self.refused = field, got, allowed, tuple(refused)
         super().__init__(f"{field}: got {shown(got)}; allowed: {allowed}")
 
 
@@ -77,10 +85,15 @@ def shown(value: object, limit: int = 80) -> str:
     Of a longer one the middle is left out: paths and URLs differ at their ends.
     """
     try:
-        text = repr(value)
+        text = repr(value.value if isinstance(value, Enum) else value)
     except ValueError:  # a number of more than 4300 digits, which TOML can write as hexadecimal
         text = "a number too long to be shown"
     if len(text) <= limit:
         return text
     half = (limit - 1) // 2
     return f"{text[:half]}…{text[-half:]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 slice`, `2 slices`: a number and its noun, which takes an s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

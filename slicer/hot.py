@@ -5,21 +5,35 @@ SLICER_NATIVE=1 demands the native one, 0 forbids it.
 
 import os
 
+from slicer.errors import BadInput
 from slicer.slicing.bundle import Bundle
 
 IMPLEMENTATION = "reference"
 
 _wanted = os.environ.get("SLICER_NATIVE", "")
+_missing = ""
 if _wanted != "0":
     try:
         from slicer._hot import Bundle
 
         IMPLEMENTATION = "native"
-    except ImportError as missing:
-        if _wanted == "1":
-            raise ImportError(
-                "SLICER_NATIVE=1, but this build has no native plane: install a wheel that has it,"
-                " or install from source with a C compiler; SLICER_NATIVE=0 does without"
-            ) from missing
+    except ImportError as error:
+        _missing = str(error)
 
-__all__ = ["IMPLEMENTATION", "Bundle"]
+
+def check() -> None:
+    """Raise BadInput where SLICER_NATIVE demands a plane that this build does not have.
+
+    Not at the import: whoever imports the package could then only show a traceback, `slicer --help`
+    too. Whoever starts work calls this first (the engine, the tests, a build's own test).
+    """
+    if _wanted == "1" and IMPLEMENTATION != "native":
+        raise BadInput(
+            "SLICER_NATIVE",
+            "1",
+            f"0 or nothing, for this build has no native plane ({_missing}); install a wheel that"
+            " has it, or install from source with a C compiler",
+        )
+
+
+__all__ = ["IMPLEMENTATION", "Bundle", "check"]

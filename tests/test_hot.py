@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from slicer import hot
+from slicer.cli.exits import BAD_INPUT
 
 BUILT = find_spec("slicer._hot") is not None
 # Ahead of the import: a build that has a native plane, and one that has none.
@@ -20,8 +21,12 @@ NOT_THERE = "import sys; sys.modules['slicer._hot'] = None"
 
 def imported(native: str, first: str) -> subprocess.CompletedProcess[str]:
     show = "from slicer.hot import IMPLEMENTATION, Bundle; print(IMPLEMENTATION, Bundle)"
+    return run(f"{first}; {show}", native)
+
+
+def run(script: str, native: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", f"{first}; {show}"],
+        [sys.executable, "-c", script],
         env=os.environ | {"SLICER_NATIVE": native},
         capture_output=True,
         text=True,
@@ -49,8 +54,24 @@ def test_the_reference_is_taken(native: str, first: str) -> None:
     assert imported(native, first).stdout == REFERENCE
 
 
-def test_what_is_demanded_and_not_there_is_an_error_that_says_what_to_do() -> None:
-    failed = imported("1", NOT_THERE)
-    assert failed.returncode != 0
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "whip://127.0.0.1:0/l", "--to", "null:"], ["replay", "x", "--to", "null:"]],
+)
+def test_what_is_demanded_and_not_there_is_told_in_one_line(arguments: list[str]) -> None:
+    script = f"{NOT_THERE}; from slicer.cli import main; sys.exit(main({arguments}))"
+    failed = run(script, "1")
+    assert failed.returncode == BAD_INPUT
+    assert failed.stderr.count("\n") == 1
+    assert failed.stderr.startswith("slicer: SLICER_NATIVE: got '1'; allowed: 0 or nothing, ")
     assert "no native plane" in failed.stderr
-    assert "SLICER_NATIVE=0 does without" in failed.stderr
+
+
+@pytest.mark.parametrize(("native", "first"), [("", NOT_THERE), ("0", NOT_THERE), ("1", THERE)])
+def test_what_is_not_demanded_or_there_is_right(native: str, first: str) -> None:
+    assert run(f"{first}; from slicer import hot; hot.check()", native).returncode == 0
+
+
+def test_help_needs_no_plane() -> None:
+    shown = run(f"{NOT_THERE}; from slicer.cli import main; main(['--help'])", "1")
+    assert (shown.returncode, shown.stderr) == (0, "")

@@ -32,7 +32,13 @@ LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in
 CORE = {"rtp", "slicing"}
 NOT_IN_CORE = {"time", "asyncio", "socket", "threading", "os", "random", "logging"}
 WEBRTC = {"aiortc", "aioice", "pylibsrtp"}
-WEBRTC_FILES = {"webrtc/transport.py", "webrtc/loop_path.py", "demo/publisher.py"}
+WEBRTC_FILES = {
+    "webrtc/srtp.py",
+    "webrtc/transport.py",
+    "webrtc/loop_path.py",
+    "demo/publisher.py",
+    "rooms/replay/decryption.py",
+}
 VENDOR_FILES = {"boto3": "storage/s3.py", "botocore": "storage/s3.py"} | {
     "qcloud_cos": "storage/cos.py",
     "alibabacloud_oss_v2": "storage/oss.py",

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from slicer.cli import arguments_parser
+from slicer.service.settings import ServiceSettings
 from tests.harness.rooms.replay import talk
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 def test_it_runs_within_25_lines() -> None:
@@ -40,18 +42,34 @@ def test_its_commands_are_understood() -> None:
         arguments_parser().parse_args(command.replace("'", "").split())
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/embedding.md"])
-def test_its_programs_compile(page: str) -> None:
-    programs = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    assert programs
-    for program in programs:
-        compile(
-            f"async def page():\n{re.sub('^', '    ', program, flags=re.MULTILINE)}", page, "exec"
-        )
+def test_the_programs_of_all_documents_pass_mypy_strict(tmp_path: Path) -> None:
+    """As an embedding program's author would run it: the package is typed, and so are they."""
+    found = 0
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for number, program in enumerate(PROGRAM.findall(page.read_text())):
+            (tmp_path / f"{page.stem.lower()}_{number}.py").write_text(program)
+            found += 1
+    assert found >= 3
+    options = ["--strict", "--config-file", "pyproject.toml", "--cache-dir", ".mypy_cache"]
+    programs = [str(path) for path in sorted(tmp_path.glob("*.py"))]
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, *programs],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "samples").glob("*.toml")), ids=lambda f: f.name)
+def test_the_sample_settings_are_right_as_they_are(file: Path) -> None:
+    ServiceSettings.load(file, {})
 
 
 def test_its_program_slices(tmp_path: Path) -> None:
-    program = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    program = PROGRAM.search(README)
     assert program is not None
     text = program[1].replace(
         "whip://127.0.0.1:8080/lobby", talk(tmp_path / "speaker_1.rtpdump", 31)

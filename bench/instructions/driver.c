@@ -80,7 +80,7 @@ static call *call_new(parameters stream, int64_t seconds) {
     it->bundle = bundle_new(OUR_SSRC);
     demand(it->bundle != NULL, "no bundle");
     bundle_set_sections(it->bundle, ANCHOR, sections, 1, 0.0, &it->out);
-    bundle_attach(it->bundle, ANCHOR, TRACK, stream.video, seconds, 0.0, &it->out);
+    bundle_attach(it->bundle, ANCHOR, TRACK, stream.video, seconds, 3.0, 0.0, &it->out);
     return it;
 }
 
@@ -240,7 +240,8 @@ static void join(crowd *it, size_t place) {
     section->mid = it->mids[place];
     section->mid_size = (size_t)snprintf(it->mids[place], sizeof *it->mids, "%02zu", place);
     bundle_set_sections(it->bundle, place + 1, (const parameters *[]){section}, 1, 0.0, &it->out);
-    bundle_attach(it->bundle, place + 1, place + 1, false, SLICE_SECONDS, 0.0, &it->out);
+    bundle_attach(it->bundle, place + 1, place + 1, false, SLICE_SECONDS, 3.0, 0.0,
+                  &it->out);
 }
 
 /* The next packet of an anchor, with its MID (RFC 8285 4.2). */

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from slicer import __version__
 from slicer.cli import callbacks, config, serve, spool, tasks, usersig
 from slicer.cli.exits import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, NO_ROOM, NO_STORE
 from slicer.errors import BadInput, RoomError, SlicerError, StorageError
@@ -13,7 +14,7 @@ COMMANDS = (
     ("demo", tasks.add_demo, "show the whole job on this machine, in half a minute"),
     ("run", tasks.add_run, "slice one room until stopped"),
     ("serve", serve.add, "be the service: the API, its rooms, its callbacks"),
-    ("replay", tasks.add_replay, "slice a capture (rtpdump or pcap)"),
+    ("replay", tasks.add_replay, "slice a capture (pcap, pcapng, rtpdump, .mjr)"),
     ("spool", spool.add, "look at, send or drop what waits on the disk"),
     ("callbacks", callbacks.add, "look at callbacks, and have them sent again"),
     ("config", config.add, "check settings, show them, print their JSON Schema"),
@@ -24,12 +25,13 @@ EXITS = ((BadInput, BAD_INPUT), (RoomError, NO_ROOM), (StorageError, NO_STORE))
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Gives the exit code."""
-    options = arguments_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if options.verbose:
-        # Ours alone: what SDKs log at this level holds key ids, signatures and URLs with queries.
-        logging.getLogger("slicer").setLevel(logging.DEBUG)
     try:
+        options = arguments_parser().parse_args(given or ["--help"])
+        if options.verbose:
+            # Ours alone: what SDKs log at this level holds key ids, signatures, URLs with queries.
+            logging.getLogger("slicer").setLevel(logging.DEBUG)
         code: int = options.command(options)
     except SlicerError as error:
         sys.stderr.write(f"slicer: {error}\n")
@@ -47,6 +49,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"rtc-slicer {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, add, text in COMMANDS:
         add(commands.add_parser(name, help=text))

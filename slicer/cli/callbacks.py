@@ -1,4 +1,4 @@
-"""slicer callbacks list | resend: the messages of the service, also while it runs."""
+"""slicer callbacks list | resend: what the service tells its applications, also while it runs."""
 
 import argparse
 import asyncio
@@ -10,26 +10,39 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from slicer.cli.exits import STORED
-from slicer.cli.options import add_common, service_settings_of
-from slicer.errors import BadInput
+from slicer.cli.options import add_common, one_of, service_settings_of, whole
+from slicer.config import in_words
+from slicer.errors import BadInput, counted
 from slicer.service.settings import ServiceSettings
 from slicer.webhooks.queue import FILE, Outcome, QueuedWebhook, WebhookQueue
 
 OUTCOMES = {one.name.lower().replace("_", "-"): one for one in Outcome}
+SETTLED = ("delivered", "given-up")
+"""Outcomes after which a callback is not sent again by itself."""
+MAX_LIMIT = 1_000_000
+"""Most callbacks in one list; the queue keeps fewer."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     verbs = parser.add_subparsers(required=True, metavar="list | resend")
-    shown = verbs.add_parser("list", help="the latest messages, oldest first")
-    shown.add_argument("--outcome", choices=OUTCOMES, help="only those of this outcome")
+    shown = verbs.add_parser("list", help="the latest ones, oldest first")
+    shown.add_argument(
+        "--outcome", type=one_of("--outcome", OUTCOMES), metavar="OUTCOME",
+        help=f"only those that are {in_words(list(OUTCOMES))}",
+    )  # fmt: skip
     shown.add_argument("--task", default="", help="only those of this task")
-    shown.add_argument("--limit", type=int, default=100, help="how many (%(default)s)")
+    shown.add_argument(
+        "--limit", type=whole("--limit", 1, MAX_LIMIT), default=100, help="how many (%(default)s)"
+    )
     shown.set_defaults(command=show)
     again = verbs.add_parser(
-        "resend", help="send settled messages anew, each behind its task's line"
+        "resend", help="send settled ones anew, each behind the others of its task"
     )
-    again.add_argument("--outcome", choices=("delivered", "given-up"), default="given-up")
+    again.add_argument(
+        "--outcome", type=one_of("--outcome", SETTLED), metavar="OUTCOME", default="given-up",
+        help=f"{in_words(SETTLED)} (%(default)s)",
+    )  # fmt: skip
     again.add_argument("--task", default="", help="only those of this task")
     again.add_argument("--message", default="", help="only the one with this id")
     again.set_defaults(command=resend)
@@ -38,23 +51,21 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Print messages, one a line."""
-    if options.limit < 1:
-        raise BadInput("--limit", options.limit, "1 or more")
+    """Print callbacks, one a line."""
     for queued in asyncio.run(_webhooks(service_settings_of(options), options)):
         sys.stdout.write(line(queued) + "\n")
     return STORED
 
 
 def resend(options: argparse.Namespace) -> int:
-    """Have messages sent again; a running service does it at once."""
+    """Have callbacks sent again; a running service does it at once."""
     count = asyncio.run(_resend(service_settings_of(options), options))
-    sys.stdout.write(f"{count} message(s) will be sent again\n")
+    sys.stdout.write(f"{counted(count, 'callback')} will be sent again\n")
     return STORED
 
 
 def line(queued: QueuedWebhook) -> str:
-    """A message in one line."""
+    """A callback in one line."""
     webhook = queued.webhook
     at = datetime.fromtimestamp(queued.since, UTC)
     outcome = queued.outcome.name.lower().replace("_", "-")

@@ -10,6 +10,7 @@ from typing import Any
 from slicer.cli.exits import STORED
 from slicer.config.schema import DIALECT, table_schema
 from slicer.config.toml import table_lines
+from slicer.errors import counted
 from slicer.service.applications import Application
 from slicer.service.settings import ServiceSettings
 
@@ -37,7 +38,7 @@ def config(options: argparse.Namespace) -> int:
     """Print what is asked for. Raises BadInput for settings that cannot work."""
     if options.check is not None:
         settings = ServiceSettings.load(options.check, os.environ)
-        text = f"{options.check}: right, with {len(settings.apps)} application(s)"
+        text = f"{options.check}: right, with {counted(len(settings.apps), 'application')}"
     elif options.show is not None:
         file = None if options.show == Path() else options.show
         text = shown(ServiceSettings.load(file, os.environ))

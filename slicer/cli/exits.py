@@ -1,6 +1,6 @@
 """The exit codes of the command."""
 
-STORED, FAILED, BAD_INPUT, NO_ROOM, NO_STORE, LOST, KEPT = range(7)
+STORED, FAILED, BAD_INPUT, NO_ROOM, NO_STORE, LOST, KEPT, NOTHING = range(8)
 INTERRUPTED = 130
 EXIT_CODES = """\
 exit codes:
@@ -8,5 +8,6 @@ exit codes:
   1  an unforeseen fault                  4  the store refuses, or cannot be reached
   2  bad input: nothing was started       5  some slices could not be stored
                                           6  some wait in the spool for the next start
+  7  a capture holds media, and no slice could be made of it
   130  interrupted twice: what was not stored yet is lost
 """

@@ -1,10 +1,14 @@
 """Options that all subcommands share, and the settings that they lead to."""
 
 import argparse
+import math
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from slicer.config import in_words
 from slicer.engine.settings import Settings
+from slicer.errors import BadInput
 from slicer.service.settings import ServiceSettings
 
 
@@ -19,6 +23,48 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 def add_plain(parser: argparse.ArgumentParser) -> None:
     """How progress is shown."""
     parser.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")
+
+
+def whole(option: str, low: int, high: int, unit: str = "") -> Callable[[str], int]:
+    """The type of an option that takes a whole number. It raises BadInput, which argparse lets
+    pass: an error names the option, what came and what is allowed."""
+    allowed = f"a whole number{f' of {unit}' if unit else ''}, {low} to {high}"
+
+    def read(text: str) -> int:
+        # No more digits than the bound has: a number of thousands cannot even be read.
+        plain = text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 20
+        if not plain or not low <= int(text) <= high:
+            raise BadInput(option, text, allowed)
+        return int(text)
+
+    return read
+
+
+def number(option: str, low: float, high: float, unit: str) -> Callable[[str], float]:
+    """The type of an option that takes a number, as `whole`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:  # nor is a NaN between them
+            raise BadInput(option, text, f"a number of {unit}, {low:g} to {high:.10g}")
+        return value
+
+    return read
+
+
+def one_of(option: str, allowed: Iterable[str]) -> Callable[[str], str]:
+    """The type of an option that takes one of these words; it raises BadInput as `whole` does."""
+    words = [str(word) for word in allowed]
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise BadInput(option, text, in_words(words))
+        return text
+
+    return read
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

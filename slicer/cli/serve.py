@@ -9,9 +9,9 @@ from pathlib import Path
 from slicer.api import ApiSettings, Listen, check_listen, make_app, open_health, open_server
 from slicer.cli import garbage_collection
 from slicer.cli.exits import STORED
-from slicer.cli.options import add_common, service_settings_of
+from slicer.cli.options import add_common, service_settings_of, whole
 from slicer.cli.signals import end_on_signals
-from slicer.errors import BadInput
+from slicer.errors import BadInput, counted
 from slicer.service.serving import serving
 from slicer.service.settings import ServiceSettings
 
@@ -19,7 +19,9 @@ from slicer.service.settings import ServiceSettings
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("--host", help="address to listen on (serve.host: 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port; 0: any free one (serve.port: 8088)")
+    parser.add_argument(
+        "--port", type=whole("--port", 0, 65_535), help="port; 0: any free one (serve.port: 8088)"
+    )
     parser.add_argument(
         "--insecure", action="store_true", help="verify no API signatures; on loopback alone"
     )
@@ -64,7 +66,8 @@ async def _serve(settings: ServiceSettings, listen: Listen, insecure: bool) -> i
         stack.push_async_callback(server.close)
         began.set()
         scheme = "https" if listen.certificate else "http"
-        _say(f"serving {scheme}://{listen.host}:{server.port} for {len(apps)} application(s)")
+        url = f"{scheme}://{listen.host}:{server.port}"
+        _say(f"serving {url} for {counted(len(apps), 'application')}")
         if health:
             _say(f"health at port {health.port}: /healthz, /readyz")
         if insecure:

@@ -9,14 +9,17 @@ from pathlib import Path
 from rich.console import Console
 
 from slicer.cli.exits import LOST, STORED
-from slicer.cli.options import add_common, settings_of
+from slicer.cli.options import add_common, number, one_of, settings_of
+from slicer.config import DAY, in_words
 from slicer.delivery.spool.folder import SpooledFile
 from slicer.demo.progress import PlainProgress, bytes_text
 from slicer.engine.salvage import Choice, drop, send, stuck
 from slicer.engine.settings import Settings
-from slicer.errors import BadInput
+from slicer.errors import BadInput, counted
 from slicer.rtp.parameters import Kind
 from slicer.storage import Credentials
+
+MAX_HOURS = 24 * 3_650
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +28,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     shown = verbs.add_parser("list", help="what waits, oldest first; also while an engine sends it")
     sent = verbs.add_parser("send", help="send it now, without an engine")
     sent.add_argument(
-        "--within", type=float, default=60.0, metavar="S", help="seconds (%(default)s)"
-    )
+        "--within", type=number("--within", 0, DAY, "seconds"), default=60.0, metavar="S",
+        help="seconds (%(default)s)",
+    )  # fmt: skip
     dropped = verbs.add_parser("drop", help="delete what is chosen, for good")
     dropped.add_argument("--all", action="store_true", help="everything that is whole")
     for verb in (shown, dropped):
@@ -39,8 +43,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", default="", help="only of this task")
     parser.add_argument("--anchor", default="", help="only of this anchor")
-    parser.add_argument("--kind", choices=list(Kind), help="only audio, or only pictures")
-    parser.add_argument("--older-than", type=float, metavar="H", help="only older than H hours")
+    parser.add_argument(
+        "--kind", type=one_of("--kind", Kind), metavar="KIND",
+        help=f"only {in_words(list(Kind))} (pictures)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--older-than", type=number("--older-than", 0, MAX_HOURS, "hours"), metavar="H",
+        help="only older than H hours",
+    )  # fmt: skip
     parser.add_argument("--damaged", action="store_true", help="only damaged records")
 
 
@@ -50,7 +60,7 @@ def show(options: argparse.Namespace) -> int:
     for found in stuck(_folder(settings_of(options)), _choice(options)):
         sys.stdout.write(line(found) + "\n")
         count, size = count + 1, size + found.size
-    sys.stdout.write(f"{count} record(s), {bytes_text(size)}\n")
+    sys.stdout.write(f"{counted(count, 'record')}, {bytes_text(size)}\n")
     return STORED
 
 
@@ -60,7 +70,7 @@ def send_now(options: argparse.Namespace) -> int:
     _folder(settings)
     progress = PlainProgress(Console())
     left = asyncio.run(send(settings, lambda *_: _keys(settings), progress.show, options.within))
-    sys.stdout.write(f"{left} record(s) stay in the spool\n")
+    sys.stdout.write(f"{counted(left, 'record')} left in the spool\n")
     return LOST if left else STORED
 
 
@@ -74,7 +84,7 @@ def drop_chosen(options: argparse.Namespace) -> int:
     gone = drop(_folder(settings_of(options)), choice or Choice())
     for found in gone:
         sys.stdout.write(line(found) + "\n")
-    sys.stdout.write(f"{len(gone)} record(s) dropped\n")
+    sys.stdout.write(f"{counted(len(gone), 'record')} dropped\n")
     return STORED
 
 

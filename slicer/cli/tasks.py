@@ -2,23 +2,38 @@
 
 import argparse
 import asyncio
+import re
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from rich.console import Console
 
 from slicer.cli import garbage_collection
+from slicer.cli.account import Account
 from slicer.cli.exits import FAILED, KEPT, LOST, STORED
-from slicer.cli.options import add_common, add_plain, settings_of
+from slicer.cli.options import add_common, add_plain, one_of, settings_of, whole
 from slicer.cli.signals import end_on_signals
-from slicer.demo.progress import open_progress
+from slicer.config import in_words
+from slicer.demo import SECONDS
+from slicer.demo.progress import Progress, open_progress
 from slicer.engine.engine import Engine
 from slicer.engine.events import RobotLeft, TaskFinished
 from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput
+from slicer.rooms.replay.room import ReplayConnector
+from slicer.rooms.whip.address import check_user
 from slicer.rooms.whip.room import WhipConnector
-from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
+from slicer.slicing.spec import (
+    DAY,
+    HOUR,
+    MAX_ANCHORS,
+    MOST_ANCHORS,
+    AudioSpec,
+    ImageFormat,
+    SliceParams,
+    VideoSpec,
+)
 from slicer.slicing.subscription import Subscription
 
 
@@ -30,7 +45,10 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples", default="samples", metavar="FOLDER", help="default: %(default)s"
     )
-    parser.add_argument("--seconds", type=int, default=24, help="how long (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=whole("--seconds", *SECONDS), default=24,
+        help="how long (default: %(default)s)",
+    )  # fmt: skip
     add_plain(parser)
     add_common(parser)
     parser.set_defaults(command=_demo)
@@ -54,6 +72,10 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a capture; the .sdp beside it (talk.sdp of talk.pcap) names its codecs",
     )
+    parser.add_argument("--anchor", metavar="ID", help="whose the media is (the file's name)")
+    parser.add_argument(
+        "--keys", metavar="FILE", help="SRTP keys: a=crypto lines, or a key log of DTLS"
+    )
     parser.add_argument("--speed", default="max", help="1: as it was, 2: twice as fast, … (max)")
     parser.add_argument("--audio-type", metavar="PT:CODEC", help="payload type, e.g. 111:opus")
     parser.add_argument("--video-type", metavar="PT:CODEC", help="payload type, e.g. 96:vp8")
@@ -63,19 +85,27 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 
 def _add_slicing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--to", metavar="URL", help="file:///folder or s3://bucket/prefix?endpoint=…"
+        "--to", type=_store_url, metavar="URL",
+        help="a folder, or s3://bucket/prefix?endpoint=… (cos:// and oss:// likewise)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--backup", type=_store_url, default="", metavar="URL", help="a store that stands in for it"
     )
-    parser.add_argument("--backup", default="", metavar="URL", help="a store that stands in for it")
     parser.add_argument(
         "--manifest", action="store_true", help="store a list of all slices with the last one"
     )
     parser.add_argument(
-        "--audio", type=int, metavar="S", help="seconds of a slice; 0: no audio (15)"
-    )
+        "--audio", type=whole("--audio", 0, HOUR, "seconds"), metavar="S",
+        help=f"seconds of a slice, up to {HOUR}; 0: no audio (15)",
+    )  # fmt: skip
     parser.add_argument(
-        "--video", type=int, metavar="S", help="seconds between pictures; 0: none (5)"
-    )
-    parser.add_argument("--image", choices=list(ImageFormat), help="format of pictures (png)")
+        "--video", type=whole("--video", 0, DAY, "seconds"), metavar="S",
+        help=f"seconds between pictures, up to {DAY}; 0: none (5)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--image", type=one_of("--image", ImageFormat), metavar="FORMAT",
+        help=f"of pictures: {in_words(list(ImageFormat))} (png)",
+    )  # fmt: skip
     for kind in ("audio", "video"):
         for verb in ("allow", "block"):
             parser.add_argument(
@@ -84,18 +114,34 @@ def _add_slicing(parser: argparse.ArgumentParser) -> None:
             )  # fmt: skip
     parser.add_argument("--prefix", action="append", default=[], help="a folder above the task's")
     parser.add_argument("--user", default="slicer", help="the robot's user id (%(default)s)")
-    parser.add_argument("--max-idle", type=int, metavar="S", help="end after S s alone (never)")
+    parser.add_argument(
+        "--max-idle", type=whole("--max-idle", 1, DAY, "seconds"), metavar="S",
+        help="end after S seconds without any anchor (never)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-anchors", type=whole("--max-anchors", 1, MOST_ANCHORS), metavar="N",
+        default=MAX_ANCHORS,
+        help=f"slice N anchors at once, up to {MOST_ANCHORS}; more wait (%(default)s)",
+    )  # fmt: skip
     add_plain(parser)
     add_common(parser)
 
 
-def _spec(options: argparse.Namespace, settings: Settings, room: str) -> TaskSpec:
+def _store_url(text: str) -> str:
+    """A store's URL; what has no scheme is a folder, as elsewhere on a command line."""
+    if not text or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text):
+        return text
+    return Path(text).absolute().as_uri()
+
+
+def spec_of(options: argparse.Namespace, settings: Settings, room: str) -> TaskSpec:
     chosen = settings.slicing
     audio = chosen.audio if options.audio is None else options.audio
     video = chosen.video if options.video is None else options.video
     to = options.to or settings.storage.url
     if not to:
-        raise BadInput("--to", to, "file:///folder or s3://bucket/prefix?endpoint=…")
+        raise BadInput("--to", "nothing", "a folder, or s3://bucket/prefix?endpoint=…")
+    check_user("--user", options.user)
     return TaskSpec(
         room=room,
         to=to,
@@ -109,6 +155,7 @@ def _spec(options: argparse.Namespace, settings: Settings, room: str) -> TaskSpe
                 block_video=options.block_video,
             ),
             max_idle=options.max_idle,
+            max_anchors=options.max_anchors,
         ),
         images=ImageFormat(options.image) if options.image else chosen.image,
         user=options.user,
@@ -123,15 +170,21 @@ def _spec(options: argparse.Namespace, settings: Settings, room: str) -> TaskSpe
 
 def _run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
-    return asyncio.run(_slice(_spec(options, settings, options.room), settings, options.plain))
+    return asyncio.run(_slice(spec_of(options, settings, options.room), settings, options.plain))
 
 
 def _replay(options: argparse.Namespace) -> int:
     settings = settings_of(options)
-    query = {"speed": options.speed, "audio": options.audio_type, "video": options.video_type}
+    query = {
+        "speed": options.speed,
+        "audio": options.audio_type,
+        "video": options.video_type,
+        "anchor": options.anchor,
+        "keys": options.keys and str(Path(options.keys).absolute()),
+    }
     chosen = urlencode({name: value for name, value in query.items() if value}, safe=":")
     room = f"replay://{Path(options.file).absolute().as_uri().removeprefix('file://')}?{chosen}"
-    return asyncio.run(_slice(_spec(options, settings, room), settings, options.plain))
+    return asyncio.run(_slice(spec_of(options, settings, room), settings, options.plain))
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -149,23 +202,40 @@ async def _slice(spec: TaskSpec, settings: Settings, plain: bool) -> int:
     """One task, from its room to its last slice; SIGINT and SIGTERM end it and drain."""
     progress = open_progress(Console(), f"{spec.room} → {urlsplit(spec.to).scheme}", plain)
     async with Engine(settings) as engine:
-        events = engine.events()
-        await engine.create(spec)
-        garbage_collection.tune()
-        room = urlsplit(spec.room)
-        rooms = engine.connector(room.scheme)
-        closing: asyncio.Future[None] | None = None
-        with progress:
-            if isinstance(rooms, WhipConnector):
-                progress.note(f"publish by WHIP to {rooms.endpoint(room)}/YOUR-USER-ID")
-            end_on_signals(lambda: asyncio.ensure_future(engine.close()))
-            async for event in events:
-                progress.show(event)
-                if isinstance(event, RobotLeft):
-                    # From here on deliveries have `outbox.drain` seconds; then they are given up.
-                    closing = closing or asyncio.ensure_future(engine.close())
-                if isinstance(event, TaskFinished):
-                    return ending(event)
+        # Known before it is entered: the account also tells why a capture cannot be.
+        rooms = engine.connector("replay") if spec.room.startswith("replay:") else None
+        if not isinstance(rooms, ReplayConnector):
+            return await _watched(engine, spec, progress)
+        account = Account(rooms.account)
+        try:
+            return account.ending(await _watched(engine, spec, progress, account))
+        finally:
+            account.print(Console())
+
+
+async def _watched(
+    engine: Engine, spec: TaskSpec, progress: Progress, account: Account | None = None
+) -> int:
+    """Show what happens until the task has finished; gives its exit code."""
+    events = engine.events()
+    await engine.create(spec)
+    garbage_collection.tune()
+    room = urlsplit(spec.room)
+    rooms = engine.connector(room.scheme)
+    closing: asyncio.Future[None] | None = None
+    with progress:
+        if isinstance(rooms, WhipConnector):
+            progress.note(f"publish by WHIP to {rooms.endpoint(room)}/YOUR-USER-ID")
+        end_on_signals(lambda: asyncio.ensure_future(engine.close()))
+        async for event in events:
+            progress.show(event)
+            if account is not None:
+                account.show(event)
+            if isinstance(event, RobotLeft):
+                # From here on deliveries have `outbox.drain` seconds; then they are given up.
+                closing = closing or asyncio.ensure_future(engine.close())
+            if isinstance(event, TaskFinished):
+                return ending(event)
     return FAILED
 
 

@@ -1,6 +1,7 @@
 """Reads settings from a TOML file and from environment variables, which beat it."""
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import Field
@@ -77,7 +78,14 @@ class SettingsReader:
             raise BadInput(unknown[0], "an unknown table", known)
         left = [name for name in self.variables if not name.startswith(tuple(prefixes))]
         if left:
-            raise BadInput(min(left), "an unknown variable", "SLICER_TABLE_FIELD")
+            raise BadInput(min(left), "an unknown variable", self._allowed(min(left)))
+
+    def _allowed(self, variable: str) -> str:
+        if of_app := re.match(rf"{PREFIX}APP_(\d{{1,10}})_", variable):
+            return (
+                f"one of an application that the file has: [[apps]] with sdk_app_id = {of_app[1]}"
+            )
+        return f"SLICER_TABLE_FIELD, where TABLE is one of {', '.join(self._known)}"
 
     def _refuse_moved(self, moved: Mapping[str, str]) -> None:
         for old, new in moved.items():

@@ -158,7 +158,7 @@ def _picture(entry: Entry, scale: _Scale) -> str:
 def _audio(entry: Entry, scale: _Scale) -> str:
     words = f"{_clock(entry.start)} · {round(entry.seconds, 2):g} s · {_size(entry.size)}"
     return (
-        f'<div class="audio" title="{escape(words)}" '
+        f'<div class="audio" title="{escape(words)}" data-seconds="{max(entry.seconds, 0.001):g}" '
         f'style="{scale.left(entry.start)};{scale.width(entry.seconds)}"><span>{escape(words)}</span>'
         f'<audio controls preload="none" src="{_link(entry.path)}"></audio></div>'
     )

@@ -4,9 +4,10 @@ from collections import Counter, deque
 from types import TracebackType
 from typing import Protocol, Self
 
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -30,9 +31,19 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
+from slicer.errors import counted
 from slicer.rtp.parameters import Kind
 
 _LAST_LINES = 6
+_COLUMNS = {"cut now": 13, "audio": 5, "pictures": 8, "stored": 8, "last": 24}
+"""Columns beside the anchor's, with the cells that each takes."""
+_LEAST_WANTED = ("last", "cut now", "stored", "pictures", "audio")
+"""In which order columns go from a terminal that is too narrow."""
+_GAP = 2
+_ANCHOR = 12
+"""Cells that ids have at least, as far as the terminal has them."""
+_LAST_MORE = 40
+"""Cells that the last file's name may have beyond its column's."""
 
 
 class Progress(Protocol):
@@ -77,7 +88,7 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
         case AnchorDropped():
             return f"dropped: {event.anchor}: {event.reason}"
         case FactsDiscarded():
-            return f"trouble: {event.count} facts of the room are discarded"
+            return f"trouble: {counted(event.count, 'fact')} of the room discarded"
         case AnchorWaits():
             return f"waiting: {event.anchor} (the task has all the anchors it may take)"
         case SliceSpooled():
@@ -96,9 +107,9 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
         case TaskFinished():
             lost = f", {event.lost} LOST" if event.lost else ""
             kept = f", {event.kept} kept in the spool" if event.kept else ""
-            return f"finished ({event.reason}): {event.stored} slices stored{lost}{kept}"
+            return f"finished ({event.reason}): {counted(event.stored, 'slice')} stored{lost}{kept}"
         case EventsMissed():
-            return f"{event.count} events missed"
+            return f"{counted(event.count, 'event')} missed"
 
 
 class PlainProgress:
@@ -109,8 +120,7 @@ class PlainProgress:
 
     def show(self, event: Event) -> None:
         """Print it with its time."""
-        at = "" if isinstance(event, EventsMissed) else f"{event.at:%H:%M:%S} "
-        self.note(at + line(event))
+        self.note(f"{event.at:%H:%M:%S} {line(event)}")
 
     def note(self, text: str) -> None:
         """Print a line."""
@@ -129,10 +139,15 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """A table of anchors that fills while it is watched, and the last lines under it."""
+    """A table of anchors that fills while it is watched, and the last lines under it.
+
+    It fits any terminal: columns go where there is no room for them, the least wanted first; a text
+    that is too long loses its middle, for ids and file names differ at their ends; anchors that the
+    screen has no line for are counted.
+    """
 
     def __init__(self, console: Console, title: str) -> None:
-        self._title = title
+        self._console, self._title = console, title
         self._counts: Counter[tuple[str, Kind]] = Counter()
         self._bytes: Counter[str] = Counter()
         self._cut: dict[str, set[Kind]] = {}
@@ -153,14 +168,12 @@ class LiveProgress:
                 self._bytes[stored.anchor] += stored.size
                 self._last[stored.anchor] = stored.key.rpartition("/")[2]
             case SliceLost() | TaskTrouble():
-                self._live.console.print(Text(line(event), style="red"))
-            case StoreRecovered():
-                self._live.console.print(Text(line(event), style="green"))
+                self._console.print(Text(line(event), style="red"), soft_wrap=True)
         self._lines.append(line(event))
 
     def note(self, text: str) -> None:
-        """A line that stays."""
-        self._live.console.print(text, markup=False, highlight=False)
+        """A line that stays; it is not broken, so that a URL can be copied."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -172,34 +185,77 @@ class LiveProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        last = [*self._lines][-1:]
         self._lines.clear()
         self._live.stop()
+        for text in last:  # how it ended stays, under the table
+            self.note(text)
 
     def _render(self) -> Group:
-        table = Table(title=escape(self._title), title_justify="left", expand=False)
-        table.add_column("anchor", style="bold")
-        table.add_column("cut now")
-        table.add_column("audio", justify="right")
-        table.add_column("pictures", justify="right")
-        table.add_column("stored", justify="right")
-        table.add_column("last", style="dim", overflow="ellipsis", no_wrap=True)
-        for anchor, kinds in sorted(self._cut.items()):
-            table.add_row(
-                escape(anchor),
-                " + ".join(sorted(kinds)) or "–",
-                str(self._counts[anchor, Kind.AUDIO]),
-                str(self._counts[anchor, Kind.VIDEO]),
-                bytes_text(self._bytes[anchor]),
-                escape(self._last.get(anchor, "")),
-            )
-        return Group(
-            table,
-            *(Text(text, style="dim", no_wrap=True, overflow="ellipsis") for text in self._lines),
+        width, height = self._console.size
+        anchors = sorted(self._cut)
+        # The title, the head with its line, a line for those left out, and the last lines.
+        shown = anchors[: max(1, height - 5 - _LAST_LINES)]
+        columns = _columns(width, max([cell_len(anchor) for anchor in shown], default=0))
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for name, cells in columns.items():
+            right = name in {"audio", "pictures", "stored"}
+            table.add_column(
+                name, width=cells, justify="right" if right else "left", no_wrap=True,
+                style={"anchor": "bold", "last": "dim"}.get(name, ""),
+            )  # fmt: skip
+        for anchor in shown:
+            cells_of = self._row(anchor)
+            table.add_row(*(Text(middle_out(cells_of[name], columns[name])) for name in columns))
+        lines = (
+            [f"and {counted(left, 'more anchor')}"] if (left := len(anchors) - len(shown)) else []
         )
+        return Group(
+            Text(middle_out(self._title, width), style="italic"),
+            table,
+            *(Text(middle_out(text, width), style="dim") for text in (*lines, *self._lines)),
+        )
+
+    def _row(self, anchor: str) -> dict[str, str]:
+        return {
+            "anchor": anchor,
+            "cut now": " + ".join(sorted(self._cut[anchor])) or "–",
+            "audio": str(self._counts[anchor, Kind.AUDIO]),
+            "pictures": str(self._counts[anchor, Kind.VIDEO]),
+            "stored": bytes_text(self._bytes[anchor]),
+            "last": self._last.get(anchor, ""),
+        }
+
+
+def middle_out(text: str, cells: int) -> str:
+    """A text in at most *cells* cells of a terminal, of which a wide character takes two. Of a
+    longer one the middle is left out."""
+    if cell_len(text) <= cells:
+        return text
+    if cells < 3:
+        return set_cell_size(text, cells)
+    head = set_cell_size(text, cells // 2).rstrip(" ")
+    tail = text[::-1]
+    return f"{head}…{set_cell_size(tail, cells - 1 - cell_len(head)).strip(' ')[::-1]}"
+
+
+def _columns(width: int, anchor: int) -> dict[str, int]:
+    """The columns that a terminal of this width has room for, and their cells; *anchor* is what the
+    longest id takes."""
+    kept = dict(_COLUMNS)
+    for name in _LEAST_WANTED:
+        if width - sum(cells + _GAP for cells in kept.values()) >= min(anchor, _ANCHOR):
+            break
+        del kept[name]
+    room = max(1, width - sum(cells + _GAP for cells in kept.values()))
+    columns = {"anchor": max(min(room, anchor), min(room, len("anchor")))} | kept
+    if "last" in columns:
+        columns["last"] += max(0, min(room - columns["anchor"], _LAST_MORE))
+    return columns
 
 
 def open_progress(console: Console, title: str, plain: bool) -> Progress:
-    """Live on a terminal, plain lines otherwise or where asked for."""
-    if plain or not console.is_terminal:
+    """Live on a terminal that can be drawn on, plain lines otherwise or where asked for."""
+    if plain or not console.is_terminal or console.is_dumb_terminal:
         return PlainProgress(console)
     return LiveProgress(console, title)

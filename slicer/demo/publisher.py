@@ -1,11 +1,15 @@
-"""Publishes a media file into a room by WHIP, as a browser would: for demos and tests."""
+"""Publishes a media file into a room by WHIP, as a browser would: for demos and tests.
+
+`python -m slicer.demo.publisher URL FILE [BEARER]` does it until it is interrupted.
+"""
 
 import asyncio
 import json
+import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
@@ -19,7 +23,7 @@ from aiortc import (
 )
 from aiortc.contrib.media import MediaPlayer
 
-from slicer.errors import BadInput, RoomError
+from slicer.errors import BadInput, RoomError, SlicerError
 from slicer.webrtc.transport import gather, host_addresses
 
 CONNECT_TIMEOUT = 20.0
@@ -178,3 +182,31 @@ def _detail(body: bytes) -> str:
         return str(json.loads(body)["detail"])
     except (ValueError, LookupError, TypeError):
         return body[:200].decode(errors="replace")
+
+
+async def _publish_for_ever(url: str, file: str, bearer: str | None) -> None:
+    publication = await publish(url, file, bearer=bearer)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await publication.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Publish until interrupted. Gives the exit code."""
+    if not 2 <= len(arguments) <= 3:
+        sys.stderr.write("usage: python -m slicer.demo.publisher URL FILE [BEARER]\n")
+        return 2
+    url, file, *bearer = arguments
+    try:
+        asyncio.run(_publish_for_ever(url, file, bearer[0] if bearer else None))
+    except SlicerError as error:
+        sys.stderr.write(f"publisher: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

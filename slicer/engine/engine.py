@@ -10,11 +10,12 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import SplitResult
 
+from slicer import hot
 from slicer.background import Background
 from slicer.clock import Clock, LoopClock
 from slicer.delivery.decoding import Decoding
@@ -28,9 +29,10 @@ from slicer.engine.orphans import Orphans
 from slicer.engine.running import Confirm, RunningTask
 from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
-from slicer.errors import BadInput, LimitReached, StorageError, TaskEnded, TaskNotExist
+from slicer.errors import BadInput, LimitReached, StorageError, TaskEnded, TaskNotExist, counted
 from slicer.media.naming import Names
 from slicer.rooms import Authorize, Connector, Context, Room, connector, parse_room
+from slicer.rooms.whip.address import check_user
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import Modified
 from slicer.slicing.outputs import EndReason, State
@@ -62,7 +64,7 @@ class TaskStatus:
 class Engine:
     """Runs tasks. Use it as an async context manager: leaving it stops and delivers everything.
 
-    All methods are for the thread of the loop it was entered in.
+    All methods are for the thread of the loop it was entered in; before, they raise RuntimeError.
     """
 
     def __init__(
@@ -89,11 +91,15 @@ class Engine:
         self._background = Background()
         self._totals = TaskTotals(Counter(), Counter())
         self._closed: asyncio.Task[None] | None = None
+        self._entered = False
         self._clock: Clock
         self._context: Context
         self._destinations: Destinations
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("engine: entered before; each `async with` takes a new one")
+        hot.check()
         self._clock = LoopClock()
         self._context = Context(
             self._clock, self.settings.whip, self._authorize, self._pace, self.settings.http
@@ -106,6 +112,7 @@ class Engine:
         self._destinations = Destinations(
             self._encoding, self._clock, self.settings.outbox, self._reports, self._spool
         )
+        self._entered = True  # from here on there is something to close
         try:
             await self._destinations.recover(self._lookup)
         except OSError as error:
@@ -127,6 +134,8 @@ class Engine:
         before anything starts, StorageError where the store would refuse (if it is to be asked),
         RoomError where the room does.
         """
+        self._check_entered()
+        check_user("user", spec.user)
         url = parse_room(spec.room)
         connector = self._connector(url.scheme)
         connector.check(url)
@@ -137,9 +146,10 @@ class Engine:
         if self._closed is not None:
             raise LimitReached("engine: it is closing; allowed: tasks of another engine")
         if len(self._tasks) >= self.settings.engine.max_tasks:
-            raise LimitReached(f"engine.max_tasks: {len(self._tasks)} tasks are running")
+            raise LimitReached(f"engine.max_tasks: {counted(len(self._tasks), 'task')} running")
         key = DestinationKey(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
         destination = await self._destinations.take(key, spec.check_store)
+        spec = replace(spec, params=spec.params.waiting(self.settings.slicing.report_wait))
         running = RunningTask(
             task,
             spec,
@@ -150,6 +160,7 @@ class Engine:
             decoding=self._decoding,
             confirm=self._confirm,
         )
+        running.preroll = self.settings.slicing.preroll
         for slice_key in self._reports.take_adopted(task):
             running.adopt(slice_key)
         self._tasks[task] = running
@@ -211,6 +222,7 @@ class Engine:
 
     async def finished(self, task: str) -> TaskFinished:
         """Wait until the robot has left and every slice is stored or lost. Raises TaskNotExist."""
+        self._check_entered()
         if task in self._ended:
             return self._ended[task]
         if task not in self._tasks:
@@ -230,6 +242,7 @@ class Engine:
 
     def metrics(self) -> list[Sample]:
         """Every counter there is, now; `engine.metrics.METRICS` says what each name means."""
+        self._check_entered()
         delivery = (self._destinations, self._encoding, self._decoding, self._spool)
         return [
             *metrics.of_tasks(self._tasks.values(), self._totals),
@@ -241,17 +254,22 @@ class Engine:
 
     def resend(self) -> None:
         """Look up the keys again of stores that the spool has slices for and that stayed shut."""
+        self._check_entered()
         self._destinations.resend(self._lookup)
 
     def connector(self, scheme: str) -> Connector:
         """The connector that rooms of this scheme share (where our own rooms listen, say)."""
+        self._check_entered()
         return self._connector(scheme)
 
     async def close(self) -> None:
         """Stop every task, deliver for `outbox.drain` seconds at most, give up the rest.
 
-        May be called again, also while it goes on.
+        May be called again, also while it goes on. An engine that was never entered has nothing to
+        close.
         """
+        if not self._entered:
+            return
         if self._closed is None:
             self._closed = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closed)
@@ -345,7 +363,14 @@ class Engine:
             del self._ended[next(iter(self._ended))]
         await self._destinations.give_back(destination)
 
+    def _check_entered(self) -> None:
+        """Raise RuntimeError where `async with` was forgotten: nothing would work, and no task
+        would be ended."""
+        if not self._entered:
+            raise RuntimeError("engine: not entered; use `async with slicer.Engine() as engine:`")
+
     def _running(self, task: str) -> RunningTask:
+        self._check_entered()
         if task in self._ended:
             raise TaskEnded(f"task {task} has ended")
         if task not in self._tasks:

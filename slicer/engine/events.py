@@ -186,8 +186,13 @@ class RobotLeft:
 
 @dataclass(frozen=True, slots=True)
 class EventsMissed:
-    """This listener was too slow: so many events before the next one are gone."""
+    """This listener was too slow: *count* events before the next one are gone.
 
+    *task*: the stream's; empty where it is a stream of all tasks. *at*: when the last of them was.
+    """
+
+    task: str
+    at: datetime
     count: int
 
 
@@ -227,16 +232,16 @@ class EventStream:
         """Events that were lost because the buffer was full."""
         self._on_closed = on_closed
         self._events: asyncio.Queue[TaskEvent | None] = asyncio.Queue()
-        self._untold = 0
+        self._missed: EventsMissed | None = None
 
     def tell(self, event: TaskEvent) -> None:
         """Never blocks; the oldest event makes room where the buffer is full."""
-        if self.task is not None and event.task != self.task:
-            return
         if self._events.qsize() >= EVENT_BUFFER:
-            self._events.get_nowait()
+            gone = self._events.get_nowait()
+            assert gone is not None, "nothing is told to a stream that was closed"
             self.missed += 1
-            self._untold += 1
+            count = 1 if self._missed is None else self._missed.count + 1
+            self._missed = EventsMissed(self.task or "", gone.at, count)
         self._events.put_nowait(event)
         if self.task is not None and isinstance(event, TaskFinished):
             self.close()
@@ -253,9 +258,9 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        if self._untold:
-            missed, self._untold = self._untold, 0
-            return EventsMissed(missed)
+        if self._missed is not None:
+            missed, self._missed = self._missed, None
+            return missed
         event = await self._events.get()
         if event is None:
             raise StopAsyncIteration

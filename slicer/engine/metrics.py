@@ -24,6 +24,7 @@ METRICS: Mapping[str, str] = {
     "anchors": "anchors in the rooms of all tasks, once for each task",
     "anchors_refused_total": "times that a room named an anchor too many (MAX_PRESENT)",
     "tracks": "tracks being cut; kind",
+    "tracks_refused_total": "tracks offered that cannot be taken, once for each task",
     "slices_stored_total": "slices stored for tasks of this engine",
     "slices_lost_total": "slices that will never be stored",
     "slices_late_total": "pictures ready more than LATE seconds after they were taken",
@@ -80,6 +81,7 @@ def counted(task: RunningTask) -> Counter[str]:
     return Counter(
         {
             "anchors_refused_total": task.driver.task.counters["anchors_refused"],
+            "tracks_refused_total": task.driver.task.counters["tracks_refused"],
             "facts_discarded_total": task.driver.discarded,
             "slices_stored_total": task.stored,
             "slices_lost_total": task.lost,
@@ -111,8 +113,9 @@ def of_tasks(tasks: Iterable[RunningTask], totals: TaskTotals) -> Iterator[Sampl
 
 def counted_names() -> dict[str, int]:
     """The names that `counted` uses, at zero: a counter is there before it first rises."""
-    names = ("anchors_refused", "facts_discarded", "slices_stored", "slices_lost", "slices_late")
-    return {f"{name}_total": 0 for name in names}
+    refused = ("anchors_refused", "tracks_refused", "facts_discarded")
+    slices = ("slices_stored", "slices_lost", "slices_late")
+    return {f"{name}_total": 0 for name in (*refused, *slices)}
 
 
 def of_rooms(connectors: Mapping[str, Connector]) -> Iterator[Sample]:

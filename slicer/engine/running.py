@@ -37,6 +37,8 @@ from slicer.errors import SlicerError, StorageError
 from slicer.media.naming import Names
 from slicer.media.slice import File, SliceInfo, describe, make
 from slicer.rooms import Room
+from slicer.slicing import outputs
+from slicer.slicing.audio import PREROLL
 from slicer.slicing.facts import Stopped
 from slicer.slicing.outputs import (
     AnchorGone,
@@ -52,7 +54,6 @@ from slicer.slicing.outputs import (
     State,
     StateChanged,
     Subscribe,
-    TrackIgnored,
     Unsubscribe,
 )
 from slicer.slicing.task import SliceTask
@@ -65,8 +66,9 @@ Confirm = Callable[[SliceStored], Awaitable[None]]
 does not finish."""
 
 LATE = 2.0
-"""Seconds from when a picture was taken until its file is ready; a later one is counted. A lost
-packet explains 0.6 s of them, the encoder some hundredths; the rest is a CPU that is full."""
+"""Seconds from when a picture was taken until its file is ready, besides those that it may wait for
+a report; a later one is counted. A lost packet explains 0.6 s of them, the encoder some hundredths;
+the rest is a CPU that is full."""
 RECORDED = 60.0
 """Seconds: what was taken so long before it was cut comes from a recording, and is never late."""
 
@@ -91,6 +93,7 @@ class RunningTask:
         self._decoding = decoding
         self.driver = Driver(SliceTask(task, spec.params, clock.now()), clock, self)
         self.room: Room | None = None
+        self.preroll = PREROLL  # of its audio files, in seconds
         self.stored = self.lost = self.kept = self.late = 0
         self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
         self._task, self._names, self._clock, self._tell = task, names, clock, tell
@@ -134,7 +137,7 @@ class RunningTask:
         images = self.spec.images
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending.add(info.key)
-        make_file, due = partial(make, cut, info, images), self._due(cut)
+        make_file, due = partial(make, cut, info, images, self.preroll), self._due(cut)
         if isinstance(cut, PictureCut) and self._decoding.takes(cut):
             self._decoding.make(cut, make_file, partial(self._offer, info, due))
         else:
@@ -170,7 +173,7 @@ class RunningTask:
             case AnchorIgnored(anchor, reason):
                 logger.warning("! task %s: %s is dropped: %s", task, anchor, reason)
                 self._tell(AnchorDropped(task, at, anchor, reason))
-            case TrackIgnored(anchor, kind, reason):
+            case outputs.TrackRefused(anchor, kind, reason):
                 logger.warning("! task %s: %s of %s is refused: %s", task, kind, anchor, reason)
                 self._tell(TrackRefused(task, at, anchor, kind, reason))
 
@@ -264,8 +267,10 @@ class RunningTask:
         self._tell(StoreRecovered(self._task, self._now(), destination))
 
     def _due(self, cut: Cut) -> float:
-        live = self._clock.now() - cut.began < RECORDED
-        return cut.began + LATE if live and isinstance(cut, PictureCut) else inf
+        if not isinstance(cut, PictureCut) or self._clock.now() - cut.began >= RECORDED:
+            return inf
+        video = self.spec.params.video
+        return cut.began + LATE + (video.waits if video is not None else 0.0)
 
     def _now(self) -> datetime:
         return self._clock.wall(self._clock.now())

@@ -12,7 +12,15 @@ from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
 from slicer.rooms.whip.settings import WhipSettings
-from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
+from slicer.slicing.audio import PREROLL
+from slicer.slicing.spec import (
+    HOUR,
+    LONGEST_WAIT,
+    AudioSpec,
+    ImageFormat,
+    SliceParams,
+    VideoSpec,
+)
 from slicer.storage.settings import StorageSettings
 
 OTHER_TABLES = ("serve", "webhooks", "vendors", "apps")
@@ -48,7 +56,7 @@ MOVED = {
 class SlicingSettings:
     """What a task cuts unless it says otherwise."""
 
-    audio: int = bounded(15, 0, DAY)
+    audio: int = bounded(15, 0, HOUR)
     """Seconds of an audio slice; 0: no audio."""
     video: int = bounded(5, 0, DAY)
     """Seconds between two pictures; 0: no pictures."""
@@ -56,6 +64,11 @@ class SlicingSettings:
     """Format of pictures; webp takes VP8 keyframes as they are, at almost no cost."""
     max_idle: int = bounded(30, 1, DAY)
     """Seconds without any anchor after which a task ends by itself."""
+    preroll: float = bounded(PREROLL, 0, PREROLL)
+    """Seconds before an audio slice that its file carries for the decoder to settle, of all tasks.
+    Players skip them, but many add them to the length they show."""
+    report_wait: float = bounded(3.0, 0, LONGEST_WAIT)
+    """Seconds a slice may wait for the sender's next report, which settles its time; 0: none."""
 
     def params(self) -> SliceParams:
         """The same as a task takes it. Raises BadInput where both kinds are left out."""

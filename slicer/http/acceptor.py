@@ -5,13 +5,14 @@ nothing take every descriptor of the process, and each accept that then fails is
 the listening socket is read by us, so that a connection is counted before it costs anything:
 
 - Bounds: on all connections of a server, and on those of one address (of one /64 in IPv6, which one
-  host has to itself). At a bound the connection that has been idle longest makes room, of the same
-  address where that one's bound is reached; where none is idle, the new one is closed. Idle is
-  who has no request under way, also who is slow with the head of one: whoever holds places without
-  asking for anything loses them to those who ask.
+  host has to itself). At a bound the connection that has waited for its peer longest makes room, of
+  the same address where that one's bound is reached; where none waits, the new one is closed. To
+  wait for the peer is to be kept without a request, in the midst of a head or a body, or before an
+  answer that is not read: whoever holds places without asking for anything loses them to those who
+  ask.
 - Reserve: `accept` gives the lowest free descriptor, so its number tells how many are in use by the
-  whole process. One above the reserve is treated as at a bound. The rest is for media, disk and
-  stores, which open theirs without asking here.
+  whole process. One within the reserve tells how many connections there may be, for a second. The
+  rest is for media, disk and stores, which open theirs without asking here.
 - No descriptor left at all, or another failure of `accept`: the listening socket is not looked at
   for a second. Who connects meanwhile waits in the kernel's backlog.
 """
@@ -55,12 +56,13 @@ class Acceptor:
         self._listener, self._protocol = listener, protocol
         self._settings, self._tls = settings, tls
         self._loop = asyncio.get_running_loop()
-        # Both in the order in which connections became idle: the first one waits longest.
+        # Both in the order in which connections were made, or answered last.
         self._open: dict[Connection, None] = {}
         self._of: dict[str, dict[Connection, None]] = {}
         self._starting: dict[Connection, asyncio.Task[None]] = {}
         self._told: dict[str, float] = {}
         self._resume: asyncio.TimerHandle | None = None
+        self._allowed, self._relearn = settings.connections, 0.0
         listener.setblocking(False)
         self._loop.add_reader(listener, self._accept)
 
@@ -115,7 +117,8 @@ class Acceptor:
             except OSError as error:
                 self._pause(error)
                 return
-            self._admit(accepted, source_of(address[0]))
+            if not self._admit(accepted, source_of(address[0])):
+                return
 
     def _pause(self, error: OSError) -> None:
         self._loop.remove_reader(self._listener)
@@ -124,34 +127,51 @@ class Acceptor:
         )
         self.tell("http_accept_paused", f"nothing is accepted for {PAUSE:g} s: {error.strerror}")
 
-    def _admit(self, accepted: socket.socket, source: str) -> None:
+    def _admit(self, accepted: socket.socket, source: str) -> bool:
+        """Take it in, or close it. False at a bound: the descriptor of whoever made room is free
+        only once the loop has had its turn."""
         accepted.setblocking(False)
-        if bound := self._bound_reached(accepted.fileno(), source):
+        made_room = False
+        self._notice(accepted.fileno())
+        while bound := self._bound_reached(source):
             among = self._of[source] if bound == "per_address" else self._open
-            idle = next((one for one in among if one.is_idle), None)
-            if idle is None:
+            waiting = next((one for one in among if one.waits_for_peer), None)
+            if waiting is None:
                 accepted.close()
                 self.tell("http_refused", f"a connection is refused: http.{bound} is reached")
-                return
-            self._cut_off(idle)
+                return False
+            self._cut_off(waiting)
             self.tell("http_idle_closed", f"an idle connection is closed: http.{bound} is reached")
+            made_room = True
         connection = Connection(source, self._settings.keep_alive, self)
         self._open[connection] = None
         self._of.setdefault(source, {})[connection] = None
         starting = self._loop.create_task(self._start(accepted, connection))
         self._starting[connection] = starting
         starting.add_done_callback(lambda task: self._started(task, accepted, connection))
+        return not made_room
 
-    def _bound_reached(self, descriptor: int, source: str) -> str:
+    def _notice(self, descriptor: int) -> None:
+        """Learn from the number of a new descriptor how many connections there may be.
+
+        One that made room leaves a hole below, which the next one gets: so what was learnt holds
+        for a while, whatever the next number is.
+        """
+        now = self._loop.time()
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        beyond = descriptor - int(most * (1 - self._settings.reserve))
+        if most != resource.RLIM_INFINITY and beyond >= 0:
+            self._allowed, self._relearn = max(len(self._open) - beyond, 0), now + PAUSE
+        elif now >= self._relearn:
+            self._allowed = self._settings.connections
+
+    def _bound_reached(self, source: str) -> str:
         """The bound that one more connection would exceed; empty if none."""
         if len(self._of.get(source, ())) >= self._settings.per_address:
             return "per_address"
         if len(self._open) >= self._settings.connections:
             return "connections"
-        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        open_to_us = most * (1 - self._settings.reserve)
-        is_full = most != resource.RLIM_INFINITY and descriptor >= open_to_us
-        return "reserve" if is_full else ""
+        return "reserve" if len(self._open) >= self._allowed else ""
 
     async def _start(self, accepted: socket.socket, connection: Connection) -> None:
         """Speak TLS, if that is wanted, and hand the connection over."""

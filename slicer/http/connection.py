@@ -37,14 +37,14 @@ class Connection(asyncio.Protocol):
         self._keep_alive, self._owner = keep_alive, owner
         self._loop = asyncio.get_running_loop()
         self._under_way = 0
-        self._awaits_head = False
+        self._awaits_head = self._awaits_body = self._is_unread = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def is_idle(self) -> bool:
-        """Whether no request is under way; it may be in the midst of a head."""
-        return self._under_way == 0
+    def waits_for_peer(self) -> bool:
+        """Whether it is the peer's turn: to ask, to go on with a head or a body, or to read."""
+        return self._under_way == 0 or self._awaits_body or self._is_unread
 
     def abort(self) -> None:
         """Cut it off, if it is made and not over."""
@@ -54,13 +54,17 @@ class Connection(asyncio.Protocol):
     def request_began(self) -> None:
         """A head is complete. Several requests may be under way: HTTP/1.1 has pipelining."""
         self._under_way += 1
-        self._awaits_head = False
+        self._awaits_head, self._awaits_body = False, True
         self._limit(REQUEST_TIMEOUT, "http_slow_request")
+
+    def request_received(self) -> None:
+        """Its body is complete, too."""
+        self._awaits_body = False
 
     def request_ended(self) -> None:
         """Its answer is handed to the transport."""
         self._under_way -= 1
-        if self.is_idle:
+        if not self._under_way:
             self._owner.idle(self)
             self._limit(self._keep_alive + LINGER, "http_slow_reader")
 
@@ -71,7 +75,7 @@ class Connection(asyncio.Protocol):
         self.protocol.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        if self.is_idle and not self._awaits_head:
+        if not self._under_way and not self._awaits_head:
             self._await_head()
         self.protocol.data_received(data)
 
@@ -79,9 +83,11 @@ class Connection(asyncio.Protocol):
         return self.protocol.eof_received()
 
     def pause_writing(self) -> None:
+        self._is_unread = True
         self.protocol.pause_writing()
 
     def resume_writing(self) -> None:
+        self._is_unread = False
         self.protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:

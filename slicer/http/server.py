@@ -9,6 +9,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -49,6 +50,7 @@ class Server:
             lifespan="off",
             ws="none",
             log_config=None,
+            log_level="error",  # a line for each request that is none would fill the disk
             access_log=False,
             proxy_headers=False,
             timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
@@ -111,10 +113,18 @@ def _observed(app: ASGIApp) -> ASGIApp:
                 message = {**message, "headers": [*message.get("headers", ()), date]}
             await send(message)
 
+        async def received() -> Message:
+            message = await receive()
+            if not message.get("more_body"):
+                connection.request_received()
+            return message
+
         connection: Connection = scope["state"]["connection"]
         connection.request_began()
         try:
-            await app(scope, receive, dated)
+            await app(scope, received, dated)
+        except ClientDisconnect:
+            pass  # in the midst of a body; nobody is left to be answered
         finally:
             connection.request_ended()
 

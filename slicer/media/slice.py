@@ -7,6 +7,7 @@ from slicer.media import ogg, picture, transcode
 from slicer.media.decoder import GroupDecoder
 from slicer.media.naming import Names
 from slicer.rtp.parameters import Kind
+from slicer.slicing.audio import PREROLL
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
 
@@ -100,23 +101,28 @@ def make(
     cut: Cut,
     info: SliceInfo,
     image_format: ImageFormat = ImageFormat.PNG,
+    preroll: float = PREROLL,
     decoder: GroupDecoder | None = None,
 ) -> File:
     """Make the file of *cut*. It takes milliseconds of CPU and touches nothing but *decoder*, the
-    one of a picture's group: any thread will do. Raises MediaError.
+    one of a picture's group: any thread will do. *preroll*: seconds before the slice that its file
+    may carry. Raises MediaError.
     """
     if isinstance(cut, AudioCut):
-        data = _audio(cut, info.began)
+        data = _audio(cut, info.began, preroll)
         return File(replace(info, size=len(data)), data, _AUDIO_TYPE)
     return _picture(cut, info, image_format, decoder)
 
 
-def _audio(cut: AudioCut, began: datetime) -> bytes:
+def _audio(cut: AudioCut, began: datetime, preroll: float) -> bytes:
     utc = began.astimezone(UTC).isoformat(timespec="milliseconds")
     comments = (f"ANCHOR={cut.track.anchor}", f"DATE={utc}")
+    packets, ticks = cut.packets, round(preroll * cut.codec.clock_rate)
+    if preroll < PREROLL:
+        packets = tuple(p for p in packets if p.timestamp + p.duration > cut.start - ticks)
     if cut.codec.name in transcode.CODECS:
-        return transcode.write(cut.codec.name, cut.packets, cut.start, cut.end, comments)
-    return ogg.write(cut.packets, cut.start, cut.end, comments)
+        return transcode.write(cut.codec.name, packets, cut.start, cut.end, comments, ticks)
+    return ogg.write(packets, cut.start, cut.end, comments)
 
 
 def _picture(

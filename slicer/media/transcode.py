@@ -28,16 +28,22 @@ Samples = npt.NDArray[np.int16]
 
 
 def write(
-    codec: str, packets: Sequence[AudioPacket], start: int, end: int, comments: Sequence[str] = ()
+    codec: str,
+    packets: Sequence[AudioPacket],
+    start: int,
+    end: int,
+    comments: Sequence[str] = (),
+    pre_roll: int = PRE_ROLL,
 ) -> bytes:
     """Make the file that plays exactly (*end* - *start*) x 6 samples of 48 kHz; holes are silent.
 
-    *codec* is one of CODECS; times are 8 kHz ticks. Raises MediaError.
+    *codec* is one of CODECS; times are 8 kHz ticks; *pre_roll* takes effect up to PRE_ROLL. Raises
+    MediaError.
     """
     if not packets:
         raise MediaError(f"no {codec} packet to write")
     decoder, rate = _DECODERS[codec]
-    began = start - PRE_ROLL
+    began = start - min(pre_roll, PRE_ROLL)
     audio = np.zeros((end - began) * rate, np.int16)
     for timestamp, samples in _decode(decoder, packets):
         _paste(audio, samples, (timestamp - began) * rate)

@@ -1,75 +1,113 @@
-"""Maps media time to *now* by arrivals; sender reports align the streams of one sender.
+"""Maps media time to *now* by what the sender says of its clocks, and by arrivals until it does.
 
-Theory of operation. A packet's delay varies, and is never negative. So the smallest difference
-(arrival - media time) seen lately is the best estimate of the constant part. It is a minimum over a
-sliding window, because clocks drift: an older minimum would hold for ever.
+    media time ──regimes of the stream──▶ sender's NTP ──one offset a connection──▶ *now*
 
-That estimate contains what one stream is slower than another, such as a video encoder's or a
-pacer's delay. Sender reports put all streams of a sender on one clock (RFC 3550 6.4.1). Then each
-stream's delay from that clock is known, and the least of them is taken for all: audio and video of
-one moment get the same *now*. A busy sender writes its reports late, so of these, too, the minimum
-counts.
+Theory of operation. Sender reports (RFC 3550 6.4.1) tie a stream's media time to the sender's NTP
+clock. The tie holds in *regimes*: a media clock that stood still (a frozen browser) or leapt begins
+another one, and is not mended by it. All streams of a sender share its NTP clock, so one
+`ClockOffset` leads from there to our *now*: the same moment has one name in all of them, and what a
+path delays is not taken for time that went by.
 
-Two bounds keep nonsense out. Reports of one stream that step by more than STEP mean that the
-sender's clock was set: the window begins anew. Streams whose delays differ by more than TRUST are
-not reported on one clock, and do not align each other.
+A report that disagrees with its stream's regime by more than AGREE says one of these, and what the
+packets did since the last one that agreed tells which:
+
+    the media clock stood still   from one packet on all are as much later as the report says:
+                                  a regime begins with that packet
+    it leapt                      packets come before they were sent: a regime begins where they
+                                  first did
+    the sender's clock was set    packets go on as before, and another report says the same, of this
+                                  stream or another: the offset and all regimes move against each
+                                  other, and no name moves
+    nothing                       it is wrong, or it comes from another time: dropped
+
+A regime is *confirmed* by two reports that agree. Until then a report is believed as far as
+arrivals bear it out. And however sure a regime is: nothing came before it was sent.
+
+What this cannot know: a path whose delay was longer from the first packet on; a stall of which the
+sender's reports know nothing; reports that are all written late.
 """
 
 from collections.abc import Hashable
 
-WINDOW = 30.0
-# Seconds by which two reports of one stream may differ by drift.
-STEP = 0.5
-# Seconds by which the delays of one sender's streams may differ.
-TRUST = 3.0
+from slicer.rtp.clock_offset import ClockOffset
+from slicer.rtp.minima import SlidingMinimum, SuffixMinima
+
+# Seconds by which two reports of a stream agree.
+AGREE = 0.02
+# A clock that drifts moves its reports by less, in seconds a second.
+CREEP = 700e-6
+# Seconds that a stream may take longer than the report that is not confirmed yet says.
+PLAUSIBLE = 0.5
+# A stream that is earlier or later than the sender's others by more is not on their clock. Later it
+# may be by a queue.
+TOO_EARLY = 0.5
+TOO_LATE = 3.0
+# Seconds by which the least delay falls where the media clock leapt.
+FALL = 0.05
+MAX_REGIMES = 32
 
 
-class SlidingMinimum:
-    """The minimum of the last WINDOW to 2 × WINDOW seconds, in two numbers."""
-
-    __slots__ = ("_current", "_until", "value")
-
-    def __init__(self) -> None:
-        self.value = self._current = float("inf")
-        """*value* is the minimum; infinity before the first one."""
-        self._until = float("-inf")
-
-    def add(self, value: float, now: float) -> None:
-        """Take a value."""
-        if now >= self._until:
-            fresh = now < self._until + WINDOW
-            self.value = min(value, self._current) if fresh else value
-            self._current, self._until = value, now + WINDOW
-        elif value < self._current:
-            self._current = value
-            self.value = min(self.value, value)
+MAX_REGIMES = 32
+# Before any media time.
+NONE = -(1 << 62)
 
 
 class TimestampMapper:
     """Media time of one source and epoch → *now* of capture, plus the path's least delay."""
 
     def __init__(self, clock_rate: int, sender: "SenderClock") -> None:
+        self.offset = sender.offset
+        self.pending: float | None = None
+        """Seconds by which the last report disagreed, where it was dropped for that."""
+        self.settled = NONE
+        """The media time up to which reports have told what they can."""
         self._rate, self._sender = clock_rate, sender
         self._arrivals = SlidingMinimum()
-        self._reports = SlidingMinimum()
-
-    @property
-    def delay(self) -> float | None:
-        """Least seconds from the sender's clock to our *now*; None before the first report."""
-        if self._reports.value == float("inf"):
-            return None
-        return self._arrivals.value - self._reports.value
+        # (Its first media time, NTP less media time), oldest first; none before the first report.
+        self._regimes: list[tuple[int, float]] = []
+        self._confirmed = False
+        self._report: tuple[float, int] | None = None  # the last one: NTP, media time
+        # The last report that was believed: when it came, and the newest media time by then. Of
+        # (arrival - media time): the least before it, all since, and the last one that fell.
+        self._believed = 0.0
+        self._last = self._newest = NONE
+        self._before = float("inf")
+        self._delays = SuffixMinima()
+        self._fell: int | None = None
 
     def arrived(self, timestamp: int, arrival: float) -> None:
         """A packet of this media time came."""
-        self._arrivals.add(arrival - timestamp / self._rate, arrival)
+        delay = arrival - timestamp / self._rate
+        self._arrivals.add(delay, arrival)
+        if delay < min(self._delays.least, self._before) - FALL:
+            self._fell = timestamp
+        self._delays.add(delay, timestamp)
+        self._newest = timestamp
 
-    def reported(self, ntp: float, timestamp: int, now: float) -> None:
-        """A sender report: *ntp* seconds of the sender's clock belong to this media time."""
-        offset = ntp - timestamp / self._rate
-        if abs(offset - self._reports.value) > STEP:
-            self._reports = SlidingMinimum()
-        self._reports.add(offset, now)
+    def reported(self, ntp: float, timestamp: int, now: float) -> bool:
+        """A sender report: *ntp* seconds of the sender's clock belong to this media time.
+
+        False where it disagrees with everything that is known, and is dropped.
+        """
+        if self._report == (ntp, timestamp):  # a network sent it twice: it proves nothing
+            return True
+        self._report = (ntp, timestamp)
+        value = ntp - timestamp / self._rate
+        apart = value - self._regimes[-1][1] if self._regimes else 0.0
+        if self._regimes and abs(apart) <= AGREE:
+            # Of its two clocks, either may be read a little early.
+            self._agree(apart, now - ntp + max(apart, 0.0), now)
+        elif not self._confirmed:
+            self._regimes = [(NONE, value)]
+            if not self.offset.confirmed:
+                self.offset.assume(min(now - ntp, self._arrivals.value - value))
+        elif not self._stood_still(apart, value) and not self._leapt(apart, value):
+            believed = self._sender.set_clock(self, apart)
+            self.pending = None if believed else apart
+            if not believed:
+                return False
+        self._believe(timestamp, now)
+        return True
 
     def skew(self, timestamp: int, arrival: float) -> float:
         """Seconds this packet is later than the earliest of the window; may be negative."""
@@ -77,15 +115,83 @@ class TimestampMapper:
 
     def at(self, timestamp: int) -> float:
         """The *now* of this media time; call after the first packet."""
-        arrived = timestamp / self._rate + self._arrivals.value
-        delay = self.delay
-        return arrived if delay is None else arrived - self._sender.behind(delay)
+        index = len(self._regimes) - 1
+        if index < 0:
+            return timestamp / self._rate + self._arrivals.value
+        while index > 0 and timestamp < self._regimes[index][0]:
+            index -= 1
+        told = self._regimes[index][1] + self.offset.value
+        if index == len(self._regimes) - 1:
+            late = self._arrivals.value - told
+            if late < 0.0 or (late > PLAUSIBLE and not self._confirmed):
+                told = self._arrivals.value
+        return timestamp / self._rate + told
+
+    def set_clock(self, seconds: float) -> None:
+        """The sender's NTP clock was set forward by so many seconds."""
+        self._regimes = [(since, value + seconds) for since, value in self._regimes]
+        self.pending = None
+
+    def _agree(self, apart: float, delay: float, now: float) -> None:
+        """Go on with the regime; *delay*: the report's own (arrival - NTP)."""
+        since, value = self._regimes[-1]
+        most = CREEP * (now - self._believed)
+        value += min(max(apart, -most), most)
+        self._regimes[-1] = (since, value)
+        delay = min(delay, self._delays.least - value)
+        if not self._confirmed:
+            self._confirm(delay, now)
+        self.offset.add(delay, now)
+
+    def _confirm(self, delay: float, now: float) -> None:
+        self._confirmed = True
+        if self.offset.confirmed and not -TOO_EARLY <= delay - self.offset.value <= TOO_LATE:
+            self.offset = ClockOffset()
+        if not self.offset.confirmed:
+            self.offset.confirm(delay, now)
+
+    def _stood_still(self, apart: float, value: float) -> bool:
+        """Whether all packets from one on are as late as the report says; begins a regime."""
+        last, least = self._delays.rise(self._before + apart - AGREE)
+        if apart < 0.0 or least == float("inf"):
+            return False
+        self._begin_regime((self._last if last is None else last) + 1, value, least)
+        return True
+
+    def _leapt(self, apart: float, value: float) -> bool:
+        """Whether packets came before they were sent; begins a regime, or corrects this one."""
+        least = self._delays.least
+        if least > self._regimes[-1][1] + self.offset.value + min(apart / 2, -AGREE):
+            return False
+        if self._fell is None:
+            self._regimes[-1] = (self._regimes[-1][0], value)
+        else:
+            self._begin_regime(self._fell, value, least)
+        return True
+
+    def _begin_regime(self, since: int, value: float, least: float) -> None:
+        self._regimes.append((since, value))
+        del self._regimes[:-MAX_REGIMES]
+        # Packets before the step may be as late as those after it: they are no measure of it.
+        least = max(least, value + self.offset.value)
+        self._arrivals.begin_at(least)
+        self._delays = SuffixMinima()
+        self._delays.add(least, self._newest)
+
+    def _believe(self, timestamp: int, now: float) -> None:
+        """Look from here on at what packets do."""
+        self.settled = max(self.settled, min(timestamp, self._newest))
+        self.pending, self._believed, self._last = None, now, self._newest
+        if self._delays.levels:
+            self._before = self._delays.least
+        self._delays, self._fell = SuffixMinima(), None
 
 
 class SenderClock:
-    """The streams of one sender, so that its audio and video agree."""
+    """The streams of one sender, and the offset of its NTP clock, which outlives them."""
 
     def __init__(self) -> None:
+        self.offset = ClockOffset()
         self._mappers: dict[Hashable, TimestampMapper] = {}
 
     def begin(self, stream: Hashable, clock_rate: int) -> TimestampMapper:
@@ -94,11 +200,19 @@ class SenderClock:
         return mapper
 
     def end(self, stream: Hashable) -> None:
-        """Leave this stream out of the alignment from now on."""
+        """Leave this stream out from now on."""
         self._mappers.pop(stream, None)
 
-    def behind(self, delay: float) -> float:
-        """Seconds by which a stream of this delay comes after the sender's soonest one."""
-        delays = (mapper.delay for mapper in self._mappers.values())
-        comparable = [one for one in delays if one is not None and abs(delay - one) < TRUST]
-        return max(delay - min(comparable), 0.0) if comparable else 0.0
+    def set_clock(self, mapper: TimestampMapper, seconds: float) -> bool:
+        """Set the clock that this mapper is on, if another report has said the same."""
+        others = [one for one in self._mappers.values() if one.offset is mapper.offset]
+        if not any(_same(one.pending, seconds) for one in others):
+            return False
+        for one in others:
+            one.set_clock(seconds)
+        mapper.offset.move(-seconds)
+        return True
+
+
+def _same(pending: float | None, seconds: float) -> bool:
+    return pending is not None and abs(pending - seconds) <= AGREE

@@ -49,6 +49,10 @@ ORIENTATION = "urn:3gpp:video-orientation"
 TRANSPORT_WIDE_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 
+MAX_LAYERS = 8
+"""Layers of simulcast in one m-line: with retransmissions, half the SSRCs that a section has."""
+
+
 @dataclass(frozen=True, slots=True)
 class RtpParameters:
     """One m-line as both sides agreed on it.
@@ -56,7 +60,8 @@ class RtpParameters:
     *codecs*: payload type → codec; *rtx*: payload type of RFC 4588 → the one it repeats;
     *red*: payload type of RFC 2198 → the one of its blocks;
     *extensions*: RFC 8285 id → URI; *feedback*: what the sender obeys, as in `a=rtcp-fb`
-    ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc").
+    ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"); *rids*: the layers of simulcast
+    that it may be sent in (RFC 8851), in the offer's order; none without simulcast.
     """
 
     kind: Kind
@@ -66,3 +71,4 @@ class RtpParameters:
     feedback: frozenset[str] = frozenset()
     mid: str = ""
     red: Mapping[int, int] = field(default_factory=dict)
+    rids: tuple[str, ...] = ()

@@ -4,10 +4,14 @@
     drain:  ring → epoch → what a depacketizer or a cutter takes
 
 Theory of operation. One source is current at a time. A new SSRC is on probation (RFC 3550 A.1)
-until two of its packets belong together; then it takes over, and its first packets are inserted, so
-nothing of it is lost. The source before it is retired: it comes back only after its successor has
-been silent for COMES_BACK seconds. So two layers of simulcast that are sent at once cannot take
-turns, each of which would end a slice.
+until two of its packets belong together, and the first source there is then becomes current. A
+later one may take its place, or may be sent beside it, as layers of simulcast are. Which of the two
+it is shows in whether the current one goes on. So the packets of another source are held. If the
+current one has been silent for CHANGES seconds meanwhile, the other one takes over with all that is
+held, so nothing is lost. If the current one goes on, what is held is dropped, so that a frame sent
+in three layers does not become three pictures. A source of video that was replaced before waits
+COMES_BACK seconds, so that slow layers do not take turns: each change ends a slice. Where simulcast
+was agreed on, `layers` lets one layer at a time come here, and one taken again waits CHANGES alone.
 
 An *epoch* is a stretch of continuous media time. A new source, another codec or a jump of the
 sender's clock begins the next one. The clock jumped if media time stepped back, or if it stepped
@@ -22,8 +26,10 @@ when to wake: at a packet of `until`, or with a new epoch. That packet itself is
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from slicer.rtp.layers import Layers
 from slicer.rtp.mapping import SenderClock, TimestampMapper
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import Codec, Kind, RtpParameters
@@ -48,8 +54,15 @@ BACK = 0.5
 NEARBY = 100
 PROBATION = 2.0
 MAX_CANDIDATES = 8
-# Seconds of silence of the current source after which a retired one may come back.
+# Seconds of silence of the current source in which another one is heard. Longer than the 0.4 s
+# between packets of a voice that is silent (DTX), and than half a second's frames of slow layers.
+CHANGES = 0.5
 COMES_BACK = 2.0
+# Seconds by which the last packets of a source may come behind the first ones of its successor.
+OVERTAKEN = 0.05
+# Packets held of one candidate; beyond it, the oldest are dropped. The most audio has in CHANGES
+# seconds is 200, and 2.4 Mbit/s of video in 2 s are 500.
+MAX_HELD = 512
 MAX_RETIRED = 16
 
 
@@ -83,6 +96,7 @@ class Stream:
     def __init__(self, parameters: RtpParameters, sender: SenderClock) -> None:
         self.parameters = parameters
         self.counters: Counter[str] = Counter()
+        self.layers = Layers(parameters, self.counters) if parameters.rids else None
         self.asleep = False
         self._until = float("inf")
         self.epoch = -1
@@ -93,7 +107,7 @@ class Stream:
         self._nack = "nack" in parameters.feedback
         self._back = BACK if parameters.kind is Kind.VIDEO else 0.0
         self._last = 0  # media time of the last packet in order
-        self._candidates: dict[int, Packet] = {}
+        self._candidates: dict[int, list[Packet]] = {}  # held, since the current one was heard
         self._retired: dict[int, None] = {}
         self._given_up: list[Ordered] = []
 
@@ -108,6 +122,8 @@ class Stream:
 
     def drain(self, now: float) -> list[Ordered]:
         """The packets whose turn it is."""
+        if self._candidates:
+            self._change_source(lambda ssrc: self._takes_over_at(ssrc) <= now)
         ordered, self._given_up = self._given_up, []
         source = self.source
         if source is not None:
@@ -117,7 +133,8 @@ class Stream:
         return ordered
 
     def flush(self) -> list[Ordered]:
-        """Everything held; holes are given up."""
+        """Everything held; holes are given up. Of a source that is to take over, too."""
+        self._change_source(lambda ssrc: self._follows(self._candidates[ssrc]))
         self._give_up()
         ordered, self._given_up = self._given_up, []
         return ordered
@@ -148,11 +165,12 @@ class Stream:
         return [lost & 0xFFFF for lost in self.source.nacks.handle_timer(now)]
 
     def deadline(self) -> float | None:
-        """When a hole is given up or asked for again."""
+        """When a hole is given up or asked for again, or another source takes over."""
         if self.source is None:
             return None
         nacks = self.source.nacks
-        waits = (self.source.ring.deadline(), nacks.deadline() if nacks else None)
+        waits = [self.source.ring.deadline(), nacks.deadline() if nacks else None]
+        waits += [at for at in map(self._takes_over_at, self._candidates) if at < float("inf")]
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _take(self, packet: Packet) -> None:
@@ -189,6 +207,18 @@ class Stream:
         source.reception.receive(packet.sequence, packet.timestamp, packet.arrival)
         if source.nacks is not None:
             source.nacks.receive(packet.sequence, packet.arrival)
+        if self._candidates:
+            self._drop_parallel(packet.arrival - OVERTAKEN)
+
+    def _drop_parallel(self, before: float) -> None:
+        """The current source goes on: what was held of others up to then is dropped."""
+        for ssrc, held in list(self._candidates.items()):
+            kept = [packet for packet in held if packet.arrival > before]
+            self.counters["parallel_ssrc"] += len(held) - len(kept)
+            if kept:
+                self._candidates[ssrc] = kept
+            else:
+                del self._candidates[ssrc]
 
     def _wakes(self, source: Source, packet: Packet) -> bool:
         """Whether this packet, the newest one, ends the sleep; media time goes on meanwhile."""
@@ -250,32 +280,60 @@ class Stream:
                     source.nacks.receive(one.sequence, one.arrival)
 
     def _on_probation(self, packet: Packet) -> None:
-        """Put a packet of another SSRC on probation, until a second one belongs to it."""
-        source = self.source
-        heard = source.last_arrival if source is not None else float("-inf")
-        if packet.ssrc in self._retired and packet.arrival - heard < COMES_BACK:
-            self.counters["retired_ssrc"] += 1
-            return
-        first = self._candidates.pop(packet.ssrc, None)
-        if first is not None and _belong_together(first, packet):
-            self._take_over([first, packet])
-            return
-        if first is None and len(self._candidates) >= MAX_CANDIDATES:
-            first = self._candidates.pop(next(iter(self._candidates)))
-        if first is not None:
+        """Hold a packet of another SSRC, with those that it belongs together with."""
+        held = self._candidates.pop(packet.ssrc, None)
+        if held is None and len(self._candidates) >= MAX_CANDIDATES:
+            self.counters["probation"] += len(self._candidates.pop(next(iter(self._candidates))))
+        if held is not None and not _belong_together(held[-1], packet):
+            self.counters["probation"] += len(held)
+            held = None
+        elif held is not None and len(held) >= MAX_HELD:
             self.counters["probation"] += 1
-        self._candidates[packet.ssrc] = packet
+            del held[0]
+        self._candidates[packet.ssrc] = held = [] if held is None else held
+        held.append(packet)
+        if self.source is None and len(held) > 1:
+            self._take_over(packet.ssrc)
 
-    def _take_over(self, packets: list[Packet]) -> None:
+    def _is_other_layer(self, ssrc: int) -> bool:
+        """Whether this source is of another layer than the current one."""
+        layers, source = self.layers, self.source
+        if layers is None or source is None:
+            return False
+        return layers.of(ssrc) != layers.of(source.ssrc)
+
+    def _change_source(self, ready: Callable[[int], bool]) -> None:
+        """The first candidate of which *ready* is true takes over."""
+        ssrc = next(filter(ready, self._candidates), None)
+        if ssrc is not None:
+            self._take_over(ssrc)
+
+    def _takes_over_at(self, ssrc: int) -> float:
+        """When this candidate takes over, if the current source stays silent."""
+        held = self._candidates[ssrc]
+        if not self._follows(held):
+            return float("inf")
+        back = ssrc in self._retired and self.parameters.kind is Kind.VIDEO
+        back = back and not self._is_other_layer(ssrc)
+        return held[0].arrival + (COMES_BACK if back else CHANGES)
+
+    def _follows(self, held: list[Packet]) -> bool:
+        """Whether these came after the current source's last packet, and not beside it."""
+        heard = self.source.last_arrival if self.source is not None else float("inf")
+        after = held[0].arrival > heard or held[-1].arrival > heard + OVERTAKEN
+        return len(held) > 1 and after
+
+    def _take_over(self, ssrc: int) -> None:
+        packets = self._candidates.pop(ssrc)
         if self.source is not None:
             self._give_up()
-            self._retired.pop(packets[0].ssrc, None)
+            self._retired.pop(ssrc, None)
             self._retired[self.source.ssrc] = None
             if len(self._retired) > MAX_RETIRED:
                 del self._retired[next(iter(self._retired))]
             self.counters["ssrc_changed"] += 1
         codec = self.parameters.codecs[packets[0].payload_type]
-        self.source = Source(packets[0].ssrc, codec.clock_rate, self._nack and not self.asleep)
+        self.source = Source(ssrc, codec.clock_rate, self._nack and not self.asleep)
         self._codec = None
         for packet in packets:
             self._take(packet)

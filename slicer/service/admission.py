@@ -1,6 +1,7 @@
 """Who may publish into a room of ours: the users of the application whose task is in it."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from slicer.clock import Clock
@@ -10,6 +11,9 @@ from slicer.rooms.whip.address import RoomAddress
 from slicer.service.applications import Application
 from slicer.service.registry import Registry
 from slicer.usersig import SdkApp
+
+MAX_ADDRESSES = 10_000
+"""Rooms whose addresses are remembered; more tasks do not run at once."""
 
 
 class Admission:
@@ -21,6 +25,8 @@ class Admission:
         """*otherwise* decides where an application that slices the room has no UserSig key."""
         self._apps = {app.sdk_app_id: app for app in apps}
         self._registry, self._clock, self._otherwise = registry, clock, otherwise
+        # Asked for every task at every request, which anybody may send.
+        self._address = lru_cache(MAX_ADDRESSES)(self._find_address)
 
     def authorize(self, room: RoomAddress, user: str, bearer: str | None) -> None:
         """Take a UserSig of an application that slices this room; where one of them has no key,
@@ -44,19 +50,17 @@ class Admission:
     def _owners(self, room: RoomAddress) -> list[Application]:
         found = {}
         for record in self._registry.unfinished():
-            app = self._apps.get(record.app)
-            url = app.room_url(record.order.room_id) if app else None
-            if app and url and _is_at(url, room):
-                found[app.sdk_app_id] = app
+            if self._address(record.app, record.order.room_id) == room:
+                found[record.app] = self._apps[record.app]
         return list(found.values())
 
-
-def _is_at(url: str, room: RoomAddress) -> bool:
-    """Whether a room URL is this room of ours, server and all."""
-    split = urlsplit(url)
-    if split.scheme != "whip":
-        return False
-    try:
-        return RoomAddress.parse(split) == room
-    except BadInput:
-        return False
+    def _find_address(self, number: int, room_id: str) -> RoomAddress | None:
+        """Where an application's room is, if it is one of ours."""
+        app = self._apps.get(number)
+        url = urlsplit((app and app.room_url(room_id)) or "")
+        if url.scheme != "whip":
+            return None
+        try:
+            return RoomAddress.parse(url)
+        except BadInput:
+            return None

@@ -25,6 +25,7 @@ from slicer.engine.events import (
     TaskTrouble,
     TrackRefused,
 )
+from slicer.errors import counted
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import BucketLocation, Code, Group, Origin
 from slicer.service.order import Product
@@ -102,7 +103,7 @@ class Notifier:
             case AnchorDropped(at=at, anchor=anchor, reason=reason):
                 await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor} is dropped: {reason}")
             case FactsDiscarded(at=at, count=count):
-                text = f"{count} facts of the room are discarded"
+                text = f"{counted(count, 'fact')} of the room discarded"
                 await self.trouble(record, at, Code.ROOM_TROUBLE, text)
             case TrackRefused(at=at, anchor=anchor, kind=kind, reason=reason):
                 text = f"{kind} of {anchor} is refused: {reason}"

@@ -15,7 +15,7 @@ from slicer.background import Background
 from slicer.clock import Clock
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
-from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist
+from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist, counted
 from slicer.service.applications import Application
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import Code
@@ -219,9 +219,8 @@ class Service:
 
     async def _missed(self, task: str, event: EventsMissed) -> None:
         logger.warning("! task %s: %d events came too fast to be told", task, event.count)
-        at = self._clock.wall(self._clock.now())
-        text = f"{event.count} events came too fast to be told"
-        await self._notifier.trouble(self._record(task), at, Code.UPLOAD_TROUBLE, text)
+        text = f"{counted(event.count, 'event')} came too fast to be told"
+        await self._notifier.trouble(self._record(task), event.at, Code.UPLOAD_TROUBLE, text)
 
     async def _resume(self, task: str) -> None:
         """Send the robot of an earlier process again."""

@@ -162,7 +162,7 @@ class Bundle:
         return cuts
 
     def _receive_rtp(self, datagram: bytes, now: float) -> Receiver | None:
-        """Insert a packet; gives the receiver that got it."""
+        """Insert a packet, unless it is of a layer that is not taken; gives the receiver."""
         try:
             packet = parse(datagram)
         except ValueError as malformed:
@@ -179,6 +179,8 @@ class Bundle:
         for number, value in elements.items():
             if value and number in self._orientation_ids:
                 packet.orientation = value[0] & ORIENTATION_BITS
+        if stream.layers is not None and not stream.layers.receive(packet, elements):
+            return None
         receiver.insert(stream, packet)
         return receiver
 

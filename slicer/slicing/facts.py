@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import EndReason
+from slicer.slicing.outputs import EndReason, TrackRefused
 from slicer.slicing.subscription import Subscription
 
 
@@ -49,15 +49,6 @@ class TrackUnpublished:
     anchor: str
     kind: Kind
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TrackRefused:
-    """An anchor offers media of this kind that cannot be taken: why, in words."""
-
-    anchor: str
-    kind: Kind
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

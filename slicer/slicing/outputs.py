@@ -72,10 +72,11 @@ class PictureCut:
 @dataclass(frozen=True, slots=True)
 class GroupFrames:
     """Frames of a group on which a later picture depends, given ahead because they have become
-    many. The fields are those of PictureCut; none of the frames is a picture."""
+    many. The fields are those of PictureCut. *timestamp* is the last frame's; none is a picture."""
 
     track: TrackKey
     codec: Codec
+    timestamp: int
     frames: tuple[bytes, ...]
     epoch: int
     keyframe: int
@@ -181,8 +182,9 @@ class AnchorGone:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackIgnored:
-    """An anchor's media of this kind cannot be taken: why, in words."""
+class TrackRefused:
+    """An anchor offers media of this kind that cannot be taken: why, in words. A fact of the room,
+    which goes through the task as it is."""
 
     anchor: str
     kind: Kind
@@ -196,10 +198,11 @@ class Finished:
     reason: EndReason
 
 
-Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackIgnored
+Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackRefused
 """Outputs that ask for nothing: they become events."""
 
 TrackOutput = Cut | GroupFrames | PictureMissing
 """What media gives to the task of its track."""
 
-Output = TrackOutput | Transmit | Subscribe | Unsubscribe | Notice | Finished
+Output = Subscribe | Unsubscribe | Notice | Finished
+"""What a task gives; a bundle gives `TrackOutput | Transmit`."""

@@ -97,7 +97,6 @@ class Receiver:
         asking = []
         for track in self._tracks.values():
             outputs += track.receive(now)
-            outputs += track.handle_timer(now)
             if track.wants_keyframe(now):
                 asking.append(track.stream)
         return outputs + [Transmit(data) for data in self._reporter.handle_timer(asking, now)]

@@ -1,6 +1,6 @@
 """What a task is asked to do: the kinds of media, the length of slices, whom, and when to end."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from slicer.errors import BadInput
@@ -8,8 +8,13 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.subscription import Subscription
 
 MAX_ANCHORS = 25
+"""Anchors that a task slices at once unless it says otherwise."""
+MOST_ANCHORS = 500
+"""The most that it may say."""
 HOUR = 3_600  # of audio: some 20 MB in memory until the cut
 DAY = 86_400
+# RFC 3550 6.2 makes it 7.5 s at most from one report to the next where few take part.
+LONGEST_WAIT = 10.0
 
 
 class ImageFormat(StrEnum):
@@ -25,24 +30,51 @@ def _whole(field_name: str, value: object, low: int, high: int, unit: str = "sec
         raise BadInput(field_name, value, f"a whole number of {unit}, {low} to {high}")
 
 
+def _wait(field_name: str, value: object) -> None:
+    if value is not None and not (
+        isinstance(value, float | int)
+        and not isinstance(value, bool)
+        and 0 <= value <= LONGEST_WAIT
+    ):
+        raise BadInput(field_name, value, f"seconds, 0 to {LONGEST_WAIT:g}, or None")
+
+
 @dataclass(frozen=True, slots=True)
 class AudioSpec:
-    """Cut the audio every *seconds*. Raises BadInput."""
+    """Cut the audio every *seconds*. Raises BadInput.
+
+    *report_wait*: seconds that the name of a slice may wait for a sender report that settles its
+    time; None: as long as the engine's settings say.
+    """
 
     seconds: int = 15
+    report_wait: float | None = None
 
     def __post_init__(self) -> None:
         _whole("audio.seconds", self.seconds, 1, HOUR)
+        _wait("audio.report_wait", self.report_wait)
+
+    @property
+    def waits(self) -> float:
+        """Seconds; none where nobody says how many."""
+        return self.report_wait or 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class VideoSpec:
-    """Take a frame every *seconds*. Raises BadInput."""
+    """Take a frame every *seconds*; *report_wait* as in AudioSpec. Raises BadInput."""
 
     seconds: int = 5
+    report_wait: float | None = None
 
     def __post_init__(self) -> None:
         _whole("video.seconds", self.seconds, 1, DAY)
+        _wait("video.report_wait", self.report_wait)
+
+    @property
+    def waits(self) -> float:
+        """Seconds; none where nobody says how many."""
+        return self.report_wait or 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +95,16 @@ class SliceParams:
             raise BadInput("params", "neither audio nor video", "audio, video or both")
         if self.max_idle is not None:
             _whole("max_idle", self.max_idle, 1, DAY)
-        _whole("max_anchors", self.max_anchors, 1, 500, "anchors")
+        _whole("max_anchors", self.max_anchors, 1, MOST_ANCHORS, "anchors")
+
+    def waiting(self, seconds: float) -> "SliceParams":
+        """The same, where names wait so long if it does not say how long."""
+        audio, video = self.audio, self.video
+        if audio is not None and audio.report_wait is None:
+            audio = replace(audio, report_wait=seconds)
+        if video is not None and video.report_wait is None:
+            video = replace(video, report_wait=seconds)
+        return replace(self, audio=audio, video=video)
 
     def of(self, kind: Kind) -> AudioSpec | VideoSpec | None:
         """The spec for this kind, or None where it is not wanted."""

@@ -15,7 +15,6 @@ from slicer.slicing.facts import (
     RoomLost,
     Stopped,
     TrackPublished,
-    TrackRefused,
     TrackUnpublished,
 )
 from slicer.slicing.outputs import (
@@ -28,8 +27,8 @@ from slicer.slicing.outputs import (
     State,
     StateChanged,
     Subscribe,
-    TrackIgnored,
     TrackKey,
+    TrackRefused,
     Unsubscribe,
 )
 from slicer.slicing.spec import AudioSpec, SliceParams, VideoSpec
@@ -75,8 +74,9 @@ class SliceTask:
                 return self._lose(reason, now)
             case Stopped(end):
                 return self._stop(end)
-            case TrackRefused(anchor, kind, reason):
-                return [TrackIgnored(anchor, kind, reason)]
+            case TrackRefused():
+                self.counters["tracks_refused"] += 1
+                return [fact]
             case Modified(subscription):
                 self.subscription = subscription
                 return self._reconcile(now, "the lists do not want it any more")

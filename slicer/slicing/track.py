@@ -13,6 +13,7 @@ from slicer.rtp.stream import Ordered, Stream
 from slicer.slicing.activity import Activity
 from slicer.slicing.audio import AudioCutter
 from slicer.slicing.outputs import Missing, TrackKey, TrackOutput
+from slicer.slicing.report_wait import ReportWait
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.video import FrameGrabber
 
@@ -29,6 +30,7 @@ class AudioTrack:
         self.stream = stream
         self._activity = activity
         self._cutters: dict[TrackKey, AudioCutter] = {}
+        self._wait = ReportWait(stream)
         stream.doze()
 
     @property
@@ -47,36 +49,43 @@ class AudioTrack:
         if track not in self._cutters:
             return []
         last = len(self._cutters) == 1
-        cuts = self._cut(self.stream.flush()) if last else []
-        cuts += self._cutters.pop(track).flush()
+        if last:
+            self._cut(self.stream.flush(), 0.0)
+        self._wait.add(self._cutters.pop(track).flush(), 0.0, 0.0)
+        cuts = self._wait.flush(track)
         if last:
             self.stream.doze()
         return cuts
 
     def receive(self, now: float) -> list[TrackOutput]:
-        """Cut what the stream has put in order by now."""
-        return self._cut(self.stream.drain(now))
-
-    def handle_timer(self, now: float) -> list[TrackOutput]:
-        """Give the cuts of slices that silence has ended."""
-        return [cut for cutter in self._cutters.values() for cut in cutter.handle_timer(now)]
+        """Cut what the stream has put in order by now, and what silence has ended; gives the cuts
+        that wait no longer."""
+        self._cut(self.stream.drain(now), now)
+        for cutter in self._cutters.values():
+            self._wait.add(cutter.handle_timer(now), cutter.spec.waits, now)
+        return self._wait.release(now)
 
     def flush(self) -> list[TrackOutput]:
         """Give everything that can still be cut: the connection is over."""
-        cuts = self._cut(self.stream.flush())
-        return cuts + [cut for cutter in self._cutters.values() for cut in cutter.flush()]
+        self._cut(self.stream.flush(), 0.0)
+        for cutter in self._cutters.values():
+            self._wait.add(cutter.flush(), 0.0, 0.0)
+        return self._wait.flush()
 
     def deadline(self) -> float | None:
-        """When to see whether silence ends a slice."""
-        return earliest(cutter.deadline() for cutter in self._cutters.values())
+        """When to see whether silence ends a slice, or a wait for a report is over."""
+        silences = (cutter.deadline() for cutter in self._cutters.values())
+        return earliest((*silences, self._wait.deadline()))
 
     def wants_keyframe(self, _now: float) -> bool:
         """Audio has none."""
         return False
 
-    def _cut(self, packets: list[Ordered]) -> list[TrackOutput]:
-        cutters = self._cutters.values()
-        return [cut for packet in packets for cutter in cutters for cut in cutter.receive(packet)]
+    def _cut(self, packets: list[Ordered], now: float) -> None:
+        for packet in packets:
+            for cutter in self._cutters.values():
+                if cuts := cutter.receive(packet):
+                    self._wait.add(cuts, cutter.spec.waits, now)
 
 
 class VideoTrack:
@@ -86,6 +95,7 @@ class VideoTrack:
         self.stream = stream
         self._can_ask = bool(stream.parameters.feedback & {"nack pli", "ccm fir"})
         self._grabbers: dict[TrackKey, FrameGrabber] = {}
+        self._wait = ReportWait(stream)
         self._codec: Codec | None = None
         self._depacketizer: VideoDepacketizer | None = None
         self._decodable = False
@@ -110,27 +120,26 @@ class VideoTrack:
         """Take no more pictures; one that is still due is not taken."""
         self._grabbers.pop(track, None)
         self._rest()
-        return []
+        return self._wait.flush(track)
 
     def receive(self, now: float) -> list[TrackOutput]:
-        """Grab from what the stream has put in order by now."""
-        cuts = self._grab(self.stream.drain(now))
-        if cuts:
+        """Grab from what the stream has put in order by now; gives the cuts that wait no longer,
+        and says where a picture is overdue. Silence makes none, and none is missed then."""
+        if self._grab(self.stream.drain(now), now):
             self._rest()
-        return cuts
-
-    def handle_timer(self, _now: float) -> list[TrackOutput]:
-        """Say where a picture is overdue. Silence makes none, and none is missed then."""
         reason = self._missing
-        return [out for one in self._grabbers.values() for out in one.missing(reason)]
+        missing = [told for one in self._grabbers.values() for told in one.missing(reason)]
+        return [*self._wait.release(now), *missing]
 
     def flush(self) -> list[TrackOutput]:
         """Give the pictures in the packets still held: the connection is over."""
-        return self._grab(self.stream.flush())
+        self._grab(self.stream.flush(), 0.0)
+        return self._wait.flush()
 
     def deadline(self) -> float | None:
-        """When to ask for a keyframe."""
-        return earliest(grabber.deadline() for grabber in self._grabbers.values())
+        """When to ask for a keyframe, or a wait for a report is over."""
+        asking = (grabber.deadline() for grabber in self._grabbers.values())
+        return earliest((*asking, self._wait.deadline()))
 
     def wants_keyframe(self, now: float) -> bool:
         """Whether any grabber asks now."""
@@ -144,8 +153,9 @@ class VideoTrack:
             self.stream.doze(min((at for at in until if at is not None), default=float("inf")))
             self._decodable = False
 
-    def _grab(self, packets: list[Ordered]) -> list[TrackOutput]:
-        cuts: list[TrackOutput] = []
+    def _grab(self, packets: list[Ordered], now: float) -> bool:
+        """Whether there was a picture."""
+        grabbed = False
         for ordered in packets:
             self._observe(ordered)
             frame = self._assemble(ordered)
@@ -154,11 +164,13 @@ class VideoTrack:
             if frame.keyframe:
                 self._decodable, self._missing = True, Missing.KEYFRAME
             for grabber in self._grabbers.values():
-                cuts += grabber.receive(frame, self._decodable, ordered)
+                if cuts := grabber.receive(frame, self._decodable, ordered):
+                    self._wait.add(cuts, grabber.spec.waits, now)
+                    grabbed = True
             # A frame that ended before a hole says nothing about what comes after the hole.
             if not ordered.contiguous and frame.timestamp != ordered.packet.timestamp:
                 self._decodable = False
-        return cuts
+        return grabbed
 
     def _observe(self, ordered: Ordered) -> None:
         packet = ordered.packet

@@ -145,7 +145,7 @@ class FrameGrabber:
         self._group.add(frame.data)
         if frame.timestamp >= self._due:
             return [self._grab(frame, last, self._group)]
-        return [self._hand_over(last, self._group)] if self._group.many else []
+        return [self._hand_over(frame.timestamp, last, self._group)] if self._group.many else []
 
     def missing(self, reason: Missing) -> list[PictureMissing]:
         """Say once that the picture due cannot be had, where it is overdue. *reason*: the track's
@@ -169,10 +169,12 @@ class FrameGrabber:
         """When to ask (again) for a keyframe."""
         return None if self._due is None else self._answers.deadline(self._group is not None)
 
-    def _hand_over(self, last: Ordered, group: Group) -> GroupFrames:
+    def _hand_over(self, timestamp: int, last: Ordered, group: Group) -> GroupFrames:
         self.counters["frames_ahead"] += 1
         first, frames = group.take()
-        return GroupFrames(self.track, last.codec, frames, self._epoch, group.keyframe, first)
+        return GroupFrames(
+            self.track, last.codec, timestamp, frames, self._epoch, group.keyframe, first
+        )
 
     def _grab(self, frame: Frame, last: Ordered, group: Group) -> PictureCut:
         assert self._due is not None

@@ -7,6 +7,7 @@ from slicer.webrtc.negotiation import PAYLOAD_TYPES, RTPMAPS, Agreement, feedbac
 from slicer.webrtc.parameters import Local
 from slicer.webrtc.proposal import PROTOCOL, Line, Proposal
 from slicer.webrtc.sdp import Section
+from slicer.webrtc.simulcast import answered as simulcast
 
 
 def write_answer(agreement: Agreement, ours: Local, session: int, version: int = 1) -> str:
@@ -33,6 +34,7 @@ def write_answer(agreement: Agreement, ours: Local, session: int, version: int =
         lines += _transport(ours, agreement.remote.our_setup)
         lines += _extensions(stream)
         lines += _formats(section, formats, stream)
+        lines += simulcast(section, stream.rids, (*stream.codecs, *stream.rtx))
         lines += _candidates(ours) if index == tagged else []
     return _text(lines)
 

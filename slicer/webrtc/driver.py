@@ -14,7 +14,7 @@ from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput, Transmit
 
 
-class Driver:
+class BundleDriver:
     """One input, every output, the timer set again; then the next input."""
 
     def __init__(

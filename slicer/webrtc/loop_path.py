@@ -17,19 +17,12 @@ from slicer.rtp.parameters import RtpParameters
 from slicer.rtp.srtp import unprotect
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.drain import Datagram, Drain
-from slicer.webrtc.driver import Driver
-from slicer.webrtc.link import Address, Link, SrtpKeys
+from slicer.webrtc.driver import BundleDriver
+from slicer.webrtc.link import Address, Link
+from slicer.webrtc.srtp import Inbound, outbound
 
 if TYPE_CHECKING:
     from pylibsrtp import Session
-
-REPLAY_WINDOW = 1_024
-"""Packets behind the newest one that are still taken (RFC 3711 3.3.2); libsrtp's default is 128."""
-_PROFILES = {
-    1: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
-    7: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
-    8: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
-}
 
 
 class LoopPath:
@@ -54,12 +47,12 @@ class LoopMedia:
         self.heard = clock.now()
         self._bundle = bundle
         self._clock = clock
-        self._driver: Driver | None = Driver(bundle, clock, self._transmit, deliver)
+        self._driver: BundleDriver | None = BundleDriver(bundle, clock, self._transmit, deliver)
         self._drain: Drain | None = None
         self._sock: socket.socket | None = None
         self._link: Link | None = None
         self._address: Address = ("", 0)
-        self._inbound: Session | None = None
+        self._inbound: Inbound | None = None
         self._outbound: Session | None = None
         self._counters: Counter[str] = Counter()
 
@@ -89,8 +82,8 @@ class LoopMedia:
         """Read this link's socket from now on."""
         self._link = link
         if link.keys is not None:
-            self._inbound = _session(link.keys, inbound=True)
-            self._outbound = _session(link.keys, inbound=False)
+            self._inbound = Inbound(link.keys)
+            self._outbound = outbound(link.keys)
         self.move(link.sock, link.address)
 
     def redirect(self, address: Address) -> None:
@@ -139,16 +132,3 @@ class LoopMedia:
             self._sock.sendto(protected, self._address)
         except (pylibsrtp.Error, ValueError, OSError):
             self._counters["rtcp_unsent"] += 1
-
-
-def _session(keys: SrtpKeys, inbound: bool) -> "Session":
-    policy = pylibsrtp.Policy(
-        key=keys.inbound if inbound else keys.outbound,
-        ssrc_type=(
-            pylibsrtp.Policy.SSRC_ANY_INBOUND if inbound else pylibsrtp.Policy.SSRC_ANY_OUTBOUND
-        ),
-        srtp_profile=_PROFILES[keys.profile],
-    )
-    policy.window_size = REPLAY_WINDOW
-    policy.allow_repeat_tx = True
-    return pylibsrtp.Session(policy)

@@ -9,21 +9,15 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from slicer.errors import BadInput
 from slicer.rtp.codecs import refusal
 from slicer.rtp.parameters import (
-    AV1,
-    G722,
-    H264,
-    H265,
     MID,
-    OPUS,
-    PCMA,
-    PCMU,
+    REPAIRED_RID,
+    RID,
     STATIC,
-    VP8,
-    VP9,
     Codec,
     Kind,
     RtpParameters,
@@ -31,23 +25,28 @@ from slicer.rtp.parameters import (
 from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc import repair
 from slicer.webrtc.parameters import Remote, remote, unchanged
-from slicer.webrtc.profile import DEFAULT, Profile
+from slicer.webrtc.profile import DEFAULT, FEEDBACK, OFFERED, Profile
 from slicer.webrtc.sdp import Description, Section
+from slicer.webrtc.simulcast import layers
 
 CODECS = {
-    Kind.AUDIO: {codec.name: codec for codec in (OPUS, PCMU, PCMA, G722)},
-    Kind.VIDEO: {codec.name: codec for codec in (VP8, H264, VP9, AV1, H265)},
+    kind: {codec.name: replace(codec, format={}) for codec in codecs}
+    for kind, codecs in OFFERED.items()
 }
+"""What is taken of an offer: all that we offer ourselves, in any form that can be read."""
 RTPMAPS = {str(pt): f"{codec.name.upper()}/{codec.clock_rate}" for pt, codec in STATIC.items()}
 """The a=rtpmap of static payload types, which a description may leave out."""
 OFFERED_SETUPS = ("actpass", "active", "passive")
 ANSWERED_SETUPS = ("active", "passive")
+MAX_NAMED = 8
+"""Codecs that a refusal names."""
 # The bytes of a MID in a one-byte header extension (RFC 8285 4.2).
 MAX_MID = 16
+_KNOWN_FEEDBACK = frozenset(what for of in FEEDBACK.values() for what in of)
 # RFC 5761 section 4: 64 to 95 would be taken for RTCP on a shared port.
 PAYLOAD_TYPES = frozenset(str(number) for number in (*range(64), *range(96, 128)))
 # The extension ids that fit a one-byte header (RFC 8285 section 4.2).
-_EXTENSION = re.compile(r"([1-9]|1[0-4])(?:/(\w+))? (\S+).*")
+_EXTENSION = re.compile(r"([1-9]|1[0-4])(?:/(\w+))?\s+(\S+).*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +87,16 @@ class Agreement:
 def negotiate(
     offer: Description, profile: Profile = DEFAULT, before: Agreement | None = None
 ) -> Agreement:
-    """Choose what to receive of an offer, the first or a later one. Raises BadInput for `sdp`."""
+    """Choose what to receive of an offer, the first or a later one. Raises BadInput for `sdp`,
+    and for `media` where nothing of the first offer can be taken.
+    """
     _check_places(offer, before)
     group = bundle_group(offer)
     choice = _Choice(profile, frozenset(group))
     for index, section in enumerate(offer.sections):
         choice.look(index, section)
     if before is None and choice.paused >= choice.accepted.keys():
-        raise BadInput(
-            "sdp",
-            [reason for section in offer.sections for reason in _unreadable(section)]
-            or [section.kind for section in offer.sections],
-            "an m-line that sends opus, pcmu, pcma, g722, vp8, h264, vp9, av1 or h265",
-        )
+        raise _nothing_receivable(offer, choice.refused)
     end = _remote(offer, choice.accepted, group, OFFERED_SETUPS, before)
     mids = {stream.mid for stream in choice.accepted.values()}
     return Agreement(
@@ -113,6 +109,14 @@ def negotiate(
         _next_mid((section.mid for section in offer.sections), before),
         profile,
     )
+
+
+def _nothing_receivable(offer: Description, refused: Sequence[Refused]) -> BadInput:
+    got = [f"{one.kind}: {one.reason}" for one in refused]
+    got = got or [f"{section.kind} that is not sent" for section in offer.sections]
+    codecs = "opus, pcmu, pcma, g722, vp8, h264, vp9, av1 or h265"
+    pairs = [(one.kind, one.reason) for one in refused]
+    return BadInput("media", got, f"an m-line that sends {codecs}", pairs)
 
 
 def conclude(
@@ -244,7 +248,7 @@ class _Choice:
             return obstacle
         stream = described(section, self.profile)
         if stream is None:
-            return "; ".join(_unreadable(section)) or "no codec of ours"
+            return "; ".join(_unreadable(section)) or f"no codec of ours: {_codec_names(section)}"
         stream = repair.asked_for(stream, section.protocol, self.profile)
         told_apart = self._told_apart(stream)
         if told_apart is None:
@@ -311,11 +315,13 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
     if not codecs:
         return None
     offered = feedback(section)
+    extensions = _extensions(section, (*profile.extensions, RID, REPAIRED_RID))
+    rids = layers(section, codecs) if RID in extensions.values() else ()
     return RtpParameters(
         kind,
         codecs,
         rtx,
-        _extensions(section, profile.extensions),
+        {id: uri for id, uri in extensions.items() if rids or uri in profile.extensions},
         frozenset(
             what
             for payload_type in map(str, codecs)
@@ -325,6 +331,7 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
         ),
         section.mid,
         {pt: of for pt, of in repair.red(section, codecs).items() if str(pt) in PAYLOAD_TYPES},
+        rids,
     )
 
 
@@ -380,9 +387,16 @@ def _unreadable(section: Section) -> list[str]:
     return [f"{codec.name} with {why}" for codec in known if codec and (why := refusal(codec))]
 
 
+def _codec_names(section: Section) -> str:
+    """What its formats are, in the peer's words: the first few of them."""
+    maps = RTPMAPS | section.attributes.by_payload_type("rtpmap")
+    names = dict.fromkeys(maps.get(pt, f"payload type {pt}")[:40] for pt in section.formats)
+    return ", ".join([*islice(names, MAX_NAMED), *(["…"] if len(names) > MAX_NAMED else [])])
+
+
 def _format(text: str) -> dict[str, str]:
     pairs = (part.strip().partition("=") for part in text.split(";"))
-    return {key.lower(): value for key, _, value in pairs if key}
+    return {key.strip().lower(): value.strip() for key, _, value in pairs if key}
 
 
 def _extensions(section: Section, wanted: Sequence[str]) -> dict[int, str]:
@@ -398,8 +412,11 @@ def feedback(section: Section) -> dict[str, list[str]]:
     """What the peer obeys, by payload type or "*", as in `a=rtcp-fb`."""
     found: dict[str, list[str]] = {}
     for value in section.attributes.all("rtcp-fb"):
-        payload_type, _, what = value.strip().partition(" ")
-        found.setdefault(payload_type, []).append(what)
+        payload_type, *words = value.split() or [""]
+        what, told = " ".join(words).lower(), found.setdefault(payload_type, [])
+        # What no profile knows is left out, for a peer may write any number of lines.
+        if what in _KNOWN_FEEDBACK and what not in told:
+            told.append(what)
     return found
 
 

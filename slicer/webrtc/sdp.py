@@ -1,4 +1,10 @@
-"""Reads a session description (RFC 8866) as lines and sections, in time linear in its length."""
+"""Reads a session description (RFC 8866) as lines and sections, in time linear in its length.
+
+Read as devices write it: lines may end in CR, LF or both, any white space may set words apart,
+letters of names may be of either case, and `SDP:` (of an RTSP log), a byte order mark, empty lines
+or a NUL at the end are passed over. What a description says is not guessed at: a line that is none
+is refused.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,8 +14,10 @@ from slicer.errors import BadInput
 
 MAX_SECTIONS = 512
 """m-lines of one description: twice what a bundle receives, for many may be stopped or refused."""
-_MEDIA = re.compile(r"([a-z0-9]+) (\d{1,5})(?:/\d+)? ([A-Za-z0-9/.-]+)((?: [^ ]+)+)")
-_ATTRIBUTE = re.compile(r"([^:\s]+)(?::(.*))?")
+_MEDIA = re.compile(r"([a-z0-9]+) (\d{1,5})(?:/\d+)? ([A-Za-z0-9/.-]+)((?: [^ ]+)+)", re.ASCII)
+_ATTRIBUTE = re.compile(r"\s*([^:\s]+)\s*(?::(.*))?")
+_LINE_END = re.compile(r"\r\n?|\n")
+_AROUND = " \t\0\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,8 @@ class Attributes:
 
     def by_payload_type(self, name: str) -> dict[str, str]:
         """What `a=rtpmap` or `a=fmtp` lines say of each payload type; the last one counts."""
-        pairs = (value.partition(" ") for value in self.all(name))
-        return {payload_type: text for payload_type, _, text in pairs}
+        pairs = (value.split(maxsplit=1) for value in self.all(name))
+        return {pair[0]: "".join(pair[1:]) for pair in pairs if pair}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +86,24 @@ class Description:
 
 def parse(text: str) -> Description:
     """Split an SDP into sections. Lines of no use here are skipped. Raises BadInput."""
-    version, *lines = text.split("\n")
-    if version.rstrip() != "v=0":
-        raise BadInput("sdp", version.rstrip(), "a session description that begins with v=0")
-    return _description(lines)
+    lines = _lines(text)
+    if lines and lines[0].lower() == "sdp:":
+        del lines[0]
+    if not lines or lines[0].lower() != "v=0":
+        got = lines[0] if lines else ""
+        raise BadInput("sdp", got, "a session description that begins with v=0")
+    return _description(lines[1:])
 
 
 def parse_fragment(text: str) -> Description:
     """Split a trickle-ice-sdpfrag (RFC 8840 section 9), which has no v-line. Raises BadInput."""
-    return _description(text.split("\n"))
+    return _description(_lines(text))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines that say something, without white space around them."""
+    lines = (line.strip(_AROUND) for line in _LINE_END.split(text))
+    return [line for line in lines if line]
 
 
 def _description(lines: list[str]) -> Description:
@@ -98,20 +115,19 @@ def _description(lines: list[str]) -> Description:
 
 def _groups(lines: list[str]) -> list[list[str]]:
     groups: list[list[str]] = [[]]
-    for raw in lines:
-        line = raw.strip("\r ")
-        if line.startswith("m="):
-            groups.append([])
+    for line in lines:
         # A value may be empty: `s= ` is a session without a name (RFC 8866 5.3).
-        if len(line) >= 2 and line[1] == "=":
-            groups[-1].append(line)
-        elif line:
+        if line[1:2] != "=":
             raise BadInput("sdp", line, "lines written as letter=value")
+        if line[0] in "mM":
+            groups.append([])
+        groups[-1].append(line)
     return groups
 
 
 def _section(lines: list[str]) -> Section:
-    media = _MEDIA.fullmatch(lines[0][2:])
+    kind, _, rest = " ".join(lines[0][2:].split()).partition(" ")
+    media = _MEDIA.fullmatch(f"{kind.lower()} {rest}")
     if media is None or int(media[2]) > 65_535:
         raise BadInput("sdp", lines[0], "m=kind port protocol formats")
     kind, port, protocol, formats = media.groups()
@@ -119,5 +135,6 @@ def _section(lines: list[str]) -> Section:
 
 
 def _attributes(lines: Iterable[str]) -> Attributes:
-    matches = (_ATTRIBUTE.fullmatch(line[2:]) for line in lines if line.startswith("a="))
-    return Attributes(tuple((match[1], match[2] or "") for match in matches if match))
+    matches = (_ATTRIBUTE.fullmatch(line[2:]) for line in lines if line[0] in "aA")
+    pairs = ((match[1].lower(), (match[2] or "").strip()) for match in matches if match)
+    return Attributes(tuple(pairs))

@@ -47,8 +47,8 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.usefixtures("state")
 def test_resend(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["callbacks", "resend", "--task", "another"]) == STORED
-    assert capsys.readouterr().out == "0 message(s) will be sent again\n"
+    assert capsys.readouterr().out == "0 callbacks will be sent again\n"
     assert main(["callbacks", "resend", "--task", "task-1"]) == STORED
-    assert capsys.readouterr().out == "1 message(s) will be sent again\n"
+    assert capsys.readouterr().out == "1 callback will be sent again\n"
     assert main(["callbacks", "list", "--outcome", "given-up"]) == STORED
     assert capsys.readouterr().out == ""

@@ -99,7 +99,7 @@ def test_every_field_is_described_and_no_secret_has_a_default(schema: dict[str, 
 
 def test_a_file_that_is_right(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "--check", str(file)]) == STORED
-    assert capsys.readouterr().out == f"{file}: right, with 1 application(s)\n"
+    assert capsys.readouterr().out == f"{file}: right, with 1 application\n"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_is_in_force_without_secrets(
 def test_the_defaults_are_shown_where_no_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "--show"]) == STORED
     assert tomllib.loads(capsys.readouterr().out)["slicing"] == {
-        "audio": 15, "video": 5, "image": "png", "max_idle": 30,
+        "audio": 15, "video": 5, "image": "png", "max_idle": 30, "report_wait": 3.0,
     }  # fmt: skip
 
 

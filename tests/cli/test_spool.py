@@ -39,15 +39,15 @@ def test_list(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert spool("list") == STORED
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1].startswith("3 record(s), ")
+    assert lines[-1].startswith("3 records, ")
     assert all("/ada/audios/" in line and "→ file://" in line for line in lines[:-1])
     assert spool("list", "--anchor", "bo") == STORED
-    assert capsys.readouterr().out == "0 record(s), 0 B\n"
+    assert capsys.readouterr().out == "0 records, 0 B\n"
 
 
 def test_send(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert spool("send") == STORED
-    assert "0 record(s) stay" in capsys.readouterr().out
+    assert "0 records left" in capsys.readouterr().out
     assert len(list((filled / "out").rglob("*.ogg"))) == 3
     assert spool("list") == STORED
 
@@ -59,13 +59,13 @@ def test_what_cannot_be_sent_stays(filled: Path, capsys: pytest.CaptureFixture[s
     out.rmdir()
     out.write_text("no folder")
     assert spool("send", "--within", "0.3") == LOST
-    assert "3 record(s) stay" in capsys.readouterr().out
+    assert "3 records left" in capsys.readouterr().out
 
 
 def test_drop(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert spool("drop") == BAD_INPUT
     assert spool("drop", "--kind", "video") == STORED
-    assert capsys.readouterr().out.endswith("0 record(s) dropped\n")
+    assert capsys.readouterr().out.endswith("0 records dropped\n")
     assert spool("drop", "--all") == STORED
-    assert "3 record(s) dropped" in capsys.readouterr().out
+    assert "3 records dropped" in capsys.readouterr().out
     assert not list((filled / "spool").rglob("*.slice"))

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from slicer.cli import main
+from slicer.cli import arguments_parser, main
 from slicer.cli.exits import KEPT, LOST, NO_ROOM, NO_STORE, STORED
+from slicer.cli.tasks import spec_of
+from slicer.engine.settings import Settings
 from slicer.errors import StorageUnavailable
+from slicer.slicing.spec import MAX_ANCHORS
 from slicer.storage import Receipt
 from slicer.storage.local import LocalStorage
 from tests.harness.rooms.replay import talk
@@ -83,3 +86,16 @@ def test_a_backup_and_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(slices) == 3
     for told in slices:
         assert (tmp_path / "backup" / told["key"]).stat().st_size == told["size"]
+
+
+@pytest.mark.parametrize("to", ["{}/plain", "plain", "./plain", "../{1}/plain", "{}/pl ain#?%41"])
+def test_a_folder_may_be_written_as_a_path(to: str, tmp_path: Path) -> None:
+    path = to.format(tmp_path, tmp_path.name)
+    assert main([*replayed(tmp_path, "--audio", "2"), "--to", path]) == STORED
+    assert len(list(Path(path).rglob("*.ogg"))) == 3
+
+
+def test_how_many_anchors(tmp_path: Path) -> None:
+    assert arguments_parser().parse_args(replayed(tmp_path)).max_anchors == MAX_ANCHORS
+    chosen = arguments_parser().parse_args(replayed(tmp_path, "--max-anchors", "3"))
+    assert spec_of(chosen, Settings(), "replay:///x").params.max_anchors == 3

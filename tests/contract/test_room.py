@@ -28,7 +28,7 @@ from slicer.slicing.facts import (
     Stopped,
     TrackPublished,
 )
-from slicer.slicing.outputs import TrackKey
+from slicer.slicing.outputs import TrackKey, TrackRefused
 from tests.harness.rooms.scripted import CONNECTOR, ScriptedConnector
 
 
@@ -105,7 +105,7 @@ async def test_what_is_decided_against_an_anchor_is_told_with_its_reason(
     async with Engine() as engine, engine.events() as events:
         task = await engine.create(in_scripted_room(tmp_path, "open"))
         room = ScriptedConnector.rooms["open"]
-        refused = facts.TrackRefused("ada", Kind.VIDEO, "H.265 is not supported")
+        refused = TrackRefused("ada", Kind.VIDEO, "H.265 is not supported")
         room.tell(*ADA, refused, facts.AnchorLeft("ada", "nothing received for 15 s"))
         await engine.close()
         told = [event async for event in events]

@@ -60,7 +60,7 @@ class Bench:
         self.decoding.make(cut, partial(self._gated, encode), self._done)
 
     def ahead(self, first: int, end: int, keyframe: int = 0) -> None:
-        self.decoding.feed(GroupFrames(TRACK, CODEC, group()[first:end], 0, keyframe, first))
+        self.decoding.feed(GroupFrames(TRACK, CODEC, end, group()[first:end], 0, keyframe, first))
 
     async def settle(self) -> list[int | str | None]:
         await self.decoding._working.wait()

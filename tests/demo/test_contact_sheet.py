@@ -56,6 +56,15 @@ def style(attributes: Attributes) -> dict[str, float]:
     return {name: float(value.removesuffix("%")) for name, value in pairs}
 
 
+def test_an_audio_slice_has_its_own_length_and_not_its_players() -> None:
+    """Browsers count the pre-roll of 160 ms in `duration`."""
+    page = render("room", [audio(0, 15), audio(15, 6.25)], START, END)
+    slots = Sheet(page).lanes["ann"]
+    assert [slot["data-seconds"] for slot in slots] == ["15", "6.25"]
+    assert ["15 s" in slots[0]["title"], "6.25 s" in slots[1]["title"]] == [True, True]
+    assert "currentTime / slot.dataset.seconds" in page
+
+
 def test_slices_lie_at_their_time_in_their_anchors_lane() -> None:
     entries = [audio(30, 15, "bea"), picture(45, "ann"), picture(15, "ann"), audio(0, 6, "ann")]
     sheet = Sheet(render("room", entries, START, END))

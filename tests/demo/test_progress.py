@@ -1,7 +1,11 @@
 """What people see while slices land: plain lines, or a live table."""
 
+import re
+from collections.abc import Sequence
 from io import StringIO
 
+import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from slicer.demo.progress import (
@@ -9,6 +13,7 @@ from slicer.demo.progress import (
     PlainProgress,
     bytes_text,
     line,
+    middle_out,
     open_progress,
 )
 from slicer.engine.events import (
@@ -51,7 +56,7 @@ EVENTS: list[tuple[Event, str]] = [
     (TaskState("t", EPOCH, State.RECONNECTING, "ICE failed"), "task reconnecting: ICE failed"),
     (AnchorLeft("t", EPOCH, "ada", "silent"), "left: ada (silent)"),
     (AnchorDropped("t", EPOCH, "cy", "10000 are here"), "dropped: cy: 10000 are here"),
-    (FactsDiscarded("t", EPOCH, 7), "trouble: 7 facts of the room are discarded"),
+    (FactsDiscarded("t", EPOCH, 7), "trouble: 7 facts of the room discarded"),
     (AnchorWaits("t", EPOCH, "bo"), "waiting: bo"),
     (STORED, "stored t/ada/a.ogg (15.000 s, 61 kB)"),
     (PICTURE, "stored t/ada/i.png (500 kB)"),
@@ -63,7 +68,7 @@ EVENTS: list[tuple[Event, str]] = [
     (TaskFinished("t", EPOCH, EndReason.IDLE, 7, 0), "7 slices stored"),
     (TaskFinished("t", EPOCH, EndReason.IDLE, 7, 2), "7 slices stored, 2 LOST"),
     (TaskFinished("t", EPOCH, EndReason.IDLE, 7, 0, 3), "7 slices stored, 3 kept in the spool"),
-    (EventsMissed(3), "3 events missed"),
+    (EventsMissed("t", EPOCH, 3), "3 events missed"),
 ]
 
 
@@ -115,3 +120,92 @@ def test_sizes() -> None:
         "61 kB",
         "1.5 MB",
     ]
+
+
+LONG = "speaker_" + "x" * 50 + "_00042"
+WIDE = "会议室主播" * 4
+
+
+def watched(anchors: Sequence[str], width: int, height: int = 24) -> list[str]:
+    """The lines of a live view of anchors whose audio and video are cut, one slice each stored."""
+    text = StringIO()
+    console = Console(file=text, force_terminal=True, color_system=None, width=width, height=height)
+    progress = LiveProgress(console, "whip://127.0.0.1:8080/a-rather-long-room-name → file")
+    with progress:
+        for anchor in anchors:
+            track = TrackKey("t", anchor, Kind.AUDIO)
+            name = f"t/{anchor}/audios/0_lobby_{anchor}_20261128184356.ogg"
+            for kind in Kind:
+                progress.show(TrackStarted("t", EPOCH, anchor, kind))
+            progress.show(SliceStored("t", EPOCH, SliceInfo(name, track, EPOCH, 15.0, 61_234), ""))
+        text.seek(text.truncate(0))
+    return [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", one) for one in text.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+def test_the_live_view_fits_its_terminal(width: int) -> None:
+    lines = watched(["ada", LONG, WIDE], width)
+    *view, last = lines
+    assert max(cell_len(one) for one in view) <= width
+    rows = [one for one in view if one.startswith(("ada ", "speak", "会议"))]
+    assert len(rows) == 3, "an anchor has one line"
+    assert all("0042" in one for one in rows if one.startswith("speak")), "ids differ at their ends"
+    for name, from_width in (("audio", 20), ("pictures", 40), ("cut now", 60), ("last", 80)):
+        assert (name in view[1].replace("\r", "")) is (width >= from_width), name
+    assert last.startswith("stored t/会议")
+
+
+def test_a_live_view_of_more_anchors_than_lines_counts_the_others() -> None:
+    lines = watched([f"bo{number}" for number in range(20)], 60, height=14)
+    assert sum(one.startswith("bo") for one in lines) == 3
+    assert "and 17 more anchors" in lines
+
+
+def test_how_it_ended_stays_on_a_terminal() -> None:
+    console, text = screen(terminal=True)
+    with open_progress(console, "title", plain=False) as progress:
+        progress.show(TaskFinished("t", EPOCH, EndReason.STOPPED, 1, 0))
+    assert text.getvalue().endswith("finished (stopped): 1 slice stored\n")
+
+
+def test_a_url_is_not_broken() -> None:
+    text = StringIO()
+    console = Console(file=text, force_terminal=True, color_system=None, width=20)
+    with open_progress(console, "title", plain=False) as progress:
+        progress.note("publish by WHIP to http://127.0.0.1:8080/whip/lobby/YOUR-USER-ID")
+    assert "publish by WHIP to http://127.0.0.1:8080/whip/lobby/YOUR-USER-ID\n" in text.getvalue()
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = StringIO()
+    console = Console(file=text, force_terminal=True, color_system="truecolor", width=60)
+    with open_progress(console, "title", plain=False) as progress:
+        progress.show(TaskTrouble("t", EPOCH, "503"))
+    assert "trouble: 503" in text.getvalue()
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", text.getvalue()), "red is a colour"
+
+
+def test_a_terminal_that_cannot_be_drawn_on_gets_plain_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(open_progress(screen(terminal=True)[0], "title", plain=False), PlainProgress)
+
+
+@pytest.mark.parametrize(
+    ("text", "cells", "shown"),
+    [
+        ("abc", 3, "abc"),
+        ("abcdefg", 5, "ab…fg"),
+        ("abcdefg", 4, "ab…g"),
+        ("abc", 2, "ab"),
+        ("会议室主播", 10, "会议室主播"),
+        ("会议室主播", 9, "会议…主播"),
+        ("会议室主播", 8, "会议…播"),
+        ("", 0, ""),
+    ],
+)
+def test_of_a_long_text_the_middle_is_left_out(text: str, cells: int, shown: str) -> None:
+    assert middle_out(text, cells) == shown
+    assert cell_len(shown) <= cells

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slicer.clock import LoopClock
-from slicer.demo.publisher import VideoCodec, publish
+from slicer.demo.publisher import VideoCodec, main, publish
 from slicer.errors import BadInput, RoomError, Unauthorized
 from slicer.rooms import Context, parse_room
 from slicer.rooms.whip.address import RoomAddress
@@ -85,3 +85,10 @@ async def test_bad_input(second: Path, tmp_path: Path) -> None:
     for loop in (True, False):
         with pytest.raises(BadInput, match="media_file"):
             await publish("http://127.0.0.1:9/", junk, loop=loop)
+
+
+def test_the_program_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["http://127.0.0.1:1/whip/r/ada"]) == 2
+    assert "URL FILE [BEARER]" in capsys.readouterr().err
+    assert main(["http://127.0.0.1:1/whip/r/ada", str(tmp_path / "none.webm")]) == 1
+    assert "publisher: media_file: got " in capsys.readouterr().err

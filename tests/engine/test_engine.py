@@ -41,7 +41,7 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.folder import SpooledFile
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import Spool
-from slicer.engine.events import EventsMissed, RobotLeft
+from slicer.engine.events import RobotLeft
 from slicer.engine.settings import EngineSettings
 from slicer.rooms import CONNECTORS
 from slicer.slicing.facts import AnchorJoined, TrackPublished
@@ -435,4 +435,38 @@ async def test_a_create_that_fails_leaves_nothing_and_the_earlier_task_as_it_was
         engine.delete(first)
         await engine.finished(first)
     heard = [event async for event in events]
-    assert {event.task for event in heard if not isinstance(event, EventsMissed)} == {first}
+    assert {event.task for event in heard} == {first}
+
+
+async def test_an_engine_that_was_not_entered_says_so(tmp_path: Path) -> None:
+    engine = Engine()
+    for use in (
+        lambda: engine.describe("t"),
+        lambda: engine.modify("t", Subscription()),
+        lambda: engine.delete("t"),
+        lambda: engine.streams("t"),
+        lambda: engine.connector("whip"),
+        engine.metrics,
+        engine.resend,
+    ):
+        with pytest.raises(RuntimeError, match="engine: not entered; use `async with"):
+            use()
+    for wait in (engine.create(live(tmp_path)), engine.finished("t")):
+        with pytest.raises(RuntimeError, match="engine: not entered; use `async with"):
+            await wait
+    await engine.close()
+
+
+async def test_an_engine_is_entered_once() -> None:
+    async with Engine() as engine:
+        with pytest.raises(RuntimeError, match="entered before"):
+            await engine.__aenter__()
+    with pytest.raises(RuntimeError, match="entered before"):
+        await engine.__aenter__()
+
+
+@pytest.mark.parametrize("user", ["a b", "", ".", "..", "a/b", "a" * 65, "ä"])
+async def test_a_robot_that_no_room_would_take(tmp_path: Path, user: str) -> None:
+    async with Engine() as engine:
+        with pytest.raises(BadInput, match=r"user: got .*; allowed: 1 to 64 of A-Z"):
+            await engine.create(live(tmp_path, user=user))

@@ -27,20 +27,21 @@ async def everything(stream: EventStream) -> list[Event]:
 
 
 async def test_one_task_or_all() -> None:
-    one, every = EventStream("t"), EventStream(None)
-    for stream in (one, every):
-        stream.tell(event("mine"))
-        stream.tell(event("another's", task="u"))
+    streams = EventStreams()
+    one, every = streams.open("t"), streams.open(None)
+    streams.tell(event("mine"))
+    streams.tell(event("another's", task="u"))
     assert await everything(one) == [event("mine")]
     assert await everything(every) == [event("mine"), event("another's", task="u")]
 
 
-async def test_who_is_too_slow_loses_the_oldest_and_is_told_how_many() -> None:
-    stream = EventStream(None)
+@pytest.mark.parametrize("task", ["t", None])
+async def test_who_is_too_slow_loses_the_oldest_and_is_told_how_many(task: str | None) -> None:
+    stream = EventStream(task)
     for index in range(EVENT_BUFFER + 3):
         stream.tell(event(str(index)))
     events = await everything(stream)
-    assert events[0] == EventsMissed(3)
+    assert events[0] == EventsMissed(task or "", EPOCH, 3)
     assert events[1] == event("3")
     assert events[-1] == event(str(EVENT_BUFFER + 2))
     assert len(events) == EVENT_BUFFER + 1

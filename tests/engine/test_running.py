@@ -26,6 +26,7 @@ from slicer.errors import StorageError, StorageUnavailable
 from slicer.media.naming import Names
 from slicer.media.slice import ManifestInfo, SliceInfo
 from slicer.rtp.parameters import OPUS, VP8, Kind
+from slicer.slicing.audio import PREROLL
 from slicer.slicing.facts import RoomEntered, TrackPublished
 from slicer.slicing.outputs import (
     AudioCut,
@@ -128,6 +129,18 @@ async def test_a_slice_from_cut_to_stored() -> None:
     assert (event.slice.track, event.slice.key) == (TRACK, box.deliveries[0].info.key)
     assert (event.slice.seconds, event.etag, event.destination) == (0.02, "etag", "memory:")
     assert (task.stored, task.lost, task.pending) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(("preroll", "skipped"), [(PREROLL, 7_680), (0.02, 960), (0, 0)])
+async def test_audio_files_carry_the_preroll_that_is_set(preroll: float, skipped: int) -> None:
+    task, box, _, _ = running()
+    task.preroll = preroll
+    packets = tuple(AudioPacket(at, 960, b"\xf8\xff\xfe") for at in range(-7_680, 48_000, 960))
+    task.on_cut(AudioCut(TRACK, OPUS, 0, 48_000, packets, 1000.0))
+    make = box.deliveries[-1].make
+    assert make is not None
+    head = make().data
+    assert int.from_bytes(head[head.index(b"OpusHead") + 10 :][:2], "little") == skipped
 
 
 async def test_two_cuts_of_one_second_have_two_names() -> None:

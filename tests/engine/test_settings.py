@@ -4,16 +4,18 @@ from contextlib import suppress
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slicer.config.schema import table_schema
 from slicer.delivery.settings import OutboxSettings
 from slicer.engine.settings import EngineSettings, Settings, SlicingSettings
 from slicer.errors import BadInput
 from slicer.rooms.whip.settings import WhipSettings
-from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams
+from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.storage.settings import StorageSettings
 
 
@@ -72,7 +74,8 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
         ("[whip]\nadvertise = [1]\n", r"whip.advertise: got \(1,\)"),
         ("[slicing]\nimage = 'gif'\n", "slicing.image: got 'gif'; allowed: png, jpg or webp"),
         ("[slicing]\nimage = 1\n", "slicing.image: got 1"),
-        ("[slicing]\naudio = 86401\n", "slicing.audio: got 86401; .* from 0 to 86400"),
+        ("[slicing]\naudio = 3601\n", "slicing.audio: got 3601; .* from 0 to 3600"),
+        ("[slicing]\nvideo = 86401\n", "slicing.video: got 86401; .* from 0 to 86400"),
         ("[slicing]\naudio = 0\nvideo = 0\n", "params: got 'neither audio nor video'"),
         ("[storage]\naccess_key = 'id'\n", "access_key and secret_key, or neither"),
         ("[whip]\nusersig_key = 'k'\n", "whip.sdk_app_id: got 0"),
@@ -122,6 +125,18 @@ def test_what_tasks_take() -> None:
         AudioSpec(20), None, max_idle=9
     )
     assert Settings().slicing.params() == SliceParams()
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_a_setting_allows_what_a_task_allows(kind: str) -> None:
+    """One range, whoever tells it: the settings, their schema, the command, a task."""
+    spec = {"audio": AudioSpec, "video": VideoSpec}[kind]
+    properties = table_schema(SlicingSettings)["properties"]
+    most = properties[kind]["maximum"]
+    changed: dict[str, Any] = {kind: most}
+    assert getattr(SlicingSettings(**changed).params(), kind) == spec(most)
+    with pytest.raises(BadInput):
+        spec(most + 1)
 
 
 def test_frozen() -> None:

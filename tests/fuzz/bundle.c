@@ -68,7 +68,8 @@ static void step(bundle *it, parameters *lines, const uint8_t *at, unsigned numb
         change(it, lines, at[1], at[2], now, out);
         break;
     case 1:
-        bundle_attach(it, 1 + at[1] % ANCHORS, 1 + at[2] % 4, at[2] & 1, 1, now, out);
+        bundle_attach(it, 1 + at[1] % ANCHORS, 1 + at[2] % 4, at[2] & 1, 1,
+                      at[2] >> 6, now, out);
         break;
     case 2:
         bundle_detach(it, 1 + at[1] % ANCHORS, 1 + at[2] % 4, at[2] & 1, now, out);

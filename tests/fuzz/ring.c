@@ -213,7 +213,7 @@ static void line_drain(line *it, bool flush) {
 
 static void line_holds(const line *it) {
     const stream *stream = &it->stream;
-    CHECK(stream->candidate_count <= STREAM_MAX_CANDIDATES);
+    CHECK(stream->candidates.count <= STREAM_MAX_CANDIDATES);
     CHECK(stream->retired_count <= STREAM_MAX_RETIRED);
     CHECK(stream->source.nacks.count <= NACK_MAX_MISSING);
     CHECK(stream->source.ring.held <= RING_CAPACITY);

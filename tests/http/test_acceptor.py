@@ -6,7 +6,7 @@ import contextlib
 import errno
 import logging
 import os
-import resource
+import resource as limits
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,9 +15,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
-from slicer.http import HttpSettings, Server
+from slicer.http import HttpSettings, Server, resource
 from slicer.http import acceptor as module
 from slicer.http.acceptor import source_of
 
@@ -30,12 +29,14 @@ class Site:
     def __init__(self, settings: HttpSettings) -> None:
         self.answer = asyncio.Event()
         self.answer.set()
-        self.asked = asyncio.Semaphore(0)
-        app = Starlette(routes=[Route("/", self._get)])
+        self.began, self.asked = asyncio.Semaphore(0), asyncio.Semaphore(0)
+        app = Starlette(routes=[resource("/", {"GET": self._get, "POST": self._get})])
         self.server = Server("127.0.0.1", 0, app, settings=settings)
         self.open: list[asyncio.StreamWriter] = []
 
-    async def _get(self, _: Request) -> Response:
+    async def _get(self, request: Request) -> Response:
+        self.began.release()
+        await request.body()
         self.asked.release()
         await self.answer.wait()
         return PlainTextResponse("hello")
@@ -111,6 +112,27 @@ async def test_where_none_is_idle_the_new_one_is_closed() -> None:
         assert await there.gets()
 
 
+async def test_a_body_that_does_not_come_makes_room_too(caplog: pytest.LogCaptureFixture) -> None:
+    post = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx"
+    async with site(connections=2) as there:
+        slow = [await there.connect(post), await there.connect(post)]
+        for _ in slow:
+            await there.began.acquire()
+        assert await there.gets()
+        assert await read(slow[0]) == b""
+        assert there.server.counters == {"http_idle_closed": 1}
+    # Who is cut off, or leaves, in the midst of a body is no fault of ours.
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_what_is_no_http_is_no_line_of_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with site() as there:
+        for sent in (b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"SSH-2.0-x\r\n\r\n"):
+            assert b"400" in await read(await there.connect(sent + b"\r\n\r\n"))
+        assert await there.gets()
+    assert caplog.records == []
+
+
 async def test_one_address_takes_only_its_own_places() -> None:
     async with site(connections=10, per_address=2) as there:
         other = await there.connect(local="127.0.0.2")
@@ -127,12 +149,12 @@ async def test_one_address_takes_only_its_own_places() -> None:
 
 @contextmanager
 def descriptors(soft: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
+    before = limits.getrlimit(limits.RLIMIT_NOFILE)
+    limits.setrlimit(limits.RLIMIT_NOFILE, (soft, before[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        limits.setrlimit(limits.RLIMIT_NOFILE, before)
 
 
 def lowest_free() -> int:
@@ -149,7 +171,7 @@ async def test_a_part_of_the_descriptors_is_left_to_others() -> None:
                 await there.connect()
             assert await there.gets()
             assert there.server.counters["http_idle_closed"] > 0
-            free = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+            free = limits.getrlimit(limits.RLIMIT_NOFILE)[0] // 2
             with contextlib.ExitStack() as stack:
                 for _ in range(free - 10):
                     stack.enter_context(socket.socket())

@@ -102,7 +102,6 @@ async def test_a_request_has_its_own_time(
 ) -> None:
     connection.data_received(b"head")
     connection.request_began()
-    assert not connection.is_idle
     for _ in range(3):
         timers.advance(REQUEST_TIMEOUT / 4)
         connection.data_received(b"body")
@@ -157,10 +156,23 @@ async def test_requests_in_a_row_without_waiting(
     connection.request_began()
     connection.request_began()
     connection.request_ended()
-    assert not connection.is_idle
+    assert owner.told == []
     connection.request_ended()
-    assert connection.is_idle
     assert owner.told == ["idle"]
+
+
+async def test_whose_turn_it_is(connection: Connection) -> None:
+    assert connection.waits_for_peer  # for a head
+    connection.request_began()
+    assert connection.waits_for_peer  # for a body
+    connection.request_received()
+    assert not connection.waits_for_peer
+    connection.pause_writing()
+    assert connection.waits_for_peer  # it does not read
+    connection.resume_writing()
+    assert not connection.waits_for_peer
+    connection.request_ended()
+    assert connection.waits_for_peer
 
 
 async def test_once_it_is_over_no_timer_is_left(

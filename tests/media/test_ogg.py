@@ -162,6 +162,19 @@ def test_slices_end_to_end_are_the_stream(name: str, decoder: str) -> None:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("name", STREAMS)
+def test_files_one_behind_the_other_in_one_file_are_the_stream(name: str, decoder: str) -> None:
+    """Ogg may be chained (RFC 3533 4, RFC 7845 3): `cat` joins slices, and decodes nothing."""
+    packets = stream(name)
+    edges = [FIRST, *(FIRST + number * SECOND + 1234 for number in (1, 2, 3))]
+    files = [ogg.write(between(packets, *pair), *pair) for pair in pairwise(edges)]
+    joined = decode(b"".join(files), decoder)
+    whole = decode(ogg.write(between(packets, FIRST, edges[-1]), FIRST, edges[-1]), decoder)
+    assert len(joined) == len(whole) == 3 * SECOND + 1234
+    assert snr(whole, joined) > 50
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("name", STREAMS)
 def test_audio_is_where_it_belongs(name: str, decoder: str) -> None:
     start = FIRST + 30_000
     file = ogg.write(between(stream(name), start, start + 2 * SECOND), start, start + 2 * SECOND)

@@ -1,15 +1,18 @@
 """Cuts become slices: the right maker, type and name, and an error that says why not."""
 
+import io
 import pickle
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 
+import av
 import pytest
 
 from slicer.errors import MediaError
 from slicer.media.naming import Names
 from slicer.media.slice import File, ManifestInfo, SliceInfo, describe, make
 from slicer.rtp.parameters import G722, H264, OPUS, PCMA, PCMU, VP8, Codec, Kind
+from slicer.slicing.audio import PREROLL
 from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
 from tests.harness.media.audio import make_audio
@@ -35,6 +38,36 @@ def test_opus_becomes_an_ogg_slice() -> None:
     assert len(decode(made.data)) == 48_000
     assert b"ANCHOR=anna" in made.data
     assert b"DATE=2025-01-06T14:31:43.250+00:00" in made.data
+
+
+def length(file: bytes) -> float:
+    """Seconds that FFmpeg's demuxer, and so most players, shows."""
+    with av.open(io.BytesIO(file), "r") as container:
+        return float((container.duration or 0) / av.time_base)
+
+
+@pytest.mark.parametrize("preroll", [0, 0.02, 0.08, PREROLL])
+@pytest.mark.parametrize("start", [48_000, 48_480])
+def test_preroll_is_in_the_length_that_is_shown_and_not_in_what_is_heard(
+    preroll: float, start: int
+) -> None:
+    """A packet that straddles the cut is needed in any case: 10 ms here."""
+    kept = start - round(PREROLL * 48_000)
+    packets = tuple(one for one in encode(make_audio(3)) if one.timestamp + 960 > kept)
+    cut = AudioCut(AUDIO_TRACK, OPUS, start, start + 48_000, packets, 12.5)
+    made = make(cut, SLICE, preroll=preroll)
+    assert len(decode(made.data)) == 48_000
+    assert length(made.data) == pytest.approx(1 + preroll + (start - 48_000) / 48_000)
+
+
+@pytest.mark.parametrize(("preroll", "shown"), [(0, 1.0), (0.02, 1.02), (PREROLL, 1.08)])
+def test_the_preroll_of_telephone_codecs(preroll: float, shown: float) -> None:
+    """At most 80 ms, and beside it the encoder's own 6.5 ms."""
+    packets = tuple(AudioPacket(at, 160, bytes(160)) for at in range(6_720, 16_000, 160))
+    cut = AudioCut(AUDIO_TRACK, PCMU, 8_000, 16_000, packets, 12.5)
+    made = make(cut, SLICE, preroll=preroll)
+    assert len(decode(made.data)) == 48_000
+    assert length(made.data) == pytest.approx(shown + 312 / 48_000)
 
 
 @pytest.mark.parametrize("codec", [PCMU, PCMA, G722])

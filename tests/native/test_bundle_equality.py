@@ -14,6 +14,8 @@ from slicer.rtp.parameters import (
     MID,
     OPUS,
     PCMU,
+    REPAIRED_RID,
+    RID,
     TRANSPORT_WIDE_CC,
     VP8,
     VP9,
@@ -44,6 +46,9 @@ OFFERED += [
     replace(SPOKEN, extensions={}),
     replace(SEEN, extensions={}, feedback=frozenset({"goog-remb", "ccm fir"})),
 ]
+LAYERED = replace(SEEN, extensions={**CONFERENCE, 5: RID, 6: REPAIRED_RID}, rids=("q", "h", "full"))
+OFFERED += [replace(LAYERED, mid=mid) for mid in "ef"]
+OFFERED += [replace(LAYERED, mid="a", extensions={4: RID, 7: MID})]
 ANCHORS = ("ann", "bob", "eve")
 CHANGES = st.tuples(
     st.sampled_from(
@@ -84,7 +89,8 @@ class Connection:
                 if what == "detach":
                     call.take(self.both.detach(key, call.now))
                 else:
-                    spec = AudioSpec(1) if kind is Kind.AUDIO else VideoSpec(1)
+                    wait = (0.0, 0.4, 3.0)[number % 3]
+                    spec = AudioSpec(1, wait) if kind is Kind.AUDIO else VideoSpec(1, wait)
                     call.take(self.both.attach(key, spec, call.now))
             case "report":
                 ssrcs = [sender.ssrc for sender in call.senders] + [99]
@@ -115,18 +121,27 @@ class Connection:
                 every=0.02 if line.kind is Kind.AUDIO else 0.05,
                 reports=2.0 * (number % 2),
                 named=self.random.choice([None, 1, 5]),
+                rid=self.random.choice(line.rids) if line.rids else "",
+                size=self.random.choice([20, 40, 100]),
             )
         )
 
     def raw(self, number: int) -> None:
         """Packets of many SSRCs, with any MID or none, in either form of a header extension."""
         batch = []
-        mids = [b"a", b"b", b"d", b"", b"zz", None, None] + [self.random.choice([b"a", b"b"])] * 7
+        mids = [b"a", b"b", b"d", b"e", b"", b"zz", None, None] + [
+            self.random.choice([b"a", b"b"])
+        ] * 7
         for at in range(number % 80):
             mid = self.random.choice(mids)
             block = b"" if mid is None else bytes([4, len(mid)]) + mid
             if mid and at % 2:
                 block = bytes([4 << 4 | len(mid) - 1]) + mid
+            if mid == b"e" and at % 3:
+                element = self.random.choice([b"q", b"full", b"none"])
+                number = self.random.choice([5, 6])
+                short = bytes([number << 4 | len(element) - 1]) + element
+                block += short if at % 2 else bytes([number, len(element)]) + element
             block = block.ljust(-len(block) % 4 + len(block), b"\0")
             profile = 0xBEDE if mid and at % 2 else 0x1000
             extension = struct.pack("!HH", profile, len(block) // 4) + block if block else b""

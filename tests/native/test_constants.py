@@ -21,16 +21,26 @@ TWINS = {
     "audio.c": "slicing.audio",
     "av1.c": "rtp.codecs.obu",
     "bundle.h": "slicing.bundle",
+    "candidates.c": "rtp.stream",
+    "candidates.h": "rtp.stream",
     "demultiplexer.c": "rtp.demultiplexer",
     "demultiplexer.h": "rtp.demultiplexer",
     "depacketizer.h": "rtp.codecs.assembly",
     "h265.c": "rtp.codecs.h265",
+    "layers.c": "rtp.layers",
+    "layers.h": "rtp.layers",
+    "clock_offset.c": "rtp.clock_offset",
     "mapping.c": "rtp.mapping",
+    "mapping.h": "rtp.mapping",
+    "minima.h": "rtp.minima",
     "nack.h": "rtp.rtcp.nack",
     "nal.h": "rtp.codecs.parameter_sets",
     "opus.c": "rtp.codecs.opus",
     "packet.h": "rtp.packet",
+    "parameters.h": "rtp.parameters",
     "red.h": "rtp.red",
+    "report_wait.c": "slicing.report_wait",
+    "report_wait.h": "slicing.report_wait",
     "reporter.c": "rtp.rtcp.reporter",
     "reporter.h": "rtp.rtcp.transport_feedback",
     "ring.h": "rtp.ring",
@@ -51,6 +61,8 @@ PREFIXES = (
     "ACTIVITY_",
     "BUNDLE_",
     "DEMULTIPLEXER_",
+    "LAYERS_",
+    "MAPPING_",
     "NACK_",
     "RED_",
     "RING_",
@@ -62,6 +74,8 @@ PREFIXES = (
 OF_C_ALONE = {
     ("audio.c", "FEWEST_PACKETS"),
     ("demultiplexer.c", "FEWEST_BITS"),
+    ("candidates.c", "FEWEST_HELD"),
+    ("report_wait.c", "FEWEST_WAITING"),
     ("packet.h", "NO_ORIENTATION"),
     ("transport_feedback.c", "NOT_RECEIVED"),
     ("video.c", "KEPT_BYTES"),
@@ -73,7 +87,7 @@ WITHOUT_TWIN = re.compile(
     r"(plane|peer|srtp|srtp_crypto|stun|core|levels|receiver|track|packet|ring|depacketizer|elements)"
     r"\.[ch]|bundle\.c"
 )
-OF_A_TASK = {"anchors_refused"}
+OF_A_TASK = {"anchors_refused", "tracks_refused"}
 COUNTED = re.compile(r'(?:counters|_refused)\["(\w+)"\]')
 
 

@@ -214,12 +214,14 @@ class Scenario:
         kind = Kind.AUDIO if one.which % 2 else Kind.VIDEO
         key = TrackKey(TASKS[one.which // 2 % 3], "ann", kind)
         seconds = 1 + int(3 * one.amount)
-        return key, AudioSpec(seconds) if kind is Kind.AUDIO else VideoSpec(seconds)
+        wait = (0.0, 0.4, 3.0)[one.which % 3]
+        spec = AudioSpec(seconds, wait) if kind is Kind.AUDIO else VideoSpec(seconds, wait)
+        return key, spec
 
 
 FAULTS = (
     *("too_short", "bad_version", "bye", "keyframe_requests", "duplicate", "late", "asleep"),
-    *("padding", "needless_retransmission", "retransmitted", "retired_ssrc", "probation", "moved"),
+    *("padding", "needless_retransmission", "retransmitted", "parallel_ssrc", "probation", "moved"),
     *("ssrc_changed", "clock_jumped", "malformed_payload", "moved_into_place", "overlap"),
     *("unanswered", "stray", "restored_by_red"),
 )

@@ -312,7 +312,7 @@ class Conversation:
         for one, other in zip(*self.streams, strict=True):
             one.drain(self.now)
             other.drain(self.now)
-            assert one.mapper.delay == other.mapper.delay
+            assert one.mapper.settled == other.mapper.settled
 
     def doze(self, amount: int) -> None:
         for streams in self.streams:

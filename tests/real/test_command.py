@@ -147,8 +147,8 @@ async def test_a_wrong_secret_is_told_with_what_to_do(seaweed: Seaweed) -> None:
     ("words", "says"),
     [
         (("--allow-audio", "a*b"), r"allow_audio\[0\].*a\*b.*x\.\*\$"),
-        (("--audio", "-1"), r"audio\.seconds.*-1.*1 to 3600"),
-        (("--video", "90000"), r"video\.seconds.*90000.*1 to 86400"),
+        (("--audio", "-1"), r"--audio: got '-1'.*0 to 3600"),
+        (("--video", "90000"), r"--video: got '90000'.*0 to 86400"),
         (("--to", "ftp://host/x"), r"ftp://host/x.*s3://"),
         (("--to", "s3:///prefix"), r"bucket"),
     ],

@@ -1,5 +1,6 @@
 """Chromium publishes over a path that loses and reorders: what the slices are like then."""
 
+import asyncio
 import io
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -83,6 +84,7 @@ async def takes(seaweed: Seaweed, devices: tuple[Path, Path]) -> dict[str, Take]
             names = ("targetBitrate", "pliCount", "nackCount", "retransmittedPacketsSent")
             print(codec, {name: video[name] for name in names}, paths[codec].dropped)
             paths[codec].impairment = Impairment()
+            await asyncio.sleep(2 * PATH.delay)  # what is late still comes, and leaves no hole
             assert await page.stop() == 200
         for each in (task, truth):
             assert (await stage.finish(each)).lost == 0

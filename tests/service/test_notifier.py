@@ -103,7 +103,7 @@ async def test_a_tasks_life(desk: Desk) -> None:
         (TaskState("t", AT, State.RECONNECTING, "ICE failed"), 4, "the room was lost: ICE failed;"),
         (AnchorDropped("t", AT, "zoe", "full"), 4, "zoe is dropped: full"),
         (StoreRecovered("t", AT, "cos://b/"), 6, "cos://b/ takes slices again"),
-        (FactsDiscarded("t", AT, 3), 4, "3 facts of the room are discarded"),
+        (FactsDiscarded("t", AT, 3), 4, "3 facts of the room discarded"),
         (PicturesMissing("t", AT, "zoe", "late"), 7, "there are no pictures of zoe: late"),
         (TrackRefused("t", AT, "zoe", Kind.VIDEO, "H.265"), 5, "video of zoe is refused: H.265"),
     ],

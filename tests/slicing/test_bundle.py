@@ -115,7 +115,7 @@ def test_equal_payload_types_are_told_apart_and_nothing_is_lost() -> None:
     for anchor, (audio, _) in room.senders.items():
         assert heard(room.slices(anchor)) == audio.sent
         assert len(room.pictures(anchor)) == 10
-    assert not {"unroutable", "retired_ssrc", "probation"} & room.bundle.counters.keys()
+    assert not {"unroutable", "parallel_ssrc", "probation"} & room.bundle.counters.keys()
 
 
 @pytest.mark.parametrize("count", [25, MAX_SECTIONS // 2])

@@ -1,5 +1,7 @@
 """What a task may be asked for, and how it says no."""
 
+from typing import Any
+
 import pytest
 
 from slicer.errors import BadInput
@@ -57,3 +59,18 @@ def test_something_has_to_be_cut() -> None:
 
 def test_formats_are_named_by_their_extension() -> None:
     assert [str(format) for format in ImageFormat] == ["png", "jpg", "webp"]
+
+
+@pytest.mark.parametrize("wait", [-0.1, 10.1, float("nan"), True, "3"])
+def test_a_wait_for_reports_is_bounded(wait: Any) -> None:
+    with pytest.raises(BadInput, match=r"audio\.report_wait"):
+        AudioSpec(15, wait)
+    with pytest.raises(BadInput, match=r"video\.report_wait"):
+        VideoSpec(5, wait)
+
+
+def test_a_wait_is_filled_in_where_nobody_said_one() -> None:
+    params = SliceParams(AudioSpec(15), VideoSpec(5, 0.5)).waiting(3.0)
+    assert (params.audio, params.video) == (AudioSpec(15, 3.0), VideoSpec(5, 0.5))
+    assert SliceParams(AudioSpec(15, 0), None).waiting(3.0).audio == AudioSpec(15, 0)
+    assert AudioSpec(15).waits == VideoSpec(5).waits == 0.0

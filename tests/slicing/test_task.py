@@ -15,7 +15,6 @@ from slicer.slicing.facts import (
     RoomLost,
     Stopped,
     TrackPublished,
-    TrackRefused,
     TrackUnpublished,
 )
 from slicer.slicing.outputs import (
@@ -28,8 +27,8 @@ from slicer.slicing.outputs import (
     State,
     StateChanged,
     Subscribe,
-    TrackIgnored,
     TrackKey,
+    TrackRefused,
     Unsubscribe,
 )
 from slicer.slicing.spec import AudioSpec, SliceParams, VideoSpec
@@ -232,9 +231,9 @@ def test_the_rooms_words_for_an_end_are_passed_on() -> None:
 
 def test_a_track_that_cannot_be_taken_is_told_and_changes_nothing() -> None:
     task = running()
-    assert tell(task, TrackRefused("ann", VIDEO, "H.265 is not supported")) == [
-        TrackIgnored("ann", VIDEO, "H.265 is not supported")
-    ]
+    refused = TrackRefused("ann", VIDEO, "H.265 is not supported")
+    assert tell(task, refused) == [refused]
+    assert task.counters["tracks_refused"] == 1
     assert (task.anchors, task.tracks) == ((), frozenset())
 
 

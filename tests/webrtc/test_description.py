@@ -1,14 +1,20 @@
-"""How an answer is written; our offers are in `test_proposal.py`."""
+"""How an answer is written, and what an offer costs until then; our offers: `test_proposal.py`."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
-from slicer.rtp.parameters import MID, TRANSPORT_WIDE_CC
+import pytest
+
+from slicer.rtp.parameters import MID, REPAIRED_RID, RID, TRANSPORT_WIDE_CC
 from slicer.webrtc.description import write_answer, write_offer
 from slicer.webrtc.negotiation import negotiate
 from slicer.webrtc.parameters import Local
 from slicer.webrtc.proposal import propose
 from slicer.webrtc.sdp import parse
-from tests.harness.rooms.descriptions import Track, changed, described
+from tests.harness.rooms.descriptions import Track, changed, described, many
+from tests.webrtc.test_negotiation import MEETING, TRANSPORT, VIDEO
 
 CHROMIUM = (Path(__file__).parent / "chromium-offer.sdp").read_text()
 OURS = Local(
@@ -28,14 +34,16 @@ def test_the_answer_to_a_browser() -> None:
         assert section.attributes.first("setup") == "passive"
         assert section.attributes.first("ice-ufrag") == "ufrg"
         assert section.attributes.first("fingerprint") == "sha-256 CC:DD"
-        assert section.attributes.all("extmap") == [f"3 {TRANSPORT_WIDE_CC}", f"4 {MID}"]
         assert {value.split()[0] for value in section.attributes.all("rtpmap")} == set(
             section.formats
         )
     assert audio.attributes.all("candidate") == list(OURS.candidates)
     assert audio.attributes.has("end-of-candidates")
-    assert not video.attributes.has("simulcast")
-    assert not video.attributes.has("rid")
+    extensions = [f"3 {TRANSPORT_WIDE_CC}", f"4 {MID}"]
+    assert audio.attributes.all("extmap") == extensions
+    assert video.attributes.all("extmap") == [*extensions, f"10 {RID}", f"11 {REPAIRED_RID}"]
+    assert video.attributes.all("simulcast") == ["recv q;h;f"]
+    assert video.attributes.all("rid") == ["q recv", "h recv", "f recv"]
     assert "96 nack pli" in video.attributes.all("rtcp-fb")
     assert "97 apt=96" in video.attributes.all("fmtp")
     assert (data.kind, data.port, data.protocol) == ("application", 0, "UDP/DTLS/SCTP")
@@ -90,3 +98,86 @@ def test_a_stopped_m_line_still_explains_its_formats() -> None:
     line = parse(write_offer(propose([], before=stopped), OURS, 1)).sections[1]
     assert (line.port, line.mid, line.attributes.has("inactive")) == (0, "v", True)
     assert line.attributes.all("rtpmap") == ["96 VP8/90000", "97 rtx/90000"]
+
+
+HOSTILE = {
+    "feedback": lambda n: "".join(f"a=rtcp-fb:96 nack{i}\r\n" for i in range(n)),
+    "feedback of all": lambda n: "a=rtcp-fb:* nack\r\n" * n,
+    "formats": lambda n: "a=fmtp:96 x=1;y=2\r\n" * n,
+    "one long format": lambda n: "a=fmtp:96 " + "x=1;" * n + "\r\n",
+    "rtpmaps": lambda n: "".join(f"a=rtpmap:{i} VP8/90000\r\n" for i in range(n)),
+    "extensions": lambda n: f"a=extmap:4 {MID}\r\n" * n,
+    "candidates": lambda n: "".join(f"a=candidate:{i} 1 udp 1 192.0.2.1\r\n" for i in range(n)),
+    "fingerprints": lambda n: "a=fingerprint:sha-256 AA:BB\r\n" * n,
+    "flags": lambda n: "a=x\r\n" * n,
+    "unknown feedback": lambda n: "".join(f"a=rtcp-fb:* x{i}\r\n" for i in range(n)),
+    "parameters": lambda n: "a=fmtp:96 " + ";".join(f"a{i}=1" for i in range(3 * n)) + "\r\n",
+    "sources": lambda n: "a=ssrc-group:FID 1 2\r\na=ssrc:1 cname:x\r\na=msid:a b\r\n" * (n // 2),
+    "layers": lambda n: (
+        "".join(f"a=rid:{i} send pt=96\r\n" for i in range(n))
+        + f"a=simulcast:send {';'.join(map(str, range(n)))}\r\na=extmap:5 {RID}\r\n"
+    ),
+    "mids": lambda n: "".join(f"a=mid:{i}\r\n" for i in range(n)),
+}
+
+
+def steps(offer: str) -> int:
+    """How many bytecodes run while an offer is read, agreed on and answered."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> object:
+        nonlocal count
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)  # type: ignore[arg-type]
+    try:
+        write_answer(negotiate(parse(offer)), OURS, 1)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def twice_as_long_costs_twice(short: str, long: str) -> None:
+    few, many_ = steps(short), steps(long)
+    assert len(long) > 1.9 * len(short)
+    assert many_ < 2.2 * few
+
+
+@pytest.mark.parametrize("lines", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_offer_costs_as_much_as_it_is_long(lines: Callable[[int], str]) -> None:
+    offer = described(MEETING)
+    twice_as_long_costs_twice(offer + lines(4000), offer + lines(8000))
+
+
+def test_what_holds_for_all_payload_types_is_not_read_for_each() -> None:
+    """It used to be: 256 KB of `a=rtcp-fb:*` for 150 payload types are three million steps."""
+
+    def offer(payload_types: int, times: int) -> str:
+        numbers = [str(number) for number in (*range(35, 64), *range(96, 128))][:payload_types]
+        lines = [*VIDEO[1:3], *(f"a=rtpmap:{number} VP8/90000" for number in numbers)]
+        head = ["v=0", "a=group:BUNDLE v", *TRANSPORT, f"{VIDEO[0][:-3]} {' '.join(numbers)}"]
+        return "\n".join([*head, *lines, *(f"a=rtcp-fb:* x{i}" for i in range(times))])
+
+    few = steps(offer(2, 2000)) - steps(offer(2, 0))
+    assert steps(offer(60, 2000)) - steps(offer(60, 0)) < 1.1 * few
+
+
+def test_many_m_lines_cost_as_much_as_they_are() -> None:
+    twice_as_long_costs_twice(described(many(60)), described(many(120)))
+
+
+def test_payload_types_repeated_on_an_m_line_count_once() -> None:
+    """Each used to be looked up in all of the feedback: 0.85 s for an offer of 256 KB."""
+
+    def offer(times: int) -> str:
+        hostile = described(MEETING) + "a=rtcp-fb:96 nack\r\n" * times
+        return hostile.replace("SAVPF 96 97", "SAVPF" + " 96 97" * times)
+
+    twice_as_long_costs_twice(offer(1000), offer(2000))
+    assert parse(write_answer(negotiate(parse(offer(50))), OURS, 1)).sections[1].formats == (
+        "96",
+        "97",
+    )

@@ -7,7 +7,7 @@ from slicer.hot import Bundle
 from slicer.rtp.parameters import OPUS, Kind, RtpParameters
 from slicer.slicing.outputs import AudioCut, Subscribe, TrackKey, TrackOutput, Transmit
 from slicer.slicing.spec import AudioSpec
-from slicer.webrtc.driver import Driver
+from slicer.webrtc.driver import BundleDriver
 from tests.harness.clock import ManualClock
 
 TRACK = TrackKey("task", "ann", Kind.AUDIO)
@@ -60,7 +60,7 @@ class Bench:
         self.bundle = Recorder()
         self.out: list[bytes | TrackOutput] = []
         bundle = cast("Bundle", self.bundle)
-        self.driver = Driver(bundle, self.clock, self.out.append, self.out.append)
+        self.driver = BundleDriver(bundle, self.clock, self.out.append, self.out.append)
 
 
 def test_outputs_go_where_they_belong_in_order() -> None:

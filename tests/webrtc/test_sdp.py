@@ -62,6 +62,56 @@ def test_a_line_without_a_value_is_skipped(line: str) -> None:
     assert section.mid == "x"
 
 
+PLAIN = [
+    "v=0",
+    "o=- 1 1 IN IP4 192.0.2.1",
+    "s=-",
+    "a=group:BUNDLE x",
+    "m=audio 9 RTP/SAVPF 0 111",
+    "a=rtpmap:111 opus/48000/2",
+    "a=mid:x",
+    "a=sendonly",
+    "",
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\r".join(PLAIN),
+        "\n\r".join(PLAIN),
+        "\ufeff" + "\n".join(PLAIN),
+        "\n".join(PLAIN) + "\0",
+        "\n".join(PLAIN) + "\0\0\r\n\0",
+        "SDP:\r\n" + "\r\n".join(PLAIN),
+        "\n \nsdp: \n" + "\n".join(PLAIN),
+        "\n\n".join(PLAIN),
+        "\n".join(f"\t{line}\t " for line in PLAIN),
+        "\n".join(PLAIN).replace(" ", "  "),
+        "\n".join(PLAIN).replace(" ", "\t"),
+        "\n".join(PLAIN).replace("m=audio", "M=Audio").replace("a=", "A="),
+        "\n".join(PLAIN).replace("rtpmap:", "RTPMAP: ").replace("mid:", "Mid : "),
+        "\n".join(PLAIN).replace("sendonly", "SENDONLY"),
+        "\n".join(PLAIN).replace("s=-", "s= \ni=\nt=\nb=\nz="),
+        "\n".join(line for line in PLAIN if line[:1] not in "os"),
+    ],
+)
+def test_descriptions_are_read_as_devices_write_them(text: str) -> None:
+    plain, read = parse("\n".join(PLAIN)), parse(text)
+    (section,), (wanted,) = read.sections, plain.sections
+    assert (section.kind, section.port, section.formats) == (wanted.kind, 9, wanted.formats)
+    assert section.mid == "x"
+    assert section.attributes.has("sendonly")
+    assert section.attributes.by_payload_type("rtpmap") == {"111": "opus/48000/2"}
+    assert (read.attributes.first("group") or "").split() == ["BUNDLE", "x"]
+
+
+def test_what_a_camera_writes_beside_its_capture() -> None:
+    camera = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns= \ni=cam\nc=IN IP4 0.0.0.0\nt=0 0\n"
+    (section,) = parse(camera + "m=audio 0 RTP/AVP 8\na=control:trackID=1\n").sections
+    assert (section.kind, section.port, section.formats) == ("audio", 0, ("8",))
+
+
 def test_a_fragment_has_no_version_line() -> None:
     fragment = parse_fragment("a=ice-ufrag:abcd\nm=audio 9 RTP/SAVPF 0\na=mid:0\na=candidate:1 1\n")
     assert fragment.attributes.first("ice-ufrag") == "abcd"

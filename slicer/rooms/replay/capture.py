@@ -1,28 +1,32 @@
-"""Reads plain RTP from a capture (rtpdump or pcap), and writes rtpdump."""
+"""Reads datagrams from a capture (pcap, pcapng, rtpdump, Janus' .mjr), and writes rtpdump."""
 
+import gzip
 import struct
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from ipaddress import IPv4Address
-from typing import BinaryIO, NamedTuple
+from itertools import chain
+from typing import BinaryIO, NamedTuple, cast
 
 from slicer.errors import BadInput
-from slicer.rooms.replay.pcap import MAGICS, PcapReader
+from slicer.rooms.replay import mjr, pcapng
+from slicer.rooms.replay.network import Endpoints, Network
+from slicer.rooms.replay.pcap import MAGICS, Frame, pcap_frames
+from slicer.rtp.parameters import RtpParameters
 
 FIELD = "capture"
+LONGEST_GAP = 3_600.0
+"""Seconds without a packet that are played; a longer gap is a step of the capturing clock."""
+DISORDER = 1.0
+_GZIP = b"\x1f\x8b"
 _RTPDUMP = b"#!rtpplay1.0 "
-_PCAPNG = b"\x0a\x0d\x0d\x0a"
 _MAX_LINE = 256
+# What gzip raises where a file is damaged or breaks off.
+_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 _HEADER = struct.Struct("!IIIHH")
 _RECORD = struct.Struct("!HHI")
-
-
-class Endpoints(NamedTuple):
-    """Who sent a datagram to whom, as `address:port`; both empty where the file does not say."""
-
-    source: str
-    destination: str
 
 
 class Captured(NamedTuple):
@@ -31,6 +35,25 @@ class Captured(NamedTuple):
     seconds: float
     data: bytes
     flow: Endpoints
+
+
+class Elapsed:
+    """The time that a capture plays: what a clock that was set while capturing did is undone.
+
+    A step back, and a gap longer than LONGEST_GAP, become no time at all. Packets a little out of
+    order, as several interfaces give them, are no such step.
+    """
+
+    def __init__(self) -> None:
+        self._now = self._before = 0.0
+
+    def reach(self, seconds: float) -> float:
+        """When a packet comes, in seconds since the capture began; it never steps back."""
+        step = seconds - self._before
+        if not -DISORDER < step < 0:
+            self._before = seconds
+            self._now += step if 0 <= step <= LONGEST_GAP else 0.0
+        return self._now
 
 
 class Protocol(Enum):
@@ -58,37 +81,86 @@ def protocol(datagram: bytes) -> Protocol:
 class Capture:
     """The RTP and RTCP of a file, in its order; all else is counted in *counters* and passed over.
 
-    *began* is the UTC of the capture's start in seconds, 0 where the file does not say. Iterate
-    once. Raises BadInput where the file is none of the known formats; a file that breaks off, or
-    whose records make no sense from some place on, ends there and counts `truncated`.
+    *began* is the UTC of the capture's start in seconds, 0 where the file does not say; *streams*
+    is what the file itself says of its media; *records* counts what was read. DTLS is shown to
+    *on_dtls* as well, and TLS key logs in the file to *on_secrets*. Iterate once. A file may be
+    compressed by gzip.
+
+    Raises BadInput where the file is none of the known formats; a file that breaks off, or whose
+    records make no sense from some place on, ends there and counts `truncated`.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        on_dtls: Callable[[Captured], None] = lambda _: None,
+        on_secrets: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
+        self._on_dtls, self._on_secrets = on_dtls, on_secrets
         self.counters: Counter[str] = Counter()
-        magic = file.read(4)
-        if magic in MAGICS:
-            pcap = PcapReader(magic, file, self.counters)
-            self.began, self._datagrams = pcap.began, _from_pcap(pcap)
-        elif magic == _RTPDUMP[:4]:
-            self.began = _open_rtpdump(magic, file)
-            self._datagrams = _from_rtpdump(file, self.counters)
-        elif magic == _PCAPNG:
-            raise BadInput(FIELD, "a pcapng file", "pcap: editcap -F pcap IN.pcapng OUT.pcap")
-        else:
-            raise BadInput(FIELD, magic, "a file of rtpdump (#!rtpplay1.0) or pcap format")
+        self.records = 0
+        self.streams: tuple[RtpParameters, ...] = ()
+        self.began = 0.0
+        try:
+            self._datagrams = self._open(file)
+        except _DAMAGE as error:
+            raise BadInput(FIELD, "a damaged gzip file", f"a whole one ({error})") from None
 
     def __iter__(self) -> Iterator[Captured]:
-        for captured in self._datagrams:
-            found = protocol(captured.data)
-            if found in (Protocol.RTP, Protocol.RTCP):
-                yield captured
-            else:
+        try:
+            for captured in self._datagrams:
+                found = protocol(captured.data)
+                if found in (Protocol.RTP, Protocol.RTCP):
+                    yield captured
+                    continue
                 self.counters[found.value] += 1
+                if found is Protocol.DTLS:
+                    self._on_dtls(captured)
+        except _DAMAGE:
+            self.counters["truncated"] += 1
 
+    def _open(self, file: BinaryIO) -> Iterator[Captured]:
+        magic = file.read(4)
+        if magic[:2] == _GZIP:
+            file.seek(0)
+            file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
+            magic = file.read(4)
+        if magic in MAGICS:
+            return self._from_frames(pcap_frames(magic, file, self.counters))
+        if magic == pcapng.MAGIC:
+            frames = pcapng.pcapng_frames(file, self.counters, self._on_secrets)
+            return self._from_frames(frames)
+        if magic == _RTPDUMP[:4]:
+            self.began = _open_rtpdump(magic, file)
+            return self._counted(_from_rtpdump(file, self.counters))
+        if magic == mjr.MAGICS[0][:4] and (rest := magic + file.read(4)) in mjr.MAGICS:
+            recorded = mjr.open_mjr(rest, file, self.counters)
+            self.began, self.streams = recorded.began, (recorded.stream,)
+            return self._counted(recorded.packets)
+        raise BadInput(FIELD, magic, "a file of pcap, pcapng, rtpdump (#!rtpplay1.0) or mjr format")
 
-def _from_pcap(pcap: PcapReader) -> Iterator[Captured]:
-    for seconds, datagram in pcap:
-        yield Captured(seconds, datagram.data, Endpoints(datagram.source, datagram.destination))
+    def _counted(self, packets: Iterable[tuple[float, bytes]]) -> Iterator[Captured]:
+        for seconds, data in packets:
+            self.records += 1
+            yield Captured(seconds, data, Endpoints("", ""))
+
+    def _from_frames(self, frames: Iterator[Frame]) -> Iterator[Captured]:
+        first = next(frames, None)
+        if first is None:
+            return iter(())
+        self.began = first.seconds
+        return self._unwrapped(chain((first,), frames))
+
+    def _unwrapped(self, frames: Iterable[Frame]) -> Iterator[Captured]:
+        network = Network(self.counters)
+        for frame in frames:
+            self.records += 1
+            if not frame.complete:
+                self.counters["incomplete"] += 1
+                continue
+            for flow, data in network.receive(frame.link, frame.data):
+                yield Captured(frame.seconds - self.began, data, flow)
+        network.close()
 
 
 def _open_rtpdump(magic: bytes, file: BinaryIO) -> float:
@@ -100,8 +172,7 @@ def _open_rtpdump(magic: bytes, file: BinaryIO) -> float:
     return float(seconds + microseconds / 1e6)
 
 
-def _from_rtpdump(file: BinaryIO, counters: Counter[str]) -> Iterator[Captured]:
-    flow = Endpoints("", "")
+def _from_rtpdump(file: BinaryIO, counters: Counter[str]) -> Iterator[tuple[float, bytes]]:
     while header := file.read(_RECORD.size):
         length = _RECORD.unpack(header)[0] - _RECORD.size if len(header) == _RECORD.size else -1
         data = file.read(length) if length >= 0 else b""
@@ -113,7 +184,7 @@ def _from_rtpdump(file: BinaryIO, counters: Counter[str]) -> Iterator[Captured]:
             counters["incomplete"] += 1
         else:
             # A plen of 0 says RTCP, which the bytes say themselves.
-            yield Captured(milliseconds / 1e3, data, flow)
+            yield milliseconds / 1e3, data
 
 
 def write_rtpdump(

@@ -1,118 +1,208 @@
-"""What a `replay:///file` URL names: the capture, its payload types, its anchors."""
+"""Looks a capture through: what is in it, whose it is, and what of it cannot be played."""
 
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import BinaryIO, Self
-from urllib.parse import SplitResult, parse_qsl, unquote
+from dataclasses import dataclass, field
+from typing import Self
 
-from slicer.errors import BadInput, RoomError
-from slicer.rooms.replay.capture import Capture, Captured, Endpoints, Protocol, protocol
-from slicer.rtp.parameters import STATIC, Codec, Kind, RtpParameters
-from slicer.webrtc.negotiation import CODECS, described, without
-from slicer.webrtc.sdp import parse
+from slicer.errors import RoomError
+from slicer.rooms.replay.anchors import Heard, grouped
+from slicer.rooms.replay.capture import Capture, Captured, Elapsed
+from slicer.rooms.replay.decryption import Decryption, Stream
+from slicer.rooms.replay.encryption import Sample
+from slicer.rooms.replay.keys import Keys
+from slicer.rooms.replay.network import Endpoints
+from slicer.rooms.replay.source import Source
+from slicer.rtp import packet, rtcp
+from slicer.rtp.parameters import Codec, Kind, RtpParameters
+from slicer.rtp.rtcp import SourceDescription
 
-MAX_FLOWS = 500
-"""Flows of one capture that can be anchors; the packets of further ones are counted."""
-MAX_SDP = 64 * 1024
-MAX_SPEED = 1_000.0
+MAX_STREAMS = 1_000
+"""SSRCs of one capture that can be anchors'; the packets of further ones are counted."""
 # Fewer packets than this that look like RTP of a known payload type are somebody else's.
 LEAST_PACKETS = 2
-_OPTIONS = "speed, anchor, audio, video"
-_ANCHOR = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A replay URL, parsed. *speed*: capture seconds in a second; infinite: as fast as possible."""
-
-    path: Path
-    speed: float = 1.0
-    anchor: str = ""
-    codecs: Mapping[Kind, Mapping[int, Codec]] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, url: SplitResult) -> Self:
-        """Read `replay:///file?speed=&anchor=&audio=111:opus&video=96:vp8`. Raises BadInput."""
-        path = Path(unquote(url.path))
-        if url.netloc or not path.is_absolute():
-            raise BadInput("room", url.geturl(), "replay:///absolute/path")
-        pairs = parse_qsl(url.query, keep_blank_values=True)
-        options = dict(pairs)
-        unknown = options.keys() - {"speed", "anchor", "audio", "video"}
-        if unknown or len(options) != len(pairs):
-            raise BadInput("room", url.query, f"each of {_OPTIONS} at most once")
-        anchor = options.get("anchor", "")
-        if anchor and not _ANCHOR.fullmatch(anchor):
-            raise BadInput("room.anchor", anchor, "a user id: letters, digits, '_', '-', '.', '@'")
-        codecs = {kind: _codecs(kind, options[kind]) for kind in Kind if kind in options}
-        return cls(path, _speed(options.get("speed", "1")), anchor, codecs)
-
-    def streams(self) -> list[RtpParameters]:
-        """What payload types mean, by kind: from the URL, or the .sdp beside, or RFC 3551.
-
-        Nobody will read what a receiver sends, so the streams claim no feedback. Raises BadInput.
-        """
-        streams = [RtpParameters(kind, codecs) for kind, codecs in self.codecs.items()]
-        beside = _sidecar(self.path.with_suffix(".sdp"))
-        streams += [stream for stream in beside if stream.kind not in self.codecs]
-        if all(stream.kind is not Kind.AUDIO for stream in streams):
-            streams.append(RtpParameters(Kind.AUDIO, STATIC))
-        return streams
-
-    def open(self) -> BinaryIO:
-        """Open the file. Raises BadInput."""
-        try:
-            return self.path.open("rb")
-        except OSError as error:
-            allowed = f"a file that can be read ({error.strerror})"
-            raise BadInput("room", str(self.path), allowed) from None
+ENCRYPTED = "encrypted (SRTP), and no key opens it"
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A capture that was looked through once.
 
-    *began*: UTC seconds, 0 where the file does not say; *kinds*: of each payload type that is
-    played; *anchors*: whose packets a flow carries.
+    *began*: UTC seconds, 0 where the file does not say; *seconds*: how long it plays; *kinds*: of
+    each payload type that is played; *anchors*: whose packets an SSRC of a flow sends; *flows*:
+    whose a flow is, where all of it is one anchor's; *refused*: what is encrypted, by anchor;
+    *encrypted*, *opened*: the streams that no key and that a key opens.
     """
 
     source: Source
     began: float
+    seconds: float
     streams: tuple[RtpParameters, ...]
     kinds: Mapping[int, Kind]
-    anchors: Mapping[Endpoints, str]
+    anchors: Mapping[Stream, str]
+    flows: Mapping[Endpoints, str]
+    refused: tuple[tuple[str, Kind], ...]
+    encrypted: set[Stream]
+    opened: set[Stream]
+    keys: Keys
 
     @classmethod
-    def survey(cls, source: Source) -> Self:
-        """Read the whole file to find its anchors. Raises BadInput, and RoomError without any."""
-        streams = source.streams()
-        kinds = {
-            number: stream.kind
-            for stream in streams
-            for number in (*stream.codecs, *stream.rtx, *stream.red)
-        }
-        media, control, unknown = Counter[Endpoints](), set[Endpoints](), Counter[int]()
-        with source.open() as file:
-            capture = Capture(file)
-            for captured in capture:
-                if protocol(captured.data) is Protocol.RTCP:
-                    control.add(captured.flow)
-                elif payload_type(captured) not in kinds:
-                    unknown[payload_type(captured)] += 1
-                elif captured.flow in media or len(media) < MAX_FLOWS:
-                    media[captured.flow] += 1
-        flows = [flow for flow, packets in media.items() if packets >= LEAST_PACKETS]
-        if not flows:
-            raise RoomError(_nobody(source.path, unknown))
-        anchors = dict(zip(flows, _names(source, len(flows)), strict=True))
-        for flow in control - anchors.keys():
-            if (companion := _one_below(flow)) in anchors:
-                anchors[flow] = anchors[companion]
-        return cls(source, capture.began, tuple(streams), kinds, anchors)
+    def survey(cls, source: Source, account: Counter[str]) -> Self:
+        """Read the whole file to find its anchors; *account* gets what it holds, by name.
+
+        Raises BadInput, and RoomError where there is nobody.
+        """
+        survey = _Survey(source, account)
+        survey.read()
+        encrypted = survey.encrypted()
+        streams = [one for one in survey.heard.values() if one.packets >= LEAST_PACKETS]
+        account["stray"] = sum(
+            one.packets for one in survey.heard.values() if one.packets < LEAST_PACKETS
+        )
+        account["encrypted"] += sum(
+            one.packets for one in streams if (one.flow, one.ssrc) in encrypted
+        )
+        if all((one.flow, one.ssrc) in encrypted for one in streams):
+            raise RoomError(_nobody(source, survey))
+        groups = grouped(streams, together=bool(source.anchor))
+        anchors: dict[Stream, str] = {}
+        refused = []
+        for name, group in zip(_names(source, len(groups)), groups, strict=True):
+            plain = [one for one in group if (one.flow, one.ssrc) not in encrypted]
+            anchors.update({(one.flow, one.ssrc): name for one in plain})
+            lost = {one.kind for one in group if one not in plain}
+            refused += [(name, kind) for kind in Kind if kind in lost]
+        account["media"] = sum(one.packets for one in streams if (one.flow, one.ssrc) in anchors)
+        return cls(
+            source,
+            survey.began,
+            survey.seconds,
+            tuple(survey.streams),
+            survey.kinds,
+            anchors,
+            _whole_flows(anchors),
+            tuple(refused),
+            encrypted,
+            survey.opened,
+            survey.keys,
+        )
+
+    def is_encrypted(self, captured: Captured) -> bool:
+        """Whether a packet is of a stream that no key opens."""
+        return (captured.flow, int.from_bytes(captured.data[8:12])) in self.encrypted
+
+    def owner(self, captured: Captured, *, control: bool) -> str | None:
+        """Whose a packet is; RTCP may come one port above its RTP."""
+        flow, data = captured.flow, captured.data
+        ssrc = int.from_bytes(data[4:8] if control else data[8:12])
+        name = self.anchors.get((flow, ssrc))
+        if name is not None or not control:
+            return name
+        companion = _one_below(flow)
+        return (
+            self.anchors.get((companion, ssrc)) or self.flows.get(flow) or self.flows.get(companion)
+        )
+
+
+@dataclass(slots=True)
+class _Survey:
+    """One pass over a file."""
+
+    source: Source
+    account: Counter[str]
+    began: float = 0.0
+    seconds: float = 0.0
+    keys: Keys = field(default_factory=Keys)
+    streams: list[RtpParameters] = field(default_factory=list)
+    kinds: dict[int, Kind] = field(default_factory=dict)
+    heard: dict[Stream, Heard] = field(default_factory=dict)
+    opened: set[Stream] = field(default_factory=set)
+    unknown: Counter[int] = field(default_factory=Counter)
+    protected: set[Endpoints] = field(default_factory=set)
+    """Flows whose surroundings say SRTP: a handshake, or RTCP that cannot be read."""
+    _readable: set[Endpoints] = field(default_factory=set)
+    _samples: dict[Stream, Sample] = field(default_factory=dict)
+    _codecs: dict[int, Codec] = field(default_factory=dict)
+    _cnames: dict[tuple[str, int], str] = field(default_factory=dict)
+
+    def read(self) -> None:
+        """Take all packets of the file."""
+        self.keys, elapsed = self.source.read_keys(), Elapsed()
+        with self.source.open() as file:
+            decryption = Decryption(self.keys, self.opened)
+            capture = Capture(file, decryption.on_dtls, decryption.add_log)
+            self.began = capture.began
+            self._prepare(capture.streams)
+            for captured in decryption.opened(capture):
+                self.seconds = elapsed.reach(captured.seconds)
+                if rtcp.is_rtcp(captured.data):
+                    self.account["rtcp"] += 1
+                    self._take_control(captured)
+                else:
+                    self.account["rtp"] += 1
+                    self._take_media(captured)
+        self.account["records"] += capture.records
+        self.account.update(capture.counters + decryption.counters)
+        self.protected = (self.protected | decryption.handshakes) - self._readable
+        described = self.source.cnames()
+        for heard in self.heard.values():
+            name = self._cnames.get((_address(heard.flow.source), heard.ssrc))
+            heard.cname = name or described.get(heard.ssrc, "")
+
+    def encrypted(self) -> set[Stream]:
+        """The streams that are ciphertext."""
+        found = set()
+        for stream, heard in self.heard.items():
+            told = self._samples[stream].encrypted()
+            around = {heard.flow, _one_above(heard.flow)} & self.protected
+            if stream not in self.opened and (bool(around) if told is None else told):
+                found.add(stream)
+        return found
+
+    def _prepare(self, told: tuple[RtpParameters, ...]) -> None:
+        self.streams = self.source.streams(told)
+        for stream in self.streams:
+            numbers = (*stream.codecs, *stream.rtx, *stream.red)
+            self.kinds |= dict.fromkeys(numbers, stream.kind)
+            self._codecs |= stream.codecs
+            self._codecs |= {number: stream.codecs[of] for number, of in stream.red.items()}
+
+    def _take_media(self, captured: Captured) -> None:
+        number = captured.data[1] & 0x7F
+        kind = self.kinds.get(number)
+        if kind is None:
+            self.unknown[number] += 1
+            self.account["unknown payload type"] += 1
+            return
+        stream = captured.flow, int.from_bytes(captured.data[8:12])
+        heard = self.heard.get(stream)
+        if heard is None:
+            if len(self.heard) == MAX_STREAMS:
+                self.account["too many streams"] += 1
+                return
+            heard = Heard(*stream, kind, self.seconds, self.seconds, 0, repairs=True)
+            self.heard[stream], self._samples[stream] = heard, Sample()
+        heard.last = self.seconds
+        heard.packets += 1
+        if codec := self._codecs.get(number):
+            heard.kind, heard.repairs = kind, False
+            try:
+                self._samples[stream].take(packet.parse(captured.data), codec)
+            except ValueError as reason:
+                self.account[f"rtp {reason}"] += 1
+
+    def _take_control(self, captured: Captured) -> None:
+        try:
+            compound = rtcp.parse(captured.data)
+        except ValueError:
+            self.protected.add(captured.flow)
+            return
+        self._readable.add(captured.flow)
+        for part in compound:
+            if isinstance(part, SourceDescription) and len(self._cnames) < MAX_STREAMS:
+                address = _address(captured.flow.source)
+                self._cnames |= {(address, ssrc): cname for ssrc, cname in part.cnames}
 
 
 def payload_type(captured: Captured) -> int:
@@ -120,72 +210,62 @@ def payload_type(captured: Captured) -> int:
     return captured.data[1] & 0x7F
 
 
-def _speed(text: str) -> float:
-    try:
-        speed = 0.0 if text == "max" else float(text)
-    except ValueError:
-        speed = -1.0
-    if not 0 <= speed <= MAX_SPEED:
-        raise BadInput("room.speed", text, f"a number up to {MAX_SPEED:g}; 0 or max: unlimited")
-    return speed or math.inf
+def _whole_flows(anchors: Mapping[Stream, str]) -> dict[Endpoints, str]:
+    """The flows that are one anchor's."""
+    owners: dict[Endpoints, set[str]] = {}
+    for (flow, _), name in anchors.items():
+        owners.setdefault(flow, set()).add(name)
+    return {flow: names.pop() for flow, names in owners.items() if len(names) == 1}
 
 
-def _codecs(kind: Kind, text: str) -> dict[int, Codec]:
-    """Read `111:opus,9:g722`."""
-    known = CODECS[kind]
-    found = {}
-    for entry in text.split(","):
-        number, _, name = entry.partition(":")
-        if not re.fullmatch(r"\d{1,3}", number, re.ASCII) or int(number) > 127:
-            raise BadInput(f"room.{kind}", entry, "number:codec, a payload type of 0 to 127")
-        if name.lower() not in known:
-            raise BadInput(f"room.{kind}", entry, f"number:codec, with one of {', '.join(known)}")
-        found[int(number)] = known[name.lower()]
-    return found
-
-
-def _sidecar(path: Path) -> list[RtpParameters]:
-    """What the description beside the capture says, without what nobody will obey."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SDP + 1)
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise BadInput("sdp", str(path), f"a file that can be read ({error.strerror})") from None
-    if len(data) > MAX_SDP:
-        raise BadInput("sdp", f"more than {MAX_SDP} bytes", f"at most {MAX_SDP}")
-    streams: list[RtpParameters] = []
-    for section in parse(data.decode(errors="replace")).sections:
-        stream = described(section) if "RTP/" in section.protocol else None
-        taken = {pt for other in streams for pt in (*other.codecs, *other.rtx, *other.red)}
-        if stream is not None and (stream := without(stream, taken)):
-            streams.append(replace(stream, feedback=frozenset()))
-    return streams
-
-
-def _names(source: Source, flows: int) -> list[str]:
-    """The anchor of each flow: the one named, or the file's stem, numbered if there are several."""
-    if source.anchor:
-        return [source.anchor] * flows
+def _names(source: Source, count: int) -> list[str]:
+    """The anchors' names: the one given, or the file's stem; numbered if there are several."""
     stem = re.sub(r"[^A-Za-z0-9_.@-]+", "-", source.path.stem)[:56].lstrip(".") or "anchor"
-    return [stem] if flows == 1 else [f"{stem}-{number}" for number in range(1, flows + 1)]
+    name = source.anchor or stem
+    return [name] if count == 1 else [f"{name[:59]}-{number}" for number in range(1, count + 1)]
+
+
+def _address(end: str) -> str:
+    return end.rpartition(":")[0]
 
 
 def _one_below(flow: Endpoints) -> Endpoints:
     """The flow whose RTCP this may be: RFC 3550 11 gives RTCP the next higher port."""
+    return _shifted(flow, -1)
+
+
+def _one_above(flow: Endpoints) -> Endpoints:
+    return _shifted(flow, 1)
+
+
+def _shifted(flow: Endpoints, by: int) -> Endpoints:
     ends = []
     for end in flow:
         address, _, port = end.rpartition(":")
-        ends.append(f"{address}:{int(port or 0) - 1}")
+        ends.append(f"{address}:{int(port or 0) + by}")
     return Endpoints(*ends)
 
 
-def _nobody(path: Path, unknown: Mapping[int, int]) -> str:
-    if not unknown:
-        return f"{path.name} holds no RTP"
-    seen = ", ".join(f"{number} ({count} packets)" for number, count in sorted(unknown.items())[:8])
-    return (
-        f"{path.name} holds only payload types without a codec: {seen}; say what they are by "
-        f"?audio=111:opus&video=96:vp8 or in {path.stem}.sdp beside it"
-    )
+def _nobody(source: Source, survey: _Survey) -> str:
+    """Why nothing of a capture can be played, and what to do about it."""
+    name, account = source.path.name, survey.account
+    if account["encrypted"] or (survey.unknown and survey.protected and not survey.opened):
+        count = account["encrypted"] or survey.unknown.total()
+        given = "no key of --keys opens it" if source.keys else "open it with --keys FILE"
+        return (
+            f"{name} is encrypted (SRTP): {count} packets; {given} "
+            "(SDES lines, or a key log of the DTLS handshake in the capture)"
+        )
+    if survey.unknown:
+        numbers = sorted(survey.unknown.items())[:8]
+        seen = ", ".join(f"{number} ({count} packets)" for number, count in numbers)
+        return (
+            f"{name} holds only payload types without a codec: {seen}; say what they are by "
+            "--audio-type 111:opus or --video-type 96:vp8 (of a room's URL: ?audio=111:opus"
+            f"&video=96:vp8), or in {source.description.name} beside it"
+        )
+    if account["incomplete"]:
+        count = account["incomplete"]
+        return f"{name} holds {count} packets that were cut off: capture them whole (tcpdump -s 0)"
+    seen = ", ".join(f"{count} {what}" for what, count in sorted(account.items()) if count)
+    return f"{name} holds no RTP" + (f": {seen}" if seen else "")

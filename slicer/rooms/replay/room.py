@@ -10,8 +10,11 @@ from urllib.parse import SplitResult
 from slicer.clock import Clock
 from slicer.hot import Bundle
 from slicer.rooms import Context, Listener, Pace
-from slicer.rooms.replay.capture import Capture, Captured, Protocol, protocol
-from slicer.rooms.replay.recording import Recording, Source, payload_type
+from slicer.rooms.replay.capture import Capture, Captured, Elapsed
+from slicer.rooms.replay.decryption import Decryption
+from slicer.rooms.replay.recording import ENCRYPTED, Recording, payload_type
+from slicer.rooms.replay.source import Source
+from slicer.rtp import rtcp
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -21,12 +24,17 @@ from slicer.slicing.facts import (
     Stopped,
     TrackPublished,
 )
-from slicer.slicing.outputs import EndReason, Subscribe, TrackKey, TrackOutput, Transmit
+from slicer.slicing.outputs import (
+    EndReason,
+    Subscribe,
+    TrackKey,
+    TrackOutput,
+    TrackRefused,
+    Transmit,
+)
 
 TICK = 0.01
 """Packets captured within this many seconds are given to a bundle together."""
-LONGEST_GAP = 3_600.0
-"""Seconds without a packet that are played; a longer gap is a step of the capturing clock."""
 LEAST_STEP = 0.001
 BATCHES_A_TURN = 16
 """Batches given at full speed before the loop has a turn; about a millisecond of work."""
@@ -41,6 +49,8 @@ class ReplayConnector:
         self._clock, self._pace = context.clock, context.pace
         self._rooms: set[ReplayRoom] = set()
         self._ended: Counter[str] = Counter()
+        self.account: Counter[str] = Counter()
+        """What the captures opened so far hold, by name (see docs/captures.md)."""
 
     @property
     def connections(self) -> int:
@@ -56,12 +66,13 @@ class ReplayConnector:
         """Raise BadInput where the options, the file or its .sdp cannot be read."""
         source = Source.parse(url)
         source.streams()
+        source.read_keys()
         with source.open() as file:
             Capture(file)
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "ReplayRoom":
         """Look through the file. Raises BadInput, and RoomError where there is nobody in it."""
-        recording = await asyncio.to_thread(Recording.survey, Source.parse(url))
+        recording = await asyncio.to_thread(Recording.survey, Source.parse(url), self.account)
         room = ReplayRoom(recording, self._clock, self._pace, listen, self._left)
         self._rooms.add(room)
         return room
@@ -112,9 +123,10 @@ class ReplayRoom:
     async def enter(self) -> None:
         """Start to play."""
         self._started = self._clock.now()
-        known = self._recording.began - self._clock.wall(0.0).timestamp()
-        self._origin = self._now = known if self._recording.began else self._started
+        self._origin = self._now = self._beginning()
         self._tell(RoomEntered())
+        for anchor, kind in self._recording.refused:
+            self._tell(TrackRefused(anchor, kind, ENCRYPTED))
         self._player = asyncio.create_task(self._play())
 
     def subscribe(self, subscribe: Subscribe) -> None:
@@ -137,14 +149,27 @@ class ReplayRoom:
             await asyncio.wait([self._player])
         self._left(self)
 
+    def _beginning(self) -> float:
+        """The *now* of the capture's start.
+
+        Where the file does not say it, or says a time to come, it is such that the capture ends at
+        the moment at which it will have been played: no slice is named in the future.
+        """
+        seconds, speed = self._recording.seconds, self._recording.source.speed
+        recorded = self._recording.began - self._clock.wall(0.0).timestamp()
+        if self._recording.began > 0 and recorded + seconds <= self._started:
+            return recorded
+        return self._started - max(0.0, seconds - seconds / speed)
+
     async def _play(self) -> None:
         try:
             with self._recording.source.open() as file:
-                capture = Capture(file)
-                for when, batch in batches(capture):
+                decryption = Decryption(self._recording.keys, self._recording.opened)
+                capture = Capture(file, decryption.on_dtls, decryption.add_log)
+                for when, batch in batches(decryption.opened(capture)):
                     await self._advance(self._origin + when)
                     self._feed(batch)
-            self._passed_over.update(capture.counters)
+            self._passed_over.update(capture.counters + decryption.counters)
             self._end()
         except Exception:
             logger.exception("replay of %s broke off", self._recording.source.path.name)
@@ -186,16 +211,18 @@ class ReplayRoom:
         """Give each anchor its datagrams; the first ones are facts before that."""
         datagrams: dict[str, list[bytes]] = {}
         for captured in batch:
-            anchor = self._recording.anchors.get(captured.flow)
-            if anchor is None:
-                self._passed_over["nobody's"] += 1
-            elif protocol(captured.data) is Protocol.RTCP:
-                datagrams.setdefault(anchor, []).append(captured.data)
-            elif kind := self._recording.kinds.get(payload_type(captured)):
-                datagrams.setdefault(anchor, []).append(captured.data)
-                self._publish(anchor, kind)
-            else:
+            control = rtcp.is_rtcp(captured.data)
+            kind = None if control else self._recording.kinds.get(payload_type(captured))
+            anchor = self._recording.owner(captured, control=control)
+            if not control and kind is None:
                 self._passed_over["unknown payload type"] += 1
+            elif anchor is None:
+                hidden = not control and self._recording.is_encrypted(captured)
+                self._passed_over["encrypted" if hidden else "nobody's"] += 1
+            else:
+                datagrams.setdefault(anchor, []).append(captured.data)
+                if kind is not None:
+                    self._publish(anchor, kind)
         for anchor, theirs in datagrams.items():
             if anchor in self._bundles:
                 self._dispatch(self._bundles[anchor].receive(theirs, self._now))
@@ -227,17 +254,12 @@ class ReplayRoom:
 
 
 def batches(captured: Iterable[Captured]) -> Iterator[tuple[float, list[Captured]]]:
-    """Group datagrams by TICK. The time of a batch, its last datagram's, never steps back.
-
-    What a clock that was set while capturing did to the times is undone: a step back, and a gap
-    longer than LONGEST_GAP, become no time at all.
-    """
+    """Group datagrams by TICK. The time of a batch, its last datagram's, never steps back."""
     batch: list[Captured] = []
-    now, before, began = 0.0, 0.0, 0.0
+    elapsed = Elapsed()
+    now = began = 0.0
     for one in captured:
-        step = one.seconds - before
-        before = one.seconds
-        reached = now + (step if 0 <= step <= LONGEST_GAP else 0.0)
+        reached = elapsed.reach(one.seconds)
         if batch and reached - began > TICK:
             yield now, batch
             batch = []

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult
 from slicer.errors import BadInput
 
 _ROOM = re.compile(r"/([A-Za-z0-9_-]{1,64})")
+_USER = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.@-]{1,64}")
 _ALLOWED = (
     "whip://HOST:PORT/ROOM with an IP address of this host or localhost, a port (0: any free one), "
     "and 1 to 64 of A-Z a-z 0-9 _ - for the room"
@@ -32,6 +33,13 @@ class RoomAddress:
         if room is None or url.port is None or extra or not host:
             raise BadInput("room", url.geturl(), _ALLOWED)
         return cls(host, url.port, room[1])
+
+
+def check_user(field: str, user: str) -> None:
+    """Raise BadInput that names *field* where *user* can be no user id, a publisher's or a
+    robot's. Two dots or one are none: they would be folders of the slices' paths."""
+    if not _USER.fullmatch(user):
+        raise BadInput(field, user, "1 to 64 of A-Z a-z 0-9 _ - . @, but not . or ..")
 
 
 def listen_host(host: str) -> str:

@@ -2,12 +2,11 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from slicer.rooms import Listener
 from slicer.rtp.parameters import Kind
-from slicer.slicing.facts import TrackRefused
-from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
+from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput, TrackRefused
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.path import MediaPath
 from slicer.webrtc.profile import Profile
@@ -44,10 +43,8 @@ class Anchor:
         answer = await self.connection.answer(offer)
         streams = self.connection.streams
         self.kinds = tuple(stream.kind for stream in streams)
-        self.refused = tuple(
-            TrackRefused(self.user, Kind(one.kind), one.reason)
-            for one in self.connection.refused
-            if one.kind in set(Kind)
+        self.refused = refusals(
+            self.user, [(one.kind, one.reason) for one in self.connection.refused]
         )
         self.media.set_sections(self.user, streams)
         return answer
@@ -86,3 +83,9 @@ class Anchor:
         listen = self._listeners.get(cut.track)
         if listen is not None:
             listen(cut)
+
+
+def refusals(user: str, tracks: Sequence[tuple[str, str]]) -> tuple[TrackRefused, ...]:
+    """What is told of tracks that cannot be taken, by kind and reason: each pair once."""
+    found = (TrackRefused(user, Kind(kind), why) for kind, why in tracks if kind in set(Kind))
+    return tuple(dict.fromkeys(found))

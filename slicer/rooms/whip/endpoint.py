@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,6 +22,7 @@ from slicer.errors import (
     Unauthorized,
 )
 from slicer.http import resource
+from slicer.rooms.whip.address import check_user
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -31,7 +31,6 @@ BODY_TIMEOUT = 10.0
 """Seconds a request's body may take."""
 RETRY_AFTER = "5"
 
-_USER = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.@-]{1,64}")
 _STATUS: Mapping[type[SlicerError], int] = {
     BadInput: 400,
     Unauthorized: 401,
@@ -133,8 +132,7 @@ class WhipApp:
     def _authorized(self, request: Request) -> tuple[str, str]:
         """The room and the user of the URL, once the bearer token allows them."""
         room, user = request.path_params["room"], request.path_params["user"]
-        if not _USER.fullmatch(user):
-            raise BadInput("user", user, "1 to 64 of A-Z a-z 0-9 _ - . @, but not . or ..")
+        check_user("user", user)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         bearer = token.strip() if scheme.lower() == "bearer" else None
         self._sessions.authorize(room, user, bearer)
@@ -176,6 +174,8 @@ async def _explain(_: Request, error: Exception) -> Response:
     details: dict[str, object] = {"detail": str(error)}
     if isinstance(error, BadInput):
         details |= {"field": error.field, "got": error.got, "allowed": error.allowed}
+        # RFC 9110 15.5.21: the offer is understood, and yet nothing of it can be taken.
+        status = 422 if error.field == "media" else status
     return _problem(status, details, _HEADERS.get(status, {}))
 
 

@@ -4,10 +4,10 @@ Every robot gets the same facts in the same order, whenever it comes: RoomEntere
 there, then what changes. A robot may leave while it is told a fact; it then gets no further one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from slicer.rooms import Listener
-from slicer.rooms.whip.anchor import Anchor
+from slicer.rooms.whip.anchor import Anchor, refusals
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -63,6 +63,11 @@ class Participants:
             self._end(replaced)
         self.anchors[anchor.user] = anchor
         for fact in _arrival(anchor):
+            self._tell(fact)
+
+    def refused(self, user: str, tracks: Sequence[tuple[str, str]]) -> None:
+        """Nothing of what this user offers can be taken: kind and reason of each track."""
+        for fact in refusals(user, tracks):
             self._tell(fact)
 
     def left(self, anchor: Anchor, reason: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import SplitResult
 
 from slicer.background import Background
-from slicer.errors import LimitReached, RoomError, TaskNotExist
+from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
 from slicer.http import HttpSettings, Server
 from slicer.rooms import Authorize, Context, Listener
 from slicer.rooms.whip.address import RoomAddress
@@ -188,9 +188,11 @@ class Site:
         participants.expect(anchor)
         try:
             answer = await anchor.accept(offer)
-        except BaseException:
+        except BaseException as error:
             left(anchor, "its offer was not taken")
             self._end(anchor)
+            if isinstance(error, BadInput):
+                participants.refused(user, error.refused)
             raise
         if participants.closed:
             self._end(anchor)

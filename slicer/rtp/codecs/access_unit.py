@@ -17,7 +17,9 @@ class NalDepacketizer:
     """One stream's access units in Annex B; a keyframe without parameter sets gets them.
 
     Right after a hole only a delimiter or the first parameter set proves the start of an access
-    unit. A keyframe whose parameter sets are not known is given as bare: nothing can decode it.
+    unit. Where the description alone has the sets, the first slice of a keyframe does so, too: what
+    came before it was no part of the picture, and no set that it needs. A keyframe whose parameter
+    sets are not known is given as bare: nothing can decode it.
     """
 
     def __init__(self, nals: NalFormat, sprop: str) -> None:
@@ -49,6 +51,8 @@ class NalDepacketizer:
             unit = _AccessUnit(self._nals, timestamp) if begins else None
         elif not contiguous:
             unit = None
+        if unit is None and self._sets.described and self._nals.starts_keyframe(payload):
+            unit = _AccessUnit(self._nals, timestamp)
         for nal in nals:
             self._sets.note(nal)
         if unit is None:

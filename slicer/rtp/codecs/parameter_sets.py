@@ -23,6 +23,8 @@ class ParameterSets:
                 self.note(base64.b64decode(entry, validate=True))
             except ValueError:  # not always binascii.Error: letters beyond ASCII
                 continue
+        self.described = bool(self.all())
+        """Whether the description has sets of all kinds, and none has come in packets."""
 
     def note(self, nal: bytes) -> None:
         """Remember this NAL unit if it is a parameter set of MAX_SET_BYTES at most."""
@@ -36,6 +38,7 @@ class ParameterSets:
         if len(self._sets) == MAX_SETS:
             self._sets.pop(next(iter(self._sets)))
         self._sets[key] = nal
+        self.described = False
 
     def all(self) -> list[bytes]:
         """All sets, as they refer to each other; empty while one of the kinds is unknown."""

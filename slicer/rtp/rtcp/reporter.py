@@ -54,7 +54,8 @@ class Reporter:
             if source is not None and source.ssrc == report.ssrc:
                 source.reception.reported(report.ntp, now)
                 timestamp = source.timestamps.peek(report.rtp_timestamp)
-                stream.mapper.reported(ntp_seconds(report.ntp), timestamp, now)
+                if not stream.mapper.reported(ntp_seconds(report.ntp), timestamp, now):
+                    self.counters["report_disbelieved"] += 1
 
     @property
     def media_ssrc(self) -> int:

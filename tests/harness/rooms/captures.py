@@ -76,3 +76,57 @@ def pcap(
         sizes = len(frame), len(frame) + cut
         file += struct.pack(f"{order}IIII", BEGAN + seconds, fraction, *sizes) + frame
     return file
+
+
+def gre(kind: int, packet: bytes, flags: int = 0) -> bytes:
+    """A GRE packet (RFC 2784); *flags*: 0x8000 checksum, 0x2000 key, 0x1000 sequence number."""
+    optional = 4 * sum(bool(flags & flag) for flag in (0x8000, 0x2000, 0x1000))
+    return struct.pack("!HH", flags, kind) + bytes(optional) + packet
+
+
+def tcp(data: bytes, sequence: int = 1, flags: int = 0x18) -> bytes:
+    """A TCP segment from port 5004 to port 5006."""
+    return struct.pack("!HHIIBBHHH", 5004, 5006, sequence, 0, 5 << 4, flags, 0, 0, 0) + data
+
+
+def block(kind: int, body: bytes, order: str = "<") -> bytes:
+    """A pcapng block."""
+    body += bytes(-len(body) % 4)
+    length = struct.pack(f"{order}I", 12 + len(body))
+    return struct.pack(f"{order}I", kind) + length + body + length
+
+
+def interface(link: int = 101, order: str = "<", options: bytes = b"") -> bytes:
+    """An interface description block of pcapng."""
+    return block(1, struct.pack(f"{order}HHI", link, 0, 0) + options, order)
+
+
+def section(order: str = "<") -> bytes:
+    """A section header block of pcapng."""
+    return block(0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1), order)
+
+
+def enhanced(
+    frame: bytes, ticks: int, number: int = 0, order: str = "<", *, missing: int = 0
+) -> bytes:
+    """An enhanced packet block of pcapng; *number* is the interface's."""
+    high, low = divmod(ticks, 2**32)
+    sizes = len(frame), len(frame) + missing
+    return block(6, struct.pack(f"{order}IIIII", number, high, low, *sizes) + frame, order)
+
+
+def pcapng(*blocks: bytes, link: int = 101, resolution: int = 6) -> bytes:
+    """A pcapng file of one section with one interface, whose ticks are 10 ** -resolution s."""
+    options = struct.pack("<HHBxxx", 9, 1, resolution)
+    return section() + interface(link, options=options) + b"".join(blocks)
+
+
+def mjr(
+    *packets: tuple[int, bytes], header: bytes = b'{"t":"a","c":"opus","u":1700000000000000}'
+) -> bytes:
+    """A recording of Janus; packets with their milliseconds."""
+    file = b"MJR00002" + struct.pack("!H", len(header)) + header
+    return file + b"".join(
+        struct.pack("!4sIH", b"MEET", milliseconds, len(data)) + data
+        for milliseconds, data in packets
+    )

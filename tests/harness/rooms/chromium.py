@@ -49,6 +49,7 @@ class PublishOptions:
     the offer at once and send candidates by PATCH. *max_bitrate* in bit/s; 0 leaves it to Chromium.
     *degradation*: what to give up where bandwidth is short ("maintain-resolution" and so on); left
     empty, Chromium begins at 300 kbit/s with smaller pictures (360 x 203) for some 15 s.
+    *layers*: of simulcast, each its RID and how many times smaller it is, in the offer's order.
     """
 
     audio: bool = True
@@ -61,6 +62,7 @@ class PublishOptions:
     width: int = 640
     height: int = 360
     fps: int = 15
+    layers: tuple[tuple[str, float], ...] = ()
 
 
 class Publisher:
@@ -115,12 +117,17 @@ class Publisher:
         """Send pictures *factor* times smaller (scaleResolutionDownBy)."""
         await self._call("encode({scaleResolutionDownBy: a[0]})", factor)
 
+    async def activate(self, rid: str, active: bool) -> None:
+        """Send a layer of simulcast from now on, or stop it."""
+        await self._call("encode({rid: a[0], active: a[1]})", rid, active)
+
     async def constrain(self, width: int, height: int) -> None:
         """Have the camera itself give another size (applyConstraints)."""
         await self._call("constrain({width: a[0], height: a[1]})", width, height)
 
     async def stats(self) -> dict[str, Any]:
-        """`availableOutgoingBitrate` in bit/s, and for each kind its outbound-rtp of getStats."""
+        """`availableOutgoingBitrate` in bit/s, and for each kind (of simulcast, for each RID) its
+        outbound-rtp of getStats."""
         return dict(await self._call("stats()"))
 
     async def stop(self) -> int:

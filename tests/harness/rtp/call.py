@@ -15,6 +15,8 @@ from slicer.rtp.parameters import (
     H264,
     MID,
     OPUS,
+    REPAIRED_RID,
+    RID,
     TRANSPORT_WIDE_CC,
     VP8,
     Kind,
@@ -114,7 +116,8 @@ class Sender:
     sender reports, 0 for none; *group*: frames between keyframes, 0 for none unasked; *deaf*: no
     request is answered; *muted*: nothing is sent; *frozen*: nor do timestamps run on then;
     *mtu*: largest payload of video, 0 for one that splits keyframes alone; *named*: how many
-    packets carry the MID, where that was agreed, and as many repetitions; None for all.
+    packets carry the MID, where that was agreed, and as many repetitions; None for all. *rid*: the
+    layer of simulcast, told in the same packets.
     *repeats*: how many of the packets before each carries as well, where RFC 2198 was agreed.
     """
 
@@ -135,6 +138,7 @@ class Sender:
     number: int = 0
     named: int | None = None
     repeats: int = 0
+    rid: str = ""
     packets: int = 0
     repairs: int = 0
     transport: Iterator[int] = field(default_factory=itertools.count)
@@ -229,15 +233,16 @@ class Sender:
             blocks = []
         return kind, packetize.redundant(own, blocks, payload)
 
-    def _extension(self, packets: int) -> bytes:
-        """The header extension of a packet, so many packets after the first."""
-        block = b""
+    def _extension(self, packets: int, rid: str = RID) -> bytes:
+        """The header extension of a packet, so many packets after the first; *rid*: which URI its
+        layer is told by."""
+        block, names = b"", {MID: self.parameters.mid, rid: self.rid}
         for number, uri in self.parameters.extensions.items():
             if uri == TRANSPORT_WIDE_CC:
                 block += struct.pack("!BH", number << 4 | 1, next(self.transport) & 0xFFFF)
-            elif uri == MID and self.parameters.mid and packets < (self.named or packets + 1):
-                mid = self.parameters.mid.encode()
-                block += bytes([number << 4 | len(mid) - 1]) + mid
+            elif names.get(uri) and packets < (self.named or packets + 1):
+                name = names[uri].encode()
+                block += bytes([number << 4 | len(name) - 1]) + name
         block += bytes(-len(block) % 4)
         return struct.pack("!HH", 0xBEDE, len(block) // 4) + block if block else b""
 
@@ -250,7 +255,7 @@ class Sender:
                 at = 16 + 4 * words if original[0] & 0x10 else 12
                 extension = original[12:at]
                 if MID in self.parameters.extensions.values():
-                    extension = self._extension(self.repairs)
+                    extension = self._extension(self.repairs, REPAIRED_RID)
                 head = struct.pack("!H", self.repairs & 0xFFFF)
                 self.repairs += 1
                 second = original[1] & 0x80 | repairing

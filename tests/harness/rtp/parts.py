@@ -13,8 +13,10 @@ __all__ = ["NATIVE"]
 
 # Packets and their order.
 if TYPE_CHECKING or not NATIVE:
+    from slicer.rtp.clock_offset import ClockOffset
     from slicer.rtp.demultiplexer import Demultiplexer
-    from slicer.rtp.mapping import SenderClock, SlidingMinimum, TimestampMapper
+    from slicer.rtp.mapping import SenderClock, TimestampMapper
+    from slicer.rtp.minima import SlidingMinimum, SuffixMinima
     from slicer.rtp.packet import extensions, parse
     from slicer.rtp.red import undo
     from slicer.rtp.ring import ReorderRing
@@ -25,6 +27,7 @@ if TYPE_CHECKING or not NATIVE:
     from slicer.rtp.unwrap import Unwrapper
 else:
     from slicer._parts import (
+        ClockOffset,
         Demultiplexer,
         NackList,
         Reception,
@@ -32,6 +35,7 @@ else:
         SenderClock,
         SlidingMinimum,
         Stream,
+        SuffixMinima,
         TimestampMapper,
         Unwrapper,
         extensions,
@@ -41,6 +45,7 @@ else:
     )
 
 __all__ += [
+    "ClockOffset",
     "Demultiplexer",
     "NackList",
     "Reception",
@@ -48,6 +53,7 @@ __all__ += [
     "SenderClock",
     "SlidingMinimum",
     "Stream",
+    "SuffixMinima",
 ]
 __all__ += ["TimestampMapper", "Unwrapper", "extensions", "parse", "restore", "undo"]
 

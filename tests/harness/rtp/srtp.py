@@ -11,6 +11,8 @@ import pytest
 from pylibsrtp import Policy
 
 from slicer.rtp.srtp import _REASONS
+from slicer.webrtc.link import SrtpKeys
+from slicer.webrtc.srtp import REPLAY_WINDOW, Inbound
 
 if os.environ.get("SLICER_NATIVE") != "1":
     pytest.importorskip("slicer._parts", reason="the native parts are not built")
@@ -22,7 +24,7 @@ PROFILES = [CM, GCM_128, GCM_256]
 KEYS = {CM: bytes(range(30)), GCM_128: bytes(range(28)), GCM_256: bytes(range(44))}
 TAG = {CM: 10, GCM_128: 16, GCM_256: 16}
 SSRC = 0x1234
-WINDOW = 128
+WINDOW = REPLAY_WINDOW
 
 every_profile = pytest.mark.parametrize("profile", PROFILES)
 both_ways = pytest.mark.usefixtures("hmac_way")
@@ -34,9 +36,14 @@ def ours(profile: int, key: bytes | None = None) -> Any:
 
 def theirs(profile: int, sends: bool, key: bytes | None = None) -> pylibsrtp.Session:
     direction = Policy.SSRC_ANY_OUTBOUND if sends else Policy.SSRC_ANY_INBOUND
-    return pylibsrtp.Session(
-        Policy(key=key or KEYS[profile], ssrc_type=direction, srtp_profile=profile)
-    )
+    policy = Policy(key=key or KEYS[profile], ssrc_type=direction, srtp_profile=profile)
+    policy.window_size = WINDOW
+    return pylibsrtp.Session(policy)
+
+
+def receiving(profile: int) -> Inbound:
+    """libsrtp as the path on the loop uses it."""
+    return Inbound(SrtpKeys(profile, KEYS[profile], KEYS[profile]))
 
 
 def rtp(

@@ -43,7 +43,7 @@ async def serve(
     try:
         assert process.stdout is not None
         first = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
-        found = re.match(r"serving https?://[\d.]+:(\d+) for 1 application\(s\)", first)
+        found = re.match(r"serving https?://[\d.]+:(\d+) for 1 application", first)
         assert found, (first, (folder / "serve.log").read_text())
         yield Served(process, int(found[1]))
     finally:

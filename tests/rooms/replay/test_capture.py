@@ -1,15 +1,36 @@
 """Captures: both formats give the same datagrams, others are counted, damage ends a file."""
 
+import gzip
 import io
+import random
 import struct
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.errors import BadInput
-from slicer.rooms.replay.capture import Capture, Captured, Endpoints, Protocol, protocol
-from tests.harness.rooms.captures import BEGAN, ipv4, pcap, rtpdump, udp
+from slicer.rooms.replay.capture import (
+    LONGEST_GAP,
+    Capture,
+    Captured,
+    Elapsed,
+    Protocol,
+    protocol,
+)
+from slicer.rooms.replay.network import Endpoints
+from tests.harness.rooms.captures import (
+    BEGAN,
+    enhanced,
+    ethernet,
+    ipv4,
+    mjr,
+    pcap,
+    pcapng,
+    rtpdump,
+    udp,
+)
 
 RTP = bytes.fromhex("806f0001 00000002 00000003") + b"opus"
 RTCP = bytes.fromhex("80c80001 00000003")
@@ -101,7 +122,10 @@ def test_a_record_shorter_than_its_header_ends_the_file() -> None:
     [
         (b"", "rtpdump"),
         (b"RIFF....WAVE", "rtpdump"),
-        (b"\x0a\x0d\x0d\x0a" + bytes(28), "editcap -F pcap"),
+        (b"RIFF....WAVE", "pcapng"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"\x1f\x8bnothing like it", "gzip"),
+        (b"\x0a\x0d\x0d\x0a" + bytes(28), "section header"),
         (b"#!rtpplay1.0 1.2.3.4/5", "header"),
         (b"#!rtpplay1.0 1.2.3.4/5\n" + bytes(15), "header"),
         (b"#!rtpplay2.0 1.2.3.4/5\n" + bytes(16), "header"),
@@ -140,3 +164,49 @@ def test_a_malformed_file_is_refused_or_ends(head: bytes, rest: bytes) -> None:
         return
     for captured in capture:
         assert len(captured.data) >= 8
+
+
+@pytest.mark.parametrize("missing", [0, 40, 200])
+def test_a_file_may_be_compressed(missing: int) -> None:
+    data = pcap(*(ipv4(udp(RTP + random.Random(index).randbytes(40))) for index in range(40)))
+    compressed = gzip.compress(data)
+    capture = Capture(io.BytesIO(compressed[: len(compressed) - missing]))
+    found = [captured.data[: len(RTP)] for captured in capture]
+    assert (found == [RTP] * 40) is (not missing)
+    assert capture.counters == (Counter(truncated=1) if missing else Counter())
+
+
+def test_dtls_is_shown() -> None:
+    seen: list[Captured] = []
+    capture = Capture(io.BytesIO(pcap(ipv4(udp(DTLS)), ipv4(udp(RTP)))), seen.append)
+    assert [captured.data for captured in capture] == [RTP]
+    assert [captured.data for captured in seen] == [DTLS]
+
+
+def test_a_clock_that_was_set_makes_no_time() -> None:
+    elapsed = Elapsed()
+    moments = [5, 5.02, 1, 1.02, 1.01, 1.04, 1.04 + LONGEST_GAP, 2 * LONGEST_GAP + 9]
+    assert [round(elapsed.reach(moment), 6) for moment in moments] == [
+        5, 5.02, 5.02, 5.04, 5.04, 5.06, 5.06 + LONGEST_GAP, 5.06 + LONGEST_GAP,
+    ]  # fmt: skip
+
+
+GOOD = [
+    pcap(*(ethernet(ipv4(udp(RTP))) for _ in range(5)), link=1),
+    pcapng(*(enhanced(ipv4(udp(RTP)), index) for index in range(5))),
+    rtpdump(*((0.02 * index, RTP) for index in range(5))),
+    mjr(*((20 * index, RTP) for index in range(5))),
+    gzip.compress(pcap(*(ipv4(udp(RTP)) for _ in range(5)))),
+]
+
+
+@given(st.sampled_from(GOOD), st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255))))
+def test_a_damaged_file_never_raises(good: bytes, damage: list[tuple[int, int]]) -> None:
+    data = bytearray(good)
+    for at, value in damage:
+        data[at % len(data)] = value
+    try:
+        capture = Capture(io.BytesIO(bytes(data)))
+    except BadInput:
+        return
+    assert len(list(capture)) <= 5 * len(data)

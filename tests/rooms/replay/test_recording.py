@@ -1,40 +1,27 @@
-"""What a replay URL names: options, payload types from three places, and who is in a file."""
+"""What is in a capture: who sends what, what is encrypted, and what became of each packet."""
 
-import math
-from dataclasses import replace
+import random
+from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from slicer.errors import BadInput, RoomError
-from slicer.rooms.replay.capture import Endpoints
-from slicer.rooms.replay.recording import MAX_SDP, Recording, Source
-from slicer.rtp.parameters import G722, H264, OPUS, PCMA, PCMU, VP8, Kind
+from slicer.rooms.replay.capture import Captured
+from slicer.rooms.replay.network import Endpoints
+from slicer.rooms.replay.recording import MAX_STREAMS, Recording
+from slicer.rooms.replay.source import Source
+from slicer.rtp.parameters import Kind
+from slicer.rtp.rtcp import SourceDescription, build
 from tests.harness.rooms.captures import ipv4, pcap, rtcp_sr, rtp, rtpdump, udp
 
-SDP = """v=0
-s=-
-m=application 9 UDP/DTLS/SCTP webrtc-datachannel
-m=audio 5004 RTP/AVP 111 63 126
-a=rtpmap:111 opus/48000/2
-a=rtpmap:63 red/48000/2
-a=rtpmap:126 telephone-event/8000
-m=video 5006 RTP/AVPF 96 97
-a=rtpmap:96 H264/90000
-a=rtpmap:97 rtx/90000
-a=fmtp:97 apt=96
-a=fmtp:96 packetization-mode=1
-a=rtcp-fb:96 nack pli
-"""
+NOWHERE = Endpoints("", "")
 
 
-def source(url: str) -> Source:
-    return Source.parse(urlsplit(url))
-
-
-def survey(path: Path, options: str = "") -> Recording:
-    return Recording.survey(source(f"replay://{path}{options}"))
+def survey(path: Path, options: str = "", account: Counter[str] | None = None) -> Recording:
+    url = urlsplit(f"replay://{path}{options}")
+    return Recording.survey(Source.parse(url), Counter() if account is None else account)
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -42,75 +29,11 @@ def write(path: Path, data: bytes) -> Path:
     return path
 
 
-def test_options() -> None:
-    parsed = source("replay:///a%20b/c.rtpdump?speed=2.5&anchor=ann&audio=111:opus,9:G722")
-    assert parsed == Source(Path("/a b/c.rtpdump"), 2.5, "ann", {Kind.AUDIO: {111: OPUS, 9: G722}})
-
-
-@pytest.mark.parametrize(
-    ("text", "speed"), [("", 1.0), ("?speed=max", math.inf), ("?speed=0", math.inf)]
-)
-def test_speed(text: str, speed: float) -> None:
-    assert source(f"replay:///a{text}").speed == speed
-
-
-@pytest.mark.parametrize(
-    ("url", "field"),
-    [
-        ("replay://host/a", "room"),
-        ("replay:a.rtpdump", "room"),
-        ("replay:///a?sped=1", "room"),
-        ("replay:///a?speed=1&speed=2", "room"),
-        ("replay:///a?speed=fast", "room.speed"),
-        ("replay:///a?speed=-1", "room.speed"),
-        ("replay:///a?speed=nan", "room.speed"),
-        ("replay:///a?speed=1001", "room.speed"),
-        ("replay:///a?anchor=../b", "room.anchor"),
-        ("replay:///a?anchor=" + "x" * 65, "room.anchor"),
-        ("replay:///a?audio=opus", "room.audio"),
-        ("replay:///a?audio=128:opus", "room.audio"),
-        ("replay:///a?audio=96:vp8", "room.audio"),
-        ("replay:///a?video=96:opus", "room.video"),
-        ("replay:///a?video=", "room.video"),
-    ],
-)
-def test_refused_options(url: str, field: str) -> None:
-    with pytest.raises(BadInput) as refused:
-        source(url)
-    assert refused.value.field == field
-
-
-def test_static_types_need_nothing(tmp_path: Path) -> None:
-    (audio,) = source(f"replay://{tmp_path}/a.rtpdump").streams()
-    assert audio.codecs == {0: PCMU, 8: PCMA, 9: G722}
-
-
-def test_the_sidecar_tells_types(tmp_path: Path) -> None:
-    (tmp_path / "a.sdp").write_text(SDP)
-    audio, video = source(f"replay://{tmp_path}/a.rtpdump").streams()
-    assert audio.codecs == {111: OPUS}
-    assert video.codecs == {96: replace(H264, format={"packetization-mode": "1"})}
-    assert video.rtx == {97: 96}
-    assert not video.feedback
-
-
-def test_options_beat_the_sidecar(tmp_path: Path) -> None:
-    (tmp_path / "a.sdp").write_text(SDP)
-    video, audio = source(f"replay://{tmp_path}/a.rtpdump?video=96:vp8").streams()
-    assert (audio.codecs, video.codecs) == ({111: OPUS}, {96: VP8})
-
-
-@pytest.mark.parametrize("data", [b"v=0\nm=audio\n", b"", b"x" * (MAX_SDP + 1), b"\xff\xfe"])
-def test_a_sidecar_that_cannot_be_read(tmp_path: Path, data: bytes) -> None:
-    write(tmp_path / "a.sdp", data)
-    with pytest.raises(BadInput, match="sdp"):
-        source(f"replay://{tmp_path}/a.rtpdump").streams()
-
-
 def test_one_flow_is_called_by_the_file(tmp_path: Path) -> None:
     packets = [(index / 50, rtp(0, index)) for index in range(3)]
     recording = survey(write(tmp_path / "my call.rtpdump", rtpdump(*packets, began=9.5)))
-    assert dict(recording.anchors) == {Endpoints("", ""): "my-call"}
+    assert dict(recording.anchors) == {(NOWHERE, 1): "my-call"}
+    assert recording.seconds == 0.04
     assert recording.began == 9.5
     assert recording.kinds[0] is Kind.AUDIO
 
@@ -125,16 +48,34 @@ def flows(*ports: int) -> bytes:
     return pcap(*frames)
 
 
+def owners(recording: Recording) -> dict[int, str | None]:
+    """Whose the media and control packets of `flows` are, by port."""
+    found: dict[int, str | None] = {}
+    for (flow, ssrc), name in recording.anchors.items():
+        port = int(flow.source.rpartition(":")[2])
+        found[port] = name
+        above = Endpoints(f"10.0.0.1:{port + 1}", f"10.0.0.2:{port + 1}")
+        found[port + 1] = recording.owner(Captured(0.0, rtcp_sr(ssrc), above), control=True)
+    return found
+
+
 def test_several_flows_are_numbered(tmp_path: Path) -> None:
     recording = survey(write(tmp_path / "a.pcap", flows(5004, 5008)))
-    named = {flow.source.rpartition(":")[2]: name for flow, name in recording.anchors.items()}
-    assert named == {"5004": "a-1", "5005": "a-1", "5008": "a-2", "5009": "a-2"}
+    assert owners(recording) == {5004: "a-1", 5005: "a-1", 5008: "a-2", 5009: "a-2"}
 
 
 def test_an_anchor_named_owns_all_flows(tmp_path: Path) -> None:
-    recording = survey(write(tmp_path / "a.pcap", flows(5004, 5008)), "?anchor=ann")
-    assert set(recording.anchors.values()) == {"ann"}
-    assert len(recording.anchors) == 4
+    """But two who speak at a time: one audio track would hold one of them."""
+    frames = [
+        ipv4(udp(rtp(number, index, ssrc=port), port, port))
+        for index in range(3)
+        for number, port in ((0, 5004), (96, 5008), (96, 5010))
+    ]
+    path = write(tmp_path / "a.pcap", pcap(*frames))
+    assert set(survey(path, "?anchor=ann&video=96:vp8").anchors.values()) == {"ann"}
+    assert set(survey(path, "?video=96:vp8").anchors.values()) == {"a-1", "a-2", "a-3"}
+    both = survey(write(tmp_path / "b.pcap", flows(5004, 5008)), "?anchor=ann")
+    assert owners(both) == {5004: "ann-1", 5005: "ann-1", 5008: "ann-2", 5009: "ann-2"}
 
 
 def test_a_stray_packet_is_no_anchor(tmp_path: Path) -> None:
@@ -161,3 +102,76 @@ def test_nobody_is_there(tmp_path: Path, packets: list[tuple[float, bytes]], say
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="can be read"):
         survey(tmp_path / "a.rtpdump")
+
+
+SECRET = random.Random(5)
+
+
+def opus(index: int, ssrc: int = 1, *, encrypted: bool = False) -> bytes:
+    payload = SECRET.randbytes(90) if encrypted else b"\xf8" + SECRET.randbytes(79)
+    return rtp(111, index, index * 960, payload, ssrc)
+
+
+def test_every_packet_is_accounted_for(tmp_path: Path) -> None:
+    frames = [ipv4(udp(opus(index))) for index in range(40)]
+    frames += [ipv4(udp(opus(index, 2, encrypted=True))) for index in range(30)]
+    frames += [ipv4(udp(rtp(101, index))) for index in range(3)]
+    frames += [ipv4(udp(rtp(111, 9, ssrc=77))), ipv4(udp(rtcp_sr(1))), ipv4(udp(b"\0" * 20))]
+    frames += [ipv4(bytes(20), protocol=1), ipv4(udp(opus(1)), fragment=0x2000), bytes(9)]
+    account = Counter[str]()
+    recording = survey(write(tmp_path / "a.pcap", pcap(*frames)), "?audio=111:opus", account)
+    assert account == {
+        "records": 79, "rtp": 74, "media": 40, "encrypted": 30, "unknown payload type": 3,
+        "stray": 1, "rtcp": 1, "stun": 1, "not udp": 1, "fragment": 1, "not ip": 1,
+    }  # fmt: skip
+    assert set(recording.anchors.values()) == {"a"}
+    assert recording.refused == (("a", Kind.AUDIO),)
+
+
+def test_audio_and_video_on_two_ports_are_one_anchor(tmp_path: Path) -> None:
+    frames = []
+    for index in range(3):
+        frames.append(ipv4(udp(rtp(0, index, ssrc=1), 4000, 5000)))
+        frames.append(ipv4(udp(rtp(96, index, ssrc=2), 4002, 5002)))
+    recording = survey(write(tmp_path / "a.pcap", pcap(*frames)), "?video=96:vp8")
+    assert set(recording.anchors.values()) == {"a"}
+
+
+def test_cnames_tell_whose_a_stream_is(tmp_path: Path) -> None:
+    """Two callers behind one server's address, audio and video on ports of their own."""
+    frames = []
+    for index in range(3):
+        for port, number, ssrc in ((1, 0, 1), (2, 0, 2), (3, 96, 3), (4, 96, 4)):
+            frames.append(ipv4(udp(rtp(number, index, ssrc=ssrc), port, port)))
+    for port, cname in ((1, "ada"), (2, "bob"), (3, "bob"), (4, "ada")):
+        frames.append(ipv4(udp(build([SourceDescription(((port, cname),))]), port, port)))
+    recording = survey(write(tmp_path / "a.pcap", pcap(*frames)), "?video=96:vp8")
+    assert {ssrc: name for (_, ssrc), name in recording.anchors.items()} == {
+        1: "a-1", 4: "a-1", 2: "a-2", 3: "a-2",
+    }  # fmt: skip
+
+
+def test_streams_are_bounded(tmp_path: Path) -> None:
+    packets = [
+        (0.0, rtp(0, index, ssrc=ssrc)) for ssrc in range(MAX_STREAMS + 5) for index in range(2)
+    ]
+    account = Counter[str]()
+    recording = survey(write(tmp_path / "a.rtpdump", rtpdump(*packets)), "", account)
+    assert len(recording.anchors) == MAX_STREAMS
+    assert account["too many streams"] == 10
+
+
+@pytest.mark.parametrize("surroundings", ["handshake", "control"])
+def test_a_few_encrypted_packets_are_known_by_what_is_around(
+    tmp_path: Path, surroundings: str
+) -> None:
+    protected = rtcp_sr(1)[:8] + SECRET.randbytes(34)
+    sign = b"\x16\xfe\xfd" + bytes(30) if surroundings == "handshake" else protected
+    frames = [ipv4(udp(sign)), *(ipv4(udp(rtp(0, index))) for index in range(3))]
+    with pytest.raises(RoomError, match=r"is encrypted \(SRTP\): 3 packets; open it with --keys"):
+        survey(write(tmp_path / "a.pcap", pcap(*frames)))
+
+
+def test_cut_off_packets_are_told(tmp_path: Path) -> None:
+    with pytest.raises(RoomError, match=r"2 packets that were cut off: .* -s 0"):
+        survey(write(tmp_path / "a.pcap", pcap(*[ipv4(udp(rtp(0, 1)))] * 2, cut=20)))

@@ -1,17 +1,22 @@
 """A capture as a room: the same cuts at any speed, facts in order, slices in their time."""
 
 import asyncio
+import base64
+import gzip
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pylibsrtp
 import pytest
 
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, Pace, Room, at_once
-from slicer.rooms.replay.capture import Captured, Endpoints
-from slicer.rooms.replay.room import LONGEST_GAP, TICK, ReplayConnector, batches
+from slicer.rooms.replay.capture import Captured
+from slicer.rooms.replay.network import Endpoints
+from slicer.rooms.replay.room import TICK, ReplayConnector, batches
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -34,7 +39,22 @@ from slicer.slicing.outputs import (
 )
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.clock import ManualClock, settle
-from tests.harness.rooms.captures import BEGAN, ipv4, pcap, rtcp_sr, rtp, rtpdump, udp
+from tests.harness.rooms.captures import (
+    BEGAN,
+    enhanced,
+    ethernet,
+    gre,
+    ipv4,
+    ipv6,
+    mjr,
+    pcap,
+    pcapng,
+    rtcp_sr,
+    rtp,
+    rtpdump,
+    tcp,
+    udp,
+)
 
 NOWHERE = Endpoints("", "")
 SPECS: dict[Kind, AudioSpec | VideoSpec] = {Kind.AUDIO: AudioSpec(1), Kind.VIDEO: VideoSpec(1)}
@@ -107,6 +127,13 @@ def pcmu(
     ]
 
 
+def far_pcap(*datagrams: tuple[float, bytes], began: float) -> bytes:
+    """A pcapng whose clock is beyond every calendar."""
+    ticks = round(began)
+    frames = (enhanced(ipv4(udp(data)), ticks + round(at * 100)) for at, data in datagrams)
+    return pcapng(*frames, resolution=2)
+
+
 def dump(tmp_path: Path, *datagrams: tuple[float, bytes], began: float = 0.0) -> Path:
     path = tmp_path / "a.rtpdump"
     path.write_bytes(rtpdump(*datagrams, began=began))
@@ -132,9 +159,21 @@ async def test_slices_are_placed_where_they_were_captured(tmp_path: Path) -> Non
     assert abs((second - first).total_seconds() - 1) < 1e-3
 
 
-async def test_without_a_time_in_the_file_it_is_now(tmp_path: Path) -> None:
-    task = await played(dump(tmp_path, *pcmu(1)))
-    assert abs(task.cuts[0].began - ManualClock().now()) <= TICK
+@pytest.mark.parametrize(
+    ("options", "ago"),
+    [("?speed=max", 4.98), ("?speed=2", 2.49), ("?speed=1", 0), ("?speed=0.5", 0)],
+)
+@pytest.mark.parametrize("began", [0.0, 4e9, 1e14])
+async def test_without_a_time_in_the_file_it_ends_now(
+    tmp_path: Path, options: str, ago: float, began: float
+) -> None:
+    """A time to come is none; no slice is named in the future, at whatever speed."""
+    packets = rtpdump if began < 2**32 else far_pcap
+    path = tmp_path / "a"
+    path.write_bytes(packets(*pcmu(5), began=began))
+    task = await played(path, options)
+    assert task.cuts[0].began == pytest.approx(ManualClock().now() - ago, abs=2 * TICK)
+    assert len(task.cuts) == 5
 
 
 @pytest.mark.parametrize("options", ["", "?speed=2", "?speed=7.3"])
@@ -287,6 +326,78 @@ def test_batches() -> None:
     assert times(0, 0.004, 0.01, 0.02, 0.5) == [(0.01, 3), (0.02, 1), (0.5, 1)]
 
 
-def test_a_clock_that_was_set_makes_no_time() -> None:
-    assert times(5, 5.02, 1, 1.02) == [(5, 1), (5.02, 2), (5.04, 1)]
-    assert times(0, LONGEST_GAP, 2 * LONGEST_GAP + 1) == [(0, 1), (LONGEST_GAP, 2)]
+TALK = [data for _, data in pcmu(2.5)]
+SRTP_KEY = bytes(range(30))
+
+
+def in_pcapng(wrap: Callable[[bytes], list[bytes]], link: int = 101) -> bytes:
+    """The talk, each packet in as many frames as *wrap* makes of it."""
+    blocks = [
+        enhanced(frame, BEGAN * 1_000_000 + index * 20_000)
+        for index, data in enumerate(TALK)
+        for frame in wrap(data)
+    ]
+    return pcapng(*blocks, link=link)
+
+
+def in_fragments(data: bytes) -> list[bytes]:
+    whole = udp(data)
+    number = data[2:4]  # each packet has its own IPv4 identification
+    frames = [ipv4(whole[:80], fragment=0x2000), ipv4(whole[80:], fragment=10)]
+    return [frame[:4] + number + frame[6:] for frame in frames]
+
+
+def in_rtsp(data: bytes) -> list[bytes]:
+    framed = b"$\0" + len(data).to_bytes(2) + data
+    return [ipv4(tcp(framed, 1 + int.from_bytes(data[2:4]) * len(framed)), protocol=6)]
+
+
+def in_srtp() -> Callable[[bytes], list[bytes]]:
+    policy = pylibsrtp.Policy(key=SRTP_KEY, ssrc_type=pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+    session = pylibsrtp.Session(policy)
+    return lambda data: [ipv4(udp(session.protect(data)))]
+
+
+WRAPPED: dict[str, Callable[[], bytes]] = {
+    "pcapng": lambda: in_pcapng(lambda data: [ipv4(udp(data))]),
+    "pcap": lambda: pcap(*(ethernet(ipv4(udp(data))) for data in TALK), link=1),
+    "gzip": lambda: gzip.compress(pcap(*(ipv4(udp(data)) for data in TALK))),
+    "rtpdump": lambda: rtpdump(*pcmu(2.5), began=BEGAN),
+    "mjr": lambda: mjr(
+        *((20 * index, data) for index, data in enumerate(TALK)),
+        header=f'{{"t":"a","c":"pcmu","u":{BEGAN}000000}}'.encode(),
+    ),
+    "fragments": lambda: in_pcapng(in_fragments),
+    "channel": lambda: in_pcapng(
+        lambda data: [ipv4(udp(b"\x40\x01" + len(data).to_bytes(2) + data))]
+    ),
+    "rtsp": lambda: in_pcapng(in_rtsp),
+    "gre": lambda: in_pcapng(lambda data: [ipv4(gre(0x0800, ipv4(udp(data))), protocol=47)]),
+    "qinq": lambda: in_pcapng(
+        lambda data: [ethernet(ipv4(udp(data)), tags=b"\x91\0\0\1\x81\0\0\7")], link=1
+    ),
+    "pppoe": lambda: in_pcapng(
+        lambda data: [ethernet(b"\x11\0\0\1\0\x40\0\x21" + ipv4(udp(data)), 0x8864)], link=1
+    ),
+    "link-228": lambda: in_pcapng(lambda data: [ipv4(udp(data))], link=228),
+    "link-229": lambda: in_pcapng(lambda data: [ipv6(udp(data))], link=229),
+    "srtp": lambda: in_pcapng(in_srtp()),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+async def test_whatever_it_is_wrapped_in_gives_the_same_slices(tmp_path: Path, name: str) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(f"inline:{base64.b64encode(SRTP_KEY).decode()}")
+    control = await played(dump(tmp_path, *pcmu(2.5), began=BEGAN))
+    path = tmp_path / f"a.{name}"
+    path.write_bytes(WRAPPED[name]())
+    task = await played(path, f"?speed=max&keys={keys}")
+    assert task.facts == control.facts
+    assert len(task.cuts) == len(control.cuts) == 3
+    for one, other in zip(task.cuts, control.cuts, strict=True):
+        assert isinstance(one, AudioCut)
+        assert isinstance(other, AudioCut)
+        assert (one.start, one.end) == (other.start, other.end)
+        assert [p.payload for p in one.packets] == [p.payload for p in other.packets]
+        assert one.began == pytest.approx(other.began, abs=2 * TICK)

@@ -8,8 +8,7 @@ import pytest
 
 from slicer.rooms.whip.anchor import Anchor
 from slicer.rtp.parameters import OPUS, Kind, RtpParameters
-from slicer.slicing.facts import TrackRefused
-from slicer.slicing.outputs import AudioCut, Subscribe, TrackKey
+from slicer.slicing.outputs import AudioCut, Subscribe, TrackKey, TrackRefused
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Network
 from slicer.webrtc.link import Address, Link

@@ -5,7 +5,13 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist, Unauthorized
+from slicer.errors import (
+    BadInput,
+    LimitReached,
+    RoomError,
+    TaskNotExist,
+    Unauthorized,
+)
 from slicer.rooms.whip.endpoint import FRAGMENT, SDP, Published, WhipApp
 
 MAX_BODY = 1000
@@ -122,6 +128,7 @@ async def test_a_content_type_may_have_parameters(client: httpx.AsyncClient) -> 
     ("error", "status"),
     [
         (BadInput("sdp", "m=", "m=kind port"), 400),
+        (BadInput("media", ["video: no codec of ours: H263/90000"], "opus"), 422),
         (TaskNotExist("no task slices room 'r1'"), 404),
         (LimitReached("500 publishers are here already"), 503),
         (RoomError("no address"), 503),
@@ -136,7 +143,11 @@ async def test_errors_of_sessions(
     assert said["detail"] == str(error)
     assert ("retry-after" in response.headers) is (status == 503)
     if isinstance(error, BadInput):
-        assert (said["field"], said["got"], said["allowed"]) == ("sdp", "m=", "m=kind port")
+        assert (said["field"], said["got"], said["allowed"]) == (
+            error.field,
+            error.got,
+            error.allowed,
+        )
 
 
 async def test_a_wrong_bearer(client: httpx.AsyncClient, sessions: Written) -> None:

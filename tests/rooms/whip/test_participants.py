@@ -10,9 +10,9 @@ from slicer.slicing.facts import (
     AnchorLeft,
     RoomEntered,
     TrackPublished,
-    TrackRefused,
     TrackUnpublished,
 )
+from slicer.slicing.outputs import TrackRefused
 
 A, V = Kind.AUDIO, Kind.VIDEO
 REPLACED = "replaced by a newer connection of the same user"

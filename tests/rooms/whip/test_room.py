@@ -22,10 +22,9 @@ from slicer.slicing.facts import (
     Fact,
     RoomEntered,
     TrackPublished,
-    TrackRefused,
     TrackUnpublished,
 )
-from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackKey
+from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackKey, TrackRefused
 from slicer.slicing.spec import AudioSpec
 from tests.harness.rooms.robot import ROOM, Robot
 from tests.harness.rooms.whip_client import Flicker, Peer, Tone, publish_peer
@@ -144,6 +143,61 @@ async def test_what_is_not_received_of_a_publisher_is_told(
     reason = "at most 1 audio m-line of a connection is received"
     assert robot.facts()[1:] == [*ARRIVAL, TrackRefused("ann", Kind.AUDIO, reason)]
     await peer.close()
+
+
+@pytest.mark.parametrize(
+    ("codec", "why"),
+    [
+        ("a=rtpmap:96 H263/90000", "no codec of ours: H263/90000"),
+        ("a=rtpmap:96 VP8/48000", "no codec of ours: VP8/48000"),
+        ("a=rtpmap:96 H265/90000\r\na=fmtp:96 tx-mode=MRST", "h265 with tx-mode=MRST"),
+    ],
+)
+async def test_a_track_that_cannot_be_taken_is_told_and_costs_the_other_nothing(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient, codec: str, why: str
+) -> None:
+    peer = Peer()
+    video = f"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=rtcp-mux\r\n{codec}\r\n"
+    offer = (await peer.offer([Tone()])).replace("BUNDLE 0", "BUNDLE 0 1") + video
+    response = await client.post(rooms.endpoint(ROOM) + "/ann", content=offer, headers=SDP)
+    assert response.status_code == 201
+    refused = response.text.index("m=video 0")
+    assert "a=mid:1" in response.text[refused:]
+    await peer.accept(response.text[:refused])
+    await robot.until(lambda: robot.cuts(AudioCut))
+    assert robot.facts()[-1] == TrackRefused("ann", Kind.VIDEO, why)
+    await peer.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "why"),
+    [
+        ("video", "a=rtpmap:96 H263/90000", "no codec of ours: H263/90000"),
+        ("audio", "a=rtpmap:96 multiopus/48000/6", "no codec of ours: multiopus/48000/6"),
+        ("audio", "a=rtpmap:96 telephone-event/8000", "no codec of ours: telephone-event/8000"),
+        ("audio", "a=rtpmap:96 L16/44100/2", "no codec of ours: L16/44100/2"),
+        ("audio", "a=x", "no codec of ours: payload type 96"),
+        ("video", "a=rtpmap:96 rtx/90000\r\na=fmtp:96 apt=97", "no codec of ours: rtx/90000"),
+    ],
+)
+async def test_an_offer_of_which_nothing_can_be_taken_is_told_and_refused(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient, kind: str, lines: str, why: str
+) -> None:
+    offer = f"v=0\r\nm={kind} 9 UDP/TLS/RTP/SAVPF 96\r\na=rtcp-mux\r\n{lines}\r\n"
+    response = await client.post(rooms.endpoint(ROOM) + "/ann", content=offer, headers=SDP)
+    assert response.status_code == 422
+    assert response.json()["got"] == [f"{kind}: {why}"]
+    assert robot.facts() == [RoomEntered(), TrackRefused("ann", Kind(kind), why)]
+    assert rooms.connections == 0
+
+
+async def test_an_offer_that_sends_nothing_is_refused(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    offer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=rtcp-mux\r\na=recvonly\r\n"
+    response = await client.post(rooms.endpoint(ROOM) + "/ann", content=offer, headers=SDP)
+    assert (response.status_code, response.json()["got"]) == (422, ["audio that is not sent"])
+    assert robot.facts() == [RoomEntered()]
 
 
 async def test_a_killed_publisher_is_noticed(

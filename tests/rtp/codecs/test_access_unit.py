@@ -176,15 +176,41 @@ def test_parameter_sets_of_the_description_are_put_ahead_of_every_keyframe(codec
         bare += [
             Sent(part, index * TICKS, at == len(parts) - 1, index) for at, part in enumerate(parts)
         ]
-    # The very first frame cannot be told from the rest of one that began before.
-    leader = Sent(ALL[codec].delimiter, -TICKS, True, -1)
     taker = VIDEO[codec].depacketizer(described(codec, sets))
-    frames = received(taker, [leader, *bare])
+    frames = received(taker, bare)
     assert [f.timestamp for f in frames] == [index * TICKS for index in range(len(units))]
     pictures = decoded(codec, [coded.data for coded in units])
     for index, frame in enumerate(frames):
         if frame.keyframe:
             assert decoded(codec, [frame.data]) == [pictures[index]]
+
+
+def describing(nals: Nals) -> VideoDepacketizer:
+    """One whose description has the parameter sets, and whose marker is believed."""
+    taker = VIDEO[nals.codec.name].depacketizer(described(nals.codec.name, nals.sets))
+    pushed(
+        taker, (nals.delimiter, -9, False), (nals.slices[0], -9, True), (nals.slices[0], -8, True)
+    )
+    return taker
+
+
+@every_format
+@pytest.mark.parametrize("ahead", [False, True], ids=["alone", "behind an SEI"])
+def test_after_a_hole_a_described_keyframe_proves_its_start(nals: Nals, ahead: bool) -> None:
+    taker = describing(nals)
+    if ahead:
+        taker.push(nals.sei, 0, False, False)
+    given = [taker.push(nals.key[0], 0, True, ahead), taker.push(nals.slices[0], 1, True, True)]
+    assert Frame(0, unit(*nals.sets, nals.key[0]), True) in given
+
+
+@every_format
+def test_where_sets_came_in_packets_too_the_description_proves_nothing(nals: Nals) -> None:
+    """Those that belong to the keyframe may be lost, and be others."""
+    taker = describing(nals)
+    taker.push(nals.sets[0], 0, False, True)
+    given = [taker.push(nals.key[0], 1, True, False), taker.push(nals.slices[0], 2, True, True)]
+    assert not any(frame.keyframe for frame in given if frame is not None)
 
 
 @every_format

@@ -116,6 +116,16 @@ def test_missing_packets_are_asked_for_behind_a_short_report() -> None:
     assert side.say() == [rtcp.ReceiverReport(OURS, ()), rtcp.Nack(OURS, 1, (4, 5))]
 
 
+def test_a_report_that_is_not_believed_is_counted() -> None:
+    side = Side()
+    side.begin()
+    side.stream.drain(1.5)
+    for second, ntp in enumerate((1000, 1001, 5000)):
+        report = rtcp.SenderReport(1, ntp << 32, (3 + 50 * second) * 1800, 0, 0)
+        side.reporter.receive(report, 1.0 + second)
+    assert side.reporter.counters["report_disbelieved"] == 1
+
+
 def test_keyframe_requests_are_never_closer_than_allowed() -> None:
     side = Side()
     side.begin()

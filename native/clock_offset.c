@@ -1,0 +1,72 @@
+#include "clock_offset.h"
+
+#define ALIKE 0.5
+#define BLOCK 5.0
+#define NEAR 0.01
+#define RISE 700e-6
+#define MAX_SLOPE 250e-6
+#define LEARN 120.0
+#define FORGET 1800.0
+
+void clock_offset_init(clock_offset *it) { *it = (clock_offset){.least = NEVER}; }
+
+void clock_offset_assume(clock_offset *it, double value) {
+    if (!it->assumed || fabs(value - it->value) > ALIKE || value < it->value) {
+        it->value = value;
+        it->assumed = true;
+    }
+}
+
+void clock_offset_confirm(clock_offset *it, double value, double now) {
+    it->value = value;
+    it->confirmed = true;
+    it->at = now;
+    it->block = now + BLOCK;
+}
+
+void clock_offset_move(clock_offset *it, double seconds) {
+    it->value += seconds;
+    it->since.value += seconds;
+    it->later.value += seconds;
+}
+
+static void learn(clock_offset *it, double now) {
+    struct clock_offset_point here = {now, it->value};
+    if (!it->learns)
+        it->since = it->later = here;
+    it->learns = true;
+    double elapsed = now - it->since.now;
+    if (elapsed >= LEARN) {
+        double moved = it->value - it->since.value;
+        double slope = fabs(moved) > NEAR ? moved / elapsed : 0.0;
+        slope = -MAX_SLOPE > slope ? -MAX_SLOPE : slope;
+        it->slope = earlier(MAX_SLOPE, slope);
+    }
+    if (now - it->later.now >= FORGET) {
+        it->since = it->later;
+        it->later = here;
+    }
+}
+
+static void end_block(clock_offset *it, double now) {
+    if (it->least <= NEAR) {
+        it->value += earlier(RISE * (now - it->block + BLOCK), it->least);
+        learn(it, now);
+    }
+    it->block = now + BLOCK;
+    it->least = NEVER;
+}
+
+void clock_offset_add(clock_offset *it, double value, double now) {
+    double elapsed = now - it->at;
+    it->value += it->slope * (0.0 > elapsed ? 0.0 : elapsed);
+    it->at = it->at > now ? it->at : now;
+    double excess = value - it->value;
+    it->least = earlier(excess, it->least);
+    if (excess < 0.0) {
+        it->value = value;
+        it->least = 0.0;
+    }
+    if (now >= it->block)
+        end_block(it, now);
+}

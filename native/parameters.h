@@ -1,0 +1,38 @@
+/* What was negotiated for one m-line; twin of slicer/rtp/parameters.py. */
+#ifndef SLICER_PARAMETERS_H
+#define SLICER_PARAMETERS_H
+
+#include "codec.h"
+
+#define MAX_LAYERS 8 /* of simulcast, in one m-line */
+
+enum { /* what the sender obeys */
+    FEEDBACK_NACK = 1,
+    FEEDBACK_PLI = 2,
+    FEEDBACK_FIR = 4,
+    FEEDBACK_REMB = 8,
+    FEEDBACK_TRANSPORT_CC = 16,
+};
+
+/* The name of a layer, of `size` bytes. */
+typedef struct rid {
+    const char *text;
+    size_t size;
+} rid;
+
+typedef struct parameters {
+    bool video;
+    const codec *codecs[128]; /* by payload type */
+    int16_t rtx[128];         /* the payload type it repeats, or -1 */
+    int16_t red[128];         /* the payload type of its blocks (RFC 2198), or -1 */
+    unsigned feedback;
+    /* RFC 8285 ids of transport-wide sequence numbers, of MIDs, and of the names of layers; -1: none. A
+     * description may map all 14 ids of a one-byte header to one of them. */
+    int transport_cc_ids[14], mid_ids[14], rid_ids[14], orientation_ids[14];
+    const char *mid; /* of mid_size bytes; of none where the section has no name */
+    size_t mid_size;
+    rid rids[MAX_LAYERS];
+    size_t rid_count; /* 0: no simulcast */
+} parameters;
+
+#endif

@@ -1,0 +1,94 @@
+"""The offset from a sender's NTP clock to our *now*, plus the least delay of the path.
+
+Theory of operation. A report or packet can come late by any queue on the way, but not before it was
+sent. So (arrival - NTP) is never below the offset: a lower one is the offset, at once. A higher one
+is a queue, or it is the clocks' drift. Drift is slow, and never leaves the least of many packets by
+much; a queue does. So the offset rises only where the least of a whole BLOCK was NEAR it, and then
+by no more than RISE. Else it holds, for hours if need be, and goes on with the slope that it had
+while it could be measured. No window forgets it.
+"""
+
+# Seconds by which reports that nothing confirms yet may differ, and be of one clock.
+ALIKE = 0.5
+BLOCK = 5.0
+# Seconds above the offset, up to which the least of a block is drift.
+NEAR = 0.01
+# Drift is less; seconds a second.
+RISE = 700e-6
+# Drift between two quartz clocks is less. No shorter a time tells a slope, in seconds, nor does a
+# move that is not more than NEAR.
+MAX_SLOPE = 250e-6
+LEARN = 120.0
+# It is learned over one to two times so many seconds.
+FORGET = 1800.0
+
+
+class ClockOffset:
+    """`now = NTP + value`. *confirmed*: by two reports of one stream that agree."""
+
+    __slots__ = (
+        "_assumed",
+        "_at",
+        "_block",
+        "_later",
+        "_least",
+        "_since",
+        "_slope",
+        "confirmed",
+        "value",
+    )
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self.confirmed = self._assumed = False
+        self._at = self._block = 0.0
+        self._least = float("inf")
+        self._slope = 0.0
+        # (now, value) from which on the slope is learned, and from which on it will be after that.
+        self._since: tuple[float, float] | None = None
+        self._later = (0.0, 0.0)
+
+    def assume(self, value: float) -> None:
+        """Take what one report says, until one is confirmed: of those that are alike, the least."""
+        if not self._assumed or abs(value - self.value) > ALIKE or value < self.value:
+            self.value, self._assumed = value, True
+
+    def confirm(self, value: float, now: float) -> None:
+        """Begin to measure."""
+        self.value, self.confirmed = value, True
+        self._at, self._block = now, now + BLOCK
+
+    def move(self, seconds: float) -> None:
+        """The sender's clock was set back by so many seconds; what was learned stays."""
+        self.value += seconds
+        if self._since is not None:
+            self._since = (self._since[0], self._since[1] + seconds)
+        self._later = (self._later[0], self._later[1] + seconds)
+
+    def add(self, value: float, now: float) -> None:
+        """Take the least (arrival - NTP) of the packets of some seconds up to *now*."""
+        self.value += self._slope * max(now - self._at, 0.0)
+        self._at = max(now, self._at)
+        excess = value - self.value
+        self._least = min(excess, self._least)
+        if excess < 0.0:
+            self.value, self._least = value, 0.0
+        if now >= self._block:
+            self._end_block(now)
+
+    def _end_block(self, now: float) -> None:
+        if self._least <= NEAR:
+            self.value += min(self._least, RISE * (now - self._block + BLOCK))
+            self._learn(now)
+        self._block, self._least = now + BLOCK, float("inf")
+
+    def _learn(self, now: float) -> None:
+        if self._since is None:
+            self._since = self._later = (now, self.value)
+        elapsed = now - self._since[0]
+        if elapsed >= LEARN:
+            moved = self.value - self._since[1]
+            slope = moved / elapsed if abs(moved) > NEAR else 0.0
+            self._slope = min(max(slope, -MAX_SLOPE), MAX_SLOPE)
+        if now - self._later[0] >= FORGET:
+            self._since, self._later = self._later, (now, self.value)

@@ -1,0 +1,78 @@
+"""Chromium publishes three layers of simulcast: the largest is sliced, in whatever order."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+import pytest_asyncio
+
+from slicer.clock import LoopClock
+from slicer.media.slice import SliceInfo, make
+from slicer.rooms import Context
+from slicer.rooms.whip.room import WhipConnector
+from slicer.slicing.outputs import PictureCut
+from tests.harness.media.slices import read_picture
+from tests.harness.rooms.chromium import Chromium, PublishOptions, chromium
+from tests.harness.rooms.robot import ROOM, Robot
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+LAYERS = {"q": 4.0, "h": 2.0, "f": 1.0}
+WIDTH, HEIGHT = 1280, 720
+SECONDS = 60
+"""Chromium begins with the smallest layer alone, and adds the others as its estimate grows."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Chromium]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def robot() -> AsyncIterator[Robot]:
+    robot = Robot(WhipConnector(Context(LoopClock())))
+    await robot.enter()
+    yield robot
+    await robot.rooms.close()
+
+
+class Heights:
+    """The heights of the pictures so far, each decoded once."""
+
+    def __init__(self, robot: Robot) -> None:
+        self._robot = robot
+        self._known: list[int] = []
+
+    def __call__(self) -> list[int]:
+        cuts = [cut for cut in self._robot.told if isinstance(cut, PictureCut)]
+        for cut in cuts[len(self._known) :]:
+            picture = read_picture(make(cut, SliceInfo("k", cut.track, BEGAN)).data)
+            self._known.append(picture.shape[0])
+        return self._known
+
+
+@pytest.mark.parametrize(("codec", "order"), [("VP8", "qhf"), ("VP8", "fhq"), ("H264", "qhf")])
+async def test_the_largest_layer_is_sliced(
+    browser: Chromium, robot: Robot, codec: str, order: str
+) -> None:
+    publisher, heights = await browser.publisher(), Heights(robot)
+    layers = tuple((rid, LAYERS[rid]) for rid in order)
+    options = PublishOptions(
+        audio=False, codec=codec, width=WIDTH, height=HEIGHT, fps=15, layers=layers
+    )
+    await publisher.start(f"{robot.rooms.endpoint(ROOM)}/ann", options)
+    await robot.until(lambda: HEIGHT in heights()[-1:], seconds=SECONDS)
+    settled = len(heights())
+    await robot.until(lambda: len(heights()) >= settled + 5, seconds=20)
+    stats = await publisher.stats()
+    print(codec, order, heights(), {rid: stats[rid]["bytesSent"] for rid in LAYERS})
+    assert set(heights()[settled:]) == {HEIGHT}
+    assert all(stats[rid]["bytesSent"] for rid in LAYERS), "all layers were sent"
+
+    await publisher.activate("f", False)
+    await robot.until(lambda: heights()[-1] == HEIGHT // 2, seconds=20)
+    await publisher.activate("f", True)
+    await robot.until(lambda: heights()[-1] == HEIGHT, seconds=SECONDS)
+    print(codec, order, heights(), robot.rooms.counters)
+    assert await publisher.stop() == 200

@@ -1,0 +1,136 @@
+"""A source whose first packets before a roll-over were lost is decrypted, on both media paths."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import pylibsrtp
+import pytest
+
+from slicer.rtp.srtp import SrtpSession
+from slicer.webrtc.link import SrtpKeys
+from slicer.webrtc.srtp import MAX_KNOWN, REPLAY_WINDOW, Inbound, outbound
+from tests.harness.rtp.call import datagram, opus
+from tests.harness.rtp.parts import NATIVE
+
+SIZES = {1: 30, 7: 28, 8: 44}
+"""Bytes of key and salt, by profile."""
+
+
+def keys_of(profile: int) -> SrtpKeys:
+    key = bytes(range(SIZES[profile]))
+    return SrtpKeys(profile, inbound=key, outbound=key)
+
+
+@pytest.fixture(params=sorted(SIZES))
+def keys(request: pytest.FixtureRequest) -> SrtpKeys:
+    return keys_of(request.param)
+
+
+@pytest.fixture
+def receiver(keys: SrtpKeys) -> SrtpSession:
+    return receiving(keys)
+
+
+def receiving(keys: SrtpKeys) -> SrtpSession:
+    if not NATIVE:
+        return Inbound(keys)
+    parts: Any = importlib.import_module("slicer._parts")
+    native: SrtpSession = parts.Srtp(keys.profile, keys.inbound)
+    return native
+
+
+def rtp(index: int, ssrc: int = 1) -> bytes:
+    return datagram(opus(index), index, index * 960, ssrc)
+
+
+def sent(keys: SrtpKeys, first: int, last: int, ssrc: int = 1) -> dict[int, bytes]:
+    """What a sender makes of these packet indices, beginning with the first."""
+    sender = outbound(keys)
+    return {index: sender.protect(rtp(index, ssrc)) for index in range(first, last)}
+
+
+def refused(function: Callable[[bytes], bytes], packet: bytes) -> bool:
+    errors: tuple[type[Exception], ...] = (pylibsrtp.Error,)
+    if NATIVE:
+        errors = (importlib.import_module("slicer._parts").SrtpRefused,)
+    try:
+        function(packet)
+    except errors:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("first", [65_532, 65_535, 40_000])
+def test_what_comes_after_the_roll_over_is_decrypted(
+    keys: SrtpKeys, receiver: SrtpSession, first: int
+) -> None:
+    wire = sent(keys, first, 65_570)
+    assert [receiver.unprotect(wire[index]) for index in range(65_540, 65_570)] == [
+        rtp(index) for index in range(65_540, 65_570)
+    ]
+
+
+def test_what_is_late_from_before_the_roll_over_is_decrypted_too(
+    keys: SrtpKeys, receiver: SrtpSession
+) -> None:
+    wire = sent(keys, 65_500, 65_570)
+    for index in (65_540, 65_535, 65_539, 65_500, 65_569):
+        assert receiver.unprotect(wire[index]) == rtp(index)
+    assert all(refused(receiver.unprotect, wire[index]) for index in (65_540, 65_500))
+
+
+def test_a_whole_turn_later_it_goes_on(keys: SrtpKeys, receiver: SrtpSession) -> None:
+    wire = sent(keys, 65_530, 2 * 65_536 + 10)
+    for index in range(65_540, 2 * 65_536 + 10, 7):
+        assert receiver.unprotect(wire[index]) == rtp(index)
+
+
+def test_a_report_that_came_first_says_nothing_of_the_turn(
+    keys: SrtpKeys, receiver: SrtpSession
+) -> None:
+    wire, sender = sent(keys, 65_530, 65_550), outbound(keys)
+    report = b"\x80\xc8\x00\x06\0\0\0\1" + bytes(20)
+    compound = sender.protect_rtcp(report)
+    assert receiver.unprotect_rtcp(compound) == report
+    assert receiver.unprotect(wire[65_540]) == rtp(65_540)
+    assert refused(receiver.unprotect_rtcp, compound)
+
+
+@pytest.mark.parametrize("sequence", [3, 0x7FFF, 0x8000, 65_535])
+def test_forged_packets_move_nothing(keys: SrtpKeys, receiver: SrtpSession, sequence: int) -> None:
+    forged = outbound(SrtpKeys(keys.profile, keys.inbound, bytes(len(keys.outbound))))
+    for ssrc in range(1, 100):
+        assert refused(receiver.unprotect, forged.protect(rtp(sequence, ssrc)))
+    wire = sent(keys, 0, 10)
+    assert [receiver.unprotect(wire[index]) for index in range(10)] == [
+        rtp(index) for index in range(10)
+    ]
+
+
+def test_a_known_source_is_not_tried_a_turn_later(keys: SrtpKeys, receiver: SrtpSession) -> None:
+    """Else a packet of a turn that is long over could be sent again."""
+    wire = sent(keys, 0, 65_536 + 100)
+    assert receiver.unprotect(wire[10]) == rtp(10)
+    assert refused(receiver.unprotect, wire[65_536 + 50])
+
+
+def test_the_first_turn_is_still_the_first(keys: SrtpKeys, receiver: SrtpSession) -> None:
+    wire = sent(keys, 0, 3)
+    assert [receiver.unprotect(wire[index]) for index in (2, 0, 1)] == [rtp(2), rtp(0), rtp(1)]
+
+
+def test_the_replay_window_is_one_for_both_paths(keys: SrtpKeys, receiver: SrtpSession) -> None:
+    wire = sent(keys, 1, 2 * REPLAY_WINDOW)
+    receiver.unprotect(wire[1 + REPLAY_WINDOW])
+    assert refused(receiver.unprotect, wire[1])
+    assert receiver.unprotect(wire[2]) == rtp(2)
+
+
+def test_known_sources_are_bounded() -> None:
+    keys = keys_of(1)
+    receiver, sender = Inbound(keys), outbound(keys)
+    for ssrc in range(MAX_KNOWN + 5):
+        receiver.unprotect(sender.protect(rtp(1, ssrc)))
+    assert len(receiver._known) == MAX_KNOWN
+    assert receiver.unprotect(sender.protect(rtp(2, 0))) == rtp(2, 0)
