@@ -142,7 +142,7 @@ def test_a_cut_of_an_epoch_that_is_over_does_not_wait() -> None:
     watched.run(1.5)  # the report of the beginning settled nothing
     assert watched.told == []
     watched.audio.ssrc = 77
-    watched.run(0.3)
+    watched.run(0.8)  # the source before is silent for long enough
     assert [type(cut) for _, cut in watched.told] == [AudioCut, AudioCut]
 
 
