@@ -19,7 +19,7 @@ typedef enum pushed {
     PUSHED_FRAME,     /* `out` is written */
     PUSHED_BARE,      /* as PUSHED_FRAME: a keyframe whose parameter sets are unknown, no bytes */
     PUSHED_MALFORMED, /* what the reference raises ValueError for; also where there is no memory */
-    PUSHED_UNSUPPORTED, /* likewise, of UnsupportedPayload */
+    PUSHED_UNSUPPORTED, /* likewise, of what VideoFormat.unsupported is true for */
 } pushed;
 
 /* One payload as it is pushed. */

@@ -3,7 +3,7 @@
 from functools import partial
 
 from slicer.rtp.codecs import AudioFormat, VideoFormat
-from slicer.rtp.codecs.frame import Frame, UnsupportedPayload
+from slicer.rtp.codecs.frame import Frame
 
 
 cdef extern from "nal.h" nogil:
@@ -66,10 +66,8 @@ cdef class Depacketizer:
         cdef pushed result = depacketizer_push(
             self.it, payload, len(payload), timestamp, marker, contiguous, &out
         )
-        if result == PUSHED_MALFORMED:  # what is wrong is told apart only by the reference
+        if result in (PUSHED_MALFORMED, PUSHED_UNSUPPORTED):  # what is wrong is told apart only by the reference
             raise ValueError(f"{self.name} payload, fragments or layers: malformed, or over limits")
-        if result == PUSHED_UNSUPPORTED:
-            raise UnsupportedPayload(f"{self.name} payload of a type that is not read")
         if result == PUSHED_NOTHING:
             return None
         if result == PUSHED_BARE:

@@ -6,7 +6,7 @@ Audio and video tracks have the same verbs. While no task needs its packets, the
 from collections.abc import Iterable
 
 from slicer.rtp.codecs import video_format
-from slicer.rtp.codecs.frame import Frame, UnsupportedPayload, VideoDepacketizer
+from slicer.rtp.codecs.frame import Frame, VideoDepacketizer
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import Codec
 from slicer.rtp.stream import Ordered, Stream
@@ -193,8 +193,8 @@ class VideoTrack:
             frame = self._depacketizer.push(
                 packet.payload, packet.timestamp, packet.marker, ordered.contiguous
             )
-        except ValueError as error:
-            self._refuse(unsupported=isinstance(error, UnsupportedPayload))
+        except ValueError:
+            self._refuse(video_format(ordered.codec).unsupported(packet.payload))
             frame = None
         before = frame is not None and frame.timestamp != packet.timestamp
         if not ordered.contiguous and not before:

@@ -19,10 +19,6 @@ class Frame:
     orientation: int = 0
 
 
-class UnsupportedPayload(ValueError):
-    """A payload of a type that no depacketizer here reads; there is nothing wrong with it."""
-
-
 class VideoDepacketizer(Protocol):
     """Turns payloads, in order, into whole frames; one for each stream and codec.
 
@@ -30,8 +26,7 @@ class VideoDepacketizer(Protocol):
     first packet where that cannot be told apart, loses that frame. Frames that merely depend on a
     lost one are given; the grabber, not the depacketizer, knows what is decodable. Left out are
     frames that nobody can decode from the last keyframe on (H.265's RASL pictures). Malformed
-    payloads raise ValueError, those of a type that is not read UnsupportedPayload; both leave the
-    depacketizer usable (the broken frame is given up).
+    payloads raise ValueError and leave the depacketizer usable (the broken frame is given up).
     """
 
     def push(self, payload: bytes, timestamp: int, marker: bool, contiguous: bool) -> Frame | None:

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 
-from slicer.rtp.codecs.frame import UnsupportedPayload
-
 
 @dataclass(frozen=True, slots=True)
 class NalFormat:
@@ -60,8 +58,15 @@ class NalFormat:
         if kind == self.aggregation:
             return self._aggregated(payload)
         if kind not in self.units:
-            raise UnsupportedPayload(f"{self.name} payload of type {kind}")
+            raise ValueError(f"{self.name} payload of type {kind}")
         return [payload]
+
+    def unsupported(self, payload: bytes) -> bool:
+        """Whether a payload is refused for its type alone, such as those of H.264's interleaved
+        mode (STAP-B, MTAP, FU-B) and H.265's PACI."""
+        known = (self.aggregation, self.fragmentation)
+        kind = self.kind(payload) if len(payload) >= self.header else self.aggregation
+        return kind not in self.units and kind not in known
 
     def _aggregated(self, payload: bytes) -> list[bytes]:
         """RFC 6184 5.7.1, RFC 7798 4.4.2."""
