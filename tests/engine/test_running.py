@@ -6,7 +6,9 @@ from math import inf
 
 import pytest
 
+from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery
+from slicer.delivery.encoding import PRIORITIES, EncodingPool
 from slicer.engine.events import (
     SliceLost,
     SliceStored,
@@ -36,6 +38,7 @@ from slicer.slicing.outputs import (
     TrackKey,
 )
 from slicer.storage import Receipt
+from slicer.threads import ThreadPool
 from tests.harness.clock import ManualClock, settle
 from tests.harness.delivery.spooling import info_of
 
@@ -88,7 +91,17 @@ def running(
     clock, box, told = ManualClock(), Box(), list[TaskEvent]()
     spec = TaskSpec("whip://127.0.0.1:1/lobby", "file:///tmp/x", manifest=manifest)
     names = Names((), "t", 1, "lobby")
-    task = RunningTask("t", spec, names, box, clock, told.append, confirm)  # type: ignore[arg-type]
+    decoding = Decoding(EncodingPool(ThreadPool("encoding", 1, PRIORITIES)))
+    task = RunningTask(
+        "t",
+        spec,
+        names,
+        box,  # type: ignore[arg-type]
+        clock,
+        told.append,
+        decoding=decoding,
+        confirm=confirm,
+    )
     lobby = Lobby(task.driver.deliver)
     task.room = lobby
     task.driver.bind(lobby)
