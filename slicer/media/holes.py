@@ -4,8 +4,8 @@ A short hole is filled with packets of the neighbour's TOC byte alone: a decoder
 ones and conceals them. What is left of a long hole is filled with frames of digital silence. Both
 need no encoder. A hole of one packet is repaired where the packet behind it has a copy of the lost
 one (in-band FEC): that packet alone is coded anew. Not so in longer holes. What is coded anew fits
-the state of one decoder, and decoders differ in what they guess before it: FFmpeg's own got louder
-than the sound that was lost.
+the state of one decoder, and decoders differ in what they guess before it: FFmpeg's own then
+made an error louder than the sound that was lost.
 """
 
 from bisect import bisect_left, bisect_right
