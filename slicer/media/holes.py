@@ -25,7 +25,7 @@ CONCEALED = 5_760
 SHORTEST = 120
 """2.5 ms, the shortest Opus frame: holes are filled in multiples of it."""
 MAX_RECOVERED = 600
-"""Packets coded anew in a slice, half a second of CPU; further ones are concealed."""
+"""Packets coded anew in a slice, 0.7 s of CPU at most; further ones are concealed."""
 
 # A CELT full-band mono frame (configurations 31 to 28) whose silence flag is set, RFC 6716 4.3.
 _SILENCES = tuple(
