@@ -45,9 +45,6 @@ TOO_LATE = 3.0
 # Seconds by which the least delay falls where the media clock leapt.
 FALL = 0.05
 MAX_REGIMES = 32
-
-
-MAX_REGIMES = 32
 # Before any media time.
 NONE = -(1 << 62)
 
