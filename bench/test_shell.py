@@ -17,6 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.test_media import SECONDS, keyframe, sound
 from slicer.clock import LoopClock
+from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
@@ -67,7 +68,15 @@ class Shell:
         self.outbox = self.destination.outbox
         spec = TaskSpec("whip://127.0.0.1:0/lobby", store, images=ImageFormat.WEBP)
         names = Names((), "task", 1, "lobby")
-        self.task = RunningTask("task", spec, names, self.outbox, self.clock, self.stream.tell)
+        self.task = RunningTask(
+            "task",
+            spec,
+            names,
+            self.outbox,
+            self.clock,
+            self.stream.tell,
+            decoding=Decoding(self.encoding),
+        )
         tasks["task"] = self.task
 
     def go(self, kind: Kind) -> None:

@@ -25,19 +25,35 @@ typedef struct audio_cut {
 typedef struct picture_cut {
     uint64_t track;
     const codec *codec;
-    int64_t timestamp, due, epoch;
+    int64_t timestamp, due, epoch, keyframe;
     double began;
-    buffer frames; /* whole access units end to end, from a keyframe on */
+    buffer frames; /* whole access units end to end */
     size_t *ends;  /* where each one ends */
-    size_t count;
+    size_t count, first;
+    bool continues;
+    uint8_t orientation;
 } picture_cut;
+
+/* Why a picture that is due cannot be had. */
+typedef enum missing_reason {
+    MISSING_KEYFRAME,
+    MISSING_WHOLE_KEYFRAME,
+    MISSING_PARAMETER_SETS,
+    MISSING_PACKETIZATION,
+} missing_reason;
+
+typedef struct picture_missing {
+    uint64_t track;
+    missing_reason reason;
+} picture_missing;
 
 /* Everything a receiver gives, in order. */
 typedef struct output {
-    enum { OUTPUT_AUDIO, OUTPUT_PICTURE, OUTPUT_TRANSMIT } kind;
+    enum { OUTPUT_AUDIO, OUTPUT_PICTURE, OUTPUT_FRAMES, OUTPUT_MISSING, OUTPUT_TRANSMIT } kind;
     union {
         audio_cut audio;
-        picture_cut picture;
+        picture_cut picture; /* of OUTPUT_FRAMES, too: no picture is in them */
+        picture_missing missing;
         buffer transmit;
     } as;
 } output;

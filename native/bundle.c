@@ -118,6 +118,7 @@ static void note_elements(bundle *it, const parameters *parameters) {
     size_t ids = sizeof parameters->mid_ids / sizeof *parameters->mid_ids;
     for (size_t i = 0; i < ids; i++) {
         int transport = parameters->transport_cc_ids[i], mid = parameters->mid_ids[i];
+        int orientation = parameters->orientation_ids[i];
         int rid = parameters->rid_count ? parameters->rid_ids[i] : -1;
         if (transport >= 0 && parameters->feedback & FEEDBACK_TRANSPORT_CC) {
             it->transport.is_agreed = true;
@@ -125,9 +126,11 @@ static void note_elements(bundle *it, const parameters *parameters) {
         }
         if (mid >= 0)
             it->kinds_of[mid & 0xFF] |= ELEMENT_MID;
+        if (orientation >= 0)
+            it->kinds_of[orientation & 0xFF] |= ELEMENT_ORIENTATION;
         if (rid >= 0)
             it->kinds_of[rid & 0xFF] |= ELEMENT_RID;
-        it->has_elements |= mid >= 0 || rid >= 0 || it->transport.is_agreed;
+        it->has_elements |= mid >= 0 || orientation >= 0 || rid >= 0 || it->transport.is_agreed;
     }
 }
 
@@ -255,9 +258,13 @@ static inline __attribute__((always_inline)) bool admit(bundle *it, packet *pack
     if (stream == NULL)
         stream = demultiplexer_learn(&it->demultiplexer, packet, mid);
     /* Also where it has no stream: the sender would take it for lost. */
-    for (size_t i = 0; i < found.count; i++)
-        if (found.of[i].kinds & ELEMENT_TRANSPORT_CC && found.of[i].size == 2)
-            transport_reporter_arrived(&it->transport, read16(found.of[i].value), packet->arrival);
+    for (size_t i = 0; i < found.count; i++) {
+        const header_element *element = &found.of[i];
+        if (element->kinds & ELEMENT_TRANSPORT_CC && element->size == 2)
+            transport_reporter_arrived(&it->transport, read16(element->value), packet->arrival);
+        if (element->kinds & ELEMENT_ORIENTATION && element->size > 0)
+            packet->orientation = element->value[0] & ORIENTATION_BITS;
+    }
     if (stream != NULL && (!stream->parameters->rid_count ||
                            layers_receive(&stream->layers, packet, &found)))
         receiver_insert(stream->owner, stream, packet);

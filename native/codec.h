@@ -11,12 +11,15 @@ typedef struct frame {
     const uint8_t *data;
     size_t size;
     bool keyframe;
+    uint8_t orientation; /* as in `packet`; who puts packets together sets it */
 } frame;
 
 typedef enum pushed {
     PUSHED_NOTHING,
     PUSHED_FRAME,     /* `out` is written */
+    PUSHED_BARE,      /* as PUSHED_FRAME: a keyframe whose parameter sets are unknown, no bytes */
     PUSHED_MALFORMED, /* what the reference raises ValueError for; also where there is no memory */
+    PUSHED_UNSUPPORTED, /* likewise, of what VideoFormat.unsupported is true for */
 } pushed;
 
 /* One payload as it is pushed. */

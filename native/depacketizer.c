@@ -89,7 +89,7 @@ pushed depacketizer_push(depacketizer *it, const uint8_t *payload, size_t size, 
     pushed result = it->format->push(it, &in, out);
     if (result == PUSHED_FRAME) /* only now: the bytes may have moved after it was given */
         out->data = it->open.bytes.data;
-    if (result == PUSHED_MALFORMED) {
+    if (result == PUSHED_MALFORMED || result == PUSHED_UNSUPPORTED) {
         it->open.given = 0;
         assembly_drop(&it->open);
     }

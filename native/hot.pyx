@@ -9,8 +9,16 @@ from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from slicer.errors import BadInput
-from slicer.rtp.parameters import Kind, MID, REPAIRED_RID, RID, TRANSPORT_WIDE_CC
-from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, Transmit
+from slicer.rtp.parameters import Kind, MID, ORIENTATION, REPAIRED_RID, RID, TRANSPORT_WIDE_CC
+from slicer.slicing.outputs import (
+    AudioCut,
+    AudioPacket,
+    GroupFrames,
+    Missing,
+    PictureCut,
+    PictureMissing,
+    Transmit,
+)
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
 cdef extern from "bundle.h" nogil:
@@ -42,6 +50,7 @@ cdef extern from "bundle.h" nogil:
         unsigned feedback
         int transport_cc_ids[14]
         int mid_ids[14]
+        int orientation_ids[14]
         int rid_ids[14]
         const char *mid
         size_t mid_size
@@ -63,18 +72,26 @@ cdef extern from "bundle.h" nogil:
     ctypedef struct picture_cut:
         uint64_t track
         const codec *codec
-        int64_t timestamp, due, epoch
+        int64_t timestamp, due, epoch, keyframe
         double began
         buffer frames
         size_t *ends
-        size_t count
+        size_t count, first
+        bint continues
+        uint8_t orientation
+    ctypedef struct picture_missing:
+        uint64_t track
+        int reason
     ctypedef enum output_kind "int":
         OUTPUT_AUDIO
         OUTPUT_PICTURE
+        OUTPUT_FRAMES
+        OUTPUT_MISSING
         OUTPUT_TRANSMIT
     ctypedef union output_as:
         audio_cut audio
         picture_cut picture
+        picture_missing missing
         buffer transmit
     ctypedef struct output:
         int kind
@@ -307,6 +324,12 @@ cdef class Bundle:
             return self._audio(&one.as_.audio)
         if one.kind == OUTPUT_PICTURE:
             return self._picture(&one.as_.picture)
+        if one.kind == OUTPUT_FRAMES:
+            return self._frames(&one.as_.picture)
+        if one.kind == OUTPUT_MISSING:
+            return PictureMissing(
+                self._tracks[one.as_.missing.track], _MISSING[one.as_.missing.reason]
+            )
         return Transmit(_bytes(one.as_.transmit.data, one.as_.transmit.size))
 
     cdef object _audio(self, audio_cut *cut):
@@ -322,15 +345,30 @@ cdef class Bundle:
         )
 
     cdef object _picture(self, picture_cut *cut):
-        cdef list frames = []
-        cdef size_t begin = 0
-        for index in range(cut.count):
-            frames.append(_bytes(cut.frames.data + begin, cut.ends[index] - begin))
-            begin = cut.ends[index]
         return PictureCut(
             self._tracks[cut.track], self._codecs[cut.codec.index], cut.timestamp,
-            cut.due, tuple(frames), cut.began, cut.epoch,
+            cut.due, _frames_of(cut), cut.began, cut.epoch, cut.keyframe, cut.first,
+            cut.continues, cut.orientation,
         )
+
+    cdef object _frames(self, picture_cut *cut):
+        return GroupFrames(
+            self._tracks[cut.track], self._codecs[cut.codec.index], cut.timestamp, _frames_of(cut),
+            cut.epoch, cut.keyframe, cut.first,
+        )
+
+
+cdef tuple _MISSING = tuple(Missing)
+"""In the order of `missing_reason` in audio.h."""
+
+
+cdef tuple _frames_of(picture_cut *cut):
+    cdef list frames = []
+    cdef size_t begin = 0
+    for index in range(cut.count):
+        frames.append(_bytes(cut.frames.data + begin, cut.ends[index] - begin))
+        begin = cut.ends[index]
+    return tuple(frames)
 
 
 cdef object _counted(const counters *found):

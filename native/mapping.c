@@ -152,10 +152,11 @@ bool mapper_reported(mapper *it, double ntp, int64_t timestamp, double now) {
     double apart = it->count ? value - *value_of(it) : 0.0;
     if (it->count && fabs(apart) <= AGREE) {
         agree(it, apart, now - ntp + (0.0 > apart ? 0.0 : apart), now);
+    } else if (it->count && stood_still(it, apart, value)) {
+        /* a regime has begun */
     } else if (!it->confirmed) {
         begin(it, value, now - ntp);
-    } else if (!stood_still(it, apart, value) && !leapt(it, apart, value) &&
-               !set_clock(it, apart)) {
+    } else if (!leapt(it, apart, value) && !set_clock(it, apart)) {
         it->pending = apart;
         return false;
     }

@@ -61,6 +61,13 @@ static inline bool is_well_formed(const nal_format *format, const uint8_t *paylo
     return is_single(format, fragment_kind(format, payload));
 }
 
+/* Whether a payload is refused for its type alone. */
+static bool is_unsupported(const nal_format *format, const uint8_t *payload, size_t size) {
+    uint8_t kind = nal_kind(format, payload[0]);
+    return size >= format->header && !is_single(format, kind) && kind != format->aggregation &&
+           kind != format->fragmentation;
+}
+
 /* After a hole: a delimiter first, or the leading parameter set that no slice is ahead of. */
 static bool proves_start(const nal_format *format, const part *in) {
     size_t position = 0;
@@ -154,8 +161,11 @@ static pushed finish(nal_stream *it, frame *out) {
     bool keyframe = kinds & format->keyframes;
     if (keyframe && ~kinds & format->sets) {
         size_t size = parameter_sets_size(&it->sets);
-        if (size == 0) /* nothing can decode it */
-            return PUSHED_NOTHING;
+        if (size == 0) {
+            *out = (frame){.timestamp = it->base.open.timestamp, .keyframe = true};
+            assembly_drop(&it->base.open);
+            return PUSHED_BARE;
+        }
         if (!prepend_sets(it, size))
             return PUSHED_MALFORMED;
     }
@@ -225,7 +235,8 @@ pushed nal_push(depacketizer *base, const part *in, frame *out) {
     it->timed = true;
     it->marked = false;
     if (!is_well_formed(it->sets.format, in->data, in->size))
-        return PUSHED_MALFORMED;
+        return is_unsupported(it->sets.format, in->data, in->size) ? PUSHED_UNSUPPORTED
+                                                                   : PUSHED_MALFORMED;
     pushed done = PUSHED_NOTHING;
     if (changed)
         done = change(it, in, known, was_marked, out);

@@ -13,9 +13,9 @@ static void picture_cut_free(picture_cut *it) {
 void output_free(output *it) {
     if (it->kind == OUTPUT_AUDIO)
         audio_cut_free(&it->as.audio);
-    else if (it->kind == OUTPUT_PICTURE)
+    else if (it->kind == OUTPUT_PICTURE || it->kind == OUTPUT_FRAMES)
         picture_cut_free(&it->as.picture);
-    else
+    else if (it->kind == OUTPUT_TRANSMIT)
         buffer_free(&it->as.transmit);
 }
 

@@ -10,6 +10,8 @@
 #include "core.h"
 
 #define MAX_DATAGRAM 9000
+#define ORIENTATION_BITS 7
+#define NO_ORIENTATION 0xFF
 
 typedef struct packet {
     double arrival;
@@ -20,6 +22,7 @@ typedef struct packet {
     uint32_t ssrc;
     uint16_t extension_size, profile;
     uint8_t payload_type;
+    uint8_t orientation; /* bits F R1 R0 (3GPP TS 26.114 7.4.5), or NO_ORIENTATION */
     bool marker;
 } packet;
 

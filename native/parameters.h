@@ -28,7 +28,7 @@ typedef struct parameters {
     unsigned feedback;
     /* RFC 8285 ids of transport-wide sequence numbers, of MIDs, and of the names of layers; -1: none. A
      * description may map all 14 ids of a one-byte header to one of them. */
-    int transport_cc_ids[14], mid_ids[14], rid_ids[14];
+    int transport_cc_ids[14], mid_ids[14], rid_ids[14], orientation_ids[14];
     const char *mid; /* of mid_size bytes; of none where the section has no name */
     size_t mid_size;
     rid rids[MAX_LAYERS];

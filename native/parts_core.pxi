@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from slicer.rtp.packet import Packet
-from slicer.rtp.parameters import MID, TRANSPORT_WIDE_CC, Kind
+from slicer.rtp.parameters import MID, ORIENTATION, TRANSPORT_WIDE_CC, Kind
 
 
 cdef extern from "core.h":
@@ -39,7 +39,7 @@ cdef extern from "packet.h":
         void *memory
         uint32_t size, ssrc
         uint16_t extension_size, profile
-        uint8_t payload_type
+        uint8_t payload_type, orientation
         bint marker
     ctypedef struct c_turn "turn":
         c_packet packet
@@ -47,6 +47,8 @@ cdef extern from "packet.h":
     ctypedef struct c_turns "turns":
         c_turn *of
         size_t count
+    enum:
+        NO_ORIENTATION
     ctypedef void extension_found(void *context, int id, const uint8_t *value, size_t size) noexcept
     int packet_parse(c_packet *it, const uint8_t *data, size_t size)
     void packet_extensions(const c_packet *it, extension_found *found, void *context)
@@ -98,6 +100,7 @@ cdef extern from "stream.h":
         unsigned feedback
         int *transport_cc_ids
         int *mid_ids
+        int *orientation_ids
         const char *mid
         size_t mid_size
 
@@ -321,6 +324,7 @@ cdef int fill_parameters(c_parameters *it, parameters) except -1:
     for place in range(14):
         it.transport_cc_ids[place] = extension_id(parameters, TRANSPORT_WIDE_CC, place)
         it.mid_ids[place] = extension_id(parameters, MID, place)
+        it.orientation_ids[place] = extension_id(parameters, ORIENTATION, place)
     cdef bytes mid = _mids.setdefault(parameters.mid, parameters.mid.encode())
     it.mid, it.mid_size = mid, <size_t>len(mid)
     return 0
@@ -344,6 +348,7 @@ cdef int borrow_packet(c_packet *it, packet, list borrowed) except -1:
     it.extension_size = <uint16_t>len(extension)
     it.profile, it.ssrc = packet.profile, packet.ssrc
     it.payload_type, it.marker = packet.payload_type, packet.marker
+    it.orientation = NO_ORIENTATION if packet.orientation is None else packet.orientation
     borrowed.append((payload, extension))
     return 0
 
@@ -359,6 +364,7 @@ cdef reference_packet(const c_packet *it):
         it.profile,
         (<const char *>it.extension)[:it.extension_size] if it.extension_size else b"",
         it.arrival,
+        None if it.orientation == NO_ORIENTATION else it.orientation,
     )
 
 

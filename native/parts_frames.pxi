@@ -33,7 +33,7 @@ cdef extern from "nal.h" nogil:
         bint keyframe
 
     ctypedef enum pushed:
-        PUSHED_NOTHING, PUSHED_FRAME, PUSHED_MALFORMED
+        PUSHED_NOTHING, PUSHED_FRAME, PUSHED_BARE, PUSHED_MALFORMED, PUSHED_UNSUPPORTED
 
     depacketizer *depacketizer_new(const c_codec *codec)
     void depacketizer_free(depacketizer *it)
@@ -66,10 +66,12 @@ cdef class Depacketizer:
         cdef pushed result = depacketizer_push(
             self.it, payload, len(payload), timestamp, marker, contiguous, &out
         )
-        if result == PUSHED_MALFORMED:  # what is wrong is told apart only by the reference
+        if result in (PUSHED_MALFORMED, PUSHED_UNSUPPORTED):  # what is wrong is told apart only by the reference
             raise ValueError(f"{self.name} payload, fragments or layers: malformed, or over limits")
         if result == PUSHED_NOTHING:
             return None
+        if result == PUSHED_BARE:
+            return Frame(out.timestamp, b"", out.keyframe, bare=True)
         return Frame(out.timestamp, out.data[:out.size], out.keyframe)
 
     def rest(self):

@@ -35,6 +35,7 @@ bool red_undo(const packet *it, uint8_t payload_type, red *out) {
         if ((header >> 24 & 0x7F) != payload_type || offset == 0 || size == 0)
             continue;
         out->repeated[out->count++] = (packet){
+            .orientation = NO_ORIENTATION, /* what was restored has no header extension */
             .arrival = it->arrival,
             .sequence = (it->sequence - (int64_t)back) & 0xFFFF,
             .timestamp = (it->timestamp - (int64_t)offset) & 0xFFFFFFFF,

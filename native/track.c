@@ -177,10 +177,13 @@ static void observe(video_track *it, const ordered *ordered) {
     bool starts = ordered->codec->format->starts_keyframe(packet->payload, packet->size);
     for (size_t i = 0; i < it->count; i++) {
         frame_grabber *grabber = &it->grabbers[i];
-        frame_grabber_observe(grabber, packet->timestamp, ordered->epoch, packet->arrival);
+        frame_grabber_observe(grabber, packet->timestamp, ordered->epoch, ordered->contiguous,
+                              packet->arrival);
         if (starts)
-            frame_grabber_keyframe_began(grabber, packet->arrival);
+            frame_grabber_keyframe_began(grabber, packet->timestamp, packet->arrival);
     }
+    if (starts && it->missing == MISSING_KEYFRAME)
+        it->missing = MISSING_WHOLE_KEYFRAME;
 }
 
 /* The depacketizer for this packet; NULL where there is no memory for it. */
@@ -193,6 +196,26 @@ static depacketizer *depacketizer_of(video_track *it, const codec *codec) {
     return it->depacketizer;
 }
 
+static void refuse(video_track *it, bool unsupported) {
+    it->decodable = false;
+    if (unsupported) {
+        COUNT(it->stream->counters, unsupported_payload);
+        it->missing = MISSING_PACKETIZATION;
+    } else {
+        COUNT(it->stream->counters, malformed_payload);
+    }
+}
+
+/* Note the orientation that a packet tells; gives the one before. */
+static uint8_t note_orientation(video_track *it, const packet *packet, bool fresh) {
+    uint8_t before = it->orientation;
+    if (fresh)
+        it->orientation = 0;
+    if (packet->orientation != NO_ORIENTATION)
+        it->orientation = packet->orientation;
+    return before;
+}
+
 /* Whether this packet completes a frame, which is then written. */
 static bool assemble(video_track *it, const ordered *ordered, frame *frame) {
     const packet *packet = &ordered->packet;
@@ -203,15 +226,23 @@ static bool assemble(video_track *it, const ordered *ordered, frame *frame) {
     if (depacketizer != NULL)
         pushed = depacketizer_push(depacketizer, packet->payload, packet->size, packet->timestamp,
                                    packet->marker, ordered->contiguous, frame);
-    if (pushed == PUSHED_MALFORMED) {
-        COUNT(it->stream->counters, malformed_payload);
-        it->decodable = false;
-    }
-    bool before = pushed == PUSHED_FRAME && frame->timestamp != packet->timestamp;
+    if (pushed == PUSHED_MALFORMED || pushed == PUSHED_UNSUPPORTED)
+        refuse(it, pushed == PUSHED_UNSUPPORTED);
+    bool given = pushed == PUSHED_FRAME || pushed == PUSHED_BARE;
+    bool before = given && frame->timestamp != packet->timestamp;
     if (!ordered->contiguous && !before)
         it->decodable = false;
-    /* A frame of the last epoch has no place in this one's media time. */
-    return pushed == PUSHED_FRAME && !(before && fresh);
+    uint8_t orientation = note_orientation(it, packet, fresh);
+    if (!given || (before && fresh)) /* a frame of the last epoch has no place in this one's time */
+        return false;
+    if (pushed == PUSHED_BARE) {
+        COUNT(it->stream->counters, no_parameter_sets);
+        it->decodable = false;
+        it->missing = MISSING_PARAMETER_SETS;
+        return false;
+    }
+    frame->orientation = before ? orientation : it->orientation;
+    return true;
 }
 
 /* Whether there was a picture. */
@@ -222,7 +253,10 @@ static bool grab_one(video_track *it, const ordered *ordered, double now, output
     observe(it, ordered);
     if (!assemble(it, ordered, &frame))
         return false;
-    it->decodable = it->decodable || frame.keyframe;
+    if (frame.keyframe) {
+        it->decodable = true;
+        it->missing = MISSING_KEYFRAME;
+    }
     for (size_t i = 0; i < it->count; i++) {
         frame_grabber_receive(&it->grabbers[i], &frame, it->decodable, ordered, out);
         if (out->count == before)
@@ -250,6 +284,8 @@ void video_track_receive(video_track *it, double now, ordereds *scratch, outputs
         rest(it);
     if (it->wait.count)
         report_wait_release(&it->wait, now, out);
+    for (size_t i = 0; i < it->count; i++)
+        frame_grabber_missing(&it->grabbers[i], it->missing, out);
 }
 
 void video_track_flush(video_track *it, ordereds *scratch, outputs *out) {

@@ -25,6 +25,8 @@ typedef struct video_track {
     const codec *codec;
     depacketizer *depacketizer; /* of that codec, or NULL */
     int64_t epoch;
+    missing_reason missing;     /* why there is no picture, if there is none */
+    uint8_t orientation; /* the last that a packet told */
     report_wait wait;
 } video_track;
 

@@ -1,187 +1,314 @@
 #include "video.h"
 
+/* slicer/slicing/video.py has the reasons. */
 #define ASK_AGAIN 0.5
 #define PATIENCE 4.0
-#define PROBE 60.0
 #define ANSWER 1.0
+#define MISSES 2
+#define PROBE 60.0
+#define PROBE_SOON 5.0
+#define ANSWERS 2
 #define SILENT 1.0
-#define MAX_GOP_FRAMES 1800
-#define MAX_GOP_BYTES ((size_t)16 << 20)
+#define MISSING_AFTER 10.0
+#define MAX_PENDING_FRAMES 300
+#define MAX_PENDING_BYTES ((size_t)16 << 20)
 /* What an empty group may keep for the next one. */
 #define KEPT_BYTES ((size_t)32 << 10)
 #define KEPT_FRAMES 64
+
+/* ---- answers ---- */
+
+static void forget_probes(answers *it) {
+    it->shortest = INFINITY;
+    it->answered = 0;
+    it->probing = false;
+}
+
+static void begin(answers *it) {
+    it->asking_since = it->asked = NAN;
+    it->has_keyframe = false;
+    it->misses = 0;
+    it->keyframe_at = -INFINITY;
+    it->mode = it->can_ask ? GRABBER_ASKING : GRABBER_KEEPING;
+    forget_probes(it);
+}
+
+static void answers_init(answers *it, bool can_ask, counters *counters) {
+    *it = (answers){.counters = counters, .can_ask = can_ask, .intact = true, .seen = -INFINITY};
+    begin(it);
+}
+
+static double waited(const answers *it, double now) {
+    return isnan(it->asking_since) ? 0.0 : now - it->asking_since;
+}
+
+static void give_up(answers *it) {
+    it->mode = GRABBER_KEEPING;
+    COUNT(it->counters, unanswered);
+    forget_probes(it);
+}
+
+static bool answers_observe(answers *it, bool due, bool contiguous, double now) {
+    if (it->mode == GRABBER_ASLEEP && due)
+        it->mode = GRABBER_ASKING;
+    bool back = now - it->seen > SILENT;
+    if (now > it->seen)
+        it->seen = now;
+    if (it->mode == GRABBER_ASKING && (isnan(it->asking_since) || back)) {
+        it->asking_since = now;
+        it->intact = true;
+    } else if (!contiguous) {
+        it->intact = false;
+    }
+    return back;
+}
+
+static void judge_answer(answers *it, double now) {
+    double since = waited(it, now);
+    it->asking_since = now;
+    if (isnan(it->asked) || !it->intact) {
+        it->intact = true;
+        return;
+    }
+    it->misses += since > ASK_AGAIN ? 1 : -1;
+    if (it->misses < 0)
+        it->misses = 0;
+    if (since > ANSWER || it->misses >= MISSES)
+        give_up(it);
+}
+
+static void judge_probe(answers *it, double since, double now) {
+    if (isnan(it->asked) || now - it->asked >= ANSWER) {
+        it->shortest = earlier(it->shortest, since);
+        return;
+    }
+    if (!it->probing || (it->shortest / 2 <= since && since <= 2 * it->shortest))
+        return;
+    it->probing = false;
+    if (++it->answered < ANSWERS)
+        return;
+    it->mode = GRABBER_ASKING;
+    it->asking_since = now;
+    it->intact = true;
+    it->misses = 0;
+}
+
+static void answers_keyframe_began(answers *it, int64_t timestamp, double now) {
+    if (it->mode == GRABBER_ASLEEP || (it->has_keyframe && timestamp == it->keyframe))
+        return;
+    double since = now - it->keyframe_at;
+    it->has_keyframe = true;
+    it->keyframe = timestamp;
+    it->keyframe_at = now;
+    if (it->mode == GRABBER_ASKING)
+        judge_answer(it, now);
+    else
+        judge_probe(it, since, now);
+}
+
+static void ask(answers *it, double now) {
+    it->asked = now;
+    if (it->mode == GRABBER_KEEPING) {
+        if (it->probing)
+            it->answered = 0;
+        it->probing = true;
+    } else if (waited(it, now) >= PATIENCE) {
+        give_up(it);
+    }
+}
+
+static double answers_deadline(const answers *it, bool keeps) {
+    if (!it->can_ask || it->mode == GRABBER_ASLEEP)
+        return NEVER;
+    if (isnan(it->asked))
+        return isnan(it->asking_since) ? NEVER : it->asking_since;
+    if (it->seen <= it->asked) /* nobody is sending: nobody to ask */
+        return NEVER;
+    if (it->mode == GRABBER_ASKING)
+        return it->asked + ASK_AGAIN;
+    if (!keeps)
+        return it->asked + PROBE_SOON;
+    double due = it->asked + (it->answered ? PROBE_SOON : PROBE);
+    if (it->keyframe_at >= due)
+        return it->keyframe_at + ASK_AGAIN;
+    return it->shortest < INFINITY ? due + earlier(PROBE, 2 * it->shortest) : due;
+}
+
+/* ---- the group that is kept ---- */
+
+static void forget_ends(frame_grabber *it) {
+    free(it->ends);
+    it->ends = NULL;
+    it->capacity = 0;
+}
+
+static void drop_group(frame_grabber *it) {
+    it->has_group = false;
+    it->pending.size = it->count = 0;
+    if (it->pending.capacity > KEPT_BYTES)
+        buffer_free(&it->pending);
+    if (it->capacity > KEPT_FRAMES)
+        forget_ends(it);
+}
+
+static void begin_group(frame_grabber *it, int64_t keyframe) {
+    drop_group(it);
+    it->has_group = true;
+    it->keyframe = keyframe;
+    it->first = 0;
+}
+
+static bool add(frame_grabber *it, const frame *frame) {
+    size_t *ends = grown(it->ends, it->count + 1, &it->capacity, sizeof *ends, 4);
+    it->ends = ends != NULL ? ends : it->ends;
+    if (ends == NULL || !buffer_append(&it->pending, frame->data, frame->size)) {
+        COUNT(it->counters, out_of_memory);
+        drop_group(it);
+        return false;
+    }
+    it->ends[it->count++] = it->pending.size;
+    return true;
+}
+
+/* The cut takes the frames over. */
+static void take(frame_grabber *it, picture_cut *cut) {
+    cut->frames = it->pending;
+    cut->ends = it->ends;
+    cut->count = it->count;
+    cut->first = it->first;
+    it->first += it->count;
+    it->pending = (buffer){0};
+    it->ends = NULL;
+    it->count = it->capacity = 0;
+}
+
+static output cut_of(frame_grabber *it, const frame *frame, const ordered *last) {
+    output one = {.kind = OUTPUT_FRAMES};
+    one.as.picture = (picture_cut){
+        .track = it->track,
+        .codec = last->codec,
+        .timestamp = frame->timestamp,
+        .epoch = it->epoch,
+        .keyframe = it->keyframe,
+    };
+    take(it, &one.as.picture);
+    return one;
+}
+
+static void give(frame_grabber *it, output *one, outputs *out) {
+    if (!outputs_add(out, one))
+        COUNT(it->counters, out_of_memory);
+}
+
+static void hand_over(frame_grabber *it, const frame *frame, const ordered *last, outputs *out) {
+    COUNT(it->counters, frames_ahead);
+    output one = cut_of(it, frame, last);
+    give(it, &one, out);
+}
+
+static void grab(frame_grabber *it, const frame *frame, const ordered *last, outputs *out) {
+    output one = cut_of(it, frame, last);
+    picture_cut *cut = &one.as.picture;
+    one.kind = OUTPUT_PICTURE;
+    cut->due = it->due;
+    cut->began = mapper_at(last->mapper, frame->timestamp);
+    cut->continues = it->answers.mode == GRABBER_KEEPING;
+    cut->orientation = frame->orientation;
+    int64_t step = it->seconds * (int64_t)last->codec->clock_rate;
+    it->due += (1 + (frame->timestamp - it->due) / step) * step; /* it is not before `due` */
+    it->overdue = NAN;
+    it->told = false;
+    if (!cut->continues) {
+        it->answers.mode = GRABBER_ASLEEP;
+        it->answers.asking_since = it->answers.asked = NAN;
+        drop_group(it);
+    }
+    give(it, &one, out);
+}
+
+/* ---- the grabber ---- */
 
 void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, double wait,
                         bool can_ask, counters *counters) {
     *it = (frame_grabber){
         .track = track,
         .counters = counters,
-        .mode = can_ask ? GRABBER_ASKING : GRABBER_KEEPING,
         .seconds = seconds,
         .wait = wait,
         .epoch = -1,
-        .can_ask = can_ask,
-        .asking_since = NAN,
-        .asked = NAN,
-        .seen = -INFINITY,
+        .overdue = NAN,
     };
-}
-
-static void forget_ends(frame_grabber *it) {
-    free(it->gop_ends);
-    it->gop_ends = NULL;
-    it->gop_capacity = 0;
+    answers_init(&it->answers, can_ask, counters);
 }
 
 void frame_grabber_free(frame_grabber *it) {
-    buffer_free(&it->gop);
+    buffer_free(&it->pending);
     forget_ends(it);
-    it->gop_count = 0;
-}
-
-static void drop_gop(frame_grabber *it) {
-    it->gop.size = it->gop_count = 0;
-    if (it->gop.capacity > KEPT_BYTES)
-        buffer_free(&it->gop);
-    if (it->gop_capacity > KEPT_FRAMES)
-        forget_ends(it);
-}
-
-static void ask_anew(frame_grabber *it) {
-    it->asking_since = it->asked = NAN;
-    drop_gop(it);
-    it->mode = it->can_ask ? GRABBER_ASKING : GRABBER_KEEPING;
+    it->count = 0;
 }
 
 bool frame_grabber_wakes_at(const frame_grabber *it, int64_t *at) {
     *at = it->due;
-    return it->mode == GRABBER_ASLEEP;
+    return it->answers.mode == GRABBER_ASLEEP;
 }
 
-void frame_grabber_observe(frame_grabber *it, int64_t timestamp, int64_t epoch, double now) {
+void frame_grabber_observe(frame_grabber *it, int64_t timestamp, int64_t epoch, bool contiguous,
+                           double now) {
     if (epoch != it->epoch) {
         it->epoch = epoch;
         it->has_due = true;
         it->due = timestamp;
-        ask_anew(it);
+        it->overdue = NAN;
+        it->told = false;
+        drop_group(it);
+        begin(&it->answers);
     }
-    if (it->mode == GRABBER_ASLEEP && timestamp >= it->due)
-        it->mode = GRABBER_ASKING;
-    bool back = now - it->seen > SILENT;
-    if (now > it->seen)
-        it->seen = now;
-    if (it->mode == GRABBER_ASKING && (isnan(it->asking_since) || back))
-        it->asking_since = now;
+    bool back = answers_observe(&it->answers, timestamp >= it->due, contiguous, now);
+    if (timestamp >= it->due && (isnan(it->overdue) || back))
+        it->overdue = now;
 }
 
-void frame_grabber_keyframe_began(frame_grabber *it, double now) {
-    if (it->mode == GRABBER_KEEPING && !isnan(it->asked) && now - it->asked < ANSWER)
-        it->mode = GRABBER_ASKING;
-    if (it->mode == GRABBER_ASKING)
-        it->asking_since = now;
-}
-
-static void keep(frame_grabber *it, const frame *frame) {
-    size_t *ends = grown(it->gop_ends, it->gop_count + 1, &it->gop_capacity, sizeof *ends, 4);
-    it->gop_ends = ends != NULL ? ends : it->gop_ends;
-    if (ends == NULL || !buffer_append(&it->gop, frame->data, frame->size)) {
-        COUNT(it->counters, out_of_memory);
-        drop_gop(it);
-        return;
-    }
-    it->gop_ends[it->gop_count++] = it->gop.size;
-    if (it->gop_count > MAX_GOP_FRAMES || it->gop.size > MAX_GOP_BYTES) {
-        COUNT(it->counters, gop_too_long);
-        ask_anew(it);
-    }
-}
-
-/* The cut takes the group over: it is not needed here any longer. */
-static void hand_over(frame_grabber *it, picture_cut *cut) {
-    cut->frames = it->gop;
-    cut->ends = it->gop_ends;
-    cut->count = it->gop_count;
-    it->gop = (buffer){0};
-    it->gop_ends = NULL;
-    it->gop_count = it->gop_capacity = 0;
-}
-
-static bool copy(const frame_grabber *it, picture_cut *cut) {
-    cut->ends = malloc(it->gop_count * sizeof *cut->ends);
-    if (cut->ends == NULL || !buffer_append(&cut->frames, it->gop.data, it->gop.size))
-        return false;
-    memcpy(cut->ends, it->gop_ends, it->gop_count * sizeof *cut->ends);
-    cut->count = it->gop_count;
-    return true;
-}
-
-static void give(frame_grabber *it, output *one, outputs *out) {
-    if (it->mode == GRABBER_ASKING) {
-        hand_over(it, &one->as.picture);
-        it->mode = GRABBER_ASLEEP;
-        it->asking_since = it->asked = NAN;
-    } else if (!copy(it, &one->as.picture)) {
-        output_free(one);
-        COUNT(it->counters, out_of_memory);
-        return;
-    }
-    if (!outputs_add(out, one))
-        COUNT(it->counters, out_of_memory);
-}
-
-static void grab(frame_grabber *it, int64_t timestamp, const ordered *last, outputs *out) {
-    output one = {.kind = OUTPUT_PICTURE};
-    one.as.picture = (picture_cut){
-        .track = it->track,
-        .codec = last->codec,
-        .timestamp = timestamp,
-        .due = it->due,
-        .epoch = it->epoch,
-        .began = mapper_at(last->mapper, timestamp),
-    };
-    int64_t step = it->seconds * (int64_t)last->codec->clock_rate;
-    it->due += (1 + (timestamp - it->due) / step) * step; /* `timestamp` is not before `due` */
-    give(it, &one, out);
+void frame_grabber_keyframe_began(frame_grabber *it, int64_t timestamp, double now) {
+    answers_keyframe_began(&it->answers, timestamp, now);
 }
 
 void frame_grabber_receive(frame_grabber *it, const frame *frame, bool decodable,
                            const ordered *last, outputs *out) {
-    if (!it->has_due || it->mode == GRABBER_ASLEEP)
+    if (!it->has_due || it->answers.mode == GRABBER_ASLEEP)
         return;
-    if (frame->keyframe) {
-        drop_gop(it);
-    } else if (it->mode == GRABBER_ASKING || !decodable || it->gop_count == 0) {
-        drop_gop(it);
+    if (frame->keyframe)
+        begin_group(it, frame->timestamp);
+    else if (it->answers.mode == GRABBER_ASKING || !decodable)
+        drop_group(it);
+    if (!it->has_group || !add(it, frame))
         return;
-    }
-    keep(it, frame);
-    if (frame->timestamp >= it->due && it->gop_count > 0)
-        grab(it, frame->timestamp, last, out);
+    if (frame->timestamp >= it->due)
+        grab(it, frame, last, out);
+    else if (it->count >= MAX_PENDING_FRAMES || it->pending.size >= MAX_PENDING_BYTES)
+        hand_over(it, frame, last, out);
+}
+
+void frame_grabber_missing(frame_grabber *it, missing_reason reason, outputs *out) {
+    if (it->told || isnan(it->overdue) || it->answers.seen - it->overdue < MISSING_AFTER)
+        return;
+    it->told = true;
+    COUNT(it->counters, picture_missing);
+    output one = {.kind = OUTPUT_MISSING, .as.missing = {it->track, reason}};
+    give(it, &one, out);
 }
 
 bool frame_grabber_awaits_answer(const frame_grabber *it, double now) {
-    return it->mode == GRABBER_ASKING && now - it->seen < SILENT;
+    return it->answers.mode == GRABBER_ASKING && now - it->answers.seen < SILENT;
 }
 
 bool frame_grabber_wants_keyframe(frame_grabber *it, double now) {
     double when = frame_grabber_deadline(it);
     if (when == NEVER || when > now)
         return false;
-    it->asked = now;
-    double waited = isnan(it->asking_since) ? 0.0 : now - it->asking_since;
-    if (it->mode == GRABBER_ASKING && waited >= PATIENCE) {
-        it->mode = GRABBER_KEEPING;
-        COUNT(it->counters, unanswered);
-    }
+    ask(&it->answers, now);
     return true;
 }
 
 double frame_grabber_deadline(const frame_grabber *it) {
-    if (!it->can_ask || !it->has_due || it->mode == GRABBER_ASLEEP)
-        return NEVER;
-    if (isnan(it->asked))
-        return isnan(it->asking_since) ? NEVER : it->asking_since;
-    if (it->seen <= it->asked) /* nobody is sending: nobody to ask */
-        return NEVER;
-    return it->asked + (it->mode == GRABBER_ASKING ? ASK_AGAIN : PROBE);
+    return it->has_due ? answers_deadline(&it->answers, it->has_group) : NEVER;
 }

@@ -1,4 +1,4 @@
-/* The frame grabber; twin of slicer/slicing/video.py. */
+/* The frame grabber; twin of slicer/slicing/video.py, which has the theory of operation. */
 #ifndef SLICER_VIDEO_H
 #define SLICER_VIDEO_H
 
@@ -6,19 +6,31 @@
 
 typedef enum grabber_mode { GRABBER_ASLEEP, GRABBER_ASKING, GRABBER_KEEPING } grabber_mode;
 
+/* Whether a source answers requests for keyframes, and when to send the next one. */
+typedef struct answers {
+    counters *counters;
+    grabber_mode mode;
+    bool can_ask, intact, probing, has_keyframe;
+    int misses, answered;
+    double seen;
+    double asking_since, asked; /* NAN: not */
+    int64_t keyframe;
+    double keyframe_at, shortest;
+} answers;
+
 typedef struct frame_grabber {
     uint64_t track;
     counters *counters;
-    grabber_mode mode;
+    answers answers;
     int64_t seconds, epoch;
     double wait; /* seconds that a cut may wait for a report */
-    bool can_ask, has_due;
+    bool has_due, told, has_group;
     int64_t due;
-    double asking_since, asked; /* NAN: not */
-    double seen;
-    buffer gop;
-    size_t *gop_ends;
-    size_t gop_count, gop_capacity;
+    double overdue; /* NAN: not */
+    int64_t keyframe; /* of the group that is kept; its frames that no cut has taken yet: */
+    buffer pending;
+    size_t *ends;
+    size_t count, capacity, first;
 } frame_grabber;
 
 void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, double wait,
@@ -26,10 +38,12 @@ void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, doub
 void frame_grabber_free(frame_grabber *it);
 /* The media time until which packets are of no use; false while they are. */
 bool frame_grabber_wakes_at(const frame_grabber *it, int64_t *at);
-void frame_grabber_observe(frame_grabber *it, int64_t timestamp, int64_t epoch, double now);
-void frame_grabber_keyframe_began(frame_grabber *it, double now);
+void frame_grabber_observe(frame_grabber *it, int64_t timestamp, int64_t epoch, bool contiguous,
+                           double now);
+void frame_grabber_keyframe_began(frame_grabber *it, int64_t timestamp, double now);
 void frame_grabber_receive(frame_grabber *it, const frame *frame, bool decodable,
                            const ordered *last, outputs *out);
+void frame_grabber_missing(frame_grabber *it, missing_reason reason, outputs *out);
 /* Whether a keyframe was asked for, of somebody who sends. */
 bool frame_grabber_awaits_answer(const frame_grabber *it, double now);
 bool frame_grabber_wants_keyframe(frame_grabber *it, double now);

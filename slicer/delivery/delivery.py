@@ -73,10 +73,10 @@ class Delivery:
 
     *size*: bytes of memory that its cut holds, from the spool on bytes of its file. *make* gives
     the file, in a thread, perhaps several times; it raises MediaError where there is nothing that
-    can be decoded. It is None once the file is in the spool, at *path*. *due*: the *now* after
-    which the file comes late; *deadline*: after which the slice is given up; *sendable_since*:
-    since which it could be sent. *file* is set while it need not be made or read once more.
-    *timer* runs in BACKOFF alone.
+    can be decoded. Of a picture in the midst of its group it gives what `decoding.py` has made. It
+    is None once the file is in the spool, at *path*. *due*: the *now* after which the file comes
+    late; *deadline*: after which the slice is given up; *sendable_since*: since which it could be
+    sent. *file* is set while it need not be made or read once more. *timer* runs in BACKOFF alone.
     """
 
     info: Info

@@ -7,11 +7,12 @@ make, they wait, in the order they were cut, and audio goes past them.
 import os
 from collections import Counter
 from collections.abc import Callable
-from typing import Self
+from typing import Self, TypeVar
 
-from slicer.media.slice import File
 from slicer.rtp.parameters import Kind
 from slicer.threads import ThreadPool
+
+T = TypeVar("T")
 
 MAX_WAITING = 2_000
 """Files of each kind, over all tasks. Two cores make so many pictures of 720p in 15 s."""
@@ -51,8 +52,8 @@ class EncodingPool:
         made anew for another try has been let in before."""
         return self._waiting[kind] >= self._max_waiting
 
-    async def make(self, kind: Kind, make: Callable[[], File]) -> File:
-        """The file. Raises what *make* raises."""
+    async def make(self, kind: Kind, make: Callable[[], T]) -> T:
+        """What *make* gives: a file, or nothing. Raises what it raises."""
         self._waiting[kind] += 1
         try:
             return await self.threads.run(make, _PRIORITIES[kind])

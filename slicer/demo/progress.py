@@ -18,6 +18,7 @@ from slicer.engine.events import (
     Event,
     EventsMissed,
     FactsDiscarded,
+    PicturesMissing,
     RobotLeft,
     SliceLost,
     SliceSpooled,
@@ -78,6 +79,8 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
             return f"+ {event.anchor} {event.kind}"
         case TrackEnded():
             return f"- {event.anchor} {event.kind}" + (f" ({event.reason})" if event.reason else "")
+        case PicturesMissing():
+            return f"no pictures: {event.anchor}: {event.reason}"
         case TrackRefused():
             return f"refused: {event.anchor} {event.kind}: {event.reason}"
         case AnchorLeft():

@@ -16,10 +16,13 @@ from slicer.slicing.outputs import (
     AudioCut,
     Cut,
     Finished,
+    GroupFrames,
     Notice,
     Output,
     PictureCut,
+    PictureMissing,
     Subscribe,
+    TrackOutput,
     Unsubscribe,
 )
 from slicer.slicing.task import SliceTask
@@ -32,6 +35,10 @@ class TaskListener(Protocol):
     """Told what the task does, on the loop's thread. Must not block."""
 
     def on_cut(self, cut: Cut) -> None: ...
+
+    def on_frames(self, frames: GroupFrames) -> None: ...
+
+    def on_missing(self, missing: PictureMissing) -> None: ...
 
     def on_output(self, output: Subscribe | Unsubscribe | Notice) -> None: ...
 
@@ -69,17 +76,25 @@ class Driver:
         self._closed = True
         self._arm()
 
-    def deliver(self, item: Fact | Cut) -> None:
-        """Take a fact of the room, or a cut that its media gave."""
+    def deliver(self, item: Fact | TrackOutput) -> None:
+        """Take a fact of the room, or what its media gave."""
         if self._closed:
             return
-        if isinstance(item, AudioCut | PictureCut):
-            self._listener.on_cut(item)
-            return
+        match item:
+            case AudioCut() | PictureCut():
+                self._listener.on_cut(item)
+            case GroupFrames():
+                self._listener.on_frames(item)
+            case PictureMissing():
+                self._listener.on_missing(item)
+            case _:
+                self._take(item)
+
+    def _take(self, fact: Fact) -> None:
         if len(self._facts) < MAX_FACTS:
-            self._facts.append(item)
+            self._facts.append(fact)
         else:
-            self._discard(item)
+            self._discard(fact)
         self._drive(self._take_facts)
 
     def _discard(self, fact: Fact) -> None:

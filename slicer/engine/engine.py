@@ -18,6 +18,7 @@ from urllib.parse import SplitResult
 from slicer import hot
 from slicer.background import Background
 from slicer.clock import Clock, LoopClock
+from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
@@ -105,6 +106,7 @@ class Engine:
         )
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()
+        self._decoding = Decoding(self._encoding)
         orphans = Orphans(self._clock, self._streams.tell, self._confirm)
         self._reports = Reports(self._tasks.get, orphans, self._clock)
         self._destinations = Destinations(
@@ -149,7 +151,14 @@ class Engine:
         destination = await self._destinations.take(key, spec.check_store)
         spec = replace(spec, params=spec.params.waiting(self.settings.slicing.report_wait))
         running = RunningTask(
-            task, spec, names, destination.outbox, self._clock, self._streams.tell, self._confirm
+            task,
+            spec,
+            names,
+            destination.outbox,
+            self._clock,
+            self._streams.tell,
+            decoding=self._decoding,
+            confirm=self._confirm,
         )
         running.preroll = self.settings.slicing.preroll
         for slice_key in self._reports.take_adopted(task):
@@ -234,7 +243,7 @@ class Engine:
     def metrics(self) -> list[Sample]:
         """Every counter there is, now; `engine.metrics.METRICS` says what each name means."""
         self._check_entered()
-        delivery = (self._destinations, self._encoding, self._spool)
+        delivery = (self._destinations, self._encoding, self._decoding, self._spool)
         return [
             *metrics.of_tasks(self._tasks.values(), self._totals),
             *metrics.of_events(self._streams),
@@ -275,6 +284,7 @@ class Engine:
             await asyncio.wait(
                 [task.finished for task in running], timeout=self.settings.outbox.drain
             )
+        await self._decoding.close()
         await self._destinations.close()
         if self._spool is not None:
             await self._spool.close()
@@ -373,8 +383,10 @@ class Engine:
         return self._connectors[scheme]
 
     async def _pace(self) -> None:
-        """Rooms that make their own time wait here until outboxes are half empty."""
-        while any(destination.outbox.crowded for destination in self._destinations.all()):
+        """Rooms that make their own time wait here until outboxes and lanes are half empty."""
+        while self._decoding.crowded or any(
+            destination.outbox.crowded for destination in self._destinations.all()
+        ):
             await self._clock.sleep(PACE)
 
 

@@ -59,6 +59,17 @@ class TrackRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class PicturesMissing:
+    """An anchor's video comes, and no picture can be had of it for now: why, in words. Told once
+    until there is a picture again."""
+
+    task: str
+    at: datetime
+    anchor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnchorLeft:
     """An anchor is no longer in the room: why, in words, where the room knows."""
 
@@ -190,6 +201,7 @@ TaskEvent = (
     | TrackStarted
     | TrackEnded
     | TrackRefused
+    | PicturesMissing
     | AnchorLeft
     | AnchorDropped
     | AnchorWaits

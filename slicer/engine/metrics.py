@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
+from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.destination import Destinations
@@ -46,6 +47,9 @@ METRICS: Mapping[str, str] = {
     "spool_bytes": "bytes of the slices in the spool",
     "encoding_waiting": "files that wait to be made or are being made",
     "encoding_threads_busy": "work that the encoding pool has not ended",
+    "decoders": "decoders kept for groups of pictures that go on (MAX_DECODERS)",
+    "decoding_waiting_bytes": "bytes of frames that wait to be decoded (MAX_BYTES)",
+    "groups_given_up_total": "groups of pictures whose rest is not decoded; reason",
     "background_work": "coroutines of the engine that have not ended",
 }
 
@@ -130,7 +134,7 @@ def of_events(streams: EventStreams) -> Iterator[Sample]:
 
 
 def of_delivery(
-    destinations: Destinations, encoding: EncodingPool, spool: Spool | None
+    destinations: Destinations, encoding: EncodingPool, decoding: Decoding, spool: Spool | None
 ) -> Iterator[Sample]:
     """Outboxes, circuits, the spool and the threads."""
     outboxes = [one.outbox for one in (*destinations.all(), *destinations.ending)]
@@ -152,3 +156,7 @@ def of_delivery(
     yield Sample("spool_damaged_total", 0 if spool is None else spool.damaged)
     yield Sample("encoding_waiting", encoding.waiting)
     yield Sample("encoding_threads_busy", encoding.threads.under_way)
+    yield Sample("decoders", decoding.decoders)
+    yield Sample("decoding_waiting_bytes", decoding.waiting_bytes)
+    for reason, count in decoding.given_up.items():
+        yield Sample("groups_given_up_total", count, (("reason", reason),))

@@ -8,6 +8,7 @@ from functools import partial
 from math import inf
 
 from slicer.clock import Clock
+from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery, memory_of
 from slicer.delivery.manifest import Manifest
 from slicer.delivery.outbox import Outbox
@@ -17,6 +18,7 @@ from slicer.engine.events import (
     AnchorLeft,
     AnchorWaits,
     FactsDiscarded,
+    PicturesMissing,
     RobotLeft,
     SliceLost,
     SliceSpooled,
@@ -33,7 +35,7 @@ from slicer.engine.events import (
 from slicer.engine.spec import TaskSpec
 from slicer.errors import SlicerError, StorageError
 from slicer.media.naming import Names
-from slicer.media.slice import SliceInfo, describe, make
+from slicer.media.slice import File, SliceInfo, describe, make
 from slicer.rooms import Room
 from slicer.slicing import outputs
 from slicer.slicing.audio import PREROLL
@@ -45,8 +47,10 @@ from slicer.slicing.outputs import (
     Cut,
     EndReason,
     Finished,
+    GroupFrames,
     Notice,
     PictureCut,
+    PictureMissing,
     State,
     StateChanged,
     Subscribe,
@@ -72,7 +76,7 @@ RECORDED = 60.0
 class RunningTask:
     """The shell of one SliceTask, from its creation to its last acknowledged slice."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one thing that a test puts in its place)
         self,
         task: str,
         spec: TaskSpec,
@@ -80,10 +84,13 @@ class RunningTask:
         outbox: Outbox,
         clock: Clock,
         tell: Callable[[TaskEvent], None],
+        *,
+        decoding: Decoding,
         confirm: Confirm | None = None,
     ) -> None:
         self.spec = spec
         self.outbox = outbox
+        self._decoding = decoding
         self.driver = Driver(SliceTask(task, spec.params, clock.now()), clock, self)
         self.room: Room | None = None
         self.preroll = PREROLL  # of its audio files, in seconds
@@ -121,15 +128,26 @@ class RunningTask:
         """Leave the room; what has been cut is still delivered. May be called twice."""
         self.driver.deliver(Stopped(reason))
 
+    def on_frames(self, frames: GroupFrames) -> None:
+        """Have them decoded: a picture that depends on them is to come."""
+        self._decoding.feed(frames)
+
     def on_cut(self, cut: Cut) -> None:
-        """Name the slice and hand it to the outbox; its file is made there."""
+        """Name the slice and hand it to the outbox; its file is made there, or before."""
         images = self.spec.images
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending.add(info.key)
-        work = partial(make, cut, info, images, self.preroll)
-        delivery = Delivery(info, memory_of(cut), work, self._due(cut))
-        if not self.outbox.offer(delivery):
-            self.on_lost(info, "the outbox is full: slices are cut faster than made or stored")
+        make_file, due = partial(make, cut, info, images, self.preroll), self._due(cut)
+        if isinstance(cut, PictureCut) and self._decoding.takes(cut):
+            self._decoding.make(cut, make_file, partial(self._offer, info, due))
+        else:
+            self._offer(info, due, make_file, memory_of(cut))
+
+    def on_missing(self, missing: PictureMissing) -> None:
+        """Tell that pictures cannot be had."""
+        anchor, reason = missing.track.anchor, missing.reason.value
+        logger.warning("! task %s: no pictures of %s: %s", self._task, anchor, reason)
+        self._tell(PicturesMissing(self._task, self._now(), anchor, reason))
 
     def on_output(self, output: Subscribe | Unsubscribe | Notice) -> None:
         """Tell what the task does, and log it: one line each, a warning where media is not cut."""
@@ -140,6 +158,7 @@ class RunningTask:
                 self._tell(TrackStarted(task, at, track.anchor, track.kind))
             case Unsubscribe(track, reason):
                 logger.info("- task %s: %s of %s: %s", task, track.kind, track.anchor, reason)
+                self._decoding.end(track)
                 self._tell(TrackEnded(task, at, track.anchor, track.kind, reason))
             case StateChanged(state, reason):
                 level = logging.WARNING if state is State.RECONNECTING else logging.INFO
@@ -232,6 +251,10 @@ class RunningTask:
         """Something is tried again."""
         logger.warning("! task %s: %s", self._task, error)
         self._tell(TaskTrouble(self._task, self._now(), str(error)))
+
+    def _offer(self, info: SliceInfo, due: float, make: Callable[[], File], size: int) -> None:
+        if not self.outbox.offer(Delivery(info, size, make, due)):
+            self.on_lost(info, "the outbox is full: slices are cut faster than made or stored")
 
     def on_store_trouble(self, error: StorageError) -> None:
         """The store was found failing before it was sent anything."""

@@ -45,6 +45,34 @@ def encode(frame: av.VideoFrame, image_format: ImageFormat) -> bytes:
         raise MediaError(f"no {image_format.name} of {size} pixels: {error}") from error
 
 
+def turned(frame: av.VideoFrame, orientation: int) -> av.VideoFrame:
+    """The frame flipped and turned as the bits F R1 R0 of 3GPP TS 26.114 7.4.5 say: what the sender
+    mirrored is mirrored again, then it is turned R quarters clockwise. 0: as it is.
+
+    Browsers read the turns alone; a sender that sets F is none of theirs.
+    """
+    filters = [*(["hflip"] if orientation & 4 else []), *_TURNS[orientation & 3]]
+    if not filters:
+        return frame
+    graph = av.filter.Graph()
+    graph.threads = 1
+    graph.link_nodes(
+        graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=Fraction(1, 1),
+        ),
+        *(graph.add(*each.split("=")) for each in filters),
+        graph.add("buffersink"),
+    ).configure()
+    graph.vpush(frame)
+    return graph.vpull()
+
+
+_TURNS = ((), ("transpose=clock",), ("hflip", "vflip"), ("transpose=cclock",))
+
+
 def _png(frame: av.VideoFrame) -> bytes:
     rgb = _convert(frame, "rgb24", full_range=True)
     if FAST:

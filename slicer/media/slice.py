@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from slicer.media import ogg, picture, transcode
+from slicer.media.decoder import GroupDecoder
 from slicer.media.naming import Names
 from slicer.rtp.parameters import Kind
 from slicer.slicing.audio import PREROLL
@@ -101,15 +102,16 @@ def make(
     info: SliceInfo,
     image_format: ImageFormat = ImageFormat.PNG,
     preroll: float = PREROLL,
+    decoder: GroupDecoder | None = None,
 ) -> File:
-    """Make the file of *cut*. It takes milliseconds of CPU and touches nothing else: any thread
-    or process will do. *preroll*: seconds before the slice that its file may carry. Raises
-    MediaError.
+    """Make the file of *cut*. It takes milliseconds of CPU and touches nothing but *decoder*, the
+    one of a picture's group: any thread will do. *preroll*: seconds before the slice that its file
+    may carry. Raises MediaError.
     """
     if isinstance(cut, AudioCut):
         data = _audio(cut, info.began, preroll)
         return File(replace(info, size=len(data)), data, _AUDIO_TYPE)
-    return _picture(cut, info, image_format)
+    return _picture(cut, info, image_format, decoder)
 
 
 def _audio(cut: AudioCut, began: datetime, preroll: float) -> bytes:
@@ -123,7 +125,10 @@ def _audio(cut: AudioCut, began: datetime, preroll: float) -> bytes:
     return ogg.write(packets, cut.start, cut.end, comments)
 
 
-def _picture(cut: PictureCut, info: SliceInfo, image_format: ImageFormat) -> File:
-    image = picture.write(cut.codec.name, cut.frames, image_format)
+def _picture(
+    cut: PictureCut, info: SliceInfo, image_format: ImageFormat, decoder: GroupDecoder | None
+) -> File:
+    codec = cut.codec.name
+    image = picture.write(codec, cut.frames, image_format, cut.orientation, decoder)
     info = replace(info, size=len(image.data))
     return File(info, image.data, _IMAGE_TYPES[image_format], image.width, image.height)

@@ -17,10 +17,10 @@ from slicer.http import HttpSettings
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.facts import Fact
-from slicer.slicing.outputs import Cut, Subscribe, TrackKey
+from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 
 # Called with every fact and every cut, on the loop's thread, in order; it never blocks.
-Listener = Callable[[Fact | Cut], None]
+Listener = Callable[[Fact | TrackOutput], None]
 
 
 class Room(Protocol):

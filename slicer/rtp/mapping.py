@@ -94,11 +94,13 @@ class TimestampMapper:
         if self._regimes and abs(apart) <= AGREE:
             # Of its two clocks, either may be read a little early.
             self._agree(apart, now - ntp + max(apart, 0.0), now)
+        elif self._regimes and self._stood_still(apart, value):
+            pass
         elif not self._confirmed:
             self._regimes = [(NONE, value)]
             if not self.offset.confirmed:
                 self.offset.assume(min(now - ntp, self._arrivals.value - value))
-        elif not self._stood_still(apart, value) and not self._leapt(apart, value):
+        elif not self._leapt(apart, value):
             believed = self._sender.set_clock(self, apart)
             self.pending = None if believed else apart
             if not believed:

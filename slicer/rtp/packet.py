@@ -9,6 +9,8 @@ _EXTENSION = Struct("!HH")
 # Jumbo frames are the largest on any real path; no RTP sender makes larger packets.
 MAX_DATAGRAM = 9_000
 
+ORIENTATION_BITS = 0b111
+
 
 @dataclass(slots=True)
 class Packet:
@@ -16,6 +18,8 @@ class Packet:
 
     *sequence* and *timestamp* are as on the wire until its stream has unwrapped them, once;
     *arrival* is the *now* at which it came. *extension* is the raw block, *profile* its first word.
+    *orientation*: how to turn the frame, by the bits F R1 R0 of 3GPP TS 26.114 7.4.5: first a flip
+    from left to right, then R quarter turns clockwise; None where the packet does not say.
     """
 
     payload_type: int
@@ -27,6 +31,7 @@ class Packet:
     profile: int = 0
     extension: bytes = b""
     arrival: float = 0.0
+    orientation: int | None = None
 
 
 def parse(datagram: bytes) -> Packet:

@@ -45,6 +45,7 @@ STATIC: Mapping[int, Codec] = {0: PCMU, 8: PCMA, 9: G722}
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 REPAIRED_RID = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+ORIENTATION = "urn:3gpp:video-orientation"
 TRANSPORT_WIDE_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 

@@ -20,4 +20,5 @@ def restore(packet: Packet, payload_type: int, ssrc: int) -> Packet | None:
         packet.profile,
         packet.extension,
         packet.arrival,
+        packet.orientation,
     )

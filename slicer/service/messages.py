@@ -31,6 +31,7 @@ class Code(IntEnum):
     ROOM_TROUBLE = 4
     TRACK_REFUSED = 5
     STORE_RECOVERED = 6
+    PICTURES_MISSING = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from slicer.engine.events import (
     AnchorWaits,
     Event,
     FactsDiscarded,
+    PicturesMissing,
     RobotLeft,
     SliceLost,
     SliceStored,
@@ -107,6 +108,9 @@ class Notifier:
             case TrackRefused(at=at, anchor=anchor, kind=kind, reason=reason):
                 text = f"{kind} of {anchor} is refused: {reason}"
                 await self.trouble(record, at, Code.TRACK_REFUSED, text)
+            case PicturesMissing(at=at, anchor=anchor, reason=reason):
+                text = f"there are no pictures of {anchor}: {reason}"
+                await self.trouble(record, at, Code.PICTURES_MISSING, text)
             case TaskState(at=at, state=State.RECONNECTING, reason=reason):
                 text = f"the room was lost: {reason}; the robot comes back by itself"
                 await self.trouble(record, at, Code.ROOM_TROUBLE, text)

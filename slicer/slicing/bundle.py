@@ -27,13 +27,13 @@ from collections.abc import Iterable, Sequence
 from slicer.errors import BadInput
 from slicer.rtp import rtcp
 from slicer.rtp.demultiplexer import Demultiplexer
-from slicer.rtp.packet import extensions, parse
-from slicer.rtp.parameters import RtpParameters
+from slicer.rtp.packet import ORIENTATION_BITS, extensions, parse
+from slicer.rtp.parameters import ORIENTATION, RtpParameters
 from slicer.rtp.rtcp.reports import Bye, ReceiverReport, SenderReport
 from slicer.rtp.rtcp.transport_reporter import TransportReporter
 from slicer.rtp.stream import Stream
 from slicer.slicing.activity import Activity
-from slicer.slicing.outputs import Cut, TrackKey, Transmit
+from slicer.slicing.outputs import TrackKey, TrackOutput, Transmit
 from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.track import earliest
@@ -53,6 +53,7 @@ class Bundle:
         self._activity = Activity()
         self._receivers: dict[str, Receiver] = {}
         self._owners: dict[Stream, Receiver] = {}
+        self._orientation_ids: frozenset[int] = frozenset()
         # As of each receiver's last run. Nothing else changes a deadline, so few are asked anew.
         self._deadlines: dict[Receiver, float | None] = {}
 
@@ -66,7 +67,7 @@ class Bundle:
 
     def set_sections(
         self, anchor: str, sections: Sequence[RtpParameters], now: float
-    ) -> list[Cut | Transmit]:
+    ) -> list[TrackOutput | Transmit]:
         """Replace what this anchor sends; without sections it is gone. Raises BadInput.
 
         A section that is sent already goes on as it is. One that is sent no longer gives its last
@@ -85,21 +86,27 @@ class Bundle:
         self._owners = {stream: one for one in self._receivers.values() for stream in one.streams}
         self._demultiplexer.replace(self._owners, now)
         self._transport.replace(stream.parameters for stream in self._owners)
+        self._orientation_ids = frozenset(
+            number
+            for stream in self._owners
+            for number, uri in stream.parameters.extensions.items()
+            if uri == ORIENTATION
+        )
         return outputs + self._run(self._named(anchor), now)
 
     def attach(
         self, track: TrackKey, spec: AudioSpec | VideoSpec, now: float
-    ) -> list[Cut | Transmit]:
+    ) -> list[TrackOutput | Transmit]:
         """Cut this track from now on. An anchor or kind that is not there is ignored."""
         cuts = [cut for one in self._named(track.anchor) for cut in one.attach(track, spec)]
         return [*cuts, *self._run(self._named(track.anchor), now)]
 
-    def detach(self, track: TrackKey, now: float) -> list[Cut | Transmit]:
+    def detach(self, track: TrackKey, now: float) -> list[TrackOutput | Transmit]:
         """Cut this track no longer; gives its last cut."""
         cuts = [cut for one in self._named(track.anchor) for cut in one.detach(track)]
         return [*cuts, *self._run(self._named(track.anchor), now)]
 
-    def receive(self, datagrams: Sequence[bytes], now: float) -> list[Cut | Transmit]:
+    def receive(self, datagrams: Sequence[bytes], now: float) -> list[TrackOutput | Transmit]:
         """Take datagrams as they arrived, RTP and RTCP mixed, decrypted."""
         touched: set[Receiver] = set()
         if datagrams:
@@ -111,13 +118,13 @@ class Bundle:
                 touched.add(receiver)
         return self._run(touched, now)
 
-    def handle_timer(self, now: float) -> list[Cut | Transmit]:
+    def handle_timer(self, now: float) -> list[TrackOutput | Transmit]:
         """Do what has become due: packets in order, holes given up, silence, reports, requests."""
         return self._run((), now)
 
-    def flush(self, _now: float) -> list[Cut | Transmit]:
+    def flush(self, _now: float) -> list[TrackOutput | Transmit]:
         """Give everything that can still be cut: the connection is over."""
-        cuts: list[Cut | Transmit] = []
+        cuts: list[TrackOutput | Transmit] = []
         for receiver in self._receivers.values():
             cuts += receiver.flush()
             self._deadlines[receiver] = receiver.deadline()
@@ -131,9 +138,9 @@ class Bundle:
         """The anchor's receiver, if it has one."""
         return [self._receivers[anchor]] if anchor in self._receivers else []
 
-    def _take_mids(self, anchor: str, mids: Iterable[str]) -> list[Cut | Transmit]:
+    def _take_mids(self, anchor: str, mids: Iterable[str]) -> list[TrackOutput | Transmit]:
         """Take the sections with these MIDs from every other anchor."""
-        taken, outputs = set(mids), list[Cut | Transmit]()
+        taken, outputs = set(mids), list[TrackOutput | Transmit]()
         for other in [*self._receivers.values()]:
             sections = [stream.parameters for stream in other.streams]
             left = [section for section in sections if section.mid not in taken]
@@ -141,7 +148,7 @@ class Bundle:
                 outputs += self._replace(other.anchor, left)
         return outputs
 
-    def _replace(self, anchor: str, sections: Sequence[RtpParameters]) -> list[Cut]:
+    def _replace(self, anchor: str, sections: Sequence[RtpParameters]) -> list[TrackOutput]:
         if anchor not in self._receivers:
             if not sections:
                 return []
@@ -169,6 +176,9 @@ class Bundle:
         if stream is None:
             return None
         receiver = self._owners[stream]
+        for number, value in elements.items():
+            if value and number in self._orientation_ids:
+                packet.orientation = value[0] & ORIENTATION_BITS
         if stream.layers is not None and not stream.layers.receive(packet, elements):
             return None
         receiver.insert(stream, packet)
@@ -201,16 +211,16 @@ class Bundle:
         stream = self._demultiplexer.find(ssrc)
         return [] if stream is None else [self._owners[stream]]
 
-    def _run(self, touched: Iterable[Receiver], now: float) -> list[Cut | Transmit]:
+    def _run(self, touched: Iterable[Receiver], now: float) -> list[TrackOutput | Transmit]:
         """Run these receivers and those with something due; gives all their outputs."""
-        touched, outputs = set(touched), list[Cut | Transmit]()
+        touched, outputs = set(touched), list[TrackOutput | Transmit]()
         for receiver, deadline in self._deadlines.items():
             if receiver in touched or (deadline is not None and deadline <= now):
                 outputs += receiver.handle_timer(now)
                 self._deadlines[receiver] = receiver.deadline()
         return outputs + self._transport_feedback(now)
 
-    def _transport_feedback(self, now: float) -> list[Cut | Transmit]:
+    def _transport_feedback(self, now: float) -> list[TrackOutput | Transmit]:
         """Feedback that is due and went along with no receiver's compound: it goes alone."""
         due = self._transport.deadline()
         if due is None or due > now:

@@ -47,9 +47,13 @@ class AudioCut:
 class PictureCut:
     """The decision that one frame is a picture.
 
-    *frames* are whole access units from a keyframe on (Annex B for H.264, temporal units with
-    sizes for AV1); the last one is the picture. Mostly there is only one. *due* and *timestamp*
-    are media time; *began* is the *now* at which the picture was captured.
+    *frames* are whole access units (Annex B for H.264, temporal units with sizes for AV1); the last
+    one is the picture. They belong to the group of pictures that began with the keyframe of media
+    time *keyframe*, and *first* is the place of the first of them in it: with 0 that is the
+    keyframe, else what comes before them was in earlier cuts. *continues*: later cuts may go on
+    with the group, so whoever decodes it keeps the decoder. *due* and *timestamp* are media time;
+    *began* is the *now* at which the picture was captured. *orientation*: how to turn it, as
+    3GPP TS 26.114 7.4.5 has the bits F R1 R0.
     """
 
     track: TrackKey
@@ -59,9 +63,46 @@ class PictureCut:
     frames: tuple[bytes, ...]
     began: float
     epoch: int = 0
+    keyframe: int = 0
+    first: int = 0
+    continues: bool = False
+    orientation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFrames:
+    """Frames of a group on which a later picture depends, given ahead because they have become
+    many. The fields are those of PictureCut. *timestamp* is the last frame's; none is a picture."""
+
+    track: TrackKey
+    codec: Codec
+    timestamp: int
+    frames: tuple[bytes, ...]
+    epoch: int
+    keyframe: int
+    first: int
 
 
 Cut = AudioCut | PictureCut
+"""What becomes a slice."""
+
+
+class Missing(StrEnum):
+    """Why a picture that is due cannot be had; the value is for people to read."""
+
+    KEYFRAME = "no keyframe comes"
+    WHOLE_KEYFRAME = "no keyframe comes whole"
+    PARAMETER_SETS = "its keyframes come without parameter sets"
+    PACKETIZATION = "its packets are of a type that is not read"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureMissing:
+    """Packets have come for a while since a picture was due, and it cannot be had. Given once until
+    there is a picture again."""
+
+    track: TrackKey
+    reason: Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,5 +201,8 @@ class Finished:
 Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackRefused
 """Outputs that ask for nothing: they become events."""
 
+TrackOutput = Cut | GroupFrames | PictureMissing
+"""What media gives to the task of its track."""
+
 Output = Subscribe | Unsubscribe | Notice | Finished
-"""What a task gives; a bundle gives `Cut | Transmit`."""
+"""What a task gives; a bundle gives `TrackOutput | Transmit`."""

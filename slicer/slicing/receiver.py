@@ -16,7 +16,7 @@ from slicer.rtp.rtcp.reports import SenderReport
 from slicer.rtp.rtcp.transport_reporter import TransportReporter
 from slicer.rtp.stream import Stream
 from slicer.slicing.activity import Activity
-from slicer.slicing.outputs import Cut, TrackKey, Transmit
+from slicer.slicing.outputs import TrackKey, TrackOutput, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.track import AudioTrack, Track, VideoTrack, earliest
 
@@ -49,7 +49,7 @@ class Receiver:
         """The SSRC of the first stream that has a source; 0 where none has."""
         return self._reporter.media_ssrc
 
-    def set_sections(self, sections: Sequence[RtpParameters]) -> list[Cut]:
+    def set_sections(self, sections: Sequence[RtpParameters]) -> list[TrackOutput]:
         """Replace what is sent; gives the last cuts of streams that are cut no longer.
 
         Where a kind is still sent, but in another section, the tasks attached to it go on with that
@@ -70,7 +70,7 @@ class Receiver:
         self._reporter.streams = self.streams
         return cuts
 
-    def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> list[Cut]:
+    def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> list[TrackOutput]:
         """Cut this track from now on. A kind the anchor does not send is ignored."""
         if track.kind not in self._tracks:
             return []
@@ -78,7 +78,7 @@ class Receiver:
         self._tracks[track.kind].attach(track, spec)
         return cuts
 
-    def detach(self, track: TrackKey) -> list[Cut]:
+    def detach(self, track: TrackKey) -> list[TrackOutput]:
         """Cut this track no longer; gives its last cut."""
         return self._tracks[track.kind].detach(track) if track.kind in self._tracks else []
 
@@ -91,9 +91,9 @@ class Receiver:
         """Take the peer's report of a source."""
         self._reporter.receive(report, now)
 
-    def handle_timer(self, now: float) -> list[Cut | Transmit]:
+    def handle_timer(self, now: float) -> list[TrackOutput | Transmit]:
         """Do what has become due: packets in order, holes given up, silence, reports, requests."""
-        outputs: list[Cut | Transmit] = []
+        outputs: list[TrackOutput | Transmit] = []
         asking = []
         for track in self._tracks.values():
             outputs += track.receive(now)
@@ -101,7 +101,7 @@ class Receiver:
                 asking.append(track.stream)
         return outputs + [Transmit(data) for data in self._reporter.handle_timer(asking, now)]
 
-    def flush(self) -> list[Cut]:
+    def flush(self) -> list[TrackOutput]:
         """Give everything that can still be cut."""
         return [cut for track in self._tracks.values() for cut in track.flush()]
 
@@ -119,8 +119,8 @@ class Receiver:
                 return stream
         return Stream(parameters, self._sender)
 
-    def _replace_tracks(self, firsts: dict[Kind, Stream]) -> list[Cut]:
-        before, cuts = self._tracks, list[Cut]()
+    def _replace_tracks(self, firsts: dict[Kind, Stream]) -> list[TrackOutput]:
+        before, cuts = self._tracks, list[TrackOutput]()
         for kind, track in before.items():
             if firsts.get(kind) is not track.stream:
                 cuts += track.flush()

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 from slicer.rtp.codecs import video_format
 from slicer.rtp.codecs.frame import Frame, VideoDepacketizer
+from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import Codec
 from slicer.rtp.stream import Ordered, Stream
 from slicer.slicing.activity import Activity
 from slicer.slicing.audio import AudioCutter
-from slicer.slicing.outputs import Cut, TrackKey
+from slicer.slicing.outputs import Missing, TrackKey, TrackOutput
 from slicer.slicing.report_wait import ReportWait
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.video import FrameGrabber
@@ -43,7 +44,7 @@ class AudioTrack:
         self._cutters[track] = AudioCutter(track, spec, self._activity, self.stream.counters)
         self.stream.wake()
 
-    def detach(self, track: TrackKey) -> list[Cut]:
+    def detach(self, track: TrackKey) -> list[TrackOutput]:
         """Cut no longer; gives the last, shorter slice."""
         if track not in self._cutters:
             return []
@@ -56,7 +57,7 @@ class AudioTrack:
             self.stream.doze()
         return cuts
 
-    def receive(self, now: float) -> list[Cut]:
+    def receive(self, now: float) -> list[TrackOutput]:
         """Cut what the stream has put in order by now, and what silence has ended; gives the cuts
         that wait no longer."""
         self._cut(self.stream.drain(now), now)
@@ -64,7 +65,7 @@ class AudioTrack:
             self._wait.add(cutter.handle_timer(now), cutter.spec.waits, now)
         return self._wait.release(now)
 
-    def flush(self) -> list[Cut]:
+    def flush(self) -> list[TrackOutput]:
         """Give everything that can still be cut: the connection is over."""
         self._cut(self.stream.flush(), 0.0)
         for cutter in self._cutters.values():
@@ -98,6 +99,8 @@ class VideoTrack:
         self._codec: Codec | None = None
         self._depacketizer: VideoDepacketizer | None = None
         self._decodable = False
+        self._missing = Missing.KEYFRAME
+        self._orientation = 0
         self._epoch = -1
         stream.doze()
 
@@ -113,19 +116,22 @@ class VideoTrack:
         self._grabbers[track] = FrameGrabber(track, spec, self._can_ask, counters)
         self.stream.wake()
 
-    def detach(self, track: TrackKey) -> list[Cut]:
+    def detach(self, track: TrackKey) -> list[TrackOutput]:
         """Take no more pictures; one that is still due is not taken."""
         self._grabbers.pop(track, None)
         self._rest()
         return self._wait.flush(track)
 
-    def receive(self, now: float) -> list[Cut]:
-        """Grab from what the stream has put in order by now; gives the cuts that wait no longer."""
+    def receive(self, now: float) -> list[TrackOutput]:
+        """Grab from what the stream has put in order by now; gives the cuts that wait no longer,
+        and says where a picture is overdue. Silence makes none, and none is missed then."""
         if self._grab(self.stream.drain(now), now):
             self._rest()
-        return self._wait.release(now)
+        reason = self._missing
+        missing = [told for one in self._grabbers.values() for told in one.missing(reason)]
+        return [*self._wait.release(now), *missing]
 
-    def flush(self) -> list[Cut]:
+    def flush(self) -> list[TrackOutput]:
         """Give the pictures in the packets still held: the connection is over."""
         self._grab(self.stream.flush(), 0.0)
         return self._wait.flush()
@@ -155,7 +161,8 @@ class VideoTrack:
             frame = self._assemble(ordered)
             if frame is None:
                 continue
-            self._decodable = self._decodable or frame.keyframe
+            if frame.keyframe:
+                self._decodable, self._missing = True, Missing.KEYFRAME
             for grabber in self._grabbers.values():
                 if cuts := grabber.receive(frame, self._decodable, ordered):
                     self._wait.add(cuts, grabber.spec.waits, now)
@@ -169,9 +176,11 @@ class VideoTrack:
         packet = ordered.packet
         starts = video_format(ordered.codec).starts_keyframe(packet.payload)
         for grabber in self._grabbers.values():
-            grabber.observe(packet.timestamp, ordered.epoch, packet.arrival)
+            grabber.observe(packet.timestamp, ordered.epoch, ordered.contiguous, packet.arrival)
             if starts:
-                grabber.keyframe_began(packet.arrival)
+                grabber.keyframe_began(packet.timestamp, packet.arrival)
+        if starts and self._missing is Missing.KEYFRAME:
+            self._missing = Missing.WHOLE_KEYFRAME
 
     def _assemble(self, ordered: Ordered) -> Frame | None:
         """The frame this packet completes, if any."""
@@ -185,13 +194,40 @@ class VideoTrack:
                 packet.payload, packet.timestamp, packet.marker, ordered.contiguous
             )
         except ValueError:
-            self.stream.counters["malformed_payload"] += 1
-            frame, self._decodable = None, False
+            self._refuse(video_format(ordered.codec).unsupported(packet.payload))
+            frame = None
         before = frame is not None and frame.timestamp != packet.timestamp
         if not ordered.contiguous and not before:
             self._decodable = False
-        # A frame of the last epoch has no place in this one's media time.
-        return None if before and fresh else frame
+        orientation = self._note_orientation(packet, fresh)
+        if frame is None or (before and fresh):
+            # A frame of the last epoch has no place in this one's media time.
+            return None
+        if frame.bare:
+            self.stream.counters["no_parameter_sets"] += 1
+            self._decodable, self._missing = False, Missing.PARAMETER_SETS
+            return None
+        frame.orientation = orientation if before else self._orientation
+        return frame
+
+    def _refuse(self, unsupported: bool) -> None:
+        """A payload that cannot be read."""
+        self._decodable = False
+        if unsupported:
+            self.stream.counters["unsupported_payload"] += 1
+            self._missing = Missing.PACKETIZATION
+        else:
+            self.stream.counters["malformed_payload"] += 1
+
+    def _note_orientation(self, packet: Packet, fresh: bool) -> int:
+        """Note the orientation that a packet tells; gives the one before. A sender need not repeat
+        what has not changed (3GPP TS 26.114 7.4.5)."""
+        before = self._orientation
+        if fresh:
+            self._orientation = 0
+        if packet.orientation is not None:
+            self._orientation = packet.orientation
+        return before
 
 
 Track = AudioTrack | VideoTrack

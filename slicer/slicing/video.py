@@ -2,17 +2,30 @@
 
 Theory of operation. It sleeps most of the time. When a frame is due it wakes, asks for a keyframe
 until one comes, and takes the first intact one: then one frame is decoded for each picture. Some
-sources never answer. Of those it keeps the current group of pictures, so that the frame due can be
-decoded from its keyframe on; that costs memory and decoding, but needs nothing from the sender.
+sources never answer. Of those it keeps the frames from each keyframe on, so that the frame due
+itself can be decoded; that costs memory and decoding, but needs nothing from the sender.
 
     ASLEEP ──due──▶ ASKING ──keyframe──▶ ASLEEP
-                      │ unanswered for PATIENCE
+                      │ no answer
                       ▼
-                   KEEPING ──a request is answered after all──▶ ASLEEP
+                   KEEPING ──ANSWERS probes in a row are answered──▶ ASKING
 
-A request counts as answered when a keyframe begins, whole or not: over a lossy path many keyframes
-are lost, and a source that answers must not be taken for one that does not. In KEEPING a source is
-asked once each PROBE seconds, and a keyframe within ANSWER of that leads back to ASKING.
+*Frames kept.* In KEEPING, a cut takes the frames along that came since the last cut of their group,
+and whoever decodes them holds the decoder until the next: each frame is handed over once, however
+long the group. A keyframe drops what was not handed over, so nobody decodes it. Where the picture
+is far, MAX_PENDING_FRAMES or MAX_PENDING_BYTES are handed over ahead of it (GroupFrames).
+
+*What is an answer.* A keyframe that follows a request may be one of the source's own. While ASKING,
+one that begins more than ANSWER after the first request, with no packet missing since, is no
+answer. One for which a second request was needed is a miss, and MISSES more of them than of prompt
+ones are no answer either. Where packets are missing, so may be the requests and the keyframes'
+beginnings: only PATIENCE without any keyframe counts then. A request counts as answered when a
+keyframe begins, whole or not: over a lossy path many keyframes are lost, and a source that answers
+must not be taken for one that does not.
+
+In KEEPING a source is probed every PROBE seconds. The keyframes that come by themselves show how
+long its groups are. So a probe goes out soon after such a keyframe, and an answer must begin within
+ANSWER and well before the next of them is to be expected, or long after that.
 
 *decodable* is the track's knowledge that nothing a frame depends on was lost. Without it no frame
 but a keyframe is kept, so a picture is never painted over a hole.
@@ -23,19 +36,26 @@ from enum import Enum, auto
 
 from slicer.rtp.codecs.frame import Frame
 from slicer.rtp.stream import Ordered
-from slicer.slicing.outputs import PictureCut, TrackKey
+from slicer.slicing.outputs import GroupFrames, Missing, PictureCut, PictureMissing, TrackKey
 from slicer.slicing.spec import VideoSpec
 
 # Browsers drop a request that comes less than some 300 ms after a keyframe: ask again.
 ASK_AGAIN = 0.5
 PATIENCE = 4.0
-# While keeping groups, how often a source is asked whether it answers by now.
-PROBE = 60.0
 ANSWER = 1.0
+MISSES = 2
+# While keeping frames, how often a source is asked whether it answers by now; and how often where
+# it has just done so, or where there is no keyframe to keep frames from.
+PROBE = 60.0
+PROBE_SOON = 5.0
+ANSWERS = 2
 # After so long without a packet, the wait for an answer begins anew.
 SILENT = 1.0
-MAX_GOP_FRAMES = 1_800
-MAX_GOP_BYTES = 16 << 20
+# Seconds that packets come without the picture due until that is told.
+MISSING_AFTER = 10.0
+# Frames kept for a picture: half a second of decoding at 720p, and 5 s at 26 Mbit/s.
+MAX_PENDING_FRAMES = 300
+MAX_PENDING_BYTES = 16 << 20
 
 
 class Mode(Enum):
@@ -44,6 +64,29 @@ class Mode(Enum):
     ASLEEP = auto()
     ASKING = auto()
     KEEPING = auto()
+
+
+class Group:
+    """The frames of a group of pictures that no cut has taken yet. *keyframe*: its media time."""
+
+    def __init__(self, keyframe: int) -> None:
+        self.keyframe, self.first, self.size = keyframe, 0, 0
+        self.frames: list[bytes] = []
+
+    @property
+    def many(self) -> bool:
+        return len(self.frames) >= MAX_PENDING_FRAMES or self.size >= MAX_PENDING_BYTES
+
+    def add(self, data: bytes) -> None:
+        self.frames.append(data)
+        self.size += len(data)
+
+    def take(self) -> tuple[int, tuple[bytes, ...]]:
+        """The place of the first frame in the group, and the frames."""
+        first, frames = self.first, tuple(self.frames)
+        self.first, self.size = first + len(frames), 0
+        self.frames = []
+        return first, frames
 
 
 class FrameGrabber:
@@ -55,104 +98,224 @@ class FrameGrabber:
         self.track = track
         self.spec = spec
         self.counters = counters
-        self.mode = Mode.ASKING if can_ask else Mode.KEEPING
-        self._can_ask = can_ask
+        self._answers = Answers(can_ask, counters)
         self._epoch = -1
         self._due: int | None = None
-        self._asking_since: float | None = None
-        self._asked: float | None = None
-        self._seen = float("-inf")
-        self._gop: list[bytes] = []
-        self._gop_bytes = 0
+        self._overdue: float | None = None
+        self._told = False
+        self._group: Group | None = None
+
+    @property
+    def mode(self) -> Mode:
+        return self._answers.mode
 
     @property
     def wakes_at(self) -> int | None:
         """The media time until which packets are of no use; None while they are."""
         return self._due if self.mode is Mode.ASLEEP else None
 
-    def observe(self, timestamp: int, epoch: int, now: float) -> None:
+    def observe(self, timestamp: int, epoch: int, contiguous: bool, now: float) -> None:
         """A packet of this media time came; it may have been passed over unread."""
         if epoch != self._epoch:
-            self._begin_epoch(epoch, timestamp)
+            self._epoch, self._due = epoch, timestamp
+            self._overdue, self._told = None, False
+            self._group = None
+            self._answers.begin()
         assert self._due is not None
-        if self.mode is Mode.ASLEEP and timestamp >= self._due:
-            self.mode = Mode.ASKING
-        back = now - self._seen > SILENT
-        self._seen = max(now, self._seen)
-        if self.mode is Mode.ASKING and (self._asking_since is None or back):
-            self._asking_since = now
+        back = self._answers.observe(timestamp >= self._due, contiguous, now)
+        if timestamp >= self._due and (self._overdue is None or back):
+            self._overdue = now
 
-    def keyframe_began(self, now: float) -> None:
+    def keyframe_began(self, timestamp: int, now: float) -> None:
         """The first packet of a keyframe came: the source answers, even if the rest is lost."""
-        if self.mode is Mode.ASKING:
-            self._asking_since = now
-        elif self.mode is Mode.KEEPING and self._asked is not None and now - self._asked < ANSWER:
-            self.mode, self._asking_since = Mode.ASKING, now
+        self._answers.keyframe_began(timestamp, now)
 
-    def receive(self, frame: Frame, decodable: bool, last: Ordered) -> list[PictureCut]:
+    def receive(
+        self, frame: Frame, decodable: bool, last: Ordered
+    ) -> list[PictureCut | GroupFrames]:
         """Take a whole frame and its last packet. *decodable*: none it depends on was lost."""
         if self._due is None or self.mode is Mode.ASLEEP:
             return []
         if frame.keyframe:
-            self._drop_gop()
-        if not frame.keyframe and (self.mode is Mode.ASKING or not decodable or not self._gop):
-            self._drop_gop()
+            self._group = Group(frame.timestamp)
+        elif self.mode is Mode.ASKING or not decodable:
+            self._group = None
+        if self._group is None:
             return []
-        self._keep(frame)
-        if frame.timestamp < self._due or not self._gop:
+        self._group.add(frame.data)
+        if frame.timestamp >= self._due:
+            return [self._grab(frame, last, self._group)]
+        return [self._hand_over(frame.timestamp, last, self._group)] if self._group.many else []
+
+    def missing(self, reason: Missing) -> list[PictureMissing]:
+        """Say once that the picture due cannot be had, where it is overdue. *reason*: the track's
+        knowledge."""
+        overdue = self._overdue is not None and self._answers.seen - self._overdue >= MISSING_AFTER
+        if self._told or not overdue:
             return []
-        return [self._grab(frame, last)]
+        self._told = True
+        self.counters["picture_missing"] += 1
+        return [PictureMissing(self.track, reason)]
 
     def wants_keyframe(self, now: float) -> bool:
         """Whether to ask now; asking is noted."""
         when = self.deadline()
         if when is None or when > now:
             return False
-        self._asked = now
-        if self.mode is Mode.ASKING and self._waited(now) >= PATIENCE:
-            self.mode = Mode.KEEPING
-            self.counters["unanswered"] += 1
+        self._answers.ask(now)
         return True
 
     def deadline(self) -> float | None:
         """When to ask (again) for a keyframe."""
-        if not self._can_ask or self._due is None or self.mode is Mode.ASLEEP:
-            return None
-        if self._asked is None:
-            return self._asking_since
-        if self._seen <= self._asked:  # the source is silent: there is nobody to ask
-            return None
-        return self._asked + (ASK_AGAIN if self.mode is Mode.ASKING else PROBE)
+        return None if self._due is None else self._answers.deadline(self._group is not None)
 
-    def _begin_epoch(self, epoch: int, timestamp: int) -> None:
-        self._epoch, self._due = epoch, timestamp
-        self._ask_anew()
+    def _hand_over(self, timestamp: int, last: Ordered, group: Group) -> GroupFrames:
+        self.counters["frames_ahead"] += 1
+        first, frames = group.take()
+        return GroupFrames(
+            self.track, last.codec, timestamp, frames, self._epoch, group.keyframe, first
+        )
 
-    def _ask_anew(self) -> None:
-        self._asking_since = self._asked = None
-        self._drop_gop()
-        self.mode = Mode.ASKING if self._can_ask else Mode.KEEPING
-
-    def _waited(self, now: float) -> float:
-        return now - self._asking_since if self._asking_since is not None else 0.0
-
-    def _keep(self, frame: Frame) -> None:
-        self._gop.append(frame.data)
-        self._gop_bytes += len(frame.data)
-        if len(self._gop) > MAX_GOP_FRAMES or self._gop_bytes > MAX_GOP_BYTES:
-            self.counters["gop_too_long"] += 1
-            self._ask_anew()
-
-    def _drop_gop(self) -> None:
-        self._gop, self._gop_bytes = [], 0
-
-    def _grab(self, frame: Frame, last: Ordered) -> PictureCut:
+    def _grab(self, frame: Frame, last: Ordered, group: Group) -> PictureCut:
         assert self._due is not None
         due, step = self._due, self.spec.seconds * last.codec.clock_rate
         self._due += (1 + (frame.timestamp - due) // step) * step
-        frames = tuple(self._gop)
-        if self.mode is Mode.ASKING:
-            self.mode, self._asking_since, self._asked = Mode.ASLEEP, None, None
-            self._drop_gop()
+        self._overdue, self._told = None, False
+        first, frames = group.take()
+        continues = self.mode is Mode.KEEPING
+        if not continues:
+            self._answers.satisfied()
+            self._group = None
         began = last.mapper.at(frame.timestamp)
-        return PictureCut(self.track, last.codec, frame.timestamp, due, frames, began, self._epoch)
+        return PictureCut(
+            self.track,
+            last.codec,
+            frame.timestamp,
+            due,
+            frames,
+            began,
+            self._epoch,
+            group.keyframe,
+            first,
+            continues,
+            frame.orientation,
+        )
+
+
+class Answers:
+    """Whether a source answers requests for keyframes, and when to send the next one."""
+
+    def __init__(self, can_ask: bool, counters: Counter[str]) -> None:
+        self.mode = Mode.ASKING if can_ask else Mode.KEEPING
+        self.seen = float("-inf")
+        """When the last packet came."""
+        self._can_ask, self._counters = can_ask, counters
+        self._asking_since: float | None = None
+        self._asked: float | None = None
+        self._intact = True  # no packet was missing since _asking_since
+        self._misses = 0
+        self._keyframe: int | None = None  # the media time of the last one
+        self._keyframe_at = float("-inf")
+        self._shortest = float("inf")  # between keyframes that came by themselves
+        self._answered = 0  # probes in a row
+        self._probing = False  # the last probe has no answer yet
+
+    def begin(self) -> None:
+        """Another epoch: nothing is known of its source."""
+        self._asking_since = self._asked = self._keyframe = None
+        self._misses = 0
+        self._keyframe_at = float("-inf")
+        self.mode = Mode.ASKING if self._can_ask else Mode.KEEPING
+        self._forget_probes()
+
+    def observe(self, due: bool, contiguous: bool, now: float) -> bool:
+        """A packet came; *due*: of a media time at which a picture is due. Gives whether packets
+        come again after a silence."""
+        if self.mode is Mode.ASLEEP and due:
+            self.mode = Mode.ASKING
+        back = now - self.seen > SILENT
+        self.seen = max(now, self.seen)
+        if self.mode is Mode.ASKING and (self._asking_since is None or back):
+            self._asking_since, self._intact = now, True
+        elif not contiguous:
+            self._intact = False
+        return back
+
+    def keyframe_began(self, timestamp: int, now: float) -> None:
+        """Judge a keyframe by its first packet; H.264 has several that look like it."""
+        if timestamp == self._keyframe or self.mode is Mode.ASLEEP:
+            return
+        since = now - self._keyframe_at
+        self._keyframe, self._keyframe_at = timestamp, now
+        if self.mode is Mode.ASKING:
+            self._judge_answer(now)
+        else:
+            self._judge_probe(since, now)
+
+    def ask(self, now: float) -> None:
+        """A request is sent."""
+        self._asked = now
+        if self.mode is Mode.KEEPING:
+            self._answered = 0 if self._probing else self._answered
+            self._probing = True
+        elif self._waited(now) >= PATIENCE:
+            self._give_up()
+
+    def satisfied(self) -> None:
+        """The keyframe asked for became a picture: sleep."""
+        self.mode, self._asking_since, self._asked = Mode.ASLEEP, None, None
+
+    def deadline(self, keeps: bool) -> float | None:
+        """When to ask (again). *keeps*: there are frames to keep."""
+        if not self._can_ask or self.mode is Mode.ASLEEP:
+            return None
+        if self._asked is None:
+            return self._asking_since
+        if self.seen <= self._asked:  # the source is silent: there is nobody to ask
+            return None
+        if self.mode is Mode.ASKING:
+            return self._asked + ASK_AGAIN
+        if not keeps:
+            return self._asked + PROBE_SOON
+        return self._probe_at(self._asked + (PROBE_SOON if self._answered else PROBE))
+
+    def _probe_at(self, due: float) -> float:
+        """Soon after the first keyframe from *due* on, where they come by themselves."""
+        if self._keyframe_at >= due:
+            return self._keyframe_at + ASK_AGAIN
+        known = self._shortest < float("inf")
+        return due + min(PROBE, 2 * self._shortest) if known else due
+
+    def _judge_answer(self, now: float) -> None:
+        waited = self._waited(now)
+        self._asking_since = now
+        if self._asked is None or not self._intact:
+            self._intact = True
+            return
+        self._misses = max(self._misses + (1 if waited > ASK_AGAIN else -1), 0)
+        if waited > ANSWER or self._misses >= MISSES:
+            self._give_up()
+
+    def _judge_probe(self, since: float, now: float) -> None:
+        """*since*: seconds since the keyframe before."""
+        asked = self._asked is not None and now - self._asked < ANSWER
+        if not asked:
+            self._shortest = min(self._shortest, since)
+        elif self._probing and not self._shortest / 2 <= since <= 2 * self._shortest:
+            self._probing = False
+            self._answered += 1
+            if self._answered >= ANSWERS:
+                self.mode, self._asking_since, self._intact = Mode.ASKING, now, True
+                self._misses = 0
+
+    def _give_up(self) -> None:
+        self.mode = Mode.KEEPING
+        self._counters["unanswered"] += 1
+        self._forget_probes()
+
+    def _forget_probes(self) -> None:
+        self._shortest = float("inf")
+        self._answered, self._probing = 0, False
+
+    def _waited(self, now: float) -> float:
+        return now - self._asking_since if self._asking_since is not None else 0.0

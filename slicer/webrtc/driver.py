@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from slicer.clock import Clock, Timer
 from slicer.hot import Bundle
 from slicer.rtp.parameters import RtpParameters
-from slicer.slicing.outputs import Cut, Subscribe, TrackKey, Transmit
+from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput, Transmit
 
 
 class BundleDriver:
@@ -22,7 +22,7 @@ class BundleDriver:
         bundle: Bundle,
         clock: Clock,
         transmit: Callable[[bytes], None],
-        deliver: Callable[[Cut], None],
+        deliver: Callable[[TrackOutput], None],
     ) -> None:
         self._bundle = bundle
         self._clock = clock
@@ -59,7 +59,7 @@ class BundleDriver:
         self._armed = None
         self._drive(self._bundle.handle_timer(self._clock.now()))
 
-    def _drive(self, outputs: Sequence[Cut | Transmit]) -> None:
+    def _drive(self, outputs: Sequence[TrackOutput | Transmit]) -> None:
         for output in outputs:
             if isinstance(output, Transmit):
                 self._transmit(output.data)

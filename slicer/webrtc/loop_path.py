@@ -15,7 +15,7 @@ from slicer.clock import Clock, LoopClock
 from slicer.hot import Bundle
 from slicer.rtp.parameters import RtpParameters
 from slicer.rtp.srtp import unprotect
-from slicer.slicing.outputs import Cut, Subscribe, TrackKey
+from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.drain import Datagram, Drain
 from slicer.webrtc.driver import BundleDriver
 from slicer.webrtc.link import Address, Link
@@ -33,7 +33,7 @@ class LoopPath:
         """None: the loop's thread does other work, too."""
         return
 
-    def open(self, deliver: Callable[[Cut], None]) -> "LoopMedia":
+    def open(self, deliver: Callable[[TrackOutput], None]) -> "LoopMedia":
         """The media of a new connection."""
         return LoopMedia(Bundle(secrets.randbits(32)), LoopClock(), deliver)
 
@@ -41,7 +41,9 @@ class LoopPath:
 class LoopMedia:
     """One connection's media. What the socket gives is decrypted and cut in the same turn."""
 
-    def __init__(self, bundle: Bundle, clock: Clock, deliver: Callable[[Cut], None]) -> None:
+    def __init__(
+        self, bundle: Bundle, clock: Clock, deliver: Callable[[TrackOutput], None]
+    ) -> None:
         self.heard = clock.now()
         self._bundle = bundle
         self._clock = clock

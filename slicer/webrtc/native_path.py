@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from slicer.errors import RoomError
 from slicer.hot import IMPLEMENTATION, Bundle
 from slicer.rtp.parameters import RtpParameters
-from slicer.slicing.outputs import Cut, Subscribe, TrackKey
+from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.link import Address, Link
 
 if TYPE_CHECKING or IMPLEMENTATION == "native":
@@ -47,7 +47,7 @@ class NativePath:
         """Seconds of CPU that the plane's thread has used."""
         return self._plane.cpu
 
-    def open(self, deliver: Callable[[Cut], None]) -> "NativeMedia":
+    def open(self, deliver: Callable[[TrackOutput], None]) -> "NativeMedia":
         """The media of a new connection."""
         return NativeMedia(self._plane, Bundle(secrets.randbits(32)), deliver)
 
@@ -55,7 +55,9 @@ class NativePath:
 class NativeMedia:
     """One connection's media in the plane. *deliver* is called on the loop's thread."""
 
-    def __init__(self, plane: "Plane", bundle: Bundle, deliver: Callable[[Cut], None]) -> None:
+    def __init__(
+        self, plane: "Plane", bundle: Bundle, deliver: Callable[[TrackOutput], None]
+    ) -> None:
         self._deliver = deliver
         self._on_other: Callable[[bytes, Address], None] | None = None
         self._peer = Peer(plane, bundle, self)
@@ -113,7 +115,7 @@ class NativeMedia:
             if self._on_other is not None:
                 self._on_other(data, address)
 
-    def _deliver_all(self, cuts: Sequence[Cut]) -> None:
+    def _deliver_all(self, cuts: Sequence[TrackOutput]) -> None:
         for cut in cuts:
             self._deliver(cut)
 

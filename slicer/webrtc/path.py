@@ -12,12 +12,12 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from slicer.rtp.parameters import RtpParameters
-from slicer.slicing.outputs import Cut, Subscribe, TrackKey
+from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.link import Address, Link
 from slicer.webrtc.loop_path import LoopPath
 from slicer.webrtc.native_path import native_path
 
-Deliver = Callable[[Cut], None]
+Deliver = Callable[[TrackOutput], None]
 
 
 class Media(Protocol):

@@ -11,6 +11,7 @@ from slicer.rtp.parameters import (
     H265,
     MID,
     OPUS,
+    ORIENTATION,
     PCMA,
     PCMU,
     TRANSPORT_WIDE_CC,
@@ -62,7 +63,7 @@ class Profile:
     retransmission: bool = True
     redundancy: bool = False
     feedback: Mapping[Kind, tuple[str, ...]] = field(default_factory=lambda: FEEDBACK)
-    extensions: tuple[str, ...] = (MID, TRANSPORT_WIDE_CC)
+    extensions: tuple[str, ...] = (MID, TRANSPORT_WIDE_CC, ORIENTATION)
     setup: Setup = "actpass"
     reduced_size: bool = True
     sections: Mapping[Kind, int] = field(default_factory=dict)

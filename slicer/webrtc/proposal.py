@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from itertools import count
 
 from slicer.errors import BadInput, LimitReached
-from slicer.rtp.parameters import STATIC, Codec, Kind, RtpParameters
+from slicer.rtp.parameters import (
+    ORIENTATION,
+    STATIC,
+    Codec,
+    Kind,
+    RtpParameters,
+)
 from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.negotiation import Agreement, conclude
 from slicer.webrtc.profile import DEFAULT, Profile
@@ -78,7 +84,7 @@ def propose(
         if not codecs[kind][0]:
             raise LimitReached(f"no payload type is left for {kind}")
         feedback = frozenset(profile.feedback.get(kind, ()))
-        line = Line(RtpParameters(kind, *codecs[kind], ids, feedback, mid))
+        line = Line(RtpParameters(kind, *codecs[kind], _of_kind(ids, kind), feedback, mid))
         if free:
             lines[free.pop(0)] = line
         else:
@@ -127,6 +133,11 @@ def _identity(codec: Codec) -> tuple[object, ...]:
     level = codec.format.get("profile-level-id", "").lower()[:4]
     names = ("packetization-mode", "profile-id", "profile")
     return codec.name, level, *(codec.format.get(name, "0") for name in names)
+
+
+def _of_kind(ids: Mapping[int, str], kind: Kind) -> Mapping[int, str]:
+    """Audio has no orientation."""
+    return {n: uri for n, uri in ids.items() if kind is Kind.VIDEO or uri != ORIENTATION}
 
 
 def _extension_ids(profile: Profile, agreed: Collection[RtpParameters]) -> Mapping[int, str]:

@@ -141,7 +141,8 @@ def test_what_is_in_force_without_secrets(
 def test_the_defaults_are_shown_where_no_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "--show"]) == STORED
     assert tomllib.loads(capsys.readouterr().out)["slicing"] == {
-        "audio": 15, "video": 5, "image": "png", "max_idle": 30, "preroll": 0.16, "report_wait": 3.0,
+        "audio": 15, "video": 5, "image": "png", "max_idle": 30,
+        "preroll": 0.16, "report_wait": 3.0,
     }  # fmt: skip
 
 

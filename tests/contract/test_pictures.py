@@ -5,6 +5,7 @@ from functools import cache
 import pytest
 
 from slicer.media import picture
+from slicer.media.decoder import GroupDecoder
 from slicer.rtp.parameters import Codec, Kind, RtpParameters
 from slicer.slicing.outputs import PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat, VideoSpec
@@ -43,8 +44,11 @@ def cuts_of(codec: str, width: int, height: int) -> list[PictureCut]:
 def test_the_frames_due_are_the_pictures(
     codec: str, width: int, height: int, images: ImageFormat
 ) -> None:
-    cuts = cuts_of(codec, width, height)
-    made = [picture.write(codec, cut.frames, images) for cut in cuts]
+    decoder = GroupDecoder(codec)
+    made = [
+        picture.write(codec, cut.frames, images, decoder=decoder)
+        for cut in cuts_of(codec, width, height)
+    ]
     assert [(one.width, one.height) for one in made] == [(width, height)] * 3
     seen = [read_image(one.data) for one in made]
     assert [read_frame_number(one) for one in seen] == [0, FPS, 2 * FPS]

@@ -21,6 +21,8 @@ from slicer.slicing.outputs import (
     Cut,
     EndReason,
     Finished,
+    GroupFrames,
+    PictureMissing,
     State,
     StateChanged,
     Subscribe,
@@ -65,6 +67,12 @@ class FakeRoom:
 
     def on_cut(self, cut: Cut) -> None:
         self.log.append(("cut", cut.track))
+
+    def on_frames(self, frames: GroupFrames) -> None:
+        self.log.append(("frames", frames.track))
+
+    def on_missing(self, missing: PictureMissing) -> None:
+        self.log.append(("missing", missing.reason))
 
     def on_output(self, output: object) -> None:
         self.log.append(output)

@@ -6,8 +6,11 @@ from math import inf
 
 import pytest
 
+from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery
+from slicer.delivery.encoding import PRIORITIES, EncodingPool
 from slicer.engine.events import (
+    PicturesMissing,
     SliceLost,
     SliceStored,
     StoreRecovered,
@@ -30,14 +33,20 @@ from slicer.slicing.outputs import (
     AudioCut,
     AudioPacket,
     EndReason,
+    GroupFrames,
+    Missing,
     PictureCut,
+    PictureMissing,
     State,
     Subscribe,
     TrackKey,
 )
 from slicer.storage import Receipt
+from slicer.threads import ThreadPool
 from tests.harness.clock import ManualClock, settle
 from tests.harness.delivery.spooling import info_of
+from tests.harness.media.encoder import encode_pictures, read_image
+from tests.harness.media.picture import Painter, read_frame_number
 
 TRACK = TrackKey("t", "ada", Kind.AUDIO)
 
@@ -88,7 +97,17 @@ def running(
     clock, box, told = ManualClock(), Box(), list[TaskEvent]()
     spec = TaskSpec("whip://127.0.0.1:1/lobby", "file:///tmp/x", manifest=manifest)
     names = Names((), "t", 1, "lobby")
-    task = RunningTask("t", spec, names, box, clock, told.append, confirm)  # type: ignore[arg-type]
+    decoding = Decoding(EncodingPool(ThreadPool("encoding", 1, PRIORITIES)))
+    task = RunningTask(
+        "t",
+        spec,
+        names,
+        box,  # type: ignore[arg-type]
+        clock,
+        told.append,
+        decoding=decoding,
+        confirm=confirm,
+    )
     lobby = Lobby(task.driver.deliver)
     task.room = lobby
     task.driver.bind(lobby)
@@ -273,3 +292,32 @@ async def test_the_manifest_goes_last_and_counts_as_no_slice(kept: bool) -> None
         assert told[-2].reason == "no manifest: 503"
     finished = task.finished.result()
     assert (finished.stored, finished.lost, finished.kept) == (1, 0, 0)
+
+
+async def test_pictures_that_cannot_be_had_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    task, _, _, told = running()
+    track = TrackKey("t", "ada", Kind.VIDEO)
+    task.driver.deliver(PictureMissing(track, Missing.PARAMETER_SETS))
+    event = told[-1]
+    assert isinstance(event, PicturesMissing)
+    assert (event.anchor, event.reason) == ("ada", "its keyframes come without parameter sets")
+    assert "no pictures of ada: its keyframes come without parameter sets" in caplog.text
+
+
+async def test_a_picture_of_a_group_that_goes_on_is_made_before_it_is_offered() -> None:
+    task, box, _, _ = running()
+    track = TrackKey("t", "ada", Kind.VIDEO)
+    units = encode_pictures("vp8", [Painter().draw(number) for number in range(4)])
+    first = PictureCut(track, VP8, 0, 0, (units[0],), 1000.0, continues=True)
+    task.driver.deliver(first)
+    task.driver.deliver(GroupFrames(track, VP8, 2, tuple(units[1:3]), 0, 0, 1))
+    third = PictureCut(track, VP8, 3, 3, (units[3],), 1005.0, first=3, continues=True)
+    task.driver.deliver(third)
+    assert box.deliveries == []
+    assert task.pending == 2
+    async with asyncio.timeout(10):
+        while len(box.deliveries) < 2:
+            await asyncio.sleep(0)
+    made = [delivery.make() for delivery in box.deliveries if delivery.make is not None]
+    assert [read_frame_number(read_image(file.data)) for file in made] == [0, 3]
+    assert [delivery.size for delivery in box.deliveries] == [len(file.data) for file in made]

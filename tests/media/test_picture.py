@@ -2,6 +2,7 @@
 
 import os
 from functools import cache
+from typing import Any
 
 import av
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slicer.errors import MediaError
-from slicer.media import image, picture
+from slicer.media import decoder, image, picture
+from slicer.media.decoder import GroupDecoder
 from slicer.slicing.spec import ImageFormat
 from tests.harness.media.encoder import encode_pictures, psnr, read_image
 from tests.harness.media.picture import Painter, Rgb, is_grey, read_frame_number
@@ -205,7 +207,7 @@ def test_no_decoder_takes_memory_for_more_pixels(
 ) -> None:
     """The decoder has the bound itself: a header says the size, and only the decoder reads it."""
     assert picture.decode(codec, run(codec)).width == 320
-    monkeypatch.setitem(picture._OPTIONS, "max_pixels", str(320 * 180 - 1))
+    monkeypatch.setitem(decoder._OPTIONS, "max_pixels", str(320 * 180 - 1))
     with pytest.raises(MediaError):
         picture.decode(codec, run(codec))
 
@@ -236,12 +238,17 @@ def test_a_keyframe_is_one_frame_decoded_on_one_thread(
     codec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = []
-    monkeypatch.setattr(
-        picture, "_check", lambda _codec, _frame: threads.append(len(os.listdir("/proc/self/task")))
-    )
+    decode = GroupDecoder._decode
+
+    def counting(it: GroupDecoder, *call: Any) -> av.VideoFrame | None:
+        frame = decode(it, *call)
+        threads.append(len(os.listdir("/proc/self/task")))
+        return frame
+
+    monkeypatch.setattr(GroupDecoder, "_decode", counting)
     alone = len(os.listdir("/proc/self/task"))
     picture.decode(codec, [encode_pictures(codec, [paint(7, 1280, 720)])[0]])
-    assert threads == [alone]
+    assert set(threads) == {alone}
 
 
 def parameter_sets_apart(unit: bytes) -> tuple[bytes, bytes]:
@@ -307,3 +314,38 @@ def test_a_jpeg_is_made_of_the_decoders_planes(monkeypatch: pytest.MonkeyPatch) 
 def test_a_vp8_keyframe_as_webp_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "decode", None)
     assert picture.write("vp8", run("vp8")[:1], ImageFormat.WEBP).data.startswith(b"RIFF")
+
+
+# Which corner of the painted picture is at the top left, by the bits F R1 R0: the picture on the
+# link is mirrored back first, then turned clockwise.
+TOP_LEFT = {0: (0, 0), 1: (1, 0), 2: (1, 1), 3: (0, 1), 4: (0, 1), 5: (1, 1), 6: (1, 0), 7: (0, 0)}
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+@pytest.mark.parametrize("orientation", range(8))
+def test_a_picture_is_flipped_and_turned(orientation: int, image_format: ImageFormat) -> None:
+    corners = np.zeros((180, 320, 3), np.uint8)
+    marks = {(0, 0): (255, 0, 0), (0, 1): (0, 255, 0), (1, 0): (0, 0, 255), (1, 1): (255, 255, 0)}
+    for (low, right), colour in marks.items():
+        corners[90 * low : 90 * low + 90, 160 * right : 160 * right + 160] = colour
+    unit = encode_pictures("vp8", [corners])
+    made = picture.write("vp8", unit, image_format, orientation)
+    width, height = (180, 320) if orientation & 1 else (320, 180)
+    assert (made.width, made.height) == (width, height)
+    seen = read_image(made.data)
+    assert seen.shape == (height, width, 3)
+    expected = corners[:, ::-1] if orientation & 4 else corners
+    expected = np.rot90(expected, -(orientation & 3))
+    assert psnr(seen, np.ascontiguousarray(expected)) > 20
+    shown = seen[20, 20].astype(int)
+    assert np.abs(shown - marks[TOP_LEFT[orientation]]).max() <= 24
+
+
+def test_a_picture_that_is_turned_keeps_its_colours() -> None:
+    """Tagged BT.709 of full range: what the decoder says of them goes through the turn."""
+    bars = np.zeros((128, 256, 3), np.uint8)
+    for number in range(8):
+        bars[:, number * 32 : number * 32 + 32] = [255 * (number >> bit & 1) for bit in range(3)]
+    frames = encode_pictures("h264", [bars], Colorspace.ITU709, True)
+    seen = read_image(picture.write("h264", frames, ImageFormat.PNG, 2).data)[::-1, ::-1]
+    assert np.abs(seen[64, 16::32].astype(int) - bars[64, 16::32]).max() <= 8

@@ -76,6 +76,7 @@ OF_C_ALONE = {
     ("demultiplexer.c", "FEWEST_BITS"),
     ("candidates.c", "FEWEST_HELD"),
     ("report_wait.c", "FEWEST_WAITING"),
+    ("packet.h", "NO_ORIENTATION"),
     ("transport_feedback.c", "NOT_RECEIVED"),
     ("video.c", "KEPT_BYTES"),
     ("video.c", "KEPT_FRAMES"),

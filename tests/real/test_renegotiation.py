@@ -10,7 +10,7 @@ import pytest
 
 from slicer.media.slice import SliceInfo, make
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import AudioCut, Cut, Subscribe, TrackKey
+from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe, TrackKey, TrackOutput
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.loop_path import LoopPath
@@ -29,12 +29,16 @@ class Session:
     def __init__(self, path: MediaPath, peer: BrowserPeer) -> None:
         self.peer = peer
         self.cuts: dict[str, list[Cut]] = defaultdict(list)
-        self.media = path.open(lambda cut: self.cuts[cut.track.anchor].append(cut))
+        self.media = path.open(self._take)
         self.connected = asyncio.Event()
         self.closed: list[str] = []
         events = Events(self.connected.set, self.closed.append)
         self.ours = Connection(Network(LOOPBACK), self.media, events)
         self.anchors: set[str] = set()
+
+    def _take(self, given: TrackOutput) -> None:
+        if isinstance(given, AudioCut | PictureCut):
+            self.cuts[given.track.anchor].append(given)
 
     async def they_offer(self, *added: tuple[str, int]) -> None:
         await self.peer.accept(await self.ours.answer(await self.peer.offer(added)))

@@ -255,12 +255,12 @@ def replay_on_a_disk(folder: Path, prepare: str) -> "subprocess.CompletedProcess
 
 
 DISKS = {
-    "full": ('mount -t tmpfs -o size=120k tmpfs "$SPOOL"', "No space left on device"),
+    "full": ('mount -t tmpfs -o mode=700,size=120k tmpfs "$SPOOL"', "No space left on device"),
     "out of inodes": (
-        'mount -t tmpfs -o nr_inodes=4 tmpfs "$SPOOL"',
+        'mount -t tmpfs -o mode=700,nr_inodes=4 tmpfs "$SPOOL"',
         "No space left on device",
     ),
-    "read-only": ('mount -t tmpfs -o ro tmpfs "$SPOOL"', "Read-only file system"),
+    "read-only": ('mount -t tmpfs -o mode=700,ro tmpfs "$SPOOL"', "Read-only file system"),
 }
 
 

@@ -98,6 +98,16 @@ def test_a_stall_moves_names_at_once_until_its_report_comes() -> None:
     assert len(wrong) < 8
 
 
+def test_a_stall_before_anything_was_confirmed() -> None:
+    """A microphone that is taken away and given back in the first seconds of a call."""
+    for frozen in ((0,), (0, 1)):
+        clocks = replace(CALL, jitter=0.0, freezes=((3.33, 5.0),), frozen=frozen)
+        made = names(clocks, SenderClock())
+        late = [one for one in made if one.captured > 9.0]
+        assert late
+        assert all(abs(one.settled) < 0.02 for one in late)
+
+
 def test_jitter_of_100_ms_needs_longer() -> None:
     made = names(replace(CALL, jitter=0.1, seconds=240.0), SenderClock())
     assert all(abs(one.settled) < 0.015 for one in made if one.captured > 2 * OPENING)

@@ -18,6 +18,7 @@ from slicer.engine.events import (
     AnchorWaits,
     Event,
     FactsDiscarded,
+    PicturesMissing,
     RobotLeft,
     SliceLost,
     SliceStored,
@@ -103,6 +104,7 @@ async def test_a_tasks_life(desk: Desk) -> None:
         (AnchorDropped("t", AT, "zoe", "full"), 4, "zoe is dropped: full"),
         (StoreRecovered("t", AT, "cos://b/"), 6, "cos://b/ takes slices again"),
         (FactsDiscarded("t", AT, 3), 4, "3 facts of the room discarded"),
+        (PicturesMissing("t", AT, "zoe", "late"), 7, "there are no pictures of zoe: late"),
         (TrackRefused("t", AT, "zoe", Kind.VIDEO, "H.265"), 5, "video of zoe is refused: H.265"),
     ],
 )

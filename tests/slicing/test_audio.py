@@ -8,7 +8,7 @@ import pytest
 
 from slicer.rtp.parameters import OPUS, PCMU, Codec, Kind, RtpParameters
 from slicer.slicing.audio import HELD_UP, HOLE, MAX_SLICE_BYTES, PACKET_OVERHEAD, PREROLL
-from slicer.slicing.outputs import AudioCut, Cut, Transmit
+from slicer.slicing.outputs import AudioCut, TrackOutput, Transmit
 from slicer.slicing.spec import AudioSpec
 from tests.harness.rtp.call import (
     AUDIO,
@@ -334,7 +334,7 @@ class Bench:
         self.now += seconds
         self.take(self.bundle.handle_timer(self.now))
 
-    def take(self, outputs: list[Cut | Transmit]) -> None:
+    def take(self, outputs: list[TrackOutput | Transmit]) -> None:
         self.cuts += [output for output in outputs if isinstance(output, AudioCut)]
 
     def counted(self) -> dict[str, int]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from slicer.rtp import rtcp
 from slicer.rtp.packet import MAX_DATAGRAM
 from slicer.rtp.parameters import OPUS, VP8, Codec, Kind, RtpParameters
-from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
+from slicer.slicing.outputs import AudioCut, PictureCut, TrackKey, TrackOutput, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.rtp.call import (
     AUDIO,
@@ -41,7 +41,7 @@ def bundle(seconds: int = 1) -> Bundle:
     return made
 
 
-def check(outputs: Sequence[Cut | Transmit]) -> None:
+def check(outputs: Sequence[TrackOutput | Transmit]) -> None:
     """What holds for whatever came."""
     slices = [cut for cut in outputs if isinstance(cut, AudioCut)]
     for cut in slices:
@@ -115,7 +115,7 @@ STEPS = st.tuples(
 def test_no_stream_breaks_what_cuts_promise(
     steps: list[tuple[int, int, int, int, float, int]], size: int
 ) -> None:
-    made, outputs, batch = bundle(), list[Cut | Transmit](), list[bytes]()
+    made, outputs, batch = bundle(), list[TrackOutput | Transmit](), list[bytes]()
     sequence = timestamp = 60_000
     now = 0.0
     for payload_type, ssrc, ahead, ticks, wait, kind in steps:

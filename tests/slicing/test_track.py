@@ -1,7 +1,19 @@
 """A stream shared by several tasks: who is cut when, and what a depacketizer says late."""
 
-from slicer.rtp.parameters import H264, VP8, Codec, Kind, RtpParameters
-from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
+import struct
+
+import pytest
+
+from slicer.rtp.parameters import H264, ORIENTATION, VP8, Codec, Kind, RtpParameters
+from slicer.slicing.outputs import (
+    AudioCut,
+    Missing,
+    PictureCut,
+    PictureMissing,
+    TrackKey,
+    TrackOutput,
+    Transmit,
+)
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.track import earliest
 from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO_TRACK, datagram, h264, opus, vp8
@@ -23,7 +35,7 @@ class Sound:
         self.bundle = bundle_of("ann", [AUDIO])
         self.number = 0
         self.now = 0.0
-        self.cuts: list[Cut | Transmit] = []
+        self.cuts: list[TrackOutput | Transmit] = []
 
     def attach(self, key: TrackKey, seconds: int) -> None:
         self.cuts += self.bundle.attach(key, AudioSpec(seconds), self.now)
@@ -97,7 +109,7 @@ class Sight:
         self.bundle = bundle_of("ann", [RtpParameters(Kind.VIDEO, {96: codec})])
         self.bundle.attach(VIDEO_TRACK, VideoSpec(1), 0.0)
         self.now = 0.0
-        self.cuts: list[Cut | Transmit] = []
+        self.cuts: list[TrackOutput | Transmit] = []
 
     def put(self, sequence: int, timestamp: int, payload: bytes = b"\x10\x01") -> None:
         self.now += 0.3
@@ -147,3 +159,128 @@ def test_malformed_payloads_are_counted_and_make_what_follows_undecodable() -> N
     sight.put(4, 117_000, b"\x10" + vp8(4, True))
     assert sight.taken == [(0, 0), (90_000, 117_000)]
     assert sight.bundle.counters == {"malformed_payload": 1}
+
+
+class Camera:
+    """A video track, a picture every second, of packets that a test makes; a frame every 40 ms."""
+
+    def __init__(self, line: RtpParameters) -> None:
+        self.bundle, self.line, self.sequence = bundle_of("ann", [line]), line, 0
+        self.outputs = self.bundle.attach(VIDEO_TRACK, VideoSpec(1), 0.0)
+
+    def send(
+        self,
+        number: int,
+        packets: list[bytes],
+        marker: bool = True,
+        ssrc: int = 1,
+        ext: bytes = b"",
+    ) -> None:
+        """The frame of this number; *ext*: of its last packet."""
+        payload_type, codec = next(iter(self.line.codecs.items()))
+        time, last = round(number * 0.04 * codec.clock_rate), len(packets) - 1
+        for index, packet in enumerate(packets):
+            at_end = index == last
+            data = datagram(
+                packet,
+                self.sequence,
+                time,
+                ssrc,
+                payload_type,
+                marker and at_end,
+                ext if at_end else b"",
+            )
+            self.sequence += 1
+            self.outputs += self.bundle.receive([data], number * 0.04)
+
+    @property
+    def pictures(self) -> list[PictureCut]:
+        return [one for one in self.outputs if isinstance(one, PictureCut)]
+
+    @property
+    def missing(self) -> list[PictureMissing]:
+        return [one for one in self.outputs if isinstance(one, PictureMissing)]
+
+
+def test_a_stream_without_parameter_sets_is_told_once() -> None:
+    camera = Camera(RtpParameters(Kind.VIDEO, {102: H264}))
+    for number in range(1_500):
+        camera.send(number, [b"\x09\xf0", b"\x65\x88\x84"])
+    assert camera.pictures == []
+    assert camera.missing == [PictureMissing(VIDEO_TRACK, Missing.PARAMETER_SETS)]
+    assert camera.bundle.counters["no_parameter_sets"] > 1_400
+
+
+def test_a_packetization_that_is_not_read_is_told_once() -> None:
+    """STAP-B, of the interleaved mode (RFC 6184 5.7.1)."""
+    camera = Camera(RtpParameters(Kind.VIDEO, {102: H264}))
+    for number in range(1_500):
+        camera.send(number, [b"\x19\0\1\0\3\x65\x88\x84"])
+    assert camera.pictures == []
+    assert camera.missing == [PictureMissing(VIDEO_TRACK, Missing.PACKETIZATION)]
+    assert camera.bundle.counters["unsupported_payload"] > 1_400
+    assert camera.bundle.counters["malformed_payload"] == 0
+
+
+def test_what_cannot_be_had_is_told_again_after_a_picture() -> None:
+    camera = Camera(RtpParameters(Kind.VIDEO, {102: H264}))
+    for number in range(1_000):
+        camera.send(number, [b"\x09\xf0", b"\x65\x88\x84"])
+        if number == 500:
+            camera.send(number, payloads("h264", h264(number, True)))
+    assert [one.reason for one in camera.missing] == [Missing.PARAMETER_SETS]
+    assert len(camera.pictures) > 1
+
+
+TURNS = [0, 1, 2, 3, 4, 5]
+ORIENTED = RtpParameters(Kind.VIDEO, {96: VP8}, extensions={5: ORIENTATION})
+
+
+def oriented(turn: int, profile: int = 0xBEDE) -> bytes:
+    """A header extension (RFC 8285) that holds the byte of 3GPP TS 26.114 7.4.5."""
+    element = [0x50, turn, 0, 0] if profile == 0xBEDE else [5, 1, turn, 0]
+    return struct.pack("!HH", profile, 1) + bytes(element)
+
+
+@pytest.mark.parametrize("profile", [0xBEDE, 0x1000], ids=["one byte", "two bytes"])
+@pytest.mark.parametrize("codec", [VP8, H264], ids=lambda codec: codec.name)
+def test_pictures_have_the_orientation_that_packets_tell(profile: int, codec: Codec) -> None:
+    """With the camera's bit and bits without a meaning set; what is not repeated goes on. H.264 has
+    no markers here: a frame is whole with the next one's first packet, which tells another."""
+    camera = Camera(RtpParameters(Kind.VIDEO, {96: codec}, extensions={5: ORIENTATION}))
+    make = vp8 if codec is VP8 else h264
+    for number in range(25 * len(TURNS) + 1):
+        turn = TURNS[number // 25 % len(TURNS)]
+        ext = oriented(0xF8 | turn, profile) if number % 25 == 0 else b""
+        if number % 25 == 1 and codec is H264:
+            ext = oriented(turn ^ 7, profile)
+        packets = payloads(codec.name, make(number, number == 0))
+        camera.send(number, packets, codec is VP8, ext=ext)
+    assert [one.orientation for one in camera.pictures][: len(TURNS)] == TURNS
+    assert [one.timestamp for one in camera.pictures][: len(TURNS)] == [
+        90_000 * n for n in range(len(TURNS))
+    ]
+
+
+def test_another_source_is_upright_until_it_says_otherwise() -> None:
+    camera = Camera(ORIENTED)
+    for number in range(100):
+        ssrc, ext = (1, oriented(2)) if number < 50 else (7, b"")
+        camera.send(number, payloads("vp8", vp8(number, number % 50 == 0)), ssrc=ssrc, ext=ext)
+    found = [(one.epoch, one.orientation) for one in camera.pictures]
+    assert found == [(0, 2), (0, 2), (1, 0), (1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("line", "ext"),
+    [
+        (RtpParameters(Kind.VIDEO, {96: VP8}), oriented(2)),
+        (ORIENTED, struct.pack("!HH", 0x1000, 1) + b"\5\0\0\0"),
+    ],
+    ids=["not agreed", "empty"],
+)
+def test_an_orientation_that_is_not_told_is_not_read(line: RtpParameters, ext: bytes) -> None:
+    camera = Camera(line)
+    for number in range(3):
+        camera.send(number, payloads("vp8", vp8(number, number == 0)), ext=ext)
+    assert [one.orientation for one in camera.pictures] == [0]

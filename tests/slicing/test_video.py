@@ -8,9 +8,15 @@ import pytest
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import RtpParameters
 from slicer.rtp.stream import CHANGES
-from slicer.slicing.outputs import PictureCut, TrackKey
+from slicer.slicing.outputs import GroupFrames, Missing, PictureCut, TrackKey
 from slicer.slicing.spec import VideoSpec
-from slicer.slicing.video import ASK_AGAIN, MAX_GOP_BYTES, MAX_GOP_FRAMES, PROBE
+from slicer.slicing.video import (
+    ASK_AGAIN,
+    MAX_PENDING_BYTES,
+    MAX_PENDING_FRAMES,
+    MISSING_AFTER,
+    PROBE,
+)
 from tests.harness.rtp.call import (
     AUDIO,
     VIDEO,
@@ -43,13 +49,23 @@ def camera(parameters: RtpParameters = PLAIN, **knobs: float) -> Sender:
 
 
 def shown(pictures: list[PictureCut]) -> list[int]:
-    """The number of each picture's frame; whole groups come in order from their keyframe."""
+    """The number of each picture's frame. What cuts say of their group is so: each goes on where
+    the last one of its group ended, and the first begins with its keyframe."""
+    there: dict[tuple[int, int], int] = {}
     for picture in pictures:
         numbers = [number_of(frame) for frame in picture.frames]
         assert numbers == list(range(numbers[0], numbers[-1] + 1))
-        keyframe = picture.frames[0]
-        assert keyframe[0] & 1 == 0 or b"\x65" in keyframe
+        group = picture.epoch, picture.keyframe
+        assert picture.first == there.get(group, 0)
+        there[group] = picture.first + len(numbers)
+        if picture.first == 0:
+            assert is_keyframe(picture.frames[0])
+        assert not any(is_keyframe(frame) for frame in picture.frames[picture.first == 0 :])
     return [number_of(picture.frames[-1]) for picture in pictures]
+
+
+def is_keyframe(frame: bytes) -> bool:
+    return b"\x65" in frame if frame.startswith(b"\0\0\0\1") else frame[0] & 1 == 0
 
 
 def requests(talk: Call) -> list[float]:
@@ -139,7 +155,8 @@ def test_a_deaf_source_is_kept_and_the_frame_due_is_exact() -> None:
     exact = [p for p in talk.pictures if p.due >= 15 * RATE]
     assert [p.due for p in exact] == [5 * RATE * i for i in range(3, 13)]
     assert [number_of(p.frames[-1]) * FRAME * RATE for p in exact] == [p.due for p in exact]
-    assert len(exact[1].frames) == 201  # from 12 to 20 s
+    assert [(p.first, len(p.frames)) for p in exact[:3]] == [(1, 75), (76, 125), (0, 26)]
+    assert all(p.continues for p in exact)
     shown(talk.pictures)
 
 
@@ -156,9 +173,10 @@ def test_a_source_that_hears_again_is_put_to_sleep_again() -> None:
     talk = call(sender).run(20)
     asleep = talk.bundle.counters["asleep"]
     sender.deaf, sender.group = False, 0
-    talk.run(2 * PROBE)
+    talk.run(3 * PROBE)
     assert talk.bundle.counters["asleep"] > asleep + 500
-    assert [p.due for p in talk.pictures[-8:]] == [5 * RATE * i for i in range(20, 28)]
+    assert [p.due for p in talk.pictures[-8:]] == [5 * RATE * i for i in range(32, 40)]
+    assert not talk.pictures[-1].continues
 
 
 def test_a_new_source_after_a_deaf_one_is_asked_at_once() -> None:
@@ -178,41 +196,136 @@ def test_a_source_that_cannot_be_asked_is_kept_from_the_start() -> None:
     shown(talk.pictures)
 
 
-def test_a_group_is_bounded_in_frames() -> None:
-    eighth = round(MAX_GOP_FRAMES / 8 * FRAME)  # seconds: groups are one and a half of what may be
-    talk = call(camera(MUTE, group=MAX_GOP_FRAMES * 3 // 2), seconds=5 * eighth).run(24 * eighth)
-    assert talk.bundle.counters["gop_too_long"] == 2
-    assert [p.due // RATE // eighth for p in talk.pictures] == [
-        0,
-        5,
-        10,
-        15,
-    ]  # 10 only at 12, with a keyframe
-    assert max(len(p.frames) for p in talk.pictures) == 5 * MAX_GOP_FRAMES // 8 + 1
-    assert talk.pictures[2].timestamp == 12 * eighth * RATE
-    assert talk.pictures[3].timestamp == 15 * eighth * RATE
+def handed_over(talk: Call) -> list[PictureCut | GroupFrames]:
+    """Everything that holds frames, in order."""
+    both: list[PictureCut | GroupFrames] = [*talk.pictures, *talk.ahead]
+    return sorted(both, key=lambda one: (one.epoch, one.keyframe, one.first))
 
 
-@pytest.mark.parametrize(("seconds", "fits"), [(MAX_GOP_FRAMES - 1, 1), (MAX_GOP_FRAMES, 0)])
-def test_a_group_of_as_many_frames_as_may_be(seconds: int, fits: int) -> None:
-    sender = Sender(MUTE, every=1.0, group=2 * MAX_GOP_FRAMES)
-    talk = call(sender, seconds=seconds, tick=1.0).run(MAX_GOP_FRAMES + 2)
-    assert len(talk.pictures) == 1 + fits
-    assert talk.bundle.counters["gop_too_long"] == 1
+def frames_of(talk: Call) -> list[int]:
+    """The numbers of all frames handed over, in order."""
+    return [number_of(frame) for one in handed_over(talk) for frame in one.frames]
 
 
-def test_a_group_is_bounded_in_bytes() -> None:
-    size = MAX_GOP_BYTES // 103  # a keyframe is four times as large: it and 99 others may be kept
-    talk = call(camera(MUTE, group=300, size=size, mtu=8000)).run(12)
-    assert talk.bundle.counters["gop_too_long"] == 1
-    assert len(talk.pictures) == 1
+@pytest.mark.parametrize("group", [50, 100, 1_000, 7_500, 0])
+def test_pictures_never_end_however_long_the_group(group: int) -> None:
+    """Of 2 s to 300 s, and of no end; each frame is handed over once at most."""
+    talk = call(camera(MUTE, group=group)).run(400)
+    assert [p.timestamp for p in talk.pictures] == [5 * RATE * i for i in range(80)]
+    assert [number_of(p.frames[-1]) for p in talk.pictures] == [125 * i for i in range(80)]
+    handed = frames_of(talk)
+    assert handed == sorted(set(handed))
+    assert talk.bundle.counters["frames_ahead"] == talk.bundle.counters["picture_missing"] == 0
 
 
-def test_a_group_that_just_fits_is_kept() -> None:
-    size = MAX_GOP_BYTES // (3 + 130)
+def test_a_keyframe_drops_what_no_picture_needs() -> None:
+    talk = call(camera(MUTE, group=50), seconds=60).run(601)
+    assert len(talk.pictures) == 11
+    assert [len(p.frames) for p in talk.pictures] == [1] * 11  # 60 s: a keyframe falls on each
+
+
+@pytest.mark.parametrize("seconds", [60, 300])
+def test_frames_are_handed_over_ahead_where_they_become_many(seconds: int) -> None:
+    talk = call(camera(MUTE), seconds=seconds).run(601)
+    assert [p.timestamp for p in talk.pictures] == [
+        seconds * RATE * i for i in range(600 // seconds + 1)
+    ]
+    ahead = talk.ahead
+    assert talk.bundle.counters["frames_ahead"] == len(ahead) > 0
+    assert {len(cut.frames) for cut in ahead} == {MAX_PENDING_FRAMES}
+    assert all(len(p.frames) <= MAX_PENDING_FRAMES for p in talk.pictures)
+    assert frames_of(talk) == list(range(600 * 25 + 1))
+    first = 0
+    for cut in handed_over(talk):
+        assert (cut.keyframe, cut.first) == (0, first)
+        first += len(cut.frames)
+
+
+def test_frames_are_bounded_in_bytes() -> None:
+    size = MAX_PENDING_BYTES // 103  # a keyframe is four times as large
+    talk = call(camera(MUTE, group=300, size=size, mtu=8000)).run(6)
+    ahead = talk.ahead
+    assert talk.bundle.counters["frames_ahead"] == len(ahead) == 1
+    held = sum(map(len, ahead[0].frames))
+    assert MAX_PENDING_BYTES <= held < MAX_PENDING_BYTES + size
+    assert [len(p.frames) for p in talk.pictures] == [1, 125 - len(ahead[0].frames)]
+    assert frames_of(talk) == list(range(126))
+
+
+def test_frames_that_just_fit_are_kept() -> None:
+    size = MAX_PENDING_BYTES // 126
     talk = call(camera(MUTE, group=300, size=size, mtu=8000)).run(5.1)
-    assert talk.bundle.counters["gop_too_long"] == 0
-    assert [len(p.frames) for p in talk.pictures] == [1, 126]
+    assert talk.bundle.counters["frames_ahead"] == 0
+    assert [len(p.frames) for p in talk.pictures] == [1, 125]
+
+
+@pytest.mark.parametrize("group", [50, 60, 73, 100, 250, 1_000, 7_500])
+@pytest.mark.parametrize("seconds", [1, 5, 7])
+def test_a_keyframe_of_its_own_is_no_answer(group: int, seconds: int) -> None:
+    """A source that may be asked and never answers: after the first pictures, every one is exact,
+    and a keyframe that falls near a probe changes nothing."""
+    sender = camera(deaf=True, group=group)
+    talk = call(sender, seconds=seconds).run(4 * seconds + 2 * group * FRAME)
+    talk.run(4 * PROBE)
+    settled = [p for p in talk.pictures if p.due > (4 * seconds + 2 * group * FRAME) * RATE]
+    assert len(settled) >= 4 * PROBE // seconds - 1
+    assert [p.timestamp - p.due for p in settled] == [0] * len(settled)
+    assert talk.bundle.counters["unanswered"] == 1
+    shown(talk.pictures)
+
+
+def test_a_lost_request_is_no_sign_that_the_source_is_deaf() -> None:
+    sender = camera()
+    talk = call(sender).run(5.02)
+    for _ in range(20):
+        sender.deaf = True  # the first request of each picture is lost
+        talk.run(0.3)
+        sender.deaf = False
+        talk.run(9.7)
+    assert len(talk.pictures) == 41
+    assert talk.bundle.counters["unanswered"] == 0
+
+
+def missed(talk: Call) -> list[Missing]:
+    return [one.reason for one in talk.missing]
+
+
+def test_a_picture_that_cannot_be_had_is_told_once() -> None:
+    sender = camera(group=0)
+    talk = call(sender).run(5.02)
+    sender.deaf = True
+    talk.run(9)
+    assert missed(talk) == []
+    talk.run(100)
+    assert missed(talk) == [Missing.KEYFRAME]
+    assert talk.bundle.counters["picture_missing"] == 1
+    assert talk.missing[0].track == VIDEO_TRACK
+    sender.deaf = False
+    talk.run(70)
+    assert talk.pictures[-1].timestamp > 150 * RATE
+    sender.deaf = True
+    talk.run(6)
+    sequence_lost(talk, {1})
+    talk.run(100)
+    assert missed(talk) == [Missing.KEYFRAME] * 2
+
+
+def test_silence_is_no_missing_picture() -> None:
+    sender = camera()
+    talk = call(sender).run(5.005)
+    sender.muted = True
+    talk.run(10 * MISSING_AFTER)
+    sender.muted = False
+    talk.run(1)
+    assert missed(talk) == []
+
+
+def test_keyframes_that_never_come_whole_are_told_as_such() -> None:
+    sender = camera(size=300)
+    talk = call(sender).run(4)
+    talk.network.lose = lambda number: number % 4 == 0  # of every keyframe
+    talk.run(3 * MISSING_AFTER)
+    assert missed(talk) == [Missing.WHOLE_KEYFRAME]
 
 
 def sequence_lost(call: Call, numbers: set[int]) -> None:

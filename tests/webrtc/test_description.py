@@ -7,7 +7,13 @@ from types import FrameType
 
 import pytest
 
-from slicer.rtp.parameters import MID, REPAIRED_RID, RID, TRANSPORT_WIDE_CC
+from slicer.rtp.parameters import (
+    MID,
+    ORIENTATION,
+    REPAIRED_RID,
+    RID,
+    TRANSPORT_WIDE_CC,
+)
 from slicer.webrtc.description import write_answer, write_offer
 from slicer.webrtc.negotiation import negotiate
 from slicer.webrtc.parameters import Local
@@ -41,7 +47,8 @@ def test_the_answer_to_a_browser() -> None:
     assert audio.attributes.has("end-of-candidates")
     extensions = [f"3 {TRANSPORT_WIDE_CC}", f"4 {MID}"]
     assert audio.attributes.all("extmap") == extensions
-    assert video.attributes.all("extmap") == [*extensions, f"10 {RID}", f"11 {REPAIRED_RID}"]
+    of_video = [f"13 {ORIENTATION}", *extensions, f"10 {RID}", f"11 {REPAIRED_RID}"]
+    assert video.attributes.all("extmap") == of_video
     assert video.attributes.all("simulcast") == ["recv q;h;f"]
     assert video.attributes.all("rid") == ["q recv", "h recv", "f recv"]
     assert "96 nack pli" in video.attributes.all("rtcp-fb")

@@ -5,7 +5,7 @@ from typing import cast
 
 from slicer.hot import Bundle
 from slicer.rtp.parameters import OPUS, Kind, RtpParameters
-from slicer.slicing.outputs import AudioCut, Cut, Subscribe, TrackKey, Transmit
+from slicer.slicing.outputs import AudioCut, Subscribe, TrackKey, TrackOutput, Transmit
 from slicer.slicing.spec import AudioSpec
 from slicer.webrtc.driver import BundleDriver
 from tests.harness.clock import ManualClock
@@ -20,32 +20,32 @@ class Recorder:
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
-        self.outputs: list[Cut | Transmit] = []
+        self.outputs: list[TrackOutput | Transmit] = []
         self.next: float | None = None
 
-    def _call(self, *call: object) -> list[Cut | Transmit]:
+    def _call(self, *call: object) -> list[TrackOutput | Transmit]:
         self.calls.append(call)
         given, self.outputs = self.outputs, []
         return given
 
     def set_sections(
         self, anchor: str, sections: Sequence[RtpParameters], now: float
-    ) -> list[Cut | Transmit]:
+    ) -> list[TrackOutput | Transmit]:
         return self._call("set_sections", anchor, *sections, now)
 
-    def attach(self, track: TrackKey, spec: object, now: float) -> list[Cut | Transmit]:
+    def attach(self, track: TrackKey, spec: object, now: float) -> list[TrackOutput | Transmit]:
         return self._call("attach", track, spec, now)
 
-    def detach(self, track: TrackKey, now: float) -> list[Cut | Transmit]:
+    def detach(self, track: TrackKey, now: float) -> list[TrackOutput | Transmit]:
         return self._call("detach", track, now)
 
-    def receive(self, datagrams: Sequence[bytes], now: float) -> list[Cut | Transmit]:
+    def receive(self, datagrams: Sequence[bytes], now: float) -> list[TrackOutput | Transmit]:
         return self._call("receive", *datagrams, now)
 
-    def handle_timer(self, now: float) -> list[Cut | Transmit]:
+    def handle_timer(self, now: float) -> list[TrackOutput | Transmit]:
         return self._call("handle_timer", now)
 
-    def flush(self, now: float) -> list[Cut | Transmit]:
+    def flush(self, now: float) -> list[TrackOutput | Transmit]:
         return self._call("flush", now)
 
     def deadline(self) -> float | None:
@@ -58,7 +58,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = ManualClock(1000.0)
         self.bundle = Recorder()
-        self.out: list[bytes | Cut] = []
+        self.out: list[bytes | TrackOutput] = []
         bundle = cast("Bundle", self.bundle)
         self.driver = BundleDriver(bundle, self.clock, self.out.append, self.out.append)
 

@@ -20,7 +20,7 @@ from slicer.clock import LoopClock
 from slicer.errors import RoomError
 from slicer.hot import IMPLEMENTATION, Bundle
 from slicer.rtp import rtcp
-from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe
+from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackOutput
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc import native_path as module
 from slicer.webrtc.link import Address
@@ -344,7 +344,7 @@ async def test_one_who_fails_does_not_keep_the_others_cuts(peer: Linked) -> None
     broken.sock.close()
 
 
-def failing(_cut: Cut) -> None:
+def failing(_cut: TrackOutput) -> None:
     raise ValueError("this one cannot")
 
 

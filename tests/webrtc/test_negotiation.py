@@ -11,6 +11,7 @@ from slicer.errors import BadInput
 from slicer.rtp.parameters import (
     MID,
     OPUS,
+    ORIENTATION,
     PCMU,
     REPAIRED_RID,
     RID,
@@ -65,7 +66,8 @@ def test_a_browsers_offer() -> None:
     assert next(iter(video.codecs)) == 96
     assert video.rtx[97] == 96
     assert set(video.rtx.values()) <= set(video.codecs)
-    assert video.extensions == {3: TRANSPORT_WIDE_CC, 4: MID, 10: RID, 11: REPAIRED_RID}
+    layers = {10: RID, 11: REPAIRED_RID}
+    assert video.extensions == {3: TRANSPORT_WIDE_CC, 4: MID, 13: ORIENTATION, **layers}
     assert video.rids == ("q", "h", "f")
     assert video.feedback == {"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"}
     assert agreement.remote.our_setup == "passive"

@@ -7,7 +7,7 @@ import pytest
 
 from slicer.hot import IMPLEMENTATION
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe, TrackKey
+from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe, TrackKey, TrackOutput
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.loop_path import LoopPath
@@ -31,11 +31,15 @@ class Meeting:
     def __init__(self, path: MediaPath) -> None:
         self.cuts: list[Cut] = []
         self.sfu = Sfu()
-        self.media = path.open(self.cuts.append)
+        self.media = path.open(self._take)
         self.connected = asyncio.Event()
         self.closed: list[str] = []
         events = Events(self.connected.set, self.closed.append)
         self.ours = Connection(Network(LOOPBACK), self.media, events)
+
+    def _take(self, given: TrackOutput) -> None:
+        if isinstance(given, AudioCut | PictureCut):
+            self.cuts.append(given)
 
     async def sfu_offers(self, tracks: Sequence[Track]) -> None:
         answer = await self.ours.answer(await self.sfu.offer(tracks))

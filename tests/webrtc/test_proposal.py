@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.errors import BadInput, LimitReached
-from slicer.rtp.parameters import G722, MID, OPUS, PCMU, TRANSPORT_WIDE_CC, VP8, Kind
+from slicer.rtp.parameters import (
+    G722,
+    MID,
+    OPUS,
+    ORIENTATION,
+    PCMU,
+    TRANSPORT_WIDE_CC,
+    VP8,
+    Kind,
+)
 from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.description import write_answer, write_offer
 from slicer.webrtc.negotiation import Agreement, negotiate
@@ -53,7 +62,8 @@ def test_the_first_offer_numbers_every_codec_and_extension_once() -> None:
     assert len(set(numbers)) == len(numbers)
     assert not any(64 <= number < 96 for number in numbers)
     assert set(video.rtx.values()) == set(video.codecs)
-    assert audio.extensions == video.extensions == {1: MID, 2: TRANSPORT_WIDE_CC}
+    assert audio.extensions == {1: MID, 2: TRANSPORT_WIDE_CC}
+    assert video.extensions == {1: MID, 2: TRANSPORT_WIDE_CC, 3: ORIENTATION}
 
 
 def test_an_answer_narrows_it() -> None:
@@ -122,7 +132,7 @@ def test_after_an_offer_of_the_peer_its_numbers_are_used() -> None:
     assert {audio.mid, video.mid} == {"0", "1"}
     assert video.codecs[96] == VP8
     assert video.rtx[97] == 96
-    assert video.extensions == {4: MID, 1: TRANSPORT_WIDE_CC}
+    assert video.extensions == {4: MID, 1: TRANSPORT_WIDE_CC, 2: ORIENTATION}
     assert audio.codecs[111] == before.accepted[0].codecs[111] == OPUS
     assert audio.codecs.keys().isdisjoint(video.codecs)
     assert audio.codecs[0] == PCMU
@@ -303,9 +313,12 @@ def test_our_offer_reads_like_one_that_an_sfu_takes() -> None:
         for flag in ("recvonly", "rtcp-mux", "rtcp-rsize"):
             assert section.attributes.has(flag)
         assert section.attributes.first("setup") == "actpass"
-        assert section.attributes.all("extmap") == [f"1 {MID}", f"2 {TRANSPORT_WIDE_CC}"]
+        extensions = [f"1 {MID}", f"2 {TRANSPORT_WIDE_CC}"]
+        assert section.attributes.all("extmap")[:2] == extensions
         assert section.attributes.by_payload_type("rtpmap").keys() == set(section.formats)
     audio, video = offer.sections
+    assert audio.attributes.all("extmap") == extensions
+    assert video.attributes.all("extmap") == [*extensions, f"3 {ORIENTATION}"]
     assert "111 opus/48000/2" in audio.attributes.all("rtpmap")
     assert "111 minptime=10;useinbandfec=1" in audio.attributes.all("fmtp")
     assert "96 VP8/90000" in video.attributes.all("rtpmap")

@@ -24,7 +24,14 @@ from slicer.slicing.facts import (
     Stopped,
     TrackPublished,
 )
-from slicer.slicing.outputs import Cut, EndReason, Subscribe, TrackKey, TrackRefused, Transmit
+from slicer.slicing.outputs import (
+    EndReason,
+    Subscribe,
+    TrackKey,
+    TrackOutput,
+    TrackRefused,
+    Transmit,
+)
 
 TICK = 0.01
 """Packets captured within this many seconds are given to a bundle together."""
@@ -241,12 +248,12 @@ class ReplayRoom:
             self._tell(AnchorLeft(anchor, "the capture is over"))
         self._tell(Stopped(EndReason.ROOM_GONE))
 
-    def _dispatch(self, outputs: Sequence[Cut | Transmit]) -> None:
+    def _dispatch(self, outputs: Sequence[TrackOutput | Transmit]) -> None:
         for output in outputs:
             if not isinstance(output, Transmit):
                 self._tell(output)
 
-    def _tell(self, event: Fact | Cut) -> None:
+    def _tell(self, event: Fact | TrackOutput) -> None:
         if self._listen is not None:
             self._listen(event)
 

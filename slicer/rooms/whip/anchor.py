@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from slicer.rooms import Listener
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import Cut, Subscribe, TrackKey, TrackRefused
+from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput, TrackRefused
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.path import MediaPath
 from slicer.webrtc.profile import Profile
@@ -79,7 +79,7 @@ class Anchor:
             self.media.close()
         self._listeners.clear()
 
-    def _deliver(self, cut: Cut) -> None:
+    def _deliver(self, cut: TrackOutput) -> None:
         listen = self._listeners.get(cut.track)
         if listen is not None:
             listen(cut)

@@ -22,6 +22,10 @@ def _none(_codec: Codec) -> str:
     return ""
 
 
+def _never(_payload: bytes) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
     """How to read a video codec's payloads."""
@@ -29,6 +33,8 @@ class VideoFormat:
     depacketizer: Callable[[Codec], VideoDepacketizer]
     """Makes one for each stream."""
     starts_keyframe: Starts
+    unsupported: Callable[[bytes], bool] = _never
+    """Whether a malformed payload is of a type that we do not read; nothing else is wrong then."""
     refusal: Callable[[Codec], str] = _none
     """What of the codec's fmtp line we cannot read, for example "packetization-mode=2", or ""."""
 
@@ -44,9 +50,9 @@ AUDIO: Mapping[str, AudioFormat] = {
 VIDEO: Mapping[str, VideoFormat] = {
     "vp8": VideoFormat(vp8.Vp8Depacketizer, vp8.starts_keyframe),
     "vp9": VideoFormat(vp9.Vp9Depacketizer, vp9.starts_keyframe),
-    "h264": VideoFormat(h264.depacketizer, h264.starts_keyframe, h264.refusal),
+    "h264": VideoFormat(h264.depacketizer, h264.starts_keyframe, h264.unsupported, h264.refusal),
     "av1": VideoFormat(av1.Av1Depacketizer, av1.starts_keyframe),
-    "h265": VideoFormat(h265.depacketizer, h265.starts_keyframe, h265.refusal),
+    "h265": VideoFormat(h265.depacketizer, h265.starts_keyframe, h265.unsupported, h265.refusal),
 }
 """By Codec.name."""
 

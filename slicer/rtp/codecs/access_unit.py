@@ -19,7 +19,7 @@ class NalDepacketizer:
     Right after a hole only a delimiter or the first parameter set proves the start of an access
     unit. Where the description alone has the sets, the first slice of a keyframe does so, too: what
     came before it was no part of the picture, and no set that it needs. A keyframe whose parameter
-    sets are not known is given up, since nothing can decode it.
+    sets are not known is given as bare: nothing can decode it.
     """
 
     def __init__(self, nals: NalFormat, sprop: str) -> None:
@@ -79,7 +79,7 @@ class NalDepacketizer:
         if keyframe and not unit.kinds.issuperset(self._nals.sets):
             sets = self._sets.all()
             if not sets:
-                return None
+                return Frame(unit.assembly.timestamp, b"", keyframe, bare=True)
             unit.prepend(sets)
         return Frame(unit.assembly.timestamp, unit.assembly.join(), keyframe)
 

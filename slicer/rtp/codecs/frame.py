@@ -6,11 +6,17 @@ from typing import Protocol
 
 @dataclass(slots=True)
 class Frame:
-    """One access unit as a decoder takes it. *timestamp* in unwrapped RTP ticks."""
+    """One access unit as a decoder takes it. *timestamp* in unwrapped RTP ticks.
+
+    *bare*: a keyframe whose parameter sets are unknown, so that nothing can decode it.
+    *orientation*: as in `Packet`; who puts packets together sets it.
+    """
 
     timestamp: int
     data: bytes
     keyframe: bool
+    bare: bool = False
+    orientation: int = 0
 
 
 class VideoDepacketizer(Protocol):

@@ -28,6 +28,7 @@ NALS = NalFormat(
     number=_number,
 )
 starts_keyframe = NALS.starts_keyframe
+unsupported = NALS.unsupported
 
 
 def depacketizer(codec: Codec) -> NalDepacketizer:

@@ -51,6 +51,7 @@ NALS = NalFormat(
     number=_number,
 )
 starts_keyframe = NALS.starts_keyframe
+unsupported = NALS.unsupported
 
 
 def depacketizer(codec: Codec) -> NalDepacketizer:

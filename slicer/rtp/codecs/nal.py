@@ -61,6 +61,13 @@ class NalFormat:
             raise ValueError(f"{self.name} payload of type {kind}")
         return [payload]
 
+    def unsupported(self, payload: bytes) -> bool:
+        """Whether a payload is refused for its type alone, such as those of H.264's interleaved
+        mode (STAP-B, MTAP, FU-B) and H.265's PACI."""
+        known = (self.aggregation, self.fragmentation)
+        kind = self.kind(payload) if len(payload) >= self.header else self.aggregation
+        return kind not in self.units and kind not in known
+
     def _aggregated(self, payload: bytes) -> list[bytes]:
         """RFC 6184 5.7.1, RFC 7798 4.4.2."""
         nals, position = [], self.header

@@ -9,7 +9,7 @@ import pylibsrtp
 
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import RtpParameters
-from slicer.slicing.outputs import Cut
+from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackOutput
 from slicer.webrtc.link import Address, IceCredentials, Link, SrtpKeys
 from slicer.webrtc.path import MediaPath
 from tests.harness.rtp.call import datagram, opus
@@ -29,7 +29,7 @@ class Linked:
         self.sock.setblocking(False)
         self.cuts: list[Cut] = []
         self.others: list[tuple[bytes, Address]] = []
-        self.media = path.open(self.cuts.append)
+        self.media = path.open(self._take)
         self.media.set_sections("ann", streams)
         self.secure = secure
         theirs, ours = (policy(KEYS.inbound), policy(KEYS.outbound))
@@ -38,6 +38,10 @@ class Linked:
         self.protecting, self.unprotecting = pylibsrtp.Session(theirs), pylibsrtp.Session(ours)
         link, self.address = self.link()
         self.media.carry(link)
+
+    def _take(self, given: TrackOutput) -> None:
+        if isinstance(given, AudioCut | PictureCut):
+            self.cuts.append(given)
 
     def link(self) -> tuple[Link, Address]:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

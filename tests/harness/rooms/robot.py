@@ -7,7 +7,16 @@ from slicer.rooms import parse_room
 from slicer.rooms.whip.room import WhipConnector, WhipRoom
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorLeft, Fact, TrackPublished
-from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe, TrackKey
+from slicer.slicing.outputs import (
+    AudioCut,
+    Cut,
+    GroupFrames,
+    PictureCut,
+    PictureMissing,
+    Subscribe,
+    TrackKey,
+    TrackOutput,
+)
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
 ROOM = parse_room("whip://127.0.0.1:0/r1")
@@ -19,14 +28,14 @@ class Robot:
     def __init__(self, rooms: WhipConnector, task: str = "task") -> None:
         self.rooms = rooms
         self.task = task
-        self.told: list[Fact | Cut] = []
+        self.told: list[Fact | TrackOutput] = []
         self.room: WhipRoom | None = None
 
     async def enter(self) -> None:
         self.room = await self.rooms.open(ROOM, self.task, self.listen)
         await self.room.enter()
 
-    def listen(self, told: Fact | Cut) -> None:
+    def listen(self, told: Fact | TrackOutput) -> None:
         self.told.append(told)
         if isinstance(told, TrackPublished) and self.room is not None:
             spec = AudioSpec(1) if told.kind is Kind.AUDIO else VideoSpec(1)
@@ -36,7 +45,11 @@ class Robot:
         return [one for one in self.told if isinstance(one, kind)]
 
     def facts(self) -> list[Fact]:
-        return [one for one in self.told if not isinstance(one, AudioCut | PictureCut)]
+        return [
+            one
+            for one in self.told
+            if not isinstance(one, AudioCut | PictureCut | GroupFrames | PictureMissing)
+        ]
 
     def left(self) -> str | None:
         """Who left, if that is the last fact."""

@@ -23,7 +23,17 @@ from slicer.rtp.parameters import (
     RtpParameters,
 )
 from slicer.slicing.bundle import Bundle
-from slicer.slicing.outputs import AudioCut, AudioPacket, Cut, PictureCut, TrackKey, Transmit
+from slicer.slicing.outputs import (
+    AudioCut,
+    AudioPacket,
+    Cut,
+    GroupFrames,
+    PictureCut,
+    PictureMissing,
+    TrackKey,
+    TrackOutput,
+    Transmit,
+)
 from tests.harness.rtp import packetize
 
 AUDIO = RtpParameters(Kind.AUDIO, {111: OPUS})
@@ -307,6 +317,8 @@ class Call:
 
     def __post_init__(self) -> None:
         self.cuts: list[Cut] = []
+        self.ahead: list[GroupFrames] = []
+        self.missing: list[PictureMissing] = []
         self.compounds: list[tuple[float, bytes]] = []
         self._order = itertools.count()
         self._under_way: list[tuple[float, int, bytes]] = []
@@ -333,13 +345,17 @@ class Call:
         self.take(self.bundle.flush(self.now))
         return self.cuts
 
-    def take(self, outputs: list[Cut | Transmit]) -> None:
-        """Keep cuts, send RTCP back."""
+    def take(self, outputs: list[TrackOutput | Transmit]) -> None:
+        """Keep cuts and what is missing, send RTCP back."""
         for output in outputs:
             if isinstance(output, Transmit):
                 self.compounds.append((self.now, output.data))
                 back = self.now + self.network.delay
                 heapq.heappush(self._answers, (back, next(self._order), output.data))
+            elif isinstance(output, PictureMissing):
+                self.missing.append(output)
+            elif isinstance(output, GroupFrames):
+                self.ahead.append(output)
             else:
                 self.cuts.append(output)
 

@@ -7,7 +7,14 @@ from typing import Any, cast
 from slicer._hot import Bundle as Native
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.bundle import Bundle
-from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, Transmit
+from slicer.slicing.outputs import (
+    AudioCut,
+    GroupFrames,
+    PictureCut,
+    TrackKey,
+    TrackOutput,
+    Transmit,
+)
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
 
@@ -42,26 +49,26 @@ class Lockstep:
 
     def set_sections(
         self, anchor: str, sections: Sequence[RtpParameters], now: float
-    ) -> list[Cut | Transmit]:
+    ) -> list[TrackOutput | Transmit]:
         return self._both(lambda one: one.set_sections(anchor, sections, now))
 
     def attach(
         self, track: TrackKey, spec: AudioSpec | VideoSpec, now: float
-    ) -> list[Cut | Transmit]:
+    ) -> list[TrackOutput | Transmit]:
         return self._both(lambda one: one.attach(track, spec, now))
 
-    def detach(self, track: TrackKey, now: float) -> list[Cut | Transmit]:
+    def detach(self, track: TrackKey, now: float) -> list[TrackOutput | Transmit]:
         return self._both(lambda one: one.detach(track, now))
 
-    def receive(self, datagrams: Sequence[bytes], now: float) -> list[Cut | Transmit]:
+    def receive(self, datagrams: Sequence[bytes], now: float) -> list[TrackOutput | Transmit]:
         if self.sealed:
             return [output for one in datagrams for output in self._receive_sealed(one, now)]
         return self._both(lambda one: one.receive(datagrams, now))
 
-    def handle_timer(self, now: float) -> list[Cut | Transmit]:
+    def handle_timer(self, now: float) -> list[TrackOutput | Transmit]:
         return self._both(lambda one: one.handle_timer(now))
 
-    def flush(self, now: float) -> list[Cut | Transmit]:
+    def flush(self, now: float) -> list[TrackOutput | Transmit]:
         return self._both(lambda one: one.flush(now))
 
     def deadline(self) -> float | None:
@@ -69,10 +76,12 @@ class Lockstep:
         assert found == expected
         return found
 
-    def _both(self, call: Callable[[Bundle], list[Cut | Transmit]]) -> list[Cut | Transmit]:
+    def _both(
+        self, call: Callable[[Bundle], list[TrackOutput | Transmit]]
+    ) -> list[TrackOutput | Transmit]:
         return self._compared(call(self.reference), call(self.native))
 
-    def _receive_sealed(self, datagram: bytes, now: float) -> list[Cut | Transmit]:
+    def _receive_sealed(self, datagram: bytes, now: float) -> list[TrackOutput | Transmit]:
         native: Any = self.native
         before = native.counters
         passes = bool(native.pass_over(sealed(datagram), now))
@@ -83,12 +92,12 @@ class Lockstep:
         return self._compared(self.reference.receive([datagram], now), found)
 
     def _compared(
-        self, expected: list[Cut | Transmit], found: list[Cut | Transmit]
-    ) -> list[Cut | Transmit]:
+        self, expected: list[TrackOutput | Transmit], found: list[TrackOutput | Transmit]
+    ) -> list[TrackOutput | Transmit]:
         assert found == expected
         for one, other in zip(found, expected, strict=True):
-            if isinstance(one, AudioCut | PictureCut):
-                assert isinstance(other, AudioCut | PictureCut)
+            if isinstance(one, AudioCut | PictureCut | GroupFrames):
+                assert isinstance(other, AudioCut | PictureCut | GroupFrames)
                 assert one.codec is other.codec
         self.deadline()
         self.counters = self.reference.counters

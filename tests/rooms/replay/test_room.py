@@ -26,7 +26,17 @@ from slicer.slicing.facts import (
     Stopped,
     TrackPublished,
 )
-from slicer.slicing.outputs import AudioCut, Cut, EndReason, PictureCut, Subscribe, TrackKey
+from slicer.slicing.outputs import (
+    AudioCut,
+    Cut,
+    EndReason,
+    GroupFrames,
+    PictureCut,
+    PictureMissing,
+    Subscribe,
+    TrackKey,
+    TrackOutput,
+)
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.clock import ManualClock, settle
 from tests.harness.rooms.captures import (
@@ -62,9 +72,11 @@ class Task:
     cuts: list[Cut] = field(default_factory=list)
     room: Room | None = None
 
-    def listen(self, told: Fact | Cut) -> None:
+    def listen(self, told: Fact | TrackOutput) -> None:
         if isinstance(told, AudioCut | PictureCut):
             self.cuts.append(told)
+            return
+        if isinstance(told, GroupFrames | PictureMissing):
             return
         self.facts.append(told)
         assert self.room is not None

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
+from slicer.rtp.codecs import video_format
 from slicer.rtp.codecs.frame import Frame, VideoDepacketizer
 from slicer.rtp.parameters import H264, H265, Codec
 from tests.harness.media.video import decoded, encoded
@@ -214,9 +215,28 @@ def test_where_sets_came_in_packets_too_the_description_proves_nothing(nals: Nal
 
 
 @every_format
-def test_a_keyframe_nobody_could_decode_is_given_up(nals: Nals) -> None:
-    steps = [(nals.delimiter, 0, False), (nals.key[0], 0, True), (nals.slices[0], 1, True)]
-    assert pushed(fresh(nals), *steps) == [Frame(1, unit(nals.slices[0]), False)]
+def test_a_keyframe_nobody_could_decode_is_given_as_bare(nals: Nals) -> None:
+    steps = [(nals.delimiter, 0, False), (nals.key[0], 0, True)]
+    steps += [(nals.slices[0], 1, True), (nals.slices[0], 2, True)]
+    bare = Frame(0, b"", keyframe=True, bare=True)
+    assert pushed(fresh(nals), *steps) == [bare, Frame(1, unit(nals.slices[0]), False)]
+
+
+@every_format
+def test_a_payload_of_a_type_that_is_not_read_is_told_apart_from_a_broken_one(nals: Nals) -> None:
+    """STAP-B, MTAP and FU-B of H.264's interleaved mode, PACI of H.265, and what is reserved."""
+    kinds = (0, 25, 26, 27, 29, 30, 31) if nals.codec is H264 else (50 << 1, 51 << 1, 63 << 1)
+    unsupported = video_format(nals.codec).unsupported
+    for kind in kinds:
+        payload = bytes([kind, *nals.slices[0][1:]])
+        assert unsupported(payload)
+        with pytest.raises(ValueError, match="payload"):
+            fresh(nals).push(payload, 0, True, True)
+    broken = nals.aggregation + b"\xff\xff\1\1"
+    assert not unsupported(broken)
+    assert not unsupported(nals.aggregation[:1])
+    with pytest.raises(ValueError, match="malformed"):
+        fresh(nals).push(broken, 0, True, True)
 
 
 @every_format
