@@ -15,7 +15,7 @@ MAGIC = b"\x1f\x8b"
 MAX_RATIO = 100
 """Bytes that one byte of a file may become."""
 ALWAYS = 64 * 1024 * 1024
-"""Bytes that any file may become: they are read within a second."""
+"""Bytes that any file may become."""
 
 
 class Decompressed:
