@@ -1,15 +1,20 @@
 """Filling for lost and silent stretches: as long as the hole, and what a decoder makes of it."""
 
+from functools import cache
 from itertools import accumulate
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slicer.media import holes
+from slicer.media import fec, holes, libopus, ogg
 from slicer.media.holes import MAX_PRE_ROLL, filling, lay
+from slicer.media.libopus import Setting
 from slicer.rtp.codecs.opus import duration
 from slicer.slicing.outputs import AudioPacket
+from tests.harness.media.audio import make_speech
+from tests.harness.media.opus import DECODERS, decode, encode_with_fec, snr
 
 SILK_60, HYBRID_20, CELT_20, CELT_2_5 = 11 << 3, 13 << 3, 31 << 3, 28 << 3
 STEREO, TWO_FRAMES = 0x04, 0x01
@@ -133,3 +138,81 @@ def test_packets_without_holes_are_laid_as_any_others(
     laid = holes.lay_whole(packets, start, start + length)
     assert laid is None or laid == holes.lay_holed(packets, start, start + length)
     assert (laid is not None) == (began <= start and began < start + length)
+
+
+SPEECH = make_speech(10)
+WIDE_BAND_SILK = {
+    Setting.BIT_RATE: 24_000,
+    Setting.MODE: libopus.SILK_ONLY,
+    Setting.BANDWIDTH: libopus.NARROW_BAND + 2,
+}
+
+
+@cache
+def with_copies() -> list[AudioPacket]:
+    return encode_with_fec(SPEECH, WIDE_BAND_SILK)
+
+
+def repairable(first: int = 20) -> int:
+    """A packet, from *first* on, that the next one has a copy of."""
+    return next(n for n in range(first, 400) if fec.carries(with_copies()[n + 1].payload))
+
+
+@pytest.mark.parametrize(("loss", "margin"), [(0.05, 3.0), (0.1, 2.0), (0.2, 1.5)])
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_repaired_holes_sound_better_than_concealed_ones(
+    decoder: str, loss: float, margin: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.Generator(np.random.PCG64(1))
+    lost = {n for n in range(10, 499) if random.random() < loss}
+    came = [packet for n, packet in enumerate(with_copies()) if n not in lost]
+    reference = decode(ogg.write(with_copies(), 0, len(SPEECH)), decoder)
+    repaired = decode(ogg.write(came, 0, len(SPEECH)), decoder)
+    monkeypatch.setattr(holes, "MAX_RECOVERED", 0)
+    concealed = decode(ogg.write(came, 0, len(SPEECH)), decoder)
+    assert len(repaired) == len(concealed) == len(reference) == len(SPEECH)
+    assert snr(reference, repaired) > snr(reference, concealed) + margin
+
+
+def test_only_the_lost_packet_is_coded_anew() -> None:
+    came = with_copies().copy()
+    lost = came.pop(n := repairable())
+    whole, laid = (lay(packets, 0, len(SPEECH)) for packets in (with_copies(), came))
+    assert laid.durations == whole.durations
+    assert [i for i, each in enumerate(laid.payloads) if each != whole.payloads[i]] == [n]
+    assert laid.payloads[n][0] == lost.payload[0]
+    assert len(laid.payloads[n]) > 10
+
+
+def test_a_hole_of_more_than_one_packet_is_concealed() -> None:
+    came = with_copies().copy()
+    del came[(n := repairable()) - 1 : n + 1]
+    laid = lay(came, 0, len(SPEECH))
+    assert [len(payload) for payload in laid.payloads[n - 1 : n + 1]] == [1, 1]
+
+
+def test_packets_coded_anew_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = repairable()
+    second = repairable(first + 10)
+    came = [p for n, p in enumerate(with_copies()) if n not in (first, second)]
+    monkeypatch.setattr(holes, "MAX_RECOVERED", 1)
+    laid = lay(came, 0, len(SPEECH))
+    assert len(laid.payloads[first]) > 10
+    assert len(laid.payloads[second]) == 1
+
+
+def test_without_libopus_a_hole_is_concealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    came = with_copies().copy()
+    del came[n := repairable()]
+    monkeypatch.setattr(libopus, "library", lambda: None)
+    assert len(lay(came, 0, len(SPEECH)).payloads[n]) == 1
+
+
+def test_what_libopus_does_not_take_is_concealed() -> None:
+    came = with_copies().copy()
+    del came[n := repairable()]
+    # The packet before cannot be decoded: two frames of equal size in an odd number of bytes.
+    came[n - 1] = came[n - 1]._replace(payload=bytes([came[n - 1].payload[0] | 1, 7, 7, 7]))
+    laid = lay(came, 0, len(SPEECH))
+    assert len(laid.payloads[n]) == 1
+    assert sum(laid.durations) == len(SPEECH)

@@ -17,6 +17,9 @@ Files say so and players trim it; in RTP nobody does. Whoever reads beeps from p
 this much late against the first packet's timestamp, whoever reads them from a file does not.
 """
 
+# Level, Hz, width in Hz, glides a second.
+_FORMANTS = ((1, 550, 120, 1.9), (0.6, 1_500, 200, 1.3), (0.3, 2_600, 300, 2.9))
+
 _AFTER = SAMPLE_RATE // 40
 _BEFORE = SAMPLE_RATE // 200
 
@@ -46,6 +49,22 @@ def _bed(samples: int, seed: int) -> npt.NDArray[np.float64]:
     time = np.arange(samples) / SAMPLE_RATE
     noise *= 0.65 + 0.35 * np.sin(2 * np.pi * 4 * time)
     return np.asarray(noise * (BED_LEVEL / np.sqrt(np.mean(noise**2))), np.float64)
+
+
+def make_speech(seconds: int) -> npt.NDArray[np.int16]:
+    """Mono 48 kHz audio of whole *seconds* that is voiced as speech is: gliding harmonics under
+    three moving formants, in three syllables a second. It has no beeps; always the same samples."""
+    time = np.arange(seconds * SAMPLE_RATE) / SAMPLE_RATE
+    pitch = 120 + 25 * np.sin(2 * np.pi * 0.7 * time) + 10 * np.sin(2 * np.pi * 2.3 * time)
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+    audio = 0.05 * np.random.Generator(np.random.PCG64(3)).standard_normal(time.size)
+    for harmonic in range(1, 30):
+        for level, hz, width, glide in _FORMANTS:
+            centre = hz * (1 + 0.25 * np.sin(2 * np.pi * glide * time))
+            gain = level / (1 + ((harmonic * pitch - centre) / width) ** 2)
+            audio += gain * np.sin(harmonic * phase)
+    audio *= (0.35 + 0.65 * np.clip(np.sin(2 * np.pi * 3.1 * time), -0.3, 1)) ** 2
+    return np.asarray(np.round(audio * (12_000 / abs(audio).max())), np.int16)
 
 
 def find_beeps(pcm: Pcm) -> list[float]:

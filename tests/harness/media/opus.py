@@ -1,11 +1,14 @@
 """Encodes test audio to Opus packets, decodes files with both decoders; knows no slicing."""
 
 import io
+from collections.abc import Mapping
 
 import av
 import numpy as np
 import numpy.typing as npt
 
+from slicer.media import libopus
+from slicer.media.libopus import Setting
 from slicer.slicing.outputs import AudioPacket
 
 Samples = npt.NDArray[np.float32]
@@ -45,6 +48,28 @@ def encode(
     coded = encoder.encode(frame) + encoder.encode(None)
     ticks = round(48 * frame_ms)
     return [AudioPacket(first + i * ticks, ticks, bytes(p)) for i, p in enumerate(coded)]
+
+
+def encode_with_fec(
+    audio: npt.NDArray[np.int16],
+    settings: Mapping[Setting, int],
+    frame_ms: int = 20,
+    loss: int = 20,
+) -> list[AudioPacket]:
+    """As `encode` with "voip", from timestamp 0, each packet with a copy of the frame before it.
+
+    *settings* of the encoder go beyond those of FEC; *loss*: per cent that it reckons with.
+    """
+    found = libopus.library()
+    assert found is not None
+    audio = audio.reshape(len(audio), -1)
+    ticks = 48 * frame_ms
+    fec = {Setting.INBAND_FEC: 1, Setting.LOSS_PERCENT: loss}
+    with libopus.Encoder(found, audio.shape[1], {**settings, **fec}, voip=True) as encoder:
+        return [
+            AudioPacket(at, ticks, encoder.encode(audio[at : at + ticks]))
+            for at in range(0, len(audio) - ticks + 1, ticks)
+        ]
 
 
 def decode(file: bytes, decoder: str = "opus") -> Samples:
