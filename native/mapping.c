@@ -96,7 +96,8 @@ static bool stood_still(mapper *it, double apart, double value) {
 
 static bool leapt(mapper *it, double apart, double value) {
     double least = suffix_minima_least(&it->delays);
-    if (least > *value_of(it) + it->offset->value + earlier(-AGREE, apart / 2))
+    double told = *value_of(it) + it->offset->value;
+    if (apart > 0.0 || least > told + earlier(-AGREE, apart / 2))
         return false;
     if (it->has_fallen)
         begin_regime(it, it->fell, value, least);

@@ -6,6 +6,7 @@ from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import (
     AnchorDropped,
     AnchorLeft,
+    AnchorTrouble,
     AnchorWaits,
     Event,
     EventsMissed,
@@ -56,6 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AnchorDropped",
     "AnchorLeft",
+    "AnchorTrouble",
     "AnchorWaits",
     "AudioSpec",
     "BadInput",

@@ -26,6 +26,7 @@ _ROWS = {
     "truncated": "broken off: the file ends in the middle",
     "fragment": "IP fragments without the others",
     "malformed": "malformed headers",
+    "too many keys": "key logs within the file, beyond 256 or 4 MiB",
     "not udp": "neither UDP nor RTSP",
     "not ip": "not IP",
     "unknown link type": "of an unknown link layer",

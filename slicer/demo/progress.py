@@ -14,6 +14,7 @@ from rich.text import Text
 from slicer.engine.events import (
     AnchorDropped,
     AnchorLeft,
+    AnchorTrouble,
     AnchorWaits,
     Event,
     EventsMissed,
@@ -81,6 +82,8 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
             return f"- {event.anchor} {event.kind}" + (f" ({event.reason})" if event.reason else "")
         case PicturesMissing():
             return f"no pictures: {event.anchor}: {event.reason}"
+        case AnchorTrouble():
+            return f"trouble: {event.anchor}: {event.count} {event.reason}"
         case TrackRefused():
             return f"refused: {event.anchor} {event.kind}: {event.reason}"
         case AnchorLeft():

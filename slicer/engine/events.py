@@ -70,6 +70,18 @@ class PicturesMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class AnchorTrouble:
+    """Something of an anchor's media is given up: what, in words, and how many lately; at most once
+    a minute for each reason."""
+
+    task: str
+    at: datetime
+    anchor: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class AnchorLeft:
     """An anchor is no longer in the room: why, in words, where the room knows."""
 
@@ -202,6 +214,7 @@ TaskEvent = (
     | TrackEnded
     | TrackRefused
     | PicturesMissing
+    | AnchorTrouble
     | AnchorLeft
     | AnchorDropped
     | AnchorWaits

@@ -16,6 +16,7 @@ from slicer.engine.driver import Driver
 from slicer.engine.events import (
     AnchorDropped,
     AnchorLeft,
+    AnchorTrouble,
     AnchorWaits,
     FactsDiscarded,
     PicturesMissing,
@@ -176,6 +177,9 @@ class RunningTask:
             case outputs.TrackRefused(anchor, kind, reason):
                 logger.warning("! task %s: %s of %s is refused: %s", task, kind, anchor, reason)
                 self._tell(TrackRefused(task, at, anchor, kind, reason))
+            case outputs.AnchorTrouble(anchor, reason, count):
+                logger.warning("! task %s: %s: %d %s", task, anchor, count, reason)
+                self._tell(AnchorTrouble(task, at, anchor, reason, count))
 
     def on_discarded(self, count: int) -> None:
         """The room told more than the task can take at once."""

@@ -158,9 +158,13 @@ class TimestampMapper:
         return True
 
     def _leapt(self, apart: float, value: float) -> bool:
-        """Whether packets came before they were sent; begins a regime, or corrects this one."""
+        """Whether packets came before they were sent; begins a regime, or corrects this one.
+
+        A report that says they were sent even later is no answer to that.
+        """
         least = self._delays.least
-        if least > self._regimes[-1][1] + self.offset.value + min(apart / 2, -AGREE):
+        told = self._regimes[-1][1] + self.offset.value
+        if apart > 0.0 or least > told + min(apart / 2, -AGREE):
             return False
         if self._fell is None:
             self._regimes[-1] = (self._regimes[-1][0], value)

@@ -12,6 +12,7 @@ from datetime import datetime
 from slicer.clock import Clock
 from slicer.engine.events import (
     AnchorDropped,
+    AnchorTrouble,
     AnchorWaits,
     Event,
     FactsDiscarded,
@@ -100,6 +101,8 @@ class Notifier:
             case AnchorWaits(at=at, anchor=anchor):
                 text = f"{anchor} waits: the task has all the anchors it may take"
                 await self.trouble(record, at, Code.ANCHOR_WAITS, text)
+            case AnchorTrouble(at=at, anchor=anchor, reason=reason, count=count):
+                await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor}: {count} {reason}")
             case AnchorDropped(at=at, anchor=anchor, reason=reason):
                 await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor} is dropped: {reason}")
             case FactsDiscarded(at=at, count=count):

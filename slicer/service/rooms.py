@@ -72,13 +72,15 @@ def _place(url: str) -> str:
     it is."""
     try:
         split = urlsplit(url)
+        port = split.port
     except ValueError:  # it can be no room's, which is said where the room is opened
         return url
-    host, port = split.hostname or "", split.netloc.rpartition(":")[2]
+    host = split.hostname or ""
     host = "127.0.0.1" if host == "localhost" else host
     with contextlib.suppress(ValueError):
         host = str(ipaddress.ip_address(host))
-    path = posixpath.normpath(unquote(split.path) or "/")
+    # POSIX leaves two slashes at the beginning to the system; ours reads them as one.
+    path = posixpath.normpath("/" + unquote(split.path).lstrip("/"))
     return f"{split.scheme}://{host} {port} {path}"
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import EndReason, TrackRefused
+from slicer.slicing.outputs import AnchorTrouble, EndReason, TrackRefused
 from slicer.slicing.subscription import Subscription
 
 
@@ -73,6 +73,7 @@ Fact = (
     | TrackPublished
     | TrackUnpublished
     | TrackRefused
+    | AnchorTrouble
     | Modified
     | Stopped
 )

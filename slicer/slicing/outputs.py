@@ -192,13 +192,23 @@ class TrackRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class AnchorTrouble:
+    """Something of an anchor's media is given up: what, in words, and how many lately. A fact of
+    the room, which goes through the task as it is."""
+
+    anchor: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The task is over, and has given its last cut."""
 
     reason: EndReason
 
 
-Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackRefused
+Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackRefused | AnchorTrouble
 """Outputs that ask for nothing: they become events."""
 
 TrackOutput = Cut | GroupFrames | PictureMissing

@@ -20,6 +20,7 @@ from slicer.slicing.facts import (
 from slicer.slicing.outputs import (
     AnchorGone,
     AnchorIgnored,
+    AnchorTrouble,
     AnchorWaiting,
     EndReason,
     Finished,
@@ -77,6 +78,8 @@ class SliceTask:
             case TrackRefused():
                 self.counters["tracks_refused"] += 1
                 return [fact]
+            case AnchorTrouble(anchor):
+                return [fact] if anchor in self._present else []
             case Modified(subscription):
                 self.subscription = subscription
                 return self._reconcile(now, "the lists do not want it any more")

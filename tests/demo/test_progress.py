@@ -19,6 +19,7 @@ from slicer.demo.progress import (
 from slicer.engine.events import (
     AnchorDropped,
     AnchorLeft,
+    AnchorTrouble,
     AnchorWaits,
     Event,
     EventsMissed,
@@ -51,6 +52,7 @@ EVENTS: list[tuple[Event, str]] = [
     (TrackStarted("t", EPOCH, "ada", Kind.AUDIO), "+ ada audio"),
     (TrackEnded("t", EPOCH, "ada", Kind.VIDEO), "- ada video"),
     (TrackEnded("t", EPOCH, "ada", Kind.VIDEO, "silent"), "- ada video (silent)"),
+    (AnchorTrouble("t", EPOCH, "ada", "packets", 7), "trouble: ada: 7 packets"),
     (TrackRefused("t", EPOCH, "ada", Kind.VIDEO, "H.265"), "refused: ada video: H.265"),
     (PicturesMissing("t", EPOCH, "ada", "no keyframe"), "no pictures: ada: no keyframe"),
     (TaskState("t", EPOCH, State.RECONNECTING, "ICE failed"), "task reconnecting: ICE failed"),

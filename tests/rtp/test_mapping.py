@@ -7,6 +7,8 @@ import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slicer.rtp.mapping import AGREE, MAX_REGIMES, NONE, PLAUSIBLE, TOO_EARLY, TOO_LATE
 from tests.harness.rtp.clocks import Clocks, Named, names
@@ -221,6 +223,32 @@ def test_a_report_that_is_wrong_once_is_told_and_dropped() -> None:
     assert audio.at(RATE) == pytest.approx(1.02)
     call(1, audio, since=3)
     assert audio.settled > settled
+
+
+@pytest.mark.parametrize("error", [0.5, 3600.0, 6e8])
+def test_a_report_that_packets_came_before_they_were_sent_is_dropped(error: float) -> None:
+    """The path has become faster; that is no leap of a clock which the report would explain."""
+    (audio, _) = streams()
+    call(3, audio, late=0.12)
+    for tenth in range(30, 41):
+        audio.arrived(round(tenth / 10 * RATE), tenth / 10 + 0.02)
+    assert not audio.reported(1004.0 + error, 4 * RATE, 4.02)
+    assert audio.reported(1004.0, 4 * RATE, 4.03)
+    for second in range(5):
+        assert audio.at(second * RATE) == pytest.approx(second + 0.02)
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 2.0**32), st.floats(-3.0, 3.0), st.floats(0.0, 0.3))))
+def test_no_reports_move_a_name_by_more_than_packets_were_late(
+    reports: list[tuple[float, float, float]],
+) -> None:
+    """Whatever a sender says its clock is, and however often it says something else."""
+    (audio, _) = streams()
+    for at, (ntp, error, late) in enumerate(reports):
+        audio.arrived(at * RATE, at + late)
+        sent = ntp if error < 0 else 1000.0 + at + error
+        audio.reported(sent, round((at + error / 10) * RATE), at + late)
+        assert at - 1.0 <= audio.at(at * RATE) <= at + late + 1.0
 
 
 def test_a_report_that_the_network_repeats_proves_nothing() -> None:

@@ -57,6 +57,8 @@ def of(pattern: str, url: str) -> RoomPatterns:
         (of("*", "replay:///f/{room}"), of("*", "replay:///f/{room}?speed=max")),
         (of("*", "replay:///f/{room}"), of("x", "replay:///g/../f/a%2Ecap")),
         (of("*", "replay:///f/a b"), of("*", "replay:///f//./a%20b")),
+        (of("*", "replay:///f/{room}"), of("*", "replay:////f/{room}")),
+        (of("*", "whip://127.0.0.1:1/{room}"), of("*", "whip://127.0.0.1:01/{room}")),
     ],
 )
 def test_where_they_can_meet(one: RoomPatterns, other: RoomPatterns) -> None:

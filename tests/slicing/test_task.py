@@ -20,6 +20,7 @@ from slicer.slicing.facts import (
 from slicer.slicing.outputs import (
     AnchorGone,
     AnchorIgnored,
+    AnchorTrouble,
     AnchorWaiting,
     EndReason,
     Finished,
@@ -235,6 +236,13 @@ def test_a_track_that_cannot_be_taken_is_told_and_changes_nothing() -> None:
     assert tell(task, refused) == [refused]
     assert task.counters["tracks_refused"] == 1
     assert (task.anchors, task.tracks) == ((), frozenset())
+
+
+def test_trouble_is_told_of_an_anchor_that_is_there() -> None:
+    task, trouble = running(), AnchorTrouble("ann", "packets", 7)
+    assert tell(task, trouble) == []
+    tell(task, AnchorJoined("ann"))
+    assert tell(task, trouble) == [trouble]
 
 
 def test_an_anchor_too_many_is_told_again_once_there_was_a_place(

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import BinaryIO, NamedTuple, cast
 
 from slicer.errors import BadInput
-from slicer.rooms.replay import mjr, pcapng
+from slicer.rooms.replay import compression, mjr, pcapng
 from slicer.rooms.replay.network import Endpoints, Network
 from slicer.rooms.replay.pcap import MAGICS, Frame, pcap_frames
 from slicer.rtp.parameters import RtpParameters
@@ -20,7 +20,6 @@ FIELD = "capture"
 LONGEST_GAP = 3_600.0
 """Seconds without a packet that are played; a longer gap is a step of the capturing clock."""
 DISORDER = 1.0
-_GZIP = b"\x1f\x8b"
 _RTPDUMP = b"#!rtpplay1.0 "
 _MAX_LINE = 256
 # What gzip raises where a file is damaged or breaks off.
@@ -86,8 +85,9 @@ class Capture:
     *on_dtls* as well, and TLS key logs in the file to *on_secrets*. Iterate once. A file may be
     compressed by gzip.
 
-    Raises BadInput where the file is none of the known formats; a file that breaks off, or whose
-    records make no sense from some place on, ends there and counts `truncated`.
+    Raises BadInput where the file is none of the known formats, and on the way where it expands too
+    far. A file that breaks off, or whose records make no sense from some place on, ends there and
+    counts `truncated`.
     """
 
     def __init__(
@@ -121,9 +121,8 @@ class Capture:
 
     def _open(self, file: BinaryIO) -> Iterator[Captured]:
         magic = file.read(4)
-        if magic[:2] == _GZIP:
-            file.seek(0)
-            file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
+        if magic[:2] == compression.MAGIC:
+            file = cast(BinaryIO, compression.Decompressed(file))
             magic = file.read(4)
         if magic in MAGICS:
             return self._from_frames(pcap_frames(magic, file, self.counters))

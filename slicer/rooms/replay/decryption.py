@@ -5,7 +5,7 @@ turn logged secrets into keys on the way, so a stream is opened from its first p
 that no key opens stays as it is, unless its stream has been opened: then it is dropped.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import pylibsrtp
 from slicer.errors import BadInput
 from slicer.rooms.replay.capture import Captured
 from slicer.rooms.replay.dtls import Handshakes
-from slicer.rooms.replay.keys import MAX_KEYS, Hello, Keys, SrtpKey
+from slicer.rooms.replay.keys import MAX_FILE, MAX_KEYS, Hello, Keys, SrtpKey
 from slicer.rooms.replay.network import Endpoints
 from slicer.rtp import rtcp
 
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from pylibsrtp import Session
 
 REPLAY_WINDOW = 1_024
-MAX_FAILURES = 256
-"""Packets of one stream that are tried in vain; afterwards only each 64th is."""
+MAX_FAILURES = 64
+"""Packets of one stream that are tried in vain; afterwards few are, until there is another key."""
+MAX_TRIALS = 500_000
+"""Keys tried in vain on flows that they have not opened: some 15 s of work. Beyond it, a flow is
+tried with the keys alone that have opened it."""
+MAX_LOGS = 256
+"""Key logs within one capture; together they are no longer than a key file may be."""
 _PROFILES = {
     1: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
     2: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
@@ -47,11 +52,19 @@ class Decryption:
         self._hellos: list[Hello] = []
         self._handshakes = Handshakes()
         # The sessions of a flow by key, the one that opened the last packet first.
-        self._sessions: dict[Endpoints, dict[SrtpKey, Session]] = defaultdict(dict)
+        self._sessions: dict[Endpoints, dict[SrtpKey, Session]] = {}
         self._failures: Counter[Stream] = Counter()
+        self._trials = 0
+        self._logs = self._logged = 0
 
     def add_log(self, secrets: bytes) -> None:
-        """Take a key log that the capture itself holds. One that is malformed changes nothing."""
+        """Take a key log that the capture itself holds. One that is malformed changes nothing; nor
+        do those beyond the bounds."""
+        self._logs += 1
+        self._logged += len(secrets)
+        if self._logs > MAX_LOGS or self._logged > MAX_FILE:
+            self.counters["too many keys"] += 1
+            return
         try:
             self._keys |= Keys.read(secrets.decode("ascii", "replace"))
         except BadInput:
@@ -81,6 +94,7 @@ class Decryption:
         for key in self._keys.derived(hello):
             if key not in self._known and len(self._known) < MAX_KEYS:
                 self._known.append(key)
+                self._failures.clear()
 
     def _open(self, captured: Captured) -> bytes | None:
         """The plain packet, or as it is; None where it is dropped."""
@@ -91,7 +105,7 @@ class Decryption:
         ssrc = int.from_bytes(data[4:8] if control else data[8:12])
         stream = captured.flow, ssrc
         failures = self._failures[stream]
-        if failures < MAX_FAILURES or not failures % 64:
+        if failures < MAX_FAILURES or not failures & (failures - 1):
             plain = self._try(captured.flow, data, control)
             if plain == b"":
                 self.counters["duplicate"] += 1
@@ -108,14 +122,16 @@ class Decryption:
 
     def _try(self, flow: Endpoints, data: bytes, control: bool) -> bytes | None:
         """The plain packet; empty where it came before."""
-        sessions = self._sessions[flow]
-        for key in (*sessions, *(key for key in self._known if key not in sessions)):
+        sessions = self._sessions.get(flow, {})
+        others = self._known if self._trials < MAX_TRIALS else ()
+        for key in (*sessions, *(key for key in others if key not in sessions)):
             session = sessions.get(key) or _session(key)
             try:
                 plain = session.unprotect_rtcp(data) if control else session.unprotect(data)
             except (pylibsrtp.Error, ValueError) as error:
                 if str(error).startswith("replay check failed"):
                     return b""
+                self._trials += key not in sessions
                 continue
             if next(iter(sessions), None) != key:
                 rest = {other: one for other, one in sessions.items() if other != key}

@@ -36,6 +36,10 @@ from slicer.slicing.outputs import (
 TICK = 0.01
 """Packets captured within this many seconds are given to a bundle together."""
 LEAST_STEP = 0.001
+"""Seconds by which each timer moves the time on."""
+QUIET = 60.0
+"""Seconds without a packet after which no timer gives a cut: slices end after 30 s, and names wait
+10 s at most. The rest of a gap is passed at once, for a capture may be gaps alone."""
 BATCHES_A_TURN = 16
 """Batches given at full speed before the loop has a turn; about a millisecond of work."""
 
@@ -179,8 +183,9 @@ class ReplayRoom:
             logger.info("replay of %s passed over %s", name, dict(self._passed_over))
 
     async def _advance(self, until: float) -> None:
-        """Let capture time pass up to *until*, with every timer that is due on the way."""
-        while (due := self._deadline()) < until:
+        """Let capture time pass up to *until*, with every timer that matters on the way."""
+        quiet = self._now + QUIET
+        while (due := self._deadline()) < min(until, quiet):
             await self._wait(due)
             self._now = due
             for bundle in self._bundles.values():

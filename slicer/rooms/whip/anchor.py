@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from slicer.rooms import Listener
+from slicer.rooms.whip.trouble import Watch
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput, TrackRefused
+from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey, TrackOutput, TrackRefused
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.path import MediaPath
 from slicer.webrtc.profile import Profile
@@ -36,6 +37,7 @@ class Anchor:
         events = Events(lambda: joined(self), lambda reason: left(self, reason))
         self.connection = Connection(network, self.media, events, profile)
         self._listeners: dict[TrackKey, Listener] = {}
+        self._watch = Watch()
         self._over = False
 
     async def accept(self, offer: str) -> str:
@@ -71,6 +73,11 @@ class Anchor:
     def counters(self) -> Counter[str]:
         """What its connection and its media refused, lost or found odd, by reason."""
         return self.media.counters + self.connection.counters
+
+    def troubles(self, now: float) -> list[AnchorTrouble]:
+        """What a user must know of its media since the last look."""
+        rose = self._watch.look(self.counters, now)
+        return [AnchorTrouble(self.user, reason, count) for reason, count in rose]
 
     def flush(self) -> None:
         """Deliver the last cut of every track: the media is over."""

@@ -70,6 +70,12 @@ class Participants:
         for fact in refusals(user, tracks):
             self._tell(fact)
 
+    def look(self, now: float) -> None:
+        """Tell what of the anchors' media is given up."""
+        for anchor in list(self.anchors.values()):
+            for trouble in anchor.troubles(now):
+                self._tell(trouble)
+
     def left(self, anchor: Anchor, reason: str) -> None:
         """An anchor's connection is over: its last cuts, then the facts. May be called twice."""
         if anchor in self._pending:

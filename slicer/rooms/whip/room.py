@@ -6,6 +6,7 @@ from dataclasses import replace
 from urllib.parse import SplitResult
 
 from slicer.background import Background
+from slicer.clock import Clock
 from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
 from slicer.http import HttpSettings, Server
 from slicer.rooms import Authorize, Context, Listener
@@ -15,6 +16,7 @@ from slicer.rooms.whip.authorization import authorization
 from slicer.rooms.whip.endpoint import Published, WhipApp
 from slicer.rooms.whip.participants import Participants
 from slicer.rooms.whip.settings import WhipSettings
+from slicer.rooms.whip.trouble import LOOK
 from slicer.slicing.outputs import Subscribe, TrackKey
 from slicer.webrtc.connection import Network
 from slicer.webrtc.path import media_path
@@ -31,7 +33,7 @@ class WhipConnector:
     """
 
     def __init__(self, context: Context) -> None:
-        self._settings, self._http = context.whip, context.http
+        self._settings, self._http, self._clock = context.whip, context.http, context.clock
         self._authorize = context.authorize or authorization(context.whip, context.clock)
         self._sites: dict[tuple[str, int], Site] = {}
         self._ended: Counter[str] = Counter()
@@ -45,7 +47,7 @@ class WhipConnector:
         at = RoomAddress.parse(url)
         site = self._sites.get((at.host, at.port))
         if site is None:
-            site = Site(at, self._settings, self._http, self._authorize)
+            site = Site(at, self._settings, self._http, self._authorize, self._clock)
             self._sites[at.host, at.port] = site
         return WhipRoom(site, at.room, listen)
 
@@ -114,7 +116,12 @@ class Site:
     """One HOST:PORT: its server, the rooms on it and who publishes into them."""
 
     def __init__(
-        self, at: RoomAddress, settings: WhipSettings, http: HttpSettings, authorize: Authorize
+        self,
+        at: RoomAddress,
+        settings: WhipSettings,
+        http: HttpSettings,
+        authorize: Authorize,
+        clock: Clock,
     ) -> None:
         self._authorize = authorize
         self._at = at
@@ -133,6 +140,13 @@ class Site:
             self._server = Server(at.host, at.port, app, settings=http)
         except OSError as error:
             raise RoomError(error.strerror) from None
+        self._clock = clock
+        self._timer = clock.call_at(clock.now() + LOOK, self._look)
+
+    def _look(self) -> None:
+        self._timer = self._clock.call_at(self._clock.now() + LOOK, self._look)
+        for participants in list(self._rooms.values()):
+            participants.look(self._clock.now())
 
     def endpoint(self, room: str) -> str:
         host = f"[{self._at.host}]" if ":" in self._at.host else self._at.host
@@ -161,6 +175,7 @@ class Site:
         return sum((anchor.counters for _, anchor in self._sessions.values()), ended)
 
     async def close(self) -> None:
+        self._timer.cancel()
         for participants in self._rooms.values():
             participants.close()
         await self._server.close()

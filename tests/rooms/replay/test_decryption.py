@@ -6,9 +6,17 @@ from collections.abc import Iterator
 import pylibsrtp
 import pytest
 
+from slicer.rooms.replay import decryption as module
 from slicer.rooms.replay.capture import Captured
-from slicer.rooms.replay.decryption import _PROFILES, MAX_FAILURES, Decryption, Stream
-from slicer.rooms.replay.keys import Keys
+from slicer.rooms.replay.decryption import (
+    _PROFILES,
+    MAX_FAILURES,
+    MAX_LOGS,
+    Decryption,
+    Stream,
+    _session,
+)
+from slicer.rooms.replay.keys import MAX_FILE, Keys, SrtpKey
 from slicer.rooms.replay.network import Endpoints
 from tests.harness.rooms.captures import rtcp_sr, rtp
 from tests.harness.rooms.handshake import handshake
@@ -101,3 +109,51 @@ def test_a_new_key_in_the_middle() -> None:
     protected = [first.protect(one) for one in PLAIN[:20]]
     protected += [second.protect(one) for one in PLAIN[20:]]
     assert opened(f"{SDES}\n{OTHER}", protected)[0] == PLAIN
+
+
+def test_a_key_that_comes_late_opens_what_was_given_up() -> None:
+    made = handshake()
+    decryption = Decryption(Keys.read(OTHER), set())
+    for from_client, datagram in made.datagrams:
+        decryption.on_dtls(Captured(0.0, datagram, UP if from_client else DOWN))
+    session = sender(made.keys[0])
+    packets = [rtp(111, index, index * 960, b"audio") for index in range(3 * MAX_FAILURES)]
+    protected = [session.protect(packet) for packet in packets]
+    closed = [*decryption.opened(captured(protected[: 2 * MAX_FAILURES + 1]))]
+    assert [one.data for one in closed] == protected[: 2 * MAX_FAILURES + 1]
+    decryption.add_log(made.log.encode())
+    found = decryption.opened(captured(protected[2 * MAX_FAILURES + 1 :]))
+    assert [one.data for one in found] == packets[2 * MAX_FAILURES + 1 :]
+
+
+def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many streams that no key opens, and many keys: the work is the product. What a key has opened
+    goes on."""
+    monkeypatch.setattr(module, "MAX_TRIALS", 100)
+    made = 0
+
+    def counted(key: SrtpKey) -> pylibsrtp.Session:
+        nonlocal made
+        made += 1
+        return _session(key)
+
+    session = sender()
+    ours = [session.protect(packet) for packet in PLAIN]
+    monkeypatch.setattr(module, "_session", counted)
+    decryption = Decryption(Keys.read(f"{SDES}\n{OTHER}"), set())
+    assert [one.data for one in decryption.opened(captured(ours[:20]))] == PLAIN[:20]
+    strange = [rtp(111, 1, ssrc=ssrc, payload=bytes(60)) for ssrc in range(1_000)]
+    assert [one.data for one in decryption.opened(captured(strange, DOWN))] == strange
+    assert 100 <= made <= 110
+    assert [one.data for one in decryption.opened(captured(ours[20:]))] == PLAIN[20:]
+
+
+def test_key_logs_of_a_capture_are_bounded() -> None:
+    decryption = Decryption(Keys(), set())
+    for _ in range(MAX_LOGS):
+        decryption.add_log(b"")
+    decryption.add_log(handshake().log.encode())
+    assert decryption.counters == {"too many keys": 1}
+    decryption = Decryption(Keys(), set())
+    decryption.add_log(b"#" * (MAX_FILE + 1))
+    assert decryption.counters == {"too many keys": 1}

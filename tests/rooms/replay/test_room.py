@@ -14,9 +14,9 @@ import pytest
 
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, Pace, Room, at_once
-from slicer.rooms.replay.capture import Captured
+from slicer.rooms.replay.capture import LONGEST_GAP, Captured
 from slicer.rooms.replay.network import Endpoints
-from slicer.rooms.replay.room import TICK, ReplayConnector, batches
+from slicer.rooms.replay.room import QUIET, TICK, ReplayConnector, ReplayRoom, batches
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -208,6 +208,31 @@ async def test_a_gap_ends_its_slice_in_time(tmp_path: Path) -> None:
     assert not task.ended
     assert task.room is not None
     await task.room.leave()
+
+
+async def test_a_long_gap_costs_no_more_than_a_short_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A capture may be gaps alone: a hundred hours here, with a report due every few seconds."""
+    turns = 0
+    deadline = ReplayRoom._deadline
+
+    def counted(room: ReplayRoom) -> float:
+        nonlocal turns
+        turns += 1
+        return deadline(room)
+
+    monkeypatch.setattr(ReplayRoom, "_deadline", counted)
+    found = []
+    for gap in (QUIET, LONGEST_GAP):
+        turns = 0
+        parts = [pcmu(0.5, first=3000 * n, start=gap * n) for n in range(100)]
+        task = await played(dump(tmp_path, *(packet for part in parts for packet in part)))
+        cuts = [cut for cut in task.cuts if isinstance(cut, AudioCut)]
+        found.append([(cut.start, cut.end, cut.packets) for cut in cuts])
+        assert len(cuts) == 100
+        assert turns < 100 * 100
+    assert found[0] == found[1]
 
 
 async def test_leaving_ends_it_at_once(tmp_path: Path) -> None:

@@ -91,6 +91,16 @@ def test_the_sidecar_tells_types(tmp_path: Path) -> None:
     assert not video.feedback
 
 
+def test_a_cameras_description_is_read(tmp_path: Path) -> None:
+    """As RTSP servers write them: a blank name, a title, port 0, static types without a line."""
+    head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns= \r\ni=cam\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
+    audio = "m=audio 0 RTP/AVP 8\r\na=control:trackID=1\r\n"
+    video = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=2\r\n"
+    (tmp_path / "a.sdp").write_text(head + audio + video, newline="")
+    found = source(f"replay://{tmp_path}/a.rtpdump").streams()
+    assert [one.codecs for one in found] == [{8: PCMA}, {96: H264}]
+
+
 def test_options_beat_the_sidecar(tmp_path: Path) -> None:
     (tmp_path / "a.sdp").write_text(SDP)
     video, audio = source(f"replay://{tmp_path}/a.rtpdump?video=96:vp8").streams()

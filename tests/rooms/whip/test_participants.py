@@ -12,7 +12,7 @@ from slicer.slicing.facts import (
     TrackPublished,
     TrackUnpublished,
 )
-from slicer.slicing.outputs import TrackRefused
+from slicer.slicing.outputs import AnchorTrouble, TrackRefused
 
 A, V = Kind.AUDIO, Kind.VIDEO
 REPLACED = "replaced by a newer connection of the same user"
@@ -26,6 +26,9 @@ class Someone:
         self.kinds = kinds
         self.refused: tuple[TrackRefused, ...] = ()
         self._log = log
+
+    def troubles(self, now: float) -> list[AnchorTrouble]:
+        return [AnchorTrouble(self.user, "noise", round(now))]
 
     def flush(self) -> None:
         self._log.append(f"{self.user} flushed")
@@ -178,3 +181,13 @@ def test_what_is_not_received_of_an_anchor_is_told_with_its_arrival() -> None:
     theatre.participants.watch(theatre.listen)
     theatre.participants.joined(ann)
     assert theatre.told()[1:] == [AnchorJoined("ann"), TrackPublished("ann", A), refused]
+
+
+def test_what_of_an_anchors_media_is_given_up_is_told() -> None:
+    theatre = Theatre()
+    theatre.participants.watch(theatre.listen)
+    theatre.joined("ann", A)
+    theatre.expected("bob", A)
+    theatre.told()
+    theatre.participants.look(7.0)
+    assert theatre.told() == [AnchorTrouble("ann", "noise", 7)]

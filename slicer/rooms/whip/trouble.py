@@ -1,0 +1,41 @@
+"""What an anchor's counters say that a user must know: which of them, in words, and when."""
+
+from collections import Counter
+from collections.abc import Iterator
+from math import inf
+
+LOOK = 10.0
+"""Seconds between two looks at an anchor's counters."""
+QUIET = 60.0
+"""Seconds for which a reason that was told is not told again."""
+
+TROUBLES = {
+    "srtp_authentication": ("packets that cannot be decrypted: with other keys, or damaged", 10),
+    "srtp_malformed": ("packets that are no SRTP", 10),
+    "srtp_oversized": ("packets too large to be decrypted", 1),
+    "parallel_ssrc": ("packets of a second source in one track, of which the first is kept", 50),
+    "report_disbelieved": ("sender reports that contradict the media: times may be wrong", 3),
+    "unknown_payload_type": ("packets of a payload type that was not agreed on", 50),
+    "out_of_memory": ("packets dropped: no memory", 1),
+}
+"""Counter → what it counts, and how many of them within a look are news. What is not here is either
+told by an event of its own, or a part of any call: a packet lost, late or sent twice."""
+
+
+class Watch:
+    """Looks at one anchor's counters. *now* in seconds that never step back."""
+
+    def __init__(self) -> None:
+        self._before: Counter[str] = Counter()
+        self._told: dict[str, float] = {}
+
+    def look(self, counters: Counter[str], now: float) -> Iterator[tuple[str, int]]:
+        """The words for what rose since the last look, each with by how much."""
+        for name, (words, news) in TROUBLES.items():
+            if now < self._told.get(name, -inf) + QUIET:
+                continue  # what rises meanwhile is told after it
+            rose = counters[name] - self._before[name]
+            self._before[name] = counters[name]
+            if rose >= news:
+                self._told[name] = now
+                yield words, rose
