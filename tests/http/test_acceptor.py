@@ -157,24 +157,39 @@ def descriptors(soft: int) -> Iterator[None]:
         limits.setrlimit(limits.RLIMIT_NOFILE, before)
 
 
-def lowest_free() -> int:
-    number = os.dup(0)
-    os.close(number)
-    return number
+@contextmanager
+def holes_filled() -> Iterator[int]:
+    """Take every free descriptor below the highest in use, so that numbers count what is in use
+    whatever the process holds already. Gives the next number."""
+    with contextlib.ExitStack() as stack:
+        highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+        number = -1
+        while number <= highest:
+            number = os.dup(0)
+            stack.callback(os.close, number)
+        yield number + 1
 
 
-async def test_a_part_of_the_descriptors_is_left_to_others() -> None:
-    async with site(reserve=0.5) as there:
+@pytest.mark.parametrize("held", [0, 100], ids=["as it is", "many, and holes below"])
+async def test_a_part_of_the_descriptors_is_left_to_others(held: int) -> None:
+    with contextlib.ExitStack() as others:
+        sockets = [socket.socket() for _ in range(held)]
+        for number, one in enumerate(sockets):
+            if number < 5:
+                one.close()
+            else:
+                others.enter_context(one)
+        first = others.enter_context(holes_filled())
+        most, reserve = first + 50, 30
         # A connection of the test takes two descriptors: its own end, and the server's.
-        with descriptors(2 * (lowest_free() + 20)):
-            for _ in range(12):
-                await there.connect()
-            assert await there.gets()
-            assert there.server.counters["http_idle_closed"] > 0
-            free = limits.getrlimit(limits.RLIMIT_NOFILE)[0] // 2
-            with contextlib.ExitStack() as stack:
-                for _ in range(free - 10):
-                    stack.enter_context(socket.socket())
+        async with site(reserve=reserve / most) as there:
+            with descriptors(most):
+                for _ in range(12):
+                    await there.connect()
+                assert await there.gets()
+                assert there.server.counters["http_idle_closed"] > 0
+                for _ in range(reserve - 10):
+                    others.enter_context(socket.socket())
 
 
 async def test_without_descriptors_accept_pauses_and_says_so_once(

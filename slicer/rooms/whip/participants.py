@@ -26,6 +26,7 @@ class Participants:
         self._pending: list[Anchor] = []
         self._robots: list[Listener] = []
         self._end = end
+        self._looked = 0.0
         self.closed = False
 
     def watch(self, listen: Listener) -> None:
@@ -72,9 +73,13 @@ class Participants:
 
     def look(self, now: float) -> None:
         """Tell what of the anchors' media is given up."""
+        self._looked = now
         for anchor in list(self.anchors.values()):
-            for trouble in anchor.troubles(now):
-                self._tell(trouble)
+            self._tell_troubles(anchor)
+
+    def _tell_troubles(self, anchor: Anchor) -> None:
+        for trouble in anchor.troubles(self._looked):
+            self._tell(trouble)
 
     def left(self, anchor: Anchor, reason: str) -> None:
         """An anchor's connection is over: its last cuts, then the facts. May be called twice."""
@@ -84,6 +89,7 @@ class Participants:
             return
         del self.anchors[anchor.user]
         anchor.flush()
+        self._tell_troubles(anchor)  # it may have been here for less than a look
         for kind in anchor.kinds:
             self._tell(TrackUnpublished(anchor.user, kind, reason))
         self._tell(AnchorLeft(anchor.user, reason))

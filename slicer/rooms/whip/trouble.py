@@ -16,6 +16,12 @@ TROUBLES = {
     "parallel_ssrc": ("packets of a second source in one track, of which the first is kept", 50),
     "report_disbelieved": ("sender reports that contradict the media: times may be wrong", 3),
     "unknown_payload_type": ("packets of a payload type that was not agreed on", 50),
+    "unknown_mid": ("packets of a track that was not agreed on", 50),
+    "unroutable": ("packets that fit more than one track, and name none", 50),
+    "malformed_payload": ("packets whose payload cannot be read", 10),
+    "wait_full": ("cuts named before their sender report came: times may be wrong", 1),
+    "receive_buffer_full": ("packets lost because they were not read in time", 10),
+    "cuts_dropped": ("cuts lost because they were not taken in time", 1),
     "out_of_memory": ("packets dropped: no memory", 1),
 }
 """Counter → what it counts, and how many of them within a look are news. What is not here is either

@@ -25,10 +25,12 @@ class Someone:
         self.user = user
         self.kinds = kinds
         self.refused: tuple[TrackRefused, ...] = ()
+        self.noise = 0
         self._log = log
 
     def troubles(self, now: float) -> list[AnchorTrouble]:
-        return [AnchorTrouble(self.user, "noise", round(now))]
+        noise, self.noise = self.noise, 0
+        return [AnchorTrouble(self.user, f"noise by {now}", noise)] if noise else []
 
     def flush(self) -> None:
         self._log.append(f"{self.user} flushed")
@@ -186,8 +188,12 @@ def test_what_is_not_received_of_an_anchor_is_told_with_its_arrival() -> None:
 def test_what_of_an_anchors_media_is_given_up_is_told() -> None:
     theatre = Theatre()
     theatre.participants.watch(theatre.listen)
-    theatre.joined("ann", A)
-    theatre.expected("bob", A)
+    ann = theatre.joined("ann", A)
+    cast("Someone", theatre.expected("bob", A)).noise = 5
     theatre.told()
+    cast("Someone", ann).noise = 7
     theatre.participants.look(7.0)
-    assert theatre.told() == [AnchorTrouble("ann", "noise", 7)]
+    assert theatre.told() == [AnchorTrouble("ann", "noise by 7.0", 7)]
+    cast("Someone", ann).noise = 3
+    theatre.participants.left(ann, "over")
+    assert AnchorTrouble("ann", "noise by 7.0", 3) in theatre.told()

@@ -1,6 +1,7 @@
 """Counters in words: what is news, and how often it is told."""
 
 from collections import Counter
+from pathlib import Path
 
 from slicer.rooms.whip.trouble import LOOK, QUIET, TROUBLES, Watch
 
@@ -35,3 +36,8 @@ def test_each_reason_has_its_own_minute() -> None:
     assert list(watch.look(Counter({NAME: NEWS}), 0.0)) == [(WORDS, NEWS)]
     both = Counter({NAME: 2 * NEWS, "out_of_memory": 1})
     assert list(watch.look(both, LOOK)) == [(TROUBLES["out_of_memory"][0], 1)]
+
+
+def test_every_reason_is_a_counter_of_the_native_plane() -> None:
+    names = (Path(__file__).parents[3] / "native" / "core.h").read_text()
+    assert [name for name in TROUBLES if f"X({name})" not in names] == []
