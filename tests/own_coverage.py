@@ -20,11 +20,13 @@ FLOOR = 90.0
 # Modules below the floor: what their own tests must run at least, and why it is no more.
 COMMAND = "its tests run it as a command, in a process that is not measured"
 EXCEPTIONS: dict[str, tuple[float, str]] = {
-    "cli/__init__.py": (85.0, COMMAND),
     "cli/garbage_collection.py": (55.0, "it changes a process for good: measured apart"),
     "cli/serve.py": (55.0, COMMAND),
     "cli/signals.py": (40.0, COMMAND),
     "demo/demo.py": (40.0, COMMAND),
+    "demo/publisher.py": (85.0, COMMAND),
+    "hot.py": (75.0, "a build without a plane: its tests run it in a process that is not measured"),
+    "http/server.py": (80.0, "what goes wrong: http/test_acceptor.py, test_connection.py"),
     "rtp/codecs/h264.py": (75.0, "every depacketizer's suite: contract/test_depacketizer.py"),
     "rtp/codecs/nal.py": (50.0, "through H.264 and H.265: rtp/codecs/test_h264.py, test_h265.py"),
     "slicing/receiver.py": (80.0, "below a bundle: slicing/test_bundle.py"),

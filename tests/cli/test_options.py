@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from slicer.cli.options import add_common, add_plain, settings_of
+from slicer.cli.options import (
+    add_common,
+    add_plain,
+    number,
+    one_of,
+    service_settings_of,
+    settings_of,
+    whole,
+)
 from slicer.errors import BadInput
+from slicer.slicing.spec import ImageFormat
 
 
 def options(*arguments: str) -> argparse.Namespace:
@@ -33,3 +42,34 @@ def test_a_file_that_is_not_there() -> None:
 def test_defaults() -> None:
     chosen = options()
     assert (chosen.config, chosen.verbose, chosen.plain) == (None, False, False)
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.5", "²", "-1", "11", "9" * 30, " 3", "--3"])
+def test_a_whole_number_that_an_option_does_not_take(text: str) -> None:
+    with pytest.raises(
+        BadInput, match=r"^--n: got .*; allowed: a whole number of seconds, 0 to 10"
+    ):
+        whole("--n", 0, 10, "seconds")(text)
+
+
+@pytest.mark.parametrize("text", ["", "x", "nan", "inf", "-0.1", "10.1"])
+def test_a_number_that_an_option_does_not_take(text: str) -> None:
+    with pytest.raises(BadInput, match=r"^--n: got .*; allowed: a number of hours, 0 to 10$"):
+        number("--n", 0, 10, "hours")(text)
+
+
+def test_a_word_that_an_option_does_not_take() -> None:
+    with pytest.raises(BadInput, match=r"^--n: got 'gif'; allowed: png, jpg or webp$"):
+        one_of("--n", ImageFormat)("gif")
+
+
+def test_what_options_take() -> None:
+    assert whole("--n", -5, 10)("-5") == -5
+    assert number("--n", 0, 10, "hours")("2.5") == 2.5
+    assert one_of("--n", ImageFormat)("jpg") == "jpg"
+
+
+def test_the_services_settings(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("[serve]\nport = 1234\n")
+    settings = service_settings_of(options("--config", str(tmp_path / "s.toml")))
+    assert settings.serve.port == 1234

@@ -113,3 +113,26 @@ def test_what_was_meant_for_bt_709_is_not_taken_for_bt_601(image_format: ImageFo
     )
     frame.colorspace = Colorspace.ITU709
     assert np.abs(read_image(image.encode(frame, image_format)).astype(int) - red).max() <= 6
+
+
+def test_a_picture_is_mirrored_then_turned_clockwise() -> None:
+    """The bits F R1 R0: a corner that is marked moves to where each says."""
+    picture = np.zeros((20, 40, 3), np.uint8)
+    picture[:10, :20] = 255  # at the top left
+    corners = {
+        0: (0, 0),
+        1: (0, 1),
+        2: (1, 1),
+        3: (1, 0),
+        4: (0, 1),
+        5: (1, 1),
+        6: (1, 0),
+        7: (0, 0),
+    }
+    for orientation, corner in corners.items():
+        frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+        seen = image.turned(frame, orientation).to_ndarray(format="rgb24")
+        height, width = seen.shape[:2]
+        assert (width, height) == ((20, 40) if orientation & 1 else (40, 20))
+        quarter = seen.reshape(2, height // 2, 2, width // 2, 3).mean(axis=(1, 3, 4))
+        assert np.unravel_index(quarter.argmax(), (2, 2)) == corner, orientation

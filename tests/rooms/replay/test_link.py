@@ -24,3 +24,36 @@ def test_wrappings_are_bounded() -> None:
 @given(st.sampled_from(sorted(LINKS)), st.binary(max_size=60))
 def test_any_frame_gives_some_part_of_itself(link: int, frame: bytes) -> None:
     assert frame.endswith(LINKS[link](frame))
+
+
+PACKET = ipv4(b"payload")
+
+
+@pytest.mark.parametrize(
+    ("kind", "frame"),
+    [
+        (0x8100, b"\0\x05\x08\0" + PACKET),
+        (0x9100, b"\0\x05\x81\0\0\x06\x08\0" + PACKET),
+        (0x8864, b"\x11\0\0\1\0\x1b\0\x21" + PACKET),
+        (0x8847, b"\0\1\0\x40" + b"\0\2\1\x40" + PACKET),
+        (0x8848, b"\0\1\1\x40" + bytes(4) + bytes(12) + b"\x08\0" + PACKET),
+    ],
+    ids=["VLAN", "QinQ", "PPPoE", "two MPLS labels", "Ethernet over MPLS"],
+)
+def test_what_wraps_a_packet_is_taken_off(kind: int, frame: bytes) -> None:
+    assert packet(kind, frame) == PACKET
+
+
+@pytest.mark.parametrize(
+    ("link", "frame"),
+    [
+        (0, b"\2\0\0\0" + PACKET),
+        (9, b"\xff\x03\0\x21" + PACKET),
+        (101, PACKET),
+        (104, b"\x0f\0\x08\0" + PACKET),
+        (113, bytes(14) + b"\x08\0" + PACKET),
+        (276, b"\x08\0" + bytes(18) + PACKET),
+    ],
+)
+def test_the_packet_of_each_kind_of_link(link: int, frame: bytes) -> None:
+    assert LINKS[link](frame) == PACKET
