@@ -54,6 +54,7 @@ class Relay:
         self.passed: Counter[int] = Counter()
         self._random = random.Random(seed)
         self._gone: set[bytes] = set()
+        self._held: list[bytes] | None = None
         self._publisher: Address | None = None
         self._server: Address | None = None
         self._down = _End(self, downstream=True)
@@ -80,9 +81,23 @@ class Relay:
         ours = self._down.transport.get_extra_info("sockname")[1]
         return _CANDIDATE.sub(rf"\g<1>{ours}\g<3>", sdp)
 
+    def hold(self) -> None:
+        """Keep what the publisher sends, until `release`."""
+        self._held = []
+
+    def release(self) -> None:
+        """Pass on what was kept, in its order and at once, and from now on what comes."""
+        held, self._held = self._held or [], None
+        assert self._server is not None
+        for data in held:
+            self._up.transport.sendto(data, self._server)
+
     def pass_on(self, data: bytes, address: Address, downstream: bool) -> None:
         if downstream:
             self._publisher = address
+            if self._held is not None:
+                self._held.append(data)
+                return
         target, end = (self._server, self._up) if downstream else (self._publisher, self._down)
         if target is None:
             return
