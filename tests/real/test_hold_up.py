@@ -1,10 +1,13 @@
-"""Chromium publishes over a path that keeps everything for seconds, and then gives it at once."""
+"""What stands still for seconds: the path, which then gives all at once, or the browser itself."""
 
 import asyncio
+import os
+import signal
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
-from slicer import AudioSpec, Kind, SliceParams, TrackStarted, VideoSpec
+from slicer import AudioSpec, Kind, SliceParams, SliceStored, TrackStarted, VideoSpec
 from tests.harness.end_to_end import studio
 from tests.harness.media.content import SAMPLE_RATE
 from tests.harness.media.slices import decode_ogg, mono
@@ -12,7 +15,7 @@ from tests.harness.rooms.chromium import PublishOptions, chromium
 from tests.harness.rooms.relay import relay
 from tests.harness.storage.seaweed import Seaweed
 
-SECONDS, HELD = 2, 5.0
+SECONDS, HELD, FROZEN = 2, 5.0, 3.0
 
 
 async def test_slices_are_whole_and_named_as_if_nothing_had_been_held(
@@ -47,3 +50,34 @@ async def test_slices_are_whole_and_named_as_if_nothing_had_been_held(
             assert mono(decode_ogg(one.data)).size == round(one.told.seconds * SAMPLE_RATE)
         for before, after in pairwise(told):
             assert abs((after.began - before.began).total_seconds() - SECONDS) < 0.1
+
+
+async def test_a_browser_that_was_frozen_names_its_slices_right_once_a_report_has_come(
+    seaweed: Seaweed, devices: tuple[Path, Path]
+) -> None:
+    async with chromium(*devices) as browser, studio(seaweed) as stage:
+        task = await stage.slice(SliceParams(AudioSpec(SECONDS), VideoSpec(1)))
+        page = await browser.publisher()
+        await page.start(stage.url("ann"), PublishOptions(degradation="maintain-resolution"))
+
+        def names(kind: Kind) -> list[float]:
+            """By how many seconds each slice was told after its end."""
+            return [
+                (event.at - event.slice.began).total_seconds() - event.slice.seconds
+                for event in stage.told(SliceStored)
+                if event.slice.kind is kind
+            ]
+
+        await stage.until(lambda: len(names(Kind.AUDIO)) >= 4, seconds=40)
+        usual = {kind: min(names(kind)) for kind in Kind}
+        os.killpg(browser.pid, signal.SIGSTOP)
+        await asyncio.sleep(FROZEN)
+        os.killpg(browser.pid, signal.SIGCONT)
+        again = datetime.now(UTC)
+        await stage.until(lambda: (datetime.now(UTC) - again).total_seconds() > 16, seconds=40)
+        late = {kind: min(names(kind)[-3:]) for kind in Kind}
+        print(usual, late, [round(each, 2) for each in names(Kind.AUDIO)])
+        assert await page.stop() == 200
+        assert (await stage.finish(task)).lost == 0
+        for kind in Kind:
+            assert abs(late[kind] - usual[kind]) < 1.0, "a frozen clock shifts no name for good"
