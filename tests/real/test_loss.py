@@ -120,13 +120,15 @@ def test_sound_keeps_its_length_and_place(takes: dict[str, Take], codec: str) ->
     assert max(off) < 0.1
 
 
-def test_sound_that_never_arrives_is_concealed(takes: dict[str, Take]) -> None:
+def test_audio_that_never_arrives_comes_out_of_the_next_packet_or_is_concealed(
+    takes: dict[str, Take],
+) -> None:
+    """Chromium sends copies of its speech in SILK's packets (LBRR); not of every one."""
     take = takes[NOT_REPEATED]
     holes = concealed(take.whole.data)
     print("concealed:", len(holes), "lost:", take.lost)
     assert take.lost > 10
-    # What is lost before the first packet, or after the last one, leaves no hole.
-    assert take.lost - 3 <= len(holes) <= take.lost
+    assert 0 < len(holes) <= take.lost
 
 
 def test_sound_that_is_repeated_has_no_holes(takes: dict[str, Take]) -> None:
