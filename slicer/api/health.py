@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from slicer.api.server import cannot_listen
 from slicer.config import split_authority
-from slicer.errors import BadInput
 from slicer.http import HttpSettings, Server, resource
 
 LIMITS = HttpSettings(connections=64, per_address=64, keep_alive=75.0, reserve=0.02)
@@ -38,5 +38,4 @@ def open_health(listen: str, ready: Callable[[], bool]) -> Server:
     try:
         return Server(host, port, Starlette(routes=health_routes(ready)), settings=LIMITS)
     except OSError as error:
-        allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
-        raise BadInput("serve.health", listen, allowed) from None
+        raise cannot_listen("serve.health", listen, error) from None

@@ -47,5 +47,10 @@ async def open_server(
     try:
         return Server(listen.host, listen.port, app, listen.certificate, listen.key, http)
     except OSError as error:
-        allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
-        raise BadInput("serve.port", listen.port, allowed) from None
+        raise cannot_listen("serve.port", listen.port, error) from None
+
+
+def cannot_listen(field: str, got: object, error: OSError) -> BadInput:
+    """What is said where an address or port cannot be listened on."""
+    allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
+    return BadInput(field, got, allowed)
