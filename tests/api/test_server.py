@@ -86,3 +86,15 @@ async def test_insecure_is_loud(caplog: pytest.LogCaptureFixture) -> None:
     server = await open_server(make_app({}, Recorder()), Listen("0.0.0.0", 0))
     assert "no TLS on 0.0.0.0" in caplog.text
     await server.close()
+
+
+async def test_addresses_and_ports_that_cannot_be_listened_on() -> None:
+    with pytest.raises(BadInput, match=r"port.*65536.*65535"):
+        Listen("127.0.0.1", 65_536)
+    app = make_app({}, Recorder())
+    server = await open_server(app, Listen("127.0.0.1", 0))
+    with pytest.raises(BadInput, match=rf"serve\.port.*{server.port}.*free port"):
+        await open_server(app, Listen("127.0.0.1", server.port))
+    with pytest.raises(BadInput, match=r"serve\.port.*its own"):
+        await open_server(app, Listen("192.0.2.1", 0))
+    await server.close()
