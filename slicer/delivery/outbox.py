@@ -488,6 +488,7 @@ class Outbox:
         if delivery.path is not None and self._spool is not None:
             self._spool.forget(delivery)
             self._spool.remove(delivery.path, damaged=damaged)
+        self._start()  # those behind it in its track may go
 
     def _hold(self, delivery: Delivery) -> None:
         self._held.add(delivery)
