@@ -101,7 +101,7 @@ static bool begin_epoch(stream *it, const codec *codec) {
 }
 
 /* Media time goes on with this packet, or begins anew; false where there is no memory for that. */
-static bool advance(stream *it, const packet *one, bool contiguous) {
+static inline bool advance(stream *it, const packet *one, bool contiguous) {
     const codec *codec = it->parameters->codecs[one->payload_type];
     bool begins = codec != it->codec;
     if (!begins && jumped(it, one->timestamp, one->arrival, contiguous)) {
@@ -166,7 +166,7 @@ static void give_given_up(stream *it, ordereds *out) {
     it->given_up.count = 0;
 }
 
-static void note(stream *it, const packet *one) {
+static inline void note(stream *it, const packet *one) {
     source *source = &it->source;
     unwrapper_move(&source->sequences, one->sequence);
     unwrapper_move(&source->timestamps, one->timestamp);
@@ -205,7 +205,7 @@ static int pass_over(stream *it, packet *one) {
 }
 
 /* Put an unwrapped packet of the current source where it belongs; true where the source moved. */
-static bool put(stream *it, packet *one) {
+static inline bool put(stream *it, packet *one) {
     int refused = it->asleep ? pass_over(it, one) : ring_insert(&it->source.ring, one);
     if (refused != NOT_REFUSED)
         it->counters->of[refused]++;
@@ -231,7 +231,7 @@ static void move(stream *it) {
     turns_free(&orphans);
 }
 
-static void insert_own(stream *it, packet *one) {
+static inline void insert_own(stream *it, packet *one) {
     one->sequence = unwrapper_peek(&it->source.sequences, 16, one->sequence);
     one->timestamp = unwrapper_peek(&it->source.timestamps, 32, one->timestamp);
     if (put(it, one))
@@ -342,7 +342,7 @@ static void on_probation(stream *it, packet *one) {
         take_over(it, last);
 }
 
-static void take(stream *it, packet *one) {
+static inline void take(stream *it, packet *one) {
     if (!it->has_source || one->ssrc != it->source.ssrc)
         on_probation(it, one);
     else

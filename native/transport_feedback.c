@@ -52,7 +52,7 @@ static int64_t ticks_of(double seconds) {
 }
 
 /* False where it does not fit into this feedback. */
-static bool fits(transport_feedbacks *it, int64_t sequence, double seconds) {
+static inline bool fits(transport_feedbacks *it, int64_t sequence, double seconds) {
     int64_t place = sequence - it->base;
     if (place < (int64_t)it->size || place >= TRANSPORT_MAX_PACKETS)
         return false;
