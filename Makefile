@@ -14,6 +14,9 @@ COVERED := COVERAGE_FILE=build/coverage $(PYTEST) --cov=slicer --cov-context=tes
 # What is there twice, in native/ and as the reference; and the rooms, which carry packets through it.
 PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py)
 
+# What is tested is compiled once, not in each of the processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test installed units reference real coverage sanitize wheels bench instructions \
@@ -61,7 +64,7 @@ coverage: $(TESTED) ## lines of each module that its own tests run
 	@SLICER_NATIVE=1 $(COVERED) --cov-append tests/webrtc tests/rooms tests/media/test_levels.py tests/test_hot.py
 	@$(BIN)/python -m tests.own_coverage build/coverage
 
-sanitize: $(VENV)/.installed-dev ## the native plane's tests with races, memory and arithmetic watched
+sanitize: $(TESTED) ## the native plane's tests with races, memory and arithmetic watched
 	@sh tests/sanitize.sh $(BIN)/python
 
 wheels: $(VENV)/.installed-dev ## a wheel for each Python there is, installed and tried
