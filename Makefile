@@ -13,6 +13,8 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 COVERED := COVERAGE_FILE=build/coverage $(PYTEST) --cov=slicer --cov-context=test --cov-report=
 # What is there twice, in native/ and as the reference; and the rooms, which carry packets through it.
 PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py)
+# Tests on real parts that need the machine to themselves.
+ALONE := tests/real/test_loss.py tests/real/test_serve.py
 
 # What is tested is compiled once, not in each of the processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -48,11 +50,12 @@ reference: $(TESTED) ## tests of the packet path, by the reference
 	@SLICER_NATIVE=0 $(PYTEST) $(PACKET_PATH)
 
 # Media come in real time here: the machine waits more than it works, so that three go well together. But
-# where packets are counted one by one, a busy machine loses some of its own: those tests run alone.
+# on a busy machine packets that are counted one by one are lost (test_loss), and aiortc dates its media
+# wrongly in its reports (test_serve): those tests run alone.
 real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
 	@echo '==> tests on real parts'
-	@SLICER_NATIVE=1 $(PYTEST) tests/real --ignore tests/real/test_loss.py
-	@SLICER_NATIVE=1 $(BIN)/pytest -q tests/real/test_loss.py
+	@SLICER_NATIVE=1 $(PYTEST) tests/real $(addprefix --ignore ,$(ALONE))
+	@SLICER_NATIVE=1 $(BIN)/pytest -q $(ALONE)
 	@echo '==> tests on real publishers, by the reference'
 	@SLICER_NATIVE=0 $(BIN)/pytest -q tests/real/test_loss.py tests/real/test_publishers.py
 
