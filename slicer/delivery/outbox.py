@@ -262,9 +262,12 @@ class Outbox:
             unknown = MediaError(f"{type(error).__name__}: {error}")
             self._drop(delivery, error if isinstance(error, MediaError) else unknown)
             return None
-        if not delivery.failures and self._clock.now() > delivery.due:
-            self.counters.late += 1
-            self._listener.on_late(delivery.info)
+        if not delivery.failures:  # this try is the first: later ones make the same file anew
+            self.counters.recovered_packets += file.recovered
+            self.counters.concealed_holes += file.concealed
+            if self._clock.now() > delivery.due:
+                self.counters.late += 1
+                self._listener.on_late(delivery.info)
         return file
 
     def _make_sendable(self, delivery: Delivery, phase: Phase) -> None:
