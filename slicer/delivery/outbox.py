@@ -26,12 +26,12 @@ from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.outcome import OutboxCounters, OutboxListener
-from slicer.delivery.overflow import Overflow
 from slicer.delivery.queue import UploadQueue
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
+from slicer.delivery.throttle import Throttle
 from slicer.errors import (
     MediaError,
     SlicerError,
@@ -88,7 +88,7 @@ class Outbox:
         self._acknowledging = Background()
         self._reported: set[tuple[str, type[SlicerError]]] = set()
         self._disk_reported: set[str] = set()
-        self._overflow = Overflow(clock, listener.on_overflow)
+        self._overflow = Throttle(clock, listener.on_overflow)
         self._wake: Timer | None = None
         self.trouble: StorageError | None = None
         """What the first store met when it was checked; None once it has taken something."""

@@ -11,11 +11,11 @@ from slicer.background import Background
 from slicer.clock import Clock
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.outbox import Outbox
-from slicer.delivery.overflow import Overflow
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.folder import SpooledFile
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
+from slicer.delivery.throttle import Throttle
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import LATE, RunningTask
 from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable
@@ -25,15 +25,15 @@ from slicer.storage import Credentials, Receipt, Storage, open_storage
 logger = logging.getLogger(__name__)
 
 
-class Reports:
+class OutcomeRouter:
     """Passes on what becomes of a slice: to its task, or to *orphans* where that does not run."""
 
     def __init__(
         self, find: Callable[[str], RunningTask | None], orphans: Orphans, clock: Clock
     ) -> None:
         self._find, self._orphans = find, orphans
-        self._late = Overflow(clock, _log_late)
-        self._lost = Overflow(clock, _log_lost)
+        self._late = Throttle(clock, _log_late)
+        self._lost = Throttle(clock, _log_lost)
         self._adopted: defaultdict[str, set[str]] = defaultdict(set)
         self._settled: dict[str, asyncio.Future[bool]] = {}
 
@@ -217,7 +217,7 @@ class Destinations:
     encoding: EncodingPool
     clock: Clock
     settings: OutboxSettings
-    reports: Reports
+    reports: OutcomeRouter
     spool: Spool | None = None
     closed: Counter[str] = field(default_factory=Counter)
     """What the outboxes of closed destinations counted."""

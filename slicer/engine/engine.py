@@ -22,7 +22,13 @@ from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
-from slicer.engine.destination import Destination, DestinationKey, Destinations, Lookup, Reports
+from slicer.engine.destination import (
+    Destination,
+    DestinationKey,
+    Destinations,
+    Lookup,
+    OutcomeRouter,
+)
 from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.metrics import Sample, TaskTotals
 from slicer.engine.orphans import Orphans
@@ -108,7 +114,7 @@ class Engine:
         self._encoding = EncodingPool.open()
         self._decoding = Decoding(self._encoding)
         orphans = Orphans(self._clock, self._streams.tell, self._confirm)
-        self._reports = Reports(self._tasks.get, orphans, self._clock)
+        self._reports = OutcomeRouter(self._tasks.get, orphans, self._clock)
         self._destinations = Destinations(
             self._encoding, self._clock, self.settings.outbox, self._reports, self._spool
         )
