@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -404,21 +403,6 @@ async def test_a_file_made_after_it_was_due_is_counted_and_delivered() -> None:
     assert bench.heard.late == ["late"], "it waited for its upload, and was made then"
     assert bench.outbox.counters.late == 1
     assert bench.balanced()
-
-
-async def test_what_was_done_about_lost_packets_is_counted_once() -> None:
-    bench = MemoryOutbox()
-    bench.store.faults["a"] = [unavailable("a")]  # so its file is made twice
-
-    def make() -> File:
-        return replace(file_of("a"), recovered=3, concealed=2)
-
-    assert bench.outbox.offer(delivery("a", make))
-    await settle()
-    await bench.advance(60)
-    assert bench.heard.stored == ["a"]
-    counters = bench.outbox.counters
-    assert (counters.recovered_packets, counters.concealed_holes) == (3, 2)
 
 
 async def test_made_in_time_it_is_not_late_when_the_store_is() -> None:
