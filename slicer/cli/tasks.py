@@ -21,6 +21,7 @@ from slicer.engine.events import RobotLeft, TaskFinished
 from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput
+from slicer.rooms.redaction import shown
 from slicer.rooms.replay.room import ReplayConnector
 from slicer.rooms.whip.address import check_user
 from slicer.rooms.whip.room import WhipConnector
@@ -200,7 +201,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 async def _slice(spec: TaskSpec, settings: Settings, plain: bool) -> int:
     """One task, from its room to its last slice; SIGINT and SIGTERM end it and drain."""
-    progress = open_progress(Console(), f"{spec.room} → {urlsplit(spec.to).scheme}", plain)
+    progress = open_progress(Console(), f"{shown(spec.room)} → {urlsplit(spec.to).scheme}", plain)
     async with Engine(settings) as engine:
         # Known before it is entered: the account also tells why a capture cannot be.
         rooms = engine.connector("replay") if spec.room.startswith("replay:") else None

@@ -19,7 +19,7 @@ class TaskSpec:
     creation, otherwise it is checked in the background, and a failure is a `TaskTrouble`.
     """
 
-    room: str
+    room: str = field(repr=False)  # it may hold a secret, which `rooms.redaction.shown` masks
     to: str
     params: SliceParams = field(default_factory=SliceParams)
     images: ImageFormat = ImageFormat.PNG

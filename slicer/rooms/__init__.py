@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from slicer.clock import Clock
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
+from slicer.rooms.redaction import shown
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.facts import Fact
@@ -111,10 +112,10 @@ def parse_room(url: str) -> SplitResult:
         split = urlsplit(url)
         _ = split.port
     except ValueError as error:
-        raise BadInput("room", url, f"a URL ({error})") from None
+        raise BadInput("room", shown(url), f"a URL ({error})") from None
     if split.scheme not in CONNECTORS:
         schemes = ", ".join(f"{scheme}://" for scheme in CONNECTORS)
-        raise BadInput("room", url, f"a URL that starts with one of {schemes}")
+        raise BadInput("room", shown(url), f"a URL that starts with one of {schemes}")
     return split
 
 

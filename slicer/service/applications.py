@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from slicer.errors import BadInput
 from slicer.rooms import parse_room
+from slicer.rooms.redaction import shown
 from slicer.service.rooms import common_room, example_url, room_url
 
 MAX_CALLBACK_URL = 2083
@@ -28,7 +29,9 @@ class Application:
         default=(), repr=False, metadata={"pair": ("id", "key")}
     )
     """Who may call the API for it: API key ids and their secret keys."""
-    rooms: tuple[tuple[str, str], ...] = field(default=(), metadata={"pair": ("pattern", "url")})
+    rooms: tuple[tuple[str, str], ...] = field(
+        default=(), repr=False, metadata={"pair": ("pattern", "url")}
+    )
     """Patterns of room ids with `*`, and the room URL in which `{room}` stands for the id and
     `{app}` for sdk_app_id; the first that fits is taken."""
     share_rooms: bool = False
@@ -180,4 +183,4 @@ def _check_room(name: str, url: str) -> None:
     try:
         parse_room(example_url(url))
     except BadInput as error:
-        raise BadInput(name, url, error.allowed) from None
+        raise BadInput(name, shown(url), error.allowed) from None

@@ -9,6 +9,7 @@ from slicer.engine.engine import Engine
 from slicer.errors import BadInput
 from slicer.permissions import private_folder
 from slicer.rooms import parse_room
+from slicer.rooms.redaction import shown
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.applications import Application
@@ -77,7 +78,7 @@ def _check_rooms(apps: Iterable[Application], engine: Engine) -> None:
                 engine.connector(url.scheme).check(url)
             except BadInput as error:
                 field = f"apps[{index}].rooms[{number}].url"
-                raise BadInput(field, pattern, error.allowed) from None
+                raise BadInput(field, shown(pattern), error.allowed) from None
 
 
 async def _open_sender(

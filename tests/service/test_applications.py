@@ -9,7 +9,7 @@ FULL = {
     "sdk_app_id": 1400000001,
     "usersig_key": "hidden-usersig",
     "secrets": [{"id": "AKID1", "key": "hidden-secret"}, {"id": "AKID2", "key": "hidden-other"}],
-    "rooms": [{"pattern": "live-*", "url": "whip://h:1/{room}"}],
+    "rooms": [{"pattern": "live-*", "url": "whip://h:1/{room}?pin=hidden-pin"}],
     "share_rooms": True,
     "callback_url": "https://example.com/hook?x=1",
     "callback_key": "hiddenkey",
@@ -24,7 +24,7 @@ def test_every_field() -> None:
         1400000001,
         "hidden-usersig",
         (("AKID1", "hidden-secret"), ("AKID2", "hidden-other")),
-        (("live-*", "whip://h:1/{room}"),),
+        (("live-*", "whip://h:1/{room}?pin=hidden-pin"),),
         True,
         "https://example.com/hook?x=1",
         "hiddenkey",
@@ -32,6 +32,13 @@ def test_every_field() -> None:
         True,
     )
     assert "hidden" not in repr(app)
+
+
+def test_an_error_about_a_room_shows_no_secret() -> None:
+    rooms = [{"pattern": "*", "url": "nowhere://h/{room}?pin=hidden-pin"}]
+    with pytest.raises(BadInput, match=r"pin=\*\*\*") as raised:
+        applications([FULL | {"rooms": rooms}], {})
+    assert "hidden" not in str(raised.value)
 
 
 def test_secrets_from_the_environment_beat_the_file() -> None:

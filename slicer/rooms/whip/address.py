@@ -7,6 +7,7 @@ from typing import Self
 from urllib.parse import SplitResult
 
 from slicer.errors import BadInput
+from slicer.rooms.redaction import shown
 
 _ROOM = re.compile(r"/([A-Za-z0-9_-]{1,64})")
 _USER = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.@-]{1,64}")
@@ -31,7 +32,7 @@ class RoomAddress:
         host, room = listen_host(url.hostname or ""), _ROOM.fullmatch(url.path)
         extra = url.query or url.fragment or url.username or url.password
         if room is None or url.port is None or extra or not host:
-            raise BadInput("room", url.geturl(), _ALLOWED)
+            raise BadInput("room", shown(url.geturl()), _ALLOWED)
         return cls(host, url.port, room[1])
 
 
