@@ -169,10 +169,7 @@ class Outbox:
                 self.counters.adopted += 1
                 self._hold(delivery)
                 self._listener.on_adopted(delivery.info)
-                if judge is None:
-                    self._make_sendable(delivery, Phase.READY)
-                else:
-                    self._have_judged(delivery, judge)
+                self._go_on(delivery)
         return left
 
     def note_trouble(self, task: str, error: StorageError) -> None:
@@ -240,14 +237,11 @@ class Outbox:
             else:  # its file waits in place of its cut, and is made once
                 self._held.resize(delivery, file.info.size)
                 delivery.make = lambda: file
-                self._have_judged(delivery, delivery.judge)
+                self._go_on(delivery)
             return
         # If its turn is now, it need not be read; otherwise it takes no memory until then.
         delivery.file = file
-        if delivery.judge is not None:
-            self._have_judged(delivery, delivery.judge)
-        else:
-            self._make_sendable(delivery, Phase.READY)
+        self._go_on(delivery)
         if delivery.phase is not Phase.UPLOADING:
             delivery.file = None
 
@@ -267,12 +261,14 @@ class Outbox:
         self._listener.on_spooled(file)
         return True
 
-    def _have_judged(self, delivery: Delivery, judge: Judge) -> None:
+    def _go_on(self, delivery: Delivery) -> None:
+        """A slice's file is safe: it goes to its judge, or may be sent."""
+        if delivery.judge is None:
+            self._make_sendable(delivery, Phase.READY)
+            return
         delivery.enter(Phase.JUDGING)
-        load = partial(self._load, delivery)
-        judge.judging.add(
-            delivery, load, lambda of: self._making.start(self._conclude(delivery, of))
-        )
+        done = lambda of: self._making.start(self._conclude(delivery, of))  # noqa: E731
+        delivery.judge.judging.add(delivery, partial(self._load, delivery), done)
 
     async def _conclude(self, delivery: Delivery, outcome: Outcome) -> None:
         """Tell what was found, have that confirmed, and keep the slice or let it go."""

@@ -189,13 +189,13 @@ def test_only_the_lost_packet_is_coded_anew() -> None:
 def test_what_was_done_about_each_hole_is_told() -> None:
     first, gap = repairable(), repairable() + 40
     came = [p for n, p in enumerate(with_copies()) if n != first and not gap <= n < gap + 3]
-    laid = lay(came, 0, len(SPEECH))
+    laid = lay(came, 0, SAMPLES)
     assert (laid.recovered, laid.concealed) == ([first], [gap])
     counters = Counter[str]()
-    ogg.write(came, 0, len(SPEECH), (), counters)
+    ogg.write(came, 0, SAMPLES, (), counters)
     assert counters == {"recovered": 1, "concealed": 1}
     # In the slice behind the first hole, that one is pre-roll.
-    ogg.write(came, came[first].timestamp, len(SPEECH), (), counters)
+    ogg.write(came, came[first].timestamp, SAMPLES, (), counters)
     assert counters == {"recovered": 1, "concealed": 2}
 
 
