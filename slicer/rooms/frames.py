@@ -11,8 +11,8 @@ they tie both tracks' timestamps to one NTP clock, and it is the mapper that fin
 where that clock lies on ours. Where a room's two clocks have nothing to do with each other, it
 leaves the reports out, and each track is placed by its own arrivals.
 
-A keyframe cannot be asked for here: pictures are the keyframes that come. So the sections name no
-feedback, and the compounds that the receiver writes go nowhere.
+A keyframe cannot be asked for here, and the sections name no feedback. So a picture is the frame
+that is due, decoded from the keyframe before it. What the receiver writes to its sender goes nowhere.
 """
 
 import secrets

@@ -1,11 +1,13 @@
 """RTP payloads of encoded frames: RFC 6184 (H.264), RFC 7798 (H.265), RFC 7741 (VP8).
 
-They never travel, so nothing is aggregated: a NAL unit that fits is a payload, a larger one goes in
-fragments.
+A NAL unit that fits is a payload, a larger one goes in fragments. Only what lies ahead of the first
+slice of a picture is aggregated: by a payload with its parameter sets a receiver knows that nothing
+of the access unit came before.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
 from slicer.rtp.codecs.h264 import NALS as H264
 from slicer.rtp.codecs.h265 import NALS as H265
@@ -46,12 +48,24 @@ def audio(codec: str, frame: bytes) -> list[bytes]:
 
 
 def _nal_payloads(nals: NalFormat, frame: bytes) -> list[bytes]:
-    payloads: list[bytes] = []
-    for unit in annex_b(frame):
-        if len(unit) < nals.header or nals.kind(unit) not in nals.units:
-            raise ValueError(f"{nals.name} unit that can be no payload")
+    units = annex_b(frame)
+    if any(len(unit) < nals.header or nals.kind(unit) not in nals.units for unit in units):
+        raise ValueError(f"{nals.name} unit that can be no payload")
+    ahead = list(takewhile(lambda unit: nals.kind(unit) not in nals.slices, units))
+    aggregate = _aggregate(nals, ahead) if len(ahead) > 1 else b""
+    if not 0 < len(aggregate) <= MAX_PAYLOAD:
+        aggregate, ahead = b"", []
+    payloads = [aggregate] if aggregate else []
+    for unit in units[len(ahead) :]:
         payloads += [unit] if len(unit) <= MAX_PAYLOAD else _fragments(nals, unit)
     return payloads
+
+
+def _aggregate(nals: NalFormat, units: Sequence[bytes]) -> bytes:
+    """RFC 6184 5.7.1 (STAP-A), RFC 7798 4.4.2: all units are of the base layer."""
+    kept = max(unit[0] & ~(nals.mask << nals.shift) for unit in units)
+    head = bytes([kept | nals.aggregation << nals.shift]) + units[0][1 : nals.header]
+    return head + b"".join(len(unit).to_bytes(2, "big") + unit for unit in units)
 
 
 def _fragments(nals: NalFormat, unit: bytes) -> list[bytes]:

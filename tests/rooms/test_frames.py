@@ -58,7 +58,7 @@ def test_audio_is_cut_to_the_sample() -> None:
 
 
 @pytest.mark.parametrize("codec", [VP8, H264, H265])
-def test_pictures_are_the_keyframes_that_come(codec: Codec) -> None:
+def test_pictures_are_the_frames_that_are_due(codec: Codec) -> None:
     units = encoded(codec.name, frames=30, gop=10)
     watched = Watched({Kind.VIDEO: codec})
     for number, unit in enumerate(units * 2):

@@ -40,6 +40,25 @@ def test_what_an_encoder_writes_comes_back_as_it_was(codec: str) -> None:
             assert annexb(frame.data) == annexb(unit.data)
 
 
+@pytest.mark.parametrize(
+    ("codec", "ahead", "slice_", "head"),
+    [
+        ("h264", [b"\x06\x05\x01\x80", b"\x67sps", b"\x68pps"], b"\x65\x88", b"\x78"),
+        ("h265", [b"\x40\x01vps", b"\x42\x01sps", b"\x44\x01pps"], b"\x26\x01\x80", b"\x60\x01"),
+    ],
+)
+def test_what_is_ahead_of_a_keyframe_is_one_payload_that_proves_its_start(
+    codec: str, ahead: list[bytes], slice_: bytes, head: bytes
+) -> None:
+    unit = b"".join(b"\0\0\0\1" + nal for nal in [*ahead, slice_])
+    first, second = packetizer.video(codec, unit)
+    assert first == head + b"".join(bytes([0, len(nal)]) + nal for nal in ahead)
+    assert second == slice_
+    assert VIDEO[codec].starts_keyframe(first)
+    large = b"\0\0\1" + ahead[0] + bytes(packetizer.MAX_PAYLOAD) + b"\x80" + unit
+    assert packetizer.video(codec, large)[2:] == [*ahead, slice_]
+
+
 @given(NALS)
 def test_nal_units_of_any_content_are_found_again(units: list[bytes]) -> None:
     slices = [b"\x41" + unit.replace(b"\0", b"\1") for unit in units]
