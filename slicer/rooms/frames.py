@@ -12,7 +12,7 @@ where that clock lies on ours. Where a room's two clocks have nothing to do with
 leaves the reports out, and each track is placed by its own arrivals.
 
 A keyframe cannot be asked for here, and the sections name no feedback. So a picture is the frame
-that is due, decoded from the keyframe before it. What the receiver writes to its sender goes nowhere.
+that is due, decoded from the keyframe before it. What the receiver answers goes nowhere.
 """
 
 import secrets
