@@ -108,6 +108,7 @@ class Engine:
             self._pace,
             self.settings.http,
             stream=self.settings.stream,
+            rtp=self.settings.rtp,
         )
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()

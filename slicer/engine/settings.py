@@ -11,6 +11,7 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
+from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.stream.settings import StreamSettings
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.audio import PREROLL
@@ -95,6 +96,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     whip: WhipSettings = field(default_factory=WhipSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
+    rtp: RtpSettings = field(default_factory=RtpSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
