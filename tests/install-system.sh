@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the tests need from outside PyPI: Chromium; and what they can do without: GStreamer,
-# the publisher of H.265; valgrind, for `make instructions`; servers of RTMP and RTSP. Does nothing where
-# they are there already.
+# the publisher of H.265; valgrind, for `make instructions`; FFmpeg, servers of RTMP and RTSP. Does
+# nothing where they are there already.
 set -eu
 
 browser=${CHROMIUM:-chromium}
@@ -86,15 +86,19 @@ from gi.repository import GstRtspServer
 ' 2>/dev/null
 }
 
+has_streams() {
+    has ffmpeg && has_rtmp && has_rtsp
+}
+
 install_streams() {
     if can_install; then
-        echo "==> installing nginx with RTMP and GStreamer's RTSP server (apt-get, 8 MB)"
-        install nginx-light libnginx-mod-rtmp gir1.2-gst-rtsp-server-1.0 2>/dev/null || true
+        echo "==> installing FFmpeg, nginx with RTMP, GStreamer's RTSP server (apt-get, 20 MB)"
+        install ffmpeg nginx-light libnginx-mod-rtmp gir1.2-gst-rtsp-server-1.0 2>/dev/null || true
     fi
-    has_rtmp && has_rtsp || echo "note: no RTMP or no RTSP server; their tests are skipped" >&2
+    has_streams || echo "note: no ffmpeg, RTMP or RTSP server; their tests are skipped" >&2
 }
 
 has "$browser" || install_chromium
 has valgrind || install_valgrind
 has_gstreamer || install_gstreamer
-{ has_rtmp && has_rtsp; } || install_streams
+has_streams || install_streams

@@ -115,8 +115,11 @@ class Sockets:
     def _receive_control(self, batch: Sequence[Datagram]) -> None:
         plain: list[bytes] = []
         for data, address in batch:
-            # Before any media nobody knows whose reports these are.
-            if self._source is None or address[0] != self._sender.host:
+            if self._source is None:
+                # Nobody knows whose reports these are. FFmpeg sends one ahead of its media.
+                self.counters["early_rtcp"] += 1
+                continue
+            if address[0] != self._sender.host:
                 self.counters["foreign_source"] += 1
                 continue
             opened = self._protection.unprotect([data])
