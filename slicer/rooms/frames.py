@@ -61,7 +61,7 @@ class FrameTrack:
         self._payloads = packetizer.audio if kind is Kind.AUDIO else packetizer.video
         self._type = _PAYLOAD_TYPES[kind]
         self.parameters = RtpParameters(kind, {self._type: codec})
-        self._codec = codec
+        self.codec = codec
         self._ssrc = secrets.randbits(32)
         self._sequence = secrets.randbits(16)
         self._reports = reports
@@ -71,7 +71,7 @@ class FrameTrack:
     def packets(self, frame: EncodedFrame) -> list[bytes]:
         """Its datagrams, and a report where one is due. Raises ValueError for what can be no frame
         of the codec."""
-        payloads = self._payloads(self._codec.name, frame.data)
+        payloads = self._payloads(self.codec.name, frame.data)
         video = self.parameters.kind is Kind.VIDEO
         datagrams = []
         for payload in payloads:
@@ -86,7 +86,7 @@ class FrameTrack:
         return [*datagrams, *self._report(frame.timestamp)]
 
     def _report(self, timestamp: int) -> list[bytes]:
-        rate = self._codec.clock_rate
+        rate = self.codec.clock_rate
         since = None if self._reported is None else timestamp - self._reported
         # A clock that was set back is reported at once, as one that leapt is.
         if not self._reports or (since is not None and -rate < since < REPORT_INTERVAL * rate):
@@ -117,15 +117,14 @@ class FrameMedia:
     ) -> None:
         """*reports*: whether audio and video are on one clock. Raises ValueError for a codec that
         cannot be wrapped."""
-        self._tracks = {
-            kind: FrameTrack(kind, codec, reports=reports) for kind, codec in codecs.items()
-        }
+        self._anchor, self._reports = anchor, reports
+        self._tracks: dict[Kind, FrameTrack] = {}
         self._counters: Counter[str] = Counter()
         self._driver: BundleDriver | None = BundleDriver(
             Bundle(secrets.randbits(32)), clock, _nowhere, deliver
         )
         self._ended: Counter[str] = Counter()
-        self._driver.set_sections(anchor, [track.parameters for track in self._tracks.values()])
+        self.set_codecs(codecs)
 
     @property
     def counters(self) -> Counter[str]:
@@ -150,6 +149,19 @@ class FrameMedia:
                 self._give(datagrams)
                 datagrams = []
         self._give(datagrams)
+
+    def set_codecs(self, codecs: Mapping[Kind, Codec]) -> None:
+        """Replace what the anchor sends. A track whose codec stays goes on; one that is sent no
+        longer gives its last cuts. Raises ValueError for a codec that cannot be wrapped."""
+        before, self._tracks = self._tracks, {}
+        for kind, codec in codecs.items():
+            track = before.get(kind)
+            stays = track is not None and track.codec == codec
+            fresh = FrameTrack(kind, codec, reports=self._reports)
+            self._tracks[kind] = track if track is not None and stays else fresh
+        if self._driver is not None:
+            parameters = [track.parameters for track in self._tracks.values()]
+            self._driver.set_sections(self._anchor, parameters)
 
     def attach(self, subscribe: Subscribe) -> None:
         """Cut this track from the next frame on. After `close` it is ignored."""

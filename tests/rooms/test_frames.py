@@ -170,3 +170,21 @@ def test_detached_and_closed_it_cuts_no_more() -> None:
     watched.media.detach(VIDEO)
     assert len(watched.cuts) == 1
     assert watched.clock.timers == []
+
+
+def test_tracks_come_and_go_and_those_that_stay_go_on() -> None:
+    watched = Watched({Kind.AUDIO: OPUS})
+    watched.media.receive([opus(number) for number in range(40)])
+    watched.media.set_codecs({Kind.AUDIO: OPUS, Kind.VIDEO: H264})
+    watched.media.attach(Subscribe(VIDEO, VideoSpec(1)))
+    unit = encoded("h264")[0]
+    watched.media.receive([opus(number) for number in range(40, 50)])
+    watched.media.receive([EncodedFrame(Kind.VIDEO, n * 3000, unit.data) for n in range(3)])
+    watched.media.set_codecs({Kind.VIDEO: H264})
+    watched.media.receive([opus(50)])
+    assert [(cut.start, cut.end) for cut in watched.audio()] == [(0, 48_000)]
+    assert watched.media.counters == {"unknown_track": 1}
+    watched.media.set_codecs({Kind.VIDEO: H265})
+    watched.media.close()
+    assert len(watched.pictures()) == 1
+    watched.media.set_codecs({})
