@@ -61,7 +61,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "room",
         metavar="ROOM_URL",
         help="whip://HOST:PORT/ROOM: our own room, anchors publish there; or rtmp(s):// rtsp(s):// "
-        "hls(s):// flv(s):// rtp:// (docs/rooms.md)",
+        "hls(s):// flv(s):// rtp:// trtc:// (docs/rooms.md)",
     )
     _add_slicing(parser)
     parser.set_defaults(command=_run)

@@ -109,6 +109,7 @@ class Engine:
             self.settings.http,
             stream=self.settings.stream,
             rtp=self.settings.rtp,
+            trtc=self.settings.trtc,
         )
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()
