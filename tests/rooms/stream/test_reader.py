@@ -16,7 +16,7 @@ from slicer.rooms.stream.reader import Reader, ReaderEvents
 from slicer.rooms.stream.settings import StreamSettings
 from slicer.rooms.stream.tracks import Tracks
 from tests.harness.media.content import Content, Encoding, Painter
-from tests.harness.rooms.streams import of_folder, served, write_file
+from tests.harness.rooms.streams import of_folder, served, silent_server, write_file
 
 BRIEF = Content(Painter(width=160, height=96, fps=10), seconds=2)
 
@@ -125,3 +125,30 @@ async def test_a_loop_that_is_closed_hears_nothing(tmp_path: Path) -> None:
         made[0].start()
         await asyncio.to_thread(made[0]._thread.join, 10)
         assert not made[0]._thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("flv://127.0.0.1:{port}/only-vp9.flv", "nothing in the stream can be taken (video: vp9"),
+        ("flv://127.0.0.1:{port}/none.flv", "HTTP 404 Not Found"),
+        ("hls://127.0.0.1:{port}/none.m3u8", "HTTP 404 Not Found"),
+        ("rtmp://127.0.0.1:1/live/ada?key=hush", "FFmpeg: Connection refused"),
+        ("rtsp://127.0.0.1:{silent}/ada", "nothing came in time"),
+    ],
+)
+async def test_what_cannot_be_opened_ends_with_its_reason(
+    tmp_path: Path, url: str, says: str
+) -> None:
+    write_file(tmp_path / "only-vp9.flv", BRIEF, Encoding("vp9", None))
+    heard = Heard()
+    with served(of_folder(tmp_path)) as site, silent_server() as silent:
+        split = parse_room(url.format(port=site.port, silent=silent))
+        settings = StreamSettings(connect_timeout=1, silence=1)
+        reading = Reader(StreamAddress.parse(split), settings, heard.events())
+        reading.start()
+        reason = await heard.ended
+    assert reason.startswith(says) or (says == "nothing came in time" and "FFmpeg" in reason)
+    assert "hush" not in reason
+    assert heard.tracks is None
+    assert reading.refusal == ("HTTP 404 Not Found" if "404" in says else "")

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
+from slicer.errors import BadInput
 from slicer.rooms.trtc import cloud as module
-from slicer.rooms.trtc.cloud import Cloud, CloudEvents, CloudFrame, words
+from slicer.rooms.trtc.cloud import Cloud, CloudEvents, CloudFrame, Entrance, load, words
 from tests.harness.rooms import fake_liteav as fake
 
 INSTALLED = importlib.util.find_spec("liteav") is not None
@@ -77,6 +78,76 @@ def test_a_loop_that_is_closed_hears_nothing() -> None:
     thread = threading.Thread(target=delegate.OnEnterRoom)
     thread.start()
     thread.join()
+
+
+async def test_every_callback_comes_on_the_loop_in_its_order() -> None:
+    noted: list[str] = []
+    cloud = Cloud(fake, events(print, noted.append))
+    delegate = fake.TRTCCloud.last.delegate
+    info, state = fake.UserInfo(), fake.ConnectionState
+    info.user_id.SetValue("ada")
+    high = fake.StreamType.STREAM_TYPE_VIDEO_HIGH
+
+    def call() -> None:
+        delegate.OnEnterRoom()
+        delegate.OnRemoteUserEnterRoom(info)
+        delegate.OnRemoteAudioAvailable("ada", True)
+        delegate.OnRemoteVideoAvailable("ada", True, high)
+        delegate.OnRemoteUserExitRoom(info, 9)
+        for new in state:
+            delegate.OnConnectionStateChanged(state(0), new)
+        delegate.OnExitRoom()
+
+    await asyncio.to_thread(call)
+    await asyncio.sleep(0.01)
+    assert noted == [
+        "entered",
+        "joined ada",
+        "audio ada True",
+        "video ada True",
+        "left ada reason 9",
+        "connected False",
+        "connected True",
+        "exited",
+    ]
+    cloud.exit()
+
+
+async def test_what_a_robot_enters_with_and_asks_for() -> None:
+    cloud = Cloud(fake, events(print, print))
+    last = fake.TRTCCloud.last
+    entrance = Entrance(7, "robot", "signature", "allowed", 123)
+    assert cloud.enter(entrance) == 0
+    assert last.entered is not None
+    assert last.entered.room.room_id == 123
+    assert "signature" not in repr(entrance)
+    cloud.enter(Entrance(7, "robot", "signature", "allowed", "123"))
+    assert (last.entered.room.room_id, last.entered.room.str_room_id.GetValue()) == (0, "123")
+    cloud.subscribe("ada", "audio", wanted=True)
+    cloud.subscribe("ada", "video", wanted=False)
+    assert last.calls == [("subscribe", "ada", 1), ("unsubscribe", "ada", 2)]
+    assert cloud.counters == {"trtc_refused": 1}
+
+
+def test_the_sdk_is_loaded_quiet_or_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "liteav", fake)
+    monkeypatch.setattr(fake.TXLiveSDK, "quiet", set())
+    assert load() is fake
+    assert fake.TXLiveSDK.quiet == {"console", "file"}
+    monkeypatch.setitem(sys.modules, "liteav", None)
+    with pytest.raises(BadInput, match="pip install liteav"):
+        load()
+
+
+async def test_access_units_come_with_their_codec() -> None:
+    taken: list[CloudFrame] = []
+    Cloud(fake, events(taken.extend, print))
+    frame = fake.VideoFrame()
+    frame.pts, frame.codec, frame.data = 40, fake.VideoCodecType(1), b"unit"
+    high = fake.StreamType.STREAM_TYPE_VIDEO_HIGH
+    fake.TRTCCloud.last.delegate.OnRemoteVideoFrameReceived("ada", high, frame)
+    await asyncio.sleep(0.01)
+    assert taken == [CloudFrame("ada", "h265", 40, b"unit")]
 
 
 def test_errors_have_words_and_numbers() -> None:

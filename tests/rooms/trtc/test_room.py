@@ -12,7 +12,7 @@ from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, parse_room
 from slicer.rooms.trtc.room import TrtcConnector
 from slicer.rooms.trtc.settings import TrtcSettings
-from slicer.rtp.parameters import H264, H265, Codec, Kind
+from slicer.rtp.parameters import H264, H265, OPUS, Codec, Kind
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -88,10 +88,13 @@ class Robot:
             self.cloud.delegate.OnRemoteVideoFrameReceived(user, high, frame)
         await asyncio.sleep(0.01)
 
-    async def picture(self, codec: Codec) -> None:
-        """Until there is one of this codec."""
+    async def cut(self, kind: type[TrackOutput], codec: Codec) -> Any:
+        """The first cut of this kind and codec, once it is there."""
         async with asyncio.timeout(10):
-            while not any(isinstance(c, PictureCut) and c.codec == codec for c in self.cuts):
+            while True:
+                for one in self.cuts:
+                    if isinstance(one, kind) and one.codec == codec:
+                        return one
                 await asyncio.sleep(0.01)
 
     def _listen(self, event: Any) -> None:
@@ -151,12 +154,13 @@ async def test_an_anchor_is_published_with_its_first_frames_and_cut() -> None:
     assert robot.told[2:] == published
     assert ("subscribe", "ada", 1) in robot.cloud.calls
     assert ("subscribe", "ada", 2) in robot.cloud.calls
-    assert [(c.start, c.end) for c in robot.cuts if isinstance(c, AudioCut)] == [(0, 48_000)]
-    await robot.picture(H264)
+    heard = await robot.cut(AudioCut, OPUS)
+    assert (heard.start, heard.end) == (0, 48_000)
+    await robot.cut(PictureCut, H264)
     await robot.see("ada", fake.VideoCodecType.VIDEO_CODEC_TYPE_H265)
     changed = [TrackUnpublished("ada", Kind.VIDEO, "its codec changed"), published[1]]
     assert robot.told[4:] == changed
-    await robot.picture(H265)
+    await robot.cut(PictureCut, H265)
     high = fake.StreamType.STREAM_TYPE_VIDEO_HIGH
     aux = fake.StreamType.STREAM_TYPE_VIDEO_AUX
     await robot.call("OnRemoteVideoAvailable", "ada", False, aux)
