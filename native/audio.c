@@ -226,15 +226,9 @@ void audio_cutter_receive(audio_cutter *it, const ordered *ordered, outputs *out
         take(it, timestamp, duration, packet, out);
 }
 
-void audio_cutter_handle_timer(audio_cutter *it, double now, outputs *out) {
-    if (!it->open || now < it->looks_at)
-        return;
+void audio_cutter_look(audio_cutter *it, double now, outputs *out) {
     if (now - it->heard >= HELD_UP || activity_silent(it->activity, it->heard, now) >= ABANDONED)
         audio_cutter_flush(it, out);
     else
         it->looks_at = earlier(now + ABANDONED, it->heard + HELD_UP);
-}
-
-double audio_cutter_deadline(const audio_cutter *it) {
-    return it->open ? it->looks_at : NEVER;
 }

@@ -34,7 +34,7 @@ static void wait_for_report(audio_track *it, const audio_cutter *cutter, size_t 
         report_wait_add(&it->wait, out, before, cutter->wait, now);
 }
 
-static void cut(audio_track *it, ordereds *packets, double now, outputs *out) {
+static inline void cut(audio_track *it, ordereds *packets, double now, outputs *out) {
     size_t before = out->count;
     for (size_t i = 0; i < packets->count; i++) {
         for (size_t j = 0; j < it->count; j++) {

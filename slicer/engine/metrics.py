@@ -6,13 +6,15 @@ is so now. `METRICS` says what each name means, and its unit.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
+from slicer.delivery.judging import JudgingCounters
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.destination import Destinations
 from slicer.engine.events import EventStreams
+from slicer.engine.judges import Judges
 from slicer.engine.running import RunningTask
 from slicer.rooms import Connector
 from slicer.rtp.parameters import Kind
@@ -43,6 +45,12 @@ METRICS: Mapping[str, str] = {
     "spool_damaged_total": "records set aside: they are not what was written",
     "outbox_memory_bytes": "bytes of memory that waiting cuts hold",
     "circuits_open": "stores that are not asked, for they fail",
+    "moderation_slices_total": "slices for suppliers; outcome (a field of JudgingCounters)",
+    "moderation_waiting": "slices that wait for a verdict",
+    "moderation_accounts": "accounts of suppliers that are open",
+    "moderation_circuits_open": "accounts that are not asked, for they fail",
+    "slices_judged_total": "verdicts told to tasks of this engine",
+    "slices_unjudged_total": "slices that should have a verdict, and will have none",
     "spool_slices": "slices in the spool",
     "spool_bytes": "bytes of the slices in the spool",
     "encoding_waiting": "files that wait to be made or are being made",
@@ -86,6 +94,8 @@ def counted(task: RunningTask) -> Counter[str]:
             "slices_stored_total": task.stored,
             "slices_lost_total": task.lost,
             "slices_late_total": task.late,
+            "slices_judged_total": task.judged,
+            "slices_unjudged_total": task.unjudged,
         }
     )
 
@@ -114,8 +124,18 @@ def of_tasks(tasks: Iterable[RunningTask], totals: TaskTotals) -> Iterator[Sampl
 def counted_names() -> dict[str, int]:
     """The names that `counted` uses, at zero: a counter is there before it first rises."""
     refused = ("anchors_refused", "tracks_refused", "facts_discarded")
-    slices = ("slices_stored", "slices_lost", "slices_late")
+    slices = ("slices_stored", "slices_lost", "slices_late", "slices_judged", "slices_unjudged")
     return {f"{name}_total": 0 for name in (*refused, *slices)}
+
+
+def of_moderation(judges: Judges) -> Iterator[Sample]:
+    """Slices on their way to a verdict, and their suppliers."""
+    counters = judges.counters
+    for one in fields(JudgingCounters):
+        yield Sample("moderation_slices_total", counters[one.name], (("outcome", one.name),))
+    yield Sample("moderation_waiting", judges.waiting)
+    yield Sample("moderation_accounts", judges.open_now)
+    yield Sample("moderation_circuits_open", judges.failing)
 
 
 def of_rooms(connectors: Mapping[str, Connector]) -> Iterator[Sample]:

@@ -214,7 +214,8 @@ class Stream:
         """The current source goes on: what was held of others up to then is dropped."""
         for ssrc, held in list(self._candidates.items()):
             kept = [packet for packet in held if packet.arrival > before]
-            self.counters["parallel_ssrc"] += len(held) - len(kept)
+            if len(kept) < len(held):
+                self.counters["parallel_ssrc"] += len(held) - len(kept)
             if kept:
                 self._candidates[ssrc] = kept
             else:

@@ -186,7 +186,7 @@ ROUTED = (
 def test_connections_of_chance_give_cuts_and_meet_every_way_to_be_routed(sealed: bool) -> None:
     came: Counter[str] = Counter()
     passed = 0
-    for seed in range(16):
+    for seed in range(8 if sealed else 16):  # sealed, datagrams come one by one: twice the work
         connection = Connection(seed, sealed)
         chance = Random(seed)
         verbs = ["run"] * 4 + ["set"] * 2 + ["attach", "attach", "send", "send", "report", "raw"]
