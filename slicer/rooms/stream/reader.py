@@ -81,6 +81,7 @@ class Reader:
         self._queue: list[EncodedFrame] = []
         self._queued = 0
         self._zero: float | None = None
+        self._began: float | None = None  # when it began to connect; None once it is open
         self._last = 0.0
         # A daemon: a process that ends does not wait for a server's silence.
         self._thread = threading.Thread(target=self._run, name="slicer_stream", daemon=True)
@@ -104,8 +105,10 @@ class Reader:
 
     def _run(self) -> None:
         reason = "the stream ended"
+        self._began = time.monotonic()
         try:
             with self._open() as container:
+                self._began = None
                 tracks = find_tracks(container, self.counters)
                 if tracks.codecs:
                     finite = bool(container.duration)
@@ -211,7 +214,10 @@ class Reader:
         """What went wrong, without the URL, which may have secrets."""
         if self.refusal:
             return self.refusal
-        if isinstance(error, av.error.ExitError):
+        since = None if self._began is None else time.monotonic() - self._began
+        # Of RTSP that is interrupted FFmpeg says that its data are invalid.
+        late = since is not None and since >= self._settings.connect_timeout
+        if late or isinstance(error, av.error.ExitError):
             return "nothing came in time"
         if isinstance(error, av.error.FFmpegError):
             return f"FFmpeg: {error.strerror}"

@@ -6,6 +6,7 @@ live playlist that says so: after it the room is gone.
 """
 
 import asyncio
+import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ from slicer.slicing.facts import (
     TrackPublished,
 )
 from slicer.slicing.outputs import EndReason, Subscribe, TrackKey, TrackOutput, TrackRefused
+
+logger = logging.getLogger(__name__)
 
 
 class StreamConnector:
@@ -199,6 +202,8 @@ class StreamRoom:
             try:
                 await self._connect()
             except RoomError as error:
+                self._ended["reconnects_failed"] += 1
+                logger.info("- stream of %s: not back yet: %s", self._address.anchor, error)
                 self._tell(RoomLost(str(error)))
             else:
                 return

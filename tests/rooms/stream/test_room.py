@@ -128,6 +128,8 @@ async def test_while_a_stream_is_away_each_try_says_why(folder: Path) -> None:
         await told(robot, RoomLost, 3)
     reasons = [fact.reason for fact in robot.told if isinstance(fact, RoomLost)]
     assert reasons[:3] == ["the stream ended", *["HTTP 503 Service Unavailable"] * 2]
+    assert robot.connector is not None
+    assert robot.connector.counters["reconnects_failed"] == len(reasons) - 1
     await robot.leave()
 
 
