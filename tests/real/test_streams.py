@@ -54,16 +54,17 @@ def shown(robot: Robot) -> list[tuple[PictureCut, int]]:
 
 def check_times(robot: Robot, slack: float) -> None:
     """Slices of a second to the sample, and audio and pictures on one clock: a beep is heard when
-    the first frame of its second is shown."""
+    the first frame of its second is shown. Names may move by a packet of AAC, 21 ms, and the Opus
+    that waits for the next one: what comes first has waited in the server, and is late."""
     lengths = [cut.end - cut.start for cut in robot.audio()]
     assert set(lengths[:-1]) == {RATE}
     heard = [at for cut in robot.audio() for at in beeps(cut)]
     assert len(heard) >= 3
-    assert np.diff(heard) == pytest.approx(np.ones(len(heard) - 1), abs=0.02)
+    assert np.diff(heard) == pytest.approx(np.ones(len(heard) - 1), abs=0.045)
     pictures = shown(robot)
     assert len(pictures) >= 3
     seconds = [cut.began - number / FPS for cut, number in pictures]
-    assert seconds == pytest.approx([seconds[-1]] * len(seconds), abs=0.02)
+    assert seconds == pytest.approx([seconds[-1]] * len(seconds), abs=0.045)
     apart = (heard[-1] - seconds[-1]) % 1.0
     assert min(apart, 1 - apart) < slack
 

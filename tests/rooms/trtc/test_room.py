@@ -88,7 +88,7 @@ class Robot:
             self.cloud.delegate.OnRemoteVideoFrameReceived(user, high, frame)
         await asyncio.sleep(0.01)
 
-    async def cut(self, kind: type[TrackOutput], codec: Codec) -> Any:
+    async def cut(self, kind: type[AudioCut] | type[PictureCut], codec: Codec) -> Any:
         """The first cut of this kind and codec, once it is there."""
         async with asyncio.timeout(10):
             while True:
