@@ -81,7 +81,8 @@ typedef struct audio_cutter {
     audio_packet *packets;
     size_t count, capacity;
     buffer bytes;  /* the packets' payloads, end to end */
-    int64_t start, end, next;
+    int64_t start, end, next, settles_at;
+    double began; /* of the open slice, once it is known well; NAN before */
     double heard, looks_at;
 } audio_cutter;
 

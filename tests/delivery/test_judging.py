@@ -112,7 +112,7 @@ async def test_one_of_a_track_at_a_time_and_tracks_side_by_side() -> None:
 
 
 async def test_a_supplier_that_fails_is_asked_again_and_the_task_hears_of_it_once() -> None:
-    answers = [DOWN, DOWN, PASS, PASS]
+    answers: list[Verdict | ModerationError] = [DOWN, DOWN, PASS, PASS]
     stage = Stage(ScriptedSupplier(lambda _file: answers.pop(0)))
     stage.add("ada/0", "ada/1")
     await stage.advance(0.5)

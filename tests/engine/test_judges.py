@@ -20,6 +20,7 @@ from slicer import (
     SupplierSpec,
     SupplierTrouble,
     TaskSpec,
+    Verdict,
     VideoSpec,
 )
 from slicer.delivery.settings import OutboxSettings
@@ -118,7 +119,7 @@ def task_of(tmp_path: Path, keep: Keep, seconds: float = 5.0) -> TaskSpec:
 async def test_a_task_that_is_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: Keep, spooled: bool
 ) -> None:
-    verdicts = [BLOCK, PASS, SliceNotJudged("acme", "too short")]
+    verdicts: list[Verdict | ModerationError] = [BLOCK, PASS, SliceNotJudged("acme", "too short")]
     supplier = ScriptedSupplier(lambda _file: verdicts.pop(0))
     install(monkeypatch, supplier, "acme")
     folder = str(tmp_path / "spool") if spooled else ""
@@ -153,8 +154,8 @@ async def test_an_account_that_is_refused_is_told_before_the_first_slice(
         await engine.create(task_of(tmp_path, Keep.NONE))
         async for event in events:
             if isinstance(event, SupplierTrouble):
+                assert event.reason == "acme: no such key"
                 break
-        assert event.reason == "acme: no such key"
         supplier.gate.set()
         assert (await engine.finished("t")).judged == 3
 

@@ -24,7 +24,7 @@ from slicer.rtp.parameters import (
 )
 from slicer.slicing.outputs import TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
-from tests.harness.rtp.call import Call, Network, datagram, opus
+from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, Call, Network, Sender, datagram, opus
 from tests.harness.rtp.codec_sender import CodecSender
 from tests.harness.rtp.parts import NATIVE
 
@@ -180,6 +180,13 @@ ROUTED = (
     *("unknown_mid", "unroutable", "unknown_payload_type", "ssrc_moved", "ssrc_forgotten"),
     *("unknown_ssrc", "bye", "malformed_rtcp", "asleep", "keyframe_requests"),
 )
+
+
+def test_long_slices_begin_alike_where_clocks_drift() -> None:
+    both = Lockstep([AUDIO])
+    call = Call(both.face, [Sender(AUDIO, ppm=200, reports=3)], Network(jitter=0.03), tick=0.02)
+    call.take(both.attach(AUDIO_TRACK, AudioSpec(40), 0.0))
+    assert len(call.run(82).cuts) == 2
 
 
 @pytest.mark.parametrize("sealed", [False, True])

@@ -60,7 +60,9 @@ def test_audio_that_is_not_kept() -> None:
     facts = payload(AUDIO, Verdict.of((found,), "such a word"), 1, False, False)
     assert (facts["Audio"], facts["AudioText"], facts["ImageOcr"]) == ("", "such a word", "")
     assert facts["EndTimeMs"] == START + 15_000
-    (detail,) = facts["CheckDetail"]  # type: ignore[misc]
+    details = facts["CheckDetail"]
+    assert isinstance(details, list)
+    (detail,) = details
     assert detail["AudioSegments"] == [{"StartMs": 1250, "EndMs": 2000, "Text": "a word"}]
     assert detail["Keywords"] == ["word"]
 
