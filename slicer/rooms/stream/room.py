@@ -95,6 +95,7 @@ class StreamRoom:
         self._entered = False
         self._ended: Counter[str] = Counter()
         self._background = Background()
+        self._opened: asyncio.Future[str] | None = None
 
     @property
     def connected(self) -> bool:
@@ -125,6 +126,8 @@ class StreamRoom:
 
     async def leave(self) -> None:
         self._listen = None
+        if self._opened is not None:
+            _settle(self._opened, "the stream was left")
         self._release()
         self._background.cancel()
         self._left(self)
@@ -132,6 +135,7 @@ class StreamRoom:
     async def _connect(self) -> None:
         """Until the first facts are told. Raises RoomError."""
         done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._opened = done
 
         def opened(tracks: Tracks, finite: bool) -> None:
             if self._entered and finite:
