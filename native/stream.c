@@ -172,8 +172,12 @@ static inline void note(stream *it, const packet *one) {
     unwrapper_move(&source->timestamps, one->timestamp);
     source->last_arrival = one->arrival;
     reception_receive(&source->reception, one->sequence, one->timestamp, one->arrival);
-    if (source->has_nacks && !nack_receive(&source->nacks, one->sequence, one->arrival))
-        COUNT(it->counters, out_of_memory);
+    if (source->has_nacks) {
+        if (nack_asked(&source->nacks, one->sequence))
+            COUNT(it->counters, retransmitted);
+        if (!nack_receive(&source->nacks, one->sequence, one->arrival))
+            COUNT(it->counters, out_of_memory);
+    }
     if (it->candidates.count)
         candidates_drop(&it->candidates, one->arrival - OVERTAKEN, it->counters);
 }

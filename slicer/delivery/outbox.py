@@ -30,12 +30,12 @@ from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
 from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.outcome import OutboxCounters, OutboxListener
-from slicer.delivery.overflow import Overflow
 from slicer.delivery.queue import UploadQueue
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
+from slicer.delivery.throttle import Throttle
 from slicer.delivery.trouble import Trouble
 from slicer.errors import (
     MediaError,
@@ -91,7 +91,7 @@ class Outbox:
         self._uploads = Background()
         self._acknowledging = Background()
         self._troubles = Trouble(listener)
-        self._overflow = Overflow(clock, listener.on_overflow)
+        self._overflow = Throttle(clock, listener.on_overflow)
         self._wake: Timer | None = None
         self.trouble: StorageError | None = None
         """What the first store met when it was checked; None once it has taken something."""
@@ -309,9 +309,12 @@ class Outbox:
             unknown = MediaError(f"{type(error).__name__}: {error}")
             self._drop(delivery, error if isinstance(error, MediaError) else unknown)
             return None
-        if not delivery.failures and self._clock.now() > delivery.due:
-            self.counters.late += 1
-            self._listener.on_late(delivery.info)
+        if not delivery.failures:  # this try is the first: later ones make the same file anew
+            self.counters.recovered_packets += file.recovered
+            self.counters.concealed_holes += file.concealed
+            if self._clock.now() > delivery.due:
+                self.counters.late += 1
+                self._listener.on_late(delivery.info)
         return file
 
     def _make_sendable(self, delivery: Delivery, phase: Phase) -> None:

@@ -35,6 +35,10 @@ class OutboxCounters:
     spooled: int = 0
     late: int = 0
     """Made after they were due; not lost for that."""
+    recovered_packets: int = 0
+    """Lost packets of Opus had by in-band FEC, in the files that were made."""
+    concealed_holes: int = 0
+    """Holes in Opus that a decoder conceals, or that are silence, in the files that were made."""
 
 
 class OutboxListener(Protocol):

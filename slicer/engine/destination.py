@@ -12,11 +12,11 @@ from slicer.clock import Clock
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.outbox import Outbox
-from slicer.delivery.overflow import Overflow
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.folder import SpooledFile
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
+from slicer.delivery.throttle import Throttle
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import LATE, RunningTask
 from slicer.errors import BadInput, ModerationError, SlicerError, StorageError, StorageUnavailable
@@ -26,15 +26,15 @@ from slicer.storage import Credentials, Receipt, Storage, open_storage
 logger = logging.getLogger(__name__)
 
 
-class Reports:
+class OutcomeRouter:
     """Passes on what becomes of a slice: to its task, or to *orphans* where that does not run."""
 
     def __init__(
         self, find: Callable[[str], RunningTask | None], orphans: Orphans, clock: Clock
     ) -> None:
         self._find, self._orphans = find, orphans
-        self._late = Overflow(clock, _log_late)
-        self._lost = Overflow(clock, _log_lost)
+        self._late = Throttle(clock, _log_late)
+        self._lost = Throttle(clock, _log_lost)
         self._adopted: defaultdict[str, set[str]] = defaultdict(set)
         self._settled: dict[str, asyncio.Future[bool]] = {}
 
@@ -237,7 +237,7 @@ class Destinations:
     encoding: EncodingPool
     clock: Clock
     settings: OutboxSettings
-    reports: Reports
+    reports: OutcomeRouter
     spool: Spool | None = None
     judge_of: Callable[[str], Judge | None] = field(default=lambda _task: None)
     """Who judges the slices of a task (by its id) that an earlier process left; None: not known

@@ -24,7 +24,13 @@ from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.judging import Judge
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
-from slicer.engine.destination import Destination, DestinationKey, Destinations, Lookup, Reports
+from slicer.engine.destination import (
+    Destination,
+    DestinationKey,
+    Destinations,
+    Lookup,
+    OutcomeRouter,
+)
 from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.judges import Judges
 from slicer.engine.metrics import Sample, TaskTotals
@@ -133,7 +139,7 @@ class Engine:
         self._encoding = EncodingPool.open()
         self._decoding = Decoding(self._encoding)
         orphans = Orphans(self._clock, self._streams.tell, self._confirm, self._confirm_verdict)
-        self._reports = Reports(self._tasks.get, orphans, self._clock)
+        self._reports = OutcomeRouter(self._tasks.get, orphans, self._clock)
         self._destinations = Destinations(
             self._encoding,
             self._clock,

@@ -39,6 +39,8 @@ METRICS: Mapping[str, str] = {
     "destinations": "stores that are open, each with an outbox",
     "outbox_slices_total": "slices of all outboxes; outcome (a field of OutboxCounters)",
     "outbox_stored_bytes_total": "bytes that stores have acknowledged",
+    "audio_recovered_packets_total": "lost packets of Opus that in-band FEC gave back",
+    "audio_concealed_holes_total": "holes in Opus that nothing filled: concealed, or silence",
     "outbox_held": "slices that an outbox has taken and is not done with",
     "outbox_unconfirmed": "slices stored whose event is not yet safe elsewhere",
     "spool_failures_total": "writes and reads that the spool's disk failed",
@@ -162,10 +164,14 @@ def of_delivery(
     for outbox in outboxes:
         outcomes.update(asdict(outbox.counters))
     stored_bytes = outcomes.pop("stored_bytes", 0)
+    recovered = outcomes.pop("recovered_packets", 0)
+    concealed = outcomes.pop("concealed_holes", 0)
     yield Sample("destinations", len(outboxes))
     for outcome, count in sorted(outcomes.items()):
         yield Sample("outbox_slices_total", count, (("outcome", outcome),))
     yield Sample("outbox_stored_bytes_total", stored_bytes)
+    yield Sample("audio_recovered_packets_total", recovered)
+    yield Sample("audio_concealed_holes_total", concealed)
     yield Sample("outbox_held", sum(outbox.held for outbox in outboxes))
     yield Sample("outbox_memory_bytes", sum(outbox.memory for outbox in outboxes))
     yield Sample("outbox_unconfirmed", sum(outbox.unconfirmed for outbox in outboxes))

@@ -48,9 +48,6 @@ from slicer.slicing import outputs
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.facts import Stopped
 from slicer.slicing.outputs import (
-    AnchorGone,
-    AnchorIgnored,
-    AnchorWaiting,
     Cut,
     EndReason,
     Finished,
@@ -186,13 +183,13 @@ class RunningTask:
                 level = logging.WARNING if state is State.RECONNECTING else logging.INFO
                 logger.log(level, "- task %s is %s%s", task, state.value, reason and f": {reason}")
                 self._tell(TaskState(task, at, state, reason))
-            case AnchorWaiting(anchor):
+            case outputs.AnchorWaits(anchor):
                 logger.warning("! task %s is full: %s waits", task, anchor)
                 self._tell(AnchorWaits(task, at, anchor))
-            case AnchorGone(anchor, reason):
+            case outputs.AnchorLeft(anchor, reason):
                 logger.info("- task %s: %s left: %s", task, anchor, reason or "the room says")
                 self._tell(AnchorLeft(task, at, anchor, reason))
-            case AnchorIgnored(anchor, reason):
+            case outputs.AnchorDropped(anchor, reason):
                 logger.warning("! task %s: %s is dropped: %s", task, anchor, reason)
                 self._tell(AnchorDropped(task, at, anchor, reason))
             case outputs.TrackRefused(anchor, kind, reason):

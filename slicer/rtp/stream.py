@@ -206,6 +206,8 @@ class Stream:
         source.last_arrival = packet.arrival
         source.reception.receive(packet.sequence, packet.timestamp, packet.arrival)
         if source.nacks is not None:
+            if source.nacks.asked(packet.sequence):
+                self.counters["retransmitted"] += 1
             source.nacks.receive(packet.sequence, packet.arrival)
         if self._candidates:
             self._drop_parallel(packet.arrival - OVERTAKEN)

@@ -164,8 +164,7 @@ async def test_what_an_earlier_process_left_is_judged_by_whom_the_task_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its task runs no more; the event of each verdict comes all the same."""
-    asked: list[ModerationError] = [SupplierRefused("acme", "no")] * 3
-    supplier = ScriptedSupplier(lambda _file: asked.pop() if asked else BLOCK)
+    supplier = ScriptedSupplier(lambda _file: SupplierRefused("acme", "no"))
     install(monkeypatch, supplier, "acme")
     settings = Settings(spool=SpoolSettings(str(tmp_path / "spool"), reserve_bytes=0))
     moderation = Moderation(ACME, Keep.HITS)
@@ -183,6 +182,7 @@ async def test_what_an_earlier_process_left_is_judged_by_whom_the_task_named(
     async def confirm(event: SliceJudged | SliceUnjudged) -> None:
         told.append(event)
 
+    supplier.answer = lambda _file: BLOCK
     known = Engine(settings, moderation=lambda _task: moderation, confirm_verdict=confirm)
     async with known as engine:
         assert await engine.settled("t")

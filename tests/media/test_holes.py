@@ -1,5 +1,6 @@
 """Filling for lost and silent stretches: as long as the hole, and what a decoder makes of it."""
 
+from collections import Counter
 from functools import cache
 from itertools import accumulate
 
@@ -94,7 +95,7 @@ def test_what_comes_long_before_the_slice_is_left_out() -> None:
 
 
 def test_without_any_packet_there_is_silence() -> None:
-    assert lay([], 500, 980) == (0, [480], [b"\xf0\xff\xfe"])
+    assert lay([], 500, 980)[:3] == (0, [480], [b"\xf0\xff\xfe"])
 
 
 def test_repeated_packets_are_laid_once() -> None:
@@ -183,6 +184,19 @@ def test_only_the_lost_packet_is_coded_anew() -> None:
     assert [i for i, each in enumerate(laid.payloads) if each != whole.payloads[i]] == [n]
     assert laid.payloads[n][0] == lost.payload[0]
     assert len(laid.payloads[n]) > 10
+
+
+def test_what_was_done_about_each_hole_is_told() -> None:
+    first, gap = repairable(), repairable() + 40
+    came = [p for n, p in enumerate(with_copies()) if n != first and not gap <= n < gap + 3]
+    laid = lay(came, 0, len(SPEECH))
+    assert (laid.recovered, laid.concealed) == ([first], [gap])
+    counters = Counter[str]()
+    ogg.write(came, 0, len(SPEECH), (), counters)
+    assert counters == {"recovered": 1, "concealed": 1}
+    # In the slice behind the first hole, that one is pre-roll.
+    ogg.write(came, came[first].timestamp, len(SPEECH), (), counters)
+    assert counters == {"recovered": 1, "concealed": 2}
 
 
 def test_a_hole_of_more_than_one_packet_is_concealed() -> None:

@@ -126,3 +126,24 @@ def test_a_packet_without_a_time_is_counted(tmp_path: Path) -> None:
         packet.pts = None
         assert list(track.frames(packet)) == []
     assert counters == {"no_timestamp": 1}
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "ts", "flv"])
+def test_h265_comes_as_a_byte_stream_that_decodes(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    texture = np.random.default_rng(1).integers(0, 255, (128, 160, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        options = {"preset": "ultrafast", "tune": "zerolatency", "x265-params": "log-level=error"}
+        stream = container.add_stream("libx265", rate=10, options=options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(np.roll(texture, number, 1), "rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    tracks, frames, counters = read(path)
+    assert tracks.codecs[Kind.VIDEO].name == "h265"
+    assert len(decoded("h265", [frame.data for frame in frames])) == 6
+    assert all(annexb(frame.data) for frame in frames)
+    assert counters == {}
