@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the tests need from outside PyPI: Chromium; and what they can do without: GStreamer,
-# the publisher of H.265, tshark, which reads captures beside us, and valgrind, for `make instructions`.
-# Does nothing where it is there already.
+# the publisher of H.265, tshark, which reads captures beside us, valgrind, for `make instructions`,
+# FFmpeg and servers of RTMP and RTSP. Does nothing where they are there already.
 set -eu
 
 browser=${CHROMIUM:-chromium}
@@ -82,7 +82,32 @@ install_gstreamer() {
     has_gstreamer || echo "note: no GStreamer; its tests are skipped" >&2
 }
 
+has_rtmp() {
+    [ -x /usr/sbin/nginx ] && [ -f /usr/lib/nginx/modules/ngx_rtmp_module.so ]
+}
+
+has_rtsp() {
+    /usr/bin/python3 -c '
+import gi
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GstRtspServer
+' 2>/dev/null
+}
+
+has_streams() {
+    has ffmpeg && has_rtmp && has_rtsp
+}
+
+install_streams() {
+    if can_install; then
+        echo "==> installing FFmpeg, nginx with RTMP, GStreamer's RTSP server (apt-get, 20 MB)"
+        install ffmpeg nginx-light libnginx-mod-rtmp gir1.2-gst-rtsp-server-1.0 2>/dev/null || true
+    fi
+    has_streams || echo "note: no ffmpeg, RTMP or RTSP server; their tests are skipped" >&2
+}
+
 has "$browser" || install_chromium
 has valgrind || install_valgrind
 has tshark || install_tshark
 has_gstreamer || install_gstreamer
+has_streams || install_streams

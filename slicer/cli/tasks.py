@@ -60,7 +60,8 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "room",
         metavar="ROOM_URL",
-        help="whip://HOST:PORT/ROOM: our own room, anchors publish there",
+        help="whip://HOST:PORT/ROOM: our own room, anchors publish there; or rtmp(s):// rtsp(s):// "
+        "hls(s):// flv(s):// rtp:// trtc:// (docs/rooms.md)",
     )
     _add_slicing(parser)
     parser.set_defaults(command=_run)

@@ -126,7 +126,14 @@ class Engine:
         hot.check()
         self._clock = LoopClock()
         self._context = Context(
-            self._clock, self.settings.whip, self._authorize, self._pace, self.settings.http
+            self._clock,
+            self.settings.whip,
+            self._authorize,
+            self._pace,
+            self.settings.http,
+            stream=self.settings.stream,
+            rtp=self.settings.rtp,
+            trtc=self.settings.trtc,
         )
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()

@@ -12,6 +12,9 @@ from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
 from slicer.moderation.settings import ModerationSettings
+from slicer.rooms.rtp.settings import RtpSettings
+from slicer.rooms.stream.settings import StreamSettings
+from slicer.rooms.trtc.settings import TrtcSettings
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.spec import (
@@ -94,6 +97,9 @@ class Settings:
     slicing: SlicingSettings = field(default_factory=SlicingSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     whip: WhipSettings = field(default_factory=WhipSettings)
+    stream: StreamSettings = field(default_factory=StreamSettings)
+    rtp: RtpSettings = field(default_factory=RtpSettings)
+    trtc: TrtcSettings = field(default_factory=TrtcSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)

@@ -15,6 +15,9 @@ from slicer.clock import Clock
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
 from slicer.rooms.redaction import shown
+from slicer.rooms.rtp.settings import RtpSettings
+from slicer.rooms.stream.settings import StreamSettings
+from slicer.rooms.trtc.settings import TrtcSettings
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.facts import Fact
@@ -98,11 +101,20 @@ class Context:
     authorize: Authorize | None = None
     pace: Pace = at_once
     http: HttpSettings = field(default_factory=HttpSettings)
+    stream: StreamSettings = field(default_factory=StreamSettings)
+    rtp: RtpSettings = field(default_factory=RtpSettings)
+    trtc: TrtcSettings = field(default_factory=TrtcSettings)
 
 
 CONNECTORS: Mapping[str, str] = {
     "whip": "slicer.rooms.whip.room:WhipConnector",
     "replay": "slicer.rooms.replay.room:ReplayConnector",
+    "trtc": "slicer.rooms.trtc.room:TrtcConnector",
+    "rtp": "slicer.rooms.rtp.room:RtpConnector",
+    **dict.fromkeys(
+        ("rtmp", "rtmps", "rtsp", "rtsps", "hls", "hlss", "flv", "flvs"),
+        "slicer.rooms.stream.room:StreamConnector",
+    ),
 }
 
 

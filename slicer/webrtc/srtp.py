@@ -1,10 +1,13 @@
 """SRTP sessions of libsrtp, for the media path on the event loop."""
 
 import struct
+from collections import Counter
+from collections.abc import Sequence
 
 import pylibsrtp
 from pylibsrtp import Policy
 
+from slicer.rtp.srtp import unprotect
 from slicer.webrtc.link import SrtpKeys
 
 REPLAY_WINDOW = 1_024
@@ -73,6 +76,30 @@ class Inbound:
             self._sealer.remove_stream(ssrc)
             self._spare.remove_stream(ssrc)
         return True
+
+
+class Protection:
+    """Both directions of a link in one: what fails is counted. Without keys it is plain RTP."""
+
+    def __init__(self, keys: SrtpKeys | None, counters: Counter[str]) -> None:
+        self._inbound = None if keys is None else Inbound(keys)
+        self._outbound = None if keys is None else outbound(keys)
+        self._counters = counters
+
+    def unprotect(self, datagrams: Sequence[bytes]) -> Sequence[bytes]:
+        """The plain RTP and RTCP, in order."""
+        if self._inbound is None:
+            return datagrams
+        return unprotect(self._inbound, datagrams, pylibsrtp.Error, self._counters)
+
+    def protect(self, compound: bytes) -> bytes | None:
+        """RTCP to send; None where it cannot be protected."""
+        if self._outbound is None:
+            return compound
+        try:
+            return self._outbound.protect_rtcp(compound)
+        except (pylibsrtp.Error, ValueError):
+            return None
 
 
 def outbound(keys: SrtpKeys) -> pylibsrtp.Session:

@@ -17,6 +17,7 @@ from slicer import (
     TaskSpec,
     TaskState,
     TrackEnded,
+    VideoSpec,
 )
 from slicer.rooms import CONNECTORS
 from slicer.slicing import facts
@@ -29,7 +30,10 @@ from slicer.slicing.facts import (
     TrackPublished,
 )
 from slicer.slicing.outputs import TrackKey, TrackRefused
+from tests.harness.media.content import Content, Painter
+from tests.harness.rooms.rtp_sender import Sender, free_ports
 from tests.harness.rooms.scripted import CONNECTOR, ScriptedConnector
+from tests.harness.rooms.streams import of_folder, served, write_file
 
 
 @pytest.fixture
@@ -167,3 +171,36 @@ async def test_a_room_that_refuses_leaves_no_task_that_ends_later(
         await asyncio.sleep(1.2)
         await engine.close()
         assert [event async for event in events] == []
+
+
+async def test_a_stream_goes_through_the_whole_engine(tmp_path: Path) -> None:
+    content = Content(Painter(width=160, height=96, fps=10), seconds=2)
+    write_file(tmp_path / "a.flv", content)
+    with served(of_folder(tmp_path)) as site:
+        url = f"flv://127.0.0.1:{site.port}/a.flv#anchor=ada"
+        params = SliceParams(AudioSpec(1), VideoSpec(1), max_idle=5)
+        async with Engine() as engine:
+            task = await engine.create(TaskSpec(url, (tmp_path / "out").as_uri(), params))
+            finished = await engine.finished(task)
+    assert (finished.reason, finished.lost) == (EndReason.ROOM_GONE, 0)
+    kinds = sorted(path.suffix for path in (tmp_path / "out").rglob("*.*"))
+    assert kinds in ([".ogg"] * 2 + [".png"] * 2, [".ogg"] * 3 + [".png"] * 2)
+
+
+async def test_plain_rtp_goes_through_the_whole_engine(tmp_path: Path) -> None:
+    (port,) = free_ports()
+    sender = Sender()
+    params = SliceParams(AudioSpec(1), None, max_idle=5)
+    async with Engine() as engine:
+        url = f"rtp://127.0.0.1:{port}?audio=96:opus&rtcp=mux&anchor=ada"
+        task = await engine.create(TaskSpec(url, (tmp_path / "out").as_uri(), params))
+        for first in range(0, 120, 20):
+            sender.talk(port, first, 20)
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(10):
+            while engine.streams(task) < 1 or not list((tmp_path / "out").rglob("*.ogg")):
+                await asyncio.sleep(0.01)
+        engine.delete(task)
+        finished = await engine.finished(task)
+    sender.close()
+    assert (finished.stored, finished.lost) == (3, 0)

@@ -16,6 +16,8 @@ from slicer.rooms.redaction import SECRET_OPTIONS, shown
         ("janus://h/1?PIN=s3;token=t", "janus://h/1?PIN=***;token=***"),
         ("livekit://key:secret@h:7880/room", "livekit://***@h:7880/room"),
         ("rtmp://user@h/live", "rtmp://***@h/live"),
+        ("hlss://h/a.m3u8?sign=s&t=1#anchor=ada", "hlss://h/a.m3u8?sign=***&t=***#anchor=ada"),
+        ("RTMP://h/live/a?txSecret=s&x=", "RTMP://h/live/a?txSecret=***&x="),
         ("janus://[::1]:8188/1?pin=", "janus://[::1]:8188/1?pin="),
         ("janus://u:s3@h:99999/1?pin=s3", "janus://***@h:99999/1?pin=***"),
         ("janus://[u:s3@h/1?pin=s3&x=1", "janus://***@h/1?pin=***&x=1"),

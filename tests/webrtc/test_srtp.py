@@ -1,15 +1,18 @@
 """A source whose first packets before a roll-over were lost is decrypted, on both media paths."""
 
 import importlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pylibsrtp
 import pytest
 
+from slicer.rtp import rtcp
+from slicer.rtp.rtcp.reports import ReceiverReport
 from slicer.rtp.srtp import SrtpSession
 from slicer.webrtc.link import SrtpKeys
-from slicer.webrtc.srtp import MAX_KNOWN, REPLAY_WINDOW, Inbound, outbound
+from slicer.webrtc.srtp import MAX_KNOWN, REPLAY_WINDOW, Inbound, Protection, outbound
 from tests.harness.rtp.call import datagram, opus
 from tests.harness.rtp.parts import NATIVE
 
@@ -134,3 +137,17 @@ def test_known_sources_are_bounded() -> None:
         receiver.unprotect(sender.protect(rtp(1, ssrc)))
     assert len(receiver._known) == MAX_KNOWN
     assert receiver.unprotect(sender.protect(rtp(2, 0))) == rtp(2, 0)
+
+
+def test_protection_is_both_directions_and_counts_what_fails(keys: SrtpKeys) -> None:
+    counters: Counter[str] = Counter()
+    ours, theirs = Protection(keys, counters), Protection(keys, counters)
+    report = rtcp.build([ReceiverReport(1, ())])
+    sealed = ours.protect(report)
+    assert sealed is not None
+    assert sealed != report
+    assert theirs.unprotect([sealed, b"\x80\xc9" + bytes(30)]) == [report]
+    assert sum(counters.values()) == 1
+    assert ours.protect(b"") is None
+    plain = Protection(None, counters)
+    assert (plain.protect(report), plain.unprotect([report])) == (report, [report])

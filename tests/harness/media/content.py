@@ -89,8 +89,8 @@ def write_wav(path: Path, content: Content) -> None:
 class Encoding:
     """How test content is encoded. *gop* in frames, rates in bit/s; a codec of None leaves it out.
 
-    *video* is "vp8", "vp9" or "h264" (constrained baseline); *audio* is "opus", in stereo as
-    FFmpeg's WHIP muxer demands. No frame is delayed or reordered, so every packet decodes at once.
+    *video* is "vp8", "vp9" or "h264" (constrained baseline); *audio* is "opus" or "aac", in stereo
+    as FFmpeg's WHIP muxer demands. No frame is delayed or reordered: every packet decodes at once.
     """
 
     video: str | None = "vp8"
@@ -101,6 +101,7 @@ class Encoding:
 
 
 _ENCODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9", "h264": "libx264"}
+_AUDIO_ENCODERS = {"opus": "libopus", "aac": "aac"}
 _VPX = {"deadline": "good", "cpu-used": "2", "lag-in-frames": "0", "auto-alt-ref": "0"}
 _X264 = {"preset": "veryfast", "profile": "baseline", "tune": "zerolatency", "sc_threshold": "0"}
 _OPTIONS = {"vp8": _VPX, "vp9": _VPX | {"deadline": "realtime", "cpu-used": "8"}, "h264": _X264}
@@ -133,9 +134,11 @@ class Writer:
         return stream
 
     def _add_audio(self, encoding: Encoding) -> "AudioStream":
-        stream = self._container.add_stream("libopus", rate=SAMPLE_RATE)
+        encoder = _AUDIO_ENCODERS[encoding.audio or ""]
+        stream = cast("AudioStream", self._container.add_stream(encoder, rate=SAMPLE_RATE))
         stream.codec_context.layout = "stereo"
-        stream.codec_context.format = "s16"
+        if encoding.audio == "opus":
+            stream.codec_context.format = "s16"
         stream.codec_context.bit_rate = encoding.audio_rate
         return stream
 

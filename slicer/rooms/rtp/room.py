@@ -1,0 +1,185 @@
+"""RTP that is sent to us, as a room: `rtp://`. Its anchor is there while packets come.
+
+The room is our own ports, so it is never lost. A sender that is silent for `rtp.silence` seconds
+has left; whoever comes next is the anchor anew.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from urllib.parse import SplitResult
+
+from slicer.clock import Clock, Timer
+from slicer.errors import RoomError
+from slicer.hot import Bundle
+from slicer.rooms import Context, Listener
+from slicer.rooms.rtp.session import Session
+from slicer.rooms.rtp.settings import RtpSettings
+from slicer.rooms.rtp.sockets import Sender, Sockets
+from slicer.rtp.parameters import RtpParameters
+from slicer.slicing.facts import AnchorJoined, AnchorLeft, Fact, RoomEntered, TrackPublished
+from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput, TrackRefused
+from slicer.webrtc.driver import BundleDriver
+
+LOOK = 1.0
+"""Seconds between two looks whether the sender is silent."""
+
+
+class RtpConnector:
+    """Opens sessions of plain RTP as rooms."""
+
+    def __init__(self, context: Context) -> None:
+        self._settings, self._clock = context.rtp, context.clock
+        self._rooms: set[RtpRoom] = set()
+        self._ended: Counter[str] = Counter()
+
+    @property
+    def connections(self) -> int:
+        """Senders that are here now."""
+        return sum(room.connected for room in self._rooms)
+
+    @property
+    def counters(self) -> Counter[str]:
+        """Of all sockets and receivers."""
+        return sum((room.counters for room in self._rooms), self._ended.copy())
+
+    def check(self, url: SplitResult) -> None:
+        """Raise BadInput where the URL, or the file that it names, can be no session."""
+        Session.parse(url)
+
+    async def open(self, url: SplitResult, robot: str, listen: Listener) -> "RtpRoom":
+        """Prepare; `enter` listens. Raises BadInput."""
+        room = RtpRoom(Session.parse(url), self._settings, self._clock, listen, self._left)
+        self._rooms.add(room)
+        return room
+
+    async def close(self) -> None:
+        """Leave every room."""
+        for room in list(self._rooms):
+            await room.leave()
+
+    def _left(self, room: "RtpRoom") -> None:
+        if room in self._rooms:
+            self._rooms.remove(room)
+            self._ended += room.counters
+
+
+class RtpRoom:
+    """One session, and the sender that is in it."""
+
+    def __init__(
+        self,
+        session: Session,
+        settings: RtpSettings,
+        clock: Clock,
+        listen: Listener,
+        left: "Callable[[RtpRoom], None]",
+    ) -> None:
+        self._session, self._settings, self._clock = session, settings, clock
+        self._listen: Listener | None = listen
+        self._left = left
+        self._sender = Sender(session.source)
+        self._sockets: list[Sockets] = []
+        self._media: BundleDriver | None = None
+        self._heard = 0.0
+        self._timer: Timer | None = None
+        self._ended: Counter[str] = Counter()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a sender is here."""
+        return self._media is not None
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What sockets and receivers refused, lost or found odd, by reason."""
+        total = self._ended.copy()
+        for one in (*self._sockets, self._media):
+            total += Counter() if one is None else one.counters
+        return total
+
+    async def enter(self) -> None:
+        """Listen. Raises RoomError where the ports cannot be had."""
+        if self._listen is None:
+            raise RoomError("the session was left")
+        clock = self._clock
+        try:
+            for port in self._session.ports:
+                args = (self._session.host, port, self._sender, self._take, clock.now)
+                self._sockets.append(Sockets(*args))
+        except RoomError:
+            self._close()
+            raise
+        self._tell(RoomEntered())
+        for kind, reason in dict.fromkeys(self._session.refused):
+            self._tell(TrackRefused(self._session.anchor, kind, reason))
+        self._look()
+
+    def subscribe(self, subscribe: Subscribe) -> None:
+        if self._media is not None and subscribe.track.anchor == self._session.anchor:
+            self._media.attach(subscribe)
+
+    def unsubscribe(self, track: TrackKey) -> None:
+        if self._media is not None:
+            self._media.detach(track)
+
+    async def leave(self) -> None:
+        self._listen = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._end_media()
+        self._close()
+        self._left(self)
+
+    def _take(self, datagrams: list[bytes]) -> None:
+        """Give the receiver what came; the first of it are facts before that."""
+        self._heard = self._clock.now()
+        if self._media is None:
+            self._join()
+        if self._media is not None:
+            self._media.receive(datagrams)
+
+    def _join(self) -> None:
+        anchor = self._session.anchor
+        sections: list[RtpParameters] = [
+            section for port in self._session.ports for section in port.sections
+        ]
+        bundle = Bundle(secrets.randbits(32))
+        self._media = BundleDriver(bundle, self._clock, self._transmit, self._tell)
+        self._media.set_sections(anchor, sections)
+        self._tell(AnchorJoined(anchor))
+        for section in sections:
+            self._tell(TrackPublished(anchor, section.kind))
+
+    def _transmit(self, compound: bytes) -> None:
+        """To every port that the sender is known at: a compound may be about any of its tracks."""
+        for sockets in self._sockets:
+            sockets.transmit(compound)
+
+    def _look(self) -> None:
+        now, silence = self._clock.now(), self._settings.silence
+        if self._media is not None and now - self._heard >= silence:
+            self._end_media()
+            self._tell(AnchorLeft(self._session.anchor, f"nothing received for {silence:g} s"))
+            self._sender.forget()
+            for sockets in self._sockets:
+                sockets.forget()
+        if self._listen is not None:
+            self._timer = self._clock.call_at(now + LOOK, self._look)
+
+    def _end_media(self) -> None:
+        """The last cuts; what was counted is kept."""
+        media, self._media = self._media, None
+        if media is not None:
+            media.close()
+            self._ended += media.counters
+
+    def _close(self) -> None:
+        sockets, self._sockets = self._sockets, []
+        for one in sockets:
+            one.close()
+            self._ended += one.counters
+
+    def _tell(self, event: Fact | TrackOutput) -> None:
+        if self._listen is not None:
+            self._listen(event)

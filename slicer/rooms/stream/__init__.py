@@ -1,0 +1,1 @@
+"""Streams as rooms: RTMP, RTSP, HLS and FLV, read by FFmpeg and not decoded."""
