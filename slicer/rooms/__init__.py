@@ -15,6 +15,7 @@ from slicer.clock import Clock
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
 from slicer.rooms.redaction import shown
+from slicer.rooms.whep.settings import WhepSettings
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.facts import Fact
@@ -98,10 +99,13 @@ class Context:
     authorize: Authorize | None = None
     pace: Pace = at_once
     http: HttpSettings = field(default_factory=HttpSettings)
+    whep: WhepSettings = field(default_factory=WhepSettings)
 
 
 CONNECTORS: Mapping[str, str] = {
     "whip": "slicer.rooms.whip.room:WhipConnector",
+    "whep": "slicer.rooms.whep.room:WhepConnector",
+    "wheps": "slicer.rooms.whep.room:WhepConnector",
     "replay": "slicer.rooms.replay.room:ReplayConnector",
 }
 
