@@ -108,6 +108,7 @@ class Engine:
             self._pace,
             self.settings.http,
             self.settings.whep,
+            self.settings.livekit,
         )
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()

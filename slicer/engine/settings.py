@@ -11,6 +11,7 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
+from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rooms.whep.settings import WhepSettings
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.audio import PREROLL
@@ -94,6 +95,7 @@ class Settings:
     slicing: SlicingSettings = field(default_factory=SlicingSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     whip: WhipSettings = field(default_factory=WhipSettings)
+    livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
     whep: WhepSettings = field(default_factory=WhepSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from slicer.clock import Clock
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
+from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rooms.redaction import shown
 from slicer.rooms.whep.settings import WhepSettings
 from slicer.rooms.whip.address import RoomAddress
@@ -100,14 +101,19 @@ class Context:
     pace: Pace = at_once
     http: HttpSettings = field(default_factory=HttpSettings)
     whep: WhepSettings = field(default_factory=WhepSettings)
+    livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
 
 
 CONNECTORS: Mapping[str, str] = {
     "whip": "slicer.rooms.whip.room:WhipConnector",
+    "livekit": "slicer.rooms.livekit.room:LiveKitConnector",
+    "livekits": "slicer.rooms.livekit.room:LiveKitConnector",
     "whep": "slicer.rooms.whep.room:WhepConnector",
     "wheps": "slicer.rooms.whep.room:WhepConnector",
     "replay": "slicer.rooms.replay.room:ReplayConnector",
 }
+EXTRAS: Mapping[str, str] = {"livekit": "livekit", "livekits": "livekit"}
+"""The extra of this package that brings what a scheme's connector needs."""
 
 
 def parse_room(url: str) -> SplitResult:
@@ -124,7 +130,16 @@ def parse_room(url: str) -> SplitResult:
 
 
 def connector(scheme: str, context: Context) -> Connector:
-    """The connector for a scheme of the table; its module is imported now."""
+    """The connector for a scheme of the table; its module is imported now. Raises BadInput where
+    what it needs is not installed."""
     module, name = CONNECTORS[scheme].split(":")
-    opened: Connector = getattr(import_module(module), name)(context)
+    try:
+        imported = import_module(module)
+    except ModuleNotFoundError as missing:
+        extra = EXTRAS.get(scheme)
+        if extra is None:
+            raise
+        needs = f"{scheme}:// needs {missing.name}: pip install 'rtc-slicer[{extra}]'"
+        raise BadInput("room", scheme, needs) from None
+    opened: Connector = getattr(imported, name)(context)
     return opened

@@ -14,6 +14,7 @@ from itertools import islice
 from slicer.errors import BadInput
 from slicer.rtp.codecs import refusal
 from slicer.rtp.parameters import (
+    MAX_NAMED_SSRCS,
     MID,
     REPAIRED_RID,
     RID,
@@ -175,7 +176,14 @@ def _narrowed(theirs: RtpParameters | None, ours: RtpParameters) -> RtpParameter
     red = {pt: of for pt, of in theirs.red.items() if pt in ours.red and of in codecs}
     known = theirs.extensions.items() & ours.extensions.items()
     return RtpParameters(
-        ours.kind, codecs, rtx, dict(known), theirs.feedback & ours.feedback, ours.mid, red
+        ours.kind,
+        codecs,
+        rtx,
+        dict(known),
+        theirs.feedback & ours.feedback,
+        ours.mid,
+        red,
+        ssrcs=theirs.ssrcs,
     )
 
 
@@ -332,7 +340,15 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
         section.mid,
         {pt: of for pt, of in repair.red(section, codecs).items() if str(pt) in PAYLOAD_TYPES},
         rids,
+        _named_ssrcs(section) if profile.named_ssrcs else (),
     )
+
+
+def _named_ssrcs(section: Section) -> tuple[int, ...]:
+    """Those of its `a=ssrc` lines (RFC 5576), each once."""
+    words = (value.partition(" ")[0] for value in section.attributes.all("ssrc"))
+    numbers = (int(word) for word in words if word.isdecimal() and len(word) <= 10)
+    return tuple(islice(dict.fromkeys(n for n in numbers if n < 2**32), MAX_NAMED_SSRCS))
 
 
 def without(stream: RtpParameters, payload_types: Collection[int]) -> RtpParameters | None:
