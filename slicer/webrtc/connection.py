@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind, RtpParameters
 from slicer.webrtc.description import write_answer, write_offer
+from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.link import Address, Link
 from slicer.webrtc.negotiation import Agreement, Refused, negotiate
 from slicer.webrtc.path import Media
@@ -36,12 +37,14 @@ SILENCE = 15.0
 class Network:
     """The network of a connection: *addresses* to offer as candidates (see `host_addresses`).
 
-    *silence*: seconds without a datagram that end it; *connect_timeout*: seconds to connect in.
+    *silence*: seconds without a datagram that end it; *connect_timeout*: seconds to connect in;
+    *ice_servers*: STUN and TURN servers that give further candidates.
     """
 
     addresses: Sequence[str]
     silence: float = SILENCE
     connect_timeout: float = CONNECT_TIMEOUT
+    ice_servers: Sequence[IceServer] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,9 @@ class Connection:
     ) -> None:
         self._network, self._media, self._events = network, media, events
         self._profile = profile
-        self._transport = Transport(lambda data: media.receive([data]), self._end)
+        self._transport = Transport(
+            lambda data: media.receive([data]), self._end, network.ice_servers
+        )
         self.counters = self._transport.counters
         self._agreement: Agreement | None = None
         self._proposal: Proposal | None = None

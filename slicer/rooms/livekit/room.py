@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import SplitResult, urlsplit
 
 from slicer.background import Background
@@ -12,7 +13,7 @@ from slicer.clock import Clock
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, Listener, backoff
 from slicer.rooms.livekit.address import LiveKitAddress
-from slicer.rooms.livekit.session import End, Session
+from slicer.rooms.livekit.session import End, Session, join
 from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rooms.livekit.signalling import Entry
 from slicer.rooms.livekit.token import make_token
@@ -84,7 +85,8 @@ class LiveKitRoom:
         listen: Listener,
         left: "Callable[[LiveKitRoom], None]",
     ) -> None:
-        self._address, self._settings, self._robot = address, settings, robot
+        self._address, self._robot = address, robot
+        self._settings = replace(settings, quality=address.quality or settings.quality)
         self._clock, self._listen, self._left = clock, listen, left
         self._path = media_path()
         self._session: Session | None = None
@@ -161,16 +163,18 @@ class LiveKitRoom:
         )
         network = Network(addresses, settings.silence, settings.connect_timeout)
         entry = Entry(server, self._token or self._made_token())
-        quality = at.quality or settings.quality
-        session = Session(entry, self._robot, settings, quality, self._tell)
+        signalling, joined = await join(entry, settings)
+        session = Session(
+            entry, signalling, joined, settings, self._tell, network=network, path=self._path
+        )
         try:
-            there = await session.enter(network, self._path)
+            await session.connect()
         except BaseException:
             await session.close()
             raise
         self._session = session
         self._tell(RoomEntered())
-        for fact in session.participants.replace(there):
+        for fact in session.participants.replace(joined.other_participants):
             self._tell(fact)
         return session
 

@@ -11,7 +11,7 @@ import json
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from livekit.protocol import models, rtc
@@ -32,6 +32,7 @@ from slicer.slicing.outputs import (
     TrackRefused,
 )
 from slicer.webrtc.connection import Connection, Events, Network
+from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.path import MediaPath
 from slicer.webrtc.profile import Profile
 
@@ -41,6 +42,8 @@ RESUMES = 5
 """Tries to come back as the same participant, before the room is entered anew."""
 PING_INTERVAL, PING_TIMEOUT = 10.0, 20.0
 """Seconds, where the server does not say."""
+MAX_ICE_SERVERS = 16
+"""STUN and TURN servers that are taken of a server."""
 MAX_EARLY = 32
 """Candidates kept until there is a description that they belong to."""
 _ENDS = {
@@ -72,24 +75,47 @@ class End:
     servers: tuple[str, ...] = ()
 
 
+async def join(entry: Entry, settings: LiveKitSettings) -> tuple[Signalling, rtc.JoinResponse]:
+    """Ask to be let in. Raises RoomError."""
+    signalling, first = await Signalling.begin(entry, settings)
+    message = first.WhichOneof("message")
+    if message == "join":
+        return signalling, first.join
+    await signalling.close()
+    if message == "leave":
+        raise RoomError(f"the server sends us away: {_left(first.leave).reason}")
+    raise RoomError(f"the server begins with {message}, not join")
+
+
 class Session:
-    """From `enter` to `close`. *listen* gets the facts and cuts."""
+    """What begins with `join`, until `close`. *listen* gets the cuts, and facts after those of
+    *participants*."""
 
     def __init__(
         self,
         entry: Entry,
-        robot: str,
+        signalling: Signalling,
+        joined: rtc.JoinResponse,
         settings: LiveKitSettings,
-        quality: Quality,
         listen: Listener,
+        *,
+        network: Network,
+        path: MediaPath,
     ) -> None:
-        self._entry, self._settings, self._quality = entry, settings, quality
+        self._entry = replace(entry, sid=joined.participant.sid)
+        self._signalling, self._joined, self._settings = signalling, joined, settings
         self._listen = listen
         self.over: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        self.participants = Participants(robot)
+        self.participants = Participants(joined.participant.identity)
         self._background = Background()
         self._outgoing: asyncio.Queue[rtc.SignalRequest] = asyncio.Queue()
         self._settled = asyncio.Event()
+        self._media = path.open(listen)
+        events = Events(self._settled.set, lambda reason: self._end(End(reason)))
+        self._network = replace(network, ice_servers=_ice_servers(joined))
+        self._connection = Connection(self._network, self._media, events, PROFILE)
+        self._negotiation = Negotiation(self._connection, self._outgoing.put_nowait)
+        self._tracks = Tracks(self._media)
         self._asked: dict[tuple[str, Kind], str] = {}  # SIDs of what the server is to send
         self._early: list[str] = []
         self._heard = 0.0
@@ -106,31 +132,14 @@ class Session:
         """What its connection and its media refused, lost or found odd, by reason."""
         return self._counted + self._media.counters + self._connection.counters
 
-    async def enter(self, network: Network, path: MediaPath) -> Sequence[models.ParticipantInfo]:
-        """Join; who is there. Connected when this returns. Raises RoomError."""
-        self._media = path.open(self._listen)
-        events = Events(self._settled.set, lambda reason: self._end(End(reason)))
-        self._connection = Connection(network, self._media, events, PROFILE)
-        self._negotiation = Negotiation(self._connection, self._outgoing.put_nowait)
-        self._tracks = Tracks(self._media)
-        try:
-            async with asyncio.timeout(self._settings.timeout):
-                self._signalling = await Signalling.open(self._entry, self._settings)
-                first = await self._signalling.receive()
-        except TimeoutError:
-            raise RoomError(f"no answer within {self._settings.timeout:g} s") from None
-        if first.WhichOneof("message") == "leave":
-            raise RoomError(f"the server sends us away: {_left(first.leave).reason}")
-        if first.WhichOneof("message") != "join":
-            raise RoomError(f"the server begins with {first.WhichOneof('message')}, not join")
-        self._entry = replace(self._entry, sid=first.join.participant.sid)
+    async def connect(self) -> None:
+        """Return once media can come. Raises RoomError."""
         self._background.start(self._read())
         self._background.start(self._write())
-        self._background.start(self._ping(first.join))
+        self._background.start(self._ping())
         if not self._signalling.offers:
             await self._negotiation.require(1, 1)
-        await self._until_connected(network.connect_timeout)
-        return list(first.join.other_participants)
+        await self._until_connected(self._network.connect_timeout)
 
     def subscribe(self, subscribe: Subscribe) -> None:
         """Have the server send this track, and cut it."""
@@ -140,7 +149,7 @@ class Session:
             self._asked[anchor, kind] = sid
             self._ask(sid, True)
             if kind is Kind.VIDEO:
-                quality = _QUALITIES[self._quality]
+                quality = _QUALITIES[self._settings.quality]
                 settings = rtc.UpdateTrackSettings(track_sids=[sid], quality=quality)
                 self._outgoing.put_nowait(rtc.SignalRequest(track_setting=settings))
 
@@ -157,10 +166,9 @@ class Session:
         self._closed = True
         self._end(End("we left"))
         self._media.close()
-        if hasattr(self, "_signalling"):
-            leave = rtc.LeaveRequest(reason=models.DisconnectReason.CLIENT_INITIATED)
-            await self._signalling.send(rtc.SignalRequest(leave=leave))
-            await self._signalling.close()
+        leave = rtc.LeaveRequest(reason=models.DisconnectReason.CLIENT_INITIATED)
+        await self._signalling.send(rtc.SignalRequest(leave=leave))
+        await self._signalling.close()
         self._background.cancel()
         await self._background.wait()
         await self._connection.close()
@@ -265,10 +273,8 @@ class Session:
             if self.over.done():
                 return False
             try:
-                async with asyncio.timeout(self._settings.timeout):
-                    signalling = await Signalling.open(self._entry, self._settings)
-                    first = await signalling.receive()
-            except (RoomError, TimeoutError) as error:
+                signalling, first = await Signalling.begin(self._entry, self._settings)
+            except RoomError as error:
                 logger.info("! not back in the room: %s", error)
                 self._counted["resumes_failed"] += 1
                 await asyncio.sleep(backoff.wait(failures, random.random()))  # noqa: S311
@@ -292,10 +298,10 @@ class Session:
             subscription=rtc.UpdateSubscription(track_sids=sids, subscribe=True),
         )
 
-    async def _ping(self, join: rtc.JoinResponse) -> None:
+    async def _ping(self) -> None:
         """Ask the server now and then, and break the signalling where it is silent."""
-        interval = float(join.ping_interval) or PING_INTERVAL
-        silence = float(join.ping_timeout) or PING_TIMEOUT
+        interval = float(self._joined.ping_interval) or PING_INTERVAL
+        silence = float(self._joined.ping_timeout) or PING_TIMEOUT
         loop = asyncio.get_running_loop()
         self._heard = loop.time()
         while True:
@@ -322,6 +328,11 @@ _TAKERS: dict[str, Callable[[Session, rtc.SignalResponse], Awaitable[None]]] = {
     "subscription_response": Session._take_subscription,
     "subscription_permission_update": Session._take_permission,
 }
+
+
+def _ice_servers(join: rtc.JoinResponse) -> tuple[IceServer, ...]:
+    found = join.ice_servers[:MAX_ICE_SERVERS]
+    return tuple(IceServer(tuple(one.urls), one.username, one.credential) for one in found)
 
 
 def _left(leave: rtc.LeaveRequest) -> End:

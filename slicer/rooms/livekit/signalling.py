@@ -5,6 +5,7 @@ then we offer. An older one has only `/rtc`, with parameters, and then it offers
 those of livekit/protocol: livekit_rtc.proto.
 """
 
+import asyncio
 import base64
 import time
 from contextlib import suppress
@@ -35,7 +36,7 @@ class Entry:
 
 
 class Signalling:
-    """One WebSocket. *first*: the server's first message; *offers*: whether the server offers."""
+    """One WebSocket. *offers*: whether the server offers, and not we."""
 
     def __init__(self, socket: ClientConnection, offers: bool) -> None:
         self._socket = socket
@@ -52,6 +53,23 @@ class Signalling:
             if isinstance(found, ClientConnection):
                 return cls(found, offers=True)
         raise RoomError(found.reason)
+
+    @classmethod
+    async def begin(
+        cls, entry: Entry, settings: LiveKitSettings
+    ) -> tuple["Signalling", rtc.SignalResponse]:
+        """Connect, and take the first message. Raises RoomError, also where it takes too long."""
+        signalling = None
+        try:
+            async with asyncio.timeout(settings.timeout):
+                signalling = await cls.open(entry, settings)
+                return signalling, await signalling.receive()
+        except BaseException as error:
+            if signalling is not None:
+                await signalling.close()
+            if isinstance(error, TimeoutError):
+                raise RoomError(f"no answer within {settings.timeout:g} s") from None
+            raise
 
     async def send(self, request: rtc.SignalRequest) -> None:
         """Send a message. One that cannot be sent is lost: `receive` tells that it is over."""

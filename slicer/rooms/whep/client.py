@@ -1,8 +1,10 @@
 """HTTP to a WHEP server: bounded answers, redirects within the host alone, errors in words."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -10,12 +12,17 @@ import httpx
 from slicer.errors import RoomError
 from slicer.rooms.redaction import shown
 from slicer.rooms.whep.settings import WhepSettings
+from slicer.webrtc.ice_servers import IceServer
 
 SDP = "application/sdp"
 TRICKLE = "application/trickle-ice-sdpfrag"
 MAX_REDIRECTS = 3
 _SAME_METHOD = {307, 308}  # RFC 9110 15.4.8: the request is sent again as it is
 _MAX_DETAIL = 200
+MAX_ICE_SERVERS = 16
+# A link and its parameters (RFC 8288 3); a quoted one may hold commas and semicolons.
+_LINK = re.compile(r"""<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~]+\s*=\s*(?:"[^"]*"|[^\s",;]*))*)""")
+_PARAMETER = re.compile(r"""([\w!#$&+\-.^`|~]+)\s*=\s*(?:"([^"]*)"|([^\s",;]*))""")
 
 
 UNANSWERED = 0
@@ -39,6 +46,12 @@ class Answer:
             return self.text
         detail = _detail(self.text)
         return f"{self.status} {detail}" if detail else str(self.status)
+
+    @property
+    def ice_servers(self) -> tuple[IceServer, ...]:
+        """The STUN and TURN servers that it names (RFC 9725 4.6), at most MAX_ICE_SERVERS."""
+        found = islice(_LINK.finditer(self.headers.get("link", "")), MAX_ICE_SERVERS)
+        return tuple(filter(None, (_ice_server(*link.groups()) for link in found)))
 
     def resource(self) -> str:
         """The resource that a POST made, on the same host. Raises RoomError."""
@@ -107,6 +120,16 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = str(error) or type(error).__name__
             return Answer(UNANSWERED, url, {}, f"{shown(url)} cannot be asked: {reason}")
+
+
+def _ice_server(url: str, parameters: str) -> IceServer | None:
+    """The server of one link (RFC 8288), if it is one."""
+    given = {
+        name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(parameters)
+    }
+    if given.get("rel") != "ice-server":
+        return None
+    return IceServer((url,), given.get("username", ""), given.get("credential", ""))
 
 
 def _on_same_host(url: str, location: str) -> str:

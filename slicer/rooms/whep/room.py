@@ -5,6 +5,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from urllib.parse import SplitResult
 
 from slicer.background import Background
@@ -126,6 +127,7 @@ class WhepRoom:
                 raise RoomError(answer.reason)
             if answer.status in {401, 403}:
                 raise RoomError(f"the server wants other credentials: it answers {answer.reason}")
+            self._network = replace(self._network, ice_servers=answer.ice_servers)
         self._tell(RoomEntered())
         self._reconcile(names)
         self._look()
@@ -211,6 +213,8 @@ class WhepRoom:
         finally:
             if failure is not None:
                 await session.close()
+        if session.ice_servers:  # those of an answer are of use for the next connection
+            self._network = replace(self._network, ice_servers=session.ice_servers)
         return failure or session
 
     def _told(self, anchor: str, failure: Failure | None) -> None:

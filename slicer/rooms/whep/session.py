@@ -15,6 +15,7 @@ from slicer.rooms.whep.client import SDP, UNANSWERED, Answer, Client
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.connection import Connection, Events, Network
+from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.path import MediaPath
 
 LEAVE_TIMEOUT = 2.0
@@ -55,6 +56,7 @@ class Session:
         events = Events(self._started.set, self._on_closed)
         self._connection = Connection(network, self._media, events)
         self._closed = False
+        self.ice_servers: tuple[IceServer, ...] = ()  # those of the server's answer
 
     @property
     def counters(self) -> Counter[str]:
