@@ -13,7 +13,7 @@ from slicer.clock import Clock
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, Listener, backoff
 from slicer.rooms.livekit.address import LiveKitAddress
-from slicer.rooms.livekit.session import End, Session, join
+from slicer.rooms.livekit.session import End, Resources, Session, join
 from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rooms.livekit.signalling import Entry
 from slicer.rooms.livekit.token import make_token
@@ -164,9 +164,8 @@ class LiveKitRoom:
         network = Network(addresses, settings.silence, settings.connect_timeout)
         entry = Entry(server, self._token or self._made_token())
         signalling, joined = await join(entry, settings)
-        session = Session(
-            entry, signalling, joined, settings, self._tell, network=network, path=self._path
-        )
+        resources = Resources(self._path, network, self._clock)
+        session = Session(entry, signalling, joined, settings, resources, self._tell)
         try:
             await session.connect()
         except BaseException:

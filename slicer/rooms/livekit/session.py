@@ -17,18 +17,22 @@ from dataclasses import dataclass, replace
 from livekit.protocol import models, rtc
 
 from slicer.background import Background
+from slicer.clock import Clock
 from slicer.errors import BadInput, LimitReached, RoomError
 from slicer.rooms import Listener, backoff
 from slicer.rooms.livekit.negotiation import Negotiation
 from slicer.rooms.livekit.participants import Participants
+from slicer.rooms.livekit.pauses import Pauses
 from slicer.rooms.livekit.settings import LiveKitSettings, Quality
 from slicer.rooms.livekit.signalling import Entry, Signalling
 from slicer.rooms.livekit.tracks import Tracks
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import (
     EndReason,
+    PictureCut,
     Subscribe,
     TrackKey,
+    TrackOutput,
     TrackRefused,
 )
 from slicer.webrtc.connection import Connection, Events, Network
@@ -75,6 +79,15 @@ class End:
     servers: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a session needs on our side."""
+
+    path: MediaPath
+    network: Network
+    clock: Clock
+
+
 async def join(entry: Entry, settings: LiveKitSettings) -> tuple[Signalling, rtc.JoinResponse]:
     """Ask to be let in. Raises RoomError."""
     signalling, first = await Signalling.begin(entry, settings)
@@ -97,10 +110,8 @@ class Session:
         signalling: Signalling,
         joined: rtc.JoinResponse,
         settings: LiveKitSettings,
+        resources: Resources,
         listen: Listener,
-        *,
-        network: Network,
-        path: MediaPath,
     ) -> None:
         self._entry = replace(entry, sid=joined.participant.sid)
         self._signalling, self._joined, self._settings = signalling, joined, settings
@@ -110,12 +121,13 @@ class Session:
         self._background = Background()
         self._outgoing: asyncio.Queue[rtc.SignalRequest] = asyncio.Queue()
         self._settled = asyncio.Event()
-        self._media = path.open(listen)
+        self._media = resources.path.open(self._deliver)
         events = Events(self._settled.set, lambda reason: self._end(End(reason)))
-        self._network = replace(network, ice_servers=_ice_servers(joined))
+        self._network = replace(resources.network, ice_servers=_ice_servers(joined))
         self._connection = Connection(self._network, self._media, events, PROFILE)
         self._negotiation = Negotiation(self._connection, self._outgoing.put_nowait)
         self._tracks = Tracks(self._media)
+        self._pauses = Pauses(resources.clock, self._set) if settings.pause else None
         self._asked: dict[tuple[str, Kind], str] = {}  # SIDs of what the server is to send
         self._early: list[str] = []
         self._heard = 0.0
@@ -149,14 +161,14 @@ class Session:
             self._asked[anchor, kind] = sid
             self._ask(sid, True)
             if kind is Kind.VIDEO:
-                quality = _QUALITIES[self._settings.quality]
-                settings = rtc.UpdateTrackSettings(track_sids=[sid], quality=quality)
-                self._outgoing.put_nowait(rtc.SignalRequest(track_setting=settings))
+                self._set(sid, disabled=False)
 
     def unsubscribe(self, track: TrackKey) -> None:
         """Give the track's last cut; the server need not send it."""
         self._tracks.unsubscribe(track)
         if sid := self._asked.pop((track.anchor, track.kind), None):
+            if self._pauses is not None:
+                self._pauses.forget(sid)
             self._ask(sid, False)
 
     async def close(self) -> None:
@@ -165,6 +177,8 @@ class Session:
             return
         self._closed = True
         self._end(End("we left"))
+        if self._pauses is not None:
+            self._pauses.close()
         self._media.close()
         leave = rtc.LeaveRequest(reason=models.DisconnectReason.CLIENT_INITIATED)
         await self._signalling.send(rtc.SignalRequest(leave=leave))
@@ -187,6 +201,19 @@ class Session:
     def _ask(self, sid: str, wanted: bool) -> None:
         update = rtc.UpdateSubscription(track_sids=[sid], subscribe=wanted)
         self._outgoing.put_nowait(rtc.SignalRequest(subscription=update))
+
+    def _set(self, sid: str, disabled: bool) -> None:
+        """Whether the server is to send this video now, and in which layer."""
+        quality = _QUALITIES[self._settings.quality]
+        update = rtc.UpdateTrackSettings(track_sids=[sid], disabled=disabled, quality=quality)
+        self._outgoing.put_nowait(rtc.SignalRequest(track_setting=update))
+
+    def _deliver(self, cut: TrackOutput) -> None:
+        self._listen(cut)
+        if isinstance(cut, PictureCut) and self._pauses is not None and not self._closed:
+            what = cut.track.anchor, cut.track.kind
+            if (sid := self._asked.get(what)) and (seconds := self._tracks.seconds(*what)):
+                self._pauses.taken(sid, cut, seconds)
 
     async def _write(self) -> None:
         while True:
@@ -296,6 +323,7 @@ class Session:
             offer=self._negotiation.offer,
             answer=self._negotiation.answer,
             subscription=rtc.UpdateSubscription(track_sids=sids, subscribe=True),
+            track_sids_disabled=() if self._pauses is None else self._pauses.paused,
         )
 
     async def _ping(self) -> None:

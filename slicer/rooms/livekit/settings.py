@@ -24,6 +24,8 @@ class LiveKitSettings:
     """The API key's secret."""
     quality: Quality = Quality.HIGH
     """The layer that pictures are taken of."""
+    pause: bool = True
+    """Whether video is paused at the server between pictures."""
     timeout: float = bounded(10.0, 0.1, 600)
     """Seconds the server may take to let us in, or back in."""
     connect_timeout: float = bounded(20.0, 0.1, 600)

@@ -36,6 +36,11 @@ class Tracks:
             self._attached.discard(what)
             self._media.detach(track)
 
+    def seconds(self, anchor: str, kind: Kind) -> int | None:
+        """From one slice of this track to the next; None where it is not wanted."""
+        found = self._wanted.get((anchor, kind))
+        return None if found is None else found.spec.seconds
+
     def place(self, sections: Mapping[str, RtpParameters], owner: Owner) -> None:
         """The m-lines by track, as of the last answer."""
         placed: dict[str, list[RtpParameters]] = {}
