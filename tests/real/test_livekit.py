@@ -1,5 +1,6 @@
 """LiveKit's server with its SDK as publisher; skipped where the server is not installed."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -63,6 +64,15 @@ async def test_anchors_come_and_go(server: LiveKitServer) -> None:
         }
         assert robot.refusals() == []
         assert robot.connector.counters["unroutable"] == 0
+
+
+async def test_a_room_where_nobody_sends_is_not_lost(server: LiveKitServer) -> None:
+    settings = LiveKitSettings(timeout=3.0, silence=7.0)  # a lite server is asked every 4 to 6 s
+    robot = Visitor(LiveKitConnector(Context(LoopClock(), livekit=settings)))
+    await robot.enter(server.url())
+    await asyncio.sleep(8.0)
+    assert robot.facts() == [RoomEntered()]
+    await robot.connector.close()
 
 
 async def test_a_robot_that_is_removed(server: LiveKitServer) -> None:

@@ -26,6 +26,7 @@ rtc:
   tcp_port: 0
   enable_loopback_candidate: true
   node_ip: 127.0.0.1
+  use_ice_lite: true
   interfaces: {{{{includes: [lo]}}}}
 keys: {{{{{KEY}: {SECRET}}}}}
 logging: {{{{level: debug, pion_level: error}}}}
