@@ -5,16 +5,28 @@ to send it asks for m-lines (`MediaSectionsRequirement`), or for an offer as suc
 the track of each MID. What it sends no longer is inactive, and its m-line is used again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from livekit.protocol import rtc
 
 from slicer.rtp.parameters import Kind, RtpParameters
 from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.connection import Connection
+from slicer.webrtc.sdp import parse
 
 Sections = Mapping[str, RtpParameters]
 """What the server sends, by the SID of the track."""
+
+
+def offered(offer: rtc.SessionDescription, streams: Sequence[RtpParameters]) -> Sections:
+    """The same of an offer of a server that makes them. One that does not map MIDs names the track
+    in the msid of each m-line (RFC 8830), after the stream."""
+    tracks = dict(offer.mid_to_track_id)
+    for section in parse(offer.sdp).sections:
+        msid = (section.attributes.first("msid") or "").split()
+        if len(msid) == 2:
+            tracks.setdefault(section.mid, msid[1])
+    return {tracks[one.mid]: one for one in streams if one.mid in tracks}
 
 
 class Negotiation:

@@ -20,7 +20,7 @@ from slicer.background import Background
 from slicer.clock import Clock
 from slicer.errors import BadInput, LimitReached, RoomError
 from slicer.rooms import Listener, backoff
-from slicer.rooms.livekit.negotiation import Negotiation
+from slicer.rooms.livekit.negotiation import Negotiation, offered
 from slicer.rooms.livekit.participants import Participants
 from slicer.rooms.livekit.pauses import Pauses
 from slicer.rooms.livekit.settings import LiveKitSettings, Quality
@@ -122,14 +122,21 @@ class Session:
         self._outgoing: asyncio.Queue[rtc.SignalRequest] = asyncio.Queue()
         self._settled = asyncio.Event()
         self._media = resources.path.open(self._deliver)
-        events = Events(self._settled.set, lambda reason: self._end(End(reason)))
+        first, later = Events(self._settled.set, self._lost), Events(lambda: None, self._lost)
         self._network = replace(resources.network, ice_servers=_ice_servers(joined))
-        self._connection = Connection(self._network, self._media, events, PROFILE)
-        self._negotiation = Negotiation(self._connection, self._outgoing.put_nowait)
+        # By the older way in, the server offers, by a connection that begins with what we take. It
+        # lets us in by another one, to publish by: that one carries nothing.
+        self._two = signalling.offers
+        events = later if self._two else first
+        self._primary = self._connection = Connection(self._network, self._media, events, PROFILE)
+        if self._two:
+            nothing = resources.path.open(lambda _cut: None)
+            self._primary = Connection(self._network, nothing, first, PROFILE)
+        self._negotiation = Negotiation(self._primary, self._outgoing.put_nowait)
         self._tracks = Tracks(self._media)
         self._pauses = Pauses(resources.clock, self._set) if settings.pause else None
         self._asked: dict[tuple[str, Kind], str] = {}  # SIDs of what the server is to send
-        self._early: list[str] = []
+        self._early: list[tuple[Connection, str]] = []
         self._heard = 0.0
         self._counted: Counter[str] = Counter()
         self._closed = False
@@ -149,8 +156,7 @@ class Session:
         self._background.start(self._read())
         self._background.start(self._write())
         self._background.start(self._ping())
-        if not self._signalling.offers:
-            await self._negotiation.require(1, 1)
+        await self._negotiation.require(1, 1)
         await self._until_connected(self._network.connect_timeout)
 
     def subscribe(self, subscribe: Subscribe) -> None:
@@ -186,6 +192,8 @@ class Session:
         self._background.cancel()
         await self._background.wait()
         await self._connection.close()
+        if self._two:
+            await self._primary.close()
 
     async def _until_connected(self, seconds: float) -> None:
         """Return once media can come. Raises RoomError, also for a server that describes nothing:
@@ -243,20 +251,36 @@ class Session:
 
     async def _take_answer(self, response: rtc.SignalResponse) -> None:
         sections = await self._negotiation.accept(response.answer)
-        early, self._early = self._early, []
-        for candidate in early:
-            await self._connection.add_candidates(candidate)
-        if sections is not None:
+        await self._add_candidates()
+        if sections is not None and not self._two:
             self._tracks.place(sections, self.participants.owner)
 
+    async def _take_offer(self, response: rtc.SignalResponse) -> None:
+        offer = response.offer
+        sdp = await self._connection.answer(offer.sdp)
+        answer = rtc.SessionDescription(type="answer", sdp=sdp, id=offer.id)
+        self._outgoing.put_nowait(rtc.SignalRequest(answer=answer))
+        await self._add_candidates()
+        self._tracks.place(offered(offer, self._connection.streams), self.participants.owner)
+
     async def _take_trickle(self, response: rtc.SignalResponse) -> None:
+        trickle = response.trickle
         try:
-            candidate = f"a={json.loads(response.trickle.candidateInit)['candidate']}\r\n"
+            candidate = f"a={json.loads(trickle.candidateInit)['candidate']}\r\n"
         except (ValueError, TypeError, KeyError):
             self._counted["candidates_ignored"] += 1
             return
-        if not await self._connection.add_candidates(candidate):
-            self._early = [*self._early, candidate][-MAX_EARLY:]
+        ours = trickle.target == rtc.SignalTarget.PUBLISHER
+        connection = self._primary if ours else self._connection
+        self._early = [*self._early, (connection, candidate)][-MAX_EARLY:]
+        await self._add_candidates()
+
+    async def _add_candidates(self) -> None:
+        """Those that came before the description they belong to wait for it."""
+        early, self._early = self._early, []
+        for connection, candidate in early:
+            if not await connection.add_candidates(candidate):
+                self._early.append((connection, candidate))
 
     async def _take_requirement(self, response: rtc.SignalResponse) -> None:
         needed = response.media_sections_requirement
@@ -339,6 +363,9 @@ class Session:
                 await self._signalling.close()
             await self._signalling.ping(0.0)
 
+    def _lost(self, reason: str) -> None:
+        self._end(End(reason))
+
     def _end(self, end: End) -> None:
         if not self.over.done():
             self.over.set_result(end)
@@ -347,6 +374,7 @@ class Session:
 
 _TAKERS: dict[str, Callable[[Session, rtc.SignalResponse], Awaitable[None]]] = {
     "answer": Session._take_answer,
+    "offer": Session._take_offer,
     "trickle": Session._take_trickle,
     "media_sections_requirement": Session._take_requirement,
     "update": Session._take_update,

@@ -22,6 +22,10 @@ from slicer.rooms.livekit.settings import LiveKitSettings
 
 PROTOCOL = 16
 """The version of the protocol that we speak: LeaveRequest has actions and regions since 13."""
+OLDER_PROTOCOL = 2
+"""The one that we speak on `/rtc`. From 3 on, a server first offers data channels there, and lets
+nobody in by a connection without them."""
+NEWER, OLDER = "/rtc/v1", "/rtc"
 _MAX_DETAIL = 200
 _NOT_FOUND = 404
 
@@ -45,11 +49,11 @@ class Signalling:
     @classmethod
     async def open(cls, entry: Entry, settings: LiveKitSettings) -> "Signalling":
         """Connect; the request to join goes along. Raises RoomError."""
-        found = await _connect(f"/rtc/v1?{_join_request(entry)}", entry, settings)
+        found = await _connect(f"{NEWER}?{_join_request(entry)}", entry, settings)
         if isinstance(found, ClientConnection):
             return cls(found, offers=False)
         if found.status == _NOT_FOUND:
-            found = await _connect(f"/rtc?{_parameters(entry)}", entry, settings)
+            found = await _connect(f"{OLDER}?{_parameters(entry)}", entry, settings)
             if isinstance(found, ClientConnection):
                 return cls(found, offers=True)
         raise RoomError(found.reason)
@@ -119,7 +123,7 @@ def _join_request(entry: Entry) -> str:
 
 def _parameters(entry: Entry) -> str:
     again = {"reconnect": 1, "sid": entry.sid} if entry.sid else {}
-    return urlencode({"auto_subscribe": 0, "protocol": PROTOCOL, "os": "linux", **again})
+    return urlencode({"auto_subscribe": 0, "protocol": OLDER_PROTOCOL, "os": "linux", **again})
 
 
 async def _connect(
