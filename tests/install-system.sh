@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install what the tests need from outside PyPI: Chromium; and what they can do without: GStreamer,
-# the publisher of H.265, and valgrind, for `make instructions`. Does nothing where it is there already.
+# the publisher of H.265, coturn, and valgrind, for `make instructions`. Does nothing where it is there already.
 set -eu
 
 browser=${CHROMIUM:-chromium}
@@ -73,6 +73,15 @@ install_gstreamer() {
     has_gstreamer || echo "note: no GStreamer; its tests are skipped" >&2
 }
 
+install_turn() {
+    if can_install; then
+        echo "==> installing coturn (apt-get, 2 MB)"
+        install coturn 2>/dev/null || true
+    fi
+    has turnserver || echo "note: no coturn; its tests are skipped" >&2
+}
+
 has "$browser" || install_chromium
 has valgrind || install_valgrind
 has_gstreamer || install_gstreamer
+has turnserver || install_turn

@@ -11,6 +11,7 @@ import pytest_asyncio
 from slicer.clock import LoopClock
 from slicer.errors import RoomError
 from slicer.rooms import Context
+from slicer.rooms.livekit import signalling
 from slicer.rooms.livekit.room import LiveKitConnector, LiveKitRoom
 from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rtp.parameters import Kind
@@ -42,7 +43,12 @@ async def server(tmp_path: Path) -> AsyncIterator[LiveKitServer]:
         yield server
 
 
-async def test_anchors_come_and_go(server: LiveKitServer) -> None:
+@pytest.mark.parametrize("older", [False, True])
+async def test_anchors_come_and_go(
+    server: LiveKitServer, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    if older:
+        monkeypatch.setattr(signalling, "NEWER", "/nowhere")
     ws = f"ws://127.0.0.1:{server.http}"
     async with visiting() as robot, publisher(ws, "ada"):
         await robot.enter(server.url())

@@ -1,13 +1,14 @@
-"""A stand-in for a LiveKit server, on `/rtc/v1`: tokens are verified, messages are those of the
-real protocol, and media comes by a real connection, as an SFU sends it.
+"""A stand-in for a LiveKit server: tokens are verified, messages are those of the real protocol,
+and media comes by a real connection, as an SFU sends it.
 
-What it does not do: `/rtc` of older servers, simulcast, data. Against the real server, where it is
-installed: tests/real/test_livekit.py.
+What it does not do: simulcast, data. Against the real server, where it is installed:
+tests/real/test_livekit.py.
 """
 
 import asyncio
 import base64
 import contextlib
+import gzip
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -22,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from slicer.webrtc.sdp import parse
-from tests.harness.rooms.descriptions import Track
+from tests.harness.rooms.descriptions import Track, changed
 from tests.harness.rooms.sfu import Sfu
 
 KEY, SECRET = "devkey", "a-secret-of-thirty-two-characters"
@@ -60,7 +61,8 @@ def ssrc_of(track: str) -> int:
 @dataclass
 class Robot:
     """One participant's session: its connection, which track each MID carries, and how many m-lines
-    of a kind it has or was asked for."""
+    of a kind it has or was asked for. *sender*, *offering*: on `/rtc`, the connection that media
+    comes by, and the m-lines of it that were offered."""
 
     sid: str
     sfu: Sfu = field(default_factory=Sfu)
@@ -68,19 +70,22 @@ class Robot:
     subscribed: list[str] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     lines: Counter[str] = field(default_factory=lambda: Counter(audio=1, video=1))
+    sender: Sfu = field(default_factory=Sfu)
+    offering: list[Track] = field(default_factory=list)
 
 
 @dataclass
 class StandIn:
     """*participants*: who is there. *status*: what joining is answered instead. *first*: the first
-    message instead of the join. *trickles*: candidates come one by one, not in the answer. *mute*:
-    answer no offer. *requests*: all messages of all robots."""
+    message instead of the join. *older*: there is only `/rtc`. *mute*: answer no offer.
+    *requests*: all messages of all robots."""
 
     port: int = 0
     participants: dict[str, models.ParticipantInfo] = field(default_factory=dict)
     status: int = 0
     first: rtc.SignalResponse | None = None
     mute: bool = False
+    older: bool = False
     ping_interval: int = 5
     ping_timeout: int = 15
     claims: list[dict[str, object]] = field(default_factory=list)
@@ -110,6 +115,7 @@ class StandIn:
         robots, self.robots = list(self.robots.values()), {}
         for robot in robots:
             await robot.sfu.close()
+            await robot.sender.close()
 
     async def close(self) -> None:
         await self.hang_up()
@@ -150,7 +156,7 @@ class StandIn:
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         if self.status:
             return socket.respond(HTTPStatus(self.status), "refused by a test\n")
-        if urlsplit(request.path).path != "/rtc/v1":
+        if urlsplit(request.path).path != ("/rtc" if self.older else "/rtc/v1"):
             return socket.respond(HTTPStatus.NOT_FOUND, "404 page not found\n")
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         try:
@@ -162,10 +168,7 @@ class StandIn:
 
     async def _serve(self, socket: ServerConnection) -> None:
         assert socket.request is not None
-        (joined,) = parse_qs(urlsplit(socket.request.path).query)["join_request"]
-        wrapped, join = rtc.WrappedJoinRequest(), rtc.JoinRequest()
-        wrapped.ParseFromString(base64.urlsafe_b64decode(joined))
-        join.ParseFromString(wrapped.join_request)
+        join = _join(parse_qs(urlsplit(socket.request.path).query))
         self.joins.append(join)
         robot = self.robots.get(join.participant_sid)
         first = self.first or self._first(join, robot is not None)
@@ -201,10 +204,13 @@ class StandIn:
 
     async def _answer(self, robot: Robot, request: rtc.SignalRequest) -> list[rtc.SignalResponse]:
         match request.WhichOneof("message"):
+            case "answer":
+                await robot.sender.accept(request.answer.sdp)
             case "offer" if not self.mute:
                 return await self._describe(robot, request.offer)
             case "subscription":
-                return self._subscribe(robot, request.subscription)
+                asked = self._subscribe(robot, request.subscription)
+                return [await self._offer(robot)] if self.older else asked
             case "sync_state":
                 return self._subscribe(robot, request.sync_state.subscription)
             case "ping_req" if not self.mute:
@@ -227,6 +233,23 @@ class StandIn:
         )
         return [rtc.SignalResponse(media_sections_requirement=needed)]
 
+    async def _offer(self, robot: Robot) -> rtc.SignalResponse:
+        """Offer all that is subscribed to, by m-lines that stay; msid names the tracks."""
+        for sid in robot.subscribed:
+            if sid not in robot.placed.values():
+                mid = str(len(robot.offering))
+                robot.offering.append(Track(robot.kinds[sid], mid))
+                robot.placed[mid] = sid
+        gone = {mid for mid, sid in robot.placed.items() if sid not in robot.subscribed}
+        robot.placed = {mid: sid for mid, sid in robot.placed.items() if mid not in gone}
+        robot.offering = changed(robot.offering, "inactive", *gone)
+        lines = (await robot.sender.offer(robot.offering)).splitlines()
+        for mid, sid in robot.placed.items():
+            at = lines.index(f"a=mid:{mid}") + 1
+            lines[at:at] = [f"a=msid:PA_x|{sid} {sid}", f"a=ssrc:{ssrc_of(sid)} cname:{sid}"]
+        offer = rtc.SessionDescription(type="offer", sdp="\r\n".join([*lines, ""]))
+        return rtc.SignalResponse(offer=offer)
+
     async def _describe(
         self, robot: Robot, offer: rtc.SessionDescription
     ) -> list[rtc.SignalResponse]:
@@ -237,7 +260,10 @@ class StandIn:
             if sid not in live.values() and (found := next(of_kind, None)):
                 live[found.mid] = sid
                 free.remove(found)
-        robot.placed = live
+        if self.older:
+            live, free = {}, list(parse(offer.sdp).sections)
+        else:
+            robot.placed = live
         sdp = await robot.sfu.answer(offer.sdp, inactive={one.mid for one in free})
         lines = sdp.splitlines()
         candidates = dict.fromkeys(line[2:] for line in lines if line.startswith("a=candidate:"))
@@ -247,8 +273,12 @@ class StandIn:
         answer = rtc.SessionDescription(
             type="answer", sdp="\r\n".join([*bare, ""]), id=offer.id, mid_to_track_id=live
         )
+        target = rtc.SignalTarget.PUBLISHER
         trickled = [
-            rtc.TrickleRequest(candidateInit=json.dumps({"candidate": one, "sdpMid": "0"}))
+            rtc.TrickleRequest(
+                candidateInit=json.dumps({"candidate": one, "sdpMid": "0", "sdpMLineIndex": 0}),
+                target=target,
+            )
             for one in candidates
         ]
         return [
@@ -263,15 +293,31 @@ class StandIn:
             await asyncio.sleep(FRAME)
             number += 1
             for robot in list(self.robots.values()):
-                if robot.sfu._dtls.state != "connected":
+                sfu = robot.sender if self.older else robot.sfu
+                if sfu._dtls.state != "connected":
                     continue
                 for mid, sid in list(robot.placed.items()):
                     track = Track(robot.kinds[sid], mid)
                     if track.kind == "audio" or number % 5 == 0:
                         with contextlib.suppress(ConnectionError):
-                            await robot.sfu.send(
-                                track, number, ssrc_of(sid), number * FRAME, named=False
-                            )
+                            await sfu.send(track, number, ssrc_of(sid), number * FRAME, named=False)
+
+
+def _join(query: dict[str, list[str]]) -> rtc.JoinRequest:
+    """What a URL asks, of `/rtc/v1` or of `/rtc`."""
+    join = rtc.JoinRequest()
+    if "join_request" in query:
+        wrapped = rtc.WrappedJoinRequest()
+        wrapped.ParseFromString(base64.urlsafe_b64decode(query["join_request"][0]))
+        zipped = wrapped.compression == rtc.WrappedJoinRequest.Compression.GZIP
+        join.ParseFromString(
+            gzip.decompress(wrapped.join_request) if zipped else wrapped.join_request
+        )
+    else:
+        join.participant_sid = query.get("sid", [""])[0]
+        join.reconnect = "reconnect" in query
+        join.connection_settings.auto_subscribe = query["auto_subscribe"] != ["0"]
+    return join
 
 
 @contextlib.asynccontextmanager

@@ -40,6 +40,17 @@ async def test_more_m_lines_are_offered_as_anchors_come(server: StandIn, robot: 
     assert {one.quality for one in settings} == {models.VideoQuality.HIGH}
 
 
+async def test_an_older_server_offers(server: StandIn, robot: Visitor) -> None:
+    server.older = True
+    await robot.enter(server.url())
+    await robot.until(lambda: robot.cuts("ada") == set(Kind))
+    await server.update(info("bob", audio("TR_ab"), video("TR_vb")))
+    await robot.until(lambda: robot.cuts("bob") == set(Kind))
+    await server.sockets[0].close()  # and has to be entered anew where its signalling breaks
+    await robot.until(lambda: robot.facts().count(RoomEntered()) == 2)
+    assert [join.reconnect for join in server.joins] == [False, False]
+
+
 async def test_signalling_that_breaks_is_taken_up_again(server: StandIn, robot: Visitor) -> None:
     await robot.enter(server.url())
     await robot.until(lambda: robot.cuts("ada") == set(Kind))
