@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install what the tests need from outside PyPI: Chromium; and what they can do without: GStreamer,
-# the publisher of H.265, coturn, and valgrind, for `make instructions`. Does nothing where it is there already.
+# the publisher of H.265, coturn, and valgrind, for `make instructions`. Does nothing where it is
+# there already.
 set -eu
 
 browser=${CHROMIUM:-chromium}
