@@ -5,16 +5,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What a new build of the native plane depends on.
 NATIVE := pyproject.toml $(wildcard native/*.[ch] native/*.pyx native/*.pxi native/*.py)
-WORKERS ?= 2
+# Of two cores: parts of the tests wait (for media, for a store), so that three are no crowd.
+WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 COVERED := COVERAGE_FILE=build/coverage $(PYTEST) --cov=slicer --cov-context=test --cov-report=
-# What is there twice: in native/, and as the reference.
-PACKET_PATH := tests/rtp tests/slicing tests/rooms
+# What is there twice, in native/ and as the reference; and the rooms, which carry packets through it.
+PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py)
+# Tests on real parts that need the machine to themselves.
+ALONE := tests/real/test_loss.py tests/real/test_serve.py
+
+# What is tested is compiled once, not in each of the processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test installed units reference real coverage sanitize wheels bench instructions lint format types clean
+.PHONY: help demo test installed units reference real coverage sanitize wheels bench instructions \
+	lint format types clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" \
@@ -23,38 +31,43 @@ help: ## say what there is
 demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show the slices (a minute)
 	@$(BIN)/slicer demo
 
-test: installed lint types units reference real ## everything that must pass, with a browser and a store
+# ruff and mypy fill the moments in which the units wait. The tests on real parts come last and by
+# themselves: nothing else shall take the machine from their media.
+test: installed ## everything that must pass, with a browser and a store
+	@$(MAKE) --no-print-directory -j2 lint types units
+	@$(MAKE) --no-print-directory reference real
 
-# What is fetched from different places is fetched at the same time.
+# What is fetched from different places is fetched at the same time; and what is built, built.
 installed: | $(BIN)/python
-	@$(MAKE) --no-print-directory -j3 $(VENV)/.installed-dev $(VENV)/.installed-system $(VENV)/.installed-intl
+	@$(MAKE) --no-print-directory -j4 $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl
 
-units: $(VENV)/.installed-dev ## tests of the parts, packets handled by the native plane
+units: $(TESTED) ## tests of the parts, packets handled by the native plane
 	@echo '==> tests of the parts, packets handled by the native plane'
 	@SLICER_NATIVE=1 $(PYTEST) --ignore tests/real
 
-reference: $(VENV)/.installed-dev ## tests of the packet path, by the reference
+reference: $(TESTED) ## tests of the packet path, by the reference
 	@echo '==> tests of the packet path, by the reference'
 	@SLICER_NATIVE=0 $(PYTEST) $(PACKET_PATH)
 
-# Media come in real time here: the machine waits more than it works, so that two go well together. But
-# where packets are counted one by one, a busy machine loses some of its own: those tests run alone.
-real: $(VENV)/.installed-dev $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
+# Media come in real time here: the machine waits more than it works, so that three go well together. But
+# on a busy machine packets that are counted one by one are lost (test_loss), and aiortc dates its media
+# wrongly in its reports (test_serve): those tests run alone.
+real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
 	@echo '==> tests on real parts'
-	@SLICER_NATIVE=1 $(PYTEST) tests/real --ignore tests/real/test_loss.py
-	@SLICER_NATIVE=1 $(BIN)/pytest -q tests/real/test_loss.py
+	@SLICER_NATIVE=1 $(PYTEST) tests/real $(addprefix --ignore ,$(ALONE))
+	@SLICER_NATIVE=1 $(BIN)/pytest -q $(ALONE)
 	@echo '==> tests on real publishers, by the reference'
 	@SLICER_NATIVE=0 $(BIN)/pytest -q tests/real/test_loss.py tests/real/test_publishers.py
 
 # By the reference, whose lines can be counted; the native plane's Python side after it.
-coverage: $(VENV)/.installed-dev ## lines of each module that its own tests run
+coverage: $(TESTED) ## lines of each module that its own tests run
 	@echo '==> coverage of each module by its own tests (a few minutes)'
 	@rm -f build/coverage
 	@SLICER_NATIVE=0 $(COVERED) $(addprefix --ignore tests/,real native bench contract harness fuzz)
 	@SLICER_NATIVE=1 $(COVERED) --cov-append tests/webrtc tests/rooms tests/media/test_levels.py tests/test_hot.py
 	@$(BIN)/python -m tests.own_coverage build/coverage
 
-sanitize: $(VENV)/.installed-dev ## the native plane's tests with races, memory and arithmetic watched
+sanitize: $(TESTED) ## the native plane's tests with races, memory and arithmetic watched
 	@sh tests/sanitize.sh $(BIN)/python
 
 wheels: $(VENV)/.installed-dev ## a wheel for each Python there is, installed and tried
@@ -90,11 +103,20 @@ $(VENV)/.installed: $(NATIVE) | $(BIN)/python
 	@$(PIP) install -e .
 	@touch $@
 
-$(VENV)/.installed-dev: $(NATIVE) | $(BIN)/python
-	@echo '==> installing rtc-slicer and its test tools into $(VENV) (a minute or two)'
-	@$(PIP) install -e '.[dev]'
-	@$(BIN)/python native/build_parts.py
+# Most modules of the SDKs are never imported: Python compiles those that are when they are.
+$(VENV)/.installed-dev: $(NATIVE) | $(VENV)/.installed-cython
+	@echo '==> installing rtc-slicer and its test tools into $(VENV) (a minute)'
+	@$(PIP) install --no-compile -e '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+# Before all else, so that the parts of the native plane are built while the rest is fetched.
+$(VENV)/.installed-cython: | $(BIN)/python
+	@$(PIP) install 'cython>=3.1' 'setuptools>=77'
+	@touch $@
+
+$(VENV)/.installed-parts: $(NATIVE) | $(VENV)/.installed-cython
+	@$(BIN)/python native/build_parts.py
+	@touch $@
 
 $(VENV)/.installed-system: tests/install-system.sh | $(BIN)/python
 	@sh tests/install-system.sh
@@ -103,7 +125,7 @@ $(VENV)/.installed-system: tests/install-system.sh | $(BIN)/python
 # Tencent's two SDKs install the same module: the international one lives in a folder of its own.
 $(VENV)/.installed-intl: | $(BIN)/python
 	@echo "==> installing Tencent's international SDK beside (240 MB, a quarter of a minute)"
-	@$(PIP) install --target $(VENV)/sdk-intl --upgrade tencentcloud-sdk-python-intl-en
+	@$(PIP) install --no-compile --target $(VENV)/sdk-intl --upgrade tencentcloud-sdk-python-intl-en
 	@touch $@
 
 # A name on PATH proves nothing (version managers leave shims behind): each candidate is asked.

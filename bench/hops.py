@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from inspect import CO_NEWLOCALS
 from itertools import groupby
 from pathlib import Path
 from types import FrameType
@@ -79,8 +80,10 @@ class Trace:
         if event != "call" or self._over:
             return
         code = frame.f_code
-        # A comprehension is a part of its function, not one of its own.
-        if code.co_name.startswith("<") or not code.co_filename.startswith(f"{PACKAGE}/"):
+        # A comprehension is a part of its function, and a class's body runs where it is imported.
+        if code.co_name.startswith("<") or not code.co_flags & CO_NEWLOCALS:
+            return
+        if not code.co_filename.startswith(f"{PACKAGE}/"):
             return
         self._begun = self._begun or code.co_qualname == FIRST
         if self._begun:

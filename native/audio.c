@@ -3,6 +3,7 @@
 #define HOLE 2 /* seconds */
 #define ABANDONED 3.0
 #define HELD_UP 30.0
+#define SETTLING 20
 #define PREROLL 0.16
 #define MAX_SLICE_BYTES ((size_t)64 << 20)
 #define PACKET_OVERHEAD 150
@@ -41,6 +42,8 @@ static size_t weight(const audio_cutter *it) {
 
 static void begin(audio_cutter *it, int64_t start) {
     it->open = true;
+    it->began = NAN;
+    it->settles_at = start + SETTLING * (int64_t)it->codec->clock_rate;
     it->start = start;
     it->end = start + it->seconds * (int64_t)it->codec->clock_rate;
 }
@@ -91,7 +94,8 @@ static bool hand_over(audio_cutter *it, size_t first, audio_cut *cut) {
 }
 
 /* Give the first `covering` packets as the slice from `start` to where the next one begins. */
-static void give(audio_cutter *it, int64_t start, size_t covering, size_t first, outputs *out) {
+static void give(audio_cutter *it, int64_t start, double began, size_t covering, size_t first,
+                 outputs *out) {
     output one = {.kind = OUTPUT_AUDIO};
     one.as.audio = (audio_cut){
         .track = it->track,
@@ -99,7 +103,7 @@ static void give(audio_cutter *it, int64_t start, size_t covering, size_t first,
         .start = start,
         .end = it->start,
         .epoch = it->epoch,
-        .began = mapper_at(it->mapper, start),
+        .began = isnan(began) ? mapper_at(it->mapper, start) : began,
         .count = covering,
     };
     if (!hand_over(it, first, &one.as.audio)) {
@@ -113,6 +117,7 @@ static void give(audio_cutter *it, int64_t start, size_t covering, size_t first,
 /* Packets ascend and do not overlap: a slice is covered by the first ones, and the last are kept. */
 static void cut(audio_cutter *it, int64_t end, outputs *out) {
     int64_t start = it->start;
+    double began = it->began;
     int64_t keep_from = end - (int64_t)(PREROLL * (double)it->codec->clock_rate);
     size_t covering = it->count, first = it->count;
     while (covering > 0 && it->packets[covering - 1].timestamp >= end)
@@ -123,7 +128,7 @@ static void cut(audio_cutter *it, int64_t end, outputs *out) {
     if (covering == 0 || end_of(&it->packets[covering - 1]) <= start)
         forget_before(it, first);
     else
-        give(it, start, covering, first, out);
+        give(it, start, began, covering, first, out);
 }
 
 void audio_cutter_flush(audio_cutter *it, outputs *out) {
@@ -201,6 +206,8 @@ static void take(audio_cutter *it, int64_t timestamp, int duration, const packet
         return;
     }
     it->next = timestamp + duration;
+    if (it->mapper->settled >= it->settles_at && isnan(it->began))
+        it->began = mapper_at(it->mapper, it->start);
     it->heard = packet->arrival;
     it->looks_at = packet->arrival + ABANDONED;
     if (it->next >= it->end || weight(it) > MAX_SLICE_BYTES)
@@ -226,15 +233,9 @@ void audio_cutter_receive(audio_cutter *it, const ordered *ordered, outputs *out
         take(it, timestamp, duration, packet, out);
 }
 
-void audio_cutter_handle_timer(audio_cutter *it, double now, outputs *out) {
-    if (!it->open || now < it->looks_at)
-        return;
+void audio_cutter_look(audio_cutter *it, double now, outputs *out) {
     if (now - it->heard >= HELD_UP || activity_silent(it->activity, it->heard, now) >= ABANDONED)
         audio_cutter_flush(it, out);
     else
         it->looks_at = earlier(now + ABANDONED, it->heard + HELD_UP);
-}
-
-double audio_cutter_deadline(const audio_cutter *it) {
-    return it->open ? it->looks_at : NEVER;
 }

@@ -81,7 +81,8 @@ typedef struct audio_cutter {
     audio_packet *packets;
     size_t count, capacity;
     buffer bytes;  /* the packets' payloads, end to end */
-    int64_t start, end, next;
+    int64_t start, end, next, settles_at;
+    double began; /* of the open slice, once it is known well; NAN before */
     double heard, looks_at;
 } audio_cutter;
 
@@ -90,8 +91,17 @@ void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, double
                        const activity *activity, counters *counters);
 void audio_cutter_free(audio_cutter *it);
 void audio_cutter_receive(audio_cutter *it, const ordered *ordered, outputs *out);
-void audio_cutter_handle_timer(audio_cutter *it, double now, outputs *out);
 void audio_cutter_flush(audio_cutter *it, outputs *out);
-double audio_cutter_deadline(const audio_cutter *it);
+/* The timer, once it is due. */
+void audio_cutter_look(audio_cutter *it, double now, outputs *out);
+
+static inline double audio_cutter_deadline(const audio_cutter *it) {
+    return it->open ? it->looks_at : NEVER;
+}
+
+static inline void audio_cutter_handle_timer(audio_cutter *it, double now, outputs *out) {
+    if (audio_cutter_deadline(it) <= now)
+        audio_cutter_look(it, now, out);
+}
 
 #endif

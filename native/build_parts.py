@@ -32,6 +32,7 @@ def build(name: str) -> None:
         "build_ext"
     )
     command.inplace = True
+    command.build_temp = f"build/{name}"  # an installation may run at the same time
     command.force = True
     command.ensure_finalized()
     command.run()

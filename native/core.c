@@ -16,12 +16,10 @@ void *grow(void *of, size_t needed, size_t *capacity, size_t size, size_t fewest
     return moved;
 }
 
-bool buffer_reserve(buffer *it, size_t more) {
+bool buffer_grow(buffer *it, size_t more) {
     size_t wanted = it->size + more;
     if (wanted < it->size)
         return false;
-    if (wanted <= it->capacity)
-        return true;
     size_t capacity = it->capacity > 256 ? it->capacity : 256; /* from 1 on, half more is none */
     while (capacity < wanted)
         capacity += capacity / 2;

@@ -60,8 +60,13 @@ typedef struct buffer {
     size_t size, capacity;
 } buffer;
 
+bool buffer_grow(buffer *it, size_t more);
+
 /* False where there is no memory; the buffer is then as it was. */
-bool buffer_reserve(buffer *it, size_t more);
+static inline bool buffer_reserve(buffer *it, size_t more) {
+    return more <= it->capacity - it->size || buffer_grow(it, more);
+}
+
 bool buffer_append(buffer *it, const void *data, size_t size);
 void buffer_free(buffer *it);
 
@@ -93,6 +98,9 @@ static inline uint16_t read16(const uint8_t *at) { return (uint16_t)(at[0] << 8 
 static inline uint32_t read32(const uint8_t *at) {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
+static inline uint64_t read64(const uint8_t *at) {
+    return (uint64_t)read32(at) << 32 | read32(at + 4);
+}
 static inline void write16(uint8_t *at, uint32_t value) {
     at[0] = (uint8_t)(value >> 8);
     at[1] = (uint8_t)value;
@@ -100,6 +108,10 @@ static inline void write16(uint8_t *at, uint32_t value) {
 static inline void write32(uint8_t *at, uint32_t value) {
     write16(at, value >> 16);
     write16(at + 2, value);
+}
+static inline void write64(uint8_t *at, uint64_t value) {
+    write32(at, (uint32_t)(value >> 32));
+    write32(at + 4, (uint32_t)value);
 }
 
 #endif

@@ -38,16 +38,15 @@ static inline void elements_walk_one_byte(const uint8_t *kinds_of, const packet 
     const uint8_t *block = packet->extension;
     size_t at = 0, size = packet->extension_size;
     while (at < size) {
-        uint8_t id = block[at] >> 4, length = (block[at] & 0x0F) + 1;
-        if (block[at] == 0) {
-            at++;
+        uint8_t head = block[at++], id = head >> 4;
+        if (head == 0)
             continue;
-        }
         if (id == 0 || id == 15) /* a padding with a length, or reserved: the rest is ignored */
             return;
-        if (at + 1 + length <= size && kinds_of[id])
-            elements_add(found, id, kinds_of[id], block + at + 1, length);
-        at += 1 + (size_t)length;
+        size_t length = (head & 0x0Fu) + 1;
+        if (kinds_of[id] && at + length <= size)
+            elements_add(found, id, kinds_of[id], block + at, length);
+        at += length;
     }
 }
 

@@ -7,16 +7,6 @@
 #define TOO_LATE 3.0
 #define FALL 0.05
 
-mapper *mapper_retain(mapper *it) {
-    it->references++;
-    return it;
-}
-
-void mapper_release(mapper *it) {
-    if (it != NULL && --it->references == 0)
-        free(it);
-}
-
 static void rise_or_fall(mapper *it, double delay, int64_t timestamp) {
     if (delay < earlier(it->before, suffix_minima_least(&it->delays)) - FALL) {
         it->fell = timestamp;

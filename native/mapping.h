@@ -48,8 +48,17 @@ void sender_clock_end(sender_clock *it, size_t place);
  * it. NULL where there is no memory; the old one is then still the stream's. */
 mapper *sender_clock_begin(sender_clock *it, size_t stream, double clock_rate);
 
-mapper *mapper_retain(mapper *it);
-void mapper_release(mapper *it); /* NULL is let pass */
+static inline mapper *mapper_retain(mapper *it) {
+    it->references++;
+    return it;
+}
+
+/* NULL is let pass. */
+static inline void mapper_release(mapper *it) {
+    if (it != NULL && --it->references == 0)
+        free(it);
+}
+
 void mapper_arrived(mapper *it, int64_t timestamp, double arrival);
 bool mapper_reported(mapper *it, double ntp, int64_t timestamp, double now);
 double mapper_skew(const mapper *it, int64_t timestamp, double arrival);

@@ -23,6 +23,10 @@ bool nack_contains(const nack_list *it, int64_t sequence) {
     return at < it->count && it->of[at].sequence == sequence;
 }
 
+bool nack_asked(const nack_list *it, int64_t sequence) {
+    return it->count && nack_contains(it, sequence) && it->of[place_of(it, sequence)].tries > 0;
+}
+
 static void cut_out(nack_list *it, size_t at, size_t count) {
     if (count == 0)
         return;

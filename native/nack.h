@@ -25,6 +25,7 @@ typedef struct nack_list {
 
 void nack_free(nack_list *it);
 bool nack_contains(const nack_list *it, int64_t sequence);
+bool nack_asked(const nack_list *it, int64_t sequence);
 /* False where there is no memory: those it overtook will not be asked for. */
 bool nack_receive(nack_list *it, int64_t sequence, double now);
 void nack_forget_before(nack_list *it, int64_t sequence);

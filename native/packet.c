@@ -103,15 +103,6 @@ bool packet_keep(packet *it) {
     return true;
 }
 
-void packet_free(packet *it) {
-    if (it->memory == NULL)
-        return;
-    free(it->memory);
-    it->memory = NULL;
-    it->payload = NULL;
-    it->size = 0;
-}
-
 bool packet_restore(packet *it, uint8_t payload_type, uint32_t ssrc) {
     if (it->size <= 2)
         return false;
@@ -120,19 +111,6 @@ bool packet_restore(packet *it, uint8_t payload_type, uint32_t ssrc) {
     it->size -= 2;
     it->payload_type = payload_type;
     it->ssrc = ssrc;
-    return true;
-}
-
-bool turns_add(turns *it, const packet *one, bool contiguous) {
-    turn *of = grown(it->of, it->count + 1, &it->capacity, sizeof *of, 16);
-    if (of == NULL) {
-        packet refused = *one;
-        packet_free(&refused);
-        return false;
-    }
-    it->of = of;
-    it->of[it->count].packet = *one;
-    it->of[it->count++].contiguous = contiguous;
     return true;
 }
 

@@ -35,7 +35,15 @@ void packet_extensions(const packet *it, extension_found *found, void *context);
 
 /* Copy the payload into memory of the packet's own, once. False where there is no memory. */
 bool packet_keep(packet *it);
-void packet_free(packet *it);
+
+static inline void packet_free(packet *it) {
+    if (it->memory == NULL)
+        return;
+    free(it->memory);
+    it->memory = NULL;
+    it->payload = NULL;
+    it->size = 0;
+}
 
 /* RFC 4588 section 4: make a retransmission the packet that it repeats; false where it repeats none. */
 bool packet_restore(packet *it, uint8_t payload_type, uint32_t ssrc);
@@ -52,7 +60,17 @@ typedef struct turns {
 } turns;
 
 /* Takes the packet over, also where there is no memory (then it is freed, and false comes back). */
-bool turns_add(turns *it, const packet *packet, bool contiguous);
+static inline bool turns_add(turns *it, packet *one, bool contiguous) {
+    turn *of = grown(it->of, it->count + 1, &it->capacity, sizeof *of, 16);
+    if (of == NULL) {
+        packet_free(one);
+        return false;
+    }
+    it->of = of;
+    of[it->count++] = (turn){*one, contiguous};
+    return true;
+}
+
 /* Free the packets and forget them; the room stays. */
 void turns_clear(turns *it);
 void turns_free(turns *it);

@@ -133,6 +133,7 @@ cdef extern from "nack.h":
         size_t count
     void nack_free(c_nack_list *it)
     bint nack_contains(const c_nack_list *it, int64_t sequence)
+    bint nack_asked(const c_nack_list *it, int64_t sequence)
     bint nack_receive(c_nack_list *it, int64_t sequence, double now)
     void nack_forget_before(c_nack_list *it, int64_t sequence)
     size_t nack_handle_timer(c_nack_list *it, double now, int64_t *due)

@@ -152,6 +152,9 @@ cdef class NackList:
     def __contains__(self, sequence):
         return nack_contains(&self.it, sequence)
 
+    def asked(self, sequence):
+        return nack_asked(&self.it, sequence)
+
     def receive(self, sequence, now):
         if not nack_receive(&self.it, sequence, now):
             raise MemoryError

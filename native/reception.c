@@ -4,20 +4,6 @@ void reception_init(reception *it, uint32_t ssrc, double clock_rate) {
     *it = (reception){.ssrc = ssrc, .rate = clock_rate};
 }
 
-void reception_receive(reception *it, int64_t sequence, int64_t timestamp, double arrival) {
-    double transit = arrival * it->rate - (double)timestamp;
-    if (!it->based) {
-        it->based = true;
-        it->base = it->highest = sequence;
-    } else {
-        it->jitter += (fabs(transit - it->transit) - it->jitter) / 16;
-    }
-    it->transit = transit;
-    if (it->highest < sequence)
-        it->highest = sequence;
-    it->received++;
-}
-
 void reception_restart(reception *it) {
     it->based = false;
     it->received = it->expected_prior = it->received_prior = 0;

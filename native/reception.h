@@ -22,9 +22,23 @@ typedef struct reception {
 } reception;
 
 void reception_init(reception *it, uint32_t ssrc, double clock_rate);
-void reception_receive(reception *it, int64_t sequence, int64_t timestamp, double arrival);
 void reception_restart(reception *it);
 void reception_reported(reception *it, uint64_t ntp, double now);
 report_block reception_report(reception *it, double now);
+
+static inline void reception_receive(reception *it, int64_t sequence, int64_t timestamp,
+                                     double arrival) {
+    double transit = arrival * it->rate - (double)timestamp;
+    if (!it->based) {
+        it->based = true;
+        it->base = it->highest = sequence;
+    } else {
+        it->jitter += (fabs(transit - it->transit) - it->jitter) / 16;
+    }
+    it->transit = transit;
+    if (it->highest < sequence)
+        it->highest = sequence;
+    it->received++;
+}
 
 #endif

@@ -155,7 +155,6 @@ int ring_skip(ring *it, packet *one) {
     it->next = one->sequence + 1;
     it->opens_at = NEVER;
     note(it, one);
-    packet_free(one);
     return NOT_REFUSED;
 }
 

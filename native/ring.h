@@ -1,6 +1,7 @@
 /* The reorder ring; twin of slicer/rtp/ring.py, which has the theory of operation.
  *
- * Memory contract: `ring_insert` and `ring_skip` take the packet's memory over whatever they return.
+ * Memory contract: `ring_insert` takes the packet's memory over whatever it returns, and so does
+ * `ring_skip` where it refuses the packet; one that was skipped stays the caller's.
  * A packet that is next in line goes to `ready` as it is, still on the caller's bytes: `ring_pop`
  * must be called before those bytes go. What has to wait is copied. The slots are allocated when the
  * first packet has to wait, and freed when none does: a stream without loss has none.

@@ -37,7 +37,7 @@ typedef struct source {
 typedef struct session {
     evp_cipher_ctx *cipher;
     hmac_key hmac;
-    uint8_t salt[14];
+    uint8_t salt[BLOCK_SIZE]; /* zeros behind it */
 } session;
 
 struct srtp {
@@ -133,13 +133,10 @@ static size_t header_size(const uint8_t *data, size_t size) {
 /* The nonce of AES-CM (RFC 3711 4.1.1) and GCM (RFC 7714 8.1, 9.1): the same, two bytes apart. */
 static void make_iv(const srtp *it, int of, const uint8_t *ssrc, uint64_t index,
                     uint8_t iv[BLOCK_SIZE]) {
-    memset(iv, 0, BLOCK_SIZE);
-    memcpy(iv, it->of[of].salt, it->is_gcm ? GCM_IV_SIZE : sizeof it->of[of].salt);
     uint8_t *at = iv + (it->is_gcm ? 2 : 4);
-    for (int i = 0; i < 4; i++)
-        at[i] ^= ssrc[i];
-    for (int i = 0; i < 6; i++)
-        at[4 + i] ^= (uint8_t)(index >> (40 - 8 * i));
+    memcpy(iv, it->of[of].salt, BLOCK_SIZE);
+    write64(at, read64(at) ^ ((uint64_t)read32(ssrc) << 32 | index >> 16));
+    write16(at + 8, read16(at + 8) ^ (index & 0xFFFF));
 }
 
 static bool sign(const srtp *it, int of, const uint8_t *data, size_t size, uint32_t turn,
@@ -355,7 +352,7 @@ static bool session_init(session *it, srtp_profile profile, const srtp_keys *key
     static const cipher_kind kinds[] = {[SRTP_AES128_CM_SHA1_80] = AES_128_CTR,
                                         [SRTP_AEAD_AES_128_GCM] = AES_128_GCM,
                                         [SRTP_AEAD_AES_256_GCM] = AES_256_GCM};
-    memcpy(it->salt, keys->salt[of], sizeof it->salt);
+    memcpy(it->salt, keys->salt[of], srtp_salt_size(profile));
     it->cipher = cipher_new(kinds[profile], keys->key[of]);
     return it->cipher != NULL && hmac_key_init(&it->hmac, keys->auth[of], MAC_SIZE);
 }

@@ -81,12 +81,12 @@ void stream_free(stream *it) {
     *it = (stream){0};
 }
 
-static bool jumped(const stream *it, const packet *one, bool contiguous) {
-    double step = (double)(one->timestamp - it->last), rate = it->codec->clock_rate;
+static inline bool jumped(const stream *it, int64_t timestamp, double arrival, bool contiguous) {
+    double step = (double)(timestamp - it->last), rate = it->codec->clock_rate;
     double early = contiguous ? EARLY : EARLY_AFTER_LOSS;
     if (-it->back * rate <= step && step <= early * rate)
         return false;
-    return step <= 0.0 || mapper_skew(it->mapper, one->timestamp, one->arrival) < -early;
+    return step <= 0.0 || mapper_skew(it->mapper, timestamp, arrival) < -early;
 }
 
 static bool begin_epoch(stream *it, const codec *codec) {
@@ -101,10 +101,10 @@ static bool begin_epoch(stream *it, const codec *codec) {
 }
 
 /* Media time goes on with this packet, or begins anew; false where there is no memory for that. */
-static bool advance(stream *it, const packet *one, bool contiguous) {
+static inline bool advance(stream *it, const packet *one, bool contiguous) {
     const codec *codec = it->parameters->codecs[one->payload_type];
     bool begins = codec != it->codec;
-    if (!begins && jumped(it, one, contiguous)) {
+    if (!begins && jumped(it, one->timestamp, one->arrival, contiguous)) {
         COUNT(it->counters, clock_jumped);
         begins = true;
     }
@@ -166,26 +166,30 @@ static void give_given_up(stream *it, ordereds *out) {
     it->given_up.count = 0;
 }
 
-static void note(stream *it, const packet *one) {
+static inline void note(stream *it, const packet *one) {
     source *source = &it->source;
     unwrapper_move(&source->sequences, one->sequence);
     unwrapper_move(&source->timestamps, one->timestamp);
     source->last_arrival = one->arrival;
     reception_receive(&source->reception, one->sequence, one->timestamp, one->arrival);
-    if (source->has_nacks && !nack_receive(&source->nacks, one->sequence, one->arrival))
-        COUNT(it->counters, out_of_memory);
+    if (source->has_nacks) {
+        if (nack_asked(&source->nacks, one->sequence))
+            COUNT(it->counters, retransmitted);
+        if (!nack_receive(&source->nacks, one->sequence, one->arrival))
+            COUNT(it->counters, out_of_memory);
+    }
     if (it->candidates.count)
         candidates_drop(&it->candidates, one->arrival - OVERTAKEN, it->counters);
 }
 
-static bool follows(const source *it, const packet *one) {
-    return it->sequences.known && one->sequence - 1 == it->sequences.last;
+static bool follows(const source *it, int64_t sequence) {
+    return it->sequences.known && sequence - 1 == it->sequences.last;
 }
 
 /* Whether this packet, the newest one, ends the sleep; media time goes on meanwhile. */
 static bool wakes(stream *it, const packet *one) {
     int64_t epoch = it->epoch;
-    if (!advance(it, one, follows(&it->source, one)))
+    if (!advance(it, one, follows(&it->source, one->sequence)))
         COUNT(it->counters, out_of_memory);
     bool begins = it->epoch != epoch && it->until < NEVER;
     return begins || (double)one->timestamp >= it->until;
@@ -193,19 +197,19 @@ static bool wakes(stream *it, const packet *one) {
 
 /* As `ring_insert`, of a stream that sleeps. */
 static int pass_over(stream *it, packet *one) {
-    packet passing = *one; /* the ring must not free what may have to be taken after all */
-    passing.memory = NULL;
-    int refused = ring_skip(&it->source.ring, &passing);
-    if (refused == NOT_REFUSED && wakes(it, one)) {
+    int refused = ring_skip(&it->source.ring, one);
+    if (refused != NOT_REFUSED)
+        return refused;
+    if (wakes(it, one)) {
         stream_wake(it);
         return ring_insert(&it->source.ring, one);
     }
     packet_free(one);
-    return refused == NOT_REFUSED ? COUNT_asleep : refused;
+    return COUNT_asleep;
 }
 
 /* Put an unwrapped packet of the current source where it belongs; true where the source moved. */
-static bool put(stream *it, packet *one) {
+static inline bool put(stream *it, packet *one) {
     int refused = it->asleep ? pass_over(it, one) : ring_insert(&it->source.ring, one);
     if (refused != NOT_REFUSED)
         it->counters->of[refused]++;
@@ -231,7 +235,7 @@ static void move(stream *it) {
     turns_free(&orphans);
 }
 
-static void insert_own(stream *it, packet *one) {
+static inline void insert_own(stream *it, packet *one) {
     one->sequence = unwrapper_peek(&it->source.sequences, 16, one->sequence);
     one->timestamp = unwrapper_peek(&it->source.timestamps, 32, one->timestamp);
     if (put(it, one))
@@ -342,7 +346,7 @@ static void on_probation(stream *it, packet *one) {
         take_over(it, last);
 }
 
-static void take(stream *it, packet *one) {
+static inline void take(stream *it, packet *one) {
     if (!it->has_source || one->ssrc != it->source.ssrc)
         on_probation(it, one);
     else
@@ -472,11 +476,11 @@ bool stream_would_sleep(const stream *it, const packet *one) {
     if (it->parameters->rtx[payload_type] >= 0 || it->codec == NULL ||
         it->parameters->codecs[payload_type] != it->codec)
         return false;
-    packet next = *one;
-    next.sequence = unwrapper_peek(&source->sequences, 16, one->sequence);
-    next.timestamp = unwrapper_peek(&source->timestamps, 32, one->timestamp);
-    int64_t ahead = source->ring.open ? next.sequence - source->ring.next : 0;
+    int64_t sequence = unwrapper_peek(&source->sequences, 16, one->sequence);
+    int64_t timestamp = unwrapper_peek(&source->timestamps, 32, one->timestamp);
+    int64_t ahead = source->ring.open ? sequence - source->ring.next : 0;
     if (ahead < 0 || ahead >= RING_CAPACITY || source->ring.orphans.count)
         return false;
-    return (double)next.timestamp < it->until && !jumped(it, &next, follows(source, &next));
+    return (double)timestamp < it->until &&
+           !jumped(it, timestamp, one->arrival, follows(source, sequence));
 }

@@ -34,7 +34,7 @@ static void wait_for_report(audio_track *it, const audio_cutter *cutter, size_t 
         report_wait_add(&it->wait, out, before, cutter->wait, now);
 }
 
-static void cut(audio_track *it, ordereds *packets, double now, outputs *out) {
+static inline void cut(audio_track *it, ordereds *packets, double now, outputs *out) {
     size_t before = out->count;
     for (size_t i = 0; i < packets->count; i++) {
         for (size_t j = 0; j < it->count; j++) {
@@ -172,7 +172,8 @@ void video_track_detach(video_track *it, uint64_t track, outputs *out) {
     report_wait_flush_track(&it->wait, track, out);
 }
 
-static void observe(video_track *it, const ordered *ordered) {
+/* Whether a keyframe began. */
+static bool observe(video_track *it, const ordered *ordered) {
     const packet *packet = &ordered->packet;
     bool starts = ordered->codec->format->starts_keyframe(packet->payload, packet->size);
     for (size_t i = 0; i < it->count; i++) {
@@ -184,6 +185,7 @@ static void observe(video_track *it, const ordered *ordered) {
     }
     if (starts && it->missing == MISSING_KEYFRAME)
         it->missing = MISSING_WHOLE_KEYFRAME;
+    return starts;
 }
 
 /* The depacketizer for this packet; NULL where there is no memory for it. */
@@ -245,14 +247,13 @@ static bool assemble(video_track *it, const ordered *ordered, frame *frame) {
     return true;
 }
 
-/* Whether there was a picture. */
+/* Whether a grabber may have fallen asleep: there was a picture, or a keyframe began. */
 static bool grab_one(video_track *it, const ordered *ordered, double now, outputs *out) {
     frame frame;
     size_t before = out->count;
-    bool grabbed = false;
-    observe(it, ordered);
+    bool grabbed = observe(it, ordered);
     if (!assemble(it, ordered, &frame))
-        return false;
+        return grabbed;
     if (frame.keyframe) {
         it->decodable = true;
         it->missing = MISSING_KEYFRAME;

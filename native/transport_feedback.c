@@ -47,11 +47,12 @@ bool transport_feedback_is_whole(const uint8_t *body, size_t size) {
 /* A clock that no machine has must not lead to undefined behaviour. */
 static int64_t ticks_of(double seconds) {
     double ticks = rint(seconds / TICK);
-    return (int64_t)fmax(-0x1p61, fmin(ticks, 0x1p61));
+    ticks = ticks < 0x1p61 ? ticks : 0x1p61;
+    return (int64_t)(ticks > -0x1p61 ? ticks : -0x1p61);
 }
 
 /* False where it does not fit into this feedback. */
-static bool fits(transport_feedbacks *it, int64_t sequence, double seconds) {
+static inline bool fits(transport_feedbacks *it, int64_t sequence, double seconds) {
     int64_t place = sequence - it->base;
     if (place < (int64_t)it->size || place >= TRANSPORT_MAX_PACKETS)
         return false;

@@ -29,7 +29,7 @@ static void begin(answers *it) {
     it->has_keyframe = false;
     it->misses = 0;
     it->keyframe_at = -INFINITY;
-    it->mode = it->can_ask ? GRABBER_ASKING : GRABBER_KEEPING;
+    it->mode = it->can_ask ? GRABBER_TRYING : GRABBER_KEEPING;
     forget_probes(it);
 }
 
@@ -51,16 +51,49 @@ static void give_up(answers *it) {
 static bool answers_observe(answers *it, bool due, bool contiguous, double now) {
     if (it->mode == GRABBER_ASLEEP && due)
         it->mode = GRABBER_ASKING;
+    it->due = due;
     bool back = now - it->seen > SILENT;
     if (now > it->seen)
         it->seen = now;
-    if (it->mode == GRABBER_ASKING && (isnan(it->asking_since) || back)) {
+    bool asks = it->mode == GRABBER_TRYING || it->mode == GRABBER_ASKING;
+    if (asks && (isnan(it->asking_since) || back)) {
         it->asking_since = now;
         it->intact = true;
     } else if (!contiguous) {
         it->intact = false;
     }
     return back;
+}
+
+static void satisfied(answers *it) {
+    it->mode = GRABBER_ASLEEP;
+    it->asking_since = it->asked = NAN;
+}
+
+static void try_soon(answers *it, double now) {
+    it->asking_since = now + ASK_AGAIN;
+    it->asked = NAN;
+    it->intact = true;
+}
+
+static void judge_try(answers *it, double now) {
+    double since = waited(it, now);
+    if (since <= ASK_AGAIN || !it->intact) {
+        it->misses = 0;
+        if (it->due) {
+            it->mode = GRABBER_ASKING;
+            it->asking_since = now;
+            it->intact = true;
+        } else {
+            satisfied(it);
+        }
+        return;
+    }
+    it->misses++;
+    if (since > ANSWER || it->misses >= MISSES)
+        give_up(it);
+    else
+        try_soon(it, now);
 }
 
 static void judge_answer(answers *it, double now) {
@@ -97,13 +130,18 @@ static void answers_keyframe_began(answers *it, int64_t timestamp, double now) {
     if (it->mode == GRABBER_ASLEEP || (it->has_keyframe && timestamp == it->keyframe))
         return;
     double since = now - it->keyframe_at;
+    bool first = !it->has_keyframe;
     it->has_keyframe = true;
     it->keyframe = timestamp;
     it->keyframe_at = now;
     if (it->mode == GRABBER_ASKING)
         judge_answer(it, now);
-    else
+    else if (it->mode == GRABBER_KEEPING)
         judge_probe(it, since, now);
+    else if (first)
+        try_soon(it, now);
+    else if (!isnan(it->asked))
+        judge_try(it, now);
 }
 
 static void ask(answers *it, double now) {
@@ -124,7 +162,7 @@ static double answers_deadline(const answers *it, bool keeps) {
         return isnan(it->asking_since) ? NEVER : it->asking_since;
     if (it->seen <= it->asked) /* nobody is sending: nobody to ask */
         return NEVER;
-    if (it->mode == GRABBER_ASKING)
+    if (it->mode != GRABBER_KEEPING)
         return it->asked + ASK_AGAIN;
     if (!keeps)
         return it->asked + PROBE_SOON;
@@ -170,6 +208,21 @@ static bool add(frame_grabber *it, const frame *frame) {
     return true;
 }
 
+/* The cut takes a copy of the frames; false without memory. */
+static bool copy(frame_grabber *it, picture_cut *cut) {
+    cut->ends = malloc(it->count * sizeof *cut->ends);
+    if (cut->ends == NULL || !buffer_append(&cut->frames, it->pending.data, it->pending.size)) {
+        free(cut->ends);
+        cut->ends = NULL;
+        COUNT(it->counters, out_of_memory);
+        return false;
+    }
+    memcpy(cut->ends, it->ends, it->count * sizeof *cut->ends);
+    cut->count = it->count;
+    cut->first = it->first;
+    return true;
+}
+
 /* The cut takes the frames over. */
 static void take(frame_grabber *it, picture_cut *cut) {
     cut->frames = it->pending;
@@ -182,7 +235,8 @@ static void take(frame_grabber *it, picture_cut *cut) {
     it->count = it->capacity = 0;
 }
 
-static output cut_of(frame_grabber *it, const frame *frame, const ordered *last) {
+/* *stays*: the frames stay in the group as well; without memory for a copy they do not. */
+static output cut_of(frame_grabber *it, const frame *frame, const ordered *last, bool stays) {
     output one = {.kind = OUTPUT_FRAMES};
     one.as.picture = (picture_cut){
         .track = it->track,
@@ -191,7 +245,8 @@ static output cut_of(frame_grabber *it, const frame *frame, const ordered *last)
         .epoch = it->epoch,
         .keyframe = it->keyframe,
     };
-    take(it, &one.as.picture);
+    if (!stays || !copy(it, &one.as.picture))
+        take(it, &one.as.picture);
     return one;
 }
 
@@ -202,25 +257,25 @@ static void give(frame_grabber *it, output *one, outputs *out) {
 
 static void hand_over(frame_grabber *it, const frame *frame, const ordered *last, outputs *out) {
     COUNT(it->counters, frames_ahead);
-    output one = cut_of(it, frame, last);
+    output one = cut_of(it, frame, last, false);
     give(it, &one, out);
 }
 
 static void grab(frame_grabber *it, const frame *frame, const ordered *last, outputs *out) {
-    output one = cut_of(it, frame, last);
+    bool stays = it->answers.mode == GRABBER_TRYING && it->first == 0 && it->count == 1;
+    output one = cut_of(it, frame, last, stays);
     picture_cut *cut = &one.as.picture;
     one.kind = OUTPUT_PICTURE;
     cut->due = it->due;
     cut->began = mapper_at(last->mapper, frame->timestamp);
-    cut->continues = it->answers.mode == GRABBER_KEEPING;
+    cut->continues = it->answers.mode != GRABBER_ASKING && !stays;
     cut->orientation = frame->orientation;
     int64_t step = it->seconds * (int64_t)last->codec->clock_rate;
     it->due += (1 + (frame->timestamp - it->due) / step) * step; /* it is not before `due` */
     it->overdue = NAN;
     it->told = false;
-    if (!cut->continues) {
-        it->answers.mode = GRABBER_ASLEEP;
-        it->answers.asking_since = it->answers.asked = NAN;
+    if (it->answers.mode == GRABBER_ASKING) {
+        satisfied(&it->answers);
         drop_group(it);
     }
     give(it, &one, out);
@@ -270,6 +325,8 @@ void frame_grabber_observe(frame_grabber *it, int64_t timestamp, int64_t epoch, 
 
 void frame_grabber_keyframe_began(frame_grabber *it, int64_t timestamp, double now) {
     answers_keyframe_began(&it->answers, timestamp, now);
+    if (it->answers.mode == GRABBER_ASLEEP)
+        drop_group(it);
 }
 
 void frame_grabber_receive(frame_grabber *it, const frame *frame, bool decodable,
@@ -298,7 +355,8 @@ void frame_grabber_missing(frame_grabber *it, missing_reason reason, outputs *ou
 }
 
 bool frame_grabber_awaits_answer(const frame_grabber *it, double now) {
-    return it->answers.mode == GRABBER_ASKING && now - it->answers.seen < SILENT;
+    bool asks = it->answers.mode == GRABBER_TRYING || it->answers.mode == GRABBER_ASKING;
+    return asks && now - it->answers.seen < SILENT;
 }
 
 bool frame_grabber_wants_keyframe(frame_grabber *it, double now) {

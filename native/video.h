@@ -4,13 +4,18 @@
 
 #include "audio.h"
 
-typedef enum grabber_mode { GRABBER_ASLEEP, GRABBER_ASKING, GRABBER_KEEPING } grabber_mode;
+typedef enum grabber_mode {
+    GRABBER_TRYING,
+    GRABBER_ASLEEP,
+    GRABBER_ASKING,
+    GRABBER_KEEPING
+} grabber_mode;
 
 /* Whether a source answers requests for keyframes, and when to send the next one. */
 typedef struct answers {
     counters *counters;
     grabber_mode mode;
-    bool can_ask, intact, probing, has_keyframe;
+    bool can_ask, due, intact, probing, has_keyframe; /* due: a picture, at the last packet */
     int misses, answered;
     double seen;
     double asking_since, asked; /* NAN: not */

@@ -1,5 +1,6 @@
 """rtc-slicer: cuts live rooms into audio slices and pictures. The public names, for embedders."""
 
+from slicer.delivery.judging import Keep
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.engine.engine import Engine, TaskStatus
@@ -14,10 +15,14 @@ from slicer.engine.events import (
     FactsDiscarded,
     PicturesMissing,
     RobotLeft,
+    SliceJudged,
     SliceLost,
     SliceSpooled,
     SliceStored,
+    SliceUnjudged,
     StoreRecovered,
+    SupplierRecovered,
+    SupplierTrouble,
     TaskFinished,
     TaskState,
     TaskTrouble,
@@ -27,11 +32,12 @@ from slicer.engine.events import (
 )
 from slicer.engine.metrics import Sample
 from slicer.engine.settings import EngineSettings, Settings, SlicingSettings
-from slicer.engine.spec import TaskSpec
+from slicer.engine.spec import Moderation, TaskSpec
 from slicer.errors import (
     BadInput,
     LimitReached,
     MediaError,
+    ModerationError,
     RoomError,
     SlicerError,
     StorageError,
@@ -43,6 +49,8 @@ from slicer.errors import (
 )
 from slicer.http import HttpSettings
 from slicer.media.slice import SliceInfo
+from slicer.moderation import Finding, Label, Suggest, SupplierSpec, Verdict
+from slicer.moderation.settings import ModerationSettings
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.rtp.parameters import Kind
@@ -69,12 +77,18 @@ __all__ = [
     "EventStream",
     "EventsMissed",
     "FactsDiscarded",
+    "Finding",
     "Fsync",
     "HttpSettings",
     "ImageFormat",
+    "Keep",
     "Kind",
+    "Label",
     "LimitReached",
     "MediaError",
+    "Moderation",
+    "ModerationError",
+    "ModerationSettings",
     "OutboxSettings",
     "PicturesMissing",
     "RobotLeft",
@@ -83,10 +97,12 @@ __all__ = [
     "Sample",
     "Settings",
     "SliceInfo",
+    "SliceJudged",
     "SliceLost",
     "SliceParams",
     "SliceSpooled",
     "SliceStored",
+    "SliceUnjudged",
     "SlicerError",
     "SlicingSettings",
     "SpoolSettings",
@@ -97,6 +113,10 @@ __all__ = [
     "StorageUnavailable",
     "StoreRecovered",
     "Subscription",
+    "Suggest",
+    "SupplierRecovered",
+    "SupplierSpec",
+    "SupplierTrouble",
     "TaskEnded",
     "TaskFinished",
     "TaskNotExist",
@@ -108,6 +128,7 @@ __all__ = [
     "TrackRefused",
     "TrackStarted",
     "Unauthorized",
+    "Verdict",
     "VideoSpec",
     "WhipSettings",
 ]

@@ -8,9 +8,13 @@ SlicerError
  ├─ LimitReached        the caller: a named bound is full; may be tried again later
  ├─ RoomError           the room: it cannot be entered or was lost; may be tried again
  ├─ MediaError          the sender: bytes that no decoder takes; that slice alone is lost
- └─ StorageError        the store did not take a slice
-     ├─ StorageRefused      the customer: bucket, key or permission; waits for a human
-     └─ StorageUnavailable  the network or the store; tried again
+ ├─ StorageError        the store did not take a slice
+ │   ├─ StorageRefused      the customer: bucket, key or permission; waits for a human
+ │   └─ StorageUnavailable  the network or the store; tried again
+ └─ ModerationError     the supplier did not judge a slice
+     ├─ SupplierRefused     the customer: key, account or permission; waits for a human
+     ├─ SupplierUnavailable the network or the supplier; tried again
+     └─ SliceNotJudged      the slice: it cannot be judged; that slice alone is told as unjudged
 """
 
 from collections.abc import Sequence
@@ -77,6 +81,29 @@ class StorageRefused(StorageError):
 
 class StorageUnavailable(StorageError):
     """The store cannot be reached or is overloaded; worth another try."""
+
+
+class ModerationError(SlicerError):
+    """The supplier did not judge a slice: which supplier, and the reason.
+
+    *retry_after*: seconds the supplier asks to be left alone for, where it does.
+    """
+
+    def __init__(self, supplier: str, reason: str, retry_after: float | None = None) -> None:
+        self.supplier, self.reason, self.retry_after = supplier, reason, retry_after
+        super().__init__(f"{supplier}: {reason}")
+
+
+class SupplierRefused(ModerationError):
+    """The supplier refuses the account, and will again until a human changes something."""
+
+
+class SupplierUnavailable(ModerationError):
+    """The supplier cannot be reached or is overloaded; worth another try."""
+
+
+class SliceNotJudged(ModerationError):
+    """This slice cannot be judged, and another try would not help; others can."""
 
 
 def shown(value: object, limit: int = 80) -> str:

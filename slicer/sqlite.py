@@ -111,9 +111,12 @@ def _prepare(opened: sqlite3.Connection, name: str, schema: Schema) -> None:
     opened.execute(f"PRAGMA synchronous = {'FULL' if schema.power_safe else 'NORMAL'}")
     opened.execute("PRAGMA secure_delete = ON")
     opened.execute("PRAGMA foreign_keys = ON")
+    # How many frames of the log SQLite reads; not to be had within a transaction. If another
+    # process writes meanwhile, the log holds more, and is looked into for nothing.
+    read = opened.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
     opened.execute("BEGIN IMMEDIATE")
     if not schema.exclusive:
-        _tell_of_lost(opened)
+        _tell_of_lost(opened, read)
     # Looked at again: another process may have made or migrated the file meanwhile. A crash on the
     # way leaves the file as it was, its version included.
     for script in _scripts(opened, name, schema):
@@ -127,10 +130,12 @@ def _prepare(opened: sqlite3.Connection, name: str, schema: Schema) -> None:
         raise BadInput("serve.state", name, f"an undamaged database ({verdict})")
 
 
-def _tell_of_lost(opened: sqlite3.Connection) -> None:
-    """Log what the write-ahead log held and SQLite left out; it is overwritten from now on."""
+def _tell_of_lost(opened: sqlite3.Connection, read: int) -> None:
+    """Log what the write-ahead log held and SQLite left out; it is overwritten from now on.
+
+    *read*: the frames that SQLite reads; -1 where another process kept it from counting."""
     path = Path(opened.execute("PRAGMA database_list").fetchone()[2])
-    if count := wal.lost(path.with_name(f"{path.name}-wal")):
+    if count := wal.lost(path.with_name(f"{path.name}-wal"), max(read, 0)):
         logger.warning(
             "! %s-wal is damaged: %d change(s) or more written last are lost; "
             "after a loss of power this can be, otherwise look at the disk",

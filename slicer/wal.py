@@ -18,29 +18,34 @@ _SUMS = {_BIG_ENDIAN_SUMS: ">", _LITTLE_ENDIAN_SUMS: "<"}
 Sums = tuple[int, int]
 
 
-def lost(log: Path) -> int:
+def lost(log: Path, read: int = 0) -> int:
     """How many whole transactions of a log cannot be read; 0 where there is none. Raises OSError.
 
-    Only for who holds the database's lock for writing: the log must stand still.
+    *read*: how many frames SQLite itself reads, where that is known. A log that holds no more is
+    not looked into. Only for who holds the database's lock for writing: the log must stand still.
     """
     try:
-        content = log.read_bytes()
+        with log.open("rb") as opened:
+            header = opened.read(HEADER)
+            if len(header) < HEADER:
+                return 0
+            magic, _, page = struct.unpack(">3I", header[:12])
+            size = FRAME_HEADER + page
+            if read and log.stat().st_size < HEADER + (read + 1) * size:
+                return 0
+            content = opened.read()
     except FileNotFoundError:
         return 0
-    if len(content) < HEADER:
-        return 0
-    magic, _, page = struct.unpack(">3I", content[:12])
-    size = FRAME_HEADER + page
-    frames = [content[at : at + size] for at in range(HEADER, len(content) - size + 1, size)]
+    frames = [content[at : at + size] for at in range(0, len(content) - size + 1, size)]
     order = _SUMS.get(magic, "")
-    if not order or _sum(order, (0, 0), content[:24]) != struct.unpack(">2I", content[24:32]):
-        return int(len(content) > HEADER)  # where frames begin is not known: one at least
-    return sum(_ends(frame) for frame in frames[_right(order, content[:HEADER], frames) :])
+    if not order or _sum(order, (0, 0), header[:24]) != struct.unpack(">2I", header[24:]):
+        return int(len(content) > 0)  # where frames begin is not known: one at least
+    return sum(_ends(frame) for frame in frames[_right(order, header, frames) :])
 
 
 def _right(order: str, header: bytes, frames: list[bytes]) -> int:
     """How many frames at the beginning are right."""
-    sums: Sums = struct.unpack(">2I", header[24:32])
+    sums: Sums = struct.unpack(">2I", header[24:])
     for number, frame in enumerate(frames):
         sums = _sum(order, _sum(order, sums, frame[:8]), frame[FRAME_HEADER:])
         if frame[8:16] != header[16:24] or struct.unpack(">2I", frame[16:24]) != sums:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the tests need from outside PyPI: Chromium; and what they can do without: GStreamer,
-# the publisher of H.265, coturn, and valgrind, for `make instructions`. Does nothing where it is
-# there already.
+# the publisher of H.265, tshark, which reads captures beside us, coturn, and valgrind, for
+# `make instructions`. Does nothing where it is there already.
 set -eu
 
 browser=${CHROMIUM:-chromium}
@@ -55,6 +55,14 @@ install_valgrind() {
     has valgrind || echo "note: no valgrind; 'make instructions' will say so" >&2
 }
 
+install_tshark() {
+    if can_install; then
+        echo "==> installing tshark, to compare readings of captures (apt-get, 21 MB; 127 MB on the disk)"
+        install tshark 2>/dev/null || true
+    fi
+    has tshark || echo "note: no tshark; its test is skipped" >&2
+}
+
 has_gstreamer() {
     /usr/bin/python3 -c '
 import gi
@@ -84,5 +92,6 @@ install_turn() {
 
 has "$browser" || install_chromium
 has valgrind || install_valgrind
+has tshark || install_tshark
 has_gstreamer || install_gstreamer
 has turnserver || install_turn

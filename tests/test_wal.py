@@ -55,6 +55,13 @@ def test_every_transaction_from_a_wrong_frame_on(log: Path, at: int) -> None:
     assert lost(flipped(log, 32 + wrong * FRAME + at)) == 5
 
 
+def test_a_log_of_which_sqlite_reads_every_frame_is_not_looked_into(log: Path) -> None:
+    held = frames(log)
+    flipped(log, 32 + 2000)
+    assert lost(log, read=held) == 0
+    assert lost(log, read=held - 1) == lost(log) > 0
+
+
 def test_a_header_that_is_wrong_hides_everything(log: Path) -> None:
     assert lost(flipped(log, 20)) == 1
     assert lost(flipped(log, 0)) == 1

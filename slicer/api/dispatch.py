@@ -17,7 +17,7 @@ from slicer.api.body import read_json, read_query
 from slicer.api.errors import WRONG_VALUE, ApiError
 from slicer.api.fields import Reader
 from slicer.api.keys import Caller, Keys, find_app
-from slicer.api.limits import RateLimit, Replays, SignatureUses
+from slicer.api.limits import RateLimit, Signatures
 from slicer.api.schema import ACTIONS, VERSION, Action, Verb
 from slicer.api.signature import MAX_SKEW, UNSIGNED_PAYLOAD, Message
 from slicer.errors import shown
@@ -62,8 +62,7 @@ class Dispatcher:
         self._apps, self._orders, self._settings = apps, orders, settings
         self._keys = Keys(apps.values())
         self._rate = RateLimit(settings.rate)
-        self._replays = Replays()
-        self._uses = SignatureUses()
+        self._signatures = Signatures()
 
     async def answer(self, message: Message) -> Answer:
         """Check it and carry it out. Raises SlicerError."""
@@ -123,7 +122,7 @@ class Dispatcher:
         if message.headers.get("x-tc-content-sha256") == UNSIGNED_PAYLOAD:
             use += " " + hashlib.sha256(message.body).hexdigest()
         until = caller.timestamp + MAX_SKEW
-        first = self._uses.first(app.sdk_app_id, caller.signature, use, until, now)
+        first = self._signatures.first_use(app.sdk_app_id, caller.signature, use, until, now)
         if first is None:
             raise ApiError("RequestLimitExceeded", "too many requests within five minutes")
         if first != use and action.verb is not Verb.DESCRIBE:
@@ -137,14 +136,11 @@ class Dispatcher:
         if len(nonce) > MAX_NONCE:
             got = f"{len(nonce)} characters"
             raise ApiError(WRONG_VALUE, f"X-TC-Nonce: got {got}; allowed: {MAX_NONCE} at most")
-        if self._replays.seen(name, caller.signature, nonce, now):
+        if self._signatures.is_replay(caller.signature, nonce, now):
             raise ApiError(
                 "AuthFailure.SignatureReplayed",
                 f"{name}: this signed request came before; allowed: one with a new timestamp",
             )
-        until = caller.timestamp + MAX_SKEW
-        if not self._replays.remember(name, caller.signature, nonce, until, now):
-            raise ApiError("RequestLimitExceeded", "too many requests within five minutes")
 
 
 def is_loopback(host: str) -> bool:

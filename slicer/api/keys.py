@@ -13,7 +13,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody whose signature is proved. *until*: UTC at which the signature is too old."""
+    """Somebody whose signature is proved, who signed at *timestamp*, UTC in seconds."""
 
     apps: frozenset[int]
     signature: str

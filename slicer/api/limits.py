@@ -1,15 +1,13 @@
 """Rate limits by caller, and signatures seen before. Pure: *now* is an argument."""
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 
 MAX_REMEMBERED = 100_000
-"""Signatures remembered; some 15 MB."""
+"""Signatures of one application that are remembered, some 50 MB at worst: more than the eight
+actions can have at their rate within the ten minutes for which a timestamp is good."""
 TOGETHER = 2.0
 """Seconds within which requests that were signed in one second arrive."""
-MAX_BOUND = 100_000
-"""Signatures of one application whose use is remembered, some 25 MB at worst: more than the eight
-actions can have at their rate within the ten minutes for which a timestamp is good."""
 
 
 class RateLimit:
@@ -32,80 +30,56 @@ class RateLimit:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """*until* when its signature is too old; *first* when it came; what *nonces* it came with."""
+class _Signature:
+    """*use* is what it was first seen with, *until* when it is too old; *carried_out* is when the
+    first request under it was, and *nonces* what those that were carried out came with."""
 
+    use: str
     until: float
-    first: float
-    nonces: set[str]
+    carried_out: float | None = None
+    nonces: tuple[str, ...] = ()
 
 
-class Replays:
-    """What was carried out already, until it is too old to be accepted anyway.
+class Signatures:
+    """Signatures that were seen, until they are too old to be accepted anyway.
 
-    A timestamp counts seconds, so two equal requests of one client within a second have the same
-    signature. They are two requests, as TRTC takes them, unless they carry the same nonce. What
-    comes later than TOGETHER is a replay whatever its nonce, which is not signed.
+    A signature is good for the use that it was first seen with. The SDKs sign a request's body and
+    host, but neither its action nor, if so set, the body: who sees a Describe could have its
+    signature delete the task. And it is good once, but for requests that the client itself cannot
+    tell apart by it: a timestamp counts seconds, so two equal ones of one client within a second
+    have the same signature. They are two requests, as TRTC takes them, unless they carry the same
+    nonce. What comes later than TOGETHER is a replay whatever its nonce, which is not signed.
 
-    *now* and *until* are UTC in seconds. A full memory refuses: forgetting would let replays in.
+    A full memory refuses: forgetting would let replays in. *now* and *until* are UTC in seconds.
     """
 
     def __init__(self, most: int = MAX_REMEMBERED) -> None:
         self._most = most
-        self._seen: OrderedDict[tuple[str, str], _Seen] = OrderedDict()
+        self._known: dict[bytes, _Signature] = {}
+        self._of_apps: dict[int, deque[bytes]] = {}  # the oldest first
 
-    def __len__(self) -> int:
-        return len(self._seen)
-
-    def seen(self, action: str, signature: str, nonce: str, now: float) -> bool:
-        """Whether this is a request that was already carried out."""
-        seen = self._seen.get((action, signature))
-        return seen is not None and (nonce in seen.nonces or now - seen.first > TOGETHER)
-
-    def remember(self, action: str, signature: str, nonce: str, until: float, now: float) -> bool:
-        """Remember it; False where there is no room left. Drops what is past."""
-        seen = self._seen.get((action, signature))
-        if seen is None:
-            if len(self._seen) >= self._most:
-                self._forget(now)
-            if len(self._seen) >= self._most:
-                return False
-            seen = self._seen[action, signature] = _Seen(until, now, set())
-        if nonce:
-            seen.nonces.add(nonce)
-        return True
-
-    def _forget(self, now: float) -> None:
-        past = [key for key, seen in self._seen.items() if seen.until < now]
-        for key in past:
-            del self._seen[key]
-
-
-class SignatureUses:
-    """What each signature was first seen with: it is good for that alone.
-
-    The SDKs sign a request's body and host, but neither its action nor, if so set, the body: who
-    sees a Describe could have its signature delete the task. A use is remembered for as long as its
-    signature is accepted; a full memory refuses, as forgetting would let another use in. *now* and
-    *until* are UTC in seconds.
-    """
-
-    def __init__(self, most: int = MAX_BOUND) -> None:
-        self._most = most
-        self._uses: dict[int, dict[bytes, tuple[str, float]]] = {}
-        self._next_past: dict[int, float] = {}
-
-    def first(self, app: int, signature: str, use: str, until: float, now: float) -> str | None:
+    def first_use(self, app: int, signature: str, use: str, until: float, now: float) -> str | None:
         """The use that this signature was first seen with, which is *use* if it is new; None where
         there is no room left among the application's own."""
-        uses = self._uses.setdefault(app, {})
-        key = bytes.fromhex(signature)
-        if key in uses:
-            return uses[key][0]
-        if len(uses) >= self._most and self._next_past.get(app, now) <= now:
-            self._uses[app] = uses = {one: kept for one, kept in uses.items() if kept[1] >= now}
-            self._next_past[app] = min((until for _, until in uses.values()), default=now)
-        if len(uses) >= self._most:
-            return None
-        uses[key] = use, until
-        return use
+        key, own = bytes.fromhex(signature), self._of_apps.setdefault(app, deque())
+        while own and self._known[own[0]].until < now:
+            del self._known[own.popleft()]
+        known = self._known.get(key)
+        if known is None:
+            if len(own) >= self._most:
+                return None
+            known = self._known[key] = _Signature(use, until)
+            own.append(key)
+        return known.use
+
+    def is_replay(self, signature: str, nonce: str, now: float) -> bool:
+        """Whether the request was carried out before; else it is from now on. Its signature's first
+        use must have been asked for."""
+        known = self._known[bytes.fromhex(signature)]
+        if known.carried_out is None:
+            known.carried_out = now
+        elif nonce in known.nonces or now - known.carried_out > TOGETHER:
+            return True
+        if nonce:
+            known.nonces += (nonce,)
+        return False

@@ -4,8 +4,9 @@ import re
 
 from slicer.api.errors import ApiError
 from slicer.api.fields import Values
+from slicer.delivery.judging import Keep
 from slicer.errors import BadInput, Unauthorized, shown
-from slicer.service.order import Application, Bucket, Moderation, Order, Product, Supplier
+from slicer.service.order import Application, Bucket, Moderation, Order, Product, SupplierSpec
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import IdList, Lists, Subscription
 from slicer.storage import Credentials
@@ -32,7 +33,7 @@ def read_order(app: Application, product: Product, values: Values, now: float) -
         storage = values.table("ModerationStorageParams").table("CloudModerationStorage")
         kinds, path, image = params.whole("ModerationType"), "ModerationParams.", ImageFormat.PNG
         _check_storage(moderation, values)
-    keeps = moderation is None or moderation.save != 0
+    keeps = moderation is None or moderation.keep is not Keep.NONE
     return Order(
         product=product,
         room_id=values.text("RoomId"),
@@ -105,11 +106,11 @@ def _check_robot(app: Application, product: Product, values: Values, now: float)
 
 
 def _check_storage(moderation: Moderation, values: Values) -> None:
-    if moderation.save and "ModerationStorageParams" not in values:
+    if moderation.keep is not Keep.NONE and "ModerationStorageParams" not in values:
         raise ApiError(
             "MissingParameter.SliceStorageParams",
             f"ModerationStorageParams: missing; allowed: an object, since SaveModerationFile is "
-            f"{moderation.save}",
+            f"{moderation.keep.value}",
         )
 
 
@@ -138,7 +139,7 @@ def _moderation(params: Values) -> Moderation:
             )
     if name in _WITH_APP_ID and not table.text("AppID"):
         raise ApiError("MissingParameter.AppId", f"{path}.AppID: missing; needed for {name}")
-    supplier = Supplier(
+    supplier = SupplierSpec(
         name,
         table.text("AppID"),
         table.text("SecretId"),
@@ -147,4 +148,4 @@ def _moderation(params: Values) -> Moderation:
         table.text("ImageBizType"),
     )
     hits_only = params.whole("CallbackAllResults") == 1
-    return Moderation(supplier, params.whole("SaveModerationFile"), hits_only)
+    return Moderation(supplier, Keep(params.whole("SaveModerationFile")), hits_only)

@@ -13,7 +13,10 @@ from slicer.usersig import MAX_TEXT
 VERSION = "2019-07-22"
 MAX_PREFIX = 16
 """Entries of FileNamePrefix; with 64 characters each, a key stays within the 1 KB stores take."""
-SUPPLIERS = ("tianyu", "ace", "shumei", "yidun", "trtc", "local", "webhook")
+SUPPLIERS = (
+    *("tianyu", "ace", "shumei", "yidun", "trtc"),
+    *("local", "webhook", "rekognition", "aliyun", "openai"),
+)
 
 _ID = r"[A-Za-z0-9_-]+"
 _VISIBLE = r"[\x21-\x7e]+"

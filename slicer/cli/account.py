@@ -27,7 +27,7 @@ _ROWS = {
     "fragment": "IP fragments without the others",
     "malformed": "malformed headers",
     "too many keys": "key logs within the file, beyond 256 or 4 MiB",
-    "not udp": "neither UDP nor RTSP",
+    "not udp": "neither UDP nor media in TCP",
     "not ip": "not IP",
     "unknown link type": "of an unknown link layer",
 }

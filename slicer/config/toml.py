@@ -8,12 +8,16 @@ from slicer.config import section_fields
 
 
 def table_lines(heading: str, section: Any) -> list[str]:
-    """A table, one line a field. Of a secret it says whether there is one."""
+    """A table, one line a field. Of a secret it says whether there is one; a text that may hold a
+    secret is shown as its field's `shown` shows it."""
     lines = [heading]
     for one, _ in section_fields(type(section)):
         value = getattr(section, one.name)
         if one.repr:
-            lines.append(f"{one.name} = {_value(value, one.metadata.get('pair', ()))}")
+            pair, show = one.metadata.get("pair", ()), one.metadata.get("shown", str)
+            if pair:
+                value = tuple(tuple(show(part) for part in entry) for entry in value)
+            lines.append(f"{one.name} = {_value(value, pair)}")
         else:
             lines.append(f"# {one.name}: {'set, not shown' if value else 'not set'}")
     return lines

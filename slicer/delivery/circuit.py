@@ -3,6 +3,7 @@
 Closed, uploads go side by side. After THRESHOLD failures in a row, or one in which the store asks
 for fewer requests, it is open: the store is left alone for a while that grows with each round.
 Then it is half open: one single upload tries, and what becomes of it closes or opens it again.
+A supplier of verdicts has a circuit as well, and its requests are the uploads.
 
 A store may have a backup, which takes its place once it has failed for a while. The first one goes
 on being tried, one upload at a time, and gets everything back with the first that succeeds.
@@ -11,18 +12,21 @@ on being tried, one upload at a time, and gets everything back with the first th
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
+from typing import Generic, TypeVar
 
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.retry import Backoff
-from slicer.errors import StorageError, StorageRefused
+from slicer.errors import ModerationError, StorageError, StorageRefused, SupplierRefused
 from slicer.storage import Storage
+
+Failure = TypeVar("Failure", StorageError, ModerationError)
 
 THRESHOLD = 3
 MAX_RETRY_AFTER = 3600.0
 """Seconds: no store is left alone for longer because of a header."""
 
 
-class Circuit:
+class Circuit(Generic[Failure]):
     """The circuit of one store. *now* in seconds that never step back."""
 
     def __init__(self, backoff: Backoff, chance: Callable[[], float]) -> None:
@@ -33,7 +37,7 @@ class Circuit:
         """When the first of the failures since the last success was."""
         self.opens_at: float | None = None
         """None: closed. Otherwise when the next single upload may try."""
-        self.last: StorageError | None = None
+        self.last: Failure | None = None
         """The last failure since the last success."""
 
     @property
@@ -60,7 +64,7 @@ class Circuit:
         self._probing = False
         self.failing_since = self.opens_at = self.last = None
 
-    def fail(self, error: StorageError, probe: bool, now: float) -> None:
+    def fail(self, error: Failure, probe: bool, now: float) -> None:
         """The store did not take something. One that had started earlier lengthens no wait."""
         self.last = error
         self._failures += 1
@@ -79,8 +83,8 @@ class Circuit:
         if self.opens_at is not None:
             self.opens_at = min(self.opens_at, now)
 
-    def _wait(self, error: StorageError) -> float:
-        if isinstance(error, StorageRefused):
+    def _wait(self, error: Failure) -> float:
+        if isinstance(error, StorageRefused | SupplierRefused):
             return self._backoff.after_refusal(self._chance())
         # As if one slice alone had met them all: the first round follows THRESHOLD failures.
         wait = self._backoff.after_failure(THRESHOLD + self._rounds - 1, self._chance())
@@ -92,7 +96,7 @@ class Upstream:
     """One store with its circuit, and what failed there since it last took something."""
 
     storage: Storage
-    circuit: Circuit
+    circuit: Circuit[StorageError]
     failed: list[Delivery] = field(default_factory=list)
 
 

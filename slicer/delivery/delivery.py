@@ -10,7 +10,10 @@ files, and say so when they are done. Only the outbox that holds a slice moves i
     WAITING    Its cut waits in memory for an upload to be free: there is no spool, or its disk
                fails. The file is made then, and anew for each try: a keyframe is a tenth of its
                picture, so many more cuts fit into the same memory. A crash costs the slice.
-    JUDGING    A supplier looks at the file. Moderation enters it; a task without one never does.
+    JUDGING    The file waits for a supplier's verdict (judging.py): in the spool, as a record of
+               its own kind, or in memory. A crash has it judged anew, or costs the slice. A task
+               without moderation never enters it. The verdict is confirmed before it is left: to be
+               stored, or, where it is not to be kept, to be gone.
     READY      The file is there: a record in the spool (`SliceSpooled`), or (on its way from
                WAITING) in memory for a moment. A crash costs nothing that is in the spool.
     UPLOADING  A store has been asked, and has not answered. A crash sends it again from the spool,
@@ -24,7 +27,7 @@ files, and say so when they are done. Only the outbox that holds a slice moves i
 A slice begins in MAKING, which it leaves at once for WAITING where there is no spool, and for READY
 where an earlier process left its record. Whatever a phase needs to survive a crash is on the disk
 before it is entered: the rename of the record comes before READY, and the confirmation of
-`SliceStored` before the unlink.
+`SliceStored` or `SliceJudged` before the unlink.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,11 +35,15 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slicer.clock import Timer
 from slicer.media.slice import File, Info, ManifestInfo, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AudioCut, Cut
+
+if TYPE_CHECKING:
+    from slicer.delivery.judging import Judge
 
 OBJECT_BYTES = 160
 """What Python adds to each packet or frame held: the tuple, two integers, the bytes' header."""
@@ -57,7 +64,7 @@ class Phase(Enum):
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     Phase.MAKING: frozenset({Phase.WAITING, Phase.JUDGING, Phase.READY, Phase.GONE}),
     Phase.WAITING: frozenset({Phase.MAKING, Phase.GONE}),
-    Phase.JUDGING: frozenset({Phase.READY, Phase.GONE}),
+    Phase.JUDGING: frozenset({Phase.WAITING, Phase.READY, Phase.GONE}),
     Phase.READY: frozenset({Phase.UPLOADING, Phase.GONE}),
     Phase.UPLOADING: frozenset({Phase.BACKOFF, Phase.GONE}),
     Phase.BACKOFF: frozenset({Phase.WAITING, Phase.READY, Phase.GONE}),
@@ -77,6 +84,7 @@ class Delivery:
     is None once the file is in the spool, at *path*. *due*: the *now* after which the file comes
     late; *deadline*: after which the slice is given up; *sendable_since*: since which it could be
     sent. *file* is set while it need not be made or read once more. *timer* runs in BACKOFF alone.
+    *judge*: who judges it before it is stored.
     """
 
     info: Info
@@ -92,6 +100,7 @@ class Delivery:
     file: File | None = None
     failures: int = 0
     timer: Timer | None = None
+    judge: "Judge | None" = None
     queue: tuple[str, ...] = field(init=False)
     """What is of one queue is stored in the order of cutting: a track, or a manifest alone."""
     kind: Kind = field(init=False)

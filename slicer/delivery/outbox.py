@@ -7,13 +7,15 @@ goes through is the table in `delivery.py`; here is what moves it:
     offer ▶ _make: encode, write ▶ READY ▶ _start ▶ _upload: read, put ▶ _stored ▶ _acknowledge
     (without a spool: WAITING ▶ _start ▶ _upload: encode, put)
 
-A judge stands where READY is entered from MAKING: the file is safe by then, and no store has it.
+Where a slice is to be judged, that stands between: its file is made at once and safe by then, if
+there is a spool, and no store has it.
+
+    _make ▶ JUDGING: judging.py ▶ _conclude: tell, confirm ▶ READY, WAITING, or gone
 
 A slice that fails alone waits alone, and those behind it pass. Once the circuit finds that the
 store itself fails, what failed goes back to its place: an outage keeps the order of every track.
 """
 
-import asyncio
 import itertools
 import logging
 import random
@@ -25,13 +27,16 @@ from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.encoding import EncodingPool
+from slicer.delivery.held import Held
+from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.outcome import OutboxCounters, OutboxListener
-from slicer.delivery.overflow import Overflow
 from slicer.delivery.queue import UploadQueue
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
+from slicer.delivery.throttle import Throttle
+from slicer.delivery.trouble import Trouble
 from slicer.errors import (
     MediaError,
     SlicerError,
@@ -81,19 +86,15 @@ class Outbox:
         numbers = itertools.count()
         self._number = self._spool.next_number if self._spool else partial(next, numbers)
         self._queue = UploadQueue()
-        self._held: dict[int, Delivery] = {}
-        self._memory = self._in_memory = 0
+        self._held = Held(self._settings)
         self._making = Background()
         self._uploads = Background()
         self._acknowledging = Background()
-        self._reported: set[tuple[str, type[SlicerError]]] = set()
-        self._disk_reported: set[str] = set()
-        self._overflow = Overflow(clock, listener.on_overflow)
+        self._troubles = Trouble(listener)
+        self._overflow = Throttle(clock, listener.on_overflow)
         self._wake: Timer | None = None
         self.trouble: StorageError | None = None
         """What the first store met when it was checked; None once it has taken something."""
-        self._empty = asyncio.Event()
-        self._empty.set()
         self._closed = False
 
     @property
@@ -104,7 +105,7 @@ class Outbox:
     @property
     def memory(self) -> int:
         """Bytes of memory that cuts hold."""
-        return self._memory
+        return self._held.memory
 
     @property
     def circuits_open(self) -> int:
@@ -125,10 +126,8 @@ class Outbox:
     @property
     def crowded(self) -> bool:
         """Half of a bound is reached: a room that makes its own time should wait."""
-        settings = self._settings
         return (
-            self._in_memory > settings.count // 2
-            or self._memory > settings.memory // 2
+            self._held.crowded
             or (self._spool is not None and self._spool.ledger.crowded)
             or self._encoding.crowded
         )
@@ -137,18 +136,16 @@ class Outbox:
         """Take a slice that was cut, or refuse it at once where a bound is reached. Never blocks or
         raises."""
         self.counters.offered += 1
-        settings = self._settings
-        full = self._in_memory >= settings.count or self._memory + delivery.size > settings.memory
+        full = self._held.full(delivery.size)
         # Where a slice waits as its cut until its upload may start, it takes no thread before.
-        at_once = self._spool is not None and self._spool.ready
+        spooled = self._spool is not None and self._spool.ready
+        at_once = spooled or delivery.judge is not None
         if full or self._closed or (at_once and self._encoding.full(delivery.kind)):
             self.counters.overflowed += 1
             self._overflow.add()
             return False
         now = self._clock.now()
         delivery.number, delivery.deadline = self._number(), now + self._backoff.give_up
-        self._memory += delivery.size
-        self._in_memory += 1
         self._hold(delivery)
         if at_once:
             self._making.start(self._make(delivery))
@@ -156,27 +153,39 @@ class Outbox:
             self._make_sendable(delivery, Phase.WAITING)
         return True
 
-    def adopt(self, found: Sequence[SpooledFile]) -> None:
-        """Take what was found in the spool at the start."""
+    def adopt(
+        self, found: Sequence[SpooledFile], judge_of: Callable[[str], Judge | None]
+    ) -> list[SpooledFile]:
+        """Take what was found in the spool at the start. Gives those that are to be judged, and
+        whose task *judge_of* does not know: they stay there."""
         assert self._spool is not None
+        left: list[SpooledFile] = []
         for each in found:
-            if delivery := self._spool.adopt(each, self._evict):
+            judge = judge_of(each.header.info.task) if each.judging and each.header else None
+            if each.judging and each.header and judge is None:
+                left.append(each)
+            elif delivery := self._spool.adopt(each, self._evict):
+                delivery.judge = judge
                 self.counters.adopted += 1
                 self._hold(delivery)
                 self._listener.on_adopted(delivery.info)
-                self._make_sendable(delivery, Phase.READY)
+                if judge is None:
+                    self._make_sendable(delivery, Phase.READY)
+                else:
+                    self._have_judged(delivery, judge)
+        return left
 
     def note_trouble(self, task: str, error: StorageError) -> None:
         """A check found that the first store fails, and the task was told: it will be told of the
         recovery, and not of the same failure again."""
         self.trouble = error
-        self._reported.add((task, type(error)))
+        self._troubles.note(task, error)
 
     def hurry(self) -> None:
         """Try everything now that waits for its next try."""
         for upstream in self._failover.upstreams:
             upstream.circuit.hurry(self._clock.now())
-        for delivery in list(self._held.values()):
+        for delivery in self._held:
             if delivery.phase is Phase.BACKOFF:
                 self._again(delivery)
         self._start()
@@ -185,20 +194,12 @@ class Outbox:
         """Try everything now, wait until nothing is held or *within* seconds have gone; the
         keys of what is still held."""
         self.hurry()
-        over = asyncio.Event()
-        timer = self._clock.call_at(self._clock.now() + within, over.set)
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._empty, over)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            for wait in waits:
-                wait.cancel()
-        return [delivery.info.key for delivery in self._held.values()]
+        await self._held.emptied(self._clock, within)
+        return [delivery.info.key for delivery in self._held]
 
     async def emptied(self) -> None:
         """Wait until nothing is held."""
-        await self._empty.wait()
+        await self._held.empty.wait()
 
     async def close(self) -> None:
         """Stop. What is in the spool is kept there, the rest is reported as lost. May be called
@@ -211,7 +212,7 @@ class Outbox:
         # leaves its record, so that the next start sends it.
         await self._making.finish(CLOSE_SECONDS)
         await self._uploads.finish(0.0)
-        for delivery in list(self._held.values()):
+        for delivery in self._held:
             self._part_with(delivery)
         await self._acknowledging.finish(CLOSE_SECONDS)
 
@@ -233,25 +234,71 @@ class Outbox:
         file = await self._encode(delivery)
         if file is None:
             return
+        if not await self._write(delivery, file):
+            if delivery.judge is None:
+                self._make_sendable(delivery, Phase.WAITING)
+            else:  # its file waits in place of its cut, and is made once
+                self._held.resize(delivery, file.info.size)
+                delivery.make = lambda: file
+                self._have_judged(delivery, delivery.judge)
+            return
+        # If its turn is now, it need not be read; otherwise it takes no memory until then.
+        delivery.file = file
+        if delivery.judge is not None:
+            self._have_judged(delivery, delivery.judge)
+        else:
+            self._make_sendable(delivery, Phase.READY)
+        if delivery.phase is not Phase.UPLOADING:
+            delivery.file = None
+
+    async def _write(self, delivery: Delivery, file: File) -> bool:
+        """Put a slice's file into the spool; whether it is there."""
+        if self._spool is None or self._folder is None:
+            return False
         memory = delivery.size
-        assert self._spool is not None
-        assert self._folder is not None
         try:
             await self._spool.write(self._folder, delivery, file, self._evict)
         except StorageUnavailable as error:
-            self._report_disk(delivery, error)
-            self._make_sendable(delivery, Phase.WAITING)
-            return
-        self._disk_reported.clear()
-        self._memory -= memory
-        self._in_memory -= 1
+            self._troubles.tell_disk(delivery.info, error)
+            return False
+        self._troubles.disk_recovered()
+        self._held.spooled(memory)
         self.counters.spooled += 1
         self._listener.on_spooled(file)
-        # If its turn is now, it need not be read; otherwise it takes no memory until then.
-        delivery.file = file
-        self._make_sendable(delivery, Phase.READY)
-        if delivery.phase is Phase.READY:
-            delivery.file = None
+        return True
+
+    def _have_judged(self, delivery: Delivery, judge: Judge) -> None:
+        delivery.enter(Phase.JUDGING)
+        load = partial(self._load, delivery)
+        judge.judging.add(
+            delivery, load, lambda of: self._making.start(self._conclude(delivery, of))
+        )
+
+    async def _conclude(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Tell what was found, have that confirmed, and keep the slice or let it go."""
+        assert delivery.judge is not None
+        keep = delivery.judge.keeps(outcome)
+        try:
+            if confirmed := self._listener.on_judged(delivery.info, outcome, keep):
+                await confirmed
+        except Exception as error:  # the next start has it judged again
+            logger.warning("! verdict of %s is not confirmed: %s", delivery.info.key, error)
+            if delivery.phase is Phase.JUDGING and delivery.path is not None:
+                self._part_with(delivery)
+        if delivery.phase is not Phase.JUDGING:  # it had to go meanwhile
+            return
+        if not keep:
+            self.counters.unkept += 1
+            self._discard(delivery)
+        elif self._spool is None or delivery.path is None:
+            self._make_sendable(delivery, Phase.WAITING)
+        else:
+            try:
+                await self._spool.mark_judged(delivery)
+            except StorageUnavailable as error:
+                self._troubles.tell_disk(delivery.info, error)
+            if delivery.phase is Phase.JUDGING:
+                self._make_sendable(delivery, Phase.READY)
 
     async def _encode(self, delivery: Delivery) -> File | None:
         """The file of a slice, made of its cut; None where it cannot be, and the slice is lost."""
@@ -262,9 +309,12 @@ class Outbox:
             unknown = MediaError(f"{type(error).__name__}: {error}")
             self._drop(delivery, error if isinstance(error, MediaError) else unknown)
             return None
-        if not delivery.failures and self._clock.now() > delivery.due:
-            self.counters.late += 1
-            self._listener.on_late(delivery.info)
+        if not delivery.failures:  # this try is the first: later ones make the same file anew
+            self.counters.recovered_packets += file.recovered
+            self.counters.concealed_holes += file.concealed
+            if self._clock.now() > delivery.due:
+                self.counters.late += 1
+                self._listener.on_late(delivery.info)
         return file
 
     def _make_sendable(self, delivery: Delivery, phase: Phase) -> None:
@@ -273,7 +323,9 @@ class Outbox:
         self._queue.refresh(delivery)
         circuit = self._failover.first.circuit
         if circuit.last is not None and not circuit.closed:
-            self._report(delivery, circuit.last)  # its task may not have heard of the outage
+            self._troubles.tell(
+                delivery.info, circuit.last
+            )  # its task may not have heard of the outage
         self._start()
 
     def _start(self) -> None:
@@ -317,18 +369,29 @@ class Outbox:
                 delivery.enter(Phase.READY)
                 delivery.enter(Phase.UPLOADING)
             return file
+        if file := await self._load(delivery):
+            return file
+        if delivery.phase is Phase.UPLOADING:
+            self._back_off(delivery, DISK_PATIENCE)
+        return None
+
+    async def _load(self, delivery: Delivery) -> File | None:
+        """The file of a slice, at hand or in the spool; None where it cannot be read just now, or
+        is damaged, and the slice is lost."""
         # Taken, not lent: a second try reads it from the disk, so waiting slices hold no memory.
         file, delivery.file = delivery.file, None
         if file is not None:
             return file
+        if delivery.path is None:
+            assert delivery.make is not None
+            return delivery.make()  # it waits in memory
         assert self._spool is not None
         try:
             return await self._spool.read(delivery)
         except MediaError as error:
             self._drop(delivery, error)
         except StorageUnavailable as error:
-            self._report_disk(delivery, error)
-            self._back_off(delivery, DISK_PATIENCE)
+            self._troubles.tell_disk(delivery.info, error)
         return None
 
     async def _put(self, delivery: Delivery, file: File, upstream: Upstream, probe: bool) -> None:
@@ -349,7 +412,8 @@ class Outbox:
         upstream.circuit.succeed()
         upstream.failed.clear()
         if upstream is self._failover.first:
-            self._recover()
+            self.trouble = None
+            self._troubles.recovered(upstream.storage.label)
         self.counters.stored += 1
         self.counters.stored_bytes += receipt.size
         # The slice leaves the books before its record leaves the disk: a crash in between sends it
@@ -362,14 +426,6 @@ class Outbox:
             self._acknowledging.start(self._acknowledge(delivery, confirmed))
         elif self._spool is not None and delivery.path is not None:
             self._spool.remove(delivery.path)
-
-    def _recover(self) -> None:
-        """Tell those who were told of failures that the first store takes slices again."""
-        self.trouble = None
-        tasks = sorted({task for task, _ in self._reported})
-        self._reported.clear()
-        for task in tasks:
-            self._listener.on_recovered(task, self._failover.first.storage.label)
 
     async def _acknowledge(self, delivery: Delivery, confirmed: Awaitable[None]) -> None:
         """Remove the record of a stored slice once it is confirmed."""
@@ -393,7 +449,7 @@ class Outbox:
             return
         delivery.failures += 1
         self.counters.failures += 1
-        self._report(delivery, error)
+        self._troubles.tell(delivery.info, error)
         upstream.failed.append(delivery)
         if isinstance(error, StorageRefused):
             wait = self._backoff.after_refusal(self._chance())
@@ -419,20 +475,6 @@ class Outbox:
         self._queue.add(delivery)
         self._start()
 
-    def _report(self, delivery: Delivery, error: StorageError) -> None:
-        """Tell of a kind of failure, once for each task until the first store works."""
-        reported = (delivery.info.task, type(error))
-        if reported not in self._reported:
-            self._reported.add(reported)
-            self._listener.on_failed(delivery.info, error, False)
-
-    def _report_disk(self, delivery: Delivery, error: StorageUnavailable) -> None:
-        """Tell of the spool's disk, once for each task until it works."""
-        if delivery.info.task not in self._disk_reported:
-            self._disk_reported.add(delivery.info.task)
-            logger.warning("! %s", error.reason)
-            self._listener.on_failed(delivery.info, error, False)
-
     def _evict(self, delivery: Delivery, reason: str) -> None:
         """The spool has no room for this slice any more, or has had it for too long."""
         key = delivery.info.key
@@ -441,23 +483,21 @@ class Outbox:
 
     def _drop(self, delivery: Delivery, error: SlicerError) -> None:
         self.counters.dropped += 1
+        self._discard(delivery, damaged=isinstance(error, MediaError))
+        self._listener.on_failed(delivery.info, error, True)
+
+    def _discard(self, delivery: Delivery, *, damaged: bool = False) -> None:
         self._forget(delivery)
         if delivery.path is not None and self._spool is not None:
             self._spool.forget(delivery)
-            self._spool.remove(delivery.path, damaged=isinstance(error, MediaError))
-        self._listener.on_failed(delivery.info, error, True)
+            self._spool.remove(delivery.path, damaged=damaged)
+        self._start()  # those behind it in its track may go
 
     def _hold(self, delivery: Delivery) -> None:
-        self._held[delivery.number] = delivery
-        self._empty.clear()
+        self._held.add(delivery)
         self._queue.add(delivery)
 
     def _forget(self, delivery: Delivery) -> None:
         delivery.enter(Phase.GONE)
-        del self._held[delivery.number]
-        if delivery.path is None:
-            self._memory -= delivery.size
-            self._in_memory -= 1
+        self._held.remove(delivery)
         self._queue.refresh(delivery)
-        if not self._held:
-            self._empty.set()

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
+from slicer.delivery.judging import Outcome
 from slicer.errors import SlicerError
 from slicer.media.slice import File, Info
 from slicer.storage import Receipt
@@ -12,7 +13,7 @@ from slicer.storage import Receipt
 @dataclass(slots=True)
 class OutboxCounters:
     """What became of every slice:
-    offered + adopted = overflowed + stored + dropped + abandoned + kept + held."""
+    offered + adopted = overflowed + stored + unkept + dropped + abandoned + kept + held."""
 
     offered: int = 0
     adopted: int = 0
@@ -21,6 +22,8 @@ class OutboxCounters:
     """Refused because a bound was reached, or because the outbox was closed."""
     stored: int = 0
     stored_bytes: int = 0
+    unkept: int = 0
+    """Judged, and not to be stored."""
     dropped: int = 0
     """Given up: no file could be made, the store failed for too long, or the spool is full."""
     abandoned: int = 0
@@ -32,6 +35,10 @@ class OutboxCounters:
     spooled: int = 0
     late: int = 0
     """Made after they were due; not lost for that."""
+    recovered_packets: int = 0
+    """Lost packets of Opus had by in-band FEC, in the files that were made."""
+    concealed_holes: int = 0
+    """Holes in Opus that a decoder conceals, or that are silence, in the files that were made."""
 
 
 class OutboxListener(Protocol):
@@ -51,6 +58,12 @@ class OutboxListener(Protocol):
         """*destination*: the label of the store that has it. An awaitable that is returned is the
         confirmation: the record stays in the spool until it is done. Where it fails, the slice is
         sent again at the next start."""
+        ...
+
+    def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> Awaitable[None] | None:
+        """A slice was judged, or nobody could; *keep*: it is stored now, else it is done with. An
+        awaitable that is returned is the confirmation, as of `on_stored`: until it is done the
+        slice goes nowhere, and where it fails the next start has it judged again."""
         ...
 
     def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:

@@ -21,10 +21,14 @@ from slicer.engine.events import (
     FactsDiscarded,
     PicturesMissing,
     RobotLeft,
+    SliceJudged,
     SliceLost,
     SliceSpooled,
     SliceStored,
+    SliceUnjudged,
     StoreRecovered,
+    SupplierRecovered,
+    SupplierTrouble,
     TaskFinished,
     TaskState,
     TaskTrouble,
@@ -99,6 +103,14 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
         case SliceStored(slice=stored):
             length = f"{stored.seconds:.3f} s, " if stored.kind is Kind.AUDIO else ""
             return f"stored {stored.key} ({length}{bytes_text(stored.size)})"
+        case SliceJudged(slice=judged, verdict=verdict):
+            return f"{verdict.suggest.name.lower()} {judged.key} ({verdict.label} {verdict.score})"
+        case SliceUnjudged():
+            return f"UNJUDGED {event.slice.key}: {event.reason}"
+        case SupplierTrouble():
+            return f"trouble: {event.reason}"
+        case SupplierRecovered():
+            return f"{event.supplier} judges again"
         case SliceLost():
             return f"LOST {event.slice.key}: {event.reason}"
         case TaskTrouble():
@@ -110,7 +122,10 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
         case TaskFinished():
             lost = f", {event.lost} LOST" if event.lost else ""
             kept = f", {event.kept} kept in the spool" if event.kept else ""
-            return f"finished ({event.reason}): {counted(event.stored, 'slice')} stored{lost}{kept}"
+            verdicts = f", {event.judged} judged" if event.judged or event.unjudged else ""
+            unjudged = f", {event.unjudged} UNJUDGED" if event.unjudged else ""
+            slices = f"{counted(event.stored, 'slice')} stored{verdicts}{unjudged}{lost}{kept}"
+            return f"finished ({event.reason}): {slices}"
         case EventsMissed():
             return f"{counted(event.count, 'event')} missed"
 

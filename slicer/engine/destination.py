@@ -10,30 +10,31 @@ from pathlib import Path
 from slicer.background import Background
 from slicer.clock import Clock
 from slicer.delivery.encoding import EncodingPool
+from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.outbox import Outbox
-from slicer.delivery.overflow import Overflow
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.folder import SpooledFile
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
+from slicer.delivery.throttle import Throttle
 from slicer.engine.orphans import Orphans
 from slicer.engine.running import LATE, RunningTask
-from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable
+from slicer.errors import BadInput, ModerationError, SlicerError, StorageError, StorageUnavailable
 from slicer.media.slice import File, Info, SliceInfo
 from slicer.storage import Credentials, Receipt, Storage, open_storage
 
 logger = logging.getLogger(__name__)
 
 
-class Reports:
+class OutcomeRouter:
     """Passes on what becomes of a slice: to its task, or to *orphans* where that does not run."""
 
     def __init__(
         self, find: Callable[[str], RunningTask | None], orphans: Orphans, clock: Clock
     ) -> None:
         self._find, self._orphans = find, orphans
-        self._late = Overflow(clock, _log_late)
-        self._lost = Overflow(clock, _log_lost)
+        self._late = Throttle(clock, _log_late)
+        self._lost = Throttle(clock, _log_lost)
         self._adopted: defaultdict[str, set[str]] = defaultdict(set)
         self._settled: dict[str, asyncio.Future[bool]] = {}
 
@@ -96,6 +97,17 @@ class Reports:
         self._settle_adopted(file.info)
         return confirmed
 
+    def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> Awaitable[None] | None:
+        """Tell the task."""
+        assert isinstance(info, SliceInfo), "nobody judges a manifest"
+        confirmed = (self._find(info.task) or self._orphans).on_judged(info, outcome, keep)
+        if keep or info.task not in self._adopted:
+            return confirmed
+        if confirmed is not None:
+            return self._settle_confirmed(info, confirmed)
+        self._settle_adopted(info)
+        return None
+
     def on_failed(self, info: Info, error: SlicerError, final: bool) -> None:
         """Tell the task."""
         task = self._find(info.task)
@@ -127,6 +139,14 @@ class Reports:
             running.on_trouble(error)
         else:
             self._orphans.on_trouble(task, error)
+
+    def on_supplier_trouble(self, task: str, error: ModerationError) -> None:
+        """Tell a task of its supplier's failures."""
+        (self._find(task) or self._orphans).on_supplier_trouble(task, error)
+
+    def on_supplier_recovered(self, task: str, supplier: str) -> None:
+        """Tell a task that its supplier judges again."""
+        (self._find(task) or self._orphans).on_supplier_recovered(task, supplier)
 
     def on_recovered(self, task: str, destination: str) -> None:
         """Tell a task that its store works again."""
@@ -217,8 +237,11 @@ class Destinations:
     encoding: EncodingPool
     clock: Clock
     settings: OutboxSettings
-    reports: Reports
+    reports: OutcomeRouter
     spool: Spool | None = None
+    judge_of: Callable[[str], Judge | None] = field(default=lambda _task: None)
+    """Who judges the slices of a task (by its id) that an earlier process left; None: not known
+    any more."""
     closed: Counter[str] = field(default_factory=Counter)
     """What the outboxes of closed destinations counted."""
     ending: list[Destination] = field(default_factory=list)
@@ -294,8 +317,14 @@ class Destinations:
                 self.reports.on_trouble(task, error)
             return
         if folder in self._stuck:  # another folder, where the keys have changed since
-            destination.outbox.adopt(self._stuck.pop(folder))
+            self._adopt(destination.outbox, folder)
         self._closing.start(self._close_when_empty(destination))
+
+    def _adopt(self, outbox: Outbox, folder: Path) -> None:
+        found = self._stuck.pop(folder)
+        if left := outbox.adopt(found, self.judge_of):
+            self._stuck[folder] = left
+            logger.warning("! spool: %d slices stay: who judges them is not known", len(left))
 
     async def _close_when_empty(self, destination: Destination) -> None:
         await destination.outbox.emptied()
@@ -358,7 +387,7 @@ class Destinations:
         destination = Destination(storage, outbox, key, backup)
         self._open[key] = destination
         if folder is not None and folder.path in self._stuck:
-            outbox.adopt(self._stuck.pop(folder.path))
+            self._adopt(outbox, folder.path)
         return destination
 
 

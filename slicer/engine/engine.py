@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -20,16 +21,32 @@ from slicer.background import Background
 from slicer.clock import Clock, LoopClock
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
+from slicer.delivery.judging import Judge
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
-from slicer.engine.destination import Destination, DestinationKey, Destinations, Lookup, Reports
+from slicer.engine.destination import (
+    Destination,
+    DestinationKey,
+    Destinations,
+    Lookup,
+    OutcomeRouter,
+)
 from slicer.engine.events import EventStream, EventStreams, TaskFinished
+from slicer.engine.judges import Judges
 from slicer.engine.metrics import Sample, TaskTotals
 from slicer.engine.orphans import Orphans
-from slicer.engine.running import Confirm, RunningTask
+from slicer.engine.running import Confirm, ConfirmVerdict, RunningTask
 from slicer.engine.settings import Settings
-from slicer.engine.spec import TaskSpec
-from slicer.errors import BadInput, LimitReached, StorageError, TaskEnded, TaskNotExist, counted
+from slicer.engine.spec import Moderation, TaskSpec
+from slicer.errors import (
+    BadInput,
+    LimitReached,
+    ModerationError,
+    StorageError,
+    TaskEnded,
+    TaskNotExist,
+    counted,
+)
 from slicer.media.naming import Names
 from slicer.rooms import Authorize, Connector, Context, Room, connector, parse_room
 from slicer.rooms.whip.address import check_user
@@ -48,7 +65,8 @@ PACE = 0.01
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
     """What `describe` says. *tracks*: (anchor, kind) being cut now; *pending*: not yet stored;
-    *late*: pictures ready more than 2 s after they were taken."""
+    *late*: pictures ready more than 2 s after they were taken; *judged*: slices with a verdict;
+    *unjudged*: those that should have one, and have none."""
 
     task: str
     state: State
@@ -59,6 +77,8 @@ class TaskStatus:
     lost: int
     pending: int
     late: int = 0
+    judged: int = 0
+    unjudged: int = 0
 
 
 class Engine:
@@ -72,17 +92,21 @@ class Engine:
         settings: Settings | None = None,
         *,
         lookup: Lookup | None = None,
+        moderation: Callable[[str], Moderation | None] | None = None,
         confirm: Confirm | None = None,
+        confirm_verdict: ConfirmVerdict | None = None,
         authorize: Authorize | None = None,
     ) -> None:
         """*lookup* finds the keys of stores that the spool has slices for (`storage`'s, without
-        it). *confirm* is awaited for each stored slice, before its record leaves the spool and
-        before its task finishes (a queue of webhooks that keeps it). *authorize*: who may publish
+        it), *moderation* who judges those of a task. *confirm* is awaited for each stored slice,
+        before its record leaves the spool and before its task finishes (a queue of webhooks that
+        keeps it); *confirm_verdict* likewise for each that was judged. *authorize*: who may publish
         into our own rooms (as the `whip` settings say, without it).
         """
         self.settings = settings or Settings()
         self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
-        self._confirm, self._authorize = confirm, authorize
+        self._moderation = moderation or (lambda _task: None)
+        self._confirm, self._confirm_verdict, self._authorize = confirm, confirm_verdict, authorize
         self._tasks: dict[str, RunningTask] = {}
         self._ended: dict[str, TaskFinished] = {}
         self._robots: dict[tuple[int, str, str], RunningTask] = {}
@@ -113,10 +137,22 @@ class Engine:
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()
         self._decoding = Decoding(self._encoding)
-        orphans = Orphans(self._clock, self._streams.tell, self._confirm)
-        self._reports = Reports(self._tasks.get, orphans, self._clock)
+        orphans = Orphans(self._clock, self._streams.tell, self._confirm, self._confirm_verdict)
+        self._reports = OutcomeRouter(self._tasks.get, orphans, self._clock)
         self._destinations = Destinations(
-            self._encoding, self._clock, self.settings.outbox, self._reports, self._spool
+            self._encoding,
+            self._clock,
+            self.settings.outbox,
+            self._reports,
+            self._spool,
+            self._judge_of,
+        )
+        self._judges = Judges(
+            self._clock,
+            self.settings.moderation,
+            self._reports.on_supplier_trouble,
+            self._reports.on_supplier_recovered,
+            lambda: [one.spec.moderation for one in self._tasks.values() if one.spec.moderation],
         )
         self._entered = True  # from here on there is something to close
         try:
@@ -140,11 +176,7 @@ class Engine:
         before anything starts, StorageError where the store would refuse (if it is to be asked),
         RoomError where the room does.
         """
-        self._check_entered()
-        check_user("user", spec.user)
-        url = parse_room(spec.room)
-        connector = self._connector(url.scheme)
-        connector.check(url)
+        url, connector = self._checked(spec)
         task = spec.task or secrets.token_urlsafe(24)
         if task in self._tasks:
             raise BadInput("task", task, "an id that no task runs under")
@@ -165,11 +197,14 @@ class Engine:
             self._streams.tell,
             decoding=self._decoding,
             confirm=self._confirm,
+            confirm_verdict=self._confirm_verdict,
         )
         running.preroll = self.settings.slicing.preroll
         for slice_key in self._reports.take_adopted(task):
             running.adopt(slice_key)
         self._tasks[task] = running
+        if spec.moderation is not None:
+            running.judge = self._judges.get(spec.moderation)
         try:
             await self._enter(running, connector, url)
         except BaseException:
@@ -185,6 +220,8 @@ class Engine:
             self._background.start(self._check_store(running, destination))
         elif trouble := destination.outbox.trouble:
             running.on_store_trouble(trouble)
+        if running.judge is not None and self.settings.moderation.check:
+            self._background.start(self._check_supplier(task, running, running.judge))
         running.finished.add_done_callback(
             lambda finished: self._background.start(
                 self._retire(task, destination, finished.result())
@@ -211,6 +248,8 @@ class Engine:
             running.lost,
             running.pending,
             running.late,
+            running.judged,
+            running.unjudged,
         )
 
     async def settled(self, task: str) -> bool:
@@ -255,6 +294,7 @@ class Engine:
             *metrics.of_events(self._streams),
             *metrics.of_rooms(self._connectors),
             *metrics.of_delivery(*delivery),
+            *metrics.of_moderation(self._judges),
             Sample("background_work", len(self._background)),
         ]
 
@@ -286,12 +326,14 @@ class Engine:
             task.stop(EndReason.STOPPED)
         for destination in self._destinations.all():
             destination.outbox.hurry()
+        self._judges.hurry()
         if running:
             await asyncio.wait(
                 [task.finished for task in running], timeout=self.settings.outbox.drain
             )
         await self._decoding.close()
         await self._destinations.close()
+        await self._judges.close()
         if self._spool is not None:
             await self._spool.close()
         await self._background.wait()
@@ -328,6 +370,17 @@ class Engine:
             await self.close()
             raise
 
+    def _checked(self, spec: TaskSpec) -> tuple[SplitResult, Connector]:
+        """The room's URL and its connector. Raises BadInput where the task can never run."""
+        self._check_entered()
+        check_user("user", spec.user)
+        url = parse_room(spec.room)
+        connector = self._connector(url.scheme)
+        connector.check(url)
+        if spec.moderation is not None:
+            self._judges.check(spec.moderation, spec.params)
+        return url, connector
+
     async def _enter(self, running: RunningTask, connector: Connector, url: SplitResult) -> None:
         room: Room = await connector.open(url, running.spec.user, running.driver.deliver)
         if running.ended:  # stopped while the room opened: nobody else would leave it
@@ -349,6 +402,21 @@ class Engine:
         except StorageError as error:
             running.on_store_trouble(error)
 
+    async def _check_supplier(self, task: str, running: RunningTask, judge: Judge) -> None:
+        try:
+            await judge.judging.supplier.check()
+        except ModerationError as error:
+            running.on_supplier_trouble(task, error)
+            judge.judging.note_trouble(task, error)
+
+    def _judge_of(self, task: str) -> Judge | None:
+        moderation = self._moderation(task)
+        try:
+            return self._judges.get(moderation) if moderation is not None else None
+        except BadInput as error:
+            logger.warning("! task %s: %s", task, error)
+            return None
+
     def _replace(self, running: RunningTask) -> None:
         """The newest task of a robot has its place; an earlier one that it had ends."""
         earlier = self._robots.get(_robot(running.spec))
@@ -367,6 +435,7 @@ class Engine:
         self._ended[task] = finished
         if len(self._ended) > MAX_ENDED:
             del self._ended[next(iter(self._ended))]
+        self._judges.sweep()
         await self._destinations.give_back(destination)
 
     def _check_entered(self) -> None:

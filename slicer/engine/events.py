@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from slicer.media.slice import SliceInfo
+from slicer.moderation import Verdict
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import EndReason, State
 
@@ -135,6 +136,31 @@ class SliceStored:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceJudged:
+    """A supplier's verdict of a slice. *kept*: it is stored now; otherwise it is done with.
+
+    At least once for each slice: again where a crash came before the verdict was confirmed.
+    """
+
+    task: str
+    at: datetime
+    slice: SliceInfo
+    verdict: Verdict
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SliceUnjudged:
+    """Nobody has judged a slice, and nobody will: why, in words. *kept*: as in SliceJudged."""
+
+    task: str
+    at: datetime
+    slice: SliceInfo
+    reason: str
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SliceLost:
     """A slice will not be stored: why, in words. Its size is 0 where its file was never made."""
 
@@ -163,6 +189,24 @@ class StoreRecovered:
 
 
 @dataclass(frozen=True, slots=True)
+class SupplierTrouble:
+    """The task's supplier of verdicts fails or refuses the account; slices wait for it."""
+
+    task: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SupplierRecovered:
+    """The supplier that a `SupplierTrouble` told of judges again. *supplier*: its label."""
+
+    task: str
+    at: datetime
+    supplier: str
+
+
+@dataclass(frozen=True, slots=True)
 class FactsDiscarded:
     """The room told so much at once that *count* facts were discarded: anchors may be missing."""
 
@@ -173,10 +217,12 @@ class FactsDiscarded:
 
 @dataclass(frozen=True, slots=True)
 class TaskFinished:
-    """The robot has left, and every slice is stored or lost. The last event of a task.
+    """The robot has left, and every slice is stored, judged and not to be kept, or lost. The last
+    event of a task.
 
     *kept*: slices that the engine left in the spool when it closed, for the next start; one that is
-    stored and that nobody confirmed is among them.
+    stored and that nobody confirmed is among them. *judged*: slices with a verdict; *unjudged*:
+    those that should have one, and have none.
     """
 
     task: str
@@ -185,6 +231,8 @@ class TaskFinished:
     stored: int
     lost: int
     kept: int = 0
+    judged: int = 0
+    unjudged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +269,13 @@ TaskEvent = (
     | FactsDiscarded
     | SliceSpooled
     | SliceStored
+    | SliceJudged
+    | SliceUnjudged
     | SliceLost
     | TaskTrouble
     | StoreRecovered
+    | SupplierTrouble
+    | SupplierRecovered
     | RobotLeft
     | TaskFinished
 )

@@ -6,13 +6,15 @@ is so now. `METRICS` says what each name means, and its unit.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
+from slicer.delivery.judging import JudgingCounters
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.destination import Destinations
 from slicer.engine.events import EventStreams
+from slicer.engine.judges import Judges
 from slicer.engine.running import RunningTask
 from slicer.rooms import Connector
 from slicer.rtp.parameters import Kind
@@ -37,12 +39,20 @@ METRICS: Mapping[str, str] = {
     "destinations": "stores that are open, each with an outbox",
     "outbox_slices_total": "slices of all outboxes; outcome (a field of OutboxCounters)",
     "outbox_stored_bytes_total": "bytes that stores have acknowledged",
+    "audio_recovered_packets_total": "lost packets of Opus that in-band FEC gave back",
+    "audio_concealed_holes_total": "holes in Opus that nothing filled: concealed, or silence",
     "outbox_held": "slices that an outbox has taken and is not done with",
     "outbox_unconfirmed": "slices stored whose event is not yet safe elsewhere",
     "spool_failures_total": "writes and reads that the spool's disk failed",
     "spool_damaged_total": "records set aside: they are not what was written",
     "outbox_memory_bytes": "bytes of memory that waiting cuts hold",
     "circuits_open": "stores that are not asked, for they fail",
+    "moderation_slices_total": "slices for suppliers; outcome (a field of JudgingCounters)",
+    "moderation_waiting": "slices that wait for a verdict",
+    "moderation_accounts": "accounts of suppliers that are open",
+    "moderation_circuits_open": "accounts that are not asked, for they fail",
+    "slices_judged_total": "verdicts told to tasks of this engine",
+    "slices_unjudged_total": "slices that should have a verdict, and will have none",
     "spool_slices": "slices in the spool",
     "spool_bytes": "bytes of the slices in the spool",
     "encoding_waiting": "files that wait to be made or are being made",
@@ -86,6 +96,8 @@ def counted(task: RunningTask) -> Counter[str]:
             "slices_stored_total": task.stored,
             "slices_lost_total": task.lost,
             "slices_late_total": task.late,
+            "slices_judged_total": task.judged,
+            "slices_unjudged_total": task.unjudged,
         }
     )
 
@@ -114,8 +126,18 @@ def of_tasks(tasks: Iterable[RunningTask], totals: TaskTotals) -> Iterator[Sampl
 def counted_names() -> dict[str, int]:
     """The names that `counted` uses, at zero: a counter is there before it first rises."""
     refused = ("anchors_refused", "tracks_refused", "facts_discarded")
-    slices = ("slices_stored", "slices_lost", "slices_late")
+    slices = ("slices_stored", "slices_lost", "slices_late", "slices_judged", "slices_unjudged")
     return {f"{name}_total": 0 for name in (*refused, *slices)}
+
+
+def of_moderation(judges: Judges) -> Iterator[Sample]:
+    """Slices on their way to a verdict, and their suppliers."""
+    counters = judges.counters
+    for one in fields(JudgingCounters):
+        yield Sample("moderation_slices_total", counters[one.name], (("outcome", one.name),))
+    yield Sample("moderation_waiting", judges.waiting)
+    yield Sample("moderation_accounts", judges.open_now)
+    yield Sample("moderation_circuits_open", judges.failing)
 
 
 def of_rooms(connectors: Mapping[str, Connector]) -> Iterator[Sample]:
@@ -142,10 +164,14 @@ def of_delivery(
     for outbox in outboxes:
         outcomes.update(asdict(outbox.counters))
     stored_bytes = outcomes.pop("stored_bytes", 0)
+    recovered = outcomes.pop("recovered_packets", 0)
+    concealed = outcomes.pop("concealed_holes", 0)
     yield Sample("destinations", len(outboxes))
     for outcome, count in sorted(outcomes.items()):
         yield Sample("outbox_slices_total", count, (("outcome", outcome),))
     yield Sample("outbox_stored_bytes_total", stored_bytes)
+    yield Sample("audio_recovered_packets_total", recovered)
+    yield Sample("audio_concealed_holes_total", concealed)
     yield Sample("outbox_held", sum(outbox.held for outbox in outboxes))
     yield Sample("outbox_memory_bytes", sum(outbox.memory for outbox in outboxes))
     yield Sample("outbox_unconfirmed", sum(outbox.unconfirmed for outbox in outboxes))

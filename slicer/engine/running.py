@@ -10,6 +10,7 @@ from math import inf
 from slicer.clock import Clock
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery, memory_of
+from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.manifest import Manifest
 from slicer.delivery.outbox import Outbox
 from slicer.engine.driver import Driver
@@ -21,10 +22,14 @@ from slicer.engine.events import (
     FactsDiscarded,
     PicturesMissing,
     RobotLeft,
+    SliceJudged,
     SliceLost,
     SliceSpooled,
     SliceStored,
+    SliceUnjudged,
     StoreRecovered,
+    SupplierRecovered,
+    SupplierTrouble,
     TaskEvent,
     TaskFinished,
     TaskState,
@@ -34,17 +39,15 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.engine.spec import TaskSpec
-from slicer.errors import SlicerError, StorageError
+from slicer.errors import ModerationError, SlicerError, StorageError
 from slicer.media.naming import Names
 from slicer.media.slice import File, SliceInfo, describe, make
+from slicer.moderation import Verdict
 from slicer.rooms import Room
 from slicer.slicing import outputs
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.facts import Stopped
 from slicer.slicing.outputs import (
-    AnchorGone,
-    AnchorIgnored,
-    AnchorWaiting,
     Cut,
     EndReason,
     Finished,
@@ -66,12 +69,24 @@ Confirm = Callable[[SliceStored], Awaitable[None]]
 """Gives back once the event is safe elsewhere. Until then the spool keeps the slice, and the task
 does not finish."""
 
+ConfirmVerdict = Callable[[SliceJudged | SliceUnjudged], Awaitable[None]]
+"""The same of a verdict. Until then the slice goes nowhere."""
+
 LATE = 2.0
 """Seconds from when a picture was taken until its file is ready, besides those that it may wait for
 a report; a later one is counted. A lost packet explains 0.6 s of them, the encoder some hundredths;
 the rest is a CPU that is full."""
 RECORDED = 60.0
 """Seconds: what was taken so long before it was cut comes from a recording, and is never late."""
+
+
+def judged(
+    slice: SliceInfo, at: datetime, outcome: Outcome, keep: bool
+) -> SliceJudged | SliceUnjudged:
+    """The event of an outcome."""
+    if isinstance(outcome, Verdict):
+        return SliceJudged(slice.task, at, slice, outcome, keep)
+    return SliceUnjudged(slice.task, at, slice, outcome.reason, keep)
 
 
 class RunningTask:
@@ -88,6 +103,7 @@ class RunningTask:
         *,
         decoding: Decoding,
         confirm: Confirm | None = None,
+        confirm_verdict: ConfirmVerdict | None = None,
     ) -> None:
         self.spec = spec
         self.outbox = outbox
@@ -95,10 +111,12 @@ class RunningTask:
         self.driver = Driver(SliceTask(task, spec.params, clock.now()), clock, self)
         self.room: Room | None = None
         self.preroll = PREROLL  # of its audio files, in seconds
+        self.judge: Judge | None = None
         self.stored = self.lost = self.kept = self.late = 0
+        self.judged = self.unjudged = 0
         self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
         self._task, self._names, self._clock, self._tell = task, names, clock, tell
-        self._confirm = confirm
+        self._confirm, self._confirm_verdict = confirm, confirm_verdict
         self._manifest = Manifest(names.folder, task) if spec.manifest else None
         # Keys, not a number: a slice of an earlier process may be settled here too, and counting it
         # down would end the task while a slice of its own is still on its way.
@@ -165,13 +183,13 @@ class RunningTask:
                 level = logging.WARNING if state is State.RECONNECTING else logging.INFO
                 logger.log(level, "- task %s is %s%s", task, state.value, reason and f": {reason}")
                 self._tell(TaskState(task, at, state, reason))
-            case AnchorWaiting(anchor):
+            case outputs.AnchorWaits(anchor):
                 logger.warning("! task %s is full: %s waits", task, anchor)
                 self._tell(AnchorWaits(task, at, anchor))
-            case AnchorGone(anchor, reason):
+            case outputs.AnchorLeft(anchor, reason):
                 logger.info("- task %s: %s left: %s", task, anchor, reason or "the room says")
                 self._tell(AnchorLeft(task, at, anchor, reason))
-            case AnchorIgnored(anchor, reason):
+            case outputs.AnchorDropped(anchor, reason):
                 logger.warning("! task %s: %s is dropped: %s", task, anchor, reason)
                 self._tell(AnchorDropped(task, at, anchor, reason))
             case outputs.TrackRefused(anchor, kind, reason):
@@ -222,6 +240,38 @@ class RunningTask:
         finally:
             self._settle(key)
 
+    def on_judged(self, slice: SliceInfo, outcome: Outcome, keep: bool) -> Awaitable[None] | None:
+        """A slice was judged, or nobody could. Awaited before it goes on; one that is not kept is
+        settled then."""
+        event = judged(slice, self._now(), outcome, keep)
+        self._tell(event)
+        if isinstance(event, SliceUnjudged):
+            logger.warning("! task %s: %s is not judged: %s", self._task, slice.key, event.reason)
+        confirm = self._confirm_verdict
+        return self._judged(event, confirm(event) if confirm is not None else None)
+
+    async def _judged(
+        self, event: SliceJudged | SliceUnjudged, confirmed: Awaitable[None] | None
+    ) -> None:
+        if confirmed is not None:
+            await confirmed
+        if isinstance(event, SliceJudged):
+            self.judged += 1
+        else:
+            self.unjudged += 1
+        if not event.kept:
+            self._settle(event.slice.key)
+
+    def on_supplier_trouble(self, _task: str, error: ModerationError) -> None:
+        """The supplier fails, or refuses the account."""
+        logger.warning("! task %s: %s", self._task, error)
+        self._tell(SupplierTrouble(self._task, self._now(), str(error)))
+
+    def on_supplier_recovered(self, _task: str, supplier: str) -> None:
+        """The supplier judges again."""
+        logger.warning("+ task %s: %s judges again", self._task, supplier)
+        self._tell(SupplierRecovered(self._task, self._now(), supplier))
+
     def on_late(self) -> None:
         """A picture was ready later than it should; it is delivered all the same."""
         self.late += 1
@@ -257,7 +307,7 @@ class RunningTask:
         self._tell(TaskTrouble(self._task, self._now(), str(error)))
 
     def _offer(self, info: SliceInfo, due: float, make: Callable[[], File], size: int) -> None:
-        if not self.outbox.offer(Delivery(info, size, make, due)):
+        if not self.outbox.offer(Delivery(info, size, make, due, judge=self.judge)):
             self.on_lost(info, "the outbox is full: slices are cut faster than made or stored")
 
     def on_store_trouble(self, error: StorageError) -> None:
@@ -302,7 +352,14 @@ class RunningTask:
                 self.on_manifest_lost(delivery.info.key, "the outbox takes nothing more")
             return
         event = TaskFinished(
-            self._task, self._now(), self._reason, self.stored, self.lost, self.kept
+            self._task,
+            self._now(),
+            self._reason,
+            self.stored,
+            self.lost,
+            self.kept,
+            self.judged,
+            self.unjudged,
         )
         self._tell(event)
         self.finished.set_result(event)

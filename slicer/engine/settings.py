@@ -11,6 +11,7 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
+from slicer.moderation.settings import ModerationSettings
 from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rooms.whep.settings import WhepSettings
 from slicer.rooms.whip.settings import WhipSettings
@@ -100,6 +101,7 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
+    moderation: ModerationSettings = field(default_factory=ModerationSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     def __post_init__(self) -> None:

@@ -2,8 +2,18 @@
 
 from dataclasses import dataclass, field
 
+from slicer.delivery.judging import Keep
+from slicer.moderation import SupplierSpec
 from slicer.slicing.spec import ImageFormat, SliceParams
 from slicer.storage import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Moderation:
+    """Have each slice judged, by this account, before it is stored; keep none, all, or the hits."""
+
+    supplier: SupplierSpec
+    keep: Keep = Keep.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +26,8 @@ class TaskSpec:
     that takes slices while the first one fails for longer than `outbox.backup_after`; *manifest*:
     at its end the task stores `manifest.json`, a list of what it has cut; *task*: the
     id to run under, where it is not a new one; *check_store*: a store that would refuse fails the
-    creation, otherwise it is checked in the background, and a failure is a `TaskTrouble`.
+    creation, otherwise it is checked in the background, and a failure is a `TaskTrouble`;
+    *moderation*: who judges slices, if anybody does.
     """
 
     room: str = field(repr=False)  # it may hold a secret, which `rooms.redaction.shown` masks
@@ -33,3 +44,4 @@ class TaskSpec:
     manifest: bool = False
     task: str = ""
     check_store: bool = True
+    moderation: Moderation | None = None

@@ -35,11 +35,17 @@ _SILENCES = tuple(
 
 
 class Laid(NamedTuple):
-    """Packets without holes: samples to skip at their beginning, durations (48 kHz), payloads."""
+    """Packets without holes: samples to skip at their beginning, durations (48 kHz), payloads.
+
+    *recovered*: places in *payloads* of lost packets coded anew; *concealed*: of the first packet
+    that fills a hole.
+    """
 
     pre_skip: int
     durations: list[int]
     payloads: list[bytes]
+    recovered: list[int]
+    concealed: list[int]
 
 
 def lay(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
@@ -66,7 +72,7 @@ def lay_whole(packets: Sequence[AudioPacket], start: int, end: int) -> Laid | No
     if not count:
         return None
     payloads = [packet[2] for packet in packets[:count]]
-    laid = Laid(start - position, durations[:count], payloads)
+    laid = Laid(start - position, durations[:count], payloads, [], [])
     position = timestamps[count - 1] + durations[count - 1]
     _fill(laid, _up(end - position), payloads[count - 1][0])
     return laid
@@ -76,7 +82,7 @@ def lay_holed(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
     position = packets[0].timestamp if packets else start
     if position > start:
         position -= _up(position - start)
-    laid = Laid(max(start - position, 0), [], [])
+    laid = Laid(max(start - position, 0), [], [], [], [])
     toc = packets[0].payload[0] if packets else None
     left = MAX_RECOVERED
     for timestamp, ticks, payload in packets:
@@ -86,8 +92,13 @@ def lay_holed(packets: Sequence[AudioPacket], start: int, end: int) -> Laid:
             copied = fec.carries(payload) if left and laid.payloads else 0
             if copied and copied <= timestamp - position < copied + SHORTEST:
                 left -= 1
-                position += _recover(laid, payload, copied)
+                if coded := _recover(laid, payload, copied):
+                    laid.recovered.append(len(laid.payloads) - 1)
+                    position += coded
+            place = len(laid.payloads)
             position += _fill(laid, timestamp - position, toc)
+            if len(laid.payloads) > place:
+                laid.concealed.append(place)
         elif timestamp + ticks <= position:
             continue
         laid.durations.append(ticks)

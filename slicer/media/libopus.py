@@ -37,8 +37,6 @@ class Setting(IntEnum):
     BIT_RATE = 4_002
     BANDWIDTH = 4_008
     COMPLEXITY = 4_010
-    INBAND_FEC = 4_012
-    LOSS_PERCENT = 4_014
     MODE = 11_002
 
 
@@ -141,10 +139,17 @@ class Encoder(_State):
         memory = found.opus_encoder_create(SAMPLE_RATE, channels, application, None)
         super().__init__(memory, found.opus_encoder_destroy)
         self._found = found
-        for request, value in settings.items():
-            if status := found.opus_encoder_ctl(memory, int(request), c_int32(value)):
-                found.opus_encoder_destroy(memory)
-                raise MediaError(f"libopus refuses {request.name} {value}: {status}")
+        try:
+            for request, value in settings.items():
+                self.set(request, value)
+        except MediaError:
+            found.opus_encoder_destroy(memory)
+            raise
+
+    def set(self, request: IntEnum, value: int) -> None:
+        """Make a request of `opus_encoder_ctl` that takes a number. Raises MediaError."""
+        if status := self._found.opus_encoder_ctl(self._memory, int(request), c_int32(value)):
+            raise MediaError(f"libopus refuses {request.name} {value}: {status}")
 
     @property
     def look_ahead(self) -> int:

@@ -1,6 +1,7 @@
 """Writes Ogg/Opus files (RFC 3533, RFC 7845) from packets, without decoding them."""
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from struct import pack
@@ -21,18 +22,29 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def write(
-    packets: Sequence[AudioPacket], start: int, end: int, comments: Sequence[str] = ()
+    packets: Sequence[AudioPacket],
+    start: int,
+    end: int,
+    comments: Sequence[str] = (),
+    counters: Counter[str] | None = None,
 ) -> bytes:
     """Make the file that plays exactly the *end* - *start* samples (48 kHz) from *start* on.
 
     *packets* may begin before *start* and end after *end*; holes are filled. *comments* are Vorbis
-    comments, `NAME=value`. Raises MediaError where there is no packet, or one is too large.
+    comments, `NAME=value`. *counters* gets what was done about lost packets after *start*: how many
+    were `recovered` by in-band FEC, and how many holes `concealed`. Raises MediaError where there
+    is no packet, or one is too large.
     """
     if not packets:
         raise MediaError("no Opus packet to write")
-    pre_skip, durations, payloads = lay(packets, start, end)
+    laid = lay(packets, start, end)
+    pre_skip, durations, payloads = laid.pre_skip, laid.durations, laid.payloads
     # RFC 7845 4: a page's position counts the samples up to its end, those to be skipped included.
     positions = list(accumulate(durations))
+    if counters is not None:
+        # The pre-roll was the end of the slice before, and was counted there.
+        for name, places in (("recovered", laid.recovered), ("concealed", laid.concealed)):
+            counters[name] += sum(positions[place] > pre_skip for place in places)
     positions[-1] = pre_skip + end - start
     channels = 2 if any(map(is_stereo, {payload[0] for payload in payloads})) else 1
     tags = _tags(comments)

@@ -1,5 +1,6 @@
 """A slice: its description, and the file made from its cut, in one call from any thread."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -65,13 +66,17 @@ Info = SliceInfo | ManifestInfo
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The bytes of a slice or a manifest. *width* and *height* in pixels, of a picture alone."""
+    """The bytes of a slice or a manifest. *width* and *height* in pixels, of a picture alone;
+    *recovered* and *concealed*: lost packets of Opus had by in-band FEC, and holes that were not.
+    """
 
     info: Info
     data: bytes
     content_type: str
     width: int | None = None
     height: int | None = None
+    recovered: int = 0
+    concealed: int = 0
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -109,12 +114,14 @@ def make(
     may carry. Raises MediaError.
     """
     if isinstance(cut, AudioCut):
-        data = _audio(cut, info.began, preroll)
-        return File(replace(info, size=len(data)), data, _AUDIO_TYPE)
+        counters = Counter[str]()
+        data = _audio(cut, info.began, preroll, counters)
+        lost = counters["recovered"], counters["concealed"]
+        return File(replace(info, size=len(data)), data, _AUDIO_TYPE, None, None, *lost)
     return _picture(cut, info, image_format, decoder)
 
 
-def _audio(cut: AudioCut, began: datetime, preroll: float) -> bytes:
+def _audio(cut: AudioCut, began: datetime, preroll: float, counters: Counter[str]) -> bytes:
     utc = began.astimezone(UTC).isoformat(timespec="milliseconds")
     comments = (f"ANCHOR={cut.track.anchor}", f"DATE={utc}")
     packets, ticks = cut.packets, round(preroll * cut.codec.clock_rate)
@@ -122,7 +129,7 @@ def _audio(cut: AudioCut, began: datetime, preroll: float) -> bytes:
         packets = tuple(p for p in packets if p.timestamp + p.duration > cut.start - ticks)
     if cut.codec.name in transcode.CODECS:
         return transcode.write(cut.codec.name, packets, cut.start, cut.end, comments, ticks)
-    return ogg.write(packets, cut.start, cut.end, comments)
+    return ogg.write(packets, cut.start, cut.end, comments, counters)
 
 
 def _picture(

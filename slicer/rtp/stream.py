@@ -206,6 +206,8 @@ class Stream:
         source.last_arrival = packet.arrival
         source.reception.receive(packet.sequence, packet.timestamp, packet.arrival)
         if source.nacks is not None:
+            if source.nacks.asked(packet.sequence):
+                self.counters["retransmitted"] += 1
             source.nacks.receive(packet.sequence, packet.arrival)
         if self._candidates:
             self._drop_parallel(packet.arrival - OVERTAKEN)
@@ -214,7 +216,8 @@ class Stream:
         """The current source goes on: what was held of others up to then is dropped."""
         for ssrc, held in list(self._candidates.items()):
             kept = [packet for packet in held if packet.arrival > before]
-            self.counters["parallel_ssrc"] += len(held) - len(kept)
+            if len(kept) < len(held):
+                self.counters["parallel_ssrc"] += len(held) - len(kept)
             if kept:
                 self._candidates[ssrc] = kept
             else:

@@ -17,7 +17,7 @@ _CALLBACK_KEY = re.compile(r"[A-Za-z0-9]{1,32}")
 T = TypeVar("T", int, str, bool)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Application:
     """One customer's application: its API keys, rooms, callbacks and limits. Raises BadInput."""
 
@@ -30,7 +30,7 @@ class Application:
     )
     """Who may call the API for it: API key ids and their secret keys."""
     rooms: tuple[tuple[str, str], ...] = field(
-        default=(), repr=False, metadata={"pair": ("pattern", "url")}
+        default=(), metadata={"pair": ("pattern", "url"), "shown": shown}
     )
     """Patterns of room ids with `*`, and the room URL in which `{room}` stands for the id and
     `{app}` for sdk_app_id; the first that fits is taken."""
@@ -56,6 +56,9 @@ class Application:
             raise BadInput("callback_key", "another text", "1 to 32 letters and digits")
         if self.callback_url and not self.callback_key:
             raise BadInput("callback_key", "none", "a key beside callback_url: it signs callbacks")
+
+    def __repr__(self) -> str:  # its keys are secret, and its room URLs may hold more
+        return f"Application({self.sdk_app_id})"
 
     def room_url(self, room_id: str) -> str | None:
         """The room URL that serves this room id, or None where no pattern fits."""

@@ -7,7 +7,9 @@ from datetime import datetime
 from enum import IntEnum
 
 from slicer.media.slice import SliceInfo
+from slicer.moderation import Verdict
 from slicer.rtp.parameters import Kind
+from slicer.service.results import payload
 from slicer.webhooks.queue import Webhook
 
 GROUP_SIZE = 100
@@ -32,6 +34,9 @@ class Code(IntEnum):
     TRACK_REFUSED = 5
     STORE_RECOVERED = 6
     PICTURES_MISSING = 7
+    UNJUDGED = 8
+    SUPPLIER_TROUBLE = 9
+    SUPPLIER_RECOVERED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Origin:
         return self._message(2, at, {"LeaveCode": int(code)})
 
     def upload_started(self, at: datetime) -> Webhook:
-        """The first file has been taken."""
+        """The first file has been taken, or judged."""
         return self._message(3, at, {"Status": 0})
 
     def file_stored(self, at: datetime, slice: SliceInfo, bucket: BucketLocation) -> Webhook:
@@ -83,6 +88,13 @@ class Origin:
             "Size": slice.size,
         }
         return self._message(4, at, payload, slice.key, {"StreamUserId": slice.anchor})
+
+    def result(
+        self, at: datetime, slice: SliceInfo, verdict: Verdict, kept: bool, raw: bool
+    ) -> Webhook:
+        """A slice was judged."""
+        facts = payload(slice, verdict, _MEDIA_TYPES[slice.kind], kept, raw)
+        return self._message(4, at, facts, slice.key, {"StreamerUserId": slice.anchor})
 
     def all_stored(self, at: datetime, ok: bool) -> Webhook:
         """The last message of a task: everything that was cut is stored, or some of it lost."""

@@ -18,18 +18,24 @@ from slicer.engine.events import (
     FactsDiscarded,
     PicturesMissing,
     RobotLeft,
+    SliceJudged,
     SliceLost,
     SliceStored,
+    SliceUnjudged,
     StoreRecovered,
+    SupplierRecovered,
+    SupplierTrouble,
     TaskFinished,
     TaskState,
     TaskTrouble,
     TrackRefused,
 )
+from slicer.engine.spec import Moderation
 from slicer.errors import counted
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import BucketLocation, Code, Group, Origin
 from slicer.service.order import Product
+from slicer.service.plan import moderation_of
 from slicer.service.registry import Record, Registry
 from slicer.slicing.outputs import State
 from slicer.storage import Credentials
@@ -44,10 +50,12 @@ Tell = Callable[[Webhook], Awaitable[None]]
 
 
 class Notifier:
-    """Tells of the registry's tasks. `confirm` and `lookup` are what an Engine asks for."""
+    """Tells of the registry's tasks. `confirm`, `confirm_verdict`, `lookup` and `moderation` are
+    what an Engine asks for."""
 
-    def __init__(self, registry: Registry, tell: Tell, clock: Clock) -> None:
-        self._registry, self._tell, self._clock = registry, tell, clock
+    def __init__(self, registry: Registry, tell: Tell, clock: Clock, raw: bool = False) -> None:
+        """*raw*: whether results carry the supplier's own answer, too."""
+        self._registry, self._tell, self._clock, self._raw = registry, tell, clock, raw
         self._begun: dict[str, asyncio.Event] = {}
         self._numbers: dict[str, int] = {}
         self._uploads: dict[str, asyncio.Lock] = {}
@@ -59,15 +67,28 @@ class Notifier:
         bucket = record.order.bucket if record else None
         return bucket.credentials if bucket and bucket.credentials.access_key else None
 
+    def moderation(self, task: str) -> Moderation | None:
+        """Who judges a task's slices, for those that the spool still holds."""
+        record = self._registry.get(task)
+        return moderation_of(record.order) if record else None
+
     async def confirm(self, event: SliceStored) -> None:
         """Queue the message of a stored slice. Returns once it is on the disk, after the task's
         first message."""
-        begun = self._begun.get(event.task)
-        # A slice may be stored before Create has written the task's record: 1001 comes first.
-        if begun is not None:
-            await begun.wait()
-        if record := self._registry.get(event.task):
+        if record := await self._begun_record(event.task):
             await self._stored(record, event)
+
+    async def confirm_verdict(self, event: SliceJudged | SliceUnjudged) -> None:
+        """Queue the message of a verdict, or of its absence, likewise."""
+        record = await self._begun_record(event.task)
+        if record is None:
+            return
+        if isinstance(event, SliceJudged):
+            await self._judged(record, event)
+            return
+        slice = event.slice
+        text = f"a slice of {slice.anchor} is not judged: {slice.key}: {event.reason}"
+        await self._say(origin(record).error(event.at, Code.UNJUDGED, text, slice.key))
 
     def expect(self, task: str) -> None:
         """A task begins, and its record is not there yet: hold back what is confirmed."""
@@ -83,11 +104,11 @@ class Notifier:
         if begun := self._begun.pop(task, None):
             begun.set()
 
-    async def note(self, record: Record, event: Event) -> None:
+    async def note(self, record: Record, event: Event) -> None:  # noqa: PLR0912 (one for each event)
         """Tell what an event means, if anything.
 
-        A stored slice is told by `confirm` alone. The engine awaits that before the task finishes,
-        so the last message comes after it.
+        A slice that was stored or judged is told by `confirm` or `confirm_verdict` alone. The
+        engine awaits that before the task finishes, so the last message comes after it.
         """
         source = origin(record)
         match event:
@@ -98,6 +119,11 @@ class Notifier:
                 await self.trouble(record, at, Code.UPLOAD_TROUBLE, reason)
             case StoreRecovered(at=at, destination=store):
                 await self.trouble(record, at, Code.STORE_RECOVERED, f"{store} takes slices again")
+            case SupplierTrouble(at=at, reason=reason):
+                await self.trouble(record, at, Code.SUPPLIER_TROUBLE, reason)
+            case SupplierRecovered(at=at, supplier=supplier):
+                text = f"{supplier} judges again"
+                await self.trouble(record, at, Code.SUPPLIER_RECOVERED, text)
             case AnchorWaits(at=at, anchor=anchor):
                 text = f"{anchor} waits: the task has all the anchors it may take"
                 await self.trouble(record, at, Code.ANCHOR_WAITS, text)
@@ -147,6 +173,22 @@ class Notifier:
         location = BucketLocation(bucket.vendor, bucket.region, bucket.bucket)
         await self._say_upload_started(record, source.upload_started(event.at))
         await self._say(source.file_stored(event.at, event.slice, location))
+
+    async def _begun_record(self, task: str) -> Record | None:
+        """A task's record, once its first message is told: a slice may be done with before Create
+        has written the record, and 1001 comes first."""
+        if (begun := self._begun.get(task)) is not None:
+            await begun.wait()
+        return self._registry.get(task)
+
+    async def _judged(self, record: Record, event: SliceJudged) -> None:
+        moderation = record.order.moderation
+        if moderation is None or (moderation.hits_only and not event.verdict.hit):
+            return
+        source = origin(record)
+        await self._say_upload_started(record, source.upload_started(event.at))
+        result = source.result(event.at, event.slice, event.verdict, event.kept, self._raw)
+        await self._say(result)
 
     async def _say_upload_started(self, record: Record, webhook: Webhook) -> None:
         """Say it before a task's first file: once in this process. A restart says it again, and

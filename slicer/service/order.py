@@ -1,10 +1,12 @@
 """What a request of the API orders, after every check; and who takes orders."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from slicer.delivery.judging import Keep
 from slicer.engine.engine import TaskStatus
+from slicer.moderation import SupplierSpec
 from slicer.service.applications import Application
 from slicer.slicing.spec import ImageFormat, SliceParams
 from slicer.slicing.subscription import Subscription
@@ -30,23 +32,11 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Supplier:
-    """Who judges slices, as ordered; *secret_key* is never shown."""
-
-    name: str
-    app_id: str = ""
-    secret_id: str = ""
-    secret_key: str = field(default="", repr=False)
-    audio_type: str = ""
-    image_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Moderation:
-    """What a moderation task does with slices. *save*: 0 none, 1 all, 2 hits."""
+    """What a moderation task does with slices, and of which verdicts it tells."""
 
-    supplier: Supplier
-    save: int = 0
+    supplier: SupplierSpec
+    keep: Keep = Keep.NONE
     hits_only: bool = False
 
 
@@ -92,5 +82,5 @@ __all__ = [
     "Order",
     "OrderTaker",
     "Product",
-    "Supplier",
+    "SupplierSpec",
 ]

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from slicer.service.order import Bucket, Moderation, Order, Product, Supplier
+from slicer.delivery.judging import Keep
+from slicer.service.order import Bucket, Moderation, Order, Product, SupplierSpec
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
@@ -86,7 +87,7 @@ def _lists(lists: Subscription) -> dict[str, list[str]]:
 def _moderation(moderation: Moderation) -> dict[str, object]:
     supplier = moderation.supplier
     return {
-        "save": moderation.save,
+        "save": moderation.keep.value,
         "hits_only": moderation.hits_only,
         "supplier": supplier.name,
         "app_id": supplier.app_id,
@@ -102,7 +103,7 @@ def _bucket(fields: Mapping[str, Any], secrets: Mapping[str, str]) -> Bucket:
 
 
 def _read_moderation(fields: Mapping[str, Any], secrets: Mapping[str, str]) -> Moderation:
-    supplier = Supplier(
+    supplier = SupplierSpec(
         fields["supplier"],
         fields["app_id"],
         secrets["supplier_id"],
@@ -110,4 +111,4 @@ def _read_moderation(fields: Mapping[str, Any], secrets: Mapping[str, str]) -> M
         fields["audio_type"],
         fields["image_type"],
     )
-    return Moderation(supplier, fields["save"], fields["hits_only"])
+    return Moderation(supplier, Keep(fields["save"]), fields["hits_only"])

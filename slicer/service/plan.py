@@ -2,31 +2,24 @@
 
 from urllib.parse import urlencode
 
-from slicer.config import in_words
-from slicer.engine.spec import TaskSpec
+from slicer.engine.spec import Moderation, TaskSpec
 from slicer.errors import BadInput
 from slicer.service.applications import Application
 from slicer.service.order import Bucket, Order
 from slicer.service.settings import VendorSettings
 from slicer.storage import VENDORS, installed
 
-SAVE_ALL = 1
-SUPPLIERS: tuple[str, ...] = ()
-"""Who can judge here. An order for another one is refused: it would be carried out by half."""
 NOWHERE = "null:"
 _SCHEMES = {0: "cos", 1: "s3", 2: "oss"}
 _NAMES = {0: "0 (COS)", 1: "1 (AWS S3)", 2: "2 (Aliyun OSS)"}
 
 
 def plan(task: str, app: Application, order: Order, vendors: VendorSettings) -> TaskSpec:
-    """The task that an order becomes. Raises BadInput for `room_id`, `vendor` and `supplier`."""
+    """The task that an order becomes. Raises BadInput for `room_id` and `vendor`."""
     room = app.room_url(order.room_id)
     if room is None:
         raise BadInput("room_id", order.room_id, "a room that a pattern of the app's rooms fits")
-    if order.moderation is not None and order.moderation.supplier.name not in SUPPLIERS:
-        there = in_words(SUPPLIERS) if SUPPLIERS else "none: no supplier is there yet"
-        raise BadInput("supplier", order.moderation.supplier.name, there)
-    bucket = _kept_in(order)
+    bucket = order.bucket
     return TaskSpec(
         room=room,
         to=storage_url(bucket, vendors) if bucket else NOWHERE,
@@ -39,7 +32,14 @@ def plan(task: str, app: Application, order: Order, vendors: VendorSettings) -> 
         credentials=bucket.credentials if bucket else None,
         task=task,
         check_store=False,  # a store that fails is told by callback, and the answer is in 6 s
+        moderation=moderation_of(order),
     )
+
+
+def moderation_of(order: Order) -> Moderation | None:
+    """Who judges its slices, and which are kept."""
+    ordered = order.moderation
+    return Moderation(ordered.supplier, ordered.keep) if ordered is not None else None
 
 
 def storage_url(bucket: Bucket, vendors: VendorSettings) -> str:
@@ -54,10 +54,3 @@ def storage_url(bucket: Bucket, vendors: VendorSettings) -> str:
     if scheme == "s3" and vendors.path_style:
         options["path_style"] = "1"
     return f"{scheme}://{bucket.bucket}?{urlencode(options)}"
-
-
-def _kept_in(order: Order) -> Bucket | None:
-    """The bucket of slices that are kept. Until a supplier judges them, moderation has no hits."""
-    if order.moderation is None or order.moderation.save == SAVE_ALL:
-        return order.bucket
-    return None

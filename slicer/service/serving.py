@@ -42,13 +42,15 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
         registry = await Registry.open(folder, encryption)
         stack.push_async_callback(registry.close)
         sender = await _open_sender(settings, folder, clock, stack)
-        notifier = Notifier(registry, sender.send, clock)
+        notifier = Notifier(registry, sender.send, clock, settings.engine.moderation.raw)
         whip = authorization(settings.engine.whip, clock)
         admission = Admission(settings.apps, registry, clock, whip)
         engine = Engine(
             settings.engine,
             lookup=notifier.lookup,
+            moderation=notifier.moderation,
             confirm=notifier.confirm,
+            confirm_verdict=notifier.confirm_verdict,
             authorize=admission.authorize,
         )
         await stack.enter_async_context(engine)

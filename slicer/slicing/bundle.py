@@ -60,9 +60,11 @@ class Bundle:
     @property
     def counters(self) -> Counter[str]:
         """What was refused, lost or odd, by reason, over all anchors there were."""
-        total = self._counters + self._demultiplexer.counters + self._transport.counters
+        total = self._counters.copy()
+        total.update(self._demultiplexer.counters)
+        total.update(self._transport.counters)
         for receiver in self._receivers.values():
-            total += receiver.counters
+            total.update(receiver.counters)
         return total
 
     def set_sections(

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 
 from slicer.rtp.parameters import Kind
+from slicer.slicing import outputs
 from slicer.slicing.outputs import AnchorTrouble, EndReason, TrackRefused
 from slicer.slicing.subscription import Subscription
+
+AnchorLeft = outputs.AnchorLeft
+"""A fact first, and an output of the task behind that anchor's last cuts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +28,6 @@ class AnchorJoined:
     """An anchor is in the room."""
 
     anchor: str
-
-
-@dataclass(frozen=True, slots=True)
-class AnchorLeft:
-    """An anchor left, with all its tracks. *reason*: in words, where the room knows one."""
-
-    anchor: str
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,14 +158,14 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class AnchorWaiting:
+class AnchorWaits:
     """This anchor is wanted, but the task is full: it waits until another one leaves."""
 
     anchor: str
 
 
 @dataclass(frozen=True, slots=True)
-class AnchorIgnored:
+class AnchorDropped:
     """The room names more anchors than a task keeps; this one is left out. Only the first is
     reported, the others are counted."""
 
@@ -174,11 +174,12 @@ class AnchorIgnored:
 
 
 @dataclass(frozen=True, slots=True)
-class AnchorGone:
-    """An anchor left the room. *reason*: in words, where the room knows one."""
+class AnchorLeft:
+    """An anchor left, with all its tracks. *reason*: in words, where the room knows one. A fact of
+    the room; the task gives it too, of those it knew, behind the last cuts."""
 
     anchor: str
-    reason: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ class Finished:
     reason: EndReason
 
 
-Notice = StateChanged | AnchorWaiting | AnchorIgnored | AnchorGone | TrackRefused | AnchorTrouble
+Notice = StateChanged | AnchorWaits | AnchorDropped | AnchorLeft | TrackRefused | AnchorTrouble
 """Outputs that ask for nothing: they become events."""
 
 TrackOutput = Cut | GroupFrames | PictureMissing

@@ -39,9 +39,10 @@ class Receiver:
     @property
     def counters(self) -> Counter[str]:
         """What was refused, lost or odd, by reason, over all streams there were."""
-        total = self._ended + self._reporter.counters
+        total = self._ended.copy()
+        total.update(self._reporter.counters)
         for stream in self.streams:
-            total += stream.counters
+            total.update(stream.counters)
         return total
 
     @property

@@ -18,10 +18,9 @@ from slicer.slicing.facts import (
     TrackUnpublished,
 )
 from slicer.slicing.outputs import (
-    AnchorGone,
-    AnchorIgnored,
+    AnchorDropped,
     AnchorTrouble,
-    AnchorWaiting,
+    AnchorWaits,
     EndReason,
     Finished,
     Output,
@@ -124,14 +123,14 @@ class SliceTask:
         if self._overflow_reported:
             return []
         self._overflow_reported = True
-        return [AnchorIgnored(anchor, f"{MAX_PRESENT} anchors are in the room already")]
+        return [AnchorDropped(anchor, f"{MAX_PRESENT} anchors are in the room already")]
 
     def _part(self, anchor: str, reason: str, now: float) -> list[Output]:
         if self._present.pop(anchor, None) is None:
             return []
         self._overflow_reported = False
         ended = self._reconcile(now, reason or "the anchor left")
-        return [*ended, AnchorGone(anchor, reason)]
+        return [*ended, AnchorLeft(anchor, reason)]
 
     def _lose(self, reason: str, now: float) -> list[Output]:
         """Everybody is gone until the room is back and reports them again."""
@@ -173,7 +172,7 @@ class SliceTask:
         outputs += [
             Subscribe(track, spec) for track, spec in wanted.items() if track not in self._tracks
         ]
-        outputs += [AnchorWaiting(anchor) for anchor in waiting if anchor not in self._waiting]
+        outputs += [AnchorWaits(anchor) for anchor in waiting if anchor not in self._waiting]
         self._tracks, self._waiting = set(wanted), set(waiting)
         if any(self._present.values()):
             self._alone_since = None

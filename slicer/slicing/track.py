@@ -154,10 +154,10 @@ class VideoTrack:
             self._decodable = False
 
     def _grab(self, packets: list[Ordered], now: float) -> bool:
-        """Whether there was a picture."""
+        """Whether a grabber may have fallen asleep: there was a picture, or a keyframe began."""
         grabbed = False
         for ordered in packets:
-            self._observe(ordered)
+            grabbed |= self._observe(ordered)
             frame = self._assemble(ordered)
             if frame is None:
                 continue
@@ -172,7 +172,8 @@ class VideoTrack:
                 self._decodable = False
         return grabbed
 
-    def _observe(self, ordered: Ordered) -> None:
+    def _observe(self, ordered: Ordered) -> bool:
+        """Whether a keyframe began."""
         packet = ordered.packet
         starts = video_format(ordered.codec).starts_keyframe(packet.payload)
         for grabber in self._grabbers.values():
@@ -181,6 +182,7 @@ class VideoTrack:
                 grabber.keyframe_began(packet.timestamp, packet.arrival)
         if starts and self._missing is Missing.KEYFRAME:
             self._missing = Missing.WHOLE_KEYFRAME
+        return starts
 
     def _assemble(self, ordered: Ordered) -> Frame | None:
         """The frame this packet completes, if any."""

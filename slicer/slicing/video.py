@@ -5,15 +5,22 @@ until one comes, and takes the first intact one: then one frame is decoded for e
 sources never answer. Of those it keeps the frames from each keyframe on, so that the frame due
 itself can be decoded; that costs memory and decoding, but needs nothing from the sender.
 
-    ASLEEP ──due──▶ ASKING ──keyframe──▶ ASLEEP
-                      │ no answer
-                      ▼
-                   KEEPING ──ANSWERS probes in a row are answered──▶ ASKING
+    TRYING ──a request is answered──▶ ASLEEP ──due──▶ ASKING ──keyframe──▶ ASLEEP
+       │ none                                           │ no answer
+       ▼                                                ▼
+    KEEPING ◀───────────────────────────────────────────┘
+       └──ANSWERS probes in a row are answered──▶ ASKING
 
-*Frames kept.* In KEEPING, a cut takes the frames along that came since the last cut of their group,
+*Trying.* At first it is not known whether a source answers, and it may be minutes to the next
+keyframe of one that does not. So the frames are kept from the very first keyframe on, as in
+KEEPING, and another is asked for ASK_AGAIN after it. Usually that comes, and what was kept is
+dropped: it costs one keyframe and the frames of half a second, once a source.
+
+*Frames kept.* A cut takes the frames along that came since the last cut of their group,
 and whoever decodes them holds the decoder until the next: each frame is handed over once, however
 long the group. A keyframe drops what was not handed over, so nobody decodes it. Where the picture
-is far, MAX_PENDING_FRAMES or MAX_PENDING_BYTES are handed over ahead of it (GroupFrames).
+is far, MAX_PENDING_FRAMES or MAX_PENDING_BYTES are handed over ahead of it (GroupFrames). While
+TRYING, a picture that is the keyframe itself leaves it in its group, and needs no such decoder.
 
 *What is an answer.* A keyframe that follows a request may be one of the source's own. While ASKING,
 one that begins more than ANSWER after the first request, with no packet missing since, is no
@@ -61,6 +68,7 @@ MAX_PENDING_BYTES = 16 << 20
 class Mode(Enum):
     """What the grabber does with packets."""
 
+    TRYING = auto()
     ASLEEP = auto()
     ASKING = auto()
     KEEPING = auto()
@@ -76,6 +84,11 @@ class Group:
     @property
     def many(self) -> bool:
         return len(self.frames) >= MAX_PENDING_FRAMES or self.size >= MAX_PENDING_BYTES
+
+    @property
+    def begins(self) -> bool:
+        """There is its keyframe alone."""
+        return self.first == 0 and len(self.frames) == 1
 
     def add(self, data: bytes) -> None:
         self.frames.append(data)
@@ -129,6 +142,8 @@ class FrameGrabber:
     def keyframe_began(self, timestamp: int, now: float) -> None:
         """The first packet of a keyframe came: the source answers, even if the rest is lost."""
         self._answers.keyframe_began(timestamp, now)
+        if self.mode is Mode.ASLEEP:
+            self._group = None
 
     def receive(
         self, frame: Frame, decodable: bool, last: Ordered
@@ -181,9 +196,10 @@ class FrameGrabber:
         due, step = self._due, self.spec.seconds * last.codec.clock_rate
         self._due += (1 + (frame.timestamp - due) // step) * step
         self._overdue, self._told = None, False
-        first, frames = group.take()
-        continues = self.mode is Mode.KEEPING
-        if not continues:
+        stays = self.mode is Mode.TRYING and group.begins
+        first, frames = (0, (frame.data,)) if stays else group.take()
+        continues = self.mode is not Mode.ASKING and not stays
+        if self.mode is Mode.ASKING:
             self._answers.satisfied()
             self._group = None
         began = last.mapper.at(frame.timestamp)
@@ -206,12 +222,13 @@ class Answers:
     """Whether a source answers requests for keyframes, and when to send the next one."""
 
     def __init__(self, can_ask: bool, counters: Counter[str]) -> None:
-        self.mode = Mode.ASKING if can_ask else Mode.KEEPING
+        self.mode = Mode.TRYING if can_ask else Mode.KEEPING
         self.seen = float("-inf")
         """When the last packet came."""
         self._can_ask, self._counters = can_ask, counters
         self._asking_since: float | None = None
         self._asked: float | None = None
+        self._due = False  # a picture, at the last packet
         self._intact = True  # no packet was missing since _asking_since
         self._misses = 0
         self._keyframe: int | None = None  # the media time of the last one
@@ -225,7 +242,7 @@ class Answers:
         self._asking_since = self._asked = self._keyframe = None
         self._misses = 0
         self._keyframe_at = float("-inf")
-        self.mode = Mode.ASKING if self._can_ask else Mode.KEEPING
+        self.mode = Mode.TRYING if self._can_ask else Mode.KEEPING
         self._forget_probes()
 
     def observe(self, due: bool, contiguous: bool, now: float) -> bool:
@@ -233,9 +250,10 @@ class Answers:
         come again after a silence."""
         if self.mode is Mode.ASLEEP and due:
             self.mode = Mode.ASKING
+        self._due = due
         back = now - self.seen > SILENT
         self.seen = max(now, self.seen)
-        if self.mode is Mode.ASKING and (self._asking_since is None or back):
+        if self.mode in {Mode.TRYING, Mode.ASKING} and (self._asking_since is None or back):
             self._asking_since, self._intact = now, True
         elif not contiguous:
             self._intact = False
@@ -245,12 +263,16 @@ class Answers:
         """Judge a keyframe by its first packet; H.264 has several that look like it."""
         if timestamp == self._keyframe or self.mode is Mode.ASLEEP:
             return
-        since = now - self._keyframe_at
+        since, first = now - self._keyframe_at, self._keyframe is None
         self._keyframe, self._keyframe_at = timestamp, now
         if self.mode is Mode.ASKING:
             self._judge_answer(now)
-        else:
+        elif self.mode is Mode.KEEPING:
             self._judge_probe(since, now)
+        elif first:
+            self._try_soon(now)  # a source begins with one in any case
+        elif self._asked is not None:
+            self._judge_try(now)
 
     def ask(self, now: float) -> None:
         """A request is sent."""
@@ -262,7 +284,7 @@ class Answers:
             self._give_up()
 
     def satisfied(self) -> None:
-        """The keyframe asked for became a picture: sleep."""
+        """The keyframe asked for came, and no other is of use: sleep."""
         self.mode, self._asking_since, self._asked = Mode.ASLEEP, None, None
 
     def deadline(self, keeps: bool) -> float | None:
@@ -273,7 +295,7 @@ class Answers:
             return self._asking_since
         if self.seen <= self._asked:  # the source is silent: there is nobody to ask
             return None
-        if self.mode is Mode.ASKING:
+        if self.mode is not Mode.KEEPING:
             return self._asked + ASK_AGAIN
         if not keeps:
             return self._asked + PROBE_SOON
@@ -285,6 +307,26 @@ class Answers:
             return self._keyframe_at + ASK_AGAIN
         known = self._shortest < float("inf")
         return due + min(PROBE, 2 * self._shortest) if known else due
+
+    def _try_soon(self, now: float) -> None:
+        """Ask when a browser may answer again."""
+        self._asking_since, self._asked, self._intact = now + ASK_AGAIN, None, True
+
+    def _judge_try(self, now: float) -> None:
+        """Where packets are missing, whether it answers is left to the next picture."""
+        waited = self._waited(now)
+        if waited <= ASK_AGAIN or not self._intact:
+            self._misses = 0
+            if self._due:
+                self.mode, self._asking_since, self._intact = Mode.ASKING, now, True
+            else:
+                self.satisfied()
+            return
+        self._misses += 1
+        if waited > ANSWER or self._misses >= MISSES:
+            self._give_up()
+        else:
+            self._try_soon(now)
 
     def _judge_answer(self, now: float) -> None:
         waited = self._waited(now)

@@ -40,7 +40,8 @@ def answered(section: Section, rids: Collection[str], payload_types: Collection[
 
 def _offered(section: Section) -> Iterator[tuple[str, str]]:
     """Each layer of `a=simulcast:send`, as the mark of a paused one ("~" or "") and its RID."""
-    words = (section.attributes.first("simulcast") or "").split()
+    # RFC 8853 5.1 has one line for both directions; some senders write one for each.
+    words = " ".join(section.attributes.all("simulcast")).split()
     for direction, streams in zip(words[::2], words[1::2], strict=False):
         if direction == "send":
             found = (_RID.fullmatch(one.partition(",")[0]) for one in streams.split(";"))

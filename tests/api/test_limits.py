@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slicer.api.limits import TOGETHER, RateLimit, Replays, SignatureUses
+from slicer.api.limits import TOGETHER, RateLimit, Signatures
 
 KEY = ("CreateCloudSliceTask", 1)
 
@@ -37,60 +37,57 @@ def test_no_second_ever_holds_more(steps: list[float]) -> None:
     assert all(late - early >= 1.0 for early, late in zip(taken, taken[5:], strict=False))
 
 
-def test_what_was_carried_out_is_seen_for_its_action_only() -> None:
-    replays = Replays()
-    assert not replays.seen("Create", "s", "", 0)
-    assert replays.remember("Create", "s", "", until=300, now=0)
-    later = TOGETHER + 0.1
-    assert replays.seen("Create", "s", "", later)
-    assert replays.seen("Create", "s", "another", later)
-    assert not replays.seen("Modify", "s", "", later)
-    assert not replays.seen("Create", "t", "", later)
-
-
-def test_equal_requests_of_one_second_are_two_unless_they_carry_one_nonce() -> None:
-    replays = Replays()
-    assert replays.remember("Create", "s", "7", until=300, now=0)
-    assert replays.seen("Create", "s", "7", 0)
-    for nonce in ("8", ""):
-        assert not replays.seen("Create", "s", nonce, TOGETHER)
-        assert replays.remember("Create", "s", nonce, until=300, now=TOGETHER)
-    assert replays.seen("Create", "s", "8", TOGETHER)
-    assert not replays.seen("Create", "s", "", TOGETHER)
-    assert replays.seen("Create", "s", "", TOGETHER + 0.1), "by when the first one came"
-    assert len(replays) == 1
-
-
-def test_a_full_memory_refuses_until_what_it_holds_is_past() -> None:
-    replays = Replays(most=2)
-    assert replays.remember("Create", "a", "", until=300, now=0)
-    assert replays.remember("Create", "b", "", until=400, now=0)
-    assert not replays.remember("Create", "c", "", until=500, now=300)
-    assert replays.seen("Create", "a", "", 300)
-    assert replays.remember("Create", "a", "9", until=300, now=1), "it takes no more room"
-    assert replays.remember("Create", "c", "", until=500, now=301)
-    assert not replays.seen("Create", "a", "", 301)
-    assert len(replays) == 2
-
-
 def signature(number: int) -> str:
     return f"{number:064x}"
 
 
+def used(*, most: int = 10) -> Signatures:
+    """A memory in which the first signature was used for a Create."""
+    signatures = Signatures(most)
+    assert signatures.first_use(1, signature(1), "Create", until=300, now=0) == "Create"
+    return signatures
+
+
+def test_what_was_carried_out_is_a_replay_whatever_its_nonce() -> None:
+    signatures = used()
+    assert not signatures.is_replay(signature(1), "", 0)
+    later = TOGETHER + 0.1
+    assert signatures.is_replay(signature(1), "", later)
+    assert signatures.is_replay(signature(1), "another", later)
+    assert signatures.first_use(1, signature(2), "Create", until=300, now=later) == "Create"
+    assert not signatures.is_replay(signature(2), "", later)
+
+
+def test_equal_requests_of_one_second_are_two_unless_they_carry_one_nonce() -> None:
+    signatures = used()
+    assert not signatures.is_replay(signature(1), "7", 0)
+    assert signatures.is_replay(signature(1), "7", 0)
+    for nonce in ("8", ""):
+        assert not signatures.is_replay(signature(1), nonce, TOGETHER)
+    assert signatures.is_replay(signature(1), "8", TOGETHER)
+    assert not signatures.is_replay(signature(1), "", TOGETHER)
+    assert signatures.is_replay(signature(1), "", TOGETHER + 0.1), "by when the first one came"
+
+
 def test_the_first_use_of_a_signature_stays() -> None:
-    uses = SignatureUses()
-    assert uses.first(1, signature(1), "Describe", until=300, now=0) == "Describe"
-    assert uses.first(1, signature(1), "Delete", until=300, now=299) == "Describe"
-    assert uses.first(1, signature(1), "Describe", until=300, now=300) == "Describe"
-    assert uses.first(1, signature(2), "Delete", until=300, now=0) == "Delete"
+    signatures = used()
+    assert signatures.first_use(1, signature(1), "Delete", until=300, now=299) == "Create"
+    assert signatures.first_use(2, signature(1), "Delete", until=300, now=300) == "Create"
+    assert signatures.first_use(1, signature(2), "Delete", until=300, now=0) == "Delete"
 
 
 def test_a_full_memory_refuses_one_application_until_what_it_holds_is_past() -> None:
-    uses = SignatureUses(most=2)
-    assert uses.first(1, signature(1), "Delete", until=300, now=0) == "Delete"
-    assert uses.first(1, signature(2), "Delete", until=400, now=0) == "Delete"
-    assert uses.first(1, signature(3), "Delete", until=500, now=300) is None
-    assert uses.first(1, signature(2), "Modify", until=400, now=300) == "Delete"
-    assert uses.first(2, signature(3), "Delete", until=500, now=300) == "Delete"
-    assert uses.first(1, signature(3), "Delete", until=500, now=301) == "Delete"
-    assert uses.first(1, signature(4), "Delete", until=500, now=301) is None
+    signatures = used(most=2)
+    assert signatures.first_use(1, signature(2), "Create", until=400, now=0) == "Create"
+    assert signatures.first_use(1, signature(3), "Create", until=500, now=300) is None
+    assert signatures.first_use(1, signature(2), "Modify", until=400, now=300) == "Create"
+    assert signatures.first_use(2, signature(3), "Create", until=500, now=300) == "Create"
+    assert signatures.first_use(1, signature(4), "Create", until=500, now=301) == "Create"
+    assert signatures.first_use(1, signature(5), "Create", until=500, now=301) is None
+
+
+def test_what_is_past_is_forgotten_with_all_that_came_under_it() -> None:
+    signatures = used()
+    assert not signatures.is_replay(signature(1), "7", 0)
+    assert signatures.first_use(1, signature(1), "Create", until=900, now=301) == "Create"
+    assert not signatures.is_replay(signature(1), "7", 301)

@@ -9,10 +9,11 @@ from slicer.api.errors import code_of
 from slicer.api.fields import Reader
 from slicer.api.requests import read_lists, read_order
 from slicer.api.schema import ACTIONS
+from slicer.delivery.judging import Keep
 from slicer.errors import BadInput, SlicerError
 from slicer.rtp.parameters import Kind
 from slicer.service.applications import Application
-from slicer.service.order import Bucket, Moderation, Order, Product, Supplier
+from slicer.service.order import Bucket, Moderation, Order, Product, SupplierSpec
 from slicer.slicing.spec import AudioSpec, ImageFormat, VideoSpec
 from slicer.storage import Credentials
 from slicer.usersig import Privilege, SdkApp
@@ -63,9 +64,11 @@ def test_the_seed_of_slices() -> None:
 
 def test_the_seed_of_moderation() -> None:
     made = order(MODERATION, {})
-    supplier = Supplier("ace", "2501", "ace_ugc_20521", "637ae34f4069afb92xxxxxxx", "2001", "2002")
+    supplier = SupplierSpec(
+        "ace", "2501", "ace_ugc_20521", "637ae34f4069afb92xxxxxxx", "2001", "2002"
+    )
     assert made.product is Product.MODERATION
-    assert made.moderation == Moderation(supplier, save=0, hits_only=False)
+    assert made.moderation == Moderation(supplier, Keep.NONE, hits_only=False)
     assert (made.params.audio, made.params.video) == (AudioSpec(15), None)
     assert made.expire_hours == 72
     # SaveModerationFile 0: nothing is kept, whatever store is named.
@@ -88,7 +91,7 @@ def test_defaults() -> None:
     )
     assert made.expire_hours == 24
     assert (made.params.audio, made.params.video) == (AudioSpec(15), None)
-    assert made.moderation == Moderation(Supplier("trtc"))
+    assert made.moderation == Moderation(SupplierSpec("trtc"))
 
 
 def test_kinds_formats_and_lists() -> None:
@@ -223,7 +226,7 @@ def test_files_that_are_saved_need_a_store() -> None:
     assert made.bucket is not None
     assert made.bucket.prefix == ("testname",)
     assert made.moderation is not None
-    assert (made.moderation.save, made.moderation.hits_only) == (2, True)
+    assert (made.moderation.keep, made.moderation.hits_only) == (Keep.HITS, True)
     without = saved | {"ModerationStorageParams": None}
     assert refusal(MODERATION, without)[0] == "MissingParameter.SliceStorageParams"
 

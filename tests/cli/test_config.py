@@ -153,3 +153,13 @@ def test_one_of_the_three(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
             main(["config", *arguments])
     assert "--check" in capsys.readouterr().err
+
+
+def test_a_room_s_url_is_shown_without_its_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rooms.toml"
+    room = '{ pattern = "*", url = "whip://127.0.0.1:8080/{room}?pin=hidden" }'
+    file.write_text(f"[[apps]]\nsdk_app_id = 7\nrooms = [{room}]\n")
+    assert main(["config", "--show", str(file)]) == STORED
+    assert "127.0.0.1:8080/{room}?pin=***" in capsys.readouterr().out

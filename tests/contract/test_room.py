@@ -200,7 +200,9 @@ async def test_a_room_that_refuses_leaves_no_task_that_ends_later(
     async with Engine() as engine, engine.events() as events:
         spec = in_scripted_room(tmp_path, "full", max_idle=1)
         created = asyncio.ensure_future(engine.create(spec))
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(20):
+            while "full" not in ScriptedConnector.rooms:
+                await asyncio.sleep(0.01)
         ScriptedConnector.rooms["full"].refuses = True
         opened.set()
         with pytest.raises(slicer.RoomError, match="full"):

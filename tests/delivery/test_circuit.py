@@ -20,15 +20,15 @@ HOUR = 3600
 BACKOFF = Backoff(first=1.0, factor=2.0, most=32.0, refused=60.0)
 
 
-def circuit() -> Circuit:
-    return Circuit(BACKOFF, lambda: 1.0)
+def circuit() -> Circuit[StorageError]:
+    return Circuit[StorageError](BACKOFF, lambda: 1.0)
 
 
 def down(retry_after: float | None = None) -> StorageUnavailable:
     return StorageUnavailable("k", "503", "again", retry_after)
 
 
-def open_by(made: Circuit, error: StorageError, now: float = 0.0) -> None:
+def open_by(made: Circuit[StorageError], error: StorageError, now: float = 0.0) -> None:
     for _ in range(THRESHOLD):
         made.fail(error, made.start(), now)
 

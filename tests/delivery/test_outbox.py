@@ -419,7 +419,7 @@ async def test_made_in_time_it_is_not_late_when_the_store_is() -> None:
 async def test_a_disk_that_fails_is_told_once_a_task_until_it_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_folder: Folder, _number: int, _file: File) -> Path:
+    def full(_folder: Folder, _number: int, _file: File, _judging: bool) -> Path:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     async def offer(task: str, key: str) -> None:

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.outbox import Outbox
+from slicer.media.slice import File
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 from slicer.storage.local import LocalStorage
 from tests.harness.clock import ManualClock, settle
 from tests.harness.delivery import spooling
-from tests.harness.delivery.outbox import MemoryOutbox, delivery, refused, unavailable
+from tests.harness.delivery.outbox import MemoryOutbox, delivery, file_of, refused, unavailable
 from tests.harness.delivery.recorder import Recorder
 
 
@@ -77,3 +79,18 @@ async def test_a_file_in_the_way_of_a_folder_is_tried_again_each_minute(
     await storage.close()
     encoding.threads.shut_down(finish=True)
     await asyncio.to_thread(encoding.threads.join)
+
+
+async def test_what_was_done_about_lost_packets_is_counted_once() -> None:
+    bench = MemoryOutbox()
+    bench.store.faults["a"] = [unavailable("a")]  # so its file is made twice
+
+    def make() -> File:
+        return replace(file_of("a"), recovered=3, concealed=2)
+
+    assert bench.outbox.offer(delivery("a", make))
+    await settle()
+    await bench.advance(60)
+    assert bench.heard.stored == ["a"]
+    counters = bench.outbox.counters
+    assert (counters.recovered_packets, counters.concealed_holes) == (3, 2)

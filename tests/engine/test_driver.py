@@ -16,7 +16,6 @@ from slicer.slicing.facts import (
     TrackPublished,
 )
 from slicer.slicing.outputs import (
-    AnchorGone,
     AudioCut,
     Cut,
     EndReason,
@@ -168,7 +167,7 @@ def test_a_listener_that_fails_costs_neither_the_timer_nor_what_waits() -> None:
     with pytest.raises(ZeroDivisionError):
         driver.deliver(TrackPublished("ada", Kind.AUDIO))
     clock.advance(0.0)
-    assert [type(one) for one in room.log].count(AnchorGone) == 1
+    assert [type(one) for one in room.log].count(AnchorLeft) == 1
     clock.advance(31)
     assert room.log[-1] == Finished(EndReason.IDLE)
 

@@ -1,5 +1,6 @@
 """Filling for lost and silent stretches: as long as the hole, and what a decoder makes of it."""
 
+from collections import Counter
 from functools import cache
 from itertools import accumulate
 
@@ -94,7 +95,7 @@ def test_what_comes_long_before_the_slice_is_left_out() -> None:
 
 
 def test_without_any_packet_there_is_silence() -> None:
-    assert lay([], 500, 980) == (0, [480], [b"\xf0\xff\xfe"])
+    assert lay([], 500, 980)[:3] == (0, [480], [b"\xf0\xff\xfe"])
 
 
 def test_repeated_packets_are_laid_once() -> None:
@@ -140,7 +141,8 @@ def test_packets_without_holes_are_laid_as_any_others(
     assert (laid is not None) == (began <= start and began < start + length)
 
 
-SPEECH = make_speech(10)
+SECONDS = 10
+SAMPLES = SECONDS * 48_000
 WIDE_BAND_SILK = {
     Setting.BIT_RATE: 24_000,
     Setting.MODE: libopus.SILK_ONLY,
@@ -150,7 +152,7 @@ WIDE_BAND_SILK = {
 
 @cache
 def with_copies() -> list[AudioPacket]:
-    return encode_with_fec(SPEECH, WIDE_BAND_SILK)
+    return encode_with_fec(make_speech(SECONDS), WIDE_BAND_SILK)
 
 
 def repairable(first: int = 20) -> int:
@@ -166,28 +168,41 @@ def test_repaired_holes_sound_better_than_concealed_ones(
     random = np.random.Generator(np.random.PCG64(1))
     lost = {n for n in range(10, 499) if random.random() < loss}
     came = [packet for n, packet in enumerate(with_copies()) if n not in lost]
-    reference = decode(ogg.write(with_copies(), 0, len(SPEECH)), decoder)
-    repaired = decode(ogg.write(came, 0, len(SPEECH)), decoder)
+    reference = decode(ogg.write(with_copies(), 0, SAMPLES), decoder)
+    repaired = decode(ogg.write(came, 0, SAMPLES), decoder)
     monkeypatch.setattr(holes, "MAX_RECOVERED", 0)
-    concealed = decode(ogg.write(came, 0, len(SPEECH)), decoder)
-    assert len(repaired) == len(concealed) == len(reference) == len(SPEECH)
+    concealed = decode(ogg.write(came, 0, SAMPLES), decoder)
+    assert len(repaired) == len(concealed) == len(reference) == SAMPLES
     assert snr(reference, repaired) > snr(reference, concealed) + margin
 
 
 def test_only_the_lost_packet_is_coded_anew() -> None:
     came = with_copies().copy()
     lost = came.pop(n := repairable())
-    whole, laid = (lay(packets, 0, len(SPEECH)) for packets in (with_copies(), came))
+    whole, laid = (lay(packets, 0, SAMPLES) for packets in (with_copies(), came))
     assert laid.durations == whole.durations
     assert [i for i, each in enumerate(laid.payloads) if each != whole.payloads[i]] == [n]
     assert laid.payloads[n][0] == lost.payload[0]
     assert len(laid.payloads[n]) > 10
 
 
+def test_what_was_done_about_each_hole_is_told() -> None:
+    first, gap = repairable(), repairable() + 40
+    came = [p for n, p in enumerate(with_copies()) if n != first and not gap <= n < gap + 3]
+    laid = lay(came, 0, len(SPEECH))
+    assert (laid.recovered, laid.concealed) == ([first], [gap])
+    counters = Counter[str]()
+    ogg.write(came, 0, len(SPEECH), (), counters)
+    assert counters == {"recovered": 1, "concealed": 1}
+    # In the slice behind the first hole, that one is pre-roll.
+    ogg.write(came, came[first].timestamp, len(SPEECH), (), counters)
+    assert counters == {"recovered": 1, "concealed": 2}
+
+
 def test_a_hole_of_more_than_one_packet_is_concealed() -> None:
     came = with_copies().copy()
     del came[(n := repairable()) - 1 : n + 1]
-    laid = lay(came, 0, len(SPEECH))
+    laid = lay(came, 0, SAMPLES)
     assert [len(payload) for payload in laid.payloads[n - 1 : n + 1]] == [1, 1]
 
 
@@ -196,7 +211,7 @@ def test_packets_coded_anew_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     second = repairable(first + 10)
     came = [p for n, p in enumerate(with_copies()) if n not in (first, second)]
     monkeypatch.setattr(holes, "MAX_RECOVERED", 1)
-    laid = lay(came, 0, len(SPEECH))
+    laid = lay(came, 0, SAMPLES)
     assert len(laid.payloads[first]) > 10
     assert len(laid.payloads[second]) == 1
 
@@ -205,7 +220,7 @@ def test_without_libopus_a_hole_is_concealed(monkeypatch: pytest.MonkeyPatch) ->
     came = with_copies().copy()
     del came[n := repairable()]
     monkeypatch.setattr(libopus, "library", lambda: None)
-    assert len(lay(came, 0, len(SPEECH)).payloads[n]) == 1
+    assert len(lay(came, 0, SAMPLES).payloads[n]) == 1
 
 
 def test_what_libopus_does_not_take_is_concealed() -> None:
@@ -213,6 +228,6 @@ def test_what_libopus_does_not_take_is_concealed() -> None:
     del came[n := repairable()]
     # The packet before cannot be decoded: two frames of equal size in an odd number of bytes.
     came[n - 1] = came[n - 1]._replace(payload=bytes([came[n - 1].payload[0] | 1, 7, 7, 7]))
-    laid = lay(came, 0, len(SPEECH))
+    laid = lay(came, 0, SAMPLES)
     assert len(laid.payloads[n]) == 1
-    assert sum(laid.durations) == len(SPEECH)
+    assert sum(laid.durations) == SAMPLES

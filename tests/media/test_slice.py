@@ -2,7 +2,7 @@
 
 import io
 import pickle
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime
 
 import av
@@ -38,6 +38,13 @@ def test_opus_becomes_an_ogg_slice() -> None:
     assert len(decode(made.data)) == 48_000
     assert b"ANCHOR=anna" in made.data
     assert b"DATE=2025-01-06T14:31:43.250+00:00" in made.data
+
+
+def test_a_file_tells_what_was_done_about_lost_packets() -> None:
+    whole = opus_cut()
+    holed = replace(whole, packets=whole.packets[:20] + whole.packets[22:])
+    files = [make(cut, SLICE) for cut in (whole, holed)]
+    assert [(file.recovered, file.concealed) for file in files] == [(0, 0), (0, 1)]
 
 
 def length(file: bytes) -> float:

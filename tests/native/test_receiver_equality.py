@@ -358,25 +358,25 @@ def test_whatever_datagrams_come(
     both.flush(now)
 
 
-@pytest.mark.slow
-def test_an_hour_over_a_bad_line() -> None:
+def test_a_quarter_of_an_hour_over_a_bad_line() -> None:
+    """With all counters wrapping, and as much drift as an hour would bring."""
     sound = RtpParameters(Kind.AUDIO, {111: OPUS}, feedback=frozenset({"nack", "transport-cc"}))
     sight = replace(WILD_SIGHT, extensions={3: TRANSPORT_WIDE_CC})
     both = Lockstep([sound, sight])
     senders = [
-        CodecSender(sound, 1, 60_000, 2**32 - 9_000_000, ppm=40, reports=5),
-        CodecSender(sight, 2, 1, 2**32 - 9_000_000, 0.1, reports=5, size=100),
+        CodecSender(sound, 1, 60_000, 2**32 - 9_000_000, ppm=160, reports=5),
+        CodecSender(sight, 2, 60_000, 2**32 - 9_000_000, 0.1, reports=5, size=100),
     ]
     network = Network(delay=0.03, jitter=0.05, loss=0.02, duplicate=0.001)
     call = Call(both.face, [*senders], network, tick=0.06)
     call.take(both.attach(TrackKey("one", "ann", Kind.AUDIO), AudioSpec(15), 0.0))
     call.take(both.attach(TrackKey("one", "ann", Kind.VIDEO), VideoSpec(5), 0.0))
     call.take(both.attach(TrackKey("two", "ann", Kind.AUDIO), AudioSpec(60), 0.0))
-    call.run(3600)
+    call.run(900)
     call.end()
-    assert len(call.slices) >= 240 + 60
-    assert len(call.pictures) > 700
-    assert both.counters["retransmitted"] > 100
+    assert len(call.slices) >= 60 + 15
+    assert len(call.pictures) > 175
+    assert both.counters["retransmitted"] > 25
 
 
 def resident() -> int:

@@ -15,6 +15,7 @@ from slicer.http import Server
 from slicer.service.serving import serving
 from slicer.service.settings import ServeSettings, ServiceSettings, VendorSettings
 from slicer.slicing.subscription import Subscription
+from tests.harness.moderation.scripted import ScriptedSupplier, install
 from tests.harness.service.api import APP, KEY, KEY_ID, OTHER, SEEDS, STATUS, Recorder
 from tests.harness.service.sdk import SDKS, Sdk
 
@@ -123,8 +124,7 @@ async def test_a_body_beyond_the_limit_is_answered(sdk: Sdk) -> None:
 async def test_the_real_service_behind_it(
     sdk: Sdk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The seed's, which no one judges for yet.
-    monkeypatch.setattr("slicer.service.plan.SUPPLIERS", ("ace",))
+    install(monkeypatch, ScriptedSupplier(), "ace")
     settings = ServiceSettings(
         serve=ServeSettings(state=str(tmp_path / "state")), vendors=VENDORS, apps=(APP, OTHER)
     )

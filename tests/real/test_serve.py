@@ -224,6 +224,7 @@ def test_delete_answers_at_once_and_then_the_task_has_finished(customer: Custome
 def test_callbacks_are_signed_and_in_order(customer: Customer) -> None:
     received = customer.hook.received
     assert all(one.signed and one.headers["sdkappid"] == str(APP) for one in received)
+    assert [one.told["EventInfo"]["Payload"] for one in received if one.event == 1006] == []
     events = [one.event for one in received]
     assert events[:3] == [1001, 1003, 1004]
     assert events[-1] == 1005

@@ -376,6 +376,19 @@ def test_what_is_missing_is_repaired_by_rtx() -> None:
     assert line.stream.missing(line.now + 1) == []
 
 
+def test_what_is_sent_again_as_it_was_is_counted_once_it_was_asked_for() -> None:
+    line = Line(VIDEO)
+    line.begin()
+    line.put(13)
+    line.put(12)  # overtaken: nobody asked for it
+    assert line.stream.missing(line.now + 0.1) == [10, 11]
+    line.put(11)
+    line.put(10)
+    line.put(10)  # the retransmission, and the one that was late
+    assert line.sequences == list(range(14))
+    assert line.stream.counters["retransmitted"] == 2
+
+
 def test_a_repair_that_nobody_needs_changes_nothing() -> None:
     line = Line(VIDEO)
     line.begin()

@@ -1,9 +1,13 @@
-"""What the service's tests share."""
+"""What tests of the service share."""
 
 import pytest
 
+from tests.harness.moderation.scripted import ScriptedSupplier, install
+
 
 @pytest.fixture
-def supplier(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A supplier that orders may name, although none judges here yet."""
-    monkeypatch.setattr("slicer.service.plan.SUPPLIERS", ("tianyu",))
+def supplier(monkeypatch: pytest.MonkeyPatch) -> ScriptedSupplier:
+    """A supplier for orders that name tianyu."""
+    scripted = ScriptedSupplier()
+    install(monkeypatch, scripted)
+    return scripted

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from slicer.delivery.judging import Keep
 from slicer.errors import BadInput
 from slicer.service.applications import Application
 from slicer.service.plan import plan, storage_url
@@ -72,24 +73,19 @@ def test_a_vendor_whose_sdk_is_not_installed(
     assert str(vendor) not in caught.value.allowed
 
 
-def test_a_supplier_that_is_not_there() -> None:
-    with pytest.raises(BadInput, match="supplier: got 'tianyu'; allowed: none: no supplier is th"):
-        plan("id", APP, moderation_order("150"), USUAL)
-
-
 def test_a_region_cannot_become_another_option() -> None:
     url = storage_url(replace(BUCKET, region="a&endpoint=http://evil"), USUAL)
     with pytest.raises(BadInput, match="region"):
         open_storage(url, KEYS)
 
 
-@pytest.mark.usefixtures("supplier")
-@pytest.mark.parametrize(
-    ("save", "to"), [(0, "null:"), (1, "s3://slices?region=eu-west-1"), (2, "null:")]
-)
-def test_moderation_keeps_what_it_is_told_to(save: int, to: str) -> None:
+@pytest.mark.parametrize("keep", Keep)
+def test_moderation_keeps_what_it_is_told_to(keep: Keep) -> None:
     order = moderation_order()
     assert order.moderation is not None
-    order = replace(order, bucket=BUCKET, moderation=replace(order.moderation, save=save))
-    assert plan("id", APP, order, USUAL).to == to
+    moderation = replace(order.moderation, keep=keep)
+    made = plan("id", APP, replace(order, bucket=BUCKET, moderation=moderation), USUAL)
+    assert made.to == "s3://slices?region=eu-west-1"
+    assert made.moderation is not None
+    assert (made.moderation.supplier, made.moderation.keep) == (moderation.supplier, keep)
     assert plan("id", APP, replace(order, bucket=None), USUAL).to == "null:"

@@ -281,7 +281,8 @@ async def test_moderation_has_its_own_messages_and_keeps_nothing(tmp_path: Path)
         task = await here.service.create(app, moderation_order())
         await here.ended(task)
         assert here.events(task) == [(1101, 0), (1102, 4), (1105, 0)]
-        assert (await here.engine.finished(task)).stored == 2
+        finished = await here.engine.finished(task)
+        assert (finished.stored, finished.judged, finished.lost) == (0, 2, 0)
 
 
 async def test_a_caller_who_gives_up_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -77,6 +77,15 @@ def test_half_an_hour_over_all_wraps_is_cut_exactly_and_in_its_place(
     assert talk.bundle.counters == ({"unknown_ssrc": 1} if reports else {})
 
 
+@pytest.mark.parametrize("ppm", [-200, 200])
+def test_a_long_slice_begins_where_it_did_before_clocks_drifted(ppm: int) -> None:
+    """Ten minutes: read at the cut, the start would be 100 ms off."""
+    talk = call(Sender(AUDIO, ppm=ppm, reports=5), seconds=600, tick=0.02).run(605)
+    (cut,) = talk.slices
+    captured = number_of_start(cut) * 0.02 / (1 + ppm * 1e-6)
+    assert cut.began - captured == pytest.approx(0.02, abs=0.01)
+
+
 def number_of_start(cut: AudioCut) -> float:
     """The number of the frame at the start, read from the nearest packet."""
     packet = cut.packets[0]

@@ -467,3 +467,16 @@ def test_malformed_rtcp_is_counted(data: bytes) -> None:
         malformed = 1
     made.receive([data], 1.0)
     assert made.counters["malformed_rtcp"] == malformed * rtcp.is_rtcp(data)
+
+
+def test_sound_and_sight_begin_where_the_sender_says() -> None:
+    """The picture comes 200 ms later than the sound of its time; reports put it right."""
+    sound = Sender(AUDIO, ssrc=1, reports=1)
+    sight = Sender(VIDEO, ssrc=2, every=0.04, reports=1, timestamp=987_654)
+    bundle = bundle_of("ann", [AUDIO, VIDEO])
+    talk = Call(bundle, [sound, sight], Network(delay=0.02), delays={2: 0.2})
+    talk.take(bundle.attach(video_of("ann"), VideoSpec(1), 0.0))
+    talk.run(20)
+    for picture in talk.pictures[3:]:
+        taken = 0.01 + number_of(picture.frames[0]) * 0.04
+        assert picture.began == pytest.approx(taken + 0.02, abs=0.03)

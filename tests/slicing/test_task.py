@@ -18,10 +18,9 @@ from slicer.slicing.facts import (
     TrackUnpublished,
 )
 from slicer.slicing.outputs import (
-    AnchorGone,
-    AnchorIgnored,
+    AnchorDropped,
     AnchorTrouble,
-    AnchorWaiting,
+    AnchorWaits,
     EndReason,
     Finished,
     Output,
@@ -75,7 +74,7 @@ def test_unpublishing_and_leaving_end_tracks_once() -> None:
     ]
     assert tell(task, AnchorLeft("ann")) == [
         Unsubscribe(key("ann", VIDEO), "the anchor left"),
-        AnchorGone("ann", ""),
+        AnchorLeft("ann", ""),
     ]
     assert tell(task, TrackUnpublished("ann", VIDEO), AnchorLeft("ann")) == []
 
@@ -142,7 +141,7 @@ def full(anchors: int = 27) -> SliceTask:
 
 def test_the_first_25_are_cut_and_the_others_told_to_wait_once() -> None:
     task = full(25)
-    assert tell(task, TrackPublished("late", AUDIO)) == [AnchorWaiting("late")]
+    assert tell(task, TrackPublished("late", AUDIO)) == [AnchorWaits("late")]
     assert tell(task, TrackPublished("late", VIDEO)) == []
     assert len({track.anchor for track in task.tracks}) == 25
 
@@ -154,9 +153,9 @@ def test_who_waits_is_taken_in_order_of_joining() -> None:
         Unsubscribe(key("a03", VIDEO), "the anchor left"),
         Subscribe(key("a25", AUDIO), AudioSpec(15)),
         Subscribe(key("a25", VIDEO), VideoSpec(5)),
-        AnchorGone("a03", ""),
+        AnchorLeft("a03", ""),
     ]
-    assert tell(task, AnchorLeft("a26", "bye")) == [AnchorGone("a26", "bye")]  # gives up waiting
+    assert tell(task, AnchorLeft("a26", "bye")) == [AnchorLeft("a26", "bye")]  # gives up waiting
 
 
 def test_who_is_cut_is_not_displaced_by_who_joined_earlier() -> None:
@@ -164,7 +163,7 @@ def test_who_is_cut_is_not_displaced_by_who_joined_earlier() -> None:
     tell(task, AnchorJoined("early"))
     for number in range(25):
         tell(task, TrackPublished(f"a{number:02}", AUDIO))
-    assert tell(task, TrackPublished("early", AUDIO)) == [AnchorWaiting("early")]
+    assert tell(task, TrackPublished("early", AUDIO)) == [AnchorWaits("early")]
 
 
 def test_an_unwanted_anchor_takes_no_place() -> None:
@@ -212,7 +211,7 @@ def test_a_room_that_cannot_be_entered_ends_the_task(lost: bool) -> None:
 def test_a_room_of_too_many_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PRESENT", 2)
     task = running()
-    dropped = AnchorIgnored("c", "2 anchors are in the room already")
+    dropped = AnchorDropped("c", "2 anchors are in the room already")
     assert tell(task, *map(AnchorJoined, "abc")) == [dropped]
     assert tell(task, TrackPublished("c", AUDIO)) == []  # counted, and not told once more
     assert task.anchors == ("a", "b")
@@ -226,7 +225,7 @@ def test_the_rooms_words_for_an_end_are_passed_on() -> None:
     assert tell(task, TrackUnpublished("ann", AUDIO, "muted"), AnchorLeft("ann", "silent")) == [
         Unsubscribe(key("ann", AUDIO), "muted"),
         Unsubscribe(key("ann", VIDEO), "silent"),
-        AnchorGone("ann", "silent"),
+        AnchorLeft("ann", "silent"),
     ]
 
 
@@ -252,7 +251,7 @@ def test_an_anchor_too_many_is_told_again_once_there_was_a_place(
     task = running()
     tell(task, AnchorJoined("a"), AnchorJoined("b"), AnchorLeft("a"), AnchorJoined("c"))
     assert tell(task, AnchorJoined("d")) == [
-        AnchorIgnored("d", "1 anchors are in the room already")
+        AnchorDropped("d", "1 anchors are in the room already")
     ]
 
 
@@ -320,7 +319,7 @@ def test_after_any_facts_the_tracks_are_those_present_and_wanted(
                     waiting.discard(track.anchor)
                 case Unsubscribe(track):
                     cut.remove(track)
-                case AnchorWaiting(anchor):
+                case AnchorWaits(anchor):
                     waiting.add(anchor)
                 case Finished():
                     finished += 1

@@ -56,6 +56,11 @@ def test_the_extensions_that_name_layers_are_accepted_with_them_alone() -> None:
         ([*SENDS], (), []),
         ([*SENDS, "a=simulcast:recv q;h"], (), []),
         ([*SENDS, "a=simulcast:recv x send q;f"], ("q", "f"), ["a=simulcast:recv q;f"]),
+        (
+            [*SENDS, "a=simulcast:recv x", "a=simulcast:send q;f"],
+            ("q", "f"),
+            ["a=simulcast:recv q;f"],
+        ),
         ([*SENDS, "a=simulcast:send ~f;q,h"], ("f", "q"), ["a=simulcast:recv ~f;q"]),
         ([*SENDS, "a=simulcast:send q;q;;h;none"], ("q", "h"), ["a=simulcast:recv q;h"]),
         ([*SENDS, "a=simulcast:send"], (), []),

@@ -27,8 +27,10 @@ from slicer.delivery.spool.record import (
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.media.slice import File
 
-RECORD, PART, DAMAGED = ".slice", ".part", ".damaged"
-_NAME = re.compile(r"(\d{16})\.(slice|part|damaged)")
+RECORD, JUDGING, PART, DAMAGED = ".slice", ".judging", ".part", ".damaged"
+WHOLE = (RECORD, JUDGING)
+"""Records of slices: to be stored, or to be judged before."""
+_NAME = re.compile(r"(\d{16})\.(slice|judging|part|damaged)")
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -43,6 +45,11 @@ class SpooledFile:
     written: float
     header: Header | None
 
+    @property
+    def judging(self) -> bool:
+        """It waits for its verdict, and no store may have it before."""
+        return self.path.suffix == JUDGING
+
 
 class Folder:
     """Records that go to the same stores, named by their numbers."""
@@ -50,13 +57,14 @@ class Folder:
     def __init__(self, path: Path, urls: StoreUrls, settings: SpoolSettings) -> None:
         self.path, self.urls, self._settings = path, urls, settings
 
-    def write(self, number: int, file: File) -> Path:
+    def write(self, number: int, file: File, judging: bool = False) -> Path:
         """Put a file on the disk, as safe as the settings ask for. It is there when this returns.
+        *judging*: it is to be judged first.
 
         Raises OSError: ENOSPC also where it would take the reserve.
         """
-        name = f"{number:016d}"
-        part, path = self.path / f"{name}{PART}", self.path / f"{name}{RECORD}"
+        part = self.path / f"{number:016d}{PART}"
+        path = part.with_suffix(JUDGING if judging else RECORD)
         descriptor = self._create(part, file.info.size)
         try:
             try:
@@ -99,6 +107,11 @@ def read(path: Path) -> File:
     return decode(path.read_bytes())[1]
 
 
+def mark_judged(path: Path) -> Path:
+    """Have a record that was judged be stored: its new path. Raises OSError."""
+    return path.rename(path.with_suffix(RECORD))
+
+
 def set_aside(path: Path) -> None:
     """Take a damaged record out of the way; it is kept for a human to look at."""
     path.rename(path.with_suffix(DAMAGED))
@@ -123,7 +136,7 @@ def numbers(folder: Path) -> Iterator[int]:
 
 def listing(folder: Path) -> list[SpooledFile]:
     """The records of a folder in their order, those set aside too, also while it is written to."""
-    names = [name for name in sorted(os.listdir(folder)) if name.endswith((RECORD, DAMAGED))]
+    names = [name for name in sorted(os.listdir(folder)) if name.endswith((*WHOLE, DAMAGED))]
     found = (_look(folder / name) for name in names)
     return [one for one in found if one is not None]
 
@@ -143,7 +156,7 @@ def _look(path: Path) -> SpooledFile | None:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            header = _header(file, status.st_size) if path.suffix == RECORD else None
+            header = _header(file, status.st_size) if path.suffix in WHOLE else None
     except FileNotFoundError:  # it was stored meanwhile
         return None
     return SpooledFile(path, int(named[1]), status.st_size, status.st_mtime, header)

@@ -9,6 +9,7 @@ with the same bytes: it is in the store once, and its event is emitted at least 
     spool/                      locked (flock on the folder) by the one process that sends from it
       3f0c…/                    one folder a destination: its URLs and key ids, hashed
         0000000000000042.slice  a record (`record.py`), named by its number: the order of cutting
+        0000000000000044.judging  a record that waits for its verdict; then it is renamed, or goes
         0000000000000043.part   being written; after a crash it is torn, and is removed
         0000000000000017.damaged  a record whose bytes are wrong; kept for a human
 
@@ -42,11 +43,12 @@ from typing import Self
 from slicer.clock import Clock, Timer
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.spool.folder import (
-    RECORD,
+    WHOLE,
     Folder,
     SpooledFile,
     clear,
     listing,
+    mark_judged,
     numbers,
     read,
     set_aside,
@@ -143,7 +145,9 @@ class Spool:
             for each in self.ledger.claim(size):
                 self._lose(each, "the spool is full (spool.max_bytes)")
             try:
-                path = await self.threads.run(partial(folder.write, delivery.number, file))
+                judging = delivery.judge is not None
+                write = partial(folder.write, delivery.number, file, judging)
+                path = await self.threads.run(write)
             finally:
                 self.ledger.release(size)
         except (OSError, ValueError) as error:
@@ -160,7 +164,7 @@ class Spool:
         if found.header is None:
             self.damaged += 1
             logger.warning("! spool: %s is damaged, it is kept and not sent", found.path)
-            if found.path.suffix == RECORD:
+            if found.path.suffix in WHOLE:
                 self.remove(found.path, damaged=True)
             return None
         info, now = found.header.info, self._clock.now()
@@ -180,6 +184,15 @@ class Spool:
             self.damaged += 1
             logger.warning("! spool: %s: %s", delivery.path, error)
             raise MediaError(f"spool: {error}") from None
+        except OSError as error:
+            raise self._failed(delivery, error) from None
+
+    async def mark_judged(self, delivery: Delivery) -> None:
+        """Have a slice be stored that waited for its verdict. Raises StorageUnavailable; then the
+        next start would have it judged again."""
+        assert delivery.path is not None
+        try:
+            delivery.path = await self.threads.run(partial(mark_judged, delivery.path))
         except OSError as error:
             raise self._failed(delivery, error) from None
 

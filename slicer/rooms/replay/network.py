@@ -1,7 +1,7 @@
 """The internet layer: datagrams out of IP packets, put together again and unwrapped.
 
     packet → IPv4 or IPv6 → fragments → UDP → TURN
-                                      → TCP → RTSP's interleaved frames
+                                      → TCP → framing (RTSP, RFC 4571, TURN) → TURN
                                       → GRE, IP in IP, VXLAN → packet
 
 What gives no datagram is counted, by what it is instead. All that waits (for a fragment, for an
@@ -130,7 +130,8 @@ class Network:
         elif segment.protocol == _TCP:
             flow = _endpoints(segment)
             for message in self._streams.receive(flow, data):
-                yield Datagram(flow, message)
+                ends, packet = self._channels.unwrap(flow, message)
+                yield Datagram(Endpoints(*ends), packet)
         elif segment.protocol in {_IN_IPV4, _IN_IPV6}:
             yield from self._packet(data, tunnels - 1)
         elif segment.protocol == _GRE:

@@ -14,6 +14,7 @@ from slicer.rooms.replay.capture import Capture, Captured, Elapsed
 from slicer.rooms.replay.decryption import Decryption
 from slicer.rooms.replay.recording import ENCRYPTED, Recording, payload_type
 from slicer.rooms.replay.source import Source
+from slicer.rooms.whip.trouble import Watch
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
@@ -25,6 +26,7 @@ from slicer.slicing.facts import (
     TrackPublished,
 )
 from slicer.slicing.outputs import (
+    AnchorTrouble,
     EndReason,
     Subscribe,
     TrackKey,
@@ -245,6 +247,8 @@ class ReplayRoom:
     def _end(self) -> None:
         for anchor, bundle in self._bundles.items():
             self._dispatch(bundle.flush(self._now))
+            for words, count in Watch().look(bundle.counters, self._now):
+                self._tell(AnchorTrouble(anchor, words, count))
             self._tell(AnchorLeft(anchor, "the capture is over"))
         self._tell(Stopped(EndReason.ROOM_GONE))
 

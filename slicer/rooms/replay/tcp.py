@@ -1,35 +1,36 @@
-"""RTP and RTCP interleaved with RTSP in a TCP connection (RFC 2326 10.12, RFC 7826 14).
+"""Media within TCP connections: segments put in order, and the packets taken out of their framing.
 
 Theory of operation. Each direction is a stream of bytes: segments are put in order, and what came
-before is cut off. A frame is '$', a channel, a length, and an RTP or RTCP packet; between frames
-stand RTSP messages. A '$' counts only where such a packet follows. So messages are passed over
-without being read, and after a hole the next frame is found again. A segment that never comes (the
-capture lost it) is given up once MAX_HELD bytes or MAX_HELD_SEGMENTS wait behind it.
+before is cut off. How packets stand in it (`framing.py`) is not known at first: what may be one is
+held until packets from there on prove it. Then frame follows frame. With RTSP, what is no frame is
+a message, and passed over. With the others it is a sign that the place is lost, and it is sought
+anew, as it is behind a hole. A segment that never comes (the capture lost it) is given up once
+MAX_HELD bytes or MAX_HELD_SEGMENTS wait behind it.
 """
 
-import struct
 from collections import Counter
 from collections.abc import Iterator
+
+from slicer.rooms.replay.framing import Framing, proven
 
 MAX_STREAMS = 256
 """Directions of connections that are followed; the one that was silent longest makes room."""
 MAX_HELD = 256 * 1024
 """Bytes of one stream behind a hole."""
 MAX_HELD_SEGMENTS = 256
-_MARK = b"$"
-_FRAME = 4
-_SMALLEST = 8
-_CHANNELS = 32
+MAX_UNPROVEN = 32 * 1024
+"""Bytes of one stream that are held until a framing is proven. Packets of 1,200 bytes need 3 KB."""
 _SYN = 2
 
 
 class _Stream:
-    """One direction of one connection. *found*: it has given a frame."""
+    """One direction of one connection. *found*: it has given a packet."""
 
     def __init__(self, sequence: int) -> None:
         self.found = False
         self._next = sequence
         self._buffer = b""
+        self._framing: Framing | None = None
         self._held: dict[int, bytes] = {}
 
     def receive(self, sequence: int, data: bytes) -> Iterator[bytes]:
@@ -41,7 +42,7 @@ class _Stream:
                 return
             # Given up: go on behind the hole, with nothing of the frame that it cut.
             self._next = min(self._held, key=lambda at: _distance(at, self._next))
-            self._buffer = b""
+            self._buffer, self._framing = b"", None
         else:
             self._take(data[-ahead:])
         while self._held:
@@ -50,40 +51,54 @@ class _Stream:
             if ahead > 0:
                 break
             self._take(self._held.pop(first)[-ahead:])
-        for frame in self._frames():
+        for packet in self._packets():
             self.found = True
-            yield frame
+            yield packet
 
     def _take(self, data: bytes) -> None:
         self._next = (self._next + len(data)) & 0xFFFFFFFF
         self._buffer += data
 
-    def _frames(self) -> Iterator[bytes]:
-        at = 0
-        while (at := self._buffer.find(_MARK, at)) >= 0:
-            if len(self._buffer) < at + _FRAME + _SMALLEST:
-                break
-            channel, length = struct.unpack_from("!xBH", self._buffer, at)
-            start = at + _FRAME
-            if channel >= _CHANNELS or length < _SMALLEST or self._buffer[start] >> 6 != 2:
-                at += 1
-            elif start + length > len(self._buffer):
-                break
-            else:
-                yield self._buffer[start : start + length]
-                at = start + length
-        self._buffer = b"" if at < 0 else self._buffer[at:]
+    def _packets(self) -> Iterator[bytes]:
+        while self._framing or self._settle():
+            assert self._framing is not None
+            frames, at = self._framing.chain(self._buffer, 0)
+            packets = [self._buffer[one.start : one.end] for one in frames if one.end > one.start]
+            self._buffer = self._buffer[at:]
+            yield from packets
+            if not self._framing.ends(self._buffer, 0):
+                return
+            self._framing = None
+
+    def _settle(self) -> bool:
+        """Find where frames begin that prove to be some; what cannot be their beginning is dropped.
+
+        Of each framing, no later place is looked at while an earlier one may still prove right.
+        """
+        waits = len(self._buffer) - max(framing.needed for framing in Framing)
+        for framing in Framing:
+            for at in framing.starts(self._buffer):
+                frames, end = framing.chain(self._buffer, at)
+                if proven([self._buffer[one.start : one.end] for one in frames]):
+                    self._buffer, self._framing = self._buffer[at:], framing
+                    return True
+                if not framing.ends(self._buffer, end):
+                    waits = min(waits, at)
+                    break
+        self._buffer = self._buffer[max(waits, len(self._buffer) - MAX_UNPROVEN, 0) :]
+        return False
 
 
 class TcpStreams:
-    """The TCP connections of one capture. Segments of those without a frame count `not udp`."""
+    """The TCP connections of one capture. Segments of those without a packet count `not udp`."""
 
     def __init__(self, counters: Counter[str]) -> None:
         self._counters = counters
         self._streams: dict[tuple[str, str], _Stream] = {}
 
     def receive(self, flow: tuple[str, str], segment: bytes) -> list[bytes]:
-        """The RTP and RTCP packets that this segment completes."""
+        """The packets that this segment completes: RTP and RTCP, and what shares their connection
+        (STUN, DTLS). Those of TURN are in their wrapping still."""
         if len(segment) < 20 or not 20 <= (start := (segment[12] >> 4) * 4) <= len(segment):
             self._counters["not udp"] += 1
             return []

@@ -1,4 +1,4 @@
-"""TURN (RFC 8656): what clients and their peers send each other through a relay.
+"""TURN (RFC 8656): what clients and their peers send each other through a relay, by UDP or TCP.
 
 A capture beside a client or a relay shows media wrapped in ChannelData, or in Send and Data
 indications. Both name the peer: an indication in itself, a channel by the ChannelBind before it.
@@ -9,9 +9,10 @@ import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
+from slicer.rooms.replay.framing import COOKIE
+
 MAX_CHANNELS = 4_096
 """Channels that are known by their peer. A further one goes by its number."""
-_COOKIE = bytes.fromhex("2112a442")
 _BIND, _SEND, _DATA_INDICATION = 0x0009, 0x0016, 0x0017
 _CHANNEL_NUMBER, _PEER_ADDRESS, _DATA = 0x000C, 0x0012, 0x0013
 
@@ -33,7 +34,7 @@ class TurnChannels:
             number, length = struct.unpack_from("!HH", data)
             if 4 + length <= len(data):  # the rest is padding
                 return self._by_channel(ends, number), data[4 : 4 + length]
-        elif first < 4 and data[4:8] == _COOKIE:
+        elif first < 4 and data[4:8] == COOKIE:
             return self._by_message(ends, data)
         return ends, data
 
@@ -79,7 +80,7 @@ def _address(value: bytes, transaction: bytes) -> str:
     """An XOR-PEER-ADDRESS (RFC 8489 14.2) as `address:port`; empty where it is none."""
     if len(value) not in {8, 20}:
         return ""
-    mask = _COOKIE + transaction
+    mask = COOKIE + transaction
     port = int.from_bytes(value[2:4]) ^ 0x2112
     packed = bytes(one ^ other for one, other in zip(value[4:], mask, strict=False))
     if len(packed) == 4:

@@ -18,6 +18,10 @@ class NackList:
     def __contains__(self, sequence: int) -> bool:
         return sequence in self._missing
 
+    def asked(self, sequence: int) -> bool:
+        """Whether this packet is missing, and was asked for."""
+        return sequence in self._missing and self._missing[sequence][1] > 0
+
     def receive(self, sequence: int, now: float) -> None:
         """A packet came; those it overtook become missing."""
         if self._highest is None:

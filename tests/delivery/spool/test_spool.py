@@ -251,7 +251,7 @@ async def test_age_goes_on_while_no_process_runs(tmp_path: Path) -> None:
 
 
 def failing_disk(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    def fail(_folder: Folder, _number: int, _file: File) -> Path:
+    def fail(_folder: Folder, _number: int, _file: File, _judging: bool) -> Path:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(Folder, "write", fail)

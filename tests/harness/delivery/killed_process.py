@@ -30,7 +30,7 @@ from slicer import (
     TaskTrouble,
 )
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
-from slicer.engine.destination import Reports
+from slicer.engine.destination import OutcomeRouter
 from slicer.engine.events import TaskEvent
 from slicer.engine.salvage import send
 from slicer.media.slice import File
@@ -76,13 +76,13 @@ async def life(order: dict[str, Any]) -> None:
     async def confirm(event: SliceStored) -> None:
         note("stored", event.slice.key)
 
-    on_spooled = Reports.on_spooled
+    on_spooled = OutcomeRouter.on_spooled
 
-    def note_spooled(reports: Reports, file: File) -> None:
+    def note_spooled(reports: OutcomeRouter, file: File) -> None:
         note("spooled", file.info.key, hashlib.sha256(file.data).hexdigest())
         on_spooled(reports, file)
 
-    Reports.on_spooled = note_spooled  # type: ignore[assignment, method-assign]
+    OutcomeRouter.on_spooled = note_spooled  # type: ignore[assignment, method-assign]
     if not order["captures"]:
         left = await send(
             settings,

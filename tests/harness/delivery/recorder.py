@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from slicer.delivery.judging import Outcome
 from slicer.errors import SlicerError
 from slicer.media.slice import File, Info
 from slicer.storage import Receipt
@@ -23,6 +24,7 @@ class Recorder:
     late: list[str] = field(default_factory=list)
     overflow: list[int] = field(default_factory=list)
     recovered: list[tuple[str, str]] = field(default_factory=list)
+    judged: list[tuple[str, Outcome, bool]] = field(default_factory=list)
     confirms: asyncio.Future[None] | None = None
 
     @property
@@ -47,6 +49,10 @@ class Recorder:
         assert receipt == Receipt(key, len(file.data), f"etag of {key}")
         self.stored.append(key)
         self.destinations.append(destination)
+        return self.confirms
+
+    def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> asyncio.Future[None] | None:
+        self.judged.append((info.key, outcome, keep))
         return self.confirms
 
     def on_recovered(self, task: str, destination: str) -> None:

@@ -78,7 +78,7 @@ class Run:
 
     async def recover(self) -> int:
         found = [one for folder in (await self.spool.found()).values() for one in folder]
-        self.outbox.adopt(found)
+        self.outbox.adopt(found, lambda _task: None)
         return len(found)
 
     def offer(self, *keys: str, size: int = 1000, kind: Kind = Kind.AUDIO) -> None:

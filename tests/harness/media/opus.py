@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from enum import IntEnum
 
 import av
 import numpy as np
@@ -13,6 +14,14 @@ from slicer.slicing.outputs import AudioPacket
 
 Samples = npt.NDArray[np.float32]
 """Decoded audio: (samples, channels), full scale 1."""
+
+
+class _Fec(IntEnum):
+    """Requests of `opus_encoder_ctl` for what senders do, and we never (opus_defines.h)."""
+
+    INBAND = 4_012
+    LOSS_PERCENT = 4_014
+
 
 DECODERS = ("opus", "libopus")
 """FFmpeg's own decoder and the reference one."""
@@ -64,8 +73,9 @@ def encode_with_fec(
     assert found is not None
     audio = audio.reshape(len(audio), -1)
     ticks = 48 * frame_ms
-    fec = {Setting.INBAND_FEC: 1, Setting.LOSS_PERCENT: loss}
-    with libopus.Encoder(found, audio.shape[1], {**settings, **fec}, voip=True) as encoder:
+    with libopus.Encoder(found, audio.shape[1], settings, voip=True) as encoder:
+        encoder.set(_Fec.INBAND, 1)
+        encoder.set(_Fec.LOSS_PERCENT, loss)
         return [
             AudioPacket(at, ticks, encoder.encode(audio[at : at + ticks]))
             for at in range(0, len(audio) - ticks + 1, ticks)

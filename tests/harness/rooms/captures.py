@@ -42,11 +42,18 @@ def udp(payload: bytes, source: int = 5004, destination: int = 5006) -> bytes:
     return struct.pack("!HHHH", source, destination, 8 + len(payload), 0) + payload
 
 
-def ipv4(segment: bytes, *, protocol: int = 17, fragment: int = 0, options: bytes = b"") -> bytes:
-    """An IPv4 packet from 10.0.0.1 to 10.0.0.2."""
+def ipv4(
+    segment: bytes,
+    *,
+    protocol: int = 17,
+    fragment: int = 0,
+    options: bytes = b"",
+    number: int = 1,
+) -> bytes:
+    """An IPv4 packet from 10.0.0.1 to 10.0.0.2; *number*: its identification."""
     words = 5 + len(options) // 4
     header = struct.pack(
-        "!BBHHHBBH", 0x40 | words, 0, words * 4 + len(segment), 1, fragment, 64, protocol, 0
+        "!BBHHHBBH", 0x40 | words, 0, words * 4 + len(segment), number, fragment, 64, protocol, 0
     )
     addresses = ip_address("10.0.0.1").packed + ip_address("10.0.0.2").packed
     return header + addresses + options + segment
@@ -84,9 +91,25 @@ def gre(kind: int, packet: bytes, flags: int = 0) -> bytes:
     return struct.pack("!HH", flags, kind) + bytes(optional) + packet
 
 
-def tcp(data: bytes, sequence: int = 1, flags: int = 0x18) -> bytes:
-    """A TCP segment from port 5004 to port 5006."""
-    return struct.pack("!HHIIBBHHH", 5004, 5006, sequence, 0, 5 << 4, flags, 0, 0, 0) + data
+def tcp(data: bytes, sequence: int = 1, flags: int = 0x18, source: int = 5004) -> bytes:
+    """A TCP segment to port 5006."""
+    return struct.pack("!HHIIBBHHH", source, 5006, sequence, 0, 5 << 4, flags, 0, 0, 0) + data
+
+
+def interleaved(packets: list[bytes], channel: int = 0) -> bytes:
+    """Packets as RTSP has them in TCP (RFC 2326 10.12)."""
+    return b"".join(b"$" + bytes([channel]) + len(one).to_bytes(2) + one for one in packets)
+
+
+def counted(packets: list[bytes]) -> bytes:
+    """Packets in TCP with their length before each (RFC 4571)."""
+    return b"".join(len(one).to_bytes(2) + one for one in packets)
+
+
+def channel_data(packet: bytes, number: int = 0x4000, *, padded: bool = False) -> bytes:
+    """A packet as TURN relays it (RFC 8656 12.4); *padded*: as over TCP."""
+    padding = bytes(-len(packet) % 4) if padded else b""
+    return struct.pack("!HH", number, len(packet)) + packet + padding
 
 
 def block(kind: int, body: bytes, order: str = "<") -> bytes:

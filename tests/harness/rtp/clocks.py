@@ -42,6 +42,7 @@ class Clocks:
     kept: float = 1.0  # of the reports, how many arrive
     twice: bool = False  # every report
     late: float = 0.0  # seconds, half of the reports
+    sparse: int = 1  # one packet in so many is sent: long calls, cheaply
     seed: int = 1
     _chance: random.Random = field(init=False)
 
@@ -55,7 +56,7 @@ class Clocks:
 
     def _packets(self, stream: int) -> Iterator[Arrival]:
         last = 0.0  # a stream hands on its packets in order
-        for number in range(round(self.seconds / EVERY[stream])):
+        for number in range(0, round(self.seconds / EVERY[stream]), self.sparse):
             captured = number * EVERY[stream]
             if not self._is_frozen(stream, captured):
                 last = max(last, captured + ENCODING[stream] + self._on_the_way(captured))

@@ -28,6 +28,11 @@ def sealed(datagram: bytes) -> bytes:
     return datagram[:start] + bytes(byte ^ 0xA5 for byte in datagram[start:]) + bytes(10)
 
 
+def alike(one: Counter[str], other: Counter[str]) -> bool:
+    """Equality of counters: slow in Counter itself, for which a zero is as good as nothing."""
+    return dict.__eq__(one, other) or one == other
+
+
 class Lockstep:
     """Two Receivers with the face of one; every call compares them. *sealed*: the native one is
     shown each datagram as if it were still encrypted, and takes by its header what it will."""
@@ -62,7 +67,9 @@ class Lockstep:
 
     def receive(self, datagrams: Sequence[bytes], now: float) -> list[TrackOutput | Transmit]:
         if self.sealed:
-            return [output for one in datagrams for output in self._receive_sealed(one, now)]
+            found = [output for one in datagrams for output in self._receive_sealed(one, now)]
+            self._count()
+            return found
         return self._both(lambda one: one.receive(datagrams, now))
 
     def handle_timer(self, now: float) -> list[TrackOutput | Transmit]:
@@ -79,14 +86,17 @@ class Lockstep:
     def _both(
         self, call: Callable[[Bundle], list[TrackOutput | Transmit]]
     ) -> list[TrackOutput | Transmit]:
-        return self._compared(call(self.reference), call(self.native))
+        found = self._compared(call(self.reference), call(self.native))
+        self._count()
+        return found
 
     def _receive_sealed(self, datagram: bytes, now: float) -> list[TrackOutput | Transmit]:
         native: Any = self.native
         before = native.counters
         passes = bool(native.pass_over(sealed(datagram), now))
         # What is not taken has changed nothing.
-        assert native.counters == before + Counter({"asleep": int(passes)})
+        before["asleep"] += passes
+        assert alike(native.counters, before)
         self.passed += passes
         found = native.handle_timer(now) if passes else native.receive([datagram], now)
         return self._compared(self.reference.receive([datagram], now), found)
@@ -100,6 +110,8 @@ class Lockstep:
                 assert isinstance(other, AudioCut | PictureCut | GroupFrames)
                 assert one.codec is other.codec
         self.deadline()
-        self.counters = self.reference.counters
-        assert self.native.counters == self.counters
         return found
+
+    def _count(self) -> None:
+        self.counters = self.reference.counters
+        assert alike(self.native.counters, self.counters)

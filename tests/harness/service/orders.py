@@ -1,6 +1,7 @@
 """Orders as the API would give them, with secrets that a test can look for."""
 
-from slicer.service.order import Bucket, Moderation, Order, Product, Supplier
+from slicer.delivery.judging import Keep
+from slicer.service.order import Bucket, Moderation, Order, Product, SupplierSpec
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
@@ -28,7 +29,7 @@ def slice_order(
 
 def moderation_order(room_id: str = "lobby", user_id: str = "judge") -> Order:
     """A CreateCloudModeration that keeps nothing."""
-    supplier = Supplier("tianyu", "app", SECRETS[2], SECRETS[3], "speech", "pictures")
+    supplier = SupplierSpec("tianyu", "app", SECRETS[2], SECRETS[3], "speech", "pictures")
     params = SliceParams(AudioSpec(20), None, max_idle=None)
     return Order(
         Product.MODERATION,
@@ -39,5 +40,5 @@ def moderation_order(room_id: str = "lobby", user_id: str = "judge") -> Order:
         ImageFormat.JPEG,
         None,
         24,
-        Moderation(supplier, 0, True),
+        Moderation(supplier, Keep.NONE, True),
     )

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from slicer.rooms.replay.link import LINKS
 from slicer.rooms.replay.network import Datagram, Endpoints, Network
-from tests.harness.rooms.captures import ethernet, gre, ipv4, ipv6, tcp, udp
+from tests.harness.rooms.captures import (
+    channel_data,
+    counted,
+    ethernet,
+    gre,
+    interleaved,
+    ipv4,
+    ipv6,
+    rtp,
+    tcp,
+    udp,
+)
 
 PAYLOAD = b"\x80payload"
 V4 = Datagram(Endpoints("10.0.0.1:5004", "10.0.0.2:5006"), PAYLOAD)
@@ -67,7 +78,6 @@ def read(*frames: bytes, link: int = 101) -> tuple[list[Datagram], Counter[str]]
         (101, ipv4(ipv4(udp(PAYLOAD)), protocol=4), V4),
         (101, ipv4(udp(b"\x08" + bytes(7) + ETHERNET_V4, destination=4789)), V4),
         (101, ipv6(b"\x11\0\0\0\0\0\0\1" + udp(PAYLOAD), following=44), V6),  # the whole of it
-        (101, ipv4(tcp(b"RTSP/1.0 200 OK\r\n\r\n$\0\0\x08" + PAYLOAD), protocol=6), V4),
     ],
 )
 def test_link_layers(link: int, frame: bytes, expected: Datagram) -> None:
@@ -99,6 +109,32 @@ def test_link_layers(link: int, frame: bytes, expected: Datagram) -> None:
 )
 def test_what_is_no_udp_is_counted(link: int, frame: bytes, counter: str) -> None:
     assert read(frame, link=link) == ([], Counter([counter]))
+
+
+RTP = [rtp(96, index) for index in range(3)]
+THEIRS = [Datagram(V4.flow, one) for one in RTP]
+BOUND = bytes.fromhex(  # ChannelBind of 0x4001 to 10.9.9.9:4000 (RFC 8656 12)
+    "0009 0014 2112a442 000000000000000000000000 000c 0004 40010000 0012 0008 0001 2eb2 2b1bad4b"
+)
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (b"RTSP/1.0 200 OK\r\n\r\n" + interleaved(RTP), THEIRS),
+        (counted(RTP), THEIRS),
+        (
+            BOUND + b"".join(channel_data(one, 0x4001, padded=True) for one in RTP),
+            [
+                Datagram(V4.flow, BOUND),
+                *(Datagram(Endpoints("10.0.0.1:5004", "10.9.9.9:4000"), one) for one in RTP),
+            ],
+        ),
+    ],
+)
+def test_media_in_tcp(stream: bytes, expected: list[Datagram]) -> None:
+    """With TURN, the flow is between client and peer as it is with UDP."""
+    assert read(ipv4(tcp(stream), protocol=6)) == (expected, Counter())
 
 
 def test_a_segmenting_card_leaves_no_length() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gzip
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from slicer.rooms import Context, Pace, Room, at_once
 from slicer.rooms.replay.capture import LONGEST_GAP, Captured
 from slicer.rooms.replay.network import Endpoints
 from slicer.rooms.replay.room import QUIET, TICK, ReplayConnector, ReplayRoom, batches
+from slicer.rooms.whip.trouble import TROUBLES
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -27,6 +29,7 @@ from slicer.slicing.facts import (
     TrackPublished,
 )
 from slicer.slicing.outputs import (
+    AnchorTrouble,
     AudioCut,
     Cut,
     EndReason,
@@ -248,6 +251,23 @@ async def test_leaving_ends_it_at_once(tmp_path: Path) -> None:
     clock.advance(100)
     await settle()
     assert (task.facts, task.cuts) == (facts, cuts) == (ENTER, [])
+
+
+async def test_trouble_is_told_at_the_end(tmp_path: Path) -> None:
+    """The sender's clock jumps ahead by more than has passed."""
+    jump = [(4 + at, packet) for at, packet in pcmu(2, 5_000)]
+    task = await played(dump(tmp_path, *pcmu(3), *jump))
+    words, _ = TROUBLES["clock_jumped"]
+    assert task.facts[-3:] == [AnchorTrouble("a", words, 1), *END]
+
+
+async def test_what_a_capture_holds_that_is_not_read_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "slicer.rooms.replay.room")
+    strange = [(at / 50, rtp(99, at)) for at in range(7)]
+    await played(dump(tmp_path, *pcmu(1), *strange))
+    assert "{'unknown payload type': 7}" in caplog.text
 
 
 async def test_a_picture(tmp_path: Path) -> None:

@@ -32,6 +32,15 @@ def test_what_was_overtaken_is_waited_for_a_little() -> None:
     assert nacks.handle_timer(OVERTAKEN) == [2]
 
 
+def test_what_was_asked_for_is_known_until_it_comes() -> None:
+    nacks = after(1, 4)
+    assert not nacks.asked(2)
+    nacks.handle_timer(OVERTAKEN)
+    assert (nacks.asked(1), nacks.asked(2), nacks.asked(4)) == (False, True, False)
+    nacks.receive(2, OVERTAKEN)
+    assert not nacks.asked(2)
+
+
 def test_it_is_asked_for_again_at_intervals_and_then_no_more() -> None:
     nacks, asked = after(1, 3), []
     while (when := nacks.deadline()) is not None:

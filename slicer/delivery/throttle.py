@@ -1,12 +1,12 @@
-"""Counts what a full queue refuses, and reports it at most once a second."""
+"""Counts what happens, and reports how often at most once a second."""
 
 from collections.abc import Callable
 
 from slicer.clock import Clock, Timer
 
 
-class Overflow:
-    """Counts what is refused, and reports it at once, then once a second at most."""
+class Throttle:
+    """Reports the first at once, then how many there were, once a second at most."""
 
     INTERVAL = 1.0
 
@@ -16,7 +16,7 @@ class Overflow:
         self._timer: Timer | None = None
 
     def add(self) -> None:
-        """One more was refused."""
+        """It happened once more."""
         self._unreported += 1
         if self._timer is None:
             self._report()

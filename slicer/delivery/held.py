@@ -1,0 +1,77 @@
+"""The slices that an outbox has taken and is not done with, and what they take of memory."""
+
+import asyncio
+from collections.abc import Iterator
+
+from slicer.clock import Clock
+from slicer.delivery.delivery import Delivery
+from slicer.delivery.settings import OutboxSettings
+
+
+class Held:
+    """Slices by number. *memory*: bytes that those hold that are not in the spool; *in_memory*: how
+    many these are; *empty* is set while there is none at all."""
+
+    def __init__(self, settings: OutboxSettings) -> None:
+        self.memory = self.in_memory = 0
+        self.empty = asyncio.Event()
+        self.empty.set()
+        self._settings = settings
+        self._slices: dict[int, Delivery] = {}
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """As they are now; they may go meanwhile."""
+        return iter(tuple(self._slices.values()))
+
+    def full(self, size: int) -> bool:
+        """Whether one more slice, of *size* bytes, would pass a bound."""
+        settings = self._settings
+        return self.in_memory >= settings.count or self.memory + size > settings.memory
+
+    @property
+    def crowded(self) -> bool:
+        """Half of a bound is reached."""
+        settings = self._settings
+        return self.in_memory > settings.count // 2 or self.memory > settings.memory // 2
+
+    def add(self, delivery: Delivery) -> None:
+        """Count a slice."""
+        self._slices[delivery.number] = delivery
+        if delivery.path is None:
+            self.memory += delivery.size
+            self.in_memory += 1
+        self.empty.clear()
+
+    def remove(self, delivery: Delivery) -> None:
+        """Done with a slice."""
+        del self._slices[delivery.number]
+        if delivery.path is None:
+            self.memory -= delivery.size
+            self.in_memory -= 1
+        if not self._slices:
+            self.empty.set()
+
+    async def emptied(self, clock: Clock, within: float) -> None:
+        """Wait until there is none, or *within* seconds have gone."""
+        over = asyncio.Event()
+        timer = clock.call_at(clock.now() + within, over.set)
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.empty, over)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            for wait in waits:
+                wait.cancel()
+
+    def resize(self, delivery: Delivery, size: int) -> None:
+        """A slice that waits in memory takes so many bytes now."""
+        self.memory += size - delivery.size
+        delivery.size = size
+
+    def spooled(self, size: int) -> None:
+        """A slice that took *size* bytes is in the spool now."""
+        self.memory -= size
+        self.in_memory -= 1

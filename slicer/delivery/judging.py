@@ -1,0 +1,320 @@
+"""One account of a supplier: which slice is judged next, when to try again, and when to give up.
+
+Theory of operation. All tasks that name an account share it, as stores are shared: its circuit, its
+rate and its bound on requests side by side. A track has one slice under way at a time, so its
+verdicts come in the order of its cuts; tracks take turns. A slice stays at the head of its track
+until there is an outcome, and there always is one: a verdict, or the reason why there is none.
+
+    add ▶ its track's turn ▶ load ▶ ask ▶ Verdict
+                ▲                     ├─ SliceNotJudged ▶ Unjudged
+                └── backoff, circuit ─┴─ unavailable or refused, until max_age ▶ Unjudged
+
+Slices that wait hold no file where the spool has it: *load* reads it when its turn comes. For the
+loop's thread; *now* comes from the clock that is given.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from heapq import heappop, heappush
+from itertools import count
+
+from slicer.background import Background
+from slicer.clock import Clock, Timer
+from slicer.delivery.circuit import Circuit
+from slicer.delivery.delivery import Delivery, Phase
+from slicer.delivery.retry import Backoff
+from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused, SupplierUnavailable
+from slicer.media.slice import File
+from slicer.moderation import Supplier, Verdict
+from slicer.moderation.settings import ModerationSettings
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, ...]
+
+
+class Keep(Enum):
+    """Which slices go to the store once they are judged; the values are TRTC's
+    SaveModerationFile."""
+
+    NONE = 0
+    ALL = 1
+    HITS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """Nobody has judged a slice: why, in words."""
+
+    reason: str
+
+
+Outcome = Verdict | Unjudged
+Load = Callable[[], Awaitable[File | None]]
+"""Gives the file; None where it cannot be had now, for which the slice is tried again."""
+Done = Callable[[Outcome], object]
+
+
+@dataclass(slots=True)
+class JudgingCounters:
+    """What became of the slices that were given to be judged:
+    taken = judged + unjudged + gone + waiting."""
+
+    taken: int = 0
+    judged: int = 0
+    hits: int = 0
+    """Of those judged: to be looked at, or to be stopped."""
+    unjudged: int = 0
+    gone: int = 0
+    """Given up elsewhere meanwhile: the spool was full, or the outbox closed."""
+    failures: int = 0
+    """Requests that failed and are repeated."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    delivery: Delivery
+    load: Load
+    done: Done
+    number: int
+    deadline: float
+    failures: int = 0
+    asked: bool = False
+
+
+class Judging:
+    """The slices that wait for one account's verdicts."""
+
+    def __init__(
+        self,
+        supplier: Supplier,
+        clock: Clock,
+        settings: ModerationSettings,
+        backoff: Backoff,
+        chance: Callable[[], float],
+        trouble: Callable[[str, ModerationError], None],
+        recovered: Callable[[str, str], None],
+    ) -> None:
+        """*trouble* is told, for a task, of a kind of failure that is tried again: once, until the
+        supplier has judged something, of which *recovered* is told with the supplier's label."""
+        self.supplier, self.counters = supplier, JudgingCounters()
+        self._clock, self._settings, self._backoff = clock, settings, backoff
+        self._chance, self._trouble, self._recovered = chance, trouble, recovered
+        self._circuit = Circuit[ModerationError](backoff, chance)
+        self._numbers = count()
+        self._jobs: dict[int, _Job] = {}  # oldest first, and so by their deadlines
+        self._tracks: dict[Key, deque[_Job]] = {}
+        self._ready: deque[Key] = deque()
+        self._later: list[tuple[float, int, Key]] = []
+        self._reported: set[tuple[str, type[ModerationError]]] = set()
+        self._next_at = 0.0
+        self._requests = Background()
+        self._wake: Timer | None = None
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Slices without an outcome."""
+        return len(self._jobs)
+
+    @property
+    def open(self) -> bool:
+        """The supplier fails, and is left alone."""
+        return not self._circuit.closed
+
+    def add(self, delivery: Delivery, load: Load, done: Done) -> None:
+        """Have a slice judged; *done* is called once, unless it is gone before or this closes."""
+        self.counters.taken += 1
+        deadline = self._clock.now() + self._settings.max_age
+        job = _Job(delivery, load, done, next(self._numbers), deadline)
+        self._jobs[job.number] = job
+        track = self._tracks.setdefault(delivery.queue, deque())
+        track.append(job)
+        if len(track) == 1:
+            self._ready.append(delivery.queue)
+        if not self._circuit.closed and self._circuit.last is not None:
+            self._report(job, self._circuit.last)  # its task may not have heard of it
+        self._look()
+
+    def note_trouble(self, task: str, error: ModerationError) -> None:
+        """A check found that the account fails, and the task was told."""
+        self._reported.add((task, type(error)))
+
+    def hurry(self) -> None:
+        """Try everything now that waits for its next try."""
+        self._circuit.hurry(self._clock.now())
+        self._later = [(0.0, number, key) for _, number, key in self._later]
+        self._look()
+
+    async def close(self) -> None:
+        """Ask nothing more; who waits is told nothing."""
+        self._closed = True
+        if self._wake is not None:
+            self._wake.cancel()
+        await self._requests.finish(0.0)
+        await self.supplier.close()
+
+    def _look(self) -> None:
+        """Give up what is too old, ask what may be asked, and look again when that changes."""
+        if self._closed:
+            return
+        now = self._clock.now()
+        self._expire(now)
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heappop(self._later)[2])
+        while self._may_ask(now) and (job := self._next()):
+            job.asked = True
+            if self._settings.rate:
+                self._next_at = max(now, self._next_at) + 1 / self._settings.rate
+            self._requests.start(self._ask(job, self._circuit.start()))
+        self._set_timer(now)
+
+    def _may_ask(self, now: float) -> bool:
+        room = len(self._requests) < self._settings.concurrency
+        return room and now >= self._next_at and self._circuit.allows(now)
+
+    def _next(self) -> _Job | None:
+        while self._ready:
+            key = self._ready.popleft()
+            if (job := self._head(key)) and not job.asked:
+                return job
+        return None
+
+    def _head(self, key: Key) -> _Job | None:
+        """The first slice of a track that somebody still waits for."""
+        track = self._tracks.get(key)
+        while track:
+            job = track[0]
+            if job.delivery.phase is not Phase.GONE:
+                return job
+            self.counters.gone += 1
+            self._forget(job)
+        return None
+
+    def _expire(self, now: float) -> None:
+        old = []
+        for job in self._jobs.values():
+            if job.deadline > now:
+                break
+            old.append(job)
+        for job in old:
+            if not job.asked:
+                last = self._circuit.last
+                reason = f" ({last})" if last is not None else ""
+                waited = f"no verdict within {self._settings.max_age:g} s{reason}"
+                self._end(job, Unjudged(waited))
+
+    def _set_timer(self, now: float) -> None:
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        moments = [self._later[0][0]] if self._later else []
+        if (first := next(iter(self._jobs.values()), None)) and not first.asked:
+            moments.append(first.deadline)
+        if self._ready:
+            moments += [self._next_at, self._circuit.opens_at or 0.0]
+        if due := min((moment for moment in moments if moment > now), default=None):
+            self._wake = self._clock.call_at(due, self._look)
+
+    async def _ask(self, job: _Job, probe: bool) -> None:
+        asked = False
+        try:
+            file = await job.load()
+            if file is None:
+                return self._back_off(job, self._backoff.most)
+            asked = True
+            await self._judge(job, file, probe)
+        finally:
+            if not asked:
+                self._circuit.abandon(probe)
+            job.asked = False
+            self._requests.release()
+            self._look()
+
+    async def _judge(self, job: _Job, file: File, probe: bool) -> None:
+        try:
+            verdict = await self.supplier.judge(file)
+        except SliceNotJudged as error:
+            self._circuit.succeed()  # it answers, and takes the account
+            self._end(job, Unjudged(str(error)))
+        except ModerationError as error:
+            self._circuit.fail(error, probe, self._clock.now())
+            self._again(job, error)
+        except Exception as error:  # a supplier's module must not lose a slice by a fault of ours
+            logger.exception("! %s", self.supplier.label)
+            unknown = SupplierUnavailable(self.supplier.label, f"{type(error).__name__}: {error}")
+            self._circuit.fail(unknown, probe, self._clock.now())
+            self._again(job, unknown)
+        else:
+            self._circuit.succeed()
+            self._tell_recovered()
+            self._end(job, verdict)
+
+    def _again(self, job: _Job, error: ModerationError) -> None:
+        now = self._clock.now()
+        if now >= job.deadline:
+            self._end(job, Unjudged(str(error)))
+            return
+        job.failures += 1
+        self.counters.failures += 1
+        self._report(job, error)
+        if not self._circuit.closed:
+            self._back_off(job, 0.0)  # the circuit waits for all
+        elif isinstance(error, SupplierRefused):
+            self._back_off(job, self._backoff.after_refusal(self._chance()))
+        else:
+            self._back_off(job, self._backoff.after_failure(job.failures, self._chance()))
+
+    def _back_off(self, job: _Job, seconds: float) -> None:
+        heappush(self._later, (self._clock.now() + seconds, job.number, job.delivery.queue))
+
+    def _report(self, job: _Job, error: ModerationError) -> None:
+        reported = (job.delivery.info.task, type(error))
+        if reported not in self._reported:
+            self._reported.add(reported)
+            self._trouble(job.delivery.info.task, error)
+
+    def _tell_recovered(self) -> None:
+        tasks = sorted({task for task, _ in self._reported})
+        self._reported.clear()
+        for task in tasks:
+            self._recovered(task, self.supplier.label)
+
+    def _end(self, job: _Job, outcome: Outcome) -> None:
+        self._forget(job)
+        if job.delivery.phase is Phase.GONE:
+            self.counters.gone += 1
+            return
+        if isinstance(outcome, Verdict):
+            self.counters.judged += 1
+            self.counters.hits += outcome.hit
+        else:
+            self.counters.unjudged += 1
+        job.done(outcome)
+
+    def _forget(self, job: _Job) -> None:
+        if self._jobs.pop(job.number, None) is None:
+            return
+        track = self._tracks[job.delivery.queue]
+        track.remove(job)
+        if track:
+            self._ready.append(job.delivery.queue)
+        else:
+            del self._tracks[job.delivery.queue]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What a task does with its slices before they are stored: who judges them, and which are
+    kept."""
+
+    judging: Judging
+    keep: Keep = Keep.NONE
+
+    def keeps(self, outcome: Outcome) -> bool:
+        """Whether a slice of this outcome goes to the store. One that nobody judged is no hit."""
+        hit = isinstance(outcome, Verdict) and outcome.hit
+        return self.keep is Keep.ALL or (self.keep is Keep.HITS and hit)

@@ -1,0 +1,109 @@
+"""The suppliers of an engine: each account once, shared by the tasks that name it."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+
+from slicer.background import Background
+from slicer.clock import Clock
+from slicer.config import in_words
+from slicer.delivery.judging import Judge, Judging
+from slicer.delivery.retry import Backoff
+from slicer.engine.spec import Moderation
+from slicer.errors import BadInput, ModerationError
+from slicer.moderation import Supplier, SupplierSpec, open_supplier
+from slicer.moderation.settings import ModerationSettings
+from slicer.rtp.parameters import Kind
+from slicer.slicing.spec import SliceParams
+
+
+class Judges:
+    """Opens accounts, and closes each once no task uses it and nothing waits for it."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        settings: ModerationSettings,
+        trouble: Callable[[str, ModerationError], None],
+        recovered: Callable[[str, str], None],
+        used: Callable[[], Iterable[Moderation]],
+        open_: Callable[[SupplierSpec, ModerationSettings], Supplier] = open_supplier,
+    ) -> None:
+        """*trouble* and *recovered* are told by task what `Judging` tells; *used*: what the tasks
+        that run have."""
+        self._clock, self._settings, self._open, self._used = clock, settings, open_, used
+        self._trouble, self._recovered = trouble, recovered
+        self._judgings: dict[SupplierSpec, Judging] = {}
+        self._closing = Background()
+        self._closed = Counter[str]()
+
+    def check(self, moderation: Moderation, params: SliceParams) -> None:
+        """Raise BadInput where the account can never judge what a task cuts; nothing is sent."""
+        supplier = self.get(moderation).judging.supplier
+        for kind in Kind:
+            if params.of(kind) is not None and kind not in supplier.kinds:
+                can = in_words(sorted(supplier.kinds)) or "nothing"
+                allowed = f"a supplier that judges {kind}; this one judges {can}"
+                raise BadInput("supplier", moderation.supplier.name, allowed)
+
+    def get(self, moderation: Moderation) -> Judge:
+        """The judge of a task. Raises BadInput."""
+        judging = self._judgings.get(moderation.supplier)
+        if judging is None:
+            judging = self._judgings[moderation.supplier] = Judging(
+                self._open(moderation.supplier, self._settings),
+                self._clock,
+                self._settings,
+                Backoff(),
+                random.random,
+                self._trouble,
+                self._recovered,
+            )
+        return Judge(judging, moderation.keep)
+
+    def sweep(self) -> None:
+        """Close the accounts that nobody uses any more."""
+        used = {moderation.supplier for moderation in self._used()}
+        for spec, judging in list(self._judgings.items()):
+            if spec not in used and not judging.waiting:
+                self._close(spec)
+
+    def hurry(self) -> None:
+        """Try everything now that waits for its next try."""
+        for judging in self._judgings.values():
+            judging.hurry()
+
+    @property
+    def waiting(self) -> int:
+        """Slices without an outcome."""
+        return sum(judging.waiting for judging in self._judgings.values())
+
+    @property
+    def open_now(self) -> int:
+        """Accounts that are open."""
+        return len(self._judgings)
+
+    @property
+    def failing(self) -> int:
+        """Accounts that fail, and are left alone."""
+        return sum(judging.open for judging in self._judgings.values())
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What became of the slices of all accounts, those that are closed too."""
+        counters = self._closed.copy()
+        for judging in self._judgings.values():
+            counters.update(asdict(judging.counters))
+        return counters
+
+    async def close(self) -> None:
+        """Close all."""
+        for spec in list(self._judgings):
+            self._close(spec)
+        await self._closing.wait()
+
+    def _close(self, spec: SupplierSpec) -> None:
+        judging = self._judgings.pop(spec)
+        self._closed.update(asdict(judging.counters))
+        self._closing.start(judging.close())

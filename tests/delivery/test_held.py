@@ -1,0 +1,64 @@
+"""What an outbox holds, and what that takes of memory."""
+
+import asyncio
+from pathlib import Path
+
+from slicer.delivery.delivery import Delivery
+from slicer.delivery.held import Held
+from slicer.delivery.settings import OutboxSettings
+from tests.harness.clock import ManualClock, settle
+from tests.harness.delivery.outbox import delivery
+
+
+def slices(*sizes: int) -> list[Delivery]:
+    made = [delivery(f"ada/{number}", size=size) for number, size in enumerate(sizes)]
+    for number, one in enumerate(made):
+        one.number = number
+    return made
+
+
+def test_memory_is_that_of_what_is_not_in_the_spool() -> None:
+    held = Held(OutboxSettings())
+    first, second, third = slices(100, 20, 3)
+    third.path = Path("/spool/3.slice")
+    for one in (first, second, third):
+        held.add(one)
+    assert (len(held), held.memory, held.in_memory) == (3, 120, 2)
+    held.resize(second, 50)
+    assert (second.size, held.memory) == (50, 150)
+    second.path = Path("/spool/2.slice")
+    held.spooled(50)
+    assert (held.memory, held.in_memory) == (100, 1)
+    assert list(held) == [first, second, third]
+    for one in held:
+        held.remove(one)
+    assert (len(held), held.memory, held.in_memory) == (0, 0, 0)
+    assert held.empty.is_set()
+
+
+def test_the_bounds() -> None:
+    held = Held(OutboxSettings(count=4, memory=1000))
+    assert not held.full(1000)
+    assert held.full(1001)
+    first, *rest = slices(501, 1, 1, 1)
+    held.add(first)
+    assert held.crowded
+    for one in rest:
+        held.add(one)
+    assert held.full(0)
+
+
+async def test_waiting_for_the_last_one_or_for_long_enough() -> None:
+    held, clock = Held(OutboxSettings()), ManualClock()
+    (one,) = slices(1)
+    held.add(one)
+    waiting = asyncio.ensure_future(held.emptied(clock, 5.0))
+    await settle()
+    assert not waiting.done()
+    clock.advance(5.0)
+    await waiting
+    waiting = asyncio.ensure_future(held.emptied(clock, 5.0))
+    await settle()
+    held.remove(one)
+    await waiting
+    assert clock.timers == []

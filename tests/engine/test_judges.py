@@ -1,0 +1,190 @@
+"""Accounts of suppliers: opened once, shared, closed when nobody uses them; and a whole engine."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slicer import (
+    AudioSpec,
+    BadInput,
+    Engine,
+    Keep,
+    Kind,
+    Moderation,
+    Settings,
+    SliceJudged,
+    SliceParams,
+    SliceSpooled,
+    SliceUnjudged,
+    SupplierSpec,
+    SupplierTrouble,
+    TaskSpec,
+    Verdict,
+    VideoSpec,
+)
+from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.spool.settings import SpoolSettings
+from slicer.engine.judges import Judges
+from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused
+from slicer.moderation.settings import ModerationSettings
+from tests.harness.clock import ManualClock, settle
+from tests.harness.delivery.spooling import delivery_of, file_of
+from tests.harness.moderation.scripted import BLOCK, PASS, ScriptedSupplier, install
+from tests.harness.rooms.replay import talk
+
+ACME = SupplierSpec("acme", secret_key="one")
+OTHER = SupplierSpec("acme", secret_key="other")
+AUDIO = SliceParams(AudioSpec(2), None)
+
+
+class Office:
+    """Judges whose suppliers are scripted."""
+
+    def __init__(self) -> None:
+        self.opened: list[SupplierSpec] = []
+        self.supplier = ScriptedSupplier(kinds=frozenset({Kind.AUDIO}))
+        self.used: list[Moderation] = []
+        self.told: list[tuple[str, str]] = []
+        self.judges = Judges(
+            ManualClock(),
+            ModerationSettings(),
+            lambda task, error: self.told.append((task, str(error))),
+            lambda task, supplier: self.told.append((task, supplier)),
+            lambda: self.used,
+            self.open,
+        )
+
+    def open(self, spec: SupplierSpec, _settings: ModerationSettings) -> ScriptedSupplier:
+        self.opened.append(spec)
+        return self.supplier
+
+
+async def test_an_account_is_opened_once_and_closed_after_its_last_task() -> None:
+    office = Office()
+    first = office.judges.get(Moderation(ACME))
+    assert office.judges.get(Moderation(ACME, Keep.ALL)).judging is first.judging
+    assert office.judges.get(Moderation(OTHER)).judging is not first.judging
+    assert office.opened == [ACME, OTHER]
+    office.used = [Moderation(ACME)]
+    office.judges.sweep()
+    assert office.judges.open_now == 1
+    office.used = []
+    office.judges.sweep()
+    assert office.judges.open_now == 0
+    await office.judges.close()
+    assert office.supplier.closed == 2
+
+
+async def test_an_account_that_slices_wait_for_stays_and_its_counts_stay_for_good() -> None:
+    office = Office()
+    office.supplier.gate.clear()
+    judge = office.judges.get(Moderation(ACME))
+    done: list[object] = []
+
+    async def load() -> object:
+        return file_of("ada/0")
+
+    judge.judging.add(delivery_of("ada/0"), load, done.append)  # type: ignore[arg-type]
+    office.judges.sweep()
+    assert (office.judges.open_now, office.judges.waiting, office.judges.failing) == (1, 1, 0)
+    office.supplier.gate.set()
+    office.judges.hurry()
+    await settle(50)
+    assert done == [PASS]
+    office.judges.sweep()
+    await settle(50)
+    assert office.judges.open_now == 0
+    assert office.judges.counters["judged"] == 1
+    await office.judges.close()
+
+
+async def test_a_supplier_that_cannot_judge_a_kind_is_refused() -> None:
+    office = Office()
+    office.judges.check(Moderation(ACME), AUDIO)
+    with pytest.raises(BadInput, match=r"supplier: got 'acme'; .*video; this one judges audio"):
+        office.judges.check(Moderation(ACME), SliceParams(AudioSpec(), VideoSpec()))
+    await office.judges.close()
+
+
+def task_of(tmp_path: Path, keep: Keep, seconds: float = 5.0) -> TaskSpec:
+    room = talk(tmp_path / "ada.rtpdump", seconds)
+    return TaskSpec(
+        room, (tmp_path / "out").as_uri(), AUDIO, task="t", moderation=Moderation(ACME, keep)
+    )
+
+
+@pytest.mark.parametrize("spooled", [False, True])
+@pytest.mark.parametrize("keep", Keep)
+async def test_a_task_that_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: Keep, spooled: bool
+) -> None:
+    verdicts: list[Verdict | ModerationError] = [BLOCK, PASS, SliceNotJudged("acme", "too short")]
+    supplier = ScriptedSupplier(lambda _file: verdicts.pop(0))
+    install(monkeypatch, supplier, "acme")
+    folder = str(tmp_path / "spool") if spooled else ""
+    settings = Settings(spool=SpoolSettings(folder, reserve_bytes=0))
+    confirmed: list[SliceJudged | SliceUnjudged] = []
+
+    async def confirm(event: SliceJudged | SliceUnjudged) -> None:
+        confirmed.append(event)
+
+    async with Engine(settings, confirm_verdict=confirm) as engine, engine.events() as events:
+        task = await engine.create(task_of(tmp_path, keep))
+        finished = await engine.finished(task)
+        samples = {sample.name: sample.value for sample in engine.metrics()}
+    told = [event async for event in events if isinstance(event, SliceJudged | SliceUnjudged)]
+    assert told == confirmed
+    assert [isinstance(event, SliceJudged) for event in told] == [True, True, False]
+    kept = {Keep.NONE: 0, Keep.HITS: 1, Keep.ALL: 3}[keep]
+    assert (finished.stored, finished.judged, finished.unjudged) == (kept, 2, 1)
+    assert (finished.lost, finished.kept) == (0, 0)
+    assert len(list((tmp_path / "out").rglob("*.ogg"))) == kept
+    assert (samples["slices_judged_total"], samples["slices_unjudged_total"]) == (2, 1)
+    assert supplier.closed == 1
+
+
+async def test_an_account_that_is_refused_is_told_before_the_first_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supplier = ScriptedSupplier(account=SupplierRefused("acme", "no such key"))
+    supplier.gate.clear()
+    install(monkeypatch, supplier, "acme")
+    async with Engine() as engine, engine.events("t") as events:
+        await engine.create(task_of(tmp_path, Keep.NONE))
+        async for event in events:
+            if isinstance(event, SupplierTrouble):
+                assert event.reason == "acme: no such key"
+                break
+        supplier.gate.set()
+        assert (await engine.finished("t")).judged == 3
+
+
+async def test_what_an_earlier_process_left_is_judged_by_whom_the_task_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its task runs no more; the event of each verdict comes all the same."""
+    supplier = ScriptedSupplier(lambda _file: SupplierRefused("acme", "no"))
+    install(monkeypatch, supplier, "acme")
+    settings = Settings(spool=SpoolSettings(str(tmp_path / "spool"), reserve_bytes=0))
+    moderation = Moderation(ACME, Keep.HITS)
+    brief = replace(settings, outbox=OutboxSettings(drain=0.0))
+    async with Engine(brief) as engine, engine.events("t") as events:
+        await engine.create(task_of(tmp_path, Keep.HITS))
+        spooled = 0
+        async for event in events:
+            spooled += isinstance(event, SliceSpooled)
+            if spooled == 3:
+                break
+    assert len(list((tmp_path / "spool").rglob("*.judging"))) == 3
+    told: list[SliceJudged | SliceUnjudged] = []
+
+    async def confirm(event: SliceJudged | SliceUnjudged) -> None:
+        told.append(event)
+
+    supplier.answer = lambda _file: BLOCK
+    known = Engine(settings, moderation=lambda _task: moderation, confirm_verdict=confirm)
+    async with known as engine:
+        assert await engine.settled("t")
+    assert [isinstance(event, SliceJudged) and event.kept for event in told] == [True] * 3
+    assert len(list((tmp_path / "out").rglob("*.ogg"))) == 3

@@ -1,0 +1,62 @@
+"""Verdicts, the ids that tie them to slices, and the table of suppliers."""
+
+import pytest
+
+from slicer.errors import BadInput
+from slicer.moderation import (
+    SUPPLIERS,
+    Finding,
+    Label,
+    Suggest,
+    SupplierSpec,
+    Verdict,
+    data_id,
+    installed,
+    open_supplier,
+)
+from slicer.moderation.settings import ModerationSettings
+from tests.harness.delivery.spooling import info_of
+from tests.harness.moderation.scripted import ScriptedSupplier, install
+
+
+def test_a_verdict_is_that_of_the_worst_finding() -> None:
+    findings = (
+        Finding(Label.AD, Suggest.REVIEW, 99),
+        Finding(Label.ABUSE, Suggest.BLOCK, 70),
+        Finding(Label.PORN, Suggest.BLOCK, 80),
+    )
+    verdict = Verdict.of(findings, "text", "request")
+    assert (verdict.suggest, verdict.label, verdict.score) == (Suggest.BLOCK, Label.PORN, 80)
+    assert (verdict.findings, verdict.text, verdict.request) == (findings, "text", "request")
+    assert verdict.hit
+    assert not Verdict.of((), "text").hit
+    assert Verdict.of((Finding(Label.AD, Suggest.REVIEW, 1),)).hit
+
+
+def test_a_slice_s_id_is_always_the_same_and_fits_every_supplier() -> None:
+    ids = {data_id(info_of(f"a/{number}")) for number in range(100)}
+    assert len(ids) == 100
+    assert data_id(info_of("a/1")) == data_id(info_of("a/1", 77))
+    assert all(len(one) == 32 and one.isalnum() for one in ids)
+    assert data_id(info_of("a/\ud800"))
+
+
+def test_a_supplier_is_opened_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    supplier = ScriptedSupplier()
+    install(monkeypatch, supplier, "acme")
+    assert open_supplier(SupplierSpec("acme"), ModerationSettings()) is supplier
+    with pytest.raises(BadInput, match=r"supplier: got 'other'; allowed: acme"):
+        open_supplier(SupplierSpec("other"), ModerationSettings())
+    monkeypatch.setattr("slicer.moderation.SDKS", {"acme": ("no_such_package",)})
+    assert not installed("acme")
+    with pytest.raises(BadInput, match="none is there"):
+        open_supplier(SupplierSpec("acme"), ModerationSettings())
+
+
+def test_no_account_shows_its_key() -> None:
+    assert "hidden" not in repr(SupplierSpec("acme", "1", "id", "hidden"))
+
+
+@pytest.mark.parametrize("name", SUPPLIERS)
+def test_names_are_in_small_letters(name: str) -> None:
+    assert name == name.lower()
