@@ -71,9 +71,10 @@ static void forget_oldest(demultiplexer *it, section *of) {
 }
 
 /* Give this SSRC to this section, and take it from any other. */
-static void learn(demultiplexer *it, const packet *packet, known_ssrc *known, section *section) {
+static void learn(demultiplexer *it, uint32_t ssrc, double now, known_ssrc *known,
+                  section *section) {
     if (known != NULL && known->section == section) {
-        known->heard = packet->arrival;
+        known->heard = now;
         return;
     }
     if (known != NULL) {
@@ -83,8 +84,8 @@ static void learn(demultiplexer *it, const packet *packet, known_ssrc *known, se
     }
     if (section->ssrc_count == DEMULTIPLEXER_MAX_SSRCS)
         forget_oldest(it, section);
-    section->ssrcs[section->ssrc_count++] = packet->ssrc;
-    put(it, (known_ssrc){packet->ssrc, section, packet->arrival});
+    section->ssrcs[section->ssrc_count++] = ssrc;
+    put(it, (known_ssrc){ssrc, section, now});
 }
 
 static size_t ended_at(const demultiplexer *it, uint32_t ssrc) {
@@ -197,6 +198,16 @@ static bool add_section(demultiplexer *it, stream *stream) {
     return true;
 }
 
+/* Learn the SSRCs that the description of this stream names. */
+static void learn_named(demultiplexer *it, const stream *stream, double now) {
+    for (size_t i = 0; i < it->count; i++)
+        for (size_t at = 0; it->sections[i]->stream == stream && at < stream->parameters->ssrc_count;
+             at++) {
+            uint32_t ssrc = stream->parameters->ssrcs[at];
+            learn(it, ssrc, now, demultiplexer_find(it, ssrc), it->sections[i]);
+        }
+}
+
 void demultiplexer_replace(demultiplexer *it, stream *const *streams, size_t count, double now) {
     it->calls++;
     /* All that were there are looked at before any of them is gone, so that none gets two places. */
@@ -226,6 +237,8 @@ void demultiplexer_replace(demultiplexer *it, stream *const *streams, size_t cou
                 it->by_payload_type[type] = it->sections[i];
                 it->users[type]++;
             }
+    for (size_t i = 0; i < count; i++)
+        learn_named(it, streams[i], now);
 }
 
 /* ---- packets ---- */
@@ -249,7 +262,7 @@ static stream *route_by_mid(demultiplexer *it, const packet *packet, known_ssrc 
         COUNT(it->counters, unknown_payload_type);
         return NULL;
     }
-    learn(it, packet, known, section);
+    learn(it, packet->ssrc, packet->arrival, known, section);
     return section->stream;
 }
 
@@ -266,7 +279,7 @@ static stream *route_by_payload_type(demultiplexer *it, const packet *packet,
         return NULL;
     }
     if (known == NULL)
-        learn(it, packet, known, section);
+        learn(it, packet->ssrc, packet->arrival, known, section);
     return section->stream;
 }
 

@@ -41,7 +41,7 @@ cdef extern from "bundle.h" nogil:
     ctypedef struct c_rid "rid":
         const char *text
         size_t size
-    int MAX_LAYERS
+    int MAX_LAYERS, MAX_NAMED_SSRCS
     ctypedef struct parameters:
         bint video
         const codec *codecs[128]
@@ -56,6 +56,8 @@ cdef extern from "bundle.h" nogil:
         size_t mid_size
         c_rid rids[8]
         size_t rid_count
+        uint32_t ssrcs[16]
+        size_t ssrc_count
 
     ctypedef struct audio_packet:
         int64_t timestamp

@@ -5,6 +5,7 @@
 #include "codec.h"
 
 #define MAX_LAYERS 8 /* of simulcast, in one m-line */
+#define MAX_NAMED_SSRCS 16
 
 enum { /* what the sender obeys */
     FEEDBACK_NACK = 1,
@@ -33,6 +34,8 @@ typedef struct parameters {
     size_t mid_size;
     rid rids[MAX_LAYERS];
     size_t rid_count; /* 0: no simulcast */
+    uint32_t ssrcs[MAX_NAMED_SSRCS]; /* those that the sender named (RFC 5576) */
+    size_t ssrc_count;
 } parameters;
 
 #endif

@@ -62,7 +62,8 @@ cdef class Section:
         mid = stream.mid.encode()
         self.texts.append(mid)
         self.it.mid, self.it.mid_size = mid, <size_t>len(mid)
-        return self._layers(stream.rids)
+        self._layers(stream.rids)
+        return self._ssrcs(stream.ssrcs)
 
     cdef int _layers(self, rids) except -1:
         if len(rids) > MAX_LAYERS:
@@ -72,6 +73,14 @@ cdef class Section:
             self.texts.append(text)
             self.it.rids[index].text, self.it.rids[index].size = text, <size_t>len(text)
         self.it.rid_count = <size_t>len(rids)
+        return 0
+
+    cdef int _ssrcs(self, ssrcs) except -1:
+        if len(ssrcs) > MAX_NAMED_SSRCS:
+            raise ValueError(f"{len(ssrcs)} SSRCs")
+        for index, ssrc in enumerate(ssrcs):
+            self.it.ssrcs[index] = <uint32_t>ssrc
+        self.it.ssrc_count = <size_t>len(ssrcs)
         return 0
 
 

@@ -51,6 +51,11 @@ from slicer.http import HttpSettings
 from slicer.media.slice import SliceInfo
 from slicer.moderation import Finding, Label, Suggest, SupplierSpec, Verdict
 from slicer.moderation.settings import ModerationSettings
+from slicer.rooms.livekit.settings import LiveKitSettings, Quality
+from slicer.rooms.rtp.settings import RtpSettings
+from slicer.rooms.stream.settings import StreamSettings
+from slicer.rooms.trtc.settings import TrtcSettings
+from slicer.rooms.whep.settings import WhepSettings
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.rtp.parameters import Kind
@@ -85,15 +90,18 @@ __all__ = [
     "Kind",
     "Label",
     "LimitReached",
+    "LiveKitSettings",
     "MediaError",
     "Moderation",
     "ModerationError",
     "ModerationSettings",
     "OutboxSettings",
     "PicturesMissing",
+    "Quality",
     "RobotLeft",
     "RoomAddress",
     "RoomError",
+    "RtpSettings",
     "Sample",
     "Settings",
     "SliceInfo",
@@ -112,6 +120,7 @@ __all__ = [
     "StorageSettings",
     "StorageUnavailable",
     "StoreRecovered",
+    "StreamSettings",
     "Subscription",
     "Suggest",
     "SupplierRecovered",
@@ -127,8 +136,10 @@ __all__ = [
     "TrackEnded",
     "TrackRefused",
     "TrackStarted",
+    "TrtcSettings",
     "Unauthorized",
     "Verdict",
     "VideoSpec",
+    "WhepSettings",
     "WhipSettings",
 ]

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the tests need from outside PyPI: Chromium; and what they can do without: GStreamer,
 # the publisher of H.265, tshark, which reads captures beside us, valgrind, for `make instructions`,
-# FFmpeg and servers of RTMP and RTSP. Does nothing where they are there already.
+# coturn, FFmpeg and servers of RTMP and RTSP. Does nothing where they are there already.
 set -eu
 
 browser=${CHROMIUM:-chromium}
@@ -106,8 +106,17 @@ install_streams() {
     has_streams || echo "note: no ffmpeg, RTMP or RTSP server; their tests are skipped" >&2
 }
 
+install_turn() {
+    if can_install; then
+        echo "==> installing coturn (apt-get, 2 MB)"
+        install coturn 2>/dev/null || true
+    fi
+    has turnserver || echo "note: no coturn; its tests are skipped" >&2
+}
+
 has "$browser" || install_chromium
 has valgrind || install_valgrind
 has tshark || install_tshark
 has_gstreamer || install_gstreamer
 has_streams || install_streams
+has turnserver || install_turn

@@ -34,6 +34,7 @@ NOT_IN_CORE = {"time", "asyncio", "socket", "threading", "os", "random", "loggin
 WEBRTC = {"aiortc", "aioice", "pylibsrtp"}
 WEBRTC_FILES = {
     "webrtc/srtp.py",
+    "webrtc/ice_servers.py",
     "webrtc/transport.py",
     "webrtc/loop_path.py",
     "demo/publisher.py",

@@ -21,6 +21,7 @@ from slicer.engine.events import RobotLeft, TaskFinished
 from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput
+from slicer.rooms import CONNECTORS
 from slicer.rooms.redaction import shown
 from slicer.rooms.replay.room import ReplayConnector
 from slicer.rooms.whip.address import check_user
@@ -60,8 +61,8 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "room",
         metavar="ROOM_URL",
-        help="whip://HOST:PORT/ROOM: our own room, anchors publish there; or rtmp(s):// rtsp(s):// "
-        "hls(s):// flv(s):// rtp:// trtc:// (docs/rooms.md)",
+        help="whip://HOST:PORT/ROOM: our own room, anchors publish there; or a room of others: "
+        + ", ".join(f"{scheme}://" for scheme in CONNECTORS if scheme not in {"whip", "replay"}),
     )
     _add_slicing(parser)
     parser.set_defaults(command=_run)

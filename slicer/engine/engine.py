@@ -134,6 +134,8 @@ class Engine:
             stream=self.settings.stream,
             rtp=self.settings.rtp,
             trtc=self.settings.trtc,
+            whep=self.settings.whep,
+            livekit=self.settings.livekit,
         )
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()

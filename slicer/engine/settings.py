@@ -12,9 +12,11 @@ from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
 from slicer.moderation.settings import ModerationSettings
+from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.stream.settings import StreamSettings
 from slicer.rooms.trtc.settings import TrtcSettings
+from slicer.rooms.whep.settings import WhepSettings
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.spec import (
@@ -100,6 +102,8 @@ class Settings:
     stream: StreamSettings = field(default_factory=StreamSettings)
     rtp: RtpSettings = field(default_factory=RtpSettings)
     trtc: TrtcSettings = field(default_factory=TrtcSettings)
+    livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
+    whep: WhepSettings = field(default_factory=WhepSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)

@@ -14,10 +14,12 @@ from urllib.parse import SplitResult, urlsplit
 from slicer.clock import Clock
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
+from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rooms.redaction import shown
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.stream.settings import StreamSettings
 from slicer.rooms.trtc.settings import TrtcSettings
+from slicer.rooms.whep.settings import WhepSettings
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.facts import Fact
@@ -104,10 +106,16 @@ class Context:
     stream: StreamSettings = field(default_factory=StreamSettings)
     rtp: RtpSettings = field(default_factory=RtpSettings)
     trtc: TrtcSettings = field(default_factory=TrtcSettings)
+    whep: WhepSettings = field(default_factory=WhepSettings)
+    livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
 
 
 CONNECTORS: Mapping[str, str] = {
     "whip": "slicer.rooms.whip.room:WhipConnector",
+    "livekit": "slicer.rooms.livekit.room:LiveKitConnector",
+    "livekits": "slicer.rooms.livekit.room:LiveKitConnector",
+    "whep": "slicer.rooms.whep.room:WhepConnector",
+    "wheps": "slicer.rooms.whep.room:WhepConnector",
     "replay": "slicer.rooms.replay.room:ReplayConnector",
     "trtc": "slicer.rooms.trtc.room:TrtcConnector",
     "rtp": "slicer.rooms.rtp.room:RtpConnector",
@@ -116,6 +124,8 @@ CONNECTORS: Mapping[str, str] = {
         "slicer.rooms.stream.room:StreamConnector",
     ),
 }
+EXTRAS: Mapping[str, str] = {"livekit": "livekit", "livekits": "livekit"}
+"""The extra of this package that brings what a scheme's connector needs."""
 
 
 def parse_room(url: str) -> SplitResult:
@@ -132,7 +142,16 @@ def parse_room(url: str) -> SplitResult:
 
 
 def connector(scheme: str, context: Context) -> Connector:
-    """The connector for a scheme of the table; its module is imported now."""
+    """The connector for a scheme of the table; its module is imported now. Raises BadInput where
+    what it needs is not installed."""
     module, name = CONNECTORS[scheme].split(":")
-    opened: Connector = getattr(import_module(module), name)(context)
+    try:
+        imported = import_module(module)
+    except ModuleNotFoundError as missing:
+        extra = EXTRAS.get(scheme)
+        if extra is None:
+            raise
+        needs = f"{scheme}:// needs {missing.name}: pip install 'rtc-slicer[{extra}]'"
+        raise BadInput("room", scheme, needs) from None
+    opened: Connector = getattr(imported, name)(context)
     return opened

@@ -1,7 +1,7 @@
 """The demultiplexer: which section of a bundle a packet belongs to (RFC 8843 9.2).
 
     MID header extension ─▶ the section of that name; it has this SSRC from now on
-    else a known SSRC    ─▶ its section
+    else a known SSRC    ─▶ its section; those that a description names are known at once
     else the payload type, while one section alone uses it; the SSRC is then known
 
 Theory of operation. SFUs number the codecs of every section alike, so most payload types identify
@@ -92,6 +92,9 @@ class Demultiplexer:
             for number, uri in stream.parameters.extensions.items()
             if uri == MID
         )
+        for stream in streams:
+            for ssrc in stream.parameters.ssrcs:
+                self._learn(ssrc, stream, now)
 
     def route(self, packet: Packet, elements: Mapping[int, bytes]) -> Stream | None:
         """The stream of a packet with these header extension elements; None where it has none."""
@@ -119,7 +122,7 @@ class Demultiplexer:
         if packet.payload_type not in self._readable[stream]:
             self.counters["unknown_payload_type"] += 1
             return None
-        self._learn(packet, stream)
+        self._learn(packet.ssrc, stream, packet.arrival)
         return stream
 
     def _by_payload_type(self, packet: Packet) -> Stream | None:
@@ -132,12 +135,11 @@ class Demultiplexer:
             self.counters["unroutable"] += 1
             return None
         if not known:
-            self._learn(packet, users[0])
+            self._learn(packet.ssrc, users[0], packet.arrival)
         return users[0]
 
-    def _learn(self, packet: Packet, stream: Stream) -> None:
+    def _learn(self, ssrc: int, stream: Stream, now: float) -> None:
         """Give this SSRC to this stream, and take it from any other."""
-        ssrc = packet.ssrc
         before, heard = self._ssrcs.get(ssrc), self._heard[stream]
         if before is not stream:
             if before is not None:
@@ -148,7 +150,7 @@ class Demultiplexer:
                 del heard[oldest], self._ssrcs[oldest]
                 self.counters["ssrc_forgotten"] += 1
             self._ssrcs[ssrc] = stream
-        heard[ssrc] = packet.arrival
+        heard[ssrc] = now
 
     def _is_ended(self, packet: Packet, stream: Stream) -> bool:
         """Whether this is a packet of an ended section, and so not of this stream."""

@@ -51,6 +51,8 @@ TRANSPORT_WIDE_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc
 
 MAX_LAYERS = 8
 """Layers of simulcast in one m-line: with retransmissions, half the SSRCs that a section has."""
+MAX_NAMED_SSRCS = 16
+"""SSRCs of one m-line that a description may name; what it names beyond is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class RtpParameters:
     *red*: payload type of RFC 2198 → the one of its blocks;
     *extensions*: RFC 8285 id → URI; *feedback*: what the sender obeys, as in `a=rtcp-fb`
     ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"); *rids*: the layers of simulcast
-    that it may be sent in (RFC 8851), in the offer's order; none without simulcast.
+    that it may be sent in (RFC 8851), in the offer's order; none without simulcast; *ssrcs*: those
+    that the sender named (RFC 5576), retransmissions' included, where packets bring no MID.
     """
 
     kind: Kind
@@ -72,3 +75,4 @@ class RtpParameters:
     mid: str = ""
     red: Mapping[int, int] = field(default_factory=dict)
     rids: tuple[str, ...] = ()
+    ssrcs: tuple[int, ...] = ()

@@ -7,7 +7,8 @@ media path takes the socket over; ICE and DTLS get only what is not media.
 From then on a peer is gone when it has been silent for `Network.silence` seconds, or when DTLS or
 ICE end. We do not ask it for consent (RFC 7675): that protects those to whom media is sent, and we
 send none. Only while no pair is in use does aioice ask, because it decides whether there will be
-one.
+one; and a lite peer (RFC 8445 2.5), which sends no checks, is asked: it has nothing else to send
+while it sends no media, and would be taken for gone.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind, RtpParameters
 from slicer.webrtc.description import write_answer, write_offer
+from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.link import Address, Link
 from slicer.webrtc.negotiation import Agreement, Refused, negotiate
 from slicer.webrtc.path import Media
@@ -36,12 +38,14 @@ SILENCE = 15.0
 class Network:
     """The network of a connection: *addresses* to offer as candidates (see `host_addresses`).
 
-    *silence*: seconds without a datagram that end it; *connect_timeout*: seconds to connect in.
+    *silence*: seconds without a datagram that end it; *connect_timeout*: seconds to connect in;
+    *ice_servers*: STUN and TURN servers that give further candidates.
     """
 
     addresses: Sequence[str]
     silence: float = SILENCE
     connect_timeout: float = CONNECT_TIMEOUT
+    ice_servers: Sequence[IceServer] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,9 @@ class Connection:
     ) -> None:
         self._network, self._media, self._events = network, media, events
         self._profile = profile
-        self._transport = Transport(lambda data: media.receive([data]), self._end)
+        self._transport = Transport(
+            lambda data: media.receive([data]), self._end, network.ice_servers
+        )
         self.counters = self._transport.counters
         self._agreement: Agreement | None = None
         self._proposal: Proposal | None = None
@@ -151,13 +157,13 @@ class Connection:
         timeout = self._network.connect_timeout
         reason = await self._transport.connect(agreement.remote, offered, timeout)
         if not reason:
-            self._take_over(self._transport.take(agreement.remote))
+            self._take_over(self._transport.take(agreement.remote), agreement.remote.lite)
             self._events.connected()
             reason = await self._ended
         await self._release()
         self._events.closed(reason)
 
-    def _take_over(self, link: Link) -> None:
+    def _take_over(self, link: Link, lite: bool) -> None:
         """Have the media path read the nominated socket instead of asyncio."""
 
         def others(data: bytes, address: Address) -> None:
@@ -168,7 +174,7 @@ class Connection:
 
         self._media.carry(Link(link.sock, link.address, link.keys, link.ice, others))
         # FFmpeg's muxer answers no check, and we send no media: silence ends a connection.
-        self._transport.check_consent(False)
+        self._transport.check_consent(lite)
         loop = asyncio.get_running_loop()
         self._heard = loop.time()
         loop.call_later(self._network.silence, self._watch)

@@ -14,6 +14,7 @@ from itertools import islice
 from slicer.errors import BadInput
 from slicer.rtp.codecs import refusal
 from slicer.rtp.parameters import (
+    MAX_NAMED_SSRCS,
     MID,
     REPAIRED_RID,
     RID,
@@ -175,7 +176,14 @@ def _narrowed(theirs: RtpParameters | None, ours: RtpParameters) -> RtpParameter
     red = {pt: of for pt, of in theirs.red.items() if pt in ours.red and of in codecs}
     known = theirs.extensions.items() & ours.extensions.items()
     return RtpParameters(
-        ours.kind, codecs, rtx, dict(known), theirs.feedback & ours.feedback, ours.mid, red
+        ours.kind,
+        codecs,
+        rtx,
+        dict(known),
+        theirs.feedback & ours.feedback,
+        ours.mid,
+        red,
+        ssrcs=theirs.ssrcs,
     )
 
 
@@ -218,7 +226,7 @@ class _Choice:
     _sending: Counter[Kind] = field(default_factory=Counter)
     _mids: set[str] = field(default_factory=set)
     _unbundled: bool = False
-    # Payload types by whether each section that has them can be told by its MID (RFC 8843 9.2).
+    # Payload types by whether each section that has them can be told otherwise (RFC 8843 9.2).
     _payload_types: dict[int, bool] = field(default_factory=dict)
 
     def look(self, index: int, section: Section) -> None:
@@ -234,7 +242,7 @@ class _Choice:
         self.accepted[index] = found
         self._mids.add(found.mid)
         self._unbundled = found.mid not in self.group
-        by_mid = MID in found.extensions.values()
+        by_mid = self._is_named(found)
         for payload_type in (*found.codecs, *found.rtx, *found.red):
             self._payload_types[payload_type] = by_mid
         if sends:
@@ -280,9 +288,13 @@ class _Choice:
             return f"at most {MAX_SECTIONS} m-lines of a connection are received"
         return ""
 
+    def _is_named(self, stream: RtpParameters) -> bool:
+        """Whether its packets can be told by their MID, or by an SSRC that the offer names."""
+        return MID in stream.extensions.values() or self.profile.named_ssrcs
+
     def _told_apart(self, stream: RtpParameters) -> RtpParameters | None:
         """The stream without payload types that could be taken for another m-line's."""
-        by_mid = MID in stream.extensions.values()
+        by_mid = self._is_named(stream)
         taken = {pt for pt, known in self._payload_types.items() if not (known and by_mid)}
         return without(stream, taken)
 
@@ -332,7 +344,15 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
         section.mid,
         {pt: of for pt, of in repair.red(section, codecs).items() if str(pt) in PAYLOAD_TYPES},
         rids,
+        _named_ssrcs(section) if profile.named_ssrcs else (),
     )
+
+
+def _named_ssrcs(section: Section) -> tuple[int, ...]:
+    """Those of its `a=ssrc` lines (RFC 5576), each once."""
+    words = (value.partition(" ")[0] for value in section.attributes.all("ssrc"))
+    numbers = (int(word) for word in words if word.isdecimal() and len(word) <= 10)
+    return tuple(islice(dict.fromkeys(n for n in numbers if n < 2**32), MAX_NAMED_SSRCS))
 
 
 def without(stream: RtpParameters, payload_types: Collection[int]) -> RtpParameters | None:

@@ -56,7 +56,8 @@ class Profile:
     *feedback*: `a=rtcp-fb` by kind.
     *extensions*: URIs of header extensions. *setup*: in our offers, who may be the DTLS client
     ("active": we are). *reduced_size*: whether RFC 5506 is offered. *sections*: how many of a kind
-    are received at once; a kind that is not in it has no such bound.
+    are received at once; a kind that is not in it has no such bound. *named_ssrcs*: whether
+    `a=ssrc` says whose a packet is, for peers whose packets bring no MID.
     """
 
     codecs: Mapping[Kind, tuple[Codec, ...]] = field(default_factory=lambda: OFFERED)
@@ -67,6 +68,7 @@ class Profile:
     setup: Setup = "actpass"
     reduced_size: bool = True
     sections: Mapping[Kind, int] = field(default_factory=dict)
+    named_ssrcs: bool = False
 
 
 DEFAULT = Profile()

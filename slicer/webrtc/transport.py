@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from aioice import stun
+from aioice import Candidate, stun
 from aioice.ice import CandidatePair, StunProtocol, get_host_addresses
 from aioice.ice import Connection as IceConnection
 from aiortc import (
@@ -36,6 +36,7 @@ from aiortc import sdp as aiortc_sdp
 from aiortc.rtcdtlstransport import SRTP_PROFILES
 
 from slicer.errors import RoomError
+from slicer.webrtc.ice_servers import IceServer, Relay, usable
 from slicer.webrtc.link import Address, IceCredentials, Link, SrtpKeys
 from slicer.webrtc.parameters import Local, Remote
 
@@ -56,10 +57,15 @@ class Transport:
     another socket than the one taken. *ended* is called with the reason when a connected one ends.
     """
 
-    def __init__(self, receive: Callable[[bytes], None], ended: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        receive: Callable[[bytes], None],
+        ended: Callable[[str], None],
+        servers: Sequence[IceServer] = (),
+    ) -> None:
         self.counters: Counter[str] = Counter()
-        # No STUN server: our addresses are configured.
-        self._gatherer = RTCIceGatherer(iceServers=[])
+        # Never aiortc's default, which is a server of others.
+        self._gatherer = RTCIceGatherer(iceServers=usable(servers))
         self._ice = RTCIceTransport(self._gatherer)
         self._dtls = RTCDtlsTransport(self._ice, [RTCCertificate.generateCertificate()])
         self._receive, self._ended = receive, ended
@@ -69,9 +75,11 @@ class Transport:
         self._local: Local | None = None
         self._candidates: set[str] = set()
         self._taken: StunProtocol | None = None
+        self._relay: Relay | None = None
 
     async def local(self, addresses: Sequence[str]) -> Local:
-        """Our end, with host candidates for these addresses. Raises RoomError where there is none.
+        """Our end, with host candidates for these addresses, and those that STUN and TURN servers
+        give. Raises RoomError where there is none.
 
         They are gathered once; later calls give the same.
         """
@@ -133,20 +141,15 @@ class Transport:
             connection.ice_controlling,
             connection._tie_breaker,
         )
-        return Link(
-            self._detach(pair.protocol),
-            pair.remote_addr,
-            srtp_keys(self._dtls),
-            ice,
-            self.hand_back,
-        )
+        sock, address = self._detach(pair)
+        return Link(sock, address, srtp_keys(self._dtls), ice, self.hand_back)
 
     def take_moved(self) -> tuple[socket.socket, Address] | None:
         """Take the socket of the pair in use if it is another one than before; else None."""
         pair = self.pair
         if pair is None or pair.protocol is self._taken:
             return None
-        return self._detach(pair.protocol), pair.remote_addr
+        return self._detach(pair)
 
     @property
     def pair(self) -> CandidatePair | None:
@@ -158,13 +161,18 @@ class Transport:
     def address(self) -> Address | None:
         """Where the peer is by the socket taken; None where another one is in use."""
         pair = self.pair
-        return pair.remote_addr if pair is not None and pair.protocol is self._taken else None
+        if pair is None or pair.protocol is not self._taken:
+            return None
+        return pair.remote_addr if self._relay is None else self._relay.address
 
     def hand_back(self, data: bytes, address: Address) -> None:
         """Give STUN and DTLS to the protocol that asyncio would have called (RFC 7983)."""
         assert self._taken is not None
         try:
-            self._taken.datagram_received(data, address)
+            if self._relay is not None:
+                self._relay.hand_back(data)
+            else:
+                self._taken.datagram_received(data, address)
         except Exception:
             # Bytes from outside must not end the reader, and aioice does not catch all errors.
             self.counters["stun_malformed"] += 1
@@ -182,16 +190,25 @@ class Transport:
         """Tell the peer, and close every socket that was not taken."""
         await self._dtls.stop()
         await self._ice.stop()
+        if self._relay is not None:
+            self._relay.close()
 
-    def _detach(self, protocol: StunProtocol) -> socket.socket:
-        """Stop asyncio reading this protocol's socket; gives a duplicate of it."""
-        self._taken = protocol
+    def _detach(self, pair: CandidatePair) -> tuple[socket.socket, Address]:
+        """Stop asyncio reading this pair's socket; gives a duplicate of it, and where to send by
+        it. One of a TURN server's is left alone: what it relays comes by a socket of our own."""
+        protocol = self._taken = pair.protocol
+        if self._relay is not None:
+            self._relay.close()
+            self._relay = None
+        if protocol.local_candidate.type == "relay":
+            self._relay = Relay(protocol, pair.remote_addr)
+            return self._relay.near, self._relay.address
         # get_extra_info gives asyncio's wrapper, whose dup is a plain socket.
         sock: socket.socket = protocol.transport.get_extra_info("socket").dup()
         sock.setblocking(False)
         loop = asyncio.get_running_loop()
         loop._remove_reader(sock_fd(protocol))  # type: ignore[attr-defined]
-        return sock
+        return sock, pair.remote_addr
 
     async def _on_rtp(self, data: bytes, arrival_time_ms: int) -> None:
         self._receive(data)
@@ -209,7 +226,8 @@ def host_addresses(listening_on: str) -> list[str]:
 
 
 async def gather(gatherer: RTCIceGatherer, addresses: Sequence[str]) -> list[RTCIceCandidate]:
-    """Gather host candidates for these addresses alone; best one first.
+    """Gather host candidates for these addresses alone, and what the gatherer's STUN and TURN
+    servers give; hosts first, in the order of their addresses.
 
     aioice asks the operating system for all addresses but loopback. Its only switch is a function
     of its module, which all connections share; so this one's candidates are filled in instead. An
@@ -217,7 +235,9 @@ async def gather(gatherer: RTCIceGatherer, addresses: Sequence[str]) -> list[RTC
     """
     connection = gatherer._connection
     connection._local_candidates_start = True
-    found = []
+    found: list[tuple[str, Candidate]] = []
+    # One allocation is enough, whatever the number of addresses.
+    turn_server, connection.turn_server = connection.turn_server, None
     for address in addresses:
         bound = await connection.get_component_candidates(component=1, addresses=[address])
         if not bound:
@@ -225,9 +245,17 @@ async def gather(gatherer: RTCIceGatherer, addresses: Sequence[str]) -> list[RTC
             bound = await connection.get_component_candidates(component=1, addresses=[wildcard])
         connection._local_candidates += bound
         found += [(address, candidate) for candidate in bound]
+    if turn_server is not None:
+        connection.turn_server = turn_server
+        relayed = await connection.get_component_candidates(component=1, addresses=[])
+        connection._local_candidates += relayed
+        found += [("", candidate) for candidate in relayed]
     connection._local_candidates_end = True
     gathered = zip(found, gatherer.getLocalCandidates(), strict=True)
-    return [replace(candidate, ip=address) for (address, _), candidate in gathered]
+    return [
+        replace(candidate, ip=address) if own.type == "host" else candidate
+        for (address, own), candidate in gathered
+    ]
 
 
 def srtp_keys(dtls: RTCDtlsTransport) -> SrtpKeys:

@@ -1,6 +1,9 @@
-"""A room that is lost, refuses or opens slowly, told by a script, through the whole engine."""
+"""Rooms through the whole engine: one that is lost, refuses or opens slowly, told by a script; and
+every kind of room of others, with real media."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,9 +34,49 @@ from slicer.slicing.facts import (
 )
 from slicer.slicing.outputs import TrackKey, TrackRefused
 from tests.harness.media.content import Content, Painter
+from tests.harness.rooms import livekit_stand_in
+from tests.harness.rooms.livekit_stand_in import audio, info
 from tests.harness.rooms.rtp_sender import Sender, free_ports
 from tests.harness.rooms.scripted import CONNECTOR, ScriptedConnector
 from tests.harness.rooms.streams import of_folder, served, write_file
+from tests.harness.rooms.whep_server import whep_server
+
+
+@contextlib.asynccontextmanager
+async def livekit() -> AsyncIterator[str]:
+    async with livekit_stand_in.stand_in(info("ada", audio("TR_a1"))) as server:
+        yield server.url()
+
+
+@contextlib.asynccontextmanager
+async def whep() -> AsyncIterator[str]:
+    async with whep_server("ada") as server:
+        yield server.url("anchors=ada")
+
+
+ROOMS_OF_OTHERS = {"livekit": livekit, "whep": whep}
+"""By their scheme: a room where ada sends audio, and its URL."""
+
+
+@pytest.mark.parametrize("scheme", ROOMS_OF_OTHERS)
+async def test_a_room_of_others_is_sliced(tmp_path: Path, scheme: str) -> None:
+    async with ROOMS_OF_OTHERS[scheme]() as url, Engine() as engine, engine.events() as events:
+        spec = TaskSpec(url, (tmp_path / "out").as_uri(), SliceParams(AudioSpec(1), None))
+        task = await engine.create(spec)
+        assert engine.describe(task).state is State.RUNNING
+        async with asyncio.timeout(20):
+            while engine.describe(task).stored < 2:
+                await asyncio.sleep(0.05)
+        assert engine.describe(task).tracks == (("ada", Kind.AUDIO),)
+        engine.delete(task)
+        finished = await engine.finished(task)
+        await engine.close()
+        told = [event async for event in events]
+    assert (finished.reason, finished.lost) == (EndReason.STOPPED, 0)
+    assert len(list((tmp_path / "out").rglob("*.ogg"))) == finished.stored
+    states = [one.state for one in told if isinstance(one, TaskState)]
+    assert states == [State.RUNNING, State.ENDED]
+    assert not any("secret" in repr(one) for one in told)
 
 
 @pytest.fixture

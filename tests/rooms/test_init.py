@@ -1,6 +1,7 @@
 """The table of rooms: every scheme opens what its line names, and other URLs are refused."""
 
 import asyncio
+import sys
 
 import pytest
 
@@ -27,9 +28,9 @@ def test_a_url_is_split() -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("", "whip://, replay://"),
-        ("lobby", "whip://, replay://"),
-        ("http://127.0.0.1/lobby", "whip://, replay://"),
+        ("", "starts with one of whip://"),
+        ("lobby", "starts with one of whip://"),
+        ("http://127.0.0.1/lobby", "starts with one of whip://"),
         ("whip://127.0.0.1:99999/lobby", "out of range"),
         ("whip://[::1/lobby", "Invalid IPv6 URL"),
     ],
@@ -45,3 +46,13 @@ async def test_the_defaults_hold_nobody_up() -> None:
     assert (context.authorize, context.pace) == (None, at_once)
     async with asyncio.timeout(1):
         await context.pace()
+
+
+def test_a_connector_whose_packages_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "slicer.rooms.livekit.room", None)
+    with pytest.raises(BadInput, match=r"pip install 'rtc-slicer\[livekit\]'"):
+        connector("livekit", Context(ManualClock()))
+    monkeypatch.setitem(CONNECTORS, "livekit", "nowhere.at.all:X")
+    monkeypatch.setattr("slicer.rooms.EXTRAS", {})
+    with pytest.raises(ModuleNotFoundError):
+        connector("livekit", Context(ManualClock()))

@@ -122,6 +122,27 @@ def test_a_known_ssrc_with_another_sections_payload_type_goes_there_and_moves_no
     assert sections.find(1) == "a"
 
 
+def test_ssrcs_that_a_description_names_are_known_at_once() -> None:
+    one, other = replace(AUDIO, ssrcs=(1, 2)), replace(AUDIO, mid="b", ssrcs=(3,))
+    sections = Sections(one, other)
+    assert [sections.find(ssrc) for ssrc in (1, 2, 3, 4)] == ["a", "a", "b", None]
+    assert [sections.put(ssrc) for ssrc in (3, 1, 4)] == ["b", "a", None]
+    assert sections.counters == {"unroutable": 1}
+    sections.replace(replace(one, ssrcs=(1,)), replace(other, ssrcs=(2, 5)))
+    assert [sections.put(ssrc) for ssrc in (1, 2, 3, 5)] == ["a", "b", "b", "b"]
+    assert sections.counters == {"unroutable": 1, "ssrc_moved": 1}
+
+
+def test_named_ssrcs_are_bounded_like_those_that_are_heard() -> None:
+    sections = Sections(AUDIO)
+    for ssrc in range(100, 100 + MAX_SSRCS):
+        sections.put(ssrc, mid="a")
+    sections.now += 1
+    sections.replace(replace(AUDIO, ssrcs=(1, 2)))
+    assert [sections.find(ssrc) for ssrc in (1, 2, 100, 101, 102)] == ["a", "a", None, None, "a"]
+    assert sections.counters == {"ssrc_forgotten": 2}
+
+
 def test_codecs_that_nobody_can_read_are_no_payload_types() -> None:
     strange = Codec("strange", 90_000)
     sections = Sections(RtpParameters(Kind.VIDEO, {100: strange, 96: VP8}, {101: 100, 97: 96}))

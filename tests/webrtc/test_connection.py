@@ -20,7 +20,9 @@ from slicer.rtp.rtcp import is_rtcp
 from slicer.slicing.outputs import Transmit
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.loop_path import LoopMedia
+from slicer.webrtc.path import media_path
 from slicer.webrtc.transport import MAX_CANDIDATES
+from tests.harness.rooms.sfu import Sfu
 from tests.harness.rooms.whip_client import LOOPBACK, Flicker, Peer, Tone
 
 FRAGMENT = "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n{}"
@@ -399,3 +401,27 @@ async def test_every_description_of_ours_has_the_next_version(call: Call) -> Non
     origins = [re.search(r"o=- (\d+) (\d+)", one) for one in offers]
     assert [origin and origin[2] for origin in origins] == ["1", "2", "3"]
     assert len({origin and origin[1] for origin in origins}) == 1
+
+
+@pytest.mark.parametrize("lite", [True, False])
+async def test_a_lite_peer_that_sends_nothing_is_asked_for_consent(
+    lite: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.2)
+    ends: list[str] = []
+    connected = asyncio.Event()
+    media = media_path().open(lambda _cut: None)
+    events = Events(connected.set, ends.append)
+    connection = Connection(Network(["127.0.0.1"], silence=1.0), media, events)
+    sfu = Sfu()
+    answer = await sfu.answer(await connection.offer([Kind.AUDIO]))
+    await connection.accept(answer.replace("a=group", "a=ice-lite\r\na=group") if lite else answer)
+    await connected.wait()
+    await sfu.connected()
+    asking = sfu._ice._connection._query_consent_task
+    assert asking is not None
+    asking.cancel()  # it only answers from now on
+    await asyncio.sleep(1.6)
+    assert ends == ([] if lite else ["nothing received for 1 s"])
+    await connection.close()
+    await sfu.close()

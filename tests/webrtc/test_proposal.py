@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from slicer.errors import BadInput, LimitReached
 from slicer.rtp.parameters import (
     G722,
+    MAX_NAMED_SSRCS,
     MID,
     OPUS,
     ORIENTATION,
@@ -76,6 +77,23 @@ def test_an_answer_narrows_it() -> None:
     assert video.feedback == {"nack pli"}
     assert agreement.group == ("0", "1")
     assert agreement.remote.our_setup == "passive"
+
+
+@pytest.mark.parametrize(("named", "ssrcs"), [(True, (7, 9)), (False, ())])
+def test_ssrcs_that_an_answer_names(named: bool, ssrcs: tuple[int, ...]) -> None:
+    proposal = propose([A], profile=Profile(named_ssrcs=named))
+    lines = "".join(
+        f"a=ssrc:{one}\r\n" for one in ("7 cname:x", "7 msid:y", "9", "4294967296", "x")
+    )
+    (audio,) = proposal.conclude(parse(answer(text(proposal)) + lines)).streams
+    assert audio.ssrcs == ssrcs
+
+
+def test_the_ssrcs_that_an_answer_names_are_bounded() -> None:
+    proposal = propose([A], profile=Profile(named_ssrcs=True))
+    lines = "".join(f"a=ssrc:{number} cname:x\r\n" for number in range(100))
+    (audio,) = proposal.conclude(parse(answer(text(proposal)) + lines)).streams
+    assert audio.ssrcs == tuple(range(MAX_NAMED_SSRCS))
 
 
 def test_an_m_line_can_be_rejected_or_be_silent_for_now() -> None:

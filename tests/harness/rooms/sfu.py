@@ -5,7 +5,7 @@ of which a test writes every packet.
 import asyncio
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from aiortc import (
     RTCCertificate,
@@ -64,8 +64,9 @@ class Sfu:
         """Take the answer; the first time, connect."""
         await self._connect(answered)
 
-    async def answer(self, offer: str) -> str:
-        """Send by every m-line of an offer; the first time, connect."""
+    async def answer(self, offer: str, inactive: Collection[str] = ()) -> str:
+        """Send by every m-line of an offer but those of the MIDs in *inactive*; the first time,
+        connect."""
         description = parse(offer)
         self.tracks = [
             Track(one.kind, one.mid, "sendonly" if one.port else "stopped")
@@ -73,7 +74,7 @@ class Sfu:
         ]
         told = next(value for value in description.all("extmap") if value.endswith(MID))
         self._mid_id = int(told.split()[0])
-        answered = answer(offer, transport=await self.transport())
+        answered = answer(offer, inactive=inactive, transport=await self.transport())
         self._connecting = asyncio.create_task(self._connect(offer))
         return answered
 
@@ -95,10 +96,12 @@ class Sfu:
             while self._dtls.state != "connected":
                 await asyncio.sleep(0.01)
 
-    async def send(self, track: Track, number: int, ssrc: int, seconds: float) -> None:
-        """One packet of a track: 20 ms of audio or a keyframe, *number* in it, a MID in its header.
+    async def send(
+        self, track: Track, number: int, ssrc: int, seconds: float, named: bool = True
+    ) -> None:
+        """One packet of a track: 20 ms of audio or a keyframe, *number* in it.
 
-        *seconds*: its media time.
+        *seconds*: its media time. *named*: whether its header has the MID.
         """
         if track.kind == "audio":
             payload = opus(number)
@@ -107,7 +110,7 @@ class Sfu:
         sequence = self._sequence[ssrc]
         self._sequence[ssrc] += 1
         timestamp = int(seconds * CLOCKS[track.kind])
-        head = mid_extension(self._mid_id, track.mid)
+        head = mid_extension(self._mid_id, track.mid) if named else b""
         kind = PAYLOAD_TYPES[track.kind]
         await self._dtls._send_rtp(
             datagram(payload, sequence, timestamp, ssrc, kind, track.kind == "video", head)

@@ -1,0 +1,69 @@
+"""What is cut of a LiveKit room, joined to the m-lines that it comes by.
+
+A task asks for the track of an anchor; the server is asked to send it; some answers later an m-line
+carries it, and only then can it be cut.
+"""
+
+from collections.abc import Callable, Mapping
+
+from slicer.rtp.parameters import Kind, RtpParameters
+from slicer.slicing.outputs import Subscribe, TrackKey
+from slicer.webrtc.path import Media
+
+Owner = Callable[[str], tuple[str, Kind] | None]
+"""Whose a track is, by its SID, and of which kind."""
+
+
+class Tracks:
+    """The subscriptions of one connection, by anchor and kind."""
+
+    def __init__(self, media: Media) -> None:
+        self._media = media
+        self._wanted: dict[tuple[str, Kind], Subscribe] = {}
+        self._attached: set[tuple[str, Kind]] = set()
+        self._sections: dict[str, tuple[RtpParameters, ...]] = {}
+
+    def subscribe(self, subscribe: Subscribe) -> None:
+        """Cut this track once it comes."""
+        self._wanted[subscribe.track.anchor, subscribe.track.kind] = subscribe
+        self._attach()
+
+    def unsubscribe(self, track: TrackKey) -> None:
+        """Give its last cut, and cut it no longer."""
+        what = track.anchor, track.kind
+        self._wanted.pop(what, None)
+        if what in self._attached:
+            self._attached.discard(what)
+            self._media.detach(track)
+
+    def seconds(self, anchor: str, kind: Kind) -> int | None:
+        """From one slice of this track to the next; None where it is not wanted."""
+        found = self._wanted.get((anchor, kind))
+        return None if found is None else found.spec.seconds
+
+    def place(self, sections: Mapping[str, RtpParameters], owner: Owner) -> None:
+        """The m-lines by track, as of the last answer."""
+        placed: dict[str, list[RtpParameters]] = {}
+        for track, section in sections.items():
+            if found := owner(track):
+                placed.setdefault(found[0], []).append(section)
+        for anchor in [*self._sections.keys() - placed.keys(), *placed]:
+            now = tuple(placed.get(anchor, ()))
+            if now == self._sections.get(anchor, ()):
+                continue
+            self._media.set_sections(anchor, now)
+            kinds = {section.kind for section in now}
+            # What is carried no longer was given up with its m-line.
+            self._attached -= {(anchor, kind) for kind in Kind if kind not in kinds}
+            if now:
+                self._sections[anchor] = now
+            else:
+                del self._sections[anchor]
+        self._attach()
+
+    def _attach(self) -> None:
+        for what, subscribe in self._wanted.items():
+            kinds = {section.kind for section in self._sections.get(what[0], ())}
+            if what[1] in kinds and what not in self._attached:
+                self._attached.add(what)
+                self._media.attach(subscribe)

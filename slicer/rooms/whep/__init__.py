@@ -1,0 +1,1 @@
+"""Rooms on WHEP servers (draft-ietf-wish-whep): one resource for each anchor, which we play."""

@@ -1,0 +1,331 @@
+"""A stand-in for a LiveKit server: tokens are verified, messages are those of the real protocol,
+and media comes by a real connection, as an SFU sends it.
+
+What it does not do: simulcast, data. Against the real server, where it is installed:
+tests/real/test_livekit.py.
+"""
+
+import asyncio
+import base64
+import contextlib
+import gzip
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+from livekit.protocol import models, rtc
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from slicer.webrtc.sdp import parse
+from tests.harness.rooms.descriptions import Track, changed
+from tests.harness.rooms.sfu import Sfu
+
+KEY, SECRET = "devkey", "a-secret-of-thirty-two-characters"
+KINDS = {models.TrackType.AUDIO: "audio", models.TrackType.VIDEO: "video"}
+FRAME = 0.02
+"""Seconds of an audio packet; every fifth brings a picture."""
+
+
+def info(
+    identity: str, *tracks: models.TrackInfo, sid: str = "", **fields: object
+) -> models.ParticipantInfo:
+    """A participant as the server tells it."""
+    told = models.ParticipantInfo(sid=sid or f"PA_{identity}", identity=identity, tracks=tracks)
+    told.MergeFrom(models.ParticipantInfo(**fields))  # type: ignore[arg-type]
+    return told
+
+
+def audio(sid: str, **fields: object) -> models.TrackInfo:
+    told = models.TrackInfo(sid=sid, type=models.TrackType.AUDIO)
+    told.MergeFrom(models.TrackInfo(**fields))  # type: ignore[arg-type]
+    return told
+
+
+def video(sid: str, **fields: object) -> models.TrackInfo:
+    told = models.TrackInfo(sid=sid, type=models.TrackType.VIDEO)
+    told.MergeFrom(models.TrackInfo(**fields))  # type: ignore[arg-type]
+    return told
+
+
+def ssrc_of(track: str) -> int:
+    """The SSRC of a track. Packets bring no MID: the answer names it."""
+    return int.from_bytes(track.encode()[-4:])
+
+
+@dataclass
+class Robot:
+    """One participant's session: its connection, which track each MID carries, and how many m-lines
+    of a kind it has or was asked for. *sender*, *offering*: on `/rtc`, the connection that media
+    comes by, and the m-lines of it that were offered."""
+
+    sid: str
+    sfu: Sfu = field(default_factory=Sfu)
+    placed: dict[str, str] = field(default_factory=dict)
+    subscribed: list[str] = field(default_factory=list)
+    kinds: dict[str, str] = field(default_factory=dict)
+    lines: Counter[str] = field(default_factory=lambda: Counter(audio=1, video=1))
+    sender: Sfu = field(default_factory=Sfu)
+    offering: list[Track] = field(default_factory=list)
+
+
+@dataclass
+class StandIn:
+    """*participants*: who is there. *status*: what joining is answered instead. *first*: the first
+    message instead of the join. *older*: there is only `/rtc`. *mute*: answer no offer.
+    *requests*: all messages of all robots."""
+
+    port: int = 0
+    participants: dict[str, models.ParticipantInfo] = field(default_factory=dict)
+    status: int = 0
+    first: rtc.SignalResponse | None = None
+    mute: bool = False
+    older: bool = False
+    ping_interval: int = 5
+    ping_timeout: int = 15
+    claims: list[dict[str, object]] = field(default_factory=list)
+    joins: list[rtc.JoinRequest] = field(default_factory=list)
+    requests: list[rtc.SignalRequest] = field(default_factory=list)
+    robots: dict[str, Robot] = field(default_factory=dict)
+    sockets: list[ServerConnection] = field(default_factory=list)
+    _server: Server | None = None
+    _sending: asyncio.Task[None] | None = None
+
+    def url(self, options: str = f"key={KEY}&secret={SECRET}") -> str:
+        return f"livekit://127.0.0.1:{self.port}/lobby?{options}"
+
+    async def start(self) -> None:
+        self._server = await serve(self._serve, "127.0.0.1", self.port, process_request=self._admit)
+        self.port = next(iter(self._server.sockets)).getsockname()[1]
+        self._sending = self._sending or asyncio.create_task(self._send())
+
+    async def stop(self) -> None:
+        """Answer nothing any more; media goes on."""
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def hang_up(self) -> None:
+        """End all media."""
+        robots, self.robots = list(self.robots.values()), {}
+        for robot in robots:
+            await robot.sfu.close()
+            await robot.sender.close()
+
+    async def close(self) -> None:
+        await self.hang_up()
+        await self.stop()
+        if self._sending is not None:
+            self._sending.cancel()
+
+    async def tell(self, response: rtc.SignalResponse) -> None:
+        """Send a message to everyone."""
+        for socket in self.sockets:
+            with contextlib.suppress(ConnectionClosed):
+                await socket.send(response.SerializeToString())
+
+    async def update(self, *told: models.ParticipantInfo) -> None:
+        """Participants have changed."""
+        here = {track.sid for one in told for track in one.tracks}
+        for robot in self.robots.values():
+            before = {track.sid for one in told for track in self._tracks_of(one.identity)}
+            gone = before - here
+            robot.subscribed = [sid for sid in robot.subscribed if sid not in gone]
+        for one in told:
+            if one.state == models.ParticipantInfo.State.DISCONNECTED:
+                self.participants.pop(one.identity, None)
+            else:
+                self.participants[one.identity] = one
+        await self.tell(rtc.SignalResponse(update=rtc.ParticipantUpdate(participants=told)))
+
+    def _tracks_of(self, identity: str) -> list[models.TrackInfo]:
+        known = self.participants.get(identity)
+        return [] if known is None else list(known.tracks)
+
+    async def leave(self, reason: models.DisconnectReason, **fields: object) -> None:
+        """Send everyone away."""
+        leave = rtc.LeaveRequest(reason=reason)
+        leave.MergeFrom(rtc.LeaveRequest(**fields))  # type: ignore[arg-type]
+        await self.tell(rtc.SignalResponse(leave=leave))
+
+    def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
+        if self.status:
+            return socket.respond(HTTPStatus(self.status), "refused by a test\n")
+        if urlsplit(request.path).path != ("/rtc" if self.older else "/rtc/v1"):
+            return socket.respond(HTTPStatus.NOT_FOUND, "404 page not found\n")
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            claims = jwt.decode(token, SECRET, algorithms=["HS256"], issuer=KEY)
+        except jwt.InvalidTokenError as error:
+            return socket.respond(HTTPStatus.UNAUTHORIZED, f"invalid token: {error}\n")
+        self.claims.append(claims)
+        return None
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        assert socket.request is not None
+        join = _join(parse_qs(urlsplit(socket.request.path).query))
+        self.joins.append(join)
+        robot = self.robots.get(join.participant_sid)
+        first = self.first or self._first(join, robot is not None)
+        if robot is None:
+            robot = self.robots[first.join.participant.sid] = Robot(first.join.participant.sid)
+        await socket.send(first.SerializeToString())
+        self.sockets = [socket]
+        with contextlib.suppress(ConnectionClosed):
+            async for data in socket:
+                request = rtc.SignalRequest()
+                assert isinstance(data, bytes)
+                request.ParseFromString(data)
+                self.requests.append(request)
+                for response in await self._answer(robot, request):
+                    await socket.send(response.SerializeToString())
+
+    def _first(self, join: rtc.JoinRequest, known: bool) -> rtc.SignalResponse:
+        if join.reconnect and known:
+            return rtc.SignalResponse(reconnect=rtc.ReconnectResponse())
+        if join.reconnect:
+            reason, action = models.DisconnectReason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT
+            return rtc.SignalResponse(leave=rtc.LeaveRequest(reason=reason, action=action))
+        sid = f"PA_robot{len(self.joins)}"
+        return rtc.SignalResponse(
+            join=rtc.JoinResponse(
+                room=models.Room(name="lobby"),
+                participant=info("robot", sid=sid),
+                other_participants=self.participants.values(),
+                ping_interval=self.ping_interval,
+                ping_timeout=self.ping_timeout,
+            )
+        )
+
+    async def _answer(self, robot: Robot, request: rtc.SignalRequest) -> list[rtc.SignalResponse]:
+        match request.WhichOneof("message"):
+            case "answer":
+                await robot.sender.accept(request.answer.sdp)
+            case "offer" if not self.mute:
+                return await self._describe(robot, request.offer)
+            case "subscription":
+                asked = self._subscribe(robot, request.subscription)
+                return [await self._offer(robot)] if self.older else asked
+            case "sync_state":
+                return self._subscribe(robot, request.sync_state.subscription)
+            case "ping_req" if not self.mute:
+                return [rtc.SignalResponse(pong_resp=rtc.Pong())]
+        return []
+
+    def _subscribe(self, robot: Robot, update: rtc.UpdateSubscription) -> list[rtc.SignalResponse]:
+        known = {track.sid: track for one in self.participants.values() for track in one.tracks}
+        for sid in update.track_sids:
+            if update.subscribe and sid in known and sid not in robot.subscribed:
+                robot.subscribed.append(sid)
+                robot.kinds[sid] = KINDS[known[sid].type]
+            elif not update.subscribe and sid in robot.subscribed:
+                robot.subscribed.remove(sid)
+        wanted = Counter(robot.kinds[sid] for sid in robot.subscribed)
+        missing = wanted - robot.lines
+        robot.lines += missing
+        needed = rtc.MediaSectionsRequirement(
+            num_audios=missing["audio"], num_videos=missing["video"]
+        )
+        return [rtc.SignalResponse(media_sections_requirement=needed)]
+
+    async def _offer(self, robot: Robot) -> rtc.SignalResponse:
+        """Offer all that is subscribed to, by m-lines that stay; msid names the tracks."""
+        for sid in robot.subscribed:
+            if sid not in robot.placed.values():
+                mid = str(len(robot.offering))
+                robot.offering.append(Track(robot.kinds[sid], mid))
+                robot.placed[mid] = sid
+        gone = {mid for mid, sid in robot.placed.items() if sid not in robot.subscribed}
+        robot.placed = {mid: sid for mid, sid in robot.placed.items() if mid not in gone}
+        robot.offering = changed(robot.offering, "inactive", *gone)
+        lines = (await robot.sender.offer(robot.offering)).splitlines()
+        for mid, sid in robot.placed.items():
+            at = lines.index(f"a=mid:{mid}") + 1
+            lines[at:at] = [f"a=msid:PA_x|{sid} {sid}", f"a=ssrc:{ssrc_of(sid)} cname:{sid}"]
+        offer = rtc.SessionDescription(type="offer", sdp="\r\n".join([*lines, ""]))
+        return rtc.SignalResponse(offer=offer)
+
+    async def _describe(
+        self, robot: Robot, offer: rtc.SessionDescription
+    ) -> list[rtc.SignalResponse]:
+        live = {mid: sid for mid, sid in robot.placed.items() if sid in robot.subscribed}
+        free = [one for one in parse(offer.sdp).sections if one.mid not in live]
+        for sid in robot.subscribed:
+            of_kind = (one for one in free if one.kind == robot.kinds[sid])
+            if sid not in live.values() and (found := next(of_kind, None)):
+                live[found.mid] = sid
+                free.remove(found)
+        if self.older:
+            live, free = {}, list(parse(offer.sdp).sections)
+        else:
+            robot.placed = live
+        sdp = await robot.sfu.answer(offer.sdp, inactive={one.mid for one in free})
+        lines = sdp.splitlines()
+        candidates = dict.fromkeys(line[2:] for line in lines if line.startswith("a=candidate:"))
+        bare = [line for line in lines if not line.startswith("a=candidate:")]
+        for mid, sid in live.items():
+            bare.insert(bare.index(f"a=mid:{mid}") + 1, f"a=ssrc:{ssrc_of(sid)} cname:{sid}")
+        answer = rtc.SessionDescription(
+            type="answer", sdp="\r\n".join([*bare, ""]), id=offer.id, mid_to_track_id=live
+        )
+        target = rtc.SignalTarget.PUBLISHER
+        trickled = [
+            rtc.TrickleRequest(
+                candidateInit=json.dumps({"candidate": one, "sdpMid": "0", "sdpMLineIndex": 0}),
+                target=target,
+            )
+            for one in candidates
+        ]
+        return [
+            *(rtc.SignalResponse(trickle=one) for one in trickled),
+            rtc.SignalResponse(answer=answer),
+        ]
+
+    async def _send(self) -> None:
+        """Send what is subscribed to, for ever, in real time."""
+        number = 0
+        while True:
+            await asyncio.sleep(FRAME)
+            number += 1
+            for robot in list(self.robots.values()):
+                sfu = robot.sender if self.older else robot.sfu
+                if sfu._dtls.state != "connected":
+                    continue
+                for mid, sid in list(robot.placed.items()):
+                    track = Track(robot.kinds[sid], mid)
+                    if track.kind == "audio" or number % 5 == 0:
+                        with contextlib.suppress(ConnectionError):
+                            await sfu.send(track, number, ssrc_of(sid), number * FRAME, named=False)
+
+
+def _join(query: dict[str, list[str]]) -> rtc.JoinRequest:
+    """What a URL asks, of `/rtc/v1` or of `/rtc`."""
+    join = rtc.JoinRequest()
+    if "join_request" in query:
+        wrapped = rtc.WrappedJoinRequest()
+        wrapped.ParseFromString(base64.urlsafe_b64decode(query["join_request"][0]))
+        zipped = wrapped.compression == rtc.WrappedJoinRequest.Compression.GZIP
+        join.ParseFromString(
+            gzip.decompress(wrapped.join_request) if zipped else wrapped.join_request
+        )
+    else:
+        join.participant_sid = query.get("sid", [""])[0]
+        join.reconnect = "reconnect" in query
+        join.connection_settings.auto_subscribe = query["auto_subscribe"] != ["0"]
+    return join
+
+
+@contextlib.asynccontextmanager
+async def stand_in(*participants: models.ParticipantInfo) -> AsyncIterator[StandIn]:
+    """A server on a free port of 127.0.0.1, with these participants."""
+    server = StandIn(participants={one.identity: one for one in participants})
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.close()

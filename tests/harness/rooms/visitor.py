@@ -1,0 +1,54 @@
+"""A robot for tests of rooms of others: it takes every track it is told of, and writes all down."""
+
+import asyncio
+from collections.abc import Callable
+
+from slicer.rooms import Connector, Room, parse_room
+from slicer.rtp.parameters import Kind
+from slicer.slicing.facts import Fact, TrackPublished, TrackUnpublished
+from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackKey, TrackOutput
+from slicer.slicing.outputs import TrackRefused as Refused
+from slicer.slicing.spec import AudioSpec, VideoSpec
+
+
+class Visitor:
+    """Watches a room, and does with its tracks what a task would do."""
+
+    def __init__(self, connector: Connector, name: str = "robot") -> None:
+        self.connector, self.name = connector, name
+        self.told: list[Fact | TrackOutput] = []
+        self.room: Room | None = None
+
+    async def enter(self, url: str) -> None:
+        split = parse_room(url)
+        self.connector.check(split)
+        self.room = await self.connector.open(split, self.name, self.listen)
+        await self.room.enter()
+
+    def listen(self, told: Fact | TrackOutput) -> None:
+        self.told.append(told)
+        assert self.room is not None
+        if isinstance(told, TrackPublished):
+            spec = AudioSpec(1) if told.kind is Kind.AUDIO else VideoSpec(1)
+            self.room.subscribe(Subscribe(TrackKey("task", told.anchor, told.kind), spec))
+        elif isinstance(told, TrackUnpublished):
+            self.room.unsubscribe(TrackKey("task", told.anchor, told.kind))
+
+    def facts(self) -> list[Fact]:
+        return [one for one in self.told if isinstance(one, Fact)]
+
+    def refusals(self) -> list[Refused]:
+        return [one for one in self.told if isinstance(one, Refused)]
+
+    def cuts(self, anchor: str) -> set[Kind]:
+        """The kinds of which this anchor has given a slice."""
+        found = (one for one in self.told if isinstance(one, AudioCut | PictureCut))
+        return {one.track.kind for one in found if one.track.anchor == anchor}
+
+    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    async def told_of(self, *facts: Fact) -> None:
+        await self.until(lambda: all(fact in self.told for fact in facts))

@@ -1,0 +1,144 @@
+"""LiveKit's server with its SDK as publisher; skipped where the server is not installed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from slicer.clock import LoopClock
+from slicer.errors import RoomError
+from slicer.rooms import Context
+from slicer.rooms.livekit import signalling
+from slicer.rooms.livekit.room import LiveKitConnector, LiveKitRoom
+from slicer.rooms.livekit.settings import LiveKitSettings
+from slicer.rtp.parameters import Kind
+from slicer.slicing.facts import (
+    AnchorJoined,
+    AnchorLeft,
+    RoomEntered,
+    RoomLost,
+    Stopped,
+    TrackPublished,
+)
+from slicer.slicing.outputs import EndReason
+from tests.harness.rooms.livekit_server import KEY, SECRET, LiveKitServer, publisher, token
+from tests.harness.rooms.visitor import Visitor
+
+
+@contextlib.asynccontextmanager
+async def visiting(name: str = "robot") -> AsyncIterator[Visitor]:
+    settings = LiveKitSettings(timeout=3.0)
+    robot = Visitor(LiveKitConnector(Context(LoopClock(), livekit=settings)), name)
+    yield robot
+    await robot.connector.close()
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path) -> AsyncIterator[LiveKitServer]:
+    server = LiveKitServer.make(tmp_path)
+    async with server.run():
+        yield server
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_anchors_come_and_go(
+    server: LiveKitServer, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    if older:
+        monkeypatch.setattr(signalling, "NEWER", "/nowhere")
+    ws = f"ws://127.0.0.1:{server.http}"
+    async with visiting() as robot, publisher(ws, "ada"):
+        await robot.enter(server.url())
+        await robot.until(lambda: robot.cuts("ada") == set(Kind))
+        async with publisher(ws, "bob") as bob:
+            await robot.until(lambda: robot.cuts("bob") == set(Kind))
+            assert bob.remote_participants.keys() == {"ada"}  # the robot is hidden
+        await robot.until(lambda: any(isinstance(one, AnchorLeft) for one in robot.facts()))
+        async with publisher(ws, "cleo", video=False):
+            await robot.until(lambda: robot.cuts("cleo") == {Kind.AUDIO})
+        facts = robot.facts()
+        assert facts[0] == RoomEntered()
+        joined = [one.anchor for one in facts if isinstance(one, AnchorJoined)]
+        assert joined == ["ada", "bob", "cleo"]
+        published = {one for one in facts if isinstance(one, TrackPublished)}
+        assert published == {
+            *(TrackPublished(who, kind) for who in ("ada", "bob") for kind in Kind),
+            TrackPublished("cleo", Kind.AUDIO),
+        }
+        assert robot.refusals() == []
+        assert robot.connector.counters["unroutable"] == 0
+
+
+async def test_a_room_where_nobody_sends_is_not_lost(server: LiveKitServer) -> None:
+    settings = LiveKitSettings(timeout=3.0, silence=7.0)  # a lite server is asked every 4 to 6 s
+    robot = Visitor(LiveKitConnector(Context(LoopClock(), livekit=settings)))
+    await robot.enter(server.url())
+    await asyncio.sleep(8.0)
+    assert robot.facts() == [RoomEntered()]
+    await robot.connector.close()
+
+
+async def test_a_robot_that_is_removed(server: LiveKitServer) -> None:
+    async with visiting() as robot:
+        await robot.enter(server.url())
+        await server.ask("RemoveParticipant", room="lobby", identity="robot")
+        await robot.told_of(Stopped(EndReason.KICKED))
+
+
+async def test_a_robot_whose_identity_joins_again(server: LiveKitServer) -> None:
+    async with visiting() as robot, visiting() as newer:
+        await robot.enter(server.url())
+        await newer.enter(server.url())
+        await robot.told_of(Stopped(EndReason.REPLACED))
+        assert newer.facts() == [RoomEntered()]
+
+
+async def test_a_room_that_is_deleted(server: LiveKitServer) -> None:
+    async with visiting() as robot:
+        await robot.enter(server.url())
+        await server.ask("DeleteRoom", room="lobby")
+        await robot.told_of(Stopped(EndReason.ROOM_GONE))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("token=nonsense", "the token is not accepted: it answers 401"),
+        (f"token={token('robot', room='cellar', roomJoin=False)}", "it answers 401"),
+        (f"key={KEY}&secret={SECRET[::-1]}", "the token is not accepted: it answers 401"),
+    ],
+)
+async def test_a_token_that_opens_nothing(server: LiveKitServer, options: str, words: str) -> None:
+    async with visiting() as robot:
+        with pytest.raises(RoomError, match=words):
+            await robot.enter(server.url(options))
+
+
+async def test_signalling_that_breaks_is_taken_up_again(server: LiveKitServer) -> None:
+    ws = f"ws://127.0.0.1:{server.http}"
+    async with visiting() as robot, publisher(ws, "ada"):
+        await robot.enter(server.url())
+        await robot.until(lambda: robot.cuts("ada") == set(Kind))
+        assert isinstance(robot.room, LiveKitRoom)
+        assert robot.room._session is not None
+        robot.room._session._signalling._socket.transport.abort()  # as a network does that breaks
+        await robot.until(lambda: robot.connector.counters["resumes"] == 1)
+        async with publisher(ws, "bob"):
+            await robot.until(lambda: robot.cuts("bob") == set(Kind))
+        assert not any(isinstance(one, RoomLost) for one in robot.told)
+
+
+async def test_the_server_is_killed_and_started_again(tmp_path: Path) -> None:
+    server = LiveKitServer.make(tmp_path)
+    ws = f"ws://127.0.0.1:{server.http}"
+    async with visiting() as robot:
+        async with server.run(), publisher(ws, "ada"):
+            await robot.enter(server.url())
+            await robot.until(lambda: robot.cuts("ada") == set(Kind))
+        await robot.until(lambda: any(isinstance(one, RoomLost) for one in robot.told), 60)
+        async with server.run(), publisher(ws, "bob"):
+            await robot.until(lambda: robot.cuts("bob") == set(Kind), 60)
+            assert robot.facts().count(RoomEntered()) == 2

@@ -1,0 +1,95 @@
+"""What a LiveKit server tells of participants, as facts."""
+
+from livekit.protocol import models
+
+from slicer.rooms.livekit.participants import Participants
+from slicer.rtp.parameters import Kind
+from slicer.slicing.facts import AnchorJoined, AnchorLeft, TrackPublished, TrackUnpublished
+from slicer.slicing.outputs import TrackRefused
+from tests.harness.rooms.livekit_stand_in import audio, info, video
+
+GONE = models.ParticipantInfo.State.DISCONNECTED
+SHARED = models.TrackSource.SCREEN_SHARE
+
+
+def test_everyone_but_ourselves() -> None:
+    participants = Participants("robot")
+    ada = info("ada", audio("TR_a"), video("TR_v"))
+    assert participants.replace([info("robot"), ada, info("bob")]) == [
+        AnchorJoined("ada"),
+        TrackPublished("ada", Kind.AUDIO),
+        TrackPublished("ada", Kind.VIDEO),
+        AnchorJoined("bob"),
+    ]
+    assert participants.track("ada", Kind.VIDEO) == "TR_v"
+    assert participants.track("bob", Kind.VIDEO) is None
+    assert participants.track("cleo", Kind.VIDEO) is None
+    assert participants.owner("TR_v") == ("ada", Kind.VIDEO)
+    assert participants.owner("TR_x") is None
+    assert participants.replace([ada]) == [AnchorLeft("bob", "")]
+
+
+def test_tracks_come_and_go() -> None:
+    participants = Participants("robot")
+    participants.update([info("ada", audio("TR_a"))])
+    assert participants.update([info("ada", audio("TR_a"), video("TR_v"))]) == [
+        TrackPublished("ada", Kind.VIDEO)
+    ]
+    assert participants.update([info("ada", audio("TR_b"), video("TR_v", muted=True))]) == [
+        TrackUnpublished("ada", Kind.AUDIO),
+        TrackPublished("ada", Kind.AUDIO),
+    ]
+    assert participants.track("ada", Kind.AUDIO) == "TR_b"
+    gone = info("ada", state=GONE, disconnect_reason=models.DisconnectReason.PARTICIPANT_REMOVED)
+    assert participants.update([gone, gone]) == [
+        TrackUnpublished("ada", Kind.AUDIO, "participant removed"),
+        TrackUnpublished("ada", Kind.VIDEO, "participant removed"),
+        AnchorLeft("ada", "participant removed"),
+    ]
+
+
+def test_a_camera_goes_before_a_screen() -> None:
+    participants = Participants("robot")
+    screen, camera = video("TR_s", source=SHARED), video("TR_c")
+    participants.update([info("ada", screen)])
+    assert participants.track("ada", Kind.VIDEO) == "TR_s"
+    assert participants.update([info("ada", screen, camera)]) == [
+        TrackUnpublished("ada", Kind.VIDEO),
+        TrackPublished("ada", Kind.VIDEO),
+    ]
+    assert participants.track("ada", Kind.VIDEO) == "TR_c"
+
+
+def test_an_identity_that_joins_again() -> None:
+    participants = Participants("robot")
+    participants.update([info("ada", sid="PA_1")])
+    reason = "replaced by a newer participant of the same identity"
+    assert participants.update([info("ada", sid="PA_2"), info("ada", sid="PA_1", state=GONE)]) == [
+        AnchorLeft("ada", reason),
+        AnchorJoined("ada"),
+    ]
+
+
+def test_an_update_that_was_overtaken() -> None:
+    participants = Participants("robot")
+    participants.update([info("ada", audio("TR_a"), version=2)])
+    assert participants.update([info("ada", version=1)]) == []
+
+
+def test_what_cannot_be_read_or_named_is_refused_once() -> None:
+    participants = Participants("robot")
+    secret = video("TR_e", encryption=models.Encryption.Type.GCM)
+    told = [info("ada", secret, models.TrackInfo(type=models.TrackType.DATA)), info("../x")]
+    facts = participants.update(told)
+    assert facts[0] == AnchorJoined("ada")
+    refused = [(one.anchor, one.kind) for one in facts if isinstance(one, TrackRefused)]
+    assert refused == [("ada", Kind.VIDEO), ("../x", Kind.AUDIO), ("../x", Kind.VIDEO)]
+    assert participants.update(told) == []
+    assert participants.ignored == 2
+
+
+def test_a_reason_that_is_none_of_ours() -> None:
+    participants = Participants("robot")
+    participants.update([info("ada")])
+    gone = info("ada", state=GONE, disconnect_reason=99)
+    assert participants.update([gone]) == [AnchorLeft("ada", "reason 99")]

@@ -1,0 +1,143 @@
+"""One stay in a LiveKit room: its signalling, its descriptions, its end."""
+
+from dataclasses import replace
+
+import pytest
+from livekit.protocol import models, rtc
+
+from slicer.errors import RoomError
+from slicer.rtp.parameters import Kind
+from slicer.slicing.facts import (
+    AnchorJoined,
+    AnchorLeft,
+    RoomEntered,
+    RoomLost,
+    Stopped,
+    TrackPublished,
+)
+from slicer.slicing.outputs import EndReason, TrackRefused
+from tests.harness.rooms.livekit_stand_in import StandIn, audio, info, video
+from tests.harness.rooms.visitor import Visitor
+from tests.rooms.livekit.conftest import QUICK, visitor
+
+GONE = models.ParticipantInfo.State.DISCONNECTED
+
+
+async def test_more_m_lines_are_offered_as_anchors_come(server: StandIn, robot: Visitor) -> None:
+    await robot.enter(server.url())
+    await robot.until(lambda: robot.cuts("ada") == set(Kind))
+    await server.update(info("bob", audio("TR_ab"), video("TR_vb")))
+    await robot.until(lambda: robot.cuts("bob") == set(Kind))
+    await server.update(info("cleo", audio("TR_ac"), video("TR_vc")))
+    await robot.until(lambda: robot.cuts("cleo") == set(Kind))
+    await server.update(info("bob", state=GONE))
+    await robot.told_of(AnchorLeft("bob", ""))
+    await server.update(info("dora", audio("TR_ad")))  # by an m-line that was bob's
+    await robot.until(lambda: robot.cuts("dora") == {Kind.AUDIO})
+    (session,) = server.robots.values()
+    assert len(session.sfu.tracks) == 6
+    settings = [one.track_setting for one in server.requests if one.HasField("track_setting")]
+    assert {one.quality for one in settings} == {models.VideoQuality.HIGH}
+
+
+async def test_an_older_server_offers(server: StandIn, robot: Visitor) -> None:
+    server.older = True
+    await robot.enter(server.url())
+    await robot.until(lambda: robot.cuts("ada") == set(Kind))
+    await server.update(info("bob", audio("TR_ab"), video("TR_vb")))
+    await robot.until(lambda: robot.cuts("bob") == set(Kind))
+    await server.sockets[0].close()  # and has to be entered anew where its signalling breaks
+    await robot.until(lambda: robot.facts().count(RoomEntered()) == 2)
+    assert [join.reconnect for join in server.joins] == [False, False]
+
+
+async def test_signalling_that_breaks_is_taken_up_again(server: StandIn, robot: Visitor) -> None:
+    await robot.enter(server.url())
+    await robot.until(lambda: robot.cuts("ada") == set(Kind))
+    await server.sockets[0].close()
+    await robot.until(lambda: robot.connector.counters["resumes"] == 1)
+    assert server.joins[1].reconnect
+    assert server.joins[1].participant_sid == "PA_robot1"
+    await robot.until(lambda: any(one.HasField("sync_state") for one in server.requests))
+    (state,) = [one.sync_state for one in server.requests if one.HasField("sync_state")]
+    assert sorted(state.subscription.track_sids) == ["TR_a1", "TR_v1"]
+    await server.update(info("bob", audio("TR_ab")))
+    await robot.until(lambda: robot.cuts("bob") == {Kind.AUDIO})
+    assert not any(isinstance(one, RoomLost) for one in robot.told)
+
+
+async def test_a_stay_that_is_forgotten_begins_anew(server: StandIn, robot: Visitor) -> None:
+    await robot.enter(server.url())
+    await robot.told_of(AnchorJoined("ada"))
+    server.robots.clear()
+    action = rtc.LeaveRequest.Action.RESUME
+    await server.leave(models.DisconnectReason.UNKNOWN_REASON, action=action)
+    await robot.until(lambda: robot.facts().count(RoomEntered()) == 2)
+    assert [join.reconnect for join in server.joins] == [False, True, False]
+
+
+async def test_a_server_that_is_silent(server: StandIn, robot: Visitor) -> None:
+    server.ping_interval = server.ping_timeout = 1
+    await robot.enter(server.url())
+    await robot.told_of(AnchorJoined("ada"))
+    server.mute = True
+    await robot.until(lambda: robot.connector.counters["resumes"])
+
+
+async def test_what_the_server_will_not_send(server: StandIn, robot: Visitor) -> None:
+    await robot.enter(server.url())
+    await robot.told_of(TrackPublished("ada", Kind.VIDEO))
+    refusal = rtc.SubscriptionResponse(
+        track_sid="TR_v1", err=models.SubscriptionError.SE_CODEC_UNSUPPORTED
+    )
+    denial = rtc.SubscriptionPermissionUpdate(track_sid="TR_a1", allowed=False)
+    await server.tell(rtc.SignalResponse(subscription_response=refusal))
+    await server.tell(rtc.SignalResponse(subscription_permission_update=denial))
+    await robot.told_of(
+        TrackRefused("ada", Kind.VIDEO, "the server cannot send its codec to us"),
+        TrackRefused("ada", Kind.AUDIO, "its publisher does not allow it"),
+    )
+
+
+async def test_moved_to_another_room(server: StandIn, robot: Visitor) -> None:
+    await robot.enter(server.url())
+    await server.tell(rtc.SignalResponse(refresh_token="newer"))
+    moved = rtc.RoomMovedResponse(room=models.Room(name="cellar"))
+    await server.tell(rtc.SignalResponse(room_moved=moved))
+    await robot.told_of(Stopped(EndReason.KICKED))
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        (
+            rtc.SignalResponse(leave=rtc.LeaveRequest(reason=models.DisconnectReason.JOIN_FAILURE)),
+            "sends us away: the server says: join failure",
+        ),
+        (rtc.SignalResponse(pong=1), "begins with pong, not join"),
+    ],
+)
+async def test_a_first_message_that_is_no_join(
+    server: StandIn, robot: Visitor, first: rtc.SignalResponse, words: str
+) -> None:
+    server.first = first
+    with pytest.raises(RoomError, match=words):
+        await robot.enter(server.url())
+
+
+async def test_a_description_that_is_none(server: StandIn, robot: Visitor) -> None:
+    await robot.enter(server.url())
+    await server.tell(rtc.SignalResponse(trickle=rtc.TrickleRequest(candidateInit="{")))
+    need = rtc.MediaSectionsRequirement(num_audios=10**9)
+    await server.tell(rtc.SignalResponse(media_sections_requirement=need))
+    await robot.until(lambda: any(isinstance(one, RoomLost) for one in robot.told))
+    (lost, *_) = [one for one in robot.told if isinstance(one, RoomLost)]
+    assert lost.reason.startswith("the server's description cannot be taken: ")
+    assert robot.connector.counters["candidates_ignored"] >= 1
+
+
+async def test_no_connection(server: StandIn) -> None:
+    server.mute = True
+    robot = visitor(replace(QUICK, connect_timeout=0.5))
+    with pytest.raises(RoomError, match=r"no connection: no answer within 0\.5 s"):
+        await robot.enter(server.url())
