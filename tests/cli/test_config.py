@@ -94,7 +94,6 @@ def test_every_field_is_described_and_no_secret_has_a_default(schema: dict[str, 
         ("livekit", "key"), ("livekit", "secret"), ("whep", "bearer"),
         ("serve", "state_keys"),
         ("apps", "usersig_key"), ("apps", "secrets"), ("apps", "callback_key"),
-            ("apps", "rooms"),
     }  # fmt: skip
     assert not any("default" in fields[name] for name in secrets)
 
