@@ -61,6 +61,14 @@ class Participants:
                     return anchor, kind
         return None
 
+    def everyone(self) -> list[Fact]:
+        """Who is there, as if they had just come."""
+        facts: list[Fact] = []
+        for anchor, participant in self._present.items():
+            facts.append(AnchorJoined(anchor))
+            facts += [TrackPublished(anchor, kind) for kind in sorted(participant.tracks)]
+        return facts
+
     def replace(self, told: Iterable[models.ParticipantInfo]) -> list[Fact]:
         """Everyone who is there: who is not named is gone."""
         told = list(told)

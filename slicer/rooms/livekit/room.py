@@ -173,7 +173,7 @@ class LiveKitRoom:
             raise
         self._session = session
         self._tell(RoomEntered())
-        for fact in session.participants.replace(joined.other_participants):
+        for fact in session.arrive():
             self._tell(fact)
         return session
 

@@ -27,6 +27,7 @@ from slicer.rooms.livekit.settings import LiveKitSettings, Quality
 from slicer.rooms.livekit.signalling import Entry, Signalling
 from slicer.rooms.livekit.tracks import Tracks
 from slicer.rtp.parameters import Kind
+from slicer.slicing.facts import Fact
 from slicer.slicing.outputs import (
     EndReason,
     PictureCut,
@@ -118,6 +119,9 @@ class Session:
         self._listen = listen
         self.over: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self.participants = Participants(joined.participant.identity)
+        # Until the robot is in, nobody can be subscribed to: what comes before is told by `arrive`.
+        self._early_facts: list[Fact] | None = self.participants.update(joined.other_participants)
+        self._snapshot = False  # whether the next update tells everyone who is there
         self._background = Background()
         self._outgoing: asyncio.Queue[rtc.SignalRequest] = asyncio.Queue()
         self._settled = asyncio.Event()
@@ -158,6 +162,12 @@ class Session:
         self._background.start(self._ping())
         await self._negotiation.require(1, 1)
         await self._until_connected(self._network.connect_timeout)
+
+    def arrive(self) -> list[Fact]:
+        """Who is there now, and of whom something was refused; what changes is told from now on."""
+        early, self._early_facts = self._early_facts or [], None
+        refused = [fact for fact in early if isinstance(fact, TrackRefused)]
+        return [*self.participants.everyone(), *refused]
 
     def subscribe(self, subscribe: Subscribe) -> None:
         """Have the server send this track, and cut it."""
@@ -287,7 +297,14 @@ class Session:
         await self._negotiation.require(needed.num_audios, needed.num_videos)
 
     async def _take_update(self, response: rtc.SignalResponse) -> None:
-        for fact in self.participants.update(response.update.participants):
+        told = response.update.participants
+        take = self.participants.replace if self._snapshot else self.participants.update
+        self._snapshot = False
+        facts = take(told)
+        if self._early_facts is not None:
+            self._early_facts += facts
+            return
+        for fact in facts:
             self._listen(fact)
 
     async def _take_leave(self, response: rtc.SignalResponse) -> None:
@@ -335,6 +352,7 @@ class Session:
                 return False
             self._signalling = signalling
             self._counted["resumes"] += 1
+            self._snapshot = True
             self._outgoing.put_nowait(rtc.SignalRequest(sync_state=self._state()))
             await self._negotiation.again()
             return True

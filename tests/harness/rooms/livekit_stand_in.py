@@ -78,6 +78,7 @@ class Robot:
 class StandIn:
     """*participants*: who is there. *status*: what joining is answered instead. *first*: the first
     message instead of the join. *older*: there is only `/rtc`. *mute*: answer no offer.
+    *hurried*: updates that come while a robot connects.
     *requests*: all messages of all robots."""
 
     port: int = 0
@@ -86,6 +87,7 @@ class StandIn:
     first: rtc.SignalResponse | None = None
     mute: bool = False
     older: bool = False
+    hurried: list[models.ParticipantInfo] = field(default_factory=list)
     ping_interval: int = 5
     ping_timeout: int = 15
     claims: list[dict[str, object]] = field(default_factory=list)
@@ -175,6 +177,13 @@ class StandIn:
         if robot is None:
             robot = self.robots[first.join.participant.sid] = Robot(first.join.participant.sid)
         await socket.send(first.SerializeToString())
+        if first.HasField("reconnect"):
+            everyone = rtc.ParticipantUpdate(participants=self.participants.values())
+            await socket.send(rtc.SignalResponse(update=everyone).SerializeToString())
+        for one in self.hurried:
+            self.participants[one.identity] = one
+            hurried = rtc.ParticipantUpdate(participants=[one])
+            await socket.send(rtc.SignalResponse(update=hurried).SerializeToString())
         self.sockets = [socket]
         with contextlib.suppress(ConnectionClosed):
             async for data in socket:

@@ -26,6 +26,11 @@ def test_everyone_but_ourselves() -> None:
     assert participants.track("cleo", Kind.VIDEO) is None
     assert participants.owner("TR_v") == ("ada", Kind.VIDEO)
     assert participants.owner("TR_x") is None
+    assert participants.everyone()[1:] == [
+        TrackPublished("ada", Kind.AUDIO),
+        TrackPublished("ada", Kind.VIDEO),
+        AnchorJoined("bob"),
+    ]
     assert participants.replace([ada]) == [AnchorLeft("bob", "")]
 
 

@@ -66,6 +66,30 @@ async def test_signalling_that_breaks_is_taken_up_again(server: StandIn, robot: 
     assert not any(isinstance(one, RoomLost) for one in robot.told)
 
 
+async def test_who_came_and_who_left_while_signalling_was_broken(
+    server: StandIn, robot: Visitor
+) -> None:
+    await server.update(info("bob", audio("TR_ab")))
+    await robot.enter(server.url())
+    await robot.until(lambda: robot.cuts("bob") == {Kind.AUDIO})
+    server.participants.pop("bob")
+    server.participants["cleo"] = info("cleo", audio("TR_ac"))
+    await server.sockets[0].close()
+    await robot.told_of(AnchorLeft("bob", ""), AnchorJoined("cleo"))
+    await robot.until(lambda: robot.cuts("cleo") == {Kind.AUDIO})
+
+
+async def test_who_comes_while_the_robot_connects(server: StandIn, robot: Visitor) -> None:
+    encrypted = video("TR_ve", encryption=models.Encryption.Type.GCM)
+    server.hurried = [info("bob", audio("TR_ab"), encrypted)]
+    await robot.enter(server.url())
+    await robot.until(lambda: robot.cuts("bob") == {Kind.AUDIO})
+    await robot.until(lambda: robot.cuts("ada") == set(Kind))
+    assert robot.facts()[0] == RoomEntered()
+    assert robot.facts().count(AnchorJoined("bob")) == 1
+    assert [(one.anchor, one.kind) for one in robot.refusals()] == [("bob", Kind.VIDEO)]
+
+
 async def test_a_stay_that_is_forgotten_begins_anew(server: StandIn, robot: Visitor) -> None:
     await robot.enter(server.url())
     await robot.told_of(AnchorJoined("ada"))

@@ -46,7 +46,7 @@ async def test_an_older_server_has_only_rtc() -> None:
         await signalling.ping(0.1)  # lost, and no error
         await signalling.close()
     assert asked[0].startswith("/rtc/v1?join_request=")
-    assert asked[1] == "/rtc?auto_subscribe=0&protocol=16&os=linux&reconnect=1&sid=PA_1"
+    assert asked[1] == "/rtc?auto_subscribe=0&protocol=2&os=linux&reconnect=1&sid=PA_1"
 
 
 @pytest.mark.parametrize(
