@@ -5,6 +5,7 @@
 set -eu
 
 browser=${CHROMIUM:-chromium}
+libwebrtc=$(cd "$(dirname "$0")/.." && pwd)/build/libwebrtc
 sudo=
 [ "$(id -u)" -eq 0 ] || sudo=sudo
 
@@ -73,6 +74,18 @@ assert all(map(Gst.ElementFactory.find, ("webrtcbin", "nicesrc", "x265enc", "rtp
 ' 2>/dev/null
 }
 
+has_libwebrtc() {
+    has node && node -e "require('node:module').createRequire('$libwebrtc/')('@roamhq/wrtc')" 2>/dev/null
+}
+
+install_libwebrtc() {
+    if has npm; then
+        echo "==> installing libwebrtc for Node.js (npm, 26 MB) into build/"
+        npm install --silent --no-audit --no-fund --no-save --prefix "$libwebrtc" @roamhq/wrtc@0.10.0 || true
+    fi
+    has_libwebrtc || echo "note: no libwebrtc for Node.js; its test is skipped" >&2
+}
+
 install_gstreamer() {
     if can_install; then
         echo "==> installing GStreamer, which publishes H.265 (apt-get, 180 MB)"
@@ -120,3 +133,4 @@ has tshark || install_tshark
 has_gstreamer || install_gstreamer
 has_streams || install_streams
 has turnserver || install_turn
+has_libwebrtc || install_libwebrtc

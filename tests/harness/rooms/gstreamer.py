@@ -1,12 +1,11 @@
-"""Publishes H.265 by GStreamer, in a process of the system's Python, which has its bindings."""
+"""Publishes H.265 or Opus by GStreamer, in a process of the system's Python."""
 
-import asyncio
 import contextlib
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.harness.rooms.whip_muxer import STARTED
+from tests.harness.rooms.publishing_process import publishing
 
 PYTHON = "/usr/bin/python3"
 PROCESS = Path(__file__).with_name("gstreamer_process.py")
@@ -31,24 +30,10 @@ def missing() -> str:
 
 @contextlib.asynccontextmanager
 async def gstreamer(url: str, file: Path, parameters: str = "") -> AsyncIterator[None]:
-    """Publish a y4m file until the context ends; *parameters* of x265, each with its colon.
+    """Publish a file until the context ends: y4m as H.265, *parameters* of x265, each with its
+    colon; WAV as Opus.
 
     Raises RuntimeError with what it said where it cannot publish.
     """
-    process = await asyncio.create_subprocess_exec(
-        PYTHON, str(PROCESS), url, str(file), parameters,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        said = b""
-        while STARTED.encode() not in said:
-            line = await asyncio.wait_for(process.stdout.readline(), 30)
-            if not line:
-                raise RuntimeError(f"GStreamer ended: {said.decode(errors='replace')}")
-            said += line
+    async with publishing(PYTHON, str(PROCESS), url, str(file), parameters):
         yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()

@@ -1,7 +1,8 @@
-"""Publishes H.265 by GStreamer's webrtcbin: gstreamer_process.py URL FILE [PARAMETERS OF X265].
+"""Publishes by GStreamer's webrtcbin: gstreamer_process.py URL FILE [PARAMETERS OF X265].
 
-FILE is y4m, sent in real time and encoded by x265. It runs in the system's Python, which has
-GStreamer's bindings, and so imports nothing of ours. Says `publishing` once it is connected.
+FILE is sent in real time: y4m, encoded by x265, or WAV, encoded as Opus. It runs in the system's
+Python, which has the bindings of GStreamer, and so imports nothing of ours. Says `publishing` once
+it is connected.
 """
 
 import sys
@@ -15,7 +16,12 @@ gi.require_version("GstSdp", "1.0")
 gi.require_version("GstWebRTC", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 
-PIPELINE = (
+AUDIO = (
+    "filesrc location={file} ! wavparse ! audioconvert ! audioresample ! identity sync=true"
+    " ! opusenc ! rtpopuspay ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111"
+    " ! webrtcbin name=peer bundle-policy=max-bundle"
+)
+VIDEO = (
     "filesrc location={file} ! y4mdec ! identity sync=true"
     " ! x265enc tune=zerolatency speed-preset=ultrafast bitrate=1500 key-int-max=600"
     " option-string=log-level=error{parameters}"
@@ -30,7 +36,8 @@ class Publisher:
 
     def __init__(self, url: str, file: str, parameters: str) -> None:
         self.url = url
-        self.pipeline = Gst.parse_launch(PIPELINE.format(file=file, parameters=parameters))
+        pipeline = AUDIO if file.endswith(".wav") else VIDEO
+        self.pipeline = Gst.parse_launch(pipeline.format(file=file, parameters=parameters))
         self.peer = self.pipeline.get_by_name("peer")
         # By itself it leaves the loopback interface out. The agent has to be kept: its reference
         # is floating, and goes with Python's.
