@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install what the tests need from outside PyPI: Chromium; and what they can do without: GStreamer,
-# the publisher of H.265, and valgrind, for `make instructions`. Does nothing where it is there already.
+# the publisher of H.265, valgrind, for `make instructions`, and Janus. Does nothing where it is there
+# already.
 set -eu
 
 browser=${CHROMIUM:-chromium}
@@ -54,6 +55,16 @@ install_valgrind() {
     has valgrind || echo "note: no valgrind; 'make instructions' will say so" >&2
 }
 
+install_janus() {
+    if can_install; then
+        echo "==> installing Janus, whose rooms are sliced (apt-get, 20 MB)"
+        install janus iproute2 2>/dev/null || true
+        # The tests start their own; the package's would stay behind.
+        has systemctl && $sudo systemctl disable --now janus >/dev/null 2>&1 || true
+    fi
+    has janus || echo "note: no Janus; its tests are skipped" >&2
+}
+
 has_gstreamer() {
     /usr/bin/python3 -c '
 import gi
@@ -76,3 +87,4 @@ install_gstreamer() {
 has "$browser" || install_chromium
 has valgrind || install_valgrind
 has_gstreamer || install_gstreamer
+has janus || install_janus

@@ -102,7 +102,12 @@ class Engine:
         hot.check()
         self._clock = LoopClock()
         self._context = Context(
-            self._clock, self.settings.whip, self._authorize, self._pace, self.settings.http
+            self._clock,
+            self.settings.whip,
+            self._authorize,
+            self._pace,
+            self.settings.http,
+            self.settings.janus,
         )
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()

@@ -11,6 +11,7 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
+from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.spec import (
@@ -93,6 +94,7 @@ class Settings:
     slicing: SlicingSettings = field(default_factory=SlicingSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     whip: WhipSettings = field(default_factory=WhipSettings)
+    janus: JanusSettings = field(default_factory=JanusSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)

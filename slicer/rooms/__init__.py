@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from slicer.clock import Clock
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
+from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.redaction import shown
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
@@ -98,10 +99,13 @@ class Context:
     authorize: Authorize | None = None
     pace: Pace = at_once
     http: HttpSettings = field(default_factory=HttpSettings)
+    janus: JanusSettings = field(default_factory=JanusSettings)
 
 
 CONNECTORS: Mapping[str, str] = {
     "whip": "slicer.rooms.whip.room:WhipConnector",
+    "janus": "slicer.rooms.janus.room:JanusConnector",
+    "januss": "slicer.rooms.janus.room:JanusConnector",
     "replay": "slicer.rooms.replay.room:ReplayConnector",
 }
 

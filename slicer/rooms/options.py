@@ -1,0 +1,18 @@
+"""The options in the query of a room URL."""
+
+from collections.abc import Collection, Mapping
+from urllib.parse import SplitResult, parse_qsl
+
+from slicer.errors import BadInput
+from slicer.rooms.redaction import shown
+
+
+def options(url: SplitResult, allowed: Collection[str]) -> Mapping[str, str]:
+    """The options by name; each may be there once. Raises BadInput that names another one."""
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(url.query, keep_blank_values=True):
+        if name not in allowed or name in found:
+            known = ", ".join(sorted(allowed)) or "none"
+            raise BadInput("room", shown(url.geturl()), f"of the option {name!r} none: {known}")
+        found[name] = value
+    return found
