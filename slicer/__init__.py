@@ -51,6 +51,7 @@ from slicer.http import HttpSettings
 from slicer.media.slice import SliceInfo
 from slicer.moderation import Finding, Label, Suggest, SupplierSpec, Verdict
 from slicer.moderation.settings import ModerationSettings
+from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.livekit.settings import LiveKitSettings, Quality
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.stream.settings import StreamSettings
@@ -86,6 +87,7 @@ __all__ = [
     "Fsync",
     "HttpSettings",
     "ImageFormat",
+    "JanusSettings",
     "Keep",
     "Kind",
     "Label",

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the tests need from outside PyPI: Chromium; and what they can do without: GStreamer,
 # the publisher of H.265, tshark, which reads captures beside us, valgrind, for `make instructions`,
-# coturn, FFmpeg and servers of RTMP and RTSP. Does nothing where they are there already.
+# coturn, Janus, FFmpeg and servers of RTMP and RTSP. Does nothing where they are there already.
 set -eu
 
 browser=${CHROMIUM:-chromium}
@@ -62,6 +62,16 @@ install_tshark() {
         install tshark 2>/dev/null || true
     fi
     has tshark || echo "note: no tshark; its test is skipped" >&2
+}
+
+install_janus() {
+    if can_install; then
+        echo "==> installing Janus, whose rooms are sliced (apt-get, 20 MB)"
+        install janus iproute2 2>/dev/null || true
+        # The tests start their own; the package's would stay behind.
+        has systemctl && $sudo systemctl disable --now janus >/dev/null 2>&1 || true
+    fi
+    has janus || echo "note: no Janus; its tests are skipped" >&2
 }
 
 has_gstreamer() {
@@ -134,3 +144,4 @@ has_gstreamer || install_gstreamer
 has_streams || install_streams
 has turnserver || install_turn
 has_libwebrtc || install_libwebrtc
+has janus || install_janus

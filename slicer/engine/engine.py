@@ -136,6 +136,7 @@ class Engine:
             trtc=self.settings.trtc,
             whep=self.settings.whep,
             livekit=self.settings.livekit,
+            janus=self.settings.janus,
         )
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()

@@ -12,6 +12,7 @@ from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
 from slicer.moderation.settings import ModerationSettings
+from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.stream.settings import StreamSettings
@@ -104,6 +105,7 @@ class Settings:
     trtc: TrtcSettings = field(default_factory=TrtcSettings)
     livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
     whep: WhepSettings = field(default_factory=WhepSettings)
+    janus: JanusSettings = field(default_factory=JanusSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)

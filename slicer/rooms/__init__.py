@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from slicer.clock import Clock
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
+from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rooms.redaction import shown
 from slicer.rooms.rtp.settings import RtpSettings
@@ -108,6 +109,7 @@ class Context:
     trtc: TrtcSettings = field(default_factory=TrtcSettings)
     whep: WhepSettings = field(default_factory=WhepSettings)
     livekit: LiveKitSettings = field(default_factory=LiveKitSettings)
+    janus: JanusSettings = field(default_factory=JanusSettings)
 
 
 CONNECTORS: Mapping[str, str] = {
@@ -116,6 +118,8 @@ CONNECTORS: Mapping[str, str] = {
     "livekits": "slicer.rooms.livekit.room:LiveKitConnector",
     "whep": "slicer.rooms.whep.room:WhepConnector",
     "wheps": "slicer.rooms.whep.room:WhepConnector",
+    "janus": "slicer.rooms.janus.room:JanusConnector",
+    "januss": "slicer.rooms.janus.room:JanusConnector",
     "replay": "slicer.rooms.replay.room:ReplayConnector",
     "trtc": "slicer.rooms.trtc.room:TrtcConnector",
     "rtp": "slicer.rooms.rtp.room:RtpConnector",
@@ -124,7 +128,9 @@ CONNECTORS: Mapping[str, str] = {
         "slicer.rooms.stream.room:StreamConnector",
     ),
 }
-EXTRAS: Mapping[str, str] = {"livekit": "livekit", "livekits": "livekit"}
+EXTRAS: Mapping[str, str] = dict.fromkeys(("livekit", "livekits"), "livekit") | dict.fromkeys(
+    ("janus", "januss"), "janus"
+)
 """The extra of this package that brings what a scheme's connector needs."""
 
 

@@ -93,6 +93,7 @@ def test_every_field_is_described_and_no_secret_has_a_default(schema: dict[str, 
         ("storage", "access_key"), ("storage", "secret_key"), ("whip", "usersig_key"),
         ("trtc", "usersig_key"),
         ("livekit", "key"), ("livekit", "secret"), ("whep", "bearer"),
+        ("janus", "pin"), ("janus", "token"), ("janus", "api_secret"),
         ("serve", "state_keys"),
         ("apps", "usersig_key"), ("apps", "secrets"), ("apps", "callback_key"),
     }  # fmt: skip

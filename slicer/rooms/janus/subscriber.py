@@ -1,0 +1,288 @@
+"""One publisher's media: a subscriber handle of Janus, a connection, and its pauses.
+
+Theory of operation. Janus offers, we answer (`join`, `start`), once and whenever the streams
+change. What is wanted changes at any time, by the task and by the publisher; a message to Janus
+takes a while. So nothing is sent where something changes: that wakes the one coroutine that talks
+to Janus, and it does what is to be done by then, one thing after the other. What both kinds need
+together is asked for in one message.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from slicer.background import Background
+from slicer.clock import Clock, Timer
+from slicer.errors import BadInput, RoomError
+from slicer.rooms.janus.messages import (
+    Feed,
+    FeedStream,
+    Id,
+    Message,
+    OfferedStream,
+    offer,
+    offered_streams,
+    plugin_data,
+)
+from slicer.rooms.janus.pause import resume_at
+from slicer.rooms.janus.session import Handle, Session
+from slicer.rooms.whip.trouble import Watch
+from slicer.rtp.parameters import Kind
+from slicer.slicing.outputs import AnchorTrouble, PictureCut, Subscribe, TrackKey, TrackOutput
+from slicer.slicing.spec import VideoSpec
+from slicer.webrtc.connection import Connection, Events, Network
+from slicer.webrtc.path import MediaPath
+from slicer.webrtc.profile import Profile
+
+PROFILE = Profile(sections=dict.fromkeys(Kind, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Our being in a room: what a subscription to one of its publishers has to say."""
+
+    session: Session
+    room: Id
+    pin: str
+    private_id: int | None
+
+    def join(self, feed: Id, mids: list[str]) -> dict[str, object]:
+        """The request for these streams of a feed."""
+        body: dict[str, object] = {"request": "join", "ptype": "subscriber", "room": self.room}
+        body["streams"] = [{"feed": feed, "mid": mid} for mid in mids]
+        if self.pin:
+            body["pin"] = self.pin
+        if self.private_id is not None:
+            body["private_id"] = self.private_id
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What media needs on our side. *pause*: whether video is paused between pictures."""
+
+    path: MediaPath
+    network: Network
+    clock: Clock
+    pause: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Why a subscription ended. *refused*: another try would end in the same way."""
+
+    reason: str
+    refused: bool = False
+
+
+class Subscriber:
+    """From the first subscription to the end. *ended* is called once, unless we close it; the last
+    cuts come before it."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        presence: Presence,
+        media: Media,
+        deliver: Callable[[TrackOutput], None],
+        ended: "Callable[[Subscriber, Ended], None]",
+    ) -> None:
+        self.feed = feed
+        self._presence, self._clock, self._pauses = presence, media.clock, media.pause
+        self._listen, self._ended = deliver, ended
+        self._media = media.path.open(self._deliver)
+        events = Events(lambda: None, lambda reason: self._end(Ended(reason)))
+        self._connection = Connection(media.network, self._media, events, PROFILE)
+        self._tracks: dict[TrackKey, Subscribe] = {}
+        self._attached: set[TrackKey] = set()
+        self._handle: Handle | None = None
+        self._asked: Mapping[Kind, FeedStream] = {}
+        self._offered: list[OfferedStream] = []
+        self._offer: str | None = None
+        self._paused = self._to_pause = False
+        self._resuming: Timer | None = None
+        self._wake = asyncio.Event()
+        self._watch = Watch()
+        self._over = False
+        self._background = Background()
+        self._talking = self._background.start(self._talk())
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What its connection and its media refused, lost or found odd, by reason."""
+        return self._media.counters + self._connection.counters
+
+    @property
+    def idle(self) -> bool:
+        """Whether no track is wanted of it."""
+        return not self._tracks
+
+    def subscribe(self, subscribe: Subscribe) -> None:
+        """Cut a track, as soon as it comes."""
+        self._tracks[subscribe.track] = subscribe
+        self._attach()
+        self._pause(None)
+        self._wake.set()
+
+    def unsubscribe(self, track: TrackKey) -> None:
+        """Deliver the track's last cut and release it."""
+        if self._tracks.pop(track, None) is not None and track in self._attached:
+            self._attached.discard(track)
+            self._media.detach(track)
+        self._wake.set()
+
+    def replace(self, feed: Feed) -> None:
+        """The publisher sends other streams than before."""
+        self.feed = feed
+        self._wake.set()
+
+    def troubles(self, now: float) -> list[AnchorTrouble]:
+        """What a user must know of its media since the last look."""
+        rose = self._watch.look(self.counters, now)
+        return [AnchorTrouble(self.feed.anchor, reason, count) for reason, count in rose]
+
+    async def close(self) -> None:
+        """End it; no cut follows."""
+        self._tracks.clear()
+        self._release()
+        await self._background.wait()
+
+    async def _talk(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._step()
+        except BadInput as error:
+            self._end(Ended(f"its offer cannot be taken: {error}", refused=True))
+        except RoomError as error:
+            self._end(Ended(str(error)))
+
+    async def _step(self) -> None:
+        """Do what is to be done by now. Raises RoomError, BadInput."""
+        wanted = self._wanted()
+        if self._handle is None and wanted:
+            self._asked = wanted
+            self._handle = await self._presence.session.attach(self._on_message)
+            mids = [stream.mid for stream in wanted.values()]
+            await self._handle.message(self._presence.join(self.feed.id, mids))
+        if self._handle is None:
+            return
+        if self._offer is not None:
+            await self._answer(self._handle, self._offer)
+        if wanted != self._asked:
+            await self._change(self._handle, wanted)
+        if self._to_pause != self._paused:
+            await self._configure(self._handle, self._to_pause)
+
+    def _wanted(self) -> dict[Kind, FeedStream]:
+        kinds = {track.kind for track in self._tracks}
+        return {kind: stream for kind, stream in self.feed.streams.items() if kind in kinds}
+
+    async def _answer(self, handle: Handle, sdp: str) -> None:
+        self._offer = None
+        answer = await self._connection.answer(sdp)
+        self._media.set_sections(self.feed.anchor, self._connection.streams)
+        self._attached = {track for track in self._attached if track.kind in self._kinds}
+        self._attach()
+        await handle.message({"request": "start"}, answer)
+
+    async def _change(self, handle: Handle, wanted: Mapping[Kind, FeedStream]) -> None:
+        """Have Janus send these streams; it offers anew."""
+        before, self._asked = self._asked, wanted
+        mids = {one.feed_mid: one.mid for one in self._offered if one.feed_mid}
+        gone = [stream.mid for kind, stream in before.items() if wanted.get(kind) != stream]
+        if stopped := [{"sub_mid": mids[mid]} for mid in gone if mid in mids]:
+            await handle.message({"request": "unsubscribe", "streams": stopped})
+        new = [stream.mid for kind, stream in wanted.items() if before.get(kind) != stream]
+        if added := [{"feed": self.feed.id, "mid": mid} for mid in new]:
+            await handle.message({"request": "subscribe", "streams": added})
+
+    async def _configure(self, handle: Handle, pause: bool) -> None:
+        """Pause the video or resume it."""
+        self._paused = pause
+        video = self._asked.get(Kind.VIDEO)
+        mids = [one.mid for one in self._offered if video and one.feed_mid == video.mid]
+        if streams := [{"mid": mid, "send": not pause} for mid in mids]:
+            await handle.message({"request": "configure", "streams": streams})
+
+    @property
+    def _kinds(self) -> set[Kind]:
+        return {stream.kind for stream in self._connection.streams}
+
+    def _attach(self) -> None:
+        """Cut what is wanted and comes by now."""
+        for track, subscribe in self._tracks.items():
+            if track not in self._attached and track.kind in self._kinds:
+                self._attached.add(track)
+                self._media.attach(subscribe)
+
+    def _deliver(self, cut: TrackOutput) -> None:
+        subscribe = self._tracks.get(cut.track)
+        if isinstance(cut, PictureCut) and subscribe and isinstance(subscribe.spec, VideoSpec):
+            now = self._clock.now()
+            self._pause(resume_at(cut, subscribe.spec.seconds, now) if self._pauses else None)
+        self._listen(cut)
+
+    def _pause(self, until: float | None) -> None:
+        """Pause the video until then; None: have it flow."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+        self._to_pause = until is not None
+        on_time = None if until is None else self._clock.call_at(until, lambda: self._pause(None))
+        self._resuming = on_time
+        self._wake.set()
+
+    def _on_message(self, message: Message) -> None:
+        """Take a message to the handle; one that cannot be read ends this subscription alone."""
+        try:
+            self._take(message)
+        except RoomError as error:
+            self._end(Ended(str(error)))
+
+    def _take(self, message: Message) -> None:
+        match message["janus"]:
+            case "event":
+                data = plugin_data(message)
+                if data.get("videoroom") in {"attached", "updated"} and "streams" in data:
+                    self._offered = offered_streams(data)
+                self._offer = offer(message) or self._offer
+                self._wake.set()
+            case "trickle":
+                self._trickle(message.get("candidate"))
+            case "hangup":
+                self._end(Ended(f"Janus hung up: {str(message.get('reason'))[:80]}"))
+            case "detached":
+                self._end(Ended("Janus ended the subscription"))
+
+    def _trickle(self, candidate: object) -> None:
+        line = candidate.get("candidate") if isinstance(candidate, Mapping) else None
+        if isinstance(line, str):
+            self._background.start(self._add_candidate(line))
+
+    async def _add_candidate(self, line: str) -> None:
+        try:
+            await self._connection.add_candidates(f"a={line}\r\n")
+        except BadInput as error:
+            self._end(Ended(str(error)))
+
+    def _end(self, ended: Ended) -> None:
+        if not self._over:
+            self._media.close()
+            self._release()
+            self._ended(self, ended)
+
+    def _release(self) -> None:
+        """Talk no more, and let everything go."""
+        if self._over:
+            return
+        self._over = True
+        self._pause(None)
+        self._talking.cancel()
+        self._background.start(self._let_go())
+
+    async def _let_go(self) -> None:
+        await self._connection.close()
+        if self._handle is not None:
+            await self._handle.detach()

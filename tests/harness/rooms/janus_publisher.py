@@ -1,0 +1,96 @@
+"""A publisher in a room of Janus, a process of its own: python -m … ROOM ID CODEC [audio]
+
+Its audio is a tone and its video a colour that changes, both by aiortc. It says `published` once it
+is connected, and goes on until it is ended.
+"""
+
+import asyncio
+import sys
+from fractions import Fraction
+from typing import Any
+
+import aioice.ice
+import av
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+
+from tests.harness.rooms.janus import PIN, Client
+
+# It would leave loopback out, and here is nothing else.
+aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+
+FPS = 10
+KEEPALIVE = 5
+
+
+class Tone(MediaStreamTrack):
+    """440 Hz, 20 ms a frame."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 0
+        self._started = asyncio.get_running_loop().time()
+
+    async def recv(self) -> av.AudioFrame:
+        at = np.arange(960) + self._count * 960
+        wave = (8_000 * np.sin(2 * np.pi * 440 * at / 48_000)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(wave.reshape(1, -1), layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, int(at[0]), Fraction(1, 48_000)
+        self._count += 1
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._started + self._count * 0.02 - loop.time()))
+        return frame
+
+
+class Colours(MediaStreamTrack):
+    """160 x 90, all of one grey that changes with each frame."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 0
+        self._started = asyncio.get_running_loop().time()
+
+    async def recv(self) -> av.VideoFrame:
+        picture = np.full((90, 160, 3), self._count % 256, np.uint8)
+        frame = av.VideoFrame.from_ndarray(picture)
+        frame.pts, frame.time_base = self._count * 90_000 // FPS, Fraction(1, 90_000)
+        self._count += 1
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._started + self._count / FPS - loop.time()))
+        return frame
+
+
+async def publish(room: str, name: str, codec: str, kinds: list[str]) -> None:
+    client = await Client.open()
+    identity: dict[str, Any] = {"room": int(room)} if room.isdecimal() else {"room": room}
+    if not room.isdecimal():
+        identity["id"] = name
+    await client.message(request="join", ptype="publisher", display=name, pin=PIN, **identity)
+    connection = RTCPeerConnection()
+    if "audio" in kinds:
+        connection.addTrack(Tone())
+    if "video" in kinds:
+        sender = connection.addTrack(Colours())
+        known = RTCRtpSender.getCapabilities("video").codecs
+        transceiver = next(one for one in connection.getTransceivers() if one.sender is sender)
+        transceiver.setCodecPreferences([one for one in known if codec in one.mimeType.lower()])
+    await connection.setLocalDescription(await connection.createOffer())
+    jsep = {"type": "offer", "sdp": connection.localDescription.sdp}
+    said = await client.message(jsep, request="publish", audiocodec="opus", videocodec=codec)
+    await connection.setRemoteDescription(RTCSessionDescription(**said["jsep"]))
+    async with asyncio.timeout(20):
+        while connection.connectionState != "connected":
+            await asyncio.sleep(0.02)
+    print("published", flush=True)
+    while True:
+        await asyncio.sleep(KEEPALIVE)
+        await client.keepalive()
+
+
+if __name__ == "__main__":
+    room, name, codec, *kinds = sys.argv[1:]
+    asyncio.run(publish(room, name, codec, kinds))

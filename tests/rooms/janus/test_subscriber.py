@@ -1,0 +1,148 @@
+"""One publisher's media: what is asked of Janus as what is wanted changes, and its ends."""
+
+import asyncio
+
+import pytest
+
+from slicer.rooms.janus import subscriber as module
+from slicer.rtp.parameters import Kind
+from slicer.slicing.facts import TrackPublished, TrackUnpublished
+from slicer.slicing.outputs import AudioCut, PictureCut, TrackRefused
+from tests.harness.rooms.descriptions import Track, described
+from tests.rooms.janus.conftest import SETTINGS, Robot
+
+AUDIO, VIDEO = Kind.AUDIO, Kind.VIDEO
+
+
+async def publishing(robot: Robot, *kinds: str) -> None:
+    robot.room.publish("ada", *kinds)
+    await robot.enter()
+    await robot.connected()
+
+
+async def test_a_picture_pauses_the_video_until_the_next(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumes: list[float] = []
+
+    def soon(cut: PictureCut, seconds: int, now: float) -> float:
+        resumes.append(seconds)
+        return now + 0.2
+
+    monkeypatch.setattr(module, "resume_at", soon)
+    await publishing(robot, "audio", "video")
+    await robot.send(10.0)
+    await robot.until(lambda: len(robot.room.asked("configure")) == 2)
+    assert resumes == [5]
+    assert [one["streams"] for one in robot.room.asked("configure")] == [
+        [{"mid": "1", "send": False}],
+        [{"mid": "1", "send": True}],
+    ]
+
+
+async def test_pauses_can_be_switched_off(robot: Robot) -> None:
+    from dataclasses import replace
+
+    robot.room.publish("ada", "video")
+    await robot.enter(settings=replace(SETTINGS, pause=False))
+    await robot.connected()
+    await robot.send(10.0)
+    await robot.until(lambda: robot.cuts(PictureCut))
+    await asyncio.sleep(0.05)
+    assert robot.room.asked("configure") == []
+
+
+async def test_what_is_wanted_changes(robot: Robot) -> None:
+    await publishing(robot, "audio", "video")
+    robot.there.unsubscribe(robot.wish("ada", VIDEO).track)
+    await robot.until(lambda: len(robot.room.asked("start")) == 2)
+    (gone,) = robot.room.asked("unsubscribe")
+    assert gone["streams"] == [{"sub_mid": "1"}]
+    robot.there.subscribe(robot.wish("ada", VIDEO))
+    await robot.until(lambda: len(robot.room.asked("start")) == 3)
+    (back,) = robot.room.asked("subscribe")
+    assert back["streams"] == [{"feed": "ada", "mid": "1"}]
+    assert robot.connector.connections == 1
+    await robot.send(10.0)
+    await robot.until(lambda: robot.cuts(PictureCut))
+
+
+async def test_a_publisher_adds_video(robot: Robot) -> None:
+    await publishing(robot, "audio")
+    robot.room.publish("ada", "audio", "video")
+    await robot.until(lambda: len(robot.room.asked("start")) == 2)
+    (added,) = robot.room.asked("subscribe")
+    assert added["streams"] == [{"feed": "ada", "mid": "1"}]
+    await robot.send(10.0)
+    await robot.until(lambda: robot.cuts(PictureCut))
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"janus": "hangup", "reason": "ICE failed"}, "Janus hung up: ICE failed"),
+        ({"janus": "detached"}, "Janus ended the subscription"),
+        ({"janus": "event", "plugindata": 5}, "Janus' answer cannot be read: plugindata.data is"),
+        ({"janus": "trickle", "candidate": {"candidate": "m=x\r\n1"}}, "sdp: got"),
+    ],
+)
+async def test_its_ends(robot: Robot, message: dict[str, object], reason: str) -> None:
+    await publishing(robot, "audio")
+    await robot.send(10.0)
+    handle = robot.room.subscriber("ada")
+    handle.session.emit({**message, "sender": handle.id})
+    await robot.until(lambda: robot.facts()[-1] != TrackPublished("ada", AUDIO))
+    ended = robot.facts()[-1]
+    assert isinstance(ended, TrackUnpublished)
+    assert ended.reason.startswith(reason)
+    assert len(robot.cuts(AudioCut)) == 1
+    await robot.until(lambda: robot.facts()[-1] == TrackPublished("ada", AUDIO))
+    await robot.until(lambda: robot.connector.connections == 1)
+
+
+async def test_candidates_that_come_later(robot: Robot) -> None:
+    await publishing(robot, "audio")
+    handle = robot.room.subscriber("ada")
+    more = {"candidate": "candidate:2 1 udp 1 192.0.2.1 9 typ host", "sdpMid": "0"}
+    for candidate in (more, {"completed": True}):
+        handle.session.emit({"janus": "trickle", "sender": handle.id, "candidate": candidate})
+    handle.session.emit({"janus": "webrtcup", "sender": handle.id})
+    await robot.send(10.0)
+    assert robot.connector.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("offer", "says"),
+    [
+        ("hello", "a session description"),
+        (described([Track("audio", str(n)) for n in range(600)]), "600 m-lines"),
+        (described([Track("audio", "0", "inactive")]), "an m-line that sends"),
+    ],
+)
+async def test_an_offer_that_cannot_be_taken_is_told_and_not_asked_for_again(
+    robot: Robot, offer: str, says: str
+) -> None:
+    robot.room.offers = [offer]
+    robot.room.publish("ada", "audio")
+    await robot.enter()
+    await robot.until(lambda: isinstance(robot.facts()[-1], TrackRefused))
+    refused = robot.facts()[-1]
+    assert isinstance(refused, TrackRefused)
+    assert says in refused.reason
+    await robot.until(lambda: len(robot.room.handles) == 1)
+    assert robot.connector.connections == 0
+
+
+async def test_of_two_hundred_m_lines_one_of_a_kind_is_taken(robot: Robot) -> None:
+    robot.room.publish("ada", "audio")
+    lines = [Track("audio", str(n)) for n in range(200)]
+    await robot.enter()
+    await robot.connected()
+    sfu = robot.room.subscriber("ada").sfu
+    assert sfu is not None
+    handle = robot.room.subscriber("ada")
+    streams = [{"mid": one.mid, "feed_mid": "0"} for one in lines]
+    data = {"videoroom": "updated", "streams": streams}
+    handle.tell(data, jsep={"type": "offer", "sdp": await sfu.offer(lines)})
+    await robot.until(lambda: len(robot.room.asked("start")) == 2)
+    assert robot.connector.connections == 1
