@@ -80,6 +80,11 @@ class Publisher:
         given["maxBitrate"] = given.pop("max_bitrate")
         return str(await self._call("start(...a)", url, given))
 
+    async def show(self, camera: str, argument: object) -> None:
+        """Call this function of the page's language, which puts another camera in the place of the
+        browser's. To be called before `start`."""
+        await self._page.evaluate(camera, argument)
+
     async def amend(
         self, url: str, offer: Callable[[str], str], answer: Callable[[str], str]
     ) -> None:
