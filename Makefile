@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 COVERED := COVERAGE_FILE=build/coverage $(PYTEST) --cov=slicer --cov-context=test --cov-report=
+# Media in real time on a machine that others use: a test that fails is run once more, and the report
+# says so (R). One that fails twice fails.
+AGAIN := --reruns 1 -rR
 # What is there twice, in native/ and as the reference; and the rooms, which carry packets through it.
 PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py)
 # Tests on real parts that need the machine to themselves.
@@ -54,10 +57,10 @@ reference: $(TESTED) ## tests of the packet path, by the reference
 # wrongly in its reports (test_serve): those tests run alone.
 real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
 	@echo '==> tests on real parts'
-	@SLICER_NATIVE=1 $(PYTEST) tests/real $(addprefix --ignore ,$(ALONE))
-	@SLICER_NATIVE=1 $(BIN)/pytest -q $(ALONE)
+	@SLICER_NATIVE=1 $(PYTEST) $(AGAIN) tests/real $(addprefix --ignore ,$(ALONE))
+	@SLICER_NATIVE=1 $(BIN)/pytest -q $(AGAIN) $(ALONE)
 	@echo '==> tests on real publishers, by the reference'
-	@SLICER_NATIVE=0 $(BIN)/pytest -q tests/real/test_loss.py tests/real/test_publishers.py
+	@SLICER_NATIVE=0 $(BIN)/pytest -q $(AGAIN) tests/real/test_loss.py tests/real/test_publishers.py
 
 # By the reference, whose lines can be counted; the native plane's Python side after it.
 coverage: $(TESTED) ## lines of each module that its own tests run

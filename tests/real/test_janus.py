@@ -165,6 +165,19 @@ async def test_janus_is_killed_and_comes_back(tmp_path: Path) -> None:
             assert states == [State.RUNNING, State.RECONNECTING, State.RUNNING]
 
 
+async def test_a_publisher_that_freezes_for_a_while_is_cut_on_when_it_thaws(tmp_path: Path) -> None:
+    async with janus(tmp_path / "janus") as server:
+        await server.create(ROOM)
+        async with publisher("ada") as ada, watching(tmp_path) as watched:
+            await watched.until(lambda: both(watched, "ada"))
+            ada.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(3)  # Janus lists it, and sends us its own packets
+            ada.send_signal(signal.SIGCONT)
+            count = len(watched.stored("ada", Kind.AUDIO))
+            await watched.until(lambda: len(watched.stored("ada", Kind.AUDIO)) > count + 1)
+            assert watched.of(TrackEnded) == []
+
+
 async def test_the_robot_is_kicked(tmp_path: Path) -> None:
     async with janus(tmp_path / "janus") as server:
         await server.create(ROOM)

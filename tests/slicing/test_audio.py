@@ -124,7 +124,7 @@ def test_with_retransmission_nothing_is_missing(parameters: RtpParameters, loss:
     assert nominal(talk.slices)
     missing = set(sender.sent) - set(heard(talk.slices))
     assert missing <= {0, *sender.sent[-3:]}  # nobody knows of a first packet that was lost
-    assert ("retransmitted" in talk.bundle.counters) is (parameters is RTX)
+    assert talk.bundle.counters["retransmitted"] > 0  # by RTX, or as they were
 
 
 @pytest.mark.parametrize("loss", [0.01, 0.05, 0.1])
