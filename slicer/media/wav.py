@@ -12,7 +12,7 @@ def mono_wav(data: bytes, rate: int) -> bytes:
     resampler = av.AudioResampler("s16", "mono", rate)
     made = io.BytesIO()
     try:
-        with av.open(io.BytesIO(data)) as container, wave.open(made, "wb") as file:
+        with av.open(io.BytesIO(data), "r") as container, wave.open(made, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(rate)
