@@ -25,7 +25,7 @@ LAYERS = [
     {"hot"},
     {"slicing"},
     {"rtp"},
-    {"http", "sqlite", "threads", "clock", "background", "usersig", "config", "permissions"},
+    {"http", "sqlite", "threads", "clock", "background", "usersig", "config", "permissions", "tc3"},
     {"wal", "errors"},
 ]
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from slicer.api.errors import ApiError
+from slicer.tc3 import ALGORITHM, sign
 
-ALGORITHM = "TC3-HMAC-SHA256"
 MAX_SKEW = 300
 """Seconds that a timestamp may be off, either way."""
 MAX_SIGNED_HEADERS = 32
@@ -95,16 +95,6 @@ def canonical_request(message: Message, signed_headers: tuple[str, ...]) -> str:
     hashed = hashlib.sha256(payload).hexdigest()
     parts = (message.method, message.path, query, "".join(lines), ";".join(signed_headers), hashed)
     return "\n".join(parts)
-
-
-def sign(secret_key: str, timestamp: int, date: str, service: str, canonical: str) -> str:
-    """The signature of a canonical request, in hexadecimal."""
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
-    text = f"{ALGORITHM}\n{timestamp}\n{date}/{service}/tc3_request\n{digest}"
-    key = f"TC3{secret_key}".encode()
-    for part in (date, service, "tc3_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 def verify(

@@ -156,7 +156,11 @@ class SupplierSpec:
     image_type: str = ""
 
 
-SUPPLIERS: Mapping[str, str] = {}
+SUPPLIERS: Mapping[str, str] = {
+    "tianyu": "slicer.moderation.tencent:TencentSupplier",
+    "ace": "slicer.moderation.tencent:TencentSupplier",
+    "webhook": "slicer.moderation.webhook:WebhookSupplier",
+}
 """Name (in small letters) → what opens it: called with a SupplierSpec and ModerationSettings; it
 does no I/O and raises BadInput that names the field of the spec or of the settings."""
 

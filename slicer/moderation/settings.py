@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slicer.config import DAY, bounded
+from slicer.config import DAY, bounded, secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +21,11 @@ class ModerationSettings:
     """Whether callbacks carry the supplier's own answer, too."""
     check: bool = True
     """Whether an account is tried when its first task begins."""
+    webhook_url: str = ""
+    """The service that supplier `webhook` asks."""
+    webhook_secret: str = secret("SLICER_MODERATION_WEBHOOK_SECRET")
+    """What its requests are signed with; empty: not at all."""
+    tencent_region: str = "ap-guangzhou"
+    """Where Tencent's suppliers are asked (`tianyu`, `ace`)."""
+    tencent_endpoint: str = ""
+    """A URL to be asked instead of Tencent's own, such as a proxy's."""

@@ -13,9 +13,9 @@ from slicer.api.signature import (
     Message,
     canonical_request,
     read_timestamp,
-    sign,
     verify,
 )
+from slicer.tc3 import sign
 from tests.harness.service.api import authorize
 
 # The sample of Tencent's page on TC3, for another of their services.

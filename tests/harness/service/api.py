@@ -11,13 +11,14 @@ from starlette.applications import Starlette
 from starlette.types import Message as Event
 
 from slicer.api import ApiSettings, make_app
-from slicer.api.signature import Message, canonical_request, sign
+from slicer.api.signature import Message, canonical_request
 from slicer.engine.engine import TaskStatus
 from slicer.rtp.parameters import Kind
 from slicer.service.applications import Application
 from slicer.service.order import Order, Product
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
+from slicer.tc3 import sign
 
 SEEDS = Path(__file__).parents[2] / "api" / "seeds"
 NOW = 1_750_000_000

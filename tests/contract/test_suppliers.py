@@ -1,0 +1,152 @@
+"""What every remote supplier must do, held against each one before its stand-in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from starlette.responses import Response
+
+from slicer.errors import SliceNotJudged, SupplierRefused, SupplierUnavailable
+from slicer.media import ogg
+from slicer.media.slice import File
+from slicer.moderation import (
+    SUPPLIERS,
+    Suggest,
+    Supplier,
+    SupplierSpec,
+    installed,
+    open_supplier,
+)
+from slicer.moderation.settings import ModerationSettings
+from slicer.rtp.parameters import Kind
+from tests.harness.delivery.spooling import file_of
+from tests.harness.media.audio import make_audio
+from tests.harness.media.opus import encode
+from tests.harness.moderation import tencent, webhook
+from tests.harness.moderation.stand_in import Asked, answer, stand_in
+
+WRONG = "a-wrong-key"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A supplier: the settings that lead it to a URL with a key, what its stand-in says to a
+    request that should pass or hit, and how it says that a file is none."""
+
+    settings: Callable[[str, str], ModerationSettings]
+    admitted: Callable[[Asked, dict[str, Any]], Response]
+    key: str
+    passes: dict[str, Any]
+    hits: dict[Kind, dict[str, Any]]
+    odd: Response
+    spec: SupplierSpec
+
+
+def _tencent(name: str) -> Case:
+    return Case(
+        lambda url, _: ModerationSettings(tencent_endpoint=url),
+        tencent.admitted,
+        tencent.KEY,
+        tencent.PASS,
+        {Kind.VIDEO: tencent.PICTURE, Kind.AUDIO: tencent.AUDIO},
+        tencent.error("InvalidParameterValue.InvalidImageContent"),
+        SupplierSpec(name, "1", tencent.ID),
+    )
+
+
+CASES = {
+    "tianyu": _tencent("tianyu"),
+    "ace": _tencent("ace"),
+    "webhook": Case(
+        lambda url, key: ModerationSettings(webhook_url=url, webhook_secret=key),
+        webhook.admitted,
+        webhook.SECRET,
+        webhook.PASS,
+        dict.fromkeys(Kind, webhook.BLOCK),
+        answer({"error": "no picture"}, 422),
+        SupplierSpec("webhook"),
+    ),
+}
+REMOTE = sorted(CASES)
+
+
+def file_for(kind: Kind) -> File:
+    if kind is Kind.VIDEO:
+        return file_of("anna/1", 1000, kind)
+    return replace(file_of("anna/2"), data=ogg.write(encode(make_audio(1)), 0, 48_000))
+
+
+def opened(case: Case, url: str, key: str) -> Supplier:
+    return open_supplier(replace(case.spec, secret_key=key), case.settings(url, key))
+
+
+@pytest.fixture(params=REMOTE)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+def test_cases_are_of_the_table() -> None:
+    assert CASES.keys() <= SUPPLIERS.keys()
+    assert all(installed(name) for name in CASES)
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_verdicts(case: Case, kind: Kind) -> None:
+    told = iter([case.passes, case.hits[kind]])
+    async with stand_in(lambda asked: case.admitted(asked, next(told))) as server:
+        supplier = opened(case, server.url, case.key)
+        assert kind in supplier.kinds
+        passed, hit = [await supplier.judge(file_for(kind)) for _ in range(2)]
+        await supplier.close()
+    assert not passed.hit
+    assert hit.suggest is Suggest.BLOCK
+    assert hit.findings
+    assert passed.request
+    assert hit.request
+    assert passed.raw
+    assert case.key not in supplier.label
+
+
+async def test_a_wrong_key_is_refused(case: Case) -> None:
+    async with stand_in(lambda asked: case.admitted(asked, case.passes)) as server:
+        supplier = opened(case, server.url, WRONG)
+        with pytest.raises(SupplierRefused) as caught:
+            await supplier.judge(file_for(Kind.VIDEO))
+        await supplier.close()
+    assert WRONG not in str(caught.value)
+
+
+async def test_a_pause_is_asked_for(case: Case) -> None:
+    async with stand_in(lambda _: answer({}, 429, "5")) as server:
+        supplier = opened(case, server.url, case.key)
+        with pytest.raises(SupplierUnavailable) as caught:
+            await supplier.judge(file_for(Kind.VIDEO))
+        await supplier.close()
+    assert caught.value.retry_after == 5.0
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"Response": 1, "findings": 1}'])
+async def test_nonsense(case: Case, body: bytes) -> None:
+    async with stand_in(lambda _: Response(body)) as server:
+        supplier = opened(case, server.url, case.key)
+        with pytest.raises(SupplierUnavailable):
+            await supplier.judge(file_for(Kind.VIDEO))
+        await supplier.close()
+
+
+async def test_an_odd_picture_is_not_judged(case: Case) -> None:
+    async with stand_in(lambda _: case.odd) as server:
+        supplier = opened(case, server.url, case.key)
+        with pytest.raises(SliceNotJudged):
+            await supplier.judge(file_for(Kind.VIDEO))
+        await supplier.close()
+
+
+async def test_nobody_there(case: Case) -> None:
+    async with stand_in(lambda _: answer({})) as server:
+        pass
+    supplier = opened(case, server.url, case.key)
+    with pytest.raises(SupplierUnavailable):
+        await supplier.judge(file_for(Kind.VIDEO))
+    await supplier.close()
