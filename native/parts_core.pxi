@@ -103,6 +103,8 @@ cdef extern from "stream.h":
         int *orientation_ids
         const char *mid
         size_t mid_size
+        uint32_t *ssrcs
+        size_t ssrc_count
 
 cdef extern from "red.h":
     ctypedef struct c_red "red":
@@ -328,6 +330,9 @@ cdef int fill_parameters(c_parameters *it, parameters) except -1:
         it.orientation_ids[place] = extension_id(parameters, ORIENTATION, place)
     cdef bytes mid = _mids.setdefault(parameters.mid, parameters.mid.encode())
     it.mid, it.mid_size = mid, <size_t>len(mid)
+    for place, ssrc in enumerate(parameters.ssrcs):
+        it.ssrcs[place] = <uint32_t>ssrc
+    it.ssrc_count = <size_t>len(parameters.ssrcs)
     return 0
 
 
