@@ -52,12 +52,12 @@ reference: $(TESTED) ## tests of the packet path, by the reference
 	@echo '==> tests of the packet path, by the reference'
 	@SLICER_NATIVE=0 $(PYTEST) $(PACKET_PATH)
 
-# Media come in real time here: the machine waits more than it works, so that three go well together. But
+# Media come in real time here, and browsers that have no CPU date their media wrongly: two at a time. But
 # on a busy machine packets that are counted one by one are lost (test_loss), and aiortc dates its media
 # wrongly in its reports (test_serve): those tests run alone.
 real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
 	@echo '==> tests on real parts'
-	@SLICER_NATIVE=1 $(PYTEST) $(AGAIN) tests/real $(addprefix --ignore ,$(ALONE))
+	@SLICER_NATIVE=1 $(BIN)/pytest -q -n 2 --dist loadfile $(AGAIN) tests/real $(addprefix --ignore ,$(ALONE))
 	@SLICER_NATIVE=1 $(BIN)/pytest -q $(AGAIN) $(ALONE)
 	@echo '==> tests on real publishers, by the reference'
 	@SLICER_NATIVE=0 $(BIN)/pytest -q $(AGAIN) tests/real/test_loss.py tests/real/test_publishers.py

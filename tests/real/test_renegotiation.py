@@ -70,7 +70,9 @@ class Session:
         found = {mid: value(cuts[2]) for mid, cuts in self.cuts.items()}
         assert found.keys() == expected.keys()
         for mid, wanted in expected.items():
-            assert abs(found[mid] - wanted) < 12, found
+            assert abs(found[mid] - wanted) < 20, (
+                found
+            )  # greys are 60 apart, and 180 is 192 in limited range
 
 
 async def until(done: Callable[[], object], seconds: float = 30) -> None:
