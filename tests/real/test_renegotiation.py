@@ -70,9 +70,8 @@ class Session:
         found = {mid: value(cuts[2]) for mid, cuts in self.cuts.items()}
         assert found.keys() == expected.keys()
         for mid, wanted in expected.items():
-            assert abs(found[mid] - wanted) < 20, (
-                found
-            )  # greys are 60 apart, and 180 is 192 in limited range
+            # Greys are 60 apart, and 180 is 192 in limited range.
+            assert abs(found[mid] - wanted) < 20, found
 
 
 async def until(done: Callable[[], object], seconds: float = 30) -> None:
