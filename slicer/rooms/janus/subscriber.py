@@ -25,8 +25,8 @@ from slicer.rooms.janus.messages import (
     offered_streams,
     plugin_data,
 )
-from slicer.rooms.janus.pause import resume_at
 from slicer.rooms.janus.session import Handle, Session
+from slicer.rooms.pause import resume_at
 from slicer.rooms.whip.trouble import Watch
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AnchorTrouble, PictureCut, Subscribe, TrackKey, TrackOutput
