@@ -10,7 +10,7 @@ from aiortc import MediaStreamTrack, RTCRtpSender
 from aiortc.rtp import is_rtcp
 
 from slicer import AnchorTrouble, AudioSpec, PicturesMissing, SliceParams, VideoSpec
-from slicer.rooms.whip.trouble import TROUBLES
+from slicer.rooms.trouble import TROUBLES
 from slicer.slicing.outputs import Missing
 from tests.harness.end_to_end import Studio, studio
 from tests.harness.rooms.whip_client import Flicker, Peer, Tone

@@ -21,7 +21,7 @@ from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.janus.subscriber import Media, Presence
 from slicer.rooms.janus.subscribers import Subscribers
 from slicer.rooms.network import local_addresses
-from slicer.rooms.whip.trouble import LOOK
+from slicer.rooms.trouble import LOOK
 from slicer.slicing.facts import Fact, RoomLost, Stopped
 from slicer.slicing.outputs import Subscribe, TrackKey
 from slicer.webrtc.connection import Network

@@ -27,7 +27,7 @@ from slicer.rooms.janus.messages import (
 )
 from slicer.rooms.janus.session import Handle, Session
 from slicer.rooms.pause import resume_at
-from slicer.rooms.whip.trouble import Watch
+from slicer.rooms.trouble import Watch
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AnchorTrouble, PictureCut, Subscribe, TrackKey, TrackOutput
 from slicer.slicing.spec import VideoSpec

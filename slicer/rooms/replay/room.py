@@ -14,7 +14,7 @@ from slicer.rooms.replay.capture import Capture, Captured, Elapsed
 from slicer.rooms.replay.decryption import Decryption
 from slicer.rooms.replay.recording import ENCRYPTED, Recording, payload_type
 from slicer.rooms.replay.source import Source
-from slicer.rooms.whip.trouble import Watch
+from slicer.rooms.trouble import Watch
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (

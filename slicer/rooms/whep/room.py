@@ -14,13 +14,13 @@ from slicer.errors import RoomError
 from slicer.errors import shown as shown_value
 from slicer.rooms import Context, Listener, backoff
 from slicer.rooms.network import local_addresses
+from slicer.rooms.trouble import LOOK
 from slicer.rooms.whep.address import WhepAddress
 from slicer.rooms.whep.client import UNANSWERED, Client
 from slicer.rooms.whep.listing import listed, usable
 from slicer.rooms.whep.session import Failure, Session
 from slicer.rooms.whep.settings import WhepSettings
 from slicer.rooms.whep.viewer import Viewer
-from slicer.rooms.whip.trouble import LOOK
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import Fact, RoomEntered, RoomLost
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput, TrackRefused

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from slicer.rooms import Listener, backoff
+from slicer.rooms.trouble import Watch
 from slicer.rooms.whep.session import Failure, Session
-from slicer.rooms.whip.trouble import Watch
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, AnchorLeft, TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from slicer.rooms import Listener
-from slicer.rooms.whip.trouble import Watch
+from slicer.rooms.trouble import Watch
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey, TrackOutput, TrackRefused
 from slicer.webrtc.connection import Connection, Events, Network

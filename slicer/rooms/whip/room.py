@@ -10,13 +10,13 @@ from slicer.clock import Clock
 from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
 from slicer.http import HttpSettings, Server
 from slicer.rooms import Authorize, Context, Listener
+from slicer.rooms.trouble import LOOK
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.anchor import PUBLISHER, Anchor
 from slicer.rooms.whip.authorization import authorization
 from slicer.rooms.whip.endpoint import Published, WhipApp
 from slicer.rooms.whip.participants import Participants
 from slicer.rooms.whip.settings import WhipSettings
-from slicer.rooms.whip.trouble import LOOK
 from slicer.slicing.outputs import Subscribe, TrackKey
 from slicer.webrtc.connection import Network
 from slicer.webrtc.path import media_path

@@ -18,7 +18,7 @@ from slicer.rooms import Context, Pace, Room, at_once
 from slicer.rooms.replay.capture import LONGEST_GAP, Captured
 from slicer.rooms.replay.network import Endpoints
 from slicer.rooms.replay.room import QUIET, TICK, ReplayConnector, ReplayRoom, batches
-from slicer.rooms.whip.trouble import TROUBLES
+from slicer.rooms.trouble import TROUBLES
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,

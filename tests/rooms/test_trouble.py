@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from slicer.rooms.whip.trouble import LOOK, QUIET, TROUBLES, Watch
+from slicer.rooms.trouble import LOOK, QUIET, TROUBLES, Watch
 from slicer.slicing.audio import MAX_SLICE_BYTES
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 NAME = "srtp_authentication"
 WORDS, NEWS = TROUBLES[NAME]
