@@ -63,6 +63,10 @@ class Sessions(Protocol):
         """Take candidates; False for an ICE restart."""
         ...
 
+    async def restart(self, session: str, fragment: str) -> tuple[str, str] | None:
+        """Restart ICE: the new entity-tag and our fragment; None where that cannot be."""
+        ...
+
     async def unpublish(self, session: str) -> None: ...
 
 
@@ -118,9 +122,14 @@ class WhipApp:
         wanted = request.headers.get("if-match", "*")
         if wanted != "*" and etag not in [one.strip() for one in wanted.split(",")]:
             raise HTTPException(412, "If-Match names another ICE session")
-        if not await self._sessions.trickle(session, await self._body(request)):
-            raise HTTPException(422, "ICE restarts are not supported: publish again")
-        return Response(status_code=204, headers={"ETag": etag})
+        fragment = await self._body(request)
+        if await self._sessions.trickle(session, fragment):
+            return Response(status_code=204, headers={"ETag": etag})
+        restarted = await self._sessions.restart(session, fragment)
+        if restarted is None:
+            raise HTTPException(422, "ICE cannot restart here: publish again")
+        etag, ours = restarted
+        return Response(ours, 200, {"ETag": etag}, FRAGMENT)
 
     async def _delete(self, request: Request) -> Response:
         room, user = self._authorized(request)

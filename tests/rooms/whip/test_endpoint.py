@@ -24,7 +24,7 @@ class Written:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.error: Exception | None = None
-        self.restart = False
+        self.restarts = self.restartable = False
         self.refused = "wrong"
 
     def authorize(self, room: str, user: str, bearer: str | None) -> None:
@@ -45,7 +45,11 @@ class Written:
 
     async def trickle(self, session: str, fragment: str) -> bool:
         self.calls.append(("trickle", session, fragment))
-        return not self.restart
+        return not self.restarts
+
+    async def restart(self, session: str, fragment: str) -> tuple[str, str] | None:
+        self.calls.append(("restart", session, fragment))
+        return ('"e2"', "a=ice-lite") if self.restartable else None
 
     async def unpublish(self, session: str) -> None:
         self.calls.append(("unpublish", session))
@@ -231,10 +235,14 @@ async def test_a_patch_that_is_refused(
 
 
 async def test_an_ice_restart(client: httpx.AsyncClient, sessions: Written) -> None:
-    sessions.restart = True
+    sessions.restarts = True
     headers = {"Content-Type": FRAGMENT, "If-Match": "*"}
     response = await client.patch("/whip/r1/ann/s1", content="a=x", headers=headers)
     assert "publish again" in str(problem(response, 422)["detail"])
+    sessions.restartable = True
+    response = await client.patch("/whip/r1/ann/s1", content="a=x", headers=headers)
+    assert (response.status_code, response.headers["etag"]) == (200, '"e2"')
+    assert (response.headers["content-type"], response.text) == (FRAGMENT, "a=ice-lite")
 
 
 async def test_delete(client: httpx.AsyncClient, sessions: Written) -> None:

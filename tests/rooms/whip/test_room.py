@@ -1,6 +1,7 @@
 """Our own rooms, whole: server, connection and receiver, with aiortc publishing over loopback."""
 
 import asyncio
+import re
 import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -341,7 +342,11 @@ async def test_trickle_by_patch(
     assert (await client.patch(session, content=fragment, headers=headers)).status_code == 204
     restart = fragment.replace("a=ice-ufrag:", "a=ice-ufrag:new")
     headers["If-Match"] = "*"
-    assert (await client.patch(session, content=restart, headers=headers)).status_code == 422
+    restarted = await client.patch(session, content=restart, headers=headers)
+    assert restarted.status_code == 200
+    assert restarted.headers["etag"] != response.headers["etag"]
+    fresh, before = (re.findall(r"a=ice-\w+:(\w+)", one.text) for one in (restarted, response))
+    assert not set(fresh) & set(before)
     await peer.accept(response.text)
     await robot.until(lambda: ARRIVAL[0] in robot.told)
     await peer.close()
