@@ -55,7 +55,9 @@ class Sessions(Protocol):
 
     def authorize(self, room: str, user: str, bearer: str | None) -> None: ...
 
-    async def publish(self, room: str, user: str, offer: str) -> Published: ...
+    async def publish(self, room: str, user: str, offer: str, address: str) -> Published:
+        """*address*: where the request came from; empty where that is unknown."""
+        ...
 
     def etag(self, room: str, user: str, session: str) -> str: ...
 
@@ -105,7 +107,8 @@ class WhipApp:
         offer = await self._body(request)
         # The room may have become another application's while the body came.
         self._authorized(request)
-        published = await self._sessions.publish(room, user, offer)
+        address = request.client.host if request.client is not None else ""
+        published = await self._sessions.publish(room, user, offer, address)
         headers = {
             # Relative to the request (RFC 9110 10.2.2): it holds below any prefix of a proxy.
             "Location": f"{user}/{published.session}",

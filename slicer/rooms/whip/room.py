@@ -191,13 +191,17 @@ class Site:
         """Raises Unauthorized. A room of the same name on another server is another room."""
         self._authorize(replace(self._at, room=room), user, bearer)
 
-    async def publish(self, room: str, user: str, offer: str) -> Published:
+    async def publish(self, room: str, user: str, offer: str, address: str) -> Published:
         """Make a session. Raises BadInput, TaskNotExist for a room nobody slices, LimitReached."""
         participants = self._rooms.get(room)
         if participants is None:
             raise TaskNotExist(f"no task slices room {room!r}: start one, then publish")
+        participants.replace(user)
         if len(self._sessions) >= self._settings.max_publishers:
             raise LimitReached(f"{self._settings.max_publishers} publishers are here already")
+        pending = sum(one.pending(address) for one in self._rooms.values())
+        if pending >= self._settings.max_pending:
+            raise LimitReached(f"{pending} publishers of {address or 'one address'} are connecting")
         session = secrets.token_urlsafe(16)
 
         def left(anchor: Anchor, reason: str) -> None:
@@ -206,7 +210,7 @@ class Site:
 
         anchor = Anchor(user, self._path, self._network, participants.joined, left, self._profile)
         self._sessions[session] = (room, anchor)
-        participants.expect(anchor)
+        participants.expect(anchor, address)
         try:
             answer = await anchor.accept(offer)
         except BaseException as error:

@@ -28,5 +28,6 @@ class WhipSettings:
     advertise: tuple[str, ...] = ()
     """Addresses to offer as ICE candidates (1:1 NAT); empty: the one of `udp`, or all of this
     host."""
-    max_pending: int = bounded(8, 1, 500)
-    """Publishers of one room that may be connecting at once, for each address they come from."""
+    max_pending: int = 64
+    """Publishers of one address that may be connecting at once; one more gets 503. Those behind
+    a proxy are of one address."""

@@ -84,9 +84,9 @@ def certificate(now: float) -> Certificate:
     )
     context = SSL.Context(SSL.DTLS_METHOD)
     context.set_min_proto_version(_DTLS_1_2)
-    assert SSL.OP_NO_RENEGOTIATION is not None  # None where OpenSSL is older than 1.1
-    wanted = SSL.OP_NO_TICKET | SSL.OP_NO_QUERY_MTU | SSL.OP_COOKIE_EXCHANGE
-    context.set_options(wanted | SSL.OP_NO_RENEGOTIATION)
+    assert SSL.OP_COOKIE_EXCHANGE is not None  # None where OpenSSL has no DTLS
+    wanted = SSL.OP_NO_TICKET | SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION
+    context.set_options(wanted | SSL.OP_COOKIE_EXCHANGE)
     # Any certificate will do here: its fingerprint decides.
     must = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
     context.set_verify(must, lambda *_: True)
@@ -112,6 +112,8 @@ class Dtls:
         self.failure = ""
         """Why it is over; empty while it is not."""
         self._client = client
+        # A server answers hellos without the cookie and keeps nothing of them (RFC 6347 4.2.1).
+        self._listening = not client
         self._fingerprints = fingerprints
         self._ssl = SSL.Connection(ours.context, None)
         self._ssl.set_app_data(secrets.token_bytes(16))
@@ -135,7 +137,8 @@ class Dtls:
     @property
     def timeout(self) -> float | None:
         """Seconds until `repeat` is due; None where nothing waits for an answer."""
-        return None if self.failure else self._ssl.DTLSv1_get_timeout()
+        over = self.failure or self._listening
+        return None if over else self._ssl.DTLSv1_get_timeout()
 
     def repeat(self) -> list[bytes]:
         """Send the last flight again, if its time has come."""
@@ -169,6 +172,9 @@ class Dtls:
 
     def _step(self) -> list[bytes]:
         try:
+            if self._listening:
+                self._ssl.DTLSv1_listen()
+                self._listening = False
             if not self.connected:
                 self._ssl.do_handshake()
                 self._verify()
@@ -180,7 +186,8 @@ class Dtls:
         except SSL.ZeroReturnError:
             self.failure = "DTLS closed by the peer"
         except SSL.Error as error:
-            self.failure = f"DTLS failed: {_words(error)}"
+            if not self._listening:
+                self.failure = f"DTLS failed: {_words(error)}"
         return self._output()
 
     def _verify(self) -> None:

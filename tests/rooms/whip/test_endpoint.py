@@ -32,10 +32,10 @@ class Written:
         if bearer == self.refused:
             raise Unauthorized("signature: expired")
 
-    async def publish(self, room: str, user: str, offer: str) -> Published:
+    async def publish(self, room: str, user: str, offer: str, address: str) -> Published:
         if self.error is not None:
             raise self.error
-        self.calls.append(("publish", room, user, offer))
+        self.calls.append(("publish", room, user, offer, address))
         return Published("s1", '"e1"', "v=0 answer")
 
     def etag(self, room: str, user: str, session: str) -> str:
@@ -94,7 +94,7 @@ async def test_publish(client: httpx.AsyncClient, sessions: Written) -> None:
     assert response.headers["etag"] == '"e1"'
     assert response.headers["accept-patch"] == FRAGMENT
     authorized = ("authorize", "r1", "ann", "token")
-    assert sessions.calls == [authorized, authorized, ("publish", "r1", "ann", OFFER)]
+    assert sessions.calls == [authorized, authorized, ("publish", "r1", "ann", OFFER, "127.0.0.1")]
 
 
 @pytest.mark.parametrize("prefix", ["", "/media", "/a/b"])

@@ -1,8 +1,8 @@
 """Our own rooms, whole: server, connection and receiver, with aiortc publishing over loopback."""
 
 import asyncio
-import re
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -321,6 +321,48 @@ async def test_a_full_server_and_a_wrong_bearer(client: httpx.AsyncClient) -> No
     gone = await client.delete(f"{url}/{stolen}", headers=other)
     assert gone.status_code == 404
     await rooms.close()
+    await peer.close()
+
+
+async def test_who_is_connecting_has_one_place_and_an_address_a_bound(
+    client: httpx.AsyncClient,
+) -> None:
+    settings = WhipSettings(max_pending=2, max_publishers=3)
+    rooms = WhipConnector(Context(LoopClock(), settings))
+    robot = Robot(rooms)
+    await robot.enter()
+    url = rooms.endpoint(ROOM)
+    peer = Peer()
+    offer = await peer.offer([Tone()])
+    sessions = [await client.post(url + "/mallory", content=offer, headers=SDP) for _ in range(9)]
+    assert {one.status_code for one in sessions} == {201}
+    assert rooms.connections == 1
+    gone = await client.delete(url + "/" + sessions[0].headers["location"])
+    assert gone.status_code == 404
+    assert (await client.post(url + "/bob", content=offer, headers=SDP)).status_code == 201
+    full = await client.post(url + "/eve", content=offer, headers=SDP)
+    assert full.status_code == 503
+    assert full.json()["detail"] == "2 publishers of 127.0.0.1 are connecting"
+    live = await publish_peer(client, url + "/bob", [Tone()])
+    await robot.until(lambda: AnchorJoined("bob") in robot.facts())
+    assert (await client.post(url + "/eve", content=offer, headers=SDP)).status_code == 201
+    await rooms.close()
+    await peer.close()
+    await live.close()
+
+
+async def test_a_publisher_that_is_lite_itself_is_told_why_not(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    peer = Peer()
+    offer = (await peer.offer([Tone()])).replace("t=0 0", "t=0 0\r\na=ice-lite")
+    refused = await client.post(rooms.endpoint(ROOM) + "/ann", content=offer, headers=SDP)
+    assert refused.status_code == 400
+    said = refused.json()
+    assert (said["got"], said["allowed"]) == (
+        "a=ice-lite",
+        "a full ICE agent: this end is lite itself",
+    )
     await peer.close()
 
 
