@@ -44,6 +44,7 @@ class LiteTransport:
         self._sock: socket.socket | None = None
         self._dtls: Dtls | None = None
         self._answered = False
+        self._checks = 0
         self._connected: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._taken = self._to_take = self._stopped = False
         self._timer: asyncio.TimerHandle | None = None
@@ -117,7 +118,7 @@ class LiteTransport:
             self.counters["datagrams_misplaced"] += 1
 
     async def stop(self) -> None:
-        """Tell the peer, and close the socket. May be called twice."""
+        """Tell a peer that goes on sending checks, and close the socket. May be called twice."""
         if self._stopped:
             return
         self._stopped = True
@@ -125,7 +126,11 @@ class LiteTransport:
             if timer is not None:
                 timer.cancel()
         if self._dtls is not None:
-            self._send(self._dtls.close())
+            farewell = self._dtls.close()
+            # FFmpeg's muxer sends one check alone. It takes an alert for a reason to read from then
+            # on before each packet that it sends, and would hang: our port refuses no datagram.
+            if self._checks > 1:
+                self._send(farewell)
         self._port.forget(self)
         self._release()
 
@@ -139,6 +144,7 @@ class LiteTransport:
         if check is None:
             self.counters["stun_unauthenticated"] += 1
             return
+        self._checks += 1
         self._port.name(self, self._agent.fragments)
         there = self._listener is listener and self.address == address
         if not there and (self._sock is None or check.nominates):

@@ -1,4 +1,4 @@
-"""A connection of ours whose bundle writes down what it gets, and a peer by hand that comes to it."""
+"""A connection of ours whose bundle writes down what it gets; a peer by hand that comes to it."""
 
 import asyncio
 import re

@@ -240,6 +240,10 @@ async def test_the_end_is_told_to_both(call: Call) -> None:
 
 async def test_we_tell_the_end(call: Call) -> None:
     link = await call.connect()
+    call.peer.check()
+    async with asyncio.timeout(SECONDS):
+        data = await asyncio.get_running_loop().sock_recv(link.sock, 2_048)
+    link.others(data, call.peer.address)
     await call.ours.stop()
     link.sock.close()  # as the media path does
     dtls = call.peer.dtls
@@ -248,3 +252,13 @@ async def test_we_tell_the_end(call: Call) -> None:
     assert dtls.failure == "DTLS closed by the peer"
     call.peer.check()
     await call.until(lambda: call.port.counters["datagrams_of_strangers"])
+
+
+async def test_a_peer_that_checks_once_is_told_no_end(call: Call) -> None:
+    """FFmpeg's muxer would hang."""
+    await call.connect()
+    await call.peer.pump()
+    await call.ours.stop()
+    await asyncio.sleep(0.05)
+    with pytest.raises(BlockingIOError):
+        call.peer.sock.recv(100)
