@@ -182,9 +182,12 @@ class Connection:
 
     async def _run(self, agreement: Agreement, offered: bool) -> None:
         timeout = self._network.connect_timeout
-        reason = await self._transport.connect(agreement.remote, offered, timeout)
-        if not reason:
+
+        def take_over() -> None:
             self._take_over(self._transport.take(agreement.remote), agreement.remote.lite)
+
+        reason = await self._transport.connect(agreement.remote, offered, timeout, take_over)
+        if not reason:
             self._events.connected()
             reason = await self._ended
         await self._release()

@@ -27,6 +27,8 @@ from slicer.webrtc.lite.dtls import Certificate, certificate
 
 RENEW = 7 * 86_400.0
 """Seconds after which new sessions get a new certificate."""
+RECEIVE_BUFFER = 1 << 20
+"""Bytes asked of the kernel for each socket; it may give less (`net.core.rmem_max`)."""
 MAX_STRAY = 64
 """Datagrams read from a new socket before it is the peer's alone."""
 TRIES = 8
@@ -196,6 +198,7 @@ def _bind(address: Address) -> socket.socket:
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         sock.bind(address)
     except OSError:
         sock.close()

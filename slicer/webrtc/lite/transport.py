@@ -1,8 +1,9 @@
 """ICE-lite and DTLS of one peer that comes to our port, up to its socket and the SRTP keys.
 
-Theory of operation. Until the peer is connected, the loop reads its socket, a datagram at a time,
-and stops at the one that ends the handshake: media behind it waits in the kernel for the media
-path. From then on the path reads, and what is not media comes back by `others`.
+Theory of operation. Until the peer is connected, the loop reads its socket, a datagram at a time.
+At the one that ends the handshake the media path takes the socket over, in the same turn: media
+comes right behind it, a keyframe at once, and the kernel holds little. From then on the path reads,
+and what is not media comes back by `others`.
 
 DTLS begins with the first authenticated check, since browsers nominate a pair late. The pair in use
 changes with a nomination alone.
@@ -49,6 +50,7 @@ class LiteTransport:
         self._taken = self._to_take = self._stopped = False
         self._timer: asyncio.TimerHandle | None = None
         self._early: list[asyncio.TimerHandle] = []
+        self._on_connected: Callable[[], None] = lambda: None
 
     async def local(self, _addresses: Sequence[str] = ()) -> Local:
         """Our end. From now on checks that name it are answered."""
@@ -72,8 +74,11 @@ class LiteTransport:
     async def add_candidates(self, lines: Iterable[str]) -> None:
         """The peer's candidates are of no use: it is known by the checks that it sends."""
 
-    async def connect(self, remote: Remote, _offered: bool, seconds: float) -> str:
-        """Wait until the peer is connected; give the reason where that fails."""
+    async def connect(
+        self, remote: Remote, _offered: bool, seconds: float, connected: Callable[[], None]
+    ) -> str:
+        """Wait for the peer, and call *connected*; give the reason where that fails."""
+        self._on_connected = connected
         client = remote.our_setup == "active"
         self._dtls = Dtls(self._certificate, client, remote.fingerprints)
         try:
@@ -210,6 +215,7 @@ class LiteTransport:
         elif self._dtls.connected and not self._connected.done():
             assert self._sock is not None
             loop.remove_reader(self._sock)
+            self._on_connected()
             self._connected.set_result("")
         elif not self._dtls.connected and (wait := self._dtls.timeout) is not None:
             self._timer = loop.call_later(wait, self._repeat)

@@ -27,12 +27,17 @@ class Call:
         self.connecting: asyncio.Task[str] | None = None
         self.links: list[Link] = []
 
+    def _take(self) -> None:
+        self.links.append(self.ours.take(self.peer.remote))
+
     def _move(self) -> None:
         self.moved += 1
 
     async def meet(self, seconds: float = SECONDS) -> None:
         self.peer.meet(await self.ours.local())
-        self.connecting = asyncio.create_task(self.ours.connect(self.peer.remote, False, seconds))
+        self.connecting = asyncio.create_task(
+            self.ours.connect(self.peer.remote, False, seconds, self._take)
+        )
         await asyncio.sleep(0)
 
     async def connect(self) -> Link:
@@ -41,8 +46,8 @@ class Call:
         async with asyncio.timeout(SECONDS):
             await self.peer.connect()
             assert await self.connecting == ""
-        self.links.append(self.ours.take(self.peer.remote))
-        return self.links[-1]
+        (link,) = self.links
+        return link
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(SECONDS):
@@ -118,7 +123,7 @@ async def test_the_time_to_connect_is_bounded(call: Call) -> None:
     again = LiteTransport(call.port, call.ended.append, call._move)
     peer = ManualPeer()
     peer.meet(await again.local())
-    connecting = asyncio.create_task(again.connect(peer.remote, False, 0.2))
+    connecting = asyncio.create_task(again.connect(peer.remote, False, 0.2, call._take))
     await asyncio.sleep(0)
     peer.check()
     assert await connecting == "DTLS was not done within 0.2 s"
