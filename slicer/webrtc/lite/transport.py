@@ -45,7 +45,7 @@ class LiteTransport:
         self._sock: socket.socket | None = None
         self._dtls: Dtls | None = None
         self._answered = False
-        self._checks = 0
+        self._consents = False
         self._connected: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._taken = self._to_take = self._stopped = False
         self._timer: asyncio.TimerHandle | None = None
@@ -132,9 +132,9 @@ class LiteTransport:
                 timer.cancel()
         if self._dtls is not None:
             farewell = self._dtls.close()
-            # FFmpeg's muxer sends one check alone. It takes an alert for a reason to read from then
-            # on before each packet that it sends, and would hang: our port refuses no datagram.
-            if self._checks > 1:
+            # FFmpeg's muxer sends no checks once it is connected. It takes an alert for a reason to
+            # read before each packet from then on, and would hang: our port refuses no datagram.
+            if self._consents:
                 self._send(farewell)
         self._port.forget(self)
         self._release()
@@ -149,7 +149,7 @@ class LiteTransport:
         if check is None:
             self.counters["stun_unauthenticated"] += 1
             return
-        self._checks += 1
+        self._consents = self._connected.done()
         self._port.name(self, self._agent.fragments)
         there = self._listener is listener and self.address == address
         if not there and (self._sock is None or check.nominates):

@@ -259,9 +259,12 @@ async def test_we_tell_the_end(call: Call) -> None:
     await call.until(lambda: call.port.counters["datagrams_of_strangers"])
 
 
-async def test_a_peer_that_checks_once_is_told_no_end(call: Call) -> None:
+async def test_a_peer_that_sends_no_more_checks_is_told_no_end(call: Call) -> None:
     """FFmpeg's muxer would hang."""
-    await call.connect()
+    await call.meet()
+    call.peer.check()
+    await call.until(lambda: call.peer.answers)
+    await call.peer.connect()
     await call.peer.pump()
     await call.ours.stop()
     await asyncio.sleep(0.05)
