@@ -45,7 +45,7 @@ class LiteTransport:
         self._sock: socket.socket | None = None
         self._dtls: Dtls | None = None
         self._answered = False
-        self._consents = False
+        self._begun = self._hangs = False
         self._connected: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._taken = self._to_take = self._stopped = False
         self._timer: asyncio.TimerHandle | None = None
@@ -80,6 +80,10 @@ class LiteTransport:
         """Wait for the peer, and call *connected*; give the reason where that fails."""
         self._on_connected = connected
         client = remote.our_setup == "active"
+        # FFmpeg's muxer, which alone offers to be the server and nothing else, takes an alert for a
+        # reason to wait for a datagram before each packet from then on: it would hang, for our port
+        # goes on listening and refuses nothing that it sends.
+        self._hangs = remote.setup == "passive"
         self._dtls = Dtls(self._certificate, client, remote.fingerprints)
         try:
             async with asyncio.timeout(seconds):
@@ -123,7 +127,7 @@ class LiteTransport:
             self.counters["datagrams_misplaced"] += 1
 
     async def stop(self) -> None:
-        """Tell a peer that goes on sending checks, and close the socket. May be called twice."""
+        """Tell the peer if it can hear that, and close the socket. May be called twice."""
         if self._stopped:
             return
         self._stopped = True
@@ -132,9 +136,7 @@ class LiteTransport:
                 timer.cancel()
         if self._dtls is not None:
             farewell = self._dtls.close()
-            # FFmpeg's muxer sends no checks once it is connected. It takes an alert for a reason to
-            # read before each packet from then on, and would hang: our port refuses no datagram.
-            if self._consents:
+            if not self._hangs:
                 self._send(farewell)
         self._port.forget(self)
         self._release()
@@ -149,7 +151,6 @@ class LiteTransport:
         if check is None:
             self.counters["stun_unauthenticated"] += 1
             return
-        self._consents = self._connected.done()
         self._port.name(self, self._agent.fragments)
         there = self._listener is listener and self.address == address
         if not there and (self._sock is None or check.nominates):
@@ -158,6 +159,10 @@ class LiteTransport:
             self._send([check.answer])
         else:
             listener.send(check.answer, address)
+        # Behind the answer: FFmpeg's muxer listens to nothing else before it has that.
+        if there and not self._begun and self._dtls is not None:
+            self._begun = True
+            self._begin(self._dtls)
 
     def _switch(self, listener: Listener, address: Address) -> bool:
         """Go on by this pair; False where there is no socket for it."""
@@ -166,7 +171,6 @@ class LiteTransport:
         except OSError:
             self.counters["sockets_refused"] += 1
             return False
-        first = self._sock is None
         self._release()
         self._sock, self._listener, self.address = sock, listener, address
         self._port.hand_on(sock, listener)
@@ -175,8 +179,6 @@ class LiteTransport:
             self._moved()
             return True
         asyncio.get_running_loop().add_reader(sock, self._read)
-        if first and self._dtls is not None:
-            self._begin(self._dtls)
         return True
 
     def _begin(self, dtls: Dtls) -> None:
