@@ -19,6 +19,7 @@ TROUBLES = {
     "unknown_mid": ("packets of a track that was not agreed on", 50),
     "unroutable": ("packets that fit more than one track, and name none", 50),
     "malformed_payload": ("packets whose payload cannot be read", 10),
+    "picture_late": ("pictures late by more than 0.75 s: they waited for a keyframe", 1),
     "overlap": ("audio packets left out: they overlap the ones before", 50),
     "slice_full": ("audio slices cut early: they had reached 64 MiB", 1),
     "clock_jumped": ("jumps of the sender's media clock: slices ended early", 1),
