@@ -29,7 +29,7 @@ TROUBLES = {
     "others_dropped": ("STUN and DTLS datagrams that were not read in time", 10),
     "rtcp_unsent": ("reports and requests that could not be sent", 10),
     "cuts_dropped": ("cuts lost because they were not taken in time", 1),
-    "out_of_memory": ("packets dropped: no memory", 1),
+    "out_of_memory": ("times without memory: packets, requests or slices dropped", 1),
 }
 """Counter → what it counts, and how many of them within a look are news. What is not here is either
 told by an event of its own, or a part of any call: docs/operations.md says of each counter why."""
