@@ -159,6 +159,7 @@ def as_json(judged: Judged) -> dict[str, object]:
         asdict(finding) | {"suggest": finding.suggest.name.lower()}
         for finding in judged.outcome.findings
     ]
+    verdict["raw"] = json.loads(judged.outcome.raw or "null")
     return {"file": str(judged.path), **verdict}
 
 

@@ -1,6 +1,7 @@
 """slicer moderate: files by hand, before a supplier that says what a test wants."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -91,10 +92,11 @@ def test_a_table(
 def test_json(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    supplied(monkeypatch, SAID)
+    supplied(monkeypatch, replace(SAID, raw='{"level": -20}'))
     assert main(["moderate", "--json", "said.ogg", "said.wav"]) == HIT
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (first["file"], second["file"]) == ("said.ogg", "said.wav")
+    assert first["raw"] == {"level": -20}
     assert (first["suggest"], first["label"], first["text"]) == ("review", "Ad", "please buy")
     (finding,) = first["findings"]
     assert (finding["suggest"], finding["keywords"]) == ("review", ["buy"])

@@ -53,7 +53,7 @@ class Workers:
         async with self._room:
             worker = self._free.pop()
             try:
-                if worker.pool is None:
+                if not worker.alive:
                     self.restarts += worker.started
                     await worker.start(self._load)
                 return await worker.run(work, seconds)
@@ -61,9 +61,12 @@ class Workers:
                 self._free.append(worker)
 
     async def close(self) -> None:
-        """End the processes, in the middle of a call too."""
+        """End the processes: one that is idle by itself, since libraries tidy up when they can."""
         for worker in self._workers:
-            worker.kill()
+            if worker in self._free:
+                worker.dismiss()
+            else:
+                worker.kill()
 
 
 class _Worker:
@@ -73,6 +76,17 @@ class _Worker:
         self.pool: ProcessPoolExecutor | None = None
         self.started = False
         self._process = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process; one that ended in idleness (killed for its memory, say) costs
+        no call."""
+        if self.pool is not None:
+            try:
+                self.pool.submit(_nothing)
+            except BrokenProcessPool:
+                self.kill()
+        return self.pool is not None
 
     async def start(self, load: Callable[[], object]) -> None:
         """Begin a process, on a thread: that takes milliseconds. Raises ChildProcessError."""
@@ -100,13 +114,18 @@ class _Worker:
                 self.kill()
 
     def kill(self) -> None:
-        """End the process, if there is one."""
-        pool, self.pool = self.pool, None
-        if pool is not None:
+        """End the process at once, if there is one."""
+        if self.pool is not None:
             try:
                 os.kill(self._process, signal.SIGKILL)
             except ProcessLookupError:
                 logger.debug("worker process %d had ended", self._process)
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """Have the process end once it has no call any more."""
+        pool, self.pool = self.pool, None
+        if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,6 +1,7 @@
 """Processes that are killed, crash, hang, or are left alone."""
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -91,6 +92,15 @@ async def test_a_call_that_nobody_waits_for_is_ended(workers: Workers, tmp_path:
         assert ended(process)
 
 
+async def test_a_process_that_ends_in_idleness_is_replaced(workers: Workers) -> None:
+    process = await workers.run(os.getpid, LONG)
+    os.kill(process, signal.SIGKILL)
+    assert ended(process)
+    with contextlib.suppress(BrokenProcessPool):  # it may not be known yet
+        await workers.run(os.getpid, LONG)
+    assert await workers.run(os.getpid, LONG) != process
+
+
 async def test_a_crash_costs_its_call_alone(tmp_path: Path) -> None:
     workers = Workers(2, os.getpid)
     fifo = tmp_path / "fifo"
@@ -111,6 +121,18 @@ async def test_a_process_that_cannot_load(load: partial[object]) -> None:
     with pytest.raises(ChildProcessError, match="no worker process"):
         await workers.start()
     await workers.close()
+
+
+async def test_a_call_ends_when_all_is_closed(workers: Workers, tmp_path: Path) -> None:
+    process = await workers.run(os.getpid, LONG)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    waiting = asyncio.ensure_future(workers.run(fifo.read_bytes, LONG))
+    with await asyncio.to_thread(fifo.open, "wb"):
+        await workers.close()
+        with pytest.raises(BrokenProcessPool):
+            await waiting
+        assert ended(process)
 
 
 def test_workers_end_with_their_parent() -> None:
