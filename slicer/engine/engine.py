@@ -204,6 +204,7 @@ class Engine:
             confirm_verdict=self._confirm_verdict,
         )
         running.preroll = self.settings.slicing.preroll
+        running.transcripts = self.settings.moderation.transcripts
         for slice_key in self._reports.take_adopted(task):
             running.adopt(slice_key)
         self._tasks[task] = running

@@ -19,6 +19,8 @@ class ModerationSettings:
     """Seconds that a slice may wait for its verdict; then it is told as unjudged."""
     raw: bool = False
     """Whether callbacks carry the supplier's own answer, too."""
+    transcripts: bool = False
+    """Whether what was heard in an audio slice that is kept is stored beside it, as JSON."""
     check: bool = True
     """Whether an account is tried when its first task begins."""
     webhook_url: str = ""
