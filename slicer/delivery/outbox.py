@@ -228,6 +228,7 @@ class Outbox:
         file = await self._encode(delivery)
         if file is None:
             return
+        delivery.thumbnail = file.thumbnail
         if not await self._write(delivery, file):
             if delivery.judge is None:
                 self._make_sendable(delivery, Phase.WAITING)

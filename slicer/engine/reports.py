@@ -60,8 +60,10 @@ class TaskReports:
         if isinstance(outcome, Verdict):
             event = SliceJudged(slice.task, self._now(), slice, outcome, keep)
         else:
-            event = SliceUnjudged(slice.task, self._now(), slice, outcome.reason, keep)
-            logger.warning("! task %s: %s is not judged: %s", slice.task, slice.key, event.reason)
+            reason, by_choice = outcome.reason, outcome.by_choice
+            event = SliceUnjudged(slice.task, self._now(), slice, reason, keep, by_choice)
+            level = logging.DEBUG if by_choice else logging.WARNING
+            logger.log(level, "! task %s: %s is not judged: %s", slice.task, slice.key, reason)
         self._tell(event)
         return self._confirm_verdict(event) if self._confirm_verdict is not None else None
 

@@ -134,7 +134,9 @@ class RunningTask:
         images = self.spec.images
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending.add(info.key)
-        make_file, due = partial(make, cut, info, images, self.preroll), self._due(cut)
+        repeats = self.judge is not None and self.judge.judging.repeats
+        make_file = partial(make, cut, info, images, self.preroll, with_thumbnail=repeats)
+        due = self._due(cut)
         if isinstance(cut, PictureCut) and self._decoding.takes(cut):
             self._decoding.make(cut, make_file, partial(self._offer, info, due))
         else:
@@ -221,16 +223,16 @@ class RunningTask:
         """A slice was judged, or nobody could. Awaited before it goes on; one that is not kept is
         settled then."""
         confirmed = self._reports.on_judged(slice, outcome, keep)
-        return self._judged(slice.key, isinstance(outcome, Verdict), keep, confirmed)
+        return self._judged(slice.key, outcome, keep, confirmed)
 
     async def _judged(
-        self, key: str, has_verdict: bool, keep: bool, confirmed: Awaitable[None] | None
+        self, key: str, outcome: Outcome, keep: bool, confirmed: Awaitable[None] | None
     ) -> None:
         if confirmed is not None:
             await confirmed
-        if has_verdict:
+        if isinstance(outcome, Verdict):
             self.judged += 1
-        else:
+        elif not outcome.by_choice:
             self.unjudged += 1
         if not keep:
             self._settle(key)

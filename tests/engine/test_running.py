@@ -20,7 +20,8 @@ from slicer.engine.events import (
     TrackEnded,
     TrackStarted,
 )
-from slicer.engine.running import LATE, RECORDED, Confirm, RunningTask
+from slicer.engine.reports import Confirm
+from slicer.engine.running import LATE, RECORDED, RunningTask
 from slicer.engine.spec import TaskSpec
 from slicer.errors import StorageError, StorageUnavailable
 from slicer.media.naming import Names
