@@ -122,7 +122,8 @@ def repeated(one: av.VideoFrame, other: av.VideoFrame) -> NDArray[np.int64]:
 
 
 def _clipped(pixels: NDArray[np.floating[Any]]) -> Pixels:
-    return np.clip(pixels, 0, FURTHEST).astype(np.uint8)
+    clipped: Pixels = np.clip(pixels, 0, FURTHEST).astype(np.uint8)
+    return clipped
 
 
 def _seconds(work: Callable[[], object], times: int = 50) -> float:
