@@ -14,6 +14,7 @@ from slicer.delivery.delivery import Delivery, memory_of
 from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.manifest import NAME, Manifest
 from slicer.delivery.outbox import Outbox
+from slicer.engine.cut_rate import WORDS, CutRate
 from slicer.engine.driver import Driver
 from slicer.engine.events import (
     AnchorDropped,
@@ -101,6 +102,8 @@ class RunningTask:
         # Keys, not a number: a slice of an earlier process may be settled here too, and counting it
         # down would end the task while a slice of its own is still on its way.
         self._pending = set[str]()
+        # A capture is replayed at any speed, and nobody is in it but its own senders.
+        self._rate = None if spec.room.startswith("replay:") else CutRate(spec.params)
         self._reason: EndReason | None = None
         self._left: asyncio.Task[None] | None = None
 
@@ -133,6 +136,9 @@ class RunningTask:
 
     def on_cut(self, cut: Cut) -> None:
         """Name the slice and hand it to the outbox; its file is made there, or before."""
+        if self._rate is not None and not self._rate.take(cut.track.anchor, self._clock.now()):
+            self._leave_out(self._rate, cut)
+            return
         images = self.spec.images
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending.add(info.key)
@@ -143,6 +149,17 @@ class RunningTask:
             self._decoding.make(cut, make_file, partial(self._offer, info, due))
         else:
             self._offer(info, due, make_file, memory_of(cut))
+
+    def _leave_out(self, rate: CutRate, cut: Cut) -> None:
+        """The anchor's media is cut too often. Later pictures may not build on what is not fed."""
+        self.lost += 1
+        self._decoding.end(cut.track)
+        anchor = cut.track.anchor
+        self._tell_left_out(anchor, rate.news(anchor, self._clock.now()))
+
+    def _tell_left_out(self, anchor: str, count: int) -> None:
+        if count:
+            self.on_output(outputs.AnchorTrouble(anchor, WORDS, count))
 
     def on_missing(self, missing: PictureMissing) -> None:
         """Tell that pictures cannot be had."""
@@ -169,6 +186,8 @@ class RunningTask:
                 logger.warning("! task %s is full: %s waits", task, anchor)
                 self._tell(AnchorWaits(task, at, anchor))
             case outputs.AnchorLeft(anchor, reason):
+                if self._rate is not None:
+                    self._tell_left_out(anchor, self._rate.forget(anchor))
                 logger.info("- task %s: %s left: %s", task, anchor, reason or "the room says")
                 self._tell(AnchorLeft(task, at, anchor, reason))
             case outputs.AnchorDropped(anchor, reason):

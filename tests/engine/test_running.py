@@ -11,7 +11,9 @@ from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.encoding import PRIORITIES, EncodingPool
 from slicer.delivery.judging import Unjudged
+from slicer.engine.cut_rate import BURST, WORDS
 from slicer.engine.events import (
+    AnchorTrouble,
     PicturesMissing,
     SliceLost,
     SliceStored,
@@ -31,7 +33,7 @@ from slicer.media.slice import ManifestInfo, SliceInfo
 from slicer.moderation import Segment, Verdict
 from slicer.rtp.parameters import OPUS, VP8, Kind
 from slicer.slicing.audio import PREROLL
-from slicer.slicing.facts import RoomEntered, TrackPublished
+from slicer.slicing.facts import AnchorLeft, RoomEntered, TrackPublished
 from slicer.slicing.outputs import (
     AudioCut,
     AudioPacket,
@@ -125,6 +127,24 @@ def stored(task: RunningTask, delivery: Delivery) -> Awaitable[None] | None:
     assert isinstance(file.info, SliceInfo)
     receipt = Receipt(file.info.key, file.info.size, "etag")
     return task.on_stored(file.info, file.data, receipt, "memory:")
+
+
+async def test_an_anchor_that_is_cut_too_often_costs_itself_alone() -> None:
+    task, box, _, told = running()
+    task.driver.deliver(TrackPublished("eve", Kind.AUDIO))
+    for second in range(300):
+        task.driver.deliver(cut(began=1000.0 + second))
+    task.driver.deliver(cut(TrackKey("t", "eve", Kind.AUDIO)))
+    left_out = 300 - int(BURST)
+    assert [one.info.key.split("/")[1] for one in box.deliveries] == ["ada"] * int(BURST) + ["eve"]
+    (trouble,) = [one for one in told if isinstance(one, AnchorTrouble)]
+    assert (trouble.anchor, trouble.reason, trouble.count) == ("ada", WORDS, 1)
+    task.driver.deliver(AnchorLeft("ada", "gone"))
+    trouble = [one for one in told if isinstance(one, AnchorTrouble)][-1]
+    left_out += 1  # its last one, as it leaves
+    assert trouble.count == left_out - 1
+    assert (task.lost, task.pending) == (left_out, int(BURST) + 1)
+    assert not [one for one in told if isinstance(one, SliceLost)]
 
 
 async def test_a_slice_from_cut_to_stored() -> None:
