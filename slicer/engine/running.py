@@ -39,6 +39,7 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.engine.spec import TaskSpec
+from slicer.engine.told_times import ToldTimes
 from slicer.errors import ModerationError, SlicerError, StorageError
 from slicer.media.naming import Names
 from slicer.media.slice import File, SliceInfo, describe, make
@@ -55,6 +56,7 @@ from slicer.slicing.outputs import (
     Notice,
     PictureCut,
     PictureMissing,
+    Settled,
     State,
     StateChanged,
     Subscribe,
@@ -117,6 +119,7 @@ class RunningTask:
         self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
         self._task, self._names, self._clock, self._tell = task, names, clock, tell
         self._confirm, self._confirm_verdict = confirm, confirm_verdict
+        self._times = ToldTimes()
         self._manifest = Manifest(names.folder, task) if spec.manifest else None
         # Keys, not a number: a slice of an earlier process may be settled here too, and counting it
         # down would end the task while a slice of its own is still on its way.
@@ -156,6 +159,7 @@ class RunningTask:
         images = self.spec.images
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending.add(info.key)
+        self._times.add(cut, info)
         make_file, due = partial(make, cut, info, images, self.preroll), self._due(cut)
         if isinstance(cut, PictureCut) and self._decoding.takes(cut):
             self._decoding.make(cut, make_file, partial(self._offer, info, due))
@@ -168,6 +172,18 @@ class RunningTask:
         logger.warning("! task %s: no pictures of %s: %s", self._task, anchor, reason)
         self._tell(PicturesMissing(self._task, self._now(), anchor, reason))
 
+    def on_settled(self, settled: Settled) -> None:
+        """Tell when a slice began, where a report has corrected it."""
+        began = self._clock.wall(settled.began)
+        event = self._times.settle(settled, began, self._now(), self._pending)
+        if event is None:
+            return
+        key, told = event.slice.key, event.told
+        logger.info("- task %s: %s began at %s, not at %s", self._task, key, began, told)
+        if self._manifest is not None:
+            self._manifest.settled(event.slice)
+        self._tell(event)
+
     def on_output(self, output: Subscribe | Unsubscribe | Notice) -> None:
         """Tell what the task does, and log it: one line each, a warning where media is not cut."""
         task, at = self._task, self._now()
@@ -178,6 +194,7 @@ class RunningTask:
             case Unsubscribe(track, reason):
                 logger.info("- task %s: %s of %s: %s", task, track.kind, track.anchor, reason)
                 self._decoding.end(track)
+                self._times.end_track(track)
                 self._tell(TrackEnded(task, at, track.anchor, track.kind, reason))
             case StateChanged(state, reason):
                 level = logging.WARNING if state is State.RECONNECTING else logging.INFO
@@ -217,6 +234,7 @@ class RunningTask:
         self, slice: SliceInfo, data: bytes, receipt: Receipt, destination: str
     ) -> Awaitable[None] | None:
         """The store has acknowledged a slice. Awaited before the spool forgets it."""
+        slice = self._times.tell(slice)
         if self._manifest is not None:
             self._manifest.stored(slice, data, receipt, destination)
         event = SliceStored(self._task, self._now(), slice, receipt.etag, destination)
@@ -243,7 +261,7 @@ class RunningTask:
     def on_judged(self, slice: SliceInfo, outcome: Outcome, keep: bool) -> Awaitable[None] | None:
         """A slice was judged, or nobody could. Awaited before it goes on; one that is not kept is
         settled then."""
-        event = judged(slice, self._now(), outcome, keep)
+        event = judged(self._times.tell(slice), self._now(), outcome, keep)
         self._tell(event)
         if isinstance(event, SliceUnjudged):
             logger.warning("! task %s: %s is not judged: %s", self._task, slice.key, event.reason)
@@ -278,6 +296,7 @@ class RunningTask:
 
     def on_lost(self, slice: SliceInfo, reason: str) -> None:
         """A slice will never be stored."""
+        slice = self._times.tell(slice)
         self.lost += 1
         if self._manifest is not None:
             self._manifest.lost(slice, reason)
@@ -338,6 +357,7 @@ class RunningTask:
 
     def _settle(self, key: str) -> None:
         self._pending.discard(key)
+        self._times.end_slice(key)
         self._finish()
 
     def _finish(self) -> None:
