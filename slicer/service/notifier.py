@@ -137,7 +137,7 @@ class Notifier:
                 text = f"{anchor} waits: the task has all the anchors it may take"
                 await self.trouble(record, at, Code.ANCHOR_WAITS, text)
             case AnchorTrouble(at=at, anchor=anchor, reason=reason, count=count):
-                await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor}: {count} {reason}")
+                await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor}: {reason} ({count})")
             case AnchorDropped(at=at, anchor=anchor, reason=reason):
                 await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor} is dropped: {reason}")
             case FactsDiscarded(at=at, count=count):

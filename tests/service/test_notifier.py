@@ -110,7 +110,7 @@ async def test_a_tasks_life(desk: Desk) -> None:
         (StoreRecovered("t", AT, "cos://b/"), 6, "cos://b/ takes slices again"),
         (FactsDiscarded("t", AT, 3), 4, "3 facts of the room discarded"),
         (PicturesMissing("t", AT, "zoe", "late"), 7, "there are no pictures of zoe: late"),
-        (AnchorTrouble("t", AT, "zoe", "packets that", 7), 4, "zoe: 7 packets that"),
+        (AnchorTrouble("t", AT, "zoe", "packets that", 7), 4, "zoe: packets that (7)"),
         (TrackRefused("t", AT, "zoe", Kind.VIDEO, "H.265"), 5, "video of zoe is refused: H.265"),
     ],
 )
