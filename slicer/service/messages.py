@@ -37,7 +37,8 @@ class Code(IntEnum):
     UNJUDGED = 8
     SUPPLIER_TROUBLE = 9
     SUPPLIER_RECOVERED = 10
-    TIME_SETTLED = 11
+    LEFT_OUT = 11
+    TIME_SETTLED = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,11 @@ from slicer.engine.events import (
     FactsDiscarded,
     PicturesMissing,
     RobotLeft,
+    SliceJudged,
     SliceLost,
     SliceSettled,
     SliceStored,
+    SliceUnjudged,
     StoreRecovered,
     TaskFinished,
     TaskState,
@@ -41,6 +43,7 @@ from slicer.slicing.outputs import EndReason, State, TrackKey
 from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.webhooks.queue import Webhook
 from tests.harness.clock import ManualClock, settle
+from tests.harness.moderation.scripted import BLOCK, PASS
 from tests.harness.rooms.replay import talk
 from tests.harness.service.orders import KEYS, moderation_order, slice_order
 
@@ -137,7 +140,7 @@ async def test_a_start_time_that_was_told_and_is_wrong(
         before = round(AT.timestamp() * 1000)
         times = f"{before + milliseconds}, not {before}"
         text = f"StartTimeMs of t/a.ogg is {times}: its sender's report came late"
-        assert desk.payload(0) == {"Code": 11, "Message": text}
+        assert desk.payload(0) == {"Code": 12, "Message": text}
 
 
 async def test_what_is_told_again_is_kept_once(desk: Desk) -> None:
@@ -273,3 +276,27 @@ async def test_a_full_disk_delays_and_loses_nothing(desk: Desk) -> None:
     await beginning
     await notifier.note(RECORD, EVENTS[-1])
     assert told == [1001, 1005]
+
+
+@pytest.mark.parametrize("hits_only", [False, True])
+async def test_verdicts_and_those_who_have_none(desk: Desk, hits_only: bool) -> None:
+    ordered = moderation_order()
+    assert ordered.moderation is not None
+    moderation = replace(ordered.moderation, hits_only=hits_only)
+    record = replace(RECORD, task="m", order=replace(ordered, moderation=moderation))
+    await desk.registry.add(record)
+    await desk.notifier.begin(record)
+    slices = [SliceInfo(f"m/{n}.png", TrackKey("m", "ada", Kind.VIDEO), AT, 0.0, 9) for n in "abcd"]
+    for event in (
+        SliceJudged("m", AT, slices[0], PASS, False),
+        SliceJudged("m", AT, slices[1], BLOCK, False),
+        SliceUnjudged("m", AT, slices[2], "too large", False),
+        SliceUnjudged("m", AT, slices[3], "left out", False, by_choice=True),
+    ):
+        await desk.notifier.confirm_verdict(event)
+    if hits_only:
+        assert desk.events == [1101, 1103, 1104, 1106]
+    else:
+        assert desk.events == [1101, 1103, 1104, 1104, 1106, 1106]
+        left = desk.payload(5)
+        assert left == {"Code": 11, "Message": "a slice of ada is not judged: m/d.png: left out"}

@@ -40,10 +40,10 @@ class _End(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.DatagramTransport, transport)
 
-    def send(self, data: bytes, address: Address) -> None:
-        """Send, unless the path has been closed since."""
+    def send(self, data: bytes, target: Address) -> None:
+        """Also when all is over: what is late may come then."""
         if not self.transport.is_closing():
-            self.transport.sendto(data, address)
+            self.transport.sendto(data, target)
 
     def datagram_received(self, data: bytes, address: Address) -> None:
         self._relay.pass_on(data, address, self._downstream)
