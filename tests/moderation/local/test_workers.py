@@ -123,6 +123,16 @@ async def test_a_process_that_cannot_load(load: partial[object]) -> None:
     await workers.close()
 
 
+async def test_a_process_that_does_not_begin_in_time(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("slicer.moderation.local.workers.START_TIMEOUT", 0)
+        with pytest.raises(ChildProcessError, match="TimeoutError"):
+            await workers.start()
+    await workers.start()
+
+
 async def test_a_call_ends_when_all_is_closed(workers: Workers, tmp_path: Path) -> None:
     process = await workers.run(os.getpid, LONG)
     fifo = tmp_path / "fifo"
