@@ -23,6 +23,17 @@ class ModerationSettings:
     """Whether what was heard in an audio slice that is kept is stored beside it, as JSON."""
     check: bool = True
     """Whether an account is tried when its first task begins."""
+    repeat_distance: int = bounded(0, 0, 64)
+    """Grey levels, of 256, by which the blocks of a picture may differ from those of the anchor's
+    last judged one, whose verdict is then repeated; 0: never."""
+    repeat_seconds: float = bounded(60.0, 1, DAY)
+    """Seconds for which a verdict may be repeated."""
+    sample_every: int = bounded(1, 1, 1_000)
+    """One of so many pictures of an anchor is judged; 1: all."""
+    sample_after_hit: int = bounded(1, 1, 1_000)
+    """One of so many, where that is more often, of an anchor that had a hit lately."""
+    sample_hit_seconds: float = bounded(600.0, 1, DAY)
+    """Seconds after which a hit is no longer lately."""
     webhook_url: str = ""
     """The service that supplier `webhook` asks."""
     webhook_secret: str = secret("SLICER_MODERATION_WEBHOOK_SECRET")

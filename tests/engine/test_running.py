@@ -15,7 +15,6 @@ from slicer.engine.events import (
     PicturesMissing,
     SliceLost,
     SliceStored,
-    StoreRecovered,
     TaskEvent,
     TaskFinished,
     TaskState,
@@ -23,7 +22,8 @@ from slicer.engine.events import (
     TrackEnded,
     TrackStarted,
 )
-from slicer.engine.running import LATE, RECORDED, Confirm, RunningTask
+from slicer.engine.reports import Confirm
+from slicer.engine.running import LATE, RECORDED, RunningTask
 from slicer.engine.spec import TaskSpec
 from slicer.errors import StorageError, StorageUnavailable
 from slicer.media.naming import Names
@@ -189,24 +189,15 @@ async def test_what_the_outbox_refuses_is_lost_and_said_so() -> None:
     assert task.finished.result().lost == 2
 
 
-async def test_trouble_is_told_and_loses_nothing() -> None:
-    task, _, _, told = running()
-    task.driver.deliver(cut())
-    task.on_trouble(StorageUnavailable("k", "503", "it is tried again"))
-    assert isinstance(told[-1], TaskTrouble)
-    assert "503" in told[-1].reason
-    assert task.pending == 1
-
-
-async def test_a_store_that_was_found_failing_and_works_again() -> None:
+async def test_a_store_that_was_found_failing_is_told_and_loses_nothing() -> None:
     task, box, _, told = running()
+    task.driver.deliver(cut())
     error = StorageUnavailable("", "no connection", "it is tried again")
     task.on_store_trouble(error)
     assert isinstance(told[-1], TaskTrouble)
+    assert "no connection" in told[-1].reason
     assert box.troubles == [("t", error)]
-    task.on_recovered("s3://b")
-    assert isinstance(told[-1], StoreRecovered)
-    assert told[-1].destination == "s3://b"
+    assert task.pending == 1
 
 
 async def test_stopping_twice_is_stopping_once() -> None:
