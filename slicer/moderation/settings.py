@@ -43,7 +43,7 @@ class ModerationSettings:
     tencent_endpoint: str = ""
     """A URL to be asked instead of Tencent's own, such as a proxy's."""
     local_workers: int = bounded(1, 1, 64)
-    """Processes of the models on this machine (`local`, `trtc`); each takes 300 MB or more."""
+    """Processes of the models on this machine (`local`, `trtc`); each takes 200 MB or more."""
     local_timeout: float = bounded(60.0, 1, 600)
     """Seconds that a model may work on a slice."""
     local_nsfw_review: float = bounded(0.5, 0, 1)
