@@ -159,6 +159,8 @@ class SupplierSpec:
 SUPPLIERS: Mapping[str, str] = {
     "tianyu": "slicer.moderation.tencent:TencentSupplier",
     "ace": "slicer.moderation.tencent:TencentSupplier",
+    "shumei": "slicer.moderation.shumei:ShumeiSupplier",
+    "yidun": "slicer.moderation.yidun:YidunSupplier",
     "webhook": "slicer.moderation.webhook:WebhookSupplier",
     "local": "slicer.moderation.local.supplier:LocalSupplier",
     "trtc": "slicer.moderation.local.supplier:LocalSupplier",
