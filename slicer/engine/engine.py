@@ -48,6 +48,7 @@ from slicer.errors import (
     counted,
 )
 from slicer.media.naming import Names
+from slicer.moderation.local.supplier import check as check_local
 from slicer.rooms import Authorize, Connector, Context, Room, connector, parse_room
 from slicer.rooms.whip.address import check_user
 from slicer.rtp.parameters import Kind
@@ -124,6 +125,7 @@ class Engine:
         if self._entered:
             raise RuntimeError("engine: entered before; each `async with` takes a new one")
         hot.check()
+        check_local(self.settings.moderation)
         self._clock = LoopClock()
         self._context = Context(
             self._clock,
@@ -206,6 +208,7 @@ class Engine:
             confirm_verdict=self._confirm_verdict,
         )
         running.preroll = self.settings.slicing.preroll
+        running.transcripts = self.settings.moderation.transcripts
         for slice_key in self._outcomes.take_adopted(task):
             running.adopt(slice_key)
         self._tasks[task] = running

@@ -8,10 +8,11 @@ from functools import partial
 from math import inf
 
 from slicer.clock import Clock
+from slicer.delivery import transcript
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery, memory_of
 from slicer.delivery.judging import Judge, Outcome
-from slicer.delivery.manifest import Manifest
+from slicer.delivery.manifest import NAME, Manifest
 from slicer.delivery.outbox import Outbox
 from slicer.engine.driver import Driver
 from slicer.engine.events import (
@@ -90,6 +91,7 @@ class RunningTask:
         self.room: Room | None = None
         self.preroll = PREROLL  # of its audio files, in seconds
         self.judge: Judge | None = None
+        self.transcripts = False  # stored beside the audio they are of
         self.stored = self.lost = self.kept = self.late = 0
         self.judged = self.unjudged = 0
         self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
@@ -223,6 +225,8 @@ class RunningTask:
         """A slice was judged, or nobody could. Awaited before it goes on; one that is not kept is
         settled then."""
         confirmed = self._reports.on_judged(slice, outcome, keep)
+        if keep and self.transcripts and isinstance(outcome, Verdict) and outcome.transcript:
+            self._offer_file(transcript.delivery_of(slice, outcome))
         return self._judged(slice.key, outcome, keep, confirmed)
 
     async def _judged(
@@ -257,18 +261,25 @@ class RunningTask:
         self._settle(slice.key)
 
     def on_manifest_settled(self, key: str) -> None:
-        """The manifest is stored, or in the spool."""
+        """The manifest, or a transcript, is stored, or in the spool."""
         self._settle(key)
 
     def on_manifest_lost(self, key: str, reason: str) -> None:
-        """The manifest will never be stored."""
-        logger.warning("! task %s has no manifest: %s", self._task, reason)
-        self._tell(TaskTrouble(self._task, self._now(), f"no manifest: {reason}"))
+        """The manifest, or a transcript, will never be stored."""
+        what = "manifest" if key.endswith(f"/{NAME}") else key
+        logger.warning("! task %s has no %s: %s", self._task, what, reason)
+        self._tell(TaskTrouble(self._task, self._now(), f"no {what}: {reason}"))
         self._settle(key)
 
     def _offer(self, info: SliceInfo, due: float, make: Callable[[], File], size: int) -> None:
         if not self.outbox.offer(Delivery(info, size, make, due, judge=self.judge)):
             self.on_lost(info, "the outbox is full: slices are cut faster than made or stored")
+
+    def _offer_file(self, delivery: Delivery) -> None:
+        """Send what is no slice."""
+        self._pending.add(delivery.info.key)
+        if not self.outbox.offer(delivery):
+            self.on_manifest_lost(delivery.info.key, "the outbox takes nothing more")
 
     def on_store_trouble(self, error: StorageError) -> None:
         """The store was found failing before it was sent anything."""
@@ -301,10 +312,7 @@ class RunningTask:
         if self._reason is None or self.room is not None or self._pending or self.finished.done():
             return
         if self._manifest is not None and not self._manifest.closed:
-            delivery = self._manifest.close(self._now())
-            self._pending.add(delivery.info.key)
-            if not self.outbox.offer(delivery):
-                self.on_manifest_lost(delivery.info.key, "the outbox takes nothing more")
+            self._offer_file(self._manifest.close(self._now()))
             return
         event = TaskFinished(
             self._task,

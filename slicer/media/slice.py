@@ -50,9 +50,10 @@ class SliceInfo:
 
 @dataclass(frozen=True, slots=True)
 class ManifestInfo:
-    """A task's manifest, which takes a slice's way to the store but is of no anchor.
+    """What takes a slice's way to the store but is none: a task's manifest, a slice's transcript.
 
-    *began*: UTC of the task's end; *size*: bytes, 0 until it is made.
+    *began*: UTC of the task's end, or of the slice's first sample; *size*: bytes, 0 until it is
+    made.
     """
 
     key: str

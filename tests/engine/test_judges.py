@@ -1,5 +1,6 @@
 """Accounts of suppliers: opened once, shared, closed when nobody uses them; and a whole engine."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.engine.judges import Judges
 from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused
+from slicer.moderation import Segment, Suggest
 from slicer.moderation.settings import ModerationSettings
 from tests.harness.clock import ManualClock, settle
 from tests.harness.delivery.spooling import delivery_of, file_of
@@ -236,3 +238,27 @@ async def test_sampling_is_told_for_each_picture_that_it_leaves_out(
     told = await pictures_of(tmp_path, ModerationSettings(sample_every=3))
     assert told == ["new", "left out", "left out"] * 2 + ["new", "left out"]
     assert len(supplier.asked) == 3
+
+
+@pytest.mark.parametrize("transcripts", [False, True])
+async def test_a_transcript_is_stored_beside_its_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transcripts: bool
+) -> None:
+    heard = replace(BLOCK, text="go away", transcript=(Segment(0.5, 1.0, "go away"),))
+    answers = iter([heard, PASS, replace(heard, suggest=Suggest.PASS)])
+    install(monkeypatch, ScriptedSupplier(lambda _file: next(answers)), "acme")
+    settings = Settings(
+        moderation=ModerationSettings(transcripts=transcripts),
+        spool=SpoolSettings(folder=str(tmp_path / "spool")),
+    )
+    async with Engine(settings) as engine:
+        await engine.create(task_of(tmp_path, Keep.HITS))
+        finished = await engine.finished("t")
+    assert (finished.stored, finished.judged, finished.kept, finished.lost) == (1, 3, 0, 0)
+    (audio,) = (tmp_path / "out").rglob("*.ogg")
+    found = list((tmp_path / "out").rglob("*.json"))
+    assert found == ([audio.with_suffix(".json")] if transcripts else [])
+    for path in found:
+        transcript = json.loads(path.read_bytes())
+        assert transcript["slice"] == audio.relative_to(tmp_path / "out").as_posix()
+        assert transcript["words"] == [{"begin": 0.5, "end": 1.0, "text": "go away"}]

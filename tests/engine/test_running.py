@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.encoding import PRIORITIES, EncodingPool
+from slicer.delivery.judging import Unjudged
 from slicer.engine.events import (
     PicturesMissing,
     SliceLost,
@@ -26,6 +28,7 @@ from slicer.engine.spec import TaskSpec
 from slicer.errors import StorageError, StorageUnavailable
 from slicer.media.naming import Names
 from slicer.media.slice import ManifestInfo, SliceInfo
+from slicer.moderation import Segment, Verdict
 from slicer.rtp.parameters import OPUS, VP8, Kind
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.facts import RoomEntered, TrackPublished
@@ -283,6 +286,41 @@ async def test_the_manifest_goes_last_and_counts_as_no_slice(kept: bool) -> None
         assert told[-2].reason == "no manifest: 503"
     finished = task.finished.result()
     assert (finished.stored, finished.lost, finished.kept) == (1, 0, 0)
+
+
+HEARD = Verdict(text="go away", transcript=(Segment(0.5, 1.0, "go away"),))
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_a_transcript_goes_with_its_slice(full: bool) -> None:
+    task, box, _, told = running()
+    task.transcripts, box.full = True, full
+    slice = info_of("t/ada/a.ogg", task="t")
+    for outcome, keep in (
+        (HEARD, False),
+        (Unjudged("too loud"), True),
+        (replace(HEARD, transcript=()), True),
+        (HEARD, True),
+    ):
+        confirmed = task.on_judged(slice, outcome, keep)
+        assert confirmed is not None
+        await confirmed
+    assert (task.judged, task.unjudged) == (3, 1)
+    key = "t/ada/a.json"
+    if full:
+        (trouble,) = [event for event in told if isinstance(event, TaskTrouble)]
+        assert trouble.reason == f"no {key}: the outbox takes nothing more"
+    else:
+        (delivery,) = box.deliveries
+        assert delivery.info.key == key
+        assert key in task.pending_keys
+        task.on_manifest_settled(key)
+    assert not task.pending
+    task.transcripts = False
+    confirmed = task.on_judged(slice, HEARD, True)
+    assert confirmed is not None
+    await confirmed
+    assert len(box.deliveries) == (not full)
 
 
 async def test_pictures_that_cannot_be_had_are_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,5 +23,11 @@ class WhipSettings:
     """Whether RED (RFC 2198) is preferred to Opus alone: browsers then send all audio twice."""
     silence: float = bounded(15.0, 1, DAY)
     """Seconds without any datagram, STUN included, after which a publisher is gone."""
+    udp: str = ""
+    """ADDRESS:PORT of all publishers' media; empty: the room's address and any free port."""
     advertise: tuple[str, ...] = ()
-    """Addresses to offer as ICE candidates; empty: the one listened on, or all of this host."""
+    """Addresses to offer as ICE candidates (1:1 NAT); empty: the one of `udp`, or all of this
+    host."""
+    max_pending: int = 64
+    """Publishers of one address that may be connecting at once; one more gets 503. Those behind
+    a proxy are of one address."""
