@@ -102,8 +102,9 @@ async def life(order: dict[str, Any]) -> None:
         os.write(log, (" ".join(words) + "\n").encode())
 
     async def confirm(event: SliceJudged | SliceUnjudged) -> None:
-        judged = isinstance(event, SliceJudged)
-        outcome = (HIT if event.verdict.hit else PASSED) if judged else UNJUDGED
+        outcome = UNJUDGED
+        if isinstance(event, SliceJudged):
+            outcome = HIT if event.verdict.hit else PASSED
         note("told", event.slice.key, outcome)
 
     def spooled(reports: OutcomeRouter, file: File) -> None:
@@ -111,7 +112,7 @@ async def life(order: dict[str, Any]) -> None:
         on_spooled(reports, file)
 
     on_spooled = OutcomeRouter.on_spooled
-    OutcomeRouter.on_spooled = spooled  # type: ignore[method-assign]
+    OutcomeRouter.on_spooled = spooled  # type: ignore[assignment, method-assign]
     moderation.SUPPLIERS = {"slow": f"{__name__}:OPEN"}
     globals()["OPEN"] = lambda _spec, _settings: SlowSupplier(order["seconds"], note)
     judged_by = Moderation(SupplierSpec("slow"), Keep.HITS)
