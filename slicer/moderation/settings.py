@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from slicer.config import DAY, bounded, secret
 
+DEFAULT_SUPPLIER = "trtc"
+
 
 @dataclass(frozen=True, slots=True)
 class ModerationSettings:
@@ -23,6 +25,8 @@ class ModerationSettings:
     """Whether what was heard in an audio slice that is kept is stored beside it, as JSON."""
     check: bool = True
     """Whether an account is tried when its first task begins."""
+    default_supplier: str = DEFAULT_SUPPLIER
+    """Who judges where a request names nobody, as for live streams: one that needs no account."""
     repeat_distance: int = bounded(0, 0, 64)
     """Grey levels, of 256, by which the blocks of a picture may differ from those of the anchor's
     last judged one, whose verdict is then repeated; 0: never."""
