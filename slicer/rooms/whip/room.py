@@ -129,7 +129,9 @@ class Site:
         self._path = media_path()
         addresses = settings.advertise or tuple(host_addresses(at.host))
         self._network = Network(addresses, settings.silence)
-        self._profile = replace(PUBLISHER, redundancy=settings.redundancy)
+        self._profile = replace(
+            PUBLISHER, redundancy=settings.redundancy, max_bitrate=settings.max_bitrate
+        )
         self._rooms: dict[str, Participants] = {}
         self._held: dict[str, int] = {}
         self._sessions: dict[str, tuple[str, Anchor]] = {}

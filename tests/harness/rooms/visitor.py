@@ -21,6 +21,7 @@ class Visitor:
         self.told: list[Fact | TrackOutput] = []
         self.room: Room | None = None
         self.declined: set[str] = set()
+        self.max_height: int | None = None
 
     async def enter(self, url: str) -> None:
         split = parse_room(url)
@@ -38,7 +39,7 @@ class Visitor:
 
     def subscribe(self, anchor: str, kind: Kind) -> None:
         assert self.room is not None
-        spec = AudioSpec(1) if kind is Kind.AUDIO else VideoSpec(1)
+        spec = AudioSpec(1) if kind is Kind.AUDIO else VideoSpec(1, max_height=self.max_height)
         self.room.subscribe(Subscribe(TrackKey("task", anchor, kind), spec))
 
     def facts(self) -> list[Fact]:
