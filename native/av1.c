@@ -125,7 +125,7 @@ static bool finish_obu(av1_stream *it) {
         bytes->size = unit->fragment;
         return true;
     }
-    if (!buffer_reserve(bytes, moved))
+    if (!assembly_reserve(&it->base.open, moved))
         return false;
     data = bytes->data + unit->fragment;
     memmove(data + moved, data + start, body);
@@ -139,7 +139,7 @@ static bool finish_obu(av1_stream *it) {
 static bool begin(av1_stream *it, const part *in) {
     assembly_begin(&it->base.open, in->timestamp);
     it->unit = (temporal_unit){.size = 0};
-    return buffer_append(&it->base.open.bytes, "\x12\x00", 2);
+    return assembly_append(&it->base.open, "\x12\x00", 2);
 }
 
 /* Take one packet's elements, which were measured. */
@@ -160,7 +160,7 @@ static bool add(av1_stream *it, const part *in, size_t count, size_t bytes) {
         if (!unit->fragmented)
             unit->fragment = it->base.open.bytes.size;
         unit->fragmented = continued && all.index == count;
-        if (!buffer_append(&it->base.open.bytes, data, size))
+        if (!assembly_append(&it->base.open, data, size))
             return false;
         if (!unit->fragmented && !finish_obu(it))
             return false;

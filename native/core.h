@@ -21,7 +21,7 @@
     X(duplicate) X(late) X(stray) X(moved) X(asleep) X(padding) X(needless_retransmission)       \
     X(retransmitted) X(restored_by_red) X(parallel_ssrc) X(probation) X(ssrc_changed) X(clock_jumped)                \
     X(malformed_payload) X(moved_into_place) X(overlap) X(slice_full) X(unanswered)              \
-    X(frames_ahead) X(picture_missing) X(unsupported_payload) X(no_parameter_sets)               \
+    X(frames_ahead) X(picture_late) X(picture_missing) X(unsupported_payload) X(no_parameter_sets) \
     X(report_disbelieved) X(wait_full)                                                           \
     X(unknown_mid) X(unroutable) X(ssrc_moved) X(ssrc_forgotten) X(unknown_ssrc)                   \
     X(sections_refused) X(srtp_authentication) X(srtp_replayed) X(srtp_malformed) X(srtp_oversized)  \

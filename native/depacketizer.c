@@ -34,11 +34,20 @@ void assembly_begin(assembly *it, int64_t timestamp) {
     it->open = true;
 }
 
+bool assembly_reserve(assembly *it, size_t more) {
+    it->starved = !buffer_reserve(&it->bytes, more);
+    return !it->starved;
+}
+
+bool assembly_append(assembly *it, const void *data, size_t size) {
+    return assembly_reserve(it, size) && buffer_append(&it->bytes, data, size);
+}
+
 bool assembly_add(assembly *it, const void *piece, size_t size) {
     if (size > MAX_FRAME - assembly_size(it) || it->pieces == MAX_PIECES)
         return false;
     it->pieces++;
-    return buffer_append(&it->bytes, piece, size);
+    return assembly_append(it, piece, size);
 }
 
 void assembly_drop(assembly *it) {
@@ -85,6 +94,7 @@ void depacketizer_free(depacketizer *it) {
 pushed depacketizer_push(depacketizer *it, const uint8_t *payload, size_t size, int64_t timestamp,
                          bool marker, bool contiguous, frame *out) {
     forget_given(&it->open);
+    it->open.starved = false;
     part in = {payload, size, timestamp, marker, contiguous};
     pushed result = it->format->push(it, &in, out);
     if (result == PUSHED_FRAME) /* only now: the bytes may have moved after it was given */

@@ -15,12 +15,15 @@ typedef struct assembly {
     size_t given; /* so many bytes at the front are the frame last given */
     size_t pieces;
     int64_t timestamp;
-    bool open;
+    bool open, starved; /* starved: there was no memory for the packet last pushed */
 } assembly;
 
 /* Begin a frame; what was open is given up. */
 void assembly_begin(assembly *it, int64_t timestamp);
-/* False past MAX_FRAME or MAX_PIECES, or without memory: the frame is then to be given up. */
+/* Room for so many bytes more, and bytes without a limit; false without memory (`starved`). */
+bool assembly_reserve(assembly *it, size_t more);
+bool assembly_append(assembly *it, const void *data, size_t size);
+/* False past MAX_FRAME or MAX_PIECES, or without memory (`starved`): the frame is to be given up. */
 bool assembly_add(assembly *it, const void *piece, size_t size);
 void assembly_drop(assembly *it);
 /* The open frame is whole: describe it in `out`, but for its address. */

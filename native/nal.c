@@ -142,7 +142,7 @@ static void learn(nal_stream *stream, bool changed, bool known) {
 /* Put the parameter sets ahead of all but the access unit delimiter. */
 static bool prepend_sets(nal_stream *it, size_t size) {
     assembly *open = &it->base.open;
-    if (!buffer_reserve(&open->bytes, size))
+    if (!assembly_reserve(open, size))
         return false;
     uint8_t *data = assembly_data(open);
     uint8_t first = nal_kind(it->sets.format, data[sizeof start_code]);
@@ -178,8 +178,10 @@ static bool note_sets(nal_stream *it, const part *in) {
         return true;
     nal nal;
     while (next_nal(it->sets.format, in->data, in->size, &position, &nal))
-        if (!parameter_sets_note(&it->sets, nal.data, nal.size))
+        if (!parameter_sets_note(&it->sets, nal.data, nal.size)) {
+            it->base.open.starved = true;
             return false;
+        }
     return true;
 }
 

@@ -49,8 +49,10 @@ static void give(const report_wait *it, waiting_cut *one, outputs *out) {
 void report_wait_add(report_wait *it, outputs *out, size_t first, double seconds, double now) {
     size_t count = it->count + (out->count - first);
     waiting_cut *of = grown(it->of, count, &it->capacity, sizeof *of, FEWEST_WAITING);
-    if (of == NULL) /* they stay in `out`, and go at once */
+    if (of == NULL) { /* they stay in `out`, and go at once */
+        COUNT(it->stream->counters, out_of_memory);
         return;
+    }
     it->of = of;
     for (size_t i = first; i < out->count; i++) {
         bool at_once = seconds <= 0.0 || is_settled(it, &out->of[i]);

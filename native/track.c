@@ -216,7 +216,9 @@ static depacketizer *depacketizer_of(video_track *it, const codec *codec) {
 
 static void refuse(video_track *it, bool unsupported) {
     it->decodable = false;
-    if (unsupported) {
+    if (it->depacketizer == NULL || it->depacketizer->open.starved) {
+        COUNT(it->stream->counters, out_of_memory);
+    } else if (unsupported) {
         COUNT(it->stream->counters, unsupported_payload);
         it->missing = MISSING_PACKETIZATION;
     } else {

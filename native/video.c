@@ -9,6 +9,7 @@
 #define PROBE_SOON 5.0
 #define ANSWERS 2
 #define SILENT 1.0
+#define LATE 0.75
 #define MISSING_AFTER 10.0
 #define MAX_PENDING_FRAMES 300
 #define MAX_PENDING_BYTES ((size_t)16 << 20)
@@ -274,6 +275,8 @@ static void grab(frame_grabber *it, const frame *frame, const ordered *last, out
     cut->orientation = frame->orientation;
     int64_t step = it->spec.seconds * (int64_t)last->codec->clock_rate;
     it->due += (1 + (frame->timestamp - it->due) / step) * step; /* it is not before `due` */
+    if (it->answers.seen - it->overdue > LATE) /* not where overdue is NAN */
+        COUNT(it->counters, picture_late);
     it->overdue = NAN;
     it->told = false;
     if (it->answers.mode == GRABBER_ASKING) {

@@ -31,11 +31,13 @@ LAYERS = [
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}
 CORE = {"rtp", "slicing"}
 NOT_IN_CORE = {"time", "asyncio", "socket", "threading", "os", "random", "logging"}
-WEBRTC = {"aiortc", "aioice", "pylibsrtp"}
+WEBRTC = {"aiortc", "aioice", "pylibsrtp", "OpenSSL"}
 WEBRTC_FILES = {
     "webrtc/srtp.py",
     "webrtc/ice_servers.py",
     "webrtc/transport.py",
+    "webrtc/lite/agent.py",
+    "webrtc/lite/dtls.py",
     "webrtc/loop_path.py",
     "demo/publisher.py",
     "rooms/replay/decryption.py",

@@ -53,6 +53,9 @@ FIELD_CODES: Mapping[str, str] = {
 
 UNSUPPORTED_HERE = "FailedOperation.CSUnsupportMethod"
 
+OPERATORS = "moderation."
+"""How names of settings begin that a supplier needs: their values are not the caller's to see."""
+
 SERVICE_FIELDS: Mapping[str, tuple[str, str]] = {
     "room_id": ("RoomId", FIELD_CODES["RoomId"]),
     "user_id": ("UserId", FIELD_CODES["UserId"]),
@@ -68,6 +71,8 @@ def code_of(error: Exception) -> str:
         return error.code
     if isinstance(error, BadInput) and error.field in SERVICE_FIELDS:
         return SERVICE_FIELDS[error.field][1]
+    if isinstance(error, BadInput) and error.field.startswith(OPERATORS):
+        return UNSUPPORTED_HERE
     if isinstance(error, BadInput):
         return FIELD_CODES.get(error.field, WRONG_VALUE)
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), INTERNAL)
@@ -79,4 +84,6 @@ def message_of(error: Exception) -> str:
         return "a fault of the service; its log has more under this RequestId"
     if isinstance(error, BadInput) and error.field in SERVICE_FIELDS:
         return str(BadInput(SERVICE_FIELDS[error.field][0], error.got, error.allowed))
+    if isinstance(error, BadInput) and error.field.startswith(OPERATORS):
+        return f"ModerationSupplier: it does not work here, for want of the setting {error.field}"
     return str(error)

@@ -6,21 +6,35 @@ import sys
 from collections.abc import Sequence
 
 from slicer import __version__
-from slicer.cli import callbacks, config, serve, spool, tasks, usersig
-from slicer.cli.exits import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, NO_ROOM, NO_STORE
-from slicer.errors import BadInput, RoomError, SlicerError, StorageError
+from slicer.cli import callbacks, config, moderate, serve, spool, tasks, usersig
+from slicer.cli.exits import (
+    BAD_INPUT,
+    EXIT_CODES,
+    FAILED,
+    INTERRUPTED,
+    NO_ROOM,
+    NO_STORE,
+    UNJUDGED,
+)
+from slicer.errors import BadInput, ModerationError, RoomError, SlicerError, StorageError
 
 COMMANDS = (
     ("demo", tasks.add_demo, "show the whole job on this machine, in half a minute"),
     ("run", tasks.add_run, "slice one room until stopped"),
     ("serve", serve.add, "be the service: the API, its rooms, its callbacks"),
     ("replay", tasks.add_replay, "slice a capture (pcap, pcapng, rtpdump, .mjr)"),
+    ("moderate", moderate.add, "judge files by hand, with a supplier or models on this machine"),
     ("spool", spool.add, "look at, send or drop what waits on the disk"),
     ("callbacks", callbacks.add, "look at callbacks, and have them sent again"),
     ("config", config.add, "check settings, show them, print their JSON Schema"),
     ("usersig", usersig.add, "sign a UserSig for a user"),
 )
-EXITS = ((BadInput, BAD_INPUT), (RoomError, NO_ROOM), (StorageError, NO_STORE))
+EXITS = (
+    (BadInput, BAD_INPUT),
+    (RoomError, NO_ROOM),
+    (StorageError, NO_STORE),
+    (ModerationError, UNJUDGED),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

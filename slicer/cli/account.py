@@ -68,4 +68,7 @@ class Account:
 
     def _slices(self) -> int:
         done = self._finished
-        return 0 if done is None else done.stored + done.lost + done.kept
+        if done is None:
+            return 0
+        # A slice that is judged may be stored after that, or not be kept.
+        return max(done.stored + done.lost + done.kept, done.judged + done.unjudged)

@@ -1,6 +1,6 @@
 """The exit codes of the command."""
 
-STORED, FAILED, BAD_INPUT, NO_ROOM, NO_STORE, LOST, KEPT, NOTHING = range(8)
+STORED, FAILED, BAD_INPUT, NO_ROOM, NO_STORE, LOST, KEPT, NOTHING, HIT, UNJUDGED = range(10)
 INTERRUPTED = 130
 EXIT_CODES = """\
 exit codes:
@@ -9,5 +9,7 @@ exit codes:
   2  bad input: nothing was started       5  some slices could not be stored
                                           6  some wait in the spool for the next start
   7  a capture holds media, and no slice could be made of it
+  8  slicer moderate: a file is to be reviewed or blocked
+  9  a supplier fails, or something could not be judged
   130  interrupted twice: what was not stored yet is lost
 """

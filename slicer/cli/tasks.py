@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -10,16 +11,18 @@ from rich.console import Console
 
 from slicer.cli import garbage_collection
 from slicer.cli.account import Account
-from slicer.cli.exits import FAILED, KEPT, LOST, STORED
+from slicer.cli.account_options import add_account, supplier_of
+from slicer.cli.exits import FAILED, KEPT, LOST, STORED, UNJUDGED
 from slicer.cli.options import add_common, add_plain, one_of, settings_of, whole
 from slicer.cli.signals import end_on_signals
 from slicer.config import in_words
+from slicer.delivery.judging import Keep
 from slicer.demo import SECONDS
 from slicer.demo.progress import Progress, open_progress
 from slicer.engine.engine import Engine
 from slicer.engine.events import RobotLeft, TaskFinished
 from slicer.engine.settings import Settings
-from slicer.engine.spec import TaskSpec
+from slicer.engine.spec import Moderation, TaskSpec
 from slicer.errors import BadInput
 from slicer.rooms import CONNECTORS
 from slicer.rooms.redaction import shown
@@ -38,6 +41,9 @@ from slicer.slicing.spec import (
     VideoSpec,
 )
 from slicer.slicing.subscription import Subscription
+
+NOWHERE = "null:"
+KEEPS = {keep.name.lower(): keep for keep in Keep}
 
 
 def add_demo(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +126,15 @@ def _add_slicing(parser: argparse.ArgumentParser) -> None:
                 f"--{verb}-{kind}", action="append", default=[], metavar="ID",
                 help=f"{verb} this anchor's {kind}; 'x.*$': all that begin with x; repeatable",
             )  # fmt: skip
+    parser.add_argument(
+        "--moderate", default="", metavar="NAME",
+        help="have each slice judged by this supplier; local: by models on this machine",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep", type=one_of("--keep", KEEPS), default="all", metavar="WHICH",
+        help=f"which judged slices are stored: {in_words(list(KEEPS))} (%(default)s)",
+    )  # fmt: skip
+    add_account(parser)
     parser.add_argument("--prefix", action="append", default=[], help="a folder above the task's")
     parser.add_argument("--user", default="slicer", help="the robot's user id (%(default)s)")
     parser.add_argument(
@@ -146,7 +161,9 @@ def spec_of(options: argparse.Namespace, settings: Settings, room: str) -> TaskS
     chosen = settings.slicing
     audio = chosen.audio if options.audio is None else options.audio
     video = chosen.video if options.video is None else options.video
-    to = options.to or settings.storage.url
+    keep = KEEPS[options.keep]
+    nowhere = NOWHERE if options.moderate and keep is Keep.NONE else ""
+    to = options.to or settings.storage.url or nowhere
     if not to:
         raise BadInput("--to", "nothing", "a folder, or s3://bucket/prefix?endpoint=…")
     check_user("--user", options.user)
@@ -173,7 +190,14 @@ def spec_of(options: argparse.Namespace, settings: Settings, room: str) -> TaskS
         backup=options.backup,
         backup_credentials=settings.storage.credentials() if options.backup else None,
         manifest=options.manifest,
+        moderation=_moderation(options),
     )
+
+
+def _moderation(options: argparse.Namespace) -> Moderation | None:
+    if not options.moderate:
+        return None
+    return Moderation(supplier_of(options.moderate, options, os.environ), KEEPS[options.keep])
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -251,4 +275,6 @@ def ending(finished: TaskFinished) -> int:
     """The exit code of a task that ended so."""
     if finished.lost:
         return LOST
-    return KEPT if finished.kept else STORED
+    if finished.kept:
+        return KEPT
+    return UNJUDGED if finished.unjudged else STORED

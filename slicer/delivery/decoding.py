@@ -31,7 +31,7 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import GroupFrames, PictureCut, TrackKey
 
 MAX_DECODERS = 64
-"""Each takes 3 to 5 MB at 720p."""
+"""Each takes 5 to 6 MB at 720p, and twice that at 1080p (`python -m bench.decoders`)."""
 MAX_LANE_BYTES = 32 << 20
 """Of frames that wait to be decoded: twice what a cut may bring."""
 MAX_BYTES = 256 << 20

@@ -104,7 +104,12 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
             length = f"{stored.seconds:.3f} s, " if stored.kind is Kind.AUDIO else ""
             return f"stored {stored.key} ({length}{bytes_text(stored.size)})"
         case SliceJudged(slice=judged, verdict=verdict):
-            return f"{verdict.suggest.name.lower()} {judged.key} ({verdict.label} {verdict.score})"
+            score = f" {verdict.score}" if verdict.hit else ""
+            words = sorted({word for found in verdict.findings for word in found.keywords})
+            said = f": {', '.join(words)}" if words else ""
+            again = ", as before" if verdict.repeated else ""
+            shown = f"{verdict.label}{score}{said}{again}"
+            return f"{verdict.suggest.name.lower()} {judged.key} ({shown})"
         case SliceUnjudged():
             return f"UNJUDGED {event.slice.key}: {event.reason}"
         case SupplierTrouble():
@@ -174,7 +179,7 @@ class LiveProgress:
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._render)
 
     def show(self, event: Event) -> None:
-        """Take it into the picture; losses and troubles also stay above it."""
+        """Take it into the picture; hits, losses and troubles also stay above it."""
         match event:
             case TrackStarted():
                 self._cut.setdefault(event.anchor, set()).add(event.kind)
@@ -185,7 +190,9 @@ class LiveProgress:
                 self._counts[stored.anchor, stored.kind] += 1
                 self._bytes[stored.anchor] += stored.size
                 self._last[stored.anchor] = stored.key.rpartition("/")[2]
-            case SliceLost() | TaskTrouble():
+            case SliceJudged(verdict=verdict) if verdict.hit:
+                self._console.print(Text(line(event), style="yellow"), soft_wrap=True)
+            case SliceLost() | SliceUnjudged() | SupplierTrouble() | TaskTrouble():
                 self._console.print(Text(line(event), style="red"), soft_wrap=True)
         self._lines.append(line(event))
 

@@ -34,8 +34,8 @@ from slicer.engine.destination import (
 from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.judges import Judges
 from slicer.engine.metrics import Sample, TaskTotals
-from slicer.engine.orphans import Orphans
-from slicer.engine.running import Confirm, ConfirmVerdict, RunningTask
+from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
+from slicer.engine.running import RunningTask
 from slicer.engine.settings import Settings
 from slicer.engine.spec import Moderation, TaskSpec
 from slicer.errors import (
@@ -48,6 +48,7 @@ from slicer.errors import (
     counted,
 )
 from slicer.media.naming import Names
+from slicer.moderation.local.supplier import check as check_local
 from slicer.rooms import Authorize, Connector, Context, Room, connector, parse_room
 from slicer.rooms.whip.address import check_user
 from slicer.rtp.parameters import Kind
@@ -124,6 +125,7 @@ class Engine:
         if self._entered:
             raise RuntimeError("engine: entered before; each `async with` takes a new one")
         hot.check()
+        check_local(self.settings.moderation)
         self._clock = LoopClock()
         self._context = Context(
             self._clock,
@@ -141,13 +143,15 @@ class Engine:
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()
         self._decoding = Decoding(self._encoding)
-        orphans = Orphans(self._clock, self._streams.tell, self._confirm, self._confirm_verdict)
-        self._reports = OutcomeRouter(self._tasks.get, orphans, self._clock)
+        self._reports = TaskReports(
+            self._clock, self._streams.tell, self._confirm, self._confirm_verdict
+        )
+        self._outcomes = OutcomeRouter(self._tasks.get, self._reports, self._clock)
         self._destinations = Destinations(
             self._encoding,
             self._clock,
             self.settings.outbox,
-            self._reports,
+            self._outcomes,
             self._spool,
             self._judge_of,
         )
@@ -204,7 +208,8 @@ class Engine:
             confirm_verdict=self._confirm_verdict,
         )
         running.preroll = self.settings.slicing.preroll
-        for slice_key in self._reports.take_adopted(task):
+        running.transcripts = self.settings.moderation.transcripts
+        for slice_key in self._outcomes.take_adopted(task):
             running.adopt(slice_key)
         self._tasks[task] = running
         if spec.moderation is not None:
@@ -214,7 +219,7 @@ class Engine:
         except BaseException:
             running.driver.close()
             self._remove(task)
-            self._reports.put_back(task, running.pending_keys)
+            self._outcomes.put_back(task, running.pending_keys)
             await self._destinations.give_back(destination)
             raise
         # Not before: a create that fails leaves the earlier task as it was.
@@ -225,7 +230,7 @@ class Engine:
         elif trouble := destination.outbox.trouble:
             running.on_store_trouble(trouble)
         if running.judge is not None and self.settings.moderation.check:
-            self._background.start(self._check_supplier(task, running, running.judge))
+            self._background.start(self._check_supplier(task, running.judge))
         running.finished.add_done_callback(
             lambda finished: self._background.start(
                 self._retire(task, destination, finished.result())
@@ -259,7 +264,7 @@ class Engine:
     async def settled(self, task: str) -> bool:
         """Wait until every slice of a task that an earlier process left in the spool is stored or
         lost, and its event confirmed. False where the engine closes before."""
-        return await self._reports.settled(task)
+        return await self._outcomes.settled(task)
 
     def streams(self, task: str) -> int:
         """How many anchors the task cuts now. Raises TaskNotExist, TaskEnded."""
@@ -343,7 +348,7 @@ class Engine:
         await self._background.wait()
         for opened in self._connectors.values():
             await opened.close()
-        self._reports.close()
+        self._outcomes.close()
         self._encoding.threads.shut_down(finish=False)
         await asyncio.to_thread(self._encoding.threads.join)
         self._streams.close()
@@ -406,11 +411,11 @@ class Engine:
         except StorageError as error:
             running.on_store_trouble(error)
 
-    async def _check_supplier(self, task: str, running: RunningTask, judge: Judge) -> None:
+    async def _check_supplier(self, task: str, judge: Judge) -> None:
         try:
             await judge.judging.supplier.check()
         except ModerationError as error:
-            running.on_supplier_trouble(task, error)
+            self._reports.on_supplier_trouble(task, error)
             judge.judging.note_trouble(task, error)
 
     def _judge_of(self, task: str) -> Judge | None:

@@ -151,13 +151,15 @@ class SliceJudged:
 
 @dataclass(frozen=True, slots=True)
 class SliceUnjudged:
-    """Nobody has judged a slice, and nobody will: why, in words. *kept*: as in SliceJudged."""
+    """Nobody has judged a slice, and nobody will: why, in words. *kept*: as in SliceJudged;
+    *by_choice*: the settings have it left out."""
 
     task: str
     at: datetime
     slice: SliceInfo
     reason: str
     kept: bool
+    by_choice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

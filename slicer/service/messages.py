@@ -37,6 +37,7 @@ class Code(IntEnum):
     UNJUDGED = 8
     SUPPLIER_TROUBLE = 9
     SUPPLIER_RECOVERED = 10
+    LEFT_OUT = 11
 
 
 @dataclass(frozen=True, slots=True)

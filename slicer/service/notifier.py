@@ -86,9 +86,12 @@ class Notifier:
         if isinstance(event, SliceJudged):
             await self._judged(record, event)
             return
-        slice = event.slice
+        moderation = record.order.moderation
+        if event.by_choice and moderation is not None and moderation.hits_only:
+            return  # it is of no interest to who wants to hear of hits
+        slice, code = event.slice, Code.LEFT_OUT if event.by_choice else Code.UNJUDGED
         text = f"a slice of {slice.anchor} is not judged: {slice.key}: {event.reason}"
-        await self._say(origin(record).error(event.at, Code.UNJUDGED, text, slice.key))
+        await self._say(origin(record).error(event.at, code, text, slice.key))
 
     def expect(self, task: str) -> None:
         """A task begins, and its record is not there yet: hold back what is confirmed."""

@@ -58,6 +58,9 @@ PROBE_SOON = 5.0
 ANSWERS = 2
 # After so long without a packet, the wait for an answer begins anew.
 SILENT = 1.0
+# Seconds from the first packet of the time due to the picture's from which it counts as late: an
+# answer to the second request comes within it.
+LATE = 0.75
 # Seconds that packets come without the picture due until that is told.
 MISSING_AFTER = 10.0
 # Frames kept for a picture: half a second of decoding at 720p, and 5 s at 26 Mbit/s.
@@ -195,6 +198,8 @@ class FrameGrabber:
         assert self._due is not None
         due, step = self._due, self.spec.seconds * last.codec.clock_rate
         self._due += (1 + (frame.timestamp - due) // step) * step
+        if self._overdue is not None and self._answers.seen - self._overdue > LATE:
+            self.counters["picture_late"] += 1
         self._overdue, self._told = None, False
         stays = self.mode is Mode.TRYING and group.begins
         first, frames = (0, (frame.data,)) if stays else group.take()

@@ -4,6 +4,9 @@ Theory of operation. Either end may offer, the first time and later (RFC 9429): 
 ICE and DTLS stay as they are. The first agreement starts ICE and DTLS. Once they are connected, the
 media path takes the socket over; ICE and DTLS get only what is not media.
 
+A peer that comes to us (`Network.port`) meets an ICE-lite agent and one port for all; to others we
+go as a full agent, by aiortc.
+
 From then on a peer is gone when it has been silent for `Network.silence` seconds, or when DTLS or
 ICE end. We do not ask it for consent (RFC 7675): that protects those to whom media is sent, and we
 send none. Only while no pair is in use does aioice ask, because it decides whether there will be
@@ -18,10 +21,13 @@ from dataclasses import dataclass
 
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind, RtpParameters
-from slicer.webrtc.description import write_answer, write_offer
+from slicer.webrtc.description import write_answer, write_fragment, write_offer
 from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.link import Address, Link
+from slicer.webrtc.lite.port import UdpPort
+from slicer.webrtc.lite.transport import LiteTransport
 from slicer.webrtc.negotiation import Agreement, Refused, negotiate
+from slicer.webrtc.parameters import credentials
 from slicer.webrtc.path import Media
 from slicer.webrtc.profile import DEFAULT, Profile
 from slicer.webrtc.proposal import Proposal, propose
@@ -39,13 +45,15 @@ class Network:
     """The network of a connection: *addresses* to offer as candidates (see `host_addresses`).
 
     *silence*: seconds without a datagram that end it; *connect_timeout*: seconds to connect in;
-    *ice_servers*: STUN and TURN servers that give further candidates.
+    *ice_servers*: STUN and TURN servers that give further candidates. With *port* peers come to us,
+    by ICE-lite, and neither addresses nor servers are used; else we are a full agent.
     """
 
     addresses: Sequence[str]
     silence: float = SILENCE
     connect_timeout: float = CONNECT_TIMEOUT
     ice_servers: Sequence[IceServer] = ()
+    port: UdpPort | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +72,10 @@ class Connection:
     ) -> None:
         self._network, self._media, self._events = network, media, events
         self._profile = profile
-        self._transport = Transport(
-            lambda data: media.receive([data]), self._end, network.ice_servers
+        self._transport = (
+            LiteTransport(network.port, self._end, self._follow)
+            if network.port is not None
+            else Transport(lambda data: media.receive([data]), self._end, network.ice_servers)
         )
         self.counters = self._transport.counters
         self._agreement: Agreement | None = None
@@ -78,6 +88,8 @@ class Connection:
         self._run_task: asyncio.Task[None] | None = None
         self._release_task: asyncio.Task[None] | None = None
         self._heard = 0.0
+        self._restarted = ""
+        """The peer's fragment since its last restart of ICE."""
 
     @property
     def streams(self) -> tuple[RtpParameters, ...]:
@@ -97,6 +109,8 @@ class Connection:
         """
         async with self._describing:
             agreement = negotiate(parse(offer), self._profile, self._agreement)
+            if agreement.remote.lite and self._network.port is not None:
+                raise BadInput("sdp", "a=ice-lite", "a full ICE agent: this end is lite itself")
             local = await self._transport.local(self._network.addresses)
             self._proposal = None
             await self._agree(agreement, offered=False)
@@ -127,18 +141,31 @@ class Connection:
     async def add_candidates(self, fragment: str) -> bool:
         """Take trickled candidates (RFC 8840 section 9); False for an ICE restart. Raises BadInput.
 
-        A fragment with other credentials than the offer's is a restart, which is not supported.
+        A fragment with other credentials than the offer's is a restart: see `restart`.
         """
         description = parse_fragment(fragment)
         if self._agreement is None:
             return False
         remote = self._agreement.remote
-        if not set(description.all("ice-ufrag")) <= {remote.ufrag}:
+        if not set(description.all("ice-ufrag")) <= {self._restarted or remote.ufrag}:
             return False
-        if not set(description.all("ice-pwd")) <= {remote.pwd}:
+        if not self._restarted and not set(description.all("ice-pwd")) <= {remote.pwd}:
             return False
         await self._transport.add_candidates(description.all("candidate"))
         return True
+
+    async def restart(self, fragment: str) -> str | None:
+        """Restart ICE as the peer asks (RFC 9725 4.3.3); gives our fragment. None where we are no
+        lite agent, or there is no agreement yet. Raises BadInput. Media goes on meanwhile.
+        """
+        description = parse_fragment(fragment)
+        if self._agreement is None or not isinstance(self._transport, LiteTransport):
+            return None
+        ufrag, _ = credentials(
+            [description.attributes, *(one.attributes for one in description.sections)]
+        )
+        self._restarted = ufrag
+        return write_fragment(self._agreement, await self._transport.restart())
 
     async def close(self) -> None:
         """End the connection and tell the peer; no event follows. May be called twice."""
@@ -155,9 +182,12 @@ class Connection:
 
     async def _run(self, agreement: Agreement, offered: bool) -> None:
         timeout = self._network.connect_timeout
-        reason = await self._transport.connect(agreement.remote, offered, timeout)
-        if not reason:
+
+        def take_over() -> None:
             self._take_over(self._transport.take(agreement.remote), agreement.remote.lite)
+
+        reason = await self._transport.connect(agreement.remote, offered, timeout, take_over)
+        if not reason:
             self._events.connected()
             reason = await self._ended
         await self._release()
@@ -185,10 +215,7 @@ class Connection:
             return
         loop, silence = asyncio.get_running_loop(), self._network.silence
         self._heard = max(self._heard, self._media.heard)
-        if moved := self._transport.take_moved():
-            self._media.move(*moved)
-            self._heard = loop.time()
-        elif self._transport.address is None:
+        if not self._follow() and self._transport.address is None:
             # No pair is in use: aioice decides whether there will be one.
             self._transport.check_consent(True)
             self._heard = loop.time()
@@ -196,6 +223,14 @@ class Connection:
             self._end(f"nothing received for {silence:g} s")
         else:
             loop.call_at(self._heard + silence, self._watch)
+
+    def _follow(self) -> bool:
+        """Read another socket if the peer is there now."""
+        moved = self._transport.take_moved()
+        if moved is not None:
+            self._media.move(*moved)
+            self._heard = asyncio.get_running_loop().time()
+        return moved is not None
 
     def _end(self, reason: str) -> None:
         if not self._ended.done():

@@ -12,7 +12,7 @@ from slicer.webrtc.simulcast import answered as simulcast
 
 def write_answer(agreement: Agreement, ours: Local, session: int, version: int = 1) -> str:
     """The answer as SDP text, with all candidates: we do not trickle."""
-    lines = _head(session, version, agreement.group)
+    lines = [*_head(session, version, agreement.group), *_lite(ours)]
     # RFC 8843 7.3.2: the m-line that is first in the group describes the transport.
     tagged = next(
         (i for i, one in agreement.accepted.items() if one.mid in agreement.group[:1]),
@@ -35,7 +35,9 @@ def write_answer(agreement: Agreement, ours: Local, session: int, version: int =
         lines += _extensions(stream)
         lines += _formats(section, formats, stream)
         lines += simulcast(section, stream.rids, (*stream.codecs, *stream.rtx))
-        lines += _candidates(ours) if index == tagged else []
+        # One m-line is enough by RFC 8843 7.1.3. But aiortc looks at those of the last alone, and a
+        # lite agent does not call it.
+        lines += _candidates(ours) if index == tagged or ours.lite else []
     return _text(lines)
 
 
@@ -66,6 +68,15 @@ def write_offer(proposal: Proposal, ours: Local, session: int, version: int = 1)
     return _text(lines)
 
 
+def write_fragment(agreement: Agreement, ours: Local) -> str:
+    """Our end after a restart of ICE, as an SDP fragment (RFC 8840 section 9, RFC 9725 4.3.3)."""
+    lines = [*_lite(ours), f"a=group:BUNDLE {' '.join(agreement.group)}"]
+    stream = next(iter(agreement.accepted.values()))
+    lines += [f"m={stream.kind} 9 UDP/TLS/RTP/SAVPF {next(iter(stream.codecs), 0)}"]
+    lines += [*_mid(stream.mid), *_credentials(ours), *_candidates(ours)]
+    return _text(lines)
+
+
 def _text(lines: Iterable[str]) -> str:
     return "".join(f"{line}\r\n" for line in lines)
 
@@ -73,6 +84,10 @@ def _text(lines: Iterable[str]) -> str:
 def _head(session: int, version: int, group: Sequence[str]) -> list[str]:
     bundle = [f"a=group:BUNDLE {' '.join(group)}"] if group else []
     return ["v=0", f"o=- {session} {version} IN IP4 127.0.0.1", "s=-", "t=0 0", *bundle]
+
+
+def _lite(ours: Local) -> list[str]:
+    return ["a=ice-lite"] if ours.lite else []
 
 
 def _media(stream: RtpParameters, protocol: str, formats: Sequence[str], ours: Local) -> list[str]:
@@ -87,11 +102,14 @@ def _media(stream: RtpParameters, protocol: str, formats: Sequence[str], ours: L
 
 def _transport(ours: Local, setup: str) -> list[str]:
     return [
-        f"a=ice-ufrag:{ours.ufrag}",
-        f"a=ice-pwd:{ours.pwd}",
+        *_credentials(ours),
         *(f"a=fingerprint:{algorithm} {value}" for algorithm, value in ours.fingerprints),
         f"a=setup:{setup}",
     ]
+
+
+def _credentials(ours: Local) -> list[str]:
+    return [f"a=ice-ufrag:{ours.ufrag}", f"a=ice-pwd:{ours.pwd}"]
 
 
 def _mid(mid: str) -> list[str]:

@@ -32,7 +32,7 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Our end: *candidates* as in `a=candidate`, the best one first."""
+    """Our end: *candidates* as in `a=candidate`, the best one first. *lite*: RFC 8445 2.5."""
 
     ufrag: str
     pwd: str
@@ -40,6 +40,7 @@ class Local:
     address: str
     port: int
     candidates: tuple[str, ...]
+    lite: bool = False
 
 
 def remote(places: Sequence[Attributes], candidates: Sequence[Attributes], lite: bool) -> Remote:
@@ -48,18 +49,21 @@ def remote(places: Sequence[Attributes], candidates: Sequence[Attributes], lite:
     *candidates*: the places whose candidates count; those of others are for who does not bundle.
     """
 
-    def value(name: str) -> str:
-        return next((found for place in places if (found := place.first(name)) is not None), "")
-
-    ufrag, pwd = value("ice-ufrag"), value("ice-pwd")
-    if not _UFRAG.fullmatch(ufrag) or not _PWD.fullmatch(pwd):
-        raise BadInput("sdp", f"a=ice-ufrag:{ufrag}", "a=ice-ufrag and a=ice-pwd (RFC 8839)")
+    ufrag, pwd = credentials(places)
     known = (_fingerprints(place) for place in places)
     fingerprints = next(filter(None, known), ())
     if not fingerprints:
         raise BadInput("sdp", "no such a=fingerprint", ", ".join(sorted(FINGERPRINTS)))
     lines = dict.fromkeys(line for place in candidates for line in place.all("candidate"))
-    return Remote(ufrag, pwd, lite, fingerprints, value("setup") or "active", tuple(lines))
+    return Remote(ufrag, pwd, lite, fingerprints, _first(places, "setup") or "active", tuple(lines))
+
+
+def credentials(places: Sequence[Attributes]) -> tuple[str, str]:
+    """The ICE fragment and password (RFC 8839 5.4). Raises BadInput for `sdp`."""
+    ufrag, pwd = _first(places, "ice-ufrag"), _first(places, "ice-pwd")
+    if not _UFRAG.fullmatch(ufrag) or not _PWD.fullmatch(pwd):
+        raise BadInput("sdp", f"a=ice-ufrag:{ufrag}", "a=ice-ufrag and a=ice-pwd (RFC 8839)")
+    return ufrag, pwd
 
 
 def unchanged(now: Remote, before: Remote) -> Remote:
@@ -76,6 +80,10 @@ def unchanged(now: Remote, before: Remote) -> Remote:
     if now.setup != "actpass" and now.our_setup != before.our_setup:
         raise BadInput("sdp", f"a=setup:{now.setup}", "actpass, or the role of before (RFC 8842)")
     return replace(before, candidates=now.candidates)
+
+
+def _first(places: Sequence[Attributes], name: str) -> str:
+    return next((found for place in places if (found := place.first(name)) is not None), "")
 
 
 def _fingerprints(attributes: Attributes) -> tuple[tuple[str, str], ...]:

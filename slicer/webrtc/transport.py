@@ -111,8 +111,13 @@ class Transport:
                 self._candidates.add(line)
                 await self._ice.addRemoteCandidate(candidate)
 
-    async def connect(self, remote: Remote, offered: bool, seconds: float) -> str:
-        """Bring ICE and DTLS up; give the reason where that fails. *offered*: by us, first."""
+    async def connect(
+        self, remote: Remote, offered: bool, seconds: float, connected: Callable[[], None]
+    ) -> str:
+        """Bring ICE and DTLS up, and call *connected*; give the reason where that fails.
+
+        *offered*: by us, first.
+        """
         self._dtls._set_role("client" if remote.our_setup == "active" else "server")
         # RFC 8445 section 6.1.1: who offered controls, but a full agent always a lite one.
         self._ice._connection.ice_controlling = offered or remote.lite
@@ -125,7 +130,10 @@ class Transport:
                 await self._dtls.start(RTCDtlsParameters(fingerprints))
         except TimeoutError:
             return f"not connected within {seconds:g} s"
-        return "" if self._dtls.state == "connected" else "DTLS failed"
+        if self._dtls.state != "connected":
+            return "DTLS failed"
+        connected()
+        return ""
 
     def take(self, remote: Remote) -> Link:
         """The connected pair, for the media path to read."""

@@ -25,6 +25,7 @@ from slicer.errors import (
         (BadInput("RoomId", "x", "y"), "InvalidParameter.RoomId"),
         (BadInput("room_id", "x", "y"), "InvalidParameter.RoomId"),
         (BadInput("vendor", 2, "0, 1"), "FailedOperation.CSUnsupportMethod"),
+        (BadInput("moderation.local_whisper", "SECRET", "x"), "FailedOperation.CSUnsupportMethod"),
         (Unauthorized("no"), "AuthFailure.UnauthorizedOperation"),
         (TaskNotExist("no"), "FailedOperation.TaskNotExist"),
         (TaskEnded("no"), "FailedOperation.TaskFinished"),

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from slicer.cli import arguments_parser, main
-from slicer.cli.exits import KEPT, LOST, NO_ROOM, NO_STORE, STORED
+from slicer.cli.exits import BAD_INPUT, KEPT, LOST, NO_ROOM, NO_STORE, STORED, UNJUDGED
 from slicer.cli.tasks import spec_of
 from slicer.engine.settings import Settings
-from slicer.errors import BadInput, StorageUnavailable
+from slicer.errors import BadInput, SliceNotJudged, StorageUnavailable
 from slicer.slicing.spec import MAX_ANCHORS, VideoSpec
 from slicer.storage import Receipt
 from slicer.storage.local import LocalStorage
+from tests.harness.moderation.scripted import BLOCK, PASS, ScriptedSupplier, install
 from tests.harness.rooms.replay import talk
 
 
@@ -106,3 +107,34 @@ def test_how_high_pictures_have_to_be(tmp_path: Path) -> None:
     assert spec_of(chosen, Settings(), "replay:///x").params.video == VideoSpec(5, max_height=360)
     with pytest.raises(BadInput, match="--max-height"):
         arguments_parser().parse_args(replayed(tmp_path, "--max-height", "0"))
+
+
+@pytest.mark.parametrize(("keep", "stored"), [("none", 0), ("hits", 1), ("all", 3)])
+def test_slices_are_judged(
+    keep: str,
+    stored: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answers = iter([PASS, BLOCK, PASS])
+    install(monkeypatch, ScriptedSupplier(lambda _file: next(answers)), "local")
+    judged = replayed(tmp_path, "--audio", "2", "--moderate", "local", "--keep", keep)
+    assert main(judged) == STORED
+    out = capsys.readouterr().out
+    assert out.count(" pass ") == 2
+    assert out.count(" block ") == 1
+    assert f"{stored} slice" in out
+    assert "3 judged" in out
+    assert len([*(tmp_path / "out").rglob("*.ogg")]) == stored
+
+
+def test_what_is_kept_nowhere_needs_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unable = SliceNotJudged("local", "too loud")
+    install(monkeypatch, ScriptedSupplier(lambda _file: unable), "local")
+    talk(tmp_path / "ada.rtpdump", 2)
+    given = ["replay", "ada.rtpdump", "--audio-type", "111:opus", "--moderate", "local"]
+    assert main([*given, "--keep", "none"]) == UNJUDGED
+    assert main(given) == BAD_INPUT

@@ -26,10 +26,14 @@ from slicer.engine.events import (
     FactsDiscarded,
     PicturesMissing,
     RobotLeft,
+    SliceJudged,
     SliceLost,
     SliceSpooled,
     SliceStored,
+    SliceUnjudged,
     StoreRecovered,
+    SupplierRecovered,
+    SupplierTrouble,
     TaskFinished,
     TaskState,
     TaskTrouble,
@@ -38,6 +42,7 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.media.slice import SliceInfo
+from slicer.moderation import Finding, Label, Suggest, Verdict
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import EndReason, State, TrackKey
 from tests.harness.clock import EPOCH
@@ -47,6 +52,7 @@ AUDIO = SliceInfo("t/ada/a.ogg", ADA, EPOCH, 15.0, 61_234)
 STORED = SliceStored("t", EPOCH, AUDIO, "e")
 SEEN = SliceInfo("t/ada/i.png", TrackKey("t", "ada", Kind.VIDEO), EPOCH, 0.0, 500_000)
 PICTURE = SliceStored("t", EPOCH, SEEN, "e")
+RUDE = Verdict.of((Finding(Label.ABUSE, Suggest.BLOCK, 80, "speech", ("go away",)),))
 EVENTS: list[tuple[Event, str]] = [
     (TaskState("t", EPOCH, State.RUNNING), "task running"),
     (TrackStarted("t", EPOCH, "ada", Kind.AUDIO), "+ ada audio"),
@@ -60,6 +66,11 @@ EVENTS: list[tuple[Event, str]] = [
     (AnchorDropped("t", EPOCH, "cy", "10000 are here"), "dropped: cy: 10000 are here"),
     (FactsDiscarded("t", EPOCH, 7), "trouble: 7 facts of the room discarded"),
     (AnchorWaits("t", EPOCH, "bo"), "waiting: bo"),
+    (SliceJudged("t", EPOCH, AUDIO, Verdict(), True), "pass t/ada/a.ogg (Normal)"),
+    (SliceJudged("t", EPOCH, AUDIO, RUDE, True), "block t/ada/a.ogg (Abuse 80: go away)"),
+    (SliceUnjudged("t", EPOCH, SEEN, "none", False), "UNJUDGED t/ada/i.png: none"),
+    (SupplierTrouble("t", EPOCH, "local: no memory"), "trouble: local: no memory"),
+    (SupplierRecovered("t", EPOCH, "local"), "local judges again"),
     (STORED, "stored t/ada/a.ogg (15.000 s, 61 kB)"),
     (PICTURE, "stored t/ada/i.png (500 kB)"),
     (SliceSpooled("t", EPOCH, AUDIO), "cut t/ada/a.ogg"),

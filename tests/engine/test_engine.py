@@ -20,6 +20,7 @@ from slicer import (
     Engine,
     Kind,
     LimitReached,
+    ModerationSettings,
     RoomError,
     Settings,
     SliceLost,
@@ -92,6 +93,14 @@ async def test_the_whole_job(tmp_path: Path) -> None:
         data = (tmp_path / "out" / slice.key).read_bytes()
         assert len(data) == slice.size
         assert decode_ogg(data).shape[0] == slice.seconds * 48_000
+
+
+async def test_a_model_folder_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    settings = Settings(moderation=ModerationSettings(local_whisper=str(tmp_path)))
+    with pytest.raises(
+        BadInput, match=r"moderation\.local_whisper: .* \(faster-whisper\); model\.bin is not there"
+    ):
+        await Engine(settings).__aenter__()
 
 
 async def test_finished_waits_for_the_last_slice_and_can_be_asked_again(tmp_path: Path) -> None:

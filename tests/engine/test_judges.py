@@ -1,5 +1,6 @@
 """Accounts of suppliers: opened once, shared, closed when nobody uses them; and a whole engine."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,11 +28,14 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.engine.judges import Judges
 from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused
+from slicer.moderation import Segment, Suggest
 from slicer.moderation.settings import ModerationSettings
 from tests.harness.clock import ManualClock, settle
 from tests.harness.delivery.spooling import delivery_of, file_of
+from tests.harness.media.encoder import encode_pictures
+from tests.harness.media.picture import Painter
 from tests.harness.moderation.scripted import BLOCK, PASS, ScriptedSupplier, install
-from tests.harness.rooms.replay import talk
+from tests.harness.rooms.replay import show, talk
 
 ACME = SupplierSpec("acme", secret_key="one")
 OTHER = SupplierSpec("acme", secret_key="other")
@@ -188,3 +192,73 @@ async def test_what_an_earlier_process_left_is_judged_by_whom_the_task_named(
         assert await engine.settled("t")
     assert [isinstance(event, SliceJudged) and event.kept for event in told] == [True] * 3
     assert len(list((tmp_path / "out").rglob("*.ogg"))) == 3
+
+
+@pytest.mark.parametrize("transcripts", [False, True])
+async def test_a_transcript_is_stored_beside_its_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transcripts: bool
+) -> None:
+    heard = replace(BLOCK, text="go away", transcript=(Segment(0.5, 1.0, "go away"),))
+    answers = iter([heard, PASS, replace(heard, suggest=Suggest.PASS)])
+    install(monkeypatch, ScriptedSupplier(lambda _file: next(answers)), "acme")
+    settings = Settings(
+        moderation=ModerationSettings(transcripts=transcripts),
+        spool=SpoolSettings(folder=str(tmp_path / "spool")),
+    )
+    async with Engine(settings) as engine:
+        await engine.create(task_of(tmp_path, Keep.HITS))
+        finished = await engine.finished("t")
+    assert (finished.stored, finished.judged, finished.kept, finished.lost) == (1, 3, 0, 0)
+    (audio,) = (tmp_path / "out").rglob("*.ogg")
+    found = list((tmp_path / "out").rglob("*.json"))
+    assert found == ([audio.with_suffix(".json")] if transcripts else [])
+    for path in found:
+        transcript = json.loads(path.read_bytes())
+        assert transcript["slice"] == audio.relative_to(tmp_path / "out").as_posix()
+        assert transcript["words"] == [{"begin": 0.5, "end": 1.0, "text": "go away"}]
+
+
+async def pictures_of(tmp_path: Path, moderation: ModerationSettings) -> list[str]:
+    """What becomes of eight pictures, of which the fourth to the sixth differ: in short."""
+    frames = [
+        encode_pictures("vp8", [Painter(colour=(level, 60, 40)).draw(1)])[0]
+        for level in (200, 200, 200, 20, 80, 140, 200, 200)
+    ]
+    spec = TaskSpec(
+        show(tmp_path / "ada.rtpdump", frames),
+        (tmp_path / "out").as_uri(),
+        SliceParams(None, VideoSpec(1)),
+        task="t",
+        moderation=Moderation(ACME, Keep.ALL),
+    )
+    settings = Settings(moderation=moderation)
+    async with Engine(settings) as engine, engine.events("t") as events:
+        finished = await engine.finished(await engine.create(spec))
+    told = [event async for event in events if isinstance(event, SliceJudged | SliceUnjudged)]
+    verdicts = [event.verdict for event in told if isinstance(event, SliceJudged)]
+    assert (finished.judged, finished.unjudged) == (len(verdicts), 0)
+    assert finished.stored == len(told), "all are kept"
+    return [
+        "left out" if isinstance(one, SliceUnjudged) else "again" if one.verdict.repeated else "new"
+        for one in told
+    ]
+
+
+async def test_a_picture_that_is_the_last_one_again_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supplier = ScriptedSupplier()
+    install(monkeypatch, supplier, "acme")
+    told = await pictures_of(tmp_path, ModerationSettings(repeat_distance=4))
+    assert told == ["new", "again", "again", "new", "new", "new", "new", "again"]
+    assert len(supplier.asked) == 5
+
+
+async def test_sampling_is_told_for_each_picture_that_it_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supplier = ScriptedSupplier()
+    install(monkeypatch, supplier, "acme")
+    told = await pictures_of(tmp_path, ModerationSettings(sample_every=3))
+    assert told == ["new", "left out", "left out"] * 2 + ["new", "left out"]
+    assert len(supplier.asked) == 3

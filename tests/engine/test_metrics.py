@@ -33,6 +33,8 @@ READERS = {
     "slicing/task.py": "anchors_refused_total",
     "slicing/video.py": "media_total",
     "webrtc/connection.py": "media_total",
+    "webrtc/lite/port.py": "media_total",
+    "webrtc/lite/transport.py": "media_total",
     "webrtc/transport.py": "media_total",
 }
 # Counted, and read elsewhere.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -9,11 +10,11 @@ import pytest
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.encoding import PRIORITIES, EncodingPool
+from slicer.delivery.judging import Unjudged
 from slicer.engine.events import (
     PicturesMissing,
     SliceLost,
     SliceStored,
-    StoreRecovered,
     TaskEvent,
     TaskFinished,
     TaskState,
@@ -21,11 +22,13 @@ from slicer.engine.events import (
     TrackEnded,
     TrackStarted,
 )
-from slicer.engine.running import LATE, RECORDED, Confirm, RunningTask
+from slicer.engine.reports import Confirm
+from slicer.engine.running import LATE, RECORDED, RunningTask
 from slicer.engine.spec import TaskSpec
 from slicer.errors import StorageError, StorageUnavailable
 from slicer.media.naming import Names
 from slicer.media.slice import ManifestInfo, SliceInfo
+from slicer.moderation import Segment, Verdict
 from slicer.rtp.parameters import OPUS, VP8, Kind
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.facts import RoomEntered, TrackPublished
@@ -186,24 +189,15 @@ async def test_what_the_outbox_refuses_is_lost_and_said_so() -> None:
     assert task.finished.result().lost == 2
 
 
-async def test_trouble_is_told_and_loses_nothing() -> None:
-    task, _, _, told = running()
-    task.driver.deliver(cut())
-    task.on_trouble(StorageUnavailable("k", "503", "it is tried again"))
-    assert isinstance(told[-1], TaskTrouble)
-    assert "503" in told[-1].reason
-    assert task.pending == 1
-
-
-async def test_a_store_that_was_found_failing_and_works_again() -> None:
+async def test_a_store_that_was_found_failing_is_told_and_loses_nothing() -> None:
     task, box, _, told = running()
+    task.driver.deliver(cut())
     error = StorageUnavailable("", "no connection", "it is tried again")
     task.on_store_trouble(error)
     assert isinstance(told[-1], TaskTrouble)
+    assert "no connection" in told[-1].reason
     assert box.troubles == [("t", error)]
-    task.on_recovered("s3://b")
-    assert isinstance(told[-1], StoreRecovered)
-    assert told[-1].destination == "s3://b"
+    assert task.pending == 1
 
 
 async def test_stopping_twice_is_stopping_once() -> None:
@@ -292,6 +286,41 @@ async def test_the_manifest_goes_last_and_counts_as_no_slice(kept: bool) -> None
         assert told[-2].reason == "no manifest: 503"
     finished = task.finished.result()
     assert (finished.stored, finished.lost, finished.kept) == (1, 0, 0)
+
+
+HEARD = Verdict(text="go away", transcript=(Segment(0.5, 1.0, "go away"),))
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_a_transcript_goes_with_its_slice(full: bool) -> None:
+    task, box, _, told = running()
+    task.transcripts, box.full = True, full
+    slice = info_of("t/ada/a.ogg", task="t")
+    for outcome, keep in (
+        (HEARD, False),
+        (Unjudged("too loud"), True),
+        (replace(HEARD, transcript=()), True),
+        (HEARD, True),
+    ):
+        confirmed = task.on_judged(slice, outcome, keep)
+        assert confirmed is not None
+        await confirmed
+    assert (task.judged, task.unjudged) == (3, 1)
+    key = "t/ada/a.json"
+    if full:
+        (trouble,) = [event for event in told if isinstance(event, TaskTrouble)]
+        assert trouble.reason == f"no {key}: the outbox takes nothing more"
+    else:
+        (delivery,) = box.deliveries
+        assert delivery.info.key == key
+        assert key in task.pending_keys
+        task.on_manifest_settled(key)
+    assert not task.pending
+    task.transcripts = False
+    confirmed = task.on_judged(slice, HEARD, True)
+    assert confirmed is not None
+    await confirmed
+    assert len(box.deliveries) == (not full)
 
 
 async def test_pictures_that_cannot_be_had_are_told(caplog: pytest.LogCaptureFixture) -> None:

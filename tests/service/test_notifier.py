@@ -21,8 +21,10 @@ from slicer.engine.events import (
     FactsDiscarded,
     PicturesMissing,
     RobotLeft,
+    SliceJudged,
     SliceLost,
     SliceStored,
+    SliceUnjudged,
     StoreRecovered,
     TaskFinished,
     TaskState,
@@ -40,6 +42,7 @@ from slicer.slicing.outputs import EndReason, State, TrackKey
 from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.webhooks.queue import Webhook
 from tests.harness.clock import ManualClock, settle
+from tests.harness.moderation.scripted import BLOCK, PASS
 from tests.harness.rooms.replay import talk
 from tests.harness.service.orders import KEYS, moderation_order, slice_order
 
@@ -253,3 +256,27 @@ async def test_a_full_disk_delays_and_loses_nothing(desk: Desk) -> None:
     await beginning
     await notifier.note(RECORD, EVENTS[-1])
     assert told == [1001, 1005]
+
+
+@pytest.mark.parametrize("hits_only", [False, True])
+async def test_verdicts_and_those_who_have_none(desk: Desk, hits_only: bool) -> None:
+    ordered = moderation_order()
+    assert ordered.moderation is not None
+    moderation = replace(ordered.moderation, hits_only=hits_only)
+    record = replace(RECORD, task="m", order=replace(ordered, moderation=moderation))
+    await desk.registry.add(record)
+    await desk.notifier.begin(record)
+    slices = [SliceInfo(f"m/{n}.png", TrackKey("m", "ada", Kind.VIDEO), AT, 0.0, 9) for n in "abcd"]
+    for event in (
+        SliceJudged("m", AT, slices[0], PASS, False),
+        SliceJudged("m", AT, slices[1], BLOCK, False),
+        SliceUnjudged("m", AT, slices[2], "too large", False),
+        SliceUnjudged("m", AT, slices[3], "left out", False, by_choice=True),
+    ):
+        await desk.notifier.confirm_verdict(event)
+    if hits_only:
+        assert desk.events == [1101, 1103, 1104, 1106]
+    else:
+        assert desk.events == [1101, 1103, 1104, 1104, 1106, 1106]
+        left = desk.payload(5)
+        assert left == {"Code": 11, "Message": "a slice of ada is not judged: m/d.png: left out"}

@@ -12,6 +12,7 @@ from slicer.slicing.outputs import GroupFrames, Missing, PictureCut, TrackKey
 from slicer.slicing.spec import VideoSpec
 from slicer.slicing.video import (
     ASK_AGAIN,
+    LATE,
     MAX_PENDING_BYTES,
     MAX_PENDING_FRAMES,
     MISSING_AFTER,
@@ -262,6 +263,28 @@ def test_who_never_answers_gives_the_very_frame_due(group: int, seconds: int) ->
     assert [p.timestamp - p.due for p in talk.pictures] == [0] * count
     assert talk.bundle.counters["unanswered"] == 1
     assert talk.missing == []
+
+
+@pytest.mark.parametrize(("group", "seconds"), [(10, 1), (50, 7), (73, 1), (260, 60), (1_500, 7)])
+def test_who_answers_no_longer_is_found_out(group: int, seconds: int) -> None:
+    """One or two pictures wait for a keyframe of the source's own, and are told. From then on each
+    is the frame due, though the source is asked again and its keyframes fall near that."""
+    sender = camera(group=group)
+    talk = call(sender, seconds=seconds).run(24.9)
+    sender.deaf = True
+    before = len(talk.pictures)
+    talk.run(4 * PROBE)
+    waited = [(p.timestamp - p.due) / RATE for p in talk.pictures[before:]]
+    if group * FRAME <= ASK_AGAIN:  # each keyframe of its own looks like an answer
+        assert max(waited) < ASK_AGAIN
+        return
+    late = [index for index, seconds in enumerate(waited) if seconds > FRAME]
+    assert all(waited[index] > LATE for index in late)
+    assert talk.bundle.counters["picture_late"] == len(late) in {1, 2}
+    assert [told.reason for told in talk.missing] == [
+        Missing.KEYFRAME for index in late if waited[index] > MISSING_AFTER
+    ]
+    assert all(b.due - a.due == seconds * RATE for a, b in pairwise(talk.pictures[before + 3 :]))
 
 
 @pytest.mark.parametrize("answers", [True, False])

@@ -3,8 +3,7 @@
 import asyncio
 import re
 import struct
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
 import aioice.ice
@@ -14,59 +13,17 @@ from aiortc.rtp import RTCP_PSFB_PLI, RtcpPacket, RtcpPsfbPacket, RtcpSrPacket
 from slicer.clock import LoopClock
 from slicer.errors import BadInput, RoomError
 from slicer.hot import Bundle
-from slicer.rtp.packet import extensions, parse
-from slicer.rtp.parameters import MID, Kind, RtpParameters
-from slicer.rtp.rtcp import is_rtcp
+from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import Transmit
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.loop_path import LoopMedia
 from slicer.webrtc.path import media_path
-from slicer.webrtc.transport import MAX_CANDIDATES
+from slicer.webrtc.transport import MAX_CANDIDATES, Transport
 from tests.harness.rooms.sfu import Sfu
+from tests.harness.rooms.visit import Seen, Visit, local_of
 from tests.harness.rooms.whip_client import LOOPBACK, Flicker, Peer, Tone
 
 FRAGMENT = "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n{}"
-
-
-class Seen:
-    """What a connection tells and receives, with a way to wait for it; the bundle of its media."""
-
-    def __init__(self) -> None:
-        self.counters: Counter[str] = Counter()
-        self.batches: list[list[bytes]] = []
-        self.sending: list[Transmit] = []
-        self.connected = asyncio.Event()
-        self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.events = Events(self.connected.set, self.closed.set_result)
-
-    def receive(self, datagrams: Sequence[bytes], now: float) -> list[Transmit]:
-        if datagrams:
-            self.batches.append(list(datagrams))
-        sending, self.sending = self.sending, []
-        return sending
-
-    def deadline(self) -> float | None:
-        return None
-
-    @property
-    def rtp(self) -> list[bytes]:
-        return [one for batch in self.batches for one in batch if not is_rtcp(one)]
-
-    @property
-    def rtcp(self) -> list[bytes]:
-        return [one for batch in self.batches for one in batch if is_rtcp(one)]
-
-    def mids(self, streams: Sequence[RtpParameters]) -> set[str]:
-        """The MIDs of the packets so far (RFC 8843 9.2)."""
-        (number,) = {n for one in streams for n, uri in one.extensions.items() if uri == MID}
-        packets = [parse(one) for one in self.rtp]
-        found = (extensions(one.profile, one.extension).get(number) for one in packets)
-        return {mid.decode() for mid in found if mid}
-
-    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.01)
 
 
 class Call:
@@ -210,7 +167,9 @@ async def test_a_wrong_fingerprint_is_not_let_in(call: Call) -> None:
 
 async def test_closing_while_it_closes_leaves_no_socket(call: Call) -> None:
     await call.connect()
-    sockets = [one.transport for one in call.ours._transport._ice._connection._protocols]
+    sockets = [
+        one.transport for one in cast("Transport", call.ours._transport)._ice._connection._protocols
+    ]
     call.ours._end("for a test")
     await asyncio.sleep(0)
     await call.ours.close()
@@ -230,7 +189,7 @@ async def test_after_close_nothing_is_told(call: Call) -> None:
 
 async def test_garbage_is_counted_and_harmless(call: Call) -> None:
     await call.connect()
-    pair = call.ours._transport._ice._connection._nominated[1]
+    pair = cast("Transport", call.ours._transport)._ice._connection._nominated[1]
     for data in (
         b"",
         b"\x00",
@@ -425,3 +384,56 @@ async def test_a_lite_peer_that_sends_nothing_is_asked_for_consent(
     assert ends == ([] if lite else ["nothing received for 1 s"])
     await connection.close()
     await sfu.close()
+
+
+@pytest.fixture
+async def visit() -> AsyncIterator[Visit]:
+    visit = Visit()
+    yield visit
+    await visit.close()
+
+
+async def test_a_visitor_moves_and_is_heard_on(visit: Visit) -> None:
+    await visit.connect()
+    await visit.heard(1)
+    visit.peer.move()
+    visit.peer.check()
+    await visit.peer.pump()
+    await visit.heard(2)
+    assert not visit.seen.closed.done()
+
+
+async def test_a_visitor_restarts_ice(visit: Visit) -> None:
+    await visit.connect()
+    assert await visit.ours.add_candidates(FRAGMENT.format("peer", visit.peer.remote.pwd, ""))
+    fresh = FRAGMENT.format("newer", "0" * 22, "")
+    assert not await visit.ours.add_candidates(fresh)
+    fragment = await visit.ours.restart(fresh)
+    assert fragment is not None
+    lines = fragment.split("\r\n")
+    assert lines[:4] == [
+        "a=ice-lite",
+        "a=group:BUNDLE 0",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "a=mid:0",
+    ]
+    visit.peer.meet_again(local_of(fragment, ()))
+    visit.peer.move()
+    visit.peer.check()
+    await visit.peer.pump()
+    await visit.heard(1)
+    assert await visit.ours.add_candidates(fresh)  # what belongs to the restart that was
+    with pytest.raises(BadInput, match="a=ice-ufrag"):
+        await visit.ours.restart("a=ice-ufrag:x\r\n")
+
+
+async def test_a_visitor_that_is_silent_is_gone() -> None:
+    visit = Visit(silence=0.2)
+    await visit.connect()
+    async with asyncio.timeout(5):
+        assert await visit.seen.closed == "nothing received for 0.2 s"
+    await visit.close()
+
+
+async def test_a_full_agent_does_not_restart(call: Call) -> None:
+    assert await call.ours.restart(FRAGMENT.format("a" * 4, "b" * 22, "")) is None

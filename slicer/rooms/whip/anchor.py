@@ -30,7 +30,7 @@ class Anchor:
         profile: Profile = PUBLISHER,
     ) -> None:
         self.user = user
-        self.etag = f'"{secrets.token_hex(8)}"'
+        self.etag = _entity_tag()
         self.kinds: tuple[Kind, ...] = ()
         self.refused: tuple[TrackRefused, ...] = ()
         self.media = path.open(self._deliver)
@@ -50,6 +50,14 @@ class Anchor:
         )
         self.media.set_sections(self.user, streams)
         return answer
+
+    async def restart(self, fragment: str) -> tuple[str, str] | None:
+        """Restart ICE: the new entity-tag and our fragment. None before there is an agreement."""
+        ours = await self.connection.restart(fragment)
+        if ours is None:
+            return None
+        self.etag = _entity_tag()
+        return self.etag, ours
 
     def subscribe(self, subscribe: Subscribe, listen: Listener) -> None:
         """Cut a track for this listener; a kind that is not published is ignored."""
@@ -90,6 +98,10 @@ class Anchor:
         listen = self._listeners.get(cut.track)
         if listen is not None:
             listen(cut)
+
+
+def _entity_tag() -> str:
+    return f'"{secrets.token_hex(8)}"'
 
 
 def refusals(user: str, tracks: Sequence[tuple[str, str]]) -> tuple[TrackRefused, ...]:

@@ -55,12 +55,18 @@ class Sessions(Protocol):
 
     def authorize(self, room: str, user: str, bearer: str | None) -> None: ...
 
-    async def publish(self, room: str, user: str, offer: str) -> Published: ...
+    async def publish(self, room: str, user: str, offer: str, address: str) -> Published:
+        """*address*: where the request came from; empty where that is unknown."""
+        ...
 
     def etag(self, room: str, user: str, session: str) -> str: ...
 
     async def trickle(self, session: str, fragment: str) -> bool:
         """Take candidates; False for an ICE restart."""
+        ...
+
+    async def restart(self, session: str, fragment: str) -> tuple[str, str] | None:
+        """Restart ICE: the new entity-tag and our fragment; None where that cannot be."""
         ...
 
     async def unpublish(self, session: str) -> None: ...
@@ -101,7 +107,8 @@ class WhipApp:
         offer = await self._body(request)
         # The room may have become another application's while the body came.
         self._authorized(request)
-        published = await self._sessions.publish(room, user, offer)
+        address = request.client.host if request.client is not None else ""
+        published = await self._sessions.publish(room, user, offer, address)
         headers = {
             # Relative to the request (RFC 9110 10.2.2): it holds below any prefix of a proxy.
             "Location": f"{user}/{published.session}",
@@ -118,9 +125,14 @@ class WhipApp:
         wanted = request.headers.get("if-match", "*")
         if wanted != "*" and etag not in [one.strip() for one in wanted.split(",")]:
             raise HTTPException(412, "If-Match names another ICE session")
-        if not await self._sessions.trickle(session, await self._body(request)):
-            raise HTTPException(422, "ICE restarts are not supported: publish again")
-        return Response(status_code=204, headers={"ETag": etag})
+        fragment = await self._body(request)
+        if await self._sessions.trickle(session, fragment):
+            return Response(status_code=204, headers={"ETag": etag})
+        restarted = await self._sessions.restart(session, fragment)
+        if restarted is None:
+            raise HTTPException(422, "ICE cannot restart here: publish again")
+        etag, ours = restarted
+        return Response(ours, 200, {"ETag": etag}, FRAGMENT)
 
     async def _delete(self, request: Request) -> Response:
         room, user = self._authorized(request)

@@ -23,7 +23,7 @@ class Participants:
 
     def __init__(self, end: Callable[[Anchor], None]) -> None:
         self.anchors: dict[str, Anchor] = {}
-        self._pending: list[Anchor] = []
+        self._pending: dict[Anchor, str] = {}
         self._robots: list[Listener] = []
         self._end = end
         self._looked = 0.0
@@ -44,20 +44,26 @@ class Participants:
         for anchor in self.anchors.values():
             anchor.forget(listen)
 
-    def expect(self, anchor: Anchor) -> None:
-        """Note an anchor that is connecting."""
-        self._pending.append(anchor)
+    def expect(self, anchor: Anchor, address: str = "") -> None:
+        """Note an anchor that is connecting, and where from."""
+        self._pending[anchor] = address
+
+    def replace(self, user: str) -> None:
+        """This user offers anew: what of his has not connected yet is over."""
+        for anchor in [one for one in self._pending if one.user == user]:
+            del self._pending[anchor]
+            self._end(anchor)
+
+    def pending(self, address: str) -> int:
+        """How many are connecting from this address."""
+        return sum(where == address for where in self._pending.values())
 
     def joined(self, anchor: Anchor) -> None:
         """An expected anchor is connected. Of two connections of one user the newer stays."""
         if anchor not in self._pending:
             self._end(anchor)
             return
-        older = self._pending[: self._pending.index(anchor)]
-        self._pending.remove(anchor)
-        for rival in (rival for rival in older if rival.user == anchor.user):
-            self._pending.remove(rival)
-            self._end(rival)
+        del self._pending[anchor]
         if anchor.user in self.anchors:
             replaced = self.anchors[anchor.user]
             self.left(replaced, "replaced by a newer connection of the same user")
@@ -83,8 +89,7 @@ class Participants:
 
     def left(self, anchor: Anchor, reason: str) -> None:
         """An anchor's connection is over: its last cuts, then the facts. May be called twice."""
-        if anchor in self._pending:
-            self._pending.remove(anchor)
+        self._pending.pop(anchor, None)
         if self.anchors.get(anchor.user) is not anchor:
             return
         del self.anchors[anchor.user]

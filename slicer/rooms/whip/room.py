@@ -15,12 +15,13 @@ from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.anchor import PUBLISHER, Anchor
 from slicer.rooms.whip.authorization import authorization
 from slicer.rooms.whip.endpoint import Published, WhipApp
+from slicer.rooms.whip.media_port import MediaPorts
 from slicer.rooms.whip.participants import Participants
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.outputs import Subscribe, TrackKey
 from slicer.webrtc.connection import Network
+from slicer.webrtc.lite.port import UdpPort
 from slicer.webrtc.path import media_path
-from slicer.webrtc.transport import host_addresses
 
 _NO_SESSION = "no such session: it has ended, or never was"
 
@@ -35,19 +36,22 @@ class WhipConnector:
     def __init__(self, context: Context) -> None:
         self._settings, self._http, self._clock = context.whip, context.http, context.clock
         self._authorize = context.authorize or authorization(context.whip, context.clock)
+        self._media_ports = MediaPorts(context.whip, context.clock)
         self._sites: dict[tuple[str, int], Site] = {}
         self._ended: Counter[str] = Counter()
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room; nothing is started."""
         RoomAddress.parse(url)
+        self._media_ports.check()
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "WhipRoom":
         """Open a room; the first of an address starts its server. Raises BadInput, RoomError."""
         at = RoomAddress.parse(url)
         site = self._sites.get((at.host, at.port))
         if site is None:
-            site = Site(at, self._settings, self._http, self._authorize, self._clock)
+            port = self._media_ports.open(at.host, at.port)
+            site = Site(at, port, self._settings, self._http, self._authorize, self._clock)
             self._sites[at.host, at.port] = site
         return WhipRoom(site, at.room, listen)
 
@@ -67,7 +71,8 @@ class WhipConnector:
     @property
     def counters(self) -> Counter[str]:
         """Of all connections and their receivers."""
-        return sum((site.counters for site in self._sites.values()), self._ended.copy())
+        counted = self._ended + self._media_ports.counters
+        return sum((site.counters for site in self._sites.values()), counted)
 
     async def close(self) -> None:
         """End all rooms and servers."""
@@ -75,6 +80,7 @@ class WhipConnector:
         for site in sites:
             await site.close()
             self._ended += site.counters
+        self._media_ports.close()
 
 
 class WhipRoom:
@@ -118,6 +124,7 @@ class Site:
     def __init__(
         self,
         at: RoomAddress,
+        port: UdpPort,
         settings: WhipSettings,
         http: HttpSettings,
         authorize: Authorize,
@@ -127,8 +134,7 @@ class Site:
         self._at = at
         self._settings = settings
         self._path = media_path()
-        addresses = settings.advertise or tuple(host_addresses(at.host))
-        self._network = Network(addresses, settings.silence)
+        self._network = Network((), settings.silence, port=port)
         self._profile = replace(
             PUBLISHER, redundancy=settings.redundancy, max_bitrate=settings.max_bitrate
         )
@@ -187,13 +193,17 @@ class Site:
         """Raises Unauthorized. A room of the same name on another server is another room."""
         self._authorize(replace(self._at, room=room), user, bearer)
 
-    async def publish(self, room: str, user: str, offer: str) -> Published:
+    async def publish(self, room: str, user: str, offer: str, address: str) -> Published:
         """Make a session. Raises BadInput, TaskNotExist for a room nobody slices, LimitReached."""
         participants = self._rooms.get(room)
         if participants is None:
             raise TaskNotExist(f"no task slices room {room!r}: start one, then publish")
+        participants.replace(user)
         if len(self._sessions) >= self._settings.max_publishers:
             raise LimitReached(f"{self._settings.max_publishers} publishers are here already")
+        pending = sum(one.pending(address) for one in self._rooms.values())
+        if pending >= self._settings.max_pending:
+            raise LimitReached(f"{pending} publishers of {address or 'one address'} are connecting")
         session = secrets.token_urlsafe(16)
 
         def left(anchor: Anchor, reason: str) -> None:
@@ -202,7 +212,7 @@ class Site:
 
         anchor = Anchor(user, self._path, self._network, participants.joined, left, self._profile)
         self._sessions[session] = (room, anchor)
-        participants.expect(anchor)
+        participants.expect(anchor, address)
         try:
             answer = await anchor.accept(offer)
         except BaseException as error:
@@ -225,6 +235,10 @@ class Site:
 
     async def trickle(self, session: str, fragment: str) -> bool:
         return await self._session(session)[1].connection.add_candidates(fragment)
+
+    async def restart(self, session: str, fragment: str) -> tuple[str, str] | None:
+        """Restart the session's ICE: its new entity-tag and our fragment. Raises BadInput."""
+        return await self._session(session)[1].restart(fragment)
 
     async def unpublish(self, session: str) -> None:
         room, anchor = self._session(session)

@@ -25,5 +25,11 @@ class WhipSettings:
     """Bit/s that a publisher's video is asked to stay below; 0: as much as the path carries."""
     silence: float = bounded(15.0, 1, DAY)
     """Seconds without any datagram, STUN included, after which a publisher is gone."""
+    udp: str = ""
+    """ADDRESS:PORT of all publishers' media; empty: the room's address and any free port."""
     advertise: tuple[str, ...] = ()
-    """Addresses to offer as ICE candidates; empty: the one listened on, or all of this host."""
+    """Addresses to offer as ICE candidates (1:1 NAT); empty: the one of `udp`, or all of this
+    host."""
+    max_pending: int = 64
+    """Publishers of one address that may be connecting at once; one more gets 503. Those behind
+    a proxy are of one address."""

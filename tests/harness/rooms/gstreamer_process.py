@@ -49,7 +49,9 @@ class Publisher:
 
     def negotiate(self, peer: object) -> None:
         direction = GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY
-        self.peer.emit("get-transceiver", 0).set_property("direction", direction)
+        transceiver = self.peer.emit("get-transceiver", 0)
+        transceiver.set_property("direction", direction)
+        transceiver.set_property("do-nack", True)  # what was lost is sent again, by RTX
         self.peer.emit("create-offer", None, Gst.Promise.new_with_change_func(self.offered))
 
     def offered(self, promise: Any) -> None:

@@ -26,7 +26,8 @@ def missing() -> str:
 
 @contextlib.asynccontextmanager
 async def libwebrtc(url: str, file: Path) -> AsyncIterator[None]:
-    """Publish a WAV file (16 bit, stereo, 48 kHz), its left channel, until the context ends.
+    """Publish a file until the context ends: WAV (16 bit, stereo, 48 kHz), its left channel, as
+    Opus; y4m, again and again, as VP8.
 
     Raises RuntimeError with what it said where it cannot publish.
     """

@@ -37,6 +37,11 @@ class _End(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.DatagramTransport, transport)
 
+    def send(self, data: bytes, target: Address) -> None:
+        """Also when all is over: what is late may come then."""
+        if not self.transport.is_closing():
+            self.transport.sendto(data, target)
+
     def datagram_received(self, data: bytes, address: Address) -> None:
         self._relay.pass_on(data, address, self._downstream)
 
@@ -113,7 +118,7 @@ class Relay:
         self.passed[payload_type] += 1
         if self._random.random() < self.impairment.late:
             delay = self._random.random() * self.impairment.delay
-            asyncio.get_running_loop().call_later(delay, end.transport.sendto, data, target)
+            asyncio.get_running_loop().call_later(delay, end.send, data, target)
         else:
             end.transport.sendto(data, target)
 

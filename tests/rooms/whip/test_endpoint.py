@@ -24,7 +24,7 @@ class Written:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.error: Exception | None = None
-        self.restart = False
+        self.restarts = self.restartable = False
         self.refused = "wrong"
 
     def authorize(self, room: str, user: str, bearer: str | None) -> None:
@@ -32,10 +32,10 @@ class Written:
         if bearer == self.refused:
             raise Unauthorized("signature: expired")
 
-    async def publish(self, room: str, user: str, offer: str) -> Published:
+    async def publish(self, room: str, user: str, offer: str, address: str) -> Published:
         if self.error is not None:
             raise self.error
-        self.calls.append(("publish", room, user, offer))
+        self.calls.append(("publish", room, user, offer, address))
         return Published("s1", '"e1"', "v=0 answer")
 
     def etag(self, room: str, user: str, session: str) -> str:
@@ -45,7 +45,11 @@ class Written:
 
     async def trickle(self, session: str, fragment: str) -> bool:
         self.calls.append(("trickle", session, fragment))
-        return not self.restart
+        return not self.restarts
+
+    async def restart(self, session: str, fragment: str) -> tuple[str, str] | None:
+        self.calls.append(("restart", session, fragment))
+        return ('"e2"', "a=ice-lite") if self.restartable else None
 
     async def unpublish(self, session: str) -> None:
         self.calls.append(("unpublish", session))
@@ -90,7 +94,7 @@ async def test_publish(client: httpx.AsyncClient, sessions: Written) -> None:
     assert response.headers["etag"] == '"e1"'
     assert response.headers["accept-patch"] == FRAGMENT
     authorized = ("authorize", "r1", "ann", "token")
-    assert sessions.calls == [authorized, authorized, ("publish", "r1", "ann", OFFER)]
+    assert sessions.calls == [authorized, authorized, ("publish", "r1", "ann", OFFER, "127.0.0.1")]
 
 
 @pytest.mark.parametrize("prefix", ["", "/media", "/a/b"])
@@ -231,10 +235,14 @@ async def test_a_patch_that_is_refused(
 
 
 async def test_an_ice_restart(client: httpx.AsyncClient, sessions: Written) -> None:
-    sessions.restart = True
+    sessions.restarts = True
     headers = {"Content-Type": FRAGMENT, "If-Match": "*"}
     response = await client.patch("/whip/r1/ann/s1", content="a=x", headers=headers)
     assert "publish again" in str(problem(response, 422)["detail"])
+    sessions.restartable = True
+    response = await client.patch("/whip/r1/ann/s1", content="a=x", headers=headers)
+    assert (response.status_code, response.headers["etag"]) == (200, '"e2"')
+    assert (response.headers["content-type"], response.text) == (FRAGMENT, "a=ice-lite")
 
 
 async def test_delete(client: httpx.AsyncClient, sessions: Written) -> None:

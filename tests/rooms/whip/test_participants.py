@@ -118,12 +118,25 @@ def test_an_older_connection_that_comes_about_later_is_ended() -> None:
     theatre.participants.watch(theatre.listen)
     old = theatre.expected("ann", A)
     bob = theatre.expected("bob", A)
-    new = theatre.joined("ann", V)
+    theatre.participants.replace("ann")
     assert theatre.ended == [old]
+    new = theatre.joined("ann", V)
     theatre.participants.joined(old)
     assert theatre.participants.anchors == {"ann": new}
     theatre.participants.joined(bob)
     assert theatre.participants.anchors == {"ann": new, "bob": bob}
+
+
+def test_those_that_are_connecting_are_counted_by_address() -> None:
+    theatre = Theatre()
+    live = theatre.joined("ann", A)
+    theatre.participants.expect(cast("Anchor", Someone("ann", theatre.log, A)), "192.0.2.1")
+    theatre.participants.expect(cast("Anchor", Someone("bob", theatre.log, A)), "192.0.2.1")
+    theatre.participants.expect(cast("Anchor", Someone("eve", theatre.log, A)), "192.0.2.2")
+    assert theatre.participants.pending("192.0.2.1") == 2
+    theatre.participants.replace("ann")
+    assert theatre.participants.pending("192.0.2.1") == 1
+    assert theatre.participants.anchors == {"ann": live}
 
 
 def test_a_failed_attempt_leaves_the_live_one_alone() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -323,6 +324,48 @@ async def test_a_full_server_and_a_wrong_bearer(client: httpx.AsyncClient) -> No
     await peer.close()
 
 
+async def test_who_is_connecting_has_one_place_and_an_address_a_bound(
+    client: httpx.AsyncClient,
+) -> None:
+    settings = WhipSettings(max_pending=2, max_publishers=3)
+    rooms = WhipConnector(Context(LoopClock(), settings))
+    robot = Robot(rooms)
+    await robot.enter()
+    url = rooms.endpoint(ROOM)
+    peer = Peer()
+    offer = await peer.offer([Tone()])
+    sessions = [await client.post(url + "/mallory", content=offer, headers=SDP) for _ in range(9)]
+    assert {one.status_code for one in sessions} == {201}
+    assert rooms.connections == 1
+    gone = await client.delete(url + "/" + sessions[0].headers["location"])
+    assert gone.status_code == 404
+    assert (await client.post(url + "/bob", content=offer, headers=SDP)).status_code == 201
+    full = await client.post(url + "/eve", content=offer, headers=SDP)
+    assert full.status_code == 503
+    assert full.json()["detail"] == "2 publishers of 127.0.0.1 are connecting"
+    live = await publish_peer(client, url + "/bob", [Tone()])
+    await robot.until(lambda: AnchorJoined("bob") in robot.facts())
+    assert (await client.post(url + "/eve", content=offer, headers=SDP)).status_code == 201
+    await rooms.close()
+    await peer.close()
+    await live.close()
+
+
+async def test_a_publisher_that_is_lite_itself_is_told_why_not(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    peer = Peer()
+    offer = (await peer.offer([Tone()])).replace("t=0 0", "t=0 0\r\na=ice-lite")
+    refused = await client.post(rooms.endpoint(ROOM) + "/ann", content=offer, headers=SDP)
+    assert refused.status_code == 400
+    said = refused.json()
+    assert (said["got"], said["allowed"]) == (
+        "a=ice-lite",
+        "a full ICE agent: this end is lite itself",
+    )
+    await peer.close()
+
+
 async def test_trickle_by_patch(
     robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
 ) -> None:
@@ -341,7 +384,11 @@ async def test_trickle_by_patch(
     assert (await client.patch(session, content=fragment, headers=headers)).status_code == 204
     restart = fragment.replace("a=ice-ufrag:", "a=ice-ufrag:new")
     headers["If-Match"] = "*"
-    assert (await client.patch(session, content=restart, headers=headers)).status_code == 422
+    restarted = await client.patch(session, content=restart, headers=headers)
+    assert restarted.status_code == 200
+    assert restarted.headers["etag"] != response.headers["etag"]
+    fresh, before = (re.findall(r"a=ice-\w+:(\w+)", one.text) for one in (restarted, response))
+    assert not set(fresh) & set(before)
     await peer.accept(response.text)
     await robot.until(lambda: ARRIVAL[0] in robot.told)
     await peer.close()

@@ -1,0 +1,210 @@
+"""One UDP port for any number of peers: a listening socket, and a connected one for each peer.
+
+Theory of operation. A peer's first authenticated check comes to the listening socket. From then on
+the peer has a socket of its own, bound to the same address and port and connected to the peer's:
+the kernel prefers it, so that strangers reach the listening socket alone, each peer has a receive
+buffer of its own, and a media path reads it as if it were the only one.
+
+All of them have SO_REUSEPORT: unlike SO_REUSEADDR, it lets no other user of the machine bind the
+port. Between `bind` and `connect` a new socket is one of the group, and gets datagrams of others;
+`UdpPort.hand_on` gives them back. Datagrams of the peer that came to the listening socket meanwhile
+are handed to the peer's session.
+
+There is a listening socket for each address: so an answer leaves from where its question came to.
+"""
+
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from slicer.errors import RoomError
+from slicer.webrtc.drain import MAX_DATAGRAM, Datagram, Drain
+from slicer.webrtc.link import Address
+from slicer.webrtc.lite.agent import named_fragment
+from slicer.webrtc.lite.dtls import Certificate, certificate
+
+RENEW = 7 * 86_400.0
+"""Seconds after which new sessions get a new certificate."""
+RECEIVE_BUFFER = 1 << 20
+"""Bytes asked of the kernel for each socket; it may give less (`net.core.rmem_max`)."""
+MAX_STRAY = 64
+"""Datagrams read from a new socket before it is the peer's alone."""
+TRIES = 8
+"""Free ports tried until one is free at every address."""
+_TOP_PRIORITY = 2_130_706_431  # a host candidate's of component 1 (RFC 8445 5.1.2.1)
+
+
+class Session(Protocol):
+    """Who takes a peer's datagrams."""
+
+    def arrived(self, data: bytes, address: Address, listener: "Listener") -> None:
+        """A check that names this session, or anything from the address it is connected to."""
+        ...
+
+
+class Listener:
+    """The listening socket at one of our addresses."""
+
+    def __init__(self, sock: socket.socket, take: Callable[["Listener", list[Datagram]], None]):
+        self.address: Address = sock.getsockname()[:2]
+        self.sock = sock
+        self._drain = Drain(sock, lambda batch: take(self, batch))
+
+    def send(self, data: bytes, address: Address) -> bool:
+        """Whether the kernel took it."""
+        try:
+            return self.sock.sendto(data, address) == len(data)
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        self._drain.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What to offer: *lines* as in `a=candidate`, and the address of the first."""
+
+    address: str
+    port: int
+    lines: tuple[str, ...]
+
+
+class UdpPort:
+    """The port: who listens on it, and whose datagrams go where. Used on the loop's thread.
+
+    *addresses* are bound, with *port* (0: any that is free), and offered as candidates unless
+    *advertise* names others, behind which these are (1:1 NAT). Raises RoomError.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        port: int,
+        advertise: Sequence[str],
+        time: Callable[[], float],
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self._time = time
+        self._certificate: Certificate | None = None
+        self._by_fragment: dict[str, Session] = {}
+        self._by_address: dict[tuple[Address, Address], Session] = {}
+        sockets = bind_all(addresses, port)
+        self._listeners = [Listener(sock, self._take) for sock in sockets]
+        self.port: int = self._listeners[0].address[1]
+        lines = [
+            f"{index} 1 udp {_TOP_PRIORITY - 256 * index} {address} {self.port} typ host"
+            for index, address in enumerate(advertise or addresses)
+        ]
+        self.candidates = Candidates((*advertise, *addresses)[0], self.port, tuple(lines))
+
+    @property
+    def certificate(self) -> Certificate:
+        """The one for a new session."""
+        now = self._time()
+        if self._certificate is None or not 0 <= now - self._certificate.made < RENEW:
+            self._certificate = certificate(now)
+        return self._certificate
+
+    def name(self, session: Session, fragments: Sequence[str]) -> None:
+        """Give checks that name one of these to this session, and none that names another."""
+        for fragment in [key for key, one in self._by_fragment.items() if one is session]:
+            del self._by_fragment[fragment]
+        self._by_fragment |= dict.fromkeys(fragments, session)
+
+    def connect(self, listener: Listener, peer: Address, session: Session) -> socket.socket:
+        """A socket of this peer alone, for the session; `hand_on` follows. Raises OSError."""
+        sock = _bind(listener.address)
+        try:
+            sock.connect(peer)
+        except OSError:
+            sock.close()
+            raise
+        self.disconnect(session)
+        self._by_address[listener.address, peer] = session
+        return sock
+
+    def hand_on(self, sock: socket.socket, listener: Listener) -> None:
+        """Give what came to a new socket before it was connected to whose it is."""
+        for _ in range(MAX_STRAY):
+            try:
+                data, address = sock.recvfrom(MAX_DATAGRAM)
+            except OSError:  # nothing more
+                return
+            self.take(listener, data, address[:2])
+
+    def disconnect(self, session: Session) -> None:
+        """The session has no socket of a peer any more."""
+        for key in [key for key, one in self._by_address.items() if one is session]:
+            del self._by_address[key]
+
+    def forget(self, session: Session) -> None:
+        """The session is over."""
+        self.name(session, ())
+        self.disconnect(session)
+
+    def close(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+
+    def take(self, listener: Listener, data: bytes, address: Address) -> None:
+        """One datagram that came to this address of ours."""
+        connected = self._by_address.get((listener.address, address))
+        if connected is not None:
+            connected.arrived(data, address, listener)
+            return
+        fragment = named_fragment(data)
+        session = None if fragment is None else self._by_fragment.get(fragment)
+        if session is None:
+            self.counters["datagrams_of_strangers"] += 1
+        else:
+            session.arrived(data, address, listener)
+
+    def _take(self, listener: Listener, batch: list[Datagram]) -> None:
+        for data, address in batch:
+            self.take(listener, data, address[:2])
+
+
+def bind_all(addresses: Sequence[str], port: int) -> list[socket.socket]:
+    """A socket at each address, all with one port number. Raises RoomError."""
+    reason = "no address"
+    for _ in range(TRIES if port == 0 else 1):
+        sockets: list[socket.socket] = []
+        chosen = port
+        try:
+            for address in addresses:
+                _refuse_taken((address, chosen))
+                sockets.append(_bind((address, chosen)))
+                chosen = sockets[0].getsockname()[1]
+        except OSError as error:
+            reason = f"{address} port {chosen or 'any'}: {error.strerror}"
+            for sock in sockets:
+                sock.close()
+        else:
+            return sockets
+    raise RoomError(f"the UDP port cannot be had: {reason}")
+
+
+def _refuse_taken(address: Address) -> None:
+    """Raise OSError where somebody has the port: SO_REUSEPORT would share it with our own user."""
+    with socket.socket(_family(address), socket.SOCK_DGRAM) as sock:
+        sock.bind(address)
+
+
+def _bind(address: Address) -> socket.socket:
+    sock = socket.socket(_family(address), socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _family(address: Address) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET

@@ -1,0 +1,15 @@
+"""Who judges, and with which account."""
+
+import argparse
+
+from slicer.cli.account_options import SECRET, add_account, supplier_of
+from slicer.moderation import SupplierSpec
+
+
+def test_an_account() -> None:
+    parser = argparse.ArgumentParser()
+    add_account(parser)
+    options = parser.parse_args(["--supplier-id", "AKID", "--supplier-app", "12"])
+    found = supplier_of("Tianyu", options, {SECRET: "key"})
+    assert found == SupplierSpec("tianyu", "12", "AKID", "key")
+    assert supplier_of("local", parser.parse_args([]), {}) == SupplierSpec("local")

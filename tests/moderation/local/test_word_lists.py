@@ -1,0 +1,115 @@
+"""What is found in a text, and what is another word."""
+
+from pathlib import Path
+
+import pytest
+
+from slicer.errors import BadInput
+from slicer.moderation import Label, Suggest
+from slicer.moderation.local.word_lists import MAX_LIST, Rule, WordLists, normalized, read
+
+ABUSE = Rule(Label.ABUSE, Suggest.BLOCK)
+
+
+def found(lists: WordLists, text: str) -> set[str]:
+    plain = normalized(text)
+    matches = lists.find(plain)
+    assert all(plain[match.begin : match.end] == match.phrase for match in matches)
+    return {match.phrase for match in matches}
+
+
+def listed(*phrases: str) -> WordLists:
+    return WordLists([(ABUSE, list(phrases))])
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "hits"),
+    [
+        ("ass", "What an ass.", {"ass"}),
+        ("ass", "ASS", {"ass"}),
+        ("ass", "a first class assassin passes", set()),
+        ("ass", "ass_ass", {"ass"}),
+        ("kill you", "I'll kill, you!", {"kill, you"}),
+        ("kill you", "skill you kill your", set()),
+        ("i'll go", "I’ll go", {"i’ll go"}),
+        ("fool*", "foolish fools, tomfoolery", {"foolish", "fools"}),
+        ("fool", "ｆｏｏｌ", {"fool"}),
+        ("fool", "你fool好", {"fool"}),
+        ("混蛋", "你这个混蛋啊", {"混蛋"}),
+        ("混蛋", "混 蛋", {"混 蛋"}),
+        ("混蛋", "混合鸡蛋", set()),
+        ("加我qq", "快加我 QQ 吧", {"加我 qq"}),
+        ("加我qq", "加我qqmusic", set()),
+        ("straße", "STRASSE", {"strasse"}),
+        ("a+b", "a + b", {"a + b"}),
+    ],
+)
+def test_phrases(phrase: str, text: str, hits: set[str]) -> None:
+    assert found(listed(phrase), text) == hits
+
+
+def test_the_longest_phrase_is_told_with_its_rule() -> None:
+    rude = Rule(Label.ABUSE, Suggest.REVIEW)
+    lists = WordLists([(ABUSE, ["go", "go away"]), (rude, ["away"]), (rude, [])])
+    matches = lists.find("just go away")
+    assert {(one.rule, one.phrase) for one in matches} == {(ABUSE, "go away"), (rude, "away")}
+
+
+HARMLESS = [
+    "Scunthorpe's assassins passed the class on analysis in Essex with a cocktail.",
+    "It was the best of times, it was the worst of times.",
+    "The doctor gave a dose. The dam broke. A bass guitar. Shiitake mushrooms.",
+    "Dick and Fanny sell grapes; the cockpit of the Titan was hot.",
+    "大家好，今天我们来聊一聊智能手机和微信支付的历史。",
+    "他的妈妈买了鸡蛋，操场上有很多学生。",
+]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_harmless_texts_pass_our_lists(text: str) -> None:
+    assert found(WordLists.load(), text) == set()
+
+
+def test_our_lists_find_what_they_list() -> None:
+    lists = WordLists.load()
+    assert found(lists, "Go fuck yourself, you moron") == {"go fuck yourself", "you moron"} | {
+        "fuck"
+    }
+    assert found(lists, "加我微信，日赚千元") == {"加我微信", "日赚千元"}
+    labels = {match.rule.label for match in lists.find("an online casino; horny; pipe bombs")}
+    assert labels == {Label.ILLEGAL, Label.PORN, Label.TERROR}
+
+
+def test_a_list_of_your_own(tmp_path: Path) -> None:
+    own = tmp_path / "words.txt"
+    own.write_text("\ufeff# ours\n\n[Custom review]\nproject x\n[Polity block]\n口号\n")
+    matches = WordLists.load(str(own)).find(normalized("Project X 口号"))
+    assert {(one.rule.label, one.phrase) for one in matches} == {
+        (Label.CUSTOM, "project x"),
+        (Label.POLITY, "口号"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("word", "line 1"),
+        ("[Abuse block]\n" + "x" * 101, "line 2"),
+        ("[Abuse block]\n_**", "line 2"),
+        ("\n[Normal block]", "line 2"),
+        ("[Abuse pass]", "line 1"),
+        ("[Abuse]", "line 1"),
+    ],
+)
+def test_a_list_that_is_none(text: str, line: str) -> None:
+    with pytest.raises(BadInput, match=f"moderation.local_words, {line}"):
+        list(read(text))
+
+
+@pytest.mark.parametrize("data", [None, b"\xff", b" " * (MAX_LIST + 1)])
+def test_a_file_that_is_none(tmp_path: Path, data: bytes | None) -> None:
+    path = tmp_path / "words.txt"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(BadInput, match=r"moderation\.local_words"):
+        WordLists.load(str(path))

@@ -1,0 +1,147 @@
+"""The ICE-lite agent: which checks it answers, and with what. No socket, no time."""
+
+import struct
+
+import pytest
+from aioice import stun
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slicer.webrtc.lite.agent import MAX_ATTRIBUTES, LiteAgent, named_fragment
+
+ADDRESS = ("192.0.2.7", 4_007)
+
+
+def check(agent: LiteAgent, pwd: str = "", theirs: str = "peer", **attributes: object) -> bytes:
+    """A binding request to the agent, signed by its password or another."""
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{agent.credentials.ufrag}:{theirs}"
+    request.attributes["PRIORITY"] = 1_845_494_271
+    request.attributes.update({name.replace("_", "-"): what for name, what in attributes.items()})
+    request.add_message_integrity((pwd or agent.credentials.pwd).encode())
+    return bytes(request)
+
+
+def test_a_check_that_knows_the_password_is_answered() -> None:
+    agent = LiteAgent()
+    data = check(agent, ICE_CONTROLLING=5)
+    found = agent.check(data, ADDRESS)
+    assert found is not None
+    assert not found.nominates
+    answer = stun.parse_message(found.answer)
+    assert answer.message_class is stun.Class.RESPONSE
+    assert answer.transaction_id == data[8:20]
+    assert answer.attributes["XOR-MAPPED-ADDRESS"] == ADDRESS
+    assert answer.check_message_integrity(agent.credentials.pwd.encode())
+
+
+def test_the_peer_nominates() -> None:
+    agent = LiteAgent()
+    found = agent.check(check(agent, ICE_CONTROLLING=5, USE_CANDIDATE=None), ADDRESS)
+    assert found is not None
+    assert found.nominates
+
+
+def test_an_address_of_ipv6() -> None:
+    agent = LiteAgent()
+    found = agent.check(check(agent), ("2001:db8::7", 4_007))
+    assert found is not None
+    assert stun.parse_message(found.answer).attributes["XOR-MAPPED-ADDRESS"][0] == "2001:db8::7"
+
+
+def test_who_wants_us_to_control_is_told_the_role_conflict() -> None:
+    agent = LiteAgent()
+    found = agent.check(check(agent, ICE_CONTROLLED=5, USE_CANDIDATE=None), ADDRESS)
+    assert found is not None
+    assert not found.nominates
+    answer = stun.parse_message(found.answer)
+    assert answer.message_class is stun.Class.ERROR
+    assert answer.error_code == 487
+
+
+def unsigned(agent: LiteAgent) -> bytes:
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{agent.credentials.ufrag}:peer"
+    return bytes(request)
+
+
+def test_what_is_not_authenticated_is_not_answered() -> None:
+    agent, other = LiteAgent(), LiteAgent()
+    right = check(agent)
+    for data in (
+        b"",
+        right[:-1],
+        right[:20],
+        check(agent, pwd="0" * 32),
+        check(other),
+        unsigned(agent),
+        right[:-12] + bytes(4) + right[-8:],  # the signature's last bytes
+        b"\x01\x01" + right[2:],  # an answer, not a request
+    ):
+        assert agent.check(data, ADDRESS) is None, data.hex()
+    assert agent.check(right, ADDRESS) is not None
+
+
+def test_a_restart_takes_both_credentials_until_the_new_ones_nominate() -> None:
+    agent = LiteAgent()
+    before, old = agent.credentials, check(agent, USE_CANDIDATE=None)
+    agent.restart()
+    assert agent.credentials != before
+    assert set(agent.fragments) == {agent.credentials.ufrag, before.ufrag}
+    # Browsers check as `old-ours:new-theirs` before they have our answer.
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{before.ufrag}:newer"
+    request.add_message_integrity(before.pwd.encode())
+    for data in (old, bytes(request), check(agent)):
+        assert agent.check(data, ADDRESS) is not None
+    assert agent.check(check(agent, USE_CANDIDATE=None), ADDRESS) is not None
+    assert agent.fragments == (agent.credentials.ufrag,)
+    assert agent.check(old, ADDRESS) is None
+
+
+def test_two_restarts_keep_what_was_nominated() -> None:
+    agent = LiteAgent()
+    before = agent.credentials
+    agent.restart()
+    agent.restart()
+    assert agent.fragments == (agent.credentials.ufrag, before.ufrag)
+
+
+def test_credentials_are_secret_and_long_enough() -> None:
+    ours = LiteAgent().credentials
+    assert len(ours.ufrag) >= 4
+    assert len(ours.pwd) >= 22
+    assert ours.pwd not in repr(ours)
+
+
+def test_the_named_fragment() -> None:
+    agent = LiteAgent()
+    assert named_fragment(check(agent)) == agent.credentials.ufrag
+    assert named_fragment(check(agent)[:24]) is not None  # cut off within the name: no such session
+    assert named_fragment(b"\x00\x01\x00\x00" + bytes(24)) is None  # another cookie
+    assert named_fragment(b"\x80" + check(agent)[1:]) is None
+
+
+def test_a_name_behind_too_many_attributes_is_not_looked_for() -> None:
+    attribute = struct.pack("!HHI", 0x8070, 4, 0)
+    name = struct.pack("!HH", 0x0006, 4) + b"ab:c"
+    for count, found in ((MAX_ATTRIBUTES - 1, "ab"), (MAX_ATTRIBUTES, None)):
+        body = attribute * count + name
+        data = struct.pack("!HHI", 1, len(body), 0x2112A442) + bytes(12) + body
+        assert named_fragment(data) == found
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_no_check(data: bytes) -> None:
+    agent = LiteAgent()
+    assert agent.check(data, ADDRESS) is None
+    named_fragment(b"\x00\x01\x01\x00\x21\x12\xa4\x42" + data)
+
+
+@pytest.mark.parametrize("at", range(20, 92, 4))
+def test_no_byte_of_a_check_can_be_changed(at: int) -> None:
+    agent = LiteAgent()
+    data = bytearray(check(agent, ICE_CONTROLLING=5, USE_CANDIDATE=None))
+    assert at < len(data) - 8  # what is behind it is the fingerprint, a checksum
+    data[at] ^= 0x40
+    assert agent.check(bytes(data), ADDRESS) is None

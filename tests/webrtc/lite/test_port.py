@@ -1,0 +1,208 @@
+"""One UDP port: whose datagrams go where, and which ports are refused."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from aioice import stun
+
+from slicer.errors import RoomError
+from slicer.webrtc.link import Address
+from slicer.webrtc.lite.port import RENEW, Listener, UdpPort, bind_all
+
+LOOPBACK = "127.0.0.1"
+
+
+class Written:
+    """A session that writes down what arrives."""
+
+    def __init__(self) -> None:
+        self.arrivals: list[tuple[bytes, Address]] = []
+        self.listener: Listener | None = None
+
+    def arrived(self, data: bytes, address: Address, listener: Listener) -> None:
+        self.arrivals.append((data, address))
+        self.listener = listener
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+async def port(time: Time) -> AsyncIterator[UdpPort]:
+    port = UdpPort([LOOPBACK], 0, (), time)
+    yield port
+    port.close()
+
+
+@pytest.fixture
+def sender() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((LOOPBACK, 0))
+    return sock
+
+
+def check(fragment: str) -> bytes:
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{fragment}:x"
+    return bytes(request)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_check_goes_to_the_session_that_it_names(
+    port: UdpPort, sender: socket.socket
+) -> None:
+    ann, bob = Written(), Written()
+    port.name(ann, ["ann1", "ann2"])
+    port.name(bob, ["bob1"])
+    for fragment in ("ann2", "bob1", "nobody"):
+        sender.sendto(check(fragment), (LOOPBACK, port.port))
+    await until(port.counters.total)
+    address = sender.getsockname()
+    assert ann.arrivals == [(check_of(ann), address)]
+    assert bob.arrivals == [(check_of(bob), address)]
+    assert port.counters == {"datagrams_of_strangers": 1}
+
+
+def check_of(session: Written) -> bytes:
+    return session.arrivals[0][0]
+
+
+async def test_names_that_were_replaced_are_nobody_s(port: UdpPort, sender: socket.socket) -> None:
+    ann = Written()
+    port.name(ann, ["old"])
+    port.name(ann, ["new"])
+    sender.sendto(check("old"), (LOOPBACK, port.port))
+    await until(lambda: port.counters["datagrams_of_strangers"])
+    assert ann.arrivals == []
+
+
+async def test_what_strangers_send_is_counted_alone(port: UdpPort, sender: socket.socket) -> None:
+    for data in (b"", b"\x00", b"\x16" * 40, b"\x80" * 200, b"\xff" * 1_500):
+        sender.sendto(data, (LOOPBACK, port.port))
+    await until(lambda: port.counters["datagrams_of_strangers"] == 5)
+
+
+async def test_a_connected_peer_has_a_socket_of_its_own(
+    port: UdpPort, sender: socket.socket
+) -> None:
+    ann = Written()
+    port.name(ann, ["ann"])
+    sender.sendto(check("ann"), (LOOPBACK, port.port))
+    await until(lambda: ann.arrivals)
+    assert ann.listener is not None
+    own = port.connect(ann.listener, sender.getsockname(), ann)
+    assert own.getsockname() == (LOOPBACK, port.port)
+    sender.sendto(b"\x80 of the peer", (LOOPBACK, port.port))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for _ in range(20):
+            stranger.sendto(b"\x80 of a stranger", (LOOPBACK, port.port))
+    await until(lambda: port.counters["datagrams_of_strangers"] == 20)
+    assert own.recv(100) == b"\x80 of the peer"
+    with pytest.raises(BlockingIOError):
+        own.recv(100)
+    own.close()
+
+
+async def test_what_came_to_the_other_socket_finds_its_session(
+    port: UdpPort, sender: socket.socket
+) -> None:
+    """Between `bind` and `connect` either socket may get anybody's datagrams."""
+    ann, bob = Written(), Written()
+    port.name(ann, ["ann"])
+    port.name(bob, ["bob"])
+    sender.sendto(check("ann"), (LOOPBACK, port.port))
+    await until(lambda: ann.arrivals)
+    assert ann.listener is not None
+    peer: Address = sender.getsockname()
+    own = port.connect(ann.listener, peer, ann)
+    port.take(ann.listener, b"\x16 late", peer)
+    assert ann.arrivals[-1] == (b"\x16 late", peer)
+    sender.sendto(check("bob"), (LOOPBACK, port.port))
+    await asyncio.sleep(0.01)
+    port.hand_on(own, ann.listener)  # by the address it is Ann's, whatever it names
+    assert len(ann.arrivals) == 3
+    port.forget(ann)
+    port.take(own_listener(ann), check("ann"), peer)
+    assert len(ann.arrivals) == 3
+    port.take(own_listener(ann), check("bob"), peer)
+    assert len(bob.arrivals) == 1
+    own.close()
+
+
+def own_listener(session: Written) -> Listener:
+    assert session.listener is not None
+    return session.listener
+
+
+async def test_a_peer_that_cannot_be_reached(port: UdpPort, sender: socket.socket) -> None:
+    ann = Written()
+    port.name(ann, ["ann"])
+    sender.sendto(check("ann"), (LOOPBACK, port.port))
+    await until(lambda: ann.arrivals)
+    with pytest.raises(PermissionError):
+        port.connect(own_listener(ann), ("255.255.255.255", 9), ann)
+
+
+async def test_several_addresses_have_one_number(time: Time) -> None:
+    port = UdpPort([LOOPBACK, "::1"], 0, (), time)
+    assert [line.split()[4:6] for line in port.candidates.lines] == [
+        [LOOPBACK, str(port.port)],
+        ["::1", str(port.port)],
+    ]
+    priorities = [int(line.split()[3]) for line in port.candidates.lines]
+    assert priorities == sorted(priorities, reverse=True)
+    port.close()
+
+
+async def test_other_addresses_are_offered_where_there_is_a_nat(time: Time) -> None:
+    port = UdpPort([LOOPBACK], 0, ["203.0.113.9"], time)
+    assert port.candidates.address == "203.0.113.9"
+    assert [line.split()[4] for line in port.candidates.lines] == ["203.0.113.9"]
+    port.close()
+
+
+async def test_a_port_in_use_is_refused_by_name(port: UdpPort) -> None:
+    with pytest.raises(RoomError, match=rf"{LOOPBACK} port {port.port}: Address already in use"):
+        bind_all([LOOPBACK], port.port)
+
+
+async def test_an_address_of_others_is_refused_by_name() -> None:
+    with pytest.raises(RoomError, match=r"203\.0\.113\.9 port any: Cannot assign"):
+        bind_all(["203.0.113.9"], 0)
+
+
+async def test_a_new_session_gets_a_certificate_that_is_not_old(port: UdpPort, time: Time) -> None:
+    first = port.certificate
+    time.now += RENEW - 1
+    assert port.certificate is first
+    time.now += 2
+    second = port.certificate
+    assert second is not first
+    time.now -= 2 * RENEW  # a clock that was set back
+    assert port.certificate is not second
+
+
+async def test_an_answer_that_cannot_be_sent(port: UdpPort, sender: socket.socket) -> None:
+    ann = Written()
+    port.name(ann, ["ann"])
+    sender.sendto(check("ann"), (LOOPBACK, port.port))
+    await until(lambda: ann.arrivals)
+    assert own_listener(ann).send(b"x", sender.getsockname())
+    assert not own_listener(ann).send(bytes(70_000), sender.getsockname())
