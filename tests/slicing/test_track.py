@@ -1,5 +1,6 @@
 """A stream shared by several tasks: who is cut when, and what a depacketizer says late."""
 
+import math
 import struct
 from dataclasses import replace
 from itertools import pairwise
@@ -343,3 +344,38 @@ def test_tasks_come_and_go_in_mid_stream() -> None:
     talk.run(10)
     assert talk.bundle.counters["asleep"] == asleep + 250
     assert len(talk.pictures) == count + 4
+
+
+def watched(tasks: int, spec: VideoSpec) -> Call:
+    """A source that answers requests, and so many tasks with pictures due at different times."""
+    bundle = bundle_of("ann", [VIDEO])
+    call = Call(bundle, [Sender(VIDEO, every=0.04)])
+    for number in range(tasks):
+        key = VIDEO_TRACK._replace(task=str(number))
+        call.take(bundle.attach(key, spec, call.now))
+        call.run(0.12)
+    return call
+
+
+@pytest.mark.parametrize("interval", [0.5, 2.0])
+def test_a_source_is_asked_so_seldom_however_many_tasks_watch_it(interval: float) -> None:
+    call = watched(20, VideoSpec(1, keyframe_interval=interval))
+    call.run(20)
+    asked = call.senders[0].asked
+    assert all(after - before >= interval - call.tick for before, after in pairwise(asked))
+    assert len(asked) >= 20 / interval * 0.7
+    assert call.bundle.counters["unanswered"] == 0
+    pictures = [one for one in call.pictures if one.track.task == "7"]
+    assert len(pictures) >= 20 / max(interval, 1) * 0.7
+    alone = [len(one.frames) == 1 and one.frames[0][0] & 1 == 0 for one in pictures]
+    assert all(alone[3:]), "keyframes, once it is known that the source answers"
+
+
+def test_a_source_is_never_asked_where_that_is_the_policy() -> None:
+    call = watched(3, VideoSpec(1, keyframe_interval=math.inf))
+    call.run(10)
+    assert call.senders[0].asked == []
+    assert call.bundle.counters["keyframe_requests"] == 0
+    pictures = [one for one in call.pictures if one.track.task == "0"]
+    assert len(pictures) >= 10
+    assert all(one.timestamp - one.due < 0.04 * 90_000 for one in pictures)

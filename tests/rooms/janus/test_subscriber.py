@@ -1,6 +1,7 @@
 """One publisher's media: what is asked of Janus as what is wanted changes, and its ends."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from slicer.rooms.janus import subscriber as module
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import AudioCut, PictureCut, TrackRefused
+from slicer.slicing.spec import VideoSpec
 from tests.harness.rooms.descriptions import Track, described
 from tests.rooms.janus.conftest import SETTINGS, Robot
 
@@ -40,9 +42,25 @@ async def test_a_picture_pauses_the_video_until_the_next(
     ]
 
 
-async def test_pauses_can_be_switched_off(robot: Robot) -> None:
-    from dataclasses import replace
+async def test_the_substream_that_is_enough_is_asked_for(robot: Robot) -> None:
+    """The pictures of the test are 480 pixels high."""
+    await publishing(robot, "audio", "video")
+    wish = robot.wish("ada", VIDEO)
+    robot.there.subscribe(replace(wish, spec=VideoSpec(5, max_height=360)))
+    handle = robot.room.subscriber("ada")
+    handle.tell({"videoroom": "event", "mid": "1", "substream": 2})
+    await robot.send(10.0)
+    await robot.until(lambda: robot.room.asked("configure"))
+    streams = [one["streams"] for one in robot.room.asked("configure")]
+    assert [{"mid": "1", "substream": 1}] in streams
+    robot.there.unsubscribe(wish.track)
+    await robot.until(lambda: robot.room.asked("unsubscribe"))
+    robot.there.subscribe(wish)
+    await robot.until(lambda: robot.room.asked("subscribe"))
+    assert sum("substream" in one["streams"][0] for one in robot.room.asked("configure")) == 1
 
+
+async def test_pauses_can_be_switched_off(robot: Robot) -> None:
     robot.room.publish("ada", "video")
     await robot.enter(settings=replace(SETTINGS, pause=False))
     await robot.connected()
