@@ -31,12 +31,13 @@ _ENCRYPTED = "it is encrypted end to end: nobody but its participants can read i
 
 @dataclass(slots=True)
 class Participant:
-    """One anchor; *tracks*: the SID of what is taken, by kind."""
+    """One anchor; *tracks*: the SID of what is taken, by kind; *muted*: what it has muted."""
 
     sid: str
     version: int
     tracks: dict[Kind, str] = field(default_factory=dict)
     refused: set[tuple[Kind, str]] = field(default_factory=set)
+    muted: frozenset[Kind] = frozenset()
 
 
 class Participants:
@@ -52,6 +53,11 @@ class Participants:
         """The SID of what is taken of an anchor."""
         found = self._present.get(anchor)
         return None if found is None else found.tracks.get(kind)
+
+    def muted(self, anchor: str) -> frozenset[Kind]:
+        """What this anchor has muted."""
+        found = self._present.get(anchor)
+        return frozenset() if found is None else found.muted
 
     def owner(self, track: str) -> tuple[str, Kind] | None:
         """Whose this track is, if it is taken."""
@@ -142,6 +148,8 @@ class Participants:
             if chosen is not None:
                 known.tracks[kind] = chosen
                 yield TrackPublished(anchor, kind)
+        muted = {one.sid for one in readable if one.muted}
+        known.muted = frozenset(kind for kind, sid in known.tracks.items() if sid in muted)
 
     def _leave(self, anchor: str, reason: str) -> Iterator[Fact]:
         participant = self._present.pop(anchor)

@@ -98,3 +98,13 @@ def test_a_reason_that_is_none_of_ours() -> None:
     participants.update([info("ada")])
     gone = info("ada", state=GONE, disconnect_reason=99)
     assert participants.update([gone]) == [AnchorLeft("ada", "reason 99")]
+
+
+def test_what_is_muted() -> None:
+    participants = Participants("robot")
+    assert participants.muted("ada") == frozenset()
+    screen = video("TR_s", source=SHARED, muted=True)
+    participants.update([info("ada", audio("TR_a", muted=True), video("TR_v"), screen)])
+    assert participants.muted("ada") == {Kind.AUDIO}
+    participants.update([info("ada", audio("TR_a"), video("TR_v", muted=True))])
+    assert participants.muted("ada") == {Kind.VIDEO}
