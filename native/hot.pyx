@@ -118,6 +118,7 @@ cdef extern from "bundle.h" nogil:
     bundle *bundle_new(uint32_t ssrc)
     void bundle_free(bundle *it)
     const counters *bundle_counters(const bundle *it)
+    double bundle_heard(const bundle *it, uint64_t anchor)
     void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *sections,
                              size_t count, double now, outputs *out)
     ctypedef struct slice_spec:
@@ -181,6 +182,10 @@ cdef class Bundle:
     def counters(self):
         """What was refused, lost or odd, by reason, over all anchors there were."""
         return _counted(bundle_counters(self._it))
+
+    def heard(self, anchor):
+        """When an RTP packet of this anchor last came; -inf: none has, or it is not there."""
+        return bundle_heard(self._it, self._anchors.get(anchor, 0))
 
     def set_sections(self, anchor, sections, double now):
         """This is all that the anchor sends from now on; none: it is gone. Raises BadInput."""

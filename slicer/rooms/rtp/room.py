@@ -13,6 +13,7 @@ from slicer.clock import Clock, Timer
 from slicer.errors import RoomError
 from slicer.hot import Bundle
 from slicer.rooms import Context, Listener
+from slicer.rooms.open_rooms import OpenRooms
 from slicer.rooms.rtp.session import Session
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.rtp.sockets import Sender, Sockets
@@ -32,8 +33,7 @@ class RtpConnector:
 
     def __init__(self, context: Context) -> None:
         self._settings, self._clock = context.rtp, context.clock
-        self._rooms: set[RtpRoom] = set()
-        self._ended: Counter[str] = Counter()
+        self._rooms: OpenRooms[RtpRoom] = OpenRooms()
 
     @property
     def connections(self) -> int:
@@ -43,7 +43,7 @@ class RtpConnector:
     @property
     def counters(self) -> Counter[str]:
         """Of all sockets and receivers."""
-        return sum((room.counters for room in self._rooms), self._ended.copy())
+        return self._rooms.counters
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where the URL, or the file that it names, can be no session."""
@@ -51,19 +51,12 @@ class RtpConnector:
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "RtpRoom":
         """Prepare; `enter` listens. Raises BadInput."""
-        room = RtpRoom(Session.parse(url), self._settings, self._clock, listen, self._left)
-        self._rooms.add(room)
-        return room
+        room = RtpRoom(Session.parse(url), self._settings, self._clock, listen, self._rooms.left)
+        return self._rooms.add(room)
 
     async def close(self) -> None:
         """Leave every room."""
-        for room in list(self._rooms):
-            await room.leave()
-
-    def _left(self, room: "RtpRoom") -> None:
-        if room in self._rooms:
-            self._rooms.remove(room)
-            self._ended += room.counters
+        await self._rooms.close()
 
 
 class RtpRoom:
