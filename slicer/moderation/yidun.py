@@ -227,7 +227,7 @@ def _boxes(hits: list[Mapping[str, Any]], size: tuple[int, int]) -> Iterator[Box
     for hit in hits:
         told = (hit.get(name) for name in ("x1", "y1", "x2", "y2"))
         corners = [one for one in told if isinstance(one, int | float) and 0 <= one <= 1]
-        if len(corners) == 4:  # noqa: PLR2004 (two corners)
+        if len(corners) == 4:
             sides = zip(corners, (*size, *size), strict=True)
             left, top, right, bottom = (round(part * side) for part, side in sides)
             yield Box(left, top, right - left, bottom - top)
