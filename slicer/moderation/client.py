@@ -20,6 +20,8 @@ MAX_REASON = 200
 HIDDEN = "***"
 MIN_SECRET = 8
 """Characters of a secret that is looked for in answers; of a shorter one, too much would match."""
+NO_VERDICT = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
+"""How reading an answer of another shape fails."""
 _SECONDS = re.compile(r"[0-9]{1,6}")
 
 
@@ -84,7 +86,7 @@ class SupplierClient:
         on which *read* fails as Python does."""
         try:
             return replace(read(body), raw=raw)
-        except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        except NO_VERDICT as error:
             why = shown(f"{type(error).__name__}: {error}", MAX_REASON)
             raise SupplierUnavailable(self._label, f"the answer is no verdict: {why}") from None
 

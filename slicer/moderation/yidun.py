@@ -225,7 +225,7 @@ def _segment(one: Mapping[str, Any]) -> Segment:
 def _boxes(hits: list[Mapping[str, Any]], size: tuple[int, int]) -> Iterator[Box]:
     """Where the picture was hit. Corners are parts of the picture, from 0 to 1; others are none."""
     for hit in hits:
-        corners = [hit.get(name) for name in ("x1", "y1", "x2", "y2")]
+        corners: list[Any] = [hit.get(name) for name in ("x1", "y1", "x2", "y2")]
         if all(type(each) in (int, float) and 0 <= each <= 1 for each in corners):
             sides = zip(corners, (*size, *size), strict=True)
             left, top, right, bottom = (round(part * side) for part, side in sides)

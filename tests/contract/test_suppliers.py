@@ -23,7 +23,7 @@ from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
 from tests.harness.media.audio import make_audio
 from tests.harness.media.opus import encode
-from tests.harness.moderation import shumei, tencent, webhook, yidun
+from tests.harness.moderation import openai, rekognition, shumei, tencent, webhook, yidun
 from tests.harness.moderation.stand_in import Asked, answer, stand_in
 
 WRONG = "a-wrong-key"
@@ -81,6 +81,24 @@ CASES = {
         {Kind.VIDEO: yidun.PICTURE, Kind.AUDIO: yidun.AUDIO},
         yidun.failed(620),
         SupplierSpec("yidun", "", yidun.ID, "", yidun.AUDIOS, yidun.IMAGES),
+    ),
+    "rekognition": Case(
+        lambda url, _: ModerationSettings(rekognition_endpoint=url),
+        rekognition.admitted,
+        rekognition.KEY,
+        rekognition.PASS,
+        {Kind.VIDEO: rekognition.PICTURE},
+        rekognition.error("InvalidImageFormatException"),
+        SupplierSpec("rekognition", "", rekognition.ID),
+    ),
+    "openai": Case(
+        lambda url, _: ModerationSettings(openai_endpoint=f"{url}/v1"),
+        openai.admitted,
+        openai.KEY,
+        openai.PASS,
+        {Kind.VIDEO: openai.PICTURE},
+        openai.error(400, "invalid_image_format"),
+        SupplierSpec("openai"),
     ),
     "webhook": Case(
         lambda url, key: ModerationSettings(webhook_url=url, webhook_secret=key),

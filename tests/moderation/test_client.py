@@ -96,7 +96,7 @@ async def test_an_answer_that_is_no_verdict_is_not_told_whole() -> None:
     def read(_: object) -> Verdict:
         raise KeyError("x" * 100_000)
 
-    with pytest.raises(SupplierUnavailable, match="no verdict: .KeyError") as caught:
+    with pytest.raises(SupplierUnavailable, match=r"no verdict: .KeyError") as caught:
         client.verdict(read, {}, "")
     await client.close()
     assert len(str(caught.value)) < 2 * MAX_REASON
