@@ -155,6 +155,12 @@ class SupplierSpec:
     audio_type: str = ""
     image_type: str = ""
 
+    def require(self, *fields: str) -> None:
+        """Raises BadInput that names the first of these fields that is empty."""
+        for name in fields:
+            if not getattr(self, name):
+                raise BadInput(f"supplier.{name}", "", "what the account at the supplier has")
+
 
 SUPPLIERS: Mapping[str, str] = {
     "tianyu": "slicer.moderation.tencent:TencentSupplier",

@@ -62,8 +62,7 @@ class RekognitionSupplier:
 
     def __init__(self, spec: SupplierSpec, settings: ModerationSettings) -> None:
         """Raises BadInput."""
-        if not spec.secret_id or not spec.secret_key:
-            raise BadInput("supplier.secret_id", spec.secret_id, "an access key and its secret key")
+        spec.require("secret_id", "secret_key")
         if not settings.rekognition_region.replace("-", "").isalnum():
             allowed = "a region of AWS, such as us-east-1"
             raise BadInput("moderation.rekognition_region", settings.rekognition_region, allowed)

@@ -53,10 +53,7 @@ class ShumeiSupplier:
 
     def __init__(self, spec: SupplierSpec, settings: ModerationSettings) -> None:
         """Raises BadInput."""
-        if not spec.app_id:
-            raise BadInput("supplier.app_id", spec.app_id, "the appId that Shumei gave")
-        if not spec.secret_key:
-            raise BadInput("supplier.secret_key", "nothing", "the accessKey that Shumei gave")
+        spec.require("app_id", "secret_key")
         if settings.shumei_language not in LANGUAGES:
             allowed = ", ".join(LANGUAGES)
             raise BadInput("moderation.shumei_language", settings.shumei_language, allowed)

@@ -126,7 +126,7 @@ async def test_one_that_never_asked_is_closed() -> None:
     ("spec", "settings", "field"),
     [
         (replace(SPEC, secret_id=""), {}, r"supplier\.secret_id"),
-        (replace(SPEC, secret_key=""), {}, r"supplier\.secret_id"),
+        (replace(SPEC, secret_key=""), {}, r"supplier\.secret_key: got ''"),
         (SPEC, {"rekognition_region": "us east"}, r"rekognition_region: got 'us east'"),
         (SPEC, {"rekognition_region": ""}, r"rekognition_region"),
         (SPEC, {"rekognition_endpoint": "a"}, r"rekognition_endpoint"),
