@@ -24,7 +24,7 @@ from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.destination import DestinationKey, Destinations, OutcomeRouter
 from slicer.engine.events import EventStream
-from slicer.engine.orphans import Orphans
+from slicer.engine.reports import TaskReports
 from slicer.engine.running import RunningTask
 from slicer.engine.spec import TaskSpec
 from slicer.media.naming import Names
@@ -59,7 +59,9 @@ class Shell:
         settings = SpoolSettings(str(folder / "spool"), reserve_bytes=0)
         self.spool = Spool.open(settings, self.clock) if spool else None
         tasks: dict[str, RunningTask] = {}
-        self.reports = OutcomeRouter(tasks.get, Orphans(self.clock, self.stream.tell), self.clock)
+        self.reports = OutcomeRouter(
+            tasks.get, TaskReports(self.clock, self.stream.tell), self.clock
+        )
         self.destinations = Destinations(
             self.encoding, self.clock, OutboxSettings(), self.reports, self.spool
         )

@@ -84,7 +84,8 @@ class Delivery:
     is None once the file is in the spool, at *path*. *due*: the *now* after which the file comes
     late; *deadline*: after which the slice is given up; *sendable_since*: since which it could be
     sent. *file* is set while it need not be made or read once more. *timer* runs in BACKOFF alone.
-    *judge*: who judges it before it is stored.
+    *judge*: who judges it before it is stored; *thumbnail*: of a picture, where the judge wants it
+    and this process has made the file.
     """
 
     info: Info
@@ -101,6 +102,7 @@ class Delivery:
     failures: int = 0
     timer: Timer | None = None
     judge: "Judge | None" = None
+    thumbnail: bytes = b""
     queue: tuple[str, ...] = field(init=False)
     """What is of one queue is stored in the order of cutting: a track, or a manifest alone."""
     kind: Kind = field(init=False)

@@ -6,8 +6,9 @@ verdicts come in the order of its cuts; tracks take turns. A slice stays at the 
 until there is an outcome, and there always is one: a verdict, or the reason why there is none.
 
     add ▶ its track's turn ▶ load ▶ ask ▶ Verdict
-                ▲                     ├─ SliceNotJudged ▶ Unjudged
-                └── backoff, circuit ─┴─ unavailable or refused, until max_age ▶ Unjudged
+            │   ▲                     ├─ SliceNotJudged ▶ Unjudged
+            │   └── backoff, circuit ─┴─ unavailable or refused, until max_age ▶ Unjudged
+            └── selection.py: a repeated Verdict, or left out by sampling ▶ Unjudged
 
 Slices that wait hold no file where the spool has it: *load* reads it when its turn comes. For the
 loop's thread; *now* comes from the clock that is given.
@@ -26,6 +27,7 @@ from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Circuit
 from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.retry import Backoff
+from slicer.delivery.selection import Selection
 from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused, SupplierUnavailable
 from slicer.media.slice import File
 from slicer.moderation import Supplier, Verdict
@@ -47,9 +49,10 @@ class Keep(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
-    """Nobody has judged a slice: why, in words."""
+    """Nobody has judged a slice: why, in words. *by_choice*: the settings have it left out."""
 
     reason: str
+    by_choice: bool = False
 
 
 Outcome = Verdict | Unjudged
@@ -61,13 +64,17 @@ Done = Callable[[Outcome], object]
 @dataclass(slots=True)
 class JudgingCounters:
     """What became of the slices that were given to be judged:
-    taken = judged + unjudged + gone + waiting."""
+    taken = judged + unjudged + left_out + gone + waiting."""
 
     taken: int = 0
     judged: int = 0
     hits: int = 0
     """Of those judged: to be looked at, or to be stopped."""
+    repeated: int = 0
+    """Of those judged: by the verdict of an earlier, equal picture."""
     unjudged: int = 0
+    left_out: int = 0
+    """By sampling."""
     gone: int = 0
     """Given up elsewhere meanwhile: the spool was full, or the outbox closed."""
     failures: int = 0
@@ -83,6 +90,7 @@ class _Job:
     deadline: float
     failures: int = 0
     asked: bool = False
+    selected: bool = False
 
 
 class Judging:
@@ -104,9 +112,11 @@ class Judging:
         self._clock, self._settings, self._backoff = clock, settings, backoff
         self._chance, self._trouble, self._recovered = chance, trouble, recovered
         self._circuit = Circuit[ModerationError](backoff, chance)
+        self._selection = Selection(settings)
         self._numbers = count()
         self._jobs: dict[int, _Job] = {}  # oldest first, and so by their deadlines
         self._tracks: dict[Key, deque[_Job]] = {}
+        self._heads: deque[Key] = deque()  # tracks whose first slice was not selected yet
         self._ready: deque[Key] = deque()
         self._later: list[tuple[float, int, Key]] = []
         self._reported: set[tuple[str, type[ModerationError]]] = set()
@@ -125,8 +135,14 @@ class Judging:
         """The supplier fails, and is left alone."""
         return not self._circuit.closed
 
+    @property
+    def repeats(self) -> bool:
+        """Whether pictures should come with a thumbnail."""
+        return self._selection.repeats
+
     def add(self, delivery: Delivery, load: Load, done: Done) -> None:
-        """Have a slice judged; *done* is called once, unless it is gone before or this closes."""
+        """Have a slice judged; *done* is called once, perhaps from within, unless it is gone before
+        or this closes."""
         self.counters.taken += 1
         deadline = self._clock.now() + self._settings.max_age
         job = _Job(delivery, load, done, next(self._numbers), deadline)
@@ -134,7 +150,7 @@ class Judging:
         track = self._tracks.setdefault(delivery.queue, deque())
         track.append(job)
         if len(track) == 1:
-            self._ready.append(delivery.queue)
+            self._heads.append(delivery.queue)
         if not self._circuit.closed and self._circuit.last is not None:
             self._report(job, self._circuit.last)  # its task may not have heard of it
         self._look()
@@ -163,9 +179,10 @@ class Judging:
             return
         now = self._clock.now()
         self._expire(now)
+        self._select(now)
         while self._later and self._later[0][0] <= now:
             self._ready.append(heappop(self._later)[2])
-        while self._may_ask(now) and (job := self._next()):
+        while self._may_ask(now) and (job := self._next(now)):
             job.asked = True
             if self._settings.rate:
                 self._next_at = max(now, self._next_at) + 1 / self._settings.rate
@@ -176,22 +193,41 @@ class Judging:
         room = len(self._requests) < self._settings.concurrency
         return room and now >= self._next_at and self._circuit.allows(now)
 
-    def _next(self) -> _Job | None:
+    def _select(self, now: float) -> None:
+        """End what needs no supplier as soon as it is the first of its track; the rest is ready."""
+        while self._heads:
+            key = self._heads.popleft()
+            job = self._head(key)
+            if job is None or job.selected:
+                continue
+            job.selected = True
+            if verdict := self._selection.repeated(job.delivery, now):
+                self._end(job, verdict)
+            elif self._selection.leaves_out(job.delivery, now):
+                self._end(job, Unjudged("left out by sampling", by_choice=True))
+            else:
+                self._ready.append(key)
+
+    def _next(self, now: float) -> _Job | None:
         while self._ready:
             key = self._ready.popleft()
-            if (job := self._head(key)) and not job.asked:
+            job = self._head(key)
+            if job is not None and not job.selected:  # those before it are gone
+                self._heads.append(key)
+                self._select(now)
+            elif job is not None and not job.asked:
                 return job
         return None
 
     def _head(self, key: Key) -> _Job | None:
-        """The first slice of a track that somebody still waits for."""
+        """The first slice of a track that somebody still waits for, or that is being asked for."""
         track = self._tracks.get(key)
         while track:
             job = track[0]
-            if job.delivery.phase is not Phase.GONE:
+            if job.asked or job.delivery.phase is not Phase.GONE:
                 return job
             self.counters.gone += 1
-            self._forget(job)
+            self._remove(job)
         return None
 
     def _expire(self, now: float) -> None:
@@ -284,26 +320,30 @@ class Judging:
             self._recovered(task, self.supplier.label)
 
     def _end(self, job: _Job, outcome: Outcome) -> None:
-        self._forget(job)
+        if self._remove(job):
+            self._heads.append(job.delivery.queue)
         if job.delivery.phase is Phase.GONE:
             self.counters.gone += 1
             return
         if isinstance(outcome, Verdict):
             self.counters.judged += 1
             self.counters.hits += outcome.hit
+            self.counters.repeated += outcome.repeated
+            self._selection.note(job.delivery, outcome, self._clock.now())
+        elif outcome.by_choice:
+            self.counters.left_out += 1
         else:
             self.counters.unjudged += 1
         job.done(outcome)
 
-    def _forget(self, job: _Job) -> None:
-        if self._jobs.pop(job.number, None) is None:
-            return
+    def _remove(self, job: _Job) -> bool:
+        """Take it out; whether there is another one behind it in its track."""
+        del self._jobs[job.number]
         track = self._tracks[job.delivery.queue]
         track.remove(job)
-        if track:
-            self._ready.append(job.delivery.queue)
-        else:
+        if not track:
             del self._tracks[job.delivery.queue]
+        return bool(track)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ One outbox a destination, so that a store that fails holds up no other. Everythi
 the loop's thread; files are made in threads, the spool's disk is touched in its own. What a slice
 goes through is the table in `delivery.py`; here is what moves it:
 
-    offer ▶ _make: encode, write ▶ READY ▶ _start ▶ _upload: read, put ▶ _stored ▶ _acknowledge
+    offer ▶ _make: encode, write ▶ READY ▶ _start ▶ _upload: read, put ▶ _stored ▶ confirmed
     (without a spool: WAITING ▶ _start ▶ _upload: encode, put)
 
 Where a slice is to be judged, that stands between: its file is made at once and safe by then, if
@@ -19,12 +19,13 @@ store itself fails, what failed goes back to its place: an outage keeps the orde
 import itertools
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
+from slicer.delivery.confirmations import Confirmations
 from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
@@ -52,10 +53,6 @@ logger = logging.getLogger(__name__)
 CLOSE_SECONDS = 5.0
 """Seconds that a closing outbox waits for files to reach the disk, and as many again for stored
 slices to be confirmed."""
-
-MAX_UNCONFIRMED = 1_000
-"""Stored slices whose confirmation is still awaited. No upload begins beyond: slices then wait
-within the bounds of the outbox and the spool, and not in a queue that nobody counts."""
 
 
 class Outbox:
@@ -89,7 +86,7 @@ class Outbox:
         self._held = Held(self._settings)
         self._making = Background()
         self._uploads = Background()
-        self._acknowledging = Background()
+        self._confirmations = Confirmations(self._spool, self._start)
         self._troubles = Trouble(listener)
         self._overflow = Throttle(clock, listener.on_overflow)
         self._wake: Timer | None = None
@@ -115,13 +112,13 @@ class Outbox:
     @property
     def unconfirmed(self) -> int:
         """Slices stored and not confirmed yet."""
-        return len(self._acknowledging)
+        return len(self._confirmations)
 
     @property
     def busy(self) -> bool:
         """Something goes on that waits for no timer: a file in the making, an upload, a
         confirmation."""
-        return bool(self._making or self._uploads or self._acknowledging)
+        return bool(self._making or self._uploads or self._confirmations)
 
     @property
     def crowded(self) -> bool:
@@ -211,7 +208,7 @@ class Outbox:
         await self._uploads.finish(0.0)
         for delivery in self._held:
             self._part_with(delivery)
-        await self._acknowledging.finish(CLOSE_SECONDS)
+        await self._confirmations.finish(CLOSE_SECONDS)
 
     def _part_with(self, delivery: Delivery) -> None:
         self._forget(delivery)
@@ -231,6 +228,7 @@ class Outbox:
         file = await self._encode(delivery)
         if file is None:
             return
+        delivery.thumbnail = file.thumbnail
         if not await self._write(delivery, file):
             if delivery.judge is None:
                 self._make_sendable(delivery, Phase.WAITING)
@@ -329,7 +327,7 @@ class Outbox:
         try."""
         now = self._clock.now()
         while not self._closed and len(self._uploads) < self._settings.uploads:
-            if len(self._acknowledging) >= MAX_UNCONFIRMED:
+            if self._confirmations.full:
                 break
             upstream = self._failover.choose(now)
             delivery = self._queue.pop() if upstream else None
@@ -418,22 +416,7 @@ class Outbox:
         self._forget(delivery)
         if self._spool is not None:
             self._spool.forget(delivery)
-        if confirmed is not None:
-            self._acknowledging.start(self._acknowledge(delivery, confirmed))
-        elif self._spool is not None and delivery.path is not None:
-            self._spool.remove(delivery.path)
-
-    async def _acknowledge(self, delivery: Delivery, confirmed: Awaitable[None]) -> None:
-        """Remove the record of a stored slice once it is confirmed."""
-        try:
-            await confirmed
-        except Exception as error:  # a listener's fault must not stop deliveries
-            logger.warning("! %s is not confirmed: %s", delivery.info.key, error)
-        else:
-            if self._spool is not None and delivery.path is not None:
-                self._spool.remove(delivery.path)
-        self._acknowledging.release()
-        self._start()
+        self._confirmations.add(delivery, confirmed)
 
     def _failed(
         self, delivery: Delivery, upstream: Upstream, probe: bool, error: StorageError

@@ -17,9 +17,9 @@ from slicer.delivery.spool.folder import SpooledFile
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
 from slicer.delivery.throttle import Throttle
-from slicer.engine.orphans import Orphans
+from slicer.engine.reports import TaskReports
 from slicer.engine.running import LATE, RunningTask
-from slicer.errors import BadInput, ModerationError, SlicerError, StorageError, StorageUnavailable
+from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable
 from slicer.media.slice import File, Info, SliceInfo
 from slicer.storage import Credentials, Receipt, Storage, open_storage
 
@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 class OutcomeRouter:
-    """Passes on what becomes of a slice: to its task, or to *orphans* where that does not run."""
+    """Passes on what becomes of a slice: to its task, or to *reports* where that does not run."""
 
     def __init__(
-        self, find: Callable[[str], RunningTask | None], orphans: Orphans, clock: Clock
+        self, find: Callable[[str], RunningTask | None], reports: TaskReports, clock: Clock
     ) -> None:
-        self._find, self._orphans = find, orphans
+        self._find, self._reports = find, reports
         self._late = Throttle(clock, _log_late)
         self._lost = Throttle(clock, _log_lost)
         self._adopted: defaultdict[str, set[str]] = defaultdict(set)
@@ -88,7 +88,7 @@ class OutcomeRouter:
         """Tell the task."""
         task, confirmed = self._find(file.info.task), None
         if isinstance(file.info, SliceInfo):
-            who = task or self._orphans
+            who = task or self._reports
             confirmed = who.on_stored(file.info, file.data, receipt, destination)
         elif task is not None:
             task.on_manifest_settled(file.info.key)
@@ -100,7 +100,7 @@ class OutcomeRouter:
     def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> Awaitable[None] | None:
         """Tell the task."""
         assert isinstance(info, SliceInfo), "nobody judges a manifest"
-        confirmed = (self._find(info.task) or self._orphans).on_judged(info, outcome, keep)
+        confirmed = (self._find(info.task) or self._reports).on_judged(info, outcome, keep)
         if keep or info.task not in self._adopted:
             return confirmed
         if confirmed is not None:
@@ -116,7 +116,7 @@ class OutcomeRouter:
             return
         if isinstance(info, SliceInfo):
             self._lost.add()
-            (task or self._orphans).on_lost(info, str(error))
+            (task or self._reports).on_lost(info, str(error))
         elif task is not None:
             task.on_manifest_lost(info.key, str(error))
         self._settle_adopted(info)
@@ -134,27 +134,11 @@ class OutcomeRouter:
 
     def on_trouble(self, task: str, error: SlicerError) -> None:
         """Tell a task of what is tried again."""
-        running = self._find(task)
-        if running is not None:
-            running.on_trouble(error)
-        else:
-            self._orphans.on_trouble(task, error)
-
-    def on_supplier_trouble(self, task: str, error: ModerationError) -> None:
-        """Tell a task of its supplier's failures."""
-        (self._find(task) or self._orphans).on_supplier_trouble(task, error)
-
-    def on_supplier_recovered(self, task: str, supplier: str) -> None:
-        """Tell a task that its supplier judges again."""
-        (self._find(task) or self._orphans).on_supplier_recovered(task, supplier)
+        self._reports.on_trouble(task, error)
 
     def on_recovered(self, task: str, destination: str) -> None:
         """Tell a task that its store works again."""
-        running = self._find(task)
-        if running is not None:
-            running.on_recovered(destination)
-        else:
-            self._orphans.on_recovered(task, destination)
+        self._reports.on_recovered(task, destination)
 
     def on_overflow(self, count: int) -> None:
         """Log it; the task that offered a refused slice tells of each."""

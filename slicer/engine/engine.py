@@ -34,8 +34,8 @@ from slicer.engine.destination import (
 from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.judges import Judges
 from slicer.engine.metrics import Sample, TaskTotals
-from slicer.engine.orphans import Orphans
-from slicer.engine.running import Confirm, ConfirmVerdict, RunningTask
+from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
+from slicer.engine.running import RunningTask
 from slicer.engine.settings import Settings
 from slicer.engine.spec import Moderation, TaskSpec
 from slicer.errors import (
@@ -143,13 +143,15 @@ class Engine:
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()
         self._decoding = Decoding(self._encoding)
-        orphans = Orphans(self._clock, self._streams.tell, self._confirm, self._confirm_verdict)
-        self._reports = OutcomeRouter(self._tasks.get, orphans, self._clock)
+        self._reports = TaskReports(
+            self._clock, self._streams.tell, self._confirm, self._confirm_verdict
+        )
+        self._outcomes = OutcomeRouter(self._tasks.get, self._reports, self._clock)
         self._destinations = Destinations(
             self._encoding,
             self._clock,
             self.settings.outbox,
-            self._reports,
+            self._outcomes,
             self._spool,
             self._judge_of,
         )
@@ -193,7 +195,7 @@ class Engine:
             raise LimitReached(f"engine.max_tasks: {counted(len(self._tasks), 'task')} running")
         key = DestinationKey(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
         destination = await self._destinations.take(key, spec.check_store)
-        spec = replace(spec, params=spec.params.waiting(self.settings.slicing.report_wait))
+        spec = replace(spec, params=self.settings.slicing.complete(spec.params))
         running = RunningTask(
             task,
             spec,
@@ -207,7 +209,7 @@ class Engine:
         )
         running.preroll = self.settings.slicing.preroll
         running.transcripts = self.settings.moderation.transcripts
-        for slice_key in self._reports.take_adopted(task):
+        for slice_key in self._outcomes.take_adopted(task):
             running.adopt(slice_key)
         self._tasks[task] = running
         if spec.moderation is not None:
@@ -217,7 +219,7 @@ class Engine:
         except BaseException:
             running.driver.close()
             self._remove(task)
-            self._reports.put_back(task, running.pending_keys)
+            self._outcomes.put_back(task, running.pending_keys)
             await self._destinations.give_back(destination)
             raise
         # Not before: a create that fails leaves the earlier task as it was.
@@ -228,7 +230,7 @@ class Engine:
         elif trouble := destination.outbox.trouble:
             running.on_store_trouble(trouble)
         if running.judge is not None and self.settings.moderation.check:
-            self._background.start(self._check_supplier(task, running, running.judge))
+            self._background.start(self._check_supplier(task, running.judge))
         running.finished.add_done_callback(
             lambda finished: self._background.start(
                 self._retire(task, destination, finished.result())
@@ -262,7 +264,7 @@ class Engine:
     async def settled(self, task: str) -> bool:
         """Wait until every slice of a task that an earlier process left in the spool is stored or
         lost, and its event confirmed. False where the engine closes before."""
-        return await self._reports.settled(task)
+        return await self._outcomes.settled(task)
 
     def streams(self, task: str) -> int:
         """How many anchors the task cuts now. Raises TaskNotExist, TaskEnded."""
@@ -346,7 +348,7 @@ class Engine:
         await self._background.wait()
         for opened in self._connectors.values():
             await opened.close()
-        self._reports.close()
+        self._outcomes.close()
         self._encoding.threads.shut_down(finish=False)
         await asyncio.to_thread(self._encoding.threads.join)
         self._streams.close()
@@ -409,11 +411,11 @@ class Engine:
         except StorageError as error:
             running.on_store_trouble(error)
 
-    async def _check_supplier(self, task: str, running: RunningTask, judge: Judge) -> None:
+    async def _check_supplier(self, task: str, judge: Judge) -> None:
         try:
             await judge.judging.supplier.check()
         except ModerationError as error:
-            running.on_supplier_trouble(task, error)
+            self._reports.on_supplier_trouble(task, error)
             judge.judging.note_trouble(task, error)
 
     def _judge_of(self, task: str) -> Judge | None:

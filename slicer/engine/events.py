@@ -121,6 +121,22 @@ class SliceSpooled:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceSettled:
+    """A sender's report has corrected when a slice began, after it was named; its key stays.
+
+    *slice*: with the corrected `began`, otherwise as it was cut, so its size is 0; *told*: the
+    `began` of before. *late*: `SliceStored`, `SliceJudged`, `SliceUnjudged` or `SliceLost` had told
+    that; where not, they tell the corrected one.
+    """
+
+    task: str
+    at: datetime
+    slice: SliceInfo
+    told: datetime
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SliceStored:
     """The store has acknowledged a slice.
 
@@ -151,13 +167,15 @@ class SliceJudged:
 
 @dataclass(frozen=True, slots=True)
 class SliceUnjudged:
-    """Nobody has judged a slice, and nobody will: why, in words. *kept*: as in SliceJudged."""
+    """Nobody has judged a slice, and nobody will: why, in words. *kept*: as in SliceJudged;
+    *by_choice*: the settings have it left out."""
 
     task: str
     at: datetime
     slice: SliceInfo
     reason: str
     kept: bool
+    by_choice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +286,7 @@ TaskEvent = (
     | AnchorWaits
     | FactsDiscarded
     | SliceSpooled
+    | SliceSettled
     | SliceStored
     | SliceJudged
     | SliceUnjudged

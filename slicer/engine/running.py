@@ -14,6 +14,7 @@ from slicer.delivery.delivery import Delivery, memory_of
 from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.manifest import NAME, Manifest
 from slicer.delivery.outbox import Outbox
+from slicer.engine.cut_rate import WORDS, CutRate
 from slicer.engine.driver import Driver
 from slicer.engine.events import (
     AnchorDropped,
@@ -23,14 +24,7 @@ from slicer.engine.events import (
     FactsDiscarded,
     PicturesMissing,
     RobotLeft,
-    SliceJudged,
-    SliceLost,
     SliceSpooled,
-    SliceStored,
-    SliceUnjudged,
-    StoreRecovered,
-    SupplierRecovered,
-    SupplierTrouble,
     TaskEvent,
     TaskFinished,
     TaskState,
@@ -39,8 +33,10 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
+from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
 from slicer.engine.spec import TaskSpec
-from slicer.errors import ModerationError, SlicerError, StorageError
+from slicer.engine.told_times import ToldTimes
+from slicer.errors import StorageError
 from slicer.media.naming import Names
 from slicer.media.slice import File, SliceInfo, describe, make
 from slicer.moderation import Verdict
@@ -56,6 +52,7 @@ from slicer.slicing.outputs import (
     Notice,
     PictureCut,
     PictureMissing,
+    Settled,
     State,
     StateChanged,
     Subscribe,
@@ -66,28 +63,12 @@ from slicer.storage import Receipt
 
 logger = logging.getLogger(__name__)
 
-Confirm = Callable[[SliceStored], Awaitable[None]]
-"""Gives back once the event is safe elsewhere. Until then the spool keeps the slice, and the task
-does not finish."""
-
-ConfirmVerdict = Callable[[SliceJudged | SliceUnjudged], Awaitable[None]]
-"""The same of a verdict. Until then the slice goes nowhere."""
-
 LATE = 2.0
 """Seconds from when a picture was taken until its file is ready, besides those that it may wait for
 a report; a later one is counted. A lost packet explains 0.6 s of them, the encoder some hundredths;
 the rest is a CPU that is full."""
 RECORDED = 60.0
 """Seconds: what was taken so long before it was cut comes from a recording, and is never late."""
-
-
-def judged(
-    slice: SliceInfo, at: datetime, outcome: Outcome, keep: bool
-) -> SliceJudged | SliceUnjudged:
-    """The event of an outcome."""
-    if isinstance(outcome, Verdict):
-        return SliceJudged(slice.task, at, slice, outcome, keep)
-    return SliceUnjudged(slice.task, at, slice, outcome.reason, keep)
 
 
 class RunningTask:
@@ -118,11 +99,14 @@ class RunningTask:
         self.judged = self.unjudged = 0
         self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
         self._task, self._names, self._clock, self._tell = task, names, clock, tell
-        self._confirm, self._confirm_verdict = confirm, confirm_verdict
+        self._reports = TaskReports(clock, tell, confirm, confirm_verdict)
+        self._times = ToldTimes()
         self._manifest = Manifest(names.folder, task) if spec.manifest else None
         # Keys, not a number: a slice of an earlier process may be settled here too, and counting it
         # down would end the task while a slice of its own is still on its way.
         self._pending = set[str]()
+        # A capture is replayed at any speed, and nobody is in it but its own senders.
+        self._rate = None if spec.room.startswith("replay:") else CutRate(spec.params)
         self._reason: EndReason | None = None
         self._left: asyncio.Task[None] | None = None
 
@@ -155,20 +139,49 @@ class RunningTask:
 
     def on_cut(self, cut: Cut) -> None:
         """Name the slice and hand it to the outbox; its file is made there, or before."""
+        if self._rate is not None and not self._rate.take(cut.track.anchor, self._clock.now()):
+            self._leave_out(self._rate, cut)
+            return
         images = self.spec.images
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending.add(info.key)
-        make_file, due = partial(make, cut, info, images, self.preroll), self._due(cut)
+        self._times.add(cut, info)
+        repeats = self.judge is not None and self.judge.judging.repeats
+        make_file = partial(make, cut, info, images, self.preroll, with_thumbnail=repeats)
+        due = self._due(cut)
         if isinstance(cut, PictureCut) and self._decoding.takes(cut):
             self._decoding.make(cut, make_file, partial(self._offer, info, due))
         else:
             self._offer(info, due, make_file, memory_of(cut))
+
+    def _leave_out(self, rate: CutRate, cut: Cut) -> None:
+        """The anchor's media is cut too often. Later pictures may not build on what is not fed."""
+        self.lost += 1
+        self._decoding.end(cut.track)
+        anchor = cut.track.anchor
+        self._tell_left_out(anchor, rate.news(anchor, self._clock.now()))
+
+    def _tell_left_out(self, anchor: str, count: int) -> None:
+        if count:
+            self.on_output(outputs.AnchorTrouble(anchor, WORDS, count))
 
     def on_missing(self, missing: PictureMissing) -> None:
         """Tell that pictures cannot be had."""
         anchor, reason = missing.track.anchor, missing.reason.value
         logger.warning("! task %s: no pictures of %s: %s", self._task, anchor, reason)
         self._tell(PicturesMissing(self._task, self._now(), anchor, reason))
+
+    def on_settled(self, settled: Settled) -> None:
+        """Tell when a slice began, where a report has corrected it."""
+        began = self._clock.wall(settled.began)
+        event = self._times.settle(settled, began, self._now(), self._pending)
+        if event is None:
+            return
+        key, told = event.slice.key, event.told
+        logger.info("- task %s: %s began at %s, not at %s", self._task, key, began, told)
+        if self._manifest is not None:
+            self._manifest.settled(event.slice)
+        self._tell(event)
 
     def on_output(self, output: Subscribe | Unsubscribe | Notice) -> None:
         """Tell what the task does, and log it: one line each, a warning where media is not cut."""
@@ -180,6 +193,7 @@ class RunningTask:
             case Unsubscribe(track, reason):
                 logger.info("- task %s: %s of %s: %s", task, track.kind, track.anchor, reason)
                 self._decoding.end(track)
+                self._times.end_track(track)
                 self._tell(TrackEnded(task, at, track.anchor, track.kind, reason))
             case StateChanged(state, reason):
                 level = logging.WARNING if state is State.RECONNECTING else logging.INFO
@@ -189,6 +203,8 @@ class RunningTask:
                 logger.warning("! task %s is full: %s waits", task, anchor)
                 self._tell(AnchorWaits(task, at, anchor))
             case outputs.AnchorLeft(anchor, reason):
+                if self._rate is not None:
+                    self._tell_left_out(anchor, self._rate.forget(anchor))
                 logger.info("- task %s: %s left: %s", task, anchor, reason or "the room says")
                 self._tell(AnchorLeft(task, at, anchor, reason))
             case outputs.AnchorDropped(anchor, reason):
@@ -198,7 +214,7 @@ class RunningTask:
                 logger.warning("! task %s: %s of %s is refused: %s", task, kind, anchor, reason)
                 self._tell(TrackRefused(task, at, anchor, kind, reason))
             case outputs.AnchorTrouble(anchor, reason, count):
-                logger.warning("! task %s: %s: %d %s", task, anchor, count, reason)
+                logger.warning("! task %s: %s: %s (%d)", task, anchor, reason, count)
                 self._tell(AnchorTrouble(task, at, anchor, reason, count))
 
     def on_discarded(self, count: int) -> None:
@@ -219,15 +235,15 @@ class RunningTask:
         self, slice: SliceInfo, data: bytes, receipt: Receipt, destination: str
     ) -> Awaitable[None] | None:
         """The store has acknowledged a slice. Awaited before the spool forgets it."""
+        slice = self._times.tell(slice)
         if self._manifest is not None:
             self._manifest.stored(slice, data, receipt, destination)
-        event = SliceStored(self._task, self._now(), slice, receipt.etag, destination)
-        self._tell(event)
-        if self._confirm is None:
+        confirmed = self._reports.on_stored(slice, data, receipt, destination)
+        if confirmed is None:
             self.stored += 1
             self._settle(slice.key)
             return None
-        return self._confirmed(slice.key, self._confirm(event))
+        return self._confirmed(slice.key, confirmed)
 
     async def _confirmed(self, key: str, confirmed: Awaitable[None]) -> None:
         """The slice is settled once its event is confirmed. Where that fails, the record stays in
@@ -245,36 +261,23 @@ class RunningTask:
     def on_judged(self, slice: SliceInfo, outcome: Outcome, keep: bool) -> Awaitable[None] | None:
         """A slice was judged, or nobody could. Awaited before it goes on; one that is not kept is
         settled then."""
-        event = judged(slice, self._now(), outcome, keep)
-        self._tell(event)
-        if isinstance(event, SliceUnjudged):
-            logger.warning("! task %s: %s is not judged: %s", self._task, slice.key, event.reason)
-        elif keep and self.transcripts and event.verdict.transcript:
-            self._offer_file(transcript.delivery_of(slice, event.verdict))
-        confirm = self._confirm_verdict
-        return self._judged(event, confirm(event) if confirm is not None else None)
+        slice = self._times.tell(slice)
+        confirmed = self._reports.on_judged(slice, outcome, keep)
+        if keep and self.transcripts and isinstance(outcome, Verdict) and outcome.transcript:
+            self._offer_file(transcript.delivery_of(slice, outcome))
+        return self._judged(slice.key, outcome, keep, confirmed)
 
     async def _judged(
-        self, event: SliceJudged | SliceUnjudged, confirmed: Awaitable[None] | None
+        self, key: str, outcome: Outcome, keep: bool, confirmed: Awaitable[None] | None
     ) -> None:
         if confirmed is not None:
             await confirmed
-        if isinstance(event, SliceJudged):
+        if isinstance(outcome, Verdict):
             self.judged += 1
-        else:
+        elif not outcome.by_choice:
             self.unjudged += 1
-        if not event.kept:
-            self._settle(event.slice.key)
-
-    def on_supplier_trouble(self, _task: str, error: ModerationError) -> None:
-        """The supplier fails, or refuses the account."""
-        logger.warning("! task %s: %s", self._task, error)
-        self._tell(SupplierTrouble(self._task, self._now(), str(error)))
-
-    def on_supplier_recovered(self, _task: str, supplier: str) -> None:
-        """The supplier judges again."""
-        logger.warning("+ task %s: %s judges again", self._task, supplier)
-        self._tell(SupplierRecovered(self._task, self._now(), supplier))
+        if not keep:
+            self._settle(key)
 
     def on_late(self) -> None:
         """A picture was ready later than it should; it is delivered all the same."""
@@ -282,10 +285,11 @@ class RunningTask:
 
     def on_lost(self, slice: SliceInfo, reason: str) -> None:
         """A slice will never be stored."""
+        slice = self._times.tell(slice)
         self.lost += 1
         if self._manifest is not None:
             self._manifest.lost(slice, reason)
-        self._tell(SliceLost(self._task, self._now(), slice, reason))
+        self._reports.on_lost(slice, reason)
         self._settle(slice.key)
 
     def on_kept(self, slice: SliceInfo) -> None:
@@ -306,11 +310,6 @@ class RunningTask:
         self._tell(TaskTrouble(self._task, self._now(), f"no {what}: {reason}"))
         self._settle(key)
 
-    def on_trouble(self, error: SlicerError) -> None:
-        """Something is tried again."""
-        logger.warning("! task %s: %s", self._task, error)
-        self._tell(TaskTrouble(self._task, self._now(), str(error)))
-
     def _offer(self, info: SliceInfo, due: float, make: Callable[[], File], size: int) -> None:
         if not self.outbox.offer(Delivery(info, size, make, due, judge=self.judge)):
             self.on_lost(info, "the outbox is full: slices are cut faster than made or stored")
@@ -323,13 +322,8 @@ class RunningTask:
 
     def on_store_trouble(self, error: StorageError) -> None:
         """The store was found failing before it was sent anything."""
-        self.on_trouble(error)
+        self._reports.on_trouble(self._task, error)
         self.outbox.note_trouble(self._task, error)
-
-    def on_recovered(self, destination: str) -> None:
-        """The store takes slices again."""
-        logger.warning("+ task %s: %s takes slices again", self._task, destination)
-        self._tell(StoreRecovered(self._task, self._now(), destination))
 
     def _due(self, cut: Cut) -> float:
         if not isinstance(cut, PictureCut) or self._clock.now() - cut.began >= RECORDED:
@@ -349,6 +343,7 @@ class RunningTask:
 
     def _settle(self, key: str) -> None:
         self._pending.discard(key)
+        self._times.end_slice(key)
         self._finish()
 
     def _finish(self) -> None:

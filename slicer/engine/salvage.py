@@ -13,7 +13,7 @@ from slicer.delivery.spool.folder import SpooledFile, listing
 from slicer.delivery.spool.spool import Spool, folders, locked
 from slicer.engine.destination import Destinations, Lookup, OutcomeRouter
 from slicer.engine.events import TaskEvent
-from slicer.engine.orphans import Orphans
+from slicer.engine.reports import TaskReports
 from slicer.engine.running import RunningTask
 from slicer.engine.settings import Settings
 from slicer.errors import BadInput
@@ -85,7 +85,7 @@ async def _opened(
     spool = Spool.open(settings.spool, clock)
     encoding = EncodingPool.open()
     nobody: dict[str, RunningTask] = {}
-    reports = OutcomeRouter(nobody.get, Orphans(clock, tell), clock)
+    reports = OutcomeRouter(nobody.get, TaskReports(clock, tell), clock)
     destinations = Destinations(encoding, clock, settings.outbox, reports, spool)
     try:
         yield destinations

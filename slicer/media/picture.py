@@ -6,7 +6,7 @@ from typing import NamedTuple
 import av
 
 from slicer.errors import MediaError
-from slicer.media import image, webp
+from slicer.media import image, thumbnail, webp
 from slicer.media.decoder import CODECS, MAX_PIXELS, GroupDecoder
 from slicer.slicing.spec import ImageFormat
 
@@ -14,11 +14,12 @@ __all__ = ["CODECS", "MAX_PIXELS", "Picture", "decode", "write"]
 
 
 class Picture(NamedTuple):
-    """An image file and its size in pixels."""
+    """An image file, its size in pixels, and its thumbnail where that was asked for."""
 
     data: bytes
     width: int
     height: int
+    thumbnail: bytes = b""
 
 
 def write(
@@ -27,12 +28,14 @@ def write(
     image_format: ImageFormat,
     orientation: int = 0,
     decoder: GroupDecoder | None = None,
+    *,
+    with_thumbnail: bool = False,
 ) -> Picture:
     """Make the last of *frames* a picture, and turn it (*orientation* as in PictureCut).
 
     Without *decoder* the first is a keyframe, of one of CODECS; with it they are the next ones of
-    its group. A VP8 keyframe alone becomes WebP without being decoded. Raises MediaError for what
-    does not decode without a fault.
+    its group. A VP8 keyframe alone becomes WebP without being decoded, and has no thumbnail. Raises
+    MediaError for what does not decode without a fault.
     """
     alone = len(frames) == 1 and (decoder is None or decoder.fresh)
     if decoder is not None:
@@ -44,7 +47,8 @@ def write(
             return Picture(webp.wrap(frames[0]), width, height)
     frame = decode(codec, frames) if decoder is None else decoder.picture()
     frame = image.turned(frame, orientation)
-    return Picture(image.encode(frame, image_format), frame.width, frame.height)
+    small = thumbnail.make(frame) if with_thumbnail else b""
+    return Picture(image.encode(frame, image_format), frame.width, frame.height, small)
 
 
 def decode(codec: str, frames: Sequence[bytes]) -> av.VideoFrame:

@@ -68,7 +68,8 @@ Info = SliceInfo | ManifestInfo
 @dataclass(frozen=True, slots=True)
 class File:
     """The bytes of a slice or a manifest. *width* and *height* in pixels, of a picture alone;
-    *recovered* and *concealed*: lost packets of Opus had by in-band FEC, and holes that were not.
+    *recovered* and *concealed*: lost packets of Opus had by in-band FEC, and holes that were not;
+    *thumbnail*: of a picture, where that was asked for.
     """
 
     info: Info
@@ -78,6 +79,7 @@ class File:
     height: int | None = None
     recovered: int = 0
     concealed: int = 0
+    thumbnail: bytes = b""
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -109,6 +111,8 @@ def make(
     image_format: ImageFormat = ImageFormat.PNG,
     preroll: float = PREROLL,
     decoder: GroupDecoder | None = None,
+    *,
+    with_thumbnail: bool = False,
 ) -> File:
     """Make the file of *cut*. It takes milliseconds of CPU and touches nothing but *decoder*, the
     one of a picture's group: any thread will do. *preroll*: seconds before the slice that its file
@@ -119,7 +123,7 @@ def make(
         data = _audio(cut, info.began, preroll, counters)
         lost = counters["recovered"], counters["concealed"]
         return File(replace(info, size=len(data)), data, _AUDIO_TYPE, None, None, *lost)
-    return _picture(cut, info, image_format, decoder)
+    return _picture(cut, info, image_format, decoder, with_thumbnail)
 
 
 def _audio(cut: AudioCut, began: datetime, preroll: float, counters: Counter[str]) -> bytes:
@@ -134,9 +138,20 @@ def _audio(cut: AudioCut, began: datetime, preroll: float, counters: Counter[str
 
 
 def _picture(
-    cut: PictureCut, info: SliceInfo, image_format: ImageFormat, decoder: GroupDecoder | None
+    cut: PictureCut,
+    info: SliceInfo,
+    image_format: ImageFormat,
+    decoder: GroupDecoder | None,
+    with_thumbnail: bool,
 ) -> File:
-    codec = cut.codec.name
-    image = picture.write(codec, cut.frames, image_format, cut.orientation, decoder)
+    image = picture.write(
+        cut.codec.name,
+        cut.frames,
+        image_format,
+        cut.orientation,
+        decoder,
+        with_thumbnail=with_thumbnail,
+    )
     info = replace(info, size=len(image.data))
-    return File(info, image.data, _IMAGE_TYPES[image_format], image.width, image.height)
+    kind, size = _IMAGE_TYPES[image_format], (image.width, image.height)
+    return File(info, image.data, kind, *size, thumbnail=image.thumbnail)

@@ -1,6 +1,7 @@
 """One POST to one supplier: bounded in time and size, no redirect, an answer in JSON."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -123,10 +124,17 @@ def endpoint(name: str, url: str) -> str:
 
 def _object(raw: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(raw, parse_constant=_no_number)
+        found = json.loads(raw, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _finite(text: str) -> float:
+    """A number that a float can hold: what is told onwards is JSON again, which has no others."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def _no_number(name: str) -> float:

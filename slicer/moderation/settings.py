@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from slicer.config import DAY, bounded, secret
 
+DEFAULT_SUPPLIER = "trtc"
+
 
 @dataclass(frozen=True, slots=True)
 class ModerationSettings:
@@ -23,6 +25,19 @@ class ModerationSettings:
     """Whether what was heard in an audio slice that is kept is stored beside it, as JSON."""
     check: bool = True
     """Whether an account is tried when its first task begins."""
+    default_supplier: str = DEFAULT_SUPPLIER
+    """Who judges where a request names nobody, as for live streams: one that needs no account."""
+    repeat_distance: int = bounded(0, 0, 64)
+    """Grey levels, of 256, by which the blocks of a picture may differ from those of the anchor's
+    last judged one, whose verdict is then repeated; 0: never."""
+    repeat_seconds: float = bounded(60.0, 1, DAY)
+    """Seconds for which a verdict may be repeated."""
+    sample_every: int = bounded(1, 1, 1_000)
+    """One of so many pictures of an anchor is judged; 1: all."""
+    sample_after_hit: int = bounded(1, 1, 1_000)
+    """One of so many, where that is more often, of an anchor that had a hit lately."""
+    sample_hit_seconds: float = bounded(600.0, 1, DAY)
+    """Seconds after which a hit is no longer lately."""
     webhook_url: str = ""
     """The service that supplier `webhook` asks."""
     webhook_secret: str = secret("SLICER_MODERATION_WEBHOOK_SECRET")
@@ -60,7 +75,7 @@ class ModerationSettings:
     openai_block: float = bounded(0.8, 0, 1)
     """OpenAI's score from which what it flags is to be blocked; below, it is to be reviewed."""
     local_workers: int = bounded(1, 1, 64)
-    """Processes of the models on this machine (`local`, `trtc`); each takes 300 MB or more."""
+    """Processes of the models on this machine (`local`, `trtc`); each takes 200 MB or more."""
     local_timeout: float = bounded(60.0, 1, 600)
     """Seconds that a model may work on a slice."""
     local_nsfw_review: float = bounded(0.5, 0, 1)

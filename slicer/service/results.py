@@ -1,4 +1,8 @@
-"""A verdict as TRTC's callbacks tell it: the Payload of event 1104 (spec 5)."""
+"""A verdict as TRTC's callbacks tell it: the Payload of event 1104 (spec 5).
+
+CheckDetail is ModerationCheckDetail of TRTC's SDK (3.1.177), in which AudioSegments and
+ImageLocation are one object each. Where a finding has several, the first is there, and all are in
+Segments and Boxes, which are ours."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +34,7 @@ def payload(
         "ImageOcr": verdict.text if picture else "",
         "Audio": "" if picture else file,
         "AudioText": "" if picture else verdict.text,
-        "CheckDetail": [_detail(finding) for finding in verdict.findings],
+        "CheckDetail": check_detail(verdict),
         "StartTimeMs": start,
         "EndTimeMs": start + round(slice.seconds * 1000),
         "Repeated": verdict.repeated,
@@ -40,7 +44,19 @@ def payload(
     return facts
 
 
+def check_detail(verdict: Verdict) -> list[dict[str, object]]:
+    """Its findings."""
+    return [_detail(finding) for finding in verdict.findings]
+
+
 def _detail(finding: Finding) -> dict[str, object]:
+    segments = [
+        {"StartTime": one.begin, "FinishTime": one.end, "Text": one.text}
+        for one in finding.segments
+    ]
+    boxes = [
+        {"X": box.x, "Y": box.y, "Width": box.width, "Height": box.height} for box in finding.boxes
+    ]
     return {
         "Scene": finding.scene,
         "Label": finding.label.value,
@@ -48,14 +64,10 @@ def _detail(finding: Finding) -> dict[str, object]:
         "Keywords": list(finding.keywords),
         "Score": finding.score,
         "Desc": finding.description,
-        "AudioSegments": [
-            {"StartMs": round(one.begin * 1000), "EndMs": round(one.end * 1000), "Text": one.text}
-            for one in finding.segments
-        ],
-        "ImageLocation": [
-            {"X": box.x, "Y": box.y, "Width": box.width, "Height": box.height}
-            for box in finding.boxes
-        ],
+        "AudioSegments": segments[0] if segments else None,
+        "ImageLocation": boxes[0] if boxes else None,
+        "Segments": segments,
+        "Boxes": boxes,
     }
 
 

@@ -1,91 +1,29 @@
-"""Judging: order, turns, failures and their end, on a clock that a test moves; and the whole way
-through an outbox, with a spool and without."""
+"""Judging: order, turns, failures and their end, on a clock that a test moves."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
-from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slicer.delivery.delivery import Delivery, Phase
-from slicer.delivery.encoding import EncodingPool
-from slicer.delivery.judging import Judge, Judging, Keep, Outcome, Unjudged
-from slicer.delivery.outbox import Outbox
-from slicer.delivery.retry import Backoff
+from slicer.delivery.judging import Unjudged
 from slicer.errors import (
     ModerationError,
     SliceNotJudged,
-    StorageUnavailable,
     SupplierRefused,
     SupplierUnavailable,
 )
 from slicer.media.slice import File
 from slicer.moderation import Verdict
-from slicer.moderation.settings import ModerationSettings
-from tests.harness.clock import ManualClock, settle
-from tests.harness.delivery.outbox import Inline
-from tests.harness.delivery.recorder import Recorder
-from tests.harness.delivery.spooling import Run, bytes_of, delivery_of, file_of
+from slicer.rtp.parameters import Kind
+from tests.harness.clock import settle
+from tests.harness.delivery.spooling import delivery_of, file_of
 from tests.harness.moderation.scripted import BLOCK, PASS, ScriptedSupplier
-from tests.harness.storage.memory import MemoryStore
+from tests.harness.moderation.stage import Stage
 
-BACKOFF = Backoff(first=2.0, factor=2.0, most=16.0, refused=60.0)
 DOWN = SupplierUnavailable("scripted", "503")
-
-
-class Stage:
-    """A judging with everything around it."""
-
-    def __init__(self, supplier: ScriptedSupplier | None = None, **changed: float) -> None:
-        self.clock, self.supplier = ManualClock(), supplier or ScriptedSupplier()
-        self.troubles: list[tuple[str, ModerationError]] = []
-        self.recovered: list[tuple[str, str]] = []
-        self.outcomes: list[tuple[str, Outcome]] = []
-        self.judging = Judging(
-            self.supplier,
-            self.clock,
-            replace(ModerationSettings(), **changed),  # type: ignore[arg-type]
-            BACKOFF,
-            lambda: 0.0,
-            lambda task, error: self.troubles.append((task, error)),
-            lambda task, supplier: self.recovered.append((task, supplier)),
-        )
-
-    def add(self, *keys: str) -> list[Delivery]:
-        """Slices whose tracks are the first parts of their keys."""
-        return [self.add_one(key) for key in keys]
-
-    def add_one(self, key: str) -> Delivery:
-        delivery = delivery_of(key)
-        delivery.enter(Phase.JUDGING)
-
-        async def load() -> File | None:
-            return file_of(key)
-
-        self.judging.add(delivery, load, lambda outcome: self.outcomes.append((key, outcome)))
-        return delivery
-
-    async def advance(self, seconds: float) -> None:
-        await settle()
-        end = self.clock.now() + seconds
-        while (due := [*self.clock.timers, end][0]) < end:
-            self.clock.advance(max(0.0, due - self.clock.now()))
-            await settle()
-        self.clock.advance(end - self.clock.now())
-        await settle()
-
-    @property
-    def keys(self) -> list[str]:
-        return [key for key, _ in self.outcomes]
-
-    def balanced(self) -> bool:
-        counts = self.judging.counters
-        done = counts.judged + counts.unjudged + counts.gone
-        return counts.taken == done + self.judging.waiting
 
 
 async def test_each_slice_gets_its_verdict() -> None:
@@ -278,11 +216,74 @@ async def test_closed_it_asks_nothing_more() -> None:
     assert (supplier.asked, supplier.closed) == (["ada/0"], 1)
 
 
+async def test_an_equal_picture_has_the_verdict_of_the_last_one_and_asks_nobody() -> None:
+    stage = Stage(ScriptedSupplier(lambda _file: BLOCK), repeat_distance=4)
+    assert stage.judging.repeats
+    for number, grey in enumerate([100, 102, 100, 90]):
+        stage.add_one(f"ada/{number}", grey)
+    await settle(200)
+    assert stage.supplier.asked == ["ada/0", "ada/3"]
+    again = replace(BLOCK, repeated=True)
+    assert [outcome for _, outcome in stage.outcomes] == [BLOCK, again, again, BLOCK]
+    counts = stage.judging.counters
+    assert (counts.judged, counts.hits, counts.repeated) == (4, 4, 2)
+    assert stage.balanced()
+
+
+async def test_what_needs_no_supplier_waits_for_none_but_for_those_before_it() -> None:
+    dead = [False]
+    stage = Stage(ScriptedSupplier(lambda _file: DOWN if dead[0] else PASS), repeat_distance=4)
+    stage.add_one("ada/0", 100)
+    await settle(50)
+    dead[0] = True
+    stage.add("bo/0", "cy/0", "di/0", "ed/0")
+    await stage.advance(1.0)
+    assert stage.judging.open
+    stage.add_one("ada/1", 100)
+    assert stage.keys == ["ada/0", "ada/1"], "at once, though the supplier is left alone"
+    stage.add_one("ada/2", 50)
+    stage.add_one("ada/3", 100)
+    await stage.advance(60.0)
+    assert stage.keys == ["ada/0", "ada/1"], "the order of a track"
+    dead[0] = False
+    await stage.advance(40.0)
+    ada = [(key, outcome) for key, outcome in stage.outcomes if "ada" in key]
+    assert ada[2:] == [("ada/2", PASS), ("ada/3", PASS)], "the picture before it was another"
+    assert stage.balanced()
+
+
+async def test_what_sampling_leaves_out_is_told_and_a_hit_brings_it_back() -> None:
+    stage = Stage(
+        ScriptedSupplier(lambda file: BLOCK if file.info.key == "ada/3" else PASS), sample_every=3
+    )
+    left = Unjudged("left out by sampling", by_choice=True)
+    for number in range(8):
+        stage.add_one(f"ada/{number}", 10 * number)
+    await settle(400)
+    outcomes = [outcome for _, outcome in stage.outcomes]
+    assert outcomes == [PASS, left, left, BLOCK, PASS, PASS, PASS, PASS]
+    assert (stage.judging.counters.left_out, stage.judging.counters.unjudged) == (2, 0)
+    assert stage.balanced()
+
+
 @settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["add", "add", "add", "fail", "refuse", "odd", "work", "gone", "wait"]),
+            st.sampled_from(
+                [
+                    "add",
+                    "add",
+                    "picture",
+                    "picture",
+                    "fail",
+                    "refuse",
+                    "odd",
+                    "work",
+                    "gone",
+                    "wait",
+                ]
+            ),
             st.integers(0, 40),
         ),
         max_size=40,
@@ -293,13 +294,22 @@ def test_whatever_happens_each_slice_has_one_outcome_and_tracks_keep_their_order
 ) -> None:
     async def play() -> None:
         answer: list[Verdict | ModerationError] = [PASS]
-        stage = Stage(ScriptedSupplier(lambda _file: answer[0]), concurrency=2, max_age=50.0)
+        stage = Stage(
+            ScriptedSupplier(lambda _file: answer[0]),
+            concurrency=2,
+            max_age=50.0,
+            repeat_distance=4,
+            sample_every=2,
+        )
         added: dict[str, Delivery] = {}
         for action, number in story:
             match action:
                 case "add":
                     key = f"{number % 3}/{len(added):03d}"
                     added[key] = stage.add_one(key)
+                case "picture":
+                    key = f"{number % 3}/{len(added):03d}"
+                    added[key] = stage.add_one(key, number)
                 case "fail":
                     answer[0] = DOWN
                 case "refuse":
@@ -321,178 +331,11 @@ def test_whatever_happens_each_slice_has_one_outcome_and_tracks_keep_their_order
         assert len(stage.keys) == len(set(stage.keys))
         assert set(stage.keys) | gone == added.keys()
         assert stage.judging.waiting == 0
-        tracks = defaultdict[str, list[str]](list)
+        tracks = defaultdict[tuple[str, Kind], list[str]](list)
         for key, outcome in stage.outcomes:
             if isinstance(outcome, Verdict):
-                tracks[key[0]].append(key)
+                tracks[key[0], added[key].kind].append(key)
         assert all(keys == sorted(keys) for keys in tracks.values())
         await stage.judging.close()
 
     asyncio.run(play())
-
-
-def verdicts(heard: Recorder) -> dict[str, bool]:
-    """Whether each slice that was judged was to be kept."""
-    return {key: keep for key, outcome, keep in heard.judged if isinstance(outcome, Verdict)}
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    """A supplier that blocks what bo sends."""
-    made = Stage(ScriptedSupplier(lambda file: BLOCK if "bo" in file.info.key else PASS))
-    yield made
-    await made.judging.close()
-
-
-@pytest.mark.parametrize(
-    ("keep", "stored"),
-    [(Keep.NONE, []), (Keep.ALL, ["ada/0", "bo/0"]), (Keep.HITS, ["bo/0"])],
-)
-async def test_only_what_should_be_kept_is_stored(
-    tmp_path: Path, stage: Stage, keep: Keep, stored: list[str]
-) -> None:
-    bucket = MemoryStore()
-    run = Run(tmp_path, bucket)
-    for key in ("ada/0", "bo/0"):
-        cut = delivery_of(key)
-        cut.judge = Judge(stage.judging, keep)
-        assert run.outbox.offer(cut)
-    await run.until(lambda: run.outbox.held == 0)
-    await run.quiet()
-    assert sorted(bucket.order) == stored
-    assert verdicts(run.heard) == {key: key in stored for key in ("ada/0", "bo/0")}
-    assert run.outbox.counters.unkept == 2 - len(stored)
-    assert run.records() == []
-    assert list(run.folder.path.glob("*.judging")) == []
-    await run.close()
-
-
-async def test_no_store_has_a_slice_before_its_verdict(tmp_path: Path, stage: Stage) -> None:
-    stage.supplier.gate.clear()
-    bucket = MemoryStore()
-    run = Run(tmp_path, bucket)
-    cut = delivery_of("bo/0")
-    cut.judge = Judge(stage.judging, Keep.ALL)
-    run.outbox.offer(cut)
-    await run.until(lambda: stage.supplier.asked == ["bo/0"])
-    assert run.outbox.memory == 0, "it waits on the disk"
-    assert [path.suffix for path in run.folder.path.iterdir()] == [".judging"]
-    assert bucket.tries == []
-    stage.supplier.gate.set()
-    await run.until(lambda: run.outbox.held == 0)
-    assert bucket.there == {"bo/0": bytes_of("bo/0", 1000)}
-    await run.close()
-
-
-async def test_a_crash_before_the_verdict_has_it_judged_anew(tmp_path: Path, stage: Stage) -> None:
-    stage.supplier.gate.clear()
-    first = Run(tmp_path, MemoryStore())
-    cut = delivery_of("bo/0")
-    cut.judge = Judge(stage.judging, Keep.HITS)
-    first.outbox.offer(cut)
-    await first.until(lambda: stage.supplier.asked == ["bo/0"])
-    await first.die()
-    again = Stage(ScriptedSupplier(lambda _file: BLOCK))
-    bucket = MemoryStore()
-    run = Run(tmp_path, bucket)
-    found = [one for folder in (await run.spool.found()).values() for one in folder]
-    assert run.outbox.adopt(found, lambda _task: None) == found, "whose judge is not known stays"
-    assert run.outbox.held == 0
-    assert run.outbox.adopt(found, lambda _task: Judge(again.judging, Keep.HITS)) == []
-    await run.until(lambda: run.outbox.held == 0)
-    assert run.heard.judged == [("bo/0", BLOCK, True)]
-    assert bucket.order == ["bo/0"]
-    await run.close()
-    await again.judging.close()
-
-
-async def test_a_verdict_that_is_not_confirmed_is_asked_for_at_the_next_start(
-    tmp_path: Path, stage: Stage
-) -> None:
-    run = Run(tmp_path, MemoryStore())
-    run.heard.confirms = asyncio.get_running_loop().create_future()
-    run.heard.confirms.set_exception(OSError("the queue is full"))
-    cut = delivery_of("bo/0")
-    cut.judge = Judge(stage.judging, Keep.ALL)
-    run.outbox.offer(cut)
-    await run.until(lambda: run.outbox.held == 0)
-    assert run.heard.kept == ["bo/0"]
-    assert [path.suffix for path in run.folder.path.iterdir()] == [".judging"]
-    assert run.balanced()
-    await run.close()
-
-
-async def test_a_slice_goes_nowhere_until_its_verdict_is_confirmed(
-    tmp_path: Path, stage: Stage
-) -> None:
-    bucket = MemoryStore()
-    run = Run(tmp_path, bucket)
-    run.heard.confirms = asyncio.get_running_loop().create_future()
-    cut = delivery_of("bo/0")
-    cut.judge = Judge(stage.judging, Keep.ALL)
-    run.outbox.offer(cut)
-    await run.until(lambda: bool(run.heard.judged))
-    assert (bucket.tries, cut.phase) == ([], Phase.JUDGING)
-    run.heard.confirms.set_result(None)
-    await run.until(lambda: bucket.order == ["bo/0"])
-    await run.close()
-
-
-async def test_a_disk_that_fails_after_the_verdict_stores_the_slice_all_the_same(
-    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_path: Path) -> Path:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr("slicer.delivery.spool.spool.mark_judged", fail)
-    bucket = MemoryStore()
-    run = Run(tmp_path, bucket)
-    cut = delivery_of("bo/0")
-    cut.judge = Judge(stage.judging, Keep.ALL)
-    run.outbox.offer(cut)
-    await run.until(lambda: bucket.order == ["bo/0"])
-    assert [type(error) for _, error in run.heard.trouble] == [StorageUnavailable]
-    await run.close()
-
-
-@pytest.mark.parametrize("keep", Keep)
-async def test_without_a_spool_a_file_is_made_once_and_waits_in_memory(
-    stage: Stage, keep: Keep
-) -> None:
-    clock, store, heard, made = ManualClock(), MemoryStore(), Recorder(), list[str]()
-
-    def make() -> File:
-        made.append("bo/0")
-        return file_of("bo/0", 700)
-
-    outbox = Outbox(store, EncodingPool(Inline()), clock, heard, chance=lambda: 0.0)
-    stage.supplier.gate.clear()
-    cut = delivery_of("bo/0")
-    cut.make, cut.judge = make, Judge(stage.judging, keep)
-    assert outbox.offer(cut)
-    await settle(50)
-    assert (outbox.held, outbox.memory) == (1, 700)
-    stage.supplier.gate.set()
-    await settle(100)
-    assert (outbox.held, outbox.memory, made) == (0, 0, ["bo/0"])
-    assert store.order == ([] if keep is Keep.NONE else ["bo/0"])
-    await outbox.close()
-
-
-async def test_what_waits_behind_a_slice_that_is_not_kept_goes_on(
-    tmp_path: Path, stage: Stage
-) -> None:
-    """Its verdict came first, and the one behind it has nothing else that would start it."""
-    bucket = MemoryStore()
-    run = Run(tmp_path, bucket)
-    first, second = delivery_of("ada/0"), delivery_of("ada/1")
-    stage.supplier.answer = lambda file: BLOCK if file.info.key == "ada/1" else PASS
-    for cut in (second, first):
-        cut.judge = Judge(stage.judging, Keep.HITS)
-    stage.supplier.gate.clear()
-    for cut in (first, second):
-        run.outbox.offer(cut)
-    stage.supplier.gate.set()
-    await run.until(lambda: run.outbox.held == 0)
-    assert bucket.order == ["ada/1"]
-    await run.close()

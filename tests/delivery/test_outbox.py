@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slicer.delivery import outbox as module
+from slicer.delivery import confirmations
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.folder import Folder, read
@@ -461,7 +461,7 @@ async def test_what_is_not_confirmed_in_time_stays_in_the_spool(tmp_path: Path) 
 async def test_the_bound_on_what_is_not_confirmed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_UNCONFIRMED", 2)
+    monkeypatch.setattr(confirmations, "MAX_UNCONFIRMED", 2)
     run = Run(tmp_path, MemoryStore(), settings=OutboxSettings(uploads=1))
     run.heard.confirms = asyncio.get_running_loop().create_future()
     keys = [f"ada/{number}" for number in range(4)]

@@ -13,7 +13,7 @@ from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
 from slicer.engine.destination import DestinationKey, Destinations, OutcomeRouter
 from slicer.engine.events import SliceStored, TaskEvent, TaskTrouble
-from slicer.engine.orphans import Orphans
+from slicer.engine.reports import TaskReports
 from slicer.engine.running import RunningTask
 from slicer.errors import StorageRefused, StorageUnavailable
 from slicer.media.slice import File, ManifestInfo
@@ -39,7 +39,7 @@ def destinations(encoding: EncodingPool) -> Destinations:
 def make(encoding: EncodingPool, clock: Clock, spool: Spool | None = None) -> Destinations:
     nobody: dict[str, RunningTask] = {}
     told: list[TaskEvent] = []
-    reports = OutcomeRouter(nobody.get, Orphans(clock, told.append), clock)
+    reports = OutcomeRouter(nobody.get, TaskReports(clock, told.append), clock)
     return Destinations(encoding, clock, OutboxSettings(), reports, spool)
 
 
@@ -94,7 +94,7 @@ class Life:
         self.clock = LoopClock()
         self.spool = Spool.open(spool_settings(folder), self.clock)
         nobody: dict[str, RunningTask] = {}
-        reports = OutcomeRouter(nobody.get, Orphans(self.clock, self.told.append), self.clock)
+        reports = OutcomeRouter(nobody.get, TaskReports(self.clock, self.told.append), self.clock)
         self.destinations = Destinations(
             encoding, self.clock, OutboxSettings(), reports, self.spool
         )
@@ -199,7 +199,7 @@ def test_late_pictures_are_counted_for_the_task_and_logged_once_a_second(
 
     clock, task = ManualClock(), Task()
     tasks = {"task": task}
-    reports = OutcomeRouter(tasks.get, Orphans(clock, print), clock)  # type: ignore[arg-type]
+    reports = OutcomeRouter(tasks.get, TaskReports(clock, print), clock)  # type: ignore[arg-type]
     for number in range(5):
         reports.on_late(info_of(f"ada/{number}.png", kind=Kind.VIDEO))
     reports.on_late(info_of("ada/5.png", kind=Kind.VIDEO, task="an earlier one"))
@@ -216,7 +216,7 @@ def test_late_pictures_are_counted_for_the_task_and_logged_once_a_second(
 def test_adopted_slices_wait_for_their_task_until_they_are_settled() -> None:
     nobody: dict[str, RunningTask] = {}
     clock = ManualClock()
-    reports = OutcomeRouter(nobody.get, Orphans(clock, lambda _event: None), clock)
+    reports = OutcomeRouter(nobody.get, TaskReports(clock, lambda _event: None), clock)
     stored, lost, kept, left = (info_of(f"ada/{number}.ogg") for number in range(4))
     for info in (stored, lost, kept, left):
         reports.on_adopted(info)
@@ -238,7 +238,7 @@ async def test_who_waits_for_adopted_slices_hears_when_the_last_is_confirmed() -
     async def confirmed(_event: SliceStored) -> None:
         await confirm.wait()
 
-    reports = OutcomeRouter(nobody.get, Orphans(clock, lambda _event: None, confirmed), clock)
+    reports = OutcomeRouter(nobody.get, TaskReports(clock, lambda _event: None, confirmed), clock)
     assert await reports.settled("task"), "nothing was left of it"
     stored, lost = (info_of(f"ada/{number}.ogg") for number in range(2))
     for info in (stored, lost):
@@ -259,7 +259,7 @@ async def test_who_waits_for_adopted_slices_hears_when_the_last_is_confirmed() -
 async def test_who_waits_for_adopted_slices_hears_that_the_engine_closes(kept: bool) -> None:
     nobody: dict[str, RunningTask] = {}
     clock = ManualClock()
-    reports = OutcomeRouter(nobody.get, Orphans(clock, lambda _event: None), clock)
+    reports = OutcomeRouter(nobody.get, TaskReports(clock, lambda _event: None), clock)
     info = info_of("ada/0.ogg")
     reports.on_adopted(info)
     wait = asyncio.ensure_future(reports.settled("task"))
@@ -285,8 +285,8 @@ class ManifestTask:
 
 def test_a_manifest_is_told_to_its_task_alone_and_as_no_slice() -> None:
     told, task, clock = list[TaskEvent](), ManifestTask(), ManualClock()
-    orphans, tasks = Orphans(clock, told.append), {"task": task}
-    reports = OutcomeRouter(tasks.get, orphans, clock)  # type: ignore[arg-type]
+    tasks = {"task": task}
+    reports = OutcomeRouter(tasks.get, TaskReports(clock, told.append), clock)  # type: ignore[arg-type]
     failed = StorageUnavailable("manifest.json", "503", "it is lost")
     for owner in ("task", "of an earlier process"):
         info = ManifestInfo("manifest.json", owner, EPOCH, 2)

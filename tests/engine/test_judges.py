@@ -32,8 +32,10 @@ from slicer.moderation import Segment, Suggest
 from slicer.moderation.settings import ModerationSettings
 from tests.harness.clock import ManualClock, settle
 from tests.harness.delivery.spooling import delivery_of, file_of
+from tests.harness.media.encoder import encode_pictures
+from tests.harness.media.picture import Painter
 from tests.harness.moderation.scripted import BLOCK, PASS, ScriptedSupplier, install
-from tests.harness.rooms.replay import talk
+from tests.harness.rooms.replay import show, talk
 
 ACME = SupplierSpec("acme", secret_key="one")
 OTHER = SupplierSpec("acme", secret_key="other")
@@ -214,3 +216,49 @@ async def test_a_transcript_is_stored_beside_its_slice(
         transcript = json.loads(path.read_bytes())
         assert transcript["slice"] == audio.relative_to(tmp_path / "out").as_posix()
         assert transcript["words"] == [{"begin": 0.5, "end": 1.0, "text": "go away"}]
+
+
+async def pictures_of(tmp_path: Path, moderation: ModerationSettings) -> list[str]:
+    """What becomes of eight pictures, of which the fourth to the sixth differ: in short."""
+    frames = [
+        encode_pictures("vp8", [Painter(colour=(level, 60, 40)).draw(1)])[0]
+        for level in (200, 200, 200, 20, 80, 140, 200, 200)
+    ]
+    spec = TaskSpec(
+        show(tmp_path / "ada.rtpdump", frames),
+        (tmp_path / "out").as_uri(),
+        SliceParams(None, VideoSpec(1)),
+        task="t",
+        moderation=Moderation(ACME, Keep.ALL),
+    )
+    settings = Settings(moderation=moderation)
+    async with Engine(settings) as engine, engine.events("t") as events:
+        finished = await engine.finished(await engine.create(spec))
+    told = [event async for event in events if isinstance(event, SliceJudged | SliceUnjudged)]
+    verdicts = [event.verdict for event in told if isinstance(event, SliceJudged)]
+    assert (finished.judged, finished.unjudged) == (len(verdicts), 0)
+    assert finished.stored == len(told), "all are kept"
+    return [
+        "left out" if isinstance(one, SliceUnjudged) else "again" if one.verdict.repeated else "new"
+        for one in told
+    ]
+
+
+async def test_a_picture_that_is_the_last_one_again_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supplier = ScriptedSupplier()
+    install(monkeypatch, supplier, "acme")
+    told = await pictures_of(tmp_path, ModerationSettings(repeat_distance=4))
+    assert told == ["new", "again", "again", "new", "new", "new", "new", "again"]
+    assert len(supplier.asked) == 5
+
+
+async def test_sampling_is_told_for_each_picture_that_it_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supplier = ScriptedSupplier()
+    install(monkeypatch, supplier, "acme")
+    told = await pictures_of(tmp_path, ModerationSettings(sample_every=3))
+    assert told == ["new", "left out", "left out"] * 2 + ["new", "left out"]
+    assert len(supplier.asked) == 3

@@ -3,10 +3,13 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
+from tencentcloud.trtc.v20190722 import models
+
 from slicer.media.slice import SliceInfo
 from slicer.moderation import Box, Finding, Label, Segment, Suggest, Verdict, data_id
 from slicer.rtp.parameters import Kind
-from slicer.service.results import MAX_RAW, payload
+from slicer.service.results import MAX_RAW, check_detail, payload
 from slicer.slicing.outputs import TrackKey
 
 BEGAN = datetime(2025, 1, 6, 14, 31, 43, tzinfo=UTC)
@@ -39,8 +42,10 @@ def test_a_picture() -> None:
                 "Keywords": [],
                 "Score": 97,
                 "Desc": "nude",
-                "AudioSegments": [],
-                "ImageLocation": [{"X": 1, "Y": 2, "Width": 3, "Height": 4}],
+                "AudioSegments": None,
+                "ImageLocation": {"X": 1, "Y": 2, "Width": 3, "Height": 4},
+                "Segments": [],
+                "Boxes": [{"X": 1, "Y": 2, "Width": 3, "Height": 4}],
             }
         ],
         "StartTimeMs": START,
@@ -55,7 +60,7 @@ def test_audio_that_is_not_kept() -> None:
         Suggest.REVIEW,
         60,
         keywords=("word",),
-        segments=(Segment(1.25, 2.0, "a word"),),
+        segments=(Segment(1.25, 2.0, "a word"), Segment(3.0, 3.5, "again")),
     )
     facts = payload(AUDIO, Verdict.of((found,), "such a word"), 1, False, False)
     assert (facts["Audio"], facts["AudioText"], facts["ImageOcr"]) == ("", "such a word", "")
@@ -63,7 +68,10 @@ def test_audio_that_is_not_kept() -> None:
     details = facts["CheckDetail"]
     assert isinstance(details, list)
     (detail,) = details
-    assert detail["AudioSegments"] == [{"StartMs": 1250, "EndMs": 2000, "Text": "a word"}]
+    first = {"StartTime": 1.25, "FinishTime": 2.0, "Text": "a word"}
+    assert detail["AudioSegments"] == first
+    assert detail["Segments"] == [first, {"StartTime": 3.0, "FinishTime": 3.5, "Text": "again"}]
+    assert (detail["ImageLocation"], detail["Boxes"]) == (None, [])
     assert detail["Keywords"] == ["word"]
 
 
@@ -74,3 +82,17 @@ def test_the_supplier_s_own_answer_where_it_is_asked_for() -> None:
     assert payload(AUDIO, verdict, 1, False, True)["Raw"] == answer
     assert payload(AUDIO, Verdict(raw="<x/>"), 1, False, True)["Raw"] == "<x/>"
     assert payload(AUDIO, Verdict(raw="x" * (MAX_RAW + 1)), 1, False, True)["Raw"] is None
+
+
+@pytest.mark.filterwarnings("ignore:.*fileds are useless")
+def test_check_detail_has_the_fields_of_trtc_s_sdk_in_their_types() -> None:
+    finding = Finding(
+        Label.AD, Suggest.REVIEW, 1, segments=(Segment(0.0, 1.0),), boxes=(Box(1, 2, 3, 4),)
+    )
+    (told,) = check_detail(Verdict.of((finding,)))
+    read = models.ModerationCheckDetail()
+    read._deserialize(told)
+    assert (read.AudioSegments.StartTime, read.AudioSegments.FinishTime) == (0.0, 1.0)
+    assert (read.ImageLocation.X, read.ImageLocation.Y) == (1, 2)
+    for name in ("Scene", "Label", "Suggest", "Keywords", "Score", "Desc"):
+        assert getattr(read, name) == told[name]

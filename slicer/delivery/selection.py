@@ -1,0 +1,103 @@
+"""Which pictures a supplier need not see: an anchor's last one again, and those that sampling
+leaves out. Both are off unless the operator sets them, and audio is always judged.
+
+A picture whose thumbnail is within `repeat_distance` of the anchor's last judged one has that one's
+verdict, for `repeat_seconds` at most. It is compared with what a supplier has seen, not with what
+was repeated last, so that a picture that changes slowly is judged again.
+
+Of the others, one in `sample_every` is judged, beginning with an anchor's first; one in
+`sample_after_hit` for `sample_hit_seconds` after anything of that anchor was a hit, audio included.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from math import inf
+
+from slicer.delivery.delivery import Delivery
+from slicer.media import thumbnail
+from slicer.media.slice import SliceInfo
+from slicer.moderation import Verdict
+from slicer.moderation.settings import ModerationSettings
+from slicer.rtp.parameters import Kind
+
+MAX_ANCHORS = 10_000
+"""Of one account, that are remembered; of more, those not heard of for longest are forgotten, and
+are then looked at as if they were new."""
+
+
+@dataclass(slots=True)
+class _Anchor:
+    """*thumbnail* and *verdict*: of its last picture that a supplier has judged, at *judged_at*;
+    *left_out*: pictures since the last that was not left out by sampling."""
+
+    thumbnail: bytes = b""
+    verdict: Verdict | None = None
+    judged_at: float = -inf
+    hit_at: float = -inf
+    left_out: int | None = None
+
+
+class Selection:
+    """What is remembered of one account's anchors. *now* is the caller's."""
+
+    def __init__(self, settings: ModerationSettings) -> None:
+        self._settings = settings
+        self._anchors: OrderedDict[tuple[str, str], _Anchor] = OrderedDict()
+
+    @property
+    def repeats(self) -> bool:
+        """Whether pictures need thumbnails."""
+        return self._settings.repeat_distance > 0
+
+    def __len__(self) -> int:
+        """Anchors that are remembered."""
+        return len(self._anchors)
+
+    def repeated(self, delivery: Delivery, now: float) -> Verdict | None:
+        """The verdict of an earlier, equal picture."""
+        if not self.repeats or delivery.kind is not Kind.VIDEO:
+            return None
+        anchor = self._anchor(delivery)
+        fresh = now - anchor.judged_at <= self._settings.repeat_seconds
+        if anchor.verdict is None or not fresh:
+            return None
+        apart = thumbnail.distance(anchor.thumbnail, delivery.thumbnail)
+        if apart > self._settings.repeat_distance:
+            return None
+        return replace(anchor.verdict, repeated=True)
+
+    def leaves_out(self, delivery: Delivery, now: float) -> bool:
+        """Whether sampling passes over this picture. Asked once of each that is not repeated."""
+        every = self._settings.sample_every
+        if every == 1 or delivery.kind is not Kind.VIDEO:
+            return False
+        anchor = self._anchor(delivery)
+        if now - anchor.hit_at <= self._settings.sample_hit_seconds:
+            every = min(every, self._settings.sample_after_hit)
+        if anchor.left_out is None or anchor.left_out + 1 >= every:
+            anchor.left_out = 0
+            return False
+        anchor.left_out += 1
+        return True
+
+    def note(self, delivery: Delivery, verdict: Verdict, now: float) -> None:
+        """A slice has a verdict, of its own or a repeated one."""
+        if not self.repeats and self._settings.sample_every == 1:
+            return
+        anchor = self._anchor(delivery)
+        if verdict.hit:
+            anchor.hit_at = now
+        if delivery.kind is Kind.VIDEO and not verdict.repeated:
+            anchor.thumbnail, anchor.verdict = delivery.thumbnail, verdict
+            anchor.judged_at = now
+
+    def _anchor(self, delivery: Delivery) -> _Anchor:
+        assert isinstance(delivery.info, SliceInfo), "nobody judges a manifest"
+        key = delivery.info.task, delivery.info.anchor
+        anchor = self._anchors.get(key)
+        if anchor is None:
+            anchor = self._anchors[key] = _Anchor()
+            if len(self._anchors) > MAX_ANCHORS:
+                self._anchors.popitem(last=False)
+        self._anchors.move_to_end(key)
+        return anchor

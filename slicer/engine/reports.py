@@ -1,0 +1,95 @@
+"""What becomes of slices, stores and suppliers, as events of the tasks that they are of: each event
+and its line of the log are made here, whether its task runs or was an earlier process's."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from slicer.clock import Clock
+from slicer.delivery.judging import Outcome
+from slicer.engine.events import (
+    SliceJudged,
+    SliceLost,
+    SliceStored,
+    SliceUnjudged,
+    StoreRecovered,
+    SupplierRecovered,
+    SupplierTrouble,
+    TaskEvent,
+    TaskTrouble,
+)
+from slicer.errors import ModerationError, SlicerError
+from slicer.media.slice import SliceInfo
+from slicer.moderation import Verdict
+from slicer.storage import Receipt
+
+logger = logging.getLogger(__name__)
+
+Confirm = Callable[[SliceStored], Awaitable[None]]
+"""Gives back once the event is safe elsewhere. Until then the spool keeps the slice, and the task
+does not finish."""
+
+ConfirmVerdict = Callable[[SliceJudged | SliceUnjudged], Awaitable[None]]
+"""The same of a verdict. Until then the slice goes nowhere."""
+
+
+class TaskReports:
+    """Emits the events of any task; gives back the confirmation of one, to be awaited."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        tell: Callable[[TaskEvent], None],
+        confirm: Confirm | None = None,
+        confirm_verdict: ConfirmVerdict | None = None,
+    ) -> None:
+        self._clock, self._tell = clock, tell
+        self._confirm, self._confirm_verdict = confirm, confirm_verdict
+
+    def on_stored(
+        self, slice: SliceInfo, _data: bytes, receipt: Receipt, destination: str
+    ) -> Awaitable[None] | None:
+        """A slice was stored."""
+        event = SliceStored(slice.task, self._now(), slice, receipt.etag, destination)
+        self._tell(event)
+        return self._confirm(event) if self._confirm is not None else None
+
+    def on_judged(self, slice: SliceInfo, outcome: Outcome, keep: bool) -> Awaitable[None] | None:
+        """A slice was judged, or nobody could."""
+        event: SliceJudged | SliceUnjudged
+        if isinstance(outcome, Verdict):
+            event = SliceJudged(slice.task, self._now(), slice, outcome, keep)
+        else:
+            reason, by_choice = outcome.reason, outcome.by_choice
+            event = SliceUnjudged(slice.task, self._now(), slice, reason, keep, by_choice)
+            level = logging.DEBUG if by_choice else logging.WARNING
+            logger.log(level, "! task %s: %s is not judged: %s", slice.task, slice.key, reason)
+        self._tell(event)
+        return self._confirm_verdict(event) if self._confirm_verdict is not None else None
+
+    def on_lost(self, slice: SliceInfo, reason: str) -> None:
+        """A slice will never be stored."""
+        self._tell(SliceLost(slice.task, self._now(), slice, reason))
+
+    def on_trouble(self, task: str, error: SlicerError) -> None:
+        """Something is tried again."""
+        logger.warning("! task %s: %s", task, error)
+        self._tell(TaskTrouble(task, self._now(), str(error)))
+
+    def on_recovered(self, task: str, destination: str) -> None:
+        """The store takes slices again."""
+        logger.warning("+ task %s: %s takes slices again", task, destination)
+        self._tell(StoreRecovered(task, self._now(), destination))
+
+    def on_supplier_trouble(self, task: str, error: ModerationError) -> None:
+        """The supplier fails, or refuses the account."""
+        logger.warning("! task %s: %s", task, error)
+        self._tell(SupplierTrouble(task, self._now(), str(error)))
+
+    def on_supplier_recovered(self, task: str, supplier: str) -> None:
+        """The supplier judges again."""
+        logger.warning("+ task %s: %s judges again", task, supplier)
+        self._tell(SupplierRecovered(task, self._now(), supplier))
+
+    def _now(self) -> datetime:
+        return self._clock.wall(self._clock.now())

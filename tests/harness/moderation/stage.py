@@ -1,0 +1,70 @@
+"""A judging with everything around it, on a clock that a test moves."""
+
+from dataclasses import replace
+
+from slicer.delivery.delivery import Delivery, Phase
+from slicer.delivery.judging import Judging, Outcome
+from slicer.delivery.retry import Backoff
+from slicer.errors import ModerationError
+from slicer.media.slice import File
+from slicer.media.thumbnail import SIZE
+from slicer.moderation.settings import ModerationSettings
+from slicer.rtp.parameters import Kind
+from tests.harness.clock import ManualClock, settle
+from tests.harness.delivery.spooling import delivery_of, file_of
+from tests.harness.moderation.scripted import ScriptedSupplier
+
+BACKOFF = Backoff(first=2.0, factor=2.0, most=16.0, refused=60.0)
+
+
+class Stage:
+    """What it is told, and what it tells."""
+
+    def __init__(self, supplier: ScriptedSupplier | None = None, **changed: float) -> None:
+        self.clock, self.supplier = ManualClock(), supplier or ScriptedSupplier()
+        self.troubles: list[tuple[str, ModerationError]] = []
+        self.recovered: list[tuple[str, str]] = []
+        self.outcomes: list[tuple[str, Outcome]] = []
+        self.judging = Judging(
+            self.supplier,
+            self.clock,
+            replace(ModerationSettings(), **changed),  # type: ignore[arg-type]
+            BACKOFF,
+            lambda: 0.0,
+            lambda task, error: self.troubles.append((task, error)),
+            lambda task, supplier: self.recovered.append((task, supplier)),
+        )
+
+    def add(self, *keys: str) -> list[Delivery]:
+        """Slices whose tracks are the first parts of their keys."""
+        return [self.add_one(key) for key in keys]
+
+    def add_one(self, key: str, grey: int | None = None) -> Delivery:
+        """One of audio, or a picture of one grey."""
+        delivery = delivery_of(key, kind=Kind.AUDIO if grey is None else Kind.VIDEO)
+        delivery.thumbnail = b"" if grey is None else bytes([grey]) * SIZE
+        delivery.enter(Phase.JUDGING)
+
+        async def load() -> File | None:
+            return file_of(key)
+
+        self.judging.add(delivery, load, lambda outcome: self.outcomes.append((key, outcome)))
+        return delivery
+
+    async def advance(self, seconds: float) -> None:
+        await settle()
+        end = self.clock.now() + seconds
+        while (due := [*self.clock.timers, end][0]) < end:
+            self.clock.advance(max(0.0, due - self.clock.now()))
+            await settle()
+        self.clock.advance(end - self.clock.now())
+        await settle()
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for key, _ in self.outcomes]
+
+    def balanced(self) -> bool:
+        counts = self.judging.counters
+        done = counts.judged + counts.unjudged + counts.left_out + counts.gone
+        return counts.taken == done + self.judging.waiting
