@@ -12,4 +12,6 @@ def test_an_account() -> None:
     options = parser.parse_args(["--supplier-id", "AKID", "--supplier-app", "12"])
     found = supplier_of("Tianyu", options, {SECRET: "key"})
     assert found == SupplierSpec("tianyu", "12", "AKID", "key")
+    options = parser.parse_args(["--supplier-image-type", "i", "--supplier-audio-type", "a"])
+    assert supplier_of("Yidun", options, {}) == SupplierSpec("yidun", "", "", "", "a", "i")
     assert supplier_of("local", parser.parse_args([]), {}) == SupplierSpec("local")

@@ -217,7 +217,21 @@ async def test_an_odd_picture_is_not_judged(case: Case) -> None:
         await supplier.close()
 
 
-ODD = (None, "", "x", "\ud800", -1, 10**400, -1e300, True, [], [None], {}, {"x": 1}, [[1] * 4])
+ODD: tuple[Any, ...] = (
+    None,
+    "",
+    "x",
+    "\ud800",
+    -1,
+    10**400,
+    -1e300,
+    True,
+    [],
+    [None],
+    {},
+    {"x": 1},
+    [[1] * 4],
+)
 
 
 def bent(value: object) -> Iterator[object]:

@@ -65,29 +65,42 @@ async def test_a_picture_is_hit() -> None:
     assert "Exposed Female Nipple" in verdict.raw
 
 
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("InvalidImageFormatException", SliceNotJudged),
-        ("ImageTooLargeException", SliceNotJudged),
-        ("InvalidParameterException", SliceNotJudged),
-        ("AccessDeniedException", SupplierRefused),
-        ("UnrecognizedClientException", SupplierRefused),
-        ("ThrottlingException", SupplierUnavailable),
-        ("ProvisionedThroughputExceededException", SupplierUnavailable),
-        ("InternalServerError", SupplierUnavailable),
-    ],
-)
-async def test_errors(code: str, expected: type[ModerationError]) -> None:
-    asked: list[Asked] = []
+CODES: dict[str, type[ModerationError]] = {
+    "InvalidImageFormatException": SliceNotJudged,
+    "ImageTooLargeException": SliceNotJudged,
+    "InvalidParameterException": SliceNotJudged,
+    "AccessDeniedException": SupplierRefused,
+    "UnrecognizedClientException": SupplierRefused,
+    "ThrottlingException": SupplierUnavailable,
+    "ProvisionedThroughputExceededException": SupplierUnavailable,
+    "InternalServerError": SupplierUnavailable,
+}
 
-    def refuse(one: Asked) -> Response:
-        asked.append(one)
-        return error(code)
 
-    with pytest.raises(expected, match=code):
-        await judge(refuse)
-    assert len(asked) == 1, "who repeats is the stage"
+async def test_errors() -> None:
+    """Each is asked about once: who repeats is the stage."""
+    codes = iter(CODES)
+    async with stand_in(lambda _: error(next(codes))) as server:
+        supplier = RekognitionSupplier(SPEC, ModerationSettings(rekognition_endpoint=server.url))
+        for code, expected in CODES.items():
+            with pytest.raises(expected, match=code):
+                await supplier.judge(PICTURE_FILE)
+        await supplier.close()
+
+
+async def test_nobody_there() -> None:
+    async with stand_in(lambda _: said({})) as server:
+        pass
+    supplier = RekognitionSupplier(SPEC, ModerationSettings(rekognition_endpoint=server.url))
+    with pytest.raises(SupplierUnavailable, match="EndpointConnectionError"):
+        await supplier.judge(PICTURE_FILE)
+    await supplier.close()
+
+
+async def test_an_answer_that_is_none() -> None:
+    """botocore takes an object for granted."""
+    with pytest.raises(SupplierUnavailable, match="no answer: "):
+        await judge(lambda _: said([1]))
 
 
 async def test_a_pause_that_is_none() -> None:
