@@ -130,8 +130,8 @@ class ShumeiSupplier:
             return answer
         aux = body.get("auxInfo")
         detail = aux.get("errorCode") if isinstance(aux, dict) else None
-        numbers = str(code) if detail is None else f"{code}/{shown(detail, 20)}"
-        said = f"{shown(numbers, 40)}: {shown(body.get('message'), MAX_REASON)}"
+        numbers = "/".join(shown(each, 20) for each in (code, detail) if each is not None)
+        said = f"{numbers}: {shown(body.get('message'), MAX_REASON)}"
         if code == _NO_PERMISSION or (code == _BAD_PARAMETER and detail == _BAD_TYPE):
             raise SupplierRefused(self.label, said)
         if code in (_BAD_PARAMETER, _NO_DOWNLOAD):
