@@ -98,7 +98,7 @@ class Cuts:
             self.of[delivery.queue].append(now)
             return offer(outbox, delivery)
 
-        Outbox.offer = noted  # type: ignore[method-assign]
+        Outbox.offer = noted  # type: ignore[method-assign, assignment]
         return partial(setattr, Outbox, "offer", offer)
 
     def late(self) -> list[float]:
@@ -227,7 +227,7 @@ class Heard(Recorder):
         self.cut: dict[str, float] = {}
         self.lateness: list[float] = []
 
-    def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> None:  # type: ignore[override]
+    def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> None:
         self.lateness.append(time.monotonic() - self.cut.pop(info.key))
         assert isinstance(outcome, Verdict)
 

@@ -224,8 +224,9 @@ def _segment(one: Mapping[str, Any]) -> Segment:
 def _boxes(hits: list[Mapping[str, Any]], size: tuple[int, int]) -> Iterator[Box]:
     """Where the picture was hit. Corners are parts of the picture, from 0 to 1; others are none."""
     for hit in hits:
-        corners: list[Any] = [hit.get(name) for name in ("x1", "y1", "x2", "y2")]
-        if all(type(each) in (int, float) and 0 <= each <= 1 for each in corners):
+        told = (hit.get(name) for name in ("x1", "y1", "x2", "y2"))
+        corners = [one for one in told if isinstance(one, int | float) and 0 <= one <= 1]
+        if len(corners) == 4:
             sides = zip(corners, (*size, *size), strict=True)
             left, top, right, bottom = (round(part * side) for part, side in sides)
             yield Box(left, top, right - left, bottom - top)

@@ -31,8 +31,8 @@ _ENCRYPTED = "it is encrypted end to end: nobody but its participants can read i
 
 @dataclass(slots=True)
 class Participant:
-    """One anchor; *tracks*: the SID of what is taken, by kind; *layers*: those of its video; *muted*:
-    what it has muted."""
+    """One anchor; *tracks*: the SID of what is taken, by kind; *layers*: those of its video;
+    *muted*: what it has muted."""
 
     sid: str
     version: int
