@@ -110,8 +110,8 @@ class Cuts:
             Outbox.offer = offer  # type: ignore[method-assign]
             Notifier.confirm_verdict = confirm  # type: ignore[method-assign]
 
-        Outbox.offer = noted  # type: ignore[method-assign]
-        Notifier.confirm_verdict = heard  # type: ignore[method-assign]
+        Outbox.offer = noted  # type: ignore[assignment, method-assign]
+        Notifier.confirm_verdict = heard  # type: ignore[assignment, method-assign]
         return unwatch
 
     def late(self) -> list[float]:
@@ -242,7 +242,7 @@ class Heard(Recorder):
         self.cut: dict[str, float] = {}
         self.lateness: list[float] = []
 
-    def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> None:  # type: ignore[override]
+    def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> None:
         self.lateness.append(time.monotonic() - self.cut.pop(info.key))
         assert isinstance(outcome, Verdict)
 
