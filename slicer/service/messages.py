@@ -38,6 +38,7 @@ class Code(IntEnum):
     SUPPLIER_TROUBLE = 9
     SUPPLIER_RECOVERED = 10
     LEFT_OUT = 11
+    TIME_SETTLED = 12
 
 
 @dataclass(frozen=True, slots=True)

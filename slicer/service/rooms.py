@@ -22,13 +22,17 @@ def room_url(app: int, patterns: RoomPatterns, room_id: str) -> str | None:
     """The URL of the room that this id names, or None where no pattern fits.
 
     An id that could lead out of the folder that a URL names has no room: `.`, `..`, and whatever
-    holds a slash or a backslash. TRTC allows no slash either.
+    holds a slash or a backslash. TRTC allows no slash either. Nor has one that has to be encoded,
+    where the URL has `{room}` in its options: some are parts of other URLs, of which `%`, `?` and
+    `#` would make something else.
     """
     if room_id in {".", ".."} or any(separator in room_id for separator in "/\\\0"):
         return None
     for pattern, url in patterns:
         if fits(pattern, room_id):
-            return _filled(url, app, quote(room_id, safe=""))
+            encoded = quote(room_id, safe="")
+            in_options = _ROOM in "".join(re.split(r"[?#]", url, maxsplit=1)[1:])
+            return None if in_options and encoded != room_id else _filled(url, app, encoded)
     return None
 
 

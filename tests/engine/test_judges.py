@@ -195,6 +195,30 @@ async def test_what_an_earlier_process_left_is_judged_by_whom_the_task_named(
     assert len(list((tmp_path / "out").rglob("*.ogg"))) == 3
 
 
+@pytest.mark.parametrize("transcripts", [False, True])
+async def test_a_transcript_is_stored_beside_its_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transcripts: bool
+) -> None:
+    heard = replace(BLOCK, text="go away", transcript=(Segment(0.5, 1.0, "go away"),))
+    answers = iter([heard, PASS, replace(heard, suggest=Suggest.PASS)])
+    install(monkeypatch, ScriptedSupplier(lambda _file: next(answers)), "acme")
+    settings = Settings(
+        moderation=ModerationSettings(transcripts=transcripts),
+        spool=SpoolSettings(folder=str(tmp_path / "spool")),
+    )
+    async with Engine(settings) as engine:
+        await engine.create(task_of(tmp_path, Keep.HITS))
+        finished = await engine.finished("t")
+    assert (finished.stored, finished.judged, finished.kept, finished.lost) == (1, 3, 0, 0)
+    (audio,) = (tmp_path / "out").rglob("*.ogg")
+    found = list((tmp_path / "out").rglob("*.json"))
+    assert found == ([audio.with_suffix(".json")] if transcripts else [])
+    for path in found:
+        transcript = json.loads(path.read_bytes())
+        assert transcript["slice"] == audio.relative_to(tmp_path / "out").as_posix()
+        assert transcript["words"] == [{"begin": 0.5, "end": 1.0, "text": "go away"}]
+
+
 async def pictures_of(tmp_path: Path, moderation: ModerationSettings) -> list[str]:
     """What becomes of eight pictures, of which the fourth to the sixth differ: in short."""
     frames = [
@@ -239,30 +263,6 @@ async def test_sampling_is_told_for_each_picture_that_it_leaves_out(
     told = await pictures_of(tmp_path, ModerationSettings(sample_every=3))
     assert told == ["new", "left out", "left out"] * 2 + ["new", "left out"]
     assert len(supplier.asked) == 3
-
-
-@pytest.mark.parametrize("transcripts", [False, True])
-async def test_a_transcript_is_stored_beside_its_slice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transcripts: bool
-) -> None:
-    heard = replace(BLOCK, text="go away", transcript=(Segment(0.5, 1.0, "go away"),))
-    answers = iter([heard, PASS, replace(heard, suggest=Suggest.PASS)])
-    install(monkeypatch, ScriptedSupplier(lambda _file: next(answers)), "acme")
-    settings = Settings(
-        moderation=ModerationSettings(transcripts=transcripts),
-        spool=SpoolSettings(folder=str(tmp_path / "spool")),
-    )
-    async with Engine(settings) as engine:
-        await engine.create(task_of(tmp_path, Keep.HITS))
-        finished = await engine.finished("t")
-    assert (finished.stored, finished.judged, finished.kept, finished.lost) == (1, 3, 0, 0)
-    (audio,) = (tmp_path / "out").rglob("*.ogg")
-    found = list((tmp_path / "out").rglob("*.json"))
-    assert found == ([audio.with_suffix(".json")] if transcripts else [])
-    for path in found:
-        transcript = json.loads(path.read_bytes())
-        assert transcript["slice"] == audio.relative_to(tmp_path / "out").as_posix()
-        assert transcript["words"] == [{"begin": 0.5, "end": 1.0, "text": "go away"}]
 
 
 async def test_a_file_of_no_task_is_judged_in_its_turn_and_its_account_stays() -> None:

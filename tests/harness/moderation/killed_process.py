@@ -112,7 +112,7 @@ async def life(order: dict[str, Any]) -> None:
         on_spooled(reports, file)
 
     on_spooled = OutcomeRouter.on_spooled
-    OutcomeRouter.on_spooled = spooled  # type: ignore[assignment, method-assign]
+    OutcomeRouter.on_spooled = spooled  # type: ignore[method-assign, assignment]
     moderation.SUPPLIERS = {"slow": f"{__name__}:OPEN"}
     globals()["OPEN"] = lambda _spec, _settings: SlowSupplier(order["seconds"], note)
     judged_by = Moderation(SupplierSpec("slow"), Keep.HITS)
