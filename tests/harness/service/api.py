@@ -37,8 +37,27 @@ STATUS = TaskStatus(
 )
 
 
+EXAMPLES: Mapping[str, Mapping[str, object]] = {
+    "CreateLiveStreamModeration": {
+        "SdkAppId": 200806,
+        "Input": {"Url": "rtmp://live.example.com/app/key", "Format": "rtmp"},
+        "LiveModerationParams": {"ModerationType": 3, "SaveModerationFile": 0},
+        "DataId": "mine",
+        "SourceInfo": {"RoomId": "150", "RoomIdType": 1, "UserId": "ada"},
+    },
+    "CreateAudioModerationSync": {
+        "Sdkappid": 200806,
+        "DataId": "mine",
+        "FileFormat": "wav",
+        "FileContent": "AAAA",
+    },
+}
+
+
 def seed(action: str) -> dict[str, object]:
-    """The example body of a seed page."""
+    """The example body of a seed page; ours where TRTC has none."""
+    if action in EXAMPLES:
+        return dict(EXAMPLES[action])
     body: dict[str, object] = json.loads((SEEDS / f"{action}.json").read_text())
     return body
 
