@@ -61,6 +61,7 @@ SERVICE_FIELDS: Mapping[str, tuple[str, str]] = {
     "user_id": ("UserId", FIELD_CODES["UserId"]),
     "vendor": ("Vendor", UNSUPPORTED_HERE),
     "stream": ("Input.Url", UNSUPPORTED_HERE),
+    "audio": ("FileContent", WRONG_VALUE),
     "supplier": ("ModerationSupplier", UNSUPPORTED_HERE),
     "supplier.app_id": ("ModerationSupplierParam.AppID", WRONG_VALUE),
     "supplier.secret_id": ("ModerationSupplierParam.SecretId", WRONG_VALUE),
