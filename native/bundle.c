@@ -189,11 +189,11 @@ void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *s
 
 /* ---- tracks ---- */
 
-void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video, int64_t seconds,
-                   double wait, double now, outputs *out) {
+void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video,
+                   const slice_spec *spec, double now, outputs *out) {
     receiver *one = named(it, anchor);
     if (one != NULL) {
-        receiver_attach(one, track, video, seconds, wait, out);
+        receiver_attach(one, track, video, spec, out);
         one->touched = true;
     }
     bundle_handle_timer(it, now, out);

@@ -17,6 +17,7 @@ from slicer.slicing.outputs import (
     Missing,
     PictureCut,
     PictureMissing,
+    Settled,
     Transmit,
 )
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -58,6 +59,7 @@ cdef extern from "bundle.h" nogil:
         size_t rid_count
         uint32_t ssrcs[16]
         size_t ssrc_count
+        uint32_t max_bitrate
 
     ctypedef struct audio_packet:
         int64_t timestamp
@@ -71,6 +73,7 @@ cdef extern from "bundle.h" nogil:
         audio_packet *packets
         size_t count
         uint8_t *bytes
+        bint provisional
     ctypedef struct picture_cut:
         uint64_t track
         const codec *codec
@@ -79,21 +82,27 @@ cdef extern from "bundle.h" nogil:
         buffer frames
         size_t *ends
         size_t count, first
-        bint continues
+        bint continues, provisional
         uint8_t orientation
     ctypedef struct picture_missing:
         uint64_t track
         int reason
+    ctypedef struct settled_cut:
+        uint64_t track
+        int64_t epoch, start
+        double began
     ctypedef enum output_kind "int":
         OUTPUT_AUDIO
         OUTPUT_PICTURE
         OUTPUT_FRAMES
         OUTPUT_MISSING
+        OUTPUT_SETTLED
         OUTPUT_TRANSMIT
     ctypedef union output_as:
         audio_cut audio
         picture_cut picture
         picture_missing missing
+        settled_cut settled
         buffer transmit
     ctypedef struct output:
         int kind
@@ -112,8 +121,12 @@ cdef extern from "bundle.h" nogil:
     double bundle_heard(const bundle *it, uint64_t anchor)
     void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *sections,
                              size_t count, double now, outputs *out)
-    void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bint video, int64_t seconds,
-                       double wait, double now, outputs *out)
+    ctypedef struct slice_spec:
+        int64_t seconds
+        double wait, asks_every
+        int max_height
+    void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bint video,
+                       const slice_spec *spec, double now, outputs *out)
     void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bint video, double now,
                        outputs *out)
     void bundle_take(bundle *it, const uint8_t *data, size_t size, double arrival)
@@ -190,13 +203,11 @@ cdef class Bundle:
     def attach(self, track, spec, double now):
         """Cut this track from now on. An anchor or kind that is not there is ignored."""
         cdef bint video = track.kind is Kind.VIDEO
-        cdef int64_t seconds = spec.seconds
-        cdef double wait = spec.waits
-        assert isinstance(spec, VideoSpec if video else AudioSpec)
+        cdef slice_spec wanted = _spec(spec, video)
         self._enter()
         try:
             bundle_attach(
-                self._it, self._anchor(track), self._number(track), video, seconds, wait, now,
+                self._it, self._anchor(track), self._number(track), video, &wanted, now,
                 &self._out
             )
             return self._outputs(&self._out)
@@ -337,6 +348,11 @@ cdef class Bundle:
             return PictureMissing(
                 self._tracks[one.as_.missing.track], _MISSING[one.as_.missing.reason]
             )
+        if one.kind == OUTPUT_SETTLED:
+            return Settled(
+                self._tracks[one.as_.settled.track], one.as_.settled.epoch,
+                one.as_.settled.start, one.as_.settled.began,
+            )
         return Transmit(_bytes(one.as_.transmit.data, one.as_.transmit.size))
 
     cdef object _audio(self, audio_cut *cut):
@@ -348,14 +364,14 @@ cdef class Bundle:
             packets.append(_tuple(AudioPacket, (packet.timestamp, packet.duration, payload)))
         return AudioCut(
             self._tracks[cut.track], self._codecs[cut.codec.index], cut.start, cut.end,
-            tuple(packets), cut.began, cut.epoch,
+            tuple(packets), cut.began, cut.epoch, cut.provisional,
         )
 
     cdef object _picture(self, picture_cut *cut):
         return PictureCut(
             self._tracks[cut.track], self._codecs[cut.codec.index], cut.timestamp,
             cut.due, _frames_of(cut), cut.began, cut.epoch, cut.keyframe, cut.first,
-            cut.continues, cut.orientation,
+            cut.continues, cut.orientation, cut.provisional,
         )
 
     cdef object _frames(self, picture_cut *cut):
@@ -363,6 +379,16 @@ cdef class Bundle:
             self._tracks[cut.track], self._codecs[cut.codec.index], cut.timestamp, _frames_of(cut),
             cut.epoch, cut.keyframe, cut.first,
         )
+
+
+cdef slice_spec _spec(spec, bint video):
+    """What a task asks of a track, as the C code reads it."""
+    cdef slice_spec it
+    assert isinstance(spec, VideoSpec if video else AudioSpec)
+    it.seconds, it.wait = spec.seconds, spec.waits
+    it.asks_every = spec.asks_every if video else 0.0
+    it.max_height = (spec.max_height or 0) if video else 0
+    return it
 
 
 cdef tuple _MISSING = tuple(Missing)

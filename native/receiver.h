@@ -39,7 +39,7 @@ size_t receiver_set_sections(receiver *it, const parameters *const *sections, si
                              stream **ended, outputs *out);
 /* Frees a stream that has ended. */
 void receiver_end_stream(stream *ended);
-void receiver_attach(receiver *it, uint64_t track, bool video, int64_t seconds, double wait,
+void receiver_attach(receiver *it, uint64_t track, bool video, const slice_spec *spec,
                      outputs *out);
 void receiver_detach(receiver *it, uint64_t track, bool video, outputs *out);
 void receiver_handle_timer(receiver *it, double now, outputs *out);

@@ -195,7 +195,7 @@ class Engine:
             raise LimitReached(f"engine.max_tasks: {counted(len(self._tasks), 'task')} running")
         key = DestinationKey(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
         destination = await self._destinations.take(key, spec.check_store)
-        spec = replace(spec, params=spec.params.waiting(self.settings.slicing.report_wait))
+        spec = replace(spec, params=self.settings.slicing.complete(spec.params))
         running = RunningTask(
             task,
             spec,

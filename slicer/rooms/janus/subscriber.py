@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.errors import BadInput, RoomError
+from slicer.rooms.janus.layers import TOP, Layers, height_of
 from slicer.rooms.janus.messages import (
     Feed,
     FeedStream,
@@ -103,6 +104,7 @@ class Subscriber:
         self._offer: str | None = None
         self._paused = self._to_pause = False
         self._resuming: Timer | None = None
+        self._layers, self._substream = Layers(), TOP
         self._wake = asyncio.Event()
         self._watch, self._silence = Watch(), MediaSilence(feed.anchor, media.network.silence)
         self._muted: Collection[Kind] = ()
@@ -123,6 +125,8 @@ class Subscriber:
     def subscribe(self, subscribe: Subscribe) -> None:
         """Cut a track, as soon as it comes."""
         self._tracks[subscribe.track] = subscribe
+        if isinstance(subscribe.spec, VideoSpec):
+            self._layers.height = subscribe.spec.max_height
         self._attach()
         self._pause(None)
         self._wake.set()
@@ -184,7 +188,11 @@ class Subscriber:
         if wanted != self._asked:
             await self._change(self._handle, wanted)
         if self._to_pause != self._paused:
-            await self._configure(self._handle, self._to_pause)
+            self._paused = self._to_pause
+            await self._configure(self._handle, {"send": not self._paused})
+        if self._layers.wanted != self._substream:
+            self._substream = self._layers.wanted
+            await self._configure(self._handle, {"substream": self._substream})
 
     def _wanted(self) -> dict[Kind, FeedStream]:
         kinds = {track.kind for track in self._tracks}
@@ -206,15 +214,16 @@ class Subscriber:
         if stopped := [{"sub_mid": mids[mid]} for mid in gone if mid in mids]:
             await handle.message({"request": "unsubscribe", "streams": stopped})
         new = [stream.mid for kind, stream in wanted.items() if before.get(kind) != stream]
+        if wanted.get(Kind.VIDEO) != before.get(Kind.VIDEO):  # Janus begins with the highest
+            self._layers, self._substream = self._layers.anew(), TOP
         if added := [{"feed": self.feed.id, "mid": mid} for mid in new]:
             await handle.message({"request": "subscribe", "streams": added})
 
-    async def _configure(self, handle: Handle, pause: bool) -> None:
-        """Pause the video or resume it."""
-        self._paused = pause
+    async def _configure(self, handle: Handle, how: Mapping[str, object]) -> None:
+        """Pause the video, resume it, or take another substream of it."""
         video = self._asked.get(Kind.VIDEO)
         mids = [one.mid for one in self._offered if video and one.feed_mid == video.mid]
-        if streams := [{"mid": mid, "send": not pause} for mid in mids]:
+        if streams := [{"mid": mid, **how} for mid in mids]:
             await handle.message({"request": "configure", "streams": streams})
 
     @property
@@ -239,6 +248,7 @@ class Subscriber:
         subscribe = self._tracks.get(cut.track)
         if isinstance(cut, PictureCut) and subscribe and isinstance(subscribe.spec, VideoSpec):
             now = self._clock.now()
+            self._layers.measured(height_of(cut))
             self._pause(resume_at(cut, subscribe.spec.seconds, now) if self._pauses else None)
         self._listen(cut)
 
@@ -266,6 +276,7 @@ class Subscriber:
                 if data.get("videoroom") in {"attached", "updated"} and "streams" in data:
                     self._offered = offered_streams(data)
                 self._offer = offer(message) or self._offer
+                self._layers.told(data.get("substream"))
                 self._wake.set()
             case "trickle":
                 self._trickle(message.get("candidate"))

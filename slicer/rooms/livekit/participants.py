@@ -5,7 +5,7 @@ before what is shared of a screen, and then the one that came first. A track tha
 sends nothing, and goes on later.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from livekit.protocol import models
@@ -31,11 +31,13 @@ _ENCRYPTED = "it is encrypted end to end: nobody but its participants can read i
 
 @dataclass(slots=True)
 class Participant:
-    """One anchor; *tracks*: the SID of what is taken, by kind; *muted*: what it has muted."""
+    """One anchor; *tracks*: the SID of what is taken, by kind; *layers*: those of its video;
+    *muted*: what it has muted."""
 
     sid: str
     version: int
     tracks: dict[Kind, str] = field(default_factory=dict)
+    layers: Sequence[models.VideoLayer] = ()
     refused: set[tuple[Kind, str]] = field(default_factory=set)
     muted: frozenset[Kind] = frozenset()
 
@@ -53,6 +55,16 @@ class Participants:
         """The SID of what is taken of an anchor."""
         found = self._present.get(anchor)
         return None if found is None else found.tracks.get(kind)
+
+    def quality(
+        self, anchor: str, height: int | None, most: models.VideoQuality
+    ) -> models.VideoQuality:
+        """The lowest quality of its video that is so high, but none above *most*; that one, too,
+        where no height is asked for, none reaches it, or the server does not tell them."""
+        found = self._present.get(anchor)
+        layers = () if found is None or height is None else found.layers
+        enough = [one for one in layers if one.height >= (height or 0) and one.quality <= most]
+        return min(enough, key=lambda one: (one.height, one.quality)).quality if enough else most
 
     def muted(self, anchor: str) -> frozenset[Kind]:
         """What this anchor has muted."""
@@ -138,6 +150,9 @@ class Participants:
             elif (kind, track.sid) not in known.refused:
                 known.refused.add((kind, track.sid))
                 yield TrackRefused(anchor, kind, _ENCRYPTED)
+        video = _choose(readable, Kind.VIDEO)
+        layers = (_layers(one) for one in readable if one.sid == video)
+        known.layers = next(layers, ())
         for kind in Kind:
             chosen, before = _choose(readable, kind), known.tracks.get(kind)
             if chosen == before:
@@ -163,6 +178,11 @@ def _choose(tracks: Iterable[models.TrackInfo], kind: Kind) -> str | None:
     found = [track for track in tracks if _KINDS[track.type] == kind]
     found.sort(key=lambda track: track.source in _SHARED)
     return found[0].sid if found else None
+
+
+def _layers(track: models.TrackInfo) -> Sequence[models.VideoLayer]:
+    """Of a track that is sent in several codecs, those of the first."""
+    return list(track.layers) or [layer for codec in track.codecs[:1] for layer in codec.layers]
 
 
 def _reason(code: models.DisconnectReason) -> str:

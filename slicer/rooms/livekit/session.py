@@ -37,6 +37,7 @@ from slicer.slicing.outputs import (
     TrackOutput,
     TrackRefused,
 )
+from slicer.slicing.spec import VideoSpec
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.path import MediaPath
@@ -143,6 +144,7 @@ class Session:
         bound, muted = self._network.silence, self.participants.muted
         self._silences = Silences(self._media, resources.clock, bound, muted)
         self._asked: dict[tuple[str, Kind], str] = {}  # SIDs of what the server is to send
+        self._qualities: dict[str, models.VideoQuality] = {}  # that were asked for, by SID
         self._early: list[tuple[Connection, str]] = []
         self._heard = 0.0
         self._counted: Counter[str] = Counter()
@@ -191,6 +193,7 @@ class Session:
         if sid := self._asked.pop((track.anchor, track.kind), None):
             if self._pauses is not None:
                 self._pauses.forget(sid)
+            self._qualities.pop(sid, None)
             self._ask(sid, False)
 
     def look(self) -> None:
@@ -235,16 +238,33 @@ class Session:
         """Whether the server is to send this video now, and in which layer."""
         if (found := self.participants.owner(sid)) in self._asked:
             self._silences.flow(*found, not disabled)
-        quality = _QUALITIES[self._settings.quality]
+        quality = self._quality(sid)
+        self._qualities[sid] = quality
         update = rtc.UpdateTrackSettings(track_sids=[sid], disabled=disabled, quality=quality)
         self._outgoing.put_nowait(rtc.SignalRequest(track_setting=update))
+
+    def _quality(self, sid: str) -> models.VideoQuality:
+        """The layer that is enough for the task's pictures."""
+        most = _QUALITIES[self._settings.quality]
+        owner = self.participants.owner(sid)
+        spec = None if owner is None else self._tracks.spec(*owner)
+        if owner is None or not isinstance(spec, VideoSpec):
+            return most
+        return self.participants.quality(owner[0], spec.max_height, most)
+
+    def _set_changed(self) -> None:
+        """Publishers change the sizes of their layers: have another one sent where it is enough."""
+        paused = () if self._pauses is None else self._pauses.paused
+        for (_, kind), sid in self._asked.items():
+            if kind is Kind.VIDEO and self._quality(sid) != self._qualities.get(sid):
+                self._set(sid, sid in paused)
 
     def _deliver(self, cut: TrackOutput) -> None:
         self._listen(cut)
         if isinstance(cut, PictureCut) and self._pauses is not None and not self._closed:
             what = cut.track.anchor, cut.track.kind
-            if (sid := self._asked.get(what)) and (seconds := self._tracks.seconds(*what)):
-                self._pauses.taken(sid, cut, seconds)
+            if (sid := self._asked.get(what)) and (spec := self._tracks.spec(*what)):
+                self._pauses.taken(sid, cut, spec.seconds)
 
     async def _write(self) -> None:
         while True:
@@ -319,6 +339,7 @@ class Session:
             return
         for fact in facts:
             self._listen(fact)
+        self._set_changed()
 
     async def _take_leave(self, response: rtc.SignalResponse) -> None:
         leave = response.leave

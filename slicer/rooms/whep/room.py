@@ -235,6 +235,8 @@ class WhepRoom:
         if not self._lost and not self.playing:
             self._lost = True
             self._tell(RoomLost(reason))
+            for viewer in self._viewers.values():
+                viewer.forget()
 
     def _reachable(self) -> None:
         if self._lost:

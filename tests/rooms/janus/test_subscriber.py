@@ -13,6 +13,7 @@ from slicer.rtp.parameters import Kind
 from slicer.rtp.rtcp.reports import ReceiverReport
 from slicer.slicing.facts import TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import AnchorTrouble, AudioCut, PictureCut, TrackRefused
+from slicer.slicing.spec import VideoSpec
 from tests.harness.rooms.descriptions import Track, described
 from tests.rooms.janus.conftest import SETTINGS, Robot
 
@@ -43,6 +44,24 @@ async def test_a_picture_pauses_the_video_until_the_next(
         [{"mid": "1", "send": False}],
         [{"mid": "1", "send": True}],
     ]
+
+
+async def test_the_substream_that_is_enough_is_asked_for(robot: Robot) -> None:
+    """The pictures of the test are 480 pixels high."""
+    await publishing(robot, "audio", "video")
+    wish = robot.wish("ada", VIDEO)
+    robot.there.subscribe(replace(wish, spec=VideoSpec(5, max_height=360)))
+    handle = robot.room.subscriber("ada")
+    handle.tell({"videoroom": "event", "mid": "1", "substream": 2})
+    await robot.send(10.0)
+    await robot.until(lambda: robot.room.asked("configure"))
+    streams = [one["streams"] for one in robot.room.asked("configure")]
+    assert [{"mid": "1", "substream": 1}] in streams
+    robot.there.unsubscribe(wish.track)
+    await robot.until(lambda: robot.room.asked("unsubscribe"))
+    robot.there.subscribe(wish)
+    await robot.until(lambda: robot.room.asked("subscribe"))
+    assert sum("substream" in one["streams"][0] for one in robot.room.asked("configure")) == 1
 
 
 async def test_pauses_can_be_switched_off(robot: Robot) -> None:
