@@ -20,6 +20,7 @@ typedef struct audio_cut {
     audio_packet *packets;
     size_t count;
     uint8_t *bytes;
+    bool provisional;
 } audio_cut;
 
 typedef struct picture_cut {
@@ -30,7 +31,7 @@ typedef struct picture_cut {
     buffer frames; /* whole access units end to end */
     size_t *ends;  /* where each one ends */
     size_t count, first;
-    bool continues;
+    bool continues, provisional;
     uint8_t orientation;
 } picture_cut;
 
@@ -47,13 +48,28 @@ typedef struct picture_missing {
     missing_reason reason;
 } picture_missing;
 
+/* A report has told more of a cut that was given before it came. */
+typedef struct settled_cut {
+    uint64_t track;
+    int64_t epoch, start;
+    double began;
+} settled_cut;
+
 /* Everything a receiver gives, in order. */
 typedef struct output {
-    enum { OUTPUT_AUDIO, OUTPUT_PICTURE, OUTPUT_FRAMES, OUTPUT_MISSING, OUTPUT_TRANSMIT } kind;
+    enum {
+        OUTPUT_AUDIO,
+        OUTPUT_PICTURE,
+        OUTPUT_FRAMES,
+        OUTPUT_MISSING,
+        OUTPUT_SETTLED,
+        OUTPUT_TRANSMIT
+    } kind;
     union {
         audio_cut audio;
         picture_cut picture; /* of OUTPUT_FRAMES, too: no picture is in them */
         picture_missing missing;
+        settled_cut settled;
         buffer transmit;
     } as;
 } output;

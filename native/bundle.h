@@ -14,6 +14,8 @@ typedef struct bundle bundle;
 bundle *bundle_new(uint32_t ssrc);
 void bundle_free(bundle *it);
 const counters *bundle_counters(const bundle *it);
+/* When an RTP packet of this anchor last came; -NEVER: none has, or it is not there. */
+double bundle_heard(const bundle *it, uint64_t anchor);
 
 /* Replace what this anchor (by the caller's number for it) sends; without sections it is gone. A
  * section whose `parameters` are at the same address as before goes on as it is. They, and the codecs

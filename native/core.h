@@ -22,7 +22,7 @@
     X(retransmitted) X(restored_by_red) X(parallel_ssrc) X(probation) X(ssrc_changed) X(clock_jumped)                \
     X(malformed_payload) X(moved_into_place) X(overlap) X(slice_full) X(unanswered)              \
     X(frames_ahead) X(picture_late) X(picture_missing) X(unsupported_payload) X(no_parameter_sets) \
-    X(report_disbelieved) X(wait_full)                                                           \
+    X(report_disbelieved) X(wait_full) X(unsettled_full)                                          \
     X(unknown_mid) X(unroutable) X(ssrc_moved) X(ssrc_forgotten) X(unknown_ssrc)                   \
     X(sections_refused) X(srtp_authentication) X(srtp_replayed) X(srtp_malformed) X(srtp_oversized)  \
     X(rtcp_unsent) X(receive_buffer_full) X(others_dropped) X(cuts_dropped) X(out_of_memory)    \

@@ -17,6 +17,7 @@ from slicer.slicing.outputs import (
     Missing,
     PictureCut,
     PictureMissing,
+    Settled,
     Transmit,
 )
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -72,6 +73,7 @@ cdef extern from "bundle.h" nogil:
         audio_packet *packets
         size_t count
         uint8_t *bytes
+        bint provisional
     ctypedef struct picture_cut:
         uint64_t track
         const codec *codec
@@ -80,21 +82,27 @@ cdef extern from "bundle.h" nogil:
         buffer frames
         size_t *ends
         size_t count, first
-        bint continues
+        bint continues, provisional
         uint8_t orientation
     ctypedef struct picture_missing:
         uint64_t track
         int reason
+    ctypedef struct settled_cut:
+        uint64_t track
+        int64_t epoch, start
+        double began
     ctypedef enum output_kind "int":
         OUTPUT_AUDIO
         OUTPUT_PICTURE
         OUTPUT_FRAMES
         OUTPUT_MISSING
+        OUTPUT_SETTLED
         OUTPUT_TRANSMIT
     ctypedef union output_as:
         audio_cut audio
         picture_cut picture
         picture_missing missing
+        settled_cut settled
         buffer transmit
     ctypedef struct output:
         int kind
@@ -110,6 +118,7 @@ cdef extern from "bundle.h" nogil:
     bundle *bundle_new(uint32_t ssrc)
     void bundle_free(bundle *it)
     const counters *bundle_counters(const bundle *it)
+    double bundle_heard(const bundle *it, uint64_t anchor)
     void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *sections,
                              size_t count, double now, outputs *out)
     ctypedef struct slice_spec:
@@ -173,6 +182,10 @@ cdef class Bundle:
     def counters(self):
         """What was refused, lost or odd, by reason, over all anchors there were."""
         return _counted(bundle_counters(self._it))
+
+    def heard(self, anchor):
+        """When an RTP packet of this anchor last came; -inf: none has, or it is not there."""
+        return bundle_heard(self._it, self._anchors.get(anchor, 0))
 
     def set_sections(self, anchor, sections, double now):
         """This is all that the anchor sends from now on; none: it is gone. Raises BadInput."""
@@ -335,6 +348,11 @@ cdef class Bundle:
             return PictureMissing(
                 self._tracks[one.as_.missing.track], _MISSING[one.as_.missing.reason]
             )
+        if one.kind == OUTPUT_SETTLED:
+            return Settled(
+                self._tracks[one.as_.settled.track], one.as_.settled.epoch,
+                one.as_.settled.start, one.as_.settled.began,
+            )
         return Transmit(_bytes(one.as_.transmit.data, one.as_.transmit.size))
 
     cdef object _audio(self, audio_cut *cut):
@@ -346,14 +364,14 @@ cdef class Bundle:
             packets.append(_tuple(AudioPacket, (packet.timestamp, packet.duration, payload)))
         return AudioCut(
             self._tracks[cut.track], self._codecs[cut.codec.index], cut.start, cut.end,
-            tuple(packets), cut.began, cut.epoch,
+            tuple(packets), cut.began, cut.epoch, cut.provisional,
         )
 
     cdef object _picture(self, picture_cut *cut):
         return PictureCut(
             self._tracks[cut.track], self._codecs[cut.codec.index], cut.timestamp,
             cut.due, _frames_of(cut), cut.began, cut.epoch, cut.keyframe, cut.first,
-            cut.continues, cut.orientation,
+            cut.continues, cut.orientation, cut.provisional,
         )
 
     cdef object _frames(self, picture_cut *cut):

@@ -484,6 +484,13 @@ double peer_heard(peer *it) {
     return heard;
 }
 
+double peer_media_heard(peer *it, uint64_t anchor) {
+    pthread_mutex_lock(&it->lock);
+    double heard = bundle_heard(it->bundle, anchor);
+    pthread_mutex_unlock(&it->lock);
+    return heard;
+}
+
 void peer_counters(peer *it, counters *sum) {
     pthread_mutex_lock(&it->lock);
     *sum = *bundle_counters(it->bundle);

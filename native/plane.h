@@ -103,6 +103,8 @@ void peer_flush(peer *it, outputs *out);
 void peer_collect(peer *it, outputs *cuts, others *others);
 /* When anything came last, in seconds of the monotonic clock. */
 double peer_heard(peer *it);
+/* As bundle_heard. */
+double peer_media_heard(peer *it, uint64_t anchor);
 /* The bundle's counters and the peer's own, added up. */
 void peer_counters(peer *it, counters *sum);
 

@@ -62,6 +62,7 @@ cdef extern from "plane.h" nogil:
     void peer_flush(peer *it, outputs *out)
     void peer_collect(peer *it, outputs *cuts, others *others)
     double peer_heard(peer *it)
+    double peer_media_heard(peer *it, uint64_t anchor)
     void peer_counters(peer *it, counters *sum)
     void others_clear(others *it)
     void others_free(others *it)
@@ -271,6 +272,10 @@ cdef class Peer:
     def heard(self):
         """When anything came last, on the monotonic clock."""
         return peer_heard(self._it)
+
+    def media_heard(self, anchor):
+        """As Bundle.heard."""
+        return peer_media_heard(self._it, self.bundle._anchors.get(anchor, 0))
 
     @property
     def counters(self):

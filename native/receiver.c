@@ -15,6 +15,7 @@ receiver *receiver_new(uint64_t anchor, uint32_t ssrc, counters *counters, order
     it->activity = activity;
     it->audio_epoch = it->video_epoch = NO_EPOCH;
     it->deadline = NEVER;
+    it->heard = -NEVER;
     sender_clock_init(&it->sender);
     reporter_init(&it->reporter, ssrc, transport, counters);
     return it;

@@ -22,6 +22,7 @@ typedef struct receiver {
     reporter reporter;
     ordereds *scratch;
     double deadline; /* as it was when something last happened to it */
+    double heard;    /* when an RTP packet last came; -NEVER: none has */
     bool touched;    /* since it was last run */
 } receiver;
 

@@ -5,6 +5,7 @@
 #include "audio.h"
 
 #define MAX_WAITING 64
+#define MAX_UNSETTLED 64
 
 typedef struct waiting_cut {
     double until;
@@ -15,6 +16,9 @@ typedef struct report_wait {
     stream *stream;
     waiting_cut *of;
     size_t count, capacity;
+    settled_cut *unsettled; /* what was given before its report came, as it was given */
+    size_t unsettled_count, unsettled_capacity;
+    int64_t looked; /* what was settled when they were looked through */
     int64_t silent; /* the epoch in which a wait was over without any report, or -1 */
 } report_wait;
 

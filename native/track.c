@@ -84,7 +84,7 @@ void audio_track_receive(audio_track *it, double now, ordereds *scratch, outputs
         audio_cutter_handle_timer(&it->cutters[i], now, out);
         wait_for_report(it, &it->cutters[i], before, now, out);
     }
-    if (it->wait.count)
+    if (it->wait.count || it->wait.unsettled_count)
         report_wait_release(&it->wait, now, out);
 }
 
@@ -301,7 +301,7 @@ void video_track_receive(video_track *it, double now, ordereds *scratch, outputs
     stream_drain(it->stream, now, scratch);
     if (grab(it, scratch, now, out))
         rest(it);
-    if (it->wait.count)
+    if (it->wait.count || it->wait.unsettled_count)
         report_wait_release(&it->wait, now, out);
     for (size_t i = 0; i < it->count; i++)
         frame_grabber_missing(&it->grabbers[i], it->missing, out);

@@ -60,6 +60,7 @@ SERVICE_FIELDS: Mapping[str, tuple[str, str]] = {
     "room_id": ("RoomId", FIELD_CODES["RoomId"]),
     "user_id": ("UserId", FIELD_CODES["UserId"]),
     "vendor": ("Vendor", UNSUPPORTED_HERE),
+    "stream": ("Input.Url", UNSUPPORTED_HERE),
     "supplier": ("ModerationSupplier", UNSUPPORTED_HERE),
 }
 """Fields as the service names them: the API's names, and the codes where it cannot take them."""

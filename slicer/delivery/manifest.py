@@ -31,13 +31,13 @@ class Manifest:
     def __init__(self, folder: str, task: str) -> None:
         self.closed = False
         self._key, self._task = f"{folder}/{NAME}", task
-        self._slices: list[dict[str, Any]] = []
+        self._slices: dict[str, dict[str, Any]] = {}  # by key
         self._omitted = 0
 
     def stored(self, slice: SliceInfo, data: bytes, receipt: Receipt, destination: str) -> None:
         """A store has acknowledged a slice."""
         facts = {
-            "began": slice.began.isoformat(timespec="milliseconds"),
+            "began": _utc(slice.began),
             "seconds": slice.seconds,
             "size": slice.size,
             "sha256": sha256(data).hexdigest(),
@@ -45,6 +45,12 @@ class Manifest:
             "destination": destination,
         }
         self._add(slice, facts)
+
+    def settled(self, slice: SliceInfo) -> None:
+        """A report has corrected when a slice began; one that is yet to come has it itself."""
+        entry = self._slices.get(slice.key, {})
+        if "began" in entry:
+            entry["began"] = _utc(slice.began)
 
     def lost(self, slice: SliceInfo, reason: str) -> None:
         """A slice will never be stored."""
@@ -65,14 +71,18 @@ class Manifest:
             self._omitted += 1
             return
         named = {"key": slice.key, "anchor": slice.anchor, "kind": slice.kind.value}
-        self._slices.append(named | facts)
+        self._slices[slice.key] = named | facts
 
     def _make(self, info: ManifestInfo) -> File:
         content = {
             "task": self._task,
-            "ended": info.began.isoformat(timespec="milliseconds"),
-            "slices": sorted(self._slices, key=lambda one: str(one["key"])),
+            "ended": _utc(info.began),
+            "slices": [self._slices[key] for key in sorted(self._slices)],
             "omitted": self._omitted,
         }
         data = json.dumps(content, indent=1).encode()
         return File(replace(info, size=len(data)), data, "application/json")
+
+
+def _utc(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")

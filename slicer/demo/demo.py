@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,7 +20,7 @@ from slicer.demo.contact_sheet import Entry, render
 from slicer.demo.progress import Progress, bytes_text
 from slicer.demo.publisher import VideoCodec, publish
 from slicer.engine.engine import Engine
-from slicer.engine.events import Event, SliceStored, TaskFinished
+from slicer.engine.events import Event, SliceSettled, SliceStored, TaskFinished
 from slicer.engine.settings import Settings
 from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput, RoomError, counted
@@ -112,13 +112,16 @@ async def _play(
 async def _watch(
     events: AsyncIterator[Event], progress: Progress
 ) -> tuple[list[SliceInfo], TaskFinished]:
-    stored: list[SliceInfo] = []
+    stored: dict[str, SliceInfo] = {}
     async for event in events:
         progress.show(event)
         if isinstance(event, SliceStored):
-            stored.append(event.slice)
+            stored[event.slice.key] = event.slice
+        if isinstance(event, SliceSettled) and event.slice.key in stored:
+            before = stored[event.slice.key]
+            stored[before.key] = replace(before, began=event.slice.began)
         if isinstance(event, TaskFinished):
-            return stored, event
+            return list(stored.values()), event
     raise AssertionError("an engine closed without ending its task")
 
 

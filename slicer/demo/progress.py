@@ -1,6 +1,7 @@
 """Shows what an engine does while it does it: a live table on a terminal, plain lines elsewhere."""
 
 from collections import Counter, deque
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -23,6 +24,7 @@ from slicer.engine.events import (
     RobotLeft,
     SliceJudged,
     SliceLost,
+    SliceSettled,
     SliceSpooled,
     SliceStored,
     SliceUnjudged,
@@ -75,6 +77,11 @@ def bytes_text(size: int) -> str:
     return f"{size / 1000:.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
+def clock_text(at: datetime) -> str:
+    """A time of day as people read it, with milliseconds."""
+    return f"{at:%H:%M:%S.%f}"[:-3]
+
+
 def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
     """An event in one plain line, without its time."""
     match event:
@@ -87,7 +94,7 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
         case PicturesMissing():
             return f"no pictures: {event.anchor}: {event.reason}"
         case AnchorTrouble():
-            return f"trouble: {event.anchor}: {event.count} {event.reason}"
+            return f"trouble: {event.anchor}: {event.reason} ({event.count})"
         case TrackRefused():
             return f"refused: {event.anchor} {event.kind}: {event.reason}"
         case AnchorLeft():
@@ -103,6 +110,8 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
         case SliceStored(slice=stored):
             length = f"{stored.seconds:.3f} s, " if stored.kind is Kind.AUDIO else ""
             return f"stored {stored.key} ({length}{bytes_text(stored.size)})"
+        case SliceSettled(slice=slice, told=told):
+            return f"{slice.key} began {clock_text(slice.began)}, not {clock_text(told)}"
         case SliceJudged(slice=judged, verdict=verdict):
             score = f" {verdict.score}" if verdict.hit else ""
             words = sorted({word for found in verdict.findings for word in found.keywords})

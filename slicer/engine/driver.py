@@ -21,6 +21,7 @@ from slicer.slicing.outputs import (
     Output,
     PictureCut,
     PictureMissing,
+    Settled,
     Subscribe,
     TrackOutput,
     Unsubscribe,
@@ -39,6 +40,8 @@ class TaskListener(Protocol):
     def on_frames(self, frames: GroupFrames) -> None: ...
 
     def on_missing(self, missing: PictureMissing) -> None: ...
+
+    def on_settled(self, settled: Settled) -> None: ...
 
     def on_output(self, output: Subscribe | Unsubscribe | Notice) -> None: ...
 
@@ -87,6 +90,8 @@ class Driver:
                 self._listener.on_frames(item)
             case PictureMissing():
                 self._listener.on_missing(item)
+            case Settled():
+                self._listener.on_settled(item)
             case _:
                 self._take(item)
 

@@ -121,6 +121,22 @@ class SliceSpooled:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceSettled:
+    """A sender's report has corrected when a slice began, after it was named; its key stays.
+
+    *slice*: with the corrected `began`, otherwise as it was cut, so its size is 0; *told*: the
+    `began` of before. *late*: `SliceStored`, `SliceJudged`, `SliceUnjudged` or `SliceLost` had told
+    that; where not, they tell the corrected one.
+    """
+
+    task: str
+    at: datetime
+    slice: SliceInfo
+    told: datetime
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SliceStored:
     """The store has acknowledged a slice.
 
@@ -270,6 +286,7 @@ TaskEvent = (
     | AnchorWaits
     | FactsDiscarded
     | SliceSpooled
+    | SliceSettled
     | SliceStored
     | SliceJudged
     | SliceUnjudged

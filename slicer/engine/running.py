@@ -14,6 +14,7 @@ from slicer.delivery.delivery import Delivery, memory_of
 from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.manifest import NAME, Manifest
 from slicer.delivery.outbox import Outbox
+from slicer.engine.cut_rate import WORDS, CutRate
 from slicer.engine.driver import Driver
 from slicer.engine.events import (
     AnchorDropped,
@@ -34,6 +35,7 @@ from slicer.engine.events import (
 )
 from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
 from slicer.engine.spec import TaskSpec
+from slicer.engine.told_times import ToldTimes
 from slicer.errors import StorageError
 from slicer.media.naming import Names
 from slicer.media.slice import File, SliceInfo, describe, make
@@ -50,6 +52,7 @@ from slicer.slicing.outputs import (
     Notice,
     PictureCut,
     PictureMissing,
+    Settled,
     State,
     StateChanged,
     Subscribe,
@@ -97,10 +100,13 @@ class RunningTask:
         self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
         self._task, self._names, self._clock, self._tell = task, names, clock, tell
         self._reports = TaskReports(clock, tell, confirm, confirm_verdict)
+        self._times = ToldTimes()
         self._manifest = Manifest(names.folder, task) if spec.manifest else None
         # Keys, not a number: a slice of an earlier process may be settled here too, and counting it
         # down would end the task while a slice of its own is still on its way.
         self._pending = set[str]()
+        # A capture is replayed at any speed, and nobody is in it but its own senders.
+        self._rate = None if spec.room.startswith("replay:") else CutRate(spec.params)
         self._reason: EndReason | None = None
         self._left: asyncio.Task[None] | None = None
 
@@ -133,9 +139,13 @@ class RunningTask:
 
     def on_cut(self, cut: Cut) -> None:
         """Name the slice and hand it to the outbox; its file is made there, or before."""
+        if self._rate is not None and not self._rate.take(cut.track.anchor, self._clock.now()):
+            self._leave_out(self._rate, cut)
+            return
         images = self.spec.images
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending.add(info.key)
+        self._times.add(cut, info)
         repeats = self.judge is not None and self.judge.judging.repeats
         make_file = partial(make, cut, info, images, self.preroll, with_thumbnail=repeats)
         due = self._due(cut)
@@ -144,11 +154,34 @@ class RunningTask:
         else:
             self._offer(info, due, make_file, memory_of(cut))
 
+    def _leave_out(self, rate: CutRate, cut: Cut) -> None:
+        """The anchor's media is cut too often. Later pictures may not build on what is not fed."""
+        self.lost += 1
+        self._decoding.end(cut.track)
+        anchor = cut.track.anchor
+        self._tell_left_out(anchor, rate.news(anchor, self._clock.now()))
+
+    def _tell_left_out(self, anchor: str, count: int) -> None:
+        if count:
+            self.on_output(outputs.AnchorTrouble(anchor, WORDS, count))
+
     def on_missing(self, missing: PictureMissing) -> None:
         """Tell that pictures cannot be had."""
         anchor, reason = missing.track.anchor, missing.reason.value
         logger.warning("! task %s: no pictures of %s: %s", self._task, anchor, reason)
         self._tell(PicturesMissing(self._task, self._now(), anchor, reason))
+
+    def on_settled(self, settled: Settled) -> None:
+        """Tell when a slice began, where a report has corrected it."""
+        began = self._clock.wall(settled.began)
+        event = self._times.settle(settled, began, self._now(), self._pending)
+        if event is None:
+            return
+        key, told = event.slice.key, event.told
+        logger.info("- task %s: %s began at %s, not at %s", self._task, key, began, told)
+        if self._manifest is not None:
+            self._manifest.settled(event.slice)
+        self._tell(event)
 
     def on_output(self, output: Subscribe | Unsubscribe | Notice) -> None:
         """Tell what the task does, and log it: one line each, a warning where media is not cut."""
@@ -160,6 +193,7 @@ class RunningTask:
             case Unsubscribe(track, reason):
                 logger.info("- task %s: %s of %s: %s", task, track.kind, track.anchor, reason)
                 self._decoding.end(track)
+                self._times.end_track(track)
                 self._tell(TrackEnded(task, at, track.anchor, track.kind, reason))
             case StateChanged(state, reason):
                 level = logging.WARNING if state is State.RECONNECTING else logging.INFO
@@ -169,6 +203,8 @@ class RunningTask:
                 logger.warning("! task %s is full: %s waits", task, anchor)
                 self._tell(AnchorWaits(task, at, anchor))
             case outputs.AnchorLeft(anchor, reason):
+                if self._rate is not None:
+                    self._tell_left_out(anchor, self._rate.forget(anchor))
                 logger.info("- task %s: %s left: %s", task, anchor, reason or "the room says")
                 self._tell(AnchorLeft(task, at, anchor, reason))
             case outputs.AnchorDropped(anchor, reason):
@@ -178,7 +214,7 @@ class RunningTask:
                 logger.warning("! task %s: %s of %s is refused: %s", task, kind, anchor, reason)
                 self._tell(TrackRefused(task, at, anchor, kind, reason))
             case outputs.AnchorTrouble(anchor, reason, count):
-                logger.warning("! task %s: %s: %d %s", task, anchor, count, reason)
+                logger.warning("! task %s: %s: %s (%d)", task, anchor, reason, count)
                 self._tell(AnchorTrouble(task, at, anchor, reason, count))
 
     def on_discarded(self, count: int) -> None:
@@ -199,6 +235,7 @@ class RunningTask:
         self, slice: SliceInfo, data: bytes, receipt: Receipt, destination: str
     ) -> Awaitable[None] | None:
         """The store has acknowledged a slice. Awaited before the spool forgets it."""
+        slice = self._times.tell(slice)
         if self._manifest is not None:
             self._manifest.stored(slice, data, receipt, destination)
         confirmed = self._reports.on_stored(slice, data, receipt, destination)
@@ -224,6 +261,7 @@ class RunningTask:
     def on_judged(self, slice: SliceInfo, outcome: Outcome, keep: bool) -> Awaitable[None] | None:
         """A slice was judged, or nobody could. Awaited before it goes on; one that is not kept is
         settled then."""
+        slice = self._times.tell(slice)
         confirmed = self._reports.on_judged(slice, outcome, keep)
         if keep and self.transcripts and isinstance(outcome, Verdict) and outcome.transcript:
             self._offer_file(transcript.delivery_of(slice, outcome))
@@ -247,6 +285,7 @@ class RunningTask:
 
     def on_lost(self, slice: SliceInfo, reason: str) -> None:
         """A slice will never be stored."""
+        slice = self._times.tell(slice)
         self.lost += 1
         if self._manifest is not None:
             self._manifest.lost(slice, reason)
@@ -304,6 +343,7 @@ class RunningTask:
 
     def _settle(self, key: str) -> None:
         self._pending.discard(key)
+        self._times.end_slice(key)
         self._finish()
 
     def _finish(self) -> None:

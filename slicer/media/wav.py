@@ -10,20 +10,29 @@ OPUS_RATE = 48_000
 """Hz."""
 
 
-def mono_wav(data: bytes, rate: int) -> bytes:
-    """The audio of an Ogg file as 16-bit mono at *rate* Hz. Raises ValueError for none."""
+def mono_pcm(data: bytes, rate: int) -> bytes:
+    """The audio of an Ogg file as samples of 16 bits (little-endian), mono, at *rate* Hz. Raises
+    ValueError for none."""
     resampler = av.AudioResampler("s16", "mono", rate)
-    made = io.BytesIO()
     try:
-        with av.open(io.BytesIO(data), "r") as container, wave.open(made, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            for frame in [*container.decode(audio=0), None]:
-                for resampled in resampler.resample(frame):
-                    file.writeframes(np.asarray(resampled.to_ndarray(), "<i2").tobytes())
+        with av.open(io.BytesIO(data), "r") as container:
+            return b"".join(
+                np.asarray(resampled.to_ndarray(), "<i2").tobytes()
+                for frame in [*container.decode(audio=0), None]
+                for resampled in resampler.resample(frame)
+            )
     except (av.FFmpegError, IndexError) as error:
         raise ValueError(f"no audio file: {error}") from error
+
+
+def mono_wav(data: bytes, rate: int) -> bytes:
+    """The same as a WAV file."""
+    samples, made = mono_pcm(data, rate), io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples)
     return made.getvalue()
 
 

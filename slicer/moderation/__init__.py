@@ -159,6 +159,8 @@ class SupplierSpec:
 SUPPLIERS: Mapping[str, str] = {
     "tianyu": "slicer.moderation.tencent:TencentSupplier",
     "ace": "slicer.moderation.tencent:TencentSupplier",
+    "shumei": "slicer.moderation.shumei:ShumeiSupplier",
+    "yidun": "slicer.moderation.yidun:YidunSupplier",
     "webhook": "slicer.moderation.webhook:WebhookSupplier",
     "local": "slicer.moderation.local.supplier:LocalSupplier",
     "trtc": "slicer.moderation.local.supplier:LocalSupplier",
@@ -183,7 +185,11 @@ def open_supplier(spec: SupplierSpec, settings: ModerationSettings) -> Supplier:
     """Open an account; no I/O. Raises BadInput."""
     if not installed(spec.name):
         there = [name for name in SUPPLIERS if installed(name)]
-        raise BadInput("supplier", spec.name, in_words(there) if there else "none is there")
+        allowed = in_words(there) if there else "none is there"
+        if spec.name in SUPPLIERS:
+            lacking = [one for one in SDKS[spec.name] if not find_spec(one)]
+            allowed += f"; {spec.name} lacks {', '.join(lacking)} (an extra: docs/moderation.md)"
+        raise BadInput("supplier", spec.name, allowed)
     module, name = SUPPLIERS[spec.name].split(":")
     opened: Supplier = attrgetter(name)(import_module(module))(spec, settings)
     return opened

@@ -5,9 +5,10 @@ about, so the queue keeps it once.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from slicer.clock import Clock
 from slicer.engine.events import (
@@ -20,6 +21,7 @@ from slicer.engine.events import (
     RobotLeft,
     SliceJudged,
     SliceLost,
+    SliceSettled,
     SliceStored,
     SliceUnjudged,
     StoreRecovered,
@@ -45,6 +47,9 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds until a message that could not be kept (a full disk, say) is offered again."""
+
+TOLERANCE = timedelta(milliseconds=10)
+"""What `StartTimeMs` promises: a time that is corrected by less is not told again."""
 
 Tell = Callable[[Webhook], Awaitable[None]]
 
@@ -118,6 +123,8 @@ class Notifier:
             case SliceLost(at=at, slice=lost, reason=reason):
                 text = f"a slice of {lost.anchor} is lost: {lost.key}: {reason}"
                 await self._say(source.error(at, Code.SLICE_LOST, text, lost.key))
+            case SliceSettled(late=True):
+                await self._settled(source, event)
             case TaskTrouble(at=at, reason=reason):
                 await self.trouble(record, at, Code.UPLOAD_TROUBLE, reason)
             case StoreRecovered(at=at, destination=store):
@@ -131,7 +138,7 @@ class Notifier:
                 text = f"{anchor} waits: the task has all the anchors it may take"
                 await self.trouble(record, at, Code.ANCHOR_WAITS, text)
             case AnchorTrouble(at=at, anchor=anchor, reason=reason, count=count):
-                await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor}: {count} {reason}")
+                await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor}: {reason} ({count})")
             case AnchorDropped(at=at, anchor=anchor, reason=reason):
                 await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor} is dropped: {reason}")
             case FactsDiscarded(at=at, count=count):
@@ -177,6 +184,14 @@ class Notifier:
         await self._say_upload_started(record, source.upload_started(event.at))
         await self._say(source.file_stored(event.at, event.slice, location))
 
+    async def _settled(self, source: Origin, event: SliceSettled) -> None:
+        if abs(event.slice.began - event.told) <= TOLERANCE:
+            return
+        now, before = (round(at.timestamp() * 1000) for at in (event.slice.began, event.told))
+        key = event.slice.key
+        text = f"StartTimeMs of {key} is {now}, not {before}: its sender's report came late"
+        await self._say(source.error(event.at, Code.TIME_SETTLED, text, f"{key}.time"))
+
     async def _begun_record(self, task: str) -> Record | None:
         """A task's record, once its first message is told: a slice may be done with before Create
         has written the record, and 1001 comes first."""
@@ -221,6 +236,11 @@ class Notifier:
 
 def origin(record: Record) -> Origin:
     """Whose messages a task's are."""
-    order = record.order
-    group = Group(order.product.value)
-    return Origin(record.app, record.task, group, order.room_id, order.room_type, order.user_id)
+    order, echo = record.order, dict[str, object]()
+    group = Group.SLICE if order.product is Product.SLICE else Group.MODERATION
+    if order.stream is not None and order.stream.data_id:
+        echo["DataId"] = order.stream.data_id
+    if order.stream is not None and order.stream.source:
+        echo["SourceInfo"] = json.loads(order.stream.source)
+    room, user = (order.room_id, order.room_type), order.user_id
+    return Origin(record.app, record.task, group, *room, user, echo)

@@ -32,6 +32,7 @@ class AudioCut:
     order and do not overlap; they may begin before *start* (pre-roll, and a packet straddling the
     cut) and end after *end*; whoever makes the file fills the holes between them. *began* is the
     *now* at which the first sample was captured, as sender reports and arrivals map it.
+    *provisional*: a report may yet correct it, and `Settled` then tells.
     """
 
     track: TrackKey
@@ -41,6 +42,7 @@ class AudioCut:
     packets: tuple[AudioPacket, ...]
     began: float
     epoch: int = 0
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,8 @@ class PictureCut:
     time *keyframe*, and *first* is the place of the first of them in it: with 0 that is the
     keyframe, else what comes before them was in earlier cuts. *continues*: later cuts may go on
     with the group, so whoever decodes it keeps the decoder. *due* and *timestamp* are media time;
-    *began* is the *now* at which the picture was captured. *orientation*: how to turn it, as
-    3GPP TS 26.114 7.4.5 has the bits F R1 R0.
+    *began* is the *now* at which the picture was captured, *provisional* as in AudioCut.
+    *orientation*: how to turn it, as 3GPP TS 26.114 7.4.5 has the bits F R1 R0.
     """
 
     track: TrackKey
@@ -67,6 +69,7 @@ class PictureCut:
     first: int = 0
     continues: bool = False
     orientation: int = 0
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,17 @@ class GroupFrames:
     epoch: int
     keyframe: int
     first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A report has told more of a cut that was provisional: it began at *began*. *track*, *epoch*
+    and *start* (of a picture its timestamp) are the cut's."""
+
+    track: TrackKey
+    epoch: int
+    start: int
+    began: float
 
 
 Cut = AudioCut | PictureCut
@@ -212,7 +226,7 @@ class Finished:
 Notice = StateChanged | AnchorWaits | AnchorDropped | AnchorLeft | TrackRefused | AnchorTrouble
 """Outputs that ask for nothing: they become events."""
 
-TrackOutput = Cut | GroupFrames | PictureMissing
+TrackOutput = Cut | GroupFrames | PictureMissing | Settled
 """What media gives to the task of its track."""
 
 Output = Subscribe | Unsubscribe | Notice | Finished

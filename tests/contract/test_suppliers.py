@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from slicer.errors import SliceNotJudged, SupplierRefused, SupplierUnavailable
+from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused, SupplierUnavailable
 from slicer.media import ogg
 from slicer.media.slice import File
 from slicer.moderation import (
@@ -23,7 +23,7 @@ from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
 from tests.harness.media.audio import make_audio
 from tests.harness.media.opus import encode
-from tests.harness.moderation import tencent, webhook
+from tests.harness.moderation import shumei, tencent, webhook, yidun
 from tests.harness.moderation.stand_in import Asked, answer, stand_in
 
 WRONG = "a-wrong-key"
@@ -55,9 +55,33 @@ def _tencent(name: str) -> Case:
     )
 
 
+def _shumei(url: str, _: str) -> ModerationSettings:
+    return ModerationSettings(
+        shumei_image_url=f"{url}/image/v4", shumei_audio_url=f"{url}/audiomessage/v4"
+    )
+
+
 CASES = {
     "tianyu": _tencent("tianyu"),
     "ace": _tencent("ace"),
+    "shumei": Case(
+        _shumei,
+        shumei.admitted,
+        shumei.KEY,
+        shumei.PASS,
+        {Kind.VIDEO: shumei.PICTURE, Kind.AUDIO: shumei.AUDIO},
+        shumei.error(1902, 2005),
+        SupplierSpec("shumei", shumei.APP),
+    ),
+    "yidun": Case(
+        lambda url, _: ModerationSettings(yidun_endpoint=url),
+        yidun.admitted,
+        yidun.KEY,
+        yidun.PASS,
+        {Kind.VIDEO: yidun.PICTURE, Kind.AUDIO: yidun.AUDIO},
+        yidun.failed(620),
+        SupplierSpec("yidun", "", yidun.ID, "", yidun.AUDIOS, yidun.IMAGES),
+    ),
     "webhook": Case(
         lambda url, key: ModerationSettings(webhook_url=url, webhook_secret=key),
         webhook.admitted,
@@ -91,12 +115,15 @@ def test_cases_are_of_the_table() -> None:
     assert all(installed(name) for name in CASES)
 
 
-@pytest.mark.parametrize("kind", Kind)
-async def test_verdicts(case: Case, kind: Kind) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in REMOTE for kind in CASES[name].hits]
+)
+async def test_verdicts(name: str, kind: Kind) -> None:
+    case = CASES[name]
     told = iter([case.passes, case.hits[kind]])
     async with stand_in(lambda asked: case.admitted(asked, next(told))) as server:
         supplier = opened(case, server.url, case.key)
-        assert kind in supplier.kinds
+        assert supplier.kinds == case.hits.keys()
         passed, hit = [await supplier.judge(file_for(kind)) for _ in range(2)]
         await supplier.close()
     assert not passed.hit
@@ -117,6 +144,23 @@ async def test_a_wrong_key_is_refused(case: Case) -> None:
     assert WRONG not in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [200, 401, 500])
+async def test_no_key_is_repeated(case: Case, status: int) -> None:
+    """Whoever answers repeats the request, as a proxy that explains itself would."""
+
+    def repeat(asked: Asked) -> Response:
+        said = f"{asked.headers} {asked.body.decode()}"
+        return answer({"code": 1, "message": said, "msg": said, "error": {"message": said}}, status)
+
+    async with stand_in(repeat) as server:
+        supplier = opened(case, server.url, WRONG)
+        with pytest.raises(ModerationError) as caught:
+            await supplier.judge(file_for(Kind.VIDEO))
+        await supplier.close()
+    assert WRONG not in f"{caught.value}{caught.value!r}{supplier!r}{supplier.label}"
+    assert len(str(caught.value)) < 500
+
+
 async def test_a_pause_is_asked_for(case: Case) -> None:
     async with stand_in(lambda _: answer({}, 429, "5")) as server:
         supplier = opened(case, server.url, case.key)
@@ -126,7 +170,9 @@ async def test_a_pause_is_asked_for(case: Case) -> None:
     assert caught.value.retry_after == 5.0
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"Response": 1, "findings": 1}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"{}", b'{"Response": 1, "findings": 1, "code": 1100}']
+)
 async def test_nonsense(case: Case, body: bytes) -> None:
     async with stand_in(lambda _: Response(body)) as server:
         supplier = opened(case, server.url, case.key)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 from slicer.delivery import manifest as module
@@ -42,6 +43,21 @@ def test_what_was_stored_lost_and_kept() -> None:
         "etag": "tag",
         "destination": "s3://bucket",
     }
+
+
+def test_a_time_that_a_report_corrects() -> None:
+    manifest = Manifest("task", "task")
+    slice, lost = info_of("ada/1.ogg"), info_of("ada/2.ogg")
+    manifest.stored(slice, b"", Receipt(slice.key, 0, "tag"), "s3://bucket")
+    manifest.lost(lost, "why")
+    later = slice.began + timedelta(seconds=0.8)
+    for one in (slice, lost, info_of("ada/not-yet-stored.ogg")):
+        manifest.settled(replace(one, began=later))
+    delivery = manifest.close(EPOCH)
+    assert delivery.make is not None
+    first, second = json.loads(delivery.make().data)["slices"]
+    assert (first["key"], first["began"]) == (slice.key, later.isoformat(timespec="milliseconds"))
+    assert second == {"key": lost.key, "anchor": "ada", "kind": "audio", "lost": "why"}
 
 
 def test_a_bound() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -28,6 +29,7 @@ from slicer.engine.events import (
     RobotLeft,
     SliceJudged,
     SliceLost,
+    SliceSettled,
     SliceSpooled,
     SliceStored,
     SliceUnjudged,
@@ -58,7 +60,7 @@ EVENTS: list[tuple[Event, str]] = [
     (TrackStarted("t", EPOCH, "ada", Kind.AUDIO), "+ ada audio"),
     (TrackEnded("t", EPOCH, "ada", Kind.VIDEO), "- ada video"),
     (TrackEnded("t", EPOCH, "ada", Kind.VIDEO, "silent"), "- ada video (silent)"),
-    (AnchorTrouble("t", EPOCH, "ada", "packets", 7), "trouble: ada: 7 packets"),
+    (AnchorTrouble("t", EPOCH, "ada", "packets", 7), "trouble: ada: packets (7)"),
     (TrackRefused("t", EPOCH, "ada", Kind.VIDEO, "H.265"), "refused: ada video: H.265"),
     (PicturesMissing("t", EPOCH, "ada", "no keyframe"), "no pictures: ada: no keyframe"),
     (TaskState("t", EPOCH, State.RECONNECTING, "ICE failed"), "task reconnecting: ICE failed"),
@@ -74,6 +76,12 @@ EVENTS: list[tuple[Event, str]] = [
     (STORED, "stored t/ada/a.ogg (15.000 s, 61 kB)"),
     (PICTURE, "stored t/ada/i.png (500 kB)"),
     (SliceSpooled("t", EPOCH, AUDIO), "cut t/ada/a.ogg"),
+    (
+        SliceSettled(
+            "t", EPOCH + timedelta(seconds=9), AUDIO, EPOCH - timedelta(seconds=0.8), True
+        ),
+        "t/ada/a.ogg began 14:31:43.000, not 14:31:42.200",
+    ),
     (SliceLost("t", EPOCH, SliceInfo("t/x.ogg", ADA, EPOCH), "full"), "LOST t/x.ogg: full"),
     (TaskTrouble("t", EPOCH, "503"), "trouble: 503"),
     (StoreRecovered("t", EPOCH, "s3://b"), "s3://b takes slices again"),

@@ -22,6 +22,7 @@ from slicer.slicing.outputs import (
     Finished,
     GroupFrames,
     PictureMissing,
+    Settled,
     State,
     StateChanged,
     Subscribe,
@@ -72,6 +73,9 @@ class FakeRoom:
 
     def on_missing(self, missing: PictureMissing) -> None:
         self.log.append(("missing", missing.reason))
+
+    def on_settled(self, settled: Settled) -> None:
+        self.log.append(("settled", settled.start))
 
     def on_output(self, output: object) -> None:
         self.log.append(output)
@@ -178,6 +182,12 @@ def test_a_task_without_an_idle_time_waits_for_ever() -> None:
     assert clock.timers == []
     clock.advance(1e6)
     assert room.log == [StateChanged(State.RUNNING)]
+
+
+def test_what_reports_settle_goes_by_the_task() -> None:
+    driver, room, _ = driven()
+    driver.deliver(Settled(AUDIO, 0, 960, 0.8))
+    assert room.log == [("settled", 960)]
 
 
 class CrowdedRoom(FakeRoom):

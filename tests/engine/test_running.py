@@ -1,6 +1,7 @@
 """A task from its creation to its last slice, with an outbox that does what it is told."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from math import inf
@@ -11,9 +12,12 @@ from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.encoding import PRIORITIES, EncodingPool
 from slicer.delivery.judging import Unjudged
+from slicer.engine.cut_rate import BURST, WORDS
 from slicer.engine.events import (
+    AnchorTrouble,
     PicturesMissing,
     SliceLost,
+    SliceSettled,
     SliceStored,
     TaskEvent,
     TaskFinished,
@@ -31,7 +35,7 @@ from slicer.media.slice import ManifestInfo, SliceInfo
 from slicer.moderation import Segment, Verdict
 from slicer.rtp.parameters import OPUS, VP8, Kind
 from slicer.slicing.audio import PREROLL
-from slicer.slicing.facts import RoomEntered, TrackPublished
+from slicer.slicing.facts import AnchorLeft, RoomEntered, TrackPublished
 from slicer.slicing.outputs import (
     AudioCut,
     AudioPacket,
@@ -40,6 +44,7 @@ from slicer.slicing.outputs import (
     Missing,
     PictureCut,
     PictureMissing,
+    Settled,
     State,
     Subscribe,
     TrackKey,
@@ -125,6 +130,24 @@ def stored(task: RunningTask, delivery: Delivery) -> Awaitable[None] | None:
     assert isinstance(file.info, SliceInfo)
     receipt = Receipt(file.info.key, file.info.size, "etag")
     return task.on_stored(file.info, file.data, receipt, "memory:")
+
+
+async def test_an_anchor_that_is_cut_too_often_costs_itself_alone() -> None:
+    task, box, _, told = running()
+    task.driver.deliver(TrackPublished("eve", Kind.AUDIO))
+    for second in range(300):
+        task.driver.deliver(cut(began=1000.0 + second))
+    task.driver.deliver(cut(TrackKey("t", "eve", Kind.AUDIO)))
+    left_out = 300 - int(BURST)
+    assert [one.info.key.split("/")[1] for one in box.deliveries] == ["ada"] * int(BURST) + ["eve"]
+    (trouble,) = [one for one in told if isinstance(one, AnchorTrouble)]
+    assert (trouble.anchor, trouble.reason, trouble.count) == ("ada", WORDS, 1)
+    task.driver.deliver(AnchorLeft("ada", "gone"))
+    trouble = [one for one in told if isinstance(one, AnchorTrouble)][-1]
+    left_out += 1  # its last one, as it leaves
+    assert trouble.count == left_out - 1
+    assert (task.lost, task.pending) == (left_out, int(BURST) + 1)
+    assert not [one for one in told if isinstance(one, SliceLost)]
 
 
 async def test_a_slice_from_cut_to_stored() -> None:
@@ -321,6 +344,37 @@ async def test_a_transcript_goes_with_its_slice(full: bool) -> None:
     assert confirmed is not None
     await confirmed
     assert len(box.deliveries) == (not full)
+
+
+async def test_a_report_that_comes_late_corrects_what_is_told_from_there_on() -> None:
+    task, box, _, told = running(manifest=True)
+    for began in (1000.0, 1001.0):
+        task.driver.deliver(replace(cut(began=began), start=round(began), provisional=True))
+    stored(task, box.deliveries[0])
+    for start in (1000, 1001):
+        task.driver.deliver(Settled(TRACK, 0, start, start + 0.8))
+    settled = [event for event in told if isinstance(event, SliceSettled)]
+    assert [event.late for event in settled] == [True, False]
+    assert [(event.slice.began - event.told).total_seconds() for event in settled] == [0.8, 0.8]
+    stored(task, box.deliveries[1])
+    assert isinstance(told[-1], SliceStored)
+    assert told[-1].slice.began == settled[1].slice.began
+    assert told[-1].slice.key == box.deliveries[1].info.key
+    task.stop(EndReason.STOPPED)
+    await settle()
+    stored(task, box.deliveries[2])
+    make = box.deliveries[3].make
+    assert make is not None
+    entries = {one["key"]: one.get("began") for one in json.loads(make().data)["slices"]}
+    for event in settled:
+        assert entries[event.slice.key] == event.slice.began.isoformat(timespec="milliseconds")
+
+
+async def test_what_is_settled_of_a_track_that_ended_is_nobodys() -> None:
+    task, _, _, told = running()
+    before = len(told)
+    task.driver.deliver(Settled(TRACK, 0, 7, 0.8))
+    assert len(told) == before
 
 
 async def test_pictures_that_cannot_be_had_are_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -49,7 +49,7 @@ def test_a_supplier_is_opened_by_its_name(monkeypatch: pytest.MonkeyPatch) -> No
         open_supplier(SupplierSpec("other"), ModerationSettings())
     monkeypatch.setattr("slicer.moderation.SDKS", {"acme": ("no_such_package",)})
     assert not installed("acme")
-    with pytest.raises(BadInput, match="none is there"):
+    with pytest.raises(BadInput, match="none is there; acme lacks no_such_package"):
         open_supplier(SupplierSpec("acme"), ModerationSettings())
 
 

@@ -275,9 +275,11 @@ def test_calls_of_chance_give_cuts_of_every_codec_and_meet_every_fault() -> None
         came.update(f"{cut.codec.name} slice" for cut in scenario.call.slices)
         came.update(f"{cut.codec.name} picture" for cut in scenario.call.pictures)
         came.update(f"{len(cut.frames) > 1} group" for cut in scenario.call.pictures)
+        came.update(f"{one.track.kind} settled" for one in scenario.call.settled)
         came.update(scenario.both.counters.keys())
     wanted = {f"{codec.name} slice" for codec in SOUNDS.values()}
     wanted |= {f"{codec.name} picture" for codec in SIGHTS.values()} | {"True group"}
+    wanted |= {f"{kind} settled" for kind in Kind}
     assert {name for name in wanted if came[name] < 5} == set()
     assert {name for name in FAULTS if not came[name]} == set()
 

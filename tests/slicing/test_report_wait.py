@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut
-from slicer.slicing.report_wait import MAX_WAITING
+from slicer.slicing.report_wait import CORRECTED, MAX_UNSETTLED, MAX_WAITING
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.rtp.call import (
     AUDIO,
@@ -177,3 +177,69 @@ def test_cuts_that_wait_are_bounded_and_the_oldest_goes_first() -> None:
     watched.run(1.2)
     assert [cut.track.task for _, cut in watched.told] == [f"task{number}" for number in range(4)]
     assert watched.bundle.counters["wait_full"] == 4
+
+
+def test_a_name_given_before_its_report_is_corrected_by_it() -> None:
+    """As above, but without a wait: what was told at once is told anew, right to 10 ms."""
+    watched = Watched(0.0)
+    watched.run(30.5)
+    watched.audio.muted = watched.audio.frozen = True
+    watched.run(0.8)
+    watched.audio.muted = watched.audio.frozen = False
+    watched.run(10.0)
+    given = {
+        (cut.track, cut.epoch, cut.start): cut.began
+        for cut in watched.call.cuts
+        if isinstance(cut, AudioCut)
+    }
+    settled = [one for one in watched.call.settled if one.track == AUDIO_TRACK]
+    assert settled
+    for one in settled:
+        assert abs(given[one.track, one.epoch, one.start] - one.began) > CORRECTED
+    corrected = given | {(one.track, one.epoch, one.start): one.began for one in settled}
+    begun = [(start / 48_000, began) for (_, _, start), began in corrected.items()]
+    first = next(began - start for start, began in begun if start > 5)
+    errors = [began - start - first - (0.8 if start > 30.5 else 0.0) for start, began in begun[5:]]
+    assert max(map(abs, errors)) < 0.010
+
+
+def test_who_is_cut_no_longer_is_told_nothing_more() -> None:
+    watched = Watched(0.0, reports=5.0)
+    watched.run(7.0)
+    watched.bundle.detach(AUDIO_TRACK, watched.call.now)
+    watched.run(10.0)
+    last = max(cut.start for cut in watched.call.slices)
+    assert all(one.start < last for one in watched.call.settled if one.track == AUDIO_TRACK)
+
+
+def test_names_that_may_be_corrected_are_bounded() -> None:
+    watched = Watched(0.0, reports=5.0)
+    for number in range(MAX_UNSETTLED + 2):
+        track = AUDIO_TRACK._replace(task=f"task{number}")
+        watched.bundle.attach(track, AudioSpec(1, 0.0), 0.0)
+    watched.bundle.detach(AUDIO_TRACK, 0.0)
+    watched.run(1.2)
+    assert watched.bundle.counters["unsettled_full"] == 2
+
+
+def test_who_writes_no_reports_overfills_nothing() -> None:
+    watched = Watched(1.0, reports=0.0)
+    watched.run(MAX_UNSETTLED + 5.0)
+    assert len(watched.call.slices) > MAX_UNSETTLED
+    assert watched.bundle.counters["unsettled_full"] == 0
+
+
+def test_a_first_report_that_is_late_corrects_what_did_not_wait_for_it() -> None:
+    """The path is slow at first, which arrivals alone cannot know."""
+    watched = Watched(1.0, reports=0.0)
+    watched.call.network.delay = 0.5
+    watched.run(3.7)
+    watched.call.network.delay = PATH
+    watched.run(0.5)
+    early = [cut for cut in watched.call.slices if cut.began > cut.start / 48_000 + 0.4]
+    assert len(early) == 3, "two of them after the wait that was the last"
+    watched.audio.reports = watched.video.reports = 0.8
+    watched.run(2.0)
+    settled = {one.start: one.began for one in watched.call.settled if one.track == AUDIO_TRACK}
+    assert settled.keys() >= {cut.start for cut in early}
+    assert all(abs(began - start / 48_000) < 0.05 for start, began in settled.items())

@@ -39,8 +39,6 @@ class Workers:
         self._workers = [_Worker() for _ in range(count)]
         self._free = list(self._workers)
         self._room = asyncio.Semaphore(count)
-        self.restarts = 0
-        """Processes that were started after the first one of their worker."""
 
     async def start(self) -> None:
         """Have a process ready. Raises ChildProcessError where none can be."""
@@ -54,7 +52,6 @@ class Workers:
             worker = self._free.pop()
             try:
                 if not worker.alive:
-                    self.restarts += worker.started
                     await worker.start(self._load)
                 return await worker.run(work, seconds)
             finally:
@@ -74,7 +71,6 @@ class _Worker:
 
     def __init__(self) -> None:
         self.pool: ProcessPoolExecutor | None = None
-        self.started = False
         self._process = 0
 
     @property
@@ -90,7 +86,6 @@ class _Worker:
 
     async def start(self, load: Callable[[], object]) -> None:
         """Begin a process, on a thread: that takes milliseconds. Raises ChildProcessError."""
-        self.started = True
         try:
             self.pool, self._process = await asyncio.to_thread(_begin)
             await self.run(load, START_TIMEOUT)

@@ -9,7 +9,7 @@ together is asked for in one message.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from slicer.background import Background
@@ -28,6 +28,7 @@ from slicer.rooms.janus.messages import (
 )
 from slicer.rooms.janus.session import Handle, Session
 from slicer.rooms.pause import resume_at
+from slicer.rooms.silence import MediaSilence
 from slicer.rooms.trouble import Watch
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AnchorTrouble, PictureCut, Subscribe, TrackKey, TrackOutput
@@ -105,7 +106,8 @@ class Subscriber:
         self._resuming: Timer | None = None
         self._layers, self._substream = Layers(), TOP
         self._wake = asyncio.Event()
-        self._watch = Watch()
+        self._watch, self._silence = Watch(), MediaSilence(feed.anchor, media.network.silence)
+        self._muted: Collection[Kind] = ()
         self._over = False
         self._background = Background()
         self._talking = self._background.start(self._talk())
@@ -113,7 +115,7 @@ class Subscriber:
     @property
     def counters(self) -> Counter[str]:
         """What its connection and its media refused, lost or found odd, by reason."""
-        return self._media.counters + self._connection.counters
+        return self._media.counters + self._connection.counters + self._silence.counters
 
     @property
     def idle(self) -> bool:
@@ -134,7 +136,13 @@ class Subscriber:
         if self._tracks.pop(track, None) is not None and track in self._attached:
             self._attached.discard(track)
             self._media.detach(track)
+        self._expect()
         self._wake.set()
+
+    def mute(self, kinds: Collection[Kind]) -> None:
+        """Those kinds, and no others, are muted by the room's moderators."""
+        self._muted = kinds
+        self._expect()
 
     def replace(self, feed: Feed) -> None:
         """The publisher sends other streams than before."""
@@ -144,7 +152,9 @@ class Subscriber:
     def troubles(self, now: float) -> list[AnchorTrouble]:
         """What a user must know of its media since the last look."""
         rose = self._watch.look(self.counters, now)
-        return [AnchorTrouble(self.feed.anchor, reason, count) for reason, count in rose]
+        told = [AnchorTrouble(self.feed.anchor, reason, count) for reason, count in rose]
+        media = self._media.media_heard(self.feed.anchor)
+        return told + self._silence.look(media, self._media.heard)
 
     async def close(self) -> None:
         """End it; no cut follows."""
@@ -226,6 +236,13 @@ class Subscriber:
             if track not in self._attached and track.kind in self._kinds:
                 self._attached.add(track)
                 self._media.attach(subscribe)
+        self._expect()
+
+    def _expect(self) -> None:
+        """Note whether media should come."""
+        kinds = {track.kind for track in self._attached}.difference(self._muted)
+        flows = Kind.AUDIO in kinds or (Kind.VIDEO in kinds and not self._to_pause)
+        self._silence.expect(flows, self._clock.now())
 
     def _deliver(self, cut: TrackOutput) -> None:
         subscribe = self._tracks.get(cut.track)
@@ -242,6 +259,7 @@ class Subscriber:
         self._to_pause = until is not None
         on_time = None if until is None else self._clock.call_at(until, lambda: self._pause(None))
         self._resuming = on_time
+        self._expect()
         self._wake.set()
 
     def _on_message(self, message: Message) -> None:

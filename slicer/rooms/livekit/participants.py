@@ -31,13 +31,15 @@ _ENCRYPTED = "it is encrypted end to end: nobody but its participants can read i
 
 @dataclass(slots=True)
 class Participant:
-    """One anchor; *tracks*: the SID of what is taken, by kind; *layers*: those of its video."""
+    """One anchor; *tracks*: the SID of what is taken, by kind; *layers*: those of its video;
+    *muted*: what it has muted."""
 
     sid: str
     version: int
     tracks: dict[Kind, str] = field(default_factory=dict)
     layers: Sequence[models.VideoLayer] = ()
     refused: set[tuple[Kind, str]] = field(default_factory=set)
+    muted: frozenset[Kind] = frozenset()
 
 
 class Participants:
@@ -63,6 +65,11 @@ class Participants:
         layers = () if found is None or height is None else found.layers
         enough = [one for one in layers if one.height >= (height or 0) and one.quality <= most]
         return min(enough, key=lambda one: (one.height, one.quality)).quality if enough else most
+
+    def muted(self, anchor: str) -> frozenset[Kind]:
+        """What this anchor has muted."""
+        found = self._present.get(anchor)
+        return frozenset() if found is None else found.muted
 
     def owner(self, track: str) -> tuple[str, Kind] | None:
         """Whose this track is, if it is taken."""
@@ -158,6 +165,8 @@ class Participants:
             if chosen is not None:
                 known.tracks[kind] = chosen
                 yield TrackPublished(anchor, kind)
+        muted = {one.sid for one in readable if one.muted}
+        known.muted = frozenset(kind for kind, sid in known.tracks.items() if sid in muted)
         yield from self._further(anchor, known, readable)
 
     def _further(

@@ -25,6 +25,7 @@ from slicer.rooms.livekit.participants import Participants
 from slicer.rooms.livekit.pauses import Pauses
 from slicer.rooms.livekit.settings import LiveKitSettings, Quality
 from slicer.rooms.livekit.signalling import Entry, Signalling
+from slicer.rooms.livekit.silences import Silences
 from slicer.rooms.livekit.tracks import Tracks
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import Fact
@@ -140,6 +141,8 @@ class Session:
         self._negotiation = Negotiation(self._primary, self._outgoing.put_nowait)
         self._tracks = Tracks(self._media)
         self._pauses = Pauses(resources.clock, self._set) if settings.pause else None
+        bound, muted = self._network.silence, self.participants.muted
+        self._silences = Silences(self._media, resources.clock, bound, muted)
         self._asked: dict[tuple[str, Kind], str] = {}  # SIDs of what the server is to send
         self._qualities: dict[str, models.VideoQuality] = {}  # that were asked for, by SID
         self._early: list[tuple[Connection, str]] = []
@@ -155,7 +158,8 @@ class Session:
     @property
     def counters(self) -> Counter[str]:
         """What its connection and its media refused, lost or found odd, by reason."""
-        return self._counted + self._media.counters + self._connection.counters
+        counted = self._counted + self._silences.counters
+        return counted + self._media.counters + self._connection.counters
 
     async def connect(self) -> None:
         """Return once media can come. Raises RoomError."""
@@ -177,6 +181,7 @@ class Session:
         self._tracks.subscribe(subscribe)
         if sid := self.participants.track(anchor, kind):
             self._asked[anchor, kind] = sid
+            self._silences.flow(anchor, kind, True)
             self._ask(sid, True)
             if kind is Kind.VIDEO:
                 self._set(sid, disabled=False)
@@ -184,11 +189,17 @@ class Session:
     def unsubscribe(self, track: TrackKey) -> None:
         """Give the track's last cut; the server need not send it."""
         self._tracks.unsubscribe(track)
+        self._silences.end(track.anchor, track.kind)
         if sid := self._asked.pop((track.anchor, track.kind), None):
             if self._pauses is not None:
                 self._pauses.forget(sid)
             self._qualities.pop(sid, None)
             self._ask(sid, False)
+
+    def look(self) -> None:
+        """Tell whose media is expected and does not come."""
+        for trouble in self._silences.look():
+            self._listen(trouble)
 
     async def close(self) -> None:
         """Leave. May be called twice."""
@@ -225,6 +236,8 @@ class Session:
 
     def _set(self, sid: str, disabled: bool) -> None:
         """Whether the server is to send this video now, and in which layer."""
+        if (found := self.participants.owner(sid)) in self._asked:
+            self._silences.flow(*found, not disabled)
         quality = self._quality(sid)
         self._qualities[sid] = quality
         update = rtc.UpdateTrackSettings(track_sids=[sid], disabled=disabled, quality=quality)

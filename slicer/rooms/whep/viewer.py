@@ -81,9 +81,11 @@ class Viewer:
 
     def look(self, now: float) -> None:
         """Tell what of its media is given up."""
-        if self.playing:
+        if self._session is not None:
             for reason, count in self._watch.look(self.counters, now):
                 self._listen(AnchorTrouble(self.anchor, reason, count))
+            for trouble in self._session.silences():
+                self._listen(trouble)
 
     async def stop(self, reason: str) -> None:
         """End: the last cuts, then the facts."""

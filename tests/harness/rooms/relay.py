@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import cast
 
 Address = tuple[str, int]
+BURST, PAUSE = 50, 0.002
+"""What was held is passed on so many datagrams at a time, and so many seconds apart: a receiver's
+buffer takes no more at once."""
 _CANDIDATE = re.compile(
     r"^(a=candidate:\S+ 1 udp \d+ \S+ )(\d+)( typ host.*)$", re.MULTILINE | re.I
 )
@@ -81,6 +84,7 @@ class Relay:
         self._held: list[bytes] | None = None
         self._losing = False
         self._last: dict[_End, float] = {}  # when the last datagram leaves by an end
+        self._slower: tuple[float, float, float] | None = None
         self._publisher: Address | None = None
         self._server: Address | None = None
         self._down = _End(self, downstream=True)
@@ -119,11 +123,21 @@ class Relay:
         self._held = []
 
     def release(self) -> None:
-        """Pass on what was kept, in its order and at once, and from now on what comes."""
-        held, self._held = self._held or [], None
+        """Pass on what was kept, in its order and as fast as it is taken, and then what comes."""
+        assert self._held is not None
         assert self._server is not None
-        for data in held:
+        for data in self._held[:BURST]:
             self._up.transport.sendto(data, self._server)
+        del self._held[:BURST]
+        if self._held:
+            asyncio.get_running_loop().call_later(PAUSE, self.release)
+        else:
+            self._held = None
+
+    def slow_down(self, seconds: float, over: float) -> None:
+        """Delay what the publisher sends: by more and more, and by *seconds* after *over* of them;
+        nothing is overtaken."""
+        self._slower = (asyncio.get_running_loop().time(), seconds, over)
 
     def pass_on(self, data: bytes, address: Address, downstream: bool) -> None:
         if downstream:
@@ -160,7 +174,7 @@ class Relay:
     def _carry(self, data: bytes, target: Address, end: _End) -> None:
         it, loop = self.impairment, asyncio.get_running_loop()
         now, last = loop.time(), self._last.get(end, 0.0)
-        due = now
+        due = now + (self._slowness() if end is self._up else 0.0)
         if it.rate:
             if last - now > QUEUE:
                 self.overflown += 1
@@ -176,6 +190,12 @@ class Relay:
             loop.call_at(due, end.send, data, target)
         else:
             end.send(data, target)
+
+    def _slowness(self) -> float:
+        if self._slower is None:
+            return 0.0
+        since, seconds, over = self._slower
+        return seconds * min((asyncio.get_running_loop().time() - since) / over, 1.0)
 
 
 @asynccontextmanager

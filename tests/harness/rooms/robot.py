@@ -13,6 +13,7 @@ from slicer.slicing.outputs import (
     GroupFrames,
     PictureCut,
     PictureMissing,
+    Settled,
     Subscribe,
     TrackKey,
     TrackOutput,
@@ -48,7 +49,7 @@ class Robot:
         return [
             one
             for one in self.told
-            if not isinstance(one, AudioCut | PictureCut | GroupFrames | PictureMissing)
+            if not isinstance(one, AudioCut | PictureCut | GroupFrames | PictureMissing | Settled)
         ]
 
     def left(self) -> str | None:

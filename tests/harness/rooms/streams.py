@@ -21,6 +21,7 @@ from slicer.slicing.outputs import (
     GroupFrames,
     PictureCut,
     PictureMissing,
+    Settled,
     Subscribe,
     TrackKey,
     TrackOutput,
@@ -194,7 +195,7 @@ class Robot:
         return [cut for cut in self.cuts if isinstance(cut, PictureCut)]
 
     def _listen(self, event: Fact | TrackOutput) -> None:
-        if isinstance(event, AudioCut | PictureCut | GroupFrames | PictureMissing):
+        if isinstance(event, AudioCut | PictureCut | GroupFrames | PictureMissing | Settled):
             self.cuts.append(event)
         else:
             self.told.append(event)

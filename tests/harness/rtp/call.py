@@ -30,6 +30,7 @@ from slicer.slicing.outputs import (
     GroupFrames,
     PictureCut,
     PictureMissing,
+    Settled,
     TrackKey,
     TrackOutput,
     Transmit,
@@ -324,6 +325,7 @@ class Call:
         self.cuts: list[Cut] = []
         self.ahead: list[GroupFrames] = []
         self.missing: list[PictureMissing] = []
+        self.settled: list[Settled] = []
         self.compounds: list[tuple[float, bytes]] = []
         self._order = itertools.count()
         self._under_way: list[tuple[float, int, bytes]] = []
@@ -359,6 +361,8 @@ class Call:
                 heapq.heappush(self._answers, (back, next(self._order), output.data))
             elif isinstance(output, PictureMissing):
                 self.missing.append(output)
+            elif isinstance(output, Settled):
+                self.settled.append(output)
             elif isinstance(output, GroupFrames):
                 self.ahead.append(output)
             else:

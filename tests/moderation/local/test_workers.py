@@ -66,7 +66,6 @@ async def test_one_process_does_one_call_after_the_other(workers: Workers) -> No
     os.kill(process, signal.SIGINT)
     assert await workers.run(os.getpid, LONG) == process
     assert await workers.run(partial(os.nice, 0), LONG) > os.nice(0)
-    assert workers.restarts == 0
     await workers.close()
     assert ended(process)
 
@@ -77,7 +76,6 @@ async def test_a_call_that_takes_too_long_is_ended(workers: Workers) -> None:
         await workers.run(FOREVER, 0.01)
     assert ended(process)
     assert await workers.run(os.getpid, LONG) != process
-    assert workers.restarts == 1
 
 
 async def test_a_call_that_nobody_waits_for_is_ended(workers: Workers, tmp_path: Path) -> None:
@@ -121,6 +119,16 @@ async def test_a_process_that_cannot_load(load: partial[object]) -> None:
     with pytest.raises(ChildProcessError, match="no worker process"):
         await workers.start()
     await workers.close()
+
+
+async def test_a_process_that_does_not_begin_in_time(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("slicer.moderation.local.workers.START_TIMEOUT", 0)
+        with pytest.raises(ChildProcessError, match="TimeoutError"):
+            await workers.start()
+    await workers.start()
 
 
 async def test_a_call_ends_when_all_is_closed(workers: Workers, tmp_path: Path) -> None:

@@ -12,7 +12,15 @@ from slicer.rooms.janus.room import JanusConnector, JanusRoom
 from slicer.rooms.janus.settings import JanusSettings
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import Fact, TrackPublished, TrackUnpublished
-from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe, TrackKey, TrackOutput
+from slicer.slicing.outputs import (
+    AudioCut,
+    Cut,
+    PictureCut,
+    Settled,
+    Subscribe,
+    TrackKey,
+    TrackOutput,
+)
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.rooms.videoroom import PIN, SECRET, VideoRoom, on_websocket
 
@@ -49,7 +57,7 @@ class Robot:
         return Subscribe(TrackKey("task", anchor, kind), spec)
 
     def facts(self) -> list[Fact]:
-        return [one for one in self.told if not isinstance(one, Cut)]  # type: ignore[misc]
+        return [one for one in self.told if not isinstance(one, Cut | Settled)]  # type: ignore[misc]
 
     def cuts(self, kind: type[AudioCut | PictureCut]) -> list[AudioCut | PictureCut]:
         return [one for one in self.told if isinstance(one, kind)]

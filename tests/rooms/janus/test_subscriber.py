@@ -5,10 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from slicer.rooms.janus import room as room_module
 from slicer.rooms.janus import subscriber as module
+from slicer.rooms.silence import MediaSilence
+from slicer.rtp import rtcp
 from slicer.rtp.parameters import Kind
+from slicer.rtp.rtcp.reports import ReceiverReport
 from slicer.slicing.facts import TrackPublished, TrackUnpublished
-from slicer.slicing.outputs import AudioCut, PictureCut, TrackRefused
+from slicer.slicing.outputs import AnchorTrouble, AudioCut, PictureCut, TrackRefused
 from slicer.slicing.spec import VideoSpec
 from tests.harness.rooms.descriptions import Track, described
 from tests.rooms.janus.conftest import SETTINGS, Robot
@@ -164,3 +168,44 @@ async def test_of_two_hundred_m_lines_one_of_a_kind_is_taken(robot: Robot) -> No
     handle.tell(data, jsep={"type": "offer", "sdp": await sfu.offer(lines)})
     await robot.until(lambda: len(robot.room.asked("start")) == 2)
     assert robot.connector.connections == 1
+
+
+async def test_a_publisher_that_sends_nothing_is_told_while_janus_goes_on(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_module, "LOOK", 0.1)
+    robot.room.publish("ada", "audio")
+    await robot.enter(settings=replace(SETTINGS, silence=0.5))
+    await robot.connected()
+    await robot.send(10.0)
+    sfu, reason = robot.room.subscriber("ada").sfu, "no media for 0.5 s, and nothing says that "
+    assert sfu is not None
+    trouble = AnchorTrouble("ada", f"{reason}it is muted", 1)
+    while trouble not in robot.told:
+        await sfu._dtls._send_rtp(rtcp.build([ReceiverReport(1, ())]))
+        await asyncio.sleep(0.02)
+    await robot.send(11.0)
+    assert [one for one in robot.facts() if isinstance(one, TrackUnpublished)] == []
+    assert robot.facts().count(trouble) == 1
+
+
+async def test_media_is_expected_while_a_track_flows(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected: list[bool] = []
+
+    def expect(self: MediaSilence, flows: bool, now: float) -> None:
+        if expected[-1:] != [flows]:
+            expected.append(flows)
+
+    monkeypatch.setattr(MediaSilence, "expect", expect)
+    monkeypatch.setattr(module, "resume_at", lambda cut, seconds, now: now + 0.2)
+    monkeypatch.setattr(room_module, "LOOK", 0.05)
+    await publishing(robot, "video")
+    await robot.send(10.0)
+    await robot.until(lambda: len(expected) == 4)
+    assert expected == [False, True, False, True]  # subscribed to; it comes; paused; resumed
+    robot.room.tell(id="ada", mid="0", moderation="muted")
+    await robot.until(lambda: len(expected) == 5)
+    robot.room.tell(id="ada", mid="0", moderation="unmuted")
+    await robot.until(lambda: len(expected) == 6)

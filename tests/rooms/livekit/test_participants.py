@@ -137,3 +137,13 @@ def test_the_lowest_quality_that_is_high_enough() -> None:
     assert participants.quality("ada", 200, high) == medium
     participants.update([info("ada")])
     assert participants.quality("ada", 180, high) == high
+
+
+def test_what_is_muted() -> None:
+    participants = Participants("robot")
+    assert participants.muted("ada") == frozenset()
+    screen = video("TR_s", source=SHARED, muted=True)
+    participants.update([info("ada", audio("TR_a", muted=True), video("TR_v"), screen)])
+    assert participants.muted("ada") == {Kind.AUDIO}
+    participants.update([info("ada", audio("TR_a"), video("TR_v", muted=True))])
+    assert participants.muted("ada") == {Kind.VIDEO}

@@ -36,6 +36,7 @@ from slicer.slicing.outputs import (
     GroupFrames,
     PictureCut,
     PictureMissing,
+    Settled,
     Subscribe,
     TrackKey,
     TrackOutput,
@@ -79,7 +80,7 @@ class Task:
         if isinstance(told, AudioCut | PictureCut):
             self.cuts.append(told)
             return
-        if isinstance(told, GroupFrames | PictureMissing):
+        if isinstance(told, GroupFrames | PictureMissing | Settled):
             return
         self.facts.append(told)
         assert self.room is not None

@@ -1,7 +1,9 @@
-"""TRTC's example of CreateCloudModeration, word for word, by both of Tencent's SDKs: the supplier
-that it names is asked with the keys that it names, and every verdict reaches the customer."""
+"""Moderation ordered by both of Tencent's SDKs. TRTC's example of CreateCloudModeration, word for
+word: the supplier that it names is asked with the keys that it names, and every verdict reaches the
+customer. And a live stream instead of a room."""
 
 import json
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ from slicer.service.serving import serving
 from slicer.service.settings import ServeSettings, ServiceSettings, VendorSettings
 from slicer.webhooks.settings import WebhookSettings
 from tests.harness.moderation import tencent
+from tests.harness.moderation.scripted import BLOCK, PASS, ScriptedSupplier, install
 from tests.harness.moderation.stand_in import Asked, stand_in
 from tests.harness.rooms.replay import talk
+from tests.harness.rooms.streams import of_folder, served, write_hls
 from tests.harness.service.api import APP, KEY, KEY_ID, SEEDS
 from tests.harness.service.sdk import SDKS, Sdk
 from tests.harness.service.webhook_receiver import Received, receiver
@@ -96,3 +100,49 @@ async def test_the_seed_word_for_word(
     asked = {one.fields["DataId"] for one in supplier.asked if one.fields.get("FileContent")}
     assert asked == {one["DataId"] for one in (passed, hit, last)}
     assert events[-1] == (1105, {"Status": 0})
+
+
+@pytest.mark.parametrize("name", SDKS)
+async def test_a_live_stream(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK for other countries has no such action yet; its client for any action calls it."""
+    supplier = ScriptedSupplier(lambda file: BLOCK if file.content_type == "image/png" else PASS)
+    install(monkeypatch, supplier, "trtc")
+    write_hls(tmp_path)
+    with served(of_folder(tmp_path)) as site:
+        order = {
+            "SdkAppId": APP.sdk_app_id,
+            "Input": {"Url": f"http://127.0.0.1:{site.port}/index.m3u8"},
+            "LiveModerationParams": {"SliceVideo": 1, "SaveModerationFile": 0},
+            "DataId": "mine",
+            "SourceInfo": {"RoomId": "show", "RoomIdType": 0, "UserId": "ada"},
+        }
+        async with receiver(CALLBACK_KEY) as customer:
+            settings = settings_of(tmp_path, "http://127.0.0.1:9", customer.url)
+            (app,) = settings.apps
+            settings = replace(settings, apps=(replace(app, streams=("http://127.0.0.1:*",)),))
+            apps = {app.sdk_app_id: app for app in settings.apps}
+            async with serving(settings) as service:
+                api = await open_server(make_app(apps, service), Listen("127.0.0.1", 0))
+                sdk = Sdk(api.port, name, KEY_ID, KEY)
+                elsewhere = order | {"Input": {"Url": "http://10.0.0.1/index.m3u8"}}
+                made, refused = await sdk.call(
+                    *(("CreateLiveStreamModeration", json.dumps(one)) for one in (order, elsewhere))
+                )
+                assert "TaskId" in made, made
+                assert refused["code"] == "FailedOperation.CSUnsupportMethod"
+                await customer.until(lambda: any(one.event == 1105 for one in customer.received))
+                task = json.dumps({"SdkAppId": APP.sdk_app_id, "TaskId": made["TaskId"]})
+                gone = await sdk.call(
+                    ("DescribeLiveStreamModeration", task), ("DeleteLiveStreamModeration", task)
+                )
+                assert [one["code"] for one in gone] == ["FailedOperation.TaskFinished"] * 2
+                await api.close()
+    for one in customer.received:
+        info = one.told["EventInfo"]
+        assert one.event // 100 == 11
+        assert (info["RoomId"], info["DataId"]) == ("show", "mine")
+        assert info["SourceInfo"] == order["SourceInfo"]
+    results = [one.told["EventInfo"] for one in customer.received if one.event == 1104]
+    assert {info["StreamerUserId"] for info in results} == {"ada"}
+    verdicts = {(one["Payload"]["MediaType"], one["Payload"]["Suggest"]) for one in results}
+    assert verdicts == {(1, 0), (2, 2)}
