@@ -68,9 +68,6 @@ class RekognitionSupplier:
             raise BadInput("moderation.rekognition_region", settings.rekognition_region, allowed)
         if settings.rekognition_endpoint:
             endpoint("rekognition_endpoint", settings.rekognition_endpoint)
-        if settings.rekognition_block < settings.rekognition_review:
-            allowed = f"rekognition_review ({settings.rekognition_review:g}) or more"
-            raise BadInput("moderation.rekognition_block", settings.rekognition_block, allowed)
         self._spec, self._settings = spec, settings
         self.label = f"rekognition {spec.secret_id}"
         self._threads = ThreadPool("rekognition", settings.concurrency)
@@ -106,10 +103,11 @@ class RekognitionSupplier:
         return await self._threads.run(partial(self._detect, picture))
 
     def _detect(self, picture: bytes) -> Mapping[str, Any]:
-        errors = import_module("botocore.exceptions")
+        errors, chosen = import_module("botocore.exceptions"), self._settings
         try:
             answer: Mapping[str, Any] = self._open()(
-                Image={"Bytes": picture}, MinConfidence=self._settings.rekognition_review
+                Image={"Bytes": picture},
+                MinConfidence=min(chosen.rekognition_review, chosen.rekognition_block),
             )
         except errors.ClientError as error:
             raise self._failure(error.response) from None
