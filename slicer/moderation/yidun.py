@@ -59,15 +59,14 @@ class YidunSupplier:
 
     def __init__(self, spec: SupplierSpec, settings: ModerationSettings) -> None:
         """Raises BadInput."""
-        if not spec.secret_id or not spec.secret_key:
-            raise BadInput("supplier.secret_id", spec.secret_id, "a secretId and its secretKey")
+        spec.require("secret_id", "secret_key")
         self._business = {
             kind: business
             for kind, business in ((Kind.VIDEO, spec.image_type), (Kind.AUDIO, spec.audio_type))
             if business
         }
         if not self._business:
-            allowed = "Yidun's businessId, here or in audio_type"
+            allowed = "a businessId of Yidun's, for pictures here or for audio"
             raise BadInput("supplier.image_type", "", allowed)
         self.kinds = frozenset(self._business)
         self._url = endpoint("yidun_endpoint", settings.yidun_endpoint).rstrip("/")

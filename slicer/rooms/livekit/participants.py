@@ -140,6 +140,8 @@ class Participants:
     def _tracks(
         self, anchor: str, known: Participant, told: models.ParticipantInfo
     ) -> Iterator[Fact]:
+        sids = {track.sid for track in told.tracks}
+        known.refused = {one for one in known.refused if one[1] in sids}
         readable = []
         for track in told.tracks:
             kind = _KINDS.get(track.type)
@@ -165,6 +167,19 @@ class Participants:
                 yield TrackPublished(anchor, kind)
         muted = {one.sid for one in readable if one.muted}
         known.muted = frozenset(kind for kind, sid in known.tracks.items() if sid in muted)
+        yield from self._further(anchor, known, readable)
+
+    def _further(
+        self, anchor: str, known: Participant, tracks: Iterable[models.TrackInfo]
+    ) -> Iterator[Fact]:
+        """Those that are not taken, each once."""
+        for track in tracks:
+            kind = _KINDS[track.type]
+            if known.tracks.get(kind) == track.sid or (kind, track.sid) in known.refused:
+                continue
+            known.refused.add((kind, track.sid))
+            what = "a shared screen" if track.source in _SHARED else "a further track"
+            yield TrackRefused(anchor, kind, f"{what} is left out: there is another {kind} track")
 
     def _leave(self, anchor: str, reason: str) -> Iterator[Fact]:
         participant = self._present.pop(anchor)

@@ -61,8 +61,18 @@ def test_a_camera_goes_before_a_screen() -> None:
     assert participants.update([info("ada", screen, camera)]) == [
         TrackUnpublished("ada", Kind.VIDEO),
         TrackPublished("ada", Kind.VIDEO),
+        TrackRefused(
+            "ada", Kind.VIDEO, "a shared screen is left out: there is another video track"
+        ),
     ]
     assert participants.track("ada", Kind.VIDEO) == "TR_c"
+    assert participants.update([info("ada", screen, camera, video("TR_d"))]) == [
+        TrackRefused("ada", Kind.VIDEO, "a further track is left out: there is another video track")
+    ]
+    assert participants.update([info("ada", screen)]) == [
+        TrackUnpublished("ada", Kind.VIDEO),
+        TrackPublished("ada", Kind.VIDEO),
+    ]
 
 
 def test_an_identity_that_joins_again() -> None:
