@@ -73,7 +73,7 @@ def test_a_process_is_polite_and_keeps_its_answers_apart(monkeypatch: pytest.Mon
     done: list[object] = []
     monkeypatch.setattr(signal, "signal", lambda number, action: done.append((number, action)))
     monkeypatch.setattr(os, "nice", done.append)
-    monkeypatch.setattr(os, "dup", lambda number: done.append(number) or 77)
+    monkeypatch.setattr(os, "dup", lambda number: 76 + number)
     monkeypatch.setattr(os, "fdopen", lambda number, _mode: number)
     monkeypatch.setattr(os, "dup2", lambda old, new: done.append((old, new)))
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer="calls"))
@@ -83,7 +83,6 @@ def test_a_process_is_polite_and_keeps_its_answers_apart(monkeypatch: pytest.Mon
         (signal.SIGINT, signal.SIG_IGN),
         (signal.SIGTERM, signal.SIG_IGN),
         worker.NICE,
-        1,
         (2, 1),
         ("calls", 77),
     ]
