@@ -1,6 +1,6 @@
 """What the models of supplier `local` hit, miss and flag for nothing, on what packages carry.
 
-    python -m bench.moderation [--packages FOLDER] [--whisper FOLDER] [--speech FILE]
+    python -m bench.moderation [--packages FOLDER] [--ocr [--font FILE]] [--whisper FOLDER] …
 
 FOLDER has scikit-image, scikit-learn, matplotlib, ultralytics and gradio, of which the pictures
 alone are looked at (`pip install --no-deps --target FOLDER …`). Prints tables in Markdown.
@@ -22,6 +22,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 import zxingcpp
 
 from slicer.errors import MediaError
@@ -51,6 +54,23 @@ SAID = (
     "noisiest authorities", "superlative degree", "direct the other way", "the present period",
     "insisted on its being received", "for good or for evil", "of comparison only",
 )  # fmt: skip
+# Lines as they are written into pictures, and whether our lists have something of them.
+WRITTEN = {
+    "Add me on Telegram now": True,
+    "PROMO CODE inside": True,
+    "online casino, best odds": True,
+    "buy followers cheap": True,
+    "加我微信 领红包": True,
+    "网络赌博 真人荷官": True,
+    "日赚千元 稳赚不赔": True,
+    "你这个王八蛋": True,
+    "Welcome to my garden": False,
+    "First class at nine": False,
+    "大家好 欢迎光临": False,
+    "今天天气很好": False,
+}
+TEXT_HEIGHT = 32
+"""Pixels."""
 UNSAID = Rule(Label.CUSTOM, Suggest.REVIEW)
 
 
@@ -159,6 +179,34 @@ def judge_pictures(folder: Path | None, models: PictureModels) -> None:
     ))  # fmt: skip
 
 
+def with_text(picture: Image, text: str, font: Path) -> Image:
+    """A picture with a line of white text, edged in black, near its lower edge."""
+    drawn = PIL.Image.fromarray(picture)
+    face = PIL.ImageFont.truetype(str(font), TEXT_HEIGHT)
+    PIL.ImageDraw.Draw(drawn).text(
+        (20, picture.shape[0] - 2 * TEXT_HEIGHT), text, "white", face, stroke_width=2,
+        stroke_fill="black",
+    )  # fmt: skip
+    return np.asarray(drawn)
+
+
+def judge_text(folder: Path | None, models: PictureModels, font: Path) -> None:
+    """Print the table of text that is written into pictures: each line into three of them."""
+    settings, words = ModerationSettings(), WordLists.load()
+    tallies = {hit: Tally(f"{'listed' if hit else 'harmless'} lines") for hit in (True, False)}
+    chosen = [picture for _, picture in photographs(folder) if min(picture.shape[:2]) >= 400][:3]
+    for line, hit in WRITTEN.items():
+        for picture in chosen:
+            data = as_file(with_text(picture, line, font))
+            work = partial(pictures.judge, data, True, models, words, settings)
+            verdict, cpu = timed(work)
+            found = any(one.scene == "text" for one in verdict.findings)
+            tallies[hit].add(verdict, cpu, int(hit), int(hit and found))
+            if hit and not found:
+                print(f"missed: {line!r}, read as {verdict.text!r}")
+    head("text in pictures", [*tallies.values()])
+
+
 def slices(samples: Samples) -> Iterator[bytes]:
     """Ogg files of SECONDS each, through Opus."""
     pcm = (np.clip(samples, -1, 1) * 32_767).astype(np.int16)
@@ -252,9 +300,13 @@ def main() -> None:
         "--speech", type=Path, default=carried("moonshine_voice", "assets", "two_cities.wav")
     )
     parser.add_argument("--ocr", action="store_true", help="read text, too (rtc-slicer[ocr])")
+    parser.add_argument("--font", type=Path, metavar="FILE", help="write text into pictures, too")
     options = parser.parse_args()
     settings = ModerationSettings(local_ocr_every=int(options.ocr))
-    judge_pictures(options.packages, pictures.load(settings))
+    models = pictures.load(settings)
+    judge_pictures(options.packages, models)
+    if options.font and models.text:
+        judge_text(options.packages, models, options.font)
     if options.whisper and options.speech:
         listen = speech.load(replace(settings, local_whisper=str(options.whisper)))
         judge_speech(listen, options.speech)

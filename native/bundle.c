@@ -55,6 +55,11 @@ static receiver *named(const bundle *it, uint64_t anchor) {
     return NULL;
 }
 
+double bundle_heard(const bundle *it, uint64_t anchor) {
+    const receiver *one = named(it, anchor);
+    return one == NULL ? -NEVER : one->heard;
+}
+
 static receiver *add_receiver(bundle *it, uint64_t anchor) {
     receiver **of = grown(it->receivers, it->count + 1, &it->capacity, sizeof *of, 1);
     if (of != NULL)
@@ -184,11 +189,11 @@ void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *s
 
 /* ---- tracks ---- */
 
-void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video, int64_t seconds,
-                   double wait, double now, outputs *out) {
+void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video,
+                   const slice_spec *spec, double now, outputs *out) {
     receiver *one = named(it, anchor);
     if (one != NULL) {
-        receiver_attach(one, track, video, seconds, wait, out);
+        receiver_attach(one, track, video, spec, out);
         one->touched = true;
     }
     bundle_handle_timer(it, now, out);
@@ -265,9 +270,12 @@ static inline __attribute__((always_inline)) bool admit(bundle *it, packet *pack
         if (element->kinds & ELEMENT_ORIENTATION && element->size > 0)
             packet->orientation = element->value[0] & ORIENTATION_BITS;
     }
-    if (stream != NULL && (!stream->parameters->rid_count ||
-                           layers_receive(&stream->layers, packet, &found)))
-        receiver_insert(stream->owner, stream, packet);
+    if (stream == NULL)
+        return true;
+    receiver *owner = stream->owner;
+    owner->heard = packet->arrival;
+    if (!stream->parameters->rid_count || layers_receive(&stream->layers, packet, &found))
+        receiver_insert(owner, stream, packet);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #define SLICER_BUNDLE_H
 
 #include "audio.h"
+#include "spec.h"
 
 #define BUNDLE_MAX_SECTIONS 256
 
@@ -13,6 +14,8 @@ typedef struct bundle bundle;
 bundle *bundle_new(uint32_t ssrc);
 void bundle_free(bundle *it);
 const counters *bundle_counters(const bundle *it);
+/* When an RTP packet of this anchor last came; -NEVER: none has, or it is not there. */
+double bundle_heard(const bundle *it, uint64_t anchor);
 
 /* Replace what this anchor (by the caller's number for it) sends; without sections it is gone. A
  * section whose `parameters` are at the same address as before goes on as it is. They, and the codecs
@@ -21,8 +24,8 @@ void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *s
                          size_t count, double now, outputs *out);
 
 /* `track`: the caller's number for the track. An anchor or kind that is not there is ignored. */
-void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video, int64_t seconds,
-                   double wait, double now, outputs *out);
+void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video,
+                   const slice_spec *spec, double now, outputs *out);
 void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bool video, double now,
                    outputs *out);
 

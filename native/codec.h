@@ -48,6 +48,9 @@ typedef struct codec_format {
     pushed (*push)(depacketizer *it, const part *in, frame *out);
     /* Whether a payload, looked at alone, begins a keyframe. */
     bool (*starts_keyframe)(const uint8_t *payload, size_t size);
+    /* Pixels of the pictures, where a keyframe begins in this payload and tells; else 0. NULL where it
+     * is not read. */
+    int (*height)(const uint8_t *payload, size_t size);
 } codec_format;
 
 /* One payload format of a session. Its identity is its address, as the reference's is the object's. */

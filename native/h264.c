@@ -1,5 +1,6 @@
 /* Twin of slicer/rtp/codecs/h264.py (RFC 6184, packetization modes 0 and 1). */
 #include "nal.h"
+#include "sps.h"
 
 enum { IDR = 5, SPS = 7, PPS = 8, AUD = 9, STAP_A = 24, FU_A = 28 };
 
@@ -30,6 +31,12 @@ static bool starts_keyframe(const uint8_t *payload, size_t size) {
     return nal_starts_keyframe(&nals, payload, size);
 }
 
+static int height(const uint8_t *payload, size_t size) {
+    size_t length;
+    const uint8_t *nal = nal_last(&nals, payload, size, SPS, &length);
+    return nal != NULL ? sps_height(nal, length) : 0;
+}
+
 const codec_format h264_format = {
     .name = "h264",
     .state = sizeof(nal_stream),
@@ -37,4 +44,5 @@ const codec_format h264_format = {
     .end = nal_end,
     .push = nal_push,
     .starts_keyframe = starts_keyframe,
+    .height = height,
 };

@@ -59,6 +59,7 @@ cdef extern from "bundle.h" nogil:
         size_t rid_count
         uint32_t ssrcs[16]
         size_t ssrc_count
+        uint32_t max_bitrate
 
     ctypedef struct audio_packet:
         int64_t timestamp
@@ -117,10 +118,15 @@ cdef extern from "bundle.h" nogil:
     bundle *bundle_new(uint32_t ssrc)
     void bundle_free(bundle *it)
     const counters *bundle_counters(const bundle *it)
+    double bundle_heard(const bundle *it, uint64_t anchor)
     void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *sections,
                              size_t count, double now, outputs *out)
-    void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bint video, int64_t seconds,
-                       double wait, double now, outputs *out)
+    ctypedef struct slice_spec:
+        int64_t seconds
+        double wait, asks_every
+        int max_height
+    void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bint video,
+                       const slice_spec *spec, double now, outputs *out)
     void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bint video, double now,
                        outputs *out)
     void bundle_take(bundle *it, const uint8_t *data, size_t size, double arrival)
@@ -177,6 +183,10 @@ cdef class Bundle:
         """What was refused, lost or odd, by reason, over all anchors there were."""
         return _counted(bundle_counters(self._it))
 
+    def heard(self, anchor):
+        """When an RTP packet of this anchor last came; -inf: none has, or it is not there."""
+        return bundle_heard(self._it, self._anchors.get(anchor, 0))
+
     def set_sections(self, anchor, sections, double now):
         """This is all that the anchor sends from now on; none: it is gone. Raises BadInput."""
         cdef Change change
@@ -193,13 +203,11 @@ cdef class Bundle:
     def attach(self, track, spec, double now):
         """Cut this track from now on. An anchor or kind that is not there is ignored."""
         cdef bint video = track.kind is Kind.VIDEO
-        cdef int64_t seconds = spec.seconds
-        cdef double wait = spec.waits
-        assert isinstance(spec, VideoSpec if video else AudioSpec)
+        cdef slice_spec wanted = _spec(spec, video)
         self._enter()
         try:
             bundle_attach(
-                self._it, self._anchor(track), self._number(track), video, seconds, wait, now,
+                self._it, self._anchor(track), self._number(track), video, &wanted, now,
                 &self._out
             )
             return self._outputs(&self._out)
@@ -371,6 +379,16 @@ cdef class Bundle:
             self._tracks[cut.track], self._codecs[cut.codec.index], cut.timestamp, _frames_of(cut),
             cut.epoch, cut.keyframe, cut.first,
         )
+
+
+cdef slice_spec _spec(spec, bint video):
+    """What a task asks of a track, as the C code reads it."""
+    cdef slice_spec it
+    assert isinstance(spec, VideoSpec if video else AudioSpec)
+    it.seconds, it.wait = spec.seconds, spec.waits
+    it.asks_every = spec.asks_every if video else 0.0
+    it.max_height = (spec.max_height or 0) if video else 0
+    return it
 
 
 cdef tuple _MISSING = tuple(Missing)

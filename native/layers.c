@@ -72,31 +72,57 @@ static double frame_size(const layer_meter *it) {
     return (double)it->size / (double)(it->frames ? it->frames : 1);
 }
 
+/* The smallest layer that flows and is high enough, the one taken before its equals; -1: none. */
+static int smallest(const layers *it) {
+    int found = -1, height = 0;
+    for (int i = 0; i <= (int)it->parameters->rid_count; i++) {
+        const layer_meter *meter = &it->meters[i];
+        if (meter->size == 0 || meter->height < it->height)
+            continue;
+        if (found < 0 || meter->height < height || (meter->height == height && i == it->taken)) {
+            found = i;
+            height = meter->height;
+        }
+    }
+    return found;
+}
+
+static int largest(const layers *it) {
+    int found = 0;
+    for (int i = 1; i <= (int)it->parameters->rid_count; i++)
+        if (frame_size(&it->meters[i]) > frame_size(&it->meters[found]))
+            found = i;
+    return found;
+}
+
+/* The layer to take in place of the one taken; -1: none. */
+static int better(const layers *it) {
+    int enough = it->height > 0 ? smallest(it) : -1;
+    if (enough >= 0)
+        return enough != it->taken ? enough : -1;
+    int most = largest(it);
+    double than = frame_size(&it->meters[it->taken]) * LARGER;
+    return frame_size(&it->meters[most]) > than ? most : -1;
+}
+
 /* A window is over: the layer to go on with. */
 static void choose(layers *it) {
-    double taken = frame_size(&it->meters[it->taken]), most = -1.0;
-    int largest = 0;
-    for (int i = 0; i <= (int)it->parameters->rid_count; i++) {
-        double size = frame_size(&it->meters[i]);
-        if (size > most) {
-            most = size;
-            largest = i;
-        }
+    bool gone = it->meters[it->taken].size == 0;
+    int next = better(it);
+    for (int i = 0; i <= (int)it->parameters->rid_count; i++)
         it->meters[i].frames = it->meters[i].size = 0;
-    }
-    if (most <= taken * LARGER) {
+    if (next < 0) {
         it->candidate = -1;
         it->votes = 0;
         return;
     }
-    it->votes = largest == it->candidate ? it->votes + 1 : 1;
-    it->candidate = largest;
-    bool gone = taken == 0.0;
+    it->votes = next == it->candidate ? it->votes + 1 : 1;
+    it->candidate = next;
     if (it->votes < (gone ? FALL_BACK : it->patience))
         return;
     if (gone)
         it->patience = 2 * it->patience < MAX_PATIENCE ? 2 * it->patience : MAX_PATIENCE;
-    it->taken = largest;
+    it->taken = next;
     it->candidate = -1;
     it->votes = 0;
     COUNT(it->counters, layer_changed);
@@ -114,6 +140,11 @@ static void measure(layers *it, int layer, const packet *packet) {
     meter->frames += packet->timestamp != meter->timestamp;
     meter->size += packet->size;
     meter->timestamp = packet->timestamp;
+    const codec *codec = it->parameters->codecs[packet->payload_type];
+    if (codec != NULL && codec->format != NULL && codec->format->height != NULL) {
+        int height = codec->format->height(packet->payload, packet->size);
+        meter->height = height ? height : meter->height;
+    }
 }
 
 bool layers_receive(layers *it, const packet *packet, const header_elements *found) {

@@ -10,6 +10,7 @@
 typedef struct layer_meter {
     uint64_t frames, size;
     int64_t timestamp;
+    int height; /* of its last keyframe; 0: not known */
 } layer_meter;
 
 typedef struct layers {
@@ -21,6 +22,7 @@ typedef struct layers {
     layer_meter meters[MAX_LAYERS + 1]; /* the last is that of packets without a name */
     int taken, candidate;               /* -1: none */
     unsigned votes, patience;
+    int height; /* that is enough; 0: the largest layer is wanted */
     double ends;
 } layers;
 

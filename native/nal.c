@@ -280,3 +280,19 @@ bool nal_begin(depacketizer *base, const nal_format *format, const char *sprop) 
 }
 
 void nal_end(depacketizer *base) { parameter_sets_free(&((nal_stream *)base)->sets); }
+
+const uint8_t *nal_last(const nal_format *format, const uint8_t *payload, size_t size, uint8_t kind,
+                        size_t *length) {
+    const uint8_t *found = NULL;
+    size_t position = 0;
+    nal nal;
+    if (!is_well_formed(format, payload, size))
+        return NULL;
+    while (next_nal(format, payload, size, &position, &nal)) {
+        if (nal_kind(format, nal.data[0]) != kind)
+            continue;
+        found = nal.data;
+        *length = nal.size;
+    }
+    return found;
+}

@@ -74,6 +74,9 @@ typedef struct nal_stream {
 bool nal_begin(depacketizer *it, const nal_format *format, const char *sprop);
 void nal_end(depacketizer *it);
 pushed nal_push(depacketizer *it, const part *in, frame *out);
+/* The last NAL unit of this kind that is wholly inside a well-formed payload, or NULL. */
+const uint8_t *nal_last(const nal_format *format, const uint8_t *payload, size_t size, uint8_t kind,
+                        size_t *length);
 bool nal_starts_keyframe(const nal_format *format, const uint8_t *payload, size_t size);
 
 #endif

@@ -36,6 +36,7 @@ typedef struct parameters {
     size_t rid_count; /* 0: no simulcast */
     uint32_t ssrcs[MAX_NAMED_SSRCS]; /* those that the sender named (RFC 5576) */
     size_t ssrc_count;
+    uint32_t max_bitrate; /* bit/s that the sender is asked to stay below; 0: it is not */
 } parameters;
 
 #endif

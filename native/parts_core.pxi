@@ -75,6 +75,7 @@ cdef extern from "codecs.h" nogil:
         int (*duration)(const uint8_t *payload, size_t size)
         int granule
         bint (*starts_keyframe)(const uint8_t *payload, size_t size)
+        int (*height)(const uint8_t *payload, size_t size)
     const codec_format **codec_formats
     const codec_format *codec_format_named(const char *name)
 
@@ -105,6 +106,7 @@ cdef extern from "stream.h":
         size_t mid_size
         uint32_t *ssrcs
         size_t ssrc_count
+        uint32_t max_bitrate
 
 cdef extern from "red.h":
     ctypedef struct c_red "red":
@@ -333,6 +335,7 @@ cdef int fill_parameters(c_parameters *it, parameters) except -1:
     for place, ssrc in enumerate(parameters.ssrcs):
         it.ssrcs[place] = <uint32_t>ssrc
     it.ssrc_count = <size_t>len(parameters.ssrcs)
+    it.max_bitrate = parameters.max_bitrate
     return 0
 
 

@@ -130,6 +130,11 @@ def _starts_keyframe(str name, bytes payload not None):
     return codec_format_named(name.encode()).starts_keyframe(payload, len(payload))
 
 
+def _height(str name, bytes payload not None):
+    cdef const codec_format *format = codec_format_named(name.encode())
+    return format.height(payload, len(payload)) if format.height != NULL else 0
+
+
 def opus_frame_size(toc):
     return c_opus_frame_size(toc)
 
@@ -144,7 +149,9 @@ cdef int _gather() except -1:
         if codec_formats[at].duration != NULL:
             AUDIO[name] = AudioFormat(partial(_duration, name), codec_formats[at].granule)
         else:
-            VIDEO[name] = VideoFormat(Depacketizer, partial(_starts_keyframe, name))
+            VIDEO[name] = VideoFormat(
+                Depacketizer, partial(_starts_keyframe, name), height=partial(_height, name)
+            )
         at += 1
     return 0
 

@@ -14,7 +14,8 @@ cdef extern from "rtcp.h":
     void rtcp_write_receiver_report(rtcp_writer *to, uint32_t ssrc, const c_report_block *blocks,
                                     size_t count)
     void rtcp_write_description(rtcp_writer *to, uint32_t ssrc, const char *cname)
-    void rtcp_write_remb(rtcp_writer *to, uint32_t sender, const uint32_t *ssrcs, size_t count)
+    void rtcp_write_remb(rtcp_writer *to, uint32_t sender, uint32_t bitrate,
+                         const uint32_t *ssrcs, size_t count)
     void rtcp_write_nack(rtcp_writer *to, uint32_t sender, uint32_t media,
                          const uint16_t *sequences, size_t count)
     void rtcp_write_picture_loss(rtcp_writer *to, uint32_t sender, uint32_t media)
@@ -88,13 +89,12 @@ cdef class RtcpWriter:
         assert 0 not in cname
         rtcp_write_description(&self.to, ssrc, cname)
 
-    def remb(self, sender, ssrcs):
-        """Always of 100 Mbit/s."""
+    def remb(self, sender, bitrate, ssrcs):
         cdef uint32_t written[255]
         assert len(ssrcs) <= 255
         for i, ssrc in enumerate(ssrcs):
             written[i] = ssrc
-        rtcp_write_remb(&self.to, sender, written, len(ssrcs))
+        rtcp_write_remb(&self.to, sender, bitrate, written, len(ssrcs))
 
     def nack(self, sender, media, sequences):
         """At most 512 sequence numbers."""

@@ -433,11 +433,11 @@ void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *secti
     finish(it, &from, out);
 }
 
-void peer_attach(peer *it, uint64_t anchor, uint64_t track, bool video, int64_t every,
-                 double wait, outputs *out) {
+void peer_attach(peer *it, uint64_t anchor, uint64_t track, bool video,
+                 const slice_spec *spec, outputs *out) {
     outputs from = {0};
     pthread_mutex_lock(&it->lock);
-    bundle_attach(it->bundle, anchor, track, video, every, wait, seconds(CLOCK_MONOTONIC), &from);
+    bundle_attach(it->bundle, anchor, track, video, spec, seconds(CLOCK_MONOTONIC), &from);
     finish(it, &from, out);
 }
 
@@ -480,6 +480,13 @@ void peer_collect(peer *it, outputs *cuts, others *datagrams) {
 double peer_heard(peer *it) {
     pthread_mutex_lock(&it->lock);
     double heard = it->heard;
+    pthread_mutex_unlock(&it->lock);
+    return heard;
+}
+
+double peer_media_heard(peer *it, uint64_t anchor) {
+    pthread_mutex_lock(&it->lock);
+    double heard = bundle_heard(it->bundle, anchor);
     pthread_mutex_unlock(&it->lock);
     return heard;
 }

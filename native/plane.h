@@ -92,8 +92,8 @@ void peer_release(peer *it);
 /* As the bundle's, at the present time, with the cuts that wait first; RTCP is sent. */
 void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *sections, size_t count,
                        outputs *out);
-void peer_attach(peer *it, uint64_t anchor, uint64_t track, bool video, int64_t seconds,
-                 double wait, outputs *out);
+void peer_attach(peer *it, uint64_t anchor, uint64_t track, bool video,
+                 const slice_spec *spec, outputs *out);
 void peer_detach(peer *it, uint64_t anchor, uint64_t track, bool video, outputs *out);
 /* Datagrams that came another way, decrypted. */
 void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
@@ -103,6 +103,8 @@ void peer_flush(peer *it, outputs *out);
 void peer_collect(peer *it, outputs *cuts, others *others);
 /* When anything came last, in seconds of the monotonic clock. */
 double peer_heard(peer *it);
+/* As bundle_heard. */
+double peer_media_heard(peer *it, uint64_t anchor);
 /* The bundle's counters and the peer's own, added up. */
 void peer_counters(peer *it, counters *sum);
 

@@ -54,14 +54,15 @@ cdef extern from "plane.h" nogil:
     void peer_release(peer *it)
     void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *sections,
                            size_t count, outputs *out)
-    void peer_attach(peer *it, uint64_t anchor, uint64_t track, bint video, int64_t seconds,
-                     double wait, outputs *out)
+    void peer_attach(peer *it, uint64_t anchor, uint64_t track, bint video,
+                     const slice_spec *spec, outputs *out)
     void peer_detach(peer *it, uint64_t anchor, uint64_t track, bint video, outputs *out)
     void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
                       outputs *out)
     void peer_flush(peer *it, outputs *out)
     void peer_collect(peer *it, outputs *cuts, others *others)
     double peer_heard(peer *it)
+    double peer_media_heard(peer *it, uint64_t anchor)
     void peer_counters(peer *it, counters *sum)
     void others_clear(others *it)
     void others_free(others *it)
@@ -213,12 +214,10 @@ cdef class Peer:
     def attach(self, track, spec):
         """As Bundle.attach, at the present time; RTCP is sent, cuts come back."""
         cdef bint video = track.kind is Kind.VIDEO
-        cdef int64_t seconds = spec.seconds
-        cdef double wait = spec.waits
-        assert isinstance(spec, VideoSpec if video else AudioSpec)
+        cdef slice_spec wanted = _spec(spec, video)
         cdef uint64_t anchor = self.bundle._anchor(track), number = self.bundle._number(track)
         with nogil:
-            peer_attach(self._it, anchor, number, video, seconds, wait, &self._out)
+            peer_attach(self._it, anchor, number, video, &wanted, &self._out)
         return self.bundle._outputs(&self._out)
 
     def detach(self, track):
@@ -273,6 +272,10 @@ cdef class Peer:
     def heard(self):
         """When anything came last, on the monotonic clock."""
         return peer_heard(self._it)
+
+    def media_heard(self, anchor):
+        """As Bundle.heard."""
+        return peer_media_heard(self._it, self.bundle._anchors.get(anchor, 0))
 
     @property
     def counters(self):

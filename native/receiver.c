@@ -15,6 +15,7 @@ receiver *receiver_new(uint64_t anchor, uint32_t ssrc, counters *counters, order
     it->activity = activity;
     it->audio_epoch = it->video_epoch = NO_EPOCH;
     it->deadline = NEVER;
+    it->heard = -NEVER;
     sender_clock_init(&it->sender);
     reporter_init(&it->reporter, ssrc, transport, counters);
     return it;
@@ -76,9 +77,11 @@ static void replace_audio(receiver *it, stream *first) {
     if (first != NULL) {
         audio_track_init(&it->audio, first, it->activity);
         begin_after(first, it->audio_epoch);
-        for (size_t i = 0; i < before.count; i++)
-            audio_track_attach(&it->audio, before.cutters[i].track, before.cutters[i].seconds,
-                               before.cutters[i].wait);
+        for (size_t i = 0; i < before.count; i++) {
+            const audio_cutter *cutter = &before.cutters[i];
+            slice_spec spec = {.seconds = cutter->seconds, .wait = cutter->wait};
+            audio_track_attach(&it->audio, cutter->track, &spec);
+        }
     }
     audio_track_free(&before);
 }
@@ -91,8 +94,7 @@ static void replace_video(receiver *it, stream *first) {
         video_track_init(&it->video, first);
         begin_after(first, it->video_epoch);
         for (size_t i = 0; i < before.count; i++)
-            video_track_attach(&it->video, before.grabbers[i].track, before.grabbers[i].seconds,
-                               before.grabbers[i].wait);
+            video_track_attach(&it->video, before.grabbers[i].track, &before.grabbers[i].spec);
     }
     video_track_free(&before);
 }
@@ -176,14 +178,14 @@ size_t receiver_set_sections(receiver *it, const parameters *const *sections, si
 
 /* ---- tracks ---- */
 
-void receiver_attach(receiver *it, uint64_t track, bool video, int64_t seconds, double wait,
+void receiver_attach(receiver *it, uint64_t track, bool video, const slice_spec *spec,
                      outputs *out) {
     if (video && it->has_video) {
         video_track_detach(&it->video, track, out);
-        video_track_attach(&it->video, track, seconds, wait);
+        video_track_attach(&it->video, track, spec);
     } else if (!video && it->has_audio) {
         audio_track_detach(&it->audio, track, it->scratch, out);
-        audio_track_attach(&it->audio, track, seconds, wait);
+        audio_track_attach(&it->audio, track, spec);
     }
 }
 

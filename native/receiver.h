@@ -22,6 +22,7 @@ typedef struct receiver {
     reporter reporter;
     ordereds *scratch;
     double deadline; /* as it was when something last happened to it */
+    double heard;    /* when an RTP packet last came; -NEVER: none has */
     bool touched;    /* since it was last run */
 } receiver;
 
@@ -38,7 +39,7 @@ size_t receiver_set_sections(receiver *it, const parameters *const *sections, si
                              stream **ended, outputs *out);
 /* Frees a stream that has ended. */
 void receiver_end_stream(stream *ended);
-void receiver_attach(receiver *it, uint64_t track, bool video, int64_t seconds, double wait,
+void receiver_attach(receiver *it, uint64_t track, bool video, const slice_spec *spec,
                      outputs *out);
 void receiver_detach(receiver *it, uint64_t track, bool video, outputs *out);
 void receiver_handle_timer(receiver *it, double now, outputs *out);

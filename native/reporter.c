@@ -5,6 +5,7 @@
 
 #define REPORT_INTERVAL 1.0
 #define KEYFRAME_INTERVAL 0.3
+#define REMB_BITRATE 100000000
 
 void reporter_init(reporter *it, uint32_t ssrc, transport_reporter *transport, counters *counters) {
     *it = (reporter){
@@ -50,19 +51,24 @@ static void write_reports(reporter *it, double now, rtcp_writer *to) {
     rtcp_write_description(to, it->ssrc, it->cname);
 }
 
-/* Only where there is no transport-wide feedback: senders obey one of the two. */
+/* Where there is no transport-wide feedback, and where we want less than the path carries. */
 static void write_remb(const reporter *it, rtcp_writer *to) {
     uint32_t ssrcs[255];
+    uint64_t bitrate = 0;
     size_t count = 0;
-    if (it->transport->is_agreed)
-        return;
+    bool limited = false;
     for (size_t i = 0; i < it->stream_count && count < 255; i++) {
         const stream *stream = it->streams[i];
-        if (stream->has_source && stream->parameters->feedback & FEEDBACK_REMB)
-            ssrcs[count++] = stream->source.ssrc;
+        uint32_t limit = stream->parameters->max_bitrate;
+        if (!stream->has_source || !(stream->parameters->feedback & FEEDBACK_REMB))
+            continue;
+        ssrcs[count++] = stream->source.ssrc;
+        limited = limited || limit > 0;
+        bitrate += limit > 0 ? limit : REMB_BITRATE;
     }
-    if (count > 0)
-        rtcp_write_remb(to, it->ssrc, ssrcs, count);
+    if (count > 0 && (limited || !it->transport->is_agreed))
+        rtcp_write_remb(to, it->ssrc, bitrate < REMB_BITRATE ? (uint32_t)bitrate : REMB_BITRATE,
+                        ssrcs, count);
 }
 
 static void write_nacks(reporter *it, double now, rtcp_writer *to) {

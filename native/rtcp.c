@@ -5,9 +5,6 @@
 enum { HEADER = 4, SENDER_INFO = 24, BLOCK = 24 };
 enum { FORMAT_NACK = 1, FORMAT_TRANSPORT = 15, FORMAT_PLI = 1, FORMAT_FIR = 4, FORMAT_REMB = 15 };
 
-/* 100 Mbit/s as REMB holds it: six bits of exponent, 18 of mantissa. */
-enum { REMB_EXPONENT = 9, REMB_MANTISSA = 100000000 >> REMB_EXPONENT };
-
 /* RFC 3550 6.4.1: the last byte says how many to ignore, itself included. */
 static bool take_padding_off(rtcp_packet *it) {
     if (it->size == 0)
@@ -152,12 +149,19 @@ void rtcp_write_description(rtcp_writer *to, uint32_t ssrc, const char *cname) {
     rtcp_write(to, RTCP_DESCRIPTION, 1, body, chunk + 4 - chunk % 4);
 }
 
-void rtcp_write_remb(rtcp_writer *to, uint32_t sender, const uint32_t *ssrcs, size_t count) {
+/* Six bits of exponent, 18 of mantissa. */
+#define MANTISSA 0x3FFFF
+
+void rtcp_write_remb(rtcp_writer *to, uint32_t sender, uint32_t bitrate, const uint32_t *ssrcs,
+                     size_t count) {
     uint8_t body[16 + 4 * 255];
+    uint32_t exponent = 0;
+    while (bitrate >> exponent > MANTISSA)
+        exponent++;
     write32(body, sender);
     write32(body + 4, 0);
     memcpy(body + 8, "REMB", 4);
-    write32(body + 12, (uint32_t)count << 24 | REMB_EXPONENT << 18 | REMB_MANTISSA);
+    write32(body + 12, (uint32_t)count << 24 | exponent << 18 | bitrate >> exponent);
     for (size_t i = 0; i < count; i++)
         write32(body + 16 + 4 * i, ssrcs[i]);
     rtcp_write(to, RTCP_PAYLOAD_FEEDBACK, FORMAT_REMB, body, 16 + 4 * count);

@@ -49,7 +49,8 @@ void rtcp_write_receiver_report(rtcp_writer *to, uint32_t ssrc, const report_blo
                                 size_t count);
 void rtcp_write_description(rtcp_writer *to, uint32_t ssrc, const char *cname);
 /* At most 100 Mbit/s for these sources together, of which there are at most 255. */
-void rtcp_write_remb(rtcp_writer *to, uint32_t sender, const uint32_t *ssrcs, size_t count);
+void rtcp_write_remb(rtcp_writer *to, uint32_t sender, uint32_t bitrate, const uint32_t *ssrcs,
+                     size_t count);
 /* At most NACK_MAX_MISSING sequence numbers. */
 void rtcp_write_nack(rtcp_writer *to, uint32_t sender, uint32_t media, const uint16_t *sequences,
                      size_t count);

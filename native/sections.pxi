@@ -62,6 +62,7 @@ cdef class Section:
         mid = stream.mid.encode()
         self.texts.append(mid)
         self.it.mid, self.it.mid_size = mid, <size_t>len(mid)
+        self.it.max_bitrate = stream.max_bitrate
         self._layers(stream.rids)
         return self._ssrcs(stream.ssrcs)
 

@@ -14,7 +14,7 @@ void audio_track_free(audio_track *it) {
     *it = (audio_track){0};
 }
 
-void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds, double wait) {
+void audio_track_attach(audio_track *it, uint64_t track, const slice_spec *spec) {
     counters *counters = it->stream->counters;
     audio_cutter *cutters =
         grown(it->cutters, it->count + 1, &it->capacity, sizeof *cutters, 1);
@@ -23,7 +23,8 @@ void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds, double
         return;
     }
     it->cutters = cutters;
-    audio_cutter_init(&cutters[it->count++], track, seconds, wait, it->activity, counters);
+    audio_cutter_init(&cutters[it->count++], track, spec->seconds, spec->wait, it->activity,
+                      counters);
     stream_wake(it->stream);
 }
 
@@ -116,7 +117,7 @@ double audio_track_expects(const audio_track *it, double now) {
 }
 
 void video_track_init(video_track *it, stream *stream) {
-    *it = (video_track){.stream = stream, .epoch = -1};
+    *it = (video_track){.stream = stream, .epoch = -1, .asked = -INFINITY};
     report_wait_init(&it->wait, stream);
     it->can_ask = stream->parameters->feedback & (FEEDBACK_PLI | FEEDBACK_FIR);
     stream_doze(stream, INFINITY);
@@ -131,7 +132,20 @@ void video_track_free(video_track *it) {
     *it = (video_track){0};
 }
 
-void video_track_attach(video_track *it, uint64_t track, int64_t seconds, double wait) {
+/* Have the layer taken that is high enough for every task; without tasks, as before. */
+static void choose_layer(video_track *it) {
+    int height = 0;
+    bool any = true;
+    for (size_t i = 0; i < it->count; i++) {
+        int wanted = it->grabbers[i].spec.max_height;
+        any = any && wanted > 0;
+        height = wanted > height ? wanted : height;
+    }
+    if (it->count > 0)
+        it->stream->layers.height = any ? height : 0;
+}
+
+void video_track_attach(video_track *it, uint64_t track, const slice_spec *spec) {
     counters *counters = it->stream->counters;
     frame_grabber *grabbers =
         grown(it->grabbers, it->count + 1, &it->capacity, sizeof *grabbers, 1);
@@ -140,7 +154,8 @@ void video_track_attach(video_track *it, uint64_t track, int64_t seconds, double
         return;
     }
     it->grabbers = grabbers;
-    frame_grabber_init(&grabbers[it->count++], track, seconds, wait, it->can_ask, counters);
+    frame_grabber_init(&grabbers[it->count++], track, spec, it->can_ask, counters);
+    choose_layer(it);
     stream_wake(it->stream);
 }
 
@@ -168,6 +183,7 @@ void video_track_detach(video_track *it, uint64_t track, outputs *out) {
         memmove(&it->grabbers[at], &it->grabbers[at + 1],
                 (it->count - at) * sizeof *it->grabbers);
     }
+    choose_layer(it);
     rest(it);
     report_wait_flush_track(&it->wait, track, out);
 }
@@ -265,7 +281,7 @@ static bool grab_one(video_track *it, const ordered *ordered, double now, output
         if (out->count == before)
             continue;
         grabbed = true;
-        report_wait_add(&it->wait, out, before, it->grabbers[i].wait, now);
+        report_wait_add(&it->wait, out, before, it->grabbers[i].spec.wait, now);
     }
     /* A frame that ended before a hole says nothing about what comes after the hole. */
     if (!ordered->contiguous && frame.timestamp != ordered->packet.timestamp)
@@ -297,11 +313,24 @@ void video_track_flush(video_track *it, ordereds *scratch, outputs *out) {
     report_wait_flush(&it->wait, out);
 }
 
+/* When the next request for a keyframe may go out. */
+static double asks_from(const video_track *it) {
+    double every = 0.0;
+    for (size_t i = 0; i < it->count; i++) {
+        double one = it->grabbers[i].spec.asks_every;
+        if (one < INFINITY && one > every)
+            every = one;
+    }
+    return it->asked + every;
+}
+
 double video_track_deadline(const video_track *it) {
-    double first = report_wait_deadline(&it->wait);
+    double asking = NEVER, from = asks_from(it);
     for (size_t i = 0; i < it->count; i++)
-        first = earlier(first, frame_grabber_deadline(&it->grabbers[i]));
-    return first;
+        asking = earlier(asking, frame_grabber_deadline(&it->grabbers[i]));
+    if (asking != NEVER && asking < from)
+        asking = from;
+    return earlier(asking, report_wait_deadline(&it->wait));
 }
 
 /* A keyframe that was asked for may come at any time, while the source sends; else the frame due is
@@ -323,7 +352,11 @@ double video_track_expects(const video_track *it, double now) {
 
 bool video_track_wants_keyframe(video_track *it, double now) {
     bool asking = false;
+    if (now < asks_from(it))
+        return false;
     for (size_t i = 0; i < it->count; i++)
         asking = frame_grabber_wants_keyframe(&it->grabbers[i], now) || asking;
+    if (asking)
+        it->asked = now;
     return asking;
 }

@@ -27,13 +27,14 @@ typedef struct video_track {
     int64_t epoch;
     missing_reason missing;     /* why there is no picture, if there is none */
     uint8_t orientation; /* the last that a packet told */
+    double asked;        /* when a keyframe was, last; -INFINITY: never */
     report_wait wait;
 } video_track;
 
 /* `scratch` is the caller's room for packets in order, empty before and after each call. */
 void audio_track_init(audio_track *it, stream *stream, const activity *activity);
 void audio_track_free(audio_track *it);
-void audio_track_attach(audio_track *it, uint64_t track, int64_t seconds, double wait);
+void audio_track_attach(audio_track *it, uint64_t track, const slice_spec *spec);
 void audio_track_detach(audio_track *it, uint64_t track, ordereds *scratch, outputs *out);
 void audio_track_receive(audio_track *it, double now, ordereds *scratch, outputs *out);
 void audio_track_flush(audio_track *it, ordereds *scratch, outputs *out);
@@ -44,7 +45,7 @@ double audio_track_expects(const audio_track *it, double now);
 
 void video_track_init(video_track *it, stream *stream);
 void video_track_free(video_track *it);
-void video_track_attach(video_track *it, uint64_t track, int64_t seconds, double wait);
+void video_track_attach(video_track *it, uint64_t track, const slice_spec *spec);
 void video_track_detach(video_track *it, uint64_t track, outputs *out);
 void video_track_receive(video_track *it, double now, ordereds *scratch, outputs *out);
 void video_track_flush(video_track *it, ordereds *scratch, outputs *out);

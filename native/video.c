@@ -146,6 +146,8 @@ static void answers_keyframe_began(answers *it, int64_t timestamp, double now) {
 }
 
 static void ask(answers *it, double now) {
+    if (isnan(it->asked))
+        it->asking_since = now;
     it->asked = now;
     if (it->mode == GRABBER_KEEPING) {
         if (it->probing)
@@ -271,7 +273,7 @@ static void grab(frame_grabber *it, const frame *frame, const ordered *last, out
     cut->began = mapper_at(last->mapper, frame->timestamp);
     cut->continues = it->answers.mode != GRABBER_ASKING && !stays;
     cut->orientation = frame->orientation;
-    int64_t step = it->seconds * (int64_t)last->codec->clock_rate;
+    int64_t step = it->spec.seconds * (int64_t)last->codec->clock_rate;
     it->due += (1 + (frame->timestamp - it->due) / step) * step; /* it is not before `due` */
     if (it->answers.seen - it->overdue > LATE) /* not where overdue is NAN */
         COUNT(it->counters, picture_late);
@@ -286,17 +288,16 @@ static void grab(frame_grabber *it, const frame *frame, const ordered *last, out
 
 /* ---- the grabber ---- */
 
-void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, double wait,
-                        bool can_ask, counters *counters) {
+void frame_grabber_init(frame_grabber *it, uint64_t track, const slice_spec *spec, bool can_ask,
+                        counters *counters) {
     *it = (frame_grabber){
         .track = track,
         .counters = counters,
-        .seconds = seconds,
-        .wait = wait,
+        .spec = *spec,
         .epoch = -1,
         .overdue = NAN,
     };
-    answers_init(&it->answers, can_ask, counters);
+    answers_init(&it->answers, can_ask && spec->asks_every < INFINITY, counters);
 }
 
 void frame_grabber_free(frame_grabber *it) {

@@ -3,6 +3,7 @@
 #define SLICER_VIDEO_H
 
 #include "audio.h"
+#include "spec.h"
 
 typedef enum grabber_mode {
     GRABBER_TRYING,
@@ -27,8 +28,8 @@ typedef struct frame_grabber {
     uint64_t track;
     counters *counters;
     answers answers;
-    int64_t seconds, epoch;
-    double wait; /* seconds that a cut may wait for a report */
+    slice_spec spec;
+    int64_t epoch;
     bool has_due, told, has_group;
     int64_t due;
     double overdue; /* NAN: not */
@@ -38,8 +39,9 @@ typedef struct frame_grabber {
     size_t count, capacity, first;
 } frame_grabber;
 
-void frame_grabber_init(frame_grabber *it, uint64_t track, int64_t seconds, double wait,
-                        bool can_ask, counters *counters);
+/* `can_ask`: the source may be asked for keyframes; so it is if the task wants it, too. */
+void frame_grabber_init(frame_grabber *it, uint64_t track, const slice_spec *spec, bool can_ask,
+                        counters *counters);
 void frame_grabber_free(frame_grabber *it);
 /* The media time until which packets are of no use; false while they are. */
 bool frame_grabber_wakes_at(const frame_grabber *it, int64_t *at);

@@ -67,9 +67,19 @@ static bool starts_keyframe(const uint8_t *payload, size_t size) {
            read_keyframe(payload + length, size - length, &keyframe) && keyframe;
 }
 
+static int height(const uint8_t *payload, size_t size) {
+    bool begins;
+    size_t length;
+    if (!starts_keyframe(payload, size) || !read_descriptor(payload, size, &begins, &length))
+        return 0;
+    const uint8_t *data = payload + length;
+    return (data[8] | data[9] << 8) & 0x3FFF;
+}
+
 const codec_format vp8_format = {
     .name = "vp8",
     .state = sizeof(depacketizer),
     .push = push,
     .starts_keyframe = starts_keyframe,
+    .height = height,
 };

@@ -1,6 +1,8 @@
-"""The eight actions: an order or an id to who takes orders, and what comes back to an answer."""
+"""The actions: an order or an id to who takes orders, and what comes back to an answer."""
 
+from slicer.api.audio import judge_audio
 from slicer.api.fields import Values
+from slicer.api.live import read_live_order
 from slicer.api.requests import read_lists, read_order
 from slicer.api.schema import Action, Verb
 from slicer.engine.engine import TaskStatus
@@ -12,12 +14,23 @@ Answer = dict[str, object]
 
 
 async def carry_out(
-    action: Action, app: Application, values: Values, orders: OrderTaker, now: float
+    action: Action,
+    app: Application,
+    values: Values,
+    orders: OrderTaker,
+    now: float,
+    supplier: str,
 ) -> Answer:
-    """Do it. *now* is UTC in seconds. Raises SlicerError."""
+    """Do it. *now* is UTC in seconds; *supplier* judges where a request names none. Raises
+    SlicerError."""
     if action.verb is Verb.CREATE:
-        order = read_order(app, action.product, values, now)
+        if action.product is Product.LIVE:
+            order = read_live_order(values, supplier)
+        else:
+            order = read_order(app, action.product, values, now)
         return {"TaskId": await orders.create(app, order)}
+    if action.verb is Verb.JUDGE:
+        return await judge_audio(values, orders, supplier)
     task = values.text("TaskId")
     if action.verb is Verb.DESCRIBE:
         return _status(orders.describe(app, action.product, task), action.product)

@@ -21,6 +21,7 @@ from slicer.api.limits import RateLimit, Signatures
 from slicer.api.schema import ACTIONS, VERSION, Action, Verb
 from slicer.api.signature import MAX_SKEW, UNSIGNED_PAYLOAD, Message
 from slicer.errors import shown
+from slicer.moderation.settings import DEFAULT_SUPPLIER
 from slicer.service.order import Application, OrderTaker
 from slicer.service.settings import REGIONS
 
@@ -47,6 +48,8 @@ class ApiSettings:
     """Seconds from a request's first byte to its answer."""
     regions: tuple[str, ...] = REGIONS
     """Values of X-TC-Region that are answered."""
+    default_supplier: str = DEFAULT_SUPPLIER
+    """Who judges where a request names nobody."""
     rate: int = RATE
     """Requests in a second for each action and application."""
     now: Callable[[], float] = field(default=time.time)
@@ -82,7 +85,8 @@ class Dispatcher:
         values = reader.read(action.fields, body)
         if caller is not None and action.verb not in _REPEATABLE:
             self._refuse_replay(name, caller, message.headers.get("x-tc-nonce", ""), now)
-        return await carry_out(action, app, values, self._orders, now)
+        supplier = self._settings.default_supplier
+        return await carry_out(action, app, values, self._orders, now, supplier)
 
     def _authenticate(self, message: Message, now: float) -> Caller | None:
         host = _host(message.headers.get("host", ""))
@@ -103,9 +107,9 @@ class Dispatcher:
         self, body: Mapping[str, object], action: Action, caller: Caller | None, reader: Reader
     ) -> Application:
         """The application, before anything else is read: limits are by application."""
-        field = next(field for field in action.fields if field.name == "SdkAppId")
-        values = reader.read((field,), {"SdkAppId": body.get("SdkAppId")})
-        return find_app(self._apps, values.whole("SdkAppId"), caller)
+        field = action.fields[0]  # SdkAppId, in whatever letters
+        values = reader.read((field,), {field.name: body.get(field.name)})
+        return find_app(self._apps, values.whole(field.name), caller)
 
     def _refuse_other_use(
         self,

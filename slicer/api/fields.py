@@ -47,6 +47,18 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
+class Wholes:
+    """A list of up to *most* whole numbers."""
+
+    most: int
+    item: Whole
+
+    @property
+    def allowed(self) -> str:
+        return f"at most {self.most}, each {self.item.allowed}"
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """An object."""
 
@@ -62,7 +74,7 @@ class Field:
     """One field: its name, rule, need and default, and the codes for its absence and its value."""
 
     name: str
-    rule: Whole | Text | Texts | Table
+    rule: Whole | Text | Texts | Wholes | Table
     required: bool = False
     default: int | None = None
     missing: str = MISSING
@@ -142,7 +154,17 @@ class Reader:
         if isinstance(rule, Text):
             return _text(rule, value, path, field.wrong or WRONG_VALUE)
         if isinstance(rule, Texts):
-            return self._texts(rule, value, path, field.wrong or WRONG_VALUE)
+            wrong = field.wrong or WRONG_VALUE
+            items = self._listed(rule.most, value, path, "strings")
+            return tuple(
+                _text(rule.item, item, f"{path}[{at}]", wrong) for at, item in enumerate(items)
+            )
+        if isinstance(rule, Wholes):
+            items = self._listed(rule.most, value, path, "whole numbers")
+            return tuple(
+                self._whole(field, rule.item, item, f"{path}[{at}]")
+                for at, item in enumerate(items)
+            )
         if not isinstance(value, dict):
             raise _wrong_type(path, value, "an object")
         return self.read(rule.fields, value, f"{path}.")
@@ -159,16 +181,14 @@ class Reader:
             raise ApiError(field.wrong or OUT_OF_RANGE, message)
         return value
 
-    def _texts(self, rule: Texts, value: object, path: str, wrong: str) -> tuple[str, ...]:
+    def _listed(self, most: int, value: object, path: str, of: str) -> list[object]:
         items = _listed(value) if self._textual else value
         if not isinstance(items, list):
-            raise _wrong_type(path, value, "a list of strings")
-        if len(items) > rule.most:
-            message = f"{path}: got {len(items)} entries; allowed: at most {rule.most}"
+            raise _wrong_type(path, value, f"a list of {of}")
+        if len(items) > most:
+            message = f"{path}: got {len(items)} entries; allowed: at most {most}"
             raise ApiError(OUT_OF_RANGE, message)
-        return tuple(
-            _text(rule.item, item, f"{path}[{index}]", wrong) for index, item in enumerate(items)
-        )
+        return items
 
 
 def _text(rule: Text, value: object, path: str, wrong: str) -> str:

@@ -20,7 +20,7 @@ _AUDIO, _VIDEO = 1, 2
 
 def read_order(app: Application, product: Product, values: Values, now: float) -> Order:
     """The order of a Create request. *now* is UTC in seconds. Raises ApiError and BadInput."""
-    _check_room(values)
+    check_room_number("RoomId", values.text("RoomId"), values.whole("RoomIdType"))
     _check_robot(app, product, values, now)
     if product is Product.SLICE:
         params, moderation = values.table("SliceParams"), None
@@ -32,21 +32,22 @@ def read_order(app: Application, product: Product, values: Values, now: float) -
         moderation = _moderation(params)
         storage = values.table("ModerationStorageParams").table("CloudModerationStorage")
         kinds, path, image = params.whole("ModerationType"), "ModerationParams.", ImageFormat.PNG
-        _check_storage(moderation, values)
+        check_storage(moderation.keep, "ModerationStorageParams", values)
     keeps = moderation is None or moderation.keep is not Keep.NONE
+    audio, video = read_kinds(params, kinds)
     return Order(
         product=product,
         room_id=values.text("RoomId"),
         room_type=values.whole("RoomIdType"),
         user_id=values.text("UserId"),
         params=SliceParams(
-            AudioSpec(params.whole("SliceAudio")) if kinds & _AUDIO else None,
-            VideoSpec(params.whole("SliceVideo")) if kinds & _VIDEO else None,
+            audio,
+            video,
             read_lists(params, path),
             max_idle=params.whole("MaxIdleTime"),
         ),
         images=image,
-        bucket=_bucket(storage) if keeps else None,
+        bucket=read_bucket(storage) if keeps else None,
         expire_hours=values.whole("ResourceExpiredHour"),
         moderation=moderation,
     )
@@ -65,11 +66,19 @@ def read_lists(values: Values, path: str = "") -> Subscription:
     )
 
 
-def _check_room(values: Values) -> None:
-    room = values.text("RoomId")
+def read_kinds(params: Values, kinds: int) -> tuple[AudioSpec | None, VideoSpec | None]:
+    """What is cut: *kinds* is 1 audio, 2 frames, 3 both."""
+    return (
+        AudioSpec(params.whole("SliceAudio")) if kinds & _AUDIO else None,
+        VideoSpec(params.whole("SliceVideo")) if kinds & _VIDEO else None,
+    )
+
+
+def check_room_number(field: str, room: str, room_type: int) -> None:
+    """Raise BadInput unless an id of type 1 is a number that TRTC has."""
     is_number = re.fullmatch(r"[1-9][0-9]{0,9}", room) and int(room) <= MAX_ROOM
-    if values.whole("RoomIdType") == 1 and not is_number:
-        raise BadInput("RoomId", room, f"1 to {MAX_ROOM} in decimal, since RoomIdType is 1")
+    if room_type == 1 and not is_number:
+        raise BadInput(field, room, f"1 to {MAX_ROOM} in decimal, since RoomIdType is 1")
 
 
 def _check_robot(app: Application, product: Product, values: Values, now: float) -> None:
@@ -105,16 +114,17 @@ def _check_robot(app: Application, product: Product, values: Values, now: float)
         )
 
 
-def _check_storage(moderation: Moderation, values: Values) -> None:
-    if moderation.keep is not Keep.NONE and "ModerationStorageParams" not in values:
+def check_storage(keep: Keep, field: str, values: Values) -> None:
+    """Raise ApiError where files are to be kept and nothing says where."""
+    if keep is not Keep.NONE and field not in values:
         raise ApiError(
             "MissingParameter.SliceStorageParams",
-            f"ModerationStorageParams: missing; allowed: an object, since SaveModerationFile is "
-            f"{moderation.keep.value}",
+            f"{field}: missing; allowed: an object, since SaveModerationFile is {keep.value}",
         )
 
 
-def _bucket(storage: Values) -> Bucket:
+def read_bucket(storage: Values) -> Bucket:
+    """The six fields of a store."""
     return Bucket(
         storage.whole("Vendor"),
         storage.text("Region"),

@@ -1,11 +1,11 @@
-"""The fields of the eight actions: ONE table of names, types, needs, ranges, defaults and codes."""
+"""The fields of the actions: ONE table of names, types, needs, ranges, defaults and codes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from slicer.api.errors import FIELD_CODES
-from slicer.api.fields import Field, Table, Text, Texts, Whole
+from slicer.api.fields import Field, Table, Text, Texts, Whole, Wholes
 from slicer.service.order import Product
 from slicer.slicing.subscription import MAX_ENTRIES, MAX_ENTRY_LENGTH
 from slicer.usersig import MAX_TEXT
@@ -18,12 +18,17 @@ SUPPLIERS = (
     *("local", "webhook", "rekognition", "aliyun", "openai"),
 )
 
+AUDIO_SYNC = "CreateAudioModerationSync"
+MAX_AUDIO_TEXT = 7_000_000
+"""Characters of Base64: 5 MB."""
+
+_NAME = r"[A-Za-z0-9_@#-]+"
 _ID = r"[A-Za-z0-9_-]+"
 _VISIBLE = r"[\x21-\x7e]+"
 
 
 def _required(
-    name: str, rule: Whole | Text | Texts | Table, code: str = "", wrong: str = ""
+    name: str, rule: Whole | Text | Texts | Wholes | Table, code: str = "", wrong: str = ""
 ) -> Field:
     missing = f"MissingParameter.{code}" if code else "MissingParameter"
     return Field(name, rule, True, None, missing, wrong or FIELD_CODES.get(name, ""))
@@ -107,6 +112,50 @@ _MODERATION = Table(
         _SUBSCRIPTION,
     )
 )
+_AGORA = Table(
+    (
+        Field("AppId", Text(256, "refused")),
+        Field("Channel", Text(256, "refused")),
+        Field("ChannelProfile", Whole(0, 1, "refused")),
+        Field("Token", _secret(MAX_TEXT, "refused")),
+        Field("Uid", Whole(0, 2**63 - 1, "refused")),
+        Field("TrustedUserIdList", Wholes(MAX_ENTRIES, Whole(0, 2**63 - 1))),
+        Field("UntrustedUserIdList", Wholes(MAX_ENTRIES, Whole(0, 2**63 - 1))),
+    )
+)
+_INPUT = Table(
+    (
+        _required("Url", _secret(2_047, "a stream's URL, up to 2047 visible ASCII", _VISIBLE)),
+        Field("Format", Text(4, "rtmp", "rtmp")),
+        Field("AgoraParam", _AGORA),  # requests refuse it: there is no SDK of Agora's here
+    )
+)
+_LIVE = Table(
+    (
+        Field("ModerationType", Whole(1, 3, "1 audio, 2 frames, 3 both"), default=3),
+        Field("MaxIdleTime", Whole(30, 1_800, "seconds"), default=30),
+        Field("SliceVideo", Whole(1, 60, "seconds"), default=5),
+        Field("SliceAudio", Whole(5, 60, "seconds"), default=15),
+        Field("SaveModerationFile", Whole(0, 2, "0 none, 1 all, 2 hits"), default=1),
+        Field("CallbackAllResults", Whole(0, 1, "0 all, 1 hits only"), default=0),
+    )
+)
+_SOURCE = Table(
+    (
+        Field("RoomId", Text(64, "a name of your own, up to 64 bytes")),
+        Field("RoomIdType", Whole(0, 1, "0 string, 1 32-bit integer"), default=0),
+        Field("UserId", Text(32, "1 to 32 of A-Z a-z 0-9 _ -", _ID)),
+    )
+)
+_AUDIO = (
+    replace(_APP, name="Sdkappid"),
+    Field("BizType", Text(256, "accepted and ignored")),
+    Field("DataId", Text(64, "up to 64 of A-Z a-z 0-9 _ - @ #", _NAME)),
+    Field("FileFormat", Text(3, "wav, mp3 or m4a", "wav|mp3|m4a")),
+    Field("FileName", Text(64, "up to 64 of A-Z a-z 0-9 _ - @ #", _NAME)),
+    Field("FileContent", Text(MAX_AUDIO_TEXT, "up to 5 MB in Base64", r"[A-Za-z0-9+/=]+")),
+    Field("FileUrl", Text(2_047, "refused")),  # this machine fetches nothing for a caller
+)
 _TASK = (_APP, _required("TaskId", Text(256, "as Create gave it"), "TaskId"))
 
 
@@ -117,6 +166,8 @@ class Verb(Enum):
     DESCRIBE = "Describe"
     MODIFY = "Modify"
     DELETE = "Delete"
+    JUDGE = "CreateSync"
+    """Of a file that comes with the request; the verdict is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +206,34 @@ _CREATE = {
         ),
         Field("ResourceExpiredHour", Whole(6, 72, "hours"), default=24),
     ),
+    Product.LIVE: (
+        _APP,
+        _required("Input", _INPUT),
+        _required("LiveModerationParams", _LIVE),
+        Field("DataId", Text(60, "up to 60 bytes")),
+        Field("SourceInfo", _SOURCE),
+        # As with the other: unless SaveModerationFile is 0.
+        Field(
+            "LiveModerationStorageParams",
+            Table((_required("CloudModerationStorage", _STORAGE, "SliceStorageParams"),)),
+            missing="MissingParameter.SliceStorageParams",
+        ),
+        Field("ResourceExpiredHour", Whole(1, 72, "hours"), default=48),
+    ),
 }
 _FIELDS = {Verb.DESCRIBE: _TASK, Verb.MODIFY: (*_TASK, _SUBSCRIPTION), Verb.DELETE: _TASK}
-_NOUNS = {Product.SLICE: "CloudSliceTask", Product.MODERATION: "CloudModeration"}
+_NOUNS = {
+    Product.SLICE: "CloudSliceTask",
+    Product.MODERATION: "CloudModeration",
+    Product.LIVE: "LiveStreamModeration",
+}
+_VERBS = {Product.LIVE: (Verb.CREATE, Verb.DESCRIBE, Verb.DELETE)}
 
 ACTIONS: Mapping[str, Action] = {
     verb.value + noun: Action(product, verb, _FIELDS.get(verb) or _CREATE[product])
     for product, noun in _NOUNS.items()
-    for verb in Verb
-}
+    for verb in _VERBS.get(product, (Verb.CREATE, Verb.DESCRIBE, Verb.MODIFY, Verb.DELETE))
+} | {AUDIO_SYNC: Action(Product.MODERATION, Verb.JUDGE, _AUDIO)}
 
 
 def walk(fields: tuple[Field, ...], path: str = "") -> Iterator[tuple[str, Field]]:

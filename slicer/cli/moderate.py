@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,6 +78,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def moderate(options: argparse.Namespace) -> int:
     """Judge files, print what comes out, and give the exit code."""
     settings = settings_of(options).moderation
+    # One picture in so many is for rooms; of those that are named here, text is read in each.
+    settings = replace(settings, local_ocr_every=min(1, settings.local_ocr_every))
     supplier = open_supplier(supplier_of(options.supplier, options, os.environ), settings)
     judged = asyncio.run(_judge(options.files, supplier, settings))
     if options.json:

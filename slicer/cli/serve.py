@@ -59,7 +59,10 @@ async def _serve(settings: ServiceSettings, listen: Listen, insecure: bool) -> i
         orders = await stack.enter_async_context(serving(settings))
         apps = {app.sdk_app_id: app for app in settings.apps}
         limits = ApiSettings(
-            insecure=insecure, regions=settings.serve.regions, hosts=settings.serve.hosts
+            insecure=insecure,
+            regions=settings.serve.regions,
+            hosts=settings.serve.hosts,
+            default_supplier=settings.engine.moderation.default_supplier,
         )
         app = make_app(apps, orders, limits, ready)
         server = await open_server(app, listen, insecure, settings.engine.http)

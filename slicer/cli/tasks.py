@@ -34,6 +34,7 @@ from slicer.slicing.spec import (
     HOUR,
     MAX_ANCHORS,
     MOST_ANCHORS,
+    MOST_HEIGHT,
     AudioSpec,
     ImageFormat,
     SliceParams,
@@ -112,6 +113,10 @@ def _add_slicing(parser: argparse.ArgumentParser) -> None:
         help=f"seconds between pictures, up to {DAY}; 0: none (5)",
     )  # fmt: skip
     parser.add_argument(
+        "--max-height", type=whole("--max-height", 1, MOST_HEIGHT, "pixels"), metavar="PIXELS",
+        help="of a video sent in several sizes, take the smallest that is so high (the largest)",
+    )  # fmt: skip
+    parser.add_argument(
         "--image", type=one_of("--image", ImageFormat), metavar="FORMAT",
         help=f"of pictures: {in_words(list(ImageFormat))} (png)",
     )  # fmt: skip
@@ -167,7 +172,7 @@ def spec_of(options: argparse.Namespace, settings: Settings, room: str) -> TaskS
         to=to,
         params=SliceParams(
             AudioSpec(audio) if audio else None,
-            VideoSpec(video) if video else None,
+            VideoSpec(video, max_height=options.max_height) if video else None,
             Subscription.of(
                 allow_audio=options.allow_audio,
                 block_audio=options.block_audio,

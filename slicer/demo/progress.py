@@ -94,7 +94,7 @@ def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
         case PicturesMissing():
             return f"no pictures: {event.anchor}: {event.reason}"
         case AnchorTrouble():
-            return f"trouble: {event.anchor}: {event.count} {event.reason}"
+            return f"trouble: {event.anchor}: {event.reason} ({event.count})"
         case TrackRefused():
             return f"refused: {event.anchor} {event.kind}: {event.reason}"
         case AnchorLeft():

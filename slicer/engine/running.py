@@ -214,7 +214,7 @@ class RunningTask:
                 logger.warning("! task %s: %s of %s is refused: %s", task, kind, anchor, reason)
                 self._tell(TrackRefused(task, at, anchor, kind, reason))
             case outputs.AnchorTrouble(anchor, reason, count):
-                logger.warning("! task %s: %s: %d %s", task, anchor, count, reason)
+                logger.warning("! task %s: %s: %s (%d)", task, anchor, reason, count)
                 self._tell(AnchorTrouble(task, at, anchor, reason, count))
 
     def on_discarded(self, count: int) -> None:

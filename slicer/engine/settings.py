@@ -1,7 +1,9 @@
 """The settings of an engine; `slicer.example.toml` shows them all."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Self, get_type_hints
 
@@ -19,10 +21,13 @@ from slicer.rooms.stream.settings import StreamSettings
 from slicer.rooms.trtc.settings import TrtcSettings
 from slicer.rooms.whep.settings import WhepSettings
 from slicer.rooms.whip.settings import WhipSettings
+from slicer.rtp.rtcp.reporter import KEYFRAME_INTERVAL
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.spec import (
     HOUR,
+    LONGEST_KEYFRAME_INTERVAL,
     LONGEST_WAIT,
+    MOST_HEIGHT,
     AudioSpec,
     ImageFormat,
     SliceParams,
@@ -38,6 +43,7 @@ OTHER_VARIABLES = (
     "SLICER_WEBHOOKS_",
     "SLICER_VENDORS_",
     "SLICER_APP_",
+    "SLICER_SUPPLIER_SECRET_KEY",
 )
 """What the variables of those tables begin with."""
 MOVED = {
@@ -59,6 +65,13 @@ MOVED = {
 """Fields that had another name: a file or a variable that still uses it is told the new one."""
 
 
+class Keyframes(StrEnum):
+    """Whether sources are asked for keyframes."""
+
+    REQUEST = "request"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class SlicingSettings:
     """What a task cuts unless it says otherwise."""
@@ -76,6 +89,22 @@ class SlicingSettings:
     Players skip them, but many add them to the length they show."""
     report_wait: float = bounded(3.0, 0, LONGEST_WAIT)
     """Seconds a slice may wait for the sender's next report, which settles its time; 0: none."""
+
+    max_height: int = bounded(0, 0, MOST_HEIGHT)
+    """Pixels: of a video that is sent in several sizes, the smallest that is so high is taken, and
+    the largest where none is; 0: the largest."""
+    keyframes: Keyframes = Keyframes.REQUEST
+    """Whether keyframes are asked for; where they are not, frames are kept until a picture."""
+    keyframe_interval: float = bounded(
+        KEYFRAME_INTERVAL, KEYFRAME_INTERVAL, LONGEST_KEYFRAME_INTERVAL
+    )
+    """Seconds between two requests to one source at least, however many tasks watch it."""
+
+    def complete(self, params: SliceParams) -> SliceParams:
+        """A task's parameters, with what it leaves to these settings."""
+        never = self.keyframes is Keyframes.NEVER
+        interval = math.inf if never else self.keyframe_interval
+        return params.waiting(self.report_wait).watching(interval, self.max_height or None)
 
     def params(self) -> SliceParams:
         """The same as a task takes it. Raises BadInput where both kinds are left out."""

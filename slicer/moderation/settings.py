@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from slicer.config import DAY, bounded, secret
 
+DEFAULT_SUPPLIER = "trtc"
+
 
 @dataclass(frozen=True, slots=True)
 class ModerationSettings:
@@ -23,6 +25,8 @@ class ModerationSettings:
     """Whether what was heard in an audio slice that is kept is stored beside it, as JSON."""
     check: bool = True
     """Whether an account is tried when its first task begins."""
+    default_supplier: str = DEFAULT_SUPPLIER
+    """Who judges where a request names nobody, as for live streams: one that needs no account."""
     repeat_distance: int = bounded(0, 0, 64)
     """Grey levels, of 256, by which the blocks of a picture may differ from those of the anchor's
     last judged one, whose verdict is then repeated; 0: never."""
@@ -42,8 +46,36 @@ class ModerationSettings:
     """Where Tencent's suppliers are asked (`tianyu`, `ace`)."""
     tencent_endpoint: str = ""
     """A URL to be asked instead of Tencent's own, such as a proxy's."""
+    shumei_image_url: str = "https://api-img-bj.fengkongcloud.com/image/v4"
+    """Where Shumei is asked about pictures: each of its regions has a URL of its own."""
+    shumei_audio_url: str = "https://api-audio-sh.fengkongcloud.com/audiomessage/v4"
+    """And about audio."""
+    shumei_image_type: str = "POLITY_EROTIC_VIOLENT_QRCODE_ADVERT_IMGTEXTRISK"
+    """What Shumei looks for in pictures: its `type`."""
+    shumei_audio_type: str = "POLITY_EROTIC_MOAN_ADVERT"
+    """And in audio."""
+    shumei_language: str = "zh"
+    """What is spoken and written: `zh`, `en` or `ar`."""
+    yidun_endpoint: str = "https://as.dun.163.com"
+    """Where NetEase Yidun is asked."""
+    yidun_signature: str = "MD5"
+    """What its requests are signed by: `MD5` or `SM3`."""
+    rekognition_region: str = "us-east-1"
+    """Where Amazon Rekognition is asked."""
+    rekognition_endpoint: str = ""
+    """A URL to be asked instead of Amazon's own."""
+    rekognition_review: float = bounded(50.0, 0, 100)
+    """Rekognition's confidence from which a picture is to be reviewed."""
+    rekognition_block: float = bounded(80.0, 0, 100)
+    """And from which it is to be blocked."""
+    openai_endpoint: str = "https://api.openai.com/v1"
+    """Where OpenAI is asked, or a service that answers as it does."""
+    openai_model: str = "omni-moderation-latest"
+    """The model that judges pictures."""
+    openai_block: float = bounded(0.8, 0, 1)
+    """OpenAI's score from which what it flags is to be blocked; below, it is to be reviewed."""
     local_workers: int = bounded(1, 1, 64)
-    """Processes of the models on this machine (`local`, `trtc`); each takes 300 MB or more."""
+    """Processes of the models on this machine (`local`, `trtc`); each takes 200 MB or more."""
     local_timeout: float = bounded(60.0, 1, 600)
     """Seconds that a model may work on a slice."""
     local_nsfw_review: float = bounded(0.5, 0, 1)

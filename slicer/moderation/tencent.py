@@ -12,17 +12,16 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
-from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable
+from slicer.errors import SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
 from slicer.media.slice import File, SliceInfo
 from slicer.media.wav import mono_wav
 from slicer.moderation import Box, Finding, Label, Segment, Suggest, SupplierSpec, Verdict, data_id
-from slicer.moderation.client import SupplierClient
+from slicer.moderation.client import MAX_REASON, SupplierClient, endpoint
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 from slicer.tc3 import ALGORITHM, sign
@@ -54,11 +53,9 @@ class TencentSupplier:
 
     def __init__(self, spec: SupplierSpec, settings: ModerationSettings) -> None:
         """Raises BadInput."""
-        if not spec.secret_id or not spec.secret_key:
-            raise BadInput("supplier.secret_id", spec.secret_id, "a SecretId and its SecretKey")
-        endpoint = settings.tencent_endpoint
-        if endpoint and not endpoint.startswith(("http://", "https://")):
-            raise BadInput("moderation.tencent_endpoint", endpoint, "an http or https URL, or none")
+        spec.require("secret_id", "secret_key")
+        if settings.tencent_endpoint:
+            endpoint("tencent_endpoint", settings.tencent_endpoint)
         self._spec, self._settings, self.label = spec, settings, f"{spec.name} {spec.secret_id}"
         self._client = SupplierClient(self.label, settings)
 
@@ -77,11 +74,7 @@ class TencentSupplier:
         else:
             fields = await self._audio(file, file.info)
             answer, raw = await self._ask("ams", "CreateAudioModerationSyncTask", fields)
-        try:
-            return replace(verdict_of(answer), raw=raw)
-        except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
-            reason = f"the answer is no verdict ({type(error).__name__}: {error})"
-            raise SupplierUnavailable(self.label, reason) from None
+        return self._client.verdict(verdict_of, answer, raw)
 
     async def close(self) -> None:
         await self._client.close()
@@ -139,7 +132,7 @@ class TencentSupplier:
         }
 
     def _fail(self, code: str, message: str) -> None:
-        said, first = f"{code}: {message[:200]}", code.partition(".")[0]
+        said, first = f"{code}: {shown(message, MAX_REASON)}", code.partition(".")[0]
         if first in _REFUSED:
             raise SupplierRefused(self.label, said)
         if first in _THIS_SLICE or code == _BAD_PICTURE:

@@ -11,13 +11,12 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import httpx
 
 from slicer.config import DAY
-from slicer.errors import BadInput, SliceNotJudged, SupplierUnavailable
+from slicer.errors import BadInput, SliceNotJudged
 from slicer.media.slice import File, SliceInfo
 from slicer.moderation import (
     Box,
@@ -29,7 +28,7 @@ from slicer.moderation import (
     Verdict,
     data_id,
 )
-from slicer.moderation.client import SupplierClient
+from slicer.moderation.client import SupplierClient, endpoint
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 
@@ -48,7 +47,8 @@ class WebhookSupplier:
 
     def __init__(self, spec: SupplierSpec, settings: ModerationSettings) -> None:
         """Raises BadInput for a URL or a secret that cannot be used."""
-        self._url, self._key = _url(settings.webhook_url), signing_key(settings.webhook_secret)
+        self._url = endpoint("webhook_url", settings.webhook_url)
+        self._key = signing_key(settings.webhook_secret)
         self._spec, self.label = spec, f"webhook {httpx.URL(self._url).host}"
         self._client = SupplierClient(self.label, settings)
 
@@ -66,12 +66,7 @@ class WebhookSupplier:
         if self._key:
             headers["webhook-signature"] = sign(self._key, identity, timestamp, body)
         answer = await self._client.post(self._url, body, headers)
-        try:
-            verdict = verdict_of(self._client.body_of(answer))
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            reason = f"the answer is no verdict ({type(error).__name__}: {error})"
-            raise SupplierUnavailable(self.label, reason) from None
-        return replace(verdict, raw=answer.raw)
+        return self._client.verdict(verdict_of, self._client.body_of(answer), answer.raw)
 
     async def close(self) -> None:
         await self._client.close()
@@ -168,14 +163,3 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name}: allowed: a text")
     return value
-
-
-def _url(url: str) -> str:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        parsed = httpx.URL()
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
-        allowed = "an http or https URL without a user"
-        raise BadInput("moderation.webhook_url", "no such URL", allowed)
-    return url

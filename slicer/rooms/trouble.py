@@ -25,7 +25,6 @@ TROUBLES = {
     "clock_jumped": ("jumps of the sender's media clock: slices ended early", 1),
     "sections_refused": ("tracks beyond those that a connection may have", 1),
     "wait_full": ("cuts named before their sender report came: times may be wrong", 1),
-    "unsettled_full": ("cuts that no report corrects any more: times may be wrong", 1),
     "receive_buffer_full": ("packets lost because they were not read in time", 10),
     "others_dropped": ("STUN and DTLS datagrams that were not read in time", 10),
     "rtcp_unsent": ("reports and requests that could not be sent", 10),

@@ -13,15 +13,20 @@ that does not depend on frame rates, codecs or the payload's encryption end to e
     larger than the one taken, PATIENCE windows in a row    ─▶ take it
     the one taken has sent nothing, FALL_BACK windows       ─▶ take the largest that flows
 
+Where pictures need to be no higher than *height*, the smallest layer that is so high is enough, and
+the largest where none is. Heights are read from the keyframes that come (VP8, H.264); of other
+codecs they are not known, and the largest layer is taken.
+
 Each fall-back doubles the patience, so a path that is just too narrow for the large layer does not
 have the two take turns: each change begins an epoch. A layer that is not taken is counted, and
 reported in transport-wide feedback, as the sender's congestion control needs it.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from slicer.rtp.codecs import VIDEO
 from slicer.rtp.packet import Packet
 from slicer.rtp.parameters import REPAIRED_RID, RID, RtpParameters
 
@@ -40,11 +45,13 @@ MAX_SSRCS = 16
 
 @dataclass(slots=True)
 class Meter:
-    """What came of one layer in this window. *timestamp*: of its last packet."""
+    """What came of one layer in this window. *timestamp*: of its last packet; *height*: of its last
+    keyframe, in pixels; 0 where it is not known."""
 
     frames: int = 0
     size: int = 0
     timestamp: int = -1
+    height: int = 0
 
     def frame_size(self) -> float:
         """Bytes a frame; 0 where nothing came."""
@@ -52,10 +59,15 @@ class Meter:
 
 
 class Layers:
-    """The layers of one m-line, by their place in `RtpParameters.rids`; the last has no name."""
+    """The layers of one m-line, by their place in `RtpParameters.rids`; the last has no name.
+
+    *height*: pixels that are enough; 0: the largest is wanted. It may be set at any time.
+    """
 
     def __init__(self, parameters: RtpParameters, counters: Counter[str]) -> None:
+        self.height = 0
         self._counters = counters
+        self._codecs = parameters.codecs
         self._rtx = parameters.rtx
         self._ids = frozenset(
             number for number, uri in parameters.extensions.items() if uri in {RID, REPAIRED_RID}
@@ -109,22 +121,37 @@ class Layers:
         meter.frames += packet.timestamp != meter.timestamp
         meter.size += len(packet.payload)
         meter.timestamp = packet.timestamp
+        codec = self._codecs.get(packet.payload_type)
+        if codec is not None and codec.name in VIDEO:
+            meter.height = VIDEO[codec.name].height(packet.payload) or meter.height
 
     def _choose(self, taken: int) -> None:
         """A window is over: take another layer, or go on; then measure anew."""
         sizes = [meter.frame_size() for meter in self._meters]
         for meter in self._meters:
             meter.frames = meter.size = 0
-        largest = sizes.index(max(sizes))
-        if sizes[largest] <= sizes[taken] * LARGER:
+        better = self._better(sizes, taken)
+        if better is None:
             self._candidate, self._votes = None, 0
             return
-        self._votes = self._votes + 1 if largest == self._candidate else 1
-        self._candidate = largest
+        self._votes = self._votes + 1 if better == self._candidate else 1
+        self._candidate = better
         gone = not sizes[taken]
         if self._votes < (FALL_BACK if gone else self._patience):
             return
         if gone:
             self._patience = min(2 * self._patience, MAX_PATIENCE)
-        self._taken, self._candidate, self._votes = largest, None, 0
+        self._taken, self._candidate, self._votes = better, None, 0
         self._counters["layer_changed"] += 1
+
+    def _better(self, sizes: Sequence[float], taken: int) -> int | None:
+        """The layer to take in place of the one taken, by the bytes a frame of each; None: none."""
+        heights = [meter.height for meter in self._meters]
+        enough = [
+            place for place, size in enumerate(sizes) if size and heights[place] >= self.height
+        ]
+        if self.height and enough:
+            smallest = min(enough, key=lambda place: (heights[place], place != taken))
+            return smallest if smallest != taken else None
+        largest = sizes.index(max(sizes))
+        return largest if sizes[largest] > sizes[taken] * LARGER else None

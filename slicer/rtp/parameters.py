@@ -64,7 +64,8 @@ class RtpParameters:
     *extensions*: RFC 8285 id → URI; *feedback*: what the sender obeys, as in `a=rtcp-fb`
     ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"); *rids*: the layers of simulcast
     that it may be sent in (RFC 8851), in the offer's order; none without simulcast; *ssrcs*: those
-    that the sender named (RFC 5576), retransmissions' included, where packets bring no MID.
+    that the sender named (RFC 5576), retransmissions' included, where packets bring no MID;
+    *max_bitrate*: bit/s that the sender is asked to stay below; 0: it is not asked.
     """
 
     kind: Kind
@@ -76,3 +77,4 @@ class RtpParameters:
     red: Mapping[int, int] = field(default_factory=dict)
     rids: tuple[str, ...] = ()
     ssrcs: tuple[int, ...] = ()
+    max_bitrate: int = 0

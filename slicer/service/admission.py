@@ -50,6 +50,8 @@ class Admission:
     def _owners(self, room: RoomAddress) -> list[Application]:
         found = {}
         for record in self._registry.unfinished():
+            if record.order.stream is not None:
+                continue  # it is in no room of ours, whatever its id is
             if self._address(record.app, record.order.room_id) == room:
                 found[record.app] = self._apps[record.app]
         return list(found.values())

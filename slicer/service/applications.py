@@ -44,6 +44,8 @@ class Application:
     """Anchors sliced at once, over all its tasks."""
     permission_control: bool = False
     """Advanced permission control: a PrivateMapKey is demanded and verified."""
+    streams: tuple[str, ...] = ()
+    """Patterns of URLs with `*`: the live streams that it may have moderated."""
 
     def __post_init__(self) -> None:
         _whole("sdk_app_id", self.sdk_app_id, 2**32 - 1)
@@ -128,6 +130,7 @@ def _application(table: Mapping[str, object]) -> Application:
         secrets=_pairs(values.pop("secrets", []), "secrets", "id", "key"),
         rooms=_pairs(values.pop("rooms", []), "rooms", "pattern", "url"),
         share_rooms=_take(values, "share_rooms", False),
+        streams=_texts(values.pop("streams", []), "streams"),
         callback_url=_take(values, "callback_url", ""),
         callback_key=_take(values, "callback_key", "", secret=True),
         max_streams=_take(values, "max_streams", MAX_STREAMS),
@@ -147,6 +150,12 @@ def _take(values: dict[str, object], name: str, default: T, *, secret: bool = Fa
         allowed = {int: "a whole number", str: "a text", bool: "true or false"}[type(default)]
         raise BadInput(name, "a secret of another type" if secret else value, allowed)
     return value
+
+
+def _texts(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
+        raise BadInput(name, "something else", "a list of texts that are not empty")
+    return tuple(value)
 
 
 def _pairs(value: object, name: str, first: str, second: str) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
@@ -52,7 +52,8 @@ class BucketLocation:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose messages these are. *room_type*: 1 tells the room's id as a number, 0 as a text."""
+    """Whose messages these are. *room_type*: 1 tells the room's id as a number, 0 as a text;
+    *echo*: what a customer wants to have told again."""
 
     app: int
     task: str
@@ -60,6 +61,7 @@ class Origin:
     room_id: str
     room_type: int
     user: str
+    echo: Mapping[str, object] = field(default_factory=dict)
 
     def started(self, at: datetime) -> Webhook:
         """The robot is in the room. One that never came there is told by Create's answer."""
@@ -122,6 +124,7 @@ class Origin:
             "EventMsTs": milliseconds,
             "UserId": self.user,
             "TaskId": self.task,
+            **self.echo,
             **(more or {}),
             "Payload": payload,
         }

@@ -5,6 +5,7 @@ about, so the queue keeps it once.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -137,7 +138,7 @@ class Notifier:
                 text = f"{anchor} waits: the task has all the anchors it may take"
                 await self.trouble(record, at, Code.ANCHOR_WAITS, text)
             case AnchorTrouble(at=at, anchor=anchor, reason=reason, count=count):
-                await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor}: {count} {reason}")
+                await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor}: {reason} ({count})")
             case AnchorDropped(at=at, anchor=anchor, reason=reason):
                 await self.trouble(record, at, Code.ROOM_TROUBLE, f"{anchor} is dropped: {reason}")
             case FactsDiscarded(at=at, count=count):
@@ -235,6 +236,11 @@ class Notifier:
 
 def origin(record: Record) -> Origin:
     """Whose messages a task's are."""
-    order = record.order
-    group = Group(order.product.value)
-    return Origin(record.app, record.task, group, order.room_id, order.room_type, order.user_id)
+    order, echo = record.order, dict[str, object]()
+    group = Group.SLICE if order.product is Product.SLICE else Group.MODERATION
+    if order.stream is not None and order.stream.data_id:
+        echo["DataId"] = order.stream.data_id
+    if order.stream is not None and order.stream.source:
+        echo["SourceInfo"] = json.loads(order.stream.source)
+    room, user = (order.room_id, order.room_type), order.user_id
+    return Origin(record.app, record.task, group, *room, user, echo)

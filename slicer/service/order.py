@@ -1,6 +1,6 @@
 """What a request of the API orders, after every check; and who takes orders."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -8,16 +8,19 @@ from slicer.delivery.judging import Keep
 from slicer.engine.engine import TaskStatus
 from slicer.moderation import SupplierSpec
 from slicer.service.applications import Application
+from slicer.service.audio import AudioFile, JudgedAudio
 from slicer.slicing.spec import ImageFormat, SliceParams
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
 
 
 class Product(Enum):
-    """The two products; the value is the group of their callbacks (spec 5)."""
+    """What a task is of; the value is what the registry keeps."""
 
     SLICE = 10
     MODERATION = 11
+    LIVE = 12
+    """Moderation of a stream instead of a room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,23 @@ class Moderation:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveStream:
+    """A stream that is moderated, and what its callbacks echo.
+
+    *url*: as the customer named it, which may hold a secret; *source*: SourceInfo as it came, as
+    JSON, or nothing.
+    """
+
+    url: str = field(repr=False)
+    anchor: str = ""
+    data_id: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """One Create request. *room_type*: 1 integer, 0 string; *bucket* None: nothing is kept."""
+    """One Create request. *room_type*: 1 integer, 0 string; *bucket* None: nothing is kept;
+    *stream*: what is sliced instead of a room, whose id is then a name alone."""
 
     product: Product
     room_id: str
@@ -53,6 +71,7 @@ class Order:
     bucket: Bucket | None
     expire_hours: int
     moderation: Moderation | None = None
+    stream: LiveStream | None = None
 
 
 class OrderTaker(Protocol):
@@ -62,8 +81,8 @@ class OrderTaker(Protocol):
 
     async def create(self, app: Application, order: Order) -> str:
         """The new task's id. Raises LimitReached, RoomError, BadInput (`vendor`: no such store
-        here; `room_id`: no pattern or no room for it); StorageError never: a store that fails
-        later is told by callback."""
+        here; `room_id`, `stream`: no pattern or no room for it); StorageError never: a store that
+        fails later is told by callback."""
         ...
 
     def describe(self, app: Application, product: Product, task: str) -> TaskStatus: ...
@@ -74,10 +93,15 @@ class OrderTaker(Protocol):
 
     async def delete(self, app: Application, product: Product, task: str) -> None: ...
 
+    async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
+        """Have a file judged. Raises BadInput (`audio`: none that can be read; `supplier`)."""
+        ...
+
 
 __all__ = [
     "Application",
     "Bucket",
+    "LiveStream",
     "Moderation",
     "Order",
     "OrderTaker",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from slicer.delivery.judging import Keep
-from slicer.service.order import Bucket, Moderation, Order, Product, SupplierSpec
+from slicer.service.order import Bucket, LiveStream, Moderation, Order, Product, SupplierSpec
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
@@ -14,6 +14,7 @@ from slicer.storage import Credentials
 def to_json(order: Order) -> str:
     """Everything but the secrets."""
     params, bucket, moderation = order.params, order.bucket, order.moderation
+    stream = order.stream
     return json.dumps(
         {
             "service": int(order.product.value),
@@ -35,6 +36,8 @@ def to_json(order: Order) -> str:
             },
             "expire_hours": order.expire_hours,
             "moderation": moderation and _moderation(moderation),
+            "stream": stream
+            and {"anchor": stream.anchor, "data_id": stream.data_id, "source": stream.source},
         }
     )
 
@@ -48,6 +51,8 @@ def secrets_of(order: Order) -> dict[str, str]:
     if order.moderation is not None:
         supplier = order.moderation.supplier
         found |= {"supplier_id": supplier.secret_id, "supplier_key": supplier.secret_key}
+    if order.stream is not None:
+        found["stream_url"] = order.stream.url
     return found
 
 
@@ -55,6 +60,7 @@ def from_json(text: str, secrets: Mapping[str, str]) -> Order:
     """The order again. Raises ValueError, KeyError, TypeError and BadInput for other texts."""
     fields: dict[str, Any] = json.loads(text)
     bucket, moderation = fields["bucket"], fields["moderation"]
+    stream = fields.get("stream")  # earlier versions had none
     params = SliceParams(
         None if fields["audio"] is None else AudioSpec(fields["audio"]),
         None if fields["video"] is None else VideoSpec(fields["video"]),
@@ -72,6 +78,7 @@ def from_json(text: str, secrets: Mapping[str, str]) -> Order:
         bucket and _bucket(bucket, secrets),
         fields["expire_hours"],
         moderation and _read_moderation(moderation, secrets),
+        stream and LiveStream(secrets["stream_url"], **stream),
     )
 
 

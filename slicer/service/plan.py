@@ -4,6 +4,8 @@ from urllib.parse import urlencode
 
 from slicer.engine.spec import Moderation, TaskSpec
 from slicer.errors import BadInput
+from slicer.rooms.stream.address import ANCHOR
+from slicer.service import streams
 from slicer.service.applications import Application
 from slicer.service.order import Bucket, Order
 from slicer.service.settings import VendorSettings
@@ -15,13 +17,10 @@ _NAMES = {0: "0 (COS)", 1: "1 (AWS S3)", 2: "2 (Aliyun OSS)"}
 
 
 def plan(task: str, app: Application, order: Order, vendors: VendorSettings) -> TaskSpec:
-    """The task that an order becomes. Raises BadInput for `room_id` and `vendor`."""
-    room = app.room_url(order.room_id)
-    if room is None:
-        raise BadInput("room_id", order.room_id, "a room that a pattern of the app's rooms fits")
+    """The task that an order becomes. Raises BadInput for `room_id`, `stream` and `vendor`."""
     bucket = order.bucket
     return TaskSpec(
-        room=room,
+        room=room_of(app, order),
         to=storage_url(bucket, vendors) if bucket else NOWHERE,
         params=order.params,
         images=order.images,
@@ -34,6 +33,17 @@ def plan(task: str, app: Application, order: Order, vendors: VendorSettings) -> 
         check_store=False,  # a store that fails is told by callback, and the answer is in 6 s
         moderation=moderation_of(order),
     )
+
+
+def room_of(app: Application, order: Order) -> str:
+    """Its room URL. Raises BadInput for `room_id` and `stream`."""
+    if order.stream is not None:
+        streams.check_stream(order.stream.url, app.streams)
+        return streams.room_of(order.stream.url, order.stream.anchor or ANCHOR)
+    room = app.room_url(order.room_id)
+    if room is None:
+        raise BadInput("room_id", order.room_id, "a room that a pattern of the app's rooms fits")
+    return room
 
 
 def moderation_of(order: Order) -> Moderation | None:

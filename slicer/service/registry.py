@@ -50,7 +50,9 @@ _ROTATE = "UPDATE task SET secrets = ? WHERE id = ?"
 _DELETE = "DELETE FROM task WHERE id = ?"
 _ALL = """SELECT id, app, wanted, secrets, created, expires, code, ended FROM task
 ORDER BY coalesce(ended, created)"""
-_NO_SECRETS = dict.fromkeys(("access_key", "secret_key", "supplier_id", "supplier_key"), "")
+_NO_SECRETS = dict.fromkeys(
+    ("access_key", "secret_key", "supplier_id", "supplier_key", "stream_url"), ""
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,19 +22,28 @@ def room_url(app: int, patterns: RoomPatterns, room_id: str) -> str | None:
     """The URL of the room that this id names, or None where no pattern fits.
 
     An id that could lead out of the folder that a URL names has no room: `.`, `..`, and whatever
-    holds a slash or a backslash. TRTC allows no slash either.
+    holds a slash or a backslash. TRTC allows no slash either. Nor has one that has to be encoded,
+    where the URL has `{room}` in its options: some are parts of other URLs, of which `%`, `?` and
+    `#` would make something else.
     """
     if room_id in {".", ".."} or any(separator in room_id for separator in "/\\\0"):
         return None
     for pattern, url in patterns:
-        if _fits(pattern, room_id):
-            return _filled(url, app, quote(room_id, safe=""))
+        if fits(pattern, room_id):
+            encoded = quote(room_id, safe="")
+            in_options = _ROOM in "".join(re.split(r"[?#]", url, maxsplit=1)[1:])
+            return None if in_options and encoded != room_id else _filled(url, app, encoded)
     return None
 
 
 def example_url(url: str) -> str:
     """What a pattern's URL is for some application and room."""
     return _filled(url, 1, "1")
+
+
+def fits(pattern: str, text: str) -> bool:
+    """Whether a pattern of texts and `*` fits a whole text, such as a room id."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split(_ANY))), text, re.S) is not None
 
 
 def common_room(
@@ -50,11 +59,6 @@ def common_room(
             if _meet(place, their_place):
                 return pattern, their_pattern
     return None
-
-
-def _fits(pattern: str, room_id: str) -> bool:
-    """Whether a pattern of texts and `*` fits a whole room id."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split(_ANY))), room_id, re.S) is not None
 
 
 def _filled(url: str, app: int, room: str) -> str:

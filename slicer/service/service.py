@@ -10,18 +10,21 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from slicer.background import Background
-from slicer.clock import Clock
+from slicer.clock import Clock, Timer
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
 from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist, counted
+from slicer.media.slice import File, SliceInfo
 from slicer.service.applications import Application
+from slicer.service.audio import AudioFile, JudgedAudio, as_slice
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import Code
 from slicer.service.notifier import Notifier
-from slicer.service.order import Order, Product
-from slicer.service.plan import plan
+from slicer.service.order import Order, Product, SupplierSpec
+from slicer.service.plan import plan, room_of
 from slicer.service.registry import Record, Registry
 from slicer.service.retry import retry
 from slicer.service.settings import ServiceSettings
@@ -51,6 +54,7 @@ class Service:
         self._apps = {app.sdk_app_id: app for app in settings.apps}
         self._creating: dict[str, tuple[int, str, str]] = {}
         self._resuming: dict[str, asyncio.Task[None]] = {}
+        self._lifetimes: dict[str, Timer] = {}
         self._background = Background()
         self._closing = False
 
@@ -82,6 +86,8 @@ class Service:
         except BaseException as error:
             events.close()
             self._background.start(self._abandon(task))
+            if isinstance(error, BadInput) and error.field == "room" and order.stream is not None:
+                raise BadInput("stream", error.got, error.allowed) from None
             if isinstance(error, BadInput) and error.field == "room":
                 allowed = "an id that the room URL of its pattern can hold"
                 raise BadInput("room_id", order.room_id, allowed) from None
@@ -115,6 +121,18 @@ class Service:
         self._owned(app, product, task)
         await asyncio.shield(self._background.start(self._delete(task)))
 
+    async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
+        """Have a file judged; nothing of it is kept. Raises BadInput."""
+        task, made = secrets.token_urlsafe(24), list[File]()
+
+        def make() -> File:
+            made.append(as_slice(audio, task, self._clock.wall(self._clock.now())))
+            return made[0]
+
+        outcome = await self._engine.judge(make, SupplierSpec(supplier))
+        assert isinstance(made[0].info, SliceInfo)
+        return JudgedAudio(task, outcome, made[0].info.seconds)
+
     def unfinished(self) -> list[str]:
         """The ids of all tasks that have not ended, oldest first."""
         return [record.task for record in self._registry.unfinished()]
@@ -124,6 +142,8 @@ class Service:
         self._closing = True
         for resuming in self._resuming.values():
             resuming.cancel()
+        for timer in self._lifetimes.values():
+            timer.cancel()
         await self._engine.close()
         await self._background.wait()
 
@@ -151,7 +171,7 @@ class Service:
         }
         for record in self._registry.unfinished_of(app.sdk_app_id):
             if record.code is None:
-                where = app.room_url(record.order.room_id) or ""
+                where = _room(app, record.order)
                 robots[record.task] = (record.app, where, record.order.user_id)
         streams = sum(self._streams(task) for task, of in robots.items() if of[1:] != (room, user))
         if streams >= app.max_streams:
@@ -186,9 +206,21 @@ class Service:
 
     async def _follow(self, task: str, events: EventStream) -> None:
         """Tell of a task until its end."""
-        await self._notifier.begin(self._record(task))
+        record = self._record(task)
+        if record.order.product is Product.LIVE and not self._closing:
+            ends = self._clock.now() + record.expires - self._now()
+            self._lifetimes[task] = self._clock.call_at(ends, partial(self._outlived, task))
+        await self._notifier.begin(record)
         async for event in events:
             await self._note(task, event)
+        if task in self._lifetimes:
+            self._lifetimes.pop(task).cancel()
+
+    def _outlived(self, task: str) -> None:
+        """A stream's task has a life of its own, at whose end its robot leaves."""
+        if self._record(task).ended is None:
+            logger.info("- task %s: ResourceExpiredHour is over", task)
+            self._background.start(self._delete(task))
 
     async def _note(self, task: str, event: Event) -> None:
         if isinstance(event, RobotLeft | TaskFinished):
@@ -281,3 +313,11 @@ class Service:
 
     def _now(self) -> float:
         return self._clock.wall(self._clock.now()).timestamp()
+
+
+def _room(app: Application, order: Order) -> str:
+    """Where a task is; nothing where the settings no longer have its room."""
+    try:
+        return room_of(app, order)
+    except BadInput:
+        return ""

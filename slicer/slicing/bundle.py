@@ -67,6 +67,11 @@ class Bundle:
             total.update(receiver.counters)
         return total
 
+    def heard(self, anchor: str) -> float:
+        """When an RTP packet of this anchor last came; -inf: none has, or it is not there."""
+        receiver = self._receivers.get(anchor)
+        return float("-inf") if receiver is None else receiver.heard
+
     def set_sections(
         self, anchor: str, sections: Sequence[RtpParameters], now: float
     ) -> list[TrackOutput | Transmit]:
@@ -178,6 +183,7 @@ class Bundle:
         if stream is None:
             return None
         receiver = self._owners[stream]
+        receiver.heard = now
         for number, value in elements.items():
             if value and number in self._orientation_ids:
                 packet.orientation = value[0] & ORIENTATION_BITS

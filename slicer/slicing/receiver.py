@@ -29,6 +29,7 @@ class Receiver:
     ) -> None:
         self.anchor = anchor
         self.streams: list[Stream] = []
+        self.heard = float("-inf")  # when a packet of any of them last came
         self._activity = activity
         self._sender = SenderClock()
         self._tracks: dict[Kind, Track] = {}

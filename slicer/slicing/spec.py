@@ -1,10 +1,12 @@
 """What a task is asked to do: the kinds of media, the length of slices, whom, and when to end."""
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind
+from slicer.rtp.rtcp.reporter import KEYFRAME_INTERVAL
 from slicer.slicing.subscription import Subscription
 
 MAX_ANCHORS = 25
@@ -15,6 +17,9 @@ HOUR = 3_600  # of audio: some 20 MB in memory until the cut
 DAY = 86_400
 # RFC 3550 6.2 makes it 7.5 s at most from one report to the next where few take part.
 LONGEST_WAIT = 10.0
+MOST_HEIGHT = 16_384
+"""Pixels: no encoder makes higher pictures."""
+LONGEST_KEYFRAME_INTERVAL = 60.0
 
 
 class ImageFormat(StrEnum):
@@ -62,19 +67,37 @@ class AudioSpec:
 
 @dataclass(frozen=True, slots=True)
 class VideoSpec:
-    """Take a frame every *seconds*; *report_wait* as in AudioSpec. Raises BadInput."""
+    """Take a frame every *seconds*; *report_wait* as in AudioSpec. Raises BadInput.
+
+    *max_height*: of a video that is sent in several sizes, the smallest that is so high is enough;
+    None: the largest. *keyframe_interval*: seconds from one request for a keyframe of a source to
+    the next, at least; infinite: none is asked for; None: as the engine's settings say.
+    """
 
     seconds: int = 5
     report_wait: float | None = None
+    max_height: int | None = None
+    keyframe_interval: float | None = None
 
     def __post_init__(self) -> None:
         _whole("video.seconds", self.seconds, 1, DAY)
         _wait("video.report_wait", self.report_wait)
+        if self.max_height is not None:
+            _whole("video.max_height", self.max_height, 1, MOST_HEIGHT, "pixels")
+        every, longest = self.asks_every, LONGEST_KEYFRAME_INTERVAL
+        if not (KEYFRAME_INTERVAL <= every <= longest or every == math.inf):
+            allowed = f"seconds, {KEYFRAME_INTERVAL} to {longest:g}, or infinite"
+            raise BadInput("video.keyframe_interval", every, allowed)
 
     @property
     def waits(self) -> float:
         """Seconds; none where nobody says how many."""
         return self.report_wait or 0.0
+
+    @property
+    def asks_every(self) -> float:
+        """The interval of keyframe requests; the shortest where nobody says."""
+        return KEYFRAME_INTERVAL if self.keyframe_interval is None else self.keyframe_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +128,15 @@ class SliceParams:
         if video is not None and video.report_wait is None:
             video = replace(video, report_wait=seconds)
         return replace(self, audio=audio, video=video)
+
+    def watching(self, keyframe_interval: float, max_height: int | None) -> "SliceParams":
+        """The same, with this interval and this height where it does not say others."""
+        video = self.video
+        if video is not None and video.keyframe_interval is None:
+            video = replace(video, keyframe_interval=keyframe_interval)
+        if video is not None and video.max_height is None:
+            video = replace(video, max_height=max_height)
+        return replace(self, video=video)
 
     def of(self, kind: Kind) -> AudioSpec | VideoSpec | None:
         """The spec for this kind, or None where it is not wanted."""

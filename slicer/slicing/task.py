@@ -77,8 +77,8 @@ class SliceTask:
             case TrackRefused():
                 self.counters["tracks_refused"] += 1
                 return [fact]
-            case AnchorTrouble(anchor):
-                return [fact] if anchor in self._present else []
+            case AnchorTrouble():
+                return [fact]
             case Modified(subscription):
                 self.subscription = subscription
                 return self._reconcile(now, "the lists do not want it any more")

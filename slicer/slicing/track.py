@@ -1,8 +1,13 @@
 """One stream and all tasks that cut it: the tasks of one room share one anchor's packets.
 
 Audio and video tracks have the same verbs. While no task needs its packets, the stream sleeps.
+
+A source is asked for keyframes once for all of its tasks: while the interval since the last request
+is not over, a grabber that needs one waits, and may be given what another one asked for. Of layers
+of simulcast, the tasks of one source share one: the one that is enough for all.
 """
 
+import math
 from collections.abc import Iterable
 
 from slicer.rtp.codecs import video_format
@@ -102,6 +107,7 @@ class VideoTrack:
         self._missing = Missing.KEYFRAME
         self._orientation = 0
         self._epoch = -1
+        self._asked = -math.inf  # when a keyframe was asked for last
         stream.doze()
 
     @property
@@ -113,12 +119,15 @@ class VideoTrack:
         """Take pictures for this task from the next packet on."""
         assert isinstance(spec, VideoSpec)
         counters = self.stream.counters
-        self._grabbers[track] = FrameGrabber(track, spec, self._can_ask, counters)
+        can_ask = self._can_ask and spec.asks_every < math.inf
+        self._grabbers[track] = FrameGrabber(track, spec, can_ask, counters)
+        self._choose_layer()
         self.stream.wake()
 
     def detach(self, track: TrackKey) -> list[TrackOutput]:
         """Take no more pictures; one that is still due is not taken."""
         self._grabbers.pop(track, None)
+        self._choose_layer()
         self._rest()
         return self._wait.flush(track)
 
@@ -138,13 +147,31 @@ class VideoTrack:
 
     def deadline(self) -> float | None:
         """When to ask for a keyframe, or a wait for a report is over."""
-        asking = (grabber.deadline() for grabber in self._grabbers.values())
-        return earliest((*asking, self._wait.deadline()))
+        asking = earliest(grabber.deadline() for grabber in self._grabbers.values())
+        if asking is not None:
+            asking = max(asking, self._asks_from())
+        return earliest((asking, self._wait.deadline()))
 
     def wants_keyframe(self, now: float) -> bool:
-        """Whether any grabber asks now."""
+        """Whether any grabber asks now, and may."""
+        if now < self._asks_from():
+            return False
         asking = [grabber for grabber in self._grabbers.values() if grabber.wants_keyframe(now)]
+        if asking:
+            self._asked = now
         return bool(asking)
+
+    def _asks_from(self) -> float:
+        """When the next request may go out."""
+        every = (grabber.spec.asks_every for grabber in self._grabbers.values())
+        return self._asked + max((one for one in every if one < math.inf), default=0.0)
+
+    def _choose_layer(self) -> None:
+        """Have the layer taken that is high enough for every task; without tasks, as before."""
+        heights = [grabber.spec.max_height for grabber in self._grabbers.values()]
+        if self.stream.layers is not None and heights:
+            known = [height for height in heights if height is not None]
+            self.stream.layers.height = max(known) if len(known) == len(heights) else 0
 
     def _rest(self) -> None:
         """Sleep until the first grabber needs packets again."""

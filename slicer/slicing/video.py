@@ -280,7 +280,9 @@ class Answers:
             self._judge_try(now)
 
     def ask(self, now: float) -> None:
-        """A request is sent."""
+        """A request is sent. The wait for its answer begins with it, though it was due before."""
+        if self._asked is None:
+            self._asking_since = now
         self._asked = now
         if self.mode is Mode.KEEPING:
             self._answered = 0 if self._probing else self._answered

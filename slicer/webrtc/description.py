@@ -26,7 +26,7 @@ def write_answer(agreement: Agreement, ours: Local, session: int, version: int =
         formats = [pt for pt in dict.fromkeys(section.formats) if _agreed(pt, stream)]
         if agreement.profile.redundancy:
             formats.sort(key=lambda pt: int(pt) not in stream.red)
-        lines += _media(stream.kind, section.protocol, formats, ours)
+        lines += _media(stream, section.protocol, formats, ours)
         lines += _mid(stream.mid)
         lines.append("a=inactive" if index in agreement.paused else "a=recvonly")
         lines += ["a=rtcp-mux"]
@@ -57,7 +57,7 @@ def write_offer(proposal: Proposal, ours: Local, session: int, version: int = 1)
         formats = [str(pt) for pt in (*stream.codecs, *stream.rtx, *stream.red)]
         if proposal.profile.redundancy:
             formats.sort(key=lambda pt: int(pt) not in stream.red)
-        lines += _media(stream.kind, PROTOCOL, formats, ours)
+        lines += _media(stream, PROTOCOL, formats, ours)
         lines += _mid(stream.mid)
         lines += ["a=recvonly", "a=rtcp-mux"]
         lines += ["a=rtcp-rsize"] if proposal.profile.reduced_size else []
@@ -90,11 +90,12 @@ def _lite(ours: Local) -> list[str]:
     return ["a=ice-lite"] if ours.lite else []
 
 
-def _media(kind: Kind, protocol: str, formats: Sequence[str], ours: Local) -> list[str]:
+def _media(stream: RtpParameters, protocol: str, formats: Sequence[str], ours: Local) -> list[str]:
     version = "IP6" if ":" in ours.address else "IP4"
     return [
-        f"m={kind} {ours.port} {protocol} {' '.join(formats)}",
+        f"m={stream.kind} {ours.port} {protocol} {' '.join(formats)}",
         f"c=IN {version} {ours.address}",
+        *([f"b=TIAS:{stream.max_bitrate}"] if stream.max_bitrate else []),
         f"a=rtcp:{ours.port} IN {version} {ours.address}",
     ]
 

@@ -56,6 +56,9 @@ class LoopMedia:
         self._outbound: Session | None = None
         self._counters: Counter[str] = Counter()
 
+    def media_heard(self, anchor: str) -> float:
+        return self._bundle.heard(anchor)
+
     @property
     def counters(self) -> Counter[str]:
         """What was refused, lost or odd, by reason."""

@@ -66,6 +66,9 @@ class NativeMedia:
     def heard(self) -> float:
         return self._peer.heard
 
+    def media_heard(self, anchor: str) -> float:
+        return self._peer.media_heard(anchor)
+
     @property
     def counters(self) -> Counter[str]:
         """What was refused, lost or odd, by reason."""

@@ -184,6 +184,7 @@ def _narrowed(theirs: RtpParameters | None, ours: RtpParameters) -> RtpParameter
         ours.mid,
         red,
         ssrcs=theirs.ssrcs,
+        max_bitrate=ours.max_bitrate,
     )
 
 
@@ -345,6 +346,7 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
         {pt: of for pt, of in repair.red(section, codecs).items() if str(pt) in PAYLOAD_TYPES},
         rids,
         _named_ssrcs(section) if profile.named_ssrcs else (),
+        profile.max_bitrate if kind is Kind.VIDEO else 0,
     )
 
 

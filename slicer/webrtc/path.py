@@ -32,6 +32,10 @@ class Media(Protocol):
         """The *now* of the last datagram from the link."""
         ...
 
+    def media_heard(self, anchor: str) -> float:
+        """The *now* of the last RTP packet of this anchor; -inf: none has come."""
+        ...
+
     @property
     def counters(self) -> Counter[str]:
         """What was refused, lost or odd, by reason."""

@@ -57,7 +57,8 @@ class Profile:
     *extensions*: URIs of header extensions. *setup*: in our offers, who may be the DTLS client
     ("active": we are). *reduced_size*: whether RFC 5506 is offered. *sections*: how many of a kind
     are received at once; a kind that is not in it has no such bound. *named_ssrcs*: whether
-    `a=ssrc` says whose a packet is, for peers whose packets bring no MID.
+    `a=ssrc` says whose a packet is, for peers whose packets bring no MID. *max_bitrate*: bit/s of a
+    video that the peer is asked to stay below (b=TIAS of RFC 3890, and REMB); 0: it is not asked.
     """
 
     codecs: Mapping[Kind, tuple[Codec, ...]] = field(default_factory=lambda: OFFERED)
@@ -69,6 +70,7 @@ class Profile:
     reduced_size: bool = True
     sections: Mapping[Kind, int] = field(default_factory=dict)
     named_ssrcs: bool = False
+    max_bitrate: int = 0
 
 
 DEFAULT = Profile()

@@ -84,7 +84,11 @@ def propose(
         if not codecs[kind][0]:
             raise LimitReached(f"no payload type is left for {kind}")
         feedback = frozenset(profile.feedback.get(kind, ()))
-        line = Line(RtpParameters(kind, *codecs[kind], _of_kind(ids, kind), feedback, mid))
+        limit = profile.max_bitrate if kind is Kind.VIDEO else 0
+        extensions = _of_kind(ids, kind)
+        line = Line(
+            RtpParameters(kind, *codecs[kind], extensions, feedback, mid, max_bitrate=limit)
+        )
         if free:
             lines[free.pop(0)] = line
         else:

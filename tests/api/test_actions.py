@@ -1,4 +1,4 @@
-"""The eight actions against a taker that records: what is ordered, and what is answered."""
+"""The actions against a taker that records: what is ordered, and what is answered."""
 
 from dataclasses import replace
 
@@ -23,7 +23,8 @@ TASK: dict[str, object] = {"SdkAppId": 200806, "TaskId": "t"}
 
 async def act(name: str, body: dict[str, object], orders: Recorder) -> dict[str, object]:
     action = ACTIONS[name]
-    return await carry_out(action, APP, Reader().read(action.fields, body), orders, NOW)
+    values = Reader().read(action.fields, body)
+    return await carry_out(action, APP, values, orders, NOW, "local")
 
 
 @pytest.mark.parametrize("name", ["CreateCloudSliceTask", "CreateCloudModeration"])
@@ -31,6 +32,19 @@ async def test_create(name: str) -> None:
     orders = Recorder()
     assert await act(name, seed(name), orders) == {"TaskId": "task-1"}
     assert [order.product for order in orders.orders] == [ACTIONS[name].product]
+
+
+async def test_create_of_a_stream_is_judged_by_whom_the_operator_names() -> None:
+    orders = Recorder()
+    body: dict[str, object] = {
+        "SdkAppId": 200806,
+        "Input": {"Url": "rtmp://h/live"},
+        "LiveModerationParams": {"SaveModerationFile": 0},
+    }
+    assert await act("CreateLiveStreamModeration", body, orders) == {"TaskId": "task-1"}
+    (order,) = orders.orders
+    assert order.moderation is not None
+    assert order.moderation.supplier.name == "local"
 
 
 @pytest.mark.parametrize(

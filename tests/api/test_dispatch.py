@@ -164,6 +164,21 @@ async def test_headers(code: str) -> None:
     assert await Caller().code(SLICE, seed(SLICE), **BY_HEADERS[code]) == code
 
 
+@pytest.mark.parametrize("region", ["ap-guangzhou", "ap-beijing", "ap-shanghai", "ap-singapore"])
+async def test_the_regions_of_the_mainland_are_answered_unless_the_settings_say_less(
+    region: str,
+) -> None:
+    told = {"x_tc_region": region}
+    assert "TaskId" in await Caller().post(SLICE, seed(SLICE), **told)
+    less = Caller(settings=replace(ApiSettings(), regions=("ap-singapore",)))
+    answer = await less.post(SLICE, seed(SLICE), **told)
+    if region == "ap-singapore":
+        assert "TaskId" in answer
+    else:
+        assert code_of(answer) == "UnsupportedRegion"
+        assert message_of(answer).endswith("allowed: ap-singapore")
+
+
 @pytest.mark.parametrize("code", BY_BODY)
 async def test_bodies(code: str) -> None:
     assert await Caller().code(SLICE, BY_BODY[code]) == code

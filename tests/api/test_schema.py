@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from slicer.api.fields import Field, Reader, Table, Text, Whole
-from slicer.api.schema import ACTIONS, walk
+from slicer.api.fields import Field, Reader, Table, Text, Whole, Wholes
+from slicer.api.schema import ACTIONS, AUDIO_SYNC, walk
 from slicer.service.order import Product
 from slicer.service.settings import REGIONS
 from tests.harness.service.api import seed
 
 DOCS = (Path(__file__).parents[2] / "docs/api.md").read_text()
-CREATES = ("CreateCloudSliceTask", "CreateCloudModeration")
-SECRETS = {"UserSig", "PrivateMapKey", "AccessKey", "SecretKey", "SecretId"}
+SEEDS = ("CreateCloudSliceTask", "CreateCloudModeration")
+CREATES = (*SEEDS, "CreateLiveStreamModeration", AUDIO_SYNC)
+SECRETS = {"UserSig", "PrivateMapKey", "AccessKey", "SecretKey", "SecretId", "Url", "Token"}
 
 
 def row(path: str, field: Field) -> str:
@@ -22,7 +23,8 @@ def row(path: str, field: Field) -> str:
     need = "required" if field.required else "optional"
     if field.default is not None:
         need = f"default {field.default}"
-    kind = {Whole: "integer", Text: "string", Table: "object"}.get(type(rule), "list of strings")
+    kinds = {Whole: "integer", Wholes: "list of integers", Text: "string", Table: "object"}
+    kind = kinds.get(type(rule), "list of strings")
     missing = f"`{field.missing}`" if field.required else ""
     return f"| `{path}` | {kind} | {need} | {rule.allowed} | {missing} |"
 
@@ -31,23 +33,30 @@ def rows(action: str) -> list[str]:
     return [row(path, field) for path, field in walk(ACTIONS[action].fields)]
 
 
-def test_the_eight_actions() -> None:
+def test_the_actions() -> None:
     assert sorted(ACTIONS) == [
+        "CreateAudioModerationSync",
         "CreateCloudModeration",
         "CreateCloudSliceTask",
+        "CreateLiveStreamModeration",
         "DeleteCloudModeration",
         "DeleteCloudSliceTask",
+        "DeleteLiveStreamModeration",
         "DescribeCloudModeration",
         "DescribeCloudSliceTask",
+        "DescribeLiveStreamModeration",
         "ModifyCloudModeration",
         "ModifyCloudSliceTask",
     ]
     for name, action in ACTIONS.items():
+        if name == AUDIO_SYNC:
+            continue
         assert name.startswith(action.verb.value)
-        assert ("Moderation" in name) == (action.product is Product.MODERATION)
+        assert ("CloudModeration" in name) == (action.product is Product.MODERATION)
+        assert ("Live" in name) == (action.product is Product.LIVE)
 
 
-@pytest.mark.parametrize("action", CREATES)
+@pytest.mark.parametrize("action", SEEDS)
 def test_the_seeds_are_within_the_rules(action: str) -> None:
     values = Reader().read(ACTIONS[action].fields, seed(action))
     assert values.whole("SdkAppId") == 200806

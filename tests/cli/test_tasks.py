@@ -11,8 +11,8 @@ from slicer.cli import arguments_parser, main
 from slicer.cli.exits import BAD_INPUT, KEPT, LOST, NO_ROOM, NO_STORE, STORED, UNJUDGED
 from slicer.cli.tasks import spec_of
 from slicer.engine.settings import Settings
-from slicer.errors import SliceNotJudged, StorageUnavailable
-from slicer.slicing.spec import MAX_ANCHORS
+from slicer.errors import BadInput, SliceNotJudged, StorageUnavailable
+from slicer.slicing.spec import MAX_ANCHORS, VideoSpec
 from slicer.storage import Receipt
 from slicer.storage.local import LocalStorage
 from tests.harness.moderation.scripted import BLOCK, PASS, ScriptedSupplier, install
@@ -100,6 +100,13 @@ def test_how_many_anchors(tmp_path: Path) -> None:
     assert arguments_parser().parse_args(replayed(tmp_path)).max_anchors == MAX_ANCHORS
     chosen = arguments_parser().parse_args(replayed(tmp_path, "--max-anchors", "3"))
     assert spec_of(chosen, Settings(), "replay:///x").params.max_anchors == 3
+
+
+def test_how_high_pictures_have_to_be(tmp_path: Path) -> None:
+    chosen = arguments_parser().parse_args(replayed(tmp_path, "--max-height", "360"))
+    assert spec_of(chosen, Settings(), "replay:///x").params.video == VideoSpec(5, max_height=360)
+    with pytest.raises(BadInput, match="--max-height"):
+        arguments_parser().parse_args(replayed(tmp_path, "--max-height", "0"))
 
 
 @pytest.mark.parametrize(("keep", "stored"), [("none", 0), ("hits", 1), ("all", 3)])

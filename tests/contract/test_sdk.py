@@ -9,12 +9,18 @@ import pytest
 from tencentcloud.trtc.v20190722 import errorcodes, models
 from tencentcloud.trtc.v20190722.trtc_client import TrtcClient
 
-from slicer.api.fields import Field, Table, Text, Texts, Whole
+from slicer.api.fields import Field, Table, Text, Texts, Whole, Wholes
 from slicer.api.schema import ACTIONS, walk
 
 DOCS = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 LEFT_OUT = DOCS.split("\n## What is left out\n")[1]
-KINDS = {Whole: "int", Text: "str", Texts: "list of str", Table: "object"}
+KINDS = {
+    Whole: "int",
+    Wholes: "list of int non-negative",
+    Text: "str",
+    Texts: "list of str",
+    Table: "object",
+}
 _TYPE = re.compile(r":rtype: (?::class:`tencentcloud\.trtc\.v20190722\.models\.(\w+)`|(.+))")
 
 

@@ -1,13 +1,14 @@
 """What every remote supplier must do, held against each one before its stand-in."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from starlette.responses import Response
 
-from slicer.errors import SliceNotJudged, SupplierRefused, SupplierUnavailable
+from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused, SupplierUnavailable
 from slicer.media import ogg
 from slicer.media.slice import File
 from slicer.moderation import (
@@ -15,15 +16,24 @@ from slicer.moderation import (
     Suggest,
     Supplier,
     SupplierSpec,
+    Verdict,
     installed,
     open_supplier,
 )
+from slicer.moderation import openai as openai_module
+from slicer.moderation import rekognition as rekognition_module
+from slicer.moderation import shumei as shumei_module
+from slicer.moderation import tencent as tencent_module
+from slicer.moderation import webhook as webhook_module
+from slicer.moderation import yidun as yidun_module
+from slicer.moderation.client import NO_VERDICT
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
-from tests.harness.delivery.spooling import file_of
+from slicer.service.results import payload
+from tests.harness.delivery.spooling import file_of, info_of
 from tests.harness.media.audio import make_audio
 from tests.harness.media.opus import encode
-from tests.harness.moderation import tencent, webhook
+from tests.harness.moderation import openai, rekognition, shumei, tencent, webhook, yidun
 from tests.harness.moderation.stand_in import Asked, answer, stand_in
 
 WRONG = "a-wrong-key"
@@ -55,9 +65,51 @@ def _tencent(name: str) -> Case:
     )
 
 
+def _shumei(url: str, _: str) -> ModerationSettings:
+    return ModerationSettings(
+        shumei_image_url=f"{url}/image/v4", shumei_audio_url=f"{url}/audiomessage/v4"
+    )
+
+
 CASES = {
     "tianyu": _tencent("tianyu"),
     "ace": _tencent("ace"),
+    "shumei": Case(
+        _shumei,
+        shumei.admitted,
+        shumei.KEY,
+        shumei.PASS,
+        {Kind.VIDEO: shumei.PICTURE, Kind.AUDIO: shumei.AUDIO},
+        shumei.error(1902, 2005),
+        SupplierSpec("shumei", shumei.APP),
+    ),
+    "yidun": Case(
+        lambda url, _: ModerationSettings(yidun_endpoint=url),
+        yidun.admitted,
+        yidun.KEY,
+        yidun.PASS,
+        {Kind.VIDEO: yidun.PICTURE, Kind.AUDIO: yidun.AUDIO},
+        yidun.failed(620),
+        SupplierSpec("yidun", "", yidun.ID, "", yidun.AUDIOS, yidun.IMAGES),
+    ),
+    "rekognition": Case(
+        lambda url, _: ModerationSettings(rekognition_endpoint=url),
+        rekognition.admitted,
+        rekognition.KEY,
+        rekognition.PASS,
+        {Kind.VIDEO: rekognition.PICTURE},
+        rekognition.error("InvalidImageFormatException"),
+        SupplierSpec("rekognition", "", rekognition.ID),
+    ),
+    "openai": Case(
+        lambda url, _: ModerationSettings(openai_endpoint=f"{url}/v1"),
+        openai.admitted,
+        openai.KEY,
+        openai.PASS,
+        {Kind.VIDEO: openai.PICTURE},
+        openai.error(400, "invalid_image_format"),
+        SupplierSpec("openai"),
+    ),
     "webhook": Case(
         lambda url, key: ModerationSettings(webhook_url=url, webhook_secret=key),
         webhook.admitted,
@@ -91,12 +143,15 @@ def test_cases_are_of_the_table() -> None:
     assert all(installed(name) for name in CASES)
 
 
-@pytest.mark.parametrize("kind", Kind)
-async def test_verdicts(case: Case, kind: Kind) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in REMOTE for kind in CASES[name].hits]
+)
+async def test_verdicts(name: str, kind: Kind) -> None:
+    case = CASES[name]
     told = iter([case.passes, case.hits[kind]])
     async with stand_in(lambda asked: case.admitted(asked, next(told))) as server:
         supplier = opened(case, server.url, case.key)
-        assert kind in supplier.kinds
+        assert supplier.kinds == case.hits.keys()
         passed, hit = [await supplier.judge(file_for(kind)) for _ in range(2)]
         await supplier.close()
     assert not passed.hit
@@ -117,6 +172,23 @@ async def test_a_wrong_key_is_refused(case: Case) -> None:
     assert WRONG not in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [200, 401, 500])
+async def test_no_key_is_repeated(case: Case, status: int) -> None:
+    """Whoever answers repeats the request, as a proxy that explains itself would."""
+
+    def repeat(asked: Asked) -> Response:
+        said = f"{asked.headers} {asked.body.decode()}"
+        return answer({"code": 1, "message": said, "msg": said, "error": {"message": said}}, status)
+
+    async with stand_in(repeat) as server:
+        supplier = opened(case, server.url, WRONG)
+        with pytest.raises(ModerationError) as caught:
+            await supplier.judge(file_for(Kind.VIDEO))
+        await supplier.close()
+    assert WRONG not in f"{caught.value}{caught.value!r}{supplier!r}{supplier.label}"
+    assert len(str(caught.value)) < 500
+
+
 async def test_a_pause_is_asked_for(case: Case) -> None:
     async with stand_in(lambda _: answer({}, 429, "5")) as server:
         supplier = opened(case, server.url, case.key)
@@ -126,7 +198,9 @@ async def test_a_pause_is_asked_for(case: Case) -> None:
     assert caught.value.retry_after == 5.0
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"Response": 1, "findings": 1}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"{}", b'{"Response": 1, "findings": 1, "code": 1100}']
+)
 async def test_nonsense(case: Case, body: bytes) -> None:
     async with stand_in(lambda _: Response(body)) as server:
         supplier = opened(case, server.url, case.key)
@@ -141,6 +215,64 @@ async def test_an_odd_picture_is_not_judged(case: Case) -> None:
         with pytest.raises(SliceNotJudged):
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    "",
+    "x",
+    "\ud800",
+    -1,
+    10**400,
+    -1e300,
+    True,
+    [],
+    [None],
+    {},
+    {"x": 1},
+    [[1] * 4],
+)
+
+
+def bent(value: object) -> Iterator[object]:
+    """Copies of *value*, each with one of its parts odd."""
+    yield from ODD
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from ({**value, name: odd} for odd in bent(part))
+            yield {other: value[other] for other in value if other != name}
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from ([*value[:index], odd, *value[index + 1 :]] for odd in bent(part))
+
+
+READ: list[tuple[Callable[[Any], Verdict], object]] = [
+    (tencent_module.verdict_of, tencent.PICTURE),
+    (tencent_module.verdict_of, tencent.AUDIO),
+    (shumei_module.picture_verdict, shumei.PICTURE),
+    (shumei_module.audio_verdict, shumei.AUDIO),
+    (lambda body: yidun_module.verdict_of(body, (100, 50)), yidun.PICTURE),
+    (yidun_module.verdict_of, yidun.AUDIO),
+    (lambda body: rekognition_module.verdict_of(body, 80), rekognition.PICTURE),
+    (lambda body: openai_module.verdict_of(body, 0.8), {"id": "1", "results": [openai.PICTURE]}),
+    (webhook_module.verdict_of, webhook.BLOCK),
+]
+
+
+@pytest.mark.parametrize(("read", "told"), READ)
+def test_an_answer_that_is_bent_is_a_verdict_that_can_be_told_or_none(
+    read: Callable[[Any], Verdict], told: object
+) -> None:
+    verdicts = 0
+    for body in bent(told):
+        try:
+            verdict = read(body)
+        except NO_VERDICT:
+            continue
+        verdicts += 1
+        assert 0 <= verdict.score <= 100
+        json.dumps(payload(info_of("anna/1"), verdict, 1, True, False), allow_nan=False)
+    assert verdicts
 
 
 async def test_nobody_there(case: Case) -> None:

@@ -60,7 +60,7 @@ EVENTS: list[tuple[Event, str]] = [
     (TrackStarted("t", EPOCH, "ada", Kind.AUDIO), "+ ada audio"),
     (TrackEnded("t", EPOCH, "ada", Kind.VIDEO), "- ada video"),
     (TrackEnded("t", EPOCH, "ada", Kind.VIDEO, "silent"), "- ada video (silent)"),
-    (AnchorTrouble("t", EPOCH, "ada", "packets", 7), "trouble: ada: 7 packets"),
+    (AnchorTrouble("t", EPOCH, "ada", "packets", 7), "trouble: ada: packets (7)"),
     (TrackRefused("t", EPOCH, "ada", Kind.VIDEO, "H.265"), "refused: ada video: H.265"),
     (PicturesMissing("t", EPOCH, "ada", "no keyframe"), "no pictures: ada: no keyframe"),
     (TaskState("t", EPOCH, State.RECONNECTING, "ICE failed"), "task reconnecting: ICE failed"),

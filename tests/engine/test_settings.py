@@ -1,5 +1,6 @@
 """An engine's settings: files and variables are read, mistakes name their field."""
 
+import math
 from contextlib import suppress
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from slicer.config.schema import table_schema
 from slicer.delivery.settings import OutboxSettings
-from slicer.engine.settings import EngineSettings, Settings, SlicingSettings
+from slicer.engine.settings import EngineSettings, Keyframes, Settings, SlicingSettings
 from slicer.errors import BadInput
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
@@ -35,6 +36,16 @@ def test_a_file(tmp_path: Path) -> None:
     assert settings.whip == WhipSettings(advertise=("192.0.2.1",))
     assert (settings.outbox.drain, type(settings.outbox.drain)) == (5.0, float)
     assert settings.engine == EngineSettings()
+
+
+def test_a_task_gets_what_it_does_not_say_itself() -> None:
+    seldom = SlicingSettings(report_wait=1.0, max_height=360, keyframe_interval=2.0)
+    video = VideoSpec(5, 1.0, 360, 2.0)
+    assert seldom.complete(SliceParams()) == SliceParams(AudioSpec(15, 1.0), video)
+    own = SliceParams(video=VideoSpec(5, max_height=720))
+    assert seldom.complete(own).video == VideoSpec(5, 1.0, 720, 2.0)
+    never = SlicingSettings(keyframes=Keyframes.NEVER).complete(SliceParams()).video
+    assert never == VideoSpec(5, 3.0, None, math.inf)
 
 
 def test_the_environment_beats_the_file(tmp_path: Path) -> None:

@@ -61,6 +61,13 @@ static void send(bundle *it, uint8_t how, uint8_t more, unsigned sequence, doubl
         bundle_take(it, packet, sizeof *packets, now);
 }
 
+static const slice_spec specs[4] = {
+    {.seconds = 1, .wait = 0, .asks_every = 0.3},
+    {.seconds = 1, .wait = 1, .asks_every = 2, .max_height = 180},
+    {.seconds = 1, .wait = 2, .asks_every = INFINITY, .max_height = 360},
+    {.seconds = 1, .wait = 3, .asks_every = 0.3},
+};
+
 static void step(bundle *it, parameters *lines, const uint8_t *at, unsigned number, double now,
                  outputs *out) {
     switch (at[0] % 8) {
@@ -68,8 +75,8 @@ static void step(bundle *it, parameters *lines, const uint8_t *at, unsigned numb
         change(it, lines, at[1], at[2], now, out);
         break;
     case 1:
-        bundle_attach(it, 1 + at[1] % ANCHORS, 1 + at[2] % 4, at[2] & 1, 1,
-                      at[2] >> 6, now, out);
+        bundle_attach(it, 1 + at[1] % ANCHORS, 1 + at[2] % 4, at[2] & 1, &specs[at[2] >> 6], now,
+                      out);
         break;
     case 2:
         bundle_detach(it, 1 + at[1] % ANCHORS, 1 + at[2] % 4, at[2] & 1, now, out);

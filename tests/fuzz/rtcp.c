@@ -65,7 +65,8 @@ static void run(const uint8_t *data, size_t size, unsigned feedback) {
     negotiate(&negotiated[0], false, feedback);
     negotiate(&negotiated[1], true, feedback | FEEDBACK_NACK);
     bundle_set_sections(it, 1, sections, 2, 1.0, &out);
-    bundle_attach(it, 1, 1, true, 1, 2.0, 1.0, &out);
+    slice_spec spec = {.seconds = 1, .wait = 2.0, .asks_every = 0.3};
+    bundle_attach(it, 1, 1, true, &spec, 1.0, &out);
     for (unsigned sequence = 1; sequence < 8; sequence += 3) /* the hole between makes a NACK */
         for (unsigned type = 96; type < 112; type += 15)
             send(it, (uint8_t)type, sequence, 0xBEDE, data, 0, 1.0, &out);

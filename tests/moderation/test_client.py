@@ -3,8 +3,15 @@
 import pytest
 from starlette.responses import Response
 
-from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused, SupplierUnavailable
-from slicer.moderation.client import MAX_ANSWER, SupplierClient
+from slicer.errors import (
+    BadInput,
+    ModerationError,
+    SliceNotJudged,
+    SupplierRefused,
+    SupplierUnavailable,
+)
+from slicer.moderation import Verdict
+from slicer.moderation.client import MAX_ANSWER, MAX_REASON, SupplierClient, endpoint
 from slicer.moderation.settings import ModerationSettings
 from tests.harness.moderation.stand_in import answer, stand_in
 
@@ -34,6 +41,7 @@ async def test_an_object_is_the_answer() -> None:
         (Response("", 302, {"Location": "/other"}), SupplierUnavailable, None),
         (Response("nonsense"), SupplierUnavailable, None),
         (Response('{"a": NaN}'), SupplierUnavailable, None),
+        (Response('{"a": 1e999}'), SupplierUnavailable, None),
         (Response("[1]"), SupplierUnavailable, None),
         (Response("[" * 100_000), SupplierUnavailable, None),
         (Response(b" " * (MAX_ANSWER + 1)), SupplierUnavailable, None),
@@ -55,3 +63,52 @@ async def test_nobody_there() -> None:
     with pytest.raises(SupplierUnavailable, match="ConnectError"):
         await client.post(server.url, b"", {})
     await client.close()
+
+
+SECRET = 'a "secret" key'
+
+
+async def test_a_secret_that_is_repeated_is_hidden() -> None:
+    """As it is, and as JSON writes it."""
+    told = answer({"said": f"wrong key: {SECRET}"})
+    async with stand_in(lambda _: told) as server:
+        client = SupplierClient("acme", ModerationSettings(), SECRET)
+        found = await client.post(server.url, b"", {})
+        await client.close()
+    assert found.body == {"said": "wrong key: ***"}
+    assert "secret" not in found.raw
+
+
+async def test_a_secret_that_is_no_header_is_hidden() -> None:
+    """HTTP libraries say which value they refuse."""
+    headers = {"Authorization": "Bearer sample\nkey"}
+    async with stand_in(lambda _: answer({})) as server:
+        client = SupplierClient("acme", ModerationSettings(), "sample\nkey")
+        with pytest.raises(SupplierUnavailable) as caught:
+            await client.post(server.url, b"", headers)
+        await client.close()
+    assert "sample" not in str(caught.value)
+    assert "***" in str(caught.value)
+
+
+async def test_an_answer_that_is_no_verdict_is_not_told_whole() -> None:
+    client = SupplierClient("acme", ModerationSettings())
+
+    def read(_: object) -> Verdict:
+        raise KeyError("x" * 100_000)
+
+    with pytest.raises(SupplierUnavailable, match=r"no verdict: .KeyError") as caught:
+        client.verdict(read, {}, "")
+    await client.close()
+    assert len(str(caught.value)) < 2 * MAX_REASON
+
+
+@pytest.mark.parametrize("url", ["", "a", "ftp://a", "http://", "http://u:pass@a", "http://a:x"])
+def test_a_setting_that_is_no_url(url: str) -> None:
+    with pytest.raises(BadInput, match=r"moderation\.acme_url: .* an http or https URL") as caught:
+        endpoint("acme_url", url)
+    assert "pass" not in str(caught.value)
+
+
+def test_a_setting_that_is_a_url() -> None:
+    assert endpoint("acme_url", "https://a:8443/b") == "https://a:8443/b"

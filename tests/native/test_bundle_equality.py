@@ -1,5 +1,6 @@
 """Many anchors on one connection: the native Bundle gives what the reference gives."""
 
+import math
 import struct
 from collections import Counter
 from dataclasses import replace
@@ -90,7 +91,11 @@ class Connection:
                     call.take(self.both.detach(key, call.now))
                 else:
                     wait = (0.0, 0.4, 3.0)[number % 3]
-                    spec = AudioSpec(1, wait) if kind is Kind.AUDIO else VideoSpec(1, wait)
+                    spec: AudioSpec | VideoSpec = AudioSpec(1, wait)
+                    if kind is Kind.VIDEO:
+                        height = (None, 180, 400)[number % 3]
+                        every = (None, 0.7, 2.5, math.inf)[number % 4]
+                        spec = VideoSpec(1, wait, height, every)
                     call.take(self.both.attach(key, spec, call.now))
             case "report":
                 ssrcs = [sender.ssrc for sender in call.senders] + [99]

@@ -62,6 +62,8 @@ def assert_equal(
     for step in steps:
         starts = codecs.VIDEO[codec].starts_keyframe(step.payload)
         assert native.VIDEO[codec].starts_keyframe(step.payload) == starts
+        height = codecs.VIDEO[codec].height(step.payload)
+        assert native.VIDEO[codec].height(step.payload) == height
         results.append(pushed(expected, step))
         assert pushed(twin, step) == results[-1]
         if step.rest:

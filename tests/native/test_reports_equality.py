@@ -154,6 +154,8 @@ LINES = [
     [replace(VIDEO, extensions={300: TRANSPORT_WIDE_CC})],
     [VIDEO, VIDEO, replace(AUDIO, extensions={250: TRANSPORT_WIDE_CC})],
     [RATED] * 33,
+    [AUDIO, replace(VIDEO, max_bitrate=700_001)],
+    [replace(RATED, max_bitrate=99_999_999), RATED],
     [],
 ]
 OURS = 0xDEADBEEF

@@ -31,6 +31,7 @@ VIDEO = RtpParameters(
     rids=("q", "h", "f"),
 )
 SIZES = {"q": 100, "h": 200, "f": 400}
+HEIGHTS = {"q": 180, "h": 360, "f": 720}
 FIRST = {rid: 10_000 * place for place, rid in enumerate("xqhf")}
 """The number of each layer's first frame: a picture's number tells its layer."""
 SETTLED = (PATIENCE + 1) * WINDOW
@@ -45,9 +46,10 @@ class Publisher:
         parameters: RtpParameters = VIDEO,
         network: Network | None = None,
         named: int | None = 20,
+        max_height: int | None = None,
     ) -> None:
         self.bundle = bundle_of("ann", [parameters])
-        self.bundle.attach(VIDEO_TRACK, VideoSpec(1), 0.0)
+        self.bundle.attach(VIDEO_TRACK, VideoSpec(1, max_height=max_height), 0.0)
         self.parameters, self.named = parameters, named
         self.transport = count()
         self.layers = {rid: self.layer(rid) for rid in rids}
@@ -62,6 +64,7 @@ class Publisher:
             named=self.named,
             number=FIRST[rid],
             rid=rid,
+            height=HEIGHTS[rid],
             transport=self.transport,
         )
 
@@ -84,6 +87,49 @@ def test_the_largest_layer_is_taken_in_whatever_order_they_are_listed_and_begin(
     assert len(publisher.pictures()) - settled >= 9
     assert publisher.bundle.counters["layer_changed"] == (rids[0] != "f")
     assert publisher.bundle.counters["clock_jumped"] == 0
+
+
+@pytest.mark.parametrize(
+    ("max_height", "layer"),
+    [(100, "q"), (180, "q"), (181, "h"), (360, "h"), (361, "f"), (720, "f"), (2160, "f")],
+)
+@pytest.mark.parametrize("rids", ["qhf", "fhq"])
+def test_the_smallest_layer_that_reaches_the_height_is_taken(
+    rids: str, max_height: int, layer: str
+) -> None:
+    publisher = Publisher(rids, max_height=max_height)
+    publisher.call.run(SETTLED + 3)
+    settled = len(publisher.pictures())
+    publisher.call.run(6)
+    assert publisher.pictures()[settled:] == layer * (len(publisher.pictures()) - settled)
+    assert len(publisher.pictures()) - settled >= 5
+    assert publisher.bundle.counters["clock_jumped"] == 0
+
+
+def test_the_layer_that_is_enough_stops_and_comes_back() -> None:
+    publisher = Publisher("qhf", max_height=360)
+    publisher.call.run(6)
+    publisher.layers["h"].muted = True
+    publisher.call.run(6)
+    publisher.layers["h"].muted = False
+    publisher.call.run(10)
+    assert publisher.order().endswith("hfh")
+
+
+def test_tasks_share_the_layer_that_is_enough_for_all() -> None:
+    other = VIDEO_TRACK._replace(task="other")
+    publisher = Publisher("qhf", max_height=180)
+    publisher.call.run(6)
+    publisher.call.take(publisher.bundle.attach(other, VideoSpec(1, max_height=360), 6.0))
+    publisher.call.run(6)
+    assert {one.track.task for one in publisher.call.pictures} == {"task", "other"}
+    assert publisher.order() == "qh"
+    publisher.call.take(publisher.bundle.attach(other, VideoSpec(1), 12.0))
+    publisher.call.run(6)
+    assert publisher.order() == "qhf"
+    publisher.call.take(publisher.bundle.detach(other, 18.0))
+    publisher.call.run(8)
+    assert publisher.order() == "qhfq"
 
 
 def test_a_layer_that_begins_later_is_taken_once_it_has_flowed() -> None:

@@ -16,7 +16,7 @@ from slicer.service.encryption import Encryption
 from slicer.service.registry import Record, Registry
 from slicer.usersig import Privilege, SdkApp
 from tests.harness.clock import EPOCH, ManualClock
-from tests.harness.service.orders import slice_order
+from tests.harness.service.orders import live_order, slice_order
 
 ROOMS = (("*", "whip://127.0.0.1:1/a-{room}"),)
 ONE, TWO = (Application(number, f"key-{number}", rooms=ROOMS) for number in (1, 2))
@@ -41,6 +41,7 @@ async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
     opened = await Registry.open(tmp_path, Encryption([Fernet.generate_key().decode()]))
     await opened.add(Record("t1", 1, slice_order("5"), 0.0, 1.0))
     await opened.add(Record("t3", 3, slice_order("6"), 0.0, 1.0))
+    await opened.add(Record("live", 1, replace(live_order(), room_id="8"), 0.0, 1.0))
     await opened.add(Record("t4", 4, slice_order("7"), 0.0, 1.0))
     yield opened
     await opened.close()
@@ -57,6 +58,12 @@ async def test_the_rooms_own_users_may(registry: Registry) -> None:
     for bearer in (sig(TWO), sig(ONE, "bo"), sig(ONE, age=7200), "nonsense", None):
         with pytest.raises(Unauthorized):
             admission.authorize(at("a-5"), "ada", bearer)
+
+
+async def test_a_stream_that_is_called_like_a_room_opens_none(registry: Registry) -> None:
+    admission = Admission((ONE, OPEN), registry, ManualClock(), nobody)
+    with pytest.raises(Unauthorized, match="another key"):
+        admission.authorize(at("a-8"), "ada", sig(ONE))
 
 
 async def test_a_room_of_an_app_without_key_is_open(registry: Registry) -> None:

@@ -15,6 +15,7 @@ FULL = {
     "callback_key": "hiddenkey",
     "max_streams": 3,
     "permission_control": True,
+    "streams": ["rtmp://live.example.com/*"],
 }
 
 
@@ -30,6 +31,7 @@ def test_every_field() -> None:
         "hiddenkey",
         3,
         True,
+        ("rtmp://live.example.com/*",),
     )
     assert "hidden" not in repr(app)
 

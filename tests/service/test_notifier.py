@@ -45,7 +45,7 @@ from slicer.webhooks.queue import Webhook
 from tests.harness.clock import ManualClock, settle
 from tests.harness.moderation.scripted import BLOCK, PASS
 from tests.harness.rooms.replay import talk
-from tests.harness.service.orders import KEYS, moderation_order, slice_order
+from tests.harness.service.orders import KEYS, live_order, moderation_order, slice_order
 
 AT = datetime(2025, 1, 6, tzinfo=UTC)
 RECORD = Record("t", 200806, slice_order(), 1000.0, 5000.0)
@@ -110,7 +110,7 @@ async def test_a_tasks_life(desk: Desk) -> None:
         (StoreRecovered("t", AT, "cos://b/"), 6, "cos://b/ takes slices again"),
         (FactsDiscarded("t", AT, 3), 4, "3 facts of the room discarded"),
         (PicturesMissing("t", AT, "zoe", "late"), 7, "there are no pictures of zoe: late"),
-        (AnchorTrouble("t", AT, "zoe", "packets that", 7), 4, "zoe: 7 packets that"),
+        (AnchorTrouble("t", AT, "zoe", "packets that", 7), 4, "zoe: packets that (7)"),
         (TrackRefused("t", AT, "zoe", Kind.VIDEO, "H.265"), 5, "video of zoe is refused: H.265"),
     ],
 )
@@ -300,3 +300,14 @@ async def test_verdicts_and_those_who_have_none(desk: Desk, hits_only: bool) -> 
         assert desk.events == [1101, 1103, 1104, 1104, 1106, 1106]
         left = desk.payload(5)
         assert left == {"Code": 11, "Message": "a slice of ada is not judged: m/d.png: left out"}
+
+
+async def test_a_stream_s_messages_echo_what_the_customer_gave(desk: Desk) -> None:
+    record = replace(RECORD, task="s", order=live_order())
+    await desk.registry.add(record)
+    await desk.notifier.begin(record)
+    (message,) = desk.told.values()
+    info = json.loads(message.payload)
+    assert (message.event, info["RoomId"], info["UserId"]) == (1101, 150, "live")
+    assert info["DataId"] == "mine"
+    assert info["SourceInfo"] == {"RoomId": "150", "RoomIdType": 1}

@@ -12,7 +12,7 @@ from slicer.service.applications import Application
 from slicer.service.plan import plan, storage_url
 from slicer.service.settings import VendorSettings
 from slicer.storage import open_storage
-from tests.harness.service.orders import BUCKET, KEYS, moderation_order, slice_order
+from tests.harness.service.orders import BUCKET, KEYS, live_order, moderation_order, slice_order
 
 APP = Application(200806, rooms=(("1*", "whip://127.0.0.1:1/{room}"), ("lobby", "whip://y:1/l")))
 USUAL = VendorSettings()
@@ -31,6 +31,17 @@ def test_a_task() -> None:
 def test_no_room() -> None:
     with pytest.raises(BadInput, match="room_id: got '250'; allowed: a room that a pattern"):
         plan("id", APP, slice_order("250"), USUAL)
+
+
+def test_a_stream_instead_of_a_room() -> None:
+    order = live_order()
+    allowed = replace(APP, streams=("rtmp://live.example.com/*",))
+    spec = plan("id", allowed, order, USUAL)
+    assert spec.room == "rtmp://live.example.com/hidden-stream#anchor=ada"
+    assert (spec.user, spec.room_id, spec.to) == ("live", "150", "null:")
+    assert spec.moderation is not None
+    with pytest.raises(BadInput, match="stream: "):
+        plan("id", APP, order, USUAL)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
 from tencentcloud.trtc.v20190722 import models
 
 from slicer.media.slice import SliceInfo
@@ -83,6 +84,7 @@ def test_the_supplier_s_own_answer_where_it_is_asked_for() -> None:
     assert payload(AUDIO, Verdict(raw="x" * (MAX_RAW + 1)), 1, False, True)["Raw"] is None
 
 
+@pytest.mark.filterwarnings("ignore:.*fileds are useless")
 def test_check_detail_has_the_fields_of_trtc_s_sdk_in_their_types() -> None:
     finding = Finding(
         Label.AD, Suggest.REVIEW, 1, segments=(Segment(0.0, 1.0),), boxes=(Box(1, 2, 3, 4),)

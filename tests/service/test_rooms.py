@@ -24,6 +24,10 @@ from slicer.service.rooms import RoomPatterns, common_room, room_url
         ([("*", "x://1/{room}")], "{app}", "x://1/%7Bapp%7D"),
         ([("*", "x://1/{room}")], "räume", "x://1/r%C3%A4ume"),
         ([("*", "x://1/{app}/{room}")], "r", "x://1/7/r"),
+        ([("*", "x://1/r?list=/{room}.json")], "a-1", "x://1/r?list=/a-1.json"),
+        ([("*", "x://1/r?list=/{room}.json")], "a?b", None),
+        ([("*", "x://1/r?list=/{room}.json")], "%2e%2e%2fa", None),
+        ([("*", "x://1/r#anchor={room}")], "a&b=c", None),
         ([], "a", None),
     ],
 )

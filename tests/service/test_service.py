@@ -33,8 +33,17 @@ from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.slicing.subscription import Subscription
 from slicer.webhooks.queue import Webhook
 from tests.harness.clock import ManualClock
+from tests.harness.moderation.scripted import ScriptedSupplier, install
 from tests.harness.rooms.replay import talk
-from tests.harness.service.orders import BUCKET, LISTS, SECRETS, moderation_order, slice_order
+from tests.harness.rooms.streams import of_folder, served, write_hls
+from tests.harness.service.orders import (
+    BUCKET,
+    LISTS,
+    SECRETS,
+    live_order,
+    moderation_order,
+    slice_order,
+)
 
 HERE = "whip://127.0.0.1:0/{room}"
 APP = Application(200806, rooms=(("*", HERE),), max_streams=3)
@@ -105,6 +114,27 @@ async def world(
         finally:
             await service.close()
             await registry.close()
+
+
+async def test_the_task_of_a_stream_has_a_life_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, ScriptedSupplier(), "local")
+    write_hls(tmp_path)
+    app = replace(APP, streams=("http://127.0.0.1:*",))
+    with served(of_folder(tmp_path)) as site:
+        async with world(tmp_path, (app,)) as here:
+            order = live_order(f"http://127.0.0.1:{site.port}/index.m3u8", hours=2)
+            task = await here.service.create(app, order)
+            with pytest.raises(BadInput, match="stream: "):
+                await here.service.create(app, live_order("http://elsewhere/index.m3u8"))
+            await here.until(lambda: bool(here.events(task)))
+            here.clock.advance(2 * HOUR - 1)
+            assert here.registry.unfinished_of(app.sdk_app_id)
+            assert here.service.describe(app, Product.LIVE, task).task == task
+            here.clock.advance(2)
+            await here.ended(task)
+            assert here.events(task)[:2] == [(1101, 0), (1102, 0)]
 
 
 async def test_a_task_from_its_order_to_its_end(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from slicer.errors import BadInput
 from slicer.rtp import rtcp
 from slicer.rtp.demultiplexer import MAX_SSRCS
 from slicer.rtp.parameters import MID, OPUS, TRANSPORT_WIDE_CC, VP8, Kind, RtpParameters
+from slicer.rtp.rtcp.reports import ReceiverReport
 from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -447,6 +448,16 @@ def test_who_is_not_there_is_neither_attached_nor_detached() -> None:
     made.receive([datagram(opus(i), i, i * 960) for i in range(9)], 0.0)
     assert made.flush(1.0) == []
     assert made.counters == {"asleep": 9}
+
+
+def test_when_an_anchor_was_heard_is_its_media_alone() -> None:
+    made = bundle_of("ann", [AUDIO])
+    assert made.heard("ann") == made.heard("bob") == float("-inf")
+    made.receive([datagram(opus(i), i, i * 960) for i in range(9)], 3.0)
+    made.receive([rtcp.build([ReceiverReport(1, ())]), datagram(b"x", 9, 0, 1, 99)], 4.0)
+    assert (made.heard("ann"), made.heard("bob")) == (3.0, float("-inf"))
+    made.set_sections("ann", (), 5.0)
+    assert made.heard("ann") == float("-inf")
 
 
 def test_counters_of_who_left_stay() -> None:

@@ -1,11 +1,13 @@
 """What a task may be asked for, and how it says no."""
 
+import math
 from typing import Any
 
 import pytest
 
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind
+from slicer.rtp.rtcp.reporter import KEYFRAME_INTERVAL
 from slicer.slicing.spec import (
     DAY,
     HOUR,
@@ -67,6 +69,26 @@ def test_a_wait_for_reports_is_bounded(wait: Any) -> None:
         AudioSpec(15, wait)
     with pytest.raises(BadInput, match=r"video\.report_wait"):
         VideoSpec(5, wait)
+
+
+def test_an_interval_and_a_height_are_filled_in_where_nobody_said_one() -> None:
+    assert SliceParams().watching(2.0, 360).video == VideoSpec(5, None, 360, 2.0)
+    own = VideoSpec(5, max_height=720, keyframe_interval=math.inf)
+    assert SliceParams(video=own).watching(2.0, 360).video == own
+    assert SliceParams(video=None).watching(2.0, 360).video is None
+    assert VideoSpec().asks_every == KEYFRAME_INTERVAL
+
+
+@pytest.mark.parametrize("interval", [0, 0.29, 60.1, math.nan, -math.inf])
+def test_an_interval_that_is_none(interval: float) -> None:
+    with pytest.raises(BadInput, match="keyframe_interval"):
+        VideoSpec(keyframe_interval=interval)
+
+
+@pytest.mark.parametrize("height", [0, 16_385, True, 1.5])
+def test_a_height_that_is_none(height: int) -> None:
+    with pytest.raises(BadInput, match="max_height"):
+        VideoSpec(max_height=height)
 
 
 def test_a_wait_is_filled_in_where_nobody_said_one() -> None:

@@ -237,9 +237,9 @@ def test_a_track_that_cannot_be_taken_is_told_and_changes_nothing() -> None:
     assert (task.anchors, task.tracks) == ((), frozenset())
 
 
-def test_trouble_is_told_of_an_anchor_that_is_there() -> None:
+def test_trouble_is_told_also_of_an_anchor_whose_packets_never_let_it_join() -> None:
     task, trouble = running(), AnchorTrouble("ann", "packets", 7)
-    assert tell(task, trouble) == []
+    assert tell(task, trouble) == [trouble]
     tell(task, AnchorJoined("ann"))
     assert tell(task, trouble) == [trouble]
 

@@ -1,9 +1,13 @@
 """A stream shared by several tasks: who is cut when, and what a depacketizer says late."""
 
+import math
 import struct
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
+from slicer.rtp import rtcp
 from slicer.rtp.parameters import H264, ORIENTATION, VP8, Codec, Kind, RtpParameters
 from slicer.slicing.outputs import (
     AudioCut,
@@ -16,7 +20,18 @@ from slicer.slicing.outputs import (
 )
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.track import earliest
-from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO_TRACK, datagram, h264, opus, vp8
+from tests.harness.rtp.call import (
+    AUDIO,
+    AUDIO_TRACK,
+    VIDEO,
+    VIDEO_TRACK,
+    Call,
+    Sender,
+    datagram,
+    h264,
+    opus,
+    vp8,
+)
 from tests.harness.rtp.packetize import payloads
 from tests.harness.rtp.parts import bundle_of
 
@@ -284,3 +299,83 @@ def test_an_orientation_that_is_not_told_is_not_read(line: RtpParameters, ext: b
     for number in range(3):
         camera.send(number, payloads("vp8", vp8(number, number == 0)), ext=ext)
     assert [one.orientation for one in camera.pictures] == [0]
+
+
+RATE, FRAME = 90_000, 0.04
+
+
+def pictures_of_a_camera() -> Call:
+    """A picture every 5 s, of a camera that answers requests for keyframes."""
+    plain = replace(VIDEO, rtx={}, extensions={}, feedback=frozenset({"nack pli"}))
+    talk = Call(bundle_of("ann", [plain]), [Sender(plain, every=FRAME)])
+    talk.take(talk.bundle.attach(VIDEO_TRACK, VideoSpec(5), 0.0))
+    return talk
+
+
+def test_two_tasks_share_one_stream_at_their_own_pace() -> None:
+    other = VIDEO_TRACK._replace(task="other")
+    talk = pictures_of_a_camera()
+    talk.take(talk.bundle.attach(other, VideoSpec(2), 0.0))
+    talk.run(60)
+    mine = [p for p in talk.pictures if p.track == VIDEO_TRACK]
+    theirs = [p for p in talk.pictures if p.track == other]
+    assert [p.due for p in mine] == [5 * RATE * i for i in range(12)]
+    assert [p.due for p in theirs] == [2 * RATE * i for i in range(30)]
+    assert all(0 <= p.timestamp - p.due <= 0.6 * RATE for p in talk.pictures)
+    asked = [when for when, _ in talk.feedback(rtcp.PictureLossIndication)]
+    assert all(b - a >= 0.3 for a, b in pairwise(asked))
+    assert talk.bundle.counters["asleep"] > 1000
+
+
+def test_tasks_come_and_go_in_mid_stream() -> None:
+    other = VIDEO_TRACK._replace(task="other")
+    talk = pictures_of_a_camera().run(12.3)
+    talk.take(talk.bundle.attach(other, VideoSpec(5), talk.now))
+    talk.run(10)
+    talk.take(talk.bundle.detach(VIDEO_TRACK, talk.now))
+    count = sum(p.track == VIDEO_TRACK for p in talk.pictures)
+    talk.run(10)
+    theirs = [p for p in talk.pictures if p.track == other]
+    assert sum(p.track == VIDEO_TRACK for p in talk.pictures) == count
+    assert len(theirs) == 4
+    assert theirs[0].due == pytest.approx(12.3 * RATE, abs=FRAME * RATE)
+    talk.take(talk.bundle.detach(other, talk.now))
+    asleep = talk.bundle.counters["asleep"]
+    talk.run(10)
+    assert talk.bundle.counters["asleep"] == asleep + 250
+    assert len(talk.pictures) == count + 4
+
+
+def watched(tasks: int, spec: VideoSpec) -> Call:
+    """A source that answers requests, and so many tasks with pictures due at different times."""
+    bundle = bundle_of("ann", [VIDEO])
+    call = Call(bundle, [Sender(VIDEO, every=0.04)])
+    for number in range(tasks):
+        key = VIDEO_TRACK._replace(task=str(number))
+        call.take(bundle.attach(key, spec, call.now))
+        call.run(0.12)
+    return call
+
+
+@pytest.mark.parametrize("interval", [0.5, 2.0])
+def test_a_source_is_asked_so_seldom_however_many_tasks_watch_it(interval: float) -> None:
+    call = watched(20, VideoSpec(1, keyframe_interval=interval))
+    call.run(20)
+    asked = call.senders[0].asked
+    assert all(after - before >= interval - call.tick for before, after in pairwise(asked))
+    assert len(asked) >= 20 / interval * 0.7
+    assert call.bundle.counters["unanswered"] == 0
+    pictures = [one for one in call.pictures if one.track.task == "7"]
+    assert len(pictures) >= 20 / max(interval, 1) * 0.7
+    alone = [len(one.frames) == 1 and one.frames[0][0] & 1 == 0 for one in pictures]
+    assert all(alone[3:]), "keyframes, once it is known that the source answers"
+
+
+def test_a_source_is_never_asked_where_that_is_the_policy() -> None:
+    call = watched(3, VideoSpec(1, keyframe_interval=math.inf))
+    call.run(10)
+    assert call.senders[0].asked == []
+    assert call.bundle.counters["keyframe_requests"] == 0
+    pictures = [one for one in call.pictures if one.track.task == "0"]
+    assert len(pictures) >= 10
+    assert all(one.timestamp - one.due < 0.04 * 90_000 for one in pictures)

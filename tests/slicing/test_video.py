@@ -8,7 +8,7 @@ import pytest
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import RtpParameters
 from slicer.rtp.stream import CHANGES
-from slicer.slicing.outputs import GroupFrames, Missing, PictureCut, TrackKey
+from slicer.slicing.outputs import GroupFrames, Missing, PictureCut
 from slicer.slicing.spec import VideoSpec
 from slicer.slicing.video import (
     ASK_AGAIN,
@@ -430,40 +430,6 @@ def test_each_picture_comes_at_its_own_size() -> None:
     sender.size = 300
     talk.run(5)
     assert [len(p.frames[0]) for p in talk.pictures] == [160, 160, 1200]
-
-
-def test_two_tasks_share_one_stream_at_their_own_pace() -> None:
-    other = TrackKey("other", "ann", VIDEO_TRACK.kind)
-    sender = camera()
-    talk = call(sender, seconds=5)
-    talk.take(talk.bundle.attach(other, VideoSpec(2), 0.0))
-    talk.run(60)
-    mine = [p for p in talk.pictures if p.track == VIDEO_TRACK]
-    theirs = [p for p in talk.pictures if p.track == other]
-    assert [p.due for p in mine] == [5 * RATE * i for i in range(12)]
-    assert [p.due for p in theirs] == [2 * RATE * i for i in range(30)]
-    assert all(0 <= p.timestamp - p.due <= 0.6 * RATE for p in talk.pictures)
-    assert all(b - a >= 0.3 for a, b in pairwise(requests(talk)))
-    assert talk.bundle.counters["asleep"] > 1000
-
-
-def test_tasks_come_and_go_in_mid_stream() -> None:
-    other = TrackKey("other", "ann", VIDEO_TRACK.kind)
-    talk = call(camera()).run(12.3)
-    talk.take(talk.bundle.attach(other, VideoSpec(5), talk.now))
-    talk.run(10)
-    talk.take(talk.bundle.detach(VIDEO_TRACK, talk.now))
-    count = sum(p.track == VIDEO_TRACK for p in talk.pictures)
-    talk.run(10)
-    theirs = [p for p in talk.pictures if p.track == other]
-    assert sum(p.track == VIDEO_TRACK for p in talk.pictures) == count
-    assert len(theirs) == 4
-    assert theirs[0].due == pytest.approx(12.3 * RATE, abs=FRAME * RATE)
-    talk.take(talk.bundle.detach(other, talk.now))
-    asleep = talk.bundle.counters["asleep"]
-    talk.run(10)
-    assert talk.bundle.counters["asleep"] == asleep + 250
-    assert len(talk.pictures) == count + 4
 
 
 def test_asleep_it_is_reported_and_acknowledged_but_nothing_is_asked_for() -> None:

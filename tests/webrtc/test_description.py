@@ -13,10 +13,12 @@ from slicer.rtp.parameters import (
     REPAIRED_RID,
     RID,
     TRANSPORT_WIDE_CC,
+    Kind,
 )
 from slicer.webrtc.description import write_answer, write_fragment, write_offer
 from slicer.webrtc.negotiation import negotiate
 from slicer.webrtc.parameters import Local
+from slicer.webrtc.profile import Profile
 from slicer.webrtc.proposal import propose
 from slicer.webrtc.sdp import parse
 from tests.harness.rooms.descriptions import Track, changed, described, many
@@ -90,6 +92,20 @@ def test_the_answer_to_an_sfu() -> None:
         "a=fmtp:97 apt=96",
         "",
     ]
+
+
+def test_a_bitrate_is_asked_for_of_video_alone() -> None:
+    """RFC 3890 6.2; it stands behind c=, ahead of the attributes (RFC 8866 5)."""
+    limited = Profile(max_bitrate=400_000)
+    answer = write_answer(negotiate(parse(CHROMIUM), limited), OURS, 1)
+    offer = write_offer(propose((Kind.AUDIO, Kind.VIDEO), profile=limited), OURS, 1)
+    for text in (answer, offer):
+        audio, video = text.split("\r\nm=")[1:3]
+        assert "b=TIAS" not in audio
+        lines = video.split("\r\n")
+        assert lines[1].startswith("c=")
+        assert lines[2] == "b=TIAS:400000"
+    assert "b=TIAS" not in write_answer(negotiate(parse(CHROMIUM)), OURS, 1)
 
 
 def test_an_address_of_ip_version_6() -> None:

@@ -43,6 +43,7 @@ async def test_audio_becomes_cuts(peer: Linked) -> None:
     assert (first.start, first.end, second.end) == (0, 48_000, 96_000)
     assert [one.payload for one in first.packets] == [opus(number) for number in range(50)]
     assert peer.media.heard > began + 1
+    assert peer.media.media_heard("ann") >= peer.media.heard
     peer.media.close()
     peer.media.close()
     assert len(peer.cuts) == 3

@@ -92,6 +92,8 @@ async def test_when_it_was_last_heard_is_read_while_the_thread_writes_it(peer: L
             await asyncio.sleep(0)
     assert read == sorted(read)
     assert began < peer.media.heard <= LoopClock().now()
+    assert began < peer.media.media_heard("ann") <= peer.media.heard
+    assert peer.media.media_heard("bob") == float("-inf")
 
 
 async def test_a_picture_is_asked_for_and_taken(peer: Linked) -> None:

@@ -132,9 +132,10 @@ def of_score(score: float, settings: ModerationSettings) -> list[Finding]:
 
 def of_parts(parts: Iterable[Part], settings: ModerationSettings) -> list[Finding]:
     """What exposed parts mean: a finding for each kind of them."""
+    least = min(settings.local_nudity_review, settings.local_nudity_block)
     named: dict[str, list[Part]] = {}
     for part in parts:
-        if part.name in EXPOSED and part.score >= settings.local_nudity_review:
+        if part.name in EXPOSED and part.score >= least:
             named.setdefault(part.name, []).append(part)
     findings = []
     for name, found in named.items():

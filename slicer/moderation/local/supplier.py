@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -12,7 +11,7 @@ from slicer.media.slice import File, SliceInfo
 from slicer.moderation import SupplierSpec, Verdict, data_id
 from slicer.moderation.local import judge
 from slicer.moderation.local.speech import check_folder
-from slicer.moderation.local.word_lists import WordLists
+from slicer.moderation.local.word_lists import read_file
 from slicer.moderation.local.workers import Workers
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
@@ -62,7 +61,7 @@ class LocalSupplier:
             raise SupplierUnavailable(self.label, str(error)) from error
         except TimeoutError:
             raise SliceNotJudged(self.label, f"no verdict within {seconds:g} s of work") from None
-        except BrokenProcessPool:
+        except EOFError:
             raise SliceNotJudged(self.label, "the worker process ended over it") from None
         except MediaError as error:
             raise SliceNotJudged(self.label, str(error)) from error
@@ -96,7 +95,7 @@ def check(settings: ModerationSettings) -> None:
     if settings.local_ocr_every and not find_spec("rapidocr_onnxruntime"):
         allowed = "0, or rtc-slicer[ocr] installed"
         raise BadInput("moderation.local_ocr_every", settings.local_ocr_every, allowed)
-    WordLists.load(settings.local_words)
+    read_file(settings.local_words)
 
 
 def is_read(info: SliceInfo, every: int) -> bool:

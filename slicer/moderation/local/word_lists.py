@@ -12,7 +12,7 @@ between their characters do not matter.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -22,11 +22,17 @@ from slicer.moderation import Label, Suggest
 
 MAX_LIST = 1024 * 1024
 """Bytes of a list."""
+MAX_PHRASES = 20_000
 MAX_PHRASE = 100
 """Characters of a phrase."""
 LISTS = ("en.txt", "zh.txt")
 """Those of the package."""
 _CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_LETTERS = f"[^\\W_{_CHINESE}]+"
+_WORD = re.compile(f"[{_CHINESE}]|{_LETTERS}")
+"""A Chinese character, or letters and digits of others."""
+_PHRASE_WORD = re.compile(rf"[{_CHINESE}]|{_LETTERS}\*?")
+_CHINESE_CHARACTER = re.compile(f"[{_CHINESE}]")
 _SECTION = re.compile(r"\[(\w+) (review|block)\]")
 
 
@@ -48,42 +54,93 @@ class Match:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    """*words* in their order, and of each whether it is a *prefix*: any letters may follow it."""
+
+    rule: Rule
+    words: tuple[str, ...]
+    prefix: tuple[bool, ...]
+
+    def fits(self, words: Sequence[re.Match[str]], first: int, text: str) -> bool:
+        """Whether it stands at the *first* of a text's words."""
+        if first + len(self.words) > len(words):
+            return False
+        for place, (listed, prefix) in enumerate(zip(self.words, self.prefix, strict=True), first):
+            word = words[place][0]
+            if not (word.startswith(listed) if prefix else word == listed):
+                return False
+            if place > first and not _joined(words[place - 1], words[place], text):
+                return False
+        return True
+
+
 class WordLists:
-    """The phrases of all lists."""
+    """The phrases of all lists, by their first words: what a text costs does not depend on how many
+    there are."""
 
     def __init__(self, sections: Iterable[tuple[Rule, list[str]]]) -> None:
-        phrases: dict[Rule, list[str]] = {}
+        self._whole: dict[str, list[_Phrase]] = {}
+        self._prefixes: dict[str, list[_Phrase]] = {}
         for rule, listed in sections:
-            phrases.setdefault(rule, []).extend(listed)
-        self._patterns = [(rule, _any_of(listed)) for rule, listed in phrases.items() if listed]
+            for phrase in listed:
+                words = _PHRASE_WORD.findall(normalized(phrase))
+                stems = tuple(word.removesuffix("*") for word in words)
+                made = _Phrase(rule, stems, tuple(word.endswith("*") for word in words))
+                first = self._prefixes if made.prefix[0] else self._whole
+                first.setdefault(stems[0], []).append(made)
 
     @classmethod
     def load(cls, path: str = "") -> "WordLists":
         """The package's lists, and the operator's own at *path*. Raises BadInput that names
         moderation.local_words."""
-        sections: list[tuple[Rule, list[str]]] = []
-        folder = resources.files(__package__) / "words"
-        for name in LISTS:
-            sections += read((folder / name).read_text(encoding="utf-8"))
-        if path:
-            try:
-                data = Path(path).read_bytes()
-                text = data.decode() if len(data) <= MAX_LIST else None
-            except (OSError, ValueError):
-                text = None
-            if text is None:
-                allowed = f"a text file in UTF-8 of at most {MAX_LIST} bytes"
-                raise BadInput("moderation.local_words", path, allowed)
-            sections += read(text)
-        return cls(sections)
+        return cls([*_ours(), *read_file(path)])
 
     def find(self, text: str) -> list[Match]:
-        """All that a normalized text has, in no order."""
-        return [
-            Match(rule, found[0], *found.span())
-            for rule, pattern in self._patterns
-            for found in pattern.finditer(text)
-        ]
+        """All that a normalized text has, by their beginnings. Of phrases of one rule that overlap
+        the first is told, and of those that begin together the longest."""
+        words = list(_WORD.finditer(text))
+        found: list[Match] = []
+        free: dict[Rule, int] = {}
+        for index, word in enumerate(words):
+            here = [
+                phrase
+                for phrase in self._beginning(word[0])
+                if index >= free.get(phrase.rule, 0) and phrase.fits(words, index, text)
+            ]
+            for phrase in sorted(here, key=lambda phrase: len(phrase.words), reverse=True):
+                if index >= free.get(phrase.rule, 0):
+                    free[phrase.rule] = index + len(phrase.words)
+                    end = words[free[phrase.rule] - 1].end()
+                    found.append(Match(phrase.rule, text[word.start() : end], word.start(), end))
+        return found
+
+    def _beginning(self, word: str) -> Iterator[_Phrase]:
+        yield from self._whole.get(word, ())
+        for length in range(1, len(word) + 1):
+            yield from self._prefixes.get(word[:length], ())
+
+
+def read_file(path: str) -> list[tuple[Rule, list[str]]]:
+    """The sections of the operator's list, none where there is no path. Raises BadInput."""
+    if not path:
+        return []
+    allowed = f"a text file in UTF-8 of at most {MAX_LIST} bytes and {MAX_PHRASES} phrases"
+    try:
+        data = Path(path).read_bytes()
+        text = data.decode() if len(data) <= MAX_LIST else None
+    except (OSError, ValueError):
+        text = None
+    found = read(text) if text is not None else []
+    if text is None or sum(len(phrases) for _, phrases in found) > MAX_PHRASES:
+        raise BadInput("moderation.local_words", path, allowed)
+    return found
+
+
+def _ours() -> Iterator[tuple[Rule, list[str]]]:
+    folder = resources.files(__package__) / "words"
+    for name in LISTS:
+        yield from read((folder / name).read_text(encoding="utf-8"))
 
 
 def normalized(text: str) -> str:
@@ -91,20 +148,21 @@ def normalized(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def read(text: str) -> Iterator[tuple[Rule, list[str]]]:
-    """The sections of a list. Raises BadInput that names its line."""
-    rule: Rule | None = None
+def read(text: str) -> list[tuple[Rule, list[str]]]:
+    """The sections of a list, with their phrases. Raises BadInput that names the line."""
+    sections: list[tuple[Rule, list[str]]] = []
     for number, line in enumerate(text.lstrip("\ufeff").splitlines(), 1):
         phrase = line.strip()
         if not phrase or phrase.startswith("#"):
             continue
         if phrase.startswith("["):
-            rule = _rule(phrase, number)
-        elif rule is None or len(phrase) > MAX_PHRASE or not re.search(r"[^\W_]", phrase):
+            sections.append((_rule(phrase, number), []))
+        elif not sections or len(phrase) > MAX_PHRASE or not _WORD.search(phrase):
             allowed = f"a phrase of at most {MAX_PHRASE} characters, below a section's head"
             raise BadInput(f"moderation.local_words, line {number}", phrase, allowed)
         else:
-            yield rule, [phrase]
+            sections[-1][1].append(phrase)
+    return sections
 
 
 def _rule(head: str, number: int) -> Rule:
@@ -116,27 +174,9 @@ def _rule(head: str, number: int) -> Rule:
     return Rule(Label(found[1]), Suggest[found[2].upper()])
 
 
-def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
-    """One expression for all: the longest first, so that the whole phrase is told."""
-    ordered = sorted({normalized(phrase) for phrase in phrases}, key=len, reverse=True)
-    return re.compile("|".join(_expression(phrase) for phrase in ordered))
-
-
-def _expression(phrase: str) -> str:
-    """A phrase as a regular expression. Letters of the same script beside it make another word."""
-    letter = f"[^\\W_{_CHINESE}]"
-    words = re.findall(rf"[{_CHINESE}]|{letter}+\*?", phrase)
-    parts: list[str] = []
-    before = ""
-    for word in words:
-        chinese = re.fullmatch(f"[{_CHINESE}]", word) is not None
-        if parts:
-            parts.append(r"\s*" if chinese or before == "chinese" else r"[\W_]+")
-        if word.endswith("*"):
-            parts.append(re.escape(word[:-1]) + f"{letter}*")
-        else:
-            parts.append(re.escape(word))
-        before = "chinese" if chinese else "letters"
-    starts = "" if re.match(f"[{_CHINESE}]", words[0]) else f"(?<!{letter})"
-    ends = "" if before == "chinese" else f"(?!{letter})"
-    return starts + "".join(parts) + ends
+def _joined(one: re.Match[str], other: re.Match[str], text: str) -> bool:
+    """Whether two words that follow each other may be of one phrase: a mark between Chinese ones
+    ends a sentence, and one between others may be an apostrophe or a hyphen."""
+    between = text[one.end() : other.start()]
+    chinese = _CHINESE_CHARACTER.match(one[0]) or _CHINESE_CHARACTER.match(other[0])
+    return not between.strip() if chinese else True

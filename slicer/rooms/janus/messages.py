@@ -32,11 +32,12 @@ class FeedStream:
 @dataclass(frozen=True, slots=True)
 class Feed:
     """A publisher and the first stream of each kind that it sends; *refused*: kind and reason of
-    those that cannot be taken."""
+    those that cannot be taken; *muted*: MIDs that a moderator muted."""
 
     id: Id
     streams: Mapping[Kind, FeedStream]
     refused: tuple[tuple[Kind, str], ...] = ()
+    muted: tuple[str, ...] = ()
 
     @property
     def anchor(self) -> str:
@@ -136,18 +137,23 @@ def _feed(publisher: Message) -> Feed:
         raise RoomError("a publisher without streams: this Janus is older than 1.0")
     streams: dict[Kind, FeedStream] = {}
     refused: list[tuple[Kind, str]] = []
+    moderated = set[str]()
     for one in _list("publishers.streams", publisher["streams"]):
         if one.get("type") not in set(Kind) or one.get("disabled") is True:
             continue  # data, or an m-line that has ended
         mid, codec = one.get("mid"), one.get("codec", "")
         if not isinstance(mid, str) or not isinstance(codec, str):
             raise unreadable("publishers.streams", one)
+        if one.get("moderated") is True:
+            moderated.add(mid)
         stream = FeedStream(Kind(one["type"]), mid, codec)
         if why := _refusal(stream, streams):
             refused.append((stream.kind, why))
         else:
             streams[stream.kind] = stream
-    return Feed(identity("publishers.id", publisher.get("id")), streams, tuple(refused))
+    muted = [one.mid for one in streams.values() if one.mid in moderated]
+    number = identity("publishers.id", publisher.get("id"))
+    return Feed(number, streams, tuple(refused), tuple(muted))
 
 
 def _refusal(stream: FeedStream, taken: Mapping[Kind, FeedStream]) -> str:

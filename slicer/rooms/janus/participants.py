@@ -7,6 +7,7 @@ that is in the snapshot again. Who is in the room without publishing is no ancho
 """
 
 from slicer.rooms.janus.messages import Feed, Id, Message, feeds, identity
+from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -29,7 +30,14 @@ class Participants:
     def __init__(self) -> None:
         self.feeds: dict[str, Feed] = {}
         self.private_id: int | None = None
+        self._muted: set[tuple[str, str]] = set()  # anchors and MIDs that moderators muted
         self._own: Id | None = None
+
+    def muted(self, anchor: str) -> set[Kind]:
+        """What of an anchor a moderator muted: it sends none of it, and goes on later."""
+        feed = self.feeds.get(anchor)
+        streams = {} if feed is None else feed.streams
+        return {kind for kind, one in streams.items() if (anchor, one.mid) in self._muted}
 
     def receive(self, data: Message) -> list[Fact]:
         """Take the plugin's data of a message to the control handle. Raises RoomError where it
@@ -45,6 +53,7 @@ class Participants:
 
     def _joined(self, data: Message) -> list[Fact]:
         self.feeds.clear()
+        self._muted.clear()
         self._own = identity("id", data.get("id"))
         private_id = data.get("private_id")
         self.private_id = private_id if isinstance(private_id, int) else None
@@ -55,11 +64,20 @@ class Participants:
             # Only a kick says why; our own leaving is nobody's news.
             kicked = data.get("reason") == "kicked"
             return [Stopped(EndReason.KICKED)] if kicked else []
+        if "moderation" in data:
+            self._moderated(data)
         facts = self._published(data)
         for name, words in _LEAVINGS.items():
             if name in data:
                 facts += self._left(str(identity(name, data[name])), words)
         return facts
+
+    def _moderated(self, data: Message) -> None:
+        anchor, mid = str(identity("id", data.get("id"))), str(data.get("mid"))
+        if data["moderation"] == "muted" and anchor in self.feeds:
+            self._muted.add((anchor, mid))
+        else:
+            self._muted.discard((anchor, mid))
 
     def _is_us(self, leaving: object) -> bool:
         """Janus says "ok" in place of our own id; a publisher may have that id too."""
@@ -74,6 +92,8 @@ class Participants:
         """Note what a publisher sends; gives what is new of it."""
         anchor, before = feed.anchor, self.feeds.get(feed.anchor)
         self.feeds[anchor] = feed
+        self._muted = {one for one in self._muted if one[0] != anchor}
+        self._muted |= {(anchor, mid) for mid in feed.muted}
         facts: list[Fact] = [] if before else [AnchorJoined(anchor)]
         known = before.streams if before else {}
         for kind, stream in known.items():
@@ -89,6 +109,7 @@ class Participants:
 
     def _left(self, anchor: str, reason: str) -> list[Fact]:
         feed = self.feeds.pop(anchor, None)
+        self._muted = {one for one in self._muted if one[0] != anchor}
         if feed is None:
             return []
         gone = [TrackUnpublished(anchor, kind, reason) for kind in feed.streams]

@@ -21,6 +21,7 @@ from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.janus.subscriber import Media, Presence
 from slicer.rooms.janus.subscribers import Subscribers
 from slicer.rooms.network import local_addresses
+from slicer.rooms.open_rooms import OpenRooms
 from slicer.rooms.trouble import LOOK
 from slicer.slicing.facts import Fact, RoomLost, Stopped
 from slicer.slicing.outputs import Subscribe, TrackKey
@@ -38,8 +39,7 @@ class JanusConnector:
 
     def __init__(self, context: Context) -> None:
         self._settings, self._clock = context.janus, context.clock
-        self._rooms: list[JanusRoom] = []
-        self._ended: Counter[str] = Counter()
+        self._rooms: OpenRooms[JanusRoom] = OpenRooms()
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room; nothing is started."""
@@ -48,9 +48,8 @@ class JanusConnector:
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "JanusRoom":
         """Prepare a room. Raises BadInput, RoomError."""
         address = JanusAddress.parse(url, self._settings)
-        room = JanusRoom(address, robot, listen, self._settings, self._clock, self._left)
-        self._rooms.append(room)
-        return room
+        room = JanusRoom(address, robot, listen, self._settings, self._clock, self._rooms.left)
+        return self._rooms.add(room)
 
     @property
     def connections(self) -> int:
@@ -60,15 +59,11 @@ class JanusConnector:
     @property
     def counters(self) -> Counter[str]:
         """Of all connections and their receivers."""
-        return sum((room.counters for room in self._rooms), self._ended.copy())
+        return self._rooms.counters
 
     async def close(self) -> None:
         """Leave all rooms."""
-        await asyncio.gather(*(room.leave() for room in list(self._rooms)))
-
-    def _left(self, room: "JanusRoom") -> None:
-        self._rooms.remove(room)
-        self._ended += room.counters
+        await self._rooms.close()
 
 
 class JanusRoom:

@@ -9,12 +9,13 @@ together is asked for in one message.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.errors import BadInput, RoomError
+from slicer.rooms.janus.layers import TOP, Layers, height_of
 from slicer.rooms.janus.messages import (
     Feed,
     FeedStream,
@@ -27,6 +28,7 @@ from slicer.rooms.janus.messages import (
 )
 from slicer.rooms.janus.session import Handle, Session
 from slicer.rooms.pause import resume_at
+from slicer.rooms.silence import MediaSilence
 from slicer.rooms.trouble import Watch
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AnchorTrouble, PictureCut, Subscribe, TrackKey, TrackOutput
@@ -102,8 +104,10 @@ class Subscriber:
         self._offer: str | None = None
         self._paused = self._to_pause = False
         self._resuming: Timer | None = None
+        self._layers, self._substream = Layers(), TOP
         self._wake = asyncio.Event()
-        self._watch = Watch()
+        self._watch, self._silence = Watch(), MediaSilence(feed.anchor, media.network.silence)
+        self._muted: Collection[Kind] = ()
         self._over = False
         self._background = Background()
         self._talking = self._background.start(self._talk())
@@ -111,7 +115,7 @@ class Subscriber:
     @property
     def counters(self) -> Counter[str]:
         """What its connection and its media refused, lost or found odd, by reason."""
-        return self._media.counters + self._connection.counters
+        return self._media.counters + self._connection.counters + self._silence.counters
 
     @property
     def idle(self) -> bool:
@@ -121,6 +125,8 @@ class Subscriber:
     def subscribe(self, subscribe: Subscribe) -> None:
         """Cut a track, as soon as it comes."""
         self._tracks[subscribe.track] = subscribe
+        if isinstance(subscribe.spec, VideoSpec):
+            self._layers.height = subscribe.spec.max_height
         self._attach()
         self._pause(None)
         self._wake.set()
@@ -130,7 +136,13 @@ class Subscriber:
         if self._tracks.pop(track, None) is not None and track in self._attached:
             self._attached.discard(track)
             self._media.detach(track)
+        self._expect()
         self._wake.set()
+
+    def mute(self, kinds: Collection[Kind]) -> None:
+        """Those kinds, and no others, are muted by the room's moderators."""
+        self._muted = kinds
+        self._expect()
 
     def replace(self, feed: Feed) -> None:
         """The publisher sends other streams than before."""
@@ -140,7 +152,9 @@ class Subscriber:
     def troubles(self, now: float) -> list[AnchorTrouble]:
         """What a user must know of its media since the last look."""
         rose = self._watch.look(self.counters, now)
-        return [AnchorTrouble(self.feed.anchor, reason, count) for reason, count in rose]
+        told = [AnchorTrouble(self.feed.anchor, reason, count) for reason, count in rose]
+        media = self._media.media_heard(self.feed.anchor)
+        return told + self._silence.look(media, self._media.heard)
 
     async def close(self) -> None:
         """End it; no cut follows."""
@@ -174,7 +188,11 @@ class Subscriber:
         if wanted != self._asked:
             await self._change(self._handle, wanted)
         if self._to_pause != self._paused:
-            await self._configure(self._handle, self._to_pause)
+            self._paused = self._to_pause
+            await self._configure(self._handle, {"send": not self._paused})
+        if self._layers.wanted != self._substream:
+            self._substream = self._layers.wanted
+            await self._configure(self._handle, {"substream": self._substream})
 
     def _wanted(self) -> dict[Kind, FeedStream]:
         kinds = {track.kind for track in self._tracks}
@@ -196,15 +214,16 @@ class Subscriber:
         if stopped := [{"sub_mid": mids[mid]} for mid in gone if mid in mids]:
             await handle.message({"request": "unsubscribe", "streams": stopped})
         new = [stream.mid for kind, stream in wanted.items() if before.get(kind) != stream]
+        if wanted.get(Kind.VIDEO) != before.get(Kind.VIDEO):  # Janus begins with the highest
+            self._layers, self._substream = self._layers.anew(), TOP
         if added := [{"feed": self.feed.id, "mid": mid} for mid in new]:
             await handle.message({"request": "subscribe", "streams": added})
 
-    async def _configure(self, handle: Handle, pause: bool) -> None:
-        """Pause the video or resume it."""
-        self._paused = pause
+    async def _configure(self, handle: Handle, how: Mapping[str, object]) -> None:
+        """Pause the video, resume it, or take another substream of it."""
         video = self._asked.get(Kind.VIDEO)
         mids = [one.mid for one in self._offered if video and one.feed_mid == video.mid]
-        if streams := [{"mid": mid, "send": not pause} for mid in mids]:
+        if streams := [{"mid": mid, **how} for mid in mids]:
             await handle.message({"request": "configure", "streams": streams})
 
     @property
@@ -217,11 +236,19 @@ class Subscriber:
             if track not in self._attached and track.kind in self._kinds:
                 self._attached.add(track)
                 self._media.attach(subscribe)
+        self._expect()
+
+    def _expect(self) -> None:
+        """Note whether media should come."""
+        kinds = {track.kind for track in self._attached}.difference(self._muted)
+        flows = Kind.AUDIO in kinds or (Kind.VIDEO in kinds and not self._to_pause)
+        self._silence.expect(flows, self._clock.now())
 
     def _deliver(self, cut: TrackOutput) -> None:
         subscribe = self._tracks.get(cut.track)
         if isinstance(cut, PictureCut) and subscribe and isinstance(subscribe.spec, VideoSpec):
             now = self._clock.now()
+            self._layers.measured(height_of(cut))
             self._pause(resume_at(cut, subscribe.spec.seconds, now) if self._pauses else None)
         self._listen(cut)
 
@@ -232,6 +259,7 @@ class Subscriber:
         self._to_pause = until is not None
         on_time = None if until is None else self._clock.call_at(until, lambda: self._pause(None))
         self._resuming = on_time
+        self._expect()
         self._wake.set()
 
     def _on_message(self, message: Message) -> None:
@@ -248,6 +276,7 @@ class Subscriber:
                 if data.get("videoroom") in {"attached", "updated"} and "streams" in data:
                     self._offered = offered_streams(data)
                 self._offer = offer(message) or self._offer
+                self._layers.told(data.get("substream"))
                 self._wake.set()
             case "trickle":
                 self._trickle(message.get("candidate"))

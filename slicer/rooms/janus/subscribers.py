@@ -80,6 +80,7 @@ class Subscribers:
     def look(self) -> None:
         """Tell what of the anchors' media is given up."""
         for subscriber in list(self._there.values()):
+            subscriber.mute(self._participants.muted(subscriber.feed.anchor))
             for trouble in subscriber.troubles(self._media.clock.now()):
                 self.tell(trouble)
 

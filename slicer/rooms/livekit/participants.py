@@ -5,7 +5,7 @@ before what is shared of a screen, and then the one that came first. A track tha
 sends nothing, and goes on later.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from livekit.protocol import models
@@ -31,12 +31,15 @@ _ENCRYPTED = "it is encrypted end to end: nobody but its participants can read i
 
 @dataclass(slots=True)
 class Participant:
-    """One anchor; *tracks*: the SID of what is taken, by kind."""
+    """One anchor; *tracks*: the SID of what is taken, by kind; *layers*: those of its video;
+    *muted*: what it has muted."""
 
     sid: str
     version: int
     tracks: dict[Kind, str] = field(default_factory=dict)
+    layers: Sequence[models.VideoLayer] = ()
     refused: set[tuple[Kind, str]] = field(default_factory=set)
+    muted: frozenset[Kind] = frozenset()
 
 
 class Participants:
@@ -52,6 +55,21 @@ class Participants:
         """The SID of what is taken of an anchor."""
         found = self._present.get(anchor)
         return None if found is None else found.tracks.get(kind)
+
+    def quality(
+        self, anchor: str, height: int | None, most: models.VideoQuality
+    ) -> models.VideoQuality:
+        """The lowest quality of its video that is so high, but none above *most*; that one, too,
+        where no height is asked for, none reaches it, or the server does not tell them."""
+        found = self._present.get(anchor)
+        layers = () if found is None or height is None else found.layers
+        enough = [one for one in layers if one.height >= (height or 0) and one.quality <= most]
+        return min(enough, key=lambda one: (one.height, one.quality)).quality if enough else most
+
+    def muted(self, anchor: str) -> frozenset[Kind]:
+        """What this anchor has muted."""
+        found = self._present.get(anchor)
+        return frozenset() if found is None else found.muted
 
     def owner(self, track: str) -> tuple[str, Kind] | None:
         """Whose this track is, if it is taken."""
@@ -122,6 +140,8 @@ class Participants:
     def _tracks(
         self, anchor: str, known: Participant, told: models.ParticipantInfo
     ) -> Iterator[Fact]:
+        sids = {track.sid for track in told.tracks}
+        known.refused = {one for one in known.refused if one[1] in sids}
         readable = []
         for track in told.tracks:
             kind = _KINDS.get(track.type)
@@ -132,6 +152,9 @@ class Participants:
             elif (kind, track.sid) not in known.refused:
                 known.refused.add((kind, track.sid))
                 yield TrackRefused(anchor, kind, _ENCRYPTED)
+        video = _choose(readable, Kind.VIDEO)
+        layers = (_layers(one) for one in readable if one.sid == video)
+        known.layers = next(layers, ())
         for kind in Kind:
             chosen, before = _choose(readable, kind), known.tracks.get(kind)
             if chosen == before:
@@ -142,6 +165,21 @@ class Participants:
             if chosen is not None:
                 known.tracks[kind] = chosen
                 yield TrackPublished(anchor, kind)
+        muted = {one.sid for one in readable if one.muted}
+        known.muted = frozenset(kind for kind, sid in known.tracks.items() if sid in muted)
+        yield from self._further(anchor, known, readable)
+
+    def _further(
+        self, anchor: str, known: Participant, tracks: Iterable[models.TrackInfo]
+    ) -> Iterator[Fact]:
+        """Those that are not taken, each once."""
+        for track in tracks:
+            kind = _KINDS[track.type]
+            if known.tracks.get(kind) == track.sid or (kind, track.sid) in known.refused:
+                continue
+            known.refused.add((kind, track.sid))
+            what = "a shared screen" if track.source in _SHARED else "a further track"
+            yield TrackRefused(anchor, kind, f"{what} is left out: there is another {kind} track")
 
     def _leave(self, anchor: str, reason: str) -> Iterator[Fact]:
         participant = self._present.pop(anchor)
@@ -155,6 +193,11 @@ def _choose(tracks: Iterable[models.TrackInfo], kind: Kind) -> str | None:
     found = [track for track in tracks if _KINDS[track.type] == kind]
     found.sort(key=lambda track: track.source in _SHARED)
     return found[0].sid if found else None
+
+
+def _layers(track: models.TrackInfo) -> Sequence[models.VideoLayer]:
+    """Of a track that is sent in several codecs, those of the first."""
+    return list(track.layers) or [layer for codec in track.codecs[:1] for layer in codec.layers]
 
 
 def _reason(code: models.DisconnectReason) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from urllib.parse import SplitResult, urlsplit
 
 from slicer.background import Background
-from slicer.clock import Clock
+from slicer.clock import Clock, Timer
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, Listener, backoff
 from slicer.rooms.livekit.address import LiveKitAddress
@@ -18,6 +18,8 @@ from slicer.rooms.livekit.settings import LiveKitSettings
 from slicer.rooms.livekit.signalling import Entry
 from slicer.rooms.livekit.token import make_token
 from slicer.rooms.network import local_addresses
+from slicer.rooms.open_rooms import OpenRooms
+from slicer.rooms.trouble import LOOK
 from slicer.slicing.facts import Fact, RoomEntered, RoomLost, Stopped
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.connection import Network
@@ -34,8 +36,7 @@ class LiveKitConnector:
 
     def __init__(self, context: Context) -> None:
         self._settings, self._clock = context.livekit, context.clock
-        self._rooms: set[LiveKitRoom] = set()
-        self._ended: Counter[str] = Counter()
+        self._rooms: OpenRooms[LiveKitRoom] = OpenRooms()
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room; nothing is started."""
@@ -43,9 +44,8 @@ class LiveKitConnector:
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "LiveKitRoom":
         address = self._address(url)
-        room = LiveKitRoom(address, self._settings, robot, self._clock, listen, self._left)
-        self._rooms.add(room)
-        return room
+        room = LiveKitRoom(address, self._settings, robot, self._clock, listen, self._rooms.left)
+        return self._rooms.add(room)
 
     @property
     def connections(self) -> int:
@@ -55,22 +55,16 @@ class LiveKitConnector:
     @property
     def counters(self) -> Counter[str]:
         """Of all rooms."""
-        return sum((room.counters for room in self._rooms), self._ended.copy())
+        return self._rooms.counters
 
     async def close(self) -> None:
-        for room in list(self._rooms):
-            await room.leave()
+        await self._rooms.close()
 
     def _address(self, url: SplitResult) -> LiveKitAddress:
         address, settings = LiveKitAddress.parse(url), self._settings
         if not (address.token or address.key or (settings.key and settings.secret)):
             raise BadInput("livekit.key", "", "an API key and its secret, or a token in the URL")
         return address
-
-    def _left(self, room: "LiveKitRoom") -> None:
-        if room in self._rooms:
-            self._rooms.remove(room)
-            self._ended += room.counters
 
 
 class LiveKitRoom:
@@ -94,6 +88,7 @@ class LiveKitRoom:
         self._servers = [address.server]
         self._background = Background()
         self._counted: Counter[str] = Counter()
+        self._looking: Timer | None = None
         self._over = False
 
     @property
@@ -110,6 +105,7 @@ class LiveKitRoom:
         """Join. Raises RoomError."""
         session = await self._join(self._servers[0])
         self._background.start(self._run(session))
+        self._look()
 
     def subscribe(self, subscribe: Subscribe) -> None:
         if self._session is not None:
@@ -123,6 +119,8 @@ class LiveKitRoom:
         if self._over:
             return
         self._over = True
+        if self._looking is not None:
+            self._looking.cancel()
         self._background.cancel()
         await self._background.wait()
         if self._session is not None:
@@ -188,6 +186,11 @@ class LiveKitRoom:
         self._counted += session.counters
         self._session = None
         await session.close()
+
+    def _look(self) -> None:
+        self._looking = self._clock.call_at(self._clock.now() + LOOK, self._look)
+        if self._session is not None:
+            self._session.look()
 
     def _tell(self, told: Fact | TrackOutput) -> None:
         if not self._over:

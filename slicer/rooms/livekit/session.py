@@ -25,6 +25,7 @@ from slicer.rooms.livekit.participants import Participants
 from slicer.rooms.livekit.pauses import Pauses
 from slicer.rooms.livekit.settings import LiveKitSettings, Quality
 from slicer.rooms.livekit.signalling import Entry, Signalling
+from slicer.rooms.livekit.silences import Silences
 from slicer.rooms.livekit.tracks import Tracks
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import Fact
@@ -36,6 +37,7 @@ from slicer.slicing.outputs import (
     TrackOutput,
     TrackRefused,
 )
+from slicer.slicing.spec import VideoSpec
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.path import MediaPath
@@ -139,7 +141,10 @@ class Session:
         self._negotiation = Negotiation(self._primary, self._outgoing.put_nowait)
         self._tracks = Tracks(self._media)
         self._pauses = Pauses(resources.clock, self._set) if settings.pause else None
+        bound, muted = self._network.silence, self.participants.muted
+        self._silences = Silences(self._media, resources.clock, bound, muted)
         self._asked: dict[tuple[str, Kind], str] = {}  # SIDs of what the server is to send
+        self._qualities: dict[str, models.VideoQuality] = {}  # that were asked for, by SID
         self._early: list[tuple[Connection, str]] = []
         self._heard = 0.0
         self._counted: Counter[str] = Counter()
@@ -153,7 +158,8 @@ class Session:
     @property
     def counters(self) -> Counter[str]:
         """What its connection and its media refused, lost or found odd, by reason."""
-        return self._counted + self._media.counters + self._connection.counters
+        counted = self._counted + self._silences.counters
+        return counted + self._media.counters + self._connection.counters
 
     async def connect(self) -> None:
         """Return once media can come. Raises RoomError."""
@@ -175,6 +181,7 @@ class Session:
         self._tracks.subscribe(subscribe)
         if sid := self.participants.track(anchor, kind):
             self._asked[anchor, kind] = sid
+            self._silences.flow(anchor, kind, True)
             self._ask(sid, True)
             if kind is Kind.VIDEO:
                 self._set(sid, disabled=False)
@@ -182,10 +189,17 @@ class Session:
     def unsubscribe(self, track: TrackKey) -> None:
         """Give the track's last cut; the server need not send it."""
         self._tracks.unsubscribe(track)
+        self._silences.end(track.anchor, track.kind)
         if sid := self._asked.pop((track.anchor, track.kind), None):
             if self._pauses is not None:
                 self._pauses.forget(sid)
+            self._qualities.pop(sid, None)
             self._ask(sid, False)
+
+    def look(self) -> None:
+        """Tell whose media is expected and does not come."""
+        for trouble in self._silences.look():
+            self._listen(trouble)
 
     async def close(self) -> None:
         """Leave. May be called twice."""
@@ -222,16 +236,35 @@ class Session:
 
     def _set(self, sid: str, disabled: bool) -> None:
         """Whether the server is to send this video now, and in which layer."""
-        quality = _QUALITIES[self._settings.quality]
+        if (found := self.participants.owner(sid)) in self._asked:
+            self._silences.flow(*found, not disabled)
+        quality = self._quality(sid)
+        self._qualities[sid] = quality
         update = rtc.UpdateTrackSettings(track_sids=[sid], disabled=disabled, quality=quality)
         self._outgoing.put_nowait(rtc.SignalRequest(track_setting=update))
+
+    def _quality(self, sid: str) -> models.VideoQuality:
+        """The layer that is enough for the task's pictures."""
+        most = _QUALITIES[self._settings.quality]
+        owner = self.participants.owner(sid)
+        spec = None if owner is None else self._tracks.spec(*owner)
+        if owner is None or not isinstance(spec, VideoSpec):
+            return most
+        return self.participants.quality(owner[0], spec.max_height, most)
+
+    def _set_changed(self) -> None:
+        """Publishers change the sizes of their layers: have another one sent where it is enough."""
+        paused = () if self._pauses is None else self._pauses.paused
+        for (_, kind), sid in self._asked.items():
+            if kind is Kind.VIDEO and self._quality(sid) != self._qualities.get(sid):
+                self._set(sid, sid in paused)
 
     def _deliver(self, cut: TrackOutput) -> None:
         self._listen(cut)
         if isinstance(cut, PictureCut) and self._pauses is not None and not self._closed:
             what = cut.track.anchor, cut.track.kind
-            if (sid := self._asked.get(what)) and (seconds := self._tracks.seconds(*what)):
-                self._pauses.taken(sid, cut, seconds)
+            if (sid := self._asked.get(what)) and (spec := self._tracks.spec(*what)):
+                self._pauses.taken(sid, cut, spec.seconds)
 
     async def _write(self) -> None:
         while True:
@@ -306,6 +339,7 @@ class Session:
             return
         for fact in facts:
             self._listen(fact)
+        self._set_changed()
 
     async def _take_leave(self, response: rtc.SignalResponse) -> None:
         leave = response.leave

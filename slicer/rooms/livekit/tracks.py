@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from slicer.rtp.parameters import Kind, RtpParameters
 from slicer.slicing.outputs import Subscribe, TrackKey
+from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.path import Media
 
 Owner = Callable[[str], tuple[str, Kind] | None]
@@ -36,10 +37,10 @@ class Tracks:
             self._attached.discard(what)
             self._media.detach(track)
 
-    def seconds(self, anchor: str, kind: Kind) -> int | None:
-        """From one slice of this track to the next; None where it is not wanted."""
+    def spec(self, anchor: str, kind: Kind) -> AudioSpec | VideoSpec | None:
+        """What a task wants of this track; None where it is not wanted."""
         found = self._wanted.get((anchor, kind))
-        return None if found is None else found.spec.seconds
+        return None if found is None else found.spec
 
     def place(self, sections: Mapping[str, RtpParameters], owner: Owner) -> None:
         """The m-lines by track, as of the last answer."""

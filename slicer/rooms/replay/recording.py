@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from slicer.errors import RoomError
+from slicer.errors import RoomError, counted
 from slicer.rooms.replay.anchors import Heard, grouped
 from slicer.rooms.replay.capture import Capture, Captured, Elapsed
 from slicer.rooms.replay.decryption import Decryption, Stream
@@ -253,19 +253,19 @@ def _nobody(source: Source, survey: _Survey) -> str:
         count = account["encrypted"] or survey.unknown.total()
         given = "no key of --keys opens it" if source.keys else "open it with --keys FILE"
         return (
-            f"{name} is encrypted (SRTP): {count} packets; {given} "
+            f"{name} is encrypted (SRTP): {counted(count, 'packet')}; {given} "
             "(SDES lines, or a key log of the DTLS handshake in the capture)"
         )
     if survey.unknown:
         numbers = sorted(survey.unknown.items())[:8]
-        seen = ", ".join(f"{number} ({count} packets)" for number, count in numbers)
+        seen = ", ".join(f"{number} ({counted(count, 'packet')})" for number, count in numbers)
         return (
             f"{name} holds only payload types without a codec: {seen}; say what they are by "
             "--audio-type 111:opus or --video-type 96:vp8 (of a room's URL: ?audio=111:opus"
             f"&video=96:vp8), or in {source.description.name} beside it"
         )
     if account["incomplete"]:
-        count = account["incomplete"]
-        return f"{name} holds {count} packets that were cut off: capture them whole (tcpdump -s 0)"
+        cut_off = counted(account["incomplete"], "packet")
+        return f"{name} has {cut_off} that the capture cut off: capture whole ones (tcpdump -s 0)"
     seen = ", ".join(f"{count} {what}" for what, count in sorted(account.items()) if count)
     return f"{name} holds no RTP" + (f": {seen}" if seen else "")

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult
 from slicer.clock import Clock
 from slicer.hot import Bundle
 from slicer.rooms import Context, Listener, Pace
+from slicer.rooms.open_rooms import OpenRooms
 from slicer.rooms.replay.capture import Capture, Captured, Elapsed
 from slicer.rooms.replay.decryption import Decryption
 from slicer.rooms.replay.recording import ENCRYPTED, Recording, payload_type
@@ -53,8 +54,7 @@ class ReplayConnector:
 
     def __init__(self, context: Context) -> None:
         self._clock, self._pace = context.clock, context.pace
-        self._rooms: set[ReplayRoom] = set()
-        self._ended: Counter[str] = Counter()
+        self._rooms: OpenRooms[ReplayRoom] = OpenRooms()
         self.account: Counter[str] = Counter()
         """What the captures opened so far hold, by name (see docs/captures.md)."""
 
@@ -66,7 +66,7 @@ class ReplayConnector:
     @property
     def counters(self) -> Counter[str]:
         """Of all captures and their bundles."""
-        return sum((room.counters for room in self._rooms), self._ended.copy())
+        return self._rooms.counters
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where the options, the file or its .sdp cannot be read."""
@@ -79,17 +79,11 @@ class ReplayConnector:
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "ReplayRoom":
         """Look through the file. Raises BadInput, and RoomError where there is nobody in it."""
         recording = await asyncio.to_thread(Recording.survey, Source.parse(url), self.account)
-        room = ReplayRoom(recording, self._clock, self._pace, listen, self._left)
-        self._rooms.add(room)
-        return room
+        room = ReplayRoom(recording, self._clock, self._pace, listen, self._rooms.left)
+        return self._rooms.add(room)
 
     async def close(self) -> None:
         """Nothing is shared."""
-
-    def _left(self, room: "ReplayRoom") -> None:
-        if room in self._rooms:
-            self._rooms.remove(room)
-            self._ended += room.counters
 
 
 class ReplayRoom:

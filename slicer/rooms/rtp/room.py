@@ -13,12 +13,15 @@ from slicer.clock import Clock, Timer
 from slicer.errors import RoomError
 from slicer.hot import Bundle
 from slicer.rooms import Context, Listener
+from slicer.rooms.open_rooms import OpenRooms
 from slicer.rooms.rtp.session import Session
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.rtp.sockets import Sender, Sockets
+from slicer.rooms.trouble import LOOK as TROUBLE_LOOK
+from slicer.rooms.trouble import Watch
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.facts import AnchorJoined, AnchorLeft, Fact, RoomEntered, TrackPublished
-from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput, TrackRefused
+from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey, TrackOutput, TrackRefused
 from slicer.webrtc.driver import BundleDriver
 
 LOOK = 1.0
@@ -30,8 +33,7 @@ class RtpConnector:
 
     def __init__(self, context: Context) -> None:
         self._settings, self._clock = context.rtp, context.clock
-        self._rooms: set[RtpRoom] = set()
-        self._ended: Counter[str] = Counter()
+        self._rooms: OpenRooms[RtpRoom] = OpenRooms()
 
     @property
     def connections(self) -> int:
@@ -41,7 +43,7 @@ class RtpConnector:
     @property
     def counters(self) -> Counter[str]:
         """Of all sockets and receivers."""
-        return sum((room.counters for room in self._rooms), self._ended.copy())
+        return self._rooms.counters
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where the URL, or the file that it names, can be no session."""
@@ -49,19 +51,12 @@ class RtpConnector:
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "RtpRoom":
         """Prepare; `enter` listens. Raises BadInput."""
-        room = RtpRoom(Session.parse(url), self._settings, self._clock, listen, self._left)
-        self._rooms.add(room)
-        return room
+        room = RtpRoom(Session.parse(url), self._settings, self._clock, listen, self._rooms.left)
+        return self._rooms.add(room)
 
     async def close(self) -> None:
         """Leave every room."""
-        for room in list(self._rooms):
-            await room.leave()
-
-    def _left(self, room: "RtpRoom") -> None:
-        if room in self._rooms:
-            self._rooms.remove(room)
-            self._ended += room.counters
+        await self._rooms.close()
 
 
 class RtpRoom:
@@ -82,6 +77,7 @@ class RtpRoom:
         self._sockets: list[Sockets] = []
         self._media: BundleDriver | None = None
         self._heard = 0.0
+        self._watch, self._looked = Watch(), clock.now()
         self._timer: Timer | None = None
         self._ended: Counter[str] = Counter()
 
@@ -160,12 +156,21 @@ class RtpRoom:
         now, silence = self._clock.now(), self._settings.silence
         if self._media is not None and now - self._heard >= silence:
             self._end_media()
+            self._tell_troubles(now)  # it may have been here for less than a look
             self._tell(AnchorLeft(self._session.anchor, f"nothing received for {silence:g} s"))
             self._sender.forget()
             for sockets in self._sockets:
                 sockets.forget()
+        if now - self._looked >= TROUBLE_LOOK:
+            self._tell_troubles(now)
         if self._listen is not None:
             self._timer = self._clock.call_at(now + LOOK, self._look)
+
+    def _tell_troubles(self, now: float) -> None:
+        """Also of one whose packets never could be read, and who so has not joined."""
+        self._looked = now
+        for reason, count in self._watch.look(self.counters, now):
+            self._tell(AnchorTrouble(self._session.anchor, reason, count))
 
     def _end_media(self) -> None:
         """The last cuts; what was counted is kept."""

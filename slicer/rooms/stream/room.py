@@ -17,6 +17,7 @@ from slicer.clock import Clock
 from slicer.errors import RoomError
 from slicer.rooms import Context, Listener, backoff
 from slicer.rooms.frames import EncodedFrame, FrameMedia
+from slicer.rooms.open_rooms import OpenRooms
 from slicer.rooms.stream.address import StreamAddress
 from slicer.rooms.stream.reader import Reader, ReaderEvents
 from slicer.rooms.stream.settings import StreamSettings
@@ -40,8 +41,7 @@ class StreamConnector:
 
     def __init__(self, context: Context) -> None:
         self._settings, self._clock = context.stream, context.clock
-        self._rooms: set[StreamRoom] = set()
-        self._ended: Counter[str] = Counter()
+        self._rooms: OpenRooms[StreamRoom] = OpenRooms()
 
     @property
     def connections(self) -> int:
@@ -51,7 +51,7 @@ class StreamConnector:
     @property
     def counters(self) -> Counter[str]:
         """Of all streams and their receivers."""
-        return sum((room.counters for room in self._rooms), self._ended.copy())
+        return self._rooms.counters
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a stream; nothing is started."""
@@ -60,19 +60,12 @@ class StreamConnector:
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "StreamRoom":
         """Prepare; `enter` connects. Raises BadInput."""
         address = StreamAddress.parse(url)
-        room = StreamRoom(address, self._settings, self._clock, listen, self._left)
-        self._rooms.add(room)
-        return room
+        room = StreamRoom(address, self._settings, self._clock, listen, self._rooms.left)
+        return self._rooms.add(room)
 
     async def close(self) -> None:
         """Leave every room."""
-        for room in list(self._rooms):
-            await room.leave()
-
-    def _left(self, room: "StreamRoom") -> None:
-        if room in self._rooms:
-            self._rooms.remove(room)
-            self._ended += room.counters
+        await self._rooms.close()
 
 
 class StreamRoom:

@@ -15,6 +15,7 @@ from slicer.clock import Clock
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, Listener
 from slicer.rooms.frames import EncodedFrame, FrameMedia
+from slicer.rooms.open_rooms import OpenRooms
 from slicer.rooms.options import options
 from slicer.rooms.redaction import shown
 from slicer.rooms.trtc import cloud as sdk
@@ -43,8 +44,7 @@ class TrtcConnector:
 
     def __init__(self, context: Context) -> None:
         self._settings, self._clock = context.trtc, context.clock
-        self._rooms: set[TrtcRoom] = set()
-        self._ended: Counter[str] = Counter()
+        self._rooms: OpenRooms[TrtcRoom] = OpenRooms()
 
     @property
     def connections(self) -> int:
@@ -54,7 +54,7 @@ class TrtcConnector:
     @property
     def counters(self) -> Counter[str]:
         """Of all rooms and their receivers."""
-        return sum((room.counters for room in self._rooms), self._ended.copy())
+        return self._rooms.counters
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room, or the SDK is not installed."""
@@ -64,15 +64,13 @@ class TrtcConnector:
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "TrtcRoom":
         """Prepare; `enter` enters. Raises BadInput."""
         entrance, liteav = self._entrance(url, robot), await asyncio.to_thread(sdk.load)
-        room = TrtcRoom(entrance, self._settings, self._clock, listen, self._left)
+        room = TrtcRoom(entrance, self._settings, self._clock, listen, self._rooms.left)
         room.cloud = Cloud(liteav, room.events())
-        self._rooms.add(room)
-        return room
+        return self._rooms.add(room)
 
     async def close(self) -> None:
         """Leave every room."""
-        for room in list(self._rooms):
-            await room.leave()
+        await self._rooms.close()
 
     def _entrance(self, url: SplitResult, robot: str) -> Entrance:
         chosen, room = options(url, {"id"}), _ROOM.fullmatch(unquote(url.path))
@@ -91,11 +89,6 @@ class TrtcConnector:
         name: int | str = int(room[1]) if numeric else room[1]
         allowed_to = app.private_map_key(robot, name, now, privileges=ROBOT)
         return Entrance(app.sdkappid, robot, app.usersig(robot, now), allowed_to, name)
-
-    def _left(self, room: "TrtcRoom") -> None:
-        if room in self._rooms:
-            self._rooms.remove(room)
-            self._ended += room.counters
 
 
 class User:

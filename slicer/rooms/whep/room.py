@@ -14,6 +14,7 @@ from slicer.errors import RoomError
 from slicer.errors import shown as shown_value
 from slicer.rooms import Context, Listener, backoff
 from slicer.rooms.network import local_addresses
+from slicer.rooms.open_rooms import OpenRooms
 from slicer.rooms.trouble import LOOK
 from slicer.rooms.whep.address import WhepAddress
 from slicer.rooms.whep.client import UNANSWERED, Client
@@ -42,17 +43,17 @@ class WhepConnector:
 
     def __init__(self, context: Context) -> None:
         self._settings, self._clock = context.whep, context.clock
-        self._rooms: set[WhepRoom] = set()
-        self._ended: Counter[str] = Counter()
+        self._rooms: OpenRooms[WhepRoom] = OpenRooms()
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room; nothing is started."""
         WhepAddress.parse(url)
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "WhepRoom":
-        room = WhepRoom(WhepAddress.parse(url), self._settings, self._clock, listen, self._left)
-        self._rooms.add(room)
-        return room
+        room = WhepRoom(
+            WhepAddress.parse(url), self._settings, self._clock, listen, self._rooms.left
+        )
+        return self._rooms.add(room)
 
     @property
     def connections(self) -> int:
@@ -62,16 +63,10 @@ class WhepConnector:
     @property
     def counters(self) -> Counter[str]:
         """Of all rooms."""
-        return sum((room.counters for room in self._rooms), self._ended.copy())
+        return self._rooms.counters
 
     async def close(self) -> None:
-        for room in list(self._rooms):
-            await room.leave()
-
-    def _left(self, room: "WhepRoom") -> None:
-        if room in self._rooms:
-            self._rooms.remove(room)
-            self._ended += room.counters
+        await self._rooms.close()
 
 
 class WhepRoom:
@@ -240,6 +235,8 @@ class WhepRoom:
         if not self._lost and not self.playing:
             self._lost = True
             self._tell(RoomLost(reason))
+            for viewer in self._viewers.values():
+                viewer.forget()
 
     def _reachable(self) -> None:
         if self._lost:

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from slicer.errors import BadInput, RoomError, SlicerError
+from slicer.rooms.silence import MediaSilence
 from slicer.rooms.whep.client import SDP, UNANSWERED, Answer, Client
 from slicer.rtp.parameters import Kind
-from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
+from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.path import MediaPath
@@ -48,7 +49,9 @@ class Session:
         network: Network,
         deliver: Callable[[TrackOutput], None],
     ) -> None:
-        self._client = client
+        self._client, self._bound = client, network.silence
+        self._silence: MediaSilence | None = None
+        self._attached: set[TrackKey] = set()
         self._resource = ""
         self._started = asyncio.Event()
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -61,7 +64,8 @@ class Session:
     @property
     def counters(self) -> Counter[str]:
         """What its connection and its media refused, lost or found odd, by reason."""
-        return self._media.counters + self._connection.counters
+        silent = Counter[str]() if self._silence is None else self._silence.counters
+        return self._media.counters + self._connection.counters + silent
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -93,15 +97,30 @@ class Session:
         else:
             return _failure(answer)
         self._media.set_sections(anchor, self._connection.streams)
+        self._silence = MediaSilence(anchor, self._bound)
         await self._started.wait()
         return Failure(f"no connection: {self.over.result()}") if self.over.done() else None
 
     def attach(self, subscribe: Subscribe) -> None:
         if subscribe.track.kind in self.kinds:
+            self._attached.add(subscribe.track)
+            self._expect()
             self._media.attach(subscribe)
 
     def detach(self, track: TrackKey) -> None:
+        self._attached.discard(track)
+        self._expect()
         self._media.detach(track)
+
+    def silences(self) -> list[AnchorTrouble]:
+        """What is to be told of media that does not come."""
+        if self._silence is None:
+            return []
+        return self._silence.look(self._media.media_heard(self._silence.anchor), self._media.heard)
+
+    def _expect(self) -> None:
+        if self._silence is not None:
+            self._silence.expect(bool(self._attached), asyncio.get_running_loop().time())
 
     def flush(self) -> None:
         """The media is over: the last cuts."""

@@ -135,7 +135,9 @@ class Site:
         self._settings = settings
         self._path = media_path()
         self._network = Network((), settings.silence, port=port)
-        self._profile = replace(PUBLISHER, redundancy=settings.redundancy)
+        self._profile = replace(
+            PUBLISHER, redundancy=settings.redundancy, max_bitrate=settings.max_bitrate
+        )
         self._rooms: dict[str, Participants] = {}
         self._held: dict[str, int] = {}
         self._sessions: dict[str, tuple[str, Anchor]] = {}

@@ -21,6 +21,8 @@ class WhipSettings:
     """Connections at once in one server; one more gets 503."""
     redundancy: bool = False
     """Whether RED (RFC 2198) is preferred to Opus alone: browsers then send all audio twice."""
+    max_bitrate: int = bounded(0, 0, 100_000_000)
+    """Bit/s that a publisher's video is asked to stay below; 0: as much as the path carries."""
     silence: float = bounded(15.0, 1, DAY)
     """Seconds without any datagram, STUN included, after which a publisher is gone."""
     udp: str = ""

@@ -26,6 +26,10 @@ def _never(_payload: bytes) -> bool:
     return False
 
 
+def _unknown(_payload: bytes) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
     """How to read a video codec's payloads."""
@@ -35,6 +39,8 @@ class VideoFormat:
     starts_keyframe: Starts
     unsupported: Callable[[bytes], bool] = _never
     """Whether a malformed payload is of a type that we do not read; nothing else is wrong then."""
+    height: Callable[[bytes], int] = _unknown
+    """Pixels of the pictures, where this payload tells: where a keyframe begins; else 0."""
     refusal: Callable[[Codec], str] = _none
     """What of the codec's fmtp line we cannot read, for example "packetization-mode=2", or ""."""
 
@@ -48,11 +54,15 @@ AUDIO: Mapping[str, AudioFormat] = {
 """By Codec.name."""
 
 VIDEO: Mapping[str, VideoFormat] = {
-    "vp8": VideoFormat(vp8.Vp8Depacketizer, vp8.starts_keyframe),
+    "vp8": VideoFormat(vp8.Vp8Depacketizer, vp8.starts_keyframe, height=vp8.height),
     "vp9": VideoFormat(vp9.Vp9Depacketizer, vp9.starts_keyframe),
-    "h264": VideoFormat(h264.depacketizer, h264.starts_keyframe, h264.unsupported, h264.refusal),
+    "h264": VideoFormat(
+        h264.depacketizer, h264.starts_keyframe, h264.unsupported, h264.height, h264.refusal
+    ),
     "av1": VideoFormat(av1.Av1Depacketizer, av1.starts_keyframe),
-    "h265": VideoFormat(h265.depacketizer, h265.starts_keyframe, h265.unsupported, h265.refusal),
+    "h265": VideoFormat(
+        h265.depacketizer, h265.starts_keyframe, h265.unsupported, refusal=h265.refusal
+    ),
 }
 """By Codec.name."""
 

@@ -2,6 +2,7 @@
 
 from slicer.rtp.codecs.access_unit import NalDepacketizer
 from slicer.rtp.codecs.nal import NalFormat, exp_golomb
+from slicer.rtp.codecs.sps import height_of
 from slicer.rtp.parameters import Codec
 
 _IDR, _SPS, _PPS, _AUD, _STAP_A, _FU_A = 5, 7, 8, 9, 24, 28
@@ -29,6 +30,15 @@ NALS = NalFormat(
 )
 starts_keyframe = NALS.starts_keyframe
 unsupported = NALS.unsupported
+
+
+def height(payload: bytes) -> int:
+    """Pixels of the pictures, where this payload holds an SPS that can be read; else 0."""
+    try:
+        found = [height_of(nal) for nal in NALS.whole_nals(payload) if NALS.kind(nal) == _SPS]
+    except ValueError:
+        return 0
+    return found[-1] if found else 0
 
 
 def depacketizer(codec: Codec) -> NalDepacketizer:

@@ -6,6 +6,7 @@ from slicer.rtp.parameters import Codec
 
 _START_CODE = b"\x9d\x01\x2a"
 _KEYFRAME_HEADER = 10
+_SIZE = 0x3FFF  # the bits above are for scaling
 
 
 class Vp8Depacketizer:
@@ -41,6 +42,14 @@ def starts_keyframe(payload: bytes) -> bool:
         return begins and _is_keyframe(payload[length:])
     except ValueError:
         return False
+
+
+def height(payload: bytes) -> int:
+    """Pixels of the pictures, where a keyframe begins in this payload (RFC 6386 9.1); else 0."""
+    if not starts_keyframe(payload):
+        return 0
+    _, length = _descriptor(payload)
+    return int.from_bytes(payload[length + 8 : length + _KEYFRAME_HEADER], "little") & _SIZE
 
 
 def _descriptor(payload: bytes) -> tuple[bool, int]:

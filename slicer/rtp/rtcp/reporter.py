@@ -94,15 +94,17 @@ class Reporter:
         return [*reports, SourceDescription(((self._ssrc, self._cname),))]
 
     def _remb(self) -> list[rtcp.RtcpPacket]:
-        """Only where there is no transport-wide feedback: senders obey one of the two."""
-        if self._transport.is_agreed:
-            return []
-        ssrcs = tuple(
-            stream.source.ssrc
+        """Where there is no transport-wide feedback, by which senders estimate for themselves, and
+        where we want less than the path carries: they obey that beside it."""
+        sent = [
+            (stream.source.ssrc, stream.parameters.max_bitrate)
             for stream in self.streams
             if stream.source is not None and "goog-remb" in stream.parameters.feedback
-        )
-        return [Remb(self._ssrc, REMB_BITRATE, ssrcs)] if ssrcs else []
+        ]
+        if not sent or (self._transport.is_agreed and not any(limit for _, limit in sent)):
+            return []
+        bitrate = min(sum(limit or REMB_BITRATE for _, limit in sent), REMB_BITRATE)
+        return [Remb(self._ssrc, bitrate, tuple(ssrc for ssrc, _ in sent))]
 
     def _nacks(self, now: float) -> list[rtcp.RtcpPacket]:
         return [

@@ -61,6 +61,7 @@ def install(
 ) -> None:
     """Have *name* be this supplier wherever it is opened."""
     monkeypatch.setattr("slicer.moderation.SUPPLIERS", {name: f"{__name__}:opened"})
+    monkeypatch.setattr("slicer.moderation.SDKS", {})
     monkeypatch.setattr(f"{__name__}.opened", lambda _spec, _settings: supplier)
 
 

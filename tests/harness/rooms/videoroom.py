@@ -189,7 +189,7 @@ class VideoRoom:
             await handle.sfu.accept(jsep["sdp"])
             handle.tell({"videoroom": "event", "started": "ok"}, **head)
         elif name == "configure":
-            handle.sent |= {one["mid"]: one["send"] for one in body["streams"]}
+            handle.sent |= {one["mid"]: one["send"] for one in body["streams"] if "send" in one}
             handle.tell({"videoroom": "event", "configured": "ok"}, **head)
         else:
             if name == "join":

@@ -1,4 +1,6 @@
-"""A robot for tests of rooms of others: it takes every track it is told of, and writes all down."""
+"""A robot for tests of rooms of others: it takes every track it is told of, and writes all down.
+It declines those of the anchors in `declined`.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -18,6 +20,8 @@ class Visitor:
         self.connector, self.name = connector, name
         self.told: list[Fact | TrackOutput] = []
         self.room: Room | None = None
+        self.declined: set[str] = set()
+        self.max_height: int | None = None
 
     async def enter(self, url: str) -> None:
         split = parse_room(url)
@@ -28,11 +32,15 @@ class Visitor:
     def listen(self, told: Fact | TrackOutput) -> None:
         self.told.append(told)
         assert self.room is not None
-        if isinstance(told, TrackPublished):
-            spec = AudioSpec(1) if told.kind is Kind.AUDIO else VideoSpec(1)
-            self.room.subscribe(Subscribe(TrackKey("task", told.anchor, told.kind), spec))
+        if isinstance(told, TrackPublished) and told.anchor not in self.declined:
+            self.subscribe(told.anchor, told.kind)
         elif isinstance(told, TrackUnpublished):
             self.room.unsubscribe(TrackKey("task", told.anchor, told.kind))
+
+    def subscribe(self, anchor: str, kind: Kind) -> None:
+        assert self.room is not None
+        spec = AudioSpec(1) if kind is Kind.AUDIO else VideoSpec(1, max_height=self.max_height)
+        self.room.subscribe(Subscribe(TrackKey("task", anchor, kind), spec))
 
     def facts(self) -> list[Fact]:
         return [one for one in self.told if isinstance(one, Fact)]

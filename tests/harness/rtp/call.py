@@ -59,9 +59,10 @@ def opus(number: int, toc: int = 0xF8) -> bytes:
     return bytes([toc]) + number.to_bytes(4)
 
 
-def vp8(number: int, keyframe: bool, size: int = 40) -> bytes:
+def vp8(number: int, keyframe: bool, size: int = 40, height: int = 480) -> bytes:
     """A frame with the header of VP8, and *number* behind it."""
-    head = b"\x10\x02\x00\x9d\x01\x2a\x80\x02\xe0\x01" if keyframe else b"\x11\x02\x00"
+    head = b"\x10\x02\x00\x9d\x01\x2a\x80\x02" + height.to_bytes(2, "little")
+    head = head if keyframe else b"\x11\x02\x00"
     return (head + number.to_bytes(4)).ljust(size, b"\xaa")
 
 
@@ -118,7 +119,7 @@ class Sender:
     request is answered; *muted*: nothing is sent; *frozen*: nor do timestamps run on then;
     *mtu*: largest payload of video, 0 for one that splits keyframes alone; *named*: how many
     packets carry the MID, where that was agreed, and as many repetitions; None for all. *rid*: the
-    layer of simulcast, told in the same packets.
+    layer of simulcast, told in the same packets; *height*: that VP8's keyframes tell.
     *repeats*: how many of the packets before each carries as well, where RFC 2198 was agreed.
     """
 
@@ -140,6 +141,7 @@ class Sender:
     named: int | None = None
     repeats: int = 0
     rid: str = ""
+    height: int = 480
     packets: int = 0
     repairs: int = 0
     transport: Iterator[int] = field(default_factory=itertools.count)
@@ -203,8 +205,11 @@ class Sender:
         if keyframe:
             self._key_due, self._key_at = False, now
             self.keyframes.append(self.number)
-        make = vp8 if self.codec is VP8 else h264
-        frame = make(self.number, keyframe, self.size * (4 if keyframe else 1))
+        size = self.size * (4 if keyframe else 1)
+        if self.codec is VP8:
+            frame = vp8(self.number, keyframe, size, self.height)
+        else:
+            frame = h264(self.number, keyframe, size)
         payloads = packetize.payloads(self.codec.name, frame, mtu=self.mtu or self.size + 4)
         for index, payload in enumerate(payloads):
             yield self.packet(payload, index == len(payloads) - 1)

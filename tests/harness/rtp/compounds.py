@@ -13,7 +13,6 @@ from importlib import import_module
 from typing import Any
 
 from slicer.rtp import rtcp
-from slicer.rtp.rtcp.reporter import REMB_BITRATE
 
 _parts = import_module("slicer._parts")
 
@@ -67,8 +66,8 @@ def writer_of(packet: rtcp.RtcpPacket) -> Write | None:
         case rtcp.SourceDescription(((ssrc, cname),)) if "\0" not in cname:
             text = cname.encode()
             return (lambda to: to.description(ssrc, text)) if len(text) <= 255 else None
-        case rtcp.Remb(sender, bitrate, ssrcs) if bitrate == REMB_BITRATE and len(ssrcs) <= 255:
-            return lambda to: to.remb(sender, ssrcs)
+        case rtcp.Remb(sender, bitrate, ssrcs) if bitrate < 2**32 and len(ssrcs) <= 255:
+            return lambda to: to.remb(sender, bitrate, ssrcs)
         case rtcp.Nack(sender, media, sequences) if len(sequences) <= 512:
             return lambda to: to.nack(sender, media, sequences)
         case rtcp.PictureLossIndication(sender, media):

@@ -1,12 +1,15 @@
 """Orders as the API would give them, with secrets that a test can look for."""
 
 from slicer.delivery.judging import Keep
-from slicer.service.order import Bucket, Moderation, Order, Product, SupplierSpec
+from slicer.service.order import Bucket, LiveStream, Moderation, Order, Product, SupplierSpec
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
 
-SECRETS = ("hidden-access", "hidden-secret", "hidden-supplier-id", "hidden-supplier-key")
+SECRETS = (
+    *("hidden-access", "hidden-secret", "hidden-supplier-id", "hidden-supplier-key"),
+    "rtmp://live.example.com/hidden-stream",
+)
 KEYS = Credentials(*SECRETS[:2])
 LISTS = Subscription.of(allow_audio=["ada", "b.*$"], block_video=["cy"])
 BUCKET = Bucket(1, "eu-west-1", "slices", KEYS, ("a", "b"))
@@ -41,4 +44,20 @@ def moderation_order(room_id: str = "lobby", user_id: str = "judge") -> Order:
         None,
         24,
         Moderation(supplier, Keep.NONE, True),
+    )
+
+
+def live_order(url: str = SECRETS[4], hours: int = 48) -> Order:
+    """A CreateLiveStreamModeration that keeps nothing."""
+    return Order(
+        Product.LIVE,
+        "150",
+        1,
+        "live",
+        SliceParams(AudioSpec(5), VideoSpec(5), max_idle=30),
+        ImageFormat.PNG,
+        None,
+        hours,
+        Moderation(SupplierSpec("local")),
+        LiveStream(url, "ada", "mine", '{"RoomId": "150", "RoomIdType": 1}'),
     )

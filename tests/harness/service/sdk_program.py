@@ -8,12 +8,15 @@ import sys
 import time
 from typing import Any
 
+from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.trtc.v20190722 import models
 from tencentcloud.trtc.v20190722.trtc_client import TrtcClient
+
+VERSION = "2019-07-22"
 
 
 def answer(client: Any, action: str, body: str) -> dict[str, Any]:
@@ -24,14 +27,23 @@ def answer(client: Any, action: str, body: str) -> dict[str, Any]:
 
 
 def call(client: Any, action: str, body: str) -> dict[str, Any]:
-    request = getattr(models, f"{action}Request")()
-    request.from_json_string(body)
     try:
+        if not hasattr(client, action):
+            return uncommon(client, action, body)
+        request = getattr(models, f"{action}Request")()
+        request.from_json_string(body)
         response = getattr(client, action)(request)
     except TencentCloudSDKException as error:
         return {"code": error.code, "message": error.message, "request_id": error.requestId}
     made: dict[str, Any] = json.loads(response.to_json_string())
     return made
+
+
+def uncommon(client: Any, action: str, body: str) -> dict[str, Any]:
+    """An action that this SDK is too old for, by its client for any action."""
+    common = CommonClient("trtc", VERSION, client.credential, client.region, client.profile)
+    answer: dict[str, Any] = common.call_json(action, json.loads(body))["Response"]
+    return answer
 
 
 def next_second() -> None:

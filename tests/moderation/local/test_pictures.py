@@ -85,6 +85,9 @@ def test_parts() -> None:
     assert (buttocks.label, buttocks.suggest) == (Label.SEXY, Suggest.REVIEW)
     assert verdict.label is Label.PORN
     assert len(json.loads(verdict.raw)["parts"]) == 5
+    never = replace(SETTINGS, local_nudity_review=1.0)
+    (finding,) = pictures.judge(picture(), False, models(parts=parts[:1]), WORDS, never).findings
+    assert finding.suggest is Suggest.BLOCK
 
 
 def test_both_voices_are_heard() -> None:

@@ -6,7 +6,14 @@ import pytest
 
 from slicer.errors import BadInput
 from slicer.moderation import Label, Suggest
-from slicer.moderation.local.word_lists import MAX_LIST, Rule, WordLists, normalized, read
+from slicer.moderation.local.word_lists import (
+    MAX_LIST,
+    MAX_PHRASES,
+    Rule,
+    WordLists,
+    normalized,
+    read,
+)
 
 ABUSE = Rule(Label.ABUSE, Suggest.BLOCK)
 
@@ -103,7 +110,17 @@ def test_a_list_of_your_own(tmp_path: Path) -> None:
 )
 def test_a_list_that_is_none(text: str, line: str) -> None:
     with pytest.raises(BadInput, match=f"moderation.local_words, {line}"):
-        list(read(text))
+        read(text)
+
+
+def test_a_long_list_finds_all_and_has_a_bound(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    names = [f"w{number}ord" for number in range(MAX_PHRASES)]
+    path.write_text("[Custom review]\n" + "\n".join(names))
+    assert found(WordLists.load(str(path)), f"say {names[-1]} w1 {names[0]}s") == {names[-1]}
+    path.write_text("[Custom review]\n" + "\n".join([*names, "one more"]))
+    with pytest.raises(BadInput, match=f"{MAX_PHRASES} phrases"):
+        WordLists.load(str(path))
 
 
 @pytest.mark.parametrize("data", [None, b"\xff", b" " * (MAX_LIST + 1)])

@@ -102,3 +102,17 @@ def test_a_second_snapshot_replaces_the_first() -> None:
     room.receive(joined(publisher("ada", AUDIO), private_id=5))
     assert room.receive(joined(publisher("bob", AUDIO)))[1] == AnchorJoined("bob")
     assert ([*room.feeds], room.private_id) == (["bob"], None)
+
+
+def test_what_a_moderator_muted() -> None:
+    room = Participants()
+    room.receive(joined(publisher("ada", AUDIO, {**VIDEO, "moderated": True})))
+    assert room.muted("ada") == {Kind.VIDEO}
+    assert room.receive(event(id="ada", mid="0", moderation="muted")) == []
+    assert room.receive(event(id="bob", mid="0", moderation="muted")) == []
+    assert (room.muted("ada"), room.muted("bob")) == ({Kind.AUDIO, Kind.VIDEO}, set())
+    room.receive(event(id="ada", mid="1", moderation="unmuted"))
+    assert room.muted("ada") == {Kind.AUDIO}
+    room.receive(event(unpublished="ada"))
+    room.receive(event(publishers=[publisher("ada", AUDIO)]))
+    assert room.muted("ada") == set()

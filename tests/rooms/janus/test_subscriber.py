@@ -1,13 +1,19 @@
 """One publisher's media: what is asked of Janus as what is wanted changes, and its ends."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from slicer.rooms.janus import room as room_module
 from slicer.rooms.janus import subscriber as module
+from slicer.rooms.silence import MediaSilence
+from slicer.rtp import rtcp
 from slicer.rtp.parameters import Kind
+from slicer.rtp.rtcp.reports import ReceiverReport
 from slicer.slicing.facts import TrackPublished, TrackUnpublished
-from slicer.slicing.outputs import AudioCut, PictureCut, TrackRefused
+from slicer.slicing.outputs import AnchorTrouble, AudioCut, PictureCut, TrackRefused
+from slicer.slicing.spec import VideoSpec
 from tests.harness.rooms.descriptions import Track, described
 from tests.rooms.janus.conftest import SETTINGS, Robot
 
@@ -40,9 +46,25 @@ async def test_a_picture_pauses_the_video_until_the_next(
     ]
 
 
-async def test_pauses_can_be_switched_off(robot: Robot) -> None:
-    from dataclasses import replace
+async def test_the_substream_that_is_enough_is_asked_for(robot: Robot) -> None:
+    """The pictures of the test are 480 pixels high."""
+    await publishing(robot, "audio", "video")
+    wish = robot.wish("ada", VIDEO)
+    robot.there.subscribe(replace(wish, spec=VideoSpec(5, max_height=360)))
+    handle = robot.room.subscriber("ada")
+    handle.tell({"videoroom": "event", "mid": "1", "substream": 2})
+    await robot.send(10.0)
+    await robot.until(lambda: robot.room.asked("configure"))
+    streams = [one["streams"] for one in robot.room.asked("configure")]
+    assert [{"mid": "1", "substream": 1}] in streams
+    robot.there.unsubscribe(wish.track)
+    await robot.until(lambda: robot.room.asked("unsubscribe"))
+    robot.there.subscribe(wish)
+    await robot.until(lambda: robot.room.asked("subscribe"))
+    assert sum("substream" in one["streams"][0] for one in robot.room.asked("configure")) == 1
 
+
+async def test_pauses_can_be_switched_off(robot: Robot) -> None:
     robot.room.publish("ada", "video")
     await robot.enter(settings=replace(SETTINGS, pause=False))
     await robot.connected()
@@ -146,3 +168,44 @@ async def test_of_two_hundred_m_lines_one_of_a_kind_is_taken(robot: Robot) -> No
     handle.tell(data, jsep={"type": "offer", "sdp": await sfu.offer(lines)})
     await robot.until(lambda: len(robot.room.asked("start")) == 2)
     assert robot.connector.connections == 1
+
+
+async def test_a_publisher_that_sends_nothing_is_told_while_janus_goes_on(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_module, "LOOK", 0.1)
+    robot.room.publish("ada", "audio")
+    await robot.enter(settings=replace(SETTINGS, silence=0.5))
+    await robot.connected()
+    await robot.send(10.0)
+    sfu, reason = robot.room.subscriber("ada").sfu, "no media for 0.5 s, and nothing says that "
+    assert sfu is not None
+    trouble = AnchorTrouble("ada", f"{reason}it is muted", 1)
+    while trouble not in robot.told:
+        await sfu._dtls._send_rtp(rtcp.build([ReceiverReport(1, ())]))
+        await asyncio.sleep(0.02)
+    await robot.send(11.0)
+    assert [one for one in robot.facts() if isinstance(one, TrackUnpublished)] == []
+    assert robot.facts().count(trouble) == 1
+
+
+async def test_media_is_expected_while_a_track_flows(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected: list[bool] = []
+
+    def expect(self: MediaSilence, flows: bool, now: float) -> None:
+        if expected[-1:] != [flows]:
+            expected.append(flows)
+
+    monkeypatch.setattr(MediaSilence, "expect", expect)
+    monkeypatch.setattr(module, "resume_at", lambda cut, seconds, now: now + 0.2)
+    monkeypatch.setattr(room_module, "LOOK", 0.05)
+    await publishing(robot, "video")
+    await robot.send(10.0)
+    await robot.until(lambda: len(expected) == 4)
+    assert expected == [False, True, False, True]  # subscribed to; it comes; paused; resumed
+    robot.room.tell(id="ada", mid="0", moderation="muted")
+    await robot.until(lambda: len(expected) == 5)
+    robot.room.tell(id="ada", mid="0", moderation="unmuted")
+    await robot.until(lambda: len(expected) == 6)

@@ -61,8 +61,18 @@ def test_a_camera_goes_before_a_screen() -> None:
     assert participants.update([info("ada", screen, camera)]) == [
         TrackUnpublished("ada", Kind.VIDEO),
         TrackPublished("ada", Kind.VIDEO),
+        TrackRefused(
+            "ada", Kind.VIDEO, "a shared screen is left out: there is another video track"
+        ),
     ]
     assert participants.track("ada", Kind.VIDEO) == "TR_c"
+    assert participants.update([info("ada", screen, camera, video("TR_d"))]) == [
+        TrackRefused("ada", Kind.VIDEO, "a further track is left out: there is another video track")
+    ]
+    assert participants.update([info("ada", screen)]) == [
+        TrackUnpublished("ada", Kind.VIDEO),
+        TrackPublished("ada", Kind.VIDEO),
+    ]
 
 
 def test_an_identity_that_joins_again() -> None:
@@ -98,3 +108,42 @@ def test_a_reason_that_is_none_of_ours() -> None:
     participants.update([info("ada")])
     gone = info("ada", state=GONE, disconnect_reason=99)
     assert participants.update([gone]) == [AnchorLeft("ada", "reason 99")]
+
+
+def layers(*heights: int) -> list[models.VideoLayer]:
+    return [
+        models.VideoLayer(quality=models.VideoQuality.Name(quality), height=height)
+        for quality, height in zip(models.VideoQuality.values(), heights, strict=False)
+    ]
+
+
+def test_the_lowest_quality_that_is_high_enough() -> None:
+    participants = Participants("robot")
+    participants.update([info("ada", video("TR_v", layers=layers(180, 360, 720)))])
+    low, medium, high = (
+        models.VideoQuality.LOW,
+        models.VideoQuality.MEDIUM,
+        models.VideoQuality.HIGH,
+    )
+    for height, quality in ((1, low), (180, low), (181, medium), (720, high), (721, high)):
+        assert participants.quality("ada", height, high) == quality
+    assert participants.quality("ada", None, high) == high
+    assert participants.quality("ada", 720, medium) == medium
+    assert participants.quality("bob", 180, high) == high
+    participants.update([info("ada", video("TR_v", layers=layers(90, 180)))])
+    assert participants.quality("ada", 180, high) == medium
+    codec = models.SimulcastCodecInfo(layers=layers(180, 360))
+    participants.update([info("ada", video("TR_v", codecs=[codec]))])
+    assert participants.quality("ada", 200, high) == medium
+    participants.update([info("ada")])
+    assert participants.quality("ada", 180, high) == high
+
+
+def test_what_is_muted() -> None:
+    participants = Participants("robot")
+    assert participants.muted("ada") == frozenset()
+    screen = video("TR_s", source=SHARED, muted=True)
+    participants.update([info("ada", audio("TR_a", muted=True), video("TR_v"), screen)])
+    assert participants.muted("ada") == {Kind.AUDIO}
+    participants.update([info("ada", audio("TR_a"), video("TR_v", muted=True))])
+    assert participants.muted("ada") == {Kind.VIDEO}

@@ -40,6 +40,27 @@ async def test_more_m_lines_are_offered_as_anchors_come(server: StandIn, robot: 
     assert {one.quality for one in settings} == {models.VideoQuality.HIGH}
 
 
+async def test_the_layer_that_is_enough_is_asked_for_also_once_sizes_change(
+    server: StandIn, robot: Visitor
+) -> None:
+    def layers(*heights: int) -> list[models.VideoLayer]:
+        return [
+            models.VideoLayer(quality=models.VideoQuality.Name(at), height=one)
+            for at, one in enumerate(heights)
+        ]
+
+    def asked() -> list[int]:
+        found = (one.track_setting for one in server.requests if one.HasField("track_setting"))
+        return [one.quality for one in found if not one.disabled]
+
+    robot.max_height = 360
+    await robot.enter(server.url())
+    await server.update(info("bob", video("TR_vb", layers=layers(180, 360, 720))))
+    await robot.until(lambda: models.VideoQuality.MEDIUM in asked())
+    await server.update(info("bob", video("TR_vb", layers=layers(360, 720, 1440))))
+    await robot.until(lambda: asked()[-1] == models.VideoQuality.LOW)
+
+
 async def test_an_older_server_offers(server: StandIn, robot: Visitor) -> None:
     server.older = True
     await robot.enter(server.url())

@@ -173,5 +173,5 @@ def test_a_few_encrypted_packets_are_known_by_what_is_around(
 
 
 def test_cut_off_packets_are_told(tmp_path: Path) -> None:
-    with pytest.raises(RoomError, match=r"2 packets that were cut off: .* -s 0"):
+    with pytest.raises(RoomError, match=r"2 packets that the capture cut off: .* -s 0"):
         survey(write(tmp_path / "a.pcap", pcap(*[ipv4(udp(rtp(0, 1)))] * 2, cut=20)))

@@ -8,15 +8,18 @@ import pytest
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import parse_room
 from slicer.rooms.frames import EncodedFrame
+from slicer.rooms.rtp import room as module
 from slicer.rooms.rtp.settings import RtpSettings
+from slicer.rooms.trouble import TROUBLES
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import Kind
 from slicer.rtp.rtcp.feedback import PictureLossIndication
 from slicer.slicing.facts import AnchorJoined, AnchorLeft, RoomEntered, TrackPublished
-from slicer.slicing.outputs import Subscribe, TrackKey, TrackRefused
+from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey, TrackRefused
 from slicer.slicing.spec import AudioSpec
 from tests.harness.media.video import encoded
-from tests.harness.rooms.rtp_sender import TYPES, Robot, Sender, free_ports
+from tests.harness.rooms.rtp_sender import TYPES, Robot, Sender, free_ports, option
+from tests.harness.rtp.call import datagram
 
 ARRIVAL = [
     AnchorJoined("ada"),
@@ -99,6 +102,39 @@ async def test_a_key_opens_what_is_sent() -> None:
     assert robot.told == [RoomEntered()]
     await robot.connector.close()
     plain.close()
+
+
+async def test_packets_that_no_key_opens_are_told_though_nobody_has_joined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    monkeypatch.setattr(module, "TROUBLE_LOOK", 0.1)
+    (port,) = free_ports()
+    key = option(bytes(30))
+    robot, plain = Robot(), Sender()
+    await robot.enter(f"rtp://127.0.0.1:{port}?{TYPES}&rtcp=mux&anchor=ada&key={key}")
+    words, news = TROUBLES["srtp_malformed"]
+    plain.talk(port, 0, 2 * news)
+    await robot.until(lambda: len(robot.told) == 2)
+    (told,) = robot.told[1:]
+    assert isinstance(told, AnchorTrouble)
+    assert (told.anchor, told.reason) == ("ada", words)
+    assert told.count >= news
+    await robot.connector.close()
+    plain.close()
+
+
+async def test_what_goes_wrong_is_told_before_the_sender_has_left() -> None:
+    (port,) = free_ports()
+    robot, sender = Robot(RtpSettings(silence=0.5)), Sender()
+    await robot.enter(f"rtp://127.0.0.1:{port}?{TYPES}&rtcp=mux&anchor=ada")
+    words, news = TROUBLES["unknown_payload_type"]
+    sender.talk(port, 0, 5)
+    sender.send([datagram(b"x", number, 0, 9, 77) for number in range(2 * news)], port)
+    await robot.until(lambda: isinstance(robot.told[-1], AnchorLeft))
+    assert AnchorTrouble("ada", words, 2 * news) in robot.told[:-1]
+    await robot.connector.close()
+    sender.close()
 
 
 async def test_what_a_description_has_more_is_refused_by_name(tmp_path: object) -> None:

@@ -7,11 +7,13 @@ import pytest
 import pytest_asyncio
 from starlette.responses import JSONResponse, Response
 
+from slicer.rooms.whep import room as room_module
 from slicer.rooms.whep.client import UNANSWERED, Client
 from slicer.rooms.whep.session import Failure, Session
 from slicer.rtp.parameters import Kind
-from slicer.slicing.facts import AnchorJoined, Fact, RoomEntered, TrackPublished
+from slicer.slicing.facts import AnchorJoined, Fact, RoomEntered, TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import (
+    AnchorTrouble,
     AudioCut,
     PictureCut,
     Subscribe,
@@ -47,6 +49,27 @@ async def test_ice_that_never_connects(server: WhepServer) -> None:
     await robot.until(lambda: any(isinstance(one, TrackRefused) for one in robot.told))
     (refused, *_) = [one for one in robot.told if isinstance(one, TrackRefused)]
     assert refused.reason == "no connection: not connected within 0.3 s"
+    await robot.connector.close()
+
+
+async def test_an_anchor_that_sends_nothing_is_told_and_goes_on(
+    server: WhepServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_module, "LOOK", 0.1)
+    robot = visitor(replace(QUICK, silence=2.0))
+    await robot.enter(server.url("anchors=ada"))
+    await robot.until(lambda: Kind.AUDIO in robot.cuts("ada"))
+    (peer,) = server.sessions.values()
+    reason = "no media for 2 s, and nothing says that it is muted"
+    senders = [(one, one.track) for one in peer.connection.getSenders()]
+    for sender, _ in senders:
+        sender.replaceTrack(None)
+    await robot.told_of(AnchorTrouble("ada", reason, 1))
+    count = len(robot.told)
+    for sender, track in senders:
+        sender.replaceTrack(track)
+    await robot.until(lambda: len(robot.told) > count + 2)
+    assert not any(isinstance(one, TrackUnpublished) for one in robot.told)
     await robot.connector.close()
 
 

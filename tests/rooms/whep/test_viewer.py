@@ -10,8 +10,16 @@ from slicer.rooms.trouble import TROUBLES
 from slicer.rooms.whep.session import Failure, Session
 from slicer.rooms.whep.viewer import MOST_RETRY_AFTER, Viewer
 from slicer.rtp.parameters import Kind
-from slicer.slicing.facts import AnchorJoined, AnchorLeft, Fact, TrackPublished, TrackUnpublished
-from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey, TrackOutput
+from slicer.slicing.facts import (
+    AnchorJoined,
+    AnchorLeft,
+    Fact,
+    RoomEntered,
+    RoomLost,
+    TrackPublished,
+    TrackUnpublished,
+)
+from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey, TrackOutput
 from slicer.slicing.spec import AudioSpec
 from tests.harness.clock import settle
 from tests.harness.rooms.visitor import Visitor
@@ -36,6 +44,46 @@ async def test_an_anchor_that_hangs_up_is_played_again(server: WhepServer, robot
     assert kinds[4:7] == [TrackUnpublished, TrackUnpublished, AnchorLeft]
 
 
+async def test_what_no_task_wants_is_not_played(server: WhepServer, robot: Visitor) -> None:
+    robot.declined.add("ada")
+    await robot.enter(server.url("anchors=ada"))
+    await robot.told_of(*ARRIVAL)
+    await robot.until(lambda: len(server.deleted) == 1)
+    assert robot.connector.connections == 0
+    robot.subscribe("ada", Kind.AUDIO)  # the lists were changed
+    await robot.until(lambda: any(isinstance(one, AudioCut) for one in robot.told))
+    assert robot.connector.connections == 1
+    assert robot.room is not None
+    robot.room.unsubscribe(TrackKey("task", "ada", Kind.AUDIO))
+    await robot.until(lambda: len(server.deleted) == 2)
+    assert robot.facts() == [RoomEntered(), *ARRIVAL]  # it was there all the time
+
+
+async def test_an_anchor_that_left_while_it_was_not_played(
+    server: WhepServer, robot: Visitor
+) -> None:
+    robot.declined.add("ada")
+    await robot.enter(server.url("anchors=ada"))
+    await robot.until(lambda: len(server.deleted) == 1)
+    server.anchors.remove("ada")
+    robot.subscribe("ada", Kind.AUDIO)
+    await robot.until(lambda: any(isinstance(one, AnchorLeft) for one in robot.told))
+
+
+async def test_who_is_not_played_is_told_anew_once_the_room_is_back(
+    server: WhepServer, robot: Visitor
+) -> None:
+    robot.declined.add("ada")
+    await robot.enter(server.url("list=/list.json"))
+    await robot.until(lambda: len(server.deleted) == 1)
+    await server.stop()
+    await robot.until(lambda: any(isinstance(one, RoomLost) for one in robot.told))
+    await server.start()
+    await robot.until(lambda: robot.facts().count(AnchorJoined("ada")) == 2)
+    kinds = [type(fact) for fact in robot.facts()]
+    assert kinds[4:6] == [RoomLost, RoomEntered]
+
+
 class Playing:
     """A session whose media a test decides on."""
 
@@ -50,6 +98,9 @@ class Playing:
 
     def detach(self, track: TrackKey) -> None:
         self.calls.append(f"detach {track.anchor}")
+
+    def silences(self) -> list[AnchorTrouble]:
+        return []
 
     def flush(self) -> None:
         self.calls.append("flush")
@@ -76,14 +127,11 @@ async def test_what_is_told_and_counted_of_a_session() -> None:
 
     first = sessions[0]
     viewer = Viewer("ada", connect, told.append, 2.0, lambda _anchor, _failure: None)
-    viewer.subscribe(Subscribe(TRACK, AudioSpec(1)))  # of no use yet
-    viewer.unsubscribe(TRACK)
+    viewer.subscribe(Subscribe(TRACK, AudioSpec(1)))  # it is cut once there is a session
     viewer.look(0.0)
     assert not viewer.playing
     await settle()
     assert viewer.playing
-    viewer.subscribe(Subscribe(TRACK, AudioSpec(1)))
-    viewer.unsubscribe(TRACK)
     words, news = TROUBLES["malformed_payload"]
     first.counters["malformed_payload"] = news
     viewer.look(1.0)
@@ -91,7 +139,7 @@ async def test_what_is_told_and_counted_of_a_session() -> None:
     first.over.set_result("silence")
     await settle()
     assert told[3:] == left("silence")
-    assert first.calls == ["attach ada", "detach ada", "flush", "close"]
+    assert first.calls == ["attach ada", "flush", "close"]
     assert viewer.counters == {"malformed_payload": news}, "those of the session that is over"
     await viewer.stop("closed")
     assert len(told) == 5, "nothing plays: nothing more is over"

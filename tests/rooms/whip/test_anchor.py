@@ -35,6 +35,9 @@ class Cutter:
         self._deliver = deliver
         self._tracks: list[TrackKey] = []
 
+    def media_heard(self, anchor: str) -> float:
+        return self.heard
+
     def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
         self.sections = [(anchor, section.kind) for section in sections]
 

@@ -189,3 +189,25 @@ def test_remb_is_for_those_without_transport_wide_feedback() -> None:
     both = Side(ACKNOWLEDGED)
     both.begin()
     assert not [packet for packet in both.say() if isinstance(packet, rtcp.Remb)]
+
+
+@pytest.mark.parametrize(
+    "parameters", [ACKNOWLEDGED, replace(PLAIN, feedback=frozenset({"goog-remb"}))]
+)
+def test_a_bitrate_that_the_operator_wants_is_told_beside_any_other_feedback(
+    parameters: RtpParameters,
+) -> None:
+    side = Side(replace(parameters, max_bitrate=300_000))
+    side.begin()
+    (remb,) = [packet for packet in side.say() if isinstance(packet, rtcp.Remb)]
+    assert remb == rtcp.Remb(OURS, 300_000 >> 1 << 1, (1,))
+    side.now += REPORT_INTERVAL
+    assert any(isinstance(packet, rtcp.Remb) for packet in side.say()), "each second anew"
+
+
+def test_bitrates_of_several_videos_add_up_to_no_more_than_no_limit() -> None:
+    side = Side(replace(ACKNOWLEDGED, max_bitrate=REMB_BITRATE - 1))
+    side.reporter.streams = [side.stream, side.stream]
+    side.begin()
+    (remb,) = [packet for packet in side.say() if isinstance(packet, rtcp.Remb)]
+    assert remb.bitrate == pytest.approx(REMB_BITRATE, rel=1e-4)

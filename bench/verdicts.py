@@ -1,0 +1,297 @@
+"""From a cut to its callback, and a supplier that is slower than what is cut.
+
+`python -m bench.verdicts [--anchors 1,10,50] [--seconds N]`: the whole service over captures that
+play at their own pace, with a spool. A supplier answers after 50 ms, and a customer's server hears
+of each verdict. Told is how long after its cut the callback of a slice came, and how late slices
+were cut themselves, beside the same without moderation.
+
+`python -m bench.verdicts crowd [--seconds N] [--concurrency 8,128]`: what 1 000 anchors cut (a
+slice of audio every 15 s and a picture every 5 s of each) on its way through the outbox and the
+spool to a supplier that takes 300 ms.
+"""
+
+import argparse
+import asyncio
+import resource
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from bench.peers.statistics import quantile
+from slicer import moderation
+from slicer.clock import LoopClock
+from slicer.delivery.delivery import Delivery
+from slicer.delivery.encoding import EncodingPool
+from slicer.delivery.judging import Judge, Judging, Outcome
+from slicer.delivery.outbox import Outbox
+from slicer.delivery.retry import Backoff
+from slicer.delivery.spool.record import StoreUrls
+from slicer.delivery.spool.settings import SpoolSettings
+from slicer.delivery.spool.spool import Spool
+from slicer.engine.events import SliceJudged, SliceUnjudged
+from slicer.engine.settings import Settings
+from slicer.media.slice import File, Info
+from slicer.moderation import Verdict
+from slicer.moderation.settings import ModerationSettings
+from slicer.rtp.parameters import Kind
+from slicer.service.applications import Application
+from slicer.service.notifier import Notifier
+from slicer.service.order import Bucket, Moderation, Order, Product, SupplierSpec
+from slicer.service.serving import serving
+from slicer.service.settings import ServeSettings, ServiceSettings
+from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
+from slicer.storage import Credentials
+from slicer.webhooks.settings import WebhookSettings
+from tests.harness.delivery.recorder import Recorder
+from tests.harness.delivery.spooling import file_of, info_of
+from tests.harness.media.encoder import encode_pictures
+from tests.harness.media.picture import Painter
+from tests.harness.moderation.scripted import PASS
+from tests.harness.rooms.replay import OPUS_TYPE, VP8_TYPE, converse
+from tests.harness.service.webhook_receiver import receiver
+from tests.harness.storage.memory import MemoryStore
+
+AUDIO, VIDEO = 5, 1
+"""Seconds between cuts of the first measurement."""
+ANSWER = 0.05
+CROWD, CROWD_ANSWER = 1_000, 0.3
+CROWD_AUDIO, CROWD_VIDEO = (15.0, 60_000), (5.0, 40_000)
+"""Seconds between slices of one anchor, and bytes of each."""
+CALLBACK_KEY = "CallbackKey1"
+
+
+class Slow:
+    """Passes everything, *seconds* later."""
+
+    label = "slow"
+    kinds = frozenset(Kind)
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def check(self) -> None: ...
+
+    async def judge(self, _file: File) -> Verdict:
+        await asyncio.sleep(self._seconds)
+        return PASS
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class Cuts:
+    """When each slice came to the outbox, by its track and by its key."""
+
+    at: dict[str, float] = field(default_factory=dict)
+    judged: list[float] = field(default_factory=list)
+    """Seconds from a cut to its verdict."""
+    of: defaultdict[tuple[str, ...], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def watch(self) -> Callable[[], None]:
+        """Note what any outbox is offered, and what any supplier judges, until the given call."""
+        offer, confirm = Outbox.offer, Notifier.confirm_verdict
+
+        def noted(outbox: Outbox, delivery: Delivery) -> bool:
+            now = time.time()
+            self.at[moderation.data_id(delivery.info)] = now  # type: ignore[arg-type]
+            self.of[delivery.queue].append(now)
+            return offer(outbox, delivery)
+
+        async def heard(notifier: Notifier, event: SliceJudged | SliceUnjudged) -> None:
+            self.judged.append(time.time() - self.at[moderation.data_id(event.slice)])
+            await confirm(notifier, event)
+
+        def unwatch() -> None:
+            Outbox.offer = offer  # type: ignore[method-assign]
+            Notifier.confirm_verdict = confirm  # type: ignore[method-assign]
+
+        Outbox.offer = noted  # type: ignore[assignment, method-assign]
+        Notifier.confirm_verdict = heard  # type: ignore[assignment, method-assign]
+        return unwatch
+
+    def late(self) -> list[float]:
+        """By how much each slice of a track came later after the one before it than it should."""
+        found = []
+        for track, moments in self.of.items():
+            every = AUDIO if Kind.AUDIO in track else VIDEO
+            found += [after - before - every for before, after in pairwise(moments[:-1])]
+        return found
+
+
+def service_of(folder: Path, customer: str) -> ServiceSettings:
+    room = f"replay://{folder}/talk.rtpdump?speed=1&audio={OPUS_TYPE}:opus&video={VP8_TYPE}:vp8"
+    app = Application(1, rooms=(("*", room),), callback_url=customer, callback_key=CALLBACK_KEY)
+    spool = SpoolSettings(str(folder / "spool"), reserve_bytes=0)
+    return ServiceSettings(
+        engine=Settings(spool=spool, moderation=ModerationSettings(concurrency=64)),
+        serve=ServeSettings(state=str(folder / "state")),
+        webhooks=WebhookSettings(allow_private=True),
+        apps=(app,),
+    )
+
+
+def order_of(number: int, judged: bool, folder: Path) -> Order:
+    product = Product.MODERATION if judged else Product.SLICE
+    bucket = None if judged else Bucket(1, "us-east-1", "nowhere", Credentials("a", "b"))
+    order = Order(
+        product,
+        str(number),
+        0,
+        f"robot{number}",
+        SliceParams(AudioSpec(AUDIO), VideoSpec(VIDEO)),
+        ImageFormat.JPEG,
+        bucket,
+        24,
+    )
+    slow = Moderation(SupplierSpec("slow"))
+    return replace(order, moderation=slow) if judged else order
+
+
+async def live(anchors: int, seconds: float, judged: bool) -> None:
+    """Slice, and tell how long it took."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        frames = [
+            encode_pictures("vp8", [Painter(colour=(200, second % 250, 40)).draw(second)])[0]
+            for second in range(round(seconds))
+        ]
+        converse(folder / "talk.rtpdump", frames)
+        cuts = Cuts()
+        unwatch = cuts.watch()
+        async with receiver(CALLBACK_KEY) as customer:
+            settings = service_of(folder, customer.url)
+            async with serving(settings) as service:
+                (app,) = settings.apps
+                orders = [order_of(number, judged, folder) for number in range(anchors)]
+                for each in orders:
+                    await service.create(app, each)
+                await asyncio.sleep(seconds + 2)
+                heard = [
+                    one.told["CallbackTs"] / 1000
+                    - cuts.at[one.told["EventInfo"]["Payload"]["DataId"]]
+                    for one in customer.received
+                    if one.event == 1104
+                ]
+        unwatch()
+    late = sorted(cuts.late())
+    told = "not judged"
+    if judged:
+        told = f"cut to verdict {_spread(cuts.judged)}, to callback {_spread(heard)}"
+    print(
+        f"  {anchors:3} anchors, {len(cuts.at):5} slices, {told}; "
+        f"slices cut late by {_spread(late)}",
+        flush=True,
+    )
+
+
+def _spread(values: list[float]) -> str:
+    """Of seconds, in milliseconds."""
+    found = (1000 * quantile(values, share) for share in (0.5, 0.99, 1.0))
+    return " ".join(f"{one:.0f}" for one in found) + " ms (median, 99 %, most)"
+
+
+async def crowd(seconds: float, concurrency: int) -> None:
+    """Offer what a crowd cuts for so long, and tell what became of it."""
+    clock, heard = LoopClock(), Heard()
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Spool.open(SpoolSettings(folder, reserve_bytes=0), clock)
+        settings = ModerationSettings(concurrency=concurrency)
+        judging = Judging(
+            Slow(CROWD_ANSWER), clock, settings, Backoff(), lambda: 0.5, _ignore, _ignore
+        )
+        encoding = EncodingPool.open()
+        place = spool.folder(StoreUrls("null:"))
+        outbox = Outbox(MemoryStore(), encoding, clock, heard, spool=(spool, place))
+        before, offered, most = _resident(), 0, 0
+        began = time.monotonic()
+        due = _due(seconds)
+        for at, key, kind, size in due:
+            if (wait := began + at - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
+            delivery = Delivery(info_of(key, 0, kind), size, partial(file_of, key, size, kind))
+            delivery.judge = Judge(judging)
+            heard.cut[key] = time.monotonic()
+            offered += outbox.offer(delivery)
+            most = max(most, judging.waiting)
+        waiting, told = judging.waiting, len(heard.lateness)
+        grown = _resident() - before
+        await judging.close()
+        await outbox.close()
+        await spool.close()
+        encoding.threads.shut_down(finish=False)
+        await asyncio.to_thread(encoding.threads.join)
+    late = heard.lateness
+    print(
+        f"  concurrency {concurrency}: {len(due)} slices in {seconds:g} s, {len(due) - offered} "
+        f"refused, {told} judged, {waiting} wait (at most {most}); cut to verdict "
+        f"{_spread(late)}; memory +{grown >> 20} MiB",
+        flush=True,
+    )
+
+
+class Heard(Recorder):
+    """Notes how long a verdict took."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut: dict[str, float] = {}
+        self.lateness: list[float] = []
+
+    def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> None:
+        self.lateness.append(time.monotonic() - self.cut.pop(info.key))
+        assert isinstance(outcome, Verdict)
+
+
+def _due(seconds: float) -> list[tuple[float, str, Kind, int]]:
+    """When each slice is cut, its key, kind and size: anchors begin spread over an interval."""
+    found = []
+    for kind, (every, size) in ((Kind.AUDIO, CROWD_AUDIO), (Kind.VIDEO, CROWD_VIDEO)):
+        for anchor in range(CROWD):
+            at, number = every * anchor / CROWD, 0
+            while at < seconds:
+                found.append((at, f"{anchor:04}/{kind.value}{number}", kind, size))
+                at, number = at + every, number + 1
+    return sorted(found)
+
+
+def _resident() -> int:
+    """Bytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def _ignore(_task: str, _what: object) -> None: ...
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.verdicts", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("live", "crowd"), default="live")
+    parser.add_argument("--anchors", default="1,10,50")
+    parser.add_argument("--concurrency", default="8,128")
+    parser.add_argument("--seconds", type=float, default=30.0)
+    given = parser.parse_args()
+    if given.what == "crowd":
+        print(f"{CROWD} anchors, a supplier of {CROWD_ANSWER * 1000:.0f} ms")
+        for concurrency in map(int, given.concurrency.split(",")):
+            asyncio.run(crowd(given.seconds, concurrency))
+        return
+    moderation.SUPPLIERS = {"slow": f"{__name__}:OPEN"}
+    print(f"a supplier of {ANSWER * 1000:.0f} ms, audio every {AUDIO} s, a picture every {VIDEO} s")
+    for anchors in map(int, given.anchors.split(",")):
+        for judged in (False, True):
+            asyncio.run(live(anchors, given.seconds, judged))
+
+
+def OPEN(_spec: SupplierSpec, _settings: ModerationSettings) -> Slow:
+    """What the table of suppliers names."""
+    return Slow(ANSWER)
+
+
+if __name__ == "__main__":
+    main()
