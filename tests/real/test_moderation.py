@@ -197,7 +197,7 @@ def test_pictures_with_a_code_are_to_be_reviewed(story: Story) -> None:
     for verdict in story.verdicts("rude", VIDEO):
         assert (verdict["Suggest"], verdict["Label"]) == (REVIEW, "QRCode")
         (detail,) = verdict["CheckDetail"]
-        (box,) = detail["ImageLocation"]
+        (box,) = detail["Boxes"]
         assert detail["Desc"] == CODE
         assert box["X"] == pytest.approx(40, abs=25)
 
@@ -208,7 +208,7 @@ def test_a_listed_phrase_is_found_where_it_is_said(story: Story) -> None:
         assert PHRASE in verdict["AudioText"].lower()
         (detail,) = verdict["CheckDetail"]
         assert detail["Keywords"] == [PHRASE]
-        begins = [segment["StartMs"] for segment in detail["AudioSegments"]]
+        begins = [1000 * segment["StartTime"] for segment in detail["Segments"]]
         assert len(begins) >= 2
         # It is said each 4.1 s, as long as the part of the reading is.
         gaps = [after - before for before, after in pairwise(begins)]
