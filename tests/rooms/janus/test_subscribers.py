@@ -108,7 +108,12 @@ async def test_a_refusal_is_told_for_each_track_and_not_tried_again(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[int] = []
-    monkeypatch.setattr(module, "wait", lambda failures, _chance: waits.append(failures) or 0.0)
+
+    def no_wait(failures: int, _chance: float) -> float:
+        waits.append(failures)
+        return 0.0
+
+    monkeypatch.setattr(module, "wait", no_wait)
     robot.room.offers = ["hello"]
     robot.room.publish("ada", "audio", "video")
     await robot.enter()
