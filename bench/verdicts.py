@@ -33,12 +33,14 @@ from slicer.delivery.retry import Backoff
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import Spool
+from slicer.engine.events import SliceJudged, SliceUnjudged
 from slicer.engine.settings import Settings
 from slicer.media.slice import File, Info
 from slicer.moderation import Verdict
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 from slicer.service.applications import Application
+from slicer.service.notifier import Notifier
 from slicer.service.order import Bucket, Moderation, Order, Product, SupplierSpec
 from slicer.service.serving import serving
 from slicer.service.settings import ServeSettings, ServiceSettings
@@ -86,11 +88,13 @@ class Cuts:
     """When each slice came to the outbox, by its track and by its key."""
 
     at: dict[str, float] = field(default_factory=dict)
+    judged: list[float] = field(default_factory=list)
+    """Seconds from a cut to its verdict."""
     of: defaultdict[tuple[str, ...], list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def watch(self) -> Callable[[], None]:
-        """Note what any outbox is offered, until the given call."""
-        offer = Outbox.offer
+        """Note what any outbox is offered, and what any supplier judges, until the given call."""
+        offer, confirm = Outbox.offer, Notifier.confirm_verdict
 
         def noted(outbox: Outbox, delivery: Delivery) -> bool:
             now = time.time()
@@ -98,8 +102,17 @@ class Cuts:
             self.of[delivery.queue].append(now)
             return offer(outbox, delivery)
 
-        Outbox.offer = noted  # type: ignore[method-assign]
-        return partial(setattr, Outbox, "offer", offer)
+        async def heard(notifier: Notifier, event: SliceJudged | SliceUnjudged) -> None:
+            self.judged.append(time.time() - self.at[moderation.data_id(event.slice)])
+            await confirm(notifier, event)
+
+        def unwatch() -> None:
+            Outbox.offer = offer  # type: ignore[method-assign]
+            Notifier.confirm_verdict = confirm  # type: ignore[method-assign]
+
+        Outbox.offer = noted  # type: ignore[assignment, method-assign]
+        Notifier.confirm_verdict = heard  # type: ignore[assignment, method-assign]
+        return unwatch
 
     def late(self) -> list[float]:
         """By how much each slice of a track came later after the one before it than it should."""
@@ -166,7 +179,9 @@ async def live(anchors: int, seconds: float, judged: bool) -> None:
                 ]
         unwatch()
     late = sorted(cuts.late())
-    told = f"cut to callback: {_spread(heard)}" if judged else "not judged"
+    told = "not judged"
+    if judged:
+        told = f"cut to verdict {_spread(cuts.judged)}, to callback {_spread(heard)}"
     print(
         f"  {anchors:3} anchors, {len(cuts.at):5} slices, {told}; "
         f"slices cut late by {_spread(late)}",
@@ -227,7 +242,7 @@ class Heard(Recorder):
         self.cut: dict[str, float] = {}
         self.lateness: list[float] = []
 
-    def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> None:  # type: ignore[override]
+    def on_judged(self, info: Info, outcome: Outcome, keep: bool) -> None:
         self.lateness.append(time.monotonic() - self.cut.pop(info.key))
         assert isinstance(outcome, Verdict)
 

@@ -1,9 +1,10 @@
 #include "clock_offset.h"
 
 #define ALIKE 0.5
-#define BLOCK 5.0
+#define BLOCK 7.0
 #define NEAR 0.01
 #define RISE 700e-6
+#define OPENING 30.0
 #define MAX_SLOPE 250e-6
 #define LEARN 120.0
 #define FORGET 1800.0
@@ -22,6 +23,7 @@ void clock_offset_confirm(clock_offset *it, double value, double now) {
     it->confirmed = true;
     it->at = now;
     it->block = now + BLOCK;
+    it->learns_at = now + OPENING;
 }
 
 void clock_offset_move(clock_offset *it, double seconds) {
@@ -51,7 +53,8 @@ static void learn(clock_offset *it, double now) {
 static void end_block(clock_offset *it, double now) {
     if (it->least <= NEAR) {
         it->value += earlier(RISE * (now - it->block + BLOCK), it->least);
-        learn(it, now);
+        if (now >= it->learns_at)
+            learn(it, now);
     }
     it->block = now + BLOCK;
     it->least = NEVER;

@@ -7,7 +7,7 @@
 typedef struct clock_offset {
     double value;
     bool confirmed, assumed, learns;
-    double at, block, least, slope;
+    double at, block, learns_at, least, slope;
     struct clock_offset_point {
         double now, value;
     } since, later; /* valid where it learns */

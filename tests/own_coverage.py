@@ -23,16 +23,17 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
     "cli/garbage_collection.py": (55.0, "it changes a process for good: measured apart"),
     "cli/serve.py": (55.0, COMMAND),
     "cli/signals.py": (40.0, COMMAND),
+    "delivery/outbox.py": (80.0, "judges, and a spool: contract/test_judged_slices.py"),
     "demo/demo.py": (40.0, COMMAND),
     "demo/publisher.py": (85.0, COMMAND),
     "hot.py": (75.0, "a build without a plane: its tests run it in a process that is not measured"),
     "http/server.py": (80.0, "what goes wrong: http/test_acceptor.py, test_connection.py"),
+    "moderation/local/workers.py": (85.0, "what a worker does, in a process that is not measured"),
     "rtp/codecs/h264.py": (75.0, "every depacketizer's suite: contract/test_depacketizer.py"),
     "rtp/codecs/nal.py": (50.0, "through H.264 and H.265: rtp/codecs/test_h264.py, test_h265.py"),
     "slicing/receiver.py": (80.0, "below a bundle: slicing/test_bundle.py"),
     "webrtc/negotiation.py": (80.0, "answers to our offers: webrtc/test_proposal.py"),
     "webrtc/transport.py": (25.0, "below a connection: webrtc/test_connection.py"),
-    "engine/running.py": (83.0, "through a whole engine: engine/test_engine.py"),
 }
 
 

@@ -1,5 +1,6 @@
 """The actions: an order or an id to who takes orders, and what comes back to an answer."""
 
+from slicer.api.audio import judge_audio
 from slicer.api.fields import Values
 from slicer.api.live import read_live_order
 from slicer.api.requests import read_lists, read_order
@@ -28,6 +29,8 @@ async def carry_out(
         else:
             order = read_order(app, action.product, values, now)
         return {"TaskId": await orders.create(app, order)}
+    if action.verb is Verb.JUDGE:
+        return await judge_audio(values, orders, supplier)
     task = values.text("TaskId")
     if action.verb is Verb.DESCRIBE:
         return _status(orders.describe(app, action.product, task), action.product)

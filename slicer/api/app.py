@@ -17,7 +17,7 @@ from slicer.api.actions import Answer
 from slicer.api.dispatch import ApiSettings, Dispatcher
 from slicer.api.errors import INTERNAL, UNREADABLE, ApiError, code_of, message_of
 from slicer.api.health import health_routes
-from slicer.api.schema import ACTIONS
+from slicer.api.schema import ACTIONS, AUDIO_SYNC, MAX_AUDIO_TEXT
 from slicer.api.signature import Message
 from slicer.errors import BadInput, shown
 from slicer.service.order import Application, OrderTaker
@@ -26,6 +26,11 @@ MAX_DRAIN = 16 * 1024 * 1024
 """Bytes of a body beyond the limit that are read and dropped, so that its sender hears why."""
 MAX_QUERY = 32 * 1024
 """Largest query, in bytes, as TRTC has it."""
+
+MAX_FILE_BODY = MAX_AUDIO_TEXT + 4_096
+"""Largest body of a request that brings a file."""
+MAX_FILES = 4
+"""Such requests that are carried out at a time."""
 
 METHOD_NOT_ALLOWED = 405
 ALLOW = {"Allow": "GET, OPTIONS, POST"}
@@ -58,6 +63,7 @@ class Endpoint:
 
     def __init__(self, dispatcher: Dispatcher, settings: ApiSettings) -> None:
         self._dispatcher, self._settings = dispatcher, settings
+        self._files = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -68,7 +74,7 @@ class Endpoint:
         request_id = str(uuid.uuid4())
         name = request.headers.get("x-tc-action", "")
         try:
-            answer, code, status = await self._within_deadline(request), "ok", 200
+            answer, code, status = await self._answer(request), "ok", 200
         except ClientDisconnect:
             return
         except Exception as error:
@@ -85,12 +91,24 @@ class Endpoint:
             response.headers.update(ALLOW)
         await response(scope, receive, send)
 
-    async def _within_deadline(self, request: Request) -> Answer:
+    async def _answer(self, request: Request) -> Answer:
+        """Answer, with no more bodies at a time that hold files than MAX_FILES."""
+        if request.headers.get("x-tc-action") != AUDIO_SYNC:
+            return await self._within_deadline(request, self._settings.max_body)
+        if self._files >= MAX_FILES:
+            raise ApiError("RequestLimitExceeded", f"allowed: {MAX_FILES} files at a time")
+        self._files += 1
+        try:
+            return await self._within_deadline(request, MAX_FILE_BODY)
+        finally:
+            self._files -= 1
+
+    async def _within_deadline(self, request: Request, most: int) -> Answer:
         message: Message | None = None
         timeout = asyncio.timeout(self._settings.deadline)
         try:
             async with timeout:
-                message = await self._receive(request)
+                message = await self._receive(request, most)
                 return await self._dispatcher.answer(message)
         except TimeoutError:
             if not timeout.expired():
@@ -100,7 +118,7 @@ class Endpoint:
                 raise ApiError(UNREADABLE, f"body: not here after {seconds}") from None
             raise ApiError("FailedOperation", f"not done after {seconds}: given up") from None
 
-    async def _receive(self, request: Request) -> Message:
+    async def _receive(self, request: Request, most: int) -> Message:
         """The whole request, counted while it comes. Raises ApiError."""
         path = request.scope["path"]
         if path != "/":
@@ -109,19 +127,23 @@ class Endpoint:
             text = f"method {request.method}: allowed: GET, POST"
             raise ApiError("UnsupportedProtocol", text, METHOD_NOT_ALLOWED)
         query = request.scope["query_string"].decode("latin-1")
-        body, size = bytearray(), 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size <= self._settings.max_body:
-                body += chunk
-            elif size > MAX_DRAIN:
-                break
-        if size > self._settings.max_body or len(query) > MAX_QUERY:
-            raise ApiError(
-                "RequestSizeLimitExceeded",
-                f"allowed: a body of {self._settings.max_body} bytes, a query of {MAX_QUERY}",
-            )
-        return Message(request.method, "/", query, _headers(request), bytes(body))
+        body = await _body(request, most, len(query))
+        return Message(request.method, "/", query, _headers(request), body)
+
+
+async def _body(request: Request, most: int, query: int) -> bytes:
+    """The body, which may have so many bytes. Raises ApiError."""
+    body, size = bytearray(), 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= most:
+            body += chunk
+        elif size > MAX_DRAIN:
+            break
+    if size > most or query > MAX_QUERY:
+        text = f"allowed: a body of {most} bytes, a query of {MAX_QUERY}"
+        raise ApiError("RequestSizeLimitExceeded", text)
+    return bytes(body)
 
 
 def _headers(request: Request) -> dict[str, str]:

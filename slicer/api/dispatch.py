@@ -107,9 +107,9 @@ class Dispatcher:
         self, body: Mapping[str, object], action: Action, caller: Caller | None, reader: Reader
     ) -> Application:
         """The application, before anything else is read: limits are by application."""
-        field = next(field for field in action.fields if field.name == "SdkAppId")
-        values = reader.read((field,), {"SdkAppId": body.get("SdkAppId")})
-        return find_app(self._apps, values.whole("SdkAppId"), caller)
+        field = action.fields[0]  # SdkAppId, in whatever letters
+        values = reader.read((field,), {field.name: body.get(field.name)})
+        return find_app(self._apps, values.whole(field.name), caller)
 
     def _refuse_other_use(
         self,

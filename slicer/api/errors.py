@@ -61,7 +61,13 @@ SERVICE_FIELDS: Mapping[str, tuple[str, str]] = {
     "user_id": ("UserId", FIELD_CODES["UserId"]),
     "vendor": ("Vendor", UNSUPPORTED_HERE),
     "stream": ("Input.Url", UNSUPPORTED_HERE),
+    "audio": ("FileContent", WRONG_VALUE),
     "supplier": ("ModerationSupplier", UNSUPPORTED_HERE),
+    "supplier.app_id": ("ModerationSupplierParam.AppID", WRONG_VALUE),
+    "supplier.secret_id": ("ModerationSupplierParam.SecretId", WRONG_VALUE),
+    "supplier.secret_key": ("ModerationSupplierParam.SecretKey", WRONG_VALUE),
+    "supplier.audio_type": ("ModerationSupplierParam.AudioBizType", WRONG_VALUE),
+    "supplier.image_type": ("ModerationSupplierParam.ImageBizType", WRONG_VALUE),
 }
 """Fields as the service names them: the API's names, and the codes where it cannot take them."""
 

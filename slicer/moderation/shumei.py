@@ -53,10 +53,7 @@ class ShumeiSupplier:
 
     def __init__(self, spec: SupplierSpec, settings: ModerationSettings) -> None:
         """Raises BadInput."""
-        if not spec.app_id:
-            raise BadInput("supplier.app_id", spec.app_id, "the appId that Shumei gave")
-        if not spec.secret_key:
-            raise BadInput("supplier.secret_key", "nothing", "the accessKey that Shumei gave")
+        spec.require("app_id", "secret_key")
         if settings.shumei_language not in LANGUAGES:
             allowed = ", ".join(LANGUAGES)
             raise BadInput("moderation.shumei_language", settings.shumei_language, allowed)
@@ -133,8 +130,8 @@ class ShumeiSupplier:
             return answer
         aux = body.get("auxInfo")
         detail = aux.get("errorCode") if isinstance(aux, dict) else None
-        numbers = str(code) if detail is None else f"{code}/{shown(detail, 20)}"
-        said = f"{shown(numbers, 40)}: {shown(body.get('message'), MAX_REASON)}"
+        numbers = "/".join(shown(each, 20) for each in (code, detail) if each is not None)
+        said = f"{numbers}: {shown(body.get('message'), MAX_REASON)}"
         if code == _NO_PERMISSION or (code == _BAD_PARAMETER and detail == _BAD_TYPE):
             raise SupplierRefused(self.label, said)
         if code in (_BAD_PARAMETER, _NO_DOWNLOAD):

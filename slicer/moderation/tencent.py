@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
+from slicer.errors import SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
 from slicer.media.slice import File, SliceInfo
 from slicer.media.wav import mono_wav
 from slicer.moderation import Box, Finding, Label, Segment, Suggest, SupplierSpec, Verdict, data_id
@@ -53,8 +53,7 @@ class TencentSupplier:
 
     def __init__(self, spec: SupplierSpec, settings: ModerationSettings) -> None:
         """Raises BadInput."""
-        if not spec.secret_id or not spec.secret_key:
-            raise BadInput("supplier.secret_id", spec.secret_id, "a SecretId and its SecretKey")
+        spec.require("secret_id", "secret_key")
         if settings.tencent_endpoint:
             endpoint("tencent_endpoint", settings.tencent_endpoint)
         self._spec, self._settings, self.label = spec, settings, f"{spec.name} {spec.secret_id}"

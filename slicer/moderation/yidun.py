@@ -59,15 +59,14 @@ class YidunSupplier:
 
     def __init__(self, spec: SupplierSpec, settings: ModerationSettings) -> None:
         """Raises BadInput."""
-        if not spec.secret_id or not spec.secret_key:
-            raise BadInput("supplier.secret_id", spec.secret_id, "a secretId and its secretKey")
+        spec.require("secret_id", "secret_key")
         self._business = {
             kind: business
             for kind, business in ((Kind.VIDEO, spec.image_type), (Kind.AUDIO, spec.audio_type))
             if business
         }
         if not self._business:
-            allowed = "Yidun's businessId, here or in audio_type"
+            allowed = "a businessId of Yidun's, for pictures here or for audio"
             raise BadInput("supplier.image_type", "", allowed)
         self.kinds = frozenset(self._business)
         self._url = endpoint("yidun_endpoint", settings.yidun_endpoint).rstrip("/")
@@ -225,8 +224,9 @@ def _segment(one: Mapping[str, Any]) -> Segment:
 def _boxes(hits: list[Mapping[str, Any]], size: tuple[int, int]) -> Iterator[Box]:
     """Where the picture was hit. Corners are parts of the picture, from 0 to 1; others are none."""
     for hit in hits:
-        corners = [hit.get(name) for name in ("x1", "y1", "x2", "y2")]
-        if all(type(each) in (int, float) and 0 <= each <= 1 for each in corners):
+        told = (hit.get(name) for name in ("x1", "y1", "x2", "y2"))
+        corners = [one for one in told if isinstance(one, int | float) and 0 <= one <= 1]
+        if len(corners) == 4:
             sides = zip(corners, (*size, *size), strict=True)
             left, top, right, bottom = (round(part * side) for part, side in sides)
             yield Box(left, top, right - left, bottom - top)

@@ -5,16 +5,19 @@ sent. So (arrival - NTP) is never below the offset: a lower one is the offset, a
 is a queue, or it is the clocks' drift. Drift is slow, and never leaves the least of many packets by
 much; a queue does. So the offset rises only where the least of a whole BLOCK was NEAR it, and then
 by no more than RISE. Else it holds, for hours if need be, and goes on with the slope that it had
-while it could be measured. No window forgets it.
+while it could be measured. No window forgets it. In the OPENING the least delay is still being
+found: how far the offset falls by then says nothing of drift.
 """
 
 # Seconds by which reports that nothing confirms yet may differ, and be of one clock.
 ALIKE = 0.5
-BLOCK = 5.0
+BLOCK = 7.0
 # Seconds above the offset, up to which the least of a block is drift.
 NEAR = 0.01
 # Drift is less; seconds a second.
 RISE = 700e-6
+# Seconds from the confirmation on.
+OPENING = 30.0
 # Drift between two quartz clocks is less. No shorter a time tells a slope, in seconds, nor does a
 # move that is not more than NEAR.
 MAX_SLOPE = 250e-6
@@ -31,6 +34,7 @@ class ClockOffset:
         "_at",
         "_block",
         "_later",
+        "_learns_at",
         "_least",
         "_since",
         "_slope",
@@ -41,7 +45,7 @@ class ClockOffset:
     def __init__(self) -> None:
         self.value = 0.0
         self.confirmed = self._assumed = False
-        self._at = self._block = 0.0
+        self._at = self._block = self._learns_at = 0.0
         self._least = float("inf")
         self._slope = 0.0
         # (now, value) from which on the slope is learned, and from which on it will be after that.
@@ -56,7 +60,7 @@ class ClockOffset:
     def confirm(self, value: float, now: float) -> None:
         """Begin to measure."""
         self.value, self.confirmed = value, True
-        self._at, self._block = now, now + BLOCK
+        self._at, self._block, self._learns_at = now, now + BLOCK, now + OPENING
 
     def move(self, seconds: float) -> None:
         """The sender's clock was set back by so many seconds; what was learned stays."""
@@ -79,7 +83,8 @@ class ClockOffset:
     def _end_block(self, now: float) -> None:
         if self._least <= NEAR:
             self.value += min(self._least, RISE * (now - self._block + BLOCK))
-            self._learn(now)
+            if now >= self._learns_at:
+                self._learn(now)
         self._block, self._least = now + BLOCK, float("inf")
 
     def _learn(self, now: float) -> None:

@@ -8,6 +8,7 @@ from slicer.delivery.judging import Keep
 from slicer.engine.engine import TaskStatus
 from slicer.moderation import SupplierSpec
 from slicer.service.applications import Application
+from slicer.service.audio import AudioFile, JudgedAudio
 from slicer.slicing.spec import ImageFormat, SliceParams
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
@@ -91,6 +92,10 @@ class OrderTaker(Protocol):
     ) -> None: ...
 
     async def delete(self, app: Application, product: Product, task: str) -> None: ...
+
+    async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
+        """Have a file judged. Raises BadInput (`audio`: none that can be read; `supplier`)."""
+        ...
 
 
 __all__ = [

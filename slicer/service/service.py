@@ -17,11 +17,13 @@ from slicer.clock import Clock, Timer
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
 from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist, counted
+from slicer.media.slice import File, SliceInfo
 from slicer.service.applications import Application
+from slicer.service.audio import AudioFile, JudgedAudio, as_slice
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import Code
 from slicer.service.notifier import Notifier
-from slicer.service.order import Order, Product
+from slicer.service.order import Order, Product, SupplierSpec
 from slicer.service.plan import plan, room_of
 from slicer.service.registry import Record, Registry
 from slicer.service.retry import retry
@@ -118,6 +120,18 @@ class Service:
         """Have the robot leave; deliveries go on. Raises TaskNotExist and TaskEnded."""
         self._owned(app, product, task)
         await asyncio.shield(self._background.start(self._delete(task)))
+
+    async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
+        """Have a file judged; nothing of it is kept. Raises BadInput."""
+        task, made = secrets.token_urlsafe(24), list[File]()
+
+        def make() -> File:
+            made.append(as_slice(audio, task, self._clock.wall(self._clock.now())))
+            return made[0]
+
+        outcome = await self._engine.judge(make, SupplierSpec(supplier))
+        assert isinstance(made[0].info, SliceInfo)
+        return JudgedAudio(task, outcome, made[0].info.seconds)
 
     def unfinished(self) -> list[str]:
         """The ids of all tasks that have not ended, oldest first."""

@@ -94,5 +94,5 @@ class ServiceSettings:
         webhooks = reader.take("webhooks", WebhookSettings)
         vendors = reader.take("vendors", VendorSettings)
         apps = applications(reader.tables.pop("apps", []), reader.variables)
-        reader.end(("apps",))
+        reader.end(("apps",), ("SLICER_SUPPLIER_SECRET_KEY",))
         return cls(engine, serve, webhooks, vendors, apps)

@@ -9,10 +9,13 @@ import httpx
 import pytest
 
 from slicer.api import ApiSettings, make_app
+from slicer.api.app import MAX_FILE_BODY, MAX_FILES
 from slicer.api.dispatch import MAX_BODY
+from slicer.api.schema import AUDIO_SYNC
 from slicer.errors import BadInput
 from slicer.service.applications import Application
 from slicer.service.order import Order
+from tests.harness.clock import settle
 from tests.harness.service.api import (
     APP,
     Caller,
@@ -75,6 +78,36 @@ async def test_bodies_up_to_the_limit_and_beyond(size: int) -> None:
     answer = answer_of(await caller.client.post("/", content=chunks()))
     # What is not too large goes on to the signature.
     assert code_of(answer) == ("AuthFailure" if size <= MAX_BODY else "RequestSizeLimitExceeded")
+
+
+@pytest.mark.parametrize("size", [MAX_BODY + 1, MAX_FILE_BODY, MAX_FILE_BODY + 1])
+async def test_a_body_with_a_file_may_be_larger(size: int) -> None:
+    headers = {"X-TC-Action": AUDIO_SYNC}
+    answer = answer_of(await Caller().client.post("/", content=b" " * size, headers=headers))
+    fits = size <= MAX_FILE_BODY
+    assert code_of(answer) == ("AuthFailure" if fits else "RequestSizeLimitExceeded")
+
+
+async def test_no_more_files_at_a_time_than_allowed() -> None:
+    over = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await over.wait()
+
+    caller, headers = Caller(), {"X-TC-Action": AUDIO_SYNC}
+    waiting = [
+        asyncio.ensure_future(caller.client.post("/", content=slow(), headers=headers))
+        for _ in range(MAX_FILES)
+    ]
+    await settle()
+    answer = answer_of(await caller.client.post("/", content=b"{}", headers=headers))
+    assert code_of(answer) == "RequestLimitExceeded"
+    assert code_of(answer_of(await caller.client.post("/", content=b"{}"))) == "AuthFailure"
+    over.set()
+    assert {code_of(answer_of(await one)) for one in waiting} == {"AuthFailure"}
+    answer = answer_of(await caller.client.post("/", content=b"{}", headers=headers))
+    assert code_of(answer) == "AuthFailure"
 
 
 async def test_a_long_query() -> None:

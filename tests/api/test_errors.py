@@ -1,8 +1,10 @@
 """Every error of the tree has a code; what is told of a fault of ours is nothing."""
 
+from dataclasses import fields
+
 import pytest
 
-from slicer.api.errors import ApiError, code_of, message_of
+from slicer.api.errors import SERVICE_FIELDS, ApiError, code_of, message_of
 from slicer.errors import (
     BadInput,
     LimitReached,
@@ -15,6 +17,7 @@ from slicer.errors import (
     TaskNotExist,
     Unauthorized,
 )
+from slicer.moderation import SupplierSpec
 
 
 @pytest.mark.parametrize(
@@ -49,3 +52,11 @@ def test_codes(error: Exception, code: str) -> None:
 def test_the_services_fields_are_told_by_the_apis_names() -> None:
     assert message_of(BadInput("vendor", 2, "0, 1")) == "Vendor: got 2; allowed: 0, 1"
     assert message_of(BadInput("room_id", "7", "8")) == "RoomId: got '7'; allowed: 8"
+    missing = BadInput("supplier.secret_id", "", "an id")
+    assert message_of(missing) == "ModerationSupplierParam.SecretId: got ''; allowed: an id"
+    assert code_of(missing) == "InvalidParameterValue"
+
+
+def test_each_field_of_an_account_has_a_name_in_the_api() -> None:
+    named = {f"supplier.{one.name}" for one in fields(SupplierSpec) if one.name != "name"}
+    assert named <= SERVICE_FIELDS.keys()

@@ -3,7 +3,9 @@
 import argparse
 
 from slicer.cli.account_options import SECRET, add_account, supplier_of
+from slicer.engine.settings import Settings
 from slicer.moderation import SupplierSpec
+from slicer.service.settings import ServiceSettings
 
 
 def test_an_account() -> None:
@@ -12,4 +14,11 @@ def test_an_account() -> None:
     options = parser.parse_args(["--supplier-id", "AKID", "--supplier-app", "12"])
     found = supplier_of("Tianyu", options, {SECRET: "key"})
     assert found == SupplierSpec("tianyu", "12", "AKID", "key")
+    options = parser.parse_args(["--supplier-image-type", "i", "--supplier-audio-type", "a"])
+    assert supplier_of("Yidun", options, {}) == SupplierSpec("yidun", "", "", "", "a", "i")
     assert supplier_of("local", parser.parse_args([]), {}) == SupplierSpec("local")
+
+
+def test_the_key_s_variable_is_no_mistake_in_the_settings() -> None:
+    assert Settings.load(environment={SECRET: "key"}) == Settings.load(environment={})
+    assert ServiceSettings.load(environment={SECRET: "key"}) == ServiceSettings.load(environment={})

@@ -36,7 +36,7 @@ APP = Application(
     permission_control=True,
 )
 LOOSE = replace(APP, sdk_app_id=200807, usersig_key="", permission_control=False)
-SECRET_FIELDS = ("UserSig", "PrivateMapKey", "AccessKey", "SecretKey", "SecretId")
+SECRET_FIELDS = ("UserSig", "PrivateMapKey", "AccessKey", "SecretKey", "SecretId", "Url", "Token")
 SIGNER = SdkApp(200806, APP.usersig_key)
 DOCUMENTED = set(
     re.findall(
@@ -80,7 +80,7 @@ def bodies() -> Iterator[tuple[str, dict[str, object]]]:
         yield (
             name,
             body
-            | {"SdkAppId": 200807}
+            | {ACTIONS[name].fields[0].name: 200807}
             | (
                 {"SubscribeStreamUserIds": {"SubscribeAudioUserIds": ["a"]}}
                 if "Modify" in name

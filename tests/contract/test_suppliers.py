@@ -1,6 +1,7 @@
 """What every remote supplier must do, held against each one before its stand-in."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,15 +16,24 @@ from slicer.moderation import (
     Suggest,
     Supplier,
     SupplierSpec,
+    Verdict,
     installed,
     open_supplier,
 )
+from slicer.moderation import openai as openai_module
+from slicer.moderation import rekognition as rekognition_module
+from slicer.moderation import shumei as shumei_module
+from slicer.moderation import tencent as tencent_module
+from slicer.moderation import webhook as webhook_module
+from slicer.moderation import yidun as yidun_module
+from slicer.moderation.client import NO_VERDICT
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
-from tests.harness.delivery.spooling import file_of
+from slicer.service.results import payload
+from tests.harness.delivery.spooling import file_of, info_of
 from tests.harness.media.audio import make_audio
 from tests.harness.media.opus import encode
-from tests.harness.moderation import shumei, tencent, webhook, yidun
+from tests.harness.moderation import openai, rekognition, shumei, tencent, webhook, yidun
 from tests.harness.moderation.stand_in import Asked, answer, stand_in
 
 WRONG = "a-wrong-key"
@@ -81,6 +91,24 @@ CASES = {
         {Kind.VIDEO: yidun.PICTURE, Kind.AUDIO: yidun.AUDIO},
         yidun.failed(620),
         SupplierSpec("yidun", "", yidun.ID, "", yidun.AUDIOS, yidun.IMAGES),
+    ),
+    "rekognition": Case(
+        lambda url, _: ModerationSettings(rekognition_endpoint=url),
+        rekognition.admitted,
+        rekognition.KEY,
+        rekognition.PASS,
+        {Kind.VIDEO: rekognition.PICTURE},
+        rekognition.error("InvalidImageFormatException"),
+        SupplierSpec("rekognition", "", rekognition.ID),
+    ),
+    "openai": Case(
+        lambda url, _: ModerationSettings(openai_endpoint=f"{url}/v1"),
+        openai.admitted,
+        openai.KEY,
+        openai.PASS,
+        {Kind.VIDEO: openai.PICTURE},
+        openai.error(400, "invalid_image_format"),
+        SupplierSpec("openai"),
     ),
     "webhook": Case(
         lambda url, key: ModerationSettings(webhook_url=url, webhook_secret=key),
@@ -187,6 +215,64 @@ async def test_an_odd_picture_is_not_judged(case: Case) -> None:
         with pytest.raises(SliceNotJudged):
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    "",
+    "x",
+    "\ud800",
+    -1,
+    10**400,
+    -1e300,
+    True,
+    [],
+    [None],
+    {},
+    {"x": 1},
+    [[1] * 4],
+)
+
+
+def bent(value: object) -> Iterator[object]:
+    """Copies of *value*, each with one of its parts odd."""
+    yield from ODD
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from ({**value, name: odd} for odd in bent(part))
+            yield {other: value[other] for other in value if other != name}
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from ([*value[:index], odd, *value[index + 1 :]] for odd in bent(part))
+
+
+READ: list[tuple[Callable[[Any], Verdict], object]] = [
+    (tencent_module.verdict_of, tencent.PICTURE),
+    (tencent_module.verdict_of, tencent.AUDIO),
+    (shumei_module.picture_verdict, shumei.PICTURE),
+    (shumei_module.audio_verdict, shumei.AUDIO),
+    (lambda body: yidun_module.verdict_of(body, (100, 50)), yidun.PICTURE),
+    (yidun_module.verdict_of, yidun.AUDIO),
+    (lambda body: rekognition_module.verdict_of(body, 80), rekognition.PICTURE),
+    (lambda body: openai_module.verdict_of(body, 0.8), {"id": "1", "results": [openai.PICTURE]}),
+    (webhook_module.verdict_of, webhook.BLOCK),
+]
+
+
+@pytest.mark.parametrize(("read", "told"), READ)
+def test_an_answer_that_is_bent_is_a_verdict_that_can_be_told_or_none(
+    read: Callable[[Any], Verdict], told: object
+) -> None:
+    verdicts = 0
+    for body in bent(told):
+        try:
+            verdict = read(body)
+        except NO_VERDICT:
+            continue
+        verdicts += 1
+        assert 0 <= verdict.score <= 100
+        json.dumps(payload(info_of("anna/1"), verdict, 1, True, False), allow_nan=False)
+    assert verdicts
 
 
 async def test_nobody_there(case: Case) -> None:

@@ -1,5 +1,6 @@
 """Accounts of suppliers: opened once, shared, closed when nobody uses them; and a whole engine."""
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -262,3 +263,22 @@ async def test_sampling_is_told_for_each_picture_that_it_leaves_out(
     told = await pictures_of(tmp_path, ModerationSettings(sample_every=3))
     assert told == ["new", "left out", "left out"] * 2 + ["new", "left out"]
     assert len(supplier.asked) == 3
+
+
+async def test_a_file_of_no_task_is_judged_in_its_turn_and_its_account_stays() -> None:
+    office = Office()
+    assert await office.judges.judge(file_of("ada/0"), ACME) == PASS
+    office.judges.sweep()
+    assert office.judges.open_now == 1
+    office.supplier.gate.clear()
+    asking = asyncio.ensure_future(office.judges.judge(file_of("ada/1"), ACME))
+    behind = asyncio.ensure_future(office.judges.judge(file_of("bo/1"), ACME))
+    await settle()
+    asking.cancel()
+    await settle()
+    office.supplier.gate.set()
+    assert await behind == PASS
+    await settle()
+    counts = office.judges.counters
+    assert (counts["taken"], counts["judged"], counts["gone"]) == (3, 2, 1)
+    await office.judges.close()

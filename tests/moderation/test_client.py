@@ -41,6 +41,7 @@ async def test_an_object_is_the_answer() -> None:
         (Response("", 302, {"Location": "/other"}), SupplierUnavailable, None),
         (Response("nonsense"), SupplierUnavailable, None),
         (Response('{"a": NaN}'), SupplierUnavailable, None),
+        (Response('{"a": 1e999}'), SupplierUnavailable, None),
         (Response("[1]"), SupplierUnavailable, None),
         (Response("[" * 100_000), SupplierUnavailable, None),
         (Response(b" " * (MAX_ANSWER + 1)), SupplierUnavailable, None),

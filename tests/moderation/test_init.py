@@ -53,6 +53,14 @@ def test_a_supplier_is_opened_by_its_name(monkeypatch: pytest.MonkeyPatch) -> No
         open_supplier(SupplierSpec("acme"), ModerationSettings())
 
 
+def test_what_an_account_lacks_is_named_and_nothing_else_is_shown() -> None:
+    account = SupplierSpec("acme", secret_id="id", secret_key="hidden")
+    account.require("secret_id", "secret_key")
+    with pytest.raises(BadInput, match=r"supplier\.app_id: got ''") as caught:
+        account.require("secret_key", "app_id", "image_type")
+    assert "hidden" not in str(caught.value)
+
+
 def test_no_account_shows_its_key() -> None:
     assert "hidden" not in repr(SupplierSpec("acme", "1", "id", "hidden"))
 

@@ -184,7 +184,7 @@ def test_kinds_are_those_with_a_business() -> None:
     ("spec", "settings", "field"),
     [
         (replace(SPEC, secret_id=""), {}, r"supplier\.secret_id"),
-        (replace(SPEC, secret_key=""), {}, r"supplier\.secret_id"),
+        (replace(SPEC, secret_key=""), {}, r"supplier\.secret_key: got ''"),
         (replace(SPEC, audio_type="", image_type=""), {}, r"supplier\.image_type"),
         (SPEC, {"yidun_endpoint": "as.dun.163.com"}, r"moderation\.yidun_endpoint"),
         (SPEC, {"yidun_signature": "SHA1"}, r"yidun_signature: got 'SHA1'; allowed: MD5 or SM3"),

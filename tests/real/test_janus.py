@@ -2,115 +2,42 @@
 kicked; a robot that is kicked; a room that ends; and Janus killed and started again.
 """
 
-import asyncio
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from slicer import (
     AnchorLeft,
-    AudioSpec,
+    AnchorTrouble,
     EndReason,
-    Engine,
-    Event,
     Kind,
     RoomError,
+    Settings,
     SliceParams,
     SliceStored,
     State,
-    TaskSpec,
     TaskState,
     TrackEnded,
     TrackStarted,
     VideoSpec,
 )
+from slicer.rooms.janus import room as room_module
+from slicer.rooms.janus.settings import JanusSettings
 from tests.harness.media.slices import decode_ogg, read_picture
 from tests.harness.network.namespace import own_network
-from tests.harness.rooms.janus import API_SECRET, EXECUTABLE, PIN, janus
+from tests.harness.rooms.janus import API_SECRET, EXECUTABLE, PIN, janus, token
+from tests.harness.rooms.janus_task import ROOM, both, publisher, url, watching
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="no Janus (Debian: janus)")
-ROOM = "scout"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def network() -> Iterator[None]:
     with own_network():
         yield
-
-
-class Watched:
-    """A task, and all that it has told."""
-
-    def __init__(self, engine: Engine, task: str) -> None:
-        self.engine, self.task = engine, task
-        self.told: list[Event] = []
-
-    def of(self, kind: type[Event], anchor: str = "") -> list[Event]:
-        found = [one for one in self.told if isinstance(one, kind)]
-        return [one for one in found if not anchor or getattr(one, "anchor", "") == anchor]
-
-    def stored(self, anchor: str, kind: Kind) -> list[SliceStored]:
-        found = [one for one in self.told if isinstance(one, SliceStored)]
-        return [one for one in found if one.slice.track[1:] == (anchor, kind)]
-
-    async def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.02)
-
-
-def url(query: str = f"pin={PIN}", room: str = ROOM) -> str:
-    return f"janus://127.0.0.1/{room}?api_secret={API_SECRET}&{query}"
-
-
-@asynccontextmanager
-async def watching(
-    folder: Path, query: str = f"pin={PIN}", room: str = ROOM
-) -> AsyncIterator[Watched]:
-    """A task in the room that cuts every second and takes a picture every two."""
-    params = SliceParams(AudioSpec(1, 0.0), VideoSpec(2, 0.0), max_idle=60)
-    async with Engine() as engine, engine.events() as events:
-        spec = TaskSpec(url(query, room), (folder / "out").as_uri(), params, user="robot")
-        watched = Watched(engine, await engine.create(spec))
-
-        async def write_down() -> None:
-            async for event in events:
-                watched.told.append(event)
-
-        writing = asyncio.create_task(write_down())
-        try:
-            yield watched
-        finally:
-            await engine.close()
-            await writing
-
-
-@asynccontextmanager
-async def publisher(
-    name: str, codec: str = "vp8", room: str = ROOM
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A publisher in a process of its own, once it is connected."""
-    program = ("-m", "tests.harness.rooms.janus_publisher", room, name, codec, "audio", "video")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *program, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        assert await process.stdout.readline() == b"published\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-def both(watched: Watched, name: str, count: int = 1) -> bool:
-    """Whether so many slices of each kind are stored."""
-    return all(len(watched.stored(name, kind)) >= count for kind in Kind)
 
 
 async def test_two_codecs_come_and_go(tmp_path: Path) -> None:
@@ -146,7 +73,7 @@ async def test_two_codecs_come_and_go(tmp_path: Path) -> None:
 async def test_janus_is_killed_and_comes_back(tmp_path: Path) -> None:
     async with janus(tmp_path / "janus", string_ids=False) as server:
         await server.create(7)
-        async with watching(tmp_path, room="7") as watched:
+        async with watching(tmp_path, url(room="7")) as watched:
             async with publisher("ada", room="7"):
                 await watched.until(lambda: watched.of(SliceStored))
                 await server.kill()
@@ -165,17 +92,39 @@ async def test_janus_is_killed_and_comes_back(tmp_path: Path) -> None:
             assert states == [State.RUNNING, State.RECONNECTING, State.RUNNING]
 
 
-async def test_a_publisher_that_freezes_for_a_while_is_cut_on_when_it_thaws(tmp_path: Path) -> None:
+async def test_a_publisher_that_freezes_is_told_and_cut_on_when_it_thaws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_module, "LOOK", 0.5)
+    settings = Settings(janus=JanusSettings(silence=5.0))
+    reason = "no media for 5 s, and nothing says that it is muted"
     async with janus(tmp_path / "janus") as server:
         await server.create(ROOM)
-        async with publisher("ada") as ada, watching(tmp_path) as watched:
+        async with publisher("ada") as ada, watching(tmp_path, settings=settings) as watched:
             await watched.until(lambda: both(watched, "ada"))
             ada.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(3)  # Janus lists it, and sends us its own packets
+            await watched.until(lambda: watched.of(AnchorTrouble, "ada"))
             ada.send_signal(signal.SIGCONT)
             count = len(watched.stored("ada", Kind.AUDIO))
             await watched.until(lambda: len(watched.stored("ada", Kind.AUDIO)) > count + 1)
             assert watched.of(TrackEnded) == []
+            told = [one for one in watched.told if isinstance(one, AnchorTrouble)]
+            assert [(one.reason, one.count) for one in told] == [(reason, 1)]
+
+
+async def test_pauses_between_pictures_are_no_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pauses of 4.9 s, where 2 s without a datagram end a connection."""
+    monkeypatch.setattr(room_module, "LOOK", 0.5)
+    settings = Settings(janus=JanusSettings(silence=2.0))
+    pictures = SliceParams(None, VideoSpec(5, 0.0), max_idle=60)
+    async with janus(tmp_path / "janus") as server:
+        await server.create(ROOM)
+        watch = watching(tmp_path, params=pictures, settings=settings)
+        async with publisher("ada"), watch as watched:
+            await watched.until(lambda: len(watched.stored("ada", Kind.VIDEO)) >= 3)
+            assert watched.of(TrackEnded) + watched.of(AnchorTrouble) == []
 
 
 async def test_the_robot_is_kicked(tmp_path: Path) -> None:
@@ -198,7 +147,7 @@ async def test_what_janus_refuses(tmp_path: Path, query: str, room: str, says: s
     async with janus(tmp_path / "janus") as server:
         await server.create(ROOM)
         with pytest.raises(RoomError, match=says):
-            async with watching(tmp_path, query, room):
+            async with watching(tmp_path, url(f"api_secret={API_SECRET}&{query}", room)):
                 pass
 
 
@@ -206,6 +155,29 @@ async def test_what_janus_refuses(tmp_path: Path, query: str, room: str, says: s
 async def test_both_ways_to_janus(tmp_path: Path, way: str) -> None:
     async with janus(tmp_path / "janus") as server:
         await server.create(ROOM)
-        async with publisher("ada"), watching(tmp_path, f"pin={PIN}&transport={way}") as watched:
+        room = url(f"api_secret={API_SECRET}&pin={PIN}&transport={way}")
+        async with publisher("ada"), watching(tmp_path, room) as watched:
             await watched.until(lambda: both(watched, "ada", 2))
+            assert watched.of(TrackEnded) == []
+
+
+@pytest.mark.parametrize("way", ["websocket", "http"])
+async def test_tls_a_token_and_private_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Janus takes the secret or a token: here the robot has the token alone."""
+    async with janus(tmp_path / "janus", secure=True) as server:
+        await server.create(ROOM, require_pvtid=True)
+        query = f"pin={PIN}&transport={way}&token="
+        right, wrong = quote(token()), quote(token("another key"))
+        with pytest.raises(RoomError, match=r"certificate verify failed|CERTIFICATE_VERIFY_FAILED"):
+            async with watching(tmp_path, url(query + right, scheme="januss")):
+                pass
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+        with pytest.raises(RoomError, match=r"\(error 403\)"):
+            async with watching(tmp_path, url(query + wrong, scheme="januss")):
+                pass
+        room = url(query + right, scheme="januss")
+        async with publisher("ada"), watching(tmp_path, room) as watched:
+            await watched.until(lambda: both(watched, "ada"))
             assert watched.of(TrackEnded) == []

@@ -2,7 +2,10 @@
 word: the supplier that it names is asked with the keys that it names, and every verdict reaches the
 customer. And a live stream instead of a room."""
 
+import base64
+import io
 import json
+import wave
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -146,3 +149,32 @@ async def test_a_live_stream(name: str, tmp_path: Path, monkeypatch: pytest.Monk
     assert {info["StreamerUserId"] for info in results} == {"ada"}
     verdicts = {(one["Payload"]["MediaType"], one["Payload"]["Suggest"]) for one in results}
     assert verdicts == {(1, 0), (2, 2)}
+
+
+@pytest.mark.parametrize("name", SDKS)
+async def test_an_audio_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, ScriptedSupplier(lambda _file: BLOCK), "trtc")
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+        file.writeframes(bytes(48_000 * 2 * 20))  # 1.9 MB: more than other requests may have
+    body = {
+        "Sdkappid": APP.sdk_app_id,
+        "DataId": "mine",
+        "FileFormat": "wav",
+        "FileContent": base64.b64encode(made.getvalue()).decode(),
+    }
+    settings = settings_of(tmp_path, "http://127.0.0.1:9", "http://127.0.0.1:9/")
+    async with serving(settings) as service:
+        app = make_app({one.sdk_app_id: one for one in settings.apps}, service)
+        api = await open_server(app, Listen("127.0.0.1", 0))
+        sdk = Sdk(api.port, name, KEY_ID, KEY)
+        action = "CreateAudioModerationSync"
+        judged, refused = await sdk.call(
+            (action, json.dumps(body)), (action, json.dumps(body | {"FileContent": "AAAA"}))
+        )
+        await api.close()
+    assert (judged["DataId"], judged["Suggest"], judged["Label"]) == ("mine", 2, "Porn")
+    assert judged["Duration"] == pytest.approx(20_000, abs=100)
+    assert refused["code"] == "InvalidParameterValue"
+    assert refused["message"].startswith("FileContent: got '3 bytes'; allowed: a wav file")

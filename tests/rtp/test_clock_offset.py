@@ -2,7 +2,16 @@
 
 import pytest
 
-from slicer.rtp.clock_offset import ALIKE, BLOCK, FORGET, LEARN, MAX_SLOPE, NEAR, RISE
+from slicer.rtp.clock_offset import (
+    ALIKE,
+    BLOCK,
+    FORGET,
+    LEARN,
+    MAX_SLOPE,
+    NEAR,
+    OPENING,
+    RISE,
+)
 from tests.harness.rtp.parts import ClockOffset
 
 
@@ -69,9 +78,10 @@ def test_drift_is_followed_and_goes_on_while_a_queue_hides_it(ppm: int) -> None:
 
 def test_a_slope_is_learned_anew_and_bounded() -> None:
     offset = confirmed()
-    feed(offset, 0, int(LEARN) + 20, 600)
+    known = int(OPENING + LEARN) + 20
+    feed(offset, 0, known, 600)
     before = offset.value
-    offset.add(before + 60.0, LEARN + 1020.0)  # behind a queue: the slope alone
+    offset.add(before + 60.0, known + 1000.0)  # behind a queue: the slope alone
     assert offset.value == pytest.approx(before + MAX_SLOPE * 1001, abs=0.01)
     other = confirmed()
     feed(other, 0, 4 * int(FORGET), 100)
@@ -82,6 +92,15 @@ def test_a_slope_is_learned_anew_and_bounded() -> None:
     assert other.value == pytest.approx(before, abs=0.001)
 
 
+def test_what_is_found_in_the_opening_is_no_drift() -> None:
+    """The first reports were late by 70 ms; over 120 s that would be a slope of -500 ppm."""
+    offset = confirmed(5.07)
+    feed(offset, 0, 8, queue=0.07)
+    feed(offset, 12, int(OPENING + LEARN) + 60)
+    offset.add(65.0, 4000.0)  # behind a queue: the slope alone
+    assert offset.value == pytest.approx(5.0, abs=0.001)
+
+
 def test_a_clock_that_is_set_takes_what_was_learned_along() -> None:
     offset = confirmed()
     feed(offset, 0, 600, 100)
@@ -89,7 +108,7 @@ def test_a_clock_that_is_set_takes_what_was_learned_along() -> None:
     offset.move(-3600.0)
     assert offset.value == before - 3600.0
     offset.add(before + 60.0, 1599.0)
-    assert offset.value == pytest.approx(before - 3600.0 + 0.1, abs=0.001)
+    assert offset.value == pytest.approx(before - 3600.0 + 0.1, abs=0.002)
     for second in range(1600, 1800):
         offset.add(5.0 + second * 100e-6 - 3600.0, float(second))
     assert offset.value == pytest.approx(5.0 + 0.18 - 3600.0, abs=0.001)

@@ -134,9 +134,13 @@ def test_a_day_of_drift_moves_no_name(drift: float) -> None:
     assert max(errors) <= 10.0
 
 
-def test_jitter_of_100_ms_needs_longer() -> None:
-    made = names(replace(CALL, jitter=0.1, seconds=240.0), SenderClock())
-    assert all(abs(one.settled) < 0.015 for one in made if one.captured > 2 * OPENING)
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_jitter_of_100_ms_leaves_25_ms(seed: int) -> None:
+    """Few packets come undelayed: what they say of drift is as much as that, and not less."""
+    made = names(replace(CALL, jitter=0.1, seconds=300.0, seed=seed), SenderClock())
+    errors = [1000 * one.settled for one in made if one.captured > OPENING]
+    assert min(errors) >= -5.0
+    assert max(errors) <= 25.0
 
 
 def test_what_no_rule_can_know() -> None:

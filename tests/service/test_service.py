@@ -128,6 +128,7 @@ async def test_the_task_of_a_stream_has_a_life_of_its_own(
             task = await here.service.create(app, order)
             with pytest.raises(BadInput, match="stream: "):
                 await here.service.create(app, live_order("http://elsewhere/index.m3u8"))
+            await here.until(lambda: bool(here.events(task)))
             here.clock.advance(2 * HOUR - 1)
             assert here.registry.unfinished_of(app.sdk_app_id)
             assert here.service.describe(app, Product.LIVE, task).task == task

@@ -15,7 +15,7 @@ from slicer.rtp.parameters import (
     TRANSPORT_WIDE_CC,
     Kind,
 )
-from slicer.webrtc.description import write_answer, write_offer
+from slicer.webrtc.description import write_answer, write_fragment, write_offer
 from slicer.webrtc.negotiation import negotiate
 from slicer.webrtc.parameters import Local
 from slicer.webrtc.profile import Profile
@@ -204,3 +204,12 @@ def test_payload_types_repeated_on_an_m_line_count_once() -> None:
         "96",
         "97",
     )
+
+
+def test_the_fragment_after_a_restart_names_the_tagged_m_line_and_our_new_credentials() -> None:
+    """RFC 8840 section 9, RFC 9725 4.3.3: no fingerprint, for DTLS goes on."""
+    lines = write_fragment(negotiate(parse(CHROMIUM)), OURS).split("\r\n")
+    assert lines[:2] == ["a=group:BUNDLE 0 1", "m=audio 9 UDP/TLS/RTP/SAVPF 111"]
+    assert set(lines[2:]) >= {"a=mid:0", "a=ice-ufrag:ufrg", f"a=ice-pwd:{OURS.pwd}"}
+    assert f"a=candidate:{OURS.candidates[0]}" in lines
+    assert not [line for line in lines if line.startswith("a=fingerprint")]

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -62,7 +61,7 @@ class LocalSupplier:
             raise SupplierUnavailable(self.label, str(error)) from error
         except TimeoutError:
             raise SliceNotJudged(self.label, f"no verdict within {seconds:g} s of work") from None
-        except BrokenProcessPool:
+        except EOFError:
             raise SliceNotJudged(self.label, "the worker process ended over it") from None
         except MediaError as error:
             raise SliceNotJudged(self.label, str(error)) from error

@@ -1,31 +1,33 @@
 """Processes that do slow work, each one call at a time; one that dies is replaced.
 
-Theory of operation. A call takes a free worker, or waits for one. Each worker is a
-ProcessPoolExecutor of a single process, since a pool of several gives up all their calls when one
-process dies: here a crash costs the call that crashed. The standard library cannot stop a call that
-runs, so a call that takes too long, or that nobody waits for any more, has its process killed. The
-next call starts a new one, which loads what it needs before it is given work.
+Theory of operation. A call takes a free worker, or waits for one; it is a pickled function, written
+to the process, which writes back what it gives (worker.py). A call that takes too long, or that
+nobody waits for any more, has its process killed; the next call starts a new one, which loads what
+it needs before it is given work. So a crash, or a call that hangs, costs that call alone.
 
-Processes are spawned, not forked: a fork of a process with threads may copy a lock that is held.
+Why not concurrent.futures: a pool gives up all its calls when one process dies, cannot stop a call
+that runs, and its processes (multiprocessing, "spawn") run the program's main module again, which
+would start a second engine where that module has no guard. When the program is killed they stay;
+these find the end of their input and go.
 """
 
 import asyncio
 import logging
-import multiprocessing
 import os
-import signal
-import threading
+import pickle
+import sys
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from slicer.moderation.local.worker import LENGTH_BYTES, framed
 
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT = 60.0
-"""Seconds that a process may take to begin, and again to load what it needs."""
-NICE = 10
-"""Workers leave the CPU to the slicing, where that wants it."""
+"""Seconds that a process may take to begin and to load what it needs."""
+END_TIMEOUT = 5.0
+"""Seconds that an idle process may take to end."""
+PROGRAM = "from slicer.moderation.local.worker import main; main()"
 
 Result = TypeVar("Result")
 
@@ -42,12 +44,12 @@ class Workers:
 
     async def start(self) -> None:
         """Have a process ready. Raises ChildProcessError where none can be."""
-        await self.run(_nothing, START_TIMEOUT)
+        await self.run(os.getpid, START_TIMEOUT)
 
     async def run(self, work: Callable[[], Result], seconds: float) -> Result:
         """Do *work* in a process. Raises what it raises; TimeoutError after *seconds*, in which
-        neither the wait for a worker nor its start counts; BrokenProcessPool where the process
-        ended, and ChildProcessError where none can be started."""
+        neither the wait for a worker nor its start counts; EOFError where the process ended, and
+        ChildProcessError where none can be started."""
         async with self._room:
             worker = self._free.pop()
             try:
@@ -60,34 +62,33 @@ class Workers:
     async def close(self) -> None:
         """End the processes: one that is idle by itself, since libraries tidy up when they can."""
         for worker in self._workers:
-            if worker in self._free:
-                worker.dismiss()
-            else:
+            if worker not in self._free:
                 worker.kill()
+        await asyncio.gather(*(worker.end() for worker in self._workers))
 
 
 class _Worker:
     """One process, or none yet."""
 
     def __init__(self) -> None:
-        self.pool: ProcessPoolExecutor | None = None
-        self._process = 0
+        self._process: asyncio.subprocess.Process | None = None
+        self._killed = False
 
     @property
     def alive(self) -> bool:
-        """Whether there is a process; one that ended in idleness (killed for its memory, say) costs
-        no call."""
-        if self.pool is not None:
-            try:
-                self.pool.submit(_nothing)
-            except BrokenProcessPool:
-                self.kill()
-        return self.pool is not None
+        """Whether there is a process that can be asked."""
+        return not self._killed and self._process is not None and self._process.returncode is None
 
     async def start(self, load: Callable[[], object]) -> None:
-        """Begin a process, on a thread: that takes milliseconds. Raises ChildProcessError."""
+        """Begin a process. Raises ChildProcessError."""
+        await self.end()
         try:
-            self.pool, self._process = await asyncio.to_thread(_begin)
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-c", PROGRAM),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
             await self.run(load, START_TIMEOUT)
         except Exception as error:
             self.kill()
@@ -95,60 +96,52 @@ class _Worker:
             raise ChildProcessError(f"no worker process: {reason}") from error
 
     async def run(self, work: Callable[[], Result], seconds: float) -> Result:
-        assert self.pool is not None
-        future: Future[Result] = self.pool.submit(work)
+        """As `Workers.run`."""
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.wrap_future(future)
-        except BrokenProcessPool:
-            logger.warning("worker process %d ended in the middle of a call", self._process)
+                data = await self._ask(pickle.dumps(work))
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            logger.warning("a worker process ended in the middle of a call")
+            self.kill()
+            raise EOFError("the worker process ended") from error
+        except BaseException:  # too late, or nobody waits: the process still works on it
             self.kill()
             raise
-        finally:
-            if not future.done():  # too late, or nobody waits: the process still works on it
-                self.kill()
+        well, given = pickle.loads(data)  # noqa: S301 (of our own process)
+        if not well:
+            assert isinstance(given, Exception)
+            raise given
+        result: Result = given
+        return result
 
     def kill(self) -> None:
         """End the process at once, if there is one."""
-        if self.pool is not None:
-            try:
-                os.kill(self._process, signal.SIGKILL)
-            except ProcessLookupError:
-                logger.debug("worker process %d had ended", self._process)
-        self.dismiss()
+        if self.alive:
+            assert self._process is not None
+            self._process.kill()
+            self._killed = True
 
-    def dismiss(self) -> None:
-        """Have the process end once it has no call any more."""
-        pool, self.pool = self.pool, None
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+    async def end(self) -> None:
+        """Have the process end, and wait for that."""
+        process, self._process, self._killed = self._process, None, False
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            async with asyncio.timeout(END_TIMEOUT):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
-
-def _begin() -> tuple[ProcessPoolExecutor, int]:
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(1, context, initializer=_initialize)
-    try:
-        return pool, pool.submit(os.getpid).result(START_TIMEOUT)
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-
-
-def _initialize() -> None:
-    """In the new process. The signals that end a program go to all its processes: the parent
-    drains, and needs its workers for that. One whose parent is gone ends by itself."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.nice(NICE)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _nothing() -> None:
-    """What a process does that is only to be ready."""
+    async def _ask(self, call: bytes) -> bytes:
+        assert self._process is not None
+        calls, answers = self._process.stdin, self._process.stdout
+        assert calls is not None
+        assert answers is not None
+        calls.write(framed(call))
+        await calls.drain()
+        return await answers.readexactly(
+            int.from_bytes(await answers.readexactly(LENGTH_BYTES), "big")
+        )

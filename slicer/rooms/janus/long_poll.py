@@ -5,6 +5,7 @@ https://janus.conf.meetecho.com/docs/rest.html, "Plain HTTP REST interface".
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -29,7 +30,8 @@ class LongPoll:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         # Not a client: that logs every URL, and a poll's holds the secrets.
-        self._http = httpx.AsyncHTTPTransport()
+        # The system's authorities, as for the WebSocket, and not those that httpx brings.
+        self._http = httpx.AsyncHTTPTransport(verify=ssl.create_default_context())
         self._queue: asyncio.Queue[object] = asyncio.Queue(MAX_QUEUED)
         self._poll_task: asyncio.Task[None] | None = None
 

@@ -18,6 +18,7 @@ class JanusSettings:
     pause: bool = True
     """Whether video is paused at Janus between pictures."""
     silence: float = bounded(15.0, 1, DAY)
-    """Seconds without any datagram after which an anchor's connection is made anew."""
+    """Seconds without any datagram after which an anchor's connection is made anew; an anchor that
+    sends no media for as long is told."""
     advertise: tuple[str, ...] = ()
     """Addresses to offer as ICE candidates; empty: all of this host."""

@@ -4,21 +4,32 @@ It is started in a network namespace (`tests.harness.network.namespace`), so its
 """
 
 import asyncio
+import base64
+import hmac
 import json
 import secrets
 import shutil
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 EXECUTABLE = shutil.which("janus")
 WS, HTTP = 8188, 8088
 API_SECRET, PIN, ROOM_SECRET = "api-secret", "1234", "room-secret"
+WSS, HTTPS = 8989, 8089
+TOKEN_KEY = "token-key"
 START_SECONDS = 20
 _LIBRARIES = "/usr/lib/x86_64-linux-gnu/janus"
 _GENERAL = """
@@ -31,6 +42,7 @@ general: {{
     debug_level = 4
     api_secret = "{secret}"
     session_timeout = {timeout}
+    {tokens}
 }}
 nat: {{
     ice_enforce_list = "127.0.0."
@@ -39,9 +51,36 @@ nat: {{
 plugins: {{ disable = "{others}" }}
 transports: {{ disable = "libjanus_pfunix.so" }}
 """
+_TOKENS = 'token_auth = true\n    token_auth_secret = "{key}"'
+_CERTIFICATES = 'certificates: {{ cert_pem = "{certificate}"\n cert_key = "{key}" }}'
 _OTHERS = (
     "audiobridge duktape echotest lua nosip recordplay sip streaming textroom videocall voicemail"
 )
+
+
+def token(key: str = TOKEN_KEY) -> str:
+    """A signed token for the plugin (https://janus.conf.meetecho.com/docs/auth.html)."""
+    told = f"{int(time.time()) + 3600},janus,janus.plugin.videoroom"
+    signature = hmac.digest(key.encode(), told.encode(), "sha1")
+    return f"{told}:{base64.b64encode(signature).decode()}"
+
+
+def write_certificate(folder: Path) -> None:
+    """A certificate for 127.0.0.1 that signs itself, `cert.pem` with `key.pem`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "janus")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    kept = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key.pem").write_bytes(kept)
 
 
 class Client:
@@ -64,12 +103,16 @@ class Client:
     async def ask(self, **message: Any) -> dict[str, Any]:
         """The answer to a message: a plugin's event and not the ack before it."""
         name = secrets.token_hex(4)
-        head = {"transaction": name, "apisecret": API_SECRET, **self._session}
+        # Attaching to a plugin asks for a token as well, where Janus knows tokens.
+        known = {"apisecret": API_SECRET, "token": token()}
+        head = {"transaction": name, **known, **self._session}
         await self._connection.send(json.dumps({**message, **head}))
         async with asyncio.timeout(10):
             while True:
                 said: dict[str, Any] = json.loads(await self._connection.recv())
-                if said.get("transaction") == name and said["janus"] != "ack":
+                # A keepalive is answered by an ack alone.
+                whole = said["janus"] != "ack" or message["janus"] == "keepalive"
+                if said.get("transaction") == name and whole:
                     return said
 
     async def message(self, jsep: dict[str, str] | None = None, **body: Any) -> dict[str, Any]:
@@ -86,11 +129,13 @@ class Client:
 
 
 class Janus:
-    """A running Janus. *string_ids*: whether rooms and participants have texts for ids."""
+    """A running Janus. *string_ids*: whether rooms and participants have texts for ids; *secure*:
+    whether it has TLS as well, and takes tokens."""
 
-    def __init__(self, folder: Path, string_ids: bool, session_timeout: int) -> None:
+    def __init__(self, folder: Path, string_ids: bool, session_timeout: int, secure: bool) -> None:
         self._folder, self._string_ids = folder, string_ids
-        self._timeout = session_timeout
+        self._timeout, self._secure = session_timeout, secure
+        self.certificate = folder / "cert.pem"
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -111,6 +156,11 @@ class Janus:
                 else:
                     await client.close()
                     return
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, while there is one."""
+        return None if self._process is None else self._process.pid
 
     async def kill(self) -> None:
         """End it without a word."""
@@ -139,14 +189,23 @@ class Janus:
 
     def _configure(self) -> None:
         others = ",".join(f"libjanus_{name}.so" for name in _OTHERS.split())
+        tokens = _TOKENS.format(key=TOKEN_KEY) if self._secure else ""
         given = {"libraries": _LIBRARIES, "folder": self._folder, "secret": API_SECRET}
-        general = _GENERAL.format(**given, others=others, timeout=self._timeout)
+        general = _GENERAL.format(**given, others=others, timeout=self._timeout, tokens=tokens)
+        web, rest = f"ws = true\n ws_port = {WS}", f"http = true\n port = {HTTP}"
+        certificates = ""
+        if self._secure:
+            write_certificate(self._folder)
+            web += f"\n wss = true\n wss_port = {WSS}"
+            rest += f"\n https = true\n secure_port = {HTTPS}"
+            key = self._folder / "key.pem"
+            certificates = _CERTIFICATES.format(certificate=self.certificate, key=key)
         texts = str(self._string_ids).lower()
         files = {
             "janus.jcfg": general,
             "janus.plugin.videoroom.jcfg": f"general: {{ string_ids = {texts} }}",
-            "janus.transport.websockets.jcfg": f"general: {{ ws = true\n ws_port = {WS} }}",
-            "janus.transport.http.jcfg": f"general: {{ http = true\n port = {HTTP} }}",
+            "janus.transport.websockets.jcfg": f"general: {{ {web} }}\n{certificates}",
+            "janus.transport.http.jcfg": f"general: {{ {rest} }}\n{certificates}",
         }
         for name, text in files.items():
             (self._folder / name).write_text(text)
@@ -154,11 +213,11 @@ class Janus:
 
 @asynccontextmanager
 async def janus(
-    folder: Path, string_ids: bool = True, session_timeout: int = 60
+    folder: Path, string_ids: bool = True, session_timeout: int = 60, secure: bool = False
 ) -> AsyncIterator[Janus]:
     """A Janus until the context ends."""
     folder.mkdir(exist_ok=True)
-    made = Janus(folder, string_ids, session_timeout)
+    made = Janus(folder, string_ids, session_timeout, secure)
     await made.start()
     try:
         yield made

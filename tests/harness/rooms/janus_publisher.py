@@ -64,7 +64,10 @@ class Colours(MediaStreamTrack):
         return frame
 
 
-async def publish(room: str, name: str, codec: str, kinds: list[str]) -> None:
+async def connect(
+    room: str, name: str, codec: str, kinds: list[str]
+) -> tuple[Client, RTCPeerConnection]:
+    """Publish; connected when this returns."""
     client = await Client.open()
     identity: dict[str, Any] = {"room": int(room)} if room.isdecimal() else {"room": room}
     if not room.isdecimal():
@@ -85,6 +88,11 @@ async def publish(room: str, name: str, codec: str, kinds: list[str]) -> None:
     async with asyncio.timeout(20):
         while connection.connectionState != "connected":
             await asyncio.sleep(0.02)
+    return client, connection
+
+
+async def publish(room: str, name: str, codec: str, kinds: list[str]) -> None:
+    client, _ = await connect(room, name, codec, kinds)
     print("published", flush=True)
     while True:
         await asyncio.sleep(KEEPALIVE)

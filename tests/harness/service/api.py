@@ -12,9 +12,12 @@ from starlette.types import Message as Event
 
 from slicer.api import ApiSettings, make_app
 from slicer.api.signature import Message, canonical_request
+from slicer.delivery.judging import Outcome
 from slicer.engine.engine import TaskStatus
+from slicer.moderation import Verdict
 from slicer.rtp.parameters import Kind
 from slicer.service.applications import Application
+from slicer.service.audio import AudioFile, JudgedAudio
 from slicer.service.order import Order, Product
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
@@ -34,8 +37,27 @@ STATUS = TaskStatus(
 )
 
 
+EXAMPLES: Mapping[str, Mapping[str, object]] = {
+    "CreateLiveStreamModeration": {
+        "SdkAppId": 200806,
+        "Input": {"Url": "rtmp://live.example.com/app/key", "Format": "rtmp"},
+        "LiveModerationParams": {"ModerationType": 3, "SaveModerationFile": 0},
+        "DataId": "mine",
+        "SourceInfo": {"RoomId": "150", "RoomIdType": 1, "UserId": "ada"},
+    },
+    "CreateAudioModerationSync": {
+        "Sdkappid": 200806,
+        "DataId": "mine",
+        "FileFormat": "wav",
+        "FileContent": "AAAA",
+    },
+}
+
+
 def seed(action: str) -> dict[str, object]:
-    """The example body of a seed page."""
+    """The example body of a seed page; ours where TRTC has none."""
+    if action in EXAMPLES:
+        return dict(EXAMPLES[action])
     body: dict[str, object] = json.loads((SEEDS / f"{action}.json").read_text())
     return body
 
@@ -49,6 +71,13 @@ class Recorder:
     modified: list[tuple[str, Subscription]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     status: TaskStatus = STATUS
+    judged: list[tuple[AudioFile, str]] = field(default_factory=list)
+    outcome: Outcome = field(default_factory=Verdict)
+
+    async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
+        self._fail()
+        self.judged.append((audio, supplier))
+        return JudgedAudio("task-1", self.outcome, 1.5)
 
     async def create(self, _app: Application, order: Order) -> str:
         self._fail()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -106,7 +105,7 @@ class Workers:
     ("error", "raised", "said"),
     [
         (TimeoutError(), SliceNotJudged, "within 60 s"),
-        (BrokenProcessPool("gone"), SliceNotJudged, "process ended"),
+        (EOFError("gone"), SliceNotJudged, "process ended"),
         (MediaError("no picture"), SliceNotJudged, "no picture"),
         (RuntimeError("a model's own"), SliceNotJudged, "RuntimeError: a model's own"),
         (ChildProcessError("no memory"), SupplierUnavailable, "no memory"),

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -27,8 +26,7 @@ async def main():
     workers = Workers(1, os.getpid)
     print(await workers.run(os.getpid, 60), flush=True)
     await asyncio.Event().wait()
-if __name__ == "__main__":
-    asyncio.run(main())
+asyncio.run(main())  # without a guard: it is not run again in the worker
 """
 
 
@@ -94,7 +92,7 @@ async def test_a_process_that_ends_in_idleness_is_replaced(workers: Workers) -> 
     process = await workers.run(os.getpid, LONG)
     os.kill(process, signal.SIGKILL)
     assert ended(process)
-    with contextlib.suppress(BrokenProcessPool):  # it may not be known yet
+    with contextlib.suppress(EOFError):  # it may not be known yet
         await workers.run(os.getpid, LONG)
     assert await workers.run(os.getpid, LONG) != process
 
@@ -105,7 +103,7 @@ async def test_a_crash_costs_its_call_alone(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     other = asyncio.ensure_future(workers.run(fifo.read_bytes, LONG))
     with await asyncio.to_thread(fifo.open, "wb") as end:
-        with pytest.raises(BrokenProcessPool):
+        with pytest.raises(EOFError):
             await workers.run(partial(os._exit, 3), LONG)
         end.write(b"unharmed")
     assert await other == b"unharmed"
@@ -125,7 +123,7 @@ async def test_a_process_that_does_not_begin_in_time(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("slicer.moderation.local.workers.START_TIMEOUT", 0)
+        patched.setattr("slicer.moderation.local.workers.START_TIMEOUT", 0.001)
         with pytest.raises(ChildProcessError, match="TimeoutError"):
             await workers.start()
     await workers.start()
@@ -138,7 +136,7 @@ async def test_a_call_ends_when_all_is_closed(workers: Workers, tmp_path: Path) 
     waiting = asyncio.ensure_future(workers.run(fifo.read_bytes, LONG))
     with await asyncio.to_thread(fifo.open, "wb"):
         await workers.close()
-        with pytest.raises(BrokenProcessPool):
+        with pytest.raises(EOFError):
             await waiting
         assert ended(process)
 

@@ -7,7 +7,7 @@ from slicer.rooms.janus import subscribers as module
 from slicer.rooms.janus.subscriber import Subscriber
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorLeft, TrackPublished, TrackUnpublished
-from slicer.slicing.outputs import AnchorTrouble
+from slicer.slicing.outputs import AnchorTrouble, AudioCut, PictureCut, TrackRefused
 from tests.rooms.janus.conftest import Robot
 
 AUDIO = Kind.AUDIO
@@ -77,3 +77,43 @@ async def test_what_an_anchor_is_in_trouble_with_is_told_at_its_end(
     await robot.until(lambda: isinstance(robot.facts()[-1], TrackUnpublished))
     assert robot.facts()[-2] == trouble
     assert TrackPublished("ada", AUDIO) in robot.facts()
+
+
+async def test_a_publisher_that_adds_video_keeps_its_connection(robot: Robot) -> None:
+    robot.room.publish("ada", "audio")
+    await robot.enter()
+    await robot.connected()
+    robot.room.publish("ada", "audio", "video")
+    await robot.until(lambda: TrackPublished("ada", Kind.VIDEO) in robot.facts())
+    await robot.until(lambda: len(robot.room.subscriber("ada").tracks) == 2)
+    assert robot.connector.connections == 1
+
+
+async def test_who_has_no_track_wanted_any_more_has_no_connection(robot: Robot) -> None:
+    robot.room.publish("ada", "audio", "video")
+    await robot.enter()
+    await robot.connected()
+    await robot.send(0.0)
+    robot.there.unsubscribe(robot.wish("ada", AUDIO).track)
+    await robot.until(lambda: robot.cuts(AudioCut))
+    assert robot.connector.connections == 1
+    robot.there.unsubscribe(robot.wish("ada", Kind.VIDEO).track)
+    assert robot.connector.connections == 0
+    assert robot.cuts(PictureCut) or robot.cuts(AudioCut), "its last cuts are there by then"
+    robot.there.subscribe(robot.wish("ada", AUDIO))  # and may have one again
+    assert robot.connector.connections == 1
+
+
+async def test_a_refusal_is_told_for_each_track_and_not_tried_again(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[int] = []
+    monkeypatch.setattr(module, "wait", lambda failures, _chance: waits.append(failures) or 0.0)
+    robot.room.offers = ["hello"]
+    robot.room.publish("ada", "audio", "video")
+    await robot.enter()
+    await robot.until(lambda: isinstance(robot.facts()[-1], TrackRefused))
+    told = [(type(one), one.kind) for one in robot.facts()[-4:]]  # type: ignore[union-attr]
+    both = [AUDIO, Kind.VIDEO]
+    assert told == [(what, kind) for what in (TrackUnpublished, TrackRefused) for kind in both]
+    assert (waits, robot.connector.connections) == ([], 0)

@@ -2,7 +2,8 @@
 
 from livekit.protocol import rtc
 
-from slicer.rooms.livekit.negotiation import Negotiation
+from slicer.rooms.livekit.negotiation import Negotiation, offered
+from slicer.rtp.parameters import OPUS, Kind, RtpParameters
 from slicer.slicing.bundle import MAX_SECTIONS
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.path import media_path
@@ -40,3 +41,21 @@ async def test_one_offer_at_a_time() -> None:
     assert negotiation.answer.id == 2
     assert len(parse(sent[-1].offer.sdp).sections) < MAX_SECTIONS
     await connection.close()
+
+
+def test_the_track_of_each_m_line_of_an_offer() -> None:
+    """By its MID where the server says so, else by the msid; who has neither is nobody's."""
+    media = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=sendonly\r\n"
+    sdp = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" + "".join(
+        f"{media}a=mid:{mid}\r\n{more}"
+        for mid, more in (
+            ("0", "a=msid:ada TR_said\r\n"),
+            ("1", "a=msid:bob TR_b\r\n"),
+            ("2", "a=msid:alone\r\n"),
+            ("3", ""),
+        )
+    )
+    streams = [RtpParameters(mid=mid, kind=Kind.AUDIO, codecs={111: OPUS}) for mid in "0123"]
+    offer = rtc.SessionDescription(type="offer", sdp=sdp, mid_to_track_id={"0": "TR_a"})
+    found = {track: stream.mid for track, stream in offered(offer, streams).items()}
+    assert found == {"TR_a": "0", "TR_b": "1"}

@@ -1,6 +1,7 @@
 """Videos that are not sent between pictures."""
 
 from slicer.rooms.livekit.pauses import Pauses
+from slicer.rooms.pause import AFTER
 from slicer.rtp.parameters import VP8, Kind
 from slicer.slicing.outputs import PictureCut, TrackKey
 from tests.harness.clock import ManualClock
@@ -22,7 +23,7 @@ def test_a_video_is_paused_and_resumed_and_forgotten() -> None:
     assert pauses.paused == ["TR_1", "TR_2"]
     pauses.forget("TR_2")
     pauses.forget("TR_2")
-    clock.advance(5)
+    clock.advance(5 + AFTER)
     assert told[2:] == [("TR_1", False)]
     pauses.taken("TR_1", picture(clock.now()), 5)
     pauses.close()

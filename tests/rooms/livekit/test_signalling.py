@@ -1,5 +1,6 @@
 """The WebSocket of LiveKit's signalling, with servers of few lines."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
@@ -76,3 +77,32 @@ async def test_what_a_refusal_says(status: int, words: str) -> None:
 async def test_nobody_there() -> None:
     with pytest.raises(RoomError, match="cannot be asked"):
         await Signalling.open(Entry("ws://127.0.0.1:1", "token"), SETTINGS)
+
+
+async def test_to_begin_is_to_have_the_first_message() -> None:
+    hello = rtc.SignalResponse(join=rtc.JoinResponse(server_version="1.9.0"))
+    async with server(hello.SerializeToString(), lambda _socket, _request: None) as url:
+        signalling, first = await Signalling.begin(Entry(url, "token"), SETTINGS)
+        assert (signalling.offers, first.join.server_version) == (False, "1.9.0")
+        await signalling.close()
+
+
+async def test_a_server_that_says_nothing_is_left() -> None:
+    closed = asyncio.Event()
+
+    async def keep_silent(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+        closed.set()
+
+    async with serve(keep_silent, "127.0.0.1", 0) as serving:
+        port = next(iter(serving.sockets)).getsockname()[1]
+        entry = Entry(f"ws://127.0.0.1:{port}", "token")
+        with pytest.raises(RoomError, match=r"no answer within 0\.2 s"):
+            await Signalling.begin(entry, LiveKitSettings(timeout=0.2))
+        await closed.wait()
+
+
+async def test_a_beginning_of_nonsense_is_an_error_of_its_own() -> None:
+    async with server(b"\xff\xff", lambda _socket, _request: None) as url:
+        with pytest.raises(RoomError, match="speaks no protocol of LiveKit's"):
+            await Signalling.begin(Entry(url, "token"), SETTINGS)

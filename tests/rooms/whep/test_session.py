@@ -1,13 +1,29 @@
 """One playback by WHEP: descriptions, counter-offers, what ends it."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+import pytest_asyncio
+from starlette.responses import JSONResponse, Response
 
 from slicer.rooms.whep import room as room_module
+from slicer.rooms.whep.client import UNANSWERED, Client
+from slicer.rooms.whep.session import Failure, Session
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, Fact, RoomEntered, TrackPublished, TrackUnpublished
-from slicer.slicing.outputs import AnchorTrouble, AudioCut, PictureCut, TrackRefused
+from slicer.slicing.outputs import (
+    AnchorTrouble,
+    AudioCut,
+    PictureCut,
+    Subscribe,
+    TrackKey,
+    TrackOutput,
+    TrackRefused,
+)
+from slicer.slicing.spec import AudioSpec, VideoSpec
+from slicer.webrtc.connection import Network
+from slicer.webrtc.path import media_path
 from tests.harness.rooms.visitor import Visitor
 from tests.harness.rooms.whep_server import WhepServer
 from tests.rooms.whep.conftest import QUICK, visitor
@@ -55,3 +71,83 @@ async def test_an_anchor_that_sends_nothing_is_told_and_goes_on(
     await robot.until(lambda: len(robot.told) > count + 2)
     assert not any(isinstance(one, TrackUnpublished) for one in robot.told)
     await robot.connector.close()
+
+
+@pytest_asyncio.fixture
+async def session() -> AsyncIterator[Session]:
+    client = Client("", QUICK)
+    outputs: list[TrackOutput] = []
+    session = Session(client, media_path(), Network(["127.0.0.1"]), outputs.append)
+    yield session
+    await session.close()
+    await client.close()
+
+
+def endpoint(server: WhepServer) -> str:
+    return f"http://127.0.0.1:{server.port}/lobby/ada/whep"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "failure"),
+    [
+        (JSONResponse({"error": "no"}, 401), Failure("it wants other credentials: {} 401 no", 401)),
+        (Response("no", 403), Failure("it forbids it: {} 403 no", 403)),
+        (Response("", 404), Failure("nobody publishes there: {} 404", 404)),
+        (Response("", 409), Failure("nobody publishes there now: {} 409", 409)),
+        (Response("", 503, {"Retry-After": "7"}), Failure("it gives no session: {} 503", 503, 7.0)),
+        # RFC 9110 10.2.3: a date as well, which we do not take; nor a number without end
+        (Response("", 503, {"Retry-After": "soon"}), Failure("it gives no session: {} 503", 503)),
+        (Response("", 503, {"Retry-After": "9" * 6}), Failure("it gives no session: {} 503", 503)),
+        (Response("no", 406), Failure("it gives no session: {} 406 no", 406)),
+    ],
+)
+async def test_why_there_is_no_session(
+    server: WhepServer, session: Session, refusal: Response, failure: Failure
+) -> None:
+    server.refusals["ada"] = refusal
+    reason = failure.reason.format("the server answers")
+    assert await session.start(endpoint(server), "ada") == replace(failure, reason=reason)
+    assert failure.absent == (refusal.status_code in {404, 409})
+
+
+async def test_answers_of_no_use(server: WhepServer, session: Session) -> None:
+    server.refusals["ada"] = Response("v=0", 201, {"Location": "/session/x"})
+    failure = await session.start(endpoint(server), "ada")
+    assert failure is not None
+    assert failure.reason.startswith("the server's description cannot be taken: ")
+    assert failure.status is None
+    server.refusals["ada"] = Response("v=0", 201)
+    failure = await session.start(endpoint(server), "ada")
+    assert failure is not None
+    assert "no Location" in failure.reason
+
+
+async def test_a_server_that_is_not_there(session: Session) -> None:
+    failure = await session.start("http://127.0.0.1:1/whep", "ada")
+    assert failure is not None
+    assert (failure.status, failure.absent) == (UNANSWERED, False)
+    assert "cannot be asked" in failure.reason
+
+
+async def test_a_session_from_start_to_close(server: WhepServer, session: Session) -> None:
+    server.audio_only = True
+    assert await session.start(endpoint(server), "ada") is None
+    assert session.kinds == (Kind.AUDIO,)
+    audio = TrackKey("task", "ada", Kind.AUDIO)
+    session.attach(Subscribe(audio, AudioSpec(1)))
+    session.attach(Subscribe(TrackKey("task", "ada", Kind.VIDEO), VideoSpec(1)))  # none is sent
+    session.detach(audio)
+    assert not session.over.done()
+    await session.close()
+    await session.close()
+    assert [one.partition("-")[0] for one in server.deleted] == ["ada"], "told once"
+
+
+async def test_a_server_that_cannot_be_told_of_the_end(
+    server: WhepServer, session: Session
+) -> None:
+    assert await session.start(endpoint(server), "ada") is None
+    await server.stop()
+    await session.close()  # it sees that we are gone by the silence
+    assert server.deleted == []
+    await server.start()

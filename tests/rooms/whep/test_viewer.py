@@ -1,5 +1,14 @@
 """An anchor that is played again and again."""
 
+import asyncio
+from collections import Counter
+
+import pytest
+
+from slicer.rooms import backoff
+from slicer.rooms.trouble import TROUBLES
+from slicer.rooms.whep.session import Failure, Session
+from slicer.rooms.whep.viewer import MOST_RETRY_AFTER, Viewer
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -10,7 +19,9 @@ from slicer.slicing.facts import (
     TrackPublished,
     TrackUnpublished,
 )
-from slicer.slicing.outputs import AudioCut, TrackKey
+from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey, TrackOutput
+from slicer.slicing.spec import AudioSpec
+from tests.harness.clock import settle
 from tests.harness.rooms.visitor import Visitor
 from tests.harness.rooms.whep_server import WhepServer
 
@@ -24,6 +35,9 @@ ARRIVAL: list[Fact] = [
 async def test_an_anchor_that_hangs_up_is_played_again(server: WhepServer, robot: Visitor) -> None:
     await robot.enter(server.url("anchors=ada"))
     await robot.told_of(*ARRIVAL)
+    (peer,) = server.sessions.values()
+    # One whose own handshake is not over yet would go without a word.
+    await robot.until(lambda: peer.connection.connectionState == "connected")
     await server.hang_up()
     await robot.until(lambda: robot.facts().count(AnchorJoined("ada")) == 2)
     kinds = [type(fact) for fact in robot.facts()]
@@ -68,3 +82,104 @@ async def test_who_is_not_played_is_told_anew_once_the_room_is_back(
     await robot.until(lambda: robot.facts().count(AnchorJoined("ada")) == 2)
     kinds = [type(fact) for fact in robot.facts()]
     assert kinds[4:6] == [RoomLost, RoomEntered]
+
+
+class Playing:
+    """A session whose media a test decides on."""
+
+    def __init__(self) -> None:
+        self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.kinds = (Kind.AUDIO,)
+        self.counters = Counter[str]()
+        self.calls: list[str] = []
+
+    def attach(self, subscribe: Subscribe) -> None:
+        self.calls.append(f"attach {subscribe.track.anchor}")
+
+    def detach(self, track: TrackKey) -> None:
+        self.calls.append(f"detach {track.anchor}")
+
+    def silences(self) -> list[AnchorTrouble]:
+        return []
+
+    def flush(self) -> None:
+        self.calls.append("flush")
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+
+TRACK = TrackKey("task", "ada", Kind.AUDIO)
+ENTERED: list[Fact] = [AnchorJoined("ada"), TrackPublished("ada", Kind.AUDIO)]
+
+
+def left(reason: str) -> list[Fact]:
+    return [TrackUnpublished("ada", Kind.AUDIO, reason), AnchorLeft("ada", reason)]
+
+
+async def test_what_is_told_and_counted_of_a_session() -> None:
+    sessions, told = [Playing()], list[Fact | TrackOutput]()
+
+    async def connect(_anchor: str) -> Session | Failure:
+        if not sessions:
+            await asyncio.Event().wait()
+        return sessions.pop()  # type: ignore[return-value]
+
+    first = sessions[0]
+    viewer = Viewer("ada", connect, told.append, 2.0, lambda _anchor, _failure: None)
+    viewer.subscribe(Subscribe(TRACK, AudioSpec(1)))  # it is cut once there is a session
+    viewer.look(0.0)
+    assert not viewer.playing
+    await settle()
+    assert viewer.playing
+    words, news = TROUBLES["malformed_payload"]
+    first.counters["malformed_payload"] = news
+    viewer.look(1.0)
+    assert told == [*ENTERED, AnchorTrouble("ada", words, news)]
+    first.over.set_result("silence")
+    await settle()
+    assert told[3:] == left("silence")
+    assert first.calls == ["attach ada", "flush", "close"]
+    assert viewer.counters == {"malformed_payload": news}, "those of the session that is over"
+    await viewer.stop("closed")
+    assert len(told) == 5, "nothing plays: nothing more is over"
+
+
+async def test_the_end_gives_the_last_cuts_before_the_facts() -> None:
+    session, told = Playing(), list[Fact | TrackOutput]()
+
+    async def connect(_anchor: str) -> Session | Failure:
+        return session  # type: ignore[return-value]
+
+    viewer = Viewer("ada", connect, told.append, 2.0, lambda _anchor, _failure: None)
+    await settle()
+    await viewer.stop("it is listed no longer")
+    assert told == [*ENTERED, *left("it is listed no longer")]
+    assert session.calls == ["flush", "close"]
+
+
+async def test_how_long_it_waits_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [
+        Failure("nobody", 404),
+        Failure("busy", 503, 7.0),
+        Failure("busy", 503, 3_600.0),
+        Failure("no connection"),
+    ]
+    told, waits, end = list[Failure | None](), list[float](), asyncio.Event()
+
+    async def connect(_anchor: str) -> Session | Failure:
+        if len(told) == len(failures):
+            end.set()
+            await asyncio.Event().wait()
+        return failures[len(told)]
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("slicer.rooms.whep.viewer.asyncio.sleep", sleep)
+    viewer = Viewer("ada", connect, lambda _told: None, 2.5, lambda _, why: told.append(why))
+    await end.wait()
+    await viewer.stop("closed")
+    assert told == failures
+    assert waits[:3] == [2.5, 7.0, MOST_RETRY_AFTER]
+    assert backoff.wait(4, 0.0) <= waits[3] <= backoff.wait(4, 1.0)

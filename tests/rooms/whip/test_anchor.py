@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from slicer.rooms.trouble import TROUBLES
 from slicer.rooms.whip.anchor import Anchor
 from slicer.rtp.parameters import OPUS, Kind, RtpParameters
-from slicer.slicing.outputs import AudioCut, Subscribe, TrackKey, TrackRefused
+from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey, TrackRefused
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Network
 from slicer.webrtc.link import Address, Link
@@ -128,6 +129,20 @@ async def test_what_was_counted_outlives_the_media(ann: Anchor) -> None:
     assert ann.counters == {"padding": 2, "rtcp_unsent": 1}
     ann.flush()
     assert ann.counters == {"padding": 2, "rtcp_unsent": 1}
+
+
+async def test_what_a_user_must_know_is_told_once(ann: Anchor) -> None:
+    words, news = TROUBLES["malformed_payload"]
+    ann.connection.counters["malformed_payload"] = news
+    assert ann.troubles(0.0) == [AnchorTrouble("ann", words, news)]
+    assert ann.troubles(1.0) == []
+
+
+async def test_ice_of_a_full_agent_is_not_restarted_and_its_entity_tag_stays(ann: Anchor) -> None:
+    tag = ann.etag
+    fragment = "a=ice-ufrag:next\r\na=ice-pwd:0QqtkDq1yMZ4e2pE1rK/IV\r\n"
+    assert await ann.restart(fragment) is None
+    assert ann.etag == tag
 
 
 async def test_a_kind_that_is_not_there_is_ignored(ann: Anchor) -> None:
