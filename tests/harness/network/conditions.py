@@ -95,13 +95,16 @@ class _Publisher:
 
 
 async def measure(
-    stage: Studio, devices: tuple[Path, Path], conditions: Sequence[Condition]
+    stage: Studio,
+    devices: tuple[Path, Path],
+    conditions: Sequence[Condition],
+    slices: int = SLICES,
 ) -> list[Outcome]:
-    """All of these at a time, in one room."""
+    """All of these at a time, in one room; *slices*: how many of audio are waited for."""
     task = await stage.slice(SliceParams(AudioSpec(SECONDS), VideoSpec(1)))
     async with _publishers(stage, devices, conditions) as publishers:
         await stage.until(lambda: all(_count(stage, task, one) for one in publishers))
-        await asyncio.gather(*(_impair(stage, task, one) for one in publishers))
+        await asyncio.gather(*(_impair(stage, task, one, slices) for one in publishers))
     assert (await stage.finish(task)).lost == 0
     sound = {one.condition: one for one in publishers if one.kind is Kind.AUDIO}
     sight = {one.condition: one for one in publishers if one.kind is Kind.VIDEO}
@@ -129,14 +132,14 @@ def _count(stage: Studio, task: str, one: _Publisher) -> int:
     return len(stage.stored(task, one.anchor, one.kind))
 
 
-async def _impair(stage: Studio, task: str, one: _Publisher) -> None:
+async def _impair(stage: Studio, task: str, one: _Publisher, slices: int) -> None:
     """Make the network what it is to be; return once enough was stored of it."""
     condition, path = one.condition, one.path
-    wanted = SLICES * (1 if one.kind is Kind.AUDIO else SECONDS)
+    wanted = slices * (1 if one.kind is Kind.AUDIO else SECONDS)
 
-    async def more(slices: int) -> None:
+    async def more(count: int) -> None:
         there = _count(stage, task, one)
-        done = lambda: _count(stage, task, one) >= there + slices or _left(stage, one)  # noqa: E731
+        done = lambda: _count(stage, task, one) >= there + count or _left(stage, one)  # noqa: E731
         await stage.until(done, seconds=60 + condition.outage)
 
     path.impairment = condition.impairment
