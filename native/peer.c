@@ -12,17 +12,6 @@
  * hundred. */
 #define PACKETS_A_LONG_TICK 64.0
 
-void others_clear(others *it) {
-    it->count = 0;
-    it->bytes.size = 0;
-}
-
-void others_free(others *it) {
-    free(it->of);
-    buffer_free(&it->bytes);
-    *it = (others){0};
-}
-
 static void set_address(peer *it) {
     const transport *to = &it->transport;
     memset(&it->address, 0, sizeof it->address);

@@ -13,6 +13,17 @@
 
 #define FEWEST_PEERS 8
 
+void others_clear(others *it) {
+    it->count = 0;
+    it->bytes.size = 0;
+}
+
+void others_free(others *it) {
+    free(it->of);
+    buffer_free(&it->bytes);
+    *it = (others){0};
+}
+
 /* Note that something waits in this peer; true where it does. */
 static bool announce(plane *plane, peer *it) {
     if (!it->waiting.count && !it->others.count)
