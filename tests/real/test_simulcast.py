@@ -1,5 +1,6 @@
 """Chromium publishes three layers of simulcast: the largest is sliced, in whatever order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -11,8 +12,9 @@ from slicer.media.slice import SliceInfo, make
 from slicer.rooms import Context
 from slicer.rooms.whip.room import WhipConnector
 from slicer.slicing.outputs import PictureCut
+from slicer.slicing.spec import VideoSpec
 from tests.harness.media.slices import read_picture
-from tests.harness.rooms.chromium import Chromium, PublishOptions, chromium
+from tests.harness.rooms.chromium import Chromium, Publisher, PublishOptions, chromium
 from tests.harness.rooms.robot import ROOM, Robot
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
@@ -50,6 +52,31 @@ class Heights:
             picture = read_picture(make(cut, SliceInfo("k", cut.track, BEGAN)).data)
             self._known.append(picture.shape[0])
         return self._known
+
+
+async def all_are_sent(publisher: Publisher) -> bool:
+    stats = await publisher.stats()
+    return all(rid in stats and stats[rid]["bytesSent"] for rid in LAYERS)
+
+
+async def test_the_layer_that_is_asked_for_is_sliced(browser: Chromium) -> None:
+    robot = Robot(WhipConnector(Context(LoopClock())), video=VideoSpec(1, max_height=300))
+    await robot.enter()
+    publisher, heights = await browser.publisher(), Heights(robot)
+    layers = tuple(LAYERS.items())
+    options = PublishOptions(audio=False, width=WIDTH, height=HEIGHT, fps=15, layers=layers)
+    await publisher.start(f"{robot.rooms.endpoint(ROOM)}/ann", options)
+    try:
+        async with asyncio.timeout(SECONDS):
+            while not await all_are_sent(publisher):
+                await asyncio.sleep(0.1)
+        await robot.until(lambda: HEIGHT // 2 in heights()[-1:], seconds=20)
+        settled = len(heights())
+        await robot.until(lambda: len(heights()) >= settled + 5, seconds=20)
+        assert set(heights()[settled:]) == {HEIGHT // 2}, "of 180, 360 and 720, for 300"
+        assert await publisher.stop() == 200
+    finally:
+        await robot.rooms.close()
 
 
 @pytest.mark.parametrize(("codec", "order"), [("VP8", "qhf"), ("VP8", "fhq"), ("H264", "qhf")])

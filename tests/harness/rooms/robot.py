@@ -26,7 +26,10 @@ ROOM = parse_room("whip://127.0.0.1:0/r1")
 class Robot:
     """Watches a room, takes every track it is told of, and writes everything down."""
 
-    def __init__(self, rooms: WhipConnector, task: str = "task") -> None:
+    def __init__(
+        self, rooms: WhipConnector, task: str = "task", video: VideoSpec | None = None
+    ) -> None:
+        self.video = video or VideoSpec(1)
         self.rooms = rooms
         self.task = task
         self.told: list[Fact | TrackOutput] = []
@@ -39,7 +42,7 @@ class Robot:
     def listen(self, told: Fact | TrackOutput) -> None:
         self.told.append(told)
         if isinstance(told, TrackPublished) and self.room is not None:
-            spec = AudioSpec(1) if told.kind is Kind.AUDIO else VideoSpec(1)
+            spec = AudioSpec(1) if told.kind is Kind.AUDIO else self.video
             self.room.subscribe(Subscribe(TrackKey(self.task, told.anchor, told.kind), spec))
 
     def cuts(self, kind: type[Cut]) -> list[Cut]:
