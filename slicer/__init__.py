@@ -32,7 +32,7 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.engine.metrics import Sample
-from slicer.engine.settings import EngineSettings, Settings, SlicingSettings
+from slicer.engine.settings import EngineSettings, Keyframes, Settings, SlicingSettings
 from slicer.engine.spec import Moderation, TaskSpec
 from slicer.errors import (
     BadInput,
@@ -90,6 +90,7 @@ __all__ = [
     "ImageFormat",
     "JanusSettings",
     "Keep",
+    "Keyframes",
     "Kind",
     "Label",
     "LimitReached",

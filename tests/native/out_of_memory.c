@@ -200,10 +200,11 @@ static long set_up(call *it, const parameters *const lines[][2]) {
     it->bundle = bundle_new(9);
     if (it->bundle == NULL)
         return 0;
+    const slice_spec spec = {.seconds = 1, .wait = 2.0, .asks_every = 0.5};
     for (uint64_t anchor = 0; anchor < ANCHORS; anchor++) {
         bundle_set_sections(it->bundle, anchor, lines[anchor], 2, it->now, &it->out);
         for (int video = 0; video < 2; video++)
-            bundle_attach(it->bundle, anchor, 2 * anchor + video, video, 1, 2.0, it->now, &it->out);
+            bundle_attach(it->bundle, anchor, 2 * anchor + video, video, &spec, it->now, &it->out);
     }
     return fails.seen;
 }

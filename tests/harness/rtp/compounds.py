@@ -66,7 +66,7 @@ def writer_of(packet: rtcp.RtcpPacket) -> Write | None:
         case rtcp.SourceDescription(((ssrc, cname),)) if "\0" not in cname:
             text = cname.encode()
             return (lambda to: to.description(ssrc, text)) if len(text) <= 255 else None
-        case rtcp.Remb(sender, bitrate, ssrcs) if bitrate < 2**32 and len(ssrcs) <= 255:
+        case rtcp.Remb(sender, bitrate, ssrcs) if 0 <= bitrate < 2**32 and len(ssrcs) <= 255:
             return lambda to: to.remb(sender, bitrate, ssrcs)
         case rtcp.Nack(sender, media, sequences) if len(sequences) <= 512:
             return lambda to: to.nack(sender, media, sequences)
