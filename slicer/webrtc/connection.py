@@ -183,12 +183,13 @@ class Connection:
     async def _run(self, agreement: Agreement, offered: bool) -> None:
         timeout = self._network.connect_timeout
 
-        def take_over() -> None:
+        def connected() -> None:
+            # In one turn: who listens must attach before the first keyframe is read, else it is lost.
             self._take_over(self._transport.take(agreement.remote), agreement.remote.lite)
-
-        reason = await self._transport.connect(agreement.remote, offered, timeout, take_over)
-        if not reason:
             self._events.connected()
+
+        reason = await self._transport.connect(agreement.remote, offered, timeout, connected)
+        if not reason:
             reason = await self._ended
         await self._release()
         self._events.closed(reason)
