@@ -184,9 +184,10 @@ class Connection:
         timeout = self._network.connect_timeout
 
         def connected() -> None:
-            # In one turn: who listens must attach before the first keyframe is read, else it is lost.
-            self._take_over(self._transport.take(agreement.remote), agreement.remote.lite)
+            # In one turn, and first: who listens is attached when the first keyframe is read.
             self._events.connected()
+            if not self._ended.done():
+                self._take_over(self._transport.take(agreement.remote), agreement.remote.lite)
 
         reason = await self._transport.connect(agreement.remote, offered, timeout, connected)
         if not reason:
