@@ -9,12 +9,9 @@ ends when nothing is left.
 Forking saves each life a second of imports; nothing runs in the parent but this loop.
 """
 
-import asyncio
 import hashlib
-import json
 import logging
 import os
-import sys
 from typing import Any
 
 import botocore.session
@@ -34,30 +31,14 @@ from slicer.engine.destination import OutcomeRouter
 from slicer.engine.events import TaskEvent
 from slicer.engine.salvage import send
 from slicer.media.slice import File
+from tests.harness.lives import serve
 
 _ = botocore.session.get_session  # imported here for all lives
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
-    for line in sys.stdin:
-        order = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                asyncio.run(life(order))
-                code = 0
-            finally:
-                os._exit(code)
-        _say(str(pid))
-        _, status = os.waitpid(pid, 0)
-        _say(str(os.waitstatus_to_exitcode(status)))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    serve(life)
 
 
 async def life(order: dict[str, Any]) -> None:

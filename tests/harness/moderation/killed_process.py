@@ -8,11 +8,9 @@ key follows from the key alone. Without captures a life has judged what is in th
 """
 
 import asyncio
-import json
 import logging
 import os
 import random
-import sys
 from hashlib import sha256
 from typing import Any
 
@@ -36,6 +34,7 @@ from slicer.errors import SliceNotJudged, SupplierUnavailable
 from slicer.media.slice import File, SliceInfo
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
+from tests.harness.lives import serve
 from tests.harness.moderation.scripted import BLOCK, PASS
 
 HIT, PASSED, UNJUDGED = "hit", "pass", "unjudged"
@@ -75,24 +74,7 @@ class SlowSupplier:
 
 def main() -> None:
     logging.basicConfig(level=logging.ERROR)
-    for line in sys.stdin:
-        order = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                asyncio.run(life(order))
-                code = 0
-            finally:
-                os._exit(code)
-        _say(str(pid))
-        _, status = os.waitpid(pid, 0)
-        _say(str(os.waitstatus_to_exitcode(status)))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    serve(life)
 
 
 async def life(order: dict[str, Any]) -> None:
