@@ -147,11 +147,13 @@ class LiteTransport:
         return self._sock.dup(), self.address
 
     def _check(self, data: bytes, address: Address, listener: Listener) -> None:
+        named = self._agent.fragments
         check = self._agent.check(data, address)
         if check is None:
             self.counters["stun_unauthenticated"] += 1
             return
-        self._port.name(self, self._agent.fragments)
+        if self._agent.fragments != named:  # the old ones are over
+            self._port.name(self, self._agent.fragments)
         there = self._listener is listener and self.address == address
         if not there and (self._sock is None or check.nominates):
             there = self._switch(listener, address)
