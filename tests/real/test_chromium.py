@@ -217,10 +217,14 @@ def test_pictures_are_dated_by_their_capture(own: Takes, codec: str) -> None:
 
 @codecs
 def test_sound_is_dated_without_gaps(takes: Takes, codec: str) -> None:
+    """By the sender's own reports: a busy Chromium's capture falls behind its clock by tens of ms.
+
+    How exact names are where the sender's clock is known, ``test_delays`` says.
+    """
     sounds = [sound.told for sound in takes[codec].sounds]
     for before, after in pairwise(sounds):
         lasted = (after.began - before.began).total_seconds()
-        assert lasted == pytest.approx(before.seconds, abs=0.05)
+        assert lasted == pytest.approx(before.seconds, abs=0.15)
 
 
 def test_sound_and_pictures_are_dated_alike(own: Takes) -> None:
