@@ -189,21 +189,21 @@ void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *s
 
 /* ---- tracks ---- */
 
-void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video,
+void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, uint8_t slot,
                    const slice_spec *spec, double now, outputs *out) {
     receiver *one = named(it, anchor);
     if (one != NULL) {
-        receiver_attach(one, track, video, spec, out);
+        receiver_attach(one, track, slot, spec, out);
         one->touched = true;
     }
     bundle_handle_timer(it, now, out);
 }
 
-void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bool video, double now,
+void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, uint8_t slot, double now,
                    outputs *out) {
     receiver *one = named(it, anchor);
     if (one != NULL) {
-        receiver_detach(one, track, video, out);
+        receiver_detach(one, track, slot, out);
         one->touched = true;
     }
     bundle_handle_timer(it, now, out);

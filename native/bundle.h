@@ -23,10 +23,10 @@ double bundle_heard(const bundle *it, uint64_t anchor);
 void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *sections,
                          size_t count, double now, outputs *out);
 
-/* `track`: the caller's number for the track. An anchor or kind that is not there is ignored. */
-void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bool video,
+/* `track`: the caller's number for the track. `slot`: its place. What is not there is ignored. */
+void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, uint8_t slot,
                    const slice_spec *spec, double now, outputs *out);
-void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bool video, double now,
+void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, uint8_t slot, double now,
                    outputs *out);
 
 /* Batches: begin with any number of `bundle_take`, end with `bundle_handle_timer`. The bytes of what

@@ -9,7 +9,9 @@ from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from slicer.errors import BadInput
-from slicer.rtp.parameters import Kind, MID, ORIENTATION, REPAIRED_RID, RID, TRANSPORT_WIDE_CC
+from slicer.rtp.parameters import (
+    Kind, MID, ORIENTATION, REPAIRED_RID, RID, Role, TRANSPORT_WIDE_CC,
+)
 from slicer.slicing.outputs import (
     AudioCut,
     AudioPacket,
@@ -42,9 +44,9 @@ cdef extern from "bundle.h" nogil:
     ctypedef struct c_rid "rid":
         const char *text
         size_t size
-    int MAX_LAYERS, MAX_NAMED_SSRCS
+    int MAX_LAYERS, MAX_NAMED_SSRCS, SLOT_VIDEO, SLOT_AUX
     ctypedef struct parameters:
-        bint video
+        bint video, aux
         const codec *codecs[128]
         int16_t rtx[128]
         int16_t red[128]
@@ -125,9 +127,9 @@ cdef extern from "bundle.h" nogil:
         int64_t seconds
         double wait, asks_every
         int max_height
-    void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, bint video,
+    void bundle_attach(bundle *it, uint64_t anchor, uint64_t track, uint8_t slot,
                        const slice_spec *spec, double now, outputs *out)
-    void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, bint video, double now,
+    void bundle_detach(bundle *it, uint64_t anchor, uint64_t track, uint8_t slot, double now,
                        outputs *out)
     void bundle_take(bundle *it, const uint8_t *data, size_t size, double arrival)
     void bundle_handle_timer(bundle *it, double now, outputs *out)
@@ -201,13 +203,13 @@ cdef class Bundle:
             self._busy = False
 
     def attach(self, track, spec, double now):
-        """Cut this track from now on. An anchor or kind that is not there is ignored."""
-        cdef bint video = track.kind is Kind.VIDEO
-        cdef slice_spec wanted = _spec(spec, video)
+        """Cut this track from now on. An anchor or track that is not there is ignored."""
+        cdef uint8_t slot = _slot(track)
+        cdef slice_spec wanted = _spec(spec, slot & SLOT_VIDEO)
         self._enter()
         try:
             bundle_attach(
-                self._it, self._anchor(track), self._number(track), video, &wanted, now,
+                self._it, self._anchor(track), self._number(track), slot, &wanted, now,
                 &self._out
             )
             return self._outputs(&self._out)
@@ -216,11 +218,11 @@ cdef class Bundle:
 
     def detach(self, track, double now):
         """Cut this track no longer; gives its last cut."""
-        cdef bint video = track.kind is Kind.VIDEO
+        cdef uint8_t slot = _slot(track)
         self._enter()
         try:
             bundle_detach(
-                self._it, self._anchor(track), self._number(track), video, now, &self._out
+                self._it, self._anchor(track), self._number(track), slot, now, &self._out
             )
             found = self._outputs(&self._out)
             self._forget(track)
@@ -379,6 +381,12 @@ cdef class Bundle:
             self._tracks[cut.track], self._codecs[cut.codec.index], cut.timestamp, _frames_of(cut),
             cut.epoch, cut.keyframe, cut.first,
         )
+
+
+cdef uint8_t _slot(track):
+    """The place of a track, as the C code has it."""
+    kind, role = track.slot
+    return (SLOT_VIDEO if kind is Kind.VIDEO else 0) | (SLOT_AUX if role is Role.AUX else 0)
 
 
 cdef slice_spec _spec(spec, bint video):

@@ -21,8 +21,12 @@ typedef struct rid {
     size_t size;
 } rid;
 
+/* The place of a track among those of its anchor: a kind and a role. */
+enum { SLOT_VIDEO = 1, SLOT_AUX = 2, SLOTS = 4 };
+
 typedef struct parameters {
     bool video;
+    bool aux; /* the role of its track */
     const codec *codecs[128]; /* by payload type */
     int16_t rtx[128];         /* the payload type it repeats, or -1 */
     int16_t red[128];         /* the payload type of its blocks (RFC 2198), or -1 */
@@ -38,5 +42,9 @@ typedef struct parameters {
     size_t ssrc_count;
     uint32_t max_bitrate; /* bit/s that the sender is asked to stay below; 0: it is not */
 } parameters;
+
+static inline uint8_t slot_of(const parameters *it) {
+    return (uint8_t)((it->video ? SLOT_VIDEO : 0) | (it->aux ? SLOT_AUX : 0));
+}
 
 #endif

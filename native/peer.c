@@ -422,17 +422,17 @@ void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *secti
     finish(it, &from, out);
 }
 
-void peer_attach(peer *it, uint64_t anchor, uint64_t track, bool video,
+void peer_attach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot,
                  const slice_spec *spec, outputs *out) {
     outputs from = {0};
     pthread_mutex_lock(&it->lock);
-    bundle_attach(it->bundle, anchor, track, video, spec, seconds(CLOCK_MONOTONIC), &from);
+    bundle_attach(it->bundle, anchor, track, slot, spec, seconds(CLOCK_MONOTONIC), &from);
     finish(it, &from, out);
 }
 
-void peer_detach(peer *it, uint64_t anchor, uint64_t track, bool video, outputs *out) {
+void peer_detach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot, outputs *out) {
     outputs from = {0};
-    bundle_detach(it->bundle, anchor, track, video, catch_up(it), &from);
+    bundle_detach(it->bundle, anchor, track, slot, catch_up(it), &from);
     finish(it, &from, out);
 }
 

@@ -92,9 +92,9 @@ void peer_release(peer *it);
 /* As the bundle's, at the present time, with the cuts that wait first; RTCP is sent. */
 void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *sections, size_t count,
                        outputs *out);
-void peer_attach(peer *it, uint64_t anchor, uint64_t track, bool video,
+void peer_attach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot,
                  const slice_spec *spec, outputs *out);
-void peer_detach(peer *it, uint64_t anchor, uint64_t track, bool video, outputs *out);
+void peer_detach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot, outputs *out);
 /* Datagrams that came another way, decrypted. */
 void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
                   outputs *out);

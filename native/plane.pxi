@@ -54,9 +54,9 @@ cdef extern from "plane.h" nogil:
     void peer_release(peer *it)
     void peer_set_sections(peer *it, uint64_t anchor, const parameters *const *sections,
                            size_t count, outputs *out)
-    void peer_attach(peer *it, uint64_t anchor, uint64_t track, bint video,
+    void peer_attach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot,
                      const slice_spec *spec, outputs *out)
-    void peer_detach(peer *it, uint64_t anchor, uint64_t track, bint video, outputs *out)
+    void peer_detach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot, outputs *out)
     void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
                       outputs *out)
     void peer_flush(peer *it, outputs *out)
@@ -213,19 +213,19 @@ cdef class Peer:
 
     def attach(self, track, spec):
         """As Bundle.attach, at the present time; RTCP is sent, cuts come back."""
-        cdef bint video = track.kind is Kind.VIDEO
-        cdef slice_spec wanted = _spec(spec, video)
+        cdef uint8_t slot = _slot(track)
+        cdef slice_spec wanted = _spec(spec, slot & SLOT_VIDEO)
         cdef uint64_t anchor = self.bundle._anchor(track), number = self.bundle._number(track)
         with nogil:
-            peer_attach(self._it, anchor, number, video, &wanted, &self._out)
+            peer_attach(self._it, anchor, number, slot, &wanted, &self._out)
         return self.bundle._outputs(&self._out)
 
     def detach(self, track):
         """As Bundle.detach, at the present time."""
-        cdef bint video = track.kind is Kind.VIDEO
+        cdef uint8_t slot = _slot(track)
         cdef uint64_t anchor = self.bundle._anchor(track), number = self.bundle._number(track)
         with nogil:
-            peer_detach(self._it, anchor, number, video, &self._out)
+            peer_detach(self._it, anchor, number, slot, &self._out)
         found = self.bundle._outputs(&self._out)
         self.bundle._forget(track)
         return found

@@ -13,12 +13,66 @@ receiver *receiver_new(uint64_t anchor, uint32_t ssrc, counters *counters, order
     it->counters = counters;
     it->scratch = scratch;
     it->activity = activity;
-    it->audio_epoch = it->video_epoch = NO_EPOCH;
+    for (size_t i = 0; i < SLOTS; i++)
+        it->epochs[i] = NO_EPOCH;
     it->deadline = NEVER;
     it->heard = -NEVER;
     sender_clock_init(&it->sender);
     reporter_init(&it->reporter, ssrc, transport, counters);
     return it;
+}
+
+/* ---- tracks, audio or video ---- */
+
+static bool is_video(const track *it) { return it->slot & SLOT_VIDEO; }
+
+static stream *stream_of_track(const track *it) {
+    return is_video(it) ? it->as.video.stream : it->as.audio.stream;
+}
+
+static void track_free(track *it) {
+    if (is_video(it))
+        video_track_free(&it->as.video);
+    else
+        audio_track_free(&it->as.audio);
+}
+
+static void track_attach(track *it, uint64_t number, const slice_spec *spec) {
+    if (is_video(it))
+        video_track_attach(&it->as.video, number, spec);
+    else
+        audio_track_attach(&it->as.audio, number, spec);
+}
+
+static void track_detach(track *it, uint64_t number, ordereds *scratch, outputs *out) {
+    if (is_video(it))
+        video_track_detach(&it->as.video, number, out);
+    else
+        audio_track_detach(&it->as.audio, number, scratch, out);
+}
+
+static void track_flush(track *it, ordereds *scratch, outputs *out) {
+    if (is_video(it))
+        video_track_flush(&it->as.video, scratch, out);
+    else
+        audio_track_flush(&it->as.audio, scratch, out);
+}
+
+static double track_deadline(const track *it) {
+    return is_video(it) ? video_track_deadline(&it->as.video) : audio_track_deadline(&it->as.audio);
+}
+
+static double track_expects(const track *it, double now) {
+    return is_video(it) ? video_track_expects(&it->as.video, now)
+                        : audio_track_expects(&it->as.audio, now);
+}
+
+/* The track of a slot among these, or NULL. */
+static track *track_at(track *tracks, size_t count, uint8_t slot) {
+    for (size_t i = 0; i < count; i++)
+        if (tracks[i].slot == slot)
+            return &tracks[i];
+    return NULL;
 }
 
 void receiver_end_stream(stream *ended) {
@@ -29,8 +83,8 @@ void receiver_end_stream(stream *ended) {
 void receiver_free(receiver *it) {
     if (it == NULL)
         return;
-    audio_track_free(&it->audio);
-    video_track_free(&it->video);
+    for (size_t i = 0; i < it->track_count; i++)
+        track_free(&it->tracks[i]);
     for (size_t i = 0; i < it->count; i++)
         receiver_end_stream(it->streams[i]);
     sender_clock_free(&it->sender);
@@ -70,80 +124,79 @@ static void begin_after(stream *stream, int64_t epoch) {
         stream->epoch = epoch + 1;
 }
 
-static void replace_audio(receiver *it, stream *first) {
-    audio_track before = it->audio;
-    it->audio = (audio_track){0};
-    it->has_audio = first != NULL;
-    if (first != NULL) {
-        audio_track_init(&it->audio, first, it->activity);
-        begin_after(first, it->audio_epoch);
-        for (size_t i = 0; i < before.count; i++) {
-            const audio_cutter *cutter = &before.cutters[i];
-            slice_spec spec = {.seconds = cutter->seconds, .wait = cutter->wait};
-            audio_track_attach(&it->audio, cutter->track, &spec);
-        }
+/* What is attached to a track goes on with the one that takes its slot. */
+static void take_over(track *it, const track *before) {
+    if (is_video(it)) {
+        const video_track *video = &before->as.video;
+        for (size_t i = 0; i < video->count; i++)
+            track_attach(it, video->grabbers[i].track, &video->grabbers[i].spec);
+        return;
     }
-    audio_track_free(&before);
-}
-
-static void replace_video(receiver *it, stream *first) {
-    video_track before = it->video;
-    it->video = (video_track){0};
-    it->has_video = first != NULL;
-    if (first != NULL) {
-        video_track_init(&it->video, first);
-        begin_after(first, it->video_epoch);
-        for (size_t i = 0; i < before.count; i++)
-            video_track_attach(&it->video, before.grabbers[i].track, &before.grabbers[i].spec);
+    for (size_t i = 0; i < before->as.audio.count; i++) {
+        const audio_cutter *cutter = &before->as.audio.cutters[i];
+        slice_spec spec = {.seconds = cutter->seconds, .wait = cutter->wait};
+        track_attach(it, cutter->track, &spec);
     }
-    video_track_free(&before);
 }
 
-static void end_audio(receiver *it, outputs *out) {
-    audio_track_flush(&it->audio, it->scratch, out);
-    it->audio_epoch = it->audio.stream->epoch;
-    stream_doze(it->audio.stream, INFINITY);
+/* Begin the track of a stream in place of the one before of its slot, if there is one. */
+static void begin_track(receiver *it, track *to, stream *first, const track *before) {
+    if (is_video(to))
+        video_track_init(&to->as.video, first);
+    else
+        audio_track_init(&to->as.audio, first, it->activity);
+    begin_after(first, it->epochs[to->slot]);
+    if (before != NULL)
+        take_over(to, before);
 }
 
-static void end_video(receiver *it, outputs *out) {
-    video_track_flush(&it->video, it->scratch, out);
-    it->video_epoch = it->video.stream->epoch;
-    stream_doze(it->video.stream, INFINITY);
+static void end_track(receiver *it, track *ended, outputs *out) {
+    track_flush(ended, it->scratch, out);
+    stream *stream = stream_of_track(ended);
+    it->epochs[ended->slot] = stream->epoch;
+    stream_doze(stream, INFINITY);
 }
 
-/* The first stream of a kind is cut. All last cuts come first, in the order of the tracks. */
-static void replace_tracks(receiver *it, stream *audio, stream *video, outputs *out) {
-    bool new_audio = !it->has_audio || it->audio.stream != audio;
-    bool new_video = !it->has_video || it->video.stream != video;
-    if (it->has_video && it->video_first && new_video)
-        end_video(it, out);
-    if (it->has_audio && new_audio)
-        end_audio(it, out);
-    if (it->has_video && !it->video_first && new_video)
-        end_video(it, out);
-    if (new_audio)
-        replace_audio(it, audio);
-    if (new_video)
-        replace_video(it, video);
+/* The first streams of the slots, each as the track that it has or is to have. */
+static size_t find_firsts(const receiver *it, track *firsts, stream **streams) {
+    size_t count = 0;
+    for (size_t i = 0; i < it->count; i++) {
+        uint8_t slot = slot_of(it->streams[i]->parameters);
+        if (track_at(firsts, count, slot) != NULL)
+            continue;
+        firsts[count] = (track){.slot = slot, .at = i};
+        streams[count++] = it->streams[i];
+    }
+    return count;
 }
 
-/* Which streams are the first of their kinds; the others are to sleep. */
+/* The first stream of a slot is cut, the others sleep. All last cuts come first, in the order of the
+ * tracks before. */
 static void set_tracks(receiver *it, outputs *out) {
-    stream *audio = NULL, *video = NULL;
-    for (size_t i = 0; i < it->count; i++) {
-        stream *one = it->streams[i];
-        if (one->parameters->video && video == NULL) {
-            video = one;
-            it->video_at = i;
-        } else if (!one->parameters->video && audio == NULL) {
-            audio = one;
+    track firsts[SLOTS], ended[SLOTS];
+    stream *streams[SLOTS];
+    size_t count = find_firsts(it, firsts, streams), gone = 0;
+    for (size_t i = 0; i < it->track_count; i++) {
+        track *before = &it->tracks[i], *after = track_at(firsts, count, before->slot);
+        if (after != NULL && streams[after - firsts] == stream_of_track(before)) {
+            after->as = before->as;
+            streams[after - firsts] = NULL; /* it goes on as it is */
+        } else {
+            end_track(it, before, out);
+            ended[gone++] = *before;
         }
     }
-    replace_tracks(it, audio, video, out);
-    it->video_first = video != NULL && it->streams[0] == video;
+    for (size_t i = 0; i < count; i++)
+        if (streams[i] != NULL)
+            begin_track(it, &firsts[i], streams[i], track_at(ended, gone, firsts[i].slot));
+    for (size_t i = 0; i < gone; i++)
+        track_free(&ended[i]);
+    memcpy(it->tracks, firsts, sizeof firsts);
+    it->track_count = count;
     for (size_t i = 0; i < it->count; i++) {
         stream *one = it->streams[i];
-        if (one != audio && one != video && !one->asleep)
+        const track *of = track_at(it->tracks, count, slot_of(one->parameters));
+        if (of->at != i && !one->asleep)
             stream_doze(one, INFINITY);
     }
 }
@@ -178,31 +231,19 @@ size_t receiver_set_sections(receiver *it, const parameters *const *sections, si
 
 /* ---- tracks ---- */
 
-void receiver_attach(receiver *it, uint64_t track, bool video, const slice_spec *spec,
+void receiver_attach(receiver *it, uint64_t track, uint8_t slot, const slice_spec *spec,
                      outputs *out) {
-    if (video && it->has_video) {
-        video_track_detach(&it->video, track, out);
-        video_track_attach(&it->video, track, spec);
-    } else if (!video && it->has_audio) {
-        audio_track_detach(&it->audio, track, it->scratch, out);
-        audio_track_attach(&it->audio, track, spec);
-    }
+    struct track *one = track_at(it->tracks, it->track_count, slot);
+    if (one == NULL)
+        return;
+    track_detach(one, track, it->scratch, out);
+    track_attach(one, track, spec);
 }
 
-void receiver_detach(receiver *it, uint64_t track, bool video, outputs *out) {
-    if (video && it->has_video)
-        video_track_detach(&it->video, track, out);
-    else if (!video && it->has_audio)
-        audio_track_detach(&it->audio, track, it->scratch, out);
-}
-
-static void cut_audio(receiver *it, double now, outputs *out) {
-    audio_track_receive(&it->audio, now, it->scratch, out);
-}
-
-static void take_pictures(receiver *it, double now, outputs *out) {
-    video_track_receive(&it->video, now, it->scratch, out);
-    it->asking[it->video_at] = video_track_wants_keyframe(&it->video, now);
+void receiver_detach(receiver *it, uint64_t track, uint8_t slot, outputs *out) {
+    struct track *one = track_at(it->tracks, it->track_count, slot);
+    if (one != NULL)
+        track_detach(one, track, it->scratch, out);
 }
 
 static void report(receiver *it, double now, outputs *out) {
@@ -216,34 +257,31 @@ static void report(receiver *it, double now, outputs *out) {
 }
 
 void receiver_handle_timer(receiver *it, double now, outputs *out) {
-    if (it->has_video && it->video_first)
-        take_pictures(it, now, out);
-    if (it->has_audio)
-        cut_audio(it, now, out);
-    if (it->has_video && !it->video_first)
-        take_pictures(it, now, out);
+    for (size_t i = 0; i < it->track_count; i++) {
+        track *one = &it->tracks[i];
+        if (is_video(one)) {
+            video_track_receive(&one->as.video, now, it->scratch, out);
+            it->asking[one->at] = video_track_wants_keyframe(&one->as.video, now);
+        } else {
+            audio_track_receive(&one->as.audio, now, it->scratch, out);
+        }
+    }
     if (it->scratch->capacity > KEPT_ORDEREDS)
         ordereds_free(it->scratch);
     report(it, now, out);
 }
 
 void receiver_flush(receiver *it, outputs *out) {
-    if (it->has_video && it->video_first)
-        video_track_flush(&it->video, it->scratch, out);
-    if (it->has_audio)
-        audio_track_flush(&it->audio, it->scratch, out);
-    if (it->has_video && !it->video_first)
-        video_track_flush(&it->video, it->scratch, out);
+    for (size_t i = 0; i < it->track_count; i++)
+        track_flush(&it->tracks[i], it->scratch, out);
 }
 
 double receiver_deadline(const receiver *it) {
     double first = reporter_deadline(&it->reporter);
     for (size_t i = 0; i < it->count; i++)
         first = earlier(first, stream_deadline(it->streams[i]));
-    if (it->has_audio)
-        first = earlier(first, audio_track_deadline(&it->audio));
-    if (it->has_video)
-        first = earlier(first, video_track_deadline(&it->video));
+    for (size_t i = 0; i < it->track_count; i++)
+        first = earlier(first, track_deadline(&it->tracks[i]));
     return first;
 }
 
@@ -257,9 +295,7 @@ double receiver_expects(const receiver *it, double now) {
         /* A hole is given up: that may complete a cut, though no packet comes. */
         first = earlier(first, stream_deadline(stream));
     }
-    if (it->has_audio)
-        first = earlier(first, audio_track_expects(&it->audio, now));
-    if (it->has_video)
-        first = earlier(first, video_track_expects(&it->video, now));
+    for (size_t i = 0; i < it->track_count; i++)
+        first = earlier(first, track_expects(&it->tracks[i], now));
     return first;
 }

@@ -6,6 +6,16 @@
 #include "reporter.h"
 #include "track.h"
 
+/* Of the first stream of a slot. */
+typedef struct track {
+    uint8_t slot;
+    size_t at; /* the index of its stream */
+    union {
+        audio_track audio;
+        video_track video;
+    } as;
+} track;
+
 typedef struct receiver {
     uint64_t anchor; /* the caller's number for it */
     counters *counters;
@@ -14,11 +24,9 @@ typedef struct receiver {
     stream **streams;
     bool *asking; /* for each stream, whether it needs a keyframe */
     size_t count;
-    bool has_audio, has_video, video_first;
-    size_t video_at; /* the index of the video track's stream */
-    audio_track audio;
-    video_track video;
-    int64_t audio_epoch, video_epoch; /* of the last track of a kind that has ended; -2: none */
+    track tracks[SLOTS]; /* in the order of their streams */
+    size_t track_count;
+    int64_t epochs[SLOTS]; /* of the last track of a slot that has ended; -2: none */
     reporter reporter;
     ordereds *scratch;
     double deadline; /* as it was when something last happened to it */
@@ -39,9 +47,9 @@ size_t receiver_set_sections(receiver *it, const parameters *const *sections, si
                              stream **ended, outputs *out);
 /* Frees a stream that has ended. */
 void receiver_end_stream(stream *ended);
-void receiver_attach(receiver *it, uint64_t track, bool video, const slice_spec *spec,
+void receiver_attach(receiver *it, uint64_t track, uint8_t slot, const slice_spec *spec,
                      outputs *out);
-void receiver_detach(receiver *it, uint64_t track, bool video, outputs *out);
+void receiver_detach(receiver *it, uint64_t track, uint8_t slot, outputs *out);
 void receiver_handle_timer(receiver *it, double now, outputs *out);
 void receiver_flush(receiver *it, outputs *out);
 double receiver_deadline(const receiver *it); /* NEVER: none */

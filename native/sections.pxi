@@ -45,6 +45,7 @@ cdef class Section:
     cdef int _fill(self, dict indices) except -1:
         stream = self.negotiated
         self.it.video = stream.kind is Kind.VIDEO
+        self.it.aux = stream.role is Role.AUX
         for payload_type, each in stream.codecs.items():
             self.it.codecs[_seven_bits(payload_type)] = &self.codecs[<size_t>indices[id(each)]]
         for payload_type in range(128):

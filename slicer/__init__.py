@@ -60,7 +60,7 @@ from slicer.rooms.trtc.settings import TrtcSettings
 from slicer.rooms.whep.settings import WhepSettings
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.settings import WhipSettings
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
@@ -103,6 +103,7 @@ __all__ = [
     "PicturesMissing",
     "Quality",
     "RobotLeft",
+    "Role",
     "RoomAddress",
     "RoomError",
     "RtpSettings",

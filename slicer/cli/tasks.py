@@ -117,6 +117,9 @@ def _add_slicing(parser: argparse.ArgumentParser) -> None:
         help="of a video sent in several sizes, take the smallest that is so high (the largest)",
     )  # fmt: skip
     parser.add_argument(
+        "--no-aux", action="store_true", help="leave out auxiliary tracks, such as shared screens"
+    )
+    parser.add_argument(
         "--image", type=one_of("--image", ImageFormat), metavar="FORMAT",
         help=f"of pictures: {in_words(list(ImageFormat))} (png)",
     )  # fmt: skip
@@ -181,6 +184,7 @@ def spec_of(options: argparse.Namespace, settings: Settings, room: str) -> TaskS
             ),
             max_idle=options.max_idle,
             max_anchors=options.max_anchors,
+            aux=False if options.no_aux else None,
         ),
         images=ImageFormat(options.image) if options.image else chosen.image,
         user=options.user,

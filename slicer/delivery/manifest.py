@@ -1,8 +1,8 @@
 """What a task has cut, as one JSON file beside its slices.
 
-    {"task": …, "ended": UTC, "slices": [{"key", "anchor", "kind", "began", "seconds", "size",
-    "sha256", "etag", "destination"} | {"key", "anchor", "kind", "lost": why} | {…, "kept": true}],
-    "omitted": how many more there were}
+    {"task": …, "ended": UTC, "slices": [{"key", "anchor", "kind", "role", "began", "seconds",
+    "size", "sha256", "etag", "destination"} | {"key", "anchor", "kind", "role", "lost": why} |
+    {…, "kept": true}], "omitted": how many more there were}
 
 A slice that was still in the spool when the engine closed is "kept". It lives in memory until the
 task ends: a crash loses the manifest, never a slice.
@@ -70,7 +70,8 @@ class Manifest:
         if self.closed or len(self._slices) >= MAX_SLICES:
             self._omitted += 1
             return
-        named = {"key": slice.key, "anchor": slice.anchor, "kind": slice.kind.value}
+        kind, role = slice.kind.value, slice.role.value
+        named = {"key": slice.key, "anchor": slice.anchor, "kind": kind, "role": role}
         self._slices[slice.key] = named | facts
 
     def _make(self, info: ManifestInfo) -> File:

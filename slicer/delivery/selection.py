@@ -18,7 +18,7 @@ from slicer.media import thumbnail
 from slicer.media.slice import SliceInfo
 from slicer.moderation import Verdict
 from slicer.moderation.settings import ModerationSettings
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 
 MAX_ANCHORS = 10_000
 """Of one account, that are remembered; of more, those not heard of for longest are forgotten, and
@@ -42,7 +42,7 @@ class Selection:
 
     def __init__(self, settings: ModerationSettings) -> None:
         self._settings = settings
-        self._anchors: OrderedDict[tuple[str, str], _Anchor] = OrderedDict()
+        self._anchors: OrderedDict[tuple[str, str, Role], _Anchor] = OrderedDict()
 
     @property
     def repeats(self) -> bool:
@@ -93,7 +93,8 @@ class Selection:
 
     def _anchor(self, delivery: Delivery) -> _Anchor:
         assert isinstance(delivery.info, SliceInfo), "nobody judges a manifest"
-        key = delivery.info.task, delivery.info.anchor
+        info = delivery.info
+        key = info.task, info.anchor, info.role  # a screen is not compared with a face
         anchor = self._anchors.get(key)
         if anchor is None:
             anchor = self._anchors[key] = _Anchor()

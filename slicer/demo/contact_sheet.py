@@ -10,7 +10,8 @@ from itertools import groupby, pairwise
 from string import Template
 from urllib.parse import quote
 
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
+from slicer.slicing.outputs import whose
 
 _PICTURE_PIXELS = 116
 _AUDIO_PIXELS = 200
@@ -35,6 +36,7 @@ class Entry:
     start: datetime
     seconds: float
     size: int
+    role: Role = Role.MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _pixels_per_second(entries: Sequence[Entry]) -> float:
     gaps = [
         (after.start - before.start).total_seconds()
         for before, after in pairwise([e for e in entries if e.kind is Kind.VIDEO])
-        if before.anchor == after.anchor
+        if (before.anchor, before.role) == (after.anchor, after.role)
     ]
     audios = [entry.seconds for entry in entries if entry.kind is Kind.AUDIO]
     return max(_PICTURE_PIXELS / _typical(gaps), _AUDIO_PIXELS / _typical(audios))
@@ -131,14 +133,16 @@ def _ticks(scale: _Scale, pixels: float) -> Iterable[datetime]:
 
 
 def _lane(anchor: str, entries: Sequence[Entry], number: int, scale: _Scale) -> str:
-    pictures = [_picture(entry, scale) for entry in entries if entry.kind is Kind.VIDEO]
-    audios = [_audio(entry, scale) for entry in entries if entry.kind is Kind.AUDIO]
     hue = (_FIRST_HUE + number * _HUE_STEP) % 360
     rows = ""
-    if pictures:
-        rows += f'<div class="row pictures">{"".join(pictures)}</div>\n'
-    if audios:
-        rows += f'<div class="row audios">{"".join(audios)}</div>\n'
+    for role in Role:
+        of_role = [entry for entry in entries if entry.role is role]
+        pictures = [_picture(entry, scale) for entry in of_role if entry.kind is Kind.VIDEO]
+        audios = [_audio(entry, scale) for entry in of_role if entry.kind is Kind.AUDIO]
+        if pictures:
+            rows += f'<div class="row pictures" data-role="{role}">{"".join(pictures)}</div>\n'
+        if audios:
+            rows += f'<div class="row audios" data-role="{role}">{"".join(audios)}</div>\n'
     return (
         f'<section class="lane" data-anchor="{escape(anchor)}" style="--hue:{hue:.0f}">\n'
         f"<h2>{escape(anchor)}<small>{_size(sum(e.size for e in entries))}</small></h2>\n"
@@ -148,7 +152,7 @@ def _lane(anchor: str, entries: Sequence[Entry], number: int, scale: _Scale) -> 
 
 def _picture(entry: Entry, scale: _Scale) -> str:
     link, time = _link(entry.path), _clock(entry.start)
-    alt = escape(f"{entry.anchor}, {time} UTC, {_size(entry.size)}")
+    alt = escape(f"{whose(entry.anchor, entry.role)}, {time} UTC, {_size(entry.size)}")
     return (
         f'<a class="picture" style="{scale.left(entry.start)}" href="{link}" target="_blank">'
         f'<img src="{link}" alt="{alt}" title="{alt}" loading="lazy">{time}</a>'

@@ -27,6 +27,7 @@ from slicer.errors import BadInput, RoomError, counted
 from slicer.media.slice import SliceInfo
 from slicer.rooms.whip.room import WhipConnector
 from slicer.rtp.parameters import Kind
+from slicer.slicing.outputs import whose
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 
@@ -159,7 +160,8 @@ async def _publish_until_terminated(url: str, file: str, codec: VideoCodec) -> N
 def _write_sheet(folder: Path, stored: Sequence[SliceInfo], ended: datetime) -> Path:
     """The contact sheet, beside the slices."""
     entries = [
-        Entry(one.key, one.anchor, one.kind, one.began, one.seconds, one.size) for one in stored
+        Entry(one.key, one.anchor, one.kind, one.began, one.seconds, one.size, one.role)
+        for one in stored
     ]
     began = min((one.began for one in stored), default=ended)
     sheet = folder / "contact-sheet.html"
@@ -177,7 +179,7 @@ def _print_table(console: Console, stored: Sequence[SliceInfo]) -> None:
     for one in sorted(stored, key=lambda one: (one.anchor, one.kind, one.began)):
         name = one.key.rpartition("/")[2]
         table.add_row(
-            one.anchor,
+            whose(one.anchor, one.role),
             "audio" if one.kind is Kind.AUDIO else "picture",
             f"{one.began:%H:%M:%S.%f}"[:-3],
             f"{one.seconds:6.3f} s" if one.kind is Kind.AUDIO else "",

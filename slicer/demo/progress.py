@@ -39,7 +39,8 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.errors import counted
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Slot
+from slicer.slicing.outputs import whose
 
 _LAST_LINES = 6
 _COLUMNS = {"cut now": 13, "audio": 5, "pictures": 8, "stored": 8, "last": 24}
@@ -82,23 +83,27 @@ def clock_text(at: datetime) -> str:
     return f"{at:%H:%M:%S.%f}"[:-3]
 
 
+def _why(reason: str) -> str:
+    return f" ({reason})" if reason else ""
+
+
 def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
     """An event in one plain line, without its time."""
     match event:
         case TaskState():
             return f"task {event.state.value}" + (f": {event.reason}" if event.reason else "")
         case TrackStarted():
-            return f"+ {event.anchor} {event.kind}"
+            return f"+ {whose(event.anchor, event.role)} {event.kind}"
         case TrackEnded():
-            return f"- {event.anchor} {event.kind}" + (f" ({event.reason})" if event.reason else "")
+            return f"- {whose(event.anchor, event.role)} {event.kind}" + _why(event.reason)
         case PicturesMissing():
-            return f"no pictures: {event.anchor}: {event.reason}"
+            return f"no pictures: {whose(event.anchor, event.role)}: {event.reason}"
         case AnchorTrouble():
             return f"trouble: {event.anchor}: {event.reason} ({event.count})"
         case TrackRefused():
-            return f"refused: {event.anchor} {event.kind}: {event.reason}"
+            return f"refused: {whose(event.anchor, event.role)} {event.kind}: {event.reason}"
         case AnchorLeft():
-            return f"left: {event.anchor}" + (f" ({event.reason})" if event.reason else "")
+            return f"left: {event.anchor}" + _why(event.reason)
         case AnchorDropped():
             return f"dropped: {event.anchor}: {event.reason}"
         case FactsDiscarded():
@@ -182,7 +187,7 @@ class LiveProgress:
         self._console, self._title = console, title
         self._counts: Counter[tuple[str, Kind]] = Counter()
         self._bytes: Counter[str] = Counter()
-        self._cut: dict[str, set[Kind]] = {}
+        self._cut: dict[str, set[Slot]] = {}
         self._last: dict[str, str] = {}
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._render)
@@ -191,9 +196,9 @@ class LiveProgress:
         """Take it into the picture; hits, losses and troubles also stay above it."""
         match event:
             case TrackStarted():
-                self._cut.setdefault(event.anchor, set()).add(event.kind)
+                self._cut.setdefault(event.anchor, set()).add((event.kind, event.role))
             case TrackEnded():
-                self._cut.setdefault(event.anchor, set()).discard(event.kind)
+                self._cut.setdefault(event.anchor, set()).discard((event.kind, event.role))
             case SliceStored(slice=stored):
                 self._cut.setdefault(stored.anchor, set())
                 self._counts[stored.anchor, stored.kind] += 1
@@ -253,7 +258,7 @@ class LiveProgress:
     def _row(self, anchor: str) -> dict[str, str]:
         return {
             "anchor": anchor,
-            "cut now": " + ".join(sorted(self._cut[anchor])) or "–",
+            "cut now": " + ".join(whose(*slot) for slot in sorted(self._cut[anchor])) or "–",
             "audio": str(self._counts[anchor, Kind.AUDIO]),
             "pictures": str(self._counts[anchor, Kind.VIDEO]),
             "stored": bytes_text(self._bytes[anchor]),

@@ -35,7 +35,7 @@ class CutRate:
             asked += 1 / params.audio.seconds
         if params.video is not None:
             asked += 1 / params.video.seconds
-        self.rate = asked + EXTRA_RATE
+        self.rate = (2 * asked if params.aux else asked) + EXTRA_RATE
         self._buckets: dict[str, _Bucket] = {}
 
     def take(self, anchor: str, now: float) -> bool:

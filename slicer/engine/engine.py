@@ -53,7 +53,7 @@ from slicer.moderation import SupplierSpec
 from slicer.moderation.local.supplier import check as check_local
 from slicer.rooms import Authorize, Connector, Context, Room, connector, parse_room
 from slicer.rooms.whip.address import check_user
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import Modified
 from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.spec import AudioSpec, SliceParams
@@ -69,14 +69,14 @@ AUDIO_ALONE = SliceParams(AudioSpec(), None)
 
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
-    """What `describe` says. *tracks*: (anchor, kind) being cut now; *pending*: not yet stored;
-    *late*: pictures ready more than 2 s after they were taken; *judged*: slices with a verdict;
-    *unjudged*: those that should have one, and have none."""
+    """What `describe` says. *tracks*: (anchor, kind, role) being cut now; *pending*: not yet
+    stored; *late*: pictures ready more than 2 s after they were taken; *judged*: slices with a
+    verdict; *unjudged*: those that should have one, and have none."""
 
     task: str
     state: State
     anchors: tuple[str, ...]
-    tracks: tuple[tuple[str, Kind], ...]
+    tracks: tuple[tuple[str, Kind, Role], ...]
     subscription: Subscription
     stored: int
     lost: int
@@ -257,7 +257,7 @@ class Engine:
         """How the task is now. Raises TaskNotExist, TaskEnded."""
         running = self._running(task)
         core = running.driver.task
-        tracks = tuple((track.anchor, track.kind) for track in sorted(core.tracks))
+        tracks = tuple((track.anchor, *track.slot) for track in sorted(core.tracks))
         return TaskStatus(
             task,
             core.state,

@@ -9,7 +9,7 @@ from typing import Self
 
 from slicer.media.slice import SliceInfo
 from slicer.moderation import Verdict
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.outputs import EndReason, State
 
 # A listener that is this far behind loses the oldest events, and is told how many.
@@ -35,6 +35,7 @@ class TrackStarted:
     at: datetime
     anchor: str
     kind: Kind
+    role: Role = Role.MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class TrackEnded:
     anchor: str
     kind: Kind
     reason: str = ""
+    role: Role = Role.MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class TrackRefused:
     anchor: str
     kind: Kind
     reason: str
+    role: Role = Role.MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class PicturesMissing:
     at: datetime
     anchor: str
     reason: str
+    role: Role = Role.MAIN
 
 
 @dataclass(frozen=True, slots=True)

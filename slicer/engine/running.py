@@ -57,6 +57,7 @@ from slicer.slicing.outputs import (
     StateChanged,
     Subscribe,
     Unsubscribe,
+    whose,
 )
 from slicer.slicing.task import SliceTask
 from slicer.storage import Receipt
@@ -167,9 +168,11 @@ class RunningTask:
 
     def on_missing(self, missing: PictureMissing) -> None:
         """Tell that pictures cannot be had."""
-        anchor, reason = missing.track.anchor, missing.reason.value
-        logger.warning("! task %s: no pictures of %s: %s", self._task, anchor, reason)
-        self._tell(PicturesMissing(self._task, self._now(), anchor, reason))
+        track, reason = missing.track, missing.reason.value
+        owner = whose(track.anchor, track.role)
+        logger.warning("! task %s: no pictures of %s: %s", self._task, owner, reason)
+        at = self._now()
+        self._tell(PicturesMissing(self._task, at, track.anchor, reason, track.role))
 
     def on_settled(self, settled: Settled) -> None:
         """Tell when a slice began, where a report has corrected it."""
@@ -188,13 +191,15 @@ class RunningTask:
         task, at = self._task, self._now()
         match output:
             case Subscribe(track, _):
-                logger.info("+ task %s cuts %s of %s", task, track.kind, track.anchor)
-                self._tell(TrackStarted(task, at, track.anchor, track.kind))
+                owner = whose(track.anchor, track.role)
+                logger.info("+ task %s cuts %s of %s", task, track.kind, owner)
+                self._tell(TrackStarted(task, at, track.anchor, *track.slot))
             case Unsubscribe(track, reason):
-                logger.info("- task %s: %s of %s: %s", task, track.kind, track.anchor, reason)
+                owner = whose(track.anchor, track.role)
+                logger.info("- task %s: %s of %s: %s", task, track.kind, owner, reason)
                 self._decoding.end(track)
                 self._times.end_track(track)
-                self._tell(TrackEnded(task, at, track.anchor, track.kind, reason))
+                self._tell(TrackEnded(task, at, track.anchor, track.kind, reason, track.role))
             case StateChanged(state, reason):
                 level = logging.WARNING if state is State.RECONNECTING else logging.INFO
                 logger.log(level, "- task %s is %s%s", task, state.value, reason and f": {reason}")
@@ -210,9 +215,10 @@ class RunningTask:
             case outputs.AnchorDropped(anchor, reason):
                 logger.warning("! task %s: %s is dropped: %s", task, anchor, reason)
                 self._tell(AnchorDropped(task, at, anchor, reason))
-            case outputs.TrackRefused(anchor, kind, reason):
-                logger.warning("! task %s: %s of %s is refused: %s", task, kind, anchor, reason)
-                self._tell(TrackRefused(task, at, anchor, kind, reason))
+            case outputs.TrackRefused(anchor, kind, reason, role):
+                owner = whose(anchor, role)
+                logger.warning("! task %s: %s of %s is refused: %s", task, kind, owner, reason)
+                self._tell(TrackRefused(task, at, anchor, kind, reason, role))
             case outputs.AnchorTrouble(anchor, reason, count):
                 logger.warning("! task %s: %s: %s (%d)", task, anchor, reason, count)
                 self._tell(AnchorTrouble(task, at, anchor, reason, count))

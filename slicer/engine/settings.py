@@ -99,12 +99,15 @@ class SlicingSettings:
         KEYFRAME_INTERVAL, KEYFRAME_INTERVAL, LONGEST_KEYFRAME_INTERVAL
     )
     """Seconds between two requests to one source at least, however many tasks watch it."""
+    aux: bool = True
+    """Whether auxiliary tracks, such as a shared screen beside a camera, are cut as well."""
 
     def complete(self, params: SliceParams) -> SliceParams:
         """A task's parameters, with what it leaves to these settings."""
         never = self.keyframes is Keyframes.NEVER
         interval = math.inf if never else self.keyframe_interval
-        return params.waiting(self.report_wait).watching(interval, self.max_height or None)
+        watching = params.watching(interval, self.max_height or None, self.aux)
+        return watching.waiting(self.report_wait)
 
     def params(self) -> SliceParams:
         """The same as a task takes it. Raises BadInput where both kinds are left out."""

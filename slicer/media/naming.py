@@ -8,7 +8,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from slicer.errors import BadInput
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 
 MAX_REMEMBERED = 4_096
 """Names a task remembers: over a minute of 25 anchors with audio and pictures each second."""
@@ -21,6 +21,8 @@ _FOLDERS = {Kind.AUDIO: "audios", Kind.VIDEO: "images"}
 
 class Names:
     """The keys of one task: `{prefix…}/{task}/{user}/audios/{app}_{room}_{user}_{UTC}.ogg`.
+
+    Those of auxiliary tracks have `_aux` before the UTC.
 
     Raises BadInput where a part of *prefix* holds more than letters, digits, `_` and `-`.
     """
@@ -38,11 +40,14 @@ class Names:
         """What all keys of the task begin with, without a last slash."""
         return self._root
 
-    def allocate(self, anchor: str, kind: Kind, extension: str, began: datetime) -> str:
+    def allocate(
+        self, anchor: str, kind: Kind, extension: str, began: datetime, role: Role = Role.MAIN
+    ) -> str:
         """A key not given before; *began* is the time of the slice's first sample."""
         user = _safe(anchor)
         utc = began.astimezone(UTC).strftime("%Y%m%d%H%M%S")
-        name = f"{self._root}/{user}/{_FOLDERS[kind]}/{self._origin}_{user}_{utc}"
+        whose = user if role is Role.MAIN else f"{user}_{role}"
+        name = f"{self._root}/{user}/{_FOLDERS[kind]}/{self._origin}_{whose}_{utc}"
         count = self._taken.pop(name, 0)
         self._taken[name] = count + 1
         if len(self._taken) > MAX_REMEMBERED:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from slicer.media import ogg, picture, transcode
 from slicer.media.decoder import GroupDecoder
 from slicer.media.naming import Names
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
@@ -46,6 +46,10 @@ class SliceInfo:
     @property
     def kind(self) -> Kind:
         return self.track.kind
+
+    @property
+    def role(self) -> Role:
+        return self.track.role
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def describe(cut: Cut, names: Names, began: datetime, image_format: ImageFormat)
         extension, seconds = AUDIO_EXTENSION, (cut.end - cut.start) / cut.codec.clock_rate
     else:
         extension, seconds = image_format.value, 0.0
-    key = names.allocate(track.anchor, track.kind, extension, began)
+    key = names.allocate(track.anchor, track.kind, extension, began, track.role)
     return SliceInfo(key, track, began, seconds)
 
 

@@ -100,6 +100,7 @@ def request(file: File, spec: SupplierSpec) -> dict[str, object]:
         "task": info.task,
         "anchor": info.anchor,
         "kind": "picture" if picture else "audio",
+        "role": info.role.value,
         "key": info.key,
         "began": info.began.isoformat(timespec="milliseconds"),
         "seconds": info.seconds,

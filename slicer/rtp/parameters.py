@@ -12,6 +12,18 @@ class Kind(StrEnum):
     VIDEO = "video"
 
 
+class Role(StrEnum):
+    """Which of an anchor's tracks of one kind: the main one (microphone, camera) or the auxiliary
+    one (a shared screen, and its audio)."""
+
+    MAIN = "main"
+    AUX = "aux"
+
+
+Slot = tuple[Kind, Role]
+"""A track's place among those of its anchor, which has one of each kind and role at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Codec:
     """One payload format: lower-case *name*, RTP clock in Hz, and what its fmtp line says."""
@@ -65,7 +77,8 @@ class RtpParameters:
     ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"); *rids*: the layers of simulcast
     that it may be sent in (RFC 8851), in the offer's order; none without simulcast; *ssrcs*: those
     that the sender named (RFC 5576), retransmissions' included, where packets bring no MID;
-    *max_bitrate*: bit/s that the sender is asked to stay below; 0: it is not asked.
+    *max_bitrate*: bit/s that the sender is asked to stay below; 0: it is not asked; *role*: as
+    which of the anchor's tracks of its kind it is cut.
     """
 
     kind: Kind
@@ -78,3 +91,9 @@ class RtpParameters:
     rids: tuple[str, ...] = ()
     ssrcs: tuple[int, ...] = ()
     max_bitrate: int = 0
+    role: Role = Role.MAIN
+
+    @property
+    def slot(self) -> Slot:
+        """The place of its track."""
+        return self.kind, self.role

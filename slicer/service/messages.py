@@ -83,6 +83,7 @@ class Origin:
             "Status": 0,
             "FileName": slice.key,
             "MediaType": _MEDIA_TYPES[slice.kind],
+            "MediaId": slice.role.value,
             "Bucket": bucket.bucket,
             "Region": bucket.region,
             "Vendor": bucket.vendor,

@@ -39,7 +39,7 @@ from slicer.service.messages import BucketLocation, Code, Group, Origin
 from slicer.service.order import Product
 from slicer.service.plan import moderation_of
 from slicer.service.registry import Record, Registry
-from slicer.slicing.outputs import State
+from slicer.slicing.outputs import State, whose
 from slicer.storage import Credentials
 from slicer.webhooks.queue import Webhook
 
@@ -144,11 +144,11 @@ class Notifier:
             case FactsDiscarded(at=at, count=count):
                 text = f"{counted(count, 'fact')} of the room discarded"
                 await self.trouble(record, at, Code.ROOM_TROUBLE, text)
-            case TrackRefused(at=at, anchor=anchor, kind=kind, reason=reason):
-                text = f"{kind} of {anchor} is refused: {reason}"
+            case TrackRefused(at=at, anchor=anchor, kind=kind, reason=reason, role=role):
+                text = f"{kind} of {whose(anchor, role)} is refused: {reason}"
                 await self.trouble(record, at, Code.TRACK_REFUSED, text)
-            case PicturesMissing(at=at, anchor=anchor, reason=reason):
-                text = f"there are no pictures of {anchor}: {reason}"
+            case PicturesMissing(at=at, anchor=anchor, reason=reason, role=role):
+                text = f"there are no pictures of {whose(anchor, role)}: {reason}"
                 await self.trouble(record, at, Code.PICTURES_MISSING, text)
             case TaskState(at=at, state=State.RECONNECTING, reason=reason):
                 text = f"the room was lost: {reason}; the robot comes back by itself"

@@ -18,8 +18,8 @@ MAX_RAW = 64 * 1024
 def payload(
     slice: SliceInfo, verdict: Verdict, media_type: int, kept: bool, raw: bool
 ) -> Mapping[str, object]:
-    """TRTC's fields, and ours: StartTimeMs, EndTimeMs, Repeated, and Raw where *raw* asks for the
-    supplier's answer. Image or Audio is the key of a file that is kept."""
+    """TRTC's fields, and ours: MediaId, StartTimeMs, EndTimeMs, Repeated, and Raw where *raw* asks
+    for the supplier's answer. Image or Audio is the key of a file that is kept."""
     picture = slice.kind is Kind.VIDEO
     file = slice.key if kept else ""
     start = round(slice.began.timestamp() * 1000)
@@ -27,6 +27,7 @@ def payload(
         "DataId": data_id(slice),
         "RequestId": verdict.request,
         "MediaType": media_type,
+        "MediaId": slice.role.value,
         "Suggest": int(verdict.suggest),
         "Label": verdict.label.value,
         "Rate": verdict.score,

@@ -104,7 +104,7 @@ class Bundle:
     def attach(
         self, track: TrackKey, spec: AudioSpec | VideoSpec, now: float
     ) -> list[TrackOutput | Transmit]:
-        """Cut this track from now on. An anchor or kind that is not there is ignored."""
+        """Cut this track from now on. An anchor or track that is not there is ignored."""
         cuts = [cut for one in self._named(track.anchor) for cut in one.attach(track, spec)]
         return [*cuts, *self._run(self._named(track.anchor), now)]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing import outputs
 from slicer.slicing.outputs import AnchorTrouble, EndReason, TrackRefused
 from slicer.slicing.subscription import Subscription
@@ -36,6 +36,7 @@ class TrackPublished:
 
     anchor: str
     kind: Kind
+    role: Role = Role.MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class TrackUnpublished:
     anchor: str
     kind: Kind
     reason: str = ""
+    role: Role = Role.MAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,27 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
-from slicer.rtp.parameters import Codec, Kind
+from slicer.rtp.parameters import Codec, Kind, Role, Slot
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
 
 class TrackKey(NamedTuple):
-    """Names a track: what one task takes from one anchor, of one kind."""
+    """Names a track: what one task takes from one anchor, of one kind and role."""
 
     task: str
     anchor: str
     kind: Kind
+    role: Role = Role.MAIN
+
+    @property
+    def slot(self) -> Slot:
+        """Its place among the anchor's."""
+        return self.kind, self.role
+
+
+def whose(anchor: str, role: Role) -> str:
+    """For people to read: "ada", and "ada (aux)" of an auxiliary track."""
+    return anchor if role is Role.MAIN else f"{anchor} ({role})"
 
 
 class AudioPacket(NamedTuple):
@@ -204,6 +215,7 @@ class TrackRefused:
     anchor: str
     kind: Kind
     reason: str
+    role: Role = Role.MAIN
 
 
 @dataclass(frozen=True, slots=True)

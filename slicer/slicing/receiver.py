@@ -2,7 +2,8 @@
 
     insert: Reporter, Stream.insert;  handle_timer: Track.receive: order → cutter | grabber
 
-Sections may come and go at any time. The first stream of each kind is cut; the others sleep.
+Sections may come and go at any time. Of each slot (kind and role) the first stream is cut; the
+others sleep.
 """
 
 from collections import Counter
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 from slicer.rtp.mapping import SenderClock
 from slicer.rtp.packet import Packet
-from slicer.rtp.parameters import Kind, RtpParameters
+from slicer.rtp.parameters import Kind, RtpParameters, Slot
 from slicer.rtp.rtcp.reporter import Reporter
 from slicer.rtp.rtcp.reports import SenderReport
 from slicer.rtp.rtcp.transport_reporter import TransportReporter
@@ -32,8 +33,8 @@ class Receiver:
         self.heard = float("-inf")  # when a packet of any of them last came
         self._activity = activity
         self._sender = SenderClock()
-        self._tracks: dict[Kind, Track] = {}
-        self._epochs: dict[Kind, int] = {}  # of the last track of a kind that has ended
+        self._tracks: dict[Slot, Track] = {}
+        self._epochs: dict[Slot, int] = {}  # of the last track of a slot that has ended
         self._reporter = Reporter(ssrc, self.streams, f"slicer-{ssrc:08x}", transport)
         self._ended: Counter[str] = Counter()
 
@@ -54,17 +55,17 @@ class Receiver:
     def set_sections(self, sections: Sequence[RtpParameters]) -> list[TrackOutput]:
         """Replace what is sent; gives the last cuts of streams that are cut no longer.
 
-        Where a kind is still sent, but in another section, the tasks attached to it go on with that
+        Where a slot is still sent, but in another section, the tasks attached to it go on with that
         section, in a later epoch.
         """
         rest = list(self.streams)
         self.streams = [self._stream(parameters, rest) for parameters in sections]
-        firsts: dict[Kind, Stream] = {}
+        firsts: dict[Slot, Stream] = {}
         for stream in self.streams:
-            firsts.setdefault(stream.parameters.kind, stream)
+            firsts.setdefault(stream.parameters.slot, stream)
         cuts = self._replace_tracks(firsts)
         for stream in self.streams:
-            if not stream.asleep and firsts[stream.parameters.kind] is not stream:
+            if not stream.asleep and firsts[stream.parameters.slot] is not stream:
                 stream.doze()
         for stream in rest:
             self._sender.end(stream)
@@ -73,16 +74,16 @@ class Receiver:
         return cuts
 
     def attach(self, track: TrackKey, spec: AudioSpec | VideoSpec) -> list[TrackOutput]:
-        """Cut this track from now on. A kind the anchor does not send is ignored."""
-        if track.kind not in self._tracks:
+        """Cut this track from now on. What the anchor does not send is ignored."""
+        if track.slot not in self._tracks:
             return []
-        cuts = self._tracks[track.kind].detach(track)  # if it is attached already, it begins anew
-        self._tracks[track.kind].attach(track, spec)
+        cuts = self._tracks[track.slot].detach(track)  # if it is attached already, it begins anew
+        self._tracks[track.slot].attach(track, spec)
         return cuts
 
     def detach(self, track: TrackKey) -> list[TrackOutput]:
         """Cut this track no longer; gives its last cut."""
-        return self._tracks[track.kind].detach(track) if track.kind in self._tracks else []
+        return self._tracks[track.slot].detach(track) if track.slot in self._tracks else []
 
     def insert(self, stream: Stream, packet: Packet) -> None:
         """Take a packet of one of the streams, its arrival set."""
@@ -121,26 +122,27 @@ class Receiver:
                 return stream
         return Stream(parameters, self._sender)
 
-    def _replace_tracks(self, firsts: dict[Kind, Stream]) -> list[TrackOutput]:
+    def _replace_tracks(self, firsts: dict[Slot, Stream]) -> list[TrackOutput]:
         before, cuts = self._tracks, list[TrackOutput]()
-        for kind, track in before.items():
-            if firsts.get(kind) is not track.stream:
+        for slot, track in before.items():
+            if firsts.get(slot) is not track.stream:
                 cuts += track.flush()
-                self._epochs[kind] = track.stream.epoch
+                self._epochs[slot] = track.stream.epoch
                 track.stream.doze()
         self._tracks = {
-            kind: self._track(stream, before.get(kind)) for kind, stream in firsts.items()
+            slot: self._track(stream, before.get(slot)) for slot, stream in firsts.items()
         }
         return cuts
 
     def _track(self, stream: Stream, before: Track | None) -> Track:
-        """This stream's track, with everything that was attached to the last track of its kind."""
+        """This stream's track, with everything that was attached to the last track of its slot."""
         if before is not None and before.stream is stream:
             return before
-        kind = stream.parameters.kind
-        track = AudioTrack(stream, self._activity) if kind is Kind.AUDIO else VideoTrack(stream)
-        if kind in self._epochs:
-            stream.epoch = max(stream.epoch, self._epochs[kind] + 1)
+        slot = stream.parameters.slot
+        audio = slot[0] is Kind.AUDIO
+        track = AudioTrack(stream, self._activity) if audio else VideoTrack(stream)
+        if slot in self._epochs:
+            stream.epoch = max(stream.epoch, self._epochs[slot] + 1)
         for key, spec in before.attached if before is not None else ():
             track.attach(key, spec)
         return track

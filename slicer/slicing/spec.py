@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from slicer.errors import BadInput
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.rtp.rtcp.reporter import KEYFRAME_INTERVAL
 from slicer.slicing.subscription import Subscription
 
@@ -105,6 +105,8 @@ class SliceParams:
     """How to slice a room: audio, video or both, for whom. Raises BadInput.
 
     *max_idle*: seconds without any anchor after which the task ends by itself; None: never.
+    *aux*: whether auxiliary tracks (shared screens) are cut as well; None: as the engine's settings
+    say.
     """
 
     audio: AudioSpec | None = field(default_factory=AudioSpec)
@@ -112,6 +114,7 @@ class SliceParams:
     subscription: Subscription = field(default_factory=Subscription)
     max_idle: int | None = 30
     max_anchors: int = MAX_ANCHORS
+    aux: bool | None = None
 
     def __post_init__(self) -> None:
         if self.audio is None and self.video is None:
@@ -129,15 +132,19 @@ class SliceParams:
             video = replace(video, report_wait=seconds)
         return replace(self, audio=audio, video=video)
 
-    def watching(self, keyframe_interval: float, max_height: int | None) -> "SliceParams":
-        """The same, with this interval and this height where it does not say others."""
+    def watching(
+        self, keyframe_interval: float, max_height: int | None, aux: bool = True
+    ) -> "SliceParams":
+        """The same, with this interval, height and choice where it does not say others."""
         video = self.video
         if video is not None and video.keyframe_interval is None:
             video = replace(video, keyframe_interval=keyframe_interval)
         if video is not None and video.max_height is None:
             video = replace(video, max_height=max_height)
-        return replace(self, video=video)
+        return replace(self, video=video, aux=aux if self.aux is None else self.aux)
 
-    def of(self, kind: Kind) -> AudioSpec | VideoSpec | None:
-        """The spec for this kind, or None where it is not wanted."""
+    def of(self, kind: Kind, role: Role = Role.MAIN) -> AudioSpec | VideoSpec | None:
+        """The spec for tracks of this kind and role, or None where they are not wanted."""
+        if role is Role.AUX and self.aux is False:
+            return None
         return self.audio if kind is Kind.AUDIO else self.video

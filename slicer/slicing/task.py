@@ -5,7 +5,7 @@ One fact in, every output out, the timer set again; then the next fact.
 
 from collections import Counter
 
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Slot
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -36,6 +36,7 @@ from slicer.slicing.state import Trigger, follow
 
 # More anchors than any real room has; further ones are left out.
 MAX_PRESENT = 10_000
+_AUX_LEFT_OUT = "auxiliary tracks are left out: aux is false"
 
 
 class SliceTask:
@@ -47,7 +48,7 @@ class SliceTask:
         self.state = State.STARTING
         self.subscription = params.subscription
         self.counters: Counter[str] = Counter()
-        self._present: dict[str, set[Kind]] = {}  # in order of joining
+        self._present: dict[str, set[Slot]] = {}  # in order of joining
         self._tracks: set[TrackKey] = set()
         self._waiting: set[str] = set()
         self._overflow_reported = False  # that there are more than MAX_PRESENT
@@ -86,12 +87,10 @@ class SliceTask:
                 return self._part(anchor, reason, now)
             case AnchorJoined(anchor):
                 return self._admit(anchor)
-            case TrackPublished(anchor, kind):
-                ignored = self._admit(anchor)
-                self._present.get(anchor, set()).add(kind)
-                return ignored + self._reconcile(now)
-            case TrackUnpublished(anchor, kind, reason):
-                self._present.get(anchor, set()).discard(kind)
+            case TrackPublished():
+                return self._publish(fact, now)
+            case TrackUnpublished(anchor, kind, reason, role):
+                self._present.get(anchor, set()).discard((kind, role))
                 return self._reconcile(now, reason or "the anchor took it away")
 
     def handle_timer(self, now: float) -> list[Output]:
@@ -124,6 +123,22 @@ class SliceTask:
             return []
         self._overflow_reported = True
         return [AnchorDropped(anchor, f"{MAX_PRESENT} anchors are in the room already")]
+
+    def _publish(self, fact: TrackPublished, now: float) -> list[Output]:
+        anchor, slot = fact.anchor, (fact.kind, fact.role)
+        outputs = self._admit(anchor)
+        present = self._present.get(anchor, {slot})
+        if slot not in present and self._leaves_out(anchor, slot):
+            self.counters["tracks_refused"] += 1
+            outputs.append(TrackRefused(anchor, fact.kind, _AUX_LEFT_OUT, fact.role))
+        present.add(slot)
+        return outputs + self._reconcile(now)
+
+    def _leaves_out(self, anchor: str, slot: Slot) -> bool:
+        """Whether nothing but its role keeps a track from being cut."""
+        kind, role = slot
+        wanted = self.params.of(kind) is not None and self.subscription.wants(anchor, kind)
+        return wanted and self.params.of(kind, role) is None
 
     def _part(self, anchor: str, reason: str, now: float) -> list[Output]:
         if self._present.pop(anchor, None) is None:
@@ -197,7 +212,7 @@ class SliceTask:
 
     def _wanted_of(self, anchor: str) -> dict[TrackKey, AudioSpec | VideoSpec]:
         return {
-            TrackKey(self.name, anchor, kind): spec
-            for kind in sorted(self._present[anchor])
-            if (spec := self.params.of(kind)) and self.subscription.wants(anchor, kind)
+            TrackKey(self.name, anchor, kind, role): spec
+            for kind, role in sorted(self._present[anchor])
+            if (spec := self.params.of(kind, role)) and self.subscription.wants(anchor, kind)
         }

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from slicer.errors import BadInput
+from slicer.errors import BadInput, counted
 from slicer.rtp.codecs import refusal
 from slicer.rtp.parameters import (
     MAX_NAMED_SSRCS,
@@ -21,6 +21,7 @@ from slicer.rtp.parameters import (
     STATIC,
     Codec,
     Kind,
+    Role,
     RtpParameters,
 )
 from slicer.slicing.bundle import MAX_SECTIONS
@@ -284,7 +285,7 @@ class _Choice:
         """Which bound is reached; empty where there is room."""
         bound = self.profile.sections.get(Kind(section.kind))
         if sends and bound is not None and self._sending[Kind(section.kind)] >= bound:
-            return f"at most {bound} {section.kind} m-line of a connection is received"
+            return f"a connection receives {counted(bound, f'{section.kind} m-line')} at most"
         if len(self.accepted) >= MAX_SECTIONS:
             return f"at most {MAX_SECTIONS} m-lines of a connection are received"
         return ""
@@ -347,7 +348,14 @@ def described(section: Section, profile: Profile = DEFAULT) -> RtpParameters | N
         rids,
         _named_ssrcs(section) if profile.named_ssrcs else (),
         profile.max_bitrate if kind is Kind.VIDEO else 0,
+        _role(section),
     )
+
+
+def _role(section: Section) -> Role:
+    """Auxiliary where its sender says that it has slides (RFC 4796)."""
+    content = section.attributes.first("content") or ""
+    return Role.AUX if "slides" in content.split(",") else Role.MAIN
 
 
 def _named_ssrcs(section: Section) -> tuple[int, ...]:

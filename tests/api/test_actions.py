@@ -7,7 +7,7 @@ import pytest
 from slicer.api.actions import carry_out
 from slicer.api.fields import Reader
 from slicer.api.schema import ACTIONS
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
 from tests.harness.service.api import APP, NOW, STATUS, Recorder, seed
@@ -52,12 +52,14 @@ async def test_create_of_a_stream_is_judged_by_whom_the_operator_names() -> None
     [
         (State.STARTING, (), "Idle"),
         (State.RUNNING, (), "Idle"),
-        (State.RUNNING, (("ann", Kind.VIDEO),), "InProgress"),
+        (State.RUNNING, (("ann", Kind.VIDEO, Role.MAIN),), "InProgress"),
         (State.RECONNECTING, (), "Idle"),
-        (State.ENDED, (("ann", Kind.VIDEO),), "Exited"),
+        (State.ENDED, (("ann", Kind.VIDEO, Role.MAIN),), "Exited"),
     ],
 )
-async def test_describe(state: State, tracks: tuple[tuple[str, Kind], ...], word: str) -> None:
+async def test_describe(
+    state: State, tracks: tuple[tuple[str, Kind, Role], ...], word: str
+) -> None:
     orders = Recorder(status=replace(STATUS, state=state, tracks=tracks))
     answer = await act("DescribeCloudSliceTask", TASK, orders)
     assert answer == {"TaskId": "t", "Status": word}

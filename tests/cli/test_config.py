@@ -146,7 +146,7 @@ def test_the_defaults_are_shown_where_no_file_is_named(capsys: pytest.CaptureFix
     assert tomllib.loads(capsys.readouterr().out)["slicing"] == {
         "audio": 15, "video": 5, "image": "png", "max_idle": 30,
         "preroll": 0.16, "report_wait": 3.0, "max_height": 0, "keyframes": "request",
-        "keyframe_interval": 0.3,
+        "keyframe_interval": 0.3, "aux": True,
     }  # fmt: skip
 
 

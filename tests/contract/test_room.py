@@ -16,6 +16,7 @@ from slicer import (
     EndReason,
     Engine,
     Kind,
+    Role,
     SliceParams,
     State,
     TaskSpec,
@@ -93,7 +94,7 @@ async def test_a_room_of_others_is_sliced(tmp_path: Path, scheme: str) -> None:
         async with asyncio.timeout(20):
             while engine.describe(task).stored < 2:
                 await asyncio.sleep(0.05)
-        assert engine.describe(task).tracks == (("ada", Kind.AUDIO),)
+        assert engine.describe(task).tracks == (("ada", Kind.AUDIO, Role.MAIN),)
         engine.delete(task)
         finished = await engine.finished(task)
         await engine.close()
@@ -127,7 +128,7 @@ async def test_a_task_comes_back_with_its_room(tmp_path: Path, scripted: None) -
         assert engine.describe(task).anchors == ()
         room.tell(RoomEntered(), *ADA)
         assert engine.describe(task).state is State.RUNNING
-        assert engine.describe(task).tracks == (("ada", Kind.AUDIO),)
+        assert engine.describe(task).tracks == (("ada", Kind.AUDIO, Role.MAIN),)
         assert engine.streams(task) == 1
         room.cut(TrackKey(task, "ada", Kind.AUDIO))
         engine.delete(task)

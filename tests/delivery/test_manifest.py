@@ -30,12 +30,25 @@ def test_what_was_stored_lost_and_kept() -> None:
     content = json.loads(file.data)
     lost, stored, kept = content.pop("slices")
     assert content == {"task": "task", "ended": "2025-01-06T15:31:43.000+00:00", "omitted": 0}
-    assert lost == {"key": "ada/1.png", "anchor": "ada", "kind": "video", "lost": "no keyframe"}
-    assert kept == {"key": "ada/3.png", "anchor": "ada", "kind": "video", "kept": True}
+    assert lost == {
+        "key": "ada/1.png",
+        "anchor": "ada",
+        "kind": "video",
+        "role": "main",
+        "lost": "no keyframe",
+    }
+    assert kept == {
+        "key": "ada/3.png",
+        "anchor": "ada",
+        "kind": "video",
+        "role": "main",
+        "kept": True,
+    }
     assert stored == {
         "key": "ada/2.ogg",
         "anchor": "ada",
         "kind": "audio",
+        "role": "main",
         "began": "2025-01-06T14:31:43.000+00:00",
         "seconds": 15.0,
         "size": 1000,
@@ -57,7 +70,13 @@ def test_a_time_that_a_report_corrects() -> None:
     assert delivery.make is not None
     first, second = json.loads(delivery.make().data)["slices"]
     assert (first["key"], first["began"]) == (slice.key, later.isoformat(timespec="milliseconds"))
-    assert second == {"key": lost.key, "anchor": "ada", "kind": "audio", "lost": "why"}
+    assert second == {
+        "key": lost.key,
+        "anchor": "ada",
+        "kind": "audio",
+        "role": "main",
+        "lost": "why",
+    }
 
 
 def test_a_bound() -> None:

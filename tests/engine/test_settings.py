@@ -39,11 +39,12 @@ def test_a_file(tmp_path: Path) -> None:
 
 
 def test_a_task_gets_what_it_does_not_say_itself() -> None:
-    seldom = SlicingSettings(report_wait=1.0, max_height=360, keyframe_interval=2.0)
+    seldom = SlicingSettings(report_wait=1.0, max_height=360, keyframe_interval=2.0, aux=False)
     video = VideoSpec(5, 1.0, 360, 2.0)
-    assert seldom.complete(SliceParams()) == SliceParams(AudioSpec(15, 1.0), video)
-    own = SliceParams(video=VideoSpec(5, max_height=720))
+    assert seldom.complete(SliceParams()) == SliceParams(AudioSpec(15, 1.0), video, aux=False)
+    own = SliceParams(video=VideoSpec(5, max_height=720), aux=True)
     assert seldom.complete(own).video == VideoSpec(5, 1.0, 720, 2.0)
+    assert seldom.complete(own).aux
     never = SlicingSettings(keyframes=Keyframes.NEVER).complete(SliceParams()).video
     assert never == VideoSpec(5, 3.0, None, math.inf)
 

@@ -21,6 +21,7 @@ from slicer.rtp.parameters import (
     VP8,
     VP9,
     Kind,
+    Role,
     RtpParameters,
 )
 from slicer.slicing.outputs import TrackKey
@@ -39,7 +40,8 @@ SPOKEN = RtpParameters(Kind.AUDIO, {111: OPUS}, {}, CONFERENCE, frozenset({"nack
 SEEN = RtpParameters(
     Kind.VIDEO, {96: VP8}, {97: 96}, CONFERENCE, frozenset({"nack", "nack pli", "transport-cc"})
 )
-OFFERED = [replace(line, mid=mid) for mid in "abc" for line in (SPOKEN, SEEN)]
+OFFERED = [replace(line, mid=mid) for mid in "ab" for line in (SPOKEN, SEEN)]
+OFFERED += [replace(line, mid="c", role=Role.AUX) for line in (SPOKEN, SEEN)]
 OFFERED += [
     replace(SPOKEN, mid="d", codecs={111: OPUS, 0: PCMU}),
     replace(SEEN, mid="d", codecs={98: VP9, 96: VP8}),
@@ -86,7 +88,8 @@ class Connection:
                 self.send(number)
             case "attach" | "detach":
                 kind = Kind.AUDIO if number % 2 else Kind.VIDEO
-                key = TrackKey(TASKS[number // 2 % 2], anchor, kind)
+                role = Role.AUX if number % 5 == 0 else Role.MAIN
+                key = TrackKey(TASKS[number // 2 % 2], anchor, kind, role)
                 if what == "detach":
                     call.take(self.both.detach(key, call.now))
                 else:
@@ -206,8 +209,8 @@ def test_connections_of_chance_give_cuts_and_meet_every_way_to_be_routed(sealed:
             connection.step(chance.choice(verbs), chance.randrange(10_000), chance.random())
         connection.end()
         came.update(connection.both.counters.keys())
-        came.update(f"{cut.track.anchor} {cut.track.kind}" for cut in connection.call.cuts)
+        came.update(" ".join(cut.track[1:]) for cut in connection.call.cuts)
         passed += connection.both.passed
-    wanted = {f"{anchor} {kind}" for anchor in ANCHORS for kind in Kind}
+    wanted = {f"{anchor} {kind} main" for anchor in ANCHORS for kind in Kind}
     assert {name for name in (*ROUTED, *wanted) if not came[name]} == set()
     assert (passed > 1000) is sealed

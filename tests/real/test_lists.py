@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from slicer import AudioSpec, Kind, SliceParams, Subscription, VideoSpec
+from slicer import AudioSpec, Kind, Role, SliceParams, Subscription, VideoSpec
 from tests.harness.end_to_end import Studio, studio
 from tests.harness.rooms.chromium import PublishOptions, chromium
 from tests.harness.storage.seaweed import Seaweed
@@ -42,12 +42,12 @@ async def test_lists(seaweed: Seaweed) -> None:
         await stage.until(lambda: all(len(stage.stored(task, ANN, kind)) >= 3 for kind in Kind))
         status = stage.engine.describe(task)
         assert set(status.anchors) == {ANN, BOB}
-        assert set(status.tracks) == {(ANN, Kind.AUDIO), (ANN, Kind.VIDEO)}
+        assert set(status.tracks) == {(ANN, kind, Role.MAIN) for kind in Kind}
         assert {key.split("/")[1] for key in stage.keys(task)} == {ANN}
 
         modified = datetime.now(UTC)
         stage.engine.modify(task, THEN)
-        assert set(stage.engine.describe(task).tracks) == {(BOB, Kind.AUDIO), (BOB, Kind.VIDEO)}
+        assert set(stage.engine.describe(task).tracks) == {(BOB, kind, Role.MAIN) for kind in Kind}
         await stage.until(lambda: all(len(stage.stored(task, BOB, kind)) >= 3 for kind in Kind))
         assert (await stage.finish(task)).lost == 0
         spans = Spans(stage, task).spans

@@ -76,6 +76,7 @@ def test_a_file() -> None:
         "Status": 0,
         "FileName": "p/t/ada/audios/a.ogg",
         "MediaType": 1,
+        "MediaId": "main",
         "Bucket": "bucket",
         "Region": "eu-west-1",
         "Vendor": 1,

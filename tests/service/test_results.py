@@ -27,6 +27,7 @@ def test_a_picture() -> None:
         "DataId": data_id(PICTURE),
         "RequestId": "request",
         "MediaType": 2,
+        "MediaId": "main",
         "Suggest": 2,
         "Label": "Porn",
         "Rate": 97,

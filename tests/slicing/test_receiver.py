@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from slicer.rtp import rtcp
 from slicer.rtp.packet import MAX_DATAGRAM
-from slicer.rtp.parameters import OPUS, VP8, Codec, Kind, RtpParameters
+from slicer.rtp.parameters import (
+    MID,
+    OPUS,
+    TRANSPORT_WIDE_CC,
+    VP8,
+    Codec,
+    Kind,
+    Role,
+    RtpParameters,
+)
 from slicer.slicing.outputs import AudioCut, PictureCut, TrackKey, TrackOutput, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.rtp.call import (
@@ -23,14 +32,17 @@ from tests.harness.rtp.call import (
     VIDEO,
     VIDEO_TRACK,
     Call,
+    Network,
     Sender,
     datagram,
     heard,
+    number_of,
     opus,
     vp8,
 )
 from tests.harness.rtp.parts import Bundle, bundle_of
 
+NAMED = {3: TRANSPORT_WIDE_CC, 4: MID}
 BOTH = replace(AUDIO, feedback=frozenset({"nack"}))
 
 
@@ -264,3 +276,37 @@ def test_memory_stays_flat() -> None:
 def vars_of(call: Call) -> list[list[int] | list[float]]:
     """What the senders of a call remember for other tests."""
     return [kept for s in call.senders for kept in (s.sent, s.asked, s.keyframes)]
+
+
+def test_a_screen_is_cut_beside_the_camera_and_apart_from_it() -> None:
+    lines = [
+        replace(line, mid=mid, role=role, extensions=NAMED)
+        for role, mids in ((Role.AUX, "ab"), (Role.MAIN, "cd"))
+        for line, mid in zip((BOTH, VIDEO), mids, strict=True)
+    ]
+    made = bundle_of("ann", lines)
+    senders = [
+        Sender(line, ssrc=ssrc, number=1000 * ssrc, every=0.02 if line.kind is Kind.AUDIO else 0.05)
+        for ssrc, line in enumerate(lines, 1)
+    ]
+    call = Call(made, senders, Network(delay=0.02), tick=0.02)
+    for line in lines:
+        key = TrackKey("task", "ann", *line.slot)
+        spec = AudioSpec(1) if line.kind is Kind.AUDIO else VideoSpec(1)
+        call.take(made.attach(key, spec, 0.0))
+    call.run(2.5)
+    call.take(made.set_sections("ann", lines[2:], call.now))  # the screen is shared no longer
+    call.run(2.5)
+    call.end()
+    seen: dict[tuple[Kind, Role], set[int]] = {}
+    for cut in call.cuts:
+        frames = cut.packets if isinstance(cut, AudioCut) else cut.frames
+        seen.setdefault(cut.track.slot, set()).update(number_of(one) // 1000 for one in frames)
+    assert seen == {line.slot: {ssrc} for ssrc, line in enumerate(lines, 1)}
+    ends = {slot: max(_end(cut) for cut in call.cuts if cut.track.slot == slot) for slot in seen}
+    assert all(ends[kind, Role.AUX] < 2.6 < ends[kind, Role.MAIN] for kind in Kind)
+
+
+def _end(cut: AudioCut | PictureCut) -> float:
+    """When the media of a cut was captured last, in seconds."""
+    return cut.began + ((cut.end - cut.start) / 48_000 if isinstance(cut, AudioCut) else 0)

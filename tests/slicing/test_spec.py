@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from slicer.errors import BadInput
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.rtp.rtcp.reporter import KEYFRAME_INTERVAL
 from slicer.slicing.spec import (
     DAY,
@@ -96,3 +96,10 @@ def test_a_wait_is_filled_in_where_nobody_said_one() -> None:
     assert (params.audio, params.video) == (AudioSpec(15, 3.0), VideoSpec(5, 0.5))
     assert SliceParams(AudioSpec(15, 0), None).waiting(3.0).audio == AudioSpec(15, 0)
     assert AudioSpec(15).waits == VideoSpec(5).waits == 0.0
+
+
+def test_auxiliary_tracks_are_as_the_settings_say_unless_the_task_does() -> None:
+    told = SliceParams().watching(2.0, None, True)
+    assert told.of(Kind.VIDEO, Role.AUX) == told.of(Kind.VIDEO) == VideoSpec(5, None, None, 2.0)
+    assert SliceParams(aux=False).watching(2.0, None, True).of(Kind.VIDEO, Role.AUX) is None
+    assert SliceParams().watching(2.0, None, False).of(Kind.AUDIO, Role.AUX) is None

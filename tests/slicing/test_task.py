@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing import task as module
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -334,3 +334,28 @@ def test_after_any_facts_the_tracks_are_those_present_and_wanted(
     assert len(taken) == min(places, len({track.anchor for track in wanted}))
     assert {track.anchor for track in wanted} - taken <= waiting
     assert finished == any(isinstance(fact, Stopped) for fact in facts)
+
+
+def test_auxiliary_tracks_are_cut_beside_the_main_ones() -> None:
+    task = running()
+    tell(task, TrackPublished("ann", VIDEO))
+    screen = TrackKey("t", "ann", VIDEO, Role.AUX)
+    published = TrackPublished("ann", VIDEO, Role.AUX)
+    assert tell(task, published) == [Subscribe(screen, VideoSpec(5))]
+    assert tell(task, TrackUnpublished("ann", VIDEO)) == [
+        Unsubscribe(key("ann", VIDEO), "the anchor took it away")
+    ]
+    assert task.tracks == {screen}
+    assert tell(task, TrackUnpublished("ann", VIDEO, "shared no longer", Role.AUX)) == [
+        Unsubscribe(screen, "shared no longer")
+    ]
+
+
+def test_auxiliary_tracks_that_are_not_wanted_are_told_once() -> None:
+    task = running(SliceParams(audio=None, aux=False))
+    published = TrackPublished("ann", VIDEO, Role.AUX)
+    refused = TrackRefused("ann", VIDEO, "auxiliary tracks are left out: aux is false", Role.AUX)
+    assert tell(task, published, published) == [refused]
+    assert (task.tracks, task.counters["tracks_refused"]) == (frozenset(), 1)
+    assert tell(task, TrackPublished("ann", AUDIO, Role.AUX)) == []  # nor would its kind be cut
+    assert tell(task, TrackUnpublished("ann", VIDEO, "", Role.AUX)) == []

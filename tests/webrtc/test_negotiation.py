@@ -78,7 +78,7 @@ def test_more_m_lines_than_the_profile_takes_are_turned_down() -> None:
     second = [VIDEO[0].replace("96", "97"), "a=mid:w", "a=rtcp-mux", "a=rtpmap:97 VP8/90000"]
     agreement = negotiate(offer(VIDEO, AUDIO, second, bundle="v a w"), ONE_EACH)
     assert list(agreement.accepted) == [0, 1]
-    reason = "at most 1 video m-line of a connection is received"
+    reason = "a connection receives 1 video m-line at most"
     assert agreement.refused == (Refused("w", "video", reason),)
     answered = answer(agreement)
     assert [section.port for section in answered.sections] == [4000, 4000, 0]

@@ -7,8 +7,8 @@
 Nothing in it is secret. A file that is torn, cut short or changed raises ValueError, whatever its
 bytes are. Pure: no disk, no clock.
 
-The header is the same since the first version, so that an upgrade sends what the last one left.
-A manifest has an empty anchor.
+The header is the same since the first version, so that an upgrade sends what the last one left;
+only slices of auxiliary tracks have a "role". A manifest has an empty anchor.
 """
 
 import json
@@ -21,7 +21,7 @@ from math import inf
 from typing import Any
 
 from slicer.media.slice import File, Info, ManifestInfo, SliceInfo
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.outputs import TrackKey
 from slicer.storage.keys import faults
 
@@ -87,6 +87,8 @@ def encode(header: Header) -> bytes:
         "size": info.size,
         "sha256": header.sha256,
     }
+    if isinstance(info, SliceInfo) and info.role is not Role.MAIN:
+        fields["role"] = info.role.value
     # ASCII alone, so that an anchor's id with lone surrogates can be written as well.
     text = json.dumps(fields, separators=(",", ":")).encode()
     return b"SLICE1 %08d %08x\n" % (len(text), zlib.crc32(text)) + text
@@ -153,7 +155,8 @@ def _info(fields: dict[str, Any], anchor: str) -> Info:
     for fault in faults(key):
         raise ValueError(f"not a key: {fault}")
     if anchor:
-        return SliceInfo(key, TrackKey(task, anchor, kind), began, seconds, size)
+        role = Role(_text(fields, "role")) if "role" in fields else Role.MAIN
+        return SliceInfo(key, TrackKey(task, anchor, kind, role), began, seconds, size)
     return ManifestInfo(key, task, began, size)
 
 

@@ -1,18 +1,19 @@
 """Who is in a LiveKit room: the server's updates become facts.
 
-A task cuts one track of a kind from each anchor. Of several, the microphone and the camera go
-before what is shared of a screen, and then the one that came first. A track that is muted stays: it
-sends nothing, and goes on later.
+A task cuts one track of each kind and role from each anchor: what is shared of a screen is
+auxiliary, all else is main. Of several in one place, the one that came first is taken. A track that
+is muted stays: it sends nothing, and goes on later.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from livekit.protocol import models
 
 from slicer.errors import BadInput
 from slicer.rooms.whip.address import check_user
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role, Slot
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -26,20 +27,21 @@ MAX_PARTICIPANTS = 10_000
 """Participants that are kept; what is told of more is counted and left out."""
 _KINDS = {models.TrackType.AUDIO: Kind.AUDIO, models.TrackType.VIDEO: Kind.VIDEO}
 _SHARED = (models.TrackSource.SCREEN_SHARE, models.TrackSource.SCREEN_SHARE_AUDIO)
+_SLOTS: tuple[Slot, ...] = tuple(product(Kind, Role))
 _ENCRYPTED = "it is encrypted end to end: nobody but its participants can read it"
 
 
 @dataclass(slots=True)
 class Participant:
-    """One anchor; *tracks*: the SID of what is taken, by kind; *layers*: those of its video;
-    *muted*: what it has muted."""
+    """One anchor; *tracks*: the SID of what is taken, by its slot; *layers*: those of a video, by
+    its SID; *muted*: what it has muted."""
 
     sid: str
     version: int
-    tracks: dict[Kind, str] = field(default_factory=dict)
-    layers: Sequence[models.VideoLayer] = ()
+    tracks: dict[Slot, str] = field(default_factory=dict)
+    layers: dict[str, Sequence[models.VideoLayer]] = field(default_factory=dict)
     refused: set[tuple[Kind, str]] = field(default_factory=set)
-    muted: frozenset[Kind] = frozenset()
+    muted: frozenset[Slot] = frozenset()
 
 
 class Participants:
@@ -51,32 +53,35 @@ class Participants:
         self._refused: set[str] = set()
         self.ignored = 0
 
-    def track(self, anchor: str, kind: Kind) -> str | None:
+    def track(self, anchor: str, slot: Slot) -> str | None:
         """The SID of what is taken of an anchor."""
         found = self._present.get(anchor)
-        return None if found is None else found.tracks.get(kind)
+        return None if found is None else found.tracks.get(slot)
 
     def quality(
-        self, anchor: str, height: int | None, most: models.VideoQuality
+        self, anchor: str, role: Role, height: int | None, most: models.VideoQuality
     ) -> models.VideoQuality:
-        """The lowest quality of its video that is so high, but none above *most*; that one, too,
+        """The lowest quality of a video that is so high, but none above *most*; that one, too,
         where no height is asked for, none reaches it, or the server does not tell them."""
         found = self._present.get(anchor)
-        layers = () if found is None or height is None else found.layers
-        enough = [one for one in layers if one.height >= (height or 0) and one.quality <= most]
+        sid = self.track(anchor, (Kind.VIDEO, role))
+        if found is None or sid is None or height is None:
+            return most
+        layers = found.layers.get(sid, ())
+        enough = [one for one in layers if one.height >= height and one.quality <= most]
         return min(enough, key=lambda one: (one.height, one.quality)).quality if enough else most
 
-    def muted(self, anchor: str) -> frozenset[Kind]:
+    def muted(self, anchor: str) -> frozenset[Slot]:
         """What this anchor has muted."""
         found = self._present.get(anchor)
         return frozenset() if found is None else found.muted
 
-    def owner(self, track: str) -> tuple[str, Kind] | None:
+    def owner(self, track: str) -> tuple[str, Slot] | None:
         """Whose this track is, if it is taken."""
         for anchor, participant in self._present.items():
-            for kind, sid in participant.tracks.items():
+            for slot, sid in participant.tracks.items():
                 if sid == track:
-                    return anchor, kind
+                    return anchor, slot
         return None
 
     def everyone(self) -> list[Fact]:
@@ -84,7 +89,7 @@ class Participants:
         facts: list[Fact] = []
         for anchor, participant in self._present.items():
             facts.append(AnchorJoined(anchor))
-            facts += [TrackPublished(anchor, kind) for kind in sorted(participant.tracks)]
+            facts += [TrackPublished(anchor, *slot) for slot in _in_order(participant.tracks)]
         return facts
 
     def replace(self, told: Iterable[models.ParticipantInfo]) -> list[Fact]:
@@ -151,22 +156,21 @@ class Participants:
                 readable.append(track)
             elif (kind, track.sid) not in known.refused:
                 known.refused.add((kind, track.sid))
-                yield TrackRefused(anchor, kind, _ENCRYPTED)
-        video = _choose(readable, Kind.VIDEO)
-        layers = (_layers(one) for one in readable if one.sid == video)
-        known.layers = next(layers, ())
-        for kind in Kind:
-            chosen, before = _choose(readable, kind), known.tracks.get(kind)
+                yield TrackRefused(anchor, kind, _ENCRYPTED, _slot(track)[1])
+        known.layers = {one.sid: _layers(one) for one in readable}
+        for kind, role in _SLOTS:
+            slot = kind, role
+            chosen, before = _choose(readable, slot), known.tracks.get(slot)
             if chosen == before:
                 continue
             if before is not None:
-                del known.tracks[kind]
-                yield TrackUnpublished(anchor, kind)
+                del known.tracks[slot]
+                yield TrackUnpublished(anchor, kind, role=role)
             if chosen is not None:
-                known.tracks[kind] = chosen
-                yield TrackPublished(anchor, kind)
+                known.tracks[slot] = chosen
+                yield TrackPublished(anchor, kind, role)
         muted = {one.sid for one in readable if one.muted}
-        known.muted = frozenset(kind for kind, sid in known.tracks.items() if sid in muted)
+        known.muted = frozenset(slot for slot, sid in known.tracks.items() if sid in muted)
         yield from self._further(anchor, known, readable)
 
     def _further(
@@ -174,25 +178,32 @@ class Participants:
     ) -> Iterator[Fact]:
         """Those that are not taken, each once."""
         for track in tracks:
-            kind = _KINDS[track.type]
-            if known.tracks.get(kind) == track.sid or (kind, track.sid) in known.refused:
+            kind, role = slot = _slot(track)
+            if known.tracks.get(slot) == track.sid or (kind, track.sid) in known.refused:
                 continue
             known.refused.add((kind, track.sid))
-            what = "a shared screen" if track.source in _SHARED else "a further track"
-            yield TrackRefused(anchor, kind, f"{what} is left out: there is another {kind} track")
+            what = "a further track" if role is Role.MAIN else "a further shared screen"
+            reason = f"{what} is left out: there is another {kind} track"
+            yield TrackRefused(anchor, kind, reason, role)
 
     def _leave(self, anchor: str, reason: str) -> Iterator[Fact]:
         participant = self._present.pop(anchor)
-        for kind in sorted(participant.tracks):
-            yield TrackUnpublished(anchor, kind, reason)
+        for kind, role in _in_order(participant.tracks):
+            yield TrackUnpublished(anchor, kind, reason, role)
         yield AnchorLeft(anchor, reason)
 
 
-def _choose(tracks: Iterable[models.TrackInfo], kind: Kind) -> str | None:
-    """The SID of the track to take of this kind."""
-    found = [track for track in tracks if _KINDS[track.type] == kind]
-    found.sort(key=lambda track: track.source in _SHARED)
-    return found[0].sid if found else None
+def _slot(track: models.TrackInfo) -> Slot:
+    return _KINDS[track.type], Role.AUX if track.source in _SHARED else Role.MAIN
+
+
+def _in_order(slots: Collection[Slot]) -> list[Slot]:
+    return [slot for slot in _SLOTS if slot in slots]
+
+
+def _choose(tracks: Iterable[models.TrackInfo], slot: Slot) -> str | None:
+    """The SID of the track to take in this place."""
+    return next((track.sid for track in tracks if _slot(track) == slot), None)
 
 
 def _layers(track: models.TrackInfo) -> Sequence[models.VideoLayer]:

@@ -27,7 +27,7 @@ from slicer.rooms.livekit.settings import LiveKitSettings, Quality
 from slicer.rooms.livekit.signalling import Entry, Signalling
 from slicer.rooms.livekit.silences import Silences
 from slicer.rooms.livekit.tracks import Tracks
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Slot
 from slicer.slicing.facts import Fact
 from slicer.slicing.outputs import (
     EndReason,
@@ -143,7 +143,7 @@ class Session:
         self._pauses = Pauses(resources.clock, self._set) if settings.pause else None
         bound, muted = self._network.silence, self.participants.muted
         self._silences = Silences(self._media, resources.clock, bound, muted)
-        self._asked: dict[tuple[str, Kind], str] = {}  # SIDs of what the server is to send
+        self._asked: dict[tuple[str, Slot], str] = {}  # SIDs of what the server is to send
         self._qualities: dict[str, models.VideoQuality] = {}  # that were asked for, by SID
         self._early: list[tuple[Connection, str]] = []
         self._heard = 0.0
@@ -177,20 +177,20 @@ class Session:
 
     def subscribe(self, subscribe: Subscribe) -> None:
         """Have the server send this track, and cut it."""
-        anchor, kind = subscribe.track.anchor, subscribe.track.kind
+        anchor, slot = subscribe.track.anchor, subscribe.track.slot
         self._tracks.subscribe(subscribe)
-        if sid := self.participants.track(anchor, kind):
-            self._asked[anchor, kind] = sid
-            self._silences.flow(anchor, kind, True)
+        if sid := self.participants.track(anchor, slot):
+            self._asked[anchor, slot] = sid
+            self._silences.flow(anchor, slot, True)
             self._ask(sid, True)
-            if kind is Kind.VIDEO:
+            if slot[0] is Kind.VIDEO:
                 self._set(sid, disabled=False)
 
     def unsubscribe(self, track: TrackKey) -> None:
         """Give the track's last cut; the server need not send it."""
         self._tracks.unsubscribe(track)
-        self._silences.end(track.anchor, track.kind)
-        if sid := self._asked.pop((track.anchor, track.kind), None):
+        self._silences.end(track.anchor, track.slot)
+        if sid := self._asked.pop((track.anchor, track.slot), None):
             if self._pauses is not None:
                 self._pauses.forget(sid)
             self._qualities.pop(sid, None)
@@ -250,19 +250,19 @@ class Session:
         spec = None if owner is None else self._tracks.spec(*owner)
         if owner is None or not isinstance(spec, VideoSpec):
             return most
-        return self.participants.quality(owner[0], spec.max_height, most)
+        return self.participants.quality(owner[0], owner[1][1], spec.max_height, most)
 
     def _set_changed(self) -> None:
         """Publishers change the sizes of their layers: have another one sent where it is enough."""
         paused = () if self._pauses is None else self._pauses.paused
-        for (_, kind), sid in self._asked.items():
+        for (_, (kind, _)), sid in self._asked.items():
             if kind is Kind.VIDEO and self._quality(sid) != self._qualities.get(sid):
                 self._set(sid, sid in paused)
 
     def _deliver(self, cut: TrackOutput) -> None:
         self._listen(cut)
         if isinstance(cut, PictureCut) and self._pauses is not None and not self._closed:
-            what = cut.track.anchor, cut.track.kind
+            what = cut.track.anchor, cut.track.slot
             if (sid := self._asked.get(what)) and (spec := self._tracks.spec(*what)):
                 self._pauses.taken(sid, cut, spec.seconds)
 
@@ -364,7 +364,8 @@ class Session:
 
     def _refuse(self, track: str, reason: str) -> None:
         if found := self.participants.owner(track):
-            self._listen(TrackRefused(*found, reason))
+            anchor, (kind, role) = found
+            self._listen(TrackRefused(anchor, kind, reason, role))
 
     async def _resume(self) -> bool:
         """Come back as the same participant, media going on; False where that cannot be."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 
 from slicer.clock import Clock
 from slicer.rooms.silence import MediaSilence
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Slot
 from slicer.slicing.outputs import AnchorTrouble
 from slicer.webrtc.path import Media
 
@@ -14,27 +14,27 @@ class Silences:
     """Of one connection. *bound*: seconds; *muted*: what of an anchor is muted now."""
 
     def __init__(
-        self, media: Media, clock: Clock, bound: float, muted: Callable[[str], Collection[Kind]]
+        self, media: Media, clock: Clock, bound: float, muted: Callable[[str], Collection[Slot]]
     ) -> None:
         self._media, self._clock, self._bound, self._muted = media, clock, bound, muted
-        self._flowing: dict[str, set[Kind]] = {}
+        self._flowing: dict[str, set[Slot]] = {}
         self._watched: dict[str, MediaSilence] = {}
         self.counters: Counter[str] = Counter()
 
-    def flow(self, anchor: str, kind: Kind, flows: bool) -> None:
+    def flow(self, anchor: str, slot: Slot, flows: bool) -> None:
         """The server is to send this track now, or to pause it."""
-        kinds = self._flowing.setdefault(anchor, set())
+        slots = self._flowing.setdefault(anchor, set())
         if flows:
-            kinds.add(kind)
+            slots.add(slot)
         else:
-            kinds.discard(kind)
+            slots.discard(slot)
         self._watched.setdefault(anchor, MediaSilence(anchor, self._bound))
         self._expect(anchor)
 
-    def end(self, anchor: str, kind: Kind) -> None:
+    def end(self, anchor: str, slot: Slot) -> None:
         """The track is not wanted any more."""
         if anchor in self._flowing:
-            self.flow(anchor, kind, False)
+            self.flow(anchor, slot, False)
             if not self._flowing[anchor]:
                 del self._flowing[anchor], self._watched[anchor]
 

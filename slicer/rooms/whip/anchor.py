@@ -5,15 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from slicer.rooms import Listener
+from slicer.rooms.roles import assign_roles
 from slicer.rooms.trouble import Watch
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role, Slot
 from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey, TrackOutput, TrackRefused
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.path import MediaPath
 from slicer.webrtc.profile import Profile
 
-PUBLISHER = Profile(sections=dict.fromkeys(Kind, 1))
-"""One audio and one video section: a task cuts one track of each kind."""
+PUBLISHER = Profile(sections=dict.fromkeys(Kind, len(Role)))
+"""Sections of each kind: a main and an auxiliary one."""
 
 
 class Anchor:
@@ -31,7 +32,7 @@ class Anchor:
     ) -> None:
         self.user = user
         self.etag = _entity_tag()
-        self.kinds: tuple[Kind, ...] = ()
+        self.slots: tuple[Slot, ...] = ()
         self.refused: tuple[TrackRefused, ...] = ()
         self.media = path.open(self._deliver)
         events = Events(lambda: joined(self), lambda reason: left(self, reason))
@@ -43,8 +44,8 @@ class Anchor:
     async def accept(self, offer: str) -> str:
         """Answer an offer; the connection is set up meanwhile. Raises BadInput and RoomError."""
         answer = await self.connection.answer(offer)
-        streams = self.connection.streams
-        self.kinds = tuple(stream.kind for stream in streams)
+        streams = assign_roles(self.connection.streams)
+        self.slots = tuple(stream.slot for stream in streams)
         self.refused = refusals(
             self.user, [(one.kind, one.reason) for one in self.connection.refused]
         )
@@ -60,8 +61,8 @@ class Anchor:
         return self.etag, ours
 
     def subscribe(self, subscribe: Subscribe, listen: Listener) -> None:
-        """Cut a track for this listener; a kind that is not published is ignored."""
-        if subscribe.track.kind in self.kinds and not self._over:
+        """Cut a track for this listener; what is not published is ignored."""
+        if subscribe.track.slot in self.slots and not self._over:
             self._listeners[subscribe.track] = listen
             self.media.attach(subscribe)
 

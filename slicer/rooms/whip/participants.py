@@ -95,8 +95,8 @@ class Participants:
         del self.anchors[anchor.user]
         anchor.flush()
         self._tell_troubles(anchor)  # it may have been here for less than a look
-        for kind in anchor.kinds:
-            self._tell(TrackUnpublished(anchor.user, kind, reason))
+        for kind, role in anchor.slots:
+            self._tell(TrackUnpublished(anchor.user, kind, reason, role))
         self._tell(AnchorLeft(anchor.user, reason))
 
     def close(self) -> None:
@@ -118,5 +118,5 @@ class Participants:
 
 
 def _arrival(anchor: Anchor) -> list[Fact]:
-    tracks = [TrackPublished(anchor.user, kind) for kind in anchor.kinds]
+    tracks = [TrackPublished(anchor.user, *slot) for slot in anchor.slots]
     return [AnchorJoined(anchor.user), *tracks, *anchor.refused]

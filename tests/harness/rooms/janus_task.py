@@ -37,7 +37,7 @@ class Watched:
 
     def stored(self, anchor: str, kind: Kind) -> list[SliceStored]:
         found = [one for one in self.told if isinstance(one, SliceStored)]
-        return [one for one in found if one.slice.track[1:] == (anchor, kind)]
+        return [one for one in found if one.slice.track[1:3] == (anchor, kind)]
 
     async def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):

@@ -43,7 +43,9 @@ class Robot:
         self.told.append(told)
         if isinstance(told, TrackPublished) and self.room is not None:
             spec = AudioSpec(1) if told.kind is Kind.AUDIO else self.video
-            self.room.subscribe(Subscribe(TrackKey(self.task, told.anchor, told.kind), spec))
+            self.room.subscribe(
+                Subscribe(TrackKey(self.task, told.anchor, told.kind, told.role), spec)
+            )
 
     def cuts(self, kind: type[Cut]) -> list[Cut]:
         return [one for one in self.told if isinstance(one, kind)]

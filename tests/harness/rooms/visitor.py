@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from slicer.rooms import Connector, Room, parse_room
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role, Slot
 from slicer.slicing.facts import Fact, TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackKey, TrackOutput
 from slicer.slicing.outputs import TrackRefused as Refused
@@ -33,14 +33,14 @@ class Visitor:
         self.told.append(told)
         assert self.room is not None
         if isinstance(told, TrackPublished) and told.anchor not in self.declined:
-            self.subscribe(told.anchor, told.kind)
+            self.subscribe(told.anchor, told.kind, told.role)
         elif isinstance(told, TrackUnpublished):
-            self.room.unsubscribe(TrackKey("task", told.anchor, told.kind))
+            self.room.unsubscribe(TrackKey("task", told.anchor, told.kind, told.role))
 
-    def subscribe(self, anchor: str, kind: Kind) -> None:
+    def subscribe(self, anchor: str, kind: Kind, role: Role = Role.MAIN) -> None:
         assert self.room is not None
         spec = AudioSpec(1) if kind is Kind.AUDIO else VideoSpec(1, max_height=self.max_height)
-        self.room.subscribe(Subscribe(TrackKey("task", anchor, kind), spec))
+        self.room.subscribe(Subscribe(TrackKey("task", anchor, kind, role), spec))
 
     def facts(self) -> list[Fact]:
         return [one for one in self.told if isinstance(one, Fact)]
@@ -50,8 +50,12 @@ class Visitor:
 
     def cuts(self, anchor: str) -> set[Kind]:
         """The kinds of which this anchor has given a slice."""
+        return {kind for kind, _ in self.slots(anchor)}
+
+    def slots(self, anchor: str) -> set[Slot]:
+        """The tracks of which this anchor has given a slice."""
         found = (one for one in self.told if isinstance(one, AudioCut | PictureCut))
-        return {one.track.kind for one in found if one.track.anchor == anchor}
+        return {one.track.slot for one in found if one.track.anchor == anchor}
 
     async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
         async with asyncio.timeout(seconds):

@@ -15,7 +15,7 @@ from slicer.api.signature import Message, canonical_request
 from slicer.delivery.judging import Outcome
 from slicer.engine.engine import TaskStatus
 from slicer.moderation import Verdict
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio
 from slicer.service.order import Order, Product
@@ -33,7 +33,7 @@ HEADERS = {"X-TC-Version": "2019-07-22", "X-TC-Region": "ap-singapore"}
 
 
 STATUS = TaskStatus(
-    "task-1", State.RUNNING, ("ann",), (("ann", Kind.AUDIO),), Subscription(), 0, 0, 0
+    "task-1", State.RUNNING, ("ann",), (("ann", Kind.AUDIO, Role.MAIN),), Subscription(), 0, 0, 0
 )
 
 

@@ -3,7 +3,7 @@
 from livekit.protocol import models
 
 from slicer.rooms.livekit.participants import Participants
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import AnchorJoined, AnchorLeft, TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import TrackRefused
 from tests.harness.rooms.livekit_stand_in import audio, info, video
@@ -21,10 +21,10 @@ def test_everyone_but_ourselves() -> None:
         TrackPublished("ada", Kind.VIDEO),
         AnchorJoined("bob"),
     ]
-    assert participants.track("ada", Kind.VIDEO) == "TR_v"
-    assert participants.track("bob", Kind.VIDEO) is None
-    assert participants.track("cleo", Kind.VIDEO) is None
-    assert participants.owner("TR_v") == ("ada", Kind.VIDEO)
+    assert participants.track("ada", (Kind.VIDEO, Role.MAIN)) == "TR_v"
+    assert participants.track("bob", (Kind.VIDEO, Role.MAIN)) is None
+    assert participants.track("cleo", (Kind.VIDEO, Role.MAIN)) is None
+    assert participants.owner("TR_v") == ("ada", (Kind.VIDEO, Role.MAIN))
     assert participants.owner("TR_x") is None
     assert participants.everyone()[1:] == [
         TrackPublished("ada", Kind.AUDIO),
@@ -44,7 +44,7 @@ def test_tracks_come_and_go() -> None:
         TrackUnpublished("ada", Kind.AUDIO),
         TrackPublished("ada", Kind.AUDIO),
     ]
-    assert participants.track("ada", Kind.AUDIO) == "TR_b"
+    assert participants.track("ada", (Kind.AUDIO, Role.MAIN)) == "TR_b"
     gone = info("ada", state=GONE, disconnect_reason=models.DisconnectReason.PARTICIPANT_REMOVED)
     assert participants.update([gone, gone]) == [
         TrackUnpublished("ada", Kind.AUDIO, "participant removed"),
@@ -53,26 +53,40 @@ def test_tracks_come_and_go() -> None:
     ]
 
 
-def test_a_camera_goes_before_a_screen() -> None:
+def test_a_screen_is_kept_apart_from_the_camera() -> None:
     participants = Participants("robot")
+    shared_audio = models.TrackSource.SCREEN_SHARE_AUDIO
     screen, camera = video("TR_s", source=SHARED), video("TR_c")
-    participants.update([info("ada", screen)])
-    assert participants.track("ada", Kind.VIDEO) == "TR_s"
-    assert participants.update([info("ada", screen, camera)]) == [
-        TrackUnpublished("ada", Kind.VIDEO),
+    heard = audio("TR_h", source=shared_audio, muted=True)
+    assert participants.update([info("ada", screen, heard)]) == [
+        AnchorJoined("ada"),
+        TrackPublished("ada", Kind.AUDIO, Role.AUX),
+        TrackPublished("ada", Kind.VIDEO, Role.AUX),
+    ]
+    assert participants.track("ada", (Kind.VIDEO, Role.AUX)) == "TR_s"
+    assert participants.owner("TR_h") == ("ada", (Kind.AUDIO, Role.AUX))
+    assert participants.muted("ada") == {(Kind.AUDIO, Role.AUX)}
+    more = info("ada", screen, camera, video("TR_t", source=SHARED), video("TR_d"))
+    assert participants.update([more]) == [
+        TrackUnpublished("ada", Kind.AUDIO, role=Role.AUX),
         TrackPublished("ada", Kind.VIDEO),
-        TrackRefused(
-            "ada", Kind.VIDEO, "a shared screen is left out: there is another video track"
-        ),
+        _further("a further shared screen", Role.AUX),
+        _further("a further track", Role.MAIN),
     ]
-    assert participants.track("ada", Kind.VIDEO) == "TR_c"
-    assert participants.update([info("ada", screen, camera, video("TR_d"))]) == [
-        TrackRefused("ada", Kind.VIDEO, "a further track is left out: there is another video track")
-    ]
-    assert participants.update([info("ada", screen)]) == [
-        TrackUnpublished("ada", Kind.VIDEO),
+    assert participants.everyone()[1:] == [
         TrackPublished("ada", Kind.VIDEO),
+        TrackPublished("ada", Kind.VIDEO, Role.AUX),
     ]
+    assert participants.replace([]) == [
+        TrackUnpublished("ada", Kind.VIDEO),
+        TrackUnpublished("ada", Kind.VIDEO, role=Role.AUX),
+        AnchorLeft("ada", ""),
+    ]
+
+
+def _further(what: str, role: Role) -> TrackRefused:
+    reason = f"{what} is left out: there is another video track"
+    return TrackRefused("ada", Kind.VIDEO, reason, role)
 
 
 def test_an_identity_that_joins_again() -> None:
@@ -126,17 +140,17 @@ def test_the_lowest_quality_that_is_high_enough() -> None:
         models.VideoQuality.HIGH,
     )
     for height, quality in ((1, low), (180, low), (181, medium), (720, high), (721, high)):
-        assert participants.quality("ada", height, high) == quality
-    assert participants.quality("ada", None, high) == high
-    assert participants.quality("ada", 720, medium) == medium
-    assert participants.quality("bob", 180, high) == high
+        assert participants.quality("ada", Role.MAIN, height, high) == quality
+    assert participants.quality("ada", Role.MAIN, None, high) == high
+    assert participants.quality("ada", Role.MAIN, 720, medium) == medium
+    assert participants.quality("bob", Role.MAIN, 180, high) == high
     participants.update([info("ada", video("TR_v", layers=layers(90, 180)))])
-    assert participants.quality("ada", 180, high) == medium
+    assert participants.quality("ada", Role.MAIN, 180, high) == medium
     codec = models.SimulcastCodecInfo(layers=layers(180, 360))
     participants.update([info("ada", video("TR_v", codecs=[codec]))])
-    assert participants.quality("ada", 200, high) == medium
+    assert participants.quality("ada", Role.MAIN, 200, high) == medium
     participants.update([info("ada")])
-    assert participants.quality("ada", 180, high) == high
+    assert participants.quality("ada", Role.MAIN, 180, high) == high
 
 
 def test_what_is_muted() -> None:
@@ -144,6 +158,6 @@ def test_what_is_muted() -> None:
     assert participants.muted("ada") == frozenset()
     screen = video("TR_s", source=SHARED, muted=True)
     participants.update([info("ada", audio("TR_a", muted=True), video("TR_v"), screen)])
-    assert participants.muted("ada") == {Kind.AUDIO}
+    assert participants.muted("ada") == {(Kind.AUDIO, Role.MAIN), (Kind.VIDEO, Role.AUX)}
     participants.update([info("ada", audio("TR_a"), video("TR_v", muted=True))])
-    assert participants.muted("ada") == {Kind.VIDEO}
+    assert participants.muted("ada") == {(Kind.VIDEO, Role.MAIN)}

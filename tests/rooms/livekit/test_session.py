@@ -6,7 +6,7 @@ import pytest
 from livekit.protocol import models, rtc
 
 from slicer.errors import RoomError
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -14,6 +14,7 @@ from slicer.slicing.facts import (
     RoomLost,
     Stopped,
     TrackPublished,
+    TrackUnpublished,
 )
 from slicer.slicing.outputs import EndReason, TrackRefused
 from tests.harness.rooms.livekit_stand_in import StandIn, audio, info, video
@@ -38,6 +39,17 @@ async def test_more_m_lines_are_offered_as_anchors_come(server: StandIn, robot: 
     assert len(session.sfu.tracks) == 6
     settings = [one.track_setting for one in server.requests if one.HasField("track_setting")]
     assert {one.quality for one in settings} == {models.VideoQuality.HIGH}
+
+
+async def test_a_screen_is_cut_beside_the_camera(server: StandIn, robot: Visitor) -> None:
+    source = models.TrackSource.SCREEN_SHARE
+    await robot.enter(server.url())
+    await server.update(info("bob", video("TR_vb"), video("TR_sb", source=source)))
+    both = {(Kind.VIDEO, role) for role in Role}
+    await robot.until(lambda: robot.slots("bob") == both)
+    await server.update(info("bob", video("TR_vb")))
+    await robot.told_of(TrackUnpublished("bob", Kind.VIDEO, role=Role.AUX))
+    assert not robot.refusals()
 
 
 async def test_the_layer_that_is_enough_is_asked_for_also_once_sizes_change(

@@ -3,12 +3,13 @@
 from typing import cast
 
 from slicer.rooms.livekit.silences import Silences
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role, Slot
 from slicer.slicing.outputs import AnchorTrouble
 from slicer.webrtc.path import Media
 from tests.harness.clock import ManualClock
 
 BOUND = 15.0
+AUDIO, VIDEO = (Kind.AUDIO, Role.MAIN), (Kind.VIDEO, Role.MAIN)
 
 
 class Path:
@@ -29,11 +30,11 @@ class Watched:
     """The silences of such a path."""
 
     def __init__(self) -> None:
-        self.clock, self.muted = ManualClock(), dict[str, set[Kind]]()
+        self.clock, self.muted = ManualClock(), dict[str, set[Slot]]()
         media = cast("Media", Path(self.clock))
         self.silences = Silences(media, self.clock, BOUND, self.of)
 
-    def of(self, anchor: str) -> set[Kind]:
+    def of(self, anchor: str) -> set[Slot]:
         return self.muted.get(anchor, set())
 
     def after(self, seconds: float) -> list[str]:
@@ -43,8 +44,8 @@ class Watched:
 
 def test_each_anchor_is_told_once() -> None:
     watched = Watched()
-    watched.silences.flow("ada", Kind.AUDIO, True)
-    watched.silences.flow("bob", Kind.VIDEO, True)
+    watched.silences.flow("ada", AUDIO, True)
+    watched.silences.flow("bob", VIDEO, True)
     assert watched.after(BOUND - 1) == []
     assert watched.after(2) == ["ada", "bob"]
     assert watched.after(BOUND) == []
@@ -53,16 +54,16 @@ def test_each_anchor_is_told_once() -> None:
 
 def test_what_is_muted_paused_or_given_up_is_not_missed() -> None:
     watched = Watched()
-    watched.muted = {"ada": {Kind.AUDIO}}
-    watched.silences.flow("ada", Kind.AUDIO, True)
-    watched.silences.flow("bob", Kind.VIDEO, True)
-    watched.silences.flow("bob", Kind.VIDEO, False)
-    watched.silences.flow("cleo", Kind.AUDIO, True)
-    watched.silences.end("cleo", Kind.AUDIO)
-    watched.silences.end("dan", Kind.AUDIO)
+    watched.muted = {"ada": {AUDIO}}
+    watched.silences.flow("ada", AUDIO, True)
+    watched.silences.flow("bob", VIDEO, True)
+    watched.silences.flow("bob", VIDEO, False)
+    watched.silences.flow("cleo", AUDIO, True)
+    watched.silences.end("cleo", AUDIO)
+    watched.silences.end("dan", AUDIO)
     assert watched.after(10 * BOUND) == []
     watched.muted.clear()
-    watched.silences.flow("bob", Kind.VIDEO, True)
+    watched.silences.flow("bob", VIDEO, True)
     assert watched.after(1) == []
     assert watched.after(BOUND - 1) == ["bob"]
     assert watched.after(1) == ["ada"]  # missed since the look that saw it unmuted

@@ -1,15 +1,21 @@
 """What is cut, joined to the m-lines that it comes by."""
 
+from dataclasses import replace
 from typing import Any
 
 from slicer.rooms.livekit.tracks import Tracks
-from slicer.rtp.parameters import OPUS, VP8, Kind, RtpParameters
+from slicer.rtp.parameters import OPUS, VP8, Kind, Role, RtpParameters
 from slicer.slicing.outputs import Subscribe, TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
 AUDIO = RtpParameters(Kind.AUDIO, {111: OPUS}, mid="0")
 VIDEO = RtpParameters(Kind.VIDEO, {96: VP8}, mid="1")
-OWNERS = {"TR_a": ("ada", Kind.AUDIO), "TR_v": ("ada", Kind.VIDEO), "TR_b": ("bob", Kind.AUDIO)}
+OWNERS = {
+    "TR_a": ("ada", (Kind.AUDIO, Role.MAIN)),
+    "TR_v": ("ada", (Kind.VIDEO, Role.MAIN)),
+    "TR_s": ("ada", (Kind.VIDEO, Role.AUX)),
+    "TR_b": ("bob", (Kind.AUDIO, Role.MAIN)),
+}
 
 
 class Written:
@@ -42,6 +48,21 @@ def test_it_is_cut_once_an_answer_carries_it() -> None:
     tracks.unsubscribe(sight.track)
     tracks.unsubscribe(sight.track)
     assert media.calls[4:] == [("detach", sight.track)]
+
+
+def test_a_screen_has_a_place_of_its_own() -> None:
+    media = Written()
+    tracks = Tracks(media)
+    screen = Subscribe(TrackKey("task", "ada", Kind.VIDEO, Role.AUX), VideoSpec(1))
+    tracks.subscribe(screen)
+    tracks.place({"TR_v": VIDEO}, OWNERS.get)
+    shared = replace(VIDEO, mid="2")
+    tracks.place({"TR_v": VIDEO, "TR_s": shared}, OWNERS.get)
+    sections = (VIDEO, replace(shared, role=Role.AUX))
+    assert media.calls[1:] == [("set_sections", "ada", sections), ("attach", screen)]
+    tracks.place({"TR_v": VIDEO}, OWNERS.get)
+    tracks.place({"TR_v": VIDEO, "TR_s": shared}, OWNERS.get)  # shared again, and cut again
+    assert [call[0] for call in media.calls[3:]] == ["set_sections", "set_sections", "attach"]
 
 
 def test_an_m_line_that_is_another_anchors() -> None:

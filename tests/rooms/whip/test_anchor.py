@@ -8,7 +8,7 @@ import pytest
 
 from slicer.rooms.trouble import TROUBLES
 from slicer.rooms.whip.anchor import Anchor
-from slicer.rtp.parameters import OPUS, Kind, RtpParameters
+from slicer.rtp.parameters import OPUS, Kind, Role, RtpParameters
 from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey, TrackRefused
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Network
@@ -31,7 +31,7 @@ class Cutter:
 
     def __init__(self, deliver: Deliver) -> None:
         self.counters: Counter[str] = Counter()
-        self.sections: list[tuple[str, Kind]] = []
+        self.sections: list[tuple[str, Kind, Role]] = []
         self._deliver = deliver
         self._tracks: list[TrackKey] = []
 
@@ -39,7 +39,7 @@ class Cutter:
         return self.heard
 
     def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
-        self.sections = [(anchor, section.kind) for section in sections]
+        self.sections = [(anchor, *section.slot) for section in sections]
 
     def attach(self, subscribe: Subscribe) -> None:
         self._tracks.append(subscribe.track)
@@ -85,7 +85,7 @@ async def ann() -> AsyncIterator[Anchor]:
 
 
 async def test_each_robot_gets_its_own_cuts(ann: Anchor) -> None:
-    assert ann.kinds == (Kind.AUDIO,)
+    assert ann.slots == ((Kind.AUDIO, Role.MAIN),)
     first: list[object] = []
     second: list[object] = []
     ann.subscribe(Subscribe(ONE, AudioSpec()), first.append)
@@ -154,13 +154,14 @@ async def test_a_kind_that_is_not_there_is_ignored(ann: Anchor) -> None:
     assert got == []
 
 
-async def test_a_second_track_of_a_kind_is_refused_with_a_reason() -> None:
+async def test_a_third_track_of_a_kind_is_refused_with_a_reason() -> None:
     peer = Peer()
     anchor = Anchor("ann", Cutters(), Network(LOOPBACK), lambda _: None, lambda *_: None)
-    await anchor.accept(await peer.offer([Tone(), Tone()]))
+    await anchor.accept(await peer.offer([Tone(), Tone(), Tone()]))
     assert isinstance(anchor.media, Cutter)
-    assert anchor.media.sections == [("ann", Kind.AUDIO)]
-    reason = "at most 1 audio m-line of a connection is received"
+    assert anchor.media.sections == [("ann", Kind.AUDIO, role) for role in Role]
+    assert anchor.slots == tuple((Kind.AUDIO, role) for role in Role)
+    reason = "a connection receives 2 audio m-lines at most"
     assert anchor.refused == (TrackRefused("ann", Kind.AUDIO, reason),)
     await anchor.connection.close()
     await peer.close()

@@ -4,7 +4,7 @@ from typing import cast
 
 from slicer.rooms.whip.anchor import Anchor
 from slicer.rooms.whip.participants import Participants
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -23,7 +23,7 @@ class Someone:
 
     def __init__(self, user: str, log: list[object], *kinds: Kind) -> None:
         self.user = user
-        self.kinds = kinds
+        self.slots = tuple((kind, Role.MAIN) for kind in kinds)
         self.refused: tuple[TrackRefused, ...] = ()
         self.noise = 0
         self._log = log

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
@@ -16,7 +16,7 @@ from slicer.rooms import Context, connector, parse_room
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.room import WhipConnector
 from slicer.rooms.whip.settings import WhipSettings
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -135,14 +135,36 @@ async def test_what_is_not_received_of_a_publisher_is_told(
     robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
 ) -> None:
     peer = Peer()
-    second = "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:2\r\na=sendonly\r\na=rtcp-mux\r\n"
-    offer = await peer.offer([Tone(), Flicker()]) + second
+    third = "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:3\r\na=sendonly\r\na=rtcp-mux\r\n"
+    offer = await peer.offer([Tone(), Flicker(), Tone()]) + third
     response = await client.post(rooms.endpoint(ROOM) + "/ann", content=offer, headers=SDP)
-    # aiortc knows of no third m-line.
+    # aiortc knows of no fourth m-line.
     await peer.accept(response.text[: response.text.index("m=audio 0")])
     await robot.until(lambda: robot.cuts(AudioCut) and robot.cuts(PictureCut))
-    reason = "at most 1 audio m-line of a connection is received"
-    assert robot.facts()[1:] == [*ARRIVAL, TrackRefused("ann", Kind.AUDIO, reason)]
+    reason = "a connection receives 2 audio m-lines at most"
+    third_of_its_kind = TrackRefused("ann", Kind.AUDIO, reason)
+    further = TrackPublished("ann", Kind.AUDIO, Role.AUX)
+    assert robot.facts()[1:] == [*ARRIVAL, further, third_of_its_kind]
+    await peer.close()
+
+
+async def test_a_screen_is_cut_beside_the_camera(
+    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
+) -> None:
+    """Marked by its sender (RFC 4796), though it stands first."""
+    peer = Peer()
+    offer = await peer.offer([Flicker(), Flicker()])
+    offer = offer.replace("a=mid:0\r\n", "a=mid:0\r\na=content:slides\r\n")
+    response = await client.post(rooms.endpoint(ROOM) + "/ann", content=offer, headers=SDP)
+    await peer.accept(response.text)
+    both = {(Kind.VIDEO, role) for role in Role}
+    await robot.until(lambda: {cut.track.slot for cut in robot.cuts(PictureCut)} == both)
+    shown = [TrackPublished("ann", Kind.VIDEO, Role.AUX), TrackPublished("ann", Kind.VIDEO)]
+    assert robot.facts()[1:] == [AnchorJoined("ann"), *shown]
+    await client.delete(urljoin(str(response.url), response.headers["location"]))
+    await robot.until(lambda: robot.left() == "ann")
+    gone = [one for one in robot.facts() if isinstance(one, TrackUnpublished)]
+    assert [one.role for one in gone] == [Role.AUX, Role.MAIN]
     await peer.close()
 
 
