@@ -7,8 +7,10 @@ from typing import Any, Self
 
 from slicer.config import bounded, check, secret, split_authority
 from slicer.config.reader import SettingsReader
-from slicer.engine.settings import MOVED, Settings
+from slicer.engine.settings import MOVED, OTHER_TABLES, Settings
 from slicer.errors import BadInput
+from slicer.logs.settings import LogSettings
+from slicer.metrics.settings import MetricsSettings, TracingSettings
 from slicer.service.applications import Application, applications
 from slicer.webhooks.settings import WebhookSettings
 
@@ -70,10 +72,14 @@ class ServiceSettings:
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     vendors: VendorSettings = field(default_factory=VendorSettings)
     apps: tuple[Application, ...] = ()
+    log: LogSettings = field(default_factory=LogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
     def __post_init__(self) -> None:
-        for name in ("serve", "webhooks", "vendors"):
-            check(name, getattr(self, name))
+        for name in OTHER_TABLES:
+            if name != "apps":
+                check(name, getattr(self, name))
         if bool(self.serve.tls_cert) != bool(self.serve.tls_key):
             raise BadInput("serve", "one of two files", "tls_cert and tls_key, or neither")
         if self.serve.health:
@@ -82,8 +88,7 @@ class ServiceSettings:
     def tables(self) -> dict[str, Any]:
         """Every table of a file by its name, but for the applications."""
         engine = {one.name: getattr(self.engine, one.name) for one in fields(self.engine)}
-        own = {"serve": self.serve, "webhooks": self.webhooks, "vendors": self.vendors}
-        return engine | own
+        return engine | {name: getattr(self, name) for name in OTHER_TABLES if name != "apps"}
 
     @classmethod
     def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Self:
@@ -94,5 +99,8 @@ class ServiceSettings:
         webhooks = reader.take("webhooks", WebhookSettings)
         vendors = reader.take("vendors", VendorSettings)
         apps = applications(reader.tables.pop("apps", []), reader.variables)
+        log = reader.take("log", LogSettings)
+        metrics = reader.take("metrics", MetricsSettings)
+        tracing = reader.take("tracing", TracingSettings)
         reader.end(("apps",), ("SLICER_SUPPLIER_SECRET_KEY",))
-        return cls(engine, serve, webhooks, vendors, apps)
+        return cls(engine, serve, webhooks, vendors, apps, log, metrics, tracing)
