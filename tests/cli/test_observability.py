@@ -15,6 +15,7 @@ from slicer.errors import BadInput
 from slicer.logs.settings import Level
 from slicer.metrics.endpoint import open_metrics
 from slicer.metrics.exposition import PREFIX
+from slicer.metrics.settings import TracingSettings
 
 
 def test_its_tables_are_read_from_the_file_of_all(
@@ -78,6 +79,15 @@ def table() -> str:
 
 def test_the_page_has_every_metric() -> None:
     assert BLOCK.findall(PAGE.read_text()) == [table()]
+
+
+async def test_slices_are_traced_where_somebody_takes_them() -> None:
+    metrics = Metrics()
+    async with metrics.tracing(TracingSettings()) as observe:
+        assert observe is None
+    async with metrics.tracing(TracingSettings("http://127.0.0.1:1/v1/traces")) as observe:
+        assert observe is not None
+        assert await metrics.samples() == [Sample("slices_untraced_total", 0)]
 
 
 def test_names_follow_the_conventions() -> None:
