@@ -26,7 +26,7 @@ def test_the_scheme_chooses(url: str, kind: type) -> None:
 
 
 def test_every_vendor_is_covered() -> None:
-    assert set(VENDORS) == {"file", "null", "s3", "cos", "oss"}
+    assert set(VENDORS) == {"file", "null", "s3", "cos", "oss", "gs", "az"}
 
 
 def test_opening_a_folder_makes_nothing(tmp_path: Path) -> None:
