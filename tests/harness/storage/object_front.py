@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes
-from email.message import Message
 from email.utils import formatdate
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -158,10 +157,26 @@ def check_bucket(endpoint: str, bucket: str, code: str) -> None:
     found_buckets.add(bucket)
 
 
-def batched(content_type: str, body: bytes) -> list[Message]:
-    """The parts of a multipart body."""
-    whole = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
-    return [part for part in whole.walk() if not part.is_multipart()]
+def carry_out_batch(endpoint: str, request: Request, admit: Admit, vendor: Vendor) -> bytes:
+    """Azure's batch of requests, each of which is signed (Blob Batch); the answer's body."""
+    admit(request)
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    parts = [
+        one for one in message_from_bytes(head + request.body).walk() if not one.is_multipart()
+    ]
+    answers = ""
+    for part in parts:
+        lines = str(part.get_payload()).splitlines()
+        method, path, _ = lines[0].split(" ")
+        pairs = (line.partition(":") for line in lines[1:] if line)
+        asked = {name.lower(): value.strip() for name, _, value in pairs}
+        one = Request(method, path, asked, b"")
+        carry_out(endpoint, one, admit(one), vendor)
+        answers += (
+            f"--b\r\nContent-Type: application/http\r\nContent-ID: {part['content-id']}\r\n\r\n"
+            "HTTP/1.1 202 Accepted\r\n\r\n"
+        )
+    return f"{answers}--b--\r\n".encode()
 
 
 def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequestHandler]:
@@ -189,32 +204,18 @@ def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequest
         do_DELETE = do_PUT
 
         def do_POST(self) -> None:
-            """Azure's batch, which holds requests that are each signed (Blob Batch)."""
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers["content-length"]))
             request = Request("POST", self.path, headers, body)
             try:
-                admit(request)
-                parts = [self.one_of(part) for part in batched(headers["content-type"], body)]
+                data = carry_out_batch(endpoint, request, admit, vendor)
             except Refusal as refusal:
                 self.refuse(refusal)
                 return
-            answer = "".join(f"--b\r\nContent-Type: application/http\r\n{one}" for one in parts)
-            data = f"{answer}--b--\r\n".encode()
             self.send_response(202)
             self.send_header("Content-Type", "multipart/mixed; boundary=b")
             self.finish_headers(len(data))
             self.wfile.write(data)
-
-        def one_of(self, part: Message) -> str:
-            """The answer to one request of a batch."""
-            lines = str(part.get_payload()).splitlines()
-            method, path, _ = lines[0].split(" ")
-            pairs = (line.partition(":") for line in lines[1:] if line)
-            asked = {name.lower(): value.strip() for name, _, value in pairs}
-            request = Request(method, path, asked, b"")
-            carry_out(endpoint, request, admit(request), vendor)
-            return f"Content-ID: {part['content-id']}\r\n\r\nHTTP/1.1 202 Accepted\r\n\r\n"
 
         def refuse(self, refusal: Refusal) -> None:
             fields = {
