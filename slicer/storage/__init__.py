@@ -66,12 +66,20 @@ VENDORS: Mapping[str, str] = {
     "s3": "slicer.storage.s3:open_s3",
     "cos": "slicer.storage.cos:open_cos",
     "oss": "slicer.storage.oss:open_oss",
+    "gs": "slicer.storage.gcs:open_gcs",
+    "az": "slicer.storage.azure:open_azure",
     "null": "slicer.storage.null:NullStorage.from_url",
 }
 
 
-SDKS: Mapping[str, str] = {"s3": "boto3", "cos": "qcloud_cos", "oss": "alibabacloud_oss_v2"}
-"""The package that a vendor needs; its extra has the scheme's name."""
+SDKS: Mapping[str, str] = {
+    "s3": "boto3",
+    "cos": "qcloud_cos",
+    "oss": "alibabacloud_oss_v2",
+    "gs": "obstore",
+    "az": "obstore",
+}
+"""The package that a vendor needs."""
 
 
 def installed(scheme: str) -> bool:

@@ -142,7 +142,9 @@ def _endpoint(endpoint: str | None) -> str | None:
 
 def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
     if value is not None and value not in allowed:
-        raise BadInput(f"storage.{name}", value, ", ".join(allowed))
+        raise BadInput(
+            f"storage.{name}", value, ", ".join(allowed) or "none: this store has no such option"
+        )
     return value
 
 
