@@ -24,7 +24,7 @@ class WhipSettings:
     max_bitrate: int = bounded(0, 0, 100_000_000)
     """Bit/s that a publisher's video is asked to stay below; 0: as much as the path carries."""
     silence: float = bounded(15.0, 1, DAY)
-    """Seconds without any datagram, STUN included, after which a publisher is gone."""
+    """Seconds without an authenticated datagram (SRTP, STUN) after which a publisher is gone."""
     udp: str = ""
     """ADDRESS:PORT of all publishers' media; empty: the room's address and any free port."""
     advertise: tuple[str, ...] = ()
