@@ -31,5 +31,7 @@ class WhipSettings:
     """Addresses to offer as ICE candidates (1:1 NAT); empty: the one of `udp`, or all of this
     host."""
     max_pending: int = 64
-    """Publishers of one address that may be connecting at once; one more gets 503. Those behind
-    a proxy are of one address."""
+    """Publishers of one address (IPv6: of one /64) that may be connecting at once; one more gets
+    503. Those behind a proxy are of one address."""
+    max_pending_room: int = 256
+    """Publishers of one room that may be connecting at once, wherever from; one more gets 503."""
