@@ -11,6 +11,7 @@ from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
 from slicer.http import HttpSettings, Server
 from slicer.rooms import Authorize, Context, Listener
 from slicer.rooms.trouble import LOOK
+from slicer.rooms.whip import ice_servers
 from slicer.rooms.whip.address import RoomAddress, source
 from slicer.rooms.whip.anchor import PUBLISHER, Anchor
 from slicer.rooms.whip.authorization import authorization
@@ -36,6 +37,7 @@ class WhipConnector:
     def __init__(self, context: Context) -> None:
         self._settings, self._http, self._clock = context.whip, context.http, context.clock
         self._authorize = context.authorize or authorization(context.whip, context.clock)
+        ice_servers.check(context.whip)
         self._media_ports = MediaPorts(context.whip, context.clock)
         self._sites: dict[tuple[str, int], Site] = {}
         self._ended: Counter[str] = Counter()
@@ -230,7 +232,9 @@ class Site:
         if participants.closed:
             self._end(anchor)
             raise TaskNotExist(f"the last task has just left room {room!r}")
-        return Published(session, anchor.etag, answer)
+        now = self._clock.wall(self._clock.now()).timestamp()
+        servers = ice_servers.links(self._settings, user, now)
+        return Published(session, anchor.etag, answer, servers)
 
     def _full(self, participants: Participants, address: str) -> str:
         """Why one more cannot come; empty where it can."""

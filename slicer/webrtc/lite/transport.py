@@ -144,6 +144,8 @@ class LiteTransport:
                 self._send(farewell)
         self._port.forget(self)
         self._release()
+        if self._listener is not None:
+            self._listener.release()
 
     def _pair(self) -> tuple[socket.socket, Address]:
         assert self._sock is not None
@@ -152,7 +154,7 @@ class LiteTransport:
 
     def _check(self, data: bytes, address: Address, listener: Listener) -> None:
         named = self._agent.fragments
-        check = self._agent.check(data, address)
+        check = self._agent.check(data, listener.mapped(address))
         if check is None:
             self.counters["stun_unauthenticated"] += 1
             return
@@ -160,7 +162,8 @@ class LiteTransport:
         if self._agent.fragments != named:  # the old ones are over
             self._port.name(self, self._agent.fragments)
         there = self._listener is listener and self.address == address
-        if not there and (self._sock is None or check.nominates):
+        lost = self._listener is None or self._listener.gone
+        if not there and (lost or check.nominates):
             there = self._switch(listener, address)
         if there:
             self._send([check.answer])
@@ -174,12 +177,14 @@ class LiteTransport:
     def _switch(self, listener: Listener, address: Address) -> bool:
         """Go on by this pair; False where there is no socket for it."""
         try:
-            sock = self._port.connect(listener, address, self)
+            sock, there = self._port.connect(listener, address, self)
         except OSError:
             self.counters["sockets_refused"] += 1
             return False
+        if self._listener is not None and self._listener is not listener:
+            self._listener.release()
         self._release()
-        self._sock, self._listener, self.address = sock, listener, address
+        self._sock, self._listener, self.address = sock, listener, there
         self._port.hand_on(sock, listener)
         if self._taken:
             self._to_take = True
