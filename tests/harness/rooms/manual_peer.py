@@ -57,8 +57,8 @@ class ManualPeer:
         else:
             self.sock.sendto(data, (self.ours.address, self.ours.port))
 
-    def check(self, nominate: bool = True, pwd: str = "", ours: Local | None = None) -> None:
-        """A connectivity check; the answer is read by `pump`."""
+    def check(self, nominate: bool = True, pwd: str = "", ours: Local | None = None) -> bytes:
+        """Send a connectivity check, and give it; the answer is read by `pump`."""
         to = ours or self.ours
         request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
         request.attributes["USERNAME"] = f"{to.ufrag}:{self.remote.ufrag}"
@@ -68,6 +68,7 @@ class ManualPeer:
             request.attributes["USE-CANDIDATE"] = None
         request.add_message_integrity((pwd or to.pwd).encode())
         self.send(bytes(request))
+        return bytes(request)
 
     async def pump(self) -> None:
         """Read what has come, and answer it."""
@@ -90,10 +91,12 @@ class ManualPeer:
         while not self.dtls.connected:
             await self.pump()
 
-    def media(self, packet: bytes) -> None:
-        """Send this RTP packet, encrypted."""
+    def media(self, packet: bytes) -> bytes:
+        """Send this RTP packet, encrypted; gives what was sent."""
         assert self.dtls is not None
-        self.send(outbound(self.dtls.keys()).protect(packet))
+        data = outbound(self.dtls.keys()).protect(packet)
+        self.send(data)
+        return data
 
     def close(self) -> None:
         self.sock.close()
