@@ -179,6 +179,11 @@ def carry_out_batch(endpoint: str, request: Request, admit: Admit, vendor: Vendo
     return f"{answers}--b--\r\n".encode()
 
 
+def as_xml(fields: dict[str, str]) -> bytes:
+    inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in fields.items())
+    return f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>{inner}</Error>".encode()
+
+
 def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -206,8 +211,8 @@ def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequest
         def do_POST(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers["content-length"]))
-            request = Request("POST", self.path, headers, body)
             try:
+                request = Request("POST", self.path, headers, body)
                 data = carry_out_batch(endpoint, request, admit, vendor)
             except Refusal as refusal:
                 self.refuse(refusal)
@@ -224,8 +229,7 @@ def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequest
                 "Resource": self.path,
                 "RequestId": "NWZmM2E5ZjBfYTJi",
             }
-            inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in fields.items())
-            xml = f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>{inner}</Error>".encode()
+            xml = as_xml(fields)
             self.send_response(refusal.status)
             self.send_header("Content-Type", "application/xml")
             self.finish_headers(len(xml))
