@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from operator import attrgetter
@@ -25,11 +25,15 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The store's word that it holds these bytes."""
+    """The store's word that it holds these bytes.
+
+    *url*: by which anyone may read them for a while, where the store's URL asks for it (`link`).
+    """
 
     key: str
     size: int
     etag: str
+    url: str = field(default="", repr=False)
 
 
 class Storage(Protocol):

@@ -106,6 +106,10 @@ class ObstoreClient:
         assert self._store is not None
         obstore.delete(self._store, name)
 
+    def link(self, name: str, _seconds: int) -> str:
+        """Never asked for: `gs://` and `az://` have no such option."""
+        raise NotImplementedError(name)
+
     def translated(self, key: str, error: Exception) -> StorageError:
         if isinstance(error, StorageError):
             return rekeyed(key, error, self._credentials)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from slicer.errors import StorageRefused
@@ -206,3 +207,29 @@ async def test_the_label_is_a_place_without_secrets(opened: OpenStore) -> None:
         assert "PRIVATE KEY" not in shown
         assert WRITER.access_key not in shown
     assert urlsplit(opened.store.label).scheme in VENDORS
+
+
+@pytest.mark.parametrize("vendor", ["s3", "s3 without obstore", "cos", "oss"])
+async def test_a_link_opens_the_object_to_anyone(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, vendor: str
+) -> None:
+    vendor, _, slow = vendor.partition(" ")
+    if slow:
+        monkeypatch.setattr(s3_fast, "FAST", False)
+    target = objects.target(request, vendor)
+    request.getfixturevalue("seaweed").make_bucket(target.bucket)
+    store = open_storage(target.url("links", more="link=60"), target.credentials())
+    data = b"for everybody"
+    url = urlsplit((await store.put("房间/a b+c%.ogg", data, OGG)).url)
+    await store.close()
+    front = urlsplit(target.endpoint)
+    there = f"{front.scheme}://{front.netloc}{url.path}"
+    async with httpx.AsyncClient(headers={"Host": url.netloc}) as client:
+        answer = await client.get(f"{there}?{url.query}")
+        assert (answer.status_code, answer.content) == (200, data)
+        assert (await client.get(f"{there}x?{url.query}")).status_code == 403
+        assert (await client.get(there)).status_code == 403
+
+
+async def test_no_link_is_made_that_nobody_asked_for(opened: OpenStore) -> None:
+    assert (await opened.store.put("a", b"x", OGG)).url == ""

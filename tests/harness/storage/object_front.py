@@ -208,6 +208,20 @@ def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequest
 
         do_DELETE = do_PUT
 
+        def do_GET(self) -> None:
+            """By a URL that was signed beforehand."""
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            try:
+                wanted = admit(Request("GET", self.path, headers, b""))
+            except Refusal as refusal:
+                self.refuse(refusal)
+                return
+            found = upstream(endpoint, wanted.keys).get_object(Bucket=wanted.bucket, Key=wanted.key)
+            data = found["Body"].read()
+            self.send_response(200)
+            self.finish_headers(len(data))
+            self.wfile.write(data)
+
         def do_POST(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers["content-length"]))
