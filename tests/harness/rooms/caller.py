@@ -11,6 +11,7 @@ from slicer.webrtc.parameters import Local
 from slicer.webrtc.srtp import outbound
 from tests.harness.rooms.manual_peer import ManualPeer
 from tests.harness.rooms.visit import local_of
+from tests.harness.rtp.call import datagram, opus
 
 OFFER = (
     "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
@@ -29,9 +30,9 @@ PATIENCE = 20
 class Caller:
     """One publisher; *bearer*: its UserSig, if the room wants one."""
 
-    def __init__(self, url: str, bearer: str = "") -> None:
+    def __init__(self, url: str, bearer: str = "", host: str = "127.0.0.1") -> None:
         self.url, self.bearer = url, bearer
-        self.peer = ManualPeer()
+        self.peer = ManualPeer(host=host)
         self.protecting: pylibsrtp.Session | None = None
 
     @property
@@ -49,14 +50,23 @@ class Caller:
         async with httpx.AsyncClient(trust_env=False) as client:
             return await client.post(self.url, content=self.offer, headers=headers)
 
-    async def meet(self) -> Local:
-        """Have the offer answered; nothing is sent to the port yet."""
+    async def meet(self, index: int = 0) -> Local:
+        """Have the offer answered; nothing is sent to the port yet, which is that of the candidate
+        of this index."""
         answered = await self.post()
         assert answered.status_code == 201, answered.text
         fingerprint = answered.text.split("a=fingerprint:sha-256 ")[1].split("\r\n")[0]
-        ours = local_of(answered.text, (("sha-256", fingerprint),))
+        ours = local_of(answered.text, (("sha-256", fingerprint),), index)
         self.peer.meet(ours)
         return ours
+
+    async def speak(self, packets: range) -> None:
+        """Audio in its own time, and what comes is read meanwhile."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for count, number in enumerate(packets):
+            self.send([datagram(opus(number), number, number * 960)])
+            await asyncio.sleep(began + (count + 1) * 0.02 - loop.time())
 
     async def connect(self) -> SrtpKeys:
         """Checks and handshake, after `meet` or with it."""
