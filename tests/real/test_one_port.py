@@ -111,8 +111,7 @@ async def test_every_address_of_ours_takes_publishers(network: None) -> None:
         for caller in callers:
             await caller.connect()
             await caller.speak(range(60))
-        for index in range(3):
-            await visitor.until(lambda index=index: Kind.AUDIO in visitor.cuts(f"user{index}"))
+        await visitor.until(lambda: all(Kind.AUDIO in visitor.cuts(f"user{n}") for n in range(3)))
         for caller in callers:
             caller.close()
 

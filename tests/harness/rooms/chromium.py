@@ -139,7 +139,7 @@ class Publisher:
 
     async def restart(self) -> None:
         """Restart ICE, as the server's answer says; raises where that refuses."""
-        await self._call("publisher.restart()")
+        await self._call("restart()")
 
     async def stop(self) -> int:
         """End the session by DELETE; its HTTP status."""
