@@ -30,8 +30,15 @@ PATIENCE = 20
 class Caller:
     """One publisher; *bearer*: its UserSig, if the room wants one."""
 
-    def __init__(self, url: str, bearer: str = "", host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        url: str,
+        bearer: str = "",
+        host: str = "127.0.0.1",
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
         self.url, self.bearer = url, bearer
+        self._client = client
         self.peer = ManualPeer(host=host)
         self.protecting: pylibsrtp.Session | None = None
 
@@ -47,6 +54,8 @@ class Caller:
         headers = {"Content-Type": "application/sdp"}
         if self.bearer:
             headers["Authorization"] = f"Bearer {self.bearer}"
+        if self._client is not None:
+            return await self._client.post(self.url, content=self.offer, headers=headers)
         async with httpx.AsyncClient(trust_env=False) as client:
             return await client.post(self.url, content=self.offer, headers=headers)
 
