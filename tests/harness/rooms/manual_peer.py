@@ -18,8 +18,8 @@ NOW = 1_700_000_000.0
 class ManualPeer:
     """A full agent, which controls, and sends what the test tells it to and when."""
 
-    def __init__(self, setup: str = "active", tcp: bool = False) -> None:
-        self._tcp = tcp
+    def __init__(self, setup: str = "active", tcp: bool = False, host: str = "127.0.0.1") -> None:
+        self._tcp, self._host = tcp, host
         self._frames = b""
         self.certificate = certificate(NOW)
         fingerprints = (("sha-256", self.certificate.fingerprint),)
@@ -30,7 +30,7 @@ class ManualPeer:
 
     @property
     def address(self) -> Address:
-        host, port = self.sock.getsockname()
+        host, port = self.sock.getsockname()[:2]
         return host, port
 
     def meet(self, ours: Local) -> None:
@@ -44,9 +44,10 @@ class ManualPeer:
         """Take our end after a restart of ICE: DTLS goes on."""
         self.ours = ours
 
-    def move(self) -> None:
-        """Go on by another port, as behind a NAT that has forgotten the first."""
+    def move(self, host: str = "") -> None:
+        """Go on by another port, as behind a NAT that has forgotten the first, or address."""
         self.sock.close()
+        self._host = host or self._host
         self.sock = self._socket()
         if self._tcp:
             self._connect()
@@ -131,7 +132,7 @@ class ManualPeer:
 
     def _socket(self) -> socket.socket:
         kind = socket.SOCK_STREAM if self._tcp else socket.SOCK_DGRAM
-        sock = socket.socket(socket.AF_INET, kind)
+        sock = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET, kind)
         sock.setblocking(False)
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((self._host, 0))
         return sock
