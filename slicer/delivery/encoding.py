@@ -4,14 +4,17 @@ Opus costs a millisecond, a picture ten to sixty. Where more pictures are cut th
 make, they wait, in the order they were cut, and audio goes past them.
 """
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Self, TypeVar
 
+from slicer.media.slice import File
 from slicer.rtp.parameters import Kind
 from slicer.threads import ThreadPool
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_WAITING = 2_000
@@ -29,6 +32,9 @@ class EncodingPool:
 
     def __init__(self, threads: ThreadPool, max_waiting: int = MAX_WAITING) -> None:
         self.threads, self._max_waiting = threads, max_waiting
+        self.watch: Callable[[File], None] | None = None
+        """Told of each file that is made, on the loop's thread; once more where one is made anew
+        for another try. What it raises is logged, and costs no slice."""
         self._waiting: Counter[Kind] = Counter()
 
     @classmethod
@@ -56,9 +62,15 @@ class EncodingPool:
         """What *make* gives: a file, or nothing. Raises what it raises."""
         self._waiting[kind] += 1
         try:
-            return await self.threads.run(make, _PRIORITIES[kind])
+            made = await self.threads.run(make, _PRIORITIES[kind])
         finally:
             self._waiting[kind] -= 1
+        if self.watch is not None and isinstance(made, File):
+            try:
+                self.watch(made)
+            except Exception:
+                logger.exception("! who watches files failed at %s", made.info.key)
+        return made
 
 
 def cores() -> int:

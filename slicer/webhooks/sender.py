@@ -51,6 +51,7 @@ class Sender:
         self._queue, self._subscriber, self._body, self._post = queue, subscriber, body, post
         self._clock, self._policy = clock, policy or RetryPolicy()
         self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._ids_under_way = set[str]()
         self._news = asyncio.Event()
         self._timer: Timer | None = None
         self._closed = False
@@ -65,6 +66,29 @@ class Sender:
             self.counters["refused"] += 1
             logger.warning("webhook %s is lost: too many wait", webhook.id)
         self._news.set()
+
+    async def counts(self) -> Mapping[Outcome, int]:
+        """How many wait, and how many are given up."""
+        return await self._queue.counts()
+
+    async def listed(self, outcome: Outcome, limit: int) -> list[QueuedWebhook]:
+        """The latest ones of an outcome, oldest first."""
+        return await self._queue.webhooks(outcome, limit=limit)
+
+    async def try_again(self) -> int:
+        """Send now what waits for its next try, and anew what was given up. Gives how many."""
+        now = self._now()
+        count = await self._queue.hurry(now)
+        count += await self._queue.resend(now, Outcome.GIVEN_UP)
+        self._news.set()
+        return count
+
+    async def drop(self, webhook: str, detail: str) -> bool:
+        """Give up one that waits. False where it does not, or is under way."""
+        under_way = webhook in self._ids_under_way
+        dropped = not under_way and await self._queue.drop(webhook, detail, self._now())
+        self._news.set()
+        return dropped
 
     async def close(self) -> None:
         """End what is under way; what waits is sent by the next process. May be called twice."""
@@ -91,6 +115,7 @@ class Sender:
         # Those under way are the longest due, so they count among these.
         for queued in await self._queue.due(now, EACH_SUBSCRIBER):
             if queued.seq not in self._under_way:
+                self._ids_under_way.add(queued.webhook.id)
                 self._under_way[queued.seq] = asyncio.ensure_future(self._deliver(queued))
         upcoming = await self._queue.next_due(now)
         wait = LOOK_AGAIN if upcoming is None else min(upcoming - now, LOOK_AGAIN)
@@ -107,6 +132,7 @@ class Sender:
         else:
             self._news.set()
         finally:
+            self._ids_under_way.discard(queued.webhook.id)
             del self._under_way[queued.seq]
 
     async def _try(self, queued: QueuedWebhook) -> None:
