@@ -19,14 +19,14 @@ store itself fails, what failed goes back to its place: an outage keeps the orde
 import itertools
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.confirmations import Confirmations
-from slicer.delivery.delivery import Delivery, Phase
+from slicer.delivery.delivery import DROPPABLE, Delivery, Phase
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
 from slicer.delivery.judging import Judge, Outcome
@@ -115,6 +115,24 @@ class Outbox:
     def unconfirmed(self) -> int:
         """Slices stored and not confirmed yet."""
         return len(self._confirmations)
+
+    @property
+    def upstreams(self) -> list[Upstream]:
+        """The store and its backup, to be looked at alone."""
+        return self._failover.upstreams
+
+    def waiting(self) -> Iterator[Delivery]:
+        """What it is not done with, in the order of cutting, to be looked at alone."""
+        return iter(self._held)
+
+    def drop(self, key: str, reason: str) -> bool:
+        """Give a slice up that waits; False where none of this key does, or a store or an encoder
+        has it just now."""
+        for delivery in self._held:
+            if delivery.info.key == key and delivery.phase in DROPPABLE:
+                self._evict(delivery, reason)
+                return True
+        return False
 
     @property
     def busy(self) -> bool:
@@ -468,7 +486,7 @@ class Outbox:
         self._start()
 
     def _evict(self, delivery: Delivery, reason: str) -> None:
-        """The spool has no room for this slice any more, or has had it for too long."""
+        """The spool has no room for it, or has had it for too long, or somebody drops it."""
         key = delivery.info.key
         logger.warning("! %s: %s", key, reason)
         self._drop(delivery, StorageUnavailable(key, reason, "it is lost"))

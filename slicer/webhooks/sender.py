@@ -67,6 +67,29 @@ class Sender:
             logger.warning("webhook %s is lost: too many wait", webhook.id)
         self._news.set()
 
+    async def counts(self) -> Mapping[Outcome, int]:
+        """How many wait, and how many are given up."""
+        return await self._queue.counts()
+
+    async def listed(self, outcome: Outcome, limit: int) -> list[QueuedWebhook]:
+        """The latest ones of an outcome, oldest first."""
+        return await self._queue.webhooks(outcome, limit=limit)
+
+    async def try_again(self) -> int:
+        """Send now what waits for its next try, and anew what was given up. Gives how many."""
+        now = self._now()
+        count = await self._queue.hurry(now)
+        count += await self._queue.resend(now, Outcome.GIVEN_UP)
+        self._news.set()
+        return count
+
+    async def drop(self, webhook: str, detail: str) -> bool:
+        """Give up one that waits. False where it does not, or is under way."""
+        under_way = any(queued.webhook.id == webhook for queued, _ in self._under_way.values())
+        dropped = not under_way and await self._queue.drop(webhook, detail, self._now())
+        self._news.set()
+        return dropped
+
     async def close(self) -> None:
         """End what is under way; what waits is sent by the next process. May be called twice."""
         self._closed = True
