@@ -48,12 +48,14 @@ class SupplierClient:
         self._trust, self._timeout = httpx.create_ssl_context(trust_env=False), settings.timeout
         self._clients = Clients(self._make, settings.concurrency)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
+    ) -> Answer:
         """Send. Raises SupplierUnavailable where no answer came, or one too long."""
         try:
             async with (
                 self._clients.one() as client,
-                client.stream("POST", url, content=body, headers=headers) as response,
+                client.stream(method, url, content=body, headers=headers) as response,
             ):
                 raw = await self._read(response)
         except httpx.TimeoutException as error:
