@@ -15,7 +15,7 @@ from slicer.webhooks.sign import sign
 
 logger = logging.getLogger(__name__)
 
-EACH_SUBSCRIBER = 32
+EACH_SUBSCRIBER = 16
 """Webhooks under way at once for each, so that none takes the others' turn."""
 LOOK_AGAIN = 5.0
 """Seconds after which the queue is looked at in any case: another process may have changed it."""
