@@ -102,6 +102,8 @@ class Refusal(Exception):
 
 
 Admit = Callable[[Request], Admitted]
+Work = Callable[[str, Request, Admit, Vendor], bytes]
+"""Carries a request out, and gives the answer's body. Raises Refusal."""
 
 
 @cache
@@ -179,6 +181,14 @@ def carry_out_batch(endpoint: str, request: Request, admit: Admit, vendor: Vendo
     return f"{answers}--b--\r\n".encode()
 
 
+def fetch(endpoint: str, request: Request, admit: Admit, _vendor: Vendor) -> bytes:
+    """The object of a URL that was signed beforehand."""
+    wanted = admit(request)
+    client = upstream(endpoint, wanted.keys)
+    data: bytes = client.get_object(Bucket=wanted.bucket, Key=wanted.key)["Body"].read()
+    return data
+
+
 def as_xml(fields: dict[str, str]) -> bytes:
     inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in fields.items())
     return f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>{inner}</Error>".encode()
@@ -209,30 +219,24 @@ def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequest
         do_DELETE = do_PUT
 
         def do_GET(self) -> None:
-            """By a URL that was signed beforehand."""
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            try:
-                wanted = admit(Request("GET", self.path, headers, b""))
-            except Refusal as refusal:
-                self.refuse(refusal)
-                return
-            found = upstream(endpoint, wanted.keys).get_object(Bucket=wanted.bucket, Key=wanted.key)
-            data = found["Body"].read()
-            self.send_response(200)
-            self.finish_headers(len(data))
-            self.wfile.write(data)
+            self.answer(200, {}, fetch)
 
         def do_POST(self) -> None:
+            self.answer(202, {"Content-Type": "multipart/mixed; boundary=b"}, carry_out_batch)
+
+        def answer(self, status: int, told: dict[str, str], work: Work) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers["content-length"]))
+            body = self.rfile.read(int(headers.get("content-length", "0")))
             try:
-                request = Request("POST", self.path, headers, body)
-                data = carry_out_batch(endpoint, request, admit, vendor)
+                data = work(
+                    endpoint, Request(self.command, self.path, headers, body), admit, vendor
+                )
             except Refusal as refusal:
                 self.refuse(refusal)
                 return
-            self.send_response(202)
-            self.send_header("Content-Type", "multipart/mixed; boundary=b")
+            self.send_response(status)
+            for name, value in told.items():
+                self.send_header(name, value)
             self.finish_headers(len(data))
             self.wfile.write(data)
 
