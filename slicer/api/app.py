@@ -19,7 +19,7 @@ from slicer.api.errors import INTERNAL, UNREADABLE, ApiError, code_of, message_o
 from slicer.api.health import health_routes
 from slicer.api.schema import ACTIONS, AUDIO_SYNC, MAX_AUDIO_TEXT
 from slicer.api.signature import Message
-from slicer.errors import BadInput, shown
+from slicer.errors import shown
 from slicer.service.order import Application, OrderTaker
 
 MAX_DRAIN = 16 * 1024 * 1024
@@ -49,13 +49,18 @@ def make_app(
 
     Raises BadInput where an application cannot be served as it is configured.
     """
-    for app in apps.values():
-        if app.permission_control and not app.usersig_key:
-            raise BadInput("usersig_key", "nothing", "a key, since permission_control is on")
     settings = settings or ApiSettings()
-    endpoint = Endpoint(Dispatcher(apps, orders, settings), settings)
+    dispatcher = Dispatcher(apps, orders, settings)
+    routes = [*health_routes(ready), Route("/{path:path}", Endpoint(dispatcher, settings))]
+    app = Starlette(routes=routes)
+    app.state.dispatcher = dispatcher
+    return app
 
-    return Starlette(routes=[*health_routes(ready), Route("/{path:path}", endpoint)])
+
+def replace_apps(app: Starlette, apps: Mapping[int, Application]) -> None:
+    """Have an app of `make_app` serve these applications from here on. Raises BadInput."""
+    dispatcher: Dispatcher = app.state.dispatcher
+    dispatcher.replace(apps)
 
 
 class Endpoint:

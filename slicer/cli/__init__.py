@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from slicer import __version__
-from slicer.cli import callbacks, config, moderate, serve, spool, tasks, usersig
+from slicer.cli import callbacks, config, doctor, moderate, serve, spool, tasks, usersig
 from slicer.cli.exits import (
     BAD_INPUT,
     EXIT_CODES,
@@ -27,6 +27,7 @@ COMMANDS = (
     ("spool", spool.add, "look at, send or drop what waits on the disk"),
     ("callbacks", callbacks.add, "look at callbacks, and have them sent again"),
     ("config", config.add, "check settings, show them, print their JSON Schema"),
+    ("doctor", doctor.add, "what this machine has, what it lacks, and what to do"),
     ("usersig", usersig.add, "sign a UserSig for a user"),
 )
 EXITS = (

@@ -3,7 +3,7 @@
 import argparse
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from slicer.config import in_words
@@ -75,3 +75,11 @@ def settings_of(options: argparse.Namespace) -> Settings:
 def service_settings_of(options: argparse.Namespace) -> ServiceSettings:
     """The service's settings, likewise. Raises BadInput."""
     return ServiceSettings.load(options.config, os.environ)
+
+
+def settings_to_serve(file: Path | None, environment: Mapping[str, str]) -> ServiceSettings:
+    """The service's settings, with an application to serve. Raises BadInput."""
+    settings = ServiceSettings.load(file, environment)
+    if not settings.apps:
+        raise BadInput("apps", "none", "at least one [[apps]] in the settings (--config FILE)")
+    return settings

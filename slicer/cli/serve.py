@@ -2,16 +2,19 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from slicer.api import ApiSettings, Listen, check_listen, make_app, open_health, open_server
 from slicer.cli import garbage_collection
+from slicer.cli.descriptors import raise_limit
 from slicer.cli.exits import STORED
-from slicer.cli.options import add_common, service_settings_of, whole
+from slicer.cli.options import add_common, settings_to_serve, whole
+from slicer.cli.reload import Running
 from slicer.cli.signals import end_on_signals
-from slicer.errors import BadInput, counted
+from slicer.errors import counted
 from slicer.service.serving import serving
 from slicer.service.settings import ServiceSettings
 
@@ -31,10 +34,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; tasks go on at the next start."""
-    settings = service_settings_of(options)
-    if not settings.apps:
-        raise BadInput("apps", "none", "at least one [[apps]] in the settings (--config FILE)")
+    """Serve until SIGINT or SIGTERM; tasks go on at the next start. SIGHUP reads keys, applications
+    and the certificate again."""
+    raise_limit()
+    settings = settings_to_serve(options.config, os.environ)
     listen = Listen(
         settings.serve.host if options.host is None else options.host,
         settings.serve.port if options.port is None else options.port,
@@ -42,12 +45,13 @@ def serve(options: argparse.Namespace) -> int:
         _path(settings.serve.tls_key),
     )
     check_listen(listen, options.insecure)
-    return asyncio.run(_serve(settings, listen, options.insecure))
+    return asyncio.run(_serve(settings, listen, options))
 
 
-async def _serve(settings: ServiceSettings, listen: Listen, insecure: bool) -> int:
+async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Namespace) -> int:
+    insecure: bool = options.insecure
     began, ended = asyncio.Event(), asyncio.Event()
-    end_on_signals(ended.set)
+    end_on_signals(ended.set, lambda: _say("SIGHUP: not yet, the service is starting"))
 
     def ready() -> bool:
         return began.is_set() and not ended.is_set()
@@ -67,6 +71,8 @@ async def _serve(settings: ServiceSettings, listen: Listen, insecure: bool) -> i
         app = make_app(apps, orders, limits, ready)
         server = await open_server(app, listen, insecure, settings.engine.http)
         stack.push_async_callback(server.close)
+        running = Running(settings, orders, app, server)
+        end_on_signals(ended.set, lambda: _say(running.reload(options.config, os.environ)))
         began.set()
         scheme = "https" if listen.certificate else "http"
         url = f"{scheme}://{listen.host}:{server.port}"
