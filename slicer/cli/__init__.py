@@ -6,7 +6,18 @@ import sys
 from collections.abc import Sequence
 
 from slicer import __version__
-from slicer.cli import callbacks, config, doctor, moderate, serve, spool, tasks, usersig
+from slicer.cli import (
+    callbacks,
+    completion,
+    config,
+    doctor,
+    moderate,
+    serve,
+    sheet,
+    spool,
+    tasks,
+    usersig,
+)
 from slicer.cli.exits import (
     BAD_INPUT,
     EXIT_CODES,
@@ -18,6 +29,11 @@ from slicer.cli.exits import (
 )
 from slicer.errors import BadInput, ModerationError, RoomError, SlicerError, StorageError
 
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    completion.add(parser, arguments_parser)
+
+
 COMMANDS = (
     ("demo", tasks.add_demo, "show the whole job on this machine, in half a minute"),
     ("run", tasks.add_run, "slice one room until stopped"),
@@ -28,6 +44,8 @@ COMMANDS = (
     ("callbacks", callbacks.add, "look at callbacks, and have them sent again"),
     ("config", config.add, "check settings, show them, print their JSON Schema"),
     ("doctor", doctor.add, "what this machine has, what it lacks, and what to do"),
+    ("sheet", sheet.add, "a page with all slices of a folder"),
+    ("completion", _add_completion, "what a shell reads to complete these words"),
     ("usersig", usersig.add, "sign a UserSig for a user"),
 )
 EXITS = (
