@@ -50,6 +50,8 @@ from slicer.storage import Receipt, Storage
 
 logger = logging.getLogger(__name__)
 
+FULL = "the outbox is full: slices are cut faster than made or stored"
+OVER_SHARE = "the anchor has its share of the outbox: slices are cut faster than made or stored"
 CLOSE_SECONDS = 5.0
 """Seconds that a closing outbox waits for files to reach the disk, and as many again for stored
 slices to be confirmed."""
@@ -130,14 +132,14 @@ class Outbox:
         )
 
     def offer(self, delivery: Delivery) -> bool:
-        """Take a slice that was cut, or refuse it at once where a bound is reached. Never blocks or
-        raises."""
+        """Take a slice that was cut, or refuse it at once where a bound is reached, or its anchor's
+        share of one: `delivery.refused` says why. Never blocks or raises."""
         self.counters.offered += 1
-        full = self._held.full(delivery.size)
         # Where a slice waits as its cut until its upload may start, it takes no thread before.
         spooled = self._spool is not None and self._spool.ready
         at_once = spooled or delivery.judge is not None
-        if full or self._closed or (at_once and self._encoding.full(delivery.kind)):
+        if reason := self._refusal(delivery, at_once):
+            delivery.refused = reason
             self.counters.overflowed += 1
             self._overflow.add()
             return False
@@ -149,6 +151,17 @@ class Outbox:
         else:
             self._make_sendable(delivery, Phase.WAITING)
         return True
+
+    def _refusal(self, delivery: Delivery, at_once: bool) -> str:
+        """Why this slice is not taken; empty where it is. *at_once*: its file is made now."""
+        kind, holder = delivery.kind, delivery.holder
+        if self._closed:
+            return "the outbox is closed"
+        if self._held.full(delivery.size) or (at_once and self._encoding.full(kind)):
+            return FULL
+        if self._held.over_share(holder) or (at_once and self._encoding.over_share(kind, holder)):
+            return OVER_SHARE
+        return ""
 
     def adopt(
         self, found: Sequence[SpooledFile], judge_of: Callable[[str], Judge | None]
@@ -254,7 +267,7 @@ class Outbox:
             self._troubles.tell_disk(delivery.info, error)
             return False
         self._troubles.disk_recovered()
-        self._held.spooled(memory)
+        self._held.spooled(delivery, memory)
         self.counters.spooled += 1
         self._listener.on_spooled(file)
         return True
@@ -298,7 +311,7 @@ class Outbox:
         """The file of a slice, made of its cut; None where it cannot be, and the slice is lost."""
         assert delivery.make is not None
         try:
-            file = await self._encoding.make(delivery.kind, delivery.make)
+            file = await self._encoding.make(delivery.kind, delivery.make, delivery.holder)
         except Exception as error:  # whatever a codec raises, it costs one slice alone
             unknown = MediaError(f"{type(error).__name__}: {error}")
             self._drop(delivery, error if isinstance(error, MediaError) else unknown)

@@ -43,7 +43,9 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
         stack.push_async_callback(registry.close)
         subscribers = _subscribers(settings.apps)
         sender = await _open_sender(settings, folder, clock, stack, subscribers)
-        notifier = Notifier(registry, sender.send, clock, settings.engine.moderation.raw)
+        notifier = Notifier(
+            registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
+        )
         whip = authorization(settings.engine.whip, clock)
         admission = Admission(settings.apps, registry, clock, whip)
         engine = Engine(

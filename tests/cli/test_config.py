@@ -91,6 +91,7 @@ def test_every_field_is_described_and_no_secret_has_a_default(schema: dict[str, 
     secrets = {name for name, one in fields.items() if one.get("writeOnly")}
     assert secrets == {
         ("storage", "access_key"), ("storage", "secret_key"), ("whip", "usersig_key"),
+        ("whip", "turn_secret"),
         ("trtc", "usersig_key"),
         ("livekit", "key"), ("livekit", "secret"), ("whep", "bearer"),
         ("janus", "pin"), ("janus", "token"), ("janus", "api_secret"),

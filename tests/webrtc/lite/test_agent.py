@@ -7,7 +7,7 @@ from aioice import stun
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slicer.webrtc.lite.agent import MAX_ATTRIBUTES, LiteAgent, named_fragment
+from slicer.webrtc.lite.agent import MAX_ATTRIBUTES, MAX_SEEN, LiteAgent, named_fragment
 
 ADDRESS = ("192.0.2.7", 4_007)
 
@@ -145,3 +145,33 @@ def test_no_byte_of_a_check_can_be_changed(at: int) -> None:
     assert at < len(data) - 8  # what is behind it is the fingerprint, a checksum
     data[at] ^= 0x40
     assert agent.check(bytes(data), ADDRESS) is None
+
+
+def test_a_check_that_comes_again_is_answered_and_proves_nothing() -> None:
+    agent = LiteAgent()
+    data = check(agent, USE_CANDIDATE=None)
+    first, again = agent.check(data, ADDRESS), agent.check(data, ADDRESS)
+    assert first is not None
+    assert again is not None
+    assert (first.fresh, first.nominates) == (True, True)
+    assert (again.fresh, again.nominates) == (False, False)
+    assert again.answer == first.answer
+
+
+def test_a_check_that_another_address_sends_again_is_nobody_s() -> None:
+    agent = LiteAgent()
+    data = check(agent, USE_CANDIDATE=None)
+    assert agent.check(data, ADDRESS) is not None
+    assert agent.check(data, ("192.0.2.8", 4_007)) is None
+    assert agent.check(data, ("192.0.2.7", 4_008)) is None
+
+
+def test_what_is_remembered_of_checks_is_bounded() -> None:
+    agent = LiteAgent()
+    first = check(agent)
+    assert agent.check(first, ADDRESS) is not None
+    for _ in range(MAX_SEEN - 1):
+        assert agent.check(check(agent), ADDRESS) is not None
+    assert agent.check(first, ("192.0.2.8", 4_007)) is None
+    assert agent.check(check(agent), ADDRESS) is not None
+    assert agent.check(first, ("192.0.2.8", 4_007)) is not None  # forgotten

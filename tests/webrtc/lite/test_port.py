@@ -107,7 +107,7 @@ async def test_a_connected_peer_has_a_socket_of_its_own(
     sender.sendto(check("ann"), (LOOPBACK, port.port))
     await until(lambda: ann.arrivals)
     assert ann.listener is not None
-    own = port.connect(ann.listener, sender.getsockname(), ann)
+    own, _ = port.connect(ann.listener, sender.getsockname(), ann)
     assert own.getsockname() == (LOOPBACK, port.port)
     sender.sendto(b"\x80 of the peer", (LOOPBACK, port.port))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
@@ -131,7 +131,7 @@ async def test_what_came_to_the_other_socket_finds_its_session(
     await until(lambda: ann.arrivals)
     assert ann.listener is not None
     peer: Address = sender.getsockname()
-    own = port.connect(ann.listener, peer, ann)
+    own, _ = port.connect(ann.listener, peer, ann)
     port.take(ann.listener, b"\x16 late", peer)
     assert ann.arrivals[-1] == (b"\x16 late", peer)
     sender.sendto(check("bob"), (LOOPBACK, port.port))
