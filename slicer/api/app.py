@@ -5,12 +5,12 @@ import logging
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from slicer.api.actions import Answer
@@ -44,15 +44,17 @@ def make_app(
     orders: OrderTaker,
     settings: ApiSettings | None = None,
     ready: Callable[[], bool] = lambda: True,
+    beside: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """The app over these applications. *ready*: whether orders are taken, for `GET /readyz`.
+    """The app over these applications. *ready*: whether orders are taken, for `GET /readyz`;
+    *beside*: what else is served at this address.
 
     Raises BadInput where an application cannot be served as it is configured.
     """
     settings = settings or ApiSettings()
     dispatcher = Dispatcher(apps, orders, settings)
-    routes = [*health_routes(ready), Route("/{path:path}", Endpoint(dispatcher, settings))]
-    app = Starlette(routes=routes)
+    endpoint = Route("/{path:path}", Endpoint(dispatcher, settings))
+    app = Starlette(routes=[*health_routes(ready), *beside, endpoint])
     app.state.dispatcher = dispatcher
     return app
 

@@ -8,12 +8,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from slicer.api import ApiSettings, Listen, check_listen, make_app, open_health, open_server
+from slicer.api.dispatch import is_loopback
 from slicer.cli import garbage_collection
 from slicer.cli.descriptors import raise_limit
 from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, settings_to_serve, whole
 from slicer.cli.reload import Running
 from slicer.cli.signals import end_on_signals
+from slicer.console import open_console
 from slicer.errors import counted
 from slicer.service.serving import serving
 from slicer.service.settings import ServiceSettings
@@ -68,9 +70,13 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
             hosts=settings.serve.hosts,
             default_supplier=settings.engine.moderation.default_supplier,
         )
-        app = make_app(apps, orders, limits, ready)
+        console = await open_console(settings.console, orders.operations, is_loopback(listen.host))
+        routes = console.routes if console else ()
+        app = make_app(apps, orders, limits, ready, routes)
         server = await open_server(app, listen, insecure, settings.engine.http)
         stack.push_async_callback(server.close)
+        if console:  # its streams end before the server does
+            stack.push_async_callback(console.close)
         running = Running(settings, orders, app, server)
         end_on_signals(ended.set, lambda: _say(running.reload(options.config, os.environ)))
         began.set()
@@ -79,6 +85,8 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         _say(f"serving {url} for {counted(len(apps), 'application')}")
         if health:
             _say(f"health at port {health.port}: /healthz, /readyz")
+        if console:
+            _say(f"console {url}/console, token: {console.token_source}")
         if insecure:
             _say("INSECURE: anyone on this machine may order tasks; signatures are not verified")
         garbage_collection.tune()

@@ -23,6 +23,7 @@ from slicer.service.audio import AudioFile, JudgedAudio, as_slice
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import Code
 from slicer.service.notifier import Notifier
+from slicer.service.operations import Operations
 from slicer.service.order import Order, Product, SupplierSpec
 from slicer.service.plan import plan, room_of
 from slicer.service.registry import Record, Registry
@@ -59,6 +60,8 @@ class Service:
         self._lifetimes: dict[str, Timer] = {}
         self._background = Background()
         self._closing = False
+        self.operations: Operations
+        """What an operator may see and do; set by `serving`."""
 
     async def start(self) -> None:
         """Take up every task that has not ended; those that were being left are ended."""

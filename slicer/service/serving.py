@@ -16,6 +16,7 @@ from slicer.service.applications import Application
 from slicer.service.encryption import Encryption
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
+from slicer.service.operations import Operations
 from slicer.service.registry import Registry
 from slicer.service.rooms import example_url
 from slicer.service.service import Service
@@ -65,6 +66,7 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
             subscribers.update(_subscribers(new.apps))
 
         service = Service(engine, registry, notifier, settings, clock, take_settings)
+        service.operations = Operations(engine, registry, sender, folder)
         stack.push_async_callback(service.close)
         _check_rooms(settings.apps, engine)
         await service.start()

@@ -15,7 +15,7 @@ from slicer.webhooks.sign import sign
 
 logger = logging.getLogger(__name__)
 
-EACH_SUBSCRIBER = 32
+EACH_SUBSCRIBER = 16
 """Webhooks under way at once for each, so that none takes the others' turn."""
 LOOK_AGAIN = 5.0
 """Seconds after which the queue is looked at in any case: another process may have changed it."""
@@ -66,6 +66,29 @@ class Sender:
             self.counters["refused"] += 1
             logger.warning("webhook %s is lost: too many wait", webhook.id)
         self._news.set()
+
+    async def counts(self) -> Mapping[Outcome, int]:
+        """How many wait, and how many are given up."""
+        return await self._queue.counts()
+
+    async def listed(self, outcome: Outcome, limit: int) -> list[QueuedWebhook]:
+        """The latest ones of an outcome, oldest first."""
+        return await self._queue.webhooks(outcome, limit=limit)
+
+    async def try_again(self) -> int:
+        """Send now what waits for its next try, and anew what was given up. Gives how many."""
+        now = self._now()
+        count = await self._queue.hurry(now)
+        count += await self._queue.resend(now, Outcome.GIVEN_UP)
+        self._news.set()
+        return count
+
+    async def drop(self, webhook: str, detail: str) -> bool:
+        """Give up one that waits. False where it does not, or is under way."""
+        under_way = any(queued.webhook.id == webhook for queued, _ in self._under_way.values())
+        dropped = not under_way and await self._queue.drop(webhook, detail, self._now())
+        self._news.set()
+        return dropped
 
     async def close(self) -> None:
         """End what is under way; what waits is sent by the next process. May be called twice."""
