@@ -15,6 +15,7 @@ from slicer.cli import (
     serve,
     sheet,
     spool,
+    task_list,
     tasks,
     usersig,
 )
@@ -43,6 +44,7 @@ COMMANDS = (
     ("spool", spool.add, "look at, send or drop what waits on the disk"),
     ("callbacks", callbacks.add, "look at callbacks, and have them sent again"),
     ("config", config.add, "check settings, show them, print their JSON Schema"),
+    ("tasks", task_list.add, "what a running service is at"),
     ("doctor", doctor.add, "what this machine has, what it lacks, and what to do"),
     ("sheet", sheet.add, "a page with all slices of a folder"),
     ("completion", _add_completion, "what a shell reads to complete these words"),
