@@ -14,6 +14,7 @@ from slicer.rooms.redaction import shown
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.applications import Application
+from slicer.service.control import control
 from slicer.service.encryption import Encryption
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
@@ -75,6 +76,7 @@ async def serving(
         stack.push_async_callback(service.close)
         _check_rooms(settings.apps, engine)
         await service.start()
+        await stack.enter_async_context(control(folder, service.operations.tasks))
         yield service
 
 
