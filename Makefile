@@ -10,7 +10,6 @@ WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts $(VENV)/.installed-models
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
-COVERED := COVERAGE_FILE=build/coverage $(PYTEST) --cov=slicer --cov-context=test --cov-report=
 # Media in real time on a machine that others use: a test that fails is run once more, and the report
 # says so (R). One that fails twice fails.
 AGAIN := --reruns 1 -rR
@@ -62,13 +61,9 @@ real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with 
 	@echo '==> tests on real publishers, by the reference'
 	@SLICER_NATIVE=0 $(BIN)/pytest -q $(AGAIN) tests/real/test_loss.py tests/real/test_publishers.py
 
-# By the reference, whose lines can be counted; the native plane's Python side after it.
-coverage: $(TESTED) ## lines of each module that its own tests run
-	@echo '==> coverage of each module by its own tests (a few minutes)'
-	@rm -f build/coverage
-	@SLICER_NATIVE=0 $(COVERED) $(addprefix --ignore tests/,real native bench contract harness fuzz)
-	@SLICER_NATIVE=1 $(COVERED) --cov-append tests/webrtc tests/rooms tests/media/test_levels.py tests/test_hot.py
-	@$(BIN)/python -m tests.own_coverage build/coverage
+coverage: $(TESTED) ## lines of each module that its own tests run; of one: OF=rooms/whip/room.py
+	@echo '==> coverage of each module by its own tests (some minutes)'
+	@$(BIN)/python -m tests.own_coverage $(OF)
 
 sanitize: $(TESTED) ## the native plane's tests with races, memory and arithmetic watched
 	@sh tests/sanitize.sh $(BIN)/python

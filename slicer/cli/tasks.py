@@ -96,7 +96,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 def _add_slicing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", type=_store_url, metavar="URL",
-        help="a folder, or s3://bucket/prefix?endpoint=… (cos:// and oss:// likewise)",
+        help="a folder, or s3://bucket/prefix?endpoint=… (cos:// oss:// gs:// az:// likewise)",
     )  # fmt: skip
     parser.add_argument(
         "--backup", type=_store_url, default="", metavar="URL", help="a store that stands in for it"

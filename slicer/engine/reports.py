@@ -50,7 +50,8 @@ class TaskReports:
         self, slice: SliceInfo, _data: bytes, receipt: Receipt, destination: str
     ) -> Awaitable[None] | None:
         """A slice was stored."""
-        event = SliceStored(slice.task, self._now(), slice, receipt.etag, destination)
+        etag, url = receipt.etag, receipt.url
+        event = SliceStored(slice.task, self._now(), slice, etag, destination, url)
         self._tell(event)
         return self._confirm(event) if self._confirm is not None else None
 

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 
 from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
+from slicer.http.clients import ONE, Clients
 from slicer.moderation import Verdict
 from slicer.moderation.settings import ModerationSettings
 
 MAX_ANSWER = 1024 * 1024
 """Bytes of an answer; a longer one is none."""
-KEEP_ALIVE = 30.0
 MAX_REASON = 200
 """Characters of what a supplier says that go into an error."""
 HIDDEN = "***"
@@ -45,17 +45,16 @@ class SupplierClient:
 
     def __init__(self, label: str, settings: ModerationSettings, secret: str = "") -> None:
         self._label, self._secret = label, secret
-        limits = httpx.Limits(
-            max_connections=settings.concurrency,
-            max_keepalive_connections=settings.concurrency,
-            keepalive_expiry=KEEP_ALIVE,
-        )
-        self._http = httpx.AsyncClient(timeout=settings.timeout, limits=limits, trust_env=False)
+        self._trust, self._timeout = httpx.create_ssl_context(trust_env=False), settings.timeout
+        self._clients = Clients(self._make, settings.concurrency)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send. Raises SupplierUnavailable where no answer came, or one too long."""
         try:
-            async with self._http.stream("POST", url, content=body, headers=headers) as response:
+            async with (
+                self._clients.one() as client,
+                client.stream("POST", url, content=body, headers=headers) as response,
+            ):
                 raw = await self._read(response)
         except httpx.TimeoutException as error:
             raise SupplierUnavailable(self._label, "no answer in time") from error
@@ -92,7 +91,12 @@ class SupplierClient:
             raise SupplierUnavailable(self._label, f"the answer is no verdict: {why}") from None
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._clients.close()
+
+    def _make(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            verify=self._trust, timeout=self._timeout, limits=ONE, trust_env=False
+        )
 
     async def _read(self, response: httpx.Response) -> str:
         parts, size = [], 0

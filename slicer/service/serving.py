@@ -42,7 +42,9 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
         registry = await Registry.open(folder, encryption)
         stack.push_async_callback(registry.close)
         sender = await _open_sender(settings, folder, clock, stack)
-        notifier = Notifier(registry, sender.send, clock, settings.engine.moderation.raw)
+        notifier = Notifier(
+            registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
+        )
         whip = authorization(settings.engine.whip, clock)
         admission = Admission(settings.apps, registry, clock, whip)
         engine = Engine(

@@ -10,6 +10,7 @@ from slicer.config.reader import SettingsReader
 from slicer.engine.settings import MOVED, Settings
 from slicer.errors import BadInput
 from slicer.service.applications import Application, applications
+from slicer.storage.bucket import MAX_LINK, MIN_LINK
 from slicer.webhooks.settings import WebhookSettings
 
 REGIONS = ("ap-singapore", "eu-frankfurt", "ap-guangzhou", "ap-beijing", "ap-shanghai")
@@ -56,6 +57,10 @@ class VendorSettings:
     """The same for Tencent's COS."""
     oss_endpoint: str = ""
     """The same for Aliyun's OSS."""
+    links: int = bounded(0, 0, MAX_LINK)
+    """Seconds (60 at least) for which 1004 names a URL that anyone may read by; 0: none."""
+    etags: bool = False
+    """Whether 1004 names the file's ETag: its MD5, unless the store encrypts by a KMS."""
     path_style: bool = False
     """Whether the bucket stands in the path of a URL; S3 alone."""
 
@@ -76,6 +81,9 @@ class ServiceSettings:
             check(name, getattr(self, name))
         if bool(self.serve.tls_cert) != bool(self.serve.tls_key):
             raise BadInput("serve", "one of two files", "tls_cert and tls_key, or neither")
+        if 0 < self.vendors.links < MIN_LINK:
+            allowed = f"0, or seconds from {MIN_LINK} to {MAX_LINK}"
+            raise BadInput("vendors.links", self.vendors.links, allowed)
         if self.serve.health:
             split_authority("serve.health", self.serve.health)
 

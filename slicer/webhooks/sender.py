@@ -15,7 +15,7 @@ from slicer.webhooks.sign import sign
 
 logger = logging.getLogger(__name__)
 
-EACH_SUBSCRIBER = 8
+EACH_SUBSCRIBER = 32
 """Webhooks under way at once for each, so that none takes the others' turn."""
 LOOK_AGAIN = 5.0
 """Seconds after which the queue is looked at in any case: another process may have changed it."""
@@ -50,7 +50,8 @@ class Sender:
         """delivered, failed (tries), given_up, refused (the queue was full), faults (ours)."""
         self._queue, self._subscriber, self._body, self._post = queue, subscriber, body, post
         self._clock, self._policy = clock, policy or RetryPolicy()
-        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._under_way: dict[int, tuple[QueuedWebhook, asyncio.Task[None]]] = {}
+        """By `seq`."""
         self._news = asyncio.Event()
         self._timer: Timer | None = None
         self._closed = False
@@ -72,7 +73,7 @@ class Sender:
         self._news.set()
         await self._running
         if self._under_way:
-            await asyncio.wait(self._under_way.values())
+            await asyncio.wait([task for _, task in self._under_way.values()])
 
     async def _run(self) -> None:
         while not self._closed:
@@ -88,11 +89,13 @@ class Sender:
 
     async def _start_due(self) -> None:
         began, now = self._clock.now(), self._now()
-        # Those under way are the longest due, so they count among these.
-        for queued in await self._queue.due(now, EACH_SUBSCRIBER):
-            if queued.seq not in self._under_way:
-                self._under_way[queued.seq] = asyncio.ensure_future(self._deliver(queued))
-        upcoming = await self._queue.next_due(now)
+        busy = [queued for queued, _ in self._under_way.values()]
+        due, upcoming = await asyncio.gather(  # one transaction
+            self._queue.due(now, EACH_SUBSCRIBER, busy), self._queue.next_due(now)
+        )
+        for queued in due:
+            task = asyncio.ensure_future(self._deliver(queued))
+            self._under_way[queued.seq] = queued, task
         wait = LOOK_AGAIN if upcoming is None else min(upcoming - now, LOOK_AGAIN)
         self._wake_at(began + wait)
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email import message_from_bytes
+from email.utils import formatdate
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -49,13 +51,16 @@ class Admitted:
 @dataclass(frozen=True)
 class Vendor:
     """How a vendor names things: *name* in its headers; *server*: itself; *key_header*: the header
-    of a KMS key, behind `x-NAME-`; *kms*: encryption by KMS; *capitals*: so it writes an ETag."""
+    of a KMS key, behind `x-NAME-`; *kms*: encryption by KMS; *capitals*: so it writes an ETag;
+    *class_header*: of the storage class; *opaque*: its ETags say nothing of the bytes."""
 
     name: str
     server: str
     key_header: str
     kms: str
     capitals: bool = False
+    class_header: str = "storage-class"
+    opaque: bool = False
 
     def facts(self, headers: dict[str, str]) -> dict[str, str]:
         """The user's metadata, and what else the request said, for tests to see."""
@@ -66,7 +71,7 @@ class Vendor:
             if name.startswith(meta)
         }
         told = {
-            "front-class": headers.get(f"x-{self.name}-storage-class"),
+            "front-class": headers.get(f"x-{self.name}-{self.class_header}"),
             "front-sse": headers.get(f"x-{self.name}-server-side-encryption"),
             "front-sse-key": headers.get(f"x-{self.name}-{self.key_header}"),
         }
@@ -74,8 +79,10 @@ class Vendor:
 
     def answer(self, headers: dict[str, str], body: bytes, etag: str) -> dict[str, str]:
         """The vendor's own headers; an ETag under KMS is not the MD5."""
+        etag = f'"0x{etag[1:17].upper()}"' if self.opaque else etag
         told = {
             "ETag": etag.upper() if self.capitals else etag,
+            "Last-Modified": formatdate(usegmt=True),
             f"x-{self.name}-hash-crc64ecma": str(crc64(body)),
             "Server": self.server,
         }
@@ -115,7 +122,7 @@ def upstream(endpoint: str, keys: Credentials) -> Any:
 
 def carry_out(endpoint: str, request: Request, wanted: Admitted, vendor: Vendor) -> dict[str, str]:
     """Store or delete; the headers of the answer. Raises Refusal."""
-    check_bucket(endpoint, wanted.bucket)
+    check_bucket(endpoint, wanted.bucket, "ContainerNotFound" if vendor.opaque else "NoSuchBucket")
     client = upstream(endpoint, wanted.keys)
     try:
         if request.method == "DELETE":
@@ -139,15 +146,42 @@ def carry_out(endpoint: str, request: Request, wanted: Admitted, vendor: Vendor)
 found_buckets: set[str] = set()
 
 
-def check_bucket(endpoint: str, bucket: str) -> None:
+def check_bucket(endpoint: str, bucket: str, code: str) -> None:
     """SeaweedFS denies access to a bucket that is not there; the vendors say that it is not."""
     if bucket in found_buckets:
         return
     try:
         upstream(endpoint, OWNER).head_bucket(Bucket=bucket)
     except ClientError as error:
-        raise Refusal(404, "NoSuchBucket", "The specified bucket does not exist.") from error
+        raise Refusal(404, code, "The specified bucket does not exist.") from error
     found_buckets.add(bucket)
+
+
+def carry_out_batch(endpoint: str, request: Request, admit: Admit, vendor: Vendor) -> bytes:
+    """Azure's batch of requests, each of which is signed (Blob Batch); the answer's body."""
+    admit(request)
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    parts = [
+        one for one in message_from_bytes(head + request.body).walk() if not one.is_multipart()
+    ]
+    answers = ""
+    for part in parts:
+        lines = str(part.get_payload()).splitlines()
+        method, path, _ = lines[0].split(" ")
+        pairs = (line.partition(":") for line in lines[1:] if line)
+        asked = {name.lower(): value.strip() for name, _, value in pairs}
+        one = Request(method, path, asked, b"")
+        carry_out(endpoint, one, admit(one), vendor)
+        answers += (
+            f"--b\r\nContent-Type: application/http\r\nContent-ID: {part['content-id']}\r\n\r\n"
+            "HTTP/1.1 202 Accepted\r\n\r\n"
+        )
+    return f"{answers}--b--\r\n".encode()
+
+
+def as_xml(fields: dict[str, str]) -> bytes:
+    inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in fields.items())
+    return f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>{inner}</Error>".encode()
 
 
 def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequestHandler]:
@@ -159,6 +193,8 @@ def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequest
         def do_PUT(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", "0")))
+            if len(body) < int(headers.get("content-length", "0")):
+                return  # it broke off: nothing is stored
             request = Request(self.command, self.path, headers, body)
             try:
                 told = carry_out(endpoint, request, admit(request), vendor)
@@ -172,6 +208,34 @@ def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequest
 
         do_DELETE = do_PUT
 
+        def do_GET(self) -> None:
+            """By a URL that was signed beforehand."""
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            try:
+                wanted = admit(Request("GET", self.path, headers, b""))
+            except Refusal as refusal:
+                self.refuse(refusal)
+                return
+            found = upstream(endpoint, wanted.keys).get_object(Bucket=wanted.bucket, Key=wanted.key)
+            data = found["Body"].read()
+            self.send_response(200)
+            self.finish_headers(len(data))
+            self.wfile.write(data)
+
+        def do_POST(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers["content-length"]))
+            try:
+                request = Request("POST", self.path, headers, body)
+                data = carry_out_batch(endpoint, request, admit, vendor)
+            except Refusal as refusal:
+                self.refuse(refusal)
+                return
+            self.send_response(202)
+            self.send_header("Content-Type", "multipart/mixed; boundary=b")
+            self.finish_headers(len(data))
+            self.wfile.write(data)
+
         def refuse(self, refusal: Refusal) -> None:
             fields = {
                 "Code": refusal.code,
@@ -179,8 +243,7 @@ def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequest
                 "Resource": self.path,
                 "RequestId": "NWZmM2E5ZjBfYTJi",
             }
-            inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in fields.items())
-            xml = f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>{inner}</Error>".encode()
+            xml = as_xml(fields)
             self.send_response(refusal.status)
             self.send_header("Content-Type", "application/xml")
             self.finish_headers(len(xml))
@@ -207,9 +270,9 @@ def serve(admit: Admit, vendor: Vendor) -> None:
 
 
 @contextmanager
-def running_front(module: str, endpoint: str) -> Iterator[str]:
+def running_front(module: str, endpoint: str, *more: str) -> Iterator[str]:
     """The front of this folder's *module* before the store at *endpoint*; gives its own."""
-    command = [sys.executable, "-m", f"tests.harness.storage.{module}", endpoint]
+    command = [sys.executable, "-m", f"tests.harness.storage.{module}", endpoint, *more]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert process.stdout is not None
