@@ -1,6 +1,6 @@
 """The Tencent Cloud API 3.0 of TRTC: its requests, signatures, answers and error codes."""
 
-from slicer.api.app import make_app
+from slicer.api.app import make_app, replace_apps
 from slicer.api.counters import ApiCounters
 from slicer.api.dispatch import ApiSettings
 from slicer.api.health import open_health
@@ -14,4 +14,5 @@ __all__ = [
     "make_app",
     "open_health",
     "open_server",
+    "replace_apps",
 ]

@@ -6,14 +6,14 @@ import time
 import traceback
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
 from starlette.applications import Starlette
 from starlette.datastructures import Address
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from slicer.api.actions import Answer
@@ -23,7 +23,7 @@ from slicer.api.errors import INTERNAL, UNREADABLE, ApiError, code_of, message_o
 from slicer.api.health import health_routes
 from slicer.api.schema import ACTIONS, AUDIO_SYNC, MAX_AUDIO_TEXT
 from slicer.api.signature import Message
-from slicer.errors import BadInput, shown
+from slicer.errors import shown
 from slicer.service.order import Application, OrderTaker
 
 MAX_DRAIN = 16 * 1024 * 1024
@@ -54,20 +54,25 @@ def make_app(
     settings: ApiSettings | None = None,
     ready: Callable[[], bool] = lambda: True,
     counters: ApiCounters | None = None,
+    beside: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The app over these applications. *ready*: whether orders are taken, for `GET /readyz`;
-    *counters*: where its answers are counted.
+    *counters*: where its answers are counted; *beside*: what else is served at this address.
 
     Raises BadInput where an application cannot be served as it is configured.
     """
-    for app in apps.values():
-        if app.permission_control and not app.usersig_key:
-            raise BadInput("usersig_key", "nothing", "a key, since permission_control is on")
     settings = settings or ApiSettings()
     dispatcher = Dispatcher(apps, orders, settings)
-    endpoint = Endpoint(dispatcher, settings, counters or ApiCounters())
+    endpoint = Route("/{path:path}", Endpoint(dispatcher, settings, counters or ApiCounters()))
+    app = Starlette(routes=[*health_routes(ready), *beside, endpoint])
+    app.state.dispatcher = dispatcher
+    return app
 
-    return Starlette(routes=[*health_routes(ready), Route("/{path:path}", endpoint)])
+
+def replace_apps(app: Starlette, apps: Mapping[int, Application]) -> None:
+    """Have an app of `make_app` serve these applications from here on. Raises BadInput."""
+    dispatcher: Dispatcher = app.state.dispatcher
+    dispatcher.replace(apps)
 
 
 class Endpoint:

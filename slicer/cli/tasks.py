@@ -13,13 +13,14 @@ from rich.console import Console
 from slicer.cli import garbage_collection
 from slicer.cli.account import Account
 from slicer.cli.account_options import add_account, supplier_of
+from slicer.cli.descriptors import raise_limit
 from slicer.cli.exits import FAILED, KEPT, LOST, STORED, UNJUDGED
 from slicer.cli.observability import Metrics, Observability
 from slicer.cli.options import add_common, add_plain, one_of, settings_of, whole
 from slicer.cli.signals import end_on_signals
 from slicer.config import in_words
 from slicer.delivery.judging import Keep
-from slicer.demo import SECONDS
+from slicer.demo import SAMPLES, SECONDS
 from slicer.demo.progress import JsonProgress, Progress, open_progress
 from slicer.engine.engine import Engine
 from slicer.engine.events import RobotLeft, TaskFinished
@@ -54,7 +55,11 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
         "--to", default="slices-demo", metavar="FOLDER", help="default: %(default)s"
     )
     parser.add_argument(
-        "--samples", default="samples", metavar="FOLDER", help="default: %(default)s"
+        "--samples",
+        type=Path,
+        default=SAMPLES,
+        metavar="FOLDER",
+        help="what the anchors publish; default: what comes with the package",
     )
     parser.add_argument(
         "--seconds", type=whole("--seconds", *SECONDS), default=24,
@@ -98,7 +103,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 def _add_slicing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", type=_store_url, metavar="URL",
-        help="a folder, or s3://bucket/prefix?endpoint=… (cos:// and oss:// likewise)",
+        help="a folder, or s3://bucket/prefix?endpoint=… (cos:// oss:// gs:// az:// likewise)",
     )  # fmt: skip
     parser.add_argument(
         "--backup", type=_store_url, default="", metavar="URL", help="a store that stands in for it"
@@ -215,6 +220,7 @@ def _moderation(options: argparse.Namespace) -> Moderation | None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    raise_limit()
     settings = settings_of(options)
     return asyncio.run(_slice(spec_of(options, settings, options.room), settings, options))
 
@@ -236,10 +242,11 @@ def _replay(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from slicer.demo.demo import DemoOptions, demo  # noqa: PLC0415 (it brings an encoder, which nothing else needs)
 
+    raise_limit()
     settings = settings_of(options)
     console = Console()
     progress = open_progress(console, "demo: two anchors, one room, lists in force", options.plain)
-    what = DemoOptions(Path(options.samples), Path(options.to), options.seconds)
+    what = DemoOptions(options.samples, Path(options.to), options.seconds)
     lost = asyncio.run(demo(what, settings, console, progress))
     return LOST if lost else STORED
 

@@ -34,6 +34,7 @@ from slicer.engine.destination import (
 from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.judges import Judges
 from slicer.engine.metrics import TaskTotals
+from slicer.engine.operation import Operation
 from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
 from slicer.engine.running import RunningTask
 from slicer.engine.sample import Sample
@@ -129,6 +130,7 @@ class Engine:
         self._clock: Clock
         self._context: Context
         self._destinations: Destinations
+        self.operation: Operation
 
     async def __aenter__(self) -> Self:
         if self._entered:
@@ -171,6 +173,9 @@ class Engine:
             self._reports.on_supplier_trouble,
             self._reports.on_supplier_recovered,
             lambda: [one.spec.moderation for one in self._tasks.values() if one.spec.moderation],
+        )
+        self.operation = Operation(
+            self._destinations, self._judges, self._encoding, self._spool, self._lookup
         )
         self._entered = True  # from here on there is something to close
         try:

@@ -59,7 +59,8 @@ class TaskReports:
         self, slice: SliceInfo, _data: bytes, receipt: Receipt, destination: str
     ) -> Awaitable[None] | None:
         """A slice was stored."""
-        event = SliceStored(slice.task, self._now(), slice, receipt.etag, destination)
+        etag, url = receipt.etag, receipt.url
+        event = SliceStored(slice.task, self._now(), slice, etag, destination, url)
         self._tell(event)
         self.reach(slice, Stage.STORED)
         if self._confirm is None:

@@ -327,8 +327,9 @@ class RunningTask:
         self._settle(key)
 
     def _offer(self, info: SliceInfo, due: float, make: Callable[[], File], size: int) -> None:
-        if not self.outbox.offer(Delivery(info, size, make, due, judge=self.judge)):
-            self.on_lost(info, "the outbox is full: slices are cut faster than made or stored")
+        delivery = Delivery(info, size, make, due, judge=self.judge)
+        if not self.outbox.offer(delivery):
+            self.on_lost(info, delivery.refused)
 
     def _offer_file(self, delivery: Delivery) -> None:
         """Send what is no slice."""

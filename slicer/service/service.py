@@ -25,6 +25,7 @@ from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import Code
 from slicer.service.metrics import of_callbacks
 from slicer.service.notifier import Notifier
+from slicer.service.operations import Operations
 from slicer.service.order import Order, Product, SupplierSpec
 from slicer.service.plan import plan, room_of
 from slicer.service.registry import Record, Registry
@@ -51,17 +52,22 @@ class Service:
         notifier: Notifier,
         settings: ServiceSettings,
         clock: Clock,
+        take_settings: Callable[[ServiceSettings], None] = lambda _: None,
         sender: Sender | None = None,
     ) -> None:
-        """*sender*: of callbacks, for the metrics."""
+        """*take_settings* hands the settings of `reload` on; it may raise BadInput. *sender*: of
+        callbacks, for the metrics."""
         self._engine, self._registry, self._notifier = engine, registry, notifier
-        self._settings, self._clock, self._sender = settings, clock, sender
+        self._settings, self._clock, self._take_settings = settings, clock, take_settings
+        self._sender = sender
         self._apps = {app.sdk_app_id: app for app in settings.apps}
         self._creating: dict[str, tuple[int, str, str]] = {}
         self._resuming: dict[str, asyncio.Task[None]] = {}
         self._lifetimes: dict[str, Timer] = {}
         self._background = Background()
         self._closing = False
+        self.operations: Operations
+        """What an operator may see and do; set by `serving`."""
 
     async def start(self) -> None:
         """Take up every task that has not ended; those that were being left are ended."""
@@ -142,6 +148,24 @@ class Service:
         outcome = await self._engine.judge(make, SupplierSpec(supplier))
         assert isinstance(made[0].info, SliceInfo)
         return JudgedAudio(task, outcome, made[0].info.seconds)
+
+    def reload(self, settings: ServiceSettings) -> None:
+        """Take other applications, and who may publish; all else stays. Tasks are not touched.
+
+        Raises BadInput, and nothing has changed then, where a task that has not ended would lose
+        its application or its room: the users of another one could publish into that room.
+        """
+        apps = {app.sdk_app_id: app for app in settings.apps}
+        for record in self._registry.unfinished():
+            before, after = self._apps.get(record.app), apps.get(record.app)
+            if before is not None and after is None:
+                allowed = f"settings that have it: task {record.task} has not ended"
+                raise BadInput("apps", f"no application {record.app}", allowed)
+            if before and after and _room(before, record.order) != _room(after, record.order):
+                allowed = f"the same room for {record.order.room_id!r}: task {record.task} is in it"
+                raise BadInput("apps", f"other rooms of application {record.app}", allowed)
+        self._take_settings(settings)
+        self._apps = apps
 
     def unfinished(self) -> list[str]:
         """The ids of all tasks that have not ended, oldest first."""

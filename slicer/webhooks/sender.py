@@ -15,7 +15,7 @@ from slicer.webhooks.sign import sign
 
 logger = logging.getLogger(__name__)
 
-EACH_SUBSCRIBER = 8
+EACH_SUBSCRIBER = 16
 """Webhooks under way at once for each, so that none takes the others' turn."""
 LOOK_AGAIN = 5.0
 """Seconds after which the queue is looked at in any case: another process may have changed it."""
@@ -50,7 +50,8 @@ class Sender:
         """delivered, failed (tries), given_up, refused (the queue was full), faults (ours)."""
         self._queue, self._subscriber, self._body, self._post = queue, subscriber, body, post
         self._clock, self._policy = clock, policy or RetryPolicy()
-        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._under_way: dict[int, tuple[QueuedWebhook, asyncio.Task[None]]] = {}
+        """By `seq`."""
         self._failing = set[int]()
         self._news = asyncio.Event()
         self._timer: Timer | None = None
@@ -77,13 +78,36 @@ class Sender:
             logger.warning("! callback %s is lost: too many wait", webhook.id, extra=about)
         self._news.set()
 
+    async def counts(self) -> Mapping[Outcome, int]:
+        """How many wait, and how many are given up."""
+        return await self._queue.counts()
+
+    async def listed(self, outcome: Outcome, limit: int) -> list[QueuedWebhook]:
+        """The latest ones of an outcome, oldest first."""
+        return await self._queue.webhooks(outcome, limit=limit)
+
+    async def try_again(self) -> int:
+        """Send now what waits for its next try, and anew what was given up. Gives how many."""
+        now = self._now()
+        count = await self._queue.hurry(now)
+        count += await self._queue.resend(now, Outcome.GIVEN_UP)
+        self._news.set()
+        return count
+
+    async def drop(self, webhook: str, detail: str) -> bool:
+        """Give up one that waits. False where it does not, or is under way."""
+        under_way = any(queued.webhook.id == webhook for queued, _ in self._under_way.values())
+        dropped = not under_way and await self._queue.drop(webhook, detail, self._now())
+        self._news.set()
+        return dropped
+
     async def close(self) -> None:
         """End what is under way; what waits is sent by the next process. May be called twice."""
         self._closed = True
         self._news.set()
         await self._running
         if self._under_way:
-            await asyncio.wait(self._under_way.values())
+            await asyncio.wait([task for _, task in self._under_way.values()])
 
     async def _run(self) -> None:
         while not self._closed:
@@ -99,11 +123,13 @@ class Sender:
 
     async def _start_due(self) -> None:
         began, now = self._clock.now(), self._now()
-        # Those under way are the longest due, so they count among these.
-        for queued in await self._queue.due(now, EACH_SUBSCRIBER):
-            if queued.seq not in self._under_way:
-                self._under_way[queued.seq] = asyncio.ensure_future(self._deliver(queued))
-        upcoming = await self._queue.next_due(now)
+        busy = [queued for queued, _ in self._under_way.values()]
+        due, upcoming = await asyncio.gather(  # one transaction
+            self._queue.due(now, EACH_SUBSCRIBER, busy), self._queue.next_due(now)
+        )
+        for queued in due:
+            task = asyncio.ensure_future(self._deliver(queued))
+            self._under_way[queued.seq] = queued, task
         wait = LOOK_AGAIN if upcoming is None else min(upcoming - now, LOOK_AGAIN)
         self._wake_at(began + wait)
 

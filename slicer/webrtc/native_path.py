@@ -21,6 +21,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
+from math import inf
 from typing import TYPE_CHECKING
 
 from slicer.errors import RoomError
@@ -59,12 +60,13 @@ class NativeMedia:
         self, plane: "Plane", bundle: Bundle, deliver: Callable[[TrackOutput], None]
     ) -> None:
         self._deliver = deliver
-        self._on_other: Callable[[bytes, Address], None] | None = None
+        self._on_other: Callable[[bytes, Address], bool] | None = None
+        self._proven = -inf  # when what the plane does not read was last proven to be the peer's
         self._peer = Peer(plane, bundle, self)
 
     @property
     def heard(self) -> float:
-        return self._peer.heard
+        return max(self._peer.heard, self._proven)
 
     def media_heard(self, anchor: str) -> float:
         return self._peer.media_heard(anchor)
@@ -115,8 +117,8 @@ class NativeMedia:
         cuts, others = self._peer.collect()
         self._deliver_all(cuts)
         for data, address in others:
-            if self._on_other is not None:
-                self._on_other(data, address)
+            if self._on_other is not None and self._on_other(data, address):
+                self._proven = asyncio.get_running_loop().time()
 
     def _deliver_all(self, cuts: Sequence[TrackOutput]) -> None:
         for cut in cuts:

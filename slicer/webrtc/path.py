@@ -29,7 +29,8 @@ class Media(Protocol):
 
     @property
     def heard(self) -> float:
-        """The *now* of the last datagram from the link."""
+        """The *now* of the last datagram that was proven to be the peer's: SRTP, or STUN that it
+        has signed. Of a link without keys, of the last RTP or RTCP."""
         ...
 
     def media_heard(self, anchor: str) -> float:

@@ -73,7 +73,9 @@ class Box:
         self.troubles.append((task, error))
 
     def offer(self, delivery: Delivery) -> bool:
-        if not self.full:
+        if self.full:
+            delivery.refused = "the outbox is full"
+        else:
             self.deliveries.append(delivery)
         return not self.full
 

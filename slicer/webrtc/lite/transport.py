@@ -45,6 +45,7 @@ class LiteTransport:
         self._sock: socket.socket | None = None
         self._dtls: Dtls | None = None
         self._answered = False
+        self._proofs = 0  # checks of the peer that were none of before
         self._begun = self._hangs = False
         self._connected: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._taken = self._to_take = self._stopped = False
@@ -109,10 +110,13 @@ class LiteTransport:
     def check_consent(self, wanted: bool) -> None:
         """A lite agent sends no checks."""
 
-    def others(self, data: bytes, address: Address) -> None:
-        """What the media path read and is not media."""
+    def others(self, data: bytes, address: Address) -> bool:
+        """What the media path read and is not media; gives whether it proves that the peer is
+        there."""
+        before = self._proofs
         if self._listener is not None:
             self._port.take(self._listener, data, address)
+        return self._proofs > before
 
     def arrived(self, data: bytes, address: Address, listener: Listener) -> None:
         """STUN or DTLS of our peer (RFC 7983): see `UdpPort`."""
@@ -154,6 +158,7 @@ class LiteTransport:
         if check is None:
             self.counters["stun_unauthenticated"] += 1
             return
+        self._proofs += check.fresh
         if self._agent.fragments != named:  # the old ones are over
             self._port.name(self, self._agent.fragments)
         there = self._listener is listener and self.address == address
