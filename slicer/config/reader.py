@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 from slicer.config import PREFIX, section_fields, variable, wrong_value
 from slicer.errors import BadInput
 
-NOT_SETTINGS = {"SLICER_NATIVE"}
+NOT_SETTINGS = {"SLICER_LIBCRYPTO", "SLICER_NATIVE"}
 """Variables with the prefix that are read elsewhere."""
 MAX_FILE = 1024 * 1024
 """Bytes of the largest file that is read."""

@@ -1,5 +1,6 @@
 """The first signal ends in order, the second at once."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,10 +10,14 @@ import pytest
 from slicer.cli.exits import INTERRUPTED
 
 PROGRAM = """
-import asyncio
+import asyncio, signal
 from slicer.cli.signals import end_on_signals
 
+{before}
+
 async def main():
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, lambda: print("still here", flush=True))
     ended = asyncio.Event()
     end_on_signals(ended.set)
     print("ready", flush=True)
@@ -24,11 +29,11 @@ asyncio.run(main())
 """
 
 
-def started(rest: float) -> subprocess.Popen[str]:
-    program = PROGRAM.format(rest=rest)
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+def started(rest: float, before: str = "", stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    program = PROGRAM.format(rest=rest, before=before)
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=stdout, text=True)
+    if process.stdout is not None:
+        assert process.stdout.readline() == "ready\n"
     return process
 
 
@@ -48,3 +53,33 @@ def test_the_second_one_ends_at_once() -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == INTERRUPTED
+
+
+def test_a_hangup_ends_in_order_and_twice_is_no_more_than_once() -> None:
+    process = started(rest=0.2)
+    process.send_signal(signal.SIGHUP)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ending\n"
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
+    process = started(rest=0, before="signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGUSR1)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "still here\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30)[0] == "ending\n"
+
+
+def test_a_terminal_that_is_gone_is_written_to_no_more() -> None:
+    mine, theirs = os.openpty()
+    process = started(rest=0, stdout=theirs)
+    os.close(theirs)
+    assert os.read(mine, 100) == b"ready\r\n"
+    process.send_signal(signal.SIGHUP)
+    os.close(mine)  # a write fails with EIO from here on
+    assert process.wait(timeout=30) == 0
