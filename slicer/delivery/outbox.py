@@ -340,9 +340,8 @@ class Outbox:
         self._queue.refresh(delivery)
         circuit = self._failover.first.circuit
         if circuit.last is not None and not circuit.closed:
-            self._troubles.tell(
-                delivery.info, circuit.last
-            )  # its task may not have heard of the outage
+            # Its task may not have heard of the outage.
+            self._troubles.tell(delivery.info, circuit.last)
         self._start()
 
     def _start(self) -> None:
