@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test installed computed computed_alone units reference real media publishers alone \
-	coverage sanitize wheels bench instructions lint format types clean
+	coverage sanitize wheels image man constraints bench instructions lint format types clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" \
@@ -91,6 +91,18 @@ sanitize: $(TESTED) ## the native plane's tests with races, memory and arithmeti
 
 wheels: $(VENV)/.installed-dev ## a wheel for each Python there is, installed and tried
 	@sh tests/wheels.sh $(BIN)/python
+
+image: ## the container image, built on a base made here, and run without root and read-only
+	@sh tests/image.sh
+
+man: | $(BIN)/python ## the manual page, made from the parsers: man build/slicer.1
+	@mkdir -p build
+	@$(BIN)/argparse-manpage --module slicer.cli --function arguments_parser --prog slicer \
+		--project-name rtc-slicer --description 'cuts live rooms into audio slices and pictures' \
+		--manual-title 'rtc-slicer' --format single-commands-section --output build/slicer.1
+
+constraints: | $(BIN)/python ## write constraints.txt anew: the versions that pip resolves now
+	@$(BIN)/python -m tests.constraints
 
 bench: $(VENV)/.installed-dev ## measure what a packet, a cut, a picture and an upload cost
 	@$(BIN)/pytest -q bench -o addopts=--import-mode=importlib \

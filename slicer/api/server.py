@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 
 from slicer.api.dispatch import is_loopback
 from slicer.errors import BadInput
-from slicer.http import HttpSettings, Server
+from slicer.http import HttpSettings, Server, cannot_listen
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +48,3 @@ async def open_server(
         return Server(listen.host, listen.port, app, listen.certificate, listen.key, http)
     except OSError as error:
         raise cannot_listen("serve.port", listen.port, error) from None
-
-
-def cannot_listen(field: str, got: object, error: OSError) -> BadInput:
-    """What is said where an address or port cannot be listened on."""
-    allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
-    return BadInput(field, got, allowed)

@@ -72,6 +72,8 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
 }
 SENDABLE = frozenset({Phase.WAITING, Phase.READY})
 """An upload may begin with it."""
+DROPPABLE = SENDABLE | {Phase.JUDGING, Phase.BACKOFF}
+"""It waits, and no thread and no store has it: it may be given up by hand."""
 
 
 @dataclass(slots=True, eq=False)

@@ -6,6 +6,7 @@ under way than there are threads, so that another one's next file waits for one 
 """
 
 import asyncio
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from contextlib import nullcontext
 from typing import Self, TypeVar
 
 from slicer.delivery.share import may_take
+from slicer.media.slice import File
 from slicer.rtp.parameters import Kind
 from slicer.threads import ThreadPool
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Holder = tuple[str, ...]
 """Whose file it is: a task and an anchor; of no holder, files have no bound of their own."""
@@ -35,6 +38,9 @@ class EncodingPool:
 
     def __init__(self, threads: ThreadPool, max_waiting: int = MAX_WAITING) -> None:
         self.threads, self._max_waiting = threads, max_waiting
+        self.watch: Callable[[File], None] | None = None
+        """Told of each file that is made, on the loop's thread; once more where one is made anew
+        for another try. What it raises is logged, and costs no slice."""
         self._waiting: Counter[Kind] = Counter()
         self._of: Counter[tuple[Kind, Holder]] = Counter()
         self._turns: dict[tuple[Kind, Holder], asyncio.Semaphore] = {}
@@ -72,12 +78,18 @@ class EncodingPool:
         turns = self._turns.setdefault(key, asyncio.Semaphore(max(1, self.threads.count)))
         try:
             async with turns if holder else nullcontext():
-                return await self.threads.run(make, _PRIORITIES[kind])
+                made = await self.threads.run(make, _PRIORITIES[kind])
         finally:
             self._waiting[kind] -= 1
             self._of[key] -= 1
             if not self._of[key]:
                 del self._of[key], self._turns[key]
+        if self.watch is not None and isinstance(made, File):
+            try:
+                self.watch(made)
+            except Exception:
+                logger.exception("! who watches files failed at %s", made.info.key)
+        return made
 
 
 def cores() -> int:

@@ -19,14 +19,14 @@ store itself fails, what failed goes back to its place: an outage keeps the orde
 import itertools
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.confirmations import Confirmations
-from slicer.delivery.delivery import Delivery, Phase
+from slicer.delivery.delivery import DROPPABLE, Delivery, Phase
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
 from slicer.delivery.judging import Judge, Outcome
@@ -50,8 +50,6 @@ from slicer.storage import Receipt, Storage
 
 logger = logging.getLogger(__name__)
 
-FULL = "the outbox is full: slices are cut faster than made or stored"
-OVER_SHARE = "the anchor has its share of the outbox: slices are cut faster than made or stored"
 CLOSE_SECONDS = 5.0
 """Seconds that a closing outbox waits for files to reach the disk, and as many again for stored
 slices to be confirmed."""
@@ -117,6 +115,23 @@ class Outbox:
         return len(self._confirmations)
 
     @property
+    def upstreams(self) -> list[Upstream]:
+        """The store and its backup, to be looked at alone."""
+        return self._failover.upstreams
+
+    def waiting(self) -> Iterator[Delivery]:
+        """What it is not done with, in the order of cutting, to be looked at alone."""
+        return iter(self._held)
+
+    def drop(self, key: str, reason: str) -> bool:
+        """Give a slice up that waits; False where none of this key does, or a store or an encoder
+        has it just now."""
+        found = (one for one in self._held if one.info.key == key and one.phase in DROPPABLE)
+        if delivery := next(found, None):
+            self._evict(delivery, reason)
+        return delivery is not None
+
+    @property
     def busy(self) -> bool:
         """Something goes on that waits for no timer: a file in the making, an upload, a
         confirmation."""
@@ -138,8 +153,9 @@ class Outbox:
         # Where a slice waits as its cut until its upload may start, it takes no thread before.
         spooled = self._spool is not None and self._spool.ready
         at_once = spooled or delivery.judge is not None
-        if reason := self._refusal(delivery, at_once):
-            delivery.refused = reason
+        reason = self._held.refusal(delivery, self._encoding if at_once else None)
+        if reason or self._closed:
+            delivery.refused = reason or "the outbox is closed"
             self.counters.overflowed += 1
             self._overflow.add()
             return False
@@ -151,17 +167,6 @@ class Outbox:
         else:
             self._make_sendable(delivery, Phase.WAITING)
         return True
-
-    def _refusal(self, delivery: Delivery, at_once: bool) -> str:
-        """Why this slice is not taken; empty where it is. *at_once*: its file is made now."""
-        kind, holder = delivery.kind, delivery.holder
-        if self._closed:
-            return "the outbox is closed"
-        if self._held.full(delivery.size) or (at_once and self._encoding.full(kind)):
-            return FULL
-        if self._held.over_share(holder) or (at_once and self._encoding.over_share(kind, holder)):
-            return OVER_SHARE
-        return ""
 
     def adopt(
         self, found: Sequence[SpooledFile], judge_of: Callable[[str], Judge | None]
@@ -319,6 +324,7 @@ class Outbox:
         if not delivery.failures:  # this try is the first: later ones make the same file anew
             self.counters.recovered_packets += file.recovered
             self.counters.concealed_holes += file.concealed
+            self._listener.on_made(delivery.info)
             if self._clock.now() > delivery.due:
                 self.counters.late += 1
                 self._listener.on_late(delivery.info)
@@ -468,7 +474,7 @@ class Outbox:
         self._start()
 
     def _evict(self, delivery: Delivery, reason: str) -> None:
-        """The spool has no room for this slice any more, or has had it for too long."""
+        """The spool has no room for it, or has had it for too long, or somebody drops it."""
         key = delivery.info.key
         logger.warning("! %s: %s", key, reason)
         self._drop(delivery, StorageUnavailable(key, reason, "it is lost"))

@@ -107,6 +107,12 @@ class Server:
         return H11Protocol(self._config, self._state, {"connection": connection})
 
 
+def cannot_listen(field: str, got: object, error: OSError) -> BadInput:
+    """What is said where an address or port cannot be listened on."""
+    allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
+    return BadInput(field, got, allowed)
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

@@ -111,6 +111,11 @@ _AGAIN = """UPDATE webhook SET seq = (SELECT max(seq) + 1 FROM webhook), outcome
 since = ? WHERE seq = ?"""
 
 
+_COUNTS = "SELECT outcome, count(*) FROM webhook WHERE outcome != 1 GROUP BY outcome"
+_HURRY = "UPDATE webhook SET due = :now WHERE due > :now"
+_HEAD = "SELECT * FROM webhook WHERE id = ? AND outcome = 0"
+
+
 class WebhookQueue:
     """The file of webhooks. Another process may list it and have webhooks sent again."""
 
@@ -167,6 +172,11 @@ class WebhookQueue:
 
         return await self._database.run(work)
 
+    async def waiting(self) -> int:
+        """How many are kept and not settled."""
+        row = await self._database.run(lambda c: c.execute(_COUNT).fetchone())
+        return int(row[0])
+
     async def next_due(self, after: float) -> float | None:
         """The earliest time later than *after* at which a webhook is due."""
         row = await self._database.run(lambda c: c.execute(_NEXT, (after,)).fetchone())
@@ -211,6 +221,30 @@ class WebhookQueue:
                 connection.execute(_AGAIN, (now, seq))
                 _promote(connection, of, now)
             return len(rows)
+
+        return await self._database.run(work)
+
+    async def counts(self) -> dict[Outcome, int]:
+        """How many wait, and how many are given up."""
+        rows = await self._database.run(lambda c: c.execute(_COUNTS).fetchall())
+        return {Outcome.WAITING: 0, Outcome.GIVEN_UP: 0} | {Outcome(one): n for one, n in rows}
+
+    async def hurry(self, now: float) -> int:
+        """Have everything that waits for its next try be due now. Gives how many."""
+        return await self._database.run(lambda c: c.execute(_HURRY, {"now": now}).rowcount)
+
+    async def drop(self, webhook: str, detail: str, now: float) -> bool:
+        """Give up one that waits, by its id; those behind it go on. False where none does."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            row = connection.execute(_HEAD, (webhook,)).fetchone()
+            if row is None:
+                return False
+            queued = _queued(row)
+            outcome = int(Outcome.GIVEN_UP)
+            connection.execute(_SETTLE, (outcome, detail[:MAX_DETAIL], queued.seq))
+            _promote(connection, queued.webhook.line, now)
+            return True
 
         return await self._database.run(work)
 
