@@ -84,7 +84,7 @@ class Sender:
         return count
 
     async def drop(self, webhook: str, detail: str) -> bool:
-        """Give up one that waits. False where it does not, or is under way."""
+        """Send one that waits no more. False where it does not wait, or is under way."""
         under_way = webhook in self._ids_under_way
         dropped = not under_way and await self._queue.drop(webhook, detail, self._now())
         self._news.set()

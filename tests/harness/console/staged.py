@@ -33,7 +33,7 @@ from slicer.slicing.outputs import State, TrackKey
 from slicer.slicing.subscription import Subscription
 from slicer.webhooks.queue import Outcome, QueuedWebhook, Webhook
 
-TOKEN = "a-token-that-nobody-guesses"  # noqa: S105 (a test's)
+TOKEN = "a-token-that-nobody-guesses"
 PICTURE = (320, 180)
 
 
@@ -184,7 +184,9 @@ def jpeg(number: int, width: int = PICTURE[0], height: int = PICTURE[1]) -> byte
     )
 
 
-def webhook(number: int, tries: int, detail: str, outcome: Outcome = Outcome.WAITING) -> QueuedWebhook:
+def webhook(
+    number: int, tries: int, detail: str, outcome: Outcome = Outcome.WAITING
+) -> QueuedWebhook:
     """A callback that waits, or is given up."""
     now = datetime.now(UTC).timestamp()
     due = now + 42 if outcome is Outcome.WAITING else None
