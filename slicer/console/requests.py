@@ -58,7 +58,7 @@ class Requests:
             Route("/static/{name}", self._static),
             Route("/api/login", self._log_in, methods=["POST"]),
             Route("/api/logout", self._changing(self._log_out), methods=["POST"]),
-            Route("/api/session", self._reading(self._session)),
+            Route("/api/session", self._session),
             Route("/api/live", self._reading(self._stream)),
             Route("/api/tasks/{task}", self._reading(self._task)),
             Route("/api/health", self._reading(self._health)),
@@ -147,8 +147,10 @@ class Requests:
         )
         return response
 
-    async def _session(self, _: Request, session: Session) -> Response:
-        return _session_view(session)
+    async def _session(self, request: Request) -> Response:
+        """Who is logged in. Nobody is no error: it is what the page asks first."""
+        session = None if from_other_site(request) else self._session_of(request)
+        return _session_view(session) if session else JSONResponse({"name": "", "csrf": ""})
 
     async def _stream(self, request: Request, _: Session) -> Response:
         if self._live.full:

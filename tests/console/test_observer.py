@@ -134,7 +134,8 @@ async def test_a_picture_is_on_its_tile_and_kept_while_somebody_looks(world: Wor
     world.make(info)
     tile = world.wall.find(TASK, "ada")
     assert tile
-    assert (tile.picture, tile.late) == (identity, pytest.approx(1.5))
+    assert tile.picture == identity
+    assert tile.late == pytest.approx(1.5)
     assert world.observer.media.get(identity) is None, "nobody looks"
     world.observer.media.looked(world.clock.now())
     world.make(info)

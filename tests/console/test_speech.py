@@ -35,7 +35,7 @@ def test_speech_and_silence(loud: float, expected: bool) -> None:
 
 def test_sizes_are_those_of_the_packets() -> None:
     data = ogg(0.5)
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         sizes = [packet.size for packet in container.demux() if packet.size]
     assert list(packet_sizes(data))[2:] == sizes
 
