@@ -38,13 +38,7 @@ from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
 from slicer.delivery.throttle import Throttle
 from slicer.delivery.trouble import Trouble
-from slicer.errors import (
-    MediaError,
-    SlicerError,
-    StorageError,
-    StorageRefused,
-    StorageUnavailable,
-)
+from slicer.errors import MediaError, SlicerError, StorageError, StorageRefused, StorageUnavailable
 from slicer.media.slice import File
 from slicer.storage import Receipt, Storage
 
