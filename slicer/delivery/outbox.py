@@ -72,12 +72,16 @@ class Outbox:
         backup: Storage | None = None,
     ) -> None:
         self.counters = OutboxCounters()
-        self._encoding, self._clock = encoding, clock
-        self._listener, self._chance = listener, chance
+        self._encoding, self._clock, self._listener, self._chance = (
+            encoding,
+            clock,
+            listener,
+            chance,
+        )
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
-        backup_after = self._settings.backup_after
-        self._failover = Failover(storage, backup, backup_after, self._backoff, chance)
+        after = self._settings.backup_after
+        self._failover = Failover(storage, backup, after, self._backoff, chance)
         self._spool = spool[0] if spool else None
         self._folder = spool[1] if spool else None
         numbers = itertools.count()
