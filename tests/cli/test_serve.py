@@ -32,6 +32,7 @@ rooms = [{ pattern = "*", url = "whip://127.0.0.1:0/{room}" }]
     [
         (["--host", "0.0.0.0", "--insecure"], "loopback"),
         (["--port", "70000"], "port"),
+        (["--host", ""], "serve.host: got ''; allowed: an address of this machine"),
     ],
 )
 def test_what_it_does_not_start(
@@ -168,6 +169,17 @@ def test_an_api_port_in_use_is_bad_input(
     said = capsys.readouterr().err
     assert f"serve.port: got {port}; allowed: a free port" in said
     assert "Address already in use" in said
+
+
+def test_a_host_that_is_not_here_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "slicer.toml").write_text(APP)
+    command = ["serve", "--config", "slicer.toml", "--host", "192.0.2.1"]
+    assert main(command) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert "serve.host: got '192.0.2.1'; allowed:" in said
+    assert "while attempting" not in said
 
 
 def test_a_room_port_in_use_is_a_room_that_cannot_be_entered(

@@ -79,7 +79,8 @@ def test_a_terminal_that_is_gone_is_written_to_no_more() -> None:
     mine, theirs = os.openpty()
     process = started(rest=0, stdout=theirs)
     os.close(theirs)
-    assert os.read(mine, 100) == b"ready\r\n"
-    process.send_signal(signal.SIGHUP)
-    os.close(mine)  # a write fails with EIO from here on
+    with open(mine, "rb", buffering=0) as terminal:
+        assert terminal.readline() == b"ready\r\n"
+        process.send_signal(signal.SIGHUP)
+    # A write fails with EIO from here on.
     assert process.wait(timeout=30) == 0
