@@ -83,7 +83,7 @@ class Ledger:
         self._kinds = {kind: dict(sorted(self._kinds[kind].items())) for kind in FIRST_TO_GO}
 
     def _in_turn(self) -> Iterator[Delivery]:
-        holders, bound = len(self._of), self._max_bytes
+        holders, bound = len(self._of), self.max_bytes
         greedy = {one for one, held in self._of.items() if has_too_much(held, holders, bound)}
         for first in (True, False) if greedy else (False,):
             for kind in FIRST_TO_GO:
