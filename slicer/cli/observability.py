@@ -1,6 +1,7 @@
 """What those who watch the process get from every command: its log, its metrics, its traces."""
 
 import argparse
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -13,9 +14,10 @@ from slicer.config.reader import SettingsReader
 from slicer.engine import metrics as engine
 from slicer.engine.sample import Sample
 from slicer.engine.settings import MOVED
+from slicer.engine.stages import Observe
 from slicer.http import Server
 from slicer.logs.settings import Level, LogFormat, LogSettings
-from slicer.metrics import process
+from slicer.metrics import process, tracing
 from slicer.metrics.endpoint import Source, open_metrics
 from slicer.metrics.settings import MetricsSettings, TracingSettings
 from slicer.service import metrics as service
@@ -25,6 +27,7 @@ TEXTS = {
     **service.METRICS,
     **api.METRICS,
     **process.METRICS,
+    **tracing.METRICS,
     "http_refusals_total": "connections that an HTTP server of ours refused, closed or cut off; "
     "server, reason",
 }
@@ -90,6 +93,20 @@ class Metrics:
                 yield Sample("http_refusals_total", count, labels)
 
         self.add_plain(read)
+
+    @asynccontextmanager
+    async def tracing(self, settings: TracingSettings) -> AsyncIterator[Observe | None]:
+        """Trace slices, where there is an endpoint for it; gives what an Engine takes. Raises
+        BadInput."""
+        if not settings.endpoint:
+            yield None
+            return
+        tracer = tracing.SliceTracer(settings, __version__)
+        self.add_plain(tracer.samples)
+        try:
+            yield tracer.observe
+        finally:
+            await asyncio.to_thread(tracer.close)
 
     async def samples(self) -> list[Sample]:
         """All that there is now."""

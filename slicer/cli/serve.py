@@ -75,7 +75,8 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         if health:  # it tells of the start and of the end, too
             stack.push_async_callback(health.close)
             metrics.add_server("health", health)
-        orders = await stack.enter_async_context(serving(settings))
+        observe = await stack.enter_async_context(metrics.tracing(settings.tracing))
+        orders = await stack.enter_async_context(serving(settings, observe))
         apps = {app.sdk_app_id: app for app in settings.apps}
         limits = ApiSettings(
             insecure=insecure,

@@ -265,7 +265,11 @@ async def _slice(spec: TaskSpec, settings: Settings, options: argparse.Namespace
     listen, field = watched.metrics.listen, "metrics.listen"
     if options.metrics:
         listen, field = options.metrics, "--metrics"
-    async with metrics.listening(listen, field) as port, Engine(settings) as engine:
+    async with (
+        metrics.listening(listen, field) as port,
+        metrics.tracing(watched.tracing) as observe,
+        Engine(settings, observe=observe) as engine,
+    ):
         metrics.add_plain(engine.metrics)
         if port:
             progress.note(f"metrics at port {port}: /metrics")

@@ -72,12 +72,16 @@ class Outbox:
         backup: Storage | None = None,
     ) -> None:
         self.counters = OutboxCounters()
-        self._encoding, self._clock = encoding, clock
-        self._listener, self._chance = listener, chance
+        self._encoding, self._clock, self._listener, self._chance = (
+            encoding,
+            clock,
+            listener,
+            chance,
+        )
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
-        backup_after = self._settings.backup_after
-        self._failover = Failover(storage, backup, backup_after, self._backoff, chance)
+        after = self._settings.backup_after
+        self._failover = Failover(storage, backup, after, self._backoff, chance)
         self._spool = spool[0] if spool else None
         self._folder = spool[1] if spool else None
         numbers = itertools.count()
@@ -336,9 +340,8 @@ class Outbox:
         self._queue.refresh(delivery)
         circuit = self._failover.first.circuit
         if circuit.last is not None and not circuit.closed:
-            self._troubles.tell(
-                delivery.info, circuit.last
-            )  # its task may not have heard of the outage
+            # Its task may not have heard of the outage.
+            self._troubles.tell(delivery.info, circuit.last)
         self._start()
 
     def _start(self) -> None:

@@ -110,9 +110,7 @@ class Engine:
         it), *moderation* who judges those of a task. *confirm* is awaited for each stored slice,
         before its record leaves the spool and before its task finishes (a queue of webhooks that
         keeps it); *confirm_verdict* likewise for each that was judged. *authorize*: who may publish
-        into our own rooms (as the `whip` settings say, without it). *observe* hears of each stage
-        of each slice (a tracer).
-        """
+        into our own rooms (as the `whip` settings say, without it). *observe*: a tracer."""
         self.settings = settings or Settings()
         self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
         self._moderation = moderation or (lambda _task: None)

@@ -109,7 +109,9 @@ class Server:
 
 def cannot_listen(field: str, got: object, error: OSError) -> BadInput:
     """What is said where an address or port cannot be listened on."""
-    allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
+    # What Python adds to the system's words repeats the address.
+    words = str(error.strerror).partition(" (while")[0]
+    allowed = f"a free port of this host, and an address that is its own ({words})"
     return BadInput(field, got, allowed)
 
 

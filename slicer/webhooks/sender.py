@@ -95,7 +95,7 @@ class Sender:
         return count
 
     async def drop(self, webhook: str, detail: str) -> bool:
-        """Give up one that waits. False where it does not, or is under way."""
+        """Send one that waits no more. False where it does not wait, or is under way."""
         under_way = any(queued.webhook.id == webhook for queued, _ in self._under_way.values())
         dropped = not under_way and await self._queue.drop(webhook, detail, self._now())
         self._news.set()

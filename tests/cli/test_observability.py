@@ -9,12 +9,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from slicer import __version__
-from slicer.cli.observability import TEXTS, Metrics, Observability
+from slicer.cli.observability import TEXTS, Metrics, Observability, log_settings_of
 from slicer.engine.sample import Sample
 from slicer.errors import BadInput
-from slicer.logs.settings import Level
+from slicer.logs.settings import Level, LogFormat, LogSettings
 from slicer.metrics.endpoint import open_metrics
 from slicer.metrics.exposition import PREFIX
+from slicer.metrics.settings import TracingSettings
 
 
 def test_its_tables_are_read_from_the_file_of_all(
@@ -27,6 +28,22 @@ def test_its_tables_are_read_from_the_file_of_all(
     assert found.log.level is Level.ERROR
     assert found.metrics.listen == "127.0.0.1:1"
     assert found.tracing.endpoint == "http://127.0.0.1:4318/v1/traces"
+
+
+def test_how_a_command_logs(tmp_path: Path) -> None:
+    path = tmp_path / "slicer.toml"
+    path.write_text("[log]\nformat = 'json'\n")
+    named = {"config": path, "log_format": None}
+    foreground = log_settings_of(argparse.Namespace(**named))
+    assert (foreground.level, foreground.format) == (Level.WARNING, LogFormat.JSON)
+    background = log_settings_of(argparse.Namespace(**named, background=True))
+    assert background.level is Level.INFO
+    chosen = log_settings_of(argparse.Namespace(config=path, log_format="text"))
+    assert chosen.format is LogFormat.TEXT
+    path.write_text("[log]\nlevel = 'debug'\n")
+    assert log_settings_of(argparse.Namespace(**named)).level is Level.DEBUG
+    # One that reads no settings.
+    assert log_settings_of(argparse.Namespace()) == LogSettings(level=Level.WARNING)
 
 
 async def test_every_source_is_read_at_a_look() -> None:
@@ -78,6 +95,15 @@ def table() -> str:
 
 def test_the_page_has_every_metric() -> None:
     assert BLOCK.findall(PAGE.read_text()) == [table()]
+
+
+async def test_slices_are_traced_where_somebody_takes_them() -> None:
+    metrics = Metrics()
+    async with metrics.tracing(TracingSettings()) as observe:
+        assert observe is None
+    async with metrics.tracing(TracingSettings("http://127.0.0.1:1/v1/traces")) as observe:
+        assert observe is not None
+        assert await metrics.samples() == [Sample("slices_untraced_total", 0)]
 
 
 def test_names_follow_the_conventions() -> None:

@@ -488,3 +488,13 @@ async def test_a_slice_that_fits_into_no_spool_keeps_no_other_from_it(tmp_path: 
     assert run.bucket.order == ["ada/large", "bo/small"]
     assert "larger than what the spool may hold" in str(run.heard.trouble[0][1])
     await run.close()
+
+
+async def test_what_waits_is_dropped_by_hand() -> None:
+    bench = MemoryOutbox()
+    bench.store.fails = unavailable
+    bench.offer("a", "b")
+    await settle()
+    assert (bench.outbox.drop("a", "by mara"), bench.outbox.drop("a", "by mara")) == (True, False)
+    assert [one.info.key for one in bench.outbox.waiting()] == ["b"]
+    assert "by mara" in str(bench.heard.lost)
