@@ -66,12 +66,8 @@ class Outbox:
         backup: Storage | None = None,
     ) -> None:
         self.counters = OutboxCounters()
-        self._encoding, self._clock, self._listener, self._chance = (
-            encoding,
-            clock,
-            listener,
-            chance,
-        )
+        self._encoding, self._clock = encoding, clock
+        self._listener, self._chance = listener, chance
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
         after = self._settings.backup_after

@@ -1,6 +1,7 @@
 """The limit of descriptors is raised, or the start is refused with the numbers."""
 
 import resource
+from pathlib import Path
 
 import pytest
 
@@ -36,8 +37,13 @@ def test_it_is_raised(
     "command", [["run", "whip://127.0.0.1:1/l", "--to", "out"], ["serve", "--config", "a.toml"]]
 )
 def test_too_few_are_refused_at_the_start(
-    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    (tmp_path / "a.toml").touch()  # what it logs, and how, is read before
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (64, LEAST - 1))
     assert main(command) == BAD_INPUT
     assert f"file descriptors: got {LEAST - 1}; allowed: at least {LEAST}" in (
