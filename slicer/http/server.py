@@ -89,6 +89,11 @@ class Server:
         """SSLError is one, too; its words name no file."""
         return BadInput("tls", str(self._files[0]), f"PEM files that fit ({error})")
 
+    def tell(self, counter: str, text: str) -> None:
+        """Count what the application refuses, and log the first one and then one a minute: who
+        floods us fills no disk."""
+        self._acceptor.tell(counter, text)
+
     async def close(self) -> None:
         """Stop listening and end what is open. May be called twice."""
         self._acceptor.close()

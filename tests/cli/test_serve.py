@@ -133,8 +133,7 @@ async def test_who_watches_it_sees_what_happens_and_no_secret(tmp_path: Path) ->
 
     config = WATCHED.format(closed=closed)
     async with serve(config, tmp_path, secrets=SECRETS) as served:
-        assert served.process.stdout is not None
-        line = (await served.process.stdout.readline()).decode()
+        line = await served.says("metrics at port")
         found = re.fullmatch(r"metrics at port (\d+): /metrics\n", line)
         assert found
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}") as client:

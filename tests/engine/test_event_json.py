@@ -59,6 +59,7 @@ def test_a_stored_slice() -> None:
         "slice": SLICE,
         "etag": "tag",
         "destination": "s3://b",
+        "url": "",
     }
 
 
