@@ -44,9 +44,8 @@ NATIVE = ("hot.py", "media/levels.py", "webrtc/native_path.py")
 MEASURED = [one for one in MODULES if one not in EXCUSED]
 # As many examples as are needed to run lines, always the same ones.
 PYTEST = (
-    "-q", "--dist", "loadfile", "--reruns", "1", "-rR",
-    "--hypothesis-profile", "few", "--cov=slicer", "--cov-context=test", "--cov-report=",
-    "--cov-append",
+    "-q", "--dist", "loadfile", "--hypothesis-profile", "few",
+    "--cov=slicer", "--cov-context=test", "--cov-report=", "--cov-append",
 )  # fmt: skip
 
 

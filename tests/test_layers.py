@@ -16,7 +16,7 @@ LAYERS = [
     {"demo"},
     {"api", "console"},
     {"service"},
-    {"fleet"},
+    {"fleet", "metrics", "logs"},
     {"engine"},
     {"delivery"},
     {"rooms", "storage", "moderation", "webhooks"},

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from slicer.api.dispatch import is_loopback
 from slicer.errors import BadInput
-from slicer.http import HttpSettings, Server
+from slicer.http import HttpSettings, Server, cannot_listen
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,3 @@ async def open_server(
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
             raise cannot_listen("serve.port", listen.port, error) from None
         raise cannot_listen("serve.host", listen.host, error) from None
-
-
-def cannot_listen(field: str, got: object, error: OSError) -> BadInput:
-    """What is said where an address or port cannot be listened on."""
-    # What Python adds to the system's words repeats the address.
-    words = str(error.strerror).partition(" (while")[0]
-    allowed = f"a free port of this host, and an address that is its own ({words})"
-    return BadInput(field, got, allowed)

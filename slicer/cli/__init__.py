@@ -1,7 +1,6 @@
 """The `slicer` command: reads its arguments, runs one subcommand, ends with its exit code."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 
@@ -28,7 +27,9 @@ from slicer.cli.exits import (
     NO_STORE,
     UNJUDGED,
 )
+from slicer.cli.observability import log_settings_of
 from slicer.errors import BadInput, ModerationError, RoomError, SlicerError, StorageError
+from slicer.logs.output import open_log
 
 
 def _add_completion(parser: argparse.ArgumentParser) -> None:
@@ -61,12 +62,9 @@ EXITS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Gives the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         options = arguments_parser().parse_args(given or ["--help"])
-        if options.verbose:
-            # Ours alone: what SDKs log at this level holds key ids, signatures, URLs with queries.
-            logging.getLogger("slicer").setLevel(logging.DEBUG)
+        open_log(log_settings_of(options), sys.stderr, options.verbose)
         code: int = options.command(options)
     except SlicerError as error:
         sys.stderr.write(f"slicer: {error}\n")

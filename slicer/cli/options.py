@@ -10,6 +10,7 @@ from pathlib import Path
 from slicer.config import in_words
 from slicer.engine.settings import Settings
 from slicer.errors import BadInput
+from slicer.logs.settings import LogFormat
 from slicer.service.settings import ServiceSettings
 
 
@@ -19,6 +20,10 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, metavar="FILE", help="settings, as slicer.example.toml"
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="log everything")
+    parser.add_argument(
+        "--log-format", type=one_of("--log-format", LogFormat), metavar="FORMAT",
+        help=f"of log lines on stderr: {in_words(list(LogFormat))} (log.format: text)",
+    )  # fmt: skip
 
 
 def add_plain(parser: argparse.ArgumentParser) -> None:

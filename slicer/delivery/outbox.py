@@ -324,6 +324,7 @@ class Outbox:
         if not delivery.failures:  # this try is the first: later ones make the same file anew
             self.counters.recovered_packets += file.recovered
             self.counters.concealed_holes += file.concealed
+            self._listener.on_made(delivery.info)
             if self._clock.now() > delivery.due:
                 self.counters.late += 1
                 self._listener.on_late(delivery.info)

@@ -172,6 +172,11 @@ class WebhookQueue:
 
         return await self._database.run(work)
 
+    async def waiting(self) -> int:
+        """How many are kept and not settled."""
+        row = await self._database.run(lambda c: c.execute(_COUNT).fetchone())
+        return int(row[0])
+
     async def next_due(self, after: float) -> float | None:
         """The earliest time later than *after* at which a webhook is due."""
         row = await self._database.run(lambda c: c.execute(_NEXT, (after,)).fetchone())
