@@ -1,5 +1,6 @@
 """One POST to one supplier: bounded in time and size, no redirect, an answer in JSON."""
 
+import asyncio
 import json
 import math
 import re
@@ -10,12 +11,12 @@ from typing import Any
 import httpx
 
 from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
+from slicer.http.clients import ONE, Clients
 from slicer.moderation import Verdict
 from slicer.moderation.settings import ModerationSettings
 
 MAX_ANSWER = 1024 * 1024
 """Bytes of an answer; a longer one is none."""
-KEEP_ALIVE = 30.0
 MAX_REASON = 200
 """Characters of what a supplier says that go into an error."""
 HIDDEN = "***"
@@ -45,19 +46,21 @@ class SupplierClient:
 
     def __init__(self, label: str, settings: ModerationSettings, secret: str = "") -> None:
         self._label, self._secret = label, secret
-        limits = httpx.Limits(
-            max_connections=settings.concurrency,
-            max_keepalive_connections=settings.concurrency,
-            keepalive_expiry=KEEP_ALIVE,
-        )
-        self._http = httpx.AsyncClient(timeout=settings.timeout, limits=limits, trust_env=False)
+        self._trust, self._timeout = httpx.create_ssl_context(trust_env=False), settings.timeout
+        self._clients = Clients(self._make, settings.concurrency)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
+    ) -> Answer:
         """Send. Raises SupplierUnavailable where no answer came, or one too long."""
         try:
-            async with self._http.stream("POST", url, content=body, headers=headers) as response:
+            async with (
+                asyncio.timeout(self._timeout),  # httpx's own is for each step: a drip has no end
+                self._clients.one() as client,
+                client.stream(method, url, content=body, headers=headers) as response,
+            ):
                 raw = await self._read(response)
-        except httpx.TimeoutException as error:
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise SupplierUnavailable(self._label, "no answer in time") from error
         except httpx.HTTPError as error:
             reason = self._hide(f"{type(error).__name__}: {error}")
@@ -92,11 +95,21 @@ class SupplierClient:
             raise SupplierUnavailable(self._label, f"the answer is no verdict: {why}") from None
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._clients.close()
+
+    def _make(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            verify=self._trust,
+            timeout=self._timeout,
+            limits=ONE,
+            trust_env=False,
+            headers={"Accept-Encoding": "identity"},
+        )
 
     async def _read(self, response: httpx.Response) -> str:
         parts, size = [], 0
-        async for part in response.aiter_bytes():
+        # As it came: what is packed, though nobody asked for it, may unpack to any size.
+        async for part in response.aiter_raw():
             size += len(part)
             if size > MAX_ANSWER:
                 raise SupplierUnavailable(self._label, f"an answer of over {MAX_ANSWER} bytes")

@@ -1,5 +1,6 @@
 """A page enters a room: by UserSig, with candidates one by one, by TCP, by a TURN server."""
 
+import asyncio
 import re
 import time
 from pathlib import Path
@@ -7,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Error
 
-from slicer import AudioSpec, Kind, Settings, SliceParams, VideoSpec
+from slicer import AudioSpec, Kind, Settings, SliceParams, TrackStarted, VideoSpec
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.usersig import SdkApp
-from tests.harness.end_to_end import studio
+from tests.harness.end_to_end import PATIENCE, studio
 from tests.harness.rooms.chromium import PublishOptions, chromium
 from tests.harness.rooms.turn_server import turn_server
 from tests.harness.storage.seaweed import Seaweed
@@ -71,3 +72,28 @@ async def test_a_page_behind_a_firewall_comes_by_the_turn_server_it_is_told_of(
             assert (await page.stats())["candidateType"] == "relay"
             assert await page.stop() == 200
             assert (await stage.finish(task)).lost == 0
+
+
+async def test_a_page_restarts_ice_and_its_slices_go_on(seaweed: Seaweed) -> None:
+    async with chromium() as browser, studio(seaweed) as stage:
+        task = await stage.slice(SliceParams(AudioSpec(1), VideoSpec(1)))
+        page = await browser.publisher()
+        await page.start(stage.url("ann"), PublishOptions())
+
+        async def more(slices: int) -> None:
+            there = len(stage.stored(task, "ann", Kind.AUDIO))
+            await stage.until(lambda: len(stage.stored(task, "ann", Kind.AUDIO)) >= there + slices)
+
+        for _ in range(3):
+            await more(2)
+            before = (await page.stats())["pair"]
+            await page.restart()
+            async with asyncio.timeout(PATIENCE):
+                while (await page.stats())["pair"] == before:
+                    await asyncio.sleep(0.05)
+        await more(2)
+        assert await page.stop() == 200
+        assert (await stage.finish(task)).lost == 0
+        assert len(stage.told(TrackStarted)) == 2, "nobody left and came again"
+        audio = stage.stored(task, "ann", Kind.AUDIO)
+        assert [one.seconds for one in audio[:8]] == [1.0] * 8

@@ -9,7 +9,7 @@ import pytest
 from slicer.config import section_fields, variable
 from slicer.engine.settings import MOVED, OTHER_TABLES, OTHER_VARIABLES, Settings
 from slicer.errors import BadInput
-from slicer.service.settings import ServiceSettings
+from slicer.service.settings import ServiceSettings, VendorSettings
 
 EXAMPLE = Path(__file__).parents[2] / "slicer.example.toml"
 
@@ -112,3 +112,9 @@ def test_the_commented_application_works() -> None:
         (app,) = ServiceSettings.load(Path(file.name)).apps
     assert app.room_url("live-1") == "whip://127.0.0.1:8089/live-1"
     assert app.room_url("5") == "whip://127.0.0.1:8080/5"
+
+
+def test_a_link_that_is_good_for_moments_is_none() -> None:
+    with pytest.raises(BadInput, match=r"vendors\.links: got 59; allowed: 0, or seconds from 60"):
+        ServiceSettings(vendors=VendorSettings(links=59))
+    assert ServiceSettings(vendors=VendorSettings(links=60)).vendors.links == 60

@@ -63,6 +63,16 @@ async def test_tasks_and_apps_do_not_wait_for_each_other(box: WebhookQueue) -> N
     assert ids(await box.due(60.0, 3)) == ["a0-0", "a1-0", "a2-0", "b-0"]
 
 
+async def test_what_is_under_way_counts_and_is_not_given_again(box: WebhookQueue) -> None:
+    for number in range(6):
+        await box.add(message(0, f"a{number}"), float(number))
+    await box.add(message(0, "b", app=2), 50.0)
+    first = await box.due(60.0, 4)
+    assert ids(await box.due(60.0, 4, first)) == []
+    assert ids(await box.due(60.0, 4, first[1:4])) == ["a0-0", "b-0"]
+    assert ids(await box.due(60.0, 5, first)) == ["a4-0"]
+
+
 async def test_the_same_id_is_kept_once(box: WebhookQueue) -> None:
     assert await box.add(message(0), 1.0)
     assert await box.add(message(0), 2.0)

@@ -12,7 +12,7 @@ from slicer.http import HttpSettings, Server
 from slicer.rooms import Authorize, Context, Listener
 from slicer.rooms.trouble import LOOK
 from slicer.rooms.whip import ice_servers
-from slicer.rooms.whip.address import RoomAddress
+from slicer.rooms.whip.address import RoomAddress, source
 from slicer.rooms.whip.anchor import PUBLISHER, Anchor
 from slicer.rooms.whip.authorization import authorization
 from slicer.rooms.whip.endpoint import Published, WhipApp
@@ -201,18 +201,24 @@ class Site:
         if participants is None:
             raise TaskNotExist(f"no task slices room {room!r}: start one, then publish")
         participants.replace(user)
-        if len(self._sessions) >= self._settings.max_publishers:
-            raise LimitReached(f"{self._settings.max_publishers} publishers are here already")
-        pending = sum(one.pending(address) for one in self._rooms.values())
-        if pending >= self._settings.max_pending:
-            raise LimitReached(f"{pending} publishers of {address or 'one address'} are connecting")
+        address = source(address)
+        if reason := self._full(participants, address):
+            self._ended["publishers_refused"] += 1
+            participants.turned_away(user, f"refused: {reason}")
+            raise LimitReached(reason)
         session = secrets.token_urlsafe(16)
 
         def left(anchor: Anchor, reason: str) -> None:
             participants.left(anchor, reason)
             self._forget(session)
 
-        anchor = Anchor(user, self._path, self._network, participants.joined, left, self._profile)
+        def ended(anchor: Anchor, reason: str) -> None:
+            if participants.expects(anchor):
+                self._ended["publishers_not_connected"] += 1
+                participants.turned_away(user, f"not connected: {reason}")
+            left(anchor, reason)
+
+        anchor = Anchor(user, self._path, self._network, participants.joined, ended, self._profile)
         self._sessions[session] = (room, anchor)
         participants.expect(anchor, address)
         try:
@@ -229,6 +235,18 @@ class Site:
         now = self._clock.wall(self._clock.now()).timestamp()
         servers = ice_servers.links(self._settings, user, now)
         return Published(session, anchor.etag, answer, servers)
+
+    def _full(self, participants: Participants, address: str) -> str:
+        """Why one more cannot come; empty where it can."""
+        settings = self._settings
+        if len(self._sessions) >= settings.max_publishers:
+            return f"{settings.max_publishers} publishers are here already"
+        if participants.connecting >= settings.max_pending_room:
+            return f"{participants.connecting} publishers of this room are connecting"
+        pending = sum(one.pending(address) for one in self._rooms.values())
+        if pending >= settings.max_pending:
+            return f"{pending} publishers of {address or 'one address'} are connecting"
+        return ""
 
     def etag(self, room: str, user: str, session: str) -> str:
         """The session's entity-tag. Raises TaskNotExist unless it is this user's, in this room."""

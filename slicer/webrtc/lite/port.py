@@ -33,6 +33,7 @@ MAX_STRAY = 64
 """Datagrams read from a new socket before it is the peer's alone."""
 TRIES = 8
 """Free ports tried until one is free at every address."""
+_NO_STUN = 4  # the first byte of what is no STUN is at least this (RFC 7983)
 _TOP_PRIORITY = 2_130_706_431  # a host candidate's of component 1 (RFC 8445 5.1.2.1)
 
 
@@ -137,6 +138,7 @@ class UdpPort:
         self._certificate: Certificate | None = None
         self._by_fragment: dict[str, Session] = {}
         self._by_address: dict[tuple[Address, Address], Session] = {}
+        self._peers: set[Address] = set()  # of those, the peers'
         sockets = bind_all(addresses, port)
         self._listeners = [UdpListener(sock, self._take) for sock in sockets]
         self.port: int = self._listeners[0].address[1]
@@ -176,6 +178,7 @@ class UdpPort:
         sock, address = listener.connect(peer)
         self.disconnect(session)
         self._by_address[listener.address, address] = session
+        self._peers.add(address)
         return sock, address
 
     def hand_on(self, sock: socket.socket, listener: Listener) -> None:
@@ -191,6 +194,8 @@ class UdpPort:
         """The session has no socket of a peer any more."""
         for key in [key for key, one in self._by_address.items() if one is session]:
             del self._by_address[key]
+        # In place: a batch that is being taken has to see it.
+        self._peers.intersection_update([peer for _, peer in self._by_address])
 
     def forget(self, session: Session) -> None:
         """The session is over."""
@@ -215,8 +220,16 @@ class UdpPort:
             session.arrived(data, address, listener)
 
     def _take(self, listener: Listener, batch: list[Datagram]) -> None:
+        # There may be a flood: what is no STUN, and of no peer, costs one look.
+        peers, strangers = self._peers, 0
         for data, address in batch:
-            self.take(listener, data, address[:2])
+            peer = address[:2]
+            if peer in peers or (data and data[0] < _NO_STUN):
+                self.take(listener, data, peer)
+            else:
+                strangers += 1
+        if strangers:
+            self.counters["datagrams_of_strangers"] += strangers
 
 
 def bind_all(

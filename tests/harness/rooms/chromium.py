@@ -137,6 +137,10 @@ class Publisher:
         outbound-rtp of getStats."""
         return dict(await self._call("stats()"))
 
+    async def restart(self) -> None:
+        """Restart ICE, as the server's answer says; raises where that refuses."""
+        await self._call("restart()")
+
     async def stop(self) -> int:
         """End the session by DELETE; its HTTP status."""
         return int(await self._call("stop()"))

@@ -18,8 +18,8 @@ NOW = 1_700_000_000.0
 class ManualPeer:
     """A full agent, which controls, and sends what the test tells it to and when."""
 
-    def __init__(self, setup: str = "active", tcp: bool = False) -> None:
-        self._tcp = tcp
+    def __init__(self, setup: str = "active", tcp: bool = False, host: str = "127.0.0.1") -> None:
+        self._tcp, self._host = tcp, host
         self._frames = b""
         self.certificate = certificate(NOW)
         fingerprints = (("sha-256", self.certificate.fingerprint),)
@@ -30,7 +30,7 @@ class ManualPeer:
 
     @property
     def address(self) -> Address:
-        host, port = self.sock.getsockname()
+        host, port = self.sock.getsockname()[:2]
         return host, port
 
     def meet(self, ours: Local) -> None:
@@ -44,9 +44,10 @@ class ManualPeer:
         """Take our end after a restart of ICE: DTLS goes on."""
         self.ours = ours
 
-    def move(self) -> None:
-        """Go on by another port, as behind a NAT that has forgotten the first."""
+    def move(self, host: str = "") -> None:
+        """Go on by another port, as behind a NAT that has forgotten the first, or address."""
         self.sock.close()
+        self._host = host or self._host
         self.sock = self._socket()
         if self._tcp:
             self._connect()
@@ -57,8 +58,8 @@ class ManualPeer:
         else:
             self.sock.sendto(data, (self.ours.address, self.ours.port))
 
-    def check(self, nominate: bool = True, pwd: str = "", ours: Local | None = None) -> None:
-        """A connectivity check; the answer is read by `pump`."""
+    def check(self, nominate: bool = True, pwd: str = "", ours: Local | None = None) -> bytes:
+        """Send a connectivity check, and give it; the answer is read by `pump`."""
         to = ours or self.ours
         request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
         request.attributes["USERNAME"] = f"{to.ufrag}:{self.remote.ufrag}"
@@ -68,6 +69,7 @@ class ManualPeer:
             request.attributes["USE-CANDIDATE"] = None
         request.add_message_integrity((pwd or to.pwd).encode())
         self.send(bytes(request))
+        return bytes(request)
 
     async def pump(self) -> None:
         """Read what has come, and answer it."""
@@ -90,10 +92,12 @@ class ManualPeer:
         while not self.dtls.connected:
             await self.pump()
 
-    def media(self, packet: bytes) -> None:
-        """Send this RTP packet, encrypted."""
+    def media(self, packet: bytes) -> bytes:
+        """Send this RTP packet, encrypted; gives what was sent."""
         assert self.dtls is not None
-        self.send(outbound(self.dtls.keys()).protect(packet))
+        data = outbound(self.dtls.keys()).protect(packet)
+        self.send(data)
+        return data
 
     def close(self) -> None:
         self.sock.close()
@@ -128,7 +132,7 @@ class ManualPeer:
 
     def _socket(self) -> socket.socket:
         kind = socket.SOCK_STREAM if self._tcp else socket.SOCK_DGRAM
-        sock = socket.socket(socket.AF_INET, kind)
+        sock = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET, kind)
         sock.setblocking(False)
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((self._host, 0))
         return sock

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,7 +26,14 @@ from slicer.slicing.facts import (
     TrackPublished,
     TrackUnpublished,
 )
-from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackKey, TrackRefused
+from slicer.slicing.outputs import (
+    AnchorTrouble,
+    AudioCut,
+    PictureCut,
+    Subscribe,
+    TrackKey,
+    TrackRefused,
+)
 from slicer.slicing.spec import AudioSpec
 from tests.harness.rooms.robot import ROOM, Robot
 from tests.harness.rooms.whip_client import Flicker, Peer, Tone, publish_peer
@@ -343,12 +351,39 @@ async def test_who_is_connecting_has_one_place_and_an_address_a_bound(
     full = await client.post(url + "/eve", content=offer, headers=SDP)
     assert full.status_code == 503
     assert full.json()["detail"] == "2 publishers of 127.0.0.1 are connecting"
+    assert rooms.counters["publishers_refused"] == 1
     live = await publish_peer(client, url + "/bob", [Tone()])
     await robot.until(lambda: AnchorJoined("bob") in robot.facts())
     assert (await client.post(url + "/eve", content=offer, headers=SDP)).status_code == 201
     await rooms.close()
     await peer.close()
     await live.close()
+
+
+async def test_a_room_has_a_bound_and_who_does_not_get_in_is_told(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slicer.rooms.whip.room.LOOK", 0.05)
+    rooms = WhipConnector(Context(LoopClock(), WhipSettings(max_pending_room=1)))
+    robot = Robot(rooms)
+    await robot.enter()
+    (site,) = rooms._sites.values()
+    site._network = replace(site._network, connect_timeout=0.2)
+    peer = Peer()
+    offer = await peer.offer([Tone()])
+    url = rooms.endpoint(ROOM)
+    assert (await client.post(url + "/bob", content=offer, headers=SDP)).status_code == 201
+    full = await client.post(url + "/eve", content=offer, headers=SDP)
+    assert full.status_code == 503
+    why = "1 publishers of this room are connecting"
+    assert full.json()["detail"] == why
+    never = "not connected: no connectivity check came within 0.2 s"
+    told = [AnchorTrouble("eve", f"refused: {why}", 1), AnchorTrouble("bob", never, 1)]
+    await robot.until(lambda: all(one in robot.facts() for one in told))
+    counters = rooms.counters
+    assert (counters["publishers_refused"], counters["publishers_not_connected"]) == (1, 1)
+    await rooms.close()
+    await peer.close()
 
 
 async def test_a_publisher_that_is_lite_itself_is_told_why_not(
