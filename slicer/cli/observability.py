@@ -11,6 +11,7 @@ from slicer import __version__
 from slicer.api import counters as api
 from slicer.clock import LoopClock
 from slicer.config.reader import SettingsReader
+from slicer.console import metrics as console
 from slicer.engine import metrics as engine
 from slicer.engine.sample import Sample
 from slicer.engine.settings import MOVED
@@ -26,6 +27,7 @@ TEXTS = {
     **engine.METRICS,
     **service.METRICS,
     **api.METRICS,
+    **console.METRICS,
     **process.METRICS,
     **tracing.METRICS,
     "http_refusals_total": "connections that an HTTP server of ours refused, closed or cut off; "

@@ -90,6 +90,7 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         stack.push_async_callback(server.close)
         if console:  # its streams end before the server does
             stack.push_async_callback(console.close)
+            metrics.add_plain(console.samples)
         metrics.add(orders.metrics)
         metrics.add_plain(counters.samples)
         metrics.add_server("api", server)
@@ -101,10 +102,10 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         _say(f"serving {url} for {counted(len(apps), 'application')}")
         if health:
             _say(f"health at port {health.port}: /healthz, /readyz")
-        if console:
-            _say(f"console {url}/console, token: {console.token_source}")
         if port:
             _say(f"metrics at port {port}: /metrics")
+        if console:
+            _say(f"console {url}/console, token: {console.token_source}")
         if insecure:
             _say("INSECURE: anyone on this machine may order tasks; signatures are not verified")
         garbage_collection.tune()

@@ -61,9 +61,12 @@ async def test_it_serves_and_ends(tmp_path: Path) -> None:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}") as client:
             assert (await client.get("/healthz")).status_code == 200
             assert (await client.get("/readyz")).status_code == 200
+            assert "rtc-slicer" in (await client.get("/console/")).text
             answer = (await client.post("/", json={})).json()
             assert "Error" in answer["Response"]
         said = await served.end()
+    assert f"console http://127.0.0.1:{served.port}/console, token: in slicer-state/" in said
+    assert (tmp_path / "slicer-state/console-token").read_text().strip() not in said
     assert "INSECURE" in said
     assert "tasks go on at the next start" in said
     assert served.process.returncode == STORED

@@ -156,7 +156,7 @@ async def test_what_waits_is_tried_again_and_dropped(tmp_path: Path) -> None:
 async def test_a_time_line_and_its_files(tmp_path: Path) -> None:
     async with console(tmp_path) as (stage, opened), browser(opened) as client:
         await log_in(client)
-        await client.get("/console/api/session")  # somebody looks
+        await client.get("/console/api/health")  # somebody looks
         stage.begin("t", "150")
         stage.join("t", "ada")
         await settled(stage)
