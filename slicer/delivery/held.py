@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 from slicer.clock import Clock
 from slicer.delivery.delivery import Delivery
+from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.share import may_take
+
+FULL = "the outbox is full: slices are cut faster than made or stored"
+OVER_SHARE = "the anchor has its share of the outbox: slices are cut faster than made or stored"
 
 
 class Held:
@@ -42,6 +46,15 @@ class Held:
             may_take(self._counts[holder], self.in_memory, settings.count)
             and may_take(self._bytes[holder], self.memory, settings.memory)
         )
+
+    def refusal(self, delivery: Delivery, encoding: EncodingPool | None) -> str:
+        """Why this slice is not taken; empty where it is. *encoding*: makes its file at once."""
+        kind, holder = delivery.kind, delivery.holder
+        if self.full(delivery.size) or (encoding is not None and encoding.full(kind)):
+            return FULL
+        if self.over_share(holder) or (encoding is not None and encoding.over_share(kind, holder)):
+            return OVER_SHARE
+        return ""
 
     @property
     def crowded(self) -> bool:

@@ -38,20 +38,12 @@ from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
 from slicer.delivery.throttle import Throttle
 from slicer.delivery.trouble import Trouble
-from slicer.errors import (
-    MediaError,
-    SlicerError,
-    StorageError,
-    StorageRefused,
-    StorageUnavailable,
-)
+from slicer.errors import MediaError, SlicerError, StorageError, StorageRefused, StorageUnavailable
 from slicer.media.slice import File
 from slicer.storage import Receipt, Storage
 
 logger = logging.getLogger(__name__)
 
-FULL = "the outbox is full: slices are cut faster than made or stored"
-OVER_SHARE = "the anchor has its share of the outbox: slices are cut faster than made or stored"
 CLOSE_SECONDS = 5.0
 """Seconds that a closing outbox waits for files to reach the disk, and as many again for stored
 slices to be confirmed."""
@@ -78,8 +70,8 @@ class Outbox:
         self._listener, self._chance = listener, chance
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
-        backup_after = self._settings.backup_after
-        self._failover = Failover(storage, backup, backup_after, self._backoff, chance)
+        after = self._settings.backup_after
+        self._failover = Failover(storage, backup, after, self._backoff, chance)
         self._spool = spool[0] if spool else None
         self._folder = spool[1] if spool else None
         numbers = itertools.count()
@@ -128,11 +120,10 @@ class Outbox:
     def drop(self, key: str, reason: str) -> bool:
         """Give a slice up that waits; False where none of this key does, or a store or an encoder
         has it just now."""
-        for delivery in self._held:
-            if delivery.info.key == key and delivery.phase in DROPPABLE:
-                self._evict(delivery, reason)
-                return True
-        return False
+        found = (one for one in self._held if one.info.key == key and one.phase in DROPPABLE)
+        if delivery := next(found, None):
+            self._evict(delivery, reason)
+        return delivery is not None
 
     @property
     def busy(self) -> bool:
@@ -156,8 +147,9 @@ class Outbox:
         # Where a slice waits as its cut until its upload may start, it takes no thread before.
         spooled = self._spool is not None and self._spool.ready
         at_once = spooled or delivery.judge is not None
-        if reason := self._refusal(delivery, at_once):
-            delivery.refused = reason
+        reason = self._held.refusal(delivery, self._encoding if at_once else None)
+        if reason or self._closed:
+            delivery.refused = reason or "the outbox is closed"
             self.counters.overflowed += 1
             self._overflow.add()
             return False
@@ -169,17 +161,6 @@ class Outbox:
         else:
             self._make_sendable(delivery, Phase.WAITING)
         return True
-
-    def _refusal(self, delivery: Delivery, at_once: bool) -> str:
-        """Why this slice is not taken; empty where it is. *at_once*: its file is made now."""
-        kind, holder = delivery.kind, delivery.holder
-        if self._closed:
-            return "the outbox is closed"
-        if self._held.full(delivery.size) or (at_once and self._encoding.full(kind)):
-            return FULL
-        if self._held.over_share(holder) or (at_once and self._encoding.over_share(kind, holder)):
-            return OVER_SHARE
-        return ""
 
     def adopt(
         self, found: Sequence[SpooledFile], judge_of: Callable[[str], Judge | None]
@@ -337,6 +318,7 @@ class Outbox:
         if not delivery.failures:  # this try is the first: later ones make the same file anew
             self.counters.recovered_packets += file.recovered
             self.counters.concealed_holes += file.concealed
+            self._listener.on_made(delivery.info)
             if self._clock.now() > delivery.due:
                 self.counters.late += 1
                 self._listener.on_late(delivery.info)
@@ -348,9 +330,8 @@ class Outbox:
         self._queue.refresh(delivery)
         circuit = self._failover.first.circuit
         if circuit.last is not None and not circuit.closed:
-            self._troubles.tell(
-                delivery.info, circuit.last
-            )  # its task may not have heard of the outage
+            # Its task may not have heard of the outage.
+            self._troubles.tell(delivery.info, circuit.last)
         self._start()
 
     def _start(self) -> None:

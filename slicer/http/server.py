@@ -107,6 +107,14 @@ class Server:
         return H11Protocol(self._config, self._state, {"connection": connection})
 
 
+def cannot_listen(field: str, got: object, error: OSError) -> BadInput:
+    """What is said where an address or port cannot be listened on."""
+    # What Python adds to the system's words repeats the address.
+    words = str(error.strerror).partition(" (while")[0]
+    allowed = f"a free port of this host, and an address that is its own ({words})"
+    return BadInput(field, got, allowed)
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

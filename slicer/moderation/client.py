@@ -1,5 +1,6 @@
 """One POST to one supplier: bounded in time and size, no redirect, an answer in JSON."""
 
+import asyncio
 import json
 import math
 import re
@@ -48,15 +49,18 @@ class SupplierClient:
         self._trust, self._timeout = httpx.create_ssl_context(trust_env=False), settings.timeout
         self._clients = Clients(self._make, settings.concurrency)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
+    ) -> Answer:
         """Send. Raises SupplierUnavailable where no answer came, or one too long."""
         try:
             async with (
+                asyncio.timeout(self._timeout),  # httpx's own is for each step: a drip has no end
                 self._clients.one() as client,
-                client.stream("POST", url, content=body, headers=headers) as response,
+                client.stream(method, url, content=body, headers=headers) as response,
             ):
                 raw = await self._read(response)
-        except httpx.TimeoutException as error:
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise SupplierUnavailable(self._label, "no answer in time") from error
         except httpx.HTTPError as error:
             reason = self._hide(f"{type(error).__name__}: {error}")
@@ -95,12 +99,17 @@ class SupplierClient:
 
     def _make(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            verify=self._trust, timeout=self._timeout, limits=ONE, trust_env=False
+            verify=self._trust,
+            timeout=self._timeout,
+            limits=ONE,
+            trust_env=False,
+            headers={"Accept-Encoding": "identity"},
         )
 
     async def _read(self, response: httpx.Response) -> str:
         parts, size = [], 0
-        async for part in response.aiter_bytes():
+        # As it came: what is packed, though nobody asked for it, may unpack to any size.
+        async for part in response.aiter_raw():
             size += len(part)
             if size > MAX_ANSWER:
                 raise SupplierUnavailable(self._label, f"an answer of over {MAX_ANSWER} bytes")

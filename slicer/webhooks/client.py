@@ -17,7 +17,7 @@ from slicer.webhooks.addresses import Resolver, is_public
 TIMEOUT = 5.0
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are read, so that its connection can be used again."""
-MAX_IDLE = 32
+MAX_IDLE = 16
 """Idle connections that are kept to each subscriber."""
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]

@@ -71,6 +71,9 @@ RUN = ["run", "whip://127.0.0.1:1/l", "--to", "file:///tmp/x"]
         (["callbacks", "list"], "serve.state"),
         (["callbacks", "list", "--limit", "0"], "--limit"),
         (["demo", "--samples", "nowhere"], "--samples"),
+        (["demo", "--to", "/proc/x"], "--to: got '/proc/x'; allowed: a folder that can be made"),
+        (["config", "--check", "/"], "settings: got '/'; allowed: a file that can be read (Is a"),
+        (["replay", "/etc/passwd", "--to", "x"], "capture: got \"a file that begins with b'"),
     ],
 )
 def test_bad_input(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slicer.delivery.outbox import FULL, OVER_SHARE
+from slicer.delivery.held import FULL, OVER_SHARE
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.share import has_too_much, may_take
 from tests.harness.delivery.outbox import MemoryOutbox, delivery, unavailable
