@@ -182,7 +182,7 @@ SDKS: Mapping[str, tuple[str, ...]] = {
     "local": _LOCAL,
     "trtc": _LOCAL,
     "aliyun": ("alibabacloud_oss_v2",),
-    "rekognition": ("boto3",),
+    "rekognition": ("botocore",),
 }
 """The packages that a supplier needs beyond the base install."""
 

@@ -19,6 +19,8 @@ MAX_ANSWER = 1024 * 1024
 """Bytes of an answer; a longer one is none."""
 MAX_REASON = 200
 """Characters of what a supplier says that go into an error."""
+MAX_REQUEST = 100
+"""Characters of the id of a request."""
 HIDDEN = "***"
 MIN_SECRET = 8
 """Characters of a secret that is looked for in answers; of a shorter one, too much would match."""
@@ -29,12 +31,14 @@ _SECONDS = re.compile(r"[0-9]{1,6}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and the JSON object that came with it; {} where none did. *raw*: its text."""
+    """A status and the JSON object that came with it; {} where none did. *raw*: its text;
+    *request*: the supplier's id of the request, where a header of AWS's has it."""
 
     status: int
     body: Mapping[str, Any]
     raw: str
     retry_after: float | None = None
+    request: str = ""
 
 
 class SupplierClient:
@@ -67,7 +71,8 @@ class SupplierClient:
             raise SupplierUnavailable(self._label, reason) from None
         pause = response.headers.get("retry-after", "")
         seconds = float(pause) if _SECONDS.fullmatch(pause) else None
-        return Answer(response.status_code, _object(raw), raw, seconds)
+        request = response.headers.get("x-amzn-requestid", "")[:MAX_REQUEST]
+        return Answer(response.status_code, _object(raw), raw, seconds, request)
 
     def body_of(self, answer: Answer) -> Mapping[str, Any]:
         """The object of a status 200. Raises ModerationError for what another status means in HTTP

@@ -100,5 +100,7 @@ class ModerationSettings:
     """What is spoken, such as `en` or `zh`; empty: Whisper finds out."""
     local_silence: float = bounded(-50.0, -120, 0)
     """dB of full scale below which audio is not listened to."""
+    local_trust_levels: bool = False
+    """Whether that is believed of audio whose sender says so itself (RFC 6464)."""
     local_words: str = ""
     """A file with words and phrases of your own, besides the package's lists."""

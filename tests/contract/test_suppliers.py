@@ -1,12 +1,15 @@
 """What every remote supplier must do, held against each one before its stand-in."""
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused, SupplierUnavailable
 from slicer.media import ogg
@@ -184,6 +187,26 @@ async def test_a_wrong_key_is_refused(case: Case) -> None:
     assert WRONG not in str(caught.value)
 
 
+async def test_no_log_has_a_key(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    """Not even at its most talkative, of verdicts, refusals and answers that repeat it."""
+    caplog.set_level(logging.DEBUG)
+    said: list[Callable[[Asked], Response]] = [
+        lambda asked: case.admitted(asked, case.passes),
+        lambda asked: answer({"message": f"{asked.headers} {asked.body.decode()}"}, 500),
+    ]
+    for key in (case.key, WRONG):
+        for say in said:
+            async with stand_in(say) as server:
+                supplier = opened(case, server.url, key)
+                with contextlib.suppress(ModerationError):
+                    await supplier.judge(file_for(Kind.VIDEO))
+                await supplier.close()
+    told = "".join(f"{one.getMessage()} {one.__dict__}" for one in caplog.records)
+    assert "httpx" in told
+    assert case.key not in told
+    assert WRONG not in told
+
+
 @pytest.mark.parametrize("status", [200, 401, 500])
 async def test_no_key_is_repeated(case: Case, status: int) -> None:
     """Whoever answers repeats the request, as a proxy that explains itself would."""
@@ -219,6 +242,35 @@ async def test_nonsense(case: Case, body: bytes) -> None:
         with pytest.raises(SupplierUnavailable):
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
+
+
+async def test_an_answer_that_drips_ends_with_the_request(case: Case) -> None:
+    """Each part comes in time, and the whole never would."""
+
+    async def drip() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    async with stand_in(lambda _: StreamingResponse(drip())) as server:
+        settings = replace(case.settings(server.url, case.key), timeout=0.3)
+        supplier = open_supplier(replace(case.spec, secret_key=case.key), settings)
+        with pytest.raises(SupplierUnavailable, match="in time"):
+            await supplier.judge(file_for(Kind.VIDEO))
+        await supplier.close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_nobody_is_followed_to_another_address(case: Case, status: int) -> None:
+    """Such as that of a cloud's metadata, or a service of the house."""
+    async with stand_in(lambda _: answer({})) as house:
+        away = Response(status_code=status, headers={"Location": f"{house.url}/latest/meta-data"})
+        async with stand_in(lambda _: away) as server:
+            supplier = opened(case, server.url, case.key)
+            with pytest.raises(SupplierUnavailable):
+                await supplier.judge(file_for(Kind.VIDEO))
+            await supplier.close()
+        assert house.asked == []
 
 
 async def test_an_odd_picture_is_not_judged(case: Case) -> None:

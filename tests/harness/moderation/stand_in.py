@@ -57,7 +57,9 @@ async def stand_in(answering: Answering) -> AsyncIterator[StandIn]:
         return answering(asked)
 
     server = Server(
-        "127.0.0.1", 0, Starlette(routes=[Route("/{path:path}", serve, methods=["POST", "PUT"])])
+        "127.0.0.1",
+        0,
+        Starlette(routes=[Route("/{path:path}", serve, methods=["GET", "POST", "PUT"])]),
     )
     made.url = f"http://127.0.0.1:{server.port}"
     try:
