@@ -38,13 +38,7 @@ from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
 from slicer.delivery.throttle import Throttle
 from slicer.delivery.trouble import Trouble
-from slicer.errors import (
-    MediaError,
-    SlicerError,
-    StorageError,
-    StorageRefused,
-    StorageUnavailable,
-)
+from slicer.errors import MediaError, SlicerError, StorageError, StorageRefused, StorageUnavailable
 from slicer.media.slice import File
 from slicer.storage import Receipt, Storage
 
@@ -72,12 +66,8 @@ class Outbox:
         backup: Storage | None = None,
     ) -> None:
         self.counters = OutboxCounters()
-        self._encoding, self._clock, self._listener, self._chance = (
-            encoding,
-            clock,
-            listener,
-            chance,
-        )
+        self._encoding, self._clock = encoding, clock
+        self._listener, self._chance = listener, chance
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
         after = self._settings.backup_after

@@ -124,7 +124,7 @@ async def test_who_watches_it_sees_what_happens_and_no_secret(tmp_path: Path) ->
         "SliceStorageParams": {"CloudSliceStorage": bucket},
     }
 
-    async def lines(*texts: str) -> list[dict[str, str]]:
+    async def lines(*texts: str) -> list[dict[str, Any]]:
         """The log, once it has these texts."""
         async with asyncio.timeout(30):
             while any(text not in (log := (tmp_path / "serve.log").read_text()) for text in texts):

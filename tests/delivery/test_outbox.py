@@ -42,7 +42,8 @@ async def test_what_is_offered_is_made_stored_and_told() -> None:
     assert (bench.outbox.held, bench.heard.stored) == (2, [])
     await settle()
     assert bench.store.there == {"a": b"a", "b": b"b"}
-    assert bench.heard == Recorder(stored=["a", "b"], destinations=["memory:"] * 2)
+    both = ["a", "b"]
+    assert bench.heard == Recorder(made=both, stored=both, destinations=["memory:"] * 2)
     assert bench.outbox.counters.stored_bytes == 2
     assert bench.store.metadata["a"]["anchor"] == "a"
     assert bench.balanced()

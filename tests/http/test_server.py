@@ -20,7 +20,7 @@ from starlette.routing import Route
 from slicer.errors import BadInput
 from slicer.http import Server
 from slicer.http import server as module
-from tests.harness.rooms.janus import write_certificate
+from tests.harness.certificates import make_certificate
 
 
 async def hello(_: Request) -> Response:
@@ -124,20 +124,19 @@ async def presented(port: int) -> str:
 
 
 async def test_a_certificate_is_read_again_for_connections_to_come(tmp_path: Path) -> None:
-    write_certificate(tmp_path)
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate, key = make_certificate(tmp_path)
     server = Server("127.0.0.1", 0, APP, certificate, key)
     first = await presented(server.port)
     assert first.strip() == certificate.read_text().strip()
 
-    write_certificate(tmp_path)
+    make_certificate(tmp_path)
     second = certificate.read_text().strip()
     assert (await presented(server.port)) == first, "not before it is asked for"
     server.reload_certificate()
     assert (await presented(server.port)).strip() == second != first.strip()
 
     certificate.write_text("no certificate")
-    with pytest.raises(BadInput, match=r"tls: .*cert\.pem.*PEM files that fit"):
+    with pytest.raises(BadInput, match=r"tls: .*certificate\.pem.*PEM files that fit"):
         server.reload_certificate()
     assert (await presented(server.port)).strip() == second, "the one of before is kept"
     await server.close()
