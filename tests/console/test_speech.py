@@ -40,7 +40,12 @@ def test_sizes_are_those_of_the_packets() -> None:
     assert list(packet_sizes(data))[2:] == sizes
 
 
-@pytest.mark.parametrize("data", [b"", b"RIFF", b"OggS", ogg(1.0, 0.1)[:40], b"OggS" + bytes(23)])
+# Named, for each encoding has a serial of its own, and workers must agree on a test's name.
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"RIFF", b"OggS", ogg(1.0, 0.1)[:40], b"OggS" + bytes(23)],
+    ids=["nothing", "WAV", "a capture pattern alone", "a first page cut off", "zeros"],
+)
 def test_what_is_no_opus_says_nothing(data: bytes) -> None:
     assert not heard(data)
 
