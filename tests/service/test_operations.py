@@ -78,7 +78,7 @@ async def test_a_task_on_its_way_has_no_status(tmp_path: Path) -> None:
     settings = ServiceSettings(serve=ServeSettings(state=str(tmp_path / "state")), apps=(APP,))
     async with serving(settings) as service:
         await service.create(APP, moderation_order())
-    elsewhere = replace(APP, rooms=(("*", "whip://127.0.0.1:1/{room}"),))
+    elsewhere = replace(APP, rooms=(("*", "whip://192.0.2.1:1/{room}"),))
     async with serving(replace(settings, apps=(elsewhere,))) as service:
         (view,) = service.operations.tasks()
         assert view.status is None
