@@ -1,7 +1,7 @@
 #!/bin/sh
 # Build the container image of `Dockerfile` and run it: without root, with a read-only root file system,
 # its health check asked. Instead of a base image that is fetched, one is made here by debootstrap.
-# Needs root, buildah, podman and debootstrap; says what is missing, and ends with 0, where it cannot run.
+# Needs root, buildah, podman, runc or crun, and debootstrap; says what is missing, and ends with 0, where it cannot run.
 set -eu
 cd "$(dirname "$0")/.."
 work=$PWD/build/image
@@ -23,7 +23,9 @@ unshare -m true 2>/dev/null || skip 'this kernel gives no mount namespaces here'
 mkdir -p "$work"
 export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
 buildah="buildah --root $work/store --runroot $work/run"
-podman="podman --root $work/store --runroot $work/run --cgroup-manager cgroupfs"
+# runc also runs where cgroups are of both versions.
+runtime=$(command -v runc || command -v crun || true)
+podman="podman ${runtime:+--runtime $runtime} --root $work/store --runroot $work/run --cgroup-manager cgroupfs"
 
 if [ ! -e "$base/.complete" ]; then
     echo '==> making a base image (debootstrap, 300 MB)'
@@ -47,7 +49,7 @@ pip=$(python3 -m pip config list 2>/dev/null | sed -n "s/^\(global\|:env:\)\.\([
     awk '!seen[$1]++')
 printf '[global]\n%s\n' "$pip" >"$work/pip.conf"
 certificates=/etc/ssl/certs/ca-certificates.crt
-$buildah bud --quiet --format docker --build-arg BASE=localhost/slicer-base --build-arg EXTRAS=s3 \
+$buildah bud --quiet --layers --format docker --build-arg BASE=localhost/slicer-base --build-arg EXTRAS=s3 \
     --secret "id=pip,src=$work/pip.conf" --volume "$certificates:$certificates:ro" \
     --tag "$name" . >"$work/build.log" 2>&1 || { tail -n 20 "$work/build.log"; exit 1; }
 
@@ -60,7 +62,8 @@ port = 0
 sdk_app_id = 1
 rooms = [{ pattern = "*", url = "whip://127.0.0.1:0/{room}" }]
 END
-run="--network host --cgroups disabled --read-only --cap-drop all --security-opt no-new-privileges"
+# No timer of systemd asks for the health: it is asked below. Limits are those of this machine.
+run="--network host --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 --health-interval disable --read-only --cap-drop all --security-opt no-new-privileges"
 $podman rm --force --volumes "$name" >/dev/null 2>&1 || true
 if ! $podman run --detach --name "$name" $run --env SLICER_SERVE_HEALTH=127.0.0.1:8090 \
     --volume "$work/etc:/etc/slicer:ro" "$name" >"$work/run.log" 2>&1; then
