@@ -7,6 +7,7 @@
 #define PREROLL 0.16
 #define MAX_SLICE_BYTES ((size_t)64 << 20)
 #define PACKET_OVERHEAD 150
+#define SILENCE 127
 #define FEWEST_PACKETS 16
 
 void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, double wait,
@@ -16,7 +17,9 @@ void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, double
                          .counters = counters,
                          .seconds = seconds,
                          .wait = wait,
-                         .epoch = -1};
+                         .epoch = -1,
+                         .level = NO_LEVEL,
+                         .loudest = NO_LEVEL};
 }
 
 /* Forget all packets; there is none to come soon. */
@@ -46,6 +49,7 @@ static void begin(audio_cutter *it, int64_t start) {
     it->settles_at = start + SETTLING * (int64_t)it->codec->clock_rate;
     it->start = start;
     it->end = start + it->seconds * (int64_t)it->codec->clock_rate;
+    it->loudest = it->next > start ? it->level : SILENCE; /* a packet across the cut */
 }
 
 /* Where the payload of packet `index` begins; behind the last one: where all end. */
@@ -94,8 +98,8 @@ static bool hand_over(audio_cutter *it, size_t first, audio_cut *cut) {
 }
 
 /* Give the first `covering` packets as the slice from `start` to where the next one begins. */
-static void give(audio_cutter *it, int64_t start, double began, size_t covering, size_t first,
-                 outputs *out) {
+static void give(audio_cutter *it, int64_t start, double began, int8_t level, size_t covering,
+                 size_t first, outputs *out) {
     output one = {.kind = OUTPUT_AUDIO};
     one.as.audio = (audio_cut){
         .track = it->track,
@@ -105,6 +109,7 @@ static void give(audio_cutter *it, int64_t start, double began, size_t covering,
         .epoch = it->epoch,
         .began = isnan(began) ? mapper_at(it->mapper, start) : began,
         .count = covering,
+        .level = level,
     };
     if (!hand_over(it, first, &one.as.audio)) {
         forget_before(it, first);
@@ -118,6 +123,7 @@ static void give(audio_cutter *it, int64_t start, double began, size_t covering,
 static void cut(audio_cutter *it, int64_t end, outputs *out) {
     int64_t start = it->start;
     double began = it->began;
+    int8_t level = it->loudest;
     int64_t keep_from = end - (int64_t)(PREROLL * (double)it->codec->clock_rate);
     size_t covering = it->count, first = it->count;
     while (covering > 0 && it->packets[covering - 1].timestamp >= end)
@@ -128,7 +134,7 @@ static void cut(audio_cutter *it, int64_t end, outputs *out) {
     if (covering == 0 || end_of(&it->packets[covering - 1]) <= start)
         forget_before(it, first);
     else
-        give(it, start, began, covering, first, out);
+        give(it, start, began, level, covering, first, out);
 }
 
 void audio_cutter_flush(audio_cutter *it, outputs *out) {
@@ -206,6 +212,9 @@ static void take(audio_cutter *it, int64_t timestamp, int duration, const packet
         return;
     }
     it->next = timestamp + duration;
+    it->level = packet->level;
+    if (it->level < it->loudest)
+        it->loudest = it->level;
     if (it->mapper->settled >= it->settles_at && isnan(it->began))
         it->began = mapper_at(it->mapper, it->start);
     it->heard = packet->arrival;

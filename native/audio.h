@@ -21,6 +21,7 @@ typedef struct audio_cut {
     size_t count;
     uint8_t *bytes;
     bool provisional;
+    int8_t level; /* of the loudest packet, or NO_LEVEL where one does not tell */
 } audio_cut;
 
 typedef struct picture_cut {
@@ -100,6 +101,7 @@ typedef struct audio_cutter {
     int64_t start, end, next, settles_at;
     double began; /* of the open slice, once it is known well; NAN before */
     double heard, looks_at;
+    int8_t level, loudest; /* of the last packet; of the open slice */
 } audio_cutter;
 
 /* `activity` and `counters` outlive the cutter. */

@@ -123,7 +123,7 @@ static void note_elements(bundle *it, const parameters *parameters) {
     size_t ids = sizeof parameters->mid_ids / sizeof *parameters->mid_ids;
     for (size_t i = 0; i < ids; i++) {
         int transport = parameters->transport_cc_ids[i], mid = parameters->mid_ids[i];
-        int orientation = parameters->orientation_ids[i];
+        int orientation = parameters->orientation_ids[i], level = parameters->level_ids[i];
         int rid = parameters->rid_count ? parameters->rid_ids[i] : -1;
         if (transport >= 0 && parameters->feedback & FEEDBACK_TRANSPORT_CC) {
             it->transport.is_agreed = true;
@@ -133,9 +133,12 @@ static void note_elements(bundle *it, const parameters *parameters) {
             it->kinds_of[mid & 0xFF] |= ELEMENT_MID;
         if (orientation >= 0)
             it->kinds_of[orientation & 0xFF] |= ELEMENT_ORIENTATION;
+        if (level >= 0)
+            it->kinds_of[level & 0xFF] |= ELEMENT_LEVEL;
         if (rid >= 0)
             it->kinds_of[rid & 0xFF] |= ELEMENT_RID;
-        it->has_elements |= mid >= 0 || orientation >= 0 || rid >= 0 || it->transport.is_agreed;
+        it->has_elements |= mid >= 0 || orientation >= 0 || level >= 0 || rid >= 0;
+        it->has_elements |= it->transport.is_agreed;
     }
 }
 
@@ -269,6 +272,8 @@ static inline __attribute__((always_inline)) bool admit(bundle *it, packet *pack
             transport_reporter_arrived(&it->transport, read16(element->value), packet->arrival);
         if (element->kinds & ELEMENT_ORIENTATION && element->size > 0)
             packet->orientation = element->value[0] & ORIENTATION_BITS;
+        if (element->kinds & ELEMENT_LEVEL && element->size > 0)
+            packet->level = (int8_t)(element->value[0] & LEVEL_BITS);
     }
     if (stream == NULL)
         return true;

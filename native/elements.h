@@ -8,7 +8,13 @@
 #define ELEMENTS_ONE_BYTE 0xBEDE /* RFC 8285 4.2 */
 #define ELEMENTS_TWO_BYTE 0x100  /* 4.3: the upper twelve bits */
 
-enum { ELEMENT_MID = 1, ELEMENT_TRANSPORT_CC = 2, ELEMENT_RID = 4, ELEMENT_ORIENTATION = 8 };
+enum {
+    ELEMENT_MID = 1,
+    ELEMENT_TRANSPORT_CC = 2,
+    ELEMENT_RID = 4,
+    ELEMENT_ORIENTATION = 8,
+    ELEMENT_LEVEL = 16,
+};
 
 typedef struct header_element {
     const uint8_t *value;

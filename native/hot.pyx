@@ -5,12 +5,12 @@ objects; Python is touched for what comes out alone."""
 from collections import Counter
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from slicer.errors import BadInput
 from slicer.rtp.parameters import (
-    Kind, MID, ORIENTATION, REPAIRED_RID, RID, Role, TRANSPORT_WIDE_CC,
+    AUDIO_LEVEL, Kind, MID, ORIENTATION, REPAIRED_RID, RID, Role, TRANSPORT_WIDE_CC,
 )
 from slicer.slicing.outputs import (
     AudioCut,
@@ -54,6 +54,7 @@ cdef extern from "bundle.h" nogil:
         int transport_cc_ids[14]
         int mid_ids[14]
         int orientation_ids[14]
+        int level_ids[14]
         int rid_ids[14]
         const char *mid
         size_t mid_size
@@ -76,6 +77,7 @@ cdef extern from "bundle.h" nogil:
         size_t count
         uint8_t *bytes
         bint provisional
+        int8_t level
     ctypedef struct picture_cut:
         uint64_t track
         const codec *codec
@@ -367,6 +369,7 @@ cdef class Bundle:
         return AudioCut(
             self._tracks[cut.track], self._codecs[cut.codec.index], cut.start, cut.end,
             tuple(packets), cut.began, cut.epoch, cut.provisional,
+            cut.level if cut.level >= 0 else None,
         )
 
     cdef object _picture(self, picture_cut *cut):

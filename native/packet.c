@@ -19,7 +19,7 @@ static bool parse_extension(packet *it, const uint8_t *data, size_t *start, size
 }
 
 int packet_parse(packet *it, const uint8_t *data, size_t size) {
-    *it = (packet){.orientation = NO_ORIENTATION};
+    *it = (packet){.orientation = NO_ORIENTATION, .level = NO_LEVEL};
     if (size < HEADER)
         return COUNT_too_short;
     if (size > MAX_DATAGRAM)

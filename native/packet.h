@@ -12,6 +12,8 @@
 #define MAX_DATAGRAM 9000
 #define ORIENTATION_BITS 7
 #define NO_ORIENTATION 0xFF
+#define LEVEL_BITS 127
+#define NO_LEVEL (-1)
 
 typedef struct packet {
     double arrival;
@@ -23,6 +25,7 @@ typedef struct packet {
     uint16_t extension_size, profile;
     uint8_t payload_type;
     uint8_t orientation; /* bits F R1 R0 (3GPP TS 26.114 7.4.5), or NO_ORIENTATION */
+    int8_t level; /* dB below overload (RFC 6464), or NO_LEVEL */
     bool marker;
 } packet;
 

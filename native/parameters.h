@@ -31,9 +31,9 @@ typedef struct parameters {
     int16_t rtx[128];         /* the payload type it repeats, or -1 */
     int16_t red[128];         /* the payload type of its blocks (RFC 2198), or -1 */
     unsigned feedback;
-    /* RFC 8285 ids of transport-wide sequence numbers, of MIDs, and of the names of layers; -1: none. A
-     * description may map all 14 ids of a one-byte header to one of them. */
-    int transport_cc_ids[14], mid_ids[14], rid_ids[14], orientation_ids[14];
+    /* RFC 8285 ids of header extensions; -1: none. A description may map all 14 ids of a one-byte header
+     * to one of them. */
+    int transport_cc_ids[14], mid_ids[14], rid_ids[14], orientation_ids[14], level_ids[14];
     const char *mid; /* of mid_size bytes; of none where the section has no name */
     size_t mid_size;
     rid rids[MAX_LAYERS];

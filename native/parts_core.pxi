@@ -2,7 +2,7 @@
 # with `c_` here, so that the classes may have the reference's names.
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from slicer.rtp.packet import Packet
-from slicer.rtp.parameters import MID, ORIENTATION, TRANSPORT_WIDE_CC, Kind
+from slicer.rtp.parameters import AUDIO_LEVEL, MID, ORIENTATION, TRANSPORT_WIDE_CC, Kind
 
 
 cdef extern from "core.h":
@@ -40,6 +40,7 @@ cdef extern from "packet.h":
         uint32_t size, ssrc
         uint16_t extension_size, profile
         uint8_t payload_type, orientation
+        int8_t level
         bint marker
     ctypedef struct c_turn "turn":
         c_packet packet
@@ -48,7 +49,7 @@ cdef extern from "packet.h":
         c_turn *of
         size_t count
     enum:
-        NO_ORIENTATION
+        NO_ORIENTATION, NO_LEVEL
     ctypedef void extension_found(void *context, int id, const uint8_t *value, size_t size) noexcept
     int packet_parse(c_packet *it, const uint8_t *data, size_t size)
     void packet_extensions(const c_packet *it, extension_found *found, void *context)
@@ -102,6 +103,7 @@ cdef extern from "stream.h":
         int *transport_cc_ids
         int *mid_ids
         int *orientation_ids
+        int *level_ids
         const char *mid
         size_t mid_size
         uint32_t *ssrcs
@@ -330,6 +332,7 @@ cdef int fill_parameters(c_parameters *it, parameters) except -1:
         it.transport_cc_ids[place] = extension_id(parameters, TRANSPORT_WIDE_CC, place)
         it.mid_ids[place] = extension_id(parameters, MID, place)
         it.orientation_ids[place] = extension_id(parameters, ORIENTATION, place)
+        it.level_ids[place] = extension_id(parameters, AUDIO_LEVEL, place)
     cdef bytes mid = _mids.setdefault(parameters.mid, parameters.mid.encode())
     it.mid, it.mid_size = mid, <size_t>len(mid)
     for place, ssrc in enumerate(parameters.ssrcs):
@@ -358,6 +361,7 @@ cdef int borrow_packet(c_packet *it, packet, list borrowed) except -1:
     it.profile, it.ssrc = packet.profile, packet.ssrc
     it.payload_type, it.marker = packet.payload_type, packet.marker
     it.orientation = NO_ORIENTATION if packet.orientation is None else packet.orientation
+    it.level = NO_LEVEL if packet.level is None else packet.level
     borrowed.append((payload, extension))
     return 0
 
@@ -374,6 +378,7 @@ cdef reference_packet(const c_packet *it):
         (<const char *>it.extension)[:it.extension_size] if it.extension_size else b"",
         it.arrival,
         None if it.orientation == NO_ORIENTATION else it.orientation,
+        None if it.level == NO_LEVEL else it.level,
     )
 
 

@@ -1,9 +1,10 @@
 #define _GNU_SOURCE
 #ifdef __linux__
-#include <arpa/inet.h>
+#include <errno.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "peer.h"
 #include "rtcp.h"
 
@@ -11,52 +12,14 @@
 /* Where more would come within a long tick, the next look is soon: the kernel may hold little over a
  * hundred. */
 #define PACKETS_A_LONG_TICK 64.0
+/* Seconds after which a packet that nobody reads is decrypted all the same: it proves that the peer is
+ * there. */
+#define PROOF_EVERY 1.0
 
 static void set_address(peer *it) {
     const transport *to = &it->transport;
-    memset(&it->address, 0, sizeof it->address);
-    if (to->address_size == 4) {
-        struct sockaddr_in *address = (struct sockaddr_in *)&it->address;
-        address->sin_family = AF_INET;
-        address->sin_port = htons(to->number);
-        memcpy(&address->sin_addr, to->address, 4);
-        it->address_size = sizeof *address;
-    } else {
-        struct sockaddr_in6 *address = (struct sockaddr_in6 *)&it->address;
-        address->sin6_family = AF_INET6;
-        address->sin6_port = htons(to->number);
-        memcpy(&address->sin6_addr, to->address, 16);
-        address->sin6_scope_id = to->scope;
-        it->address_size = sizeof *address;
-    }
-}
-
-/* The parts of a socket address; an IPv4 address in IPv6 clothes is an IPv4 address. */
-static void address_of(const struct sockaddr_storage *from, other *out) {
-    memset(out, 0, sizeof *out);
-    if (from->ss_family == AF_INET) {
-        const struct sockaddr_in *address = (const struct sockaddr_in *)from;
-        memcpy(out->address, &address->sin_addr, 4);
-        out->address_size = 4;
-        out->number = ntohs(address->sin_port);
-    } else {
-        const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)from;
-        memcpy(out->address, &address->sin6_addr, 16);
-        out->address_size = 16;
-        out->number = ntohs(address->sin6_port);
-        out->scope = address->sin6_scope_id;
-    }
-}
-
-static bool is_from(const peer *it, const struct sockaddr_storage *from) {
-    if (from->ss_family != it->address.ss_family)
-        return false;
-    if (from->ss_family == AF_INET) {
-        const struct sockaddr_in *a = (const void *)from, *b = (const void *)&it->address;
-        return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
-    }
-    const struct sockaddr_in6 *a = (const void *)from, *b = (const void *)&it->address;
-    return a->sin6_port == b->sin6_port && !memcmp(&a->sin6_addr, &b->sin6_addr, 16);
+    it->address_size =
+        address_write(&it->address, to->address, to->address_size, to->number, to->scope);
 }
 
 static bool send_to(peer *it, const void *data, size_t size) {
@@ -109,7 +72,7 @@ static void hand_back(peer *it, const uint8_t *data, size_t size,
         return;
     }
     waiting->of = of;
-    address_of(from, &one);
+    address_read(from, &one);
     one.offset = waiting->bytes.size;
     one.size = size;
     if (buffer_append(&waiting->bytes, data, size))
@@ -120,42 +83,50 @@ static void hand_back(peer *it, const uint8_t *data, size_t size,
 
 /* STUN checks of the pair in use are answered here; the rest goes to ICE in Python. */
 static void take_stun(peer *it, const uint8_t *data, size_t size,
-                      const struct sockaddr_storage *from) {
-    if (it->transport.agent != NULL && is_from(it, from)) {
+                      const struct sockaddr_storage *from, double now) {
+    if (it->transport.agent != NULL && address_equal(from, &it->address)) {
         uint8_t answer[STUN_MAX_RESPONSE];
         size_t answer_size;
         other address;
-        address_of(from, &address);
-        if (stun_check_answered(&it->check, data, size))
+        address_read(from, &address);
+        bool proven;
+        if (stun_check_answered(&it->check, it->transport.agent, data, size, &proven)) {
+            if (proven)
+                it->heard = now;
             return;
+        }
         if (stun_receive(it->transport.agent, data, size, address.address, address.address_size,
                          address.number, answer, &answer_size) == STUN_ANSWERED) {
             send_to(it, answer, answer_size);
+            it->heard = now;
             return;
         }
     }
     hand_back(it, data, size, from);
 }
 
-static void take_media(peer *it, uint8_t *data, size_t size, bool own, double arrival) {
+static void take_media(peer *it, uint8_t *data, size_t size, bool own, double arrival, double now) {
     srtp *inbound = it->transport.inbound;
     if (inbound == NULL) {
+        it->heard = now;
         bundle_take(it->bundle, data, size, arrival);
         return;
     }
     bool rtcp = is_rtcp(data, size);
     /* What nobody reads need not be decrypted; bundle.h says what such a packet may change. From the
      * peer's own address alone: it is not authenticated, and anybody could send it. */
-    if (!rtcp && own && srtp_may_skip(inbound, data, size) &&
+    if (!rtcp && own && now < it->heard + PROOF_EVERY && srtp_may_skip(inbound, data, size) &&
         bundle_pass_over(it->bundle, data, size, arrival))
         return;
     size_t plain;
     int refused = rtcp ? srtp_unprotect_rtcp(inbound, data, size, &plain)
                        : srtp_unprotect(inbound, data, size, &plain);
-    if (refused != NOT_REFUSED)
+    if (refused != NOT_REFUSED) {
         it->counters.of[refused]++;
-    else
+    } else {
+        it->heard = now;
         bundle_take(it->bundle, data, plain, arrival);
+    }
 }
 
 /* When the kernel received the datagram, on the monotonic clock. The time stamp is of the real-time
@@ -191,9 +162,9 @@ static void take(plane *plane, peer *it, size_t index, double now) {
     if (message->msg_hdr.msg_flags & MSG_TRUNC)
         COUNT(&it->counters, srtp_oversized);
     else if (data[0] >> 6 == 2) /* RFC 7983 */
-        take_media(it, data, size, is_from(it, from), arrival);
+        take_media(it, data, size, address_equal(from, &it->address), arrival, now);
     else if (data[0] < 4)
-        take_stun(it, data, size, from);
+        take_stun(it, data, size, from, now);
     else
         hand_back(it, data, size, from);
 }
@@ -221,28 +192,47 @@ static void restore(batch *it, size_t used) {
     }
 }
 
+/* The time at which timers may run: the present only where the socket is `empty`. After a stall of the
+ * process it holds seconds of media, and timers that ran ahead of those would take them for silence.
+ * It never steps back. */
+static double timer_time(peer *it, bool empty, double now) {
+    double time = empty ? now : it->last_arrival;
+    return it->ran = time > it->ran ? time : it->ran;
+}
+
 static void run_bundle(plane *plane, peer *it, double now) {
     bundle_handle_timer(it->bundle, now, &plane->scratch);
     dispatch(it, &plane->scratch, &it->waiting, PLANE_MAX_WAITING);
 }
 
 /* Read what is in the socket, PLANE_MAX_BATCHES batches at most, so that a flood cannot hold the thread.
- * Gives the number of datagrams. */
-static size_t drain(plane *plane, peer *it, double now) {
+ * Gives the number of datagrams, and in `empty` whether no more are there. */
+static size_t drain(plane *plane, peer *it, double now, bool *empty) {
     size_t total = 0;
-    for (int round = 0; round < PLANE_MAX_BATCHES; round++) {
+    *empty = false;
+    for (int round = 0; round < PLANE_MAX_BATCHES && !*empty; round++) {
         int got = recvmmsg(it->transport.fd, plane->batch->messages, PLANE_BATCH, MSG_DONTWAIT, NULL);
-        if (got <= 0) /* nothing more, or the ICMP error of something sent earlier */
-            break;
-        for (size_t i = 0; i < (size_t)got; i++)
-            take(plane, it, i, now);
-        restore(plane->batch, (size_t)got);
-        run_bundle(plane, it, now); /* before the batch's bytes are written over */
-        total += (size_t)got;
-        if (got < PLANE_BATCH)
-            break;
+        if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            continue; /* the ICMP error of something sent earlier: datagrams may be behind it */
+        *empty = got < PLANE_BATCH;
+        if (got > 0) {
+            for (size_t i = 0; i < (size_t)got; i++)
+                take(plane, it, i, now);
+            restore(plane->batch, (size_t)got);
+            total += (size_t)got;
+        }
+        if (total) /* before the batch's bytes are written over */
+            run_bundle(plane, it, timer_time(it, *empty, now));
     }
     return total;
+}
+
+/* Whether nothing waits in the socket. */
+static bool is_empty(const peer *it) {
+    uint8_t byte;
+    return it->transport.fd < 0 ||
+           (recv(it->transport.fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+            (errno == EAGAIN || errno == EWOULDBLOCK));
 }
 
 static void send_check(peer *it, double now) {
@@ -287,16 +277,15 @@ static double next_look(const peer *it, size_t got, double now) {
 
 void peer_look(plane *plane, peer *it, double now) {
     size_t got = 0;
+    bool empty = true;
     if (it->transport.fd >= 0) {
-        got = drain(plane, it, now);
+        got = drain(plane, it, now, &empty);
         it->empty_looks = got ? 0 : it->empty_looks + 1;
-        if (got)
-            it->heard = now;
         if (it->transport.agent != NULL && it->check.due <= now)
             send_check(it, now);
     }
-    if (!got && it->deadline <= now)
-        run_bundle(plane, it, now);
+    if (!got && empty && it->deadline <= now)
+        run_bundle(plane, it, timer_time(it, true, now));
     if (got || it->deadline <= now)
         it->deadline = bundle_deadline(it->bundle);
     it->look = next_look(it, got, now);
@@ -399,10 +388,11 @@ static double catch_up(peer *it) {
     pthread_mutex_lock(&it->plane->lock); /* the batch is the plane's */
     pthread_mutex_lock(&it->lock);
     double now = seconds(CLOCK_MONOTONIC);
+    bool empty = true;
     if (it->transport.fd >= 0)
-        drain(it->plane, it, now);
+        drain(it->plane, it, now, &empty);
     pthread_mutex_unlock(&it->plane->lock);
-    return now;
+    return timer_time(it, empty, now);
 }
 
 /* End a call from outside: the cuts that waited go first, then those of the call. */
@@ -426,7 +416,8 @@ void peer_attach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot,
                  const slice_spec *spec, outputs *out) {
     outputs from = {0};
     pthread_mutex_lock(&it->lock);
-    bundle_attach(it->bundle, anchor, track, slot, spec, seconds(CLOCK_MONOTONIC), &from);
+    double now = timer_time(it, is_empty(it), seconds(CLOCK_MONOTONIC));
+    bundle_attach(it->bundle, anchor, track, slot, spec, now, &from);
     finish(it, &from, out);
 }
 
@@ -443,7 +434,7 @@ void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, siz
     double now = seconds(CLOCK_MONOTONIC);
     for (size_t i = 0; i < count; i++)
         bundle_take(it->bundle, data[i], sizes[i], now);
-    bundle_handle_timer(it->bundle, now, &from);
+    bundle_handle_timer(it->bundle, timer_time(it, is_empty(it), now), &from);
     it->heard = it->last_arrival = now;
     finish(it, &from, out);
 }

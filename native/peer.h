@@ -24,7 +24,7 @@ struct peer {
     counters counters;
     outputs waiting;
     others others;
-    double deadline, heard, last_arrival;
+    double deadline, heard, last_arrival, ran; /* `ran`: the time of the last timers */
     double looked, look, phase; /* at last; next; its place on the grid of long ticks */
     uint32_t dropped; /* by the kernel, as it last reported */
     unsigned empty_looks;

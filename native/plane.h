@@ -101,7 +101,8 @@ void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, siz
 void peer_flush(peer *it, outputs *out);
 /* Move what waits to the (empty) lists. */
 void peer_collect(peer *it, outputs *cuts, others *others);
-/* When anything came last, in seconds of the monotonic clock. */
+/* When anything came last that is proven to be the peer's, in seconds of the monotonic clock: SRTP and
+ * STUN that are authenticated; where there are no keys, any RTP. */
 double peer_heard(peer *it);
 /* As bundle_heard. */
 double peer_media_heard(peer *it, uint64_t anchor);

@@ -270,7 +270,7 @@ cdef class Peer:
 
     @property
     def heard(self):
-        """When anything came last, on the monotonic clock."""
+        """When anything came last that is proven to be the peer's, on the monotonic clock."""
         return peer_heard(self._it)
 
     def media_heard(self, anchor):

@@ -36,6 +36,7 @@ bool red_undo(const packet *it, uint8_t payload_type, red *out) {
             continue;
         out->repeated[out->count++] = (packet){
             .orientation = NO_ORIENTATION, /* what was restored has no header extension */
+            .level = NO_LEVEL,
             .arrival = it->arrival,
             .sequence = (it->sequence - (int64_t)back) & 0xFFFF,
             .timestamp = (it->timestamp - (int64_t)offset) & 0xFFFFFFFF,

@@ -60,6 +60,7 @@ cdef class Section:
         _extension_ids(self.it.mid_ids, stream, (MID,))
         _extension_ids(self.it.rid_ids, stream, (RID, REPAIRED_RID))
         _extension_ids(self.it.orientation_ids, stream, (ORIENTATION,))
+        _extension_ids(self.it.level_ids, stream, (AUDIO_LEVEL,))
         mid = stream.mid.encode()
         self.texts.append(mid)
         self.it.mid, self.it.mid_size = mid, <size_t>len(mid)

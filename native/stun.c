@@ -122,12 +122,12 @@ static bool read_request(const stun_agent *it, const uint8_t *data, size_t size,
 }
 
 /* RFC 8489 14.5: over all before it, the header's length being that of a message it ends. */
-static bool is_signed(const stun_agent *it, const uint8_t *data, size_t signed_at) {
+static bool is_signed(const uint8_t *key, size_t key_size, const uint8_t *data, size_t signed_at) {
     uint8_t covered[MAX_MESSAGE], mac[MAC_SIZE];
     const uint8_t *claimed = data + signed_at + ATTRIBUTE;
     memcpy(covered, data, signed_at);
     write16(covered + 2, (uint32_t)(signed_at - HEADER + ATTRIBUTE + MAC_SIZE));
-    if (!hmac_sha1(it->local_key, it->local_key_size, covered, signed_at, mac))
+    if (!hmac_sha1(key, key_size, covered, signed_at, mac))
         return false;
     uint8_t difference = 0; /* all are looked at, so that time tells nothing */
     for (size_t i = 0; i < MAC_SIZE; i++)
@@ -187,7 +187,7 @@ stun_verdict stun_receive(const stun_agent *it, const uint8_t *data, size_t size
     if (address_size != 4 && address_size != 16)
         return STUN_OTHERS;
     if (!read_request(it, data, size, &found) || !found.named || found.signed_at == 0 ||
-        !is_signed(it, data, found.signed_at) ||
+        !is_signed(it->local_key, it->local_key_size, data, found.signed_at) ||
         !respond(it, data, address, address_size, port, out, out_size))
         return STUN_OTHERS;
     return STUN_ANSWERED;
@@ -226,10 +226,26 @@ bool stun_check_write(stun_check *it, const stun_agent *agent,
     return sign(agent->remote_key, agent->remote_key_size, out, &at, out_size);
 }
 
-bool stun_check_answered(const stun_check *it, const uint8_t *data, size_t size) {
+/* Where the message is signed; 0: nowhere. */
+static size_t signature_of(const uint8_t *data, size_t size) {
+    attribute one;
+    for (size_t at = HEADER; at < size && read_attribute(data, size, at, &one); at = one.end)
+        if (one.type == MESSAGE_INTEGRITY)
+            return one.size == MAC_SIZE ? at : 0;
+    return 0;
+}
+
+bool stun_check_answered(const stun_check *it, const stun_agent *agent, const uint8_t *data,
+                         size_t size, bool *proven) {
+    *proven = false;
     if (!it->asked || size < HEADER || read32(data + 4) != COOKIE)
         return false;
     uint16_t type = read16(data);
-    return (type == BINDING_RESPONSE || type == BINDING_ERROR) &&
-           memcmp(data + 8, it->transaction, STUN_TRANSACTION) == 0;
+    if ((type != BINDING_RESPONSE && type != BINDING_ERROR) ||
+        memcmp(data + 8, it->transaction, STUN_TRANSACTION) != 0)
+        return false;
+    size_t signed_at = size <= MAX_MESSAGE ? signature_of(data, size) : 0;
+    *proven = type == BINDING_RESPONSE && signed_at != 0 &&
+              is_signed(agent->remote_key, agent->remote_key_size, data, signed_at);
+    return true;
 }

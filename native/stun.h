@@ -44,7 +44,8 @@ void stun_check_begin(stun_check *it, double now);
 bool stun_check_write(stun_check *it, const stun_agent *agent,
                       const uint8_t random[STUN_TRANSACTION], double now,
                       uint8_t out[STUN_MAX_REQUEST], size_t *out_size);
-/* Whether this is the answer to the last check, whatever it says. */
-bool stun_check_answered(const stun_check *it, const uint8_t *data, size_t size);
+/* Whether this is the answer to the last check, whatever it says. `proven`: the peer has signed it. */
+bool stun_check_answered(const stun_check *it, const stun_agent *agent, const uint8_t *data,
+                         size_t size, bool *proven);
 
 #endif

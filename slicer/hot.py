@@ -3,12 +3,17 @@
 SLICER_NATIVE=1 demands the native one, 0 forbids it.
 """
 
+import logging
 import os
 
 from slicer.errors import BadInput
 from slicer.slicing.bundle import Bundle
 
 IMPLEMENTATION = "reference"
+
+REMEDY = "install a wheel that has it, or install from source with a C compiler"
+
+log = logging.getLogger(__name__)
 
 _wanted = os.environ.get("SLICER_NATIVE", "")
 _missing = ""
@@ -22,7 +27,8 @@ if _wanted != "0":
 
 
 def check() -> None:
-    """Raise BadInput where SLICER_NATIVE demands a plane that this build does not have.
+    """Raise BadInput where SLICER_NATIVE demands a plane that this build does not have; log a
+    warning where nobody has chosen to do without.
 
     Not at the import: whoever imports the package could then only show a traceback, `slicer --help`
     too. Whoever starts work calls this first (the engine, the tests, a build's own test).
@@ -31,9 +37,15 @@ def check() -> None:
         raise BadInput(
             "SLICER_NATIVE",
             "1",
-            f"0 or nothing, for this build has no native plane ({_missing}); install a wheel that"
-            " has it, or install from source with a C compiler",
+            f"0 or nothing, for this build has no native plane ({_missing}); {REMEDY}",
+        )
+    if _missing:
+        log.warning(
+            "no native plane in this build (%s): packets are handled in Python, which takes many"
+            " times the CPU; %s",
+            _missing,
+            REMEDY,
         )
 
 
-__all__ = ["IMPLEMENTATION", "Bundle", "check"]
+__all__ = ["IMPLEMENTATION", "REMEDY", "Bundle", "check"]

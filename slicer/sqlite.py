@@ -4,11 +4,12 @@ import asyncio
 import logging
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from slicer import wal
 from slicer.errors import BadInput
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 5.0
 """How long to wait for another process that holds the file."""
+MAX_GROUP = 64
+"""Calls of `Database.run` that share a transaction."""
 T = TypeVar("T")
 
 
@@ -38,12 +41,32 @@ class Schema:
     migrations: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[sqlite3.Connection], Any]
+    done: "asyncio.Future[Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What became of a job: what its work gave, or what it raised."""
+
+    job: _Job
+    result: Any = None
+    error: Exception | None = None
+
+
 class Database:
-    """Runs work in transactions, one after the other, so that the loop never waits for a disk."""
+    """Runs work in transactions, one after the other, so that the loop never waits for a disk.
+
+    What is asked for during a transaction shares the next one (a group commit): a commit and the
+    way to the thread and back cost more than most work, and a busy loop holds them up further.
+    """
 
     def __init__(self, path: Path, pool: ThreadPoolExecutor, opened: sqlite3.Connection) -> None:
         self.path = path
         self._pool, self._connection = pool, opened
+        self._waiting = deque[_Job]()
 
     @classmethod
     async def open(cls, path: Path, schema: Schema) -> Self:
@@ -58,21 +81,52 @@ class Database:
         return cls(path, pool, opened)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do *work* in the thread, in a transaction of its own: all of it is kept, or nothing."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, work)
+        """Do *work* in the thread, in a transaction: all of it is kept, or nothing. It may be
+        begun twice, the first time without effect on the file."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._waiting.append(_Job(work, done))
+        self._pool.submit(self._run, loop)
+        return await done
 
     async def close(self) -> None:
         """Do what is under way, then close. May be called twice."""
         await asyncio.to_thread(self._close)
 
-    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
+        if not jobs:
+            return  # an earlier call has taken this one's along
+        try:
+            ended = self._transact(jobs)
+        except Exception:  # of one of them, or of the disk: each finds out for itself
+            ended = [self._alone(job) for job in jobs]
+        loop.call_soon_threadsafe(_tell, ended)
+
+    def _transact(self, jobs: list[_Job]) -> list[_Ended]:
         with self._connection:  # commits, or rolls back
             self._connection.execute("BEGIN IMMEDIATE")
-            return work(self._connection)
+            return [_Ended(job, job.work(self._connection)) for job in jobs]
+
+    def _alone(self, job: _Job) -> _Ended:
+        try:
+            return self._transact([job])[0]
+        except Exception as error:
+            return _Ended(job, error=error)
 
     def _close(self) -> None:
         self._pool.shutdown(wait=True)
         self._connection.close()
+
+
+def _tell(ended: list[_Ended]) -> None:
+    for each in ended:
+        if each.job.done.done():
+            continue  # nobody waits any more
+        if each.error is None:
+            each.job.done.set_result(each.result)
+        else:
+            each.job.done.set_exception(each.error)
 
 
 def _open(path: Path, schema: Schema) -> sqlite3.Connection:

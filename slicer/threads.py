@@ -33,7 +33,7 @@ class ThreadPool:
     """
 
     def __init__(self, name: str, count: int, lanes: int = 1) -> None:
-        self._name, self._count = name, count
+        self._name, self.count = name, count
         self._lanes: _Lanes = [deque() for _ in range(lanes)]
         self._calls: _Calls = SimpleQueue()
         self.threads: list[Thread] = []
@@ -57,7 +57,7 @@ class ThreadPool:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         future.add_done_callback(self._done)
         self._under_way += 1
-        if self._under_way > len(self.threads) < self._count:
+        if self._under_way > len(self.threads) < self.count:
             self._start()
         self._lanes[lane].append((future, work))
         self._calls.put(True)

@@ -72,6 +72,12 @@ def test_what_is_not_demanded_or_there_is_right(native: str, first: str) -> None
     assert run(f"{first}; from slicer import hot; hot.check()", native).returncode == 0
 
 
+def test_what_nobody_chose_to_do_without_is_told() -> None:
+    script = f"{NOT_THERE}; from slicer import hot; hot.check()"
+    assert "no native plane in this build" in run(script, "").stderr
+    assert run(script, "0").stderr == ""
+
+
 def test_help_needs_no_plane() -> None:
     shown = run(f"{NOT_THERE}; from slicer.cli import main; main(['--help'])", "1")
     assert (shown.returncode, shown.stderr) == (0, "")

@@ -1,6 +1,8 @@
 """What counts as covered by a module's own tests, and what is a fault."""
 
-from tests.own_coverage import Covered, faults, own_lines
+import pytest
+
+from tests.own_coverage import EXCEPTIONS, MEASURED, NATIVE, Covered, faults, main, own_lines
 
 
 def covered(module: str, run: int, of: int = 100) -> Covered:
@@ -18,21 +20,42 @@ def test_own_tests_and_imports_count_others_do_not() -> None:
     assert own_lines("rtp/ring.py", contexts) == {1, 2, 5}
 
 
-def test_less_than_the_floor_is_a_fault_and_names_the_lines() -> None:
-    assert list(faults([covered("a.py", 90), covered("b.py", 8, 10)], {})) == [
-        "b.py: 80.0 %, floor 90 %; not run: 8, 9"
+def test_less_than_the_floor_is_a_fault_and_tells_the_lines() -> None:
+    assert list(faults([covered("a.py", 90), covered("x/b.py", 8, 10)], {})) == [
+        "slicer/x/b.py: tests/x/test_b.py runs 80.0 % of its lines, and 90 % is the least; "
+        "not run: 8-9"
     ]
 
 
 def test_an_exception_has_a_floor_of_its_own_and_goes_when_it_is_not_needed() -> None:
-    exceptions = {"a.py": (50.0, "why"), "b.py": (50.0, "why"), "gone.py": (1.0, "why")}
+    exceptions = {"a.py": (50.0, "why"), "b.py": (50.0, "why")}
     assert list(faults([covered("a.py", 60), covered("b.py", 95)], exceptions)) == [
-        "b.py: 95.0 % needs no exception any more",
-        "gone.py: an exception for a module that is not there",
+        "slicer/b.py: 95.0 % needs no exception any more: take it out of EXCEPTIONS in "
+        "tests/own_coverage.py"
     ]
-    assert list(faults([covered("a.py", 4, 10)], {"a.py": (50.0, "why")})) == [
-        "a.py: 40.0 %, floor 50 %; not run: 4, 5, 6, 7, 8, 9"
+    assert list(faults([covered("a.py", 4, 10)], exceptions)) == [
+        "slicer/a.py: tests/test_a.py runs 40.0 % of its lines, and 50 % is the least; not run: 4-9"
     ]
+
+
+def test_lines_that_were_not_run_are_one_where_only_lines_without_code_are_between() -> None:
+    lines, run = frozenset({1, 2, 4, 7, 9, 12, 13}), frozenset({1, 9, 12})
+    assert Covered("a.py", lines, run).missing == "2-7, 13"
+
+
+def test_tables_name_modules_that_are_there() -> None:
+    assert {*EXCEPTIONS, *NATIVE} - {*MEASURED} == set()
+
+
+def test_a_module_is_measured_by_its_own_tests(capfd: pytest.CaptureFixture[str]) -> None:
+    """A process of pytest of its own, with one small module."""
+    assert main("slicer/rtp/unwrap.py") == 0
+    assert "==> 1 modules by their own tests: 100.0 % of" in capfd.readouterr().out
+
+
+def test_a_module_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("rtp/nothing.py") == 2
+    assert capsys.readouterr().err == "not a module with tests of its own: rtp/nothing.py\n"
 
 
 def test_nothing_to_run_is_all_run() -> None:

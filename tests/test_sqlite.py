@@ -6,7 +6,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +78,60 @@ async def test_work_that_fails_leaves_nothing(tmp_path: Path) -> None:
     await database.run(add("y"))
     await database.close()
     assert await reopen(tmp_path / "a.db") == ["y"]
+
+
+@asynccontextmanager
+async def held(path: Path) -> AsyncIterator[tuple[Database, list[str]]]:
+    """A database whose thread is busy until the block ends, and what it executes from then on."""
+    database, executed = await Database.open(path, SCHEMA), list[str]()
+    began, release = threading.Event(), threading.Event()
+
+    def hold(connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(executed.append)
+        began.set()
+        release.wait()
+
+    holding = asyncio.ensure_future(database.run(hold))
+    await asyncio.to_thread(began.wait)
+    try:
+        yield database, executed
+        release.set()
+        await holding
+    finally:
+        release.set()
+        await database.close()
+
+
+async def test_what_comes_meanwhile_shares_a_transaction(tmp_path: Path) -> None:
+    async with held(tmp_path / "a.db") as (database, executed):
+        asked = [asyncio.ensure_future(database.run(add(name))) for name in "abc"]
+        gone = asyncio.ensure_future(database.run(add("d")))
+        await asyncio.sleep(0)
+        gone.cancel()
+    await asyncio.gather(*asked)
+    assert sum(one.startswith("INSERT") for one in executed) == 4
+    assert executed.count("COMMIT") - 1 == executed.count("BEGIN IMMEDIATE") == 1
+    assert await reopen(tmp_path / "a.db") == ["a", "b", "c", "d"]
+
+
+async def test_a_group_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slicer.sqlite.MAX_GROUP", 2)
+    async with held(tmp_path / "a.db") as (database, executed):
+        asked = [asyncio.ensure_future(database.run(add(name))) for name in "abcde"]
+        await asyncio.sleep(0)
+    await asyncio.gather(*asked)
+    assert executed.count("BEGIN IMMEDIATE") == 3
+    assert await reopen(tmp_path / "a.db") == ["a", "b", "c", "d", "e"]
+
+
+async def test_work_that_fails_spoils_no_other(tmp_path: Path) -> None:
+    async with held(tmp_path / "a.db") as (database, _):
+        asked = [asyncio.ensure_future(database.run(add(name))) for name in "abac"]
+        await asyncio.sleep(0)
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    failed = [isinstance(each, sqlite3.IntegrityError) for each in results]
+    assert failed == [False, False, True, False]
+    assert await reopen(tmp_path / "a.db") == ["a", "b", "c"]
 
 
 async def test_only_the_owner_may_read(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from slicer.api.keys import Caller, Keys, find_app
 from slicer.api.limits import RateLimit, Signatures
 from slicer.api.schema import ACTIONS, VERSION, Action, Verb
 from slicer.api.signature import MAX_SKEW, UNSIGNED_PAYLOAD, Message
-from slicer.errors import shown
+from slicer.errors import BadInput, shown
 from slicer.moderation.settings import DEFAULT_SUPPLIER
 from slicer.service.order import Application, OrderTaker
 from slicer.service.settings import REGIONS
@@ -62,10 +62,20 @@ class Dispatcher:
     def __init__(
         self, apps: Mapping[int, Application], orders: OrderTaker, settings: ApiSettings
     ) -> None:
-        self._apps, self._orders, self._settings = apps, orders, settings
-        self._keys = Keys(apps.values())
+        self._orders, self._settings = orders, settings
+        self.replace(apps)
         self._rate = RateLimit(settings.rate)
         self._signatures = Signatures()
+
+    def replace(self, apps: Mapping[int, Application]) -> None:
+        """Serve these applications from here on; limits, and what was seen, stay as they are.
+
+        Raises BadInput where one cannot be served, and nothing has changed then.
+        """
+        for app in apps.values():
+            if app.permission_control and not app.usersig_key:
+                raise BadInput("usersig_key", "nothing", "a key, since permission_control is on")
+        self._keys, self.apps = Keys(apps.values()), apps
 
     async def answer(self, message: Message) -> Answer:
         """Check it and carry it out. Raises SlicerError."""
@@ -109,7 +119,7 @@ class Dispatcher:
         """The application, before anything else is read: limits are by application."""
         field = action.fields[0]  # SdkAppId, in whatever letters
         values = reader.read((field,), {field.name: body.get(field.name)})
-        return find_app(self._apps, values.whole(field.name), caller)
+        return find_app(self.apps, values.whole(field.name), caller)
 
     def _refuse_other_use(
         self,

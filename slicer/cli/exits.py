@@ -1,6 +1,6 @@
 """The exit codes of the command."""
 
-STORED, FAILED, BAD_INPUT, NO_ROOM, NO_STORE, LOST, KEPT, NOTHING, HIT, UNJUDGED = range(10)
+STORED, FAILED, BAD_INPUT, NO_ROOM, NO_STORE, LOST, KEPT, NOTHING, HIT, UNJUDGED, UNFIT = range(11)
 INTERRUPTED = 130
 EXIT_CODES = """\
 exit codes:
@@ -11,5 +11,6 @@ exit codes:
   7  a capture holds media, and no slice could be made of it
   8  slicer moderate: a file is to be reviewed or blocked
   9  a supplier fails, or something could not be judged
+  10  slicer doctor: something on this machine must be put right
   130  interrupted twice: what was not stored yet is lost
 """

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import re
+import sys
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -12,13 +13,15 @@ from rich.console import Console
 from slicer.cli import garbage_collection
 from slicer.cli.account import Account
 from slicer.cli.account_options import add_account, supplier_of
+from slicer.cli.descriptors import raise_limit
 from slicer.cli.exits import FAILED, KEPT, LOST, STORED, UNJUDGED
+from slicer.cli.observability import Metrics, Observability
 from slicer.cli.options import add_common, add_plain, one_of, settings_of, whole
 from slicer.cli.signals import end_on_signals
 from slicer.config import in_words
 from slicer.delivery.judging import Keep
-from slicer.demo import SECONDS
-from slicer.demo.progress import Progress, open_progress
+from slicer.demo import SAMPLES, SECONDS
+from slicer.demo.progress import JsonProgress, Progress, open_progress
 from slicer.engine.engine import Engine
 from slicer.engine.events import RobotLeft, TaskFinished
 from slicer.engine.settings import Settings
@@ -52,7 +55,11 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
         "--to", default="slices-demo", metavar="FOLDER", help="default: %(default)s"
     )
     parser.add_argument(
-        "--samples", default="samples", metavar="FOLDER", help="default: %(default)s"
+        "--samples",
+        type=Path,
+        default=SAMPLES,
+        metavar="FOLDER",
+        help="what the anchors publish; default: what comes with the package",
     )
     parser.add_argument(
         "--seconds", type=whole("--seconds", *SECONDS), default=24,
@@ -96,7 +103,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 def _add_slicing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", type=_store_url, metavar="URL",
-        help="a folder, or s3://bucket/prefix?endpoint=… (cos:// and oss:// likewise)",
+        help="a folder, or s3://bucket/prefix?endpoint=… (cos:// oss:// gs:// az:// likewise)",
     )  # fmt: skip
     parser.add_argument(
         "--backup", type=_store_url, default="", metavar="URL", help="a store that stands in for it"
@@ -148,6 +155,18 @@ def _add_slicing(parser: argparse.ArgumentParser) -> None:
         "--max-anchors", type=whole("--max-anchors", 1, MOST_ANCHORS), metavar="N",
         default=MAX_ANCHORS,
         help=f"slice N anchors at once, up to {MOST_ANCHORS}; more wait (%(default)s)",
+    )  # fmt: skip
+    _add_watching(parser)
+
+
+def _add_watching(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics", default="", metavar="HOST:PORT",
+        help="serve /metrics for Prometheus there, such as 127.0.0.1:9464 (metrics.listen: none)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--json", action="store_true",
+        help="write every event as a JSON object, one a line; all else goes to stderr",
     )  # fmt: skip
     add_plain(parser)
     add_common(parser)
@@ -205,8 +224,9 @@ def _moderation(options: argparse.Namespace) -> Moderation | None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    raise_limit()
     settings = settings_of(options)
-    return asyncio.run(_slice(spec_of(options, settings, options.room), settings, options.plain))
+    return asyncio.run(_slice(spec_of(options, settings, options.room), settings, options))
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -220,24 +240,43 @@ def _replay(options: argparse.Namespace) -> int:
     }
     chosen = urlencode({name: value for name, value in query.items() if value}, safe=":")
     room = f"replay://{Path(options.file).absolute().as_uri().removeprefix('file://')}?{chosen}"
-    return asyncio.run(_slice(spec_of(options, settings, room), settings, options.plain))
+    return asyncio.run(_slice(spec_of(options, settings, room), settings, options))
 
 
 def _demo(options: argparse.Namespace) -> int:
     from slicer.demo.demo import DemoOptions, demo  # noqa: PLC0415 (it brings an encoder, which nothing else needs)
 
+    raise_limit()
     settings = settings_of(options)
     console = Console()
     progress = open_progress(console, "demo: two anchors, one room, lists in force", options.plain)
-    what = DemoOptions(Path(options.samples), Path(options.to), options.seconds)
+    what = DemoOptions(options.samples, Path(options.to), options.seconds)
     lost = asyncio.run(demo(what, settings, console, progress))
     return LOST if lost else STORED
 
 
-async def _slice(spec: TaskSpec, settings: Settings, plain: bool) -> int:
+async def _slice(spec: TaskSpec, settings: Settings, options: argparse.Namespace) -> int:
     """One task, from its room to its last slice; SIGINT and SIGTERM end it and drain."""
-    progress = open_progress(Console(), f"{shown(spec.room)} → {urlsplit(spec.to).scheme}", plain)
-    async with Engine(settings) as engine:
+    watched = Observability.load(options)
+    console = Console(stderr=options.json)
+    title = f"{shown(spec.room)} → {urlsplit(spec.to).scheme}"
+    progress = (
+        JsonProgress(sys.stdout, console)
+        if options.json
+        else open_progress(console, title, options.plain)
+    )
+    metrics = Metrics()
+    listen, field = watched.metrics.listen, "metrics.listen"
+    if options.metrics:
+        listen, field = options.metrics, "--metrics"
+    async with (
+        metrics.listening(listen, field) as port,
+        metrics.tracing(watched.tracing) as observe,
+        Engine(settings, observe=observe) as engine,
+    ):
+        metrics.add_plain(engine.metrics)
+        if port:
+            progress.note(f"metrics at port {port}: /metrics")
         # Known before it is entered: the account also tells why a capture cannot be.
         rooms = engine.connector("replay") if spec.room.startswith("replay:") else None
         if not isinstance(rooms, ReplayConnector):
@@ -246,7 +285,7 @@ async def _slice(spec: TaskSpec, settings: Settings, plain: bool) -> int:
         try:
             return account.ending(await _watched(engine, spec, progress, account))
         finally:
-            account.print(Console())
+            account.print(console)
 
 
 async def _watched(

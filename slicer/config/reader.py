@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 from slicer.config import PREFIX, section_fields, variable, wrong_value
 from slicer.errors import BadInput
 
-NOT_SETTINGS = {"SLICER_NATIVE"}
+NOT_SETTINGS = {"SLICER_LIBCRYPTO", "SLICER_NATIVE"}
 """Variables with the prefix that are read elsewhere."""
 MAX_FILE = 1024 * 1024
 """Bytes of the largest file that is read."""
@@ -108,12 +108,14 @@ def _tables(path: Path) -> dict[str, object]:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
         if len(data) > MAX_FILE:
-            raise BadInput("settings", path.name, f"a file of at most {MAX_FILE} bytes")
+            raise BadInput("settings", str(path), f"a file of at most {MAX_FILE} bytes")
         return tomllib.loads(data.decode())
     except OSError as error:
-        raise BadInput("settings", path.name, f"a file that can be read ({error})") from None
+        raise BadInput(
+            "settings", str(path), f"a file that can be read ({error.strerror})"
+        ) from None
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError are both
-        raise BadInput("settings", path.name, f"a TOML file ({error})") from None
+        raise BadInput("settings", str(path), f"a TOML file ({error})") from None
 
 
 def _from_text(name: str, text: str, one: Field[object], kind: Any) -> object:

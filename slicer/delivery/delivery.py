@@ -72,6 +72,8 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
 }
 SENDABLE = frozenset({Phase.WAITING, Phase.READY})
 """An upload may begin with it."""
+DROPPABLE = SENDABLE | {Phase.JUDGING, Phase.BACKOFF}
+"""It waits, and no thread and no store has it: it may be given up by hand."""
 
 
 @dataclass(slots=True, eq=False)
@@ -103,17 +105,23 @@ class Delivery:
     timer: Timer | None = None
     judge: "Judge | None" = None
     thumbnail: bytes = b""
+    refused: str = ""
+    """Why the outbox has not taken it."""
     queue: tuple[str, ...] = field(init=False)
     """What is of one queue is stored in the order of cutting: a track, or a manifest alone."""
     kind: Kind = field(init=False)
     """Whose turn it takes. A manifest is small and goes with the audio."""
+    holder: tuple[str, ...] = field(init=False)
+    """Whose share it takes: its task and its anchor."""
 
     def __post_init__(self) -> None:
         match self.info:
             case SliceInfo(track=track):
                 self.queue, self.kind = track, track.kind
+                self.holder = track.task, track.anchor
             case ManifestInfo(task=task):
                 self.queue, self.kind = (task,), Kind.AUDIO
+                self.holder = (task,)
 
     def enter(self, phase: Phase) -> None:
         """Go into another phase. Raises ValueError where the table has no such step."""

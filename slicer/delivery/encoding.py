@@ -1,18 +1,27 @@
 """The encoding pool: threads that make files, audio before pictures, within a bound for all tasks.
 
 Opus costs a millisecond, a picture ten to sixty. Where more pictures are cut than the cores can
-make, they wait, in the order they were cut, and audio goes past them.
+make, they wait, in the order they were cut, and audio goes past them. One anchor has no more files
+under way than there are threads, so that another one's next file waits for one of his at most.
 """
 
+import asyncio
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Self, TypeVar
 
+from slicer.delivery.share import may_take
+from slicer.media.slice import File
 from slicer.rtp.parameters import Kind
 from slicer.threads import ThreadPool
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Holder = tuple[str, ...]
+"""Whose file it is: a task and an anchor; of no holder, files have no bound of their own."""
 
 MAX_WAITING = 2_000
 """Files of each kind, over all tasks. Two cores make so many pictures of 720p in 15 s."""
@@ -29,7 +38,12 @@ class EncodingPool:
 
     def __init__(self, threads: ThreadPool, max_waiting: int = MAX_WAITING) -> None:
         self.threads, self._max_waiting = threads, max_waiting
+        self.watch: Callable[[File], None] | None = None
+        """Told of each file that is made, on the loop's thread; once more where one is made anew
+        for another try. What it raises is logged, and costs no slice."""
         self._waiting: Counter[Kind] = Counter()
+        self._of: Counter[tuple[Kind, Holder]] = Counter()
+        self._turns: dict[tuple[Kind, Holder], asyncio.Semaphore] = {}
 
     @classmethod
     def open(cls) -> Self:
@@ -52,13 +66,30 @@ class EncodingPool:
         made anew for another try has been let in before."""
         return self._waiting[kind] >= self._max_waiting
 
-    async def make(self, kind: Kind, make: Callable[[], T]) -> T:
+    def over_share(self, kind: Kind, holder: Holder) -> bool:
+        """Whether so many files of this one wait that the rest is for others."""
+        return not may_take(self._of[kind, holder], self._waiting[kind], self._max_waiting)
+
+    async def make(self, kind: Kind, make: Callable[[], T], holder: Holder = ()) -> T:
         """What *make* gives: a file, or nothing. Raises what it raises."""
+        key = kind, holder
         self._waiting[kind] += 1
+        self._of[key] += 1
+        turns = self._turns.setdefault(key, asyncio.Semaphore(max(1, self.threads.count)))
         try:
-            return await self.threads.run(make, _PRIORITIES[kind])
+            async with turns if holder else nullcontext():
+                made = await self.threads.run(make, _PRIORITIES[kind])
         finally:
             self._waiting[kind] -= 1
+            self._of[key] -= 1
+            if not self._of[key]:
+                del self._of[key], self._turns[key]
+        if self.watch is not None and isinstance(made, File):
+            try:
+                self.watch(made)
+            except Exception:
+                logger.exception("! who watches files failed at %s", made.info.key)
+        return made
 
 
 def cores() -> int:

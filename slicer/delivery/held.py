@@ -1,11 +1,17 @@
 """The slices that an outbox has taken and is not done with, and what they take of memory."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 
 from slicer.clock import Clock
 from slicer.delivery.delivery import Delivery
+from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.share import may_take
+
+FULL = "the outbox is full: slices are cut faster than made or stored"
+OVER_SHARE = "the anchor has its share of the outbox: slices are cut faster than made or stored"
 
 
 class Held:
@@ -18,6 +24,8 @@ class Held:
         self.empty.set()
         self._settings = settings
         self._slices: dict[int, Delivery] = {}
+        self._counts: Counter[tuple[str, ...]] = Counter()  # in memory, by holder
+        self._bytes: Counter[tuple[str, ...]] = Counter()
 
     def __len__(self) -> int:
         return len(self._slices)
@@ -31,6 +39,23 @@ class Held:
         settings = self._settings
         return self.in_memory >= settings.count or self.memory + size > settings.memory
 
+    def over_share(self, holder: tuple[str, ...]) -> bool:
+        """Whether this one holds so much in memory that the rest is for others."""
+        settings = self._settings
+        return not (
+            may_take(self._counts[holder], self.in_memory, settings.count)
+            and may_take(self._bytes[holder], self.memory, settings.memory)
+        )
+
+    def refusal(self, delivery: Delivery, encoding: EncodingPool | None) -> str:
+        """Why this slice is not taken; empty where it is. *encoding*: makes its file at once."""
+        kind, holder = delivery.kind, delivery.holder
+        if self.full(delivery.size) or (encoding is not None and encoding.full(kind)):
+            return FULL
+        if self.over_share(holder) or (encoding is not None and encoding.over_share(kind, holder)):
+            return OVER_SHARE
+        return ""
+
     @property
     def crowded(self) -> bool:
         """Half of a bound is reached."""
@@ -41,16 +66,14 @@ class Held:
         """Count a slice."""
         self._slices[delivery.number] = delivery
         if delivery.path is None:
-            self.memory += delivery.size
-            self.in_memory += 1
+            self._count(delivery, 1, delivery.size)
         self.empty.clear()
 
     def remove(self, delivery: Delivery) -> None:
         """Done with a slice."""
         del self._slices[delivery.number]
         if delivery.path is None:
-            self.memory -= delivery.size
-            self.in_memory -= 1
+            self._count(delivery, -1, -delivery.size)
         if not self._slices:
             self.empty.set()
 
@@ -68,10 +91,17 @@ class Held:
 
     def resize(self, delivery: Delivery, size: int) -> None:
         """A slice that waits in memory takes so many bytes now."""
-        self.memory += size - delivery.size
+        self._count(delivery, 0, size - delivery.size)
         delivery.size = size
 
-    def spooled(self, size: int) -> None:
+    def spooled(self, delivery: Delivery, size: int) -> None:
         """A slice that took *size* bytes is in the spool now."""
-        self.memory -= size
-        self.in_memory -= 1
+        self._count(delivery, -1, -size)
+
+    def _count(self, delivery: Delivery, count: int, size: int) -> None:
+        self.in_memory += count
+        self.memory += size
+        self._counts[delivery.holder] += count
+        self._bytes[delivery.holder] += size
+        if not self._counts[delivery.holder]:
+            del self._counts[delivery.holder], self._bytes[delivery.holder]

@@ -136,6 +136,11 @@ class Judging:
         return not self._circuit.closed
 
     @property
+    def trouble(self) -> ModerationError | None:
+        """The last failure since the last verdict."""
+        return self._circuit.last
+
+    @property
     def repeats(self) -> bool:
         """Whether pictures should come with a thumbnail."""
         return self._selection.repeats

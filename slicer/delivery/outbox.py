@@ -19,14 +19,14 @@ store itself fails, what failed goes back to its place: an outage keeps the orde
 import itertools
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.confirmations import Confirmations
-from slicer.delivery.delivery import Delivery, Phase
+from slicer.delivery.delivery import DROPPABLE, Delivery, Phase
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
 from slicer.delivery.judging import Judge, Outcome
@@ -38,13 +38,7 @@ from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
 from slicer.delivery.throttle import Throttle
 from slicer.delivery.trouble import Trouble
-from slicer.errors import (
-    MediaError,
-    SlicerError,
-    StorageError,
-    StorageRefused,
-    StorageUnavailable,
-)
+from slicer.errors import MediaError, SlicerError, StorageError, StorageRefused, StorageUnavailable
 from slicer.media.slice import File
 from slicer.storage import Receipt, Storage
 
@@ -76,8 +70,8 @@ class Outbox:
         self._listener, self._chance = listener, chance
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
-        backup_after = self._settings.backup_after
-        self._failover = Failover(storage, backup, backup_after, self._backoff, chance)
+        after = self._settings.backup_after
+        self._failover = Failover(storage, backup, after, self._backoff, chance)
         self._spool = spool[0] if spool else None
         self._folder = spool[1] if spool else None
         numbers = itertools.count()
@@ -115,6 +109,23 @@ class Outbox:
         return len(self._confirmations)
 
     @property
+    def upstreams(self) -> list[Upstream]:
+        """The store and its backup, to be looked at alone."""
+        return self._failover.upstreams
+
+    def waiting(self) -> Iterator[Delivery]:
+        """What it is not done with, in the order of cutting, to be looked at alone."""
+        return iter(self._held)
+
+    def drop(self, key: str, reason: str) -> bool:
+        """Give a slice up that waits; False where none of this key does, or a store or an encoder
+        has it just now."""
+        found = (one for one in self._held if one.info.key == key and one.phase in DROPPABLE)
+        if delivery := next(found, None):
+            self._evict(delivery, reason)
+        return delivery is not None
+
+    @property
     def busy(self) -> bool:
         """Something goes on that waits for no timer: a file in the making, an upload, a
         confirmation."""
@@ -130,14 +141,15 @@ class Outbox:
         )
 
     def offer(self, delivery: Delivery) -> bool:
-        """Take a slice that was cut, or refuse it at once where a bound is reached. Never blocks or
-        raises."""
+        """Take a slice that was cut, or refuse it at once where a bound is reached, or its anchor's
+        share of one: `delivery.refused` says why. Never blocks or raises."""
         self.counters.offered += 1
-        full = self._held.full(delivery.size)
         # Where a slice waits as its cut until its upload may start, it takes no thread before.
         spooled = self._spool is not None and self._spool.ready
         at_once = spooled or delivery.judge is not None
-        if full or self._closed or (at_once and self._encoding.full(delivery.kind)):
+        reason = self._held.refusal(delivery, self._encoding if at_once else None)
+        if reason or self._closed:
+            delivery.refused = reason or "the outbox is closed"
             self.counters.overflowed += 1
             self._overflow.add()
             return False
@@ -254,7 +266,7 @@ class Outbox:
             self._troubles.tell_disk(delivery.info, error)
             return False
         self._troubles.disk_recovered()
-        self._held.spooled(memory)
+        self._held.spooled(delivery, memory)
         self.counters.spooled += 1
         self._listener.on_spooled(file)
         return True
@@ -298,7 +310,7 @@ class Outbox:
         """The file of a slice, made of its cut; None where it cannot be, and the slice is lost."""
         assert delivery.make is not None
         try:
-            file = await self._encoding.make(delivery.kind, delivery.make)
+            file = await self._encoding.make(delivery.kind, delivery.make, delivery.holder)
         except Exception as error:  # whatever a codec raises, it costs one slice alone
             unknown = MediaError(f"{type(error).__name__}: {error}")
             self._drop(delivery, error if isinstance(error, MediaError) else unknown)
@@ -306,6 +318,7 @@ class Outbox:
         if not delivery.failures:  # this try is the first: later ones make the same file anew
             self.counters.recovered_packets += file.recovered
             self.counters.concealed_holes += file.concealed
+            self._listener.on_made(delivery.info)
             if self._clock.now() > delivery.due:
                 self.counters.late += 1
                 self._listener.on_late(delivery.info)
@@ -317,9 +330,8 @@ class Outbox:
         self._queue.refresh(delivery)
         circuit = self._failover.first.circuit
         if circuit.last is not None and not circuit.closed:
-            self._troubles.tell(
-                delivery.info, circuit.last
-            )  # its task may not have heard of the outage
+            # Its task may not have heard of the outage.
+            self._troubles.tell(delivery.info, circuit.last)
         self._start()
 
     def _start(self) -> None:
@@ -455,7 +467,7 @@ class Outbox:
         self._start()
 
     def _evict(self, delivery: Delivery, reason: str) -> None:
-        """The spool has no room for this slice any more, or has had it for too long."""
+        """The spool has no room for it, or has had it for too long, or somebody drops it."""
         key = delivery.info.key
         logger.warning("! %s: %s", key, reason)
         self._drop(delivery, StorageUnavailable(key, reason, "it is lost"))

@@ -7,7 +7,8 @@ from slicer.config import DAY, bounded
 
 @dataclass(frozen=True, slots=True)
 class OutboxSettings:
-    """How much may wait for the store. What does not fit is dropped and counted."""
+    """How much may wait for the store. What does not fit is dropped and counted. One anchor may
+    have 8/9 of each bound; two that fill it, 8/17 each."""
 
     count: int = 2_000
     """Slices held, waiting or under way."""

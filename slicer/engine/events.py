@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -153,6 +153,8 @@ class SliceStored:
     slice: SliceInfo
     etag: str
     destination: str = ""
+    url: str = field(default="", repr=False)
+    """By which anyone may read it for a while, where the store's URL asks for that (`link`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,10 @@ class Judges:
             if spec not in used and not judging.waiting:
                 self._close(spec)
 
+    def all(self) -> list[Judging]:
+        """The accounts that are open, to be looked at."""
+        return list(self._judgings.values())
+
     def hurry(self) -> None:
         """Try everything now that waits for its next try."""
         for judging in self._judgings.values():

@@ -35,15 +35,19 @@ from slicer.slicing.spec import (
 )
 from slicer.storage.settings import StorageSettings
 
-OTHER_TABLES = ("serve", "webhooks", "vendors", "apps")
+OTHER_TABLES = ("serve", "webhooks", "vendors", "console", "apps", "log", "metrics", "tracing")
 """Tables of the same file that the service alone reads (service/settings.py)."""
 OTHER_VARIABLES = (
     "SLICER_SERVE_",
     "SLICER_STATE_KEY",
     "SLICER_WEBHOOKS_",
     "SLICER_VENDORS_",
+    "SLICER_CONSOLE_",
     "SLICER_APP_",
     "SLICER_SUPPLIER_SECRET_KEY",
+    "SLICER_LOG_",
+    "SLICER_METRICS_",
+    "SLICER_TRACING_",
 )
 """What the variables of those tables begin with."""
 MOVED = {

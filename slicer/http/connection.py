@@ -68,6 +68,12 @@ class Connection(asyncio.Protocol):
             self._owner.idle(self)
             self._limit(self._keep_alive + LINGER, "http_slow_reader")
 
+    def renew(self) -> None:
+        """An answer without an end has come a step further, and its peer has read so far: its time
+        begins anew."""
+        if self._under_way:
+            self._limit(REQUEST_TIMEOUT, "http_slow_request")
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport

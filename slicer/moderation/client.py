@@ -1,5 +1,6 @@
 """One POST to one supplier: bounded in time and size, no redirect, an answer in JSON."""
 
+import asyncio
 import json
 import math
 import re
@@ -10,14 +11,16 @@ from typing import Any
 import httpx
 
 from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
+from slicer.http.clients import ONE, Clients
 from slicer.moderation import Verdict
 from slicer.moderation.settings import ModerationSettings
 
 MAX_ANSWER = 1024 * 1024
 """Bytes of an answer; a longer one is none."""
-KEEP_ALIVE = 30.0
 MAX_REASON = 200
 """Characters of what a supplier says that go into an error."""
+MAX_REQUEST = 100
+"""Characters of the id of a request."""
 HIDDEN = "***"
 MIN_SECRET = 8
 """Characters of a secret that is looked for in answers; of a shorter one, too much would match."""
@@ -28,12 +31,14 @@ _SECONDS = re.compile(r"[0-9]{1,6}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and the JSON object that came with it; {} where none did. *raw*: its text."""
+    """A status and the JSON object that came with it; {} where none did. *raw*: its text;
+    *request*: the supplier's id of the request, where a header of AWS's has it."""
 
     status: int
     body: Mapping[str, Any]
     raw: str
     retry_after: float | None = None
+    request: str = ""
 
 
 class SupplierClient:
@@ -45,26 +50,29 @@ class SupplierClient:
 
     def __init__(self, label: str, settings: ModerationSettings, secret: str = "") -> None:
         self._label, self._secret = label, secret
-        limits = httpx.Limits(
-            max_connections=settings.concurrency,
-            max_keepalive_connections=settings.concurrency,
-            keepalive_expiry=KEEP_ALIVE,
-        )
-        self._http = httpx.AsyncClient(timeout=settings.timeout, limits=limits, trust_env=False)
+        self._trust, self._timeout = httpx.create_ssl_context(trust_env=False), settings.timeout
+        self._clients = Clients(self._make, settings.concurrency)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
+    ) -> Answer:
         """Send. Raises SupplierUnavailable where no answer came, or one too long."""
         try:
-            async with self._http.stream("POST", url, content=body, headers=headers) as response:
+            async with (
+                asyncio.timeout(self._timeout),  # httpx's own is for each step: a drip has no end
+                self._clients.one() as client,
+                client.stream(method, url, content=body, headers=headers) as response,
+            ):
                 raw = await self._read(response)
-        except httpx.TimeoutException as error:
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise SupplierUnavailable(self._label, "no answer in time") from error
         except httpx.HTTPError as error:
             reason = self._hide(f"{type(error).__name__}: {error}")
             raise SupplierUnavailable(self._label, reason) from None
         pause = response.headers.get("retry-after", "")
         seconds = float(pause) if _SECONDS.fullmatch(pause) else None
-        return Answer(response.status_code, _object(raw), raw, seconds)
+        request = response.headers.get("x-amzn-requestid", "")[:MAX_REQUEST]
+        return Answer(response.status_code, _object(raw), raw, seconds, request)
 
     def body_of(self, answer: Answer) -> Mapping[str, Any]:
         """The object of a status 200. Raises ModerationError for what another status means in HTTP
@@ -92,11 +100,21 @@ class SupplierClient:
             raise SupplierUnavailable(self._label, f"the answer is no verdict: {why}") from None
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._clients.close()
+
+    def _make(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            verify=self._trust,
+            timeout=self._timeout,
+            limits=ONE,
+            trust_env=False,
+            headers={"Accept-Encoding": "identity"},
+        )
 
     async def _read(self, response: httpx.Response) -> str:
         parts, size = [], 0
-        async for part in response.aiter_bytes():
+        # As it came: what is packed, though nobody asked for it, may unpack to any size.
+        async for part in response.aiter_raw():
             size += len(part)
             if size > MAX_ANSWER:
                 raise SupplierUnavailable(self._label, f"an answer of over {MAX_ANSWER} bytes")

@@ -2,23 +2,26 @@
 
 https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectModerationLabels.html; the
 labels are those of version 7 (https://docs.aws.amazon.com/rekognition/latest/dg/moderation-api.html).
-boto3 signs (SigV4) and asks, in threads of its own; it is imported when the first picture comes.
+botocore signs (SigV4); it is imported when the first picture comes. The request is our own (AWS
+JSON 1.1): botocore waits for each part of an answer anew, so that one that drips had no end.
 """
 
+import asyncio
+import base64
 import json
-import threading
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
+
+import httpx
 
 from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
 from slicer.media.slice import File, SliceInfo
 from slicer.moderation import Finding, Label, Suggest, SupplierSpec, Verdict
-from slicer.moderation.client import MAX_REASON, NO_VERDICT, endpoint
+from slicer.moderation.client import MAX_REASON, Answer, SupplierClient, endpoint
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
-from slicer.threads import ThreadPool
 
 MAX_PICTURE = 5 * 1024 * 1024
 """Bytes of a picture that is sent in the request."""
@@ -69,10 +72,12 @@ class RekognitionSupplier:
         if settings.rekognition_endpoint:
             endpoint("rekognition_endpoint", settings.rekognition_endpoint)
         self._spec, self._settings = spec, settings
+        self._url = (
+            settings.rekognition_endpoint
+            or f"https://rekognition.{settings.rekognition_region}.amazonaws.com"
+        )
         self.label = f"rekognition {spec.secret_id}"
-        self._threads = ThreadPool("rekognition", settings.concurrency)
-        self._opening = threading.Lock()
-        self._sdk: Any = None
+        self._client = SupplierClient(self.label, settings)
 
     async def check(self) -> None:
         """Ask about a picture that is none: AWS looks at the signature before it looks at that."""
@@ -88,70 +93,57 @@ class RekognitionSupplier:
         if len(file.data) > MAX_PICTURE:
             raise SliceNotJudged(self.label, f"{len(file.data)} bytes; at most {MAX_PICTURE}")
         answer = await self._ask(file.data)
-        try:
-            return verdict_of(answer, self._settings.rekognition_block)
-        except NO_VERDICT as error:
-            why = shown(f"{type(error).__name__}: {error}", MAX_REASON)
-            raise SupplierUnavailable(self.label, f"the answer is no verdict: {why}") from None
+        block = self._settings.rekognition_block
+        verdict = self._client.verdict(
+            lambda body: verdict_of(body, block), answer.body, answer.raw
+        )
+        return replace(verdict, request=answer.request)
 
     async def close(self) -> None:
-        self._threads.shut_down(finish=False)
-        if self._sdk is not None:
-            self._sdk.close()
+        await self._client.close()
 
-    async def _ask(self, picture: bytes) -> Mapping[str, Any]:
-        return await self._threads.run(partial(self._detect, picture))
-
-    def _detect(self, picture: bytes) -> Mapping[str, Any]:
-        errors, chosen = import_module("botocore.exceptions"), self._settings
-        try:
-            answer: Mapping[str, Any] = self._open()(
-                Image={"Bytes": picture},
-                MinConfidence=min(chosen.rekognition_review, chosen.rekognition_block),
-            )
-        except errors.ClientError as error:
-            raise self._failure(error.response) from None
-        except errors.BotoCoreError as error:
-            raise SupplierUnavailable(self.label, type(error).__name__) from None
-        except Exception as error:  # botocore's parsers fail in many ways on what is no answer
-            raise SupplierUnavailable(self.label, f"no answer: {type(error).__name__}") from None
+    async def _ask(self, picture: bytes) -> Answer:
+        body, headers = await asyncio.to_thread(self._signed, picture)
+        answer = await self._client.post(self._url, body, headers)
+        if answer.status != httpx.codes.OK:
+            self._raise(answer)
+        self._client.body_of(answer)
         return answer
 
-    def _open(self) -> Callable[..., Mapping[str, Any]]:
-        with self._opening:
-            if self._sdk is None:
-                config = import_module("botocore.config").Config(
-                    connect_timeout=self._settings.timeout,
-                    read_timeout=self._settings.timeout,
-                    retries={"total_max_attempts": 1},
-                    max_pool_connections=self._settings.concurrency,
-                )
-                self._sdk = (
-                    import_module("boto3.session")
-                    .Session()
-                    .client(
-                        "rekognition",
-                        region_name=self._settings.rekognition_region,
-                        endpoint_url=self._settings.rekognition_endpoint or None,
-                        aws_access_key_id=self._spec.secret_id,
-                        aws_secret_access_key=self._spec.secret_key,
-                        config=config,
-                    )
-                )
-        detect: Callable[..., Mapping[str, Any]] = self._sdk.detect_moderation_labels
-        return detect
+    def _signed(self, picture: bytes) -> tuple[bytes, dict[str, str]]:
+        """The body and the headers of a request."""
+        least = min(self._settings.rekognition_review, self._settings.rekognition_block)
+        image = {"Bytes": base64.b64encode(picture).decode()}
+        body = json.dumps({"Image": image, "MinConfidence": least}).encode()
+        request = import_module("botocore.awsrequest").AWSRequest(
+            "POST",
+            self._url,
+            {
+                "Content-Type": "application/x-amz-json-1.1",
+                "X-Amz-Target": "RekognitionService.DetectModerationLabels",
+            },
+            body,
+        )
+        account = import_module("botocore.credentials").Credentials(
+            self._spec.secret_id, self._spec.secret_key
+        )
+        sign = import_module("botocore.auth").SigV4Auth
+        sign(account, "rekognition", self._settings.rekognition_region).add_auth(request)
+        return body, dict(request.headers.items())
 
-    def _failure(self, response: Mapping[str, Any]) -> Exception:
-        error, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
-        code, message = str(error.get("Code")), error.get("Message")
+    def _raise(self, answer: Answer) -> None:
+        """Raise what an error of AWS JSON 1.1 means
+        (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html)."""
+        code = str(answer.body.get("__type", "")).partition(":")[0].rpartition("#")[2]
+        message = answer.body.get("message", answer.body.get("Message"))
         said = f"{shown(code, 60)}: {shown(message, MAX_REASON)}"
         if code in _THIS_SLICE:
-            return SliceNotJudged(self.label, said)
+            raise SliceNotJudged(self.label, said)
         if code in _REFUSED:
-            return SupplierRefused(self.label, said)
-        pause = str(meta.get("HTTPHeaders", {}).get("retry-after", ""))
-        seconds = float(pause) if pause.isascii() and pause.isdigit() and len(pause) < 7 else None
-        return SupplierUnavailable(self.label, said, seconds)
+            raise SupplierRefused(self.label, said)
+        if code:
+            raise SupplierUnavailable(self.label, said, answer.retry_after)
+        self._client.body_of(answer)  # not AWS: what the status means
 
 
 def verdict_of(answer: Mapping[str, Any], block: float) -> Verdict:
@@ -168,17 +160,7 @@ def verdict_of(answer: Mapping[str, Any], block: float) -> Verdict:
         )
         for one in labels
     )
-    meta = answer.get("ResponseMetadata", {})
-    raw = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
-    verdict = Verdict.of(findings, "", str(meta.get("RequestId") or ""))
-    return Verdict(
-        verdict.suggest,
-        verdict.label,
-        verdict.score,
-        findings,
-        request=verdict.request,
-        raw=json.dumps(raw, default=str),
-    )
+    return Verdict.of(findings)
 
 
 def _top(name: str, parents: Mapping[str, str]) -> str:

@@ -60,6 +60,10 @@ class ModerationSettings:
     """Where NetEase Yidun is asked."""
     yidun_signature: str = "MD5"
     """What its requests are signed by: `MD5` or `SM3`."""
+    aliyun_region: str = "cn-shanghai"
+    """Where Aliyun's content moderation is asked."""
+    aliyun_endpoint: str = ""
+    """A URL to be asked instead of Aliyun's own."""
     rekognition_region: str = "us-east-1"
     """Where Amazon Rekognition is asked."""
     rekognition_endpoint: str = ""
@@ -96,5 +100,7 @@ class ModerationSettings:
     """What is spoken, such as `en` or `zh`; empty: Whisper finds out."""
     local_silence: float = bounded(-50.0, -120, 0)
     """dB of full scale below which audio is not listened to."""
+    local_trust_levels: bool = False
+    """Whether that is believed of audio whose sender says so itself (RFC 6464)."""
     local_words: str = ""
     """A file with words and phrases of your own, besides the package's lists."""

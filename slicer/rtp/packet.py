@@ -10,6 +10,7 @@ _EXTENSION = Struct("!HH")
 MAX_DATAGRAM = 9_000
 
 ORIENTATION_BITS = 0b111
+LEVEL_BITS = 0b111_1111
 
 
 @dataclass(slots=True)
@@ -19,7 +20,9 @@ class Packet:
     *sequence* and *timestamp* are as on the wire until its stream has unwrapped them, once;
     *arrival* is the *now* at which it came. *extension* is the raw block, *profile* its first word.
     *orientation*: how to turn the frame, by the bits F R1 R0 of 3GPP TS 26.114 7.4.5: first a flip
-    from left to right, then R quarter turns clockwise; None where the packet does not say.
+    from left to right, then R quarter turns clockwise. *level*: how loud its audio is, in dB below
+    overload (RFC 6464 section 3): 0 is the loudest, 127 silence. Both are None where the packet
+    does not say.
     """
 
     payload_type: int
@@ -32,6 +35,7 @@ class Packet:
     extension: bytes = b""
     arrival: float = 0.0
     orientation: int | None = None
+    level: int | None = None
 
 
 def parse(datagram: bytes) -> Packet:

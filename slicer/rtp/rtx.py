@@ -21,4 +21,5 @@ def restore(packet: Packet, payload_type: int, ssrc: int) -> Packet | None:
         packet.extension,
         packet.arrival,
         packet.orientation,
+        packet.level,
     )

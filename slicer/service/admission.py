@@ -28,6 +28,12 @@ class Admission:
         # Asked for every task at every request, which anybody may send.
         self._address = lru_cache(MAX_ADDRESSES)(self._find_address)
 
+    def replace(self, apps: Iterable[Application], otherwise: Authorize) -> None:
+        """Take other applications."""
+        self._apps = {app.sdk_app_id: app for app in apps}
+        self._otherwise = otherwise
+        self._address.cache_clear()
+
     def authorize(self, room: RoomAddress, user: str, bearer: str | None) -> None:
         """Take a UserSig of an application that slices this room; where one of them has no key,
         what the `whip` settings take. Raises Unauthorized."""

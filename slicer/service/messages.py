@@ -75,8 +75,14 @@ class Origin:
         """The first file has been taken, or judged."""
         return self._message(3, at, {"Status": 0})
 
-    def file_stored(self, at: datetime, slice: SliceInfo, bucket: BucketLocation) -> Webhook:
-        """A file is up."""
+    def file_stored(
+        self,
+        at: datetime,
+        slice: SliceInfo,
+        bucket: BucketLocation,
+        more: Mapping[str, str] | None = None,
+    ) -> Webhook:
+        """A file is up. *more*: fields of ours beside TRTC's."""
         start = _milliseconds(slice.began)
         duration = round(slice.seconds * 1000)
         payload = {
@@ -91,6 +97,7 @@ class Origin:
             "EndTimeMs": start + duration,
             "DurationMs": duration,
             "Size": slice.size,
+            **(more or {}),
         }
         return self._message(4, at, payload, slice.key, {"StreamUserId": slice.anchor})
 

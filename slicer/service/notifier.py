@@ -58,9 +58,18 @@ class Notifier:
     """Tells of the registry's tasks. `confirm`, `confirm_verdict`, `lookup` and `moderation` are
     what an Engine asks for."""
 
-    def __init__(self, registry: Registry, tell: Tell, clock: Clock, raw: bool = False) -> None:
-        """*raw*: whether results carry the supplier's own answer, too."""
+    def __init__(
+        self,
+        registry: Registry,
+        tell: Tell,
+        clock: Clock,
+        raw: bool = False,
+        etags: bool = False,
+    ) -> None:
+        """*raw*: whether results carry the supplier's own answer, too; *etags*: whether 1004 names
+        the file's ETag."""
         self._registry, self._tell, self._clock, self._raw = registry, tell, clock, raw
+        self._etags = etags
         self._begun: dict[str, asyncio.Event] = {}
         self._numbers: dict[str, int] = {}
         self._uploads: dict[str, asyncio.Lock] = {}
@@ -182,7 +191,10 @@ class Notifier:
         source = origin(record)
         location = BucketLocation(bucket.vendor, bucket.region, bucket.bucket)
         await self._say_upload_started(record, source.upload_started(event.at))
-        await self._say(source.file_stored(event.at, event.slice, location))
+        more = {"Url": event.url} if event.url else {}
+        if self._etags:
+            more["ETag"] = event.etag
+        await self._say(source.file_stored(event.at, event.slice, location, more))
 
     async def _settled(self, source: Origin, event: SliceSettled) -> None:
         if abs(event.slice.began - event.told) <= TOLERANCE:

@@ -61,6 +61,8 @@ def storage_url(bucket: Bucket, vendors: VendorSettings) -> str:
     options = {"region": bucket.region}
     if endpoint := getattr(vendors, f"{scheme}_endpoint"):
         options["endpoint"] = endpoint
+    if vendors.links:
+        options["link"] = str(vendors.links)
     if scheme == "s3" and vendors.path_style:
         options["path_style"] = "1"
     return f"{scheme}://{bucket.bucket}?{urlencode(options)}"

@@ -16,13 +16,16 @@ from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
+from slicer.engine.sample import Sample
 from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist, counted
 from slicer.media.slice import File, SliceInfo
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio, as_slice
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import Code
+from slicer.service.metrics import of_callbacks
 from slicer.service.notifier import Notifier
+from slicer.service.operations import Operations
 from slicer.service.order import Order, Product, SupplierSpec
 from slicer.service.plan import plan, room_of
 from slicer.service.registry import Record, Registry
@@ -30,6 +33,7 @@ from slicer.service.retry import retry
 from slicer.service.settings import ServiceSettings
 from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.subscription import Subscription
+from slicer.webhooks.sender import Sender
 
 logger = logging.getLogger(__name__)
 
@@ -48,15 +52,22 @@ class Service:
         notifier: Notifier,
         settings: ServiceSettings,
         clock: Clock,
+        take_settings: Callable[[ServiceSettings], None] = lambda _: None,
+        sender: Sender | None = None,
     ) -> None:
+        """*take_settings* hands the settings of `reload` on; it may raise BadInput. *sender*: of
+        callbacks, for the metrics."""
         self._engine, self._registry, self._notifier = engine, registry, notifier
-        self._settings, self._clock = settings, clock
+        self._settings, self._clock, self._take_settings = settings, clock, take_settings
+        self._sender = sender
         self._apps = {app.sdk_app_id: app for app in settings.apps}
         self._creating: dict[str, tuple[int, str, str]] = {}
         self._resuming: dict[str, asyncio.Task[None]] = {}
         self._lifetimes: dict[str, Timer] = {}
         self._background = Background()
         self._closing = False
+        self.operations: Operations
+        """What an operator may see and do; set by `serving`."""
 
     async def start(self) -> None:
         """Take up every task that has not ended; those that were being left are ended."""
@@ -66,6 +77,11 @@ class Service:
                 self._resuming[record.task] = self._background.start(self._resume(record.task))
             else:
                 self._background.start(self._bury(record.task, record.code))
+
+    async def metrics(self) -> list[Sample]:
+        """Every counter there is, now: the engine's, and those of `service.metrics.METRICS`."""
+        callbacks = [] if self._sender is None else await of_callbacks(self._sender)
+        return [*self._engine.metrics(), *callbacks]
 
     async def create(self, app: Application, order: Order) -> str:
         """Send the robot; gives the task's id, which is on disk by then.
@@ -132,6 +148,24 @@ class Service:
         outcome = await self._engine.judge(make, SupplierSpec(supplier))
         assert isinstance(made[0].info, SliceInfo)
         return JudgedAudio(task, outcome, made[0].info.seconds)
+
+    def reload(self, settings: ServiceSettings) -> None:
+        """Take other applications, and who may publish; all else stays. Tasks are not touched.
+
+        Raises BadInput, and nothing has changed then, where a task that has not ended would lose
+        its application or its room: the users of another one could publish into that room.
+        """
+        apps = {app.sdk_app_id: app for app in settings.apps}
+        for record in self._registry.unfinished():
+            before, after = self._apps.get(record.app), apps.get(record.app)
+            if before is not None and after is None:
+                allowed = f"settings that have it: task {record.task} has not ended"
+                raise BadInput("apps", f"no application {record.app}", allowed)
+            if before and after and _room(before, record.order) != _room(after, record.order):
+                allowed = f"the same room for {record.order.room_id!r}: task {record.task} is in it"
+                raise BadInput("apps", f"other rooms of application {record.app}", allowed)
+        self._take_settings(settings)
+        self._apps = apps
 
     def unfinished(self) -> list[str]:
         """The ids of all tasks that have not ended, oldest first."""
@@ -219,7 +253,7 @@ class Service:
     def _outlived(self, task: str) -> None:
         """A stream's task has a life of its own, at whose end its robot leaves."""
         if self._record(task).ended is None:
-            logger.info("- task %s: ResourceExpiredHour is over", task)
+            logger.info("- task %s: ResourceExpiredHour is over", task, extra={"task": task})
             self._background.start(self._delete(task))
 
     async def _note(self, task: str, event: Event) -> None:
@@ -287,7 +321,7 @@ class Service:
         await self._engine.create(plan(task, app, record.order, self._settings.vendors))
 
     async def _tell_trouble(self, task: str, error: SlicerError) -> None:
-        logger.warning("! task %s cannot be taken up: %s", task, error)
+        logger.warning("! task %s cannot be taken up: %s", task, error, extra={"task": task})
         at = self._clock.wall(self._clock.now())
         await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, str(error))
 

@@ -1,11 +1,12 @@
 """The service without its API: registry, webhooks, engine and orders, opened and closed."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from slicer.clock import LoopClock
 from slicer.engine.engine import Engine
+from slicer.engine.stages import Observe
 from slicer.errors import BadInput
 from slicer.permissions import private_folder
 from slicer.rooms import parse_room
@@ -13,9 +14,11 @@ from slicer.rooms.redaction import shown
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.applications import Application
+from slicer.service.control import control
 from slicer.service.encryption import Encryption
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
+from slicer.service.operations import Operations
 from slicer.service.registry import Registry
 from slicer.service.rooms import example_url
 from slicer.service.service import Service
@@ -29,8 +32,11 @@ KEY_FILE = "key"
 
 
 @asynccontextmanager
-async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
-    """Take orders until the context ends; every unfinished task is taken up by then.
+async def serving(
+    settings: ServiceSettings, observe: Observe | None = None
+) -> AsyncIterator[Service]:
+    """Take orders until the context ends; every unfinished task is taken up by then. *observe*: as
+    an Engine's.
 
     Raises BadInput for a state folder, a key or a registry that cannot be used.
     """
@@ -41,8 +47,11 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         registry = await Registry.open(folder, encryption)
         stack.push_async_callback(registry.close)
-        sender = await _open_sender(settings, folder, clock, stack)
-        notifier = Notifier(registry, sender.send, clock, settings.engine.moderation.raw)
+        subscribers = _subscribers(settings.apps)
+        sender = await _open_sender(settings, folder, clock, stack, subscribers)
+        notifier = Notifier(
+            registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
+        )
         whip = authorization(settings.engine.whip, clock)
         admission = Admission(settings.apps, registry, clock, whip)
         engine = Engine(
@@ -52,12 +61,22 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
             confirm=notifier.confirm,
             confirm_verdict=notifier.confirm_verdict,
             authorize=admission.authorize,
+            observe=observe,
         )
         await stack.enter_async_context(engine)
-        service = Service(engine, registry, notifier, settings, clock)
+
+        def take_settings(new: ServiceSettings) -> None:
+            _check_rooms(new.apps, engine)
+            admission.replace(new.apps, authorization(new.engine.whip, clock))
+            subscribers.clear()
+            subscribers.update(_subscribers(new.apps))
+
+        service = Service(engine, registry, notifier, settings, clock, take_settings, sender)
+        service.operations = Operations(engine, registry, sender, folder)
         stack.push_async_callback(service.close)
         _check_rooms(settings.apps, engine)
         await service.start()
+        await stack.enter_async_context(control(folder, service.operations.tasks))
         yield service
 
 
@@ -84,9 +103,12 @@ def _check_rooms(apps: Iterable[Application], engine: Engine) -> None:
 
 
 async def _open_sender(
-    settings: ServiceSettings, folder: Path, clock: LoopClock, stack: AsyncExitStack
+    settings: ServiceSettings,
+    folder: Path,
+    clock: LoopClock,
+    stack: AsyncExitStack,
+    subscribers: Mapping[int, Subscriber],
 ) -> Sender:
-    subscribers = {app.sdk_app_id: _subscriber(app) for app in settings.apps if app.callback_url}
     queue = await WebhookQueue.open(folder, settings.webhooks.bound)
     stack.push_async_callback(queue.close)
     client = WebhookClient(settings.webhooks.allow_private)
@@ -95,6 +117,10 @@ async def _open_sender(
     sender = Sender(queue, subscribers.get, body, client.post, clock, policy)
     stack.push_async_callback(sender.close)
     return sender
+
+
+def _subscribers(apps: Iterable[Application]) -> dict[int, Subscriber]:
+    return {app.sdk_app_id: _subscriber(app) for app in apps if app.callback_url}
 
 
 def _subscriber(app: Application) -> Subscriber:

@@ -7,13 +7,19 @@ from typing import Any, Self
 
 from slicer.config import bounded, check, secret, split_authority
 from slicer.config.reader import SettingsReader
-from slicer.engine.settings import MOVED, Settings
+from slicer.engine.settings import MOVED, OTHER_TABLES, Settings
 from slicer.errors import BadInput
+from slicer.logs.settings import LogSettings
+from slicer.metrics.settings import MetricsSettings, TracingSettings
 from slicer.service.applications import Application, applications
+from slicer.storage.bucket import MAX_LINK, MIN_LINK
 from slicer.webhooks.settings import WebhookSettings
 
 REGIONS = ("ap-singapore", "eu-frankfurt", "ap-guangzhou", "ap-beijing", "ap-shanghai")
 """What TRTC's documents name, and what callers of its mainland endpoint use."""
+
+LEAST_TOKEN = 16
+"""Characters of the console's token: nobody guesses so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,19 @@ class ServeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """The page for operators, at /console of the API's address."""
+
+    enabled: bool = True
+    """Whether there is one; beyond loopback there is none without a token either."""
+    token: str = secret("SLICER_CONSOLE_TOKEN")
+    """What operators log in with, of 16 characters or more; empty: on loopback, one that is made in
+    the state folder."""
+    memory: int = bounded(64 * 1024 * 1024, 0, 2**40)
+    """Bytes of pictures and audio that are kept to be shown, while somebody looks."""
+
+
+@dataclass(frozen=True, slots=True)
 class VendorSettings:
     """Where the vendors of the API's buckets are reached, if not at their usual places."""
 
@@ -56,6 +75,10 @@ class VendorSettings:
     """The same for Tencent's COS."""
     oss_endpoint: str = ""
     """The same for Aliyun's OSS."""
+    links: int = bounded(0, 0, MAX_LINK)
+    """Seconds (60 at least) for which 1004 names a URL that anyone may read by; 0: none."""
+    etags: bool = False
+    """Whether 1004 names the file's ETag: its MD5, unless the store encrypts by a KMS."""
     path_style: bool = False
     """Whether the bucket stands in the path of a URL; S3 alone."""
 
@@ -69,21 +92,30 @@ class ServiceSettings:
     serve: ServeSettings = field(default_factory=ServeSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     vendors: VendorSettings = field(default_factory=VendorSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     apps: tuple[Application, ...] = ()
+    log: LogSettings = field(default_factory=LogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
     def __post_init__(self) -> None:
-        for name in ("serve", "webhooks", "vendors"):
-            check(name, getattr(self, name))
+        for name in OTHER_TABLES:
+            if name != "apps":
+                check(name, getattr(self, name))
+        if 0 < len(self.console.token) < LEAST_TOKEN:
+            raise BadInput("console.token", "a shorter text", f"{LEAST_TOKEN} characters or more")
         if bool(self.serve.tls_cert) != bool(self.serve.tls_key):
             raise BadInput("serve", "one of two files", "tls_cert and tls_key, or neither")
+        if 0 < self.vendors.links < MIN_LINK:
+            allowed = f"0, or seconds from {MIN_LINK} to {MAX_LINK}"
+            raise BadInput("vendors.links", self.vendors.links, allowed)
         if self.serve.health:
             split_authority("serve.health", self.serve.health)
 
     def tables(self) -> dict[str, Any]:
         """Every table of a file by its name, but for the applications."""
         engine = {one.name: getattr(self.engine, one.name) for one in fields(self.engine)}
-        own = {"serve": self.serve, "webhooks": self.webhooks, "vendors": self.vendors}
-        return engine | own
+        return engine | {name: getattr(self, name) for name in OTHER_TABLES if name != "apps"}
 
     @classmethod
     def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Self:
@@ -93,6 +125,10 @@ class ServiceSettings:
         serve = reader.take("serve", ServeSettings)
         webhooks = reader.take("webhooks", WebhookSettings)
         vendors = reader.take("vendors", VendorSettings)
+        console = reader.take("console", ConsoleSettings)
         apps = applications(reader.tables.pop("apps", []), reader.variables)
+        log = reader.take("log", LogSettings)
+        metrics = reader.take("metrics", MetricsSettings)
+        tracing = reader.take("tracing", TracingSettings)
         reader.end(("apps",), ("SLICER_SUPPLIER_SECRET_KEY",))
-        return cls(engine, serve, webhooks, vendors, apps)
+        return cls(engine, serve, webhooks, vendors, console, apps, log, metrics, tracing)

@@ -46,6 +46,9 @@ PREROLL = 0.16
 # An hour at 70 kbit/s. PACKET_OVERHEAD: what a packet takes in memory beside its payload.
 MAX_SLICE_BYTES = 64 << 20
 PACKET_OVERHEAD = 150
+# Below all levels: a packet that does not tell its own may be as loud as can be.
+NO_LEVEL = -1
+SILENCE = 127
 
 
 class AudioCutter:
@@ -67,6 +70,7 @@ class AudioCutter:
         self._start = self._end = self._next = self._settles_at = 0
         self._began: float | None = None  # of the open slice, once it is known well
         self._last_arrival = self._looks_at = 0.0
+        self._level = self._loudest = NO_LEVEL  # of the last packet; of the open slice
 
     def receive(self, ordered: Ordered) -> list[AudioCut]:
         """Take the next packet."""
@@ -90,6 +94,8 @@ class AudioCutter:
         self._packets.append(AudioPacket(timestamp, duration, packet.payload))
         self._bytes += len(packet.payload) + PACKET_OVERHEAD
         self._next = timestamp + duration
+        self._level = NO_LEVEL if packet.level is None else packet.level
+        self._loudest = min(self._loudest, self._level)
         if self._began is None and self._mapper.settled >= self._settles_at:
             self._began = self._mapper.at(self._start)
         self._last_arrival = packet.arrival
@@ -147,6 +153,7 @@ class AudioCutter:
         self._open, self._began = True, None
         self._settles_at = start + SETTLING * self._codec.clock_rate
         self._start, self._end = start, start + self.spec.seconds * self._codec.clock_rate
+        self._loudest = self._level if self._next > start else SILENCE  # a packet across the cut
 
     def _cut_full(self) -> list[AudioCut]:
         cuts = []
@@ -160,6 +167,7 @@ class AudioCutter:
     def _cut(self, end: int) -> list[AudioCut]:
         """Cut at *end*; what the next slice needs of these packets is kept. No audio, no slice."""
         start, began, packets = self._start, self._began, self._packets
+        level = None if self._loudest == NO_LEVEL else self._loudest
         covering = tuple(packet for packet in packets if packet.timestamp < end)
         keep_from = end - int(PREROLL * self._codec.clock_rate)
         self._packets = [p for p in packets if p.timestamp + p.duration > keep_from]
@@ -169,4 +177,6 @@ class AudioCutter:
             return []
         if began is None:
             began = self._mapper.at(start)
-        return [AudioCut(self.track, self._codec, start, end, covering, began, self._epoch)]
+        return [
+            AudioCut(self.track, self._codec, start, end, covering, began, self._epoch, level=level)
+        ]

@@ -27,8 +27,8 @@ from collections.abc import Iterable, Sequence
 from slicer.errors import BadInput
 from slicer.rtp import rtcp
 from slicer.rtp.demultiplexer import Demultiplexer
-from slicer.rtp.packet import ORIENTATION_BITS, extensions, parse
-from slicer.rtp.parameters import ORIENTATION, RtpParameters
+from slicer.rtp.packet import LEVEL_BITS, ORIENTATION_BITS, extensions, parse
+from slicer.rtp.parameters import AUDIO_LEVEL, ORIENTATION, RtpParameters
 from slicer.rtp.rtcp.reports import Bye, ReceiverReport, SenderReport
 from slicer.rtp.rtcp.transport_reporter import TransportReporter
 from slicer.rtp.stream import Stream
@@ -54,6 +54,7 @@ class Bundle:
         self._receivers: dict[str, Receiver] = {}
         self._owners: dict[Stream, Receiver] = {}
         self._orientation_ids: frozenset[int] = frozenset()
+        self._level_ids: frozenset[int] = frozenset()
         # As of each receiver's last run. Nothing else changes a deadline, so few are asked anew.
         self._deadlines: dict[Receiver, float | None] = {}
 
@@ -93,12 +94,8 @@ class Bundle:
         self._owners = {stream: one for one in self._receivers.values() for stream in one.streams}
         self._demultiplexer.replace(self._owners, now)
         self._transport.replace(stream.parameters for stream in self._owners)
-        self._orientation_ids = frozenset(
-            number
-            for stream in self._owners
-            for number, uri in stream.parameters.extensions.items()
-            if uri == ORIENTATION
-        )
+        self._orientation_ids = self._extension_ids(ORIENTATION)
+        self._level_ids = self._extension_ids(AUDIO_LEVEL)
         return outputs + self._run(self._named(anchor), now)
 
     def attach(
@@ -140,6 +137,15 @@ class Bundle:
     def deadline(self) -> float | None:
         """When to call `handle_timer` next."""
         return earliest((*self._deadlines.values(), self._transport.deadline()))
+
+    def _extension_ids(self, uri: str) -> frozenset[int]:
+        """The ids of a header extension in all sections."""
+        return frozenset(
+            number
+            for stream in self._owners
+            for number, what in stream.parameters.extensions.items()
+            if what == uri
+        )
 
     def _named(self, anchor: str) -> list[Receiver]:
         """The anchor's receiver, if it has one."""
@@ -187,6 +193,8 @@ class Bundle:
         for number, value in elements.items():
             if value and number in self._orientation_ids:
                 packet.orientation = value[0] & ORIENTATION_BITS
+            if value and number in self._level_ids:
+                packet.level = value[0] & LEVEL_BITS
         if stream.layers is not None and not stream.layers.receive(packet, elements):
             return None
         receiver.insert(stream, packet)

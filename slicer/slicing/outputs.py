@@ -43,7 +43,8 @@ class AudioCut:
     order and do not overlap; they may begin before *start* (pre-roll, and a packet straddling the
     cut) and end after *end*; whoever makes the file fills the holes between them. *began* is the
     *now* at which the first sample was captured, as sender reports and arrivals map it.
-    *provisional*: a report may yet correct it, and `Settled` then tells.
+    *provisional*: a report may yet correct it, and `Settled` then tells. *level*: that of the
+    loudest packet, as in `Packet`; None unless all of them tell theirs.
     """
 
     track: TrackKey
@@ -54,6 +55,7 @@ class AudioCut:
     began: float
     epoch: int = 0
     provisional: bool = False
+    level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from operator import attrgetter
@@ -25,11 +25,15 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The store's word that it holds these bytes."""
+    """The store's word that it holds these bytes.
+
+    *url*: by which anyone may read them for a while, where the store's URL asks for it (`link`).
+    """
 
     key: str
     size: int
     etag: str
+    url: str = field(default="", repr=False)
 
 
 class Storage(Protocol):
@@ -66,12 +70,20 @@ VENDORS: Mapping[str, str] = {
     "s3": "slicer.storage.s3:open_s3",
     "cos": "slicer.storage.cos:open_cos",
     "oss": "slicer.storage.oss:open_oss",
+    "gs": "slicer.storage.gcs:open_gcs",
+    "az": "slicer.storage.azure:open_azure",
     "null": "slicer.storage.null:NullStorage.from_url",
 }
 
 
-SDKS: Mapping[str, str] = {"s3": "boto3", "cos": "qcloud_cos", "oss": "alibabacloud_oss_v2"}
-"""The package that a vendor needs; its extra has the scheme's name."""
+SDKS: Mapping[str, str] = {
+    "s3": "boto3",
+    "cos": "qcloud_cos",
+    "oss": "alibabacloud_oss_v2",
+    "gs": "obstore",
+    "az": "obstore",
+}
+"""The package that a vendor needs."""
 
 
 def installed(scheme: str) -> bool:

@@ -10,11 +10,16 @@ MAX_MESSAGE = 200
 
 _GRANT = "check the bucket's name; let this key put objects there ({right})"
 _KEYS = "check access key and secret key"
+_TRIED_AGAIN = "the store has a fault of its own; it is tried again"
 _BILL = "the account is closed or in arrears: ask who pays the bill"
 
 # Code → advice: a human has to change something.
 _REFUSED = {
     "NoSuchBucket": "create the bucket, or correct its name",
+    "ContainerNotFound": "create the container (Azure's bucket), or correct its name",
+    "AuthenticationFailed": f"{_KEYS}, and this machine's clock",
+    "AuthorizationPermissionMismatch": _GRANT,
+    "AccountIsDisabled": _BILL,
     "AccessDenied": _GRANT,
     "AllAccessDisabled": _GRANT,
     "AccountProblem": "ask the store's operator about this account",
@@ -39,6 +44,8 @@ _UNAVAILABLE = {
     "IncompleteBody": "the connection broke; it is tried again",
     "RequestTimeout": "the connection is too slow; it is tried again",
     "OperationAborted": "another change of this bucket is under way; it is tried again",
+    "ServerBusy": "the store asks for fewer requests; it is tried again",
+    "OperationTimedOut": _TRIED_AGAIN,
     "SlowDown": "the store asks for fewer requests; it is tried again",
     "TooManyRequests": "the store asks for fewer requests; it is tried again",
     "Throttling": "the store asks for fewer requests; it is tried again",
@@ -57,7 +64,6 @@ _WRONG_REGION = {
 _ELSEWHERE = "must be addressed using the specified endpoint"
 _PASSING = {408, 425, 429}
 _CORRECT = "correct bucket, prefix or endpoint"
-_TRIED_AGAIN = "the store has a fault of its own; it is tried again"
 
 
 @dataclass(frozen=True, slots=True)

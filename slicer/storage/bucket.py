@@ -16,6 +16,8 @@ _REGION = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
 _ENDPOINT_RULES = "http:// or https://, a host and perhaps a port; no user, path or query"
 _KMS_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/_-]{0,255}")
+MIN_LINK, MAX_LINK = 60, 604_800
+"""Seconds. S3 signs for a week at most (docs.aws.amazon.com, "presigned URLs")."""
 _SWITCH = {"0": False, "1": True}
 _OPTIONS = ("region", "endpoint", "sse", "sse_key", "class", "metadata")
 
@@ -51,6 +53,8 @@ class Bucket:
     encryption_key: str | None = None
     storage_class: str | None = None
     metadata: bool = False
+    link: int = 0
+    """Seconds for which whoever has an object's URL may read it; 0: no such URL is made."""
 
     @classmethod
     def from_url(cls, url: SplitResult, vendor: Vendor) -> Self:
@@ -75,6 +79,7 @@ class Bucket:
             _encryption_key(options.get("sse_key"), encryption),
             _one_of("class", options.get("class"), vendor.classes),
             _switch("metadata", options.get("metadata")),
+            _link(options.get("link")),
         )
 
     @property
@@ -142,8 +147,18 @@ def _endpoint(endpoint: str | None) -> str | None:
 
 def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
     if value is not None and value not in allowed:
-        raise BadInput(f"storage.{name}", value, ", ".join(allowed))
+        raise BadInput(
+            f"storage.{name}", value, ", ".join(allowed) or "none: this store has no such option"
+        )
     return value
+
+
+def _link(value: str | None) -> int:
+    if value is None:
+        return 0
+    if not re.fullmatch(r"[0-9]{1,6}", value) or not MIN_LINK <= int(value) <= MAX_LINK:
+        raise BadInput("storage.link", value, f"seconds, {MIN_LINK} to {MAX_LINK} (a week)")
+    return int(value)
 
 
 def _encryption_key(key: str | None, encryption: str | None) -> str | None:

@@ -35,6 +35,7 @@ COS = Vendor(
     (*_REDUNDANT, *(f"MAZ_{name}" for name in _REDUNDANT), "COLD", "ARCHIVE", "DEEP_ARCHIVE"),
     "ap-guangzhou",
     region_required=True,
+    options=("link",),
 )
 RIGHT = "name/cos:PutObject"
 _VARIABLES = ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY")
@@ -66,6 +67,7 @@ class _Sdk(Protocol):
 
     put_object: "Callable[..., Mapping[str, str]]"
     delete_object: "Callable[..., object]"
+    get_presigned_url: "Callable[[str, str, str, int], str]"
 
 
 class CosClient:
@@ -77,6 +79,8 @@ class CosClient:
         host = f"{bucket.name}.cos.{bucket.region}.myqcloud.com"
         self._session = _Session(HttpTransport(timeouts, RIGHT, host if at_address else None))
         self._sdk: _Sdk | None = None
+        self._signer: _Sdk | None = None
+        """For links: of the bucket's usual name, wherever it is connected to."""
 
     def open(self, key: str) -> None:
         from qcloud_cos import CosConfig, CosS3Client  # noqa: PLC0415
@@ -89,17 +93,17 @@ class CosClient:
         endpoint = urlsplit(self._bucket.endpoint or "https:")
         usual = f"cos.{self._bucket.region}.myqcloud.com"
         address = _address(self._bucket.endpoint)
-        config = CosConfig(
-            Region=self._bucket.region,
-            SecretId=self._credentials.access_key,
-            SecretKey=self._credentials.secret_key,
-            Token=token,
-            Scheme=endpoint.scheme,
-            Endpoint=usual if address else endpoint.netloc or usual,
-            IP=address,
-            Port=endpoint.port if address else None,
-        )
-        self._sdk = CosS3Client(config, retry=0, session=self._session)
+        place = {
+            "Region": self._bucket.region,
+            "SecretId": self._credentials.access_key,
+            "SecretKey": self._credentials.secret_key,
+            "Token": token,
+            "Scheme": endpoint.scheme,
+            "Endpoint": usual if address else endpoint.netloc or usual,
+        }
+        connected = {"IP": address, "Port": endpoint.port} if address else {}
+        self._sdk = CosS3Client(CosConfig(**place, **connected), retry=0, session=self._session)
+        self._signer = CosS3Client(CosConfig(**place)) if self._bucket.link else None
 
     def put(self, upload: Upload) -> Acknowledgement:
         assert self._sdk is not None
@@ -128,6 +132,10 @@ class CosClient:
     def delete(self, name: str) -> None:
         assert self._sdk is not None
         self._sdk.delete_object(Bucket=self._bucket.name, Key=name)
+
+    def link(self, name: str, seconds: int) -> str:
+        assert self._signer is not None
+        return self._signer.get_presigned_url(self._bucket.name, name, "GET", seconds)
 
     def translated(self, key: str, error: Exception) -> StorageError:
         return translated(key, error, self._credentials)

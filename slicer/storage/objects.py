@@ -57,6 +57,11 @@ class Client(Protocol):
 
     def delete(self, name: str) -> None: ...
 
+    def link(self, name: str, seconds: int) -> str:
+        """A URL by which anyone may read the object for so long; no I/O. Asked for only where the
+        vendor's URLs have the option `link`."""
+        ...
+
     def translated(self, key: str, error: Exception) -> StorageError:
         """What the SDK raised, as our error, without a secret."""
         ...
@@ -114,9 +119,11 @@ class ObjectStorage:
         try:
             self._open(key)
             word = self._client.put(upload)
+            seconds = self._bucket.link
+            url = self._client.link(name, seconds) if seconds else ""
         except Exception as error:
             raise self._client.translated(key, error) from error
-        return Receipt(key, len(data), prove(key, data, digest.hexdigest(), word))
+        return Receipt(key, len(data), prove(key, data, digest.hexdigest(), word), url)
 
     def _delete_probe(self) -> None:
         try:

@@ -7,6 +7,7 @@ bucket in the path, one that is a name with the bucket before it.
 import base64
 import importlib.util
 import re
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -30,6 +31,7 @@ OSS = Vendor(
     ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"),
     "cn-hangzhou (without 'oss-')",
     region_required=True,
+    options=("link",),
 )
 RIGHT = "oss:PutObject"
 _GIVE_KEYS = "give access key and secret key, or set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"
@@ -72,6 +74,7 @@ class OssClient:
         self._http = _Http(HttpTransport(timeouts, RIGHT))
         self._put_request: Callable[..., object] | None = None
         self._delete_request: Callable[..., object] | None = None
+        self._get_request: Callable[..., object] | None = None
         self._sdk: _Sdk | None = None
 
     def open(self, key: str) -> None:
@@ -94,6 +97,7 @@ class OssClient:
         config.retry_max_attempts = 1
         config.disable_upload_crc64_check = True  # `proof` compares, and at less cost
         self._put_request, self._delete_request = sdk.PutObjectRequest, sdk.DeleteObjectRequest
+        self._get_request = sdk.GetObjectRequest
         self._sdk = sdk.Client(config)
 
     def put(self, upload: Upload) -> Acknowledgement:
@@ -123,6 +127,12 @@ class OssClient:
         assert self._delete_request is not None
         self._sdk.delete_object(self._delete_request(bucket=self._bucket.name, key=name))
 
+    def link(self, name: str, seconds: int) -> str:
+        assert self._sdk is not None
+        assert self._get_request is not None
+        request = self._get_request(bucket=self._bucket.name, key=name)
+        return str(self._sdk.presign(request, expires=timedelta(seconds=seconds)).url)
+
     def translated(self, key: str, error: Exception) -> StorageError:
         return translated(key, error, self._credentials)
 
@@ -135,6 +145,7 @@ class _Sdk(Protocol):
 
     put_object: "Callable[..., SimpleNamespace]"
     delete_object: "Callable[..., object]"
+    presign: "Callable[..., SimpleNamespace]"
 
 
 class _Http:

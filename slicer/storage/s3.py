@@ -59,7 +59,7 @@ S3 = Vendor(
         *("GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"),
     ),
     "eu-west-1",
-    options=("path_style",),
+    options=("path_style", "link"),
 )
 _GIVE_KEYS = "give access key and secret key, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
@@ -140,6 +140,10 @@ class S3Client:
 
     def delete(self, name: str) -> None:
         self._open_sdk(name).delete_object(Bucket=self._bucket.name, Key=name)
+
+    def link(self, name: str, seconds: int) -> str:
+        params = {"Bucket": self._bucket.name, "Key": name}
+        return self._open_sdk(name).generate_presigned_url("get_object", params, seconds)
 
     def close(self) -> None:
         if self._sdk is not None:

@@ -5,18 +5,17 @@ botocore, which sees all headers, knows how to wait on a thin line and names eac
 """
 
 import os
-import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from slicer.errors import StorageUnavailable
 from slicer.storage import Credentials
-from slicer.storage.answers import storage_error
 from slicer.storage.bucket import Bucket
 from slicer.storage.objects import Timeouts, Upload
+from slicer.storage.obstore_client import NO_RETRY, answered, client_options, timed_out
 from slicer.storage.proof import Acknowledgement
-from slicer.storage.transport import UNREACHABLE, read_answer
+from slicer.storage.transport import UNREACHABLE
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -31,13 +30,10 @@ else:
     FAST = True
 """The extra `fast` is there."""
 
+RIGHT = "s3:PutObject"
 RESPITE = 100
 """Puts that are left to botocore after one that had to be."""
 
-# How obstore's errors read: in words with the answer's body, then its own structure.
-_STATUS = re.compile(r"\binner: Status \{\s+status: (\d{3}),")
-_BODY = re.compile(r"status code: \d{3}[^:\n]*: (.*?)\n\nDebug source:", re.DOTALL)
-_TIMEOUT = re.compile(r"\bkind: Timeout,")
 # obstore obeys them even where keys are given, and botocore does not.
 _VARIABLES = ("AWS_SESSION_TOKEN", "AWS_SKIP_SIGNATURE", "AWS_UNSIGNED_PAYLOAD", "AWS_PROXY_URL")
 
@@ -70,12 +66,8 @@ class FastS3:
             virtual_hosted_style_request=in_host,
             access_key_id=credentials.access_key,
             secret_access_key=credentials.secret_key,
-            client_options={
-                "allow_http": endpoint.startswith("http:"),
-                "connect_timeout": f"{round(timeouts.connect * 1000)}ms",
-                "timeout": f"{round(timeouts.read * 1000)}ms",
-            },
-            retry_config={"max_retries": 0},
+            client_options=client_options(endpoint, timeouts),
+            retry_config=NO_RETRY,
         )
 
     def put(self, upload: Upload) -> Acknowledgement | None:
@@ -104,11 +96,9 @@ class FastS3:
 
     def _explain(self, name: str, text: str) -> None:
         """Raises what the error is, where it is plain."""
-        if status := _STATUS.search(text):
-            body = _BODY.search(text)
-            answer_body = body[1].encode() if body else b""
-            raise storage_error(name, read_answer(int(status[1]), {}, answer_body))
-        if _TIMEOUT.search(text):
+        if told := answered(name, text, RIGHT):
+            raise told
+        if timed_out(text):
             self._left_out = RESPITE  # perhaps the line is thin: botocore has more patience
             raise StorageUnavailable(name, "no answer in time", UNREACHABLE)
 

@@ -11,7 +11,7 @@ class StorageSettings:
     """Where slices go unless a task says otherwise."""
 
     url: str = ""
-    """file:///folder, or cos://, s3:// or oss://bucket/prefix?region=…&endpoint=…"""
+    """file:///folder, or s3://, cos://, oss://, gs:// or az://bucket/prefix?region=…&endpoint=…"""
     access_key: str = secret("SLICER_ACCESS_KEY")
     """The store's access key; empty: the vendor's usual places are looked into."""
     secret_key: str = secret("SLICER_SECRET_KEY")

@@ -5,6 +5,7 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 THREADS = 4
 # The tables are our own: what `ipaddress` takes for global has changed within 3.11, 3.12 and 3.13,
@@ -95,6 +96,8 @@ class Resolver:
 
     async def __call__(self, host: str) -> Sequence[str]:
         """The addresses, best first. Raises OSError."""
+        with suppress(ValueError):
+            return [str(ipaddress.IPv4Address(host))]  # no name: nobody need be asked
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, _resolve, host)
 

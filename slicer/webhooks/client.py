@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import httpx
 
+from slicer.http.clients import ONE, Clients
 from slicer.webhooks.addresses import Resolver, is_public
 
 TIMEOUT = 5.0
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are read, so that its connection can be used again."""
-KEEP_ALIVE = 30.0
-MAX_IDLE = 8
+MAX_IDLE = 16
 """Idle connections that are kept to each subscriber."""
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
@@ -32,7 +32,7 @@ class Reply:
 
 
 class WebhookClient:
-    """Posts. One pool of connections for each host: a connection whose certificate was checked for
+    """Posts. Connections are of one host each: a connection whose certificate was checked for
     one name must not carry another's webhooks."""
 
     def __init__(
@@ -46,7 +46,7 @@ class WebhookClient:
         self._resolver = Resolver()
         self._resolve = resolve or self._resolver
         self._trust = ssl.create_default_context()
-        self._clients: dict[tuple[str, str, int | None], httpx.AsyncClient] = {}
+        self._clients: dict[tuple[str, str, int | None], Clients] = {}
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send; 200 means taken. Never raises for what a subscriber or the network does."""
@@ -62,41 +62,43 @@ class WebhookClient:
         """Close all connections."""
         self._resolver.close()
         clients, self._clients = list(self._clients.values()), {}
-        for client in clients:
-            await client.aclose()
+        for each in clients:
+            await each.close()
 
     async def _post(self, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Reply:
         addresses = await self._resolve(url.host)
         chosen = next((one for one in addresses if self._allow_private or is_public(one)), None)
         if chosen is None:
             return Reply(False, f"{url.host} has no public address; webhooks.allow_private is off")
-        client = self._client(url)
-        request = client.build_request(
-            "POST",
-            url.copy_with(host=chosen),
-            content=body,
-            headers={**headers, "Host": url.netloc.decode("ascii"), "User-Agent": "rtc-slicer"},
-            extensions={"sni_hostname": url.host},
-        )
-        response = await client.send(request, stream=True, follow_redirects=False)
-        try:
-            await _read(response)
-        finally:
-            await response.aclose()
+        async with self._clients_of(url).one() as client:
+            request = client.build_request(
+                "POST",
+                url.copy_with(host=chosen),
+                content=body,
+                headers={
+                    **headers,
+                    "Host": url.netloc.decode("ascii"),
+                    "User-Agent": "rtc-slicer",
+                },
+                extensions={"sni_hostname": url.host},
+            )
+            response = await client.send(request, stream=True, follow_redirects=False)
+            try:
+                await _read(response)
+            finally:
+                await response.aclose()
         return Reply(response.status_code == httpx.codes.OK, str(response.status_code))
 
-    def _client(self, url: httpx.URL) -> httpx.AsyncClient:
+    def _clients_of(self, url: httpx.URL) -> Clients:
         name = url.scheme, url.host, url.port
         if name not in self._clients:
-            limits = httpx.Limits(
-                max_connections=None,
-                max_keepalive_connections=MAX_IDLE,
-                keepalive_expiry=KEEP_ALIVE,
-            )
-            self._clients[name] = httpx.AsyncClient(
-                verify=self._trust, trust_env=False, timeout=self._timeout, limits=limits
-            )
+            self._clients[name] = Clients(self._make, MAX_IDLE)
         return self._clients[name]
+
+    def _make(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            verify=self._trust, trust_env=False, timeout=self._timeout, limits=ONE
+        )
 
 
 async def _read(response: httpx.Response) -> None:

@@ -5,7 +5,10 @@ next one gets its own. So the order of a line holds by itself, and lines do not 
 All times are wall time, in seconds: they have to outlive the process.
 """
 
+import json
 import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -57,6 +60,8 @@ class Outcome(IntEnum):
     WAITING = 0
     DELIVERED = 1
     GIVEN_UP = 2
+    DROPPED = 3
+    """By an operator; as the others, it may still be sent again by its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ _PROMOTE = """UPDATE webhook SET due = :now WHERE due IS NULL AND seq =
 (SELECT min(seq) FROM webhook WHERE line = :line AND outcome = 0)"""
 _PRUNE = "DELETE FROM webhook WHERE outcome > 0 AND seq <= (SELECT max(seq) FROM webhook) - ?"
 _SUBSCRIBERS = "SELECT DISTINCT subscriber FROM webhook WHERE due <= ?"
-_DUE = "SELECT * FROM webhook WHERE subscriber = ? AND due <= ? ORDER BY due, seq LIMIT ?"
+_DUE = """SELECT * FROM webhook WHERE subscriber = ? AND due <= ?
+AND seq NOT IN (SELECT value FROM json_each(?)) ORDER BY due, seq LIMIT ?"""
 _NEXT = "SELECT min(due) FROM webhook WHERE due > ?"
 _POSTPONE = "UPDATE webhook SET tries = tries + 1, due = ?, detail = ? WHERE seq = ?"
 _SETTLE = "UPDATE webhook SET tries = tries + 1, due = NULL, outcome = ?, detail = ? WHERE seq = ?"
@@ -105,6 +111,11 @@ _SETTLED = """SELECT seq, line FROM webhook WHERE outcome = :outcome AND outcome
 AND (:line = '' OR line = :line) AND (:id = '' OR id = :id) ORDER BY seq"""
 _AGAIN = """UPDATE webhook SET seq = (SELECT max(seq) + 1 FROM webhook), outcome = 0, tries = 0,
 since = ? WHERE seq = ?"""
+
+
+_COUNTS = "SELECT outcome, count(*) FROM webhook WHERE outcome != 1 GROUP BY outcome"
+_HURRY = "UPDATE webhook SET due = :now WHERE due > :now"
+_HEAD = "SELECT * FROM webhook WHERE id = ? AND outcome = 0"
 
 
 class WebhookQueue:
@@ -141,18 +152,32 @@ class WebhookQueue:
 
         return await self._database.run(work)
 
-    async def due(self, now: float, each: int) -> list[QueuedWebhook]:
-        """Up to *each* webhooks of every subscriber to be sent by now, longest due first."""
+    async def due(
+        self, now: float, each: int, under_way: Iterable[QueuedWebhook] = ()
+    ) -> list[QueuedWebhook]:
+        """The webhooks to be sent by now, longest due first: of every subscriber as many as make
+        *each* with those of *under_way*, which are not given again."""
+        busy = defaultdict[int, list[int]](list)
+        for queued in under_way:
+            busy[queued.webhook.subscriber].append(queued.seq)
 
+        # A row that is read costs more than one that is skipped: the thread gives the interpreter
+        # back for each, and a busy loop keeps it for milliseconds.
         def work(connection: sqlite3.Connection) -> list[QueuedWebhook]:
-            subscribers = connection.execute(_SUBSCRIBERS, (now,)).fetchall()
-            return [
-                _queued(row)
-                for (subscriber,) in subscribers
-                for row in connection.execute(_DUE, (subscriber, now, each)).fetchall()
-            ]
+            found: list[QueuedWebhook] = []
+            for (subscriber,) in connection.execute(_SUBSCRIBERS, (now,)).fetchall():
+                seqs = busy[subscriber]
+                if (free := each - len(seqs)) > 0:
+                    chosen = (subscriber, now, json.dumps(seqs), free)
+                    found += map(_queued, connection.execute(_DUE, chosen).fetchall())
+            return found
 
         return await self._database.run(work)
+
+    async def waiting(self) -> int:
+        """How many are kept and not settled."""
+        row = await self._database.run(lambda c: c.execute(_COUNT).fetchone())
+        return int(row[0])
 
     async def next_due(self, after: float) -> float | None:
         """The earliest time later than *after* at which a webhook is due."""
@@ -198,6 +223,30 @@ class WebhookQueue:
                 connection.execute(_AGAIN, (now, seq))
                 _promote(connection, of, now)
             return len(rows)
+
+        return await self._database.run(work)
+
+    async def counts(self) -> dict[Outcome, int]:
+        """How many wait, and how many are given up."""
+        rows = await self._database.run(lambda c: c.execute(_COUNTS).fetchall())
+        return {Outcome.WAITING: 0, Outcome.GIVEN_UP: 0} | {Outcome(one): n for one, n in rows}
+
+    async def hurry(self, now: float) -> int:
+        """Have everything that waits for its next try be due now. Gives how many."""
+        return await self._database.run(lambda c: c.execute(_HURRY, {"now": now}).rowcount)
+
+    async def drop(self, webhook: str, detail: str, now: float) -> bool:
+        """Send one that waits no more, by its id; those behind it go on. False where none does."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            row = connection.execute(_HEAD, (webhook,)).fetchone()
+            if row is None:
+                return False
+            queued = _queued(row)
+            outcome = int(Outcome.DROPPED)
+            connection.execute(_SETTLE, (outcome, detail[:MAX_DETAIL], queued.seq))
+            _promote(connection, queued.webhook.line, now)
+            return True
 
         return await self._database.run(work)
 

@@ -15,7 +15,7 @@ from slicer.webhooks.sign import sign
 
 logger = logging.getLogger(__name__)
 
-EACH_SUBSCRIBER = 8
+EACH_SUBSCRIBER = 16
 """Webhooks under way at once for each, so that none takes the others' turn."""
 LOOK_AGAIN = 5.0
 """Seconds after which the queue is looked at in any case: another process may have changed it."""
@@ -50,11 +50,22 @@ class Sender:
         """delivered, failed (tries), given_up, refused (the queue was full), faults (ours)."""
         self._queue, self._subscriber, self._body, self._post = queue, subscriber, body, post
         self._clock, self._policy = clock, policy or RetryPolicy()
-        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._under_way: dict[int, tuple[QueuedWebhook, asyncio.Task[None]]] = {}
+        """By `seq`."""
+        self._failing = set[int]()
         self._news = asyncio.Event()
         self._timer: Timer | None = None
         self._closed = False
         self._running = asyncio.ensure_future(self._run())
+
+    @property
+    def failing(self) -> int:
+        """Subscribers that did not take what was sent last."""
+        return len(self._failing)
+
+    async def waiting(self) -> int:
+        """Webhooks that are kept and not settled."""
+        return await self._queue.waiting()
 
     async def send(self, webhook: Webhook) -> None:
         """Keep a webhook, then send it; it is on disk when this returns. Nothing is kept for whom
@@ -63,8 +74,32 @@ class Sender:
             return
         if not await self._queue.add(webhook, self._now()):
             self.counters["refused"] += 1
-            logger.warning("webhook %s is lost: too many wait", webhook.id)
+            about = {"app": webhook.subscriber}
+            logger.warning("! callback %s is lost: too many wait", webhook.id, extra=about)
         self._news.set()
+
+    async def counts(self) -> Mapping[Outcome, int]:
+        """How many wait, and how many are given up."""
+        return await self._queue.counts()
+
+    async def listed(self, outcome: Outcome, limit: int) -> list[QueuedWebhook]:
+        """The latest ones of an outcome, oldest first."""
+        return await self._queue.webhooks(outcome, limit=limit)
+
+    async def try_again(self) -> int:
+        """Send now what waits for its next try, and anew what was given up. Gives how many."""
+        now = self._now()
+        count = await self._queue.hurry(now)
+        count += await self._queue.resend(now, Outcome.GIVEN_UP)
+        self._news.set()
+        return count
+
+    async def drop(self, webhook: str, detail: str) -> bool:
+        """Send one that waits no more. False where it does not wait, or is under way."""
+        under_way = any(queued.webhook.id == webhook for queued, _ in self._under_way.values())
+        dropped = not under_way and await self._queue.drop(webhook, detail, self._now())
+        self._news.set()
+        return dropped
 
     async def close(self) -> None:
         """End what is under way; what waits is sent by the next process. May be called twice."""
@@ -72,7 +107,7 @@ class Sender:
         self._news.set()
         await self._running
         if self._under_way:
-            await asyncio.wait(self._under_way.values())
+            await asyncio.wait([task for _, task in self._under_way.values()])
 
     async def _run(self) -> None:
         while not self._closed:
@@ -88,11 +123,13 @@ class Sender:
 
     async def _start_due(self) -> None:
         began, now = self._clock.now(), self._now()
-        # Those under way are the longest due, so they count among these.
-        for queued in await self._queue.due(now, EACH_SUBSCRIBER):
-            if queued.seq not in self._under_way:
-                self._under_way[queued.seq] = asyncio.ensure_future(self._deliver(queued))
-        upcoming = await self._queue.next_due(now)
+        busy = [queued for queued, _ in self._under_way.values()]
+        due, upcoming = await asyncio.gather(  # one transaction
+            self._queue.due(now, EACH_SUBSCRIBER, busy), self._queue.next_due(now)
+        )
+        for queued in due:
+            task = asyncio.ensure_future(self._deliver(queued))
+            self._under_way[queued.seq] = queued, task
         wait = LOOK_AGAIN if upcoming is None else min(upcoming - now, LOOK_AGAIN)
         self._wake_at(began + wait)
 
@@ -115,16 +152,23 @@ class Sender:
         now = self._now()
         if reply.taken:
             self.counters["delivered"] += 1
+            self._recovered(queued.webhook.subscriber)
             await self._queue.settle(queued, Outcome.DELIVERED, reply.detail, now)
             return
         self.counters["failed"] += 1
+        self._failed(queued.webhook.subscriber, reply.detail)
         due = self._policy.next_try(queued.since, queued.tries + 1, tried, now)
         if due is None:
             self.counters["given_up"] += 1
-            logger.warning("webhook %s is given up: %s", queued.webhook.id, reply.detail)
+            logger.warning(
+                "! callback %s is given up: %s",
+                queued.webhook.id,
+                reply.detail,
+                extra={"app": queued.webhook.subscriber},
+            )
             await self._queue.settle(queued, Outcome.GIVEN_UP, reply.detail, now)
             return
-        logger.info("webhook %s is tried again: %s", queued.webhook.id, reply.detail)
+        logger.debug("callback %s is tried again: %s", queued.webhook.id, reply.detail)
         await self._queue.postpone(queued, due, reply.detail)
 
     async def _request(self, webhook: Webhook) -> Reply:
@@ -139,6 +183,19 @@ class Sender:
             ID_HEADER: webhook.id,
         }
         return await self._post(subscriber.url, data, headers)
+
+    def _failed(self, subscriber: int, detail: str) -> None:
+        """Say so once until something is taken."""
+        if subscriber not in self._failing:
+            self._failing.add(subscriber)
+            text = "! callbacks of application %d are not taken, and are tried again: %s"
+            logger.warning(text, subscriber, detail, extra={"app": subscriber})
+
+    def _recovered(self, subscriber: int) -> None:
+        if subscriber in self._failing:
+            self._failing.discard(subscriber)
+            text = "+ callbacks of application %d are taken again"
+            logger.warning(text, subscriber, extra={"app": subscriber})
 
     def _fault(self, what: str) -> None:
         """The disk is full, say. Nothing is lost: what is kept is looked at again soon."""

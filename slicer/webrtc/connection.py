@@ -7,11 +7,12 @@ media path takes the socket over; ICE and DTLS get only what is not media.
 A peer that comes to us (`Network.port`) meets an ICE-lite agent and one port for all; to others we
 go as a full agent, by aiortc.
 
-From then on a peer is gone when it has been silent for `Network.silence` seconds, or when DTLS or
-ICE end. We do not ask it for consent (RFC 7675): that protects those to whom media is sent, and we
-send none. Only while no pair is in use does aioice ask, because it decides whether there will be
-one; and a lite peer (RFC 8445 2.5), which sends no checks, is asked: it has nothing else to send
-while it sends no media, and would be taken for gone.
+From then on a peer is gone when nothing that is proven to be its own has come for `Network.silence`
+seconds, or when DTLS or ICE end: what anybody can send keeps nobody here. We do not ask it for
+consent (RFC 7675): that protects those to whom media is sent, and we send none. Only while no pair
+is in use does aioice ask, because it decides whether there will be one; and a lite peer (RFC 8445
+2.5), which sends no checks, is asked: it has nothing else to send while it sends no media, and
+would be taken for gone.
 """
 
 import asyncio
@@ -37,16 +38,19 @@ from slicer.webrtc.transport import Transport
 CONNECT_TIMEOUT = 20.0
 """Seconds that ICE and DTLS may take together."""
 SILENCE = 15.0
-"""Seconds without any datagram (STUN counts) after which the peer is gone."""
+"""Seconds without an authenticated datagram (SRTP, STUN) after which the peer is gone."""
+STALL = 1.0
+"""Seconds by which a look at the peer may be late. If it is later, the process stood still, and
+what came meanwhile is not read yet: its silence counts anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """The network of a connection: *addresses* to offer as candidates (see `host_addresses`).
 
-    *silence*: seconds without a datagram that end it; *connect_timeout*: seconds to connect in;
-    *ice_servers*: STUN and TURN servers that give further candidates. With *port* peers come to us,
-    by ICE-lite, and neither addresses nor servers are used; else we are a full agent.
+    *silence*: seconds without an authenticated datagram that end it; *connect_timeout*: seconds to
+    connect in; *ice_servers*: STUN and TURN servers that give further candidates. With *port* peers
+    come to us, by ICE-lite, and neither addresses nor servers are used; else we are a full agent.
     """
 
     addresses: Sequence[str]
@@ -73,7 +77,7 @@ class Connection:
         self._network, self._media, self._events = network, media, events
         self._profile = profile
         self._transport = (
-            LiteTransport(network.port, self._end, self._follow)
+            LiteTransport(network.port, self._end, self._follow, media.read)
             if network.port is not None
             else Transport(lambda data: media.receive([data]), self._end, network.ice_servers)
         )
@@ -198,25 +202,31 @@ class Connection:
     def _take_over(self, link: Link, lite: bool) -> None:
         """Have the media path read the nominated socket instead of asyncio."""
 
-        def others(data: bytes, address: Address) -> None:
+        def others(data: bytes, address: Address) -> bool:
             """Give ICE and DTLS their datagrams; they may change the pair in use."""
-            link.others(data, address)
+            proven = link.others(data, address)
             if (peer := self._transport.address) is not None:
                 self._media.redirect(peer)
+            return proven
 
         self._media.carry(Link(link.sock, link.address, link.keys, link.ice, others))
         # FFmpeg's muxer answers no check, and we send no media: silence ends a connection.
         self._transport.check_consent(lite)
         loop = asyncio.get_running_loop()
         self._heard = loop.time()
-        loop.call_later(self._network.silence, self._watch)
+        self._watch_at(self._heard + self._network.silence)
 
-    def _watch(self) -> None:
+    def _watch_at(self, when: float) -> None:
+        asyncio.get_running_loop().call_at(when, self._watch, when)
+
+    def _watch(self, due: float) -> None:
         """End a silent peer, and follow one to another socket."""
         if self._ended.done():
             return
         loop, silence = asyncio.get_running_loop(), self._network.silence
         self._heard = max(self._heard, self._media.heard)
+        if loop.time() - due >= STALL:
+            self._heard = loop.time()
         if not self._follow() and self._transport.address is None:
             # No pair is in use: aioice decides whether there will be one.
             self._transport.check_consent(True)
@@ -224,7 +234,7 @@ class Connection:
         if loop.time() - self._heard >= silence:
             self._end(f"nothing received for {silence:g} s")
         else:
-            loop.call_at(self._heard + silence, self._watch)
+            self._watch_at(self._heard + silence)
 
     def _follow(self) -> bool:
         """Read another socket if the peer is there now."""

@@ -36,6 +36,15 @@ class Drain:
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._fd, self._wake)
 
+    def read(self) -> bool:
+        """Read out of turn, a batch at most; whether the socket is empty now."""
+        if self._sock.fileno() < 0:
+            return True
+        batch = self._read()
+        if batch:
+            self._take(batch)
+        return len(batch) < MAX_BATCH
+
     def close(self) -> None:
         """Stop reading and close the socket. May be called twice."""
         if self._timer is not None:

@@ -3,6 +3,9 @@
 The bundle is a state machine without I/O and without a clock. Here it gets both. Each call gives
 the bundle one input and the present time, sends and delivers all that comes out, and sets the timer
 to the bundle's new deadline. Nothing else may call the bundle, or its deadline would pass unseen.
+
+What came before a timer counts before it: *read* takes what waits to be received, and gives whether
+that was all. While it was not, the timer waits.
 """
 
 from collections import Counter
@@ -12,6 +15,9 @@ from slicer.clock import Clock, Timer
 from slicer.hot import Bundle
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput, Transmit
+
+AGAIN = 0.01
+"""Seconds until a timer tries again, before which there was more to receive."""
 
 
 class BundleDriver:
@@ -23,11 +29,13 @@ class BundleDriver:
         clock: Clock,
         transmit: Callable[[bytes], None],
         deliver: Callable[[TrackOutput], None],
+        read: Callable[[], bool] = lambda: True,
     ) -> None:
         self._bundle = bundle
         self._clock = clock
         self._transmit = transmit
         self._deliver = deliver
+        self._read = read
         self._timer: Timer | None = None
         self._armed: float | None = None
 
@@ -57,7 +65,10 @@ class BundleDriver:
 
     def _fire(self) -> None:
         self._armed = None
-        self._drive(self._bundle.handle_timer(self._clock.now()))
+        if self._read():
+            self._drive(self._bundle.handle_timer(self._clock.now()))
+        else:
+            self._arm(self._clock.now() + AGAIN)
 
     def _drive(self, outputs: Sequence[TrackOutput | Transmit]) -> None:
         for output in outputs:

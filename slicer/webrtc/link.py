@@ -36,11 +36,11 @@ class Link:
     """The link to a connected peer. The socket is non-blocking; who carries the link closes it.
 
     *keys*: None for plain RTP. *ice*: None where all STUN goes to *others*, which takes what is
-    neither media nor a STUN check of the pair in use.
+    neither media nor a STUN check of the pair in use, and says whether the peer has signed it.
     """
 
     sock: socket.socket
     address: Address
     keys: SrtpKeys | None
     ice: IceCredentials | None
-    others: Callable[[bytes, Address], None]
+    others: Callable[[bytes, Address], bool]

@@ -1,6 +1,10 @@
 """The media path on the event loop: sockets read in batches, SRTP by libsrtp, the bundle.
 
 It is the reference of the native plane's path, and what runs where there is no plane.
+
+Timers run at the present only where the socket is empty. After a stall of the process it holds
+seconds of media, and timers that ran ahead of those would take them for silence. So it is read
+before a timer, and before a track ends.
 """
 
 import secrets
@@ -47,7 +51,9 @@ class LoopMedia:
         self.heard = clock.now()
         self._bundle = bundle
         self._clock = clock
-        self._driver: BundleDriver | None = BundleDriver(bundle, clock, self._transmit, deliver)
+        self._driver: BundleDriver | None = BundleDriver(
+            bundle, clock, self._transmit, deliver, self._read
+        )
         self._drain: Drain | None = None
         self._sock: socket.socket | None = None
         self._link: Link | None = None
@@ -65,6 +71,7 @@ class LoopMedia:
         return self._bundle.counters + self._counters
 
     def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
+        self._read()
         if self._driver is not None:
             self._driver.set_sections(anchor, sections)
 
@@ -73,6 +80,7 @@ class LoopMedia:
             self._driver.attach(subscribe)
 
     def detach(self, track: TrackKey) -> None:
+        self._read()
         if self._driver is not None:
             self._driver.detach(track)
 
@@ -80,6 +88,10 @@ class LoopMedia:
         """Take plain RTP and RTCP that did not come by the link."""
         if self._driver is not None:
             self._driver.receive(datagrams)
+
+    def read(self) -> None:
+        """Take what is in the socket by now, and hand on what is no media."""
+        self._read()
 
     def carry(self, link: Link) -> None:
         """Read this link's socket from now on."""
@@ -93,7 +105,8 @@ class LoopMedia:
         self._address = address
 
     def move(self, sock: socket.socket, address: Address) -> None:
-        """Go on with another socket; the keys stay."""
+        """Go on with another socket, once this one is read; the keys stay."""
+        self._read()
         if self._drain is not None:
             self._drain.close()
         self._sock, self._address = sock, address
@@ -106,22 +119,28 @@ class LoopMedia:
 
     def close(self) -> None:
         """The media is over: give the last cuts, close the socket."""
+        self._read()
         if self._driver is not None:
             self._driver.close()
             self._driver = None
         self.release()
 
+    def _read(self) -> bool:
+        """Take what waits in the socket; whether that was all."""
+        return self._drain is None or self._drain.read()
+
     def _take(self, batch: list[Datagram]) -> None:
-        self.heard = self._clock.now()
-        media = []
+        media, proven = [], False
         for data, address in batch:
             # RFC 7983: the first byte tells RTP and RTCP from STUN and DTLS.
             if data and 128 <= data[0] < 192:
                 media.append(data)
             elif self._link is not None:
-                self._link.others(data, address)
+                proven |= self._link.others(data, address)
         if self._inbound is not None:
             media = unprotect(self._inbound, media, pylibsrtp.Error, self._counters)
+        if media or proven:
+            self.heard = self._clock.now()
         if media:
             self.receive(media)
 

@@ -21,11 +21,12 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
+from math import inf
 from typing import TYPE_CHECKING
 
 from slicer.errors import RoomError
 from slicer.hot import IMPLEMENTATION, Bundle
-from slicer.rtp.parameters import RtpParameters
+from slicer.rtp.parameters import Kind, RtpParameters
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.link import Address, Link
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING or IMPLEMENTATION == "native":
     from slicer._hot import Peer, Plane, srtp_missing
 
 logger = logging.getLogger(__name__)
+
+_NOBODY = TrackKey("", "", Kind.AUDIO)
 
 
 class NativePath:
@@ -59,12 +62,13 @@ class NativeMedia:
         self, plane: "Plane", bundle: Bundle, deliver: Callable[[TrackOutput], None]
     ) -> None:
         self._deliver = deliver
-        self._on_other: Callable[[bytes, Address], None] | None = None
+        self._on_other: Callable[[bytes, Address], bool] | None = None
+        self._proven = -inf  # when what the plane does not read was last proven to be the peer's
         self._peer = Peer(plane, bundle, self)
 
     @property
     def heard(self) -> float:
-        return self._peer.heard
+        return max(self._peer.heard, self._proven)
 
     def media_heard(self, anchor: str) -> float:
         return self._peer.media_heard(anchor)
@@ -87,6 +91,12 @@ class NativeMedia:
         """Take plain RTP and RTCP that did not come by the link."""
         self._deliver_all(self._peer.receive(datagrams))
 
+    def read(self) -> None:
+        """Take what is in the socket by now, and hand on what is no media."""
+        # The plane reads before it detaches anything, and there is no such track.
+        self._deliver_all(self._peer.detach(_NOBODY))
+        self.collect()
+
     def carry(self, link: Link) -> None:
         """Read this link's socket from now on."""
         self._on_other = link.others
@@ -98,7 +108,8 @@ class NativeMedia:
         self._peer.redirect(address)
 
     def move(self, sock: socket.socket, address: Address) -> None:
-        """Go on with another socket; the keys stay."""
+        """Go on with another socket, once this one is read; the keys stay."""
+        self.read()
         self._peer.take(_detached(sock), address)
 
     def release(self) -> None:
@@ -115,8 +126,8 @@ class NativeMedia:
         cuts, others = self._peer.collect()
         self._deliver_all(cuts)
         for data, address in others:
-            if self._on_other is not None:
-                self._on_other(data, address)
+            if self._on_other is not None and self._on_other(data, address):
+                self._proven = asyncio.get_running_loop().time()
 
     def _deliver_all(self, cuts: Sequence[TrackOutput]) -> None:
         for cut in cuts:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from slicer.rtp.parameters import (
+    AUDIO_LEVEL,
     AV1,
     G722,
     H264,
@@ -65,7 +66,7 @@ class Profile:
     retransmission: bool = True
     redundancy: bool = False
     feedback: Mapping[Kind, tuple[str, ...]] = field(default_factory=lambda: FEEDBACK)
-    extensions: tuple[str, ...] = (MID, TRANSPORT_WIDE_CC, ORIENTATION)
+    extensions: tuple[str, ...] = (MID, TRANSPORT_WIDE_CC, ORIENTATION, AUDIO_LEVEL)
     setup: Setup = "actpass"
     reduced_size: bool = True
     sections: Mapping[Kind, int] = field(default_factory=dict)

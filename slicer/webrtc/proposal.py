@@ -10,6 +10,7 @@ from itertools import count
 
 from slicer.errors import BadInput, LimitReached
 from slicer.rtp.parameters import (
+    AUDIO_LEVEL,
     ORIENTATION,
     STATIC,
     Codec,
@@ -27,6 +28,7 @@ _DYNAMIC = (111, *range(96, 111), *range(112, 128), *range(35, 64))
 _STATIC = {codec.name: number for number, codec in STATIC.items()}
 # RFC 8285 4.2: the ids of a one-byte header.
 _EXTENSION_IDS = range(1, 15)
+_OF_ONE_KIND = {ORIENTATION: Kind.VIDEO, AUDIO_LEVEL: Kind.AUDIO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,8 @@ def _identity(codec: Codec) -> tuple[object, ...]:
 
 
 def _of_kind(ids: Mapping[int, str], kind: Kind) -> Mapping[int, str]:
-    """Audio has no orientation."""
-    return {n: uri for n, uri in ids.items() if kind is Kind.VIDEO or uri != ORIENTATION}
+    """Audio has no orientation, and video is not loud."""
+    return {n: uri for n, uri in ids.items() if _OF_ONE_KIND.get(uri, kind) is kind}
 
 
 def _extension_ids(profile: Profile, agreed: Collection[RtpParameters]) -> Mapping[int, str]:

@@ -49,6 +49,7 @@ DTLS_PROFILES = {
 }
 """OpenSSL's names of the protection profiles, and DTLS's numbers."""
 _LOOPBACK = "127.0.0.1"
+_NO_STUN = 4  # the first byte of what is no STUN is at least this (RFC 7983)
 _WILDCARDS = {"0.0.0.0": False, "::": True}  # noqa: S104 (compared with, not bound)
 
 
@@ -173,10 +174,12 @@ class Transport:
             return None
         return pair.remote_addr if self._relay is None else self._relay.address
 
-    def hand_back(self, data: bytes, address: Address) -> None:
-        """Give STUN and DTLS to the protocol that asyncio would have called (RFC 7983)."""
+    def hand_back(self, data: bytes, address: Address) -> bool:
+        """Give STUN and DTLS to the protocol that asyncio would have called (RFC 7983); gives
+        whether the peer has signed it."""
         assert self._taken is not None
         try:
+            signed = data[0] < _NO_STUN and self._is_signed(self._taken, data)
             if self._relay is not None:
                 self._relay.hand_back(data)
             else:
@@ -184,6 +187,21 @@ class Transport:
         except Exception:
             # Bytes from outside must not end the reader, and aioice does not catch all errors.
             self.counters["stun_malformed"] += 1
+            return False
+        return signed
+
+    def _is_signed(self, protocol: StunProtocol, data: bytes) -> bool:
+        """Whether this is a check with our password, or the answer with the peer's to one of ours
+        that waits for it (RFC 8445 7.1, 7.2.5)."""
+        connection = self._ice._connection
+        message = stun.parse_message(data)
+        if message.message_class is stun.Class.REQUEST:
+            return message.check_message_integrity(connection.local_password.encode())
+        return (
+            message.transaction_id in protocol.transactions
+            and message.message_class is stun.Class.RESPONSE
+            and message.check_message_integrity((connection.remote_password or "").encode())
+        )
 
     def check_consent(self, wanted: bool) -> None:
         """Start or stop aioice's consent checks: every 5 s, and the end without an answer."""
@@ -322,6 +340,7 @@ def self_test() -> list[str]:
         ),
         (IceConnection, ["get_component_candidates"]),
         (StunProtocol, ["datagram_received"]),
+        (stun.Message, ["check_message_integrity"]),
         (
             dtls,
             [

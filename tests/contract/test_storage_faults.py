@@ -13,8 +13,10 @@ import pytest
 
 from slicer.errors import StorageError, StorageRefused, StorageUnavailable
 from slicer.storage import Credentials, s3_fast
+from slicer.storage.azure import AZURE, azure_storage
 from slicer.storage.bucket import Bucket
 from slicer.storage.cos import COS, cos_storage
+from slicer.storage.gcs import GCS, gcs_storage
 from slicer.storage.objects import ObjectStorage, Timeouts
 from slicer.storage.oss import OSS, oss_storage
 from slicer.storage.s3 import S3, s3_storage
@@ -27,9 +29,34 @@ DATA = hashlib.shake_256(b"slice").digest(1000)
 MD5 = hashlib.md5(DATA).hexdigest()
 OTHER = "0" * 32
 SHORT = Timeouts(connect=2.0, read=0.3)
+RIGHTS = {
+    "az": "Storage Blob Data Contributor",
+    "cos": "name/cos:PutObject",
+    "gs": "storage.objects.create",
+    "oss": "oss:PutObject",
+    "s3": "s3:PutObject",
+}
+NOBODY = "401 AuthenticationRequired"
+FORGED = "403 AuthenticationFailed"
+# Where a vendor says it otherwise.
+REFUSALS = {
+    "az": {
+        "403 SignatureDoesNotMatch": FORGED,
+        "403 InvalidAccessKeyId": FORGED,
+        "403 AccessDenied": "403 AuthorizationPermissionMismatch",
+    },
+    "gs": {"403 SignatureDoesNotMatch": NOBODY, "403 InvalidAccessKeyId": NOBODY},
+}
+COLD = {"az": "Cold", "gs": "COLDLINE", "oss": "IA"}
 KMS = {"cos": "cos/kms", "oss": "KMS", "s3": "aws:kms"}
 CLIENTS = [*objects.VENDORS, "s3 without obstore"]
-OPENERS = {"cos": (COS, cos_storage), "oss": (OSS, oss_storage), "s3": (S3, s3_storage)}
+OPENERS = {
+    "az": (AZURE, azure_storage),
+    "cos": (COS, cos_storage),
+    "gs": (GCS, gcs_storage),
+    "oss": (OSS, oss_storage),
+    "s3": (S3, s3_storage),
+}
 
 
 @dataclass
@@ -50,7 +77,8 @@ class Shop:
     ) -> ObjectStorage:
         url = self.target.url(self.prefix, endpoint=endpoint or self.front.endpoint, more=more)
         vendor, make = OPENERS[self.target.vendor]
-        return make(Bucket.from_url(urlsplit(url), vendor), keys, timeouts)
+        bucket = Bucket.from_url(urlsplit(url), vendor)
+        return make(bucket, self.target.credentials(keys), timeouts)
 
     def keys(self) -> set[str]:
         prefix = f"{self.prefix}/"
@@ -101,15 +129,14 @@ async def test_what_the_vendor_itself_refuses(shop: Shop, keys: Credentials, say
     """No front here: the signature is checked, and the refusal the vendor's own."""
     error = await failure(shop.store(keys, endpoint=shop.target.endpoint))
     assert isinstance(error, StorageRefused)
-    assert error.reason.startswith(says)
+    assert error.reason.startswith(REFUSALS.get(shop.target.vendor, {}).get(says, says))
     assert keys.secret_key not in str(error)
     assert shop.keys() == set()
 
 
 async def test_a_refusal_names_the_right_that_is_missing(shop: Shop) -> None:
-    rights = {"cos": "name/cos:PutObject", "oss": "oss:PutObject", "s3": "s3:PutObject"}
     error = await failure(shop.store(READER))
-    assert f"({rights[shop.target.vendor]})" in error.advice
+    assert f"({RIGHTS[shop.target.vendor]})" in error.advice
 
 
 async def test_a_bucket_that_is_not_there(shop: Shop) -> None:
@@ -170,6 +197,8 @@ def kms(vendor: str, crc: str) -> tuple[tuple[str, str], ...]:
 
 
 async def test_a_lie(shop: Shop) -> None:
+    if shop.target.vendor == "az":
+        pytest.skip("an ETag of Azure's says nothing of the bytes")
     shop.front.fault = told(f'"{OTHER}"')
     error = await failure(shop.store())
     assert isinstance(error, StorageUnavailable)
@@ -184,6 +213,8 @@ async def test_half_a_word_is_none(shop: Shop, etag: str) -> None:
 
 async def test_a_lie_about_what_the_kms_has_encrypted(shop: Shop) -> None:
     """The ETag says nothing then; COS and OSS tell the CRC all the same."""
+    if shop.target.vendor not in KMS:
+        pytest.skip("it has no option for a KMS")
     shop.front.fault = told(f'"{OTHER}"', *kms(shop.target.vendor, "12345"))
     if shop.target.vendor == "s3":
         store = shop.store()
@@ -198,6 +229,8 @@ async def test_a_lie_about_what_the_kms_has_encrypted(shop: Shop) -> None:
 async def test_what_the_kms_encrypts_is_proven_by_its_crc(shop: Shop) -> None:
     if shop.target.vendor == "s3":
         pytest.skip("S3 tells no CRC, and SeaweedFS has no KMS here")
+    if shop.target.vendor not in KMS:
+        pytest.skip("it has no option for a KMS")
     store = shop.store(more=f"sse={KMS[shop.target.vendor]}&sse_key=key-1")
     assert (await store.put("k", DATA, OGG)).etag == OTHER
     await store.close()
@@ -206,7 +239,7 @@ async def test_what_the_kms_encrypts_is_proven_by_its_crc(shop: Shop) -> None:
 
 
 async def test_facts_and_class_go_beside_the_object(shop: Shop) -> None:
-    cold = "IA" if shop.target.vendor == "oss" else "STANDARD_IA"
+    cold = COLD.get(shop.target.vendor, "STANDARD_IA")
     store = shop.store(more=f"metadata=1&class={cold}")
     await store.put("k", DATA, OGG, {"task": "t-1", "anchor": "主播 1\r\nX: y%"})
     await store.close()
@@ -307,13 +340,16 @@ async def test_a_line_of_a_few_kilobytes_a_second(request: pytest.FixtureRequest
 
 
 async def test_a_vendor_that_repeats_our_keys_is_not_quoted(shop: Shop) -> None:
-    echo = f"you sent {WRITER.secret_key} with {WRITER.access_key}"
+    keys = shop.target.credentials()
+    if not keys.access_key:
+        pytest.skip("its key is a JSON of many lines, and is never sent")
+    echo = f"you sent {keys.secret_key} with {keys.access_key}"
     shop.front.fault = Answer.error(403, "SignatureDoesNotMatch", echo)
     store = shop.store()
     error = await failure(store)
     assert "you sent *** with ***" in str(error)
     shown = repr(store) + str(vars(store)) + store.label + repr(error) + str(vars(error))
-    for secret in (WRITER.secret_key, WRITER.access_key):
+    for secret in (keys.secret_key, keys.access_key):
         assert secret not in shown
 
 
@@ -333,5 +369,5 @@ async def test_no_secret_is_logged_or_in_a_traceback(
     except StorageError as error:
         shown = "".join(traceback.format_exception(error))
     await store.close()
-    for secret in (WRITER.secret_key, "q-signature", "sign_key"):
+    for secret in (WRITER.secret_key, "q-signature", "sign_key", "PRIVATE KEY", "SharedKey "):
         assert secret not in caplog.text + shown

@@ -1,12 +1,15 @@
 """What every remote supplier must do, held against each one before its stand-in."""
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused, SupplierUnavailable
 from slicer.media import ogg
@@ -20,6 +23,7 @@ from slicer.moderation import (
     installed,
     open_supplier,
 )
+from slicer.moderation import aliyun as aliyun_module
 from slicer.moderation import openai as openai_module
 from slicer.moderation import rekognition as rekognition_module
 from slicer.moderation import shumei as shumei_module
@@ -33,7 +37,7 @@ from slicer.service.results import payload
 from tests.harness.delivery.spooling import file_of, info_of
 from tests.harness.media.audio import make_audio
 from tests.harness.media.opus import encode
-from tests.harness.moderation import openai, rekognition, shumei, tencent, webhook, yidun
+from tests.harness.moderation import aliyun, openai, rekognition, shumei, tencent, webhook, yidun
 from tests.harness.moderation.stand_in import Asked, answer, stand_in
 
 WRONG = "a-wrong-key"
@@ -92,6 +96,15 @@ CASES = {
         yidun.failed(620),
         SupplierSpec("yidun", "", yidun.ID, "", yidun.AUDIOS, yidun.IMAGES),
     ),
+    "aliyun": Case(
+        lambda url, _: ModerationSettings(aliyun_endpoint=url),
+        aliyun.admitted,
+        aliyun.KEY,
+        aliyun.PASS,
+        {Kind.VIDEO: aliyun.PICTURE},
+        aliyun.error(400),
+        SupplierSpec("aliyun", "", aliyun.ID),
+    ),
     "rekognition": Case(
         lambda url, _: ModerationSettings(rekognition_endpoint=url),
         rekognition.admitted,
@@ -148,11 +161,13 @@ def test_cases_are_of_the_table() -> None:
 )
 async def test_verdicts(name: str, kind: Kind) -> None:
     case = CASES[name]
-    told = iter([case.passes, case.hits[kind]])
-    async with stand_in(lambda asked: case.admitted(asked, next(told))) as server:
+    told = [case.passes]
+    async with stand_in(lambda asked: case.admitted(asked, told[-1])) as server:
         supplier = opened(case, server.url, case.key)
         assert supplier.kinds == case.hits.keys()
-        passed, hit = [await supplier.judge(file_for(kind)) for _ in range(2)]
+        passed = await supplier.judge(file_for(kind))
+        told.append(case.hits[kind])
+        hit = await supplier.judge(file_for(kind))
         await supplier.close()
     assert not passed.hit
     assert hit.suggest is Suggest.BLOCK
@@ -170,6 +185,26 @@ async def test_a_wrong_key_is_refused(case: Case) -> None:
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
     assert WRONG not in str(caught.value)
+
+
+async def test_no_log_has_a_key(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    """Not even at its most talkative, of verdicts, refusals and answers that repeat it."""
+    caplog.set_level(logging.DEBUG)
+    said: list[Callable[[Asked], Response]] = [
+        lambda asked: case.admitted(asked, case.passes),
+        lambda asked: answer({"message": f"{asked.headers} {asked.body.decode()}"}, 500),
+    ]
+    for key in (case.key, WRONG):
+        for say in said:
+            async with stand_in(say) as server:
+                supplier = opened(case, server.url, key)
+                with contextlib.suppress(ModerationError):
+                    await supplier.judge(file_for(Kind.VIDEO))
+                await supplier.close()
+    told = "".join(f"{one.getMessage()} {one.__dict__}" for one in caplog.records)
+    assert "httpx" in told
+    assert case.key not in told
+    assert WRONG not in told
 
 
 @pytest.mark.parametrize("status", [200, 401, 500])
@@ -207,6 +242,35 @@ async def test_nonsense(case: Case, body: bytes) -> None:
         with pytest.raises(SupplierUnavailable):
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
+
+
+async def test_an_answer_that_drips_ends_with_the_request(case: Case) -> None:
+    """Each part comes in time, and the whole never would."""
+
+    async def drip() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    async with stand_in(lambda _: StreamingResponse(drip())) as server:
+        settings = replace(case.settings(server.url, case.key), timeout=0.3)
+        supplier = open_supplier(replace(case.spec, secret_key=case.key), settings)
+        with pytest.raises(SupplierUnavailable, match="in time"):
+            await supplier.judge(file_for(Kind.VIDEO))
+        await supplier.close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_nobody_is_followed_to_another_address(case: Case, status: int) -> None:
+    """Such as that of a cloud's metadata, or a service of the house."""
+    async with stand_in(lambda _: answer({})) as house:
+        away = Response(status_code=status, headers={"Location": f"{house.url}/latest/meta-data"})
+        async with stand_in(lambda _: away) as server:
+            supplier = opened(case, server.url, case.key)
+            with pytest.raises(SupplierUnavailable):
+                await supplier.judge(file_for(Kind.VIDEO))
+            await supplier.close()
+        assert house.asked == []
 
 
 async def test_an_odd_picture_is_not_judged(case: Case) -> None:
@@ -253,6 +317,7 @@ READ: list[tuple[Callable[[Any], Verdict], object]] = [
     (shumei_module.audio_verdict, shumei.AUDIO),
     (lambda body: yidun_module.verdict_of(body, (100, 50)), yidun.PICTURE),
     (yidun_module.verdict_of, yidun.AUDIO),
+    (aliyun_module.verdict_of, {"RequestId": "1", "Data": aliyun.PICTURE}),
     (lambda body: rekognition_module.verdict_of(body, 80), rekognition.PICTURE),
     (lambda body: openai_module.verdict_of(body, 0.8), {"id": "1", "results": [openai.PICTURE]}),
     (webhook_module.verdict_of, webhook.BLOCK),

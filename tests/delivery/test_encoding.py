@@ -63,9 +63,9 @@ class Desk:
         self.made.append(key)
         return File(SliceInfo(key, TrackKey("task", "ada", kind), EPOCH), b"", "image/png")
 
-    async def ask(self, key: str, kind: Kind) -> None:
+    async def ask(self, key: str, kind: Kind, *holder: str) -> None:
         make = partial(self._make, key, kind)
-        self.under_way.append(asyncio.ensure_future(self.pool.make(kind, make)))
+        self.under_way.append(asyncio.ensure_future(self.pool.make(kind, make, holder)))
         await asyncio.sleep(0)
 
     async def finish(self) -> None:
@@ -103,6 +103,30 @@ async def test_a_bound_for_each_kind_over_all_tasks(desk: Desk) -> None:
     await desk.finish()
     assert not desk.pool.full(Kind.VIDEO)
     assert (desk.pool.waiting, desk.pool.crowded) == (0, False)
+
+
+async def test_one_anchor_s_pictures_hold_up_another_s_by_one_for_each_thread(desk: Desk) -> None:
+    for number in range(20):
+        await desk.ask(f"mallory {number}", Kind.VIDEO, "task", "mallory")
+    await desk.ask("ann 0", Kind.VIDEO, "task", "ann")
+    await desk.ask("ann 1", Kind.VIDEO, "task", "ann")
+    await desk.finish()
+    assert desk.made[:4] == ["mallory 0", "ann 0", "mallory 1", "ann 1"]
+    assert desk.made[4:] == [f"mallory {number}" for number in range(2, 20)]
+
+
+async def test_one_anchor_leaves_places_for_others() -> None:
+    desk = Desk(max_waiting=9)
+    for number in range(8):
+        assert not desk.pool.over_share(Kind.VIDEO, ("task", "mallory"))
+        await desk.ask(f"mallory {number}", Kind.VIDEO, "task", "mallory")
+    assert not desk.pool.full(Kind.VIDEO)
+    assert desk.pool.over_share(Kind.VIDEO, ("task", "mallory"))
+    assert not desk.pool.over_share(Kind.VIDEO, ("task", "ann"))
+    assert not desk.pool.over_share(Kind.AUDIO, ("task", "mallory"))
+    await desk.finish()
+    assert not desk.pool.over_share(Kind.VIDEO, ("task", "mallory"))
+    await asyncio.to_thread(desk.threads.join)
 
 
 async def test_what_fails_or_is_cancelled_waits_no_longer(desk: Desk) -> None:
@@ -187,3 +211,19 @@ def test_who_opens_the_threads_keeps_their_memory(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(encoding, "keep_freed_memory", lambda: kept.append(True))
     EncodingPool.open().threads.shut_down()
     assert kept == [True]
+
+
+async def test_who_watches_is_told_of_files_and_costs_none(desk: Desk) -> None:
+    seen: list[str] = []
+
+    def watch(file: File) -> None:
+        seen.append(file.info.key)
+        if file.info.key == "b":
+            raise ValueError("a fault of the watcher")
+
+    desk.pool.watch = watch
+    for key in "abc":
+        await desk.ask(key, Kind.VIDEO)
+    await desk.finish()
+    assert await desk.pool.make(Kind.AUDIO, lambda: 7) == 7
+    assert seen == desk.made == ["a", "b", "c"]

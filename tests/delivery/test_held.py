@@ -27,7 +27,7 @@ def test_memory_is_that_of_what_is_not_in_the_spool() -> None:
     held.resize(second, 50)
     assert (second.size, held.memory) == (50, 150)
     second.path = Path("/spool/2.slice")
-    held.spooled(50)
+    held.spooled(second, 50)
     assert (held.memory, held.in_memory) == (100, 1)
     assert list(held) == [first, second, third]
     for one in held:
@@ -46,6 +46,22 @@ def test_the_bounds() -> None:
     for one in rest:
         held.add(one)
     assert held.full(0)
+
+
+def test_one_anchor_leaves_room_for_others() -> None:
+    held = Held(OutboxSettings(count=20, memory=1000))
+    mine = slices(*[1] * 18)
+    for one in mine:
+        assert not held.over_share(one.holder)
+        held.add(one)
+    assert not held.full(1)
+    assert held.over_share(mine[0].holder)
+    assert not held.over_share(("task", "bob"))
+    held.remove(mine[0])
+    assert not held.over_share(mine[0].holder)
+    held.resize(mine[1], 900)
+    assert held.over_share(mine[0].holder), "nor of the memory"
+    assert not held.over_share(("task", "bob"))
 
 
 async def test_waiting_for_the_last_one_or_for_long_enough() -> None:

@@ -12,8 +12,6 @@ from slicer.errors import BadInput
 from tests.harness.media.picture import read_frame_number
 from tests.harness.media.slices import decode_ogg, read_picture
 
-ROOT = Path(__file__).parents[2]
-
 
 class Sources(HTMLParser):
     """The files a page shows and plays."""
@@ -31,8 +29,7 @@ class Sources(HTMLParser):
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The demo's folder and what it printed."""
     folder = tmp_path_factory.mktemp("demo")
-    samples = str(ROOT / "samples")
-    command = [sys.executable, "-m", "slicer.cli", "demo", "--samples", samples, "--seconds", "12"]
+    command = [sys.executable, "-m", "slicer", "demo", "--seconds", "12"]
     run = subprocess.run(
         [*command, "--to", str(folder)], capture_output=True, text=True, timeout=150, check=False
     )

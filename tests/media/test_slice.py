@@ -61,8 +61,9 @@ def test_preroll_is_in_the_length_that_is_shown_and_not_in_what_is_heard(
     """A packet that straddles the cut is needed in any case: 10 ms here."""
     kept = start - round(PREROLL * 48_000)
     packets = tuple(one for one in encode(make_audio(3)) if one.timestamp + 960 > kept)
-    cut = AudioCut(AUDIO_TRACK, OPUS, start, start + 48_000, packets, 12.5)
+    cut = AudioCut(AUDIO_TRACK, OPUS, start, start + 48_000, packets, 12.5, level=37)
     made = make(cut, SLICE, preroll=preroll)
+    assert made.level == 37
     assert len(decode(made.data)) == 48_000
     assert length(made.data) == pytest.approx(1 + preroll + (start - 48_000) / 48_000)
 

@@ -1,7 +1,11 @@
 """One POST: what each status means, and answers that are none."""
 
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+
 import pytest
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from slicer.errors import (
     BadInput,
@@ -54,6 +58,29 @@ async def test_what_a_status_means(
         await ask(response)
     assert caught.value.supplier == "acme"
     assert caught.value.retry_after == pause
+
+
+async def test_an_answer_that_drips_ends_with_the_request() -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    async with stand_in(lambda _: StreamingResponse(drip())) as server:
+        client = SupplierClient("acme", ModerationSettings(timeout=0.5))
+        with pytest.raises(SupplierUnavailable, match="no answer in time"):
+            await client.post(server.url, b"{}", {})
+        await client.close()
+
+
+async def test_an_answer_that_is_packed_is_not_unpacked() -> None:
+    packed = gzip.compress(b'{"a": "' + b" " * 50_000_000 + b'"}')
+    async with stand_in(lambda _: Response(packed, headers={"Content-Encoding": "gzip"})) as server:
+        client = SupplierClient("acme", ModerationSettings())
+        found = await client.post(server.url, b"{}", {})
+        assert server.asked[0].headers["accept-encoding"] == "identity"
+        assert (found.body, len(found.raw) <= len(packed)) == ({}, True)
+        await client.close()
 
 
 async def test_nobody_there() -> None:

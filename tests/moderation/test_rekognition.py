@@ -1,5 +1,6 @@
 """Amazon Rekognition: verdicts of pictures, documented errors, what is refused before sending."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -61,7 +62,6 @@ async def test_a_picture_is_hit() -> None:
     assert {one.label for one in explicit} == {Label.PORN}
     assert (alcohol.label, alcohol.scene) == (Label.CUSTOM, "Alcohol")
     assert alcohol.suggest is Suggest.REVIEW
-    assert "ResponseMetadata" not in verdict.raw
     assert "Exposed Female Nipple" in verdict.raw
 
 
@@ -104,15 +104,25 @@ async def test_nobody_there() -> None:
     async with stand_in(lambda _: said({})) as server:
         pass
     supplier = RekognitionSupplier(SPEC, ModerationSettings(rekognition_endpoint=server.url))
-    with pytest.raises(SupplierUnavailable, match="EndpointConnectionError"):
+    with pytest.raises(SupplierUnavailable, match="ConnectError"):
         await supplier.judge(PICTURE_FILE)
     await supplier.close()
 
 
 async def test_an_answer_that_is_none() -> None:
-    """botocore takes an object for granted."""
-    with pytest.raises(SupplierUnavailable, match="no answer: "):
+    with pytest.raises(SupplierUnavailable, match="200"):
         await judge(lambda _: said([1]))
+
+
+async def test_who_is_not_aws() -> None:
+    """What a status means in HTTP; and its error's code, wherever AWS puts a name around it."""
+    with pytest.raises(SupplierRefused, match="403"):
+        await judge(lambda _: said({}, 403))
+    with pytest.raises(SupplierRefused, match="AccessDeniedException"):
+        await judge(lambda _: error("com.amazon#AccessDeniedException:http://internal/"))
+    long = Response(json.dumps(PASS), headers={"x-amzn-requestid": "r" * 1_000})
+    verdict, _ = await judge(lambda _: long)
+    assert verdict.request == "r" * 100
 
 
 async def test_a_pause_that_is_none() -> None:

@@ -51,7 +51,8 @@ static parameters line(const codec *codec, const char *mid) {
     for (int i = 0; i < 128; i++)
         it.rtx[i] = it.red[i] = -1;
     for (int i = 0; i < 14; i++)
-        it.transport_cc_ids[i] = it.mid_ids[i] = it.rid_ids[i] = it.orientation_ids[i] = -1;
+        it.transport_cc_ids[i] = it.mid_ids[i] = it.rid_ids[i] = it.orientation_ids[i] =
+            it.level_ids[i] = -1;
     it.codecs[video ? 96 : 111] = codec;
     it.feedback = FEEDBACK_NACK | FEEDBACK_TRANSPORT_CC | (video ? FEEDBACK_PLI : 0);
     if (video)

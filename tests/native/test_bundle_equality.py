@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import (
+    AUDIO_LEVEL,
     MID,
     OPUS,
     PCMU,
@@ -36,7 +37,13 @@ from tests.harness.rtp.lockstep import Lockstep
 
 TASKS = ("one", "two")
 CONFERENCE = {3: TRANSPORT_WIDE_CC, 4: MID}
-SPOKEN = RtpParameters(Kind.AUDIO, {111: OPUS}, {}, CONFERENCE, frozenset({"nack", "transport-cc"}))
+SPOKEN = RtpParameters(
+    Kind.AUDIO,
+    {111: OPUS},
+    {},
+    {**CONFERENCE, 8: AUDIO_LEVEL},
+    frozenset({"nack", "transport-cc"}),
+)
 SEEN = RtpParameters(
     Kind.VIDEO, {96: VP8}, {97: 96}, CONFERENCE, frozenset({"nack", "nack pli", "transport-cc"})
 )

@@ -79,6 +79,7 @@ OF_C_ALONE = {
     ("candidates.c", "FEWEST_HELD"),
     ("report_wait.c", "FEWEST_WAITING"),
     ("packet.h", "NO_ORIENTATION"),
+    ("packet.h", "NO_LEVEL"),
     ("transport_feedback.c", "NOT_RECEIVED"),
     ("video.c", "KEPT_BYTES"),
     ("video.c", "KEPT_FRAMES"),

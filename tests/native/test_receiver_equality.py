@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import (
+    AUDIO_LEVEL,
     AV1,
     G722,
     H264,
@@ -72,6 +73,8 @@ def parameters(
         codecs[50] = STRANGE
     repeating = {(112 if kind is Kind.AUDIO else 97): first, 51: 50} if rtx else {}
     extensions = {3: TRANSPORT_WIDE_CC} if transport else {}
+    if transport and kind is Kind.AUDIO:
+        extensions[8] = AUDIO_LEVEL
     red = {63: first} if kind is Kind.AUDIO else {}
     return RtpParameters(kind, codecs, repeating, extensions, feedback, red=red)
 

@@ -131,3 +131,13 @@ async def test_a_private_map_key_is_no_usersig(registry: Registry) -> None:
     key = app.private_map_key("ada", "a-5", int(EPOCH.timestamp()), privileges=Privilege(8))
     with pytest.raises(Unauthorized, match="this is a PrivateMapKey"):
         admission.authorize(at("a-5"), "ada", key)
+
+
+async def test_other_applications_are_taken(registry: Registry) -> None:
+    admission = Admission((ONE, TWO), registry, ManualClock(), anybody)
+    admission.authorize(at("a-5"), "ada", sig(ONE))
+    renewed = replace(ONE, usersig_key="renewed", rooms=(("*", "whip://127.0.0.1:1/b-{room}"),))
+    admission.replace((renewed, TWO), nobody)
+    admission.authorize(at("b-5"), "ada", sig(renewed))
+    with pytest.raises(Unauthorized):
+        admission.authorize(at("b-5"), "ada", sig(TWO))

@@ -44,6 +44,12 @@ def test_a_stream_instead_of_a_room() -> None:
         plan("id", APP, order, USUAL)
 
 
+def test_links_are_made_where_the_settings_say_so() -> None:
+    url = storage_url(BUCKET, VendorSettings(links=3_600))
+    assert parse_qs(urlsplit(url).query)["link"] == ["3600"]
+    assert "link" not in storage_url(BUCKET, USUAL)
+
+
 @pytest.mark.parametrize(
     ("vendor", "bucket", "scheme"),
     [(0, "slices-1250000000", "cos"), (1, "slices", "s3"), (2, "slices", "oss")],

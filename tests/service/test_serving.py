@@ -88,3 +88,22 @@ async def test_a_file_in_place_of_the_state_folder(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"^serve\.state: .*made and written \(File exists\)"):
         async with serving(settings):
             pass
+
+
+@pytest.mark.usefixtures("supplier")
+async def test_a_reload_gives_callbacks_their_new_receiver(tmp_path: Path) -> None:
+    async with receiver("key") as before, receiver("other") as after:
+        app = replace(APP, callback_url=before.url)
+        settings = ServiceSettings(
+            serve=ServeSettings(state=str(tmp_path / "state")),
+            webhooks=WebhookSettings(allow_private=True),
+            apps=(app,),
+        )
+        async with serving(settings) as service:
+            task = await service.create(app, moderation_order())
+            await before.until(lambda: len(before.received) == 1)
+            app = replace(app, callback_url=after.url, callback_key="other")
+            service.reload(replace(settings, apps=(app,)))
+            await service.delete(app, Product.MODERATION, task)
+            await after.until(lambda: len(after.received) == 2)
+    assert [one.signed for one in after.received] == [True, True]

@@ -9,7 +9,7 @@ import pytest
 from slicer.config import section_fields, variable
 from slicer.engine.settings import MOVED, OTHER_TABLES, OTHER_VARIABLES, Settings
 from slicer.errors import BadInput
-from slicer.service.settings import ServiceSettings
+from slicer.service.settings import ServiceSettings, VendorSettings
 
 EXAMPLE = Path(__file__).parents[2] / "slicer.example.toml"
 
@@ -73,9 +73,10 @@ def test_a_moved_field_is_told_its_new_name(tmp_path: Path, old: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[sliceing]\n", "sliceing: got 'an unknown table'; allowed: apps, engine"),
+        ("[sliceing]\n", "sliceing: got 'an unknown table'; allowed: apps, console, engine"),
         ("[webhooks]\nallow_private = 1\n", "webhooks.allow_private: got 1; allowed: true or f"),
         ("[serve]\ntls_key = 'x'\n", "tls_cert and tls_key, or neither"),
+        ("[console]\ntoken = 'short'\n", "console.token: got 'a shorter text'; allowed: 16 char"),
         ("[serve]\nport = 65536\n", "serve.port: got 65536; allowed: .* from 0 to 65535"),
         ("[apps]\nx = 1\n", r"apps: got .*; allowed: tables: \[\[apps\]\]"),
         ("[[apps]]\nsdk_app_id = 0\n", r"apps\[0\].sdk_app_id: got 0"),
@@ -111,3 +112,9 @@ def test_the_commented_application_works() -> None:
         (app,) = ServiceSettings.load(Path(file.name)).apps
     assert app.room_url("live-1") == "whip://127.0.0.1:8089/live-1"
     assert app.room_url("5") == "whip://127.0.0.1:8080/5"
+
+
+def test_a_link_that_is_good_for_moments_is_none() -> None:
+    with pytest.raises(BadInput, match=r"vendors\.links: got 59; allowed: 0, or seconds from 60"):
+        ServiceSettings(vendors=VendorSettings(links=59))
+    assert ServiceSettings(vendors=VendorSettings(links=60)).vendors.links == 60

@@ -160,3 +160,10 @@ def test_an_endpoint_keeps_its_host_or_is_refused(text: str) -> None:
     assert got is not None
     assert (urlsplit(got).hostname or "").startswith("store.example")
     assert not {"@", "/", "?", "#", "\\"} & set(got.removeprefix("http://"))
+
+
+@pytest.mark.parametrize("value", ["", "0", "59", "604801", "1e3", "-60", "60s"])
+def test_how_long_a_link_may_be_good(value: str) -> None:
+    with pytest.raises(BadInput, match=r"storage\.link: .*60 to 604800"):
+        read(f"s3://bucket/x?region=a&link={value}")
+    assert read("s3://bucket/x?region=a&link=3600").link == 3_600

@@ -17,6 +17,8 @@ from slicer.storage.objects import ObjectStorage
         ("s3://bucket/x?region=eu-west-1", ObjectStorage),
         ("cos://bucket-1250000000/x?region=ap-guangzhou", ObjectStorage),
         ("oss://bucket/x?region=cn-hangzhou", ObjectStorage),
+        ("gs://bucket/x", ObjectStorage),
+        ("az://bucket/x", ObjectStorage),
     ],
 )
 def test_the_scheme_chooses(url: str, kind: type) -> None:
@@ -26,7 +28,7 @@ def test_the_scheme_chooses(url: str, kind: type) -> None:
 
 
 def test_every_vendor_is_covered() -> None:
-    assert set(VENDORS) == {"file", "null", "s3", "cos", "oss"}
+    assert set(VENDORS) == {"file", "null", "s3", "cos", "oss", "gs", "az"}
 
 
 def test_opening_a_folder_makes_nothing(tmp_path: Path) -> None:

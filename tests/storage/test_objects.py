@@ -37,6 +37,10 @@ class Scripted:
     def delete(self, name: str) -> None:
         self._called(f"delete {name}")
 
+    def link(self, name: str, seconds: int) -> str:
+        self._called(f"link {name} {seconds}")
+        return f"https://link/{name}"
+
     def translated(self, key: str, error: Exception) -> StorageError:
         if isinstance(error, PermissionError):
             return StorageRefused(key, str(error), "x")

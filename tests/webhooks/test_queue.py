@@ -63,6 +63,16 @@ async def test_tasks_and_apps_do_not_wait_for_each_other(box: WebhookQueue) -> N
     assert ids(await box.due(60.0, 3)) == ["a0-0", "a1-0", "a2-0", "b-0"]
 
 
+async def test_what_is_under_way_counts_and_is_not_given_again(box: WebhookQueue) -> None:
+    for number in range(6):
+        await box.add(message(0, f"a{number}"), float(number))
+    await box.add(message(0, "b", app=2), 50.0)
+    first = await box.due(60.0, 4)
+    assert ids(await box.due(60.0, 4, first)) == []
+    assert ids(await box.due(60.0, 4, first[1:4])) == ["a0-0", "b-0"]
+    assert ids(await box.due(60.0, 5, first)) == ["a4-0"]
+
+
 async def test_the_same_id_is_kept_once(box: WebhookQueue) -> None:
     assert await box.add(message(0), 1.0)
     assert await box.add(message(0), 2.0)
@@ -247,3 +257,21 @@ async def test_one_due_for_each_task_that_waits(steps: list[tuple[str, str]]) ->
             firsts = {one.webhook.line: one.seq for one in reversed(waiting)}
             assert {one.webhook.line: one.seq for one in waiting if one.due is not None} == firsts
         await box.close()
+
+
+async def test_what_waits_is_counted_hurried_and_dropped(box: WebhookQueue) -> None:
+    for number in range(2):
+        await box.add(message(number), 100.0)
+    await box.add(message(0, "u"), 100.0)
+    (first, other) = await box.due(100.0, 8)
+    await box.postpone(first, 900.0, "500")
+    await box.settle(other, Outcome.GIVEN_UP, "500", 101.0)
+    assert await box.counts() == {Outcome.WAITING: 2, Outcome.GIVEN_UP: 1}
+    assert await box.hurry(102.0) == 1
+    assert ids(await box.due(102.0, 8)) == ["t-0"]
+    assert await box.drop("t-0", "dropped", 103.0)
+    assert ids(await box.due(103.0, 8)) == ["t-1"], "those behind it go on"
+    assert not await box.drop("t-0", "dropped", 103.0)
+    assert not await box.drop("unknown", "dropped", 103.0)
+    (dropped,) = await box.webhooks(Outcome.DROPPED)
+    assert dropped.detail == "dropped"

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import struct
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
@@ -15,7 +16,7 @@ from slicer.errors import BadInput, RoomError
 from slicer.hot import Bundle
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import Transmit
-from slicer.webrtc.connection import Connection, Events, Network
+from slicer.webrtc.connection import STALL, Connection, Events, Network
 from slicer.webrtc.loop_path import LoopMedia
 from slicer.webrtc.path import media_path
 from slicer.webrtc.transport import MAX_CANDIDATES, Transport
@@ -23,6 +24,8 @@ from tests.harness.rooms.sfu import Sfu
 from tests.harness.rooms.visit import Seen, Visit, local_of
 from tests.harness.rooms.whip_client import LOOPBACK, Flicker, Peer, Tone
 
+PACKET = struct.pack("!BBHII", 0x80, 111, 1, 960, 5) + b"\xf8\xff\xfe"
+ALERT = b"\x15\xfe\xfd" + bytes(8) + b"\x00\x02\x02\x28"
 FRAGMENT = "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n{}"
 
 
@@ -432,6 +435,49 @@ async def test_a_visitor_that_is_silent_is_gone() -> None:
     await visit.connect()
     async with asyncio.timeout(5):
         assert await visit.seen.closed == "nothing received for 0.2 s"
+    await visit.close()
+
+
+async def test_what_anybody_can_send_does_not_keep_a_visitor_that_is_gone() -> None:
+    """From its own address: a check and a packet of before, and what nobody has signed."""
+    visit = Visit(silence=0.5)
+    await visit.connect()
+    peer = visit.peer
+    check, packet = peer.check(), peer.media(PACKET)
+    await visit.seen.until(lambda: len(visit.seen.rtp) == 1)
+
+    async def send_again() -> None:
+        while True:
+            for data in (check, packet, PACKET, b"\x00", b"\xff", b"\x16\xfe\xfd", ALERT):
+                peer.send(data)
+            peer.check(pwd="0" * 32)
+            await asyncio.sleep(0.05)
+
+    sending = asyncio.create_task(send_again())
+    async with asyncio.timeout(5):
+        assert await visit.seen.closed == "nothing received for 0.5 s"
+    sending.cancel()
+    assert len(visit.seen.rtp) == 1
+    await visit.close()
+
+
+async def test_a_check_alone_keeps_a_visitor() -> None:
+    visit = Visit(silence=0.5)
+    await visit.connect()
+    for _ in range(10):
+        visit.peer.check(nominate=False)
+        await asyncio.sleep(0.1)
+    assert not visit.seen.closed.done()
+    await visit.close()
+
+
+async def test_a_process_that_stood_still_does_not_take_a_peer_for_gone() -> None:
+    visit = Visit(silence=0.5)
+    await visit.connect()
+    time.sleep(0.5 + STALL)
+    await visit.heard(1)
+    await asyncio.sleep(0.3)
+    assert not visit.seen.closed.done()
     await visit.close()
 
 

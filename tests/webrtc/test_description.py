@@ -8,6 +8,7 @@ from types import FrameType
 import pytest
 
 from slicer.rtp.parameters import (
+    AUDIO_LEVEL,
     MID,
     ORIENTATION,
     REPAIRED_RID,
@@ -48,7 +49,7 @@ def test_the_answer_to_a_browser() -> None:
     assert audio.attributes.all("candidate") == list(OURS.candidates)
     assert audio.attributes.has("end-of-candidates")
     extensions = [f"3 {TRANSPORT_WIDE_CC}", f"4 {MID}"]
-    assert audio.attributes.all("extmap") == extensions
+    assert audio.attributes.all("extmap") == [f"1 {AUDIO_LEVEL}", *extensions]
     of_video = [f"13 {ORIENTATION}", *extensions, f"10 {RID}", f"11 {REPAIRED_RID}"]
     assert video.attributes.all("extmap") == of_video
     assert video.attributes.all("simulcast") == ["recv q;h;f"]

@@ -78,3 +78,19 @@ async def test_closing_from_inside_ends_it(pair: tuple[socket.socket, socket.soc
     await asyncio.sleep(TICK * 3)
     drain.close()
     assert receiving.fileno() == -1
+
+
+async def test_it_is_read_out_of_turn_a_batch_at_a_time(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    sending, receiving = pair
+    batches: list[list[Datagram]] = []
+    drain = Drain(receiving, batches.append)
+    assert drain.read()
+    for number in range(MAX_BATCH + 10):
+        sending.send(number.to_bytes(2, "big"))
+    assert not drain.read()
+    assert drain.read()
+    assert [len(batch) for batch in batches] == [MAX_BATCH, 10]
+    drain.close()
+    assert drain.read()

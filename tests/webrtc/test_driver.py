@@ -7,8 +7,9 @@ from slicer.hot import Bundle
 from slicer.rtp.parameters import OPUS, Kind, RtpParameters
 from slicer.slicing.outputs import AudioCut, Subscribe, TrackKey, TrackOutput, Transmit
 from slicer.slicing.spec import AudioSpec
-from slicer.webrtc.driver import BundleDriver
+from slicer.webrtc.driver import AGAIN, BundleDriver
 from tests.harness.clock import ManualClock
+from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, datagram, opus
 
 TRACK = TrackKey("task", "ann", Kind.AUDIO)
 CUT = AudioCut(TRACK, OPUS, 0, 48_000, (), 1000.0)
@@ -60,7 +61,14 @@ class Bench:
         self.bundle = Recorder()
         self.out: list[bytes | TrackOutput] = []
         bundle = cast("Bundle", self.bundle)
-        self.driver = BundleDriver(bundle, self.clock, self.out.append, self.out.append)
+        self.waiting: list[list[bytes]] = []
+        self.driver = BundleDriver(bundle, self.clock, self.out.append, self.out.append, self.read)
+
+    def read(self) -> bool:
+        """Take a batch of what waits; whether that was all."""
+        if self.waiting:
+            self.driver.receive(self.waiting.pop(0))
+        return not self.waiting
 
 
 def test_outputs_go_where_they_belong_in_order() -> None:
@@ -135,3 +143,44 @@ def test_close_flushes_and_disarms() -> None:
     assert bench.bundle.calls[-1] == ("flush", 1000.0)
     assert bench.out == [CUT]
     assert bench.clock.timers == []
+
+
+def test_a_timer_waits_until_all_is_read_that_came_before_it() -> None:
+    bench = Bench()
+    bench.bundle.next = 1001.0
+    bench.driver.receive([])
+    bench.waiting = [[b"1"], [b"2"], [b"3"]]
+    bench.clock.advance(1)
+    assert bench.bundle.calls[1:] == [("receive", b"1", 1001.0)]
+    bench.clock.advance(AGAIN)
+    bench.clock.call_at(bench.clock.now(), lambda: setattr(bench.bundle, "next", None))
+    bench.clock.advance(AGAIN)
+    assert [call[:2] for call in bench.bundle.calls[2:4]] == [("receive", b"2"), ("receive", b"3")]
+    assert bench.bundle.calls[4] == ("handle_timer", bench.clock.now())
+
+
+def test_a_stall_of_the_process_does_not_shatter_audio() -> None:
+    """Half a minute stood still, and its packets come in one go, as does the timer."""
+    clock = ManualClock(1000.0)
+    cuts: list[TrackOutput] = []
+    waiting: list[list[bytes]] = []
+
+    def read() -> bool:
+        if waiting:
+            driver.receive(waiting.pop(0))
+        return not waiting
+
+    driver = BundleDriver(Bundle(1), clock, lambda _: None, cuts.append, read)
+    driver.set_sections("ann", [AUDIO])
+    driver.attach(Subscribe(AUDIO_TRACK, AudioSpec(5)))
+    for number in range(100):
+        driver.receive([datagram(opus(number), number, number * 960)])
+        clock.advance(0.02)
+    late = [datagram(opus(number), number, number * 960) for number in range(100, 1600)]
+    waiting += [late[at : at + 500] for at in range(0, 1500, 500)]
+    clock.advance(30)  # the timers that became due meanwhile come now
+    while waiting:
+        clock.advance(AGAIN)
+    driver.close()
+    lengths = [cut.end - cut.start for cut in cuts if isinstance(cut, AudioCut)]
+    assert lengths == [5 * 48_000] * 6 + [2 * 48_000]

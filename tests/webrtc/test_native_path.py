@@ -215,7 +215,9 @@ async def test_consent_is_given_and_asked_for(secure: Linked) -> None:
         {"USERNAME": "ours:thrs", "PRIORITY": 1, "ICE-CONTROLLING": 5, "USE-CANDIDATE": None}
     )
     request.add_message_integrity(ICE.pwd.encode())
+    before = secure.media.heard
     secure.send_raw(bytes(request))
+    await until(lambda: secure.media.heard > before)
     got: list[bytes] = []
 
     def messages(wanted: stun.Class) -> list[stun.Message]:
@@ -234,21 +236,35 @@ async def test_consent_is_given_and_asked_for(secure: Linked) -> None:
     (check,) = messages(stun.Class.REQUEST)
     assert check.attributes["USERNAME"] == "thrs:ours"
     assert check.attributes["ICE-CONTROLLED"] == ICE.tie_breaker
-    answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, check.transaction_id)
-    answer.add_message_integrity(ICE.remote_pwd.encode())
-    secure.send_raw(bytes(answer))
+    before = secure.media.heard
+    for kind, key in (
+        (stun.Class.RESPONSE, None),
+        (stun.Class.RESPONSE, b"guessed"),
+        (stun.Class.ERROR, ICE.remote_pwd.encode()),
+    ):
+        forged = stun.Message(stun.Method.BINDING, kind, check.transaction_id)
+        if key is not None:
+            forged.add_message_integrity(key)
+        secure.send_raw(bytes(forged))
     secure.send_raw(b"\x16last")
     await until(lambda: secure.others)
     assert [data for data, _ in secure.others] == [b"\x16last"]
+    assert secure.media.heard == before
+    answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, check.transaction_id)
+    answer.add_message_integrity(ICE.remote_pwd.encode())
+    secure.send_raw(bytes(answer))
+    await until(lambda: secure.media.heard > before)
 
 
 async def test_a_check_with_another_password_is_not_ours(secure: Linked) -> None:
     request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     request.attributes.update({"USERNAME": "ours:thrs", "PRIORITY": 1, "ICE-CONTROLLING": 5})
     request.add_message_integrity(b"guessed")
+    before = secure.media.heard
     secure.send_raw(bytes(request))
     await until(lambda: secure.others)
     assert secure.received() == []
+    assert secure.media.heard == before
 
 
 async def test_forged_media_is_counted_and_changes_nothing(secure: Linked) -> None:

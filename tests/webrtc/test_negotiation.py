@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from slicer.errors import BadInput
 from slicer.rtp.parameters import (
+    AUDIO_LEVEL,
     MID,
     OPUS,
     ORIENTATION,
@@ -58,7 +59,7 @@ def test_a_browsers_offer() -> None:
     assert list(audio.codecs) == [111, 9, 0, 8]
     assert audio.codecs[111] == Codec("opus", 48_000, 2, {"minptime": "10", "useinbandfec": "1"})
     assert audio.codecs[0] == PCMU
-    assert audio.extensions == {3: TRANSPORT_WIDE_CC, 4: MID}
+    assert audio.extensions == {1: AUDIO_LEVEL, 3: TRANSPORT_WIDE_CC, 4: MID}
     assert audio.feedback == {"nack", "transport-cc"}
     assert audio.red == {63: 111}
     assert audio.mid == "0"

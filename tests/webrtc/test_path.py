@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 
 from slicer.hot import IMPLEMENTATION
+from slicer.rtp import rtcp
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe, TrackKey, TrackOutput
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -14,9 +15,10 @@ from slicer.webrtc.loop_path import LoopPath
 from slicer.webrtc.native_path import NativePath
 from slicer.webrtc.path import MediaPath, media_path
 from tests.harness.rooms.descriptions import Track, changed, many
+from tests.harness.rooms.linked import SIGNED, Linked, talk, until
 from tests.harness.rooms.sfu import Sfu
 from tests.harness.rooms.whip_client import LOOPBACK
-from tests.harness.rtp.call import number_of
+from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO, datagram, number_of, opus
 
 FIRST_SSRC = 1000
 NATIVE = pytest.param(
@@ -108,6 +110,13 @@ class Meeting:
 
 
 @pytest.fixture(params=["loop", NATIVE])
+async def secure(request: pytest.FixtureRequest) -> AsyncIterator[Linked]:
+    made = Linked(LoopPath() if request.param == "loop" else media_path(), [AUDIO, VIDEO], True)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["loop", NATIVE])
 async def meeting(request: pytest.FixtureRequest) -> AsyncIterator[Meeting]:
     made = Meeting(LoopPath() if request.param == "loop" else media_path())
     yield made
@@ -193,3 +202,67 @@ async def test_a_picture_is_of_the_frame_that_was_sent(meeting: Meeting) -> None
     await meeting.talk(tracks)
     await meeting.until(lambda: any(isinstance(one, PictureCut) for one in meeting.cuts))
     assert meeting.arrived()["anchor0", Kind.VIDEO] == {1}
+
+
+async def test_what_anybody_can_send_proves_nobody_there(secure: Linked) -> None:
+    """From the peer's own address, too: it can be forged."""
+    first = datagram(opus(0), 0, 0)
+    before = secure.media.heard
+    secure.send(first)
+    await until(lambda: secure.media.heard > before)
+    before = secure.media.heard
+    replayed = secure.protecting.protect(datagram(opus(1), 1, 960))
+    secure.send_raw(replayed)
+    await until(lambda: secure.media.heard > before)
+    before = secure.media.heard
+    secure.send_raw(replayed)
+    secure.send_raw(datagram(opus(2) + bytes(10), 2, 1920))
+    secure.send_raw(rtcp.build([rtcp.ReceiverReport(1, ())]) + bytes(14))
+    secure.send_raw(b"\x80")
+    for other in (b"\x00\x01" + bytes(18), b"\x16\xfe\xfd" + bytes(20), b"\xff", b"\x00"):
+        secure.send_raw(other)
+    await until(lambda: len(secure.others) == 4)
+    await until(lambda: secure.media.counters.total() - secure.media.counters["asleep"] == 4)
+    assert secure.media.heard == before
+    assert secure.media.counters.keys() >= {
+        "srtp_authentication",
+        "srtp_replayed",
+        "srtp_malformed",
+    }
+
+
+async def test_a_report_proves_the_peer_there_and_so_does_what_it_has_signed(
+    secure: Linked,
+) -> None:
+    before = secure.media.heard
+    secure.send(rtcp.build([rtcp.ReceiverReport(1, ())]))
+    await until(lambda: secure.media.heard > before)
+    before = secure.media.heard
+    secure.send_raw(SIGNED)
+    await until(lambda: secure.media.heard > before)
+
+
+async def test_media_that_nobody_reads_proves_the_peer_there(secure: Linked) -> None:
+    """A sleeping stream is not decrypted, but for one packet a second."""
+    before = secure.media.heard
+    for number in range(120):
+        secure.send(datagram(opus(number), number, number * 960))
+        await asyncio.sleep(0.02)
+    assert secure.media.heard > before + 2
+    assert secure.media.counters.keys() == {"asleep"}
+
+
+async def test_what_waits_in_the_socket_is_read_before_a_move(secure: Linked) -> None:
+    secure.media.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
+    await talk(secure, range(10))
+    for number in range(10, 20):
+        secure.send(datagram(opus(number), number, number * 960))
+    link, secure.address = secure.link()
+    secure.media.move(link.sock, link.address)
+    secure.send_raw(b"\x16last")
+    secure.media.read()
+    assert [data for data, _ in secure.others] == [b"\x16last"], "in this very turn"
+    secure.media.detach(AUDIO_TRACK)
+    (cut,) = secure.cuts
+    assert isinstance(cut, AudioCut)
+    assert [number_of(one) for one in cut.packets] == list(range(20))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from slicer.errors import BadInput, LimitReached
 from slicer.rtp.parameters import (
+    AUDIO_LEVEL,
     G722,
     MAX_NAMED_SSRCS,
     MID,
@@ -63,7 +64,7 @@ def test_the_first_offer_numbers_every_codec_and_extension_once() -> None:
     assert len(set(numbers)) == len(numbers)
     assert not any(64 <= number < 96 for number in numbers)
     assert set(video.rtx.values()) == set(video.codecs)
-    assert audio.extensions == {1: MID, 2: TRANSPORT_WIDE_CC}
+    assert audio.extensions == {1: MID, 2: TRANSPORT_WIDE_CC, 4: AUDIO_LEVEL}
     assert video.extensions == {1: MID, 2: TRANSPORT_WIDE_CC, 3: ORIENTATION}
 
 

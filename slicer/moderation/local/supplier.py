@@ -1,5 +1,6 @@
 """The supplier `local`, and `trtc`: models on this machine, without an account."""
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,6 +43,8 @@ class LocalSupplier:
     async def judge(self, file: File) -> Verdict:
         assert isinstance(file.info, SliceInfo)
         if file.info.kind is Kind.AUDIO:
+            if self._said_silent(file):
+                return Verdict(raw=json.dumps({"told_level": -(file.level or 0)}))
             return await self._run(partial(judge.judge_audio, file.data))
         read = is_read(file.info, self._settings.local_ocr_every)
         return await self._run(partial(judge.judge_picture, file.data, read))
@@ -51,6 +54,13 @@ class LocalSupplier:
         if not self._shared.users:
             _shared.pop(self._shared.settings, None)
             await self._shared.workers.close()
+
+    def _said_silent(self, file: File) -> bool:
+        """Whether the anchor's client says that there is nothing to hear. Only where the settings
+        trust it: it is the one who is judged, and may say so with anything in the audio."""
+        if not self._settings.local_trust_levels or file.level is None:
+            return False
+        return -file.level < self._settings.local_silence
 
     async def _run(self, work: Callable[[], Verdict]) -> Verdict:
         """A slice whose process dies or takes too long would do so again: it is given up."""

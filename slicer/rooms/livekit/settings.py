@@ -33,6 +33,6 @@ class LiveKitSettings:
     max_message: int = 1024 * 1024
     """Largest message taken, in bytes."""
     silence: float = bounded(15.0, 1, DAY)
-    """Seconds without any datagram, STUN included, after which the connection is lost."""
+    """Seconds without an authenticated datagram (SRTP, STUN) after which the connection is lost."""
     advertise: tuple[str, ...] = ()
     """Addresses to offer as ICE candidates; empty: this host's own."""

@@ -22,6 +22,6 @@ class WhepSettings:
     max_anchors: int = 100
     """Anchors of a room that are played at once; more are told and left out."""
     silence: float = bounded(15.0, 1, DAY)
-    """Seconds without any datagram, STUN included, after which an anchor is gone."""
+    """Seconds without an authenticated datagram (SRTP, STUN) after which an anchor is gone."""
     advertise: tuple[str, ...] = ()
     """Addresses to offer as ICE candidates; empty: this host's own."""

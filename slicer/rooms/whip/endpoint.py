@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,11 +43,13 @@ _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": RETRY_AFTE
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A new session: its name in the URL, the entity-tag of its ICE session, the SDP answer."""
+    """A new session: its name in the URL, the entity-tag of its ICE session, the SDP answer, and
+    the values of `Link` headers that name ICE servers (RFC 9725 4.6)."""
 
     session: str
     etag: str
     answer: str
+    ice_servers: Sequence[str] = ()
 
 
 class Sessions(Protocol):
@@ -115,7 +117,10 @@ class WhipApp:
             "ETag": published.etag,
             "Accept-Patch": FRAGMENT,
         }
-        return Response(published.answer, 201, headers, SDP)
+        response = Response(published.answer, 201, headers, SDP)
+        for link in published.ice_servers:
+            response.headers.append("Link", link)
+        return response
 
     async def _patch(self, request: Request) -> Response:
         _require_type(request, FRAGMENT)

@@ -4,6 +4,7 @@ Every robot gets the same facts in the same order, whenever it comes: RoomEntere
 there, then what changes. A robot may leave while it is told a fact; it then gets no further one.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from slicer.rooms import Listener
@@ -16,6 +17,10 @@ from slicer.slicing.facts import (
     TrackPublished,
     TrackUnpublished,
 )
+from slicer.slicing.outputs import AnchorTrouble
+
+MAX_TOLD = 100
+"""Publishers refused between two looks of whom the room is told; there may be a flood of them."""
 
 
 class Participants:
@@ -27,6 +32,7 @@ class Participants:
         self._robots: list[Listener] = []
         self._end = end
         self._looked = 0.0
+        self._refusals: Counter[tuple[str, str]] = Counter()  # user and reason
         self.closed = False
 
     def watch(self, listen: Listener) -> None:
@@ -58,6 +64,20 @@ class Participants:
         """How many are connecting from this address."""
         return sum(where == address for where in self._pending.values())
 
+    @property
+    def connecting(self) -> int:
+        """How many are connecting."""
+        return len(self._pending)
+
+    def expects(self, anchor: Anchor) -> bool:
+        """Whether it is connecting."""
+        return anchor in self._pending
+
+    def turned_away(self, user: str, reason: str) -> None:
+        """A publisher did not get in; the robots are told at the next look."""
+        if (user, reason) in self._refusals or len(self._refusals) < MAX_TOLD:
+            self._refusals[user, reason] += 1
+
     def joined(self, anchor: Anchor) -> None:
         """An expected anchor is connected. Of two connections of one user the newer stays."""
         if anchor not in self._pending:
@@ -82,6 +102,9 @@ class Participants:
         self._looked = now
         for anchor in list(self.anchors.values()):
             self._tell_troubles(anchor)
+        refusals, self._refusals = self._refusals, Counter()
+        for (user, reason), count in refusals.items():
+            self._tell(AnchorTrouble(user, reason, count))
 
     def _tell_troubles(self, anchor: Anchor) -> None:
         for trouble in anchor.troubles(self._looked):

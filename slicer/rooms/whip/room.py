@@ -7,11 +7,12 @@ from urllib.parse import SplitResult
 
 from slicer.background import Background
 from slicer.clock import Clock
-from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
+from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist, Unauthorized, shown
 from slicer.http import HttpSettings, Server
 from slicer.rooms import Authorize, Context, Listener
 from slicer.rooms.trouble import LOOK
-from slicer.rooms.whip.address import RoomAddress
+from slicer.rooms.whip import ice_servers
+from slicer.rooms.whip.address import RoomAddress, source
 from slicer.rooms.whip.anchor import PUBLISHER, Anchor
 from slicer.rooms.whip.authorization import authorization
 from slicer.rooms.whip.endpoint import Published, WhipApp
@@ -36,6 +37,7 @@ class WhipConnector:
     def __init__(self, context: Context) -> None:
         self._settings, self._http, self._clock = context.whip, context.http, context.clock
         self._authorize = context.authorize or authorization(context.whip, context.clock)
+        ice_servers.check(context.whip)
         self._media_ports = MediaPorts(context.whip, context.clock)
         self._sites: dict[tuple[str, int], Site] = {}
         self._ended: Counter[str] = Counter()
@@ -191,7 +193,12 @@ class Site:
 
     def authorize(self, room: str, user: str, bearer: str | None) -> None:
         """Raises Unauthorized. A room of the same name on another server is another room."""
-        self._authorize(replace(self._at, room=room), user, bearer)
+        try:
+            self._authorize(replace(self._at, room=room), user, bearer)
+        except Unauthorized as error:
+            text = f"! {shown(user)} may not publish into room {shown(room)}: {error}"
+            self._server.tell("publishers_unauthorized", text)
+            raise
 
     async def publish(self, room: str, user: str, offer: str, address: str) -> Published:
         """Make a session. Raises BadInput, TaskNotExist for a room nobody slices, LimitReached."""
@@ -199,18 +206,24 @@ class Site:
         if participants is None:
             raise TaskNotExist(f"no task slices room {room!r}: start one, then publish")
         participants.replace(user)
-        if len(self._sessions) >= self._settings.max_publishers:
-            raise LimitReached(f"{self._settings.max_publishers} publishers are here already")
-        pending = sum(one.pending(address) for one in self._rooms.values())
-        if pending >= self._settings.max_pending:
-            raise LimitReached(f"{pending} publishers of {address or 'one address'} are connecting")
+        address = source(address)
+        if reason := self._full(participants, address):
+            self._ended["publishers_refused"] += 1
+            participants.turned_away(user, f"refused: {reason}")
+            raise LimitReached(reason)
         session = secrets.token_urlsafe(16)
 
         def left(anchor: Anchor, reason: str) -> None:
             participants.left(anchor, reason)
             self._forget(session)
 
-        anchor = Anchor(user, self._path, self._network, participants.joined, left, self._profile)
+        def ended(anchor: Anchor, reason: str) -> None:
+            if participants.expects(anchor):
+                self._ended["publishers_not_connected"] += 1
+                participants.turned_away(user, f"not connected: {reason}")
+            left(anchor, reason)
+
+        anchor = Anchor(user, self._path, self._network, participants.joined, ended, self._profile)
         self._sessions[session] = (room, anchor)
         participants.expect(anchor, address)
         try:
@@ -224,7 +237,21 @@ class Site:
         if participants.closed:
             self._end(anchor)
             raise TaskNotExist(f"the last task has just left room {room!r}")
-        return Published(session, anchor.etag, answer)
+        now = self._clock.wall(self._clock.now()).timestamp()
+        servers = ice_servers.links(self._settings, user, now)
+        return Published(session, anchor.etag, answer, servers)
+
+    def _full(self, participants: Participants, address: str) -> str:
+        """Why one more cannot come; empty where it can."""
+        settings = self._settings
+        if len(self._sessions) >= settings.max_publishers:
+            return f"{settings.max_publishers} publishers are here already"
+        if participants.connecting >= settings.max_pending_room:
+            return f"{participants.connecting} publishers of this room are connecting"
+        pending = sum(one.pending(address) for one in self._rooms.values())
+        if pending >= settings.max_pending:
+            return f"{pending} publishers of {address or 'one address'} are connecting"
+        return ""
 
     def etag(self, room: str, user: str, session: str) -> str:
         """The session's entity-tag. Raises TaskNotExist unless it is this user's, in this room."""

@@ -24,12 +24,23 @@ class WhipSettings:
     max_bitrate: int = bounded(0, 0, 100_000_000)
     """Bit/s that a publisher's video is asked to stay below; 0: as much as the path carries."""
     silence: float = bounded(15.0, 1, DAY)
-    """Seconds without any datagram, STUN included, after which a publisher is gone."""
+    """Seconds without an authenticated datagram (SRTP, STUN) after which a publisher is gone."""
     udp: str = ""
     """ADDRESS:PORT of all publishers' media; empty: the room's address and any free port."""
+    tcp: str = ""
+    """ADDRESS:PORT for the media of publishers without UDP (ICE-TCP); empty: none. It needs
+    `udp`."""
     advertise: tuple[str, ...] = ()
-    """Addresses to offer as ICE candidates (1:1 NAT); empty: the one of `udp`, or all of this
-    host."""
+    """Addresses to offer as ICE candidates (1:1 NAT); empty: those of `udp` and `tcp`, or all
+    of this host."""
+    ice_servers: tuple[str, ...] = ()
+    """STUN and TURN servers that publishers are told of, by their URLs (`turn:HOST:PORT`)."""
+    turn_secret: str = secret("SLICER_TURN_SECRET")
+    """What the TURN servers know us by (coturn: `static-auth-secret`)."""
+    turn_ttl: float = bounded(3_600.0, 60, DAY)
+    """Seconds that a publisher may use TURN credentials to begin a session."""
     max_pending: int = 64
-    """Publishers of one address that may be connecting at once; one more gets 503. Those behind
-    a proxy are of one address."""
+    """Publishers of one address (IPv6: of one /64) that may be connecting at once; one more gets
+    503. Those behind a proxy are of one address."""
+    max_pending_room: int = 256
+    """Publishers of one room that may be connecting at once, wherever from; one more gets 503."""

@@ -8,6 +8,11 @@ answers a check that came from there, and was signed.
 After a restart (RFC 8445 section 9) the credentials of before go on being taken until a pair is
 nominated by the new ones: media goes on, and browsers begin to check before they have our answer.
 That is why only our half of a check's user name counts.
+
+A check stays valid for as long as its credentials, and whoever saw it can send it again, from where
+he likes. So transactions are remembered, the last MAX_SEEN of them. One that comes again from where
+it came before is answered, since our answer may be lost, but it proves and moves nothing; from
+elsewhere it is nobody's.
 """
 
 import secrets
@@ -22,6 +27,8 @@ COOKIE = b"\x21\x12\xa4\x42"
 """Of every STUN message (RFC 8489 section 5)."""
 MAX_ATTRIBUTES = 16
 """Attributes of a check that are looked at for its user name, which comes first by custom."""
+MAX_SEEN = 256
+"""Transactions of checks that are remembered: ten minutes of a browser's."""
 _HEADER = 20
 _REQUEST = b"\x00\x01"
 _USERNAME = 0x0006
@@ -39,10 +46,12 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """An authenticated check: what to answer, and whether the peer nominates the pair by it."""
+    """An authenticated check: what to answer, and whether the peer nominates the pair by it.
+    *fresh*: it is no repetition, so the peer has just sent it."""
 
     answer: bytes
     nominates: bool
+    fresh: bool
 
 
 class LiteAgent:
@@ -51,6 +60,9 @@ class LiteAgent:
     def __init__(self) -> None:
         self.credentials = _credentials()
         self._before: Credentials | None = None
+        self._seen: dict[
+            bytes, Address
+        ] = {}  # transactions, oldest first, and where they came from
 
     @property
     def fragments(self) -> tuple[str, ...]:
@@ -65,7 +77,8 @@ class LiteAgent:
         self.credentials = _credentials()
 
     def check(self, data: bytes, address: Address) -> Check | None:
-        """Take a binding request from this address; None unless one of our passwords signed it."""
+        """Take a binding request from this address; None unless one of our passwords signed it, and
+        where another address sent it before."""
         try:
             request = stun.parse_message(data)
             ufrag = request.attributes.get("USERNAME", "").partition(":")[0]
@@ -74,6 +87,10 @@ class LiteAgent:
                 return None
         except (ValueError, KeyError, struct.error, IndexError):
             return None
+        fresh = request.transaction_id not in self._seen
+        if not fresh and self._seen[request.transaction_id] != address:
+            return None
+        self._remember(request.transaction_id, address)
         answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
         if conflict := "ICE-CONTROLLED" in request.attributes:
             # RFC 8445 7.3.1.1, as with the least tie-breaker there is: we never control.
@@ -82,10 +99,15 @@ class LiteAgent:
         else:
             answer.attributes["XOR-MAPPED-ADDRESS"] = address
         answer.add_message_integrity(known.pwd.encode())
-        nominates = not conflict and "USE-CANDIDATE" in request.attributes
+        nominates = fresh and not conflict and "USE-CANDIDATE" in request.attributes
         if nominates and known is self.credentials:
             self._before = None
-        return Check(bytes(answer), nominates)
+        return Check(bytes(answer), nominates, fresh)
+
+    def _remember(self, transaction: bytes, address: Address) -> None:
+        if len(self._seen) == MAX_SEEN and transaction not in self._seen:
+            del self._seen[next(iter(self._seen))]
+        self._seen[transaction] = address
 
     def _known(self, ufrag: str) -> Credentials | None:
         both = (self.credentials, self._before)

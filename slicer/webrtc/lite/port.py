@@ -15,8 +15,8 @@ There is a listening socket for each address: so an answer leaves from where its
 
 import socket
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from slicer.errors import RoomError
@@ -33,6 +33,7 @@ MAX_STRAY = 64
 """Datagrams read from a new socket before it is the peer's alone."""
 TRIES = 8
 """Free ports tried until one is free at every address."""
+_NO_STUN = 4  # the first byte of what is no STUN is at least this (RFC 7983)
 _TOP_PRIORITY = 2_130_706_431  # a host candidate's of component 1 (RFC 8445 5.1.2.1)
 
 
@@ -44,13 +45,59 @@ class Session(Protocol):
         ...
 
 
-class Listener:
+class Listener(Protocol):
+    """Where a peer's datagrams come to: a listening socket, or a connection of the peer."""
+
+    address: Address
+    """Ours."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing comes by it any more."""
+        ...
+
+    def mapped(self, address: Address) -> Address:
+        """The peer's address as it is seen from outside, of one that `Session.arrived` gave."""
+        ...
+
+    def send(self, data: bytes, address: Address) -> bool:
+        """Answer an authenticated check from there; whether that could be sent."""
+        ...
+
+    def connect(self, peer: Address) -> tuple[socket.socket, Address]:
+        """A connected socket for this peer alone, and the address that its datagrams come from.
+        Raises OSError."""
+        ...
+
+    def release(self) -> None:
+        """The session no longer uses the socket that `connect` gave."""
+        ...
+
+
+class UdpListener:
     """The listening socket at one of our addresses."""
 
-    def __init__(self, sock: socket.socket, take: Callable[["Listener", list[Datagram]], None]):
+    gone = False
+
+    def __init__(self, sock: socket.socket, take: Callable[[Listener, list[Datagram]], None]):
         self.address: Address = sock.getsockname()[:2]
         self.sock = sock
         self._drain = Drain(sock, lambda batch: take(self, batch))
+
+    def mapped(self, address: Address) -> Address:
+        return address
+
+    def connect(self, peer: Address) -> tuple[socket.socket, Address]:
+        sock = _bind(self.address, socket.SOCK_DGRAM)
+        try:
+            sock.connect(peer)
+        except OSError:
+            sock.close()
+            raise
+        return sock, peer
+
+    def release(self) -> None:
+        """The socket is whole by itself."""
 
     def send(self, data: bytes, address: Address) -> bool:
         """Whether the kernel took it."""
@@ -91,8 +138,9 @@ class UdpPort:
         self._certificate: Certificate | None = None
         self._by_fragment: dict[str, Session] = {}
         self._by_address: dict[tuple[Address, Address], Session] = {}
+        self._peers: set[Address] = set()  # of those, the peers'
         sockets = bind_all(addresses, port)
-        self._listeners = [Listener(sock, self._take) for sock in sockets]
+        self._listeners = [UdpListener(sock, self._take) for sock in sockets]
         self.port: int = self._listeners[0].address[1]
         lines = [
             f"{index} 1 udp {_TOP_PRIORITY - 256 * index} {address} {self.port} typ host"
@@ -114,17 +162,24 @@ class UdpPort:
             del self._by_fragment[fragment]
         self._by_fragment |= dict.fromkeys(fragments, session)
 
-    def connect(self, listener: Listener, peer: Address, session: Session) -> socket.socket:
-        """A socket of this peer alone, for the session; `hand_on` follows. Raises OSError."""
-        sock = _bind(listener.address)
-        try:
-            sock.connect(peer)
-        except OSError:
-            sock.close()
-            raise
+    def offer(self, lines: Iterable[str]) -> None:
+        """Further candidates, as in `a=candidate`."""
+        self.candidates = replace(self.candidates, lines=(*self.candidates.lines, *lines))
+
+    def knows(self, fragment: str | None) -> bool:
+        """Whether a session is named so."""
+        return fragment in self._by_fragment
+
+    def connect(
+        self, listener: Listener, peer: Address, session: Session
+    ) -> tuple[socket.socket, Address]:
+        """A socket of this peer alone, and the address that its datagrams come from, for the
+        session; `hand_on` follows. Raises OSError."""
+        sock, address = listener.connect(peer)
         self.disconnect(session)
-        self._by_address[listener.address, peer] = session
-        return sock
+        self._by_address[listener.address, address] = session
+        self._peers.add(address)
+        return sock, address
 
     def hand_on(self, sock: socket.socket, listener: Listener) -> None:
         """Give what came to a new socket before it was connected to whose it is."""
@@ -139,6 +194,8 @@ class UdpPort:
         """The session has no socket of a peer any more."""
         for key in [key for key, one in self._by_address.items() if one is session]:
             del self._by_address[key]
+        # In place: a batch that is being taken has to see it.
+        self._peers.intersection_update([peer for _, peer in self._by_address])
 
     def forget(self, session: Session) -> None:
         """The session is over."""
@@ -163,11 +220,21 @@ class UdpPort:
             session.arrived(data, address, listener)
 
     def _take(self, listener: Listener, batch: list[Datagram]) -> None:
+        # There may be a flood: what is no STUN, and of no peer, costs one look.
+        peers, strangers = self._peers, 0
         for data, address in batch:
-            self.take(listener, data, address[:2])
+            peer = address[:2]
+            if peer in peers or (data and data[0] < _NO_STUN):
+                self.take(listener, data, peer)
+            else:
+                strangers += 1
+        if strangers:
+            self.counters["datagrams_of_strangers"] += strangers
 
 
-def bind_all(addresses: Sequence[str], port: int) -> list[socket.socket]:
+def bind_all(
+    addresses: Sequence[str], port: int, kind: socket.SocketKind = socket.SOCK_DGRAM
+) -> list[socket.socket]:
     """A socket at each address, all with one port number. Raises RoomError."""
     reason = "no address"
     for _ in range(TRIES if port == 0 else 1):
@@ -175,8 +242,9 @@ def bind_all(addresses: Sequence[str], port: int) -> list[socket.socket]:
         chosen = port
         try:
             for address in addresses:
-                _refuse_taken((address, chosen))
-                sockets.append(_bind((address, chosen)))
+                if kind == socket.SOCK_DGRAM:
+                    _refuse_taken((address, chosen))
+                sockets.append(_bind((address, chosen), kind))
                 chosen = sockets[0].getsockname()[1]
         except OSError as error:
             reason = f"{address} port {chosen or 'any'}: {error.strerror}"
@@ -184,7 +252,8 @@ def bind_all(addresses: Sequence[str], port: int) -> list[socket.socket]:
                 sock.close()
         else:
             return sockets
-    raise RoomError(f"the UDP port cannot be had: {reason}")
+    name = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
+    raise RoomError(f"the {name} port cannot be had: {reason}")
 
 
 def _refuse_taken(address: Address) -> None:
@@ -193,12 +262,16 @@ def _refuse_taken(address: Address) -> None:
         sock.bind(address)
 
 
-def _bind(address: Address) -> socket.socket:
-    sock = socket.socket(_family(address), socket.SOCK_DGRAM)
+def _bind(address: Address, kind: socket.SocketKind) -> socket.socket:
+    sock = socket.socket(_family(address), kind)
     try:
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        if kind == socket.SOCK_DGRAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        else:
+            # Connections of before that linger (TIME_WAIT) do not hold the port.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
     except OSError:
         sock.close()

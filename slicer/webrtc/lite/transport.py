@@ -30,21 +30,27 @@ EARLY = (0.03, 0.06, 0.12, 0.24)
 
 class LiteTransport:
     """ICE and DTLS, from our credentials to the end. *ended* is called with the reason when a
-    connected one ends, *moved* when `take_moved` has another socket to give."""
+    connected one ends, *moved* when `take_moved` has another socket to give, *read* to have the
+    media path read what is in the one that it has."""
 
     def __init__(
-        self, port: UdpPort, ended: Callable[[str], None], moved: Callable[[], object]
+        self,
+        port: UdpPort,
+        ended: Callable[[str], None],
+        moved: Callable[[], object],
+        read: Callable[[], None],
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.address: Address | None = None
         """Where the peer is."""
-        self._port, self._ended, self._moved = port, ended, moved
+        self._port, self._ended, self._moved, self._read_taken = port, ended, moved, read
         self._certificate = port.certificate
         self._agent = LiteAgent()
         self._listener: Listener | None = None
         self._sock: socket.socket | None = None
         self._dtls: Dtls | None = None
         self._answered = False
+        self._proofs = 0  # checks of the peer that were none of before
         self._begun = self._hangs = False
         self._connected: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._taken = self._to_take = self._stopped = False
@@ -109,10 +115,13 @@ class LiteTransport:
     def check_consent(self, wanted: bool) -> None:
         """A lite agent sends no checks."""
 
-    def others(self, data: bytes, address: Address) -> None:
-        """What the media path read and is not media."""
+    def others(self, data: bytes, address: Address) -> bool:
+        """What the media path read and is not media; gives whether it proves that the peer is
+        there."""
+        before = self._proofs
         if self._listener is not None:
             self._port.take(self._listener, data, address)
+        return self._proofs > before
 
     def arrived(self, data: bytes, address: Address, listener: Listener) -> None:
         """STUN or DTLS of our peer (RFC 7983): see `UdpPort`."""
@@ -140,6 +149,8 @@ class LiteTransport:
                 self._send(farewell)
         self._port.forget(self)
         self._release()
+        if self._listener is not None:
+            self._listener.release()
 
     def _pair(self) -> tuple[socket.socket, Address]:
         assert self._sock is not None
@@ -147,15 +158,21 @@ class LiteTransport:
         return self._sock.dup(), self.address
 
     def _check(self, data: bytes, address: Address, listener: Listener) -> None:
+        there = self._listener is listener and self.address == address
+        if self._taken and not there:
+            # Who saw a check and sent it again must not be read before the peer's own, which waits
+            # for the media path. Nor may the peer's last media by this socket be lost.
+            self._read_taken()
         named = self._agent.fragments
-        check = self._agent.check(data, address)
+        check = self._agent.check(data, listener.mapped(address))
         if check is None:
             self.counters["stun_unauthenticated"] += 1
             return
+        self._proofs += check.fresh
         if self._agent.fragments != named:  # the old ones are over
             self._port.name(self, self._agent.fragments)
-        there = self._listener is listener and self.address == address
-        if not there and (self._sock is None or check.nominates):
+        lost = self._listener is None or self._listener.gone
+        if not there and (lost or check.nominates):
             there = self._switch(listener, address)
         if there:
             self._send([check.answer])
@@ -169,12 +186,14 @@ class LiteTransport:
     def _switch(self, listener: Listener, address: Address) -> bool:
         """Go on by this pair; False where there is no socket for it."""
         try:
-            sock = self._port.connect(listener, address, self)
+            sock, there = self._port.connect(listener, address, self)
         except OSError:
             self.counters["sockets_refused"] += 1
             return False
+        if self._listener is not None and self._listener is not listener:
+            self._listener.release()
         self._release()
-        self._sock, self._listener, self.address = sock, listener, address
+        self._sock, self._listener, self.address = sock, listener, there
         self._port.hand_on(sock, listener)
         if self._taken:
             self._to_take = True

@@ -10,8 +10,10 @@ from slicer.slicing.outputs import TrackKey
 from tests.harness.clock import EPOCH
 
 
-def entry(number: int, kind: Kind, size: int = 100, deadline: float = 1000.0) -> Delivery:
-    info = SliceInfo(str(number), TrackKey("t", "ada", kind), EPOCH)
+def entry(
+    number: int, kind: Kind, size: int = 100, deadline: float = 1000.0, anchor: str = "ada"
+) -> Delivery:
+    info = SliceInfo(str(number), TrackKey("t", anchor, kind), EPOCH)
     return Delivery(info, size, phase=Phase.READY, number=number, deadline=deadline)
 
 
@@ -91,3 +93,24 @@ def test_crowded_from_its_half_on() -> None:
     assert not made.crowded
     made.add(entry(9, A, 1))
     assert made.crowded
+
+
+def test_what_a_greedy_anchor_has_goes_first_its_audio_too() -> None:
+    made = Ledger(1000)
+    for number, (anchor, kind) in enumerate(
+        [("ann", V), ("ann", A), ("bob", V), *[("mallory", A)] * 5, *[("mallory", V)] * 2]
+    ):
+        made.add(entry(number, kind, anchor=anchor))
+    assert numbers(made.claim(300)) == [8, 9, 3]
+    made.release(300)
+
+
+def test_among_equals_age_decides() -> None:
+    made, entries = Ledger(1000), list[Delivery]()
+    for number in range(10):
+        entries.append(entry(number, V, anchor=f"anchor{number % 3}"))
+        made.add(entries[-1])
+    assert numbers(made.claim(200)) == [0, 1]
+    for each in entries:
+        made.remove(each)
+    assert (made.bytes, len(made)) == (200, 0)

@@ -21,6 +21,8 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
+    query: str = ""
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -44,12 +46,20 @@ async def stand_in(answering: Answering) -> AsyncIterator[StandIn]:
     made = StandIn()
 
     async def serve(request: Request) -> Response:
-        asked = Asked(request.url.path, dict(request.headers), await request.body())
+        asked = Asked(
+            request.url.path,
+            dict(request.headers),
+            await request.body(),
+            request.method,
+            request.url.query,
+        )
         made.asked.append(asked)
         return answering(asked)
 
     server = Server(
-        "127.0.0.1", 0, Starlette(routes=[Route("/{path:path}", serve, methods=["POST"])])
+        "127.0.0.1",
+        0,
+        Starlette(routes=[Route("/{path:path}", serve, methods=["GET", "POST", "PUT"])]),
     )
     made.url = f"http://127.0.0.1:{server.port}"
     try:

@@ -46,16 +46,18 @@ class PublishOptions:
     """What a page publishes, and how.
 
     *codec*: VP8, VP9, H264 or AV1, the only one offered (with its retransmission). *trickle*: post
-    the offer at once and send candidates by PATCH. *max_bitrate* in bit/s; 0 leaves it to Chromium.
-    *degradation*: what to give up where bandwidth is short ("maintain-resolution" and so on); left
-    empty, Chromium begins at 300 kbit/s with smaller pictures (360 x 203) for some 15 s.
-    *layers*: of simulcast, each its RID and how many times smaller it is, in the offer's order.
+    the offer at once and send candidates by PATCH. *relay*: only by the TURN servers that the
+    endpoint names. *max_bitrate* in bit/s; 0 leaves it to Chromium. *degradation*: what to give up
+    where bandwidth is short ("maintain-resolution" and so on); left empty, Chromium begins at
+    300 kbit/s with smaller pictures (360 x 203) for some 15 s. *layers*: of simulcast, each its RID
+    and how many times smaller it is, in the offer's order.
     """
 
     audio: bool = True
     video: bool = True
     codec: str = "VP8"
     trickle: bool = False
+    relay: bool = False
     bearer: str = ""
     max_bitrate: int = 0
     degradation: str = ""
@@ -134,6 +136,10 @@ class Publisher:
         """`availableOutgoingBitrate` in bit/s, and for each kind (of simulcast, for each RID) its
         outbound-rtp of getStats."""
         return dict(await self._call("stats()"))
+
+    async def restart(self) -> None:
+        """Restart ICE, as the server's answer says; raises where that refuses."""
+        await self._call("restart()")
 
     async def stop(self) -> int:
         """End the session by DELETE; its HTTP status."""

@@ -16,6 +16,8 @@ from tests.harness.rtp.call import datagram, opus
 
 KEYS = SrtpKeys(1, bytes(range(30)), bytes(range(60, 90)))
 ICE = IceCredentials("ours", "our-password-of-22-chr", "thrs", "their-password-22-char", False, 77)
+SIGNED = b"\x00signed"
+"""A datagram that ICE takes for a check of the peer's; it takes nothing else for one."""
 
 
 class Linked:
@@ -49,7 +51,11 @@ class Linked:
         sock.setblocking(False)
         keys, ice = (KEYS, ICE) if self.secure else (None, None)
         told = self.sock.getsockname()
-        return Link(sock, told, keys, ice, lambda *got: self.others.append(got)), sock.getsockname()
+        return Link(sock, told, keys, ice, self._other), sock.getsockname()
+
+    def _other(self, data: bytes, address: Address) -> bool:
+        self.others.append((data, address))
+        return data == SIGNED
 
     def send(self, data: bytes) -> None:
         if self.secure and 128 <= data[0] < 192:

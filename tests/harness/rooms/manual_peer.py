@@ -1,8 +1,9 @@
-"""A publisher by hand for a port of ours: checks, DTLS and SRTP, one socket after another."""
+"""A publisher by hand for a port of ours: checks, DTLS and SRTP, by UDP or by TCP."""
 
 import asyncio
 import secrets
 import socket
+from collections.abc import Iterator
 
 from aioice import stun
 
@@ -17,7 +18,9 @@ NOW = 1_700_000_000.0
 class ManualPeer:
     """A full agent, which controls, and sends what the test tells it to and when."""
 
-    def __init__(self, setup: str = "active") -> None:
+    def __init__(self, setup: str = "active", tcp: bool = False, host: str = "127.0.0.1") -> None:
+        self._tcp, self._host = tcp, host
+        self._frames = b""
         self.certificate = certificate(NOW)
         fingerprints = (("sha-256", self.certificate.fingerprint),)
         self.remote = Remote("peer", secrets.token_hex(16), False, fingerprints, setup, ())
@@ -27,28 +30,36 @@ class ManualPeer:
 
     @property
     def address(self) -> Address:
-        host, port = self.sock.getsockname()
+        host, port = self.sock.getsockname()[:2]
         return host, port
 
     def meet(self, ours: Local) -> None:
         """Take our end: where to send, and how to sign."""
         self.ours = ours
+        if self._tcp:
+            self._connect()
         self.dtls = Dtls(self.certificate, self.remote.setup == "active", ours.fingerprints)
 
     def meet_again(self, ours: Local) -> None:
         """Take our end after a restart of ICE: DTLS goes on."""
         self.ours = ours
 
-    def move(self) -> None:
-        """Go on by another port, as behind a NAT that has forgotten the first."""
+    def move(self, host: str = "") -> None:
+        """Go on by another port, as behind a NAT that has forgotten the first, or address."""
         self.sock.close()
+        self._host = host or self._host
         self.sock = self._socket()
+        if self._tcp:
+            self._connect()
 
     def send(self, data: bytes) -> None:
-        self.sock.sendto(data, (self.ours.address, self.ours.port))
+        if self._tcp:
+            self.sock.send(len(data).to_bytes(2, "big") + data)
+        else:
+            self.sock.sendto(data, (self.ours.address, self.ours.port))
 
-    def check(self, nominate: bool = True, pwd: str = "", ours: Local | None = None) -> None:
-        """A connectivity check; the answer is read by `pump`."""
+    def check(self, nominate: bool = True, pwd: str = "", ours: Local | None = None) -> bytes:
+        """Send a connectivity check, and give it; the answer is read by `pump`."""
         to = ours or self.ours
         request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
         request.attributes["USERNAME"] = f"{to.ufrag}:{self.remote.ufrag}"
@@ -58,15 +69,12 @@ class ManualPeer:
             request.attributes["USE-CANDIDATE"] = None
         request.add_message_integrity((pwd or to.pwd).encode())
         self.send(bytes(request))
+        return bytes(request)
 
     async def pump(self) -> None:
         """Read what has come, and answer it."""
         await asyncio.sleep(0.01)
-        while True:
-            try:
-                data = self.sock.recv(2_048)
-            except BlockingIOError:
-                return
+        for data in self._arrived():
             if data[0] < 4:
                 self.answers.append(stun.parse_message(data))
             elif self.dtls is not None:
@@ -84,17 +92,47 @@ class ManualPeer:
         while not self.dtls.connected:
             await self.pump()
 
-    def media(self, packet: bytes) -> None:
-        """Send this RTP packet, encrypted."""
+    def media(self, packet: bytes) -> bytes:
+        """Send this RTP packet, encrypted; gives what was sent."""
         assert self.dtls is not None
-        self.send(outbound(self.dtls.keys()).protect(packet))
+        data = outbound(self.dtls.keys()).protect(packet)
+        self.send(data)
+        return data
 
     def close(self) -> None:
         self.sock.close()
 
-    @staticmethod
-    def _socket() -> socket.socket:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def _arrived(self) -> Iterator[bytes]:
+        while True:
+            try:
+                data = self.sock.recv(2_048)
+            except BlockingIOError:
+                return
+            if not self._tcp:
+                yield data
+                continue
+            self._frames += data
+            while len(self._frames) >= 2:
+                end = 2 + int.from_bytes(self._frames[:2], "big")
+                if len(self._frames) < end:
+                    break
+                frame, self._frames = self._frames[2:end], self._frames[end:]
+                yield frame
+            if not data:
+                return
+
+    def _connect(self) -> None:
+        """To the first passive candidate (RFC 6544 4.5)."""
+        line = next(line for line in self.ours.candidates if "tcptype passive" in line)
+        _, _, _, _, host, number, *_ = line.split()
+        self.sock.setblocking(True)
+        self.sock.connect((host, int(number)))
+        self.sock.setblocking(False)
+        self._frames = b""
+
+    def _socket(self) -> socket.socket:
+        kind = socket.SOCK_STREAM if self._tcp else socket.SOCK_DGRAM
+        sock = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET, kind)
         sock.setblocking(False)
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((self._host, 0))
         return sock

@@ -103,10 +103,9 @@ VISIT = (
 )
 
 
-def local_of(sdp: str, fingerprints: tuple[tuple[str, str], ...]) -> Local:
-    """Our end as a description of ours tells it."""
-    ufrag, pwd, candidate = (
-        re.findall(rf"a={name}:(.*?)\r\n", sdp)[0] for name in ("ice-ufrag", "ice-pwd", "candidate")
-    )
+def local_of(sdp: str, fingerprints: tuple[tuple[str, str], ...], index: int = 0) -> Local:
+    """Our end as a description of ours tells it, by its candidate of this *index*."""
+    ufrag, pwd = (re.findall(rf"a={name}:(.*?)\r\n", sdp)[0] for name in ("ice-ufrag", "ice-pwd"))
+    candidate = re.findall(r"a=candidate:(.*?)\r\n", sdp)[index]
     address, port = candidate.split()[4:6]
     return Local(ufrag, pwd, fingerprints, address, int(port), (candidate,), lite=True)

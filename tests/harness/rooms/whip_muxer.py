@@ -10,7 +10,6 @@ process could not answer.
 import argparse
 import asyncio
 import contextlib
-import datetime
 import itertools
 import signal
 import sys
@@ -24,41 +23,11 @@ from pathlib import Path
 
 import av
 from av.container import OutputContainer
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.harness.certificates import make_certificate
 from tests.harness.media.content import Content, Encoding, Writer
 
 STARTED = "publishing"
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed EC P-256 certificate and its key, PEM; the muxer's own breaks DTLS."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "whip-muxer")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=7))
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return certificate_file, key_file
 
 
 @contextlib.contextmanager

@@ -37,7 +37,8 @@ def admit(request: Request) -> Admitted:
     host = HOST.fullmatch(headers.get("host", ""))
     if not host:
         raise Refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
-    fields = dict(parse_qsl(headers.get("authorization", ""), keep_blank_values=True))
+    signed = headers.get("authorization") or urlsplit(request.path).query
+    fields = dict(parse_qsl(signed, keep_blank_values=True))
     if fields.get("q-sign-algorithm") != "sha1":
         raise Refusal(403, "AccessDenied", "Access Denied.")
     keys = SECRETS.get(fields["q-ak"])

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email import message_from_bytes
+from email.utils import formatdate
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from xml.sax.saxutils import escape
 
 from boto3.session import Session
@@ -49,13 +51,16 @@ class Admitted:
 @dataclass(frozen=True)
 class Vendor:
     """How a vendor names things: *name* in its headers; *server*: itself; *key_header*: the header
-    of a KMS key, behind `x-NAME-`; *kms*: encryption by KMS; *capitals*: so it writes an ETag."""
+    of a KMS key, behind `x-NAME-`; *kms*: encryption by KMS; *capitals*: so it writes an ETag;
+    *class_header*: of the storage class; *opaque*: its ETags say nothing of the bytes."""
 
     name: str
     server: str
     key_header: str
     kms: str
     capitals: bool = False
+    class_header: str = "storage-class"
+    opaque: bool = False
 
     def facts(self, headers: dict[str, str]) -> dict[str, str]:
         """The user's metadata, and what else the request said, for tests to see."""
@@ -66,7 +71,7 @@ class Vendor:
             if name.startswith(meta)
         }
         told = {
-            "front-class": headers.get(f"x-{self.name}-storage-class"),
+            "front-class": headers.get(f"x-{self.name}-{self.class_header}"),
             "front-sse": headers.get(f"x-{self.name}-server-side-encryption"),
             "front-sse-key": headers.get(f"x-{self.name}-{self.key_header}"),
         }
@@ -74,8 +79,10 @@ class Vendor:
 
     def answer(self, headers: dict[str, str], body: bytes, etag: str) -> dict[str, str]:
         """The vendor's own headers; an ETag under KMS is not the MD5."""
+        etag = f'"0x{etag[1:17].upper()}"' if self.opaque else etag
         told = {
             "ETag": etag.upper() if self.capitals else etag,
+            "Last-Modified": formatdate(usegmt=True),
             f"x-{self.name}-hash-crc64ecma": str(crc64(body)),
             "Server": self.server,
         }
@@ -95,6 +102,8 @@ class Refusal(Exception):
 
 
 Admit = Callable[[Request], Admitted]
+Work = Callable[[str, Request, Admit, Vendor], bytes]
+"""Carries a request out, and gives the answer's body. Raises Refusal."""
 
 
 @cache
@@ -115,7 +124,7 @@ def upstream(endpoint: str, keys: Credentials) -> Any:
 
 def carry_out(endpoint: str, request: Request, wanted: Admitted, vendor: Vendor) -> dict[str, str]:
     """Store or delete; the headers of the answer. Raises Refusal."""
-    check_bucket(endpoint, wanted.bucket)
+    check_bucket(endpoint, wanted.bucket, "ContainerNotFound" if vendor.opaque else "NoSuchBucket")
     client = upstream(endpoint, wanted.keys)
     try:
         if request.method == "DELETE":
@@ -139,77 +148,138 @@ def carry_out(endpoint: str, request: Request, wanted: Admitted, vendor: Vendor)
 found_buckets: set[str] = set()
 
 
-def check_bucket(endpoint: str, bucket: str) -> None:
+def check_bucket(endpoint: str, bucket: str, code: str) -> None:
     """SeaweedFS denies access to a bucket that is not there; the vendors say that it is not."""
     if bucket in found_buckets:
         return
     try:
         upstream(endpoint, OWNER).head_bucket(Bucket=bucket)
     except ClientError as error:
-        raise Refusal(404, "NoSuchBucket", "The specified bucket does not exist.") from error
+        raise Refusal(404, code, "The specified bucket does not exist.") from error
     found_buckets.add(bucket)
 
 
-def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-        disable_nagle_algorithm = True
+def carry_out_batch(endpoint: str, request: Request, admit: Admit, vendor: Vendor) -> bytes:
+    """Azure's batch of requests, each of which is signed (Blob Batch); the answer's body."""
+    admit(request)
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    parts = [
+        one for one in message_from_bytes(head + request.body).walk() if not one.is_multipart()
+    ]
+    answers = ""
+    for part in parts:
+        lines = str(part.get_payload()).splitlines()
+        method, path, _ = lines[0].split(" ")
+        pairs = (line.partition(":") for line in lines[1:] if line)
+        asked = {name.lower(): value.strip() for name, _, value in pairs}
+        one = Request(method, path, asked, b"")
+        carry_out(endpoint, one, admit(one), vendor)
+        answers += (
+            f"--b\r\nContent-Type: application/http\r\nContent-ID: {part['content-id']}\r\n\r\n"
+            "HTTP/1.1 202 Accepted\r\n\r\n"
+        )
+    return f"{answers}--b--\r\n".encode()
 
-        def do_PUT(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", "0")))
-            request = Request(self.command, self.path, headers, body)
-            try:
-                told = carry_out(endpoint, request, admit(request), vendor)
-            except Refusal as refusal:
-                self.refuse(refusal)
-                return
-            self.send_response(200 if self.command == "PUT" else 204)
-            for name, value in told.items():
-                self.send_header(name, value)
-            self.finish_headers(0)
 
-        do_DELETE = do_PUT
+def fetch(endpoint: str, request: Request, admit: Admit, _vendor: Vendor) -> bytes:
+    """The object of a URL that was signed beforehand."""
+    wanted = admit(request)
+    client = upstream(endpoint, wanted.keys)
+    data: bytes = client.get_object(Bucket=wanted.bucket, Key=wanted.key)["Body"].read()
+    return data
 
-        def refuse(self, refusal: Refusal) -> None:
-            fields = {
-                "Code": refusal.code,
-                "Message": refusal.message,
-                "Resource": self.path,
-                "RequestId": "NWZmM2E5ZjBfYTJi",
-            }
-            inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in fields.items())
-            xml = f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>{inner}</Error>".encode()
-            self.send_response(refusal.status)
-            self.send_header("Content-Type", "application/xml")
-            self.finish_headers(len(xml))
-            self.wfile.write(xml)
 
-        def finish_headers(self, length: int) -> None:
-            self.send_header(f"x-{vendor.name}-request-id", "NWZmM2E5ZjBfYTJi")
-            self.send_header("Content-Length", str(length))
-            self.end_headers()
+def as_xml(fields: dict[str, str]) -> bytes:
+    inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in fields.items())
+    return f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>{inner}</Error>".encode()
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing is written."""
 
-    return Handler
+class Handler(BaseHTTPRequestHandler):
+    """Of the one front of this process, which `serve` describes."""
+
+    admit: ClassVar[Admit]
+    vendor: ClassVar[Vendor]
+    endpoint: ClassVar[str]
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def do_PUT(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(headers.get("content-length", "0")))
+        if len(body) < int(headers.get("content-length", "0")):
+            return  # it broke off: nothing is stored
+        request = Request(self.command, self.path, headers, body)
+        try:
+            told = carry_out(self.endpoint, request, type(self).admit(request), self.vendor)
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        self.send_response(200 if self.command == "PUT" else 204)
+        for name, value in told.items():
+            self.send_header(name, value)
+        self.finish_headers(0)
+
+    do_DELETE = do_PUT
+
+    def do_GET(self) -> None:
+        self.answer(200, {}, fetch)
+
+    def do_POST(self) -> None:
+        self.answer(202, {"Content-Type": "multipart/mixed; boundary=b"}, carry_out_batch)
+
+    def answer(self, status: int, told: dict[str, str], work: Work) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(headers.get("content-length", "0")))
+        request = Request(self.command, self.path, headers, body)
+        try:
+            data = work(self.endpoint, request, type(self).admit, self.vendor)
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        self.send_response(status)
+        for name, value in told.items():
+            self.send_header(name, value)
+        self.finish_headers(len(data))
+        self.wfile.write(data)
+
+    def refuse(self, refusal: Refusal) -> None:
+        fields = {
+            "Code": refusal.code,
+            "Message": refusal.message,
+            "Resource": self.path,
+            "RequestId": "NWZmM2E5ZjBfYTJi",
+        }
+        xml = as_xml(fields)
+        self.send_response(refusal.status)
+        self.send_header("Content-Type", "application/xml")
+        self.finish_headers(len(xml))
+        self.wfile.write(xml)
+
+    def finish_headers(self, length: int) -> None:
+        self.send_header(f"x-{self.vendor.name}-request-id", "NWZmM2E5ZjBfYTJi")
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing is written."""
 
 
 def serve(admit: Admit, vendor: Vendor) -> None:
     """The program of a front's process: the store's endpoint is its argument, the port of the
     front its first line."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(admit, sys.argv[1], vendor))
+    Handler.admit, Handler.vendor = staticmethod(admit), vendor
+    Handler.endpoint = sys.argv[1]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     print(server.server_port, flush=True)
     server.serve_forever()
 
 
 @contextmanager
-def running_front(module: str, endpoint: str) -> Iterator[str]:
+def running_front(module: str, endpoint: str, *more: str) -> Iterator[str]:
     """The front of this folder's *module* before the store at *endpoint*; gives its own."""
-    command = [sys.executable, "-m", f"tests.harness.storage.{module}", endpoint]
+    command = [sys.executable, "-m", f"tests.harness.storage.{module}", endpoint, *more]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert process.stdout is not None

@@ -5,10 +5,11 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.harness.storage import cos_front, oss_front
-from tests.harness.storage.seaweed import REGION, Seaweed
+from slicer.storage import Credentials
+from tests.harness.storage import azure_front, cos_front, gcs_front, oss_front
+from tests.harness.storage.seaweed import REGION, WRITER, Seaweed
 
-VENDORS = ("cos", "oss", "s3")
+VENDORS = ("az", "cos", "gs", "oss", "s3")
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,16 @@ class Target:
         options = {"region": self.region, "endpoint": endpoint or self.endpoint}
         if self.vendor == "s3":
             options["path_style"] = "1"
+        if not self.region:
+            del options["region"]
         query = urlencode(options) + (f"&{more}" if more else "")
         return f"{self.vendor}://{self.bucket}/{quote(prefix)}?{query}"
+
+    def credentials(self, keys: Credentials = WRITER) -> Credentials:
+        """The vendor's form of a signer's keys."""
+        if self.vendor == "gs":
+            return gcs_front.account(keys)
+        return azure_front.account(keys) if self.vendor == "az" else keys
 
 
 def target(request: pytest.FixtureRequest, vendor: str) -> Target:
@@ -36,5 +45,7 @@ def target(request: pytest.FixtureRequest, vendor: str) -> Target:
         return Target("cos", bucket, cos_front.REGION, request.getfixturevalue("cos"))
     if vendor == "oss":
         return Target("oss", "contract", oss_front.REGION, request.getfixturevalue("oss"))
+    if vendor in {"gs", "az"}:
+        return Target(vendor, "contract", "", request.getfixturevalue(vendor))
     seaweed: Seaweed = request.getfixturevalue("seaweed")
     return Target("s3", "contract", REGION, seaweed.endpoint)

@@ -1,6 +1,7 @@
 """The supplier: real workers with real models, and what becomes of what goes wrong in them."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
@@ -62,6 +63,33 @@ async def test_speech_in_a_worker(tmp_path: Path) -> None:
     assert verdict.findings[0].keywords == ("age of wisdom",)
 
 
+@pytest.mark.parametrize(
+    ("trust", "level", "listened"),
+    [
+        (True, 51, False),
+        (True, 127, False),
+        (True, 50, True),
+        (True, None, True),
+        (False, 127, True),
+    ],
+)
+async def test_audio_whose_packets_say_that_it_is_silent(
+    monkeypatch: pytest.MonkeyPatch, trust: bool, level: int | None, listened: bool
+) -> None:
+    monkeypatch.setattr(supplier, "Workers", Workers)
+    made = opened(ModerationSettings(local_trust_levels=trust))
+    file = replace(file_of("anna/1"), level=level)
+    if listened:
+        with pytest.raises(SliceNotJudged):
+            await made.judge(file)
+    else:
+        verdict = await made.judge(file)
+        assert (verdict.hit, json.loads(verdict.raw)) == (False, {"told_level": -(level or 0)})
+        with pytest.raises(SliceNotJudged):  # a picture has no level
+            await made.judge(replace(file_of("anna/1", kind=Kind.VIDEO), level=level))
+    await made.close()
+
+
 async def test_accounts_with_the_same_settings_share_their_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -89,7 +117,7 @@ class Workers:
     def __init__(self, count: int, load: Callable[[], object]) -> None:
         assert count == 1
         assert isinstance(load, partial)
-        assert load.args[0].webhook_secret == ""  # what it has no use for
+        assert not load.args[0].webhook_secret  # what it has no use for
 
     async def start(self) -> None:
         raise ChildProcessError("no worker process: no memory")

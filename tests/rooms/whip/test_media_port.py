@@ -70,3 +70,33 @@ def test_what_is_no_address_is_refused(udp: str) -> None:
     with pytest.raises(BadInput, match="ADDRESS:PORT") as refused:
         ports(udp)
     assert (refused.value.field, refused.value.got) == ("whip.udp", udp)
+
+
+def both(udp: str, tcp: str) -> MediaPorts:
+    return MediaPorts(WhipSettings(udp=udp, tcp=tcp), ManualClock())
+
+
+async def test_the_tcp_port_is_offered_beside_the_udp_port() -> None:
+    named = both(f"{LOOPBACK}:0", f"{LOOPBACK}:0")
+    named.check()
+    lines = named.open(LOOPBACK, 8_080).candidates.lines
+    assert [line.split()[2] for line in lines] == ["udp", "tcp"]
+    named.close()
+
+
+async def test_a_tcp_port_in_use_is_refused_at_the_start() -> None:
+    with socket.create_server((LOOPBACK, 0)) as sock:
+        number = sock.getsockname()[1]
+        named = both(f"{LOOPBACK}:0", f"{LOOPBACK}:{number}")
+        with pytest.raises(BadInput, match="Address already in use") as refused:
+            named.check()
+        assert refused.value.field == "whip.tcp"
+        with pytest.raises(RoomError, match=f"port {number}: Address already in use"):
+            named.open(LOOPBACK, 8_080)
+        named.close()
+
+
+def test_a_tcp_port_without_a_udp_port_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"whip\.udp beside it") as refused:
+        both("", f"{LOOPBACK}:8189")
+    assert refused.value.field == "whip.tcp"

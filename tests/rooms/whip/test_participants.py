@@ -3,7 +3,7 @@
 from typing import cast
 
 from slicer.rooms.whip.anchor import Anchor
-from slicer.rooms.whip.participants import Participants
+from slicer.rooms.whip.participants import MAX_TOLD, Participants
 from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -210,3 +210,41 @@ def test_what_of_an_anchors_media_is_given_up_is_told() -> None:
     cast("Someone", ann).noise = 3
     theatre.participants.left(ann, "over")
     assert AnchorTrouble("ann", "noise by 7.0", 3) in theatre.told()
+
+
+def test_who_did_not_get_in_is_told_at_the_next_look() -> None:
+    theatre = Theatre()
+    theatre.participants.watch(theatre.listen)
+    theatre.told()
+    for _ in range(3):
+        theatre.participants.turned_away("eve", "refused")
+    theatre.participants.turned_away("bob", "not connected")
+    assert theatre.told() == []
+    theatre.participants.look(10.0)
+    assert theatre.told() == [
+        AnchorTrouble("eve", "refused", 3),
+        AnchorTrouble("bob", "not connected", 1),
+    ]
+    theatre.participants.look(20.0)
+    assert theatre.told() == []
+
+
+def test_a_flood_of_users_who_are_refused_is_told_of_some() -> None:
+    theatre = Theatre()
+    theatre.participants.watch(theatre.listen)
+    for number in range(MAX_TOLD + 5):
+        theatre.participants.turned_away(f"user{number}", "refused")
+    theatre.participants.turned_away("user0", "refused")
+    theatre.told()
+    theatre.participants.look(10.0)
+    told = theatre.told()
+    assert len(told) == MAX_TOLD
+    assert told[0] == AnchorTrouble("user0", "refused", 2)
+
+
+def test_who_is_connecting_is_expected_until_he_is_here() -> None:
+    theatre = Theatre()
+    anchor = theatre.expected("ann", A)
+    assert (theatre.participants.connecting, theatre.participants.expects(anchor)) == (1, True)
+    theatre.participants.joined(anchor)
+    assert (theatre.participants.connecting, theatre.participants.expects(anchor)) == (0, False)

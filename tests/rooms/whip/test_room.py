@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
-from urllib.parse import urljoin, urlsplit
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -25,7 +26,14 @@ from slicer.slicing.facts import (
     TrackPublished,
     TrackUnpublished,
 )
-from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackKey, TrackRefused
+from slicer.slicing.outputs import (
+    AnchorTrouble,
+    AudioCut,
+    PictureCut,
+    Subscribe,
+    TrackKey,
+    TrackRefused,
+)
 from slicer.slicing.spec import AudioSpec
 from tests.harness.rooms.robot import ROOM, Robot
 from tests.harness.rooms.whip_client import Flicker, Peer, Tone, publish_peer
@@ -142,29 +150,8 @@ async def test_what_is_not_received_of_a_publisher_is_told(
     await peer.accept(response.text[: response.text.index("m=audio 0")])
     await robot.until(lambda: robot.cuts(AudioCut) and robot.cuts(PictureCut))
     reason = "a connection receives 2 audio m-lines at most"
-    third_of_its_kind = TrackRefused("ann", Kind.AUDIO, reason)
-    further = TrackPublished("ann", Kind.AUDIO, Role.AUX)
-    assert robot.facts()[1:] == [*ARRIVAL, further, third_of_its_kind]
-    await peer.close()
-
-
-async def test_a_screen_is_cut_beside_the_camera(
-    robot: Robot, rooms: WhipConnector, client: httpx.AsyncClient
-) -> None:
-    """Marked by its sender (RFC 4796), though it stands first."""
-    peer = Peer()
-    offer = await peer.offer([Flicker(), Flicker()])
-    offer = offer.replace("a=mid:0\r\n", "a=mid:0\r\na=content:slides\r\n")
-    response = await client.post(rooms.endpoint(ROOM) + "/ann", content=offer, headers=SDP)
-    await peer.accept(response.text)
-    both = {(Kind.VIDEO, role) for role in Role}
-    await robot.until(lambda: {cut.track.slot for cut in robot.cuts(PictureCut)} == both)
-    shown = [TrackPublished("ann", Kind.VIDEO, Role.AUX), TrackPublished("ann", Kind.VIDEO)]
-    assert robot.facts()[1:] == [AnchorJoined("ann"), *shown]
-    await client.delete(urljoin(str(response.url), response.headers["location"]))
-    await robot.until(lambda: robot.left() == "ann")
-    gone = [one for one in robot.facts() if isinstance(one, TrackUnpublished)]
-    assert [one.role for one in gone] == [Role.AUX, Role.MAIN]
+    second = TrackPublished("ann", Kind.AUDIO, Role.AUX)
+    assert robot.facts()[1:] == [*ARRIVAL, second, TrackRefused("ann", Kind.AUDIO, reason)]
     await peer.close()
 
 
@@ -316,7 +303,9 @@ async def test_a_malformed_offer(
     assert robot.facts() == [RoomEntered()]
 
 
-async def test_a_full_server_and_a_wrong_bearer(client: httpx.AsyncClient) -> None:
+async def test_a_full_server_and_a_wrong_bearer(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
     def authorize(at: RoomAddress, user: str, bearer: str | None) -> None:
         assert (at.host, at.port) == ("127.0.0.1", 0)
         if bearer != f"{at.room}-{user}":
@@ -342,6 +331,9 @@ async def test_a_full_server_and_a_wrong_bearer(client: httpx.AsyncClient) -> No
     other = {"Authorization": "Bearer r1-bob"}
     gone = await client.delete(f"{url}/{stolen}", headers=other)
     assert gone.status_code == 404
+    assert rooms.counters["publishers_unauthorized"] == 2
+    text = "! 'ann' may not publish into room 'r1': bearer: made for another user (1 so far)"
+    assert [one.getMessage() for one in caplog.records if "publish" in one.getMessage()] == [text]
     await rooms.close()
     await peer.close()
 
@@ -365,12 +357,39 @@ async def test_who_is_connecting_has_one_place_and_an_address_a_bound(
     full = await client.post(url + "/eve", content=offer, headers=SDP)
     assert full.status_code == 503
     assert full.json()["detail"] == "2 publishers of 127.0.0.1 are connecting"
+    assert rooms.counters["publishers_refused"] == 1
     live = await publish_peer(client, url + "/bob", [Tone()])
     await robot.until(lambda: AnchorJoined("bob") in robot.facts())
     assert (await client.post(url + "/eve", content=offer, headers=SDP)).status_code == 201
     await rooms.close()
     await peer.close()
     await live.close()
+
+
+async def test_a_room_has_a_bound_and_who_does_not_get_in_is_told(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slicer.rooms.whip.room.LOOK", 0.05)
+    rooms = WhipConnector(Context(LoopClock(), WhipSettings(max_pending_room=1)))
+    robot = Robot(rooms)
+    await robot.enter()
+    (site,) = rooms._sites.values()
+    site._network = replace(site._network, connect_timeout=0.2)
+    peer = Peer()
+    offer = await peer.offer([Tone()])
+    url = rooms.endpoint(ROOM)
+    assert (await client.post(url + "/bob", content=offer, headers=SDP)).status_code == 201
+    full = await client.post(url + "/eve", content=offer, headers=SDP)
+    assert full.status_code == 503
+    why = "1 publishers of this room are connecting"
+    assert full.json()["detail"] == why
+    never = "not connected: no connectivity check came within 0.2 s"
+    told = [AnchorTrouble("eve", f"refused: {why}", 1), AnchorTrouble("bob", never, 1)]
+    await robot.until(lambda: all(one in robot.facts() for one in told))
+    counters = rooms.counters
+    assert (counters["publishers_refused"], counters["publishers_not_connected"]) == (1, 1)
+    await rooms.close()
+    await peer.close()
 
 
 async def test_a_publisher_that_is_lite_itself_is_told_why_not(

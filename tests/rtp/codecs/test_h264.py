@@ -3,14 +3,15 @@
 import pytest
 from aiortc.codecs.h264 import H264Encoder
 
+from slicer.rtp.codecs import h264
 from slicer.rtp.codecs.frame import Frame, VideoDepacketizer
-from slicer.rtp.parameters import H264
+from slicer.rtp.parameters import H264, Codec
 from tests.harness.media.video import encoded
 from tests.harness.rtp.depacketize import TICKS, Sent, canonical, depacketizer, received
 from tests.harness.rtp.packetize import annexb, nal_payloads
 from tests.harness.rtp.parts import VIDEO
 
-starts_keyframe = VIDEO["h264"].starts_keyframe
+starts_keyframe, height = VIDEO["h264"].starts_keyframe, VIDEO["h264"].height
 START = b"\x00\x00\x00\x01"
 SPS, PPS = b"\x67\x42\x00\x0a\xf8\x41", b"\x68\xce\x38\x80"
 AUD, SEI = b"\x09\xf0", b"\x06\x05\x01\x00"
@@ -118,3 +119,28 @@ def test_malformed_payloads_are_refused(payload: bytes) -> None:
 )
 def test_where_a_keyframe_starts(payload: bytes, starts: bool) -> None:
     assert starts_keyframe(payload) == starts
+
+
+# What libx264 writes for 160 x 90 (Baseline): 6 rows of macroblocks, cropped.
+REAL_SPS = bytes.fromhex("6742c00ad9028df9210000030001000003001e8f122648")
+
+
+def test_the_height_is_told_where_a_parameter_set_is() -> None:
+    assert height(REAL_SPS) == 90
+    assert height(stap(AUD, REAL_SPS, PPS)) == 90
+    assert height(stap(SPS, REAL_SPS)) == 90, "the last one holds"
+    for other in (IDR, PPS, stap(PPS, SEI), REAL_SPS[:5], b"\x7c\x87" + REAL_SPS[1:], b""):
+        assert height(other) == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ({}, ""),
+        ({"packetization-mode": "0"}, ""),
+        ({"packetization-mode": "1"}, ""),
+        ({"packetization-mode": "2"}, "packetization-mode=2"),
+    ],
+)
+def test_the_interleaved_mode_is_refused_by_its_name(said: dict[str, str], refused: str) -> None:
+    assert h264.refusal(Codec("h264", 90_000, 1, said)) == refused

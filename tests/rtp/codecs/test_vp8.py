@@ -7,7 +7,7 @@ from slicer.rtp.codecs.frame import Frame
 from slicer.rtp.parameters import VP8
 from tests.harness.rtp.parts import VIDEO
 
-starts_keyframe = VIDEO["vp8"].starts_keyframe
+starts_keyframe, height = VIDEO["vp8"].starts_keyframe, VIDEO["vp8"].height
 KEY = b"\x10\x02\x00\x9d\x01\x2a\x40\x01\xf0\x00"
 DELTA = b"\x11\x02\x00\x55"
 
@@ -76,3 +76,22 @@ def test_a_frame_without_its_marker_is_given_up() -> None:
     assert depacketizer.push(b"\x10" + KEY, 0, False, True) is None
     assert depacketizer.push(b"\x00" + b"tail", 1, True, True) is None
     assert depacketizer.push(b"\x10" + DELTA, 2, True, True) == Frame(2, DELTA, False)
+
+
+def test_the_height_is_told_where_a_keyframe_begins() -> None:
+    """The two bits over it are the scale (RFC 6386 9.1)."""
+    assert height(b"\x10" + KEY) == 240
+    assert height(b"\x90\xf0\x81\x01\x05\x05" + KEY[:8] + b"\xd0\xc2") == 0x2D0
+    for other in (b"\x10" + DELTA, b"\x01" + KEY, b"\x10" + KEY[:9], b"\x90", b""):
+        assert height(other) == 0
+
+
+def test_padding_ends_no_frame() -> None:
+    depacketizer = VIDEO["vp8"].depacketizer(VP8)
+    assert depacketizer.push(b"\x10" + KEY, 5, False, True) is None
+    assert depacketizer.push(b"", 5, False, True) is None
+    assert depacketizer.push(b"\x00tail", 5, True, True) == Frame(5, KEY + b"tail", True)
+    # After a hole nothing is open that padding could keep.
+    assert depacketizer.push(b"\x10" + KEY, 6, False, True) is None
+    assert depacketizer.push(b"", 6, False, False) is None
+    assert depacketizer.push(b"\x00tail", 6, True, True) is None

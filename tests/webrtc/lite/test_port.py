@@ -107,7 +107,7 @@ async def test_a_connected_peer_has_a_socket_of_its_own(
     sender.sendto(check("ann"), (LOOPBACK, port.port))
     await until(lambda: ann.arrivals)
     assert ann.listener is not None
-    own = port.connect(ann.listener, sender.getsockname(), ann)
+    own, _ = port.connect(ann.listener, sender.getsockname(), ann)
     assert own.getsockname() == (LOOPBACK, port.port)
     sender.sendto(b"\x80 of the peer", (LOOPBACK, port.port))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
@@ -131,7 +131,7 @@ async def test_what_came_to_the_other_socket_finds_its_session(
     await until(lambda: ann.arrivals)
     assert ann.listener is not None
     peer: Address = sender.getsockname()
-    own = port.connect(ann.listener, peer, ann)
+    own, _ = port.connect(ann.listener, peer, ann)
     port.take(ann.listener, b"\x16 late", peer)
     assert ann.arrivals[-1] == (b"\x16 late", peer)
     sender.sendto(check("bob"), (LOOPBACK, port.port))
@@ -206,3 +206,24 @@ async def test_an_answer_that_cannot_be_sent(port: UdpPort, sender: socket.socke
     await until(lambda: ann.arrivals)
     assert own_listener(ann).send(b"x", sender.getsockname())
     assert not own_listener(ann).send(bytes(70_000), sender.getsockname())
+
+
+async def test_what_comes_right_behind_a_first_check_finds_its_session(
+    port: UdpPort, sender: socket.socket
+) -> None:
+    """Both were read before the check gave the peer its socket."""
+    sockets: list[socket.socket] = []
+
+    class Connecting(Written):
+        def arrived(self, data: bytes, address: Address, listener: Listener) -> None:
+            super().arrived(data, address, listener)
+            if not sockets:
+                sockets.append(port.connect(listener, address, self)[0])
+
+    ann = Connecting()
+    port.name(ann, ["ann"])
+    for data in (check("ann"), b"\x16\xfe\xfd hello"):
+        sender.sendto(data, (LOOPBACK, port.port))
+    await until(lambda: len(ann.arrivals) == 2)
+    assert port.counters == {}
+    sockets[0].close()

@@ -1,0 +1,171 @@
+"""Keeps the wall, the history and the pictures by what the engine tells and makes."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from slicer.clock import Clock
+from slicer.console.history import Entry, History
+from slicer.console.media import Media, MediaCache, identity_of
+from slicer.console.speech import heard
+from slicer.console.verdict import Judgement, judgement_of
+from slicer.console.wall import Tile, Wall, lateness
+from slicer.engine.events import (
+    AnchorLeft,
+    AnchorTrouble,
+    AnchorWaits,
+    Event,
+    EventsMissed,
+    PicturesMissing,
+    RobotLeft,
+    SliceJudged,
+    SliceLost,
+    SliceSettled,
+    SliceStored,
+    SliceUnjudged,
+    TaskFinished,
+    TrackEnded,
+    TrackRefused,
+    TrackStarted,
+)
+from slicer.media.slice import File, SliceInfo
+from slicer.rtp.parameters import Kind, Role
+from slicer.service.operations import TaskView
+from slicer.slicing.outputs import whose
+
+logger = logging.getLogger(__name__)
+
+
+class Observer:
+    """For the loop's thread. *tasks*: those that have not ended."""
+
+    def __init__(self, tasks: Callable[[], list[TaskView]], clock: Clock, memory: int) -> None:
+        self.wall, self.history, self.media = Wall(), History(), MediaCache(memory)
+        self._tasks, self._clock = tasks, clock
+        self._rooms: dict[str, str] = {}
+        self.read_anew()
+
+    def read_anew(self) -> None:
+        """Make the wall what the tasks say they cut: at the start, and where events were missed."""
+        views = self._tasks()
+        self._rooms = {view.task: view.room for view in views}
+        for tile in self.wall.retain(self._rooms):
+            self.media.let_go(tile.identity)
+        for view in views:
+            tracks = view.status.tracks if view.status is not None else ()
+            present = {whose(anchor, role) for anchor, _, role in tracks}
+            for tile in self.wall.of_task(view.task):
+                if tile.anchor not in present and not tile.waits:
+                    self._take_down(tile)
+            for anchor, kind, role in tracks:
+                self._started(view.task, whose(anchor, role), kind)
+
+    def on_event(self, event: Event) -> None:
+        """Something has happened."""
+        match event:
+            case TrackStarted():
+                self._started(event.task, whose(event.anchor, event.role), event.kind)
+            case TrackEnded() | AnchorLeft() | RobotLeft() | TaskFinished():
+                self._on_end(event)
+            case AnchorWaits():
+                self._on_waits(event)
+            case TrackRefused() | PicturesMissing() | AnchorTrouble():
+                self._on_trouble(event)
+            case SliceStored() | SliceLost() | SliceJudged() | SliceUnjudged() | SliceSettled():
+                self._on_slice(event)
+            case EventsMissed():
+                self.read_anew()
+
+    def on_file(self, file: File) -> None:
+        """A file was made: for its tile, and to be looked at if somebody does."""
+        if not isinstance(file.info, SliceInfo):
+            return
+        info = file.info
+        tile = self.wall.find(info.task, whose(info.anchor, info.role))
+        if tile is None:  # a file that is judged alone, or an anchor that the wall has no room for
+            return
+        identity, now = identity_of(info.key), self._clock.now()
+        self.history.note(info)
+        if self.media.wanted(now):
+            of = tile.identity if info.kind is Kind.VIDEO else ""
+            self.media.put(identity, Media(file.data, file.content_type), of)
+        if info.kind is Kind.VIDEO:
+            tile.picture, tile.taken = identity, info.began
+            tile.late = lateness(info, self._clock.wall(now))
+            tile.trouble = ""
+        else:
+            tile.audio, tile.heard = identity, heard(file.data)
+        self.wall.changed(tile)
+
+    def _on_end(self, event: TrackEnded | AnchorLeft | RobotLeft | TaskFinished) -> None:
+        if isinstance(event, RobotLeft | TaskFinished):
+            for each in self.wall.of_task(event.task):
+                self._take_down(each)
+            return
+        if isinstance(event, AnchorLeft):
+            for role in Role:
+                if tile := self.wall.find(event.task, whose(event.anchor, role)):
+                    self._take_down(tile)
+        elif tile := self.wall.find(event.task, whose(event.anchor, event.role)):
+            self._on_track_end(tile, event.kind)
+
+    def _on_track_end(self, tile: Tile, kind: Kind) -> None:
+        tile.tracks.discard(kind)
+        if kind is Kind.AUDIO:
+            tile.heard = None
+        if not (tile.tracks or tile.waits):
+            self._take_down(tile)
+        else:
+            self.wall.changed(tile)
+
+    def _on_waits(self, event: AnchorWaits) -> None:
+        if tile := self._take(event.task, event.anchor):
+            tile.waits = True
+
+    def _on_trouble(self, event: TrackRefused | PicturesMissing | AnchorTrouble) -> None:
+        role = Role.MAIN if isinstance(event, AnchorTrouble) else event.role
+        if tile := self.wall.find(event.task, whose(event.anchor, role)):
+            tile.trouble = event.reason
+            self.wall.changed(tile)
+
+    def _on_slice(
+        self, event: SliceStored | SliceLost | SliceJudged | SliceUnjudged | SliceSettled
+    ) -> None:
+        entry = self.history.note(event.slice)
+        match event:
+            case SliceStored():
+                entry.fate, entry.store = "stored", event.destination
+            case SliceLost():
+                entry.fate, entry.reason = "lost", event.reason
+            case SliceSettled():
+                entry.slice = replace(entry.slice, began=event.slice.began)
+            case SliceJudged():
+                self._judged(entry, judgement_of(event.verdict, event.at), event.kept)
+            case SliceUnjudged() if not event.by_choice:
+                unjudged = Judgement("unjudged", event.at, text=event.reason)
+                self._judged(entry, unjudged, event.kept)
+
+    def _judged(self, entry: Entry, judgement: Judgement, kept: bool) -> None:
+        entry.judgement = judgement
+        if not kept:
+            entry.fate = "unkept"
+        owner = whose(entry.slice.anchor, entry.slice.role)
+        if tile := self.wall.find(entry.slice.task, owner):
+            tile.judgement = judgement
+            if judgement.hit:
+                tile.hit = judgement
+            self.wall.changed(tile)
+
+    def _started(self, task: str, anchor: str, kind: Kind) -> None:
+        if tile := self._take(task, anchor):
+            tile.tracks.add(kind)
+            tile.waits = False
+
+    def _take(self, task: str, anchor: str) -> Tile | None:
+        if task not in self._rooms:
+            self._rooms = {view.task: view.room for view in self._tasks()}
+        return self.wall.take(task, anchor, self._rooms.get(task, ""))
+
+    def _take_down(self, tile: Tile) -> None:
+        self.media.let_go(tile.identity)
+        self.wall.remove(tile)

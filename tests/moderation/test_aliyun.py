@@ -1,0 +1,206 @@
+"""Aliyun: both signatures, uploads, verdicts, documented codes, bounds."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from starlette.responses import Response
+
+from slicer.errors import (
+    BadInput,
+    ModerationError,
+    SliceNotJudged,
+    SupplierRefused,
+    SupplierUnavailable,
+)
+from slicer.moderation import Label, Suggest, SupplierSpec, Verdict
+from slicer.moderation import aliyun as module
+from slicer.moderation.aliyun import AliyunSupplier, authorization
+from slicer.moderation.settings import ModerationSettings
+from slicer.rtp.parameters import Kind
+from tests.harness.delivery.spooling import file_of
+from tests.harness.moderation import aliyun
+from tests.harness.moderation.aliyun import ID, KEY, PASS, PICTURE, admitted, error, refused, told
+from tests.harness.moderation.stand_in import Asked, StandIn, stand_in
+
+SPEC = SupplierSpec("aliyun", "", ID, KEY)
+FILE = file_of("anna/1", 1000, Kind.VIDEO)
+
+
+async def judge(
+    answering: Callable[[Asked], Response],
+    spec: SupplierSpec = SPEC,
+    times: int = 1,
+) -> tuple[Verdict, StandIn]:
+    async with stand_in(answering) as server:
+        supplier = AliyunSupplier(spec, ModerationSettings(aliyun_endpoint=server.url))
+        try:
+            for _ in range(times):
+                verdict = await supplier.judge(FILE)
+            return verdict, server
+        finally:
+            await supplier.close()
+
+
+def actions(server: StandIn) -> list[str]:
+    return [asked.headers.get("x-acs-action", asked.method) for asked in server.asked]
+
+
+def test_the_signature_is_that_of_the_documentation() -> None:
+    headers = {
+        "host": "ecs.cn-shanghai.aliyuncs.com",
+        "x-acs-action": "RunInstances",
+        "x-acs-content-sha256": hashlib.sha256(b"").hexdigest(),
+        "x-acs-date": "2023-10-26T10:22:32Z",
+        "x-acs-signature-nonce": "3156853299f313e23d1673dc12e1703d",
+        "x-acs-version": "2014-05-26",
+    }
+    query = "ImageId=win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd&RegionId=cn-shanghai"
+    assert authorization("YourAccessKeyId", "YourAccessKeySecret", headers, query) == (
+        "ACS3-HMAC-SHA256 Credential=YourAccessKeyId,SignedHeaders=host;x-acs-action;"
+        "x-acs-content-sha256;x-acs-date;x-acs-signature-nonce;x-acs-version,"
+        "Signature=06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0"
+    )
+
+
+async def test_a_picture_is_uploaded_and_judged_by_one_key() -> None:
+    verdict, server = await judge(lambda asked: admitted(asked, PICTURE), times=2)
+    assert actions(server) == ["DescribeUploadToken", *["PUT", "ImageModeration"] * 2]
+    assert server.asked[1].body == FILE.data
+    assert (verdict.suggest, verdict.label, verdict.score) == (Suggest.BLOCK, Label.PORN, 81)
+    first, second = verdict.findings
+    assert (first.scene, first.description) == ("pornographic_adultContent", "adult")
+    assert (second.label, second.suggest, second.score) == (Label.QR_CODE, Suggest.REVIEW, 60)
+    assert verdict.request == "A-1"
+
+
+async def test_the_order_names_the_service() -> None:
+    for spec, service in ((SPEC, b"baselineCheck"), (replace(SPEC, image_type="mine"), b"mine")):
+        _, server = await judge(lambda asked: admitted(asked, PASS), spec)
+        assert b"Service=" + service + b"&" in server.asked[-1].body
+
+
+async def test_a_level_without_a_label_is_told() -> None:
+    verdict, _ = await judge(lambda asked: admitted(asked, {"RiskLevel": "medium", "Result": []}))
+    assert (verdict.suggest, verdict.label) == (Suggest.REVIEW, Label.CUSTOM)
+
+
+async def test_the_account_is_tried() -> None:
+    for key, wrong in ((KEY, False), ("another", True)):
+        async with stand_in(lambda asked: admitted(asked, PASS)) as server:
+            settings = ModerationSettings(aliyun_endpoint=server.url)
+            supplier = AliyunSupplier(replace(SPEC, secret_key=key), settings)
+            if wrong:
+                with pytest.raises(SupplierRefused, match="SignatureDoesNotMatch"):
+                    await supplier.check()
+            else:
+                await supplier.check()
+                await supplier.judge(FILE)
+                assert actions(server).count("DescribeUploadToken") == 1
+            await supplier.close()
+
+
+@pytest.mark.parametrize(
+    ("answered", "raised"),
+    [
+        (error(400), SliceNotJudged),
+        (error(401), SliceNotJudged),
+        (error(404), SupplierUnavailable),
+        (error(408), SupplierRefused),
+        (error(411), SupplierRefused),
+        (error(480), SupplierUnavailable),
+        (error(500), SupplierUnavailable),
+        (error(581), SupplierUnavailable),
+        (refused(404, "InvalidAccessKeyId.NotFound"), SupplierRefused),
+        (refused(400, "SignatureDoesNotMatch"), SupplierRefused),
+        (refused(403, "NoPermission"), SupplierRefused),
+        (refused(400, "Throttling.User"), SupplierUnavailable),
+        (refused(400, "InvalidTimeStamp.Expired"), SupplierUnavailable),
+        (refused(503, "ServiceUnavailable"), SupplierUnavailable),
+    ],
+)
+async def test_codes(answered: Response, raised: type[ModerationError]) -> None:
+    def answering(asked: Asked) -> Response:
+        last = asked.headers.get("x-acs-action") == "ImageModeration"
+        return answered if last else admitted(asked, PASS)
+
+    with pytest.raises(raised):
+        await judge(answering)
+
+
+async def test_an_upload_that_fails_gets_another_key() -> None:
+    failures = [Response(b"<Error/>", 403)]
+
+    def answering(asked: Asked) -> Response:
+        failed = asked.method == "PUT" and failures
+        return failures.pop() if failed else admitted(asked, PASS)
+
+    async with stand_in(
+        lambda asked: (
+            failures.pop() if asked.method == "PUT" and failures else admitted(asked, PASS)
+        )
+    ) as server:
+        supplier = AliyunSupplier(SPEC, ModerationSettings(aliyun_endpoint=server.url))
+        with pytest.raises(SupplierUnavailable, match="the upload: 403"):
+            await supplier.judge(FILE)
+        await supplier.judge(FILE)
+        await supplier.close()
+    assert actions(server).count("DescribeUploadToken") == 2
+
+
+async def test_a_key_that_is_about_to_expire_is_not_used() -> None:
+    def answering(asked: Asked) -> Response:
+        if asked.headers.get("x-acs-action") != "DescribeUploadToken":
+            return admitted(asked, PASS)
+        return told({**aliyun.token(f"http://{asked.headers['host']}"), "Expiration": 1})
+
+    _, server = await judge(answering, times=2)
+    assert actions(server).count("DescribeUploadToken") == 2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"OssInternetEndPoint": "http://169.254.169.254"},
+        {"OssInternetEndPoint": "https://aliyuncs.com.example.org"},
+        {"OssInternetEndPoint": None},
+        {"Expiration": "soon"},
+        {"BucketName": "not a bucket"},
+    ],
+)
+async def test_a_picture_goes_nowhere_else(odd: dict[str, Any]) -> None:
+    def answering(asked: Asked) -> Response:
+        return told({**aliyun.token(f"http://{asked.headers['host']}"), **odd})
+
+    with pytest.raises(SupplierUnavailable):
+        await judge(answering)
+
+
+async def test_a_picture_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_PICTURE", 999)
+    with pytest.raises(SliceNotJudged, match="1000 bytes; at most 999"):
+        await judge(lambda asked: admitted(asked, PASS))
+
+
+@pytest.mark.parametrize(
+    ("spec", "settings", "field"),
+    [
+        (replace(SPEC, secret_id=""), ModerationSettings(), "supplier.secret_id"),
+        (replace(SPEC, secret_key=""), ModerationSettings(), "supplier.secret_key"),
+        (SPEC, ModerationSettings(aliyun_region="a/b"), "moderation.aliyun_region"),
+        (SPEC, ModerationSettings(aliyun_endpoint="ftp://x"), "moderation.aliyun_endpoint"),
+    ],
+)
+def test_bad_settings(spec: SupplierSpec, settings: ModerationSettings, field: str) -> None:
+    with pytest.raises(BadInput, match=field):
+        AliyunSupplier(spec, settings)
+
+
+def test_nothing_secret_is_shown() -> None:
+    supplier = AliyunSupplier(SPEC, ModerationSettings())
+    shown = repr(supplier._token_of(aliyun.token("https://oss-cn-shanghai.aliyuncs.com")))
+    assert aliyun.SECRET not in shown
+    assert aliyun.TOKEN not in shown
+    assert KEY not in supplier.label
