@@ -10,9 +10,10 @@ WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts $(VENV)/.installed-models
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
-# Media in real time on a machine that others use: a test that fails is run once more, and the report
-# says so (R). One that fails twice fails.
-AGAIN := --reruns 1 -rR
+# Media in real time on a machine that others use: the tests that fail are run once more, one by one and with
+# media of their own. What fails twice fails.
+ONCE_MORE = $(1) || { [ $$? -eq 1 ] && echo '==> what failed, once more' && $(1) -n 0 --last-failed; }
+REAL := $(BIN)/pytest -q --dist loadfile -o cache_dir=build/pytest/
 # What is there twice, in native/ and as the reference; and the rooms, which carry packets through it.
 PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py)
 # Tests on real parts that need the machine to themselves.
@@ -23,8 +24,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test installed units reference real coverage sanitize wheels bench instructions \
-	lint format types clean
+.PHONY: help demo test installed computed computed_alone units reference real media publishers alone \
+	coverage sanitize wheels image man constraints bench instructions lint format types clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" \
@@ -33,11 +34,22 @@ help: ## say what there is
 demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show the slices (a minute)
 	@$(BIN)/slicer demo
 
-# ruff and mypy fill the moments in which the units wait. The tests on real parts come last and by
-# themselves: nothing else shall take the machine from their media.
+# Media come in real time and leave half of the machine unused. What merely computes takes that half: it has
+# the lowest priority, so that media need not wait for it. What is told of each part comes when it has ended.
 test: installed ## everything that must pass, with a browser and a store
-	@$(MAKE) --no-print-directory -j2 lint types units
-	@$(MAKE) --no-print-directory reference real
+	@$(MAKE) --no-print-directory -j3 --output-sync=target media publishers computed
+	@$(MAKE) --no-print-directory -j2 --output-sync=target alone computed_alone
+
+# Each worker collects all tests, which takes it a quarter of a minute: two, for media fill their pauses.
+# mypy comes before the test that runs mypy, and leaves it what it found.
+computed:
+	@nice -n 19 $(MAKE) --no-print-directory lint
+	@nice -n 19 $(MAKE) --no-print-directory types
+	@nice -n 19 $(MAKE) --no-print-directory WORKERS=2 units
+
+# One process: the other core is left to the tests that want the machine for themselves.
+computed_alone:
+	@nice -n 19 $(MAKE) --no-print-directory WORKERS=0 reference
 
 # What is fetched from different places is fetched at the same time; and what is built, built.
 installed: | $(BIN)/python
@@ -51,15 +63,24 @@ reference: $(TESTED) ## tests of the packet path, by the reference
 	@echo '==> tests of the packet path, by the reference'
 	@SLICER_NATIVE=0 $(PYTEST) $(PACKET_PATH)
 
-# Media come in real time here, and browsers that have no CPU date their media wrongly: two at a time. But
-# on a busy machine packets that are counted one by one are lost (test_loss), and aiortc dates its media
-# wrongly in its reports (test_serve): those tests run alone.
 real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
+	@$(MAKE) --no-print-directory media publishers alone
+
+# Browsers that have no CPU date their media wrongly: two files at a time.
+media:
 	@echo '==> tests on real parts'
-	@SLICER_NATIVE=1 $(BIN)/pytest -q -n 2 --dist loadfile $(AGAIN) tests/real $(addprefix --ignore ,$(ALONE))
-	@SLICER_NATIVE=1 $(BIN)/pytest -q $(AGAIN) $(ALONE)
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 2 tests/real $(addprefix --ignore ,$(ALONE)))
+
+publishers:
 	@echo '==> tests on real publishers, by the reference'
-	@SLICER_NATIVE=0 $(BIN)/pytest -q $(AGAIN) tests/real/test_loss.py tests/real/test_publishers.py
+	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)publishers tests/real/test_publishers.py)
+
+# Where other media take the machine, packets that are counted one by one are lost (test_loss), and aiortc
+# dates its media wrongly in its reports (test_serve).
+alone:
+	@echo '==> tests on real parts without others beside them'
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)alone $(ALONE))
+	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)alone tests/real/test_loss.py)
 
 coverage: $(TESTED) ## lines of each module that its own tests run; of one: OF=rooms/whip/room.py
 	@echo '==> coverage of each module by its own tests (some minutes)'
@@ -70,6 +91,18 @@ sanitize: $(TESTED) ## the native plane's tests with races, memory and arithmeti
 
 wheels: $(VENV)/.installed-dev ## a wheel for each Python there is, installed and tried
 	@sh tests/wheels.sh $(BIN)/python
+
+image: ## the container image, built on a base made here, and run without root and read-only
+	@sh tests/image.sh
+
+man: | $(BIN)/python ## the manual page, made from the parsers: man build/slicer.1
+	@mkdir -p build
+	@$(BIN)/argparse-manpage --module slicer.cli --function arguments_parser --prog slicer \
+		--project-name rtc-slicer --description 'cuts live rooms into audio slices and pictures' \
+		--manual-title 'rtc-slicer' --format single-commands-section --output build/slicer.1
+
+constraints: | $(BIN)/python ## write constraints.txt anew: the versions that pip resolves now
+	@$(BIN)/python -m tests.constraints
 
 bench: $(VENV)/.installed-dev ## measure what a packet, a cut, a picture and an upload cost
 	@$(BIN)/pytest -q bench -o addopts=--import-mode=importlib \

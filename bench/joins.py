@@ -1,11 +1,11 @@
 """What it costs the others when many come at once: `python -m bench.joins`.
 
 A process slices *steady* publishers, one second of audio a slice, into no store. Then *joins* more
-come within *seconds*, each by WHIP, ICE and DTLS; they send nothing else. Then strangers send
-*noise* datagrams a second to the port, of four kinds. It tells joins a second and their CPU, how
-late slices were ready before, meanwhile and under the noise (from the end of their audio to
-`SliceStored`), and what the publishers lost. Senders are processes of their own: it takes two
-cores.
+come within *seconds*, each by WHIP, ICE and DTLS; they send nothing else, and those beyond the
+500th anchor wait. Then strangers send *noise* datagrams a second to the port, of four kinds. It
+tells joins a second and their CPU, how late slices were ready before, meanwhile and under the noise
+(from the end of their audio to `SliceStored`), and what the publishers lost. Senders are processes
+of their own: it takes two cores.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import struct
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,6 +25,7 @@ import httpx
 import slicer
 from slicer.rooms.whip.room import WhipConnector
 from slicer.rooms.whip.settings import WhipSettings
+from slicer.slicing.spec import MOST_ANCHORS
 from tests.harness.rooms.caller import Caller
 from tests.harness.rtp.call import datagram, opus
 
@@ -40,11 +42,11 @@ KINDS = (
 
 
 async def serve(pipe: Connection, most: int) -> None:
-    """Slice until told to end; tell every second what there is to tell."""
+    """Slice until told to end; tell ten times a second what there is to tell."""
     whip = WhipSettings(max_publishers=most, max_pending=most, max_pending_room=most)
     settings = slicer.Settings(whip=whip)
     async with slicer.Engine(settings) as engine:
-        params = slicer.SliceParams(slicer.AudioSpec(1), None, max_anchors=most)
+        params = slicer.SliceParams(slicer.AudioSpec(1), None, max_anchors=MOST_ANCHORS)
         await engine.create(slicer.TaskSpec(ROOM, "null:", params))
         rooms = engine.connector("whip")
         assert isinstance(rooms, WhipConnector)
@@ -64,9 +66,8 @@ async def serve(pipe: Connection, most: int) -> None:
         listening = asyncio.ensure_future(listen())
         while not pipe.poll():
             await asyncio.sleep(0.1)
-            if late:
-                pipe.send((time.process_time(), rooms.connections, late[:], rooms.counters))
-                late.clear()
+            pipe.send((time.process_time(), rooms.connections, late[:], rooms.counters))
+            late.clear()
         listening.cancel()
 
 
@@ -141,9 +142,15 @@ class Bench:
     def watch(self, done: Callable[[], bool]) -> None:
         """Take what the server tells, until then."""
         while not done():
-            if self.pipe.poll(0.05):
-                self.cpu, self.connections, late, self.counters = self.pipe.recv()
-                self.late += late
+            self.cpu, self.connections, late, self.counters = self.told()
+            self.late += late
+
+    def told(self) -> Any:
+        """The next that the server tells. Raises RuntimeError where a process has ended."""
+        while not self.pipe.poll(0.1):
+            if not all(process.is_alive() for process in self.processes):
+                raise RuntimeError("a process has ended: see above")
+        return self.pipe.recv()
 
     def phase(self, name: str, done: Callable[[], bool]) -> tuple[float, float]:
         """Watch, and tell how late the steady ones' slices were; gives CPU and seconds."""
@@ -170,8 +177,16 @@ class Bench:
 
 def main(steady: int, joins: int, seconds: float, noise: int) -> None:
     bench = Bench()
+    try:
+        measure(bench, steady, joins, seconds, noise)
+    finally:
+        for process in bench.processes:
+            process.kill()
+
+
+def measure(bench: Bench, steady: int, joins: int, seconds: float, noise: int) -> None:
     bench.start(serve, bench._theirs, steady + joins + 10)
-    url, port = bench.pipe.recv()
+    url, port = bench.told()
     bench.start(speak, url, steady)
     bench.watch(lambda: bench.connections >= steady)
     bench.watch(bench.after(3.0))
@@ -196,8 +211,6 @@ def main(steady: int, joins: int, seconds: float, noise: int) -> None:
     share = (loud / spent - quiet / took) * 100
     print(f"{strangers / spent:.0f} strangers' datagrams a second: {share:.1f} % of a core")
     print(bench.counters)
-    for process in bench.processes:
-        process.kill()
 
 
 if __name__ == "__main__":

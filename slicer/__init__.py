@@ -31,7 +31,7 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
-from slicer.engine.metrics import Sample
+from slicer.engine.sample import Sample
 from slicer.engine.settings import EngineSettings, Keyframes, Settings, SlicingSettings
 from slicer.engine.spec import Moderation, TaskSpec
 from slicer.errors import (

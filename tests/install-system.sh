@@ -1,10 +1,11 @@
 #!/bin/sh
 # Install what the tests need from outside PyPI: Chromium; and what they can do without: GStreamer,
 # the publisher of H.265, tshark, which reads captures beside us, valgrind, for `make instructions`,
-# coturn, Janus, FFmpeg and servers of RTMP and RTSP. Does nothing where they are there already.
+# coturn, Janus, FFmpeg, servers of RTMP and RTSP, and Prometheus' promtool. Does nothing where they are there already.
 set -eu
 
 browser=${CHROMIUM:-chromium}
+promtool=$(cd "$(dirname "$0")/.." && pwd)/build/promtool
 libwebrtc=$(cd "$(dirname "$0")/.." && pwd)/build/libwebrtc
 sudo=
 [ "$(id -u)" -eq 0 ] || sudo=sudo
@@ -137,6 +138,23 @@ install_turn() {
     has turnserver || echo "note: no coturn; its tests are skipped" >&2
 }
 
+has_promtool() {
+    has promtool || [ -x "$promtool/usr/bin/promtool" ]
+}
+
+# Its command alone, taken out of the package: installed, that would run a Prometheus.
+install_promtool() {
+    if has apt-get && has dpkg-deb; then
+        echo "==> fetching promtool, which checks metrics and alerts (apt-get, 19 MB; 48 MB) into build/"
+        mkdir -p "$promtool" && (
+            cd "$promtool" && apt-get download -qq prometheus &&
+                dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
+            rm -f prometheus_*.deb
+        ) >/dev/null 2>&1 || true
+    fi
+    has_promtool || echo "note: no promtool; its tests are skipped" >&2
+}
+
 has "$browser" || install_chromium
 has valgrind || install_valgrind
 has tshark || install_tshark
@@ -145,3 +163,4 @@ has_streams || install_streams
 has turnserver || install_turn
 has_libwebrtc || install_libwebrtc
 has janus || install_janus
+has_promtool || install_promtool

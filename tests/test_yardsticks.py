@@ -6,6 +6,7 @@ import re
 import subprocess
 import tokenize
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,12 @@ LEAKS = re.compile(
 )
 
 
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """All Python that there is, read once: it takes seconds."""
+    return {path: ast.parse(path.read_text()) for path in PYTHON}
+
+
 def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -45,39 +52,43 @@ def comments(text: str) -> Iterator[str]:
             yield token.string
 
 
-def names_used(text: str) -> set[str]:
+def names_used(tree: ast.Module) -> set[str]:
     """Every name and attribute that occurs in a source."""
-    tree = ast.parse(text)
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     return names | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-def oversized(name: str, text: str) -> Iterator[str]:
+def oversized(name: str, text: str, tree: ast.Module) -> Iterator[str]:
     """What is too long in a file: the file, a function of it."""
     if (lines := len(text.splitlines())) > MAX_FILE_LINES:
         yield f"{name} has {lines} lines"
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > MAX_FUNCTION_LINES:
                 yield f"{name}: {node.name} has {length} lines"
 
 
-def test_no_file_and_no_function_is_too_long() -> None:
-    assert [fault for path in PYTHON for fault in oversized(named(path), path.read_text())] == []
+def test_no_file_and_no_function_is_too_long(trees: dict[Path, ast.Module]) -> None:
+    faults = [oversized(named(path), path.read_text(), tree) for path, tree in trees.items()]
+    assert list(chain(*faults)) == []
 
 
 def test_what_is_too_long_is_found() -> None:
+    def found(text: str) -> list[str]:
+        return list(oversized("x.py", text, ast.parse(text)))
+
     body = "    pass\n" * MAX_FUNCTION_LINES
-    assert list(oversized("x.py", f"def f():\n{body}")) == ["x.py: f has 61 lines"]
-    assert list(oversized("x.py", f"async def f():\n{body}")) == ["x.py: f has 61 lines"]
-    assert list(oversized("x.py", "x = 1\n" * 501)) == ["x.py has 501 lines"]
-    assert not list(oversized("x.py", f"def f():\n{body[9:]}" + "x = 1\n" * 440))
+    assert found(f"def f():\n{body}") == ["x.py: f has 61 lines"]
+    assert found(f"async def f():\n{body}") == ["x.py: f has 61 lines"]
+    assert found("x = 1\n" * 501) == ["x.py has 501 lines"]
+    assert not found(f"def f():\n{body[9:]}" + "x = 1\n" * 440)
 
 
-def test_every_module_has_a_docstring() -> None:
-    parsed = {named(path): ast.parse(path.read_text()) for path in PYTHON}
-    assert [name for name, tree in parsed.items() if not ast.get_docstring(tree)] == []
+def test_every_module_has_a_docstring(trees: dict[Path, ast.Module]) -> None:
+    lacking = [named(path) for path, tree in trees.items() if not ast.get_docstring(tree)]
+    assert trees
+    assert lacking == []
 
 
 def test_the_core_has_no_ignored_types() -> None:
@@ -95,26 +106,24 @@ def test_an_ignored_type_is_found_and_a_string_is_none() -> None:
     assert list(comments("x = 1  # type: ignore\ny = '# type: ignore'\n")) == ["# type: ignore"]
 
 
-def test_tests_of_the_core_do_not_sleep() -> None:
+def test_tests_of_the_core_do_not_sleep(trees: dict[Path, ast.Module]) -> None:
     assert CORE_TESTS
-    sleepers = {named(path) for path in CORE_TESTS if "sleep" in names_used(path.read_text())}
+    sleepers = {named(path) for path in CORE_TESTS if "sleep" in names_used(trees[path])}
     assert sleepers == set()
 
 
 def test_a_sleeper_is_found() -> None:
-    assert "sleep" in names_used("import time\ntime.sleep(1)")
-    assert "sleep" in names_used("from time import sleep\nsleep(1)")
+    assert "sleep" in names_used(ast.parse("import time\ntime.sleep(1)"))
+    assert "sleep" in names_used(ast.parse("from time import sleep\nsleep(1)"))
 
 
-def error_classes() -> set[str]:
+@pytest.fixture(scope="module")
+def error_classes(trees: dict[Path, ast.Module]) -> set[str]:
     """All classes of the package that are errors, wherever they are defined."""
     found = {"Exception", "ValueError", "OSError", "RuntimeError", "KeyError", "LookupError"}
     builtin = frozenset(found)
     classes = [
-        node
-        for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ClassDef)
+        node for path in SOURCES for node in ast.walk(trees[path]) if isinstance(node, ast.ClassDef)
     ]
     before = 0
     while before != len(found):  # until the tree has no further generation
@@ -128,17 +137,17 @@ def error_classes() -> set[str]:
     return found - builtin
 
 
-def test_few_error_classes() -> None:
-    assert len(error_classes()) <= MAX_ERROR_CLASSES
+def test_few_error_classes(error_classes: set[str]) -> None:
+    assert 0 < len(error_classes) <= MAX_ERROR_CLASSES
 
 
-def test_the_tree_of_errors_is_drawn() -> None:
+def test_the_tree_of_errors_is_drawn(error_classes: set[str]) -> None:
     found = [
         thing
         for thing in vars(errors).values()
         if isinstance(thing, type) and issubclass(thing, BaseException)
     ]
-    assert {error.__name__ for error in found} <= error_classes()
+    assert {error.__name__ for error in found} <= error_classes
     assert all(issubclass(error, errors.SlicerError) and error.__doc__ for error in found)
     assert not [error for error in found if error.__name__ not in (errors.__doc__ or "")]
 

@@ -30,8 +30,8 @@ try_wheel() {
     $pip wheel --no-deps --wheel-dir "$folder/built" "$root/$work"/rtc_slicer-*.tar.gz
     # Of libraries it has libc and libm alone: libcrypto is the machine's own, loaded at run time, and
     # must not be bundled: its flaws are mended by the machine's updates.
-    PATH="$root/$(dirname "$builder"):$PATH" "$root/$(dirname "$builder")/auditwheel" -q repair \
-        --wheel-dir "$folder/wheel" "$folder"/built/rtc_slicer-*.whl
+    PATH="$root/$(dirname "$builder"):$PATH" "$root/$(dirname "$builder")/auditwheel" repair \
+        --wheel-dir "$folder/wheel" "$folder"/built/rtc_slicer-*.whl 2>"$folder/auditwheel.log"
     case $("$python" -m zipfile -l "$folder"/wheel/*.whl) in
         *.libs/*) echo 'error: a library is bundled' >&2; exit 1 ;;
     esac
@@ -66,7 +66,12 @@ for version in $wanted; do
         echo "==> Python $version: not on this machine, left out"
         continue
     fi
-    (try_wheel "$version" "$python") || { echo "error: the wheel of Python $version fails" >&2; exit 1; }
+    # Not behind `||`: there a shell does not stop at what fails within.
+    set +e
+    (set -e; try_wheel "$version" "$python")
+    failed=$?
+    set -e
+    [ "$failed" -eq 0 ] || { echo "error: the wheel of Python $version fails" >&2; exit 1; }
     tried=$((tried + 1))
 done
 [ "$tried" -gt 0 ] || { echo 'error: no Python to try a wheel with' >&2; exit 1; }

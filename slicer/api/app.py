@@ -5,15 +5,19 @@ import logging
 import time
 import traceback
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 
 from starlette.applications import Starlette
+from starlette.datastructures import Address
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from slicer.api.actions import Answer
+from slicer.api.counters import ApiCounters
 from slicer.api.dispatch import ApiSettings, Dispatcher
 from slicer.api.errors import INTERNAL, UNREADABLE, ApiError, code_of, message_of
 from slicer.api.health import health_routes
@@ -32,6 +36,11 @@ MAX_FILE_BODY = MAX_AUDIO_TEXT + 4_096
 MAX_FILES = 4
 """Such requests that are carried out at a time."""
 
+UNSIGNED = ("AuthFailure", "InvalidParameter.UserSig")
+"""What codes begin with that refuse a signature."""
+TELL_EVERY = 60.0
+"""Seconds between two lines of the log that tell of one such code."""
+
 METHOD_NOT_ALLOWED = 405
 ALLOW = {"Allow": "GET, OPTIONS, POST"}
 """Of the API; HEAD is not there: a GET may carry an action out."""
@@ -44,16 +53,17 @@ def make_app(
     orders: OrderTaker,
     settings: ApiSettings | None = None,
     ready: Callable[[], bool] = lambda: True,
+    counters: ApiCounters | None = None,
     beside: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The app over these applications. *ready*: whether orders are taken, for `GET /readyz`;
-    *beside*: what else is served at this address.
+    *counters*: where its answers are counted; *beside*: what else is served at this address.
 
     Raises BadInput where an application cannot be served as it is configured.
     """
     settings = settings or ApiSettings()
     dispatcher = Dispatcher(apps, orders, settings)
-    endpoint = Route("/{path:path}", Endpoint(dispatcher, settings))
+    endpoint = Route("/{path:path}", Endpoint(dispatcher, settings, counters or ApiCounters()))
     app = Starlette(routes=[*health_routes(ready), *beside, endpoint])
     app.state.dispatcher = dispatcher
     return app
@@ -68,9 +78,13 @@ def replace_apps(app: Starlette, apps: Mapping[int, Application]) -> None:
 class Endpoint:
     """All of the API but its health, as an ASGI app."""
 
-    def __init__(self, dispatcher: Dispatcher, settings: ApiSettings) -> None:
-        self._dispatcher, self._settings = dispatcher, settings
+    def __init__(
+        self, dispatcher: Dispatcher, settings: ApiSettings, counters: ApiCounters
+    ) -> None:
+        self._dispatcher, self._settings, self._counters = dispatcher, settings, counters
         self._files = 0
+        self._refusals: Counter[str] = Counter()
+        self._told: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -88,15 +102,30 @@ class Endpoint:
             code, status = code_of(error), getattr(error, "status", 200)
             if code == INTERNAL:
                 # The words of an unforeseen error may quote the request, and so a secret.
-                log.error("%s: %s", request_id, _where(error))  # noqa: TRY400
+                text, about = "%s: %s", {"request": request_id}
+                log.error(text, request_id, _where(error), extra=about)  # noqa: TRY400
             answer = {"Error": {"Code": code, "Message": message_of(error)}}
-        took = (time.perf_counter() - began) * 1000
+        took = time.perf_counter() - began
+        self._counters.add(name, code, took)
         known = name if name in ACTIONS else "unknown action"
-        log.info("%s %s: %s in %.1f ms", request_id, known, code, took)
+        about = {"request": request_id}
+        if code.startswith(UNSIGNED):
+            self._refused(code, request.client, about)
+        log.debug("%s %s: %s in %.1f ms", request_id, known, code, took * 1000, extra=about)
         response = JSONResponse({"Response": {**answer, "RequestId": request_id}}, status)
         if status == METHOD_NOT_ALLOWED:
             response.headers.update(ALLOW)
         await response(scope, receive, send)
+
+    def _refused(self, code: str, client: Address | None, about: Mapping[str, str]) -> None:
+        """Log the first one and then one a minute: who has no key fills no disk."""
+        self._refusals[code] += 1
+        now = self._settings.monotonic()
+        if now - self._told.get(code, -inf) >= TELL_EVERY:
+            self._told[code] = now
+            text = "! signature refused: %s, from %s (%d so far)"
+            source = client.host if client else "nowhere"
+            log.warning(text, code, source, self._refusals[code], extra=about)
 
     async def _answer(self, request: Request) -> Answer:
         """Answer, with no more bodies at a time that hold files than MAX_FILES."""

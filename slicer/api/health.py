@@ -11,9 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from slicer.api.server import cannot_listen
 from slicer.config import split_authority
-from slicer.http import HttpSettings, Server, resource
+from slicer.http import HttpSettings, Server, cannot_listen, resource
 
 LIMITS = HttpSettings(connections=64, per_address=64, keep_alive=75.0, reserve=0.02)
 """Few connections, and of the process's last descriptors."""

@@ -1,5 +1,6 @@
 """The listener of the API: its address, its certificate, and what it refuses to listen on."""
 
+import errno
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from starlette.applications import Starlette
 
 from slicer.api.dispatch import is_loopback
 from slicer.errors import BadInput
-from slicer.http import HttpSettings, Server
+from slicer.http import HttpSettings, Server, cannot_listen
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ class Listen:
     key: Path | None = None
 
     def __post_init__(self) -> None:
+        if not self.host:  # which the system takes for all addresses
+            raise BadInput("serve.host", "", "an address of this machine; 0.0.0.0 or :: for all")
         if not 0 <= self.port <= 65_535:
             raise BadInput("port", self.port, "0 (any free one) to 65535")
         if (self.certificate is None) != (self.key is None):
@@ -47,10 +50,6 @@ async def open_server(
     try:
         return Server(listen.host, listen.port, app, listen.certificate, listen.key, http)
     except OSError as error:
-        raise cannot_listen("serve.port", listen.port, error) from None
-
-
-def cannot_listen(field: str, got: object, error: OSError) -> BadInput:
-    """What is said where an address or port cannot be listened on."""
-    allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
-    return BadInput(field, got, allowed)
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise cannot_listen("serve.port", listen.port, error) from None
+        raise cannot_listen("serve.host", listen.host, error) from None

@@ -1,12 +1,23 @@
 """The `slicer` command: reads its arguments, runs one subcommand, ends with its exit code."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 
 from slicer import __version__
-from slicer.cli import callbacks, config, doctor, moderate, serve, spool, tasks, usersig
+from slicer.cli import (
+    callbacks,
+    completion,
+    config,
+    doctor,
+    moderate,
+    serve,
+    sheet,
+    spool,
+    task_list,
+    tasks,
+    usersig,
+)
 from slicer.cli.exits import (
     BAD_INPUT,
     EXIT_CODES,
@@ -16,7 +27,14 @@ from slicer.cli.exits import (
     NO_STORE,
     UNJUDGED,
 )
+from slicer.cli.observability import log_settings_of
 from slicer.errors import BadInput, ModerationError, RoomError, SlicerError, StorageError
+from slicer.logs.output import open_log
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    completion.add(parser, arguments_parser)
+
 
 COMMANDS = (
     ("demo", tasks.add_demo, "show the whole job on this machine, in half a minute"),
@@ -27,7 +45,10 @@ COMMANDS = (
     ("spool", spool.add, "look at, send or drop what waits on the disk"),
     ("callbacks", callbacks.add, "look at callbacks, and have them sent again"),
     ("config", config.add, "check settings, show them, print their JSON Schema"),
+    ("tasks", task_list.add, "what a running service is at"),
     ("doctor", doctor.add, "what this machine has, what it lacks, and what to do"),
+    ("sheet", sheet.add, "a page with all slices of a folder"),
+    ("completion", _add_completion, "what a shell reads to complete these words"),
     ("usersig", usersig.add, "sign a UserSig for a user"),
 )
 EXITS = (
@@ -41,12 +62,9 @@ EXITS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Gives the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         options = arguments_parser().parse_args(given or ["--help"])
-        if options.verbose:
-            # Ours alone: what SDKs log at this level holds key ids, signatures, URLs with queries.
-            logging.getLogger("slicer").setLevel(logging.DEBUG)
+        open_log(log_settings_of(options), sys.stderr, options.verbose)
         code: int = options.command(options)
     except SlicerError as error:
         sys.stderr.write(f"slicer: {error}\n")

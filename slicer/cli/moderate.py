@@ -60,7 +60,7 @@ class Judged:
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help=f"{in_words(list(TYPES))}"
+        "files", nargs="+", type=Path, metavar="FILE", help=f"files named {in_words(list(TYPES))}"
     )
     parser.add_argument(
         "--supplier", default="local", metavar="NAME", help="who judges (%(default)s)"

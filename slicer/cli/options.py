@@ -4,11 +4,13 @@ import argparse
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from slicer.config import in_words
 from slicer.engine.settings import Settings
 from slicer.errors import BadInput
+from slicer.logs.settings import LogFormat
 from slicer.service.settings import ServiceSettings
 
 
@@ -18,6 +20,10 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, metavar="FILE", help="settings, as slicer.example.toml"
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="log everything")
+    parser.add_argument(
+        "--log-format", type=one_of("--log-format", LogFormat), metavar="FORMAT",
+        help=f"of log lines on stderr: {in_words(list(LogFormat))} (log.format: text)",
+    )  # fmt: skip
 
 
 def add_plain(parser: argparse.ArgumentParser) -> None:
@@ -55,16 +61,22 @@ def number(option: str, low: float, high: float, unit: str) -> Callable[[str], f
     return read
 
 
-def one_of(option: str, allowed: Iterable[str]) -> Callable[[str], str]:
+@dataclass(frozen=True, slots=True)
+class OneOf:
     """The type of an option that takes one of these words; it raises BadInput as `whole` does."""
-    words = [str(word) for word in allowed]
 
-    def read(text: str) -> str:
-        if text not in words:
-            raise BadInput(option, text, in_words(words))
+    option: str
+    words: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        if text not in self.words:
+            raise BadInput(self.option, text, in_words(self.words))
         return text
 
-    return read
+
+def one_of(option: str, allowed: Iterable[str]) -> OneOf:
+    """The type of an option that takes one of these words."""
+    return OneOf(option, tuple(map(str, allowed)))
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

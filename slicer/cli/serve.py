@@ -7,11 +7,20 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from slicer.api import ApiSettings, Listen, check_listen, make_app, open_health, open_server
+from slicer.api import (
+    ApiCounters,
+    ApiSettings,
+    Listen,
+    check_listen,
+    make_app,
+    open_health,
+    open_server,
+)
 from slicer.api.dispatch import is_loopback
 from slicer.cli import garbage_collection
 from slicer.cli.descriptors import raise_limit
 from slicer.cli.exits import STORED
+from slicer.cli.observability import Metrics
 from slicer.cli.options import add_common, settings_to_serve, whole
 from slicer.cli.reload import Running
 from slicer.cli.signals import end_on_signals
@@ -32,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = "Applications, rooms, TLS and where the state lies: slicer.example.toml."
     add_common(parser)
-    parser.set_defaults(command=serve)
+    parser.set_defaults(command=serve, background=True)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -59,10 +68,15 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         return began.is_set() and not ended.is_set()
 
     async with AsyncExitStack() as stack:
+        metrics, counters = Metrics(), ApiCounters()
+        # Opened first, closed last, as health: the end is worth watching, too.
+        port = await stack.enter_async_context(metrics.listening(settings.metrics.listen))
         health = open_health(settings.serve.health, ready) if settings.serve.health else None
         if health:  # it tells of the start and of the end, too
             stack.push_async_callback(health.close)
-        orders = await stack.enter_async_context(serving(settings))
+            metrics.add_server("health", health)
+        observe = await stack.enter_async_context(metrics.tracing(settings.tracing))
+        orders = await stack.enter_async_context(serving(settings, observe))
         apps = {app.sdk_app_id: app for app in settings.apps}
         limits = ApiSettings(
             insecure=insecure,
@@ -71,12 +85,15 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
             default_supplier=settings.engine.moderation.default_supplier,
         )
         console = await open_console(settings.console, orders.operations, is_loopback(listen.host))
-        routes = console.routes if console else ()
-        app = make_app(apps, orders, limits, ready, routes)
+        app = make_app(apps, orders, limits, ready, counters, console.routes if console else ())
         server = await open_server(app, listen, insecure, settings.engine.http)
         stack.push_async_callback(server.close)
         if console:  # its streams end before the server does
             stack.push_async_callback(console.close)
+            metrics.add_plain(console.samples)
+        metrics.add(orders.metrics)
+        metrics.add_plain(counters.samples)
+        metrics.add_server("api", server)
         running = Running(settings, orders, app, server)
         end_on_signals(ended.set, lambda: _say(running.reload(options.config, os.environ)))
         began.set()
@@ -85,6 +102,8 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         _say(f"serving {url} for {counted(len(apps), 'application')}")
         if health:
             _say(f"health at port {health.port}: /healthz, /readyz")
+        if port:
+            _say(f"metrics at port {port}: /metrics")
         if console:
             _say(f"console {url}/console, token: {console.token_source}")
         if insecure:

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import re
+import sys
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -14,12 +15,13 @@ from slicer.cli.account import Account
 from slicer.cli.account_options import add_account, supplier_of
 from slicer.cli.descriptors import raise_limit
 from slicer.cli.exits import FAILED, KEPT, LOST, STORED, UNJUDGED
+from slicer.cli.observability import Metrics, Observability
 from slicer.cli.options import add_common, add_plain, one_of, settings_of, whole
 from slicer.cli.signals import end_on_signals
 from slicer.config import in_words
 from slicer.delivery.judging import Keep
 from slicer.demo import SAMPLES, SECONDS
-from slicer.demo.progress import Progress, open_progress
+from slicer.demo.progress import JsonProgress, Progress, open_progress
 from slicer.engine.engine import Engine
 from slicer.engine.events import RobotLeft, TaskFinished
 from slicer.engine.settings import Settings
@@ -151,6 +153,18 @@ def _add_slicing(parser: argparse.ArgumentParser) -> None:
         default=MAX_ANCHORS,
         help=f"slice N anchors at once, up to {MOST_ANCHORS}; more wait (%(default)s)",
     )  # fmt: skip
+    _add_watching(parser)
+
+
+def _add_watching(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics", default="", metavar="HOST:PORT",
+        help="serve /metrics for Prometheus there, such as 127.0.0.1:9464 (metrics.listen: none)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--json", action="store_true",
+        help="write every event as a JSON object, one a line; all else goes to stderr",
+    )  # fmt: skip
     add_plain(parser)
     add_common(parser)
 
@@ -208,7 +222,7 @@ def _moderation(options: argparse.Namespace) -> Moderation | None:
 def _run(options: argparse.Namespace) -> int:
     raise_limit()
     settings = settings_of(options)
-    return asyncio.run(_slice(spec_of(options, settings, options.room), settings, options.plain))
+    return asyncio.run(_slice(spec_of(options, settings, options.room), settings, options))
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -222,7 +236,7 @@ def _replay(options: argparse.Namespace) -> int:
     }
     chosen = urlencode({name: value for name, value in query.items() if value}, safe=":")
     room = f"replay://{Path(options.file).absolute().as_uri().removeprefix('file://')}?{chosen}"
-    return asyncio.run(_slice(spec_of(options, settings, room), settings, options.plain))
+    return asyncio.run(_slice(spec_of(options, settings, room), settings, options))
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -237,10 +251,28 @@ def _demo(options: argparse.Namespace) -> int:
     return LOST if lost else STORED
 
 
-async def _slice(spec: TaskSpec, settings: Settings, plain: bool) -> int:
+async def _slice(spec: TaskSpec, settings: Settings, options: argparse.Namespace) -> int:
     """One task, from its room to its last slice; SIGINT and SIGTERM end it and drain."""
-    progress = open_progress(Console(), f"{shown(spec.room)} → {urlsplit(spec.to).scheme}", plain)
-    async with Engine(settings) as engine:
+    watched = Observability.load(options)
+    console = Console(stderr=options.json)
+    title = f"{shown(spec.room)} → {urlsplit(spec.to).scheme}"
+    progress = (
+        JsonProgress(sys.stdout, console)
+        if options.json
+        else open_progress(console, title, options.plain)
+    )
+    metrics = Metrics()
+    listen, field = watched.metrics.listen, "metrics.listen"
+    if options.metrics:
+        listen, field = options.metrics, "--metrics"
+    async with (
+        metrics.listening(listen, field) as port,
+        metrics.tracing(watched.tracing) as observe,
+        Engine(settings, observe=observe) as engine,
+    ):
+        metrics.add_plain(engine.metrics)
+        if port:
+            progress.note(f"metrics at port {port}: /metrics")
         # Known before it is entered: the account also tells why a capture cannot be.
         rooms = engine.connector("replay") if spec.room.startswith("replay:") else None
         if not isinstance(rooms, ReplayConnector):
@@ -249,7 +281,7 @@ async def _slice(spec: TaskSpec, settings: Settings, plain: bool) -> int:
         try:
             return account.ending(await _watched(engine, spec, progress, account))
         finally:
-            account.print(Console())
+            account.print(console)
 
 
 async def _watched(

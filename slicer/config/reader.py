@@ -108,12 +108,14 @@ def _tables(path: Path) -> dict[str, object]:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
         if len(data) > MAX_FILE:
-            raise BadInput("settings", path.name, f"a file of at most {MAX_FILE} bytes")
+            raise BadInput("settings", str(path), f"a file of at most {MAX_FILE} bytes")
         return tomllib.loads(data.decode())
     except OSError as error:
-        raise BadInput("settings", path.name, f"a file that can be read ({error})") from None
+        raise BadInput(
+            "settings", str(path), f"a file that can be read ({error.strerror})"
+        ) from None
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError are both
-        raise BadInput("settings", path.name, f"a TOML file ({error})") from None
+        raise BadInput("settings", str(path), f"a TOML file ({error})") from None
 
 
 def _from_text(name: str, text: str, one: Field[object], kind: Any) -> object:

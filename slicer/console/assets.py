@@ -1,6 +1,5 @@
 """The files of the page: plain HTML, CSS and ES modules of the package, as they are."""
 
-from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
@@ -17,7 +16,7 @@ TYPES = {
 
 def asset(request: Request, name: str) -> Response:
     """A file of `static/`; 304 where the browser has it; 404 where there is none of this name."""
-    known = _pages().get(name)
+    known = PAGES.get(name)
     if known is None:
         return Response("Not found", 404, media_type="text/plain")
     data, etag = known
@@ -28,7 +27,6 @@ def asset(request: Request, name: str) -> Response:
     return Response(data, headers=headers, media_type=TYPES[name.rpartition(".")[2]])
 
 
-@cache
 def _pages() -> dict[str, tuple[bytes, str]]:
     """The bytes and the ETag of every file, by name: nothing else can be asked for."""
     found = {}
@@ -37,3 +35,6 @@ def _pages() -> dict[str, tuple[bytes, str]]:
             data = file.read_bytes()
             found[file.name] = data, f'"{sha256(data).hexdigest()[:16]}"'
     return found
+
+
+PAGES = _pages()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
 
 from starlette.applications import Starlette
@@ -13,11 +14,13 @@ from slicer.clock import LoopClock
 from slicer.console.audit import Audit
 from slicer.console.guard import guarded
 from slicer.console.live import Live
+from slicer.console.metrics import of_console
 from slicer.console.observer import Observer
 from slicer.console.requests import Requests
 from slicer.console.sessions import Sessions
 from slicer.console.token import FILE, token_of
 from slicer.engine.events import EventStream
+from slicer.engine.sample import Sample
 from slicer.http import resource
 from slicer.service.operations import Operations
 from slicer.service.settings import ConsoleSettings
@@ -70,6 +73,10 @@ class Console:
             return RedirectResponse("console/", 308)
 
         return [resource("/console", {"GET": page}), Mount("/console", guarded(self._app))]
+
+    def samples(self) -> Iterator[Sample]:
+        """What it counts."""
+        return of_console(self.observer, self.live, self.sessions)
 
     async def close(self) -> None:
         """Watch no more, and end the streams of all pages. May be called twice."""

@@ -1,7 +1,6 @@
 """The newest slices of all tasks, for their time lines: what each is, and what became of it."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from slicer.console.media import identity_of
@@ -56,10 +55,6 @@ class History:
         """The latest slices of a task with their identities, oldest first."""
         known = list(self._tasks.get(task, ()))[-limit:]
         return [(identity, self._entries[identity]) for identity in known]
-
-    def tasks(self) -> Iterator[str]:
-        """The tasks of which slices are known, ended ones too."""
-        return iter(self._tasks)
 
     def _forget(self, identity: str) -> None:
         task = self._entries.pop(identity).slice.task

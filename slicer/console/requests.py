@@ -19,7 +19,7 @@ from slicer.console.guard import COOKIE, CSRF_HEADER, from_other_site, from_our_
 from slicer.console.live import Live
 from slicer.console.observer import Observer
 from slicer.console.ranges import ranged
-from slicer.console.sessions import SESSION_SECONDS, Session, Sessions, TooManyTries, may_change
+from slicer.console.sessions import SESSION_SECONDS, Session, Sessions, may_change
 from slicer.console.stored import read
 from slicer.http.acceptor import source_of
 from slicer.service.operations import Operations
@@ -58,7 +58,7 @@ class Requests:
             Route("/static/{name}", self._static),
             Route("/api/login", self._log_in, methods=["POST"]),
             Route("/api/logout", self._changing(self._log_out), methods=["POST"]),
-            Route("/api/session", self._reading(self._session)),
+            Route("/api/session", self._session),
             Route("/api/live", self._reading(self._stream)),
             Route("/api/tasks/{task}", self._reading(self._task)),
             Route("/api/health", self._reading(self._health)),
@@ -112,11 +112,12 @@ class Requests:
         if not isinstance(token, str) or not isinstance(name, str):
             return _refused(400, "token: a text")
         source = _source(request)
-        try:
-            cookie = self._sessions.log_in(token, name, source, self._clock.now())
-        except TooManyTries as error:
-            after = {"Retry-After": str(round(error.seconds) + 1)}
-            return _refused(429, str(error), after)
+        wait = self._sessions.wait(source, self._clock.now())
+        cookie = self._sessions.log_in(token, name, source, self._clock.now())
+        if wait > 0:
+            seconds = round(wait) + 1
+            reason = f"too many wrong tokens; try again in {seconds} s"
+            return _refused(429, reason, {"Retry-After": str(seconds)})
         if cookie is None:
             logger.warning("! console: a wrong token from %s", source)
             await self._note(f"somebody ({source})", "login refused", "wrong token")
@@ -146,8 +147,10 @@ class Requests:
         )
         return response
 
-    async def _session(self, _: Request, session: Session) -> Response:
-        return _session_view(session)
+    async def _session(self, request: Request) -> Response:
+        """Who is logged in. Nobody is no error: it is what the page asks first."""
+        session = None if from_other_site(request) else self._session_of(request)
+        return _session_view(session) if session else JSONResponse({"name": "", "csrf": ""})
 
     async def _stream(self, request: Request, _: Session) -> Response:
         if self._live.full:

@@ -40,14 +40,6 @@ class Session:
         return f"{self.name or 'operator'} ({self.source})"
 
 
-class TooManyTries(Exception):
-    """An address has no try left: *seconds* until it has."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        super().__init__(f"too many wrong tokens; try again in {seconds:.0f} s")
-
-
 class Sessions:
     """Sessions by the hash of their cookie. *now* in seconds that never step back."""
 
@@ -63,8 +55,11 @@ class Sessions:
         return len(self._sessions)
 
     def log_in(self, token: str, name: str, source: str, now: float) -> str | None:
-        """The cookie of a new session; None where the token is wrong. Raises TooManyTries."""
-        self._check_tries(source, now)
+        """The cookie of a new session; None where the token is wrong, or where it is not even
+        compared: ask `wait` first."""
+        if self.wait(source, now) > 0:
+            self.refused += 1
+            return None
         if not hmac.compare_digest(_digest(token), self._token):
             self._note_wrong(source, now)
             return None
@@ -89,12 +84,15 @@ class Sessions:
         """End a session; one that there is not stays so."""
         self._sessions.pop(_digest(cookie), None)
 
-    def _check_tries(self, source: str, now: float) -> None:
+    def wait(self, source: str, now: float) -> float:
+        """Seconds until an address may try again; 0: it may now."""
         of_all = self._wrong_of_all
-        for times, most in ((self._wrong.get(source, deque()), TRIES), (of_all, TRIES_OF_ALL)):
-            if len(times) >= most and (left := times[0] + TRIES_SECONDS - now) > 0:
-                self.refused += 1
-                raise TooManyTries(left)
+        waits = [
+            times[0] + TRIES_SECONDS - now
+            for times, most in ((self._wrong.get(source, deque()), TRIES), (of_all, TRIES_OF_ALL))
+            if len(times) >= most
+        ]
+        return max([0.0, *waits])
 
     def _note_wrong(self, source: str, now: float) -> None:
         self.refused += 1

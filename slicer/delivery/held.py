@@ -48,7 +48,7 @@ class Held:
         )
 
     def refusal(self, delivery: Delivery, encoding: EncodingPool | None) -> str:
-        """Why this slice is not taken; empty where it is. *encoding*: where its file is made."""
+        """Why this slice is not taken; empty where it is. *encoding*: makes its file at once."""
         kind, holder = delivery.kind, delivery.holder
         if self.full(delivery.size) or (encoding is not None and encoding.full(kind)):
             return FULL

@@ -38,13 +38,7 @@ from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
 from slicer.delivery.throttle import Throttle
 from slicer.delivery.trouble import Trouble
-from slicer.errors import (
-    MediaError,
-    SlicerError,
-    StorageError,
-    StorageRefused,
-    StorageUnavailable,
-)
+from slicer.errors import MediaError, SlicerError, StorageError, StorageRefused, StorageUnavailable
 from slicer.media.slice import File
 from slicer.storage import Receipt, Storage
 
@@ -76,8 +70,8 @@ class Outbox:
         self._listener, self._chance = listener, chance
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
-        backup_after = self._settings.backup_after
-        self._failover = Failover(storage, backup, backup_after, self._backoff, chance)
+        after = self._settings.backup_after
+        self._failover = Failover(storage, backup, after, self._backoff, chance)
         self._spool = spool[0] if spool else None
         self._folder = spool[1] if spool else None
         numbers = itertools.count()
@@ -324,6 +318,7 @@ class Outbox:
         if not delivery.failures:  # this try is the first: later ones make the same file anew
             self.counters.recovered_packets += file.recovered
             self.counters.concealed_holes += file.concealed
+            self._listener.on_made(delivery.info)
             if self._clock.now() > delivery.due:
                 self.counters.late += 1
                 self._listener.on_late(delivery.info)
@@ -335,9 +330,8 @@ class Outbox:
         self._queue.refresh(delivery)
         circuit = self._failover.first.circuit
         if circuit.last is not None and not circuit.closed:
-            self._troubles.tell(
-                delivery.info, circuit.last
-            )  # its task may not have heard of the outage
+            # Its task may not have heard of the outage.
+            self._troubles.tell(delivery.info, circuit.last)
         self._start()
 
     def _start(self) -> None:

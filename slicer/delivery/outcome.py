@@ -50,6 +50,10 @@ class OutboxListener(Protocol):
 
     def on_spooled(self, file: File) -> None: ...
 
+    def on_made(self, info: Info) -> None:
+        """The file of this slice is there for the first time."""
+        ...
+
     def on_late(self, info: Info) -> None:
         """The file of this slice was made after it was due. It is delivered all the same."""
         ...

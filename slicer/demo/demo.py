@@ -59,7 +59,11 @@ async def demo(
     options: DemoOptions, settings: Settings, console: Console, progress: Progress
 ) -> int:
     """Run it, show it, leave a contact sheet beside the slices. Gives the number of slices lost."""
-    options.to.mkdir(parents=True, exist_ok=True)
+    try:
+        options.to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        allowed = f"a folder that can be made and written ({error.strerror})"
+        raise BadInput("--to", str(options.to), allowed) from None
     spec = TaskSpec(
         room=ROOM,
         to=options.to.absolute().as_uri(),

@@ -1,9 +1,10 @@
 """Shows what an engine does while it does it: a live table on a terminal, plain lines elsewhere."""
 
+import json
 from collections import Counter, deque
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len, set_cell_size
@@ -12,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from slicer.engine.event_json import event_json
 from slicer.engine.events import (
     AnchorDropped,
     AnchorLeft,
@@ -157,6 +159,33 @@ class PlainProgress:
     def note(self, text: str) -> None:
         """Print a line."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to end."""
+
+
+class JsonProgress:
+    """One JSON object an event, for programs; what is said beside goes to *console*."""
+
+    def __init__(self, out: TextIO, console: Console) -> None:
+        self._out, self._plain = out, PlainProgress(console)
+
+    def show(self, event: Event) -> None:
+        """Write it at once: whoever reads waits for it."""
+        self._out.write(json.dumps(event_json(event)) + "\n")
+        self._out.flush()
+
+    def note(self, text: str) -> None:
+        """Print a line beside."""
+        self._plain.note(text)
 
     def __enter__(self) -> Self:
         return self

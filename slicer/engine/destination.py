@@ -72,6 +72,12 @@ class OutcomeRouter:
         else:
             self._adopted[info.task].add(info.key)
 
+    def on_made(self, info: Info) -> None:
+        """Tell the task of a slice."""
+        task = self._find(info.task)
+        if task is not None and isinstance(info, SliceInfo):
+            task.on_made(info)
+
     def on_late(self, info: Info) -> None:
         """Count it for the task, and for the log."""
         self._late.add()

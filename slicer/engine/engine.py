@@ -33,12 +33,14 @@ from slicer.engine.destination import (
 )
 from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.judges import Judges
-from slicer.engine.metrics import Sample, TaskTotals
+from slicer.engine.metrics import TaskTotals
 from slicer.engine.operation import Operation
 from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
 from slicer.engine.running import RunningTask
+from slicer.engine.sample import Sample
 from slicer.engine.settings import Settings
 from slicer.engine.spec import Moderation, TaskSpec
+from slicer.engine.stages import Observe, Stages
 from slicer.errors import (
     BadInput,
     LimitReached,
@@ -102,17 +104,18 @@ class Engine:
         confirm: Confirm | None = None,
         confirm_verdict: ConfirmVerdict | None = None,
         authorize: Authorize | None = None,
+        observe: Observe | None = None,
     ) -> None:
         """*lookup* finds the keys of stores that the spool has slices for (`storage`'s, without
         it), *moderation* who judges those of a task. *confirm* is awaited for each stored slice,
         before its record leaves the spool and before its task finishes (a queue of webhooks that
         keeps it); *confirm_verdict* likewise for each that was judged. *authorize*: who may publish
-        into our own rooms (as the `whip` settings say, without it).
-        """
+        into our own rooms (as the `whip` settings say, without it). *observe*: a tracer."""
         self.settings = settings or Settings()
         self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
         self._moderation = moderation or (lambda _task: None)
         self._confirm, self._confirm_verdict, self._authorize = confirm, confirm_verdict, authorize
+        self._observe = observe
         self._tasks: dict[str, RunningTask] = {}
         self._ended: dict[str, TaskFinished] = {}
         self._robots: dict[tuple[int, str, str], RunningTask] = {}
@@ -149,8 +152,9 @@ class Engine:
         self._spool = await self._open_spool()
         self._encoding = EncodingPool.open()
         self._decoding = Decoding(self._encoding)
+        self._stages = Stages(self._clock, self._observe)
         self._reports = TaskReports(
-            self._clock, self._streams.tell, self._confirm, self._confirm_verdict
+            self._clock, self._streams.tell, self._confirm, self._confirm_verdict, self._stages
         )
         self._outcomes = OutcomeRouter(self._tasks.get, self._reports, self._clock)
         self._destinations = Destinations(
@@ -190,8 +194,7 @@ class Engine:
         """Send a robot into the room. Gives the task's id once it is there.
 
         The same *user* of an *app* in the same *room* ends the task it had there. Raises BadInput
-        before anything starts, StorageError where the store would refuse (if it is to be asked),
-        RoomError where the room does.
+        before anything starts, StorageError where the store, if asked, refuses, RoomError likewise.
         """
         url, connector = self._checked(spec)
         task = spec.task or secrets.token_urlsafe(24)
@@ -215,6 +218,7 @@ class Engine:
             decoding=self._decoding,
             confirm=self._confirm,
             confirm_verdict=self._confirm_verdict,
+            stages=self._stages,
         )
         running.preroll = self.settings.slicing.preroll
         running.transcripts = self.settings.moderation.transcripts
@@ -316,6 +320,7 @@ class Engine:
         delivery = (self._destinations, self._encoding, self._decoding, self._spool)
         return [
             *metrics.of_tasks(self._tasks.values(), self._totals),
+            *self._stages.samples(),
             *metrics.of_events(self._streams),
             *metrics.of_rooms(self._connectors),
             *metrics.of_delivery(*delivery),

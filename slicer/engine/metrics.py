@@ -1,7 +1,8 @@
 """Every counter there is, as plain data: read when asked for, nothing is counted for it.
 
 A sample is a name, labels and a number. Names that end in `_total` only rise; the others are what
-is so now. `METRICS` says what each name means, and its unit.
+is so now. A histogram has three names: `_bucket`, `_sum` and `_count` at the end of its own.
+`METRICS` says what each name means, and its unit.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ from slicer.engine.destination import Destinations
 from slicer.engine.events import EventStreams
 from slicer.engine.judges import Judges
 from slicer.engine.running import RunningTask
+from slicer.engine.sample import Sample
 from slicer.rooms import Connector
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import EndReason, State
@@ -27,6 +29,9 @@ METRICS: Mapping[str, str] = {
     "anchors_refused_total": "times that a room named an anchor too many (MAX_PRESENT)",
     "tracks": "tracks being cut; kind",
     "tracks_refused_total": "tracks offered that cannot be taken, once for each task",
+    "slices_total": "slices that have reached a stage (engine/stages.py); stage, kind",
+    "slice_lateness_seconds": "from the end of a slice until a stage, captures left out; "
+    "stage, kind",
     "slices_stored_total": "slices stored for tasks of this engine",
     "slices_lost_total": "slices that will never be stored",
     "slices_late_total": "pictures ready more than LATE seconds after they were taken",
@@ -55,6 +60,7 @@ METRICS: Mapping[str, str] = {
     "slices_unjudged_total": "slices that should have a verdict, and will have none",
     "spool_slices": "slices in the spool",
     "spool_bytes": "bytes of the slices in the spool",
+    "spool_limit_bytes": "bytes that the spool may take (spool.max_bytes); 0 without one",
     "encoding_waiting": "files that wait to be made or are being made",
     "encoding_threads_busy": "work that the encoding pool has not ended",
     "decoders": "decoders kept for groups of pictures that go on (MAX_DECODERS)",
@@ -62,15 +68,6 @@ METRICS: Mapping[str, str] = {
     "groups_given_up_total": "groups of pictures whose rest is not decoded; reason",
     "background_work": "coroutines of the engine that have not ended",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One number, and of what."""
-
-    name: str
-    value: float
-    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +175,7 @@ def of_delivery(
     yield Sample("circuits_open", sum(outbox.circuits_open for outbox in outboxes))
     yield Sample("spool_slices", 0 if spool is None else len(spool.ledger))
     yield Sample("spool_bytes", 0 if spool is None else spool.ledger.bytes)
+    yield Sample("spool_limit_bytes", 0 if spool is None else spool.ledger.max_bytes)
     yield Sample("spool_failures_total", 0 if spool is None else spool.failures)
     yield Sample("spool_damaged_total", 0 if spool is None else spool.damaged)
     yield Sample("encoding_waiting", encoding.waiting)

@@ -18,6 +18,7 @@ from slicer.engine.events import (
     TaskEvent,
     TaskTrouble,
 )
+from slicer.engine.stages import Stage, Stages
 from slicer.errors import ModerationError, SlicerError
 from slicer.media.slice import SliceInfo
 from slicer.moderation import Verdict
@@ -42,9 +43,17 @@ class TaskReports:
         tell: Callable[[TaskEvent], None],
         confirm: Confirm | None = None,
         confirm_verdict: ConfirmVerdict | None = None,
+        stages: Stages | None = None,
+        live: bool = True,
     ) -> None:
+        """*live*: as of `Stages.reach`."""
         self._clock, self._tell = clock, tell
         self._confirm, self._confirm_verdict = confirm, confirm_verdict
+        self._stages, self._live = stages or Stages(clock), live
+
+    def reach(self, slice: SliceInfo, stage: Stage) -> None:
+        """A slice has come so far."""
+        self._stages.reach(slice, stage, self._live)
 
     def on_stored(
         self, slice: SliceInfo, _data: bytes, receipt: Receipt, destination: str
@@ -53,7 +62,15 @@ class TaskReports:
         etag, url = receipt.etag, receipt.url
         event = SliceStored(slice.task, self._now(), slice, etag, destination, url)
         self._tell(event)
-        return self._confirm(event) if self._confirm is not None else None
+        self.reach(slice, Stage.STORED)
+        if self._confirm is None:
+            self.reach(slice, Stage.TOLD)
+            return None
+        return self._told(slice, self._confirm(event))
+
+    async def _told(self, slice: SliceInfo, confirmed: Awaitable[None]) -> None:
+        await confirmed
+        self.reach(slice, Stage.TOLD)
 
     def on_judged(self, slice: SliceInfo, outcome: Outcome, keep: bool) -> Awaitable[None] | None:
         """A slice was judged, or nobody could."""
@@ -64,32 +81,39 @@ class TaskReports:
             reason, by_choice = outcome.reason, outcome.by_choice
             event = SliceUnjudged(slice.task, self._now(), slice, reason, keep, by_choice)
             level = logging.DEBUG if by_choice else logging.WARNING
-            logger.log(level, "! task %s: %s is not judged: %s", slice.task, slice.key, reason)
+            text = "! task %s: %s is not judged: %s"
+            fields = {"task": slice.task, "anchor": slice.anchor}
+            logger.log(level, text, slice.task, slice.key, reason, extra=fields)
         self._tell(event)
+        self.reach(slice, Stage.JUDGED)
+        if not keep:
+            self.reach(slice, Stage.UNKEPT)
         return self._confirm_verdict(event) if self._confirm_verdict is not None else None
 
     def on_lost(self, slice: SliceInfo, reason: str) -> None:
         """A slice will never be stored."""
         self._tell(SliceLost(slice.task, self._now(), slice, reason))
+        self.reach(slice, Stage.LOST)
 
     def on_trouble(self, task: str, error: SlicerError) -> None:
         """Something is tried again."""
-        logger.warning("! task %s: %s", task, error)
+        logger.warning("! task %s: %s", task, error, extra={"task": task})
         self._tell(TaskTrouble(task, self._now(), str(error)))
 
     def on_recovered(self, task: str, destination: str) -> None:
         """The store takes slices again."""
-        logger.warning("+ task %s: %s takes slices again", task, destination)
+        text = "+ task %s: %s takes slices again"
+        logger.warning(text, task, destination, extra={"task": task})
         self._tell(StoreRecovered(task, self._now(), destination))
 
     def on_supplier_trouble(self, task: str, error: ModerationError) -> None:
         """The supplier fails, or refuses the account."""
-        logger.warning("! task %s: %s", task, error)
+        logger.warning("! task %s: %s", task, error, extra={"task": task})
         self._tell(SupplierTrouble(task, self._now(), str(error)))
 
     def on_supplier_recovered(self, task: str, supplier: str) -> None:
         """The supplier judges again."""
-        logger.warning("+ task %s: %s judges again", task, supplier)
+        logger.warning("+ task %s: %s judges again", task, supplier, extra={"task": task})
         self._tell(SupplierRecovered(task, self._now(), supplier))
 
     def _now(self) -> datetime:

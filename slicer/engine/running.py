@@ -35,8 +35,9 @@ from slicer.engine.events import (
 )
 from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
 from slicer.engine.spec import TaskSpec
+from slicer.engine.stages import Stage, Stages
 from slicer.engine.told_times import ToldTimes
-from slicer.errors import StorageError
+from slicer.errors import StorageError, counted
 from slicer.media.naming import Names
 from slicer.media.slice import File, SliceInfo, describe, make
 from slicer.moderation import Verdict
@@ -67,6 +68,8 @@ LATE = 2.0
 """Seconds from when a picture was taken until its file is ready, besides those that it may wait for
 a report; a later one is counted. A lost packet explains 0.6 s of them, the encoder some hundredths;
 the rest is a CPU that is full."""
+LEVELS = {State.RUNNING: logging.INFO, State.RECONNECTING: logging.WARNING}
+"""Of the lines of states; of an end, the line of what became of its slices tells more."""
 RECORDED = 60.0
 """Seconds: what was taken so long before it was cut comes from a recording, and is never late."""
 
@@ -86,6 +89,7 @@ class RunningTask:
         decoding: Decoding,
         confirm: Confirm | None = None,
         confirm_verdict: ConfirmVerdict | None = None,
+        stages: Stages | None = None,
     ) -> None:
         self.spec = spec
         self.outbox = outbox
@@ -99,14 +103,15 @@ class RunningTask:
         self.judged = self.unjudged = 0
         self.finished: asyncio.Future[TaskFinished] = asyncio.get_running_loop().create_future()
         self._task, self._names, self._clock, self._tell = task, names, clock, tell
-        self._reports = TaskReports(clock, tell, confirm, confirm_verdict)
+        # A capture is replayed at any speed, and nobody is in it but its own senders.
+        self._live = not spec.room.startswith("replay:")
+        self._reports = TaskReports(clock, tell, confirm, confirm_verdict, stages, self._live)
         self._times = ToldTimes()
         self._manifest = Manifest(names.folder, task) if spec.manifest else None
         # Keys, not a number: a slice of an earlier process may be settled here too, and counting it
         # down would end the task while a slice of its own is still on its way.
         self._pending = set[str]()
-        # A capture is replayed at any speed, and nobody is in it but its own senders.
-        self._rate = None if spec.room.startswith("replay:") else CutRate(spec.params)
+        self._rate = CutRate(spec.params) if self._live else None
         self._reason: EndReason | None = None
         self._left: asyncio.Task[None] | None = None
 
@@ -146,6 +151,7 @@ class RunningTask:
         info = describe(cut, self._names, self._clock.wall(cut.began), images)
         self._pending.add(info.key)
         self._times.add(cut, info)
+        self._reports.reach(info, Stage.CUT)
         repeats = self.judge is not None and self.judge.judging.repeats
         make_file = partial(make, cut, info, images, self.preroll, with_thumbnail=repeats)
         due = self._due(cut)
@@ -168,7 +174,7 @@ class RunningTask:
     def on_missing(self, missing: PictureMissing) -> None:
         """Tell that pictures cannot be had."""
         anchor, reason = missing.track.anchor, missing.reason.value
-        logger.warning("! task %s: no pictures of %s: %s", self._task, anchor, reason)
+        self._warn("! task %s: no pictures of %s: %s", anchor, reason, anchor=anchor)
         self._tell(PicturesMissing(self._task, self._now(), anchor, reason))
 
     def on_settled(self, settled: Settled) -> None:
@@ -178,7 +184,8 @@ class RunningTask:
         if event is None:
             return
         key, told = event.slice.key, event.told
-        logger.info("- task %s: %s began at %s, not at %s", self._task, key, began, told)
+        text = "- task %s: %s began at %s, not at %s"
+        self._log(logging.DEBUG, text, key, began, told, anchor=event.slice.anchor)
         if self._manifest is not None:
             self._manifest.settled(event.slice)
         self._tell(event)
@@ -188,38 +195,42 @@ class RunningTask:
         task, at = self._task, self._now()
         match output:
             case Subscribe(track, _):
-                logger.info("+ task %s cuts %s of %s", task, track.kind, track.anchor)
+                text, anchor = "+ task %s cuts %s of %s", track.anchor
+                self._log(logging.DEBUG, text, track.kind, anchor, anchor=anchor)
                 self._tell(TrackStarted(task, at, track.anchor, track.kind))
             case Unsubscribe(track, reason):
-                logger.info("- task %s: %s of %s: %s", task, track.kind, track.anchor, reason)
+                text, anchor = "- task %s: %s of %s: %s", track.anchor
+                self._log(logging.DEBUG, text, track.kind, anchor, reason, anchor=anchor)
                 self._decoding.end(track)
                 self._times.end_track(track)
                 self._tell(TrackEnded(task, at, track.anchor, track.kind, reason))
             case StateChanged(state, reason):
-                level = logging.WARNING if state is State.RECONNECTING else logging.INFO
-                logger.log(level, "- task %s is %s%s", task, state.value, reason and f": {reason}")
+                level = LEVELS.get(state, logging.DEBUG)
+                self._log(level, "- task %s is %s%s", state.value, reason and f": {reason}")
                 self._tell(TaskState(task, at, state, reason))
             case outputs.AnchorWaits(anchor):
-                logger.warning("! task %s is full: %s waits", task, anchor)
+                self._warn("! task %s is full: %s waits", anchor, anchor=anchor)
                 self._tell(AnchorWaits(task, at, anchor))
             case outputs.AnchorLeft(anchor, reason):
                 if self._rate is not None:
                     self._tell_left_out(anchor, self._rate.forget(anchor))
-                logger.info("- task %s: %s left: %s", task, anchor, reason or "the room says")
+                why = reason or "the room says"
+                self._log(logging.DEBUG, "- task %s: %s left: %s", anchor, why, anchor=anchor)
                 self._tell(AnchorLeft(task, at, anchor, reason))
             case outputs.AnchorDropped(anchor, reason):
-                logger.warning("! task %s: %s is dropped: %s", task, anchor, reason)
+                self._warn("! task %s: %s is dropped: %s", anchor, reason, anchor=anchor)
                 self._tell(AnchorDropped(task, at, anchor, reason))
             case outputs.TrackRefused(anchor, kind, reason):
-                logger.warning("! task %s: %s of %s is refused: %s", task, kind, anchor, reason)
+                text = "! task %s: %s of %s is refused: %s"
+                self._warn(text, kind, anchor, reason, anchor=anchor)
                 self._tell(TrackRefused(task, at, anchor, kind, reason))
             case outputs.AnchorTrouble(anchor, reason, count):
-                logger.warning("! task %s: %s: %s (%d)", task, anchor, reason, count)
+                self._warn("! task %s: %s: %s (%d)", anchor, reason, count, anchor=anchor)
                 self._tell(AnchorTrouble(task, at, anchor, reason, count))
 
     def on_discarded(self, count: int) -> None:
         """The room told more than the task can take at once."""
-        logger.warning("! task %s: %d facts of its room are discarded", self._task, count)
+        self._warn("! task %s: %d facts of its room are discarded", count)
         self._tell(FactsDiscarded(self._task, self._now(), count))
 
     def on_finished(self, finished: Finished) -> None:
@@ -279,6 +290,10 @@ class RunningTask:
         if not keep:
             self._settle(key)
 
+    def on_made(self, slice: SliceInfo) -> None:
+        """A slice's file is there for the first time."""
+        self._reports.reach(slice, Stage.MADE)
+
     def on_late(self) -> None:
         """A picture was ready later than it should; it is delivered all the same."""
         self.late += 1
@@ -295,6 +310,7 @@ class RunningTask:
     def on_kept(self, slice: SliceInfo) -> None:
         """The engine closes; the slice is in the spool."""
         self.kept += 1
+        self._reports.reach(slice, Stage.KEPT)
         if self._manifest is not None:
             self._manifest.kept(slice)
         self._settle(slice.key)
@@ -306,7 +322,7 @@ class RunningTask:
     def on_manifest_lost(self, key: str, reason: str) -> None:
         """The manifest, or a transcript, will never be stored."""
         what = "manifest" if key.endswith(f"/{NAME}") else key
-        logger.warning("! task %s has no %s: %s", self._task, what, reason)
+        self._warn("! task %s has no %s: %s", what, reason)
         self._tell(TaskTrouble(self._task, self._now(), f"no {what}: {reason}"))
         self._settle(key)
 
@@ -365,5 +381,16 @@ class RunningTask:
             self.judged,
             self.unjudged,
         )
+        level = logging.WARNING if self.lost else logging.INFO
+        about = (self._reason, counted(self.stored, "slice"), self.lost)
+        self._log(level, "- task %s has finished (%s): %s stored, %d lost", *about)
         self._tell(event)
         self.finished.set_result(event)
+
+    def _warn(self, text: str, *about: object, anchor: str = "") -> None:
+        self._log(logging.WARNING, text, *about, anchor=anchor)
+
+    def _log(self, level: int, text: str, *about: object, anchor: str = "") -> None:
+        """A line whose first place is the task's id."""
+        fields = {"task": self._task, "app": self.spec.app, "anchor": anchor}
+        logger.log(level, text, self._task, *about, extra=fields)

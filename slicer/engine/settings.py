@@ -35,7 +35,7 @@ from slicer.slicing.spec import (
 )
 from slicer.storage.settings import StorageSettings
 
-OTHER_TABLES = ("serve", "webhooks", "vendors", "console", "apps")
+OTHER_TABLES = ("serve", "webhooks", "vendors", "console", "apps", "log", "metrics", "tracing")
 """Tables of the same file that the service alone reads (service/settings.py)."""
 OTHER_VARIABLES = (
     "SLICER_SERVE_",
@@ -45,6 +45,9 @@ OTHER_VARIABLES = (
     "SLICER_CONSOLE_",
     "SLICER_APP_",
     "SLICER_SUPPLIER_SECRET_KEY",
+    "SLICER_LOG_",
+    "SLICER_METRICS_",
+    "SLICER_TRACING_",
 )
 """What the variables of those tables begin with."""
 MOVED = {

@@ -1,7 +1,7 @@
 """HTTP servers inside our own event loop: the one way in which we listen for requests."""
 
 from slicer.http.methods import resource
-from slicer.http.server import Server
+from slicer.http.server import Server, cannot_listen
 from slicer.http.settings import HttpSettings
 
-__all__ = ["HttpSettings", "Server", "resource"]
+__all__ = ["HttpSettings", "Server", "cannot_listen", "resource"]

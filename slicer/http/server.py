@@ -89,6 +89,11 @@ class Server:
         """SSLError is one, too; its words name no file."""
         return BadInput("tls", str(self._files[0]), f"PEM files that fit ({error})")
 
+    def tell(self, counter: str, text: str) -> None:
+        """Count what the application refuses, and log the first one and then one a minute: who
+        floods us fills no disk."""
+        self._acceptor.tell(counter, text)
+
     async def close(self) -> None:
         """Stop listening and end what is open. May be called twice."""
         self._acceptor.close()
@@ -105,6 +110,14 @@ class Server:
     def _protocol(self, connection: Connection) -> asyncio.Protocol:
         # The application finds its connection in the scope of a request, as its state.
         return H11Protocol(self._config, self._state, {"connection": connection})
+
+
+def cannot_listen(field: str, got: object, error: OSError) -> BadInput:
+    """What is said where an address or port cannot be listened on."""
+    # What Python adds to the system's words repeats the address.
+    words = str(error.strerror).partition(" (while")[0]
+    allowed = f"a free port of this host, and an address that is its own ({words})"
+    return BadInput(field, got, allowed)
 
 
 def _listen(host: str, port: int) -> socket.socket:

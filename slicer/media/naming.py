@@ -16,7 +16,8 @@ MAX_PART = 96
 """Characters a user or room id may take in a name; file systems allow 255 for a whole name."""
 
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+")
-_FOLDERS = {Kind.AUDIO: "audios", Kind.VIDEO: "images"}
+FOLDERS = {Kind.AUDIO: "audios", Kind.VIDEO: "images"}
+"""Where a user's slices of a kind are."""
 
 
 class Names:
@@ -42,7 +43,7 @@ class Names:
         """A key not given before; *began* is the time of the slice's first sample."""
         user = _safe(anchor)
         utc = began.astimezone(UTC).strftime("%Y%m%d%H%M%S")
-        name = f"{self._root}/{user}/{_FOLDERS[kind]}/{self._origin}_{user}_{utc}"
+        name = f"{self._root}/{user}/{FOLDERS[kind]}/{self._origin}_{user}_{utc}"
         count = self._taken.pop(name, 0)
         self._taken[name] = count + 1
         if len(self._taken) > MAX_REMEMBERED:

@@ -16,12 +16,14 @@ from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
+from slicer.engine.sample import Sample
 from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist, counted
 from slicer.media.slice import File, SliceInfo
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio, as_slice
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import Code
+from slicer.service.metrics import of_callbacks
 from slicer.service.notifier import Notifier
 from slicer.service.operations import Operations
 from slicer.service.order import Order, Product, SupplierSpec
@@ -31,6 +33,7 @@ from slicer.service.retry import retry
 from slicer.service.settings import ServiceSettings
 from slicer.slicing.outputs import EndReason, State
 from slicer.slicing.subscription import Subscription
+from slicer.webhooks.sender import Sender
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +53,13 @@ class Service:
         settings: ServiceSettings,
         clock: Clock,
         take_settings: Callable[[ServiceSettings], None] = lambda _: None,
+        sender: Sender | None = None,
     ) -> None:
-        """*take_settings* hands the settings of `reload` on; it may raise BadInput."""
+        """*take_settings* hands the settings of `reload` on; it may raise BadInput. *sender*: of
+        callbacks, for the metrics."""
         self._engine, self._registry, self._notifier = engine, registry, notifier
         self._settings, self._clock, self._take_settings = settings, clock, take_settings
+        self._sender = sender
         self._apps = {app.sdk_app_id: app for app in settings.apps}
         self._creating: dict[str, tuple[int, str, str]] = {}
         self._resuming: dict[str, asyncio.Task[None]] = {}
@@ -71,6 +77,11 @@ class Service:
                 self._resuming[record.task] = self._background.start(self._resume(record.task))
             else:
                 self._background.start(self._bury(record.task, record.code))
+
+    async def metrics(self) -> list[Sample]:
+        """Every counter there is, now: the engine's, and those of `service.metrics.METRICS`."""
+        callbacks = [] if self._sender is None else await of_callbacks(self._sender)
+        return [*self._engine.metrics(), *callbacks]
 
     async def create(self, app: Application, order: Order) -> str:
         """Send the robot; gives the task's id, which is on disk by then.
@@ -242,7 +253,7 @@ class Service:
     def _outlived(self, task: str) -> None:
         """A stream's task has a life of its own, at whose end its robot leaves."""
         if self._record(task).ended is None:
-            logger.info("- task %s: ResourceExpiredHour is over", task)
+            logger.info("- task %s: ResourceExpiredHour is over", task, extra={"task": task})
             self._background.start(self._delete(task))
 
     async def _note(self, task: str, event: Event) -> None:
@@ -310,7 +321,7 @@ class Service:
         await self._engine.create(plan(task, app, record.order, self._settings.vendors))
 
     async def _tell_trouble(self, task: str, error: SlicerError) -> None:
-        logger.warning("! task %s cannot be taken up: %s", task, error)
+        logger.warning("! task %s cannot be taken up: %s", task, error, extra={"task": task})
         at = self._clock.wall(self._clock.now())
         await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, str(error))
 

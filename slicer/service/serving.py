@@ -6,6 +6,7 @@ from pathlib import Path
 
 from slicer.clock import LoopClock
 from slicer.engine.engine import Engine
+from slicer.engine.stages import Observe
 from slicer.errors import BadInput
 from slicer.permissions import private_folder
 from slicer.rooms import parse_room
@@ -13,6 +14,7 @@ from slicer.rooms.redaction import shown
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.applications import Application
+from slicer.service.control import control
 from slicer.service.encryption import Encryption
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
@@ -30,8 +32,11 @@ KEY_FILE = "key"
 
 
 @asynccontextmanager
-async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
-    """Take orders until the context ends; every unfinished task is taken up by then.
+async def serving(
+    settings: ServiceSettings, observe: Observe | None = None
+) -> AsyncIterator[Service]:
+    """Take orders until the context ends; every unfinished task is taken up by then. *observe*: as
+    an Engine's.
 
     Raises BadInput for a state folder, a key or a registry that cannot be used.
     """
@@ -56,6 +61,7 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
             confirm=notifier.confirm,
             confirm_verdict=notifier.confirm_verdict,
             authorize=admission.authorize,
+            observe=observe,
         )
         await stack.enter_async_context(engine)
 
@@ -65,11 +71,12 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Service]:
             subscribers.clear()
             subscribers.update(_subscribers(new.apps))
 
-        service = Service(engine, registry, notifier, settings, clock, take_settings)
+        service = Service(engine, registry, notifier, settings, clock, take_settings, sender)
         service.operations = Operations(engine, registry, sender, folder)
         stack.push_async_callback(service.close)
         _check_rooms(settings.apps, engine)
         await service.start()
+        await stack.enter_async_context(control(folder, service.operations.tasks))
         yield service
 
 

@@ -7,8 +7,10 @@ from typing import Any, Self
 
 from slicer.config import bounded, check, secret, split_authority
 from slicer.config.reader import SettingsReader
-from slicer.engine.settings import MOVED, Settings
+from slicer.engine.settings import MOVED, OTHER_TABLES, Settings
 from slicer.errors import BadInput
+from slicer.logs.settings import LogSettings
+from slicer.metrics.settings import MetricsSettings, TracingSettings
 from slicer.service.applications import Application, applications
 from slicer.storage.bucket import MAX_LINK, MIN_LINK
 from slicer.webhooks.settings import WebhookSettings
@@ -92,10 +94,14 @@ class ServiceSettings:
     vendors: VendorSettings = field(default_factory=VendorSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     apps: tuple[Application, ...] = ()
+    log: LogSettings = field(default_factory=LogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
     def __post_init__(self) -> None:
-        for name in ("serve", "webhooks", "vendors", "console"):
-            check(name, getattr(self, name))
+        for name in OTHER_TABLES:
+            if name != "apps":
+                check(name, getattr(self, name))
         if 0 < len(self.console.token) < LEAST_TOKEN:
             raise BadInput("console.token", "a shorter text", f"{LEAST_TOKEN} characters or more")
         if bool(self.serve.tls_cert) != bool(self.serve.tls_key):
@@ -109,8 +115,7 @@ class ServiceSettings:
     def tables(self) -> dict[str, Any]:
         """Every table of a file by its name, but for the applications."""
         engine = {one.name: getattr(self.engine, one.name) for one in fields(self.engine)}
-        own = {name: getattr(self, name) for name in ("serve", "webhooks", "vendors", "console")}
-        return engine | own
+        return engine | {name: getattr(self, name) for name in OTHER_TABLES if name != "apps"}
 
     @classmethod
     def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Self:
@@ -122,5 +127,8 @@ class ServiceSettings:
         vendors = reader.take("vendors", VendorSettings)
         console = reader.take("console", ConsoleSettings)
         apps = applications(reader.tables.pop("apps", []), reader.variables)
+        log = reader.take("log", LogSettings)
+        metrics = reader.take("metrics", MetricsSettings)
+        tracing = reader.take("tracing", TracingSettings)
         reader.end(("apps",), ("SLICER_SUPPLIER_SECRET_KEY",))
-        return cls(engine, serve, webhooks, vendors, console, apps)
+        return cls(engine, serve, webhooks, vendors, console, apps, log, metrics, tracing)

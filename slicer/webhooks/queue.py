@@ -60,6 +60,8 @@ class Outcome(IntEnum):
     WAITING = 0
     DELIVERED = 1
     GIVEN_UP = 2
+    DROPPED = 3
+    """By an operator; as the others, it may still be sent again by its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,11 @@ class WebhookQueue:
 
         return await self._database.run(work)
 
+    async def waiting(self) -> int:
+        """How many are kept and not settled."""
+        row = await self._database.run(lambda c: c.execute(_COUNT).fetchone())
+        return int(row[0])
+
     async def next_due(self, after: float) -> float | None:
         """The earliest time later than *after* at which a webhook is due."""
         row = await self._database.run(lambda c: c.execute(_NEXT, (after,)).fetchone())
@@ -229,14 +236,14 @@ class WebhookQueue:
         return await self._database.run(lambda c: c.execute(_HURRY, {"now": now}).rowcount)
 
     async def drop(self, webhook: str, detail: str, now: float) -> bool:
-        """Give up one that waits, by its id; those behind it go on. False where none does."""
+        """Send one that waits no more, by its id; those behind it go on. False where none does."""
 
         def work(connection: sqlite3.Connection) -> bool:
             row = connection.execute(_HEAD, (webhook,)).fetchone()
             if row is None:
                 return False
             queued = _queued(row)
-            outcome = int(Outcome.GIVEN_UP)
+            outcome = int(Outcome.DROPPED)
             connection.execute(_SETTLE, (outcome, detail[:MAX_DETAIL], queued.seq))
             _promote(connection, queued.webhook.line, now)
             return True

@@ -52,10 +52,20 @@ class Sender:
         self._clock, self._policy = clock, policy or RetryPolicy()
         self._under_way: dict[int, tuple[QueuedWebhook, asyncio.Task[None]]] = {}
         """By `seq`."""
+        self._failing = set[int]()
         self._news = asyncio.Event()
         self._timer: Timer | None = None
         self._closed = False
         self._running = asyncio.ensure_future(self._run())
+
+    @property
+    def failing(self) -> int:
+        """Subscribers that did not take what was sent last."""
+        return len(self._failing)
+
+    async def waiting(self) -> int:
+        """Webhooks that are kept and not settled."""
+        return await self._queue.waiting()
 
     async def send(self, webhook: Webhook) -> None:
         """Keep a webhook, then send it; it is on disk when this returns. Nothing is kept for whom
@@ -64,7 +74,8 @@ class Sender:
             return
         if not await self._queue.add(webhook, self._now()):
             self.counters["refused"] += 1
-            logger.warning("webhook %s is lost: too many wait", webhook.id)
+            about = {"app": webhook.subscriber}
+            logger.warning("! callback %s is lost: too many wait", webhook.id, extra=about)
         self._news.set()
 
     async def counts(self) -> Mapping[Outcome, int]:
@@ -84,7 +95,7 @@ class Sender:
         return count
 
     async def drop(self, webhook: str, detail: str) -> bool:
-        """Give up one that waits. False where it does not, or is under way."""
+        """Send one that waits no more. False where it does not wait, or is under way."""
         under_way = any(queued.webhook.id == webhook for queued, _ in self._under_way.values())
         dropped = not under_way and await self._queue.drop(webhook, detail, self._now())
         self._news.set()
@@ -141,16 +152,23 @@ class Sender:
         now = self._now()
         if reply.taken:
             self.counters["delivered"] += 1
+            self._recovered(queued.webhook.subscriber)
             await self._queue.settle(queued, Outcome.DELIVERED, reply.detail, now)
             return
         self.counters["failed"] += 1
+        self._failed(queued.webhook.subscriber, reply.detail)
         due = self._policy.next_try(queued.since, queued.tries + 1, tried, now)
         if due is None:
             self.counters["given_up"] += 1
-            logger.warning("webhook %s is given up: %s", queued.webhook.id, reply.detail)
+            logger.warning(
+                "! callback %s is given up: %s",
+                queued.webhook.id,
+                reply.detail,
+                extra={"app": queued.webhook.subscriber},
+            )
             await self._queue.settle(queued, Outcome.GIVEN_UP, reply.detail, now)
             return
-        logger.info("webhook %s is tried again: %s", queued.webhook.id, reply.detail)
+        logger.debug("callback %s is tried again: %s", queued.webhook.id, reply.detail)
         await self._queue.postpone(queued, due, reply.detail)
 
     async def _request(self, webhook: Webhook) -> Reply:
@@ -165,6 +183,19 @@ class Sender:
             ID_HEADER: webhook.id,
         }
         return await self._post(subscriber.url, data, headers)
+
+    def _failed(self, subscriber: int, detail: str) -> None:
+        """Say so once until something is taken."""
+        if subscriber not in self._failing:
+            self._failing.add(subscriber)
+            text = "! callbacks of application %d are not taken, and are tried again: %s"
+            logger.warning(text, subscriber, detail, extra={"app": subscriber})
+
+    def _recovered(self, subscriber: int) -> None:
+        if subscriber in self._failing:
+            self._failing.discard(subscriber)
+            text = "+ callbacks of application %d are taken again"
+            logger.warning(text, subscriber, extra={"app": subscriber})
 
     def _fault(self, what: str) -> None:
         """The disk is full, say. Nothing is lost: what is kept is looked at again soon."""

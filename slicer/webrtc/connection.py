@@ -77,7 +77,7 @@ class Connection:
         self._network, self._media, self._events = network, media, events
         self._profile = profile
         self._transport = (
-            LiteTransport(network.port, self._end, self._follow)
+            LiteTransport(network.port, self._end, self._follow, media.read)
             if network.port is not None
             else Transport(lambda data: media.receive([data]), self._end, network.ice_servers)
         )

@@ -89,6 +89,10 @@ class LoopMedia:
         if self._driver is not None:
             self._driver.receive(datagrams)
 
+    def read(self) -> None:
+        """Take what is in the socket by now, and hand on what is no media."""
+        self._read()
+
     def carry(self, link: Link) -> None:
         """Read this link's socket from now on."""
         self._link = link
@@ -101,7 +105,8 @@ class LoopMedia:
         self._address = address
 
     def move(self, sock: socket.socket, address: Address) -> None:
-        """Go on with another socket; the keys stay."""
+        """Go on with another socket, once this one is read; the keys stay."""
+        self._read()
         if self._drain is not None:
             self._drain.close()
         self._sock, self._address = sock, address

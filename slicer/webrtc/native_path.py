@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from slicer.errors import RoomError
 from slicer.hot import IMPLEMENTATION, Bundle
-from slicer.rtp.parameters import RtpParameters
+from slicer.rtp.parameters import Kind, RtpParameters
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.link import Address, Link
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING or IMPLEMENTATION == "native":
     from slicer._hot import Peer, Plane, srtp_missing
 
 logger = logging.getLogger(__name__)
+
+_NOBODY = TrackKey("", "", Kind.AUDIO)
 
 
 class NativePath:
@@ -89,6 +91,12 @@ class NativeMedia:
         """Take plain RTP and RTCP that did not come by the link."""
         self._deliver_all(self._peer.receive(datagrams))
 
+    def read(self) -> None:
+        """Take what is in the socket by now, and hand on what is no media."""
+        # The plane reads before it detaches anything, and there is no such track.
+        self._deliver_all(self._peer.detach(_NOBODY))
+        self.collect()
+
     def carry(self, link: Link) -> None:
         """Read this link's socket from now on."""
         self._on_other = link.others
@@ -100,7 +108,8 @@ class NativeMedia:
         self._peer.redirect(address)
 
     def move(self, sock: socket.socket, address: Address) -> None:
-        """Go on with another socket; the keys stay."""
+        """Go on with another socket, once this one is read; the keys stay."""
+        self.read()
         self._peer.take(_detached(sock), address)
 
     def release(self) -> None:

@@ -54,6 +54,10 @@ class Media(Protocol):
         """Take plain RTP and RTCP that did not come by the link."""
         ...
 
+    def read(self) -> None:
+        """Take what is in the link's socket by now, and hand on what is no media."""
+        ...
+
     def carry(self, link: Link) -> None:
         """Read this link's socket from now on, and send RTCP by it."""
         ...
@@ -63,7 +67,7 @@ class Media(Protocol):
         ...
 
     def move(self, sock: socket.socket, address: Address) -> None:
-        """Go on with another socket; the keys stay."""
+        """Go on with another socket, once this one is read; the keys stay."""
         ...
 
     def release(self) -> None:

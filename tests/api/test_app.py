@@ -179,7 +179,7 @@ async def test_a_fault_is_logged_by_kind_and_place_without_its_words(
 
 
 async def test_each_request_is_one_line_of_log(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "slicer.api")
+    caplog.set_level(logging.DEBUG, "slicer.api")
     caller = Caller()
     good = await caller.post("DescribeCloudSliceTask", TASK)
     await caller.post("planted-action", TASK)
@@ -187,6 +187,21 @@ async def test_each_request_is_one_line_of_log(caplog: pytest.LogCaptureFixture)
     assert len(lines) == 2
     assert lines[0].startswith(f"{good['RequestId']} DescribeCloudSliceTask: ok in ")
     assert " unknown action: InvalidAction in " in lines[1]
+    assert "planted" not in caplog.text
+
+
+async def test_refused_signatures_are_told_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caller = Caller()
+    for second in (0, 1, 59, 60):
+        caller.monotonic = float(second)
+        answer = await caller.post("DescribeCloudSliceTask", TASK, authorization="TC3 planted")
+    lines = [one for one in caplog.records if one.name == "slicer.api.app"]
+    text = "! signature refused: AuthFailure.UnsupportedOperation, from 127.0.0.1"
+    said = [f"{text} ({count} so far)" for count in (1, 4)]
+    assert [one.getMessage() for one in lines] == said
+    assert lines[1].__dict__["request"] == answer["RequestId"]
     assert "planted" not in caplog.text
 
 

@@ -68,7 +68,7 @@ async def test_files_that_are_no_pem(pem: tuple[Path, Path]) -> None:
         Listen("127.0.0.1", 0, certificate=pem[0])
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
 def test_insecure_is_for_loopback_only(host: str) -> None:
     check_listen(Listen(host), insecure=False)
     with pytest.raises(BadInput, match=r"127\.0\.0\.1"):
@@ -91,10 +91,12 @@ async def test_insecure_is_loud(caplog: pytest.LogCaptureFixture) -> None:
 async def test_addresses_and_ports_that_cannot_be_listened_on() -> None:
     with pytest.raises(BadInput, match=r"port.*65536.*65535"):
         Listen("127.0.0.1", 65_536)
+    with pytest.raises(BadInput, match=r"serve\.host: got ''"):
+        Listen("")
     app = make_app({}, Recorder())
     server = await open_server(app, Listen("127.0.0.1", 0))
     with pytest.raises(BadInput, match=rf"serve\.port.*{server.port}.*free port"):
         await open_server(app, Listen("127.0.0.1", server.port))
-    with pytest.raises(BadInput, match=r"serve\.port.*its own"):
+    with pytest.raises(BadInput, match=r"serve\.host.*its own"):
         await open_server(app, Listen("192.0.2.1", 0))
     await server.close()

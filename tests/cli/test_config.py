@@ -95,7 +95,7 @@ def test_every_field_is_described_and_no_secret_has_a_default(schema: dict[str, 
         ("trtc", "usersig_key"),
         ("livekit", "key"), ("livekit", "secret"), ("whep", "bearer"),
         ("janus", "pin"), ("janus", "token"), ("janus", "api_secret"),
-        ("serve", "state_keys"), ("moderation", "webhook_secret"),
+        ("serve", "state_keys"), ("console", "token"), ("moderation", "webhook_secret"),
         ("apps", "usersig_key"), ("apps", "secrets"), ("apps", "callback_key"),
     }  # fmt: skip
     assert not any("default" in fields[name] for name in secrets)
@@ -112,7 +112,7 @@ def test_a_file_that_is_right(file: Path, capsys: pytest.CaptureFixture[str]) ->
         ("[outbox]\nuploads = 0\n", "outbox.uploads: got 0; allowed: a whole number from 1 to 256"),
         ("[rooms]\nsilence = 1\n", "rooms.silence: got 'a field that has moved'; allowed: whip.s"),
         ("[serve]\nhots = 1\n", "serve.hots: got 'an unknown field'; allowed: host, port"),
-        ("[sevre]\n", "sevre: got 'an unknown table'; allowed: apps, engine"),
+        ("[sevre]\n", "sevre: got 'an unknown table'; allowed: apps, console, engine"),
         ("[serve", "a TOML file"),
     ],
 )

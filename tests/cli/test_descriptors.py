@@ -1,10 +1,11 @@
 """The limit of descriptors is raised, or the start is refused with the numbers."""
 
 import resource
+from pathlib import Path
 
 import pytest
 
-from slicer.cli import descriptors, main
+from slicer.cli import main
 from slicer.cli.descriptors import LEAST, MOST, raise_limit
 from slicer.cli.exits import BAD_INPUT
 
@@ -26,8 +27,8 @@ def test_it_is_raised(
     soft: int, hard: int, after: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits: list[tuple[int, int]] = []
-    monkeypatch.setattr(descriptors.resource, "getrlimit", lambda _: (soft, hard))
-    monkeypatch.setattr(descriptors.resource, "setrlimit", lambda _, pair: limits.append(pair))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
     assert raise_limit() == (soft, after or soft)
     assert limits == ([] if after is None else [(after, hard)])
 
@@ -36,9 +37,14 @@ def test_it_is_raised(
     "command", [["run", "whip://127.0.0.1:1/l", "--to", "out"], ["serve", "--config", "a.toml"]]
 )
 def test_too_few_are_refused_at_the_start(
-    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(descriptors.resource, "getrlimit", lambda _: (64, LEAST - 1))
+    (tmp_path / "a.toml").touch()  # what it logs, and how, is read before
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, LEAST - 1))
     assert main(command) == BAD_INPUT
     assert f"file descriptors: got {LEAST - 1}; allowed: at least {LEAST}" in (
         capsys.readouterr().err

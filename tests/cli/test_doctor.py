@@ -1,7 +1,9 @@
 """What this machine has and lacks: each finding made to fail, and said with what to do."""
 
+import ctypes
 import errno
 import os
+import resource
 import socket
 import sys
 import types
@@ -29,6 +31,7 @@ from slicer.cli.doctor import (
 )
 from slicer.cli.exits import STORED, UNFIT
 from slicer.service.settings import ServiceSettings
+from slicer.webrtc.lite.port import RECEIVE_BUFFER
 
 SETTINGS = """
 [serve]
@@ -97,18 +100,18 @@ def test_extras_that_are_here_and_that_are_not(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(("state", "expected"), [(5, State.NOTE), (0, State.OK), (-1, State.OK)])
 def test_the_clock(state: int, expected: State, monkeypatch: pytest.MonkeyPatch) -> None:
     libc = types.SimpleNamespace(adjtimex=lambda _: state)
-    monkeypatch.setattr(module.ctypes, "CDLL", lambda _: libc)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: libc)
     assert clock().state is expected
 
 
 def test_a_system_without_adjtimex(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.ctypes, "CDLL", lambda _: types.SimpleNamespace())
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: types.SimpleNamespace())
     assert clock().found == "not known here"
 
 
 @pytest.mark.parametrize(("hard", "state"), [(100, State.FAULT), (4096, State.OK), (-1, State.OK)])
 def test_descriptors(hard: int, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.resource, "getrlimit", lambda _: (hard, hard))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (hard, hard))
     assert descriptors().state is state
 
 
@@ -117,7 +120,7 @@ def test_the_receive_buffer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert receive_buffer().found == "not known here"
     (tmp_path / "rmem_max").write_text("212992\n")
     assert "sysctl -w net.core.rmem_max=" in receive_buffer().todo
-    (tmp_path / "rmem_max").write_text(f"{module.RECEIVE_BUFFER}\n")
+    (tmp_path / "rmem_max").write_text(f"{RECEIVE_BUFFER}\n")
     assert receive_buffer().state is State.OK
 
 

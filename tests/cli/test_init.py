@@ -41,7 +41,7 @@ RUN = ["run", "whip://127.0.0.1:1/l", "--to", "file:///tmp/x"]
         (["spool", "list", "--kind", "sound"], "--kind: got 'sound'; allowed: audio or video"),
         (["spool", "list", "--older-than", "inf"], "--older-than: got 'inf'; allowed: a number of"),
         (["spool", "send", "--within", "nan"], "--within: got 'nan'"),
-        (["callbacks", "list", "--outcome", "x"], "waiting, delivered or given-up"),
+        (["callbacks", "list", "--outcome", "x"], "waiting, delivered, given-up or dropped"),
         (["callbacks", "resend", "--outcome", "waiting"], "allowed: delivered or given-up"),
         (["serve", "--port", "65536"], "--port: got '65536'; allowed: a whole number, 0 to 65535"),
         (["demo", "--seconds", "3"], "--seconds: got '3'; allowed: a whole number, 4 to 600"),
@@ -71,6 +71,9 @@ RUN = ["run", "whip://127.0.0.1:1/l", "--to", "file:///tmp/x"]
         (["callbacks", "list"], "serve.state"),
         (["callbacks", "list", "--limit", "0"], "--limit"),
         (["demo", "--samples", "nowhere"], "--samples"),
+        (["demo", "--to", "/proc/x"], "--to: got '/proc/x'; allowed: a folder that can be made"),
+        (["config", "--check", "/"], "settings: got '/'; allowed: a file that can be read (Is a"),
+        (["replay", "/etc/passwd", "--to", "x"], "capture: got \"a file that begins with b'"),
     ],
 )
 def test_bad_input(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

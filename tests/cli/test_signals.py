@@ -1,13 +1,16 @@
 """The first signal ends in order, the second at once."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from slicer.cli.exits import INTERRUPTED
+from slicer.cli.signals import end_on_signals
 
 PROGRAM = """
 import asyncio, signal
@@ -79,7 +82,57 @@ def test_a_terminal_that_is_gone_is_written_to_no_more() -> None:
     mine, theirs = os.openpty()
     process = started(rest=0, stdout=theirs)
     os.close(theirs)
-    assert os.read(mine, 100) == b"ready\r\n"
-    process.send_signal(signal.SIGHUP)
-    os.close(mine)  # a write fails with EIO from here on
+    with open(mine, "rb", buffering=0) as terminal:
+        assert terminal.readline() == b"ready\r\n"
+        process.send_signal(signal.SIGHUP)
+    # A write fails with EIO from here on.
     assert process.wait(timeout=30) == 0
+
+
+class Told:
+    """What signals to this process have come to."""
+
+    def __init__(self) -> None:
+        self.ends = self.reloads = 0
+
+    def end(self) -> None:
+        self.ends += 1
+
+    def reload(self) -> None:
+        self.reloads += 1
+
+    async def after(self, number: signal.Signals) -> tuple[int, int]:
+        """Ends and reloads, once the loop has seen this signal."""
+        os.kill(os.getpid(), number)
+        seen = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, seen.set)
+        os.kill(os.getpid(), signal.SIGUSR1)  # handled after those before it
+        await seen.wait()
+        return self.ends, self.reloads
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield Told()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+async def test_a_service_reads_its_settings_again(told: Told) -> None:
+    end_on_signals(told.end, told.reload)
+    assert await told.after(signal.SIGHUP) == (0, 1)
+    assert await told.after(signal.SIGHUP) == (0, 2)
+    assert await told.after(signal.SIGTERM) == (1, 2)
+
+
+async def test_a_hangup_is_no_second_signal(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    exits = list[int]()
+    monkeypatch.setattr(os, "_exit", exits.append)
+    end_on_signals(told.end)
+    for _ in range(2):
+        assert await told.after(signal.SIGHUP) == (1, 0)
+    assert exits == []
+    await told.after(signal.SIGINT)
+    assert exits == [INTERRUPTED]

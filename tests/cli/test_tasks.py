@@ -25,6 +25,25 @@ def replayed(tmp_path: Path, *arguments: str) -> list[str]:
     return ["replay", "ada.rtpdump", "--audio-type", "111:opus", "--to", to, *arguments]
 
 
+def test_every_event_is_a_line_of_json_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = replayed(tmp_path, "--audio", "2", "--json", "--metrics", "127.0.0.1:0")
+    assert main(arguments) == STORED
+    said = capsys.readouterr()
+    events = [json.loads(line) for line in said.out.splitlines()]
+    names = [event["event"] for event in events]
+    assert names[0] == "task_state"
+    assert names.count("slice_stored") == 3
+    assert (names[-1], events[-1]["stored"], events[-1]["reason"]) == (
+        "task_finished",
+        3,
+        "room_gone",
+    )
+    assert len({event["task"] for event in events}) == 1
+    assert re.search(r"^metrics at port \d+: /metrics$", said.err, re.MULTILINE)
+
+
 def test_replay_stores_slices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(replayed(tmp_path, "--audio", "2", "--prefix", "p", "--prefix", "q")) == STORED
     out = capsys.readouterr().out

@@ -211,3 +211,19 @@ def test_who_opens_the_threads_keeps_their_memory(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(encoding, "keep_freed_memory", lambda: kept.append(True))
     EncodingPool.open().threads.shut_down()
     assert kept == [True]
+
+
+async def test_who_watches_is_told_of_files_and_costs_none(desk: Desk) -> None:
+    seen: list[str] = []
+
+    def watch(file: File) -> None:
+        seen.append(file.info.key)
+        if file.info.key == "b":
+            raise ValueError("a fault of the watcher")
+
+    desk.pool.watch = watch
+    for key in "abc":
+        await desk.ask(key, Kind.VIDEO)
+    await desk.finish()
+    assert await desk.pool.make(Kind.AUDIO, lambda: 7) == 7
+    assert seen == desk.made == ["a", "b", "c"]

@@ -42,7 +42,7 @@ async def test_what_is_offered_is_made_stored_and_told() -> None:
     assert (bench.outbox.held, bench.heard.stored) == (2, [])
     await settle()
     assert bench.store.there == {"a": b"a", "b": b"b"}
-    assert bench.heard == Recorder(stored=["a", "b"], destinations=["memory:"] * 2)
+    assert bench.heard == Recorder(made=[*"ab"], stored=[*"ab"], destinations=["memory:"] * 2)
     assert bench.outbox.counters.stored_bytes == 2
     assert bench.store.metadata["a"]["anchor"] == "a"
     assert bench.balanced()
@@ -488,3 +488,12 @@ async def test_a_slice_that_fits_into_no_spool_keeps_no_other_from_it(tmp_path: 
     assert run.bucket.order == ["ada/large", "bo/small"]
     assert "larger than what the spool may hold" in str(run.heard.trouble[0][1])
     await run.close()
+
+
+async def test_what_waits_is_dropped_by_hand() -> None:
+    bench = MemoryOutbox()
+    bench.store.fails = unavailable
+    bench.offer("a", "b")
+    await settle()
+    assert (bench.outbox.drop("a", "by mara"), bench.outbox.drop("a", "by mara")) == (True, False)
+    assert [one.info.key for one in bench.outbox.waiting()] == ["b"]

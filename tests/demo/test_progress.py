@@ -1,5 +1,6 @@
 """What people see while slices land: plain lines, or a live table."""
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from slicer.demo.progress import (
+    JsonProgress,
     LiveProgress,
     PlainProgress,
     bytes_text,
@@ -17,6 +19,7 @@ from slicer.demo.progress import (
     middle_out,
     open_progress,
 )
+from slicer.engine.event_json import event_json
 from slicer.engine.events import (
     AnchorDropped,
     AnchorLeft,
@@ -230,3 +233,14 @@ def test_a_terminal_that_cannot_be_drawn_on_gets_plain_lines(
 def test_of_a_long_text_the_middle_is_left_out(text: str, cells: int, shown: str) -> None:
     assert middle_out(text, cells) == shown
     assert cell_len(shown) <= cells
+
+
+def test_every_event_is_a_line_of_json_and_notes_stand_beside() -> None:
+    out, beside = StringIO(), StringIO()
+    progress = JsonProgress(out, Console(file=beside))
+    with progress:
+        progress.note("publish there")
+        progress.show(TrackStarted("t", EPOCH, "ada", Kind.AUDIO))
+    assert json.loads(out.getvalue()) == event_json(TrackStarted("t", EPOCH, "ada", Kind.AUDIO))
+    assert out.getvalue().endswith("}\n")
+    assert beside.getvalue() == "publish there\n"

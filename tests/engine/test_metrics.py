@@ -7,7 +7,8 @@ import pytest
 
 from slicer import AudioSpec, EndReason, Engine, SliceParams, TaskSpec
 from slicer.delivery.outcome import OutboxCounters
-from slicer.engine.metrics import METRICS, Sample
+from slicer.engine.metrics import METRICS
+from slicer.engine.sample import Sample
 from slicer.rooms import CONNECTORS
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, TrackPublished
@@ -40,7 +41,7 @@ READERS = {
     "webrtc/transport.py": "media_total",
 }
 # Counted, and read elsewhere.
-OTHERS = {"webhooks/sender.py": "not below the engine: the service reads it"}
+OTHERS = {"webhooks/sender.py": "not below the engine: service/metrics.py reads it"}
 
 
 def value(samples: list[Sample], name: str, **labels: str) -> float:
@@ -86,6 +87,11 @@ async def test_a_replayed_task_in_numbers(tmp_path: Path) -> None:
     assert value(after, "slices_lost_total") == 0
     assert value(after, "connections", room="replay") == 0
     assert value(after, "destinations") == 0
+    for stage in ("cut", "made", "stored", "told"):
+        assert value(after, "slices_total", stage=stage, kind="audio") == 3
+    # A capture is as late as it is old.
+    late = "slice_lateness_seconds_count"
+    assert value(after, late, stage="stored", kind="audio") == 0
     # Of outboxes that are closed by now.
     assert value(after, "outbox_slices_total", outcome="offered") == 3
     assert value(after, "outbox_slices_total", outcome="stored") == 3
@@ -122,7 +128,9 @@ async def test_every_name_is_documented_and_every_documented_name_is_there(
         await engine.create(TaskSpec("scripted://open", (tmp_path / "out").as_uri()))
         engine.connector("scripted").counters["srtp_replayed"] += 1
         samples = engine.metrics()
-    assert {one.name for one in samples} == METRICS.keys()
+    histogram = "slice_lateness_seconds"
+    ends = {f"{histogram}{end}" for end in ("_bucket", "_sum", "_count")}
+    assert {one.name for one in samples} == METRICS.keys() - {histogram} | ends
     keys = [(one.name, one.labels) for one in samples]
     assert len(keys) == len(set(keys))
     reasons = {dict(one.labels)["reason"] for one in samples if one.name == "tasks_ended_total"}

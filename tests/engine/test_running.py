@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from math import inf
@@ -34,6 +35,7 @@ from slicer.media.naming import Names
 from slicer.media.slice import ManifestInfo, SliceInfo
 from slicer.moderation import Segment, Verdict
 from slicer.rtp.parameters import OPUS, VP8, Kind
+from slicer.slicing import outputs
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.facts import AnchorLeft, RoomEntered, TrackPublished
 from slicer.slicing.outputs import (
@@ -377,6 +379,33 @@ async def test_what_is_settled_of_a_track_that_ended_is_nobodys() -> None:
     before = len(told)
     task.driver.deliver(Settled(TRACK, 0, 7, 0.8))
     assert len(told) == before
+
+
+async def test_lines_of_the_log_say_what_they_are_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "slicer.engine.running")
+    task, box, _, _ = running()
+    task.on_output(outputs.TrackRefused("bo", Kind.VIDEO, "it is encrypted"))
+    task.on_output(outputs.AnchorDropped("eve", "one too many"))
+    task.stop(EndReason.STOPPED)
+    await settle()
+    for each in box.deliveries:
+        stored(task, each)
+    assert task.finished.done()
+    told = {
+        one.getMessage(): (one.levelname, *(one.__dict__[name] for name in ("task", "anchor")))
+        for one in caplog.records
+    }
+    assert told == {
+        "- task t is running": ("INFO", "t", ""),
+        "+ task t cuts audio of ada": ("DEBUG", "t", "ada"),
+        "! task t: video of bo is refused: it is encrypted": ("WARNING", "t", "bo"),
+        "! task t: eve is dropped: one too many": ("WARNING", "t", "eve"),
+        "- task t: audio of ada: the task ended: stopped": ("DEBUG", "t", "ada"),
+        "- task t is ended": ("DEBUG", "t", ""),
+        "- task t has finished (stopped): 1 slice stored, 0 lost": ("INFO", "t", ""),
+    }
 
 
 async def test_pictures_that_cannot_be_had_are_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 /* STUN fed with any bytes, and with any attributes rightly signed.
  *
- * Bits of the first byte: our role, the address's size, and whether to sign what follows.
+ * Bits of the first byte: our role, the address's size, whether to sign what follows, and whether that
+ * is an answer. Whatever it is, it is also taken for the answer to a check of ours.
  */
 #include "srtp.h"
 #include "stun.h"
@@ -15,14 +16,18 @@ static stun_agent make_agent(bool controlling) {
     static const char password[] = "VOkJxbRl1RmTxUk/WvJxBt";
     it.local_key_size = sizeof password - 1;
     memcpy(it.local_key, password, it.local_key_size);
+    memcpy(it.remote_key, password, it.local_key_size);
+    it.remote_key_size = it.local_key_size;
     return it;
 }
 
-/* A Binding request of these attributes and their signature. */
-static size_t sign(const stun_agent *it, const uint8_t *attributes, size_t size, uint8_t *out) {
+/* A Binding request, or its answer, of these attributes and their signature. */
+static size_t sign(const stun_agent *it, bool answer, const uint8_t *attributes, size_t size,
+                   uint8_t *out) {
     static const uint8_t cookie[] = {0x21, 0x12, 0xa4, 0x42};
     size_t end = 20 + size;
     memset(out, 0, 20);
+    out[0] = answer;
     out[1] = 1;
     memcpy(out + 4, cookie, sizeof cookie);
     memcpy(out + 20, attributes, size);
@@ -45,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint8_t *message = malloc(left + 44);
     demand(message != NULL);
     if (data[0] & 4)
-        left = sign(&it, data + 1, left, message);
+        left = sign(&it, data[0] & 8, data + 1, left, message);
     else
         memcpy(message, data + 1, left);
     uint8_t *exact = malloc(left ? left : 1); /* so that reading past it is seen */
@@ -55,6 +60,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                         &out_size);
     if (verdict == STUN_ANSWERED)
         demand(out_size >= 64 && out_size <= sizeof out && read16(out + 2) == out_size - 20);
+    stun_check check = {.asked = true};
+    bool proven;
+    if (left >= 20)
+        memcpy(check.transaction, exact + 8, sizeof check.transaction);
+    if (!stun_check_answered(&check, &it, exact, left, &proven) || read16(exact) != 0x0101)
+        demand(!proven);
     free(exact);
     free(message);
     return 0;

@@ -182,3 +182,17 @@ async def test_once_it_is_over_no_timer_is_left(
     connection.abort()
     timers.advance(1_000)
     assert owner.told == ["ended"]
+
+
+async def test_an_answer_without_an_end_has_its_time_renewed(
+    connection: Connection, owner: Owner, timers: Timers
+) -> None:
+    connection.renew()  # nothing is under way: nothing to renew
+    connection.data_received(b"head")
+    connection.request_began()
+    for _ in range(5):
+        timers.advance(REQUEST_TIMEOUT - 1)
+        connection.renew()
+    assert is_open(owner)
+    timers.advance(REQUEST_TIMEOUT)
+    assert owner.told == ["http_slow_request", "ended"]

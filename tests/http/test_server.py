@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -16,7 +17,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from slicer.errors import BadInput
 from slicer.http import Server
+from slicer.http import server as module
+from tests.harness.certificates import make_certificate
 
 
 async def hello(_: Request) -> Response:
@@ -112,3 +116,88 @@ async def test_the_port_is_free_after_close_and_signals_are_untouched() -> None:
     again = Server("127.0.0.1", port, APP)
     assert again.port == port
     await again.close()
+
+
+async def presented(port: int) -> str:
+    """The certificate that a client is shown, as PEM."""
+    return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+
+
+async def test_a_certificate_is_read_again_for_connections_to_come(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    server = Server("127.0.0.1", 0, APP, certificate, key)
+    first = await presented(server.port)
+    assert first.strip() == certificate.read_text().strip()
+
+    make_certificate(tmp_path)
+    second = certificate.read_text().strip()
+    assert (await presented(server.port)) == first, "not before it is asked for"
+    server.reload_certificate()
+    assert (await presented(server.port)).strip() == second != first.strip()
+
+    certificate.write_text("no certificate")
+    with pytest.raises(BadInput, match=r"tls: .*certificate\.pem.*PEM files that fit"):
+        server.reload_certificate()
+    assert (await presented(server.port)).strip() == second, "the one of before is kept"
+    await server.close()
+
+
+async def test_files_that_are_no_certificate_are_refused_and_the_port_is_free(
+    tmp_path: Path,
+) -> None:
+    server = Server("127.0.0.1", 0, APP)
+    port = server.port
+    server.reload_certificate()  # without TLS there is nothing to read
+    await server.close()
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text("none")
+    with pytest.raises(BadInput, match=r"tls: .*PEM files that fit"):
+        Server("127.0.0.1", port, APP, tmp_path / "cert.pem", tmp_path / "key.pem")
+    again = Server("127.0.0.1", port, APP)
+    await again.close()
+
+
+async def test_a_request_that_takes_too_long_is_cut_off_when_the_server_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "DRAIN", 0.05)
+    began, cut_off = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request) -> Response:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut_off.set()
+        return PlainTextResponse("never")
+
+    server = Server("127.0.0.1", 0, Starlette(routes=[Route("/", slow)]))
+    async with httpx.AsyncClient(trust_env=False) as client:
+        asking = asyncio.create_task(client.get(f"http://127.0.0.1:{server.port}/"))
+        await began.wait()
+        async with asyncio.timeout(20):
+            await server.close()
+        assert cut_off.is_set()
+        assert (await asking).status_code == 500
+
+
+async def test_who_goes_in_the_midst_of_a_body_breaks_nothing() -> None:
+    ended = asyncio.Event()
+
+    async def whole(request: Request) -> Response:
+        try:
+            await request.body()
+        finally:
+            ended.set()
+        return PlainTextResponse("never")
+
+    server = Server("127.0.0.1", 0, Starlette(routes=[Route("/", whole, methods=["POST"])]))
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+    await writer.drain()
+    await asyncio.sleep(0)
+    writer.close()
+    async with asyncio.timeout(20):
+        await ended.wait()
+    assert not server.counters
+    await server.close()

@@ -2,7 +2,11 @@
 
 import asyncio
 import contextlib
+import os
+import signal
+import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ import pytest_asyncio
 from slicer.clock import LoopClock
 from slicer.errors import RoomError
 from slicer.rooms import Context
+from slicer.rooms.livekit import room as room_module
 from slicer.rooms.livekit import signalling
 from slicer.rooms.livekit.room import LiveKitConnector, LiveKitRoom
 from slicer.rooms.livekit.settings import LiveKitSettings
@@ -24,13 +29,14 @@ from slicer.slicing.facts import (
     TrackPublished,
 )
 from slicer.slicing.outputs import EndReason
+from tests.harness.rooms.livekit_publisher import publishing
 from tests.harness.rooms.livekit_server import KEY, SECRET, LiveKitServer, publisher, token
 from tests.harness.rooms.visitor import Visitor
 
 
 @contextlib.asynccontextmanager
-async def visiting(name: str = "robot") -> AsyncIterator[Visitor]:
-    settings = LiveKitSettings(timeout=3.0)
+async def visiting(name: str = "robot", silence: float = 15.0) -> AsyncIterator[Visitor]:
+    settings = LiveKitSettings(timeout=3.0, silence=silence)
     robot = Visitor(LiveKitConnector(Context(LoopClock(), livekit=settings)), name)
     yield robot
     await robot.connector.close()
@@ -142,3 +148,61 @@ async def test_the_server_is_killed_and_started_again(tmp_path: Path) -> None:
         async with server.run(), publisher(ws, "bob"):
             await robot.until(lambda: robot.cuts("bob") == set(Kind), 60)
             assert robot.facts().count(RoomEntered()) == 2
+
+
+async def test_a_publisher_that_freezes_is_told_and_cut_on_when_it_thaws(
+    server: LiveKitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_module, "LOOK", 0.5)
+    ws = f"ws://127.0.0.1:{server.http}"
+    async with visiting(silence=7.0) as robot, publishing(ws, "ada") as ada:
+        await robot.enter(server.url())
+        await robot.until(lambda: robot.cuts("ada") == set(Kind))
+        ada.send_signal(signal.SIGSTOP)
+        await robot.until(robot.troubles, 30)
+        ada.send_signal(signal.SIGCONT)
+        count = len(robot.pictures())
+        await robot.until(lambda: len(robot.pictures()) > count + 1)
+        assert robot.troubles() == ["no media for 7 s, and nothing says that it is muted"]
+        assert RoomEntered() in robot.facts()
+        assert not any(isinstance(one, AnchorLeft | RoomLost) for one in robot.facts())
+
+
+async def test_a_video_is_not_sent_between_pictures(server: LiveKitServer) -> None:
+    ws = f"ws://127.0.0.1:{server.http}"
+    async with visiting() as robot, publisher(ws, "ada"):
+        robot.declined, robot.seconds = {"ada"}, 4
+        await robot.enter(server.url())
+        await robot.told_of(TrackPublished("ada", Kind.VIDEO))
+        robot.subscribe("ada", Kind.VIDEO)
+        assert isinstance(robot.room, LiveKitRoom)
+        assert robot.room._session is not None
+        media = robot.room._session._media
+        for count in (1, 2):
+            await robot.until(partial(lambda count: len(robot.pictures()) > count, count))
+            # Of 20 frames a second, none.
+            await robot.until(lambda: time.monotonic() - media.media_heard("ada") > 1.5, 4)
+        assert robot.troubles() == []
+        assert robot.refusals() == []
+
+
+async def test_a_server_that_is_shut_down(tmp_path: Path) -> None:
+    """Asked once, it waits for everybody to leave; asked again, it ends who is there."""
+    server = LiveKitServer.make(tmp_path)
+    async with visiting() as robot:
+        async with server.run() as pid:
+            await robot.enter(server.url())
+            os.kill(pid, signal.SIGTERM)
+            await asyncio.sleep(0.5)
+            os.kill(pid, signal.SIGTERM)
+            await robot.until(lambda: any(isinstance(one, RoomLost) for one in robot.facts()))
+        async with server.run():
+            await robot.until(lambda: robot.facts().count(RoomEntered()) == 2, 60)
+
+
+async def test_a_room_that_is_full(server: LiveKitServer) -> None:
+    ws = f"ws://127.0.0.1:{server.http}"
+    await server.ask("CreateRoom", name="lobby", max_participants=1)
+    async with visiting() as robot, publisher(ws, "ada", video=False):
+        with pytest.raises(RoomError, match="it answers"):
+            await robot.enter(server.url())

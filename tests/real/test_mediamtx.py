@@ -1,20 +1,25 @@
 """MediaMTX as the room, with aiortc as publisher; skipped where MediaMTX is not installed."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import httpx
 import pytest
+from aiortc import MediaStreamTrack
 
 from slicer.clock import LoopClock
 from slicer.errors import RoomError
 from slicer.rooms import Context
+from slicer.rooms.whep import room as room_module
 from slicer.rooms.whep.room import WhepConnector
 from slicer.rooms.whep.settings import WhepSettings
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, AnchorLeft, RoomEntered, RoomLost, TrackPublished
+from slicer.slicing.outputs import AudioCut
 from tests.harness.rooms.server_process import free_ports, program, running
 from tests.harness.rooms.visitor import Visitor
 from tests.harness.rooms.whip_client import Flicker, Session, Tone, publish_peer
@@ -56,14 +61,29 @@ class MediaMtx:
     def url(self, options: str) -> str:
         return f"whep://robot:s3cret@127.0.0.1:{self.http}/lobby?{options.format(api=self.api)}"
 
-    async def publish(self, client: httpx.AsyncClient, anchor: str) -> Session:
+    async def publish(
+        self, client: httpx.AsyncClient, anchor: str, *tracks: MediaStreamTrack
+    ) -> Session:
         url = f"http://127.0.0.1:{self.http}/lobby/{anchor}/whip"
-        return await publish_peer(client, url, [Tone(), Flicker()])
+        return await publish_peer(client, url, tracks or [Tone(), Flicker()])
+
+
+class Freezing(Tone):
+    """A tone that stops while *flows* is not set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flows = asyncio.Event()
+        self.flows.set()
+
+    async def recv(self) -> av.AudioFrame:
+        await self.flows.wait()
+        return await super().recv()
 
 
 @contextlib.asynccontextmanager
-async def visiting() -> AsyncIterator[Visitor]:
-    settings = WhepSettings(poll=0.3, timeout=3.0)
+async def visiting(silence: float = 15.0) -> AsyncIterator[Visitor]:
+    settings = WhepSettings(poll=0.3, timeout=3.0, silence=silence)
     robot = Visitor(WhepConnector(Context(LoopClock(), whep=settings)))
     yield robot
     await robot.connector.close()
@@ -122,3 +142,27 @@ async def test_the_server_is_killed_and_started_again(server: MediaMtx) -> None:
             await robot.until(lambda: robot.facts().count(AnchorJoined("ada")) == 2, 30)
             assert robot.facts().count(RoomEntered()) == 2
             await ada.close()
+
+
+async def test_an_anchor_that_freezes_is_told_and_cut_on_when_it_thaws(
+    server: MediaMtx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen in its encoder: its connection lives, and MediaMTX has nothing to pass on."""
+    monkeypatch.setattr(room_module, "LOOK", 0.5)
+    async with (
+        running(server.arguments, server.http, server.log),
+        httpx.AsyncClient() as client,
+        visiting(silence=3.0) as robot,
+    ):
+        tone = Freezing()
+        ada = await server.publish(client, "ada", tone)
+        await robot.enter(server.url("anchors=ada"))
+        await robot.until(lambda: robot.cuts("ada") == {Kind.AUDIO})
+        tone.flows.clear()
+        await robot.until(robot.troubles)
+        tone.flows.set()
+        count = len(robot.told)
+        await robot.until(lambda: any(isinstance(one, AudioCut) for one in robot.told[count:]))
+        assert robot.troubles() == ["no media for 3 s, and nothing says that it is muted"]
+        assert not any(isinstance(one, AnchorLeft) for one in robot.facts())
+        await ada.close()

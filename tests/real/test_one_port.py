@@ -15,20 +15,33 @@ from slicer.hot import IMPLEMENTATION
 from slicer.rooms import Context
 from slicer.rooms.whip.room import WhipConnector
 from slicer.rooms.whip.settings import WhipSettings
+from slicer.rtp import rtcp
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, AnchorLeft
 from slicer.slicing.outputs import AudioCut
 from slicer.webrtc import path as paths
 from slicer.webrtc.loop_path import LoopPath
 from tests.harness.network.namespace import own_network
+from tests.harness.network.spoofed import Forger
 from tests.harness.rooms.caller import Caller
 from tests.harness.rooms.nginx import nginx
 from tests.harness.rooms.visitor import Visitor
 from tests.harness.rooms.whip_muxer import muxer
-from tests.harness.rtp.call import number_of
+from tests.harness.rtp.call import datagram, number_of, opus
 
 ROOM = "whip://127.0.0.1:0/r"
 OURS, THEIRS, LATER = "10.9.8.1", "10.9.8.2", "10.9.8.3"
+FORGED = (
+    b"",
+    b"\x16",
+    b"\xff",
+    b"\x15\xfe\xfd" + bytes(8) + b"\x00\x02\x02\x28",  # an alert
+    b"\x16\xfe\xff" + bytes(8) + b"\x00\x0a" + bytes(10),
+    b"\x17\xfe\xfd\x00\x01" + bytes(6) + b"\x00\x20" + bytes(32),  # of the epoch to come
+    datagram(opus(9_999) + bytes(20), 300, 300 * 960),
+    rtcp.build([rtcp.Bye((1,))]) + bytes(14),
+    b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12),
+)
 UNPUBLISHED = "unpublished by the publisher"
 
 
@@ -97,6 +110,44 @@ async def test_an_address_that_changes_in_mid_call(network: None, loop_path: boo
         assert counters["datagrams_of_strangers"] == 5
         assert counters["datagrams_misplaced"] == len(lost) - 5
         caller.close()
+
+
+@pytest.mark.parametrize("loop_path", [True, False] if IMPLEMENTATION == "native" else [True])
+async def test_what_is_forged_or_sent_again_costs_nothing(network: None, loop_path: bool) -> None:
+    """In the publisher's name and from elsewhere: before the handshake, in it, and all the call."""
+    address("add", LATER)
+    settings = WhipSettings(udp=f"{OURS}:0", silence=3)
+    forger, over = Forger(), asyncio.Event()
+    async with visiting(settings, loop_path=loop_path) as (visitor, url):
+        caller = Caller(f"{url}/ann", host=THEIRS)
+        peer = caller.peer
+        ours = await caller.meet()
+        seen = list(FORGED)
+
+        async def forge() -> None:
+            while not over.is_set():
+                for data in seen:
+                    for source in (peer.address, (LATER, 4_000)):
+                        forger.send(data, source, (ours.address, ours.port))
+                await asyncio.sleep(0.05)
+
+        forging = asyncio.ensure_future(forge())
+        await asyncio.sleep(0.1)
+        await caller.connect()
+        seen += [peer.check(), peer.media(datagram(opus(0), 9_000, 0, 7))]
+        await caller.speak(range(220))
+        await visitor.until(lambda: max(heard(visitor), default=0) >= 150)
+        over.set()
+        await forging
+        assert set(range(150)) - heard(visitor) == set()
+        assert not any(isinstance(one, AnchorLeft) for one in visitor.facts())
+        rooms = visitor.connector
+        assert isinstance(rooms, WhipConnector)
+        assert rooms.counters["stun_unauthenticated"] > 0, "checks that another address sent again"
+        assert rooms.counters["srtp_replayed"] > 0
+        assert rooms.counters["srtp_authentication"] > 0
+        caller.close()
+    forger.close()
 
 
 async def test_every_address_of_ours_takes_publishers(network: None) -> None:

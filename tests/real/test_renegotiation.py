@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from slicer.media.slice import SliceInfo, make
 from slicer.rtp.parameters import Kind
@@ -17,9 +18,10 @@ from slicer.webrtc.loop_path import LoopPath
 from slicer.webrtc.path import MediaPath, media_path
 from tests.harness.media.slices import decode_ogg, mono, read_picture
 from tests.harness.rooms.browser_peer import BrowserPeer
-from tests.harness.rooms.chromium import chromium
+from tests.harness.rooms.chromium import Chromium, chromium
 from tests.harness.rooms.whip_client import LOOPBACK
 
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -90,17 +92,24 @@ def value(cut: Cut) -> float:
     return float(np.mean(read_picture(data)))
 
 
-@pytest.fixture(params=["loop", "chosen"])
-async def session(request: pytest.FixtureRequest) -> AsyncIterator[Session]:
-    async with chromium() as browser:
-        peer = BrowserPeer(await browser.page("about:blank"))
-        await peer.open()
-        path = LoopPath() if request.param == "loop" else media_path()
-        made = Session(path, peer)
-        yield made
-        await peer.close()
-        made.media.close()
-        await made.ours.close()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Chromium]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=["loop", "chosen"])
+async def session(browser: Chromium, request: pytest.FixtureRequest) -> AsyncIterator[Session]:
+    page = await browser.page("about:blank")
+    peer = BrowserPeer(page)
+    await peer.open()
+    path = LoopPath() if request.param == "loop" else media_path()
+    made = Session(path, peer)
+    yield made
+    await peer.close()
+    await page.close()  # or it would go on drawing
+    made.media.close()
+    await made.ours.close()
 
 
 async def test_a_browser_adds_stops_and_recycles(session: Session) -> None:

@@ -32,7 +32,7 @@ async def test_what_janus_forwards_is_cut(tmp_path: Path) -> None:
                 await robot.enter(f"rtp://127.0.0.1:{audio}?{types}&anchor=ada")
                 streams = [
                     {"mid": "0", "port": audio, "pt": 111},
-                    {"mid": "1", "port": video, "pt": 96},
+                    {"mid": "1", "port": video, "pt": 96, "rtcp_port": video + 1},
                 ]
                 await server.admin(
                     "rtp_forward",
@@ -49,4 +49,7 @@ async def test_what_janus_forwards_is_cut(tmp_path: Path) -> None:
             assert {cut.end - cut.start for cut in robot.audio()[1:4]} == {48_000}
             first = robot.pictures()[0].frames[0]
             assert first[0] & 1 == 0, "Janus asks the publisher for a keyframe as it begins"
+            keyframes = [cut.frames[0][0] & 1 == 0 for cut in robot.pictures() if cut.first == 0]
+            assert len(keyframes) >= 3
+            assert all(keyframes), "aiortc sends keyframes only where one is asked for"
             await robot.connector.close()

@@ -13,11 +13,13 @@ from slicer.rooms import backoff
 from slicer.rooms.stream.settings import StreamSettings
 from slicer.slicing.facts import RoomEntered, RoomLost, Stopped
 from slicer.slicing.outputs import AudioCut, GroupFrames, PictureCut
+from tests.harness.certificates import make_certificate
 from tests.harness.media.content import Content, Encoding, Painter, find_beeps, read_frame_number
 from tests.harness.media.slices import decode_ogg, mono
 from tests.harness.rooms import nginx_rtmp as rtmp
 from tests.harness.rooms import rtsp_server as rtsp
 from tests.harness.rooms.streams import Robot, publishing, write_file
+from tests.harness.rooms.tls_front import tls_front
 
 FPS, RATE = 10, 48_000
 CONTENT = Content(Painter(width=320, height=180, fps=FPS), seconds=6)
@@ -118,3 +120,37 @@ async def test_an_rtsp_server_is_sliced_undecoded(tmp_path: Path) -> None:
         await until(lambda: bool(robot.facts(Stopped)))  # the file has an end, and the SDP says so
     check_times(robot, slack=0.06)
     await robot.leave()
+
+
+async def check_tls(
+    robot: Robot, url: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose certificate nobody vouches for is refused; one of a known authority is not."""
+    with pytest.raises(RoomError, match="FFmpeg: "):
+        await robot.enter(url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with pytest.raises(RoomError, match="FFmpeg: "):
+        await robot.enter(url.replace("127.0.0.1", "localhost"))  # it is another host's
+    await robot.enter(url)
+    await until(lambda: len(robot.audio()) >= 2 and len(robot.pictures()) >= 1)
+    await robot.leave()
+
+
+@pytest.mark.skipif(bool(rtmp.missing()), reason=f"there is no {rtmp.missing()}")
+async def test_rtmps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write_file(tmp_path / "a.flv", CONTENT, Encoding("h264", "aac", gop=FPS))
+    certificate, key = make_certificate(tmp_path)
+    with (
+        rtmp.nginx_rtmp(tmp_path) as port,
+        tls_front(certificate, key, port) as front,
+        publishing(file, f"rtmp://127.0.0.1:{port}/live/ada"),
+    ):
+        await check_tls(Robot(), f"rtmps://127.0.0.1:{front}/live/ada", certificate, monkeypatch)
+
+
+@pytest.mark.skipif(bool(rtsp.missing()), reason=f"GStreamer lacks {rtsp.missing()}")
+async def test_rtsps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write_file(tmp_path / "a.mkv", CONTENT, Encoding("h264", "opus", gop=FPS))
+    certificate, key = make_certificate(tmp_path)
+    with rtsp.rtsp_server(file) as port, tls_front(certificate, key, port) as front:
+        await check_tls(Robot(), f"rtsps://127.0.0.1:{front}/ada", certificate, monkeypatch)

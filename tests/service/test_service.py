@@ -433,6 +433,17 @@ async def test_an_app_that_is_no_longer_configured(tmp_path: Path) -> None:
         assert here.events(task) == [(1002, 3), (1005, 1)]
 
 
+async def test_settings_without_a_tasks_application_or_room_change_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+        moved = replace(APP, rooms=(("*", "whip://127.0.0.1:1/elsewhere/{room}"),))
+        for apps in ((OTHER,), (moved, OTHER)):
+            with pytest.raises(BadInput, match="apps"):
+                here.service.reload(ServiceSettings(vendors=VENDORS, apps=apps))
+        here.service.reload(ServiceSettings(vendors=VENDORS, apps=(APP,)))
+        assert here.service.unfinished() == [task]
+
+
 async def test_more_tasks_than_the_engine_takes_any_more(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         tasks = [await here.service.create(APP, slice_order(str(n))) for n in (1, 2)]

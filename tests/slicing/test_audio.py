@@ -1,22 +1,23 @@
 """Sound becomes slices of exactly N seconds: over an hour, over loss, silence and odd clocks."""
 
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from slicer.rtp.parameters import AUDIO_LEVEL, OPUS, PCMU, Codec, Kind, RtpParameters
+from slicer.rtp.parameters import OPUS, PCMU, Kind, RtpParameters
 from slicer.slicing.audio import HELD_UP, HOLE, MAX_SLICE_BYTES, PACKET_OVERHEAD, PREROLL
-from slicer.slicing.outputs import AudioCut, TrackOutput, Transmit
+from slicer.slicing.outputs import AudioCut
 from slicer.slicing.spec import AudioSpec
+from tests.harness.rtp.audio_bench import SECOND, Bench, check, level
 from tests.harness.rtp.call import (
     AUDIO,
     AUDIO_TRACK,
     Call,
     Network,
     Sender,
-    datagram,
     heard,
     number_of,
     opus,
@@ -25,7 +26,6 @@ from tests.harness.rtp.parts import bundle_of
 
 NACK = replace(AUDIO, feedback=frozenset({"nack"}))
 RTX = replace(NACK, rtx={112: 111})
-SECOND = 48_000
 
 
 def call(
@@ -36,18 +36,6 @@ def call(
     made = Call(bundle, [sender], network or Network(), tick=tick)
     made.take(bundle.attach(AUDIO_TRACK, AudioSpec(seconds), 0.0))
     return made
-
-
-def check(slices: list[AudioCut]) -> None:
-    """What holds for whatever comes: packets in order, slices that do not overlap."""
-    for cut in slices:
-        assert cut.start < cut.end
-        assert cut.packets[-1].timestamp + cut.packets[-1].duration > cut.start
-        assert cut.packets[0].timestamp < cut.end
-        for a, b in pairwise(cut.packets):
-            assert a.timestamp + a.duration <= b.timestamp
-    for one, two in pairwise(slices):
-        assert two.epoch > one.epoch or (two.epoch == one.epoch and two.start >= one.end)
 
 
 def nominal(slices: list[AudioCut], seconds: int = 15) -> bool:
@@ -320,45 +308,45 @@ def test_a_sender_that_restarts_its_numbers_loses_nothing(there: int) -> None:
 # What no sender of the harness does.
 
 
-class Bench:
-    """A cutter and packets put straight into it, one behind the other."""
+def levels_of(told: Sequence[bytes], first: int = 0) -> list[int | None]:
+    """What slices of a second say of packets of 20 ms, the first at the time *first*."""
+    bench = Bench()
+    for number, extension in enumerate(told):
+        bench.put(first + 960 * number, extension=extension)
+    return [cut.level for cut in bench.end()]
 
-    def __init__(self, seconds: int = 1, codec: Codec = OPUS) -> None:
-        self.bundle = bundle_of(
-            "ann", [RtpParameters(Kind.AUDIO, {111: codec}, extensions={5: AUDIO_LEVEL})]
-        )
-        self.bundle.attach(AUDIO_TRACK, AudioSpec(seconds), 0.0)
-        self.codec = codec
-        self.sequence = 0
-        self.now = 0.0
-        self.cuts: list[AudioCut] = []
 
-    def put(self, timestamp: int, payload: bytes = b"\xf8", extension: bytes = b"") -> None:
-        self.put_all([timestamp], payload, extension)
+@pytest.mark.parametrize("profile", [0xBEDE, 0x1000], ids=["one byte", "two bytes"])
+def test_a_slice_is_as_loud_as_its_loudest_packet(profile: int) -> None:
+    told = [level(127, profile=profile)] * 150
+    told[70] = level(31, True, profile)
+    told[20] = level(0, True, profile)
+    assert levels_of(told) == [0, 31, 127]
 
-    def put_all(self, timestamps: Sequence[int], payload: bytes, extension: bytes = b"") -> None:
-        self.now = max(self.now, timestamps[-1] / self.codec.clock_rate)
-        batch = [
-            datagram(payload, self.sequence + i, at, extension=extension)
-            for i, at in enumerate(timestamps)
-        ]
-        self.sequence += len(batch)
-        self.take(self.bundle.receive(batch, self.now))
 
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-        self.take(self.bundle.handle_timer(self.now))
+def test_a_slice_has_no_level_where_a_packet_does_not_tell_its_own() -> None:
+    told = [level(127)] * 150
+    told[99] = b""
+    assert levels_of(told) == [127, None, 127]
+    assert levels_of([b""] * 50) == [None]
+    empty = struct.pack("!HH", 0x1000, 1) + bytes([5, 0, 0, 0])
+    assert levels_of([*[level(127)] * 49, empty]) == [None]
 
-    def take(self, outputs: list[TrackOutput | Transmit]) -> None:
-        self.cuts += [output for output in outputs if isinstance(output, AudioCut)]
 
-    def counted(self) -> dict[str, int]:
-        return dict(self.bundle.counters)
+def test_a_loud_packet_across_the_cut_is_in_both_slices() -> None:
+    bench = Bench()
+    for number in range(101):
+        at = 960 * number + (480 if number else 0)
+        bench.put(at, extension=level(5 if number == 49 else 100))
+    assert [cut.level for cut in bench.end()] == [5, 5, 100]
 
-    def end(self) -> list[AudioCut]:
-        self.take(self.bundle.flush(self.now))
-        check(self.cuts)
-        return self.cuts
+
+def test_a_level_that_was_not_agreed_is_not_read() -> None:
+    bench = Bench()
+    bench.take(bench.bundle.set_sections("ann", [RtpParameters(Kind.AUDIO, {111: OPUS})], 0.0))
+    bench.put(0, extension=level(127))
+    bench.put(960, extension=level(127))
+    assert [cut.level for cut in bench.end()] == [None]
 
 
 def test_a_hole_longer_than_a_slice_makes_no_file_without_sound() -> None:

@@ -1,11 +1,18 @@
 """What obstore's errors mean, which are text alone; real ones are in tests/contract."""
 
 import pytest
+from obstore.store import MemoryStore
 
-from slicer.errors import StorageError, StorageRefused, StorageUnavailable
-from slicer.storage import Credentials
-from slicer.storage.objects import Timeouts
-from slicer.storage.obstore_client import ObstoreClient, answered, client_options, timed_out
+from slicer.errors import BadInput, StorageError, StorageRefused, StorageUnavailable
+from slicer.storage import Credentials, obstore_client
+from slicer.storage.objects import Timeouts, Upload
+from slicer.storage.obstore_client import (
+    ObstoreClient,
+    answered,
+    client_options,
+    require_obstore,
+    timed_out,
+)
 
 KEYS = Credentials("account", "s3cret-key")
 ANSWERED = (
@@ -73,3 +80,40 @@ def test_plain_http_is_spoken_where_the_operator_wrote_it() -> None:
         "1500ms",
         "20000ms",
     )
+
+
+def test_an_object_is_put_with_what_describes_it_and_deleted() -> None:
+    memory = MemoryStore()
+    client = ObstoreClient(lambda: memory, KEYS, "the:right", "give keys", "COLD")  # type: ignore[arg-type, return-value]
+    client.open("k")
+    upload = Upload("a/b.ogg", b"OggS", "audio/ogg", b"", {"anchor": "ann"})
+    assert client.put(upload).etag
+    stored = memory.get("a/b.ogg")
+    assert bytes(stored.bytes()) == b"OggS"
+    assert dict(stored.attributes) == {
+        "Content-Type": "audio/ogg",
+        "Storage-Class": "COLD",
+        "anchor": "ann",
+    }
+    client.delete("a/b.ogg")
+    with pytest.raises(FileNotFoundError):
+        memory.get("a/b.ogg")
+    client.close()
+
+
+def test_what_the_store_answered_is_told_without_the_secret(client: ObstoreClient) -> None:
+    error = client.translated("k", OSError(ANSWERED))
+    assert isinstance(error, StorageRefused)
+    assert (error.key, error.reason) == ("k", "403 AccessDenied: for ***")
+
+
+def test_no_link_is_made(client: ObstoreClient) -> None:
+    with pytest.raises(NotImplementedError, match="k"):
+        client.link("k", 60)
+
+
+def test_the_extra_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_obstore("gs", "gcs")
+    monkeypatch.setattr(obstore_client, "find_spec", lambda _name: None)
+    with pytest.raises(BadInput, match=r"gs:// needs obstore: pip install 'rtc-slicer\[gcs\]'"):
+        require_obstore("gs", "gcs")

@@ -257,3 +257,21 @@ async def test_one_due_for_each_task_that_waits(steps: list[tuple[str, str]]) ->
             firsts = {one.webhook.line: one.seq for one in reversed(waiting)}
             assert {one.webhook.line: one.seq for one in waiting if one.due is not None} == firsts
         await box.close()
+
+
+async def test_what_waits_is_counted_hurried_and_dropped(box: WebhookQueue) -> None:
+    for number in range(2):
+        await box.add(message(number), 100.0)
+    await box.add(message(0, "u"), 100.0)
+    (first, other) = await box.due(100.0, 8)
+    await box.postpone(first, 900.0, "500")
+    await box.settle(other, Outcome.GIVEN_UP, "500", 101.0)
+    assert await box.counts() == {Outcome.WAITING: 2, Outcome.GIVEN_UP: 1}
+    assert await box.hurry(102.0) == 1
+    assert ids(await box.due(102.0, 8)) == ["t-0"]
+    assert await box.drop("t-0", "dropped", 103.0)
+    assert ids(await box.due(103.0, 8)) == ["t-1"], "those behind it go on"
+    assert not await box.drop("t-0", "dropped", 103.0)
+    assert not await box.drop("unknown", "dropped", 103.0)
+    (dropped,) = await box.webhooks(Outcome.DROPPED)
+    assert dropped.detail == "dropped"

@@ -159,6 +159,26 @@ async def test_tries_follow_the_schedule(tmp_path: Path) -> None:
         assert there.sender.counters == {"failed": 8, "given_up": 1, "delivered": 1}
 
 
+async def test_a_failing_subscriber_is_told_once_and_so_is_its_recovery(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with office(tmp_path, RetryPolicy(MINUTE)) as there:
+        there.line.down = lambda _: there.clock.now() < 1025.0
+        for number in range(3):
+            await there.sender.send(message(number, f"t{number}"))
+        await there.idle()
+        assert (there.sender.failing, await there.sender.waiting()) == (1, 3)
+        await there.pass_time(30)
+        assert (there.sender.failing, await there.sender.waiting()) == (0, 0)
+        await there.sender.send(message(9))
+        await there.idle()
+    lines = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert [(one.getMessage(), one.__dict__["app"]) for one in lines] == [
+        ("! callbacks of application 1 are not taken, and are tried again: 500", 1),
+        ("+ callbacks of application 1 are taken again", 1),
+    ]
+
+
 async def test_an_app_that_hangs_takes_nobody_elses_turn(tmp_path: Path) -> None:
     async with office(tmp_path) as there:
         there.line.held = True
@@ -248,3 +268,30 @@ async def test_a_disk_that_fails_loses_nothing(
 
 def test_keys_are_not_shown() -> None:
     assert "secret" not in repr(Subscriber("http://x", "secret"))
+
+
+async def test_an_operator_has_it_tried_again_or_dropped(tmp_path: Path) -> None:
+    async with office(tmp_path) as there:
+        there.line.down = lambda name: not name.startswith("b")
+        for name in ("a", "a2", "b", "c"):
+            await there.sender.send(message(0, name))
+        await until(lambda: len(there.line.sent) == 4)
+        await there.idle()
+        (failed, *_) = await there.sender.listed(Outcome.WAITING, 9)
+        await there.queue.settle(failed, Outcome.GIVEN_UP, "500", 0.0)
+        assert await there.sender.counts() == {Outcome.WAITING: 2, Outcome.GIVEN_UP: 1}
+        assert await there.sender.drop("c-0", "by mara")
+        assert not await there.sender.drop("b-0", "by mara"), "it is delivered"
+        there.line.down = lambda _: False
+        assert await there.sender.try_again() == 2
+        await until(lambda: sorted(there.line.taken) == ["a-0", "a2-0", "b-0"])
+
+
+async def test_what_is_under_way_is_not_dropped(tmp_path: Path) -> None:
+    async with office(tmp_path) as there:
+        there.line.held = True
+        await there.sender.send(message(0))
+        await until(lambda: there.line.under_way == 1)
+        assert not await there.sender.drop("t-0", "by mara")
+        there.line.held = False
+        await until(lambda: there.line.taken == ["t-0"])

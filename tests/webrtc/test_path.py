@@ -15,10 +15,10 @@ from slicer.webrtc.loop_path import LoopPath
 from slicer.webrtc.native_path import NativePath
 from slicer.webrtc.path import MediaPath, media_path
 from tests.harness.rooms.descriptions import Track, changed, many
-from tests.harness.rooms.linked import SIGNED, Linked, until
+from tests.harness.rooms.linked import SIGNED, Linked, talk, until
 from tests.harness.rooms.sfu import Sfu
 from tests.harness.rooms.whip_client import LOOPBACK
-from tests.harness.rtp.call import AUDIO, VIDEO, datagram, number_of, opus
+from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO, datagram, number_of, opus
 
 FIRST_SSRC = 1000
 NATIVE = pytest.param(
@@ -250,3 +250,19 @@ async def test_media_that_nobody_reads_proves_the_peer_there(secure: Linked) -> 
         await asyncio.sleep(0.02)
     assert secure.media.heard > before + 2
     assert secure.media.counters.keys() == {"asleep"}
+
+
+async def test_what_waits_in_the_socket_is_read_before_a_move(secure: Linked) -> None:
+    secure.media.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
+    await talk(secure, range(10))
+    for number in range(10, 20):
+        secure.send(datagram(opus(number), number, number * 960))
+    link, secure.address = secure.link()
+    secure.media.move(link.sock, link.address)
+    secure.send_raw(b"\x16last")
+    secure.media.read()
+    assert [data for data, _ in secure.others] == [b"\x16last"], "in this very turn"
+    secure.media.detach(AUDIO_TRACK)
+    (cut,) = secure.cuts
+    assert isinstance(cut, AudioCut)
+    assert [number_of(one) for one in cut.packets] == list(range(20))

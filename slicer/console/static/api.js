@@ -36,8 +36,10 @@ export function post(path, body = {}) {
   return request("api/" + path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
+// Whether somebody is logged in.
 export async function session() {
   csrf = (await get("session")).csrf;
+  return csrf !== "";
 }
 
 export async function logIn(token, name) {

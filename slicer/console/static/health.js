@@ -1,7 +1,7 @@
 // Stores, suppliers, the spool and callbacks: whether they work, and how much waits for them.
 
 import { element, empty, pill, sub, table } from "./dom.js";
-import { bytes, counted } from "./format.js";
+import { bytes } from "./format.js";
 import { get } from "./api.js";
 import { refreshed } from "./refresh.js";
 
@@ -40,7 +40,7 @@ function spool(one) {
 function callbacks(counts) {
   const columns = [{ name: "Callbacks", className: "wide" }, { name: "State" }, { name: "Waiting", className: "number" }, { name: "Delivered", className: "number" },
     { name: "Failed tries", className: "number" }, { name: "Given up", className: "number" }];
-  const works = counts.given_up ? pill("Some given up", "warn") : counts.waiting > 100 ? pill("Behind", "warn") : pill("Work", "good");
+  const works = counts.given_up ? pill("Some given up", "warn") : counts.waiting > 100 ? pill("Behind", "warn") : pill("Works", "good");
   return table("Callbacks", columns, [["To the applications' URLs", works, String(counts.waiting), String(counts.delivered), String(counts.failed),
     counts.given_up ? pill(String(counts.given_up), "bad") : "0"]]);
 }
@@ -51,7 +51,7 @@ export function health(main) {
   main.replaceChildren(element("div", { className: "head" }, element("h1", {}, "Health"), words), place);
   return refreshed(place, () => get("health"), found => {
     const failing = [...found.stores, ...found.suppliers].filter(one => one.failing).length;
-    words.textContent = failing ? counted(failing, "thing") + (failing === 1 ? " fails" : " fail") : "Everything outside works";
+    words.textContent = failing ? failing + (failing === 1 ? " store or supplier fails" : " stores and suppliers fail") : "Everything outside works";
     place.replaceChildren(
       card("Stores", found.stores.length ? stores(found.stores) : empty("No store is open", "A store is opened by the first task that names it.")),
       card("Suppliers of verdicts", found.suppliers.length ? suppliers(found.suppliers) : empty("No supplier is asked", "Moderation tasks name one.")),

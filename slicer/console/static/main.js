@@ -87,13 +87,16 @@ function login(words = "") {
 function enter() {
   loggedIn = true;
   bar.hidden = false;
-  start(onState, async () => {
-    try {
-      await session();
-      setTimeout(() => { if (loggedIn) start(onState, () => {}); }, 10000);
-    } catch { /* logged out: told already */ }
-  });
+  start(onState, lost);
   route();
+}
+
+// The stream is refused: the session has ended, too many pages are open, or the service is away.
+async function lost() {
+  const still = await session().catch(() => true);
+  if (!loggedIn) return;
+  if (still) setTimeout(() => { if (loggedIn) start(onState, lost); }, 10000);
+  else login("The session has ended.");
 }
 
 bar.querySelector("[name=logout]").addEventListener("click", async () => {
@@ -108,8 +111,8 @@ whenLoggedOut(() => { if (loggedIn) login("The session has ended."); });
 addEventListener("hashchange", route);
 
 try {
-  await session();
-  enter();
+  if (await session()) enter();
+  else login();
 } catch (error) {
-  login(error.status === 401 ? "" : error.message);
+  login(error.message);
 }

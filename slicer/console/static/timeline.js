@@ -76,14 +76,18 @@ export function timeline(main, [task, anchor]) {
 
   function mark() {
     for (const [id, slot] of slots) if (slot.matches(".audio")) slot.setAttribute("aria-pressed", playing?.id === id);
-    if (head) head.hidden = !playing;
+    if (!head) return;
+    head.hidden = !playing;
+    follow();
   }
 
-  audio.addEventListener("timeupdate", () => {
+  function follow() {
     if (!playing || !head || !scale) return;
     // Not audio.duration: browsers count the file's pre-roll, which they do not play.
     head.style.left = scale.x(playing.began + Math.min(audio.currentTime, playing.seconds) * 1000) + "px";
-  });
+  }
+
+  audio.addEventListener("timeupdate", follow);
   audio.addEventListener("ended", () => {
     const own = found.slices.filter(one => one.kind === "audio" && one.anchor === playing.anchor);
     const next = own[own.findIndex(one => one.id === playing.id) + 1];

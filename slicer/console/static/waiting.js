@@ -41,7 +41,7 @@ export function waiting(main) {
   }
 
   function slices(list, reasons) {
-    const columns = [{ name: "Slice", className: "wide" }, { name: "Why" }, { name: "Store" }, { name: "Size", className: "number" }, { name: "Tries", className: "number" }, { name: "", className: "act" }];
+    const columns = [{ name: "Slice", className: "wide" }, { name: "Why", className: "long" }, { name: "Store", className: "long" }, { name: "Size", className: "number" }, { name: "Tries", className: "number" }, { name: "", className: "act" }];
     return table("Slices", columns, list.map(one => {
       const name = one.key.split("/").pop(), reason = one.failures ? reasons.get(one.store) : "";
       return [[name, sub("Task " + one.task + (one.spooled ? " · on the disk" : " · in memory"))],
@@ -51,7 +51,7 @@ export function waiting(main) {
   }
 
   function callbacks(list) {
-    const columns = [{ name: "Callback", className: "wide" }, { name: "Why" }, { name: "Since" }, { name: "Next try" }, { name: "Tries", className: "number" }, { name: "", className: "act" }];
+    const columns = [{ name: "Callback", className: "wide" }, { name: "Why", className: "long" }, { name: "Since" }, { name: "Next try" }, { name: "Tries", className: "number" }, { name: "", className: "act" }];
     return table("Callbacks", columns, list.map(one => {
       const why = one.outcome === "given_up" ? pill("Given up", "bad") : one.due === null ? pill("Waits for the one before") : one.tries ? pill("Failed, is tried again", "warn") : pill("On its way");
       const next = one.outcome === "given_up" || one.due === null ? "–" : one.due <= Date.now() ? "now" : "in " + duration((one.due - Date.now()) / 1000);

@@ -21,7 +21,7 @@ class Ledger:
 
     def __init__(self, max_bytes: int) -> None:
         self.bytes = 0
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._kinds: dict[Kind, dict[int, Delivery]] = {kind: {} for kind in FIRST_TO_GO}
         self._of: Counter[tuple[str, ...]] = Counter()  # bytes by holder
 
@@ -31,7 +31,7 @@ class Ledger:
     @property
     def crowded(self) -> bool:
         """Half full: who can wait should."""
-        return self.bytes > self._max_bytes // 2
+        return self.bytes > self.max_bytes // 2
 
     def add(self, delivery: Delivery) -> None:
         """Count a slice."""
@@ -54,7 +54,7 @@ class Ledger:
         What is being uploaded stays. Where all the rest would not be enough, nothing goes and
         nothing is counted: raises ValueError.
         """
-        excess = self.bytes + size - self._max_bytes
+        excess = self.bytes + size - self.max_bytes
         chosen: list[Delivery] = []
         if excess > 0:  # mostly there is room
             for delivery in self._in_turn():
@@ -83,7 +83,7 @@ class Ledger:
         self._kinds = {kind: dict(sorted(self._kinds[kind].items())) for kind in FIRST_TO_GO}
 
     def _in_turn(self) -> Iterator[Delivery]:
-        holders, bound = len(self._of), self._max_bytes
+        holders, bound = len(self._of), self.max_bytes
         greedy = {one for one, held in self._of.items() if has_too_much(held, holders, bound)}
         for first in (True, False) if greedy else (False,):
             for kind in FIRST_TO_GO:

@@ -4,7 +4,8 @@ Theory of operation. Janus forwards the highest substream that flows, up to the 
 to it. It says which one it has come to (an event with `substream`), but no sizes. They are read
 from the pictures as they come, each noted for the substream that Janus told of last. From one that
 is high enough the next lower one is tried, once: it stays where that is high enough, too, and is
-gone back from where it is not.
+gone back from where it is not, or where it is the larger one: Janus takes the layer that a
+publisher lists first for the highest, as its own janus.js lists them, and nothing says that it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,6 +66,6 @@ class Layers:
         enough = [layer for layer, height in self._heights.items() if height >= self.height]
         if not enough:
             return TOP
-        lowest = min(enough)
+        lowest = min(enough, key=lambda layer: (self._heights[layer], layer))
         untried = lowest > 0 and lowest - 1 not in self._heights
         return lowest - 1 if untried else lowest

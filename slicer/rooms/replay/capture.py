@@ -136,7 +136,8 @@ class Capture:
             recorded = mjr.open_mjr(rest, file, self.counters)
             self.began, self.streams = recorded.began, (recorded.stream,)
             return self._counted(recorded.packets)
-        raise BadInput(FIELD, magic, "a file of pcap, pcapng, rtpdump (#!rtpplay1.0) or mjr format")
+        got = f"a file that begins with {magic!r}"
+        raise BadInput(FIELD, got, "a file of pcap, pcapng, rtpdump (#!rtpplay1.0) or mjr format")
 
     def _counted(self, packets: Iterable[tuple[float, bytes]]) -> Iterator[Captured]:
         for seconds, data in packets:

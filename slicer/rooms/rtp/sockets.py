@@ -7,6 +7,8 @@ address takes over once the sender has been silent for MOVES seconds: a NAT may 
 
 We answer to where the sender sends from (symmetric, RFC 4961): where RTP and RTCP share a port to
 the source of its RTP; else to the source of its RTCP, and until that has come to the port above.
+Any other datagram of the sender to the port of RTCP shows where it reads as well: Janus, which has
+no reports for us, sends two empty ones as it begins to forward, before any media.
 """
 
 import socket
@@ -59,6 +61,7 @@ class Sockets:
         self._protection = Protection(port.keys, self.counters)
         self._source: Address | None = None
         self._control_source: Address | None = None
+        self._latched: Address | None = None  # where somebody reads RTCP who sends none, or not yet
         self._heard = 0.0
         self._rtp = _listening(host, port.number)
         try:
@@ -79,7 +82,7 @@ class Sockets:
         address, sock = self._source, self._rtp
         if self._rtcp is not None and address is not None:
             sock = self._rtcp
-            address = self._control_source or (address[0], address[1] + 1)
+            address = self._control_source or self._latch(address)
         protected = self._protection.protect(compound)
         if address is None or protected is None:
             self.counters["rtcp_unsent"] += 1
@@ -118,6 +121,8 @@ class Sockets:
             if self._source is None:
                 # Nobody knows whose reports these are. FFmpeg sends one ahead of its media.
                 self.counters["early_rtcp"] += 1
+                if self._sender.host in {"", address[0]}:
+                    self._latched = address
                 continue
             if address[0] != self._sender.host:
                 self.counters["foreign_source"] += 1
@@ -126,8 +131,16 @@ class Sockets:
             if opened and rtcp.is_rtcp(opened[0]):
                 self._control_source = address
                 plain += opened
+            else:
+                self._latched = address
         if plain:
             self._take(plain)
+
+    def _latch(self, source: Address) -> Address:
+        """Where a sender reads RTCP from which no report has come."""
+        if self._latched is not None and self._latched[0] == source[0]:
+            return self._latched
+        return (source[0], source[1] + 1)
 
     def _is_senders(self, address: Address) -> bool:
         return self._source is not None and address[:2] == self._source[:2]

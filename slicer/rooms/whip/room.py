@@ -7,7 +7,7 @@ from urllib.parse import SplitResult
 
 from slicer.background import Background
 from slicer.clock import Clock
-from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist
+from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist, Unauthorized, shown
 from slicer.http import HttpSettings, Server
 from slicer.rooms import Authorize, Context, Listener
 from slicer.rooms.trouble import LOOK
@@ -193,7 +193,12 @@ class Site:
 
     def authorize(self, room: str, user: str, bearer: str | None) -> None:
         """Raises Unauthorized. A room of the same name on another server is another room."""
-        self._authorize(replace(self._at, room=room), user, bearer)
+        try:
+            self._authorize(replace(self._at, room=room), user, bearer)
+        except Unauthorized as error:
+            text = f"! {shown(user)} may not publish into room {shown(room)}: {error}"
+            self._server.tell("publishers_unauthorized", text)
+            raise
 
     async def publish(self, room: str, user: str, offer: str, address: str) -> Published:
         """Make a session. Raises BadInput, TaskNotExist for a room nobody slices, LimitReached."""

@@ -194,7 +194,8 @@ class UdpPort:
         """The session has no socket of a peer any more."""
         for key in [key for key, one in self._by_address.items() if one is session]:
             del self._by_address[key]
-        self._peers = {peer for _, peer in self._by_address}
+        # In place: a batch that is being taken has to see it.
+        self._peers.intersection_update([peer for _, peer in self._by_address])
 
     def forget(self, session: Session) -> None:
         """The session is over."""

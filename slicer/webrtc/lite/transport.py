@@ -30,15 +30,20 @@ EARLY = (0.03, 0.06, 0.12, 0.24)
 
 class LiteTransport:
     """ICE and DTLS, from our credentials to the end. *ended* is called with the reason when a
-    connected one ends, *moved* when `take_moved` has another socket to give."""
+    connected one ends, *moved* when `take_moved` has another socket to give, *read* to have the
+    media path read what is in the one that it has."""
 
     def __init__(
-        self, port: UdpPort, ended: Callable[[str], None], moved: Callable[[], object]
+        self,
+        port: UdpPort,
+        ended: Callable[[str], None],
+        moved: Callable[[], object],
+        read: Callable[[], None],
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.address: Address | None = None
         """Where the peer is."""
-        self._port, self._ended, self._moved = port, ended, moved
+        self._port, self._ended, self._moved, self._read_taken = port, ended, moved, read
         self._certificate = port.certificate
         self._agent = LiteAgent()
         self._listener: Listener | None = None
@@ -153,6 +158,11 @@ class LiteTransport:
         return self._sock.dup(), self.address
 
     def _check(self, data: bytes, address: Address, listener: Listener) -> None:
+        there = self._listener is listener and self.address == address
+        if self._taken and not there:
+            # Who saw a check and sent it again must not be read before the peer's own, which waits
+            # for the media path. Nor may the peer's last media by this socket be lost.
+            self._read_taken()
         named = self._agent.fragments
         check = self._agent.check(data, listener.mapped(address))
         if check is None:
@@ -161,7 +171,6 @@ class LiteTransport:
         self._proofs += check.fresh
         if self._agent.fragments != named:  # the old ones are over
             self._port.name(self, self._agent.fragments)
-        there = self._listener is listener and self.address == address
         lost = self._listener is None or self._listener.gone
         if not there and (lost or check.nominates):
             there = self._switch(listener, address)

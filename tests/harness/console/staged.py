@@ -5,11 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 from starlette.applications import Starlette
 
 from slicer.console import Console, open_console
@@ -34,7 +32,6 @@ from slicer.slicing.subscription import Subscription
 from slicer.webhooks.queue import Outcome, QueuedWebhook, Webhook
 
 TOKEN = "a-token-that-nobody-guesses"
-PICTURE = (320, 180)
 
 
 @dataclass
@@ -161,27 +158,6 @@ async def served(folder: Path, **settings: object) -> AsyncIterator[tuple[Stage,
         finally:
             opened.live.close()
             await server.close()
-
-
-@cache
-def jpeg(number: int, width: int = PICTURE[0], height: int = PICTURE[1]) -> bytes:
-    """A picture with soft colours and a figure in it, each *number* another one."""
-    import simplejpeg
-
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    chance = np.random.default_rng(number)
-    one, other = chance.integers(40, 200, 3), chance.integers(40, 220, 3)
-    share = (x / width * 0.6 + y / height * 0.4)[..., None]
-    picture = one * (1 - share) + other * share
-    middle, size = chance.uniform(0.35, 0.65) * width, height * chance.uniform(0.16, 0.22)
-    skin = np.array(chance.choice([(224, 178, 148), (148, 98, 70), (190, 140, 110)]), np.float32)
-    head = ((x - middle) ** 2 + (y - height * 0.42) ** 2) < size**2
-    body = ((x - middle) / (size * 1.9)) ** 2 + ((y - height * 1.05) / (size * 2.1)) ** 2 < 1
-    picture[body] = 255 - one
-    picture[head] = skin
-    return simplejpeg.encode_jpeg(  # type: ignore[no-any-return]
-        np.ascontiguousarray(picture.clip(0, 255).astype(np.uint8)), 80
-    )
 
 
 def webhook(

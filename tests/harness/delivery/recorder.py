@@ -22,6 +22,7 @@ class Recorder:
     failed: list[tuple[str, SlicerError, bool]] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
     overflow: list[int] = field(default_factory=list)
     recovered: list[tuple[str, str]] = field(default_factory=list)
     judged: list[tuple[str, Outcome, bool]] = field(default_factory=list)
@@ -63,6 +64,9 @@ class Recorder:
 
     def on_kept(self, info: Info) -> None:
         self.kept.append(info.key)
+
+    def on_made(self, info: Info) -> None:
+        self.made.append(info.key)
 
     def on_late(self, info: Info) -> None:
         self.late.append(info.key)

@@ -13,17 +13,13 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
+
+from tests.harness.certificates import make_certificate
 
 EXECUTABLE = shutil.which("janus")
 WS, HTTP = 8188, 8088
@@ -63,24 +59,6 @@ def token(key: str = TOKEN_KEY) -> str:
     told = f"{int(time.time()) + 3600},janus,janus.plugin.videoroom"
     signature = hmac.digest(key.encode(), told.encode(), "sha1")
     return f"{told}:{base64.b64encode(signature).decode()}"
-
-
-def write_certificate(folder: Path) -> None:
-    """A certificate for 127.0.0.1 that signs itself, `cert.pem` with `key.pem`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "janus")])
-    now = datetime.now(UTC)
-    address = x509.IPAddress(ip_address("127.0.0.1"))
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
-    kept = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "key.pem").write_bytes(kept)
 
 
 class Client:
@@ -135,7 +113,7 @@ class Janus:
     def __init__(self, folder: Path, string_ids: bool, session_timeout: int, secure: bool) -> None:
         self._folder, self._string_ids = folder, string_ids
         self._timeout, self._secure = session_timeout, secure
-        self.certificate = folder / "cert.pem"
+        self.certificate = folder / "certificate.pem"
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -195,10 +173,9 @@ class Janus:
         web, rest = f"ws = true\n ws_port = {WS}", f"http = true\n port = {HTTP}"
         certificates = ""
         if self._secure:
-            write_certificate(self._folder)
+            _, key = make_certificate(self._folder)
             web += f"\n wss = true\n wss_port = {WSS}"
             rest += f"\n https = true\n secure_port = {HTTPS}"
-            key = self._folder / "key.pem"
             certificates = _CERTIFICATES.format(certificate=self.certificate, key=key)
         texts = str(self._string_ids).lower()
         files = {

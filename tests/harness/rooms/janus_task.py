@@ -57,11 +57,12 @@ async def watching(
     room: str | None = None,
     params: SliceParams = BOTH,
     settings: Settings | None = None,
+    user: str = "robot",
 ) -> AsyncIterator[Watched]:
     """A task in the room of this URL; its slices are below `out` in this folder."""
     async with Engine(settings) as engine, engine.events() as events:
         to = (folder / "out").as_uri()
-        spec = TaskSpec(room or url(), to, params, user="robot")
+        spec = TaskSpec(room or url(), to, params, user=user)
         watched = Watched(engine, await engine.create(spec))
 
         async def write_down() -> None:

@@ -46,15 +46,16 @@ def write_file(
     return path
 
 
-def write_hls(folder: Path, content: Content = SHORT, encoding: Encoding | None = None) -> Path:
-    """A playlist with an end, of segments of a second."""
+def write_hls(folder: Path, content: Content = SHORT, *, fragmented: bool = False) -> Path:
+    """A playlist with an end, of segments of a second: MPEG-TS, or fragmented MP4."""
+    suffix, segments = ("m4s", "fmp4") if fragmented else ("ts", "mpegts")
     return write_file(
         folder / "index.m3u8",
         content,
-        encoding,
         hls_time="1",
         hls_list_size="0",
-        hls_segment_filename=str(folder / "%d.ts"),
+        hls_segment_type=segments,
+        hls_segment_filename=str(folder / f"%d.{suffix}"),
     )
 
 

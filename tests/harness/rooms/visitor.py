@@ -8,7 +8,14 @@ from collections.abc import Callable
 from slicer.rooms import Connector, Room, parse_room
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import Fact, TrackPublished, TrackUnpublished
-from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackKey, TrackOutput
+from slicer.slicing.outputs import (
+    AnchorTrouble,
+    AudioCut,
+    PictureCut,
+    Subscribe,
+    TrackKey,
+    TrackOutput,
+)
 from slicer.slicing.outputs import TrackRefused as Refused
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
@@ -22,6 +29,7 @@ class Visitor:
         self.room: Room | None = None
         self.declined: set[str] = set()
         self.max_height: int | None = None
+        self.seconds = 1
 
     async def enter(self, url: str) -> None:
         split = parse_room(url)
@@ -39,7 +47,11 @@ class Visitor:
 
     def subscribe(self, anchor: str, kind: Kind) -> None:
         assert self.room is not None
-        spec = AudioSpec(1) if kind is Kind.AUDIO else VideoSpec(1, max_height=self.max_height)
+        spec = (
+            AudioSpec(self.seconds)
+            if kind is Kind.AUDIO
+            else VideoSpec(self.seconds, max_height=self.max_height)
+        )
         self.room.subscribe(Subscribe(TrackKey("task", anchor, kind), spec))
 
     def facts(self) -> list[Fact]:
@@ -52,6 +64,12 @@ class Visitor:
         """The kinds of which this anchor has given a slice."""
         found = (one for one in self.told if isinstance(one, AudioCut | PictureCut))
         return {one.track.kind for one in found if one.track.anchor == anchor}
+
+    def pictures(self) -> list[PictureCut]:
+        return [one for one in self.told if isinstance(one, PictureCut)]
+
+    def troubles(self) -> list[str]:
+        return [one.reason for one in self.told if isinstance(one, AnchorTrouble)]
 
     async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
         async with asyncio.timeout(seconds):

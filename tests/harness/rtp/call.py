@@ -162,6 +162,10 @@ class Sender:
         self._lost_time = 0.0
         self._before: list[tuple[int, bytes]] = []
 
+    def due(self, until: float) -> bool:
+        """Whether anything is sent before *until*."""
+        return self._next is None or self._next <= until
+
     def send(self, until: float) -> Iterator[tuple[float, bytes]]:
         """What is sent before *until*, each with when."""
         pace = self.every / (1 + self.ppm * 1e-6)
@@ -174,7 +178,8 @@ class Sender:
                 if self.reports and now >= self._report_at:
                     self._report_at = now + self.reports
                     yield now, self._report(now)
-                yield from ((now, packet) for packet in self._frame(now))
+                for packet in self._frame(now):
+                    yield now, packet
             if not (self.muted and self.frozen):
                 self.timestamp += self.ticks
             self.number += 1
@@ -231,9 +236,12 @@ class Sender:
     def _redundant(self, payload: bytes) -> tuple[int, bytes]:
         """Payload type and payload of a packet, with those before it where they are repeated."""
         before, own = self._before, self.payload_type
-        self._before = [*before, (self.timestamp, payload)][-self.repeats :] if self.repeats else []
+        if not self.repeats:
+            self._before = []
+            return own, payload
+        self._before = [*before, (self.timestamp, payload)][-self.repeats :]
         kind = next((red for red, of in self.parameters.red.items() if of == own), None)
-        if kind is None or not self.repeats:
+        if kind is None:
             return own, payload
         blocks = [(own, self.timestamp - when, block) for when, block in before]
         if any(not 0 < offset < 1 << 14 or len(block) > 1023 for _, offset, block in blocks):
@@ -243,6 +251,8 @@ class Sender:
     def _extension(self, packets: int, rid: str = RID) -> bytes:
         """The header extension of a packet, so many packets after the first; *rid*: which URI its
         layer is told by."""
+        if not self.parameters.extensions:
+            return b""
         block, names = b"", {MID: self.parameters.mid, rid: self.rid}
         for number, uri in self.parameters.extensions.items():
             if uri == TRANSPORT_WIDE_CC:
@@ -340,8 +350,9 @@ class Call:
         while self.now < end:
             self.now += self.tick
             for sender in self.senders:
-                for when, packet in sender.send(self.now):
-                    self.carry(packet, when, self.delays.get(sender.ssrc, 0.0))
+                if sender.due(self.now):
+                    for when, packet in sender.send(self.now):
+                        self.carry(packet, when, self.delays.get(sender.ssrc, 0.0))
             self._deliver()
         return self
 

@@ -80,16 +80,13 @@ class Clocks:
         )
 
     def _is_frozen(self, stream: int, at: float) -> bool:
-        return stream in self.frozen and any(
-            since <= at < since + for_ for since, for_ in self.freezes
-        )
+        freezes = self.freezes if stream in self.frozen else ()
+        return any(since <= at < since + for_ for since, for_ in freezes) if freezes else False
 
     def _media(self, stream: int, at: float) -> int:
-        stood = sum(
-            min(for_, at - since)
-            for since, for_ in self.freezes
-            if stream in self.frozen and at >= since
-        )
+        stood = 0.0
+        for since, for_ in self.freezes if stream in self.frozen else ():
+            stood += min(for_, at - since) if at >= since else 0.0
         return STARTS[stream] + round((at * (1 + self.drift) - stood) * RATES[stream])
 
 

@@ -18,6 +18,14 @@ class Served:
     process: asyncio.subprocess.Process
     port: int
 
+    async def says(self, text: str) -> str:
+        """The next line that begins so; those before it are passed over."""
+        assert self.process.stdout is not None
+        while line := await asyncio.wait_for(self.process.stdout.readline(), 60):
+            if line.decode().startswith(text):
+                return line.decode()
+        raise AssertionError(f"it ended, and did not say {text!r}")
+
     async def end(self) -> str:
         """SIGTERM; gives what it printed after its first line."""
         self.process.send_signal(signal.SIGTERM)

@@ -13,7 +13,7 @@ from email.utils import formatdate
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from xml.sax.saxutils import escape
 
 from boto3.session import Session
@@ -102,6 +102,8 @@ class Refusal(Exception):
 
 
 Admit = Callable[[Request], Admitted]
+Work = Callable[[str, Request, Admit, Vendor], bytes]
+"""Carries a request out, and gives the answer's body. Raises Refusal."""
 
 
 @cache
@@ -179,91 +181,96 @@ def carry_out_batch(endpoint: str, request: Request, admit: Admit, vendor: Vendo
     return f"{answers}--b--\r\n".encode()
 
 
+def fetch(endpoint: str, request: Request, admit: Admit, _vendor: Vendor) -> bytes:
+    """The object of a URL that was signed beforehand."""
+    wanted = admit(request)
+    client = upstream(endpoint, wanted.keys)
+    data: bytes = client.get_object(Bucket=wanted.bucket, Key=wanted.key)["Body"].read()
+    return data
+
+
 def as_xml(fields: dict[str, str]) -> bytes:
     inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in fields.items())
     return f"<?xml version='1.0' encoding='utf-8' ?>\n<Error>{inner}</Error>".encode()
 
 
-def handler(admit: Admit, endpoint: str, vendor: Vendor) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-        disable_nagle_algorithm = True
+class Handler(BaseHTTPRequestHandler):
+    """Of the one front of this process, which `serve` describes."""
 
-        def do_PUT(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", "0")))
-            if len(body) < int(headers.get("content-length", "0")):
-                return  # it broke off: nothing is stored
-            request = Request(self.command, self.path, headers, body)
-            try:
-                told = carry_out(endpoint, request, admit(request), vendor)
-            except Refusal as refusal:
-                self.refuse(refusal)
-                return
-            self.send_response(200 if self.command == "PUT" else 204)
-            for name, value in told.items():
-                self.send_header(name, value)
-            self.finish_headers(0)
+    admit: ClassVar[Admit]
+    vendor: ClassVar[Vendor]
+    endpoint: ClassVar[str]
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
-        do_DELETE = do_PUT
+    def do_PUT(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(headers.get("content-length", "0")))
+        if len(body) < int(headers.get("content-length", "0")):
+            return  # it broke off: nothing is stored
+        request = Request(self.command, self.path, headers, body)
+        try:
+            told = carry_out(self.endpoint, request, type(self).admit(request), self.vendor)
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        self.send_response(200 if self.command == "PUT" else 204)
+        for name, value in told.items():
+            self.send_header(name, value)
+        self.finish_headers(0)
 
-        def do_GET(self) -> None:
-            """By a URL that was signed beforehand."""
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            try:
-                wanted = admit(Request("GET", self.path, headers, b""))
-            except Refusal as refusal:
-                self.refuse(refusal)
-                return
-            found = upstream(endpoint, wanted.keys).get_object(Bucket=wanted.bucket, Key=wanted.key)
-            data = found["Body"].read()
-            self.send_response(200)
-            self.finish_headers(len(data))
-            self.wfile.write(data)
+    do_DELETE = do_PUT
 
-        def do_POST(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers["content-length"]))
-            try:
-                request = Request("POST", self.path, headers, body)
-                data = carry_out_batch(endpoint, request, admit, vendor)
-            except Refusal as refusal:
-                self.refuse(refusal)
-                return
-            self.send_response(202)
-            self.send_header("Content-Type", "multipart/mixed; boundary=b")
-            self.finish_headers(len(data))
-            self.wfile.write(data)
+    def do_GET(self) -> None:
+        self.answer(200, {}, fetch)
 
-        def refuse(self, refusal: Refusal) -> None:
-            fields = {
-                "Code": refusal.code,
-                "Message": refusal.message,
-                "Resource": self.path,
-                "RequestId": "NWZmM2E5ZjBfYTJi",
-            }
-            xml = as_xml(fields)
-            self.send_response(refusal.status)
-            self.send_header("Content-Type", "application/xml")
-            self.finish_headers(len(xml))
-            self.wfile.write(xml)
+    def do_POST(self) -> None:
+        self.answer(202, {"Content-Type": "multipart/mixed; boundary=b"}, carry_out_batch)
 
-        def finish_headers(self, length: int) -> None:
-            self.send_header(f"x-{vendor.name}-request-id", "NWZmM2E5ZjBfYTJi")
-            self.send_header("Content-Length", str(length))
-            self.end_headers()
+    def answer(self, status: int, told: dict[str, str], work: Work) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(headers.get("content-length", "0")))
+        request = Request(self.command, self.path, headers, body)
+        try:
+            data = work(self.endpoint, request, type(self).admit, self.vendor)
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        self.send_response(status)
+        for name, value in told.items():
+            self.send_header(name, value)
+        self.finish_headers(len(data))
+        self.wfile.write(data)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing is written."""
+    def refuse(self, refusal: Refusal) -> None:
+        fields = {
+            "Code": refusal.code,
+            "Message": refusal.message,
+            "Resource": self.path,
+            "RequestId": "NWZmM2E5ZjBfYTJi",
+        }
+        xml = as_xml(fields)
+        self.send_response(refusal.status)
+        self.send_header("Content-Type", "application/xml")
+        self.finish_headers(len(xml))
+        self.wfile.write(xml)
 
-    return Handler
+    def finish_headers(self, length: int) -> None:
+        self.send_header(f"x-{self.vendor.name}-request-id", "NWZmM2E5ZjBfYTJi")
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing is written."""
 
 
 def serve(admit: Admit, vendor: Vendor) -> None:
     """The program of a front's process: the store's endpoint is its argument, the port of the
     front its first line."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(admit, sys.argv[1], vendor))
+    Handler.admit, Handler.vendor = staticmethod(admit), vendor
+    Handler.endpoint = sys.argv[1]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     print(server.server_port, flush=True)
     server.serve_forever()

@@ -1,5 +1,7 @@
 """Which substream is asked for, by what Janus says and by the pictures that come."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,12 @@ from tests.harness.media.encoder import encode_pictures
 HEIGHTS = (180, 360, 720)
 
 
-def watch(height: int | None, pictures: int = 10, flows: int = TOP) -> tuple[Layers, list[int]]:
+def watch(
+    height: int | None,
+    pictures: int = 10,
+    flows: int = TOP,
+    heights: Sequence[int] = HEIGHTS,
+) -> tuple[Layers, list[int]]:
     """What is asked for from picture to picture; Janus follows, up to what flows."""
     layers, asked = Layers(), []
     layers.height = height
@@ -19,7 +26,7 @@ def watch(height: int | None, pictures: int = 10, flows: int = TOP) -> tuple[Lay
         asked.append(layers.wanted)
         now = min(layers.wanted, flows)
         layers.told(now)
-        layers.measured(HEIGHTS[now])
+        layers.measured(heights[now])
     return layers, asked
 
 
@@ -41,6 +48,11 @@ def test_the_lowest_that_is_high_enough_is_found_and_kept(
 ) -> None:
     found = watch(height)[1]
     assert found == asked + [asked[-1]] * (10 - len(asked))
+
+
+def test_a_publisher_that_lists_its_smallest_layer_first() -> None:
+    """What Janus takes for the highest is the smallest, and it is enough."""
+    assert watch(150, 5, heights=HEIGHTS[::-1])[1] == [2, 1, 2, 2, 2]
 
 
 def test_the_highest_is_wanted_while_only_low_ones_flow() -> None:

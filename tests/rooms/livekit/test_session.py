@@ -16,6 +16,7 @@ from slicer.slicing.facts import (
     TrackPublished,
 )
 from slicer.slicing.outputs import EndReason, TrackRefused
+from tests.harness.rooms.descriptions import Track, described
 from tests.harness.rooms.livekit_stand_in import StandIn, audio, info, video
 from tests.harness.rooms.visitor import Visitor
 from tests.rooms.livekit.conftest import QUICK, visitor
@@ -179,6 +180,20 @@ async def test_a_description_that_is_none(server: StandIn, robot: Visitor) -> No
     (lost, *_) = [one for one in robot.told if isinstance(one, RoomLost)]
     assert lost.reason.startswith("the server's description cannot be taken: ")
     assert robot.connector.counters["candidates_ignored"] >= 1
+
+
+async def test_an_offer_of_two_hundred_m_lines_takes_no_place_of_those_before(
+    server: StandIn, robot: Visitor
+) -> None:
+    """It is another connection's, too; the room is lost, entered again, and cut on."""
+    server.older = True
+    await robot.enter(server.url())
+    await robot.until(lambda: robot.cuts("ada") == set(Kind))
+    sdp = described([Track("audio", str(n)) for n in range(200)])
+    await server.tell(rtc.SignalResponse(offer=rtc.SessionDescription(type="offer", sdp=sdp)))
+    await robot.until(lambda: robot.facts().count(RoomEntered()) == 2)
+    (lost,) = [one for one in robot.told if isinstance(one, RoomLost)]
+    assert lost.reason.startswith("the server's description cannot be taken: ")
 
 
 async def test_no_connection(server: StandIn) -> None:

@@ -103,6 +103,10 @@ def test_m_lines_that_are_not_taken_are_told(tmp_path: Path) -> None:
     )
     session = of_file(tmp_path, FFMPEG + more)
     assert session.refused == ((Kind.AUDIO, "a second audio m-line: the first one is taken"),)
+    line = "m=audio 5010 RTP/AVP 98\na=rtpmap:98 opus/48000/2\n"
+    assert of_file(tmp_path, FFMPEG + line * 198).refused == session.refused * 198
+    with pytest.raises(BadInput, match=r"513 m-lines.*at most 512"):
+        of_file(tmp_path, FFMPEG + line * 511)
     unknown = FFMPEG.replace("H264/90000", "THEORA/90000")
     assert of_file(tmp_path, unknown).refused == ((Kind.VIDEO, "none of its codecs can be taken"),)
     one_port = FFMPEG.replace("5006", "5004")

@@ -166,3 +166,26 @@ async def test_what_cannot_be_sent_is_counted() -> None:
     there.sockets.transmit(b"no compound")
     assert there.sockets.counters["rtcp_unsent"] == 2
     there.sockets.close()
+
+
+async def test_who_reads_rtcp_and_sends_none_shows_where(senders: list[Sender]) -> None:
+    """Janus' `rtp_forward` with an `rtcp_port` sends this, before media or after it."""
+    first, control, other = senders
+    latch = b"\x80" + bytes(11)
+    there = Listening(muxed=False)
+    control.send([latch], there.port + 1)
+    async with asyncio.timeout(5):
+        while not there.sockets.counters["early_rtcp"]:
+            await asyncio.sleep(0.005)
+    first.talk(there.port, 0, 1)
+    await there.until(2)
+    there.sockets.transmit(REPORT)
+    await asyncio.sleep(0.05)
+    assert (control.received(), first.received()) == ([REPORT], [])
+    other.send([latch], there.port + 1)
+    first.send([latch], there.port + 1)
+    await there.until(2, 1)
+    there.sockets.transmit(REPORT)
+    await asyncio.sleep(0.05)
+    assert (control.received(), first.received(), other.received()) == ([], [REPORT], [])
+    there.sockets.close()

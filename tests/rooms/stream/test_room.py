@@ -44,6 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording in segments, one in a file, and what a live server would send."""
     made = tmp_path_factory.mktemp("streams")
     write_hls(made, BRIEF)
+    (made / "mp4").mkdir()
+    write_hls(made / "mp4", BRIEF, fragmented=True)
     write_file(made / "live.flv", BRIEF, None, **LIVE)
     write_file(made / "audio.flv", BRIEF, Encoding(None, "aac"), **LIVE)
     write_file(made / "vp9.flv", BRIEF, Encoding("vp9", "aac"), **LIVE)
@@ -82,9 +84,12 @@ ARRIVAL = [
 ]
 
 
-async def test_a_recording_plays_at_its_own_pace_and_is_over_at_its_end(port: int) -> None:
+@pytest.mark.parametrize("playlist", ["index.m3u8", "mp4/index.m3u8"])
+async def test_a_recording_plays_at_its_own_pace_and_is_over_at_its_end(
+    port: int, playlist: str
+) -> None:
     robot = Robot()
-    await robot.enter(f"hls://127.0.0.1:{port}/index.m3u8#anchor=ada")
+    await robot.enter(f"hls://127.0.0.1:{port}/{playlist}#anchor=ada")
     began = asyncio.get_running_loop().time()
     assert robot.connector is not None
     assert robot.connector.connections == 1

@@ -24,6 +24,7 @@ from slicer.slicing.outputs import (
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Network
 from slicer.webrtc.path import media_path
+from tests.harness.rooms.descriptions import Track, described
 from tests.harness.rooms.visitor import Visitor
 from tests.harness.rooms.whep_server import WhepServer
 from tests.rooms.whep.conftest import QUICK, visitor
@@ -120,6 +121,15 @@ async def test_answers_of_no_use(server: WhepServer, session: Session) -> None:
     failure = await session.start(endpoint(server), "ada")
     assert failure is not None
     assert "no Location" in failure.reason
+
+
+async def test_an_answer_of_two_hundred_m_lines(server: WhepServer, session: Session) -> None:
+    answer = described([Track("audio", str(n)) for n in range(200)], setup="passive")
+    server.refusals["ada"] = Response(answer, 201, {"Location": "/session/x"})
+    failure = await session.start(endpoint(server), "ada")
+    assert failure is not None
+    assert failure.reason.startswith("the server's description cannot be taken: ")
+    assert "200 m-lines" in failure.reason
 
 
 async def test_a_server_that_is_not_there(session: Session) -> None:

@@ -53,6 +53,8 @@ class Cutter:
         for track in self._tracks:
             self._deliver(cut(track))
 
+    def read(self) -> None: ...
+
     def close(self) -> None:
         self.receive([])
 

@@ -302,7 +302,9 @@ async def test_a_malformed_offer(
     assert robot.facts() == [RoomEntered()]
 
 
-async def test_a_full_server_and_a_wrong_bearer(client: httpx.AsyncClient) -> None:
+async def test_a_full_server_and_a_wrong_bearer(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
     def authorize(at: RoomAddress, user: str, bearer: str | None) -> None:
         assert (at.host, at.port) == ("127.0.0.1", 0)
         if bearer != f"{at.room}-{user}":
@@ -328,6 +330,9 @@ async def test_a_full_server_and_a_wrong_bearer(client: httpx.AsyncClient) -> No
     other = {"Authorization": "Bearer r1-bob"}
     gone = await client.delete(f"{url}/{stolen}", headers=other)
     assert gone.status_code == 404
+    assert rooms.counters["publishers_unauthorized"] == 2
+    text = "! 'ann' may not publish into room 'r1': bearer: made for another user (1 so far)"
+    assert [one.getMessage() for one in caplog.records if "publish" in one.getMessage()] == [text]
     await rooms.close()
     await peer.close()
 

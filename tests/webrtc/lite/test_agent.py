@@ -4,10 +4,17 @@ import struct
 
 import pytest
 from aioice import stun
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from slicer.webrtc.lite.agent import MAX_ATTRIBUTES, MAX_SEEN, LiteAgent, named_fragment
+from slicer.webrtc.lite.agent import (
+    MAX_ATTRIBUTES,
+    MAX_SEEN,
+    Credentials,
+    LiteAgent,
+    named_fragment,
+)
 
 ADDRESS = ("192.0.2.7", 4_007)
 
@@ -175,3 +182,71 @@ def test_what_is_remembered_of_checks_is_bounded() -> None:
     assert agent.check(first, ("192.0.2.8", 4_007)) is None
     assert agent.check(check(agent), ADDRESS) is not None
     assert agent.check(first, ("192.0.2.8", 4_007)) is not None  # forgotten
+
+
+class Checks(RuleBasedStateMachine):
+    """Checks of the peer, of strangers, and of who repeats what he saw, in any order; the model
+    knows which of them are the peer's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.agent = LiteAgent()
+        self.valid = [self.agent.credentials]
+        self.sent: dict[bytes, tuple[tuple[str, int], Credentials]] = {}
+
+    addresses = st.sampled_from([("192.0.2.7", 4_007), ("192.0.2.7", 4_008), ("192.0.2.8", 4_007)])
+
+    @rule(address=addresses, nominate=st.booleans(), old=st.booleans())
+    def the_peer_checks(self, address: tuple[str, int], nominate: bool, old: bool) -> None:
+        credentials = self.valid[0 if old else -1]
+        request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+        request.attributes["USERNAME"] = f"{credentials.ufrag}:peer"
+        if nominate:
+            request.attributes["USE-CANDIDATE"] = None
+        request.add_message_integrity(credentials.pwd.encode())
+        found = self.agent.check(bytes(request), address)
+        assert found is not None
+        assert (found.fresh, found.nominates) == (True, nominate)
+        if nominate and credentials is self.agent.credentials:
+            self.valid = [credentials]
+        self.sent[bytes(request)] = address, credentials
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data(), address=addresses)
+    def it_comes_again(self, data: st.DataObject, address: tuple[str, int]) -> None:
+        message = data.draw(st.sampled_from(list(self.sent)))
+        first, credentials = self.sent[message]
+        found = self.agent.check(message, address)
+        if address != first or credentials not in self.valid:
+            assert found is None
+        else:
+            assert found is not None
+            assert (found.fresh, found.nominates) == (False, False)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data(), at=st.integers(0, 10_000), bit=st.integers(0, 7), address=addresses)
+    def it_comes_changed(
+        self, data: st.DataObject, at: int, bit: int, address: tuple[str, int]
+    ) -> None:
+        message = bytearray(data.draw(st.sampled_from(list(self.sent))))
+        message[at % len(message)] ^= 1 << bit
+        assert self.agent.check(bytes(message), address) is None
+
+    @rule(address=addresses)
+    def who_guesses_checks(self, address: tuple[str, int]) -> None:
+        assert (
+            self.agent.check(check(self.agent, pwd="0" * 32, USE_CANDIDATE=None), address) is None
+        )
+
+    @rule()
+    def the_peer_restarts(self) -> None:
+        self.agent.restart()
+        self.valid = [self.valid[0], self.agent.credentials]
+
+    @invariant()
+    def checks_find_the_session_by_what_is_valid(self) -> None:
+        assert set(self.agent.fragments) == {one.ufrag for one in self.valid}
+
+
+TestChecks = Checks.TestCase
+TestChecks.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)

@@ -206,3 +206,24 @@ async def test_an_answer_that_cannot_be_sent(port: UdpPort, sender: socket.socke
     await until(lambda: ann.arrivals)
     assert own_listener(ann).send(b"x", sender.getsockname())
     assert not own_listener(ann).send(bytes(70_000), sender.getsockname())
+
+
+async def test_what_comes_right_behind_a_first_check_finds_its_session(
+    port: UdpPort, sender: socket.socket
+) -> None:
+    """Both were read before the check gave the peer its socket."""
+    sockets: list[socket.socket] = []
+
+    class Connecting(Written):
+        def arrived(self, data: bytes, address: Address, listener: Listener) -> None:
+            super().arrived(data, address, listener)
+            if not sockets:
+                sockets.append(port.connect(listener, address, self)[0])
+
+    ann = Connecting()
+    port.name(ann, ["ann"])
+    for data in (check("ann"), b"\x16\xfe\xfd hello"):
+        sender.sendto(data, (LOOPBACK, port.port))
+    await until(lambda: len(ann.arrivals) == 2)
+    assert port.counters == {}
+    sockets[0].close()

@@ -27,7 +27,7 @@ class Call:
         self.port = UdpPort([LOOPBACK], 0, (), lambda: NOW)
         self.tcp = TcpPort(self.port, [LOOPBACK], 0, ())
         self.moved = 0
-        self.ours = LiteTransport(self.port, lambda _reason: None, self._move)
+        self.ours = LiteTransport(self.port, lambda _reason: None, self._move, lambda: None)
         self.peer = ManualPeer(tcp=True)
         self.connecting: asyncio.Task[str] | None = None
         self.links: list[Link] = []

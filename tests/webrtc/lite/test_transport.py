@@ -1,6 +1,7 @@
 """A peer that comes to our port: checks, handshake, another address, restarts, strangers."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
@@ -22,7 +23,7 @@ class Call:
         self.port = UdpPort(["127.0.0.1"], 0, (), lambda: NOW)
         self.ended: list[str] = []
         self.moved = 0
-        self.ours = LiteTransport(self.port, self.ended.append, self._move)
+        self.ours = LiteTransport(self.port, self.ended.append, self._move, self._read)
         self.peer = ManualPeer(setup)
         self.connecting: asyncio.Task[str] | None = None
         self.links: list[Link] = []
@@ -32,6 +33,13 @@ class Call:
 
     def _move(self) -> None:
         self.moved += 1
+
+    def _read(self) -> None:
+        """As a media path would: read the link's socket, and hand back what is no media."""
+        for link in self.links:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    link.others(link.sock.recv(2_048), self.peer.address)
 
     async def meet(self, seconds: float = SECONDS) -> None:
         self.peer.meet(await self.ours.local())
@@ -120,7 +128,7 @@ async def test_the_time_to_connect_is_bounded(call: Call) -> None:
     await call.meet(seconds=0.1)
     assert call.connecting is not None
     assert await call.connecting == "no connectivity check came within 0.1 s"
-    again = LiteTransport(call.port, call.ended.append, call._move)
+    again = LiteTransport(call.port, call.ended.append, call._move, call._read)
     peer = ManualPeer()
     peer.meet(await again.local())
     connecting = asyncio.create_task(again.connect(peer.remote, False, 0.2, call._take))
@@ -188,9 +196,21 @@ async def test_a_nomination_moves_the_peer(call: Call) -> None:
     sock.close()
 
 
+async def test_who_is_faster_with_the_peer_s_own_check_moves_nobody(call: Call) -> None:
+    """The media path reads the peer's check later than the loop reads the other one."""
+    await call.connect()
+    stranger = ManualPeer()
+    stranger.meet(call.peer.ours)
+    stranger.send(call.peer.check())
+    await call.until(lambda: call.ours.counters["stun_unauthenticated"] == 1)
+    await call.until(lambda: len(call.peer.answers) == 2)
+    assert call.moved == 0
+    stranger.close()
+
+
 async def test_a_replayed_check_of_another_session_moves_nobody(call: Call) -> None:
     await call.connect()
-    other = LiteTransport(call.port, call.ended.append, call._move)
+    other = LiteTransport(call.port, call.ended.append, call._move, call._read)
     theirs = await other.local()
     stranger = ManualPeer()
     stranger.meet(theirs)

@@ -1,0 +1,182 @@
+"""The console's wall in a real Chromium: frames a second while it changes and is scrolled.
+
+`python -m bench.console [--anchors 500] [--seconds 10]`: every anchor has a new picture every 5 s.
+The page is scrolled all the while. From Chromium's own trace come the main thread's work of a frame
+and its longest task; from requestAnimationFrame how far apart frames are.
+
+`python -m bench.console --picture docs/console.png` makes the picture of the documentation instead.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, Page
+
+from bench.peers.statistics import quantile
+from slicer.engine.events import PicturesMissing
+from slicer.moderation import Label, Suggest
+from slicer.rtp.parameters import Kind
+from tests.harness.console.pictures import jpeg
+from tests.harness.console.staged import TOKEN, Stage, served
+from tests.harness.media.content import Content, Encoding, encode
+from tests.harness.rooms.chromium import chromium
+
+TASKS, EVERY, PICTURES = 20, 5.0, 40
+"""Tasks, seconds between two pictures of an anchor, and pictures that differ."""
+FRAME = 1000 / 60
+"""Milliseconds."""
+CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"]
+SCROLL = """seconds => new Promise(done => {
+  const intervals = [], began = performance.now();
+  let last = began;
+  function frame(now) {
+    intervals.push(now - last);
+    last = now;
+    const most = document.documentElement.scrollHeight - innerHeight;
+    scrollTo(0, most * (0.5 - 0.5 * Math.cos((now - began) / 2000)));
+    if (now - began < seconds * 1000) requestAnimationFrame(frame);
+    else done(intervals.slice(1));
+  }
+  requestAnimationFrame(frame);
+})"""
+NAMES = (
+    *("ada", "bo", "cy", "dan", "eve", "finn", "gus", "hana", "ivo", "juno", "kai", "lea", "mio"),
+    *("nora", "oskar", "pia", "quinn", "rosa", "sam", "tove", "uma", "vera", "wim", "xenia"),
+)
+
+
+def fill(stage: Stage, anchors: int) -> list[tuple[str, str]]:
+    """Tasks and their anchors."""
+    for number in range(TASKS):
+        stage.begin(f"task-{number}", f"room-{number}")
+    found = [(f"task-{number % TASKS}", f"anchor-{number}") for number in range(anchors)]
+    for task, anchor in found:
+        stage.join(task, anchor)
+    return found
+
+
+async def change(stage: Stage, anchors: list[tuple[str, str]]) -> None:
+    """New pictures for all of them, evenly, until it is cancelled."""
+    number = 0
+    while True:
+        for _ in range(max(1, round(len(anchors) / EVERY / 20))):
+            task, anchor = anchors[number % len(anchors)]
+            info = stage.make(task, anchor, jpeg(number % PICTURES))
+            if number % 50 == 0:
+                stage.judge(info, Suggest.REVIEW, Label.SEXY, 60 + number % 40)
+            number += 1
+        await asyncio.sleep(1 / 20)
+
+
+async def log_in(page: Page) -> None:
+    await page.fill("[name=token]", TOKEN)
+    await page.click(".login button")
+    await page.wait_for_selector(".bar:not([hidden])")
+
+
+async def measure(anchors: int, seconds: float) -> None:
+    """Print what the wall costs."""
+    for number in range(PICTURES):
+        jpeg(number)
+    with tempfile.TemporaryDirectory() as folder:
+        async with served(Path(folder)) as (stage, url), chromium() as browser:
+            page = await browser.page(url)
+            await page.set_viewport_size({"width": 1280, "height": 800})
+            await log_in(page)
+            changing = asyncio.ensure_future(change(stage, fill(stage, anchors)))
+            await page.locator(".tile").nth(anchors - 1).wait_for(state="attached")
+            await asyncio.sleep(EVERY)
+            raw = page.context.browser
+            assert isinstance(raw, Browser)
+            await raw.start_tracing(page=page, categories=CATEGORIES)
+            intervals = await page.evaluate(SCROLL, seconds)
+            trace = json.loads(await raw.stop_tracing())
+            changing.cancel()
+            report(intervals, *main_thread(trace["traceEvents"]))
+
+
+def main_thread(events: list[dict[str, Any]]) -> tuple[int, list[float]]:
+    """How many frames the page's main thread made, and the CPU of its tasks in milliseconds."""
+    frames = [one for one in events if one["name"] == "FireAnimationFrame"]
+    threads = {(one["pid"], one["tid"]) for one in frames}
+    tasks = [
+        one["tdur"] / 1000
+        for one in events
+        if one["name"] == "ThreadControllerImpl::RunTask"
+        and (one["pid"], one["tid"]) in threads
+        and "tdur" in one
+    ]
+    return len(frames), tasks
+
+
+def report(intervals: list[float], frames: int, tasks: list[float]) -> None:
+    """Print it."""
+    intervals = sorted(intervals)
+    late = sum(one > FRAME * 1.5 for one in intervals)
+    print(f"frames a second      {1000 * len(intervals) / sum(intervals):6.1f}")
+    print(f"between two frames   {quantile(intervals, 0.5):6.1f} ms (median)")
+    print(f"                     {quantile(intervals, 0.95):6.1f} ms (95 %)")
+    print(f"frames that are late {100 * late / len(intervals):6.1f} %")
+    print(f"main thread's CPU    {sum(tasks) / frames:6.1f} ms a frame, of {FRAME:.1f}")
+    print(f"its longest task     {max(tasks, default=0.0):6.1f} ms of CPU")
+
+
+def scene(stage: Stage) -> None:
+    """What the documentation shows."""
+    rooms = ("lobby", "studio-2", "night-talk")
+    for number, room in enumerate(rooms):
+        stage.begin(f"task-{number}", room)
+    for number, name in enumerate(NAMES):
+        stage.join(f"task-{number % len(rooms)}", name)
+
+
+def pictures(stage: Stage, audio: bytes) -> None:
+    """A picture and audio for each anchor, some of them with a verdict that matters."""
+    hits = {4: (Suggest.BLOCK, Label.PORN, 97), 12: (Suggest.REVIEW, Label.QR_CODE, 71)}
+    for number, name in enumerate(NAMES):
+        task = f"task-{number % 3}"
+        if name == "lea":
+            stage.tell(PicturesMissing(task, datetime.now(UTC), name, "no keyframe comes"))
+        else:
+            info = stage.make(task, name, jpeg(number * 10), ago=0.3 + number % 5 / 10)
+            stage.judge(info, *hits.get(number, (Suggest.PASS, Label.NORMAL, 0)))
+        if number % 4:
+            stage.make(task, name, audio, Kind.AUDIO, ago=1.0)
+
+
+async def take(target: Path) -> None:
+    """The picture of the documentation."""
+    with tempfile.TemporaryDirectory() as folder:
+        encode(Path(folder) / "talk.ogg", Content(seconds=1), Encoding(video=None))
+        audio = (Path(folder) / "talk.ogg").read_bytes()
+        async with served(Path(folder)) as (stage, url), chromium() as browser:
+            page = await browser.page(url)
+            await page.set_viewport_size({"width": 1100, "height": 600})
+            await log_in(page)
+            scene(stage)
+            await page.locator(".tile").nth(len(NAMES) - 1).wait_for(state="attached")
+            pictures(stage, audio)
+            await page.locator(".tile img:visible").nth(8).wait_for()
+            await asyncio.sleep(1.5)
+            await page.screenshot(path=target)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--anchors", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--picture", type=Path)
+    options = parser.parse_args()
+    if options.picture:
+        asyncio.run(take(options.picture))
+    else:
+        asyncio.run(measure(options.anchors, options.seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""The wall and the history, made of what an engine tells."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from slicer.console.media import LOOKED_AT, identity_of
+from slicer.console.observer import Observer
+from slicer.engine.engine import TaskStatus
+from slicer.engine.events import (
+    AnchorLeft,
+    AnchorTrouble,
+    AnchorWaits,
+    EventsMissed,
+    PicturesMissing,
+    RobotLeft,
+    SliceJudged,
+    SliceLost,
+    SliceSettled,
+    SliceStored,
+    SliceUnjudged,
+    TaskFinished,
+    TaskState,
+    TrackEnded,
+    TrackRefused,
+    TrackStarted,
+)
+from slicer.media.slice import File, ManifestInfo, SliceInfo
+from slicer.moderation import Label, Suggest, Verdict
+from slicer.rtp.parameters import Kind
+from slicer.service.operations import TaskView
+from slicer.slicing.outputs import EndReason, State, TrackKey
+from slicer.slicing.subscription import Subscription
+from tests.harness.clock import ManualClock
+
+AUDIO, VIDEO = Kind.AUDIO, Kind.VIDEO
+TASK = "task"
+Tracks = tuple[tuple[str, Kind], ...]
+
+
+def view(*tracks: tuple[str, Kind], task: str = TASK) -> TaskView:
+    status = TaskStatus(task, State.RUNNING, (), tracks, Subscription.of(), 0, 0, 0)
+    return TaskView(task, 1, "slice", "150", "robot", 0.0, status)
+
+
+class World:
+    """An observer, what it believes the tasks to be, and its clock."""
+
+    def __init__(self, *views: TaskView) -> None:
+        self.views = list(views or (view(),))
+        self.clock = ManualClock()
+        self.observer = Observer(lambda: self.views, self.clock, 1_000_000)
+        self.wall = self.observer.wall
+        self.tell = self.observer.on_event
+
+    @property
+    def at(self) -> datetime:
+        return self.clock.wall(self.clock.now())
+
+    def info(self, kind: Kind = VIDEO, anchor: str = "ada", ago: float = 1.5) -> SliceInfo:
+        key = f"{TASK}/{anchor}/{kind}"
+        began = self.at - timedelta(seconds=ago)
+        return SliceInfo(key, TrackKey(TASK, anchor, kind), began, 0.0, 3)
+
+    def make(self, info: SliceInfo, data: bytes = b"abc") -> None:
+        self.observer.on_file(File(info, data, "image/jpeg"))
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    for kind in (AUDIO, VIDEO):
+        made.tell(TrackStarted(TASK, made.at, "ada", kind))
+    return made
+
+
+async def test_an_anchor_comes_and_goes(world: World) -> None:
+    tile = world.wall.find(TASK, "ada")
+    assert tile
+    assert (tile.tracks, tile.room) == ({AUDIO, VIDEO}, "150")
+    world.tell(TrackEnded(TASK, world.at, "ada", AUDIO))
+    assert tile.tracks == {VIDEO}
+    world.tell(TrackEnded(TASK, world.at, "ada", VIDEO))
+    assert len(world.wall) == 0
+    world.tell(TrackEnded(TASK, world.at, "ada", VIDEO))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda at: AnchorLeft(TASK, at, "ada", ""),
+        lambda at: RobotLeft(TASK, at, EndReason.STOPPED),
+        lambda at: TaskFinished(TASK, at, EndReason.STOPPED, 0, 0),
+    ],
+)
+async def test_what_ends_a_tile(
+    world: World, end: Callable[[datetime], AnchorLeft | RobotLeft | TaskFinished]
+) -> None:
+    world.tell(end(world.at))
+    assert len(world.wall) == 0
+
+
+async def test_who_waits_is_on_the_wall(world: World) -> None:
+    world.tell(AnchorWaits(TASK, world.at, "bo"))
+    tile = world.wall.find(TASK, "bo")
+    assert tile
+    assert tile.waits
+    world.tell(TrackStarted(TASK, world.at, "bo", AUDIO))
+    assert not tile.waits
+
+
+async def test_trouble_is_shown_until_there_is_a_picture(world: World) -> None:
+    tile = world.wall.find(TASK, "ada")
+    assert tile
+    for event in (
+        TrackRefused(TASK, world.at, "ada", VIDEO, "codec"),
+        PicturesMissing(TASK, world.at, "ada", "no keyframe"),
+        AnchorTrouble(TASK, world.at, "ada", "bad packets", 3),
+    ):
+        seen = world.wall.number
+        world.tell(event)
+        assert tile.trouble == event.reason
+        assert world.wall.since(seen).tiles == [tile]
+    world.make(world.info())
+    assert tile.trouble == ""
+    world.tell(AnchorTrouble(TASK, world.at, "nobody", "bad packets", 3))
+
+
+async def test_a_picture_is_on_its_tile_and_kept_while_somebody_looks(world: World) -> None:
+    info = world.info()
+    identity = identity_of(info.key)
+    world.make(info)
+    tile = world.wall.find(TASK, "ada")
+    assert tile
+    assert tile.picture == identity
+    assert tile.late == pytest.approx(1.5)
+    assert world.observer.media.get(identity) is None, "nobody looks"
+    world.observer.media.looked(world.clock.now())
+    world.make(info)
+    media = world.observer.media.get(identity)
+    assert media
+    assert (media.data, media.content_type) == (b"abc", "image/jpeg")
+    world.clock.advance(LOOKED_AT + 1)
+    world.make(world.info())
+    assert world.observer.media.bytes == 0
+
+
+async def test_audio_says_whether_somebody_speaks(world: World) -> None:
+    tile = world.wall.find(TASK, "ada")
+    assert tile
+    world.make(world.info(AUDIO), b"no opus")
+    assert (tile.heard, tile.audio) == (None, identity_of(world.info(AUDIO).key))
+    tile.heard = True
+    world.tell(TrackEnded(TASK, world.at, "ada", AUDIO))
+    assert tile.heard is None
+
+
+async def test_files_of_nobody_are_left_alone(world: World) -> None:
+    world.observer.on_file(File(ManifestInfo("m", TASK, world.at), b"{}", "application/json"))
+    world.make(world.info(anchor="nobody"))
+    assert len(world.observer.history) == 0
+
+
+async def test_what_becomes_of_a_slice(world: World) -> None:
+    info = world.info()
+    world.make(info)
+    entry = world.observer.history.find(identity_of(info.key))
+    assert entry
+    world.tell(SliceStored(TASK, world.at, info, "etag", "file:///out"))
+    assert (entry.fate, entry.store) == ("stored", "file:///out")
+    began = info.began + timedelta(seconds=1)
+    world.tell(SliceSettled(TASK, world.at, replace(info, began=began, size=0), info.began, True))
+    assert (entry.slice.began, entry.slice.size) == (began, 3)
+    world.tell(SliceLost(TASK, world.at, info, "the disk is full"))
+    assert (entry.fate, entry.reason) == ("lost", "the disk is full")
+
+
+async def test_verdicts(world: World) -> None:
+    info, tile = world.info(), world.wall.find(TASK, "ada")
+    assert tile
+    world.tell(SliceJudged(TASK, world.at, info, Verdict(Suggest.BLOCK, Label.PORN, 97), True))
+    hit = tile.hit
+    assert hit
+    assert (hit.suggest, hit.score) == ("block", 97)
+    world.tell(SliceJudged(TASK, world.at, info, Verdict(), False))
+    assert tile.judgement
+    assert tile.judgement.suggest == "pass"
+    assert tile.hit is hit, "the last hit stays"
+    entry = world.observer.history.find(identity_of(info.key))
+    assert entry
+    assert entry.fate == "unkept"
+    world.tell(SliceUnjudged(TASK, world.at, info, "left out", True, by_choice=True))
+    assert tile.judgement.suggest == "pass"
+    world.tell(SliceUnjudged(TASK, world.at, info, "nobody could", True))
+    assert (tile.judgement.suggest, tile.judgement.text) == ("unjudged", "nobody could")
+    world.tell(SliceJudged(TASK, world.at, world.info(anchor="gone"), Verdict(), True))
+
+
+async def test_what_was_there_before_and_what_was_missed() -> None:
+    world = World(view(("ada", AUDIO)), view(("cy", VIDEO), task="other"))
+    assert len(world.wall) == 2
+    world.tell(AnchorWaits(TASK, world.at, "dan"))
+    world.views = [view(("bo", AUDIO)), replace(view(task="third"), status=None)]
+    world.tell(EventsMissed("", world.at, 7))
+    assert sorted(tile.anchor for tile in world.wall.since(-1).tiles) == ["bo", "dan"]
+    world.tell(TaskState(TASK, world.at, State.RUNNING))
+
+
+async def test_a_task_that_begins_later_has_its_room() -> None:
+    world = World()
+    world.views.append(replace(view(task="new"), room="160"))
+    world.tell(TrackStarted("new", datetime.now(UTC), "eve", AUDIO))
+    tile = world.wall.find("new", "eve")
+    assert tile
+    assert tile.room == "160"

@@ -1,0 +1,81 @@
+"""Logging in: the token, sessions, and how often somebody may try."""
+
+from slicer.console.sessions import (
+    MAX_ADDRESSES,
+    MAX_NAME,
+    MAX_SESSIONS,
+    SESSION_SECONDS,
+    TRIES,
+    TRIES_OF_ALL,
+    TRIES_SECONDS,
+    Session,
+    Sessions,
+    may_change,
+)
+
+TOKEN, ADDRESS = "the-right-token", "192.0.2.1"
+
+
+def test_a_session_from_login_to_logout() -> None:
+    sessions = Sessions(TOKEN)
+    cookie = sessions.log_in(TOKEN, " Ma\x00ra" + "x" * 99, ADDRESS, 0.0)
+    assert cookie
+    session = sessions.find(cookie, 1.0)
+    assert session
+    assert session.name.startswith("Mara")
+    assert len(session.name) == MAX_NAME
+    assert session.who.endswith(f"({ADDRESS})")
+    assert sessions.find(cookie + "x", 1.0) is None
+    sessions.log_out(cookie)
+    sessions.log_out(cookie)
+    assert sessions.find(cookie, 1.0) is None
+
+
+def test_a_session_ends_by_itself() -> None:
+    sessions = Sessions(TOKEN)
+    cookie = sessions.log_in(TOKEN, "", ADDRESS, 0.0)
+    assert cookie
+    assert sessions.find(cookie, SESSION_SECONDS - 1)
+    assert sessions.find(cookie, SESSION_SECONDS) is None
+    assert len(sessions) == 0
+
+
+def test_sessions_are_bounded() -> None:
+    sessions = Sessions(TOKEN)
+    cookies = [sessions.log_in(TOKEN, "", ADDRESS, 0.0) for _ in range(MAX_SESSIONS + 1)]
+    assert len(sessions) == MAX_SESSIONS
+    assert sessions.find(str(cookies[0]), 0.0) is None
+    assert sessions.find(str(cookies[1]), 0.0)
+
+
+def test_an_address_may_try_so_often() -> None:
+    sessions = Sessions(TOKEN)
+    for number in range(TRIES):
+        assert sessions.log_in(f"wrong{number}", "", ADDRESS, float(number)) is None
+    assert sessions.log_in(TOKEN, "", ADDRESS, float(TRIES)) is None, "not even compared"
+    assert sessions.wait(ADDRESS, float(TRIES)) == TRIES_SECONDS - TRIES
+    assert sessions.log_in(TOKEN, "", "192.0.2.2", float(TRIES)), "others may"
+    assert sessions.log_in(TOKEN, "", ADDRESS, TRIES_SECONDS), "and later, the same"
+    assert sessions.refused == TRIES + 1
+
+
+def test_all_addresses_together_may_try_so_often() -> None:
+    sessions = Sessions(TOKEN)
+    for number in range(TRIES_OF_ALL):
+        assert sessions.log_in("wrong", "", f"192.0.2.{number}", 0.0) is None
+    assert sessions.wait("198.51.100.1", 1.0) == TRIES_SECONDS - 1
+    assert sessions.log_in(TOKEN, "", "198.51.100.1", 1.0) is None
+
+
+def test_addresses_are_bounded() -> None:
+    sessions = Sessions(TOKEN)
+    for number in range(MAX_ADDRESSES + 5):
+        sessions.log_in("wrong", "", f"address-{number}", number * TRIES_SECONDS)
+    assert len(sessions._wrong) == MAX_ADDRESSES
+
+
+def test_only_its_own_page_may_change() -> None:
+    session = Session("", ADDRESS, 0.0, "csrf")
+    assert may_change(session, "csrf")
+    assert not may_change(session, "")
+    assert "csrf'" not in repr(session)

@@ -1,0 +1,164 @@
+"""The console in a browser: logging in, the wall as it changes, time lines, what waits."""
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from slicer.engine.operation import StoreHealth, WaitingSlice
+from slicer.moderation import Label, Suggest
+from slicer.rtp.parameters import Kind
+from tests.harness.console.pictures import jpeg
+from tests.harness.console.staged import TOKEN, Stage, served
+from tests.harness.media.content import Content, Encoding, encode
+from tests.harness.rooms.chromium import Chromium, chromium
+
+ANCHORS = ("ada", "bo", "<img src=x onerror=alert(1)>")
+PHONE, DESK = (390, 844), (1280, 800)
+
+
+@dataclass
+class Console:
+    """The page, and what stands behind it."""
+
+    stage: Stage
+    browser: Chromium
+    url: str
+    page: Page
+    errors: list[str] = field(default_factory=list)
+
+    async def log_in(self) -> None:
+        await self.page.fill("[name=name]", "Mara")
+        await self.page.fill("[name=token]", TOKEN)
+        await self.page.keyboard.press("Enter")
+        await expect(self.page.locator(".link")).to_have_text("Live")
+
+    def fill(self) -> None:
+        """A task with anchors that have each a picture."""
+        self.stage.begin("t", "150")
+        for anchor in ANCHORS:
+            self.stage.join("t", anchor)
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Console]:
+    """The console's page, without a session."""
+    async with served(folder) as (stage, url), chromium() as browser:
+        page = await browser.page(url)
+        console = Console(stage, browser, url, page)
+        page.on("pageerror", lambda error: console.errors.append(str(error)))
+        page.on(
+            "console",
+            lambda said: console.errors.append(said.text) if said.type == "error" else None,
+        )
+        yield console
+        assert console.errors == []
+
+
+async def test_an_operator_at_work(tmp_path: Path) -> None:
+    encode(tmp_path / "talk.ogg", Content(seconds=1), Encoding(video=None))
+    audio = (tmp_path / "talk.ogg").read_bytes()
+    async with opened(tmp_path) as console:
+        page, stage = console.page, console.stage
+        console.fill()
+        await console.log_in()
+        tiles = page.locator(".tile")
+        await expect(tiles).to_have_count(len(ANCHORS))
+        assert await page.locator(".who b").all_text_contents() == sorted(ANCHORS)
+
+        # A hit comes to the front by itself, with its picture.
+        info = stage.make("t", "bo", jpeg(1))
+        stage.judge(info, Suggest.BLOCK, Label.PORN, 97)
+        for anchor in ANCHORS:
+            stage.make("t", anchor, audio, Kind.AUDIO, ago=1.0)
+        await expect(tiles.first.locator("b")).to_have_text("bo")
+        await expect(tiles.first.locator(".pill")).to_have_text("Block · Porn 97")
+        await expect(tiles.first.locator(".voice")).to_have_attribute("aria-label", "Speaking")
+        await expect(tiles.first.locator("img")).to_have_js_property("naturalWidth", 320)
+
+        # By keyboard alone: the filter, the wall, the time line, its picture.
+        await page.focus("[type=search]")
+        await page.keyboard.type("bo")
+        await expect(tiles).to_have_count(1)
+        await page.fill("[type=search]", "")
+        await expect(tiles).to_have_count(len(ANCHORS))
+        await tiles.first.locator("a").focus()
+        await page.keyboard.press("ArrowRight")
+        await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("h1")).to_have_text("Room 150")
+        await page.locator(".picture:visible").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("dialog p")).to_contain_text("Block · Porn 97")
+        await page.keyboard.press("Escape")
+        await page.locator(".audio:visible").first.click()
+        await expect(page.locator("audio")).to_have_js_property("ended", True)
+
+
+async def test_what_waits_is_dropped_after_a_question(tmp_path: Path) -> None:
+    async with opened(tmp_path) as console:
+        page, stage = console.page, console.stage
+        stage.stores = [StoreHealth("s3://b", False, True, "503 SlowDown", 1, 10, 0, 0)]
+        stage.slices = [WaitingSlice("t/a.jpg", "t", "backoff", "s3://b", 10, 2, True)]
+        await console.log_in()
+        await page.goto(f"{console.url}#/health")
+        await expect(page.locator("main")).to_contain_text("Failing: left alone")
+        await page.goto(f"{console.url}#/waiting")
+        await expect(page.locator("main")).to_contain_text("503 SlowDown")
+        await page.click("text=Try again now")
+        await expect(page.locator(".toasts")).to_contain_text("1 slice will be tried now")
+        await page.click("text=Drop >> nth=0")
+        await page.click("dialog >> text=Keep")
+        assert stage.done == [("slices again",)]
+        await page.click("text=Drop >> nth=0")
+        await page.click("dialog >> text=Drop it")
+        await expect(page.locator("main")).to_contain_text("No slice waits")
+        assert stage.done[1][:2] == ("drop slice", "t/a.jpg")
+        await page.goto(f"{console.url}#/audit")
+        await expect(page.locator("tbody tr").first).to_contain_text("Mara (127.0.0.1)")
+        await expect(page.locator("tbody tr").first).to_contain_text("Drop slice")
+        await page.click("text=Log out")
+        await expect(page.locator(".login")).to_be_visible()
+        cookies = await page.context.cookies()
+        assert [one["name"] for one in cookies] == []
+
+
+async def test_a_wrong_token_and_a_session_that_ends(tmp_path: Path) -> None:
+    async with opened(tmp_path) as console:
+        page = console.page
+        await page.fill("[name=token]", "a-token-that-is-wrong")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("[role=alert]")).to_have_text("This is not the token.")
+        assert re.search("401", console.errors.pop())
+        await console.log_in()
+        cookie = (await page.context.cookies())[0]
+        assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (
+            True,
+            "Strict",
+            "/console",
+        )
+        assert TOKEN not in await page.content()
+        assert await page.evaluate("document.cookie") == ""
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+async def test_every_page_fits(size: tuple[int, int], tmp_path: Path) -> None:
+    async with opened(tmp_path) as console:
+        page, stage = console.page, console.stage
+        await page.set_viewport_size({"width": size[0], "height": size[1]})
+        stage.stores = [StoreHealth("s3://bucket/" + "x" * 60, False, True, "y" * 99, 1, 10, 0, 3)]
+        stage.slices = [WaitingSlice("t/" + "z" * 90, "t", "ready", "s3://b", 10, 0, False)]
+        console.fill()
+        stage.join("t", "w" * 80)
+        await console.log_in()
+        await expect(page.locator(".tile")).to_have_count(len(ANCHORS) + 1)
+        stage.make("t", "ada", jpeg(1))
+        for name in ("wall", "tasks", "health", "waiting", "audit", "task/t"):
+            await page.goto(f"{console.url}#/{name}")
+            await expect(page.locator("main")).not_to_contain_text("Loading")
+            wide = await page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= size[0], name

@@ -1,0 +1,149 @@
+"""What others install: the samples of systemd, compose and Kubernetes, the image's recipe, the man
+page, and the versions that are known to work together. `make wheels` and `make image` build."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from slicer.cli import COMMANDS
+from slicer.service.settings import ServiceSettings
+from tests.constraints import EXTRAS, FILE, required, text
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "samples"
+KUBERNETES = "1.30"
+EXPOSURE = 20
+"""Tenths: the most that `systemd-analyze security` may find, of 100."""
+MEDIA, HEALTH = 8189, 8090
+
+
+def program(name: str) -> str:
+    """Where a program is; the test is skipped where it is not here."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not on this machine")
+    return found
+
+
+def resources() -> Mapping[str, Any]:
+    """The objects of the Kubernetes sample by their kind."""
+    text = (SAMPLES / "kubernetes" / "slicer.yaml").read_text()
+    return {one["kind"]: one for one in yaml.safe_load_all(text)}
+
+
+def test_the_systemd_unit_is_right_and_hardened(tmp_path: Path) -> None:
+    analyze = program("systemd-analyze")
+    unit = tmp_path / "slicer.service"
+    # Its program is looked for; this machine has another one in its place.
+    sample = (SAMPLES / "systemd" / "slicer.service").read_text()
+    unit.write_text(sample.replace("/opt/slicer/bin/slicer", sys.executable))
+    for command in (
+        ["verify", str(unit)],
+        ["security", "--offline=true", f"--threshold={EXPOSURE}", str(unit)],
+    ):
+        done = subprocess.run(
+            [analyze, *command], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "slicer.service" not in done.stderr, "nothing is ignored as unknown"
+    assert "MemoryDenyWriteExecute=" not in sample, "cffi's callbacks need memory that is both"
+
+
+def test_kubernetes_takes_its_sample() -> None:
+    for one in resources().values():
+        kubernetes_validate.validate(one, KUBERNETES, strict=True)
+
+
+def test_the_kubernetes_sample_agrees_with_itself(tmp_path: Path) -> None:
+    found = resources()
+    (tmp_path / "slicer.toml").write_text(found["ConfigMap"]["data"]["slicer.toml"])
+    settings = ServiceSettings.load(tmp_path / "slicer.toml", found["Secret"]["stringData"])
+    pod = found["StatefulSet"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports["api"] == settings.serve.port
+    assert settings.serve.health.endswith(f":{ports['health']}")
+    assert settings.engine.whip.udp.endswith(f":{ports['media']}")
+    assert pod["terminationGracePeriodSeconds"] > settings.engine.outbox.drain
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert pod["securityContext"]["runAsUser"] == image_user()
+
+
+def test_the_compose_sample_agrees_with_the_image() -> None:
+    service = yaml.safe_load((SAMPLES / "compose.yaml").read_text())["services"]["slicer"]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert f"{MEDIA}:{MEDIA}/udp" in service["ports"]
+    assert "/etc/slicer/slicer.toml" in service["volumes"][0]
+    assert '"/etc/slicer/slicer.toml"' in recipe()
+    assert service["volumes"][1].endswith(":/var/lib/slicer")
+    assert "VOLUME /var/lib/slicer" in recipe()
+
+
+def recipe() -> str:
+    return (ROOT / "Dockerfile").read_text()
+
+
+def image_user() -> int:
+    found = re.search(r"^USER (\d+):\d+$", recipe(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def test_the_image_has_what_the_build_needs_and_asks_a_port_that_is_served() -> None:
+    assert image_user() > 0
+    assert f"SLICER_SERVE_HEALTH=0.0.0.0:{HEALTH}" in recipe()
+    assert f"http://127.0.0.1:{HEALTH}/readyz" in recipe()
+    taken = [
+        line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")
+    ]
+    assert {"slicer", "native", "pyproject.toml", "constraints.txt", "README.md"} <= set(taken)
+    assert all(list(ROOT.glob(pattern)) for pattern in taken)
+
+
+def test_the_man_page_has_every_command() -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", "--silent", "man", f"BIN={Path(sys.executable).parent}"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    page = (ROOT / "build" / "slicer.1").read_text()
+    for name, _, _ in COMMANDS:
+        assert f"slicer {name}" in page
+    read = subprocess.run(
+        [program("man"), "--warnings", "-l", "-"], input=page, capture_output=True, text=True,
+        check=True, timeout=60,
+    )  # fmt: skip
+    assert "slice one room until stopped" in " ".join(read.stdout.split())
+    assert read.stderr == ""
+
+
+def test_the_constraints_have_what_an_installation_pulls_in_and_what_is_tested_here() -> None:
+    pinned = dict(re.findall(r"^([a-z0-9.-]+)==(.+)$", FILE.read_text(), re.MULTILINE))
+    names = {re.split(r"[<>=~;\[ ]", one)[0].lower() for one in required()}
+    assert names <= pinned.keys()
+    # These have bounds because names of theirs that are private or undocumented are used.
+    for name in ("aioice", "aiortc", "av", "uvicorn"):
+        assert version(name).split(".")[:2] == pinned[name].split(".")[:2], "run `make constraints`"
+
+
+def test_every_extra_of_users_is_constrained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    left = project["optional-dependencies"].keys() - set(EXTRAS.split(","))
+    assert left == {"dev", "ocr", "test"}, "ocr has no wheels for every Python"
+
+
+def test_the_constraints_of_a_report_of_pip() -> None:
+    report = {"install": [{"metadata": {"name": "B_b", "version": "2"}},
+                          {"metadata": {"name": "a", "version": "1"}}]}  # fmt: skip
+    assert text(report).endswith("\na==1\nb-b==2\n")
