@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test installed computed computed_alone units reference real media publishers alone \
+.PHONY: help demo test installed units reference real media publishers alone \
 	coverage sanitize wheels image man constraints bench instructions lint format types clean
 
 help: ## say what there is
@@ -34,22 +34,11 @@ help: ## say what there is
 demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show the slices (a minute)
 	@$(BIN)/slicer demo
 
-# Media come in real time and leave half of the machine unused. What merely computes takes that half: it has
-# the lowest priority, so that media need not wait for it. What is told of each part comes when it has ended.
+# One after the other: beside tests that compute, even at the lowest priority, browsers date their media
+# wrongly, which the tests of dates see.
 test: installed ## everything that must pass, with a browser and a store
-	@$(MAKE) --no-print-directory -j3 --output-sync=target media publishers computed
-	@$(MAKE) --no-print-directory -j2 --output-sync=target alone computed_alone
-
-# Each worker collects all tests, which takes it a quarter of a minute: two, for media fill their pauses.
-# mypy comes before the test that runs mypy, and leaves it what it found.
-computed:
-	@nice -n 19 $(MAKE) --no-print-directory lint
-	@nice -n 19 $(MAKE) --no-print-directory types
-	@nice -n 19 $(MAKE) --no-print-directory WORKERS=2 units
-
-# One process: the other core is left to the tests that want the machine for themselves.
-computed_alone:
-	@nice -n 19 $(MAKE) --no-print-directory WORKERS=0 reference
+	@$(MAKE) --no-print-directory -j2 lint types units
+	@$(MAKE) --no-print-directory reference real
 
 # What is fetched from different places is fetched at the same time; and what is built, built.
 installed: | $(BIN)/python

@@ -175,7 +175,7 @@ async def test_every_way_out_of_a_room_that_is_lost_or_shut(
 async def test_what_is_decided_against_an_anchor_is_told_with_its_reason(
     tmp_path: Path, scripted: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG", "slicer")
     async with Engine() as engine, engine.events() as events:
         task = await engine.create(in_scripted_room(tmp_path, "open"))
         room = ScriptedConnector.rooms["open"]

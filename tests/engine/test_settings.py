@@ -71,7 +71,7 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[sliceing]\n", "sliceing: got 'an unknown table'; allowed: apps, engine"),
+        ("[sliceing]\n", "sliceing: got 'an unknown table'; allowed: apps, console, engine"),
         ("[outbox]\nmax = 1\n", "outbox.max: got 'an unknown field'; allowed: count"),
         ("[whip]\nauthorize = 'x'\n", "whip.authorize: got 'an unknown field'"),
         ("outbox = 1\n", "outbox: got 1; allowed: a table"),

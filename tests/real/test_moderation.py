@@ -6,7 +6,6 @@ of callbacks. One anchor shows a QR code and says a listed phrase; the other doe
 
 import io
 import json
-import time
 import wave
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -20,19 +19,26 @@ import pytest
 import pytest_asyncio
 import zxingcpp
 
-from slicer.usersig import SdkApp
 from tests.harness.media.picture import Painter
 from tests.harness.moderation.models import two_cities, whisper
 from tests.harness.rooms.chromium import PublishOptions, chromium
 from tests.harness.service.api import seed
+from tests.harness.service.customer import (
+    APP,
+    CALLBACK_KEY,
+    KEY,
+    KEY_ID,
+    SECRETS,
+    bucket,
+    configuration,
+    usersig,
+)
 from tests.harness.service.sdk import Sdk
 from tests.harness.service.serve import serve
 from tests.harness.service.webhook_receiver import Receiver, receiver
-from tests.harness.storage.seaweed import REGION, WRITER, Seaweed, free_ports
+from tests.harness.storage.seaweed import Seaweed, free_ports
 
-APP, BUCKET = 200806, "moderation"
-KEY_ID, KEY = "AKIDmoderation", "ApiKeyThatNobodyMayRead2"
-USERSIG_KEY, CALLBACK_KEY = "UserSigKeyThatNobodyMayRead2", "CallbackKeyThatNobodyMayRead2"
+BUCKET = "moderation"
 PHRASE, CODE = "worst of times", "https://example.org/join"
 RATE = 48_000
 SPOKEN = {"rude": (0.6, 4.7), "kind": (4.7, 12.9)}
@@ -42,35 +48,12 @@ PASS, REVIEW, BLOCK = 0, 1, 2
 ENDED, VERDICT, TROUBLE = 1105, 1104, 1106
 PATIENCE = 60.0
 
-CONFIG = """
-[[apps]]
-sdk_app_id = 200806
-rooms = [{{ pattern = "*", url = "whip://127.0.0.1:{port}/{{room}}" }}]
-callback_url = "{url}"
-[serve]
-port = 0
-state = "{folder}/state"
-[webhooks]
-allow_private = true
-[vendors]
-s3_endpoint = "{store}"
-path_style = true
-[spool]
-folder = "{folder}/spool"
+SETTINGS = """
 [moderation]
 local_whisper = "{whisper}"
 local_words = "{folder}/words.txt"
 transcripts = true
 """
-SECRETS = {
-    f"SLICER_APP_{APP}_SECRETS": f"{KEY_ID}:{KEY}",
-    f"SLICER_APP_{APP}_USERSIG_KEY": USERSIG_KEY,
-    f"SLICER_APP_{APP}_CALLBACK_KEY": CALLBACK_KEY,
-}
-
-
-def usersig(user: str) -> str:
-    return SdkApp(APP, USERSIG_KEY).usersig(user, int(time.time()))
 
 
 def order() -> str:
@@ -84,17 +67,10 @@ def order() -> str:
         "SaveModerationFile": 2,
         "CallbackAllResults": 0,
     }
-    bucket = {
-        "Vendor": 1,
-        "Region": REGION,
-        "Bucket": BUCKET,
-        "AccessKey": WRITER.access_key,
-        "SecretKey": WRITER.secret_key,
-    }
     body = seed("CreateCloudModeration") | {
         "UserSig": usersig("inspect"),
         "ModerationParams": params,
-        "ModerationStorageParams": {"CloudModerationStorage": bucket},
+        "ModerationStorageParams": {"CloudModerationStorage": bucket(BUCKET)},
     }
     return json.dumps(body)
 
@@ -183,9 +159,8 @@ async def story(seaweed: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> A
     (rooms,) = free_ports(1)
     model = whisper()
     async with receiver(CALLBACK_KEY) as hook:
-        config = CONFIG.format(
-            port=rooms, url=hook.url, folder=folder, store=seaweed.endpoint, whisper=model
-        )
+        more = SETTINGS.format(whisper=model, folder=folder)
+        config = configuration(rooms, hook.url, folder, seaweed.endpoint, more)
         async with serve(config, folder, secrets=SECRETS) as served:
             sdk = Sdk(served.port, "trtc", KEY_ID, KEY)
             task = await play(sdk, hook, rooms, folder)

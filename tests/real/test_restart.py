@@ -18,31 +18,14 @@ import pytest
 import pytest_asyncio
 
 from tests.harness.rooms.whip_muxer import muxer
+from tests.harness.service.customer import CALLBACK_KEY, configuration
 from tests.harness.service.service import BUCKET, ROOMS, service
 from tests.harness.service.webhook_receiver import Received, Receiver, receiver
 from tests.harness.storage.seaweed import WRITER, Seaweed, free_ports
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "anchor-amber.mp4"
 TASKS = 10
-CALLBACK_KEY = "CallbackKeyThatNobodyMayRead1"
 PATIENCE = 60.0
-
-CONFIG = """
-[[apps]]
-sdk_app_id = 200806
-rooms = [{{ pattern = "*", url = "whip://127.0.0.1:{port}/{{room}}" }}]
-callback_url = "{url}"
-callback_key = "{key}"
-[serve]
-state = "{folder}/state"
-[webhooks]
-allow_private = true
-[vendors]
-s3_endpoint = "{store}"
-path_style = true
-[spool]
-folder = "{folder}/spool"
-"""
 
 
 @dataclass(frozen=True)
@@ -106,9 +89,8 @@ async def story(seaweed: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> A
     seaweed.make_bucket(BUCKET)
     (port,) = free_ports(1)
     async with receiver(CALLBACK_KEY) as customer:
-        given = {"port": port, "url": customer.url, "key": CALLBACK_KEY}
         config = folder / "slicer.toml"
-        config.write_text(CONFIG.format(**given, folder=folder, store=seaweed.endpoint))
+        config.write_text(configuration(port, customer.url, folder, seaweed.endpoint))
         async with service(config, TASKS, folder / "log", WRITER) as first, anchors(port):
             await customer.until(each_has_files(customer), PATIENCE)
             await first.kill()

@@ -5,7 +5,6 @@ All of it is real: `slicer serve` as a process, publishers, SeaweedFS, the recei
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +16,20 @@ import pytest_asyncio
 
 from slicer.cli.exits import STORED
 from slicer.demo.publisher import VideoCodec, publish
-from slicer.usersig import SdkApp
 from tests.harness.media.picture import is_grey, read_frame_number
 from tests.harness.media.slices import decode_ogg, read_picture
 from tests.harness.service.api import seed
+from tests.harness.service.customer import (
+    APP,
+    CALLBACK_KEY,
+    KEY,
+    KEY_ID,
+    SECRETS,
+    USERSIG_KEY,
+    bucket,
+    configuration,
+    usersig,
+)
 from tests.harness.service.sdk import Sdk
 from tests.harness.service.serve import serve
 from tests.harness.service.webhook_receiver import Receiver, receiver
@@ -31,10 +40,7 @@ ANCHORS: tuple[tuple[str, str, VideoCodec], ...] = (
     ("ada", "anchor-blue.webm", "VP8"),
     ("bo", "anchor-amber.mp4", "H264"),
 )
-APP, BUCKET = 200806, "serve"
-KEY_ID, KEY = "AKIDserve", "ApiKeyThatNobodyMayRead1"
-USERSIG_KEY = "UserSigKeyThatNobodyMayRead1"
-CALLBACK_KEY = "CallbackKeyThatNobodyMayRead1"
+BUCKET = "serve"
 AUDIO, VIDEO = 1, 2
 WHOLE_MS = 15_000
 SAMPLES_PER_MS = 48
@@ -43,32 +49,6 @@ AGREE_MS = 1_000
 PICTURE_MS = 2_000
 AT_ONCE_MS = 1_000
 PATIENCE = 40.0
-
-CONFIG = """
-[[apps]]
-sdk_app_id = 200806
-rooms = [{{ pattern = "*", url = "whip://127.0.0.1:{port}/{{room}}" }}]
-callback_url = "{url}"
-[serve]
-port = 0
-state = "{folder}/state"
-[webhooks]
-allow_private = true
-[vendors]
-s3_endpoint = "{store}"
-path_style = true
-[spool]
-folder = "{folder}/spool"
-"""
-SECRETS = {
-    f"SLICER_APP_{APP}_SECRETS": f"{KEY_ID}:{KEY}",
-    f"SLICER_APP_{APP}_USERSIG_KEY": USERSIG_KEY,
-    f"SLICER_APP_{APP}_CALLBACK_KEY": CALLBACK_KEY,
-}
-
-
-def usersig(user: str) -> str:
-    return SdkApp(APP, USERSIG_KEY).usersig(user, int(time.time()))
 
 
 def lists(user: str) -> dict[str, list[str]]:
@@ -79,18 +59,10 @@ def lists(user: str) -> dict[str, list[str]]:
 def order() -> str:
     """The seed's example, for our robot, our bucket, and everybody but bo."""
     params = {"SliceType": 3, "MaxIdleTime": 30, "SliceAudio": 15, "SliceVideo": 5}
-    bucket = {
-        "Vendor": 1,
-        "Region": REGION,
-        "Bucket": BUCKET,
-        "AccessKey": WRITER.access_key,
-        "SecretKey": WRITER.secret_key,
-        "FileNamePrefix": ["prefix1"],
-    }
     body = seed("CreateCloudSliceTask") | {
         "UserSig": usersig("inspect"),
         "SliceParams": params | {"SliceImageType": 1, "SubscribeStreamUserIds": lists("bo")},
-        "SliceStorageParams": {"CloudSliceStorage": bucket},
+        "SliceStorageParams": {"CloudSliceStorage": bucket(BUCKET, "prefix1")},
     }
     return json.dumps(body)
 
@@ -182,7 +154,7 @@ async def story(seaweed: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> A
     seaweed.make_bucket(BUCKET)
     (rooms,) = free_ports(1)
     async with receiver(CALLBACK_KEY) as hook:
-        config = CONFIG.format(port=rooms, url=hook.url, folder=folder, store=seaweed.endpoint)
+        config = configuration(rooms, hook.url, folder, seaweed.endpoint)
         async with serve(config, folder, secrets=SECRETS) as served:
             customer = Customer(Sdk(served.port, "trtc", KEY_ID, KEY), hook)
             await play(customer, rooms)

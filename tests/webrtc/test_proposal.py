@@ -336,7 +336,7 @@ def test_our_offer_reads_like_one_that_an_sfu_takes() -> None:
         assert section.attributes.all("extmap")[:2] == extensions
         assert section.attributes.by_payload_type("rtpmap").keys() == set(section.formats)
     audio, video = offer.sections
-    assert audio.attributes.all("extmap") == extensions
+    assert audio.attributes.all("extmap") == [*extensions, f"4 {AUDIO_LEVEL}"]
     assert video.attributes.all("extmap") == [*extensions, f"3 {ORIENTATION}"]
     assert "111 opus/48000/2" in audio.attributes.all("rtpmap")
     assert "111 minptime=10;useinbandfec=1" in audio.attributes.all("fmtp")

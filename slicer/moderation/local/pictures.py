@@ -36,6 +36,11 @@ MAX_TEXT = 200
 MAX_BOXES = 50
 """Parts of a picture that are told."""
 
+# Opening a file decodes its picture once, to see what it is: so the bound has to stand before that.
+_BOUND = {"max_pixels": str(MAX_PIXELS)}
+# FFmpeg reads lists of further files and addresses, too, whatever a file is called.
+_FILES = {"format_whitelist": "png_pipe,jpeg_pipe,webp_pipe", "protocol_whitelist": ""}
+
 Image = NDArray[np.uint8]
 Corner = Sequence[float]
 
@@ -110,14 +115,13 @@ def judge(
 def decode(data: bytes) -> Image:
     """The first picture of a file. Raises MediaError."""
     try:
-        with av.open(io.BytesIO(data), "r") as container:
+        with av.open(io.BytesIO(data), "r", options={**_BOUND, **_FILES}) as container:
             stream = container.streams.video[0]
-            if stream.width * stream.height > MAX_PIXELS:
-                size = f"{stream.width} x {stream.height} pixels"
-                raise MediaError(f"a picture of {size}; allowed: {MAX_PIXELS} pixels")
+            stream.codec_context.options = _BOUND
             frame = next(container.decode(stream))
     except (av.FFmpegError, IndexError, StopIteration) as error:
-        raise MediaError(f"no picture: {str(error) or 'nothing is decoded'}") from error
+        why = str(error) or "nothing is decoded"
+        raise MediaError(f"no picture of at most {MAX_PIXELS} pixels: {why}") from error
     return np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 

@@ -17,9 +17,9 @@ MAX_MESSAGE = 1 << 20
 """Bytes of a message from Janus: a room of some thousand publishers."""
 SUBPROTOCOL = "janus-protocol"
 
-# The library logs every frame at DEBUG, and ours hold secrets.
-_frames = logging.getLogger(f"{__name__}.frames")
-_frames.setLevel(logging.INFO)
+# The library logs every frame at DEBUG, and ours hold secrets. This one is nobody's child: no level
+# that somebody sets reaches it.
+_frames = logging.Logger(f"{__name__}.frames", logging.WARNING)
 
 
 class WebSocket:

@@ -24,6 +24,7 @@ from slicer.slicing.outputs import State
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 from slicer.storage import Credentials
+from tests.harness.service.customer import CALLBACK_KEY, CALLBACK_NAME
 
 ROOMS = 2
 BUCKET = "restart"
@@ -54,7 +55,7 @@ async def until_running(service: Service, settings: ServiceSettings, tasks: list
 
 
 async def main(config: Path, count: int) -> None:
-    settings = ServiceSettings.load(config)
+    settings = ServiceSettings.load(config, os.environ)
     async with serving(settings) as service:
         tasks = service.unfinished() or await create(service, settings, count)
         await until_running(service, settings, tasks)
@@ -91,7 +92,11 @@ async def service(
     config: Path, count: int, log: Path, credentials: Credentials
 ) -> AsyncIterator[Process]:
     """Run it until the context ends, by kill -9 if it is still there."""
-    keys = {"STORE_ACCESS": credentials.access_key, "STORE_SECRET": credentials.secret_key}
+    keys = {
+        "STORE_ACCESS": credentials.access_key,
+        "STORE_SECRET": credentials.secret_key,
+        CALLBACK_NAME: CALLBACK_KEY,
+    }
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.harness.service.service", str(config), str(count),

@@ -1,11 +1,15 @@
 """Pictures: what scores, parts, codes and text mean; and the models that are in the extra."""
 
 import json
+import resource
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zlib import compressobj, crc32
 
 import av
 import numpy as np
@@ -131,11 +135,47 @@ def test_what_is_no_picture(data: bytes) -> None:
         pictures.decode(data)
 
 
-def test_a_picture_that_is_too_large() -> None:
-    header = bytearray(picture())
-    header[16:24] = (65_000).to_bytes(4, "big") + (MAX_PIXELS // 60_000).to_bytes(4, "big")
-    with pytest.raises(MediaError, match="pixels"):
-        pictures.decode(bytes(header))
+def png(width: int, height: int) -> bytes:
+    """A black picture of its true size, deflated."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack("!I", len(data)) + name + data + struct.pack("!I", crc32(name + data))
+
+    packed, row = compressobj(1), bytes(1 + 3 * width)
+    rows = b"".join(packed.compress(row) for _ in range(height)) + packed.flush()
+    head = chunk(b"IHDR", struct.pack("!IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def test_a_picture_that_is_too_large_takes_no_memory_of_its_size() -> None:
+    bomb = png(6_500, 6_500)
+    assert len(bomb) < 2_000_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(MediaError, match=f"at most {MAX_PIXELS} pixels"):
+        pictures.decode(bomb)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert grown < 6_500 * 6_500
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 65_535), (65_535, 1), (1, 1)])
+def test_pictures_of_odd_shapes_have_a_verdict(width: int, height: int) -> None:
+    seen = pictures.load(SETTINGS)
+    assert not pictures.judge(png(width, height), True, seen, WORDS, SETTINGS).hit
+
+
+def test_what_stands_behind_a_picture_is_not_looked_at() -> None:
+    """A file that is a picture and something else, too."""
+    plain = pictures.decode(picture())
+    for behind in (b"<script>", b"PK\x03\x04", picture(code=URL)):
+        assert np.array_equal(pictures.decode(picture() + behind), plain)
+
+
+def test_a_list_of_files_is_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be read from this machine's disk."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.png").write_bytes(picture())
+    with pytest.raises(MediaError, match="no picture"):
+        pictures.decode(b"ffconcat version 1.0\nfile secret.png\n")
 
 
 class Detector:
