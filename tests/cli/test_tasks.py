@@ -124,6 +124,9 @@ def test_how_many_anchors(tmp_path: Path) -> None:
 def test_how_high_pictures_have_to_be(tmp_path: Path) -> None:
     chosen = arguments_parser().parse_args(replayed(tmp_path, "--max-height", "360"))
     assert spec_of(chosen, Settings(), "replay:///x").params.video == VideoSpec(5, max_height=360)
+    assert spec_of(chosen, Settings(), "replay:///x").params.aux is None
+    chosen = arguments_parser().parse_args(replayed(tmp_path, "--no-aux"))
+    assert spec_of(chosen, Settings(), "replay:///x").params.aux is False
     with pytest.raises(BadInput, match="--max-height"):
         arguments_parser().parse_args(replayed(tmp_path, "--max-height", "0"))
 

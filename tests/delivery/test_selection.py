@@ -7,9 +7,10 @@ import pytest
 from slicer.delivery import selection
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.selection import Selection
+from slicer.media.slice import SliceInfo
 from slicer.media.thumbnail import SIZE
 from slicer.moderation.settings import ModerationSettings
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from tests.harness.delivery.spooling import delivery_of
 from tests.harness.moderation.scripted import BLOCK, PASS
 
@@ -44,6 +45,10 @@ def test_the_last_picture_again_has_its_verdict_for_a_while() -> None:
     assert chosen.repeated(picture("ada/1", 105), 60.0) is None
     assert chosen.repeated(picture("ada/1"), 60.1) is None, "it is looked at again"
     assert chosen.repeated(picture("bo/0"), 1.0) is None, "another anchor's is another"
+    screen = picture("ada/1")
+    assert isinstance(screen.info, SliceInfo)
+    screen.info = replace(screen.info, track=screen.info.track._replace(role=Role.AUX))
+    assert chosen.repeated(screen, 1.0) is None, "a screen is no face"
     bare = delivery_of("ada/1", kind=Kind.VIDEO)
     assert chosen.repeated(bare, 1.0) is None, "an earlier process made it"
     assert chosen.repeated(delivery_of("ada/1"), 1.0) is None, "audio is judged"

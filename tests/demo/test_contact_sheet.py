@@ -1,5 +1,6 @@
 """The contact sheet shows every slice at its time, and nothing of what it is given is markup."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from html.parser import HTMLParser
 from urllib.parse import unquote
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.demo.contact_sheet import Entry, render
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 
 START = datetime(2026, 5, 4, 14, 30, tzinfo=UTC)
 END = START + timedelta(seconds=60)
@@ -177,3 +178,17 @@ def test_nothing_is_loaded_from_outside() -> None:
     assert "url(" not in page
     assert "@import" not in page
     assert "http" not in page
+
+
+def test_a_shared_screen_has_a_row_of_its_own() -> None:
+    screen = replace(picture(1, path="s.png"), role=Role.AUX)
+    sheet = Sheet(render("t", [picture(1), screen], START, END))
+    rows = [one for one in sheet.all("div") if "data-role" in one]
+    assert [(one["class"], one["data-role"]) for one in rows] == [
+        ("row pictures", "main"),
+        ("row pictures", "aux"),
+    ]
+    assert [one["alt"].partition(",")[0] for one in sheet.all("img")][:2] == [
+        "ann",
+        "ann (aux)",
+    ]

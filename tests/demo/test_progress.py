@@ -48,7 +48,7 @@ from slicer.engine.events import (
 )
 from slicer.media.slice import SliceInfo
 from slicer.moderation import Finding, Label, Suggest, Verdict
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.outputs import EndReason, State, TrackKey
 from tests.harness.clock import EPOCH
 
@@ -62,6 +62,7 @@ EVENTS: list[tuple[Event, str]] = [
     (TaskState("t", EPOCH, State.RUNNING), "task running"),
     (TrackStarted("t", EPOCH, "ada", Kind.AUDIO), "+ ada audio"),
     (TrackEnded("t", EPOCH, "ada", Kind.VIDEO), "- ada video"),
+    (TrackEnded("t", EPOCH, "ada", Kind.VIDEO, role=Role.AUX), "- ada (aux) video"),
     (TrackEnded("t", EPOCH, "ada", Kind.VIDEO, "silent"), "- ada video (silent)"),
     (AnchorTrouble("t", EPOCH, "ada", "packets", 7), "trouble: ada: packets (7)"),
     (TrackRefused("t", EPOCH, "ada", Kind.VIDEO, "H.265"), "refused: ada video: H.265"),

@@ -19,6 +19,7 @@ def test_the_shortest_slices_for_a_day_are_made() -> None:
 def test_a_kind_that_is_not_wanted_gives_nothing() -> None:
     assert CutRate(SliceParams(None, VideoSpec(2))).rate == 0.5 + EXTRA_RATE
     assert CutRate(SliceParams(AudioSpec(10), None)).rate == 0.1 + EXTRA_RATE
+    assert CutRate(SliceParams(AudioSpec(10), None, aux=True)).rate == 0.2 + EXTRA_RATE
 
 
 def test_a_network_that_breaks_now_and_then_loses_nothing() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from slicer.errors import BadInput
 from slicer.media.naming import MAX_PART, MAX_REMEMBERED, Names
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 
 BEGAN = datetime(2025, 1, 6, 14, 31, 43, 999_999, UTC)
 
@@ -21,6 +21,11 @@ def names(*prefix: str) -> Names:
 def test_a_key_is_as_trtc_has_it() -> None:
     key = names("a", "b_C-9").allocate("anchor_1", Kind.AUDIO, "ogg", BEGAN)
     assert key == "a/b_C-9/task-1/anchor_1/audios/1400000000_4711_anchor_1_20250106143143.ogg"
+
+
+def test_a_shared_screen_is_told_in_the_name() -> None:
+    key = names().allocate("ada", Kind.VIDEO, "png", BEGAN, Role.AUX)
+    assert key == "task-1/ada/images/1400000000_4711_ada_aux_20250106143143.png"
 
 
 @pytest.mark.parametrize("extension", ["png", "jpg", "webp"])

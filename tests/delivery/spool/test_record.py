@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from slicer.delivery.spool.record import StoreUrls, decode, decode_header, describe, encode
 from slicer.media.slice import File, ManifestInfo, SliceInfo
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.outputs import TrackKey
 
 URLS = StoreUrls("s3://bucket/x?region=r", "file:///backup", keys=True)
@@ -41,6 +41,16 @@ OLD_MANIFEST = (
     b'"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}{}'
 )
 """Records of version 0.1.0, as it wrote them: an upgrade sends them."""
+
+
+def test_an_auxiliary_track_has_its_role() -> None:
+    track = TrackKey("task", "ada", Kind.VIDEO, Role.AUX)
+    screen = File(SliceInfo("t/ada/s.png", track, BEGAN, 0.0, 3), b"PNG", "image/png", 640, 360)
+    assert decode(record_of(screen)) == (describe(screen, URLS), screen)
+    text = record_of(screen)[25:].replace(b'"aux"', b'"xua"')[:-3]
+    wrong = b"SLICE1 %08d %08x\n" % (len(text), zlib.crc32(text)) + text
+    with pytest.raises(ValueError, match="xua"):
+        decode_header(wrong)
 
 
 @pytest.mark.parametrize(
