@@ -3,5 +3,6 @@
 from slicer.http.methods import resource
 from slicer.http.server import Server, cannot_listen
 from slicer.http.settings import HttpSettings
+from slicer.http.source import source_of
 
-__all__ = ["HttpSettings", "Server", "cannot_listen", "resource"]
+__all__ = ["HttpSettings", "Server", "cannot_listen", "resource", "source_of"]
