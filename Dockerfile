@@ -27,7 +27,7 @@ USER 10001:10001
 WORKDIR /var/lib/slicer
 VOLUME /var/lib/slicer
 # API, media of our own rooms (whip.udp = "0.0.0.0:8189"), health.
-EXPOSE 8088 8189/udp 8090
+EXPOSE 8088 8080 8189/udp 8090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python3", "-c", \
     "import urllib.request as r; r.urlopen('http://127.0.0.1:8090/readyz', timeout=2)"]
 # SIGTERM delivers what has been cut: `docker stop --time 60` waits for outbox.drain.

@@ -439,6 +439,12 @@ void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, siz
     finish(it, &from, out);
 }
 
+void peer_read(peer *it, outputs *out) {
+    outputs none = {0};
+    catch_up(it);
+    finish(it, &none, out);
+}
+
 void peer_flush(peer *it, outputs *out) {
     outputs from = {0};
     catch_up(it);

@@ -98,6 +98,8 @@ void peer_detach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot, output
 /* Datagrams that came another way, decrypted. */
 void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
                   outputs *out);
+/* Read what came since the last look. */
+void peer_read(peer *it, outputs *out);
 void peer_flush(peer *it, outputs *out);
 /* Move what waits to the (empty) lists. */
 void peer_collect(peer *it, outputs *cuts, others *others);

@@ -59,6 +59,7 @@ cdef extern from "plane.h" nogil:
     void peer_detach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot, outputs *out)
     void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
                       outputs *out)
+    void peer_read(peer *it, outputs *out)
     void peer_flush(peer *it, outputs *out)
     void peer_collect(peer *it, outputs *cuts, others *others)
     double peer_heard(peer *it)
@@ -248,6 +249,12 @@ cdef class Peer:
         finally:
             free(data)
             free(sizes)
+
+    def read(self):
+        """What came since the last look."""
+        with nogil:
+            peer_read(self._it, &self._out)
+        return self.bundle._outputs(&self._out)
 
     def flush(self):
         """Everything that can still be cut."""

@@ -6,13 +6,12 @@ a supervisor end the process.
 
 from collections.abc import Callable
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from slicer.config import split_authority
-from slicer.http import HttpSettings, Server, cannot_listen, resource
+from slicer.http import HttpSettings, Server, application, cannot_listen, resource
 
 LIMITS = HttpSettings(connections=64, per_address=64, keep_alive=75.0, reserve=0.02)
 """Few connections, and of the process's last descriptors."""
@@ -35,6 +34,6 @@ def open_health(listen: str, ready: Callable[[], bool]) -> Server:
     """Serve health alone at HOST:PORT. Raises BadInput."""
     host, port = split_authority("serve.health", listen)
     try:
-        return Server(host, port, Starlette(routes=health_routes(ready)), settings=LIMITS)
+        return Server(host, port, application(health_routes(ready)), settings=LIMITS)
     except OSError as error:
         raise cannot_listen("serve.health", listen, error) from None

@@ -21,7 +21,7 @@ from slicer.console.observer import Observer
 from slicer.console.ranges import ranged
 from slicer.console.sessions import SESSION_SECONDS, Session, Sessions, may_change
 from slicer.console.stored import read
-from slicer.http.acceptor import source_of
+from slicer.http import source_of
 from slicer.service.operations import Operations
 
 MAX_BODY = 4_096

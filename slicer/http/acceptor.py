@@ -18,7 +18,6 @@ the listening socket is read by us, so that a connection is counted before it co
 """
 
 import asyncio
-import ipaddress
 import logging
 import resource
 import socket
@@ -28,6 +27,7 @@ from collections.abc import Callable
 
 from slicer.http.connection import HEAD_TIMEOUT, Connection
 from slicer.http.settings import HttpSettings
+from slicer.http.source import source_of
 
 BATCH = 64
 """Connections accepted before other events have their turn."""
@@ -199,13 +199,3 @@ class Acceptor:
             self._starting[connection].cancel()
         connection.abort()
         self.ended(connection)
-
-
-def source_of(address: str) -> str:
-    """An address as connections are counted by it: of IPv6 the /64, of a mapped one its IPv4."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))

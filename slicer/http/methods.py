@@ -1,12 +1,15 @@
-"""One resource and all its methods: what it answers to OPTIONS, to HEAD and to every other one."""
+"""Resources and all their methods: what they answer to OPTIONS, to HEAD and to every other one."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Route
+from starlette.types import ExceptionHandler, Receive, Scope, Send
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -21,6 +24,18 @@ def resource(
     the same complete `Allow`, which routes of one method each cannot give (15.5.6).
     """
     return Route(path, _Resource(handlers, about or {}))
+
+
+def application(
+    routes: Sequence[BaseRoute],
+    middleware: Sequence[Middleware] = (),
+    exception_handlers: Mapping[Any, ExceptionHandler] | None = None,
+) -> Starlette:
+    """An app of these routes, to which a slash too many is 404: Starlette would redirect it, to the
+    host that the request names and without the prefix of a proxy."""
+    app = Starlette(False, routes, middleware, exception_handlers)
+    app.router.redirect_slashes = False
+    return app
 
 
 class _Resource:

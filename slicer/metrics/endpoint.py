@@ -5,13 +5,12 @@ It asks for no signature and holds no secret and no id: its labels are words of 
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
 from slicer.config import split_authority
 from slicer.engine.sample import Sample
-from slicer.http import HttpSettings, Server, cannot_listen, resource
+from slicer.http import HttpSettings, Server, application, cannot_listen, resource
 from slicer.metrics.exposition import exposition
 
 LIMITS = HttpSettings(connections=64, per_address=64, keep_alive=75.0, reserve=0.02)
@@ -34,6 +33,6 @@ def open_metrics(
     host, port = split_authority(field, listen)
     try:
         routes = [resource("/metrics", {"GET": metrics})]
-        return Server(host, port, Starlette(routes=routes), settings=LIMITS)
+        return Server(host, port, application(routes), settings=LIMITS)
     except OSError as error:
         raise cannot_listen(field, listen, error) from None

@@ -25,20 +25,28 @@ _STATUS = re.compile(r"\binner: Status \{\s+status: (\d{3}),")
 _BODY = re.compile(r"status code: \d{3}[^:\n]*: (.*?)\n\nDebug source:", re.DOTALL)
 _TIMEOUT = re.compile(r"\bkind: Timeout,")
 _NO_CREDENTIALS = ("credential error", "Access Key", "must be specified", "token request")
-# What obstore says in words → what we say, what to do.
+# What obstore says in words → whether it waits for a human, what was said, what to do.
 _FAILURES = {
-    "redirect": ("the store redirects", "wrong region or endpoint: ask where the bucket is"),
+    "redirect": (True, "the store redirects", "wrong region or endpoint: ask where the bucket is"),
     "ETag Header missing": (
+        False,
         "success was said without an ETag",
         "was it the store that answered?",
     ),
-    "dns error": ("the host's name is not known", UNREACHABLE),
-    "error: InvalidMessage(": ("no TLS connection", "check the endpoint and its certificate"),
-    "error: InvalidCertificate(": ("no TLS connection", "check the endpoint and its certificate"),
-    "kind: Connect,": ("no connection", UNREACHABLE),
-    "error sending request": ("the connection broke", UNREACHABLE),
+    "dns error": (False, "the host's name is not known", UNREACHABLE),
+    "error: InvalidMessage(": (
+        False,
+        "no TLS connection",
+        "check the endpoint and its certificate",
+    ),
+    "error: InvalidCertificate(": (
+        False,
+        "no TLS connection",
+        "check the endpoint and its certificate",
+    ),
+    "kind: Connect,": (False, "no connection", UNREACHABLE),
+    "error sending request": (False, "the connection broke", UNREACHABLE),
 }
-_REFUSED = {"redirect"}
 
 
 def answered(key: str, text: str, right: str) -> StorageError | None:
@@ -121,10 +129,9 @@ class ObstoreClient:
             return StorageUnavailable(key, "no answer in time", UNREACHABLE)
         if any(sign in text for sign in _NO_CREDENTIALS):
             return StorageRefused(key, "no credentials were found", self._advice)
-        for sign, (reason, advice) in _FAILURES.items():
+        for sign, (refused, reason, advice) in _FAILURES.items():
             if sign in text:
-                kind = StorageRefused if sign in _REFUSED else StorageUnavailable
-                return kind(key, reason, advice)
+                return (StorageRefused if refused else StorageUnavailable)(key, reason, advice)
         line = hide(text.partition("\n")[0], self._credentials)
         return StorageUnavailable(key, line, "it is tried again")
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from slicer.errors import RoomError
 from slicer.hot import IMPLEMENTATION, Bundle
-from slicer.rtp.parameters import Kind, RtpParameters
+from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.link import Address, Link
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING or IMPLEMENTATION == "native":
     from slicer._hot import Peer, Plane, srtp_missing
 
 logger = logging.getLogger(__name__)
-
-_NOBODY = TrackKey("", "", Kind.AUDIO)
 
 
 class NativePath:
@@ -93,8 +91,7 @@ class NativeMedia:
 
     def read(self) -> None:
         """Take what is in the socket by now, and hand on what is no media."""
-        # The plane reads before it detaches anything, and there is no such track.
-        self._deliver_all(self._peer.detach(_NOBODY))
+        self._deliver_all(self._peer.read())
         self.collect()
 
     def carry(self, link: Link) -> None:

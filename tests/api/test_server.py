@@ -1,51 +1,21 @@
 """Listening: TLS by PEM files, and never without signatures but on loopback."""
 
-import datetime
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from slicer.api import Listen, check_listen, make_app, open_server
 from slicer.errors import BadInput
+from tests.harness.certificates import make_certificate
 from tests.harness.service.api import APP, Recorder
 
 
 @pytest.fixture
 def pem(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate of 127.0.0.1 signed by itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    paths = tmp_path / "cert.pem", tmp_path / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return paths
+    return make_certificate(tmp_path)
 
 
 async def test_tls(pem: tuple[Path, Path]) -> None:

@@ -16,6 +16,7 @@ PROGRAM = """
 import asyncio, signal
 from slicer.cli.signals import end_on_signals
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever these tests were started by
 {before}
 
 async def main():
@@ -115,6 +116,7 @@ class Told:
 def told() -> Iterator[Told]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
     before = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield Told()
     for number, handler in before.items():
         signal.signal(number, handler)

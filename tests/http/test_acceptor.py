@@ -18,7 +18,6 @@ from starlette.responses import PlainTextResponse, Response
 
 from slicer.http import HttpSettings, Server, resource
 from slicer.http import acceptor as module
-from slicer.http.acceptor import source_of
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -238,17 +237,3 @@ async def test_a_flood_is_one_line_of_log(caplog: pytest.LogCaptureFixture) -> N
         assert there.server.counters["http_idle_closed"] == 30
     lines = [record for record in caplog.records if record.name.startswith("slicer.http")]
     assert len(lines) == 1
-
-
-@pytest.mark.parametrize(
-    ("address", "source"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-    ],
-)
-def test_by_what_an_address_is_counted(address: str, source: str) -> None:
-    assert source_of(address) == source

@@ -26,6 +26,8 @@ async def test_it_reads_at_each_look() -> None:
             answer = await client.get("/metrics")
             assert answer.headers["content-type"].startswith("text/plain; version=")
             assert f"\nslicer_looks_total {number}.0\n" in answer.text
+        beside = await client.get("/metrics/", headers={"Host": "evil.example"})
+        assert (beside.status_code, beside.headers.get("location")) == (404, None)
         openmetrics = await client.get(
             "/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"}
         )

@@ -1,7 +1,5 @@
 """Janus forwards a publisher as plain RTP (`rtp_forward` of VideoRoom) into an `rtp://` room."""
 
-import asyncio
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,10 +7,8 @@ import pytest
 from slicer.rooms.rtp.settings import RtpSettings
 from tests.harness.network.namespace import own_network
 from tests.harness.rooms.janus import EXECUTABLE, janus
+from tests.harness.rooms.janus_task import ROOM, publisher
 from tests.harness.rooms.rtp_sender import Robot, free_ports
-
-ROOM = "scout"
-PUBLISHER = ("-m", "tests.harness.rooms.janus_publisher", ROOM, "ada", "vp8", "audio", "video")
 
 
 @pytest.mark.skipif(EXECUTABLE is None, reason="no Janus (Debian: janus)")
@@ -20,12 +16,7 @@ async def test_what_janus_forwards_is_cut(tmp_path: Path) -> None:
     with own_network():
         async with janus(tmp_path / "janus") as server:
             await server.create(ROOM, videocodec="vp8")
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, *PUBLISHER, stdout=asyncio.subprocess.PIPE
-            )
-            assert process.stdout is not None
-            try:
-                assert await process.stdout.readline() == b"published\n"
+            async with publisher("ada"):
                 audio, video = free_ports(2)
                 robot = Robot(RtpSettings(silence=1))
                 types = f"audio=111:opus&video=96:vp8&video_port={video}"
@@ -43,9 +34,6 @@ async def test_what_janus_forwards_is_cut(tmp_path: Path) -> None:
                     streams=streams,
                 )
                 await robot.until(lambda: len(robot.audio()) >= 4 and len(robot.pictures()) >= 4)
-            finally:
-                process.kill()
-                await process.wait()
             assert {cut.end - cut.start for cut in robot.audio()[1:4]} == {48_000}
             first = robot.pictures()[0].frames[0]
             assert first[0] & 1 == 0, "Janus asks the publisher for a keyframe as it begins"

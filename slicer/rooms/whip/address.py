@@ -11,7 +11,6 @@ from slicer.rooms.redaction import shown
 
 _ROOM = re.compile(r"/([A-Za-z0-9_-]{1,64})")
 _USER = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.@-]{1,64}")
-_HOST_PREFIX = 64
 _ALLOWED = (
     "whip://HOST:PORT/ROOM with an IP address of this host or localhost, a port (0: any free one), "
     "and 1 to 64 of A-Z a-z 0-9 _ - for the room"
@@ -42,19 +41,6 @@ def check_user(field: str, user: str) -> None:
     robot's. Two dots or one are none: they would be folders of the slices' paths."""
     if not _USER.fullmatch(user):
         raise BadInput(field, user, "1 to 64 of A-Z a-z 0-9 _ - . @, but not . or ..")
-
-
-def source(address: str) -> str:
-    """Whose bound a request from this address counts for: an IPv6 host has all of its /64."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:  # a Unix socket, or a proxy that hides it
-        return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, _HOST_PREFIX), strict=False))
 
 
 def listen_host(host: str) -> str:

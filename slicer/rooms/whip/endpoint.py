@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -21,7 +20,7 @@ from slicer.errors import (
     TaskNotExist,
     Unauthorized,
 )
-from slicer.http import resource
+from slicer.http import application, resource
 from slicer.rooms.whip.address import check_user
 
 SDP = "application/sdp"
@@ -88,7 +87,7 @@ class WhipApp:
             allow_headers=["authorization", "content-type", "if-match"],
             expose_headers=["location", "etag", "link", "accept-patch", "retry-after"],
         )
-        self.app = Starlette(
+        self.app = application(
             routes=[
                 resource(endpoint, {"POST": self._post}, {"Accept-Post": SDP}),
                 resource(
@@ -100,8 +99,6 @@ class WhipApp:
             middleware=[cors],
             exception_handlers={HTTPException: _refuse, SlicerError: _explain},
         )
-        # Starlette would answer a slash too many with a redirect that no proxy's prefix is in.
-        self.app.router.redirect_slashes = False
 
     async def _post(self, request: Request) -> Response:
         _require_type(request, SDP)

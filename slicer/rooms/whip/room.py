@@ -8,11 +8,11 @@ from urllib.parse import SplitResult
 from slicer.background import Background
 from slicer.clock import Clock
 from slicer.errors import BadInput, LimitReached, RoomError, TaskNotExist, Unauthorized, shown
-from slicer.http import HttpSettings, Server
+from slicer.http import HttpSettings, Server, source_of
 from slicer.rooms import Authorize, Context, Listener
 from slicer.rooms.trouble import LOOK
 from slicer.rooms.whip import ice_servers
-from slicer.rooms.whip.address import RoomAddress, source
+from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.anchor import PUBLISHER, Anchor
 from slicer.rooms.whip.authorization import authorization
 from slicer.rooms.whip.endpoint import Published, WhipApp
@@ -206,7 +206,7 @@ class Site:
         if participants is None:
             raise TaskNotExist(f"no task slices room {room!r}: start one, then publish")
         participants.replace(user)
-        address = source(address)
+        address = source_of(address)
         if reason := self._full(participants, address):
             self._ended["publishers_refused"] += 1
             participants.turned_away(user, f"refused: {reason}")

@@ -8,9 +8,8 @@ and nothing more.
 The media path reads sockets of datagrams. So a pair of them on loopback stands between: what comes
 in a frame is sent from one to the other, which the path reads, and what the path sends comes back
 and leaves in a frame. TCP loses nothing, and that pair must not either: while its buffer is more
-than half full, the connection is not read, and the peer's TCP waits (RFC 6544 section 10.1 leaves
-the rate to TCP). In the other direction only RTCP and answers leave; a peer that does not take them
-loses them, as by UDP.
+than half full, the connection is not read, and the peer's TCP waits. In the other direction only
+RTCP and answers leave; a peer that does not take them loses them, as by UDP.
 """
 
 import asyncio
@@ -19,6 +18,7 @@ import struct
 from collections import Counter
 from collections.abc import Sequence
 
+from slicer.http import source_of
 from slicer.webrtc.drain import MAX_DATAGRAM
 from slicer.webrtc.link import Address
 from slicer.webrtc.lite.agent import named_fragment
@@ -31,6 +31,10 @@ IDLE = 30.0
 MAX_UNPROVEN = 256
 """Connections at once that have not sent a check yet; one more is closed."""
 MAX_UNPROVEN_OF_ADDRESS = 16
+"""Of an IPv6 host: of its /64."""
+PAUSE = 1.0
+"""Seconds for which nothing is accepted after `accept` failed, say for want of a descriptor. Who
+connects meanwhile waits in the kernel's backlog."""
 MAX_OF_SESSION = 4
 """Connections that one session's checks may prove."""
 MAX_READ = 65_536
@@ -65,9 +69,10 @@ class TcpPort:
         self._loop = asyncio.get_running_loop()
         self._sockets = bind_all(addresses, number, socket.SOCK_STREAM)
         self.port: int = self._sockets[0].getsockname()[1]
+        self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
         for sock in self._sockets:
             sock.listen(_BACKLOG)
-            self._loop.add_reader(sock, self._accept, sock)
+            self._listen(sock)
         port.offer(
             f"{len(port.candidates.lines) + index} 1 tcp {_PRIORITY - 256 * index} {address} "
             f"{self.port} typ host tcptype passive"
@@ -79,6 +84,8 @@ class TcpPort:
         return len(self._connections)
 
     def close(self) -> None:
+        for pause in self._pauses.values():
+            pause.cancel()
         for sock in self._sockets:
             self._loop.remove_reader(sock)
             sock.close()
@@ -105,14 +112,22 @@ class TcpPort:
     def closed(self, connection: "TcpConnection") -> None:
         self._connections.discard(connection)
 
+    def _listen(self, listening: socket.socket) -> None:
+        self._loop.add_reader(listening, self._accept, listening)
+
     def _accept(self, listening: socket.socket) -> None:
         try:
             sock, peer = listening.accept()
-        except OSError:  # the peer is gone again, or no descriptor is left
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError:
             self._counters["tcp_accepts_failed"] += 1
+            self._loop.remove_reader(listening)
+            self._pauses[listening] = self._loop.call_later(PAUSE, self._listen, listening)
             return
         unproven = [one for one in self._connections if not one.proven]
-        of_address = sum(one.peer[0] == peer[0] for one in unproven)
+        source = source_of(peer[0])
+        of_address = sum(source_of(one.peer[0]) == source for one in unproven)
         if len(unproven) >= MAX_UNPROVEN or of_address >= MAX_UNPROVEN_OF_ADDRESS:
             self._counters["tcp_connections_refused"] += 1
             sock.close()

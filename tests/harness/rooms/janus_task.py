@@ -18,6 +18,7 @@ from slicer import (
     VideoSpec,
 )
 from tests.harness.rooms.janus import API_SECRET, PIN
+from tests.harness.rooms.publishing_process import publishing
 
 ROOM = "scout"
 BOTH = SliceParams(AudioSpec(1, 0.0), VideoSpec(2, 0.0), max_idle=60)
@@ -83,17 +84,8 @@ async def publisher(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A publisher in a process of its own, once it is connected."""
     program = ("-m", "tests.harness.rooms.janus_publisher", room, name, codec, "audio", "video")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *program, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        assert await process.stdout.readline() == b"published\n"
+    async with publishing(sys.executable, *program, started="published") as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 def both(watched: Watched, name: str, count: int = 1) -> bool:

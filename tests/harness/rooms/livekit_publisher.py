@@ -8,23 +8,16 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 
+from tests.harness.rooms import publishing_process
 from tests.harness.rooms.livekit_server import publisher
 
 
 @contextlib.asynccontextmanager
 async def publishing(url: str, identity: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Once it sends, until the context ends."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, url, identity, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        assert await process.stdout.readline() == b"published\n"
+    program = (sys.executable, "-m", __name__, url, identity)
+    async with publishing_process.publishing(*program, started="published") as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def _publish(url: str, identity: str) -> None:

@@ -8,8 +8,10 @@ from tests.harness.rooms.whip_muxer import STARTED
 
 
 @contextlib.asynccontextmanager
-async def publishing(*command: str) -> AsyncIterator[None]:
-    """Run it from when it says that it publishes until the context ends.
+async def publishing(
+    *command: str, started: str = STARTED
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run it from when it says *started* until the context ends.
 
     Raises RuntimeError with what it said where it ends before, TimeoutError after 30 s.
     """
@@ -19,12 +21,12 @@ async def publishing(*command: str) -> AsyncIterator[None]:
     assert process.stdout is not None
     try:
         said = b""
-        while STARTED.encode() not in said:
+        while started.encode() not in said:
             line = await asyncio.wait_for(process.stdout.readline(), 30)
             if not line:
                 raise RuntimeError(f"{command[0]} ended: {said.decode(errors='replace')}")
             said += line
-        yield
+        yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from slicer.errors import BadInput
-from slicer.rooms.whip.address import RoomAddress, source
+from slicer.rooms.whip.address import RoomAddress
 
 
 @pytest.mark.parametrize(
@@ -29,19 +29,3 @@ def test_what_is_none(url: str) -> None:
     with pytest.raises(BadInput, match="whip://HOST:PORT/ROOM") as refused:
         RoomAddress.parse(urlsplit(url))
     assert refused.value.field == "room"
-
-
-@pytest.mark.parametrize(
-    ("address", "counted"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:DB8:1:2::9", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("", ""),
-        ("proxy", "proxy"),
-    ],
-)
-def test_whose_bound_a_request_counts_for(address: str, counted: str) -> None:
-    assert source(address) == counted

@@ -2,88 +2,43 @@
 
 import asyncio
 import contextlib
+import os
+import resource
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
 from slicer.errors import RoomError
-from slicer.webrtc.link import Link
 from slicer.webrtc.lite import tcp
 from slicer.webrtc.lite.port import UdpPort
 from slicer.webrtc.lite.tcp import MAX_OF_SESSION, MAX_UNPROVEN_OF_ADDRESS, TcpPort
-from slicer.webrtc.lite.transport import LiteTransport
+from tests.harness.rooms.lite_call import LOOPBACK, SECONDS, Call
 from tests.harness.rooms.manual_peer import NOW, ManualPeer
 
-LOOPBACK = "127.0.0.1"
-SECONDS = 5.0
 PACKET = b"\x80\x60" + bytes(30)
-
-
-class Call:
-    """Our end on both ports, and a peer driven by hand."""
-
-    def __init__(self) -> None:
-        self.port = UdpPort([LOOPBACK], 0, (), lambda: NOW)
-        self.tcp = TcpPort(self.port, [LOOPBACK], 0, ())
-        self.moved = 0
-        self.ours = LiteTransport(self.port, lambda _reason: None, self._move, lambda: None)
-        self.peer = ManualPeer(tcp=True)
-        self.connecting: asyncio.Task[str] | None = None
-        self.links: list[Link] = []
-        self.strangers: list[socket.socket] = []
-
-    async def meet(self) -> None:
-        self.peer.meet(await self.ours.local())
-        self.connecting = asyncio.create_task(
-            self.ours.connect(self.peer.remote, False, SECONDS, self._take)
-        )
-        await asyncio.sleep(0)
-
-    async def connect(self) -> Link:
-        await self.meet()
-        assert self.connecting is not None
-        async with asyncio.timeout(SECONDS):
-            await self.peer.connect()
-            assert await self.connecting == ""
-        (link,) = self.links
-        return link
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(SECONDS):
-            while not condition():
-                await self.peer.pump()
-
-    def stranger(self) -> socket.socket:
-        sock = socket.create_connection((LOOPBACK, self.tcp.port))
-        sock.setblocking(False)
-        self.strangers.append(sock)
-        return sock
-
-    def _take(self) -> None:
-        self.links.append(self.ours.take(self.peer.remote))
-
-    def _move(self) -> None:
-        self.moved += 1
-
-    async def close(self) -> None:
-        await self.ours.stop()
-        if self.connecting is not None:
-            self.connecting.cancel()
-        for link in self.links:
-            link.sock.close()
-        for sock in self.strangers:
-            sock.close()
-        self.peer.close()
-        self.tcp.close()
-        self.port.close()
 
 
 @pytest.fixture
 async def call() -> AsyncIterator[Call]:
-    call = Call()
+    call = Call(tcp=True)
     yield call
     await call.close()
+
+
+@pytest.fixture
+def stranger(call: Call) -> Iterator[Callable[[], socket.socket]]:
+    """Makes connections that have sent nothing yet."""
+    made: list[socket.socket] = []
+
+    def connect() -> socket.socket:
+        made.append(socket.create_connection((LOOPBACK, call.tcp.port)))
+        made[-1].setblocking(False)
+        return made[-1]
+
+    yield connect
+    for sock in made:
+        sock.close()
 
 
 async def received(sock: socket.socket) -> bytes:
@@ -171,11 +126,13 @@ async def test_an_empty_frame_is_nothing(call: Call) -> None:
     ],
     ids=["http", "dtls", "check-of-nobody"],
 )
-async def test_what_a_stranger_sends_ends_his_connection(call: Call, data: bytes) -> None:
+async def test_what_a_stranger_sends_ends_his_connection(
+    call: Call, stranger: Callable[[], socket.socket], data: bytes
+) -> None:
     await call.meet()
-    stranger = call.stranger()
-    stranger.send(data)
-    assert await closed(stranger)
+    sock = stranger()
+    sock.send(data)
+    assert await closed(sock)
     assert call.tcp.connections == 1
     counted = set(call.port.counters)
     assert counted <= {"tcp_connections_of_strangers", "tcp_frames_too_long"}
@@ -198,10 +155,10 @@ async def test_a_wrong_password_is_not_answered(call: Call) -> None:
 
 
 async def test_who_says_nothing_is_disconnected(
-    call: Call, monkeypatch: pytest.MonkeyPatch
+    call: Call, stranger: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tcp, "FIRST", 0.05)
-    assert await closed(call.stranger())
+    assert await closed(stranger())
     assert call.port.counters == {"tcp_connections_silent": 1}
 
 
@@ -215,8 +172,10 @@ async def test_a_proven_one_lives_while_frames_come(
     assert call.port.counters == {"tcp_connections_silent": 1}
 
 
-async def test_an_address_has_so_many_that_prove_nothing(call: Call) -> None:
-    strangers = [call.stranger() for _ in range(MAX_UNPROVEN_OF_ADDRESS + 1)]
+async def test_an_address_has_so_many_that_prove_nothing(
+    call: Call, stranger: Callable[[], socket.socket]
+) -> None:
+    strangers = [stranger() for _ in range(MAX_UNPROVEN_OF_ADDRESS + 1)]
     assert await closed(strangers[-1])
     assert call.tcp.connections == MAX_UNPROVEN_OF_ADDRESS
     assert call.port.counters == {"tcp_connections_refused": 1}
@@ -224,6 +183,7 @@ async def test_an_address_has_so_many_that_prove_nothing(call: Call) -> None:
 
 async def test_a_session_has_so_many(call: Call) -> None:
     await call.connect()
+    others: list[ManualPeer] = []
     for _ in range(MAX_OF_SESSION - 1):
         other = ManualPeer(tcp=True)
         other.remote = call.peer.remote
@@ -231,13 +191,14 @@ async def test_a_session_has_so_many(call: Call) -> None:
         other.check(nominate=False)
         while not other.answers:
             await other.pump()
-        call.strangers.append(other.sock)
+        others.append(other)
     one_more = ManualPeer(tcp=True)
     one_more.meet(call.peer.ours)
     one_more.check(nominate=False)
     assert await closed(one_more.sock)
     assert call.port.counters == {"tcp_connections_refused": 1}
-    one_more.close()
+    for one in (*others, one_more):
+        one.close()
 
 
 async def test_a_peer_whose_connection_broke_comes_again(call: Call) -> None:
@@ -308,3 +269,25 @@ async def test_what_is_advertised_is_offered(call: Call) -> None:
     assert len({line.split()[0] for line in port.candidates.lines}) == 4
     listening.close()
     port.close()
+
+
+async def test_without_a_descriptor_it_waits_instead_of_spinning(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "PAUSE", 0.05)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    waiting = socket.socket()
+    lowest = os.dup(waiting.fileno())
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        waiting.setblocking(False)
+        waiting.connect_ex((LOOPBACK, call.tcp.port))
+        await asyncio.sleep(0.2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert 1 <= call.port.counters["tcp_accepts_failed"] <= 8
+    async with asyncio.timeout(SECONDS):
+        while call.tcp.connections == 0:
+            await asyncio.sleep(0.01)
+    waiting.close()

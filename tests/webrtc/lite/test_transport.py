@@ -1,76 +1,16 @@
 """A peer that comes to our port: checks, handshake, another address, restarts, strangers."""
 
 import asyncio
-import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
-from slicer.webrtc.link import Link
-from slicer.webrtc.lite.port import UdpPort
 from slicer.webrtc.lite.transport import LiteTransport
-from tests.harness.rooms.manual_peer import NOW, ManualPeer
+from tests.harness.rooms.lite_call import SECONDS, Call
+from tests.harness.rooms.manual_peer import ManualPeer
 
-SECONDS = 5.0
 ALERT = b"\x15\xfe\xfd" + bytes(8) + b"\x00\x02\x02\x28"
-
-
-class Call:
-    """Our end on a port, and a peer driven by hand."""
-
-    def __init__(self, setup: str = "active") -> None:
-        self.port = UdpPort(["127.0.0.1"], 0, (), lambda: NOW)
-        self.ended: list[str] = []
-        self.moved = 0
-        self.ours = LiteTransport(self.port, self.ended.append, self._move, self._read)
-        self.peer = ManualPeer(setup)
-        self.connecting: asyncio.Task[str] | None = None
-        self.links: list[Link] = []
-
-    def _take(self) -> None:
-        self.links.append(self.ours.take(self.peer.remote))
-
-    def _move(self) -> None:
-        self.moved += 1
-
-    def _read(self) -> None:
-        """As a media path would: read the link's socket, and hand back what is no media."""
-        for link in self.links:
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    link.others(link.sock.recv(2_048), self.peer.address)
-
-    async def meet(self, seconds: float = SECONDS) -> None:
-        self.peer.meet(await self.ours.local())
-        self.connecting = asyncio.create_task(
-            self.ours.connect(self.peer.remote, False, seconds, self._take)
-        )
-        await asyncio.sleep(0)
-
-    async def connect(self) -> Link:
-        await self.meet()
-        assert self.connecting is not None
-        async with asyncio.timeout(SECONDS):
-            await self.peer.connect()
-            assert await self.connecting == ""
-        (link,) = self.links
-        return link
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(SECONDS):
-            while not condition():
-                await self.peer.pump()
-
-    async def close(self) -> None:
-        await self.ours.stop()
-        await self.ours.stop()
-        if self.connecting is not None:
-            self.connecting.cancel()
-        for link in self.links:
-            link.sock.close()
-        self.peer.close()
-        self.port.close()
 
 
 @pytest.fixture
@@ -128,10 +68,10 @@ async def test_the_time_to_connect_is_bounded(call: Call) -> None:
     await call.meet(seconds=0.1)
     assert call.connecting is not None
     assert await call.connecting == "no connectivity check came within 0.1 s"
-    again = LiteTransport(call.port, call.ended.append, call._move, call._read)
+    again = LiteTransport(call.port, call.ended.append, call.move, call._read)
     peer = ManualPeer()
     peer.meet(await again.local())
-    connecting = asyncio.create_task(again.connect(peer.remote, False, 0.2, call._take))
+    connecting = asyncio.create_task(again.connect(peer.remote, False, 0.2, call.take))
     await asyncio.sleep(0)
     peer.check()
     assert await connecting == "DTLS was not done within 0.2 s"
@@ -210,7 +150,7 @@ async def test_who_is_faster_with_the_peer_s_own_check_moves_nobody(call: Call) 
 
 async def test_a_replayed_check_of_another_session_moves_nobody(call: Call) -> None:
     await call.connect()
-    other = LiteTransport(call.port, call.ended.append, call._move, call._read)
+    other = LiteTransport(call.port, call.ended.append, call.move, call._read)
     theirs = await other.local()
     stranger = ManualPeer()
     stranger.meet(theirs)
