@@ -122,8 +122,13 @@ class LoopMedia:
         self._read()
         if self._driver is not None:
             self._driver.close()
-            self._driver = None
+        self.discard()
         self.release()
+
+    def discard(self) -> None:
+        if self._driver is not None:
+            self._driver.stop()
+            self._driver = None
 
     def _read(self) -> bool:
         """Take what waits in the socket; whether that was all."""
