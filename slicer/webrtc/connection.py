@@ -175,8 +175,8 @@ class Connection:
     async def close(self) -> None:
         """End the connection and tell the peer; no event and no cut follows. May be called twice.
 
-        Nothing of it is left in a cycle of references: its sockets, keys and packets are some 200 kB,
-        and the garbage collector, which knows of objects and not of bytes, comes late.
+        Nothing of it stays in a cycle of references: its keys, certificates and packets are some
+        200 kB, and the garbage collector, which counts objects and not bytes, comes late.
         """
         # A task that was cancelled keeps its error, and so the frames that hold us.
         running, self._run_task = self._run_task, None

@@ -116,6 +116,7 @@ class LoopMedia:
         self._sock = self._link = None
         if self._drain is not None:
             self._drain.close()
+            self._drain = None
 
     def close(self) -> None:
         """The media is over: give the last cuts, close the socket."""
