@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from slicer.hot import Bundle
 from slicer.rooms.janus import room as room_module
 from slicer.rooms.janus import subscriber as module
 from slicer.rooms.silence import MediaSilence
@@ -14,6 +15,8 @@ from slicer.rtp.rtcp.reports import ReceiverReport
 from slicer.slicing.facts import TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import AnchorTrouble, AudioCut, PictureCut, TrackRefused
 from slicer.slicing.spec import VideoSpec
+from slicer.webrtc.connection import Connection
+from tests.harness.garbage import living, no_collector
 from tests.harness.rooms.descriptions import Track, described
 from tests.rooms.janus.conftest import SETTINGS, Robot
 
@@ -239,3 +242,14 @@ async def test_media_is_expected_while_a_track_flows(
     await robot.until(lambda: len(expected) == 5)
     robot.room.tell(id="ada", mid="0", moderation="unmuted")
     await robot.until(lambda: len(expected) == 6)
+
+
+async def test_a_publisher_that_left_is_freed_without_the_garbage_collector(robot: Robot) -> None:
+    parts = (module.Subscriber, Connection, Bundle)
+    with no_collector():
+        before = living(*parts)
+        await publishing(robot, "audio", "video")
+        await robot.send(10.0)
+        assert living(*parts) - before == {"Subscriber": 1, "Connection": 1, "Bundle": 1}
+        robot.room.unpublish("ada")
+        await robot.until(lambda: not living(*parts) - before)
