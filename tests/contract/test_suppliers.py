@@ -101,7 +101,7 @@ CASES = {
         aliyun.admitted,
         aliyun.KEY,
         aliyun.PASS,
-        {Kind.VIDEO: aliyun.PICTURE},
+        {Kind.VIDEO: aliyun.PICTURE, Kind.AUDIO: aliyun.AUDIO},
         aliyun.error(400),
         SupplierSpec("aliyun", "", aliyun.ID),
     ),
@@ -159,7 +159,8 @@ def test_cases_are_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"), [(name, kind) for name in REMOTE for kind in CASES[name].hits]
 )
-async def test_verdicts(name: str, kind: Kind) -> None:
+async def test_verdicts(name: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aliyun_module, "POLL_SECONDS", 0.0)
     case = CASES[name]
     told = [case.passes]
     async with stand_in(lambda asked: case.admitted(asked, told[-1])) as server:
@@ -318,6 +319,7 @@ READ: list[tuple[Callable[[Any], Verdict], object]] = [
     (lambda body: yidun_module.verdict_of(body, (100, 50)), yidun.PICTURE),
     (yidun_module.verdict_of, yidun.AUDIO),
     (aliyun_module.verdict_of, {"RequestId": "1", "Data": aliyun.PICTURE}),
+    (aliyun_module.audio_verdict_of, {"RequestId": "1", "Data": aliyun.AUDIO}),
     (lambda body: rekognition_module.verdict_of(body, 80), rekognition.PICTURE),
     (lambda body: openai_module.verdict_of(body, 0.8), {"id": "1", "results": [openai.PICTURE]}),
     (webhook_module.verdict_of, webhook.BLOCK),

@@ -15,30 +15,51 @@ from slicer.errors import (
     SupplierRefused,
     SupplierUnavailable,
 )
-from slicer.moderation import Label, Suggest, SupplierSpec, Verdict
+from slicer.media import ogg
+from slicer.media.slice import File
+from slicer.moderation import Label, Segment, Suggest, SupplierSpec, Verdict
 from slicer.moderation import aliyun as module
 from slicer.moderation.aliyun import AliyunSupplier, authorization
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
+from tests.harness.media.audio import make_audio
+from tests.harness.media.opus import encode
 from tests.harness.moderation import aliyun
-from tests.harness.moderation.aliyun import ID, KEY, PASS, PICTURE, admitted, error, refused, told
+from tests.harness.moderation.aliyun import (
+    AUDIO,
+    ID,
+    KEY,
+    PASS,
+    PICTURE,
+    admitted,
+    error,
+    refused,
+    told,
+)
 from tests.harness.moderation.stand_in import Asked, StandIn, stand_in
 
 SPEC = SupplierSpec("aliyun", "", ID, KEY)
 FILE = file_of("anna/1", 1000, Kind.VIDEO)
+AUDIO_FILE = replace(file_of("anna/2"), data=ogg.write(encode(make_audio(1)), 0, 48_000))
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.0)
 
 
 async def judge(
     answering: Callable[[Asked], Response],
     spec: SupplierSpec = SPEC,
     times: int = 1,
+    file: File = FILE,
 ) -> tuple[Verdict, StandIn]:
     async with stand_in(answering) as server:
         supplier = AliyunSupplier(spec, ModerationSettings(aliyun_endpoint=server.url))
         try:
             for _ in range(times):
-                verdict = await supplier.judge(FILE)
+                verdict = await supplier.judge(file)
             return verdict, server
         finally:
             await supplier.close()
@@ -77,14 +98,111 @@ async def test_a_picture_is_uploaded_and_judged_by_one_key() -> None:
 
 
 async def test_the_order_names_the_service() -> None:
-    for spec, service in ((SPEC, b"baselineCheck"), (replace(SPEC, image_type="mine"), b"mine")):
-        _, server = await judge(lambda asked: admitted(asked, PASS), spec)
+    own = replace(SPEC, image_type="mine", audio_type="audio_detection_byllm")
+    for spec, file, service in (
+        (SPEC, FILE, b"baselineCheck"),
+        (own, FILE, b"mine"),
+        (SPEC, AUDIO_FILE, b"audio_media_detection"),
+        (own, AUDIO_FILE, b"audio_detection_byllm"),
+    ):
+        _, server = await judge(lambda asked: admitted(asked, PASS), spec, file=file)
         assert b"Service=" + service + b"&" in server.asked[-1].body
 
 
 async def test_a_level_without_a_label_is_told() -> None:
     verdict, _ = await judge(lambda asked: admitted(asked, {"RiskLevel": "medium", "Result": []}))
     assert (verdict.suggest, verdict.label) == (Suggest.REVIEW, Label.CUSTOM)
+
+
+async def test_audio_is_asked_for_until_its_task_is_done() -> None:
+    under_way = [error(280), error(280)]
+
+    def answering(asked: Asked) -> Response:
+        last = asked.headers.get("x-acs-action") == "VoiceModerationResult"
+        return under_way.pop() if last and under_way else admitted(asked, AUDIO)
+
+    verdict, server = await judge(answering, file=AUDIO_FILE)
+    asked = ["DescribeUploadToken", "PUT", "VoiceModeration", *["VoiceModerationResult"] * 3]
+    assert actions(server) == asked
+    assert (verdict.suggest, verdict.label, verdict.score) == (Suggest.BLOCK, Label.ABUSE, 87)
+    assert verdict.text == "go away"
+    abuse, moan = verdict.findings
+    assert (abuse.scene, abuse.keywords) == ("profanity", ("go", "away"))
+    assert abuse.segments == (Segment(0.5, 1.0, "away"),)
+    assert (moan.scene, moan.label) == ("sexual_sounds", Label.PORN)
+
+
+async def test_a_part_with_a_label_but_no_level_is_for_people() -> None:
+    part = {"StartTime": 0, "EndTime": 1, "Labels": "violence"}
+    for level, label, suggest in (
+        (None, Label.TERROR, Suggest.REVIEW),
+        ("odd", Label.NORMAL, Suggest.PASS),
+    ):
+        said = {"SliceDetails": [{**part, "RiskLevel": level}]}
+        verdict, _ = await judge(lambda asked, said=said: admitted(asked, said), file=AUDIO_FILE)
+        assert (verdict.label, verdict.suggest) == (label, suggest)
+    verdict, _ = await judge(
+        lambda asked: admitted(asked, {"RiskLevel": "high", "SliceDetails": []}), file=AUDIO_FILE
+    )
+    assert (verdict.label, verdict.suggest) == (Label.CUSTOM, Suggest.BLOCK)
+
+
+async def test_a_task_that_takes_long_is_asked_for_again_and_not_paid_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = [False]
+
+    def answering(asked: Asked) -> Response:
+        last = asked.headers.get("x-acs-action") == "VoiceModerationResult"
+        return error(280) if last and not done[0] else admitted(asked, AUDIO)
+
+    async with stand_in(answering) as server:
+        supplier = AliyunSupplier(SPEC, ModerationSettings(aliyun_endpoint=server.url))
+        monkeypatch.setattr(module, "TASK_SECONDS", 0.2)
+        for key in ("anna/2", "anna/2", "anna/3"):
+            odd = replace(AUDIO_FILE, info=file_of(key).info)
+            with pytest.raises(SupplierUnavailable, match=r"no verdict within 0\.2 s"):
+                await supplier.judge(odd)
+        assert actions(server).count("VoiceModeration") == 2
+        monkeypatch.setattr(module, "TASK_SECONDS", 60.0)
+        done[0] = True
+        assert (await supplier.judge(AUDIO_FILE)).hit
+        assert actions(server).count("VoiceModeration") == 2
+        await supplier.close()
+
+
+async def test_no_more_tasks_are_remembered_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TASKS", 1)
+    monkeypatch.setattr(module, "TASK_SECONDS", 0.0)
+    async with stand_in(lambda asked: admitted(asked, AUDIO)) as server:
+        supplier = AliyunSupplier(SPEC, ModerationSettings(aliyun_endpoint=server.url))
+        for key in ("anna/1", "anna/2", "anna/1"):
+            odd = replace(AUDIO_FILE, info=file_of(key).info)
+            with pytest.raises(SupplierUnavailable):
+                await supplier.judge(odd)
+        assert len(supplier._tasks) == 1
+        assert actions(server).count("VoiceModeration") == 3
+        await supplier.close()
+
+
+async def test_audio_that_is_none_is_not_sent() -> None:
+    async with stand_in(lambda asked: admitted(asked, AUDIO)) as server:
+        supplier = AliyunSupplier(SPEC, ModerationSettings(aliyun_endpoint=server.url))
+        with pytest.raises(SliceNotJudged, match="no audio file"):
+            await supplier.judge(file_of("anna/2"))
+        assert server.asked == []
+        await supplier.close()
+
+
+@pytest.mark.parametrize("odd", [None, [], {}, {"TaskId": ""}, {"TaskId": 7}])
+async def test_an_answer_without_a_task(odd: object) -> None:
+    def answering(asked: Asked) -> Response:
+        if asked.headers.get("x-acs-action") != "VoiceModeration":
+            return admitted(asked, AUDIO)
+        return told(odd)
+
+    with pytest.raises(SupplierUnavailable, match="no task"):
+        await judge(answering, file=AUDIO_FILE)
 
 
 async def test_the_account_is_tried() -> None:
@@ -121,13 +239,13 @@ async def test_the_account_is_tried() -> None:
         (refused(503, "ServiceUnavailable"), SupplierUnavailable),
     ],
 )
-async def test_codes(answered: Response, raised: type[ModerationError]) -> None:
+@pytest.mark.parametrize("last", ["ImageModeration", "VoiceModeration", "VoiceModerationResult"])
+async def test_codes(answered: Response, raised: type[ModerationError], last: str) -> None:
     def answering(asked: Asked) -> Response:
-        last = asked.headers.get("x-acs-action") == "ImageModeration"
-        return answered if last else admitted(asked, PASS)
+        return answered if asked.headers.get("x-acs-action") == last else admitted(asked, PASS)
 
     with pytest.raises(raised):
-        await judge(answering)
+        await judge(answering, file=FILE if last == "ImageModeration" else AUDIO_FILE)
 
 
 async def test_an_upload_that_fails_gets_another_key() -> None:
