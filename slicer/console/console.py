@@ -59,7 +59,7 @@ class Console:
         self.observer = Observer(operations.tasks, clock, settings.memory)
         self.live = Live(self.observer.wall, operations.tasks, clock)
         self.sessions = Sessions(token)
-        operations.watch(self.observer.on_file)
+        operations.watch(self.observer.on_file, self.observer.looked_at)
         self._events = events
         self._watching = asyncio.ensure_future(self._watch(events))
         requests = Requests(operations, self.observer, self.live, self.sessions, audit, clock)

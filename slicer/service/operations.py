@@ -76,9 +76,11 @@ class Operations:
         """All events from now on."""
         return self._engine.events()
 
-    def watch(self, watch: Callable[[File], None] | None) -> None:
-        """Be told of each file that is made; None: no longer."""
-        self._engine.operation.watch(watch)
+    def watch(
+        self, watch: Callable[[File], None] | None, looked_at: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Be told of each file that is made; None: no longer. *looked_at*: as an Operation's."""
+        self._engine.operation.watch(watch, looked_at)
 
     async def health(self) -> Health:
         """How everything is now."""

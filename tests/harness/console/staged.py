@@ -48,6 +48,7 @@ class Stage:
     done: list[tuple[str, ...]] = field(default_factory=list)
     stream: EventStream = field(default_factory=lambda: EventStream(None))
     watcher: Callable[[File], None] | None = None
+    looked_at: Callable[[], bool] = lambda: False
 
     def tasks(self) -> list[TaskView]:
         return self.views
@@ -55,8 +56,10 @@ class Stage:
     def events(self) -> EventStream:
         return self.stream
 
-    def watch(self, watch: Callable[[File], None] | None) -> None:
-        self.watcher = watch
+    def watch(
+        self, watch: Callable[[File], None] | None, looked_at: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.watcher, self.looked_at = watch, looked_at
 
     async def health(self) -> Health:
         counts = {"waiting": len(self.callbacks), "given_up": 0, "delivered": 812, "failed": 3}
