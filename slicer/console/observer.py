@@ -181,6 +181,6 @@ class Observer:
 
 
 def _is_newer(info: SliceInfo, shown: datetime | None, now: datetime) -> bool:
-    """Whether a slice began after the one that is shown; or that one is of the future, since a clock
-    was set back, and would stay for long."""
+    """Whether a slice began after the one that is shown; or that one is of the future, since a
+    clock was set back, and would stay for long."""
     return shown is None or info.began > shown or shown > now

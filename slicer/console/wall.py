@@ -27,9 +27,9 @@ MAX_GONE = 5_000
 class Tile:
     """One anchor of one task; its auxiliary tracks have a tile of their own, "ada (aux)". *taken*,
     *recorded*: when the newest picture and the newest audio slice began; *late*: seconds from when
-    that picture was taken until its file was first ready; *heard*: somebody speaks in the newest audio
-    slice, None: not known; *judgement*: the last one, *hit*: the last that somebody should look
-    at."""
+    that picture was taken until its file was first ready; *heard*: somebody speaks in the newest
+    audio slice, None: not known; *judgement*: the last one, *hit*: the last that somebody should
+    look at."""
 
     identity: str
     task: str
