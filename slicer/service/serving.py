@@ -14,6 +14,7 @@ from slicer.rooms.redaction import shown
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.applications import Application
+from slicer.service.audit import Audit
 from slicer.service.control import control
 from slicer.service.encryption import Encryption
 from slicer.service.messages import body
@@ -47,6 +48,8 @@ async def serving(
     async with AsyncExitStack() as stack:
         registry = await SqliteRegistry.open(folder, encryption)
         stack.push_async_callback(registry.close)
+        audit = await Audit.open(folder)
+        stack.push_async_callback(audit.close)
         subscribers = _subscribers(settings.apps)
         sender = await _open_sender(settings, folder, clock, stack, subscribers)
         notifier = Notifier(
@@ -72,7 +75,7 @@ async def serving(
             subscribers.update(_subscribers(new.apps))
 
         service = Service(engine, registry, notifier, settings, clock, take_settings, sender)
-        service.operations = Operations(engine, registry, sender, folder)
+        service.operations = Operations(engine, registry, sender, audit, folder)
         stack.push_async_callback(service.close)
         _check_rooms(settings.apps, engine)
         await service.start()
