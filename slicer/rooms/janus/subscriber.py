@@ -110,7 +110,7 @@ class Subscriber:
         self._muted: Collection[Slot] = ()
         self._over = False
         self._background = Background()
-        self._talking = self._background.start(self._talk())
+        self._talking: asyncio.Task[None] | None = self._background.start(self._talk())
 
     @property
     def counters(self) -> Counter[str]:
@@ -320,7 +320,11 @@ class Subscriber:
         self._over = True
         for video in self._videos.values():
             video.pause(None)
-        self._talking.cancel()
+        self._videos.clear()  # each of them holds us
+        # Once it is cancelled it keeps its error, and so the frames that hold us.
+        talking, self._talking = self._talking, None
+        if talking is not None:
+            talking.cancel()
         self._background.start(self._let_go())
 
     async def _let_go(self) -> None:
