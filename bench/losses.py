@@ -92,7 +92,8 @@ def main(seconds: float) -> None:
     payloads = [one.payload for one in encode_with_fec(make_speech(20), SILK)]
     for loss in LOSSES:
         rounds = [run(loss, seconds, payloads) for _ in range(ROUNDS)]
-        core, files = (min(one[place] for one in rounds) * 60_000 / seconds for place in (0, 1))
+        core = min(core for core, _, _ in rounds) * 60_000 / seconds
+        files = min(files for _, files, _ in rounds) * 60_000 / seconds
         _, _, done = rounds[0]
         repaired = f"{done['recovered']} repaired, {done['concealed']} filled"
         print(f"{IMPLEMENTATION}, {loss:.0%}: core {core:.1f} ms, files {files:.1f} ms; {repaired}")
