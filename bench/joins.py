@@ -27,10 +27,13 @@ from slicer.rooms.whip.room import WhipConnector
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.spec import MOST_ANCHORS
 from tests.harness.rooms.caller import Caller
+from tests.harness.rooms.captures import rtcp_sr
 from tests.harness.rtp.call import datagram, opus
 
 ROOM = "whip://127.0.0.1:0/lobby"
 STEADY = "steady"
+NTP_EPOCH = 2_208_988_800
+"""Seconds from 1900 to 1970 (RFC 5905 6)."""
 PHASE = 8.0
 """Seconds of each of the phases that are compared with the joins."""
 KINDS = (
@@ -72,17 +75,22 @@ async def serve(pipe: Connection, most: int) -> None:
 
 
 async def speak(url: str, count: int) -> None:
-    """So many publishers of audio, in its own time, until this process is ended."""
+    """So many publishers of audio, in its own time, until this process is ended. Each sends a
+    sender report once a second, as browsers do: without one, its first slices wait for it."""
     async with httpx.AsyncClient(trust_env=False) as client:
         callers = [Caller(f"{url}/{STEADY}{number}", client=client) for number in range(count)]
         for caller in callers:
             await caller.connect()
         loop = asyncio.get_running_loop()
-        began, number = loop.time(), 0
+        began, wall, number = loop.time(), time.time() + NTP_EPOCH, 0
         while True:
             packet = datagram(opus(number), number, number * 960)
             for caller in callers:
                 caller.send([packet])
+            if number % 50 == 0:
+                report = rtcp_sr(1, wall + number / 50, number * 960)
+                for caller in callers:
+                    caller.report(report)
             number += 1
             await asyncio.sleep(began + number * 0.02 - loop.time())
 
