@@ -55,7 +55,9 @@ async def serve(pipe: Connection, most: int) -> None:
         assert isinstance(rooms, WhipConnector)
         answer = rooms.endpoint(urlsplit(ROOM))
         (site,) = rooms._sites.values()
-        pipe.send((answer, site._network.port.port if site._network.port else 0))
+        port = site._network.port
+        assert port is not None
+        pipe.send((answer, port.port))
 
         async def listen() -> None:
             async for event in engine.events():
@@ -69,7 +71,8 @@ async def serve(pipe: Connection, most: int) -> None:
         listening = asyncio.ensure_future(listen())
         while not pipe.poll():
             await asyncio.sleep(0.1)
-            pipe.send((time.process_time(), rooms.connections, late[:], rooms.counters))
+            strangers = port.counters["datagrams_of_strangers"]
+            pipe.send((time.process_time(), rooms.connections, late[:], strangers))
             late.clear()
         listening.cancel()
 
@@ -139,7 +142,7 @@ class Bench:
         self.pipe, self._theirs = self._context.Pipe()
         self.cpu, self.connections = 0.0, 0
         self.late: list[tuple[str, float, float]] = []
-        self.counters: dict[str, int] = {}
+        self.strangers = 0
 
     def start(self, main: Callable[..., object], *arguments: object) -> mp.process.BaseProcess:
         process = self._context.Process(target=_run, args=(main, *arguments), daemon=True)
@@ -150,7 +153,7 @@ class Bench:
     def watch(self, done: Callable[[], bool]) -> None:
         """Take what the server tells, until then."""
         while not done():
-            self.cpu, self.connections, late, self.counters = self.told()
+            self.cpu, self.connections, late, self.strangers = self.told()
             self.late += late
 
     def told(self) -> Any:
@@ -212,13 +215,12 @@ def measure(bench: Bench, steady: int, joins: int, seconds: float, noise: int) -
     )
     quiet, took = bench.phase("all here", bench.after(PHASE))
     bench.start(shout, port, noise)
-    bench.watch(lambda: bench.counters.get("datagrams_of_strangers", 0) > 0)
-    strangers = bench.counters["datagrams_of_strangers"]
+    bench.watch(lambda: bench.strangers > 0)
+    strangers = bench.strangers
     loud, spent = bench.phase("under noise", bench.after(PHASE))
-    strangers = bench.counters.get("datagrams_of_strangers", 0) - strangers
+    strangers = bench.strangers - strangers
     share = (loud / spent - quiet / took) * 100
     print(f"{strangers / spent:.0f} strangers' datagrams a second: {share:.1f} % of a core")
-    print(bench.counters)
 
 
 if __name__ == "__main__":
