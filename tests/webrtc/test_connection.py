@@ -78,7 +78,7 @@ async def test_media_comes_in_batches_from_the_taken_socket(call: Call) -> None:
     assert payload_types & set(audio.codecs)
     assert payload_types & set(video.codecs)
     assert max(len(batch) for batch in call.seen.batches) > 1
-    assert not call.ours.counters
+    assert call.ours.counters == {"handshakes_connected": 1}
     assert not call.media.counters
     # Nothing is lost on the way from asyncio's reader to ours.
     sound = [one for one in call.seen.rtp if one[1] & 0x7F in audio.codecs]
@@ -102,7 +102,7 @@ async def test_sender_reports_arrive_and_a_pli_is_answered(call: Call) -> None:
     async with asyncio.timeout(20):
         while not any(_starts_vp8_keyframe(one, vp8) for one in call.seen.rtp[before:]):
             await asyncio.sleep(0.01)
-    assert not call.ours.counters
+    assert call.ours.counters == {"handshakes_connected": 1}
     assert not call.media.counters
 
 
@@ -154,9 +154,18 @@ async def test_nobody_comes() -> None:
     await call.ours.answer(await call.theirs.offer([Tone()]))
     async with asyncio.timeout(20):
         assert await call.seen.closed == "not connected within 0.3 s"
+    assert call.ours.counters == {"handshakes_ice_failed": 1}
     assert not call.seen.connected.is_set()
     await call.close()
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_a_connection_that_is_closed_before_it_is_made_is_counted() -> None:
+    call = Call()
+    await call.ours.answer(await call.theirs.offer([Tone()]))
+    await asyncio.sleep(0)  # it begins to connect
+    await call.close()
+    assert call.ours.counters == {"handshakes_closed": 1}
 
 
 async def test_a_wrong_fingerprint_is_not_let_in(call: Call) -> None:
@@ -165,6 +174,7 @@ async def test_a_wrong_fingerprint_is_not_let_in(call: Call) -> None:
     await call.theirs.accept(await call.ours.answer(forged))
     async with asyncio.timeout(20):
         assert await call.seen.closed == "DTLS failed"
+    assert call.ours.counters == {"handshakes_dtls_failed": 1}
     assert not call.seen.connected.is_set()
 
 

@@ -13,6 +13,7 @@ from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey,
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Network
 from slicer.webrtc.link import Address, Link
+from slicer.webrtc.counts import PathCounts
 from slicer.webrtc.path import Deliver, Media
 from tests.harness.rooms.whip_client import LOOPBACK, Peer, Tone
 
@@ -71,6 +72,7 @@ class Cutters:
     """A media path of those."""
 
     cpu = None
+    counts = PathCounts()
 
     def open(self, deliver: Deliver) -> Media:
         return Cutter(deliver)
