@@ -12,8 +12,8 @@ from slicer.rtp.parameters import OPUS, Kind, Role, RtpParameters
 from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey, TrackRefused
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Network
-from slicer.webrtc.link import Address, Link
 from slicer.webrtc.counts import PathCounts
+from slicer.webrtc.link import Address, Link
 from slicer.webrtc.path import Deliver, Media
 from tests.harness.rooms.whip_client import LOOPBACK, Peer, Tone
 
