@@ -178,7 +178,7 @@ class Service:
             resuming.cancel()
         for timer in self._lifetimes.values():
             timer.cancel()
-        await self._engine.close()
+        await self._engine.close(resumed=True)
         await self._background.wait()
 
     def _owned(self, app: Application, product: Product, task: str) -> Record:
@@ -284,8 +284,8 @@ class Service:
                 await self._clock.sleep(PATIENCE)
 
     async def _missed(self, task: str, event: EventsMissed) -> None:
-        logger.warning("! task %s: %d events came too fast to be told", task, event.count)
         text = f"{counted(event.count, 'event')} came too fast to be told"
+        logger.warning("! task %s: %s", task, text, extra={"task": task})
         await self._notifier.trouble(self._record(task), event.at, Code.UPLOAD_TROUBLE, text)
 
     async def _resume(self, task: str) -> None:
