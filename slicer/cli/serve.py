@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from slicer.api import (
@@ -28,6 +29,7 @@ from slicer.cli.signals import end_on_signals
 from slicer.console import open_console
 from slicer.errors import counted
 from slicer.logs.lines import escaped
+from slicer.service.ports import check_ports
 from slicer.service.serving import serving
 from slicer.service.settings import ServiceSettings
 
@@ -58,6 +60,8 @@ def serve(options: argparse.Namespace) -> int:
         _path(settings.serve.tls_key),
     )
     check_listen(listen, options.insecure)
+    own = replace(settings.serve, host=listen.host, port=listen.port)
+    check_ports(replace(settings, serve=own))
     return asyncio.run(_serve(settings, listen, options))
 
 

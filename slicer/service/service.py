@@ -14,10 +14,19 @@ from functools import partial
 
 from slicer.background import Background
 from slicer.clock import Clock, Timer
+from slicer.delivery.throttle import Throttle
 from slicer.engine.engine import Engine, TaskStatus
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
 from slicer.engine.sample import Sample
-from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist, counted
+from slicer.errors import (
+    BadInput,
+    LimitReached,
+    RoomError,
+    SlicerError,
+    TaskEnded,
+    TaskNotExist,
+    counted,
+)
 from slicer.media.slice import File, SliceInfo
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio, as_slice
@@ -65,6 +74,8 @@ class Service:
         self._resuming: dict[str, asyncio.Task[None]] = {}
         self._lifetimes: dict[str, Timer] = {}
         self._background = Background()
+        self._not_begun = ""
+        self._refusals = Throttle(clock, self._tell_not_begun)
         self._closing = False
         self.operations: Operations
         """What an operator may see and do; set by `serving`."""
@@ -107,6 +118,9 @@ class Service:
             if isinstance(error, BadInput) and error.field == "room":
                 allowed = "an id that the room URL of its pattern can hold"
                 raise BadInput("room_id", order.room_id, allowed) from None
+            if isinstance(error, RoomError):  # no doing of the caller's: an operator must know
+                self._not_begun = f"room {order.room_id!r} of application {app.sdk_app_id}: {error}"
+                self._refusals.add()
             raise
         finally:
             del self._creating[task]
@@ -174,12 +188,16 @@ class Service:
     async def close(self) -> None:
         """Close the engine. Tasks that nobody ended stay as they are, for the next start."""
         self._closing = True
+        self._refusals.close()
         for resuming in self._resuming.values():
             resuming.cancel()
         for timer in self._lifetimes.values():
             timer.cancel()
         await self._engine.close(resumed=True)
         await self._background.wait()
+
+    def _tell_not_begun(self, count: int) -> None:
+        logger.warning("! %s could not be begun: %s", counted(count, "task"), self._not_begun)
 
     def _owned(self, app: Application, product: Product, task: str) -> Record:
         record = self._registry.get(task)
