@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from slicer.engine.engine import Engine, TaskStatus
+from slicer.engine.engine import Engine
 from slicer.engine.events import EventStream
 from slicer.engine.operation import SpoolHealth, StoreHealth, SupplierHealth, WaitingSlice
+from slicer.engine.task_status import TaskStatus
 from slicer.errors import TaskEnded, TaskNotExist
 from slicer.media.slice import File
 from slicer.service.audit import Audit

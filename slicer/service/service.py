@@ -15,9 +15,10 @@ from functools import partial
 from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.throttle import Throttle
-from slicer.engine.engine import Engine, TaskStatus
+from slicer.engine.engine import Engine
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
 from slicer.engine.sample import Sample
+from slicer.engine.task_status import TaskStatus
 from slicer.errors import (
     BadInput,
     LimitReached,

@@ -20,10 +20,10 @@ from slicer.service.encryption import Encryption
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
 from slicer.service.operations import Operations
-from slicer.service.registry import Registry
 from slicer.service.rooms import example_url
 from slicer.service.service import Service
 from slicer.service.settings import ServeSettings, ServiceSettings
+from slicer.service.sqlite_registry import SqliteRegistry
 from slicer.webhooks.client import WebhookClient
 from slicer.webhooks.queue import WebhookQueue
 from slicer.webhooks.retry import RetryPolicy
@@ -46,7 +46,7 @@ async def serving(
     key_file = Path(settings.serve.state_key_file or folder / KEY_FILE)
     encryption = Encryption.open(settings.serve.state_keys, key_file)
     async with AsyncExitStack() as stack:
-        registry = await Registry.open(folder, encryption)
+        registry = await SqliteRegistry.open(folder, encryption)
         stack.push_async_callback(registry.close)
         audit = await Audit.open(folder)
         stack.push_async_callback(audit.close)

@@ -8,7 +8,6 @@ import pytest
 
 from slicer.console.media import LOOKED_AT, identity_of
 from slicer.console.observer import Observer
-from slicer.engine.engine import TaskStatus
 from slicer.engine.events import (
     AnchorLeft,
     AnchorTrouble,
@@ -27,6 +26,7 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
+from slicer.engine.task_status import TaskStatus
 from slicer.media.slice import File, ManifestInfo, SliceInfo
 from slicer.moderation import Label, Suggest, Verdict
 from slicer.rtp.parameters import Kind, Role

@@ -11,7 +11,6 @@ from typing import cast
 from starlette.applications import Starlette
 
 from slicer.console import Console, open_console
-from slicer.engine.engine import TaskStatus
 from slicer.engine.events import (
     EventStream,
     SliceJudged,
@@ -21,6 +20,7 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.engine.operation import SpoolHealth, StoreHealth, SupplierHealth, WaitingSlice
+from slicer.engine.task_status import TaskStatus
 from slicer.http import Server
 from slicer.media.slice import File, SliceInfo
 from slicer.moderation import Label, Suggest, Verdict

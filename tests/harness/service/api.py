@@ -13,7 +13,7 @@ from starlette.types import Message as Event
 from slicer.api import ApiSettings, make_app
 from slicer.api.signature import Message, canonical_request
 from slicer.delivery.judging import Outcome
-from slicer.engine.engine import TaskStatus
+from slicer.engine.task_status import TaskStatus
 from slicer.moderation import Verdict
 from slicer.rtp.parameters import Kind, Role
 from slicer.service.applications import Application
