@@ -13,13 +13,7 @@ import pytest
 
 from slicer.engine.engine import Engine
 from slicer.engine.settings import EngineSettings, Settings
-from slicer.errors import (
-    BadInput,
-    LimitReached,
-    RoomError,
-    TaskEnded,
-    TaskNotExist,
-)
+from slicer.errors import BadInput, LimitReached, RoomError, TaskEnded, TaskNotExist
 from slicer.service.applications import Application
 from slicer.service.encryption import Encryption
 from slicer.service.leave_code import LeaveCode
