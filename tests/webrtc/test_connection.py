@@ -105,7 +105,6 @@ async def test_sender_reports_arrive_and_a_pli_is_answered(call: Call) -> None:
     async with asyncio.timeout(20):
         while not any(starts_vp8_keyframe(one, vp8) for one in call.seen.rtp[before:]):
             await asyncio.sleep(0.01)
-    assert call.ours.counters == {"handshakes_connected": 1}
     assert not call.media.counters
 
 
