@@ -187,7 +187,7 @@ class Outbox:
     def note_trouble(self, task: str, error: StorageError) -> None:
         """A check found that the first store fails, and the task was told: it will be told of the
         recovery, and not of the same failure again."""
-        self.trouble = error
+        self.trouble, error.store = error, self._failover.first.storage.label
         self._troubles.note(task, error)
 
     def hurry(self) -> None:
@@ -437,7 +437,7 @@ class Outbox:
     def _failed(
         self, delivery: Delivery, upstream: Upstream, probe: bool, error: StorageError
     ) -> None:
-        now = self._clock.now()
+        now, error.store = self._clock.now(), upstream.storage.label
         upstream.circuit.fail(error, probe, now)
         if now >= delivery.deadline:
             self._drop(delivery, error)

@@ -305,8 +305,9 @@ class Engine:
         self._check_entered()
         return self._connector(scheme)
 
-    async def close(self) -> None:
-        """Stop every task, deliver for `outbox.drain` seconds at most, give up the rest.
+    async def close(self, resumed: bool = False) -> None:
+        """Stop every task, deliver for `outbox.drain` seconds at most, give up the rest. *resumed*:
+        the tasks go on in the next process; the log says so.
 
         May be called again, also while it goes on. An engine that was never entered has nothing to
         close.
@@ -314,20 +315,19 @@ class Engine:
         if not self._entered:
             return
         if self._closed is None:
-            self._closed = asyncio.ensure_future(self._close())
+            self._closed = asyncio.ensure_future(self._close(resumed))
         await asyncio.shield(self._closed)
 
-    async def _close(self) -> None:
+    async def _close(self, resumed: bool) -> None:
         running = list(self._tasks.values())
         for task in running:
-            task.stop(EndReason.STOPPED)
+            task.stop(EndReason.STOPPED, resumed)
         for destination in self._destinations.all():
             destination.outbox.hurry()
         self._judges.hurry()
         if running:
-            await asyncio.wait(
-                [task.finished for task in running], timeout=self.settings.outbox.drain
-            )
+            finished = [task.finished for task in running]
+            await asyncio.wait(finished, timeout=self.settings.outbox.drain)
         await self._decoding.close()
         await self._destinations.close()
         await self._judges.close()

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind, RtpParameters
+from slicer.webrtc.counts import HANDSHAKES, outcome_of
 from slicer.webrtc.description import write_answer, write_fragment, write_offer
 from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.link import Address, Link
@@ -205,7 +206,12 @@ class Connection:
             if not self._ended.done():
                 self._take_over(self._transport.take(agreement.remote), agreement.remote.lite)
 
-        reason = await self._transport.connect(agreement.remote, offered, timeout, connected)
+        outcome = "closed"  # by us, before it came to an end of its own
+        try:
+            reason = await self._transport.connect(agreement.remote, offered, timeout, connected)
+            outcome = outcome_of(reason)
+        finally:
+            self.counters[f"{HANDSHAKES}{outcome}"] += 1
         if not reason:
             reason = await self._ended
         await self._release()
