@@ -134,6 +134,12 @@ def compile_driver(compiler: str, folder: Path) -> Path:
     return driver
 
 
+def check_driver() -> None:
+    """Hold its calls against the plane's headers; raises CannotCount where they do not fit."""
+    given = [*flags(), f"-I{ROOT / 'native'}"]
+    run([find_compiler(), *given, "-Werror", "-fsyntax-only", *HERE.glob("*.c")])
+
+
 def profile(
     valgrind: str, driver: Path, case: str, folder: Path
 ) -> tuple[int, Counter[callgrind.Function]]:

@@ -6,6 +6,12 @@
 #define VP8_DESCRIPTOR 4
 #define TICKS_A_FRAME 3000
 
+static bool next_is_keyframe(sender *it) {
+    bool asked = it->asked;
+    it->asked = false;
+    return asked || it->frame % FRAMES_A_GROUP == 0;
+}
+
 uint32_t dice_roll(dice *it, uint32_t end) {
     it->state = it->state * 1664525u + 1013904223u;
     return (it->state >> 16) % end;
@@ -55,7 +61,7 @@ static uint8_t *begin_part(sender *it, datagram *out, uint8_t payload_type, int 
 }
 
 void sender_vp8(sender *it, datagram *out) {
-    bool keyframe = it->frame % FRAMES_A_GROUP == 0;
+    bool keyframe = next_is_keyframe(it);
     for (int part = 0; part < PARTS_A_FRAME; part++) {
         uint8_t *at = begin_part(it, &out[part], VP8_TYPE, part, VP8_DESCRIPTOR + PART_SIZE);
         at[0] = part == 0 ? 0x90 : 0x80; /* RFC 7741 4.2: X, and S in the first */
@@ -78,7 +84,7 @@ static size_t write_parameter_sets(uint8_t *at) {
 
 /* A keyframe is one packet of parameter sets and five parts of a slice, another frame six parts. */
 void sender_h264(sender *it, datagram *out) {
-    bool keyframe = it->frame % FRAMES_A_GROUP == 0;
+    bool keyframe = next_is_keyframe(it);
     int first = keyframe ? 1 : 0;
     for (int part = 0; part < PARTS_A_FRAME; part++) {
         uint8_t *at = begin_part(it, &out[part], H264_TYPE, part, 2 + PART_SIZE);

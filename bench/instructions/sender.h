@@ -35,6 +35,7 @@ typedef struct sender {
     uint16_t sequence, wide;
     uint32_t frame;
     dice dice;
+    bool asked; /* for a keyframe, which the next frame is */
 } sender;
 
 /* 20 ms of Opus. */

@@ -82,7 +82,7 @@ class Service:
     async def metrics(self) -> list[Sample]:
         """Every counter there is, now: the engine's, and those of `service.metrics.METRICS`."""
         callbacks = [] if self._sender is None else await of_callbacks(self._sender)
-        return [*self._engine.metrics(), *callbacks]
+        return [*self._engine.metrics(), *callbacks, *self.operations.audit.samples()]
 
     async def create(self, app: Application, order: Order) -> str:
         """Send the robot; gives the task's id, which is on disk by then.

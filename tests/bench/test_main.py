@@ -32,6 +32,10 @@ def test_the_librarys_memcpy_is_named() -> None:
     assert command.memcpy_chosen([COSTS]) == "__memcpy_avx_unaligned_erms"
 
 
+def test_the_driver_is_written_for_the_plane_as_it_is() -> None:
+    command.check_driver()
+
+
 def test_sockets_and_threads_are_left_out() -> None:
     names = {path.name for path in command.sources()}
     assert {"packet.c", "stream.c"} <= names
