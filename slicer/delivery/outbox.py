@@ -408,7 +408,7 @@ class Outbox:
     async def _put(self, delivery: Delivery, file: File, upstream: Upstream, probe: bool) -> None:
         """One try."""
         try:
-            receipt = await put(upstream.storage, file)
+            receipt = await put(upstream.storage, file, checksum=self._settings.checksums)
         except StorageError as error:
             self._failed(delivery, upstream, probe, error)
         except Exception as error:  # a vendor's module must not lose a slice by a fault of ours

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,24 @@ async def test_a_task_without_any_store(tmp_path: Path) -> None:
     assert [info for info, _ in found] == [event.slice for event in stored]
     assert {event.destination for event in stored} == {SLICES}
     assert sum(len(decode_ogg(data)) for _, data in found) == pytest.approx(5 * 48_000, rel=0.02)
+
+
+async def test_a_checksum_is_told_where_it_is_asked_for(tmp_path: Path) -> None:
+    settings = Settings(outbox=OutboxSettings(checksums=True))
+    spec = TaskSpec(talk(tmp_path / "talk.rtpdump", 2), SLICES, EACH_SECOND, task="t")
+    async with Engine(settings) as engine, engine.events("t") as events, engine.slices() as slices:
+        await engine.create(spec)
+        _, data = await anext(slices)
+        slices.close()
+        stored = await anext(events)
+        while not isinstance(stored, SliceStored):
+            stored = await anext(events)
+        assert stored.sha256 == sha256(data).hexdigest()
+        engine.delete("t")
+        rest = asyncio.ensure_future(engine.close())
+        async for _ in engine.slices():
+            pass
+        await rest
 
 
 async def test_a_slow_reader_costs_its_own_task_alone_and_is_told(tmp_path: Path) -> None:
