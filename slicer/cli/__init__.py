@@ -47,7 +47,7 @@ COMMANDS = (
     ("config", config.add, "check settings, show them, print their JSON Schema"),
     ("tasks", task_list.add, "what a running service is at"),
     ("doctor", doctor.add, "what this machine has, what it lacks, and what to do"),
-    ("sheet", sheet.add, "a page with all slices of a folder"),
+    ("sheet", sheet.add, "a page with all slices of a folder or a bucket"),
     ("completion", _add_completion, "what a shell reads to complete these words"),
     ("usersig", usersig.add, "sign a UserSig for a user"),
 )

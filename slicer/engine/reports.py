@@ -59,8 +59,8 @@ class TaskReports:
         self, slice: SliceInfo, _data: bytes, receipt: Receipt, destination: str
     ) -> Awaitable[None] | None:
         """A slice was stored."""
-        etag, url = receipt.etag, receipt.url
-        event = SliceStored(slice.task, self._now(), slice, etag, destination, url)
+        etag, url, digest = receipt.etag, receipt.url, receipt.sha256
+        event = SliceStored(slice.task, self._now(), slice, etag, destination, url, digest)
         self._tell(event)
         self.reach(slice, Stage.STORED)
         if self._confirm is None:
