@@ -10,6 +10,7 @@ from slicer.api import replace_apps
 from slicer.cli.options import settings_to_serve
 from slicer.errors import BadInput, counted
 from slicer.http import Server
+from slicer.service.fleet_orders import FleetOrders
 from slicer.service.service import Service
 from slicer.service.settings import ServiceSettings
 
@@ -19,7 +20,7 @@ class Running:
     """A service at work. *started*: the settings that all but its applications are of."""
 
     started: ServiceSettings
-    service: Service
+    service: Service | FleetOrders
     app: Starlette
     server: Server
 

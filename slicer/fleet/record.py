@@ -1,7 +1,7 @@
 """What the bus keeps of one task: who runs it, and its order, sealed."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from slicer.errors import BadInput
 
@@ -67,3 +67,8 @@ def from_json(task: str, data: bytes, revision: int) -> TaskRecord:
     if wrong:
         raise BadInput("fleet.bucket", f"record {task}", f"another type of {wrong[0]}")
     return TaskRecord(task, revision=revision, **values)
+
+
+def given(record: TaskRecord, worker: str) -> TaskRecord:
+    """The record that gives a task to *worker*."""
+    return replace(record, epoch=record.epoch + 1, worker=worker, previous="")
