@@ -64,7 +64,7 @@ async def _work(settings: ServiceSettings) -> int:
     end_on_signals(ended.set, lambda: None)
 
     def ready() -> bool:
-        return began.is_set() and not ended.is_set()
+        return began.is_set() and not ended.is_set() and here.ready
 
     async with AsyncExitStack() as stack:
         metrics = Metrics()
@@ -76,7 +76,7 @@ async def _work(settings: ServiceSettings) -> int:
             metrics.add_server("health", health)
         observe = await stack.enter_async_context(metrics.tracing(settings.tracing))
         here = await stack.enter_async_context(working(settings, observe))
-        metrics.add(here.service.metrics)
+        metrics.add(here.metrics)
         began.set()
         _say(f"worker {here.worker.name} of fleet {settings.fleet.bucket}")
         if health:

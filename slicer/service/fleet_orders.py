@@ -14,6 +14,7 @@ from slicer.engine.task_status import TaskStatus
 from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError, SlicerError, TaskEnded
 from slicer.fleet import record as records
 from slicer.fleet.bus import Bus
+from slicer.fleet.metrics import of_planner
 from slicer.fleet.planner import TICK, Assign, Planner
 from slicer.fleet.planner import Order as Step
 from slicer.fleet.table import Table
@@ -167,15 +168,8 @@ class FleetOrders:
 
     async def metrics(self) -> list[Sample]:
         """The fleet as this copy sees it."""
-        now, roster = self._clock.now(), self._planner.roster
-        return [
-            *self._engine.metrics(),
-            Sample("fleet_workers", len(roster.alive(now)), (("state", "alive"),)),
-            Sample("fleet_workers", len(roster.dead(now)), (("state", "dead"),)),
-            Sample("fleet_tasks", sum(1 for _ in self._registry.unfinished())),
-            Sample("fleet_tasks_unplaced", self._planner.unplaced),
-            Sample("fleet_moves_braked", self._planner.braked),
-        ]
+        tasks = sum(1 for _ in self._registry.unfinished())
+        return [*self._engine.metrics(), *of_planner(self._planner, tasks, self._clock.now())]
 
     async def close(self) -> None:
         """May be called twice."""

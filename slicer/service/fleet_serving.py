@@ -8,11 +8,13 @@ from pathlib import Path
 
 from slicer.clock import LoopClock
 from slicer.engine.engine import Engine
+from slicer.engine.sample import Sample
 from slicer.engine.stages import Observe
 from slicer.errors import BadInput
 from slicer.fleet.bus import Bus
 from slicer.fleet.facts import Facts
 from slicer.fleet.gate import Gate
+from slicer.fleet.metrics import of_gate
 from slicer.fleet.ownership import Ownership
 from slicer.fleet.planner import Planner
 from slicer.fleet.settings import NAME, FleetSettings
@@ -46,6 +48,16 @@ class Working:
     worker: Worker
     service: Service
     bus: Bus
+    gate: Gate
+
+    @property
+    def ready(self) -> bool:
+        """Whether the bus is there."""
+        return self.bus.connected
+
+    async def metrics(self) -> list[Sample]:
+        """Its service's, and what waits at its gate."""
+        return [*await self.service.metrics(), *of_gate(self.gate)]
 
 
 @asynccontextmanager
@@ -107,7 +119,7 @@ async def working(
         )
         stack.push_async_callback(worker.close)
         await worker.start()
-        yield Working(worker, service, bus)
+        yield Working(worker, service, bus, gate)
 
 
 @asynccontextmanager
