@@ -22,12 +22,14 @@ from slicer.fleet.table import Table
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.audit import Audit
+from slicer.service.control import control
 from slicer.service.encryption import Encryption
 from slicer.service.fleet_orders import FleetOrders
 from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.mailbox import Mailbox, publisher, to_json
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
+from slicer.service.operations import Operations
 from slicer.service.service import Service
 from slicer.service.serving import KEY_FILE, check_folder, check_rooms, subscribers_of
 from slicer.service.settings import ServiceSettings
@@ -107,6 +109,10 @@ async def working(
         check_rooms(settings.apps, engine)
         service = Service(engine, registry, notifier, settings, clock, sender=sender)
         stack.push_async_callback(service.close)
+        audit = await Audit.open(Path(settings.serve.state))
+        stack.push_async_callback(audit.close)
+        folder = Path(settings.serve.state)
+        service.operations = Operations(engine, registry, sender, audit, folder)
         worker = Worker(
             bus,
             table,
@@ -119,6 +125,7 @@ async def working(
         )
         stack.push_async_callback(worker.close)
         await worker.start()
+        await stack.enter_async_context(control(folder, service.operations.tasks))
         yield Working(worker, service, bus, gate)
 
 
