@@ -381,9 +381,13 @@ class Service:
         await self._engine.create(plan(task, app, record.order, self._settings.vendors))
 
     async def _tell_trouble(self, task: str, error: SlicerError) -> None:
-        logger.warning("! task %s cannot be taken up: %s", task, error, extra={"task": task})
+        await self.tell_trouble(task, f"the task cannot be taken up: {error}")
+
+    async def tell_trouble(self, task: str, text: str) -> None:
+        """Log a trouble of a task with its room, and tell its customer."""
+        logger.warning("! task %s: %s", task, text, extra={"task": task})
         at = self._clock.wall(self._clock.now())
-        await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, str(error))
+        await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, text)
 
     async def _bury(self, task: str, code: LeaveCode) -> None:
         """End a task that is in no room any more, once the slices that an earlier process left are

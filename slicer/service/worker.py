@@ -147,6 +147,10 @@ class Worker:
             return
         self._gate.reopen(task)
         if record.code is not None or record.epoch > 1:
+            if record.previous:
+                lost = f"worker {record.previous} is lost, and what it was cutting"
+                text = f"{lost}; {self.name} goes on"
+                await self._service.tell_trouble(task, text)
             self._service.take_up(task)
             return
         failed: SlicerError | None = None

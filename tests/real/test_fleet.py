@@ -199,6 +199,11 @@ def test_every_message_comes_once_and_in_order(story: Story) -> None:
     assert [events.count(once) for once in (1001, 1002, 1003, 1005)] == [1, 1, 1, 1]
 
 
+def test_the_loss_of_a_worker_is_told(story: Story) -> None:
+    told = [one.told["EventInfo"]["Payload"] for one in story.told() if one.event == 1006]
+    assert [one["Message"].partition(",")[0][-7:] for one in told] == ["is lost"]
+
+
 def test_no_two_slices_hold_the_same_time(story: Story) -> None:
     pictures = [one["StartTimeMs"] for one in story.files(PICTURE)]
     assert pictures[0] < story.killed < pictures[-1]

@@ -83,8 +83,8 @@ async def test_a_task_that_is_taken_away_is_let_go_and_comes_back(fleet: Fleet) 
         while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
             await asyncio.sleep(0.05)
     await orders.delete(fleet.app, MODERATION, task)
-    await until(lambda: len(fleet.events(task)) == 3)
-    assert fleet.events(task) == [1101, 1102, 1105]
+    await until(lambda: len(fleet.events(task)) == 4)
+    assert fleet.events(task) == [1101, 1106, 1102, 1105]
 
 
 async def test_a_creation_that_failed_and_that_nobody_discards_is_tried_again(
