@@ -1,4 +1,4 @@
-"""A fleet of processes on a real NATS server: a worker is killed, the other one is drained.
+"""A fleet of processes on a real NATS server: one worker is frozen, one killed, one drained.
 
 Everything is real: `slicer serve` and two `slicer worker`, a WHIP publisher that comes again where
 the room is now, the store, the receiver of callbacks.
@@ -47,10 +47,11 @@ AUDIO, PICTURE = 1, 2
 
 @dataclass(frozen=True)
 class Story:
-    """What came of it. *killed*: when (ms); *said*: what the drained worker printed."""
+    """What came of it. *frozen*, *killed*: when (ms); *said*: what the drained worker printed."""
 
     task: str
     customer: Receiver
+    frozen: int
     killed: int
     said: str
 
@@ -117,13 +118,12 @@ async def listens(port: int) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def publishers(ports: list[int]) -> AsyncIterator[None]:
-    """One for each worker."""
-    running = [asyncio.ensure_future(publish(port)) for port in ports]
+async def publisher(port: int) -> AsyncIterator[None]:
+    """In the room of the worker with this port, as soon as it has one."""
+    running = asyncio.ensure_future(publish(port))
     yield
-    for one in running:
-        one.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -151,21 +151,36 @@ async def story(seaweed: Seaweed, tmp_path_factory: Any) -> AsyncIterator[Story]
         )
         task = await created(served.port)
         has = await holder(servers.urls, task)
-        await stack.enter_async_context(publishers([ports[name] for name in workers]))
-        await customer.until(lambda: has_picture_since(customer, 0), PATIENCE)
-        workers[has].kill()
-        killed = round(time.time() * 1000)
-        await customer.until(lambda: has_picture_since(customer, killed), PATIENCE)
-        # The other one is drained once the first is there again.
-        await stack.enter_async_context(worker(has, config(has), folder / has, secrets))
         (other,) = workers.keys() - {has}
-        said = await workers[other].end()
-        drained = round(time.time() * 1000)
-        await customer.until(lambda: has_picture_since(customer, drained), PATIENCE)
+
+        async def sliced(name: str, since: int) -> None:
+            async with publisher(ports[name]):
+                await customer.until(lambda: has_picture_since(customer, since), PATIENCE)
+
+        await sliced(has, 0)
+        workers[has].freeze()
+        frozen = round(time.time() * 1000)
+        await sliced(other, frozen)
+        workers[has].thaw()
+        await logged(folder / has / "worker.log", "another worker has it")
+        workers[other].kill()
+        killed = round(time.time() * 1000)
+        await sliced(has, killed)
+        # The first one is drained once the other one is there again.
+        await stack.enter_async_context(worker(other, config(other), folder / other, secrets))
+        said = await workers[has].end()
+        await sliced(other, round(time.time() * 1000))
         about = {"SdkAppId": APP, "TaskId": task}
         assert "Error" not in await call(served.port, "DeleteCloudSliceTask", about)
         await customer.until(lambda: 1005 in [one.event for one in customer.received], PATIENCE)
-        yield Story(task, customer, killed, said)
+        yield Story(task, customer, frozen, killed, said)
+
+
+async def logged(log: Path, text: str) -> None:
+    """Wait until a log says so."""
+    async with asyncio.timeout(PATIENCE):
+        while text not in log.read_text():
+            await asyncio.sleep(0.05)
 
 
 async def created(port: int) -> str:
@@ -200,13 +215,15 @@ def test_every_message_comes_once_and_in_order(story: Story) -> None:
 
 
 def test_the_loss_of_a_worker_is_told(story: Story) -> None:
-    told = [one.told["EventInfo"]["Payload"] for one in story.told() if one.event == 1006]
-    assert [one["Message"].partition(",")[0][-7:] for one in told] == ["is lost"]
+    payloads = [one.told["EventInfo"]["Payload"] for one in story.told() if one.event == 1006]
+    texts = [one["Message"] for one in payloads if one["Message"].startswith("worker ")]
+    assert len(texts) == 2
+    assert all("is lost, and what it was cutting" in text for text in texts)
 
 
 def test_no_two_slices_hold_the_same_time(story: Story) -> None:
     pictures = [one["StartTimeMs"] for one in story.files(PICTURE)]
-    assert pictures[0] < story.killed < pictures[-1]
+    assert pictures[0] < story.frozen < story.killed < pictures[-1]
     slices = story.files(AUDIO)
     assert len(slices) >= 2, "what two workers cut of the end of a task"
     for one, after in pairwise(slices):

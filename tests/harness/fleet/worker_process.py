@@ -20,6 +20,13 @@ class Process:
         """End it as a loss of power would."""
         self.process.send_signal(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Have it do nothing, as a machine that swaps or migrates."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     async def end(self) -> str:
         """SIGTERM; gives what it printed after its first line."""
         self.process.send_signal(signal.SIGTERM)
