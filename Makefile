@@ -14,8 +14,9 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 # media of their own. What fails twice fails.
 ONCE_MORE = $(1) || { [ $$? -eq 1 ] && echo '==> what failed, once more' && $(1) -n 0 --last-failed; }
 REAL := $(BIN)/pytest -q --dist loadfile -o cache_dir=build/pytest/
-# What is there twice, in native/ and as the reference; and the rooms, which carry packets through it.
-PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py)
+# What carries packets through the plane that was chosen. The tests of either plane itself name it: they
+# are among those of the parts.
+PACKET_PATH := $(wildcard tests/rooms/*/test_room.py) tests/rooms/test_frames.py tests/webrtc/test_driver.py
 # Tests on real parts that need the machine to themselves.
 ALONE := tests/real/test_loss.py tests/real/test_serve.py
 
@@ -34,11 +35,11 @@ help: ## say what there is
 demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show the slices (a minute)
 	@$(BIN)/slicer demo
 
-# One after the other: beside tests that compute, even at the lowest priority, browsers date their media
-# wrongly, which the tests of dates see.
+# What computes, then what takes its time: beside tests that compute, even at the lowest priority, browsers
+# date their media wrongly, which the tests of dates see.
 test: installed ## everything that must pass, with a browser and a store
-	@$(MAKE) --no-print-directory -j2 lint types units
-	@$(MAKE) --no-print-directory reference real
+	@$(MAKE) --no-print-directory -j2 lint units types reference
+	@$(MAKE) --no-print-directory real
 
 # What is fetched from different places is fetched at the same time; and what is built, built.
 installed: | $(BIN)/python
@@ -55,10 +56,11 @@ reference: $(TESTED) ## tests of the packet path, by the reference
 real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
 	@$(MAKE) --no-print-directory media publishers alone
 
-# Browsers that have no CPU date their media wrongly: two files at a time.
+# They mostly wait: three files at a time take half of two cores. Browsers that have no CPU date their media
+# wrongly, so that more would not do.
 media:
 	@echo '==> tests on real parts'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 2 tests/real $(addprefix --ignore ,$(ALONE)))
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 3 tests/real $(addprefix --ignore ,$(ALONE)))
 
 publishers:
 	@echo '==> tests on real publishers, by the reference'

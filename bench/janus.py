@@ -23,6 +23,7 @@ from pathlib import Path
 from slicer import AudioSpec, Kind, Settings, SliceParams, VideoSpec
 from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.janus.subscriber import Subscriber
+from slicer.rooms.janus.video import Video
 from slicer.slicing.outputs import PictureCut, TrackOutput
 from slicer.webrtc.drain import Datagram
 from slicer.webrtc.loop_path import LoopMedia
@@ -45,14 +46,14 @@ class Counted:
     def __init__(self) -> None:
         self.received, self.delays = 0, list[float]()
         self._resumed: float | None = None
-        take, pause, deliver = LoopMedia._take, Subscriber._pause, Subscriber._deliver
+        take, pause, deliver = LoopMedia._take, Video.pause, Subscriber._deliver
 
         def taken(media: LoopMedia, batch: list[Datagram]) -> None:
             self.received += sum(len(data) for data, _ in batch)
             take(media, batch)
 
-        def paused(one: Subscriber, until: float | None) -> None:
-            self._resumed = time.monotonic() if until is None and one._to_pause else None
+        def paused(one: Video, until: float | None) -> None:
+            self._resumed = time.monotonic() if until is None and one.paused else None
             pause(one, until)
 
         def delivered(one: Subscriber, cut: TrackOutput) -> None:
@@ -61,7 +62,7 @@ class Counted:
             deliver(one, cut)
 
         LoopMedia._take = taken  # type: ignore[assignment, method-assign]
-        Subscriber._pause = paused  # type: ignore[assignment, method-assign]
+        Video.pause = paused  # type: ignore[method-assign]
         Subscriber._deliver = delivered  # type: ignore[assignment, method-assign]
 
 

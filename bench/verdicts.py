@@ -1,9 +1,10 @@
 """From a cut to its callback, and a supplier that is slower than what is cut.
 
-`python -m bench.verdicts [--anchors 1,10,50] [--seconds N]`: the whole service over captures that
-play at their own pace, with a spool. A supplier answers after 50 ms, and a customer's server hears
-of each verdict. Told is how long after its cut the callback of a slice came, and how late slices
-were cut themselves, beside the same without moderation.
+`python -m bench.verdicts [--anchors 1,10,50] [--seconds N] [--spread]`: the whole service over
+captures that play at their own pace, with a spool. A supplier answers after 50 ms, and a customer's
+server hears of each verdict. Told is how long after its cut the callback of a slice came, and how
+late slices were cut themselves, beside the same without moderation. All anchors begin at once, and
+are cut at once then; with --spread they begin one after the other within an audio slice's length.
 
 `python -m bench.verdicts crowd [--seconds N] [--concurrency 8,128]`: what 1 000 anchors cut (a
 slice of audio every 15 s and a picture every 5 s of each) on its way through the outbox and the
@@ -43,7 +44,7 @@ from slicer.service.applications import Application
 from slicer.service.notifier import Notifier
 from slicer.service.order import Bucket, Moderation, Order, Product, SupplierSpec
 from slicer.service.serving import serving
-from slicer.service.settings import ServeSettings, ServiceSettings
+from slicer.service.settings import ServeSettings, ServiceSettings, VendorSettings
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.storage import Credentials
 from slicer.webhooks.settings import WebhookSettings
@@ -131,6 +132,7 @@ def service_of(folder: Path, customer: str) -> ServiceSettings:
         engine=Settings(spool=spool, moderation=ModerationSettings(concurrency=64)),
         serve=ServeSettings(state=str(folder / "state")),
         webhooks=WebhookSettings(allow_private=True),
+        vendors=VendorSettings(s3_endpoint="http://127.0.0.1:9"),
         apps=(app,),
     )
 
@@ -152,7 +154,7 @@ def order_of(number: int, judged: bool, folder: Path) -> Order:
     return replace(order, moderation=slow) if judged else order
 
 
-async def live(anchors: int, seconds: float, judged: bool) -> None:
+async def live(anchors: int, seconds: float, judged: bool, spread: bool) -> None:
     """Slice, and tell how long it took."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -170,6 +172,7 @@ async def live(anchors: int, seconds: float, judged: bool) -> None:
                 orders = [order_of(number, judged, folder) for number in range(anchors)]
                 for each in orders:
                     await service.create(app, each)
+                    await asyncio.sleep(AUDIO / anchors if spread else 0)
                 await asyncio.sleep(seconds + 2)
                 heard = [
                     one.told["CallbackTs"] / 1000
@@ -274,6 +277,7 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=("live", "crowd"), default="live")
     parser.add_argument("--anchors", default="1,10,50")
     parser.add_argument("--concurrency", default="8,128")
+    parser.add_argument("--spread", action="store_true")
     parser.add_argument("--seconds", type=float, default=30.0)
     given = parser.parse_args()
     if given.what == "crowd":
@@ -285,7 +289,7 @@ def main() -> None:
     print(f"a supplier of {ANSWER * 1000:.0f} ms, audio every {AUDIO} s, a picture every {VIDEO} s")
     for anchors in map(int, given.anchors.split(",")):
         for judged in (False, True):
-            asyncio.run(live(anchors, given.seconds, judged))
+            asyncio.run(live(anchors, given.seconds, judged, given.spread))
 
 
 def OPEN(_spec: SupplierSpec, _settings: ModerationSettings) -> Slow:

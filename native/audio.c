@@ -9,6 +9,8 @@
 #define PACKET_OVERHEAD 150
 #define SILENCE 127
 #define FEWEST_PACKETS 16
+#define PACKETS_AHEAD 512
+#define BYTES_AHEAD ((size_t)64 << 10)
 
 void audio_cutter_init(audio_cutter *it, uint64_t track, int64_t seconds, double wait,
                        const activity *activity, counters *counters) {
@@ -75,14 +77,20 @@ static void forget_before(audio_cutter *it, size_t first) {
     renumber(it->packets, it->count, from);
 }
 
+/* Room for the next slice: half of what this one took, so that it mostly grows once. Not more, since
+ * what a long slice needed is not kept for the next one. */
+static size_t half(size_t size, size_t most) { return size / 2 < most ? size / 2 : most; }
+
 /* Give everything held to `cut` and go on with a copy of the packets from `first` on: so nothing
- * long is copied, and what a long slice needed is not kept for the next one. */
+ * long is copied. */
 static bool hand_over(audio_cutter *it, size_t first, audio_cut *cut) {
     size_t count = it->count - first, from = offset_of(it, first);
-    size_t capacity = count < FEWEST_PACKETS ? FEWEST_PACKETS : count;
+    size_t capacity = FEWEST_PACKETS + count + half(it->count, PACKETS_AHEAD);
     audio_packet *packets = malloc(capacity * sizeof *packets);
     buffer bytes = {0};
-    if (packets == NULL || !buffer_append(&bytes, it->bytes.data + from, it->bytes.size - from)) {
+    if (packets == NULL || !buffer_reserve(&bytes, half(it->bytes.size, BYTES_AHEAD)) ||
+        !buffer_append(&bytes, it->bytes.data + from, it->bytes.size - from)) {
+        buffer_free(&bytes);
         free(packets);
         return false;
     }

@@ -119,10 +119,16 @@ static bool set_clock(mapper *it, double seconds) {
     return told;
 }
 
+/* Whether the last regime is believed, by which all packets are so many seconds late. */
+static bool borne_out(const mapper *it, double late) {
+    return it->confirmed || late <= PLAUSIBLE;
+}
+
 /* Look from here on at what packets do. */
 static void believe(mapper *it, int64_t timestamp, double now) {
     int64_t told = timestamp < it->newest ? timestamp : it->newest;
-    it->settled = told > it->settled ? told : it->settled;
+    if (borne_out(it, it->arrivals.value - (*value_of(it) + it->offset->value)))
+        it->settled = told > it->settled ? told : it->settled;
     it->pending = NAN;
     it->believed = now;
     it->last = it->newest;
@@ -173,7 +179,7 @@ double mapper_at(const mapper *it, int64_t timestamp) {
     double told = it->regimes[at - 1].value + it->offset->value;
     if (at == it->count) {
         double late = it->arrivals.value - told;
-        if (late < 0.0 || (late > PLAUSIBLE && !it->confirmed))
+        if (late < 0.0 || !borne_out(it, late))
             told = it->arrivals.value;
     }
     return (double)timestamp / it->rate + told;

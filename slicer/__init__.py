@@ -3,7 +3,7 @@
 from slicer.delivery.judging import Keep
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
-from slicer.engine.engine import Engine, TaskStatus
+from slicer.engine.engine import Engine
 from slicer.engine.events import (
     AnchorDropped,
     AnchorLeft,
@@ -34,6 +34,7 @@ from slicer.engine.events import (
 from slicer.engine.sample import Sample
 from slicer.engine.settings import EngineSettings, Keyframes, Settings, SlicingSettings
 from slicer.engine.spec import Moderation, TaskSpec
+from slicer.engine.task_status import TaskStatus
 from slicer.errors import (
     BadInput,
     LimitReached,

@@ -6,6 +6,7 @@ SlicerError
  ├─ TaskNotExist        the caller: no task of that id
  ├─ TaskEnded           the caller: the task has ended
  ├─ LimitReached        the caller: a named bound is full; may be tried again later
+ ├─ BusUnavailable      the bus of a fleet: it cannot be reached; may be tried again
  ├─ RoomError           the room: it cannot be entered or was lost; may be tried again
  ├─ MediaError          the sender: bytes that no decoder takes; that slice alone is lost
  ├─ StorageError        the store did not take a slice
@@ -52,6 +53,10 @@ class TaskEnded(SlicerError):
 
 class LimitReached(SlicerError):
     """A named bound is full."""
+
+
+class BusUnavailable(SlicerError):
+    """The bus of a fleet, or who was asked over it, does not answer; worth another try."""
 
 
 class RoomError(SlicerError):

@@ -24,7 +24,7 @@ settings.register_profile("few", deadline=None, max_examples=20, derandomize=Tru
 
 
 def pytest_collection_finish() -> None:
-    """What the tests imported lives as long as they do: a collection looks at what came since, which a
-    test that collects for each example of hypothesis feels ten times over."""
+    """Collections look at what came since the imports: a test with one for each example of
+    hypothesis takes a tenth of the time."""
     gc.collect()
     gc.freeze()

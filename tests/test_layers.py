@@ -26,7 +26,10 @@ LAYERS = [
     {"hot"},
     {"slicing"},
     {"rtp"},
-    {"http", "sqlite", "threads", "clock", "background", "usersig", "config", "permissions", "tc3"},
+    {
+        *("http", "sqlite", "threads", "clock", "background", "usersig", "config"),
+        *("entry_points", "permissions", "tc3"),
+    },
     {"wal", "errors"},
 ]
 LEVEL = {name: len(LAYERS) - row for row, names in enumerate(LAYERS) for name in names}

@@ -5,7 +5,7 @@ from slicer.api.fields import Values
 from slicer.api.live import read_live_order
 from slicer.api.requests import read_lists, read_order
 from slicer.api.schema import Action, Verb
-from slicer.engine.engine import TaskStatus
+from slicer.engine.task_status import TaskStatus
 from slicer.service.order import Application, OrderTaker, Product
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription

@@ -24,6 +24,7 @@ from slicer.api.health import health_routes
 from slicer.api.schema import ACTIONS, AUDIO_SYNC, MAX_AUDIO_TEXT
 from slicer.api.signature import Message
 from slicer.errors import shown
+from slicer.service.audit import AuditEntry, AuditKind
 from slicer.service.order import Application, OrderTaker
 
 MAX_DRAIN = 16 * 1024 * 1024
@@ -47,6 +48,8 @@ ALLOW = {"Allow": "GET, OPTIONS, POST"}
 
 log = logging.getLogger(__name__)
 
+Note = Callable[[AuditEntry], None]
+
 
 def make_app(
     apps: Mapping[int, Application],
@@ -55,16 +58,18 @@ def make_app(
     ready: Callable[[], bool] = lambda: True,
     counters: ApiCounters | None = None,
     beside: Sequence[BaseRoute] = (),
+    note: Note | None = None,
 ) -> Starlette:
     """The app over these applications. *ready*: whether orders are taken, for `GET /readyz`;
-    *counters*: where its answers are counted; *beside*: what else is served at this address.
+    *counters*: where its answers are counted; *beside*: what else is served at this address;
+    *note*: is told what the audit keeps.
 
     Raises BadInput where an application cannot be served as it is configured.
     """
-    settings = settings or ApiSettings()
-    dispatcher = Dispatcher(apps, orders, settings)
-    endpoint = Route("/{path:path}", Endpoint(dispatcher, settings, counters or ApiCounters()))
-    app = Starlette(routes=[*health_routes(ready), *beside, endpoint])
+    settings, note = settings or ApiSettings(), note or _nowhere
+    dispatcher = Dispatcher(apps, orders, settings, note)
+    endpoint = Endpoint(dispatcher, settings, counters or ApiCounters(), note)
+    app = Starlette(routes=[*health_routes(ready), *beside, Route("/{path:path}", endpoint)])
     app.state.dispatcher = dispatcher
     return app
 
@@ -79,9 +84,14 @@ class Endpoint:
     """All of the API but its health, as an ASGI app."""
 
     def __init__(
-        self, dispatcher: Dispatcher, settings: ApiSettings, counters: ApiCounters
+        self,
+        dispatcher: Dispatcher,
+        settings: ApiSettings,
+        counters: ApiCounters,
+        note: Note,
     ) -> None:
         self._dispatcher, self._settings, self._counters = dispatcher, settings, counters
+        self._note = note
         self._files = 0
         self._refusals: Counter[str] = Counter()
         self._told: dict[str, float] = {}
@@ -118,14 +128,17 @@ class Endpoint:
         await response(scope, receive, send)
 
     def _refused(self, code: str, client: Address | None, about: Mapping[str, str]) -> None:
-        """Log the first one and then one a minute: who has no key fills no disk."""
+        """Log and note the first one and then one a minute: who has no key fills no disk."""
         self._refusals[code] += 1
         now = self._settings.monotonic()
         if now - self._told.get(code, -inf) >= TELL_EVERY:
             self._told[code] = now
             text = "! signature refused: %s, from %s (%d so far)"
-            source = client.host if client else "nowhere"
-            log.warning(text, code, source, self._refusals[code], extra=about)
+            source, count = client.host if client else "nowhere", self._refusals[code]
+            log.warning(text, code, source, count, extra=about)
+            detail, at = f"{code} ({count} so far)", self._settings.now()
+            entry = AuditEntry(at, source, "API request refused", detail, AuditKind.REFUSED)
+            self._note(entry)
 
     async def _answer(self, request: Request) -> Answer:
         """Answer, with no more bodies at a time that hold files than MAX_FILES."""
@@ -145,7 +158,8 @@ class Endpoint:
         try:
             async with timeout:
                 message = await self._receive(request, most)
-                return await self._dispatcher.answer(message)
+                source = request.client.host if request.client else ""
+                return await self._dispatcher.answer(message, source)
         except TimeoutError:
             if not timeout.expired():
                 raise
@@ -165,6 +179,10 @@ class Endpoint:
         query = request.scope["query_string"].decode("latin-1")
         body = await _body(request, most, len(query))
         return Message(request.method, "/", query, _headers(request), body)
+
+
+def _nowhere(_: AuditEntry) -> None:
+    pass
 
 
 async def _body(request: Request, most: int, query: int) -> bytes:

@@ -7,14 +7,14 @@ then it is carried out. What is wrong first is answered.
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from slicer.api.actions import Answer, carry_out
 from slicer.api.body import read_json, read_query
-from slicer.api.errors import WRONG_VALUE, ApiError
+from slicer.api.errors import WRONG_VALUE, ApiError, code_of
 from slicer.api.fields import Reader
 from slicer.api.keys import Caller, Keys, find_app
 from slicer.api.limits import RateLimit, Signatures
@@ -22,6 +22,7 @@ from slicer.api.schema import ACTIONS, VERSION, Action, Verb
 from slicer.api.signature import MAX_SKEW, UNSIGNED_PAYLOAD, Message
 from slicer.errors import BadInput, shown
 from slicer.moderation.settings import DEFAULT_SUPPLIER
+from slicer.service.audit import AuditEntry, AuditKind
 from slicer.service.order import Application, OrderTaker
 from slicer.service.settings import REGIONS
 
@@ -31,6 +32,10 @@ DEADLINE = 6.0
 RATE = 20
 MAX_NONCE = 64
 
+MAX_AUDITED = 200
+"""Characters of an application and a task in the audit; the outcome comes after them."""
+
+_AUDITED = {Verb.CREATE, Verb.MODIFY, Verb.DELETE}
 # Repeating these changes nothing: they may come again under the same signature.
 _REPEATABLE = {Verb.DESCRIBE, Verb.DELETE}
 
@@ -60,9 +65,14 @@ class Dispatcher:
     """Answers requests to these applications; its limits and memory are for all of them."""
 
     def __init__(
-        self, apps: Mapping[int, Application], orders: OrderTaker, settings: ApiSettings
+        self,
+        apps: Mapping[int, Application],
+        orders: OrderTaker,
+        settings: ApiSettings,
+        note: Callable[[AuditEntry], None],
     ) -> None:
-        self._orders, self._settings = orders, settings
+        """*note*: is told who has created, modified or deleted a task, and what came of it."""
+        self._orders, self._settings, self._note = orders, settings, note
         self.replace(apps)
         self._rate = RateLimit(settings.rate)
         self._signatures = Signatures()
@@ -77,8 +87,9 @@ class Dispatcher:
                 raise BadInput("usersig_key", "nothing", "a key, since permission_control is on")
         self._keys, self.apps = Keys(apps.values()), apps
 
-    async def answer(self, message: Message) -> Answer:
-        """Check it and carry it out. Raises SlicerError."""
+    async def answer(self, message: Message, source: str = "") -> Answer:
+        """Check it and carry it out; *source*: the address that it comes from. Raises
+        SlicerError."""
         now = self._settings.now()
         caller = self._authenticate(message, now)
         action = _action(message.headers, self._settings.regions)
@@ -90,13 +101,38 @@ class Dispatcher:
                 "RequestLimitExceeded",
                 f"{name}: allowed: {self._settings.rate} a second for each SdkAppId",
             )
-        if caller is not None:
-            self._refuse_other_use(name, app, action, caller, message, now)
-        values = reader.read(action.fields, body)
-        if caller is not None and action.verb not in _REPEATABLE:
-            self._refuse_replay(name, caller, message.headers.get("x-tc-nonce", ""), now)
-        supplier = self._settings.default_supplier
-        return await carry_out(action, app, values, self._orders, now, supplier)
+
+        async def work() -> Answer:
+            if caller is not None:
+                self._refuse_other_use(name, app, action, caller, message, now)
+            values = reader.read(action.fields, body)
+            if caller is not None and action.verb not in _REPEATABLE:
+                self._refuse_replay(name, caller, message.headers.get("x-tc-nonce", ""), now)
+            supplier = self._settings.default_supplier
+            return await carry_out(action, app, values, self._orders, now, supplier)
+
+        if action.verb not in _AUDITED:
+            return await work()
+        who = source if caller is None else f"{caller.key} ({source})"
+        asked = f"application {app.sdk_app_id}, task {body.get('TaskId', 'none')}"
+        return await self._audited(work(), AuditEntry(now, who, name, asked, AuditKind.API))
+
+    async def _audited(self, work: Awaitable[Answer], entry: AuditEntry) -> Answer:
+        """Carry it out, and have noted what came of it: ok and the task, or the error's code."""
+        detail, outcome = (
+            entry.detail,
+            "given up",
+        )  # where its sender has gone, or it takes too long
+        try:
+            answer = await work
+            detail, outcome = f"{detail.partition(',')[0]}, task {answer['TaskId']}", "ok"
+        except Exception as error:
+            outcome = code_of(error)
+            raise
+        else:
+            return answer
+        finally:
+            self._note(replace(entry, detail=f"{detail[:MAX_AUDITED]}: {outcome}"))
 
     def _authenticate(self, message: Message, now: float) -> Caller | None:
         host = _host(message.headers.get("host", ""))

@@ -13,8 +13,10 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody whose signature is proved, who signed at *timestamp*, UTC in seconds."""
+    """Somebody whose signature is proved, who signed at *timestamp*, UTC in seconds, with the key
+    of id *key*."""
 
+    key: str
     apps: frozenset[int]
     signature: str
     timestamp: int
@@ -47,7 +49,8 @@ class Keys:
         if secret_key is None:
             raise ApiError("AuthFailure.SecretIdNotFound", "Credential: no key has this id")
         timestamp = verify(message, claimed, secret_key, now)
-        return Caller(frozenset(self._apps[claimed.secret_id]), claimed.signature, timestamp)
+        apps = frozenset(self._apps[claimed.secret_id])
+        return Caller(claimed.secret_id, apps, claimed.signature, timestamp)
 
 
 def find_app(apps: Mapping[int, Application], number: int, caller: Caller | None) -> Application:

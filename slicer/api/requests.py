@@ -6,6 +6,7 @@ from slicer.api.errors import ApiError
 from slicer.api.fields import Values
 from slicer.delivery.judging import Keep
 from slicer.errors import BadInput, Unauthorized, shown
+from slicer.moderation import SUPPLIERS
 from slicer.service.order import Application, Bucket, Moderation, Order, Product, SupplierSpec
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
 from slicer.slicing.subscription import IdList, Lists, Subscription
@@ -138,7 +139,8 @@ def _moderation(params: Values) -> Moderation:
     name = params.text("ModerationSupplier").lower()
     table = params.table("ModerationSupplierParam")
     path = "ModerationParams.ModerationSupplierParam"
-    if name not in _WITHOUT_PARAMS:
+    # What a supplier of another package needs, it says itself.
+    if name in SUPPLIERS and name not in _WITHOUT_PARAMS:
         if "ModerationSupplierParam" not in params:
             raise ApiError(
                 "MissingParameter", f"{path}: missing; allowed: an object, for {shown(name)}"

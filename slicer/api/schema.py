@@ -1,11 +1,13 @@
 """The fields of the actions: ONE table of names, types, needs, ranges, defaults and codes."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from slicer.api.errors import FIELD_CODES
 from slicer.api.fields import Field, Table, Text, Texts, Whole, Wholes
+from slicer.entry_points import MAX_NAME, Group, added
 from slicer.service.order import Product
 from slicer.slicing.subscription import MAX_ENTRIES, MAX_ENTRY_LENGTH
 from slicer.usersig import MAX_TEXT
@@ -13,10 +15,12 @@ from slicer.usersig import MAX_TEXT
 VERSION = "2019-07-22"
 MAX_PREFIX = 16
 """Entries of FileNamePrefix; with 64 characters each, a key stays within the 1 KB stores take."""
-SUPPLIERS = (
+_OURS = (
     *("tianyu", "ace", "shumei", "yidun", "trtc"),
     *("local", "webhook", "rekognition", "aliyun", "openai"),
 )
+SUPPLIERS = (*_OURS, *added(Group.SUPPLIERS, _OURS))
+"""Those of other packages last, as they are installed when this is imported."""
 
 AUDIO_SYNC = "CreateAudioModerationSync"
 MAX_AUDIO_TEXT = 7_000_000
@@ -104,7 +108,11 @@ _MODERATION = Table(
         Field("SliceVideo", Whole(1, 60, "seconds"), default=5),
         _required(
             "ModerationSupplier",
-            Text(16, "one of " + ", ".join(SUPPLIERS), "(?i:" + "|".join(SUPPLIERS) + ")"),
+            Text(
+                MAX_NAME,
+                "one of " + ", ".join(SUPPLIERS),
+                "(?i:" + "|".join(map(re.escape, SUPPLIERS)) + ")",
+            ),
         ),
         Field("ModerationSupplierParam", _SUPPLIER),
         Field("SaveModerationFile", Whole(0, 2, "0 none, 1 all, 2 hits"), default=0),

@@ -26,14 +26,23 @@ from slicer.cli.exits import STORED, UNFIT
 from slicer.cli.options import add_common, service_settings_of
 from slicer.config import split_authority
 from slicer.demo.progress import bytes_text
+from slicer.entry_points import Group, extensions, unknown
 from slicer.errors import BadInput
+from slicer.moderation import SUPPLIERS
+from slicer.rooms import CONNECTORS
 from slicer.service.settings import ServiceSettings
+from slicer.storage import VENDORS
 from slicer.webrtc.lite.port import RECEIVE_BUFFER
 
 _UNSYNCHRONISED = 5
 """What adjtimex(2) gives where no time service has set the clock: TIME_ERROR."""
 _TIMEX = 256
 """Bytes of its structure, and some more. Zeros ask for nothing to be changed."""
+_TABLES = (
+    ("store", Group.STORAGES, VENDORS),
+    ("room", Group.ROOMS, CONNECTORS),
+    ("supplier", Group.SUPPLIERS, SUPPLIERS),
+)
 _RECEIVE_MAX = Path("/proc/sys/net/core/rmem_max")
 
 
@@ -68,7 +77,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def doctor(options: argparse.Namespace) -> int:
     """Print what was found, a row each; gives the exit code."""
-    findings = [*of_build(), *of_extras(), clock(), descriptors(), receive_buffer()]
+    findings = [*of_build(), *of_extras(), *of_extensions()]
+    findings += [clock(), descriptors(), receive_buffer()]
     try:
         findings += of_settings(service_settings_of(options))
     except BadInput as error:
@@ -129,6 +139,21 @@ def of_extras() -> Iterator[Finding]:
         yield Finding("liteav", State.NOTE, "not here: trtc:// is refused", todo)
     else:
         yield Finding("liteav", State.OK, "trtc:// can be used")
+
+
+def of_extensions() -> Iterator[Finding]:
+    """Stores, rooms and suppliers that other packages add; each is imported."""
+    for what, group, ours in _TABLES:
+        for name, one in sorted(extensions(group, ours).items()):
+            try:
+                one.load(what)
+            except BadInput as error:
+                found = f"{name}: {error.allowed}"
+                yield Finding(f"added {what}", State.NOTE, found, "correct or remove that package")
+            else:
+                yield Finding(f"added {what}", State.OK, f"{name}: {one}")
+    for one in unknown():
+        yield Finding("entry point", State.NOTE, f"{one}: {one.fault}", "correct that package")
 
 
 def extras() -> dict[str, list[str]]:

@@ -21,11 +21,13 @@ from slicer.logs.settings import Level, LogFormat, LogSettings
 from slicer.metrics import process, tracing
 from slicer.metrics.endpoint import Source, open_metrics
 from slicer.metrics.settings import MetricsSettings, TracingSettings
+from slicer.service import audit
 from slicer.service import metrics as service
 
 TEXTS = {
     **engine.METRICS,
     **service.METRICS,
+    **audit.METRICS,
     **api.METRICS,
     **console.METRICS,
     **process.METRICS,

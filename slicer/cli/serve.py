@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import socket
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -84,8 +85,12 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
             hosts=settings.serve.hosts,
             default_supplier=settings.engine.moderation.default_supplier,
         )
-        console = await open_console(settings.console, orders.operations, is_loopback(listen.host))
-        app = make_app(apps, orders, limits, ready, counters, console.routes if console else ())
+        names = (listen.host, socket.gethostname(), *settings.serve.hosts)
+        local = is_loopback(listen.host)
+        console = await open_console(settings.console, orders.operations, local, names)
+        beside = console.routes if console else ()
+        note = orders.operations.audit.note
+        app = make_app(apps, orders, limits, ready, counters, beside, note)
         server = await open_server(app, listen, insecure, settings.engine.http)
         stack.push_async_callback(server.close)
         if console:  # its streams end before the server does

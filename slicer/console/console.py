@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from starlette.applications import Starlette
@@ -11,7 +11,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount
 
 from slicer.clock import LoopClock
-from slicer.console.audit import Audit
 from slicer.console.guard import guarded
 from slicer.console.live import Live
 from slicer.console.metrics import of_console
@@ -29,16 +28,17 @@ logger = logging.getLogger(__name__)
 
 
 async def open_console(
-    settings: ConsoleSettings, operations: Operations, loopback: bool
+    settings: ConsoleSettings, operations: Operations, loopback: bool, hosts: Sequence[str] = ()
 ) -> "Console | None":
     """The console, watching from now on; None where it is off, or would be open to other machines
-    (not *loopback*) by a token that nobody has chosen. Raises BadInput."""
+    (not *loopback*) by a token that nobody has chosen. *hosts*: names of this service, beside
+    those of the settings. Raises BadInput."""
     if not settings.enabled or not (loopback or settings.token):
         return None
     folder = operations.folder
     token = settings.token or await asyncio.to_thread(token_of, folder)
     source = "console.token" if settings.token else f"in {folder / FILE}"
-    return Console(settings, operations, token, await Audit.open(folder), source)
+    return Console(settings, operations, token, source, hosts)
 
 
 class Console:
@@ -49,20 +49,21 @@ class Console:
         settings: ConsoleSettings,
         operations: Operations,
         token: str,
-        audit: Audit,
         token_source: str,
+        hosts: Sequence[str] = (),
     ) -> None:
         self.token_source = token_source
         clock = LoopClock()
-        self._operations, self._audit = operations, audit
+        self._operations = operations
+        self._hosts = frozenset(name.lower() for name in (*settings.hosts, *hosts))
         events = operations.events()  # before the tasks are read: nothing is missed between
         self.observer = Observer(operations.tasks, clock, settings.memory)
         self.live = Live(self.observer.wall, operations.tasks, clock)
         self.sessions = Sessions(token)
-        operations.watch(self.observer.on_file)
+        operations.watch(self.observer.on_file, self.observer.looked_at)
         self._events = events
         self._watching = asyncio.ensure_future(self._watch(events))
-        requests = Requests(operations, self.observer, self.live, self.sessions, audit, clock)
+        requests = Requests(operations, self.observer, self.live, self.sessions, clock)
         self._app = Starlette(routes=requests.routes)
 
     @property
@@ -72,7 +73,10 @@ class Console:
         async def page(_: Request) -> Response:
             return RedirectResponse("console/", 308)
 
-        return [resource("/console", {"GET": page}), Mount("/console", guarded(self._app))]
+        return [
+            resource("/console", {"GET": page}),
+            Mount("/console", guarded(self._app, self._hosts)),
+        ]
 
     def samples(self) -> Iterator[Sample]:
         """What it counts."""
@@ -86,7 +90,6 @@ class Console:
         self._watching.cancel()
         with suppress(asyncio.CancelledError):
             await self._watching
-        await self._audit.close()
 
     async def _watch(self, events: EventStream) -> None:
         async for event in events:

@@ -3,13 +3,22 @@
 A request that changes something has to come from our own page: the browser says so by
 Sec-Fetch-Site (Fetch Metadata), an older one by Origin; the cookie is SameSite=Strict; and the
 session's own CSRF token comes in a header, which no form of another site can send.
+
+A page of another site may have its own name resolve to this machine (DNS rebinding): to a browser
+it is of one origin with us then. So requests are answered only for hosts that are ours. An address
+needs no leave: nobody else's page is at ours.
 """
 
+from collections.abc import Collection
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from slicer.errors import shown
 
 COOKIE = "slicer_console"
 CSRF_HEADER = "x-csrf-token"
@@ -30,8 +39,13 @@ HEADERS = {
 }
 
 
-def guarded(app: ASGIApp) -> ASGIApp:
-    """The application, with HEADERS in each of its answers."""
+MISDIRECTED = 421
+"""RFC 9110 15.5.20."""
+
+
+def guarded(app: ASGIApp, hosts: Collection[str]) -> ASGIApp:
+    """The application, with HEADERS in each of its answers, for requests to *hosts* (in lower case)
+    and to addresses alone."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         async def told(message: Message) -> None:
@@ -42,9 +56,29 @@ def guarded(app: ASGIApp) -> ASGIApp:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await app(scope, receive, told)
+        host = Request(scope).headers.get("host", "")
+        if is_ours(host, hosts):
+            await app(scope, receive, told)
+            return
+        allowed = "an address, localhost, or a name of console.hosts"
+        reason = f"Host: got {shown(host)}; allowed: {allowed}"
+        await JSONResponse({"reason": reason}, MISDIRECTED)(scope, receive, told)
 
     return answer
+
+
+def is_ours(authority: str, hosts: Collection[str]) -> bool:
+    """Whether a Host header names us: by an address, as localhost, or by one of *hosts*."""
+    try:
+        host = urlsplit(f"//{authority}").hostname or ""
+    except ValueError:
+        return False
+    if host == "localhost" or host in hosts:
+        return True
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
 
 
 def from_our_page(request: Request) -> bool:

@@ -10,7 +10,7 @@ from slicer.engine.sample import Sample
 METRICS: Mapping[str, str] = {
     "console_sessions": "browsers that have logged in to the console, until 12 hours later",
     "console_pages": "pages of the console that are told of changes",
-    "console_logins_refused_total": "wrong tokens, and logins that were not even compared",
+    "console_logins_refused_total": "logins with a wrong token",
     "console_pages_refused_total": "pages of the console that were one too many (MAX_PAGES)",
     "console_tiles": "anchors on the console's wall",
     "console_tiles_left_out_total": "times that the wall had no room for an anchor (MAX_TILES)",

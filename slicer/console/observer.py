@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from slicer.clock import Clock
 from slicer.console.history import Entry, History
@@ -76,8 +77,13 @@ class Observer:
             case EventsMissed():
                 self.read_anew()
 
+    def looked_at(self) -> bool:
+        """Whether an operator looks, or has a while ago."""
+        return self.media.wanted(self._clock.now())
+
     def on_file(self, file: File) -> None:
-        """A file was made: for its tile, and to be looked at if somebody does."""
+        """A file was made: for its tile, and to be looked at if somebody does. It may be one that
+        is made once more for another try, and older than what its tile shows."""
         if not isinstance(file.info, SliceInfo):
             return
         info = file.info
@@ -86,15 +92,18 @@ class Observer:
             return
         identity, now = identity_of(info.key), self._clock.now()
         self.history.note(info)
+        is_picture, ready = info.kind is Kind.VIDEO, self._clock.wall(now)
+        newest = _is_newer(info, tile.taken if is_picture else tile.recorded, ready)
         if self.media.wanted(now):
-            of = tile.identity if info.kind is Kind.VIDEO else ""
+            of = tile.identity if is_picture and (newest or identity == tile.picture) else ""
             self.media.put(identity, Media(file.data, file.content_type), of)
-        if info.kind is Kind.VIDEO:
-            tile.picture, tile.taken = identity, info.began
-            tile.late = lateness(info, self._clock.wall(now))
-            tile.trouble = ""
+        if not newest:
+            return
+        if is_picture:
+            tile.picture, tile.taken, tile.trouble = identity, info.began, ""
+            tile.late = lateness(info, ready)
         else:
-            tile.audio, tile.heard = identity, heard(file.data)
+            tile.audio, tile.recorded, tile.heard = identity, info.began, heard(file.data)
         self.wall.changed(tile)
 
     def _on_end(self, event: TrackEnded | AnchorLeft | RobotLeft | TaskFinished) -> None:
@@ -169,3 +178,9 @@ class Observer:
     def _take_down(self, tile: Tile) -> None:
         self.media.let_go(tile.identity)
         self.wall.remove(tile)
+
+
+def _is_newer(info: SliceInfo, shown: datetime | None, now: datetime) -> bool:
+    """Whether a slice began after the one that is shown; or that one is of the future, since a
+    clock was set back, and would stay for long."""
+    return shown is None or info.began > shown or shown > now

@@ -14,14 +14,14 @@ from starlette.routing import BaseRoute, Route
 from slicer.clock import Clock
 from slicer.console import views
 from slicer.console.assets import asset
-from slicer.console.audit import Audit, AuditEntry
 from slicer.console.guard import COOKIE, CSRF_HEADER, from_other_site, from_our_page
 from slicer.console.live import Live
 from slicer.console.observer import Observer
 from slicer.console.ranges import ranged
-from slicer.console.sessions import SESSION_SECONDS, Session, Sessions, may_change
+from slicer.console.sessions import SESSION_SECONDS, Refusals, Session, Sessions, may_change
 from slicer.console.stored import read
 from slicer.http import source_of
+from slicer.service.audit import AuditEntry, AuditKind
 from slicer.service.operations import Operations
 
 MAX_BODY = 4_096
@@ -44,11 +44,11 @@ class Requests:
         observer: Observer,
         live: Live,
         sessions: Sessions,
-        audit: Audit,
         clock: Clock,
     ) -> None:
         self._operations, self._observer, self._live = operations, observer, live
-        self._sessions, self._audit, self._clock = sessions, audit, clock
+        self._sessions, self._audit, self._clock = sessions, operations.audit, clock
+        self._refusals = Refusals()
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -114,14 +114,8 @@ class Requests:
         source = _source(request)
         wait = self._sessions.wait(source, self._clock.now())
         cookie = self._sessions.log_in(token, name, source, self._clock.now())
-        if wait > 0:
-            seconds = round(wait) + 1
-            reason = f"too many wrong tokens; try again in {seconds} s"
-            return _refused(429, reason, {"Retry-After": str(seconds)})
         if cookie is None:
-            logger.warning("! console: a wrong token from %s", source)
-            await self._note(f"somebody ({source})", "login refused", "wrong token")
-            return _refused(401, "wrong token")
+            return await self._refuse(source, wait)
         session = self._sessions.find(cookie, self._clock.now())
         assert session is not None
         logger.info("- console: %s has logged in", session.who)
@@ -137,6 +131,19 @@ class Requests:
             samesite="strict",
         )
         return response
+
+    async def _refuse(self, source: str, wait: float) -> Response:
+        """A wrong token; *wait*: seconds for which its sender has sent too many."""
+        if (untold := self._refusals.add(self._clock.now())) is not None:
+            reason = "too many wrong tokens" if wait else "wrong token"
+            reason += f"; {untold} more were refused before it" if untold else ""
+            logger.warning("! console: %s from %s", reason, source)
+            await self._note(f"somebody ({source})", "login refused", reason, AuditKind.REFUSED)
+        if not wait:
+            return _refused(401, "wrong token")
+        seconds = round(wait) + 1
+        reason = f"wrong token, and too many of them; try again in {seconds} s"
+        return _refused(429, reason, {"Retry-After": str(seconds)})
 
     async def _log_out(self, request: Request, session: Session) -> Response:
         self._sessions.log_out(request.cookies.get(COOKIE, ""))
@@ -225,9 +232,11 @@ class Requests:
     def _session_of(self, request: Request) -> Session | None:
         return self._sessions.find(request.cookies.get(COOKIE, ""), self._clock.now())
 
-    async def _note(self, who: str, what: str, detail: str = "") -> None:
+    async def _note(
+        self, who: str, what: str, detail: str = "", kind: AuditKind = AuditKind.OPERATOR
+    ) -> None:
         at = self._clock.wall(self._clock.now()).timestamp()
-        await self._audit.add(AuditEntry(at, who, what, detail))
+        await self._audit.add(AuditEntry(at, who, what, detail, kind))
 
 
 def _session_view(session: Session) -> JSONResponse:

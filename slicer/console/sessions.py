@@ -1,6 +1,8 @@
 """Who is logged in: one token for all operators, a session for each browser, bounded tries.
 
-The token is compared in constant time, and only where its address has tries left. A session is
+The token is compared in constant time, and the right one always enters: where many share an
+address, as behind a proxy or on loopback, one of them could lock the others out otherwise. It is
+long enough that nobody guesses it; wrong ones are told of within a bound. A session is
 known by a random cookie; what changes something has to bring the session's second secret as well,
 which no other site can read (CSRF).
 """
@@ -16,10 +18,14 @@ MAX_SESSIONS = 100
 SESSION_SECONDS = 12 * 3_600.0
 """Seconds after which somebody has to log in again."""
 TRIES, TRIES_OF_ALL = 5, 100
-"""Wrong tokens within TRIES_SECONDS of one address, and of all; then nobody is even compared."""
+"""Wrong tokens within TRIES_SECONDS of one address, and of all, that are only wrong; more are too
+many, and their sender is asked to wait."""
 TRIES_SECONDS = 60.0
 MAX_ADDRESSES = 1_000
 """Addresses whose wrong tokens are remembered; the oldest are forgotten."""
+MAX_TOLD = 20
+"""Refusals within TRIES_SECONDS that the log and the audit tell of; the next one says how many
+there were."""
 MAX_NAME = 40
 """Characters of an operator's name."""
 
@@ -45,7 +51,7 @@ class Sessions:
 
     def __init__(self, token: str) -> None:
         self.refused = 0
-        """Wrong tokens, and logins that were not even compared."""
+        """Wrong tokens."""
         self._token = _digest(token)
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
@@ -55,11 +61,8 @@ class Sessions:
         return len(self._sessions)
 
     def log_in(self, token: str, name: str, source: str, now: float) -> str | None:
-        """The cookie of a new session; None where the token is wrong, or where it is not even
-        compared: ask `wait` first."""
-        if self.wait(source, now) > 0:
-            self.refused += 1
-            return None
+        """The cookie of a new session; None where the token is wrong, and `wait` says then whether
+        its sender tries too often."""
         if not hmac.compare_digest(_digest(token), self._token):
             self._note_wrong(source, now)
             return None
@@ -85,7 +88,7 @@ class Sessions:
         self._sessions.pop(_digest(cookie), None)
 
     def wait(self, source: str, now: float) -> float:
-        """Seconds until an address may try again; 0: it may now."""
+        """Seconds until a wrong token of an address is one too many no longer; 0: it is none."""
         of_all = self._wrong_of_all
         waits = [
             times[0] + TRIES_SECONDS - now
@@ -101,6 +104,23 @@ class Sessions:
         self._wrong_of_all.append(now)
         if len(self._wrong) > MAX_ADDRESSES:
             self._wrong.popitem(last=False)
+
+
+class Refusals:
+    """Which refusals are told of: MAX_TOLD within TRIES_SECONDS, whoever is refused."""
+
+    def __init__(self) -> None:
+        self._told: deque[float] = deque(maxlen=MAX_TOLD)
+        self._untold = 0
+
+    def add(self, now: float) -> int | None:
+        """One more; how many before it were not told of, or None: neither is this one."""
+        if len(self._told) == MAX_TOLD and now - self._told[0] < TRIES_SECONDS:
+            self._untold += 1
+            return None
+        self._told.append(now)
+        untold, self._untold = self._untold, 0
+        return untold
 
 
 def may_change(session: Session, csrf: str) -> bool:

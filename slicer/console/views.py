@@ -5,11 +5,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from slicer.console.audit import AuditEntry
 from slicer.console.history import Entry
 from slicer.console.verdict import Judgement
 from slicer.console.wall import Changes, Tile
 from slicer.rtp.parameters import Kind
+from slicer.service.audit import AuditEntry
 from slicer.service.operations import Health, TaskView, Waiting
 from slicer.slicing.outputs import whose
 

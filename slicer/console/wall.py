@@ -25,10 +25,11 @@ MAX_GONE = 5_000
 
 @dataclass(slots=True)
 class Tile:
-    """One anchor of one task; its auxiliary tracks have a tile of their own, "ada (aux)". *late*:
-    seconds from when the newest picture was taken until its file was ready; *heard*: somebody
-    speaks in the newest audio slice, None: not known; *judgement*: the last one, *hit*: the last
-    that somebody should look at."""
+    """One anchor of one task; its auxiliary tracks have a tile of their own, "ada (aux)". *taken*,
+    *recorded*: when the newest picture and the newest audio slice began; *late*: seconds from when
+    that picture was taken until its file was first ready; *heard*: somebody speaks in the newest
+    audio slice, None: not known; *judgement*: the last one, *hit*: the last that somebody should
+    look at."""
 
     identity: str
     task: str
@@ -40,6 +41,7 @@ class Tile:
     taken: datetime | None = None
     late: float = 0.0
     audio: str = ""
+    recorded: datetime | None = None
     heard: bool | None = None
     judgement: Judgement | None = None
     hit: Judgement | None = None

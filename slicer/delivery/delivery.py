@@ -102,6 +102,8 @@ class Delivery:
     sendable_since: float = 0.0
     file: File | None = None
     failures: int = 0
+    trouble: str = ""
+    """Why its last try failed."""
     timer: Timer | None = None
     judge: "Judge | None" = None
     thumbnail: bytes = b""

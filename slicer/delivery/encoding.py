@@ -41,6 +41,8 @@ class EncodingPool:
         self.watch: Callable[[File], None] | None = None
         """Told of each file that is made, on the loop's thread; once more where one is made anew
         for another try. What it raises is logged, and costs no slice."""
+        self.looked_at: Callable[[], bool] = _never
+        """Whether who watches wants files that nothing else needs yet (previews.py)."""
         self._waiting: Counter[Kind] = Counter()
         self._of: Counter[tuple[Kind, Holder]] = Counter()
         self._turns: dict[tuple[Kind, Holder], asyncio.Semaphore] = {}
@@ -90,6 +92,10 @@ class EncodingPool:
             except Exception:
                 logger.exception("! who watches files failed at %s", made.info.key)
         return made
+
+
+def _never() -> bool:
+    return False
 
 
 def cores() -> int:

@@ -31,6 +31,7 @@ from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
 from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.outcome import OutboxCounters, OutboxListener
+from slicer.delivery.previews import Previews
 from slicer.delivery.queue import UploadQueue
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
@@ -78,6 +79,7 @@ class Outbox:
         self._number = self._spool.next_number if self._spool else partial(next, numbers)
         self._queue = UploadQueue()
         self._held = Held(self._settings)
+        self._previews = Previews(encoding, clock)
         self._making = Background()
         self._uploads = Background()
         self._confirmations = Confirmations(self._spool, self._start)
@@ -160,6 +162,7 @@ class Outbox:
             self._making.start(self._make(delivery))
         else:
             self._make_sendable(delivery, Phase.WAITING)
+            self._previews.add(delivery)
         return True
 
     def adopt(
@@ -216,6 +219,7 @@ class Outbox:
             self._wake.cancel()
         # In this order: a file that reaches the disk now is kept, and an upload that is cancelled
         # leaves its record, so that the next start sends it.
+        await self._previews.close()
         await self._making.finish(CLOSE_SECONDS)
         await self._uploads.finish(0.0)
         for delivery in self._held:
@@ -438,7 +442,7 @@ class Outbox:
         if now >= delivery.deadline:
             self._drop(delivery, error)
             return
-        delivery.failures += 1
+        delivery.failures, delivery.trouble = delivery.failures + 1, error.reason
         self.counters.failures += 1
         self._troubles.tell(delivery.info, error)
         upstream.failed.append(delivery)

@@ -215,9 +215,7 @@ class Destination:
     async def close(self) -> None:
         """What is in the spool is kept; what is in memory is reported as lost."""
         await self.outbox.close()
-        await self.storage.close()
-        if self.backup is not None:
-            await self.backup.close()
+        await _close((self.storage, self.backup))
 
 
 @dataclass(slots=True)
@@ -397,5 +395,8 @@ def _keys(url: str, task: str, lookup: Lookup) -> Credentials:
 
 async def _close(storages: tuple[Storage, Storage | None]) -> None:
     for storage in storages:
-        if storage is not None:
-            await storage.close()
+        try:
+            if storage is not None:
+                await storage.close()
+        except Exception:  # one of another package must not keep the rest open
+            logger.exception("! a store could not be closed")

@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import SplitResult
@@ -41,6 +41,7 @@ from slicer.engine.sample import Sample
 from slicer.engine.settings import Settings
 from slicer.engine.spec import Moderation, TaskSpec
 from slicer.engine.stages import Observe, Stages
+from slicer.engine.task_status import TaskStatus, status_of
 from slicer.errors import (
     BadInput,
     LimitReached,
@@ -56,9 +57,9 @@ from slicer.moderation import SupplierSpec
 from slicer.moderation.local.supplier import check as check_local
 from slicer.rooms import Authorize, Connector, Context, Room, connector, parse_room
 from slicer.rooms.whip.address import check_user
-from slicer.rtp.parameters import Kind, Role
+from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import Modified
-from slicer.slicing.outputs import EndReason, State
+from slicer.slicing.outputs import EndReason
 from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.slicing.subscription import Subscription
 
@@ -68,25 +69,6 @@ logger = logging.getLogger(__name__)
 MAX_ENDED = 1_000
 PACE = 0.01
 AUDIO_ALONE = SliceParams(AudioSpec(), None)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskStatus:
-    """What `describe` says. *tracks*: (anchor, kind, role) being cut now; *pending*: not yet
-    stored; *late*: pictures ready more than 2 s after they were taken; *judged*: slices with a
-    verdict; *unjudged*: those that should have one, and have none."""
-
-    task: str
-    state: State
-    anchors: tuple[str, ...]
-    tracks: tuple[tuple[str, Kind, Role], ...]
-    subscription: Subscription
-    stored: int
-    lost: int
-    pending: int
-    late: int = 0
-    judged: int = 0
-    unjudged: int = 0
 
 
 class Engine:
@@ -264,22 +246,7 @@ class Engine:
 
     def describe(self, task: str) -> TaskStatus:
         """How the task is now. Raises TaskNotExist, TaskEnded."""
-        running = self._running(task)
-        core = running.driver.task
-        tracks = tuple((track.anchor, *track.slot) for track in sorted(core.tracks))
-        return TaskStatus(
-            task,
-            core.state,
-            core.anchors,
-            tracks,
-            core.subscription,
-            running.stored,
-            running.lost,
-            running.pending,
-            running.late,
-            running.judged,
-            running.unjudged,
-        )
+        return status_of(task, self._running(task))
 
     async def settled(self, task: str) -> bool:
         """Wait until every slice of a task that an earlier process left in the spool is stored or
@@ -368,7 +335,8 @@ class Engine:
             await self._spool.close()
         await self._background.wait()
         for opened in self._connectors.values():
-            await opened.close()
+            self._background.start(opened.close())  # which logs what is raised
+        await self._background.wait()
         self._outcomes.close()
         self._encoding.threads.shut_down(finish=False)
         await asyncio.to_thread(self._encoding.threads.join)

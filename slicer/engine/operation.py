@@ -9,7 +9,7 @@ from itertools import islice
 
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.spool.spool import Spool
-from slicer.engine.destination import Destinations, Lookup
+from slicer.engine.destination import Destination, Destinations, Lookup
 from slicer.engine.judges import Judges
 from slicer.media.slice import File
 
@@ -58,7 +58,8 @@ class SpoolHealth:
 @dataclass(frozen=True, slots=True)
 class WaitingSlice:
     """A slice that no store has yet. *phase*: as in delivery.py, in lower case; *spooled*: it is on
-    the disk; *failures*: tries so far."""
+    the disk; *failures*: tries so far; *reason*: why its last try failed, or, where it has not been
+    tried, why the store is left alone."""
 
     key: str
     task: str
@@ -67,6 +68,7 @@ class WaitingSlice:
     size: int
     failures: int
     spooled: bool
+    reason: str = ""
 
 
 class Operation:
@@ -83,9 +85,13 @@ class Operation:
         self._destinations, self._judges, self._encoding = destinations, judges, encoding
         self._spool, self._lookup = spool, lookup
 
-    def watch(self, watch: Callable[[File], None] | None) -> None:
-        """Be told of each file that is made, whole and before any store has it. One watcher."""
-        self._encoding.watch = watch
+    def watch(
+        self, watch: Callable[[File], None] | None, looked_at: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Be told of each file that is made, whole and before any store has it. While *looked_at*
+        says so, files are made at once that would be made only when their store takes them. One
+        watcher."""
+        self._encoding.watch, self._encoding.looked_at = watch, looked_at
 
     def stores(self) -> list[StoreHealth]:
         """Every store that is open."""
@@ -141,6 +147,7 @@ class Operation:
                 delivery.size,
                 delivery.failures,
                 delivery.path is not None,
+                delivery.trouble or _outage(destination),
             )
             for destination in self._destinations.all()
             for delivery in islice(destination.outbox.waiting(), MAX_LISTED)
@@ -159,3 +166,9 @@ class Operation:
         """Give up a slice that waits. False where none of this key does, or a store has it just
         now."""
         return any(one.outbox.drop(key, reason) for one in self._destinations.all())
+
+
+def _outage(destination: Destination) -> str:
+    """Why the store of a destination is left alone, without the key of the slice that found out."""
+    circuit = destination.outbox.upstreams[0].circuit
+    return "" if circuit.closed or circuit.last is None else circuit.last.reason

@@ -2,29 +2,32 @@
 
 import io
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
-from math import inf
 
 import av
 import numpy as np
+from av.container import InputContainer
 
 OPUS_RATE = 48_000
 """Hz."""
+MAX_SECONDS = 3_660.0
+"""A slice has an hour at most; a megabyte of Opus may say that it is longer than a day."""
+RATES = range(4_000, 400_001)
+"""Hz that a file may have: what a resampler makes of one sample, or what it needs, has a bound."""
+
+# FFmpeg reads lists of further files and addresses, too, whatever a file is called.
+_OPTIONS = {"format_whitelist": "ogg,wav,mp3,mov", "protocol_whitelist": ""}
 
 
 def mono_pcm(data: bytes, rate: int) -> bytes:
-    """The audio of an Ogg file as samples of 16 bits (little-endian), mono, at *rate* Hz. Raises
-    ValueError for none."""
-    resampler = av.AudioResampler("s16", "mono", rate)
-    try:
-        with av.open(io.BytesIO(data), "r") as container:
-            return b"".join(
-                np.asarray(resampled.to_ndarray(), "<i2").tobytes()
-                for frame in [*container.decode(audio=0), None]
-                for resampled in resampler.resample(frame)
-            )
-    except (av.FFmpegError, IndexError) as error:
-        raise ValueError(f"no audio file: {error}") from error
+    """The audio of an Ogg or WAV file as samples of 16 bits (little-endian), mono, at *rate* Hz.
+    Raises ValueError for none, and for one longer than MAX_SECONDS."""
+    return b"".join(
+        np.asarray(frame.to_ndarray(), "<i2").tobytes()
+        for frame in _frames(data, None, rate, MAX_SECONDS)
+    )
 
 
 def mono_wav(data: bytes, rate: int) -> bytes:
@@ -38,36 +41,46 @@ def mono_wav(data: bytes, rate: int) -> bytes:
     return made.getvalue()
 
 
-def to_ogg(data: bytes, container: str | None = None, most: float = inf) -> bytes:
+def to_ogg(data: bytes, container: str | None = None, most: float = MAX_SECONDS) -> bytes:
     """An audio file as Ogg/Opus, mono. *container*: FFmpeg's name of the one format that it may
     be; *most*: seconds. Raises ValueError for none, and for a longer one."""
-    resampler = av.AudioResampler("s16", "mono", OPUS_RATE)
     made = io.BytesIO()
-    try:
-        with (
-            av.open(io.BytesIO(data), "r", format=container) as source,
-            av.open(made, "w", format="ogg") as ogg,
-        ):
-            stream = ogg.add_stream("libopus", rate=OPUS_RATE, layout="mono")
-            samples = 0
-            for frame in chain(source.decode(audio=0), [None]):
-                for resampled in resampler.resample(frame):
-                    samples += resampled.samples
-                    if samples > most * OPUS_RATE:
-                        raise ValueError(f"longer than {most:g} s")
-                    ogg.mux(stream.encode(resampled))
-            ogg.mux(stream.encode(None))
-    except (av.FFmpegError, IndexError) as error:
-        raise ValueError(f"no audio file: {error}") from error
+    with av.open(made, "w", format="ogg") as ogg:
+        stream = ogg.add_stream("libopus", rate=OPUS_RATE, layout="mono")
+        for frame in _frames(data, container, OPUS_RATE, most):
+            ogg.mux(stream.encode(frame))
+        ogg.mux(stream.encode(None))
     return made.getvalue()
 
 
 def seconds_of(data: bytes) -> float:
-    """How long an audio file is. Raises ValueError for none."""
+    """How long an audio file says it is. Raises ValueError for none."""
+    with _opened(data) as source:
+        if source.duration is None:
+            raise ValueError("no audio file: its length is not known")
+        return source.duration / av.time_base
+
+
+def _frames(data: bytes, container: str | None, rate: int, most: float) -> Iterator[av.AudioFrame]:
+    """The audio of a file, mono, in 16 bits at *rate* Hz."""
+    resampler, samples = av.AudioResampler("s16", "mono", rate), 0
+    with _opened(data, container) as source:
+        for frame in chain(source.decode(audio=0), [None]):
+            for resampled in resampler.resample(frame):
+                samples += resampled.samples
+                if samples > most * rate:
+                    raise ValueError(f"longer than {most:g} s")
+                yield resampled
+
+
+@contextmanager
+def _opened(data: bytes, container: str | None = None) -> Iterator[InputContainer]:
+    """A file that has audio; opening reads nothing but *data*."""
     try:
-        with av.open(io.BytesIO(data), "r") as container:
-            if not container.streams.audio or container.duration is None:
-                raise ValueError("no audio file: its length is not known")
-            return container.duration / av.time_base
-    except av.FFmpegError as error:
+        with av.open(io.BytesIO(data), "r", format=container, options=_OPTIONS) as source:
+            rate = source.streams.audio[0].rate
+            if rate not in RATES:
+                raise ValueError(f"{rate} Hz; allowed are {RATES[0]} to {RATES[-1]}")
+            yield source
+    except (av.FFmpegError, IndexError) as error:
         raise ValueError(f"no audio file: {error}") from error

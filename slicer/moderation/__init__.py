@@ -1,4 +1,5 @@
-"""Who judges slices: one file a supplier, one line in the table below.
+"""Who judges slices: one file a supplier, one line in the table below; other packages add to it by
+entry point.
 
 A supplier looks at one file and gives a verdict, in TRTC's words (spec 5): a suggestion, a label
 and a rate, and each of its findings. It keeps no queue and repeats nothing: when to ask, how many
@@ -12,9 +13,10 @@ from enum import IntEnum, StrEnum
 from importlib import import_module
 from importlib.util import find_spec
 from operator import attrgetter
-from typing import Protocol
+from typing import Protocol, cast
 
 from slicer.config import in_words
+from slicer.entry_points import Group, added, extensions
 from slicer.errors import BadInput
 from slicer.media.slice import File, SliceInfo
 from slicer.moderation.settings import ModerationSettings
@@ -194,8 +196,13 @@ def installed(name: str) -> bool:
 
 def open_supplier(spec: SupplierSpec, settings: ModerationSettings) -> Supplier:
     """Open an account; no I/O. Raises BadInput."""
+    if spec.name not in SUPPLIERS and (
+        extension := extensions(Group.SUPPLIERS, SUPPLIERS).get(spec.name)
+    ):
+        return cast(Supplier, extension.open("supplier", Supplier, spec, settings))
     if not installed(spec.name):
         there = [name for name in SUPPLIERS if installed(name)]
+        there += added(Group.SUPPLIERS, SUPPLIERS)
         allowed = in_words(there) if there else "none is there"
         if spec.name in SUPPLIERS:
             lacking = [one for one in SDKS[spec.name] if not find_spec(one)]

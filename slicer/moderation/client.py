@@ -12,7 +12,7 @@ import httpx
 
 from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
 from slicer.http.clients import ONE, Clients
-from slicer.moderation import Verdict
+from slicer.moderation import Finding, Verdict
 from slicer.moderation.settings import ModerationSettings
 
 MAX_ANSWER = 1024 * 1024
@@ -21,6 +21,13 @@ MAX_REASON = 200
 """Characters of what a supplier says that go into an error."""
 MAX_REQUEST = 100
 """Characters of the id of a request."""
+MAX_FINDINGS = 100
+"""Findings of a verdict, the worst, and keywords, segments and boxes of each: a short answer may
+list any number of them, and each is told in many words."""
+MAX_TEXT = 10_000
+"""Characters of what was read or heard."""
+MAX_WORDS = 1_000
+"""Characters of anything else that a supplier says of a finding."""
 HIDDEN = "***"
 MIN_SECRET = 8
 """Characters of a secret that is looked for in answers; of a shorter one, too much would match."""
@@ -91,10 +98,10 @@ class SupplierClient:
     def verdict(
         self, read: Callable[[Mapping[str, Any]], Verdict], body: Mapping[str, Any], raw: str
     ) -> Verdict:
-        """What *read* makes of an answer. Raises SupplierUnavailable where it is of another shape,
-        on which *read* fails as Python does."""
+        """What *read* makes of an answer, within bounds. Raises SupplierUnavailable where it is of
+        another shape, on which *read* fails as Python does."""
         try:
-            return replace(read(body), raw=raw)
+            return replace(_bounded(read(body)), raw=raw)
         except NO_VERDICT as error:
             why = shown(f"{type(error).__name__}: {error}", MAX_REASON)
             raise SupplierUnavailable(self._label, f"the answer is no verdict: {why}") from None
@@ -138,6 +145,31 @@ def endpoint(name: str, url: str) -> str:
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
         raise BadInput(f"moderation.{name}", "no such URL", "an http or https URL without a user")
     return url
+
+
+def _bounded(verdict: Verdict) -> Verdict:
+    findings = list(verdict.findings)
+    if len(findings) > MAX_FINDINGS:
+        findings.sort(key=lambda one: (one.suggest, one.score), reverse=True)
+    return replace(
+        verdict,
+        findings=tuple(map(_bounded_finding, findings[:MAX_FINDINGS])),
+        text=verdict.text[:MAX_TEXT],
+        request=verdict.request[:MAX_REQUEST],
+    )
+
+
+def _bounded_finding(finding: Finding) -> Finding:
+    return replace(
+        finding,
+        scene=finding.scene[:MAX_WORDS],
+        keywords=tuple(word[:MAX_WORDS] for word in finding.keywords[:MAX_FINDINGS]),
+        description=finding.description[:MAX_WORDS],
+        segments=tuple(
+            replace(one, text=one.text[:MAX_WORDS]) for one in finding.segments[:MAX_FINDINGS]
+        ),
+        boxes=finding.boxes[:MAX_FINDINGS],
+    )
 
 
 def _object(raw: str) -> Mapping[str, Any]:

@@ -1,5 +1,7 @@
 """Rooms, where packets come from: one file or folder for each kind, one line in the table below.
 
+Other packages add to it by entry point.
+
 A room turns what happens outside into facts (who is there, what they publish) and cuts. It keeps no
 lists and makes no choice: a task decides which tracks it subscribes to.
 """
@@ -8,10 +10,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, cast
 from urllib.parse import SplitResult, urlsplit
 
 from slicer.clock import Clock
+from slicer.entry_points import Group, added, extensions
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
 from slicer.rooms.janus.settings import JanusSettings
@@ -141,15 +144,19 @@ def parse_room(url: str) -> SplitResult:
         _ = split.port
     except ValueError as error:
         raise BadInput("room", shown(url), f"a URL ({error})") from None
-    if split.scheme not in CONNECTORS:
-        schemes = ", ".join(f"{scheme}://" for scheme in CONNECTORS)
+    if split.scheme not in CONNECTORS and split.scheme not in extensions(Group.ROOMS, CONNECTORS):
+        known = (*CONNECTORS, *added(Group.ROOMS, CONNECTORS))
+        schemes = ", ".join(f"{scheme}://" for scheme in known)
         raise BadInput("room", shown(url), f"a URL that starts with one of {schemes}")
     return split
 
 
 def connector(scheme: str, context: Context) -> Connector:
-    """The connector for a scheme of the table; its module is imported now. Raises BadInput where
-    what it needs is not installed."""
+    """The connector for a scheme that `parse_room` knows; its module is imported now. Raises
+    BadInput where what it needs is not installed, or another package's cannot be used."""
+    if scheme not in CONNECTORS:
+        extension = extensions(Group.ROOMS, CONNECTORS)[scheme]
+        return cast(Connector, extension.open("room", Connector, context))
     module, name = CONNECTORS[scheme].split(":")
     try:
         imported = import_module(module)

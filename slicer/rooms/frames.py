@@ -18,6 +18,7 @@ that is due, decoded from the keyframe before it. What the receiver answers goes
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from struct import Struct
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from slicer.clock import Clock
 from slicer.hot import Bundle
 from slicer.rooms import packetizer
 from slicer.rtp import rtcp
-from slicer.rtp.parameters import Codec, Kind, RtpParameters
+from slicer.rtp.parameters import Codec, Kind, Role, RtpParameters, Slot
 from slicer.rtp.rtcp.reports import SenderReport
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.driver import BundleDriver
@@ -37,7 +38,10 @@ MAX_BATCH = 512
 
 _HEADER = Struct("!BBHII")
 _MARKER = 0x80
-_PAYLOAD_TYPES = {Kind.AUDIO: 96, Kind.VIDEO: 97}
+# One for each slot: by them the bundle tells an anchor's tracks apart.
+_PAYLOAD_TYPES: Mapping[Slot, int] = {
+    (kind, role): 96 + number for number, (role, kind) in enumerate(product(Role, Kind))
+}
 # Media time 0 as NTP: far enough from both ends of its 64 bits for any media time of 32.
 _NTP_ZERO = 1 << 31
 
@@ -49,18 +53,20 @@ class EncodedFrame(NamedTuple):
     kind: Kind
     timestamp: int
     data: bytes
+    role: Role = Role.MAIN
 
 
 class FrameTrack:
     """The sender of one track."""
 
-    def __init__(self, kind: Kind, codec: Codec, *, reports: bool = True) -> None:
+    def __init__(self, slot: Slot, codec: Codec, *, reports: bool = True) -> None:
+        kind, role = slot
         known = packetizer.AUDIO_CODECS if kind is Kind.AUDIO else packetizer.VIDEO_CODECS
         if codec.name not in known:
             raise ValueError(f"{kind} codec {codec.name}; allowed: {', '.join(sorted(known))}")
         self._payloads = packetizer.audio if kind is Kind.AUDIO else packetizer.video
-        self._type = _PAYLOAD_TYPES[kind]
-        self.parameters = RtpParameters(kind, {self._type: codec})
+        self._type = _PAYLOAD_TYPES[slot]
+        self.parameters = RtpParameters(kind, {self._type: codec}, role=role)
         self.codec = codec
         self._ssrc = secrets.randbits(32)
         self._sequence = secrets.randbits(16)
@@ -109,7 +115,7 @@ class FrameMedia:
     def __init__(
         self,
         anchor: str,
-        codecs: Mapping[Kind, Codec],
+        codecs: Mapping[Slot, Codec],
         clock: Clock,
         deliver: Callable[[TrackOutput], None],
         *,
@@ -118,7 +124,7 @@ class FrameMedia:
         """*reports*: whether audio and video are on one clock. Raises ValueError for a codec that
         cannot be wrapped."""
         self._anchor, self._reports = anchor, reports
-        self._tracks: dict[Kind, FrameTrack] = {}
+        self._tracks: dict[Slot, FrameTrack] = {}
         self._counters: Counter[str] = Counter()
         self._driver: BundleDriver | None = BundleDriver(
             Bundle(secrets.randbits(32)), clock, _nowhere, deliver
@@ -137,7 +143,7 @@ class FrameMedia:
         `malformed_frame`; so is one of a track that is not there, as `unknown_track`."""
         datagrams: list[bytes] = []
         for frame in frames:
-            track = self._tracks.get(frame.kind)
+            track = self._tracks.get((frame.kind, frame.role))
             if track is None:
                 self._counters["unknown_track"] += 1
                 continue
@@ -150,15 +156,15 @@ class FrameMedia:
                 datagrams = []
         self._give(datagrams)
 
-    def set_codecs(self, codecs: Mapping[Kind, Codec]) -> None:
+    def set_codecs(self, codecs: Mapping[Slot, Codec]) -> None:
         """Replace what the anchor sends. A track whose codec stays goes on; one that is sent no
         longer gives its last cuts. Raises ValueError for a codec that cannot be wrapped."""
         before, self._tracks = self._tracks, {}
-        for kind, codec in codecs.items():
-            track = before.get(kind)
+        for slot, codec in codecs.items():
+            track = before.get(slot)
             stays = track is not None and track.codec == codec
-            fresh = FrameTrack(kind, codec, reports=self._reports)
-            self._tracks[kind] = track if track is not None and stays else fresh
+            fresh = FrameTrack(slot, codec, reports=self._reports)
+            self._tracks[slot] = track if track is not None and stays else fresh
         if self._driver is not None:
             parameters = [track.parameters for track in self._tracks.values()]
             self._driver.set_sections(self._anchor, parameters)

@@ -21,7 +21,10 @@ packets did since the last one that agreed tells which:
     nothing                       it is wrong, or it comes from another time: dropped
 
 A regime is *confirmed* by two reports that agree. Until then a report is believed as far as
-arrivals bear it out. And however sure a regime is: nothing came before it was sent.
+arrivals bear it out, and one that they do not bear out settles nothing: a sender that is behind
+from the first frame on (a busy encoder, a queue before the handshake) is seen to be so by the
+second report, and what was named by then can still be corrected. And however sure a regime is:
+nothing came before it was sent.
 
 What this cannot know: a path whose delay was longer from the first packet on; a stall of which the
 sender's reports know nothing; reports that are all written late.
@@ -122,7 +125,7 @@ class TimestampMapper:
         told = self._regimes[index][1] + self.offset.value
         if index == len(self._regimes) - 1:
             late = self._arrivals.value - told
-            if late < 0.0 or (late > PLAUSIBLE and not self._confirmed):
+            if late < 0.0 or not self._borne_out(late):
                 told = self._arrivals.value
         return timestamp / self._rate + told
 
@@ -130,6 +133,10 @@ class TimestampMapper:
         """The sender's NTP clock was set forward by so many seconds."""
         self._regimes = [(since, value + seconds) for since, value in self._regimes]
         self.pending = None
+
+    def _borne_out(self, late: float) -> bool:
+        """Whether the last regime is believed, by which all packets are so many seconds late."""
+        return self._confirmed or late <= PLAUSIBLE
 
     def _agree(self, apart: float, delay: float, now: float) -> None:
         """Go on with the regime; *delay*: the report's own (arrival - NTP)."""
@@ -183,7 +190,8 @@ class TimestampMapper:
 
     def _believe(self, timestamp: int, now: float) -> None:
         """Look from here on at what packets do."""
-        self.settled = max(self.settled, min(timestamp, self._newest))
+        if self._borne_out(self._arrivals.value - (self._regimes[-1][1] + self.offset.value)):
+            self.settled = max(self.settled, min(timestamp, self._newest))
         self.pending, self._believed, self._last = None, now, self._newest
         if self._delays.levels:
             self._before = self._delays.least

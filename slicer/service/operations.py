@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from slicer.engine.engine import Engine, TaskStatus
+from slicer.engine.engine import Engine
 from slicer.engine.events import EventStream
 from slicer.engine.operation import SpoolHealth, StoreHealth, SupplierHealth, WaitingSlice
+from slicer.engine.task_status import TaskStatus
 from slicer.errors import TaskEnded, TaskNotExist
 from slicer.media.slice import File
+from slicer.service.audit import Audit
 from slicer.service.registry import Registry
 from slicer.webhooks.queue import Outcome, QueuedWebhook
 from slicer.webhooks.sender import Sender
@@ -53,9 +55,11 @@ class Waiting:
 class Operations:
     """For the loop's thread. *folder*: where what must survive the service is kept."""
 
-    def __init__(self, engine: Engine, registry: Registry, sender: Sender, folder: Path) -> None:
+    def __init__(
+        self, engine: Engine, registry: Registry, sender: Sender, audit: Audit, folder: Path
+    ) -> None:
         self._engine, self._registry, self._sender = engine, registry, sender
-        self.folder = folder
+        self.audit, self.folder = audit, folder
 
     def tasks(self) -> list[TaskView]:
         """Those that have not ended, oldest first."""
@@ -76,9 +80,11 @@ class Operations:
         """All events from now on."""
         return self._engine.events()
 
-    def watch(self, watch: Callable[[File], None] | None) -> None:
-        """Be told of each file that is made; None: no longer."""
-        self._engine.operation.watch(watch)
+    def watch(
+        self, watch: Callable[[File], None] | None, looked_at: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Be told of each file that is made; None: no longer. *looked_at*: as an Operation's."""
+        self._engine.operation.watch(watch, looked_at)
 
     async def health(self) -> Health:
         """How everything is now."""

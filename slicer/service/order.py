@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Protocol
 
 from slicer.delivery.judging import Keep
-from slicer.engine.engine import TaskStatus
+from slicer.engine.task_status import TaskStatus
 from slicer.moderation import SupplierSpec
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio

@@ -14,9 +14,10 @@ from functools import partial
 
 from slicer.background import Background
 from slicer.clock import Clock, Timer
-from slicer.engine.engine import Engine, TaskStatus
+from slicer.engine.engine import Engine
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
 from slicer.engine.sample import Sample
+from slicer.engine.task_status import TaskStatus
 from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist, counted
 from slicer.media.slice import File, SliceInfo
 from slicer.service.applications import Application
@@ -81,7 +82,7 @@ class Service:
     async def metrics(self) -> list[Sample]:
         """Every counter there is, now: the engine's, and those of `service.metrics.METRICS`."""
         callbacks = [] if self._sender is None else await of_callbacks(self._sender)
-        return [*self._engine.metrics(), *callbacks]
+        return [*self._engine.metrics(), *callbacks, *self.operations.audit.samples()]
 
     async def create(self, app: Application, order: Order) -> str:
         """Send the robot; gives the task's id, which is on disk by then.

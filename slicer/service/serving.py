@@ -14,15 +14,16 @@ from slicer.rooms.redaction import shown
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.applications import Application
+from slicer.service.audit import Audit
 from slicer.service.control import control
 from slicer.service.encryption import Encryption
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
 from slicer.service.operations import Operations
-from slicer.service.registry import Registry
 from slicer.service.rooms import example_url
 from slicer.service.service import Service
 from slicer.service.settings import ServeSettings, ServiceSettings
+from slicer.service.sqlite_registry import SqliteRegistry
 from slicer.webhooks.client import WebhookClient
 from slicer.webhooks.queue import WebhookQueue
 from slicer.webhooks.retry import RetryPolicy
@@ -45,8 +46,10 @@ async def serving(
     key_file = Path(settings.serve.state_key_file or folder / KEY_FILE)
     encryption = Encryption.open(settings.serve.state_keys, key_file)
     async with AsyncExitStack() as stack:
-        registry = await Registry.open(folder, encryption)
+        registry = await SqliteRegistry.open(folder, encryption)
         stack.push_async_callback(registry.close)
+        audit = await Audit.open(folder)
+        stack.push_async_callback(audit.close)
         subscribers = _subscribers(settings.apps)
         sender = await _open_sender(settings, folder, clock, stack, subscribers)
         notifier = Notifier(
@@ -72,7 +75,7 @@ async def serving(
             subscribers.update(_subscribers(new.apps))
 
         service = Service(engine, registry, notifier, settings, clock, take_settings, sender)
-        service.operations = Operations(engine, registry, sender, folder)
+        service.operations = Operations(engine, registry, sender, audit, folder)
         stack.push_async_callback(service.close)
         _check_rooms(settings.apps, engine)
         await service.start()

@@ -61,6 +61,9 @@ class ConsoleSettings:
     token: str = secret("SLICER_CONSOLE_TOKEN")
     """What operators log in with, of 16 characters or more; empty: on loopback, one that is made in
     the state folder."""
+    hosts: tuple[str, ...] = ()
+    """Names that it is reached by, without port, such as its name at a proxy; addresses, localhost
+    and serve.hosts are always allowed."""
     memory: int = bounded(64 * 1024 * 1024, 0, 2**40)
     """Bytes of pictures and audio that are kept to be shown, while somebody looks."""
 

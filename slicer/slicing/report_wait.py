@@ -3,8 +3,8 @@
 Theory of operation. What a cut's time is wrong by, such as a media clock that stood still, is known
 once a report has come that was written after it. So a cut waits for that, but no longer than its
 task says; then it goes with the best time that is known. What nothing can settle does not wait: a
-cut of an epoch that is over, and any where the sender has shown that it writes no reports: one wait
-was over, and no report of this epoch had come.
+cut of an epoch that is over, and any where the sender has shown that it writes no reports, or none
+that settle anything: one wait was over, and nothing of this epoch was settled.
 
 What was given before its report came is remembered. Where that comes after all, `Settled` tells
 what it changed. Nothing is told of a cut whose epoch or track is over by then.

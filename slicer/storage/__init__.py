@@ -1,4 +1,7 @@
-"""Where slices go: one file a vendor, one line in the table below."""
+"""Where slices go: one file a vendor, one line in the table below.
+
+Other packages add to it by entry point.
+"""
 
 import re
 from collections.abc import Mapping
@@ -6,9 +9,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from operator import attrgetter
-from typing import Protocol
+from typing import Protocol, cast
 from urllib.parse import SplitResult, urlsplit
 
+from slicer.entry_points import Group, added, extensions
 from slicer.errors import BadInput
 
 
@@ -103,11 +107,21 @@ def open_storage(url: str, credentials: Credentials | None = None) -> Storage:
     except ValueError as error:
         raise BadInput("storage", _without_user(url), f"a URL ({error})") from None
     if split.scheme not in VENDORS:
-        schemes = ", ".join(f"{scheme}://" for scheme in VENDORS)
-        raise BadInput("storage", _without_user(url), f"a URL that starts with one of {schemes}")
+        return _opened_by_another(split, credentials)
     module, name = VENDORS[split.scheme].split(":")
     opened: Storage = attrgetter(name)(import_module(module))(split, credentials)
     return opened
+
+
+def _opened_by_another(url: SplitResult, credentials: Credentials | None) -> Storage:
+    """A store of another package."""
+    extension = extensions(Group.STORAGES, VENDORS).get(url.scheme)
+    if extension is None:
+        known = (*VENDORS, *added(Group.STORAGES, VENDORS))
+        schemes = ", ".join(f"{scheme}://" for scheme in known)
+        shown = _without_user(url.geturl())
+        raise BadInput("storage", shown, f"a URL that starts with one of {schemes}")
+    return cast(Storage, extension.open("storage", Storage, url, credentials))
 
 
 def _without_user(url: str) -> str:

@@ -59,8 +59,12 @@ class BundleDriver:
         self._drive(self._bundle.receive(datagrams, self._clock.now()))
 
     def close(self) -> None:
-        """The media is over: give every output, cancel the timer."""
+        """The media is over: give every output, and stop."""
         self._drive(self._bundle.flush(self._clock.now()))
+        self.stop()
+
+    def stop(self) -> None:
+        """Set no timer any more."""
         self._arm(None)
 
     def _fire(self) -> None:

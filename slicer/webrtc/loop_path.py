@@ -116,14 +116,20 @@ class LoopMedia:
         self._sock = self._link = None
         if self._drain is not None:
             self._drain.close()
+            self._drain = None
 
     def close(self) -> None:
         """The media is over: give the last cuts, close the socket."""
         self._read()
         if self._driver is not None:
             self._driver.close()
-            self._driver = None
+        self.discard()
         self.release()
+
+    def discard(self) -> None:
+        if self._driver is not None:
+            self._driver.stop()
+            self._driver = None
 
     def _read(self) -> bool:
         """Take what waits in the socket; whether that was all."""

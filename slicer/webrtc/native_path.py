@@ -118,6 +118,9 @@ class NativeMedia:
         self._deliver_all(self._peer.flush())
         self.release()
 
+    def discard(self) -> None:
+        self._deliver = _discard
+
     def collect(self) -> None:
         """Deliver the cuts and other datagrams that wait in the plane."""
         cuts, others = self._peer.collect()
@@ -157,6 +160,10 @@ def _collect(plane: "Plane") -> None:
         except Exception:
             # An error of one connection must not lose the others' cuts.
             logger.exception("cuts of a connection were not taken")
+
+
+def _discard(_cut: TrackOutput) -> None:
+    """What nobody waits for."""
 
 
 def _detached(sock: socket.socket) -> int:

@@ -78,6 +78,10 @@ class Media(Protocol):
         """The media is over: the last cuts, then `release`. May be called twice."""
         ...
 
+    def discard(self) -> None:
+        """Deliver nothing any more, and let go of who it was for. May be called twice."""
+        ...
+
 
 class MediaPath(Protocol):
     """Opens the media of connections."""

@@ -213,11 +213,16 @@ class Transport:
             connection._query_consent_task = asyncio.create_task(connection.query_consent())
 
     async def stop(self) -> None:
-        """Tell the peer, and close every socket that was not taken."""
+        """Tell the peer, close every socket that was not taken, and let go of who was told."""
         await self._dtls.stop()
         await self._ice.stop()
         if self._relay is not None:
             self._relay.close()
+        self._dtls.remove_all_listeners()
+        self._ice.remove_all_listeners()
+        self._receive = self._ended = _nothing
+        for name in ("_handle_rtp_data", "_handle_rtcp_data"):
+            self._dtls.__dict__.pop(name, None)
 
     def _detach(self, pair: CandidatePair) -> tuple[socket.socket, Address]:
         """Stop asyncio reading this pair's socket; gives a duplicate of it, and where to send by
@@ -241,6 +246,10 @@ class Transport:
 
     async def _on_rtcp(self, data: bytes) -> None:
         self._receive(data)
+
+
+def _nothing(_told: object) -> None:
+    """Nobody is told any more."""
 
 
 def host_addresses(listening_on: str) -> list[str]:

@@ -202,6 +202,9 @@ async def test_refused_signatures_are_told_once_a_minute(
     said = [f"{text} ({count} so far)" for count in (1, 4)]
     assert [one.getMessage() for one in lines] == said
     assert lines[1].__dict__["request"] == answer["RequestId"]
+    code = "AuthFailure.UnsupportedOperation"
+    assert [(one.who, one.kind) for one in caller.noted] == [("127.0.0.1", "refused")] * 2
+    assert [one.detail for one in caller.noted] == [f"{code} ({count} so far)" for count in (1, 4)]
     assert "planted" not in caplog.text
 
 

@@ -9,6 +9,7 @@ import pytest
 from slicer.api.dispatch import ApiSettings, is_loopback
 from slicer.api.signature import Message
 from slicer.errors import BadInput, LimitReached, RoomError, TaskEnded, TaskNotExist
+from slicer.service.audit import MAX_TEXT
 from tests.harness.service.api import (
     APP,
     KEY,
@@ -394,3 +395,40 @@ def test_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example.org", "", "localhost.x"])
 def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+async def test_who_creates_modifies_and_deletes_is_noted() -> None:
+    caller = Caller()
+    created = await caller.post(SLICE, seed(SLICE))
+    for action in ("DescribeCloudSliceTask", "ModifyCloudSliceTask", "DeleteCloudSliceTask"):
+        caller.now += 1  # another signature
+        await caller.post(action, TASK)
+    who = f"{KEY_ID} (127.0.0.1)"
+    assert {(one.who, one.kind) for one in caller.noted} == {(who, "api")}
+    assert [one.at - NOW for one in caller.noted] == [0, 2, 3]
+    assert [(one.what, one.detail) for one in caller.noted] == [
+        (SLICE, f"application 200806, task {created['TaskId']}: ok"),
+        ("ModifyCloudSliceTask", "application 200806, task t: ok"),
+        ("DeleteCloudSliceTask", "application 200806, task t: ok"),
+    ]
+
+
+async def test_what_came_of_it_is_noted() -> None:
+    refused = failing(TaskEnded("task t has ended"))
+    await refused.post("DeleteCloudSliceTask", TASK)
+    refused.now += 1
+    await refused.post(SLICE, changed(SLICE, None, "RoomId"))
+    long = TASK | {"TaskId": "x" * 500}
+    await refused.post("DeleteCloudSliceTask", long)
+    assert [one.detail for one in refused.noted[:2]] == [
+        "application 200806, task t: FailedOperation.TaskFinished",
+        "application 200806, task none: MissingParameter.RoomId",
+    ]
+    assert refused.noted[2].detail.endswith("xx: InvalidParameterValue")
+    assert len(refused.noted[2].detail) < MAX_TEXT
+
+
+async def test_without_signatures_the_address_is_noted() -> None:
+    caller = Caller(settings=ApiSettings(insecure=True))
+    await caller.post("DeleteCloudSliceTask", TASK)
+    assert [one.who for one in caller.noted] == ["127.0.0.1"]

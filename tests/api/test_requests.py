@@ -231,6 +231,39 @@ def test_files_that_are_saved_need_a_store() -> None:
     assert refusal(MODERATION, without)[0] == "MissingParameter.SliceStorageParams"
 
 
+STORAGE = "ModerationStorageParams.CloudModerationStorage"
+SAVED: dict[str, object] = {"ModerationParams.SaveModerationFile": 1}
+
+
+def test_each_field_of_the_seed_s_storage_is_used() -> None:
+    """All that the seed's list of ModerationStorageParams has; there is nothing else in it."""
+    fields = seed(MODERATION)["ModerationStorageParams"]
+    assert isinstance(fields, dict)
+    assert set(fields) == {"CloudModerationStorage"}
+    given = {
+        "Vendor": 1,
+        "Region": "eu-west-1",
+        "Bucket": "mine",
+        "AccessKey": "AK",
+        "SecretKey": "SK",
+        "FileNamePrefix": ["a", "b"],
+    }
+    assert set(fields["CloudModerationStorage"]) == set(given)
+    changes = {f"{STORAGE}.{name}": value for name, value in given.items()}
+    made = order(MODERATION, SAVED | changes)
+    assert made.bucket == Bucket(1, "eu-west-1", "mine", Credentials("AK", "SK"), ("a", "b"))
+    for name in ("Vendor", "Region", "Bucket", "AccessKey", "SecretKey"):
+        code, said = refusal(MODERATION, SAVED | {f"{STORAGE}.{name}": None})
+        assert code == f"MissingParameter.{name}"
+        assert f"{STORAGE}.{name}" in said
+    for name, odd in (("Vendor", 3), ("Region", "a b"), ("Bucket", ""), ("FileNamePrefix", ["/"])):
+        code, said = refusal(MODERATION, SAVED | {f"{STORAGE}.{name}": odd})
+        assert code.startswith(("InvalidParameter", "MissingParameter"))
+        assert f"{STORAGE}.{name}" in said
+    code, said = refusal(MODERATION, SAVED | {f"{STORAGE}.Endpoint": "x"})
+    assert (code, "Endpoint" in said) == ("UnknownParameter", True), said
+
+
 @pytest.mark.parametrize("vendor", [0, 1, 2])
 def test_vendors(vendor: int) -> None:
     made = order(SLICE, {"SliceStorageParams.CloudSliceStorage.Vendor": vendor})

@@ -30,7 +30,7 @@ def test_each_function_of_the_way_is_counted_once(spool: bool) -> None:
 def test_a_create_is_counted_from_the_request_to_the_answer() -> None:
     functions = counted("--create")
     assert "service/service.py: Service.create" in functions
-    assert "service/registry.py: Registry.add" in functions
+    assert "service/sqlite_registry.py: SqliteRegistry.add" in functions
     assert "sqlite.py: Database._run" in functions, "in a thread"
-    assert "service/registry.py: Registry.open" not in functions, "before the request"
+    assert "service/sqlite_registry.py: SqliteRegistry.open" not in functions, "before the request"
     assert "engine/engine.py: Engine._close" not in functions, "after the answer"

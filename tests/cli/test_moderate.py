@@ -20,7 +20,7 @@ from slicer.rtp.parameters import Kind
 from tests.harness.media.audio import make_audio
 from tests.harness.media.opus import encode
 from tests.harness.moderation.scripted import ScriptedSupplier, install
-from tests.moderation.local.test_pictures import picture
+from tests.moderation.local.test_pictures import picture, png
 
 SEEN = Verdict.of(
     (
@@ -130,6 +130,33 @@ def test_what_cannot_be_judged(
     supplied(monkeypatch, SupplierUnavailable("local", "no memory"))
     assert main(["moderate", "seen.png"]) == UNJUDGED
     assert "no memory" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("bomb.png", png(6_500, 6_500), "pixels"),
+        ("cut.png", picture()[:2_000], "no picture"),
+        ("list.jpg", b"ffconcat version 1.0\nfile seen.png\n", "no picture"),
+        ("list.ogg", b"ffconcat version 1.0\nfile said.wav\n", "no audio"),
+        ("list.wav", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/said.wav\n", "no audio"),
+    ],
+)
+def test_hostile_files_cost_themselves_alone(
+    name: str,
+    data: bytes,
+    said: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / name).write_bytes(data)
+    given = supplied(monkeypatch, READ)
+    assert main(["moderate", "--json", name, "seen.png"]) == UNJUDGED
+    hostile, seen = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert said in hostile["error"]
+    assert (seen["suggest"], len(given)) == ("pass", 1)
 
 
 def test_an_account_that_is_refused(

@@ -11,6 +11,7 @@ from slicer.console.media import identity_of
 from slicer.console.token import FILE
 from slicer.engine.events import TrackStarted
 from slicer.rtp.parameters import Kind
+from slicer.service.audit import Audit
 from slicer.service.operations import Operations
 from slicer.service.settings import ConsoleSettings
 from tests.harness.console.staged import TOKEN, Stage, console, settled
@@ -29,8 +30,9 @@ from tests.harness.console.staged import TOKEN, Stage, console, settled
 async def test_where_there_is_one(
     settings: ConsoleSettings, loopback: bool, source: str | None, tmp_path: Path
 ) -> None:
-    stage = cast(Operations, Stage(tmp_path))
-    opened = await open_console(settings, stage, loopback)
+    stage = Stage(tmp_path)
+    stage.audit = await Audit.open(tmp_path)
+    opened = await open_console(settings, cast(Operations, stage), loopback)
     assert (opened is None) == (source is None)
     assert (tmp_path / FILE).exists() == (source == FILE), "no token is made for nobody"
     if opened is not None:
@@ -38,6 +40,7 @@ async def test_where_there_is_one(
         assert opened.token_source.endswith(source)
         assert TOKEN not in opened.token_source
         await opened.close()
+    await stage.audit.close()
 
 
 async def test_it_watches_until_it_closes(

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from slicer.console.guard import HEADERS, from_other_site, from_our_page, guarded
+from slicer.console.guard import HEADERS, from_other_site, from_our_page, guarded, is_ours
 
 
 def request(**headers: str) -> Request:
@@ -41,6 +41,26 @@ def test_what_another_site_asks_for(site: str, other: bool) -> None:
     assert not from_other_site(request())
 
 
+@pytest.mark.parametrize(
+    ("authority", "ours"),
+    [
+        ("127.0.0.1:8088", True),
+        ("192.0.2.7", True),
+        ("[::1]:8088", True),
+        ("LocalHost:8088", True),
+        ("Console.Example", True),
+        ("evil.example:8088", False),
+        ("localhost.evil.example", False),
+        ("console.example@evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("[::1", False),
+        ("", False),
+    ],
+)
+def test_which_hosts_are_ours(authority: str, ours: bool) -> None:
+    assert is_ours(authority, {"console.example"}) is ours
+
+
 def test_every_answer_has_its_headers() -> None:
     async def cached(_: Request) -> Response:
         return Response("x", headers={"Cache-Control": "no-cache"})
@@ -49,11 +69,15 @@ def test_every_answer_has_its_headers() -> None:
         return Response("x")
 
     app = Starlette(routes=[Route("/cached", cached), Route("/plain", plain)])
-    with TestClient(guarded(app)) as client:
-        for path, cache in (("/cached", "no-cache"), ("/plain", "no-store"), ("/no", "no-store")):
-            headers = client.get(path).headers
-            assert {name: headers[name] for name in HEADERS} == HEADERS
-            assert headers["cache-control"] == cache
+    client = TestClient(guarded(app, {"testserver"}))
+    for path, cache in (("/cached", "no-cache"), ("/plain", "no-store"), ("/no", "no-store")):
+        headers = client.get(path).headers
+        assert {name: headers[name] for name in HEADERS} == HEADERS
+        assert headers["cache-control"] == cache
+    refused = client.get("/plain", headers={"host": "rebound.example:8088"})
+    assert refused.status_code == 421
+    assert "got 'rebound.example:8088'; allowed: an address" in refused.json()["reason"]
+    assert {name: refused.headers[name] for name in HEADERS} == HEADERS
     policy = HEADERS["Content-Security-Policy"]
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy

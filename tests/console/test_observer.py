@@ -8,7 +8,6 @@ import pytest
 
 from slicer.console.media import LOOKED_AT, identity_of
 from slicer.console.observer import Observer
-from slicer.engine.engine import TaskStatus
 from slicer.engine.events import (
     AnchorLeft,
     AnchorTrouble,
@@ -27,6 +26,7 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
+from slicer.engine.task_status import TaskStatus
 from slicer.media.slice import File, ManifestInfo, SliceInfo
 from slicer.moderation import Label, Suggest, Verdict
 from slicer.rtp.parameters import Kind, Role
@@ -233,3 +233,40 @@ async def test_a_task_that_begins_later_has_its_room() -> None:
     tile = world.wall.find("new", "eve")
     assert tile
     assert tile.room == "160"
+
+
+async def test_a_picture_made_anew_for_another_try_is_neither_new_nor_late(world: World) -> None:
+    tile = world.wall.find(TASK, "ada")
+    assert tile
+    first = replace(world.info(), key="first")
+    world.make(first)
+    world.clock.advance(10)
+    second = replace(world.info(), key="second")
+    world.make(second)
+    number = tile.number
+    world.clock.advance(50)
+    for again in (first, second):
+        world.make(again)
+    assert tile.picture == identity_of("second")
+    assert (tile.taken, tile.late) == (second.began, 1.5)
+    assert tile.number == number, "no page is told of it"
+
+
+async def test_a_tile_goes_on_where_a_clock_was_set_back(world: World) -> None:
+    tile = world.wall.find(TASK, "ada")
+    assert tile
+    world.make(replace(world.info(ago=-3600.0), key="ahead"))
+    world.make(replace(world.info(), key="set back"))
+    assert tile.picture == identity_of("set back")
+
+
+async def test_a_remade_picture_keeps_its_place_in_memory(world: World) -> None:
+    assert not world.observer.looked_at()
+    world.observer.media.looked(world.clock.now())
+    assert world.observer.looked_at()
+    info = world.info()
+    world.make(info)
+    world.make(info)
+    tile = world.wall.find(TASK, "ada")
+    assert tile
+    assert world.observer.media._tiles == {tile.identity: identity_of(info.key)}

@@ -14,7 +14,7 @@ from slicer.console.console import Console
 from slicer.console.guard import CSRF_HEADER, HEADERS
 from slicer.console.live import MAX_PAGES
 from slicer.console.requests import MAX_BODY
-from slicer.console.sessions import TRIES
+from slicer.console.sessions import MAX_TOLD, TRIES
 from slicer.engine.operation import WaitingSlice
 from slicer.moderation import Label, Suggest
 from slicer.rtp.parameters import Kind
@@ -99,13 +99,18 @@ async def test_wrong_tokens_are_bounded(tmp_path: Path, caplog: pytest.LogCaptur
         wrong = {"token": "a-token-that-is-wrong"}
         for _ in range(TRIES):
             assert (await client.post("/console/api/login", json=wrong)).status_code == 401
-        refused = await client.post("/console/api/login", json={"token": TOKEN})
-        assert refused.status_code == 429
-        assert int(refused.headers["retry-after"]) > 0
+        for _ in range(MAX_TOLD):
+            refused = await client.post("/console/api/login", json=wrong)
+            assert refused.status_code == 429
+            assert int(refused.headers["retry-after"]) > 0
         for body in (b"", b"[]", b"{", b'{"token": 1}', b"x" * (MAX_BODY + 1)):
             response = await client.post("/console/api/login", content=body)
             assert response.status_code == 400
+        await log_in(client)  # the right one always enters
+        told = [one for one in await audited(client) if one[1] == "login refused"]
+        assert told == [("somebody (192.0.2.7)", "login refused")] * MAX_TOLD
     assert "wrong token from 192.0.2.7" in caplog.text
+    assert "too many wrong tokens from 192.0.2.7" in caplog.text
     assert wrong["token"] not in caplog.text
 
 

@@ -4,14 +4,14 @@ import json
 from datetime import UTC, datetime
 
 from slicer.console import views
-from slicer.console.audit import AuditEntry
 from slicer.console.history import Entry
 from slicer.console.verdict import Judgement
 from slicer.console.wall import Wall
-from slicer.engine.engine import TaskStatus
 from slicer.engine.operation import SpoolHealth, StoreHealth, SupplierHealth, WaitingSlice
+from slicer.engine.task_status import TaskStatus
 from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind, Role
+from slicer.service.audit import AuditEntry
 from slicer.service.operations import Health, TaskView, Waiting
 from slicer.slicing.outputs import State, TrackKey
 from slicer.slicing.subscription import Subscription

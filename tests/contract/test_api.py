@@ -22,7 +22,7 @@ from slicer.service.applications import Application
 from slicer.usersig import SdkApp
 from tests.harness.service.api import NOW, Recorder, authorize, exchange, seed
 
-EXAMPLES, REQUESTS = 500, 5
+EXAMPLES, REQUESTS = 300, 5
 SECONDS = 6.0
 
 # Every secret there is holds this word: in the settings, in bodies, and in errors of the service.

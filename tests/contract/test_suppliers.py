@@ -5,24 +5,14 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from starlette.responses import Response, StreamingResponse
 
 from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused, SupplierUnavailable
-from slicer.media import ogg
 from slicer.media.slice import File
-from slicer.moderation import (
-    SUPPLIERS,
-    Suggest,
-    Supplier,
-    SupplierSpec,
-    Verdict,
-    installed,
-    open_supplier,
-)
+from slicer.moderation import SUPPLIERS, Suggest, Verdict, installed
 from slicer.moderation import aliyun as aliyun_module
 from slicer.moderation import openai as openai_module
 from slicer.moderation import rekognition as rekognition_module
@@ -31,119 +21,18 @@ from slicer.moderation import tencent as tencent_module
 from slicer.moderation import webhook as webhook_module
 from slicer.moderation import yidun as yidun_module
 from slicer.moderation.client import NO_VERDICT
-from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 from slicer.service.results import payload
-from tests.harness.delivery.spooling import file_of, info_of
-from tests.harness.media.audio import make_audio
-from tests.harness.media.opus import encode
+from tests.harness.delivery.spooling import info_of
 from tests.harness.moderation import aliyun, openai, rekognition, shumei, tencent, webhook, yidun
+from tests.harness.moderation.accounts import CASES, PICTURE_FILE, WRONG, Case, audio_file
 from tests.harness.moderation.stand_in import Asked, answer, stand_in
 
-WRONG = "a-wrong-key"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A supplier: the settings that lead it to a URL with a key, what its stand-in says to a
-    request that should pass or hit, and how it says that a file is none."""
-
-    settings: Callable[[str, str], ModerationSettings]
-    admitted: Callable[[Asked, dict[str, Any]], Response]
-    key: str
-    passes: dict[str, Any]
-    hits: dict[Kind, dict[str, Any]]
-    odd: Response
-    spec: SupplierSpec
-
-
-def _tencent(name: str) -> Case:
-    return Case(
-        lambda url, _: ModerationSettings(tencent_endpoint=url),
-        tencent.admitted,
-        tencent.KEY,
-        tencent.PASS,
-        {Kind.VIDEO: tencent.PICTURE, Kind.AUDIO: tencent.AUDIO},
-        tencent.error("InvalidParameterValue.InvalidImageContent"),
-        SupplierSpec(name, "1", tencent.ID),
-    )
-
-
-def _shumei(url: str, _: str) -> ModerationSettings:
-    return ModerationSettings(
-        shumei_image_url=f"{url}/image/v4", shumei_audio_url=f"{url}/audiomessage/v4"
-    )
-
-
-CASES = {
-    "tianyu": _tencent("tianyu"),
-    "ace": _tencent("ace"),
-    "shumei": Case(
-        _shumei,
-        shumei.admitted,
-        shumei.KEY,
-        shumei.PASS,
-        {Kind.VIDEO: shumei.PICTURE, Kind.AUDIO: shumei.AUDIO},
-        shumei.error(1902, 2005),
-        SupplierSpec("shumei", shumei.APP),
-    ),
-    "yidun": Case(
-        lambda url, _: ModerationSettings(yidun_endpoint=url),
-        yidun.admitted,
-        yidun.KEY,
-        yidun.PASS,
-        {Kind.VIDEO: yidun.PICTURE, Kind.AUDIO: yidun.AUDIO},
-        yidun.failed(620),
-        SupplierSpec("yidun", "", yidun.ID, "", yidun.AUDIOS, yidun.IMAGES),
-    ),
-    "aliyun": Case(
-        lambda url, _: ModerationSettings(aliyun_endpoint=url),
-        aliyun.admitted,
-        aliyun.KEY,
-        aliyun.PASS,
-        {Kind.VIDEO: aliyun.PICTURE},
-        aliyun.error(400),
-        SupplierSpec("aliyun", "", aliyun.ID),
-    ),
-    "rekognition": Case(
-        lambda url, _: ModerationSettings(rekognition_endpoint=url),
-        rekognition.admitted,
-        rekognition.KEY,
-        rekognition.PASS,
-        {Kind.VIDEO: rekognition.PICTURE},
-        rekognition.error("InvalidImageFormatException"),
-        SupplierSpec("rekognition", "", rekognition.ID),
-    ),
-    "openai": Case(
-        lambda url, _: ModerationSettings(openai_endpoint=f"{url}/v1"),
-        openai.admitted,
-        openai.KEY,
-        openai.PASS,
-        {Kind.VIDEO: openai.PICTURE},
-        openai.error(400, "invalid_image_format"),
-        SupplierSpec("openai"),
-    ),
-    "webhook": Case(
-        lambda url, key: ModerationSettings(webhook_url=url, webhook_secret=key),
-        webhook.admitted,
-        webhook.SECRET,
-        webhook.PASS,
-        dict.fromkeys(Kind, webhook.BLOCK),
-        answer({"error": "no picture"}, 422),
-        SupplierSpec("webhook"),
-    ),
-}
 REMOTE = sorted(CASES)
 
 
 def file_for(kind: Kind) -> File:
-    if kind is Kind.VIDEO:
-        return file_of("anna/1", 1000, kind)
-    return replace(file_of("anna/2"), data=ogg.write(encode(make_audio(1)), 0, 48_000))
-
-
-def opened(case: Case, url: str, key: str) -> Supplier:
-    return open_supplier(replace(case.spec, secret_key=key), case.settings(url, key))
+    return PICTURE_FILE if kind is Kind.VIDEO else audio_file()
 
 
 @pytest.fixture(params=REMOTE)
@@ -159,11 +48,12 @@ def test_cases_are_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"), [(name, kind) for name in REMOTE for kind in CASES[name].hits]
 )
-async def test_verdicts(name: str, kind: Kind) -> None:
+async def test_verdicts(name: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aliyun_module, "POLL_SECONDS", 0.0)
     case = CASES[name]
     told = [case.passes]
     async with stand_in(lambda asked: case.admitted(asked, told[-1])) as server:
-        supplier = opened(case, server.url, case.key)
+        supplier = case.open(server.url, case.key)
         assert supplier.kinds == case.hits.keys()
         passed = await supplier.judge(file_for(kind))
         told.append(case.hits[kind])
@@ -180,11 +70,25 @@ async def test_verdicts(name: str, kind: Kind) -> None:
 
 async def test_a_wrong_key_is_refused(case: Case) -> None:
     async with stand_in(lambda asked: case.admitted(asked, case.passes)) as server:
-        supplier = opened(case, server.url, WRONG)
+        supplier = case.open(server.url, WRONG)
         with pytest.raises(SupplierRefused) as caught:
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
     assert WRONG not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted({*REMOTE} - {"webhook"}))
+async def test_a_wrong_key_is_refused_before_the_first_slice(name: str) -> None:
+    """The operator's own service may have no answer without one."""
+    case = CASES[name]
+    async with stand_in(lambda asked: case.admitted(asked, case.passes)) as server:
+        supplier = case.open(server.url, WRONG)
+        with pytest.raises(SupplierRefused):
+            await supplier.check()
+        await supplier.close()
+        supplier = case.open(server.url, case.key)
+        await supplier.check()
+        await supplier.close()
 
 
 async def test_no_log_has_a_key(case: Case, caplog: pytest.LogCaptureFixture) -> None:
@@ -197,7 +101,7 @@ async def test_no_log_has_a_key(case: Case, caplog: pytest.LogCaptureFixture) ->
     for key in (case.key, WRONG):
         for say in said:
             async with stand_in(say) as server:
-                supplier = opened(case, server.url, key)
+                supplier = case.open(server.url, key)
                 with contextlib.suppress(ModerationError):
                     await supplier.judge(file_for(Kind.VIDEO))
                 await supplier.close()
@@ -216,7 +120,7 @@ async def test_no_key_is_repeated(case: Case, status: int) -> None:
         return answer({"code": 1, "message": said, "msg": said, "error": {"message": said}}, status)
 
     async with stand_in(repeat) as server:
-        supplier = opened(case, server.url, WRONG)
+        supplier = case.open(server.url, WRONG)
         with pytest.raises(ModerationError) as caught:
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
@@ -226,7 +130,7 @@ async def test_no_key_is_repeated(case: Case, status: int) -> None:
 
 async def test_a_pause_is_asked_for(case: Case) -> None:
     async with stand_in(lambda _: answer({}, 429, "5")) as server:
-        supplier = opened(case, server.url, case.key)
+        supplier = case.open(server.url, case.key)
         with pytest.raises(SupplierUnavailable) as caught:
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
@@ -238,7 +142,7 @@ async def test_a_pause_is_asked_for(case: Case) -> None:
 )
 async def test_nonsense(case: Case, body: bytes) -> None:
     async with stand_in(lambda _: Response(body)) as server:
-        supplier = opened(case, server.url, case.key)
+        supplier = case.open(server.url, case.key)
         with pytest.raises(SupplierUnavailable):
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
@@ -253,8 +157,7 @@ async def test_an_answer_that_drips_ends_with_the_request(case: Case) -> None:
             await asyncio.sleep(0.01)
 
     async with stand_in(lambda _: StreamingResponse(drip())) as server:
-        settings = replace(case.settings(server.url, case.key), timeout=0.3)
-        supplier = open_supplier(replace(case.spec, secret_key=case.key), settings)
+        supplier = case.open(server.url, case.key, timeout=0.3)
         with pytest.raises(SupplierUnavailable, match="in time"):
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
@@ -266,7 +169,7 @@ async def test_nobody_is_followed_to_another_address(case: Case, status: int) ->
     async with stand_in(lambda _: answer({})) as house:
         away = Response(status_code=status, headers={"Location": f"{house.url}/latest/meta-data"})
         async with stand_in(lambda _: away) as server:
-            supplier = opened(case, server.url, case.key)
+            supplier = case.open(server.url, case.key)
             with pytest.raises(SupplierUnavailable):
                 await supplier.judge(file_for(Kind.VIDEO))
             await supplier.close()
@@ -275,7 +178,7 @@ async def test_nobody_is_followed_to_another_address(case: Case, status: int) ->
 
 async def test_an_odd_picture_is_not_judged(case: Case) -> None:
     async with stand_in(lambda _: case.odd) as server:
-        supplier = opened(case, server.url, case.key)
+        supplier = case.open(server.url, case.key)
         with pytest.raises(SliceNotJudged):
             await supplier.judge(file_for(Kind.VIDEO))
         await supplier.close()
@@ -318,6 +221,7 @@ READ: list[tuple[Callable[[Any], Verdict], object]] = [
     (lambda body: yidun_module.verdict_of(body, (100, 50)), yidun.PICTURE),
     (yidun_module.verdict_of, yidun.AUDIO),
     (aliyun_module.verdict_of, {"RequestId": "1", "Data": aliyun.PICTURE}),
+    (aliyun_module.audio_verdict_of, {"RequestId": "1", "Data": aliyun.AUDIO}),
     (lambda body: rekognition_module.verdict_of(body, 80), rekognition.PICTURE),
     (lambda body: openai_module.verdict_of(body, 0.8), {"id": "1", "results": [openai.PICTURE]}),
     (webhook_module.verdict_of, webhook.BLOCK),
@@ -343,7 +247,7 @@ def test_an_answer_that_is_bent_is_a_verdict_that_can_be_told_or_none(
 async def test_nobody_there(case: Case) -> None:
     async with stand_in(lambda _: answer({})) as server:
         pass
-    supplier = opened(case, server.url, case.key)
+    supplier = case.open(server.url, case.key)
     with pytest.raises(SupplierUnavailable):
         await supplier.judge(file_for(Kind.VIDEO))
     await supplier.close()

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from slicer import (
     Settings,
     SliceInfo,
     SliceParams,
+    SliceSettled,
     SliceStored,
     TaskFinished,
     TaskSpec,
@@ -68,9 +69,11 @@ class Studio:
         return [event for event in self.events if isinstance(event, kind)]
 
     def stored(self, task: str, anchor: str, kind: Kind) -> list[SliceInfo]:
-        """What is stored of a track by now, in the order of its media."""
+        """What is stored of a track by now, in the order of its media, each with the time that is
+        known of it by now: a report that comes after the slice was named may have corrected it."""
+        settled = {event.slice.key: event.slice.began for event in self.told(SliceSettled)}
         found = [
-            event.slice
+            replace(event.slice, began=settled.get(event.slice.key, event.slice.began))
             for event in self.told(SliceStored)
             if event.slice.track == TrackKey(task, anchor, kind)
         ]

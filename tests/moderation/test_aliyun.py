@@ -1,8 +1,8 @@
 """Aliyun: both signatures, uploads, verdicts, documented codes, bounds."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,33 +15,47 @@ from slicer.errors import (
     SupplierRefused,
     SupplierUnavailable,
 )
-from slicer.moderation import Label, Suggest, SupplierSpec, Verdict
+from slicer.media.slice import File
+from slicer.moderation import Label, Segment, Suggest, SupplierSpec, Verdict
 from slicer.moderation import aliyun as module
 from slicer.moderation.aliyun import AliyunSupplier, authorization
 from slicer.moderation.settings import ModerationSettings
-from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
 from tests.harness.moderation import aliyun
-from tests.harness.moderation.aliyun import ID, KEY, PASS, PICTURE, admitted, error, refused, told
-from tests.harness.moderation.stand_in import Asked, StandIn, stand_in
+from tests.harness.moderation.accounts import PICTURE_FILE, account, audio_file
+from tests.harness.moderation.aliyun import (
+    AUDIO,
+    ID,
+    KEY,
+    PASS,
+    PICTURE,
+    admitted,
+    error,
+    refused,
+    told,
+)
+from tests.harness.moderation.stand_in import Answering, Asked, StandIn
 
 SPEC = SupplierSpec("aliyun", "", ID, KEY)
-FILE = file_of("anna/1", 1000, Kind.VIDEO)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.0)
+
+
+def settings(url: str) -> ModerationSettings:
+    return ModerationSettings(aliyun_endpoint=url)
 
 
 async def judge(
-    answering: Callable[[Asked], Response],
-    spec: SupplierSpec = SPEC,
-    times: int = 1,
+    answering: Answering, spec: SupplierSpec = SPEC, file: File = PICTURE_FILE, times: int = 1
 ) -> tuple[Verdict, StandIn]:
-    async with stand_in(answering) as server:
-        supplier = AliyunSupplier(spec, ModerationSettings(aliyun_endpoint=server.url))
-        try:
-            for _ in range(times):
-                verdict = await supplier.judge(FILE)
-            return verdict, server
-        finally:
-            await supplier.close()
+    """The last of so many verdicts."""
+    async with account(answering, spec, settings) as (supplier, server):
+        for _ in range(times):
+            verdict = await supplier.judge(file)
+        return verdict, server
 
 
 def actions(server: StandIn) -> list[str]:
@@ -68,7 +82,7 @@ def test_the_signature_is_that_of_the_documentation() -> None:
 async def test_a_picture_is_uploaded_and_judged_by_one_key() -> None:
     verdict, server = await judge(lambda asked: admitted(asked, PICTURE), times=2)
     assert actions(server) == ["DescribeUploadToken", *["PUT", "ImageModeration"] * 2]
-    assert server.asked[1].body == FILE.data
+    assert server.asked[1].body == PICTURE_FILE.data
     assert (verdict.suggest, verdict.label, verdict.score) == (Suggest.BLOCK, Label.PORN, 81)
     first, second = verdict.findings
     assert (first.scene, first.description) == ("pornographic_adultContent", "adult")
@@ -77,8 +91,14 @@ async def test_a_picture_is_uploaded_and_judged_by_one_key() -> None:
 
 
 async def test_the_order_names_the_service() -> None:
-    for spec, service in ((SPEC, b"baselineCheck"), (replace(SPEC, image_type="mine"), b"mine")):
-        _, server = await judge(lambda asked: admitted(asked, PASS), spec)
+    own = replace(SPEC, image_type="mine", audio_type="audio_detection_byllm")
+    for spec, file, service in (
+        (SPEC, PICTURE_FILE, b"baselineCheck"),
+        (own, PICTURE_FILE, b"mine"),
+        (SPEC, audio_file(), b"audio_media_detection"),
+        (own, audio_file(), b"audio_detection_byllm"),
+    ):
+        _, server = await judge(lambda asked: admitted(asked, PASS), spec, file=file)
         assert b"Service=" + service + b"&" in server.asked[-1].body
 
 
@@ -87,19 +107,95 @@ async def test_a_level_without_a_label_is_told() -> None:
     assert (verdict.suggest, verdict.label) == (Suggest.REVIEW, Label.CUSTOM)
 
 
+async def test_audio_is_asked_for_until_its_task_is_done() -> None:
+    under_way = [error(280), error(280)]
+
+    def answering(asked: Asked) -> Response:
+        last = asked.headers.get("x-acs-action") == "VoiceModerationResult"
+        return under_way.pop() if last and under_way else admitted(asked, AUDIO)
+
+    verdict, server = await judge(answering, file=audio_file())
+    asked = ["DescribeUploadToken", "PUT", "VoiceModeration", *["VoiceModerationResult"] * 3]
+    assert actions(server) == asked
+    assert (verdict.suggest, verdict.label, verdict.score) == (Suggest.BLOCK, Label.ABUSE, 87)
+    assert verdict.text == "go away"
+    abuse, moan = verdict.findings
+    assert (abuse.scene, abuse.keywords) == ("profanity", ("go", "away"))
+    assert abuse.segments == (Segment(0.5, 1.0, "away"),)
+    assert (moan.scene, moan.label) == ("sexual_sounds", Label.PORN)
+
+
+async def test_a_part_with_a_label_but_no_level_is_for_people() -> None:
+    part = {"StartTime": 0, "EndTime": 1, "Labels": "violence"}
+    for level, label, suggest in (
+        (None, Label.TERROR, Suggest.REVIEW),
+        ("odd", Label.NORMAL, Suggest.PASS),
+    ):
+        said = {"SliceDetails": [{**part, "RiskLevel": level}]}
+        verdict, _ = await judge(partial(admitted, data=said), file=audio_file())
+        assert (verdict.label, verdict.suggest) == (label, suggest)
+    verdict, _ = await judge(
+        lambda asked: admitted(asked, {"RiskLevel": "high", "SliceDetails": []}), file=audio_file()
+    )
+    assert (verdict.label, verdict.suggest) == (Label.CUSTOM, Suggest.BLOCK)
+
+
+async def test_a_task_that_takes_long_is_asked_for_again_and_not_paid_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = [False]
+
+    def answering(asked: Asked) -> Response:
+        last = asked.headers.get("x-acs-action") == "VoiceModerationResult"
+        return error(280) if last and not done[0] else admitted(asked, AUDIO)
+
+    async with account(answering, SPEC, settings) as (supplier, server):
+        monkeypatch.setattr(module, "TASK_SECONDS", 0.2)
+        for key in ("anna/2", "anna/2", "anna/3"):
+            with pytest.raises(SupplierUnavailable, match=r"no verdict within 0\.2 s"):
+                await supplier.judge(audio_file(key))
+        assert actions(server).count("VoiceModeration") == 2
+        monkeypatch.setattr(module, "TASK_SECONDS", 60.0)
+        done[0] = True
+        assert (await supplier.judge(audio_file())).hit
+        assert actions(server).count("VoiceModeration") == 2
+
+
+async def test_no_more_tasks_are_remembered_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TASKS", 1)
+    monkeypatch.setattr(module, "TASK_SECONDS", 0.0)
+    async with account(lambda asked: admitted(asked, AUDIO), SPEC, settings) as (supplier, server):
+        for key in ("anna/1", "anna/2", "anna/1"):
+            with pytest.raises(SupplierUnavailable):
+                await supplier.judge(audio_file(key))
+        assert isinstance(supplier, AliyunSupplier)
+        assert len(supplier._tasks) == 1
+        assert actions(server).count("VoiceModeration") == 3
+
+
+async def test_audio_that_is_none_is_not_sent() -> None:
+    async with account(lambda asked: admitted(asked, AUDIO), SPEC, settings) as (supplier, server):
+        with pytest.raises(SliceNotJudged, match="no audio file"):
+            await supplier.judge(file_of("anna/2"))
+        assert server.asked == []
+
+
+@pytest.mark.parametrize("odd", [None, [], {}, {"TaskId": ""}, {"TaskId": 7}])
+async def test_an_answer_without_a_task(odd: object) -> None:
+    def answering(asked: Asked) -> Response:
+        if asked.headers.get("x-acs-action") != "VoiceModeration":
+            return admitted(asked, AUDIO)
+        return told(odd)
+
+    with pytest.raises(SupplierUnavailable, match="no task"):
+        await judge(answering, file=audio_file())
+
+
 async def test_the_account_is_tried() -> None:
-    for key, wrong in ((KEY, False), ("another", True)):
-        async with stand_in(lambda asked: admitted(asked, PASS)) as server:
-            settings = ModerationSettings(aliyun_endpoint=server.url)
-            supplier = AliyunSupplier(replace(SPEC, secret_key=key), settings)
-            if wrong:
-                with pytest.raises(SupplierRefused, match="SignatureDoesNotMatch"):
-                    await supplier.check()
-            else:
-                await supplier.check()
-                await supplier.judge(FILE)
-                assert actions(server).count("DescribeUploadToken") == 1
-            await supplier.close()
+    async with account(lambda asked: admitted(asked, PASS), SPEC, settings) as (supplier, server):
+        await supplier.check()
+        await supplier.judge(PICTURE_FILE)
+        assert actions(server).count("DescribeUploadToken") == 1
 
 
 @pytest.mark.parametrize(
@@ -121,13 +217,13 @@ async def test_the_account_is_tried() -> None:
         (refused(503, "ServiceUnavailable"), SupplierUnavailable),
     ],
 )
-async def test_codes(answered: Response, raised: type[ModerationError]) -> None:
+@pytest.mark.parametrize("last", ["ImageModeration", "VoiceModeration", "VoiceModerationResult"])
+async def test_codes(answered: Response, raised: type[ModerationError], last: str) -> None:
     def answering(asked: Asked) -> Response:
-        last = asked.headers.get("x-acs-action") == "ImageModeration"
-        return answered if last else admitted(asked, PASS)
+        return answered if asked.headers.get("x-acs-action") == last else admitted(asked, PASS)
 
     with pytest.raises(raised):
-        await judge(answering)
+        await judge(answering, file=PICTURE_FILE if last == "ImageModeration" else audio_file())
 
 
 async def test_an_upload_that_fails_gets_another_key() -> None:
@@ -137,16 +233,10 @@ async def test_an_upload_that_fails_gets_another_key() -> None:
         failed = asked.method == "PUT" and failures
         return failures.pop() if failed else admitted(asked, PASS)
 
-    async with stand_in(
-        lambda asked: (
-            failures.pop() if asked.method == "PUT" and failures else admitted(asked, PASS)
-        )
-    ) as server:
-        supplier = AliyunSupplier(SPEC, ModerationSettings(aliyun_endpoint=server.url))
+    async with account(answering, SPEC, settings) as (supplier, server):
         with pytest.raises(SupplierUnavailable, match="the upload: 403"):
-            await supplier.judge(FILE)
-        await supplier.judge(FILE)
-        await supplier.close()
+            await supplier.judge(PICTURE_FILE)
+        await supplier.judge(PICTURE_FILE)
     assert actions(server).count("DescribeUploadToken") == 2
 
 
@@ -185,7 +275,7 @@ async def test_a_picture_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "settings", "field"),
+    ("spec", "chosen", "field"),
     [
         (replace(SPEC, secret_id=""), ModerationSettings(), "supplier.secret_id"),
         (replace(SPEC, secret_key=""), ModerationSettings(), "supplier.secret_key"),
@@ -193,9 +283,9 @@ async def test_a_picture_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
         (SPEC, ModerationSettings(aliyun_endpoint="ftp://x"), "moderation.aliyun_endpoint"),
     ],
 )
-def test_bad_settings(spec: SupplierSpec, settings: ModerationSettings, field: str) -> None:
+def test_bad_settings(spec: SupplierSpec, chosen: ModerationSettings, field: str) -> None:
     with pytest.raises(BadInput, match=field):
-        AliyunSupplier(spec, settings)
+        AliyunSupplier(spec, chosen)
 
 
 def test_nothing_secret_is_shown() -> None:

@@ -14,8 +14,16 @@ from slicer.errors import (
     SupplierRefused,
     SupplierUnavailable,
 )
-from slicer.moderation import Verdict
-from slicer.moderation.client import MAX_ANSWER, MAX_REASON, SupplierClient, endpoint
+from slicer.moderation import Box, Finding, Label, Segment, Suggest, Verdict
+from slicer.moderation.client import (
+    MAX_ANSWER,
+    MAX_FINDINGS,
+    MAX_REASON,
+    MAX_TEXT,
+    MAX_WORDS,
+    SupplierClient,
+    endpoint,
+)
 from slicer.moderation.settings import ModerationSettings
 from tests.harness.moderation.stand_in import answer, stand_in
 
@@ -128,6 +136,34 @@ async def test_an_answer_that_is_no_verdict_is_not_told_whole() -> None:
         client.verdict(read, {}, "")
     await client.close()
     assert len(str(caught.value)) < 2 * MAX_REASON
+
+
+async def test_a_verdict_has_bounds() -> None:
+    """A short answer may list any number of things, each of which is told in many words."""
+    client = SupplierClient("acme", ModerationSettings())
+    mild = Finding(Label.AD, Suggest.REVIEW, 1)
+    long = Finding(
+        Label.PORN,
+        Suggest.BLOCK,
+        99,
+        "s" * 10_000,
+        ("k" * 10_000,) * 500,
+        "d" * 10_000,
+        (Segment(0.0, 1.0, "t" * 10_000),) * 500,
+        (Box(0, 0, 1, 1),) * 500,
+    )
+    verdict = Verdict.of((*[mild] * 50_000, long), "x" * 100_000, "r" * 1_000)
+    bounded = client.verdict(lambda _: verdict, {}, "raw")
+    few = Verdict.of((mild, long))
+    assert client.verdict(lambda _: few, {}, "").findings[0] == mild, "their order is the answer's"
+    await client.close()
+    assert len(bounded.findings) == MAX_FINDINGS
+    worst = bounded.findings[0]
+    assert (bounded.suggest, bounded.label, worst.score) == (Suggest.BLOCK, Label.PORN, 99)
+    assert (len(worst.keywords), len(worst.segments), len(worst.boxes)) == (MAX_FINDINGS,) * 3
+    assert len(bounded.text) == MAX_TEXT
+    told = [worst.scene, worst.keywords[0], worst.description, worst.segments[0].text]
+    assert {len(one) for one in told} == {MAX_WORDS}
 
 
 @pytest.mark.parametrize("url", ["", "a", "ftp://a", "http://", "http://u:pass@a", "http://a:x"])

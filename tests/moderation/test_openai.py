@@ -1,6 +1,5 @@
 """OpenAI: verdicts of pictures, documented errors, what is refused before sending."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,36 +17,32 @@ from slicer.moderation import Label, Suggest, SupplierSpec, Verdict
 from slicer.moderation import openai as module
 from slicer.moderation.openai import OpenAiSupplier
 from slicer.moderation.settings import ModerationSettings
-from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
+from tests.harness.moderation.accounts import PICTURE_FILE, checked, judged
 from tests.harness.moderation.openai import KEY, PASS, PICTURE, admitted, error, result
-from tests.harness.moderation.stand_in import Asked, answer, stand_in
+from tests.harness.moderation.stand_in import Answering, answer
 
 SPEC = SupplierSpec("openai", secret_key=KEY)
-PICTURE_FILE = file_of("anna/1", 1000, Kind.VIDEO)
 
 
 async def judge(
-    answering: Callable[[Asked], Response], file: File = PICTURE_FILE, model: str = ""
+    answering: Answering, file: File = PICTURE_FILE, model: str = "omni-moderation-latest"
 ) -> Verdict:
-    async with stand_in(answering) as server:
-        settings = ModerationSettings(openai_endpoint=f"{server.url}/v1/")
-        chosen = replace(settings, openai_model=model) if model else settings
-        supplier = OpenAiSupplier(SPEC, chosen)
-        try:
-            return await supplier.judge(file)
-        finally:
-            await supplier.close()
+    verdict, _ = await judged(
+        answering,
+        SPEC,
+        lambda url: ModerationSettings(openai_endpoint=f"{url}/v1/", openai_model=model),
+        file,
+    )
+    return verdict
 
 
 async def check(key: str) -> None:
-    async with stand_in(lambda asked: admitted(asked, PASS)) as server:
-        settings = ModerationSettings(openai_endpoint=f"{server.url}/v1")
-        supplier = OpenAiSupplier(replace(SPEC, secret_key=key), settings)
-        try:
-            await supplier.check()
-        finally:
-            await supplier.close()
+    await checked(
+        lambda asked: admitted(asked, PASS),
+        replace(SPEC, secret_key=key),
+        lambda url: ModerationSettings(openai_endpoint=f"{url}/v1"),
+    )
 
 
 async def test_a_picture_passes() -> None:

@@ -1,7 +1,6 @@
 """Amazon Rekognition: verdicts of pictures, documented errors, what is refused before sending."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -19,34 +18,24 @@ from slicer.moderation import Label, Suggest, SupplierSpec, Verdict
 from slicer.moderation import rekognition as module
 from slicer.moderation.rekognition import RekognitionSupplier
 from slicer.moderation.settings import ModerationSettings
-from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
+from tests.harness.moderation.accounts import PICTURE_FILE, checked, judged
 from tests.harness.moderation.rekognition import ID, KEY, PASS, PICTURE, admitted, error, said
-from tests.harness.moderation.stand_in import Asked, StandIn, stand_in
+from tests.harness.moderation.stand_in import Answering, StandIn, stand_in
 
 SPEC = SupplierSpec("rekognition", "", ID, KEY)
-PICTURE_FILE = file_of("anna/1", 1000, Kind.VIDEO)
 
 
-async def judge(
-    answering: Callable[[Asked], Response], file: File = PICTURE_FILE
-) -> tuple[Verdict, StandIn]:
-    async with stand_in(answering) as server:
-        settings = ModerationSettings(rekognition_endpoint=server.url, rekognition_review=40)
-        supplier = RekognitionSupplier(SPEC, settings)
-        try:
-            return await supplier.judge(file), server
-        finally:
-            await supplier.close()
+def settings(url: str) -> ModerationSettings:
+    return ModerationSettings(rekognition_endpoint=url, rekognition_review=40)
+
+
+async def judge(answering: Answering, file: File = PICTURE_FILE) -> tuple[Verdict, StandIn]:
+    return await judged(answering, SPEC, settings, file)
 
 
 async def check(spec: SupplierSpec) -> None:
-    async with stand_in(lambda asked: admitted(asked, PASS)) as server:
-        supplier = RekognitionSupplier(spec, ModerationSettings(rekognition_endpoint=server.url))
-        try:
-            await supplier.check()
-        finally:
-            await supplier.close()
+    await checked(lambda asked: admitted(asked, PASS), spec, settings)
 
 
 async def test_a_picture_passes() -> None:

@@ -1,10 +1,8 @@
 """Shumei: verdicts of pictures and audio, documented codes, bounds before sending."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from starlette.responses import Response
 
 from slicer.errors import (
     BadInput,
@@ -13,25 +11,17 @@ from slicer.errors import (
     SupplierRefused,
     SupplierUnavailable,
 )
-from slicer.media import ogg
 from slicer.media.slice import File
 from slicer.moderation import Box, Label, Segment, Suggest, SupplierSpec, Verdict, data_id
 from slicer.moderation import shumei as module
 from slicer.moderation.settings import ModerationSettings
 from slicer.moderation.shumei import ShumeiSupplier
-from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
-from tests.harness.media.audio import make_audio
-from tests.harness.media.opus import encode
+from tests.harness.moderation.accounts import PICTURE_FILE, audio_file, checked, judged
 from tests.harness.moderation.shumei import APP, AUDIO, KEY, PASS, PICTURE, admitted, error
-from tests.harness.moderation.stand_in import Asked, StandIn, stand_in
+from tests.harness.moderation.stand_in import Answering, StandIn
 
 SPEC = SupplierSpec("shumei", APP, secret_key=KEY, audio_type="calls", image_type="stills")
-PICTURE_FILE = file_of("anna/1", 1000, Kind.VIDEO)
-
-
-def audio_file() -> File:
-    return replace(file_of("anna/2"), data=ogg.write(encode(make_audio(1)), 0, 48_000))
 
 
 def settings(url: str = "http://a", types: str = "POLITY_EROTIC") -> ModerationSettings:
@@ -44,23 +34,13 @@ def settings(url: str = "http://a", types: str = "POLITY_EROTIC") -> ModerationS
 
 
 async def judge(
-    answering: Callable[[Asked], Response], file: File = PICTURE_FILE, types: str = "POLITY_EROTIC"
+    answering: Answering, file: File = PICTURE_FILE, types: str = "POLITY_EROTIC"
 ) -> tuple[Verdict, StandIn]:
-    async with stand_in(answering) as server:
-        supplier = ShumeiSupplier(SPEC, settings(server.url, types))
-        try:
-            return await supplier.judge(file), server
-        finally:
-            await supplier.close()
+    return await judged(answering, SPEC, lambda url: settings(url, types), file)
 
 
 async def check(spec: SupplierSpec = SPEC) -> None:
-    async with stand_in(lambda asked: admitted(asked, PASS)) as server:
-        supplier = ShumeiSupplier(spec, settings(server.url))
-        try:
-            await supplier.check()
-        finally:
-            await supplier.close()
+    await checked(lambda asked: admitted(asked, PASS), spec, settings)
 
 
 async def test_a_picture_passes() -> None:

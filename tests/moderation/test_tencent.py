@@ -1,6 +1,5 @@
 """IMS and AMS: verdicts of pictures and audio, documented errors, bounds before sending."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,45 +12,24 @@ from slicer.errors import (
     SupplierRefused,
     SupplierUnavailable,
 )
-from slicer.media import ogg
 from slicer.media.slice import File, SliceInfo
 from slicer.moderation import Box, Label, Segment, Suggest, SupplierSpec, Verdict
 from slicer.moderation.settings import ModerationSettings
 from slicer.moderation.tencent import TencentSupplier
-from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
-from tests.harness.media.audio import make_audio
-from tests.harness.media.opus import encode
-from tests.harness.moderation.stand_in import Asked, StandIn, answer, stand_in
+from tests.harness.moderation.accounts import PICTURE_FILE, audio_file, checked, judged
+from tests.harness.moderation.stand_in import Answering, StandIn, answer
 from tests.harness.moderation.tencent import AUDIO, ID, KEY, PASS, PICTURE, admitted, error
 
 SPEC = SupplierSpec("tianyu", "1250000000", ID, KEY, audio_type="loud", image_type="bright")
-PICTURE_FILE = file_of("anna/1", 1000, Kind.VIDEO)
 
 
-def audio_file() -> File:
-    data = ogg.write(encode(make_audio(1)), 0, 48_000)
-    return replace(file_of("anna/2"), data=data)
+def settings(url: str) -> ModerationSettings:
+    return ModerationSettings(tencent_endpoint=url)
 
 
-async def judge(
-    answering: Callable[[Asked], Response], file: File = PICTURE_FILE, spec: SupplierSpec = SPEC
-) -> tuple[Verdict, StandIn]:
-    async with stand_in(answering) as server:
-        supplier = TencentSupplier(spec, ModerationSettings(tencent_endpoint=server.url))
-        try:
-            return await supplier.judge(file), server
-        finally:
-            await supplier.close()
-
-
-async def check(spec: SupplierSpec = SPEC) -> None:
-    async with stand_in(lambda asked: admitted(asked, PASS)) as server:
-        supplier = TencentSupplier(spec, ModerationSettings(tencent_endpoint=server.url))
-        try:
-            await supplier.check()
-        finally:
-            await supplier.close()
+async def judge(answering: Answering, file: File = PICTURE_FILE) -> tuple[Verdict, StandIn]:
+    return await judged(answering, SPEC, settings, file)
 
 
 async def test_a_picture_passes() -> None:
@@ -107,10 +85,10 @@ async def test_a_pause_is_passed_on() -> None:
 
 
 async def test_a_key_is_checked_before_the_first_slice() -> None:
-    await check()
+    await checked(lambda asked: admitted(asked, PASS), SPEC, settings)
     for wrong in (replace(SPEC, secret_key="other"), replace(SPEC, secret_id="other")):
         with pytest.raises(SupplierRefused, match="AuthFailure"):
-            await check(wrong)
+            await checked(lambda asked: admitted(asked, PASS), wrong, settings)
 
 
 async def test_what_is_too_much_is_not_sent() -> None:

@@ -1,12 +1,10 @@
 """NetEase Yidun: signatures, verdicts of pictures and audio, documented codes, bounds."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
-from starlette.responses import Response
 
 from slicer.errors import (
     BadInput,
@@ -15,7 +13,6 @@ from slicer.errors import (
     SupplierRefused,
     SupplierUnavailable,
 )
-from slicer.media import ogg
 from slicer.media.slice import File, SliceInfo
 from slicer.moderation import Box, Label, Segment, Suggest, SupplierSpec, Verdict
 from slicer.moderation import yidun as module
@@ -23,9 +20,8 @@ from slicer.moderation.settings import ModerationSettings
 from slicer.moderation.yidun import YidunSupplier, sign
 from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
-from tests.harness.media.audio import make_audio
-from tests.harness.media.opus import encode
-from tests.harness.moderation.stand_in import Asked, StandIn, answer, stand_in
+from tests.harness.moderation.accounts import PICTURE_FILE, audio_file, checked, judged
+from tests.harness.moderation.stand_in import Answering, StandIn, answer
 from tests.harness.moderation.yidun import (
     AUDIO,
     AUDIOS,
@@ -41,34 +37,26 @@ from tests.harness.moderation.yidun import (
 )
 
 SPEC = SupplierSpec("yidun", "", ID, KEY, AUDIOS, IMAGES)
-PICTURE_FILE = replace(file_of("anna/1", 1000, Kind.VIDEO), width=100, height=50)
 SM3 = "sm3" in hashlib.algorithms_available
 
 
-def audio_file() -> File:
-    return replace(file_of("anna/2"), data=ogg.write(encode(make_audio(1)), 0, 48_000))
-
-
 async def judge(
-    answering: Callable[[Asked], Response], file: File = PICTURE_FILE, method: str = "MD5"
+    answering: Answering, file: File = PICTURE_FILE, method: str = "MD5"
 ) -> tuple[Verdict, StandIn]:
-    async with stand_in(answering) as server:
-        settings = ModerationSettings(yidun_endpoint=f"{server.url}/", yidun_signature=method)
-        supplier = YidunSupplier(SPEC, settings)
-        try:
-            return await supplier.judge(file), server
-        finally:
-            await supplier.close()
+    return await judged(
+        answering,
+        SPEC,
+        lambda url: ModerationSettings(yidun_endpoint=f"{url}/", yidun_signature=method),
+        file,
+    )
 
 
 async def check(spec: SupplierSpec = SPEC) -> StandIn:
-    async with stand_in(lambda asked: admitted(asked, PASS)) as server:
-        supplier = YidunSupplier(spec, ModerationSettings(yidun_endpoint=server.url))
-        try:
-            await supplier.check()
-        finally:
-            await supplier.close()
-    return server
+    return await checked(
+        lambda asked: admitted(asked, PASS),
+        spec,
+        lambda url: ModerationSettings(yidun_endpoint=url),
+    )
 
 
 def test_signatures_are_those_of_the_documentation() -> None:

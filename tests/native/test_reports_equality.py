@@ -65,7 +65,7 @@ STATUSES = st.builds(
 COMPOUNDS = st.lists(PACKETS | REMBS | STATUSES, max_size=3).map(b"".join)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(COMPOUNDS, st.integers(0, 3))
 def test_compounds_are_refused_alike(compound: bytes, cut: int) -> None:
     cut_off = compound[: len(compound) - cut]
@@ -74,7 +74,7 @@ def test_compounds_are_refused_alike(compound: bytes, cut: int) -> None:
 
 def test_every_way_to_be_malformed_was_met() -> None:
     chance, refused, taken = Random(1), Counter[str](), 0
-    for _ in range(10_000):
+    for _ in range(5_000):
         body = chance.randbytes(4 * chance.randrange(6))
         if chance.random() < 0.6:
             body = bytes(chance.choice(b"\0\0\0\1\2\3\4\x08") for _ in body)
@@ -91,7 +91,7 @@ def test_every_way_to_be_malformed_was_met() -> None:
         except ValueError as why:
             refused[str(why)] += 1
         assert native.rtcp_well_formed(compound) == readable(compound)
-    assert taken > 1000
+    assert taken > 500
     assert set(refused) >= {
         "no RTCP header where one should be",
         "malformed RTCP padding",
@@ -114,7 +114,7 @@ GAPS = (
 STEPS = st.sampled_from([1] * 12 + [2, 7, 14, 30, MAX_PACKETS - 1, MAX_PACKETS, 70_000])
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     st.integers(-100_000, 100_000),
     st.floats(-3e6, 3e6) | st.sampled_from([0.0, (1 << 23) * 0.064 - 0.1]),

@@ -49,9 +49,11 @@ async def test_pictures_of_h265_are_the_frames_due(
     numbers = [read_frame_number(picture) for picture in seen]
     shown = [number / FPS for number in numbers if number is not None]
     assert len(shown) == len(seen) >= PICTURES
-    assert shown == sorted(set(shown))
+    assert len(set(shown)) == len(shown), "never the same one twice"
     print("frames:", numbers)
-    # What was encoded while DTLS was not done comes in a burst; from then on pictures keep pace.
+    # What was encoded while DTLS was not done comes in a burst, and a busy encoder catches up for a
+    # while. webrtcbin's first report may come after the test: until then a picture is named by when
+    # its frame came, so of these nobody can know the order. From then on pictures keep pace.
     began = [one.told.began.timestamp() for one in landed]
     assert shown[-1] - shown[-3] == pytest.approx(2, abs=0.7)
     assert shown[-1] - shown[-2] == pytest.approx(began[-1] - began[-2], abs=0.1)

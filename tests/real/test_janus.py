@@ -14,6 +14,7 @@ from slicer import (
     AnchorTrouble,
     EndReason,
     Kind,
+    Role,
     RoomError,
     Settings,
     SliceParams,
@@ -21,6 +22,7 @@ from slicer import (
     State,
     TaskState,
     TrackEnded,
+    TrackRefused,
     TrackStarted,
     VideoSpec,
 )
@@ -68,6 +70,27 @@ async def test_two_codecs_come_and_go(tmp_path: Path) -> None:
                 160,
                 3,
             )
+
+
+async def test_a_screen_beside_the_camera(tmp_path: Path) -> None:
+    """It stands before the camera, and its description says what it is."""
+    tracks = ("audio", "screen", "video")
+    async with janus(tmp_path / "janus") as server:
+        await server.create(ROOM)
+        async with publisher("ada", tracks=tracks), watching(tmp_path) as watched:
+            await watched.until(
+                lambda: both(watched, "ada") and watched.stored("ada", Kind.VIDEO, Role.AUX)
+            )
+            assert watched.of(TrackRefused) + watched.of(TrackEnded) == []
+            shapes = {
+                role: read_picture(
+                    (
+                        tmp_path / "out" / watched.stored("ada", Kind.VIDEO, role)[0].slice.key
+                    ).read_bytes()
+                ).shape
+                for role in Role
+            }
+    assert shapes == {Role.MAIN: (90, 160, 3), Role.AUX: (128, 192, 3)}
 
 
 async def test_janus_is_killed_and_comes_back(tmp_path: Path) -> None:

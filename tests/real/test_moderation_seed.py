@@ -105,6 +105,31 @@ async def test_the_seed_word_for_word(
     assert events[-1] == (1105, {"Status": 0})
 
 
+async def test_a_wrong_key_is_told_at_once(tmp_path: Path) -> None:
+    """By 1106, before any slice is asked for; and once, though each slice meets it."""
+    talk(tmp_path / "150.rtpdump", SECONDS)
+    async with (
+        stand_in(lambda asked: tencent.admitted(asked, tencent.PASS)) as supplier,
+        receiver(CALLBACK_KEY) as customer,
+    ):
+        settings = settings_of(tmp_path, supplier.url, customer.url)
+        judging = replace(settings.engine.moderation, max_age=2.0)
+        settings = replace(settings, engine=replace(settings.engine, moderation=judging))
+        apps = {app.sdk_app_id: app for app in settings.apps}
+        async with serving(settings) as service:
+            api = await open_server(make_app(apps, service), Listen("127.0.0.1", 0))
+            await Sdk(api.port, "trtc", KEY_ID, KEY).call(("CreateCloudModeration", SEED))
+            await customer.until(lambda: any(one.event == 1105 for one in customer.received), 60.0)
+            await api.close()
+    assert not supplier.asked[0].fields.get("FileContent"), "the account alone"
+    troubles = [payload for event, payload in told(customer.received) if event == 1106]
+    assert [trouble["Code"] for trouble in troubles] == [9, 8, 8, 8]
+    for trouble in troubles:
+        assert "AuthFailure.SecretIdNotFound" in trouble["Message"]
+        assert PARAM["SecretKey"] not in trouble["Message"]
+    assert 1104 not in {one.event for one in customer.received}
+
+
 @pytest.mark.parametrize("name", SDKS)
 async def test_a_live_stream(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK for other countries has no such action yet; its client for any action calls it."""

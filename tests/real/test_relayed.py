@@ -97,7 +97,9 @@ def test_pictures_are_whole_and_show_the_frame_of_their_time(takes: Takes, name:
     numbers = [number for number in read if number is not None]
     assert len(numbers) == len(read) >= PICTURES
     steps = [(after - before) % ROUND for before, after in pairwise(numbers)]
-    assert all(0 < step < 3 * FPS for step in steps), "on, and never the same one twice"
-    # The first ones were encoded before the path was there, or come in a burst.
+    assert len(set(numbers)) == len(numbers), "never the same one twice"
+    # The first ones were encoded before the path was there, or come in a burst. Where no report has
+    # come by then, they are named by when they came, and nobody can know their order.
+    assert all(0 < step < 3 * FPS for step in steps[2:]), "on"
     times = np.diff([one.told.began.timestamp() for one in landed])[2:]
     assert np.array(steps[2:]) / FPS == pytest.approx(times, abs=0.1)

@@ -215,6 +215,20 @@ def test_one_report_is_believed_as_far_as_arrivals_bear_it_out() -> None:
         assert mapper.at(0) == pytest.approx(5.0 - late if believed else 5.0)
 
 
+def test_a_report_that_arrivals_do_not_bear_out_settles_nothing() -> None:
+    """A sender that is 1.2 s behind from the first frame on: what the first report cannot prove
+    the second one can, and only then is anything settled."""
+    mapper = SenderClock().begin("audio", RATE)
+    for second in range(9):
+        mapper.arrived(second * RATE, second + 1.2)
+        if second == 4:
+            assert mapper.reported(1004.0, 4 * RATE, 4.0)
+            assert (mapper.settled, mapper.at(0)) == (NONE, pytest.approx(1.2))
+    assert mapper.reported(1008.0, 8 * RATE, 8.0)
+    assert mapper.settled == 8 * RATE
+    assert [mapper.at(second * RATE) for second in range(9)] == pytest.approx(range(9))
+
+
 @pytest.mark.parametrize("error", [-3600.0, -1.0, 1.0, 3600.0])
 def test_another_report_takes_the_place_of_one_that_nothing_confirmed(error: float) -> None:
     audio, video = streams()

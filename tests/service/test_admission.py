@@ -14,6 +14,7 @@ from slicer.service.admission import Admission
 from slicer.service.applications import Application
 from slicer.service.encryption import Encryption
 from slicer.service.registry import Record, Registry
+from slicer.service.sqlite_registry import SqliteRegistry
 from slicer.usersig import Privilege, SdkApp
 from tests.harness.clock import EPOCH, ManualClock
 from tests.harness.service.orders import live_order, slice_order
@@ -38,7 +39,7 @@ def nobody(_room: RoomAddress, _user: str, _bearer: str | None) -> None:
 
 @pytest_asyncio.fixture
 async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
-    opened = await Registry.open(tmp_path, Encryption([Fernet.generate_key().decode()]))
+    opened = await SqliteRegistry.open(tmp_path, Encryption([Fernet.generate_key().decode()]))
     await opened.add(Record("t1", 1, slice_order("5"), 0.0, 1.0))
     await opened.add(Record("t3", 3, slice_order("6"), 0.0, 1.0))
     await opened.add(Record("live", 1, replace(live_order(), room_id="8"), 0.0, 1.0))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slicer.engine.engine import TaskStatus
+from slicer.engine.task_status import TaskStatus
 from slicer.service import control as module
 from slicer.service.control import FILE, REQUEST, control, shown
 from slicer.service.operations import TaskView

@@ -39,6 +39,7 @@ from slicer.rtp.parameters import Kind
 from slicer.service.encryption import Encryption
 from slicer.service.notifier import PATIENCE, Notifier
 from slicer.service.registry import Record, Registry
+from slicer.service.sqlite_registry import SqliteRegistry
 from slicer.slicing.outputs import EndReason, State, TrackKey
 from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.webhooks.queue import Webhook
@@ -81,7 +82,7 @@ class Desk:
 
 @pytest_asyncio.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    registry = await Registry.open(tmp_path, Encryption([Fernet.generate_key().decode()]))
+    registry = await SqliteRegistry.open(tmp_path, Encryption([Fernet.generate_key().decode()]))
     await registry.add(RECORD)
     told: dict[str, Webhook] = {}
 

@@ -28,6 +28,7 @@ from slicer.service.order import Order, Product
 from slicer.service.registry import Registry
 from slicer.service.service import DAY, HOUR, Service
 from slicer.service.settings import ServiceSettings, VendorSettings
+from slicer.service.sqlite_registry import SqliteRegistry
 from slicer.slicing.outputs import State
 from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.slicing.subscription import Subscription
@@ -99,7 +100,7 @@ async def world(
     engine_settings = Settings(engine=EngineSettings(max_tasks))
     settings = ServiceSettings(engine_settings, vendors=VENDORS, apps=apps)
     clock = clock or ManualClock()
-    registry = await Registry.open(folder / "state", Encryption.open("", folder / "key"))
+    registry = await SqliteRegistry.open(folder / "state", Encryption.open("", folder / "key"))
     told: dict[str, Webhook] = {}
 
     async def tell(message: Webhook) -> None:
@@ -164,18 +165,18 @@ async def test_an_end_that_the_registry_cannot_keep_is_kept_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A disk that is full when the robot leaves: else the next start would send it again."""
-    clock, kept = ManualClock(), Registry.leave
+    clock, kept = ManualClock(), SqliteRegistry.leave
 
-    async def full(registry: Registry, task: str, code: LeaveCode) -> None:
+    async def full(registry: SqliteRegistry, task: str, code: LeaveCode) -> None:
         raise OSError(28, "No space left on device")
 
     async with world(tmp_path, clock=clock) as here:
         task = await here.service.create(APP, slice_order())
-        monkeypatch.setattr(Registry, "leave", full)
+        monkeypatch.setattr(SqliteRegistry, "leave", full)
         here.engine.delete(task)
         await here.until(lambda: "the registry cannot be written" in caplog.text)
         assert [event for event, _ in here.events(task)] == [1001]
-        monkeypatch.setattr(Registry, "leave", kept)
+        monkeypatch.setattr(SqliteRegistry, "leave", kept)
         clock.advance(5.0)
         await here.ended(task)
         assert here.events(task) == [(1001, 0), (1002, 0), (1005, 0)]

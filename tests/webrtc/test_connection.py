@@ -4,6 +4,7 @@ import asyncio
 import re
 import struct
 import time
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
@@ -20,6 +21,7 @@ from slicer.webrtc.connection import STALL, Connection, Events, Network
 from slicer.webrtc.loop_path import LoopMedia
 from slicer.webrtc.path import media_path
 from slicer.webrtc.transport import MAX_CANDIDATES, Transport
+from tests.harness.garbage import no_collector
 from tests.harness.rooms.sfu import Sfu
 from tests.harness.rooms.visit import Seen, Visit, local_of
 from tests.harness.rooms.whip_client import LOOPBACK, Flicker, Peer, Tone
@@ -483,3 +485,18 @@ async def test_a_process_that_stood_still_does_not_take_a_peer_for_gone() -> Non
 
 async def test_a_full_agent_does_not_restart(call: Call) -> None:
     assert await call.ours.restart(FRAGMENT.format("a" * 4, "b" * 22, "")) is None
+
+
+@pytest.mark.parametrize("kind", [Call, Visit])
+async def test_an_ended_one_is_freed_without_the_garbage_collector(
+    kind: type[Call | Visit],
+) -> None:
+    with no_collector():
+        one = kind()
+        await one.connect()
+        transport = one.ours._transport
+        parts = (one.ours, one.media, transport, transport._dtls)
+        left = {type(part).__name__: weakref.ref(part) for part in parts}
+        await one.close()
+        del one, transport, parts
+        assert [name for name, part in left.items() if part() is not None] == []

@@ -356,6 +356,16 @@ async def test_what_comes_another_way_is_taken(peer: Linked) -> None:
     assert len(first.packets) == 50
 
 
+async def test_what_is_discarded_delivers_nothing(peer: Linked) -> None:
+    peer.media.attach(Subscribe(AUDIO_TRACK, AudioSpec(1)))
+    peer.media.receive([datagram(opus(n), n, n * 960) for n in range(10)])
+    peer.media.discard()
+    peer.media.discard()
+    peer.media.detach(AUDIO_TRACK)
+    peer.media.close()
+    assert peer.cuts == []
+
+
 async def test_one_who_fails_does_not_keep_the_others_cuts(peer: Linked) -> None:
     broken = Linked(media_path(), [AUDIO])
     broken.media.release()

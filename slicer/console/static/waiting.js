@@ -40,12 +40,12 @@ export function waiting(main) {
     } }, "Drop");
   }
 
-  function slices(list, reasons) {
+  function slices(list) {
     const columns = [{ name: "Slice", className: "wide" }, { name: "Why", className: "long" }, { name: "Store", className: "long" }, { name: "Size", className: "number" }, { name: "Tries", className: "number" }, { name: "", className: "act" }];
     return table("Slices", columns, list.map(one => {
-      const name = one.key.split("/").pop(), reason = one.failures ? reasons.get(one.store) : "";
+      const name = one.key.split("/").pop();
       return [[name, sub("Task " + one.task + (one.spooled ? " · on the disk" : " · in memory"))],
-        [pill(PHASES[one.phase] ?? one.phase, one.phase === "backoff" ? "bad" : one.failures ? "warn" : ""), reason && sub(reason)],
+        [pill(PHASES[one.phase] ?? one.phase, one.phase === "backoff" ? "bad" : one.failures ? "warn" : ""), one.reason && sub(one.reason)],
         one.store, bytes(one.size), String(one.failures), DROPPABLE.includes(one.phase) ? drop("slice", one.key, name) : ""];
     }));
   }
@@ -64,16 +64,12 @@ export function waiting(main) {
     return element("section", { className: "card" }, element("header", {}, element("h2", {}, title), count > 0 && pill(String(count)), count > 0 && again(what)), content);
   }
 
-  const stop = refreshed(place, async () => {
-    const [found, health] = await Promise.all([get("waiting"), get("health")]);
-    return { ...found, stores: health.stores };
-  }, found => {
-    const reasons = new Map(found.stores.map(one => [one.label, one.reason]));
+  const stop = refreshed(place, () => get("waiting"), found => {
     const sum = found.slices.length + found.callbacks.length;
     words.textContent = sum ? "" : "Nothing waits";
     const given = found.callbacks.filter(one => one.outcome === "given_up").length;
     place.replaceChildren(
-      card("Slices for stores and verdicts", found.slices.length, "slices", found.slices.length ? slices(found.slices, reasons) : empty("No slice waits", "Every slice that was cut is stored or lost.")),
+      card("Slices for stores and verdicts", found.slices.length, "slices", found.slices.length ? slices(found.slices) : empty("No slice waits", "Every slice that was cut is stored or lost.")),
       card(given ? "Callbacks that wait or are given up" : "Callbacks", found.callbacks.length, "callbacks", found.callbacks.length ? callbacks(found.callbacks) : empty("No callback waits", "Every receiver has heard everything.")));
   });
   return stop;

@@ -16,8 +16,14 @@ const FILTERS = [
   ["all", "All", () => true],
   ["hits", "Hits", tile => isHit(tile)],
   ["heard", "Speaking", tile => tile.heard === true],
-  ["trouble", "Trouble", tile => Boolean(tile.trouble) || tile.waits || tile.late > LATE],
+  ["trouble", "Trouble", tile => Boolean(trouble(tile))],
 ];
+
+// Why a tile is in Trouble, in words; nothing where it is not.
+function trouble(tile) {
+  if (tile.waits) return "Waits: the task is full";
+  return tile.trouble || (tile.late > LATE ? "Picture ready " + tile.late.toFixed(1) + " s late" : "");
+}
 
 function isHit(tile) {
   return tile.hit !== null && Date.now() - tile.hit.at < HIT_SECONDS * 1000;
@@ -84,7 +90,7 @@ class Card {
     this.late.textContent = tile.taken === null ? "" : "+" + tile.late.toFixed(1) + " s";
     this.late.title = "From when the picture was taken until its file was ready";
     this.late.dataset.tone = tile.late > LATE ? "warn" : "";
-    this.trouble.textContent = tile.waits ? "Waits: the task is full" : tile.trouble;
+    this.trouble.textContent = trouble(tile);
     this.trouble.title = this.trouble.textContent;
     this.drawAge();
     this.drawPicture();

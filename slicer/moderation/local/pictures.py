@@ -12,7 +12,7 @@ For a worker process: the models are loaded once and have one thread each.
 
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -118,11 +118,18 @@ def decode(data: bytes) -> Image:
         with av.open(io.BytesIO(data), "r", options={**_BOUND, **_FILES}) as container:
             stream = container.streams.video[0]
             stream.codec_context.options = _BOUND
-            frame = next(container.decode(stream))
+            frame = _first(container.decode(stream))
     except (av.FFmpegError, IndexError, StopIteration) as error:
-        why = str(error) or "nothing is decoded"
-        raise MediaError(f"no picture of at most {MAX_PIXELS} pixels: {why}") from error
+        raise MediaError(f"no picture: {str(error) or 'nothing is decoded'}") from error
     return np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)
+
+
+def _first(frames: Iterator[av.VideoFrame]) -> av.VideoFrame:
+    """FFmpeg's decoders call a size beyond `max_pixels` an invalid argument, and nothing else."""
+    try:
+        return next(frames)
+    except av.ArgumentError as error:
+        raise MediaError(f"a picture of more than {MAX_PIXELS} pixels") from error
 
 
 def of_score(score: float, settings: ModerationSettings) -> list[Finding]:

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from operator import itemgetter
 from pathlib import Path
 
 from slicer.errors import BadInput
@@ -54,41 +55,25 @@ class Match:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Phrase:
-    """*words* in their order, and of each whether it is a *prefix*: any letters may follow it."""
-
-    rule: Rule
-    words: tuple[str, ...]
-    prefix: tuple[bool, ...]
-
-    def fits(self, words: Sequence[re.Match[str]], first: int, text: str) -> bool:
-        """Whether it stands at the *first* of a text's words."""
-        if first + len(self.words) > len(words):
-            return False
-        for place, (listed, prefix) in enumerate(zip(self.words, self.prefix, strict=True), first):
-            word = words[place][0]
-            if not (word.startswith(listed) if prefix else word == listed):
-                return False
-            if place > first and not _joined(words[place - 1], words[place], text):
-                return False
-        return True
-
-
 class WordLists:
-    """The phrases of all lists, by their first words: what a text costs does not depend on how many
-    there are."""
+    """The phrases of all lists, as a tree of their words: what a text costs does not depend on how
+    many there are, nor on how many begin alike. A node is a number, the root 0."""
 
     def __init__(self, sections: Iterable[tuple[Rule, list[str]]]) -> None:
-        self._whole: dict[str, list[_Phrase]] = {}
-        self._prefixes: dict[str, list[_Phrase]] = {}
+        self._next: dict[tuple[int, str], int] = {}  # a node and a word, or a stem with its `*`
+        self._stems: dict[int, int] = {}  # the length of the longest stem behind a node
+        self._rules: dict[int, dict[Rule, None]] = {}  # of the phrases that end at a node
         for rule, listed in sections:
             for phrase in listed:
-                words = _PHRASE_WORD.findall(normalized(phrase))
-                stems = tuple(word.removesuffix("*") for word in words)
-                made = _Phrase(rule, stems, tuple(word.endswith("*") for word in words))
-                first = self._prefixes if made.prefix[0] else self._whole
-                first.setdefault(stems[0], []).append(made)
+                self._add(rule, phrase)
+
+    def _add(self, rule: Rule, phrase: str) -> None:
+        node = 0
+        for word in _PHRASE_WORD.findall(normalized(phrase)):
+            if word.endswith("*"):
+                self._stems[node] = max(self._stems.get(node, 0), len(word) - 1)
+            node = self._next.setdefault((node, word), len(self._next) + 1)
+        self._rules.setdefault(node, {})[rule] = None
 
     @classmethod
     def load(cls, path: str = "") -> "WordLists":
@@ -102,23 +87,37 @@ class WordLists:
         words = list(_WORD.finditer(text))
         found: list[Match] = []
         free: dict[Rule, int] = {}
-        for index, word in enumerate(words):
-            here = [
-                phrase
-                for phrase in self._beginning(word[0])
-                if index >= free.get(phrase.rule, 0) and phrase.fits(words, index, text)
-            ]
-            for phrase in sorted(here, key=lambda phrase: len(phrase.words), reverse=True):
-                if index >= free.get(phrase.rule, 0):
-                    free[phrase.rule] = index + len(phrase.words)
-                    end = words[free[phrase.rule] - 1].end()
-                    found.append(Match(phrase.rule, text[word.start() : end], word.start(), end))
+        for index, first in enumerate(words):
+            here = sorted(self._ends(words, index, text), key=itemgetter(0), reverse=True)
+            for end, rule in here:
+                if index >= free.get(rule, 0):
+                    free[rule] = end
+                    last = words[end - 1].end()
+                    found.append(Match(rule, text[first.start() : last], first.start(), last))
         return found
 
-    def _beginning(self, word: str) -> Iterator[_Phrase]:
-        yield from self._whole.get(word, ())
-        for length in range(1, len(word) + 1):
-            yield from self._prefixes.get(word[:length], ())
+    def _ends(
+        self, words: Sequence[re.Match[str]], begin: int, text: str
+    ) -> Iterator[tuple[int, Rule]]:
+        """Behind which word phrases end that begin at one, and their rules."""
+        nodes = [0]
+        for index in range(begin, len(words)):
+            if index > begin and not _joined(words[index - 1], words[index], text):
+                return
+            word = words[index][0]
+            nodes = [following for node in nodes for following in self._after(node, word)]
+            if not nodes:
+                return
+            for node in nodes:
+                yield from ((index + 1, rule) for rule in self._rules.get(node, ()))
+
+    def _after(self, node: int, word: str) -> Iterator[int]:
+        """Where a word of a text leads."""
+        if found := self._next.get((node, word)):
+            yield found
+        for length in range(1, min(len(word), self._stems.get(node, 0)) + 1):
+            if found := self._next.get((node, f"{word[:length]}*")):
+                yield found
 
 
 def read_file(path: str) -> list[tuple[Rule, list[str]]]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from slicer.errors import RoomError
 from slicer.errors import shown as quoted
-from slicer.rtp.parameters import Kind
+from slicer.rooms.janus.streams import FeedStream, assign
+from slicer.rtp.parameters import Kind, Role, Slot
 from slicer.webrtc.negotiation import CODECS
 
 Message = Mapping[str, Any]
@@ -21,21 +22,12 @@ MAX_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
-class FeedStream:
-    """A stream that a feed sends: its MID there, and its codec in Janus' words."""
-
-    kind: Kind
-    mid: str
-    codec: str
-
-
-@dataclass(frozen=True, slots=True)
 class Feed:
-    """A publisher and the first stream of each kind that it sends; *refused*: kind and reason of
-    those that cannot be taken; *muted*: MIDs that a moderator muted."""
+    """A publisher and what it sends; *refused*: kind and reason of what cannot be taken; *muted*:
+    MIDs that a moderator muted."""
 
     id: Id
-    streams: Mapping[Kind, FeedStream]
+    streams: Mapping[Slot, FeedStream]
     refused: tuple[tuple[Kind, str], ...] = ()
     muted: tuple[str, ...] = ()
 
@@ -109,9 +101,10 @@ def offer(message: Message) -> str | None:
     return sdp
 
 
-def feeds(data: Message) -> list[Feed]:
-    """The publishers of a `joined` or an event; none where it names none."""
-    return [_feed(one) for one in _list("publishers", data.get("publishers", []))]
+def feeds(data: Message, before: Mapping[str, Feed]) -> list[Feed]:
+    """The publishers of a `joined` or an event; none where it names none. *before*: those that are
+    known, by anchor: their streams keep their roles."""
+    return [_feed(one, before) for one in _list("publishers", data.get("publishers", []))]
 
 
 def identity(name: str, value: object) -> Id:
@@ -132,10 +125,10 @@ def offered_streams(data: Message) -> list[OfferedStream]:
     return found
 
 
-def _feed(publisher: Message) -> Feed:
+def _feed(publisher: Message, before: Mapping[str, Feed]) -> Feed:
     if "streams" not in publisher:
         raise RoomError("a publisher without streams: this Janus is older than 1.0")
-    streams: dict[Kind, FeedStream] = {}
+    sent: list[FeedStream] = []
     refused: list[tuple[Kind, str]] = []
     moderated = set[str]()
     for one in _list("publishers.streams", publisher["streams"]):
@@ -146,22 +139,21 @@ def _feed(publisher: Message) -> Feed:
             raise unreadable("publishers.streams", one)
         if one.get("moderated") is True:
             moderated.add(mid)
-        stream = FeedStream(Kind(one["type"]), mid, codec)
-        if why := _refusal(stream, streams):
-            refused.append((stream.kind, why))
+        kind, description = Kind(one["type"]), str(one.get("description", ""))[:MAX_REASON]
+        if codec.lower() in CODECS[kind]:
+            sent.append(FeedStream(kind, mid, codec, description=description))
         else:
-            streams[stream.kind] = stream
-    muted = [one.mid for one in streams.values() if one.mid in moderated]
+            refused.append((kind, f"no codec of ours: {codec[:40] or 'none'}"))
     number = identity("publishers.id", publisher.get("id"))
+    known = before.get(str(number))
+    streams, left = assign(sent, {} if known is None else known.streams)
+    refused += [(one.kind, _too_many(one.kind)) for one in left]
+    muted = [one.mid for one in streams.values() if one.mid in moderated]
     return Feed(number, streams, tuple(refused), tuple(muted))
 
 
-def _refusal(stream: FeedStream, taken: Mapping[Kind, FeedStream]) -> str:
-    if stream.codec.lower() not in CODECS[stream.kind]:
-        return f"no codec of ours: {stream.codec[:40] or 'none'}"
-    if stream.kind in taken:
-        return f"one {stream.kind} stream of a publisher is taken, the first"
-    return ""
+def _too_many(kind: Kind) -> str:
+    return f"{len(Role)} {kind} streams of a publisher are taken, a main and an auxiliary one"
 
 
 def _list(name: str, value: object) -> Sequence[Message]:

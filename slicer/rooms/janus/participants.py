@@ -7,7 +7,7 @@ that is in the snapshot again. Who is in the room without publishing is no ancho
 """
 
 from slicer.rooms.janus.messages import Feed, Id, Message, feeds, identity
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Slot
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -33,11 +33,11 @@ class Participants:
         self._muted: set[tuple[str, str]] = set()  # anchors and MIDs that moderators muted
         self._own: Id | None = None
 
-    def muted(self, anchor: str) -> set[Kind]:
+    def muted(self, anchor: str) -> set[Slot]:
         """What of an anchor a moderator muted: it sends none of it, and goes on later."""
         feed = self.feeds.get(anchor)
         streams = {} if feed is None else feed.streams
-        return {kind for kind, one in streams.items() if (anchor, one.mid) in self._muted}
+        return {slot for slot, one in streams.items() if (anchor, one.mid) in self._muted}
 
     def receive(self, data: Message) -> list[Fact]:
         """Take the plugin's data of a message to the control handle. Raises RoomError where it
@@ -85,7 +85,10 @@ class Participants:
 
     def _published(self, data: Message) -> list[Fact]:
         return [
-            fact for feed in feeds(data) if feed.id != self._own for fact in self._replace(feed)
+            fact
+            for feed in feeds(data, self.feeds)
+            if feed.id != self._own
+            for fact in self._replace(feed)
         ]
 
     def _replace(self, feed: Feed) -> list[Fact]:
@@ -96,13 +99,13 @@ class Participants:
         self._muted |= {(anchor, mid) for mid in feed.muted}
         facts: list[Fact] = [] if before else [AnchorJoined(anchor)]
         known = before.streams if before else {}
-        for kind, stream in known.items():
-            if feed.streams.get(kind) != stream:
-                facts.append(TrackUnpublished(anchor, kind, "the publisher changed it"))
+        for (kind, role), stream in known.items():
+            if feed.streams.get((kind, role)) != stream:
+                facts.append(TrackUnpublished(anchor, kind, "the publisher changed it", role))
         facts += [
-            TrackPublished(anchor, kind)
-            for kind, stream in feed.streams.items()
-            if known.get(kind) != stream
+            TrackPublished(anchor, *slot)
+            for slot, stream in feed.streams.items()
+            if known.get(slot) != stream
         ]
         told = before.refused if before else ()
         return facts + [TrackRefused(anchor, *one) for one in feed.refused if one not in told]
@@ -112,5 +115,5 @@ class Participants:
         self._muted = {one for one in self._muted if one[0] != anchor}
         if feed is None:
             return []
-        gone = [TrackUnpublished(anchor, kind, reason) for kind in feed.streams]
+        gone = [TrackUnpublished(anchor, kind, reason, role) for kind, role in feed.streams]
         return [*gone, AnchorLeft(anchor, reason)]

@@ -3,22 +3,21 @@
 Theory of operation. Janus offers, we answer (`join`, `start`), once and whenever the streams
 change. What is wanted changes at any time, by the task and by the publisher; a message to Janus
 takes a while. So nothing is sent where something changes: that wakes the one coroutine that talks
-to Janus, and it does what is to be done by then, one thing after the other. What both kinds need
+to Janus, and it does what is to be done by then, one thing after the other. What all tracks need
 together is asked for in one message.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from slicer.background import Background
-from slicer.clock import Clock, Timer
+from slicer.clock import Clock
 from slicer.errors import BadInput, RoomError
-from slicer.rooms.janus.layers import TOP, Layers, height_of
+from slicer.rooms.janus.layers import height_of
 from slicer.rooms.janus.messages import (
     Feed,
-    FeedStream,
     Id,
     Message,
     OfferedStream,
@@ -27,17 +26,19 @@ from slicer.rooms.janus.messages import (
     plugin_data,
 )
 from slicer.rooms.janus.session import Handle, Session
+from slicer.rooms.janus.streams import FeedStream
+from slicer.rooms.janus.video import Video
 from slicer.rooms.pause import resume_at
 from slicer.rooms.silence import MediaSilence
 from slicer.rooms.trouble import Watch
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role, RtpParameters, Slot
 from slicer.slicing.outputs import AnchorTrouble, PictureCut, Subscribe, TrackKey, TrackOutput
 from slicer.slicing.spec import VideoSpec
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.path import MediaPath
 from slicer.webrtc.profile import Profile
 
-PROFILE = Profile(sections=dict.fromkeys(Kind, 1))
+PROFILE = Profile(sections=dict.fromkeys(Kind, len(Role)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +100,17 @@ class Subscriber:
         self._tracks: dict[TrackKey, Subscribe] = {}
         self._attached: set[TrackKey] = set()
         self._handle: Handle | None = None
-        self._asked: Mapping[Kind, FeedStream] = {}
+        self._asked: Mapping[Slot, FeedStream] = {}
         self._offered: list[OfferedStream] = []
         self._offer: str | None = None
-        self._paused = self._to_pause = False
-        self._resuming: Timer | None = None
-        self._layers, self._substream = Layers(), TOP
+        self._sections: tuple[RtpParameters, ...] = ()
         self._wake = asyncio.Event()
+        self._videos = {(Kind.VIDEO, role): Video(media.clock, self._changed) for role in Role}
         self._watch, self._silence = Watch(), MediaSilence(feed.anchor, media.network.silence)
-        self._muted: Collection[Kind] = ()
+        self._muted: Collection[Slot] = ()
         self._over = False
         self._background = Background()
-        self._talking = self._background.start(self._talk())
+        self._talking: asyncio.Task[None] | None = self._background.start(self._talk())
 
     @property
     def counters(self) -> Counter[str]:
@@ -126,9 +126,9 @@ class Subscriber:
         """Cut a track, as soon as it comes."""
         self._tracks[subscribe.track] = subscribe
         if isinstance(subscribe.spec, VideoSpec):
-            self._layers.height = subscribe.spec.max_height
+            self._videos[subscribe.track.slot].layers.height = subscribe.spec.max_height
+            self._videos[subscribe.track.slot].pause(None)
         self._attach()
-        self._pause(None)
         self._wake.set()
 
     def unsubscribe(self, track: TrackKey) -> None:
@@ -139,9 +139,9 @@ class Subscriber:
         self._expect()
         self._wake.set()
 
-    def mute(self, kinds: Collection[Kind]) -> None:
-        """Those kinds, and no others, are muted by the room's moderators."""
-        self._muted = kinds
+    def mute(self, slots: Collection[Slot]) -> None:
+        """Those tracks, and no others, are muted by the room's moderators."""
+        self._muted = slots
         self._expect()
 
     def replace(self, feed: Feed) -> None:
@@ -187,80 +187,84 @@ class Subscriber:
             await self._answer(self._handle, self._offer)
         if wanted != self._asked:
             await self._change(self._handle, wanted)
-        if self._to_pause != self._paused:
-            self._paused = self._to_pause
-            await self._configure(self._handle, {"send": not self._paused})
-        if self._layers.wanted != self._substream:
-            self._substream = self._layers.wanted
-            await self._configure(self._handle, {"substream": self._substream})
+        for slot, video in self._videos.items():
+            for how in video.requests():
+                await self._configure(self._handle, slot, how)
 
-    def _wanted(self) -> dict[Kind, FeedStream]:
-        kinds = {track.kind for track in self._tracks}
-        return {kind: stream for kind, stream in self.feed.streams.items() if kind in kinds}
+    def _wanted(self) -> dict[Slot, FeedStream]:
+        slots = {track.slot for track in self._tracks}
+        return {slot: stream for slot, stream in self.feed.streams.items() if slot in slots}
 
     async def _answer(self, handle: Handle, sdp: str) -> None:
         self._offer = None
         answer = await self._connection.answer(sdp)
-        self._media.set_sections(self.feed.anchor, self._connection.streams)
-        self._attached = {track for track in self._attached if track.kind in self._kinds}
+        self._sections = self._with_roles(self._connection.streams)
+        self._media.set_sections(self.feed.anchor, self._sections)
+        self._attached = {track for track in self._attached if track.slot in self._slots}
         self._attach()
         await handle.message({"request": "start"}, answer)
 
-    async def _change(self, handle: Handle, wanted: Mapping[Kind, FeedStream]) -> None:
+    def _with_roles(self, sections: Iterable[RtpParameters]) -> tuple[RtpParameters, ...]:
+        """The m-lines, each in the role of the feed's stream that comes by it."""
+        feed_mids = {one.mid: one.feed_mid for one in self._offered}
+        known = (*self.feed.streams.values(), *self._asked.values())
+        roles = {one.mid: one.role for one in known}
+        return tuple(
+            replace(one, role=roles.get(feed_mids.get(one.mid, ""), Role.MAIN)) for one in sections
+        )
+
+    async def _change(self, handle: Handle, wanted: Mapping[Slot, FeedStream]) -> None:
         """Have Janus send these streams; it offers anew."""
         before, self._asked = self._asked, wanted
         mids = {one.feed_mid: one.mid for one in self._offered if one.feed_mid}
-        gone = [stream.mid for kind, stream in before.items() if wanted.get(kind) != stream]
+        gone = [stream.mid for slot, stream in before.items() if wanted.get(slot) != stream]
         if stopped := [{"sub_mid": mids[mid]} for mid in gone if mid in mids]:
             await handle.message({"request": "unsubscribe", "streams": stopped})
-        new = [stream.mid for kind, stream in wanted.items() if before.get(kind) != stream]
-        if wanted.get(Kind.VIDEO) != before.get(Kind.VIDEO):  # Janus begins with the highest
-            self._layers, self._substream = self._layers.anew(), TOP
+        new = [stream.mid for slot, stream in wanted.items() if before.get(slot) != stream]
+        for slot, video in self._videos.items():
+            if wanted.get(slot) != before.get(slot):
+                video.replaced()
         if added := [{"feed": self.feed.id, "mid": mid} for mid in new]:
             await handle.message({"request": "subscribe", "streams": added})
 
-    async def _configure(self, handle: Handle, how: Mapping[str, object]) -> None:
-        """Pause the video, resume it, or take another substream of it."""
-        video = self._asked.get(Kind.VIDEO)
+    async def _configure(self, handle: Handle, slot: Slot, how: Mapping[str, object]) -> None:
+        """Pause a video, resume it, or take another substream of it."""
+        video = self._asked.get(slot)
         mids = [one.mid for one in self._offered if video and one.feed_mid == video.mid]
         if streams := [{"mid": mid, **how} for mid in mids]:
             await handle.message({"request": "configure", "streams": streams})
 
     @property
-    def _kinds(self) -> set[Kind]:
-        return {stream.kind for stream in self._connection.streams}
+    def _slots(self) -> set[Slot]:
+        return {section.slot for section in self._sections}
 
     def _attach(self) -> None:
         """Cut what is wanted and comes by now."""
         for track, subscribe in self._tracks.items():
-            if track not in self._attached and track.kind in self._kinds:
+            if track not in self._attached and track.slot in self._slots:
                 self._attached.add(track)
                 self._media.attach(subscribe)
         self._expect()
 
     def _expect(self) -> None:
         """Note whether media should come."""
-        kinds = {track.kind for track in self._attached}.difference(self._muted)
-        flows = Kind.AUDIO in kinds or (Kind.VIDEO in kinds and not self._to_pause)
-        self._silence.expect(flows, self._clock.now())
+        paused = {slot for slot, video in self._videos.items() if video.paused}
+        flowing = {track.slot for track in self._attached}.difference(self._muted, paused)
+        self._silence.expect(bool(flowing), self._clock.now())
+
+    def _changed(self) -> None:
+        """A video is to be paused or resumed."""
+        self._expect()
+        self._wake.set()
 
     def _deliver(self, cut: TrackOutput) -> None:
         subscribe = self._tracks.get(cut.track)
         if isinstance(cut, PictureCut) and subscribe and isinstance(subscribe.spec, VideoSpec):
             now = self._clock.now()
-            self._layers.measured(height_of(cut))
-            self._pause(resume_at(cut, subscribe.spec.seconds, now) if self._pauses else None)
+            video = self._videos[cut.track.slot]
+            video.layers.measured(height_of(cut))
+            video.pause(resume_at(cut, subscribe.spec.seconds, now) if self._pauses else None)
         self._listen(cut)
-
-    def _pause(self, until: float | None) -> None:
-        """Pause the video until then; None: have it flow."""
-        if self._resuming is not None:
-            self._resuming.cancel()
-        self._to_pause = until is not None
-        on_time = None if until is None else self._clock.call_at(until, lambda: self._pause(None))
-        self._resuming = on_time
-        self._expect()
-        self._wake.set()
 
     def _on_message(self, message: Message) -> None:
         """Take a message to the handle; one that cannot be read ends this subscription alone."""
@@ -276,7 +280,7 @@ class Subscriber:
                 if data.get("videoroom") in {"attached", "updated"} and "streams" in data:
                     self._offered = offered_streams(data)
                 self._offer = offer(message) or self._offer
-                self._layers.told(data.get("substream"))
+                self._layer_told(data)
                 self._wake.set()
             case "trickle":
                 self._trickle(message.get("candidate"))
@@ -284,6 +288,13 @@ class Subscriber:
                 self._end(Ended(f"Janus hung up: {str(message.get('reason'))[:80]}"))
             case "detached":
                 self._end(Ended("Janus ended the subscription"))
+
+    def _layer_told(self, data: Message) -> None:
+        """Janus may say which substream of one of our m-lines it has come to."""
+        feed_mids = {one.feed_mid for one in self._offered if one.mid == data.get("mid")}
+        for slot, stream in self._asked.items():
+            if slot in self._videos and stream.mid in feed_mids:
+                self._videos[slot].layers.told(data.get("substream"))
 
     def _trickle(self, candidate: object) -> None:
         line = candidate.get("candidate") if isinstance(candidate, Mapping) else None
@@ -307,8 +318,12 @@ class Subscriber:
         if self._over:
             return
         self._over = True
-        self._pause(None)
-        self._talking.cancel()
+        for video in self._videos.values():
+            video.pause(None)
+        # Once it is cancelled it keeps its error, and so the frames that hold us.
+        talking, self._talking = self._talking, None
+        if talking is not None:
+            talking.cancel()
         self._background.start(self._let_go())
 
     async def _let_go(self) -> None:

@@ -58,9 +58,9 @@ class Subscribers:
             self._forget(fact.anchor)
 
     def subscribe(self, subscribe: Subscribe) -> None:
-        """Cut a track; a publisher or a kind that is gone is ignored."""
+        """Cut a track; a publisher or a stream that is gone is ignored."""
         anchor, feed = subscribe.track.anchor, self._participants.feeds.get(subscribe.track.anchor)
-        if self._over or feed is None or subscribe.track.kind not in feed.streams:
+        if self._over or feed is None or subscribe.track.slot not in feed.streams:
             return
         if anchor not in self._there:
             self._there[anchor] = Subscriber(
@@ -103,11 +103,11 @@ class Subscribers:
         self._drop(subscriber)
         if anchor not in self._participants.feeds:
             return  # that it is gone has been told
-        for kind in subscriber.feed.streams:
-            self.tell(TrackUnpublished(anchor, kind, ended.reason))
+        for kind, role in subscriber.feed.streams:
+            self.tell(TrackUnpublished(anchor, kind, ended.reason, role))
         if ended.refused:
-            for kind in subscriber.feed.streams:
-                self.tell(TrackRefused(anchor, kind, ended.reason))
+            for kind, role in subscriber.feed.streams:
+                self.tell(TrackRefused(anchor, kind, ended.reason, role))
         elif not self._over:
             self._retry_later(anchor)
 
@@ -122,8 +122,8 @@ class Subscribers:
     def _retry(self, anchor: str) -> None:
         del self._retries[anchor]
         feed = self._participants.feeds.get(anchor)
-        for kind in () if feed is None else feed.streams:
-            self.tell(TrackPublished(anchor, kind))
+        for slot in () if feed is None else feed.streams:
+            self.tell(TrackPublished(anchor, *slot))
 
     def _drop(self, subscriber: Subscriber) -> None:
         """Close a connection that nobody waits for; what it counted is kept."""

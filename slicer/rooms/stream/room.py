@@ -22,6 +22,7 @@ from slicer.rooms.stream.address import StreamAddress
 from slicer.rooms.stream.reader import Reader, ReaderEvents
 from slicer.rooms.stream.settings import StreamSettings
 from slicer.rooms.stream.tracks import Tracks
+from slicer.rtp.parameters import Role
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -158,7 +159,8 @@ class StreamRoom:
 
     def _begin(self, tracks: Tracks, finite: bool) -> None:
         anchor = self._address.anchor
-        self._media = FrameMedia(anchor, tracks.codecs, self._clock, self._tell)
+        codecs = {(kind, Role.MAIN): codec for kind, codec in tracks.codecs.items()}
+        self._media = FrameMedia(anchor, codecs, self._clock, self._tell)
         self._finite, self._entered = finite, True
         self._tell(RoomEntered())
         self._tell(AnchorJoined(anchor))

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from slicer.errors import BadInput
+from slicer.rtp.parameters import Kind, Role, Slot
 
 MODULE = "liteav"
 MAX_QUEUED = 1_000
@@ -53,12 +54,13 @@ class CloudFrame(NamedTuple):
     codec: str
     milliseconds: int
     data: bytes
+    role: Role = Role.MAIN
 
 
 @dataclass(frozen=True, slots=True)
 class CloudEvents:
-    """Callbacks on the loop's thread. *error* with a number of the SDK's; *video* and *audio* when
-    a user begins or ends to send it."""
+    """Callbacks on the loop's thread. *error* with a number of the SDK's; *available* when a user
+    begins or ends to send a track."""
 
     entered: Callable[[], None]
     exited: Callable[[], None]
@@ -66,8 +68,7 @@ class CloudEvents:
     connected: Callable[[bool], None]
     joined: Callable[[str], None]
     left: Callable[[str, str], None]
-    audio: Callable[[str, bool], None]
-    video: Callable[[str, bool], None]
+    available: Callable[[str, Slot, bool], None]
     frames: Callable[[list[CloudFrame]], None]
 
 
@@ -110,6 +111,11 @@ class Cloud:
         self._lock = threading.Lock()
         self._queue: list[CloudFrame] = []
         self._silent = False
+        self._streams: dict[Slot, Any] = {
+            (Kind.AUDIO, Role.MAIN): liteav.STREAM_TYPE_AUDIO,
+            (Kind.VIDEO, Role.MAIN): liteav.STREAM_TYPE_VIDEO_HIGH,
+            (Kind.VIDEO, Role.AUX): liteav.STREAM_TYPE_VIDEO_AUX,
+        }
         self._video_codecs = {
             int(liteav.VIDEO_CODEC_TYPE_H264): "h264",
             int(liteav.VIDEO_CODEC_TYPE_H265): "h265",
@@ -151,13 +157,10 @@ class Cloud:
         """Call back no more."""
         self._silent = True
 
-    def subscribe(self, user: str, kind: str, wanted: bool) -> None:
-        """Have a user's "audio" or "video" sent to us, or no longer; a refusal is counted."""
-        liteav = self._liteav
-        audio = kind == "audio"
-        stream = liteav.STREAM_TYPE_AUDIO if audio else liteav.STREAM_TYPE_VIDEO_HIGH
+    def subscribe(self, user: str, slot: Slot, wanted: bool) -> None:
+        """Have a user's track sent to us, or no longer; a refusal is counted."""
         verb = self._cloud.Subscribe if wanted else self._cloud.Unsubscribe
-        if verb(user, stream) != 0:
+        if verb(user, self._streams[slot]) != 0:
             self.counters["trtc_refused"] += 1
 
     def _put(self, frame: CloudFrame) -> None:
@@ -190,7 +193,8 @@ class Cloud:
         video_codecs, opus = self._video_codecs, int(liteav.AUDIO_CODEC_TYPE_OPUS)
         connected = int(liteav.CONNECTION_STATE_CONNECTED)
         lost = int(liteav.CONNECTION_STATE_DISCONNECTED)
-        high = int(liteav.STREAM_TYPE_VIDEO_HIGH)
+        audio = Kind.AUDIO, Role.MAIN
+        slots = {int(stream): slot for slot, stream in self._streams.items() if slot != audio}
 
         class Delegate(liteav.TRTCCloudDelegate):  # type: ignore[misc, name-defined]
             def OnEnterRoom(self) -> None:
@@ -213,19 +217,19 @@ class Cloud:
                 call(events.left, info.user_id.GetValue(), LEFT.get(reason, f"reason {reason}"))
 
             def OnRemoteAudioAvailable(self, user_id: str, available: bool) -> None:
-                call(events.audio, user_id, available)
+                call(events.available, user_id, audio, available)
 
             def OnRemoteVideoAvailable(self, user_id: str, available: bool, kind: Any) -> None:
-                if int(kind) == high:
-                    call(events.video, user_id, available)
+                if int(kind) in slots:  # and not the low stream beside the high one
+                    call(events.available, user_id, slots[int(kind)], available)
 
             def OnRemoteAudioReceived(self, user_id: str, frame: Any) -> None:
                 codec = "opus" if int(frame.codec) == opus else ""
                 put(CloudFrame(user_id, codec, frame.pts, frame.data))
 
             def OnRemoteVideoFrameReceived(self, user_id: str, kind: Any, frame: Any) -> None:
-                if int(kind) == high:
-                    codec = video_codecs.get(int(frame.codec), "")
-                    put(CloudFrame(user_id, codec, frame.pts, frame.data))
+                if int(kind) in slots:
+                    codec, (_, role) = video_codecs.get(int(frame.codec), ""), slots[int(kind)]
+                    put(CloudFrame(user_id, codec, frame.pts, frame.data, role))
 
         return Delegate()

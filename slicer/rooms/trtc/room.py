@@ -21,7 +21,7 @@ from slicer.rooms.redaction import shown
 from slicer.rooms.trtc import cloud as sdk
 from slicer.rooms.trtc.cloud import Cloud, CloudEvents, CloudFrame, Entrance
 from slicer.rooms.trtc.settings import TrtcSettings
-from slicer.rtp.parameters import H264, H265, OPUS, Codec, Kind
+from slicer.rtp.parameters import H264, H265, OPUS, Codec, Kind, Slot
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -33,9 +33,10 @@ from slicer.slicing.facts import (
     TrackUnpublished,
 )
 from slicer.slicing.outputs import EndReason, Subscribe, TrackKey, TrackOutput
-from slicer.usersig import ROBOT, SdkApp
+from slicer.usersig import ROBOT, Privilege, SdkApp
 
 _CODECS = {"opus": (Kind.AUDIO, OPUS), "h264": (Kind.VIDEO, H264), "h265": (Kind.VIDEO, H265)}
+_PRIVILEGES = ROBOT | Privilege.RECEIVE_AUXILIARY
 _ROOM = re.compile(r"/([^/]{1,64})")
 
 
@@ -87,16 +88,16 @@ class TrtcConnector:
         app = SdkApp(settings.sdk_app_id, settings.usersig_key)
         now = int(self._clock.wall(self._clock.now()).timestamp())
         name: int | str = int(room[1]) if numeric else room[1]
-        allowed_to = app.private_map_key(robot, name, now, privileges=ROBOT)
+        allowed_to = app.private_map_key(robot, name, now, privileges=_PRIVILEGES)
         return Entrance(app.sdkappid, robot, app.usersig(robot, now), allowed_to, name)
 
 
 class User:
-    """An anchor: its media, and the codec of each kind that it sends."""
+    """An anchor: its media, and the codec of each track that it sends."""
 
     def __init__(self, media: FrameMedia) -> None:
         self.media = media
-        self.codecs: dict[Kind, Codec] = {}
+        self.codecs: dict[Slot, Codec] = {}
 
 
 class TrtcRoom:
@@ -130,8 +131,7 @@ class TrtcRoom:
             connected=self._connected,
             joined=self._joined,
             left=self._gone,
-            audio=lambda user, there: self._available(user, Kind.AUDIO, there),
-            video=lambda user, there: self._available(user, Kind.VIDEO, there),
+            available=self._available,
             frames=self._frames,
         )
 
@@ -160,7 +160,7 @@ class TrtcRoom:
     def subscribe(self, subscribe: Subscribe) -> None:
         user = self._users.get(subscribe.track.anchor)
         if user is not None:
-            self.cloud.subscribe(subscribe.track.anchor, subscribe.track.kind, wanted=True)
+            self.cloud.subscribe(subscribe.track.anchor, subscribe.track.slot, wanted=True)
             user.media.attach(subscribe)
 
     def unsubscribe(self, track: TrackKey) -> None:
@@ -168,7 +168,7 @@ class TrtcRoom:
         if user is not None:
             user.media.detach(track)
             if self._inside and not self._lost:
-                self.cloud.subscribe(track.anchor, track.kind, wanted=False)
+                self.cloud.subscribe(track.anchor, track.slot, wanted=False)
 
     async def leave(self) -> None:
         if self._listen is None:
@@ -233,12 +233,13 @@ class TrtcRoom:
             self._forget(user)
             self._tell(AnchorLeft(user, reason))
 
-    def _available(self, user: str, kind: Kind, there: bool) -> None:
+    def _available(self, user: str, slot: Slot, there: bool) -> None:
         """It begins with its first frame; here it ends."""
         known = self._users.get(user)
-        if known is not None and not there and known.codecs.pop(kind, None) is not None:
+        if known is not None and not there and known.codecs.pop(slot, None) is not None:
             known.media.set_codecs(known.codecs)
-            self._tell(TrackUnpublished(user, kind, "the anchor stopped it"))
+            kind, role = slot
+            self._tell(TrackUnpublished(user, kind, "the anchor stopped it", role))
 
     def _frames(self, frames: list[CloudFrame]) -> None:
         for frame in [] if self._lost else frames:
@@ -248,17 +249,18 @@ class TrtcRoom:
             self._joined(frame.user)
             kind, codec = _CODECS[frame.codec]
             user = self._users[frame.user]
-            if user.codecs.get(kind) is not codec:
-                self._publish(frame.user, user, kind, codec)
+            if user.codecs.get((kind, frame.role)) is not codec:
+                self._publish(frame.user, user, (kind, frame.role), codec)
             ticks = frame.milliseconds * codec.clock_rate // 1000
-            user.media.receive([EncodedFrame(kind, ticks, frame.data)])
+            user.media.receive([EncodedFrame(kind, ticks, frame.data, frame.role)])
 
-    def _publish(self, name: str, user: User, kind: Kind, codec: Codec) -> None:
-        if kind in user.codecs:
-            self._tell(TrackUnpublished(name, kind, "its codec changed"))
-        user.codecs[kind] = codec
+    def _publish(self, name: str, user: User, slot: Slot, codec: Codec) -> None:
+        kind, role = slot
+        if slot in user.codecs:
+            self._tell(TrackUnpublished(name, kind, "its codec changed", role))
+        user.codecs[slot] = codec
         user.media.set_codecs(user.codecs)
-        self._tell(TrackPublished(name, kind))
+        self._tell(TrackPublished(name, kind, role))
 
     def _user(self, name: str) -> User:
         return User(FrameMedia(name, {}, self._clock, self._tell, reports=False))

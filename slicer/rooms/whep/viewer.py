@@ -15,6 +15,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
+from slicer.background import Background
 from slicer.rooms import Listener, backoff
 from slicer.rooms.trouble import Watch
 from slicer.rooms.whep.session import Failure, Session
@@ -47,7 +48,8 @@ class Viewer:
         self._kinds: tuple[Kind, ...] = ()
         self._watch = Watch()
         self._counted: Counter[str] = Counter()
-        self._task = asyncio.create_task(self._run())
+        self._running = Background()
+        self._running.start(self._run())
 
     @property
     def playing(self) -> bool:
@@ -91,8 +93,7 @@ class Viewer:
         """End: the last cuts, then the facts."""
         session = self._session
         self._leave(reason)
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await self._running.finish(0.0)
         if session is not None:
             await session.close()
 

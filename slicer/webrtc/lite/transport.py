@@ -136,7 +136,8 @@ class LiteTransport:
             self.counters["datagrams_misplaced"] += 1
 
     async def stop(self) -> None:
-        """Tell the peer if it can hear that, and close the socket. May be called twice."""
+        """Tell the peer if it can hear that, close the socket, and let go of who was told. May be
+        called twice."""
         if self._stopped:
             return
         self._stopped = True
@@ -151,6 +152,7 @@ class LiteTransport:
         self._release()
         if self._listener is not None:
             self._listener.release()
+        self._ended = self._on_connected = self._moved = self._read_taken = _nothing
 
     def _pair(self) -> tuple[socket.socket, Address]:
         assert self._sock is not None
@@ -261,3 +263,7 @@ class LiteTransport:
             asyncio.get_running_loop().remove_reader(self._sock)
             self._sock.close()
             self._sock = None
+
+
+def _nothing(*_told: object) -> None:
+    """Nobody is told any more."""

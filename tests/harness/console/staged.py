@@ -11,7 +11,6 @@ from typing import cast
 from starlette.applications import Starlette
 
 from slicer.console import Console, open_console
-from slicer.engine.engine import TaskStatus
 from slicer.engine.events import (
     EventStream,
     SliceJudged,
@@ -21,16 +20,19 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.engine.operation import SpoolHealth, StoreHealth, SupplierHealth, WaitingSlice
+from slicer.engine.task_status import TaskStatus
 from slicer.http import Server
 from slicer.media.slice import File, SliceInfo
 from slicer.moderation import Label, Suggest, Verdict
 from slicer.rtp.parameters import Kind
+from slicer.service.audit import Audit
 from slicer.service.operations import Health, Operations, TaskView, Waiting
 from slicer.service.settings import ConsoleSettings
 from slicer.slicing.outputs import State, TrackKey
 from slicer.slicing.subscription import Subscription
 from slicer.webhooks.queue import Outcome, QueuedWebhook, Webhook
 
+HOST = "console.test"
 TOKEN = "a-token-that-nobody-guesses"
 
 
@@ -47,7 +49,9 @@ class Stage:
     callbacks: list[QueuedWebhook] = field(default_factory=list)
     done: list[tuple[str, ...]] = field(default_factory=list)
     stream: EventStream = field(default_factory=lambda: EventStream(None))
+    audit: Audit = field(init=False)
     watcher: Callable[[File], None] | None = None
+    looked_at: Callable[[], bool] = lambda: False
 
     def tasks(self) -> list[TaskView]:
         return self.views
@@ -55,8 +59,10 @@ class Stage:
     def events(self) -> EventStream:
         return self.stream
 
-    def watch(self, watch: Callable[[File], None] | None) -> None:
-        self.watcher = watch
+    def watch(
+        self, watch: Callable[[File], None] | None, looked_at: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.watcher, self.looked_at = watch, looked_at
 
     async def health(self) -> Health:
         counts = {"waiting": len(self.callbacks), "given_up": 0, "delivered": 812, "failed": 3}
@@ -140,12 +146,14 @@ async def console(folder: Path, **settings: object) -> AsyncIterator[tuple[Stage
     """A console on a stage, and the stage."""
     stage = Stage(folder)
     chosen = ConsoleSettings(**{"token": TOKEN, **settings})  # type: ignore[arg-type]
-    opened = await open_console(chosen, cast(Operations, stage), loopback=True)
+    stage.audit = await Audit.open(folder)
+    opened = await open_console(chosen, cast(Operations, stage), loopback=True, hosts=(HOST,))
     assert opened is not None
     try:
         yield stage, opened
     finally:
         await opened.close()
+        await stage.audit.close()
 
 
 @contextlib.asynccontextmanager

@@ -14,12 +14,24 @@ from tests.harness.moderation.stand_in import Asked, answer
 
 ID, KEY = "LTAI-sample-id", "sample-access-key-secret"
 TEMPORARY, SECRET, TOKEN = "STS.sample", "temporary-secret", "temporary/token=="
+TASK = "kw24ihd0WGkdi5nniVZM@qOj-1x5Ibb"
 BUCKET, PREFIX, REGION = "oss-cip-shanghai", "upload/1xxb89/", "cn-shanghai"
 SKEW = 900
 PASS: dict[str, Any] = {
     "RiskLevel": "none",
     "Result": [{"Label": "nonLabel", "Description": "no risk", "Confidence": None}],
+    "SliceDetails": [{"StartTime": 0, "EndTime": 1, "Text": "hello", "Labels": "", "Score": 0}],
 }
+AUDIO: dict[str, Any] = {
+    "RiskLevel": "high",
+    "LiveId": None,
+    "SliceDetails": [
+        {"StartTime": 0, "EndTime": 0.5, "Text": "go", "Labels": "nonLabel", "RiskLevel": "none"},
+        {"StartTime": 0.5, "EndTime": 1, "Text": "away", "Labels": "profanity,sexual_sounds",
+         "RiskLevel": "high", "RiskWords": "go,away", "RiskTips": "profanity_oral", "Score": 87.01,
+         "Extend": "{}", "Descriptions": "abuse"},
+    ],
+}  # fmt: skip
 PICTURE: dict[str, Any] = {
     "RiskLevel": "high",
     "Result": [
@@ -42,7 +54,7 @@ def refused(status: int, code: str) -> Response:
     return answer({"RequestId": "r", "Code": code, "Message": "see the documentation"}, status)
 
 
-def told(data: dict[str, Any]) -> Response:
+def told(data: object) -> Response:
     return answer({"RequestId": "A-1", "Code": 200, "Msg": "OK", "Data": data})
 
 
@@ -75,13 +87,18 @@ def _answered(asked: Asked, data: dict[str, Any]) -> Response:
         return refused(400, "InvalidTimeStamp.Expired")
     if headers["x-acs-action"] == "DescribeUploadToken":
         return told(token(f"http://{headers['host']}"))
-    assert headers["x-acs-action"] == "ImageModeration"
     fields = dict(parse_qsl(asked.body.decode(), strict_parsing=True))
     parameters = json.loads(fields["ServiceParameters"])
-    if not fields["Service"] or parameters["ossBucketName"] != BUCKET:
+    action = "VoiceModeration" if fields["Service"].startswith("audio") else "ImageModeration"
+    if headers["x-acs-action"] == f"{action}Result":
+        return told({**parameters, **data}) if parameters["taskId"] == TASK else error(400)
+    assert headers["x-acs-action"] == action
+    if parameters["ossBucketName"] != BUCKET or parameters["ossRegionId"] != REGION:
         return error(400)
-    assert parameters["ossObjectName"].startswith(PREFIX + parameters["dataId"])
-    return told({"DataId": parameters["dataId"], **data})
+    kind = "wav" if action == "VoiceModeration" else "png"
+    assert parameters["ossObjectName"] == f"{PREFIX}{parameters['dataId']}.{kind}"
+    found = {"TaskId": TASK} if action == "VoiceModeration" else data
+    return told({"DataId": parameters["dataId"], **found})
 
 
 def token(endpoint: str) -> dict[str, Any]:
@@ -119,6 +136,6 @@ def _uploaded(asked: Asked) -> Response:
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     assert asked.path.startswith(f"/{BUCKET}/{PREFIX}")
-    assert asked.body
+    assert asked.body.startswith(b"RIFF") == asked.path.endswith(".wav")
     right = hmac.digest(key, text.encode(), "sha256").hex() == signature
     return Response(b"" if right else b"<Error/>", 200 if right else 403)

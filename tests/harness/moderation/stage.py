@@ -8,6 +8,7 @@ from slicer.delivery.retry import Backoff
 from slicer.errors import ModerationError
 from slicer.media.slice import File
 from slicer.media.thumbnail import SIZE
+from slicer.moderation import Supplier
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 from tests.harness.clock import ManualClock, settle
@@ -20,13 +21,20 @@ BACKOFF = Backoff(first=2.0, factor=2.0, most=16.0, refused=60.0)
 class Stage:
     """What it is told, and what it tells."""
 
-    def __init__(self, supplier: ScriptedSupplier | None = None, **changed: float) -> None:
+    def __init__(
+        self,
+        supplier: ScriptedSupplier | None = None,
+        remote: Supplier | None = None,
+        **changed: float,
+    ) -> None:
+        """*remote*: who judges instead, by requests that take a time of their own."""
         self.clock, self.supplier = ManualClock(), supplier or ScriptedSupplier()
+        self.remote = remote
         self.troubles: list[tuple[str, ModerationError]] = []
         self.recovered: list[tuple[str, str]] = []
         self.outcomes: list[tuple[str, Outcome]] = []
         self.judging = Judging(
-            self.supplier,
+            remote or self.supplier,
             self.clock,
             replace(ModerationSettings(), **changed),  # type: ignore[arg-type]
             BACKOFF,
@@ -41,24 +49,32 @@ class Stage:
 
     def add_one(self, key: str, grey: int | None = None) -> Delivery:
         """One of audio, or a picture of one grey."""
-        delivery = delivery_of(key, kind=Kind.AUDIO if grey is None else Kind.VIDEO)
+        kind = Kind.AUDIO if grey is None else Kind.VIDEO
+        delivery = delivery_of(key, kind=kind)
         delivery.thumbnail = b"" if grey is None else bytes([grey]) * SIZE
         delivery.enter(Phase.JUDGING)
 
         async def load() -> File | None:
-            return file_of(key)
+            return file_of(key, kind=kind)
 
         self.judging.add(delivery, load, lambda outcome: self.outcomes.append((key, outcome)))
         return delivery
 
     async def advance(self, seconds: float) -> None:
-        await settle()
+        await self._idle()
         end = self.clock.now() + seconds
         while (due := [*self.clock.timers, end][0]) < end:
             self.clock.advance(max(0.0, due - self.clock.now()))
-            await settle()
+            await self._idle()
         self.clock.advance(end - self.clock.now())
-        await settle()
+        await self._idle()
+
+    async def _idle(self) -> None:
+        """Until nothing more happens at this moment."""
+        if self.remote is None:
+            await settle()
+        else:
+            await self.judging._requests.wait()
 
     @property
     def keys(self) -> list[str]:

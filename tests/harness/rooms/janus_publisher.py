@@ -1,7 +1,7 @@
-"""A publisher in a room of Janus, a process of its own: python -m … ROOM ID CODEC [audio]
+"""A publisher in a room of Janus, a process of its own: python -m … ROOM ID CODEC TRACK…
 
-Its audio is a tone and its video a colour that changes, both by aiortc. It says `published` once it
-is connected, and goes on until it is ended.
+TRACK is audio, video or screen, which it publishes in this order of m-lines: a tone, and colours
+that change, all by aiortc. It says `published` once it is connected, and goes on until it is ended.
 """
 
 import asyncio
@@ -12,7 +12,14 @@ from typing import Any
 import aioice.ice
 import av
 import numpy as np
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
 
 from tests.harness.rooms.janus import PIN, Client
 
@@ -20,6 +27,7 @@ from tests.harness.rooms.janus import PIN, Client
 aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
 
 FPS = 10
+SIZES = {"video": (160, 90), "screen": (192, 128)}
 KEEPALIVE = 5
 
 
@@ -45,17 +53,18 @@ class Tone(MediaStreamTrack):
 
 
 class Colours(MediaStreamTrack):
-    """160 x 90, all of one grey that changes with each frame."""
+    """All of one grey that changes with each frame."""
 
     kind = "video"
 
-    def __init__(self) -> None:
+    def __init__(self, width: int, height: int) -> None:
         super().__init__()
+        self._shape = height, width, 3
         self._count = 0
         self._started = asyncio.get_running_loop().time()
 
     async def recv(self) -> av.VideoFrame:
-        picture = np.full((90, 160, 3), self._count % 256, np.uint8)
+        picture = np.full(self._shape, self._count % 256, np.uint8)
         frame = av.VideoFrame.from_ndarray(picture)
         frame.pts, frame.time_base = self._count * 90_000 // FPS, Fraction(1, 90_000)
         self._count += 1
@@ -65,7 +74,7 @@ class Colours(MediaStreamTrack):
 
 
 async def connect(
-    room: str, name: str, codec: str, kinds: list[str]
+    room: str, name: str, codec: str, tracks: list[str]
 ) -> tuple[Client, RTCPeerConnection]:
     """Publish; connected when this returns."""
     client = await Client.open()
@@ -73,17 +82,24 @@ async def connect(
     if not room.isdecimal():
         identity["id"] = name
     await client.message(request="join", ptype="publisher", display=name, pin=PIN, **identity)
-    connection = RTCPeerConnection()
-    if "audio" in kinds:
-        connection.addTrack(Tone())
-    if "video" in kinds:
-        sender = connection.addTrack(Colours())
-        known = RTCRtpSender.getCapabilities("video").codecs
-        transceiver = next(one for one in connection.getTransceivers() if one.sender is sender)
-        transceiver.setCodecPreferences([one for one in known if codec in one.mimeType.lower()])
+    # With another policy aiortc leaves the second m-line of a kind on a transport of its own.
+    connection = RTCPeerConnection(RTCConfiguration(bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    known = RTCRtpSender.getCapabilities("video").codecs
+    for track in tracks:
+        media = Tone() if track == "audio" else Colours(*SIZES[track])
+        transceiver = connection.addTransceiver(media)
+        if track != "audio":
+            transceiver.setCodecPreferences([one for one in known if codec in one.mimeType.lower()])
     await connection.setLocalDescription(await connection.createOffer())
     jsep = {"type": "offer", "sdp": connection.localDescription.sdp}
-    said = await client.message(jsep, request="publish", audiocodec="opus", videocodec=codec)
+    codecs = {"audiocodec": "opus", "videocodec": codec}
+    mids = (one.mid for one in connection.getTransceivers())
+    described = [
+        {"mid": mid, "description": f"my {track}"}
+        for mid, track in zip(mids, tracks, strict=True)
+        if track == "screen"
+    ]
+    said = await client.message(jsep, request="publish", descriptions=described, **codecs)
     await connection.setRemoteDescription(RTCSessionDescription(**said["jsep"]))
     async with asyncio.timeout(20):
         while connection.connectionState != "connected":
@@ -91,8 +107,8 @@ async def connect(
     return client, connection
 
 
-async def publish(room: str, name: str, codec: str, kinds: list[str]) -> None:
-    client, _ = await connect(room, name, codec, kinds)
+async def publish(room: str, name: str, codec: str, tracks: list[str]) -> None:
+    client, _ = await connect(room, name, codec, tracks)
     print("published", flush=True)
     while True:
         await asyncio.sleep(KEEPALIVE)
@@ -100,5 +116,5 @@ async def publish(room: str, name: str, codec: str, kinds: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    room, name, codec, *kinds = sys.argv[1:]
-    asyncio.run(publish(room, name, codec, kinds))
+    room, name, codec, *tracks = sys.argv[1:]
+    asyncio.run(publish(room, name, codec, tracks))

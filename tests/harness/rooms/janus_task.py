@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from slicer import (
     Engine,
     Event,
     Kind,
+    Role,
     Settings,
     SliceParams,
     SliceStored,
@@ -36,9 +37,9 @@ class Watched:
         found = [one for one in self.told if isinstance(one, kind)]
         return [one for one in found if not anchor or getattr(one, "anchor", "") == anchor]
 
-    def stored(self, anchor: str, kind: Kind) -> list[SliceStored]:
+    def stored(self, anchor: str, kind: Kind, role: Role = Role.MAIN) -> list[SliceStored]:
         found = [one for one in self.told if isinstance(one, SliceStored)]
-        return [one for one in found if one.slice.track[1:3] == (anchor, kind)]
+        return [one for one in found if one.slice.track[1:] == (anchor, kind, role)]
 
     async def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
@@ -80,10 +81,10 @@ async def watching(
 
 @asynccontextmanager
 async def publisher(
-    name: str, codec: str = "vp8", room: str = ROOM
+    name: str, codec: str = "vp8", room: str = ROOM, tracks: Sequence[str] = ("audio", "video")
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A publisher in a process of its own, once it is connected."""
-    program = ("-m", "tests.harness.rooms.janus_publisher", room, name, codec, "audio", "video")
+    program = ("-m", "tests.harness.rooms.janus_publisher", room, name, codec, *tracks)
     async with publishing(sys.executable, *program, started="published") as process:
         yield process
 

@@ -12,7 +12,7 @@ from slicer.rooms.frames import EncodedFrame, FrameTrack
 from slicer.rooms.rtp.room import RtpConnector, RtpRoom
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rtp import rtcp
-from slicer.rtp.parameters import H264, OPUS, Kind
+from slicer.rtp.parameters import H264, OPUS, Kind, Role
 from slicer.slicing.facts import Fact, TrackPublished
 from slicer.slicing.outputs import (
     AudioCut,
@@ -63,8 +63,8 @@ class Sender:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((host, 0))
         self.sock.setblocking(False)
-        self.audio = FrameTrack(Kind.AUDIO, OPUS)
-        self.video = FrameTrack(Kind.VIDEO, H264)
+        self.audio = FrameTrack((Kind.AUDIO, Role.MAIN), OPUS)
+        self.video = FrameTrack((Kind.VIDEO, Role.MAIN), H264)
         self._protect = protect
 
     def send(self, datagrams: Sequence[bytes], port: int) -> None:

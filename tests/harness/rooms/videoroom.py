@@ -8,9 +8,10 @@ nonsense, to offer what no browser would.
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from starlette.applications import Starlette
@@ -31,7 +32,8 @@ Emit = Callable[[dict[str, Any]], None]
 
 @dataclass
 class FakeHandle:
-    """One handle. *feed*: of a subscriber; *sent*: whether each MID flows."""
+    """One handle. *feed*: of a subscriber; *feed_mids*: what comes by each MID; *sent*: whether it
+    flows."""
 
     session: "FakeSession"
     id: int
@@ -39,6 +41,7 @@ class FakeHandle:
     feed: str = ""
     sfu: Sfu | None = None
     tracks: list[Track] = field(default_factory=list)
+    feed_mids: dict[str, str] = field(default_factory=dict)
     sent: dict[str, bool] = field(default_factory=dict)
 
     def tell(self, data: dict[str, Any], **more: Any) -> None:
@@ -91,10 +94,17 @@ class VideoRoom:
             if handle.participant is not None:
                 handle.tell({"videoroom": "event", "room": self.room, **data})
 
-    def publish(self, feed: Any, *kinds: str, codecs: dict[str, str] = CODECS) -> None:
-        """Somebody publishes, or changes what is published."""
+    def publish(
+        self,
+        feed: Any,
+        *kinds: str,
+        codecs: dict[str, str] = CODECS,
+        descriptions: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
+        """Somebody publishes, or changes what is published. *descriptions*: of some m-lines."""
         self.publishers[feed] = [
             {"type": kind, "mindex": n, "mid": str(n), "codec": codecs[kind]}
+            | ({"description": descriptions[n]} if n in descriptions else {})
             for n, kind in enumerate(kinds)
         ]
         self.tell(publishers=[self._listed(feed)])
@@ -216,6 +226,7 @@ class VideoRoom:
         for one in body["streams"]:
             if "feed" in one:
                 published = {s["mid"]: s["type"] for s in self.publishers[one["feed"]]}
+                handle.feed_mids[str(len(handle.tracks))] = one["mid"]
                 handle.tracks.append(Track(published[one["mid"]], str(len(handle.tracks))))
         active = [one.direction == "sendonly" for one in handle.tracks]
         streams = [
@@ -223,17 +234,13 @@ class VideoRoom:
                 "mid": one.mid,
                 "type": one.kind,
                 "active": there,
-                "feed_mid": self._feed_mid(handle, one),
+                "feed_mid": handle.feed_mids[one.mid],
             }
             for one, there in zip(handle.tracks, active, strict=True)
         ]
         sdp = self.offers.pop(0) if self.offers else await handle.sfu.offer(handle.tracks)
         jsep = {"type": "offer", "sdp": sdp}
         handle.tell({"videoroom": name, "room": self.room, "streams": streams}, jsep=jsep, **head)
-
-    def _feed_mid(self, handle: FakeHandle, track: Track) -> str:
-        found = [one for feed, one in self.publishers.items() if str(feed) == handle.feed]
-        return next((s["mid"] for one in found for s in one if s["type"] == track.kind), "")
 
     def _listed(self, feed: Any) -> dict[str, Any]:
         return {"id": feed, "display": str(feed), "streams": self.publishers[feed]}

@@ -13,11 +13,12 @@ from starlette.types import Message as Event
 from slicer.api import ApiSettings, make_app
 from slicer.api.signature import Message, canonical_request
 from slicer.delivery.judging import Outcome
-from slicer.engine.engine import TaskStatus
+from slicer.engine.task_status import TaskStatus
 from slicer.moderation import Verdict
 from slicer.rtp.parameters import Kind, Role
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio
+from slicer.service.audit import AuditEntry
 from slicer.service.order import Order, Product
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
@@ -133,10 +134,12 @@ class Caller:
     settings: ApiSettings = SETTINGS
     now: float = NOW
     monotonic: float = 0.0
+    noted: list[AuditEntry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         settings = replace(self.settings, now=lambda: self.now, monotonic=lambda: self.monotonic)
-        transport = httpx.ASGITransport(make_app(self.apps, self.orders, settings))
+        app = make_app(self.apps, self.orders, settings, note=self.noted.append)
+        transport = httpx.ASGITransport(app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
     async def post(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from slicer.errors import BadInput, MediaError, SliceNotJudged, SupplierUnavailable
+from slicer.media.decoder import MAX_PIXELS
 from slicer.media.slice import File
 from slicer.moderation import Label, Supplier, SupplierSpec, Verdict, open_supplier
 from slicer.moderation.local import judge, supplier
@@ -19,7 +20,7 @@ from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of, info_of
 from tests.harness.moderation import work
 from tests.harness.moderation.models import two_cities, whisper
-from tests.moderation.local.test_pictures import URL, picture
+from tests.moderation.local.test_pictures import URL, picture, png
 
 
 def picture_file(data: bytes, key: str = "anna/1") -> File:
@@ -48,6 +49,20 @@ async def test_pictures_in_a_worker(local: Supplier) -> None:
     assert code.label is Label.QR_CODE
     with pytest.raises(SliceNotJudged, match="no picture"):
         await local.judge(picture_file(b"none"))
+
+
+async def test_hostile_pictures_cost_themselves_alone(local: Supplier) -> None:
+    """Bombs of their true size, what is cut off, and lists of other files."""
+    good = picture(code=URL)
+    hostile = [png(6_500, 6_500), good[:2_000], b"ffconcat version 1.0\nfile x.png\n", b""]
+    outcomes = await asyncio.gather(
+        *(local.judge(picture_file(data)) for data in hostile), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [SliceNotJudged] * len(hostile)
+    assert f"more than {MAX_PIXELS} pixels" in str(outcomes[0])
+    for data in (png(1, 65_535), png(65_535, 1), good + b"<script>"):
+        await local.judge(picture_file(data))
+    assert (await local.judge(picture_file(good))).label is Label.QR_CODE
 
 
 async def test_speech_in_a_worker(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is found in a text, and what is another word."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,29 @@ def test_a_long_list_finds_all_and_has_a_bound(tmp_path: Path) -> None:
     path.write_text("[Custom review]\n" + "\n".join([*names, "one more"]))
     with pytest.raises(BadInput, match=f"{MAX_PHRASES} phrases"):
         WordLists.load(str(path))
+
+
+def test_phrases_that_begin_alike_cost_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as a list may have, at each word of a long text; counted, not timed."""
+    rule = Rule(Label.CUSTOM, Suggest.REVIEW)
+    lists = WordLists([(rule, [f"a b c {number}" for number in range(MAX_PHRASES)])])
+    looks, after = [0], WordLists._after
+
+    def counted(lists: WordLists, node: int, word: str) -> Iterator[int]:
+        looks[0] += 1
+        return after(lists, node, word)
+
+    monkeypatch.setattr(WordLists, "_after", counted)
+    text = "a b c " * 2_000
+    assert not lists.find(text)
+    assert looks[0] <= 4 * 6_000
+    assert [match.phrase for match in lists.find(f"{text} 7")] == ["a b c  7"]
+
+
+def test_a_long_word_is_looked_at_as_far_as_phrases_go() -> None:
+    lists = WordLists([(Rule(Label.CUSTOM, Suggest.REVIEW), ["idiot*", "b*"])])
+    assert [match.begin for match in lists.find("idiot" + "x" * 100_000)] == [0]
+    assert not lists.find("x" * 1_000_000)
 
 
 @pytest.mark.parametrize("data", [None, b"\xff", b" " * (MAX_LIST + 1)])

@@ -10,7 +10,7 @@ from slicer.clock import LoopClock
 from slicer.rooms import Context, connector
 from slicer.rooms.janus.room import JanusConnector, JanusRoom
 from slicer.rooms.janus.settings import JanusSettings
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import Fact, TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import (
     AudioCut,
@@ -47,14 +47,14 @@ class Robot:
     def listen(self, told: Fact | TrackOutput) -> None:
         self.told.append(told)
         if isinstance(told, TrackPublished):
-            self.there.subscribe(self.wish(told.anchor, told.kind))
+            self.there.subscribe(self.wish(told.anchor, told.kind, told.role))
         if isinstance(told, TrackUnpublished):
-            self.there.unsubscribe(self.wish(told.anchor, told.kind).track)
+            self.there.unsubscribe(self.wish(told.anchor, told.kind, told.role).track)
 
     @staticmethod
-    def wish(anchor: str, kind: Kind) -> Subscribe:
+    def wish(anchor: str, kind: Kind, role: Role = Role.MAIN) -> Subscribe:
         spec = AudioSpec(1) if kind is Kind.AUDIO else VideoSpec(5)
-        return Subscribe(TrackKey("task", anchor, kind), spec)
+        return Subscribe(TrackKey("task", anchor, kind, role), spec)
 
     def facts(self) -> list[Fact]:
         return [one for one in self.told if not isinstance(one, Cut | Settled)]  # type: ignore[misc]

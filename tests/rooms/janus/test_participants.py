@@ -3,7 +3,7 @@
 from typing import Any
 
 from slicer.rooms.janus.participants import Participants
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -66,6 +66,26 @@ def test_a_publisher_changes_what_it_sends() -> None:
     ]
 
 
+def test_a_screen_comes_beside_the_camera_and_stays_when_the_camera_goes() -> None:
+    room = Participants()
+    room.receive(joined(publisher("ada", VIDEO)))
+    screen = {**VIDEO, "mid": "2"}
+    shown = room.receive(event(publishers=[publisher("ada", VIDEO, screen)]))
+    assert shown == [TrackPublished("ada", Kind.VIDEO, Role.AUX)]
+    assert room.receive(event(publishers=[publisher("ada", screen)])) == [
+        TrackUnpublished("ada", Kind.VIDEO, "the publisher changed it"),
+    ]
+    room.receive(event(id="ada", mid="2", moderation="muted"))
+    assert room.muted("ada") == {(Kind.VIDEO, Role.AUX)}
+    assert room.receive(event(publishers=[publisher("ada", VIDEO, screen)])) == [
+        TrackPublished("ada", Kind.VIDEO),
+    ]
+    assert room.receive(event(leaving="ada"))[:2] == [
+        TrackUnpublished("ada", Kind.VIDEO, "left the room", Role.AUX),
+        TrackUnpublished("ada", Kind.VIDEO, "left the room"),
+    ]
+
+
 def test_what_cannot_be_taken_is_told_once() -> None:
     room, odd = Participants(), publisher("ada", AUDIO, {**VIDEO, "codec": "theora"})
     told = room.receive(joined(odd))
@@ -107,12 +127,13 @@ def test_a_second_snapshot_replaces_the_first() -> None:
 def test_what_a_moderator_muted() -> None:
     room = Participants()
     room.receive(joined(publisher("ada", AUDIO, {**VIDEO, "moderated": True})))
-    assert room.muted("ada") == {Kind.VIDEO}
+    assert room.muted("ada") == {(Kind.VIDEO, Role.MAIN)}
     assert room.receive(event(id="ada", mid="0", moderation="muted")) == []
     assert room.receive(event(id="bob", mid="0", moderation="muted")) == []
-    assert (room.muted("ada"), room.muted("bob")) == ({Kind.AUDIO, Kind.VIDEO}, set())
+    both = {(Kind.AUDIO, Role.MAIN), (Kind.VIDEO, Role.MAIN)}
+    assert (room.muted("ada"), room.muted("bob")) == (both, set())
     room.receive(event(id="ada", mid="1", moderation="unmuted"))
-    assert room.muted("ada") == {Kind.AUDIO}
+    assert room.muted("ada") == {(Kind.AUDIO, Role.MAIN)}
     room.receive(event(unpublished="ada"))
     room.receive(event(publishers=[publisher("ada", AUDIO)]))
     assert room.muted("ada") == set()

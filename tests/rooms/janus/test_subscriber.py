@@ -5,15 +5,18 @@ from dataclasses import replace
 
 import pytest
 
+from slicer.hot import Bundle
 from slicer.rooms.janus import room as room_module
 from slicer.rooms.janus import subscriber as module
 from slicer.rooms.silence import MediaSilence
 from slicer.rtp import rtcp
-from slicer.rtp.parameters import Kind
+from slicer.rtp.parameters import Kind, Role
 from slicer.rtp.rtcp.reports import ReceiverReport
 from slicer.slicing.facts import TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import AnchorTrouble, AudioCut, PictureCut, TrackRefused
 from slicer.slicing.spec import VideoSpec
+from slicer.webrtc.connection import Connection
+from tests.harness.garbage import living, no_collector
 from tests.harness.rooms.descriptions import Track, described
 from tests.rooms.janus.conftest import SETTINGS, Robot
 
@@ -132,6 +135,34 @@ async def test_candidates_that_come_later(robot: Robot) -> None:
     assert robot.connector.connections == 1
 
 
+async def test_a_screen_is_cut_apart_from_the_camera(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by its own m-line, and paused and resumed by itself."""
+    monkeypatch.setattr(module, "resume_at", lambda cut, seconds, now: now + 60)
+    robot.room.publish("ada", "video", "audio", "video", descriptions={0: "ada's Screen"})
+    await robot.enter()
+    await robot.connected()
+    handle = robot.room.subscriber("ada")
+    camera = next(one for one in handle.tracks if handle.feed_mids[one.mid] == "2")
+    assert handle.sfu is not None
+    for number in range(10):
+        await handle.sfu.send(camera, number, 7, 10 + number / 50)
+    await robot.until(lambda: robot.cuts(PictureCut))
+    assert {cut.track.role for cut in robot.cuts(PictureCut)} == {Role.MAIN}
+    await robot.until(lambda: robot.room.asked("configure"))
+    assert robot.room.asked("configure")[0]["streams"] == [{"mid": camera.mid, "send": False}]
+    screen = next(one for one in handle.tracks if handle.feed_mids[one.mid] == "0")
+    for number in range(10):
+        await handle.sfu.send(screen, number, 8, 10 + number / 50)
+    await robot.until(lambda: len(robot.room.asked("configure")) == 2)
+    assert robot.room.asked("configure")[1]["streams"] == [{"mid": screen.mid, "send": False}]
+    assert {cut.track.role for cut in robot.cuts(PictureCut)} == set(Role)
+    robot.there.unsubscribe(robot.wish("ada", VIDEO, Role.AUX).track)
+    await robot.until(lambda: robot.room.asked("unsubscribe"))
+    assert robot.room.asked("unsubscribe")[0]["streams"] == [{"sub_mid": screen.mid}]
+
+
 @pytest.mark.parametrize(
     ("offer", "says"),
     [
@@ -154,7 +185,7 @@ async def test_an_offer_that_cannot_be_taken_is_told_and_not_asked_for_again(
     assert robot.connector.connections == 0
 
 
-async def test_of_two_hundred_m_lines_one_of_a_kind_is_taken(robot: Robot) -> None:
+async def test_of_two_hundred_m_lines_two_of_a_kind_are_taken(robot: Robot) -> None:
     robot.room.publish("ada", "audio")
     lines = [Track("audio", str(n)) for n in range(200)]
     await robot.enter()
@@ -167,6 +198,9 @@ async def test_of_two_hundred_m_lines_one_of_a_kind_is_taken(robot: Robot) -> No
     handle.tell(data, jsep={"type": "offer", "sdp": await sfu.offer(lines)})
     await robot.until(lambda: len(robot.room.asked("start")) == 2)
     assert robot.connector.connections == 1
+    answered = next(one for one in reversed(robot.room.requests) if "jsep" in one)["jsep"]["sdp"]
+    assert answered.count("a=recvonly") == 2
+    assert answered.count("m=audio 0 ") == 198
 
 
 async def test_a_publisher_that_sends_nothing_is_told_while_janus_goes_on(
@@ -208,3 +242,14 @@ async def test_media_is_expected_while_a_track_flows(
     await robot.until(lambda: len(expected) == 5)
     robot.room.tell(id="ada", mid="0", moderation="unmuted")
     await robot.until(lambda: len(expected) == 6)
+
+
+async def test_a_publisher_that_left_is_freed_without_the_garbage_collector(robot: Robot) -> None:
+    parts = (module.Subscriber, Connection, Bundle)
+    with no_collector():
+        before = living(*parts)
+        await publishing(robot, "audio", "video")
+        await robot.send(10.0)
+        assert living(*parts) - before == {"Subscriber": 1, "Connection": 1, "Bundle": 1}
+        robot.room.unpublish("ada")
+        await robot.until(lambda: not living(*parts) - before)

@@ -12,6 +12,7 @@ import pytest
 from slicer.errors import BadInput
 from slicer.rooms.trtc import cloud as module
 from slicer.rooms.trtc.cloud import Cloud, CloudEvents, CloudFrame, Entrance, load, words
+from slicer.rtp.parameters import Kind, Role
 from tests.harness.rooms import fake_liteav as fake
 
 INSTALLED = importlib.util.find_spec("liteav") is not None
@@ -28,8 +29,7 @@ def events(frames: Callable[[list[CloudFrame]], None], note: Callable[[str], Non
         told("connected"),
         told("joined"),
         told("left"),
-        told("audio"),
-        told("video"),
+        lambda user, slot, there: note(f"{' '.join(slot)} {user} {there}"),
         frames,
     )
 
@@ -86,13 +86,13 @@ async def test_every_callback_comes_on_the_loop_in_its_order() -> None:
     delegate = fake.TRTCCloud.last.delegate
     info, state = fake.UserInfo(), fake.ConnectionState
     info.user_id.SetValue("ada")
-    high = fake.StreamType.STREAM_TYPE_VIDEO_HIGH
 
     def call() -> None:
         delegate.OnEnterRoom()
         delegate.OnRemoteUserEnterRoom(info)
         delegate.OnRemoteAudioAvailable("ada", True)
-        delegate.OnRemoteVideoAvailable("ada", True, high)
+        for stream in fake.StreamType:
+            delegate.OnRemoteVideoAvailable("ada", True, stream)
         delegate.OnRemoteUserExitRoom(info, 9)
         for new in state:
             delegate.OnConnectionStateChanged(state(0), new)
@@ -103,8 +103,9 @@ async def test_every_callback_comes_on_the_loop_in_its_order() -> None:
     assert noted == [
         "entered",
         "joined ada",
-        "audio ada True",
-        "video ada True",
+        "audio main ada True",
+        "video main ada True",
+        "video aux ada True",
         "left ada reason 9",
         "connected False",
         "connected True",
@@ -123,9 +124,11 @@ async def test_what_a_robot_enters_with_and_asks_for() -> None:
     assert "signature" not in repr(entrance)
     cloud.enter(Entrance(7, "robot", "signature", "allowed", "123"))
     assert (last.entered.room.room_id, last.entered.room.str_room_id.GetValue()) == (0, "123")
-    cloud.subscribe("ada", "audio", wanted=True)
-    cloud.subscribe("ada", "video", wanted=False)
-    assert last.calls == [("subscribe", "ada", 1), ("unsubscribe", "ada", 2)]
+    cloud.subscribe("ada", (Kind.AUDIO, Role.MAIN), wanted=True)
+    cloud.subscribe("ada", (Kind.VIDEO, Role.MAIN), wanted=False)
+    cloud.subscribe("ada", (Kind.VIDEO, Role.AUX), wanted=True)
+    asked = [("subscribe", "ada", 1), ("unsubscribe", "ada", 2), ("subscribe", "ada", 7)]
+    assert last.calls == asked
     assert cloud.counters == {"trtc_refused": 1}
 
 
@@ -144,10 +147,12 @@ async def test_access_units_come_with_their_codec() -> None:
     Cloud(fake, events(taken.extend, print))
     frame = fake.VideoFrame()
     frame.pts, frame.codec, frame.data = 40, fake.VideoCodecType(1), b"unit"
-    high = fake.StreamType.STREAM_TYPE_VIDEO_HIGH
-    fake.TRTCCloud.last.delegate.OnRemoteVideoFrameReceived("ada", high, frame)
+    for stream in fake.StreamType:
+        fake.TRTCCloud.last.delegate.OnRemoteVideoFrameReceived("ada", stream, frame)
     await asyncio.sleep(0.01)
-    assert taken == [CloudFrame("ada", "h265", 40, b"unit")]
+    assert [one for one in taken if one.role is Role.AUX] == [
+        CloudFrame("ada", "h265", 40, b"unit", Role.AUX)
+    ]
 
 
 def test_errors_have_words_and_numbers() -> None:

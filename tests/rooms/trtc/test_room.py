@@ -12,7 +12,7 @@ from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, parse_room
 from slicer.rooms.trtc.room import TrtcConnector
 from slicer.rooms.trtc.settings import TrtcSettings
-from slicer.rtp.parameters import H264, H265, OPUS, Codec, Kind
+from slicer.rtp.parameters import H264, H265, OPUS, Codec, Kind, Role
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
@@ -79,13 +79,18 @@ class Robot:
             self.cloud.delegate.OnRemoteAudioReceived(user, frame)
         await asyncio.sleep(0.01)
 
-    async def see(self, user: str, codec: fake.VideoCodecType, count: int = 3) -> None:
+    async def see(
+        self,
+        user: str,
+        codec: fake.VideoCodecType,
+        count: int = 3,
+        stream: fake.StreamType = fake.StreamType.STREAM_TYPE_VIDEO_HIGH,
+    ) -> None:
         unit = encoded("h265" if codec else "h264")[0].data
         for number in range(count):
             frame = fake.VideoFrame()
             frame.pts, frame.codec, frame.data = number * 100, codec, unit
-            high = fake.StreamType.STREAM_TYPE_VIDEO_HIGH
-            self.cloud.delegate.OnRemoteVideoFrameReceived(user, high, frame)
+            self.cloud.delegate.OnRemoteVideoFrameReceived(user, stream, frame)
         await asyncio.sleep(0.01)
 
     async def cut(self, kind: type[AudioCut] | type[PictureCut], codec: Codec) -> Any:
@@ -104,7 +109,8 @@ class Robot:
         self.told.append(event)
         if isinstance(event, TrackPublished):
             spec = AudioSpec(1) if event.kind is Kind.AUDIO else VideoSpec(1)
-            self.room.subscribe(Subscribe(TrackKey("t", event.anchor, event.kind), spec))
+            track = TrackKey("t", event.anchor, event.kind, event.role)
+            self.room.subscribe(Subscribe(track, spec))
         elif isinstance(event, RoomLost):
             for kind in Kind:
                 self.room.unsubscribe(TrackKey("t", "ada", kind))
@@ -173,6 +179,26 @@ async def test_an_anchor_is_published_with_its_first_frames_and_cut() -> None:
     await robot.call("OnRemoteUserExitRoom", user("ada"), 1)
     await robot.call("OnRemoteUserExitRoom", user("ada"), 1)
     assert robot.told[7:] == [AnchorLeft("ada", "its heartbeat was missed")]
+    await robot.room.leave()
+
+
+async def test_a_screen_is_an_anchors_auxiliary_track() -> None:
+    robot = await Robot().open()
+    await robot.enter()
+    aux, h264 = fake.StreamType.STREAM_TYPE_VIDEO_AUX, fake.VideoCodecType(0)
+    await robot.see("ada", h264, stream=aux)
+    shown = TrackPublished("ada", Kind.VIDEO, Role.AUX)
+    assert robot.told[1:] == [AnchorJoined("ada"), shown]
+    assert ("subscribe", "ada", aux) in robot.cloud.calls
+    cut = await robot.cut(PictureCut, H264)
+    assert cut.track == TrackKey("t", "ada", Kind.VIDEO, Role.AUX)
+    await robot.see("ada", h264)
+    assert robot.told[-1] == TrackPublished("ada", Kind.VIDEO)
+    await robot.call("OnRemoteVideoAvailable", "ada", False, aux)
+    gone = TrackUnpublished("ada", Kind.VIDEO, "the anchor stopped it", Role.AUX)
+    assert robot.told[-1] == gone
+    robot.room.unsubscribe(cut.track)
+    assert robot.cloud.calls[-1] == ("unsubscribe", "ada", aux)
     await robot.room.leave()
 
 

@@ -21,7 +21,9 @@ from slicer.slicing.facts import (
 )
 from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey, TrackOutput
 from slicer.slicing.spec import AudioSpec
+from slicer.webrtc.connection import Connection
 from tests.harness.clock import settle
+from tests.harness.garbage import living, no_collector
 from tests.harness.rooms.visitor import Visitor
 from tests.harness.rooms.whep_server import WhepServer
 
@@ -82,6 +84,19 @@ async def test_who_is_not_played_is_told_anew_once_the_room_is_back(
     await robot.until(lambda: robot.facts().count(AnchorJoined("ada")) == 2)
     kinds = [type(fact) for fact in robot.facts()]
     assert kinds[4:6] == [RoomLost, RoomEntered]
+
+
+async def test_an_anchor_that_left_is_freed_without_the_garbage_collector(
+    server: WhepServer, robot: Visitor
+) -> None:
+    parts = (Viewer, Session, Connection)
+    with no_collector():
+        before = living(*parts)
+        await robot.enter(server.url("list=/list.json"))
+        await robot.told_of(*ARRIVAL)
+        await robot.until(lambda: any(isinstance(one, AudioCut) for one in robot.told))
+        server.anchors.remove("ada")
+        await robot.until(lambda: not living(*parts) - before)
 
 
 class Playing:

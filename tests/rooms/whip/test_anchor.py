@@ -66,6 +66,8 @@ class Cutter:
 
     def release(self) -> None: ...
 
+    def discard(self) -> None: ...
+
 
 class Cutters:
     """A media path of those."""

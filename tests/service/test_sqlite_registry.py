@@ -10,10 +10,11 @@ import pytest
 from cryptography.fernet import Fernet
 
 from slicer.errors import BadInput
-from slicer.service import registry as module
+from slicer.service import sqlite_registry as module
 from slicer.service.encryption import Encryption
 from slicer.service.leave_code import LeaveCode
-from slicer.service.registry import Record, Registry
+from slicer.service.registry import Record
+from slicer.service.sqlite_registry import SqliteRegistry
 from slicer.slicing.subscription import Subscription
 from tests.harness.service.orders import SECRETS, moderation_order, slice_order
 
@@ -27,12 +28,12 @@ VICTIM = """
 import asyncio, sys
 from dataclasses import replace
 from pathlib import Path
-from slicer.service.registry import Registry
+from slicer.service.sqlite_registry import SqliteRegistry
 from slicer.service.encryption import Encryption
-from tests.service.test_registry import LISTS, RECORD
+from tests.service.test_sqlite_registry import LISTS, RECORD
 
 async def main():
-    registry = await Registry.open(Path(sys.argv[1]), Encryption([sys.argv[2]]))
+    registry = await SqliteRegistry.open(Path(sys.argv[1]), Encryption([sys.argv[2]]))
     for number in range(100_000):
         await registry.add(replace(RECORD, task=str(number)))
         await registry.modify(str(number), LISTS)
@@ -42,8 +43,8 @@ asyncio.run(main())
 """
 
 
-async def opened(folder: Path, *keys: str) -> Registry:
-    return await Registry.open(folder, Encryption(keys or [KEY]))
+async def opened(folder: Path, *keys: str) -> SqliteRegistry:
+    return await SqliteRegistry.open(folder, Encryption(keys or [KEY]))
 
 
 async def unfinished(folder: Path, *keys: str) -> list[Record]:

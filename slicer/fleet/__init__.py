@@ -1,0 +1,1 @@
+"""Who runs which task, where several processes share them: heartbeats, placement, epochs."""

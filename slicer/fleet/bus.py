@@ -1,0 +1,201 @@
+"""The bus: what the processes of a fleet say to each other by NATS.
+
+    BUCKET.beat.WORKER    heartbeats; who is not there misses them
+    BUCKET.do.WORKER      records for a worker that its heartbeat has not shown yet
+    BUCKET.ask.WORKER     requests with an answer: carry out a new task, hand one over
+    KV BUCKET_tasks       the records of all tasks (table.py)
+
+nats-py connects again by itself, to whichever server there is. What is said meanwhile is not kept:
+everything here is said again, or fails and is tried again by who asked.
+"""
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from slicer.errors import BadInput, BusUnavailable
+from slicer.fleet import beat as beats
+from slicer.fleet import record as records
+from slicer.fleet.beat import Beat
+from slicer.fleet.record import TaskRecord
+from slicer.fleet.settings import FleetSettings
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.js import JetStreamContext
+
+logger = logging.getLogger(__name__)
+
+CONNECT = 10.0
+"""Seconds within which a server must answer at the start."""
+RECONNECT = 0.25
+"""Seconds between two tries to connect again."""
+PING, MAX_PINGS = 2, 2
+"""Seconds between two pings, and pings without an answer after which another server is taken."""
+REVISION = "Slicer-Revision"
+"""The header in which a record that is pushed has its revision."""
+
+Answer = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+
+
+class Bus:
+    """A connection to the servers. For the loop's thread."""
+
+    def __init__(self, client: "Client", bucket: str) -> None:
+        self._client, self._bucket = client, bucket
+        self.js: JetStreamContext = client.jetstream(timeout=CONNECT / 4)
+        self.bucket = bucket
+
+    @classmethod
+    async def connect(cls, settings: FleetSettings, name: str) -> Self:
+        """Connect, as *name*. Raises BadInput where no server answers or takes us, and where
+        nats-py is not installed."""
+        try:
+            import nats  # noqa: PLC0415 (an extra, imported when used)
+        except ImportError:
+            raise BadInput("fleet.servers", "no nats-py", "rtc-slicer[fleet]") from None
+        where = ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in settings.servers)
+        last = "no answer"
+
+        async def on_error(error: Exception) -> None:
+            nonlocal last
+            last = str(error) or type(error).__name__
+            logger.debug("bus: %s", last)
+
+        async def on_disconnected() -> None:
+            logger.warning("! the bus is away: tasks go on, new ones are refused")
+
+        async def on_reconnected() -> None:
+            logger.warning("+ the bus is there again")
+
+        try:
+            async with asyncio.timeout(CONNECT):
+                client = await nats.connect(
+                    list(settings.servers),
+                    name=name,
+                    error_cb=on_error,
+                    disconnected_cb=on_disconnected,
+                    reconnected_cb=on_reconnected,
+                    reconnect_time_wait=RECONNECT,
+                    max_reconnect_attempts=-1,
+                    ping_interval=PING,
+                    max_outstanding_pings=MAX_PINGS,
+                    connect_timeout=2,
+                    tls=_tls(settings),
+                    user=settings.user or None,
+                    password=settings.password or None,
+                    user_credentials=_file("credentials", settings.credentials) or None,
+                )
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            detail = last if isinstance(error, TimeoutError) else str(error) or last
+            allowed = f"servers that answer and take us ({detail})"
+            raise BadInput("fleet.servers", where, allowed) from None
+        return cls(client, settings.bucket)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a server just now."""
+        return self._client.is_connected
+
+    async def beat(self, beat: Beat) -> None:
+        """Send a heartbeat; none while no server is there, for an old one would be a lie."""
+        await self._say(f"beat.{beat.worker}", beats.to_json(beat))
+
+    async def hear_beats(self, callback: Callable[[Beat], None]) -> None:
+        """Call back for each heartbeat of anybody."""
+
+        async def on_message(message: "Msg") -> None:
+            try:
+                callback(beats.from_json(message.data))
+            except BadInput as error:
+                logger.warning("! %s: %s", message.subject, error)
+
+        await self._client.subscribe(f"{self._bucket}.beat.*", cb=on_message)
+
+    async def push(self, record: TaskRecord, worker: str) -> None:
+        """Send a record to a worker."""
+        headers = {REVISION: str(record.revision)}
+        subject = f"do.{worker}.{record.task}"
+        await self._say(subject, records.to_json(record), headers)
+
+    async def hear_pushes(self, worker: str, callback: Callable[[TaskRecord], None]) -> None:
+        """Call back for each record that is pushed to this worker."""
+
+        async def on_message(message: "Msg") -> None:
+            task = message.subject.rpartition(".")[2]
+            try:
+                revision = int((message.headers or {})[REVISION])
+                callback(records.from_json(task, message.data, revision))
+            except (BadInput, KeyError, ValueError) as error:
+                logger.warning("! %s: %s", message.subject, error)
+
+        await self._client.subscribe(f"{self._bucket}.do.{worker}.*", cb=on_message)
+
+    async def ask(
+        self, worker: str, question: Mapping[str, Any], seconds: float
+    ) -> Mapping[str, Any]:
+        """Ask a worker. Raises BusUnavailable where no answer comes in time."""
+        from nats.errors import Error  # noqa: PLC0415
+
+        subject, data = f"{self._bucket}.ask.{worker}", json.dumps(question).encode()
+        try:
+            answer = await self._client.request(subject, data, timeout=seconds)
+            found: Mapping[str, Any] = json.loads(answer.data)
+        except (Error, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise BusUnavailable(f"worker {worker} does not answer: {reason}") from None
+        return found
+
+    async def answer(self, worker: str, callback: Answer) -> None:
+        """Answer what this worker is asked; questions do not wait for each other."""
+        pending = set[asyncio.Task[None]]()
+
+        async def reply(message: "Msg") -> None:
+            await message.respond(json.dumps(await callback(json.loads(message.data))).encode())
+
+        async def on_message(message: "Msg") -> None:
+            task = asyncio.ensure_future(reply(message))
+            pending.add(task)
+            task.add_done_callback(pending.discard)
+
+        await self._client.subscribe(f"{self._bucket}.ask.{worker}", cb=on_message)
+
+    async def close(self) -> None:
+        """May be called twice."""
+        if not self._client.is_closed:
+            await self._client.close()
+
+    async def _say(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> None:
+        from nats.errors import Error  # noqa: PLC0415
+
+        if self._client.is_connected:
+            try:
+                await self._client.publish(f"{self._bucket}.{subject}", data, headers=headers)
+            except Error as error:
+                logger.debug("bus: %s is not sent: %s", subject, error)
+
+
+def _file(field: str, name: str) -> str:
+    if name and not Path(name).is_file():
+        raise BadInput(f"fleet.{field}", name, "a file that is there")
+    return name
+
+
+def _tls(settings: FleetSettings) -> ssl.SSLContext | None:
+    """None where nothing asks for TLS."""
+    if not settings.tls_ca and not any(url.startswith("tls://") for url in settings.servers):
+        return None
+    names = [_file(field, getattr(settings, field)) for field in ("tls_ca", "tls_cert", "tls_key")]
+    try:
+        context = ssl.create_default_context(cafile=names[0] or None)
+        if names[1]:
+            context.load_cert_chain(names[1], names[2])
+    except (ssl.SSLError, OSError) as error:
+        raise BadInput("fleet.tls_ca", names[0], f"PEM files that fit ({error})") from None
+    return context

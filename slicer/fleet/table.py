@@ -1,0 +1,265 @@
+"""The records of all tasks: written on the bus by compare-and-set, read by everybody, in one order.
+
+They are a JetStream key-value bucket, BUCKET_tasks, with the tasks' ids as keys. Each process reads
+all changes in their order and keeps the latest record of each task, so that looking one up never
+waits. `read` says up to which write it has come: a write of its own, a *barrier* under the key
+`barrier.NAME`, is among them, and shows that everything before it has been read (fence.py).
+
+A consumer of JetStream that lives on a server which dies comes back late, by seconds. So the latest
+revision is asked for each CHECK seconds, and where what is missing does not come, another consumer
+is made from there.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from slicer.errors import BadInput, BusUnavailable
+from slicer.fleet.bus import Bus
+from slicer.fleet.record import TaskRecord, from_json, to_json
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+    from nats.js import JetStreamContext
+
+logger = logging.getLogger(__name__)
+
+CHECK = 1.0
+"""Seconds between two looks at whether all has been read."""
+TIMEOUT = 2.0
+"""Seconds within which a write must be acknowledged."""
+SYNC = 30.0
+"""Seconds within which everything must have been read at the start."""
+WRONG_REVISION = {10071, 10164}
+"""JetStream's codes of a compare-and-set that lost."""
+_EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+
+
+class Table:
+    """The records, for the loop's thread. *on_record* is called for each that is new, in the order
+    of revisions for each task; *on_read* with each revision up to which all has been read."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._js: JetStreamContext = bus.js
+        self._bucket = f"{bus.bucket}_tasks"
+        self._stream = f"KV_{self._bucket}"
+        self._prefix = f"$KV.{self._bucket}."
+        self.records: dict[str, TaskRecord] = {}
+        self.read = 0
+        self.on_record: list[Callable[[TaskRecord], None]] = []
+        self.on_read: list[Callable[[int], None]] = []
+        self._following = 0
+        self._subscription: JetStreamContext.PushSubscription | None = None
+        self._expected = 1
+        self._watching: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def open(self, replicas: int) -> None:
+        """Make the bucket, if need be, and read it. Raises BadInput and BusUnavailable."""
+        from nats.js.api import KeyValueConfig  # noqa: PLC0415
+        from nats.js.errors import APIError  # noqa: PLC0415
+
+        config = KeyValueConfig(self._bucket, description="rtc-slicer", replicas=replicas)
+        try:
+            # History 1, all reads by the leader: a replica that lags would show what was.
+            await self._js.create_key_value(config)
+        except APIError as error:
+            if error.code != 400 or not await self._there():
+                allowed = f"what these servers can keep ({error.description})"
+                raise BadInput("fleet.replicas", replicas, allowed) from None
+        except Exception as error:
+            raise _unavailable(error) from None
+        try:
+            async with asyncio.timeout(SYNC):
+                last = await self._last()
+                await self._follow()
+                await self._until_read(last)
+        except TimeoutError:
+            raise BusUnavailable(f"{self._bucket} cannot be read within {SYNC:g} s") from None
+        self._watching = asyncio.ensure_future(self._watch())
+
+    async def write(self, record: TaskRecord) -> TaskRecord | None:
+        """Write a record, unless there is a later one than its revision (0: unless there is one).
+        Gives it with its new revision, or None. Raises BusUnavailable: it may be written or not."""
+        headers = {_EXPECTED: str(record.revision)}
+        revision = await self._publish(record.task, to_json(record), headers)
+        if revision is None:
+            return None
+        written = replace(record, revision=revision)
+        self.learn(written)
+        return written
+
+    async def barrier(self, name: str) -> int:
+        """Write something that means nothing. Gives its revision. Raises BusUnavailable."""
+        revision = await self._publish(f"barrier.{name}", b"", {})
+        assert revision is not None
+        return revision
+
+    def learn(self, record: TaskRecord) -> None:
+        """Take a record from elsewhere; an old one means nothing."""
+        known = self.records.get(record.task)
+        if known is None or known.revision < record.revision:
+            self.records[record.task] = record
+            for callback in self.on_record:
+                callback(record)
+
+    async def latest(self, task: str) -> TaskRecord | None:
+        """Ask for a task's record. Raises BusUnavailable."""
+        from nats.js.errors import NotFoundError  # noqa: PLC0415
+
+        try:
+            found = await self._js.get_msg(self._stream, subject=self._prefix + task)
+        except NotFoundError:
+            return None
+        except Exception as error:
+            raise _unavailable(error) from None
+        self._take(self._prefix + task, found.data or b"", found.seq or 0)
+        return self.records.get(task)
+
+    async def forget(self, task: str) -> None:
+        """Take a task out, for good; others do so as well. Raises BusUnavailable."""
+        self._check_connected()
+        self.records.pop(task, None)
+        try:
+            await self._js.purge_stream(self._stream, subject=self._prefix + task)
+        except Exception as error:
+            raise _unavailable(error) from None
+
+    async def close(self) -> None:
+        """May be called twice."""
+        self._closed = True
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self._leave()
+
+    async def _until_read(self, revision: int) -> None:
+        come = asyncio.Event()
+        self.on_read.append(lambda read: come.set() if read >= revision else None)
+        if self.read < revision:
+            await come.wait()
+        self.on_read.pop()
+
+    def _check_connected(self) -> None:
+        """What is asked for while no server is there would be sent once there is one."""
+        if not self._bus.connected:
+            raise BusUnavailable("the bus: no server is there")
+
+    async def _publish(self, key: str, data: bytes, headers: dict[str, str]) -> int | None:
+        from nats.js.errors import APIError  # noqa: PLC0415
+
+        self._check_connected()
+        subject = self._prefix + key
+        try:
+            ack = await self._js.publish(subject, data, TIMEOUT, headers=headers or None)
+        except APIError as error:
+            if error.err_code in WRONG_REVISION:
+                return None
+            raise _unavailable(error) from None
+        except Exception as error:
+            raise _unavailable(error) from None
+        return ack.seq
+
+    async def _there(self) -> bool:
+        """Whether the bucket is there, with other settings than ours."""
+        with contextlib.suppress(Exception):
+            await self._js.stream_info(self._stream)
+            return True
+        return False
+
+    async def _last(self) -> int:
+        try:
+            info = await self._js.stream_info(self._stream)
+        except Exception as error:
+            raise _unavailable(error) from None
+        return info.state.last_seq
+
+    async def _follow(self) -> None:
+        """Read on from where we are, by a consumer that is new."""
+        from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy  # noqa: PLC0415
+
+        await self._leave()
+        self._following += 1
+        self._expected, following, last = 1, self._following, await self._last()
+        begins = DeliverPolicy.BY_START_SEQUENCE if self.read else DeliverPolicy.LAST_PER_SUBJECT
+        config = ConsumerConfig(
+            deliver_policy=begins,
+            opt_start_seq=self.read + 1 if self.read else None,
+            ack_policy=AckPolicy.NONE,
+            max_deliver=1,
+            mem_storage=True,
+            num_replicas=1,
+            inactive_threshold=30.0,
+        )
+
+        async def on_message(message: "Msg") -> None:
+            if following == self._following:
+                await self._receive(message)
+
+        try:
+            self._subscription = await self._js.subscribe(
+                f"{self._prefix}>",
+                stream=self._stream,
+                config=config,
+                cb=on_message,
+                manual_ack=True,
+                flow_control=True,
+                idle_heartbeat=5.0,
+            )
+            info = await self._subscription.consumer_info()
+        except Exception as error:
+            raise _unavailable(error) from None
+        # Nothing is there to be read: what came last is of a task that is forgotten.
+        if not info.num_pending and info.delivered and not info.delivered.consumer_seq:
+            self._advance(last)
+
+    async def _leave(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with contextlib.suppress(Exception):  # it is gone with its server
+                await subscription.unsubscribe()
+
+    async def _receive(self, message: "Msg") -> None:
+        sequence = message.metadata.sequence
+        if sequence.consumer != self._expected:
+            logger.debug("bus: messages are missing, they are read again")
+            self._following += 1  # `_watch` sees that nothing comes any more
+            return
+        self._expected += 1
+        self._take(message.subject, message.data, sequence.stream)
+        self._advance(sequence.stream)
+
+    def _take(self, subject: str, data: bytes, revision: int) -> None:
+        key = subject.removeprefix(self._prefix)
+        if key.startswith("barrier.") or not data:
+            return
+        try:
+            self.learn(from_json(key, data, revision))
+        except BadInput as error:
+            logger.warning("! %s", error)
+
+    def _advance(self, revision: int) -> None:
+        if revision > self.read:
+            self.read = revision
+            for callback in self.on_read:
+                callback(revision)
+
+    async def _watch(self) -> None:
+        """See to it that everything is read, whatever becomes of the servers."""
+        before = self.read
+        while not self._closed:
+            await asyncio.sleep(CHECK)
+            try:
+                if self.read == before and self.read < await self._last():
+                    await self._follow()
+            except BusUnavailable as error:
+                logger.debug("bus: %s", error)
+            before = self.read
+
+
+def _unavailable(error: Exception) -> BusUnavailable:
+    return BusUnavailable(f"the bus: {str(error) or type(error).__name__}")

@@ -1,0 +1,87 @@
+"""What processes say to each other over a real NATS server."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from slicer.errors import BadInput, BusUnavailable
+from slicer.fleet.beat import Beat
+from slicer.fleet.bus import Bus
+from slicer.fleet.record import TaskRecord
+from slicer.fleet.settings import FleetSettings
+from tests.harness.fleet.nats_server import Servers
+
+RECORD = TaskRecord("t", 7, 1, "w", revision=9)
+
+
+async def test_beats_are_heard(bus: Bus) -> None:
+    heard = asyncio.Queue[Beat]()
+    await bus.hear_beats(heard.put_nowait)
+    await bus._client.publish(f"{bus.bucket}.beat.x", b"nonsense")
+    await bus.beat(Beat("w", tasks={"t": 3}))
+    assert await asyncio.wait_for(heard.get(), 5) == Beat("w", tasks={"t": 3})
+
+
+async def test_records_reach_their_worker_alone(bus: Bus) -> None:
+    heard = asyncio.Queue[TaskRecord]()
+    await bus.hear_pushes("w", heard.put_nowait)
+    await bus._client.publish(f"{bus.bucket}.do.w.t", b"nonsense")
+    await bus.push(replace(RECORD, revision=8), "other")
+    await bus.push(RECORD, "w")
+    assert await asyncio.wait_for(heard.get(), 5) == RECORD
+    assert heard.empty()
+
+
+async def test_a_worker_answers(bus: Bus) -> None:
+    async def answer(question: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"answer": question["number"] + 1}
+
+    await bus.answer("w", answer)
+    assert await bus.ask("w", {"number": 4}, 5.0) == {"answer": 5}
+    with pytest.raises(BusUnavailable, match="worker nobody does not answer"):
+        await bus.ask("nobody", {}, 1.0)
+
+
+async def test_while_no_server_is_there_nothing_is_said(bus: Bus, servers: Servers) -> None:
+    assert bus.connected
+    await servers.kill(0)
+    async with asyncio.timeout(10):
+        while bus.connected:
+            await asyncio.sleep(0.01)
+    await bus.beat(Beat("w"))
+    await servers.start(0)
+    async with asyncio.timeout(10):
+        while not bus.connected:
+            await asyncio.sleep(0.01)
+
+
+async def test_servers_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slicer.fleet.bus.CONNECT", 0.5)
+    settings = FleetSettings(("nats://user:secret@127.0.0.1:9",))
+    with pytest.raises(BadInput, match=r"fleet\.servers: got '127\.0\.0\.1:9'") as caught:
+        await Bus.connect(settings, "test")
+    assert "secret" not in str(caught.value)
+
+
+async def test_without_nats_py(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "nats", None)
+    with pytest.raises(BadInput, match=r"no nats-py'; allowed: rtc-slicer\[fleet\]"):
+        await Bus.connect(FleetSettings(("nats://127.0.0.1:9",)), "test")
+
+
+@pytest.mark.parametrize("field", ["credentials", "tls_ca"])
+async def test_files_that_are_not_there(field: str) -> None:
+    fields = {"servers": ("nats://127.0.0.1:9",), field: "/nowhere"}
+    settings = FleetSettings(**fields)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=rf"fleet\.{field}: got '/nowhere'"):
+        await Bus.connect(settings, "test")
+
+
+async def test_a_bus_may_be_closed_twice(settings: FleetSettings) -> None:
+    bus = await Bus.connect(settings, "test")
+    await bus.close()
+    await bus.close()
+    assert not bus.connected

@@ -1,0 +1,166 @@
+"""The records on a real NATS server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import nats
+import pytest
+import pytest_asyncio
+
+from slicer.errors import BadInput, BusUnavailable
+from slicer.fleet import table as module
+from slicer.fleet.bus import Bus
+from slicer.fleet.record import TaskRecord, to_json
+from slicer.fleet.settings import FleetSettings
+from slicer.fleet.table import Table
+from tests.harness.fleet.nats_server import Servers, nats_servers
+
+RECORD = TaskRecord("t", 7, 1, "w")
+
+
+@pytest_asyncio.fixture
+async def table(bus: Bus) -> AsyncIterator[Table]:
+    opened = Table(bus)
+    await opened.open(1)
+    yield opened
+    await opened.close()
+
+
+async def until(condition: object, seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # type: ignore[operator]
+            await asyncio.sleep(0.01)
+
+
+async def other(bus: Bus) -> Table:
+    opened = Table(bus)
+    await opened.open(1)
+    return opened
+
+
+async def test_a_record_is_written_once_and_read_by_all(table: Table, bus: Bus) -> None:
+    written = await table.write(RECORD)
+    assert written is not None
+    assert written == replace(RECORD, revision=written.revision)
+    assert await table.write(RECORD) is None, "there is one"
+    second = await other(bus)
+    assert second.records == {"t": written}
+    heard: list[TaskRecord] = []
+    second.on_record.append(heard.append)
+    changed = await table.write(replace(written, epoch=2))
+    assert changed is not None
+    assert await second.write(replace(written, epoch=3)) is None, "it has changed meanwhile"
+    await until(lambda: second.records["t"] == changed)
+    assert heard == [changed]
+    second.learn(written)
+    assert second.records["t"] == changed, "an old one means nothing"
+    await second.close()
+    await second.close()
+
+
+async def test_of_many_who_write_at_the_same_time_one_wins(table: Table) -> None:
+    found = await asyncio.gather(
+        *(table.write(replace(RECORD, worker=f"w{number}")) for number in range(20))
+    )
+    assert sum(one is not None for one in found) == 1
+
+
+async def test_all_before_a_barrier_has_been_read_once_it_has(table: Table, bus: Bus) -> None:
+    second = await other(bus)
+    seen: list[int] = []
+    second.on_read.append(seen.append)
+    for number in range(50):
+        await table.write(replace(RECORD, task=f"t{number}"))
+    barrier = await second.barrier("w")
+    await until(lambda: second.read >= barrier)
+    assert len(second.records) == 50
+    assert seen[-1] == barrier
+    await second.close()
+
+
+async def test_the_latest_record_is_asked_for(table: Table) -> None:
+    assert await table.latest("t") is None
+    written = await table.write(RECORD)
+    table.records.clear()
+    assert await table.latest("t") == written
+    await table.forget("t")
+    assert await table.latest("t") is None
+    assert table.records == {}
+
+
+async def test_what_is_no_record_is_left_alone(
+    table: Table, bus: Bus, caplog: pytest.LogCaptureFixture
+) -> None:
+    ack = await bus.js.publish(f"$KV.{bus.bucket}_tasks.strange", b"{}")
+    await until(lambda: table.read >= ack.seq)
+    assert table.records == {}
+    assert "record strange" in caplog.text
+
+
+async def test_a_consumer_that_is_gone_is_replaced(
+    table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert table._subscription is not None
+    await table._subscription.unsubscribe()
+    written = await table.write(RECORD)
+    assert written is not None
+    second = replace(written, task="other", revision=0)
+    await bus.js.publish(f"$KV.{bus.bucket}_tasks.other", to_json(second))
+    await until(lambda: "other" in table.records)
+
+
+async def test_more_replicas_than_servers_are_refused(bus: Bus) -> None:
+    with pytest.raises(BadInput, match=r"fleet\.replicas: got 3; allowed: what these servers"):
+        await Table(bus).open(3)
+
+
+async def test_without_a_server_writes_fail_and_come_back(
+    table: Table, bus: Bus, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    await servers.kill(0)
+    with pytest.raises(BusUnavailable, match="the bus: "):
+        await table.write(RECORD)
+    await until(lambda: not bus.connected)
+    with pytest.raises(BusUnavailable, match="no server is there"):
+        await table.forget("t")
+    with pytest.raises(BusUnavailable):
+        await table.latest("t")
+    await servers.start(0)
+    monkeypatch.undo()
+    while True:
+        try:
+            # The first one may have been written as soon as the server was there.
+            written = await table.write(RECORD) or await table.latest("t")
+            break
+        except BusUnavailable:
+            await asyncio.sleep(0.1)
+    assert written is not None
+    barrier = await table.barrier("w")
+    await until(lambda: table.read >= barrier)
+
+
+async def test_three_servers_lose_their_leader(tmp_path: Path) -> None:
+    async with nats_servers(tmp_path, 3) as servers:
+        bus = await Bus.connect(FleetSettings(servers.urls), "test")
+        table = Table(bus)
+        await table.open(3)
+        assert await table.write(RECORD)
+        client = await nats.connect(list(servers.urls))
+        info = await client.jetstream().stream_info("KV_slicer_tasks")
+        assert info.cluster is not None
+        assert info.cluster.leader is not None
+        await client.close()
+        await servers.kill(int(info.cluster.leader.removeprefix("n")))
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    barrier = await table.barrier("w")
+                    break
+                except BusUnavailable:
+                    await asyncio.sleep(0.1)
+        await until(lambda: table.read >= barrier)
+        await table.close()
+        await bus.close()

@@ -1,0 +1,130 @@
+"""The registry of a fleet, where several processes have it; its contract is in tests/contract."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from cryptography.fernet import Fernet
+
+from slicer.errors import BadInput, BusUnavailable, LimitReached
+from slicer.fleet.bus import Bus
+from slicer.fleet.record import TaskRecord
+from slicer.fleet.settings import FleetSettings
+from slicer.fleet.table import Table
+from slicer.service.encryption import Encryption
+from slicer.service.fleet_registry import FleetRegistry
+from slicer.service.leave_code import LeaveCode
+from slicer.service.registry import Record
+from slicer.slicing.subscription import Subscription
+from tests.harness.fleet.nats_server import nats_servers
+from tests.harness.service.orders import slice_order
+
+ENCRYPTION = Encryption([Fernet.generate_key().decode()])
+RECORD = Record("task-1", 200806, slice_order(), 1000.0, 5000.0)
+
+
+@pytest_asyncio.fixture
+async def tables(tmp_path: Path) -> AsyncIterator[list[Table]]:
+    """Two processes' views of one bucket."""
+    async with nats_servers(tmp_path) as servers, contextlib.AsyncExitStack() as stack:
+        found = []
+        for _ in range(2):
+            bus = await Bus.connect(FleetSettings(servers.urls), "test")
+            stack.push_async_callback(bus.close)
+            table = Table(bus)
+            await table.open(1)
+            stack.push_async_callback(table.close)
+            found.append(table)
+        yield found
+
+
+async def read(table: Table) -> None:
+    """Wait until it has read everything."""
+    barrier = await table.barrier("test")
+    async with asyncio.timeout(10):
+        while table.read < barrier:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_worker_sees_its_own_tasks_among_all(tables: list[Table]) -> None:
+    copy = FleetRegistry(tables[0], ENCRYPTION, lambda task: f"w-{task}")
+    worker = FleetRegistry(tables[1], ENCRYPTION, worker="w-task-1")
+    for number in range(3):
+        await copy.add(replace(RECORD, task=f"task-{number}"))
+    await read(tables[1])
+    assert [record.task for record in worker.unfinished()] == ["task-1"]
+    assert worker.get("task-2") is not None
+    assert (worker.worker_of("task-2"), worker.worker_of("nobody")) == ("w-task-2", "")
+
+
+async def test_what_several_change_at_the_same_time_is_all_kept(tables: list[Table]) -> None:
+    copy, worker = (FleetRegistry(table, ENCRYPTION) for table in tables)
+    await copy.add(RECORD)
+    await read(tables[1])
+    lists = Subscription.of(block_audio=["dan"])
+    await asyncio.gather(
+        copy.modify("task-1", lists), worker.leave("task-1", LeaveCode.IDLE), copy.prune(1.0)
+    )
+    for table, registry in zip(tables, (copy, worker), strict=True):
+        await read(table)
+        record = registry.get("task-1")
+        assert record is not None
+        assert (record.code, record.order.params.subscription) == (LeaveCode.IDLE, lists)
+
+
+async def test_a_task_is_handed_over_by_who_has_it(tables: list[Table]) -> None:
+    registry = FleetRegistry(tables[0], ENCRYPTION, lambda _: "w")
+    await registry.add(RECORD)
+    assert not await registry.hand_over("task-1", "other")
+    assert await registry.hand_over("task-1", "w")
+    found = tables[0].records["task-1"]
+    assert (found.worker, found.previous, found.epoch) == ("", "w", 1)
+    assert not await registry.hand_over("task-1", "w")
+
+
+async def test_where_nobody_takes_a_task_nothing_is_kept(tables: list[Table]) -> None:
+    def place(_task: str) -> str:
+        raise LimitReached("full")
+
+    registry = FleetRegistry(tables[0], ENCRYPTION, place)
+    with pytest.raises(LimitReached):
+        await registry.add(RECORD)
+    assert tables[0].records == {}
+
+
+async def test_an_id_that_is_there_is_not_taken_again(tables: list[Table]) -> None:
+    registry = FleetRegistry(tables[0], ENCRYPTION)
+    await registry.add(RECORD)
+    with pytest.raises(BusUnavailable, match="is there already"):
+        await registry.add(RECORD)
+    await registry.close()
+
+
+async def test_an_order_of_another_version(
+    tables: list[Table], caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = FleetRegistry(tables[0], ENCRYPTION)
+    sealed = ENCRYPTION.seal("task-1", {"order": "{}"}).decode()
+    await tables[0].write(TaskRecord("task-1", sealed=sealed))
+    assert registry.get("task-1") is None
+    assert "an order that this version understands (KeyError)" in caplog.text
+    with pytest.raises(BadInput, match="an order that this version understands"):
+        FleetRegistry(tables[0], ENCRYPTION)
+
+
+async def test_a_record_that_others_change_all_the_time(
+    tables: list[Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = FleetRegistry(tables[0], ENCRYPTION)
+    await registry.add(RECORD)
+
+    async def lost(_record: TaskRecord) -> None:
+        return None
+
+    monkeypatch.setattr(tables[0], "write", lost)
+    with pytest.raises(BusUnavailable, match="changed by others all the time"):
+        await registry.leave("task-1", LeaveCode.IDLE)
