@@ -488,9 +488,7 @@ async def test_a_full_agent_does_not_restart(call: Call) -> None:
 
 
 @pytest.mark.parametrize("kind", [Call, Visit])
-async def test_an_ended_one_is_freed_without_the_garbage_collector(
-    kind: type[Call | Visit],
-) -> None:
+async def test_one_that_has_ended_is_freed_uncollected(kind: type[Call | Visit]) -> None:
     with no_collector():
         one = kind()
         await one.connect()

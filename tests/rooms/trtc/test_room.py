@@ -193,7 +193,7 @@ async def test_a_screen_is_an_anchors_auxiliary_track() -> None:
     cut = await robot.cut(PictureCut, H264)
     assert cut.track == TrackKey("t", "ada", Kind.VIDEO, Role.AUX)
     await robot.see("ada", h264)
-    assert robot.told[-1] == TrackPublished("ada", Kind.VIDEO)
+    assert TrackPublished("ada", Kind.VIDEO) in robot.told[2:]
     await robot.call("OnRemoteVideoAvailable", "ada", False, aux)
     gone = TrackUnpublished("ada", Kind.VIDEO, "the anchor stopped it", Role.AUX)
     assert robot.told[-1] == gone
