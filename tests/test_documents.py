@@ -14,9 +14,19 @@ import yaml
 
 from slicer.cli import COMMANDS, arguments_parser, main
 from slicer.cli.exits import STORED, UNFIT
-from slicer.errors import SlicerError
+from slicer.errors import BadInput, SlicerError
 from slicer.service.settings import ServiceSettings
-from tests.documents import PAGES, ROOT, Command, blocks, commands, headings, links, name
+from tests.documents import (
+    PAGES,
+    ROOT,
+    Command,
+    blocks,
+    commands,
+    headings,
+    links,
+    name,
+    variables,
+)
 
 ALL = [command for page in PAGES for command in commands(page)]
 # Programs of others, and why no command of theirs is tried here.
@@ -239,6 +249,20 @@ def test_the_settings_of_all_documents_are_right(block: str, tmp_path: Path) -> 
     secrets |= {"SLICER_TRTC_USERSIG_KEY": "KEY"} if "[trtc]" in text else {}
     secrets |= {"SLICER_LIVEKIT_SECRET": "KEY"} if "[livekit]" in text else {}
     ServiceSettings.load(tmp_path / "slicer.toml", secrets)
+
+
+def test_every_variable_is_known() -> None:
+    def wrong() -> Iterator[str]:
+        for variable, page in variables().items():
+            mine = re.sub(r"^SLICER_APP_\d+_", "SLICER_APP_1400000001_", variable)
+            secrets = {"SLICER_APP_1400000001_SECRETS": "ID:KEY"} | {mine: "a:b"}
+            try:
+                ServiceSettings.load(ROOT / "samples" / "serve.toml", secrets)
+            except BadInput as error:  # often of the value, which is none of the page's
+                if "an unknown variable" in str(error):
+                    yield f"{page}: {variable}"
+
+    failures(wrong())
 
 
 def test_json_and_yaml_of_all_documents_can_be_read() -> None:
