@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -97,10 +97,10 @@ def test_every_command_of_ours_is_understood() -> None:
 
     def wrong() -> Iterator[str]:
         for command in filter(is_slicer, ALL):
-            names = command.words[1:]
+            names: Sequence[str] = command.words[1:]
             if not command.whole and names[0] in {one for one, _, _ in COMMANDS}:
                 names = _filled(names)
-            elif names == ("--help",):
+            elif [*names] == ["--help"]:
                 continue
             try:
                 parser.parse_args([*names])
@@ -182,10 +182,10 @@ def test_every_other_command_exists() -> None:
     failures(wrong())
 
 
-def _is_installable(word: str, extras: object) -> bool:
+def _is_installable(word: str, extras: Collection[str]) -> bool:
     found = re.fullmatch(r"(?:rtc-slicer|\.)(?:\[([\w,]+)\])?", word)
     if found is not None:
-        return all(one in extras for one in (found[1] or "").split(",") if one)  # type: ignore[operator]
+        return all(one in extras for one in (found[1] or "").split(",") if one)
     return word in PACKAGES | {"install", "-e", "--constraint"} or word.startswith(
         ("constraints.txt", "build/wheels/")
     )
