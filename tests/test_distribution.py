@@ -36,12 +36,9 @@ def program(name: str) -> str:
 
 
 def resources() -> Mapping[str, Any]:
-    """The objects of the Kubernetes samples by their kind."""
-    files = sorted((SAMPLES / "kubernetes").glob("*.yaml"))
-    objects = [one for file in files for one in yaml.safe_load_all(file.read_text())]
-    found = {one["kind"]: one for one in objects}
-    assert len(found) == len(objects)
-    return found
+    """The objects of the Kubernetes sample by their kind."""
+    text = (SAMPLES / "kubernetes" / "slicer.yaml").read_text()
+    return {one["kind"]: one for one in yaml.safe_load_all(text)}
 
 
 def test_the_systemd_unit_is_right_and_hardened(tmp_path: Path) -> None:
@@ -77,15 +74,6 @@ def test_the_kubernetes_sample_agrees_with_itself(tmp_path: Path) -> None:
     assert ports["api"] == settings.serve.port
     assert settings.serve.health.endswith(f":{ports['health']}")
     assert settings.engine.whip.udp.endswith(f":{ports['media']}")
-    served = {port["name"]: port["port"] for port in found["Service"]["spec"]["ports"]}
-    assert served == {name: ports[name] for name in served}
-    (rule,) = found["Ingress"]["spec"]["rules"]
-    paths = {one["path"]: one["backend"]["service"] for one in rule["http"]["paths"]}
-    assert {path: one["port"]["name"] for path, one in paths.items()} == {
-        "/whip/": "whip",
-        "/": "api",
-    }
-    assert {one["name"] for one in paths.values()} == {found["Service"]["metadata"]["name"]}
     assert pod["terminationGracePeriodSeconds"] > settings.engine.outbox.drain
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert pod["securityContext"]["runAsUser"] == image_user()
@@ -153,6 +141,21 @@ def test_every_extra_of_users_is_constrained() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     left = project["optional-dependencies"].keys() - set(EXTRAS.split(","))
     assert left == {"dev", "ocr", "test"}, "ocr has no wheels for every Python"
+
+
+def test_the_ingress_leads_to_the_service_of_its_sample() -> None:
+    ingress = yaml.safe_load((SAMPLES / "kubernetes" / "ingress.yaml").read_text())
+    kubernetes_validate.validate(ingress, KUBERNETES, strict=True)
+    service = resources()["Service"]
+    ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+    assert ports == {"api": 8088, "whip": 8080}
+    (rule,) = ingress["spec"]["rules"]
+    backends = {one["path"]: one["backend"]["service"] for one in rule["http"]["paths"]}
+    assert {path: one["port"]["name"] for path, one in backends.items()} == {
+        "/whip/": "whip",
+        "/": "api",
+    }
+    assert {one["name"] for one in backends.values()} == {service["metadata"]["name"]}
 
 
 def test_the_constraints_of_a_report_of_pip() -> None:
