@@ -36,7 +36,7 @@ from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.judges import Judges
 from slicer.engine.metrics import TaskTotals
 from slicer.engine.operation import Operation
-from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
+from slicer.engine.reports import Confirm, ConfirmVerdict, Permit, TaskReports
 from slicer.engine.running import RunningTask
 from slicer.engine.sample import Sample
 from slicer.engine.settings import Settings
@@ -78,7 +78,7 @@ class Engine:
     All methods are for the thread of the loop it was entered in; before, they raise RuntimeError.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one thing that who embeds it may decide)
         self,
         settings: Settings | None = None,
         *,
@@ -86,19 +86,21 @@ class Engine:
         moderation: Callable[[str], Moderation | None] | None = None,
         confirm: Confirm | None = None,
         confirm_verdict: ConfirmVerdict | None = None,
+        permit: Permit | None = None,
         authorize: Authorize | None = None,
         observe: Observe | None = None,
     ) -> None:
         """*lookup* finds the keys of stores that the spool has slices for (`storage`'s, without
         it), *moderation* who judges those of a task. *confirm* is awaited for each stored slice,
         before its record leaves the spool and before its task finishes (a queue of webhooks that
-        keeps it); *confirm_verdict* likewise for each that was judged. *authorize*: who may publish
+        keeps it); *confirm_verdict* likewise for each that was judged. *permit*: whether a slice
+        that was cut may be delivered at all (all may, without it). *authorize*: who may publish
         into our own rooms (as the `whip` settings say, without it). *observe*: a tracer."""
         self.settings = settings or Settings()
         self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
         self._moderation = moderation or (lambda _task: None)
         self._confirm, self._confirm_verdict, self._authorize = confirm, confirm_verdict, authorize
-        self._observe = observe
+        self._observe, self._permit = observe, permit
         self._tasks: dict[str, RunningTask] = {}
         self._ended: dict[str, TaskFinished] = {}
         self._robots: dict[tuple[int, str, str], RunningTask] = {}
@@ -204,7 +206,7 @@ class Engine:
             confirm_verdict=self._confirm_verdict,
             stages=self._stages,
         )
-        running.preroll = self.settings.slicing.preroll
+        running.permit, running.preroll = self._permit, self.settings.slicing.preroll
         running.transcripts = self.settings.moderation.transcripts
         for slice_key in self._outcomes.take_adopted(task):
             running.adopt(slice_key)
@@ -289,6 +291,15 @@ class Engine:
         The task may be yet to come. A slice is stored once its reader is done with it.
         """
         return self._slices.open(task, ended=task in self._ended)
+
+    async def forget(self, task: str) -> None:
+        """Wait until a task has ended, and know no more of it: it may be created again under its
+        id."""
+        if task in self._tasks:
+            await self.finished(task)
+        while task in self._tasks:  # noqa: ASYNC110 (until it is retired, at once)
+            await asyncio.sleep(0)
+        self._ended.pop(task, None)
 
     def metrics(self) -> list[Sample]:
         """Every counter there is, now; `engine.metrics.METRICS` says what each name means."""
