@@ -167,6 +167,21 @@ def test_every_extra_of_users_is_constrained() -> None:
     assert left == {"dev", "ocr", "test"}, "ocr has no wheels for every Python"
 
 
+def test_the_ingress_leads_to_the_service_of_its_sample() -> None:
+    ingress = yaml.safe_load((SAMPLES / "kubernetes" / "ingress.yaml").read_text())
+    kubernetes_validate.validate(ingress, KUBERNETES, strict=True)
+    service = resources()["Service"]
+    ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+    assert ports == {"api": 8088, "whip": 8080}
+    (rule,) = ingress["spec"]["rules"]
+    backends = {one["path"]: one["backend"]["service"] for one in rule["http"]["paths"]}
+    assert {path: one["port"]["name"] for path, one in backends.items()} == {
+        "/whip/": "whip",
+        "/": "api",
+    }
+    assert {one["name"] for one in backends.values()} == {service["metadata"]["name"]}
+
+
 def test_the_constraints_of_a_report_of_pip() -> None:
     report = {"install": [{"metadata": {"name": "B_b", "version": "2"}},
                           {"metadata": {"name": "a", "version": "1"}}]}  # fmt: skip

@@ -29,9 +29,9 @@ from slicer.cli.exits import (
     NO_STORE,
     UNJUDGED,
 )
-from slicer.cli.observability import log_settings_of
+from slicer.cli.observability import reopen_log
 from slicer.errors import BadInput, ModerationError, RoomError, SlicerError, StorageError
-from slicer.logs.output import open_log
+from slicer.logs.lines import escaped
 
 
 def _add_completion(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +51,7 @@ COMMANDS = (
     ("config", config.add, "check settings, show them, print their JSON Schema"),
     ("tasks", task_list.add, "what a running service is at"),
     ("doctor", doctor.add, "what this machine has, what it lacks, and what to do"),
-    ("sheet", sheet.add, "a page with all slices of a folder"),
+    ("sheet", sheet.add, "a page with all slices of a folder or a bucket"),
     ("completion", _add_completion, "what a shell reads to complete these words"),
     ("usersig", usersig.add, "sign a UserSig for a user"),
 )
@@ -68,10 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     try:
         options = arguments_parser().parse_args(given or ["--help"])
-        open_log(log_settings_of(options), sys.stderr, options.verbose)
+        reopen_log(options)
         code: int = options.command(options)
     except SlicerError as error:
-        sys.stderr.write(f"slicer: {error}\n")
+        sys.stderr.write(f"slicer: {escaped(str(error))}\n")
         return next((code for kind, code in EXITS if isinstance(error, kind)), FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED

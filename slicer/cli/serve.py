@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from slicer.api import (
@@ -21,7 +22,7 @@ from slicer.api.dispatch import is_loopback
 from slicer.cli import garbage_collection
 from slicer.cli.descriptors import raise_limit
 from slicer.cli.exits import STORED
-from slicer.cli.observability import Metrics
+from slicer.cli.observability import Metrics, reopen_log
 from slicer.cli.options import add_common, settings_to_serve, whole
 from slicer.cli.reload import Running
 from slicer.cli.signals import end_on_signals
@@ -30,8 +31,10 @@ from slicer.console import open_console
 from slicer.console.console import Console
 from slicer.engine.stages import Observe
 from slicer.errors import counted
+from slicer.logs.lines import escaped
 from slicer.service.fleet_orders import FleetOrders
 from slicer.service.fleet_serving import ordering
+from slicer.service.ports import check_ports
 from slicer.service.service import Service
 from slicer.service.serving import serving
 from slicer.service.settings import ServiceSettings
@@ -53,8 +56,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; tasks go on at the next start. SIGHUP reads keys, applications
-    and the certificate again."""
+    """Serve until SIGINT or SIGTERM; tasks go on at the next start. SIGHUP has keys, applications,
+    the certificate and the log's settings read again."""
     raise_limit()
     settings = in_fleet(settings_to_serve(options.config, os.environ), options.fleet)
     listen = Listen(
@@ -64,6 +67,8 @@ def serve(options: argparse.Namespace) -> int:
         _path(settings.serve.tls_key),
     )
     check_listen(listen, options.insecure)
+    own = replace(settings.serve, host=listen.host, port=listen.port)
+    check_ports(replace(settings, serve=own))
     return asyncio.run(_serve(settings, listen, options))
 
 
@@ -104,7 +109,7 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         metrics.add(orders.metrics)
         metrics.add_plain(counters.samples)
         metrics.add_server("api", server)
-        running = Running(settings, orders, app, server)
+        running = Running(settings, orders, app, server, lambda: reopen_log(options))
         end_on_signals(ended.set, lambda: _say(running.reload(options.config, os.environ)))
         began.set()
         scheme = "https" if listen.certificate else "http"
@@ -146,5 +151,5 @@ def _path(text: str) -> Path | None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(escaped(text) + "\n")
     sys.stdout.flush()

@@ -30,10 +30,11 @@ before it is entered: the rename of the record comes before READY, and the confi
 `SliceStored` or `SliceJudged` before the unlink.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import inf
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ from slicer.slicing.outputs import AudioCut, Cut
 
 if TYPE_CHECKING:
     from slicer.delivery.judging import Judge
+
+_payload = attrgetter("payload")
 
 OBJECT_BYTES = 160
 """What Python adds to each packet or frame held: the tuple, two integers, the bytes' header."""
@@ -146,9 +149,7 @@ class Delivery:
 
 def memory_of(cut: Cut) -> int:
     """Bytes of memory a cut holds."""
-    payloads: Sequence[bytes]
     if isinstance(cut, AudioCut):
-        payloads = [packet.payload for packet in cut.packets]
-    else:
-        payloads = cut.frames
-    return sum(map(len, payloads)) + OBJECT_BYTES * len(payloads)
+        sizes = map(len, map(_payload, cut.packets))
+        return sum(sizes) + OBJECT_BYTES * len(cut.packets)
+    return sum(map(len, cut.frames)) + OBJECT_BYTES * len(cut.frames)

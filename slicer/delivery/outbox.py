@@ -35,13 +35,14 @@ from slicer.delivery.previews import Previews
 from slicer.delivery.queue import UploadQueue
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.slices import Store, put
 from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
 from slicer.delivery.throttle import Throttle
 from slicer.delivery.trouble import Trouble
 from slicer.errors import MediaError, SlicerError, StorageError, StorageRefused, StorageUnavailable
 from slicer.media.slice import File
-from slicer.storage import Receipt, Storage
+from slicer.storage import Receipt
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Outbox:
 
     def __init__(  # noqa: PLR0913 (each is one thing that a test puts in its place)
         self,
-        storage: Storage,
+        storage: Store,
         encoding: EncodingPool,
         clock: Clock,
         listener: OutboxListener,
@@ -63,7 +64,7 @@ class Outbox:
         backoff: Backoff | None = None,
         chance: Callable[[], float] = random.random,
         spool: tuple[Spool, Folder] | None = None,
-        backup: Storage | None = None,
+        backup: Store | None = None,
     ) -> None:
         self.counters = OutboxCounters()
         self._encoding, self._clock = encoding, clock
@@ -184,7 +185,7 @@ class Outbox:
     def note_trouble(self, task: str, error: StorageError) -> None:
         """A check found that the first store fails, and the task was told: it will be told of the
         recovery, and not of the same failure again."""
-        self.trouble = error
+        self.trouble, error.store = error, self._failover.first.storage.label
         self._troubles.note(task, error)
 
     def hurry(self) -> None:
@@ -409,14 +410,13 @@ class Outbox:
 
     async def _put(self, delivery: Delivery, file: File, upstream: Upstream, probe: bool) -> None:
         """One try."""
-        storage, key = upstream.storage, file.info.key
         try:
-            receipt = await storage.put(key, file.data, file.content_type, file.metadata)
+            receipt = await put(upstream.storage, file, checksum=self._settings.checksums)
         except StorageError as error:
             self._failed(delivery, upstream, probe, error)
         except Exception as error:  # a vendor's module must not lose a slice by a fault of ours
-            unknown = StorageUnavailable(key, f"{type(error).__name__}: {error}", "tried again")
-            self._failed(delivery, upstream, probe, unknown)
+            fault = StorageUnavailable(file.info.key, f"{type(error).__name__}: {error}", "again")
+            self._failed(delivery, upstream, probe, fault)
         else:
             self._stored(delivery, file, upstream, receipt)
 
@@ -439,7 +439,7 @@ class Outbox:
     def _failed(
         self, delivery: Delivery, upstream: Upstream, probe: bool, error: StorageError
     ) -> None:
-        now = self._clock.now()
+        now, error.store = self._clock.now(), upstream.storage.label
         upstream.circuit.fail(error, probe, now)
         if now >= delivery.deadline:
             self._drop(delivery, error)

@@ -13,15 +13,16 @@ from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.slices import SLICES, SliceStore, SliceStreams, Store
 from slicer.delivery.spool.folder import SpooledFile
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
 from slicer.delivery.throttle import Throttle
 from slicer.engine.reports import TaskReports
 from slicer.engine.running import LATE, RunningTask
-from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable
+from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable, counted
 from slicer.media.slice import File, Info, SliceInfo
-from slicer.storage import Credentials, Receipt, Storage, open_storage
+from slicer.storage import Credentials, Receipt, open_storage
 
 logger = logging.getLogger(__name__)
 
@@ -140,15 +141,17 @@ class OutcomeRouter:
 
     def on_trouble(self, task: str, error: SlicerError) -> None:
         """Tell a task of what is tried again."""
-        self._reports.on_trouble(task, error)
+        running = self._find(task)
+        self._reports.on_trouble(task, error, running.spec.app if running else 0)
 
     def on_recovered(self, task: str, destination: str) -> None:
         """Tell a task that its store works again."""
-        self._reports.on_recovered(task, destination)
+        running = self._find(task)
+        self._reports.on_recovered(task, destination, running.spec.app if running else 0)
 
     def on_overflow(self, count: int) -> None:
         """Log it; the task that offered a refused slice tells of each."""
-        logger.warning("! %d slices lost: an outbox is full", count)
+        logger.warning("! %s lost: an outbox is full", counted(count, "slice"))
 
     async def _settle_confirmed(self, info: Info, confirmed: Awaitable[None]) -> None:
         try:
@@ -168,11 +171,13 @@ class OutcomeRouter:
 
 
 def _log_lost(count: int) -> None:
-    logger.warning("! %d slices lost after they were taken: SliceLost says why for each", count)
+    text = "! %s lost after being taken: SliceLost says why"
+    logger.warning(text, counted(count, "slice"))
 
 
 def _log_late(count: int) -> None:
-    logger.warning("! %d pictures late: ready more than %g s after they were taken", count, LATE)
+    text = "! %s late: ready more than %g s after being taken"
+    logger.warning(text, counted(count, "picture"), LATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +211,10 @@ Lookup = Callable[[str, str], Credentials | None]
 class Destination:
     """A store that is open, its outbox, and how many tasks use it."""
 
-    storage: Storage
+    storage: Store
     outbox: Outbox
     key: DestinationKey
-    backup: Storage | None = None
+    backup: Store | None = None
     users: int = 0
 
     async def close(self) -> None:
@@ -230,6 +235,8 @@ class Destinations:
     judge_of: Callable[[str], Judge | None] = field(default=lambda _task: None)
     """Who judges the slices of a task (by its id) that an earlier process left; None: not known
     any more."""
+    slices: SliceStreams | None = None
+    """The readers of `slices:`; None: nobody reads here, and those in the spool stay there."""
     closed: Counter[str] = field(default_factory=Counter)
     """What the outboxes of closed destinations counted."""
     ending: list[Destination] = field(default_factory=list)
@@ -296,11 +303,11 @@ class Destinations:
             key = _with_keys(headers[-1].urls, headers[-1].info.task, lookup)
             destination = self._open.get(key)
             if destination is None:
-                storage = open_storage(key.to, key.credentials)
-                backup = key.backup and open_storage(key.backup, key.backup_credentials)
+                storage = self._store(key.to, key.credentials)
+                backup = key.backup and self._store(key.backup, key.backup_credentials)
                 destination = self._make(key, storage, backup or None)
         except SlicerError as error:
-            logger.warning("! spool: %d slices stay: %s", len(found), error)
+            logger.warning("! spool: %s left: %s", counted(len(found), "slice"), error)
             for task in sorted({header.info.task for header in headers}):
                 self.reports.on_trouble(task, error)
             return
@@ -312,7 +319,8 @@ class Destinations:
         found = self._stuck.pop(folder)
         if left := outbox.adopt(found, self.judge_of):
             self._stuck[folder] = left
-            logger.warning("! spool: %d slices stay: who judges them is not known", len(left))
+            text = "! spool: %s left: who judges is not known"
+            logger.warning(text, counted(len(left), "slice"))
 
     async def _close_when_empty(self, destination: Destination) -> None:
         await destination.outbox.emptied()
@@ -328,18 +336,27 @@ class Destinations:
         self.ending.remove(destination)
         self.closed.update(asdict(destination.outbox.counters))
 
-    async def _opened(self, key: DestinationKey) -> tuple[Storage, Storage | None]:
-        storage = open_storage(key.to, key.credentials)
-        storages: tuple[Storage, Storage | None] = (storage, None)
+    def _store(self, url: str, credentials: Credentials | None) -> Store:
+        """Open a store; no I/O. Raises BadInput."""
+        if not url.startswith(SLICES):
+            return open_storage(url, credentials)
+        if self.slices is None:
+            allowed = "a program that reads slices: docs/embedding.md; they wait for one"
+            raise BadInput("storage", url, allowed)
+        return SliceStore(self.slices)
+
+    async def _opened(self, key: DestinationKey) -> tuple[Store, Store | None]:
+        storage = self._store(key.to, key.credentials)
+        storages: tuple[Store, Store | None] = (storage, None)
         try:
             if key.backup:
-                storages = storage, open_storage(key.backup, key.backup_credentials)
+                storages = storage, self._store(key.backup, key.backup_credentials)
         except BaseException:
             await _close(storages)
             raise
         return storages
 
-    async def _checked(self, storages: tuple[Storage, Storage | None]) -> StorageError | None:
+    async def _checked(self, storages: tuple[Store, Store | None]) -> StorageError | None:
         """What the first store met, where slices can wait in the spool meanwhile."""
         storage, backup = storages
         try:
@@ -351,17 +368,18 @@ class Destinations:
             raise
         return trouble
 
-    async def _check(self, storage: Storage) -> StorageError | None:
+    async def _check(self, storage: Store) -> StorageError | None:
         try:
             await storage.check()
         except StorageUnavailable as error:
             if self.spool is None:
                 raise
             logger.warning("! %s: %s; slices wait in the spool", storage.label, error)
+            error.store = storage.label
             return error
         return None
 
-    def _make(self, key: DestinationKey, storage: Storage, backup: Storage | None) -> Destination:
+    def _make(self, key: DestinationKey, storage: Store, backup: Store | None) -> Destination:
         folder = self.spool.folder(key.urls, *key.key_ids) if self.spool else None
         outbox = Outbox(
             storage,
@@ -393,7 +411,7 @@ def _keys(url: str, task: str, lookup: Lookup) -> Credentials:
     return keys
 
 
-async def _close(storages: tuple[Storage, Storage | None]) -> None:
+async def _close(storages: tuple[Store, Store | None]) -> None:
     for storage in storages:
         try:
             if storage is not None:

@@ -22,6 +22,7 @@ from slicer.clock import Clock, LoopClock
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.judging import Judge, Outcome
+from slicer.delivery.slices import SLICES, SliceStream, SliceStreams, of_task
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
 from slicer.engine.destination import (
@@ -104,6 +105,7 @@ class Engine:
         self._ended: dict[str, TaskFinished] = {}
         self._robots: dict[tuple[int, str, str], RunningTask] = {}
         self._streams = EventStreams()
+        self._slices = SliceStreams()
         self._connectors: dict[str, Connector] = {}
         self._background = Background()
         self._totals = TaskTotals(Counter(), Counter())
@@ -148,6 +150,7 @@ class Engine:
             self._outcomes,
             self._spool,
             self._judge_of,
+            self._slices,
         )
         self._judges = Judges(
             self._clock,
@@ -189,8 +192,7 @@ class Engine:
             raise LimitReached("engine: it is closing; allowed: tasks of another engine")
         if len(self._tasks) >= self.settings.engine.max_tasks:
             raise LimitReached(f"engine.max_tasks: {counted(len(self._tasks), 'task')} running")
-        key = DestinationKey(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
-        destination = await self._destinations.take(key, spec.check_store)
+        destination = await self._destinations.take(_destination(spec, task), spec.check_store)
         spec = replace(spec, params=self.settings.slicing.complete(spec.params))
         running = RunningTask(
             task,
@@ -283,6 +285,13 @@ class Engine:
             stream.tell(self._ended[task])
         return stream
 
+    def slices(self, task: str | None = None) -> SliceStream:
+        """The slices of tasks that have `slices:` as their store, of one task or of all, as bytes.
+
+        The task may be yet to come. A slice is stored once its reader is done with it.
+        """
+        return self._slices.open(task, ended=task in self._ended)
+
     async def forget(self, task: str) -> None:
         """Wait until a task has ended, and know no more of it: it may be created again under its
         id."""
@@ -303,6 +312,7 @@ class Engine:
             *metrics.of_rooms(self._connectors),
             *metrics.of_delivery(*delivery),
             *metrics.of_moderation(self._judges),
+            Sample("slices_unread", self._slices.unread),
             Sample("background_work", len(self._background)),
         ]
 
@@ -316,8 +326,9 @@ class Engine:
         self._check_entered()
         return self._connector(scheme)
 
-    async def close(self) -> None:
-        """Stop every task, deliver for `outbox.drain` seconds at most, give up the rest.
+    async def close(self, resumed: bool = False) -> None:
+        """Stop every task, deliver for `outbox.drain` seconds at most, give up the rest. *resumed*:
+        the tasks go on in the next process; the log says so.
 
         May be called again, also while it goes on. An engine that was never entered has nothing to
         close.
@@ -325,20 +336,19 @@ class Engine:
         if not self._entered:
             return
         if self._closed is None:
-            self._closed = asyncio.ensure_future(self._close())
+            self._closed = asyncio.ensure_future(self._close(resumed))
         await asyncio.shield(self._closed)
 
-    async def _close(self) -> None:
+    async def _close(self, resumed: bool) -> None:
         running = list(self._tasks.values())
         for task in running:
-            task.stop(EndReason.STOPPED)
+            task.stop(EndReason.STOPPED, resumed)
         for destination in self._destinations.all():
             destination.outbox.hurry()
         self._judges.hurry()
         if running:
-            await asyncio.wait(
-                [task.finished for task in running], timeout=self.settings.outbox.drain
-            )
+            finished = [task.finished for task in running]
+            await asyncio.wait(finished, timeout=self.settings.outbox.drain)
         await self._decoding.close()
         await self._destinations.close()
         await self._judges.close()
@@ -352,6 +362,7 @@ class Engine:
         self._encoding.threads.shut_down(finish=False)
         await asyncio.to_thread(self._encoding.threads.join)
         self._streams.close()
+        self._slices.close()
 
     async def _open_spool(self) -> Spool | None:
         """The spool, if one is set. Raises BadInput where it cannot be used, unless the settings
@@ -442,6 +453,7 @@ class Engine:
         self._totals.add(self._tasks[task], finished.reason)
         self._remove(task)
         self._ended[task] = finished
+        self._slices.end(task)
         if len(self._ended) > MAX_ENDED:
             del self._ended[next(iter(self._ended))]
         self._judges.sweep()
@@ -472,6 +484,14 @@ class Engine:
             destination.outbox.crowded for destination in self._destinations.all()
         ):
             await self._clock.sleep(PACE)
+
+
+def _destination(spec: TaskSpec, task: str) -> DestinationKey:
+    """Where its slices go. Raises BadInput."""
+    if spec.manifest and SLICES in (spec.to, spec.backup):
+        raise BadInput("manifest", True, f"False with {SLICES}: a reader is given slices alone")
+    to, backup = of_task("to", spec.to, task), of_task("backup", spec.backup, task)
+    return DestinationKey(to, spec.credentials, backup, spec.backup_credentials)
 
 
 def _robot(spec: TaskSpec) -> tuple[int, str, str]:

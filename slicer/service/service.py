@@ -14,11 +14,20 @@ from functools import partial
 
 from slicer.background import Background
 from slicer.clock import Clock, Timer
+from slicer.delivery.throttle import Throttle
 from slicer.engine.engine import Engine
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
 from slicer.engine.sample import Sample
 from slicer.engine.task_status import TaskStatus
-from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist, counted
+from slicer.errors import (
+    BadInput,
+    LimitReached,
+    RoomError,
+    SlicerError,
+    TaskEnded,
+    TaskNotExist,
+    counted,
+)
 from slicer.media.slice import File, SliceInfo
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio, as_slice
@@ -69,6 +78,8 @@ class Service:
         """Tasks that others have, or will have, and that have not ended here; set: the robot has
         left."""
         self._background = Background()
+        self._not_begun = ""
+        self._refusals = Throttle(clock, self._tell_not_begun)
         self._closing = False
         self.operations: Operations
         """What an operator may see and do; set by `serving`."""
@@ -166,6 +177,9 @@ class Service:
         except BaseException as error:
             events.close()
             self._background.start(self._abandon(task))
+            if isinstance(error, RoomError):  # no doing of the caller's: an operator must know
+                self._not_begun = f"room {order.room_id!r} of application {app.sdk_app_id}: {error}"
+                self._refusals.add()
             raise _named(error, order) from None
         finally:
             del self._creating[task]
@@ -233,12 +247,16 @@ class Service:
     async def close(self) -> None:
         """Close the engine. Tasks that nobody ended stay as they are, for the next start."""
         self._closing = True
+        self._refusals.close()
         for resuming in self._resuming.values():
             resuming.cancel()
         for timer in self._lifetimes.values():
             timer.cancel()
-        await self._engine.close()
+        await self._engine.close(resumed=True)
         await self._background.wait()
+
+    def _tell_not_begun(self, count: int) -> None:
+        logger.warning("! %s could not be begun: %s", counted(count, "task"), self._not_begun)
 
     def _owned(self, app: Application, product: Product, task: str) -> Record:
         return owned(self._registry, app, product, task, self._now())
@@ -346,8 +364,8 @@ class Service:
                 await self._clock.sleep(PATIENCE)
 
     async def _missed(self, task: str, event: EventsMissed) -> None:
-        logger.warning("! task %s: %d events came too fast to be told", task, event.count)
         text = f"{counted(event.count, 'event')} came too fast to be told"
+        logger.warning("! task %s: %s", task, text, extra={"task": task})
         await self._notifier.trouble(self._record(task), event.at, Code.UPLOAD_TROUBLE, text)
 
     async def _resume(self, task: str) -> None:

@@ -115,6 +115,10 @@ def test_a_file_that_is_right(file: Path, capsys: pytest.CaptureFixture[str]) ->
         ("[serve]\nhots = 1\n", "serve.hots: got 'an unknown field'; allowed: host, port"),
         ("[sevre]\n", "sevre: got 'an unknown table'; allowed: apps, console, engine"),
         ("[serve", "a TOML file"),
+        (
+            '[metrics]\nlisten = "127.0.0.1:8088"\n',
+            "metrics.listen: got '127.0.0.1:8088'; allowed: another port than that of serve.port",
+        ),
     ],
 )
 def test_a_file_that_is_wrong(

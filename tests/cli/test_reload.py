@@ -57,6 +57,18 @@ async def test_applications_are_read_again(tmp_path: Path) -> None:
         assert served(one) == [1, 2]
 
 
+async def test_the_log_is_reopened_and_its_table_needs_no_restart(tmp_path: Path) -> None:
+    file, reopened = tmp_path / "slicer.toml", list[bool]()
+    async with running(tmp_path) as one:
+        one.reopen_log = lambda: reopened.append(True)
+        file.write_text(FILE + '[log]\nlevel = "debug"\n')
+        assert one.reload(file, {}) == "SIGHUP: 1 application read again"
+        assert reopened == [True]
+        file.write_text(FILE + '[log]\nlevel = "loud"\n')
+        assert "nothing is changed: log.level: got 'loud'" in one.reload(file, {})
+        assert reopened == [True]
+
+
 async def test_what_cannot_work_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "slicer.toml"
     async with running(tmp_path) as one:

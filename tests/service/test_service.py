@@ -13,13 +13,7 @@ import pytest
 
 from slicer.engine.engine import Engine
 from slicer.engine.settings import EngineSettings, Settings
-from slicer.errors import (
-    BadInput,
-    LimitReached,
-    RoomError,
-    TaskEnded,
-    TaskNotExist,
-)
+from slicer.errors import BadInput, LimitReached, RoomError, TaskEnded, TaskNotExist
 from slicer.service.applications import Application
 from slicer.service.encryption import Encryption
 from slicer.service.leave_code import LeaveCode
@@ -257,12 +251,15 @@ async def test_an_order_that_cannot_work(
         assert (list(here.registry.unfinished()), here.told) == ([], {})
 
 
-async def test_a_room_that_cannot_be_entered(tmp_path: Path) -> None:
+async def test_a_room_that_cannot_be_entered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     app = replace(APP, rooms=(("*", "whip://192.0.2.1:1/{room}"),))
     async with world(tmp_path) as here:
         with pytest.raises(RoomError):
             await here.service.create(app, slice_order())
         assert (list(here.registry.unfinished()), here.told) == ([], {})
+    assert "! 1 task could not be begun: room '150' of application 200806: " in caplog.text
 
 
 async def test_more_streams_than_allowed(tmp_path: Path) -> None:

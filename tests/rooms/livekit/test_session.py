@@ -6,7 +6,9 @@ import pytest
 from livekit.protocol import models, rtc
 
 from slicer.errors import RoomError
+from slicer.hot import Bundle
 from slicer.rooms.livekit import room as room_module
+from slicer.rooms.livekit.session import Session
 from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -18,6 +20,8 @@ from slicer.slicing.facts import (
     TrackUnpublished,
 )
 from slicer.slicing.outputs import AnchorTrouble, EndReason, TrackRefused
+from slicer.webrtc.connection import Connection
+from tests.harness.garbage import living, no_collector
 from tests.harness.rooms.descriptions import Track, described
 from tests.harness.rooms.livekit_stand_in import StandIn, audio, info, video
 from tests.harness.rooms.visitor import Visitor
@@ -73,6 +77,22 @@ async def test_the_layer_that_is_enough_is_asked_for_also_once_sizes_change(
     await robot.until(lambda: models.VideoQuality.MEDIUM in asked())
     await server.update(info("bob", video("TR_vb", layers=layers(360, 720, 1440))))
     await robot.until(lambda: asked()[-1] == models.VideoQuality.LOW)
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_stay_that_is_over_is_freed_without_the_garbage_collector(
+    server: StandIn, robot: Visitor, older: bool
+) -> None:
+    server.older = older
+    parts = (Session, Connection, Bundle)
+    with no_collector():
+        before = living(*parts)
+        await robot.enter(server.url())
+        await robot.until(lambda: robot.cuts("ada") == set(Kind))
+        assert robot.room is not None
+        await robot.room.leave()
+        robot.room = None
+        await robot.until(lambda: not living(*parts) - before)
 
 
 async def test_an_older_server_offers(server: StandIn, robot: Visitor) -> None:

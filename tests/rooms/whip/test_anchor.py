@@ -12,6 +12,7 @@ from slicer.rtp.parameters import OPUS, Kind, Role, RtpParameters
 from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey, TrackRefused
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Network
+from slicer.webrtc.counts import PathCounts
 from slicer.webrtc.link import Address, Link
 from slicer.webrtc.path import Deliver, Media
 from tests.harness.rooms.descriptions import Track, described
@@ -74,6 +75,7 @@ class Cutters:
     """A media path of those."""
 
     cpu = None
+    counts = PathCounts()
 
     def open(self, deliver: Deliver) -> Media:
         return Cutter(deliver)
