@@ -2,6 +2,7 @@
 
 from slicer.delivery.judging import Keep
 from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.slices import SliceStream
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.engine.engine import Engine
 from slicer.engine.events import (
@@ -117,6 +118,7 @@ __all__ = [
     "SliceSettled",
     "SliceSpooled",
     "SliceStored",
+    "SliceStream",
     "SliceUnjudged",
     "SlicerError",
     "SlicingSettings",

@@ -10,6 +10,7 @@ from slicer.cli import (
     completion,
     config,
     doctor,
+    fleet,
     moderate,
     serve,
     sheet,
@@ -17,6 +18,7 @@ from slicer.cli import (
     task_list,
     tasks,
     usersig,
+    worker,
 )
 from slicer.cli.exits import (
     BAD_INPUT,
@@ -40,6 +42,8 @@ COMMANDS = (
     ("demo", tasks.add_demo, "show the whole job on this machine, in half a minute"),
     ("run", tasks.add_run, "slice one room until stopped"),
     ("serve", serve.add, "be the service: the API, its rooms, its callbacks"),
+    ("worker", worker.add, "slice what a fleet gives this machine (docs/fleet.md)"),
+    ("fleet", fleet.add, "what a fleet is at; drain a worker, move a task"),
     ("replay", tasks.add_replay, "slice a capture (pcap, pcapng, rtpdump, .mjr)"),
     ("moderate", moderate.add, "judge files by hand, with a supplier or models on this machine"),
     ("spool", spool.add, "look at, send or drop what waits on the disk"),
@@ -47,7 +51,7 @@ COMMANDS = (
     ("config", config.add, "check settings, show them, print their JSON Schema"),
     ("tasks", task_list.add, "what a running service is at"),
     ("doctor", doctor.add, "what this machine has, what it lacks, and what to do"),
-    ("sheet", sheet.add, "a page with all slices of a folder"),
+    ("sheet", sheet.add, "a page with all slices of a folder or a bucket"),
     ("completion", _add_completion, "what a shell reads to complete these words"),
     ("usersig", usersig.add, "sign a UserSig for a user"),
 )

@@ -17,6 +17,7 @@ from slicer.engine import metrics as engine
 from slicer.engine.sample import Sample
 from slicer.engine.settings import MOVED
 from slicer.engine.stages import Observe
+from slicer.fleet import metrics as fleet
 from slicer.http import Server
 from slicer.logs.output import open_log
 from slicer.logs.settings import Level, LogFormat, LogSettings
@@ -32,6 +33,7 @@ TEXTS = {
     **audit.METRICS,
     **api.METRICS,
     **console.METRICS,
+    **fleet.METRICS,
     **process.METRICS,
     **tracing.METRICS,
     "http_refusals_total": "connections that an HTTP server of ours refused, closed or cut off; "

@@ -11,6 +11,7 @@ from slicer.api import replace_apps
 from slicer.cli.options import settings_to_serve
 from slicer.errors import BadInput, counted
 from slicer.http import Server
+from slicer.service.fleet_orders import FleetOrders
 from slicer.service.service import Service
 from slicer.service.settings import ServiceSettings
 
@@ -21,7 +22,7 @@ class Running:
     *reopen_log* has the log written as the settings now say."""
 
     started: ServiceSettings
-    service: Service
+    service: Service | FleetOrders
     app: Starlette
     server: Server
     reopen_log: Callable[[], None] = lambda: None

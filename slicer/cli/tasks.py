@@ -22,6 +22,7 @@ from slicer.cli.options import add_common, add_plain, one_of, settings_of, whole
 from slicer.cli.signals import end_on_signals, has_terminal
 from slicer.config import in_words
 from slicer.delivery.judging import Keep
+from slicer.delivery.slices import SLICES
 from slicer.demo import SAMPLES, SECONDS
 from slicer.demo.progress import JsonProgress, Progress, open_progress
 from slicer.engine.engine import Engine
@@ -192,6 +193,9 @@ def spec_of(options: argparse.Namespace, settings: Settings, room: str) -> TaskS
     to = options.to or settings.storage.url or nowhere
     if not to:
         raise BadInput("--to", "nothing", "a folder, or s3://bucket/prefix?endpoint=…")
+    for name, url in (("--to", to), ("--backup", options.backup)):
+        if url.startswith(SLICES):
+            raise BadInput(name, url, "a folder or a bucket; this one is for programs of yours")
     check_user("--user", options.user)
     return TaskSpec(
         room=room,

@@ -16,8 +16,8 @@ from typing import Generic, TypeVar
 
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.retry import Backoff
+from slicer.delivery.slices import Store
 from slicer.errors import ModerationError, StorageError, StorageRefused, SupplierRefused
-from slicer.storage import Storage
 
 Failure = TypeVar("Failure", StorageError, ModerationError)
 
@@ -95,7 +95,7 @@ class Circuit(Generic[Failure]):
 class Upstream:
     """One store with its circuit, and what failed there since it last took something."""
 
-    storage: Storage
+    storage: Store
     circuit: Circuit[StorageError]
     failed: list[Delivery] = field(default_factory=list)
 
@@ -105,8 +105,8 @@ class Failover:
 
     def __init__(
         self,
-        storage: Storage,
-        backup: Storage | None,
+        storage: Store,
+        backup: Store | None,
         backup_after: float,
         backoff: Backoff,
         chance: Callable[[], float],

@@ -26,7 +26,7 @@ from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.confirmations import Confirmations
-from slicer.delivery.delivery import DROPPABLE, Delivery, Phase
+from slicer.delivery.delivery import DROPPABLE, NOT_PERMITTED, Delivery, Phase
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
 from slicer.delivery.judging import Judge, Outcome
@@ -35,19 +35,19 @@ from slicer.delivery.previews import Previews
 from slicer.delivery.queue import UploadQueue
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.slices import Store, put
 from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
 from slicer.delivery.throttle import Throttle
 from slicer.delivery.trouble import Trouble
 from slicer.errors import MediaError, SlicerError, StorageError, StorageRefused, StorageUnavailable
 from slicer.media.slice import File
-from slicer.storage import Receipt, Storage
+from slicer.storage import Receipt
 
 logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 5.0
-"""Seconds that a closing outbox waits for files to reach the disk, and as many again for stored
-slices to be confirmed."""
+"""Seconds that a closing outbox waits for files to reach the disk; then for confirmations."""
 
 
 class Outbox:
@@ -55,7 +55,7 @@ class Outbox:
 
     def __init__(  # noqa: PLR0913 (each is one thing that a test puts in its place)
         self,
-        storage: Storage,
+        storage: Store,
         encoding: EncodingPool,
         clock: Clock,
         listener: OutboxListener,
@@ -64,7 +64,7 @@ class Outbox:
         backoff: Backoff | None = None,
         chance: Callable[[], float] = random.random,
         spool: tuple[Spool, Folder] | None = None,
-        backup: Storage | None = None,
+        backup: Store | None = None,
     ) -> None:
         self.counters = OutboxCounters()
         self._encoding, self._clock = encoding, clock
@@ -120,8 +120,7 @@ class Outbox:
         return iter(self._held)
 
     def drop(self, key: str, reason: str) -> bool:
-        """Give a slice up that waits; False where none of this key does, or a store or an encoder
-        has it just now."""
+        """Give up a slice that waits; False where none of this key does: it may be in use."""
         found = (one for one in self._held if one.info.key == key and one.phase in DROPPABLE)
         if delivery := next(found, None):
             self._evict(delivery, reason)
@@ -129,8 +128,7 @@ class Outbox:
 
     @property
     def busy(self) -> bool:
-        """Something goes on that waits for no timer: a file in the making, an upload, a
-        confirmation."""
+        """Something goes on that waits for no timer: a file in the making, an upload, and so on."""
         return bool(self._making or self._uploads or self._confirmations)
 
     @property
@@ -155,8 +153,8 @@ class Outbox:
             self.counters.overflowed += 1
             self._overflow.add()
             return False
-        now = self._clock.now()
-        delivery.number, delivery.deadline = self._number(), now + self._backoff.give_up
+        delivery.number = self._number()
+        delivery.deadline = self._clock.now() + self._backoff.give_up
         self._hold(delivery)
         if at_once:
             self._making.start(self._make(delivery))
@@ -235,9 +233,8 @@ class Outbox:
         else:
             self.counters.abandoned += 1
             key, reason = delivery.info.key, "not acknowledged before the end"
-            self._listener.on_failed(
-                delivery.info, StorageUnavailable(key, reason, "it is lost"), True
-            )
+            lost = StorageUnavailable(key, reason, "it is lost")
+            self._listener.on_failed(delivery.info, lost, True)
 
     async def _make(self, delivery: Delivery) -> None:
         """Make a slice's file and put it into the spool; it waits in memory where that fails."""
@@ -245,7 +242,10 @@ class Outbox:
         if file is None:
             return
         delivery.thumbnail = file.thumbnail
-        if not await self._write(delivery, file):
+        written = await self._write(delivery, file)
+        if not await self._is_permitted(delivery):
+            return
+        if not written:
             if delivery.judge is None:
                 self._make_sendable(delivery, Phase.WAITING)
             else:  # its file waits in place of its cut, and is made once
@@ -258,6 +258,12 @@ class Outbox:
         self._go_on(delivery)
         if delivery.phase is not Phase.UPLOADING:
             delivery.file = None
+
+    async def _is_permitted(self, delivery: Delivery) -> bool:
+        """Whether it may be delivered; if not, it is lost. It may have had to go meanwhile."""
+        if delivery.permit is not None and not await delivery.permit and not delivery.gone:
+            self._evict(delivery, NOT_PERMITTED)
+        return not delivery.gone
 
     async def _write(self, delivery: Delivery, file: File) -> bool:
         """Put a slice's file into the spool; whether it is there."""
@@ -339,8 +345,7 @@ class Outbox:
         self._start()
 
     def _start(self) -> None:
-        """Begin the uploads that may begin now, and look again when a circuit lets the next one
-        try."""
+        """Begin the uploads that may begin now; look again when a circuit lets the next one."""
         now = self._clock.now()
         while not self._closed and len(self._uploads) < self._settings.uploads:
             if self._confirmations.full:
@@ -371,13 +376,13 @@ class Outbox:
             self._start()
 
     async def _file(self, delivery: Delivery) -> File | None:
-        """What is to be uploaded: at hand, read from the spool, or made; None where there is
-        nothing now."""
+        """What is to be uploaded: at hand, read from the spool, or made; None: nothing now."""
         if delivery.path is None:
             file = await self._encode(delivery)
-            if file is not None:
-                delivery.enter(Phase.READY)
-                delivery.enter(Phase.UPLOADING)
+            if file is None or not await self._is_permitted(delivery):
+                return None
+            delivery.enter(Phase.READY)
+            delivery.enter(Phase.UPLOADING)
             return file
         if file := await self._load(delivery):
             return file
@@ -386,8 +391,7 @@ class Outbox:
         return None
 
     async def _load(self, delivery: Delivery) -> File | None:
-        """The file of a slice, at hand or in the spool; None where it cannot be read just now, or
-        is damaged, and the slice is lost."""
+        """The file of a slice, at hand or in the spool; None: it cannot be read now, or is lost."""
         # Taken, not lent: a second try reads it from the disk, so waiting slices hold no memory.
         file, delivery.file = delivery.file, None
         if file is not None:
@@ -406,15 +410,13 @@ class Outbox:
 
     async def _put(self, delivery: Delivery, file: File, upstream: Upstream, probe: bool) -> None:
         """One try."""
-        storage, key = upstream.storage, file.info.key
         try:
-            receipt = await storage.put(key, file.data, file.content_type, file.metadata)
+            receipt = await put(upstream.storage, file, checksum=self._settings.checksums)
         except StorageError as error:
             self._failed(delivery, upstream, probe, error)
         except Exception as error:  # a vendor's module must not lose a slice by a fault of ours
-            text = f"{type(error).__name__}: {error}"
-            unknown = StorageUnavailable(key, text, "it is tried again")
-            self._failed(delivery, upstream, probe, unknown)
+            fault = StorageUnavailable(file.info.key, f"{type(error).__name__}: {error}", "again")
+            self._failed(delivery, upstream, probe, fault)
         else:
             self._stored(delivery, file, upstream, receipt)
 

@@ -20,3 +20,5 @@ class OutboxSettings:
     """Seconds that what waits is given when the engine closes."""
     backup_after: float = bounded(60.0, 0, DAY)
     """Seconds a store must have failed before a task's backup takes its place."""
+    checksums: bool = False
+    """Whether `SliceStored`, and 1004 of the service, tell the SHA-256 of the file."""

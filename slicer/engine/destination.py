@@ -13,6 +13,7 @@ from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.slices import SLICES, SliceStore, SliceStreams, Store
 from slicer.delivery.spool.folder import SpooledFile
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import Spool
@@ -21,7 +22,7 @@ from slicer.engine.reports import TaskReports
 from slicer.engine.running import LATE, RunningTask
 from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable, counted
 from slicer.media.slice import File, Info, SliceInfo
-from slicer.storage import Credentials, Receipt, Storage, open_storage
+from slicer.storage import Credentials, Receipt, open_storage
 
 logger = logging.getLogger(__name__)
 
@@ -210,10 +211,10 @@ Lookup = Callable[[str, str], Credentials | None]
 class Destination:
     """A store that is open, its outbox, and how many tasks use it."""
 
-    storage: Storage
+    storage: Store
     outbox: Outbox
     key: DestinationKey
-    backup: Storage | None = None
+    backup: Store | None = None
     users: int = 0
 
     async def close(self) -> None:
@@ -234,6 +235,8 @@ class Destinations:
     judge_of: Callable[[str], Judge | None] = field(default=lambda _task: None)
     """Who judges the slices of a task (by its id) that an earlier process left; None: not known
     any more."""
+    slices: SliceStreams | None = None
+    """The readers of `slices:`; None: nobody reads here, and those in the spool stay there."""
     closed: Counter[str] = field(default_factory=Counter)
     """What the outboxes of closed destinations counted."""
     ending: list[Destination] = field(default_factory=list)
@@ -300,8 +303,8 @@ class Destinations:
             key = _with_keys(headers[-1].urls, headers[-1].info.task, lookup)
             destination = self._open.get(key)
             if destination is None:
-                storage = open_storage(key.to, key.credentials)
-                backup = key.backup and open_storage(key.backup, key.backup_credentials)
+                storage = self._store(key.to, key.credentials)
+                backup = key.backup and self._store(key.backup, key.backup_credentials)
                 destination = self._make(key, storage, backup or None)
         except SlicerError as error:
             logger.warning("! spool: %s left: %s", counted(len(found), "slice"), error)
@@ -333,18 +336,27 @@ class Destinations:
         self.ending.remove(destination)
         self.closed.update(asdict(destination.outbox.counters))
 
-    async def _opened(self, key: DestinationKey) -> tuple[Storage, Storage | None]:
-        storage = open_storage(key.to, key.credentials)
-        storages: tuple[Storage, Storage | None] = (storage, None)
+    def _store(self, url: str, credentials: Credentials | None) -> Store:
+        """Open a store; no I/O. Raises BadInput."""
+        if not url.startswith(SLICES):
+            return open_storage(url, credentials)
+        if self.slices is None:
+            allowed = "a program that reads slices: docs/embedding.md; they wait for one"
+            raise BadInput("storage", url, allowed)
+        return SliceStore(self.slices)
+
+    async def _opened(self, key: DestinationKey) -> tuple[Store, Store | None]:
+        storage = self._store(key.to, key.credentials)
+        storages: tuple[Store, Store | None] = (storage, None)
         try:
             if key.backup:
-                storages = storage, open_storage(key.backup, key.backup_credentials)
+                storages = storage, self._store(key.backup, key.backup_credentials)
         except BaseException:
             await _close(storages)
             raise
         return storages
 
-    async def _checked(self, storages: tuple[Storage, Storage | None]) -> StorageError | None:
+    async def _checked(self, storages: tuple[Store, Store | None]) -> StorageError | None:
         """What the first store met, where slices can wait in the spool meanwhile."""
         storage, backup = storages
         try:
@@ -356,7 +368,7 @@ class Destinations:
             raise
         return trouble
 
-    async def _check(self, storage: Storage) -> StorageError | None:
+    async def _check(self, storage: Store) -> StorageError | None:
         try:
             await storage.check()
         except StorageUnavailable as error:
@@ -367,7 +379,7 @@ class Destinations:
             return error
         return None
 
-    def _make(self, key: DestinationKey, storage: Storage, backup: Storage | None) -> Destination:
+    def _make(self, key: DestinationKey, storage: Store, backup: Store | None) -> Destination:
         folder = self.spool.folder(key.urls, *key.key_ids) if self.spool else None
         outbox = Outbox(
             storage,
@@ -399,7 +411,7 @@ def _keys(url: str, task: str, lookup: Lookup) -> Credentials:
     return keys
 
 
-async def _close(storages: tuple[Storage, Storage | None]) -> None:
+async def _close(storages: tuple[Store, Store | None]) -> None:
     for storage in storages:
         try:
             if storage is not None:

@@ -22,6 +22,7 @@ from slicer.clock import Clock, LoopClock
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.judging import Judge, Outcome
+from slicer.delivery.slices import SLICES, SliceStream, SliceStreams, of_task
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
 from slicer.engine.destination import (
@@ -35,7 +36,7 @@ from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.judges import Judges
 from slicer.engine.metrics import TaskTotals
 from slicer.engine.operation import Operation
-from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
+from slicer.engine.reports import Confirm, ConfirmVerdict, Permit, TaskReports
 from slicer.engine.running import RunningTask
 from slicer.engine.sample import Sample
 from slicer.engine.settings import Settings
@@ -77,7 +78,7 @@ class Engine:
     All methods are for the thread of the loop it was entered in; before, they raise RuntimeError.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one thing that who embeds it may decide)
         self,
         settings: Settings | None = None,
         *,
@@ -85,23 +86,26 @@ class Engine:
         moderation: Callable[[str], Moderation | None] | None = None,
         confirm: Confirm | None = None,
         confirm_verdict: ConfirmVerdict | None = None,
+        permit: Permit | None = None,
         authorize: Authorize | None = None,
         observe: Observe | None = None,
     ) -> None:
         """*lookup* finds the keys of stores that the spool has slices for (`storage`'s, without
         it), *moderation* who judges those of a task. *confirm* is awaited for each stored slice,
         before its record leaves the spool and before its task finishes (a queue of webhooks that
-        keeps it); *confirm_verdict* likewise for each that was judged. *authorize*: who may publish
+        keeps it); *confirm_verdict* likewise for each that was judged. *permit*: whether a slice
+        that was cut may be delivered at all (all may, without it). *authorize*: who may publish
         into our own rooms (as the `whip` settings say, without it). *observe*: a tracer."""
         self.settings = settings or Settings()
         self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
         self._moderation = moderation or (lambda _task: None)
         self._confirm, self._confirm_verdict, self._authorize = confirm, confirm_verdict, authorize
-        self._observe = observe
+        self._observe, self._permit = observe, permit
         self._tasks: dict[str, RunningTask] = {}
         self._ended: dict[str, TaskFinished] = {}
         self._robots: dict[tuple[int, str, str], RunningTask] = {}
         self._streams = EventStreams()
+        self._slices = SliceStreams()
         self._connectors: dict[str, Connector] = {}
         self._background = Background()
         self._totals = TaskTotals(Counter(), Counter())
@@ -146,6 +150,7 @@ class Engine:
             self._outcomes,
             self._spool,
             self._judge_of,
+            self._slices,
         )
         self._judges = Judges(
             self._clock,
@@ -187,8 +192,7 @@ class Engine:
             raise LimitReached("engine: it is closing; allowed: tasks of another engine")
         if len(self._tasks) >= self.settings.engine.max_tasks:
             raise LimitReached(f"engine.max_tasks: {counted(len(self._tasks), 'task')} running")
-        key = DestinationKey(spec.to, spec.credentials, spec.backup, spec.backup_credentials)
-        destination = await self._destinations.take(key, spec.check_store)
+        destination = await self._destinations.take(_destination(spec, task), spec.check_store)
         spec = replace(spec, params=self.settings.slicing.complete(spec.params))
         running = RunningTask(
             task,
@@ -202,7 +206,7 @@ class Engine:
             confirm_verdict=self._confirm_verdict,
             stages=self._stages,
         )
-        running.preroll = self.settings.slicing.preroll
+        running.permit, running.preroll = self._permit, self.settings.slicing.preroll
         running.transcripts = self.settings.moderation.transcripts
         for slice_key in self._outcomes.take_adopted(task):
             running.adopt(slice_key)
@@ -281,6 +285,22 @@ class Engine:
             stream.tell(self._ended[task])
         return stream
 
+    def slices(self, task: str | None = None) -> SliceStream:
+        """The slices of tasks that have `slices:` as their store, of one task or of all, as bytes.
+
+        The task may be yet to come. A slice is stored once its reader is done with it.
+        """
+        return self._slices.open(task, ended=task in self._ended)
+
+    async def forget(self, task: str) -> None:
+        """Wait until a task has ended, and know no more of it: it may be created again under its
+        id."""
+        if task in self._tasks:
+            await self.finished(task)
+        while task in self._tasks:  # noqa: ASYNC110 (until it is retired, at once)
+            await asyncio.sleep(0)
+        self._ended.pop(task, None)
+
     def metrics(self) -> list[Sample]:
         """Every counter there is, now; `engine.metrics.METRICS` says what each name means."""
         self._check_entered()
@@ -292,6 +312,7 @@ class Engine:
             *metrics.of_rooms(self._connectors),
             *metrics.of_delivery(*delivery),
             *metrics.of_moderation(self._judges),
+            Sample("slices_unread", self._slices.unread),
             Sample("background_work", len(self._background)),
         ]
 
@@ -341,6 +362,7 @@ class Engine:
         self._encoding.threads.shut_down(finish=False)
         await asyncio.to_thread(self._encoding.threads.join)
         self._streams.close()
+        self._slices.close()
 
     async def _open_spool(self) -> Spool | None:
         """The spool, if one is set. Raises BadInput where it cannot be used, unless the settings
@@ -431,6 +453,7 @@ class Engine:
         self._totals.add(self._tasks[task], finished.reason)
         self._remove(task)
         self._ended[task] = finished
+        self._slices.end(task)
         if len(self._ended) > MAX_ENDED:
             del self._ended[next(iter(self._ended))]
         self._judges.sweep()
@@ -461,6 +484,14 @@ class Engine:
             destination.outbox.crowded for destination in self._destinations.all()
         ):
             await self._clock.sleep(PACE)
+
+
+def _destination(spec: TaskSpec, task: str) -> DestinationKey:
+    """Where its slices go. Raises BadInput."""
+    if spec.manifest and SLICES in (spec.to, spec.backup):
+        raise BadInput("manifest", True, f"False with {SLICES}: a reader is given slices alone")
+    to, backup = of_task("to", spec.to, task), of_task("backup", spec.backup, task)
+    return DestinationKey(to, spec.credentials, backup, spec.backup_credentials)
 
 
 def _robot(spec: TaskSpec) -> tuple[int, str, str]:

@@ -155,6 +155,8 @@ class SliceStored:
     destination: str = ""
     url: str = field(default="", repr=False)
     """By which anyone may read it for a while, where the store's URL asks for that (`link`)."""
+    sha256: str = ""
+    """Of its bytes, in hexadecimal, where `outbox.checksums` asks for it."""
 
 
 @dataclass(frozen=True, slots=True)

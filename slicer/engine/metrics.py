@@ -75,6 +75,7 @@ METRICS: Mapping[str, str] = {
     "decoders": "decoders kept for groups of pictures that go on (MAX_DECODERS)",
     "decoding_waiting_bytes": "bytes of frames that wait to be decoded (MAX_BYTES)",
     "groups_given_up_total": "groups of pictures whose rest is not decoded; reason",
+    "slices_unread": "slices that wait for a reader of `slices:`, or are with one",
     "background_work": "coroutines of the engine that have not ended",
 }
 

@@ -33,6 +33,9 @@ does not finish."""
 ConfirmVerdict = Callable[[SliceJudged | SliceUnjudged], Awaitable[None]]
 """The same of a verdict. Until then the slice goes nowhere."""
 
+Permit = Callable[[SliceInfo], Awaitable[bool]]
+"""Asked about each slice as soon as it is cut: whether it may be delivered, once that is known."""
+
 
 class TaskReports:
     """Emits the events of any task; gives back the confirmation of one, to be awaited."""
@@ -59,8 +62,8 @@ class TaskReports:
         self, slice: SliceInfo, _data: bytes, receipt: Receipt, destination: str
     ) -> Awaitable[None] | None:
         """A slice was stored."""
-        etag, url = receipt.etag, receipt.url
-        event = SliceStored(slice.task, self._now(), slice, etag, destination, url)
+        etag, url, digest = receipt.etag, receipt.url, receipt.sha256
+        event = SliceStored(slice.task, self._now(), slice, etag, destination, url, digest)
         self._tell(event)
         self.reach(slice, Stage.STORED)
         if self._confirm is None:

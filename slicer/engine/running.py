@@ -33,7 +33,7 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
-from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
+from slicer.engine.reports import Confirm, ConfirmVerdict, Permit, TaskReports
 from slicer.engine.spec import TaskSpec
 from slicer.engine.stages import Stage, Stages
 from slicer.engine.told_times import ToldTimes
@@ -99,6 +99,7 @@ class RunningTask:
         self.room: Room | None = None
         self.preroll = PREROLL  # of its audio files, in seconds
         self.judge: Judge | None = None
+        self.permit: Permit | None = None
         self.transcripts = False  # stored beside the audio they are of
         self.stored = self.lost = self.kept = self.late = 0
         self.judged = self.unjudged = 0
@@ -334,7 +335,8 @@ class RunningTask:
         self._settle(key)
 
     def _offer(self, info: SliceInfo, due: float, make: Callable[[], File], size: int) -> None:
-        delivery = Delivery(info, size, make, due, judge=self.judge)
+        permit = self.permit and self.permit(info)
+        delivery = Delivery(info, size, make, due, judge=self.judge, permit=permit)
         if not self.outbox.offer(delivery):
             self.on_lost(info, delivery.refused)
 

@@ -194,6 +194,8 @@ class Notifier:
         more = {"Url": event.url} if event.url else {}
         if self._etags:
             more["ETag"] = event.etag
+        if event.sha256:
+            more["Sha256"] = event.sha256
         await self._say(source.file_stored(event.at, event.slice, location, more))
 
     async def _settled(self, source: Origin, event: SliceSettled) -> None:

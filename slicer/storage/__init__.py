@@ -32,12 +32,14 @@ class Receipt:
     """The store's word that it holds these bytes.
 
     *url*: by which anyone may read them for a while, where the store's URL asks for it (`link`).
+    *sha256*: of the bytes, in hexadecimal, where `outbox.checksums` asks for it; no store sets it.
     """
 
     key: str
     size: int
     etag: str
     url: str = field(default="", repr=False)
+    sha256: str = ""
 
 
 class Storage(Protocol):

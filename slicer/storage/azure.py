@@ -49,12 +49,15 @@ def azure_storage(
     bucket: Bucket, credentials: Credentials | None = None, timeouts: Timeouts | None = None
 ) -> ObjectStorage:
     """The same for a container that was read already."""
-    make = partial(_open, bucket, credentials, timeouts or Timeouts())
+    make = partial(azure_store, bucket, credentials, timeouts or Timeouts())
     client = ObstoreClient(make, credentials, RIGHT, ADVICE, bucket.storage_class)
     return ObjectStorage(bucket, client)
 
 
-def _open(bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts) -> "AzureStore":
+def azure_store(
+    bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts
+) -> "AzureStore":
+    """What obstore opens for it."""
     from obstore.store import AzureStore  # noqa: PLC0415
 
     config: AzureConfig = {}

@@ -48,12 +48,13 @@ def gcs_storage(
     bucket: Bucket, credentials: Credentials | None = None, timeouts: Timeouts | None = None
 ) -> ObjectStorage:
     """The same for a bucket that was read already."""
-    make = partial(_open, bucket, credentials, timeouts or Timeouts())
+    make = partial(gcs_store, bucket, credentials, timeouts or Timeouts())
     client = ObstoreClient(make, credentials, RIGHT, ADVICE, bucket.storage_class)
     return ObjectStorage(bucket, client)
 
 
-def _open(bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts) -> "GCSStore":
+def gcs_store(bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts) -> "GCSStore":
+    """What obstore opens for it."""
     from obstore.store import GCSStore  # noqa: PLC0415
 
     config: GCSConfig = {}

@@ -69,6 +69,9 @@ class Events:
     closed: Callable[[str], None]
 
 
+_NOBODY = Events(lambda: None, lambda _reason: None)
+
+
 class Connection:
     """One connection. Its transport starts with the first agreement."""
 
@@ -186,7 +189,7 @@ class Connection:
             await asyncio.wait([running])
         await self._release()
         self._media.discard()
-        self._events = Events(lambda: None, lambda _reason: None)
+        self._events = _NOBODY
 
     async def _agree(self, agreement: Agreement, offered: bool) -> None:
         self._agreement = agreement
@@ -212,7 +215,8 @@ class Connection:
         if not reason:
             reason = await self._ended
         await self._release()
-        self._events.closed(reason)
+        events, self._events = self._events, _NOBODY
+        events.closed(reason)
 
     def _take_over(self, link: Link, lite: bool) -> None:
         """Have the media path read the nominated socket instead of asyncio."""

@@ -122,6 +122,7 @@ class NativeMedia:
     def close(self) -> None:
         """The media is over: give the last cuts, close the socket."""
         self._deliver_all(self._peer.flush())
+        self.discard()
         self.release()
 
     def discard(self) -> None:

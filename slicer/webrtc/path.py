@@ -76,7 +76,7 @@ class Media(Protocol):
         ...
 
     def close(self) -> None:
-        """The media is over: the last cuts, then `release`. May be called twice."""
+        """The media is over: the last cuts, then `discard` and `release`. May be called twice."""
         ...
 
     def discard(self) -> None:

@@ -95,7 +95,8 @@ def test_every_field_is_described_and_no_secret_has_a_default(schema: dict[str, 
         ("trtc", "usersig_key"),
         ("livekit", "key"), ("livekit", "secret"), ("whep", "bearer"),
         ("janus", "pin"), ("janus", "token"), ("janus", "api_secret"),
-        ("serve", "state_keys"), ("console", "token"), ("moderation", "webhook_secret"),
+        ("serve", "state_keys"), ("console", "token"), ("fleet", "password"),
+        ("moderation", "webhook_secret"),
         ("apps", "usersig_key"), ("apps", "secrets"), ("apps", "callback_key"),
     }  # fmt: skip
     assert not any("default" in fields[name] for name in secrets)

@@ -11,6 +11,7 @@ import httpx
 
 from slicer.api import Listen, make_app, open_server
 from slicer.cli.reload import Running
+from slicer.service.service import Service
 from slicer.service.serving import serving
 from slicer.service.settings import ServiceSettings
 from tests.harness.certificates import make_certificate
@@ -96,6 +97,7 @@ async def test_a_task_keeps_its_application_and_its_room(tmp_path: Path) -> None
             assert served(one) == [1]
         file.write_text(FILE.replace("first", "second") + SECOND)
         assert one.reload(file, {}) == "SIGHUP: 2 applications read again"
+        assert isinstance(one.service, Service)
         assert one.service.unfinished() == [task]
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from slicer.cli import main
-from slicer.cli.exits import BAD_INPUT, STORED
+from slicer.cli.exits import BAD_INPUT, NO_STORE, STORED
 from slicer.cli.sheet import NAME, entry, slices
 from slicer.rtp.parameters import Kind, Role
 from tests.harness.rooms.replay import talk
+from tests.harness.storage.seaweed import REGION, WRITER, Seaweed
 
 
 @pytest.fixture
@@ -48,6 +49,39 @@ def test_the_newest_are_shown(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert "2 slices; 3 older ones left out: --limit 5" in capsys.readouterr().out
 
 
+def test_a_page_of_what_a_bucket_holds(
+    folder: Path,
+    tmp_path: Path,
+    seaweed: Seaweed,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bucket = seaweed.make_bucket("sheet")
+    for path in folder.rglob("*.*"):
+        key = f"of/{path.relative_to(folder).as_posix()}"
+        seaweed.client.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+    monkeypatch.setenv("SLICER_ACCESS_KEY", WRITER.access_key)
+    monkeypatch.setenv("SLICER_SECRET_KEY", WRITER.secret_key)
+    url = f"s3://{bucket}/of?region={REGION}&endpoint={seaweed.endpoint}&path_style=1"
+    to = tmp_path / "copy"
+    capsys.readouterr()
+    assert main(["sheet", url, "--to", str(to)]) == STORED
+    told = capsys.readouterr()
+    assert told.out.splitlines()[1] == f"{to / NAME}: 5 slices"
+    assert f"s3://{bucket}/of at {seaweed.endpoint}: 5 slices\n" in told.out
+    assert "copying" in told.err
+    assert "5/5" in told.err
+    there = {path.relative_to(folder): path.read_bytes() for path, *_ in slices(folder)}
+    assert {path.relative_to(to): path.read_bytes() for path, *_ in slices(to)} == there
+    assert main(["sheet", url, "--to", str(tmp_path / "few"), "--limit", "2"]) == STORED
+    assert "2 slices; 3 older ones left in it\n" in capsys.readouterr().out
+    assert main(["sheet", f"{url}&x=1", "--to", str(to)]) == BAD_INPUT
+    assert main(["sheet", url]) == BAD_INPUT
+    assert "--to: got 'nothing'; allowed: a folder" in capsys.readouterr().err
+    monkeypatch.setenv("SLICER_SECRET_KEY", "wrong")
+    assert main(["sheet", url, "--to", str(to)]) == NO_STORE
+
+
 def test_what_a_slice_is(folder: Path) -> None:
     found = sorted(slices(folder), key=lambda one: one[2])
     assert [kind for _, kind, _ in found].count(Kind.AUDIO) == 3
@@ -73,7 +107,7 @@ def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_folder_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sheet", "nowhere"]) == BAD_INPUT
-    assert "FOLDER: got 'nowhere'; allowed: a folder that is there" in capsys.readouterr().err
+    assert "PLACE: got 'nowhere'; allowed: a folder that is there" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written(

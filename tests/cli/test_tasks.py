@@ -116,6 +116,14 @@ def test_a_folder_may_be_written_as_a_path(to: str, tmp_path: Path) -> None:
     assert len(list(Path(path).rglob("*.ogg"))) == 3
 
 
+@pytest.mark.parametrize("option", ["--to", "--backup"])
+def test_slices_as_bytes_are_for_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert main([*replayed(tmp_path), option, "slices:"]) == BAD_INPUT
+    assert f"{option}: got 'slices:'; allowed: a folder or a bucket" in capsys.readouterr().err
+
+
 def test_how_many_anchors(tmp_path: Path) -> None:
     assert arguments_parser().parse_args(replayed(tmp_path)).max_anchors == MAX_ANCHORS
     chosen = arguments_parser().parse_args(replayed(tmp_path, "--max-anchors", "3"))

@@ -59,6 +59,7 @@ def test_a_stored_slice() -> None:
         "at": "2025-01-06T14:31:43.000000+00:00",
         "slice": SLICE,
         "etag": "tag",
+        "sha256": "",
         "destination": "s3://b",
         "url": "",
     }

@@ -232,18 +232,21 @@ async def test_a_confirmation_waits_for_the_first_message(desk: Desk) -> None:
     assert desk.events == [1001, 1003, 1004]
 
 
-async def test_a_file_s_url_and_etag_are_told_where_they_are_asked_for(desk: Desk) -> None:
+async def test_a_file_s_url_etag_and_checksum_are_told_where_they_are_asked_for(desk: Desk) -> None:
     async def tell(message: Webhook) -> None:
         desk.told.setdefault(message.id, message)
 
     await desk.notifier.confirm(STORED)
     plain = desk.payload(1)
     assert isinstance(plain, dict)
-    assert not {"Url", "ETag"} & plain.keys()
+    assert not {"Url", "ETag", "Sha256"} & plain.keys()
     desk.told.clear()
     notifier = Notifier(desk.registry, tell, ManualClock(), etags=True)
-    await notifier.confirm(replace(STORED, etag="abc", url="https://b.example/k?signed"))
-    assert desk.payload(1) == plain | {"Url": "https://b.example/k?signed", "ETag": "abc"}
+    await notifier.confirm(
+        replace(STORED, etag="abc", url="https://b.example/k?signed", sha256="e3")
+    )
+    told = {"Url": "https://b.example/k?signed", "ETag": "abc", "Sha256": "e3"}
+    assert desk.payload(1) == plain | told
 
 
 async def test_slices_of_an_earlier_process_are_told(desk: Desk) -> None:

@@ -76,7 +76,7 @@ def admit(request: Request) -> Admitted:
         raise Refusal(403, "AccessDenied", "Access denied.")
     if keys == READER:
         raise Refusal(403, "AccessDenied", "Access denied.")
-    _, bucket, key = urlsplit(request.path).path.split("/", 2)
+    _, bucket, key = (*urlsplit(request.path).path.split("/", 2), "")[:3]
     if request.headers.get("x-goog-storage-class", "STANDARD") not in CLASSES:
         raise Refusal(400, "InvalidStorageClass", "The storage class you specified is not valid.")
     return Admitted(keys, unquote(bucket), unquote(key))

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from email import message_from_bytes
-from email.utils import formatdate
+from email.utils import format_datetime, formatdate
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
 from boto3.session import Session
@@ -181,12 +183,46 @@ def carry_out_batch(endpoint: str, request: Request, admit: Admit, vendor: Vendo
     return f"{answers}--b--\r\n".encode()
 
 
-def fetch(endpoint: str, request: Request, admit: Admit, _vendor: Vendor) -> bytes:
-    """The object of a URL that was signed beforehand."""
+def fetch(endpoint: str, request: Request, admit: Admit, vendor: Vendor) -> bytes:
+    """An object, by a URL that was signed beforehand or by a signed request; the list of a bucket
+    where no object is named."""
     wanted = admit(request)
     client = upstream(endpoint, wanted.keys)
+    if not wanted.key:
+        check_bucket(endpoint, wanted.bucket, "NoSuchBucket")
+        return listing(client, wanted.bucket, dict(parse_qsl(urlsplit(request.path).query)), vendor)
     data: bytes = client.get_object(Bucket=wanted.bucket, Key=wanted.key)["Body"].read()
     return data
+
+
+def listing(client: Any, bucket: str, query: dict[str, str], vendor: Vendor) -> bytes:
+    """Two objects at a time, as the XML API of Google or List Blobs of Azure has them."""
+    token = query.get("marker" if vendor.opaque else "continuation-token")
+    more = {"ContinuationToken": token} if token else {}
+    found = client.list_objects_v2(Bucket=bucket, Prefix=query.get("prefix", ""), MaxKeys=2, **more)
+    following = found.get("NextContinuationToken", "")
+    parts = ""
+    for one in found.get("Contents", []):
+        name, at = escape(one["Key"]), one["LastModified"]
+        etag, size = escape(one["ETag"]), one["Size"]
+        if vendor.opaque:
+            parts += (
+                f"<Blob><Name>{name}</Name><Properties><Last-Modified>"
+                f"{format_datetime(at.astimezone(UTC), usegmt=True)}</Last-Modified>"
+                f"<Content-Length>{size}</Content-Length><Content-Type>a/b</Content-Type>"
+                f"<Etag>{etag}</Etag></Properties></Blob>"
+            )
+        else:
+            parts += (
+                f"<Contents><Key>{name}</Key><LastModified>{at.isoformat()}</LastModified>"
+                f"<ETag>{etag}</ETag><Size>{size}</Size></Contents>"
+            )
+    if vendor.opaque:
+        inner = f"<Blobs>{parts}</Blobs><NextMarker>{following}</NextMarker>"
+        return f"<EnumerationResults>{inner}</EnumerationResults>".encode()
+    if following:
+        parts += f"<NextContinuationToken>{following}</NextContinuationToken>"
+    return f"<ListBucketResult>{parts}</ListBucketResult>".encode()
 
 
 def as_xml(fields: dict[str, str]) -> bytes:
@@ -223,7 +259,9 @@ class Handler(BaseHTTPRequestHandler):
     do_DELETE = do_PUT
 
     def do_GET(self) -> None:
-        self.answer(200, {}, fetch)
+        # What a reader of objects needs; what is asked of the bytes, the front does not know.
+        told = {"ETag": '"of-the-front"', "Last-Modified": formatdate(usegmt=True)}
+        self.answer(200, told, fetch)
 
     def do_POST(self) -> None:
         self.answer(202, {"Content-Type": "multipart/mixed; boundary=b"}, carry_out_batch)
