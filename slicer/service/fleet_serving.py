@@ -72,7 +72,7 @@ async def working(
     worker of this name; BusUnavailable for a bus that does not answer.
     """
     settings = replace(settings, fleet=_named(settings.fleet))
-    clock, name = LoopClock(), settings.fleet.name
+    clock, fleet, name = LoopClock(), settings.fleet, settings.fleet.name
     if not settings.engine.spool.folder:
         allowed = "a folder: slices wait there while the bus is away"
         raise BadInput("spool.folder", "none", allowed)
@@ -114,7 +114,7 @@ async def working(
             registry=registry,
             service=service,
             engine=engine,
-            settings=settings.fleet,
+            settings=fleet,
         )
         stack.push_async_callback(worker.close)
         await worker.start()
