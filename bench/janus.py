@@ -62,7 +62,7 @@ class Counted:
             deliver(one, cut)
 
         LoopMedia._take = taken  # type: ignore[assignment, method-assign]
-        Video.pause = paused  # type: ignore[method-assign]
+        Video.pause = paused  # type: ignore[assignment, method-assign]
         Subscriber._deliver = delivered  # type: ignore[assignment, method-assign]
 
 

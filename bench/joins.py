@@ -27,10 +27,13 @@ from slicer.rooms.whip.room import WhipConnector
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.spec import MOST_ANCHORS
 from tests.harness.rooms.caller import Caller
+from tests.harness.rooms.captures import rtcp_sr
 from tests.harness.rtp.call import datagram, opus
 
 ROOM = "whip://127.0.0.1:0/lobby"
 STEADY = "steady"
+NTP_EPOCH = 2_208_988_800
+"""Seconds from 1900 to 1970 (RFC 5905 6)."""
 PHASE = 8.0
 """Seconds of each of the phases that are compared with the joins."""
 KINDS = (
@@ -52,7 +55,9 @@ async def serve(pipe: Connection, most: int) -> None:
         assert isinstance(rooms, WhipConnector)
         answer = rooms.endpoint(urlsplit(ROOM))
         (site,) = rooms._sites.values()
-        pipe.send((answer, site._network.port.port if site._network.port else 0))
+        port = site._network.port
+        assert port is not None
+        pipe.send((answer, port.port))
 
         async def listen() -> None:
             async for event in engine.events():
@@ -66,23 +71,29 @@ async def serve(pipe: Connection, most: int) -> None:
         listening = asyncio.ensure_future(listen())
         while not pipe.poll():
             await asyncio.sleep(0.1)
-            pipe.send((time.process_time(), rooms.connections, late[:], rooms.counters))
+            strangers = port.counters["datagrams_of_strangers"]
+            pipe.send((time.process_time(), rooms.connections, late[:], strangers))
             late.clear()
         listening.cancel()
 
 
 async def speak(url: str, count: int) -> None:
-    """So many publishers of audio, in its own time, until this process is ended."""
+    """So many publishers of audio, in its own time, until this process is ended. Each sends a
+    sender report once a second, as browsers do: without one, its first slices wait for it."""
     async with httpx.AsyncClient(trust_env=False) as client:
         callers = [Caller(f"{url}/{STEADY}{number}", client=client) for number in range(count)]
         for caller in callers:
             await caller.connect()
         loop = asyncio.get_running_loop()
-        began, number = loop.time(), 0
+        began, wall, number = loop.time(), time.time() + NTP_EPOCH, 0
         while True:
             packet = datagram(opus(number), number, number * 960)
             for caller in callers:
                 caller.send([packet])
+            if number % 50 == 0:
+                report = rtcp_sr(1, wall + number / 50, number * 960)
+                for caller in callers:
+                    caller.report(report)
             number += 1
             await asyncio.sleep(began + number * 0.02 - loop.time())
 
@@ -131,7 +142,7 @@ class Bench:
         self.pipe, self._theirs = self._context.Pipe()
         self.cpu, self.connections = 0.0, 0
         self.late: list[tuple[str, float, float]] = []
-        self.counters: dict[str, int] = {}
+        self.strangers = 0
 
     def start(self, main: Callable[..., object], *arguments: object) -> mp.process.BaseProcess:
         process = self._context.Process(target=_run, args=(main, *arguments), daemon=True)
@@ -142,7 +153,7 @@ class Bench:
     def watch(self, done: Callable[[], bool]) -> None:
         """Take what the server tells, until then."""
         while not done():
-            self.cpu, self.connections, late, self.counters = self.told()
+            self.cpu, self.connections, late, self.strangers = self.told()
             self.late += late
 
     def told(self) -> Any:
@@ -204,13 +215,12 @@ def measure(bench: Bench, steady: int, joins: int, seconds: float, noise: int) -
     )
     quiet, took = bench.phase("all here", bench.after(PHASE))
     bench.start(shout, port, noise)
-    bench.watch(lambda: bench.counters.get("datagrams_of_strangers", 0) > 0)
-    strangers = bench.counters["datagrams_of_strangers"]
+    bench.watch(lambda: bench.strangers > 0)
+    strangers = bench.strangers
     loud, spent = bench.phase("under noise", bench.after(PHASE))
-    strangers = bench.counters.get("datagrams_of_strangers", 0) - strangers
+    strangers = bench.strangers - strangers
     share = (loud / spent - quiet / took) * 100
     print(f"{strangers / spent:.0f} strangers' datagrams a second: {share:.1f} % of a core")
-    print(bench.counters)
 
 
 if __name__ == "__main__":

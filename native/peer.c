@@ -105,28 +105,35 @@ static void take_stun(peer *it, const uint8_t *data, size_t size,
     hand_back(it, data, size, from);
 }
 
-static void take_media(peer *it, uint8_t *data, size_t size, bool own, double arrival, double now) {
+/* Read alone by who watches: in no order with anything. */
+static void tally(_Atomic uint64_t *what, size_t more) {
+    atomic_fetch_add_explicit(what, more, memory_order_relaxed);
+}
+
+/* Whether it was given to the bundle. */
+static bool take_media(peer *it, uint8_t *data, size_t size, bool own, double arrival, double now) {
     srtp *inbound = it->transport.inbound;
     if (inbound == NULL) {
         it->heard = now;
         bundle_take(it->bundle, data, size, arrival);
-        return;
+        return true;
     }
     bool rtcp = is_rtcp(data, size);
     /* What nobody reads need not be decrypted; bundle.h says what such a packet may change. From the
      * peer's own address alone: it is not authenticated, and anybody could send it. */
     if (!rtcp && own && now < it->heard + PROOF_EVERY && srtp_may_skip(inbound, data, size) &&
         bundle_pass_over(it->bundle, data, size, arrival))
-        return;
+        return true;
     size_t plain;
     int refused = rtcp ? srtp_unprotect_rtcp(inbound, data, size, &plain)
                        : srtp_unprotect(inbound, data, size, &plain);
     if (refused != NOT_REFUSED) {
         it->counters.of[refused]++;
-    } else {
-        it->heard = now;
-        bundle_take(it->bundle, data, plain, arrival);
+        return false;
     }
+    it->heard = now;
+    bundle_take(it->bundle, data, plain, arrival);
+    return true;
 }
 
 /* When the kernel received the datagram, on the monotonic clock. The time stamp is of the real-time
@@ -159,14 +166,19 @@ static void take(plane *plane, peer *it, size_t index, double now) {
     double arrival = arrival_of(plane, it, &message->msg_hdr, now);
     if (size == 0)
         return;
-    if (message->msg_hdr.msg_flags & MSG_TRUNC)
+    if (message->msg_hdr.msg_flags & MSG_TRUNC) {
         COUNT(&it->counters, srtp_oversized);
-    else if (data[0] >> 6 == 2) /* RFC 7983 */
-        take_media(it, data, size, address_equal(from, &it->address), arrival, now);
-    else if (data[0] < 4)
-        take_stun(it, data, size, from, now);
-    else
-        hand_back(it, data, size, from);
+        tally(&plane->refused, 1);
+    } else if (data[0] >> 6 == 2) { /* RFC 7983 */
+        bool taken = take_media(it, data, size, address_equal(from, &it->address), arrival, now);
+        tally(taken ? &plane->media : &plane->refused, 1);
+    } else {
+        tally(&plane->other, 1);
+        if (data[0] < 4)
+            take_stun(it, data, size, from, now);
+        else
+            hand_back(it, data, size, from);
+    }
 }
 
 void batch_prepare(batch *it) {
@@ -427,13 +439,14 @@ void peer_detach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot, output
     finish(it, &from, out);
 }
 
-void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
+void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t number,
                   outputs *out) {
     outputs from = {0};
     pthread_mutex_lock(&it->lock);
     double now = seconds(CLOCK_MONOTONIC);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < number; i++)
         bundle_take(it->bundle, data[i], sizes[i], now);
+    tally(&it->plane->media, number);
     bundle_handle_timer(it->bundle, timer_time(it, is_empty(it), now), &from);
     it->heard = it->last_arrival = now;
     finish(it, &from, out);

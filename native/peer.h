@@ -54,7 +54,7 @@ struct plane {
     batch *batch;
     outputs scratch;
     double realtime_offset; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
-    _Atomic uint64_t ticks, cpu_ns;
+    _Atomic uint64_t ticks, cpu_ns, media, refused, other;
 };
 
 static inline double seconds(clockid_t clock) {

@@ -163,9 +163,14 @@ size_t plane_ready(plane *it, void **owners, size_t room) {
     return given;
 }
 
-void plane_stats(plane *it, uint64_t *ticks, double *cpu) {
-    *ticks = atomic_load(&it->ticks);
-    *cpu = (double)atomic_load(&it->cpu_ns) * 1e-9;
+void plane_counts(plane *it, plane_stats *out) {
+    *out = (plane_stats){
+        .ticks = atomic_load(&it->ticks),
+        .media = atomic_load(&it->media),
+        .refused = atomic_load(&it->refused),
+        .other = atomic_load(&it->other),
+        .cpu = (double)atomic_load(&it->cpu_ns) * 1e-9,
+    };
 }
 
 bool plane_start(plane *it) {

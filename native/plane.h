@@ -75,8 +75,14 @@ void plane_free(plane *it); /* its peers must have been freed */
 int plane_fileno(const plane *it);
 /* Give the owners of all peers in which something waits, `room` at most, and forget them. */
 size_t plane_ready(plane *it, void **owners, size_t room);
-/* Wake-ups so far, and seconds of CPU of the thread. */
-void plane_stats(plane *it, uint64_t *ticks, double *cpu);
+/* What the plane has done so far: its wake-ups, seconds of CPU of its thread, and what became of the
+ * datagrams that it took: given to a bundle, refused (SRTP), or not media (STUN, DTLS). */
+typedef struct plane_stats {
+    uint64_t ticks, media, refused, other;
+    double cpu;
+} plane_stats;
+
+void plane_counts(plane *it, plane_stats *out);
 
 /* `bundle` outlives the peer and is used through it alone from now on. */
 peer *peer_new(plane *plane, bundle *bundle, void *owner);
@@ -96,7 +102,7 @@ void peer_attach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot,
                  const slice_spec *spec, outputs *out);
 void peer_detach(peer *it, uint64_t anchor, uint64_t track, uint8_t slot, outputs *out);
 /* Datagrams that came another way, decrypted. */
-void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t count,
+void peer_receive(peer *it, const uint8_t *const *data, const size_t *sizes, size_t number,
                   outputs *out);
 /* Read what came since the last look. */
 void peer_read(peer *it, outputs *out);

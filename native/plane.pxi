@@ -45,7 +45,13 @@ cdef extern from "plane.h" nogil:
     void plane_free(plane *it)
     int plane_fileno(const plane *it)
     size_t plane_ready(plane *it, void **owners, size_t room)
-    void plane_stats(plane *it, uint64_t *ticks, double *cpu)
+    ctypedef struct plane_stats:
+        uint64_t ticks
+        uint64_t media
+        uint64_t refused
+        uint64_t other
+        double cpu
+    void plane_counts(plane *it, plane_stats *out)
     peer *peer_new(plane *plane, bundle *bundle, void *owner)
     void peer_free(peer *it)
     bint peer_take(peer *it, transport *transport)
@@ -114,20 +120,19 @@ cdef class Plane:
         return [owner for owner in found if owner is not None]
 
     @property
-    def ticks(self):
-        """How often the thread has looked at its peers."""
-        cdef uint64_t ticks
-        cdef double cpu
-        plane_stats(self._it, &ticks, &cpu)
-        return ticks
+    def counts(self):
+        """How often the thread has looked at its peers, and how many datagrams were given to a
+        bundle, refused, or not media."""
+        cdef plane_stats found
+        plane_counts(self._it, &found)
+        return found.ticks, found.media, found.refused, found.other
 
     @property
     def cpu(self):
         """Seconds of CPU that the thread has used."""
-        cdef uint64_t ticks
-        cdef double cpu
-        plane_stats(self._it, &ticks, &cpu)
-        return cpu
+        cdef plane_stats found
+        plane_counts(self._it, &found)
+        return found.cpu
 
 
 cdef class Peer:

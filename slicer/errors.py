@@ -71,12 +71,14 @@ class StorageError(SlicerError):
     """The store did not take a slice: which key, the reason, what to do.
 
     *retry_after*: seconds the store asks to be left alone for (Retry-After), where it does.
+    *store*: which one, by its label, where the outbox has said so.
     """
 
     def __init__(
         self, key: str, reason: str, advice: str, retry_after: float | None = None
     ) -> None:
         self.key, self.reason, self.advice, self.retry_after = key, reason, advice, retry_after
+        self.store = ""
         super().__init__(f"{key or 'store'}: {reason}; {advice}")
 
 

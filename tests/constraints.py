@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "constraints.txt"
-EXTRAS = "azure,completion,cos,fast,gcs,janus,livekit,moderation,oss,otel,rekognition,s3"
+EXTRAS = "azure,completion,cos,fast,fleet,gcs,janus,livekit,moderation,oss,otel,rekognition,s3"
 HEAD = f"""\
 # Versions with which rtc-slicer was tested, made by `make constraints`. For deployments that can be
 # repeated: pip install --constraint constraints.txt rtc-slicer (extras: {EXTRAS})

@@ -16,6 +16,9 @@ import pytest
 import yaml
 
 from slicer.cli import COMMANDS
+from slicer.cli.worker import DRAIN
+from slicer.fleet.metrics import METRICS
+from slicer.metrics.exposition import PREFIX
 from slicer.service.settings import ServiceSettings
 from tests.constraints import EXTRAS, FILE, required, text
 
@@ -35,9 +38,9 @@ def program(name: str) -> str:
     return found
 
 
-def resources() -> Mapping[str, Any]:
-    """The objects of the Kubernetes sample by their kind."""
-    text = (SAMPLES / "kubernetes" / "slicer.yaml").read_text()
+def resources(sample: str = "slicer") -> Mapping[str, Any]:
+    """The objects of a Kubernetes sample by their kind."""
+    text = (SAMPLES / "kubernetes" / f"{sample}.yaml").read_text()
     return {one["kind"]: one for one in yaml.safe_load_all(text)}
 
 
@@ -101,9 +104,30 @@ def test_the_systemd_unit_is_right_and_hardened(tmp_path: Path) -> None:
     assert "MemoryDenyWriteExecute=" not in sample, "cffi's callbacks need memory that is both"
 
 
-def test_kubernetes_takes_its_sample() -> None:
-    for one in resources().values():
+@pytest.mark.parametrize("sample", ["slicer", "fleet"])
+def test_kubernetes_takes_its_samples(sample: str) -> None:
+    for one in resources(sample).values():
         kubernetes_validate.validate(one, KUBERNETES, strict=True)
+
+
+def test_the_sample_of_a_fleet_agrees_with_itself(tmp_path: Path) -> None:
+    found = resources("fleet")
+    (tmp_path / "slicer.toml").write_text(found["ConfigMap"]["data"]["slicer.toml"])
+    settings = ServiceSettings.load(tmp_path / "slicer.toml", found["Secret"]["stringData"])
+    assert len(settings.fleet.servers) == settings.fleet.replicas == 3
+    assert (settings.fleet.user, settings.fleet.password) == ("slicer", "replace me")
+    for kind, command in (("Deployment", "serve"), ("StatefulSet", "worker")):
+        pod = found[kind]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert container["args"] == [command, "--config", "/etc/slicer/slicer.toml"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        assert settings.serve.health.endswith(f":{ports['health']}")
+        assert settings.metrics.listen.endswith(f":{ports['metrics']}")
+        assert pod["securityContext"]["runAsUser"] == image_user()
+    assert pod["terminationGracePeriodSeconds"] > DRAIN + settings.engine.outbox.drain
+    (metric,) = found["HorizontalPodAutoscaler"]["spec"]["metrics"]
+    assert metric["external"]["metric"]["name"] == PREFIX + "fleet_load"
+    assert "fleet_load" in METRICS
 
 
 def test_the_kubernetes_sample_agrees_with_itself(tmp_path: Path) -> None:
@@ -183,6 +207,21 @@ def test_every_extra_of_users_is_constrained() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     left = project["optional-dependencies"].keys() - set(EXTRAS.split(","))
     assert left == {"dev", "ocr", "test"}, "ocr has no wheels for every Python"
+
+
+def test_the_ingress_leads_to_the_service_of_its_sample() -> None:
+    ingress = yaml.safe_load((SAMPLES / "kubernetes" / "ingress.yaml").read_text())
+    kubernetes_validate.validate(ingress, KUBERNETES, strict=True)
+    service = resources()["Service"]
+    ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+    assert ports == {"api": 8088, "whip": 8080}
+    (rule,) = ingress["spec"]["rules"]
+    backends = {one["path"]: one["backend"]["service"] for one in rule["http"]["paths"]}
+    assert {path: one["port"]["name"] for path, one in backends.items()} == {
+        "/whip/": "whip",
+        "/": "api",
+    }
+    assert {one["name"] for one in backends.values()} == {service["metadata"]["name"]}
 
 
 def test_the_constraints_of_a_report_of_pip() -> None:

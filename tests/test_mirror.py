@@ -30,6 +30,7 @@ EXCUSED = {
 # Test files that stand for no single module, and why.
 AT_LARGE = {
     "test_distribution.py",
+    "test_documents.py",
     "test_readme.py",
     "test_layers.py",
     "test_mirror.py",

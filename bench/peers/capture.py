@@ -145,6 +145,15 @@ def make(codec: str) -> Capture:
     return Capture(codec, _packed(codec, units), _packed(codec, keyframes), _sound())
 
 
+def keyframe(codec: str) -> bytes:
+    """The first picture alone, as whoever asks for a keyframe gets it."""
+    encoder = _encoder(codec, _KEY_OPTIONS[codec])
+    frame = av.VideoFrame.from_ndarray(next(draw()), "rgb24").reformat(format="yuv420p", threads=1)
+    frame.pts, frame.time_base = 0, Fraction(1, FPS)
+    (packet,) = [*encoder.encode(frame), *encoder.encode(None)]
+    return bytes(packet)
+
+
 def draw() -> Iterator[Rgb]:
     """A textured scene under a slow pan, with a camera's noise and the frame's number."""
     painter = Painter(width=WIDTH, height=HEIGHT, fps=FPS)

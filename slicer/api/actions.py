@@ -33,14 +33,14 @@ async def carry_out(
         return await judge_audio(values, orders, supplier)
     task = values.text("TaskId")
     if action.verb is Verb.DESCRIBE:
-        return _status(orders.describe(app, action.product, task), action.product)
+        return _status(await orders.describe(app, action.product, task), action.product)
     if action.verb is Verb.DELETE:
         await orders.delete(app, action.product, task)
     elif "SubscribeStreamUserIds" in values:
         await orders.modify(app, action.product, task, read_lists(values))
     else:
         # Nothing to change; the task must be there all the same.
-        orders.describe(app, action.product, task)
+        await orders.describe(app, action.product, task)
     return {"TaskId": task}
 
 

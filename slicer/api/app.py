@@ -19,7 +19,14 @@ from starlette.types import Receive, Scope, Send
 from slicer.api.actions import Answer
 from slicer.api.counters import ApiCounters
 from slicer.api.dispatch import ApiSettings, Dispatcher
-from slicer.api.errors import INTERNAL, UNREADABLE, ApiError, code_of, message_of
+from slicer.api.errors import (
+    INTERNAL,
+    UNREADABLE,
+    ApiError,
+    code_of,
+    message_of,
+    status_of,
+)
 from slicer.api.health import health_routes
 from slicer.api.schema import ACTIONS, AUDIO_SYNC, MAX_AUDIO_TEXT
 from slicer.api.signature import Message
@@ -109,7 +116,7 @@ class Endpoint:
         except ClientDisconnect:
             return
         except Exception as error:
-            code, status = code_of(error), getattr(error, "status", 200)
+            code, status = code_of(error), status_of(error)
             if code == INTERNAL:
                 # The words of an unforeseen error may quote the request, and so a secret.
                 text, about = "%s: %s", {"request": request_id}

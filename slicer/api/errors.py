@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from slicer.errors import (
     BadInput,
+    BusUnavailable,
     LimitReached,
     RoomError,
     SlicerError,
@@ -38,6 +39,7 @@ CODES: Mapping[type[SlicerError], str] = {
     TaskNotExist: "FailedOperation.TaskNotExist",
     TaskEnded: "FailedOperation.TaskFinished",
     LimitReached: "FailedOperation.RestrictedConcurrency",
+    BusUnavailable: "FailedOperation",
     RoomError: "FailedOperation",
     StorageError: "FailedOperation",
 }
@@ -83,6 +85,12 @@ def code_of(error: Exception) -> str:
     if isinstance(error, BadInput):
         return FIELD_CODES.get(error.field, WRONG_VALUE)
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), INTERNAL)
+
+
+def status_of(error: Exception) -> int:
+    """The status of the HTTP answer: 200, as TRTC's, except for who is no client of the API, and
+    where another copy of it, or a later try, may do better."""
+    return 503 if isinstance(error, BusUnavailable) else getattr(error, "status", 200)
 
 
 def message_of(error: Exception) -> str:

@@ -10,6 +10,7 @@ from slicer.cli import (
     completion,
     config,
     doctor,
+    fleet,
     moderate,
     serve,
     sheet,
@@ -17,6 +18,7 @@ from slicer.cli import (
     task_list,
     tasks,
     usersig,
+    worker,
 )
 from slicer.cli.exits import (
     BAD_INPUT,
@@ -27,9 +29,9 @@ from slicer.cli.exits import (
     NO_STORE,
     UNJUDGED,
 )
-from slicer.cli.observability import log_settings_of
+from slicer.cli.observability import reopen_log
 from slicer.errors import BadInput, ModerationError, RoomError, SlicerError, StorageError
-from slicer.logs.output import open_log
+from slicer.logs.lines import escaped
 
 
 def _add_completion(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +42,8 @@ COMMANDS = (
     ("demo", tasks.add_demo, "show the whole job on this machine, in half a minute"),
     ("run", tasks.add_run, "slice one room until stopped"),
     ("serve", serve.add, "be the service: the API, its rooms, its callbacks"),
+    ("worker", worker.add, "slice what a fleet gives this machine (docs/fleet.md)"),
+    ("fleet", fleet.add, "what a fleet is at; drain a worker, move a task"),
     ("replay", tasks.add_replay, "slice a capture (pcap, pcapng, rtpdump, .mjr)"),
     ("moderate", moderate.add, "judge files by hand, with a supplier or models on this machine"),
     ("spool", spool.add, "look at, send or drop what waits on the disk"),
@@ -64,10 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     try:
         options = arguments_parser().parse_args(given or ["--help"])
-        open_log(log_settings_of(options), sys.stderr, options.verbose)
+        reopen_log(options)
         code: int = options.command(options)
     except SlicerError as error:
-        sys.stderr.write(f"slicer: {error}\n")
+        sys.stderr.write(f"slicer: {escaped(str(error))}\n")
         return next((code for kind, code in EXITS if isinstance(error, kind)), FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -12,6 +12,7 @@ from slicer.config.schema import DIALECT, table_schema
 from slicer.config.toml import table_lines
 from slicer.errors import counted
 from slicer.service.applications import Application
+from slicer.service.ports import check_ports
 from slicer.service.settings import ServiceSettings
 
 
@@ -38,6 +39,7 @@ def config(options: argparse.Namespace) -> int:
     """Print what is asked for. Raises BadInput for settings that cannot work."""
     if options.check is not None:
         settings = ServiceSettings.load(options.check, os.environ)
+        check_ports(settings)
         text = f"{options.check}: right, with {counted(len(settings.apps), 'application')}"
     elif options.show is not None:
         file = None if options.show == Path() else options.show

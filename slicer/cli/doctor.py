@@ -30,6 +30,7 @@ from slicer.entry_points import Group, extensions, unknown
 from slicer.errors import BadInput
 from slicer.moderation import SUPPLIERS
 from slicer.rooms import CONNECTORS
+from slicer.service.ports import check_ports, ports, room_ports
 from slicer.service.settings import ServiceSettings
 from slicer.storage import VENDORS
 from slicer.webrtc.lite.port import RECEIVE_BUFFER
@@ -218,11 +219,12 @@ def of_settings(settings: ServiceSettings) -> Iterator[Finding]:
     if not number:
         yield Finding("settings", State.NOTE, "no application", "slicer serve needs one: [[apps]]")
     serve = settings.serve
-    yield port("serve.port", serve.host, serve.port, socket.SOCK_STREAM)
-    if serve.health:
-        yield port(
-            "serve.health", *split_authority("serve.health", serve.health), socket.SOCK_STREAM
-        )
+    for one in (*ports(settings), *room_ports(settings)):
+        yield port(one.field, one.host, one.number, socket.SOCK_STREAM)
+    try:
+        check_ports(settings)
+    except BadInput as error:
+        yield Finding(error.field, State.FAULT, str(error), "choose another port")
     if settings.engine.whip.udp:
         media = split_authority("whip.udp", settings.engine.whip.udp)
         yield port("whip.udp", *media, socket.SOCK_DGRAM)

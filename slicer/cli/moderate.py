@@ -24,7 +24,15 @@ from slicer.errors import BadInput, MediaError, ModerationError, SliceNotJudged
 from slicer.media import image
 from slicer.media.slice import File, SliceInfo
 from slicer.media.wav import seconds_of, to_ogg
-from slicer.moderation import Box, Finding, Suggest, Supplier, Verdict, open_supplier
+from slicer.moderation import (
+    Box,
+    Finding,
+    Suggest,
+    Supplier,
+    Verdict,
+    one_that_judges,
+    open_supplier,
+)
 from slicer.moderation.local.pictures import Image, decode
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
@@ -80,8 +88,9 @@ def moderate(options: argparse.Namespace) -> int:
     settings = settings_of(options).moderation
     # One picture in so many is for rooms; of those that are named here, text is read in each.
     settings = replace(settings, local_ocr_every=min(1, settings.local_ocr_every))
-    supplier = open_supplier(supplier_of(options.supplier, options, os.environ), settings)
-    judged = asyncio.run(_judge(options.files, supplier, settings))
+    spec = supplier_of(options.supplier, options, os.environ)
+    supplier = open_supplier(spec, settings)
+    judged = asyncio.run(_judge(options.files, supplier, spec.name, settings))
     if options.json:
         for one in judged:
             sys.stdout.write(json.dumps(as_json(one), ensure_ascii=False) + "\n")
@@ -97,7 +106,7 @@ def moderate(options: argparse.Namespace) -> int:
 
 
 async def _judge(
-    paths: Sequence[Path], supplier: Supplier, settings: ModerationSettings
+    paths: Sequence[Path], supplier: Supplier, name: str, settings: ModerationSettings
 ) -> list[Judged]:
     """Verdicts in the order of the files; as many at a time as an account may be asked."""
     room = asyncio.Semaphore(settings.concurrency)
@@ -113,18 +122,17 @@ async def _judge(
 
     try:
         for path in paths:
-            _check(path, supplier)
+            _check(path, supplier, name)
         await supplier.check()
         return list(await asyncio.gather(*(judge(path) for path in paths)))
     finally:
         await supplier.close()
 
 
-def _check(path: Path, supplier: Supplier) -> None:
+def _check(path: Path, supplier: Supplier, name: str) -> None:
     kind = _kind(path)
     if kind not in supplier.kinds:
-        allowed = f"a file that {supplier.label} judges: {in_words(sorted(supplier.kinds))}"
-        raise BadInput("FILE", str(path), allowed)
+        raise BadInput("--supplier", name, one_that_judges(kind, name, supplier.kinds))
     if not path.is_file() or path.stat().st_size > MAX_FILE:
         raise BadInput("FILE", str(path), f"a file of at most {MAX_FILE} bytes")
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +17,9 @@ from slicer.engine import metrics as engine
 from slicer.engine.sample import Sample
 from slicer.engine.settings import MOVED
 from slicer.engine.stages import Observe
+from slicer.fleet import metrics as fleet
 from slicer.http import Server
+from slicer.logs.output import open_log
 from slicer.logs.settings import Level, LogFormat, LogSettings
 from slicer.metrics import process, tracing
 from slicer.metrics.endpoint import Source, open_metrics
@@ -30,6 +33,7 @@ TEXTS = {
     **audit.METRICS,
     **api.METRICS,
     **console.METRICS,
+    **fleet.METRICS,
     **process.METRICS,
     **tracing.METRICS,
     "http_refusals_total": "connections that an HTTP server of ours refused, closed or cut off; "
@@ -68,6 +72,11 @@ def log_settings_of(options: argparse.Namespace) -> LogSettings:
         log = replace(log, level=Level.WARNING)
     chosen = getattr(options, "log_format", None)
     return replace(log, format=LogFormat(chosen)) if chosen else log
+
+
+def reopen_log(options: argparse.Namespace) -> None:
+    """Log as the settings of a command say now. Raises BadInput, and nothing has changed then."""
+    open_log(log_settings_of(options), sys.stderr, options.verbose)
 
 
 class Metrics:

@@ -1,6 +1,7 @@
-"""SIGHUP at a service: keys, applications and the certificate are read again; tasks go on."""
+"""SIGHUP at a service: keys, applications, the certificate and the log's settings are read again;
+tasks go on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,18 +11,21 @@ from slicer.api import replace_apps
 from slicer.cli.options import settings_to_serve
 from slicer.errors import BadInput, counted
 from slicer.http import Server
+from slicer.service.fleet_orders import FleetOrders
 from slicer.service.service import Service
 from slicer.service.settings import ServiceSettings
 
 
 @dataclass(slots=True)
 class Running:
-    """A service at work. *started*: the settings that all but its applications are of."""
+    """A service at work. *started*: the settings that all but its applications are of;
+    *reopen_log* has the log written as the settings now say."""
 
     started: ServiceSettings
-    service: Service
+    service: Service | FleetOrders
     app: Starlette
     server: Server
+    reopen_log: Callable[[], None] = lambda: None
 
     def reload(self, file: Path | None, environment: Mapping[str, str]) -> str:
         """Take what the settings are now; gives what an operator is told. Where they cannot work,
@@ -39,6 +43,7 @@ class Running:
             except BadInput:
                 replace_apps(self.app, before)
                 raise
+            self.reopen_log()
         except BadInput as error:
             return f"SIGHUP: nothing is changed: {error}"
         text = f"SIGHUP: {counted(len(settings.apps), 'application')} read again"
@@ -50,5 +55,5 @@ class Running:
         was, now = self.started.tables(), settings.tables()
         # Who may publish is taken; all else of our rooms is not.
         own = {"sdk_app_id": now["whip"].sdk_app_id, "usersig_key": now["whip"].usersig_key}
-        was["whip"] = replace(was["whip"], **own)
+        was |= {"whip": replace(was["whip"], **own), "log": now["log"]}
         return [f"[{name}]" for name, table in now.items() if table != was[name]]

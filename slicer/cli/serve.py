@@ -5,7 +5,8 @@ import asyncio
 import os
 import socket
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from slicer.api import (
@@ -21,12 +22,20 @@ from slicer.api.dispatch import is_loopback
 from slicer.cli import garbage_collection
 from slicer.cli.descriptors import raise_limit
 from slicer.cli.exits import STORED
-from slicer.cli.observability import Metrics
+from slicer.cli.observability import Metrics, reopen_log
 from slicer.cli.options import add_common, settings_to_serve, whole
 from slicer.cli.reload import Running
 from slicer.cli.signals import end_on_signals
+from slicer.cli.worker import add_fleet, in_fleet
 from slicer.console import open_console
+from slicer.console.console import Console
+from slicer.engine.stages import Observe
 from slicer.errors import counted
+from slicer.logs.lines import escaped
+from slicer.service.fleet_orders import FleetOrders
+from slicer.service.fleet_serving import ordering
+from slicer.service.ports import check_ports
+from slicer.service.service import Service
 from slicer.service.serving import serving
 from slicer.service.settings import ServiceSettings
 
@@ -40,16 +49,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--insecure", action="store_true", help="verify no API signatures; on loopback alone"
     )
+    add_fleet(parser)
     parser.epilog = "Applications, rooms, TLS and where the state lies: slicer.example.toml."
     add_common(parser)
     parser.set_defaults(command=serve, background=True)
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; tasks go on at the next start. SIGHUP reads keys, applications
-    and the certificate again."""
+    """Serve until SIGINT or SIGTERM; tasks go on at the next start. SIGHUP has keys, applications,
+    the certificate and the log's settings read again."""
     raise_limit()
-    settings = settings_to_serve(options.config, os.environ)
+    settings = in_fleet(settings_to_serve(options.config, os.environ), options.fleet)
     listen = Listen(
         settings.serve.host if options.host is None else options.host,
         settings.serve.port if options.port is None else options.port,
@@ -57,6 +67,8 @@ def serve(options: argparse.Namespace) -> int:
         _path(settings.serve.tls_key),
     )
     check_listen(listen, options.insecure)
+    own = replace(settings.serve, host=listen.host, port=listen.port)
+    check_ports(replace(settings, serve=own))
     return asyncio.run(_serve(settings, listen, options))
 
 
@@ -66,7 +78,7 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
     end_on_signals(ended.set, lambda: _say("SIGHUP: not yet, the service is starting"))
 
     def ready() -> bool:
-        return began.is_set() and not ended.is_set()
+        return began.is_set() and not ended.is_set() and orders.ready
 
     async with AsyncExitStack() as stack:
         metrics, counters = Metrics(), ApiCounters()
@@ -77,7 +89,7 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
             stack.push_async_callback(health.close)
             metrics.add_server("health", health)
         observe = await stack.enter_async_context(metrics.tracing(settings.tracing))
-        orders = await stack.enter_async_context(serving(settings, observe))
+        orders = await stack.enter_async_context(_orders(settings, observe))
         apps = {app.sdk_app_id: app for app in settings.apps}
         limits = ApiSettings(
             insecure=insecure,
@@ -85,12 +97,10 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
             hosts=settings.serve.hosts,
             default_supplier=settings.engine.moderation.default_supplier,
         )
-        names = (listen.host, socket.gethostname(), *settings.serve.hosts)
-        local = is_loopback(listen.host)
-        console = await open_console(settings.console, orders.operations, local, names)
+        console = await _open_console(settings, orders, listen.host)
         beside = console.routes if console else ()
-        note = orders.operations.audit.note
-        app = make_app(apps, orders, limits, ready, counters, beside, note)
+        audit = orders.operations.audit if isinstance(orders, Service) else orders.audit
+        app = make_app(apps, orders, limits, ready, counters, beside, audit.note)
         server = await open_server(app, listen, insecure, settings.engine.http)
         stack.push_async_callback(server.close)
         if console:  # its streams end before the server does
@@ -99,7 +109,7 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         metrics.add(orders.metrics)
         metrics.add_plain(counters.samples)
         metrics.add_server("api", server)
-        running = Running(settings, orders, app, server)
+        running = Running(settings, orders, app, server, lambda: reopen_log(options))
         end_on_signals(ended.set, lambda: _say(running.reload(options.config, os.environ)))
         began.set()
         scheme = "https" if listen.certificate else "http"
@@ -119,10 +129,27 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
     return STORED
 
 
+def _orders(
+    settings: ServiceSettings, observe: Observe | None
+) -> AbstractAsyncContextManager[Service | FleetOrders]:
+    """Who carries orders out: this process, or a fleet."""
+    return ordering(settings) if settings.fleet.servers else serving(settings, observe)
+
+
+async def _open_console(
+    settings: ServiceSettings, orders: Service | FleetOrders, host: str
+) -> Console | None:
+    """The page for operators; a fleet's copy of the API has none, for its tasks are elsewhere."""
+    if isinstance(orders, FleetOrders):
+        return None
+    names = (host, socket.gethostname(), *settings.serve.hosts)
+    return await open_console(settings.console, orders.operations, is_loopback(host), names)
+
+
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(escaped(text) + "\n")
     sys.stdout.flush()

@@ -1,5 +1,5 @@
 """SIGINT and SIGTERM: the first one ends what runs in order, the second one at once. SIGHUP ends in
-order as well, or has a service read its settings again."""
+order as well, or has settings read again."""
 
 import asyncio
 import os
@@ -35,6 +35,12 @@ def end_on_signals(end: Callable[[], object], reload: Callable[[], object] | Non
         loop.add_signal_handler(signal.SIGHUP, reload)
     elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
         loop.add_signal_handler(signal.SIGHUP, hung_up)
+
+
+def has_terminal() -> bool:
+    """Whether a terminal is written to: SIGHUP says then that it is gone, and else that settings
+    have changed."""
+    return any(stream.isatty() for stream in (sys.stdout, sys.stderr))
 
 
 def _leave(terminals: Iterable[int]) -> None:

@@ -15,6 +15,7 @@ from rich.text import Text
 from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, service_settings_of
 from slicer.errors import BadInput, counted
+from slicer.logs.lines import escaped
 from slicer.service.control import FILE, REQUEST
 
 TIMEOUT = 10.0
@@ -62,7 +63,11 @@ def ask(folder: Path) -> list[str]:
             with asked.makefile("rb") as answer:
                 return answer.read().decode().splitlines()
     except OSError as error:
-        allowed = f"the state folder of a service that runs ({error.strerror or error})"
+        allowed = (
+            f"the state folder of a service that runs ({error.strerror or error}): start one with "
+            "`slicer serve`, or name its settings with --config, or its folder with "
+            "SLICER_SERVE_STATE"
+        )
         raise BadInput("serve.state", str(folder), allowed) from None
 
 
@@ -74,5 +79,6 @@ def table(found: Iterable[Mapping[str, Any]]) -> Table:
         shown.add_column(name, overflow="fold", justify="right" if numbers else "left")
     for task in found:
         cells = dict(task) | {"anchors": len(task["anchors"])}
-        shown.add_row(*(Text(str(cells[name])) for name in COLUMNS))
+        # What callers name may hold what a terminal obeys.
+        shown.add_row(*(Text(escaped(str(cells[name]))) for name in COLUMNS))
     return shown

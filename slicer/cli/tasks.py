@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -15,9 +17,9 @@ from slicer.cli.account import Account
 from slicer.cli.account_options import add_account, supplier_of
 from slicer.cli.descriptors import raise_limit
 from slicer.cli.exits import FAILED, KEPT, LOST, STORED, UNJUDGED
-from slicer.cli.observability import Metrics, Observability
+from slicer.cli.observability import Metrics, Observability, reopen_log
 from slicer.cli.options import add_common, add_plain, one_of, settings_of, whole
-from slicer.cli.signals import end_on_signals
+from slicer.cli.signals import end_on_signals, has_terminal
 from slicer.config import in_words
 from slicer.delivery.judging import Keep
 from slicer.delivery.slices import SLICES
@@ -47,6 +49,8 @@ from slicer.slicing.spec import (
 from slicer.slicing.subscription import Subscription
 
 NOWHERE = "null:"
+logger = logging.getLogger(__name__)
+
 KEEPS = {keep.name.lower(): keep for keep in Keep}
 
 
@@ -284,7 +288,7 @@ async def _slice(spec: TaskSpec, settings: Settings, options: argparse.Namespace
         # Known before it is entered: the account also tells why a capture cannot be.
         rooms = engine.connector("replay") if spec.room.startswith("replay:") else None
         if not isinstance(rooms, ReplayConnector):
-            return await _watched(engine, spec, progress)
+            return await _watched(engine, spec, progress, reload=log_reload(options))
         account = Account(rooms.account)
         try:
             return account.ending(await _watched(engine, spec, progress, account))
@@ -293,9 +297,14 @@ async def _slice(spec: TaskSpec, settings: Settings, options: argparse.Namespace
 
 
 async def _watched(
-    engine: Engine, spec: TaskSpec, progress: Progress, account: Account | None = None
+    engine: Engine,
+    spec: TaskSpec,
+    progress: Progress,
+    account: Account | None = None,
+    reload: Callable[[], None] | None = None,
 ) -> int:
-    """Show what happens until the task has finished; gives its exit code."""
+    """Show what happens until the task has finished; gives its exit code. *reload*: what SIGHUP
+    does, if it does not end the task."""
     events = engine.events()
     await engine.create(spec)
     garbage_collection.tune()
@@ -305,7 +314,7 @@ async def _watched(
     with progress:
         if isinstance(rooms, WhipConnector):
             progress.note(f"publish by WHIP to {rooms.endpoint(room)}/YOUR-USER-ID")
-        end_on_signals(lambda: asyncio.ensure_future(engine.close()))
+        end_on_signals(lambda: asyncio.ensure_future(engine.close()), reload)
         async for event in events:
             progress.show(event)
             if account is not None:
@@ -316,6 +325,22 @@ async def _watched(
             if isinstance(event, TaskFinished):
                 return ending(event)
     return FAILED
+
+
+def log_reload(options: argparse.Namespace) -> Callable[[], None] | None:
+    """What SIGHUP does to a command with a file of settings and no terminal: the log is as the file
+    says now. None: it ends the task."""
+    if options.config is None or has_terminal():
+        return None
+
+    def reload() -> None:
+        try:
+            reopen_log(options)
+            logger.warning("SIGHUP: the log's settings are read again")
+        except BadInput as error:
+            logger.warning("! SIGHUP: nothing is changed: %s", error)
+
+    return reload
 
 
 def ending(finished: TaskFinished) -> int:

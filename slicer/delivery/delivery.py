@@ -30,10 +30,11 @@ before it is entered: the rename of the record comes before READY, and the confi
 `SliceStored` or `SliceJudged` before the unlink.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import inf
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ from slicer.slicing.outputs import AudioCut, Cut
 
 if TYPE_CHECKING:
     from slicer.delivery.judging import Judge
+
+_payload = attrgetter("payload")
 
 OBJECT_BYTES = 160
 """What Python adds to each packet or frame held: the tuple, two integers, the bytes' header."""
@@ -74,6 +77,8 @@ SENDABLE = frozenset({Phase.WAITING, Phase.READY})
 """An upload may begin with it."""
 DROPPABLE = SENDABLE | {Phase.JUDGING, Phase.BACKOFF}
 """It waits, and no thread and no store has it: it may be given up by hand."""
+NOT_PERMITTED = "another worker has its task"
+"""Why a slice that its `permit` forbids is lost."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,7 +92,8 @@ class Delivery:
     late; *deadline*: after which the slice is given up; *sendable_since*: since which it could be
     sent. *file* is set while it need not be made or read once more. *timer* runs in BACKOFF alone.
     *judge*: who judges it before it is stored; *thumbnail*: of a picture, where the judge wants it
-    and this process has made the file.
+    and this process has made the file. *permit*: whether it may be delivered, which is known later;
+    None: it may.
     """
 
     info: Info
@@ -107,6 +113,7 @@ class Delivery:
     timer: Timer | None = None
     judge: "Judge | None" = None
     thumbnail: bytes = b""
+    permit: Awaitable[bool] | None = None
     refused: str = ""
     """Why the outbox has not taken it."""
     queue: tuple[str, ...] = field(init=False)
@@ -125,6 +132,11 @@ class Delivery:
                 self.queue, self.kind = (task,), Kind.AUDIO
                 self.holder = (task,)
 
+    @property
+    def gone(self) -> bool:
+        """It is done with, one way or another."""
+        return self.phase is Phase.GONE
+
     def enter(self, phase: Phase) -> None:
         """Go into another phase. Raises ValueError where the table has no such step."""
         if phase not in TRANSITIONS[self.phase]:
@@ -137,9 +149,7 @@ class Delivery:
 
 def memory_of(cut: Cut) -> int:
     """Bytes of memory a cut holds."""
-    payloads: Sequence[bytes]
     if isinstance(cut, AudioCut):
-        payloads = [packet.payload for packet in cut.packets]
-    else:
-        payloads = cut.frames
-    return sum(map(len, payloads)) + OBJECT_BYTES * len(payloads)
+        sizes = map(len, map(_payload, cut.packets))
+        return sum(sizes) + OBJECT_BYTES * len(cut.packets)
+    return sum(map(len, cut.frames)) + OBJECT_BYTES * len(cut.frames)

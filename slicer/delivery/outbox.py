@@ -26,7 +26,7 @@ from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.confirmations import Confirmations
-from slicer.delivery.delivery import DROPPABLE, Delivery, Phase
+from slicer.delivery.delivery import DROPPABLE, NOT_PERMITTED, Delivery, Phase
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
 from slicer.delivery.judging import Judge, Outcome
@@ -47,8 +47,7 @@ from slicer.storage import Receipt
 logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 5.0
-"""Seconds that a closing outbox waits for files to reach the disk, and as many again for stored
-slices to be confirmed."""
+"""Seconds that a closing outbox waits for files to reach the disk; then for confirmations."""
 
 
 class Outbox:
@@ -121,8 +120,7 @@ class Outbox:
         return iter(self._held)
 
     def drop(self, key: str, reason: str) -> bool:
-        """Give a slice up that waits; False where none of this key does, or a store or an encoder
-        has it just now."""
+        """Give up a slice that waits; False where none of this key does: it may be in use."""
         found = (one for one in self._held if one.info.key == key and one.phase in DROPPABLE)
         if delivery := next(found, None):
             self._evict(delivery, reason)
@@ -130,8 +128,7 @@ class Outbox:
 
     @property
     def busy(self) -> bool:
-        """Something goes on that waits for no timer: a file in the making, an upload, a
-        confirmation."""
+        """Something goes on that waits for no timer: a file in the making, an upload, and so on."""
         return bool(self._making or self._uploads or self._confirmations)
 
     @property
@@ -156,8 +153,8 @@ class Outbox:
             self.counters.overflowed += 1
             self._overflow.add()
             return False
-        now = self._clock.now()
-        delivery.number, delivery.deadline = self._number(), now + self._backoff.give_up
+        delivery.number = self._number()
+        delivery.deadline = self._clock.now() + self._backoff.give_up
         self._hold(delivery)
         if at_once:
             self._making.start(self._make(delivery))
@@ -188,7 +185,7 @@ class Outbox:
     def note_trouble(self, task: str, error: StorageError) -> None:
         """A check found that the first store fails, and the task was told: it will be told of the
         recovery, and not of the same failure again."""
-        self.trouble = error
+        self.trouble, error.store = error, self._failover.first.storage.label
         self._troubles.note(task, error)
 
     def hurry(self) -> None:
@@ -236,9 +233,8 @@ class Outbox:
         else:
             self.counters.abandoned += 1
             key, reason = delivery.info.key, "not acknowledged before the end"
-            self._listener.on_failed(
-                delivery.info, StorageUnavailable(key, reason, "it is lost"), True
-            )
+            lost = StorageUnavailable(key, reason, "it is lost")
+            self._listener.on_failed(delivery.info, lost, True)
 
     async def _make(self, delivery: Delivery) -> None:
         """Make a slice's file and put it into the spool; it waits in memory where that fails."""
@@ -246,7 +242,10 @@ class Outbox:
         if file is None:
             return
         delivery.thumbnail = file.thumbnail
-        if not await self._write(delivery, file):
+        written = await self._write(delivery, file)
+        if not await self._is_permitted(delivery):
+            return
+        if not written:
             if delivery.judge is None:
                 self._make_sendable(delivery, Phase.WAITING)
             else:  # its file waits in place of its cut, and is made once
@@ -259,6 +258,12 @@ class Outbox:
         self._go_on(delivery)
         if delivery.phase is not Phase.UPLOADING:
             delivery.file = None
+
+    async def _is_permitted(self, delivery: Delivery) -> bool:
+        """Whether it may be delivered; if not, it is lost. It may have had to go meanwhile."""
+        if delivery.permit is not None and not await delivery.permit and not delivery.gone:
+            self._evict(delivery, NOT_PERMITTED)
+        return not delivery.gone
 
     async def _write(self, delivery: Delivery, file: File) -> bool:
         """Put a slice's file into the spool; whether it is there."""
@@ -340,8 +345,7 @@ class Outbox:
         self._start()
 
     def _start(self) -> None:
-        """Begin the uploads that may begin now, and look again when a circuit lets the next one
-        try."""
+        """Begin the uploads that may begin now; look again when a circuit lets the next one."""
         now = self._clock.now()
         while not self._closed and len(self._uploads) < self._settings.uploads:
             if self._confirmations.full:
@@ -372,13 +376,13 @@ class Outbox:
             self._start()
 
     async def _file(self, delivery: Delivery) -> File | None:
-        """What is to be uploaded: at hand, read from the spool, or made; None where there is
-        nothing now."""
+        """What is to be uploaded: at hand, read from the spool, or made; None: nothing now."""
         if delivery.path is None:
             file = await self._encode(delivery)
-            if file is not None:
-                delivery.enter(Phase.READY)
-                delivery.enter(Phase.UPLOADING)
+            if file is None or not await self._is_permitted(delivery):
+                return None
+            delivery.enter(Phase.READY)
+            delivery.enter(Phase.UPLOADING)
             return file
         if file := await self._load(delivery):
             return file
@@ -387,8 +391,7 @@ class Outbox:
         return None
 
     async def _load(self, delivery: Delivery) -> File | None:
-        """The file of a slice, at hand or in the spool; None where it cannot be read just now, or
-        is damaged, and the slice is lost."""
+        """The file of a slice, at hand or in the spool; None: it cannot be read now, or is lost."""
         # Taken, not lent: a second try reads it from the disk, so waiting slices hold no memory.
         file, delivery.file = delivery.file, None
         if file is not None:
@@ -412,9 +415,8 @@ class Outbox:
         except StorageError as error:
             self._failed(delivery, upstream, probe, error)
         except Exception as error:  # a vendor's module must not lose a slice by a fault of ours
-            text = f"{type(error).__name__}: {error}"
-            unknown = StorageUnavailable(file.info.key, text, "it is tried again")
-            self._failed(delivery, upstream, probe, unknown)
+            fault = StorageUnavailable(file.info.key, f"{type(error).__name__}: {error}", "again")
+            self._failed(delivery, upstream, probe, fault)
         else:
             self._stored(delivery, file, upstream, receipt)
 
@@ -437,7 +439,7 @@ class Outbox:
     def _failed(
         self, delivery: Delivery, upstream: Upstream, probe: bool, error: StorageError
     ) -> None:
-        now = self._clock.now()
+        now, error.store = self._clock.now(), upstream.storage.label
         upstream.circuit.fail(error, probe, now)
         if now >= delivery.deadline:
             self._drop(delivery, error)

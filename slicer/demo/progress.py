@@ -41,6 +41,7 @@ from slicer.engine.events import (
     TrackStarted,
 )
 from slicer.errors import counted
+from slicer.logs.lines import escaped
 from slicer.rtp.parameters import Kind, Slot
 from slicer.slicing.outputs import whose
 
@@ -89,8 +90,13 @@ def _why(reason: str) -> str:
     return f" ({reason})" if reason else ""
 
 
-def line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
-    """An event in one plain line, without its time."""
+def line(event: Event) -> str:
+    """An event in one plain line, without its time. An id in it forges no line, and a terminal
+    obeys none."""
+    return escaped(_line(event))
+
+
+def _line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
     match event:
         case TaskState():
             return f"task {event.state.value}" + (f": {event.reason}" if event.reason else "")
@@ -298,6 +304,7 @@ class LiveProgress:
 def middle_out(text: str, cells: int) -> str:
     """A text in at most *cells* cells of a terminal, of which a wide character takes two. Of a
     longer one the middle is left out."""
+    text = escaped(text)
     if cell_len(text) <= cells:
         return text
     if cells < 3:

@@ -20,7 +20,7 @@ from slicer.delivery.spool.spool import Spool
 from slicer.delivery.throttle import Throttle
 from slicer.engine.reports import TaskReports
 from slicer.engine.running import LATE, RunningTask
-from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable
+from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable, counted
 from slicer.media.slice import File, Info, SliceInfo
 from slicer.storage import Credentials, Receipt, open_storage
 
@@ -141,15 +141,17 @@ class OutcomeRouter:
 
     def on_trouble(self, task: str, error: SlicerError) -> None:
         """Tell a task of what is tried again."""
-        self._reports.on_trouble(task, error)
+        running = self._find(task)
+        self._reports.on_trouble(task, error, running.spec.app if running else 0)
 
     def on_recovered(self, task: str, destination: str) -> None:
         """Tell a task that its store works again."""
-        self._reports.on_recovered(task, destination)
+        running = self._find(task)
+        self._reports.on_recovered(task, destination, running.spec.app if running else 0)
 
     def on_overflow(self, count: int) -> None:
         """Log it; the task that offered a refused slice tells of each."""
-        logger.warning("! %d slices lost: an outbox is full", count)
+        logger.warning("! %s lost: an outbox is full", counted(count, "slice"))
 
     async def _settle_confirmed(self, info: Info, confirmed: Awaitable[None]) -> None:
         try:
@@ -169,11 +171,13 @@ class OutcomeRouter:
 
 
 def _log_lost(count: int) -> None:
-    logger.warning("! %d slices lost after they were taken: SliceLost says why for each", count)
+    text = "! %s lost after being taken: SliceLost says why"
+    logger.warning(text, counted(count, "slice"))
 
 
 def _log_late(count: int) -> None:
-    logger.warning("! %d pictures late: ready more than %g s after they were taken", count, LATE)
+    text = "! %s late: ready more than %g s after being taken"
+    logger.warning(text, counted(count, "picture"), LATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +307,7 @@ class Destinations:
                 backup = key.backup and self._store(key.backup, key.backup_credentials)
                 destination = self._make(key, storage, backup or None)
         except SlicerError as error:
-            logger.warning("! spool: %d slices stay: %s", len(found), error)
+            logger.warning("! spool: %s left: %s", counted(len(found), "slice"), error)
             for task in sorted({header.info.task for header in headers}):
                 self.reports.on_trouble(task, error)
             return
@@ -315,7 +319,8 @@ class Destinations:
         found = self._stuck.pop(folder)
         if left := outbox.adopt(found, self.judge_of):
             self._stuck[folder] = left
-            logger.warning("! spool: %d slices stay: who judges them is not known", len(left))
+            text = "! spool: %s left: who judges is not known"
+            logger.warning(text, counted(len(left), "slice"))
 
     async def _close_when_empty(self, destination: Destination) -> None:
         await destination.outbox.emptied()
@@ -370,6 +375,7 @@ class Destinations:
             if self.spool is None:
                 raise
             logger.warning("! %s: %s; slices wait in the spool", storage.label, error)
+            error.store = storage.label
             return error
         return None
 

@@ -36,7 +36,7 @@ from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.judges import Judges
 from slicer.engine.metrics import TaskTotals
 from slicer.engine.operation import Operation
-from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
+from slicer.engine.reports import Confirm, ConfirmVerdict, Permit, TaskReports
 from slicer.engine.running import RunningTask
 from slicer.engine.sample import Sample
 from slicer.engine.settings import Settings
@@ -78,7 +78,7 @@ class Engine:
     All methods are for the thread of the loop it was entered in; before, they raise RuntimeError.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one thing that who embeds it may decide)
         self,
         settings: Settings | None = None,
         *,
@@ -86,19 +86,21 @@ class Engine:
         moderation: Callable[[str], Moderation | None] | None = None,
         confirm: Confirm | None = None,
         confirm_verdict: ConfirmVerdict | None = None,
+        permit: Permit | None = None,
         authorize: Authorize | None = None,
         observe: Observe | None = None,
     ) -> None:
         """*lookup* finds the keys of stores that the spool has slices for (`storage`'s, without
         it), *moderation* who judges those of a task. *confirm* is awaited for each stored slice,
         before its record leaves the spool and before its task finishes (a queue of webhooks that
-        keeps it); *confirm_verdict* likewise for each that was judged. *authorize*: who may publish
+        keeps it); *confirm_verdict* likewise for each that was judged. *permit*: whether a slice
+        that was cut may be delivered at all (all may, without it). *authorize*: who may publish
         into our own rooms (as the `whip` settings say, without it). *observe*: a tracer."""
         self.settings = settings or Settings()
         self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
         self._moderation = moderation or (lambda _task: None)
         self._confirm, self._confirm_verdict, self._authorize = confirm, confirm_verdict, authorize
-        self._observe = observe
+        self._observe, self._permit = observe, permit
         self._tasks: dict[str, RunningTask] = {}
         self._ended: dict[str, TaskFinished] = {}
         self._robots: dict[tuple[int, str, str], RunningTask] = {}
@@ -204,7 +206,7 @@ class Engine:
             confirm_verdict=self._confirm_verdict,
             stages=self._stages,
         )
-        running.preroll = self.settings.slicing.preroll
+        running.permit, running.preroll = self._permit, self.settings.slicing.preroll
         running.transcripts = self.settings.moderation.transcripts
         for slice_key in self._outcomes.take_adopted(task):
             running.adopt(slice_key)
@@ -290,6 +292,15 @@ class Engine:
         """
         return self._slices.open(task, ended=task in self._ended)
 
+    async def forget(self, task: str) -> None:
+        """Wait until a task has ended, and know no more of it: it may be created again under its
+        id."""
+        if task in self._tasks:
+            await self.finished(task)
+        while task in self._tasks:  # noqa: ASYNC110 (until it is retired, at once)
+            await asyncio.sleep(0)
+        self._ended.pop(task, None)
+
     def metrics(self) -> list[Sample]:
         """Every counter there is, now; `engine.metrics.METRICS` says what each name means."""
         self._check_entered()
@@ -315,8 +326,9 @@ class Engine:
         self._check_entered()
         return self._connector(scheme)
 
-    async def close(self) -> None:
-        """Stop every task, deliver for `outbox.drain` seconds at most, give up the rest.
+    async def close(self, resumed: bool = False) -> None:
+        """Stop every task, deliver for `outbox.drain` seconds at most, give up the rest. *resumed*:
+        the tasks go on in the next process; the log says so.
 
         May be called again, also while it goes on. An engine that was never entered has nothing to
         close.
@@ -324,20 +336,19 @@ class Engine:
         if not self._entered:
             return
         if self._closed is None:
-            self._closed = asyncio.ensure_future(self._close())
+            self._closed = asyncio.ensure_future(self._close(resumed))
         await asyncio.shield(self._closed)
 
-    async def _close(self) -> None:
+    async def _close(self, resumed: bool) -> None:
         running = list(self._tasks.values())
         for task in running:
-            task.stop(EndReason.STOPPED)
+            task.stop(EndReason.STOPPED, resumed)
         for destination in self._destinations.all():
             destination.outbox.hurry()
         self._judges.hurry()
         if running:
-            await asyncio.wait(
-                [task.finished for task in running], timeout=self.settings.outbox.drain
-            )
+            finished = [task.finished for task in running]
+            await asyncio.wait(finished, timeout=self.settings.outbox.drain)
         await self._decoding.close()
         await self._destinations.close()
         await self._judges.close()

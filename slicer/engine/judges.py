@@ -8,14 +8,13 @@ from dataclasses import asdict
 
 from slicer.background import Background
 from slicer.clock import Clock
-from slicer.config import in_words
 from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.judging import Judge, Judging, Outcome
 from slicer.delivery.retry import Backoff
 from slicer.engine.spec import Moderation
 from slicer.errors import BadInput, ModerationError
 from slicer.media.slice import File
-from slicer.moderation import Supplier, SupplierSpec, open_supplier
+from slicer.moderation import Supplier, SupplierSpec, one_that_judges, open_supplier
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 from slicer.slicing.spec import SliceParams
@@ -47,9 +46,8 @@ class Judges:
         supplier = self.get(moderation).judging.supplier
         for kind in Kind:
             if params.of(kind) is not None and kind not in supplier.kinds:
-                can = in_words(sorted(supplier.kinds)) or "nothing"
-                allowed = f"a supplier that judges {kind}; this one judges {can}"
-                raise BadInput("supplier", moderation.supplier.name, allowed)
+                name = moderation.supplier.name
+                raise BadInput("supplier", name, one_that_judges(kind, name, supplier.kinds))
 
     def get(self, moderation: Moderation) -> Judge:
         """The judge of a task. Raises BadInput."""

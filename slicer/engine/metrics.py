@@ -21,6 +21,8 @@ from slicer.engine.sample import Sample
 from slicer.rooms import Connector
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import EndReason, State
+from slicer.webrtc.counts import HANDSHAKES, OUTCOMES
+from slicer.webrtc.counts import counted as counted_by_path
 
 METRICS: Mapping[str, str] = {
     "tasks": "tasks that have not ended; state",
@@ -40,7 +42,14 @@ METRICS: Mapping[str, str] = {
     "event_streams": "listeners to events",
     "events_missed_total": "events that a listener was too slow for (EVENT_BUFFER)",
     "connections": "connections and captures that media comes by; room (its scheme)",
+    "handshakes_total": "ICE and DTLS together, as they ended; room, outcome: connected, "
+    "ice_failed, dtls_failed, closed (by us, before)",
     "media_total": "what connections and receivers refused, lost or found odd; room, reason",
+    "packets_total": "datagrams of WebRTC connections; fate: media (given to a receiver: "
+    "media_total says what of it was not used), refused (no SRTP of the peer's), other (STUN, "
+    "DTLS)",
+    "plane_looks_total": "times that the media path has looked at its sockets",
+    "plane_cpu_seconds_total": "CPU time of the native plane's thread; 0 without one",
     "destinations": "stores that are open, each with an outbox",
     "outbox_slices_total": "slices of all outboxes; outcome (a field of OutboxCounters)",
     "outbox_stored_bytes_total": "bytes that stores have acknowledged",
@@ -139,12 +148,21 @@ def of_moderation(judges: Judges) -> Iterator[Sample]:
 
 
 def of_rooms(connectors: Mapping[str, Connector]) -> Iterator[Sample]:
-    """Connections, and what became of the packets that were not cut."""
+    """Connections, how they came about, and what became of the packets that were not cut."""
     for scheme, connector in connectors.items():
         room = ("room", scheme)
         yield Sample("connections", connector.connections, (room,))
-        for reason, count in sorted(connector.counters.items()):
+        counters = Counter(connector.counters)
+        for outcome in OUTCOMES:
+            count = counters.pop(f"{HANDSHAKES}{outcome}", 0)
+            yield Sample("handshakes_total", count, (room, ("outcome", outcome)))
+        for reason, count in sorted(counters.items()):
             yield Sample("media_total", count, (room, ("reason", reason)))
+    counts, cpu = counted_by_path()
+    for fate in ("media", "refused", "other"):
+        yield Sample("packets_total", getattr(counts, fate), (("fate", fate),))
+    yield Sample("plane_looks_total", counts.looks)
+    yield Sample("plane_cpu_seconds_total", cpu)
 
 
 def of_events(streams: EventStreams) -> Iterator[Sample]:

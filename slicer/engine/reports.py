@@ -19,7 +19,7 @@ from slicer.engine.events import (
     TaskTrouble,
 )
 from slicer.engine.stages import Stage, Stages
-from slicer.errors import ModerationError, SlicerError
+from slicer.errors import ModerationError, SlicerError, StorageError
 from slicer.media.slice import SliceInfo
 from slicer.moderation import Verdict
 from slicer.storage import Receipt
@@ -32,6 +32,9 @@ does not finish."""
 
 ConfirmVerdict = Callable[[SliceJudged | SliceUnjudged], Awaitable[None]]
 """The same of a verdict. Until then the slice goes nowhere."""
+
+Permit = Callable[[SliceInfo], Awaitable[bool]]
+"""Asked about each slice as soon as it is cut: whether it may be delivered, once that is known."""
 
 
 class TaskReports:
@@ -95,15 +98,17 @@ class TaskReports:
         self._tell(SliceLost(slice.task, self._now(), slice, reason))
         self.reach(slice, Stage.LOST)
 
-    def on_trouble(self, task: str, error: SlicerError) -> None:
-        """Something is tried again."""
-        logger.warning("! task %s: %s", task, error, extra={"task": task})
+    def on_trouble(self, task: str, error: SlicerError, app: int = 0) -> None:
+        """Something is tried again; *app*: whose task it is, where that is known."""
+        store = f"{error.store}: " if isinstance(error, StorageError) and error.store else ""
+        extra = {"task": task, "app": app}
+        logger.warning("! task %s%s: %s%s", task, _of(app), store, error, extra=extra)
         self._tell(TaskTrouble(task, self._now(), str(error)))
 
-    def on_recovered(self, task: str, destination: str) -> None:
-        """The store takes slices again."""
-        text = "+ task %s: %s takes slices again"
-        logger.warning(text, task, destination, extra={"task": task})
+    def on_recovered(self, task: str, destination: str, app: int = 0) -> None:
+        """The store takes slices again; *app*: as above."""
+        text, extra = "+ task %s%s: %s takes slices again", {"task": task, "app": app}
+        logger.warning(text, task, _of(app), destination, extra=extra)
         self._tell(StoreRecovered(task, self._now(), destination))
 
     def on_supplier_trouble(self, task: str, error: ModerationError) -> None:
@@ -118,3 +123,7 @@ class TaskReports:
 
     def _now(self) -> datetime:
         return self._clock.wall(self._clock.now())
+
+
+def _of(app: int) -> str:
+    return f" of application {app}" if app else ""

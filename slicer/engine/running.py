@@ -33,7 +33,7 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
-from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
+from slicer.engine.reports import Confirm, ConfirmVerdict, Permit, TaskReports
 from slicer.engine.spec import TaskSpec
 from slicer.engine.stages import Stage, Stages
 from slicer.engine.told_times import ToldTimes
@@ -99,6 +99,7 @@ class RunningTask:
         self.room: Room | None = None
         self.preroll = PREROLL  # of its audio files, in seconds
         self.judge: Judge | None = None
+        self.permit: Permit | None = None
         self.transcripts = False  # stored beside the audio they are of
         self.stored = self.lost = self.kept = self.late = 0
         self.judged = self.unjudged = 0
@@ -114,6 +115,7 @@ class RunningTask:
         self._pending = set[str]()
         self._rate = CutRate(spec.params) if self._live else None
         self._reason: EndReason | None = None
+        self._resumed = False
         self._left: asyncio.Task[None] | None = None
 
     @property
@@ -135,8 +137,10 @@ class RunningTask:
         """Whether its robot is to be in the room no longer; deliveries may go on."""
         return self._reason is not None
 
-    def stop(self, reason: EndReason) -> None:
-        """Leave the room; what has been cut is still delivered. May be called twice."""
+    def stop(self, reason: EndReason, resumed: bool = False) -> None:
+        """Leave the room; what has been cut is still delivered. May be called twice. *resumed*: the
+        task goes on in the next process, unless it ends already."""
+        self._resumed = self._resumed or (resumed and not self.ended)
         self.driver.deliver(Stopped(reason))
 
     def on_frames(self, frames: GroupFrames) -> None:
@@ -234,7 +238,7 @@ class RunningTask:
 
     def on_discarded(self, count: int) -> None:
         """The room told more than the task can take at once."""
-        self._warn("! task %s: %d facts of its room are discarded", count)
+        self._warn("! task %s: %s of its room discarded", counted(count, "fact"))
         self._tell(FactsDiscarded(self._task, self._now(), count))
 
     def on_finished(self, finished: Finished) -> None:
@@ -331,7 +335,8 @@ class RunningTask:
         self._settle(key)
 
     def _offer(self, info: SliceInfo, due: float, make: Callable[[], File], size: int) -> None:
-        delivery = Delivery(info, size, make, due, judge=self.judge)
+        permit = self.permit and self.permit(info)
+        delivery = Delivery(info, size, make, due, judge=self.judge, permit=permit)
         if not self.outbox.offer(delivery):
             self.on_lost(info, delivery.refused)
 
@@ -343,8 +348,8 @@ class RunningTask:
 
     def on_store_trouble(self, error: StorageError) -> None:
         """The store was found failing before it was sent anything."""
-        self._reports.on_trouble(self._task, error)
         self.outbox.note_trouble(self._task, error)
+        self._reports.on_trouble(self._task, error, self.spec.app)
 
     def _due(self, cut: Cut) -> float:
         if not isinstance(cut, PictureCut) or self._clock.now() - cut.began >= RECORDED:
@@ -386,8 +391,10 @@ class RunningTask:
             self.unjudged,
         )
         level = logging.WARNING if self.lost else logging.INFO
-        about = (self._reason, counted(self.stored, "slice"), self.lost)
-        self._log(level, "- task %s has finished (%s): %s stored, %d lost", *about)
+        end = "goes on at the next start" if self._resumed else f"has finished ({self._reason})"
+        kept = f", {self.kept} kept for the next start" if self.kept else ""
+        about = (end, counted(self.stored, "slice"), self.lost, kept)
+        self._log(level, "- task %s %s: %s stored, %d lost%s", *about)
         self._tell(event)
         self.finished.set_result(event)
 

@@ -35,7 +35,9 @@ from slicer.slicing.spec import (
 )
 from slicer.storage.settings import StorageSettings
 
-OTHER_TABLES = ("serve", "webhooks", "vendors", "console", "apps", "log", "metrics", "tracing")
+OTHER_TABLES = (
+    *("serve", "webhooks", "vendors", "console", "apps", "log", "metrics", "tracing", "fleet"),
+)
 """Tables of the same file that the service alone reads (service/settings.py)."""
 OTHER_VARIABLES = (
     "SLICER_SERVE_",
@@ -48,6 +50,7 @@ OTHER_VARIABLES = (
     "SLICER_LOG_",
     "SLICER_METRICS_",
     "SLICER_TRACING_",
+    "SLICER_FLEET_",
 )
 """What the variables of those tables begin with."""
 MOVED = {

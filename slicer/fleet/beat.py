@@ -18,7 +18,8 @@ class Beat:
     *instance*: a text that no other process of that name has; *capacity*: tasks it may run;
     *load*: how much of whatever is scarcest there is taken, from 0 to 1; *draining*: it takes no
     further tasks; *tasks*: those it runs, each with the latest revision of its record that it has
-    seen; *rooms*: where publishers find its own rooms, as `http://host:port`, or nothing.
+    seen; *streams*: how many anchors it slices of each, where that is more than one; *rooms*: where
+    publishers find its own rooms, as `http://host:port`, or nothing.
     """
 
     worker: str
@@ -28,6 +29,7 @@ class Beat:
     load: float = 0.0
     draining: bool = False
     tasks: Mapping[str, int] = field(default_factory=dict)
+    streams: Mapping[str, int] = field(default_factory=dict)
     rooms: str = ""
     version: str = ""
 
@@ -48,6 +50,7 @@ def from_json(data: bytes) -> Beat:
             and isinstance(beat.capacity, int)
             and isinstance(beat.load, int | float)
             and all(isinstance(revision, int) for revision in beat.tasks.values())
+            and all(isinstance(streams, int) for streams in beat.streams.values())
         )
     except (ValueError, TypeError, AttributeError):
         right = False

@@ -38,6 +38,7 @@ RECONNECT = 0.25
 """Seconds between two tries to connect again."""
 PING, MAX_PINGS = 2, 2
 """Seconds between two pings, and pings without an answer after which another server is taken."""
+NO_ANSWER = "no answer"
 REVISION = "Slicer-Revision"
 """The header in which a record that is pushed has its revision."""
 
@@ -51,6 +52,9 @@ class Bus:
         self._client, self._bucket = client, bucket
         self.js: JetStreamContext = client.jetstream(timeout=CONNECT / 4)
         self.bucket = bucket
+        self.on_connected: list[Callable[[], Awaitable[object]]] = []
+        """Called each time that a server is there again."""
+        self._closing = asyncio.Event()
 
     @classmethod
     async def connect(cls, settings: FleetSettings, name: str) -> Self:
@@ -61,18 +65,24 @@ class Bus:
         except ImportError:
             raise BadInput("fleet.servers", "no nats-py", "rtc-slicer[fleet]") from None
         where = ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in settings.servers)
-        last = "no answer"
+        last, closing = NO_ANSWER, asyncio.Event()
+        on_connected = list[Callable[[], Awaitable[object]]]()
 
         async def on_error(error: Exception) -> None:
             nonlocal last
-            last = str(error) or type(error).__name__
-            logger.debug("bus: %s", last)
+            text = str(error) or type(error).__name__
+            logger.debug("bus: %s", text)
+            if "uthorization" not in last:  # what comes after that follows from it
+                last = text
 
         async def on_disconnected() -> None:
-            logger.warning("! the bus is away: tasks go on, new ones are refused")
+            if not closing.is_set():
+                logger.warning("! the bus is away: tasks go on, new ones are refused")
 
         async def on_reconnected() -> None:
             logger.warning("+ the bus is there again")
+            for callback in on_connected:
+                await callback()
 
         try:
             async with asyncio.timeout(CONNECT):
@@ -93,10 +103,12 @@ class Bus:
                     user_credentials=_file("credentials", settings.credentials) or None,
                 )
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            detail = last if isinstance(error, TimeoutError) else str(error) or last
+            detail = last if last != NO_ANSWER else str(error) or last
             allowed = f"servers that answer and take us ({detail})"
             raise BadInput("fleet.servers", where, allowed) from None
-        return cls(client, settings.bucket)
+        bus = cls(client, settings.bucket)
+        bus.on_connected, bus._closing = on_connected, closing
+        return bus
 
     @property
     def connected(self) -> bool:
@@ -168,6 +180,7 @@ class Bus:
 
     async def close(self) -> None:
         """May be called twice."""
+        self._closing.set()
         if not self._client.is_closed:
             await self._client.close()
 

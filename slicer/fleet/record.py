@@ -1,7 +1,7 @@
 """What the bus keeps of one task: who runs it, and its order, sealed."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from slicer.errors import BadInput
 
@@ -14,7 +14,8 @@ class TaskRecord:
     """One task. All writes of a fleet have one order, and *revision* is this one's place in it.
 
     *epoch*: how often the task was given to a worker; *worker*: the one that has it, or nothing;
-    *previous*: the one that handed it over, which gets it again only where there is no other one;
+    *previous*: of a task that no worker has, the one that handed it over, which gets it again only
+    where there is no other one; else the one that it was taken from, as dead;
     *sealed*: the order and its secrets, encrypted; *code*: why its robot left or is leaving.
     *created*, *expires* and *ended* are wall time in seconds.
     """
@@ -67,3 +68,8 @@ def from_json(task: str, data: bytes, revision: int) -> TaskRecord:
     if wrong:
         raise BadInput("fleet.bucket", f"record {task}", f"another type of {wrong[0]}")
     return TaskRecord(task, revision=revision, **values)
+
+
+def given(record: TaskRecord, worker: str) -> TaskRecord:
+    """The record that gives a task to *worker*; *previous* is the one that was lost, if one was."""
+    return replace(record, epoch=record.epoch + 1, worker=worker, previous=record.worker)

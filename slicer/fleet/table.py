@@ -59,28 +59,40 @@ class Table:
         self._closed = False
 
     async def open(self, replicas: int) -> None:
-        """Make the bucket, if need be, and read it. Raises BadInput and BusUnavailable."""
+        """Make the bucket, if need be, and read it; servers that start just now are waited for.
+        Raises BadInput and BusUnavailable."""
+        reason = "it is not answered"
+        try:
+            async with asyncio.timeout(SYNC):
+                while unavailable := await self._made(replicas):
+                    reason = str(unavailable)
+                    await asyncio.sleep(CHECK / 4)
+                last = await self._last()
+                await self._follow()
+                await self._until_read(last)
+        except TimeoutError:
+            text = f"{self._bucket} cannot be read within {SYNC:g} s: {reason}"
+            raise BusUnavailable(text) from None
+        self._watching = asyncio.ensure_future(self._watch())
+
+    async def _made(self, replicas: int) -> BusUnavailable | None:
+        """Make the bucket. Gives why that cannot be done just now. Raises BadInput."""
         from nats.js.api import KeyValueConfig  # noqa: PLC0415
-        from nats.js.errors import APIError  # noqa: PLC0415
+        from nats.js.errors import APIError, ServiceUnavailableError  # noqa: PLC0415
 
         config = KeyValueConfig(self._bucket, description="rtc-slicer", replicas=replicas)
         try:
             # History 1, all reads by the leader: a replica that lags would show what was.
             await self._js.create_key_value(config)
+        except ServiceUnavailableError as error:
+            return _unavailable(error)
         except APIError as error:
             if error.code != 400 or not await self._there():
                 allowed = f"what these servers can keep ({error.description})"
                 raise BadInput("fleet.replicas", replicas, allowed) from None
         except Exception as error:
-            raise _unavailable(error) from None
-        try:
-            async with asyncio.timeout(SYNC):
-                last = await self._last()
-                await self._follow()
-                await self._until_read(last)
-        except TimeoutError:
-            raise BusUnavailable(f"{self._bucket} cannot be read within {SYNC:g} s") from None
-        self._watching = asyncio.ensure_future(self._watch())
+            return _unavailable(error)
+        return None
 
     async def write(self, record: TaskRecord) -> TaskRecord | None:
         """Write a record, unless there is a later one than its revision (0: unless there is one).

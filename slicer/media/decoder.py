@@ -104,7 +104,8 @@ class GroupDecoder:
     def _decode(
         self, context: av.VideoCodecContext, packet: "av.Packet[Any] | None"
     ) -> av.VideoFrame | None:
-        """Of the frames that come out, the last one fed; others are let go."""
+        """Of the frames that come out, the last one fed; others are let go. Of SVC in VP9 each
+        spatial layer comes out, the highest one last."""
         size = 0 if packet is None else packet.size
         try:
             frames = context.decode(packet)
@@ -112,7 +113,7 @@ class GroupDecoder:
             raise MediaError(f"{self._codec} frame of {size} bytes: {error}") from error
         if any(frame.is_corrupt for frame in frames):
             raise MediaError(f"{self._codec} frame decoded with errors")
-        return next((frame for frame in frames if frame.pts == self._fed - 1), None)
+        return next((frame for frame in reversed(frames) if frame.pts == self._fed - 1), None)
 
     def _check_kept(self, kept: Sequence[bytes]) -> None:
         size = sum(map(len, kept))

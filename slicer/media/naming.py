@@ -4,6 +4,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -57,6 +58,7 @@ class Names:
         return f"{name}{suffix}.{extension}"
 
 
+@lru_cache(MAX_REMEMBERED)
 def _safe(part: str) -> str:
     """*part* as it is where it is safe in a key and in a path, percent-encoded where not.
 

@@ -7,7 +7,7 @@ at once and when to try again is the affair of delivery/judging.py.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from importlib import import_module
@@ -192,6 +192,23 @@ SDKS: Mapping[str, tuple[str, ...]] = {
 def installed(name: str) -> bool:
     """Whether a supplier of the table can be opened: what it needs is there."""
     return name in SUPPLIERS and all(find_spec(each) for each in SDKS.get(name, ()))
+
+
+_NEEDS = {
+    ("local", Kind.AUDIO): "moderation.local_whisper",
+    ("trtc", Kind.AUDIO): "moderation.local_whisper",
+    ("yidun", Kind.AUDIO): "AudioBizType",
+    ("yidun", Kind.VIDEO): "ImageBizType",
+}
+"""What a supplier needs to judge a kind that it does not without."""
+
+
+def one_that_judges(kind: Kind, name: str, kinds: Collection[Kind]) -> str:
+    """What is allowed in place of a supplier that judges only *kinds*, in words."""
+    can = in_words(sorted(kinds)) if kinds else "nothing"
+    needed = _NEEDS.get((name, kind))
+    more = f"; with {needed} set it judges {kind}, too" if needed else ""
+    return f"a supplier that judges {kind}; this one judges {can}{more}"
 
 
 def open_supplier(spec: SupplierSpec, settings: ModerationSettings) -> Supplier:

@@ -14,11 +14,20 @@ from functools import partial
 
 from slicer.background import Background
 from slicer.clock import Clock, Timer
+from slicer.delivery.throttle import Throttle
 from slicer.engine.engine import Engine
 from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
 from slicer.engine.sample import Sample
 from slicer.engine.task_status import TaskStatus
-from slicer.errors import BadInput, LimitReached, SlicerError, TaskEnded, TaskNotExist, counted
+from slicer.errors import (
+    BadInput,
+    LimitReached,
+    RoomError,
+    SlicerError,
+    TaskEnded,
+    TaskNotExist,
+    counted,
+)
 from slicer.media.slice import File, SliceInfo
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio, as_slice
@@ -65,19 +74,84 @@ class Service:
         self._creating: dict[str, tuple[int, str, str]] = {}
         self._resuming: dict[str, asyncio.Task[None]] = {}
         self._lifetimes: dict[str, Timer] = {}
+        self._let_go: dict[str, asyncio.Event] = {}
+        """Tasks that others have, or will have, and that have not ended here; set: the robot has
+        left."""
         self._background = Background()
+        self._not_begun = ""
+        self._refusals = Throttle(clock, self._tell_not_begun)
         self._closing = False
         self.operations: Operations
         """What an operator may see and do; set by `serving`."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether orders can be carried out now."""
+        return not self._closing
 
     async def start(self) -> None:
         """Take up every task that has not ended; those that were being left are ended."""
         await self._prune()
         for record in self._registry.unfinished():
-            if record.code is None:
-                self._resuming[record.task] = self._background.start(self._resume(record.task))
-            else:
-                self._background.start(self._bury(record.task, record.code))
+            self.take_up(record.task)
+
+    def take_up(self, task: str) -> None:
+        """Send the robot of another process again; end a task that was being left."""
+        record = self._record(task)
+        if record.code is None:
+            self._resuming[task] = self._background.start(self._resume(task))
+        else:
+            self._background.start(self._bury(task, record.code))
+
+    async def begin(self, task: str) -> None:
+        """Send the robot of a task that another process was told to create. Raises as `create`."""
+        self._notifier.expect(task)
+        events = self._engine.events(task)
+        try:
+            await self._send_again(task)
+        except BaseException as error:
+            events.close()
+            self._notifier.over(task)
+            raise _named(error, self._record(task).order) from None
+        self._background.start(self._follow(task, events))
+
+    def change(self, task: str) -> None:
+        """A task's record was changed by another process: carry it out."""
+        record = self._record(task)
+        if task in self._let_go:
+            return
+        if record.code is not None:
+            self._stop(task, record.code)
+            return
+        with contextlib.suppress(TaskNotExist, TaskEnded):  # it is coming, or has just gone
+            if self._engine.describe(task).subscription != record.order.params.subscription:
+                self._engine.modify(task, record.order.params.subscription)
+
+    async def let_go(self, task: str) -> None:
+        """Have the robot leave, for another process has the task, or will have it: nothing of that
+        is told. Returns once it has left; what it cut is delivered all the same, where it may
+        be."""
+        if task not in self._let_go:
+            left = self._let_go[task] = asyncio.Event()
+            if task in self._lifetimes:
+                self._lifetimes.pop(task).cancel()
+            try:
+                self._engine.delete(task)
+            except (TaskNotExist, TaskEnded):
+                if task in self._resuming:
+                    self._resuming[task].cancel()
+                    await asyncio.wait([self._resuming[task]])
+                del self._let_go[task]
+                left.set()
+                return
+        await self._let_go[task].wait()
+
+    async def gone(self, task: str) -> None:
+        """Wait until nothing is left here of a task that was let go."""
+        while task in self._let_go:
+            with contextlib.suppress(TaskNotExist):
+                await self._engine.finished(task)
+            await asyncio.sleep(0)
 
     async def metrics(self) -> list[Sample]:
         """Every counter there is, now: the engine's, and those of `service.metrics.METRICS`."""
@@ -103,18 +177,16 @@ class Service:
         except BaseException as error:
             events.close()
             self._background.start(self._abandon(task))
-            if isinstance(error, BadInput) and error.field == "room" and order.stream is not None:
-                raise BadInput("stream", error.got, error.allowed) from None
-            if isinstance(error, BadInput) and error.field == "room":
-                allowed = "an id that the room URL of its pattern can hold"
-                raise BadInput("room_id", order.room_id, allowed) from None
-            raise
+            if isinstance(error, RoomError):  # no doing of the caller's: an operator must know
+                self._not_begun = f"room {order.room_id!r} of application {app.sdk_app_id}: {error}"
+                self._refusals.add()
+            raise _named(error, order) from None
         finally:
             del self._creating[task]
         self._background.start(self._follow(task, events))
         return task
 
-    def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
+    async def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
         """How the task is now. Raises TaskNotExist and TaskEnded."""
         record = self._owned(app, product, task)
         try:
@@ -175,24 +247,19 @@ class Service:
     async def close(self) -> None:
         """Close the engine. Tasks that nobody ended stay as they are, for the next start."""
         self._closing = True
+        self._refusals.close()
         for resuming in self._resuming.values():
             resuming.cancel()
         for timer in self._lifetimes.values():
             timer.cancel()
-        await self._engine.close()
+        await self._engine.close(resumed=True)
         await self._background.wait()
 
+    def _tell_not_begun(self, count: int) -> None:
+        logger.warning("! %s could not be begun: %s", counted(count, "task"), self._not_begun)
+
     def _owned(self, app: Application, product: Product, task: str) -> Record:
-        record = self._registry.get(task)
-        if (
-            record is None
-            or (record.app, record.order.product) != (app.sdk_app_id, product)
-            or record.expires <= self._now()
-        ):
-            raise TaskNotExist(f"no task {task}")
-        if record.ended is not None:
-            raise TaskEnded(f"task {task} has ended")
-        return record
+        return owned(self._registry, app, product, task, self._now())
 
     def _check_streams(self, app: Application, room: str, user: str) -> None:
         """Raise LimitReached unless one more anchor may be sliced. Looks at the application's own
@@ -232,12 +299,16 @@ class Service:
 
     async def _delete(self, task: str) -> None:
         await self._registry.leave(task, LeaveCode.STOPPED)
+        self._stop(task, LeaveCode.STOPPED)
+
+    def _stop(self, task: str, code: LeaveCode) -> None:
+        replaced = code is LeaveCode.REPLACED
         with contextlib.suppress(TaskNotExist, TaskEnded):
-            self._engine.delete(task)
+            self._engine.delete(task, EndReason.REPLACED if replaced else EndReason.STOPPED)
             return
         if task in self._resuming:
             self._resuming[task].cancel()
-            self._background.start(self._bury(task, LeaveCode.STOPPED))
+            self._background.start(self._bury(task, code))
 
     async def _follow(self, task: str, events: EventStream) -> None:
         """Tell of a task until its end."""
@@ -250,6 +321,9 @@ class Service:
             await self._note(task, event)
         if task in self._lifetimes:
             self._lifetimes.pop(task).cancel()
+        if task in self._let_go:
+            await self._engine.forget(task)
+            del self._let_go[task]
 
     def _outlived(self, task: str) -> None:
         """A stream's task has a life of its own, at whose end its robot leaves."""
@@ -258,6 +332,9 @@ class Service:
             self._background.start(self._delete(task))
 
     async def _note(self, task: str, event: Event) -> None:
+        if task in self._let_go and isinstance(event, RobotLeft | TaskFinished):
+            self._let_go[task].set()
+            return  # another process has the task
         if isinstance(event, RobotLeft | TaskFinished):
             stays = self._closing and event.reason is EndReason.STOPPED
             if stays and self._record(task).code is None:
@@ -285,8 +362,8 @@ class Service:
                 await self._clock.sleep(PATIENCE)
 
     async def _missed(self, task: str, event: EventsMissed) -> None:
-        logger.warning("! task %s: %d events came too fast to be told", task, event.count)
         text = f"{counted(event.count, 'event')} came too fast to be told"
+        logger.warning("! task %s: %s", task, text, extra={"task": task})
         await self._notifier.trouble(self._record(task), event.at, Code.UPLOAD_TROUBLE, text)
 
     async def _resume(self, task: str) -> None:
@@ -322,9 +399,13 @@ class Service:
         await self._engine.create(plan(task, app, record.order, self._settings.vendors))
 
     async def _tell_trouble(self, task: str, error: SlicerError) -> None:
-        logger.warning("! task %s cannot be taken up: %s", task, error, extra={"task": task})
+        await self.tell_trouble(task, f"the task cannot be taken up: {error}")
+
+    async def tell_trouble(self, task: str, text: str) -> None:
+        """Log a trouble of a task with its room, and tell its customer."""
+        logger.warning("! task %s: %s", task, text, extra={"task": task})
         at = self._clock.wall(self._clock.now())
-        await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, str(error))
+        await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, text)
 
     async def _bury(self, task: str, code: LeaveCode) -> None:
         """End a task that is in no room any more, once the slices that an earlier process left are
@@ -348,6 +429,31 @@ class Service:
 
     def _now(self) -> float:
         return self._clock.wall(self._clock.now()).timestamp()
+
+
+def owned(registry: Registry, app: Application, product: Product, task: str, now: float) -> Record:
+    """The record of a task that has not ended, for who asks in an application's name; *now* is wall
+    time in seconds. Raises TaskNotExist and TaskEnded."""
+    record = registry.get(task)
+    if (
+        record is None
+        or (record.app, record.order.product) != (app.sdk_app_id, product)
+        or record.expires <= now
+    ):
+        raise TaskNotExist(f"no task {task}")
+    if record.ended is not None:
+        raise TaskEnded(f"task {task} has ended")
+    return record
+
+
+def _named(error: BaseException, order: Order) -> BaseException:
+    """The error of a creation, with the name that its caller knows the field by."""
+    if not isinstance(error, BadInput) or error.field != "room":
+        return error
+    if order.stream is not None:
+        return BadInput("stream", error.got, error.allowed)
+    allowed = "an id that the room URL of its pattern can hold"
+    return BadInput("room_id", order.room_id, allowed)
 
 
 def _room(app: Application, order: Order) -> str:

@@ -42,7 +42,7 @@ async def serving(
     Raises BadInput for a state folder, a key or a registry that cannot be used.
     """
     folder, clock = Path(settings.serve.state), LoopClock()
-    _check_folder(folder, settings.serve)
+    check_folder(folder, settings.serve)
     key_file = Path(settings.serve.state_key_file or folder / KEY_FILE)
     encryption = Encryption.open(settings.serve.state_keys, key_file)
     async with AsyncExitStack() as stack:
@@ -50,7 +50,7 @@ async def serving(
         stack.push_async_callback(registry.close)
         audit = await Audit.open(folder)
         stack.push_async_callback(audit.close)
-        subscribers = _subscribers(settings.apps)
+        subscribers = subscribers_of(settings.apps)
         sender = await _open_sender(settings, folder, clock, stack, subscribers)
         notifier = Notifier(
             registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
@@ -69,21 +69,22 @@ async def serving(
         await stack.enter_async_context(engine)
 
         def take_settings(new: ServiceSettings) -> None:
-            _check_rooms(new.apps, engine)
+            check_rooms(new.apps, engine)
             admission.replace(new.apps, authorization(new.engine.whip, clock))
             subscribers.clear()
-            subscribers.update(_subscribers(new.apps))
+            subscribers.update(subscribers_of(new.apps))
 
         service = Service(engine, registry, notifier, settings, clock, take_settings, sender)
         service.operations = Operations(engine, registry, sender, audit, folder)
         stack.push_async_callback(service.close)
-        _check_rooms(settings.apps, engine)
+        check_rooms(settings.apps, engine)
         await service.start()
         await stack.enter_async_context(control(folder, service.operations.tasks))
         yield service
 
 
-def _check_folder(folder: Path, settings: ServeSettings) -> None:
+def check_folder(folder: Path, settings: ServeSettings) -> None:
+    """Raise BadInput unless the state can be kept there."""
     try:
         private_folder("serve.state", folder, group=settings.group_writes)
     except OSError as error:
@@ -91,7 +92,7 @@ def _check_folder(folder: Path, settings: ServeSettings) -> None:
         raise BadInput("serve.state", str(folder), allowed) from None
 
 
-def _check_rooms(apps: Iterable[Application], engine: Engine) -> None:
+def check_rooms(apps: Iterable[Application], engine: Engine) -> None:
     """Raise BadInput where no room could ever be entered by an application's settings."""
     for index, app in enumerate(apps):
         for number, (_, pattern) in enumerate(app.rooms):
@@ -122,7 +123,8 @@ async def _open_sender(
     return sender
 
 
-def _subscribers(apps: Iterable[Application]) -> dict[int, Subscriber]:
+def subscribers_of(apps: Iterable[Application]) -> dict[int, Subscriber]:
+    """Where each application's webhooks go, for those that want any."""
     return {app.sdk_app_id: _subscriber(app) for app in apps if app.callback_url}
 
 

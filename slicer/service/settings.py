@@ -9,6 +9,7 @@ from slicer.config import bounded, check, secret, split_authority
 from slicer.config.reader import SettingsReader
 from slicer.engine.settings import MOVED, OTHER_TABLES, Settings
 from slicer.errors import BadInput
+from slicer.fleet.settings import FleetSettings
 from slicer.logs.settings import LogSettings
 from slicer.metrics.settings import MetricsSettings, TracingSettings
 from slicer.service.applications import Application, applications
@@ -100,6 +101,7 @@ class ServiceSettings:
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     tracing: TracingSettings = field(default_factory=TracingSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
 
     def __post_init__(self) -> None:
         for name in OTHER_TABLES:
@@ -133,5 +135,6 @@ class ServiceSettings:
         log = reader.take("log", LogSettings)
         metrics = reader.take("metrics", MetricsSettings)
         tracing = reader.take("tracing", TracingSettings)
+        fleet = reader.take("fleet", FleetSettings)
         reader.end(("apps",), ("SLICER_SUPPLIER_SECRET_KEY",))
-        return cls(engine, serve, webhooks, vendors, console, apps, log, metrics, tracing)
+        return cls(engine, serve, webhooks, vendors, console, apps, log, metrics, tracing, fleet)

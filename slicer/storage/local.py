@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 from urllib.parse import SplitResult, unquote
@@ -64,7 +64,7 @@ class LocalStorage:
         """
         return cls(_folder(url))
 
-    @property
+    @cached_property
     def label(self) -> str:
         return self._root.as_uri()
 
@@ -191,11 +191,11 @@ def _write(staging: int, folder: int, name: str, data: bytes) -> None:
     staged = f"{os.urandom(16).hex()}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        with open(os.open(staged, flags, 0o666, dir_fd=staging), "wb", buffering=0) as file:
+        with _closing(os.open(staged, flags, 0o666, dir_fd=staging)) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             remaining = memoryview(data)
             while remaining:
-                remaining = remaining[file.write(remaining) :]
+                remaining = remaining[os.write(file, remaining) :]
             os.fsync(file)
             os.replace(staged, name, src_dir_fd=staging, dst_dir_fd=folder)
     except BaseException:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from slicer.errors import BadInput
 from slicer.rtp.parameters import Kind, RtpParameters
+from slicer.webrtc.counts import HANDSHAKES, outcome_of
 from slicer.webrtc.description import write_answer, write_fragment, write_offer
 from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.link import Address, Link
@@ -66,6 +67,9 @@ class Events:
 
     connected: Callable[[], None]
     closed: Callable[[str], None]
+
+
+_NOBODY = Events(lambda: None, lambda _reason: None)
 
 
 class Connection:
@@ -185,7 +189,7 @@ class Connection:
             await asyncio.wait([running])
         await self._release()
         self._media.discard()
-        self._events = Events(lambda: None, lambda _reason: None)
+        self._events = _NOBODY
 
     async def _agree(self, agreement: Agreement, offered: bool) -> None:
         self._agreement = agreement
@@ -202,11 +206,17 @@ class Connection:
             if not self._ended.done():
                 self._take_over(self._transport.take(agreement.remote), agreement.remote.lite)
 
-        reason = await self._transport.connect(agreement.remote, offered, timeout, connected)
+        outcome = "closed"  # by us, before it came to an end of its own
+        try:
+            reason = await self._transport.connect(agreement.remote, offered, timeout, connected)
+            outcome = outcome_of(reason)
+        finally:
+            self.counters[f"{HANDSHAKES}{outcome}"] += 1
         if not reason:
             reason = await self._ended
         await self._release()
-        self._events.closed(reason)
+        events, self._events = self._events, _NOBODY
+        events.closed(reason)
 
     def _take_over(self, link: Link, lite: bool) -> None:
         """Have the media path read the nominated socket instead of asyncio."""

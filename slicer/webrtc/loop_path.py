@@ -20,6 +20,7 @@ from slicer.hot import Bundle
 from slicer.rtp.parameters import RtpParameters
 from slicer.rtp.srtp import unprotect
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
+from slicer.webrtc.counts import PathCounts
 from slicer.webrtc.drain import Datagram, Drain
 from slicer.webrtc.driver import BundleDriver
 from slicer.webrtc.link import Address, Link
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
 
 
 class LoopPath:
-    """Opens media that the running loop reads."""
+    """Opens media that the running loop reads. *counts*: what all of it has done; a look is a batch
+    of a socket's."""
+
+    def __init__(self) -> None:
+        self.counts = PathCounts()
 
     @property
     def cpu(self) -> None:
@@ -39,16 +44,21 @@ class LoopPath:
 
     def open(self, deliver: Callable[[TrackOutput], None]) -> "LoopMedia":
         """The media of a new connection."""
-        return LoopMedia(Bundle(secrets.randbits(32)), LoopClock(), deliver)
+        return LoopMedia(Bundle(secrets.randbits(32)), LoopClock(), deliver, self.counts)
 
 
 class LoopMedia:
     """One connection's media. What the socket gives is decrypted and cut in the same turn."""
 
     def __init__(
-        self, bundle: Bundle, clock: Clock, deliver: Callable[[TrackOutput], None]
+        self,
+        bundle: Bundle,
+        clock: Clock,
+        deliver: Callable[[TrackOutput], None],
+        counts: PathCounts | None = None,
     ) -> None:
         self.heard = clock.now()
+        self._counts = counts or PathCounts()
         self._bundle = bundle
         self._clock = clock
         self._driver: BundleDriver | None = BundleDriver(
@@ -86,6 +96,7 @@ class LoopMedia:
 
     def receive(self, datagrams: Sequence[bytes]) -> None:
         """Take plain RTP and RTCP that did not come by the link."""
+        self._counts.media += len(datagrams)
         if self._driver is not None:
             self._driver.receive(datagrams)
 
@@ -143,8 +154,12 @@ class LoopMedia:
                 media.append(data)
             elif self._link is not None:
                 proven |= self._link.others(data, address)
+        self._counts.looks += 1
+        self._counts.other += len(batch) - len(media)
         if self._inbound is not None:
+            sealed = len(media)
             media = unprotect(self._inbound, media, pylibsrtp.Error, self._counters)
+            self._counts.refused += sealed - len(media)
         if media or proven:
             self.heard = self._clock.now()
         if media:

@@ -28,6 +28,7 @@ from slicer.errors import RoomError
 from slicer.hot import IMPLEMENTATION, Bundle
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
+from slicer.webrtc.counts import PathCounts
 from slicer.webrtc.link import Address, Link
 
 if TYPE_CHECKING or IMPLEMENTATION == "native":
@@ -47,6 +48,11 @@ class NativePath:
     def cpu(self) -> float:
         """Seconds of CPU that the plane's thread has used."""
         return self._plane.cpu
+
+    @property
+    def counts(self) -> PathCounts:
+        """What the plane has done; a look is a wake-up of its thread."""
+        return PathCounts(*self._plane.counts)
 
     def open(self, deliver: Callable[[TrackOutput], None]) -> "NativeMedia":
         """The media of a new connection."""
@@ -116,6 +122,7 @@ class NativeMedia:
     def close(self) -> None:
         """The media is over: give the last cuts, close the socket."""
         self._deliver_all(self._peer.flush())
+        self.discard()
         self.release()
 
     def discard(self) -> None:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
+from slicer.webrtc.counts import Counting, count_by
 from slicer.webrtc.link import Address, Link
 from slicer.webrtc.loop_path import LoopPath
 from slicer.webrtc.native_path import native_path
@@ -75,7 +76,7 @@ class Media(Protocol):
         ...
 
     def close(self) -> None:
-        """The media is over: the last cuts, then `release`. May be called twice."""
+        """The media is over: the last cuts, then `discard` and `release`. May be called twice."""
         ...
 
     def discard(self) -> None:
@@ -83,13 +84,8 @@ class Media(Protocol):
         ...
 
 
-class MediaPath(Protocol):
+class MediaPath(Counting, Protocol):
     """Opens the media of connections."""
-
-    @property
-    def cpu(self) -> float | None:
-        """Seconds of CPU that the path's own thread has used; None where it has none."""
-        ...
 
     def open(self, deliver: Deliver) -> Media:
         """The media of a new connection; its cuts go to *deliver*."""
@@ -108,4 +104,5 @@ def media_path() -> MediaPath:
     loop = asyncio.get_running_loop()
     if loop not in _paths:
         _paths[loop] = native_path() or LoopPath()
+        count_by(_paths[loop])
     return _paths[loop]

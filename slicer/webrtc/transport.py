@@ -130,7 +130,8 @@ class Transport:
                     return "ICE failed"
                 await self._dtls.start(RTCDtlsParameters(fingerprints))
         except TimeoutError:
-            return f"not connected within {seconds:g} s"
+            what = "DTLS was not done" if self._ice.state == "completed" else "not connected"
+            return f"{what} within {seconds:g} s"
         if self._dtls.state != "connected":
             return "DTLS failed"
         connected()

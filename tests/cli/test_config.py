@@ -95,7 +95,8 @@ def test_every_field_is_described_and_no_secret_has_a_default(schema: dict[str, 
         ("trtc", "usersig_key"),
         ("livekit", "key"), ("livekit", "secret"), ("whep", "bearer"),
         ("janus", "pin"), ("janus", "token"), ("janus", "api_secret"),
-        ("serve", "state_keys"), ("console", "token"), ("moderation", "webhook_secret"),
+        ("serve", "state_keys"), ("console", "token"), ("fleet", "password"),
+        ("moderation", "webhook_secret"),
         ("apps", "usersig_key"), ("apps", "secrets"), ("apps", "callback_key"),
     }  # fmt: skip
     assert not any("default" in fields[name] for name in secrets)
@@ -114,6 +115,10 @@ def test_a_file_that_is_right(file: Path, capsys: pytest.CaptureFixture[str]) ->
         ("[serve]\nhots = 1\n", "serve.hots: got 'an unknown field'; allowed: host, port"),
         ("[sevre]\n", "sevre: got 'an unknown table'; allowed: apps, console, engine"),
         ("[serve", "a TOML file"),
+        (
+            '[metrics]\nlisten = "127.0.0.1:8088"\n',
+            "metrics.listen: got '127.0.0.1:8088'; allowed: another port than that of serve.port",
+        ),
     ],
 )
 def test_a_file_that_is_wrong(

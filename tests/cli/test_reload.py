@@ -11,6 +11,7 @@ import httpx
 
 from slicer.api import Listen, make_app, open_server
 from slicer.cli.reload import Running
+from slicer.service.service import Service
 from slicer.service.serving import serving
 from slicer.service.settings import ServiceSettings
 from tests.harness.certificates import make_certificate
@@ -56,6 +57,18 @@ async def test_applications_are_read_again(tmp_path: Path) -> None:
         assert served(one) == [1, 2]
 
 
+async def test_the_log_is_reopened_and_its_table_needs_no_restart(tmp_path: Path) -> None:
+    file, reopened = tmp_path / "slicer.toml", list[bool]()
+    async with running(tmp_path) as one:
+        one.reopen_log = lambda: reopened.append(True)
+        file.write_text(FILE + '[log]\nlevel = "debug"\n')
+        assert one.reload(file, {}) == "SIGHUP: 1 application read again"
+        assert reopened == [True]
+        file.write_text(FILE + '[log]\nlevel = "loud"\n')
+        assert "nothing is changed: log.level: got 'loud'" in one.reload(file, {})
+        assert reopened == [True]
+
+
 async def test_what_cannot_work_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "slicer.toml"
     async with running(tmp_path) as one:
@@ -84,6 +97,7 @@ async def test_a_task_keeps_its_application_and_its_room(tmp_path: Path) -> None
             assert served(one) == [1]
         file.write_text(FILE.replace("first", "second") + SECOND)
         assert one.reload(file, {}) == "SIGHUP: 2 applications read again"
+        assert isinstance(one.service, Service)
         assert one.service.unfinished() == [task]
 
 

@@ -27,6 +27,15 @@ rooms = [{ pattern = "*", url = "whip://127.0.0.1:0/{room}" }]
 """
 
 
+def test_two_servers_on_one_port_do_not_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "slicer.toml").write_text(APP.replace(":0/", ":18182/"))
+    assert main(["serve", "--config", "slicer.toml", "--port", "18182"]) == BAD_INPUT
+    says = "apps[0].rooms[0].url: got '127.0.0.1:18182'; allowed: another port than that of serve"
+    assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

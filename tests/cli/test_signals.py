@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from slicer.cli.exits import INTERRUPTED
-from slicer.cli.signals import end_on_signals
+from slicer.cli.signals import end_on_signals, has_terminal
 
 PROGRAM = """
 import asyncio, signal
@@ -138,3 +138,9 @@ async def test_a_hangup_is_no_second_signal(told: Told, monkeypatch: pytest.Monk
     assert exits == []
     await told.after(signal.SIGINT)
     assert exits == [INTERRUPTED]
+
+
+def test_whether_a_terminal_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not has_terminal()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert has_terminal()

@@ -42,8 +42,17 @@ def test_where_no_service_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks"]) == BAD_INPUT
     assert (
         "serve.state: got 'slicer-state'; allowed: the state folder of a service that runs "
-        "(No such file or directory)"
+        "(No such file or directory): start one with `slicer serve`"
     ) in capsys.readouterr().err
+
+
+def test_no_id_is_obeyed_by_a_terminal() -> None:
+    task = dict.fromkeys(("task", "status", "stored", "pending", "lost", "user"), "1")
+    console = Console(width=80, file=None)
+    with console.capture() as captured:
+        console.print(table([task | {"room": "\x1b[31mred\n9", "anchors": []}]))
+    assert r"\x1b[31mred\n9" in captured.get()
+    assert "\x1b" not in captured.get()
 
 
 def test_ids_are_whole_at_60_columns() -> None:

@@ -1,15 +1,16 @@
 """slicer run and replay from outside; real rooms are in tests/real, the demo in tests/demo."""
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slicer.cli import arguments_parser, main
+from slicer.cli import arguments_parser, main, tasks
 from slicer.cli.exits import BAD_INPUT, KEPT, LOST, NO_ROOM, NO_STORE, STORED, UNJUDGED
-from slicer.cli.tasks import spec_of
+from slicer.cli.tasks import log_reload, spec_of
 from slicer.engine.settings import Settings
 from slicer.errors import BadInput, SliceNotJudged, StorageUnavailable
 from slicer.slicing.spec import MAX_ANCHORS, VideoSpec
@@ -168,3 +169,29 @@ def test_what_is_kept_nowhere_needs_no_store(
     given = ["replay", "ada.rtpdump", "--audio-type", "111:opus", "--moderate", "local"]
     assert main([*given, "--keep", "none"]) == UNJUDGED
     assert main(given) == BAD_INPUT
+
+
+def test_a_hangup_without_a_terminal_reads_the_log_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "slicer.toml"
+    file.write_text("[log]\nlevel = 'debug'\n")
+    options = arguments_parser().parse_args(["run", "whip://127.0.0.1:0/a", "--to", "null:"])
+    assert log_reload(options) is None, "without a file it ends the task"
+    options.config = file
+    monkeypatch.setattr(tasks, "has_terminal", lambda: True)
+    assert log_reload(options) is None, "so does the end of a terminal"
+    monkeypatch.setattr(tasks, "has_terminal", lambda: False)
+    reload = log_reload(options)
+    assert reload is not None
+    level = logging.getLogger("slicer").level
+    try:
+        reload()
+        assert logging.getLogger("slicer").level == logging.DEBUG
+        file.write_text("[log]\nlevel = 'loud'\n")
+        reload()
+        assert logging.getLogger("slicer").level == logging.DEBUG
+    finally:
+        logging.getLogger("slicer").setLevel(level)
+    assert "SIGHUP: the log's settings are read again" in caplog.text
+    assert "! SIGHUP: nothing is changed: log.level: got 'loud'" in caplog.text

@@ -204,13 +204,14 @@ def test_late_pictures_are_counted_for_the_task_and_logged_once_a_second(
         reports.on_late(info_of(f"ada/{number}.png", kind=Kind.VIDEO))
     reports.on_late(info_of("ada/5.png", kind=Kind.VIDEO, task="an earlier one"))
     assert task.late == 5
-    assert [record.args[0] for record in caplog.records if record.args] == [1]  # type: ignore[index]
+    assert [record.args[0] for record in caplog.records if record.args] == ["1 picture"]  # type: ignore[index]
     clock.advance(1.0)
     reports.on_late(info_of("ada/6.png", kind=Kind.VIDEO))
     reports.close()
     said = [record.getMessage() for record in caplog.records]
     assert [message.split()[1] for message in said] == ["1", "5", "1"]
-    assert said[0].endswith("pictures late: ready more than 2 s after they were taken")
+    assert said[0] == "! 1 picture late: ready more than 2 s after being taken"
+    assert said[1].startswith("! 5 pictures late")
 
 
 def test_adopted_slices_wait_for_their_task_until_they_are_settled() -> None:

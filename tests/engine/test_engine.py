@@ -168,8 +168,8 @@ async def test_what_is_lost_or_tried_again_is_logged(
         task = await engine.create(spec)
         await asyncio.sleep(0.5)
     lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert any(line.startswith(f"! task {task}: ") for line in lines)
-    assert any("slices lost" in line for line in lines)
+    assert any(line.startswith(f"! task {task} of application 200806: file:///") for line in lines)
+    assert any("lost after being taken" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ async def test_anchors_tracks_and_what_rooms_refuse(
         await engine.create(spec)
         connector = engine.connector("scripted")
         connector.counters["srtp_replayed"] += 2
+        connector.counters["handshakes_dtls_failed"] += 3
         ScriptedConnector.rooms["open"].tell(
             AnchorJoined("bo"),
             *(TrackPublished("ada", kind) for kind in Kind),
@@ -118,6 +119,10 @@ async def test_anchors_tracks_and_what_rooms_refuse(
     assert value(samples, "tracks", kind="audio") == 2
     assert value(samples, "tracks", kind="video") == 1
     assert value(samples, "media_total", room="scripted", reason="srtp_replayed") == 2
+    assert value(samples, "handshakes_total", room="scripted", outcome="dtls_failed") == 3
+    assert value(samples, "handshakes_total", room="scripted", outcome="connected") == 0
+    reasons = {dict(one.labels).get("reason") for one in samples if one.name == "media_total"}
+    assert reasons == {"srtp_replayed"}, "a handshake is no reason"
 
 
 async def test_every_name_is_documented_and_every_documented_name_is_there(

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from slicer.delivery.judging import Unjudged
 from slicer.engine.events import (
     SliceJudged,
@@ -23,6 +25,21 @@ from tests.harness.delivery.spooling import info_of
 from tests.harness.moderation.scripted import BLOCK
 
 RECEIPT = Receipt("ada/1", 1000, "tag")
+
+
+def test_a_trouble_names_store_and_application(caplog: pytest.LogCaptureFixture) -> None:
+    reports = TaskReports(ManualClock(), lambda _: None)
+    error = StorageUnavailable("bo/2", "503", "again")
+    error.store = "s3://b"
+    reports.on_trouble("t", error, 200806)
+    reports.on_recovered("t", "s3://b", 200806)
+    reports.on_trouble("t", StorageUnavailable("bo/2", "503", "again"))
+    assert [one.getMessage() for one in caplog.records] == [
+        "! task t of application 200806: s3://b: bo/2: 503; again",
+        "+ task t of application 200806: s3://b takes slices again",
+        "! task t: bo/2: 503; again",
+    ]
+    assert caplog.records[0].__dict__["app"] == 200806
 
 
 def test_stored_lost_trouble_and_recovery() -> None:

@@ -408,6 +408,31 @@ async def test_lines_of_the_log_say_what_they_are_about(
     }
 
 
+async def test_a_task_that_goes_on_has_not_finished(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "slicer.engine.running")
+    task, box, _, _ = running()
+    task.stop(EndReason.STOPPED, resumed=True)
+    await settle()
+    for each in box.deliveries:
+        assert isinstance(each.info, SliceInfo)
+        task.on_kept(each.info)
+    assert task.finished.done()
+    last = caplog.records[-1].getMessage()
+    said = "- task t goes on at the next start: 0 slices stored, 0 lost, 1 kept for the next start"
+    assert last == said
+
+
+async def test_a_task_that_ended_before_does_not_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "slicer.engine.running")
+    task, box, _, _ = running()
+    task.stop(EndReason.STOPPED)
+    task.stop(EndReason.STOPPED, resumed=True)
+    await settle()
+    for each in box.deliveries:
+        stored(task, each)
+    assert "has finished (stopped)" in caplog.records[-1].getMessage()
+
+
 async def test_pictures_that_cannot_be_had_are_told(caplog: pytest.LogCaptureFixture) -> None:
     task, _, _, told = running()
     track = TrackKey("t", "ada", Kind.VIDEO)

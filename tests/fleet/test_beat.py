@@ -7,7 +7,7 @@ import pytest
 from slicer.errors import BadInput
 from slicer.fleet.beat import Beat, from_json, to_json
 
-BEAT = Beat("w1", "a", "z1", 100, 0.25, True, {"t": 7}, "http://10.0.0.1:8080", "0.1.0")
+BEAT = Beat("w1", "a", "z1", 100, 0.25, True, {"t": 7}, {"t": 3}, "http://10.0.0.1:8080", "0.1.0")
 
 
 def test_a_beat_comes_back() -> None:

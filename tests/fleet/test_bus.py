@@ -1,8 +1,10 @@
 """What processes say to each other over a real NATS server."""
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +12,14 @@ import pytest
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet.beat import Beat
 from slicer.fleet.bus import Bus
+from slicer.fleet.facts import Fact, Facts
 from slicer.fleet.record import TaskRecord
 from slicer.fleet.settings import FleetSettings
-from tests.harness.fleet.nats_server import Servers
+from slicer.fleet.table import Table
+from tests.harness.certificates import make_certificate
+from tests.harness.fleet.nats_server import Servers, nats_servers
 
+SAMPLE = Path(__file__).parents[2] / "samples/nats/nats.conf"
 RECORD = TaskRecord("t", 7, 1, "w", revision=9)
 
 
@@ -78,6 +84,53 @@ async def test_files_that_are_not_there(field: str) -> None:
     settings = FleetSettings(**fields)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match=rf"fleet\.{field}: got '/nowhere'"):
         await Bus.connect(settings, "test")
+
+
+async def test_three_servers_with_tls_and_permissions_as_the_sample_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder := tmp_path / "certificates").mkdir()
+    certificate, key = make_certificate(folder)
+    for name in ("server.pem", "ca.pem"):
+        shutil.copy(certificate, folder / name)
+    shutil.copy(key, folder / "server.key")
+    config = tmp_path / SAMPLE.name
+    config.write_text(SAMPLE.read_text().replace("/etc/nats", str(tmp_path)))
+    monkeypatch.setenv("NATS_PASSWORD", "secret-of-the-fleet")
+    ca = str(folder / "ca.pem")
+    async with nats_servers(tmp_path, 3, config=config, tls=ca) as servers:
+        settings = FleetSettings(
+            servers.urls, user="slicer", password="secret-of-the-fleet", tls_ca=ca
+        )
+        bus = await Bus.connect(settings, "test")
+        table, facts = Table(bus), Facts(bus)
+        await table.open(3)
+        await facts.open(3)
+        assert await table.write(TaskRecord("t", 7, 1, "w"))
+        assert await table.latest("t")
+        await table.barrier("w")
+        await table.forget("t")
+        told = asyncio.Queue[Fact]()
+
+        async def handle(fact: Fact) -> None:
+            told.put_nowait(fact)
+
+        telling = asyncio.ensure_future(facts.tell(7, handle))
+        await facts.publish(7, "t", "t.1", b"fact")
+        assert (await asyncio.wait_for(told.get(), 20)).data == b"fact"
+        telling.cancel()
+        heard = asyncio.Queue[object]()
+        await bus.hear_beats(heard.put_nowait)
+        await bus.hear_pushes("w", heard.put_nowait)
+        await bus.beat(Beat("w"))
+        await asyncio.wait_for(heard.get(), 5)
+        await bus.push(RECORD, "w")
+        await asyncio.wait_for(heard.get(), 5)
+        await table.close()
+        await bus.close()
+        monkeypatch.setattr("slicer.fleet.bus.CONNECT", 1.5)
+        with pytest.raises(BadInput, match=r"fleet\.servers.*[Aa]uthorization"):
+            await Bus.connect(replace(settings, password="another"), "test")
 
 
 async def test_a_bus_may_be_closed_twice(settings: FleetSettings) -> None:

@@ -111,6 +111,27 @@ async def test_a_consumer_that_is_gone_is_replaced(
     await until(lambda: "other" in table.records)
 
 
+async def test_messages_that_are_missing_are_read_again(table: Table) -> None:
+    table._expected = 5  # as if some had not come
+    for number in range(3):
+        assert await table.write(replace(RECORD, task=f"t{number}"))
+    barrier = await table.barrier("w")
+    await until(lambda: table.read >= barrier)
+    assert len(table.records) == 3
+
+
+async def test_servers_that_do_not_answer_are_waited_for_and_given_up(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise TimeoutError("nobody is there")
+
+    monkeypatch.setattr(module, "SYNC", 0.6)
+    monkeypatch.setattr(bus.js, "create_key_value", away)
+    with pytest.raises(BusUnavailable, match=r"within 0\.6 s: the bus: nobody is there"):
+        await Table(bus).open(1)
+
+
 async def test_more_replicas_than_servers_are_refused(bus: Bus) -> None:
     with pytest.raises(BadInput, match=r"fleet\.replicas: got 3; allowed: what these servers"):
         await Table(bus).open(3)

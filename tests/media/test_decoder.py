@@ -44,6 +44,20 @@ def pixels(frame: av.VideoFrame) -> bytes:
     return bytes(frame.to_ndarray().tobytes())
 
 
+def test_of_the_layers_of_svc_the_highest_is_the_picture() -> None:
+    """FFmpeg gives each spatial layer of a VP9 superframe (annex B of its specification)."""
+    sizes = (80, 46), (160, 90), (320, 180)
+    layers = [
+        next(iter(encode_pictures("vp9", [Painter(width=width, height=height).draw(3)])))
+        for width, height in sizes
+    ]
+    marker = bytes([0xC0 | 1 << 3 | len(layers) - 1])  # sizes have two bytes
+    index = marker + b"".join(len(one).to_bytes(2, "little") for one in layers) + marker
+    shown = picture.decode("vp9", [b"".join(layers) + index])
+    assert (shown.width, shown.height) == sizes[-1]
+    assert pixels(shown) == pixels(picture.decode("vp9", layers[-1:]))
+
+
 @pytest.mark.parametrize("steps", [(1, 20), (1, 5, 6, 20), (7, 20), tuple(range(1, 21))])
 @pytest.mark.parametrize("codec", sorted(CODECS))
 def test_pictures_of_a_kept_decoder_are_those_of_a_fresh_one(

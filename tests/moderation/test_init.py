@@ -12,9 +12,11 @@ from slicer.moderation import (
     Verdict,
     data_id,
     installed,
+    one_that_judges,
     open_supplier,
 )
 from slicer.moderation.settings import ModerationSettings
+from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import info_of
 from tests.harness.moderation.scripted import ScriptedSupplier, install
 
@@ -68,3 +70,17 @@ def test_no_account_shows_its_key() -> None:
 @pytest.mark.parametrize("name", SUPPLIERS)
 def test_names_are_in_small_letters(name: str) -> None:
     assert name == name.lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("local", Kind.AUDIO, "with moderation.local_whisper set it judges audio, too"),
+        ("yidun", Kind.VIDEO, "with ImageBizType set it judges video, too"),
+        ("openai", Kind.AUDIO, "this one judges nothing"),
+    ],
+)
+def test_what_a_supplier_needs_to_judge_a_kind_is_said(name: str, kind: Kind, said: str) -> None:
+    told = one_that_judges(kind, name, ())
+    assert told.startswith(f"a supplier that judges {kind}; ")
+    assert told.endswith(said)

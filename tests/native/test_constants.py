@@ -75,6 +75,8 @@ PREFIXES = (
 # Numbers of these files that only C needs: memory that is kept, and marks in an array.
 OF_C_ALONE = {
     ("audio.c", "FEWEST_PACKETS"),
+    ("audio.c", "PACKETS_AHEAD"),
+    ("audio.c", "BYTES_AHEAD"),
     ("demultiplexer.c", "FEWEST_BITS"),
     ("candidates.c", "FEWEST_HELD"),
     ("report_wait.c", "FEWEST_WAITING"),

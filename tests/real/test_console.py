@@ -102,8 +102,10 @@ async def test_an_operator_at_work(tmp_path: Path) -> None:
 async def test_what_waits_is_dropped_after_a_question(tmp_path: Path) -> None:
     async with opened(tmp_path) as console:
         page, stage = console.page, console.stage
-        stage.stores = [StoreHealth("s3://b", False, True, "503 SlowDown", 1, 10, 0, 0)]
-        stage.slices = [WaitingSlice("t/a.jpg", "t", "backoff", "s3://b", 10, 2, True)]
+        stage.stores = [StoreHealth("s3://b", False, True, "503 slow", 1, 10, 0, 0)]
+        stage.slices = [
+            WaitingSlice("t/a.jpg", "t", "backoff", "s3://b", 10, 2, True, "503 SlowDown")
+        ]
         await console.log_in()
         await page.goto(f"{console.url}#/health")
         await expect(page.locator("main")).to_contain_text("Failing: left alone")

@@ -73,10 +73,11 @@ async def test_two_codecs_come_and_go(tmp_path: Path) -> None:
 
 
 async def test_a_screen_beside_the_camera(tmp_path: Path) -> None:
-    """It stands before the camera, and its description says what it is."""
+    """It stands before the camera, and its description says what it is. The room is full: only who
+    publishes is counted there, so the robot is let in."""
     tracks = ("audio", "screen", "video")
     async with janus(tmp_path / "janus") as server:
-        await server.create(ROOM)
+        await server.create(ROOM, publishers=1)
         async with publisher("ada", tracks=tracks), watching(tmp_path) as watched:
             await watched.until(
                 lambda: both(watched, "ada") and watched.stored("ada", Kind.VIDEO, Role.AUX)

@@ -1,4 +1,5 @@
-"""Chromium publishes three layers of simulcast: the largest is sliced, in whatever order."""
+"""Chromium publishes three layers, by simulcast in whatever order or by SVC: the largest is sliced,
+or the one that is asked for."""
 
 import asyncio
 import re
@@ -61,7 +62,7 @@ async def start(publisher: Publisher, url: str, options: PublishOptions) -> None
     """Publish with all layers from the first second: the answer names the bitrate to begin with."""
 
     def answered(sdp: str) -> str:
-        for payload_type in re.findall(r"a=rtpmap:(\d+) (?:VP8|H264)/90000", sdp):
+        for payload_type in re.findall(r"a=rtpmap:(\d+) (?:VP8|VP9|AV1|H264)/90000", sdp):
             line, told = f"a=fmtp:{payload_type} ", f"x-google-start-bitrate={START}"
             if line in sdp:
                 sdp = sdp.replace(line, f"{line}{told};")
@@ -97,6 +98,25 @@ async def test_the_layer_that_is_asked_for_is_sliced(browser: Chromium) -> None:
         assert await publisher.stop() == 200
     finally:
         await robot.rooms.close()
+
+
+@pytest.mark.parametrize("codec", ["VP9", "AV1"])
+async def test_of_svc_the_highest_spatial_layer_is_sliced(
+    browser: Chromium, robot: Robot, codec: str
+) -> None:
+    """Three spatial layers in one stream, each predicted from the one below."""
+    publisher, heights = await browser.publisher(), Heights(robot)
+    options = PublishOptions(
+        audio=False, codec=codec, width=WIDTH, height=HEIGHT, fps=15, scalability="L3T3"
+    )
+    await start(publisher, f"{robot.rooms.endpoint(ROOM)}/ann", options)
+    await robot.until(lambda: HEIGHT in heights()[-1:], seconds=SECONDS)
+    settled = len(heights())
+    await robot.until(lambda: len(heights()) >= settled + 3, seconds=20)
+    print(codec, heights(), robot.rooms.counters)
+    assert set(heights()[settled:]) == {HEIGHT}
+    assert (await publisher.stats())["video"]["scalabilityMode"] == "L3T3"
+    assert await publisher.stop() == 200
 
 
 @pytest.mark.parametrize(("codec", "order"), [("VP8", "qhf"), ("VP8", "fhq"), ("H264", "qhf")])

@@ -13,13 +13,7 @@ import pytest
 
 from slicer.engine.engine import Engine
 from slicer.engine.settings import EngineSettings, Settings
-from slicer.errors import (
-    BadInput,
-    LimitReached,
-    RoomError,
-    TaskEnded,
-    TaskNotExist,
-)
+from slicer.errors import BadInput, LimitReached, RoomError, TaskEnded, TaskNotExist
 from slicer.service.applications import Application
 from slicer.service.encryption import Encryption
 from slicer.service.leave_code import LeaveCode
@@ -77,6 +71,10 @@ class World:
             if message.line == task and message.event % 100 != 6
         ]
 
+    def state(self, task: str) -> State | None:
+        """Of a task that runs here."""
+        return one.driver.task.state if (one := self.engine._tasks.get(task)) else None
+
     async def until(self, done: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
             while not done():
@@ -132,7 +130,7 @@ async def test_the_task_of_a_stream_has_a_life_of_its_own(
             await here.until(lambda: bool(here.events(task)))
             here.clock.advance(2 * HOUR - 1)
             assert here.registry.unfinished_of(app.sdk_app_id)
-            assert here.service.describe(app, Product.LIVE, task).task == task
+            assert (await here.service.describe(app, Product.LIVE, task)).task == task
             here.clock.advance(2)
             await here.ended(task)
             assert here.events(task)[:2] == [(1101, 0), (1102, 0)]
@@ -145,16 +143,16 @@ async def test_a_task_from_its_order_to_its_end(tmp_path: Path) -> None:
         assert record is not None
         assert (record.app, record.order) == (200806, slice_order())
         assert record.expires - record.created == 72 * HOUR
-        status = here.service.describe(APP, SLICE, task)
+        status = await here.service.describe(APP, SLICE, task)
         assert (status.task, status.state, status.tracks) == (task, State.RUNNING, ())
         assert status.subscription == LISTS
         await here.service.modify(APP, SLICE, task, LISTS_NOW)
-        assert here.service.describe(APP, SLICE, task).subscription == LISTS_NOW
+        assert (await here.service.describe(APP, SLICE, task)).subscription == LISTS_NOW
         await here.service.delete(APP, SLICE, task)
         await here.ended(task)
         assert here.events(task) == [(1001, 0), (1002, 0), (1005, 0)]
         with pytest.raises(TaskEnded):
-            here.service.describe(APP, SLICE, task)
+            await here.service.describe(APP, SLICE, task)
         with pytest.raises(TaskEnded):
             await here.service.modify(APP, SLICE, task, LISTS)
         with pytest.raises(TaskEnded):
@@ -200,7 +198,7 @@ async def test_a_store_that_refuses_fails_nothing_and_is_told(tmp_path: Path) ->
         (trouble,) = [one for one in here.told.values() if one.event == 1006]
         assert json.loads(trouble.payload)["Payload"]["Code"] == 1
         assert not [secret for secret in SECRETS if secret in trouble.payload]
-        assert here.service.describe(APP, SLICE, task).state is State.RUNNING
+        assert (await here.service.describe(APP, SLICE, task)).state is State.RUNNING
 
 
 @pytest.mark.usefixtures("supplier")
@@ -213,22 +211,22 @@ async def test_only_the_owner_may_ask(tmp_path: Path) -> None:
             (APP, MODERATION, "nobody"),
         ):
             with pytest.raises(TaskNotExist):
-                here.service.describe(app, service, name)
+                await here.service.describe(app, service, name)
             with pytest.raises(TaskNotExist):
                 await here.service.modify(app, service, name, LISTS)
             with pytest.raises(TaskNotExist):
                 await here.service.delete(app, service, name)
-        assert here.service.describe(APP, MODERATION, task).state is State.RUNNING
+        assert (await here.service.describe(APP, MODERATION, task)).state is State.RUNNING
 
 
 async def test_an_expired_id_answers_no_more_while_the_task_runs_on(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         task = await here.service.create(APP, slice_order(hours=6))
         here.clock.advance(6 * HOUR - 1)
-        assert here.service.describe(APP, SLICE, task).state is State.RUNNING
+        assert (await here.service.describe(APP, SLICE, task)).state is State.RUNNING
         here.clock.advance(1)
         with pytest.raises(TaskNotExist):
-            here.service.describe(APP, SLICE, task)
+            await here.service.describe(APP, SLICE, task)
         with pytest.raises(TaskNotExist):
             await here.service.delete(APP, SLICE, task)
         assert here.engine.describe(task).state is State.RUNNING
@@ -253,12 +251,15 @@ async def test_an_order_that_cannot_work(
         assert (list(here.registry.unfinished()), here.told) == ([], {})
 
 
-async def test_a_room_that_cannot_be_entered(tmp_path: Path) -> None:
+async def test_a_room_that_cannot_be_entered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     app = replace(APP, rooms=(("*", "whip://192.0.2.1:1/{room}"),))
     async with world(tmp_path) as here:
         with pytest.raises(RoomError):
             await here.service.create(app, slice_order())
         assert (list(here.registry.unfinished()), here.told) == ([], {})
+    assert "! 1 task could not be begun: room '150' of application 200806: " in caplog.text
 
 
 async def test_more_streams_than_allowed(tmp_path: Path) -> None:
@@ -290,7 +291,7 @@ async def test_the_same_robot_in_the_same_room_ends_its_earlier_task(tmp_path: P
         await here.ended(first)
         assert here.events(first) == [(1001, 0), (1002, 101), (1005, 0)]
         for app, task in ((APP, second), (APP, elsewhere), (OTHER, others)):
-            assert here.service.describe(app, SLICE, task).state is State.RUNNING
+            assert (await here.service.describe(app, SLICE, task)).state is State.RUNNING
 
 
 async def test_a_robot_alone_too_long_leaves(tmp_path: Path) -> None:
@@ -301,7 +302,7 @@ async def test_a_robot_alone_too_long_leaves(tmp_path: Path) -> None:
         assert here.events(task) == [(1001, 0), (1002, 99), (1005, 0)]
     async with world(tmp_path) as here:
         with pytest.raises(TaskEnded):
-            here.service.describe(APP, SLICE, task)
+            await here.service.describe(APP, SLICE, task)
 
 
 @pytest.mark.usefixtures("supplier")
@@ -345,12 +346,10 @@ async def test_a_restart_takes_every_task_up_again(tmp_path: Path, count: int) -
         await here.ended(ended)
     assert {event for task in tasks for event, _ in here.events(task)} == {1001}
     async with world(tmp_path, apps=(app,)) as here:
-        await here.until(
-            lambda: all(here.service.describe(app, SLICE, t).state is State.RUNNING for t in tasks)
-        )
+        await here.until(lambda: all(here.state(t) is State.RUNNING for t in tasks))
         assert here.engine.describe(tasks[0]).subscription == LISTS_NOW
         with pytest.raises(TaskEnded):
-            here.service.describe(app, SLICE, ended)
+            await here.service.describe(app, SLICE, ended)
         for task in tasks:
             await here.service.delete(app, SLICE, task)
             await here.ended(task)
@@ -401,10 +400,10 @@ async def test_a_room_that_is_closed_after_a_restart(
     busy = replace(APP, rooms=(("*", "whip://192.0.2.1:1/{room}"),))
     async with world(tmp_path, apps=(busy,)) as here:
         await here.until(lambda: bool(here.clock.timers))
-        status = here.service.describe(busy, SLICE, task)
+        status = await here.service.describe(busy, SLICE, task)
         assert (status.state, status.subscription) == (State.RECONNECTING, LISTS)
         await here.service.modify(busy, SLICE, task, LISTS_NOW)
-        assert here.service.describe(busy, SLICE, task).subscription == LISTS_NOW
+        assert (await here.service.describe(busy, SLICE, task)).subscription == LISTS_NOW
         assert [one.event for one in here.told.values()] == [1006]
     monkeypatch.setattr("slicer.service.retry.PATIENCE", 0.0)
     async with world(tmp_path, apps=(busy,)) as here:
@@ -423,7 +422,7 @@ async def test_deleted_on_its_way_back(tmp_path: Path) -> None:
         await here.ended(task)
         assert here.events(task) == [(1002, 0), (1005, 1)]
         with pytest.raises(TaskEnded):
-            here.service.describe(busy, SLICE, task)
+            await here.service.describe(busy, SLICE, task)
 
 
 async def test_an_app_that_is_no_longer_configured(tmp_path: Path) -> None:
@@ -451,16 +450,16 @@ async def test_more_tasks_than_the_engine_takes_any_more(tmp_path: Path) -> None
     async with world(tmp_path, max_tasks=1) as here:
 
         def running() -> int:
-            states = [here.service.describe(APP, SLICE, task).state for task in tasks]
+            states = [here.state(task) for task in tasks]
             return states.count(State.RUNNING)
 
         await here.until(lambda: running() == 1 and bool(here.clock.timers))
-        gone = next(t for t in tasks if here.service.describe(APP, SLICE, t).state is State.RUNNING)
+        gone = next(t for t in tasks if here.state(t) is State.RUNNING)
         await here.service.delete(APP, SLICE, gone)
         await here.ended(gone)
         here.clock.advance(2.0)
         (left,) = [task for task in tasks if task != gone]
-        await here.until(lambda: here.service.describe(APP, SLICE, left).state is State.RUNNING)
+        await here.until(lambda: here.state(left) is State.RUNNING)
 
 
 async def test_what_ended_is_forgotten_after_some_days(tmp_path: Path) -> None:
@@ -472,11 +471,11 @@ async def test_what_ended_is_forgotten_after_some_days(tmp_path: Path) -> None:
         clock.advance(7 * DAY + 1)
         other = await here.service.create(APP, slice_order(hours=720))
         with pytest.raises(TaskEnded):
-            here.service.describe(APP, SLICE, task)
+            await here.service.describe(APP, SLICE, task)
         await here.service.delete(APP, SLICE, other)
         await here.until(lambda: here.registry.get(task) is None)
         with pytest.raises(TaskNotExist):
-            here.service.describe(APP, SLICE, task)
+            await here.service.describe(APP, SLICE, task)
 
 
 @pytest.mark.usefixtures("supplier")

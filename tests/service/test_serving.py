@@ -49,7 +49,7 @@ async def test_private_receivers_are_refused_by_default(tmp_path: Path) -> None:
         settings = ServiceSettings(serve=ServeSettings(state=str(tmp_path / "state")), apps=(app,))
         async with serving(settings) as service:
             task = await service.create(app, moderation_order())
-            assert service.describe(app, Product.MODERATION, task).state is State.RUNNING
+            assert (await service.describe(app, Product.MODERATION, task)).state is State.RUNNING
         assert customer.connections == 0
 
 

@@ -25,6 +25,7 @@ from tests.harness.garbage import no_collector
 from tests.harness.rooms.sfu import Sfu
 from tests.harness.rooms.visit import Seen, Visit, local_of
 from tests.harness.rooms.whip_client import LOOPBACK, Flicker, Peer, Tone
+from tests.harness.rtp.keyframes import starts_vp8_keyframe
 
 PACKET = struct.pack("!BBHII", 0x80, 111, 1, 960, 5) + b"\xf8\xff\xfe"
 ALERT = b"\x15\xfe\xfd" + bytes(8) + b"\x00\x02\x02\x28"
@@ -80,7 +81,7 @@ async def test_media_comes_in_batches_from_the_taken_socket(call: Call) -> None:
     assert payload_types & set(audio.codecs)
     assert payload_types & set(video.codecs)
     assert max(len(batch) for batch in call.seen.batches) > 1
-    assert not call.ours.counters
+    assert call.ours.counters == {"handshakes_connected": 1}
     assert not call.media.counters
     # Nothing is lost on the way from asyncio's reader to ours.
     sound = [one for one in call.seen.rtp if one[1] & 0x7F in audio.codecs]
@@ -102,20 +103,9 @@ async def test_sender_reports_arrive_and_a_pli_is_answered(call: Call) -> None:
     pli = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=ssrc)
     call.send_rtcp(bytes(pli))
     async with asyncio.timeout(20):
-        while not any(_starts_vp8_keyframe(one, vp8) for one in call.seen.rtp[before:]):
+        while not any(starts_vp8_keyframe(one, vp8) for one in call.seen.rtp[before:]):
             await asyncio.sleep(0.01)
-    assert not call.ours.counters
     assert not call.media.counters
-
-
-def _starts_vp8_keyframe(packet: bytes, payload_type: int) -> bool:
-    """RFC 7741 sections 4.2 and 4.3; aiortc sends an extended descriptor with a picture id."""
-    if packet[1] & 0x7F != payload_type:
-        return False
-    extension = struct.unpack_from("!H", packet, 14)[0] * 4 + 4 if packet[0] & 0x10 else 0
-    payload = packet[12 + extension :]
-    begins = payload[0] & 0x17 == 0x10
-    return begins and payload[0] & 0x80 != 0 and payload[4] & 1 == 0
 
 
 async def test_a_dtls_goodbye_ends_it(call: Call) -> None:
@@ -156,9 +146,18 @@ async def test_nobody_comes() -> None:
     await call.ours.answer(await call.theirs.offer([Tone()]))
     async with asyncio.timeout(20):
         assert await call.seen.closed == "not connected within 0.3 s"
+    assert call.ours.counters == {"handshakes_ice_failed": 1}
     assert not call.seen.connected.is_set()
     await call.close()
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_a_connection_that_is_closed_before_it_is_made_is_counted() -> None:
+    call = Call()
+    await call.ours.answer(await call.theirs.offer([Tone()]))
+    await asyncio.sleep(0)  # it begins to connect
+    await call.close()
+    assert call.ours.counters == {"handshakes_closed": 1}
 
 
 async def test_a_wrong_fingerprint_is_not_let_in(call: Call) -> None:
@@ -167,6 +166,7 @@ async def test_a_wrong_fingerprint_is_not_let_in(call: Call) -> None:
     await call.theirs.accept(await call.ours.answer(forged))
     async with asyncio.timeout(20):
         assert await call.seen.closed == "DTLS failed"
+    assert call.ours.counters == {"handshakes_dtls_failed": 1}
     assert not call.seen.connected.is_set()
 
 
@@ -488,9 +488,7 @@ async def test_a_full_agent_does_not_restart(call: Call) -> None:
 
 
 @pytest.mark.parametrize("kind", [Call, Visit])
-async def test_an_ended_one_is_freed_without_the_garbage_collector(
-    kind: type[Call | Visit],
-) -> None:
+async def test_one_that_has_ended_is_freed_uncollected(kind: type[Call | Visit]) -> None:
     with no_collector():
         one = kind()
         await one.connect()

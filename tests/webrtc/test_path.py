@@ -11,6 +11,7 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, Subscribe, TrackKey, TrackOutput
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Connection, Events, Network
+from slicer.webrtc.counts import counted
 from slicer.webrtc.loop_path import LoopPath
 from slicer.webrtc.native_path import NativePath
 from slicer.webrtc.path import MediaPath, media_path
@@ -134,7 +135,7 @@ async def test_25_anchors_by_one_connection(meeting: Meeting) -> None:
     await meeting.talk(tracks)
     await meeting.until(lambda: len(meeting.arrived()) == 50)
     assert meeting.arrived() == expected(tracks)
-    assert not meeting.ours.counters
+    assert meeting.ours.counters == {"handshakes_connected": 1}
     # Nothing went astray; a sender on a busy machine is late at times.
     assert meeting.media.counters.keys() <= {"asleep", "moved_into_place", "keyframe_requests"}
 
@@ -186,6 +187,8 @@ async def test_the_path_is_chosen_once_for_a_loop() -> None:
     assert media_path() is path
     assert isinstance(path, NativePath if IMPLEMENTATION == "native" else LoopPath)
     assert (path.cpu is None) is (IMPLEMENTATION != "native")
+    counts, cpu = counted()
+    assert (counts, cpu) == (path.counts, path.cpu or 0.0)
 
 
 def test_another_loop_has_another_path() -> None:
@@ -224,6 +227,9 @@ async def test_what_anybody_can_send_proves_nobody_there(secure: Linked) -> None
     await until(lambda: len(secure.others) == 4)
     await until(lambda: secure.media.counters.total() - secure.media.counters["asleep"] == 4)
     assert secure.media.heard == before
+    counts = secure.path.counts
+    assert (counts.media, counts.refused, counts.other) == (2, 4, 4)
+    assert counts.looks > 0
     assert secure.media.counters.keys() >= {
         "srtp_authentication",
         "srtp_replayed",

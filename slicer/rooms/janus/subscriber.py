@@ -319,7 +319,7 @@ class Subscriber:
             return
         self._over = True
         for video in self._videos.values():
-            video.pause(None)
+            video.end()
         # Once it is cancelled it keeps its error, and so the frames that hold us.
         talking, self._talking = self._talking, None
         if talking is not None:

@@ -28,6 +28,11 @@ class Video:
         self._resuming = on_time
         self._changed()
 
+    def end(self) -> None:
+        """Its publisher has left: its timer ends, and nobody is called, so that nobody is kept."""
+        self.pause(None)
+        self._changed = lambda: None
+
     def replaced(self) -> None:
         """Another stream has its place: it flows, and Janus begins with its highest substream."""
         self.layers = self.layers.anew()

@@ -209,6 +209,7 @@ class Session:
         self._end(End("we left"))
         if self._pauses is not None:
             self._pauses.close()
+            self._pauses = None
         self._media.close()
         leave = rtc.LeaveRequest(reason=models.DisconnectReason.CLIENT_INITIATED)
         await self._signalling.send(rtc.SignalRequest(leave=leave))

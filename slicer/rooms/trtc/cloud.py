@@ -47,14 +47,14 @@ LEFT = {
 
 
 class CloudFrame(NamedTuple):
-    """One encoded frame of a user. *codec*: "opus", "h264", "h265", or "" for what is neither;
-    *milliseconds*: its timestamp."""
+    """One encoded frame of a user's track. *codec*: "opus", "h264", "h265", or "" for what is
+    neither; *milliseconds*: its timestamp."""
 
     user: str
+    slot: Slot
     codec: str
     milliseconds: int
     data: bytes
-    role: Role = Role.MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +225,11 @@ class Cloud:
 
             def OnRemoteAudioReceived(self, user_id: str, frame: Any) -> None:
                 codec = "opus" if int(frame.codec) == opus else ""
-                put(CloudFrame(user_id, codec, frame.pts, frame.data))
+                put(CloudFrame(user_id, audio, codec, frame.pts, frame.data))
 
             def OnRemoteVideoFrameReceived(self, user_id: str, kind: Any, frame: Any) -> None:
                 if int(kind) in slots:
-                    codec, (_, role) = video_codecs.get(int(frame.codec), ""), slots[int(kind)]
-                    put(CloudFrame(user_id, codec, frame.pts, frame.data, role))
+                    codec = video_codecs.get(int(frame.codec), "")
+                    put(CloudFrame(user_id, slots[int(kind)], codec, frame.pts, frame.data))
 
         return Delegate()

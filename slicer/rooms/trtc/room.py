@@ -32,10 +32,13 @@ from slicer.slicing.facts import (
     TrackPublished,
     TrackUnpublished,
 )
-from slicer.slicing.outputs import EndReason, Subscribe, TrackKey, TrackOutput
+from slicer.slicing.outputs import EndReason, Subscribe, TrackKey, TrackOutput, TrackRefused
 from slicer.usersig import ROBOT, Privilege, SdkApp
 
-_CODECS = {"opus": (Kind.AUDIO, OPUS), "h264": (Kind.VIDEO, H264), "h265": (Kind.VIDEO, H265)}
+_CODECS = {
+    Kind.AUDIO: {"opus": OPUS},
+    Kind.VIDEO: {"h264": H264, "h265": H265},
+}
 _PRIVILEGES = ROBOT | Privilege.RECEIVE_AUXILIARY
 _ROOM = re.compile(r"/([^/]{1,64})")
 
@@ -93,11 +96,13 @@ class TrtcConnector:
 
 
 class User:
-    """An anchor: its media, and the codec of each track that it sends."""
+    """An anchor: its media, and the codec of each track that it sends. *refused*: tracks of which
+    it was told that their codec cannot be taken."""
 
     def __init__(self, media: FrameMedia) -> None:
         self.media = media
         self.codecs: dict[Slot, Codec] = {}
+        self.refused: set[Slot] = set()
 
 
 class TrtcRoom:
@@ -243,16 +248,25 @@ class TrtcRoom:
 
     def _frames(self, frames: list[CloudFrame]) -> None:
         for frame in [] if self._lost else frames:
-            if frame.codec not in _CODECS:
-                self._own["unknown_codec"] += 1
-                continue
             self._joined(frame.user)
-            kind, codec = _CODECS[frame.codec]
-            user = self._users[frame.user]
-            if user.codecs.get((kind, frame.role)) is not codec:
-                self._publish(frame.user, user, (kind, frame.role), codec)
+            user, (kind, role) = self._users[frame.user], frame.slot
+            codec = _CODECS[kind].get(frame.codec)
+            if codec is None:
+                self._refuse(frame.user, user, frame.slot)
+                continue
+            if user.codecs.get(frame.slot) is not codec:
+                self._publish(frame.user, user, frame.slot, codec)
             ticks = frame.milliseconds * codec.clock_rate // 1000
-            user.media.receive([EncodedFrame(kind, ticks, frame.data, frame.role)])
+            user.media.receive([EncodedFrame(kind, ticks, frame.data, role)])
+
+    def _refuse(self, name: str, user: User, slot: Slot) -> None:
+        """A frame of a codec that is none of ours: told once, and each is counted."""
+        self._own["unknown_codec"] += 1
+        if slot not in user.refused:
+            user.refused.add(slot)
+            kind, role = slot
+            allowed = " or ".join(_CODECS[kind])
+            self._tell(TrackRefused(name, kind, f"a codec that is not {allowed}", role))
 
     def _publish(self, name: str, user: User, slot: Slot, codec: Codec) -> None:
         kind, role = slot

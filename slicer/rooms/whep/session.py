@@ -18,7 +18,9 @@ from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey, TrackOutp
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.ice_servers import IceServer
 from slicer.webrtc.path import MediaPath
+from slicer.webrtc.profile import Profile
 
+PROFILE = Profile(sections=dict.fromkeys(Kind, 1))
 LEAVE_TIMEOUT = 2.0
 """Seconds that a server may take to be told of the end."""
 
@@ -57,7 +59,7 @@ class Session:
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._media = path.open(deliver)
         events = Events(self._started.set, self._on_closed)
-        self._connection = Connection(network, self._media, events)
+        self._connection = Connection(network, self._media, events, PROFILE)
         self._closed = False
         self.ice_servers: tuple[IceServer, ...] = ()  # those of the server's answer
 
@@ -71,6 +73,16 @@ class Session:
     def kinds(self) -> tuple[Kind, ...]:
         """What the server sends."""
         return tuple(stream.kind for stream in self._connection.streams)
+
+    @property
+    def refused(self) -> tuple[tuple[Kind, str], ...]:
+        """What the server offered beyond that, each kind and reason once."""
+        told = [
+            (Kind(one.kind), one.reason)
+            for one in self._connection.refused
+            if one.kind in set(Kind)
+        ]
+        return tuple(dict.fromkeys(told))
 
     async def start(self, url: str, anchor: str) -> Failure | None:
         """Play what is at this endpoint; connected when this returns None."""

@@ -21,7 +21,7 @@ from slicer.rooms.trouble import Watch
 from slicer.rooms.whep.session import Failure, Session
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, AnchorLeft, TrackPublished, TrackUnpublished
-from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey
+from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey, TrackRefused
 
 MOST_RETRY_AFTER = 60.0
 """Seconds that a server may ask us to wait."""
@@ -46,6 +46,7 @@ class Viewer:
         self._wanted: dict[TrackKey, Subscribe] = {}
         self._changed = asyncio.Event()
         self._kinds: tuple[Kind, ...] = ()
+        self._refused: tuple[tuple[Kind, str], ...] = ()
         self._watch = Watch()
         self._counted: Counter[str] = Counter()
         self._running = Background()
@@ -158,6 +159,10 @@ class Viewer:
         for kind in self._kinds:
             if kind not in known:
                 self._listen(TrackPublished(self.anchor, kind))
+        refused, self._refused = self._refused, session.refused
+        for kind, reason in session.refused:
+            if (kind, reason) not in refused:
+                self._listen(TrackRefused(self.anchor, kind, reason))
 
     def _end(self, session: Session) -> None:
         """The last cuts of a session."""

@@ -138,7 +138,10 @@ class UdpPort:
         self._certificate: Certificate | None = None
         self._by_fragment: dict[str, Session] = {}
         self._by_address: dict[tuple[Address, Address], Session] = {}
-        self._peers: set[Address] = set()  # of those, the peers'
+        # The same by session: with hundreds of them, none is searched for.
+        self._fragments: dict[Session, Sequence[str]] = {}
+        self._addresses: dict[Session, tuple[Address, Address]] = {}
+        self._peers: Counter[Address] = Counter()  # of those, the peers'
         sockets = bind_all(addresses, port)
         self._listeners = [UdpListener(sock, self._take) for sock in sockets]
         self.port: int = self._listeners[0].address[1]
@@ -158,9 +161,12 @@ class UdpPort:
 
     def name(self, session: Session, fragments: Sequence[str]) -> None:
         """Give checks that name one of these to this session, and none that names another."""
-        for fragment in [key for key, one in self._by_fragment.items() if one is session]:
-            del self._by_fragment[fragment]
-        self._by_fragment |= dict.fromkeys(fragments, session)
+        for fragment in self._fragments.pop(session, ()):
+            if self._by_fragment.get(fragment) is session:
+                del self._by_fragment[fragment]
+        if fragments:
+            self._fragments[session] = fragments
+            self._by_fragment |= dict.fromkeys(fragments, session)
 
     def offer(self, lines: Iterable[str]) -> None:
         """Further candidates, as in `a=candidate`."""
@@ -178,7 +184,8 @@ class UdpPort:
         sock, address = listener.connect(peer)
         self.disconnect(session)
         self._by_address[listener.address, address] = session
-        self._peers.add(address)
+        self._addresses[session] = listener.address, address
+        self._peers[address] += 1
         return sock, address
 
     def hand_on(self, sock: socket.socket, listener: Listener) -> None:
@@ -192,10 +199,13 @@ class UdpPort:
 
     def disconnect(self, session: Session) -> None:
         """The session has no socket of a peer any more."""
-        for key in [key for key, one in self._by_address.items() if one is session]:
-            del self._by_address[key]
-        # In place: a batch that is being taken has to see it.
-        self._peers.intersection_update([peer for _, peer in self._by_address])
+        if (key := self._addresses.pop(session, None)) is not None:
+            if self._by_address.get(key) is session:  # another one may be there since
+                del self._by_address[key]
+            # In place: a batch that is being taken has to see it.
+            self._peers[key[1]] -= 1
+            if not self._peers[key[1]]:
+                del self._peers[key[1]]
 
     def forget(self, session: Session) -> None:
         """The session is over."""

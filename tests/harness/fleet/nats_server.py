@@ -22,11 +22,14 @@ class Servers:
     folder: Path
     ports: list[int]
     arguments: list[list[str]]
+    tls: str = ""
+    """The certificate that they are known by."""
     stacks: list[contextlib.AsyncExitStack] = field(default_factory=list)
 
     @property
     def urls(self) -> tuple[str, ...]:
-        return tuple(f"nats://127.0.0.1:{port}" for port in self.ports)
+        scheme = "tls" if self.tls else "nats"
+        return tuple(f"{scheme}://127.0.0.1:{port}" for port in self.ports)
 
     async def start(self, number: int) -> None:
         """Start one (again)."""
@@ -40,7 +43,7 @@ class Servers:
 
     async def until_ready(self) -> None:
         """Wait until JetStream answers."""
-        while True:
+        while not self.tls:
             with contextlib.suppress(Error):
                 client = await nats.connect(list(self.urls), allow_reconnect=False)
                 try:
@@ -52,19 +55,24 @@ class Servers:
 
 
 @contextlib.asynccontextmanager
-async def nats_servers(folder: Path, count: int = 1, *more: str) -> AsyncIterator[Servers]:
-    """Run servers until this is left; *more*: arguments of each."""
+async def nats_servers(
+    folder: Path, count: int = 1, *, config: Path | None = None, tls: str = ""
+) -> AsyncIterator[Servers]:
+    """Run servers until this is left, with a configuration where one is given. *tls*: the file of
+    the certificate they are known by; who connects waits until they are ready."""
     folder.mkdir(parents=True, exist_ok=True)
     ports = free_ports(2 * count)
     routes = ",".join(f"nats://127.0.0.1:{port}" for port in ports[count:])
-    arguments = [
-        ["-a", "127.0.0.1", "-p", str(ports[one]), "-js", "-sd", str(folder / f"{one}"), "-n",
-         f"n{one}", *more]
-        + (["--cluster_name", "test", "--cluster", f"nats://127.0.0.1:{ports[count + one]}",
-            "--routes", routes] if count > 1 else [])
-        for one in range(count)
-    ]  # fmt: skip
-    servers = Servers(folder, ports[:count], arguments)
+    arguments = []
+    for one in range(count):
+        words = ["-a", "127.0.0.1", "-p", str(ports[one]), "-n", f"n{one}"]
+        words += ["-c", str(config)] if config else ["-js"]
+        words += ["-sd", str(folder / f"{one}")]
+        if count > 1:
+            cluster = f"nats://127.0.0.1:{ports[count + one]}"
+            words += ["--cluster", cluster, "--routes", routes, "--cluster_name", "slicer"]
+        arguments.append(words)
+    servers = Servers(folder, ports[:count], arguments, tls)
     async with contextlib.AsyncExitStack() as all_of_them:
         for number in range(count):
             stack = await all_of_them.enter_async_context(contextlib.AsyncExitStack())

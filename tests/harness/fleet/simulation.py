@@ -16,7 +16,7 @@ from slicer.fleet.beat import EVERY, Beat
 from slicer.fleet.fence import Fence, Ticket
 from slicer.fleet.ownership import Ownership, Start, Step, Stop
 from slicer.fleet.planner import TICK, Assign, Order, Planner
-from slicer.fleet.record import TaskRecord
+from slicer.fleet.record import TaskRecord, given
 
 STEP = 0.05
 SLICE = 2.0
@@ -193,9 +193,7 @@ class Simulation:
     def _carry_out(self, copy: Copy, orders: list[Order]) -> None:
         for order in orders:
             if isinstance(order, Assign):
-                record = order.record
-                new = replace(record, epoch=record.epoch + 1, worker=order.worker, previous="")
-                self._write(copy, new, lambda _: None)
+                self._write(copy, given(order.record, order.worker), lambda _: None)
             else:
                 self._send(copy, self.workers[order.worker], order.record)
 

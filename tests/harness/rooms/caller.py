@@ -94,5 +94,10 @@ class Caller:
         for packet in packets:
             self.peer.send(self.protecting.protect(packet))
 
+    def report(self, compound: bytes) -> None:
+        """Protect and send this RTCP."""
+        assert self.protecting is not None
+        self.peer.send(self.protecting.protect_rtcp(compound))
+
     def close(self) -> None:
         self.peer.close()

@@ -50,7 +50,8 @@ class PublishOptions:
     endpoint names. *max_bitrate* in bit/s; 0 leaves it to Chromium. *degradation*: what to give up
     where bandwidth is short ("maintain-resolution" and so on); left empty, Chromium begins at
     300 kbit/s with smaller pictures (360 x 203) for some 15 s. *layers*: of simulcast, each its RID
-    and how many times smaller it is, in the offer's order.
+    and how many times smaller it is, in the offer's order. *scalability*: of SVC, as "L3T3"
+    (https://www.w3.org/TR/webrtc-svc/).
     """
 
     audio: bool = True
@@ -65,6 +66,7 @@ class PublishOptions:
     height: int = 360
     fps: int = 15
     layers: tuple[tuple[str, float], ...] = ()
+    scalability: str = ""
 
 
 class Publisher:

@@ -31,6 +31,7 @@ class Linked:
         self.sock.setblocking(False)
         self.cuts: list[Cut] = []
         self.others: list[tuple[bytes, Address]] = []
+        self.path = path
         self.media = path.open(self._take)
         self.media.set_sections("ann", streams)
         self.secure = secure

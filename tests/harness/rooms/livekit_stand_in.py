@@ -78,7 +78,7 @@ class Robot:
 class StandIn:
     """*participants*: who is there. *status*: what joining is answered instead. *first*: the first
     message instead of the join. *older*: there is only `/rtc`. *mute*: answer no offer.
-    *hurried*: updates that come while a robot connects.
+    *hurried*: updates that come while a robot connects. *frozen*: SIDs of what is not sent.
     *requests*: all messages of all robots."""
 
     port: int = 0
@@ -88,6 +88,7 @@ class StandIn:
     mute: bool = False
     older: bool = False
     hurried: list[models.ParticipantInfo] = field(default_factory=list)
+    frozen: set[str] = field(default_factory=set)
     ping_interval: int = 5
     ping_timeout: int = 15
     claims: list[dict[str, object]] = field(default_factory=list)
@@ -306,6 +307,8 @@ class StandIn:
                 if sfu._dtls.state != "connected":
                     continue
                 for mid, sid in list(robot.placed.items()):
+                    if sid in self.frozen:
+                        continue
                     track = Track(robot.kinds[sid], mid)
                     if track.kind == "audio" or number % 5 == 0:
                         with contextlib.suppress(ConnectionError):

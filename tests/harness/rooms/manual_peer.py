@@ -12,6 +12,8 @@ from slicer.webrtc.lite.dtls import Dtls, certificate
 from slicer.webrtc.parameters import Local, Remote
 from slicer.webrtc.srtp import outbound
 
+CHECK_AGAIN = 1.0
+"""Seconds without an answer after which a check is sent again."""
 NOW = 1_700_000_000.0
 
 
@@ -82,15 +84,22 @@ class ManualPeer:
                     self.send(out)
 
     async def connect(self) -> None:
-        """Check until answered, then the handshake."""
+        """Check until answered, then the handshake; what is lost is sent again."""
         assert self.dtls is not None
-        self.check()
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while not self.answers:
+            if loop.time() >= due:
+                self.check()
+                due += CHECK_AGAIN
             await self.pump()
         for out in self.dtls.begin():
             self.send(out)
         while not self.dtls.connected:
             await self.pump()
+            if self.dtls.timeout == 0.0:
+                for out in self.dtls.repeat():
+                    self.send(out)
 
     def media(self, packet: bytes) -> bytes:
         """Send this RTP packet, encrypted; gives what was sent."""

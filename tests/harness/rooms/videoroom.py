@@ -61,7 +61,8 @@ class FakeSession:
 
 class VideoRoom:
     """One room, "r" or, with numbers for ids, 7. *silent*: requests that get no answer at all;
-    *nonsense*: request → what is answered in place of the answer; *offers*: in place of its own."""
+    *nonsense*: request → what is answered in place of the answer; *offers*: in place of its own;
+    *deaf*: no answer of ours is taken, so that ICE never connects."""
 
     def __init__(self, numbers: bool = False) -> None:
         self.room: str | int = 7 if numbers else "r"
@@ -69,6 +70,7 @@ class VideoRoom:
         self.publishers: dict[Any, list[dict[str, Any]]] = {}
         self.sessions: dict[int, FakeSession] = {}
         self.silent: set[str] = set()
+        self.deaf = False
         self.nonsense: dict[str, Any] = {}
         self.offers: list[str] = []
         self.sfus: list[Sfu] = []
@@ -196,7 +198,8 @@ class VideoRoom:
         name = body["request"]
         if name == "start":
             assert handle.sfu is not None
-            await handle.sfu.accept(jsep["sdp"])
+            if not self.deaf:
+                await handle.sfu.accept(jsep["sdp"])
             handle.tell({"videoroom": "event", "started": "ok"}, **head)
         elif name == "configure":
             handle.sent |= {one["mid"]: one["send"] for one in body["streams"] if "send" in one}

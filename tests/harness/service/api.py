@@ -85,7 +85,7 @@ class Recorder:
         self.orders.append(order)
         return f"task-{len(self.orders)}"
 
-    def describe(self, _app: Application, _service: Product, task: str) -> TaskStatus:
+    async def describe(self, _app: Application, _service: Product, task: str) -> TaskStatus:
         self._fail()
         return replace(self.status, task=task)
 

@@ -50,7 +50,7 @@ async def create(service: Service, settings: ServiceSettings, count: int) -> lis
 async def until_running(service: Service, settings: ServiceSettings, tasks: list[str]) -> None:
     (app,) = settings.apps
     for task in tasks:
-        while service.describe(app, Product.SLICE, task).state is not State.RUNNING:
+        while (await service.describe(app, Product.SLICE, task)).state is not State.RUNNING:
             await asyncio.sleep(0.05)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -15,7 +16,7 @@ from slicer.rtp.rtcp.reports import ReceiverReport
 from slicer.slicing.facts import TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import AnchorTrouble, AudioCut, PictureCut, TrackRefused
 from slicer.slicing.spec import VideoSpec
-from slicer.webrtc.connection import Connection
+from slicer.webrtc.connection import Connection, Network
 from tests.harness.garbage import living, no_collector
 from tests.harness.rooms.descriptions import Track, described
 from tests.rooms.janus.conftest import SETTINGS, Robot
@@ -122,6 +123,19 @@ async def test_its_ends(robot: Robot, message: dict[str, object], reason: str) -
     assert len(robot.cuts(AudioCut)) == 1
     await robot.until(lambda: robot.facts()[-1] == TrackPublished("ada", AUDIO))
     await robot.until(lambda: robot.connector.connections == 1)
+
+
+async def test_ice_that_never_connects_is_told_in_time_and_tried_again(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_module, "Network", partial(Network, connect_timeout=0.3))
+    robot.room.deaf = True
+    robot.room.publish("ada", "audio")
+    await robot.enter()
+    gone = TrackUnpublished("ada", AUDIO, "not connected within 0.3 s")
+    await robot.until(lambda: gone in robot.facts())
+    await robot.until(lambda: len(robot.room.asked("join")) == 3)  # the robot's, and two of ada
+    assert robot.facts()[2:5] == [TrackPublished("ada", AUDIO), gone, TrackPublished("ada", AUDIO)]
 
 
 async def test_candidates_that_come_later(robot: Robot) -> None:

@@ -6,6 +6,9 @@ import pytest
 from livekit.protocol import models, rtc
 
 from slicer.errors import RoomError
+from slicer.hot import Bundle
+from slicer.rooms.livekit import room as room_module
+from slicer.rooms.livekit.session import Session
 from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -16,7 +19,9 @@ from slicer.slicing.facts import (
     TrackPublished,
     TrackUnpublished,
 )
-from slicer.slicing.outputs import EndReason, TrackRefused
+from slicer.slicing.outputs import AnchorTrouble, EndReason, TrackRefused
+from slicer.webrtc.connection import Connection
+from tests.harness.garbage import living, no_collector
 from tests.harness.rooms.descriptions import Track, described
 from tests.harness.rooms.livekit_stand_in import StandIn, audio, info, video
 from tests.harness.rooms.visitor import Visitor
@@ -74,6 +79,22 @@ async def test_the_layer_that_is_enough_is_asked_for_also_once_sizes_change(
     await robot.until(lambda: asked()[-1] == models.VideoQuality.LOW)
 
 
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_stay_that_is_over_is_freed_without_the_garbage_collector(
+    server: StandIn, robot: Visitor, older: bool
+) -> None:
+    server.older = older
+    parts = (Session, Connection, Bundle)
+    with no_collector():
+        before = living(*parts)
+        await robot.enter(server.url())
+        await robot.until(lambda: robot.cuts("ada") == set(Kind))
+        assert robot.room is not None
+        await robot.room.leave()
+        robot.room = None
+        await robot.until(lambda: not living(*parts) - before)
+
+
 async def test_an_older_server_offers(server: StandIn, robot: Visitor) -> None:
     server.older = True
     await robot.enter(server.url())
@@ -122,6 +143,31 @@ async def test_who_comes_while_the_robot_connects(server: StandIn, robot: Visito
     assert robot.facts()[0] == RoomEntered()
     assert robot.facts().count(AnchorJoined("bob")) == 1
     assert [(one.anchor, one.kind) for one in robot.refusals()] == [("bob", Kind.VIDEO)]
+
+
+async def test_each_anchors_trouble_is_told_of_it_alone_and_while_signalling_breaks(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ada freezes, bob is muted, cleo goes on and is removed."""
+    monkeypatch.setattr(room_module, "LOOK", 0.1)
+    robot = visitor(replace(QUICK, silence=2.0))
+    await robot.enter(server.url())
+    await server.update(info("bob", audio("TR_ab")), info("cleo", audio("TR_ac")))
+    await robot.until(lambda: all(map(robot.cuts, ("ada", "bob", "cleo"))))
+    await server.update(info("bob", audio("TR_ab", muted=True)))
+    server.frozen |= {"TR_a1", "TR_v1", "TR_ab"}
+    server.sockets[-1].transport.abort()
+    await robot.until(lambda: robot.connector.counters["resumes"] == 1)
+    reason = "no media for 2 s, and nothing says that it is muted"
+    await robot.told_of(AnchorTrouble("ada", reason, 1))
+    server.frozen.clear()
+    await robot.until(lambda: len(robot.pictures()) > 1)
+    removed = models.DisconnectReason.PARTICIPANT_REMOVED
+    await server.update(info("cleo", state=GONE, disconnect_reason=removed))
+    await robot.told_of(AnchorLeft("cleo", "participant removed"))
+    assert robot.troubles() == [reason]
+    assert not any(isinstance(one, RoomLost) for one in robot.told)
+    await robot.connector.close()
 
 
 async def test_a_stay_that_is_forgotten_begins_anew(server: StandIn, robot: Visitor) -> None:

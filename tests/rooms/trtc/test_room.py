@@ -30,6 +30,7 @@ from slicer.slicing.outputs import (
     Subscribe,
     TrackKey,
     TrackOutput,
+    TrackRefused,
 )
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from tests.harness.media.video import encoded
@@ -193,10 +194,9 @@ async def test_a_screen_is_an_anchors_auxiliary_track() -> None:
     cut = await robot.cut(PictureCut, H264)
     assert cut.track == TrackKey("t", "ada", Kind.VIDEO, Role.AUX)
     await robot.see("ada", h264)
-    assert robot.told[-1] == TrackPublished("ada", Kind.VIDEO)
     await robot.call("OnRemoteVideoAvailable", "ada", False, aux)
     gone = TrackUnpublished("ada", Kind.VIDEO, "the anchor stopped it", Role.AUX)
-    assert robot.told[-1] == gone
+    assert robot.told[-2:] == [TrackPublished("ada", Kind.VIDEO), gone]
     robot.room.unsubscribe(cut.track)
     assert robot.cloud.calls[-1] == ("unsubscribe", "ada", aux)
     await robot.room.leave()
@@ -263,14 +263,17 @@ async def test_what_is_not_let_in_says_why(monkeypatch: pytest.MonkeyPatch) -> N
     assert refused.told == silent.told == []
 
 
-async def test_frames_of_other_codecs_are_counted() -> None:
+async def test_frames_of_other_codecs_are_counted_and_told_once() -> None:
     robot = await Robot().open()
     await robot.enter()
-    frame = fake.AudioFrame()
-    robot.cloud.delegate.OnRemoteAudioReceived("ada", frame)
+    for _ in range(2):
+        robot.cloud.delegate.OnRemoteAudioReceived("ada", fake.AudioFrame())
     await asyncio.sleep(0.01)
-    assert robot.connector.counters["unknown_codec"] == 1
-    assert robot.told == [RoomEntered()]
+    assert robot.connector.counters["unknown_codec"] == 2
+    refused = TrackRefused("ada", Kind.AUDIO, "a codec that is not opus")
+    assert robot.told == [RoomEntered(), AnchorJoined("ada"), refused]
+    await robot.hear("ada", 0, 1)
+    assert robot.told[-1] == TrackPublished("ada", Kind.AUDIO)
     await robot.room.leave()
     robot.room.subscribe(Subscribe(TrackKey("t", "ada", Kind.AUDIO), AudioSpec(1)))
 

@@ -8,7 +8,7 @@ import pytest_asyncio
 from starlette.responses import JSONResponse, Response
 
 from slicer.rooms.whep import room as room_module
-from slicer.rooms.whep.client import UNANSWERED, Client
+from slicer.rooms.whep.client import SDP, UNANSWERED, Client
 from slicer.rooms.whep.session import Failure, Session
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, Fact, RoomEntered, TrackPublished, TrackUnpublished
@@ -130,6 +130,30 @@ async def test_an_answer_of_two_hundred_m_lines(server: WhepServer, session: Ses
     assert failure is not None
     assert failure.reason.startswith("the server's description cannot be taken: ")
     assert "200 m-lines" in failure.reason
+
+
+async def test_an_answer_that_takes_none_of_our_codecs(
+    server: WhepServer, session: Session
+) -> None:
+    """What the anchor sends is of codecs that we did not offer."""
+    answer = described([Track(str(kind), str(n), "stopped") for n, kind in enumerate(Kind)])
+    server.refusals["ada"] = Response(answer, 201, {"Location": "/session/x"})
+    failure = await session.start(endpoint(server), "ada")
+    assert failure is not None
+    assert "an m-line that takes one of the codecs in our offer" in failure.reason
+
+
+async def test_of_a_counter_offer_one_of_a_kind_is_taken_and_the_rest_is_told(
+    server: WhepServer, session: Session
+) -> None:
+    lines = [Track("audio", str(n)) for n in range(200)]
+    server.refusals["ada"] = Response(
+        described(lines), 406, {"Location": "/session/x", "Content-Type": SDP}
+    )
+    failure = await session.start(endpoint(server), "ada")
+    assert failure is not None, "the server has no such session"
+    assert session.kinds == (Kind.AUDIO,)
+    assert session.refused == ((Kind.AUDIO, "a connection receives 1 audio m-line at most"),)
 
 
 async def test_a_server_that_is_not_there(session: Session) -> None:

@@ -19,7 +19,14 @@ from slicer.slicing.facts import (
     TrackPublished,
     TrackUnpublished,
 )
-from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey, TrackOutput
+from slicer.slicing.outputs import (
+    AnchorTrouble,
+    AudioCut,
+    Subscribe,
+    TrackKey,
+    TrackOutput,
+    TrackRefused,
+)
 from slicer.slicing.spec import AudioSpec
 from slicer.webrtc.connection import Connection
 from tests.harness.clock import settle
@@ -105,6 +112,7 @@ class Playing:
     def __init__(self) -> None:
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.kinds = (Kind.AUDIO,)
+        self.refused = ((Kind.VIDEO, "no codec of ours: THEORA/90000"),)
         self.counters = Counter[str]()
         self.calls: list[str] = []
 
@@ -125,7 +133,11 @@ class Playing:
 
 
 TRACK = TrackKey("task", "ada", Kind.AUDIO)
-ENTERED: list[Fact] = [AnchorJoined("ada"), TrackPublished("ada", Kind.AUDIO)]
+ENTERED: list[Fact] = [
+    AnchorJoined("ada"),
+    TrackPublished("ada", Kind.AUDIO),
+    TrackRefused("ada", Kind.VIDEO, "no codec of ours: THEORA/90000"),
+]
 
 
 def left(reason: str) -> list[Fact]:
@@ -153,11 +165,11 @@ async def test_what_is_told_and_counted_of_a_session() -> None:
     assert told == [*ENTERED, AnchorTrouble("ada", words, news)]
     first.over.set_result("silence")
     await settle()
-    assert told[3:] == left("silence")
+    assert told[4:] == left("silence")
     assert first.calls == ["attach ada", "flush", "close"]
     assert viewer.counters == {"malformed_payload": news}, "those of the session that is over"
     await viewer.stop("closed")
-    assert len(told) == 5, "nothing plays: nothing more is over"
+    assert len(told) == 6, "nothing plays: nothing more is over"
 
 
 async def test_the_end_gives_the_last_cuts_before_the_facts() -> None:

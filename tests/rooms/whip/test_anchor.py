@@ -12,8 +12,10 @@ from slicer.rtp.parameters import OPUS, Kind, Role, RtpParameters
 from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey, TrackRefused
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Network
+from slicer.webrtc.counts import PathCounts
 from slicer.webrtc.link import Address, Link
 from slicer.webrtc.path import Deliver, Media
+from tests.harness.rooms.descriptions import Track, described
 from tests.harness.rooms.whip_client import LOOPBACK, Peer, Tone
 
 ONE = TrackKey("one", "ann", Kind.AUDIO)
@@ -73,6 +75,7 @@ class Cutters:
     """A media path of those."""
 
     cpu = None
+    counts = PathCounts()
 
     def open(self, deliver: Deliver) -> Media:
         return Cutter(deliver)
@@ -169,3 +172,12 @@ async def test_a_third_track_of_a_kind_is_refused_with_a_reason() -> None:
     assert anchor.refused == (TrackRefused("ann", Kind.AUDIO, reason),)
     await anchor.connection.close()
     await peer.close()
+
+
+async def test_of_two_hundred_m_lines_two_of_a_kind_are_taken_and_the_rest_is_told_once() -> None:
+    anchor = Anchor("ann", Cutters(), Network(LOOPBACK), lambda _: None, lambda *_: None)
+    answer = await anchor.accept(described([Track("audio", str(n)) for n in range(200)]))
+    assert (answer.count("m=audio 0 "), answer.count("a=recvonly")) == (198, 2)
+    reason = "a connection receives 2 audio m-lines at most"
+    assert anchor.refused == (TrackRefused("ann", Kind.AUDIO, reason),)
+    await anchor.connection.close()

@@ -151,6 +151,23 @@ def own_listener(session: Written) -> Listener:
     return session.listener
 
 
+async def test_who_comes_again_by_the_same_address_is_another_session(
+    port: UdpPort, sender: socket.socket
+) -> None:
+    first, second, listener = Written(), Written(), port._listeners[0]
+    there, ours = sender.getsockname(), (LOOPBACK, port.port)
+    for session in (first, second):
+        sock, _ = port.connect(listener, there, session)
+        sock.close()
+    port.forget(first)
+    sender.sendto(b"\x80media", ours)
+    await until(lambda: second.arrivals == [(b"\x80media", there)])
+    port.forget(second)
+    sender.sendto(b"\x80media", ours)
+    await until(lambda: port.counters["datagrams_of_strangers"] == 1)
+    assert first.arrivals == []
+
+
 async def test_a_peer_that_cannot_be_reached(port: UdpPort, sender: socket.socket) -> None:
     ann = Written()
     port.name(ann, ["ann"])

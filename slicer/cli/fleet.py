@@ -1,0 +1,114 @@
+"""slicer fleet: what a fleet is at, and what an operator may ask of it."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections import Counter
+from dataclasses import dataclass
+
+from slicer.cli.options import add_common
+from slicer.cli.worker import add_fleet, in_fleet
+from slicer.errors import BadInput, BusUnavailable, TaskNotExist, counted
+from slicer.fleet.beat import EVERY, Beat
+from slicer.fleet.bus import Bus
+from slicer.fleet.record import TaskRecord
+from slicer.fleet.settings import FleetSettings
+from slicer.fleet.table import Table
+from slicer.service.settings import ServiceSettings
+
+LISTEN = 4 * EVERY
+"""Seconds for which heartbeats are listened to."""
+DONE = 60.0
+"""Seconds within which a worker must have handed a task over."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A fleet as it is now: who was heard, and the records of all tasks that have not ended."""
+
+    workers: dict[str, Beat]
+    tasks: list[TaskRecord]
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    status = actions.add_parser("status", help="workers, their load, and tasks that nobody runs")
+    drain = actions.add_parser("drain", help="have a worker hand its tasks over and take no more")
+    drain.add_argument("worker", help="its name, as `slicer fleet status` shows it")
+    move = actions.add_parser("move", help="have another worker run a task")
+    move.add_argument("task", help="its TaskId")
+    for action, what in ((status, "status"), (drain, "drain"), (move, "move")):
+        add_fleet(action)
+        add_common(action)
+        action.set_defaults(command=fleet, what=what)
+
+
+def fleet(options: argparse.Namespace) -> int:
+    """Carry the action out. Raises BadInput, BusUnavailable and TaskNotExist."""
+    settings = in_fleet(ServiceSettings.load(options.config, os.environ), options.fleet).fleet
+    if not settings.servers:
+        raise BadInput("fleet.servers", "none", "the NATS servers of a fleet: --fleet URLS")
+    return asyncio.run(_fleet(settings, options))
+
+
+async def _fleet(settings: FleetSettings, options: argparse.Namespace) -> int:
+    bus = await Bus.connect(settings, "slicer-fleet")
+    table = Table(bus)
+    try:
+        heard: dict[str, Beat] = {}
+        await bus.hear_beats(lambda beat: heard.update({beat.worker: beat}))
+        await table.open(settings.replicas)
+        await asyncio.sleep(LISTEN)
+        tasks = [one for one in table.records.values() if one.ended is None]
+        view = View(heard, tasks)
+        if options.what == "status":
+            sys.stdout.write(shown(view))
+        elif options.what == "drain":
+            await _drain(bus, view, options.worker)
+        else:
+            await _move(bus, view, options.task)
+    finally:
+        await table.close()
+        await bus.close()
+    return 0
+
+
+def shown(view: View) -> str:
+    """The fleet as text: a line for each worker, and what is amiss."""
+    tasks = Counter(record.worker for record in view.tasks)
+    names = sorted({*view.workers, *tasks} - {""})
+    lines = [f"{'WORKER':20} {'ZONE':10} {'TASKS':>12} {'CPU':>5}  STATE"]
+    for name in names:
+        beat = view.workers.get(name)
+        if beat is None:
+            lines.append(f"{name:20} {'?':10} {tasks[name]:>12} {'?':>5}  not heard")
+            continue
+        of = f"{tasks[name]} of {beat.capacity}"
+        state = "draining" if beat.draining else "working"
+        lines.append(f"{name:20} {beat.zone or '-':10} {of:>12} {beat.load:>5.0%}  {state}")
+    if tasks[""]:
+        lines.append(f"{counted(tasks[''], 'task')} wait for a worker")
+    return "\n".join(lines) + "\n"
+
+
+async def _drain(bus: Bus, view: View, worker: str) -> None:
+    if worker not in view.workers:
+        allowed = ", ".join(sorted(view.workers)) or "none: no worker was heard"
+        raise BadInput("WORKER", worker, allowed)
+    answer = await bus.ask(worker, {"verb": "drain"}, LISTEN)
+    tasks = counted(int(answer["tasks"]), "task")
+    sys.stdout.write(f"{worker} takes no more tasks, and hands {tasks} over\n")
+
+
+async def _move(bus: Bus, view: View, task: str) -> None:
+    record = next((one for one in view.tasks if one.task == task), None)
+    if record is None:
+        raise TaskNotExist(f"no task {task} in this fleet")
+    if len([beat for beat in view.workers.values() if not beat.draining]) < 2:
+        raise BadInput("TASK", task, "a fleet with another worker that takes tasks")
+    answer = await bus.ask(record.worker, {"verb": "move", "task": task}, DONE)
+    if not answer.get("moved"):
+        raise BusUnavailable(f"worker {record.worker} does not have the task any more: try again")
+    sys.stdout.write(f"{record.worker} has handed the task over\n")

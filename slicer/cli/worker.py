@@ -1,0 +1,99 @@
+"""slicer worker: slices what a fleet gives it, until a signal."""
+
+import argparse
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from slicer.api import open_health
+from slicer.cli import garbage_collection
+from slicer.cli.descriptors import raise_limit
+from slicer.cli.exits import STORED
+from slicer.cli.observability import Metrics
+from slicer.cli.options import add_common, settings_to_serve
+from slicer.cli.signals import end_on_signals
+from slicer.errors import BadInput
+from slicer.service.fleet_serving import working
+from slicer.service.settings import ServiceSettings
+
+DRAIN = 60.0
+"""Seconds within which what runs is handed over at the end; what is left is taken over later."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    add_fleet(parser)
+    parser.add_argument("--name", help="what this worker is called (fleet.name: the host's name)")
+    parser.epilog = "What a fleet is, and how one is set up: docs/fleet.md."
+    add_common(parser)
+    parser.set_defaults(command=work, background=True)
+
+
+def add_fleet(parser: argparse.ArgumentParser) -> None:
+    """The fleet's servers."""
+    parser.add_argument(
+        "--fleet",
+        metavar="URLS",
+        help="NATS servers of a fleet, nats://HOST:PORT, with commas between (fleet.servers)",
+    )
+
+
+def in_fleet(settings: ServiceSettings, urls: str | None) -> ServiceSettings:
+    """The settings with the servers that are named on the command line, if any."""
+    if urls is None:
+        return settings
+    servers = tuple(url.strip() for url in urls.split(",") if url.strip())
+    return replace(settings, fleet=replace(settings.fleet, servers=servers))
+
+
+def work(options: argparse.Namespace) -> int:
+    """Work until SIGINT or SIGTERM; what runs is handed over to other workers first."""
+    raise_limit()
+    settings = in_fleet(settings_to_serve(options.config, os.environ), options.fleet)
+    if not settings.fleet.servers:
+        raise BadInput("fleet.servers", "none", "the NATS servers of a fleet: --fleet URLS")
+    if options.name is not None:
+        settings = replace(settings, fleet=replace(settings.fleet, name=options.name))
+    return asyncio.run(_work(settings))
+
+
+async def _work(settings: ServiceSettings) -> int:
+    began, ended = asyncio.Event(), asyncio.Event()
+    end_on_signals(ended.set, lambda: None)
+
+    def ready() -> bool:
+        return began.is_set() and not ended.is_set() and here.ready
+
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        port = await stack.enter_async_context(metrics.listening(settings.metrics.listen))
+        health = None
+        if settings.serve.health:
+            health = open_health(settings.serve.health, ready)
+            stack.push_async_callback(health.close)
+            metrics.add_server("health", health)
+        observe = await stack.enter_async_context(metrics.tracing(settings.tracing))
+        here = await stack.enter_async_context(working(settings, observe))
+        metrics.add(here.metrics)
+        began.set()
+        _say(f"worker {here.worker.name} of fleet {settings.fleet.bucket}")
+        if health:
+            _say(f"health at port {health.port}: /healthz, /readyz")
+        if port:
+            _say(f"metrics at port {port}: /metrics")
+        garbage_collection.tune()
+        await ended.wait()
+        _say("ending: tasks are handed over, what has been cut is delivered")
+        try:
+            async with asyncio.timeout(DRAIN):
+                await here.worker.drain()
+        except TimeoutError:
+            _say("some tasks are left: others take them over once this worker is gone")
+    return STORED
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,141 @@
+"""What customers are to be told: facts in a stream that survives whoever writes and reads them.
+
+A worker publishes each under the id of its message, so that the stream keeps it once, also where a
+successor says the same. Each application has PARTITIONS consumers; a line (all that is told of one
+task) is always in the same one, which gives its facts out one at a time. So a line keeps its order,
+whichever copy of the API asks next, and whatever becomes of the one that asked before.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from slicer.errors import BadInput, BusUnavailable
+from slicer.fleet.bus import Bus
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+logger = logging.getLogger(__name__)
+
+PARTITIONS = 8
+"""Facts of one application that are told at the same time, at most."""
+MAX_AGE = 7 * 86_400.0
+"""Seconds for which a fact is kept."""
+REMEMBERED = 600.0
+"""Seconds for which a fact that comes a second time is known by its id."""
+ACK_WAIT = 30.0
+"""Seconds after which a fact whose reader has died is given to another one."""
+WAIT = 5.0
+"""Seconds that one request for the next fact waits."""
+AGAIN = 1.0
+"""Seconds until a stream that cannot be read is read again."""
+MESSAGE_ID = "Nats-Msg-Id"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing to tell. *since*: when it was published; *tries*: how often it was given out, this
+    time included."""
+
+    data: bytes
+    since: datetime
+    tries: int
+
+
+Handle = Callable[[Fact], Awaitable[float | None]]
+"""Tells a fact; gives None once it is done with, or the seconds until it is to be tried again."""
+
+
+class Facts:
+    """The stream BUCKET_facts."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus, self._stream = bus, f"{bus.bucket}_facts"
+
+    async def open(self, replicas: int) -> None:
+        """Make the stream, if need be. Raises BadInput and BusUnavailable."""
+        from nats.js.api import StreamConfig  # noqa: PLC0415
+        from nats.js.errors import APIError, BadRequestError  # noqa: PLC0415
+
+        config = StreamConfig(
+            self._stream,
+            subjects=[f"{self._bus.bucket}.facts.*.*"],
+            num_replicas=replicas,
+            max_age=MAX_AGE,
+            duplicate_window=REMEMBERED,
+        )
+        try:
+            await self._bus.js.add_stream(config)
+        except BadRequestError:  # it is there, with other settings: an operator's choice
+            logger.debug("bus: %s has settings of its own", self._stream)
+        except APIError as error:
+            allowed = f"what these servers can keep ({error.description})"
+            raise BadInput("fleet.replicas", replicas, allowed) from None
+        except Exception as error:
+            raise BusUnavailable(f"the bus: {error or type(error).__name__}") from None
+
+    async def publish(self, app: int, line: str, name: str, data: bytes) -> None:
+        """Have a fact told, once for each *name*. Raises BusUnavailable: it may be kept or not."""
+        if not self._bus.connected:
+            raise BusUnavailable("the bus: no server is there")
+        subject = f"{self._bus.bucket}.facts.{app}.{_partition(line)}"
+        try:
+            await self._bus.js.publish(subject, data, headers={MESSAGE_ID: name})
+        except Exception as error:
+            raise BusUnavailable(f"the bus: {error or type(error).__name__}") from None
+
+    async def tell(self, app: int, handle: Handle) -> None:
+        """Have an application's facts handled by this process, as they come, until it is
+        cancelled."""
+        await asyncio.gather(*(self._tell(app, number, handle) for number in range(PARTITIONS)))
+
+    async def _tell(self, app: int, number: int, handle: Handle) -> None:
+        while True:
+            try:
+                await self._read(app, number, handle)
+            except Exception as error:
+                reason = str(error) or type(error).__name__
+                logger.debug("bus: facts of %d cannot be read: %s", app, reason)
+                await asyncio.sleep(AGAIN)
+
+    async def _read(self, app: int, number: int, handle: Handle) -> None:
+        from nats.errors import TimeoutError as NothingNew  # noqa: PLC0415
+        from nats.js.api import AckPolicy, ConsumerConfig  # noqa: PLC0415
+
+        name = f"app-{app}-{number}"
+        config = ConsumerConfig(
+            durable_name=name,
+            filter_subject=f"{self._bus.bucket}.facts.{app}.{number}",
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT,
+            max_ack_pending=1,
+        )
+        await self._bus.js.add_consumer(self._stream, config)
+        subscription = await self._bus.js.pull_subscribe_bind(name, self._stream)
+        try:
+            while True:
+                with contextlib.suppress(NothingNew):
+                    for message in await subscription.fetch(1, WAIT):
+                        await self._handle(message, handle)
+        finally:
+            with contextlib.suppress(Exception):
+                await subscription.unsubscribe()
+
+    async def _handle(self, message: "Msg", handle: Handle) -> None:
+        metadata = message.metadata
+        since = metadata.timestamp.astimezone(UTC)
+        wait = await handle(Fact(message.data, since, metadata.num_delivered or 1))
+        if wait is None:
+            await message.ack_sync()
+        else:
+            await message.nak(wait)
+
+
+def _partition(line: str) -> int:
+    return crc32(line.encode()) % PARTITIONS

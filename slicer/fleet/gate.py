@@ -1,0 +1,95 @@
+"""The fence at work: barriers on the bus, and an answer for each slice that waits for one."""
+
+import asyncio
+import logging
+
+from slicer.errors import BusUnavailable
+from slicer.fleet.fence import Fence, Ticket
+from slicer.fleet.ownership import Ownership
+from slicer.fleet.table import Table
+
+logger = logging.getLogger(__name__)
+
+AGAIN = 0.25
+"""Seconds until a barrier that failed is written again."""
+
+
+class Gate:
+    """Of one worker, for the loop's thread."""
+
+    def __init__(self, table: Table, owns: Ownership, worker: str) -> None:
+        self.refused = 0
+        """Slices that may not be delivered."""
+        self._table, self._owns, self._worker = table, owns, worker
+        self._fence = Fence(owns.epoch)
+        self._answers: dict[int, asyncio.Future[bool]] = {}
+        self._shut = set[str]()
+        self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        table.on_read.append(self._read)
+        self._running = asyncio.ensure_future(self._run())
+
+    def __len__(self) -> int:
+        """Slices that wait."""
+        return len(self._fence)
+
+    def permits(self, task: str) -> asyncio.Future[bool]:
+        """Whether a slice that was cut just now may be delivered, once that is known."""
+        answer = asyncio.get_running_loop().create_future()
+        epoch = self._owns.epoch(task)
+        if epoch is None or task in self._shut:
+            self.refused += 1
+            answer.set_result(False)
+            return answer
+        self._answers[self._fence.add(task, epoch).number] = answer
+        self._news.set()
+        return answer
+
+    def shut(self, task: str) -> None:
+        """Permit nothing that is cut of a task from now on: its robot is leaving, for others have
+        the task, or had it meanwhile."""
+        self._shut.add(task)
+
+    def reopen(self, task: str) -> None:
+        """Another robot is sent."""
+        self._shut.discard(task)
+
+    async def passed(self, task: str) -> None:
+        """Wait until no slice of a task waits."""
+        while self._fence.waits_for(task):
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def close(self) -> None:
+        """Slices that wait go on waiting, in the spool."""
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if not self._fence.begin():
+                continue
+            try:
+                revision = await self._table.barrier(self._worker)
+            except BusUnavailable as error:
+                logger.debug("%d slices wait: %s", len(self._fence), error)
+                self._fence.failed()
+                await asyncio.sleep(AGAIN)
+                self._news.set()
+            else:
+                self._settle(self._fence.written(revision))
+
+    def _read(self, revision: int) -> None:
+        self._settle(self._fence.seen(revision))
+
+    def _settle(self, settled: list[tuple[Ticket, bool]]) -> None:
+        for ticket, permitted in settled:
+            answer = self._answers.pop(ticket.number)
+            self.refused += not permitted
+            if not answer.done():  # who waited may have been cancelled
+                answer.set_result(permitted)
+        if settled:
+            self._idle.set()
+            self._news.set()

@@ -1,0 +1,40 @@
+"""What a fleet counts: workers and tasks as a copy of the API sees them, slices at a gate."""
+
+from collections.abc import Iterator, Mapping
+
+from slicer.engine.sample import Sample
+from slicer.fleet.gate import Gate
+from slicer.fleet.placement import load_of
+from slicer.fleet.planner import Planner
+
+METRICS: Mapping[str, str] = {
+    "fleet_workers": "workers of the fleet; state: alive, draining, dead (with tasks, or for less "
+    "than an hour)",
+    "fleet_tasks": "tasks that have not ended, of all workers",
+    "fleet_tasks_unplaced": "tasks that no worker runs or can take at the last look",
+    "fleet_load": "mean load of the workers that take tasks, from 0 to 1: what to scale by",
+    "fleet_moves_braked_total": "moves of tasks that waited, for the network was suspected",
+    "fleet_slices_waiting": "slices of this worker that wait to be known as its own",
+    "fleet_slices_refused_total": "slices of this worker that were not delivered, for another one "
+    "had their task",
+}
+
+
+def of_planner(planner: Planner, tasks: int, now: float) -> Iterator[Sample]:
+    """The fleet, by what a copy of the API has heard and read; *tasks*: how many are open."""
+    alive, dead = planner.roster.alive(now), planner.roster.dead(now)
+    working = [beat for beat in alive if not beat.draining]
+    states = {"alive": working, "draining": [one for one in alive if one.draining], "dead": dead}
+    for state, beats in states.items():
+        yield Sample("fleet_workers", len(beats), (("state", state),))
+    yield Sample("fleet_tasks", tasks)
+    yield Sample("fleet_tasks_unplaced", planner.unplaced)
+    loads = [load_of(beat, planner.tasks_of(beat.worker)) for beat in working]
+    yield Sample("fleet_load", sum(loads) / len(loads) if loads else 1.0)
+    yield Sample("fleet_moves_braked_total", planner.braked)
+
+
+def of_gate(gate: Gate) -> Iterator[Sample]:
+    """A worker's slices."""
+    yield Sample("fleet_slices_waiting", len(gate))
+    yield Sample("fleet_slices_refused_total", gate.refused)

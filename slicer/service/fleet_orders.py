@@ -1,0 +1,269 @@
+"""A copy of the API in a fleet: orders become records on the bus, which workers carry out."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from slicer.background import Background
+from slicer.clock import Clock
+from slicer.engine.engine import Engine
+from slicer.engine.sample import Sample
+from slicer.engine.task_status import TaskStatus
+from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError, SlicerError, TaskEnded
+from slicer.fleet import record as records
+from slicer.fleet.bus import Bus
+from slicer.fleet.metrics import of_planner
+from slicer.fleet.planner import TICK, Assign, Planner
+from slicer.fleet.planner import Order as Step
+from slicer.fleet.table import Table
+from slicer.media.slice import File, SliceInfo
+from slicer.moderation import SupplierSpec
+from slicer.rtp.parameters import Kind, Role
+from slicer.service.applications import Application
+from slicer.service.audio import AudioFile, JudgedAudio, as_slice
+from slicer.service.audit import Audit
+from slicer.service.fleet_registry import FleetRegistry
+from slicer.service.leave_code import LeaveCode
+from slicer.service.order import Order, Product
+from slicer.service.plan import plan
+from slicer.service.registry import Record
+from slicer.service.service import HOUR, owned
+from slicer.service.settings import ServiceSettings
+from slicer.service.worker import COUNTS
+from slicer.slicing.outputs import State
+from slicer.slicing.subscription import Subscription
+
+logger = logging.getLogger(__name__)
+
+ANSWER = 4.0
+"""Seconds within which a worker must say whether a robot has joined. Later, its task goes on all
+the same, here or on another worker."""
+LOOK = 2.0
+"""Seconds within which a worker must say how a task is."""
+AGAIN = 1.0
+"""Seconds until something on the bus that failed is tried again."""
+KEEP = 60.0
+"""Seconds between two looks for tasks that ended long ago."""
+
+
+class FleetOrders:
+    """An OrderTaker. *engine*: judges files, and does nothing else. Call `start` once."""
+
+    def __init__(  # noqa: PLR0913 (each is one part of the process, made where all are)
+        self,
+        bus: Bus,
+        table: Table,
+        registry: FleetRegistry,
+        planner: Planner,
+        *,
+        audit: Audit,
+        engine: Engine,
+        settings: ServiceSettings,
+        clock: Clock,
+        take_settings: Callable[[ServiceSettings], None] = lambda _: None,
+    ) -> None:
+        """*take_settings* hands the settings of `reload` on."""
+        self._bus, self._table, self._registry, self._planner = bus, table, registry, planner
+        self._engine, self._settings, self._clock = engine, settings, clock
+        self._take_settings = take_settings
+        self.audit = audit
+        """What this copy was asked for and refused."""
+        self._apps = {app.sdk_app_id: app for app in settings.apps}
+        self._background = Background()
+        self._steps: asyncio.Queue[Step] = asyncio.Queue()
+        self._running: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Know the workers, and see to it that each task has one."""
+        for record in list(self._table.records.values()):
+            self._plan(self._planner.receive(record, self._clock.now()))
+        receive = self._planner.receive
+        self._table.on_record.append(lambda one: self._plan(receive(one, self._clock.now())))
+        await self._bus.hear_beats(lambda one: self._plan(receive(one, self._clock.now())))
+        self._running = [
+            asyncio.ensure_future(one()) for one in (self._tick, self._carry_out, self._prune)
+        ]
+
+    @property
+    def ready(self) -> bool:
+        """Whether orders can be carried out now."""
+        return self._bus.connected
+
+    async def create(self, app: Application, order: Order) -> str:
+        """Have a worker send the robot; gives the task's id, which is on the bus by then. Raises
+        BadInput, LimitReached, RoomError and BusUnavailable."""
+        task = secrets.token_urlsafe(24)
+        plan(task, app, order, self._settings.vendors)
+        self._check_streams(app)
+        now = self._now()
+        expires = now + order.expire_hours * HOUR
+        try:
+            await self._registry.add(Record(task, app.sdk_app_id, order, now, expires))
+        except BaseException:
+            self._planner.give_up(task)
+            self._background.start(self._discard(task))
+            raise
+        try:
+            await self._begin(task)
+        except SlicerError:
+            self._background.start(self._discard(task))
+            raise
+        robot = (order.room_id, order.room_type, order.user_id)
+        for other in list(self._registry.unfinished_of(app.sdk_app_id)):
+            its = (other.order.room_id, other.order.room_type, other.order.user_id)
+            if its == robot and other.task != task and other.created <= now:
+                await self._registry.leave(other.task, LeaveCode.REPLACED)
+        return task
+
+    async def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
+        """How the task is now. Raises TaskNotExist and TaskEnded."""
+        record = owned(self._registry, app, product, task, self._now())
+        lists = record.order.params.subscription
+        try:
+            worker = self._registry.worker_of(task)
+            answer = await self._bus.ask(worker, {"verb": "describe", "task": task}, LOOK)
+            return status_from_json(task, answer["status"], lists)
+        except (BusUnavailable, KeyError):  # on its way into its room, or out of it
+            state = State.RECONNECTING if record.code is None else State.ENDED
+            return TaskStatus(task, state, (), (), lists, 0, 0, 0)
+
+    async def modify(
+        self, app: Application, product: Product, task: str, lists: Subscription
+    ) -> None:
+        """Replace the lists. Raises TaskNotExist, TaskEnded and BusUnavailable."""
+        if owned(self._registry, app, product, task, self._now()).code is not None:
+            raise TaskEnded(f"task {task} is ending")
+        await self._registry.modify(task, lists)
+
+    async def delete(self, app: Application, product: Product, task: str) -> None:
+        """Have the robot leave; deliveries go on. Raises TaskNotExist, TaskEnded and
+        BusUnavailable."""
+        owned(self._registry, app, product, task, self._now())
+        await self._registry.leave(task, LeaveCode.STOPPED)
+
+    async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
+        """Have a file judged, in this process; nothing of it is kept. Raises BadInput."""
+        task, made = secrets.token_urlsafe(24), list[File]()
+
+        def make() -> File:
+            made.append(as_slice(audio, task, self._clock.wall(self._clock.now())))
+            return made[0]
+
+        outcome = await self._engine.judge(make, SupplierSpec(supplier))
+        assert isinstance(made[0].info, SliceInfo)
+        return JudgedAudio(task, outcome, made[0].info.seconds)
+
+    def reload(self, settings: ServiceSettings) -> None:
+        """Take other applications. Raises BadInput, and nothing has changed then, where a task
+        that has not ended would lose its own."""
+        apps = {app.sdk_app_id: app for app in settings.apps}
+        for record in self._registry.unfinished():
+            if record.app in self._apps and record.app not in apps:
+                allowed = f"settings that have it: task {record.task} has not ended"
+                raise BadInput("apps", f"no application {record.app}", allowed)
+        self._take_settings(settings)
+        self._apps = apps
+
+    async def metrics(self) -> list[Sample]:
+        """The fleet as this copy sees it."""
+        tasks = sum(1 for _ in self._registry.unfinished())
+        return [*self._engine.metrics(), *of_planner(self._planner, tasks, self._clock.now())]
+
+    async def close(self) -> None:
+        """May be called twice."""
+        for one in self._running:
+            one.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._background.cancel()
+        await self._background.wait()
+
+    async def _begin(self, task: str) -> None:
+        """Have its worker send the robot now. Raises what the worker did."""
+        record = self._table.records[task]
+        question = {
+            "verb": "begin",
+            "task": task,
+            "record": records.to_json(record).decode(),
+            "revision": record.revision,
+        }
+        try:
+            answer = await self._bus.ask(record.worker, question, ANSWER)
+        except BusUnavailable as error:
+            logger.warning("! task %s is on its way: %s", task, error, extra={"task": task})
+            return
+        if error_of := answer.get("error"):
+            raise error_from_json(error_of)
+
+    async def _discard(self, task: str) -> None:
+        while True:
+            try:
+                return await self._registry.discard(task)
+            except BusUnavailable:
+                await self._clock.sleep(AGAIN)
+
+    def _check_streams(self, app: Application) -> None:
+        """Raise LimitReached unless one more anchor may be sliced; each task counts for the anchors
+        that its worker's heartbeat shows, and for one while it has none."""
+        open_tasks = self._registry.unfinished_of(app.sdk_app_id)
+        streams = sum(self._streams(one.task) for one in open_tasks if one.code is None)
+        if streams >= app.max_streams:
+            raise LimitReached(f"max_streams: {streams} of {app.max_streams} streams are taken")
+
+    def _streams(self, task: str) -> int:
+        beat = self._planner.roster.beat(self._registry.worker_of(task))
+        return beat.streams.get(task, 1) if beat is not None else 1
+
+    def _plan(self, steps: list[Step]) -> None:
+        for step in steps:
+            self._steps.put_nowait(step)
+
+    async def _tick(self) -> None:
+        while True:
+            self._plan(self._planner.handle_timer(self._clock.now()))
+            await self._clock.sleep(TICK)
+
+    async def _carry_out(self) -> None:
+        while True:
+            step = await self._steps.get()
+            if isinstance(step, Assign):
+                self._background.start(self._assign(step))
+            else:
+                await self._bus.push(step.record, step.worker)
+
+    async def _assign(self, step: Assign) -> None:
+        record = records.given(step.record, step.worker)
+        about = {"task": record.task}
+        try:
+            if await self._table.write(record) is not None:
+                logger.info("+ task %s goes to %s", record.task, step.worker, extra=about)
+        except BusUnavailable as error:
+            logger.debug("task %s is not assigned: %s", record.task, error)
+
+    async def _prune(self) -> None:
+        while True:
+            await self._clock.sleep(KEEP)
+            try:
+                days = self._settings.serve.keep_ended
+                await self._registry.prune(self._now() - days * 24 * HOUR)
+            except BusUnavailable as error:
+                logger.debug("nothing is forgotten now: %s", error)
+
+    def _now(self) -> float:
+        return self._clock.wall(self._clock.now()).timestamp()
+
+
+def error_from_json(found: Mapping[str, str]) -> SlicerError:
+    """The error that a worker met."""
+    if "field" in found:
+        return BadInput(found["field"], found["got"], found["allowed"])
+    kinds = {"LimitReached": LimitReached}
+    return kinds.get(found["kind"], RoomError)(found["text"])
+
+
+def status_from_json(task: str, found: Mapping[str, Any], lists: Subscription) -> TaskStatus:
+    """A status as its worker has it."""
+    tracks = tuple((anchor, Kind[kind], Role[role]) for anchor, kind, role in found["tracks"])
+    counts = dict(zip(COUNTS, found["counts"], strict=True))
+    return TaskStatus(task, State[found["state"]], tuple(found["anchors"]), tracks, lists, **counts)

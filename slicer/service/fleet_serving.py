@@ -1,0 +1,201 @@
+"""A fleet's processes without their faces: a worker, and a copy of the API, opened and closed."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slicer.clock import LoopClock
+from slicer.engine.engine import Engine
+from slicer.engine.sample import Sample
+from slicer.engine.stages import Observe
+from slicer.errors import BadInput
+from slicer.fleet.bus import Bus
+from slicer.fleet.facts import Facts
+from slicer.fleet.gate import Gate
+from slicer.fleet.metrics import of_gate
+from slicer.fleet.ownership import Ownership
+from slicer.fleet.planner import Planner
+from slicer.fleet.settings import NAME, FleetSettings
+from slicer.fleet.table import Table
+from slicer.rooms.whip.authorization import authorization
+from slicer.service.admission import Admission
+from slicer.service.audit import Audit
+from slicer.service.control import control
+from slicer.service.encryption import Encryption
+from slicer.service.fleet_orders import FleetOrders
+from slicer.service.fleet_registry import FleetRegistry
+from slicer.service.mailbox import Mailbox, publisher, to_json
+from slicer.service.messages import body
+from slicer.service.notifier import Notifier
+from slicer.service.operations import Operations
+from slicer.service.service import Service
+from slicer.service.serving import KEY_FILE, check_folder, check_rooms, subscribers_of
+from slicer.service.settings import ServiceSettings
+from slicer.service.worker import Worker
+from slicer.webhooks.client import WebhookClient
+from slicer.webhooks.queue import WebhookQueue
+from slicer.webhooks.retry import RetryPolicy
+from slicer.webhooks.sender import Sender, Subscriber
+
+PUBLISHED = Subscriber("nats:", "")
+"""Whom a worker's queue is for: the bus, whoever the customer is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A worker that runs."""
+
+    worker: Worker
+    service: Service
+    bus: Bus
+    gate: Gate
+
+    @property
+    def ready(self) -> bool:
+        """Whether the bus is there."""
+        return self.bus.connected
+
+    async def metrics(self) -> list[Sample]:
+        """Its service's, and what waits at its gate."""
+        return [*await self.service.metrics(), *of_gate(self.gate)]
+
+
+@asynccontextmanager
+async def working(
+    settings: ServiceSettings, observe: Observe | None = None
+) -> AsyncIterator[Working]:
+    """Be a worker until the context ends. *observe*: as an Engine's.
+
+    Raises BadInput for settings that cannot be used, a bus that does not take us, and another
+    worker of this name; BusUnavailable for a bus that does not answer.
+    """
+    settings = replace(settings, fleet=_named(settings.fleet))
+    clock, name = LoopClock(), settings.fleet.name
+    if not settings.engine.spool.folder:
+        allowed = "a folder: slices wait there while the bus is away"
+        raise BadInput("spool.folder", "none", allowed)
+    async with AsyncExitStack() as stack:
+        bus, table, encryption = await _open(settings, name, stack)
+        registry = FleetRegistry(table, encryption, worker=name)
+        owns = Ownership(name)
+        gate = Gate(table, owns, name)
+        stack.push_async_callback(gate.close)
+        facts = Facts(bus)
+        await facts.open(settings.fleet.replicas)
+        queue = await WebhookQueue.open(Path(settings.serve.state), settings.webhooks.bound)
+        stack.push_async_callback(queue.close)
+        policy = RetryPolicy(settings.webhooks.max_age)
+        sender = Sender(queue, lambda _app: PUBLISHED, to_json, publisher(facts), clock, policy)
+        stack.push_async_callback(sender.close)
+        bus.on_connected.append(sender.try_again)
+        notifier = Notifier(
+            registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
+        )
+        whip = authorization(settings.engine.whip, clock)
+        admission = Admission(settings.apps, registry, clock, whip)
+        engine = Engine(
+            settings.engine,
+            lookup=notifier.lookup,
+            moderation=notifier.moderation,
+            confirm=notifier.confirm,
+            confirm_verdict=notifier.confirm_verdict,
+            permit=lambda info: gate.permits(info.task),
+            authorize=admission.authorize,
+            observe=observe,
+        )
+        await stack.enter_async_context(engine)
+        check_rooms(settings.apps, engine)
+        service = Service(engine, registry, notifier, settings, clock, sender=sender)
+        stack.push_async_callback(service.close)
+        audit = await Audit.open(Path(settings.serve.state))
+        stack.push_async_callback(audit.close)
+        folder = Path(settings.serve.state)
+        service.operations = Operations(engine, registry, sender, audit, folder)
+        worker = Worker(
+            bus,
+            table,
+            owns,
+            gate,
+            registry=registry,
+            service=service,
+            engine=engine,
+            settings=settings.fleet,
+        )
+        stack.push_async_callback(worker.close)
+        await worker.start()
+        await stack.enter_async_context(control(folder, service.operations.tasks))
+        yield Working(worker, service, bus, gate)
+
+
+@asynccontextmanager
+async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
+    """Take orders for a fleet until the context ends. Raises as `working`."""
+    clock = LoopClock()
+    async with AsyncExitStack() as stack:
+        bus, table, encryption = await _open(settings, _named(settings.fleet).name, stack)
+        audit = await Audit.open(Path(settings.serve.state))
+        stack.push_async_callback(audit.close)
+        planner = Planner(settings.fleet.zone)
+        place = lambda task: planner.place(task, clock.now())  # noqa: E731
+        registry = FleetRegistry(table, encryption, place)
+        facts = Facts(bus)
+        await facts.open(settings.fleet.replicas)
+        client = WebhookClient(settings.webhooks.allow_private)
+        stack.push_async_callback(client.close)
+        policy = RetryPolicy(settings.webhooks.max_age)
+        mailbox = Mailbox(facts, body, client.post, clock, policy)
+        stack.push_async_callback(mailbox.close)
+        mailbox.replace(subscribers_of(settings.apps))
+        # It judges files that come with a request; rooms and slices are the workers'.
+        without = replace(settings.engine, spool=replace(settings.engine.spool, folder=""))
+        engine = await stack.enter_async_context(Engine(without))
+        check_rooms(settings.apps, engine)
+
+        def take_settings(new: ServiceSettings) -> None:
+            check_rooms(new.apps, engine)
+            mailbox.replace(subscribers_of(new.apps))
+
+        orders = FleetOrders(
+            bus,
+            table,
+            registry,
+            planner,
+            audit=audit,
+            engine=engine,
+            settings=settings,
+            clock=clock,
+            take_settings=take_settings,
+        )
+        stack.push_async_callback(orders.close)
+        await orders.start()
+        yield orders
+
+
+async def _open(
+    settings: ServiceSettings, name: str, stack: AsyncExitStack
+) -> tuple[Bus, Table, Encryption]:
+    folder = Path(settings.serve.state)
+    check_folder(folder, settings.serve)
+    serve = settings.serve
+    if not serve.state_keys and not serve.state_key_file:
+        allowed = "keys that all processes of the fleet have: SLICER_STATE_KEY, or state_key_file"
+        raise BadInput("serve.state_key_file", "none", allowed)
+    encryption = Encryption.open(serve.state_keys, Path(serve.state_key_file or folder / KEY_FILE))
+    bus = await Bus.connect(settings.fleet, name)
+    stack.push_async_callback(bus.close)
+    table = Table(bus)
+    stack.push_async_callback(table.close)
+    await table.open(settings.fleet.replicas)
+    return bus, table, encryption
+
+
+def _named(settings: FleetSettings) -> FleetSettings:
+    """The settings with a name: the host's, unless they have one."""
+    if settings.name:
+        return settings
+    name = socket.gethostname().partition(".")[0]
+    if not NAME.fullmatch(name):
+        raise BadInput("fleet.name", name, "a name: the host's has other letters")
+    return replace(settings, name=name)

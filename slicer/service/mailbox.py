@@ -1,0 +1,104 @@
+"""A fleet's webhooks: workers put them into the stream of facts, copies of the API send them on."""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+
+from slicer.clock import Clock
+from slicer.errors import BusUnavailable
+from slicer.fleet.facts import Fact, Facts
+from slicer.webhooks.client import Reply
+from slicer.webhooks.queue import Webhook
+from slicer.webhooks.retry import RetryPolicy
+from slicer.webhooks.sender import ID_HEADER, Post, Subscriber
+from slicer.webhooks.sign import sign
+
+logger = logging.getLogger(__name__)
+
+Body = Callable[[Webhook, datetime], bytes]
+
+
+def to_json(webhook: Webhook, _sent: datetime) -> bytes:
+    """A webhook as a fact: the same whenever it is published."""
+    return json.dumps(asdict(webhook), separators=(",", ":")).encode()
+
+
+def publisher(facts: Facts) -> Callable[[str, bytes, Mapping[str, str]], Awaitable[Reply]]:
+    """What a worker's Sender posts by: it publishes what waits in the worker's own queue, on its
+    disk, which so outlives the bus's absence."""
+
+    async def post(_url: str, data: bytes, _headers: Mapping[str, str]) -> Reply:
+        webhook = Webhook(**json.loads(data))
+        try:
+            await facts.publish(webhook.subscriber, webhook.line, webhook.id, data)
+        except BusUnavailable as error:
+            return Reply(False, str(error))
+        return Reply(True, "published")
+
+    return post
+
+
+class Mailbox:
+    """Sends what the stream has for the applications of this process, beside its other copies."""
+
+    def __init__(
+        self, facts: Facts, body: Body, post: Post, clock: Clock, policy: RetryPolicy
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        """delivered, failed (tries), given_up."""
+        self._facts, self._body, self._post = facts, body, post
+        self._clock, self._policy = clock, policy
+        self._subscribers: Mapping[int, Subscriber] = {}
+        self._telling: dict[int, asyncio.Task[None]] = {}
+
+    def replace(self, subscribers: Mapping[int, Subscriber]) -> None:
+        """Send for these applications from now on."""
+        self._subscribers = dict(subscribers)
+        for app in self._telling.keys() - subscribers.keys():
+            self._telling.pop(app).cancel()
+        for app in subscribers.keys() - self._telling.keys():
+            self._telling[app] = asyncio.ensure_future(self._facts.tell(app, self._send))
+
+    async def close(self) -> None:
+        """What is under way is given to another copy, or to the next process."""
+        telling, self._telling = list(self._telling.values()), {}
+        for one in telling:
+            one.cancel()
+        await asyncio.gather(*telling, return_exceptions=True)
+
+    async def _send(self, fact: Fact) -> float | None:
+        webhook = Webhook(**json.loads(fact.data))
+        subscriber = self._subscribers.get(webhook.subscriber)
+        if subscriber is None:
+            return None
+        tried = self._now()
+        data = self._body(webhook, self._clock.wall(self._clock.now()))
+        headers = {
+            "Content-Type": "application/json",
+            **subscriber.headers,
+            "Sign": sign(subscriber.key, data),
+            ID_HEADER: webhook.id,
+        }
+        reply = await self._post(subscriber.url, data, headers)
+        if reply.taken:
+            self.counters["delivered"] += 1
+            return None
+        self.counters["failed"] += 1
+        now, about = self._now(), {"app": webhook.subscriber}
+        due = self._policy.next_try(fact.since.timestamp(), fact.tries, tried, now)
+        if due is None:
+            self.counters["given_up"] += 1
+            text = "! callback %s is given up: %s"
+            logger.warning(text, webhook.id, reply.detail, extra=about)
+            return None
+        if fact.tries == 1:
+            text = "! callback %s is not taken, and is tried again: %s"
+            logger.warning(text, webhook.id, reply.detail, extra=about)
+        return due - now
+
+    def _now(self) -> float:
+        return self._clock.wall(self._clock.now()).timestamp()

@@ -1,0 +1,256 @@
+"""A worker of a fleet: what the records say it has, its service does, and its heartbeat shows.
+
+    records ▶ Ownership ▶ Start, Change, Stop ▶ Service (an engine, its rooms, its deliveries)
+    slices, as soon as they are cut ▶ Gate: may they be delivered?
+
+A task that goes to another worker by plan, since this one drains or somebody asks, is handed over:
+its robot leaves, what it has cut passes the gate, and only then the task is given away. So nothing
+of it is lost or doubled, and it is silent for as long as the next robot takes to join.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from slicer.background import Background
+from slicer.engine.engine import Engine
+from slicer.engine.task_status import TaskStatus
+from slicer.errors import BadInput, BusUnavailable, SlicerError, TaskEnded, TaskNotExist
+from slicer.fleet import record as records
+from slicer.fleet.beat import EVERY, Beat
+from slicer.fleet.bus import Bus
+from slicer.fleet.gate import Gate
+from slicer.fleet.ownership import Change, Ownership, Start, Step, Stop
+from slicer.fleet.record import TaskRecord
+from slicer.fleet.settings import FleetSettings
+from slicer.fleet.table import Table
+from slicer.service.fleet_registry import FleetRegistry
+from slicer.service.service import Service
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 5.0
+"""Seconds that a creation which failed waits for who asked for it to discard it."""
+REMEMBERED = 30.0
+"""Seconds for which the outcome of a creation is known to who asks for it."""
+HANDED_OVER = 8
+"""Tasks that are handed over at the same time."""
+LISTEN = 4 * EVERY
+"""Seconds for which it is listened who else is there."""
+
+
+class Worker:
+    """Call `start` once, and `close` before the service's own."""
+
+    def __init__(  # noqa: PLR0913 (each is one part of the process, made where all are)
+        self,
+        bus: Bus,
+        table: Table,
+        owns: Ownership,
+        gate: Gate,
+        *,
+        registry: FleetRegistry,
+        service: Service,
+        engine: Engine,
+        settings: FleetSettings,
+    ) -> None:
+        self.draining = False
+        self._bus, self._table, self._registry = bus, table, registry
+        self._owns, self._gate = owns, gate
+        self._service, self._engine, self._settings = service, engine, settings
+        self._instance = os.urandom(8).hex()
+        self._begun: dict[str, asyncio.Future[SlicerError | None]] = {}
+        self._background = Background()
+        self._beating: asyncio.Task[None] | None = None
+        self._others: dict[str, Beat] = {}
+        self._cpu = 0.0
+        self._told = False
+
+    @property
+    def name(self) -> str:
+        """What it is called on the bus."""
+        return self._settings.name
+
+    async def start(self) -> None:
+        """Take up what it has. Raises BadInput where another worker has its name."""
+        name = self._settings.name
+        await self._bus.hear_beats(self._hear)
+        await asyncio.sleep(LISTEN)
+        if name in self._others:
+            raise BadInput("fleet.name", name, "a name that no other worker has")
+        self._beating = asyncio.ensure_future(self._beat())
+        for record in list(self._table.records.values()):
+            self._learn(record)
+        self._table.on_record.append(self._learn)
+        await self._bus.hear_pushes(name, self._table.learn)
+        await self._bus.answer(name, self._answer)
+
+    async def drain(self) -> None:
+        """Take no further tasks, and hand over those that are here, unless nobody could take
+        them. Returns once all are gone."""
+        self.draining = True
+        self._others.clear()
+        await asyncio.sleep(LISTEN)
+        while tasks := list(self._owns.tasks()):
+            if not any(not beat.draining for beat in self._others.values()):
+                logger.warning("! no other worker takes this one's %d tasks", len(tasks))
+                return
+            await asyncio.gather(*(self.hand_over(task) for task in tasks[:HANDED_OVER]))
+
+    async def hand_over(self, task: str) -> None:
+        """Have another worker take a task. One that is ending ends here."""
+        record = self._registry.get(task)
+        if record is None or record.code is not None or record.ended is not None:
+            await asyncio.sleep(EVERY)
+            return
+        await self._service.let_go(task)
+        await self._gate.passed(task)
+        self._gate.shut(task)
+        try:
+            await self._registry.hand_over(task, self._settings.name)
+        except BusUnavailable as error:
+            logger.warning("! task %s is not handed over: %s", task, error)
+            await self._take_up(self._table.records[task])
+
+    async def close(self) -> None:
+        """Be heard no more. May be called twice."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+        self._background.cancel()
+        await self._background.wait()
+
+    def _learn(self, record: TaskRecord) -> None:
+        for step in self._owns.receive(record):
+            self._carry_out(step)
+
+    def _carry_out(self, step: Step) -> None:
+        match step:
+            case Start(record):
+                self._background.start(self._take_up(record))
+            case Change(record) if self._registry.get(record.task) is not None:
+                self._service.change(record.task)
+            case Stop(task):
+                self._gate.shut(task)
+                logger.info("- task %s: another worker has it", task, extra={"task": task})
+                self._background.start(self._service.let_go(task))
+
+    async def _take_up(self, record: TaskRecord) -> None:
+        """Send a robot. The first one of a task is awaited by who ordered it."""
+        task = record.task
+        await self._service.gone(task)
+        if self._owns.epoch(task) != record.epoch or self._registry.get(task) is None:
+            return
+        self._gate.reopen(task)
+        if record.code is not None or record.epoch > 1:
+            if record.previous:
+                lost = f"worker {record.previous} is lost, and what it was cutting"
+                text = f"{lost}; {self.name} goes on"
+                await self._service.tell_trouble(task, text)
+            self._service.take_up(task)
+            return
+        failed: SlicerError | None = None
+        try:
+            await self._service.begin(task)
+        except SlicerError as error:
+            failed = error
+        begun = self._begun_of(task)
+        if not begun.done():
+            begun.set_result(failed)
+        if failed is not None:
+            await asyncio.sleep(PATIENCE)
+            if self._owns.epoch(task) == record.epoch:  # who ordered it has died
+                self._service.take_up(task)
+
+    def _begun_of(self, task: str) -> "asyncio.Future[SlicerError | None]":
+        loop = asyncio.get_running_loop()
+        if task not in self._begun:
+            self._begun[task] = loop.create_future()
+            loop.call_later(REMEMBERED, self._begun.pop, task, None)
+        return self._begun[task]
+
+    async def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        task = str(question.get("task", ""))
+        match question.get("verb"):
+            case "begin":
+                data = str(question["record"]).encode()
+                self._table.learn(records.from_json(task, data, int(question["revision"])))
+                failed = await asyncio.shield(self._begun_of(task))
+                return {} if failed is None else {"error": error_to_json(failed)}
+            case "describe":
+                try:
+                    return {"status": status_to_json(self._engine.describe(task))}
+                except (TaskNotExist, TaskEnded):
+                    return {}
+            case "move" if self._owns.epoch(task) is not None:
+                await self.hand_over(task)
+                return {"moved": True}
+            case "drain":
+                if not self.draining:
+                    self._background.start(self.drain())
+                return {"tasks": len(self._owns.tasks())}
+        return {}
+
+    def _hear(self, beat: Beat) -> None:
+        if beat.instance == self._instance:
+            return
+        self._others[beat.worker] = beat
+        if beat.worker == self._settings.name and self._beating is not None and not self._told:
+            self._told = True
+            logger.error("! another worker has the name %r, too: end one of them", beat.worker)
+
+    async def _beat(self) -> None:
+        settings = self._settings
+        busy, looked = time.process_time(), time.monotonic()
+        while True:
+            now = time.monotonic()
+            if now - looked >= 1.0:
+                used = (time.process_time() - busy) / ((now - looked) * (os.cpu_count() or 1))
+                self._cpu = 0.7 * self._cpu + 0.3 * used
+                busy, looked = time.process_time(), now
+            await self._bus.beat(
+                Beat(
+                    settings.name,
+                    self._instance,
+                    settings.zone,
+                    self._engine.settings.engine.max_tasks,
+                    round(min(self._cpu, 1.0), 3),
+                    self.draining,
+                    self._owns.tasks(),
+                    self._streams(),
+                    settings.rooms,
+                )
+            )
+            await asyncio.sleep(EVERY)
+
+    def _streams(self) -> dict[str, int]:
+        found = {}
+        for task in self._owns.tasks():
+            with contextlib.suppress(TaskNotExist, TaskEnded):
+                found[task] = self._engine.streams(task)
+        return {task: streams for task, streams in found.items() if streams > 1}
+
+
+def error_to_json(error: SlicerError) -> dict[str, str]:
+    """An error that who asked is to raise."""
+    if isinstance(error, BadInput):
+        return {"field": error.field, "got": str(error.got), "allowed": error.allowed}
+    return {"kind": type(error).__name__, "text": str(error)}
+
+
+def status_to_json(status: TaskStatus) -> dict[str, Any]:
+    """A status, without the lists, which the record has."""
+    return {
+        "state": status.state.name,
+        "anchors": list(status.anchors),
+        "tracks": [(anchor, kind.name, role.name) for anchor, kind, role in status.tracks],
+        "counts": [getattr(status, name) for name in COUNTS],
+    }
+
+
+COUNTS = ("stored", "lost", "pending", "late", "judged", "unjudged")
+"""The numbers of a status, in this order."""

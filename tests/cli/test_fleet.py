@@ -1,0 +1,104 @@
+"""`slicer fleet`: what it shows, and what it asks workers to do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from slicer.cli import main
+from slicer.cli.exits import BAD_INPUT, FAILED
+from slicer.cli.fleet import View, shown
+from slicer.fleet.beat import Beat
+from slicer.fleet.bus import Bus
+from slicer.fleet.record import TaskRecord
+from slicer.fleet.settings import FleetSettings
+from slicer.fleet.table import Table
+from tests.harness.fleet.nats_server import nats_servers
+
+WORKERS = (Beat("w0", zone="a", capacity=4, load=0.5), Beat("w1", capacity=4, draining=True))
+
+
+def test_a_fleet_is_shown_with_what_is_amiss() -> None:
+    tasks = [TaskRecord("t0", worker="w0"), TaskRecord("t1", worker="gone"), TaskRecord("t2")]
+    text = shown(View({beat.worker: beat for beat in WORKERS}, tasks))
+    lines = [line.split() for line in text.splitlines()[1:]]
+    assert lines == [
+        ["gone", "?", "1", "?", "not", "heard"],
+        ["w0", "a", "1", "of", "4", "50%", "working"],
+        ["w1", "-", "0", "of", "4", "0%", "draining"],
+        ["1", "task", "wait", "for", "a", "worker"],
+    ]
+
+
+class Workers:
+    """Two workers that beat, and answer what they are asked."""
+
+    def __init__(self, urls: tuple[str, ...]) -> None:
+        self.urls = urls
+        self.asked: list[Mapping[str, Any]] = []
+        self.moved = True
+        self.draining = False
+
+    async def run(self, bus: Bus) -> None:
+        await bus.answer("w0", self._answer)
+        while True:
+            for name in ("w0", "w1"):
+                await bus.beat(Beat(name, capacity=4, draining=self.draining))
+            await asyncio.sleep(0.05)
+
+    async def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.asked.append(question)
+        return {"moved": self.moved, "tasks": 1}
+
+
+@pytest_asyncio.fixture
+async def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Workers]:
+    monkeypatch.setenv("SLICER_FLEET_REPLICAS", "1")
+    async with nats_servers(tmp_path) as servers:
+        bus = await Bus.connect(FleetSettings(servers.urls), "test")
+        table = Table(bus)
+        await table.open(1)
+        await table.write(TaskRecord("t0", worker="w0"))
+        found = Workers(servers.urls)
+        running = asyncio.ensure_future(found.run(bus))
+        yield found
+        running.cancel()
+        await table.close()
+        await bus.close()
+
+
+async def run(workers: Workers, *arguments: str) -> int:
+    return await asyncio.to_thread(main, ["fleet", *arguments, "--fleet", ",".join(workers.urls)])
+
+
+async def test_status(workers: Workers, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(workers, "status") == 0
+    assert "1 of 4" in capsys.readouterr().out
+
+
+async def test_drain(workers: Workers, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(workers, "drain", "w0") == 0
+    assert "w0 takes no more tasks, and hands 1 task over" in capsys.readouterr().out
+    assert workers.asked == [{"verb": "drain"}]
+    assert await run(workers, "drain", "nobody") == BAD_INPUT
+    assert "WORKER: got 'nobody'; allowed: w0, w1" in capsys.readouterr().err
+
+
+async def test_move(workers: Workers, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(workers, "move", "t0") == 0
+    assert workers.asked == [{"verb": "move", "task": "t0"}]
+    workers.moved = False
+    assert await run(workers, "move", "t0") == FAILED
+    assert "does not have the task any more" in capsys.readouterr().err
+    assert await run(workers, "move", "unknown") == FAILED
+    assert "no task unknown in this fleet" in capsys.readouterr().err
+    workers.draining = True
+    assert await run(workers, "move", "t0") == BAD_INPUT
+
+
+def test_without_servers_there_is_no_fleet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "status"]) == BAD_INPUT
+    assert "fleet.servers: got 'none'" in capsys.readouterr().err

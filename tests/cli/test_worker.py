@@ -1,0 +1,51 @@
+"""`slicer worker`: what it needs; that it works, and ends, is in tests/real/test_fleet.py too."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from slicer.cli import main
+from slicer.cli.exits import BAD_INPUT
+from slicer.cli.worker import in_fleet
+from slicer.service.settings import ServiceSettings
+from tests.harness.fleet.nats_server import nats_servers
+from tests.harness.fleet.worker_process import worker
+
+CONFIG = """
+[[apps]]
+sdk_app_id = 1
+rooms = [{ pattern = "*", url = "whip://127.0.0.1:0/{room}" }]
+[spool]
+folder = "{folder}/spool"
+[serve]
+health = "127.0.0.1:0"
+[metrics]
+listen = "127.0.0.1:0"
+"""
+
+
+def test_servers_of_the_command_line_replace_those_of_the_file() -> None:
+    settings = ServiceSettings()
+    assert in_fleet(settings, None) is settings
+    named = in_fleet(settings, "nats://a:4222, tls://b:4222,")
+    assert named.fleet.servers == ("nats://a:4222", "tls://b:4222")
+
+
+def test_without_servers_there_is_no_fleet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "slicer.toml").write_text(CONFIG.replace("{folder}", str(tmp_path)))
+    assert main(["worker", "--config", str(tmp_path / "slicer.toml")]) == BAD_INPUT
+    assert "fleet.servers: got 'none'" in capsys.readouterr().err
+
+
+async def test_it_works_and_ends(tmp_path: Path) -> None:
+    secrets = {"SLICER_STATE_KEY": Fernet.generate_key().decode()}
+    async with nats_servers(tmp_path / "nats") as servers:
+        fleet = f'[fleet]\nservers = ["{servers.urls[0]}"]\nreplicas = 1\n'
+        config = CONFIG.replace("{folder}", str(tmp_path))
+        async with worker("w0", config + fleet, tmp_path / "w0", secrets) as one:
+            said = await one.end()
+    assert "ending: tasks are handed over" in said
+    assert one.process.returncode == 0

@@ -1,0 +1,131 @@
+"""Facts in a stream: told once, in order, whoever reads them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from slicer.errors import BadInput, BusUnavailable
+from slicer.fleet import facts as module
+from slicer.fleet.bus import Bus
+from slicer.fleet.facts import PARTITIONS, Fact, Facts
+from tests.harness.fleet.nats_server import Servers
+
+APP = 200806
+
+
+@pytest_asyncio.fixture
+async def facts(bus: Bus) -> AsyncIterator[Facts]:
+    opened = Facts(bus)
+    await opened.open(1)
+    await opened.open(1)
+    yield opened
+
+
+class Reader:
+    """Tells facts until it is stopped; *waits*: what it answers to each, then None."""
+
+    def __init__(self, facts: Facts, *waits: float) -> None:
+        self.told: list[bytes] = []
+        self.tries: list[int] = []
+        self.news = asyncio.Event()
+        self._waits = list(waits)
+        self.task = asyncio.ensure_future(facts.tell(APP, self._handle))
+
+    async def _handle(self, fact: Fact) -> float | None:
+        self.told.append(fact.data)
+        self.tries.append(fact.tries)
+        self.news.set()
+        return self._waits.pop(0) if self._waits else None
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.told) < count:
+                self.news.clear()
+                await self.news.wait()
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def test_a_line_is_told_in_order_and_once(facts: Facts) -> None:
+    for number in range(20):
+        await facts.publish(APP, "task", f"task.{number}", b"%d" % number)
+        await facts.publish(APP, "task", f"task.{number}", b"again")
+    await facts.publish(7, "task", "other", b"of another application")
+    first = Reader(facts)
+    await first.until(20)
+    await first.stop()
+    assert first.told == [b"%d" % number for number in range(20)]
+    await facts.publish(APP, "task", "task.20", b"20")
+    second = Reader(facts)
+    await second.until(1)
+    await second.stop()
+    assert second.told == [b"20"], "the others are done with"
+
+
+async def test_a_fact_that_is_not_taken_holds_up_its_line(facts: Facts) -> None:
+    for name in ("a", "b"):
+        await facts.publish(APP, "task", name, name.encode())
+    reader = Reader(facts, 0.05, 0.05)
+    await reader.until(4)
+    await reader.stop()
+    assert reader.told == [b"a", b"a", b"a", b"b"]
+    assert reader.tries == [1, 2, 3, 1]
+
+
+async def test_what_a_reader_had_when_it_died_is_given_to_the_next(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 0.5)
+    await facts.publish(APP, "task", "a", b"a")
+    had = asyncio.Event()
+
+    async def hang(_fact: Fact) -> None:
+        had.set()
+        await asyncio.Event().wait()
+
+    first = asyncio.ensure_future(facts.tell(APP, hang))
+    await asyncio.wait_for(had.wait(), 20)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    second = Reader(facts)
+    await second.until(1)
+    await second.stop()
+    assert (second.told, second.tries) == ([b"a"], [2])
+
+
+async def test_without_a_server_nothing_is_published_and_reading_goes_on_later(
+    facts: Facts, bus: Bus, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0.1)
+    monkeypatch.setattr(module, "WAIT", 0.5)
+    reader = Reader(facts)
+    await servers.kill(0)
+    async with asyncio.timeout(10):
+        while bus.connected:
+            await asyncio.sleep(0.01)
+    with pytest.raises(BusUnavailable, match="no server is there"):
+        await facts.publish(APP, "task", "a", b"a")
+    await servers.start(0)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await facts.publish(APP, "task", "a", b"a")
+                break
+            except BusUnavailable:
+                await asyncio.sleep(0.1)
+    await reader.until(1)
+    await reader.stop()
+    assert reader.told == [b"a"]
+
+
+async def test_more_replicas_than_servers_are_refused(bus: Bus) -> None:
+    with pytest.raises(BadInput, match=r"fleet\.replicas"):
+        await Facts(bus).open(3)
+
+
+def test_lines_are_spread() -> None:
+    assert {module._partition(f"task-{number}") for number in range(200)} == {*range(PARTITIONS)}

@@ -1,0 +1,93 @@
+"""Slices that wait for a barrier, on a real NATS server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import pytest
+import pytest_asyncio
+
+from slicer.errors import BusUnavailable
+from slicer.fleet.bus import Bus
+from slicer.fleet.gate import Gate
+from slicer.fleet.ownership import Ownership
+from slicer.fleet.record import TaskRecord
+from slicer.fleet.table import Table
+
+
+@dataclass
+class Here:
+    """A worker that has one task, and another process that may take it away."""
+
+    table: Table
+    other: Table
+    gate: Gate
+    record: TaskRecord
+
+
+@pytest_asyncio.fixture
+async def here(bus: Bus) -> AsyncIterator[Here]:
+    table, other, owns = Table(bus), Table(bus), Ownership("w")
+    await table.open(1)
+    await other.open(1)
+
+    def learn(record: TaskRecord) -> None:
+        owns.receive(record)
+
+    table.on_record.append(learn)
+    record = await table.write(TaskRecord("t", epoch=1, worker="w"))
+    assert record is not None
+    gate = Gate(table, owns, "w")
+    yield Here(table, other, gate, record)
+    await gate.close()
+    await table.close()
+    await other.close()
+
+
+async def test_a_slice_of_an_own_task_may_be_delivered(here: Here) -> None:
+    answers = [here.gate.permits("t") for _ in range(20)]
+    await here.gate.passed("t")
+    assert [await answer for answer in answers] == [True] * 20
+    assert (len(here.gate), here.gate.refused) == (0, 0)
+
+
+async def test_a_slice_of_a_task_that_was_taken_away_may_not(here: Here) -> None:
+    """The other process's write comes before the barrier, though nothing has been read of it."""
+    async with asyncio.timeout(10):
+        while here.other.records.get("t") != here.record:
+            await asyncio.sleep(0.01)
+    here.table._following += 1  # nothing is read from here on
+    assert await here.other.write(replace(here.record, epoch=2, worker="other"))
+    answer = here.gate.permits("t")
+    await here.other.barrier("x")
+    assert not answer.done()
+    await here.table._follow()
+    assert not await answer
+    assert here.gate.refused == 1
+    assert not await here.gate.permits("t"), "it is known now"
+
+
+async def test_a_task_that_is_being_left_delivers_no_more(here: Here) -> None:
+    here.gate.shut("t")
+    assert not await here.gate.permits("t")
+    here.gate.reopen("t")
+    assert await here.gate.permits("t")
+
+
+async def test_while_the_bus_is_away_slices_wait(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = asyncio.Queue[str]()
+
+    async def away(name: str) -> int:
+        tries.put_nowait(name)
+        raise BusUnavailable("away")
+
+    monkeypatch.setattr(here.table, "barrier", away)
+    first, cancelled = here.gate.permits("t"), here.gate.permits("t")
+    assert [await tries.get() for _ in range(2)] == ["w", "w"]
+    assert len(here.gate) == 2
+    assert not first.done()
+    cancelled.cancel()
+    monkeypatch.undo()
+    assert await first

@@ -1,0 +1,117 @@
+"""A copy of the API in a fleet: orders, limits, answers of workers, other applications."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from slicer.errors import BadInput, LimitReached, RoomError, TaskEnded, TaskNotExist
+from slicer.service import fleet_orders
+from slicer.service.fleet_orders import error_from_json, status_from_json
+from slicer.service.leave_code import LeaveCode
+from slicer.service.order import Product
+from slicer.service.registry import Record
+from slicer.service.worker import error_to_json
+from slicer.slicing.outputs import State
+from slicer.slicing.subscription import Subscription
+from tests.harness.fleet.in_process import Fleet, until
+from tests.harness.service.orders import moderation_order
+
+MODERATION = Product.MODERATION
+pytestmark = pytest.mark.usefixtures("supplier")
+
+
+async def test_what_a_worker_refuses_is_raised_where_it_was_ordered(fleet: Fleet) -> None:
+    orders = await fleet.copy()
+    with pytest.raises(LimitReached, match="no worker takes a task: none is there"):
+        await orders.create(fleet.app, moderation_order())
+    await fleet.worker("w0")
+    with pytest.raises(RoomError):
+        await orders.create(fleet.app, moderation_order("x1"))
+    await until(lambda: not list(orders._registry.unfinished()))
+
+
+async def test_orders_are_owned_and_end(fleet: Fleet) -> None:
+    await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    with pytest.raises(TaskNotExist):
+        await orders.describe(fleet.app, Product.SLICE, task)
+    with pytest.raises(LimitReached, match="max_streams: 1 of 1 streams are taken"):
+        await orders.create(replace(fleet.app, max_streams=1), moderation_order("more"))
+    await orders.modify(fleet.app, MODERATION, task, Subscription())
+    await orders.delete(fleet.app, MODERATION, task)
+    with pytest.raises(TaskEnded):
+        await orders.modify(fleet.app, MODERATION, task, Subscription())
+    samples = {(one.name, one.labels): one.value for one in await orders.metrics()}
+    assert samples["fleet_workers", (("state", "alive"),)] == 1
+    assert samples["fleet_tasks_unplaced", ()] == 0
+
+
+async def test_a_robot_that_comes_again_replaces_itself(fleet: Fleet) -> None:
+    await fleet.worker("w0")
+    await fleet.worker("w1")
+    orders = await fleet.copy()
+    first = await orders.create(fleet.app, moderation_order())
+    second = await orders.create(fleet.app, moderation_order())
+    await until(lambda: fleet.events(first)[-1:] == [1105])
+    record = orders._registry.get(first)
+    assert record is not None
+    assert record.code is LeaveCode.REPLACED
+    assert [one.task for one in orders._registry.unfinished()] == [second]
+
+
+async def test_a_task_whose_worker_does_not_answer_is_on_its_way(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_orders, "ANSWER", 0.2)
+    monkeypatch.setattr(fleet_orders, "LOOK", 0.2)
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+
+    async def silent(_question: Mapping[str, Any]) -> Mapping[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    monkeypatch.setattr(orders._registry, "_place", lambda _task: "elsewhere")
+    task = await orders.create(fleet.app, moderation_order())
+    status = await orders.describe(fleet.app, MODERATION, task)
+    assert status.state is State.RECONNECTING
+    await until(lambda: orders._registry.worker_of(task) == "w0")
+    await until(lambda: here.service.unfinished() == [task])
+
+
+async def test_other_applications_are_taken(fleet: Fleet) -> None:
+    orders = await fleet.copy()
+    other = replace(fleet.app, sdk_app_id=7)
+    orders.reload(replace(fleet.settings("api"), apps=(fleet.app, other)))
+    orders._registry._place = lambda _task: "w"
+    await orders._registry.add(Record("t", 7, moderation_order(), 1.0, 2.0))
+    with pytest.raises(BadInput, match="no application 7"):
+        orders.reload(fleet.settings("api"))
+
+
+async def test_what_ended_long_ago_is_forgotten(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_orders, "KEEP", 0.05)
+    await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    await orders._registry.end(task, 1.0)
+    await until(lambda: orders._registry.get(task) is None)
+
+
+@pytest.mark.parametrize(
+    "error", [BadInput("room", "x", "y"), LimitReached("full"), RoomError("no")]
+)
+def test_errors_of_workers_come_over_the_bus(error: Any) -> None:
+    found = error_from_json(error_to_json(error))
+    assert type(found) is type(error)
+
+
+def test_a_status_that_makes_no_sense() -> None:
+    with pytest.raises(KeyError):
+        status_from_json("t", {"tracks": []}, Subscription())

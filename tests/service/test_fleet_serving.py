@@ -1,0 +1,45 @@
+"""A worker and a copy of the API, opened from settings and closed."""
+
+from dataclasses import replace
+
+import pytest
+
+from slicer.delivery.spool.settings import SpoolSettings
+from slicer.errors import BadInput, TaskEnded
+from slicer.service.fleet_serving import ordering, working
+from slicer.service.order import Product
+from slicer.slicing.outputs import State
+from slicer.slicing.subscription import Subscription
+from tests.harness.fleet.in_process import Fleet, until
+from tests.harness.service.orders import moderation_order
+
+MODERATION = Product.MODERATION
+pytestmark = pytest.mark.usefixtures("supplier")
+
+
+async def test_a_task_from_its_order_to_its_end(fleet: Fleet) -> None:
+    await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    status = await orders.describe(fleet.app, MODERATION, task)
+    assert (status.task, status.state) == (task, State.RUNNING)
+    lists = Subscription.of(block_audio=["dan"])
+    await orders.modify(fleet.app, MODERATION, task, lists)
+    assert (await orders.describe(fleet.app, MODERATION, task)).subscription == lists
+    await orders.delete(fleet.app, MODERATION, task)
+    await until(lambda: len(fleet.events(task)) == 3)
+    assert fleet.events(task) == [1101, 1102, 1105]
+    with pytest.raises(TaskEnded):
+        await orders.describe(fleet.app, MODERATION, task)
+
+
+async def test_what_every_process_of_a_fleet_needs(fleet: Fleet) -> None:
+    settings = fleet.settings("w0")
+    keyless = replace(settings, serve=replace(settings.serve, state_keys=""))
+    with pytest.raises(BadInput, match="keys that all processes of the fleet have"):
+        async with ordering(keyless):
+            pass
+    engine = replace(settings.engine, spool=SpoolSettings(""))
+    with pytest.raises(BadInput, match=r"spool\.folder"):
+        async with working(replace(settings, engine=engine)):
+            pass

@@ -1,0 +1,128 @@
+"""Webhooks of a fleet: published by workers, sent by copies of the API."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from slicer.clock import LoopClock
+from slicer.fleet.bus import Bus
+from slicer.fleet.facts import Facts
+from slicer.fleet.settings import FleetSettings
+from slicer.service.mailbox import Mailbox, publisher, to_json
+from slicer.service.messages import body
+from slicer.webhooks.client import Reply
+from slicer.webhooks.queue import Webhook
+from slicer.webhooks.retry import RetryPolicy
+from slicer.webhooks.sender import ID_HEADER, Subscriber
+from slicer.webhooks.sign import sign
+from tests.harness.fleet.nats_server import nats_servers
+
+WEBHOOK = Webhook("task.1001", 7, "task", 1001, '{"TaskId":"task"}')
+SUBSCRIBERS = {7: Subscriber("http://x/", "key", {"SdkAppId": "7"})}
+
+
+class Customer:
+    """Takes what is posted, once it has answered with *failures*."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.posted: list[tuple[str, bytes, Mapping[str, str]]] = []
+        self._failures = failures
+        self._news = asyncio.Event()
+
+    async def post(self, url: str, data: bytes, headers: Mapping[str, str]) -> Reply:
+        self.posted.append((url, data, headers))
+        self._news.set()
+        return Reply(len(self.posted) > self._failures, "500")
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.posted) < count:
+                self._news.clear()
+                await self._news.wait()
+
+
+@pytest_asyncio.fixture
+async def facts(tmp_path: Path) -> AsyncIterator[Facts]:
+    async with nats_servers(tmp_path) as servers:
+        bus = await Bus.connect(FleetSettings(servers.urls), "test")
+        opened = Facts(bus)
+        await opened.open(1)
+        yield opened
+        await bus.close()
+
+
+def mailbox(facts: Facts, customer: Customer, max_age: float = 60.0) -> Mailbox:
+    return Mailbox(facts, body, customer.post, LoopClock(), RetryPolicy(max_age))
+
+
+async def publish(facts: Facts, webhook: Webhook) -> Reply:
+    now = datetime.now(UTC)
+    return await publisher(facts)("nats:", to_json(webhook, now), {})
+
+
+async def test_what_a_worker_publishes_is_sent_signed_and_once(facts: Facts) -> None:
+    customer = Customer()
+    one = mailbox(facts, customer)
+    one.replace(SUBSCRIBERS)
+    assert (await publish(facts, WEBHOOK)).taken
+    assert (await publish(facts, WEBHOOK)).taken
+    await customer.until(1)
+    await publish(facts, Webhook("task.1005", 7, "task", 1005, "{}"))
+    await customer.until(2)
+    await one.close()
+    await one.close()
+    url, data, headers = customer.posted[0]
+    assert url == "http://x/"
+    assert json.loads(data)["EventInfo"] == {"TaskId": "task"}
+    assert headers["Sign"] == sign("key", data)
+    assert (headers["SdkAppId"], headers[ID_HEADER]) == ("7", "task.1001")
+    assert customer.posted[1][2][ID_HEADER] == "task.1005"
+    assert one.counters["delivered"] >= 1
+
+
+async def test_what_is_not_taken_is_tried_again(facts: Facts) -> None:
+    customer = Customer(failures=1)
+    one = mailbox(facts, customer)
+    one.replace(SUBSCRIBERS)
+    await publish(facts, WEBHOOK)
+    await customer.until(2)
+    await one.close()
+    assert one.counters["failed"] == 1
+
+
+async def test_what_is_not_taken_for_too_long_is_given_up(
+    facts: Facts, caplog: pytest.LogCaptureFixture
+) -> None:
+    customer = Customer(failures=2)
+    one = mailbox(facts, customer, max_age=1.0)
+    one.replace(SUBSCRIBERS)
+    await publish(facts, WEBHOOK)
+    await publish(facts, Webhook("task.1002", 7, "task", 1002, "{}"))
+    await customer.until(3)
+    await one.close()
+    assert one.counters["given_up"] == 1
+    assert "callback task.1001 is given up: 500" in caplog.text
+    assert customer.posted[2][2][ID_HEADER] == "task.1002"
+
+
+async def test_applications_come_and_go(facts: Facts) -> None:
+    customer = Customer()
+    one = mailbox(facts, customer)
+    one.replace(SUBSCRIBERS)
+    one.replace({})
+    await publish(facts, WEBHOOK)
+    one.replace(SUBSCRIBERS)
+    await customer.until(1)
+    await one.close()
+
+
+async def test_while_the_bus_is_away_a_workers_queue_keeps_them(facts: Facts) -> None:
+    await facts._bus.close()
+    reply = await publish(facts, WEBHOOK)
+    assert not reply.taken
+    assert "no server is there" in reply.detail

@@ -1,0 +1,126 @@
+"""A worker: what records and questions make it do."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError
+from slicer.service import worker
+from slicer.service.fleet_serving import working
+from slicer.service.order import Product
+from slicer.slicing.outputs import State
+from tests.harness.fleet.in_process import Fleet, until
+from tests.harness.service.orders import moderation_order
+
+MODERATION = Product.MODERATION
+pytestmark = pytest.mark.usefixtures("supplier")
+
+
+async def test_a_drained_workers_tasks_go_on_elsewhere_and_nothing_is_told(fleet: Fleet) -> None:
+    first = await fleet.worker("w0")
+    orders = await fleet.copy()
+    tasks = [
+        await orders.create(fleet.app, moderation_order(f"room-{number}")) for number in range(4)
+    ]
+    second = await fleet.worker("w1")
+    await first.worker.drain()
+    await until(lambda: len(second.service.unfinished()) == 4)
+    for task in tasks:
+        async with asyncio.timeout(10):
+            while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
+                await asyncio.sleep(0.05)
+        await orders.delete(fleet.app, MODERATION, task)
+    await until(lambda: all(len(fleet.events(task)) == 3 for task in tasks))
+    assert [fleet.events(task) for task in tasks] == [[1101, 1102, 1105]] * 4
+
+
+async def test_two_workers_of_one_name(fleet: Fleet) -> None:
+    await fleet.worker("w0")
+    with pytest.raises(BadInput, match=r"fleet\.name: got 'w0'; allowed: a name that no other"):
+        async with working(replace(fleet.settings("x"), fleet=fleet.settings("w0").fleet)):
+            pass
+
+
+async def test_a_task_is_moved_as_somebody_asks(fleet: Fleet) -> None:
+    first = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    await fleet.worker("w1")
+    await asyncio.sleep(0)
+    assert await first.bus.ask("w0", {"verb": "move", "task": task}, 20) == {"moved": True}
+    await until(lambda: orders._registry.worker_of(task) == "w1")
+    assert await first.bus.ask("w0", {"verb": "move", "task": task}, 5) == {}
+    assert await first.bus.ask("w0", {"verb": "describe", "task": task}, 5) == {}
+    assert await first.bus.ask("w0", {"verb": "unknown"}, 5) == {}
+    assert (await first.bus.ask("w0", {"verb": "drain"}, 5)) == {"tasks": 0}
+    assert first.worker.draining
+
+
+async def test_the_last_worker_keeps_its_tasks(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    only = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    await only.worker.drain()
+    assert only.service.unfinished() == [task]
+    assert "no other worker takes this one's 1 tasks" in caplog.text
+
+
+async def test_a_task_that_is_taken_away_is_let_go_and_comes_back(fleet: Fleet) -> None:
+    """As after a freeze: another worker has the task, and then this one again."""
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    table = orders._table
+    stolen = await table.write(replace(table.records[task], epoch=2, worker="nobody"))
+    assert stolen is not None
+    await until(lambda: here.service.unfinished() == [])
+    await until(lambda: table.records[task].worker == "w0")
+    assert table.records[task].epoch == 3, "nobody is dead, so it comes back"
+    async with asyncio.timeout(20):
+        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
+            await asyncio.sleep(0.05)
+    await orders.delete(fleet.app, MODERATION, task)
+    await until(lambda: len(fleet.events(task)) == 4)
+    assert fleet.events(task) == [1101, 1106, 1102, 1105]
+
+
+async def test_a_creation_that_failed_and_that_nobody_discards_is_tried_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "PATIENCE", 0.1)
+    await fleet.worker("w0")
+    orders = await fleet.copy()
+
+    async def dead(_task: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(orders, "_discard", dead)
+    with pytest.raises(RoomError):
+        await orders.create(fleet.app, moderation_order("x1"))
+    (record,) = orders._registry.unfinished()
+    await until(lambda: 1106 in fleet.events(record.task))
+
+
+async def test_while_the_bus_is_away_tasks_go_on_and_then_all_is_told(fleet: Fleet) -> None:
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    await fleet.servers.kill(0)
+    await until(lambda: not orders.ready)
+    with pytest.raises((BusUnavailable, LimitReached)):
+        await orders.create(fleet.app, moderation_order("another"))
+    assert here.service.unfinished() == [task]
+    await fleet.servers.start(0)
+    await until(lambda: orders.ready)
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await orders.delete(fleet.app, MODERATION, task)
+                break
+            except BusUnavailable:
+                await asyncio.sleep(0.1)
+    await until(lambda: fleet.events(task)[-1:] == [1105], 40)
+    assert fleet.events(task) == [1101, 1102, 1105]
