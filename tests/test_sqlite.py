@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -284,6 +284,21 @@ async def test_an_exclusive_file_holds_every_commit_by_itself(tmp_path: Path) ->
     copy = killed(path, tmp_path, log=False)
     await database.close()
     assert await reopen(copy, schema) == ["a", "b", "c"]
+
+
+async def test_a_shared_file_is_copied_with_its_log_or_by_sqlite_itself(tmp_path: Path) -> None:
+    """`callbacks.db`, as docs/upgrading.md has it; the file alone may hold nothing."""
+    path = tmp_path / "a.db"
+    database = await Database.open(path, SCHEMA)
+    for name in "abc":
+        await database.run(add(name))
+    copy = killed(path, tmp_path, log=True)
+    backup = tmp_path / "backup.db"
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(backup)) as target:
+        source.backup(target)  # while the service has it open
+    await database.close()
+    for one in (copy, backup):
+        assert await reopen(one, SCHEMA) == ["a", "b", "c"]
 
 
 async def test_a_damaged_log_beside_an_exclusive_file_costs_nothing(tmp_path: Path) -> None:

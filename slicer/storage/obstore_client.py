@@ -17,7 +17,7 @@ from slicer.storage.proof import Acknowledgement
 from slicer.storage.transport import UNREACHABLE, read_answer
 
 if TYPE_CHECKING:
-    from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig
+    from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store
 
 NO_RETRY: "RetryConfig" = {"max_retries": 0}
 """The outbox tries again, and tells."""
@@ -84,7 +84,7 @@ class ObstoreClient:
 
     def __init__(
         self,
-        make: "Callable[[], GCSStore | AzureStore]",
+        make: "Callable[[], S3Store | GCSStore | AzureStore]",
         credentials: Credentials | None,
         right: str,
         advice: str,
@@ -93,7 +93,7 @@ class ObstoreClient:
         self._make, self._credentials = make, credentials
         self._right, self._advice = right, advice
         self._class = {"Storage-Class": storage_class} if storage_class else {}
-        self._store: GCSStore | AzureStore | None = None
+        self._store: S3Store | GCSStore | AzureStore | None = None
 
     def open(self, _key: str) -> None:
         self._store = self._make()

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,10 +200,11 @@ async def test_a_record_that_makes_no_sense(tmp_path: Path, change: str) -> None
         await unfinished(tmp_path)
 
 
-async def test_killed_at_any_time_it_keeps_what_it_has_told(tmp_path: Path) -> None:
+def killed(folder: Path) -> int:
+    """A process that has kept some tasks there and was killed; the last that it has told."""
     told = -1
     with subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(tmp_path), KEY], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-c", VICTIM, str(folder), KEY], cwd=ROOT, stdout=subprocess.PIPE
     ) as victim:
         assert victim.stdout is not None
         while told < 20:
@@ -210,7 +212,33 @@ async def test_killed_at_any_time_it_keeps_what_it_has_told(tmp_path: Path) -> N
         victim.kill()
         for line in victim.stdout.readlines():
             told = int(line)
+    return told
+
+
+async def test_killed_at_any_time_it_keeps_what_it_has_told(tmp_path: Path) -> None:
+    told = killed(tmp_path)
     kept = {record.task: record for record in await unfinished(tmp_path)}
     assert told + 1 <= len(kept) <= told + 2
     for number in range(told + 1):
         assert kept[str(number)].order.params.subscription == LISTS
+
+
+async def test_each_documented_way_to_copy_it_after_a_crash_is_enough(tmp_path: Path) -> None:
+    """docs/upgrading.md: the file alone, the file with its log, and SQLite's own backup."""
+    there = tmp_path / "state"
+    there.mkdir(mode=0o700)
+    told = killed(there)
+    copies = [tmp_path / name for name in ("alone", "both", "backup")]
+    for copy in copies:
+        copy.mkdir(mode=0o700)
+    for to, name in ((copies[0], ""), (copies[1], ""), (copies[1], "-wal")):
+        file = there / f"{module.FILE}{name}"
+        (to / file.name).write_bytes(file.read_bytes())
+    with (
+        closing(sqlite3.connect(there / module.FILE)) as source,
+        closing(sqlite3.connect(copies[2] / module.FILE)) as target,
+    ):
+        source.backup(target)
+    for copy in copies:
+        (copy / module.FILE).chmod(0o600)
+        assert len(await unfinished(copy)) >= told + 1, copy.name
