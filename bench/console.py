@@ -1,8 +1,10 @@
 """The console's wall in a real Chromium: frames a second while it changes and is scrolled.
 
 `python -m bench.console [--anchors 500] [--seconds 10]`: every anchor has a new picture every 5 s.
-The page is scrolled all the while. From Chromium's own trace come the main thread's work of a frame
-and its longest task; from requestAnimationFrame how far apart frames are.
+The page is scrolled all the while. From Chromium's own trace come the main thread's work and its
+longest task, and what of it is the page's own (script, style, layout) and what is painting; from
+requestAnimationFrame how far apart frames are. Work is given for a sixtieth of a second: where the
+machine makes fewer frames, each has more to do, and the same in sum.
 
 `python -m bench.console --picture docs/console.png` makes the picture of the documentation instead.
 """
@@ -31,6 +33,15 @@ TASKS, EVERY, PICTURES = 20, 5.0, 40
 FRAME = 1000 / 60
 """Milliseconds."""
 CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"]
+GROUPS = {
+    "script": ("FunctionCall", "FireAnimationFrame", "EventDispatch", "TimerFire", "V8.GC"),
+    "style": ("UpdateLayoutTree",),
+    "layout": ("Layout",),
+    "where tiles are": ("IntersectionObserverController",),
+    "paint": ("PrePaint", "Paint", "Layerize", "Commit", "UpdateLayer"),
+    "raster": ("RasterTask", "Decode Image", "ImageDecodeTask"),
+}
+"""How the trace's events begin that are of a kind; raster is other threads'."""
 SCROLL = """seconds => new Promise(done => {
   const intervals = [], began = performance.now();
   let last = began;
@@ -97,7 +108,10 @@ async def measure(anchors: int, seconds: float) -> None:
             intervals = await page.evaluate(SCROLL, seconds)
             trace = json.loads(await raw.stop_tracing())
             changing.cancel()
-            report(intervals, *main_thread(trace["traceEvents"]))
+            events = trace["traceEvents"]
+            report(intervals, *main_thread(events))
+            for kind, spent in work(events).items():
+                print(f"{kind:20} {spent / (60 * seconds):6.2f} ms of CPU in 1/60 s")
 
 
 def main_thread(events: list[dict[str, Any]]) -> tuple[int, list[float]]:
@@ -112,6 +126,25 @@ def main_thread(events: list[dict[str, Any]]) -> tuple[int, list[float]]:
         and "tdur" in one
     ]
     return len(frames), tasks
+
+
+def work(events: list[dict[str, Any]]) -> dict[str, float]:
+    """CPU of each of GROUPS in milliseconds, without what an event holds of others."""
+    pages = {one["pid"] for one in events if one["name"] == "FireAnimationFrame"}
+    spans = [one for one in events if one["ph"] == "X" and "tdur" in one and one["pid"] in pages]
+    spent, open_now = dict.fromkeys(GROUPS, 0.0), dict[int, list[tuple[float, str]]]()
+    for one in sorted(spans, key=lambda one: (one["ts"], -one["dur"])):
+        kind = next((kind for kind, of in GROUPS.items() if one["name"].startswith(of)), "")
+        stack = open_now.setdefault(one["tid"], [])
+        while stack and stack[-1][0] <= one["ts"]:
+            stack.pop()
+        outer = stack[-1][1] if stack else ""
+        if kind:
+            spent[kind] += one["tdur"] / 1000
+            if outer:
+                spent[outer] -= one["tdur"] / 1000
+        stack.append((one["ts"] + one["dur"], kind or outer))
+    return spent
 
 
 def report(intervals: list[float], frames: int, tasks: list[float]) -> None:

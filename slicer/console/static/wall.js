@@ -10,7 +10,10 @@ import { mediaUrl } from "./api.js";
 import { listen, tasks, tiles } from "./live.js";
 
 const HIT_SECONDS = 600; // for which a hit keeps its anchor in front
+const SETTLED = 1000; // milliseconds between two orders at least: each lays the whole wall out
+const SCROLLED = 300; // milliseconds after a scroll in which no tile jumps from under the eye
 const LATE = 2; // seconds from which a picture is late: as the engine counts it
+const TOLD = "oncontentvisibilityautostatechange" in document.documentElement; // else the wall looks by itself
 const OLD = 60; // seconds after which a picture is said to be old
 const FILTERS = [
   ["all", "All", () => true],
@@ -61,7 +64,7 @@ class Card {
       element("div", { className: "who" }, this.name, this.voice, this.room, this.late, this.trouble));
     this.item = element("li", { className: "tile" }, this.link);
     this.item.card = this;
-    watch.observe(this.item);
+    watch?.observe(this.item);
   }
 
   draw() {
@@ -136,6 +139,7 @@ class Card {
 export function wall(main) {
   const cards = new Map(), dirty = new Set();
   let filter = "all", words = [], frame = 0, sorting = true, waitingSort = 0;
+  let reorder = false, ordered = 0, scrolled = 0; // reorder: tiles have come, gone or changed their rank
   const list = element("ul", { className: "wall", "aria-label": "Anchors" });
   const output = element("output");
   const nothing = element("div");
@@ -148,12 +152,17 @@ export function wall(main) {
       search, element("div", { className: "chips", role: "group", "aria-label": "Show" }, ...chips), output),
     list, nothing);
 
-  const watch = new IntersectionObserver(entries => {
-    for (const { target, isIntersecting } of entries) {
-      target.card.shown = isIntersecting;
-      if (isIntersecting && target.card.stale) { dirty.add(target.card); schedule(); }
-    }
+  function appear(card, shown) {
+    card.shown = shown;
+    if (shown && card.stale) { dirty.add(card); schedule(); }
+  }
+
+  // The browser looks which tiles are near the screen by itself, for content-visibility; where it tells, looking once
+  // more would cost a millisecond of each frame.
+  const watch = TOLD ? null : new IntersectionObserver(entries => {
+    for (const { target, isIntersecting } of entries) appear(target.card, isIntersecting);
   }, { rootMargin: "200px" });
+  if (TOLD) list.addEventListener("contentvisibilityautostatechange", event => appear(event.target.card, !event.skipped));
 
   function schedule() {
     if (!frame) frame = requestAnimationFrame(draw);
@@ -162,7 +171,7 @@ export function wall(main) {
   function take(tile) {
     let card = cards.get(tile.id);
     if (!card) cards.set(tile.id, card = new Card(tile.id, watch));
-    if (!card.tile || rank(card.tile) !== rank(tile) || card.tile.room !== tile.room) sorting = true;
+    if (!card.tile || rank(card.tile) !== rank(tile) || card.tile.room !== tile.room) reorder = true;
     card.tile = tile;
     card.stale = true;
     if (card.shown) dirty.add(card);
@@ -170,7 +179,11 @@ export function wall(main) {
 
   function draw() {
     frame = 0;
-    if (sorting) sort();
+    const now = performance.now();
+    if (sorting || (reorder && now - ordered > SETTLED && now - scrolled > SCROLLED)) {
+      ordered = now;
+      sort();
+    }
     for (const card of dirty) if (card.shown && card.stale) card.draw();
     dirty.clear();
     counts();
@@ -183,7 +196,7 @@ export function wall(main) {
 
   // Put the items into their order with as few moves as it takes.
   function sort() {
-    sorting = false;
+    sorting = reorder = false;
     const wanted = [...cards.values()].filter(card => passes(card.tile)).sort((a, b) => order(a.tile, b.tile));
     const kept = new Set(wanted);
     for (const item of [...list.children]) if (!kept.has(item.card)) item.remove();
@@ -234,22 +247,25 @@ export function wall(main) {
   const stop = listen(change => {
     if (change.tasks && !cards.size) sorting = true;
     if (change.whole) {
-      for (const [id, card] of cards) if (!tiles.has(id)) { cards.delete(id); watch.unobserve(card.item); }
+      for (const [id, card] of cards) if (!tiles.has(id)) { cards.delete(id); watch?.unobserve(card.item); }
       sorting = true;
     }
     for (const id of change.gone ?? []) {
       const card = cards.get(id);
-      if (card) { cards.delete(id); watch.unobserve(card.item); sorting = true; }
+      if (card) { cards.delete(id); watch?.unobserve(card.item); reorder = true; }
     }
     for (const tile of change.tiles ?? []) take(tile);
     schedule();
   });
   const ages = setInterval(() => {
     for (const card of cards.values()) if (card.shown && !card.stale) card.drawAge();
+    if (reorder) schedule();
     // What is filtered by time or by what anchors do is looked at now and then.
     if (filter !== "all" || ++waitingSort % 10 === 0) { sorting = true; schedule(); }
   }, 1000);
+  const onScroll = () => { scrolled = performance.now(); };
+  addEventListener("scroll", onScroll, { passive: true });
   for (const tile of tiles.values()) take(tile);
   schedule();
-  return () => { stop(); clearInterval(ages); cancelAnimationFrame(frame); watch.disconnect(); };
+  return () => { stop(); removeEventListener("scroll", onScroll); clearInterval(ages); cancelAnimationFrame(frame); watch?.disconnect(); };
 }
