@@ -24,7 +24,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Another worker has the task: its robot leaves, and nothing is told of that."""
+    """The task is not this worker's any more: its robot leaves, and nothing is told of that."""
 
     task: str
 
@@ -53,7 +53,9 @@ class Ownership:
             self._gone[record.task] = record.revision
             if len(self._gone) > MAX_GONE:
                 del self._gone[next(iter(self._gone))]
-            return [] if record.ended is not None else [Stop(record.task)]
+            # It ended here, unless who ordered it has discarded it: then it has no order any more.
+            ended_here = record.ended is not None and record.sealed
+            return [] if ended_here else [Stop(record.task)]
         self._gone.pop(record.task, None)
         self._mine[record.task] = record
         if before is None:

@@ -82,14 +82,7 @@ async def working(
         owns = Ownership(name)
         gate = Gate(table, owns, name)
         stack.push_async_callback(gate.close)
-        facts = Facts(bus)
-        await facts.open(settings.fleet.replicas)
-        queue = await WebhookQueue.open(Path(settings.serve.state), settings.webhooks.bound)
-        stack.push_async_callback(queue.close)
-        policy = RetryPolicy(settings.webhooks.max_age)
-        sender = Sender(queue, lambda _app: PUBLISHED, to_json, publisher(facts), clock, policy)
-        stack.push_async_callback(sender.close)
-        bus.on_connected.append(sender.try_again)
+        sender = await _open_sender(settings, bus, clock, stack)
         notifier = Notifier(
             registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
         )
@@ -164,6 +157,21 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
         stack.push_async_callback(orders.close)
         await orders.start()
         yield orders
+
+
+async def _open_sender(
+    settings: ServiceSettings, bus: Bus, clock: LoopClock, stack: AsyncExitStack
+) -> Sender:
+    """What keeps a worker's webhooks on its disk until they are published."""
+    facts = Facts(bus)
+    await facts.open(settings.fleet.replicas)
+    queue = await WebhookQueue.open(Path(settings.serve.state), settings.webhooks.bound)
+    stack.push_async_callback(queue.close)
+    policy = RetryPolicy(settings.webhooks.max_age)
+    sender = Sender(queue, lambda _app: PUBLISHED, to_json, publisher(facts), clock, policy)
+    stack.push_async_callback(sender.close)
+    bus.on_connected.append(sender.try_again)
+    return sender
 
 
 async def _open(

@@ -335,6 +335,8 @@ class Service:
         if task in self._let_go and isinstance(event, RobotLeft | TaskFinished):
             self._let_go[task].set()
             return  # another process has the task
+        if self._registry.get(task) is None:
+            return  # who ordered it has discarded it
         if isinstance(event, RobotLeft | TaskFinished):
             stays = self._closing and event.reason is EndReason.STOPPED
             if stays and self._record(task).code is None:

@@ -136,7 +136,7 @@ class Worker:
                 self._service.change(record.task)
             case Stop(task):
                 self._gate.shut(task)
-                logger.info("- task %s: another worker has it", task, extra={"task": task})
+                logger.info("- task %s is not this worker's any more", task, extra={"task": task})
                 self._background.start(self._service.let_go(task))
 
     async def _take_up(self, record: TaskRecord) -> None:

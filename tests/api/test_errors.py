@@ -4,9 +4,10 @@ from dataclasses import fields
 
 import pytest
 
-from slicer.api.errors import SERVICE_FIELDS, ApiError, code_of, message_of
+from slicer.api.errors import SERVICE_FIELDS, ApiError, code_of, message_of, status_of
 from slicer.errors import (
     BadInput,
+    BusUnavailable,
     LimitReached,
     MediaError,
     RoomError,
@@ -47,6 +48,13 @@ def test_codes(error: Exception, code: str) -> None:
     assert told
     assert "SECRET" not in told
     assert ("RequestId" in told) == code.startswith("InternalError")
+
+
+def test_the_status_is_200_but_for_strangers_and_while_the_bus_is_away() -> None:
+    assert status_of(RoomError("closed")) == 200
+    assert status_of(ApiError("InvalidRequest", "path", 404)) == 404
+    assert status_of(BusUnavailable("away")) == 503
+    assert code_of(BusUnavailable("away")) == "FailedOperation"
 
 
 def test_the_services_fields_are_told_by_the_apis_names() -> None:

@@ -34,8 +34,15 @@ def test_others_tasks_and_ended_ones_mean_nothing() -> None:
     assert owns.receive(replace(MINE, worker="other")) == []
     assert owns.receive(replace(MINE, ended=4.0)) == []
     owns.receive(MINE)
-    assert owns.receive(replace(MINE, revision=2, ended=4.0)) == [], "it ended here"
+    ended = replace(MINE, revision=2, ended=4.0, sealed="x")
+    assert owns.receive(ended) == [], "it ended here"
     assert owns.tasks() == {}
+
+
+def test_a_task_that_is_discarded_is_left() -> None:
+    owns = Ownership("me")
+    owns.receive(MINE)
+    assert owns.receive(replace(MINE, revision=2, ended=4.0)) == [Stop("t")]
 
 
 def test_what_went_to_others_is_remembered_within_a_bound() -> None:

@@ -162,7 +162,7 @@ async def story(seaweed: Seaweed, tmp_path_factory: Any) -> AsyncIterator[Story]
         frozen = round(time.time() * 1000)
         await sliced(other, frozen)
         workers[has].thaw()
-        await logged(folder / has / "worker.log", "another worker has it")
+        await logged(folder / has / "worker.log", "is not this worker's any more")
         workers[other].kill()
         killed = round(time.time() * 1000)
         await sliced(has, killed)

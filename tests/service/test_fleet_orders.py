@@ -83,6 +83,15 @@ async def test_a_task_whose_worker_does_not_answer_is_on_its_way(
     await until(lambda: here.service.unfinished() == [task])
 
 
+async def test_a_task_whose_creation_is_given_up_is_left_by_its_worker(fleet: Fleet) -> None:
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    await orders._registry.discard(task)
+    await until(lambda: here.service._engine._tasks == {})
+    assert 1102 not in fleet.events(task)
+
+
 async def test_other_applications_are_taken(fleet: Fleet) -> None:
     orders = await fleet.copy()
     other = replace(fleet.app, sdk_app_id=7)
