@@ -72,7 +72,7 @@ async def working(
     worker of this name; BusUnavailable for a bus that does not answer.
     """
     settings = replace(settings, fleet=_named(settings.fleet))
-    clock, fleet, name = LoopClock(), settings.fleet, settings.fleet.name
+    clock, name, ours = LoopClock(), settings.fleet.name, settings.fleet
     if not settings.engine.spool.folder:
         allowed = "a folder: slices wait there while the bus is away"
         raise BadInput("spool.folder", "none", allowed)
@@ -107,14 +107,7 @@ async def working(
         folder = Path(settings.serve.state)
         service.operations = Operations(engine, registry, sender, audit, folder)
         worker = Worker(
-            bus,
-            table,
-            owns,
-            gate,
-            registry=registry,
-            service=service,
-            engine=engine,
-            settings=fleet,
+            bus, table, owns, gate, registry=registry, service=service, engine=engine, settings=ours
         )
         stack.push_async_callback(worker.close)
         await worker.start()
