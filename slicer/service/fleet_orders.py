@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from slicer.service.audio import AudioFile, JudgedAudio, as_slice
 from slicer.service.audit import Audit
 from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.leave_code import LeaveCode
+from slicer.service.metrics import of_outcomes
 from slicer.service.order import Order, Product
 from slicer.service.plan import plan
 from slicer.service.registry import Record
@@ -63,8 +65,11 @@ class FleetOrders:
         settings: ServiceSettings,
         clock: Clock,
         take_settings: Callable[[ServiceSettings], None] = lambda _: None,
+        callbacks: Counter[str] | None = None,
     ) -> None:
-        """*take_settings* hands the settings of `reload` on."""
+        """*take_settings* hands the settings of `reload` on. *callbacks*: what became of those that
+        this copy sends, for the metrics."""
+        self._callbacks = Counter[str]() if callbacks is None else callbacks
         self._bus, self._table, self._registry, self._planner = bus, table, registry, planner
         self._engine, self._settings, self._clock = engine, settings, clock
         self._take_settings = take_settings
@@ -169,7 +174,9 @@ class FleetOrders:
     async def metrics(self) -> list[Sample]:
         """The fleet as this copy sees it."""
         tasks = sum(1 for _ in self._registry.unfinished())
-        return [*self._engine.metrics(), *of_planner(self._planner, tasks, self._clock.now())]
+        fleet = of_planner(self._planner, tasks, self._clock.now())
+        own = (*of_outcomes(self._callbacks), *self.audit.samples())
+        return [*self._engine.metrics(), *fleet, *own]
 
     async def close(self) -> None:
         """May be called twice."""

@@ -153,6 +153,7 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
             settings=settings,
             clock=clock,
             take_settings=take_settings,
+            callbacks=mailbox.counters,
         )
         stack.push_async_callback(orders.close)
         await orders.start()

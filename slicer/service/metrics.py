@@ -1,6 +1,7 @@
 """What the service counts beside its engine: callbacks."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from slicer.engine.sample import Sample
 from slicer.webhooks.sender import Sender
@@ -14,13 +15,16 @@ METRICS: Mapping[str, str] = {
 OUTCOMES = ("delivered", "failed", "given_up", "refused", "faults")
 
 
+def of_outcomes(counters: Counter[str]) -> Iterator[Sample]:
+    """What became of callbacks, as who sends them has counted it."""
+    for name in OUTCOMES:
+        yield Sample("callbacks_total", counters[name], (("outcome", name),))
+
+
 async def of_callbacks(sender: Sender) -> list[Sample]:
     """Callbacks, and who takes them."""
     return [
-        *(
-            Sample("callbacks_total", sender.counters[name], (("outcome", name),))
-            for name in OUTCOMES
-        ),
+        *of_outcomes(sender.counters),
         Sample("callbacks_waiting", await sender.waiting()),
         Sample("callback_subscribers_failing", sender.failing),
     ]
