@@ -308,7 +308,7 @@ class Outbox:
             logger.warning("! verdict of %s is not confirmed: %s", delivery.info.key, error)
             if delivery.phase is Phase.JUDGING and delivery.path is not None:
                 self._part_with(delivery)
-            elif delivery.phase is Phase.JUDGING and self._spool is not None:
+            elif delivery.phase is Phase.JUDGING and self._spool is not None and not keep:
                 delivery.enter(Phase.MAKING)  # it was left out before it had a file
                 if file := await self._encode(delivery):
                     await self._write(delivery, file)

@@ -86,6 +86,7 @@ async def test_no_file_is_made_of_what_nobody_wants(left: Left, keep: Keep) -> N
     assert (counts.taken, counts.judged, counts.left_out) == (7, 3, 4)
     assert left.run.outbox.counters.unkept == 7
     assert (left.run.outbox.memory, left.bucket.tries, left.run.heard.failed) == (0, [], [])
+    await left.run.quiet()
     assert list(left.run.folder.path.iterdir()) == []
 
 
@@ -228,3 +229,20 @@ async def test_what_is_not_confirmed_is_made_after_all_and_told_at_the_next_star
     assert (left.made, left.run.heard.kept) == (["ada/0", "ada/1"], ["ada/1"])
     assert [path.suffix for path in left.run.folder.path.iterdir()] == [".judging"]
     assert left.run.outbox.memory == 0
+
+
+async def test_a_hit_that_is_not_confirmed_while_the_disk_fails_is_stored_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = Left(tmp_path, "ada/0")
+
+    def fail(*_: object) -> Path:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(left.run.folder, "write", fail)
+    left.run.heard.confirms = asyncio.get_running_loop().create_future()
+    left.run.heard.confirms.set_exception(OSError("the queue is full"))
+    await left.offer("ada/0", keep=Keep.HITS)
+    assert left.bucket.order == ["ada/0"]
+    assert left.run.heard.lost == []
+    await left.close()
