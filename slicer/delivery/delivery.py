@@ -13,7 +13,9 @@ files, and say so when they are done. Only the outbox that holds a slice moves i
     JUDGING    The file waits for a supplier's verdict (judging.py): in the spool, as a record of
                its own kind, or in memory. A crash has it judged anew, or costs the slice. A task
                without moderation never enters it. The verdict is confirmed before it is left: to be
-               stored, or, where it is not to be kept, to be gone.
+               stored, or, where it is not to be kept, to be gone. A picture that sampling leaves
+               out and no store is to have enters it without a file, and leaves it at once; only
+               where that is not confirmed is its file made after all, for the next start.
     READY      The file is there: a record in the spool (`SliceSpooled`), or (on its way from
                WAITING) in memory for a moment. A crash costs nothing that is in the spool.
     UPLOADING  A store has been asked, and has not answered. A crash sends it again from the spool,
@@ -67,7 +69,7 @@ class Phase(Enum):
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     Phase.MAKING: frozenset({Phase.WAITING, Phase.JUDGING, Phase.READY, Phase.GONE}),
     Phase.WAITING: frozenset({Phase.MAKING, Phase.GONE}),
-    Phase.JUDGING: frozenset({Phase.WAITING, Phase.READY, Phase.GONE}),
+    Phase.JUDGING: frozenset({Phase.MAKING, Phase.WAITING, Phase.READY, Phase.GONE}),
     Phase.READY: frozenset({Phase.UPLOADING, Phase.GONE}),
     Phase.UPLOADING: frozenset({Phase.BACKOFF, Phase.GONE}),
     Phase.BACKOFF: frozenset({Phase.WAITING, Phase.READY, Phase.GONE}),

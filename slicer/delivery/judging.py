@@ -10,13 +10,18 @@ until there is an outcome, and there always is one: a verdict, or the reason why
             │   └── backoff, circuit ─┴─ unavailable or refused, until max_age ▶ Unjudged
             └── selection.py: a repeated Verdict, or left out by sampling ▶ Unjudged
 
+A picture that sampling leaves out needs no file. Where no store is to have it either, `unmade` says
+so before one is made. That is known once those before it in its track have their outcomes: a hit
+has it looked at.
+
 Slices that wait hold no file where the spool has it: *load* reads it when its turn comes. For the
 loop's thread; *now* comes from the clock that is given.
 """
 
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
@@ -116,6 +121,7 @@ class Judging:
         self._numbers = count()
         self._jobs: dict[int, _Job] = {}  # oldest first, and so by their deadlines
         self._tracks: dict[Key, deque[_Job]] = {}
+        self._coming: Counter[Key] = Counter()  # slices by track whose files are made
         self._heads: deque[Key] = deque()  # tracks whose first slice was not selected yet
         self._ready: deque[Key] = deque()
         self._later: list[tuple[float, int, Key]] = []
@@ -159,6 +165,24 @@ class Judging:
         if not self._circuit.closed and self._circuit.last is not None:
             self._report(job, self._circuit.last)  # its task may not have heard of it
         self._look()
+
+    @contextmanager
+    def coming(self, delivery: Delivery) -> Iterator[Callable[[], bool]]:
+        """A slice that is added before the block ends, or never. Gives what says, at any moment of
+        the block, whether sampling leaves it out if it is added now."""
+        key = delivery.queue
+        first = key not in self._coming
+        self._coming[key] += 1
+        try:
+            yield lambda: first and self._needs_no_file(delivery)
+        finally:
+            self._coming[key] -= 1
+            if not self._coming[key]:
+                del self._coming[key]
+
+    def _needs_no_file(self, delivery: Delivery) -> bool:
+        free = not self._closed and delivery.queue not in self._tracks
+        return free and self._selection.will_leave_out(delivery, self._clock.now())
 
     def note_trouble(self, task: str, error: ModerationError) -> None:
         """A check found that the account fails, and the task was told."""
@@ -304,10 +328,9 @@ class Judging:
         self._report(job, error)
         if not self._circuit.closed:
             self._back_off(job, 0.0)  # the circuit waits for all
-        elif isinstance(error, SupplierRefused):
-            self._back_off(job, self._backoff.after_refusal(self._chance()))
         else:
-            self._back_off(job, self._backoff.after_failure(job.failures, self._chance()))
+            refused = isinstance(error, SupplierRefused)
+            self._back_off(job, self._backoff.after(job.failures, self._chance(), refused))
 
     def _back_off(self, job: _Job, seconds: float) -> None:
         heappush(self._later, (self._clock.now() + seconds, job.number, job.delivery.queue))
@@ -363,3 +386,16 @@ class Judge:
         """Whether a slice of this outcome goes to the store. One that nobody judged is no hit."""
         hit = isinstance(outcome, Verdict) and outcome.hit
         return self.keep is Keep.ALL or (self.keep is Keep.HITS and hit)
+
+
+@contextmanager
+def unmade(delivery: Delivery, looked_at: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+    """While the block lasts, a slice has no file yet, or goes to its judge. Gives what says, at any
+    moment of it, whether its file is for nobody: no supplier, no store, and none who watches
+    (*looked_at*)."""
+    judge = delivery.judge
+    if judge is None or judge.keep is Keep.ALL:
+        yield lambda: False
+        return
+    with judge.judging.coming(delivery) as left_out:
+        yield lambda: left_out() and not looked_at()

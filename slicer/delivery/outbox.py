@@ -29,8 +29,8 @@ from slicer.delivery.confirmations import Confirmations
 from slicer.delivery.delivery import DROPPABLE, NOT_PERMITTED, Delivery, Phase
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
-from slicer.delivery.judging import Judge, Outcome
-from slicer.delivery.outcome import OutboxCounters, OutboxListener
+from slicer.delivery.judging import Judge, Outcome, unmade
+from slicer.delivery.outcome import OutboxCounters, OutboxListener, tell_made
 from slicer.delivery.previews import Previews
 from slicer.delivery.queue import UploadQueue
 from slicer.delivery.retry import Backoff
@@ -134,11 +134,8 @@ class Outbox:
     @property
     def crowded(self) -> bool:
         """Half of a bound is reached: a room that makes its own time should wait."""
-        return (
-            self._held.crowded
-            or (self._spool is not None and self._spool.ledger.crowded)
-            or self._encoding.crowded
-        )
+        spool = self._spool is not None and self._spool.ledger.crowded
+        return spool or self._held.crowded or self._encoding.crowded
 
     def offer(self, delivery: Delivery) -> bool:
         """Take a slice that was cut, or refuse it at once where a bound is reached, or its anchor's
@@ -237,6 +234,16 @@ class Outbox:
             self._listener.on_failed(delivery.info, lost, True)
 
     async def _make(self, delivery: Delivery) -> None:
+        """Have a slice's file made, unless it is for nobody: it is told as left out without one."""
+        with unmade(delivery, self._encoding.looked_at) as for_nobody:
+            if for_nobody() and not await self._is_permitted(delivery):
+                return
+            if for_nobody():  # still: it may have waited for its permit
+                self._go_on(delivery)
+            else:
+                await self._make_file(delivery)
+
+    async def _make_file(self, delivery: Delivery) -> None:
         """Make a slice's file and put it into the spool; it waits in memory where that fails."""
         file = await self._encode(delivery)
         if file is None:
@@ -301,6 +308,11 @@ class Outbox:
             logger.warning("! verdict of %s is not confirmed: %s", delivery.info.key, error)
             if delivery.phase is Phase.JUDGING and delivery.path is not None:
                 self._part_with(delivery)
+            elif delivery.phase is Phase.JUDGING and self._spool is not None and not keep:
+                delivery.enter(Phase.MAKING)  # it was left out before it had a file
+                if file := await self._encode(delivery):
+                    await self._write(delivery, file)
+                    self._part_with(delivery)
         if delivery.phase is not Phase.JUDGING:  # it had to go meanwhile
             return
         if not keep:
@@ -326,12 +338,7 @@ class Outbox:
             self._drop(delivery, error if isinstance(error, MediaError) else unknown)
             return None
         if not delivery.failures:  # this try is the first: later ones make the same file anew
-            self.counters.recovered_packets += file.recovered
-            self.counters.concealed_holes += file.concealed
-            self._listener.on_made(delivery.info)
-            if self._clock.now() > delivery.due:
-                self.counters.late += 1
-                self._listener.on_late(delivery.info)
+            tell_made(self.counters, self._listener, delivery, file, self._clock.now())
         return file
 
     def _make_sendable(self, delivery: Delivery, phase: Phase) -> None:
@@ -348,9 +355,7 @@ class Outbox:
         """Begin the uploads that may begin now; look again when a circuit lets the next one."""
         now = self._clock.now()
         while not self._closed and len(self._uploads) < self._settings.uploads:
-            if self._confirmations.full:
-                break
-            upstream = self._failover.choose(now)
+            upstream = None if self._confirmations.full else self._failover.choose(now)
             delivery = self._queue.pop() if upstream else None
             if upstream is None or delivery is None:
                 break
@@ -384,11 +389,10 @@ class Outbox:
             delivery.enter(Phase.READY)
             delivery.enter(Phase.UPLOADING)
             return file
-        if file := await self._load(delivery):
-            return file
-        if delivery.phase is Phase.UPLOADING:
+        file = await self._load(delivery)
+        if file is None and delivery.phase is Phase.UPLOADING:
             self._back_off(delivery, DISK_PATIENCE)
-        return None
+        return file
 
     async def _load(self, delivery: Delivery) -> File | None:
         """The file of a slice, at hand or in the spool; None: it cannot be read now, or is lost."""
@@ -448,11 +452,8 @@ class Outbox:
         self.counters.failures += 1
         self._troubles.tell(delivery.info, error)
         upstream.failed.append(delivery)
-        if isinstance(error, StorageRefused):
-            wait = self._backoff.after_refusal(self._chance())
-        else:
-            wait = self._backoff.after_failure(delivery.failures, self._chance())
-        self._back_off(delivery, wait)
+        refused = isinstance(error, StorageRefused)
+        self._back_off(delivery, self._backoff.after(delivery.failures, self._chance(), refused))
         if not upstream.circuit.closed:
             # The store fails, not the slice: the circuit waits for all, each in its place.
             for each in upstream.failed:
@@ -474,9 +475,8 @@ class Outbox:
 
     def _evict(self, delivery: Delivery, reason: str) -> None:
         """The spool has no room for it, or has had it for too long, or somebody drops it."""
-        key = delivery.info.key
-        logger.warning("! %s: %s", key, reason)
-        self._drop(delivery, StorageUnavailable(key, reason, "it is lost"))
+        logger.warning("! %s: %s", delivery.info.key, reason)
+        self._drop(delivery, StorageUnavailable(delivery.info.key, reason, "it is lost"))
 
     def _drop(self, delivery: Delivery, error: SlicerError) -> None:
         self.counters.dropped += 1

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
+from slicer.delivery.delivery import Delivery
 from slicer.delivery.judging import Outcome
 from slicer.errors import SlicerError
 from slicer.media.slice import File, Info
@@ -87,3 +88,15 @@ class OutboxListener(Protocol):
     def on_overflow(self, count: int) -> None:
         """*count* slices were refused since the last call, a second ago or longer."""
         ...
+
+
+def tell_made(
+    counters: OutboxCounters, listener: OutboxListener, delivery: Delivery, file: File, now: float
+) -> None:
+    """A slice's file is there for the first time: count what it is like, and tell of it."""
+    counters.recovered_packets += file.recovered
+    counters.concealed_holes += file.concealed
+    listener.on_made(delivery.info)
+    if now > delivery.due:
+        counters.late += 1
+        listener.on_late(delivery.info)

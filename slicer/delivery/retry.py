@@ -18,6 +18,10 @@ class Backoff:
     refused: float = 60.0
     give_up: float = 86_400.0
 
+    def after(self, failures: int, chance: float, refused: bool) -> float:
+        """The wait after *failures* ≥ 1 in a row, the last of which may be a refusal."""
+        return self.after_refusal(chance) if refused else self.after_failure(failures, chance)
+
     def after_failure(self, failures: int, chance: float) -> float:
         """The wait after *failures* ≥ 1 in a row; *chance* in [0, 1) picks within its upper half.
 

@@ -58,8 +58,7 @@ class Selection:
         if not self.repeats or delivery.kind is not Kind.VIDEO:
             return None
         anchor = self._anchor(delivery)
-        fresh = now - anchor.judged_at <= self._settings.repeat_seconds
-        if anchor.verdict is None or not fresh:
+        if anchor.verdict is None or not self._is_fresh(anchor, now):
             return None
         apart = thumbnail.distance(anchor.thumbnail, delivery.thumbnail)
         if apart > self._settings.repeat_distance:
@@ -68,17 +67,23 @@ class Selection:
 
     def leaves_out(self, delivery: Delivery, now: float) -> bool:
         """Whether sampling passes over this picture. Asked once of each that is not repeated."""
-        every = self._settings.sample_every
-        if every == 1 or delivery.kind is not Kind.VIDEO:
+        if self._settings.sample_every == 1 or delivery.kind is not Kind.VIDEO:
             return False
         anchor = self._anchor(delivery)
-        if now - anchor.hit_at <= self._settings.sample_hit_seconds:
-            every = min(every, self._settings.sample_after_hit)
-        if anchor.left_out is None or anchor.left_out + 1 >= every:
+        if not self._passes_over(anchor, now):
             anchor.left_out = 0
             return False
+        assert anchor.left_out is not None
         anchor.left_out += 1
         return True
+
+    def will_leave_out(self, delivery: Delivery, now: float) -> bool:
+        """Whether `leaves_out` says so of this picture, whatever it shows: False where it has to be
+        compared with the last one first. Changes nothing, and may be asked at any time."""
+        anchor = self._anchors.get(_key(delivery)) if delivery.kind is Kind.VIDEO else None
+        if anchor is None or (self.repeats and self._is_fresh(anchor, now)):
+            return False
+        return self._passes_over(anchor, now)
 
     def note(self, delivery: Delivery, verdict: Verdict, now: float) -> None:
         """A slice has a verdict, of its own or a repeated one."""
@@ -91,10 +96,17 @@ class Selection:
             anchor.thumbnail, anchor.verdict = delivery.thumbnail, verdict
             anchor.judged_at = now
 
+    def _is_fresh(self, anchor: _Anchor, now: float) -> bool:
+        return now - anchor.judged_at <= self._settings.repeat_seconds
+
+    def _passes_over(self, anchor: _Anchor, now: float) -> bool:
+        every = self._settings.sample_every
+        if now - anchor.hit_at <= self._settings.sample_hit_seconds:
+            every = min(every, self._settings.sample_after_hit)
+        return anchor.left_out is not None and anchor.left_out + 1 < every
+
     def _anchor(self, delivery: Delivery) -> _Anchor:
-        assert isinstance(delivery.info, SliceInfo), "nobody judges a manifest"
-        info = delivery.info
-        key = info.task, info.anchor, info.role  # a screen is not compared with a face
+        key = _key(delivery)
         anchor = self._anchors.get(key)
         if anchor is None:
             anchor = self._anchors[key] = _Anchor()
@@ -102,3 +114,9 @@ class Selection:
                 self._anchors.popitem(last=False)
         self._anchors.move_to_end(key)
         return anchor
+
+
+def _key(delivery: Delivery) -> tuple[str, str, Role]:
+    assert isinstance(delivery.info, SliceInfo), "nobody judges a manifest"
+    info = delivery.info
+    return info.task, info.anchor, info.role  # a screen is not compared with a face

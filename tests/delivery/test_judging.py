@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slicer.delivery.delivery import Delivery, Phase
-from slicer.delivery.judging import Unjudged
+from slicer.delivery.judging import Judge, Keep, Unjudged, unmade
 from slicer.errors import (
     ModerationError,
     SliceNotJudged,
@@ -264,6 +264,36 @@ async def test_what_sampling_leaves_out_is_told_and_a_hit_brings_it_back() -> No
     assert outcomes == [PASS, left, left, BLOCK, PASS, PASS, PASS, PASS]
     assert (stage.judging.counters.left_out, stage.judging.counters.unjudged) == (2, 0)
     assert stage.balanced()
+
+
+def for_nobody(stage: Stage, key: str, keep: Keep = Keep.NONE, looked_at: bool = False) -> bool:
+    """Whether nobody wants the file of a picture that is cut now."""
+    cut = delivery_of(key, kind=Kind.VIDEO)
+    cut.judge = Judge(stage.judging, keep)
+    with unmade(cut, lambda: looked_at) as says:
+        return says()
+
+
+async def test_a_picture_that_sampling_leaves_out_needs_no_file_unless_somebody_wants_it() -> None:
+    stage = Stage(sample_every=3)
+    assert not for_nobody(stage, "ada/0"), "the first one is judged"
+    stage.add_one("ada/0", 0)
+    assert not for_nobody(stage, "ada/1"), "the first one may be a hit"
+    await settle()
+    for keep in Keep:
+        assert for_nobody(stage, "ada/1", keep) is (keep is not Keep.ALL)
+    assert not for_nobody(stage, "ada/1", looked_at=True)
+    assert not for_nobody(stage, "bo/0")
+    with unmade(delivery_of("ada/1", kind=Kind.VIDEO), lambda: False) as says:
+        assert not says(), "nobody judges it: a store is to have it"
+    first = delivery_of("ada/1", kind=Kind.VIDEO)
+    first.judge = Judge(stage.judging)
+    with unmade(first, lambda: False) as says:
+        assert not for_nobody(stage, "ada/2"), "one before it is under way"
+        assert says()
+    assert for_nobody(stage, "ada/1"), "that one never came"
+    await stage.judging.close()
+    assert not for_nobody(stage, "ada/1"), "it would be told nothing"
 
 
 @settings(max_examples=60)

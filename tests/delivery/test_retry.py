@@ -20,6 +20,8 @@ def test_waits_double_up_to_a_bound(failures: int, longest: float) -> None:
 def test_after_a_refusal() -> None:
     assert BACKOFF.after_refusal(0.0) == 60
     assert BACKOFF.after_refusal(0.5) == 63
+    assert BACKOFF.after(1, 0.5, refused=True) == 63
+    assert BACKOFF.after(1, 0.5, refused=False) == BACKOFF.after_failure(1, 0.5)
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.floats(1, 10))

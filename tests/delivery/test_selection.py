@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slicer.delivery import selection
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.selection import Selection
 from slicer.media.slice import SliceInfo
 from slicer.media.thumbnail import SIZE
+from slicer.moderation import Verdict
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind, Role
 from tests.harness.delivery.spooling import delivery_of
@@ -93,6 +96,28 @@ def test_a_hit_makes_nobody_looked_at_less() -> None:
     chosen = selecting(sample_every=2, sample_after_hit=5)
     chosen.note(delivery_of("ada/audio"), BLOCK, 0.0)
     assert looked_at(chosen, 4) == [0, 2]
+
+
+@given(
+    st.integers(1, 5),
+    st.sampled_from([0, 4]),
+    st.lists(st.tuples(st.sampled_from([PASS, BLOCK]), st.integers(0, 400)), max_size=30),
+)
+def test_what_it_says_beforehand_it_does(
+    every: int, distance: int, story: list[tuple[Verdict, int]]
+) -> None:
+    chosen = selecting(sample_every=every, repeat_distance=distance)
+    now = 0.0
+    for number, (verdict, wait) in enumerate(story):
+        now += wait
+        one = picture(f"ada/{number}", 10 * number % 256)
+        before = chosen.will_leave_out(one, now)
+        assert chosen.will_leave_out(one, now) is before, "asking changes nothing"
+        repeated = chosen.repeated(one, now)
+        out = repeated is None and chosen.leaves_out(one, now)
+        assert out if before else distance or not out
+        if not out:
+            chosen.note(one, repeated or verdict, now)
 
 
 def test_anchors_are_forgotten_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
