@@ -31,7 +31,7 @@ from slicer.service.metrics import of_outcomes
 from slicer.service.order import Order, Product
 from slicer.service.plan import plan
 from slicer.service.registry import Record
-from slicer.service.service import HOUR, owned
+from slicer.service.service import HOUR, owned, room_at
 from slicer.service.settings import ServiceSettings
 from slicer.service.worker import COUNTS
 from slicer.slicing.outputs import State
@@ -100,7 +100,7 @@ class FleetOrders:
         """Have a worker send the robot; gives the task's id, which is on the bus by then. Raises
         BadInput, LimitReached, RoomError and BusUnavailable."""
         task = secrets.token_urlsafe(24)
-        plan(task, app, order, self._settings.vendors)
+        spec = plan(task, app, order, self._settings.vendors)
         self._check_streams(app)
         now = self._now()
         expires = now + order.expire_hours * HOUR
@@ -115,9 +115,9 @@ class FleetOrders:
         except SlicerError:
             self._background.start(self._discard(task))
             raise
-        robot = (order.room_id, order.room_type, order.user_id)
+        robot = (spec.room, spec.user)
         for other in list(self._registry.unfinished_of(app.sdk_app_id)):
-            its = (other.order.room_id, other.order.room_type, other.order.user_id)
+            its = (room_at(app, other.order), other.order.user_id)
             if its == robot and other.task != task and other.created <= now:
                 await self._registry.leave(other.task, LeaveCode.REPLACED)
         return task

@@ -9,7 +9,7 @@ import pytest
 
 from slicer.errors import BadInput, LimitReached, RoomError, TaskEnded, TaskNotExist
 from slicer.service import fleet_orders
-from slicer.service.fleet_orders import error_from_json, status_from_json
+from slicer.service.fleet_orders import FleetOrders, error_from_json, status_from_json
 from slicer.service.leave_code import LeaveCode
 from slicer.service.order import Product
 from slicer.service.registry import Record
@@ -17,7 +17,7 @@ from slicer.service.worker import error_to_json
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
 from tests.harness.fleet.in_process import Fleet, until
-from tests.harness.service.orders import moderation_order
+from tests.harness.service.orders import live_order, moderation_order
 
 MODERATION = Product.MODERATION
 pytestmark = pytest.mark.usefixtures("supplier")
@@ -61,6 +61,37 @@ async def test_a_robot_that_comes_again_replaces_itself(fleet: Fleet) -> None:
     assert record is not None
     assert record.code is LeaveCode.REPLACED
     assert [one.task for one in orders._registry.unfinished()] == [second]
+
+
+async def ordered(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> FleetOrders:
+    """A copy whose tasks go to a worker that is not there, and counts as having begun them."""
+    orders = await fleet.copy()
+
+    async def begun(_task: str) -> None:
+        pass
+
+    monkeypatch.setattr(orders._registry, "_place", lambda _task: "nobody")
+    monkeypatch.setattr(orders, "_begin", begun)
+    return orders
+
+
+async def test_live_streams_are_told_apart_by_their_urls(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = replace(fleet.app, streams=("*",))
+    orders = await ordered(fleet, monkeypatch)
+    tasks = [
+        await orders.create(app, live_order(f"rtmp://live.example.com/{name}"))
+        for name in ("a", "b", "a")
+    ]
+    await until(lambda: code_of(orders, tasks[0]) is LeaveCode.REPLACED)
+    assert [code_of(orders, task) for task in tasks[1:]] == [None, None]
+
+
+def code_of(orders: FleetOrders, task: str) -> LeaveCode | None:
+    record = orders._registry.get(task)
+    assert record is not None
+    return record.code
 
 
 async def test_a_task_whose_worker_does_not_answer_is_on_its_way(
