@@ -26,7 +26,10 @@ logger = logging.getLogger(__name__)
 PARTITIONS = 8
 """Facts of one application that are told at the same time, at most."""
 MAX_AGE = 7 * 86_400.0
-"""Seconds for which a fact is kept."""
+"""Seconds for which a fact that nobody takes is kept."""
+MAX_BYTES = 1024**3
+"""Bytes of all facts that wait. One more is refused, and stays with the worker that has it: nothing
+that waits is dropped for it."""
 REMEMBERED = 600.0
 """Seconds for which a fact that comes a second time is known by its id."""
 ACK_WAIT = 30.0
@@ -60,14 +63,17 @@ class Facts:
 
     async def open(self, replicas: int) -> None:
         """Make the stream, if need be. Raises BadInput and BusUnavailable."""
-        from nats.js.api import StreamConfig  # noqa: PLC0415
+        from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig  # noqa: PLC0415
         from nats.js.errors import APIError, BadRequestError  # noqa: PLC0415
 
         config = StreamConfig(
             self._stream,
             subjects=[f"{self._bus.bucket}.facts.*.*"],
+            retention=RetentionPolicy.WORK_QUEUE,  # the consumers' subjects are disjoint
+            discard=DiscardPolicy.NEW,
             num_replicas=replicas,
             max_age=MAX_AGE,
+            max_bytes=MAX_BYTES,
             duplicate_window=REMEMBERED,
         )
         try:
@@ -81,7 +87,8 @@ class Facts:
             raise BusUnavailable(f"the bus: {error or type(error).__name__}") from None
 
     async def publish(self, app: int, line: str, name: str, data: bytes) -> None:
-        """Have a fact told, once for each *name*. Raises BusUnavailable: it may be kept or not."""
+        """Have a fact told, once for each *name*. Raises BusUnavailable: it may be kept or not; it
+        is not where the stream is full."""
         if not self._bus.connected:
             raise BusUnavailable("the bus: no server is there")
         subject = f"{self._bus.bucket}.facts.{app}.{_partition(line)}"

@@ -122,6 +122,40 @@ async def test_without_a_server_nothing_is_published_and_reading_goes_on_later(
     assert reader.told == [b"a"]
 
 
+async def test_what_is_told_is_kept_no_longer(facts: Facts, bus: Bus) -> None:
+    await facts.publish(APP, "task", "a", b"a")
+    await facts.publish(7, "task", "b", b"b")
+    reader = Reader(facts)
+    await reader.until(1)
+    async with asyncio.timeout(10):
+        while (await bus.js.stream_info(f"{bus.bucket}_facts")).state.messages > 1:
+            await asyncio.sleep(0.02)
+    await reader.stop()
+
+
+async def test_a_full_stream_refuses_and_drops_nothing(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 1024)
+    full = Facts(bus)
+    await full.open(1)
+    await full.publish(APP, "task", "a", b"a" * 600)
+    with pytest.raises(BusUnavailable, match="maximum bytes exceeded"):
+        await full.publish(APP, "task", "b", b"b" * 600)
+    reader = Reader(full)
+    await reader.until(1)
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await full.publish(APP, "task", "b", b"b" * 600)
+                break
+            except BusUnavailable:
+                await asyncio.sleep(0.02)
+    await reader.until(2)
+    await reader.stop()
+    assert [data[:1] for data in reader.told] == [b"a", b"b"]
+
+
 async def test_more_replicas_than_servers_are_refused(bus: Bus) -> None:
     with pytest.raises(BadInput, match=r"fleet\.replicas"):
         await Facts(bus).open(3)
