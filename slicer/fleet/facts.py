@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PARTITIONS = 8
-"""Facts of one application that are told at the same time, at most."""
+PARTITIONS = 64
+"""Facts of one application that are told at the same time, at most. One that is not taken holds up
+all lines of its partition until it is taken or given up."""
 MAX_AGE = 7 * 86_400.0
 """Seconds for which a fact that nobody takes is kept."""
 MAX_BYTES = 1024**3

@@ -5,19 +5,23 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from slicer.clock import Clock
 from slicer.errors import BusUnavailable
-from slicer.fleet.facts import Fact, Facts
+from slicer.fleet.facts import MAX_AGE, Fact, Facts
 from slicer.webhooks.client import Reply
 from slicer.webhooks.queue import Webhook
-from slicer.webhooks.retry import RetryPolicy
+from slicer.webhooks.retry import DAY, RetryPolicy
 from slicer.webhooks.sender import ID_HEADER, Post, Subscriber
 from slicer.webhooks.sign import sign
 
 logger = logging.getLogger(__name__)
+
+LONGEST_WAIT = 30.0
+"""Seconds between two tries, at most: meanwhile its partition of the stream waits, with callbacks
+of other tasks in it."""
 
 Body = Callable[[Webhook, datetime], bytes]
 
@@ -51,7 +55,10 @@ class Mailbox:
         self.counters: Counter[str] = Counter()
         """delivered, failed (tries), given_up."""
         self._facts, self._body, self._post = facts, body, post
-        self._clock, self._policy = clock, policy
+        self._clock = clock
+        # None is left to the stream's own age, which would drop it unseen.
+        max_age = min(policy.max_age, MAX_AGE - DAY)
+        self._policy = replace(policy, max_age=max_age, longest=LONGEST_WAIT)
         self._subscribers: Mapping[int, Subscriber] = {}
         self._telling: dict[int, asyncio.Task[None]] = {}
 

@@ -162,4 +162,4 @@ async def test_more_replicas_than_servers_are_refused(bus: Bus) -> None:
 
 
 def test_lines_are_spread() -> None:
-    assert {module._partition(f"task-{number}") for number in range(200)} == {*range(PARTITIONS)}
+    assert {module._partition(f"task-{number}") for number in range(2000)} == {*range(PARTITIONS)}
