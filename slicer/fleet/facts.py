@@ -138,7 +138,11 @@ class Facts:
     async def _handle(self, message: "Msg", handle: Handle) -> None:
         metadata = message.metadata
         since = metadata.timestamp.astimezone(UTC)
-        wait = await handle(Fact(message.data, since, metadata.num_delivered or 1))
+        try:
+            wait = await handle(Fact(message.data, since, metadata.num_delivered or 1))
+        except Exception:
+            logger.exception("! a fact of %s cannot be told; it is tried again", message.subject)
+            wait = ACK_WAIT
         if wait is None:
             await message.ack_sync()
         else:

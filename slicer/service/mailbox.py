@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 
 from slicer.clock import Clock
-from slicer.errors import BusUnavailable
+from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet.facts import MAX_AGE, Fact, Facts
 from slicer.webhooks.client import Reply
 from slicer.webhooks.queue import Webhook
@@ -26,9 +26,26 @@ of other tasks in it."""
 Body = Callable[[Webhook, datetime], bytes]
 
 
+_TYPES = {"id": str, "subscriber": int, "line": str, "event": int, "payload": str}
+"""A Webhook's fields."""
+
+
 def to_json(webhook: Webhook, _sent: datetime) -> bytes:
     """A webhook as a fact: the same whenever it is published."""
     return json.dumps(asdict(webhook), separators=(",", ":")).encode()
+
+
+def from_json(data: bytes) -> Webhook:
+    """The webhook again; what only another version knows of it is left out. Raises BadInput."""
+    try:
+        found = json.loads(data)
+        values = {name: found[name] for name in _TYPES}
+    except (ValueError, KeyError, TypeError):
+        values = {}
+    if not values or any(type(value) is not _TYPES[name] for name, value in values.items()):
+        allowed = "callbacks that this version understands"
+        raise BadInput("fleet.bucket", data[:80].decode(errors="replace"), allowed)
+    return Webhook(**values)
 
 
 def publisher(facts: Facts) -> Callable[[str, bytes, Mapping[str, str]], Awaitable[Reply]]:
@@ -36,7 +53,7 @@ def publisher(facts: Facts) -> Callable[[str, bytes, Mapping[str, str]], Awaitab
     disk, which so outlives the bus's absence."""
 
     async def post(_url: str, data: bytes, _headers: Mapping[str, str]) -> Reply:
-        webhook = Webhook(**json.loads(data))
+        webhook = from_json(data)
         try:
             await facts.publish(webhook.subscriber, webhook.line, webhook.id, data)
         except BusUnavailable as error:
@@ -53,7 +70,7 @@ class Mailbox:
         self, facts: Facts, body: Body, post: Post, clock: Clock, policy: RetryPolicy
     ) -> None:
         self.counters: Counter[str] = Counter()
-        """delivered, failed (tries), given_up."""
+        """delivered, failed (tries), given_up, unreadable."""
         self._facts, self._body, self._post = facts, body, post
         self._clock = clock
         # None is left to the stream's own age, which would drop it unseen.
@@ -78,7 +95,12 @@ class Mailbox:
         await asyncio.gather(*telling, return_exceptions=True)
 
     async def _send(self, fact: Fact) -> float | None:
-        webhook = Webhook(**json.loads(fact.data))
+        try:
+            webhook = from_json(fact.data)
+        except BadInput as error:
+            self.counters["unreadable"] += 1
+            logger.warning("! a callback is lost: %s", error)
+            return None
         subscriber = self._subscribers.get(webhook.subscriber)
         if subscriber is None:
             return None

@@ -97,6 +97,28 @@ async def test_what_a_reader_had_when_it_died_is_given_to_the_next(
     assert (second.told, second.tries) == ([b"a"], [2])
 
 
+async def test_one_that_cannot_be_handled_is_logged_and_tried_again(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 0.2)
+    await facts.publish(APP, "task", "a", b"a")
+    tries = list[int]()
+    told = asyncio.Event()
+
+    async def fail_once(fact: Fact) -> None:
+        tries.append(fact.tries)
+        if len(tries) == 1:
+            raise ValueError("a fault of ours")
+        told.set()
+
+    telling = asyncio.ensure_future(facts.tell(APP, fail_once))
+    await asyncio.wait_for(told.wait(), 20)
+    telling.cancel()
+    await asyncio.gather(telling, return_exceptions=True)
+    assert tries == [1, 2]
+    assert "cannot be told" in caplog.text
+
+
 async def test_without_a_server_nothing_is_published_and_reading_goes_on_later(
     facts: Facts, bus: Bus, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,23 @@ async def test_one_that_is_not_taken_does_not_hold_others_up_for_long(facts: Fac
     await one.close()
 
 
+async def test_what_cannot_be_read_is_counted_and_holds_nothing_up(
+    facts: Facts, caplog: pytest.LogCaptureFixture
+) -> None:
+    newer = json.loads(to_json(WEBHOOK, datetime.now(UTC))) | {"more": 1}
+    unreadable = (b"{", b"[]", b'{"id":"x"}', json.dumps(newer | {"event": "x"}).encode())
+    for number, data in enumerate((*unreadable, json.dumps(newer).encode())):
+        await facts.publish(7, "task", f"id-{number}", data)
+    customer = Customer()
+    one = mailbox(facts, customer)
+    one.replace(SUBSCRIBERS)
+    await customer.until(1)
+    await one.close()
+    assert customer.posted[0][2][ID_HEADER] == WEBHOOK.id
+    assert one.counters["unreadable"] == len(unreadable)
+    assert caplog.text.count("a callback is lost: fleet.bucket") == len(unreadable)
+
+
 async def test_applications_come_and_go(facts: Facts) -> None:
     customer = Customer()
     one = mailbox(facts, customer)
