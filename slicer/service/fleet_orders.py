@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from slicer.background import Background
@@ -101,25 +101,21 @@ class FleetOrders:
         BadInput, LimitReached, RoomError and BusUnavailable."""
         task = secrets.token_urlsafe(24)
         spec = plan(task, app, order, self._settings.vendors)
+        robot = (spec.room, spec.user)
         self._check_streams(app)
         now = self._now()
         expires = now + order.expire_hours * HOUR
         try:
             await self._registry.add(Record(task, app.sdk_app_id, order, now, expires))
-        except BaseException:
+            await self._begin(task)
+        except BaseException:  # also where who asked gives up: they do not get the id
             self._planner.give_up(task)
             self._background.start(self._discard(task))
             raise
-        try:
-            await self._begin(task)
-        except SlicerError:
-            self._background.start(self._discard(task))
-            raise
-        robot = (spec.room, spec.user)
         for other in list(self._registry.unfinished_of(app.sdk_app_id)):
             its = (room_at(app, other.order), other.order.user_id)
             if its == robot and other.task != task and other.created <= now:
-                await self._registry.leave(other.task, LeaveCode.REPLACED)
+                self._background.start(self._replace(other.task))
         return task
 
     async def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
@@ -183,8 +179,7 @@ class FleetOrders:
         for one in self._running:
             one.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        self._background.cancel()
-        await self._background.wait()
+        await self._background.finish(LOOK)
 
     async def _begin(self, task: str) -> None:
         """Have its worker send the robot now. Raises what the worker did."""
@@ -204,10 +199,19 @@ class FleetOrders:
             raise error_from_json(error_of)
 
     async def _discard(self, task: str) -> None:
+        await self._kept(lambda: self._registry.discard(task))
+
+    async def _replace(self, task: str) -> None:
+        """Have a robot leave whose place another one has taken."""
+        await self._kept(lambda: self._registry.leave(task, LeaveCode.REPLACED))
+
+    async def _kept(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write until it is done."""
         while True:
             try:
-                return await self._registry.discard(task)
-            except BusUnavailable:
+                return await write()
+            except BusUnavailable as error:
+                logger.debug("a record is not written, and is tried again: %s", error)
                 await self._clock.sleep(AGAIN)
 
     def _check_streams(self, app: Application) -> None:

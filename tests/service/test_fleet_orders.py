@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slicer.errors import BadInput, LimitReached, RoomError, TaskEnded, TaskNotExist
+from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError, TaskEnded, TaskNotExist
 from slicer.service import fleet_orders
 from slicer.service.fleet_orders import FleetOrders, error_from_json, status_from_json
 from slicer.service.leave_code import LeaveCode
@@ -86,6 +86,44 @@ async def test_live_streams_are_told_apart_by_their_urls(
     ]
     await until(lambda: code_of(orders, tasks[0]) is LeaveCode.REPLACED)
     assert [code_of(orders, task) for task in tasks[1:]] == [None, None]
+
+
+async def test_a_create_that_is_given_up_leaves_no_robot(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = await ordered(fleet, monkeypatch)
+    begins = asyncio.Event()
+
+    async def hang(_task: str) -> None:
+        begins.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(orders, "_begin", hang)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await orders.create(fleet.app, moderation_order())
+    assert begins.is_set()
+    await until(lambda: not list(orders._registry.unfinished()))
+
+
+async def test_what_a_robot_replaces_leaves_later_where_the_bus_is_away(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_orders, "AGAIN", 0.05)
+    orders = await ordered(fleet, monkeypatch)
+    first = await orders.create(fleet.app, moderation_order())
+    leave, tries = orders._registry.leave, list[str]()
+
+    async def fail_once(task: str, code: LeaveCode) -> None:
+        tries.append(task)
+        if len(tries) == 1:
+            raise BusUnavailable("away")
+        await leave(task, code)
+
+    monkeypatch.setattr(orders._registry, "leave", fail_once)
+    second = await orders.create(fleet.app, moderation_order())
+    await until(lambda: code_of(orders, first) is LeaveCode.REPLACED)
+    assert (tries, code_of(orders, second)) == ([first, first], None)
 
 
 def code_of(orders: FleetOrders, task: str) -> LeaveCode | None:
