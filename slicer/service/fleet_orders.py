@@ -76,6 +76,8 @@ class FleetOrders:
         self.audit = audit
         """What this copy was asked for and refused."""
         self._apps = {app.sdk_app_id: app for app in settings.apps}
+        self._creating: dict[str, tuple[int, tuple[str, str]]] = {}
+        """Of each task: its application, its room and its user."""
         self._background = Background()
         self._steps: asyncio.Queue[Step] = asyncio.Queue()
         self._running: list[asyncio.Task[None]] = []
@@ -102,7 +104,8 @@ class FleetOrders:
         task = secrets.token_urlsafe(24)
         spec = plan(task, app, order, self._settings.vendors)
         robot = (spec.room, spec.user)
-        self._check_streams(app)
+        self._check_streams(app, robot)
+        self._creating[task] = (app.sdk_app_id, robot)
         now = self._now()
         expires = now + order.expire_hours * HOUR
         try:
@@ -112,6 +115,8 @@ class FleetOrders:
             self._planner.give_up(task)
             self._background.start(self._discard(task))
             raise
+        finally:
+            del self._creating[task]
         for other in list(self._registry.unfinished_of(app.sdk_app_id)):
             its = (room_at(app, other.order), other.order.user_id)
             if its == robot and other.task != task and other.created <= now:
@@ -214,11 +219,16 @@ class FleetOrders:
                 logger.debug("a record is not written, and is tried again: %s", error)
                 await self._clock.sleep(AGAIN)
 
-    def _check_streams(self, app: Application) -> None:
+    def _check_streams(self, app: Application, robot: tuple[str, str]) -> None:
         """Raise LimitReached unless one more anchor may be sliced; each task counts for the anchors
-        that its worker's heartbeat shows, and for one while it has none."""
-        open_tasks = self._registry.unfinished_of(app.sdk_app_id)
-        streams = sum(self._streams(one.task) for one in open_tasks if one.code is None)
+        that its worker's heartbeat shows, and for one while it has none. The task that the new one
+        replaces does not count; *robot*: the new one's room and user."""
+        of_app = app.sdk_app_id
+        robots = {task: its for task, (its_app, its) in self._creating.items() if its_app == of_app}
+        for one in self._registry.unfinished_of(of_app):
+            if one.code is None:
+                robots[one.task] = (room_at(app, one.order), one.order.user_id)
+        streams = sum(self._streams(task) for task, its in robots.items() if its != robot)
         if streams >= app.max_streams:
             raise LimitReached(f"max_streams: {streams} of {app.max_streams} streams are taken")
 

@@ -126,6 +126,26 @@ async def test_what_a_robot_replaces_leaves_later_where_the_bus_is_away(
     assert (tries, code_of(orders, second)) == ([first, first], None)
 
 
+async def test_streams_are_counted_while_they_are_created_and_without_those_replaced(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = await ordered(fleet, monkeypatch)
+    app = replace(fleet.app, max_streams=1)
+    found = await asyncio.gather(
+        *(orders.create(app, moderation_order(f"room-{number}")) for number in range(3)),
+        return_exceptions=True,
+    )
+    (task,) = (one for one in found if isinstance(one, str))
+    assert sum(isinstance(one, LimitReached) for one in found) == 2
+    record = orders._registry.get(task)
+    assert record is not None
+    again = await orders.create(app, record.order)
+    await until(lambda: code_of(orders, task) is LeaveCode.REPLACED)
+    with pytest.raises(LimitReached, match="max_streams: 1 of 1 streams are taken"):
+        await orders.create(app, moderation_order("more"))
+    assert code_of(orders, again) is None
+
+
 def code_of(orders: FleetOrders, task: str) -> LeaveCode | None:
     record = orders._registry.get(task)
     assert record is not None
