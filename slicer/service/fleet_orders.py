@@ -124,7 +124,9 @@ class FleetOrders:
         return task
 
     async def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
-        """How the task is now. Raises TaskNotExist and TaskEnded."""
+        """How the task is now. Raises TaskNotExist, TaskEnded, and BusUnavailable while no server
+        is there: what was known last may be long ago."""
+        self._check_bus()
         record = owned(self._registry, app, product, task, self._now())
         lists = record.order.params.subscription
         try:
@@ -132,6 +134,7 @@ class FleetOrders:
             answer = await self._bus.ask(worker, {"verb": "describe", "task": task}, LOOK)
             return status_from_json(task, answer["status"], lists)
         except (BusUnavailable, KeyError):  # on its way into its room, or out of it
+            self._check_bus()
             state = State.RECONNECTING if record.code is None else State.ENDED
             return TaskStatus(task, state, (), (), lists, 0, 0, 0)
 
@@ -218,6 +221,10 @@ class FleetOrders:
             except BusUnavailable as error:
                 logger.debug("a record is not written, and is tried again: %s", error)
                 await self._clock.sleep(AGAIN)
+
+    def _check_bus(self) -> None:
+        if not self._bus.connected:
+            raise BusUnavailable("the bus: no server is there")
 
     def _check_streams(self, app: Application, robot: tuple[str, str]) -> None:
         """Raise LimitReached unless one more anchor may be sliced; each task counts for the anchors

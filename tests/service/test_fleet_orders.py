@@ -181,6 +181,21 @@ async def test_a_task_whose_creation_is_given_up_is_left_by_its_worker(fleet: Fl
     assert 1102 not in fleet.events(task)
 
 
+async def test_while_the_bus_is_away_nobody_knows_how_a_task_is(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_orders, "LOOK", 0.2)
+    orders = await ordered(fleet, monkeypatch)
+    task = await orders.create(fleet.app, moderation_order())
+    status = await orders.describe(fleet.app, MODERATION, task)
+    assert status.state is State.RECONNECTING, "its worker does not answer"
+    await fleet.servers.kill(0)
+    await until(lambda: not orders.ready)
+    with pytest.raises(BusUnavailable, match="no server is there"):
+        await orders.describe(fleet.app, MODERATION, task)
+    await fleet.servers.start(0)
+
+
 async def test_other_applications_are_taken(fleet: Fleet) -> None:
     orders = await fleet.copy()
     other = replace(fleet.app, sdk_app_id=7)
