@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError
+from slicer.fleet.record import TaskRecord, to_json
 from slicer.service import worker
 from slicer.service.fleet_serving import working
 from slicer.service.order import Product
@@ -102,6 +103,17 @@ async def test_a_creation_that_failed_and_that_nobody_discards_is_tried_again(
         await orders.create(fleet.app, moderation_order("x1"))
     (record,) = orders._registry.unfinished()
     await until(lambda: 1106 in fleet.events(record.task))
+
+
+async def test_a_question_about_a_task_that_is_begun_nowhere_is_answered_in_the_end(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "REMEMBERED", 0.2)
+    here = await fleet.worker("w0")
+    record = TaskRecord("task", 200806, 2, "another")
+    question = {"verb": "begin", "task": "task", "record": to_json(record).decode(), "revision": 1}
+    assert await here.bus.ask("w0", question, 5) == {}
+    assert here.worker._begun == {}
 
 
 async def test_while_the_bus_is_away_tasks_go_on_and_then_all_is_told(fleet: Fleet) -> None:
