@@ -403,11 +403,12 @@ class Service:
     async def _tell_trouble(self, task: str, error: SlicerError) -> None:
         await self.tell_trouble(task, f"the task cannot be taken up: {error}")
 
-    async def tell_trouble(self, task: str, text: str) -> None:
-        """Log a trouble of a task with its room, and tell its customer."""
+    async def tell_trouble(self, task: str, text: str, unique: str = "") -> None:
+        """Log a trouble of a task with its room, and tell its customer: once for each *unique*, if
+        there is one."""
         logger.warning("! task %s: %s", task, text, extra={"task": task})
         at = self._clock.wall(self._clock.now())
-        await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, text)
+        await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, text, unique)
 
     async def _bury(self, task: str, code: LeaveCode) -> None:
         """End a task that is in no room any more, once the slices that an earlier process left are

@@ -151,7 +151,8 @@ class Worker:
             if record.previous:
                 lost = f"worker {record.previous} is lost, and what it was cutting"
                 text = f"{lost}; {self.name} goes on"
-                await self._service.tell_trouble(task, text)
+                # The same id after a restart: this worker has told it already.
+                await self._service.tell_trouble(task, text, f"lost.{record.epoch}")
             self._service.take_up(task)
             return
         failed: SlicerError | None = None
