@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from contextlib import AsyncExitStack
@@ -17,6 +18,8 @@ from slicer.cli.signals import end_on_signals
 from slicer.errors import BadInput
 from slicer.service.fleet_serving import working
 from slicer.service.settings import ServiceSettings
+
+logger = logging.getLogger(__name__)
 
 DRAIN = 60.0
 """Seconds within which what runs is handed over at the end; what is left is taken over later."""
@@ -61,7 +64,7 @@ def work(options: argparse.Namespace) -> int:
 
 async def _work(settings: ServiceSettings) -> int:
     began, ended = asyncio.Event(), asyncio.Event()
-    end_on_signals(ended.set, lambda: None)
+    end_on_signals(ended.set, _hung_up)
 
     def ready() -> bool:
         return began.is_set() and not ended.is_set() and here.ready
@@ -92,6 +95,10 @@ async def _work(settings: ServiceSettings) -> int:
         except TimeoutError:
             _say("some tasks are left: others take them over once this worker is gone")
     return STORED
+
+
+def _hung_up() -> None:
+    logger.warning("! SIGHUP: nothing is changed: a worker takes settings at its start alone")
 
 
 def _say(text: str) -> None:

@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PARTITIONS = 8
-"""Facts of one application that are told at the same time, at most."""
+PARTITIONS = 64
+"""Facts of one application that are told at the same time, at most. One that is not taken holds up
+all lines of its partition until it is taken or given up."""
 MAX_AGE = 7 * 86_400.0
-"""Seconds for which a fact is kept."""
+"""Seconds for which a fact that nobody takes is kept."""
+MAX_BYTES = 1024**3
+"""Bytes of all facts that wait. One more is refused, and stays with the worker that has it: nothing
+that waits is dropped for it."""
 REMEMBERED = 600.0
 """Seconds for which a fact that comes a second time is known by its id."""
 ACK_WAIT = 30.0
@@ -60,14 +64,17 @@ class Facts:
 
     async def open(self, replicas: int) -> None:
         """Make the stream, if need be. Raises BadInput and BusUnavailable."""
-        from nats.js.api import StreamConfig  # noqa: PLC0415
+        from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig  # noqa: PLC0415
         from nats.js.errors import APIError, BadRequestError  # noqa: PLC0415
 
         config = StreamConfig(
             self._stream,
             subjects=[f"{self._bus.bucket}.facts.*.*"],
+            retention=RetentionPolicy.WORK_QUEUE,  # the consumers' subjects are disjoint
+            discard=DiscardPolicy.NEW,
             num_replicas=replicas,
             max_age=MAX_AGE,
+            max_bytes=MAX_BYTES,
             duplicate_window=REMEMBERED,
         )
         try:
@@ -81,7 +88,8 @@ class Facts:
             raise BusUnavailable(f"the bus: {error or type(error).__name__}") from None
 
     async def publish(self, app: int, line: str, name: str, data: bytes) -> None:
-        """Have a fact told, once for each *name*. Raises BusUnavailable: it may be kept or not."""
+        """Have a fact told, once for each *name*. Raises BusUnavailable: it may be kept or not; it
+        is not where the stream is full."""
         if not self._bus.connected:
             raise BusUnavailable("the bus: no server is there")
         subject = f"{self._bus.bucket}.facts.{app}.{_partition(line)}"
@@ -130,7 +138,11 @@ class Facts:
     async def _handle(self, message: "Msg", handle: Handle) -> None:
         metadata = message.metadata
         since = metadata.timestamp.astimezone(UTC)
-        wait = await handle(Fact(message.data, since, metadata.num_delivered or 1))
+        try:
+            wait = await handle(Fact(message.data, since, metadata.num_delivered or 1))
+        except Exception:
+            logger.exception("! a fact of %s cannot be told; it is tried again", message.subject)
+            wait = ACK_WAIT
         if wait is None:
             await message.ack_sync()
         else:

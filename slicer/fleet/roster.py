@@ -3,6 +3,9 @@
 A worker that nobody has heard of for DEAD_AFTER seconds is dead, as far as can be known: it may
 have ended, be frozen, or be cut off. Whoever listens may have been frozen itself, and then has
 heard nobody. It sees that by its own timer, which came late, and gives everybody as much longer.
+Or it may have been cut off itself: nobody was heard for DEAD_AFTER, and then somebody is. All that
+were alive until then have their time again, so one that died meanwhile is known as dead DEAD_AFTER
+after that first beat.
 """
 
 from slicer.fleet.beat import Beat
@@ -19,10 +22,18 @@ class Roster:
     def __init__(self) -> None:
         self._beats: dict[str, Beat] = {}
         self._heard: dict[str, float] = {}
+        self._last: float | None = None
         self._looked: float | None = None
 
     def receive(self, beat: Beat, now: float) -> None:
         """A worker was heard."""
+        last = now if self._last is None else self._last
+        if now - last > DEAD_AFTER:  # who listens was cut off: the others will be heard in a moment
+            self._heard = {
+                name: now if last - heard <= DEAD_AFTER else heard
+                for name, heard in self._heard.items()
+            }
+        self._last = now
         self._beats[beat.worker] = beat
         self._heard[beat.worker] = now
 
@@ -38,6 +49,8 @@ class Roster:
         self._looked = now
         if late > FREEZE:
             self._heard = {name: min(now, heard + late) for name, heard in self._heard.items()}
+            if self._last is not None:
+                self._last = min(now, self._last + late)
 
     def silence(self, worker: str, now: float) -> float:
         """Seconds since it was heard; none for one that nobody knows."""

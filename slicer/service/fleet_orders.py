@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from slicer.background import Background
@@ -31,7 +31,7 @@ from slicer.service.metrics import of_outcomes
 from slicer.service.order import Order, Product
 from slicer.service.plan import plan
 from slicer.service.registry import Record
-from slicer.service.service import HOUR, owned
+from slicer.service.service import HOUR, owned, room_at
 from slicer.service.settings import ServiceSettings
 from slicer.service.worker import COUNTS
 from slicer.slicing.outputs import State
@@ -76,6 +76,8 @@ class FleetOrders:
         self.audit = audit
         """What this copy was asked for and refused."""
         self._apps = {app.sdk_app_id: app for app in settings.apps}
+        self._creating: dict[str, tuple[int, tuple[str, str]]] = {}
+        """Of each task: its application, its room and its user."""
         self._background = Background()
         self._steps: asyncio.Queue[Step] = asyncio.Queue()
         self._running: list[asyncio.Task[None]] = []
@@ -100,30 +102,31 @@ class FleetOrders:
         """Have a worker send the robot; gives the task's id, which is on the bus by then. Raises
         BadInput, LimitReached, RoomError and BusUnavailable."""
         task = secrets.token_urlsafe(24)
-        plan(task, app, order, self._settings.vendors)
-        self._check_streams(app)
+        spec = plan(task, app, order, self._settings.vendors)
+        robot = (spec.room, spec.user)
+        self._check_streams(app, robot)
+        self._creating[task] = (app.sdk_app_id, robot)
         now = self._now()
         expires = now + order.expire_hours * HOUR
         try:
             await self._registry.add(Record(task, app.sdk_app_id, order, now, expires))
-        except BaseException:
+            await self._begin(task)
+        except BaseException:  # also where who asked gives up: they do not get the id
             self._planner.give_up(task)
             self._background.start(self._discard(task))
             raise
-        try:
-            await self._begin(task)
-        except SlicerError:
-            self._background.start(self._discard(task))
-            raise
-        robot = (order.room_id, order.room_type, order.user_id)
+        finally:
+            del self._creating[task]
         for other in list(self._registry.unfinished_of(app.sdk_app_id)):
-            its = (other.order.room_id, other.order.room_type, other.order.user_id)
+            its = (room_at(app, other.order), other.order.user_id)
             if its == robot and other.task != task and other.created <= now:
-                await self._registry.leave(other.task, LeaveCode.REPLACED)
+                self._background.start(self._replace(other.task))
         return task
 
     async def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
-        """How the task is now. Raises TaskNotExist and TaskEnded."""
+        """How the task is now. Raises TaskNotExist, TaskEnded, and BusUnavailable while no server
+        is there: what was known last may be long ago."""
+        self._check_bus()
         record = owned(self._registry, app, product, task, self._now())
         lists = record.order.params.subscription
         try:
@@ -131,6 +134,7 @@ class FleetOrders:
             answer = await self._bus.ask(worker, {"verb": "describe", "task": task}, LOOK)
             return status_from_json(task, answer["status"], lists)
         except (BusUnavailable, KeyError):  # on its way into its room, or out of it
+            self._check_bus()
             state = State.RECONNECTING if record.code is None else State.ENDED
             return TaskStatus(task, state, (), (), lists, 0, 0, 0)
 
@@ -183,8 +187,7 @@ class FleetOrders:
         for one in self._running:
             one.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        self._background.cancel()
-        await self._background.wait()
+        await self._background.finish(LOOK)
 
     async def _begin(self, task: str) -> None:
         """Have its worker send the robot now. Raises what the worker did."""
@@ -204,17 +207,35 @@ class FleetOrders:
             raise error_from_json(error_of)
 
     async def _discard(self, task: str) -> None:
+        await self._kept(lambda: self._registry.discard(task))
+
+    async def _replace(self, task: str) -> None:
+        """Have a robot leave whose place another one has taken."""
+        await self._kept(lambda: self._registry.leave(task, LeaveCode.REPLACED))
+
+    async def _kept(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write until it is done."""
         while True:
             try:
-                return await self._registry.discard(task)
-            except BusUnavailable:
+                return await write()
+            except BusUnavailable as error:
+                logger.debug("a record is not written, and is tried again: %s", error)
                 await self._clock.sleep(AGAIN)
 
-    def _check_streams(self, app: Application) -> None:
+    def _check_bus(self) -> None:
+        if not self._bus.connected:
+            raise BusUnavailable("the bus: no server is there")
+
+    def _check_streams(self, app: Application, robot: tuple[str, str]) -> None:
         """Raise LimitReached unless one more anchor may be sliced; each task counts for the anchors
-        that its worker's heartbeat shows, and for one while it has none."""
-        open_tasks = self._registry.unfinished_of(app.sdk_app_id)
-        streams = sum(self._streams(one.task) for one in open_tasks if one.code is None)
+        that its worker's heartbeat shows, and for one while it has none. The task that the new one
+        replaces does not count; *robot*: the new one's room and user."""
+        of_app = app.sdk_app_id
+        robots = {task: its for task, (its_app, its) in self._creating.items() if its_app == of_app}
+        for one in self._registry.unfinished_of(of_app):
+            if one.code is None:
+                robots[one.task] = (room_at(app, one.order), one.order.user_id)
+        streams = sum(self._streams(task) for task, its in robots.items() if its != robot)
         if streams >= app.max_streams:
             raise LimitReached(f"max_streams: {streams} of {app.max_streams} streams are taken")
 

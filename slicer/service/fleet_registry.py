@@ -106,11 +106,12 @@ class FleetRegistry:
         await self._change(task, change)
 
     async def end(self, task: str, now: float, *, forget: bool = True) -> None:
-        """Keep that a task is over, and forget its secrets, unless slices of it may still wait."""
+        """Keep that a task is over, and forget its secrets, unless slices of it may still wait:
+        here, or with an earlier worker that died. Those go with the record (`prune`)."""
 
         def change(found: TaskRecord) -> TaskRecord:
             sealed = found.sealed
-            if forget:
+            if forget and found.epoch <= 1:
                 order = from_json(to_json(self._unseal(found)), _NO_SECRETS)
                 sealed = self._seal(task, order)
             return replace(found, ended=now, sealed=sealed)

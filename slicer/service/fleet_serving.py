@@ -40,7 +40,7 @@ from slicer.webhooks.retry import RetryPolicy
 from slicer.webhooks.sender import Sender, Subscriber
 
 PUBLISHED = Subscriber("nats:", "")
-"""Whom a worker's queue is for: the bus, whoever the customer is."""
+"""Whom a worker's queue is for: the bus, whoever the customer is, where one wants callbacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,9 @@ async def _open_sender(
     queue = await WebhookQueue.open(Path(settings.serve.state), settings.webhooks.bound)
     stack.push_async_callback(queue.close)
     policy = RetryPolicy(settings.webhooks.max_age)
-    sender = Sender(queue, lambda _app: PUBLISHED, to_json, publisher(facts), clock, policy)
+    told = subscribers_of(settings.apps)  # nobody would ever take the others' from the stream
+    wanted = lambda app: PUBLISHED if app in told else None  # noqa: E731
+    sender = Sender(queue, wanted, to_json, publisher(facts), clock, policy)
     stack.push_async_callback(sender.close)
     bus.on_connected.append(sender.try_again)
     return sender

@@ -5,21 +5,29 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from slicer.clock import Clock
-from slicer.errors import BusUnavailable
-from slicer.fleet.facts import Fact, Facts
+from slicer.errors import BadInput, BusUnavailable
+from slicer.fleet.facts import MAX_AGE, Fact, Facts
 from slicer.webhooks.client import Reply
 from slicer.webhooks.queue import Webhook
-from slicer.webhooks.retry import RetryPolicy
+from slicer.webhooks.retry import DAY, RetryPolicy
 from slicer.webhooks.sender import ID_HEADER, Post, Subscriber
 from slicer.webhooks.sign import sign
 
 logger = logging.getLogger(__name__)
 
+LONGEST_WAIT = 30.0
+"""Seconds between two tries, at most: meanwhile its partition of the stream waits, with callbacks
+of other tasks in it."""
+
 Body = Callable[[Webhook, datetime], bytes]
+
+
+_TYPES = {"id": str, "subscriber": int, "line": str, "event": int, "payload": str}
+"""A Webhook's fields."""
 
 
 def to_json(webhook: Webhook, _sent: datetime) -> bytes:
@@ -27,12 +35,25 @@ def to_json(webhook: Webhook, _sent: datetime) -> bytes:
     return json.dumps(asdict(webhook), separators=(",", ":")).encode()
 
 
+def from_json(data: bytes) -> Webhook:
+    """The webhook again; what only another version knows of it is left out. Raises BadInput."""
+    try:
+        found = json.loads(data)
+        values = {name: found[name] for name in _TYPES}
+    except (ValueError, KeyError, TypeError):
+        values = {}
+    if not values or any(type(value) is not _TYPES[name] for name, value in values.items()):
+        allowed = "callbacks that this version understands"
+        raise BadInput("fleet.bucket", data[:80].decode(errors="replace"), allowed)
+    return Webhook(**values)
+
+
 def publisher(facts: Facts) -> Callable[[str, bytes, Mapping[str, str]], Awaitable[Reply]]:
     """What a worker's Sender posts by: it publishes what waits in the worker's own queue, on its
     disk, which so outlives the bus's absence."""
 
     async def post(_url: str, data: bytes, _headers: Mapping[str, str]) -> Reply:
-        webhook = Webhook(**json.loads(data))
+        webhook = from_json(data)
         try:
             await facts.publish(webhook.subscriber, webhook.line, webhook.id, data)
         except BusUnavailable as error:
@@ -49,9 +70,12 @@ class Mailbox:
         self, facts: Facts, body: Body, post: Post, clock: Clock, policy: RetryPolicy
     ) -> None:
         self.counters: Counter[str] = Counter()
-        """delivered, failed (tries), given_up."""
+        """delivered, failed (tries), given_up, unreadable."""
         self._facts, self._body, self._post = facts, body, post
-        self._clock, self._policy = clock, policy
+        self._clock = clock
+        # None is left to the stream's own age, which would drop it unseen.
+        max_age = min(policy.max_age, MAX_AGE - DAY)
+        self._policy = replace(policy, max_age=max_age, longest=LONGEST_WAIT)
         self._subscribers: Mapping[int, Subscriber] = {}
         self._telling: dict[int, asyncio.Task[None]] = {}
 
@@ -71,7 +95,12 @@ class Mailbox:
         await asyncio.gather(*telling, return_exceptions=True)
 
     async def _send(self, fact: Fact) -> float | None:
-        webhook = Webhook(**json.loads(fact.data))
+        try:
+            webhook = from_json(fact.data)
+        except BadInput as error:
+            self.counters["unreadable"] += 1
+            logger.warning("! a callback is lost: %s", error)
+            return None
         subscriber = self._subscribers.get(webhook.subscriber)
         if subscriber is None:
             return None

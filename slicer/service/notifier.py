@@ -178,10 +178,14 @@ class Notifier:
         self._uploads.pop(record.task, None)
         self._uploading.discard(record.task)
 
-    async def trouble(self, record: Record, at: datetime, code: Code, text: str) -> None:
-        """Something that may happen several times."""
-        number = self._numbers[record.task] = self._numbers.get(record.task, 0) + 1
-        unique = f"{at.timestamp():.3f}.{number}"
+    async def trouble(
+        self, record: Record, at: datetime, code: Code, text: str, unique: str = ""
+    ) -> None:
+        """Something that may happen several times; *unique*: what is told once alone, also after a
+        restart."""
+        if not unique:
+            number = self._numbers[record.task] = self._numbers.get(record.task, 0) + 1
+            unique = f"{at.timestamp():.3f}.{number}"
         await self._say(origin(record).error(at, code, text, unique))
 
     async def _stored(self, record: Record, event: SliceStored) -> None:

@@ -234,7 +234,7 @@ class Service:
             if before is not None and after is None:
                 allowed = f"settings that have it: task {record.task} has not ended"
                 raise BadInput("apps", f"no application {record.app}", allowed)
-            if before and after and _room(before, record.order) != _room(after, record.order):
+            if before and after and room_at(before, record.order) != room_at(after, record.order):
                 allowed = f"the same room for {record.order.room_id!r}: task {record.task} is in it"
                 raise BadInput("apps", f"other rooms of application {record.app}", allowed)
         self._take_settings(settings)
@@ -273,7 +273,7 @@ class Service:
         }
         for record in self._registry.unfinished_of(app.sdk_app_id):
             if record.code is None:
-                where = _room(app, record.order)
+                where = room_at(app, record.order)
                 robots[record.task] = (record.app, where, record.order.user_id)
         streams = sum(self._streams(task) for task, of in robots.items() if of[1:] != (room, user))
         if streams >= app.max_streams:
@@ -403,11 +403,12 @@ class Service:
     async def _tell_trouble(self, task: str, error: SlicerError) -> None:
         await self.tell_trouble(task, f"the task cannot be taken up: {error}")
 
-    async def tell_trouble(self, task: str, text: str) -> None:
-        """Log a trouble of a task with its room, and tell its customer."""
+    async def tell_trouble(self, task: str, text: str, unique: str = "") -> None:
+        """Log a trouble of a task with its room, and tell its customer: once for each *unique*, if
+        there is one."""
         logger.warning("! task %s: %s", task, text, extra={"task": task})
         at = self._clock.wall(self._clock.now())
-        await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, text)
+        await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, text, unique)
 
     async def _bury(self, task: str, code: LeaveCode) -> None:
         """End a task that is in no room any more, once the slices that an earlier process left are
@@ -458,7 +459,7 @@ def _named(error: BaseException, order: Order) -> BaseException:
     return BadInput("room_id", order.room_id, allowed)
 
 
-def _room(app: Application, order: Order) -> str:
+def room_at(app: Application, order: Order) -> str:
     """Where a task is; nothing where the settings no longer have its room."""
     try:
         return room_of(app, order)

@@ -36,7 +36,8 @@ logger = logging.getLogger(__name__)
 PATIENCE = 5.0
 """Seconds that a creation which failed waits for who asked for it to discard it."""
 REMEMBERED = 30.0
-"""Seconds for which the outcome of a creation is known to who asks for it."""
+"""Seconds for which the outcome of a creation is known to who asks for it, and is waited for: who
+asks waits for less, and takes an answer that does not come as one that is on its way."""
 HANDED_OVER = 8
 """Tasks that are handed over at the same time."""
 LISTEN = 4 * EVERY
@@ -150,7 +151,8 @@ class Worker:
             if record.previous:
                 lost = f"worker {record.previous} is lost, and what it was cutting"
                 text = f"{lost}; {self.name} goes on"
-                await self._service.tell_trouble(task, text)
+                # The same id after a restart: this worker has told it already.
+                await self._service.tell_trouble(task, text, f"lost.{record.epoch}")
             self._service.take_up(task)
             return
         failed: SlicerError | None = None
@@ -179,7 +181,10 @@ class Worker:
             case "begin":
                 data = str(question["record"]).encode()
                 self._table.learn(records.from_json(task, data, int(question["revision"])))
-                failed = await asyncio.shield(self._begun_of(task))
+                begun = self._begun_of(task)
+                # Nothing is begun where the record is another worker's by now.
+                await asyncio.wait([begun], timeout=REMEMBERED)
+                failed = begun.result() if begun.done() else None
                 return {} if failed is None else {"error": error_to_json(failed)}
             case "describe":
                 try:

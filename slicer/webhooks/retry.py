@@ -12,22 +12,24 @@ _MINUTE_TRIES = 7
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """All times in seconds of one clock. *max_age*: the age at which a webhook is given up."""
+    """All times in seconds of one clock. *max_age*: the age at which a webhook is given up;
+    *longest*: the longest wait between two tries."""
 
     max_age: float = DAY
+    longest: float = LONGEST
 
     def next_try(self, since: float, tries: int, tried: float, now: float) -> float | None:
         """When to try again after *tries* ≥ 1 failures, or None to give up.
 
         *since* is when the webhook's age began, *tried* when the last try did. Once again at once;
         every 10 s until the webhook is a minute old; then each wait is twice the one before, up to
-        an hour.
+        *longest*.
         """
         if tries == 1:
             return now
         wait = INTERVAL
         if now - since >= MINUTE:
             doublings = max(tries - _MINUTE_TRIES, 0)
-            wait = LONGEST if doublings > 16 else min(INTERVAL * 2**doublings, LONGEST)
+            wait = min(INTERVAL * 2 ** min(doublings, 16), self.longest)
         due = max(tried + wait, now)
         return due if due <= since + self.max_age else None

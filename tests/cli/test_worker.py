@@ -1,5 +1,6 @@
 """`slicer worker`: what it needs; that it works, and ends, is in tests/real/test_fleet.py too."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from slicer.cli import main
 from slicer.cli.exits import BAD_INPUT
 from slicer.cli.worker import in_fleet
 from slicer.service.settings import ServiceSettings
+from tests.harness.fleet.in_process import until
 from tests.harness.fleet.nats_server import nats_servers
 from tests.harness.fleet.worker_process import worker
 
@@ -46,6 +48,9 @@ async def test_it_works_and_ends(tmp_path: Path) -> None:
         fleet = f'[fleet]\nservers = ["{servers.urls[0]}"]\nreplicas = 1\n'
         config = CONFIG.replace("{folder}", str(tmp_path))
         async with worker("w0", config + fleet, tmp_path / "w0", secrets) as one:
+            one.process.send_signal(signal.SIGHUP)
+            log = tmp_path / "w0" / "worker.log"
+            await until(lambda: "SIGHUP: nothing is changed" in log.read_text())
             said = await one.end()
     assert "ending: tasks are handed over" in said
     assert one.process.returncode == 0

@@ -97,6 +97,28 @@ async def test_what_a_reader_had_when_it_died_is_given_to_the_next(
     assert (second.told, second.tries) == ([b"a"], [2])
 
 
+async def test_one_that_cannot_be_handled_is_logged_and_tried_again(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 0.2)
+    await facts.publish(APP, "task", "a", b"a")
+    tries = list[int]()
+    told = asyncio.Event()
+
+    async def fail_once(fact: Fact) -> None:
+        tries.append(fact.tries)
+        if len(tries) == 1:
+            raise ValueError("a fault of ours")
+        told.set()
+
+    telling = asyncio.ensure_future(facts.tell(APP, fail_once))
+    await asyncio.wait_for(told.wait(), 20)
+    telling.cancel()
+    await asyncio.gather(telling, return_exceptions=True)
+    assert tries == [1, 2]
+    assert "cannot be told" in caplog.text
+
+
 async def test_without_a_server_nothing_is_published_and_reading_goes_on_later(
     facts: Facts, bus: Bus, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,10 +144,44 @@ async def test_without_a_server_nothing_is_published_and_reading_goes_on_later(
     assert reader.told == [b"a"]
 
 
+async def test_what_is_told_is_kept_no_longer(facts: Facts, bus: Bus) -> None:
+    await facts.publish(APP, "task", "a", b"a")
+    await facts.publish(7, "task", "b", b"b")
+    reader = Reader(facts)
+    await reader.until(1)
+    async with asyncio.timeout(10):
+        while (await bus.js.stream_info(f"{bus.bucket}_facts")).state.messages > 1:
+            await asyncio.sleep(0.02)
+    await reader.stop()
+
+
+async def test_a_full_stream_refuses_and_drops_nothing(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 1024)
+    full = Facts(bus)
+    await full.open(1)
+    await full.publish(APP, "task", "a", b"a" * 600)
+    with pytest.raises(BusUnavailable, match="maximum bytes exceeded"):
+        await full.publish(APP, "task", "b", b"b" * 600)
+    reader = Reader(full)
+    await reader.until(1)
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await full.publish(APP, "task", "b", b"b" * 600)
+                break
+            except BusUnavailable:
+                await asyncio.sleep(0.02)
+    await reader.until(2)
+    await reader.stop()
+    assert [data[:1] for data in reader.told] == [b"a", b"b"]
+
+
 async def test_more_replicas_than_servers_are_refused(bus: Bus) -> None:
     with pytest.raises(BadInput, match=r"fleet\.replicas"):
         await Facts(bus).open(3)
 
 
 def test_lines_are_spread() -> None:
-    assert {module._partition(f"task-{number}") for number in range(200)} == {*range(PARTITIONS)}
+    assert {module._partition(f"task-{number}") for number in range(2000)} == {*range(PARTITIONS)}

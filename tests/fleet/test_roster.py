@@ -38,6 +38,23 @@ def test_who_was_held_up_itself_believes_nobody_dead_for_that() -> None:
     assert roster.is_dead("w", 32.4)
 
 
+def test_who_was_cut_off_itself_gives_all_their_time_again() -> None:
+    roster = Roster()
+    roster.receive(Beat("gone", capacity=1), 0.0)
+    for second in range(11):
+        roster.receive(Beat("a", capacity=1), second - 0.2)
+        roster.receive(Beat("b", capacity=1), second)
+    for tick in range(100, 300):
+        roster.handle_timer(tick / 10)
+    roster.expect("new", 29.9)
+    assert {beat.worker for beat in roster.dead(29.9)} == {"gone", "a", "b"}
+    roster.receive(Beat("a", capacity=1), 30.0)
+    assert [beat.worker for beat in roster.dead(30.0)] == ["gone"], "it was silent before"
+    assert [beat.worker for beat in roster.alive(30.0 + DEAD_AFTER)] == ["a", "b"]
+    roster.receive(Beat("a", capacity=1), 31.0)
+    assert roster.is_dead("b", 30.01 + DEAD_AFTER), "it died meanwhile"
+
+
 def test_one_that_is_forgotten_is_not_listed() -> None:
     roster = Roster()
     roster.receive(Beat("w", capacity=1), 0.0)

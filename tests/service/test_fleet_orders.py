@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from slicer.errors import BadInput, LimitReached, RoomError, TaskEnded, TaskNotExist
+from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError, TaskEnded, TaskNotExist
 from slicer.service import fleet_orders
-from slicer.service.fleet_orders import error_from_json, status_from_json
+from slicer.service.fleet_orders import FleetOrders, error_from_json, status_from_json
 from slicer.service.leave_code import LeaveCode
 from slicer.service.order import Product
 from slicer.service.registry import Record
@@ -17,7 +17,7 @@ from slicer.service.worker import error_to_json
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
 from tests.harness.fleet.in_process import Fleet, until
-from tests.harness.service.orders import moderation_order
+from tests.harness.service.orders import live_order, moderation_order
 
 MODERATION = Product.MODERATION
 pytestmark = pytest.mark.usefixtures("supplier")
@@ -63,6 +63,95 @@ async def test_a_robot_that_comes_again_replaces_itself(fleet: Fleet) -> None:
     assert [one.task for one in orders._registry.unfinished()] == [second]
 
 
+async def ordered(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> FleetOrders:
+    """A copy whose tasks go to a worker that is not there, and counts as having begun them."""
+    orders = await fleet.copy()
+
+    async def begun(_task: str) -> None:
+        pass
+
+    monkeypatch.setattr(orders._registry, "_place", lambda _task: "nobody")
+    monkeypatch.setattr(orders, "_begin", begun)
+    return orders
+
+
+async def test_live_streams_are_told_apart_by_their_urls(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = replace(fleet.app, streams=("*",))
+    orders = await ordered(fleet, monkeypatch)
+    tasks = [
+        await orders.create(app, live_order(f"rtmp://live.example.com/{name}"))
+        for name in ("a", "b", "a")
+    ]
+    await until(lambda: code_of(orders, tasks[0]) is LeaveCode.REPLACED)
+    assert [code_of(orders, task) for task in tasks[1:]] == [None, None]
+
+
+async def test_a_create_that_is_given_up_leaves_no_robot(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = await ordered(fleet, monkeypatch)
+    begins = asyncio.Event()
+
+    async def hang(_task: str) -> None:
+        begins.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(orders, "_begin", hang)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await orders.create(fleet.app, moderation_order())
+    assert begins.is_set()
+    await until(lambda: not list(orders._registry.unfinished()))
+
+
+async def test_what_a_robot_replaces_leaves_later_where_the_bus_is_away(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_orders, "AGAIN", 0.05)
+    orders = await ordered(fleet, monkeypatch)
+    first = await orders.create(fleet.app, moderation_order())
+    leave, tries = orders._registry.leave, list[str]()
+
+    async def fail_once(task: str, code: LeaveCode) -> None:
+        tries.append(task)
+        if len(tries) == 1:
+            raise BusUnavailable("away")
+        await leave(task, code)
+
+    monkeypatch.setattr(orders._registry, "leave", fail_once)
+    second = await orders.create(fleet.app, moderation_order())
+    await until(lambda: code_of(orders, first) is LeaveCode.REPLACED)
+    assert (tries, code_of(orders, second)) == ([first, first], None)
+
+
+async def test_streams_are_counted_while_they_are_created_and_without_those_replaced(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = await ordered(fleet, monkeypatch)
+    app = replace(fleet.app, max_streams=1)
+    found = await asyncio.gather(
+        *(orders.create(app, moderation_order(f"room-{number}")) for number in range(3)),
+        return_exceptions=True,
+    )
+    (task,) = (one for one in found if isinstance(one, str))
+    assert sum(isinstance(one, LimitReached) for one in found) == 2
+    record = orders._registry.get(task)
+    assert record is not None
+    again = await orders.create(app, record.order)
+    await until(lambda: code_of(orders, task) is LeaveCode.REPLACED)
+    with pytest.raises(LimitReached, match="max_streams: 1 of 1 streams are taken"):
+        await orders.create(app, moderation_order("more"))
+    assert code_of(orders, again) is None
+
+
+def code_of(orders: FleetOrders, task: str) -> LeaveCode | None:
+    record = orders._registry.get(task)
+    assert record is not None
+    return record.code
+
+
 async def test_a_task_whose_worker_does_not_answer_is_on_its_way(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +179,21 @@ async def test_a_task_whose_creation_is_given_up_is_left_by_its_worker(fleet: Fl
     await orders._registry.discard(task)
     await until(lambda: here.service._engine._tasks == {})
     assert 1102 not in fleet.events(task)
+
+
+async def test_while_the_bus_is_away_nobody_knows_how_a_task_is(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_orders, "LOOK", 0.2)
+    orders = await ordered(fleet, monkeypatch)
+    task = await orders.create(fleet.app, moderation_order())
+    status = await orders.describe(fleet.app, MODERATION, task)
+    assert status.state is State.RECONNECTING, "its worker does not answer"
+    await fleet.servers.kill(0)
+    await until(lambda: not orders.ready)
+    with pytest.raises(BusUnavailable, match="no server is there"):
+        await orders.describe(fleet.app, MODERATION, task)
+    await fleet.servers.start(0)
 
 
 async def test_other_applications_are_taken(fleet: Fleet) -> None:

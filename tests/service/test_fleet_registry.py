@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 
 from slicer.errors import BadInput, BusUnavailable, LimitReached
 from slicer.fleet.bus import Bus
-from slicer.fleet.record import TaskRecord
+from slicer.fleet.record import TaskRecord, given
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
 from slicer.service.encryption import Encryption
@@ -21,7 +21,7 @@ from slicer.service.leave_code import LeaveCode
 from slicer.service.registry import Record
 from slicer.slicing.subscription import Subscription
 from tests.harness.fleet.nats_server import nats_servers
-from tests.harness.service.orders import slice_order
+from tests.harness.service.orders import KEYS, slice_order
 
 ENCRYPTION = Encryption([Fernet.generate_key().decode()])
 RECORD = Record("task-1", 200806, slice_order(), 1000.0, 5000.0)
@@ -84,6 +84,23 @@ async def test_a_task_is_handed_over_by_who_has_it(tables: list[Table]) -> None:
     found = tables[0].records["task-1"]
     assert (found.worker, found.previous, found.epoch) == ("", "w", 1)
     assert not await registry.hand_over("task-1", "w")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_the_keys_of_a_task_stay_where_an_earlier_workers_spool_may_need_them(
+    tables: list[Table], workers: int
+) -> None:
+    registry = FleetRegistry(tables[0], ENCRYPTION, lambda _: "w")
+    await registry.add(RECORD)
+    for number in range(1, workers):
+        await tables[0].write(given(tables[0].records["task-1"], f"w{number}"))
+    await registry.end("task-1", 2000.0)
+    ended = registry.get("task-1")
+    assert ended is not None
+    assert ended.order.bucket is not None
+    assert (ended.order.bucket.credentials == KEYS) is (workers > 1)
+    assert await registry.prune(3000.0) == 1
+    assert registry.get("task-1") is None
 
 
 async def test_where_nobody_takes_a_task_nothing_is_kept(tables: list[Table]) -> None:

@@ -33,6 +33,19 @@ async def test_a_task_from_its_order_to_its_end(fleet: Fleet) -> None:
         await orders.describe(fleet.app, MODERATION, task)
 
 
+async def test_an_application_without_a_callback_url_puts_nothing_into_the_stream(
+    fleet: Fleet,
+) -> None:
+    fleet.app = replace(fleet.app, callback_url="")
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    await orders.delete(fleet.app, MODERATION, task)
+    await until(lambda: not list(orders._registry.unfinished()))
+    info = await here.bus.js.stream_info(f"{here.bus.bucket}_facts")
+    assert info.state.last_seq == 0
+
+
 async def test_what_every_process_of_a_fleet_needs(fleet: Fleet) -> None:
     settings = fleet.settings("w0")
     keyless = replace(settings, serve=replace(settings.serve, state_keys=""))

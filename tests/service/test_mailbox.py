@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,9 @@ import pytest_asyncio
 
 from slicer.clock import LoopClock
 from slicer.fleet.bus import Bus
-from slicer.fleet.facts import Facts
+from slicer.fleet.facts import Fact, Facts
 from slicer.fleet.settings import FleetSettings
-from slicer.service.mailbox import Mailbox, publisher, to_json
+from slicer.service.mailbox import LONGEST_WAIT, Mailbox, publisher, to_json
 from slicer.service.messages import body
 from slicer.webhooks.client import Reply
 from slicer.webhooks.queue import Webhook
@@ -108,6 +108,39 @@ async def test_what_is_not_taken_for_too_long_is_given_up(
     assert one.counters["given_up"] == 1
     assert "callback task.1001 is given up: 500" in caplog.text
     assert customer.posted[2][2][ID_HEADER] == "task.1002"
+
+
+async def test_one_that_is_not_taken_does_not_hold_others_up_for_long(facts: Facts) -> None:
+    customer = Customer(failures=9)
+    one = mailbox(facts, customer, max_age=365 * 86_400.0)
+    one.replace(SUBSCRIBERS)
+    data = to_json(WEBHOOK, datetime.now(UTC))
+    for tries in (20, 2_000):
+        since = datetime.now(UTC) - timedelta(days=5.9)
+        wait = await one._send(Fact(data, since, tries))
+        assert wait is not None
+        assert LONGEST_WAIT - 2 < wait <= LONGEST_WAIT
+    too_old = datetime.now(UTC) - timedelta(days=6.1)
+    assert await one._send(Fact(data, too_old, 20)) is None, "the stream would soon drop it unseen"
+    assert one.counters["given_up"] == 1
+    await one.close()
+
+
+async def test_what_cannot_be_read_is_counted_and_holds_nothing_up(
+    facts: Facts, caplog: pytest.LogCaptureFixture
+) -> None:
+    newer = json.loads(to_json(WEBHOOK, datetime.now(UTC))) | {"more": 1}
+    unreadable = (b"{", b"[]", b'{"id":"x"}', json.dumps(newer | {"event": "x"}).encode())
+    for number, data in enumerate((*unreadable, json.dumps(newer).encode())):
+        await facts.publish(7, "task", f"id-{number}", data)
+    customer = Customer()
+    one = mailbox(facts, customer)
+    one.replace(SUBSCRIBERS)
+    await customer.until(1)
+    await one.close()
+    assert customer.posted[0][2][ID_HEADER] == WEBHOOK.id
+    assert one.counters["unreadable"] == len(unreadable)
+    assert caplog.text.count("a callback is lost: fleet.bucket") == len(unreadable)
 
 
 async def test_applications_come_and_go(facts: Facts) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError
+from slicer.fleet.record import TaskRecord, given, to_json
 from slicer.service import worker
 from slicer.service.fleet_serving import working
 from slicer.service.order import Product
@@ -102,6 +103,34 @@ async def test_a_creation_that_failed_and_that_nobody_discards_is_tried_again(
         await orders.create(fleet.app, moderation_order("x1"))
     (record,) = orders._registry.unfinished()
     await until(lambda: 1106 in fleet.events(record.task))
+
+
+async def test_that_another_worker_is_lost_is_told_once_also_after_a_restart(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    monkeypatch.setattr(here.service, "take_up", lambda _task: None)
+    table = orders._table
+    await table.write(given(replace(table.records[task], worker="dead"), "w0"))
+    await until(lambda: here.worker._owns.epoch(task) == 2)
+    await here.worker._take_up(table.records[task])  # as at the start of the next process
+    await here.service.tell_trouble(task, "something else")
+    await until(lambda: fleet.events(task).count(1106) == 2)
+    lost = [one for one in fleet.customer.received if "worker dead is lost" in str(one)]
+    assert len(lost) == 1
+
+
+async def test_a_question_about_a_task_that_is_begun_nowhere_is_answered_in_the_end(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "REMEMBERED", 0.2)
+    here = await fleet.worker("w0")
+    record = TaskRecord("task", 200806, 2, "another")
+    question = {"verb": "begin", "task": "task", "record": to_json(record).decode(), "revision": 1}
+    assert await here.bus.ask("w0", question, 5) == {}
+    assert here.worker._begun == {}
 
 
 async def test_while_the_bus_is_away_tasks_go_on_and_then_all_is_told(fleet: Fleet) -> None:
