@@ -15,9 +15,9 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 # media of their own. What fails twice fails.
 ONCE_MORE = $(1) || { [ $$? -eq 1 ] && echo '==> what failed, once more' && $(1) -n 0 --last-failed; }
 REAL := $(BIN)/pytest -q --dist loadfile -o cache_dir=build/pytest/
-# What carries packets through the plane that was chosen. The tests of either plane itself name it: they
-# are among those of the parts.
-PACKET_PATH := $(wildcard tests/rooms/*/test_room.py) tests/rooms/test_frames.py tests/webrtc/test_driver.py
+# What is there twice, in native/ and as the reference (tests/harness/rtp/parts.py); and what carries packets
+# through it.
+PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) tests/rooms/test_frames.py
 # Tests on real parts that need the machine to themselves.
 ALONE := tests/real/test_loss.py tests/real/test_serve.py
 
