@@ -34,7 +34,7 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
     "hot.py": (75.0, "a build without a plane: its tests run it in a process that is not measured"),
     "rtp/codecs/nal.py": (50.0, "through H.264 and H.265: rtp/codecs/test_h264.py, test_h265.py"),
     "service/fleet_registry.py": (80.0, "its contract: contract/test_registry.py"),
-    "slicing/receiver.py": (80.0, "below a bundle: slicing/test_bundle.py"),
+    "service/service.py": (78.0, "what a worker of a fleet has it do: service/test_worker.py"),
     "webrtc/negotiation.py": (80.0, "answers to our offers: webrtc/test_proposal.py"),
     "webrtc/transport.py": (25.0, "below a connection: webrtc/test_connection.py"),
 }

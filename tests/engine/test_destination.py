@@ -298,3 +298,20 @@ def test_a_manifest_is_told_to_its_task_alone_and_as_no_slice() -> None:
         reports.on_failed(info, failed, True)
     assert (task.settled, task.lost) == (2, [str(failed)])
     assert told == []
+
+
+def test_of_a_task_that_has_gone_what_fails_for_good_is_told_all_the_same() -> None:
+    told: list[TaskEvent] = []
+    clock, nobody = ManualClock(), dict[str, RunningTask]()
+    reports = OutcomeRouter(nobody.get, TaskReports(clock, told.append), clock)
+    info = info_of("ada/1.ogg")
+    reports.on_made(info)
+    reports.on_late(info)
+    reports.on_kept(info)
+    reports.on_failed(info, StorageUnavailable("ada/1.ogg", "503", "again"), final=False)
+    reports.on_failed(info, StorageRefused("ada/1.ogg", "403", "no"), final=True)
+    reports.on_failed(ManifestInfo("m.json", "t", EPOCH), StorageRefused("m", "403", "no"), True)
+    reports.on_recovered(info.task, "s3://b")
+    reports.close()
+    names = [type(event).__name__ for event in told]
+    assert names == ["TaskTrouble", "SliceLost", "StoreRecovered"]

@@ -212,6 +212,18 @@ async def test_a_store_need_not_be_asked_before(tmp_path: Path) -> None:
         assert engine.describe(task).state is State.RUNNING
 
 
+async def test_a_task_that_is_forgotten_may_come_again_under_its_id(tmp_path: Path) -> None:
+    async with Engine() as engine:
+        spec = spec_of(tmp_path, 2.0, task="mine")
+        await engine.create(spec)
+        await engine.forget("mine")
+        with pytest.raises(TaskNotExist):
+            engine.describe("mine")
+        assert await engine.create(spec) == "mine"
+        await engine.finished("mine")
+        assert [one async for one in engine.slices("mine")] == [], "its store was a folder"
+
+
 async def test_a_task_may_have_its_id_given(tmp_path: Path) -> None:
     async with Engine() as engine:
         assert await engine.create(live(tmp_path, task="mine")) == "mine"
