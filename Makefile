@@ -39,8 +39,8 @@ demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show th
 # What computes, then what takes its time: beside tests that compute, even at the lowest priority, browsers
 # date their media wrongly, which the tests of dates see.
 test: installed ## everything that must pass, with a browser and a store
-	@$(MAKE) --no-print-directory -j2 lint units types reference
-	@$(MAKE) --no-print-directory real
+	@$(MAKE) --no-print-directory -j2 lint units types
+	@$(MAKE) --no-print-directory reference real
 
 # What is fetched from different places is fetched at the same time; and what is built, built.
 installed: | $(BIN)/python
