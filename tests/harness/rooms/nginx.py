@@ -8,7 +8,7 @@ from tests.harness.rooms.server_process import free_ports, program, running
 
 _CONFIGURATION = """
 daemon off;
-worker_processes 1;
+master_process off;
 pid {folder}/pid;
 error_log {folder}/errors;
 events {{ worker_connections 64; }}

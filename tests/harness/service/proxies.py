@@ -25,7 +25,7 @@ NAME = "slicer.example.org"
 _AROUND = """
 daemon off;
 user {user};
-worker_processes 1;
+master_process off;
 pid {folder}/pid;
 error_log {folder}/errors;
 events {{ worker_connections 64; }}
