@@ -12,8 +12,7 @@
 /* Where more would come within a long tick, the next look is soon: the kernel may hold little over a
  * hundred. */
 #define PACKETS_A_LONG_TICK 64.0
-/* Seconds after which a packet that nobody reads is decrypted all the same: it proves that the peer is
- * there. */
+/* Seconds after which an unread packet is decrypted all the same: it proves that the peer is there. */
 #define PROOF_EVERY 1.0
 
 static void set_address(peer *it) {

@@ -1,12 +1,15 @@
 """An audio file that a customer sends to be judged, as if it was a slice."""
 
+import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from slicer.delivery.judging import Outcome
+from slicer.engine.engine import Engine
 from slicer.errors import BadInput
 from slicer.media import wav
 from slicer.media.slice import File, SliceInfo
+from slicer.moderation import SupplierSpec
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
 
@@ -44,3 +47,18 @@ def as_slice(audio: AudioFile, task: str, began: datetime) -> File:
     track = TrackKey(task, "audio", Kind.AUDIO)
     info = SliceInfo(f"{task}.ogg", track, began.astimezone(UTC), seconds, len(data))
     return File(info, data, "audio/ogg")
+
+
+async def judge_audio(
+    engine: Engine, audio: AudioFile, supplier: str, began: datetime
+) -> JudgedAudio:
+    """Have a file judged, in this process; nothing of it is kept. Raises BadInput."""
+    task, made = secrets.token_urlsafe(24), list[File]()
+
+    def make() -> File:
+        made.append(as_slice(audio, task, began))
+        return made[0]
+
+    outcome = await engine.judge(make, SupplierSpec(supplier))
+    assert isinstance(made[0].info, SliceInfo)
+    return JudgedAudio(task, outcome, made[0].info.seconds)

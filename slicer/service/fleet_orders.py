@@ -19,11 +19,9 @@ from slicer.fleet.metrics import of_planner
 from slicer.fleet.planner import TICK, Assign, Planner
 from slicer.fleet.planner import Order as Step
 from slicer.fleet.table import Table
-from slicer.media.slice import File, SliceInfo
-from slicer.moderation import SupplierSpec
 from slicer.rtp.parameters import Kind, Role
 from slicer.service.applications import Application
-from slicer.service.audio import AudioFile, JudgedAudio, as_slice
+from slicer.service.audio import AudioFile, JudgedAudio, judge_audio
 from slicer.service.audit import Audit
 from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.leave_code import LeaveCode
@@ -31,7 +29,7 @@ from slicer.service.metrics import of_outcomes
 from slicer.service.order import Order, Product
 from slicer.service.plan import plan
 from slicer.service.registry import Record
-from slicer.service.service import HOUR, owned, room_at
+from slicer.service.service import HOUR, apps_of, owned, room_at
 from slicer.service.settings import ServiceSettings
 from slicer.service.worker import COUNTS
 from slicer.slicing.outputs import State
@@ -154,24 +152,13 @@ class FleetOrders:
 
     async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
         """Have a file judged, in this process; nothing of it is kept. Raises BadInput."""
-        task, made = secrets.token_urlsafe(24), list[File]()
-
-        def make() -> File:
-            made.append(as_slice(audio, task, self._clock.wall(self._clock.now())))
-            return made[0]
-
-        outcome = await self._engine.judge(make, SupplierSpec(supplier))
-        assert isinstance(made[0].info, SliceInfo)
-        return JudgedAudio(task, outcome, made[0].info.seconds)
+        began = self._clock.wall(self._clock.now())
+        return await judge_audio(self._engine, audio, supplier, began)
 
     def reload(self, settings: ServiceSettings) -> None:
         """Take other applications. Raises BadInput, and nothing has changed then, where a task
-        that has not ended would lose its own."""
-        apps = {app.sdk_app_id: app for app in settings.apps}
-        for record in self._registry.unfinished():
-            if record.app in self._apps and record.app not in apps:
-                allowed = f"settings that have it: task {record.task} has not ended"
-                raise BadInput("apps", f"no application {record.app}", allowed)
+        that has not ended would lose its own, or its room."""
+        apps = apps_of(settings, self._apps, self._registry.unfinished())
         self._take_settings(settings)
         self._apps = apps
 

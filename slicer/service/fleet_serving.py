@@ -19,8 +19,6 @@ from slicer.fleet.ownership import Ownership
 from slicer.fleet.planner import Planner
 from slicer.fleet.settings import NAME, FleetSettings
 from slicer.fleet.table import Table
-from slicer.rooms.whip.authorization import authorization
-from slicer.service.admission import Admission
 from slicer.service.audit import Audit
 from slicer.service.control import control
 from slicer.service.encryption import Encryption
@@ -28,10 +26,9 @@ from slicer.service.fleet_orders import FleetOrders
 from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.mailbox import Mailbox, publisher, to_json
 from slicer.service.messages import body
-from slicer.service.notifier import Notifier
 from slicer.service.operations import Operations
 from slicer.service.service import Service
-from slicer.service.serving import KEY_FILE, check_folder, check_rooms, subscribers_of
+from slicer.service.serving import KEY_FILE, check_folder, check_rooms, slicing, subscribers_of
 from slicer.service.settings import ServiceSettings
 from slicer.service.worker import Worker
 from slicer.webhooks.client import WebhookClient
@@ -83,20 +80,8 @@ async def working(
         gate = Gate(table, owns, name)
         stack.push_async_callback(gate.close)
         sender = await _open_sender(settings, bus, clock, stack)
-        notifier = Notifier(
-            registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
-        )
-        whip = authorization(settings.engine.whip, clock)
-        admission = Admission(settings.apps, registry, clock, whip)
-        engine = Engine(
-            settings.engine,
-            lookup=notifier.lookup,
-            moderation=notifier.moderation,
-            confirm=notifier.confirm,
-            confirm_verdict=notifier.confirm_verdict,
-            permit=lambda info: gate.permits(info.task),
-            authorize=admission.authorize,
-            observe=observe,
+        notifier, _, engine = slicing(
+            settings, registry, sender, clock, observe, lambda info: gate.permits(info.task)
         )
         await stack.enter_async_context(engine)
         check_rooms(settings.apps, engine)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 
 from slicer.background import Background
@@ -28,15 +28,14 @@ from slicer.errors import (
     TaskNotExist,
     counted,
 )
-from slicer.media.slice import File, SliceInfo
 from slicer.service.applications import Application
-from slicer.service.audio import AudioFile, JudgedAudio, as_slice
+from slicer.service.audio import AudioFile, JudgedAudio, judge_audio
 from slicer.service.leave_code import LEAVE_CODES, LeaveCode
 from slicer.service.messages import Code
 from slicer.service.metrics import of_callbacks
 from slicer.service.notifier import Notifier
 from slicer.service.operations import Operations
-from slicer.service.order import Order, Product, SupplierSpec
+from slicer.service.order import Order, Product
 from slicer.service.plan import plan, room_of
 from slicer.service.registry import Record, Registry
 from slicer.service.retry import retry
@@ -212,15 +211,8 @@ class Service:
 
     async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
         """Have a file judged; nothing of it is kept. Raises BadInput."""
-        task, made = secrets.token_urlsafe(24), list[File]()
-
-        def make() -> File:
-            made.append(as_slice(audio, task, self._clock.wall(self._clock.now())))
-            return made[0]
-
-        outcome = await self._engine.judge(make, SupplierSpec(supplier))
-        assert isinstance(made[0].info, SliceInfo)
-        return JudgedAudio(task, outcome, made[0].info.seconds)
+        began = self._clock.wall(self._clock.now())
+        return await judge_audio(self._engine, audio, supplier, began)
 
     def reload(self, settings: ServiceSettings) -> None:
         """Take other applications, and who may publish; all else stays. Tasks are not touched.
@@ -228,15 +220,7 @@ class Service:
         Raises BadInput, and nothing has changed then, where a task that has not ended would lose
         its application or its room: the users of another one could publish into that room.
         """
-        apps = {app.sdk_app_id: app for app in settings.apps}
-        for record in self._registry.unfinished():
-            before, after = self._apps.get(record.app), apps.get(record.app)
-            if before is not None and after is None:
-                allowed = f"settings that have it: task {record.task} has not ended"
-                raise BadInput("apps", f"no application {record.app}", allowed)
-            if before and after and room_at(before, record.order) != room_at(after, record.order):
-                allowed = f"the same room for {record.order.room_id!r}: task {record.task} is in it"
-                raise BadInput("apps", f"other rooms of application {record.app}", allowed)
+        apps = apps_of(settings, self._apps, self._registry.unfinished())
         self._take_settings(settings)
         self._apps = apps
 
@@ -457,6 +441,23 @@ def _named(error: BaseException, order: Order) -> BaseException:
         return BadInput("stream", error.got, error.allowed)
     allowed = "an id that the room URL of its pattern can hold"
     return BadInput("room_id", order.room_id, allowed)
+
+
+def apps_of(
+    settings: ServiceSettings, before: Mapping[int, Application], tasks: Iterable[Record]
+) -> dict[int, Application]:
+    """The applications of new settings, by their ids. Raises BadInput where one of *tasks* would
+    lose its application or its room: the users of another one could publish into that room."""
+    apps = {app.sdk_app_id: app for app in settings.apps}
+    for record in tasks:
+        old, new = before.get(record.app), apps.get(record.app)
+        if old is not None and new is None:
+            allowed = f"settings that have it: task {record.task} has not ended"
+            raise BadInput("apps", f"no application {record.app}", allowed)
+        if old and new and room_at(old, record.order) != room_at(new, record.order):
+            allowed = f"the same room for {record.order.room_id!r}: task {record.task} is in it"
+            raise BadInput("apps", f"other rooms of application {record.app}", allowed)
+    return apps
 
 
 def room_at(app: Application, order: Order) -> str:

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from slicer.clock import LoopClock
+from slicer.clock import Clock, LoopClock
 from slicer.engine.engine import Engine
+from slicer.engine.reports import Permit
 from slicer.engine.stages import Observe
 from slicer.errors import BadInput
 from slicer.permissions import private_folder
@@ -20,6 +21,7 @@ from slicer.service.encryption import Encryption
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
 from slicer.service.operations import Operations
+from slicer.service.registry import Registry
 from slicer.service.rooms import example_url
 from slicer.service.service import Service
 from slicer.service.settings import ServeSettings, ServiceSettings
@@ -52,20 +54,7 @@ async def serving(
         stack.push_async_callback(audit.close)
         subscribers = subscribers_of(settings.apps)
         sender = await _open_sender(settings, folder, clock, stack, subscribers)
-        notifier = Notifier(
-            registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
-        )
-        whip = authorization(settings.engine.whip, clock)
-        admission = Admission(settings.apps, registry, clock, whip)
-        engine = Engine(
-            settings.engine,
-            lookup=notifier.lookup,
-            moderation=notifier.moderation,
-            confirm=notifier.confirm,
-            confirm_verdict=notifier.confirm_verdict,
-            authorize=admission.authorize,
-            observe=observe,
-        )
+        notifier, admission, engine = slicing(settings, registry, sender, clock, observe)
         await stack.enter_async_context(engine)
 
         def take_settings(new: ServiceSettings) -> None:
@@ -81,6 +70,34 @@ async def serving(
         await service.start()
         await stack.enter_async_context(control(folder, service.operations.tasks))
         yield service
+
+
+def slicing(
+    settings: ServiceSettings,
+    registry: Registry,
+    sender: Sender,
+    clock: Clock,
+    observe: Observe | None,
+    permit: Permit | None = None,
+) -> tuple[Notifier, Admission, Engine]:
+    """An engine whose slices are told to the customers of these tasks, and who may publish in its
+    rooms. *observe*, *permit*: as an Engine's."""
+    notifier = Notifier(
+        registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
+    )
+    whip = authorization(settings.engine.whip, clock)
+    admission = Admission(settings.apps, registry, clock, whip)
+    engine = Engine(
+        settings.engine,
+        lookup=notifier.lookup,
+        moderation=notifier.moderation,
+        confirm=notifier.confirm,
+        confirm_verdict=notifier.confirm_verdict,
+        permit=permit,
+        authorize=admission.authorize,
+        observe=observe,
+    )
+    return notifier, admission, engine
 
 
 def check_folder(folder: Path, settings: ServeSettings) -> None:
