@@ -25,6 +25,7 @@ from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
 from tests.harness.fleet.nats_server import nats_servers
 from tests.harness.fleet.worker_process import Process, worker
+from tests.harness.rooms.server_process import listens
 from tests.harness.rooms.whip_muxer import muxer
 from tests.harness.service.api import HEADERS, seed
 from tests.harness.service.customer import (
@@ -106,15 +107,6 @@ async def publish(port: int) -> None:
                         await asyncio.sleep(0.2)
                 finally:
                     os.kill(pid, signal.SIGKILL)
-
-
-async def listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 @contextlib.asynccontextmanager

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from slicer.engine.engine import Engine
 from slicer.errors import BadInput
 from slicer.media import wav
 from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.service import audio
-from slicer.service.audio import AudioFile, as_slice
+from slicer.service.audio import AudioFile, as_slice, judge_audio
 
 NOW = datetime(2025, 1, 6, tzinfo=UTC)
 
@@ -40,3 +41,9 @@ def test_what_is_none_is_too_long_or_another_format(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(audio, "MAX_SECONDS", 0.5)
     with pytest.raises(BadInput, match=r"longer than 0\.5 s"):
         as_slice(AudioFile(silence(1.0), "wav"), "t", NOW)
+
+
+async def test_nobody_judges_what_no_supplier_is_named_for() -> None:
+    async with Engine() as engine:
+        with pytest.raises(BadInput, match="supplier"):
+            await judge_audio(engine, AudioFile(silence(1.0), "wav"), "nobody", NOW)

@@ -43,7 +43,7 @@ async def running(arguments: Sequence[str], port: int, log: Path) -> AsyncIterat
         process = await asyncio.create_subprocess_exec(*arguments, stdout=output, stderr=output)
     try:
         async with asyncio.timeout(READY):
-            while not await _listens(port):
+            while not await listens(port):
                 assert process.returncode is None, log.read_text()[-2000:]
                 await asyncio.sleep(0.02)
         yield process.pid
@@ -53,7 +53,8 @@ async def running(arguments: Sequence[str], port: int, log: Path) -> AsyncIterat
         await process.wait()
 
 
-async def _listens(port: int) -> bool:
+async def listens(port: int) -> bool:
+    """Whether somebody takes connections there, on loopback."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
