@@ -204,6 +204,9 @@ async def test_other_applications_are_taken(fleet: Fleet) -> None:
     await orders._registry.add(Record("t", 7, moderation_order(), 1.0, 2.0))
     with pytest.raises(BadInput, match="no application 7"):
         orders.reload(fleet.settings("api"))
+    moved = replace(other, rooms=(("*", "whip://127.0.0.1:0/moved-{room}"),))
+    with pytest.raises(BadInput, match="other rooms of application 7"):
+        orders.reload(replace(fleet.settings("api"), apps=(fleet.app, moved)))
 
 
 async def test_what_ended_long_ago_is_forgotten(
