@@ -21,7 +21,7 @@ from slicer.engine.sample import Sample
 from slicer.rooms import Connector
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import EndReason, State
-from slicer.webrtc.counts import HANDSHAKES, OUTCOMES
+from slicer.webrtc.counts import FATES, HANDSHAKES, OUTCOMES, PACKETS
 from slicer.webrtc.counts import counted as counted_by_path
 
 METRICS: Mapping[str, str] = {
@@ -45,9 +45,10 @@ METRICS: Mapping[str, str] = {
     "handshakes_total": "ICE and DTLS together, as they ended; room, outcome: connected, "
     "ice_failed, dtls_failed, closed (by us, before)",
     "media_total": "what connections and receivers refused, lost or found odd; room, reason",
-    "packets_total": "datagrams of WebRTC connections; fate: media (given to a receiver: "
-    "media_total says what of it was not used), refused (no SRTP of the peer's), other (STUN, "
-    "DTLS)",
+    "packets_total": "datagrams, or frames in rooms of TRTC and of streams; room: "
+    "webrtc (whip, livekit, whep and janus together), or its scheme; fate: media (given to a "
+    "receiver: media_total says what of it was not used), refused (not the sender's, or "
+    "unreadable), other (STUN, DTLS, and what is no media)",
     "plane_looks_total": "times that the media path has looked at its sockets",
     "plane_cpu_seconds_total": "CPU time of the native plane's thread; 0 without one",
     "destinations": "stores that are open, each with an outbox",
@@ -156,13 +157,20 @@ def of_rooms(connectors: Mapping[str, Connector]) -> Iterator[Sample]:
         for outcome in OUTCOMES:
             count = counters.pop(f"{HANDSHAKES}{outcome}", 0)
             yield Sample("handshakes_total", count, (room, ("outcome", outcome)))
+        fates = {fate: counters.pop(f"{PACKETS}{fate}", 0) for fate in FATES}
+        if any(fates.values()):  # whoever reads by the path below counts there
+            yield from _packets(scheme, fates)
         for reason, count in sorted(counters.items()):
             yield Sample("media_total", count, (room, ("reason", reason)))
     counts, cpu = counted_by_path()
-    for fate in ("media", "refused", "other"):
-        yield Sample("packets_total", getattr(counts, fate), (("fate", fate),))
+    yield from _packets("webrtc", {fate: getattr(counts, fate) for fate in FATES})
     yield Sample("plane_looks_total", counts.looks)
     yield Sample("plane_cpu_seconds_total", cpu)
+
+
+def _packets(room: str, fates: Mapping[str, int]) -> Iterator[Sample]:
+    for fate, count in fates.items():
+        yield Sample("packets_total", count, (("room", room), ("fate", fate)))
 
 
 def of_events(streams: EventStreams) -> Iterator[Sample]:

@@ -79,7 +79,8 @@ class Connector(Protocol):
     @property
     def counters(self) -> Counter[str]:
         """What connections and receivers refused, lost or found odd, by reason: all since the
-        start, those of connections that have ended too. Asked for now and then."""
+        start, those of connections that have ended too. Asked for now and then. `packets_` with one
+        of FATES (webrtc/counts.py) behind it says what became of packets."""
         ...
 
     async def close(self) -> None: ...

@@ -29,6 +29,7 @@ from slicer.rtp import rtcp
 from slicer.rtp.parameters import Codec, Kind, Role, RtpParameters, Slot
 from slicer.rtp.rtcp.reports import SenderReport
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
+from slicer.webrtc.counts import PACKETS
 from slicer.webrtc.driver import BundleDriver
 
 REPORT_INTERVAL = 1.0
@@ -134,7 +135,7 @@ class FrameMedia:
 
     @property
     def counters(self) -> Counter[str]:
-        """What was refused, lost or odd, by reason."""
+        """What was refused, lost or odd, by reason; and frames by fate (PACKETS)."""
         media = self._ended if self._driver is None else self._driver.counters
         return self._counters + media
 
@@ -142,6 +143,7 @@ class FrameMedia:
         """Take frames as they came. One that can be none of its codec is dropped, and counted as
         `malformed_frame`; so is one of a track that is not there, as `unknown_track`."""
         datagrams: list[bytes] = []
+        taken = 0
         for frame in frames:
             track = self._tracks.get((frame.kind, frame.role))
             if track is None:
@@ -149,12 +151,15 @@ class FrameMedia:
                 continue
             try:
                 datagrams += track.packets(frame)
+                taken += 1
             except ValueError:
                 self._counters["malformed_frame"] += 1
             if len(datagrams) >= MAX_BATCH:
                 self._give(datagrams)
                 datagrams = []
         self._give(datagrams)
+        self._counters[f"{PACKETS}media"] += taken
+        self._counters[f"{PACKETS}refused"] += len(frames) - taken
 
     def set_codecs(self, codecs: Mapping[Slot, Codec]) -> None:
         """Replace what the anchor sends. A track whose codec stays goes on; one that is sent no

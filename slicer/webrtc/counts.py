@@ -10,6 +10,11 @@ HANDSHAKES = "handshakes_"
 OUTCOMES = ("connected", "ice_failed", "dtls_failed", "closed")
 """How they go on; closed: by us, before they came to an end."""
 
+PACKETS = "packets_"
+"""How counters of a room that reads by a media path of its own begin: what became of each packet,
+one of FATES. Of WebRTC, whose path is one for all rooms, PathCounts has the same."""
+FATES = ("media", "refused", "other")
+
 
 @dataclass(slots=True)
 class PathCounts:

@@ -95,6 +95,9 @@ async def test_a_replayed_task_in_numbers(tmp_path: Path) -> None:
     # A capture is as late as it is old.
     late = "slice_lateness_seconds_count"
     assert value(after, late, stage="stored", kind="audio") == 0
+    assert value(after, "packets_total", room="replay", fate="media") == 250
+    assert value(after, "packets_total", room="replay", fate="refused") == 0
+    assert value(after, "packets_total", room="webrtc", fate="media") == 0
     # Of outboxes that are closed by now.
     assert value(after, "outbox_slices_total", outcome="offered") == 3
     assert value(after, "outbox_slices_total", outcome="stored") == 3
@@ -112,6 +115,7 @@ async def test_anchors_tracks_and_what_rooms_refuse(
         connector = engine.connector("scripted")
         connector.counters["srtp_replayed"] += 2
         connector.counters["handshakes_dtls_failed"] += 3
+        connector.counters["packets_refused"] += 4
         ScriptedConnector.rooms["open"].tell(
             AnchorJoined("bo"),
             *(TrackPublished("ada", kind) for kind in Kind),
@@ -125,7 +129,9 @@ async def test_anchors_tracks_and_what_rooms_refuse(
     assert value(samples, "handshakes_total", room="scripted", outcome="dtls_failed") == 3
     assert value(samples, "handshakes_total", room="scripted", outcome="connected") == 0
     reasons = {dict(one.labels).get("reason") for one in samples if one.name == "media_total"}
-    assert reasons == {"srtp_replayed"}, "a handshake is no reason"
+    assert reasons == {"srtp_replayed"}, "a handshake is no reason, nor is a packet's fate"
+    assert value(samples, "packets_total", room="scripted", fate="refused") == 4
+    assert value(samples, "packets_total", room="scripted", fate="media") == 0
 
 
 async def test_every_name_is_documented_and_every_documented_name_is_there(

@@ -54,7 +54,7 @@ def test_audio_is_cut_to_the_sample() -> None:
     ]
     assert [packet.payload for packet in cuts[0].packets] == [opus(n).data for n in range(50)]
     assert [cut.began for cut in cuts] == pytest.approx([1000, 1001, 1002], abs=0.001)
-    assert watched.media.counters == {}
+    assert watched.media.counters == {"packets_media": 150}
 
 
 @pytest.mark.parametrize("codec", [VP8, H264, H265])
@@ -110,7 +110,7 @@ def test_a_burst_larger_than_the_reordering_holds_loses_nothing() -> None:
     watched.media.receive([*frames, *burst])
     watched.media.close()
     assert sum(cut.end - cut.start for cut in watched.audio()) == 3000 * 960
-    assert watched.media.counters == {}
+    assert watched.media.counters == {"packets_media": 3003}
 
 
 def test_reports_tie_timestamps_to_one_clock_each_second() -> None:
@@ -145,7 +145,8 @@ def test_frames_that_can_be_none_are_counted_and_cost_nothing_else() -> None:
     frames[10:10] = [EncodedFrame(Kind.AUDIO, 0, b""), EncodedFrame(Kind.VIDEO, 0, b"\0\0\1e")]
     watched.media.receive(frames)
     watched.media.close()
-    assert watched.media.counters == {"malformed_frame": 1, "unknown_track": 1}
+    fates = {"packets_media": 50, "packets_refused": 2}
+    assert watched.media.counters == {"malformed_frame": 1, "unknown_track": 1} | fates
     assert [(cut.start, cut.end) for cut in watched.audio()] == [(0, 48_000)]
 
 
@@ -167,7 +168,7 @@ def test_a_screen_is_cut_apart_from_the_camera() -> None:
         watched.clock.advance(1 / 30)
     found = {(cut.track, cut.codec.name) for cut in watched.pictures()}
     assert found == {(VIDEO, "h264"), (screen, "vp8")}
-    assert watched.media.counters == {}
+    assert watched.media.counters == {"packets_media": 80}
 
 
 def test_detached_and_closed_it_cuts_no_more() -> None:
@@ -196,7 +197,8 @@ def test_tracks_come_and_go_and_those_that_stay_go_on() -> None:
     watched.media.set_codecs({VIDEO.slot: H264})
     watched.media.receive([opus(50)])
     assert [(cut.start, cut.end) for cut in watched.audio()] == [(0, 48_000)]
-    assert watched.media.counters == {"unknown_track": 1}
+    fates = {"packets_media": 53, "packets_refused": 1}
+    assert watched.media.counters == {"unknown_track": 1} | fates
     watched.media.set_codecs({VIDEO.slot: H265})
     watched.media.close()
     assert len(watched.pictures()) == 1

@@ -35,6 +35,7 @@ from slicer.slicing.outputs import (
     TrackRefused,
     Transmit,
 )
+from slicer.webrtc.counts import PACKETS
 
 TICK = 0.01
 """Packets captured within this many seconds are given to a bundle together."""
@@ -45,6 +46,8 @@ QUIET = 60.0
 10 s at most. The rest of a gap is passed at once, for a capture may be gaps alone."""
 BATCHES_A_TURN = 16
 """Batches given at full speed before the loop has a turn; about a millisecond of work."""
+_REFUSED = ("encrypted",)
+_OTHERS = ("unknown payload type", "nobody's", "stun", "dtls", "other")
 
 logger = logging.getLogger(__name__)
 
@@ -113,12 +116,18 @@ class ReplayRoom:
         self._unyielded = 0
         self._player: asyncio.Task[None] | None = None
         self._passed_over: Counter[str] = Counter()
+        self._given = 0
 
     @property
     def counters(self) -> Counter[str]:
-        """What the capture and its bundles passed over, by reason."""
-        bundles = (bundle.counters for bundle in self._bundles.values())
-        return sum(bundles, self._passed_over.copy())
+        """What the capture and its bundles passed over, by reason; and packets by fate."""
+        passed = self._passed_over
+        fates = {
+            f"{PACKETS}media": self._given,
+            f"{PACKETS}refused": sum(passed[reason] for reason in _REFUSED),
+            f"{PACKETS}other": sum(passed[reason] for reason in _OTHERS),
+        }
+        return sum((bundle.counters for bundle in self._bundles.values()), passed + Counter(fates))
 
     async def enter(self) -> None:
         """Start to play."""
@@ -226,6 +235,7 @@ class ReplayRoom:
                     self._publish(anchor, kind)
         for anchor, theirs in datagrams.items():
             if anchor in self._bundles:
+                self._given += len(theirs)
                 self._dispatch(self._bundles[anchor].receive(theirs, self._now))
 
     def _publish(self, anchor: str, kind: Kind) -> None:

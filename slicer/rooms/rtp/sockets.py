@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from slicer.errors import RoomError
 from slicer.rooms.rtp.session import Port
 from slicer.rtp import rtcp
+from slicer.webrtc.counts import PACKETS
 from slicer.webrtc.drain import Datagram, Drain
 from slicer.webrtc.link import Address
 from slicer.webrtc.srtp import Protection
@@ -111,12 +112,14 @@ class Sockets:
                     self.counters["foreign_source"] += 1
             else:
                 self.counters["foreign_source"] += 1
+        self._count(media=len(plain), refused=len(batch) - len(plain))
         if plain:
             self._heard = self._now()
             self._take(plain)
 
     def _receive_control(self, batch: Sequence[Datagram]) -> None:
         plain: list[bytes] = []
+        refused = 0
         for data, address in batch:
             if self._source is None:
                 # Nobody knows whose reports these are. FFmpeg sends one ahead of its media.
@@ -126,15 +129,23 @@ class Sockets:
                 continue
             if address[0] != self._sender.host:
                 self.counters["foreign_source"] += 1
+                refused += 1
                 continue
             opened = self._protection.unprotect([data])
+            refused += not opened
             if opened and rtcp.is_rtcp(opened[0]):
                 self._control_source = address
                 plain += opened
             else:
                 self._latched = address
+        self._count(media=len(plain), refused=refused, other=len(batch) - len(plain) - refused)
         if plain:
             self._take(plain)
+
+    def _count(self, *, media: int, refused: int, other: int = 0) -> None:
+        """What became of a batch."""
+        for fate, count in (("media", media), ("refused", refused), ("other", other)):
+            self.counters[f"{PACKETS}{fate}"] += count
 
     def _latch(self, source: Address) -> Address:
         """Where a sender reads RTCP from which no report has come."""

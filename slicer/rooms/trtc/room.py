@@ -34,6 +34,7 @@ from slicer.slicing.facts import (
 )
 from slicer.slicing.outputs import EndReason, Subscribe, TrackKey, TrackOutput, TrackRefused
 from slicer.usersig import ROBOT, Privilege, SdkApp
+from slicer.webrtc.counts import PACKETS
 
 _CODECS = {
     Kind.AUDIO: {"opus": OPUS},
@@ -261,7 +262,7 @@ class TrtcRoom:
 
     def _refuse(self, name: str, user: User, slot: Slot) -> None:
         """A frame of a codec that is none of ours: told once, and each is counted."""
-        self._own["unknown_codec"] += 1
+        self._own.update(("unknown_codec", f"{PACKETS}refused"))
         if slot not in user.refused:
             user.refused.add(slot)
             kind, role = slot

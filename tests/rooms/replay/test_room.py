@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -267,8 +268,11 @@ async def test_what_a_capture_holds_that_is_not_read_is_logged(
 ) -> None:
     caplog.set_level(logging.INFO, "slicer.rooms.replay.room")
     strange = [(at / 50, rtp(99, at)) for at in range(7)]
-    await played(dump(tmp_path, *pcmu(1), *strange))
+    task = await played(dump(tmp_path, *pcmu(1), *strange))
     assert "{'unknown payload type': 7}" in caplog.text
+    assert isinstance(task.room, ReplayRoom)
+    fates = Counter(packets_media=50, packets_other=7)
+    assert task.room.counters & Counter(dict.fromkeys(fates, 100)) == fates
 
 
 async def test_a_picture(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ async def test_what_is_sent_is_cut(more: str) -> None:
     assert robot.audio()[-1].end == 120 * 960
     await robot.room.leave()
     assert robot.connector.counters["unroutable"] == 0
+    assert robot.connector.counters["packets_media"] == 120 + 3  # a report each second
     sender.close()
 
 

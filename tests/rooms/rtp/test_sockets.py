@@ -138,6 +138,28 @@ async def test_srtp_is_what_proves_a_sender() -> None:
     there.sockets.close()
 
 
+async def test_packets_are_counted_by_fate(senders: list[Sender]) -> None:
+    first, control, other = senders
+    there = Listening(KEYS, muxed=False)
+    sealed = Sender(protect=_sealed())
+    control.send([REPORT, REPORT], there.port + 1)  # before anybody is the sender: nobody's
+    async with asyncio.timeout(5):
+        while there.sockets.counters["packets_other"] < 2:
+            await asyncio.sleep(0.005)
+    sealed.talk(there.port, 0, 2, control=there.port + 1)
+    await there.until(3)
+    first.talk(there.port, 0, 4)  # plain, and so are its reports
+    other.send([REPORT], there.port + 1)
+    control.send([b"to be answered here"], there.port + 1)
+    async with asyncio.timeout(5):
+        while there.sockets.counters["packets_refused"] < 7:
+            await asyncio.sleep(0.005)
+    fates = {name: n for name, n in there.sockets.counters.items() if name.startswith("packets_")}
+    assert fates == {"packets_media": 3, "packets_refused": 7, "packets_other": 2}
+    sealed.close()
+    there.sockets.close()
+
+
 def _sealed() -> Callable[[bytes], bytes]:
     session = outbound(KEYS)
 

@@ -105,6 +105,7 @@ async def test_a_recording_plays_at_its_own_pace_and_is_over_at_its_end(
     zero = robot.audio()[0].began - (robot.audio()[0].start - (1 << 32)) / 48_000
     assert first.began - first.timestamp / 90_000 == pytest.approx(zero, abs=0.03)
     assert robot.connector.connections == 0
+    assert robot.connector.counters["packets_media"] > 20  # of video; and audio
     await robot.leave()
 
 

@@ -270,6 +270,7 @@ async def test_frames_of_other_codecs_are_counted_and_told_once() -> None:
         robot.cloud.delegate.OnRemoteAudioReceived("ada", fake.AudioFrame())
     await asyncio.sleep(0.01)
     assert robot.connector.counters["unknown_codec"] == 2
+    assert robot.connector.counters["packets_refused"] == 2
     refused = TrackRefused("ada", Kind.AUDIO, "a codec that is not opus")
     assert robot.told == [RoomEntered(), AnchorJoined("ada"), refused]
     await robot.hear("ada", 0, 1)
