@@ -9,6 +9,7 @@ from slicer.clock import Clock
 from slicer.console.history import Entry, History
 from slicer.console.media import Media, MediaCache, identity_of
 from slicer.console.speech import heard
+from slicer.console.task_troubles import TaskTroubles
 from slicer.console.verdict import Judgement, judgement_of
 from slicer.console.wall import Tile, Wall, lateness
 from slicer.engine.events import (
@@ -44,6 +45,7 @@ class Observer:
         self.wall, self.history, self.media = Wall(), History(), MediaCache(memory)
         self._tasks, self._clock = tasks, clock
         self._rooms: dict[str, str] = {}
+        self._troubles = TaskTroubles()
         self.read_anew()
 
     def read_anew(self) -> None:
@@ -52,6 +54,7 @@ class Observer:
         self._rooms = {view.task: view.room for view in views}
         for tile in self.wall.retain(self._rooms):
             self.media.let_go(tile.identity)
+        self._troubles.retain(self._rooms)
         for view in views:
             tracks = view.status.tracks if view.status is not None else ()
             present = {whose(anchor, role) for anchor, _, role in tracks}
@@ -63,6 +66,8 @@ class Observer:
 
     def on_event(self, event: Event) -> None:
         """Something has happened."""
+        if (troubled := self._troubles.on_event(event)) is not None:
+            self._on_task_trouble(troubled)
         match event:
             case TrackStarted():
                 self._started(event.task, whose(event.anchor, event.role), event.kind)
@@ -137,6 +142,12 @@ class Observer:
             tile.trouble = event.reason
             self.wall.changed(tile)
 
+    def _on_task_trouble(self, task: str) -> None:
+        words = self._troubles.of(task)
+        for tile in self.wall.of_task(task):
+            tile.task_trouble = words
+            self.wall.changed(tile)
+
     def _on_slice(
         self, event: SliceStored | SliceLost | SliceJudged | SliceUnjudged | SliceSettled
     ) -> None:
@@ -173,7 +184,10 @@ class Observer:
     def _take(self, task: str, anchor: str) -> Tile | None:
         if task not in self._rooms:
             self._rooms = {view.task: view.room for view in self._tasks()}
-        return self.wall.take(task, anchor, self._rooms.get(task, ""))
+        tile = self.wall.take(task, anchor, self._rooms.get(task, ""))
+        if tile is not None:
+            tile.task_trouble = self._troubles.of(task)
+        return tile
 
     def _take_down(self, tile: Tile) -> None:
         self.media.let_go(tile.identity)

@@ -29,7 +29,7 @@ class Tile:
     *recorded*: when the newest picture and the newest audio slice began; *late*: seconds from when
     that picture was taken until its file was first ready; *heard*: somebody speaks in the newest
     audio slice, None: not known; *judgement*: the last one, *hit*: the last that somebody should
-    look at."""
+    look at; *task_trouble*: what concerns all of its task."""
 
     identity: str
     task: str
@@ -46,6 +46,7 @@ class Tile:
     judgement: Judgement | None = None
     hit: Judgement | None = None
     trouble: str = ""
+    task_trouble: str = ""
     number: int = 0
 
 

@@ -6,6 +6,9 @@ from slicer.delivery.outcome import OutboxListener
 from slicer.errors import StorageError, StorageUnavailable
 from slicer.media.slice import Info
 
+SPOOL = "the spool"
+"""What the disk is called where a store has its label."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -40,8 +43,12 @@ class Trouble:
         if info.task not in self._of_disk:
             self._of_disk.add(info.task)
             logger.warning("! %s", error.reason)
+            error.store = SPOOL
             self._listener.on_failed(info, error, False)
 
     def disk_recovered(self) -> None:
-        """The disk works: its next failure is told again."""
+        """The disk takes slices again."""
+        tasks = sorted(self._of_disk)
         self._of_disk.clear()
+        for task in tasks:
+            self._listener.on_recovered(task, SPOOL)

@@ -140,8 +140,8 @@ def _line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
             return f"{event.supplier} judges again"
         case SliceLost():
             return f"LOST {event.slice.key}: {event.reason}"
-        case TaskTrouble():
-            return f"trouble: {event.reason}"
+        case TaskTrouble(reason=reason, store=store):
+            return f"trouble: {store}: {reason}" if store else f"trouble: {reason}"
         case StoreRecovered():
             return f"{event.destination} takes slices again"
         case RobotLeft():

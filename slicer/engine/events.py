@@ -198,16 +198,19 @@ class SliceLost:
 
 @dataclass(frozen=True, slots=True)
 class TaskTrouble:
-    """Something goes wrong and is tried again: the store refuses, a bound is reached."""
+    """Something goes wrong and is tried again: the store refuses, a bound is reached. *store*: its
+    label, "the spool" for this machine's disk; empty where it is neither."""
 
     task: str
     at: datetime
     reason: str
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreRecovered:
-    """The store that a `TaskTrouble` told of takes slices again. *destination*: its label."""
+    """The store, or the spool, that a `TaskTrouble` told of takes slices again. *destination*: its
+    label."""
 
     task: str
     at: datetime

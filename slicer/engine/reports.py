@@ -100,10 +100,10 @@ class TaskReports:
 
     def on_trouble(self, task: str, error: SlicerError, app: int = 0) -> None:
         """Something is tried again; *app*: whose task it is, where that is known."""
-        store = f"{error.store}: " if isinstance(error, StorageError) and error.store else ""
-        extra = {"task": task, "app": app}
-        logger.warning("! task %s%s: %s%s", task, _of(app), store, error, extra=extra)
-        self._tell(TaskTrouble(task, self._now(), str(error)))
+        store = error.store if isinstance(error, StorageError) else ""
+        label, extra = f"{store}: " if store else "", {"task": task, "app": app}
+        logger.warning("! task %s%s: %s%s", task, _of(app), label, error, extra=extra)
+        self._tell(TaskTrouble(task, self._now(), str(error), store))
 
     def on_recovered(self, task: str, destination: str, app: int = 0) -> None:
         """The store takes slices again; *app*: as above."""

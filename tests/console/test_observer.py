@@ -20,8 +20,11 @@ from slicer.engine.events import (
     SliceSettled,
     SliceStored,
     SliceUnjudged,
+    StoreRecovered,
+    SupplierTrouble,
     TaskFinished,
     TaskState,
+    TaskTrouble,
     TrackEnded,
     TrackRefused,
     TrackStarted,
@@ -144,6 +147,19 @@ async def test_trouble_is_shown_until_there_is_a_picture(world: World) -> None:
     world.make(world.info())
     assert tile.trouble == ""
     world.tell(AnchorTrouble(TASK, world.at, "nobody", "bad packets", 3))
+
+
+async def test_what_concerns_a_task_is_on_all_of_its_tiles(world: World) -> None:
+    world.tell(TaskTrouble(TASK, world.at, "HTTP 503", "s3://bucket"))
+    world.tell(TrackStarted(TASK, world.at, "bo", AUDIO))
+    tiles = world.wall.of_task(TASK)
+    assert [tile.task_trouble for tile in tiles] == ["s3://bucket: HTTP 503"] * 2
+    world.make(world.info())
+    assert tiles[0].task_trouble, "a picture is made, and not stored"
+    seen = world.wall.number
+    world.tell(StoreRecovered(TASK, world.at, "s3://bucket"))
+    assert [tile.task_trouble for tile in world.wall.since(seen).tiles] == ["", ""]
+    world.tell(SupplierTrouble("none of these", world.at, "no balance"))
 
 
 async def test_a_picture_is_on_its_tile_and_kept_while_somebody_looks(world: World) -> None:

@@ -1,6 +1,6 @@
 """Failures are told once for each task and kind, and again after the store or the disk worked."""
 
-from slicer.delivery.trouble import Trouble
+from slicer.delivery.trouble import SPOOL, Trouble
 from slicer.errors import StorageUnavailable
 from tests.harness.delivery.outbox import refused, unavailable
 from tests.harness.delivery.recorder import Recorder
@@ -37,8 +37,11 @@ def test_the_disk_is_told_apart() -> None:
     for _ in range(2):
         troubles.tell_disk(info_of("ada/0"), error)
     assert len(heard.trouble) == 1
-    troubles.disk_recovered()
+    assert error.store == SPOOL
+    for _ in range(2):
+        troubles.disk_recovered()
+    assert heard.recovered == [("task", SPOOL)]
     troubles.tell_disk(info_of("ada/0"), error)
     assert len(heard.trouble) == 2
     troubles.recovered("memory:")
-    assert heard.recovered == []
+    assert heard.recovered == [("task", SPOOL)]

@@ -88,6 +88,7 @@ EVENTS: list[tuple[Event, str]] = [
     ),
     (SliceLost("t", EPOCH, SliceInfo("t/x.ogg", ADA, EPOCH), "full"), "LOST t/x.ogg: full"),
     (TaskTrouble("t", EPOCH, "503"), "trouble: 503"),
+    (TaskTrouble("t", EPOCH, "full", "the spool"), "trouble: the spool: full"),
     (StoreRecovered("t", EPOCH, "s3://b"), "s3://b takes slices again"),
     (RobotLeft("t", EPOCH, EndReason.IDLE), "out of the room (nobody published for too long)"),
     (TaskFinished("t", EPOCH, EndReason.IDLE, 7, 0), "7 slices stored"),

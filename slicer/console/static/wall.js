@@ -25,7 +25,7 @@ const FILTERS = [
 // Why a tile is in Trouble, in words; nothing where it is not.
 function trouble(tile) {
   if (tile.waits) return "Waits: the task is full";
-  return tile.trouble || (tile.late > LATE ? "Picture ready " + tile.late.toFixed(1) + " s late" : "");
+  return [tile.trouble, tile.task_trouble].filter(Boolean).join(" · ") || (tile.late > LATE ? "Picture ready " + tile.late.toFixed(1) + " s late" : "");
 }
 
 function isHit(tile) {
