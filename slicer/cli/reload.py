@@ -1,7 +1,7 @@
 """SIGHUP at a service: keys, applications, the certificate and the log's settings are read again;
 tasks go on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,19 +12,22 @@ from slicer.cli.options import settings_to_serve
 from slicer.errors import BadInput, counted
 from slicer.http import Server
 from slicer.service.fleet_orders import FleetOrders
+from slicer.service.ports import Port, check_rooms
 from slicer.service.service import Service
 from slicer.service.settings import ServiceSettings
 
 
 @dataclass(slots=True)
 class Running:
-    """A service at work. *started*: the settings that all but its applications are of;
-    *reopen_log* has the log written as the settings now say."""
+    """A service at work. *started*: the settings that all but its applications are of; *ports*:
+    what it listens on, by these and the command line; *reopen_log* has the log written as the
+    settings now say."""
 
     started: ServiceSettings
     service: Service | FleetOrders
     app: Starlette
     server: Server
+    ports: Sequence[Port] = ()
     reopen_log: Callable[[], None] = lambda: None
 
     def reload(self, file: Path | None, environment: Mapping[str, str]) -> str:
@@ -35,6 +38,7 @@ class Running:
         """
         try:
             settings = settings_to_serve(file, environment)
+            check_rooms(settings, self.ports)
             self.server.reload_certificate()
             before = self.app.state.dispatcher.apps
             replace_apps(self.app, {app.sdk_app_id: app for app in settings.apps})

@@ -34,7 +34,7 @@ from slicer.errors import counted
 from slicer.logs.lines import escaped
 from slicer.service.fleet_orders import FleetOrders
 from slicer.service.fleet_serving import ordering
-from slicer.service.ports import check_ports
+from slicer.service.ports import check_ports, ports
 from slicer.service.service import Service
 from slicer.service.serving import serving
 from slicer.service.settings import ServiceSettings
@@ -109,7 +109,10 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         metrics.add(orders.metrics)
         metrics.add_plain(counters.samples)
         metrics.add_server("api", server)
-        running = Running(settings, orders, app, server, lambda: reopen_log(options))
+        own = replace(settings.serve, host=listen.host, port=server.port)
+        listening = tuple(ports(replace(settings, serve=own)))
+        reopen = lambda: reopen_log(options)  # noqa: E731
+        running = Running(settings, orders, app, server, listening, reopen)
         end_on_signals(ended.set, lambda: _say(running.reload(options.config, os.environ)))
         began.set()
         scheme = "https" if listen.certificate else "http"

@@ -1,6 +1,6 @@
 """The TCP ports that the settings have a service listen on, and whether two of them are one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -62,11 +62,17 @@ def check_ports(settings: ServiceSettings) -> None:
     for one in ports(settings):
         _refuse(one, before)
         before.append(one)
+    check_rooms(settings, before)
+
+
+def check_rooms(settings: ServiceSettings, own: Sequence[Port]) -> None:
+    """Raise BadInput where a room of these settings would listen on a port of the service's *own*:
+    those of a service that runs are of the settings that it was started with."""
     for one in room_ports(settings):
-        _refuse(one, before)
+        _refuse(one, own)
 
 
-def _refuse(one: Port, before: list[Port]) -> None:
+def _refuse(one: Port, before: Sequence[Port]) -> None:
     for other in before:
         if one.meets(other):
             raise BadInput(one.field, str(one), f"another port than that of {other.field}, {other}")

@@ -11,6 +11,7 @@ import httpx
 
 from slicer.api import Listen, make_app, open_server
 from slicer.cli.reload import Running
+from slicer.service.ports import Port
 from slicer.service.service import Service
 from slicer.service.serving import serving
 from slicer.service.settings import ServiceSettings
@@ -41,7 +42,8 @@ async def running(folder: Path, listen: Listen | None = None) -> AsyncIterator[R
     async with serving(settings) as service:
         app = make_app({app.sdk_app_id: app for app in settings.apps}, service)
         server = await open_server(app, listen or Listen(port=0))
-        yield Running(settings, service, app, server)
+        own = (Port("serve.port", "127.0.0.1", server.port),)
+        yield Running(settings, service, app, server, own)
         await server.close()
 
 
@@ -83,6 +85,18 @@ async def test_what_cannot_work_changes_nothing(tmp_path: Path) -> None:
             assert told.startswith("SIGHUP: nothing is changed: ")
             assert says in told
             assert served(one) == [1]
+
+
+async def test_a_new_room_may_not_take_a_port_of_the_service(tmp_path: Path) -> None:
+    file = tmp_path / "slicer.toml"
+    async with running(tmp_path) as one:
+        taken = f"127.0.0.1:{one.server.port}"
+        file.write_text(FILE + SECOND.replace("127.0.0.1:0", taken))
+        assert one.reload(file, {}) == (
+            f"SIGHUP: nothing is changed: apps[1].rooms[0].url: got '{taken}'; allowed: another "
+            f"port than that of serve.port, {taken}"
+        )
+        assert served(one) == [1]
 
 
 async def test_a_task_keeps_its_application_and_its_room(tmp_path: Path) -> None:
@@ -143,5 +157,10 @@ async def test_a_process_reloads_and_goes_on(tmp_path: Path) -> None:
         (tmp_path / "slicer.toml").write_text(FILE + SECOND)
         process.process.send_signal(signal.SIGHUP)
         assert await process.says("SIGHUP") == "SIGHUP: 2 applications read again\n"
+        taken = SECOND.replace("127.0.0.1:0", f"localhost:{process.port}")
+        (tmp_path / "slicer.toml").write_text(FILE + taken)
+        process.process.send_signal(signal.SIGHUP)
+        told = await process.says("SIGHUP")
+        assert told.endswith(f"than that of serve.port, 127.0.0.1:{process.port}\n")
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{process.port}") as client:
             assert (await client.get("/readyz")).status_code == 200
