@@ -33,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument(
         "place", metavar="PLACE",
-        help="what --to named: a folder, or s3://bucket/prefix?… (cos:// gs:// az:// likewise)",
+        help="what --to named: a folder, or s3://bucket/prefix?… (cos:// oss:// gs:// az:// alike)",
     )  # fmt: skip
     parser.add_argument(
         "--to", type=Path, metavar="FOLDER", help="slices of a bucket are copied there"

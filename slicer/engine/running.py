@@ -352,7 +352,8 @@ class RunningTask:
         self._reports.on_trouble(self._task, error, self.spec.app)
 
     def _due(self, cut: Cut) -> float:
-        if not isinstance(cut, PictureCut) or self._clock.now() - cut.began >= RECORDED:
+        recorded = not self._live or self._clock.now() - cut.began >= RECORDED
+        if recorded or not isinstance(cut, PictureCut):
             return inf
         video = self.spec.params.video
         return cut.began + LATE + (video.waits if video is not None else 0.0)

@@ -39,13 +39,8 @@ _GIVE_KEYS = "give access key and secret key, or set OSS_ACCESS_KEY_ID and OSS_A
 
 def open_oss(url: SplitResult, credentials: Credentials | None = None) -> ObjectStorage:
     """Open `oss://bucket/prefix?region=…&endpoint=…`; no I/O. Raises BadInput."""
-    bucket = Bucket.from_url(url, OSS)
-    if (bucket.region or "").startswith("oss-"):
-        raise BadInput("storage.region", bucket.region, "the region alone: cn-hangzhou")
-    if importlib.util.find_spec("alibabacloud_oss_v2") is None:
-        raise BadInput(
-            "storage", url.scheme, "oss:// needs Aliyun's SDK: pip install 'rtc-slicer[oss]'"
-        )
+    bucket = oss_bucket(url)
+    require_sdk()
     return oss_storage(bucket, credentials)
 
 
@@ -71,34 +66,18 @@ class OssClient:
 
     def __init__(self, bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts) -> None:
         self._bucket, self._credentials = bucket, credentials
-        self._http = _Http(HttpTransport(timeouts, RIGHT))
+        self._http = SdkHttp(HttpTransport(timeouts, RIGHT))
         self._put_request: Callable[..., object] | None = None
         self._delete_request: Callable[..., object] | None = None
         self._get_request: Callable[..., object] | None = None
-        self._sdk: _Sdk | None = None
+        self._sdk: Sdk | None = None
 
     def open(self, key: str) -> None:
         import alibabacloud_oss_v2 as sdk  # noqa: PLC0415
 
-        bucket, keys = self._bucket, self._credentials
-        try:
-            provider = (
-                sdk.credentials.StaticCredentialsProvider(keys.access_key, keys.secret_key)
-                if keys
-                else sdk.credentials.EnvironmentVariableCredentialsProvider()
-            )
-        except sdk.exceptions.CredentialsBaseError as error:
-            raise StorageRefused(key, "no credentials were found", _GIVE_KEYS) from error
-        found = provider.get_credentials()
-        self._credentials = Credentials(found.access_key_id, found.access_key_secret)
-        config = sdk.config.load_default()
-        config.region, config.endpoint = bucket.region, bucket.endpoint
-        config.credentials_provider, config.http_client = provider, self._http
-        config.retry_max_attempts = 1
-        config.disable_upload_crc64_check = True  # `proof` compares, and at less cost
         self._put_request, self._delete_request = sdk.PutObjectRequest, sdk.DeleteObjectRequest
         self._get_request = sdk.GetObjectRequest
-        self._sdk = sdk.Client(config)
+        self._sdk, self._credentials = connect(key, self._bucket, self._credentials, self._http)
 
     def put(self, upload: Upload) -> Acknowledgement:
         assert self._sdk is not None
@@ -140,15 +119,17 @@ class OssClient:
         self._http.transport.close()
 
 
-class _Sdk(Protocol):
+class Sdk(Protocol):
     """What is used of `alibabacloud_oss_v2.Client`."""
 
     put_object: "Callable[..., SimpleNamespace]"
     delete_object: "Callable[..., object]"
     presign: "Callable[..., SimpleNamespace]"
+    list_objects_v2: "Callable[..., SimpleNamespace]"
+    get_object: "Callable[..., SimpleNamespace]"
 
 
-class _Http:
+class SdkHttp:
     """What the SDK takes for its HttpClient."""
 
     def __init__(self, transport: HttpTransport) -> None:
@@ -175,3 +156,43 @@ class _Http:
             read=lambda: response.body,
             close=lambda: None,
         )
+
+
+def connect(
+    key: str, bucket: Bucket, credentials: Credentials | None, http: SdkHttp
+) -> tuple[Sdk, Credentials]:
+    """The SDK at one bucket, and the credentials that it found. Raises StorageRefused, about *key*,
+    where there are none."""
+    import alibabacloud_oss_v2 as sdk  # noqa: PLC0415
+
+    try:
+        provider = (
+            sdk.credentials.StaticCredentialsProvider(
+                credentials.access_key, credentials.secret_key
+            )
+            if credentials
+            else sdk.credentials.EnvironmentVariableCredentialsProvider()
+        )
+    except sdk.exceptions.CredentialsBaseError as error:
+        raise StorageRefused(key, "no credentials were found", _GIVE_KEYS) from error
+    found = provider.get_credentials()
+    config = sdk.config.load_default()
+    config.region, config.endpoint = bucket.region, bucket.endpoint
+    config.credentials_provider, config.http_client = provider, http
+    config.retry_max_attempts = 1
+    config.disable_upload_crc64_check = True  # `proof` compares, and at less cost
+    return sdk.Client(config), Credentials(found.access_key_id, found.access_key_secret)
+
+
+def require_sdk() -> None:
+    """Raise BadInput where Aliyun's SDK is not installed."""
+    if importlib.util.find_spec("alibabacloud_oss_v2") is None:
+        raise BadInput("storage", "oss", "oss:// needs Aliyun's SDK: pip install 'rtc-slicer[oss]'")
+
+
+def oss_bucket(url: SplitResult) -> Bucket:
+    """The bucket that a URL names. Raises BadInput."""
+    bucket = Bucket.from_url(url, OSS)
+    if (bucket.region or "").startswith("oss-"):
+        raise BadInput("storage.region", bucket.region, "the region alone: cn-hangzhou")
+    return bucket

@@ -1,11 +1,16 @@
-"""What a bucket holds, to be shown: listed and read by obstore. Nothing of the service reads.
+"""What a bucket holds, to be shown: listed and read by obstore, OSS by its own SDK. Nothing of the
+service reads.
 
-COS is read by its S3 API (tencentcloud.com/document/product/436/10687). OSS is not read.
+COS is read by its S3 API (tencentcloud.com/document/product/436/10687).
 """
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from slicer.errors import BadInput, StorageError, StorageUnavailable
@@ -24,8 +29,10 @@ from slicer.storage.obstore_client import (
     client_options,
     require_obstore,
 )
+from slicer.storage.oss import OSS, Sdk, SdkHttp, connect, oss_bucket, require_sdk
 from slicer.storage.s3 import S3
 from slicer.storage.s3_fast import endpoint_of
+from slicer.storage.transport import HttpTransport, translated
 
 if TYPE_CHECKING:
     from obstore.store import AzureStore, GCSStore, S3Store
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
 MAX_OBJECT = 64 * 1024 * 1024
 """Bytes of an object that is read."""
 RIGHT = "to list the bucket and to read its objects"
-VENDORS = {"s3": S3, "cos": COS, "gs": GCS, "az": AZURE}
+VENDORS = {"s3": S3, "cos": COS, "oss": OSS, "gs": GCS, "az": AZURE}
 """Whose buckets can be read."""
 _EXTRAS = {"s3": "fast", "cos": "fast", "gs": "gcs", "az": "azure"}
 _ADVICE = {"gs": GCS_ADVICE, "az": AZURE_ADVICE}
@@ -48,8 +55,23 @@ class StoredObject:
     size: int
 
 
-class BucketReader:
+class BucketReader(Protocol):
     """A bucket, or what lies under a prefix of it. Its methods raise StorageError."""
+
+    @property
+    def label(self) -> str: ...
+
+    def objects(self) -> AsyncIterator[StoredObject]:
+        """All there are, as the store lists them. What is no key of ours is left out."""
+        ...
+
+    async def read(self, one: StoredObject) -> bytes:
+        """Its bytes, of which there are as many as were listed."""
+        ...
+
+
+class ObstoreReader:
+    """A bucket that obstore reads."""
 
     def __init__(
         self,
@@ -65,21 +87,18 @@ class BucketReader:
         return self._bucket.label
 
     async def objects(self) -> AsyncIterator[StoredObject]:
-        """All there are, as the store lists them. What is no key of ours is left out."""
         import obstore  # noqa: PLC0415
 
         prefix = self._bucket.prefix
         try:
             async for page in obstore.list(self._open(), prefix or None):
                 for one in page:
-                    key = one["path"].removeprefix(prefix).lstrip("/")
-                    if key and not any(faults(key)):
-                        yield StoredObject(key, one["size"])
+                    if found := below(prefix, one["path"], one["size"]):
+                        yield found
         except Exception as error:
             raise self._told("", error) from error
 
     async def read(self, one: StoredObject) -> bytes:
-        """Its bytes, of which there are as many as were listed."""
         import obstore  # noqa: PLC0415
 
         try:
@@ -89,8 +108,7 @@ class BucketReader:
         except Exception as error:
             raise self._told(one.key, error) from error
         if len(data) != one.size:
-            text = f"{size} bytes, {one.size} were listed and {MAX_OBJECT} are read at most"
-            raise StorageUnavailable(one.key, text, "list it again")
+            raise other_size(one, size)
         return data
 
     def _open(self) -> "S3Store | GCSStore | AzureStore":
@@ -100,6 +118,82 @@ class BucketReader:
 
     def _told(self, key: str, error: Exception) -> StorageError:
         return self._client.translated(key, error)
+
+
+class OssReader:
+    """A bucket that Aliyun's SDK reads, opened at the first call."""
+
+    def __init__(self, bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts) -> None:
+        self._bucket, self._credentials = bucket, credentials
+        self._http = SdkHttp(HttpTransport(timeouts, RIGHT, most=MAX_OBJECT + 1))
+        self._opening = threading.Lock()
+        self._sdk: Sdk | None = None
+
+    @property
+    def label(self) -> str:
+        return self._bucket.label
+
+    async def objects(self) -> AsyncIterator[StoredObject]:
+        token: str | None = None
+        while True:
+            page = await self._ask("", partial(self._list, token))
+            for one in page.contents or ():
+                if found := below(self._bucket.prefix, one.key, one.size):
+                    yield found
+            token = page.next_continuation_token
+            if not token:
+                return
+
+    async def read(self, one: StoredObject) -> bytes:
+        data: bytes = await self._ask(one.key, partial(self._get, self._bucket.key(one.key)))
+        if len(data) != one.size or one.size > MAX_OBJECT:
+            raise other_size(one, len(data))
+        return data
+
+    async def _ask(self, key: str, work: Callable[[], Any]) -> Any:
+        try:
+            return await asyncio.to_thread(work)
+        except Exception as error:
+            raise translated(key, error, self._credentials) from error
+
+    def _list(self, token: str | None) -> SimpleNamespace:
+        from alibabacloud_oss_v2 import ListObjectsV2Request  # noqa: PLC0415
+
+        request = ListObjectsV2Request(
+            self._bucket.name,
+            prefix=f"{self._bucket.prefix}/" if self._bucket.prefix else None,
+            continuation_token=token,
+            max_keys=1000,
+        )
+        return self._open().list_objects_v2(request)
+
+    def _get(self, name: str) -> bytes:
+        from alibabacloud_oss_v2 import GetObjectRequest  # noqa: PLC0415
+
+        request = GetObjectRequest(self._bucket.name, name)
+        data: bytes = self._open().get_object(request).body.content
+        return data
+
+    def _open(self) -> Sdk:
+        with self._opening:
+            if self._sdk is None:
+                self._sdk, self._credentials = connect(
+                    "", self._bucket, self._credentials, self._http
+                )
+            return self._sdk
+
+
+def below(prefix: str, name: str, size: int) -> StoredObject | None:
+    """An object that a bucket lists, as it is called below *prefix*; None for what is no key of
+    ours."""
+    key = name.removeprefix(prefix).lstrip("/")
+    return None if not key or any(faults(key)) else StoredObject(key, size)
+
+
+def other_size(one: StoredObject, size: int) -> StorageError:
+    """It is not what was listed any more, or too large."""
+    text = f"{size} bytes, {one.size} were listed and {MAX_OBJECT} are read at most"
+    return StorageUnavailable(one.key, text, "list it again")
 
 
 def open_reader(
@@ -114,8 +208,11 @@ def open_reader(
     bucket = Bucket.from_url(split, vendor)
     if bucket.scheme == "s3" and bucket.endpoint is None and bucket.region is None:
         raise BadInput("storage", bucket.label, "the same with its region: ?region=…")
-    require_obstore(split.scheme, _EXTRAS[split.scheme])
     waits = timeouts or Timeouts()
+    if split.scheme == "oss":
+        require_sdk()
+        return OssReader(oss_bucket(split), credentials, waits)
+    require_obstore(split.scheme, _EXTRAS[split.scheme])
 
     def make() -> "S3Store | GCSStore | AzureStore":
         if bucket.scheme == "gs":
@@ -125,7 +222,7 @@ def open_reader(
         return _s3_store(bucket, credentials, waits)
 
     advice = _ADVICE.get(split.scheme, _KEYS)
-    return BucketReader(bucket, make, ObstoreClient(make, credentials, RIGHT, advice, None))
+    return ObstoreReader(bucket, make, ObstoreClient(make, credentials, RIGHT, advice, None))
 
 
 def _s3_store(bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts) -> "S3Store":

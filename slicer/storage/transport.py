@@ -59,10 +59,17 @@ class Response:
 class HttpTransport:
     """Connections to one host; opened at the first request, shared by threads."""
 
-    def __init__(self, timeouts: Timeouts, right: str, tls_host: str | None = None) -> None:
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        right: str,
+        tls_host: str | None = None,
+        most: int = MAX_ANSWER,
+    ) -> None:
         """*right*: as for `storage_error`. *tls_host*: the name in the certificate, where the
-        URLs hold an address instead."""
+        URLs hold an address instead. *most*: bytes that are read of an answer."""
         self._timeouts, self._right, self._tls_host = timeouts, right, tls_host
+        self._most = most
         self._opening = threading.Lock()
         self._pool: PoolManager | None = None
 
@@ -77,11 +84,11 @@ class HttpTransport:
             preload_content=False,
         )
         try:
-            read = answer.read(MAX_ANSWER)
+            read = answer.read(self._most)
         except BaseException:
             answer.close()
             raise
-        if len(read) == MAX_ANSWER:  # no store says so much: what follows is not waited for
+        if len(read) == self._most:  # no store says so much: what follows is not waited for
             answer.close()
         answer.release_conn()
         received = {name.lower(): value for name, value in answer.headers.items()}

@@ -104,10 +104,12 @@ def cut(track: TrackKey = TRACK, began: float = 1000.0) -> AudioCut:
 
 
 def running(
-    confirm: Confirm | None = None, manifest: bool = False
+    confirm: Confirm | None = None,
+    manifest: bool = False,
+    room: str = "whip://127.0.0.1:1/lobby",
 ) -> tuple[RunningTask, Box, Lobby, list[TaskEvent]]:
     clock, box, told = ManualClock(), Box(), list[TaskEvent]()
-    spec = TaskSpec("whip://127.0.0.1:1/lobby", "file:///tmp/x", manifest=manifest)
+    spec = TaskSpec(room, "file:///tmp/x", manifest=manifest)
     names = Names((), "t", 1, "lobby")
     decoding = Decoding(EncodingPool(ThreadPool("encoding", 1, PRIORITIES)))
     task = RunningTask(
@@ -239,6 +241,13 @@ async def test_stopping_twice_is_stopping_once() -> None:
 
 def picture(began: float) -> PictureCut:
     return PictureCut(TrackKey("t", "ada", Kind.VIDEO), VP8, 0, 0, (b"frame",), began)
+
+
+async def test_no_picture_of_a_capture_is_late() -> None:
+    """One without a clock is placed now, and played in less time than it took."""
+    task, box, _, _ = running(room="replay:///talk.rtpdump?speed=max")
+    task.driver.deliver(picture(1000.0 - LATE))
+    assert [each.due for each in box.deliveries] == [inf]
 
 
 async def test_a_live_picture_is_due_a_while_after_it_was_taken() -> None:

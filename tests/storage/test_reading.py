@@ -1,11 +1,18 @@
-"""Buckets are listed and read, each vendor's, in a real SeaweedFS: COS by its S3 API."""
+"""Buckets are listed and read, each vendor's, in a real SeaweedFS: COS by its S3 API, the others
+through fronts that check signatures."""
 
 import pytest
 
 from slicer.errors import BadInput, StorageRefused, StorageUnavailable
 from slicer.storage import Credentials, open_storage
 from slicer.storage.objects import Timeouts
-from slicer.storage.reading import VENDORS, BucketReader, StoredObject, open_reader
+from slicer.storage.reading import (
+    VENDORS,
+    BucketReader,
+    ObstoreReader,
+    StoredObject,
+    open_reader,
+)
 from tests.harness.storage import cos_front, objects
 from tests.harness.storage.seaweed import WRITER, Seaweed
 
@@ -63,10 +70,19 @@ async def test_nobody_is_there() -> None:
         [one async for one in reader.objects()]
 
 
+async def test_without_keys_the_store_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    reader = open_reader("oss://slices?region=cn-hangzhou&endpoint=http://127.0.0.1:9")
+    with pytest.raises(StorageRefused, match="no credentials were found"):
+        [one async for one in reader.objects()]
+
+
 @pytest.mark.parametrize(
     ("url", "allowed"),
     [
-        ("oss://slices?region=cn-hangzhou", "a bucket: s3://, cos://, gs://, az://"),
+        ("file:///slices", "a bucket: s3://, cos://, oss://, gs://, az://"),
+        ("oss://slices?region=oss-cn-hangzhou", "the region alone"),
         ("s3://UPPER", "a bucket's name"),
         ("cos://slices-1250000000", "region"),
         ("s3://slices", "the same with its region"),
@@ -86,6 +102,7 @@ def test_cos_is_reached_by_its_s3_api(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("obstore.store.S3Store", store)
     reader = open_reader(f"cos://slices-{cos_front.APPID}/x?region=ap-guangzhou", WRITER)
+    assert isinstance(reader, ObstoreReader)
     opened: object = reader._open()
     assert opened == "open"
     assert made["endpoint"] == f"https://slices-{cos_front.APPID}.cos.ap-guangzhou.myqcloud.com"

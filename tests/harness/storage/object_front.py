@@ -15,7 +15,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 from xml.sax.saxutils import escape
 
 from boto3.session import Session
@@ -202,8 +202,10 @@ def listing(client: Any, bucket: str, query: dict[str, str], vendor: Vendor) -> 
     found = client.list_objects_v2(Bucket=bucket, Prefix=query.get("prefix", ""), MaxKeys=2, **more)
     following = found.get("NextContinuationToken", "")
     parts = ""
+    # So that a key may hold what XML cannot.
+    encode = quote if query.get("encoding-type") == "url" else str
     for one in found.get("Contents", []):
-        name, at = escape(one["Key"]), one["LastModified"]
+        name, at = escape(encode(one["Key"])), one["LastModified"]
         etag, size = escape(one["ETag"]), one["Size"]
         if vendor.opaque:
             parts += (
@@ -220,8 +222,10 @@ def listing(client: Any, bucket: str, query: dict[str, str], vendor: Vendor) -> 
     if vendor.opaque:
         inner = f"<Blobs>{parts}</Blobs><NextMarker>{following}</NextMarker>"
         return f"<EnumerationResults>{inner}</EnumerationResults>".encode()
+    if encode is quote:
+        parts += "<EncodingType>url</EncodingType>"
     if following:
-        parts += f"<NextContinuationToken>{following}</NextContinuationToken>"
+        parts += f"<NextContinuationToken>{encode(following)}</NextContinuationToken>"
     return f"<ListBucketResult>{parts}</ListBucketResult>".encode()
 
 
