@@ -6,15 +6,21 @@ longest task, and what of it is the page's own (script, style, layout) and what 
 requestAnimationFrame how far apart frames are. Work is given for a sixtieth of a second: where the
 machine makes fewer frames, each has more to do, and the same in sum.
 
+`python -m bench.console --floor` measures in turns, in the same Chromium, what it makes of an empty
+page, of a page of as many plain pictures that never change, and of the wall. No page can have more
+frames than the first.
+
 `python -m bench.console --picture docs/console.png` makes the picture of the documentation instead.
 """
 
 import argparse
 import asyncio
+import base64
 import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from playwright.async_api import Browser, Page
@@ -114,6 +120,44 @@ async def measure(anchors: int, seconds: float) -> None:
                 print(f"{kind:20} {spent / (60 * seconds):6.2f} ms of CPU in 1/60 s")
 
 
+def still(anchors: int) -> str:
+    """A page of plain pictures, as large as those of the wall."""
+    urls = [f"data:image/jpeg;base64,{base64.b64encode(jpeg(n)).decode()}" for n in range(PICTURES)]
+    images = "".join(f'<img src="{urls[number % PICTURES]}">' for number in range(anchors))
+    return (
+        "<style>body { display: grid; gap: 12px; "
+        "grid-template-columns: repeat(auto-fill, minmax(196px, 1fr)) } "
+        f"img {{ width: 100%; aspect-ratio: 8 / 7; object-fit: contain }}</style>{images}"
+    )
+
+
+async def compare(anchors: int, seconds: float, rounds: int) -> None:
+    """Print the frames a second of the wall and of pages that do less, in turns."""
+    empty = "<div style='height: 20000px'></div>"
+    found: dict[str, list[float]] = {"an empty page": [], "plain pictures": [], "the wall": []}
+    with tempfile.TemporaryDirectory() as folder:
+        async with served(Path(folder)) as (stage, url), chromium() as browser:
+            page = await browser.page(url)
+            await page.set_viewport_size({"width": 1280, "height": 800})
+            await log_in(page)
+            changing = asyncio.ensure_future(change(stage, fill(stage, anchors)))
+            for _ in range(rounds):
+                for name, html in zip(found, (empty, still(anchors), ""), strict=True):
+                    if html:
+                        await page.goto("about:blank")
+                        await page.set_content(html)
+                    else:
+                        await page.goto(url)
+                        await page.locator(".tile").nth(anchors - 1).wait_for(state="attached")
+                    await asyncio.sleep(2)
+                    intervals = await page.evaluate(SCROLL, seconds)
+                    found[name].append(1000 * len(intervals) / sum(intervals))
+            changing.cancel()
+    for name, rates in found.items():
+        each = ", ".join(f"{rate:.1f}" for rate in rates)
+        print(f"{name:20} {median(rates):6.1f} frames a second (median of {each})")
+
+
 def main_thread(events: list[dict[str, Any]]) -> tuple[int, list[float]]:
     """How many frames the page's main thread made, and the CPU of its tasks in milliseconds."""
     frames = [one for one in events if one["name"] == "FireAnimationFrame"]
@@ -204,9 +248,13 @@ def main() -> None:
     parser.add_argument("--anchors", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--floor", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     if options.picture:
         asyncio.run(take(options.picture))
+    elif options.floor:
+        asyncio.run(compare(options.anchors, options.seconds, options.rounds))
     else:
         asyncio.run(measure(options.anchors, options.seconds))
 

@@ -102,8 +102,12 @@ async def _play(
     progress.note("lists    audio: allow anchor-.*$        video: block anchor-amber")
     waited = 0.0
     while len(engine.describe(task).anchors) < len(ANCHORS):
-        if waited > CONNECT_TIMEOUT or not all(child.is_alive() for child in publishing):
+        if not all(child.is_alive() for child in publishing):
             raise RoomError("the demo's anchors could not publish; see the messages above")
+        if waited > CONNECT_TIMEOUT:
+            found = f"{len(engine.describe(task).anchors)} of {len(ANCHORS)} anchors"
+            why = "this machine is too busy, or UDP on loopback is blocked"
+            raise RoomError(f"{found} are in the room after {CONNECT_TIMEOUT:g} s: {why}")
         waited += 0.1
         await asyncio.sleep(0.1)
     await asyncio.sleep(seconds / 2)

@@ -2,13 +2,18 @@
 
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from slicer.demo import demo
 from slicer.demo.demo import ANCHORS, DemoOptions
-from slicer.errors import BadInput
+from slicer.demo.progress import PlainProgress
+from slicer.errors import BadInput, RoomError
 from tests.harness.media.picture import read_frame_number
 from tests.harness.media.slices import decode_ogg, read_picture
 
@@ -71,3 +76,27 @@ def test_the_sheet_shows_every_slice(shown: tuple[Path, str]) -> None:
 def test_samples_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"anchor-blue\.webm"):
         DemoOptions(tmp_path, tmp_path, 12)
+
+
+class Nobody:
+    """An engine in whose room nobody arrives, or a publisher."""
+
+    anchors = ("anchor-blue",)
+    alive = True
+
+    def describe(self, _task: str) -> "Nobody":
+        return self
+
+    def is_alive(self) -> bool:
+        return self.alive
+
+
+async def test_why_nobody_is_in_the_room_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "CONNECT_TIMEOUT", -1.0)
+    there, shown = Nobody(), PlainProgress(Console(file=StringIO()))
+    play = partial(demo._play, there, "t", 12, shown, [there])  # type: ignore[arg-type, list-item]
+    with pytest.raises(RoomError, match="1 of 2 anchors are in the room after -1 s: this machine"):
+        await play()
+    there.alive = False
+    with pytest.raises(RoomError, match="could not publish; see the messages above"):
+        await play()
