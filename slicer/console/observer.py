@@ -143,9 +143,9 @@ class Observer:
             self.wall.changed(tile)
 
     def _on_task_trouble(self, task: str) -> None:
-        words = self._troubles.of(task)
+        troubles = self._troubles.of(task)
         for tile in self.wall.of_task(task):
-            tile.task_trouble = words
+            tile.task_troubles = troubles
             self.wall.changed(tile)
 
     def _on_slice(
@@ -186,7 +186,7 @@ class Observer:
             self._rooms = {view.task: view.room for view in self._tasks()}
         tile = self.wall.take(task, anchor, self._rooms.get(task, ""))
         if tile is not None:
-            tile.task_trouble = self._troubles.of(task)
+            tile.task_troubles = self._troubles.of(task)
         return tile
 
     def _take_down(self, tile: Tile) -> None:

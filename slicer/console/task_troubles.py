@@ -1,8 +1,10 @@
 """What concerns a whole task: its store, the spool or its supplier fails, until it works again."""
 
 from collections.abc import Container
+from typing import NamedTuple
 
 from slicer.delivery.trouble import SPOOL
+from slicer.engine import events
 from slicer.engine.events import (
     Event,
     SliceJudged,
@@ -11,10 +13,16 @@ from slicer.engine.events import (
     SupplierRecovered,
     SupplierTrouble,
     TaskFinished,
-    TaskTrouble,
 )
 
 _SUPPLIER = object()
+
+
+class TaskTrouble(NamedTuple):
+    """*what* in two or three words, *detail* as the engine tells it."""
+
+    what: str
+    detail: str
 
 
 class TaskTroubles:
@@ -22,11 +30,11 @@ class TaskTroubles:
     and the words for it."""
 
     def __init__(self) -> None:
-        self._of: dict[str, dict[object, str]] = {}
+        self._of: dict[str, dict[object, TaskTrouble]] = {}
 
-    def of(self, task: str) -> str:
-        """In words; empty where nothing fails."""
-        return " · ".join(self._of.get(task, {}).values())
+    def of(self, task: str) -> tuple[TaskTrouble, ...]:
+        """What fails now, the first of it first."""
+        return tuple(self._of.get(task, {}).values())
 
     def on_event(self, event: Event) -> str | None:
         """Gives the task whose words are others now, if there is one.
@@ -35,10 +43,13 @@ class TaskTroubles:
         been missed.
         """
         match event:
-            case TaskTrouble(task=task, store=store, reason=reason):
-                return self._set(task, store, f"{store}: {reason}" if store else reason)
+            case events.TaskTrouble(task=task, store="", reason=reason):
+                return self._set(task, "", TaskTrouble("Trouble", reason))
+            case events.TaskTrouble(task=task, store=store, reason=reason):
+                what = "Spool fails" if store == SPOOL else "Store fails"
+                return self._set(task, store, TaskTrouble(what, f"{store}: {reason}"))
             case SupplierTrouble(task=task, reason=reason):
-                return self._set(task, _SUPPLIER, reason)
+                return self._set(task, _SUPPLIER, TaskTrouble("Supplier fails", reason))
             case StoreRecovered(task=task, destination=store) if store != SPOOL:
                 kept = {SPOOL, _SUPPLIER}
             case (
@@ -58,16 +69,16 @@ class TaskTroubles:
         """Forget every other task."""
         self._of = {task: found for task, found in self._of.items() if task in tasks}
 
-    def _set(self, task: str, what: object, words: str) -> str | None:
+    def _set(self, task: str, of: object, trouble: TaskTrouble) -> str | None:
         before = self.of(task)
-        self._of.setdefault(task, {})[what] = words
+        self._of.setdefault(task, {})[of] = trouble
         return task if self.of(task) != before else None
 
     def _keep(self, task: str, kept: Container[object]) -> str | None:
         found = self._of.get(task)
         if found is None:
             return None
-        left = {what: words for what, words in found.items() if what in kept}
+        left = {of: trouble for of, trouble in found.items() if of in kept}
         if left:
             self._of[task] = left
         else:

@@ -40,7 +40,7 @@ def of_tile(tile: Tile) -> View:
         "verdict": of_judgement(tile.judgement),
         "hit": of_judgement(tile.hit),
         "trouble": tile.trouble,
-        "task_trouble": tile.task_trouble,
+        "task_troubles": [one._asdict() for one in tile.task_troubles],
     }
 
 

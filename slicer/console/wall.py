@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from slicer.console.media import identity_of
+from slicer.console.task_troubles import TaskTrouble
 from slicer.console.verdict import Judgement
 from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
@@ -29,7 +30,7 @@ class Tile:
     *recorded*: when the newest picture and the newest audio slice began; *late*: seconds from when
     that picture was taken until its file was first ready; *heard*: somebody speaks in the newest
     audio slice, None: not known; *judgement*: the last one, *hit*: the last that somebody should
-    look at; *task_trouble*: what concerns all of its task."""
+    look at; *task_troubles*: what concerns all of its task."""
 
     identity: str
     task: str
@@ -46,7 +47,7 @@ class Tile:
     judgement: Judgement | None = None
     hit: Judgement | None = None
     trouble: str = ""
-    task_trouble: str = ""
+    task_troubles: tuple[TaskTrouble, ...] = ()
     number: int = 0
 
 

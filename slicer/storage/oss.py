@@ -184,6 +184,26 @@ def connect(
     return sdk.Client(config), Credentials(found.access_key_id, found.access_key_secret)
 
 
+def list_page(sdk: Sdk, bucket: Bucket, token: str | None) -> SimpleNamespace:
+    """Up to a thousand objects below the bucket's prefix, as ListObjectsV2 answers; *token*: where
+    the page before ended."""
+    from alibabacloud_oss_v2 import ListObjectsV2Request  # noqa: PLC0415
+
+    prefix = f"{bucket.prefix}/" if bucket.prefix else None
+    request = ListObjectsV2Request(
+        bucket.name, prefix=prefix, continuation_token=token, max_keys=1000
+    )
+    return sdk.list_objects_v2(request)
+
+
+def read_object(sdk: Sdk, bucket: Bucket, name: str) -> bytes:
+    """An object's bytes."""
+    from alibabacloud_oss_v2 import GetObjectRequest  # noqa: PLC0415
+
+    data: bytes = sdk.get_object(GetObjectRequest(bucket.name, name)).body.content
+    return data
+
+
 def require_sdk() -> None:
     """Raise BadInput where Aliyun's SDK is not installed."""
     if importlib.util.find_spec("alibabacloud_oss_v2") is None:

@@ -29,7 +29,16 @@ from slicer.storage.obstore_client import (
     client_options,
     require_obstore,
 )
-from slicer.storage.oss import OSS, Sdk, SdkHttp, connect, oss_bucket, require_sdk
+from slicer.storage.oss import (
+    OSS,
+    Sdk,
+    SdkHttp,
+    connect,
+    list_page,
+    oss_bucket,
+    read_object,
+    require_sdk,
+)
 from slicer.storage.s3 import S3
 from slicer.storage.s3_fast import endpoint_of
 from slicer.storage.transport import HttpTransport, translated
@@ -157,22 +166,10 @@ class OssReader:
             raise translated(key, error, self._credentials) from error
 
     def _list(self, token: str | None) -> SimpleNamespace:
-        from alibabacloud_oss_v2 import ListObjectsV2Request  # noqa: PLC0415
-
-        request = ListObjectsV2Request(
-            self._bucket.name,
-            prefix=f"{self._bucket.prefix}/" if self._bucket.prefix else None,
-            continuation_token=token,
-            max_keys=1000,
-        )
-        return self._open().list_objects_v2(request)
+        return list_page(self._open(), self._bucket, token)
 
     def _get(self, name: str) -> bytes:
-        from alibabacloud_oss_v2 import GetObjectRequest  # noqa: PLC0415
-
-        request = GetObjectRequest(self._bucket.name, name)
-        data: bytes = self._open().get_object(request).body.content
-        return data
+        return read_object(self._open(), self._bucket, name)
 
     def _open(self) -> Sdk:
         with self._opening:

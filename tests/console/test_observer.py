@@ -153,12 +153,14 @@ async def test_what_concerns_a_task_is_on_all_of_its_tiles(world: World) -> None
     world.tell(TaskTrouble(TASK, world.at, "HTTP 503", "s3://bucket"))
     world.tell(TrackStarted(TASK, world.at, "bo", AUDIO))
     tiles = world.wall.of_task(TASK)
-    assert [tile.task_trouble for tile in tiles] == ["s3://bucket: HTTP 503"] * 2
+    assert [tile.task_troubles for tile in tiles] == [
+        (("Store fails", "s3://bucket: HTTP 503"),)
+    ] * 2
     world.make(world.info())
-    assert tiles[0].task_trouble, "a picture is made, and not stored"
+    assert tiles[0].task_troubles, "a picture is made, and not stored"
     seen = world.wall.number
     world.tell(StoreRecovered(TASK, world.at, "s3://bucket"))
-    assert [tile.task_trouble for tile in world.wall.since(seen).tiles] == ["", ""]
+    assert [tile.task_troubles for tile in world.wall.since(seen).tiles] == [(), ()]
     world.tell(SupplierTrouble("none of these", world.at, "no balance"))
 
 

@@ -4,6 +4,7 @@
 import { element, empty, pill } from "./dom.js";
 import { bytes, clock, counted, duration, TONES, verdictText } from "./format.js";
 import { get, mediaUrl } from "./api.js";
+import { tiles } from "./live.js";
 import { refreshed } from "./refresh.js";
 
 const PICTURE = 116, AUDIO = 120, TICK = 96, LONGEST = 100000; // pixels
@@ -57,12 +58,12 @@ function tone(one) {
 export function timeline(main, [task, anchor]) {
   const title = element("h1", {}, "Task"), facts = element("p", { className: "facts" }), state = element("span");
   const line = element("div", { className: "line", tabIndex: 0, role: "region", "aria-label": "Time line" });
-  const place = element("div", {}, empty("Loading…"));
+  const place = element("div", {}, empty("Loading…")), note = element("p", { className: "note", role: "status", hidden: true });
   const search = element("input", { type: "search", placeholder: "Filter anchors", "aria-label": "Filter anchors", value: anchor ?? "" });
   const audio = element("audio", { controls: true, preload: "none" }), now = element("p");
   const player = element("section", { className: "player", "aria-label": "Player", hidden: true }, now, audio);
   const back = element("a", { href: "#/tasks" }, "← Tasks");
-  main.replaceChildren(element("p", {}, back), element("div", { className: "head" }, title, state, element("div", { className: "end" }, search)), facts, place, player);
+  main.replaceChildren(element("p", {}, back), element("div", { className: "head" }, title, state, element("div", { className: "end" }, search)), facts, note, place, player);
   let slots = new Map(), playing = null, head = null, scale = null, found = null, following = true;
 
   function play(one) {
@@ -161,6 +162,9 @@ export function timeline(main, [task, anchor]) {
     facts.replaceChildren(...numbers.filter(([count, noun]) => count || (noun !== "hit" && noun !== "lost")).map(([count, noun]) =>
       element("span", {}, element("b", {}, String(count)), " " + (noun === "lost" || count === 1 ? noun : noun + "s"))),
       element("span", {}, "Task ", element("code", {}, task)));
+    const troubles = [...tiles.values()].find(tile => tile.task === task)?.task_troubles ?? [];
+    note.hidden = !troubles.length;
+    note.textContent = troubles.map(one => one.what + ": " + one.detail).join("\n");
   }
 
   const stop = refreshed(place, () => get("tasks/" + encodeURIComponent(task)), answer => {

@@ -25,7 +25,8 @@ const FILTERS = [
 // Why a tile is in Trouble, in words; nothing where it is not.
 function trouble(tile) {
   if (tile.waits) return "Waits: the task is full";
-  return [tile.trouble, tile.task_trouble].filter(Boolean).join(" · ") || (tile.late > LATE ? "Picture ready " + tile.late.toFixed(1) + " s late" : "");
+  const words = new Set([...tile.task_troubles.map(one => one.what), tile.trouble].filter(Boolean));
+  return [...words].join(" · ") || (tile.late > LATE ? "Picture ready " + tile.late.toFixed(1) + " s late" : "");
 }
 
 function isHit(tile) {
@@ -94,7 +95,7 @@ class Card {
     this.late.title = "From when the picture was taken until its file was ready";
     this.late.dataset.tone = tile.late > LATE ? "warn" : "";
     this.trouble.textContent = trouble(tile);
-    this.trouble.title = this.trouble.textContent;
+    this.trouble.title = [...tile.task_troubles.map(one => one.detail), this.trouble.textContent].join("\n");
     this.drawAge();
     this.drawPicture();
   }
