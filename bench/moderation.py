@@ -71,6 +71,8 @@ WRITTEN = {
 }
 TEXT_HEIGHT = 32
 """Pixels."""
+SENTENCES = ((0.75, 3.0, 6), (3.1, 4.7, 5), (5.1, 6.5, 6), (10.9, 13.1, 6), (13.0, 15.0, 6))
+"""From when to when the reader says one, and of how many words."""
 UNSAID = Rule(Label.CUSTOM, Suggest.REVIEW)
 
 
@@ -269,6 +271,16 @@ def judge_speech(listen: Listen, file: Path) -> None:
     listed.misses = len(SAID) - len(found)
     listed.note = ", ".join(f"{phrase} is missed" for phrase in sorted(set(SAID) - found))
     tallies = [listed, unlisted]
+    for begin, end, words in SENTENCES:
+        part = samples[int(begin * 48_000) : int(end * 48_000)]
+        once = np.concatenate([part, np.zeros(12_000, np.float32)])
+        times = SECONDS * 48_000 // len(once)
+        for data in slices(np.tile(once, times)):
+            verdict, cpu = timed(partial(hear, data, ours))
+            tally = Tally(f"a sentence of {words} words, {times} times")
+            tally.add(verdict, cpu)
+            tally.note = f"{len(verdict.transcript)} words heard, of {words * times}"
+            tallies.append(tally)
     for name, quiet in noises().items():
         tally = Tally(name)
         for data in slices(quiet):

@@ -13,9 +13,9 @@ files, and say so when they are done. Only the outbox that holds a slice moves i
     JUDGING    The file waits for a supplier's verdict (judging.py): in the spool, as a record of
                its own kind, or in memory. A crash has it judged anew, or costs the slice. A task
                without moderation never enters it. The verdict is confirmed before it is left: to be
-               stored, or, where it is not to be kept, to be gone. A picture that sampling leaves
-               out and no store is to have enters it without a file, and leaves it at once; only
-               where that is not confirmed is its file made after all, for the next start.
+               stored, or, where it is not to be kept, to be gone. A picture that no supplier is
+               to see and no store is to have (unmade.py) enters it without a file, and leaves it at
+               once; only where that is not confirmed is its file made, for the next start.
     READY      The file is there: a record in the spool (`SliceSpooled`), or (on its way from
                WAITING) in memory for a moment. A crash costs nothing that is in the spool.
     UPLOADING  A store has been asked, and has not answered. A crash sends it again from the spool,
@@ -35,6 +35,7 @@ before it is entered: the rename of the record comes before READY, and the confi
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 from math import inf
 from operator import attrgetter
 from pathlib import Path
@@ -52,6 +53,13 @@ _payload = attrgetter("payload")
 
 OBJECT_BYTES = 160
 """What Python adds to each packet or frame held: the tuple, two integers, the bytes' header."""
+
+
+Unless = Callable[[bytes], bool]
+"""Says of a picture's thumbnail, in any thread, that its file is for nobody."""
+MakeUnless = Callable[[Unless], File | bytes]
+"""Gives, in a thread, the file of a picture, or its thumbnail where that is so. Raises
+MediaError."""
 
 
 class Phase(Enum):
@@ -90,9 +98,10 @@ class Delivery:
     *size*: bytes of memory that its cut holds, from the spool on bytes of its file. *make* gives
     the file, in a thread, perhaps several times; it raises MediaError where there is nothing that
     can be decoded. Of a picture in the midst of its group it gives what `decoding.py` has made. It
-    is None once the file is in the spool, at *path*. *due*: the *now* after which the file comes
-    late; *deadline*: after which the slice is given up; *sendable_since*: since which it could be
-    sent. *file* is set while it need not be made or read once more. *timer* runs in BACKOFF alone.
+    is None once the file is in the spool, at *path*. *make_unless* is there for a picture that may
+    be decoded and not encoded (`unmade.py`). *due*: the *now* after which the file comes late;
+    *deadline*: after which the slice is given up; *sendable_since*: since which it could be sent.
+    *file* is set while it need not be made or read once more. *timer* runs in BACKOFF alone.
     *judge*: who judges it before it is stored; *thumbnail*: of a picture, where the judge wants it
     and this process has made the file. *permit*: whether it may be delivered, which is known later;
     None: it may.
@@ -116,6 +125,7 @@ class Delivery:
     judge: "Judge | None" = None
     thumbnail: bytes = b""
     permit: Awaitable[bool] | None = None
+    make_unless: MakeUnless | None = None
     refused: str = ""
     """Why the outbox has not taken it."""
     queue: tuple[str, ...] = field(init=False)
@@ -133,6 +143,14 @@ class Delivery:
             case ManifestInfo(task=task):
                 self.queue, self.kind = (task,), Kind.AUDIO
                 self.holder = (task,)
+
+    def maker(self, unless: Unless | None = None) -> Callable[[], File | bytes]:
+        """What makes its file, in a thread; or, where it can ask *unless*, perhaps its thumbnail
+        alone."""
+        if unless is not None and self.make_unless is not None:
+            return partial(self.make_unless, unless)
+        assert self.make is not None
+        return self.make
 
     @property
     def gone(self) -> bool:

@@ -1,46 +1,57 @@
 """One account of a supplier: which slice is judged next, when to try again, and when to give up.
 
 Theory of operation. All tasks that name an account share it, as stores are shared: its circuit, its
-rate and its bound on requests side by side. A track has one slice under way at a time, so its
-verdicts come in the order of its cuts; tracks take turns. A slice stays at the head of its track
-until there is an outcome, and there always is one: a verdict, or the reason why there is none.
+rate and its bound on requests side by side. A track has one slice under way at a time, and a slice
+waits for those that were cut before it and whose files are still made, so a track's verdicts come
+in the order of its cuts; tracks take turns. A slice stays at the head of its track until there is
+an outcome, and there always is one: a verdict, or the reason why there is none.
 
     add ▶ its track's turn ▶ load ▶ ask ▶ Verdict
             │   ▲                     ├─ SliceNotJudged ▶ Unjudged
             │   └── backoff, circuit ─┴─ unavailable or refused, until max_age ▶ Unjudged
             └── selection.py: a repeated Verdict, or left out by sampling ▶ Unjudged
 
-A picture that sampling leaves out needs no file. Where no store is to have it either, `unmade` says
-so before one is made. That is known once those before it in its track have their outcomes: a hit
-has it looked at.
+Where a supplier takes several slices in one request, those of a kind that are ready when a request
+may go, go together: they have waited for the rate, for a place, or for the circuit, and none waits
+for others to come. They are of one application, and each of another track. What failed goes alone
+the next time, so that one odd slice costs itself alone.
+
+A picture that sampling leaves out, or that is the last one again, needs no file. Where no store is
+to have it either, `unmade` says so before one is made. That is known once those before it in its
+track have their outcomes: a hit has it looked at.
 
 Slices that wait hold no file where the spool has it: *load* reads it when its turn comes. For the
 loop's thread; *now* comes from the clock that is given.
 """
 
 import logging
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator
+from bisect import insort
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
 from itertools import count
+from typing import TypeGuard
 
 from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Circuit
 from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.retry import Backoff
-from slicer.delivery.selection import Selection
+from slicer.delivery.selection import Outlook, Selection
 from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused, SupplierUnavailable
 from slicer.media.slice import File
-from slicer.moderation import Supplier, Verdict
+from slicer.moderation import BatchSupplier, Supplier, Verdict
 from slicer.moderation.settings import ModerationSettings
 
 logger = logging.getLogger(__name__)
 
 Key = tuple[str, ...]
+
+LOOKED_AT = 4
+"""Slices that are looked at for each that may go into a request: others may be of another kind."""
 
 
 class Keep(Enum):
@@ -77,13 +88,15 @@ class JudgingCounters:
     """Of those judged: to be looked at, or to be stopped."""
     repeated: int = 0
     """Of those judged: by the verdict of an earlier, equal picture."""
+    together: int = 0
+    """Of those judged: in one request with others."""
     unjudged: int = 0
     left_out: int = 0
     """By sampling."""
     gone: int = 0
     """Given up elsewhere meanwhile: the spool was full, or the outbox closed."""
     failures: int = 0
-    """Requests that failed and are repeated."""
+    """Tries of a slice that failed and are repeated."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +109,12 @@ class _Job:
     failures: int = 0
     asked: bool = False
     selected: bool = False
+    alone: bool = False
+    """It failed, and goes into no request with others."""
+
+    def comes_after(self, other: "_Job") -> bool:
+        """Whether it was cut later."""
+        return self.delivery.number > other.delivery.number
 
 
 class Judging:
@@ -116,12 +135,13 @@ class Judging:
         self.supplier, self.counters = supplier, JudgingCounters()
         self._clock, self._settings, self._backoff = clock, settings, backoff
         self._chance, self._trouble, self._recovered = chance, trouble, recovered
+        self._batches = supplier.batches if isinstance(supplier, BatchSupplier) else {}
         self._circuit = Circuit[ModerationError](backoff, chance)
         self._selection = Selection(settings)
         self._numbers = count()
         self._jobs: dict[int, _Job] = {}  # oldest first, and so by their deadlines
         self._tracks: dict[Key, deque[_Job]] = {}
-        self._coming: Counter[Key] = Counter()  # slices by track whose files are made
+        self._coming = defaultdict[Key, list[int]](list)  # by track, numbers of those being made
         self._heads: deque[Key] = deque()  # tracks whose first slice was not selected yet
         self._ready: deque[Key] = deque()
         self._later: list[tuple[float, int, Key]] = []
@@ -159,30 +179,37 @@ class Judging:
         job = _Job(delivery, load, done, next(self._numbers), deadline)
         self._jobs[job.number] = job
         track = self._tracks.setdefault(delivery.queue, deque())
-        track.append(job)
-        if len(track) == 1:
+        place = len(track)  # files are made side by side: those of earlier cuts may come later
+        while place and not (before := track[place - 1]).selected and before.comes_after(job):
+            place -= 1
+        track.insert(place, job)
+        if not place:
             self._heads.append(delivery.queue)
         if not self._circuit.closed and self._circuit.last is not None:
             self._report(job, self._circuit.last)  # its task may not have heard of it
         self._look()
 
     @contextmanager
-    def coming(self, delivery: Delivery) -> Iterator[Callable[[], bool]]:
+    def coming(self, delivery: Delivery) -> Iterator[Callable[[], Outlook | None]]:
         """A slice that is added before the block ends, or never. Gives what says, at any moment of
-        the block, whether sampling leaves it out if it is added now."""
-        key = delivery.queue
+        the block, what becomes of it if it is added now; None: that is not known yet."""
+        key, number = delivery.queue, delivery.number
         first = key not in self._coming
-        self._coming[key] += 1
+        insort(self._coming[key], number)
         try:
-            yield lambda: first and self._needs_no_file(delivery)
+            yield lambda: self._outlook(delivery) if first else None
         finally:
-            self._coming[key] -= 1
+            self._coming[key].remove(number)
             if not self._coming[key]:
                 del self._coming[key]
+            if key in self._tracks:
+                self._heads.append(key)  # it may have waited for this one
+                self._look()
 
-    def _needs_no_file(self, delivery: Delivery) -> bool:
-        free = not self._closed and delivery.queue not in self._tracks
-        return free and self._selection.will_leave_out(delivery, self._clock.now())
+    def _outlook(self, delivery: Delivery) -> Outlook | None:
+        if self._closed or delivery.queue in self._tracks:
+            return None
+        return self._selection.outlook(delivery, self._clock.now())
 
     def note_trouble(self, task: str, error: ModerationError) -> None:
         """A check found that the account fails, and the task was told."""
@@ -212,10 +239,10 @@ class Judging:
         while self._later and self._later[0][0] <= now:
             self._ready.append(heappop(self._later)[2])
         while self._may_ask(now) and (job := self._next(now)):
-            job.asked = True
+            jobs = self._with_others(job, now)
             if self._settings.rate:
                 self._next_at = max(now, self._next_at) + 1 / self._settings.rate
-            self._requests.start(self._ask(job, self._circuit.start()))
+            self._requests.start(self._ask(jobs, self._circuit.start()))
         self._set_timer(now)
 
     def _may_ask(self, now: float) -> bool:
@@ -227,7 +254,7 @@ class Judging:
         while self._heads:
             key = self._heads.popleft()
             job = self._head(key)
-            if job is None or job.selected:
+            if job is None or job.selected or self._waits_for_another(job):
                 continue
             job.selected = True
             if verdict := self._selection.repeated(job.delivery, now):
@@ -236,6 +263,36 @@ class Judging:
                 self._end(job, Unjudged("left out by sampling", by_choice=True))
             else:
                 self._ready.append(key)
+
+    def _waits_for_another(self, job: _Job) -> bool:
+        """Whether one that was cut before it is still made."""
+        coming = self._coming.get(job.delivery.queue)
+        return coming is not None and coming[0] < job.delivery.number
+
+    def _with_others(self, first: _Job, now: float) -> list[_Job]:
+        """What goes into one request: a slice, and others that are ready as well. All are asked
+        from now on."""
+        first.asked = True
+        jobs, passed, kind = [first], list[Key](), first.delivery.kind
+        batch = self._batches.get(kind)
+        if batch is None or first.alone or not self._circuit.closed:
+            return jobs
+        count = min(batch.count, self._settings.batch)
+        size, keys = first.delivery.size, {first.delivery.info.key}
+        for _ in range(LOOKED_AT * count):
+            if len(jobs) == count or (job := self._next(now)) is None:
+                break
+            fits = job.delivery.kind is kind and size + job.delivery.size <= batch.size
+            fits = fits and not job.alone and job.delivery.info.key not in keys
+            if fits and _app(job) == _app(first):
+                job.asked = True
+                jobs.append(job)
+                size += job.delivery.size
+                keys.add(job.delivery.info.key)
+            else:
+                passed.append(job.delivery.queue)
+        self._ready.extendleft(reversed(passed))
+        return jobs
 
     def _next(self, now: float) -> _Job | None:
         while self._ready:
@@ -284,46 +341,78 @@ class Judging:
         if due := min((moment for moment in moments if moment > now), default=None):
             self._wake = self._clock.call_at(due, self._look)
 
-    async def _ask(self, job: _Job, probe: bool) -> None:
+    async def _ask(self, jobs: Sequence[_Job], probe: bool) -> None:
         asked = False
         try:
-            file = await job.load()
-            if file is None:
-                return self._back_off(job, self._backoff.most)
-            asked = True
-            await self._judge(job, file, probe)
+            loaded = list[tuple[_Job, File]]()
+            for job in jobs:
+                file = await job.load()
+                if file is None:
+                    self._back_off(job, self._backoff.most)
+                else:
+                    loaded.append((job, file))
+            if loaded:
+                asked = True
+                await self._judge(loaded, probe)
         finally:
             if not asked:
                 self._circuit.abandon(probe)
-            job.asked = False
+            for job in jobs:
+                job.asked = False
             self._requests.release()
             self._look()
 
-    async def _judge(self, job: _Job, file: File, probe: bool) -> None:
+    async def _judge(self, loaded: Sequence[tuple[_Job, File]], probe: bool) -> None:
+        """One request."""
         try:
-            verdict = await self.supplier.judge(file)
-        except SliceNotJudged as error:
-            self._circuit.succeed()  # it answers, and takes the account
-            self._end(job, Unjudged(str(error)))
+            said = await self._said([file for _, file in loaded])
         except ModerationError as error:
-            self._circuit.fail(error, probe, self._clock.now())
-            self._again(job, error)
+            said = [error] * len(loaded)
+            if isinstance(error, SliceNotJudged) and len(loaded) > 1:
+                self._circuit.succeed()  # one of them is the cause: each finds out by itself
+                for job, _ in loaded:
+                    job.alone = True
+                    self._back_off(job, 0.0)
+                return
         except Exception as error:  # a supplier's module must not lose a slice by a fault of ours
             logger.exception("! %s", self.supplier.label)
-            unknown = SupplierUnavailable(self.supplier.label, f"{type(error).__name__}: {error}")
-            self._circuit.fail(unknown, probe, self._clock.now())
-            self._again(job, unknown)
+            what = f"{type(error).__name__}: {error}"
+            said = [SupplierUnavailable(self.supplier.label, what)] * len(loaded)
+        failures = [one for one in said if _is_of_account(one)]
+        if len(failures) < len(said):
+            self._circuit.succeed()  # it answers, and takes the account
         else:
-            self._circuit.succeed()
+            self._circuit.fail(failures[0], probe, self._clock.now())
+        if any(isinstance(one, Verdict) for one in said):
             self._tell_recovered()
-            self._end(job, verdict)
+        for (job, _), one in zip(loaded, said, strict=True):
+            self._take(job, one, together=len(loaded) > 1)
+
+    async def _said(self, files: Sequence[File]) -> Sequence[Verdict | ModerationError]:
+        if len(files) == 1:
+            return [await self.supplier.judge(files[0])]
+        assert isinstance(self.supplier, BatchSupplier)
+        said = await self.supplier.judge_batch(files)
+        if len(said) != len(files):
+            raise ValueError(f"{len(said)} verdicts of {len(files)} slices")
+        return said
+
+    def _take(self, job: _Job, said: Verdict | ModerationError, *, together: bool) -> None:
+        """What a supplier said of one slice."""
+        if isinstance(said, Verdict):
+            self.counters.together += together and job.delivery.phase is not Phase.GONE
+            self._end(job, said)
+        elif isinstance(said, SliceNotJudged):
+            self._end(job, Unjudged(str(said)))
+        else:
+            self._again(job, said)
 
     def _again(self, job: _Job, error: ModerationError) -> None:
         now = self._clock.now()
         if now >= job.deadline:
             self._end(job, Unjudged(str(error)))
             return
-        job.failures += 1
+        job.failures, job.alone = job.failures + 1, True
         self.counters.failures += 1
         self._report(job, error)
         if not self._circuit.closed:
@@ -374,6 +463,15 @@ class Judging:
         return bool(track)
 
 
+def _app(job: _Job) -> int:
+    return job.delivery.judge.app if job.delivery.judge is not None else 0
+
+
+def _is_of_account(said: Verdict | ModerationError) -> TypeGuard[ModerationError]:
+    """Whether it says of the supplier or the account that it fails, and not of a slice."""
+    return not isinstance(said, Verdict | SliceNotJudged)
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """What a task does with its slices before they are stored: who judges them, and which are
@@ -381,21 +479,10 @@ class Judge:
 
     judging: Judging
     keep: Keep = Keep.NONE
+    app: int = 0
+    """The application whose task it is: slices of two do not go into one request."""
 
     def keeps(self, outcome: Outcome) -> bool:
         """Whether a slice of this outcome goes to the store. One that nobody judged is no hit."""
         hit = isinstance(outcome, Verdict) and outcome.hit
         return self.keep is Keep.ALL or (self.keep is Keep.HITS and hit)
-
-
-@contextmanager
-def unmade(delivery: Delivery, looked_at: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
-    """While the block lasts, a slice has no file yet, or goes to its judge. Gives what says, at any
-    moment of it, whether its file is for nobody: no supplier, no store, and none who watches
-    (*looked_at*)."""
-    judge = delivery.judge
-    if judge is None or judge.keep is Keep.ALL:
-        yield lambda: False
-        return
-    with judge.judging.coming(delivery) as left_out:
-        yield lambda: left_out() and not looked_at()

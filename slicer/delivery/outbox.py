@@ -26,10 +26,10 @@ from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.confirmations import Confirmations
-from slicer.delivery.delivery import DROPPABLE, NOT_PERMITTED, Delivery, Phase
+from slicer.delivery.delivery import DROPPABLE, NOT_PERMITTED, Delivery, Phase, Unless
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
-from slicer.delivery.judging import Judge, Outcome, unmade
+from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.outcome import OutboxCounters, OutboxListener, tell_made
 from slicer.delivery.previews import Previews
 from slicer.delivery.queue import UploadQueue
@@ -40,6 +40,7 @@ from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
 from slicer.delivery.throttle import Throttle
 from slicer.delivery.trouble import Trouble
+from slicer.delivery.unmade import unmade
 from slicer.errors import MediaError, SlicerError, StorageError, StorageRefused, StorageUnavailable
 from slicer.media.slice import File
 from slicer.storage import Receipt
@@ -71,12 +72,11 @@ class Outbox:
         self._listener, self._chance = listener, chance
         self._settings = settings or OutboxSettings()
         self._backoff = backoff or Backoff()
-        after = self._settings.backup_after
-        self._failover = Failover(storage, backup, after, self._backoff, chance)
+        backup_after = self._settings.backup_after
+        self._failover = Failover(storage, backup, backup_after, self._backoff, chance)
         self._spool = spool[0] if spool else None
         self._folder = spool[1] if spool else None
-        numbers = itertools.count()
-        self._number = self._spool.next_number if self._spool else partial(next, numbers)
+        self._number = self._spool.next_number if self._spool else itertools.count().__next__
         self._queue = UploadQueue()
         self._held = Held(self._settings)
         self._previews = Previews(encoding, clock)
@@ -145,8 +145,8 @@ class Outbox:
         spooled = self._spool is not None and self._spool.ready
         at_once = spooled or delivery.judge is not None
         reason = self._held.refusal(delivery, self._encoding if at_once else None)
-        if reason or self._closed:
-            delivery.refused = reason or "the outbox is closed"
+        delivery.refused = reason or ("the outbox is closed" if self._closed else "")
+        if delivery.refused:
             self.counters.overflowed += 1
             self._overflow.add()
             return False
@@ -229,25 +229,22 @@ class Outbox:
             self._listener.on_kept(delivery.info)
         else:
             self.counters.abandoned += 1
-            key, reason = delivery.info.key, "not acknowledged before the end"
-            lost = StorageUnavailable(key, reason, "it is lost")
-            self._listener.on_failed(delivery.info, lost, True)
+            about = (delivery.info.key, "not acknowledged before the end", "it is lost")
+            self._listener.on_failed(delivery.info, StorageUnavailable(*about), True)
 
     async def _make(self, delivery: Delivery) -> None:
-        """Have a slice's file made, unless it is for nobody: it is told as left out without one."""
-        with unmade(delivery, self._encoding.looked_at) as for_nobody:
-            if for_nobody() and not await self._is_permitted(delivery):
+        """Have a slice's file made, unless it is for nobody: what becomes of it is told without."""
+        with unmade(delivery, self._encoding.looked_at) as one:
+            file = None if one.for_nobody() else await self._encode(delivery, one.unless())
+            if file is None and not await self._is_permitted(delivery):
                 return
-            if for_nobody():  # still: it may have waited for its permit
+            if file is None and one.for_nobody():  # still: it may have waited
                 self._go_on(delivery)
-            else:
-                await self._make_file(delivery)
+            elif file := file or await self._encode(delivery):
+                await self._keep(delivery, file)
 
-    async def _make_file(self, delivery: Delivery) -> None:
-        """Make a slice's file and put it into the spool; it waits in memory where that fails."""
-        file = await self._encode(delivery)
-        if file is None:
-            return
+    async def _keep(self, delivery: Delivery, file: File) -> None:
+        """Put a slice's file into the spool; it waits in memory where that fails."""
         delivery.thumbnail = file.thumbnail
         written = await self._write(delivery, file)
         if not await self._is_permitted(delivery):
@@ -309,7 +306,7 @@ class Outbox:
             if delivery.phase is Phase.JUDGING and delivery.path is not None:
                 self._part_with(delivery)
             elif delivery.phase is Phase.JUDGING and self._spool is not None and not keep:
-                delivery.enter(Phase.MAKING)  # it was left out before it had a file
+                delivery.enter(Phase.MAKING)  # it was for nobody, and has no file
                 if file := await self._encode(delivery):
                     await self._write(delivery, file)
                     self._part_with(delivery)
@@ -328,14 +325,18 @@ class Outbox:
             if delivery.phase is Phase.JUDGING:
                 self._make_sendable(delivery, Phase.READY)
 
-    async def _encode(self, delivery: Delivery) -> File | None:
-        """The file of a slice, made of its cut; None where it cannot be, and the slice is lost."""
-        assert delivery.make is not None
+    async def _encode(self, delivery: Delivery, unless: Unless | None = None) -> File | None:
+        """The file of a slice, made of its cut; None where it cannot be, and the slice is lost, or
+        where *unless* says that it is for nobody, and the slice has its thumbnail."""
         try:
-            file = await self._encoding.make(delivery.kind, delivery.make, delivery.holder)
+            make = delivery.maker(unless)
+            file = await self._encoding.make(delivery.kind, make, delivery.holder)
         except Exception as error:  # whatever a codec raises, it costs one slice alone
             unknown = MediaError(f"{type(error).__name__}: {error}")
             self._drop(delivery, error if isinstance(error, MediaError) else unknown)
+            return None
+        if isinstance(file, bytes):
+            delivery.thumbnail = file
             return None
         if not delivery.failures:  # this try is the first: later ones make the same file anew
             tell_made(self.counters, self._listener, delivery, file, self._clock.now())
@@ -359,8 +360,7 @@ class Outbox:
             delivery = self._queue.pop() if upstream else None
             if upstream is None or delivery is None:
                 break
-            in_spool = delivery.path is not None
-            delivery.enter(Phase.UPLOADING if in_spool else Phase.MAKING)
+            delivery.enter(Phase.MAKING if delivery.path is None else Phase.UPLOADING)
             self._uploads.start(self._upload(delivery, upstream, upstream.circuit.start()))
         if self._wake is not None:
             self._wake.cancel()

@@ -25,6 +25,24 @@ MAX_ANCHORS = 10_000
 are then looked at as if they were new."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What becomes of an anchor's next picture. *verdict*: the last one's, and this one's too, if
+    its thumbnail is within *distance* of *thumbnail*; None: it is not compared. *left_out*: any
+    other is passed over by sampling. It changes with no one, so that any thread may ask."""
+
+    verdict: Verdict | None = None
+    thumbnail: bytes = b""
+    distance: int = 0
+    left_out: bool = False
+
+    def repeated(self, small: bytes) -> Verdict | None:
+        """The verdict of the last picture, if one with this thumbnail is that one again."""
+        if self.verdict is None or thumbnail.distance(self.thumbnail, small) > self.distance:
+            return None
+        return replace(self.verdict, repeated=True)
+
+
 @dataclass(slots=True)
 class _Anchor:
     """*thumbnail* and *verdict*: of its last picture that a supplier has judged, at *judged_at*;
@@ -55,15 +73,9 @@ class Selection:
 
     def repeated(self, delivery: Delivery, now: float) -> Verdict | None:
         """The verdict of an earlier, equal picture."""
-        if not self.repeats or delivery.kind is not Kind.VIDEO:
-            return None
-        anchor = self._anchor(delivery)
-        if anchor.verdict is None or not self._is_fresh(anchor, now):
-            return None
-        apart = thumbnail.distance(anchor.thumbnail, delivery.thumbnail)
-        if apart > self._settings.repeat_distance:
-            return None
-        return replace(anchor.verdict, repeated=True)
+        if self.repeats and delivery.kind is Kind.VIDEO:
+            self._anchor(delivery)  # it is heard of
+        return self.outlook(delivery, now).repeated(delivery.thumbnail)
 
     def leaves_out(self, delivery: Delivery, now: float) -> bool:
         """Whether sampling passes over this picture. Asked once of each that is not repeated."""
@@ -77,13 +89,19 @@ class Selection:
         anchor.left_out += 1
         return True
 
-    def will_leave_out(self, delivery: Delivery, now: float) -> bool:
-        """Whether `leaves_out` says so of this picture, whatever it shows: False where it has to be
-        compared with the last one first. Changes nothing, and may be asked at any time."""
+    def outlook(self, delivery: Delivery, now: float) -> Outlook:
+        """What `repeated` and `leaves_out` will say. Changes nothing, and may be asked at any
+        time."""
         anchor = self._anchors.get(_key(delivery)) if delivery.kind is Kind.VIDEO else None
-        if anchor is None or (self.repeats and self._is_fresh(anchor, now)):
-            return False
-        return self._passes_over(anchor, now)
+        if anchor is None:
+            return Outlook()
+        fresh = self.repeats and self._is_fresh(anchor, now)
+        return Outlook(
+            anchor.verdict if fresh else None,
+            anchor.thumbnail,
+            self._settings.repeat_distance,
+            self._passes_over(anchor, now),
+        )
 
     def note(self, delivery: Delivery, verdict: Verdict, now: float) -> None:
         """A slice has a verdict, of its own or a repeated one."""

@@ -62,7 +62,7 @@ class Judges:
                 self._trouble,
                 self._recovered,
             )
-        return Judge(judging, moderation.keep)
+        return Judge(judging, moderation.keep, moderation.app)
 
     async def judge(self, file: File, supplier: SupplierSpec) -> Outcome:
         """Have one file judged that is of no task, in its turn. Its account stays open, as the next

@@ -10,10 +10,12 @@ from slicer.storage import Credentials
 
 @dataclass(frozen=True, slots=True)
 class Moderation:
-    """Have each slice judged, by this account, before it is stored; keep none, all, or the hits."""
+    """Have each slice judged, by this account, before it is stored; keep none, all, or the hits.
+    *app*: slices of two applications do not go into one request, though they share the account."""
 
     supplier: SupplierSpec
     keep: Keep = Keep.NONE
+    app: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Decodes a keyframe, or a run from one on, and makes its last frame a picture; or says why not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import av
@@ -30,12 +30,14 @@ def write(
     decoder: GroupDecoder | None = None,
     *,
     with_thumbnail: bool = False,
+    unless: Callable[[bytes], bool] | None = None,
 ) -> Picture:
     """Make the last of *frames* a picture, and turn it (*orientation* as in PictureCut).
 
     Without *decoder* the first is a keyframe, of one of CODECS; with it they are the next ones of
-    its group. A VP8 keyframe alone becomes WebP without being decoded, and has no thumbnail. Raises
-    MediaError for what does not decode without a fault.
+    its group. A VP8 keyframe alone becomes WebP without being decoded, and has no thumbnail. Where
+    *unless* says so of the thumbnail, the picture is not encoded: it has no data. Raises MediaError
+    for what does not decode without a fault.
     """
     alone = len(frames) == 1 and (decoder is None or decoder.fresh)
     if decoder is not None:
@@ -47,7 +49,9 @@ def write(
             return Picture(webp.wrap(frames[0]), width, height)
     frame = decode(codec, frames) if decoder is None else decoder.picture()
     frame = image.turned(frame, orientation)
-    small = thumbnail.make(frame) if with_thumbnail else b""
+    small = thumbnail.make(frame) if with_thumbnail or unless else b""
+    if unless is not None and unless(small):
+        return Picture(b"", frame.width, frame.height, small)
     return Picture(image.encode(frame, image_format), frame.width, frame.height, small)
 
 

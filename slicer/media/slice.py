@@ -1,6 +1,7 @@
 """A slice: its description, and the file made from its cut, in one call from any thread."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -129,7 +130,28 @@ def make(
         lost = counters["recovered"], counters["concealed"]
         info = replace(info, size=len(data))
         return File(info, data, _AUDIO_TYPE, None, None, *lost, level=cut.level)
-    return _picture(cut, info, image_format, decoder, with_thumbnail)
+    image = picture.write(
+        cut.codec.name,
+        cut.frames,
+        image_format,
+        cut.orientation,
+        decoder,
+        with_thumbnail=with_thumbnail,
+    )
+    return _picture_file(image, info, image_format)
+
+
+def make_unless(
+    cut: PictureCut,
+    info: SliceInfo,
+    image_format: ImageFormat,
+    unless: Callable[[bytes], bool],
+) -> File | bytes:
+    """Make the file of a picture that depends on none before its cut, with its thumbnail; or give
+    the thumbnail alone, where *unless* says of it that nobody wants the file. Raises MediaError.
+    """
+    image = picture.write(cut.codec.name, cut.frames, image_format, cut.orientation, unless=unless)
+    return _picture_file(image, info, image_format) if image.data else image.thumbnail
 
 
 def _audio(cut: AudioCut, began: datetime, preroll: float, counters: Counter[str]) -> bytes:
@@ -143,21 +165,7 @@ def _audio(cut: AudioCut, began: datetime, preroll: float, counters: Counter[str
     return ogg.write(packets, cut.start, cut.end, comments, counters)
 
 
-def _picture(
-    cut: PictureCut,
-    info: SliceInfo,
-    image_format: ImageFormat,
-    decoder: GroupDecoder | None,
-    with_thumbnail: bool,
-) -> File:
-    image = picture.write(
-        cut.codec.name,
-        cut.frames,
-        image_format,
-        cut.orientation,
-        decoder,
-        with_thumbnail=with_thumbnail,
-    )
+def _picture_file(image: picture.Picture, info: SliceInfo, image_format: ImageFormat) -> File:
     info = replace(info, size=len(image.data))
     kind, size = _IMAGE_TYPES[image_format], (image.width, image.height)
     return File(info, image.data, kind, *size, thumbnail=image.thumbnail)

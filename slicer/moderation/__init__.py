@@ -7,17 +7,17 @@ at once and when to try again is the affair of delivery/judging.py.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from importlib import import_module
 from importlib.util import find_spec
 from operator import attrgetter
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from slicer.config import in_words
 from slicer.entry_points import Group, added, extensions
-from slicer.errors import BadInput
+from slicer.errors import BadInput, ModerationError
 from slicer.media.slice import File, SliceInfo
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
@@ -144,6 +144,31 @@ class Supplier(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a supplier takes in one request at most: slices of a kind, and *size* bytes of their
+    files together. One slice alone may have more."""
+
+    count: int
+    size: int
+
+
+@runtime_checkable
+class BatchSupplier(Supplier, Protocol):
+    """A supplier that takes several slices in one request."""
+
+    @property
+    def batches(self) -> Mapping[Kind, Batch]:
+        """Of which kinds, and how many."""
+        ...
+
+    async def judge_batch(self, files: Sequence[File]) -> Sequence[Verdict | ModerationError]:
+        """Look at slices of one kind and of different keys, within its `Batch`, by one request.
+        Gives, in their order, the verdict of each, or why it has none. Raises as `judge` does where
+        the whole request has none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ class ModerationSettings:
     """Requests to one account side by side."""
     rate: float = bounded(0.0, 0, 10_000)
     """Requests a second to one account; 0: as many as are needed."""
+    batch: int = bounded(32, 1, 32)
+    """Pictures that wait and may go together in one request, where a supplier takes several; 1:
+    each goes alone."""
     timeout: float = bounded(10.0, 0.1, 600)
     """Seconds that a request may take."""
     max_age: float = bounded(3_600.0, 1, DAY)

@@ -1,27 +1,51 @@
 """Shumei (数美): pictures and audio by its version 4.
 
 https://github.com/ishumei/api-doc, in V4: 智能图片识别产品API文档.md (pictures) and
-智能语音消息识别产品API文档.md (audio). A request is JSON, and the account's key stands in it:
-hence HTTPS by default, although the examples of those pages have HTTP.
+智能语音消息识别产品API文档.md (audio). Several pictures go to another interface of the first page
+(同步批量接口), at /images/v4 beside /image/v4. A request is JSON, and the account's key stands in
+it: hence HTTPS by default, although the examples of those pages have HTTP.
 """
 
 import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
+from slicer.errors import (
+    BadInput,
+    ModerationError,
+    SliceNotJudged,
+    SupplierRefused,
+    SupplierUnavailable,
+    shown,
+)
 from slicer.media.slice import File, SliceInfo
 from slicer.media.wav import mono_wav
-from slicer.moderation import Box, Finding, Label, Segment, Suggest, SupplierSpec, Verdict, data_id
+from slicer.moderation import (
+    Batch,
+    Box,
+    Finding,
+    Label,
+    Segment,
+    Suggest,
+    SupplierSpec,
+    Verdict,
+    data_id,
+)
 from slicer.moderation.client import MAX_REASON, Answer, SupplierClient, endpoint
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 
 MAX_PICTURE = 10 * 1024 * 1024
 """Bytes of a picture in Base64: the field `data` is 10 MB at most."""
+BATCH = Batch(12, 7 * 1000 * 1000)
+"""Pictures of a request, whose `data` has the same bound: Base64 is a third larger."""
+MAX_ID = 30
+"""Characters of a picture's btId."""
+_ONE, _SEVERAL = "/image/v4", "/images/v4"
+"""How the URLs end."""
 MAX_AUDIO = 15 * 1024 * 1024
 """Bytes of audio in Base64."""
 RATE = 16_000
@@ -59,6 +83,10 @@ class ShumeiSupplier:
             raise BadInput("moderation.shumei_language", settings.shumei_language, allowed)
         self._image_url = endpoint("shumei_image_url", settings.shumei_image_url)
         self._audio_url = endpoint("shumei_audio_url", settings.shumei_audio_url)
+        # Of a URL of another shape, such as a proxy's, it is not known where several go.
+        known = self._image_url.endswith(_ONE)
+        self._images_url = self._image_url.removesuffix(_ONE) + _SEVERAL if known else ""
+        self.batches = {Kind.VIDEO: BATCH} if known else {}
         self._spec, self._settings, self.label = spec, settings, f"shumei {spec.app_id}"
         self._client = SupplierClient(self.label, settings, spec.secret_key)
 
@@ -72,24 +100,59 @@ class ShumeiSupplier:
     async def judge(self, file: File) -> Verdict:
         assert isinstance(file.info, SliceInfo)
         if file.info.kind is Kind.VIDEO:
-            content = self._bounded(base64.b64encode(file.data).decode(), MAX_PICTURE)
+            content = base64.b64encode(file.data).decode()
+            self._check_size(len(content), MAX_PICTURE)
             answer = await self._ask(self._image_url, self._image(content, _token(file.info)))
             return self._client.verdict(picture_verdict, answer.body, answer.raw)
         try:
             data = await asyncio.to_thread(mono_wav, file.data, RATE)
         except ValueError as error:
             raise SliceNotJudged(self.label, str(error)) from error
-        content = self._bounded(base64.b64encode(data).decode(), MAX_AUDIO)
+        content = base64.b64encode(data).decode()
+        self._check_size(len(content), MAX_AUDIO)
         answer = await self._ask(self._audio_url, self._audio(content, file.info))
         return self._client.verdict(audio_verdict, answer.body, answer.raw)
+
+    async def judge_batch(self, files: Sequence[File]) -> Sequence[Verdict | ModerationError]:
+        """Pictures of several anchors have a tokenId of their own: there is one for a request, and
+        a profile that is of nobody is better than one of several users."""
+        names, tokens = list[str](), list[str]()
+        for file in files:
+            assert isinstance(file.info, SliceInfo)
+            names.append(data_id(file.info)[:MAX_ID])
+            tokens.append(_token(file.info))
+        contents = [base64.b64encode(file.data).decode() for file in files]
+        self._check_size(sum(map(len, contents)), MAX_PICTURE)
+        imgs = [{"btId": name, "img": data} for name, data in zip(names, contents, strict=True)]
+        account = self._account(self._spec.image_type, self._settings.shumei_image_type)
+        data = {"imgs": imgs, "tokenId": tokens[0] if len({*tokens}) == 1 else _joint(names)}
+        data["lang"] = self._settings.shumei_language
+        answer = await self._ask(self._images_url, {**account, "data": data})
+        listed = answer.body.get("imgs")
+        found = {
+            str(one.get("btId")): one
+            for one in (listed if isinstance(listed, list) else [])
+            if isinstance(one, dict)
+        }
+        return [self._of_several(found.get(name)) for name in names]
 
     async def close(self) -> None:
         await self._client.close()
 
-    def _bounded(self, content: str, most: int) -> str:
-        if len(content) > most:
-            raise SliceNotJudged(self.label, f"{len(content)} bytes; at most {most}")
-        return content
+    def _of_several(self, part: Mapping[str, Any] | None) -> Verdict | ModerationError:
+        """What an answer says of one of its pictures."""
+        if part is None:
+            return SupplierUnavailable(self.label, "the answer has nothing of this picture")
+        try:
+            self._check(part)
+            raw = json.dumps(part)
+            return self._client.verdict(picture_verdict, part, raw)
+        except ModerationError as error:
+            return error
+
+    def _check_size(self, size: int, most: int) -> None:
+        if size > most:
+            raise SliceNotJudged(self.label, f"{size} bytes; at most {most}")
 
     def _account(self, event: str, kind: str) -> dict[str, object]:
         return {
@@ -124,10 +187,14 @@ class ShumeiSupplier:
     async def _ask(self, url: str, fields: Mapping[str, object]) -> Answer:
         headers = {"Content-Type": "application/json"}
         answer = await self._client.post(url, json.dumps(fields).encode(), headers)
-        body = self._client.body_of(answer)
+        self._check(self._client.body_of(answer), answer.retry_after)
+        return answer
+
+    def _check(self, body: Mapping[str, Any], retry_after: float | None = None) -> None:
+        """Raise what a code means."""
         code = body.get("code")
         if code == _SUCCESS:
-            return answer
+            return
         aux = body.get("auxInfo")
         detail = aux.get("errorCode") if isinstance(aux, dict) else None
         numbers = "/".join(shown(each, 20) for each in (code, detail) if each is not None)
@@ -136,7 +203,7 @@ class ShumeiSupplier:
             raise SupplierRefused(self.label, said)
         if code in (_BAD_PARAMETER, _NO_DOWNLOAD):
             raise SliceNotJudged(self.label, said)
-        raise SupplierUnavailable(self.label, said, answer.retry_after)
+        raise SupplierUnavailable(self.label, said, retry_after)
 
 
 def picture_verdict(body: Mapping[str, Any]) -> Verdict:
@@ -205,6 +272,11 @@ def _box(corners: list[float]) -> Box:
 
 def _label(name: str) -> Label:
     return _LABELS.get(name, Label.CUSTOM)
+
+
+def _joint(names: Sequence[str]) -> str:
+    """A tokenId that is nobody's."""
+    return hashlib.sha256("".join(names).encode()).hexdigest()[:32]
 
 
 def _token(info: SliceInfo) -> str:

@@ -3,6 +3,8 @@
 Parameters, answers and signature as in https://github.com/yidun/yidun-golang-sdk (versions v5.2
 and v2.2) and https://support.dun.163.com/documents/588434426518708224?docId=588884842603749376;
 codes and labels as in that documentation's tables. The key never leaves the house: it signs.
+Several pictures in one request: http://support.dun.163.com/documents/2018041901?docId=588512292354793472
+(32 pictures, and 10 MB of all parameters).
 """
 
 import asyncio
@@ -11,14 +13,31 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
-from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
+from slicer.errors import (
+    BadInput,
+    ModerationError,
+    SliceNotJudged,
+    SupplierRefused,
+    SupplierUnavailable,
+    shown,
+)
 from slicer.media.slice import File, SliceInfo
 from slicer.media.wav import mono_pcm
-from slicer.moderation import Box, Finding, Label, Segment, Suggest, SupplierSpec, Verdict, data_id
+from slicer.moderation import (
+    Batch,
+    Box,
+    Finding,
+    Label,
+    Segment,
+    Suggest,
+    SupplierSpec,
+    Verdict,
+    data_id,
+)
 from slicer.moderation.client import MAX_REASON, Answer, SupplierClient, endpoint
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
@@ -27,6 +46,8 @@ IMAGE, IMAGE_VERSION = "/v5/image/base64Check", "v5.2"
 AUDIO, AUDIO_VERSION = "/v2/audio/check", "v2.2"
 MAX_REQUEST = 10 * 1000 * 1000
 """Bytes of a request's parameters."""
+BATCH = Batch(32, 7 * 1000 * 1000)
+"""Pictures of a request: in Base64 they are a third larger, and each has its names besides."""
 MAX_SECONDS = 60.0
 RATE = 16_000
 MAX_NONCE = 10**11
@@ -69,6 +90,7 @@ class YidunSupplier:
             allowed = "a businessId of Yidun's, for pictures here or for audio"
             raise BadInput("supplier.image_type", "", allowed)
         self.kinds = frozenset(self._business)
+        self.batches = {Kind.VIDEO: BATCH} if Kind.VIDEO in self.kinds else {}
         self._url = endpoint("yidun_endpoint", settings.yidun_endpoint).rstrip("/")
         self._method = settings.yidun_signature.upper()
         if self._method not in SIGNATURES:
@@ -92,11 +114,29 @@ class YidunSupplier:
         info = file.info
         assert isinstance(info, SliceInfo)
         if info.kind is Kind.VIDEO:
-            answer = await self._ask(info.kind, self._picture(file.data, data_id(info)))
-            result = _only(answer.body.get("result"))
-        else:
-            answer = await self._ask(info.kind, await self._audio(file.data, info))
-            result = answer.body.get("result")
+            answer = await self._ask(info.kind, _pictures([file]))
+            return self._verdict(file, _only(answer.body.get("result")), answer.raw)
+        answer = await self._ask(info.kind, await self._audio(file.data, info))
+        return self._verdict(file, answer.body.get("result"), answer.raw)
+
+    async def judge_batch(self, files: Sequence[File]) -> Sequence[Verdict | ModerationError]:
+        answer = await self._ask(Kind.VIDEO, _pictures(files))
+        results = _by_name(answer.body.get("result"))
+        said: list[Verdict | ModerationError] = []
+        for file in files:
+            result = results.get(_identity(file))
+            raw = json.dumps(result)
+            try:
+                said.append(self._verdict(file, result, raw))
+            except ModerationError as error:
+                said.append(error)
+        return said
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _verdict(self, file: File, result: object, raw: str) -> Verdict:
+        """Read the result for one slice. Raises SupplierUnavailable and SliceNotJudged."""
         antispam = result.get("antispam") if isinstance(result, dict) else None
         if not isinstance(result, dict) or not isinstance(antispam, dict):
             raise SupplierUnavailable(self.label, "the answer has no result.antispam")
@@ -105,19 +145,7 @@ class YidunSupplier:
             said = f"antispam.status {shown(status, 20)}, failureReason {reason}"
             raise SliceNotJudged(self.label, said)
         size = (file.width or 0, file.height or 0)
-        return self._client.verdict(lambda body: verdict_of(body, size), result, answer.raw)
-
-    async def close(self) -> None:
-        await self._client.close()
-
-    def _picture(self, data: bytes, identity: str) -> dict[str, str]:
-        image = {
-            "name": identity,
-            "dataId": identity,
-            "type": BASE64_PICTURE,
-            "data": base64.b64encode(data).decode(),
-        }
-        return {"images": json.dumps([image])}
+        return self._client.verdict(lambda body: verdict_of(body, size), result, raw)
 
     async def _audio(self, data: bytes, info: SliceInfo) -> dict[str, str]:
         """Base64 is for bare samples: 16 bits, little-endian, 16 kHz, mono."""
@@ -150,7 +178,7 @@ class YidunSupplier:
         parameters["signature"] = sign(self._spec.secret_key, parameters)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         url = self._url + (IMAGE if picture else AUDIO)
-        answer = await self._client.post(url, urlencode(parameters).encode(), headers)
+        answer = await self._client.post(url, form(parameters), headers)
         body = self._client.body_of(answer)
         code = body.get("code")
         if code == _SUCCESS:
@@ -163,6 +191,24 @@ class YidunSupplier:
         raise SupplierUnavailable(self.label, said, answer.retry_after)
 
 
+def _identity(file: File) -> str:
+    assert isinstance(file.info, SliceInfo)
+    return data_id(file.info)
+
+
+def _pictures(files: Sequence[File]) -> dict[str, str]:
+    images = [
+        {
+            "name": _identity(file),
+            "dataId": _identity(file),
+            "type": BASE64_PICTURE,
+            "data": base64.b64encode(file.data).decode(),
+        }
+        for file in files
+    ]
+    return {"images": json.dumps(images)}
+
+
 def sign(key: str, parameters: Mapping[str, str]) -> str:
     """The parameter `signature`: the digest that `signatureMethod` names, of every other parameter
     by its name, name and value one behind the other, and the key."""
@@ -170,6 +216,28 @@ def sign(key: str, parameters: Mapping[str, str]) -> str:
     digest = hashlib.new(parameters["signatureMethod"].lower(), usedforsecurity=False)
     digest.update(text.encode())
     return digest.hexdigest()
+
+
+_FIRST = "%+"
+"""What other characters bring more of."""
+_QUOTED = {char: quote_plus(char) for char in [*_FIRST, *map(chr, range(128))]}
+
+
+def form(parameters: Mapping[str, str]) -> bytes:
+    """What `urlencode` gives, which looks at each character of a picture by itself: 32 ms of the
+    loop's time for one of 500 kB, of which this takes 6."""
+    return "&".join(
+        f"{quote_plus(name)}={_quoted(parameters[name])}" for name in parameters
+    ).encode()
+
+
+def _quoted(value: str) -> str:
+    if not value.isascii():
+        return quote_plus(value)
+    for char, quoted in _QUOTED.items():
+        if char != quoted and char in value:
+            value = value.replace(char, quoted)
+    return value
 
 
 def verdict_of(result: Mapping[str, Any], size: tuple[int, int] = (0, 0)) -> Verdict:
@@ -230,6 +298,16 @@ def _boxes(hits: list[Mapping[str, Any]], size: tuple[int, int]) -> Iterator[Box
             sides = zip(corners, (*size, *size), strict=True)
             left, top, right, bottom = (round(part * side) for part, side in sides)
             yield Box(left, top, right - left, bottom - top)
+
+
+def _by_name(found: object) -> dict[str, object]:
+    """The results for several pictures, by the dataId that each repeats."""
+    results = {}
+    for one in found if isinstance(found, list) else []:
+        antispam = one.get("antispam") if isinstance(one, dict) else None
+        if isinstance(antispam, dict):
+            results[str(antispam.get("dataId") or antispam.get("name"))] = one
+    return results
 
 
 def _only(found: object) -> object:

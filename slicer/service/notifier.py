@@ -84,7 +84,7 @@ class Notifier:
     def moderation(self, task: str) -> Moderation | None:
         """Who judges a task's slices, for those that the spool still holds."""
         record = self._registry.get(task)
-        return moderation_of(record.order) if record else None
+        return moderation_of(record.app, record.order) if record else None
 
     async def confirm(self, event: SliceStored) -> None:
         """Queue the message of a stored slice. Returns once it is on the disk, after the task's

@@ -31,7 +31,7 @@ def plan(task: str, app: Application, order: Order, vendors: VendorSettings) -> 
         credentials=bucket.credentials if bucket else None,
         task=task,
         check_store=False,  # a store that fails is told by callback, and the answer is in 6 s
-        moderation=moderation_of(order),
+        moderation=moderation_of(app.sdk_app_id, order),
     )
 
 
@@ -46,10 +46,10 @@ def room_of(app: Application, order: Order) -> str:
     return room
 
 
-def moderation_of(order: Order) -> Moderation | None:
-    """Who judges its slices, and which are kept."""
+def moderation_of(app: int, order: Order) -> Moderation | None:
+    """Who judges the slices of an application's order, and which are kept."""
     ordered = order.moderation
-    return Moderation(ordered.supplier, ordered.keep) if ordered is not None else None
+    return Moderation(ordered.supplier, ordered.keep, app) if ordered is not None else None
 
 
 def storage_url(bucket: Bucket, vendors: VendorSettings) -> str:

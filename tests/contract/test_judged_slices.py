@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from slicer.errors import (
 )
 from slicer.media.slice import File
 from slicer.moderation import Verdict
+from slicer.rtp.parameters import Kind
 from tests.harness.clock import ManualClock, settle
 from tests.harness.delivery.outbox import Inline
 from tests.harness.delivery.recorder import Recorder
@@ -189,3 +191,41 @@ async def test_what_waits_behind_a_slice_that_is_not_kept_goes_on(
     await run.until(lambda: run.outbox.held == 0)
     assert bucket.order == ["ada/1"]
     await run.close()
+
+
+@pytest.mark.parametrize("made", [(2, 1, 3), (3, 2, 1), (2, 3, 1)])
+async def test_files_that_are_made_side_by_side_are_judged_in_the_order_of_their_cuts(
+    made: tuple[int, ...],
+) -> None:
+    stage = Stage()
+    cuts = {number: delivery_of(f"ada/{number}", kind=Kind.VIDEO) for number in made}
+    with ExitStack() as making:
+        blocks = {}
+        for number in sorted(cuts):
+            cuts[number].number = number
+            block = blocks[number] = ExitStack()
+            block.enter_context(stage.judging.coming(cuts[number]))
+            making.push(block)
+        for number in made:
+            stage.add_delivery(cuts[number])
+            blocks[number].close()
+            await settle(50)
+    assert stage.keys == ["ada/1", "ada/2", "ada/3"]
+    assert stage.judging._coming == {}
+    assert stage.balanced()
+
+
+async def test_a_slice_that_is_never_made_holds_up_none_behind_it() -> None:
+    stage = Stage()
+    first, second = delivery_of("ada/1"), delivery_of("ada/2")
+    first.number, second.number = 1, 2
+    with stage.judging.coming(first):
+        with stage.judging.coming(second):
+            stage.add_delivery(second)
+        await settle(50)
+        assert stage.keys == []
+        stage.add("bo/0")
+        await settle(50)
+        assert stage.keys == ["bo/0"], "another track does not wait"
+    await settle(50)
+    assert stage.keys == ["bo/0", "ada/2"]

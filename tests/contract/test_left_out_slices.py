@@ -1,4 +1,5 @@
-"""Pictures that sampling leaves out and no store is to have: no file of them is made."""
+"""Pictures that no supplier is to see and no store to have, since sampling leaves them out or they
+are the last one again: no file of them is made."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,10 +10,11 @@ from threading import Event
 
 import pytest
 
-from slicer.delivery.delivery import NOT_PERMITTED, Delivery
+from slicer.delivery.delivery import NOT_PERMITTED, Delivery, Unless
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.judging import Judge, Keep, Unjudged
 from slicer.delivery.outbox import Outbox
+from slicer.errors import MediaError
 from slicer.media.slice import File
 from slicer.media.thumbnail import SIZE
 from slicer.moderation import Verdict
@@ -38,14 +40,23 @@ class Left:
         self.bucket = MemoryStore()
         self.run = Run(folder, self.bucket)
         self.made: list[str] = []
+        self.decoded: list[str] = []
+        """Those that were compared before they were made, or not made."""
+        self.greys: dict[str, int] = {}
 
     def cut(self, key: str, keep: Keep = Keep.NONE, kind: Kind = Kind.VIDEO) -> Delivery:
         def make() -> File:
             self.made.append(key)
-            return replace(file_of(key, kind=kind), thumbnail=bytes(SIZE))
+            return replace(file_of(key, kind=kind), thumbnail=small)
 
+        def make_unless(unless: Unless) -> File | bytes:
+            self.decoded.append(key)
+            return small if unless(small) else make()
+
+        small = bytes([self.greys.get(key, 100)]) * SIZE
         cut = delivery_of(key, kind=kind)
         cut.make, cut.judge = make, Judge(self.stage.judging, keep)
+        cut.make_unless = make_unless if kind is Kind.VIDEO else None
         return cut
 
     async def offer(self, *keys: str, keep: Keep = Keep.NONE, kind: Kind = Kind.VIDEO) -> None:
@@ -174,14 +185,84 @@ async def test_an_anchor_of_a_hit_is_looked_at_until_that_is_long_ago(tmp_path: 
     await left.close()
 
 
-async def test_what_may_be_the_last_picture_again_is_made_to_be_compared(tmp_path: Path) -> None:
+async def test_what_may_be_the_last_picture_again_is_decoded_to_be_compared(tmp_path: Path) -> None:
     left = Left(tmp_path, repeat_distance=4, repeat_seconds=60.0)
     await left.offer("ada/0", "ada/1")
-    assert (left.made, left.left) == (["ada/0", "ada/1"], [])
+    assert (left.made, left.decoded, left.left) == (["ada/0"], ["ada/1"], [])
     assert left.run.heard.judged[1][1] == replace(PASS, repeated=True)
     await left.stage.advance(61.0)
     await left.offer("ada/2", "ada/3", "ada/4")
-    assert (left.made, left.left) == (["ada/0", "ada/1", "ada/4"], ["ada/2", "ada/3"])
+    assert (left.made, left.left) == (["ada/0", "ada/4"], ["ada/2", "ada/3"])
+    assert left.decoded == ["ada/1"], "what is left out whatever it shows is not even decoded"
+    await left.close()
+
+
+@pytest.mark.parametrize("keep", Keep)
+@pytest.mark.parametrize("hits", [(), ("ada/0",)])
+async def test_the_last_picture_again_is_encoded_for_a_store_that_is_to_have_it(
+    tmp_path: Path, keep: Keep, hits: tuple[str, ...]
+) -> None:
+    left = Left(tmp_path, *hits, repeat_distance=4, sample_every=1)
+    left.greys["ada/2"] = 10
+    await left.offer(*pictures(4), keep=keep)
+    first = BLOCK if hits else PASS
+    told = [first, replace(first, repeated=True), PASS, PASS]
+    assert [outcome for _, outcome, _ in left.run.heard.judged] == told, "in their order"
+    again = keep is Keep.ALL or (keep is Keep.HITS and hits)
+    assert left.made == ["ada/0", *(["ada/1"] if again else []), "ada/2", "ada/3"]
+    assert left.run.heard.spooled == left.made
+    stored = {Keep.NONE: [], Keep.ALL: pictures(4), Keep.HITS: ["ada/0", "ada/1"] if hits else []}
+    assert left.bucket.order == stored[keep]
+    assert left.stage.supplier.asked == ["ada/0", "ada/2", "ada/3"]
+    assert left.run.outbox.memory == 0
+    await left.close()
+
+
+async def test_the_last_picture_again_that_is_not_confirmed_is_told_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    left = Left(tmp_path, repeat_distance=4, sample_every=1)
+    await left.offer("ada/0")
+    left.run.heard.confirms = asyncio.get_running_loop().create_future()
+    left.run.heard.confirms.set_exception(OSError("the queue is full"))
+    await left.offer("ada/1")
+    assert (left.decoded, left.made) == (["ada/1"], ["ada/0", "ada/1"])
+    assert [path.suffix for path in left.run.folder.path.iterdir()] == [".judging"]
+    await left.close()
+
+
+async def test_one_that_was_the_last_again_and_waited_too_long_is_made_after_all(
+    tmp_path: Path,
+) -> None:
+    left = Left(tmp_path, repeat_distance=4, sample_every=1)
+    await left.offer("ada/0")
+    cut = left.cut("ada/1")
+    cut.permit = permit = asyncio.get_running_loop().create_future()
+    assert left.run.outbox.offer(cut)
+    await left.run.until(lambda: left.decoded == ["ada/1"])
+    await left.stage.advance(61.0)
+    assert left.made == ["ada/0"]
+    permit.set_result(True)
+    await left.run.until(lambda: left.run.outbox.held == 0)
+    assert left.made == ["ada/0", "ada/1"]
+    assert [outcome for _, outcome, _ in left.run.heard.judged] == [PASS, PASS]
+    await left.close()
+
+
+async def test_a_picture_that_does_not_decode_is_lost_whether_it_is_compared_or_not(
+    tmp_path: Path,
+) -> None:
+    def broken(_unless: Unless) -> File:
+        raise MediaError("a broken frame")
+
+    left = Left(tmp_path, repeat_distance=4, sample_every=1)
+    await left.offer("ada/0")
+    cut = left.cut("ada/1")
+    cut.make_unless = broken
+    assert left.run.outbox.offer(cut)
+    await left.run.until(lambda: left.run.outbox.held == 0)
+    assert [str(error) for _, error in left.run.heard.lost] == ["a broken frame"]
+    assert len(left.run.heard.judged) == 1
     await left.close()
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slicer.delivery.delivery import Delivery, Phase
-from slicer.delivery.judging import Judge, Keep, Unjudged, unmade
+from slicer.delivery.judging import Judge, Unjudged
 from slicer.errors import (
     ModerationError,
     SliceNotJudged,
@@ -16,7 +17,7 @@ from slicer.errors import (
     SupplierUnavailable,
 )
 from slicer.media.slice import File
-from slicer.moderation import Verdict
+from slicer.moderation import Batch, Verdict
 from slicer.rtp.parameters import Kind
 from tests.harness.clock import settle
 from tests.harness.delivery.spooling import delivery_of, file_of
@@ -266,38 +267,148 @@ async def test_what_sampling_leaves_out_is_told_and_a_hit_brings_it_back() -> No
     assert stage.balanced()
 
 
-def for_nobody(stage: Stage, key: str, keep: Keep = Keep.NONE, looked_at: bool = False) -> bool:
-    """Whether nobody wants the file of a picture that is cut now."""
-    cut = delivery_of(key, kind=Kind.VIDEO)
-    cut.judge = Judge(stage.judging, keep)
-    with unmade(cut, lambda: looked_at) as says:
-        return says()
+def batching(count: int = 3, size: int = 10_000, **changed: float) -> Stage:
+    """A supplier of one request at a time, with several pictures in it."""
+    changed.setdefault("concurrency", 1)
+    supplier = ScriptedSupplier(batches={Kind.VIDEO: Batch(count, size)})
+    supplier.gate.clear()
+    return Stage(supplier, None, **changed)
 
 
-async def test_a_picture_that_sampling_leaves_out_needs_no_file_unless_somebody_wants_it() -> None:
-    stage = Stage(sample_every=3)
-    assert not for_nobody(stage, "ada/0"), "the first one is judged"
-    stage.add_one("ada/0", 0)
-    assert not for_nobody(stage, "ada/1"), "the first one may be a hit"
+def pictures(count: int) -> list[str]:
+    return [f"{number}/0" for number in range(count)]
+
+
+async def test_what_waits_for_a_place_goes_together_and_nothing_waits_for_more() -> None:
+    stage = batching()
+    for key in pictures(6):
+        stage.add_one(key, 100)
     await settle()
-    for keep in Keep:
-        assert for_nobody(stage, "ada/1", keep) is (keep is not Keep.ALL)
-    assert not for_nobody(stage, "ada/1", looked_at=True)
-    assert not for_nobody(stage, "bo/0")
-    with unmade(delivery_of("ada/1", kind=Kind.VIDEO), lambda: False) as says:
-        assert not says(), "nobody judges it: a store is to have it"
-    first = delivery_of("ada/1", kind=Kind.VIDEO)
-    first.judge = Judge(stage.judging)
-    with unmade(first, lambda: False) as says:
-        assert not for_nobody(stage, "ada/2"), "one before it is under way"
-        assert says()
-    assert for_nobody(stage, "ada/1"), "that one never came"
-    await stage.judging.close()
-    assert not for_nobody(stage, "ada/1"), "it would be told nothing"
+    assert (stage.supplier.asked, stage.supplier.together) == (["0/0"], [])
+    stage.supplier.gate.set()
+    await settle(200)
+    assert stage.supplier.together == [["1/0", "2/0", "3/0"], ["4/0", "5/0"]]
+    assert stage.keys == pictures(6)
+    assert (stage.judging.counters.together, stage.judging.counters.judged) == (5, 6)
+    assert stage.balanced()
+
+
+async def test_what_goes_together_is_of_one_kind_and_of_different_tracks_and_fits() -> None:
+    stage = batching(size=2500)  # two of 1000 bytes
+    for key, grey in (("a/0", 1), ("b/0", 1), ("c/0", None), ("b/1", 2), ("d/0", 1), ("e/0", 1)):
+        stage.add_one(key, grey)
+    await settle()
+    stage.supplier.gate.set()
+    await settle(200)
+    assert stage.supplier.together == [["b/0", "d/0"], ["e/0", "b/1"]]
+    assert stage.supplier.asked == ["a/0", "c/0"], "audio keeps its place, and goes alone"
+    assert stage.keys == ["a/0", "b/0", "d/0", "c/0", "e/0", "b/1"]
+
+
+async def test_a_request_of_several_that_one_of_them_spoils_is_repeated_with_each_alone() -> None:
+    stage = batching()
+    stage.supplier.whole = SliceNotJudged("scripted", "one of them is odd")
+    odd = SliceNotJudged("scripted", "odd")
+    stage.supplier.answer = lambda file: odd if file.info.key == "2/0" else PASS
+    for key in pictures(4):
+        stage.add_one(key, 100)
+    await settle()
+    stage.supplier.gate.set()
+    await settle(400)
+    assert stage.supplier.together == [["1/0", "2/0", "3/0"]]
+    assert stage.supplier.asked == pictures(4)
+    assert dict(stage.outcomes)["2/0"] == Unjudged("scripted: odd")
+    assert stage.judging.counters.judged == 3
+    assert (stage.troubles, stage.judging.counters.failures) == ([], 0)
+
+
+async def test_a_part_that_fails_is_no_failure_of_the_account_and_goes_alone() -> None:
+    stage = batching()
+    failing = [True]
+    stage.supplier.answer = lambda file: DOWN if failing[0] and file.info.key == "2/0" else PASS
+    for key in pictures(4):
+        stage.add_one(key, 100)
+    await settle()
+    stage.supplier.gate.set()
+    await settle(200)
+    assert stage.keys == ["0/0", "1/0", "3/0"]
+    assert (stage.judging.open, stage.judging.trouble) == (False, None)
+    assert stage.troubles == [("task", DOWN)]
+    failing[0] = False
+    await stage.advance(10.0)
+    assert stage.keys == ["0/0", "1/0", "3/0", "2/0"]
+    assert len(stage.supplier.together) == 1
+    assert stage.recovered == [("task", "scripted")]
+
+
+async def test_a_supplier_that_fails_whole_requests_is_left_alone_and_one_tries() -> None:
+    stage = batching()
+    stage.supplier.whole = DOWN
+    stage.supplier.answer = lambda _file: DOWN
+    for key in pictures(9):
+        stage.add_one(key, 100)
+    await settle()
+    stage.supplier.gate.set()
+    await stage.advance(1.0)
+    assert stage.judging.open
+    assert [len(keys) for keys in stage.supplier.together] == [3, 3]
+    assert [type(error) for _, error in stage.troubles] == [SupplierUnavailable]
+    stage.supplier.whole, stage.supplier.answer = None, lambda _file: PASS
+    await stage.advance(60.0)
+    assert sorted(stage.keys) == pictures(9)
+    assert stage.balanced()
+
+
+async def test_a_supplier_that_says_less_than_it_was_asked_loses_no_slice() -> None:
+    stage = batching()
+
+    async def judge_batch(_files: Sequence[File]) -> list[Verdict]:
+        return [PASS]
+
+    stage.supplier.judge_batch = judge_batch  # type: ignore[assignment, method-assign]
+    for key in pictures(4):
+        stage.add_one(key, 100)
+    await settle()
+    stage.supplier.gate.set()
+    await stage.advance(60.0)
+    assert sorted(stage.keys) == pictures(4)
+    assert "1 verdicts of 3 slices" in str(stage.troubles[0][1])
+
+
+async def test_applications_do_not_share_a_request() -> None:
+    stage = batching()
+    for key in pictures(5):
+        delivery = delivery_of(key, kind=Kind.VIDEO)
+        delivery.judge = Judge(stage.judging, app=int(key[0]) % 2)
+        stage.add_delivery(delivery)
+    await settle()
+    stage.supplier.gate.set()
+    await settle(200)
+    assert stage.supplier.together == [["1/0", "3/0"], ["2/0", "4/0"]]
+
+
+async def test_a_file_of_several_that_cannot_be_read_now_is_asked_for_later() -> None:
+    stage = batching()
+    gone = [True]
+
+    async def load() -> File | None:
+        return None if gone[0] else file_of("1/0", kind=Kind.VIDEO)
+
+    stage.add_one("0/0", 100)
+    stage.add_delivery(delivery_of("1/0", kind=Kind.VIDEO), load)
+    stage.add_one("2/0", 100)
+    await settle()
+    stage.supplier.gate.set()
+    await settle(200)
+    assert stage.keys == ["0/0", "2/0"]
+    gone[0] = False
+    await stage.advance(30.0)
+    assert stage.keys == ["0/0", "2/0", "1/0"]
 
 
 @settings(max_examples=60)
 @given(
+    st.booleans(),
     st.lists(
         st.tuples(
             st.sampled_from(
@@ -317,15 +428,16 @@ async def test_a_picture_that_sampling_leaves_out_needs_no_file_unless_somebody_
             st.integers(0, 40),
         ),
         max_size=40,
-    )
+    ),
 )
 def test_whatever_happens_each_slice_has_one_outcome_and_tracks_keep_their_order(
-    story: list[tuple[str, int]],
+    together: bool, story: list[tuple[str, int]]
 ) -> None:
     async def play() -> None:
         answer: list[Verdict | ModerationError] = [PASS]
+        batches = {Kind.VIDEO: Batch(2, 2500)} if together else {}
         stage = Stage(
-            ScriptedSupplier(lambda _file: answer[0]),
+            ScriptedSupplier(lambda _file: answer[0], batches=batches),
             concurrency=2,
             max_age=50.0,
             repeat_distance=4,

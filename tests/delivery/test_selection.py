@@ -111,11 +111,12 @@ def test_what_it_says_beforehand_it_does(
     for number, (verdict, wait) in enumerate(story):
         now += wait
         one = picture(f"ada/{number}", 10 * number % 256)
-        before = chosen.will_leave_out(one, now)
-        assert chosen.will_leave_out(one, now) is before, "asking changes nothing"
+        before = chosen.outlook(one, now)
+        assert chosen.outlook(one, now) == before, "asking changes nothing"
         repeated = chosen.repeated(one, now)
         out = repeated is None and chosen.leaves_out(one, now)
-        assert out if before else distance or not out
+        assert repeated == before.repeated(one.thumbnail)
+        assert out is (repeated is None and before.left_out)
         if not out:
             chosen.note(one, repeated or verdict, now)
 

@@ -12,7 +12,7 @@ import pytest
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.encoding import PRIORITIES, EncodingPool
-from slicer.delivery.judging import Unjudged
+from slicer.delivery.judging import Judge, Unjudged
 from slicer.engine.cut_rate import BURST, WORDS
 from slicer.engine.events import (
     AnchorTrouble,
@@ -33,6 +33,7 @@ from slicer.engine.spec import TaskSpec
 from slicer.errors import StorageError, StorageUnavailable
 from slicer.media.naming import Names
 from slicer.media.slice import ManifestInfo, SliceInfo
+from slicer.media.thumbnail import SIZE
 from slicer.moderation import Segment, Verdict
 from slicer.rtp.parameters import OPUS, VP8, Kind
 from slicer.slicing import outputs
@@ -57,6 +58,7 @@ from tests.harness.clock import ManualClock, settle
 from tests.harness.delivery.spooling import info_of
 from tests.harness.media.encoder import encode_pictures, read_image
 from tests.harness.media.picture import Painter, read_frame_number
+from tests.harness.moderation.stage import Stage
 
 TRACK = TrackKey("t", "ada", Kind.AUDIO)
 
@@ -322,6 +324,28 @@ async def test_the_manifest_goes_last_and_counts_as_no_slice(kept: bool) -> None
         assert told[-2].reason == "no manifest: 503"
     finished = task.finished.result()
     assert (finished.stored, finished.lost, finished.kept) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+async def test_a_picture_can_be_compared_before_it_is_encoded_where_verdicts_are_repeated(
+    repeats: bool,
+) -> None:
+    task, box, _, _ = running()
+    task.judge = Judge(Stage(repeat_distance=4 if repeats else 0).judging)
+    (frame,) = encode_pictures("vp8", [Painter().draw(1)])
+    track = TrackKey("t", "ada", Kind.VIDEO)
+    task.driver.deliver(PictureCut(track, VP8, 0, 0, (frame,), 1000.0))
+    task.driver.deliver(cut())
+    picture, audio = box.deliveries
+    assert audio.make_unless is None
+    if not repeats:
+        assert picture.make_unless is None
+        return
+    assert picture.make_unless is not None
+    assert picture.make is not None
+    small = picture.make_unless(lambda small: len(small) == SIZE)
+    assert small == picture.make().thumbnail
+    assert picture.make_unless(lambda _small: False) == picture.make()
 
 
 HEARD = Verdict(text="go away", transcript=(Segment(0.5, 1.0, "go away"),))

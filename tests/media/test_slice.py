@@ -10,7 +10,7 @@ import pytest
 
 from slicer.errors import MediaError
 from slicer.media.naming import Names
-from slicer.media.slice import File, ManifestInfo, SliceInfo, describe, make
+from slicer.media.slice import File, ManifestInfo, SliceInfo, describe, make, make_unless
 from slicer.rtp.parameters import G722, H264, OPUS, PCMA, PCMU, VP8, Codec, Kind
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, TrackKey
@@ -104,6 +104,30 @@ def test_a_frame_becomes_a_picture(
     assert made.content_type == content_type
     assert (made.width, made.height) == (320, 180)
     assert read_frame_number(read_image(made.data)) == 4
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+@pytest.mark.parametrize("codec", [VP8, H264])
+def test_a_picture_that_nobody_wants_is_decoded_and_not_encoded(
+    codec: Codec, image_format: ImageFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = encode_pictures(codec.name, [Painter().draw(7)])[0]
+    cut, asked = PictureCut(VIDEO, codec, 0, 0, (frame,), 12.5), list[bytes]()
+    info = replace(PICTURE, key=f"k.{image_format.value}")
+
+    def wanted(small: bytes) -> bool:
+        asked.append(small)
+        return False
+
+    made = make_unless(cut, info, image_format, wanted)
+    assert made == make(cut, info, image_format, with_thumbnail=True)
+    assert isinstance(made, File)
+    if codec is VP8 and image_format is ImageFormat.WEBP:
+        assert asked == [], "it is stored as it came: there is nothing to be spared"
+        return
+    assert asked == [made.thumbnail]
+    monkeypatch.setattr("slicer.media.image.encode", lambda *_: pytest.fail("it was encoded"))
+    assert make_unless(cut, info, image_format, lambda _small: True) == made.thumbnail
 
 
 def test_what_cannot_be_made_says_so() -> None:

@@ -2,9 +2,11 @@
 
 import hashlib
 from dataclasses import replace
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from slicer.errors import (
     BadInput,
@@ -17,7 +19,7 @@ from slicer.media.slice import File, SliceInfo
 from slicer.moderation import Box, Label, Segment, Suggest, SupplierSpec, Verdict
 from slicer.moderation import yidun as module
 from slicer.moderation.settings import ModerationSettings
-from slicer.moderation.yidun import YidunSupplier, sign
+from slicer.moderation.yidun import YidunSupplier, form, sign
 from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
 from tests.harness.moderation.accounts import PICTURE_FILE, audio_file, checked, judged
@@ -187,3 +189,9 @@ def test_sm3_that_openssl_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashlib, "algorithms_available", {"md5"})
     with pytest.raises(BadInput, match="yidun_signature: got 'SM3'; allowed: MD5: OpenSSL has no"):
         YidunSupplier(SPEC, ModerationSettings(yidun_signature="sm3"))
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.text("a%+=\u00e9", max_size=2), st.text('aZ9 %+/=&-_.~"\n\0\u00e9')))
+def test_a_form_is_what_urlencode_gives(parameters: dict[str, str]) -> None:
+    assert form(parameters) == urlencode(parameters).encode()

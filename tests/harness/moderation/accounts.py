@@ -9,15 +9,15 @@ from typing import Any
 from starlette.responses import Response
 
 from slicer.media import ogg
-from slicer.media.slice import File
-from slicer.moderation import Supplier, SupplierSpec, Verdict, open_supplier
+from slicer.media.slice import File, SliceInfo
+from slicer.moderation import Supplier, SupplierSpec, Verdict, data_id, open_supplier
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
 from tests.harness.media.audio import make_audio
 from tests.harness.media.opus import encode
 from tests.harness.moderation import aliyun, openai, rekognition, shumei, tencent, webhook, yidun
-from tests.harness.moderation.stand_in import Answering, Asked, StandIn, answer, stand_in
+from tests.harness.moderation.stand_in import Answering, Asked, Parts, StandIn, answer, stand_in
 
 SettingsOf = Callable[[str], ModerationSettings]
 """What leads a supplier to the URL of its stand-in."""
@@ -59,6 +59,23 @@ async def checked(answering: Answering, spec: SupplierSpec, settings_of: Setting
 
 
 @dataclass(frozen=True)
+class Several:
+    """Of a supplier that takes several pictures in a request: what its stand-in says to one, of
+    pictures that are named otherwise than of the rest; how it calls a picture; what stands in the
+    place of one that cannot be judged, and of one that fails (None: nothing)."""
+
+    admitted: Callable[[Asked, dict[str, Any], Parts], Response]
+    name: Callable[[File], str]
+    odd: dict[str, Any]
+    failing: dict[str, Any] | None = None
+
+
+def _data_id(file: File) -> str:
+    assert isinstance(file.info, SliceInfo)
+    return data_id(file.info)
+
+
+@dataclass(frozen=True)
 class Case:
     """A supplier: the settings that lead it to a URL with a key, what its stand-in says to a
     request that should pass or hit, and how it says that a file is none."""
@@ -70,6 +87,7 @@ class Case:
     hits: dict[Kind, dict[str, Any]]
     odd: Response
     spec: SupplierSpec
+    several: Several | None = None
 
     def open(self, url: str, key: str, timeout: float = 10.0) -> Supplier:
         """The supplier at a URL, with the right key or a wrong one."""
@@ -106,6 +124,12 @@ CASES = {
         {Kind.VIDEO: shumei.PICTURE, Kind.AUDIO: shumei.AUDIO},
         shumei.error(1902, 2005),
         SupplierSpec("shumei", shumei.APP),
+        Several(
+            shumei.admitted,
+            lambda file: _data_id(file)[: shumei.MAX_ID],
+            shumei.NO_DOWNLOAD,
+            shumei.NO_SERVICE,
+        ),
     ),
     "yidun": Case(
         lambda url, _: ModerationSettings(yidun_endpoint=url),
@@ -115,6 +139,7 @@ CASES = {
         {Kind.VIDEO: yidun.PICTURE, Kind.AUDIO: yidun.AUDIO},
         yidun.failed(620),
         SupplierSpec("yidun", "", yidun.ID, "", yidun.AUDIOS, yidun.IMAGES),
+        Several(yidun.admitted, _data_id, yidun.FAILED),
     ),
     "aliyun": Case(
         lambda url, _: ModerationSettings(aliyun_endpoint=url),

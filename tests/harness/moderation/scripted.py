@@ -1,14 +1,14 @@
 """A supplier that says what a test wants, and the table that names it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from slicer.errors import ModerationError
 from slicer.media.slice import File, SliceInfo
-from slicer.moderation import Finding, Label, Suggest, SupplierSpec, Verdict
+from slicer.moderation import Batch, Finding, Label, Suggest, SupplierSpec, Verdict
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 
@@ -30,6 +30,11 @@ class ScriptedSupplier:
     at_once: int = 0
     most_at_once: int = 0
     closed: int = 0
+    batches: dict[Kind, Batch] = field(default_factory=dict)
+    together: list[list[str]] = field(default_factory=list)
+    """The keys of each request that had several."""
+    whole: ModerationError | None = None
+    """What a request of several is answered with."""
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -51,6 +56,13 @@ class ScriptedSupplier:
         if isinstance(answer, ModerationError):
             raise answer
         return answer
+
+    async def judge_batch(self, files: Sequence[File]) -> Sequence[Verdict | ModerationError]:
+        self.together.append([file.info.key for file in files])
+        await self.gate.wait()
+        if self.whole is not None:
+            raise self.whole
+        return [self.answer(file) for file in files]
 
     async def close(self) -> None:
         self.closed += 1

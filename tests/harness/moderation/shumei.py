@@ -2,13 +2,14 @@
 
 import base64
 import io
+import json
 import re
 import wave
 from typing import Any
 
 from starlette.responses import Response
 
-from tests.harness.moderation.stand_in import Asked, answer
+from tests.harness.moderation.stand_in import Asked, Parts, answer
 
 APP, KEY = "sample-app", "sample-access-key"
 TYPES = {"POLITY", "EROTIC", "VIOLENT", "QRCODE", "ADVERT", "IMGTEXTRISK", "MOAN", "DIRTY"}
@@ -65,8 +66,15 @@ def error(code: int, detail: int = 0, status: int = 200) -> Response:
     return answer({"code": code, "message": MESSAGES[code], "requestId": "e", **aux}, status)
 
 
-def admitted(asked: Asked, told: dict[str, Any]) -> Response:
-    """What Shumei says to a request that should have *told* as its answer."""
+MAX_IMAGES, MAX_DATA, MAX_ID = 12, 10 * 1024 * 1024, 30
+NO_DOWNLOAD: dict[str, Any] = {"code": 1911, "message": "图片下载失败"}
+NO_SERVICE: dict[str, Any] = {"code": 1903, "message": "服务失败"}
+"""What stands in the place of one picture of several."""
+
+
+def admitted(asked: Asked, told: dict[str, Any], parts: Parts | None = None) -> Response:
+    """What Shumei says to a request that should have *told* as its answer; where it has several
+    pictures, of those named in *parts* what stands there. The last one comes first."""
     fields = asked.fields
     if fields.get("accessKey") != KEY or fields.get("appId") != APP or not fields.get("eventId"):
         return error(9101)
@@ -75,6 +83,17 @@ def admitted(asked: Asked, told: dict[str, Any]) -> Response:
     data = fields["data"]
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", data["tokenId"]):
         return error(1902, 2002)
+    if len(json.dumps(data)) > MAX_DATA:
+        return error(1902, 2002)
+    if asked.path.endswith("/images/v4"):
+        names = [one["btId"] for one in data["imgs"]]
+        assert 0 < len(names) == len({*names}) <= MAX_IMAGES
+        assert all(0 < len(name) <= MAX_ID for name in names)
+        assert all(base64.b64decode(one["img"]) for one in data["imgs"])
+        good = {"code": 1100, "message": "成功", "requestId": "r", **told}
+        said = {name: (parts or {}).get(name, good) for name in reversed(names)}
+        found = [{**one, "btId": name} for name, one in said.items() if one is not None]
+        return answer({"code": 1100, "message": "成功", "requestId": "all", "imgs": found})
     if asked.path.endswith("/image/v4"):
         if not base64.b64decode(data["img"]):
             return error(1902, 2002)

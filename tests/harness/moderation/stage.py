@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from slicer.delivery.delivery import Delivery, Phase
-from slicer.delivery.judging import Judging, Outcome
+from slicer.delivery.judging import Judging, Load, Outcome
 from slicer.delivery.retry import Backoff
 from slicer.errors import ModerationError
 from slicer.media.slice import File
@@ -52,13 +52,19 @@ class Stage:
         kind = Kind.AUDIO if grey is None else Kind.VIDEO
         delivery = delivery_of(key, kind=kind)
         delivery.thumbnail = b"" if grey is None else bytes([grey]) * SIZE
+        self.add_delivery(delivery)
+        return delivery
+
+    def add_delivery(self, delivery: Delivery, load: Load | None = None) -> None:
+        """One that is there already; *load*: gives its file."""
+        key = delivery.info.key
         delivery.enter(Phase.JUDGING)
 
-        async def load() -> File | None:
-            return file_of(key, kind=kind)
+        async def usual() -> File | None:
+            return file_of(key, kind=delivery.kind)
 
-        self.judging.add(delivery, load, lambda outcome: self.outcomes.append((key, outcome)))
-        return delivery
+        told = lambda outcome: self.outcomes.append((key, outcome))  # noqa: E731
+        self.judging.add(delivery, load or usual, told)
 
     async def advance(self, seconds: float) -> None:
         await self._idle()

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,9 @@ class Asked:
 
 
 Answering = Callable[[Asked], Response]
+Parts = Mapping[str, dict[str, Any] | None]
+"""What an answer about several pictures says of some of them, by how the supplier calls them; None:
+nothing."""
 
 
 @dataclass

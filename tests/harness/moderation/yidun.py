@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
-from tests.harness.moderation.stand_in import Asked, answer
+from tests.harness.moderation.stand_in import Asked, Parts, answer
 
 ID, KEY = "sample-secret-id", "sample-secret-key"
 IMAGES, AUDIOS = "image-business", "audio-business"
@@ -62,12 +62,20 @@ def failed(reason: int) -> Response:
     return answer({"code": 200, "msg": "ok", "result": [{"antispam": antispam}]})
 
 
-def admitted(asked: Asked, told: dict[str, Any]) -> Response:
-    """What Yidun says to a request that should have *told* as its result."""
+MAX_IMAGES, MAX_PARAMETERS = 32, 10 * 1000 * 1000
+FAILED: dict[str, Any] = {"antispam": {"status": 3, "failureReason": 620}}
+"""What stands in the place of one picture of several."""
+
+
+def admitted(asked: Asked, told: dict[str, Any], parts: Parts | None = None) -> Response:
+    """What Yidun says to a request that should have *told* as the result for each picture; of those
+    named in *parts* what stands there. The last one comes first."""
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
     fields = dict(parse_qsl(asked.body.decode(), keep_blank_values=True, strict_parsing=True))
     picture = asked.path == "/v5/image/base64Check"
     assert picture or asked.path == "/v2/audio/check"
+    if sum(map(len, fields.values())) > MAX_PARAMETERS:
+        return error(405)
     if not fields.get("secretId") or not fields.get("businessId"):
         return error(400)
     if (fields["secretId"], fields["businessId"]) != (ID, IMAGES if picture else AUDIOS):
@@ -83,9 +91,12 @@ def admitted(asked: Asked, told: dict[str, Any]) -> Response:
         images = json.loads(fields["images"])
         if not images:
             return error(405)
-        assert [(one["type"], bool(one["name"])) for one in images] == [(2, True)]
-        assert base64.b64decode(images[0]["data"])
-        result: object = [_named(told, images[0]["dataId"])]
+        assert len(images) <= MAX_IMAGES
+        assert all(one["type"] == 2 and one["name"] for one in images)
+        assert all(base64.b64decode(one["data"]) for one in images)
+        said = {one["dataId"]: (parts or {}).get(one["dataId"], told) for one in reversed(images)}
+        assert len(said) == len(images)
+        result: object = [_named(one, name) for name, one in said.items() if one is not None]
     else:
         assert (fields["version"], fields.get("dataCheckType", "1")) == ("v2.2", "1")
         samples = base64.b64decode(fields["data"])

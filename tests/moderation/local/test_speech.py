@@ -124,3 +124,12 @@ def test_whisper_hears_what_is_said_and_when() -> None:
     assert 2 < place.begin < place.end < 6
     noise = np.random.default_rng(1).normal(0, 0.1, 3 * RATE).astype(np.float32)
     assert speech.judge(wav(noise), listen, WORDS, SETTINGS).text == ""
+
+
+def test_a_sentence_that_is_said_again_and_again_is_not_heard_for_ever() -> None:
+    """Six words, six times; by itself Whisper gives 192."""
+    listen = speech.load(replace(SETTINGS, local_whisper=str(whisper())))
+    once = speech.decode(two_cities())[int(0.75 * RATE) : 3 * RATE]
+    heard = listen(np.tile(np.concatenate([once, np.zeros(RATE // 4, np.float32)]), 6))
+    assert 20 <= len(heard) <= 50
+    assert "".join(one.text for one in heard).lower().count("best of times") in range(3, 9)
