@@ -10,14 +10,20 @@ WORKERS ?= 3
 # Several run at once. pip's look at what conflicts reads what another one is just writing, and prints a traceback.
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-warn-conflicts
 TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts $(VENV)/.installed-models
-PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
+# The files that take longest are begun first (LONGEST in tests/conftest.py).
+SHARED := --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) $(SHARED)
 # Media in real time on a machine that others use: the tests that fail are run once more, one by one and with
 # media of their own. What fails twice fails.
 ONCE_MORE = $(1) || { [ $$? -eq 1 ] && echo '==> what failed, once more' && $(1) -n 0 --last-failed; }
-REAL := $(BIN)/pytest -q --dist loadfile -o cache_dir=build/pytest/
+REAL := $(BIN)/pytest -q $(SHARED) -o cache_dir=build/pytest/
 # What is there twice, in native/ and as the reference (tests/harness/rtp/parts.py); and what carries packets
 # through it.
 PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) tests/rooms/test_frames.py
+# Tests on real parts that look at what came, in which order and whether at all, and at no date finer than a
+# second: they may run beside what computes.
+SERVERS := $(patsubst %,tests/real/test_%.py,command connections console contact_sheet_page fleet kills \
+	moderation_seed promtool proxies restart s3 sdk spool stall trouble tshark)
 # Tests on real parts that need the machine to themselves.
 ALONE := tests/real/test_loss.py tests/real/test_serve.py
 
@@ -26,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test installed units reference real media publishers alone \
+.PHONY: help demo test installed parts units reference real servers media alone \
 	coverage sanitize wheels image man constraints bench instructions lint format types clean
 
 help: ## say what there is
@@ -37,14 +43,18 @@ demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show th
 	@$(BIN)/slicer demo
 
 # What computes, then what takes its time: beside tests that compute, even at the lowest priority, browsers
-# date their media wrongly, which the tests of dates see.
+# date their media wrongly, which the tests of dates see. What waits and looks at no date goes beside.
 test: installed ## everything that must pass, with a browser and a store
-	@$(MAKE) --no-print-directory -j2 lint units types
-	@$(MAKE) --no-print-directory reference real
+	@$(MAKE) --no-print-directory -j4 lint types parts servers
+	@$(MAKE) --no-print-directory media alone
 
 # What is fetched from different places is fetched at the same time; and what is built, built.
 installed: | $(BIN)/python
 	@$(MAKE) --no-print-directory -j4 $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl
+
+# One after the other: both compute.
+parts: $(TESTED)
+	@$(MAKE) --no-print-directory units reference
 
 units: $(TESTED) ## tests of the parts, packets handled by the native plane
 	@echo '==> tests of the parts, packets handled by the native plane'
@@ -55,24 +65,26 @@ reference: $(TESTED) ## tests of the packet path, by the reference
 	@SLICER_NATIVE=0 $(PYTEST) $(PACKET_PATH)
 
 real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
-	@$(MAKE) --no-print-directory media publishers alone
+	@$(MAKE) --no-print-directory servers media alone
+
+# One file at a time, for they are there to fill the pauses of others.
+servers: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl
+	@echo '==> tests on real servers'
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)servers $(SERVERS))
 
 # They mostly wait: three files at a time take half of two cores. Browsers that have no CPU date their media
 # wrongly, so that more would not do.
 media:
 	@echo '==> tests on real parts'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 3 tests/real $(addprefix --ignore ,$(ALONE)))
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 3 tests/real $(addprefix --ignore ,$(SERVERS) $(ALONE)))
 
-publishers:
-	@echo '==> tests on real publishers, by the reference'
-	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)publishers tests/real/test_publishers.py)
-
-# Where other media take the machine, packets that are counted one by one are lost (test_loss), and aiortc
-# dates its media wrongly in its reports (test_serve).
+# Where three others take the machine, packets that are counted one by one are lost (test_loss), and aiortc
+# dates its media wrongly in its reports (test_serve). Two of these at a time take half of one core.
 alone:
-	@echo '==> tests on real parts without others beside them'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)alone $(ALONE))
-	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)alone tests/real/test_loss.py)
+	@echo '==> tests on real parts with little beside them, by the native plane'
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)alone -n 2 $(ALONE))
+	@echo '==> tests on real parts with little beside them, by the reference'
+	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)reference -n 2 tests/real/test_loss.py tests/real/test_publishers.py)
 
 coverage: $(TESTED) ## lines of each module that its own tests run; of one: OF=rooms/whip/room.py
 	@echo '==> coverage of each module by its own tests (some minutes)'

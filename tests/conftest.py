@@ -2,6 +2,7 @@
 
 import gc
 
+import pytest
 from hypothesis import settings
 
 from slicer import hot
@@ -21,6 +22,53 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 # For what counts lines (tests/own_coverage.py); where a test says its number itself, that holds.
 settings.register_profile("few", deadline=None, max_examples=20, derandomize=True)
+
+# Files of more than ten seconds. Where several processes share the files, the last of them must not
+# be left alone with a long one; and most of these wait, so that others may compute meanwhile.
+LONGEST = (
+    "real/test_changes.py",
+    "real/test_simulcast.py",
+    "real/test_hold_up.py",
+    "real/test_renegotiation.py",
+    "real/test_chromium.py",
+    "real/test_janus.py",
+    "real/test_delays.py",
+    "real/test_entrance.py",
+    "real/test_moderation.py",
+    "real/test_chromium_rooms.py",
+    "real/test_chromium_page.py",
+    "real/test_gstreamer.py",
+    "real/test_networks.py",
+    "real/test_streams.py",
+    "real/test_janus_crowd.py",
+    "real/test_publishers.py",
+    "real/test_one_port.py",
+    "real/test_requests_ignored.py",
+    "real/test_whip_muxer.py",
+    "real/test_rtp.py",
+    "real/test_relayed.py",
+    "service/test_worker.py",
+    "native/test_bundle_equality.py",
+    "native/test_fuzz_corpus.py",
+    "rooms/livekit/test_session.py",
+    "demo/test_demo.py",
+    "webrtc/test_path.py",
+    "contract/test_storage_faults.py",
+    "contract/test_storage.py",
+    "contract/test_room.py",
+    "native/test_out_of_memory.py",
+    "webrtc/test_native_path.py",
+    "native/test_receiver_equality.py",
+    "rooms/whip/test_room.py",
+    "fleet/test_table.py",
+    "slicing/test_audio.py",
+)
+RANK = {f"tests/{name}": rank for rank, name in enumerate(LONGEST)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest first, the others in the order of their names."""
+    items.sort(key=lambda item: RANK.get(item.nodeid.partition("::")[0], len(RANK)))
 
 
 def pytest_collection_finish() -> None:

@@ -12,7 +12,7 @@ FUZZ = ROOT / "tests/fuzz"
 TARGETS = sorted(path.stem for path in FUZZ.glob("*.c") if path.stem != "main")
 COMPILER = shutil.which(os.environ.get("CC", "cc"))
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-FLAGS = ["-std=c11", "-O1", "-g", "-ffp-contract=off", "-Wall", "-Wextra", f"-I{ROOT / 'native'}"]
+FLAGS = ["-std=c11", "-O0", "-g1", "-ffp-contract=off", "-Wall", "-Wextra", f"-I{ROOT / 'native'}"]
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "native"
 COMPILER = shutil.which(os.environ.get("CC", "cc"))
-FLAGS = ["-std=c11", "-O1", "-g", "-ffp-contract=off", "-Wall", "-Wextra", f"-I{NATIVE}"]
+FLAGS = ["-std=c11", "-O1", "-g1", "-ffp-contract=off", "-Wall", "-Wextra", f"-I{NATIVE}"]
 FLAGS += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 WRAPPED = ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc", "-ldl", "-lpthread", "-lm"]
 # What Cython wrote needs Python; sockets and SRTP have no part in it.
