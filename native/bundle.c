@@ -44,8 +44,6 @@ void bundle_free(bundle *it) {
     free(it);
 }
 
-const counters *bundle_counters(const bundle *it) { return &it->counters; }
-
 /* ---- sections ---- */
 
 static receiver *named(const bundle *it, uint64_t anchor) {
@@ -60,13 +58,25 @@ double bundle_heard(const bundle *it, uint64_t anchor) {
     return one == NULL ? -NEVER : one->heard;
 }
 
+static void add_counters(counters *sum, const counters *more) {
+    for (size_t i = 0; i < COUNTERS_END; i++)
+        sum->of[i] += more->of[i];
+}
+
+void bundle_counters(const bundle *it, uint64_t anchor, counters *sum) {
+    *sum = anchor ? (counters){{0}} : it->counters;
+    for (size_t i = 0; i < it->count; i++)
+        if (anchor == 0 || it->receivers[i]->anchor == anchor)
+            add_counters(sum, &it->receivers[i]->counters);
+}
+
 static receiver *add_receiver(bundle *it, uint64_t anchor) {
     receiver **of = grown(it->receivers, it->count + 1, &it->capacity, sizeof *of, 1);
     if (of != NULL)
         it->receivers = of;
     receiver *one = of == NULL ? NULL
-                               : receiver_new(anchor, it->ssrc, &it->counters, &it->scratch,
-                                              &it->transport, &it->activity);
+                               : receiver_new(anchor, it->ssrc, &it->scratch, &it->transport,
+                                              &it->activity);
     if (one != NULL)
         it->receivers[it->count++] = one;
     else
@@ -80,6 +90,7 @@ static void remove_receiver(bundle *it, receiver *one) {
         at++;
     it->count--;
     memmove(&it->receivers[at], &it->receivers[at + 1], (it->count - at) * sizeof *it->receivers);
+    add_counters(&it->counters, &one->counters);
     receiver_free(one);
 }
 

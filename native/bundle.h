@@ -13,7 +13,9 @@ typedef struct bundle bundle;
 /* `ssrc`: our own, in RTCP. NULL where there is no memory. */
 bundle *bundle_new(uint32_t ssrc);
 void bundle_free(bundle *it);
-const counters *bundle_counters(const bundle *it);
+/* Those of this anchor, which it had since it came; 0, which is nobody's number: of all there were, and
+ * of the connection. */
+void bundle_counters(const bundle *it, uint64_t anchor, counters *sum);
 /* When an RTP packet of this anchor last came; -NEVER: none has, or it is not there. */
 double bundle_heard(const bundle *it, uint64_t anchor);
 

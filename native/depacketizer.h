@@ -43,6 +43,7 @@ bool boundary_passed(boundary *it, const part *in);
 /* One for each stream and codec; the head of every codec's own state. */
 struct depacketizer {
     const codec_format *format;
+    int height; /* pixels that are enough: VideoDepacketizer.height */
     assembly open;
 };
 

@@ -121,7 +121,7 @@ cdef extern from "bundle.h" nogil:
         pass
     bundle *bundle_new(uint32_t ssrc)
     void bundle_free(bundle *it)
-    const counters *bundle_counters(const bundle *it)
+    void bundle_counters(const bundle *it, uint64_t anchor, counters *sum)
     double bundle_heard(const bundle *it, uint64_t anchor)
     void bundle_set_sections(bundle *it, uint64_t anchor, const parameters *const *sections,
                              size_t count, double now, outputs *out)
@@ -185,7 +185,17 @@ cdef class Bundle:
     @property
     def counters(self):
         """What was refused, lost or odd, by reason, over all anchors there were."""
-        return _counted(bundle_counters(self._it))
+        cdef counters found
+        bundle_counters(self._it, 0, &found)
+        return _counted(&found)
+
+    def counters_of(self, anchor):
+        """Those of this anchor alone, since it came; none where it is not there."""
+        cdef counters found
+        if anchor not in self._anchors:
+            return Counter()
+        bundle_counters(self._it, self._anchors[anchor], &found)
+        return _counted(&found)
 
     def heard(self, anchor):
         """When an RTP packet of this anchor last came; -inf: none has, or it is not there."""

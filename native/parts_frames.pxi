@@ -14,6 +14,7 @@ cdef extern from "nal.h" nogil:
         c_capacity bytes
 
     ctypedef struct depacketizer:
+        int height
         assembly open
 
     ctypedef struct parameter_sets:
@@ -73,6 +74,14 @@ cdef class Depacketizer:
         if result == PUSHED_BARE:
             return Frame(out.timestamp, b"", out.keyframe, bare=True)
         return Frame(out.timestamp, out.data[:out.size], out.keyframe)
+
+    @property
+    def height(self):
+        return self.it.height
+
+    @height.setter
+    def height(self, int pixels):
+        self.it.height = pixels
 
     def rest(self):
         depacketizer_rest(self.it)

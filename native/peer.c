@@ -489,10 +489,10 @@ double peer_media_heard(peer *it, uint64_t anchor) {
     return heard;
 }
 
-void peer_counters(peer *it, counters *sum) {
+void peer_counters(peer *it, uint64_t anchor, counters *sum) {
     pthread_mutex_lock(&it->lock);
-    *sum = *bundle_counters(it->bundle);
-    for (size_t i = 0; i < COUNTERS_END; i++)
+    bundle_counters(it->bundle, anchor, sum);
+    for (size_t i = 0; anchor == 0 && i < COUNTERS_END; i++)
         sum->of[i] += it->counters.of[i];
     pthread_mutex_unlock(&it->lock);
 }

@@ -114,7 +114,7 @@ void peer_collect(peer *it, outputs *cuts, others *others);
 double peer_heard(peer *it);
 /* As bundle_heard. */
 double peer_media_heard(peer *it, uint64_t anchor);
-/* The bundle's counters and the peer's own, added up. */
-void peer_counters(peer *it, counters *sum);
+/* As `bundle_counters`; of all, those of the peer are added. */
+void peer_counters(peer *it, uint64_t anchor, counters *sum);
 
 #endif

@@ -70,7 +70,7 @@ cdef extern from "plane.h" nogil:
     void peer_collect(peer *it, outputs *cuts, others *others)
     double peer_heard(peer *it)
     double peer_media_heard(peer *it, uint64_t anchor)
-    void peer_counters(peer *it, counters *sum)
+    void peer_counters(peer *it, uint64_t anchor, counters *sum)
     void others_clear(others *it)
     void others_free(others *it)
     const char *srtp_load(const char *library)
@@ -293,7 +293,15 @@ cdef class Peer:
     def counters(self):
         """What was refused, lost or odd, by reason: the bundle's and the peer's own."""
         cdef counters found
-        peer_counters(self._it, &found)
+        peer_counters(self._it, 0, &found)
+        return _counted(&found)
+
+    def counters_of(self, anchor):
+        """As Bundle.counters_of."""
+        cdef counters found
+        if anchor not in self.bundle._anchors:
+            return Counter()
+        peer_counters(self._it, self.bundle._anchors[anchor], &found)
         return _counted(&found)
 
 

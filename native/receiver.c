@@ -4,13 +4,12 @@
 #define KEPT_ORDEREDS 256
 #define NO_EPOCH (-2)
 
-receiver *receiver_new(uint64_t anchor, uint32_t ssrc, counters *counters, ordereds *scratch,
+receiver *receiver_new(uint64_t anchor, uint32_t ssrc, ordereds *scratch,
                        transport_reporter *transport, const activity *activity) {
     receiver *it = calloc(1, sizeof *it);
     if (it == NULL)
         return NULL;
     it->anchor = anchor;
-    it->counters = counters;
     it->scratch = scratch;
     it->activity = activity;
     for (size_t i = 0; i < SLOTS; i++)
@@ -18,7 +17,7 @@ receiver *receiver_new(uint64_t anchor, uint32_t ssrc, counters *counters, order
     it->deadline = NEVER;
     it->heard = -NEVER;
     sender_clock_init(&it->sender);
-    reporter_init(&it->reporter, ssrc, transport, counters);
+    reporter_init(&it->reporter, ssrc, transport, &it->counters);
     return it;
 }
 
@@ -97,11 +96,11 @@ void receiver_free(receiver *it) {
 
 static stream *new_stream(receiver *it, const parameters *parameters) {
     stream *one = calloc(1, sizeof *one);
-    if (one != NULL && stream_init(one, parameters, it->counters, &it->sender)) {
+    if (one != NULL && stream_init(one, parameters, &it->counters, &it->sender)) {
         one->owner = it;
         return one;
     }
-    COUNT(it->counters, out_of_memory);
+    COUNT(&it->counters, out_of_memory);
     free(one);
     return NULL;
 }
@@ -206,7 +205,7 @@ size_t receiver_set_sections(receiver *it, const parameters *const *sections, si
     stream **streams = calloc(count ? count : 1, sizeof *streams);
     bool *asking = calloc(count ? count : 1, sizeof *asking);
     if (streams == NULL || asking == NULL) {
-        COUNT(it->counters, out_of_memory);
+        COUNT(&it->counters, out_of_memory);
         free(streams);
         free(asking);
         return 0;
@@ -253,7 +252,7 @@ static void report(receiver *it, double now, outputs *out) {
     if (!reporter_handle_timer(&it->reporter, it->asking, now, &one.as.transmit))
         output_free(&one);
     else if (!outputs_add(out, &one))
-        COUNT(it->counters, out_of_memory);
+        COUNT(&it->counters, out_of_memory);
 }
 
 void receiver_handle_timer(receiver *it, double now, outputs *out) {

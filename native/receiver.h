@@ -18,7 +18,7 @@ typedef struct track {
 
 typedef struct receiver {
     uint64_t anchor; /* the caller's number for it */
-    counters *counters;
+    counters counters;
     const activity *activity; /* the connection's */
     sender_clock sender;
     stream **streams;
@@ -34,10 +34,9 @@ typedef struct receiver {
     bool touched;    /* since it was last run */
 } receiver;
 
-/* `counters`, `scratch` (room for packets in order), `transport` and `activity` are the bundle's, and
- * outlive it.
+/* `scratch` (room for packets in order), `transport` and `activity` are the bundle's, and outlive it.
  * NULL where there is no memory. */
-receiver *receiver_new(uint64_t anchor, uint32_t ssrc, counters *counters, ordereds *scratch,
+receiver *receiver_new(uint64_t anchor, uint32_t ssrc, ordereds *scratch,
                        transport_reporter *transport, const activity *activity);
 void receiver_free(receiver *it);
 /* These sections are sent from now on; one whose `parameters` are at the same address goes on as it

@@ -141,8 +141,11 @@ static void choose_layer(video_track *it) {
         any = any && wanted > 0;
         height = wanted > height ? wanted : height;
     }
-    if (it->count > 0)
-        it->stream->layers.height = any ? height : 0;
+    if (it->count == 0)
+        return;
+    it->height = it->stream->layers.height = any ? height : 0;
+    if (it->depacketizer != NULL)
+        it->depacketizer->height = it->height;
 }
 
 void video_track_attach(video_track *it, uint64_t track, const slice_spec *spec) {
@@ -210,6 +213,8 @@ static depacketizer *depacketizer_of(video_track *it, const codec *codec) {
         depacketizer_free(it->depacketizer);
         it->codec = codec;
         it->depacketizer = depacketizer_new(codec);
+        if (it->depacketizer != NULL)
+            it->depacketizer->height = it->height;
     }
     return it->depacketizer;
 }

@@ -24,6 +24,7 @@ typedef struct video_track {
     size_t count, capacity;
     const codec *codec;
     depacketizer *depacketizer; /* of that codec, or NULL */
+    int height; /* that is enough for every task; 0: all there is */
     int64_t epoch;
     missing_reason missing;     /* why there is no picture, if there is none */
     uint8_t orientation; /* the last that a packet told */

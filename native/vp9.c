@@ -2,6 +2,7 @@
 #include "depacketizer.h"
 
 #define MAX_LAYERS 8
+#define ALL 7
 
 typedef struct picture {
     size_t starts[MAX_LAYERS]; /* where each layer frame begins in the open frame */
@@ -13,11 +14,15 @@ typedef struct vp9_stream {
     depacketizer base;
     boundary boundary;
     picture picture;
+    bool chosen;     /* a keyframe came: */
+    uint8_t highest; /* the highest spatial layer taken */
 } vp9_stream;
 
 typedef struct descriptor {
-    bool begins, predicted;
+    bool begins, ends, predicted;
     uint8_t spatial;
+    uint16_t heights[MAX_LAYERS]; /* of each spatial layer, where they are told */
+    size_t told;
     size_t length;
 } descriptor;
 
@@ -44,10 +49,14 @@ static bool skip_references(reader *it) {
 }
 
 /* The scalability structure (RFC 9628 4.2.1). */
-static void skip_structure(reader *it) {
+static void read_structure(reader *it, descriptor *out) {
     uint8_t head = next(it);
     if (head & 0x10)
-        it->position += 4 * ((size_t)(head >> 5) + 1);
+        for (out->told = 0; out->told <= head >> 5; out->told++) {
+            it->position += 2;
+            uint8_t high = next(it);
+            out->heights[out->told] = (uint16_t)(high << 8 | next(it));
+        }
     int pictures = head & 0x08 ? next(it) : 0;
     while (pictures-- > 0 && !it->cut)
         it->position += next(it) >> 2 & 3;
@@ -58,7 +67,9 @@ static bool read_descriptor(const uint8_t *payload, size_t size, descriptor *out
     reader in = {payload, size, 0, false};
     uint8_t required = next(&in);
     bool flexible = required & 0x10;
-    *out = (descriptor){.begins = required & 0x08, .predicted = required & 0x40};
+    *out = (descriptor){.begins = required & 0x08,
+                         .ends = required & 0x04,
+                         .predicted = required & 0x40};
     if (required & 0x80 && next(&in) & 0x80)
         in.position++;
     if (required & 0x20) {
@@ -68,7 +79,7 @@ static bool read_descriptor(const uint8_t *payload, size_t size, descriptor *out
     if (flexible && out->predicted && !skip_references(&in))
         return false;
     if (required & 0x02)
-        skip_structure(&in);
+        read_structure(&in, out);
     out->length = in.position;
     return !in.cut && in.position < size;
 }
@@ -85,11 +96,30 @@ static bool read_keyframe(const descriptor *descriptor, const uint8_t *data, boo
     return header >> 6 == 2;
 }
 
+/* The lowest layer that is so high; all where none is, or where nothing is wanted or told. */
+static uint8_t lowest_enough(const descriptor *descriptor, int height) {
+    for (uint8_t layer = 0; height > 0 && layer < descriptor->told; layer++)
+        if (descriptor->heights[layer] >= height)
+            return layer;
+    return ALL;
+}
+
+/* A picture begins; false where it is malformed. */
+static bool begin(vp9_stream *it, const part *in, const descriptor *descriptor) {
+    assembly_begin(&it->base.open, in->timestamp);
+    it->picture = (picture){.layers = 0};
+    if (!read_keyframe(descriptor, in->data + descriptor->length, &it->picture.keyframe))
+        return false;
+    if (it->picture.keyframe) {
+        it->highest = lowest_enough(descriptor, it->base.height);
+        it->chosen = true;
+    }
+    return true;
+}
+
 static bool add(vp9_stream *it, const descriptor *descriptor, const uint8_t *data, size_t size) {
     picture *picture = &it->picture;
     if (descriptor->begins) {
-        if (picture->layers == 0 && !read_keyframe(descriptor, data, &picture->keyframe))
-            return false;
         if (picture->layers == MAX_LAYERS)
             return false;
         picture->starts[picture->layers++] = assembly_size(&it->base.open);
@@ -130,18 +160,22 @@ static pushed push(depacketizer *base, const part *in, frame *out) {
     descriptor descriptor;
     if (!read_descriptor(in->data, in->size, &descriptor))
         return PUSHED_MALFORMED;
-    if (descriptor.begins && (first || descriptor.spatial == 0)) {
-        assembly_begin(open, in->timestamp);
-        it->picture = (picture){.layers = 0};
-    }
+    if (descriptor.begins && (first || descriptor.spatial == 0) && !begin(it, in, &descriptor))
+        return PUSHED_MALFORMED;
     if (!open->open || open->timestamp != in->timestamp) {
         assembly_drop(open);
         return PUSHED_NOTHING;
     }
-    if (!add(it, &descriptor, in->data + descriptor.length, in->size - descriptor.length))
+    uint8_t highest = it->chosen ? it->highest : ALL;
+    if (descriptor.spatial <= highest &&
+        !add(it, &descriptor, in->data + descriptor.length, in->size - descriptor.length))
         return PUSHED_MALFORMED;
-    if (!in->marker)
+    if (!in->marker && !(descriptor.ends && descriptor.spatial == highest))
         return PUSHED_NOTHING;
+    if (it->picture.layers == 0) { /* all of them were left out */
+        assembly_drop(open);
+        return PUSHED_NOTHING;
+    }
     if (it->picture.layers > 1 && !add_superframe_index(it))
         return PUSHED_MALFORMED;
     return assembly_give(open, it->picture.keyframe, out);
@@ -154,9 +188,20 @@ static bool starts_keyframe(const uint8_t *payload, size_t size) {
            read_keyframe(&descriptor, payload + descriptor.length, &keyframe) && keyframe;
 }
 
+static int height(const uint8_t *payload, size_t size) {
+    descriptor descriptor;
+    if (!starts_keyframe(payload, size) || !read_descriptor(payload, size, &descriptor))
+        return 0;
+    int highest = 0;
+    for (size_t at = 0; at < descriptor.told; at++)
+        highest = descriptor.heights[at] > highest ? descriptor.heights[at] : highest;
+    return highest;
+}
+
 const codec_format vp9_format = {
     .name = "vp9",
     .state = sizeof(vp9_stream),
     .push = push,
     .starts_keyframe = starts_keyframe,
+    .height = height,
 };

@@ -14,7 +14,7 @@ that does not depend on frame rates, codecs or the payload's encryption end to e
     the one taken has sent nothing, FALL_BACK windows       ─▶ take the largest that flows
 
 Where pictures need to be no higher than *height*, the smallest layer that is so high is enough, and
-the largest where none is. Heights are read from the keyframes that come (VP8, H.264); of other
+the largest where none is. Heights are read from the keyframes that come (VP8, VP9, H.264); of other
 codecs they are not known, and the largest layer is taken.
 
 Each fall-back doubles the patience, so a path that is just too narrow for the large layer does not

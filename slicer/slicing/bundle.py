@@ -68,6 +68,11 @@ class Bundle:
             total.update(receiver.counters)
         return total
 
+    def counters_of(self, anchor: str) -> Counter[str]:
+        """Those of this anchor alone, since it came; none where it is not there."""
+        receiver = self._receivers.get(anchor)
+        return Counter() if receiver is None else receiver.counters
+
     def heard(self, anchor: str) -> float:
         """When an RTP packet of this anchor last came; -inf: none has, or it is not there."""
         receiver = self._receivers.get(anchor)

@@ -4,7 +4,7 @@ Audio and video tracks have the same verbs. While no task needs its packets, the
 
 A source is asked for keyframes once for all of its tasks: while the interval since the last request
 is not over, a grabber that needs one waits, and may be given what another one asked for. Of layers
-of simulcast, the tasks of one source share one: the one that is enough for all.
+of simulcast and of SVC, the tasks of one source share one: the one that is enough for all.
 """
 
 import math
@@ -103,6 +103,7 @@ class VideoTrack:
         self._wait = ReportWait(stream)
         self._codec: Codec | None = None
         self._depacketizer: VideoDepacketizer | None = None
+        self._height = 0  # that is enough for every task; 0: all there is
         self._decodable = False
         self._missing = Missing.KEYFRAME
         self._orientation = 0
@@ -168,10 +169,13 @@ class VideoTrack:
 
     def _choose_layer(self) -> None:
         """Have the layer taken that is high enough for every task; without tasks, as before."""
-        heights = [grabber.spec.max_height for grabber in self._grabbers.values()]
-        if self.stream.layers is not None and heights:
-            known = [height for height in heights if height is not None]
-            self.stream.layers.height = max(known) if len(known) == len(heights) else 0
+        heights = [grabber.spec.max_height or 0 for grabber in self._grabbers.values()]
+        if not heights:
+            return
+        self._height = max(heights) if all(heights) else 0
+        for layered in (self.stream.layers, self._depacketizer):
+            if layered is not None:
+                layered.height = self._height
 
     def _rest(self) -> None:
         """Sleep until the first grabber needs packets again."""
@@ -217,6 +221,7 @@ class VideoTrack:
         if ordered.codec is not self._codec or self._depacketizer is None:
             self._codec = ordered.codec
             self._depacketizer = video_format(ordered.codec).depacketizer(ordered.codec)
+            self._depacketizer.height = self._height
         fresh, self._epoch = ordered.epoch != self._epoch, ordered.epoch
         try:
             frame = self._depacketizer.push(

@@ -75,6 +75,9 @@ class LoopMedia:
     def media_heard(self, anchor: str) -> float:
         return self._bundle.heard(anchor)
 
+    def counters_of(self, anchor: str) -> Counter[str]:
+        return self._bundle.counters_of(anchor)
+
     @property
     def counters(self) -> Counter[str]:
         """What was refused, lost or odd, by reason."""

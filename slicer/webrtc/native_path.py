@@ -77,6 +77,10 @@ class NativeMedia:
     def media_heard(self, anchor: str) -> float:
         return self._peer.media_heard(anchor)
 
+    def counters_of(self, anchor: str) -> Counter[str]:
+        found: Counter[str] = self._peer.counters_of(anchor)
+        return found
+
     @property
     def counters(self) -> Counter[str]:
         """What was refused, lost or odd, by reason."""

@@ -43,6 +43,11 @@ class Media(Protocol):
         """What was refused, lost or odd, by reason."""
         ...
 
+    def counters_of(self, anchor: str) -> Counter[str]:
+        """Those of this anchor alone, since it came: what its packets show. What is of the whole
+        connection (decryption, routing, sockets) is not among them."""
+        ...
+
     def set_sections(self, anchor: str, sections: Sequence[RtpParameters]) -> None:
         """Replace what this anchor sends; without sections it is gone."""
         ...

@@ -239,7 +239,9 @@ static long run(long *setting_up) {
     }
     bundle_flush(it.bundle, &it.out);
     note(&it);
-    uint64_t counted = bundle_counters(it.bundle)->of[COUNT_out_of_memory];
+    counters found;
+    bundle_counters(it.bundle, 0, &found);
+    uint64_t counted = found.of[COUNT_out_of_memory];
     bool failed = fails.count > 0 && fails.seen >= fails.first;
     CHECK(failed == (counted > 0));
     CHECK(fails.first <= *setting_up || it.fed > SECONDS - 3 || it.cut == (1u << 2 * ANCHORS) - 1);

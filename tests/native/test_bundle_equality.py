@@ -214,6 +214,10 @@ def test_connections_of_chance_give_cuts_and_meet_every_way_to_be_routed(sealed:
         verbs = ["run"] * 4 + ["set"] * 2 + ["attach", "attach", "send", "send", "report", "raw"]
         for _ in range(120):
             connection.step(chance.choice(verbs), chance.randrange(10_000), chance.random())
+            both = connection.both
+            for anchor in ANCHORS:
+                expected = both.reference.counters_of(anchor)
+                assert both.native.counters_of(anchor) == expected
         connection.end()
         came.update(connection.both.counters.keys())
         came.update(" ".join(cut.track[1:]) for cut in connection.call.cuts)

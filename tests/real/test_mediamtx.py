@@ -83,7 +83,7 @@ class Freezing(Tone):
 
 @contextlib.asynccontextmanager
 async def visiting(silence: float = 15.0) -> AsyncIterator[Visitor]:
-    settings = WhepSettings(poll=0.3, timeout=3.0, silence=silence)
+    settings = WhepSettings(poll=0.3, timeout=10.0, silence=silence)
     robot = Visitor(WhepConnector(Context(LoopClock(), whep=settings)))
     yield robot
     await robot.connector.close()

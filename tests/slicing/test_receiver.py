@@ -310,3 +310,20 @@ def test_a_screen_is_cut_beside_the_camera_and_apart_from_it() -> None:
 def _end(cut: AudioCut | PictureCut) -> float:
     """When the media of a cut was captured last, in seconds."""
     return cut.began + ((cut.end - cut.start) / 48_000 if isinstance(cut, AudioCut) else 0)
+
+
+def test_the_counters_of_each_anchor_are_its_own() -> None:
+    made = bundle_of("ann", [replace(AUDIO, mid="0", extensions=NAMED)])
+    made.set_sections("bob", [replace(AUDIO, mid="1", extensions=NAMED)], 0.0)
+    named = {mid: b"\xbe\xde\0\1" + bytes([0x40]) + mid + bytes(2) for mid in (b"0", b"1")}
+    for number in range(9):
+        mid = b"1" if number < 2 else b"0"
+        made.receive([datagram(opus(number), number, 0, int(mid) + 1, extension=named[mid])], 0.0)
+    made.receive([datagram(b"x", 9, 0, 1, 99)], 0.0)
+    assert made.counters_of("ann") == {"asleep": 7}
+    assert made.counters_of("bob") == {"asleep": 2}
+    assert made.counters_of("eve") == {}
+    assert made.counters == {"asleep": 9, "unknown_payload_type": 1}
+    made.set_sections("ann", (), 1.0)
+    assert made.counters_of("ann") == {}
+    assert made.counters == {"asleep": 9, "unknown_payload_type": 1}

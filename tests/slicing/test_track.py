@@ -1,5 +1,6 @@
 """A stream shared by several tasks: who is cut when, and what a depacketizer says late."""
 
+import itertools
 import math
 import struct
 from dataclasses import replace
@@ -8,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from slicer.rtp import rtcp
-from slicer.rtp.parameters import H264, ORIENTATION, VP8, Codec, Kind, RtpParameters
+from slicer.rtp.parameters import H264, ORIENTATION, VP8, VP9, Codec, Kind, RtpParameters
 from slicer.slicing.outputs import (
     AudioCut,
     Missing,
@@ -32,7 +33,7 @@ from tests.harness.rtp.call import (
     opus,
     vp8,
 )
-from tests.harness.rtp.packetize import payloads
+from tests.harness.rtp.packetize import payloads, vp9
 from tests.harness.rtp.parts import bundle_of
 
 OTHER = TrackKey("other", "ann", Kind.AUDIO)
@@ -379,3 +380,31 @@ def test_a_source_is_never_asked_where_that_is_the_policy() -> None:
     pictures = [one for one in call.pictures if one.track.task == "0"]
     assert len(pictures) >= 10
     assert all(one.timestamp - one.due < 0.04 * 90_000 for one in pictures)
+
+
+def test_of_spatial_layers_those_that_are_enough_for_every_task_are_taken() -> None:
+    """From the next keyframe on; one comes each second, unasked."""
+    section = RtpParameters(Kind.VIDEO, {98: VP9}, {}, {})
+    made, sequence, taken = bundle_of("ann", [section]), itertools.count(), dict[int, int]()
+
+    def watch(task: str, height: int | None) -> None:
+        key = TrackKey(task, "ann", Kind.VIDEO)
+        made.attach(key, VideoSpec(1, max_height=height), number / 25)
+
+    for number in range(150):
+        if number == 0:
+            watch("low", 300)
+        elif number == 40:
+            watch("all", None)
+        elif number == 90:
+            made.detach(TrackKey("all", "ann", Kind.VIDEO), number / 25)
+        layers = [b"\x86\x00\x40\x92" if number % 25 else b"\x82\x49\x83\x42", b"h" * 20, b"f" * 30]
+        parts = vp9(layers, heights=(180, 360, 720))
+        datagrams = [
+            datagram(part, next(sequence), number * 3600, payload_type=98, marker=part is parts[-1])
+            for part in parts
+        ]
+        for output in made.receive(datagrams, number / 25):
+            if isinstance(output, PictureCut) and output.track.task == "low":
+                taken[number] = output.frames[-1].count(b"h") + output.frames[-1].count(b"f")
+    assert [taken[at] for at in sorted(taken)] == [20, 20, 50, 50, 20, 20]

@@ -25,8 +25,8 @@ from slicer.rooms.livekit.participants import Participants
 from slicer.rooms.livekit.pauses import Pauses
 from slicer.rooms.livekit.settings import LiveKitSettings, Quality
 from slicer.rooms.livekit.signalling import Entry, Signalling
-from slicer.rooms.livekit.silences import Silences
 from slicer.rooms.livekit.tracks import Tracks
+from slicer.rooms.livekit.troubles import Troubles
 from slicer.rtp.parameters import Kind, Slot
 from slicer.slicing.facts import Fact
 from slicer.slicing.outputs import (
@@ -142,7 +142,7 @@ class Session:
         self._tracks = Tracks(self._media)
         self._pauses = Pauses(resources.clock, self._set) if settings.pause else None
         bound, muted = self._network.silence, self.participants.muted
-        self._silences = Silences(self._media, resources.clock, bound, muted)
+        self._troubles = Troubles(self._media, resources.clock, bound, muted)
         self._asked: dict[tuple[str, Slot], str] = {}  # SIDs of what the server is to send
         self._qualities: dict[str, models.VideoQuality] = {}  # that were asked for, by SID
         self._early: list[tuple[Connection, str]] = []
@@ -158,7 +158,7 @@ class Session:
     @property
     def counters(self) -> Counter[str]:
         """What its connection and its media refused, lost or found odd, by reason."""
-        counted = self._counted + self._silences.counters
+        counted = self._counted + self._troubles.counters
         return counted + self._media.counters + self._connection.counters
 
     async def connect(self) -> None:
@@ -181,7 +181,7 @@ class Session:
         self._tracks.subscribe(subscribe)
         if sid := self.participants.track(anchor, slot):
             self._asked[anchor, slot] = sid
-            self._silences.flow(anchor, slot, True)
+            self._troubles.flow(anchor, slot, True)
             self._ask(sid, True)
             if slot[0] is Kind.VIDEO:
                 self._set(sid, disabled=False)
@@ -189,7 +189,8 @@ class Session:
     def unsubscribe(self, track: TrackKey) -> None:
         """Give the track's last cut; the server need not send it."""
         self._tracks.unsubscribe(track)
-        self._silences.end(track.anchor, track.slot)
+        for trouble in self._troubles.end(track.anchor, track.slot):
+            self._listen(trouble)
         if sid := self._asked.pop((track.anchor, track.slot), None):
             if self._pauses is not None:
                 self._pauses.forget(sid)
@@ -197,8 +198,8 @@ class Session:
             self._ask(sid, False)
 
     def look(self) -> None:
-        """Tell whose media is expected and does not come."""
-        for trouble in self._silences.look():
+        """Tell whose media is expected and does not come, or is not as it should be."""
+        for trouble in self._troubles.look():
             self._listen(trouble)
 
     async def close(self) -> None:
@@ -238,7 +239,7 @@ class Session:
     def _set(self, sid: str, disabled: bool) -> None:
         """Whether the server is to send this video now, and in which layer."""
         if (found := self.participants.owner(sid)) in self._asked:
-            self._silences.flow(*found, not disabled)
+            self._troubles.flow(*found, not disabled)
         quality = self._quality(sid)
         self._qualities[sid] = quality
         update = rtc.UpdateTrackSettings(track_sids=[sid], disabled=disabled, quality=quality)

@@ -55,7 +55,7 @@ AUDIO: Mapping[str, AudioFormat] = {
 
 VIDEO: Mapping[str, VideoFormat] = {
     "vp8": VideoFormat(vp8.Vp8Depacketizer, vp8.starts_keyframe, height=vp8.height),
-    "vp9": VideoFormat(vp9.Vp9Depacketizer, vp9.starts_keyframe),
+    "vp9": VideoFormat(vp9.Vp9Depacketizer, vp9.starts_keyframe, height=vp9.height),
     "h264": VideoFormat(
         h264.depacketizer, h264.starts_keyframe, h264.unsupported, h264.height, h264.refusal
     ),

@@ -24,6 +24,7 @@ class NalDepacketizer:
 
     def __init__(self, nals: NalFormat, sprop: str) -> None:
         """*sprop*: as Codec.parameter_sets."""
+        self.height = 0
         self._nals = nals
         self._sets = ParameterSets(nals, sprop)
         self._open: _AccessUnit | None = None

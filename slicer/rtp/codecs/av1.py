@@ -28,6 +28,7 @@ class Av1Depacketizer:
     """
 
     def __init__(self, codec: Codec) -> None:
+        self.height = 0
         self._boundary = Boundary()
         self._open: _TemporalUnit | None = None
 

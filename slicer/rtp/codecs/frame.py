@@ -27,7 +27,13 @@ class VideoDepacketizer(Protocol):
     lost one are given; the grabber, not the depacketizer, knows what is decodable. Left out are
     frames that nobody can decode from the last keyframe on (H.265's RASL pictures). Malformed
     payloads raise ValueError and leave the depacketizer usable (the broken frame is given up).
+
+    *height*: pixels that are enough; 0: all are wanted. Of spatial layers (SVC) those above the
+    lowest that is so high are left out, from the next keyframe on. It may be set at any time, and
+    means nothing where a codec has no such layers, or does not tell their heights.
     """
+
+    height: int
 
     def push(self, payload: bytes, timestamp: int, marker: bool, contiguous: bool) -> Frame | None:
         """Take the next payload; *contiguous* is False where packets before it are missing."""

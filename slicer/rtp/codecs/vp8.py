@@ -13,6 +13,7 @@ class Vp8Depacketizer:
     """One stream's frames: each begins where S is set on partition 0, and ends at the marker."""
 
     def __init__(self, codec: Codec) -> None:
+        self.height = 0
         self._open: Assembly | None = None
 
     def push(self, payload: bytes, timestamp: int, marker: bool, contiguous: bool) -> Frame | None:

@@ -1,4 +1,9 @@
-"""VP9 from RTP (RFC 9628): layer frames joined to pictures, spatial layers to superframes."""
+"""VP9 from RTP (RFC 9628): layer frames joined to pictures, spatial layers to superframes.
+
+Which spatial layers a picture is made of is chosen where a keyframe begins, by the heights that its
+scalability structure tells, and holds until the next: a decoder that was not given a layer cannot
+take it up between keyframes.
+"""
 
 from typing import NamedTuple
 
@@ -7,16 +12,20 @@ from slicer.rtp.codecs.frame import Frame
 from slicer.rtp.parameters import Codec
 
 _MAX_LAYERS = 8
+_ALL = _MAX_LAYERS - 1
 
 
 class Vp9Depacketizer:
     """One stream's VP9 pictures: all spatial layers of one timestamp, up to the marker.
 
     A picture begins with the base layer, or right after the end of another one, since an SFU may
-    have taken the base layer away.
+    have taken the base layer away. Where layers are left out, it ends with the highest one taken,
+    and not only at the marker.
     """
 
     def __init__(self, codec: Codec) -> None:
+        self.height = 0
+        self._highest = _ALL
         self._boundary = Boundary()
         self._open: _Picture | None = None
 
@@ -31,15 +40,27 @@ class Vp9Depacketizer:
         self._open = None
         first = self._boundary.passed(timestamp, marker, contiguous)
         descriptor = _descriptor(payload)
+        data = payload[descriptor.length :]
         if descriptor.begins and (first or descriptor.spatial == 0):
-            picture = _Picture(timestamp)
+            picture = _Picture(timestamp, _begins_keyframe(descriptor, data))
+            if picture.keyframe:
+                self._highest = _lowest_enough(descriptor.heights, self.height)
         if picture is None or picture.assembly.timestamp != timestamp:
             return None
-        picture.add(descriptor, payload[descriptor.length :])
-        if not marker:
+        if descriptor.spatial <= self._highest:
+            picture.add(descriptor, data)
+        if not marker and not (descriptor.ends and descriptor.spatial == self._highest):
             self._open = picture
             return None
         return picture.frame()
+
+
+def height(payload: bytes) -> int:
+    """Pixels of the highest spatial layer, where a keyframe begins in this payload and tells; else
+    0."""
+    if not starts_keyframe(payload):
+        return 0
+    return max(_descriptor(payload).heights, default=0)
 
 
 def starts_keyframe(payload: bytes) -> bool:
@@ -52,35 +73,46 @@ def starts_keyframe(payload: bytes) -> bool:
 
 
 class _Descriptor(NamedTuple):
+    """*heights*: of each spatial layer, from the base layer on, where they are told."""
+
     begins: bool
+    ends: bool
     predicted: bool
     spatial: int
+    heights: tuple[int, ...]
     length: int
 
 
 class _Picture:
     """One picture on its way: its bytes, and where each layer frame begins in them."""
 
-    def __init__(self, timestamp: int) -> None:
+    def __init__(self, timestamp: int, keyframe: bool) -> None:
         self.assembly = Assembly(timestamp)
+        self.keyframe = keyframe
         self._starts: list[int] = []
-        self._keyframe = False
 
     def add(self, descriptor: _Descriptor, data: bytes) -> None:
         if descriptor.begins:
-            if not self._starts:
-                self._keyframe = _begins_keyframe(descriptor, data)
             if len(self._starts) == _MAX_LAYERS:
                 raise ValueError(f"VP9 picture of more than {_MAX_LAYERS} layer frames")
             self._starts.append(self.assembly.size)
         self.assembly.add(data)
 
-    def frame(self) -> Frame:
+    def frame(self) -> Frame | None:
+        """The whole picture; None where all of its layers were left out."""
+        if not self._starts:
+            return None
         if len(self._starts) > 1:
             ends = [*self._starts[1:], self.assembly.size]
             sizes = [end - start for start, end in zip(self._starts, ends, strict=True)]
             self.assembly.add(_superframe_index(sizes))
-        return Frame(self.assembly.timestamp, self.assembly.join(), self._keyframe)
+        return Frame(self.assembly.timestamp, self.assembly.join(), self.keyframe)
+
+
+def _lowest_enough(heights: tuple[int, ...], height: int) -> int:
+    """The lowest layer that is so high; all where none is, or where nothing is wanted or told."""
+    enough = (layer for layer, one in enumerate(heights) if one >= height)
+    return next(enough, _ALL) if height else _ALL
 
 
 def _superframe_index(sizes: list[int]) -> bytes:
@@ -109,6 +141,7 @@ def _descriptor(payload: bytes) -> _Descriptor:
     """The payload descriptor (RFC 9628 4.2). Raises ValueError."""
     try:
         required, position, spatial = payload[0], 1, 0
+        heights: tuple[int, ...] = ()
         predicted, flexible = bool(required & 0x40), bool(required & 0x10)
         if required & 0x80:
             position += 2 if payload[position] & 0x80 else 1
@@ -118,12 +151,13 @@ def _descriptor(payload: bytes) -> _Descriptor:
         if flexible and predicted:
             position = _after_references(payload, position)
         if required & 0x02:
-            position = _after_structure(payload, position)
+            heights, position = _structure(payload, position)
     except IndexError:
         raise ValueError("VP9 payload descriptor is cut off") from None
     if position >= len(payload):
         raise ValueError("VP9 payload holds no data")
-    return _Descriptor(bool(required & 0x08), predicted, spatial, position)
+    begins, ends = bool(required & 0x08), bool(required & 0x04)
+    return _Descriptor(begins, ends, predicted, spatial, heights, position)
 
 
 def _after_references(payload: bytes, position: int) -> int:
@@ -134,15 +168,18 @@ def _after_references(payload: bytes, position: int) -> int:
     raise ValueError("VP9 payload descriptor with more than three references")
 
 
-def _after_structure(payload: bytes, position: int) -> int:
-    """The end of the scalability structure (RFC 9628 4.2.1)."""
+def _structure(payload: bytes, position: int) -> tuple[tuple[int, ...], int]:
+    """The layers' heights in the scalability structure, and its end (RFC 9628 4.2.1)."""
     head = payload[position]
     position += 1
+    heights: tuple[int, ...] = ()
     if head & 0x10:
-        position += 4 * ((head >> 5) + 1)
+        sizes = range(position, position + 4 * ((head >> 5) + 1), 4)
+        heights = tuple(payload[at + 2] << 8 | payload[at + 3] for at in sizes)
+        position = sizes.stop
     if head & 0x08:
         pictures = payload[position]
         position += 1
         for _ in range(pictures):
             position += 1 + (payload[position] >> 2 & 3)
-    return position
+    return heights, position

@@ -96,6 +96,9 @@ def answer(
 
 
 def _answered(section: Section, live: bool, silent: bool) -> list[str]:
+    if section.kind == "application":
+        head = f"m=application {9 if live else 0} {section.protocol} webrtc-datachannel"
+        return [head, f"a=mid:{section.mid}", "a=sctp-port:5000"]
     wanted = {"audio": "opus/48000/2", "video": "VP8/90000"}[section.kind]
     rtpmaps = section.attributes.by_payload_type("rtpmap")
     taken = [pt for pt in section.formats if rtpmaps.get(pt) == wanted]

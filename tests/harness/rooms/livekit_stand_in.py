@@ -178,6 +178,9 @@ class StandIn:
         if robot is None:
             robot = self.robots[first.join.participant.sid] = Robot(first.join.participant.sid)
         await socket.send(first.SerializeToString())
+        if join.HasField("publisher_offer"):
+            for response in await self._describe(robot, join.publisher_offer):
+                await socket.send(response.SerializeToString())
         if first.HasField("reconnect"):
             everyone = rtc.ParticipantUpdate(participants=self.participants.values())
             await socket.send(rtc.SignalResponse(update=everyone).SerializeToString())
@@ -223,6 +226,12 @@ class StandIn:
                 return [await self._offer(robot)] if self.older else asked
             case "sync_state":
                 return self._subscribe(robot, request.sync_state.subscription)
+            case "trickle":
+                target = request.trickle.target
+                subscriber = self.older and target == rtc.SignalTarget.SUBSCRIBER
+                candidate = json.loads(request.trickle.candidateInit)["candidate"]
+                sfu = robot.sender if subscriber else robot.sfu
+                await sfu.add_candidate(candidate)
             case "ping_req" if not self.mute:
                 return [rtc.SignalResponse(pong_resp=rtc.Pong())]
         return []
@@ -256,9 +265,15 @@ class StandIn:
         lines = (await robot.sender.offer(robot.offering)).splitlines()
         for mid, sid in robot.placed.items():
             at = lines.index(f"a=mid:{mid}") + 1
-            lines[at:at] = [f"a=msid:PA_x|{sid} {sid}", f"a=ssrc:{ssrc_of(sid)} cname:{sid}"]
+            lines[at:at] = self._sent(sid)
         offer = rtc.SessionDescription(type="offer", sdp="\r\n".join([*lines, ""]))
         return rtc.SignalResponse(offer=offer)
+
+    def _sent(self, sid: str) -> list[str]:
+        """What an m-line says of the track it carries: whose it is, and its SSRC."""
+        everyone = self.participants.values()
+        whose = next((one.sid for one in everyone if sid in {t.sid for t in one.tracks}), "PA_x")
+        return [f"a=msid:{whose}|{sid} {sid}", f"a=ssrc:{ssrc_of(sid)} cname:{sid}"]
 
     async def _describe(
         self, robot: Robot, offer: rtc.SessionDescription
@@ -279,7 +294,8 @@ class StandIn:
         candidates = dict.fromkeys(line[2:] for line in lines if line.startswith("a=candidate:"))
         bare = [line for line in lines if not line.startswith("a=candidate:")]
         for mid, sid in live.items():
-            bare.insert(bare.index(f"a=mid:{mid}") + 1, f"a=ssrc:{ssrc_of(sid)} cname:{sid}")
+            at = bare.index(f"a=mid:{mid}") + 1
+            bare[at:at] = self._sent(sid)
         answer = rtc.SessionDescription(
             type="answer", sdp="\r\n".join([*bare, ""]), id=offer.id, mid_to_track_id=live
         )

@@ -15,6 +15,8 @@ from aiortc import (
     RTCIceGatherer,
     RTCIceParameters,
     RTCIceTransport,
+    RTCSctpCapabilities,
+    RTCSctpTransport,
 )
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
@@ -38,6 +40,7 @@ class Sfu:
         self._dtls = RTCDtlsTransport(self._ice, [RTCCertificate.generateCertificate()])
         self._mid_id = 4
         self._sequence: Counter[int] = Counter()
+        self._sctp: RTCSctpTransport | None = None
         self.tracks: list[Track] = []
         self._connecting: asyncio.Task[None] | None = None
 
@@ -71,9 +74,13 @@ class Sfu:
         self.tracks = [
             Track(one.kind, one.mid, "sendonly" if one.port else "stopped")
             for one in description.sections
+            if one.kind in PAYLOAD_TYPES
         ]
-        told = next(value for value in description.all("extmap") if value.endswith(MID))
-        self._mid_id = int(told.split()[0])
+        if len(self.tracks) < len(description.sections) and self._sctp is None:
+            self._sctp = RTCSctpTransport(self._dtls)
+        for told in description.all("extmap"):
+            if told.endswith(MID):
+                self._mid_id = int(told.split()[0])
         answered = answer(offer, inactive=inactive, transport=await self.transport())
         self._connecting = asyncio.create_task(self._connect(offer))
         return answered
@@ -89,6 +96,12 @@ class Sfu:
         await self._ice.start(RTCIceParameters(ufrag, pwd))
         algorithm, value = next(description.all("fingerprint")).split()
         await self._dtls.start(RTCDtlsParameters([RTCDtlsFingerprint(algorithm, value)]))
+        if self._sctp is not None:
+            await self._sctp.start(RTCSctpCapabilities(maxMessageSize=65_536), 5000)
+
+    async def add_candidate(self, line: str) -> None:
+        """Take a candidate that the peer trickles."""
+        await self._ice.addRemoteCandidate(candidate_from_sdp(line.removeprefix("candidate:")))
 
     async def connected(self) -> None:
         """Until both ends have keys."""
@@ -119,6 +132,8 @@ class Sfu:
     async def close(self) -> None:
         if self._connecting is not None:
             self._connecting.cancel()
+        if self._sctp is not None:
+            await self._sctp.stop()
         await self._dtls.stop()
         await self._ice.stop()
 

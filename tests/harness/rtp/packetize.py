@@ -2,7 +2,7 @@
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 MTU = 1200
@@ -38,15 +38,20 @@ def vp8(frame: bytes, mtu: int = MTU, picture: int = 0) -> list[bytes]:
 
 
 def vp9(
-    layers: list[bytes], mtu: int = MTU, picture: int = 0, flexible: bool = False
+    layers: list[bytes],
+    mtu: int = MTU,
+    picture: int = 0,
+    flexible: bool = False,
+    heights: Sequence[int] = (),
 ) -> list[bytes]:
     """RFC 9628: one picture of one or more spatial layer frames.
 
     A single layer goes without layer indices; P is taken from the base layer's own header.
+    *heights*: of the layers, which a keyframe's first payload tells, the widths being 16:9 of them.
     """
     identifier = struct.pack("!H", 0x8000 | picture & 0x7FFF)
     key = layers[0][0] & 0x04 == 0
-    result = []
+    result: list[bytes] = []
     for spatial, layer in enumerate(layers):
         head = 0x80 | (0 if key else 0x40) | (0x10 if flexible else 0)
         tail = identifier
@@ -59,7 +64,12 @@ def vp9(
         for index, piece in enumerate(pieces):
             begin = 0x08 if index == 0 else 0
             end = 0x04 if index == len(pieces) - 1 else 0
-            result.append(bytes([head | begin | end]) + tail + piece)
+            structure = b""
+            if key and heights and not result:
+                sizes = (struct.pack("!HH", high * 16 // 9, high) for high in heights)
+                structure = bytes([len(heights) - 1 << 5 | 0x10]) + b"".join(sizes)
+            told = 0x02 if structure else 0
+            result.append(bytes([head | begin | end | told]) + tail + structure + piece)
     return result
 
 

@@ -8,7 +8,7 @@ from tests.harness.media.video import decoded, encoded
 from tests.harness.rtp.packetize import vp9
 from tests.harness.rtp.parts import VIDEO
 
-starts_keyframe = VIDEO["vp9"].starts_keyframe
+starts_keyframe, height = VIDEO["vp9"].starts_keyframe, VIDEO["vp9"].height
 KEY = b"\x82\x49\x83\x42"
 DELTA = b"\x86\x00\x40\x92"
 INTRA_ONLY = DELTA  # frame_type 1 as well: what tells it apart comes later in the header
@@ -141,3 +141,95 @@ def test_a_picture_without_its_marker_is_given_up() -> None:
     assert depacketizer.push(b"\x08" + KEY, 0, False, True) is None
     assert depacketizer.push(b"\x04" + b"tail", 1, True, True) is None
     assert depacketizer.push(b"\x4c" + DELTA, 2, True, True) == Frame(2, DELTA, False)
+
+
+# What L3T3 looks like: the sizes of 180, 360 and 720 lines, told where a keyframe begins.
+STRUCTURE = b"\x50\x01\x40\x00\xb4\x02\x80\x01\x68\x05\x00\x02\xd0"
+HEIGHTS = (180, 360, 720)
+
+
+def svc(
+    spatial: int, data: bytes, predicted: bool, begins: bool = True, ends: bool = True
+) -> bytes:
+    """A payload of a layer; that of a keyframe's base layer tells the sizes."""
+    first = spatial == 0 and begins and not predicted
+    head = 0x20 | 0x40 * predicted | 0x08 * begins | 0x04 * ends | 0x02 * first
+    return bytes([head, spatial << 1, 0]) + STRUCTURE * first + data
+
+
+def pictures(wanted: list[int], last: bytes = DELTA) -> list[Frame | None]:
+    """What becomes of pictures of three layers, the first of them a keyframe; before each, so many
+    pixels are said to be enough."""
+    depacketizer, found = VIDEO["vp9"].depacketizer(VP9), list[Frame | None]()
+    for number, enough in enumerate(wanted):
+        depacketizer.height = enough
+        base = DELTA if number else KEY
+        parts = [svc(0, base, number > 0), svc(1, DELTA, True), svc(2, last, True)]
+        given = [depacketizer.push(part, number, at == 2, True) for at, part in enumerate(parts)]
+        frames = [frame for frame in given if frame is not None]
+        assert len(frames) <= 1, "a picture is given once"
+        found.append(frames[0] if frames else None)
+    return found
+
+
+def superframe(*layers: bytes) -> bytes:
+    marker = bytes([0xC0 | len(layers) - 1])
+    return b"".join(layers) + (marker + bytes(map(len, layers)) + marker) * (len(layers) > 1)
+
+
+@pytest.mark.parametrize(
+    ("enough", "layers"),
+    [(0, 3), (1, 1), (180, 1), (181, 2), (360, 2), (361, 3), (720, 3), (2160, 3)],
+)
+def test_the_lowest_layer_that_is_high_enough_is_the_highest_taken(
+    enough: int, layers: int
+) -> None:
+    key = Frame(0, superframe(*[KEY, DELTA, DELTA][:layers]), True)
+    assert pictures([enough] * 2) == [key, Frame(1, superframe(*[DELTA] * layers), False)]
+
+
+def test_layers_are_chosen_where_a_keyframe_begins() -> None:
+    """A decoder that was not given a layer's frames cannot take it up."""
+    assert [frame and len(frame.data) for frame in pictures([180, 720, 720])] == [4, 4, 4]
+    whole = len(superframe(DELTA, DELTA, DELTA))
+    assert [frame and len(frame.data) for frame in pictures([0, 180, 180])] == [whole] * 3
+
+
+def test_what_is_left_out_may_be_lost() -> None:
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
+    depacketizer.height = 300
+    for number in range(2):
+        base = DELTA if number else KEY
+        assert depacketizer.push(svc(0, base, number > 0), number, False, True) is None
+        frame = depacketizer.push(svc(1, DELTA, True), number, False, True)
+        assert frame == Frame(number, superframe(base, DELTA), number == 0)
+        # The third layer's first packet is lost, and its last one comes.
+        tail = svc(2, b"tail", True, begins=False)
+        assert depacketizer.push(tail, number, True, False) is None
+
+
+def test_a_picture_without_the_layer_chosen_ends_at_its_marker() -> None:
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
+    depacketizer.height = 300
+    assert depacketizer.push(svc(0, KEY, False), 0, True, True) == Frame(0, KEY, True)
+    upper = svc(2, DELTA, True)
+    assert depacketizer.push(upper, 1, True, True) is None, "an SFU took the two below away"
+    assert depacketizer.push(svc(0, DELTA, True), 2, False, True) is None
+    assert depacketizer.push(svc(1, DELTA, True, ends=False), 2, False, True) is None
+    frame = depacketizer.push(svc(1, DELTA, True, begins=False), 2, False, True)
+    assert frame == Frame(2, superframe(DELTA, DELTA + DELTA), False)
+
+
+def test_all_layers_are_taken_where_no_sizes_are_told() -> None:
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
+    depacketizer.height = 1
+    assert depacketizer.push(b"\x2c\x00\x00" + KEY, 0, False, True) is None
+    frame = depacketizer.push(svc(1, DELTA, True), 0, True, True)
+    assert frame == Frame(0, superframe(KEY, DELTA), True)
+
+
+def test_the_height_is_that_of_the_highest_layer_where_a_keyframe_begins() -> None:
+    assert height(svc(0, KEY, False)) == max(HEIGHTS)
+    assert height(b"\x0e\x10\x01\x40\x00\xf0" + KEY) == 240
+    for other in (svc(0, DELTA, True), svc(1, KEY, False), b"\x0c" + KEY, b"\x0e\x10\x01", b""):
+        assert height(other) == 0
