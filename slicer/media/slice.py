@@ -1,7 +1,7 @@
 """A slice: its description, and the file made from its cut, in one call from any thread."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from slicer.media import ogg, picture, transcode
@@ -127,8 +127,7 @@ def make(
         counters = Counter[str]()
         data = _audio(cut, info.began, preroll, counters)
         lost = counters["recovered"], counters["concealed"]
-        info = replace(info, size=len(data))
-        return File(info, data, _AUDIO_TYPE, None, None, *lost, level=cut.level)
+        return File(_sized(info, len(data)), data, _AUDIO_TYPE, None, None, *lost, level=cut.level)
     return _picture(cut, info, image_format, decoder, with_thumbnail)
 
 
@@ -158,6 +157,11 @@ def _picture(
         decoder,
         with_thumbnail=with_thumbnail,
     )
-    info = replace(info, size=len(image.data))
     kind, size = _IMAGE_TYPES[image_format], (image.width, image.height)
+    info = _sized(info, len(image.data))
     return File(info, image.data, kind, *size, thumbnail=image.thumbnail)
+
+
+def _sized(info: SliceInfo, size: int) -> SliceInfo:
+    # `dataclasses.replace` takes three times as long.
+    return SliceInfo(info.key, info.track, info.began, info.seconds, size)
