@@ -440,3 +440,4 @@ cdef bytes _bytes(const uint8_t *data, size_t size):
 include "sections.pxi"
 include "levels.pxi"
 include "plane.pxi"
+include "listener.pxi"

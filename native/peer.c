@@ -194,15 +194,6 @@ void batch_prepare(batch *it) {
     }
 }
 
-/* Reset what recvmmsg has written over. */
-static void restore(batch *it, size_t used) {
-    for (size_t i = 0; i < used; i++) {
-        it->messages[i].msg_hdr.msg_namelen = sizeof it->from[i];
-        it->messages[i].msg_hdr.msg_controllen = CONTROL_ROOM;
-        it->messages[i].msg_hdr.msg_flags = 0;
-    }
-}
-
 /* The time at which timers may run: the present only where the socket is `empty`. After a stall of the
  * process it holds seconds of media, and timers that ran ahead of those would take them for silence.
  * It never steps back. */
@@ -229,7 +220,7 @@ static size_t drain(plane *plane, peer *it, double now, bool *empty) {
         if (got > 0) {
             for (size_t i = 0; i < (size_t)got; i++)
                 take(plane, it, i, now);
-            restore(plane->batch, (size_t)got);
+            batch_restore(plane->batch, (size_t)got);
             total += (size_t)got;
         }
         if (total) /* before the batch's bytes are written over */

@@ -64,6 +64,14 @@ static inline double seconds(clockid_t clock) {
 }
 
 void batch_prepare(batch *it);
+/* Reset what recvmmsg has written over. */
+static inline void batch_restore(batch *it, size_t used) {
+    for (size_t i = 0; i < used; i++) {
+        it->messages[i].msg_hdr.msg_namelen = sizeof it->from[i];
+        it->messages[i].msg_hdr.msg_controllen = CONTROL_ROOM;
+        it->messages[i].msg_hdr.msg_flags = 0;
+    }
+}
 /* Look at a peer, its lock held, and say in `look` when to look again. */
 void peer_look(plane *plane, peer *it, double now);
 /* Both with the plane's lock held. */

@@ -16,6 +16,7 @@ cdef extern from "plane.h" nogil:
         uint8_t *address  # an array in truth
         uint8_t address_size
         uint16_t number
+        uint32_t scope
         size_t offset, size
     ctypedef struct others:
         other *of

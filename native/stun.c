@@ -11,6 +11,7 @@
 #define BINDING_ERROR 0x0111
 #define MAC_SIZE 20
 #define FINGERPRINT_XOR 0x5354554eu
+#define MAX_ATTRIBUTES 16
 #define CHECK_INTERVAL 5.0
 /* Of a peer-reflexive candidate (RFC 8445 5.1.2); nobody needs it once a pair is chosen. */
 #define HOST_PRIORITY 0x6e0001ffu
@@ -191,6 +192,32 @@ stun_verdict stun_receive(const stun_agent *it, const uint8_t *data, size_t size
         !respond(it, data, address, address_size, port, out, out_size))
         return STUN_OTHERS;
     return STUN_ANSWERED;
+}
+
+bool stun_named(const uint8_t *data, size_t size, const uint8_t **name, size_t *name_size) {
+    if (size < HEADER || read16(data) != BINDING_REQUEST || read32(data + 4) != COOKIE)
+        return false;
+    size_t at = HEADER;
+    for (int i = 0; i < MAX_ATTRIBUTES && size - at >= ATTRIBUTE; i++) {
+        uint16_t type = read16(data + at), length = read16(data + at + 2);
+        at += ATTRIBUTE;
+        if (type == USERNAME) {
+            size_t there = size - at < length ? size - at : length;
+            *name = data + at;
+            for (*name_size = 0; *name_size < there; ++*name_size) {
+                uint8_t one = data[at + *name_size];
+                if (one == ':')
+                    break;
+                if (one > 127)
+                    return false;
+            }
+            return true;
+        }
+        if (size - at < padded(length))
+            return false;
+        at += padded(length);
+    }
+    return false;
 }
 
 /* RFC 7675 5.1: every five seconds, by a fifth more or less. */

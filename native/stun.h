@@ -28,6 +28,10 @@ stun_verdict stun_receive(const stun_agent *it, const uint8_t *data, size_t size
                           const uint8_t *address, size_t address_size, uint16_t port,
                           uint8_t out[STUN_MAX_RESPONSE], size_t *out_size);
 
+/* Whether this is a Binding request that has a user name, and our half of it; what is signed is not
+ * looked at. Twin of `named_fragment` in webrtc/lite/agent.py. */
+bool stun_named(const uint8_t *data, size_t size, const uint8_t **name, size_t *name_size);
+
 #define STUN_MAX_REQUEST 640
 #define STUN_TRANSACTION 12
 

@@ -1,7 +1,7 @@
 """The native plane: `Bundle` has the reference's face; `Plane` and `Peer` read sockets."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from slicer.slicing.spec import AudioSpec, VideoSpec
 
 Samples = npt.NDArray[np.uint8]
 
-__all__ = ["Bundle", "Peer", "Plane", "srtp_missing", "stretch_levels"]
+__all__ = ["Bundle", "Listener", "Peer", "Plane", "srtp_missing", "stretch_levels"]
 
 def srtp_missing() -> str | None: ...
 def stretch_levels(
@@ -30,6 +30,15 @@ class Plane:
 
 class _Owner:
     def collect(self) -> None: ...
+
+class Listener:
+    def read(
+        self,
+        fd: int,
+        peers: Container[tuple[str, int]],
+        fragments: Container[str | None],
+        most: int,
+    ) -> tuple[list[tuple[bytes, tuple[str, int]]], int]: ...
 
 class Peer:
     def __init__(self, plane: Plane, bundle: Bundle, owner: object) -> None: ...

@@ -7,18 +7,19 @@ thing a thread does, so thread and loop do not wait for each other's turn at the
 import asyncio
 import atexit
 import itertools
+import logging
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_Lanes = Sequence[deque[tuple[asyncio.Future[Any], Callable[[], Any]]]]
+_Lanes = Sequence[deque["_Work | _Posted"]]
 _Calls = SimpleQueue[bool]
 """One True for each piece of work, one False for each thread that shall end."""
 
@@ -37,7 +38,7 @@ class ThreadPool:
         self._lanes: _Lanes = [deque() for _ in range(lanes)]
         self._calls: _Calls = SimpleQueue()
         self.threads: list[Thread] = []
-        self._under_way = 0
+        self._load = _Load()
         self._shut_down = False
         # Threads know the lanes, not the pool: a pool that nobody has any more ends its threads.
         weakref.finalize(self, _end, self._calls, self.threads).atexit = False
@@ -45,7 +46,8 @@ class ThreadPool:
     @property
     def under_way(self) -> int:
         """Work that was taken and has not ended."""
-        return self._under_way
+        self._load.settle()
+        return self._load.under_way
 
     def run(self, work: Callable[[], T], lane: int = 0) -> asyncio.Future[T]:
         """Have *work* done in a thread. What is cancelled before it began is never begun.
@@ -54,21 +56,24 @@ class ThreadPool:
         """
         if self._shut_down:
             raise RuntimeError(f"the threads {self._name} were shut down")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(self._done)
-        self._under_way += 1
-        if self._under_way > len(self.threads) < self.count:
-            self._start()
-        self._lanes[lane].append((future, work))
-        self._calls.put(True)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._put(_Work(loop, future, work, self._load), lane)
         return future
+
+    def post(self, work: Callable[[], None]) -> None:
+        """Have *work* done of which nobody waits to hear: the loop is not woken at its end. What it
+        raises is logged. Raises RuntimeError as `run` does."""
+        if self._shut_down:
+            raise RuntimeError(f"the threads {self._name} were shut down")
+        self._put(_Posted(work, self._load), 0)
 
     def shut_down(self, *, finish: bool = True) -> None:
         """Have the threads end, without waiting for it: after all work, or (*finish* False) after
         what they have begun; what waits is cancelled then. May be called twice."""
         if not finish:
-            for future, _ in itertools.chain(*self._lanes):
-                future.cancel()
+            for each in itertools.chain(*self._lanes):
+                each.cancel()
         if not self._shut_down:
             self._shut_down = True
             _end(self._calls, self.threads)
@@ -79,6 +84,14 @@ class ThreadPool:
         for thread in self.threads:
             thread.join()
 
+    def _put(self, work: "_Work | _Posted", lane: int) -> None:
+        self._load.settle()
+        self._load.under_way += 1
+        if self._load.under_way > len(self.threads) < self.count:
+            self._start()
+        self._lanes[lane].append(work)
+        self._calls.put(True)
+
     def _start(self) -> None:
         name = f"{self._name}_{len(self.threads)}"
         thread = Thread(target=_serve, args=(self._calls, self._lanes), name=name, daemon=True)
@@ -86,37 +99,101 @@ class ThreadPool:
         _everybody[thread] = self._calls
         thread.start()
 
-    def _done(self, _future: asyncio.Future[Any]) -> None:
-        self._under_way -= 1
+
+@dataclass(slots=True)
+class _Load:
+    """What is under way, counted on the loop's thread alone; *ended*: posted work that threads have
+    done and that is not counted yet."""
+
+    under_way: int = 0
+    ended: deque[None] = field(default_factory=deque)
+
+    def settle(self) -> None:
+        while self.ended:
+            self.ended.popleft()
+            self.under_way -= 1
+
+
+class _Work:
+    """One piece of work. Here every call counts, for most work is short: no frames are made for
+    what can be had without."""
+
+    __slots__ = ("_error", "_future", "_load", "_loop", "_result", "_work")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[Any],
+        work: Callable[[], Any],
+        load: _Load,
+    ) -> None:
+        self._future = future
+        self._loop, self._work, self._load = loop, work, load
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def do(self) -> None:
+        """In a thread: do it unless it was cancelled, and have the loop told."""
+        if not self._future.cancelled():
+            try:
+                self._result = self._work()
+            except BaseException as error:
+                self._error = error
+        try:
+            self._loop.call_soon_threadsafe(self._settle)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            return
+
+    def cancel(self) -> None:
+        """Never do it, unless a thread has begun."""
+        self._future.cancel()
+
+    def _settle(self) -> None:
+        self._load.under_way -= 1
+        if self._future.done():
+            return
+        if self._error is None:
+            self._future.set_result(self._result)
+        else:
+            self._future.set_exception(self._error)
+            self._error = None  # its traceback holds the frame of `do`, and so this object
+
+
+class _Posted:
+    """Work of which nobody waits to hear."""
+
+    __slots__ = ("_load", "_work")
+
+    def __init__(self, work: Callable[[], None], load: _Load) -> None:
+        self._work, self._load = work, load
+
+    def do(self) -> None:
+        """In a thread: do it."""
+        try:
+            self._work()
+        except Exception:
+            logger.exception("! work of a thread failed")
+        self._load.ended.append(None)
+
+    def cancel(self) -> None:
+        """Never do it."""
+        self._work = _nothing
+
+
+def _nothing() -> None:
+    """In place of what was cancelled."""
 
 
 def _serve(calls: _Calls, lanes: _Lanes) -> None:
     while calls.get():
         for lane in lanes:
-            with suppress(IndexError):
-                _do(*lane.popleft())
-                break
-
-
-def _do(future: asyncio.Future[T], work: Callable[[], T]) -> None:
-    if future.cancelled():
-        return
-    try:
-        settle = partial(_give, future, work())
-    except BaseException as error:
-        settle = partial(_fail, future, error)
-    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        future.get_loop().call_soon_threadsafe(settle)
-
-
-def _give(future: asyncio.Future[T], result: T) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
+            try:
+                work = lane.popleft()
+            except IndexError:
+                continue
+            work.do()
+            del work  # holds a file, perhaps
+            break
 
 
 def _end(calls: _Calls, threads: Sequence[Thread]) -> None:

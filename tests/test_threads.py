@@ -87,6 +87,37 @@ async def test_shut_down_they_do_what_waits_or_not(finish: bool) -> None:
         pool.run(lambda: None)
 
 
+async def test_posted_work_is_done_and_counted_and_its_faults_are_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pool, gate, done = ThreadPool("hand", 1), threading.Event(), list[int]()
+
+    def work() -> None:
+        gate.wait()
+        done.append(1)
+
+    pool.post(work)
+    pool.post(lambda: print(1 // 0))
+    assert pool.under_way == 2
+    gate.set()
+    assert await pool.run(lambda: 3) == 3, "the thread goes on"
+    assert (done, pool.under_way) == ([1], 0)
+    assert "ZeroDivisionError" in caplog.text
+    pool.join()
+    with pytest.raises(RuntimeError, match="hand were shut down"):
+        pool.post(work)
+
+
+async def test_posted_work_that_waits_is_dropped_at_a_hurried_end() -> None:
+    pool, gate, done = ThreadPool("hand", 1), threading.Event(), list[int]()
+    pool.post(lambda: print(gate.wait(20)))
+    pool.post(lambda: done.append(1))
+    pool.shut_down(finish=False)
+    gate.set()
+    await asyncio.to_thread(pool.join)
+    assert done == []
+
+
 async def test_never_used_it_ends_as_well() -> None:
     pool = ThreadPool("hand", 1)
     pool.shut_down()

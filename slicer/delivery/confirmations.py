@@ -29,7 +29,7 @@ class Confirmations:
     @property
     def full(self) -> bool:
         """No upload should begin now."""
-        return len(self) >= MAX_UNCONFIRMED
+        return len(self._waiting) >= MAX_UNCONFIRMED
 
     def add(self, delivery: Delivery, confirmed: Awaitable[None] | None) -> None:
         """Remove the record of a stored slice, at once where nothing is to be awaited."""

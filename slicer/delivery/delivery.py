@@ -73,6 +73,9 @@ class Phase(Enum):
     BACKOFF = auto()
     GONE = auto()
 
+    # Enum's own is a function in Python, and phases are looked up a dozen times for each slice.
+    __hash__ = object.__hash__
+
 
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     Phase.MAKING: frozenset({Phase.WAITING, Phase.JUDGING, Phase.READY, Phase.GONE}),

@@ -1,7 +1,6 @@
 """The slices that an outbox has taken and is not done with, and what they take of memory."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
 
 from slicer.clock import Clock
@@ -24,8 +23,9 @@ class Held:
         self.empty.set()
         self._settings = settings
         self._slices: dict[int, Delivery] = {}
-        self._counts: Counter[tuple[str, ...]] = Counter()  # in memory, by holder
-        self._bytes: Counter[tuple[str, ...]] = Counter()
+        # In memory, by holder. No Counters: those are of Python where a key is missing or goes.
+        self._counts: dict[tuple[str, ...], int] = {}
+        self._bytes: dict[tuple[str, ...], int] = {}
 
     def __len__(self) -> int:
         return len(self._slices)
@@ -43,8 +43,8 @@ class Held:
         """Whether this one holds so much in memory that the rest is for others."""
         settings = self._settings
         return not (
-            may_take(self._counts[holder], self.in_memory, settings.count)
-            and may_take(self._bytes[holder], self.memory, settings.memory)
+            may_take(self._counts.get(holder, 0), self.in_memory, settings.count)
+            and may_take(self._bytes.get(holder, 0), self.memory, settings.memory)
         )
 
     def refusal(self, delivery: Delivery, encoding: EncodingPool | None) -> str:
@@ -101,7 +101,10 @@ class Held:
     def _count(self, delivery: Delivery, count: int, size: int) -> None:
         self.in_memory += count
         self.memory += size
-        self._counts[delivery.holder] += count
-        self._bytes[delivery.holder] += size
-        if not self._counts[delivery.holder]:
-            del self._counts[delivery.holder], self._bytes[delivery.holder]
+        holder = delivery.holder
+        held = self._counts.get(holder, 0) + count
+        if held:
+            self._counts[holder] = held
+            self._bytes[holder] = self._bytes.get(holder, 0) + size
+        else:
+            del self._counts[holder], self._bytes[holder]

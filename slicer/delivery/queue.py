@@ -49,7 +49,8 @@ class UploadQueue:
                     heapq.heappop(self._queues[head.queue])
                     del self._exposed[head.queue]
                     self._busy.add(head.queue)
-                    self._turns = [other for other in Kind if other is not kind] + [kind]
+                    self._turns.remove(kind)
+                    self._turns.append(kind)
                     return head
         return None
 

@@ -1,8 +1,7 @@
 """The stages that slices reach: counted, with how late each is, and told to who traces them."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from slicer.clock import Clock
@@ -48,17 +47,17 @@ class Stages:
 
     def __init__(self, clock: Clock, observe: Observe | None = None) -> None:
         self._clock, self._observe = clock, observe
-        self._counts: Counter[tuple[Stage, Kind]] = Counter()
+        self._counts = {(stage, kind): 0 for stage in Stage for kind in Kind}
         self._lateness = {(stage, kind): Histogram(BOUNDS) for stage in TIMED for kind in Kind}
 
     def reach(self, slice: SliceInfo, stage: Stage, live: bool = True) -> None:
         """*live*: its media came as it was recorded. Of a capture, lateness says nothing."""
-        at = self._clock.wall(self._clock.now())
-        self._counts[stage, slice.kind] += 1
-        if live and stage in TIMED:
-            late = at - slice.began - timedelta(seconds=slice.seconds)
+        at, key = self._clock.wall(self._clock.now()), (stage, slice.track.kind)
+        self._counts[key] += 1
+        if live and (lateness := self._lateness.get(key)) is not None:
+            late = (at - slice.began).total_seconds() - slice.seconds
             # Below 0 where a sender's clock is ahead of ours.
-            self._lateness[stage, slice.kind].observe(max(0.0, late.total_seconds()))
+            lateness.observe(max(0.0, late))
         if self._observe is not None:
             self._observe(slice, stage, at)
 

@@ -53,7 +53,8 @@ class ToldTimes:
     def tell(self, slice: SliceInfo) -> SliceInfo:
         """The slice as it is to be told by now."""
         self._told.add(slice.key)
-        return replace(slice, began=self._corrected.get(slice.key, slice.began))
+        began = self._corrected.get(slice.key)
+        return slice if began is None else replace(slice, began=began)
 
     def end_slice(self, key: str) -> None:
         """Nothing more is told of this slice, but that a report has corrected it."""

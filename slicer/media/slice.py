@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from slicer.media import ogg, picture, transcode
@@ -128,8 +128,7 @@ def make(
         counters = Counter[str]()
         data = _audio(cut, info.began, preroll, counters)
         lost = counters["recovered"], counters["concealed"]
-        info = replace(info, size=len(data))
-        return File(info, data, _AUDIO_TYPE, None, None, *lost, level=cut.level)
+        return File(_sized(info, len(data)), data, _AUDIO_TYPE, None, None, *lost, level=cut.level)
     image = picture.write(
         cut.codec.name,
         cut.frames,
@@ -166,6 +165,11 @@ def _audio(cut: AudioCut, began: datetime, preroll: float, counters: Counter[str
 
 
 def _picture_file(image: picture.Picture, info: SliceInfo, image_format: ImageFormat) -> File:
-    info = replace(info, size=len(image.data))
     kind, size = _IMAGE_TYPES[image_format], (image.width, image.height)
+    info = _sized(info, len(image.data))
     return File(info, image.data, kind, *size, thumbnail=image.thumbnail)
+
+
+def _sized(info: SliceInfo, size: int) -> SliceInfo:
+    # `dataclasses.replace` takes three times as long.
+    return SliceInfo(info.key, info.track, info.began, info.seconds, size)

@@ -107,11 +107,13 @@ class LocalStorage:
         *parents, name = key.split("/")
         if parents[:1] == [STAGING]:
             raise StorageRefused(key, f"{STAGING} is the store's own", "use another name")
-        with _told(key):
+        try:
             try:
                 self._place(parents, name, data)
             except FileNotFoundError:  # another store of this folder closed, and took the staging
                 self._place(parents, name, data)
+        except OSError as error:
+            raise _storage_error(key, error) from error
         return Receipt(key, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest())
 
     def _place(self, parents: Sequence[str], name: str, data: bytes) -> None:
@@ -191,13 +193,16 @@ def _write(staging: int, folder: int, name: str, data: bytes) -> None:
     staged = f"{os.urandom(16).hex()}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        with _closing(os.open(staged, flags, 0o666, dir_fd=staging)) as file:
+        file = os.open(staged, flags, 0o666, dir_fd=staging)
+        try:
             fcntl.flock(file, fcntl.LOCK_EX)
             remaining = memoryview(data)
             while remaining:
                 remaining = remaining[os.write(file, remaining) :]
             os.fsync(file)
             os.replace(staged, name, src_dir_fd=staging, dst_dir_fd=folder)
+        finally:
+            os.close(file)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(staged, dir_fd=staging)

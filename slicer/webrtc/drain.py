@@ -25,14 +25,23 @@ Datagram = tuple[bytes, tuple[str, int]]
 
 
 class Drain:
-    """Owns a non-blocking socket and gives what arrives to *take*, as a list each tick."""
+    """Owns a non-blocking socket and gives what arrives to *take*, as a list each tick.
 
-    def __init__(self, sock: socket.socket, take: Callable[[list[Datagram]], None]) -> None:
+    *read*: what reads the socket, in place of `read_batch`, and may leave out some: what is left,
+    and how many there were.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        take: Callable[[list[Datagram]], None],
+        read: Callable[[], tuple[list[Datagram], int]] | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         # By number: asyncio would otherwise format the socket's repr on each registration.
         self._fd = sock.fileno()
-        self._take = take
+        self._take, self._read = take, read or self._read_all
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._fd, self._wake)
 
@@ -40,10 +49,10 @@ class Drain:
         """Read out of turn, a batch at most; whether the socket is empty now."""
         if self._sock.fileno() < 0:
             return True
-        batch = self._read()
+        batch, count = self._read()
         if batch:
             self._take(batch)
-        return len(batch) < MAX_BATCH
+        return count < MAX_BATCH
 
     def close(self) -> None:
         """Stop reading and close the socket. May be called twice."""
@@ -58,17 +67,24 @@ class Drain:
         self._tick()
 
     def _tick(self) -> None:
-        batch = self._read()
-        if batch:
+        batch, count = self._read()
+        if count:
             self._timer = self._loop.call_later(TICK, self._tick)
+        if batch:
             self._take(batch)
-        elif self._sock.fileno() >= 0:
+        elif count == 0 and self._sock.fileno() >= 0:
             self._loop.add_reader(self._fd, self._wake)
 
-    def _read(self) -> list[Datagram]:
-        batch: list[Datagram] = []
-        # OSError: nothing more (EWOULDBLOCK), or the ICMP error of an earlier datagram of ours.
-        with suppress(OSError):
-            while len(batch) < MAX_BATCH:
-                batch.append(self._sock.recvfrom(MAX_DATAGRAM))
-        return batch
+    def _read_all(self) -> tuple[list[Datagram], int]:
+        batch = read_batch(self._sock)
+        return batch, len(batch)
+
+
+def read_batch(sock: socket.socket) -> list[Datagram]:
+    """What is in a non-blocking socket, MAX_BATCH at most."""
+    batch: list[Datagram] = []
+    # OSError: nothing more (EWOULDBLOCK), or the ICMP error of an earlier datagram of ours.
+    with suppress(OSError):
+        while len(batch) < MAX_BATCH:
+            batch.append(sock.recvfrom(MAX_DATAGRAM))
+    return batch

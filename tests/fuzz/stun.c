@@ -60,6 +60,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                         &out_size);
     if (verdict == STUN_ANSWERED)
         demand(out_size >= 64 && out_size <= sizeof out && read16(out + 2) == out_size - 20);
+    const uint8_t *name;
+    size_t name_size;
+    if (stun_named(exact, left, &name, &name_size))
+        demand(name >= exact + 24 && name + name_size <= exact + left);
     stun_check check = {.asked = true};
     bool proven;
     if (left >= 20)

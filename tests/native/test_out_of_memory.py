@@ -16,7 +16,7 @@ FLAGS = ["-std=c11", "-O1", "-g1", "-ffp-contract=off", "-Wall", "-Wextra", f"-I
 FLAGS += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 WRAPPED = ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc", "-ldl", "-lpthread", "-lm"]
 # What Cython wrote needs Python; sockets and SRTP have no part in it.
-APART = {"hot", "parts", "peer", "plane", "srtp", "srtp_crypto", "stun", "levels"}
+APART = {"hot", "parts", "peer", "plane", "srtp", "srtp_crypto", "stun", "levels", "listener"}
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
 

@@ -198,7 +198,7 @@ class Spool:
 
     def remove(self, path: Path, *, damaged: bool = False) -> None:
         """Have a record taken off the disk, soon; a damaged one is set aside."""
-        self.threads.run(partial(_remove, path, damaged))
+        self.threads.post(partial(_remove, path, damaged))
 
     def forget(self, delivery: Delivery) -> None:
         """Count a slice no longer; its record stays, until `remove` or for the next start."""

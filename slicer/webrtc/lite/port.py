@@ -22,6 +22,7 @@ from typing import Protocol
 from slicer.errors import RoomError
 from slicer.webrtc.drain import MAX_DATAGRAM, Datagram, Drain
 from slicer.webrtc.link import Address
+from slicer.webrtc.lite.admission import Read, reader
 from slicer.webrtc.lite.agent import named_fragment
 from slicer.webrtc.lite.dtls import Certificate, certificate
 
@@ -33,7 +34,6 @@ MAX_STRAY = 64
 """Datagrams read from a new socket before it is the peer's alone."""
 TRIES = 8
 """Free ports tried until one is free at every address."""
-_NO_STUN = 4  # the first byte of what is no STUN is at least this (RFC 7983)
 _TOP_PRIORITY = 2_130_706_431  # a host candidate's of component 1 (RFC 8445 5.1.2.1)
 
 
@@ -79,10 +79,12 @@ class UdpListener:
 
     gone = False
 
-    def __init__(self, sock: socket.socket, take: Callable[[Listener, list[Datagram]], None]):
+    def __init__(
+        self, sock: socket.socket, take: Callable[[Listener, list[Datagram]], None], read: Read
+    ):
         self.address: Address = sock.getsockname()[:2]
         self.sock = sock
-        self._drain = Drain(sock, lambda batch: take(self, batch))
+        self._drain = Drain(sock, lambda batch: take(self, batch), read)
 
     def mapped(self, address: Address) -> Address:
         return address
@@ -143,7 +145,7 @@ class UdpPort:
         self._addresses: dict[Session, tuple[Address, Address]] = {}
         self._peers: Counter[Address] = Counter()  # of those, the peers'
         sockets = bind_all(addresses, port)
-        self._listeners = [UdpListener(sock, self._take) for sock in sockets]
+        self._listeners = [UdpListener(sock, self._take, self._reader(sock)) for sock in sockets]
         self.port: int = self._listeners[0].address[1]
         lines = [
             f"{index} 1 udp {_TOP_PRIORITY - 256 * index} {address} {self.port} typ host"
@@ -202,7 +204,7 @@ class UdpPort:
         if (key := self._addresses.pop(session, None)) is not None:
             if self._by_address.get(key) is session:  # another one may be there since
                 del self._by_address[key]
-            # In place: a batch that is being taken has to see it.
+            # In place: who reads the listening sockets has to see it.
             self._peers[key[1]] -= 1
             if not self._peers[key[1]]:
                 del self._peers[key[1]]
@@ -229,17 +231,21 @@ class UdpPort:
         else:
             session.arrived(data, address, listener)
 
+    def _reader(self, sock: socket.socket) -> Read:
+        """Reads a listening socket, and counts what it leaves out."""
+        read = reader(sock, self._peers, self._by_fragment)
+
+        def counted() -> tuple[list[Datagram], int]:
+            batch, count = read()
+            if count > len(batch):
+                self.counters["datagrams_of_strangers"] += count - len(batch)
+            return batch, count
+
+        return counted
+
     def _take(self, listener: Listener, batch: list[Datagram]) -> None:
-        # There may be a flood: what is no STUN, and of no peer, costs one look.
-        peers, strangers = self._peers, 0
         for data, address in batch:
-            peer = address[:2]
-            if peer in peers or (data and data[0] < _NO_STUN):
-                self.take(listener, data, peer)
-            else:
-                strangers += 1
-        if strangers:
-            self.counters["datagrams_of_strangers"] += strangers
+            self.take(listener, data, address)
 
 
 def bind_all(
