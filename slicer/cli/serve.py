@@ -100,7 +100,10 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         console = await _open_console(settings, orders, listen.host)
         beside = console.routes if console else ()
         audit = orders.operations.audit if isinstance(orders, Service) else orders.audit
-        app = make_app(apps, orders, limits, ready, counters, beside, audit.note)
+        shared = orders.limits if isinstance(orders, FleetOrders) else None
+        app = make_app(
+            apps, orders, limits, ready, counters, beside, note=audit.note, shared=shared
+        )
         server = await open_server(app, listen, insecure, settings.engine.http)
         stack.push_async_callback(server.close)
         if console:  # its streams end before the server does

@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from slicer.errors import BadInput, BusUnavailable
-from slicer.fleet.bus import Bus
+from slicer.fleet.bus import Bus, unavailable
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -65,7 +64,6 @@ class Facts:
     async def open(self, replicas: int) -> None:
         """Make the stream, if need be. Raises BadInput and BusUnavailable."""
         from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig  # noqa: PLC0415
-        from nats.js.errors import APIError, BadRequestError  # noqa: PLC0415
 
         config = StreamConfig(
             self._stream,
@@ -77,26 +75,17 @@ class Facts:
             max_bytes=MAX_BYTES,
             duplicate_window=REMEMBERED,
         )
-        try:
-            await self._bus.js.add_stream(config)
-        except BadRequestError:  # it is there, with other settings: an operator's choice
-            logger.debug("bus: %s has settings of its own", self._stream)
-        except APIError as error:
-            allowed = f"what these servers can keep ({error.description})"
-            raise BadInput("fleet.replicas", replicas, allowed) from None
-        except Exception as error:
-            raise BusUnavailable(f"the bus: {error or type(error).__name__}") from None
+        await self._bus.make_stream(config)
 
     async def publish(self, app: int, line: str, name: str, data: bytes) -> None:
         """Have a fact told, once for each *name*. Raises BusUnavailable: it may be kept or not; it
         is not where the stream is full."""
-        if not self._bus.connected:
-            raise BusUnavailable("the bus: no server is there")
+        self._bus.check_connected()
         subject = f"{self._bus.bucket}.facts.{app}.{_partition(line)}"
         try:
             await self._bus.js.publish(subject, data, headers={MESSAGE_ID: name})
         except Exception as error:
-            raise BusUnavailable(f"the bus: {error or type(error).__name__}") from None
+            raise unavailable(error) from None
 
     async def tell(self, app: int, handle: Handle) -> None:
         """Have an application's facts handled by this process, as they come, until it is

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slicer.errors import BadInput, BusUnavailable
-from slicer.fleet.bus import Bus
+from slicer.fleet.bus import Bus, unavailable
 from slicer.fleet.record import TaskRecord, from_json, to_json
 
 if TYPE_CHECKING:
@@ -85,13 +85,13 @@ class Table:
             # History 1, all reads by the leader: a replica that lags would show what was.
             await self._js.create_key_value(config)
         except ServiceUnavailableError as error:
-            return _unavailable(error)
+            return unavailable(error)
         except APIError as error:
             if error.code != 400 or not await self._there():
                 allowed = f"what these servers can keep ({error.description})"
                 raise BadInput("fleet.replicas", replicas, allowed) from None
         except Exception as error:
-            return _unavailable(error)
+            return unavailable(error)
         return None
 
     async def write(self, record: TaskRecord) -> TaskRecord | None:
@@ -128,18 +128,18 @@ class Table:
         except NotFoundError:
             return None
         except Exception as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         self._take(self._prefix + task, found.data or b"", found.seq or 0)
         return self.records.get(task)
 
     async def forget(self, task: str) -> None:
         """Take a task out, for good; others do so as well. Raises BusUnavailable."""
-        self._check_connected()
+        self._bus.check_connected()
         self.records.pop(task, None)
         try:
             await self._js.purge_stream(self._stream, subject=self._prefix + task)
         except Exception as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
 
     async def close(self) -> None:
         """May be called twice."""
@@ -156,24 +156,19 @@ class Table:
             await come.wait()
         self.on_read.pop()
 
-    def _check_connected(self) -> None:
-        """What is asked for while no server is there would be sent once there is one."""
-        if not self._bus.connected:
-            raise BusUnavailable("the bus: no server is there")
-
     async def _publish(self, key: str, data: bytes, headers: dict[str, str]) -> int | None:
         from nats.js.errors import APIError  # noqa: PLC0415
 
-        self._check_connected()
+        self._bus.check_connected()
         subject = self._prefix + key
         try:
             ack = await self._js.publish(subject, data, TIMEOUT, headers=headers or None)
         except APIError as error:
             if error.err_code in WRONG_REVISION:
                 return None
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         except Exception as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         return ack.seq
 
     async def _there(self) -> bool:
@@ -187,7 +182,7 @@ class Table:
         try:
             info = await self._js.stream_info(self._stream)
         except Exception as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         return info.state.last_seq
 
     async def _follow(self) -> None:
@@ -224,7 +219,7 @@ class Table:
             )
             info = await self._subscription.consumer_info()
         except Exception as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         # Nothing is there to be read: what came last is of a task that is forgotten.
         if not info.num_pending and info.delivered and not info.delivered.consumer_seq:
             self._advance(last)
@@ -271,7 +266,3 @@ class Table:
             except BusUnavailable as error:
                 logger.debug("bus: %s", error)
             before = self.read
-
-
-def _unavailable(error: Exception) -> BusUnavailable:
-    return BusUnavailable(f"the bus: {str(error) or type(error).__name__}")

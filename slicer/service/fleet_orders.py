@@ -15,6 +15,7 @@ from slicer.engine.task_status import TaskStatus
 from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError, SlicerError, TaskEnded
 from slicer.fleet import record as records
 from slicer.fleet.bus import Bus
+from slicer.fleet.limits import SharedLimits
 from slicer.fleet.metrics import of_planner
 from slicer.fleet.planner import TICK, Assign, Planner
 from slicer.fleet.planner import Order as Step
@@ -58,6 +59,7 @@ class FleetOrders:
         registry: FleetRegistry,
         planner: Planner,
         *,
+        limits: SharedLimits,
         audit: Audit,
         engine: Engine,
         settings: ServiceSettings,
@@ -71,6 +73,8 @@ class FleetOrders:
         self._bus, self._table, self._registry, self._planner = bus, table, registry, planner
         self._engine, self._settings, self._clock = engine, settings, clock
         self._take_settings = take_settings
+        self.limits = limits
+        """What all copies have let in."""
         self.audit = audit
         """What this copy was asked for and refused."""
         self._apps = {app.sdk_app_id: app for app in settings.apps}
@@ -124,7 +128,7 @@ class FleetOrders:
     async def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
         """How the task is now. Raises TaskNotExist, TaskEnded, and BusUnavailable while no server
         is there: what was known last may be long ago."""
-        self._check_bus()
+        self._bus.check_connected()
         record = owned(self._registry, app, product, task, self._now())
         lists = record.order.params.subscription
         try:
@@ -132,7 +136,7 @@ class FleetOrders:
             answer = await self._bus.ask(worker, {"verb": "describe", "task": task}, LOOK)
             return status_from_json(task, answer["status"], lists)
         except (BusUnavailable, KeyError):  # on its way into its room, or out of it
-            self._check_bus()
+            self._bus.check_connected()
             state = State.RECONNECTING if record.code is None else State.ENDED
             return TaskStatus(task, state, (), (), lists, 0, 0, 0)
 
@@ -208,10 +212,6 @@ class FleetOrders:
             except BusUnavailable as error:
                 logger.debug("a record is not written, and is tried again: %s", error)
                 await self._clock.sleep(AGAIN)
-
-    def _check_bus(self) -> None:
-        if not self._bus.connected:
-            raise BusUnavailable("the bus: no server is there")
 
     def _check_streams(self, app: Application, robot: tuple[str, str]) -> None:
         """Raise LimitReached unless one more anchor may be sliced; each task counts for the anchors

@@ -14,6 +14,7 @@ from slicer.errors import BadInput
 from slicer.fleet.bus import Bus
 from slicer.fleet.facts import Facts
 from slicer.fleet.gate import Gate
+from slicer.fleet.limits import SharedLimits
 from slicer.fleet.metrics import of_gate
 from slicer.fleet.ownership import Ownership
 from slicer.fleet.planner import Planner
@@ -111,8 +112,9 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
         planner = Planner(settings.fleet.zone)
         place = lambda task: planner.place(task, clock.now())  # noqa: E731
         registry = FleetRegistry(table, encryption, place)
-        facts = Facts(bus)
+        facts, limits = Facts(bus), SharedLimits(bus)
         await facts.open(settings.fleet.replicas)
+        await limits.open(settings.fleet.replicas)
         client = WebhookClient(settings.webhooks.allow_private)
         stack.push_async_callback(client.close)
         policy = RetryPolicy(settings.webhooks.max_age)
@@ -133,6 +135,7 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
             table,
             registry,
             planner,
+            limits=limits,
             audit=audit,
             engine=engine,
             settings=settings,
