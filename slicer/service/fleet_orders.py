@@ -20,6 +20,9 @@ from slicer.fleet.metrics import of_planner
 from slicer.fleet.planner import TICK, Assign, Planner
 from slicer.fleet.planner import Order as Step
 from slicer.fleet.table import Table
+from slicer.rooms import Authorize
+from slicer.rooms.whip.address import RoomAddress, listen_host
+from slicer.rooms.whip.endpoint import Sessions
 from slicer.rtp.parameters import Kind, Role
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio, judge_audio
@@ -29,6 +32,8 @@ from slicer.service.leave_code import LeaveCode
 from slicer.service.metrics import of_outcomes
 from slicer.service.order import Order, Product
 from slicer.service.plan import plan
+from slicer.service.ports import room_ports
+from slicer.service.publishers import Lobby, Publishers
 from slicer.service.registry import Record
 from slicer.service.service import HOUR, apps_of, owned, room_at
 from slicer.service.settings import ServiceSettings
@@ -60,6 +65,8 @@ class FleetOrders:
         planner: Planner,
         *,
         limits: SharedLimits,
+        publishers: Publishers,
+        admit: Authorize,
         audit: Audit,
         engine: Engine,
         settings: ServiceSettings,
@@ -75,6 +82,7 @@ class FleetOrders:
         self._take_settings = take_settings
         self.limits = limits
         """What all copies have let in."""
+        self._publishers, self._admit = publishers, admit
         self.audit = audit
         """What this copy was asked for and refused."""
         self._apps = {app.sdk_app_id: app for app in settings.apps}
@@ -159,6 +167,20 @@ class FleetOrders:
         began = self._clock.wall(self._clock.now())
         return await judge_audio(self._engine, audio, supplier, began)
 
+    def whip_url(self, task: str) -> str:
+        """Where publishers reach a task's room, without the user that follows, where it is one of
+        ours and its worker has announced an address."""
+        return self._publishers.url(task)
+
+    def lobby(self) -> Sessions | None:
+        """What leads publishers who come here to the worker that has their room; None where no
+        application has rooms of ours."""
+        port = next(room_ports(self._settings), None)
+        if port is None:
+            return None
+        at = RoomAddress(listen_host(port.host), port.number, "")
+        return Lobby(at, self._publishers.leading(self._admit))
+
     def reload(self, settings: ServiceSettings) -> None:
         """Take other applications. Raises BadInput, and nothing has changed then, where a task
         that has not ended would lose its own, or its room."""
@@ -170,7 +192,7 @@ class FleetOrders:
         """The fleet as this copy sees it."""
         tasks = sum(1 for _ in self._registry.unfinished())
         fleet = of_planner(self._planner, tasks, self._clock.now())
-        own = (*of_outcomes(self._callbacks), *self.audit.samples())
+        own = (*of_outcomes(self._callbacks), *self.audit.samples(), *self._publishers.samples())
         return [*self._engine.metrics(), *fleet, *own]
 
     async def close(self) -> None:

@@ -75,6 +75,10 @@ class Recorder:
     status: TaskStatus = STATUS
     judged: list[tuple[AudioFile, str]] = field(default_factory=list)
     outcome: Outcome = field(default_factory=Verdict)
+    whip: str = ""
+
+    def whip_url(self, _task: str) -> str:
+        return self.whip
 
     async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
         self._fail()
