@@ -40,6 +40,8 @@ RECONNECT = 0.25
 """Seconds between two tries to connect again."""
 PING, MAX_PINGS = 2, 2
 """Seconds between two pings, and pings without an answer after which another server is taken."""
+MAX_DENIED = 20
+"""Refusals that are told."""
 NO_ANSWER = "no answer"
 REVISION = "Slicer-Revision"
 """The header in which a record that is pushed has its revision."""
@@ -57,6 +59,8 @@ class Bus:
         self.on_connected: list[Callable[[], Awaitable[object]]] = []
         """Called each time that a server is there again."""
         self._closing = asyncio.Event()
+        self.denied = list[str]()
+        """What the servers' permissions have refused, each once."""
 
     @classmethod
     async def connect(cls, settings: FleetSettings, name: str) -> Self:
@@ -68,12 +72,15 @@ class Bus:
             raise BadInput("fleet.servers", "no nats-py", "rtc-slicer[fleet]") from None
         where = ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in settings.servers)
         last, closing = NO_ANSWER, asyncio.Event()
-        on_connected = list[Callable[[], Awaitable[object]]]()
+        on_connected, denied = list[Callable[[], Awaitable[object]]](), list[str]()
 
         async def on_error(error: Exception) -> None:
             nonlocal last
             text = str(error) or type(error).__name__
             logger.debug("bus: %s", text)
+            if "ermissions" in text and text not in denied and len(denied) < MAX_DENIED:
+                denied.append(text)
+                logger.warning("! the bus refuses: %s", text)
             if "uthorization" not in last:  # what comes after that follows from it
                 last = text
 
@@ -109,7 +116,7 @@ class Bus:
             allowed = f"servers that answer and take us ({detail})"
             raise BadInput("fleet.servers", where, allowed) from None
         bus = cls(client, settings.bucket)
-        bus.on_connected, bus._closing = on_connected, closing
+        bus.on_connected, bus._closing, bus.denied = on_connected, closing, denied
         return bus
 
     @property

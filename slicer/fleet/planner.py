@@ -148,6 +148,8 @@ class Planner:
         self._coming[worker] += 1
 
     def _hear(self, beat: Beat, now: float) -> Iterator[Order]:
+        if not beat.capacity:
+            return  # it is only starting, and may be a second one of that name
         self.roster.receive(beat, now)
         self._zones[beat.worker] = beat.zone
         mine = self._of_worker[beat.worker]

@@ -118,8 +118,13 @@ class FleetOrders:
         self._creating[task] = (app.sdk_app_id, robot)
         now = self._now()
         expires = now + order.expire_hours * HOUR
+        replaced = set(self._of_robot(app, robot))
         try:
             await self._registry.add(Record(task, app.sdk_app_id, order, now, expires))
+            # Clocks of copies differ; what was written before this one has a lower revision.
+            ours = self._table.records[task].revision
+            earlier = (one for one in self._of_robot(app, robot) if self._revision(one) < ours)
+            replaced.update(earlier)
             await self._begin(task)
         except BaseException:  # also where who asked gives up: they do not get the id
             self._planner.give_up(task)
@@ -127,10 +132,8 @@ class FleetOrders:
             raise
         finally:
             del self._creating[task]
-        for other in list(self._registry.unfinished_of(app.sdk_app_id)):
-            its = (room_at(app, other.order), other.order.user_id)
-            if its == robot and other.task != task and other.created <= now:
-                self._background.start(self._replace(other.task))
+        for other in replaced:
+            self._background.start(self._replace(other))
         return task
 
     async def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
@@ -234,6 +237,17 @@ class FleetOrders:
             except BusUnavailable as error:
                 logger.debug("a record is not written, and is tried again: %s", error)
                 await self._clock.sleep(AGAIN)
+
+    def _of_robot(self, app: Application, robot: tuple[str, str]) -> list[str]:
+        """The tasks that have not ended of the robot of this room and user."""
+        return [
+            one.task
+            for one in self._registry.unfinished_of(app.sdk_app_id)
+            if (room_at(app, one.order), one.order.user_id) == robot
+        ]
+
+    def _revision(self, task: str) -> int:
+        return self._table.records[task].revision
 
     def _check_streams(self, app: Application, robot: tuple[str, str]) -> None:
         """Raise LimitReached unless one more anchor may be sliced; each task counts for the anchors

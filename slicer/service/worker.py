@@ -70,7 +70,7 @@ class Worker:
         self._beating: asyncio.Task[None] | None = None
         self._others = Roster()
         self._cpu = 0.0
-        self._told = False
+        self._started = self._told = False
 
     @property
     def name(self) -> str:
@@ -81,10 +81,14 @@ class Worker:
         """Take up what it has. Raises BadInput where another worker has its name."""
         name = self._settings.name
         await self._bus.hear_beats(self._hear)
-        await asyncio.sleep(LISTEN)
-        if self._others.beat(name) is not None:
-            raise BadInput("fleet.name", name, "a name that no other worker has")
         self._beating = asyncio.ensure_future(self._beat())
+        await asyncio.sleep(LISTEN)
+        other = self._others.beat(name)
+        # Of two that start at the same time, one goes on.
+        if other is not None and (other.capacity or other.instance < self._instance):
+            await self.close()
+            raise BadInput("fleet.name", name, "a name that no other worker has")
+        self._started = True
         for record in list(self._table.records.values()):
             self._learn(record)
         self._table.on_record.append(self._learn)
@@ -217,7 +221,7 @@ class Worker:
         if beat.instance == self._instance:
             return
         self._others.receive(beat, time.monotonic())
-        if beat.worker == self._settings.name and self._beating is not None and not self._told:
+        if beat.worker == self._settings.name and self._started and not self._told:
             self._told = True
             logger.error("! another worker has the name %r, too: end one of them", beat.worker)
 
@@ -235,7 +239,7 @@ class Worker:
                     settings.name,
                     self._instance,
                     settings.zone,
-                    self._engine.settings.engine.max_tasks,
+                    self._engine.settings.engine.max_tasks if self._started else 0,
                     round(min(self._cpu, 1.0), 3),
                     self.draining,
                     self._owns.tasks(),
