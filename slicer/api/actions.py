@@ -28,12 +28,14 @@ async def carry_out(
             order = read_live_order(values, supplier)
         else:
             order = read_order(app, action.product, values, now)
-        return {"TaskId": await orders.create(app, order)}
+        task = await orders.create(app, order)
+        return {"TaskId": task} | _whip_url(orders, task)
     if action.verb is Verb.JUDGE:
         return await judge_audio(values, orders, supplier)
     task = values.text("TaskId")
     if action.verb is Verb.DESCRIBE:
-        return _status(await orders.describe(app, action.product, task), action.product)
+        status = await orders.describe(app, action.product, task)
+        return _status(status, action.product) | _whip_url(orders, task)
     if action.verb is Verb.DELETE:
         await orders.delete(app, action.product, task)
     elif "SubscribeStreamUserIds" in values:
@@ -49,6 +51,12 @@ def _status(status: TaskStatus, product: Product) -> Answer:
     if product is Product.MODERATION:
         answer["SubscribeStreamUserIds"] = _lists(status.subscription)
     return answer
+
+
+def _whip_url(orders: OrderTaker, task: str) -> Answer:
+    """A field that TRTC's answers do not have, in a fleet alone."""
+    url = orders.whip_url(task)
+    return {"WhipUrl": url} if url else {}
 
 
 def _word(status: TaskStatus) -> str:

@@ -31,6 +31,7 @@ from slicer.api.health import health_routes
 from slicer.api.schema import ACTIONS, AUDIO_SYNC, MAX_AUDIO_TEXT
 from slicer.api.signature import Message
 from slicer.errors import shown
+from slicer.fleet.limits import SharedLimits
 from slicer.service.audit import AuditEntry, AuditKind
 from slicer.service.order import Application, OrderTaker
 
@@ -58,23 +59,25 @@ log = logging.getLogger(__name__)
 Note = Callable[[AuditEntry], None]
 
 
-def make_app(
+def make_app(  # noqa: PLR0913 (each is one part of the process, made where all are)
     apps: Mapping[int, Application],
     orders: OrderTaker,
     settings: ApiSettings | None = None,
     ready: Callable[[], bool] = lambda: True,
     counters: ApiCounters | None = None,
     beside: Sequence[BaseRoute] = (),
+    *,
     note: Note | None = None,
+    shared: SharedLimits | None = None,
 ) -> Starlette:
     """The app over these applications. *ready*: whether orders are taken, for `GET /readyz`;
     *counters*: where its answers are counted; *beside*: what else is served at this address;
-    *note*: is told what the audit keeps.
+    *note*: is told what the audit keeps; *shared*: limits that other copies have, too.
 
     Raises BadInput where an application cannot be served as it is configured.
     """
     settings, note = settings or ApiSettings(), note or _nowhere
-    dispatcher = Dispatcher(apps, orders, settings, note)
+    dispatcher = Dispatcher(apps, orders, settings, note, shared)
     endpoint = Endpoint(dispatcher, settings, counters or ApiCounters(), note)
     app = Starlette(routes=[*health_routes(ready), *beside, Route("/{path:path}", endpoint)])
     app.state.dispatcher = dispatcher

@@ -21,6 +21,7 @@ from slicer.api.limits import RateLimit, Signatures
 from slicer.api.schema import ACTIONS, VERSION, Action, Verb
 from slicer.api.signature import MAX_SKEW, UNSIGNED_PAYLOAD, Message
 from slicer.errors import BadInput, shown
+from slicer.fleet.limits import RATE, SharedLimits
 from slicer.moderation.settings import DEFAULT_SUPPLIER
 from slicer.service.audit import AuditEntry, AuditKind
 from slicer.service.order import Application, OrderTaker
@@ -29,7 +30,6 @@ from slicer.service.settings import REGIONS
 MAX_BODY = 256 * 1024
 """Largest body, in bytes; what a request can need is some 20 KB. TRTC takes 10 MB."""
 DEADLINE = 6.0
-RATE = 20
 MAX_NONCE = 64
 
 MAX_AUDITED = 200
@@ -70,9 +70,12 @@ class Dispatcher:
         orders: OrderTaker,
         settings: ApiSettings,
         note: Callable[[AuditEntry], None],
+        shared: SharedLimits | None = None,
     ) -> None:
-        """*note*: is told who has created, modified or deleted a task, and what came of it."""
+        """*note*: is told who has created, modified or deleted a task, and what came of it.
+        *shared*: limits and memory that other copies of the API have, too."""
         self._orders, self._settings, self._note = orders, settings, note
+        self._shared = shared
         self.replace(apps)
         self._rate = RateLimit(settings.rate)
         self._signatures = Signatures()
@@ -96,7 +99,7 @@ class Dispatcher:
         reader, body = _read_body(message)
         app = self._app(body, action, caller, reader)
         name = message.headers["x-tc-action"]
-        if not self._rate.take((name, app.sdk_app_id), self._settings.monotonic()):
+        if not await self._within_rate(name, app):
             raise ApiError(
                 "RequestLimitExceeded",
                 f"{name}: allowed: {self._settings.rate} a second for each SdkAppId",
@@ -104,7 +107,7 @@ class Dispatcher:
 
         async def work() -> Answer:
             if caller is not None:
-                self._refuse_other_use(name, app, action, caller, message, now)
+                await self._refuse_other_use(name, app, action, caller, message, now)
             values = reader.read(action.fields, body)
             if caller is not None and action.verb not in _REPEATABLE:
                 self._refuse_replay(name, caller, message.headers.get("x-tc-nonce", ""), now)
@@ -157,7 +160,14 @@ class Dispatcher:
         values = reader.read((field,), {field.name: body.get(field.name)})
         return find_app(self.apps, values.whole(field.name), caller)
 
-    def _refuse_other_use(
+    async def _within_rate(self, name: str, app: Application) -> bool:
+        """Whether one more request is within the limits, this copy's own first. Raises
+        BusUnavailable."""
+        if not self._rate.take((name, app.sdk_app_id), self._settings.monotonic()):
+            return False
+        return self._shared is None or await self._shared.take(app.sdk_app_id, name)
+
+    async def _refuse_other_use(
         self,
         name: str,
         app: Application,
@@ -167,14 +177,23 @@ class Dispatcher:
         now: float,
     ) -> None:
         """Describe changes nothing, so it may come under any signature; it counts as the first use
-        of one, so that no other action follows it."""
+        of one, so that no other action follows it. Raises BusUnavailable where other copies cannot
+        be asked."""
         use = name
         if message.headers.get("x-tc-content-sha256") == UNSIGNED_PAYLOAD:
             use += " " + hashlib.sha256(message.body).hexdigest()
         until = caller.timestamp + MAX_SKEW
-        first = self._signatures.first_use(app.sdk_app_id, caller.signature, use, until, now)
+        number, signature = app.sdk_app_id, caller.signature
+        first = self._signatures.first_use(number, signature, use, until, now)
         if first is None:
             raise ApiError("RequestLimitExceeded", "too many requests within five minutes")
+        if first == use and self._shared is not None:
+            nonce = message.headers.get("x-tc-nonce", "")[:MAX_NONCE]
+            elsewhere = await self._shared.first_use(number, signature, use, nonce)
+            if elsewhere is not None:
+                first = elsewhere.use
+                if first == use and elsewhere.is_replay and action.verb not in _REPEATABLE:
+                    raise _replayed(name)
         if first != use and action.verb is not Verb.DESCRIBE:
             raise ApiError(
                 "AuthFailure.SignatureReplayed",
@@ -187,10 +206,7 @@ class Dispatcher:
             got = f"{len(nonce)} characters"
             raise ApiError(WRONG_VALUE, f"X-TC-Nonce: got {got}; allowed: {MAX_NONCE} at most")
         if self._signatures.is_replay(caller.signature, nonce, now):
-            raise ApiError(
-                "AuthFailure.SignatureReplayed",
-                f"{name}: this signed request came before; allowed: one with a new timestamp",
-            )
+            raise _replayed(name)
 
 
 def is_loopback(host: str) -> bool:
@@ -207,6 +223,11 @@ def is_expected(host: str, hosts: Sequence[str]) -> bool:
     if hosts:
         return host in {one.lower() for one in hosts}
     return "tencentcloudapi" not in host.split(".")
+
+
+def _replayed(name: str) -> ApiError:
+    text = f"{name}: this signed request came before; allowed: one with a new timestamp"
+    return ApiError("AuthFailure.SignatureReplayed", text)
 
 
 def _host(authority: str) -> str:

@@ -24,7 +24,7 @@ from slicer.logs.settings import Level, LogFormat, LogSettings
 from slicer.metrics import process, tracing
 from slicer.metrics.endpoint import Source, open_metrics
 from slicer.metrics.settings import MetricsSettings, TracingSettings
-from slicer.service import audit
+from slicer.service import audit, publishers
 from slicer.service import metrics as service
 
 TEXTS = {
@@ -34,6 +34,7 @@ TEXTS = {
     **api.METRICS,
     **console.METRICS,
     **fleet.METRICS,
+    **publishers.METRICS,
     **process.METRICS,
     **tracing.METRICS,
     "http_refusals_total": "connections that an HTTP server of ours refused, closed or cut off; "

@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from starlette.routing import BaseRoute, Mount
+
 from slicer.api import (
     ApiCounters,
     ApiSettings,
@@ -32,6 +34,7 @@ from slicer.console.console import Console
 from slicer.engine.stages import Observe
 from slicer.errors import counted
 from slicer.logs.lines import escaped
+from slicer.rooms.whip.endpoint import WhipApp
 from slicer.service.fleet_orders import FleetOrders
 from slicer.service.fleet_serving import ordering
 from slicer.service.ports import check_ports, ports
@@ -98,9 +101,12 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
             default_supplier=settings.engine.moderation.default_supplier,
         )
         console = await _open_console(settings, orders, listen.host)
-        beside = console.routes if console else ()
+        beside = [*(console.routes if console else ()), *_lobby(settings, orders)]
         audit = orders.operations.audit if isinstance(orders, Service) else orders.audit
-        app = make_app(apps, orders, limits, ready, counters, beside, audit.note)
+        shared = orders.limits if isinstance(orders, FleetOrders) else None
+        app = make_app(
+            apps, orders, limits, ready, counters, beside, note=audit.note, shared=shared
+        )
         server = await open_server(app, listen, insecure, settings.engine.http)
         stack.push_async_callback(server.close)
         if console:  # its streams end before the server does
@@ -137,6 +143,15 @@ def _orders(
 ) -> AbstractAsyncContextManager[Service | FleetOrders]:
     """Who carries orders out: this process, or a fleet."""
     return ordering(settings) if settings.fleet.servers else serving(settings, observe)
+
+
+def _lobby(settings: ServiceSettings, orders: Service | FleetOrders) -> list[BaseRoute]:
+    """Where publishers are led on to the worker that has their room."""
+    sessions = orders.lobby() if isinstance(orders, FleetOrders) else None
+    if sessions is None:
+        return []
+    whip = settings.engine.whip
+    return [Mount("/whip", WhipApp(sessions, whip.allow_origin, whip.max_body, at="").app)]
 
 
 async def _open_console(

@@ -29,6 +29,8 @@ from slicer.webrtc.transport import gather, host_addresses
 CONNECT_TIMEOUT = 20.0
 """Seconds until media flows."""
 HTTP_TIMEOUT = 10.0
+REDIRECTS = 5
+"""How often a request is led elsewhere."""
 LOOPS = 10_000
 """How often a looped file is played."""
 
@@ -91,8 +93,8 @@ async def publish(
         await gather(gatherer, host_addresses("127.0.0.1" if local else "0.0.0.0"))  # noqa: S104
         await peer.setLocalDescription(await peer.createOffer())
         offer = peer.localDescription.sdp.encode()
-        answer, headers = await asyncio.to_thread(_request, "POST", whip_url, bearer, offer)
-        session = urljoin(whip_url, headers.get("location", ""))
+        answer, headers, at = await asyncio.to_thread(_request, "POST", whip_url, bearer, offer)
+        session = urljoin(at, headers.get("location", ""))
         publication = Publication(peer, player, session, bearer)
         await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await _connected(peer)
@@ -157,9 +159,10 @@ async def _connected(peer: RTCPeerConnection) -> None:
 
 
 def _request(
-    method: str, url: str, bearer: str | None, body: bytes | None = None
-) -> tuple[str, Mapping[str, str]]:
-    """The text and the lower-case headers of an answer. Raises RoomError for anything but 2xx."""
+    method: str, url: str, bearer: str | None, body: bytes | None = None, redirects: int = REDIRECTS
+) -> tuple[str, Mapping[str, str], str]:
+    """The text and the lower-case headers of an answer, and the URL that gave it. Raises RoomError
+    for anything but 2xx; 307 and 308 are followed (RFC 9725 4.5), with the same body."""
     headers = {} if body is None else {"Content-Type": "application/sdp"}
     if bearer is not None:
         headers["Authorization"] = f"Bearer {bearer}"
@@ -169,8 +172,12 @@ def _request(
     try:
         with opener.open(request, timeout=HTTP_TIMEOUT) as response:
             answered = {name.lower(): value for name, value in response.headers.items()}
-            return response.read().decode(), answered
+            return response.read().decode(), answered, url
     except urllib.error.HTTPError as error:
+        if error.code in {307, 308} and redirects and error.headers.get("Location"):
+            further = urljoin(url, error.headers["Location"])
+            if urlsplit(further).scheme in {"http", "https"}:
+                return _request(method, further, bearer, body, redirects - 1)
         raise RoomError(f"{method} {url}: {error.code} {_detail(error.read())}") from None
     except OSError as error:
         raise RoomError(f"{method} {url}: {error}") from None

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from slicer.errors import BadInput
+from slicer.fleet.settings import is_address
 
 EVERY = 0.25
 """Seconds between two beats of a worker."""
@@ -49,6 +50,9 @@ def from_json(data: bytes) -> Beat:
             isinstance(beat.worker, str)
             and isinstance(beat.capacity, int)
             and isinstance(beat.load, int | float)
+            and isinstance(beat.zone, str)
+            and isinstance(beat.rooms, str)
+            and (not beat.rooms or is_address(beat.rooms))
             and all(isinstance(revision, int) for revision in beat.tasks.values())
             and all(isinstance(streams, int) for streams in beat.streams.values())
         )

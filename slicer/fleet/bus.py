@@ -14,6 +14,7 @@ import json
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
     from nats.js import JetStreamContext
+    from nats.js.api import StreamConfig
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ RECONNECT = 0.25
 """Seconds between two tries to connect again."""
 PING, MAX_PINGS = 2, 2
 """Seconds between two pings, and pings without an answer after which another server is taken."""
+MAX_DENIED = 20
+"""Refusals that are told."""
 NO_ANSWER = "no answer"
 REVISION = "Slicer-Revision"
 """The header in which a record that is pushed has its revision."""
@@ -55,6 +59,8 @@ class Bus:
         self.on_connected: list[Callable[[], Awaitable[object]]] = []
         """Called each time that a server is there again."""
         self._closing = asyncio.Event()
+        self.denied = list[str]()
+        """What the servers' permissions have refused, each once."""
 
     @classmethod
     async def connect(cls, settings: FleetSettings, name: str) -> Self:
@@ -66,12 +72,15 @@ class Bus:
             raise BadInput("fleet.servers", "no nats-py", "rtc-slicer[fleet]") from None
         where = ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in settings.servers)
         last, closing = NO_ANSWER, asyncio.Event()
-        on_connected = list[Callable[[], Awaitable[object]]]()
+        on_connected, denied = list[Callable[[], Awaitable[object]]](), list[str]()
 
         async def on_error(error: Exception) -> None:
             nonlocal last
             text = str(error) or type(error).__name__
             logger.debug("bus: %s", text)
+            if "ermissions" in text and text not in denied and len(denied) < MAX_DENIED:
+                denied.append(text)
+                logger.warning("! the bus refuses: %s", text)
             if "uthorization" not in last:  # what comes after that follows from it
                 last = text
 
@@ -107,7 +116,7 @@ class Bus:
             allowed = f"servers that answer and take us ({detail})"
             raise BadInput("fleet.servers", where, allowed) from None
         bus = cls(client, settings.bucket)
-        bus.on_connected, bus._closing = on_connected, closing
+        bus.on_connected, bus._closing, bus.denied = on_connected, closing, denied
         return bus
 
     @property
@@ -178,6 +187,37 @@ class Bus:
 
         await self._client.subscribe(f"{self._bucket}.ask.{worker}", cb=on_message)
 
+    def check_connected(self) -> None:
+        """Raise BusUnavailable while no server is there: what is asked for would be sent once there
+        is one."""
+        if not self.connected:
+            raise BusUnavailable("the bus: no server is there")
+
+    async def make_stream(self, config: "StreamConfig") -> None:
+        """Make a stream, unless it is there. Raises BadInput and BusUnavailable."""
+        from nats.js.errors import APIError, BadRequestError  # noqa: PLC0415
+
+        try:
+            await self.js.add_stream(config)
+        except BadRequestError:  # it is there, with other settings: an operator's choice
+            logger.debug("bus: %s has settings of its own", config.name)
+        except APIError as error:
+            allowed = f"what these servers can keep ({error.description})"
+            raise BadInput("fleet.replicas", config.num_replicas, allowed) from None
+        except Exception as error:
+            raise unavailable(error) from None
+
+    async def server_time(self, stream: str) -> datetime:
+        """The clock of the server that leads a stream, and dates its messages. Raises
+        BusUnavailable."""
+        try:
+            answer = await self._client.request(
+                f"$JS.API.STREAM.INFO.{stream}", timeout=CONNECT / 4
+            )
+            return datetime.fromisoformat(json.loads(answer.data)["ts"])
+        except Exception as error:
+            raise unavailable(error) from None
+
     async def close(self) -> None:
         """May be called twice."""
         self._closing.set()
@@ -192,6 +232,11 @@ class Bus:
                 await self._client.publish(f"{self._bucket}.{subject}", data, headers=headers)
             except Error as error:
                 logger.debug("bus: %s is not sent: %s", subject, error)
+
+
+def unavailable(error: Exception) -> BusUnavailable:
+    """What is raised where a server refuses, or does not answer in time."""
+    return BusUnavailable(f"the bus: {str(error) or type(error).__name__}")
 
 
 def _file(field: str, name: str) -> str:

@@ -9,14 +9,14 @@ whichever copy of the API asks next, and whatever becomes of the one that asked 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from slicer.errors import BadInput, BusUnavailable
-from slicer.fleet.bus import Bus
+from slicer.fleet.bus import Bus, unavailable
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 PARTITIONS = 64
 """Facts of one application that are told at the same time, at most. One that is not taken holds up
 all lines of its partition until it is taken or given up."""
-MAX_AGE = 7 * 86_400.0
-"""Seconds for which a fact that nobody takes is kept."""
+UNCLAIMED = 7 * 86_400.0
+"""Seconds for which facts of an application are kept that no copy of the API has in its settings.
+The stream itself drops nothing by age: what it drops, nobody would be told of."""
 MAX_BYTES = 1024**3
 """Bytes of all facts that wait. One more is refused, and stays with the worker that has it: nothing
 that waits is dropped for it."""
@@ -65,7 +66,6 @@ class Facts:
     async def open(self, replicas: int) -> None:
         """Make the stream, if need be. Raises BadInput and BusUnavailable."""
         from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig  # noqa: PLC0415
-        from nats.js.errors import APIError, BadRequestError  # noqa: PLC0415
 
         config = StreamConfig(
             self._stream,
@@ -73,30 +73,54 @@ class Facts:
             retention=RetentionPolicy.WORK_QUEUE,  # the consumers' subjects are disjoint
             discard=DiscardPolicy.NEW,
             num_replicas=replicas,
-            max_age=MAX_AGE,
             max_bytes=MAX_BYTES,
             duplicate_window=REMEMBERED,
         )
+        await self._bus.make_stream(config)
         try:
-            await self._bus.js.add_stream(config)
-        except BadRequestError:  # it is there, with other settings: an operator's choice
-            logger.debug("bus: %s has settings of its own", self._stream)
-        except APIError as error:
-            allowed = f"what these servers can keep ({error.description})"
-            raise BadInput("fleet.replicas", replicas, allowed) from None
+            found = (await self._bus.js.stream_info(self._stream)).config
         except Exception as error:
-            raise BusUnavailable(f"the bus: {error or type(error).__name__}") from None
+            raise unavailable(error) from None
+        if found.max_age:
+            text = "! %s drops callbacks after %g s (max_age), and nobody is told; set it to 0"
+            logger.warning(text, self._stream, found.max_age)
+
+    async def unclaimed(self, apps: Collection[int]) -> dict[int, tuple[int, bool]]:
+        """Of each application but these: how many facts wait, and whether all have done so for
+        longer than UNCLAIMED. Raises BusUnavailable."""
+        js, prefix = self._bus.js, f"{self._bus.bucket}.facts."
+        found = dict[int, tuple[int, bool]]()
+        try:
+            state = (await js.stream_info(self._stream, f"{prefix}>")).state
+            now = await self._bus.server_time(self._stream)
+            counts = Counter[int]()
+            for subject, count in (state.subjects or {}).items():
+                counts[int(subject.removeprefix(prefix).partition(".")[0])] += count
+            for app in counts.keys() - set(apps):
+                last = await js.get_msg(self._stream, subject=f"{prefix}{app}.*")
+                old = last.time is not None and (now - last.time).total_seconds() > UNCLAIMED
+                found[app] = counts[app], old
+        except Exception as error:
+            raise unavailable(error) from None
+        return found
+
+    async def drop(self, app: int) -> None:
+        """Give up all that waits for an application. Raises BusUnavailable."""
+        try:
+            subject = f"{self._bus.bucket}.facts.{app}.*"
+            await self._bus.js.purge_stream(self._stream, subject=subject)
+        except Exception as error:
+            raise unavailable(error) from None
 
     async def publish(self, app: int, line: str, name: str, data: bytes) -> None:
         """Have a fact told, once for each *name*. Raises BusUnavailable: it may be kept or not; it
         is not where the stream is full."""
-        if not self._bus.connected:
-            raise BusUnavailable("the bus: no server is there")
+        self._bus.check_connected()
         subject = f"{self._bus.bucket}.facts.{app}.{_partition(line)}"
         try:
             await self._bus.js.publish(subject, data, headers={MESSAGE_ID: name})
         except Exception as error:
-            raise BusUnavailable(f"the bus: {error or type(error).__name__}") from None
+            raise unavailable(error) from None
 
     async def tell(self, app: int, handle: Handle) -> None:
         """Have an application's facts handled by this process, as they come, until it is

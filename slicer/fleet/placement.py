@@ -17,11 +17,14 @@ def place(
     tasks: Mapping[str, int],
     zone: str = "",
     avoid: str = "",
+    together: str = "",
 ) -> str | None:
     """A worker's name, or None where all are full or draining, or there is none.
 
     *tasks*: how many each one has by the records, which know more than its last beat; *zone*: the
-    one that is wanted, if any; *avoid*: a worker that is taken only where there is no other.
+    one that is wanted, if any; *avoid*: a worker that is taken only where there is no other;
+    *together*: tasks for which this is the same have the same place, whoever looks for it: how much
+    is taken does not count, as long as it is not all.
     """
     free = [
         (load, beat)
@@ -35,8 +38,8 @@ def place(
         load, beat = one
         elsewhere = bool(zone) and (beat.zone != zone or load >= ZONE_FULL)
         # Those who place at the same time must not all take the same one of equals.
-        chance = blake2s(f"{task} {beat.worker}".encode(), digest_size=8).digest()
-        return beat.worker == avoid, elsewhere, round(load, 2), chance
+        chance = blake2s(f"{together or task} {beat.worker}".encode(), digest_size=8).digest()
+        return beat.worker == avoid, elsewhere, 0.0 if together else round(load, 2), chance
 
     return min(free, key=rank)[1].worker
 

@@ -70,6 +70,7 @@ class Planner:
         self._zone = zone
         self._records: dict[str, TaskRecord] = {}
         self._of_worker: defaultdict[str, set[str]] = defaultdict(set)
+        self._together: defaultdict[str, set[str]] = defaultdict(set)
         self._placing: dict[str, tuple[str, float]] = {}
         self._coming = Counter[str]()
         self._pushed: defaultdict[str, dict[str, float]] = defaultdict(dict)
@@ -114,17 +115,19 @@ class Planner:
         for task in due[:most]:
             record = self._records[task]
             zone = self._zones.get(record.worker, "") or self._zone
-            if (worker := self._choose(task, alive, zone, record.previous)) is None:
+            together = record.together
+            if (worker := self._choose(task, together, alive, zone, record.previous)) is None:
                 self._unplaced += 1
                 continue
             self._note_placing(task, worker, now)
             found.append(Assign(record, worker))
         return found
 
-    def place(self, task: str, now: float) -> str:
-        """The worker for a new task. Raises LimitReached where no worker can take it."""
+    def place(self, task: str, now: float, together: str = "") -> str:
+        """The worker for a new task; *together*: as a record has it. Raises LimitReached where no
+        worker can take it."""
         alive = self.roster.alive(now)
-        if (worker := self._choose(task, alive, self._zone, "")) is None:
+        if (worker := self._choose(task, together, alive, self._zone, "")) is None:
             reason = "all are full or draining" if alive else "none is there"
             raise LimitReached(f"fleet: no worker takes a task: {reason}")
         self._note_placing(task, worker, now)
@@ -145,6 +148,8 @@ class Planner:
         self._coming[worker] += 1
 
     def _hear(self, beat: Beat, now: float) -> Iterator[Order]:
+        if not beat.capacity:
+            return  # it is only starting, and may be a second one of that name
         self.roster.receive(beat, now)
         self._zones[beat.worker] = beat.zone
         mine = self._of_worker[beat.worker]
@@ -162,6 +167,7 @@ class Planner:
             return
         if before is not None:
             self._of_worker[before.worker].discard(record.task)
+            self._part(before)
             self._pushed.pop(record.task, None)
         self.give_up(record.task)
         if record.ended is not None:
@@ -170,9 +176,18 @@ class Planner:
             return
         self._records[record.task] = record
         self._of_worker[record.worker].add(record.task)
+        if record.together:
+            self._together[record.together].add(record.task)
         if record.worker:
             self.roster.expect(record.worker, now)
             yield from self._push(record.task, record.worker, now)
+
+    def _part(self, record: TaskRecord) -> None:
+        """It is with others no more."""
+        others = self._together.get(record.together, set())
+        others.discard(record.task)
+        if not others:
+            self._together.pop(record.together, None)
 
     def _push(self, task: str, worker: str, now: float) -> Iterator[Order]:
         """Send the latest record; the same one again only once REPEAT has passed."""
@@ -191,9 +206,17 @@ class Planner:
         _, since = self._placing.get(task, ("", now - RETRY))
         return now - since >= RETRY
 
-    def _choose(self, task: str, alive: list[Beat], zone: str, avoid: str) -> str | None:
+    def _choose(
+        self, task: str, together: str, alive: list[Beat], zone: str, avoid: str
+    ) -> str | None:
         counts = {beat.worker: self.tasks_of(beat.worker) for beat in alive}
-        return place(task, alive, counts, zone, avoid)
+        if together:
+            others = self._together.get(together, set()) - {task}
+            holders = {self._records[one].worker for one in others} - {avoid}
+            there = [beat for beat in alive if beat.worker in holders and not beat.draining]
+            if there:
+                return place(task, there, counts)
+        return place(task, alive, counts, zone, avoid, together)
 
     def _suspects_network(self, now: float) -> bool:
         silent = {beat.worker for beat in self.roster.dead(now) if self._of_worker[beat.worker]}

@@ -17,6 +17,7 @@ class TaskRecord:
     *previous*: of a task that no worker has, the one that handed it over, which gets it again only
     where there is no other one; else the one that it was taken from, as dead;
     *sealed*: the order and its secrets, encrypted; *code*: why its robot left or is leaving.
+    *together*: tasks for which this is the same go to the same worker, where it is not empty.
     *created*, *expires* and *ended* are wall time in seconds.
     """
 
@@ -31,6 +32,7 @@ class TaskRecord:
     code: int | None = None
     ended: float | None = None
     revision: int = 0
+    together: str = ""
 
 
 _KEPT = [one.name for one in fields(TaskRecord) if one.name not in {"task", "revision"}]
@@ -44,6 +46,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "expires": (int, float),
     "code": (int, type(None)),
     "ended": (int, float, type(None)),
+    "together": str,
 }
 
 
@@ -58,6 +61,7 @@ def from_json(task: str, data: bytes, revision: int) -> TaskRecord:
     try:
         found = json.loads(data)
         version = found.pop("format")
+        found.setdefault("together", "")
         values = {name: found[name] for name in _KEPT}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadInput("fleet.bucket", f"record {task}", "records of rtc-slicer") from None

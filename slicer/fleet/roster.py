@@ -64,6 +64,12 @@ class Roster:
         """What it said last."""
         return self._beats.get(worker)
 
+    def rooms(self, worker: str, now: float) -> str:
+        """Where publishers find the rooms of a worker that is not dead, as it has announced; or
+        nothing."""
+        beat = None if self.is_dead(worker, now) else self._beats.get(worker)
+        return beat.rooms if beat is not None else ""
+
     def alive(self, now: float) -> list[Beat]:
         """The last beats of those that are not dead and have been heard."""
         return [

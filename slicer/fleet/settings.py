@@ -10,6 +10,21 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What a worker, a zone and a bucket may be called: a part of a NATS subject."""
 
 
+MAX_ADDRESS = 512
+"""Characters of an address that a worker announces."""
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+
+
+def is_address(text: str) -> bool:
+    """Whether others may be led to this text: http:// or https://, a host, and no more than a path
+    (the prefix of a proxy)."""
+    scheme, separator, rest = text.partition("://")
+    host, slash, path = rest.partition("/")
+    fits = bool(_HOST.fullmatch(host)) and bool(_PATH.fullmatch(slash + path))
+    return scheme in {"http", "https"} and bool(separator) and fits and len(text) <= MAX_ADDRESS
+
+
 @dataclass(frozen=True, slots=True)
 class FleetSettings:
     """How the processes of a fleet find each other: by NATS with JetStream."""
@@ -40,6 +55,8 @@ class FleetSettings:
     """PEM file of its key."""
 
     def __post_init__(self) -> None:
+        if self.rooms and not is_address(self.rooms):
+            raise BadInput("fleet.rooms", self.rooms, "https://HOST:PORT, or with a path after it")
         for field in ("name", "zone", "bucket"):
             value: str = getattr(self, field)
             if not NAME.fullmatch(value) and (value or field == "bucket"):

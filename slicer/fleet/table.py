@@ -18,8 +18,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slicer.errors import BadInput, BusUnavailable
-from slicer.fleet.bus import Bus
-from slicer.fleet.record import TaskRecord, from_json, to_json
+from slicer.fleet.bus import Bus, unavailable
+from slicer.fleet.record import FORMAT, TaskRecord, from_json, to_json
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -33,8 +33,15 @@ TIMEOUT = 2.0
 """Seconds within which a write must be acknowledged."""
 SYNC = 30.0
 """Seconds within which everything must have been read at the start."""
+PATIENCE = 3.0
+"""Seconds for which a server that has no JetStream is taken for one that starts just now."""
 WRONG_REVISION = {10071, 10164}
 """JetStream's codes of a compare-and-set that lost."""
+NO_JETSTREAM = {10039, 10076}
+"""JetStream's codes where a server or an account has none."""
+JETSTREAM = "servers with JetStream (nats-server -js), and an account that has it"
+MARK = "rtc-slicer, format"
+"""What the bucket's description says before FORMAT; one that was made by hand may say anything."""
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
 
@@ -57,6 +64,7 @@ class Table:
         self._expected = 1
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
+        self._unanswered = 0.0
 
     async def open(self, replicas: int) -> None:
         """Make the bucket, if need be, and read it; servers that start just now are waited for.
@@ -64,13 +72,17 @@ class Table:
         reason = "it is not answered"
         try:
             async with asyncio.timeout(SYNC):
-                while unavailable := await self._made(replicas):
-                    reason = str(unavailable)
+                while refused := await self._made(replicas):
+                    reason = str(refused)
                     await asyncio.sleep(CHECK / 4)
+                await self._check_format()
                 last = await self._last()
                 await self._follow()
                 await self._until_read(last)
         except TimeoutError:
+            if self._bus.denied:
+                allowed = "permissions as samples/nats/nats.conf gives them"
+                raise BadInput("fleet.user", self._bus.denied[0], allowed) from None
             text = f"{self._bucket} cannot be read within {SYNC:g} s: {reason}"
             raise BusUnavailable(text) from None
         self._watching = asyncio.ensure_future(self._watch())
@@ -80,19 +92,40 @@ class Table:
         from nats.js.api import KeyValueConfig  # noqa: PLC0415
         from nats.js.errors import APIError, ServiceUnavailableError  # noqa: PLC0415
 
-        config = KeyValueConfig(self._bucket, description="rtc-slicer", replicas=replicas)
+        config = KeyValueConfig(self._bucket, description=f"{MARK} {FORMAT}", replicas=replicas)
         try:
             # History 1, all reads by the leader: a replica that lags would show what was.
             await self._js.create_key_value(config)
         except ServiceUnavailableError as error:
-            return _unavailable(error)
+            now = asyncio.get_running_loop().time()
+            self._unanswered = self._unanswered or now
+            patient = error.err_code is None and now - self._unanswered < PATIENCE
+            if error.err_code in NO_JETSTREAM or (error.err_code is None and not patient):
+                raise BadInput("fleet.servers", "no JetStream", JETSTREAM) from None
+            return unavailable(error)
         except APIError as error:
+            if error.err_code in NO_JETSTREAM:
+                raise BadInput("fleet.servers", "no JetStream", JETSTREAM) from None
             if error.code != 400 or not await self._there():
                 allowed = f"what these servers can keep ({error.description})"
                 raise BadInput("fleet.replicas", replicas, allowed) from None
         except Exception as error:
-            return _unavailable(error)
+            return unavailable(error)
         return None
+
+    async def _check_format(self) -> None:
+        """Raise BadInput for a bucket that another version made, or that loses records."""
+        try:
+            config = (await self._js.stream_info(self._stream)).config
+        except Exception as error:
+            raise unavailable(error) from None
+        mark, _, version = (config.description or "").rpartition(" ")
+        if mark == MARK and version != str(FORMAT):
+            allowed = f"format {FORMAT}, or another fleet.bucket: another version made this one"
+            raise BadInput("fleet.bucket", f"{self._bucket} of format {version}", allowed)
+        if config.max_age:
+            allowed = "a bucket without a TTL: records would be lost"
+            raise BadInput("fleet.bucket", f"{self._bucket}, TTL {config.max_age:g} s", allowed)
 
     async def write(self, record: TaskRecord) -> TaskRecord | None:
         """Write a record, unless there is a later one than its revision (0: unless there is one).
@@ -128,18 +161,18 @@ class Table:
         except NotFoundError:
             return None
         except Exception as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         self._take(self._prefix + task, found.data or b"", found.seq or 0)
         return self.records.get(task)
 
     async def forget(self, task: str) -> None:
         """Take a task out, for good; others do so as well. Raises BusUnavailable."""
-        self._check_connected()
+        self._bus.check_connected()
         self.records.pop(task, None)
         try:
             await self._js.purge_stream(self._stream, subject=self._prefix + task)
         except Exception as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
 
     async def close(self) -> None:
         """May be called twice."""
@@ -156,24 +189,19 @@ class Table:
             await come.wait()
         self.on_read.pop()
 
-    def _check_connected(self) -> None:
-        """What is asked for while no server is there would be sent once there is one."""
-        if not self._bus.connected:
-            raise BusUnavailable("the bus: no server is there")
-
     async def _publish(self, key: str, data: bytes, headers: dict[str, str]) -> int | None:
         from nats.js.errors import APIError  # noqa: PLC0415
 
-        self._check_connected()
+        self._bus.check_connected()
         subject = self._prefix + key
         try:
             ack = await self._js.publish(subject, data, TIMEOUT, headers=headers or None)
         except APIError as error:
             if error.err_code in WRONG_REVISION:
                 return None
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         except Exception as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         return ack.seq
 
     async def _there(self) -> bool:
@@ -187,7 +215,7 @@ class Table:
         try:
             info = await self._js.stream_info(self._stream)
         except Exception as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         return info.state.last_seq
 
     async def _follow(self) -> None:
@@ -224,7 +252,7 @@ class Table:
             )
             info = await self._subscription.consumer_info()
         except Exception as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         # Nothing is there to be read: what came last is of a task that is forgotten.
         if not info.num_pending and info.delivered and not info.delivered.consumer_seq:
             self._advance(last)
@@ -271,7 +299,3 @@ class Table:
             except BusUnavailable as error:
                 logger.debug("bus: %s", error)
             before = self.read
-
-
-def _unavailable(error: Exception) -> BusUnavailable:
-    return BusUnavailable(f"the bus: {str(error) or type(error).__name__}")

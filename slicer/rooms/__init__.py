@@ -86,8 +86,10 @@ class Connector(Protocol):
     async def close(self) -> None: ...
 
 
-Authorize = Callable[[RoomAddress, str, str | None], None]
-"""Takes a room of ours, a user and its bearer token. Raises Unauthorized unless they fit."""
+Authorize = Callable[[RoomAddress, str, str | None], str | None]
+"""Takes a room of ours, a user and its bearer token. Gives the URL that the user has to publish at
+instead, where another process has the room. Raises Unauthorized unless user and token fit, and
+RoomError where the room is on its way to another process."""
 Pace = Callable[[], Awaitable[None]]
 
 

@@ -1,6 +1,6 @@
 """Who may publish into a room of ours: the users of the application whose task is in it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -20,11 +20,18 @@ class Admission:
     """Its `authorize` is what an Engine asks for."""
 
     def __init__(
-        self, apps: Iterable[Application], registry: Registry, clock: Clock, otherwise: Authorize
+        self,
+        apps: Iterable[Application],
+        registry: Registry,
+        clock: Clock,
+        otherwise: Authorize,
+        owners: Callable[[RoomAddress], Iterable[int]] | None = None,
     ) -> None:
-        """*otherwise* decides where an application that slices the room has no UserSig key."""
+        """*otherwise* decides where an application that slices the room has no UserSig key;
+        *owners* knows the applications that slice a room, where the registry is a fleet's."""
         self._apps = {app.sdk_app_id: app for app in apps}
         self._registry, self._clock, self._otherwise = registry, clock, otherwise
+        self._known_owners = owners
         # Asked for every task at every request, which anybody may send.
         self._address = lru_cache(MAX_ADDRESSES)(self._find_address)
 
@@ -34,7 +41,7 @@ class Admission:
         self._otherwise = otherwise
         self._address.cache_clear()
 
-    def authorize(self, room: RoomAddress, user: str, bearer: str | None) -> None:
+    def authorize(self, room: RoomAddress, user: str, bearer: str | None) -> str | None:
         """Take a UserSig of an application that slices this room; where one of them has no key,
         what the `whip` settings take. Raises Unauthorized."""
         owners = self._owners(room) or list(self._apps.values())
@@ -54,6 +61,8 @@ class Admission:
         raise refused
 
     def _owners(self, room: RoomAddress) -> list[Application]:
+        if self._known_owners is not None:
+            return [self._apps[number] for number in self._known_owners(room)]
         found = {}
         for record in self._registry.unfinished():
             if record.order.stream is not None:
@@ -63,12 +72,15 @@ class Admission:
         return list(found.values())
 
     def _find_address(self, number: int, room_id: str) -> RoomAddress | None:
-        """Where an application's room is, if it is one of ours."""
-        app = self._apps.get(number)
-        url = urlsplit((app and app.room_url(room_id)) or "")
-        if url.scheme != "whip":
-            return None
-        try:
-            return RoomAddress.parse(url)
-        except BadInput:
-            return None
+        return address_of(self._apps.get(number), room_id)
+
+
+def address_of(app: Application | None, room_id: str) -> RoomAddress | None:
+    """Where an application's room is, if it is one of ours."""
+    url = urlsplit((app and app.room_url(room_id)) or "")
+    if url.scheme != "whip":
+        return None
+    try:
+        return RoomAddress.parse(url)
+    except BadInput:
+        return None

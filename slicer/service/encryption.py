@@ -38,10 +38,11 @@ class Encryption:
         """Encrypt the secrets of one task."""
         return self._fernet.encrypt(json.dumps({_TASK: task, **secrets}).encode())
 
-    def unseal(self, task: str, sealed: bytes) -> dict[str, str]:
-        """Decrypt. Raises BadInput where no key fits, or where they are another task's."""
+    def unseal(self, task: str, sealed: bytes, max_age: int | None = None) -> dict[str, str]:
+        """Decrypt. Raises BadInput where no key fits, where they are another task's, and where they
+        were encrypted more than *max_age* seconds ago, or over a minute ahead."""
         try:
-            secrets: dict[str, str] = json.loads(self._fernet.decrypt(sealed))
+            secrets: dict[str, str] = json.loads(self._fernet.decrypt(sealed, max_age))
         except InvalidToken:
             allowed = "the keys that the registry was written with"
             raise BadInput("SLICER_STATE_KEY", "other keys", allowed) from None

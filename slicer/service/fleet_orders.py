@@ -15,10 +15,14 @@ from slicer.engine.task_status import TaskStatus
 from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError, SlicerError, TaskEnded
 from slicer.fleet import record as records
 from slicer.fleet.bus import Bus
+from slicer.fleet.limits import SharedLimits
 from slicer.fleet.metrics import of_planner
 from slicer.fleet.planner import TICK, Assign, Planner
 from slicer.fleet.planner import Order as Step
 from slicer.fleet.table import Table
+from slicer.rooms import Authorize
+from slicer.rooms.whip.address import RoomAddress, listen_host
+from slicer.rooms.whip.endpoint import Sessions
 from slicer.rtp.parameters import Kind, Role
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio, judge_audio
@@ -28,6 +32,8 @@ from slicer.service.leave_code import LeaveCode
 from slicer.service.metrics import of_outcomes
 from slicer.service.order import Order, Product
 from slicer.service.plan import plan
+from slicer.service.ports import room_ports
+from slicer.service.publishers import Lobby, Publishers
 from slicer.service.registry import Record
 from slicer.service.service import HOUR, apps_of, owned, room_at
 from slicer.service.settings import ServiceSettings
@@ -58,6 +64,9 @@ class FleetOrders:
         registry: FleetRegistry,
         planner: Planner,
         *,
+        limits: SharedLimits,
+        publishers: Publishers,
+        admit: Authorize,
         audit: Audit,
         engine: Engine,
         settings: ServiceSettings,
@@ -71,6 +80,9 @@ class FleetOrders:
         self._bus, self._table, self._registry, self._planner = bus, table, registry, planner
         self._engine, self._settings, self._clock = engine, settings, clock
         self._take_settings = take_settings
+        self.limits = limits
+        """What all copies have let in."""
+        self._publishers, self._admit = publishers, admit
         self.audit = audit
         """What this copy was asked for and refused."""
         self._apps = {app.sdk_app_id: app for app in settings.apps}
@@ -106,8 +118,13 @@ class FleetOrders:
         self._creating[task] = (app.sdk_app_id, robot)
         now = self._now()
         expires = now + order.expire_hours * HOUR
+        replaced = set(self._of_robot(app, robot))
         try:
             await self._registry.add(Record(task, app.sdk_app_id, order, now, expires))
+            # Clocks of copies differ; what was written before this one has a lower revision.
+            ours = self._table.records[task].revision
+            earlier = (one for one in self._of_robot(app, robot) if self._revision(one) < ours)
+            replaced.update(earlier)
             await self._begin(task)
         except BaseException:  # also where who asked gives up: they do not get the id
             self._planner.give_up(task)
@@ -115,16 +132,14 @@ class FleetOrders:
             raise
         finally:
             del self._creating[task]
-        for other in list(self._registry.unfinished_of(app.sdk_app_id)):
-            its = (room_at(app, other.order), other.order.user_id)
-            if its == robot and other.task != task and other.created <= now:
-                self._background.start(self._replace(other.task))
+        for other in replaced:
+            self._background.start(self._replace(other))
         return task
 
     async def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
         """How the task is now. Raises TaskNotExist, TaskEnded, and BusUnavailable while no server
         is there: what was known last may be long ago."""
-        self._check_bus()
+        self._bus.check_connected()
         record = owned(self._registry, app, product, task, self._now())
         lists = record.order.params.subscription
         try:
@@ -132,7 +147,7 @@ class FleetOrders:
             answer = await self._bus.ask(worker, {"verb": "describe", "task": task}, LOOK)
             return status_from_json(task, answer["status"], lists)
         except (BusUnavailable, KeyError):  # on its way into its room, or out of it
-            self._check_bus()
+            self._bus.check_connected()
             state = State.RECONNECTING if record.code is None else State.ENDED
             return TaskStatus(task, state, (), (), lists, 0, 0, 0)
 
@@ -155,6 +170,20 @@ class FleetOrders:
         began = self._clock.wall(self._clock.now())
         return await judge_audio(self._engine, audio, supplier, began)
 
+    def whip_url(self, task: str) -> str:
+        """Where publishers reach a task's room, without the user that follows, where it is one of
+        ours and its worker has announced an address."""
+        return self._publishers.url(task)
+
+    def lobby(self) -> Sessions | None:
+        """What leads publishers who come here to the worker that has their room; None where no
+        application has rooms of ours."""
+        port = next(room_ports(self._settings), None)
+        if port is None:
+            return None
+        at = RoomAddress(listen_host(port.host), port.number, "")
+        return Lobby(at, self._publishers.leading(self._admit))
+
     def reload(self, settings: ServiceSettings) -> None:
         """Take other applications. Raises BadInput, and nothing has changed then, where a task
         that has not ended would lose its own, or its room."""
@@ -166,7 +195,7 @@ class FleetOrders:
         """The fleet as this copy sees it."""
         tasks = sum(1 for _ in self._registry.unfinished())
         fleet = of_planner(self._planner, tasks, self._clock.now())
-        own = (*of_outcomes(self._callbacks), *self.audit.samples())
+        own = (*of_outcomes(self._callbacks), *self.audit.samples(), *self._publishers.samples())
         return [*self._engine.metrics(), *fleet, *own]
 
     async def close(self) -> None:
@@ -209,9 +238,16 @@ class FleetOrders:
                 logger.debug("a record is not written, and is tried again: %s", error)
                 await self._clock.sleep(AGAIN)
 
-    def _check_bus(self) -> None:
-        if not self._bus.connected:
-            raise BusUnavailable("the bus: no server is there")
+    def _of_robot(self, app: Application, robot: tuple[str, str]) -> list[str]:
+        """The tasks that have not ended of the robot of this room and user."""
+        return [
+            one.task
+            for one in self._registry.unfinished_of(app.sdk_app_id)
+            if (room_at(app, one.order), one.order.user_id) == robot
+        ]
+
+    def _revision(self, task: str) -> int:
+        return self._table.records[task].revision
 
     def _check_streams(self, app: Application, robot: tuple[str, str]) -> None:
         """Raise LimitReached unless one more anchor may be sliced; each task counts for the anchors

@@ -33,18 +33,20 @@ _NO_SECRETS = dict.fromkeys(
 
 class FleetRegistry:
     """A Registry. *worker*: whose tasks `unfinished` gives, where that is one worker's; *place*:
-    which worker a new task is given to, by its id; it may raise LimitReached."""
+    which worker a new task is given to; it may raise LimitReached; *together*: with which others a
+    task has to be (`TaskRecord.together`)."""
 
     def __init__(
         self,
         table: Table,
         encryption: Encryption,
-        place: Callable[[str], str] = lambda _task: "",
+        place: Callable[[Record], str] = lambda _record: "",
+        together: Callable[[Record], str] = lambda _record: "",
         worker: str = "",
     ) -> None:
         """Raises BadInput where a record cannot be read with these keys."""
         self._table, self._encryption = table, encryption
-        self._place, self._worker = place, worker
+        self._place, self._together, self._worker = place, together, worker
         self._records: dict[str, Record] = {}
         self._open: dict[str, None] = {}
         self._of_app: defaultdict[int, dict[str, None]] = defaultdict(dict)
@@ -76,10 +78,11 @@ class FleetRegistry:
             record.task,
             record.app,
             1,
-            self._place(record.task),
+            self._place(record),
             sealed=self._seal(record.task, record.order),
             created=record.created,
             expires=record.expires,
+            together=self._together(record),
         )
         if await self._table.write(kept) is None:
             raise BusUnavailable(f"task {record.task} is there already")

@@ -14,11 +14,14 @@ from slicer.errors import BadInput
 from slicer.fleet.bus import Bus
 from slicer.fleet.facts import Facts
 from slicer.fleet.gate import Gate
+from slicer.fleet.limits import SharedLimits
 from slicer.fleet.metrics import of_gate
 from slicer.fleet.ownership import Ownership
 from slicer.fleet.planner import Planner
 from slicer.fleet.settings import NAME, FleetSettings
 from slicer.fleet.table import Table
+from slicer.rooms.whip.authorization import authorization
+from slicer.service.admission import Admission
 from slicer.service.audit import Audit
 from slicer.service.control import control
 from slicer.service.encryption import Encryption
@@ -27,6 +30,9 @@ from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.mailbox import Mailbox, publisher, to_json
 from slicer.service.messages import body
 from slicer.service.operations import Operations
+from slicer.service.own_rooms import OwnRooms, check_own_rooms
+from slicer.service.publishers import Publishers
+from slicer.service.registry import Record
 from slicer.service.service import Service
 from slicer.service.serving import KEY_FILE, check_folder, check_rooms, slicing, subscribers_of
 from slicer.service.settings import ServiceSettings
@@ -48,6 +54,7 @@ class Working:
     service: Service
     bus: Bus
     gate: Gate
+    publishers: Publishers
 
     @property
     def ready(self) -> bool:
@@ -56,7 +63,8 @@ class Working:
 
     async def metrics(self) -> list[Sample]:
         """Its service's, and what waits at its gate."""
-        return [*await self.service.metrics(), *of_gate(self.gate)]
+        own = (*of_gate(self.gate), *self.publishers.samples())
+        return [*await self.service.metrics(), *own]
 
 
 @asynccontextmanager
@@ -76,12 +84,20 @@ async def working(
     async with AsyncExitStack() as stack:
         bus, table, encryption = await _open(settings, name, stack)
         registry = FleetRegistry(table, encryption, worker=name)
+        rooms = OwnRooms(table, registry, settings.apps)
+        publishers = Publishers(rooms, lambda one: worker.address_of(one), encryption, name)  # noqa: PLW0108 (made below)
         owns = Ownership(name)
         gate = Gate(table, owns, name)
         stack.push_async_callback(gate.close)
         sender = await _open_sender(settings, bus, clock, stack)
         notifier, _, engine = slicing(
-            settings, registry, sender, clock, observe, lambda info: gate.permits(info.task)
+            settings,
+            registry,
+            sender,
+            clock,
+            observe,
+            lambda info: gate.permits(info.task),
+            publishers,
         )
         await stack.enter_async_context(engine)
         check_rooms(settings.apps, engine)
@@ -97,7 +113,7 @@ async def working(
         stack.push_async_callback(worker.close)
         await worker.start()
         await stack.enter_async_context(control(folder, service.operations.tasks))
-        yield Working(worker, service, bus, gate)
+        yield Working(worker, service, bus, gate, publishers)
 
 
 @asynccontextmanager
@@ -109,10 +125,19 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
         audit = await Audit.open(Path(settings.serve.state))
         stack.push_async_callback(audit.close)
         planner = Planner(settings.fleet.zone)
-        place = lambda task: planner.place(task, clock.now())  # noqa: E731
-        registry = FleetRegistry(table, encryption, place)
-        facts = Facts(bus)
+
+        def place(record: Record) -> str:
+            return planner.place(record.task, clock.now(), rooms.together(record))
+
+        registry = FleetRegistry(table, encryption, place, lambda one: rooms.together(one))  # noqa: PLW0108 (made below)
+        rooms = OwnRooms(table, registry, settings.apps)
+        alive = lambda one: planner.roster.rooms(one, clock.now())  # noqa: E731
+        publishers = Publishers(rooms, alive, encryption)
+        whip = authorization(settings.engine.whip, clock)
+        admission = Admission(settings.apps, registry, clock, whip, rooms.apps)
+        facts, limits = Facts(bus), SharedLimits(bus)
         await facts.open(settings.fleet.replicas)
+        await limits.open(settings.fleet.replicas)
         client = WebhookClient(settings.webhooks.allow_private)
         stack.push_async_callback(client.close)
         policy = RetryPolicy(settings.webhooks.max_age)
@@ -126,13 +151,19 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
 
         def take_settings(new: ServiceSettings) -> None:
             check_rooms(new.apps, engine)
+            check_own_rooms(new)
             mailbox.replace(subscribers_of(new.apps))
+            admission.replace(new.apps, authorization(new.engine.whip, clock))
+            rooms.replace(new.apps)
 
         orders = FleetOrders(
             bus,
             table,
             registry,
             planner,
+            limits=limits,
+            publishers=publishers,
+            admit=admission.authorize,
             audit=audit,
             engine=engine,
             settings=settings,
@@ -165,6 +196,7 @@ async def _open_sender(
 async def _open(
     settings: ServiceSettings, name: str, stack: AsyncExitStack
 ) -> tuple[Bus, Table, Encryption]:
+    check_own_rooms(settings)
     folder = Path(settings.serve.state)
     check_folder(folder, settings.serve)
     serve = settings.serve

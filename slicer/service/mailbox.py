@@ -9,11 +9,11 @@ from dataclasses import asdict, replace
 from datetime import datetime
 
 from slicer.clock import Clock
-from slicer.errors import BadInput, BusUnavailable
-from slicer.fleet.facts import MAX_AGE, Fact, Facts
+from slicer.errors import BadInput, BusUnavailable, counted
+from slicer.fleet.facts import Fact, Facts
 from slicer.webhooks.client import Reply
 from slicer.webhooks.queue import Webhook
-from slicer.webhooks.retry import DAY, RetryPolicy
+from slicer.webhooks.retry import RetryPolicy
 from slicer.webhooks.sender import ID_HEADER, Post, Subscriber
 from slicer.webhooks.sign import sign
 
@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 LONGEST_WAIT = 30.0
 """Seconds between two tries, at most: meanwhile its partition of the stream waits, with callbacks
 of other tasks in it."""
+
+SWEEP = 3_600.0
+"""Seconds between two looks at what waits for applications that the settings do not have."""
 
 Body = Callable[[Webhook, datetime], bytes]
 
@@ -70,14 +73,14 @@ class Mailbox:
         self, facts: Facts, body: Body, post: Post, clock: Clock, policy: RetryPolicy
     ) -> None:
         self.counters: Counter[str] = Counter()
-        """delivered, failed (tries), given_up, unreadable."""
+        """delivered, failed (tries), given_up, unreadable, unclaimed (of applications that no
+        settings have)."""
         self._facts, self._body, self._post = facts, body, post
         self._clock = clock
-        # None is left to the stream's own age, which would drop it unseen.
-        max_age = min(policy.max_age, MAX_AGE - DAY)
-        self._policy = replace(policy, max_age=max_age, longest=LONGEST_WAIT)
+        self._policy = replace(policy, longest=LONGEST_WAIT)
         self._subscribers: Mapping[int, Subscriber] = {}
         self._telling: dict[int, asyncio.Task[None]] = {}
+        self._sweeping = asyncio.ensure_future(self._sweep())
 
     def replace(self, subscribers: Mapping[int, Subscriber]) -> None:
         """Send for these applications from now on."""
@@ -89,10 +92,26 @@ class Mailbox:
 
     async def close(self) -> None:
         """What is under way is given to another copy, or to the next process."""
-        telling, self._telling = list(self._telling.values()), {}
+        telling, self._telling = [self._sweeping, *self._telling.values()], {}
         for one in telling:
             one.cancel()
         await asyncio.gather(*telling, return_exceptions=True)
+
+    async def _sweep(self) -> None:
+        """See to what waits for applications that no settings have: nobody will ever take it."""
+        while True:
+            await self._clock.sleep(SWEEP)
+            try:
+                for app, (count, old) in (await self._facts.unclaimed(self._subscribers)).items():
+                    text = "! %s of application %d, which the settings do not have, %s"
+                    what, about = counted(count, "callback"), {"app": app}
+                    if old:
+                        await self._facts.drop(app)
+                        self.counters["unclaimed"] += count
+                    does = "waited for seven days: given up" if old else "wait"
+                    logger.warning(text, what, app, does, extra=about)
+            except BusUnavailable as error:
+                logger.debug("bus: callbacks cannot be counted: %s", error)
 
     async def _send(self, fact: Fact) -> float | None:
         try:

@@ -93,6 +93,11 @@ class OrderTaker(Protocol):
 
     async def delete(self, app: Application, product: Product, task: str) -> None: ...
 
+    def whip_url(self, task: str) -> str:
+        """Where publishers reach the room of a task, without the user that follows, if it is one
+        of ours and not all rooms are at one process; else nothing."""
+        ...
+
     async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
         """Have a file judged. Raises BadInput (`audio`: none that can be read; `supplier`)."""
         ...

@@ -214,6 +214,10 @@ class Service:
         began = self._clock.wall(self._clock.now())
         return await judge_audio(self._engine, audio, supplier, began)
 
+    def whip_url(self, _task: str) -> str:
+        """Nothing: publishers know this process, which has all rooms."""
+        return ""
+
     def reload(self, settings: ServiceSettings) -> None:
         """Take other applications, and who may publish; all else stays. Tasks are not touched.
 

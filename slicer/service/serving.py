@@ -21,6 +21,7 @@ from slicer.service.encryption import Encryption
 from slicer.service.messages import body
 from slicer.service.notifier import Notifier
 from slicer.service.operations import Operations
+from slicer.service.publishers import Publishers
 from slicer.service.registry import Registry
 from slicer.service.rooms import example_url
 from slicer.service.service import Service
@@ -79,14 +80,18 @@ def slicing(
     clock: Clock,
     observe: Observe | None,
     permit: Permit | None = None,
+    publishers: Publishers | None = None,
 ) -> tuple[Notifier, Admission, Engine]:
     """An engine whose slices are told to the customers of these tasks, and who may publish in its
-    rooms. *observe*, *permit*: as an Engine's."""
+    rooms. *observe*, *permit*: as an Engine's; *publishers*: leads those who come here for a room
+    that another process has."""
     notifier = Notifier(
         registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
     )
     whip = authorization(settings.engine.whip, clock)
-    admission = Admission(settings.apps, registry, clock, whip)
+    owners = publishers.rooms.apps if publishers else None
+    admission = Admission(settings.apps, registry, clock, whip, owners)
+    authorize = publishers.leading(admission.authorize) if publishers else admission.authorize
     engine = Engine(
         settings.engine,
         lookup=notifier.lookup,
@@ -94,7 +99,7 @@ def slicing(
         confirm=notifier.confirm,
         confirm_verdict=notifier.confirm_verdict,
         permit=permit,
-        authorize=admission.authorize,
+        authorize=authorize,
         observe=observe,
     )
     return notifier, admission, engine

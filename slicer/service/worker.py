@@ -26,6 +26,7 @@ from slicer.fleet.bus import Bus
 from slicer.fleet.gate import Gate
 from slicer.fleet.ownership import Change, Ownership, Start, Step, Stop
 from slicer.fleet.record import TaskRecord
+from slicer.fleet.roster import Roster
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
 from slicer.service.fleet_registry import FleetRegistry
@@ -67,9 +68,9 @@ class Worker:
         self._begun: dict[str, asyncio.Future[SlicerError | None]] = {}
         self._background = Background()
         self._beating: asyncio.Task[None] | None = None
-        self._others: dict[str, Beat] = {}
+        self._others = Roster()
         self._cpu = 0.0
-        self._told = False
+        self._started = self._told = False
 
     @property
     def name(self) -> str:
@@ -80,24 +81,32 @@ class Worker:
         """Take up what it has. Raises BadInput where another worker has its name."""
         name = self._settings.name
         await self._bus.hear_beats(self._hear)
-        await asyncio.sleep(LISTEN)
-        if name in self._others:
-            raise BadInput("fleet.name", name, "a name that no other worker has")
         self._beating = asyncio.ensure_future(self._beat())
+        await asyncio.sleep(LISTEN)
+        other = self._others.beat(name)
+        # Of two that start at the same time, one goes on.
+        if other is not None and (other.capacity or other.instance < self._instance):
+            await self.close()
+            raise BadInput("fleet.name", name, "a name that no other worker has")
+        self._started = True
         for record in list(self._table.records.values()):
             self._learn(record)
         self._table.on_record.append(self._learn)
         await self._bus.hear_pushes(name, self._table.learn)
         await self._bus.answer(name, self._answer)
 
+    def address_of(self, worker: str) -> str:
+        """Where another worker that lives has announced its rooms, or nothing."""
+        return self._others.rooms(worker, time.monotonic())
+
     async def drain(self) -> None:
         """Take no further tasks, and hand over those that are here, unless nobody could take
         them. Returns once all are gone."""
         self.draining = True
-        self._others.clear()
+        self._others = Roster()
         await asyncio.sleep(LISTEN)
         while tasks := list(self._owns.tasks()):
-            if not any(not beat.draining for beat in self._others.values()):
+            if not any(not beat.draining for beat in self._others.alive(time.monotonic())):
                 logger.warning("! no other worker takes this one's %d tasks", len(tasks))
                 return
             await asyncio.gather(*(self.hand_over(task) for task in tasks[:HANDED_OVER]))
@@ -192,7 +201,8 @@ class Worker:
                 except (TaskNotExist, TaskEnded):
                     return {}
             case "move" if self._owns.epoch(task) is not None:
-                await self.hand_over(task)
+                for one in self._together_with(task):
+                    await self.hand_over(one)
                 return {"moved": True}
             case "drain":
                 if not self.draining:
@@ -200,11 +210,18 @@ class Worker:
                 return {"tasks": len(self._owns.tasks())}
         return {}
 
+    def _together_with(self, task: str) -> list[str]:
+        """Those of this worker that have to be where this task is; it comes first."""
+        records = self._table.records
+        together = records[task].together
+        others = [one for one in self._owns.tasks() if together and one != task]
+        return [task, *(one for one in others if records[one].together == together)]
+
     def _hear(self, beat: Beat) -> None:
         if beat.instance == self._instance:
             return
-        self._others[beat.worker] = beat
-        if beat.worker == self._settings.name and self._beating is not None and not self._told:
+        self._others.receive(beat, time.monotonic())
+        if beat.worker == self._settings.name and self._started and not self._told:
             self._told = True
             logger.error("! another worker has the name %r, too: end one of them", beat.worker)
 
@@ -222,7 +239,7 @@ class Worker:
                     settings.name,
                     self._instance,
                     settings.zone,
-                    self._engine.settings.engine.max_tasks,
+                    self._engine.settings.engine.max_tasks if self._started else 0,
                     round(min(self._cpu, 1.0), 3),
                     self.draining,
                     self._owns.tasks(),

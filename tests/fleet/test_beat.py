@@ -29,6 +29,10 @@ def test_what_a_later_version_adds_is_left_alone() -> None:
         b'{"worker": "w", "tasks": {"t": "x"}}',
         b'{"worker": "w", "load": "x"}',
         b'{"worker": "w", "tasks": 3}',
+        b'{"worker": "w", "zone": 3}',
+        b'{"worker": "w", "rooms": ["https://w1.example"]}',
+        b'{"worker": "w", "rooms": "https://w1.example@evil.example"}',
+        b'{"worker": "w", "rooms": "javascript:alert(1)"}',
     ],
 )
 def test_what_is_no_beat_is_refused(data: bytes) -> None:

@@ -13,6 +13,7 @@ from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet.beat import Beat
 from slicer.fleet.bus import Bus
 from slicer.fleet.facts import Fact, Facts
+from slicer.fleet.limits import FirstUse, SharedLimits
 from slicer.fleet.record import TaskRecord
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
@@ -103,9 +104,13 @@ async def test_three_servers_with_tls_and_permissions_as_the_sample_has_them(
             servers.urls, user="slicer", password="secret-of-the-fleet", tls_ca=ca
         )
         bus = await Bus.connect(settings, "test")
-        table, facts = Table(bus), Facts(bus)
+        table, facts, limits = Table(bus), Facts(bus), SharedLimits(bus)
         await table.open(3)
         await facts.open(3)
+        await limits.open(3)
+        assert await limits.take(7, "Create")
+        assert await limits.first_use(7, "a1", "Create", "") is None
+        assert await limits.first_use(7, "a1", "Create", "") == FirstUse("Create", False)
         assert await table.write(TaskRecord("t", 7, 1, "w"))
         assert await table.latest("t")
         await table.barrier("w")

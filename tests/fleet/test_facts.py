@@ -183,5 +183,38 @@ async def test_more_replicas_than_servers_are_refused(bus: Bus) -> None:
         await Facts(bus).open(3)
 
 
+async def test_a_stream_that_would_drop_in_silence_is_told_of(
+    bus: Bus, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = Facts(bus)
+    await opened.open(1)
+    assert caplog.text == ""
+    js = bus.js
+    config = (await js.stream_info(f"{bus.bucket}_facts")).config
+    assert not config.max_age
+    await js.update_stream(config, max_age=604_800.0)
+    await opened.open(1)
+    assert "drops callbacks after 604800 s (max_age), and nobody is told" in caplog.text
+
+
+async def test_what_nobody_claims_is_counted_by_application(
+    facts: Facts, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await facts.unclaimed([]) == {}
+    for number in range(3):
+        await facts.publish(7, f"line-{number}", f"{number}", b"x")
+    await facts.publish(APP, "line", "x", b"x")
+    assert await facts.unclaimed([APP]) == {7: (3, False)}
+    monkeypatch.setattr(module, "UNCLAIMED", -1.0)
+    assert await facts.unclaimed([APP]) == {7: (3, True)}
+    await facts.drop(7)
+    assert await facts.unclaimed([]) == {APP: (1, True)}
+    await bus.js.delete_stream(f"{bus.bucket}_facts")
+    with pytest.raises(BusUnavailable):
+        await facts.unclaimed([])
+    with pytest.raises(BusUnavailable):
+        await facts.drop(7)
+
+
 def test_lines_are_spread() -> None:
     assert {module._partition(f"task-{number}") for number in range(2000)} == {*range(PARTITIONS)}

@@ -46,3 +46,13 @@ def test_equals_share_what_is_placed_at_the_same_time() -> None:
 
 def test_a_worker_without_capacity_is_full() -> None:
     assert load_of(Beat("a"), 0) == 1.0
+
+
+def test_tasks_that_belong_together_have_one_place_whatever_is_taken() -> None:
+    workers = [beat("a"), beat("b")]
+    found = {
+        place(f"task-{number}", workers, {"a": number}, together="room") for number in range(9)
+    }
+    assert len(found) == 1
+    spread = {place("t", workers, {}, together=f"room-{number}") for number in range(50)}
+    assert len(spread) > 1

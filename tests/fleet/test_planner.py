@@ -173,3 +173,46 @@ def test_a_worker_that_is_long_gone_is_not_listed() -> None:
         planner.handle_timer(now / 1)
         planner.roster.handle_timer(now + 0.5)
     assert planner.roster.beat("a") is None
+
+
+def test_tasks_that_belong_together_are_at_one_worker_and_move_together() -> None:
+    planner = Planner()
+    for worker in ("a", "b", "c"):
+        planner.receive(Beat(worker, capacity=10), 0.0)
+    first = planner.place("t0", 0.0, "room")
+    planner.receive(TaskRecord("t0", worker=first, epoch=1, revision=1, together="room"), 0.0)
+    for number in range(1, 4):
+        assert planner.place(f"t{number}", 0.0, "room") == first
+        record = TaskRecord(
+            f"t{number}", worker=first, epoch=1, revision=1 + number, together="room"
+        )
+        planner.receive(record, 0.0)
+    others = tuple(beat(name) for name in sorted({"a", "b", "c"} - {first}))
+    found = assigned(tick(planner, DEAD_AFTER + 2 * TICK, alive=others))
+    assert sorted(task for task, _ in found) == ["t0", "t1", "t2", "t3"]
+    assert len({worker for _, worker in found}) == 1
+
+
+def test_a_task_that_is_moved_is_not_led_back_by_those_it_belongs_to() -> None:
+    planner = Planner()
+    for worker in ("a", "b"):
+        planner.receive(Beat(worker, capacity=10), 0.0)
+    planner.receive(TaskRecord("t0", worker="a", epoch=1, revision=1, together="room"), 0.0)
+    moved = TaskRecord("t1", previous="a", epoch=1, revision=2, together="room")
+    planner.receive(moved, 0.0)
+    assert planner.handle_timer(0.1) == [Assign(moved, "b")]
+    ended = TaskRecord("t0", worker="a", epoch=1, revision=3, ended=1.0, together="room")
+    planner.receive(ended, 0.2)
+    planner.receive(TaskRecord("t1", worker="b", epoch=2, revision=4, together="room"), 0.2)
+    planner.receive(TaskRecord("t1", worker="b", epoch=2, revision=5, ended=1.0), 0.2)
+    assert planner._together == {}
+
+
+def test_where_the_worker_of_a_room_is_full_a_further_task_of_it_is_refused() -> None:
+    planner = Planner()
+    for worker in ("a", "b"):
+        planner.receive(Beat(worker, capacity=1), 0.0)
+    planner.receive(TaskRecord("t0", worker="a", epoch=1, revision=1, together="room"), 0.0)
+    with pytest.raises(LimitReached, match="all are full"):
+        planner.place("t1", 0.0, "room")
+    assert planner.place("t2", 0.0, "other") == "b"

@@ -12,6 +12,27 @@ def test_a_fleet_is_named() -> None:
     assert "hidden" not in repr(FleetSettings(password="hidden"))
 
 
+NOWHERE = (
+    "w1.example",
+    "ftp://w1.example",
+    "https://",
+    "https://user:hidden@w1.example",
+    "https://w1.example?x=1",
+    "https://w1.example/#x",
+    "https://w1.example/../x/",
+    "https://w1.example/x y",
+    "https://w1.example\r\nX: y",
+    "https://" + "w" * 600,
+)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1:8080", "https://w1.example/a/b", "https://[::1]:1"]
+)
+def test_addresses_that_publishers_may_be_led_to(url: str) -> None:
+    assert FleetSettings(rooms=url).rooms == url
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -20,6 +41,7 @@ def test_a_fleet_is_named() -> None:
         ({"bucket": ""}, r"fleet\.bucket"),
         ({"servers": ("http://u:hidden@x",)}, r"fleet\.servers: got 'http://…'; allowed: nats://"),
         ({"tls_cert": "x"}, r"fleet\.tls_cert"),
+        *(({"rooms": url}, r"fleet\.rooms: got .*; allowed: https://HOST:PORT") for url in NOWHERE),
     ],
 )
 def test_what_cannot_work_is_refused(fields: dict[str, object], message: str) -> None:

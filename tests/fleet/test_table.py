@@ -12,7 +12,7 @@ import pytest_asyncio
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet import table as module
 from slicer.fleet.bus import Bus
-from slicer.fleet.record import TaskRecord, to_json
+from slicer.fleet.record import FORMAT, TaskRecord, to_json
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
 from tests.harness.fleet.nats_server import Servers, nats_servers
@@ -185,3 +185,25 @@ async def test_three_servers_lose_their_leader(tmp_path: Path) -> None:
         await until(lambda: table.read >= barrier)
         await table.close()
         await bus.close()
+
+
+async def test_a_bucket_of_another_version_is_refused(bus: Bus, table: Table) -> None:
+    stream = f"KV_{bus.bucket}_tasks"
+    config = (await bus.js.stream_info(stream)).config
+    assert config.description == f"rtc-slicer, format {FORMAT}"
+    await bus.js.update_stream(config, description="rtc-slicer, format 9")
+    with pytest.raises(
+        BadInput, match=r"fleet\.bucket: got 'test\d+_tasks of format 9'"
+    ) as refused:
+        await Table(bus).open(1)
+    assert f"allowed: format {FORMAT}, or another fleet.bucket" in str(refused.value)
+    await bus.js.update_stream(config, description="made by hand")
+    opened = Table(bus)
+    await opened.open(1)
+    await opened.close()
+
+
+async def test_a_bucket_that_loses_records_is_refused(bus: Bus) -> None:
+    await bus.js.create_key_value(bucket=f"{bus.bucket}_tasks", ttl=60.0)
+    with pytest.raises(BadInput, match=r"TTL 60 s'; allowed: a bucket without a TTL"):
+        await Table(bus).open(1)

@@ -63,6 +63,27 @@ async def test_a_robot_that_comes_again_replaces_itself(fleet: Fleet) -> None:
     assert [one.task for one in orders._registry.unfinished()] == [second]
 
 
+async def test_a_robot_replaces_itself_also_where_the_clocks_of_copies_differ(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fleet.worker("w0")
+    await fleet.worker("w1")
+    copies = [await fleet.copy("api"), await fleet.copy("ahead")]
+    now = copies[1]._now
+    monkeypatch.setattr(copies[1], "_now", lambda: now() + 60.0)
+    robot = moderation_order()
+    tasks = [
+        await copies[number].create(fleet.app, replace(robot, user_id="one"))
+        for number in (1, 0, 1)
+    ]
+    await until(
+        lambda: [code_of(copies[0], task) for task in tasks] == [LeaveCode.REPLACED] * 2 + [None]
+    )
+    await until(lambda: [one.task for one in copies[0]._registry.unfinished()] == tasks[2:])
+    for copy in copies:
+        assert (await copy.describe(fleet.app, MODERATION, tasks[2])).state is State.RUNNING
+
+
 async def ordered(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> FleetOrders:
     """A copy whose tasks go to a worker that is not there, and counts as having begun them."""
     orders = await fleet.copy()

@@ -51,7 +51,7 @@ async def read(table: Table) -> None:
 
 
 async def test_a_worker_sees_its_own_tasks_among_all(tables: list[Table]) -> None:
-    copy = FleetRegistry(tables[0], ENCRYPTION, lambda task: f"w-{task}")
+    copy = FleetRegistry(tables[0], ENCRYPTION, lambda record: f"w-{record.task}")
     worker = FleetRegistry(tables[1], ENCRYPTION, worker="w-task-1")
     for number in range(3):
         await copy.add(replace(RECORD, task=f"task-{number}"))
@@ -104,7 +104,7 @@ async def test_the_keys_of_a_task_stay_where_an_earlier_workers_spool_may_need_t
 
 
 async def test_where_nobody_takes_a_task_nothing_is_kept(tables: list[Table]) -> None:
-    def place(_task: str) -> str:
+    def place(_record: Record) -> str:
         raise LimitReached("full")
 
     registry = FleetRegistry(tables[0], ENCRYPTION, place)

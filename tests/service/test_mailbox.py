@@ -116,12 +116,12 @@ async def test_one_that_is_not_taken_does_not_hold_others_up_for_long(facts: Fac
     one.replace(SUBSCRIBERS)
     data = to_json(WEBHOOK, datetime.now(UTC))
     for tries in (20, 2_000):
-        since = datetime.now(UTC) - timedelta(days=5.9)
+        since = datetime.now(UTC) - timedelta(days=300)
         wait = await one._send(Fact(data, since, tries))
         assert wait is not None
         assert LONGEST_WAIT - 2 < wait <= LONGEST_WAIT
-    too_old = datetime.now(UTC) - timedelta(days=6.1)
-    assert await one._send(Fact(data, too_old, 20)) is None, "the stream would soon drop it unseen"
+    too_old = datetime.now(UTC) - timedelta(days=366)
+    assert await one._send(Fact(data, too_old, 20)) is None
     assert one.counters["given_up"] == 1
     await one.close()
 
@@ -159,3 +159,44 @@ async def test_while_the_bus_is_away_a_workers_queue_keeps_them(facts: Facts) ->
     reply = await publish(facts, WEBHOOK)
     assert not reply.taken
     assert "no server is there" in reply.detail
+
+
+async def test_what_waited_for_weeks_is_tried_once_and_never_dropped_in_silence(
+    facts: Facts, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where no copy of the API ran for that long."""
+    customer = Customer(failures=2)
+    one = mailbox(facts, customer, max_age=86_400.0)
+    one.replace(SUBSCRIBERS)
+    data = to_json(WEBHOOK, datetime.now(UTC))
+    weeks_ago = datetime.now(UTC) - timedelta(days=30)
+    assert await one._send(Fact(data, weeks_ago, 1)) == 0.0, "once again at once"
+    assert await one._send(Fact(data, weeks_ago, 2)) is None, "then it is done with"
+    assert len(customer.posted) == 2
+    assert one.counters["given_up"] == 1
+    assert "callback task.1001 is given up" in caplog.text
+    await one.close()
+
+
+async def test_what_waits_for_an_application_that_no_settings_have_is_told(
+    facts: Facts, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slicer.service.mailbox.SWEEP", 0.02)
+    await publish(facts, Webhook("t.1", 8, "t", 1001, "{}"))
+    await publish(facts, Webhook("u.1", 8, "u", 1001, "{}"))
+    one = mailbox(facts, Customer())
+    async with asyncio.timeout(10):
+        while (
+            "2 callbacks of application 8, which the settings do not have, wait" not in caplog.text
+        ):
+            await asyncio.sleep(0.01)
+    assert one.counters["unclaimed"] == 0
+    monkeypatch.setattr("slicer.fleet.facts.UNCLAIMED", -1.0)
+    async with asyncio.timeout(10):
+        while not one.counters["unclaimed"]:
+            await asyncio.sleep(0.01)
+    assert one.counters["unclaimed"] == 2
+    assert "2 callbacks of application 8" in caplog.text
+    assert "waited for seven days: given up" in caplog.text
+    assert await facts.unclaimed([]) == {}
+    await one.close()

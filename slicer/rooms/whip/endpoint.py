@@ -29,6 +29,10 @@ PROBLEM = "application/problem+json"
 BODY_TIMEOUT = 10.0
 """Seconds a request's body may take."""
 RETRY_AFTER = "5"
+TICKET = "ticket."
+"""How a ticket begins: leave to publish for whoever comes by a redirect, in the query of its URL.
+Browsers leave Authorization out on their way to another origin (Fetch 4.4); RFC 9725 4.7 has such a
+token in the URL."""
 
 _STATUS: Mapping[type[SlicerError], int] = {
     BadInput: 400,
@@ -54,7 +58,10 @@ class Published:
 class Sessions(Protocol):
     """The sessions the endpoints work on. Raises TaskNotExist for an unknown room or session."""
 
-    def authorize(self, room: str, user: str, bearer: str | None) -> None: ...
+    def authorize(self, room: str, user: str, bearer: str | None) -> str | None:
+        """Gives the URL to publish at where another process has the room. Raises Unauthorized and
+        RoomError."""
+        ...
 
     async def publish(self, room: str, user: str, offer: str, address: str) -> Published:
         """*address*: where the request came from; empty where that is unknown."""
@@ -74,12 +81,14 @@ class Sessions(Protocol):
 
 
 class WhipApp:
-    """The WHIP endpoints as an ASGI application, `app`."""
+    """The WHIP endpoints as an ASGI application, `app`, below the path *at*."""
 
-    def __init__(self, sessions: Sessions, allow_origin: str, max_body: int) -> None:
+    def __init__(
+        self, sessions: Sessions, allow_origin: str, max_body: int, at: str = "/whip"
+    ) -> None:
         self._sessions = sessions
         self._max_body = max_body
-        endpoint = "/whip/{room}/{user}"
+        endpoint = at + "/{room}/{user}"
         cors = Middleware(
             CORSMiddleware,
             allow_origins=[allow_origin],
@@ -102,10 +111,15 @@ class WhipApp:
 
     async def _post(self, request: Request) -> Response:
         _require_type(request, SDP)
-        room, user = self._authorized(request)
-        offer = await self._body(request)
-        # The room may have become another application's while the body came.
         self._authorized(request)
+        offer = await self._body(request)
+        # The room may have become another application's, or gone elsewhere, while the body came.
+        room, user, elsewhere = self._authorized(request)
+        if elsewhere is not None:  # RFC 9725 4.5; it holds for this moment alone
+            if "ticket" in request.query_params:  # two that lead to each other would do so for ever
+                raise RoomError(f"room {room} is on its way to another process: try again")
+            headers = {"Location": elsewhere, "Cache-Control": "no-store"}
+            return Response(status_code=307, headers=headers)
         address = request.client.host if request.client is not None else ""
         published = await self._sessions.publish(room, user, offer, address)
         headers = {
@@ -121,7 +135,7 @@ class WhipApp:
 
     async def _patch(self, request: Request) -> Response:
         _require_type(request, FRAGMENT)
-        room, user = self._authorized(request)
+        room, user, _ = self._authorized(request)
         session = request.path_params["session"]
         etag = self._sessions.etag(room, user, session)
         wanted = request.headers.get("if-match", "*")
@@ -137,20 +151,23 @@ class WhipApp:
         return Response(ours, 200, {"ETag": etag}, FRAGMENT)
 
     async def _delete(self, request: Request) -> Response:
-        room, user = self._authorized(request)
+        room, user, _ = self._authorized(request)
         session = request.path_params["session"]
         self._sessions.etag(room, user, session)
         await self._sessions.unpublish(session)
         return Response(status_code=200)
 
-    def _authorized(self, request: Request) -> tuple[str, str]:
-        """The room and the user of the URL, once the bearer token allows them."""
+    def _authorized(self, request: Request) -> tuple[str, str, str | None]:
+        """The room and the user of the URL, once the bearer token or the ticket allows them; and
+        where else to publish, if so."""
         room, user = request.path_params["room"], request.path_params["user"]
         check_user("user", user)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         bearer = token.strip() if scheme.lower() == "bearer" else None
-        self._sessions.authorize(room, user, bearer)
-        return room, user
+        if bearer is None and request.method == "POST":
+            ticket = request.query_params.get("ticket", "")
+            bearer = ticket if ticket.startswith(TICKET) else None
+        return room, user, self._sessions.authorize(room, user, bearer)
 
     async def _body(self, request: Request) -> str:
         """The body as text, counted as it arrives: Content-Length may be missing or wrong."""

@@ -191,10 +191,10 @@ class Site:
         await self._server.close()
         await self._background.wait()
 
-    def authorize(self, room: str, user: str, bearer: str | None) -> None:
-        """Raises Unauthorized. A room of the same name on another server is another room."""
+    def authorize(self, room: str, user: str, bearer: str | None) -> str | None:
+        """As an Authorize. A room of the same name on another server is another room."""
         try:
-            self._authorize(replace(self._at, room=room), user, bearer)
+            return self._authorize(replace(self._at, room=room), user, bearer)
         except Unauthorized as error:
             text = f"! {shown(user)} may not publish into room {shown(room)}: {error}"
             self._server.tell("publishers_unauthorized", text)

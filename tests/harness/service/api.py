@@ -14,6 +14,7 @@ from slicer.api import ApiSettings, make_app
 from slicer.api.signature import Message, canonical_request
 from slicer.delivery.judging import Outcome
 from slicer.engine.task_status import TaskStatus
+from slicer.fleet.limits import SharedLimits
 from slicer.moderation import Verdict
 from slicer.rtp.parameters import Kind, Role
 from slicer.service.applications import Application
@@ -74,6 +75,10 @@ class Recorder:
     status: TaskStatus = STATUS
     judged: list[tuple[AudioFile, str]] = field(default_factory=list)
     outcome: Outcome = field(default_factory=Verdict)
+    whip: str = ""
+
+    def whip_url(self, _task: str) -> str:
+        return self.whip
 
     async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
         self._fail()
@@ -135,10 +140,11 @@ class Caller:
     now: float = NOW
     monotonic: float = 0.0
     noted: list[AuditEntry] = field(default_factory=list)
+    shared: SharedLimits | None = None
 
     def __post_init__(self) -> None:
         settings = replace(self.settings, now=lambda: self.now, monotonic=lambda: self.monotonic)
-        app = make_app(self.apps, self.orders, settings, note=self.noted.append)
+        app = make_app(self.apps, self.orders, settings, note=self.noted.append, shared=self.shared)
         transport = httpx.ASGITransport(app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
