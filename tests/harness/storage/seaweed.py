@@ -114,7 +114,7 @@ def weed() -> str:
     return found
 
 
-def command(folder: Path) -> tuple[list[str], int]:
+def command(folder: Path, host: str) -> tuple[list[str], int]:
     """The server's command line, and its S3 port."""
     names = ("master", "volume", "filer", "s3")
     ports = free_ports(2 * len(names))
@@ -123,8 +123,8 @@ def command(folder: Path) -> tuple[list[str], int]:
     config.write_text(json.dumps(IDENTITIES))
     options = {
         "dir": str(folder / "data"),
-        "ip": "127.0.0.1",
-        "ip.bind": "127.0.0.1",
+        "ip": host,
+        "ip.bind": host,
         "master.telemetry": "false",  # on by default: a test must not phone home
         "master.electionTimeout": "1s",
         "master.volumeSizeLimitMB": "64",
@@ -145,14 +145,14 @@ def command(folder: Path) -> tuple[list[str], int]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Seaweed]:
+def running(folder: Path, host: str = "127.0.0.1") -> Iterator[Seaweed]:
     """A server in *folder*, ready to take and give objects; ended by its own pid."""
-    arguments, port = command(folder)
+    arguments, port = command(folder, host)
     log = folder / "weed.log"
     with log.open("wb") as output:
         process = subprocess.Popen(arguments, stdout=output, stderr=output, cwd=folder)
     try:
-        store = Seaweed(f"http://127.0.0.1:{port}")
+        store = Seaweed(f"http://{host}:{port}")
         wait_until_ready(store, process, log)
         yield store
     finally:
