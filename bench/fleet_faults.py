@@ -14,17 +14,18 @@ import time
 from pathlib import Path
 
 from tests.harness.fleet.fault_stage import Stage, fault_stage
-from tests.harness.fleet.faults import FAULTS, Chance, cost, inflict, silences
+from tests.harness.fleet.faults import FAULTS, Chance, cost, gaps_of, inflict, silences
 
 SETTLE = 20.0
 """Seconds that a slice takes, and some more."""
 
 
-async def each(stage: Stage) -> int:
-    """Inflict every fault once; gives how much went wrong that must not."""
+async def each(stage: Stage, only: str) -> int:
+    """Inflict every fault once, or those with this text in their names; gives how much went wrong
+    that must not."""
     await asyncio.sleep(SETTLE)
     windows = []
-    for fault in FAULTS:
+    for fault in (one for one in FAULTS if only in one.name):
         windows.append(await inflict(stage, fault))
         print(f"{fault.name}: {windows[-1].until - windows[-1].began:.0f} s", file=sys.stderr)
         await asyncio.sleep(SETTLE)
@@ -36,6 +37,9 @@ async def each(stage: Stage) -> int:
     for window in windows:
         one = cost(window, landed.gaps, stage.seen)
         lost += one.lost
+        for gap in gaps_of(window, landed.gaps):
+            since = [f"{at - window.began:+.2f}" for at in (gap.after, gap.before)]
+            print(f"{one.name}: {gap.task}: nothing from {' to '.join(since)} s", file=sys.stderr)
         print(
             f"| {one.name} | {one.silence:.2f} s | {one.dead:.1f} s | {one.lost} | {one.robots} |"
         )
@@ -78,13 +82,14 @@ async def main(options: argparse.Namespace) -> int:
         async with fault_stage(folder, options.workers, options.tasks, copies=2) as stage:
             if options.faults:
                 return await many(stage, options.faults, options.minutes, options.seed)
-            return await each(stage)
+            return await each(stage, options.only)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--tasks", type=int, default=12)
+    parser.add_argument("--only", default="", help="faults whose names have this text")
     parser.add_argument("--faults", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)

@@ -17,9 +17,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from slicer.background import Background
+from slicer.delivery.copies import BACKOFF, Copies
 from slicer.engine.engine import Engine
 from slicer.engine.task_status import TaskStatus
-from slicer.errors import BadInput, BusUnavailable, SlicerError, TaskEnded, TaskNotExist
+from slicer.errors import (
+    BadInput,
+    BusUnavailable,
+    SlicerError,
+    StorageError,
+    TaskEnded,
+    TaskNotExist,
+    counted,
+)
 from slicer.fleet import record as records
 from slicer.fleet.beat import EVERY, Beat
 from slicer.fleet.bus import Bus
@@ -53,6 +62,7 @@ class Worker:
         table: Table,
         owns: Ownership,
         gate: Gate,
+        copies: Copies | None = None,
         *,
         registry: FleetRegistry,
         service: Service,
@@ -61,9 +71,11 @@ class Worker:
     ) -> None:
         self.draining = False
         self._bus, self._table, self._registry = bus, table, registry
-        self._owns, self._gate = owns, gate
+        self._owns, self._gate, self._copies = owns, gate, copies
         self._service, self._engine, self._settings = service, engine, settings
         self._instance = os.urandom(8).hex()
+        self._found = set[str]()
+        """Tasks that were there at the start: they may have been this worker's before."""
         self._begun: dict[str, asyncio.Future[SlicerError | None]] = {}
         self._background = Background()
         self._beating: asyncio.Task[None] | None = None
@@ -85,6 +97,7 @@ class Worker:
             raise BadInput("fleet.name", name, "a name that no other worker has")
         self._beating = asyncio.ensure_future(self._beat())
         for record in list(self._table.records.values()):
+            self._found.add(record.task)
             self._learn(record)
         self._table.on_record.append(self._learn)
         await self._bus.hear_pushes(name, self._table.learn)
@@ -147,6 +160,10 @@ class Worker:
         if self._owns.epoch(task) != record.epoch or self._registry.get(task) is None:
             return
         self._gate.reopen(task)
+        if record.epoch > 1 or task in self._found:
+            taking_over = self._background.start(self._take_over(record))
+            if record.code is not None:  # its end waits for what others have cut
+                await asyncio.wait([taking_over], timeout=PATIENCE)
         if record.code is not None or record.epoch > 1:
             if record.previous:
                 lost = f"worker {record.previous} is lost, and what it was cutting"
@@ -167,6 +184,27 @@ class Worker:
             await asyncio.sleep(PATIENCE)
             if self._owns.epoch(task) == record.epoch:  # who ordered it has died
                 self._service.take_up(task)
+
+    async def _take_over(self, record: TaskRecord) -> None:
+        """Deliver what other workers have cut of a task, by the copies that they have left. A place
+        that cannot be read is tried again for as long as the task is this worker's."""
+        task, failures = record.task, 0
+        while self._copies is not None and self._owns.epoch(task) == record.epoch:
+            try:
+                found = await self._copies.of_others(task, record.epoch)
+                count = await self._engine.operation.take_over(found)
+            except (StorageError, OSError) as error:
+                failures += 1
+                if failures == 1:
+                    about = {"task": task}
+                    text = "! task %s: what others have cut cannot be read: %s"
+                    logger.warning(text, task, error, extra=about)
+                await asyncio.sleep(BACKOFF.after_failure(failures, 1.0))
+            else:
+                if count:
+                    text = "+ task %s: %s that others have cut"
+                    logger.info(text, task, counted(count, "slice"), extra={"task": task})
+                return
 
     def _begun_of(self, task: str) -> "asyncio.Future[SlicerError | None]":
         loop = asyncio.get_running_loop()

@@ -64,41 +64,48 @@ class BucketReader:
     def label(self) -> str:
         return self._bucket.label
 
-    async def objects(self) -> AsyncIterator[StoredObject]:
-        """All there are, as the store lists them. What is no key of ours is left out."""
+    async def objects(self, under: str = "") -> AsyncIterator[StoredObject]:
+        """All there are, or those in a folder, as the store lists them. What is no key of ours is
+        left out."""
         import obstore  # noqa: PLC0415
 
         prefix = self._bucket.prefix
         try:
-            async for page in obstore.list(self._open(), prefix or None):
+            async for page in obstore.list(self.store(), f"{prefix}/{under}".strip("/") or None):
                 for one in page:
                     key = one["path"].removeprefix(prefix).lstrip("/")
                     if key and not any(faults(key)):
                         yield StoredObject(key, one["size"])
         except Exception as error:
-            raise self._told("", error) from error
+            raise self.told("", error) from error
 
     async def read(self, one: StoredObject) -> bytes:
         """Its bytes, of which there are as many as were listed."""
         import obstore  # noqa: PLC0415
 
         try:
-            result = await obstore.get_async(self._open(), self._bucket.key(one.key))
+            result = await obstore.get_async(self.store(), self.name(one.key))
             size = result.meta["size"]
             data = bytes(await result.bytes_async()) if size == one.size <= MAX_OBJECT else b""
         except Exception as error:
-            raise self._told(one.key, error) from error
+            raise self.told(one.key, error) from error
         if len(data) != one.size:
             text = f"{size} bytes, {one.size} were listed and {MAX_OBJECT} are read at most"
             raise StorageUnavailable(one.key, text, "list it again")
         return data
 
-    def _open(self) -> "S3Store | GCSStore | AzureStore":
+    def store(self) -> "S3Store | GCSStore | AzureStore":
+        """The bucket as obstore has it."""
         if self._store is None:
             self._store = self._make()
         return self._store
 
-    def _told(self, key: str, error: Exception) -> StorageError:
+    def name(self, key: str) -> str:
+        """A key in the bucket."""
+        return self._bucket.key(key)
+
+    def told(self, key: str, error: Exception) -> StorageError:
+        """What obstore raised, as our error."""
         return self._client.translated(key, error)
 
 

@@ -9,8 +9,9 @@ from itertools import pairwise
 
 from tests.harness.fleet.fault_stage import SLICE, Gap, Seen, Stage
 
-EDGE = 1.0
-"""Seconds by which a slice may end before what is cut of it is known."""
+EDGE = 3.0
+"""Seconds for which a slice may wait for its sender's report before it counts as cut
+(`slicing.report_wait`)."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ async def inflict(stage: Stage, fault: Fault, settle: float = 4.0) -> Window:
 def cost(window: Window, gaps: Sequence[Gap], seen: dict[str, list[Seen]]) -> Cost:
     """What a fault cost, once everything has been stored that will be."""
     began = window.began
-    mine = [one for one in gaps if began < one.before <= window.until]
+    mine = gaps_of(window, gaps)
     return Cost(
         window.fault.name,
         max((one.before - max(began, one.after) for one in mine), default=0.0),
@@ -155,6 +156,11 @@ def cost(window: Window, gaps: Sequence[Gap], seen: dict[str, list[Seen]]) -> Co
             for one in _during(looks, began, window.until)
         ),
     )
+
+
+def gaps_of(window: Window, gaps: Sequence[Gap]) -> list[Gap]:
+    """Those that end in a window."""
+    return [one for one in gaps if window.began < one.before <= window.until]
 
 
 def silences(stage: Stage, until: float) -> list[float]:
