@@ -136,6 +136,10 @@ class Operation:
         ledger = self._spool.ledger
         return SpoolHealth(len(ledger), ledger.bytes, self._spool.failures, self._spool.damaged)
 
+    async def spool_load(self) -> float:
+        """How full the spool is, from 0 to 1; 1 also where its disk is full. 0 without one."""
+        return 0.0 if self._spool is None else await self._spool.load()
+
     def waiting(self) -> list[WaitingSlice]:
         """The oldest slices of each store that it does not have yet."""
         return [

@@ -49,6 +49,8 @@ REMEMBERED = 30.0
 asks waits for less, and takes an answer that does not come as one that is on its way."""
 HANDED_OVER = 8
 """Tasks that are handed over at the same time."""
+LOOK = 1.0
+"""Seconds between two looks at how much of the machine is taken."""
 LISTEN = 4 * EVERY
 """Seconds for which it is listened who else is there."""
 
@@ -79,8 +81,9 @@ class Worker:
         self._begun: dict[str, asyncio.Future[SlicerError | None]] = {}
         self._background = Background()
         self._beating: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._others: dict[str, Beat] = {}
-        self._cpu = 0.0
+        self._cpu = self._spool = 0.0
         self._told = False
 
     @property
@@ -95,6 +98,7 @@ class Worker:
         await asyncio.sleep(LISTEN)
         if name in self._others:
             raise BadInput("fleet.name", name, "a name that no other worker has")
+        self._looking = asyncio.ensure_future(self._look())
         self._beating = asyncio.ensure_future(self._beat())
         for record in list(self._table.records.values()):
             self._found.add(record.task)
@@ -132,9 +136,9 @@ class Worker:
 
     async def close(self) -> None:
         """Be heard no more. May be called twice."""
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.gather(self._beating, return_exceptions=True)
+        for one in filter(None, (self._beating, self._looking)):
+            one.cancel()
+            await asyncio.gather(one, return_exceptions=True)
         self._background.cancel()
         await self._background.wait()
 
@@ -167,7 +171,10 @@ class Worker:
         if record.code is not None or record.epoch > 1:
             if record.previous:
                 lost = f"worker {record.previous} is lost, and what it was cutting"
-                text = f"{lost}; {self.name} goes on"
+                told = "what it had cut waits in its spool, for its next start"
+                if self._copies is not None:
+                    told = "what it had cut is delivered by copies"
+                text = f"{lost}; {self.name} goes on; {told}"
                 # The same id after a restart: this worker has told it already.
                 await self._service.tell_trouble(task, text, f"lost.{record.epoch}")
             self._service.take_up(task)
@@ -248,20 +255,14 @@ class Worker:
 
     async def _beat(self) -> None:
         settings = self._settings
-        busy, looked = time.process_time(), time.monotonic()
         while True:
-            now = time.monotonic()
-            if now - looked >= 1.0:
-                used = (time.process_time() - busy) / ((now - looked) * (os.cpu_count() or 1))
-                self._cpu = 0.7 * self._cpu + 0.3 * used
-                busy, looked = time.process_time(), now
             await self._bus.beat(
                 Beat(
                     settings.name,
                     self._instance,
                     settings.zone,
                     self._engine.settings.engine.max_tasks,
-                    round(min(self._cpu, 1.0), 3),
+                    round(min(max(self._cpu, self._spool), 1.0), 3),
                     self.draining,
                     self._owns.tasks(),
                     self._streams(),
@@ -269,6 +270,21 @@ class Worker:
                 )
             )
             await asyncio.sleep(EVERY)
+
+    async def _look(self) -> None:
+        """See how much of this machine is taken. A disk that hangs must not hold heartbeats up."""
+        busy, looked = time.process_time(), time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK)
+            now = time.monotonic()
+            used = (time.process_time() - busy) / ((now - looked) * (os.cpu_count() or 1))
+            self._cpu = 0.7 * self._cpu + 0.3 * used
+            busy, looked = time.process_time(), now
+            full, self._spool = self._spool >= 1.0, await self._engine.operation.spool_load()
+            if not full and self._spool >= 1.0:
+                logger.warning("! the spool is full: this worker is given no further tasks")
+            elif full and self._spool < 1.0:
+                logger.warning("+ the spool has room again")
 
     def _streams(self) -> dict[str, int]:
         found = {}

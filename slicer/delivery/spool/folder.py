@@ -123,9 +123,21 @@ class Folder:
 
     def _check_space(self, size: int) -> None:
         disk = os.statvfs(self.path)
-        if disk.f_bavail * disk.f_frsize < self._settings.reserve_bytes + size:
+        if _free(disk) < self._settings.reserve_bytes + size:
             text = "No space left on device above spool.reserve_bytes"
             raise OSError(errno.ENOSPC, text, str(self.path))
+
+
+def free_bytes(folder: Path) -> int | None:
+    """What is free on the disk of a folder; None where it does not say."""
+    try:
+        return _free(os.statvfs(folder))
+    except OSError:
+        return None
+
+
+def _free(disk: os.statvfs_result) -> int:
+    return disk.f_bavail * disk.f_frsize
 
 
 def read(path: Path) -> File:

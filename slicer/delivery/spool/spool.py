@@ -53,6 +53,7 @@ from slicer.delivery.spool.folder import (
     Folder,
     SpooledFile,
     clear,
+    free_bytes,
     listing,
     look,
     mark_judged,
@@ -79,6 +80,8 @@ SYNC_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
 DISK_PATIENCE = 5.0
 """Seconds a disk that failed is left alone."""
+LEAST_FREE = 1024**2
+"""Bytes above the reserve below which a disk counts as full: one large picture."""
 
 Evict = Callable[[Delivery, str], None]
 """Called with a slice that has to go, and why."""
@@ -138,6 +141,13 @@ class Spool:
     def ready(self) -> bool:
         """The disk is not being left alone."""
         return self._clock.now() >= self._ready_at
+
+    async def load(self) -> float:
+        """How full it is, from 0 to 1: of its own bound, or 1 where its disk takes nothing more."""
+        free = await self.threads.run(partial(free_bytes, self._path))
+        if free is None or free <= self._settings.reserve_bytes + LEAST_FREE:
+            return 1.0
+        return min(1.0, self.ledger.bytes / self.ledger.max_bytes)
 
     def next_number(self) -> int:
         """The number of the slice that was cut next."""

@@ -36,8 +36,7 @@ from tests.harness.service.customer import (
 )
 from tests.harness.service.serve import Served, serve
 from tests.harness.service.webhook_receiver import Receiver, receiver
-from tests.harness.storage.seaweed import Seaweed
-from tests.harness.storage.seaweed import running as store_running
+from tests.harness.storage.seaweed import Server, serving
 
 BUCKET = "faults"
 FIRST_PORT = 21_000
@@ -83,12 +82,13 @@ class Stage:
     folder: Path
     hub: Hub
     servers: Servers
-    store: Seaweed
+    store: Server
     customer: Receiver
     places: dict[str, Place]
     secrets: dict[str, str]
     sound: NumberedAudio
-    settings: str
+    settings: Sequence[str]
+    """Further lines of [fleet], as they are when a process is started."""
     ports: dict[str, int] = field(default_factory=dict)
     """Of each task."""
     running: dict[str, Process] = field(default_factory=dict)
@@ -239,10 +239,11 @@ class Stage:
     async def landed(self) -> Yield:
         """What is in the store now."""
         found: dict[str, list[int]] = {task: [] for task in self.ports}
-        for key in await asyncio.to_thread(self.store.keys, BUCKET):
+        store = self.store.store
+        for key in await asyncio.to_thread(store.keys, BUCKET):
             task = next((one for one in found if one in key), None)
             if task is not None and key.endswith(".ogg"):
-                data, _ = await asyncio.to_thread(self.store.read, BUCKET, key)
+                data, _ = await asyncio.to_thread(store.read, BUCKET, key)
                 found[task] += numbers(data)
         gaps = list[Gap]()
         for task, held in found.items():
@@ -254,22 +255,34 @@ class Stage:
 
     def lost(self) -> list[str]:
         """What the customer was told to be lost, but for what another worker has cut."""
+        told = [one for one in self.messages() if " is lost: " in one]
+        return [one for one in told if "another worker has its task" not in one]
+
+    def messages(self) -> list[str]:
+        """What the customer was told of troubles."""
         payloads = [
             one.told["EventInfo"]["Payload"] for one in self.customer.received if one.event == 1006
         ]
-        told = [str(one["Message"]) for one in payloads if " is lost: " in str(one["Message"])]
-        return [one for one in told if "another worker has its task" not in one]
+        return [str(one["Message"]) for one in payloads]
+
+    async def until_spools_are_empty(self) -> None:
+        """Wait until nothing is in the spool of any worker."""
+        async with asyncio.timeout(PATIENCE):
+            while any(self.folder.glob("w*/spool/*/*.*")):
+                await asyncio.sleep(0.1)
 
     def _config(self, folder: Path) -> str:
         rooms = {str(port): ROOM.format(port=port) for port in self.room_ports()}
+        lines = "\n".join(self.settings)
         more = f"""
 [fleet]
 servers = {json.dumps(self.servers.urls)}
 replicas = {len(self.servers.ports)}
+{lines}
 [slicing]
 preroll = 0.0
-{self.settings}"""
-        endpoint = self.store.endpoint
+"""
+        endpoint = self.store.store.endpoint
         text = configuration(rooms, self.customer.url, folder, endpoint, more)
         return text.replace("[spool]\n", "[spool]\nreserve_bytes = 0\n")
 
@@ -292,13 +305,19 @@ def order(port: int) -> dict[str, object]:
 
 @asynccontextmanager
 async def fault_stage(
-    folder: Path, workers: int, tasks: int, *, servers: int = 3, copies: int = 1, settings: str = ""
+    folder: Path,
+    workers: int,
+    tasks: int,
+    *,
+    servers: int = 3,
+    copies: int = 1,
+    settings: Sequence[str] = (),
 ) -> AsyncIterator[Stage]:
-    """A fleet that slices *tasks* tasks; *settings*: tables of its configuration."""
+    """A fleet that slices *tasks* tasks; *settings*: as a Stage's."""
     secrets = SECRETS | {"SLICER_STATE_KEY": Fernet.generate_key().decode()}
     (folder / "store").mkdir(parents=True)
-    with hub() as network, store_running(folder / "store", ADDRESS) as store:
-        store.make_bucket(BUCKET)
+    with hub() as network, serving(folder / "store", ADDRESS) as store:
+        store.store.make_bucket(BUCKET)
         at = [network.add() for _ in range(servers)]
         places = {f"w{number}": network.add() for number in range(workers)}
         ports = range(FIRST_PORT, FIRST_PORT + tasks)
