@@ -79,7 +79,7 @@ async def main(options: argparse.Namespace) -> int:
     """Run the fleet."""
     with tempfile.TemporaryDirectory() as given:
         folder = options.folder or Path(given)
-        async with fault_stage(folder, options.workers, options.tasks, copies=2) as stage:
+        async with fault_stage(folder, options.workers, options.tasks, apis=2) as stage:
             if options.faults:
                 return await many(stage, options.faults, options.minutes, options.seed)
             return await each(stage, options.only)

@@ -70,7 +70,7 @@ class Copies:
         self._place, self._clock = place, clock
         self._writer = os.urandom(4).hex()
         self._writing: dict[str, asyncio.Task[None]] = {}
-        self._tried, self._putting = set[str](), set[str]()
+        self._tried, self._putting, self._resting = set[str](), set[str](), set[str]()
         self._deleting = Background()
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._failing = False
@@ -91,7 +91,12 @@ class Copies:
     def remove(self, key: str) -> None:
         """Delete a copy, soon: its slice is done with. One that was not begun is not written; one
         that is on its way is deleted once it is there."""
-        self._deleting.start(self._delete(key, self._writing.pop(key, None)))
+        writing = self._writing.pop(key, None)
+        if writing is not None and key not in self._putting:
+            writing.cancel()
+            if key not in self._tried:
+                return
+        self._deleting.start(self._delete(key, writing))
 
     async def of_others(self, task: str, epoch: int) -> list[tuple[str, bytes]]:
         """The copies of a task that other processes have left, up to this epoch, each with its key.
@@ -101,15 +106,17 @@ class Copies:
         return [(key, data) for key, data in zip(keys, found, strict=True) if data is not None]
 
     async def close(self) -> None:
-        """What is not copied by now is in the spool alone. May be called twice."""
-        await self._deleting.finish(PATIENCE)
-        writing = [one for one in self._writing.values() if not one.done()]
+        """Give a moment to what is under way, and none to what failed before: that is in the spool
+        alone. May be called twice."""
+        for key in list(self._resting):
+            self._writing[key].cancel()
+        writing, self._writing = list(self._writing.values()), {}
         if writing:
             await asyncio.wait(writing, timeout=PATIENCE)
         for one in writing:
             one.cancel()
         await asyncio.gather(*writing, return_exceptions=True)
-        self._writing.clear()
+        await self._deleting.finish(PATIENCE if not self._failing else 0.0)
 
     async def _write(self, key: str, read: Read) -> None:
         failed = 0
@@ -132,16 +139,16 @@ class Copies:
                 finally:
                     self._putting.discard(key)
             if key not in self._writing:
-                return  # its slice is done with
-            await self._clock.sleep(BACKOFF.after_failure(failed, 1.0))
+                return  # its slice is done with, or the process ends
+            self._resting.add(key)
+            try:
+                await self._clock.sleep(BACKOFF.after_failure(failed, 1.0))
+            finally:
+                self._resting.discard(key)
 
     async def _delete(self, key: str, writing: asyncio.Task[None] | None) -> None:
-        if writing is not None:
-            if key not in self._putting:  # else it would be there after it was deleted
-                writing.cancel()
+        if writing is not None:  # else it would be there after it was deleted
             await asyncio.wait([writing])
-            if key not in self._tried:
-                return
         self._tried.discard(key)
         for failed in range(1, DELETIONS + 1):
             try:

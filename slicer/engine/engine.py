@@ -331,8 +331,7 @@ class Engine:
         """Stop every task, deliver for `outbox.drain` seconds at most, give up the rest. *resumed*:
         the tasks go on in the next process; the log says so.
 
-        May be called again, also while it goes on. An engine that was never entered has nothing to
-        close.
+        May be called again, also while it goes on. Never entered, it has nothing to close.
         """
         if not self._entered:
             return
@@ -348,8 +347,8 @@ class Engine:
             destination.outbox.hurry()
         self._judges.hurry()
         if running:
-            drain = self.settings.outbox.drain
-            await asyncio.wait([task.finished for task in running], timeout=drain)
+            ended = [task.finished for task in running]
+            await asyncio.wait(ended, timeout=self.settings.outbox.drain)
         await self._decoding.close()
         await self._destinations.close()
         await self._judges.close()

@@ -1,47 +1,22 @@
-"""A worker of a fleet is killed while the customers' store is down: what it had cut is delivered all
-the same, by copies or by its volume, once each; without either, the loss is told.
+"""A worker of a fleet is killed while the customers' store is down: what it had cut is delivered
+all the same, by copies or by its volume, once each, and the loss of what it was cutting is told.
 
 Two workers, NATS and the store are processes, each worker in a network of its own. Files are read
 packet by packet.
 """
 
 import asyncio
-import json
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from slicer.delivery.spool.record import decode
-from tests.harness.fleet.fault_stage import Gap, Stage, fault_stage
+from tests.harness.fleet.fault_stage import BUCKET, COPIES, SLICE, Gap, Stage, fault_stage
 from tests.harness.fleet.faults import EDGE, holder
 from tests.harness.fleet.numbered_audio import numbers
-from tests.harness.network.hub import ADDRESS
-from tests.harness.storage.seaweed import OWNER, Seaweed, serving
 
-COPIES = "copies"
 PATIENCE = 60.0
-
-
-@asynccontextmanager
-async def copied_stage(folder: Path) -> AsyncIterator[tuple[Stage, Seaweed]]:
-    """A fleet with copies in a store of its own, and that store."""
-    settings: list[str] = []
-    async with fault_stage(folder, 2, 2, servers=1, settings=settings) as stage:
-        (folder / "copies").mkdir()
-        with serving(folder / "copies", ADDRESS) as server:
-            server.store.make_bucket(COPIES)
-            settings += [
-                f"copies = {json.dumps(server.store.url(COPIES, 'fleet'))}",
-                f'copies_access_key = "{OWNER.access_key}"',
-                f'copies_secret_key = "{OWNER.secret_key}"',
-            ]
-            for name in ("w0", "w1"):
-                await stage.end(name)
-                await stage.start(name)
-            await stage.until_sliced()
-            yield stage, server.store
 
 
 async def until_cut(stage: Stage, count: int) -> None:
@@ -65,13 +40,15 @@ def assert_delivered(stage: Stage, gaps: Sequence[Gap], killed: float, lost: set
     assert len(gaps) == len(lost)
     for gap in gaps:
         assert gap.after < killed < gap.before
-        assert killed - gap.after <= 15 + EDGE, "the slice in progress, and no more"
+        assert killed - gap.after <= SLICE + EDGE, "the slice in progress, and no more"
     names = [one.headers["x-slicer-message"] for one in stage.customer.received]
     assert len(names) == len(set(names)), "each callback once"
 
 
 async def test_what_a_lost_machine_had_cut_is_delivered_by_its_copies(tmp_path: Path) -> None:
-    async with copied_stage(tmp_path) as (stage, copies):
+    async with fault_stage(tmp_path, 2, 2, servers=1, with_copies=True) as stage:
+        copies = stage.spare
+        assert copies is not None
         stage.store.kill()
         await until_cut(stage, 1)
         name = holder(stage)
@@ -85,13 +62,13 @@ async def test_what_a_lost_machine_had_cut_is_delivered_by_its_copies(tmp_path: 
         killed = time.time()
         shutil.rmtree(stage.folder / name)
         await stage.until_sliced()
-        stage.store.start()
+        await asyncio.to_thread(stage.store.start)
         await stage.finish()
         landed = await stage.landed()
         assert landed.doubled == 0
         assert_delivered(stage, landed.gaps, killed, its)
         for key, held in cut.items():
-            assert numbers(stage.store.store.read("faults", key)[0]) == held
+            assert numbers(stage.store.store.read(BUCKET, key)[0]) == held
         assert stage.lost() == []
         told = [one for one in stage.messages() if one.startswith(f"worker {name} is lost")]
         assert len(told) == len(its)
@@ -111,7 +88,7 @@ async def test_what_waits_on_a_volume_is_delivered_by_who_has_it_next(tmp_path: 
         killed = time.time()
         await stage.until_sliced()
         await stage.start(name)  # its tasks are another one's by now
-        stage.store.start()
+        await asyncio.to_thread(stage.store.start)
         await stage.finish()
         await stage.until_spools_are_empty()
         landed = await stage.landed()

@@ -12,6 +12,7 @@ from slicer.delivery.encoding import MAX_WAITING, PRIORITIES, EncodingPool
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.sharing import Sharing
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import THREADS, Spool
@@ -59,10 +60,11 @@ class Run:
         settings: OutboxSettings | None = None,
         backup: MemoryStore | None = None,
         max_waiting: int = MAX_WAITING,
+        sharing: Sharing | None = None,
     ) -> None:
         self.clock, self.bucket, self.heard = clock or ManualClock(), bucket, Recorder()
         self.workers = ThreadPool("encoding", 2, PRIORITIES)
-        self.spool = Spool.open(spooling or spool_settings(folder), self.clock)
+        self.spool = Spool.open(spooling or spool_settings(folder), self.clock, sharing)
         self.folder = self.spool.folder(StoreUrls(URL))
         self.outbox = Outbox(
             bucket,

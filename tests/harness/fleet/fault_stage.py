@@ -36,9 +36,9 @@ from tests.harness.service.customer import (
 )
 from tests.harness.service.serve import Served, serve
 from tests.harness.service.webhook_receiver import Receiver, receiver
-from tests.harness.storage.seaweed import Server, serving
+from tests.harness.storage.seaweed import OWNER, Seaweed, Server, serving
 
-BUCKET = "faults"
+BUCKET, COPIES = "faults", "copies"
 FIRST_PORT = 21_000
 LOOK = 0.05
 """Seconds between two looks where robots are."""
@@ -87,8 +87,8 @@ class Stage:
     places: dict[str, Place]
     secrets: dict[str, str]
     sound: NumberedAudio
-    settings: Sequence[str]
-    """Further lines of [fleet], as they are when a process is started."""
+    spare: Seaweed | None
+    """Where slices have copies, if they have."""
     ports: dict[str, int] = field(default_factory=dict)
     """Of each task."""
     running: dict[str, Process] = field(default_factory=dict)
@@ -273,7 +273,13 @@ class Stage:
 
     def _config(self, folder: Path) -> str:
         rooms = {str(port): ROOM.format(port=port) for port in self.room_ports()}
-        lines = "\n".join(self.settings)
+        lines = ""
+        if self.spare is not None:
+            url = json.dumps(self.spare.url(COPIES, "fleet"))
+            lines = f"""copies = {url}
+copies_access_key = "{OWNER.access_key}"
+copies_secret_key = "{OWNER.secret_key}"
+"""
         more = f"""
 [fleet]
 servers = {json.dumps(self.servers.urls)}
@@ -310,14 +316,24 @@ async def fault_stage(
     tasks: int,
     *,
     servers: int = 3,
-    copies: int = 1,
-    settings: Sequence[str] = (),
+    apis: int = 1,
+    with_copies: bool = False,
 ) -> AsyncIterator[Stage]:
-    """A fleet that slices *tasks* tasks; *settings*: as a Stage's."""
+    """A fleet that slices *tasks* tasks; *apis*: copies of the API; *with_copies*: whether slices
+    have copies in a store of their own."""
     secrets = SECRETS | {"SLICER_STATE_KEY": Fernet.generate_key().decode()}
     (folder / "store").mkdir(parents=True)
-    with hub() as network, serving(folder / "store", ADDRESS) as store:
+    with (
+        hub() as network,
+        serving(folder / "store", ADDRESS) as store,
+        contextlib.ExitStack() as parts,
+    ):
         store.store.make_bucket(BUCKET)
+        copies = None
+        if with_copies:
+            (folder / "copies").mkdir()
+            copies = parts.enter_context(serving(folder / "copies", ADDRESS)).store
+            copies.make_bucket(COPIES)
         at = [network.add() for _ in range(servers)]
         places = {f"w{number}": network.add() for number in range(workers)}
         ports = range(FIRST_PORT, FIRST_PORT + tasks)
@@ -327,12 +343,12 @@ async def fault_stage(
             customer = await stack.enter_async_context(receiver(CALLBACK_KEY))
             running = nats_servers(folder / "nats", servers, places=at)
             bus = await stack.enter_async_context(running)
-            parts = (folder, network, bus, store, customer, places, secrets, sound, settings)
-            stage = Stage(*parts)
+            made = (folder, network, bus, store, customer, places, secrets, sound, copies)
+            stage = Stage(*made)
             background = [asyncio.ensure_future(one) for one in (sound.run(), stage.watch())]
             stack.push_async_callback(_cancelled, background)
             try:
-                for name in (*places, *(f"a{number}" for number in range(copies))):
+                for name in (*places, *(f"a{number}" for number in range(apis))):
                     await stage.start(name)
                 for _ in range(tasks):
                     await stage.create()
