@@ -91,3 +91,17 @@ async def test_while_the_bus_is_away_slices_wait(
     cancelled.cancel()
     monkeypatch.undo()
     assert await first
+
+
+async def test_what_an_earlier_process_cut_may_be_delivered_while_nobody_had_the_task_since(
+    here: Here,
+) -> None:
+    assert here.gate.held("t", 1)
+    assert not here.gate.held("unknown", 1)
+    taken = await here.other.write(replace(here.record, epoch=2, worker="other"))
+    assert taken is not None
+    async with asyncio.timeout(10):
+        while here.table.records["t"].epoch == 1:
+            await asyncio.sleep(0.01)
+    assert not here.gate.held("t", 1)
+    assert here.gate.refused == 2

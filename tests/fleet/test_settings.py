@@ -9,7 +9,8 @@ from slicer.fleet.settings import FleetSettings
 def test_a_fleet_is_named() -> None:
     settings = FleetSettings(("nats://a:4222", "tls://b:4222"), "worker-1", "zone_a")
     assert settings.bucket == "slicer"
-    assert "hidden" not in repr(FleetSettings(password="hidden"))
+    keys = {"copies_access_key": "hidden", "copies_secret_key": "hidden"}
+    assert "hidden" not in repr(FleetSettings(password="hidden", **keys))
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,7 @@ def test_a_fleet_is_named() -> None:
         ({"bucket": ""}, r"fleet\.bucket"),
         ({"servers": ("http://u:hidden@x",)}, r"fleet\.servers: got 'http://…'; allowed: nats://"),
         ({"tls_cert": "x"}, r"fleet\.tls_cert"),
+        ({"copies_access_key": "hidden"}, r"fleet\.copies: got 'one key'; allowed: copies_access"),
     ],
 )
 def test_what_cannot_work_is_refused(fields: dict[str, object], message: str) -> None:

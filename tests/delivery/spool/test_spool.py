@@ -12,7 +12,7 @@ import pytest
 
 from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.spool import spool as module
-from slicer.delivery.spool.folder import Folder, listing, read
+from slicer.delivery.spool.folder import Folder, free_bytes, listing, read
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import Fsync
 from slicer.delivery.spool.spool import Spool, lock, locked
@@ -493,3 +493,24 @@ async def test_descriptors_do_not_add_up(tmp_path: Path) -> None:
     descriptor = lock(tmp_path)
     assert fcntl.fcntl(descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC, "no child holds the lock"
     os.close(descriptor)
+
+
+async def test_how_full_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = 2 * 1024**2
+    bucket = MemoryStore(gate=asyncio.Event())
+    run = Run(tmp_path, bucket, spooling=spool_settings(tmp_path, max_bytes=bound))
+    assert await run.spool.load() == 0.0
+    run.offer("ada/0", size=bound // 4)
+    await run.until(lambda: len(run.records()) == 1)
+    assert await run.spool.load() == 0.25
+    for free in (module.LEAST_FREE, None):  # no room, and a disk that does not answer
+        monkeypatch.setattr(module, "free_bytes", lambda _, free=free: free)
+        assert await run.spool.load() == 1.0
+    await run.close()
+
+
+def test_what_is_free_on_a_disk(tmp_path: Path) -> None:
+    there = free_bytes(tmp_path)
+    assert there is not None
+    assert there > 0
+    assert free_bytes(tmp_path / "gone") is None
