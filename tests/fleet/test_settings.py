@@ -9,8 +9,10 @@ from slicer.fleet.settings import FleetSettings
 def test_a_fleet_is_named() -> None:
     settings = FleetSettings(("nats://a:4222", "tls://b:4222"), "worker-1", "zone_a")
     assert settings.bucket == "slicer"
-    keys = {"copies_access_key": "hidden", "copies_secret_key": "hidden"}
-    assert "hidden" not in repr(FleetSettings(password="hidden", **keys))
+    hidden = FleetSettings(
+        password="hidden", copies_access_key="hidden", copies_secret_key="hidden"
+    )
+    assert "hidden" not in repr(hidden)
 
 
 @pytest.mark.parametrize(

@@ -166,10 +166,8 @@ def copy_of(task: str, to: Path, number: int) -> tuple[str, bytes]:
     began = datetime.fromtimestamp(number, UTC)
     info = SliceInfo(f"{task}/{number}.ogg", TrackKey(task, "ada", Kind.AUDIO), began, 1.0, 3)
     file = File(info, b"%03d" % number, "audio/ogg")
-    header = describe(
-        file, StoreUrls(to.as_uri()), 1, key := f"{task}/00000001/gone-{number}.slice"
-    )
-    return key, encode(header) + file.data
+    key = f"{task}/00000001/gone-{number}.slice"
+    return key, encode(describe(file, StoreUrls(to.as_uri()), 1, key)) + file.data
 
 
 async def test_who_takes_a_task_over_delivers_what_has_copies(
@@ -220,9 +218,9 @@ async def test_a_worker_whose_disk_is_full_is_given_no_tasks(
     monkeypatch.setattr("slicer.delivery.spool.spool.free_bytes", lambda _: 0)
     await until(lambda: here.worker._spool == 1.0)
     await until(lambda: "this worker is given no further tasks" in caplog.text)
+    beat = orders._planner.roster.beat
+    await until(lambda: (told := beat("w0")) is not None and told.load == 1.0)
     with pytest.raises(LimitReached, match="all are full or draining"):
-        async with asyncio.timeout(10):
-            while True:  # until the heartbeat says so
-                await orders.create(fleet.app, moderation_order())
+        await orders.create(fleet.app, moderation_order())
     monkeypatch.undo()
     await until(lambda: "the spool has room again" in caplog.text)

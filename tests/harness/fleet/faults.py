@@ -234,6 +234,9 @@ class Chance:
     async def _undo(self, kind: Callable[[str, float], Awaitable[None]], victim: str) -> None:
         try:
             await kind(victim, self._random.uniform(0.3, 8.0))
+        except AssertionError:  # it found no bus for as long as it waits: once more
+            await self._stage.kill(victim)
+            await self._stage.start(victim)
         finally:
             self._busy.discard(victim)
 
