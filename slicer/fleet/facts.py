@@ -9,6 +9,7 @@ whichever copy of the API asks next, and whatever becomes of the one that asked 
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from zlib import crc32
 
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet.bus import Bus
+from slicer.fleet.table import SYNC
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -63,9 +65,22 @@ class Facts:
         self._bus, self._stream = bus, f"{bus.bucket}_facts"
 
     async def open(self, replicas: int) -> None:
-        """Make the stream, if need be. Raises BadInput and BusUnavailable."""
+        """Make the stream, if need be; servers that are without a leader are waited for. Raises
+        BadInput and BusUnavailable."""
+        deadline = time.monotonic() + SYNC
+        while (unavailable := await self._made(replicas)) is not None:
+            if time.monotonic() >= deadline:
+                raise unavailable
+            await asyncio.sleep(AGAIN)
+
+    async def _made(self, replicas: int) -> BusUnavailable | None:
+        """Make the stream. Gives why that cannot be done just now. Raises BadInput."""
         from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig  # noqa: PLC0415
-        from nats.js.errors import APIError, BadRequestError  # noqa: PLC0415
+        from nats.js.errors import (  # noqa: PLC0415
+            APIError,
+            BadRequestError,
+            ServiceUnavailableError,
+        )
 
         config = StreamConfig(
             self._stream,
@@ -81,11 +96,14 @@ class Facts:
             await self._bus.js.add_stream(config)
         except BadRequestError:  # it is there, with other settings: an operator's choice
             logger.debug("bus: %s has settings of its own", self._stream)
+        except ServiceUnavailableError as error:
+            return BusUnavailable(f"the bus: {error.description}")
         except APIError as error:
             allowed = f"what these servers can keep ({error.description})"
             raise BadInput("fleet.replicas", replicas, allowed) from None
         except Exception as error:
-            raise BusUnavailable(f"the bus: {error or type(error).__name__}") from None
+            return BusUnavailable(f"the bus: {str(error) or type(error).__name__}")
+        return None
 
     async def publish(self, app: int, line: str, name: str, data: bytes) -> None:
         """Have a fact told, once for each *name*. Raises BusUnavailable: it may be kept or not; it

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from nats.js.api import StreamConfig, StreamInfo
+from nats.js.errors import ServiceUnavailableError
 
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet import facts as module
@@ -181,6 +183,32 @@ async def test_a_full_stream_refuses_and_drops_nothing(
 async def test_more_replicas_than_servers_are_refused(bus: Bus) -> None:
     with pytest.raises(BadInput, match=r"fleet\.replicas"):
         await Facts(bus).open(3)
+
+
+async def test_servers_that_have_no_leader_yet_are_waited_for_and_then_told(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    answers = [
+        ServiceUnavailableError(code=503, description="no leader"),
+        TimeoutError("nats: timeout"),
+    ]
+    add_stream = bus.js.add_stream
+
+    async def asked(config: StreamConfig) -> StreamInfo:
+        if answers:
+            raise answers.pop(0)
+        return await add_stream(config)
+
+    monkeypatch.setattr(bus.js, "add_stream", asked)
+    facts = Facts(bus)
+    await facts.open(1)
+    assert answers == []
+    await facts.publish(APP, "task", "a", b"a")
+    monkeypatch.setattr(module, "SYNC", 0.0)
+    answers.append(ServiceUnavailableError(code=503, description="no leader"))
+    with pytest.raises(BusUnavailable, match="the bus: no leader"):
+        await facts.open(1)
 
 
 def test_lines_are_spread() -> None:
