@@ -89,6 +89,7 @@ async def working(
         copies = _copies(ours, clock)
         sharing = Sharing(gate, copies)
         notifier, _, engine = slicing(settings, registry, sender, clock, observe, sharing)
+        events = engine.events()
         await stack.enter_async_context(engine)
         check_rooms(settings.apps, engine)
         service = Service(engine, registry, notifier, settings, clock, sender=sender)
@@ -110,6 +111,8 @@ async def working(
         )
         stack.push_async_callback(worker.close)
         await worker.start()
+        events.close()
+        await service.tell_lost(events)
         await stack.enter_async_context(control(folder, service.operations.tasks))
         yield Working(worker, service, bus, gate, copies)
 

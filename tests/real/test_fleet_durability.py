@@ -99,6 +99,28 @@ async def test_what_waits_on_a_volume_is_delivered_by_who_has_it_next(tmp_path: 
         assert all("waits in its spool, for its next start" in one for one in told)
 
 
+async def test_what_was_cut_behind_its_successors_back_is_refused_and_told(tmp_path: Path) -> None:
+    """Cut off from NATS, a worker goes on; it is killed before it sees NATS again."""
+    async with fault_stage(tmp_path, 2, 1, servers=1) as stage:
+        name = holder(stage)
+        stage.cut_off(name)
+        await stage.until_sliced()  # by the other one, while the first goes on
+        async with asyncio.timeout(PATIENCE):
+            while not (waiting := list(tmp_path.glob(f"{name}/spool/*/*.slice.waiting"))):
+                await asyncio.sleep(0.1)
+        keys = {packets(path.read_bytes())[0] for path in waiting}
+        await stage.kill(name)
+        stage.join(name)
+        await stage.start(name)
+        await stage.finish()
+        await stage.until_spools_are_empty()
+        landed = await stage.landed()
+        assert landed.doubled == 0
+        assert not keys & set(stage.store.store.keys(BUCKET))
+        told = [one for one in stage.messages() if "another worker has its task" in one]
+        assert {key for key in keys for one in told if key in one} == keys
+
+
 def packets(record: bytes) -> tuple[str, list[int]]:
     """The key of a record, and the packets that it holds."""
     _, file = decode(record)
