@@ -318,9 +318,10 @@ async def fault_stage(
     servers: int = 3,
     apis: int = 1,
     with_copies: bool = False,
+    rooms: int = 0,
 ) -> AsyncIterator[Stage]:
     """A fleet that slices *tasks* tasks; *apis*: copies of the API; *with_copies*: whether slices
-    have copies in a store of their own."""
+    have copies in a store of their own; *rooms*: for tasks that a test creates later."""
     secrets = SECRETS | {"SLICER_STATE_KEY": Fernet.generate_key().decode()}
     (folder / "store").mkdir(parents=True)
     with (
@@ -336,7 +337,7 @@ async def fault_stage(
             copies.make_bucket(COPIES)
         at = [network.add() for _ in range(servers)]
         places = {f"w{number}": network.add() for number in range(workers)}
-        ports = range(FIRST_PORT, FIRST_PORT + tasks)
+        ports = range(FIRST_PORT, FIRST_PORT + tasks + rooms)
         targets = [(place.address, port) for place in places.values() for port in ports]
         sound = NumberedAudio(targets)
         async with AsyncExitStack() as stack:
