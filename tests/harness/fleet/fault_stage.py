@@ -20,6 +20,9 @@ from pathlib import Path
 import nats
 from cryptography.fernet import Fernet
 
+from slicer.fleet.bus import Bus
+from slicer.fleet.settings import FleetSettings
+from slicer.fleet.table import Table
 from tests.harness.fleet.calling import call
 from tests.harness.fleet.nats_server import Servers, nats_servers
 from tests.harness.fleet.numbered_audio import ROOM, NumberedAudio, numbers
@@ -89,6 +92,8 @@ class Stage:
     sound: NumberedAudio
     spare: Seaweed | None
     """Where slices have copies, if they have."""
+    room: str = ""
+    """The URL of rooms that are no ports."""
     ports: dict[str, int] = field(default_factory=dict)
     """Of each task."""
     running: dict[str, Process] = field(default_factory=dict)
@@ -174,20 +179,30 @@ class Stage:
                         await client.close()
                 await asyncio.sleep(0.1)
 
-    async def create(self) -> str:
-        """A task more, as soon as the fleet takes one."""
+    async def create(self, room: str = "", pictures: bool = False) -> str:
+        """A task more, as soon as the fleet takes one, in a room of its own or in this one."""
         port = FIRST_PORT + len(self.ports)
+        body = order(room or str(port), pictures)
         async with asyncio.timeout(PATIENCE):
             while True:
                 copy = next(iter(self.copies.values()))
                 with contextlib.suppress(OSError):
-                    answer = await call(copy.port, "CreateCloudSliceTask", order(port))
+                    answer = await call(copy.port, "CreateCloudSliceTask", body)
                     if "Error" not in answer:
                         break
                 await asyncio.sleep(0.2)
         task = str(answer["TaskId"])
         self.ports[task], self.seen[task], self.began[task] = port, [], time.time()
         return task
+
+    async def worker_of(self, task: str) -> str:
+        """Who has a task, by its record."""
+        bus = await Bus.connect(FleetSettings(self.servers.urls), "test")
+        table = Table(bus)
+        await table.open(1)
+        await table.close()
+        await bus.close()
+        return table.records[task].worker
 
     def robots(self, task: str) -> frozenset[str]:
         """The workers that have a robot of a task in its room, those that are frozen left out."""
@@ -280,6 +295,8 @@ class Stage:
 copies_access_key = "{OWNER.access_key}"
 copies_secret_key = "{OWNER.secret_key}"
 """
+        if self.room:
+            rooms["*"] = self.room
         more = f"""
 [fleet]
 servers = {json.dumps(self.servers.urls)}
@@ -296,15 +313,20 @@ preroll = 0.0
         return sorted({port for _, port in self.sound.targets})
 
 
-def order(port: int) -> dict[str, object]:
-    """A request for a task in the room of a port."""
-    user = f"robot{port}"
+def order(room: str, pictures: bool = False) -> dict[str, object]:
+    """A request for a task in a room, with audio alone unless *pictures* are wanted too."""
+    user, kinds = f"robot-{room}", 3 if pictures else 1
     return seed("CreateCloudSliceTask") | {
-        "RoomId": str(port),
+        "RoomId": room,
         "RoomIdType": 0,
         "UserId": user,
         "UserSig": usersig(user),
-        "SliceParams": {"SliceType": 1, "MaxIdleTime": 300, "SliceAudio": int(SLICE)},
+        "SliceParams": {
+            "SliceType": kinds,
+            "MaxIdleTime": 300,
+            "SliceAudio": int(SLICE),
+            "SliceVideo": 5,
+        },
         "SliceStorageParams": {"CloudSliceStorage": bucket(BUCKET)},
     }
 
@@ -319,9 +341,11 @@ async def fault_stage(
     apis: int = 1,
     with_copies: bool = False,
     rooms: int = 0,
+    room: str = "",
 ) -> AsyncIterator[Stage]:
     """A fleet that slices *tasks* tasks; *apis*: copies of the API; *with_copies*: whether slices
-    have copies in a store of their own; *rooms*: for tasks that a test creates later."""
+    have copies in a store of their own; *rooms*: for tasks that a test creates later, with *room*
+    as the URL of any other."""
     secrets = SECRETS | {"SLICER_STATE_KEY": Fernet.generate_key().decode()}
     (folder / "store").mkdir(parents=True)
     with (
@@ -346,6 +370,7 @@ async def fault_stage(
             bus = await stack.enter_async_context(running)
             made = (folder, network, bus, store, customer, places, secrets, sound, copies)
             stage = Stage(*made)
+            stage.room = room
             background = [asyncio.ensure_future(one) for one in (sound.run(), stage.watch())]
             stack.push_async_callback(_cancelled, background)
             try:

@@ -82,6 +82,7 @@ async def kill_leader(stage: Stage) -> None:
     await stage.servers.kill(number)
     await asyncio.sleep(10)
     await stage.servers.start(number)
+    await stage.leader()
 
 
 async def kill_leader_and_worker(stage: Stage) -> None:
@@ -89,12 +90,14 @@ async def kill_leader_and_worker(stage: Stage) -> None:
     await asyncio.gather(stage.servers.kill(number), stage.kill(name))
     await stage.until_sliced()
     await asyncio.gather(stage.servers.start(number), stage.start(name))
+    await stage.leader()
 
 
 async def kill_two_servers(stage: Stage) -> None:
     await asyncio.gather(stage.servers.kill(0), stage.servers.kill(1))
     await asyncio.sleep(10)
     await asyncio.gather(stage.servers.start(0), stage.servers.start(1))
+    await stage.leader()  # what waited for it is known before the next fault
 
 
 async def upgrade(stage: Stage) -> None:
