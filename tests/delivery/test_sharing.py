@@ -3,37 +3,22 @@ crash, and the copies of what has it.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from slicer.delivery.copies import Copies
 from slicer.delivery.delivery import NOT_PERMITTED
-from slicer.delivery.sharing import Permission, Sharing
+from slicer.delivery.sharing import Sharing
 from slicer.errors import StorageUnavailable
 from tests.harness.clock import ManualClock
+from tests.harness.delivery.permits import EPOCH, Permits
 from tests.harness.delivery.scripted_place import ScriptedPlace
 from tests.harness.delivery.spooling import Run, assert_whole, delivery_of
 from tests.harness.storage.memory import MemoryStore
 
-EPOCH = 7
 BOTH = ("ada/0", "bo/0")
-
-
-@dataclass
-class Permits:
-    """*asked*: what waits for an answer; *answers*: whether a task had this epoch to its end."""
-
-    asked: dict[str, asyncio.Future[bool]] = field(default_factory=dict)
-    answers: dict[tuple[str, int], bool] = field(default_factory=dict)
-
-    def ask(self, task: str) -> Permission:
-        self.asked[task] = asyncio.get_running_loop().create_future()
-        return Permission(EPOCH, self.asked[task])
-
-    def held(self, task: str, epoch: int) -> bool:
-        return self.answers[task, epoch]
 
 
 @dataclass

@@ -1,11 +1,14 @@
 """Slices with known bytes; an outbox over a spool on disk."""
 
 import asyncio
+import os
 import random
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.encoding import MAX_WAITING, PRIORITIES, EncodingPool
@@ -13,6 +16,7 @@ from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.sharing import Sharing
+from slicer.delivery.spool.folder import Folder
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import THREADS, Spool
@@ -152,3 +156,12 @@ def assert_whole(bucket: MemoryStore, keys: list[str], size: int = 1000) -> None
     assert sorted(bucket.order) == sorted(keys), "each is put once"
     for key in keys:
         assert bucket.there[key] == bytes_of(key, size)
+
+
+def failing_disk(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Have no record be written."""
+
+    def fail(_folder: Folder, _number: int, _file: File, _judging: bool) -> Path:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Folder, "write", fail)
