@@ -11,11 +11,10 @@ import pytest
 from slicer.delivery.copies import Copies
 from slicer.delivery.delivery import NOT_PERMITTED
 from slicer.delivery.sharing import Sharing
-from slicer.errors import StorageUnavailable
 from tests.harness.clock import ManualClock
 from tests.harness.delivery.permits import EPOCH, Permits
 from tests.harness.delivery.scripted_place import ScriptedPlace
-from tests.harness.delivery.spooling import Run, assert_whole, delivery_of
+from tests.harness.delivery.spooling import Run, assert_whole, delivery_of, unavailable
 from tests.harness.storage.memory import MemoryStore
 
 BOTH = ("ada/0", "bo/0")
@@ -152,7 +151,3 @@ async def test_one_that_is_known_at_once_is_written_once(tmp_path: Path, granted
     bucket.gate.set()
     await here.run.until(lambda: here.run.outbox.held == 0)
     await here.run.close()
-
-
-def unavailable(key: str) -> StorageUnavailable:
-    return StorageUnavailable(key, "503 SlowDown", "it is tried again")

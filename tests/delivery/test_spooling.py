@@ -13,7 +13,14 @@ from slicer.delivery.sharing import Sharing
 from slicer.delivery.spool import folder as folders
 from slicer.delivery.spool import spool as spools
 from tests.harness.delivery.permits import Permits
-from tests.harness.delivery.spooling import Run, assert_whole, bytes_of, delivery_of, failing_disk
+from tests.harness.delivery.spooling import (
+    Run,
+    assert_whole,
+    bytes_of,
+    delivery_of,
+    failing_disk,
+    unavailable,
+)
 from tests.harness.storage.memory import MemoryStore
 
 

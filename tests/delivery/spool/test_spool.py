@@ -17,7 +17,7 @@ from slicer.delivery.spool.folder import Folder, listing, read
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import Fsync
 from slicer.delivery.spool.spool import Spool, lock, locked
-from slicer.errors import BadInput, MediaError, StorageError, StorageRefused, StorageUnavailable
+from slicer.errors import BadInput, MediaError, StorageError, StorageRefused
 from slicer.media.slice import File
 from slicer.rtp.parameters import Kind
 from tests.harness.clock import ManualClock
@@ -32,14 +32,11 @@ from tests.harness.delivery.spooling import (
     file_of,
     info_of,
     spool_settings,
+    unavailable,
 )
 from tests.harness.storage.memory import MemoryStore
 
 MAX_AGE = spool_settings(Path("/")).max_age
-
-
-def unavailable(key: str) -> StorageError:
-    return StorageUnavailable(key, "503 SlowDown", "it is tried again")
 
 
 def refused(key: str) -> StorageError:

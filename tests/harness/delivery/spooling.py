@@ -20,6 +20,7 @@ from slicer.delivery.spool.folder import Folder
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import THREADS, Spool
+from slicer.errors import StorageUnavailable
 from slicer.media.slice import File, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
@@ -165,3 +166,8 @@ def failing_disk(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(Folder, "write", fail)
+
+
+def unavailable(key: str) -> StorageUnavailable:
+    """What a store says that is away."""
+    return StorageUnavailable(key, "503 SlowDown", "it is tried again")
