@@ -6,7 +6,9 @@ TRANSITIONS does not hold. All of it happens on the loop's thread; threads make,
 files, and say so when they are done. Only the outbox that holds a slice moves it.
 
     MAKING     A thread makes its file and, with a spool, another one writes it there. On the disk
-               is nothing, or a `.part` that counts for nothing. A crash costs the slice.
+               is nothing, or a `.part` that counts for nothing. A crash costs the slice. Where
+               several processes share tasks, it may wait here for its permission (sharing.py),
+               on the disk; the next start asks again.
     WAITING    Its cut waits in memory for an upload to be free: there is no spool, or its disk
                fails. The file is made then, and anew for each try: a keyframe is a tenth of its
                picture, so many more cuts fit into the same memory. A crash costs the slice.
@@ -32,7 +34,7 @@ before it is entered: the rename of the record comes before READY, and the confi
 `SliceStored` or `SliceJudged` before the unlink.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
@@ -42,6 +44,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slicer.clock import Timer
+from slicer.delivery.sharing import Permission
 from slicer.media.slice import File, Info, ManifestInfo, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AudioCut, Cut
@@ -91,7 +94,7 @@ SENDABLE = frozenset({Phase.WAITING, Phase.READY})
 DROPPABLE = SENDABLE | {Phase.JUDGING, Phase.BACKOFF}
 """It waits, and no thread and no store has it: it may be given up by hand."""
 NOT_PERMITTED = "another worker has its task"
-"""Why a slice that its `permit` forbids is lost."""
+"""Why a slice that has no permission is lost."""
 
 
 @dataclass(slots=True, eq=False)
@@ -106,8 +109,8 @@ class Delivery:
     *deadline*: after which the slice is given up; *sendable_since*: since which it could be sent.
     *file* is set while it need not be made or read once more. *timer* runs in BACKOFF alone.
     *judge*: who judges it before it is stored; *thumbnail*: of a picture, where the judge wants it
-    and this process has made the file. *permit*: whether it may be delivered, which is known later;
-    None: it may.
+    and this process has made the file. *permission*: whether it may be delivered, which is known
+    later; None: it may.
     """
 
     info: Info
@@ -127,7 +130,7 @@ class Delivery:
     timer: Timer | None = None
     judge: "Judge | None" = None
     thumbnail: bytes = b""
-    permit: Awaitable[bool] | None = None
+    permission: Permission | None = None
     make_unless: MakeUnless | None = None
     refused: str = ""
     """Why the outbox has not taken it."""

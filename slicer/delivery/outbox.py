@@ -38,6 +38,7 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.slices import Store, put
 from slicer.delivery.spool.folder import Folder, SpooledFile
 from slicer.delivery.spool.spool import DISK_PATIENCE, Spool
+from slicer.delivery.spooling import Spooling
 from slicer.delivery.throttle import Throttle
 from slicer.delivery.trouble import Trouble
 from slicer.delivery.unmade import unmade
@@ -75,15 +76,15 @@ class Outbox:
         backup_after = self._settings.backup_after
         self._failover = Failover(storage, backup, backup_after, self._backoff, chance)
         self._spool = spool[0] if spool else None
-        self._folder = spool[1] if spool else None
-        self._number = self._spool.next_number if self._spool else itertools.count().__next__
-        self._queue = UploadQueue()
+        numbers = itertools.count()
+        self._number = self._spool.next_number if self._spool else partial(next, numbers)
+        self._queue, self._making, self._uploads = UploadQueue(), Background(), Background()
         self._held = Held(self._settings)
         self._previews = Previews(encoding, clock)
-        self._making = Background()
-        self._uploads = Background()
         self._confirmations = Confirmations(self._spool, self._start)
         self._troubles = Trouble(listener)
+        told = (self._troubles, listener, self.counters)
+        self._spooling = Spooling(spool, self._held, *told) if spool else None
         self._overflow = Throttle(clock, listener.on_overflow)
         self._wake: Timer | None = None
         self.trouble: StorageError | None = None
@@ -163,7 +164,7 @@ class Outbox:
     def adopt(
         self, found: Sequence[SpooledFile], judge_of: Callable[[str], Judge | None]
     ) -> list[SpooledFile]:
-        """Take what was found in the spool at the start. Gives those that are to be judged, and
+        """Take what another process left in the spool. Gives those that are to be judged, and
         whose task *judge_of* does not know: they stay there."""
         assert self._spool is not None
         left: list[SpooledFile] = []
@@ -176,7 +177,10 @@ class Outbox:
                 self.counters.adopted += 1
                 self._hold(delivery)
                 self._listener.on_adopted(delivery.info)
-                self._go_on(delivery)
+                if delivery.permission is None:
+                    self._go_on(delivery)
+                else:
+                    self._making.start(self._let_in(delivery))
         return left
 
     def note_trouble(self, task: str, error: StorageError) -> None:
@@ -265,25 +269,23 @@ class Outbox:
 
     async def _is_permitted(self, delivery: Delivery) -> bool:
         """Whether it may be delivered; if not, it is lost. It may have had to go meanwhile."""
-        if delivery.permit is not None and not await delivery.permit and not delivery.gone:
+        permission = delivery.permission
+        if permission is not None and not await permission.granted and not delivery.gone:
             self._evict(delivery, NOT_PERMITTED)
+        if permission is not None and delivery.path is not None and not delivery.gone:
+            assert self._spooling is not None
+            await self._spooling.mark_permitted(delivery)
         return not delivery.gone
+
+    async def _let_in(self, delivery: Delivery) -> None:
+        """Deliver what was found in the spool, if it may be."""
+        if await self._is_permitted(delivery):
+            self._go_on(delivery)
 
     async def _write(self, delivery: Delivery, file: File) -> bool:
         """Put a slice's file into the spool; whether it is there."""
-        if self._spool is None or self._folder is None:
-            return False
-        memory = delivery.size
-        try:
-            await self._spool.write(self._folder, delivery, file, self._evict)
-        except StorageUnavailable as error:
-            self._troubles.tell_disk(delivery.info, error)
-            return False
-        self._troubles.disk_recovered()
-        self._held.spooled(delivery, memory)
-        self.counters.spooled += 1
-        self._listener.on_spooled(file)
-        return True
+        spooling = self._spooling
+        return spooling is not None and await spooling.write(delivery, file, self._evict)
 
     def _go_on(self, delivery: Delivery) -> None:
         """A slice's file is safe: it goes to its judge, or may be sent."""
@@ -318,10 +320,8 @@ class Outbox:
         elif self._spool is None or delivery.path is None:
             self._make_sendable(delivery, Phase.WAITING)
         else:
-            try:
-                await self._spool.mark_judged(delivery)
-            except StorageUnavailable as error:
-                self._troubles.tell_disk(delivery.info, error)
+            assert self._spooling is not None
+            await self._spooling.mark_judged(delivery)
             if delivery.phase is Phase.JUDGING:
                 self._make_sendable(delivery, Phase.READY)
 

@@ -5,7 +5,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from slicer.background import Background
 from slicer.clock import Clock
@@ -14,8 +14,8 @@ from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.slices import SLICES, SliceStore, SliceStreams, Store
-from slicer.delivery.spool.folder import SpooledFile
-from slicer.delivery.spool.record import StoreUrls
+from slicer.delivery.spool.folder import WHOLE, SpooledFile
+from slicer.delivery.spool.record import StoreUrls, decode
 from slicer.delivery.spool.spool import Spool
 from slicer.delivery.throttle import Throttle
 from slicer.engine.reports import TaskReports
@@ -284,6 +284,35 @@ class Destinations:
         if self.spool is not None:
             self.spool.ledger.sort()
 
+    async def take_over(self, records: Iterable[tuple[str, bytes]], lookup: Lookup) -> int:
+        """Deliver what another process has cut: records of its spool, each with its key in the
+        copies. Gives how many are on their way. Raises OSError where the spool cannot take them."""
+        if self.spool is None:
+            return 0
+        taken = defaultdict[Path, list[SpooledFile]](list)
+        for key, record in records:
+            try:
+                header, _ = decode(record)
+                suffix = _copy_suffix(key, header.info.task)
+                destination = _with_keys(header.urls, header.info.task, lookup)
+            except (ValueError, BadInput) as error:
+                logger.warning("! copies: %s is left there: %s", key, error)
+                continue
+            if self._has(header.info.key):
+                continue
+            folder = self.spool.folder(destination.urls, *destination.key_ids)
+            if found := await self.spool.take(folder, suffix, record):
+                taken[folder.path].append(found)
+        for path, found_here in taken.items():
+            self._stuck[path] = self._stuck.get(path, []) + found_here
+            self._send(path, self._stuck[path], lookup)
+        return sum(map(len, taken.values()))
+
+    def _has(self, key: str) -> bool:
+        """Whether a slice is on its way here already."""
+        outboxes = (destination.outbox for destination in self.all())
+        return any(one.info.key == key for outbox in outboxes for one in outbox.waiting())
+
     def all(self) -> list[Destination]:
         """Those open now."""
         return list(self._open.values())
@@ -402,6 +431,14 @@ def _with_keys(urls: StoreUrls, task: str, lookup: Lookup) -> DestinationKey:
     keys = _keys(urls.to, task, lookup) if urls.keys else None
     backup_keys = _keys(urls.backup, task, lookup) if urls.backup_keys else None
     return DestinationKey(urls.to, keys, urls.backup, backup_keys)
+
+
+def _copy_suffix(key: str, task: str) -> str:
+    """What the record of a copy ends with. Raises ValueError where it is no copy of this task."""
+    suffix = PurePath(key).suffix
+    if suffix not in WHOLE or key.partition("/")[0] != task:
+        raise ValueError("it is no copy of this task")
+    return suffix
 
 
 def _keys(url: str, task: str, lookup: Lookup) -> Credentials:

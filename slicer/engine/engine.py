@@ -22,6 +22,7 @@ from slicer.clock import Clock, LoopClock
 from slicer.delivery.decoding import Decoding
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.judging import Judge, Outcome
+from slicer.delivery.sharing import Sharing
 from slicer.delivery.slices import SLICES, SliceStream, SliceStreams, of_task
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
@@ -36,7 +37,7 @@ from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.judges import Judges
 from slicer.engine.metrics import TaskTotals
 from slicer.engine.operation import Operation
-from slicer.engine.reports import Confirm, ConfirmVerdict, Permit, TaskReports
+from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
 from slicer.engine.running import RunningTask
 from slicer.engine.sample import Sample
 from slicer.engine.settings import Settings
@@ -86,21 +87,21 @@ class Engine:
         moderation: Callable[[str], Moderation | None] | None = None,
         confirm: Confirm | None = None,
         confirm_verdict: ConfirmVerdict | None = None,
-        permit: Permit | None = None,
+        sharing: Sharing | None = None,
         authorize: Authorize | None = None,
         observe: Observe | None = None,
     ) -> None:
         """*lookup* finds the keys of stores that the spool has slices for (`storage`'s, without
         it), *moderation* who judges those of a task. *confirm* is awaited for each stored slice,
         before its record leaves the spool and before its task finishes (a queue of webhooks that
-        keeps it); *confirm_verdict* likewise for each that was judged. *permit*: whether a slice
-        that was cut may be delivered at all (all may, without it). *authorize*: who may publish
-        into our own rooms (as the `whip` settings say, without it). *observe*: a tracer."""
+        keeps it); *confirm_verdict* likewise for each that was judged. *sharing*: what holds where
+        other processes may have its tasks next. *authorize*: who may publish into our own rooms (as
+        the `whip` settings say, without it). *observe*: a tracer."""
         self.settings = settings or Settings()
         self._lookup = lookup or (lambda _url, _task: self.settings.storage.credentials())
         self._moderation = moderation or (lambda _task: None)
         self._confirm, self._confirm_verdict, self._authorize = confirm, confirm_verdict, authorize
-        self._observe, self._permit = observe, permit
+        self._observe, self._sharing = observe, sharing
         self._tasks: dict[str, RunningTask] = {}
         self._ended: dict[str, TaskFinished] = {}
         self._robots: dict[tuple[int, str, str], RunningTask] = {}
@@ -206,7 +207,7 @@ class Engine:
             confirm_verdict=self._confirm_verdict,
             stages=self._stages,
         )
-        running.permit, running.preroll = self._permit, self.settings.slicing.preroll
+        running.sharing, running.preroll = self._sharing, self.settings.slicing.preroll
         running.transcripts = self.settings.moderation.transcripts
         for slice_key in self._outcomes.take_adopted(task):
             running.adopt(slice_key)
@@ -330,8 +331,7 @@ class Engine:
         """Stop every task, deliver for `outbox.drain` seconds at most, give up the rest. *resumed*:
         the tasks go on in the next process; the log says so.
 
-        May be called again, also while it goes on. An engine that was never entered has nothing to
-        close.
+        May be called again, also while it goes on. Never entered, it has nothing to close.
         """
         if not self._entered:
             return
@@ -347,8 +347,8 @@ class Engine:
             destination.outbox.hurry()
         self._judges.hurry()
         if running:
-            finished = [task.finished for task in running]
-            await asyncio.wait(finished, timeout=self.settings.outbox.drain)
+            ended = [task.finished for task in running]
+            await asyncio.wait(ended, timeout=self.settings.outbox.drain)
         await self._decoding.close()
         await self._destinations.close()
         await self._judges.close()
@@ -367,10 +367,11 @@ class Engine:
     async def _open_spool(self) -> Spool | None:
         """The spool, if one is set. Raises BadInput where it cannot be used, unless the settings
         do without; that is logged."""
-        if not self.settings.spool.folder:
+        settings = self.settings.spool
+        if not settings.folder:
             return None
         try:
-            return await asyncio.to_thread(Spool.open, self.settings.spool, self._clock)
+            return await asyncio.to_thread(Spool.open, settings, self._clock, self._sharing)
         except OSError as error:
             self._without_spool(error)
             return None

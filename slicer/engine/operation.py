@@ -3,7 +3,7 @@
 All of it is read when asked for, and costs nothing before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -136,6 +136,10 @@ class Operation:
         ledger = self._spool.ledger
         return SpoolHealth(len(ledger), ledger.bytes, self._spool.failures, self._spool.damaged)
 
+    async def spool_load(self) -> float:
+        """How full the spool is, from 0 to 1; 1 also where its disk is full. 0 without one."""
+        return 0.0 if self._spool is None else await self._spool.load()
+
     def waiting(self) -> list[WaitingSlice]:
         """The oldest slices of each store that it does not have yet."""
         return [
@@ -161,6 +165,11 @@ class Operation:
             destination.outbox.hurry()
         self._judges.hurry()
         return sum(destination.outbox.held for destination in self._destinations.all())
+
+    async def take_over(self, records: Iterable[tuple[str, bytes]]) -> int:
+        """Deliver what another process has cut (delivery/copies.py): records by their keys. Gives
+        how many are on their way now. Raises OSError where the spool cannot take them."""
+        return await self._destinations.take_over(records, self._lookup)
 
     def drop(self, key: str, reason: str) -> bool:
         """Give up a slice that waits. False where none of this key does, or a store has it just

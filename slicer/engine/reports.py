@@ -33,9 +33,6 @@ does not finish."""
 ConfirmVerdict = Callable[[SliceJudged | SliceUnjudged], Awaitable[None]]
 """The same of a verdict. Until then the slice goes nowhere."""
 
-Permit = Callable[[SliceInfo], Awaitable[bool]]
-"""Asked about each slice as soon as it is cut: whether it may be delivered, once that is known."""
-
 
 class TaskReports:
     """Emits the events of any task; gives back the confirmation of one, to be awaited."""

@@ -14,6 +14,7 @@ from slicer.delivery.delivery import Delivery, MakeUnless, memory_of
 from slicer.delivery.judging import Judge, Outcome
 from slicer.delivery.manifest import NAME, Manifest
 from slicer.delivery.outbox import Outbox
+from slicer.delivery.sharing import Sharing
 from slicer.engine.cut_rate import WORDS, CutRate
 from slicer.engine.driver import Driver
 from slicer.engine.events import (
@@ -33,7 +34,7 @@ from slicer.engine.events import (
     TrackRefused,
     TrackStarted,
 )
-from slicer.engine.reports import Confirm, ConfirmVerdict, Permit, TaskReports
+from slicer.engine.reports import Confirm, ConfirmVerdict, TaskReports
 from slicer.engine.spec import TaskSpec
 from slicer.engine.stages import Stage, Stages
 from slicer.engine.told_times import ToldTimes
@@ -99,7 +100,7 @@ class RunningTask:
         self.room: Room | None = None
         self.preroll = PREROLL  # of its audio files, in seconds
         self.judge: Judge | None = None
-        self.permit: Permit | None = None
+        self.sharing: Sharing | None = None
         self.transcripts = False  # stored beside the audio they are of
         self.stored = self.lost = self.kept = self.late = 0
         self.judged = self.unjudged = 0
@@ -345,8 +346,9 @@ class RunningTask:
         size: int,
         unless: MakeUnless | None = None,
     ) -> None:
-        permit = self.permit and self.permit(info)
-        delivery = Delivery(info, size, make, due, judge=self.judge, permit=permit)
+        shared = self.sharing
+        permission = None if shared is None else shared.permits.ask(info.task)
+        delivery = Delivery(info, size, make, due, judge=self.judge, permission=permission)
         delivery.make_unless = unless
         if not self.outbox.offer(delivery):
             self.on_lost(info, delivery.refused)

@@ -195,12 +195,18 @@ class Bus:
 
     async def make_stream(self, config: "StreamConfig") -> None:
         """Make a stream, unless it is there. Raises BadInput and BusUnavailable."""
-        from nats.js.errors import APIError, BadRequestError  # noqa: PLC0415
+        from nats.js.errors import (  # noqa: PLC0415
+            APIError,
+            BadRequestError,
+            ServiceUnavailableError,
+        )
 
         try:
             await self.js.add_stream(config)
         except BadRequestError:  # it is there, with other settings: an operator's choice
             logger.debug("bus: %s has settings of its own", config.name)
+        except ServiceUnavailableError as error:
+            raise BusUnavailable(f"the bus: {error.description}") from None
         except APIError as error:
             allowed = f"what these servers can keep ({error.description})"
             raise BadInput("fleet.replicas", config.num_replicas, allowed) from None

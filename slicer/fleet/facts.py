@@ -9,6 +9,7 @@ whichever copy of the API asks next, and whatever becomes of the one that asked 
 import asyncio
 import contextlib
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from slicer.errors import BusUnavailable
 from slicer.fleet.bus import Bus, unavailable
+from slicer.fleet.table import SYNC
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -64,7 +67,8 @@ class Facts:
         self._bus, self._stream = bus, f"{bus.bucket}_facts"
 
     async def open(self, replicas: int) -> None:
-        """Make the stream, if need be. Raises BadInput and BusUnavailable."""
+        """Make the stream, if need be; servers that are without a leader are waited for. Raises
+        BadInput and BusUnavailable."""
         from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig  # noqa: PLC0415
 
         config = StreamConfig(
@@ -76,7 +80,15 @@ class Facts:
             max_bytes=MAX_BYTES,
             duplicate_window=REMEMBERED,
         )
-        await self._bus.make_stream(config)
+        deadline = time.monotonic() + SYNC
+        while True:
+            try:
+                await self._bus.make_stream(config)
+                break
+            except BusUnavailable:
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(AGAIN)
         try:
             found = (await self._bus.js.stream_info(self._stream)).config
         except Exception as error:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from slicer.delivery.sharing import Permission
 from slicer.errors import BusUnavailable
 from slicer.fleet.fence import Fence, Ticket
 from slicer.fleet.ownership import Ownership
@@ -15,7 +16,7 @@ AGAIN = 0.25
 
 
 class Gate:
-    """Of one worker, for the loop's thread."""
+    """Of one worker, for the loop's thread: the Permits of its engine."""
 
     def __init__(self, table: Table, owns: Ownership, worker: str) -> None:
         self.refused = 0
@@ -33,17 +34,25 @@ class Gate:
         """Slices that wait."""
         return len(self._fence)
 
-    def permits(self, task: str) -> asyncio.Future[bool]:
+    def ask(self, task: str) -> Permission:
         """Whether a slice that was cut just now may be delivered, once that is known."""
         answer = asyncio.get_running_loop().create_future()
         epoch = self._owns.epoch(task)
         if epoch is None or task in self._shut:
             self.refused += 1
             answer.set_result(False)
-            return answer
+            return Permission(epoch or 0, answer)
         self._answers[self._fence.add(task, epoch).number] = answer
         self._news.set()
-        return answer
+        return Permission(epoch, answer)
+
+    def held(self, task: str, epoch: int) -> bool:
+        """Whether a slice that an earlier process of this worker cut in this epoch may be
+        delivered: the table was read after it, and nobody had the task since."""
+        record = self._table.records.get(task)
+        held = record is not None and record.epoch == epoch
+        self.refused += not held
+        return held
 
     def shut(self, task: str) -> None:
         """Permit nothing that is cut of a task from now on: its robot is leaving, for others have

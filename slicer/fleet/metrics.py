@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from slicer.delivery.copies import Copies
 from slicer.engine.sample import Sample
 from slicer.fleet.gate import Gate
 from slicer.fleet.placement import load_of
@@ -17,6 +18,9 @@ METRICS: Mapping[str, str] = {
     "fleet_slices_waiting": "slices of this worker that wait to be known as its own",
     "fleet_slices_refused_total": "slices of this worker that were not delivered, for another one "
     "had their task",
+    "fleet_copies_waiting": "slices of this worker that wait for their copy (fleet.copies)",
+    "fleet_copies_written_total": "copies of slices that were written",
+    "fleet_copies_failures_total": "tries to write, or to delete, a copy that failed",
 }
 
 
@@ -32,6 +36,14 @@ def of_planner(planner: Planner, tasks: int, now: float) -> Iterator[Sample]:
     loads = [load_of(beat, planner.tasks_of(beat.worker)) for beat in working]
     yield Sample("fleet_load", sum(loads) / len(loads) if loads else 1.0)
     yield Sample("fleet_moves_braked_total", planner.braked)
+
+
+def of_copies(copies: Copies | None) -> Iterator[Sample]:
+    """A worker's copies, where it keeps any."""
+    if copies is not None:
+        yield Sample("fleet_copies_waiting", len(copies))
+        yield Sample("fleet_copies_written_total", copies.written)
+        yield Sample("fleet_copies_failures_total", copies.failures)
 
 
 def of_gate(gate: Gate) -> Iterator[Sample]:

@@ -41,6 +41,13 @@ class FleetSettings:
     """Servers that keep each record; 3 survive the loss of one, 1 is for a single server."""
     rooms: str = ""
     """Where publishers reach this worker's own rooms, as `https://host:port`."""
+    copies: str = ""
+    """A bucket in which each slice has a copy until its own has it: `s3://bucket/prefix?region=…`,
+    `cos://`, `gs://` or `az://`; empty: slices are in their worker's spool alone."""
+    copies_access_key: str = secret("SLICER_FLEET_COPIES_ACCESS_KEY")
+    """Its access key; empty: the vendor's usual places are looked into."""
+    copies_secret_key: str = secret("SLICER_FLEET_COPIES_SECRET_KEY")
+    """Its secret key."""
     credentials: str = ""
     """File of NATS credentials (`nsc`); empty: what the URLs have, or none."""
     user: str = ""
@@ -65,5 +72,7 @@ class FleetSettings:
             if not url.startswith(("nats://", "tls://")):
                 got = url.partition("://")[0] + "://…"  # the rest may hold a password
                 raise BadInput("fleet.servers", got, "nats://HOST:PORT or tls://HOST:PORT")
+        if bool(self.copies_access_key) != bool(self.copies_secret_key):
+            raise BadInput("fleet.copies", "one key", "copies_access_key and copies_secret_key")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise BadInput("fleet.tls_cert", "one of two", "tls_cert and tls_key, or neither")

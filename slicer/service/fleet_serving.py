@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slicer.clock import LoopClock
+from slicer.delivery.copies import Copies
+from slicer.delivery.sharing import Sharing
 from slicer.engine.engine import Engine
 from slicer.engine.sample import Sample
 from slicer.engine.stages import Observe
@@ -15,7 +17,7 @@ from slicer.fleet.bus import Bus
 from slicer.fleet.facts import Facts
 from slicer.fleet.gate import Gate
 from slicer.fleet.limits import SharedLimits
-from slicer.fleet.metrics import of_gate
+from slicer.fleet.metrics import of_copies, of_gate
 from slicer.fleet.ownership import Ownership
 from slicer.fleet.planner import Planner
 from slicer.fleet.settings import NAME, FleetSettings
@@ -37,6 +39,8 @@ from slicer.service.service import Service
 from slicer.service.serving import KEY_FILE, check_folder, check_rooms, slicing, subscribers_of
 from slicer.service.settings import ServiceSettings
 from slicer.service.worker import Worker
+from slicer.storage import Credentials
+from slicer.storage.object_store import open_object_store
 from slicer.webhooks.client import WebhookClient
 from slicer.webhooks.queue import WebhookQueue
 from slicer.webhooks.retry import RetryPolicy
@@ -55,6 +59,7 @@ class Working:
     bus: Bus
     gate: Gate
     publishers: Publishers
+    copies: Copies | None
 
     @property
     def ready(self) -> bool:
@@ -63,7 +68,7 @@ class Working:
 
     async def metrics(self) -> list[Sample]:
         """Its service's, and what waits at its gate."""
-        own = (*of_gate(self.gate), *self.publishers.samples())
+        own = (*of_gate(self.gate), *of_copies(self.copies), *self.publishers.samples())
         return [*await self.service.metrics(), *own]
 
 
@@ -90,15 +95,12 @@ async def working(
         gate = Gate(table, owns, name)
         stack.push_async_callback(gate.close)
         sender = await _open_sender(settings, bus, clock, stack)
+        copies = _copies(ours, clock)
+        sharing = Sharing(gate, copies)
         notifier, _, engine = slicing(
-            settings,
-            registry,
-            sender,
-            clock,
-            observe,
-            lambda info: gate.permits(info.task),
-            publishers,
+            settings, registry, sender, clock, observe, sharing, publishers
         )
+        events = engine.events()
         await stack.enter_async_context(engine)
         check_rooms(settings.apps, engine)
         service = Service(engine, registry, notifier, settings, clock, sender=sender)
@@ -108,12 +110,22 @@ async def working(
         folder = Path(settings.serve.state)
         service.operations = Operations(engine, registry, sender, audit, folder)
         worker = Worker(
-            bus, table, owns, gate, registry=registry, service=service, engine=engine, settings=ours
+            bus,
+            table,
+            owns,
+            gate,
+            copies,
+            registry=registry,
+            service=service,
+            engine=engine,
+            settings=ours,
         )
         stack.push_async_callback(worker.close)
         await worker.start()
+        events.close()
+        await service.tell_lost(events)
         await stack.enter_async_context(control(folder, service.operations.tasks))
-        yield Working(worker, service, bus, gate, publishers)
+        yield Working(worker, service, bus, gate, publishers, copies)
 
 
 @asynccontextmanager
@@ -210,6 +222,18 @@ async def _open(
     stack.push_async_callback(table.close)
     await table.open(settings.fleet.replicas)
     return bus, table, encryption
+
+
+def _copies(settings: FleetSettings, clock: LoopClock) -> Copies | None:
+    """Where slices have copies, if they have. Raises BadInput."""
+    if not settings.copies:
+        return None
+    keys = (settings.copies_access_key, settings.copies_secret_key)
+    try:
+        place = open_object_store(settings.copies, Credentials(*keys) if keys[0] else None)
+    except BadInput as error:
+        raise BadInput("fleet.copies", error.got, error.allowed) from None
+    return Copies(place, clock)
 
 
 def _named(settings: FleetSettings) -> FleetSettings:

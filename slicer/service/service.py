@@ -16,7 +16,14 @@ from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.throttle import Throttle
 from slicer.engine.engine import Engine
-from slicer.engine.events import Event, EventsMissed, EventStream, RobotLeft, TaskFinished
+from slicer.engine.events import (
+    Event,
+    EventsMissed,
+    EventStream,
+    RobotLeft,
+    SliceLost,
+    TaskFinished,
+)
 from slicer.engine.sample import Sample
 from slicer.engine.task_status import TaskStatus
 from slicer.errors import (
@@ -397,6 +404,14 @@ class Service:
         logger.warning("! task %s: %s", task, text, extra={"task": task})
         at = self._clock.wall(self._clock.now())
         await self._notifier.trouble(self._record(task), at, Code.ROOM_TROUBLE, text, unique)
+
+    async def tell_lost(self, events: EventStream) -> None:
+        """Tell of slices that an earlier process left and that are lost, as these events say: its
+        tasks may be another process's by now, and are not followed here. Each is told once."""
+        async for event in events:
+            record = self._registry.get(event.task) if isinstance(event, SliceLost) else None
+            if record is not None:
+                await self._notifier.note(record, event)
 
     async def _bury(self, task: str, code: LeaveCode) -> None:
         """End a task that is in no room any more, once the slices that an earlier process left are

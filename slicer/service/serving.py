@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from slicer.clock import Clock, LoopClock
+from slicer.delivery.sharing import Sharing
 from slicer.engine.engine import Engine
-from slicer.engine.reports import Permit
 from slicer.engine.stages import Observe
 from slicer.errors import BadInput
 from slicer.permissions import private_folder
@@ -79,11 +79,11 @@ def slicing(
     sender: Sender,
     clock: Clock,
     observe: Observe | None,
-    permit: Permit | None = None,
+    sharing: Sharing | None = None,
     publishers: Publishers | None = None,
 ) -> tuple[Notifier, Admission, Engine]:
     """An engine whose slices are told to the customers of these tasks, and who may publish in its
-    rooms. *observe*, *permit*: as an Engine's; *publishers*: leads those who come here for a room
+    rooms. *observe*, *sharing*: as an Engine's; *publishers*: leads those who come here for a room
     that another process has."""
     notifier = Notifier(
         registry, sender.send, clock, settings.engine.moderation.raw, settings.vendors.etags
@@ -98,7 +98,7 @@ def slicing(
         moderation=notifier.moderation,
         confirm=notifier.confirm,
         confirm_verdict=notifier.confirm_verdict,
-        permit=permit,
+        sharing=sharing,
         authorize=authorize,
         observe=observe,
     )

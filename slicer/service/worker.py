@@ -17,9 +17,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from slicer.background import Background
+from slicer.delivery.copies import BACKOFF, Copies
 from slicer.engine.engine import Engine
 from slicer.engine.task_status import TaskStatus
-from slicer.errors import BadInput, BusUnavailable, SlicerError, TaskEnded, TaskNotExist
+from slicer.errors import (
+    BadInput,
+    BusUnavailable,
+    SlicerError,
+    StorageError,
+    TaskEnded,
+    TaskNotExist,
+    counted,
+)
 from slicer.fleet import record as records
 from slicer.fleet.beat import EVERY, Beat
 from slicer.fleet.bus import Bus
@@ -41,6 +50,8 @@ REMEMBERED = 30.0
 asks waits for less, and takes an answer that does not come as one that is on its way."""
 HANDED_OVER = 8
 """Tasks that are handed over at the same time."""
+LOOK = 1.0
+"""Seconds between two looks at how much of the machine is taken."""
 LISTEN = 4 * EVERY
 """Seconds for which it is listened who else is there."""
 
@@ -54,6 +65,7 @@ class Worker:
         table: Table,
         owns: Ownership,
         gate: Gate,
+        copies: Copies | None = None,
         *,
         registry: FleetRegistry,
         service: Service,
@@ -62,14 +74,17 @@ class Worker:
     ) -> None:
         self.draining = False
         self._bus, self._table, self._registry = bus, table, registry
-        self._owns, self._gate = owns, gate
+        self._owns, self._gate, self._copies = owns, gate, copies
         self._service, self._engine, self._settings = service, engine, settings
         self._instance = os.urandom(8).hex()
+        self._found = set[str]()
+        """Tasks that were there at the start: they may have been this worker's before."""
         self._begun: dict[str, asyncio.Future[SlicerError | None]] = {}
         self._background = Background()
         self._beating: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._others = Roster()
-        self._cpu = 0.0
+        self._cpu = self._spool = 0.0
         self._started = self._told = False
 
     @property
@@ -81,6 +96,7 @@ class Worker:
         """Take up what it has. Raises BadInput where another worker has its name."""
         name = self._settings.name
         await self._bus.hear_beats(self._hear)
+        self._looking = asyncio.ensure_future(self._look())
         self._beating = asyncio.ensure_future(self._beat())
         await asyncio.sleep(LISTEN)
         other = self._others.beat(name)
@@ -90,6 +106,7 @@ class Worker:
             raise BadInput("fleet.name", name, "a name that no other worker has")
         self._started = True
         for record in list(self._table.records.values()):
+            self._found.add(record.task)
             self._learn(record)
         self._table.on_record.append(self._learn)
         await self._bus.hear_pushes(name, self._table.learn)
@@ -128,9 +145,9 @@ class Worker:
 
     async def close(self) -> None:
         """Be heard no more. May be called twice."""
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.gather(self._beating, return_exceptions=True)
+        for one in filter(None, (self._beating, self._looking)):
+            one.cancel()
+            await asyncio.gather(one, return_exceptions=True)
         self._background.cancel()
         await self._background.wait()
 
@@ -156,10 +173,17 @@ class Worker:
         if self._owns.epoch(task) != record.epoch or self._registry.get(task) is None:
             return
         self._gate.reopen(task)
+        if record.epoch > 1 or task in self._found:
+            taking_over = self._background.start(self._take_over(record))
+            if record.code is not None:  # its end waits for what others have cut
+                await asyncio.wait([taking_over], timeout=PATIENCE)
         if record.code is not None or record.epoch > 1:
             if record.previous:
                 lost = f"worker {record.previous} is lost, and what it was cutting"
-                text = f"{lost}; {self.name} goes on"
+                told = "what it had cut waits in its spool, for its next start"
+                if self._copies is not None:
+                    told = "what it had cut is delivered by copies"
+                text = f"{lost}; {self.name} goes on; {told}"
                 # The same id after a restart: this worker has told it already.
                 await self._service.tell_trouble(task, text, f"lost.{record.epoch}")
             self._service.take_up(task)
@@ -176,6 +200,27 @@ class Worker:
             await asyncio.sleep(PATIENCE)
             if self._owns.epoch(task) == record.epoch:  # who ordered it has died
                 self._service.take_up(task)
+
+    async def _take_over(self, record: TaskRecord) -> None:
+        """Deliver what other workers have cut of a task, by the copies that they have left. A place
+        that cannot be read is tried again for as long as the task is this worker's."""
+        task, failures = record.task, 0
+        while self._copies is not None and self._owns.epoch(task) == record.epoch:
+            try:
+                found = await self._copies.of_others(task, record.epoch)
+                count = await self._engine.operation.take_over(found)
+            except (StorageError, OSError) as error:
+                failures += 1
+                if failures == 1:
+                    about = {"task": task}
+                    text = "! task %s: what others have cut cannot be read: %s"
+                    logger.warning(text, task, error, extra=about)
+                await asyncio.sleep(BACKOFF.after_failure(failures, 1.0))
+            else:
+                if count:
+                    text = "+ task %s: %s that others have cut"
+                    logger.info(text, task, counted(count, "slice"), extra={"task": task})
+                return
 
     def _begun_of(self, task: str) -> "asyncio.Future[SlicerError | None]":
         loop = asyncio.get_running_loop()
@@ -227,20 +272,14 @@ class Worker:
 
     async def _beat(self) -> None:
         settings = self._settings
-        busy, looked = time.process_time(), time.monotonic()
         while True:
-            now = time.monotonic()
-            if now - looked >= 1.0:
-                used = (time.process_time() - busy) / ((now - looked) * (os.cpu_count() or 1))
-                self._cpu = 0.7 * self._cpu + 0.3 * used
-                busy, looked = time.process_time(), now
             await self._bus.beat(
                 Beat(
                     settings.name,
                     self._instance,
                     settings.zone,
                     self._engine.settings.engine.max_tasks if self._started else 0,
-                    round(min(self._cpu, 1.0), 3),
+                    round(min(max(self._cpu, self._spool), 1.0), 3),
                     self.draining,
                     self._owns.tasks(),
                     self._streams(),
@@ -248,6 +287,21 @@ class Worker:
                 )
             )
             await asyncio.sleep(EVERY)
+
+    async def _look(self) -> None:
+        """See how much of this machine is taken. A disk that hangs must not hold heartbeats up."""
+        busy, looked = time.process_time(), time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK)
+            now = time.monotonic()
+            used = (time.process_time() - busy) / ((now - looked) * (os.cpu_count() or 1))
+            self._cpu = 0.7 * self._cpu + 0.3 * used
+            busy, looked = time.process_time(), now
+            full, self._spool = self._spool >= 1.0, await self._engine.operation.spool_load()
+            if not full and self._spool >= 1.0:
+                logger.warning("! the spool is full: this worker is given no further tasks")
+            elif full and self._spool < 1.0:
+                logger.warning("+ the spool has room again")
 
     def _streams(self) -> dict[str, int]:
         found = {}

@@ -6,7 +6,7 @@ COS is read by its S3 API (tencentcloud.com/document/product/436/10687).
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
@@ -51,7 +51,8 @@ MAX_OBJECT = 64 * 1024 * 1024
 RIGHT = "to list the bucket and to read its objects"
 VENDORS = {"s3": S3, "cos": COS, "oss": OSS, "gs": GCS, "az": AZURE}
 """Whose buckets can be read."""
-_EXTRAS = {"s3": "fast", "cos": "fast", "gs": "gcs", "az": "azure"}
+OBSTORE = {"s3": "fast", "cos": "fast", "gs": "gcs", "az": "azure"}
+"""Whose buckets obstore reads, with the extra that brings it."""
 _ADVICE = {"gs": GCS_ADVICE, "az": AZURE_ADVICE}
 _KEYS = "give access key and secret key, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
@@ -95,37 +96,45 @@ class ObstoreReader:
     def label(self) -> str:
         return self._bucket.label
 
-    async def objects(self) -> AsyncIterator[StoredObject]:
+    async def objects(self, under: str = "") -> AsyncIterator[StoredObject]:
+        """All there are, or those in a folder, as the store lists them. What is no key of ours is
+        left out."""
         import obstore  # noqa: PLC0415
 
         prefix = self._bucket.prefix
         try:
-            async for page in obstore.list(self._open(), prefix or None):
+            async for page in obstore.list(self.store(), f"{prefix}/{under}".strip("/") or None):
                 for one in page:
                     if found := below(prefix, one["path"], one["size"]):
                         yield found
         except Exception as error:
-            raise self._told("", error) from error
+            raise self.told("", error) from error
 
     async def read(self, one: StoredObject) -> bytes:
         import obstore  # noqa: PLC0415
 
         try:
-            result = await obstore.get_async(self._open(), self._bucket.key(one.key))
+            result = await obstore.get_async(self.store(), self.name(one.key))
             size = result.meta["size"]
             data = bytes(await result.bytes_async()) if size == one.size <= MAX_OBJECT else b""
         except Exception as error:
-            raise self._told(one.key, error) from error
+            raise self.told(one.key, error) from error
         if len(data) != one.size:
             raise other_size(one, size)
         return data
 
-    def _open(self) -> "S3Store | GCSStore | AzureStore":
+    def store(self) -> "S3Store | GCSStore | AzureStore":
+        """The bucket as obstore has it."""
         if self._store is None:
             self._store = self._make()
         return self._store
 
-    def _told(self, key: str, error: Exception) -> StorageError:
+    def name(self, key: str) -> str:
+        """A key in the bucket."""
+        return self._bucket.key(key)
+
+    def told(self, key: str, error: Exception) -> StorageError:
+        """What obstore raised, as our error."""
         return self._client.translated(key, error)
 
 
@@ -198,27 +207,43 @@ def open_reader(
 ) -> BucketReader:
     """Open `s3://bucket/prefix?region=…` as `open_storage` does; no I/O. Raises BadInput."""
     split = urlsplit(url)
-    vendor = VENDORS.get(split.scheme)
-    if vendor is None:
-        schemes = ", ".join(f"{scheme}://" for scheme in VENDORS)
-        raise BadInput("storage", f"{split.scheme}:", f"a bucket: {schemes}")
-    bucket = Bucket.from_url(split, vendor)
-    if bucket.scheme == "s3" and bucket.endpoint is None and bucket.region is None:
-        raise BadInput("storage", bucket.label, "the same with its region: ?region=…")
-    waits = timeouts or Timeouts()
     if split.scheme == "oss":
         require_sdk()
-        return OssReader(oss_bucket(split), credentials, waits)
-    require_obstore(split.scheme, _EXTRAS[split.scheme])
+        return OssReader(oss_bucket(split), credentials, timeouts or Timeouts())
+    return _obstore_reader(_bucket(url, VENDORS), credentials, timeouts or Timeouts())
+
+
+def open_obstore_reader(
+    url: str, credentials: Credentials | None, timeouts: Timeouts
+) -> ObstoreReader:
+    """The same of a bucket that obstore works with. Raises BadInput."""
+    return _obstore_reader(_bucket(url, OBSTORE), credentials, timeouts)
+
+
+def _bucket(url: str, allowed: Iterable[str]) -> Bucket:
+    split = urlsplit(url)
+    if split.scheme not in allowed:
+        schemes = ", ".join(f"{scheme}://" for scheme in allowed)
+        raise BadInput("storage", f"{split.scheme}:", f"a bucket: {schemes}")
+    bucket = Bucket.from_url(split, VENDORS[split.scheme])
+    if bucket.scheme == "s3" and bucket.endpoint is None and bucket.region is None:
+        raise BadInput("storage", bucket.label, "the same with its region: ?region=…")
+    return bucket
+
+
+def _obstore_reader(
+    bucket: Bucket, credentials: Credentials | None, timeouts: Timeouts
+) -> ObstoreReader:
+    require_obstore(bucket.scheme, OBSTORE[bucket.scheme])
 
     def make() -> "S3Store | GCSStore | AzureStore":
         if bucket.scheme == "gs":
-            return gcs_store(bucket, credentials, waits)
+            return gcs_store(bucket, credentials, timeouts)
         if bucket.scheme == "az":
-            return azure_store(bucket, credentials, waits)
-        return _s3_store(bucket, credentials, waits)
+            return azure_store(bucket, credentials, timeouts)
+        return _s3_store(bucket, credentials, timeouts)
 
-    advice = _ADVICE.get(split.scheme, _KEYS)
+    advice = _ADVICE.get(bucket.scheme, _KEYS)
     return ObstoreReader(bucket, make, ObstoreClient(make, credentials, RIGHT, advice, None))
 
 

@@ -96,6 +96,7 @@ def test_every_field_is_described_and_no_secret_has_a_default(schema: dict[str, 
         ("livekit", "key"), ("livekit", "secret"), ("whep", "bearer"),
         ("janus", "pin"), ("janus", "token"), ("janus", "api_secret"),
         ("serve", "state_keys"), ("console", "token"), ("fleet", "password"),
+        ("fleet", "copies_access_key"), ("fleet", "copies_secret_key"),
         ("moderation", "webhook_secret"),
         ("apps", "usersig_key"), ("apps", "secrets"), ("apps", "callback_key"),
     }  # fmt: skip

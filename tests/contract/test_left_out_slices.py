@@ -14,6 +14,7 @@ from slicer.delivery.delivery import NOT_PERMITTED, Delivery, Unless
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.judging import Judge, Keep, Unjudged
 from slicer.delivery.outbox import Outbox
+from slicer.delivery.sharing import Permission
 from slicer.errors import MediaError
 from slicer.media.slice import File
 from slicer.media.thumbnail import SIZE
@@ -237,7 +238,8 @@ async def test_one_that_was_the_last_again_and_waited_too_long_is_made_after_all
     left = Left(tmp_path, repeat_distance=4, sample_every=1)
     await left.offer("ada/0")
     cut = left.cut("ada/1")
-    cut.permit = permit = asyncio.get_running_loop().create_future()
+    permit = asyncio.get_running_loop().create_future()
+    cut.permission = Permission(1, permit)
     assert left.run.outbox.offer(cut)
     await left.run.until(lambda: left.decoded == ["ada/1"])
     await left.stage.advance(61.0)
@@ -275,7 +277,8 @@ async def test_who_looks_sees_all(left: Left) -> None:
 async def test_what_is_not_permitted_is_neither_made_nor_told_as_left_out(left: Left) -> None:
     await left.offer("ada/0")
     cut = left.cut("ada/1")
-    cut.permit = permit = asyncio.get_running_loop().create_future()
+    permit = asyncio.get_running_loop().create_future()
+    cut.permission = Permission(1, permit)
     assert left.run.outbox.offer(cut)
     await settle()
     assert left.left == [], "it is not known yet"
@@ -290,7 +293,8 @@ async def test_a_hit_while_it_waits_for_its_permit_has_it_made(tmp_path: Path) -
     left = Left(tmp_path, "ada/audio")
     await left.offer("ada/0")
     cut = left.cut("ada/1")
-    cut.permit = permit = asyncio.get_running_loop().create_future()
+    permit = asyncio.get_running_loop().create_future()
+    cut.permission = Permission(1, permit)
     assert left.run.outbox.offer(cut)
     assert left.run.outbox.offer(left.cut("ada/audio", kind=Kind.AUDIO))
     await left.run.until(lambda: left.run.outbox.held == 1)

@@ -122,7 +122,7 @@ class Story:
         )
         if folder is not None:
             write = folder.write
-            folder.write = lambda number, file, judging=False: self._write(  # type: ignore[method-assign]
+            folder.write = lambda number, file, judging=False: self._write(  # type: ignore[method-assign, assignment, misc]
                 write, number, file
             )
 

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from nats.js.api import StreamConfig, StreamInfo
+from nats.js.errors import ServiceUnavailableError
 
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet import facts as module
@@ -214,6 +216,32 @@ async def test_what_nobody_claims_is_counted_by_application(
         await facts.unclaimed([])
     with pytest.raises(BusUnavailable):
         await facts.drop(7)
+
+
+async def test_servers_that_have_no_leader_yet_are_waited_for_and_then_told(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    answers = [
+        ServiceUnavailableError(code=503, description="no leader"),
+        TimeoutError("nats: timeout"),
+    ]
+    add_stream = bus.js.add_stream
+
+    async def asked(config: StreamConfig) -> StreamInfo:
+        if answers:
+            raise answers.pop(0)
+        return await add_stream(config)
+
+    monkeypatch.setattr(bus.js, "add_stream", asked)
+    facts = Facts(bus)
+    await facts.open(1)
+    assert answers == []
+    await facts.publish(APP, "task", "a", b"a")
+    monkeypatch.setattr(module, "SYNC", 0.0)
+    answers.append(ServiceUnavailableError(code=503, description="no leader"))
+    with pytest.raises(BusUnavailable, match="the bus: no leader"):
+        await facts.open(1)
 
 
 def test_lines_are_spread() -> None:

@@ -45,7 +45,7 @@ async def here(bus: Bus) -> AsyncIterator[Here]:
 
 
 async def test_a_slice_of_an_own_task_may_be_delivered(here: Here) -> None:
-    answers = [here.gate.permits("t") for _ in range(20)]
+    answers = [here.gate.ask("t").granted for _ in range(20)]
     await here.gate.passed("t")
     assert [await answer for answer in answers] == [True] * 20
     assert (len(here.gate), here.gate.refused) == (0, 0)
@@ -58,20 +58,20 @@ async def test_a_slice_of_a_task_that_was_taken_away_may_not(here: Here) -> None
             await asyncio.sleep(0.01)
     here.table._following += 1  # nothing is read from here on
     assert await here.other.write(replace(here.record, epoch=2, worker="other"))
-    answer = here.gate.permits("t")
+    answer = here.gate.ask("t").granted
     await here.other.barrier("x")
     assert not answer.done()
     await here.table._follow()
     assert not await answer
     assert here.gate.refused == 1
-    assert not await here.gate.permits("t"), "it is known now"
+    assert not await here.gate.ask("t").granted, "it is known now"
 
 
 async def test_a_task_that_is_being_left_delivers_no_more(here: Here) -> None:
     here.gate.shut("t")
-    assert not await here.gate.permits("t")
+    assert not await here.gate.ask("t").granted
     here.gate.reopen("t")
-    assert await here.gate.permits("t")
+    assert await here.gate.ask("t").granted
 
 
 async def test_while_the_bus_is_away_slices_wait(
@@ -84,10 +84,24 @@ async def test_while_the_bus_is_away_slices_wait(
         raise BusUnavailable("away")
 
     monkeypatch.setattr(here.table, "barrier", away)
-    first, cancelled = here.gate.permits("t"), here.gate.permits("t")
+    first, cancelled = here.gate.ask("t").granted, here.gate.ask("t").granted
     assert [await tries.get() for _ in range(2)] == ["w", "w"]
     assert len(here.gate) == 2
     assert not first.done()
     cancelled.cancel()
     monkeypatch.undo()
     assert await first
+
+
+async def test_what_an_earlier_process_cut_may_be_delivered_while_nobody_had_the_task_since(
+    here: Here,
+) -> None:
+    assert here.gate.held("t", 1)
+    assert not here.gate.held("unknown", 1)
+    taken = await here.other.write(replace(here.record, epoch=2, worker="other"))
+    assert taken is not None
+    async with asyncio.timeout(10):
+        while here.table.records["t"].epoch == 1:
+            await asyncio.sleep(0.01)
+    assert not here.gate.held("t", 1)
+    assert here.gate.refused == 2

@@ -3,11 +3,14 @@
 from types import SimpleNamespace
 from typing import cast
 
+from slicer.delivery.copies import Copies
 from slicer.fleet.beat import Beat
 from slicer.fleet.gate import Gate
-from slicer.fleet.metrics import METRICS, of_gate, of_planner
+from slicer.fleet.metrics import METRICS, of_copies, of_gate, of_planner
 from slicer.fleet.planner import Planner
 from slicer.fleet.record import TaskRecord
+from tests.harness.clock import ManualClock
+from tests.harness.delivery.scripted_place import ScriptedPlace
 
 
 def test_workers_tasks_and_load() -> None:
@@ -28,6 +31,15 @@ def test_workers_tasks_and_load() -> None:
 def test_a_fleet_without_workers_is_full() -> None:
     found = {one.name: one.value for one in of_planner(Planner(), 0, 0.0)}
     assert found["fleet_load"] == 1.0
+
+
+def test_copies_of_slices() -> None:
+    assert list(of_copies(None)) == []
+    copies = Copies(ScriptedPlace(), ManualClock())
+    found = {one.name: one.value for one in of_copies(copies)}
+    assert set(found.values()) == {0}
+    assert found.keys() <= METRICS.keys()
+    assert len(found) == 3
 
 
 def test_slices_at_the_gate() -> None:

@@ -9,7 +9,10 @@ from slicer.fleet.settings import FleetSettings
 def test_a_fleet_is_named() -> None:
     settings = FleetSettings(("nats://a:4222", "tls://b:4222"), "worker-1", "zone_a")
     assert settings.bucket == "slicer"
-    assert "hidden" not in repr(FleetSettings(password="hidden"))
+    hidden = FleetSettings(
+        password="hidden", copies_access_key="hidden", copies_secret_key="hidden"
+    )
+    assert "hidden" not in repr(hidden)
 
 
 NOWHERE = (
@@ -42,6 +45,7 @@ def test_addresses_that_publishers_may_be_led_to(url: str) -> None:
         ({"servers": ("http://u:hidden@x",)}, r"fleet\.servers: got 'http://…'; allowed: nats://"),
         ({"tls_cert": "x"}, r"fleet\.tls_cert"),
         *(({"rooms": url}, r"fleet\.rooms: got .*; allowed: https://HOST:PORT") for url in NOWHERE),
+        ({"copies_access_key": "hidden"}, r"fleet\.copies: got 'one key'; allowed: copies_access"),
     ],
 )
 def test_what_cannot_work_is_refused(fields: dict[str, object], message: str) -> None:

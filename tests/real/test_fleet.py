@@ -16,18 +16,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest_asyncio
 from cryptography.fernet import Fernet
 
 from slicer.fleet.bus import Bus
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
+from tests.harness.fleet.calling import call
 from tests.harness.fleet.nats_server import nats_servers
 from tests.harness.fleet.worker_process import Process, worker
 from tests.harness.rooms.server_process import listens
 from tests.harness.rooms.whip_muxer import muxer
-from tests.harness.service.api import HEADERS, seed
+from tests.harness.service.api import seed
 from tests.harness.service.customer import (
     APP,
     CALLBACK_KEY,
@@ -70,15 +70,6 @@ class Story:
 def has_picture_since(customer: Receiver, since: int) -> bool:
     payloads = [one.told["EventInfo"]["Payload"] for one in customer.received if one.event == 1004]
     return any(one["MediaType"] == PICTURE and one["StartTimeMs"] > since for one in payloads)
-
-
-async def call(port: int, action: str, body: dict[str, object]) -> dict[str, Any]:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        headers = HEADERS | {"X-TC-Action": action, "Content-Type": "application/json"}
-        url = f"http://127.0.0.1:{port}/"
-        answer = await client.post(url, headers=headers, content=json.dumps(body), timeout=20)
-    found: dict[str, Any] = answer.json()["Response"]
-    return found
 
 
 def order() -> dict[str, object]:

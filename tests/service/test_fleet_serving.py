@@ -56,3 +56,10 @@ async def test_what_every_process_of_a_fleet_needs(fleet: Fleet) -> None:
     with pytest.raises(BadInput, match=r"spool\.folder"):
         async with working(replace(settings, engine=engine)):
             pass
+
+
+async def test_copies_need_a_bucket(fleet: Fleet) -> None:
+    fleet.slices = {"copies": "file:///tmp/copies"}
+    with pytest.raises(BadInput, match=r"fleet\.copies: got 'file:'; allowed: a bucket: s3://"):
+        async with working(fleet.settings("w0")):
+            pass

@@ -3,17 +3,23 @@
 import asyncio
 import contextlib
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from slicer.delivery.spool.record import StoreUrls, describe, encode
 from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError
 from slicer.fleet.record import TaskRecord, given, to_json
+from slicer.media.slice import File, SliceInfo
+from slicer.rtp.parameters import Kind
 from slicer.service import worker
 from slicer.service.fleet_serving import Working, working
 from slicer.service.order import Product
-from slicer.slicing.outputs import State
+from slicer.slicing.outputs import State, TrackKey
 from tests.harness.fleet.in_process import Fleet, until
 from tests.harness.service.orders import moderation_order
+from tests.harness.storage.seaweed import OWNER, Seaweed
 
 MODERATION = Product.MODERATION
 pytestmark = pytest.mark.usefixtures("supplier")
@@ -178,3 +184,68 @@ async def test_while_the_bus_is_away_tasks_go_on_and_then_all_is_told(fleet: Fle
     await until(lambda: fleet.events(task)[-1:] == [1105], 40)
     # One that was being sent as the server went may come twice, under the same id.
     assert list(dict.fromkeys(fleet.events(task))) == [1101, 1102, 1105]
+
+
+def copy_of(task: str, to: Path, number: int) -> tuple[str, bytes]:
+    """A copy that a worker which is gone has left, of a slice that is to go into a folder."""
+    began = datetime.fromtimestamp(number, UTC)
+    info = SliceInfo(f"{task}/{number}.ogg", TrackKey(task, "ada", Kind.AUDIO), began, 1.0, 3)
+    file = File(info, b"%03d" % number, "audio/ogg")
+    key = f"{task}/00000001/gone-{number}.slice"
+    return key, encode(describe(file, StoreUrls(to.as_uri()), 1, key)) + file.data
+
+
+async def test_who_takes_a_task_over_delivers_what_has_copies(
+    fleet: Fleet, seaweed: Seaweed, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = seaweed.make_bucket("copies-of-a-worker")
+    keys = {"copies_access_key": OWNER.access_key, "copies_secret_key": OWNER.secret_key}
+    fleet.slices = {"copies": seaweed.url(bucket, "f"), **keys}
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    for number in range(2):
+        key, data = copy_of(task, tmp_path / "out", number)
+        seaweed.client.put_object(Bucket=bucket, Key=f"f/{key}", Body=data)
+    seaweed.client.put_object(Bucket=bucket, Key=f"f/{task}/00000001/x-y.slice", Body=b"damaged")
+    table = orders._table
+    await table.write(given(replace(table.records[task], worker="dead"), "w0"))
+    await until(lambda: len(list((tmp_path / "out").rglob("*.ogg"))) == 2)
+    assert {one.read_bytes() for one in (tmp_path / "out").rglob("*.ogg")} == {b"000", b"001"}
+    await until(lambda: seaweed.keys(bucket) == [f"f/{task}/00000001/x-y.slice"])
+    assert "x-y.slice is left there" in caplog.text
+    told = [str(one) for one in fleet.customer.received]
+    assert any("dead is lost" in one and "is delivered by copies" in one for one in told)
+    names = {one.name for one in await here.metrics()}
+    assert "fleet_copies_written_total" in names
+
+
+async def test_copies_that_cannot_be_read_are_told_and_tried_while_the_task_is_here(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    fleet.slices = {"copies": "s3://nowhere/x?region=eu-west-1&endpoint=http://127.0.0.1:9"}
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    table = orders._table
+    await table.write(given(replace(table.records[task], worker="dead"), "w0"))
+    await until(lambda: "what others have cut cannot be read" in caplog.text)
+    await orders.delete(fleet.app, MODERATION, task)
+    await until(lambda: fleet.events(task)[-1:] == [1105])
+    await until(lambda: not here.worker._background, 40)
+
+
+async def test_a_worker_whose_disk_is_full_is_given_no_tasks(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    monkeypatch.setattr("slicer.delivery.spool.spool.free_bytes", lambda _: 0)
+    await until(lambda: here.worker._spool == 1.0)
+    await until(lambda: "this worker is given no further tasks" in caplog.text)
+    beat = orders._planner.roster.beat
+    await until(lambda: (told := beat("w0")) is not None and told.load == 1.0)
+    with pytest.raises(LimitReached, match="all are full or draining"):
+        await orders.create(fleet.app, moderation_order())
+    monkeypatch.undo()
+    await until(lambda: "the spool has room again" in caplog.text)

@@ -103,7 +103,7 @@ def test_cos_is_reached_by_its_s3_api(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("obstore.store.S3Store", store)
     reader = open_reader(f"cos://slices-{cos_front.APPID}/x?region=ap-guangzhou", WRITER)
     assert isinstance(reader, ObstoreReader)
-    opened: object = reader._open()
+    opened: object = reader.store()
     assert opened == "open"
     assert made["endpoint"] == f"https://slices-{cos_front.APPID}.cos.ap-guangzhou.myqcloud.com"
     assert made["virtual_hosted_style_request"] is True

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -30,7 +30,9 @@ from slicer.media.slice import File
 RECORD, JUDGING, PART, DAMAGED = ".slice", ".judging", ".part", ".damaged"
 WHOLE = (RECORD, JUDGING)
 """Records of slices: to be stored, or to be judged before."""
-_NAME = re.compile(r"(\d{16})\.(slice|judging|part|damaged)")
+WAITING = ".waiting"
+"""Behind one of those: whether it may be delivered is not known yet (sharing.py)."""
+_NAME = re.compile(r"(\d{16})\.(slice|judging|part|damaged)(\.waiting)?")
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -48,7 +50,12 @@ class SpooledFile:
     @property
     def judging(self) -> bool:
         """It waits for its verdict, and no store may have it before."""
-        return self.path.suffix == JUDGING
+        return JUDGING in self.path.suffixes
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it may be delivered is not known."""
+        return self.path.suffix == WAITING
 
 
 class Folder:
@@ -57,18 +64,37 @@ class Folder:
     def __init__(self, path: Path, urls: StoreUrls, settings: SpoolSettings) -> None:
         self.path, self.urls, self._settings = path, urls, settings
 
-    def write(self, number: int, file: File, judging: bool = False) -> Path:
+    def write(
+        self,
+        number: int,
+        file: File,
+        judging: bool = False,
+        *,
+        waiting: bool = False,
+        epoch: int = 0,
+        copy: str = "",
+    ) -> Path:
         """Put a file on the disk, as safe as the settings ask for. It is there when this returns.
-        *judging*: it is to be judged first.
+        *judging*: it is to be judged first; *waiting*: whether it may be delivered is not known
+        yet; *epoch*, *copy*: as a Header's.
 
         Raises OSError: ENOSPC also where it would take the reserve.
         """
+        suffix = (JUDGING if judging else RECORD) + (WAITING if waiting else "")
+        header = encode(describe(file, self.urls, epoch, copy))
+        return self._write(number, suffix, (header, file.data))
+
+    def take(self, number: int, suffix: str, record: bytes) -> Path:
+        """Put another process's record on the disk likewise, under one of WHOLE. Raises OSError."""
+        return self._write(number, suffix, (record,))
+
+    def _write(self, number: int, suffix: str, blocks: Sequence[bytes]) -> Path:
         part = self.path / f"{number:016d}{PART}"
-        path = part.with_suffix(JUDGING if judging else RECORD)
-        descriptor = self._create(part, file.info.size)
+        path = part.with_name(f"{number:016d}{suffix}")
+        descriptor = self._create(part, sum(map(len, blocks)))
         try:
             try:
-                for block in (encode(describe(file, self.urls)), file.data):
+                for block in blocks:
                     _write_whole(descriptor, block)
                 if self._settings.fsync is Fsync.ALWAYS:
                     os.fsync(descriptor)
@@ -97,9 +123,21 @@ class Folder:
 
     def _check_space(self, size: int) -> None:
         disk = os.statvfs(self.path)
-        if disk.f_bavail * disk.f_frsize < self._settings.reserve_bytes + size:
+        if _free(disk) < self._settings.reserve_bytes + size:
             text = "No space left on device above spool.reserve_bytes"
             raise OSError(errno.ENOSPC, text, str(self.path))
+
+
+def free_bytes(folder: Path) -> int | None:
+    """What is free on the disk of a folder; None where it does not say."""
+    try:
+        return _free(os.statvfs(folder))
+    except OSError:
+        return None
+
+
+def _free(disk: os.statvfs_result) -> int:
+    return disk.f_bavail * disk.f_frsize
 
 
 def read(path: Path) -> File:
@@ -109,12 +147,31 @@ def read(path: Path) -> File:
 
 def mark_judged(path: Path) -> Path:
     """Have a record that was judged be stored: its new path. Raises OSError."""
-    return path.rename(path.with_suffix(RECORD))
+    return path.rename(path.with_name(path.name.partition(".")[0] + RECORD))
+
+
+def mark_permitted(path: Path) -> Path:
+    """Have a record be delivered that waited for its permission: its new path. Raises OSError."""
+    return path.rename(path.with_suffix(""))
+
+
+def number_of(path: Path) -> int:
+    """The number of a record, wherever it has come."""
+    return int(path.name.partition(".")[0])
+
+
+def read_record(path: Path) -> bytes | None:
+    """The bytes of a record, also where it was judged meanwhile; None: it is gone. Raises
+    OSError."""
+    for one in (path, path.with_name(path.name.partition(".")[0] + RECORD)):
+        with contextlib.suppress(FileNotFoundError):
+            return one.read_bytes()
+    return None
 
 
 def set_aside(path: Path) -> None:
     """Take a damaged record out of the way; it is kept for a human to look at."""
-    path.rename(path.with_suffix(DAMAGED))
+    path.rename(path.with_name(path.name.partition(".")[0] + DAMAGED))
 
 
 def sync(path: Path) -> None:
@@ -136,8 +193,9 @@ def numbers(folder: Path) -> Iterator[int]:
 
 def listing(folder: Path) -> list[SpooledFile]:
     """The records of a folder in their order, those set aside too, also while it is written to."""
-    names = [name for name in sorted(os.listdir(folder)) if name.endswith((*WHOLE, DAMAGED))]
-    found = (_look(folder / name) for name in names)
+    ends = (*WHOLE, DAMAGED, WAITING)
+    names = [name for name in sorted(os.listdir(folder)) if name.endswith(ends)]
+    found = (look(folder / name) for name in names)
     return [one for one in found if one is not None]
 
 
@@ -149,14 +207,16 @@ def clear(folder: Path) -> int:
     return len(torn)
 
 
-def _look(path: Path) -> SpooledFile | None:
+def look(path: Path) -> SpooledFile | None:
+    """What a record is, from the disk; None where it is none, or is gone. Raises OSError."""
     named = _NAME.fullmatch(path.name)
     if named is None:
         return None
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            header = _header(file, status.st_size) if path.suffix in WHOLE else None
+            whole = path.suffix != DAMAGED
+            header = _header(file, status.st_size) if whole else None
     except FileNotFoundError:  # it was stored meanwhile
         return None
     return SpooledFile(path, int(named[1]), status.st_size, status.st_mtime, header)

@@ -8,7 +8,8 @@ Nothing in it is secret. A file that is torn, cut short or changed raises ValueE
 bytes are. Pure: no disk, no clock.
 
 The header is the same since the first version, so that an upgrade sends what the last one left;
-only slices of auxiliary tracks have a "role". A manifest has an empty anchor.
+only slices of auxiliary tracks have a "role", and only those of a fleet an "epoch", and a "copy"
+where there is one. A manifest has an empty anchor.
 """
 
 import json
@@ -47,7 +48,9 @@ class StoreUrls:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A record without the slice's bytes. *sha256* of them, in hexadecimal."""
+    """A record without the slice's bytes. *sha256* of them, in hexadecimal; *epoch*: in which its
+    task was this process's (sharing.py), 0 where nobody else may have it; *copy*: the key of its
+    copy (copies.py), if it has one."""
 
     urls: StoreUrls
     info: Info
@@ -55,12 +58,14 @@ class Header:
     width: int | None
     height: int | None
     sha256: str
+    epoch: int = 0
+    copy: str = ""
 
 
-def describe(file: File, urls: StoreUrls) -> Header:
+def describe(file: File, urls: StoreUrls, epoch: int = 0, copy: str = "") -> Header:
     """The header of a file."""
-    digest = sha256(file.data).hexdigest()
-    return Header(urls, file.info, file.content_type, file.width, file.height, digest)
+    digest, sizes = sha256(file.data).hexdigest(), (file.width, file.height)
+    return Header(urls, file.info, file.content_type, *sizes, digest, epoch, copy)
 
 
 def encode(header: Header) -> bytes:
@@ -89,6 +94,10 @@ def encode(header: Header) -> bytes:
     }
     if isinstance(info, SliceInfo) and info.role is not Role.MAIN:
         fields["role"] = info.role.value
+    if header.epoch:
+        fields["epoch"] = header.epoch
+    if header.copy:
+        fields["copy"] = header.copy
     # ASCII alone, so that an anchor's id with lone surrogates can be written as well.
     text = json.dumps(fields, separators=(",", ":")).encode()
     return b"SLICE1 %08d %08x\n" % (len(text), zlib.crc32(text)) + text
@@ -141,9 +150,13 @@ def _header(text: bytes) -> Header:
     anchor, digest = _text(fields, "anchor"), _text(fields, "sha256")
     width, height = _measure(fields, "width"), _measure(fields, "height")
     info = _info(fields, anchor)
+    epoch = _take(fields, "epoch", int) if "epoch" in fields else 0
+    copy = _text(fields, "copy") if "copy" in fields else ""
     if not to or not info.task or not _DIGEST.fullmatch(digest):
         raise ValueError("an empty field, or no digest")
-    return Header(urls, info, _text(fields, "content_type"), width, height, digest)
+    if epoch < 0 or (copy and any(faults(copy))):
+        raise ValueError("an epoch or a copy that no slice has")
+    return Header(urls, info, _text(fields, "content_type"), width, height, digest, epoch, copy)
 
 
 def _info(fields: dict[str, Any], anchor: str) -> Info:

@@ -12,6 +12,8 @@ with the same bytes: it is in the store once, and its event is emitted at least 
         0000000000000044.judging  a record that waits for its verdict; then it is renamed, or goes
         0000000000000043.part   being written; after a crash it is torn, and is removed
         0000000000000017.damaged  a record whose bytes are wrong; kept for a human
+        0000000000000045.slice.waiting  a record of which it is not known whether it may be
+                                delivered (sharing.py); then it is renamed, or goes
 
 There is no index beside the records that could disagree with them: the rename commits, the
 unlink ends, the listing is the index, and each record proves itself by a CRC and a SHA-256.
@@ -42,15 +44,24 @@ from typing import Self
 
 from slicer.clock import Clock, Timer
 from slicer.delivery.delivery import Delivery
+from slicer.delivery.sharing import Permission, Sharing
 from slicer.delivery.spool.folder import (
-    WHOLE,
+    DAMAGED,
+    JUDGING,
+    RECORD,
+    WAITING,
     Folder,
     SpooledFile,
     clear,
+    free_bytes,
     listing,
+    look,
     mark_judged,
+    mark_permitted,
+    number_of,
     numbers,
     read,
+    read_record,
     set_aside,
     sync,
 )
@@ -69,6 +80,8 @@ SYNC_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
 DISK_PATIENCE = 5.0
 """Seconds a disk that failed is left alone."""
+LEAST_FREE = 1024**2
+"""Bytes above the reserve below which a disk counts as full: one large picture."""
 
 Evict = Callable[[Delivery, str], None]
 """Called with a slice that has to go, and why."""
@@ -81,12 +94,23 @@ class Spool:
     DISK_PATIENCE.
     """
 
-    def __init__(self, path: Path, lock: int, settings: SpoolSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lock: int,
+        settings: SpoolSettings,
+        clock: Clock,
+        sharing: Sharing | None = None,
+    ) -> None:
         self.ledger = Ledger(settings.max_bytes)
         self.failures = 0
         """Slices that could not be written, or not be read just then."""
         self.damaged = 0
         """Records that were there at the start, or read later, and are not what was written."""
+        self.copies = None if sharing is None else sharing.copies
+        """Where each record that may be delivered has a copy, until it is removed."""
+        self._permits = None if sharing is None else sharing.permits
+        self._copied: dict[int, str] = {}
         self._path, self._lock, self._settings, self._clock = path, lock, settings, clock
         self.threads = ThreadPool("spool", THREADS)
         self._last = max(
@@ -99,7 +123,7 @@ class Spool:
         self._sweeping: Timer | None = None
 
     @classmethod
-    def open(cls, settings: SpoolSettings, clock: Clock) -> Self:
+    def open(cls, settings: SpoolSettings, clock: Clock, sharing: Sharing | None = None) -> Self:
         """Make the folder and lock it; blocks. Raises BadInput where another process has it or
         others may write to it, and OSError where the disk does not do it."""
         path = Path(settings.folder)
@@ -108,7 +132,7 @@ class Spool:
         private_folder("spool.folder", path, group=settings.group_writes)
         descriptor = lock(path)
         try:
-            return cls(path, descriptor, settings, clock)
+            return cls(path, descriptor, settings, clock, sharing)
         except OSError:
             os.close(descriptor)
             raise
@@ -117,6 +141,13 @@ class Spool:
     def ready(self) -> bool:
         """The disk is not being left alone."""
         return self._clock.now() >= self._ready_at
+
+    async def load(self) -> float:
+        """How full it is, from 0 to 1: of its own bound, or 1 where its disk takes nothing more."""
+        free = await self.threads.run(partial(free_bytes, self._path))
+        if free is None or free <= self._settings.reserve_bytes + LEAST_FREE:
+            return 1.0
+        return min(1.0, self.ledger.bytes / self.ledger.max_bytes)
 
     def next_number(self) -> int:
         """The number of the slice that was cut next."""
@@ -145,31 +176,53 @@ class Spool:
             for each in self.ledger.claim(size):
                 self._lose(each, "the spool is full (spool.max_bytes)")
             try:
-                judging = delivery.judge is not None
-                write = partial(folder.write, delivery.number, file, judging)
-                path = await self.threads.run(write)
+                path = await self.threads.run(self._write_of(folder, delivery, file))
             finally:
                 self.ledger.release(size)
         except (OSError, ValueError) as error:
             raise self._failed(delivery, error) from None
         delivery.size, delivery.deadline = size, self._clock.now() + self._settings.max_age
         self._count(delivery, path, evict)
-        if self._settings.fsync is Fsync.INTERVAL:
-            self._dirty.append(path)
-            if self._syncing is None:
-                self._syncing = self._clock.call_at(self._clock.now() + SYNC_SECONDS, self._sync)
+        self._force(path)
+        granted = delivery.permission and delivery.permission.granted
+        if granted and path.suffix != WAITING and granted.result():
+            self._copy(delivery)
+
+    async def take(self, folder: Folder, suffix: str, record: bytes) -> SpooledFile | None:
+        """Put another process's record on the disk; it is to be adopted. Raises OSError."""
+        path = await self.threads.run(partial(folder.take, self.next_number(), suffix, record))
+        self._force(path)
+        return await self.threads.run(partial(look, path))
+
+    async def mark_permitted(self, delivery: Delivery) -> None:
+        """A slice may be delivered, as is known by now. Raises StorageUnavailable; then the next
+        start would ask again."""
+        assert delivery.path is not None
+        if delivery.path.suffix == WAITING:
+            try:
+                delivery.path = await self.threads.run(partial(mark_permitted, delivery.path))
+            except OSError as error:
+                raise self._failed(delivery, error) from None
+            self._copy(delivery)
 
     def adopt(self, found: SpooledFile, evict: Evict) -> Delivery | None:
         """What was there at the start, on its way once more; None where it is damaged."""
         if found.header is None:
             self.damaged += 1
             logger.warning("! spool: %s is damaged, it is kept and not sent", found.path)
-            if found.path.suffix in WHOLE:
+            if found.path.suffix != DAMAGED:
                 self.remove(found.path, damaged=True)
             return None
+        if found.header.copy:
+            self._copied[found.number] = found.header.copy
         info, now = found.header.info, self._clock.now()
         age = self._clock.wall(now).timestamp() - found.written
         delivery = Delivery(info, info.size, number=found.number)
+        if found.waiting:
+            granted = asyncio.get_running_loop().create_future()
+            epoch, permits = found.header.epoch, self._permits
+            granted.set_result(permits is None or permits.held(info.task, epoch))
+            delivery.permission = Permission(epoch, granted)
         delivery.deadline = now + self._settings.max_age - age
         self._count(delivery, found.path, evict)
         return delivery
@@ -197,8 +250,11 @@ class Spool:
             raise self._failed(delivery, error) from None
 
     def remove(self, path: Path, *, damaged: bool = False) -> None:
-        """Have a record taken off the disk, soon; a damaged one is set aside."""
+        """Have a record taken off the disk, soon, and its copy; a damaged one is set aside."""
         self.threads.post(partial(_remove, path, damaged))
+        copy = self._copied.pop(number_of(path), "")
+        if copy and self.copies is not None:
+            self.copies.remove(copy)
 
     def forget(self, delivery: Delivery) -> None:
         """Count a slice no longer; its record stays, until `remove` or for the next start."""
@@ -211,6 +267,8 @@ class Spool:
             if timer is not None:
                 timer.cancel()
         self._syncing = self._sweeping = None
+        if self.copies is not None:
+            await self.copies.close()
         if self._lock >= 0:
             dirty, self._dirty = self._dirty, []
             self.threads.run(partial(_sync_all, dirty))
@@ -229,6 +287,37 @@ class Spool:
         self.ledger.add(delivery)
         if self._sweeping is None:
             self._sweeping = self._clock.call_at(self._clock.now() + SWEEP_SECONDS, self._sweep)
+
+    def _write_of(self, folder: Folder, delivery: Delivery, file: File) -> Callable[[], Path]:
+        """What writes a slice's record, in a thread."""
+        judging, permission = delivery.judge is not None, delivery.permission
+        if permission is None:
+            return partial(folder.write, delivery.number, file, judging)
+        waiting, epoch = not permission.granted.done(), permission.epoch
+        write = partial(folder.write, delivery.number, file, judging)
+        return partial(write, waiting=waiting, epoch=epoch, copy=self._copy_key(delivery))
+
+    def _copy_key(self, delivery: Delivery) -> str:
+        """Where a slice's copy is to be; empty where copies are not kept."""
+        if self.copies is None or delivery.permission is None:
+            return ""
+        key = self.copies.key(delivery.info.task, delivery.permission.epoch, delivery.info.key)
+        return key + (RECORD if delivery.judge is None else JUDGING)
+
+    def _copy(self, delivery: Delivery) -> None:
+        """Have a slice's record copied, where copies are kept. What was found in the spool has the
+        key that it was written with."""
+        path, number = delivery.path, delivery.number
+        key = self._copied.setdefault(number, self._copy_key(delivery))
+        if key and path is not None and self.copies is not None:
+            self.copies.add(key, lambda: self.threads.run(partial(read_record, path)))
+
+    def _force(self, path: Path) -> None:
+        """Have a record forced to the disk soon, if the settings say so."""
+        if self._settings.fsync is Fsync.INTERVAL:
+            self._dirty.append(path)
+            if self._syncing is None:
+                self._syncing = self._clock.call_at(self._clock.now() + SYNC_SECONDS, self._sync)
 
     def _failed(self, delivery: Delivery, error: OSError | ValueError) -> StorageUnavailable:
         self.failures += 1

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from slicer.delivery.spool.folder import Folder, clear, listing, numbers, read, set_aside
+from slicer.delivery.spool.folder import (
+    Folder,
+    clear,
+    free_bytes,
+    listing,
+    numbers,
+    read,
+    set_aside,
+)
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from tests.harness.delivery.spooling import file_of, spool_settings
@@ -106,3 +114,10 @@ def test_what_is_forced_before_it_counts(
     assert len(calls) == forced
     folder.write(2, file_of("ada/2"))
     assert len(calls) == forced + (2 if fsync is Fsync.ALWAYS else 0)
+
+
+def test_what_is_free_on_a_disk(tmp_path: Path) -> None:
+    there = free_bytes(tmp_path)
+    assert there is not None
+    assert there > 0
+    assert free_bytes(tmp_path / "gone") is None

@@ -4,39 +4,39 @@ import asyncio
 import errno
 import fcntl
 import os
-import resource
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from slicer.delivery.copies import Copies
 from slicer.delivery.delivery import Delivery, Phase
+from slicer.delivery.sharing import Sharing
 from slicer.delivery.spool import spool as module
 from slicer.delivery.spool.folder import Folder, listing, read
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import Fsync
 from slicer.delivery.spool.spool import Spool, lock, locked
-from slicer.errors import BadInput, MediaError, StorageError, StorageRefused, StorageUnavailable
+from slicer.errors import BadInput, MediaError, StorageError, StorageRefused
 from slicer.media.slice import File
 from slicer.rtp.parameters import Kind
 from tests.harness.clock import ManualClock
+from tests.harness.delivery.permits import Permits
+from tests.harness.delivery.scripted_place import ScriptedPlace
 from tests.harness.delivery.spooling import (
     URL,
     Run,
     assert_whole,
-    bytes_of,
     delivery_of,
+    failing_disk,
     file_of,
     info_of,
     spool_settings,
+    unavailable,
 )
 from tests.harness.storage.memory import MemoryStore
 
 MAX_AGE = spool_settings(Path("/")).max_age
-
-
-def unavailable(key: str) -> StorageError:
-    return StorageUnavailable(key, "503 SlowDown", "it is tried again")
 
 
 def refused(key: str) -> StorageError:
@@ -164,13 +164,6 @@ async def test_closing_keeps_what_is_on_the_disk(tmp_path: Path) -> None:
     assert len(run.records()) == 3
 
 
-async def test_closing_waits_for_files_in_the_making(tmp_path: Path) -> None:
-    run = Run(tmp_path, MemoryStore(fails=unavailable))
-    run.offer(*(f"ada/{number}" for number in range(50)))
-    await run.close()
-    assert len(run.heard.kept) == len(run.records()) == 50
-
-
 async def test_a_damaged_record_is_told_and_kept_for_a_human(tmp_path: Path) -> None:
     run = Run(tmp_path, MemoryStore(fails=unavailable))
     run.offer("ada/0", "ada/1", "ada/2")
@@ -250,13 +243,6 @@ async def test_age_goes_on_while_no_process_runs(tmp_path: Path) -> None:
     await again.close()
 
 
-def failing_disk(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    def fail(_folder: Folder, _number: int, _file: File, _judging: bool) -> Path:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(Folder, "write", fail)
-
-
 @pytest.fixture
 async def alone(tmp_path: Path) -> AsyncIterator[tuple[Spool, Folder, ManualClock]]:
     """A spool without an outbox."""
@@ -321,54 +307,6 @@ async def test_adopted_with_the_age_it_has(alone: tuple[Spool, Folder, ManualClo
     assert spool.ledger.bytes == 1000
     os.truncate(path, 10)
     assert spool.adopt(listing(folder.path)[0], never) is None
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
-async def test_with_a_disk_that_fails_slices_wait_in_memory_and_it_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    bucket = MemoryStore(gate=asyncio.Event())
-    run = Run(tmp_path, bucket)
-    with monkeypatch.context() as broken:
-        failing_disk(broken, code)
-        run.offer("ada/0", "bo/0", "ada/1")
-        await run.until(lambda: len(bucket.tries) == 2)
-        assert run.heard.spooled == []
-        assert run.outbox.memory == 3000
-        told = [str(error) for _, error in run.heard.trouble]
-        assert len(told) == 1
-        assert os.strerror(code) in told[0]
-    run.offer("cy/0")
-    await run.until(lambda: "cy/0" in bucket.tries)
-    assert run.heard.spooled == [], "the disk is left alone for a while"
-    await run.advance_clock(5.0)
-    run.offer("di/0")
-    await run.until(lambda: run.heard.spooled == ["di/0"])
-    assert bucket.gate is not None
-    bucket.gate.set()
-    await run.until(lambda: run.outbox.held == 0)
-    assert_whole(bucket, ["ada/0", "bo/0", "ada/1", "cy/0", "di/0"])
-    assert run.balanced()
-    await run.close()
-
-
-async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
-    """A limit on the size of files makes real writes fail in their middle."""
-    run = Run(tmp_path, bucket := MemoryStore())
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
-    try:
-        run.offer("ada/large", size=100_000)
-        run.offer("ada/small", size=1_000)
-        await run.until(lambda: run.outbox.held == 0)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    await run.quiet()
-    assert bucket.order == ["ada/large", "ada/small"]
-    assert bucket.there["ada/large"] == bytes_of("ada/large", 100_000)
-    assert "File too large" in str(run.heard.trouble[0][1])
-    assert list(run.folder.path.iterdir()) == [], "no half of a file stays"
-    await run.close()
 
 
 async def test_what_is_on_a_disk_that_went_read_only_is_sent_all_the_same(
@@ -493,3 +431,65 @@ async def test_descriptors_do_not_add_up(tmp_path: Path) -> None:
     descriptor = lock(tmp_path)
     assert fcntl.fcntl(descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC, "no child holds the lock"
     os.close(descriptor)
+
+
+async def test_how_full_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = 2 * 1024**2
+    bucket = MemoryStore(gate=asyncio.Event())
+    run = Run(tmp_path, bucket, spooling=spool_settings(tmp_path, max_bytes=bound))
+    assert await run.spool.load() == 0.0
+    run.offer("ada/0", size=bound // 4)
+    await run.until(lambda: len(run.records()) == 1)
+    assert await run.spool.load() == 0.25
+    for free in (module.LEAST_FREE, None):  # no room, and a disk that does not answer
+        monkeypatch.setattr(module, "free_bytes", lambda _, free=free: free)
+        assert await run.spool.load() == 1.0
+    await run.close()
+
+
+async def test_a_record_waits_until_it_may_be_delivered_and_then_has_a_copy(tmp_path: Path) -> None:
+    place, clock, permits = ScriptedPlace(), ManualClock(), Permits()
+    place.gate.set()
+    sharing = Sharing(permits, Copies(place, clock))
+    spool = Spool.open(spool_settings(tmp_path), clock, sharing)
+    folder = spool.folder(StoreUrls(URL))
+    delivery = delivery_of("ada/0")
+    delivery.permission = permits.ask("ada/0")
+    await spool.write(folder, delivery, file_of("ada/0"), lambda *_: None)
+    assert delivery.path is not None
+    assert delivery.path.name.endswith(".slice.waiting")
+    assert place.asked == []
+    await spool.mark_permitted(delivery)
+    await spool.mark_permitted(delivery)  # it is known already
+    assert delivery.path.suffix == ".slice"
+    async with asyncio.timeout(20):
+        while not place.there:
+            await asyncio.sleep(0.001)
+    ((key, record),) = place.there.items()
+    taken = await spool.take(folder, ".judging", record)
+    assert taken is not None
+    assert taken.header is not None
+    assert (taken.judging, taken.header.copy, taken.header.epoch) == (True, key, 7)
+    spool.remove(delivery.path)
+    async with asyncio.timeout(20):
+        while place.there:
+            await asyncio.sleep(0.001)
+    await spool.close()
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_what_was_not_known_at_a_crash_is_asked_for_at_the_next_start(
+    tmp_path: Path, held: bool
+) -> None:
+    clock, permits = ManualClock(), Permits()
+    folder = Folder(tmp_path / "there", StoreUrls(URL), spool_settings(tmp_path))
+    folder.write(1, file_of("ada/0"), waiting=True, epoch=7)
+    permits.answers["task", 7] = held
+    spool = Spool.open(spool_settings(tmp_path), clock, Sharing(permits))
+    ((found,),) = (await spool.found()).values()
+    assert found.waiting
+    delivery = spool.adopt(found, lambda *_: None)
+    assert delivery is not None
+    assert delivery.permission is not None
+    assert await delivery.permission.granted is held
+    await spool.close()

@@ -1,20 +1,26 @@
 """Slices with known bytes; an outbox over a spool on disk."""
 
 import asyncio
+import os
 import random
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.encoding import MAX_WAITING, PRIORITIES, EncodingPool
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
+from slicer.delivery.sharing import Sharing
+from slicer.delivery.spool.folder import Folder
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import THREADS, Spool
+from slicer.errors import StorageUnavailable
 from slicer.media.slice import File, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import TrackKey
@@ -59,10 +65,11 @@ class Run:
         settings: OutboxSettings | None = None,
         backup: MemoryStore | None = None,
         max_waiting: int = MAX_WAITING,
+        sharing: Sharing | None = None,
     ) -> None:
         self.clock, self.bucket, self.heard = clock or ManualClock(), bucket, Recorder()
         self.workers = ThreadPool("encoding", 2, PRIORITIES)
-        self.spool = Spool.open(spooling or spool_settings(folder), self.clock)
+        self.spool = Spool.open(spooling or spool_settings(folder), self.clock, sharing)
         self.folder = self.spool.folder(StoreUrls(URL))
         self.outbox = Outbox(
             bucket,
@@ -150,3 +157,17 @@ def assert_whole(bucket: MemoryStore, keys: list[str], size: int = 1000) -> None
     assert sorted(bucket.order) == sorted(keys), "each is put once"
     for key in keys:
         assert bucket.there[key] == bytes_of(key, size)
+
+
+def failing_disk(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Have no record be written."""
+
+    def fail(_folder: Folder, _number: int, _file: File, _judging: bool) -> Path:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Folder, "write", fail)
+
+
+def unavailable(key: str) -> StorageUnavailable:
+    """What a store says that is away."""
+    return StorageUnavailable(key, "503 SlowDown", "it is tried again")

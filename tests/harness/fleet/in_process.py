@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,8 @@ class Fleet:
     stack: contextlib.AsyncExitStack
     workers: set[str] = field(default_factory=set)
     copies: list[FleetOrders] = field(default_factory=list)
+    slices: Mapping[str, str] = field(default_factory=dict)
+    """Settings of a fleet's copies of slices."""
 
     def settings(self, name: str) -> ServiceSettings:
         return ServiceSettings(
@@ -47,7 +49,7 @@ class Fleet:
             ServeSettings(state=str(self.folder / name / "state"), state_keys=KEYS),
             WebhookSettings(allow_private=True),
             apps=(self.app,),
-            fleet=FleetSettings(self.servers.urls, name, replicas=1),
+            fleet=FleetSettings(self.servers.urls, name, replicas=1, **self.slices),
         )
 
     async def worker(self, name: str) -> Working:

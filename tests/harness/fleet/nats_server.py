@@ -1,15 +1,17 @@
-"""NATS servers with JetStream on loopback: one, or three that keep everything together."""
+"""NATS servers with JetStream: one, or three that keep everything together, on loopback or each in
+a network of its own."""
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nats
 from nats.errors import Error
 
+from tests.harness.network.hub import Place
 from tests.harness.rooms.server_process import free_ports, running
 
 SERVER = Path(sys.executable).with_name("nats-server")
@@ -24,17 +26,26 @@ class Servers:
     arguments: list[list[str]]
     tls: str = ""
     """The certificate that they are known by."""
+    places: Sequence[Place] = ()
+    """Where each one runs, if not here."""
     stacks: list[contextlib.AsyncExitStack] = field(default_factory=list)
 
     @property
     def urls(self) -> tuple[str, ...]:
         scheme = "tls" if self.tls else "nats"
-        return tuple(f"{scheme}://127.0.0.1:{port}" for port in self.ports)
+        numbered = enumerate(self.ports)
+        return tuple(f"{scheme}://{self.host(number)}:{port}" for number, port in numbered)
+
+    def host(self, number: int) -> str:
+        return _host(self.places, number)
 
     async def start(self, number: int) -> None:
         """Start one (again)."""
         log = self.folder / f"{number}.log"
-        server = running([str(SERVER), *self.arguments[number]], self.ports[number], log)
+        words = [str(SERVER), *self.arguments[number]]
+        if self.places:
+            words = self.places[number].command(words)
+        server = running(words, self.ports[number], log, self.host(number))
         await self.stacks[number].enter_async_context(server)
 
     async def kill(self, number: int) -> None:
@@ -56,23 +67,30 @@ class Servers:
 
 @contextlib.asynccontextmanager
 async def nats_servers(
-    folder: Path, count: int = 1, *, config: Path | None = None, tls: str = ""
+    folder: Path,
+    count: int = 1,
+    *,
+    config: Path | None = None,
+    tls: str = "",
+    places: Sequence[Place] = (),
 ) -> AsyncIterator[Servers]:
     """Run servers until this is left, with a configuration where one is given. *tls*: the file of
-    the certificate they are known by; who connects waits until they are ready."""
+    the certificate they are known by; who connects waits until they are ready. *places*: where
+    each one runs, if not here."""
     folder.mkdir(parents=True, exist_ok=True)
     ports = free_ports(2 * count)
-    routes = ",".join(f"nats://127.0.0.1:{port}" for port in ports[count:])
+    hosts = [_host(places, number) for number in range(count)]
+    clusters = [f"nats://{host}:{port}" for host, port in zip(hosts, ports[count:], strict=True)]
     arguments = []
     for one in range(count):
-        words = ["-a", "127.0.0.1", "-p", str(ports[one]), "-n", f"n{one}"]
+        words = ["-a", hosts[one], "-p", str(ports[one]), "-n", f"n{one}"]
         words += ["-c", str(config)] if config else ["-js"]
         words += ["-sd", str(folder / f"{one}")]
         if count > 1:
-            cluster = f"nats://127.0.0.1:{ports[count + one]}"
-            words += ["--cluster", cluster, "--routes", routes, "--cluster_name", "slicer"]
+            words += ["--cluster", clusters[one], "--routes", ",".join(clusters)]
+            words += ["--cluster_name", "slicer"]
         arguments.append(words)
-    servers = Servers(folder, ports[:count], arguments, tls)
+    servers = Servers(folder, ports[:count], arguments, tls, places)
     async with contextlib.AsyncExitStack() as all_of_them:
         for number in range(count):
             stack = await all_of_them.enter_async_context(contextlib.AsyncExitStack())
@@ -80,3 +98,7 @@ async def nats_servers(
             await servers.start(number)
         await asyncio.wait_for(servers.until_ready(), 20)
         yield servers
+
+
+def _host(places: Sequence[Place], number: int) -> str:
+    return places[number].address if places else "127.0.0.1"

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.harness.network.hub import Place
+
 
 @dataclass
 class Process:
@@ -36,15 +38,19 @@ class Process:
 
 @contextlib.asynccontextmanager
 async def worker(
-    name: str, config: str, folder: Path, secrets: Mapping[str, str]
+    name: str, config: str, folder: Path, secrets: Mapping[str, str], place: Place | None = None
 ) -> AsyncIterator[Process]:
-    """Work with these settings until the context ends. stderr goes to `worker.log` in *folder*."""
+    """Work with these settings until the context ends, in a network of its own if there is a
+    *place*. stderr goes to `worker.log` in *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "slicer.toml").write_text(config)
-    command = ["slicer.cli", "worker", "--config", "slicer.toml", "--name", name]
+    command = [sys.executable, "-m", "slicer.cli", "worker", "--config", "slicer.toml"]
+    command += ["--name", name]
+    if place is not None:
+        command = place.command(command)
     with (folder / "worker.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *command,
+            *command,
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), **secrets},
             stdout=asyncio.subprocess.PIPE,

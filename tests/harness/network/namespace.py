@@ -32,17 +32,42 @@ def own_network() -> Iterator[None]:
     does not let us."""
     if not shutil.which("ip"):
         pytest.skip("no command 'ip' (Debian: iproute2)")
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    before = _current()
     try:
-        if _LIBC.unshare(_NEW_NETWORK) != 0:
-            why = os.strerror(ctypes.get_errno())
-            pytest.skip(f"no network namespace: {why}; as root, or by 'unshare -Ur make test'")
+        _unshare()
         try:
             for line in _SETUP:
                 subprocess.run(["ip", *line.split()], check=True)
             yield
         finally:
             # Nothing has a hold on the new one any more but what was started in it.
-            assert _LIBC.setns(before, _NEW_NETWORK) == 0, os.strerror(ctypes.get_errno())
+            _enter(before)
     finally:
         os.close(before)
+
+
+def new_network() -> int:
+    """A new namespace with nothing in it, as a descriptor; the calling thread stays where it is."""
+    before = _current()
+    try:
+        _unshare()
+        try:
+            return _current()
+        finally:
+            _enter(before)
+    finally:
+        os.close(before)
+
+
+def _current() -> int:
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _unshare() -> None:
+    if _LIBC.unshare(_NEW_NETWORK) != 0:
+        why = os.strerror(ctypes.get_errno())
+        pytest.skip(f"no network namespace: {why}; as root, or by 'unshare -Ur make test'")
+
+
+def _enter(namespace: int) -> None:
+    assert _LIBC.setns(namespace, _NEW_NETWORK) == 0, os.strerror(ctypes.get_errno())

@@ -41,7 +41,7 @@ general: {{
     {tokens}
 }}
 nat: {{
-    ice_enforce_list = "127.0.0."
+    ice_enforce_list = "{addresses}"
     ignore_mdns = true
 }}
 plugins: {{ disable = "{others}" }}
@@ -110,7 +110,10 @@ class Janus:
     """A running Janus. *string_ids*: whether rooms and participants have texts for ids; *secure*:
     whether it has TLS as well, and takes tokens."""
 
-    def __init__(self, folder: Path, string_ids: bool, session_timeout: int, secure: bool) -> None:
+    def __init__(
+        self, folder: Path, string_ids: bool, session_timeout: int, secure: bool, addresses: str
+    ) -> None:
+        self._addresses = addresses
         self._folder, self._string_ids = folder, string_ids
         self._timeout, self._secure = session_timeout, secure
         self.certificate = folder / "certificate.pem"
@@ -169,6 +172,7 @@ class Janus:
         others = ",".join(f"libjanus_{name}.so" for name in _OTHERS.split())
         tokens = _TOKENS.format(key=TOKEN_KEY) if self._secure else ""
         given = {"libraries": _LIBRARIES, "folder": self._folder, "secret": API_SECRET}
+        given["addresses"] = self._addresses
         general = _GENERAL.format(**given, others=others, timeout=self._timeout, tokens=tokens)
         web, rest = f"ws = true\n ws_port = {WS}", f"http = true\n port = {HTTP}"
         certificates = ""
@@ -190,11 +194,15 @@ class Janus:
 
 @asynccontextmanager
 async def janus(
-    folder: Path, string_ids: bool = True, session_timeout: int = 60, secure: bool = False
+    folder: Path,
+    string_ids: bool = True,
+    session_timeout: int = 60,
+    secure: bool = False,
+    addresses: str = "127.0.0.",
 ) -> AsyncIterator[Janus]:
-    """A Janus until the context ends."""
+    """A Janus until the context ends. *addresses*: what those that media come to begin with."""
     folder.mkdir(exist_ok=True)
-    made = Janus(folder, string_ids, session_timeout, secure)
+    made = Janus(folder, string_ids, session_timeout, secure, addresses)
     await made.start()
     try:
         yield made

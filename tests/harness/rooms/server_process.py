@@ -36,14 +36,16 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.asynccontextmanager
-async def running(arguments: Sequence[str], port: int, log: Path) -> AsyncIterator[int]:
+async def running(
+    arguments: Sequence[str], port: int, log: Path, host: str = "127.0.0.1"
+) -> AsyncIterator[int]:
     """Run a server until it is left; it listens on this port once this is entered. Gives its
     pid."""
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(*arguments, stdout=output, stderr=output)
     try:
         async with asyncio.timeout(READY):
-            while not await listens(port):
+            while not await listens(port, host):
                 assert process.returncode is None, log.read_text()[-2000:]
                 await asyncio.sleep(0.02)
         yield process.pid
@@ -53,10 +55,10 @@ async def running(arguments: Sequence[str], port: int, log: Path) -> AsyncIterat
         await process.wait()
 
 
-async def listens(port: int) -> bool:
-    """Whether somebody takes connections there, on loopback."""
+async def listens(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether somebody takes connections there, on loopback unless told otherwise."""
     try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await asyncio.open_connection(host, port)
     except OSError:
         return False
     writer.close()

@@ -1,6 +1,7 @@
 """A customer of a service that runs as a process: his application, his keys, his bucket."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from slicer.usersig import SdkApp
@@ -19,13 +20,18 @@ SECRETS = {
 """What the process finds in its environment."""
 
 
-def configuration(rooms: int, callbacks: str, folder: Path, store: str, more: str = "") -> str:
+def configuration(
+    rooms: int | Mapping[str, str], callbacks: str, folder: Path, store: str, more: str = ""
+) -> str:
     """The settings of the service, as a TOML file: *rooms* is the port where publishers come by
-    WHIP, *callbacks* and *store* are URLs, *more* are tables beside these."""
+    WHIP, or URLs by their patterns; *callbacks* and *store* are URLs, *more* are tables beside
+    these."""
+    patterns = {"*": f"whip://127.0.0.1:{rooms}/{{room}}"} if isinstance(rooms, int) else rooms
+    listed = ", ".join(f'{{ pattern = "{one}", url = "{url}" }}' for one, url in patterns.items())
     return f"""
 [[apps]]
 sdk_app_id = {APP}
-rooms = [{{ pattern = "*", url = "whip://127.0.0.1:{rooms}/{{room}}" }}]
+rooms = [{listed}]
 callback_url = "{callbacks}"
 [serve]
 port = 0

@@ -191,7 +191,11 @@ def fetch(endpoint: str, request: Request, admit: Admit, vendor: Vendor) -> byte
     if not wanted.key:
         check_bucket(endpoint, wanted.bucket, "NoSuchBucket")
         return listing(client, wanted.bucket, dict(parse_qsl(urlsplit(request.path).query)), vendor)
-    data: bytes = client.get_object(Bucket=wanted.bucket, Key=wanted.key)["Body"].read()
+    try:
+        data: bytes = client.get_object(Bucket=wanted.bucket, Key=wanted.key)["Body"].read()
+    except client.exceptions.NoSuchKey:
+        code = "BlobNotFound" if vendor.opaque else "NoSuchKey"
+        raise Refusal(404, code, "The specified object does not exist.") from None
     return data
 
 

@@ -114,7 +114,7 @@ def weed() -> str:
     return found
 
 
-def command(folder: Path) -> tuple[list[str], int]:
+def command(folder: Path, host: str) -> tuple[list[str], int]:
     """The server's command line, and its S3 port."""
     names = ("master", "volume", "filer", "s3")
     ports = free_ports(2 * len(names))
@@ -123,8 +123,8 @@ def command(folder: Path) -> tuple[list[str], int]:
     config.write_text(json.dumps(IDENTITIES))
     options = {
         "dir": str(folder / "data"),
-        "ip": "127.0.0.1",
-        "ip.bind": "127.0.0.1",
+        "ip": host,
+        "ip.bind": host,
         "master.telemetry": "false",  # on by default: a test must not phone home
         "master.electionTimeout": "1s",
         "master.volumeSizeLimitMB": "64",
@@ -144,20 +144,47 @@ def command(folder: Path) -> tuple[list[str], int]:
     return [weed(), "server", *(f"-{key}={value}" for key, value in options.items())], ports[-2]
 
 
+class Server:
+    """A server in *folder*, which may be killed, and started again with its ports and objects."""
+
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+        self._folder = folder
+        self._arguments, port = command(folder, host)
+        self.store = Seaweed(f"http://{host}:{port}")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it takes and gives objects."""
+        log = self._folder / "weed.log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._arguments, stdout=output, stderr=output, cwd=self._folder
+            )
+        wait_until_ready(self.store, self._process, log)
+
+    def kill(self) -> None:
+        """End it at once; SIGTERM takes it 20 s, and acknowledged objects survive this as well."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def serving(folder: Path, host: str = "127.0.0.1") -> Iterator[Server]:
+    """A server until the context ends; ended by its own pid."""
+    server = Server(folder, host)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[Seaweed]:
-    """A server in *folder*, ready to take and give objects; ended by its own pid."""
-    arguments, port = command(folder)
-    log = folder / "weed.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(arguments, stdout=output, stderr=output, cwd=folder)
-    try:
-        store = Seaweed(f"http://127.0.0.1:{port}")
-        wait_until_ready(store, process, log)
-        yield store
-    finally:
-        process.kill()  # SIGTERM takes it 20 s; acknowledged objects survive this as well
-        process.wait()
+    """A server that runs until the context ends."""
+    with serving(folder) as server:
+        yield server.store
 
 
 def wait_until_ready(store: Seaweed, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -165,7 +192,7 @@ def wait_until_ready(store: Seaweed, process: "subprocess.Popen[bytes]", log: Pa
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            store.client.create_bucket(Bucket="probe")
+            store.make_bucket("probe")
             store.client.put_object(Bucket="probe", Key="probe", Body=b"probe")
             if store.read("probe", "probe")[0] == b"probe":
                 return

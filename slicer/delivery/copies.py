@@ -1,0 +1,183 @@
+"""Copies of spooled slices in a second place, from which another process can deliver them.
+
+A copy is the slice's record as the spool has it (record.py), so it proves itself. It is written as
+soon as the slice may be delivered, beside its upload, and deleted once the slice is stored, told or
+given up:
+
+    TASK/EPOCH/WRITER-DIGEST.slice      WRITER: this process; DIGEST: of the slice's key
+    TASK/EPOCH/WRITER-DIGEST.judging    to be judged first
+
+So what lies there of a task is what nobody has delivered yet. Whoever has the task next takes it.
+A place that fails costs the copies alone: they are tried again while their slices wait.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from slicer.background import Background
+from slicer.clock import Clock
+from slicer.delivery.retry import Backoff
+from slicer.errors import StorageError
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Copies that are written, read or deleted side by side."""
+PATIENCE = 5.0
+"""Seconds that a closing process gives to what is under way."""
+DELETIONS = 3
+"""Tries to delete a copy. What is left is delivered once more by the next process that has the
+task, under the same key with the same bytes."""
+BACKOFF = Backoff(first=0.5, most=30.0)
+
+Read = Callable[[], Awaitable[bytes | None]]
+"""A record's bytes; None: it is gone."""
+
+
+class Place(Protocol):
+    """Where copies are. Its methods raise StorageError."""
+
+    @property
+    def label(self) -> str: ...
+
+    async def put(self, key: str, data: bytes) -> None: ...
+
+    async def keys(self, under: str) -> Sequence[str]:
+        """All that lie in a folder."""
+        ...
+
+    async def read(self, key: str) -> bytes | None:
+        """None: it is gone."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Also where it is gone."""
+        ...
+
+
+class Copies:
+    """Of one process. For the loop's thread."""
+
+    def __init__(self, place: Place, clock: Clock) -> None:
+        self.written = self.failures = 0
+        """Copies that were written, and tries that failed."""
+        self._place, self._clock = place, clock
+        self._writer = os.urandom(4).hex()
+        self._writing: dict[str, asyncio.Task[None]] = {}
+        self._tried, self._putting, self._resting = set[str](), set[str](), set[str]()
+        self._deleting = Background()
+        self._limit = asyncio.Semaphore(AT_ONCE)
+        self._failing = False
+
+    def __len__(self) -> int:
+        """Slices that wait for their copy."""
+        return sum(not one.done() for one in self._writing.values())
+
+    def key(self, task: str, epoch: int, slice_key: str) -> str:
+        """Where a slice's copy will be, without what says whether it is to be judged."""
+        digest = sha256(slice_key.encode()).hexdigest()[:24]
+        return f"{task}/{epoch:08d}/{self._writer}-{digest}"
+
+    def add(self, key: str, read: Read) -> None:
+        """Write a copy, soon."""
+        self._writing[key] = asyncio.ensure_future(self._write(key, read))
+
+    def remove(self, key: str) -> None:
+        """Delete a copy, soon: its slice is done with. One that was not begun is not written; one
+        that is on its way is deleted once it is there."""
+        writing = self._writing.pop(key, None)
+        if writing is not None and key not in self._putting:
+            writing.cancel()
+            if key not in self._tried:
+                return
+        self._deleting.start(self._delete(key, writing))
+
+    async def of_others(self, task: str, epoch: int) -> list[tuple[str, bytes]]:
+        """The copies of a task that other processes have left, up to this epoch, each with its key.
+        Raises StorageError."""
+        keys = [key for key in await self._place.keys(task) if self._is_others(key, epoch)]
+        found = await asyncio.gather(*(self._read(key) for key in keys))
+        return [(key, data) for key, data in zip(keys, found, strict=True) if data is not None]
+
+    async def close(self) -> None:
+        """Give a moment to what is under way, and none to what failed before: that is in the spool
+        alone. May be called twice."""
+        for key in list(self._resting):
+            self._writing[key].cancel()
+        writing, self._writing = list(self._writing.values()), {}
+        if writing:
+            await asyncio.wait(writing, timeout=PATIENCE)
+        for one in writing:
+            one.cancel()
+        await asyncio.gather(*writing, return_exceptions=True)
+        await self._deleting.finish(PATIENCE if not self._failing else 0.0)
+
+    async def _write(self, key: str, read: Read) -> None:
+        failed = 0
+        while True:
+            async with self._limit:
+                data = await read()
+                if data is None:
+                    return
+                self._tried.add(key)
+                self._putting.add(key)
+                try:
+                    await self._place.put(key, data)
+                except StorageError as error:
+                    failed += 1
+                    self._tell(error)
+                else:
+                    self._recovered()
+                    self.written += 1
+                    return
+                finally:
+                    self._putting.discard(key)
+            if key not in self._writing:
+                return  # its slice is done with, or the process ends
+            self._resting.add(key)
+            try:
+                await self._clock.sleep(BACKOFF.after_failure(failed, 1.0))
+            finally:
+                self._resting.discard(key)
+
+    async def _delete(self, key: str, writing: asyncio.Task[None] | None) -> None:
+        if writing is not None:  # else it would be there after it was deleted
+            await asyncio.wait([writing])
+        self._tried.discard(key)
+        for failed in range(1, DELETIONS + 1):
+            try:
+                async with self._limit:
+                    await self._place.delete(key)
+            except StorageError as error:
+                self._tell(error)
+            else:
+                return
+            await self._clock.sleep(BACKOFF.after_failure(failed, 1.0))
+
+    async def _read(self, key: str) -> bytes | None:
+        async with self._limit:
+            return await self._place.read(key)
+
+    def _is_others(self, key: str, epoch: int) -> bool:
+        path = PurePosixPath(key)
+        with suppress(ValueError):
+            return int(path.parent.name) <= epoch and not path.name.startswith(f"{self._writer}-")
+        return False
+
+    def _tell(self, error: StorageError) -> None:
+        self.failures += 1
+        if not self._failing:
+            self._failing = True
+            text = "! copies: %s: %s; what is cut is in the spool alone until then"
+            logger.warning(text, self._place.label, error.reason)
+
+    def _recovered(self) -> None:
+        if self._failing:
+            self._failing = False
+            logger.warning("+ copies: %s takes them again", self._place.label)

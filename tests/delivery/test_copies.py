@@ -1,0 +1,144 @@
+"""Copies of spooled slices: written, deleted, found by others; places that fail, and slow ones."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+import pytest_asyncio
+
+from slicer.delivery.copies import BACKOFF, DELETIONS, Copies
+from tests.harness.clock import ManualClock, settle
+from tests.harness.delivery.scripted_place import ScriptedPlace
+
+
+@dataclass
+class Here:
+    place: ScriptedPlace
+    clock: ManualClock
+    copies: Copies
+
+    def add(self, key: str, data: bytes | None = b"record") -> None:
+        async def read() -> bytes | None:
+            return data
+
+        self.copies.add(key, read)
+
+    def verbs(self) -> list[str]:
+        return [one.partition(" ")[0] for one in self.place.asked]
+
+
+@pytest_asyncio.fixture
+async def here() -> AsyncIterator[Here]:
+    place, clock = ScriptedPlace(), ManualClock()
+    place.gate.set()
+    made = Here(place, clock, Copies(place, clock))
+    yield made
+    place.gate.set()
+    await made.copies.close()
+
+
+async def test_a_copy_is_there_until_its_slice_is_done_with(here: Here) -> None:
+    here.add("t/1/x.slice")
+    assert len(here.copies) == 1
+    await settle()
+    assert here.place.there == {"t/1/x.slice": b"record"}
+    assert (len(here.copies), here.copies.written) == (0, 1)
+    here.copies.remove("t/1/x.slice")
+    await settle()
+    assert here.place.there == {}
+
+
+async def test_one_that_was_not_begun_costs_nothing(here: Here) -> None:
+    here.add("t/1/x.slice")
+    here.copies.remove("t/1/x.slice")
+    here.add("t/1/gone.slice", None)
+    await settle()
+    assert here.place.asked == []
+
+
+async def test_one_that_is_on_its_way_is_deleted_after_it_has_come(here: Here) -> None:
+    here.place.gate.clear()
+    here.add("t/1/x.slice")
+    await settle()
+    here.copies.remove("t/1/x.slice")
+    await settle()
+    assert here.verbs() == ["put"]
+    here.place.gate.set()
+    await settle()
+    assert (here.verbs(), here.place.there) == (["put", "delete"], {})
+
+
+async def test_a_place_that_fails_is_tried_again_and_told_once(
+    here: Here, caplog: pytest.LogCaptureFixture
+) -> None:
+    here.place.failing = True
+    here.add("t/1/x.slice")
+    here.add("t/1/y.slice")
+    await settle()
+    assert (here.copies.failures, here.copies.written, len(here.copies)) == (2, 0, 2)
+    here.place.failing = False
+    here.clock.advance(BACKOFF.after_failure(1, 1.0))
+    await settle()
+    assert sorted(here.place.there) == ["t/1/x.slice", "t/1/y.slice"]
+    first, last = caplog.messages
+    assert first.startswith(
+        "! copies: s3://copies: 503 SlowDown; what is cut is in the spool alone"
+    )
+    assert last == "+ copies: s3://copies takes them again"
+
+
+async def test_what_is_done_with_while_its_place_fails_is_not_tried_again(here: Here) -> None:
+    here.place.failing = True
+    here.add("t/1/x.slice")
+    await settle()
+    here.copies.remove("t/1/x.slice")
+    await settle()
+    here.clock.advance(BACKOFF.most)
+    await settle()
+    assert here.verbs().count("put") == 1
+
+
+async def test_a_deletion_that_fails_is_given_up_after_some_tries(here: Here) -> None:
+    here.place.failing = True
+    here.copies.remove("t/1/x.slice")
+    for _ in range(DELETIONS + 2):
+        await settle()
+        here.clock.advance(BACKOFF.most)
+    await settle()
+    assert here.verbs() == ["delete"] * DELETIONS
+
+
+async def test_others_are_found_up_to_an_epoch_and_its_own_are_not(here: Here) -> None:
+    own, other = here.copies, Copies(here.place, here.clock)
+    keys = {
+        epoch: other.key("task", epoch, f"task/ada/{epoch}.ogg") + ".slice" for epoch in (1, 2, 3)
+    }
+    for epoch, key in keys.items():
+        here.place.there[key] = b"%d" % epoch
+    here.place.there[own.key("task", 1, "mine") + ".slice"] = b"mine"
+    here.place.there["task/no-epoch/x.slice"] = b"not ours"
+    assert await own.of_others("task", 2) == [(keys[1], b"1"), (keys[2], b"2")]
+    assert await other.of_others("task", 3) == [(own.key("task", 1, "mine") + ".slice", b"mine")]
+
+
+async def test_one_that_goes_while_it_is_read_is_left_out(here: Here) -> None:
+    other = Copies(here.place, here.clock)
+    key = other.key("task", 1, "x") + ".slice"
+    here.place.there[key] = b"x"
+    read, here.place.read = here.place.read, partial(_gone, here.place)  # type: ignore[method-assign]
+    assert await here.copies.of_others("task", 1) == []
+    here.place.read = read  # type: ignore[method-assign]
+
+
+async def _gone(place: ScriptedPlace, key: str) -> bytes | None:
+    place.there.pop(key)
+    return None
+
+
+async def test_closing_waits_for_nothing_that_fails(here: Here) -> None:
+    here.place.failing = True
+    here.add("t/1/x.slice")
+    await settle()
+    await here.copies.close()
+    assert (here.place.asked, len(here.copies)) == (["put t/1/x.slice"], 0)

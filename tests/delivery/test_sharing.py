@@ -1,0 +1,153 @@
+"""Slices of tasks that others may have next: what waits for its permission, on the disk and after a
+crash, and the copies of what has it.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from slicer.delivery.copies import Copies
+from slicer.delivery.delivery import NOT_PERMITTED
+from slicer.delivery.sharing import Sharing
+from tests.harness.clock import ManualClock
+from tests.harness.delivery.permits import EPOCH, Permits
+from tests.harness.delivery.scripted_place import ScriptedPlace
+from tests.harness.delivery.spooling import Run, assert_whole, delivery_of, unavailable
+from tests.harness.storage.memory import MemoryStore
+
+BOTH = ("ada/0", "bo/0")
+
+
+@dataclass
+class Life:
+    """One life of a process that shares its tasks."""
+
+    run: Run
+    permits: Permits
+
+    def offer(self, *keys: str) -> None:
+        for key in keys:
+            delivery = delivery_of(key)
+            delivery.permission = self.permits.ask(key)
+            assert self.run.outbox.offer(delivery)
+
+    def names(self) -> list[str]:
+        return sorted(path.name.partition(".")[2] for path in self.run.folder.path.glob("*.*"))
+
+
+def life(folder: Path, bucket: MemoryStore, place: ScriptedPlace | None = None) -> Life:
+    permits, clock = Permits(), ManualClock()
+    copies = None if place is None else Copies(place, clock)
+    return Life(Run(folder, bucket, clock, sharing=Sharing(permits, copies)), permits)
+
+
+def open_place() -> ScriptedPlace:
+    place = ScriptedPlace()
+    place.gate.set()
+    return place
+
+
+async def test_a_slice_waits_on_the_disk_and_goes_once_it_may(tmp_path: Path) -> None:
+    bucket = MemoryStore(gate=asyncio.Event())
+    here = life(tmp_path, bucket)
+    here.offer(*BOTH)
+    await here.run.until(lambda: len(here.run.heard.spooled) == 2)
+    assert here.names() == ["slice.waiting"] * 2
+    assert bucket.tries == []
+    here.permits.asked["ada/0"].set_result(True)
+    here.permits.asked["bo/0"].set_result(False)
+    await here.run.until(lambda: bucket.tries == ["ada/0"] and here.names() == ["slice"])
+    assert [(key, NOT_PERMITTED in str(error)) for key, error in here.run.heard.lost] == [
+        ("bo/0", True)
+    ]
+    assert bucket.gate is not None
+    bucket.gate.set()
+    await here.run.until(lambda: here.run.outbox.held == 0)
+    await here.run.quiet()
+    assert here.names() == []
+    assert here.run.balanced()
+    await here.run.close()
+
+
+async def test_after_a_crash_the_epoch_decides(tmp_path: Path) -> None:
+    bucket = MemoryStore()
+    before = life(tmp_path, bucket)
+    before.offer(*BOTH)
+    await before.run.until(lambda: before.names() == ["slice.waiting"] * 2)
+    await before.run.die()
+    after = life(tmp_path, bucket)
+    after.permits.answers["task", EPOCH] = True
+    assert await after.run.recover() == 2
+    await after.run.until(lambda: after.run.outbox.held == 0)
+    assert_whole(bucket, list(BOTH))
+    await after.run.close()
+
+
+async def test_what_another_one_may_have_cut_since_is_refused_and_told(tmp_path: Path) -> None:
+    bucket = MemoryStore()
+    before = life(tmp_path, bucket)
+    before.offer(*BOTH)
+    await before.run.until(lambda: before.names() == ["slice.waiting"] * 2)
+    await before.run.die()
+    after = life(tmp_path, bucket)
+    after.permits.answers["task", EPOCH] = False
+    assert await after.run.recover() == 2
+    await after.run.until(lambda: after.run.outbox.held == 0)
+    await after.run.quiet()
+    assert (bucket.tries, after.names()) == ([], [])
+    assert sorted(key for key, _ in after.run.heard.lost) == sorted(BOTH)
+    assert after.run.balanced()
+    await after.run.close()
+
+
+async def test_a_copy_is_the_record_and_goes_with_it(tmp_path: Path) -> None:
+    bucket, place = MemoryStore(gate=asyncio.Event()), open_place()
+    here = life(tmp_path, bucket, place)
+    here.offer(*BOTH)
+    await here.run.until(lambda: len(here.run.heard.spooled) == 2)
+    assert place.there == {}, "nobody may deliver them yet"
+    here.permits.asked["ada/0"].set_result(True)
+    here.permits.asked["bo/0"].set_result(False)
+    await here.run.until(lambda: len(place.there) == 1)
+    (key,) = place.there
+    assert key.startswith(f"task/{EPOCH:08d}/")
+    assert key.endswith(".slice")
+    (record,) = here.run.records()
+    assert place.there[key] == record.read_bytes()
+    assert bucket.gate is not None
+    bucket.gate.set()
+    await here.run.until(lambda: not place.there)
+    await here.run.close()
+
+
+async def test_who_is_started_again_deletes_the_copies_of_what_it_finds(tmp_path: Path) -> None:
+    bucket, place = MemoryStore(fails=unavailable), open_place()
+    before = life(tmp_path, bucket, place)
+    before.offer("ada/0")
+    before.permits.asked["ada/0"].set_result(True)
+    await before.run.until(lambda: len(place.there) == 1)
+    await before.run.die()
+    bucket.fails = None
+    after = life(tmp_path, bucket, place)
+    assert await after.run.recover() == 1
+    await after.run.until(lambda: bucket.order == ["ada/0"] and not place.there)
+    await after.run.close()
+
+
+@pytest.mark.parametrize("granted", [True, False])
+async def test_one_that_is_known_at_once_is_written_once(tmp_path: Path, granted: bool) -> None:
+    bucket, place = MemoryStore(gate=asyncio.Event()), open_place()
+    here = life(tmp_path, bucket, place)
+    delivery = delivery_of("ada/0")
+    delivery.permission = here.permits.ask("ada/0")
+    delivery.permission.granted.set_result(granted)
+    assert here.run.outbox.offer(delivery)
+    wanted = ["slice"] if granted else []
+    await here.run.until(lambda: here.names() == wanted and len(place.there) == len(wanted))
+    await here.run.until(lambda: len(here.run.heard.lost) == (not granted))
+    assert bucket.gate is not None
+    bucket.gate.set()
+    await here.run.until(lambda: here.run.outbox.held == 0)
+    await here.run.close()

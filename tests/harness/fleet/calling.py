@@ -1,0 +1,18 @@
+"""Requests to a copy of the API that runs as a process."""
+
+import json
+from typing import Any
+
+import httpx
+
+from tests.harness.service.api import HEADERS
+
+
+async def call(port: int, action: str, body: dict[str, object]) -> dict[str, Any]:
+    """The answer to a request; the server trusts whoever asks."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        headers = HEADERS | {"X-TC-Action": action, "Content-Type": "application/json"}
+        url = f"http://127.0.0.1:{port}/"
+        answer = await client.post(url, headers=headers, content=json.dumps(body), timeout=20)
+    found: dict[str, Any] = answer.json()["Response"]
+    return found
