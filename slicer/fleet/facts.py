@@ -104,6 +104,14 @@ class Facts:
             raise unavailable(error) from None
         return found
 
+    async def count(self) -> int:
+        """How many wait, of all applications. Raises BusUnavailable."""
+        self._bus.check_connected()
+        try:
+            return (await self._bus.js.stream_info(self._stream)).state.messages
+        except Exception as error:
+            raise unavailable(error) from None
+
     async def drop(self, app: int) -> None:
         """Give up all that waits for an application. Raises BusUnavailable."""
         try:

@@ -25,6 +25,7 @@ from slicer.service.admission import Admission
 from slicer.service.audit import Audit
 from slicer.service.control import control
 from slicer.service.encryption import Encryption
+from slicer.service.fleet_operations import FleetOperations
 from slicer.service.fleet_orders import FleetOrders
 from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.mailbox import Mailbox, publisher, to_json
@@ -170,6 +171,17 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
             clock=clock,
             take_settings=take_settings,
             callbacks=mailbox.counters,
+        )
+        orders.operations = FleetOperations(
+            bus,
+            registry,
+            planner,
+            facts,
+            engine=engine,
+            audit=audit,
+            folder=Path(settings.serve.state),
+            clock=clock,
+            counters=mailbox.counters,
         )
         stack.push_async_callback(orders.close)
         await orders.start()
