@@ -126,7 +126,8 @@ class Facts:
         self._bus.check_connected()
         subject = f"{self._bus.bucket}.facts.{app}.{_partition(line)}"
         try:
-            await self._bus.js.publish(subject, data, headers={MESSAGE_ID: name})
+            headers = {MESSAGE_ID: name, **self._bus.signed(subject, data)}
+            await self._bus.js.publish(subject, data, headers=headers)
         except Exception as error:
             raise unavailable(error) from None
 
@@ -168,6 +169,9 @@ class Facts:
                 await subscription.unsubscribe()
 
     async def _handle(self, message: "Msg", handle: Handle) -> None:
+        if not self._bus.is_ours(message):  # a customer would be told it in our name
+            await message.ack_sync()
+            return
         metadata = message.metadata
         since = metadata.timestamp.astimezone(UTC)
         try:

@@ -198,7 +198,13 @@ class FleetOrders:
         """The fleet as this copy sees it."""
         tasks = sum(1 for _ in self._registry.unfinished())
         fleet = of_planner(self._planner, tasks, self._clock.now())
-        own = (*of_outcomes(self._callbacks), *self.audit.samples(), *self._publishers.samples())
+        refused = Sample("fleet_messages_refused_total", self._bus.refused)
+        own = (
+            refused,
+            *of_outcomes(self._callbacks),
+            *self.audit.samples(),
+            *self._publishers.samples(),
+        )
         return [*self._engine.metrics(), *fleet, *own]
 
     async def close(self) -> None:

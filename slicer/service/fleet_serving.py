@@ -19,6 +19,7 @@ from slicer.fleet.metrics import of_gate
 from slicer.fleet.ownership import Ownership
 from slicer.fleet.planner import Planner
 from slicer.fleet.settings import NAME, FleetSettings
+from slicer.fleet.signer import Signer
 from slicer.fleet.table import Table
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
@@ -216,7 +217,8 @@ async def _open(
         allowed = "keys that all processes of the fleet have: SLICER_STATE_KEY, or state_key_file"
         raise BadInput("serve.state_key_file", "none", allowed)
     encryption = Encryption.open(serve.state_keys, Path(serve.state_key_file or folder / KEY_FILE))
-    bus = await Bus.connect(settings.fleet, name)
+    signer = Signer(encryption.derived("bus"))
+    bus = await Bus.connect(settings.fleet, name, signer)
     stack.push_async_callback(bus.close)
     table = Table(bus)
     stack.push_async_callback(table.close)
