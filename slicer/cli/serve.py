@@ -30,7 +30,6 @@ from slicer.cli.reload import Running
 from slicer.cli.signals import end_on_signals
 from slicer.cli.worker import add_fleet, in_fleet
 from slicer.console import open_console
-from slicer.console.console import Console
 from slicer.engine.stages import Observe
 from slicer.errors import counted
 from slicer.logs.lines import escaped
@@ -100,9 +99,11 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
             hosts=settings.serve.hosts,
             default_supplier=settings.engine.moderation.default_supplier,
         )
-        console = await _open_console(settings, orders, listen.host)
+        names = (listen.host, socket.gethostname(), *settings.serve.hosts)
+        loopback = is_loopback(listen.host)
+        console = await open_console(settings.console, orders.operations, loopback, names)
         beside = [*(console.routes if console else ()), *_lobby(settings, orders)]
-        audit = orders.operations.audit if isinstance(orders, Service) else orders.audit
+        audit = orders.operations.audit
         shared = orders.limits if isinstance(orders, FleetOrders) else None
         app = make_app(
             apps, orders, limits, ready, counters, beside, note=audit.note, shared=shared
@@ -152,16 +153,6 @@ def _lobby(settings: ServiceSettings, orders: Service | FleetOrders) -> list[Bas
         return []
     whip = settings.engine.whip
     return [Mount("/whip", WhipApp(sessions, whip.allow_origin, whip.max_body, at="").app)]
-
-
-async def _open_console(
-    settings: ServiceSettings, orders: Service | FleetOrders, host: str
-) -> Console | None:
-    """The page for operators; a fleet's copy of the API has none, for its tasks are elsewhere."""
-    if isinstance(orders, FleetOrders):
-        return None
-    names = (host, socket.gethostname(), *settings.serve.hosts)
-    return await open_console(settings.console, orders.operations, is_loopback(host), names)
 
 
 def _path(text: str) -> Path | None:

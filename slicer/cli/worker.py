@@ -4,19 +4,25 @@ import argparse
 import asyncio
 import logging
 import os
+import socket
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from slicer.api import open_health
+from slicer.api.dispatch import is_loopback
 from slicer.cli import garbage_collection
 from slicer.cli.descriptors import raise_limit
 from slicer.cli.exits import STORED
 from slicer.cli.observability import Metrics
 from slicer.cli.options import add_common, settings_to_serve
 from slicer.cli.signals import end_on_signals
+from slicer.config import split_authority
+from slicer.console import open_console
 from slicer.errors import BadInput
+from slicer.http import Server, application, cannot_listen
 from slicer.service.fleet_serving import working
+from slicer.service.operations import Operations
 from slicer.service.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
@@ -80,12 +86,15 @@ async def _work(settings: ServiceSettings) -> int:
         observe = await stack.enter_async_context(metrics.tracing(settings.tracing))
         here = await stack.enter_async_context(working(settings, observe))
         metrics.add(here.metrics)
+        console = await _open_console(settings, here.service.operations, stack, metrics)
         began.set()
         _say(f"worker {here.worker.name} of fleet {settings.fleet.bucket}")
         if health:
             _say(f"health at port {health.port}: /healthz, /readyz")
         if port:
             _say(f"metrics at port {port}: /metrics")
+        if console:
+            _say(console)
         garbage_collection.tune()
         await ended.wait()
         _say("ending: tasks are handed over, what has been cut is delivered")
@@ -95,6 +104,29 @@ async def _work(settings: ServiceSettings) -> int:
         except TimeoutError:
             _say("some tasks are left: others take them over once this worker is gone")
     return STORED
+
+
+async def _open_console(
+    settings: ServiceSettings, operations: Operations, stack: AsyncExitStack, metrics: Metrics
+) -> str:
+    """The page for operators, where the settings have one; gives what is said of it."""
+    if not settings.console.listen:
+        return ""
+    host, port = split_authority("console.listen", settings.console.listen)
+    names = (host, socket.gethostname())
+    console = await open_console(settings.console, operations, is_loopback(host), names)
+    if console is None:
+        return "no console: console.enabled is off, or beyond loopback there is no console.token"
+    stack.push_async_callback(console.close)
+    try:
+        server = Server(host, port, application(console.routes), settings=settings.engine.http)
+    except OSError as error:
+        raise cannot_listen("console.listen", settings.console.listen, error) from None
+    stack.push_async_callback(server.close)
+    stack.push_async_callback(console.close)  # its streams end before the server does
+    metrics.add_plain(console.samples)
+    metrics.add_server("console", server)
+    return f"console at port {server.port}: /console, token: {console.token_source}"
 
 
 def _hung_up() -> None:

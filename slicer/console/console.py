@@ -15,20 +15,19 @@ from slicer.console.guard import guarded
 from slicer.console.live import Live
 from slicer.console.metrics import of_console
 from slicer.console.observer import Observer
-from slicer.console.requests import Requests
+from slicer.console.requests import Operated, Requests
 from slicer.console.sessions import Sessions
 from slicer.console.token import FILE, token_of
 from slicer.engine.events import EventStream
 from slicer.engine.sample import Sample
 from slicer.http import resource
-from slicer.service.operations import Operations
 from slicer.service.settings import ConsoleSettings
 
 logger = logging.getLogger(__name__)
 
 
 async def open_console(
-    settings: ConsoleSettings, operations: Operations, loopback: bool, hosts: Sequence[str] = ()
+    settings: ConsoleSettings, operations: Operated, loopback: bool, hosts: Sequence[str] = ()
 ) -> "Console | None":
     """The console, watching from now on; None where it is off, or would be open to other machines
     (not *loopback*) by a token that nobody has chosen. *hosts*: names of this service, beside
@@ -47,7 +46,7 @@ class Console:
     def __init__(
         self,
         settings: ConsoleSettings,
-        operations: Operations,
+        operations: Operated,
         token: str,
         token_source: str,
         hosts: Sequence[str] = (),

@@ -22,6 +22,7 @@ from slicer.console.sessions import SESSION_SECONDS, Refusals, Session, Sessions
 from slicer.console.stored import read
 from slicer.http import source_of
 from slicer.service.audit import AuditEntry, AuditKind
+from slicer.service.fleet_operations import FleetOperations
 from slicer.service.operations import Operations
 
 MAX_BODY = 4_096
@@ -32,6 +33,8 @@ DROPPED = "dropped by an operator"
 
 logger = logging.getLogger(__name__)
 
+Operated = Operations | FleetOperations
+"""What is shown: one process with its tasks, or a fleet, whose tasks are at workers."""
 Answer = Callable[[Request, Session], Awaitable[Response]]
 
 
@@ -40,7 +43,7 @@ class Requests:
 
     def __init__(
         self,
-        operations: Operations,
+        operations: Operated,
         observer: Observer,
         live: Live,
         sessions: Sessions,
@@ -63,6 +66,7 @@ class Requests:
             Route("/api/tasks/{task}", self._reading(self._task)),
             Route("/api/health", self._reading(self._health)),
             Route("/api/waiting", self._reading(self._waiting)),
+            Route("/api/fleet", self._reading(self._fleet)),
             Route("/api/audit", self._reading(self._audited)),
             Route("/api/again", self._changing(self._again), methods=["POST"]),
             Route("/api/drop", self._changing(self._drop), methods=["POST"]),
@@ -120,7 +124,7 @@ class Requests:
         assert session is not None
         logger.info("- console: %s has logged in", session.who)
         await self._note(session.who, "login")
-        response = _session_view(session)
+        response = self._session_view(session)
         response.set_cookie(
             COOKIE,
             cookie,
@@ -157,7 +161,7 @@ class Requests:
     async def _session(self, request: Request) -> Response:
         """Who is logged in. Nobody is no error: it is what the page asks first."""
         session = None if from_other_site(request) else self._session_of(request)
-        return _session_view(session) if session else JSONResponse({"name": "", "csrf": ""})
+        return self._session_view(session)
 
     async def _stream(self, request: Request, _: Session) -> Response:
         if self._live.full:
@@ -187,6 +191,11 @@ class Requests:
 
     async def _waiting(self, _: Request, __: Session) -> Response:
         return JSONResponse(views.of_waiting(await self._operations.waiting()))
+
+    async def _fleet(self, _: Request, __: Session) -> Response:
+        if not isinstance(self._operations, FleetOperations):
+            return _refused(404, "this process is no copy of a fleet's API")
+        return JSONResponse(views.of_fleet(await self._operations.fleet()))
 
     async def _audited(self, _: Request, __: Session) -> Response:
         return JSONResponse(views.of_audit(await self._audit.entries()))
@@ -229,6 +238,12 @@ class Requests:
         wanted = request.headers.get("range")
         return ranged(media.data, wanted, media.content_type, headers)
 
+    def _session_view(self, session: Session | None) -> JSONResponse:
+        """*fleet*: whether the pages of a fleet are shown, or those of one process."""
+        fleet = isinstance(self._operations, FleetOperations)
+        name, csrf = (session.name, session.csrf) if session else ("", "")
+        return JSONResponse({"name": name, "csrf": csrf, "fleet": fleet})
+
     def _session_of(self, request: Request) -> Session | None:
         return self._sessions.find(request.cookies.get(COOKIE, ""), self._clock.now())
 
@@ -237,10 +252,6 @@ class Requests:
     ) -> None:
         at = self._clock.wall(self._clock.now()).timestamp()
         await self._audit.add(AuditEntry(at, who, what, detail, kind))
-
-
-def _session_view(session: Session) -> JSONResponse:
-    return JSONResponse({"name": session.name, "csrf": session.csrf})
 
 
 def _refused(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:

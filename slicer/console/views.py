@@ -10,6 +10,7 @@ from slicer.console.verdict import Judgement
 from slicer.console.wall import Changes, Tile
 from slicer.rtp.parameters import Kind
 from slicer.service.audit import AuditEntry
+from slicer.service.fleet_operations import FleetView
 from slicer.service.operations import Health, TaskView, Waiting
 from slicer.slicing.outputs import whose
 
@@ -63,6 +64,9 @@ def of_task(task: TaskView) -> View:
         "created": round(task.created * 1000),
         "state": "reconnecting",
     }
+    if task.worker is not None:
+        view |= {"worker": task.worker, "unowned": task.unowned}
+        view["state"] = "running" if task.unowned is None else "waiting"
     if (status := task.status) is not None:
         kinds = [kind for _, kind, _ in status.tracks]
         counts = ("stored", "lost", "pending", "late", "judged", "unjudged")
@@ -116,6 +120,11 @@ def of_waiting(waiting: Waiting) -> View:
         for queued in waiting.callbacks
     ]
     return {"slices": [asdict(one) for one in waiting.slices], "callbacks": callbacks}
+
+
+def of_fleet(fleet: FleetView) -> View:
+    """Workers, and what waits for one."""
+    return asdict(fleet)
 
 
 def of_audit(entries: Iterable[AuditEntry]) -> list[View]:

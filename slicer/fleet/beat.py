@@ -20,7 +20,8 @@ class Beat:
     *load*: how much of whatever is scarcest there is taken, from 0 to 1; *draining*: it takes no
     further tasks; *tasks*: those it runs, each with the latest revision of its record that it has
     seen; *streams*: how many anchors it slices of each, where that is more than one; *rooms*: where
-    publishers find its own rooms, as `http://host:port`, or nothing.
+    publishers find its own rooms, as `http://host:port`, or nothing; *console*: where operators
+    find its console, or nothing.
     """
 
     worker: str
@@ -33,6 +34,7 @@ class Beat:
     streams: Mapping[str, int] = field(default_factory=dict)
     rooms: str = ""
     version: str = ""
+    console: str = ""
 
 
 def to_json(beat: Beat) -> bytes:
@@ -51,8 +53,8 @@ def from_json(data: bytes) -> Beat:
             and isinstance(beat.capacity, int)
             and isinstance(beat.load, int | float)
             and isinstance(beat.zone, str)
-            and isinstance(beat.rooms, str)
-            and (not beat.rooms or is_address(beat.rooms))
+            and isinstance(beat.draining, bool)
+            and all(not one or is_address(one) for one in (beat.rooms, beat.console))
             and all(isinstance(revision, int) for revision in beat.tasks.values())
             and all(isinstance(streams, int) for streams in beat.streams.values())
         )

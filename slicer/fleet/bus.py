@@ -24,7 +24,8 @@ from slicer.fleet import beat as beats
 from slicer.fleet import record as records
 from slicer.fleet.beat import Beat
 from slicer.fleet.record import TaskRecord
-from slicer.fleet.settings import FleetSettings
+from slicer.fleet.settings import NAME, FleetSettings
+from slicer.fleet.signer import HEADER, Signer
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -52,8 +53,10 @@ Answer = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 class Bus:
     """A connection to the servers. For the loop's thread."""
 
-    def __init__(self, client: "Client", bucket: str) -> None:
-        self._client, self._bucket = client, bucket
+    def __init__(self, client: "Client", bucket: str, signer: Signer | None = None) -> None:
+        self._client, self._bucket, self._signer = client, bucket, signer
+        self.refused = 0
+        """Messages that none of this fleet has signed."""
         self.js: JetStreamContext = client.jetstream(timeout=CONNECT / 4)
         self.bucket = bucket
         self.on_connected: list[Callable[[], Awaitable[object]]] = []
@@ -63,9 +66,12 @@ class Bus:
         """What the servers' permissions have refused, each once."""
 
     @classmethod
-    async def connect(cls, settings: FleetSettings, name: str) -> Self:
-        """Connect, as *name*. Raises BadInput where no server answers or takes us, and where
-        nats-py is not installed."""
+    async def connect(
+        cls, settings: FleetSettings, name: str, signer: Signer | None = None
+    ) -> Self:
+        """Connect, as *name*. *signer*: signs heartbeats and callbacks; without it none is signed,
+        and all are believed. Raises BadInput where no server answers or takes us, and where nats-py
+        is not installed."""
         try:
             import nats  # noqa: PLC0415 (an extra, imported when used)
         except ImportError:
@@ -93,6 +99,8 @@ class Bus:
             for callback in on_connected:
                 await callback()
 
+        # Who may read only answers to himself must have a place of his own for them.
+        is_plain = bool(NAME.fullmatch(settings.user))
         try:
             async with asyncio.timeout(CONNECT):
                 client = await nats.connect(
@@ -107,6 +115,7 @@ class Bus:
                     max_outstanding_pings=MAX_PINGS,
                     connect_timeout=2,
                     tls=_tls(settings),
+                    inbox_prefix=f"_INBOX_{settings.user}" if is_plain else "_INBOX",
                     user=settings.user or None,
                     password=settings.password or None,
                     user_credentials=_file("credentials", settings.credentials) or None,
@@ -115,7 +124,7 @@ class Bus:
             detail = last if last != NO_ANSWER else str(error) or last
             allowed = f"servers that answer and take us ({detail})"
             raise BadInput("fleet.servers", where, allowed) from None
-        bus = cls(client, settings.bucket)
+        bus = cls(client, settings.bucket, signer)
         bus.on_connected, bus._closing, bus.denied = on_connected, closing, denied
         return bus
 
@@ -126,12 +135,16 @@ class Bus:
 
     async def beat(self, beat: Beat) -> None:
         """Send a heartbeat; none while no server is there, for an old one would be a lie."""
-        await self._say(f"beat.{beat.worker}", beats.to_json(beat))
+        data = beats.to_json(beat)
+        headers = self.signed(f"{self._bucket}.beat.{beat.worker}", data)
+        await self._say(f"beat.{beat.worker}", data, headers)
 
     async def hear_beats(self, callback: Callable[[Beat], None]) -> None:
         """Call back for each heartbeat of anybody."""
 
         async def on_message(message: "Msg") -> None:
+            if not self.is_ours(message):
+                return
             try:
                 callback(beats.from_json(message.data))
             except BadInput as error:
@@ -186,6 +199,22 @@ class Bus:
             task.add_done_callback(pending.discard)
 
         await self._client.subscribe(f"{self._bucket}.ask.{worker}", cb=on_message)
+
+    def signed(self, subject: str, data: bytes) -> dict[str, str]:
+        """The headers of a message that shows that it is of this fleet."""
+        return {HEADER: self._signer.sign(subject, data)} if self._signer is not None else {}
+
+    def is_ours(self, message: "Msg") -> bool:
+        """Whether a message is of this fleet. Another one is counted, and the first one told."""
+        signature = (message.headers or {}).get(HEADER, "")
+        subject, data = message.subject, message.data
+        if self._signer is None or self._signer.is_ours(subject, data, signature):
+            return True
+        self.refused += 1
+        if self.refused == 1:
+            text = "! %s: not signed by a process of this fleet, or by one with other keys (%s)"
+            logger.warning(text, message.subject, "SLICER_STATE_KEY")
+        return False
 
     def check_connected(self) -> None:
         """Raise BusUnavailable while no server is there: what is asked for would be sent once there

@@ -116,6 +116,14 @@ class Facts:
             raise unavailable(error) from None
         return found
 
+    async def count(self) -> int:
+        """How many wait, of all applications. Raises BusUnavailable."""
+        self._bus.check_connected()
+        try:
+            return (await self._bus.js.stream_info(self._stream)).state.messages
+        except Exception as error:
+            raise unavailable(error) from None
+
     async def drop(self, app: int) -> None:
         """Give up all that waits for an application. Raises BusUnavailable."""
         try:
@@ -130,7 +138,8 @@ class Facts:
         self._bus.check_connected()
         subject = f"{self._bus.bucket}.facts.{app}.{_partition(line)}"
         try:
-            await self._bus.js.publish(subject, data, headers={MESSAGE_ID: name})
+            headers = {MESSAGE_ID: name, **self._bus.signed(subject, data)}
+            await self._bus.js.publish(subject, data, headers=headers)
         except Exception as error:
             raise unavailable(error) from None
 
@@ -172,6 +181,9 @@ class Facts:
                 await subscription.unsubscribe()
 
     async def _handle(self, message: "Msg", handle: Handle) -> None:
+        if not self._bus.is_ours(message):  # a customer would be told it in our name
+            await message.ack_sync()
+            return
         metadata = message.metadata
         since = metadata.timestamp.astimezone(UTC)
         try:

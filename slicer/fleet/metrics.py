@@ -13,6 +13,10 @@ METRICS: Mapping[str, str] = {
     "than an hour)",
     "fleet_tasks": "tasks that have not ended, of all workers",
     "fleet_tasks_unplaced": "tasks that no worker runs or can take at the last look",
+    "fleet_task_unowned_seconds": "the longest time for which a task has had no worker that lives",
+    "fleet_orders_waiting": "records of tasks that their workers' heartbeats have not shown yet",
+    "fleet_messages_refused_total": "heartbeats and callbacks on the bus that no process of this "
+    "fleet has signed",
     "fleet_load": "mean load of the workers that take tasks, from 0 to 1: what to scale by",
     "fleet_moves_braked_total": "moves of tasks that waited, for the network was suspected",
     "fleet_slices_waiting": "slices of this worker that wait to be known as its own",
@@ -33,6 +37,10 @@ def of_planner(planner: Planner, tasks: int, now: float) -> Iterator[Sample]:
         yield Sample("fleet_workers", len(beats), (("state", state),))
     yield Sample("fleet_tasks", tasks)
     yield Sample("fleet_tasks_unplaced", planner.unplaced)
+    unowned = planner.unowned(now)
+    yield Sample("fleet_task_unowned_seconds", max(unowned.values(), default=0.0))
+    orders = sum(planner.orders_waiting(beat.worker) for beat in alive)
+    yield Sample("fleet_orders_waiting", orders)
     loads = [load_of(beat, planner.tasks_of(beat.worker)) for beat in working]
     yield Sample("fleet_load", sum(loads) / len(loads) if loads else 1.0)
     yield Sample("fleet_moves_braked_total", planner.braked)

@@ -75,6 +75,7 @@ class Planner:
         self._coming = Counter[str]()
         self._pushed: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self._zones: dict[str, str] = {}
+        self._freed: dict[str, float] = {}
         self._allowance = 0.0
         self._looked: float | None = None
         self._unplaced = 0
@@ -83,6 +84,22 @@ class Planner:
     def unplaced(self) -> int:
         """Tasks that are due and for which there was no worker at the last look."""
         return self._unplaced
+
+    def unowned(self, now: float) -> dict[str, float]:
+        """Tasks that no worker has which lives, each with the seconds for which that has been so,
+        as far as this process knows."""
+        found = {task: now - self._freed.get(task, now) for task in self._of_worker[""]}
+        for beat in self.roster.dead(now):
+            silence = self.roster.silence(beat.worker, now)
+            found |= dict.fromkeys(self._of_worker[beat.worker], silence)
+        return found
+
+    def orders_waiting(self, worker: str) -> int:
+        """Records of a worker's tasks that its heartbeat has not shown yet."""
+        beat = self.roster.beat(worker)
+        seen = beat.tasks if beat is not None else {}
+        tasks = self._of_worker.get(worker, ())
+        return sum(seen.get(task, 0) < self._records[task].revision for task in tasks)
 
     def receive(self, fact: TaskRecord | Beat, now: float) -> list[Order]:
         """A record, in the order of revisions for each task, or a heartbeat."""
@@ -170,6 +187,7 @@ class Planner:
             self._part(before)
             self._pushed.pop(record.task, None)
         self.give_up(record.task)
+        self._freed.pop(record.task, None)
         if record.ended is not None:
             self._records.pop(record.task, None)
             self._pushed.pop(record.task, None)
@@ -178,6 +196,8 @@ class Planner:
         self._of_worker[record.worker].add(record.task)
         if record.together:
             self._together[record.together].add(record.task)
+        if not record.worker:
+            self._freed[record.task] = now
         if record.worker:
             self.roster.expect(record.worker, now)
             yield from self._push(record.task, record.worker, now)

@@ -16,9 +16,11 @@ _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
-def is_address(text: str) -> bool:
+def is_address(text: object) -> bool:
     """Whether others may be led to this text: http:// or https://, a host, and no more than a path
     (the prefix of a proxy)."""
+    if not isinstance(text, str):
+        return False
     scheme, separator, rest = text.partition("://")
     host, slash, path = rest.partition("/")
     fits = bool(_HOST.fullmatch(host)) and bool(_PATH.fullmatch(slash + path))
@@ -41,6 +43,9 @@ class FleetSettings:
     """Servers that keep each record; 3 survive the loss of one, 1 is for a single server."""
     rooms: str = ""
     """Where publishers reach this worker's own rooms, as `https://host:port`."""
+    console: str = ""
+    """Where operators reach this worker's console (`console.listen`), as `https://host:port`; a
+    copy of the API links there."""
     copies: str = ""
     """A bucket in which each slice has a copy until its own has it: `s3://bucket/prefix?region=…`,
     `cos://`, `gs://` or `az://`; empty: slices are in their worker's spool alone."""
@@ -62,8 +67,10 @@ class FleetSettings:
     """PEM file of its key."""
 
     def __post_init__(self) -> None:
-        if self.rooms and not is_address(self.rooms):
-            raise BadInput("fleet.rooms", self.rooms, "https://HOST:PORT, or with a path after it")
+        for field in ("rooms", "console"):
+            url: str = getattr(self, field)
+            if url and not is_address(url):
+                raise BadInput(f"fleet.{field}", url, "https://HOST:PORT, or with a path after it")
         for field in ("name", "zone", "bucket"):
             value: str = getattr(self, field)
             if not NAME.fullmatch(value) and (value or field == "bucket"):

@@ -1,5 +1,6 @@
 """Keeps secrets unreadable where they lie: encrypts for one task, with keys that can be rotated."""
 
+import hmac
 import json
 import os
 import stat
@@ -19,6 +20,7 @@ class Encryption:
     """Fernet keys: the first one encrypts, all decrypt. Raises BadInput."""
 
     def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = list(keys)
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError:
@@ -49,6 +51,10 @@ class Encryption:
         if secrets.pop(_TASK, None) != task:
             raise BadInput("serve.state", "secrets of another task", "an undamaged registry")
         return secrets
+
+    def derived(self, purpose: str) -> list[bytes]:
+        """Keys for another purpose, one of each key and in their order, which say nothing of it."""
+        return [hmac.digest(key.encode(), purpose.encode(), "sha256") for key in self._keys]
 
     def rotate(self, sealed: bytes) -> bytes:
         """Encrypt anew with the first key. Raises BadInput where no key fits."""

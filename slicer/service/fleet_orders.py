@@ -27,6 +27,7 @@ from slicer.rtp.parameters import Kind, Role
 from slicer.service.applications import Application
 from slicer.service.audio import AudioFile, JudgedAudio, judge_audio
 from slicer.service.audit import Audit
+from slicer.service.fleet_operations import FleetOperations
 from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.leave_code import LeaveCode
 from slicer.service.metrics import of_outcomes
@@ -88,6 +89,8 @@ class FleetOrders:
         self._apps = {app.sdk_app_id: app for app in settings.apps}
         self._creating: dict[str, tuple[int, tuple[str, str]]] = {}
         """Of each task: its application, its room and its user."""
+        self.operations: FleetOperations
+        """What an operator may see; set by `ordering`."""
         self._background = Background()
         self._steps: asyncio.Queue[Step] = asyncio.Queue()
         self._running: list[asyncio.Task[None]] = []
@@ -195,7 +198,13 @@ class FleetOrders:
         """The fleet as this copy sees it."""
         tasks = sum(1 for _ in self._registry.unfinished())
         fleet = of_planner(self._planner, tasks, self._clock.now())
-        own = (*of_outcomes(self._callbacks), *self.audit.samples(), *self._publishers.samples())
+        refused = Sample("fleet_messages_refused_total", self._bus.refused)
+        own = (
+            refused,
+            *of_outcomes(self._callbacks),
+            *self.audit.samples(),
+            *self._publishers.samples(),
+        )
         return [*self._engine.metrics(), *fleet, *own]
 
     async def close(self) -> None:

@@ -21,12 +21,14 @@ from slicer.fleet.metrics import of_copies, of_gate
 from slicer.fleet.ownership import Ownership
 from slicer.fleet.planner import Planner
 from slicer.fleet.settings import NAME, FleetSettings
+from slicer.fleet.signer import Signer
 from slicer.fleet.table import Table
 from slicer.rooms.whip.authorization import authorization
 from slicer.service.admission import Admission
 from slicer.service.audit import Audit
 from slicer.service.control import control
 from slicer.service.encryption import Encryption
+from slicer.service.fleet_operations import FleetOperations
 from slicer.service.fleet_orders import FleetOrders
 from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.mailbox import Mailbox, publisher, to_json
@@ -183,6 +185,17 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
             take_settings=take_settings,
             callbacks=mailbox.counters,
         )
+        orders.operations = FleetOperations(
+            bus,
+            registry,
+            planner,
+            facts,
+            engine=engine,
+            audit=audit,
+            folder=Path(settings.serve.state),
+            clock=clock,
+            counters=mailbox.counters,
+        )
         stack.push_async_callback(orders.close)
         await orders.start()
         yield orders
@@ -216,7 +229,8 @@ async def _open(
         allowed = "keys that all processes of the fleet have: SLICER_STATE_KEY, or state_key_file"
         raise BadInput("serve.state_key_file", "none", allowed)
     encryption = Encryption.open(serve.state_keys, Path(serve.state_key_file or folder / KEY_FILE))
-    bus = await Bus.connect(settings.fleet, name)
+    signer = Signer(encryption.derived("bus"))
+    bus = await Bus.connect(settings.fleet, name, signer)
     stack.push_async_callback(bus.close)
     table = Table(bus)
     stack.push_async_callback(table.close)

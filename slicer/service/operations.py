@@ -11,7 +11,7 @@ from slicer.engine.task_status import TaskStatus
 from slicer.errors import TaskEnded, TaskNotExist
 from slicer.media.slice import File
 from slicer.service.audit import Audit
-from slicer.service.registry import Registry
+from slicer.service.registry import Record, Registry
 from slicer.webhooks.queue import Outcome, QueuedWebhook
 from slicer.webhooks.sender import Sender
 
@@ -22,7 +22,8 @@ MAX_LISTED = 500
 @dataclass(frozen=True, slots=True)
 class TaskView:
     """A task that has not ended. *created*: wall time in seconds; *status*: None while it is on its
-    way into its room or out of it."""
+    way into its room or out of it; *worker*: who has it in a fleet, nothing where nobody has, and
+    None where there is no fleet; *unowned*: seconds for which nobody has had it who lives."""
 
     task: str
     app: int
@@ -31,6 +32,8 @@ class TaskView:
     user: str
     created: float
     status: TaskStatus | None
+    worker: str | None = None
+    unowned: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +67,7 @@ class Operations:
     def tasks(self) -> list[TaskView]:
         """Those that have not ended, oldest first."""
         return [
-            TaskView(
-                record.task,
-                record.app,
-                record.order.product.name.lower(),
-                record.order.room_id,
-                record.order.user_id,
-                record.created,
-                self._status(record.task),
-            )
-            for record in self._registry.unfinished()
+            task_view(record, self._status(record.task)) for record in self._registry.unfinished()
         ]
 
     def events(self) -> EventStream:
@@ -124,3 +118,15 @@ class Operations:
             return self._engine.describe(task)
         except (TaskNotExist, TaskEnded):
             return None
+
+
+def task_view(
+    record: Record,
+    status: TaskStatus | None,
+    worker: str | None = None,
+    unowned: float | None = None,
+) -> TaskView:
+    """A record as a console shows it; all else as a TaskView has it."""
+    order = record.order
+    about = (record.app, order.product.name.lower(), order.room_id, order.user_id, record.created)
+    return TaskView(record.task, *about, status, worker, unowned)

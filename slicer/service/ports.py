@@ -35,6 +35,7 @@ def ports(settings: ServiceSettings) -> Iterator[Port]:
     yield Port("serve.port", settings.serve.host, settings.serve.port)
     named = {
         "serve.health": settings.serve.health,
+        "console.listen": settings.console.listen,
         "metrics.listen": settings.metrics.listen,
         "whip.tcp": settings.engine.whip.tcp,
     }

@@ -62,6 +62,8 @@ class ConsoleSettings:
     token: str = secret("SLICER_CONSOLE_TOKEN")
     """What operators log in with, of 16 characters or more; empty: on loopback, one that is made in
     the state folder."""
+    listen: str = ""
+    """HOST:PORT of the console of a worker of a fleet, which has no API; empty: it has none."""
     hosts: tuple[str, ...] = ()
     """Names that it is reached by, without port, such as its name at a proxy; addresses, localhost
     and serve.hosts are always allowed."""
@@ -114,6 +116,8 @@ class ServiceSettings:
         if 0 < self.vendors.links < MIN_LINK:
             allowed = f"0, or seconds from {MIN_LINK} to {MAX_LINK}"
             raise BadInput("vendors.links", self.vendors.links, allowed)
+        if self.console.listen:
+            split_authority("console.listen", self.console.listen)
         if self.serve.health:
             split_authority("serve.health", self.serve.health)
 

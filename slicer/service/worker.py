@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from slicer import __version__
 from slicer.background import Background
 from slicer.delivery.copies import BACKOFF, Copies
 from slicer.engine.engine import Engine
@@ -284,6 +285,8 @@ class Worker:
                     self._owns.tasks(),
                     self._streams(),
                     settings.rooms,
+                    __version__,
+                    settings.console,
                 )
             )
             await asyncio.sleep(EVERY)

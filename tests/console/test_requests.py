@@ -44,7 +44,7 @@ async def audited(client: httpx.AsyncClient) -> list[tuple[str, str]]:
     return [(one["who"], one["what"]) for one in entries]
 
 
-READ = ["live", "tasks/t", "health", "waiting", "audit", "../media/x"]
+READ = ["live", "tasks/t", "fleet", "health", "waiting", "audit", "../media/x"]
 CHANGED = ["logout", "again", "drop"]
 
 
@@ -73,10 +73,16 @@ async def test_a_login_and_its_cookie(tmp_path: Path) -> None:
         assert "Secure" not in cookie, "this one speaks no TLS"
         assert TOKEN not in cookie + response.text
         session = (await client.get("/console/api/session")).json()
-        assert session == {"name": "Mara", "csrf": client.headers[CSRF_HEADER]}
+        token = client.headers[CSRF_HEADER]
+        assert session == {"name": "Mara", "csrf": token, "fleet": False}
+        assert (await client.get("/console/api/fleet")).status_code == 404
         out = await client.post("/console/api/logout")
         assert out.headers["clear-site-data"] == '"cache"'
-        assert (await client.get("/console/api/session")).json() == {"name": "", "csrf": ""}
+        assert (await client.get("/console/api/session")).json() == {
+            "name": "",
+            "csrf": "",
+            "fleet": False,
+        }
         await log_in(client, "Bo")
         assert await audited(client) == [
             ("Bo (192.0.2.7)", "login"),

@@ -98,41 +98,66 @@ async def test_three_servers_with_tls_and_permissions_as_the_sample_has_them(
     config = tmp_path / SAMPLE.name
     config.write_text(SAMPLE.read_text().replace("/etc/nats", str(tmp_path)))
     monkeypatch.setenv("NATS_PASSWORD", "secret-of-the-fleet")
+    monkeypatch.setenv("NATS_WORKER_PASSWORD", "secret-of-workers")
     ca = str(folder / "ca.pem")
     async with nats_servers(tmp_path, 3, config=config, tls=ca) as servers:
         settings = FleetSettings(
             servers.urls, user="slicer", password="secret-of-the-fleet", tls_ca=ca
         )
-        bus = await Bus.connect(settings, "test")
-        table, facts, limits = Table(bus), Facts(bus), SharedLimits(bus)
-        await table.open(3)
-        await facts.open(3)
-        await limits.open(3)
+        as_worker = replace(settings, user="slicer-worker", password="secret-of-workers")
+        api, worker = await Bus.connect(settings, "api"), await Bus.connect(as_worker, "w")
+        limits, facts, tables = SharedLimits(api), Facts(api), [Table(api), Table(worker)]
+        for table in tables:
+            await table.open(3)
+        for made in (facts, Facts(worker), limits):
+            await made.open(3)
         assert await limits.take(7, "Create")
         assert await limits.first_use(7, "a1", "Create", "") is None
         assert await limits.first_use(7, "a1", "Create", "") == FirstUse("Create", False)
-        assert await table.write(TaskRecord("t", 7, 1, "w"))
-        assert await table.latest("t")
-        await table.barrier("w")
-        await table.forget("t")
+        assert await tables[0].write(TaskRecord("t", 7, 1, "w"))
+        assert await tables[1].latest("t")
+        await tables[1].barrier("w")
+        await tables[0].forget("t")
+        assert await facts.unclaimed([7]) == {}
         told = asyncio.Queue[Fact]()
 
         async def handle(fact: Fact) -> None:
             told.put_nowait(fact)
 
         telling = asyncio.ensure_future(facts.tell(7, handle))
-        await facts.publish(7, "t", "t.1", b"fact")
+        await Facts(worker).publish(7, "t", "t.1", b"fact")
         assert (await asyncio.wait_for(told.get(), 20)).data == b"fact"
         telling.cancel()
         heard = asyncio.Queue[object]()
-        await bus.hear_beats(heard.put_nowait)
-        await bus.hear_pushes("w", heard.put_nowait)
-        await bus.beat(Beat("w"))
+        await api.hear_beats(heard.put_nowait)
+        await worker.hear_pushes("w", heard.put_nowait)
+
+        async def answer(question: Mapping[str, Any]) -> Mapping[str, Any]:
+            return question
+
+        await worker.answer("w", answer)
+        await worker.beat(Beat("w"))
         await asyncio.wait_for(heard.get(), 5)
-        await bus.push(RECORD, "w")
+        await api.push(RECORD, "w")
         await asyncio.wait_for(heard.get(), 5)
-        await table.close()
-        await bus.close()
+        assert await api.ask("w", {"verb": "x"}, 5) == {"verb": "x"}
+        assert api.denied == worker.denied == []
+        # What a worker may not do: count requests, drop or read callbacks, order others about.
+        with pytest.raises(BusUnavailable):
+            await SharedLimits(worker).first_use(7, "b2", "Create", "")
+        with pytest.raises(BusUnavailable):
+            await Facts(worker).drop(7)
+        with pytest.raises(BusUnavailable):
+            await worker.ask("other", {"verb": "drain"}, 0.5)
+        await worker._client.subscribe("_INBOX_slicer.>")
+        await worker._client.subscribe("slicer.facts.>")
+        async with asyncio.timeout(10):
+            while len(worker.denied) < 5:
+                await asyncio.sleep(0.02)
+        for table in tables:
+            await table.close()
+        await worker.close()
+        await api.close()
         monkeypatch.setattr("slicer.fleet.bus.CONNECT", 1.5)
         with pytest.raises(BadInput, match=r"fleet\.servers.*[Aa]uthorization"):
             await Bus.connect(replace(settings, password="another"), "test")

@@ -1,6 +1,10 @@
 // Requests to the service. The CSRF token is kept in this module's memory alone.
 
 let csrf = "";
+
+// Whether this is a copy of a fleet's API, whose tasks are at workers.
+export let isFleet = false;
+
 let onLoggedOut = () => {};
 
 export class Refused extends Error {
@@ -38,12 +42,16 @@ export function post(path, body = {}) {
 
 // Whether somebody is logged in.
 export async function session() {
-  csrf = (await get("session")).csrf;
+  const found = await get("session");
+  csrf = found.csrf;
+  isFleet = found.fleet;
   return csrf !== "";
 }
 
 export async function logIn(token, name) {
-  csrf = (await post("login", { token, name })).csrf;
+  const found = await post("login", { token, name });
+  csrf = found.csrf;
+  isFleet = found.fleet;
 }
 
 export function mediaUrl(id) {

@@ -2,6 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
+  fleet: "M3 3.500h14v5H3zM3 11.500h14v5H3zM6 6h1M6 14h1",
   wall: "M3 4h6v5H3zM11 4h6v5h-6zM3 11h6v5H3zM11 11h6v5h-6z",
   tasks: "M3 5.5h2M8 5.5h9M3 10h2M8 10h9M3 14.5h2M8 14.5h9",
   health: "M2 10.5h4l2-5 4 9 2-4h4",

@@ -1,8 +1,9 @@
 // Logging in, the navigation, and the page that the address names.
 
-import { logIn, post, session, whenLoggedOut } from "./api.js";
+import { isFleet, logIn, post, session, whenLoggedOut } from "./api.js";
 import { audit } from "./audit.js";
 import { element, icon, toast } from "./dom.js";
+import { fleet } from "./fleet.js";
 import { health } from "./health.js";
 import { listen, start, stop, tasks, tiles } from "./live.js";
 import { taskList } from "./tasks.js";
@@ -10,8 +11,10 @@ import { timeline } from "./timeline.js";
 import { waiting } from "./waiting.js";
 import { wall } from "./wall.js";
 
-const PAGES = { wall: ["Wall", wall], tasks: ["Tasks", taskList], health: ["Health", health], waiting: ["Waiting", waiting], audit: ["Audit", audit] };
+const PAGES = { fleet: ["Fleet", fleet], wall: ["Wall", wall], tasks: ["Tasks", taskList], health: ["Health", health], waiting: ["Waiting", waiting], audit: ["Audit", audit] };
 const main = document.querySelector("main"), bar = document.querySelector(".bar"), link = document.querySelector(".link");
+// Of a copy of a fleet's API: what else there is belongs to workers.
+const OF_FLEET = new Set(["fleet", "tasks", "audit"]);
 let leave = () => {}, loggedIn = false;
 
 const entries = Object.entries(PAGES).map(([key, [name]]) => {
@@ -23,7 +26,7 @@ bar.querySelector("nav").append(...entries.map(([, anchor]) => anchor));
 function route() {
   if (!loggedIn) return;
   const [key, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-  const shown = key === "task" ? "tasks" : key in PAGES ? key : "wall";
+  const shown = key === "task" ? "tasks" : has(key) ? key : isFleet ? "fleet" : "wall";
   for (const [name, anchor] of entries) {
     if (name === shown) anchor.setAttribute("aria-current", "page");
     else anchor.removeAttribute("aria-current");
@@ -31,7 +34,11 @@ function route() {
   document.title = PAGES[shown][0] + " · rtc-slicer";
   leave();
   scrollTo(0, 0);
-  leave = key === "task" ? timeline(main, rest) : PAGES[shown][1](main);
+  leave = key === "task" && !isFleet ? timeline(main, rest) : PAGES[shown][1](main);
+}
+
+function has(key) {
+  return key in PAGES && (isFleet ? OF_FLEET.has(key) : key !== "fleet");
 }
 
 function show(key, number, tone) {
@@ -87,6 +94,7 @@ function login(words = "") {
 function enter() {
   loggedIn = true;
   bar.hidden = false;
+  for (const [key, anchor] of entries) anchor.hidden = !has(key);
   start(onState, lost);
   route();
 }
