@@ -10,6 +10,7 @@ everything here is said again, or fails and is tried again by who asked.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import ssl
@@ -119,8 +120,10 @@ class Bus:
         """Send a heartbeat; none while no server is there, for an old one would be a lie."""
         await self._say(f"beat.{beat.worker}", beats.to_json(beat))
 
-    async def hear_beats(self, callback: Callable[[Beat], None]) -> None:
-        """Call back for each heartbeat of anybody."""
+    async def hear_beats(
+        self, callback: Callable[[Beat], None], worker: str = "*"
+    ) -> Callable[[], Awaitable[None]]:
+        """Call back for each heartbeat of anybody, or of one worker. Gives what ends that."""
 
         async def on_message(message: "Msg") -> None:
             try:
@@ -128,7 +131,14 @@ class Bus:
             except BadInput as error:
                 logger.warning("! %s: %s", message.subject, error)
 
-        await self._client.subscribe(f"{self._bucket}.beat.*", cb=on_message)
+        subject = f"{self._bucket}.beat.{worker}"
+        heard = await self._client.subscribe(subject, cb=on_message)
+
+        async def hear_no_more() -> None:
+            with contextlib.suppress(Exception):  # the connection may be closed
+                await heard.unsubscribe()
+
+        return hear_no_more
 
     async def push(self, record: TaskRecord, worker: str) -> None:
         """Send a record to a worker."""

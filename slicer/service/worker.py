@@ -94,7 +94,8 @@ class Worker:
     async def start(self) -> None:
         """Take up what it has. Raises BadInput where another worker has its name."""
         name = self._settings.name
-        await self._bus.hear_beats(self._hear)
+        # Not to all of them: what each says grows with its tasks, and so it would cost its square.
+        await self._bus.hear_beats(self._hear, name)
         await asyncio.sleep(LISTEN)
         if name in self._others:
             raise BadInput("fleet.name", name, "a name that no other worker has")
@@ -112,7 +113,15 @@ class Worker:
         them. Returns once all are gone."""
         self.draining = True
         self._others.clear()
-        await asyncio.sleep(LISTEN)
+        hear_no_more = await self._bus.hear_beats(self._hear)
+        try:
+            await asyncio.sleep(LISTEN)
+            await self._empty()
+        finally:
+            await hear_no_more()
+
+    async def _empty(self) -> None:
+        """Hand over what is here, as long as somebody takes it."""
         while tasks := list(self._owns.tasks()):
             if not any(not beat.draining for beat in self._others.values()):
                 logger.warning("! no other worker takes this one's %d tasks", len(tasks))
