@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from slicer.errors import LimitReached
 from slicer.fleet.beat import EVERY, Beat
 from slicer.fleet.bus import Bus
 from slicer.fleet.facts import PARTITIONS, Fact, Facts
@@ -57,8 +58,15 @@ class Copy:
 
     async def create(self, task: str) -> None:
         async with self._limit:
-            worker = self.planner.place(task, time.monotonic())
+            while (worker := self._place(task)) is None:
+                await asyncio.sleep(EVERY)  # the machine is so busy that nobody is heard
             await self._table.write(TaskRecord(task, 1, 1, worker, sealed="x" * 1_000))
+
+    def _place(self, task: str) -> str | None:
+        try:
+            return self.planner.place(task, time.monotonic())
+        except LimitReached:
+            return None
 
     def _plan(self, orders: list[Order]) -> None:
         for order in orders:
