@@ -58,7 +58,7 @@ class Copy:
 
     async def create(self, task: str) -> None:
         async with self._limit:
-            while (worker := self._place(task)) is None:
+            while (worker := self._place(task)) is None:  # noqa: ASYNC110
                 await asyncio.sleep(EVERY)  # the machine is so busy that nobody is heard
             await self._table.write(TaskRecord(task, 1, 1, worker, sealed="x" * 1_000))
 
