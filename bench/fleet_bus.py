@@ -1,27 +1,39 @@
 """A fleet's bus, with rooms and slices left out: `python -m bench.fleet_bus [TASKS [WORKERS]]`.
 
-A real NATS server, a planner and workers' ownership in one process: how fast tasks are placed, what
-heartbeats cost, and how fast the tasks of a dead worker have another one.
+A real NATS server; a copy of the API in this process; each worker a process of its own, with its
+bus, its table and its heartbeats. How fast tasks are placed, what the bus costs while nothing
+happens, how fast the tasks of a dead worker have another one, and what the consumers of callbacks
+cost: 64 for each application.
 """
 
 import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
+from slicer.errors import LimitReached
 from slicer.fleet.beat import EVERY, Beat
 from slicer.fleet.bus import Bus
+from slicer.fleet.facts import PARTITIONS, Fact, Facts
 from slicer.fleet.ownership import Ownership
 from slicer.fleet.planner import TICK, Assign, Order, Planner
 from slicer.fleet.record import TaskRecord, given
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
-from tests.harness.fleet.nats_server import nats_servers
+from tests.harness.fleet.nats_server import Servers, nats_servers
 
 AT_ONCE = 64
 """Writes under way at the same time."""
+SECONDS = 10.0
+"""For which the bus is watched."""
+APPS = (0, 1, 10)
+"""Applications whose callbacks are waited for."""
 
 
 class Copy:
@@ -29,22 +41,32 @@ class Copy:
 
     def __init__(self, bus: Bus, table: Table) -> None:
         self.planner, self._bus, self._table = Planner(), bus, table
+        self.beats: dict[str, Beat] = {}
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._writing = set[asyncio.Task[None]]()
         table.on_record.append(lambda one: self._plan(self.planner.receive(one, time.monotonic())))
 
     async def run(self) -> None:
-        await self._bus.hear_beats(
-            lambda one: self._plan(self.planner.receive(one, time.monotonic()))
-        )
+        await self._bus.hear_beats(self._hear)
         while True:
             self._plan(self.planner.handle_timer(time.monotonic()))
             await asyncio.sleep(TICK)
 
+    def _hear(self, beat: Beat) -> None:
+        self.beats[beat.worker] = beat
+        self._plan(self.planner.receive(beat, time.monotonic()))
+
     async def create(self, task: str) -> None:
         async with self._limit:
-            worker = self.planner.place(task, time.monotonic())
+            while (worker := self._place(task)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(EVERY)  # the machine is so busy that nobody is heard
             await self._table.write(TaskRecord(task, 1, 1, worker, sealed="x" * 1_000))
+
+    def _place(self, task: str) -> str | None:
+        try:
+            return self.planner.place(task, time.monotonic())
+        except LimitReached:
+            return None
 
     def _plan(self, orders: list[Order]) -> None:
         for order in orders:
@@ -60,62 +82,165 @@ class Copy:
                 await self._bus.push(order.record, order.worker)
 
 
-async def beats(bus: Bus, owns: dict[str, Ownership], capacity: int) -> None:
-    """The heartbeats of all that are left."""
+@dataclass(frozen=True)
+class Used:
+    """CPU seconds of a process, and what the server has taken and given."""
+
+    at: float
+    server: float
+    worker: float
+    messages: int
+    received: int
+    sent: int
+
+
+async def work(name: str, capacity: int, urls: Sequence[str]) -> None:
+    """Be a worker until this process is ended."""
+    bus = await Bus.connect(FleetSettings(tuple(urls)), name)
+    table, owns = Table(bus), Ownership(name)
+
+    def learn(record: TaskRecord) -> None:
+        owns.receive(record)
+
+    table.on_record.append(learn)
+    await table.open(1)
+    await bus.hear_beats(lambda _: None, name)
+    await bus.hear_pushes(name, table.learn)
     while True:
-        for name, one in list(owns.items()):
-            await bus.beat(Beat(name, capacity=capacity, tasks=one.tasks()))
+        await bus.beat(Beat(name, capacity=capacity, tasks=owns.tasks()))
         await asyncio.sleep(EVERY)
 
 
-def unowned(table: Table, owns: dict[str, Ownership]) -> Iterator[str]:
-    """Tasks that no worker has taken up."""
+@asynccontextmanager
+async def workers(
+    count: int, capacity: int, urls: Sequence[str]
+) -> AsyncIterator[dict[str, asyncio.subprocess.Process]]:
+    """Their processes."""
+    running: dict[str, asyncio.subprocess.Process] = {}
+    try:
+        for number in range(count):
+            words = ["-m", "bench.fleet_bus", "--worker", f"w{number}", str(capacity), *urls]
+            running[f"w{number}"] = await asyncio.create_subprocess_exec(sys.executable, *words)
+        yield running
+    finally:
+        for one in running.values():
+            if one.returncode is None:
+                one.kill()
+            await one.wait()
+
+
+async def used(servers: Servers, worker: int) -> Used:
+    """What was used until now."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        told = (await client.get(f"http://127.0.0.1:{servers.monitor}/varz")).json()
+    server = next(one for one in _pids("nats-server") if str(servers.ports[0]) in _words(one))
+    traffic = (told["in_msgs"] + told["out_msgs"], told["in_bytes"], told["out_bytes"])
+    return Used(time.monotonic(), _cpu(server), _cpu(worker), *traffic)
+
+
+async def watched(what: str, servers: Servers, worker: int) -> None:
+    """Watch the bus for a while, and print what it costs."""
+    before = await used(servers, worker)
+    await asyncio.sleep(SECONDS)
+    after = await used(servers, worker)
+    seconds = after.at - before.at
+    print(
+        f"{what}: server {(after.server - before.server) / seconds:.1%} of a core, "
+        f"a worker {(after.worker - before.worker) / seconds:.1%}; "
+        f"{(after.messages - before.messages) / seconds:.0f} messages, "
+        f"{(after.received - before.received) / seconds / 1e6:.2f} MB in and "
+        f"{(after.sent - before.sent) / seconds / 1e6:.2f} MB out a second"
+    )
+
+
+def unowned(copy: Copy, table: Table, dead: str) -> Iterator[str]:
+    """Tasks that no worker has taken up, as heartbeats say."""
     for task, record in table.records.items():
-        if record.worker not in owns or owns[record.worker].epoch(task) != record.epoch:
+        beat = copy.beats.get(record.worker)
+        if record.worker == dead or beat is None or beat.tasks.get(task, 0) < record.revision:
             yield task
 
 
-async def main(tasks: int = 10_000, workers: int = 20) -> None:
+async def callbacks(bus: Bus, servers: Servers, worker: int) -> None:
+    """What it costs to wait for the callbacks of applications."""
+    facts = Facts(bus)
+    await facts.open(1)
+
+    async def taken(_: Fact) -> float | None:
+        return None
+
+    for count in APPS:
+        telling = [asyncio.ensure_future(facts.tell(app, taken)) for app in range(count)]
+        busy, began = time.process_time(), time.perf_counter()
+        await asyncio.sleep(5)  # until all consumers are there
+        await watched(f"{count * PARTITIONS} consumers of callbacks", servers, worker)
+        share = (time.process_time() - busy) / (time.perf_counter() - began)
+        print(f"  the copy of the API that waits: {share:.1%} of a core")
+        for one in telling:
+            one.cancel()
+        await asyncio.gather(*telling, return_exceptions=True)
+
+
+async def main(tasks: int = 10_000, count: int = 20) -> None:
     """Measure, and print."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with nats_servers(Path(folder)) as servers:
-            bus = await Bus.connect(FleetSettings(servers.urls), "bench")
-            table = Table(bus)
-            await table.open(1)
-            owns = {f"w{number}": Ownership(f"w{number}") for number in range(workers)}
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        servers = await stack.enter_async_context(nats_servers(folder))
+        bus = await Bus.connect(FleetSettings(servers.urls), "bench")
+        table = Table(bus)
+        await table.open(1)
+        running = await stack.enter_async_context(workers(count, 2 * tasks // count, servers.urls))
+        copy = Copy(bus, table)
+        planning = asyncio.ensure_future(copy.run())
+        while len(copy.beats) < count:  # noqa: ASYNC110 (heartbeats come by themselves)
+            await asyncio.sleep(0.1)
+        watcher = running["w1"].pid
+        await watched(f"{count} workers without tasks", servers, watcher)
+        await callbacks(bus, servers, watcher)
+        began = time.perf_counter()
+        await asyncio.gather(*(copy.create(f"task-{number:027}") for number in range(tasks)))
+        took = time.perf_counter() - began
+        print(f"{tasks} tasks placed on {count} workers in {took:.1f} s: {tasks / took:.0f}/s")
+        while any(True for _ in unowned(copy, table, "")):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        busy, began = time.process_time(), time.perf_counter()
+        await watched(f"{count} workers with {tasks // count} tasks each", servers, watcher)
+        share = (time.process_time() - busy) / (time.perf_counter() - began)
+        print(f"  the copy of the API that hears them: {share:.1%} of a core")
+        lost = sum(record.worker == "w0" for record in table.records.values())
+        running["w0"].kill()
+        began = time.perf_counter()
+        while any(True for _ in unowned(copy, table, "w0")):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        took = time.perf_counter() - began
+        print(f"{lost} tasks of a dead worker shown by others within {took:.2f} s")
+        planning.cancel()
+        await asyncio.gather(planning, return_exceptions=True)
+        await table.close()
+        await bus.close()
 
-            def learn(record: TaskRecord) -> None:
-                for one in owns.values():
-                    one.receive(record)
 
-            table.on_record.append(learn)
-            copy = Copy(bus, table)
-            running = [asyncio.ensure_future(copy.run())]
-            running.append(asyncio.ensure_future(beats(bus, owns, 2 * tasks // workers)))
-            await asyncio.sleep(1.0)
-            began = time.perf_counter()
-            await asyncio.gather(*(copy.create(f"task-{number:027}") for number in range(tasks)))
-            took = time.perf_counter() - began
-            print(
-                f"{tasks} tasks placed on {workers} workers in {took:.1f} s: {tasks / took:.0f}/s"
-            )
-            busy, began = time.process_time(), time.perf_counter()
-            await asyncio.sleep(5.0)
-            share = (time.process_time() - busy) / (time.perf_counter() - began)
-            size = len(table.records) // workers
-            print(f"heartbeats of {workers} workers with {size} tasks each: {share:.0%} of a core")
-            dead = owns.pop("w0").tasks()
-            began = time.perf_counter()
-            await asyncio.sleep(EVERY)
-            while any(True for _ in unowned(table, owns)):  # noqa: ASYNC110 (looked at from outside)
-                await asyncio.sleep(0.02)
-            took = time.perf_counter() - began
-            print(f"{len(dead)} tasks of a dead worker taken up by others within {took:.2f} s")
-            for one in running:
-                one.cancel()
-            await table.close()
-            await bus.close()
+def _pids(name: str) -> Iterator[int]:
+    for one in Path("/proc").iterdir():
+        if one.name.isdecimal() and name in _words(int(one.name)):
+            yield int(one.name)
+
+
+def _words(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def _cpu(pid: int) -> float:
+    """CPU seconds of a process until now."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(int, sys.argv[1:])))
+    if sys.argv[1:2] == ["--worker"]:
+        asyncio.run(work(sys.argv[2], int(sys.argv[3]), sys.argv[4:]))
+    else:
+        asyncio.run(main(*map(int, sys.argv[1:])))

@@ -164,13 +164,14 @@ class Outbox:
     def adopt(
         self, found: Sequence[SpooledFile], judge_of: Callable[[str], Judge | None]
     ) -> list[SpooledFile]:
-        """Take what another process left in the spool. Gives those that are to be judged, and
-        whose task *judge_of* does not know: they stay there."""
+        """Take what another process left in the spool. Gives what stays there: to be judged, of a
+        task that *judge_of* does not know, or waiting for a permission that nobody here gives."""
         assert self._spool is not None
         left: list[SpooledFile] = []
         for each in found:
             judge = judge_of(each.header.info.task) if each.judging and each.header else None
-            if each.judging and each.header and judge is None:
+            unknown = each.judging and each.header and judge is None
+            if unknown or self._spool.cannot_ask(each):
                 left.append(each)
             elif delivery := self._spool.adopt(each, self._evict):
                 delivery.judge = judge

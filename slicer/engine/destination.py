@@ -348,7 +348,7 @@ class Destinations:
         found = self._stuck.pop(folder)
         if left := outbox.adopt(found, self.judge_of):
             self._stuck[folder] = left
-            text = "! spool: %s left: who judges is not known"
+            text = "! spool: %s left: who judges, or whether they may be delivered, is not known"
             logger.warning(text, counted(len(left), "slice"))
 
     async def _close_when_empty(self, destination: Destination) -> None:

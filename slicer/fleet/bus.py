@@ -10,6 +10,7 @@ everything here is said again, or fails and is tried again by who asked.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import ssl
@@ -139,8 +140,10 @@ class Bus:
         headers = self.signed(f"{self._bucket}.beat.{beat.worker}", data)
         await self._say(f"beat.{beat.worker}", data, headers)
 
-    async def hear_beats(self, callback: Callable[[Beat], None]) -> None:
-        """Call back for each heartbeat of anybody."""
+    async def hear_beats(
+        self, callback: Callable[[Beat], None], worker: str = "*"
+    ) -> Callable[[], Awaitable[None]]:
+        """Call back for each heartbeat of anybody, or of one worker. Gives what ends that."""
 
         async def on_message(message: "Msg") -> None:
             if not self.is_ours(message):
@@ -150,7 +153,14 @@ class Bus:
             except BadInput as error:
                 logger.warning("! %s: %s", message.subject, error)
 
-        await self._client.subscribe(f"{self._bucket}.beat.*", cb=on_message)
+        subject = f"{self._bucket}.beat.{worker}"
+        heard = await self._client.subscribe(subject, cb=on_message)
+
+        async def hear_no_more() -> None:
+            with contextlib.suppress(Exception):  # the connection may be closed
+                await heard.unsubscribe()
+
+        return hear_no_more
 
     async def push(self, record: TaskRecord, worker: str) -> None:
         """Send a record to a worker."""

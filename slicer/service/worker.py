@@ -96,7 +96,9 @@ class Worker:
     async def start(self) -> None:
         """Take up what it has. Raises BadInput where another worker has its name."""
         name = self._settings.name
-        await self._bus.hear_beats(self._hear)
+        # All of them only where publishers are led to others' rooms: what each says grows with its
+        # tasks, and so it costs the square of their number.
+        await self._bus.hear_beats(self._hear, "*" if self._settings.rooms else name)
         self._looking = asyncio.ensure_future(self._look())
         self._beating = asyncio.ensure_future(self._beat())
         await asyncio.sleep(LISTEN)
@@ -122,7 +124,15 @@ class Worker:
         them. Returns once all are gone."""
         self.draining = True
         self._others = Roster()
-        await asyncio.sleep(LISTEN)
+        hear_no_more = await self._bus.hear_beats(self._hear)
+        try:
+            await asyncio.sleep(LISTEN)
+            await self._empty()
+        finally:
+            await hear_no_more()
+
+    async def _empty(self) -> None:
+        """Hand over what is here, as long as somebody takes it."""
         while tasks := list(self._owns.tasks()):
             if not any(not beat.draining for beat in self._others.alive(time.monotonic())):
                 logger.warning("! no other worker takes this one's %d tasks", len(tasks))

@@ -151,3 +151,18 @@ async def test_one_that_is_known_at_once_is_written_once(tmp_path: Path, granted
     bucket.gate.set()
     await here.run.until(lambda: here.run.outbox.held == 0)
     await here.run.close()
+
+
+async def test_where_nobody_can_say_they_stay(tmp_path: Path) -> None:
+    """As when a spool is sent by hand, without its worker."""
+    bucket = MemoryStore()
+    before = life(tmp_path, bucket)
+    before.offer(*BOTH)
+    await before.run.until(lambda: before.names() == ["slice.waiting"] * 2)
+    await before.run.die()
+    alone = Run(tmp_path, bucket)
+    assert await alone.recover() == 2
+    await alone.quiet()
+    assert (alone.outbox.held, bucket.tries, alone.heard.lost) == (0, [], [])
+    assert before.names() == ["slice.waiting"] * 2
+    await alone.close()

@@ -19,6 +19,7 @@ from tests.harness.delivery.spooling import (
     bytes_of,
     delivery_of,
     failing_disk,
+    file_of,
     unavailable,
 )
 from tests.harness.storage.memory import MemoryStore
@@ -116,3 +117,19 @@ async def test_closing_waits_for_files_in_the_making(tmp_path: Path) -> None:
     run.offer(*(f"ada/{number}" for number in range(50)))
     await run.close()
     assert len(run.heard.kept) == len(run.records()) == 50
+
+
+async def test_a_verdict_that_cannot_be_marked_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path, MemoryStore())
+    spooling = run.outbox._spooling
+    assert spooling is not None
+    delivery = delivery_of("ada/0")
+    delivery.path = run.folder.write(1, file_of("ada/0"), judging=True)
+    await spooling.mark_judged(delivery)
+    assert delivery.path.suffix == ".slice"
+    monkeypatch.setattr(spools, "mark_judged", full)
+    await spooling.mark_judged(delivery)
+    assert [str(error).count("No space left") for _, error in run.heard.trouble] == [1]
+    await run.close()

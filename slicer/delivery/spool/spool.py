@@ -205,6 +205,11 @@ class Spool:
                 raise self._failed(delivery, error) from None
             self._copy(delivery)
 
+    def cannot_ask(self, found: SpooledFile) -> bool:
+        """Whether a record waits for a permission that nobody here gives: no worker has the spool
+        just now."""
+        return found.waiting and self._permits is None
+
     def adopt(self, found: SpooledFile, evict: Evict) -> Delivery | None:
         """What was there at the start, on its way once more; None where it is damaged."""
         if found.header is None:
@@ -221,7 +226,8 @@ class Spool:
         if found.waiting:
             granted = asyncio.get_running_loop().create_future()
             epoch, permits = found.header.epoch, self._permits
-            granted.set_result(permits is None or permits.held(info.task, epoch))
+            assert permits is not None, "it was asked whether there are any"
+            granted.set_result(permits.held(info.task, epoch))
             delivery.permission = Permission(epoch, granted)
         delivery.deadline = now + self._settings.max_age - age
         self._count(delivery, found.path, evict)

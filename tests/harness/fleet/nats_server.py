@@ -28,6 +28,8 @@ class Servers:
     """The certificate that they are known by."""
     places: Sequence[Place] = ()
     """Where each one runs, if not here."""
+    monitor: int = 0
+    """The port where the first one tells of itself by HTTP."""
     stacks: list[contextlib.AsyncExitStack] = field(default_factory=list)
 
     @property
@@ -78,7 +80,7 @@ async def nats_servers(
     the certificate they are known by; who connects waits until they are ready. *places*: where
     each one runs, if not here."""
     folder.mkdir(parents=True, exist_ok=True)
-    ports = free_ports(2 * count)
+    *ports, monitor = free_ports(2 * count + 1)
     hosts = [_host(places, number) for number in range(count)]
     clusters = [f"nats://{host}:{port}" for host, port in zip(hosts, ports[count:], strict=True)]
     arguments = []
@@ -90,7 +92,8 @@ async def nats_servers(
             words += ["--cluster", clusters[one], "--routes", ",".join(clusters)]
             words += ["--cluster_name", "slicer"]
         arguments.append(words)
-    servers = Servers(folder, ports[:count], arguments, tls, places)
+    arguments[0] += ["-m", str(monitor)]
+    servers = Servers(folder, ports[:count], arguments, tls, places, monitor)
     async with contextlib.AsyncExitStack() as all_of_them:
         for number in range(count):
             stack = await all_of_them.enter_async_context(contextlib.AsyncExitStack())
