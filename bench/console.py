@@ -36,6 +36,8 @@ from tests.harness.rooms.chromium import chromium
 
 TASKS, EVERY, PICTURES = 20, 5.0, 40
 """Tasks, seconds between two pictures of an anchor, and pictures that differ."""
+WHOLE = 6.3
+"""Seconds in which SCROLL has gone down and up once."""
 FRAME = 1000 / 60
 """Milliseconds."""
 CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"]
@@ -149,7 +151,7 @@ async def compare(anchors: int, seconds: float, rounds: int) -> None:
                     else:
                         await page.goto(url)
                         await page.locator(".tile").nth(anchors - 1).wait_for(state="attached")
-                    await asyncio.sleep(2)
+                    await page.evaluate(SCROLL, WHOLE)  # every picture was shown once
                     intervals = await page.evaluate(SCROLL, seconds)
                     found[name].append(1000 * len(intervals) / sum(intervals))
             changing.cancel()

@@ -3,6 +3,10 @@
 // A change of a tile is noted at once and drawn in the next frame, and only where it can be seen: a
 // tile out of sight is drawn when it comes into sight. So the work of a frame is that of the tiles
 // on the screen, however many there are. Pictures are decoded before they take the place of the last.
+//
+// All tiles are of one size, so which of them can be seen is two divisions. Neither the browser's
+// content-visibility nor an IntersectionObserver: with the first, each row that comes into sight is
+// painted anew while it scrolls, and a frame waits for that; the second asks all tiles in each frame.
 
 import { element, empty, icon } from "./dom.js";
 import { duration, TONES, verdictText } from "./format.js";
@@ -13,7 +17,7 @@ const HIT_SECONDS = 600; // for which a hit keeps its anchor in front
 const SETTLED = 1000; // milliseconds between two orders at least: each lays the whole wall out
 const SCROLLED = 300; // milliseconds after a scroll in which no tile jumps from under the eye
 const LATE = 2; // seconds from which a picture is late: as the engine counts it
-const TOLD = "oncontentvisibilityautostatechange" in document.documentElement; // else the wall looks by itself
+const NEAR = 300; // pixels beyond the screen in which tiles are drawn
 const OLD = 60; // seconds after which a picture is said to be old
 const FILTERS = [
   ["all", "All", () => true],
@@ -43,7 +47,7 @@ function order(a, b) {
 }
 
 class Card {
-  constructor(id, watch) {
+  constructor(id) {
     this.id = id;
     this.tile = null;
     this.shown = false; // on the screen, or near it
@@ -65,7 +69,6 @@ class Card {
       element("div", { className: "who" }, this.name, this.voice, this.room, this.late, this.trouble));
     this.item = element("li", { className: "tile" }, this.link);
     this.item.card = this;
-    watch?.observe(this.item);
   }
 
   draw() {
@@ -153,17 +156,29 @@ export function wall(main) {
       search, element("div", { className: "chips", role: "group", "aria-label": "Show" }, ...chips), output),
     list, nothing);
 
-  function appear(card, shown) {
-    card.shown = shown;
-    if (shown && card.stale) { dirty.add(card); schedule(); }
+  let visible = new Set();
+
+  function columns() {
+    return getComputedStyle(list).gridTemplateColumns.split(" ").length;
   }
 
-  // The browser looks which tiles are near the screen by itself, for content-visibility; where it tells, looking once
-  // more would cost a millisecond of each frame.
-  const watch = TOLD ? null : new IntersectionObserver(entries => {
-    for (const { target, isIntersecting } of entries) appear(target.card, isIntersecting);
-  }, { rootMargin: "200px" });
-  if (TOLD) list.addEventListener("contentvisibilityautostatechange", event => appear(event.target.card, !event.skipped));
+  // Which tiles are on the screen, or near it.
+  function look() {
+    const items = list.children, now = new Set();
+    if (items.length) {
+      const wide = columns(), { top, height } = items[0].getBoundingClientRect();
+      const pitch = items.length > wide ? items[wide].getBoundingClientRect().top - top : height;
+      const first = Math.max(0, Math.floor((-NEAR - top) / pitch)) * wide, end = Math.ceil((innerHeight + NEAR - top) / pitch) * wide;
+      for (let index = first; index < Math.min(end, items.length); index++) now.add(items[index].card);
+    }
+    for (const card of visible) if (!now.has(card)) card.shown = false;
+    for (const card of now) {
+      card.shown = true;
+      if (card.stale) dirty.add(card);
+    }
+    visible = now;
+    if (dirty.size) schedule();
+  }
 
   function schedule() {
     if (!frame) frame = requestAnimationFrame(draw);
@@ -171,7 +186,7 @@ export function wall(main) {
 
   function take(tile) {
     let card = cards.get(tile.id);
-    if (!card) cards.set(tile.id, card = new Card(tile.id, watch));
+    if (!card) cards.set(tile.id, card = new Card(tile.id));
     if (!card.tile || rank(card.tile) !== rank(tile) || card.tile.room !== tile.room) reorder = true;
     card.tile = tile;
     card.stale = true;
@@ -184,6 +199,7 @@ export function wall(main) {
     if (sorting || (reorder && now - ordered > SETTLED && now - scrolled > SCROLLED)) {
       ordered = now;
       sort();
+      look();
     }
     for (const card of dirty) if (card.shown && card.stale) card.draw();
     dirty.clear();
@@ -235,8 +251,7 @@ export function wall(main) {
   // Arrows walk the wall as it is laid out.
   list.addEventListener("keydown", event => {
     const item = event.target.closest("li");
-    const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+    const wide = columns(), step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -wide, ArrowDown: wide }[event.key];
     if (!item || !step || event.ctrlKey || event.metaKey || event.altKey) return;
     const items = [...list.children], next = items[items.indexOf(item) + step];
     if (!next) return;
@@ -248,12 +263,11 @@ export function wall(main) {
   const stop = listen(change => {
     if (change.tasks && !cards.size) sorting = true;
     if (change.whole) {
-      for (const [id, card] of cards) if (!tiles.has(id)) { cards.delete(id); watch?.unobserve(card.item); }
+      for (const id of cards.keys()) if (!tiles.has(id)) cards.delete(id);
       sorting = true;
     }
     for (const id of change.gone ?? []) {
-      const card = cards.get(id);
-      if (card) { cards.delete(id); watch?.unobserve(card.item); reorder = true; }
+      if (cards.delete(id)) reorder = true;
     }
     for (const tile of change.tiles ?? []) take(tile);
     schedule();
@@ -264,9 +278,10 @@ export function wall(main) {
     // What is filtered by time or by what anchors do is looked at now and then.
     if (filter !== "all" || ++waitingSort % 10 === 0) { sorting = true; schedule(); }
   }, 1000);
-  const onScroll = () => { scrolled = performance.now(); };
+  const onScroll = () => { scrolled = performance.now(); look(); };
   addEventListener("scroll", onScroll, { passive: true });
+  addEventListener("resize", look);
   for (const tile of tiles.values()) take(tile);
   schedule();
-  return () => { stop(); removeEventListener("scroll", onScroll); clearInterval(ages); cancelAnimationFrame(frame); watch?.disconnect(); };
+  return () => { stop(); removeEventListener("scroll", onScroll); removeEventListener("resize", look); clearInterval(ages); cancelAnimationFrame(frame); };
 }
