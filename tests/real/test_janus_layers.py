@@ -1,5 +1,4 @@
-"""Simulcast through Janus itself: Chromium sends two layers, and each task gets the one it asks
-for."""
+"""Simulcast and SVC through Janus itself: each task gets the layers that it asks for."""
 
 import asyncio
 from collections.abc import Iterator
@@ -62,4 +61,32 @@ async def test_each_task_gets_the_layer_that_is_enough(tmp_path: Path) -> None:
         assert all(stats[rid]["bytesSent"] for rid, _ in LAYERS), "both layers were sent"
         for height, (folder, task) in tasks.items():
             assert heights(folder, task) == [height] * 3
+            assert task.of(TrackEnded) == []
+
+
+@pytest.mark.parametrize("svc", [False, True])
+async def test_each_task_gets_the_spatial_layers_that_are_enough(tmp_path: Path, svc: bool) -> None:
+    """VP9 in L2T3. Janus passes all on, or (*svc*: its `videosvc`) up to a layer of its choice."""
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(janus(tmp_path / "janus"))
+        await server.create(ROOM, videocodec="vp9", videosvc=svc)
+        front = await stack.enter_async_context(janus_whip(ROOM))
+        browser = await stack.enter_async_context(chromium())
+        page = await browser.publisher()
+        options = PublishOptions(
+            audio=False, codec="VP9", width=WIDTH, height=HEIGHT, scalability="L2T3"
+        )
+        await page.start(front.url("ada", "vp9"), options)
+        tasks = dict[int, tuple[Path, Watched]]()
+        for height, wanted in {HEIGHT: None, HEIGHT // 2: 150}.items():
+            folder = tmp_path / str(height)
+            params = SliceParams(None, VideoSpec(2, max_height=wanted), max_idle=60)
+            watch = watching(folder, params=params, user=f"robot{height}")
+            tasks[height] = folder, await stack.enter_async_context(watch)
+        async with asyncio.timeout(SECONDS):
+            for height, (folder, task) in tasks.items():
+                while heights(folder, task) != [height] * 3:
+                    await asyncio.sleep(0.2)
+        assert (await page.stats())["video"]["scalabilityMode"] == "L2T3"
+        for _, task in tasks.values():
             assert task.of(TrackEnded) == []
