@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from slicer import errors
+from tests.conftest import LONGEST
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(ROOT.glob("slicer/**/*.py"))
@@ -181,3 +182,28 @@ def test_a_leak_is_found(text: str) -> None:
 @pytest.mark.parametrize("text", ["https://example.org/work/x", "slicer/root/x", "$HOME/x"])
 def test_what_is_no_leak_passes(text: str) -> None:
     assert not LEAKS.search(text)
+
+
+def real_tests(variable: str) -> set[str]:
+    """The tests on real parts that the Makefile names in a variable, as `sdk`."""
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    (value,) = re.findall(rf"^{variable} := (.*)$", makefile, re.MULTILINE)
+    words = value.removeprefix("$(patsubst %,tests/real/test_%.py,").removesuffix(")").split()
+    return {Path(word).stem.removeprefix("test_") for word in words}
+
+
+def test_files_that_are_named_for_their_time_are_there() -> None:
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
+    for variable in ("SERVERS", "ALONE"):
+        there = {path.stem.removeprefix("test_") for path in ROOT.glob("tests/real/test_*.py")}
+        assert real_tests(variable) <= there
+    assert not real_tests("SERVERS") & real_tests("ALONE")
+
+
+def test_no_browser_publishes_beside_what_computes() -> None:
+    """It would date its media wrongly, for want of CPU."""
+    servers = real_tests("SERVERS")
+    assert len(servers) > 10
+    sources = {name: (ROOT / f"tests/real/test_{name}.py").read_text() for name in servers}
+    assert [name for name, text in sources.items() if "PublishOptions" in text] == []
+    assert "PublishOptions" in (ROOT / "tests/real/test_chromium.py").read_text()
