@@ -59,6 +59,7 @@ SYSTEM_CALLS = {
     *("rename", "replace", "link", "unlink", "mkdir", "rmdir", "stat", "lstat", "fstat", "statvfs"),
     *("poll", "send", "recv", "eventfd_read", "eventfd_write"),
 }
+METHODS = {"epoll.poll", "socket.send", "socket.recv"}
 
 
 class Trace:
@@ -92,7 +93,7 @@ class Trace:
         elif event == "return":
             if len(stack) > 1:
                 stack.pop()
-        elif event == "c_call" and self._on and function.__name__ in SYSTEM_CALLS:
+        elif event == "c_call" and self._on and _is_system_call(function):
             self.system[stack[-1]] += 1
         of.last = time.thread_time_ns()
 
@@ -103,6 +104,12 @@ class Trace:
         if code not in self._stages:
             self._stages[code] = _stage(code.co_filename)
         return self._stages[code] or caller
+
+
+def _is_system_call(function: Any) -> bool:
+    # `str.replace` is none.
+    there = function.__module__ in {"posix", "fcntl"} or function.__qualname__ in METHODS
+    return there and function.__name__ in SYSTEM_CALLS
 
 
 def _stage(file: str) -> str | None:

@@ -5,7 +5,7 @@ one phase at a time, and `Delivery.enter` is the one place where a phase changes
 TRANSITIONS does not hold. All of it happens on the loop's thread; threads make, write and read
 files, and say so when they are done. Only the outbox that holds a slice moves it.
 
-    MAKING     A thread makes its file and, with a spool, another one writes it there. On the disk
+    MAKING     Its file is made and, with a spool, a thread writes it there. On the disk
                is nothing, or a `.part` that counts for nothing. A crash costs the slice.
     WAITING    Its cut waits in memory for an upload to be free: there is no spool, or its disk
                fails. The file is made then, and anew for each try: a keyframe is a tenth of its
@@ -119,6 +119,8 @@ class Delivery:
     judge: "Judge | None" = None
     thumbnail: bytes = b""
     permit: Awaitable[bool] | None = None
+    light: bool = False
+    """Its file is made as `media.slice.is_light` says."""
     refused: str = ""
     """Why the outbox has not taken it."""
     queue: tuple[str, ...] = field(init=False)

@@ -67,10 +67,9 @@ class Outbox:
         backup: Store | None = None,
     ) -> None:
         self.counters = OutboxCounters()
-        self._encoding, self._clock = encoding, clock
-        self._listener, self._chance = listener, chance
-        self._settings = settings or OutboxSettings()
-        self._backoff = backoff or Backoff()
+        self._encoding, self._clock, self._listener = encoding, clock, listener
+        self._chance = chance
+        self._settings, self._backoff = settings or OutboxSettings(), backoff or Backoff()
         after = self._settings.backup_after
         self._failover = Failover(storage, backup, after, self._backoff, chance)
         self._spool = spool[0] if spool else None
@@ -229,8 +228,8 @@ class Outbox:
             self._listener.on_kept(delivery.info)
         else:
             self.counters.abandoned += 1
-            key, reason = delivery.info.key, "not acknowledged before the end"
-            lost = StorageUnavailable(key, reason, "it is lost")
+            reason = "not acknowledged before the end"
+            lost = StorageUnavailable(delivery.info.key, reason, "it is lost")
             self._listener.on_failed(delivery.info, lost, True)
 
     async def _make(self, delivery: Delivery) -> None:
@@ -332,7 +331,8 @@ class Outbox:
         """The file of a slice, made of its cut; None where it cannot be, and the slice is lost."""
         assert delivery.make is not None
         try:
-            file = await self._encoding.make(delivery.kind, delivery.make, delivery.holder)
+            kind, holder, light = delivery.kind, delivery.holder, delivery.light
+            file = await self._encoding.make(kind, delivery.make, holder, light=light)
         except Exception as error:  # whatever a codec raises, it costs one slice alone
             unknown = MediaError(f"{type(error).__name__}: {error}")
             self._drop(delivery, error if isinstance(error, MediaError) else unknown)

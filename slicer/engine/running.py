@@ -39,7 +39,7 @@ from slicer.engine.stages import Stage, Stages
 from slicer.engine.told_times import ToldTimes
 from slicer.errors import StorageError, counted
 from slicer.media.naming import Names
-from slicer.media.slice import File, SliceInfo, describe, make
+from slicer.media.slice import File, SliceInfo, describe, is_light, make
 from slicer.moderation import Verdict
 from slicer.rooms import Room
 from slicer.slicing import outputs
@@ -163,7 +163,7 @@ class RunningTask:
         if isinstance(cut, PictureCut) and self._decoding.takes(cut):
             self._decoding.make(cut, make_file, partial(self._offer, info, due))
         else:
-            self._offer(info, due, make_file, memory_of(cut))
+            self._offer(info, due, make_file, memory_of(cut), is_light(cut, images))
 
     def _leave_out(self, rate: CutRate, cut: Cut) -> None:
         """The anchor's media is cut too often. Later pictures may not build on what is not fed."""
@@ -334,9 +334,16 @@ class RunningTask:
         self._tell(TaskTrouble(self._task, self._now(), f"no {what}: {reason}"))
         self._settle(key)
 
-    def _offer(self, info: SliceInfo, due: float, make: Callable[[], File], size: int) -> None:
+    def _offer(
+        self,
+        info: SliceInfo,
+        due: float,
+        make: Callable[[], File],
+        size: int,
+        light: bool = False,
+    ) -> None:
         permit = self.permit and self.permit(info)
-        delivery = Delivery(info, size, make, due, judge=self.judge, permit=permit)
+        delivery = Delivery(info, size, make, due, judge=self.judge, permit=permit, light=light)
         if not self.outbox.offer(delivery):
             self.on_lost(info, delivery.refused)
 
