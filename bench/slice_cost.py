@@ -31,7 +31,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import bench
 import slicer
 from bench.test_shell import BATCH, KINDS, MEMORY, Shell, cut_of
 from slicer.media.slice import SliceInfo, make
@@ -113,11 +112,11 @@ def _is_system_call(function: Any) -> bool:
 
 
 def _stage(file: str) -> str | None:
-    package, ours = f"{Path(slicer.__file__).parent}/", f"{Path(bench.__file__ or '').parent}/"
+    package, ours = f"{Path(slicer.__file__).parent}/", f"{Path(__file__).parent}/"
     if file.startswith(package):
         inner = file.removeprefix(package)
         return next((stage for start, stage in STAGES if inner.startswith(start)), None)
-    if file.startswith(ours) or file == __file__:
+    if file.startswith(ours):
         return BENCH
     return LOOP if any(part in file for part in LOOPS) else None
 
