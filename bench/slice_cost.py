@@ -31,7 +31,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import bench
 import slicer
 from bench.test_shell import BATCH, KINDS, MEMORY, Shell, cut_of
 from slicer.media.slice import SliceInfo, make
@@ -59,6 +58,7 @@ SYSTEM_CALLS = {
     *("rename", "replace", "link", "unlink", "mkdir", "rmdir", "stat", "lstat", "fstat", "statvfs"),
     *("poll", "send", "recv", "eventfd_read", "eventfd_write"),
 }
+METHODS = {"epoll.poll", "socket.send", "socket.recv"}
 
 
 class Trace:
@@ -92,7 +92,7 @@ class Trace:
         elif event == "return":
             if len(stack) > 1:
                 stack.pop()
-        elif event == "c_call" and self._on and function.__name__ in SYSTEM_CALLS:
+        elif event == "c_call" and self._on and _is_system_call(function):
             self.system[stack[-1]] += 1
         of.last = time.thread_time_ns()
 
@@ -105,12 +105,18 @@ class Trace:
         return self._stages[code] or caller
 
 
+def _is_system_call(function: Any) -> bool:
+    # `str.replace` is none.
+    there = function.__module__ in {"posix", "fcntl"} or function.__qualname__ in METHODS
+    return there and function.__name__ in SYSTEM_CALLS
+
+
 def _stage(file: str) -> str | None:
-    package, ours = f"{Path(slicer.__file__).parent}/", f"{Path(bench.__file__ or '').parent}/"
+    package, ours = f"{Path(slicer.__file__).parent}/", f"{Path(__file__).parent}/"
     if file.startswith(package):
         inner = file.removeprefix(package)
         return next((stage for start, stage in STAGES if inner.startswith(start)), None)
-    if file.startswith(ours) or file == __file__:
+    if file.startswith(ours):
         return BENCH
     return LOOP if any(part in file for part in LOOPS) else None
 

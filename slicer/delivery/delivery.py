@@ -5,7 +5,7 @@ one phase at a time, and `Delivery.enter` is the one place where a phase changes
 TRANSITIONS does not hold. All of it happens on the loop's thread; threads make, write and read
 files, and say so when they are done. Only the outbox that holds a slice moves it.
 
-    MAKING     A thread makes its file and, with a spool, another one writes it there. On the disk
+    MAKING     Its file is made and, with a spool, a thread writes it there. On the disk
                is nothing, or a `.part` that counts for nothing. A crash costs the slice. Where
                several processes share tasks, it may wait here for its permission (sharing.py),
                on the disk; the next start asks again.
@@ -132,6 +132,8 @@ class Delivery:
     thumbnail: bytes = b""
     permission: Permission | None = None
     make_unless: MakeUnless | None = None
+    light: bool = False
+    """Its file is made as `media.slice.is_light` says."""
     refused: str = ""
     """Why the outbox has not taken it."""
     queue: tuple[str, ...] = field(init=False)

@@ -3,6 +3,11 @@
 Opus costs a millisecond, a picture ten to sixty. Where more pictures are cut than the cores can
 make, they wait, in the order they were cut, and audio goes past them. One anchor has no more files
 under way than there are threads, so that another one's next file waits for one of his at most.
+
+A light file (`media.slice.is_light`) is made at once on the loop's thread. It is Python's work
+alone and holds the interpreter wherever it is done, so a thread would not spare the loop its time,
+and the way there and back takes CPU of its own. For as long as one took, the next ones go to the
+threads: so audio of many anchors that is cut at one moment takes half of the loop's time at most.
 """
 
 import asyncio
@@ -11,6 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
+from time import monotonic
 from typing import Self, TypeVar
 
 from slicer.delivery.share import may_take
@@ -46,6 +52,7 @@ class EncodingPool:
         self._waiting: Counter[Kind] = Counter()
         self._of: Counter[tuple[Kind, Holder]] = Counter()
         self._turns: dict[tuple[Kind, Holder], asyncio.Semaphore] = {}
+        self._next_light = 0.0  # from when on another one may be made on the loop's thread
 
     @classmethod
     def open(cls) -> Self:
@@ -72,26 +79,40 @@ class EncodingPool:
         """Whether so many files of this one wait that the rest is for others."""
         return not may_take(self._of[kind, holder], self._waiting[kind], self._max_waiting)
 
-    async def make(self, kind: Kind, make: Callable[[], T], holder: Holder = ()) -> T:
-        """What *make* gives: a file, or nothing. Raises what it raises."""
-        key = kind, holder
-        self._waiting[kind] += 1
-        self._of[key] += 1
-        turns = self._turns.setdefault(key, asyncio.Semaphore(max(1, self.threads.count)))
-        try:
-            async with turns if holder else nullcontext():
-                made = await self.threads.run(make, _PRIORITIES[kind])
-        finally:
-            self._waiting[kind] -= 1
-            self._of[key] -= 1
-            if not self._of[key]:
-                del self._of[key], self._turns[key]
+    async def make(
+        self, kind: Kind, make: Callable[[], T], holder: Holder = (), *, light: bool = False
+    ) -> T:
+        """What *make* gives: a file, or nothing. Raises what it raises. *light*: as this module's
+        head says."""
+        began = monotonic() if light else 0.0
+        if light and began >= self._next_light:
+            try:
+                made = make()
+            finally:
+                ended = monotonic()
+                self._next_light = ended + (ended - began)
+        else:
+            made = await self._make_in_thread(kind, make, holder)
         if self.watch is not None and isinstance(made, File):
             try:
                 self.watch(made)
             except Exception:
                 logger.exception("! who watches files failed at %s", made.info.key)
         return made
+
+    async def _make_in_thread(self, kind: Kind, make: Callable[[], T], holder: Holder) -> T:
+        key = kind, holder
+        self._waiting[kind] += 1
+        self._of[key] += 1
+        turns = self._turns.setdefault(key, asyncio.Semaphore(max(1, self.threads.count)))
+        try:
+            async with turns if holder else nullcontext():
+                return await self.threads.run(make, _PRIORITIES[kind])
+        finally:
+            self._waiting[kind] -= 1
+            self._of[key] -= 1
+            if not self._of[key]:
+                del self._of[key], self._turns[key]
 
 
 def _never() -> bool:

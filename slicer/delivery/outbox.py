@@ -69,18 +69,16 @@ class Outbox:
         backup: Store | None = None,
     ) -> None:
         self.counters = OutboxCounters()
-        self._encoding, self._clock = encoding, clock
-        self._listener, self._chance = listener, chance
-        self._settings = settings or OutboxSettings()
-        self._backoff = backoff or Backoff()
+        self._encoding, self._clock, self._listener = encoding, clock, listener
+        self._chance = chance
+        self._settings, self._backoff = settings or OutboxSettings(), backoff or Backoff()
         backup_after = self._settings.backup_after
         self._failover = Failover(storage, backup, backup_after, self._backoff, chance)
         self._spool = spool[0] if spool else None
         numbers = itertools.count()
         self._number = self._spool.next_number if self._spool else partial(next, numbers)
         self._queue, self._making, self._uploads = UploadQueue(), Background(), Background()
-        self._held = Held(self._settings)
-        self._previews = Previews(encoding, clock)
+        self._held, self._previews = Held(self._settings), Previews(encoding, clock)
         self._confirmations = Confirmations(self._spool, self._start)
         self._troubles = Trouble(listener)
         told = (self._troubles, listener, self.counters)
@@ -330,8 +328,9 @@ class Outbox:
         """The file of a slice, made of its cut; None where it cannot be, and the slice is lost, or
         where *unless* says that it is for nobody, and the slice has its thumbnail."""
         try:
+            kind, holder, light = delivery.kind, delivery.holder, delivery.light
             make = delivery.maker(unless)
-            file = await self._encoding.make(delivery.kind, make, delivery.holder)
+            file = await self._encoding.make(kind, make, holder, light=light)
         except Exception as error:  # whatever a codec raises, it costs one slice alone
             unknown = MediaError(f"{type(error).__name__}: {error}")
             self._drop(delivery, error if isinstance(error, MediaError) else unknown)

@@ -40,7 +40,7 @@ from slicer.engine.stages import Stage, Stages
 from slicer.engine.told_times import ToldTimes
 from slicer.errors import StorageError, counted
 from slicer.media.naming import Names
-from slicer.media.slice import File, SliceInfo, describe, make, make_unless
+from slicer.media.slice import File, SliceInfo, describe, is_light, make, make_unless
 from slicer.moderation import Verdict
 from slicer.rooms import Room
 from slicer.slicing import outputs
@@ -167,7 +167,8 @@ class RunningTask:
             unless = None
             if repeats and isinstance(cut, PictureCut):
                 unless = partial(make_unless, cut, info, images)
-            self._offer(info, due, make_file, memory_of(cut), unless)
+            light = is_light(cut, images)
+            self._offer(info, due, make_file, memory_of(cut), unless, light=light)
 
     def _leave_out(self, rate: CutRate, cut: Cut) -> None:
         """The anchor's media is cut too often. Later pictures may not build on what is not fed."""
@@ -345,10 +346,14 @@ class RunningTask:
         make: Callable[[], File],
         size: int,
         unless: MakeUnless | None = None,
+        *,
+        light: bool = False,
     ) -> None:
         shared = self.sharing
         permission = None if shared is None else shared.permits.ask(info.task)
-        delivery = Delivery(info, size, make, due, judge=self.judge, permission=permission)
+        delivery = Delivery(
+            info, size, make, due, judge=self.judge, permission=permission, light=light
+        )
         delivery.make_unless = unless
         if not self.outbox.offer(delivery):
             self.on_lost(info, delivery.refused)

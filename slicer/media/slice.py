@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from slicer.media import ogg, picture, transcode
 from slicer.media.decoder import GroupDecoder
@@ -14,12 +15,15 @@ from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey
 from slicer.slicing.spec import ImageFormat
 
 AUDIO_EXTENSION = "ogg"
+MAX_LIGHT_PACKETS = 1_000
+"""Of an audio file that counts as light: 20 s as browsers send them, and half a millisecond."""
 _AUDIO_TYPE = "audio/ogg"
 _IMAGE_TYPES = {
     ImageFormat.PNG: "image/png",
     ImageFormat.JPEG: "image/jpeg",
     ImageFormat.WEBP: "image/webp",
 }
+_duration = attrgetter("duration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,22 @@ def _picture_file(image: picture.Picture, info: SliceInfo, image_format: ImageFo
     kind, size = _IMAGE_TYPES[image_format], (image.width, image.height)
     info = _sized(info, len(image.data))
     return File(info, image.data, kind, *size, thumbnail=image.thumbnail)
+
+
+def is_light(cut: Cut, image_format: ImageFormat) -> bool:
+    """Whether the file of a cut needs no codec, and a millisecond at most: packets of Opus without
+    a hole, or one keyframe of VP8 as WebP, in their containers."""
+    if isinstance(cut, AudioCut):
+        packets = cut.packets
+        if cut.codec.name in transcode.CODECS or not 0 < len(packets) <= MAX_LIGHT_PACKETS:
+            return False
+        first, end = packets[0].timestamp, packets[-1].timestamp + packets[-1].duration
+        # They do not overlap. A hole may be repaired by a codec, as often as the sender likes.
+        whole = sum(map(_duration, packets)) == end - first
+        return whole and first <= cut.start and end >= cut.end
+    alone = cut.first == 0 and len(cut.frames) == 1 and not cut.continues
+    as_it_is = image_format is ImageFormat.WEBP and not cut.orientation
+    return alone and as_it_is and cut.codec.name == "vp8"
 
 
 def _sized(info: SliceInfo, size: int) -> SliceInfo:

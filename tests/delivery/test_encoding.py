@@ -213,6 +213,55 @@ def test_who_opens_the_threads_keeps_their_memory(monkeypatch: pytest.MonkeyPatc
     assert kept == [True]
 
 
+class Hand:
+    """A clock that light files take a second of, and an hour passes at once."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def work(self) -> str:
+        self.now += 1.0
+        return threading.current_thread().name
+
+
+async def test_light_files_are_made_at_once_for_half_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads, hand = ThreadPool("encoding", 1, PRIORITIES), Hand()
+    pool, here = EncodingPool(threads), threading.current_thread().name
+    monkeypatch.setattr(encoding, "monotonic", hand)
+
+    async def made(light: bool = True) -> str:
+        return await pool.make(Kind.AUDIO, hand.work, ("task", "ada"), light=light)
+
+    assert await made() == here
+    assert await made() == "encoding_0", "half of the time is for others"
+    assert await made() == here
+    assert await made(light=False) == "encoding_0"
+    hand.now += 3600.0
+    assert await made() == here
+    await asyncio.to_thread(threads.join)
+
+
+async def test_a_light_file_that_fails_costs_its_time_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads, hand = ThreadPool("encoding", 1, PRIORITIES), Hand()
+    pool = EncodingPool(threads)
+    monkeypatch.setattr(encoding, "monotonic", hand)
+
+    def fail() -> str:
+        raise ValueError(hand.work())
+
+    with pytest.raises(ValueError, match=threading.current_thread().name):
+        await pool.make(Kind.AUDIO, fail, light=True)
+    assert await pool.make(Kind.AUDIO, hand.work, light=True) == "encoding_0"
+    await asyncio.to_thread(threads.join)
+
+
 async def test_who_watches_is_told_of_files_and_costs_none(desk: Desk) -> None:
     seen: list[str] = []
 
@@ -225,5 +274,6 @@ async def test_who_watches_is_told_of_files_and_costs_none(desk: Desk) -> None:
     for key in "abc":
         await desk.ask(key, Kind.VIDEO)
     await desk.finish()
+    await desk.pool.make(Kind.AUDIO, partial(desk._make, "light", Kind.AUDIO), light=True)
     assert await desk.pool.make(Kind.AUDIO, lambda: 7) == 7
-    assert seen == desk.made == ["a", "b", "c"]
+    assert seen == desk.made == ["a", "b", "c", "light"]

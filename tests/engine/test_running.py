@@ -163,6 +163,7 @@ async def test_a_slice_from_cut_to_stored() -> None:
     task.driver.deliver(cut())
     assert task.pending == 1
     assert box.deliveries[0].info.key == "t/ada/audios/1_lobby_ada_20250106143143.ogg"
+    assert box.deliveries[0].light
     stored(task, box.deliveries[0])
     event = told[-1]
     assert isinstance(event, SliceStored)

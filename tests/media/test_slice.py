@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime
 
@@ -10,7 +11,15 @@ import pytest
 
 from slicer.errors import MediaError
 from slicer.media.naming import Names
-from slicer.media.slice import File, ManifestInfo, SliceInfo, describe, make, make_unless
+from slicer.media.slice import (
+    File,
+    ManifestInfo,
+    SliceInfo,
+    describe,
+    is_light,
+    make,
+    make_unless,
+)
 from slicer.rtp.parameters import G722, H264, OPUS, PCMA, PCMU, VP8, Codec, Kind
 from slicer.slicing.audio import PREROLL
 from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, TrackKey
@@ -45,6 +54,50 @@ def test_a_file_tells_what_was_done_about_lost_packets() -> None:
     holed = replace(whole, packets=whole.packets[:20] + whole.packets[22:])
     files = [make(cut, SLICE) for cut in (whole, holed)]
     assert [(file.recovered, file.concealed) for file in files] == [(0, 0), (0, 1)]
+
+
+def test_whole_opus_of_seconds_is_light() -> None:
+    whole, packets = opus_cut(), opus_cut().packets
+    assert is_light(whole, ImageFormat.PNG)
+    # Of two lengths, and without a hole all the same.
+    half = AudioPacket(packets[5].timestamp, 480, packets[5].payload)
+    other = AudioPacket(packets[5].timestamp + 480, 480, packets[5].payload)
+    assert is_light(
+        replace(whole, packets=(*packets[:5], half, other, *packets[6:])), ImageFormat.PNG
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda cut: replace(cut, packets=cut.packets[:20] + cut.packets[21:]),
+        lambda cut: replace(cut, start=-1),
+        lambda cut: replace(cut, end=cut.packets[-1].timestamp + 961),
+        lambda cut: replace(cut, packets=()),
+        lambda cut: replace(cut, codec=PCMU),
+        lambda cut: replace(
+            cut, packets=tuple(AudioPacket(at * 960, 960, b"\xf8") for at in range(1_001))
+        ),
+    ],
+)
+def test_what_a_codec_may_be_needed_for_or_takes_long_is_not_light(
+    change: Callable[[AudioCut], AudioCut],
+) -> None:
+    assert not is_light(change(opus_cut()), ImageFormat.WEBP)
+
+
+def test_a_keyframe_of_vp8_as_webp_is_light_and_no_other_picture() -> None:
+    cut = PictureCut(VIDEO, VP8, 0, 0, (b"frame",), 12.5)
+    assert is_light(cut, ImageFormat.WEBP)
+    others = (
+        replace(cut, codec=H264),
+        replace(cut, frames=(b"frame", b"next")),
+        replace(cut, first=1),
+        replace(cut, continues=True),
+        replace(cut, orientation=1),
+    )
+    assert not any(is_light(other, ImageFormat.WEBP) for other in others)
+    assert not is_light(cut, ImageFormat.JPEG)
 
 
 def length(file: bytes) -> float:
