@@ -2,9 +2,10 @@
 
 `python -m bench.verdicts [--anchors 1,10,50] [--seconds N] [--spread]`: the whole service over
 captures that play at their own pace, with a spool. A supplier answers after 50 ms, and a customer's
-server hears of each verdict. Told is how long after its cut the callback of a slice came, and how
-late slices were cut themselves, beside the same without moderation. All anchors begin at once, and
-are cut at once then; with --spread they begin one after the other within an audio slice's length.
+server, in another process, hears of each verdict. Told is how long after its cut the callback of a
+slice came, and how late slices were cut themselves, beside the same without moderation. All anchors
+begin at once, and are cut at once then; with --spread they begin one after the other within an
+audio slice's length.
 
 `python -m bench.verdicts crowd [--seconds N] [--concurrency 8,128]`: what 1 000 anchors cut (a
 slice of audio every 15 s and a picture every 5 s of each) on its way through the outbox and the
@@ -23,6 +24,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+from bench.customer import KEY, customer
 from bench.peers.statistics import quantile
 from slicer import moderation
 from slicer.clock import LoopClock
@@ -54,7 +56,6 @@ from tests.harness.media.encoder import encode_pictures
 from tests.harness.media.picture import Painter
 from tests.harness.moderation.scripted import PASS
 from tests.harness.rooms.replay import OPUS_TYPE, VP8_TYPE, converse
-from tests.harness.service.webhook_receiver import receiver
 from tests.harness.storage.memory import MemoryStore
 
 AUDIO, VIDEO = 5, 1
@@ -63,7 +64,6 @@ ANSWER = 0.05
 CROWD, CROWD_ANSWER = 1_000, 0.3
 CROWD_AUDIO, CROWD_VIDEO = (15.0, 60_000), (5.0, 40_000)
 """Seconds between slices of one anchor, and bytes of each."""
-CALLBACK_KEY = "CallbackKey1"
 
 
 class Slow:
@@ -126,7 +126,7 @@ class Cuts:
 
 def service_of(folder: Path, customer: str) -> ServiceSettings:
     room = f"replay://{folder}/talk.rtpdump?speed=1&audio={OPUS_TYPE}:opus&video={VP8_TYPE}:vp8"
-    app = Application(1, rooms=(("*", room),), callback_url=customer, callback_key=CALLBACK_KEY)
+    app = Application(1, rooms=(("*", room),), callback_url=customer, callback_key=KEY)
     spool = SpoolSettings(str(folder / "spool"), reserve_bytes=0)
     return ServiceSettings(
         engine=Settings(spool=spool, moderation=ModerationSettings(concurrency=64)),
@@ -165,8 +165,8 @@ async def live(anchors: int, seconds: float, judged: bool, spread: bool) -> None
         converse(folder / "talk.rtpdump", frames)
         cuts = Cuts()
         unwatch = cuts.watch()
-        async with receiver(CALLBACK_KEY) as customer:
-            settings = service_of(folder, customer.url)
+        async with customer() as hears:
+            settings = service_of(folder, hears.url)
             async with serving(settings) as service:
                 (app,) = settings.apps
                 orders = [order_of(number, judged, folder) for number in range(anchors)]
@@ -174,12 +174,7 @@ async def live(anchors: int, seconds: float, judged: bool, spread: bool) -> None
                     await service.create(app, each)
                     await asyncio.sleep(AUDIO / anchors if spread else 0)
                 await asyncio.sleep(seconds + 2)
-                heard = [
-                    one.told["CallbackTs"] / 1000
-                    - cuts.at[one.told["EventInfo"]["Payload"]["DataId"]]
-                    for one in customer.received
-                    if one.event == 1104
-                ]
+        heard = [told - cuts.at[slice] for slice, told in hears.heard.items()]
         unwatch()
     late = sorted(cuts.late())
     told = "not judged"
