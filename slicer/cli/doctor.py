@@ -9,6 +9,7 @@ import re
 import resource
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,6 +36,8 @@ from slicer.service.settings import ServiceSettings
 from slicer.storage import VENDORS
 from slicer.webrtc.lite.port import RECEIVE_BUFFER
 
+PIPED = 240
+"""Columns where no terminal has its own."""
 _UNSYNCHRONISED = 5
 """What adjtimex(2) gives where no time service has set the clock: TIME_ERROR."""
 _TIMEX = 256
@@ -84,7 +87,8 @@ def doctor(options: argparse.Namespace) -> int:
         findings += of_settings(service_settings_of(options))
     except BadInput as error:
         findings.append(Finding("settings", State.FAULT, str(error), "correct them"))
-    Console().print(table(findings))
+    # Into a file or a pipe a command that is to be copied goes unbroken.
+    Console(width=None if sys.stdout.isatty() else PIPED).print(table(findings))
     return UNFIT if any(one.state is State.FAULT for one in findings) else STORED
 
 

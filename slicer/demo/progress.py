@@ -1,6 +1,8 @@
 """Shows what an engine does while it does it: a live table on a terminal, plain lines elsewhere."""
 
 import json
+import logging
+import sys
 from collections import Counter, deque
 from datetime import datetime
 from types import TracebackType
@@ -250,7 +252,10 @@ class LiveProgress:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
+        stderr = sys.stderr
         self._live.start()
+        if stderr.isatty():
+            _move_log(stderr, sys.stderr)
         return self
 
     def __exit__(
@@ -261,7 +266,9 @@ class LiveProgress:
     ) -> None:
         last = [*self._lines][-1:]
         self._lines.clear()
+        drawn = sys.stderr
         self._live.stop()
+        _move_log(drawn, sys.stderr)
         for text in last:  # how it ended stays, under the table
             self.note(text)
 
@@ -299,6 +306,14 @@ class LiveProgress:
             "stored": bytes_text(self._bytes[anchor]),
             "last": self._last.get(anchor, ""),
         }
+
+
+def _move_log(before: TextIO, now: TextIO) -> None:
+    """Have the log written to another stream. What is written to the terminal past the table that
+    is drawn there tears it, and is drawn over."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is before:
+            handler.setStream(now)
 
 
 def middle_out(text: str, cells: int) -> str:

@@ -54,11 +54,15 @@ def to_ogg(data: bytes, container: str | None = None, most: float = MAX_SECONDS)
 
 
 def seconds_of(data: bytes) -> float:
-    """How long an audio file says it is. Raises ValueError for none."""
+    """How long an audio file says it is, without what players skip at its start (the pre-skip of
+    Ogg Opus, RFC 7845 4.2, which holds our pre-roll). Raises ValueError for none."""
     with _opened(data) as source:
         if source.duration is None:
             raise ValueError("no audio file: its length is not known")
-        return source.duration / av.time_base
+        head = source.streams.audio[0].codec_context.extradata or b""
+        ogg_opus = source.format.name == "ogg" and head.startswith(b"OpusHead")
+        skipped = int.from_bytes(head[10:12], "little") / 48_000 if ogg_opus else 0.0
+        return max(0.0, source.duration / av.time_base - skipped)
 
 
 def _frames(data: bytes, container: str | None, rate: int, most: float) -> Iterator[av.AudioFrame]:

@@ -61,6 +61,16 @@ def test_a_row_for_each_and_the_exit_code(
     assert "serve.port: got 'x'" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_command_that_is_to_be_copied_goes_unbroken_into_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = f"pip install 'rtc-slicer[{','.join(['azure'] * 20)}]'"
+    found = module.Finding("extras", State.NOTE, "none", command)
+    monkeypatch.setattr(module, "of_extras", lambda: [found])
+    main(["doctor"])
+    assert command in capsys.readouterr().out
+
+
 def test_what_is_to_be_done_is_readable_at_60_columns() -> None:
     console = Console(width=60, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     console.print(table([module.Finding("x", State.FAULT, "broken " * 20, "mend it")]))

@@ -86,7 +86,8 @@ def test_what_a_slice_is(folder: Path) -> None:
     found = sorted(slices(folder), key=lambda one: one[2])
     assert [kind for _, kind, _ in found].count(Kind.AUDIO) == 3
     audio = next(one for one in found if one[1] is Kind.AUDIO)
-    assert entry(folder, *audio).seconds == pytest.approx(2, abs=0.2)
+    lengths = [entry(folder, *one).seconds for one in found if one[1] is Kind.AUDIO]
+    assert sorted(lengths) == pytest.approx([1, 2, 2], abs=0.001), "without the pre-roll"
     picture = next(one for one in found if one[1] is Kind.VIDEO)
     shown = entry(folder, *picture)
     assert (shown.anchor, shown.seconds, shown.size) == ("b o", 0.0, 7)

@@ -1,7 +1,9 @@
 """What people see while slices land: plain lines, or a live table."""
 
 import json
+import logging
 import re
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from io import StringIO
@@ -246,3 +248,30 @@ def test_every_event_is_a_line_of_json_and_notes_stand_beside() -> None:
     assert json.loads(out.getvalue()) == event_json(TrackStarted("t", EPOCH, "ada", Kind.AUDIO))
     assert out.getvalue().endswith("}\n")
     assert beside.getvalue() == "publish there\n"
+
+
+class Terminal(StringIO):
+    """Where people look."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stderr", [Terminal(), StringIO()])
+def test_the_log_tears_no_table(monkeypatch: pytest.MonkeyPatch, stderr: StringIO) -> None:
+    """What goes to the same terminal is put above the table; what goes to a file stays there."""
+    monkeypatch.setattr(sys, "stderr", stderr)
+    handler, log = logging.StreamHandler(stderr), logging.getLogger()
+    log.addHandler(handler)
+    shown = Terminal()
+    try:
+        with LiveProgress(Console(file=shown, force_terminal=True, width=80), "room"):
+            log.warning("within")
+        log.warning("after")
+    finally:
+        log.removeHandler(handler)
+    assert handler.stream is stderr
+    within = shown if stderr.isatty() else stderr
+    assert "within" in within.getvalue()
+    assert stderr.getvalue().splitlines()[-1] == "after"
+    assert ("within" in stderr.getvalue()) is not stderr.isatty()

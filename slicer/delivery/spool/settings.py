@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from slicer.config import DAY, bounded
+from slicer.errors import BadInput
 
 
 class Fsync(StrEnum):
@@ -32,3 +34,7 @@ class SpoolSettings:
     """Whether a spool that cannot be used stops the start; else slices wait in memory alone."""
     group_writes: bool = False
     """Whether the folder's group may write to it, as on a volume given to a group."""
+
+    def __post_init__(self) -> None:
+        if self.folder and not Path(self.folder).is_absolute():
+            raise BadInput("spool.folder", self.folder, "an absolute path")

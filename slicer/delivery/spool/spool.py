@@ -127,8 +127,6 @@ class Spool:
         """Make the folder and lock it; blocks. Raises BadInput where another process has it or
         others may write to it, and OSError where the disk does not do it."""
         path = Path(settings.folder)
-        if not path.is_absolute():
-            raise BadInput("spool.folder", settings.folder, "an absolute path")
         private_folder("spool.folder", path, group=settings.group_writes)
         descriptor = lock(path)
         try:

@@ -370,11 +370,6 @@ async def test_two_processes_do_not_send_one_spool(tmp_path: Path) -> None:
     os.close(lock(tmp_path))
 
 
-def test_a_folder_that_is_not_absolute() -> None:
-    with pytest.raises(BadInput, match="an absolute path"):
-        Spool.open(spool_settings(Path("here")), ManualClock())
-
-
 async def test_the_folder_is_made_for_us_alone(tmp_path: Path) -> None:
     spool = Spool.open(spool_settings(tmp_path / "new" / "spool"), ManualClock())
     assert (tmp_path / "new" / "spool").stat().st_mode & 0o777 == 0o700
