@@ -4,6 +4,7 @@ kicked; a robot that is kicked; a room that ends; and Janus killed and started a
 
 import signal
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from slicer import (
     AnchorTrouble,
     EndReason,
     Kind,
+    PicturesMissing,
     Role,
     RoomError,
     Settings,
@@ -149,6 +151,26 @@ async def test_pauses_between_pictures_are_no_silence(
         async with publisher("ada"), watch as watched:
             await watched.until(lambda: len(watched.stored("ada", Kind.VIDEO)) >= 3)
             assert watched.of(TrackEnded) + watched.of(AnchorTrouble) == []
+
+
+async def test_what_one_asks_for_is_not_what_another_gets(tmp_path: Path) -> None:
+    """Beside a robot that pauses the video for seconds, another one gets all of both."""
+    pictures = SliceParams(None, VideoSpec(5, 0.0), max_idle=60)
+    async with janus(tmp_path / "janus") as server:
+        await server.create(ROOM)
+        seldom = watching(tmp_path / "seldom", params=pictures, user="seldom")
+        all_of_it = watching(tmp_path / "all", user="all")
+        async with publisher("ada"), all_of_it as other, seldom as watched:
+            await watched.until(lambda: len(watched.stored("ada", Kind.VIDEO)) >= 3)
+            shown = len(other.stored("ada", Kind.VIDEO))
+            stored = (one.slice for one in other.stored("ada", Kind.AUDIO))
+            told = sorted(stored, key=lambda one: one.began)
+            assert other.of(TrackEnded) + other.of(AnchorTrouble) + other.of(PicturesMissing) == []
+        assert shown >= 4
+        assert all(one.seconds == 1 for one in told)
+        gaps = [(after.began - one.began).total_seconds() for one, after in pairwise(told)]
+        assert gaps == pytest.approx([1.0] * len(gaps), abs=0.05)
+        assert len(gaps) >= 8
 
 
 async def test_the_robot_is_kicked(tmp_path: Path) -> None:
