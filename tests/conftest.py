@@ -36,6 +36,7 @@ LONGEST = (
     "real/test_entrance.py",
     "real/test_moderation.py",
     "real/test_chromium_rooms.py",
+    "real/test_command.py",
     "real/test_chromium_page.py",
     "real/test_gstreamer.py",
     "real/test_networks.py",
