@@ -100,8 +100,6 @@ class Bus:
             for callback in on_connected:
                 await callback()
 
-        # Who may read only answers to himself must have a place of his own for them.
-        is_plain = bool(NAME.fullmatch(settings.user))
         try:
             async with asyncio.timeout(CONNECT):
                 client = await nats.connect(
@@ -116,7 +114,7 @@ class Bus:
                     max_outstanding_pings=MAX_PINGS,
                     connect_timeout=2,
                     tls=_tls(settings),
-                    inbox_prefix=f"_INBOX_{settings.user}" if is_plain else "_INBOX",
+                    inbox_prefix=_inbox(settings.user),
                     user=settings.user or None,
                     password=settings.password or None,
                     user_credentials=_file("credentials", settings.credentials) or None,
@@ -282,6 +280,11 @@ class Bus:
 def unavailable(error: Exception) -> BusUnavailable:
     """What is raised where a server refuses, or does not answer in time."""
     return BusUnavailable(f"the bus: {str(error) or type(error).__name__}")
+
+
+def _inbox(user: str) -> str:
+    """Where answers come to: a place of each user's own, so that he may read no other."""
+    return f"_INBOX_{user}" if NAME.fullmatch(user) else "_INBOX"
 
 
 def _file(field: str, name: str) -> str:

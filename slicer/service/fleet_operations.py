@@ -68,10 +68,10 @@ class FleetOperations:
         registry: FleetRegistry,
         planner: Planner,
         facts: Facts,
+        folder: Path,
         *,
         engine: Engine,
         audit: Audit,
-        folder: Path,
         clock: Clock,
         counters: Counter[str],
     ) -> None:

@@ -152,16 +152,8 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
         facts, limits = Facts(bus), SharedLimits(bus)
         await facts.open(settings.fleet.replicas)
         await limits.open(settings.fleet.replicas)
-        client = WebhookClient(settings.webhooks.allow_private)
-        stack.push_async_callback(client.close)
-        policy = RetryPolicy(settings.webhooks.max_age)
-        mailbox = Mailbox(facts, body, client.post, clock, policy)
-        stack.push_async_callback(mailbox.close)
-        mailbox.replace(subscribers_of(settings.apps))
-        # It judges files that come with a request; rooms and slices are the workers'.
-        without = replace(settings.engine, spool=replace(settings.engine.spool, folder=""))
-        engine = await stack.enter_async_context(Engine(without))
-        check_rooms(settings.apps, engine)
+        mailbox = _open_mailbox(settings, facts, clock, stack)
+        engine = await _open_engine(settings, stack)
 
         def take_settings(new: ServiceSettings) -> None:
             check_rooms(new.apps, engine)
@@ -190,15 +182,36 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
             registry,
             planner,
             facts,
+            Path(settings.serve.state),
             engine=engine,
             audit=audit,
-            folder=Path(settings.serve.state),
             clock=clock,
             counters=mailbox.counters,
         )
         stack.push_async_callback(orders.close)
         await orders.start()
         yield orders
+
+
+async def _open_engine(settings: ServiceSettings, stack: AsyncExitStack) -> Engine:
+    """An engine that judges files which come with a request: rooms and slices are the workers'."""
+    without = replace(settings.engine, spool=replace(settings.engine.spool, folder=""))
+    engine = await stack.enter_async_context(Engine(without))
+    check_rooms(settings.apps, engine)
+    return engine
+
+
+def _open_mailbox(
+    settings: ServiceSettings, facts: Facts, clock: LoopClock, stack: AsyncExitStack
+) -> Mailbox:
+    """What sends the callbacks that workers have published."""
+    client = WebhookClient(settings.webhooks.allow_private)
+    stack.push_async_callback(client.close)
+    policy = RetryPolicy(settings.webhooks.max_age)
+    mailbox = Mailbox(facts, body, client.post, clock, policy)
+    stack.push_async_callback(mailbox.close)
+    mailbox.replace(subscribers_of(settings.apps))
+    return mailbox
 
 
 async def _open_sender(

@@ -1,5 +1,6 @@
 """`slicer worker`: what it needs; that it works, and ends, is in tests/real/test_fleet.py too."""
 
+import re
 import signal
 from pathlib import Path
 
@@ -46,6 +47,7 @@ async def test_it_works_and_ends(tmp_path: Path) -> None:
     secrets = {"SLICER_STATE_KEY": Fernet.generate_key().decode()}
     async with nats_servers(tmp_path / "nats") as servers:
         fleet = f'[fleet]\nservers = ["{servers.urls[0]}"]\nreplicas = 1\n'
+        fleet += '[console]\nlisten = "127.0.0.1:0"\n'
         config = CONFIG.replace("{folder}", str(tmp_path))
         async with worker("w0", config + fleet, tmp_path / "w0", secrets) as one:
             one.process.send_signal(signal.SIGHUP)
@@ -53,4 +55,5 @@ async def test_it_works_and_ends(tmp_path: Path) -> None:
             await until(lambda: "SIGHUP: nothing is changed" in log.read_text())
             said = await one.end()
     assert "ending: tasks are handed over" in said
+    assert re.search(r"console at port [1-9]\d*: /console, token: in .*console-token\n", said)
     assert one.process.returncode == 0
