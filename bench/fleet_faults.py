@@ -65,6 +65,7 @@ async def many(stage: Stage, faults: int, minutes: float, seed: int) -> int:
     told = stage.lost()
     names = [one.headers["x-slicer-message"] for one in stage.customer.received]
     print(f"{faults} faults in {minutes:g} minutes: {chance.counts}")
+    print(f"processes that found no bus for 30 s, and were started again: {chance.failures}")
     share = landed.packets / sent
     print(f"{sent} packets sent, {landed.packets} stored ({share:.1%}), {landed.doubled} doubled")
     print(f"slices told lost: {len(told)}; callbacks: {len(names)}, {len(set(names))} of them once")

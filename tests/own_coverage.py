@@ -28,7 +28,7 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
     "cli/garbage_collection.py": (55.0, "it changes a process for good: measured apart"),
     "cli/serve.py": (55.0, COMMAND),
     "cli/worker.py": (50.0, COMMAND),
-    "delivery/outbox.py": (80.0, "judges, and a spool: contract/test_judged_slices.py"),
+    "delivery/outbox.py": (78.0, "judges: contract/test_judged_slices.py; test_sharing.py"),
     "demo/demo.py": (40.0, COMMAND),
     "demo/publisher.py": (85.0, COMMAND),
     "hot.py": (75.0, "a build without a plane: its tests run it in a process that is not measured"),

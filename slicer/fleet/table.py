@@ -75,9 +75,9 @@ class Table:
                 while refused := await self._made(replicas):
                     reason = str(refused)
                     await asyncio.sleep(CHECK / 4)
-                await self._check_format()
-                last = await self._last()
-                await self._follow()
+                while isinstance(last := await self._followed(), BusUnavailable):
+                    reason = str(last)
+                    await asyncio.sleep(CHECK / 4)
                 await self._until_read(last)
         except TimeoutError:
             if self._bus.denied:
@@ -86,6 +86,17 @@ class Table:
             text = f"{self._bucket} cannot be read within {SYNC:g} s: {reason}"
             raise BusUnavailable(text) from None
         self._watching = asyncio.ensure_future(self._watch())
+
+    async def _followed(self) -> int | BusUnavailable:
+        """Begin to read. Gives the last revision by then, or why that cannot be done just now.
+        Raises BadInput."""
+        try:
+            await self._check_format()
+            last = await self._last()
+            await self._follow()
+        except BusUnavailable as error:
+            return error
+        return last
 
     async def _made(self, replicas: int) -> BusUnavailable | None:
         """Make the bucket. Gives why that cannot be done just now. Raises BadInput."""

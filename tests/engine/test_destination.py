@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from slicer import AudioSpec, Engine, Settings, SliceParams, TaskSpec
 from slicer.clock import Clock, LoopClock
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.settings import OutboxSettings
@@ -22,6 +23,8 @@ from slicer.storage import Credentials, Receipt
 from slicer.storage.local import LocalStorage
 from tests.harness.clock import EPOCH, ManualClock, settle
 from tests.harness.delivery.spooling import file_of, info_of, spool_settings
+from tests.harness.fleet.in_process import until
+from tests.harness.rooms.replay import talk
 
 
 @pytest.fixture
@@ -315,3 +318,35 @@ def test_of_a_task_that_has_gone_what_fails_for_good_is_told_all_the_same() -> N
     reports.close()
     names = [type(event).__name__ for event in told]
     assert names == ["TaskTrouble", "SliceLost", "StoreRecovered"]
+
+
+async def test_what_another_engine_had_cut_is_delivered_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    out.write_text("no folder")
+    mine, other = (
+        Settings(spool=spool_settings(tmp_path / name), outbox=OutboxSettings(drain=0.0))
+        for name in ("mine", "other")
+    )
+    room, params = talk(tmp_path / "ada.rtpdump", 5.0), SliceParams(AudioSpec(2), None)
+    spec = TaskSpec(room, out.as_uri(), params, task="t", check_store=False)
+    async with Engine(other) as engine:
+        await engine.create(spec)
+        await until(lambda: len(engine.operation.waiting()) == 3)
+    paths = sorted((tmp_path / "other").rglob("*.slice"))
+    records = [(f"t/00000001/x-{path.name}", path.read_bytes()) for path in paths]
+    assert len(records) == 3
+    wrong = [("u/00000001/x.slice", records[0][1]), ("t/00000001/y.slice", b"damaged")]
+    async with Engine(mine) as engine:
+        assert await engine.operation.take_over([*records, *wrong]) == 3
+        assert await engine.operation.take_over(records) == 0, "they are on their way"
+        assert caplog.text.count("is left there") == 2
+        assert 0 < await engine.operation.spool_load() < 0.01
+        out.unlink()
+        engine.operation.try_again()
+        await until(lambda: not engine.operation.waiting())
+    assert len(list(out.rglob("*.ogg"))) == 3
+    async with Engine() as engine:  # without a spool nothing is taken over
+        assert await engine.operation.take_over(records) == 0
+        assert await engine.operation.spool_load() == 0.0

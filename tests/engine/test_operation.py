@@ -1,28 +1,19 @@
 """What an operator sees of an engine, and does to it: a store that fails, and a real engine."""
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from slicer import AudioSpec, Engine, Settings, SliceLost, SliceParams, TaskSpec
-from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.engine.spec import Moderation
 from slicer.media.slice import File
 from slicer.moderation import SupplierSpec
+from tests.harness.fleet.in_process import until
 from tests.harness.moderation.scripted import ScriptedSupplier, install
 from tests.harness.rooms.replay import talk
 
-SHORT = OutboxSettings(drain=0.0)
 TALK = SliceParams(AudioSpec(2), None)
-
-
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not done():
-            await asyncio.sleep(0.005)
 
 
 def spec(tmp_path: Path, to: str, moderation: Moderation | None = None) -> TaskSpec:
@@ -85,33 +76,3 @@ async def test_a_supplier_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert {one.phase for one in engine.operation.waiting()} <= {"judging", "making"}
         supplier.gate.set()
         await engine.finished("t")
-
-
-async def test_what_another_engine_had_cut_is_delivered_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    out = tmp_path / "out"
-    out.write_text("no folder")
-    mine, other = (
-        Settings(spool=SpoolSettings(str(tmp_path / name), reserve_bytes=0), outbox=SHORT)
-        for name in ("mine", "other")
-    )
-    async with Engine(other) as engine:
-        await engine.create(spec(tmp_path, out.as_uri()))
-        await until(lambda: len(engine.operation.waiting()) == 3)
-    paths = sorted((tmp_path / "other").rglob("*.slice"))
-    records = [(f"t/00000001/x-{path.name}", path.read_bytes()) for path in paths]
-    assert len(records) == 3
-    wrong = [("u/00000001/x.slice", records[0][1]), ("t/00000001/y.slice", b"damaged")]
-    async with Engine(mine) as engine:
-        assert await engine.operation.take_over([*records, *wrong]) == 3
-        assert await engine.operation.take_over(records) == 0, "they are on their way"
-        assert caplog.text.count("is left there") == 2
-        assert 0 < await engine.operation.spool_load() < 0.01
-        out.unlink()
-        engine.operation.try_again()
-        await until(lambda: not engine.operation.waiting())
-    assert len(list(out.rglob("*.ogg"))) == 3
-    async with Engine() as engine:  # without a spool nothing is taken over
-        assert await engine.operation.take_over(records) == 0
-        assert await engine.operation.spool_load() == 0.0

@@ -191,6 +191,8 @@ class Chance:
         self._busy = set[str]()
         self._undoing = set[asyncio.Task[None]]()
         self.counts: dict[str, int] = {}
+        self.failures = 0
+        """Processes that did not start, and were started once more."""
 
     async def run(self, faults: int, seconds: float) -> None:
         """Inflict so many within these seconds; all are undone when this returns."""
@@ -199,7 +201,12 @@ class Chance:
             due = began + number * seconds / faults + self._random.uniform(0, seconds / faults)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             self._start()
-        await asyncio.gather(*self._undoing)
+        for one in await asyncio.gather(*self._undoing, return_exceptions=True):
+            self.failures += one is not None
+        for name in self._stage.places:
+            if name not in self._stage.running:
+                await self._stage.kill(name)
+                await self._stage.start(name)
 
     def _start(self) -> None:
         kinds = {
@@ -237,7 +244,8 @@ class Chance:
     async def _undo(self, kind: Callable[[str, float], Awaitable[None]], victim: str) -> None:
         try:
             await kind(victim, self._random.uniform(0.3, 8.0))
-        except AssertionError:  # it found no bus for as long as it waits: once more
+        except (AssertionError, TimeoutError):  # it found no bus for as long as it waits: once more
+            self.failures += 1
             await self._stage.kill(victim)
             await self._stage.start(victim)
         finally:
