@@ -93,21 +93,14 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         observe = await stack.enter_async_context(metrics.tracing(settings.tracing))
         orders = await stack.enter_async_context(_orders(settings, observe))
         apps = {app.sdk_app_id: app for app in settings.apps}
-        limits = ApiSettings(
-            insecure=insecure,
-            regions=settings.serve.regions,
-            hosts=settings.serve.hosts,
-            default_supplier=settings.engine.moderation.default_supplier,
-        )
         names = (listen.host, socket.gethostname(), *settings.serve.hosts)
         loopback = is_loopback(listen.host)
         console = await open_console(settings.console, orders.operations, loopback, names)
         beside = [*(console.routes if console else ()), *_lobby(settings, orders)]
-        audit = orders.operations.audit
+        note = orders.operations.audit.note
         shared = orders.limits if isinstance(orders, FleetOrders) else None
-        app = make_app(
-            apps, orders, limits, ready, counters, beside, note=audit.note, shared=shared
-        )
+        limits = _limits(settings, insecure)
+        app = make_app(apps, orders, limits, ready, counters, beside, note=note, shared=shared)
         server = await open_server(app, listen, insecure, settings.engine.http)
         stack.push_async_callback(server.close)
         if console:  # its streams end before the server does
@@ -144,6 +137,15 @@ def _orders(
 ) -> AbstractAsyncContextManager[Service | FleetOrders]:
     """Who carries orders out: this process, or a fleet."""
     return ordering(settings) if settings.fleet.servers else serving(settings, observe)
+
+
+def _limits(settings: ServiceSettings, insecure: bool) -> ApiSettings:
+    return ApiSettings(
+        insecure=insecure,
+        regions=settings.serve.regions,
+        hosts=settings.serve.hosts,
+        default_supplier=settings.engine.moderation.default_supplier,
+    )
 
 
 def _lobby(settings: ServiceSettings, orders: Service | FleetOrders) -> list[BaseRoute]:

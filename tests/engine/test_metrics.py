@@ -26,7 +26,7 @@ READERS = {
     "http/acceptor.py": "media_total",
     "rtp/stream.py": "media_total",
     "rooms/rtp/sockets.py": "media_total",
-    "rooms/livekit/silences.py": "media_total",
+    "rooms/livekit/troubles.py": "media_total",
     "rooms/silence.py": "media_total",
     "rooms/stream/reader.py": "media_total",
     "rooms/trtc/cloud.py": "media_total",
