@@ -141,9 +141,6 @@ def is_heard(verdict: Mapping[str, Any]) -> bool:
 
 async def play(sdk: Sdk, hook: Receiver, rooms: int, folder: Path) -> str:
     """Both anchors publish until enough of each is judged."""
-    (made,) = await sdk.call(("CreateCloudModeration", order()))
-    assert "TaskId" in made, made
-    task = str(made["TaskId"])
     files = [
         (
             camera(folder / f"{anchor}.y4m", CODE if anchor == "rude" else ""),
@@ -152,6 +149,10 @@ async def play(sdk: Sdk, hook: Receiver, rooms: int, folder: Path) -> str:
         for anchor, part in SPOKEN.items()
     ]
     async with chromium(*files[0]) as first, chromium(*files[1]) as second:
+        # Not before: a task ends where nobody comes for MaxIdleTime, and browsers may take that.
+        (made,) = await sdk.call(("CreateCloudModeration", order()))
+        assert "TaskId" in made, made
+        task = str(made["TaskId"])
         for anchor, browser in zip(SPOKEN, (first, second), strict=True):
             page = await browser.publisher()
             url = f"http://127.0.0.1:{rooms}/whip/150/{anchor}"
