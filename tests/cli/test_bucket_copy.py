@@ -37,7 +37,7 @@ class Shelf:
 
 
 async def copied(shelf: Shelf, folder: Path, limit: int = 100, most: int = 10_000) -> Copied:
-    reader: BucketReader = shelf  # type: ignore[assignment]
+    reader: BucketReader = shelf
     return await copy(reader, folder, named, limit, most)
 
 
