@@ -4,11 +4,13 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
+from slicer.engine.events import TaskTrouble
 from slicer.engine.operation import StoreHealth, WaitingSlice
 from slicer.moderation import Label, Suggest
 from slicer.rtp.parameters import Kind
@@ -80,6 +82,10 @@ async def test_an_operator_at_work(tmp_path: Path) -> None:
         await expect(tiles.first.locator(".voice")).to_have_attribute("aria-label", "Speaking")
         await expect(tiles.first.locator("img")).to_have_js_property("naturalWidth", 320)
 
+        # What concerns the whole task is on each of its tiles, until it works again.
+        stage.tell(TaskTrouble("t", datetime.now(UTC), "HTTP 503", "s3://bucket"))
+        await expect(page.locator(".trouble", has_text="Store fails")).to_have_count(len(ANCHORS))
+
         # By keyboard alone: the filter, the wall, the time line, its picture.
         await page.focus("[type=search]")
         await page.keyboard.type("bo")
@@ -91,6 +97,7 @@ async def test_an_operator_at_work(tmp_path: Path) -> None:
         await page.keyboard.press("ArrowLeft")
         await page.keyboard.press("Enter")
         await expect(page.locator("h1")).to_have_text("Room 150")
+        await expect(page.locator(".note")).to_have_text("Store fails: s3://bucket: HTTP 503")
         await page.locator(".picture:visible").focus()
         await page.keyboard.press("Enter")
         await expect(page.locator("dialog p")).to_contain_text("Block · Porn 97")
