@@ -7,6 +7,7 @@ each second; and slices lost or cut short.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -93,8 +94,9 @@ async def follow(
             elif isinstance(one, TrackEnded) and one.anchor in tracks:
                 print("! ended:", one.anchor, one.reason, flush=True)
         for old in (folder / "out").rglob("*.*"):
-            if time.time() - old.stat().st_mtime > 60:
-                old.unlink()
+            with contextlib.suppress(FileNotFoundError):  # a part has got its name meanwhile
+                if time.time() - old.stat().st_mtime > 60:
+                    old.unlink()
         if time.monotonic() >= warm:
             memory.append(pss([os.getpid()]))
     return memory, ends
