@@ -62,7 +62,7 @@ class Bus:
         self.bucket = bucket
         self.on_connected: list[Callable[[], Awaitable[object]]] = []
         """Called each time that a server is there again."""
-        self._closing = asyncio.Event()
+        self._closing, self._ended = asyncio.Event(), asyncio.Event()
         self.denied = list[str]()
         """What the servers' permissions have refused, each once."""
 
@@ -78,7 +78,8 @@ class Bus:
         except ImportError:
             raise BadInput("fleet.servers", "no nats-py", "rtc-slicer[fleet]") from None
         where = ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in settings.servers)
-        last, closing = NO_ANSWER, asyncio.Event()
+        last, closing, ended = NO_ANSWER, asyncio.Event(), asyncio.Event()
+        waiting = asyncio.timeout(CONNECT)
         on_connected, denied = list[Callable[[], Awaitable[object]]](), list[str]()
 
         async def on_error(error: Exception) -> None:
@@ -90,6 +91,10 @@ class Bus:
                 logger.warning("! the bus refuses: %s", text)
             if "uthorization" not in last:  # what comes after that follows from it
                 last = text
+            if ended.is_set() or waiting.expired():
+                # `asyncio.wait_for` of Python 3.11 may swallow a cancellation (cpython issue
+                # 86296), and nats-py would go on to connect for ever.
+                raise asyncio.CancelledError
 
         async def on_disconnected() -> None:
             if not closing.is_set():
@@ -101,7 +106,7 @@ class Bus:
                 await callback()
 
         try:
-            async with asyncio.timeout(CONNECT):
+            async with waiting:
                 client = await nats.connect(
                     list(settings.servers),
                     name=name,
@@ -124,7 +129,8 @@ class Bus:
             allowed = f"servers that answer and take us ({detail})"
             raise BadInput("fleet.servers", where, allowed) from None
         bus = cls(client, settings.bucket, signer)
-        bus.on_connected, bus._closing, bus.denied = on_connected, closing, denied
+        bus.on_connected, bus.denied = on_connected, denied
+        bus._closing, bus._ended = closing, ended
         return bus
 
     @property
@@ -266,6 +272,7 @@ class Bus:
         self._closing.set()
         if not self._client.is_closed:
             await self._client.close()
+        self._ended.set()
 
     async def _say(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> None:
         from nats.errors import Error  # noqa: PLC0415

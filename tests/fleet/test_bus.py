@@ -1,6 +1,7 @@
 """What processes say to each other over a real NATS server."""
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -181,3 +182,24 @@ async def test_a_bus_may_be_closed_twice(settings: FleetSettings) -> None:
     await bus.close()
     await bus.close()
     assert not bus.connected
+
+
+async def test_a_cancellation_that_is_swallowed_ends_it_at_the_next_try(
+    settings: FleetSettings, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus, tries = await Bus.connect(settings, "w"), asyncio.Queue[None]()
+
+    async def connect(_server: object) -> None:
+        tries.put_nowait(None)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.5)
+        raise OSError("nobody is there")
+
+    monkeypatch.setattr(bus._client, "_connect_to_server", connect)
+    await servers.kill(0)
+    async with asyncio.timeout(10):
+        await tries.get()
+        connecting = bus._client._reconnection_task
+        assert connecting is not None
+        await bus.close()
+        await asyncio.wait([connecting])
