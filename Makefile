@@ -23,7 +23,7 @@ PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) te
 # Tests on real parts that look at what came, in which order and whether at all, and at no date finer than a
 # second: they may run beside what computes.
 SERVERS := $(patsubst %,tests/real/test_%.py,connections console contact_sheet_page fleet kills moderation_seed \
-	promtool proxies restart s3 sdk spool stall trouble tshark)
+	promtool proxies restart s3 sdk spool stall tshark)
 # Tests on real parts that need the machine to themselves.
 ALONE := tests/real/test_loss.py tests/real/test_serve.py
 
