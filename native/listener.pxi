@@ -80,4 +80,9 @@ cdef bint _same(const other *one, const other *two):
 
 cdef object _host_and_zone(const other *one):
     host = _host(one)
-    return f"{host}%{_socket.if_indextoname(one.scope)}" if one.scope else host
+    if not one.scope:
+        return host
+    try:
+        return f"{host}%{_socket.if_indextoname(one.scope)}"
+    except OSError:  # the interface is gone
+        return f"{host}%{one.scope}"

@@ -155,8 +155,10 @@ class Delivery:
     def maker(self, unless: Unless | None = None) -> Callable[[], File | bytes]:
         """What makes its file, in a thread; or, where it can ask *unless*, perhaps its thumbnail
         alone."""
-        if unless is not None and self.make_unless is not None:
-            return partial(self.make_unless, unless)
+        # It holds the cut, and is asked once: afterwards the file is made, or the slice is gone.
+        make_unless, self.make_unless = self.make_unless, None
+        if unless is not None and make_unless is not None:
+            return partial(make_unless, unless)
         assert self.make is not None
         return self.make
 

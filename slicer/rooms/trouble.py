@@ -36,10 +36,11 @@ told by an event of its own, or a part of any call: docs/operations.md says of e
 
 
 class Watch:
-    """Looks at one anchor's counters. *now* in seconds that never step back."""
+    """Looks at one anchor's counters. *before*: what they were when it began; *now* in seconds that
+    never step back."""
 
-    def __init__(self) -> None:
-        self._before: Counter[str] = Counter()
+    def __init__(self, before: Counter[str] | None = None) -> None:
+        self._before: Counter[str] = Counter(before)
         self._told: dict[str, float] = {}
 
     def look(self, counters: Counter[str], now: float) -> Iterator[tuple[str, int]]:

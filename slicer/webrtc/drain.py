@@ -67,13 +67,15 @@ class Drain:
         self._tick()
 
     def _tick(self) -> None:
+        # Set before anything can raise: a port that is never looked at again is deaf.
+        self._timer = self._loop.call_later(TICK, self._tick)
         batch, count = self._read()
-        if count:
-            self._timer = self._loop.call_later(TICK, self._tick)
         if batch:
             self._take(batch)
-        elif count == 0 and self._sock.fileno() >= 0:
-            self._loop.add_reader(self._fd, self._wake)
+        elif count == 0:
+            self._timer.cancel()
+            if self._sock.fileno() >= 0:
+                self._loop.add_reader(self._fd, self._wake)
 
     def _read_all(self) -> tuple[list[Datagram], int]:
         batch = read_batch(self._sock)

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slicer.delivery.delivery import OBJECT_BYTES, TRANSITIONS, Delivery, Phase, memory_of
+from slicer.delivery.delivery import (
+    OBJECT_BYTES,
+    TRANSITIONS,
+    Delivery,
+    Phase,
+    Unless,
+    memory_of,
+)
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
@@ -27,7 +34,7 @@ from slicer.slicing.outputs import AudioCut, AudioPacket, PictureCut, TrackKey
 from tests.harness.clock import EPOCH, ManualClock, settle
 from tests.harness.delivery.outbox import Inline
 from tests.harness.delivery.recorder import Recorder
-from tests.harness.delivery.spooling import file_of, info_of, spool_settings
+from tests.harness.delivery.spooling import delivery_of, file_of, info_of, spool_settings
 from tests.harness.storage.memory import MemoryStore
 
 ANNA = TrackKey("task", "anna", Kind.AUDIO)
@@ -211,3 +218,11 @@ def test_whatever_happens_the_table_holds_and_every_slice_is_counted(
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(run(folder))
+
+
+@pytest.mark.parametrize("unless", [None, lambda _small: False])
+def test_its_cut_is_let_go_once_it_is_made(unless: Unless | None) -> None:
+    delivery = delivery_of("ada/0", kind=Kind.VIDEO)
+    delivery.make_unless = lambda _unless: b""
+    delivery.maker(unless)
+    assert delivery.make_unless is None

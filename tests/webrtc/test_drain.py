@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from slicer.webrtc.drain import MAX_BATCH, TICK, Datagram, Drain
+from slicer.webrtc.drain import MAX_BATCH, TICK, Datagram, Drain, read_batch
 
 
 @pytest.fixture
@@ -49,6 +49,28 @@ async def test_it_wakes_again_after_silence(pair: tuple[socket.socket, socket.so
         sending.send(bytes([number]))
         assert len(await until(batches, number + 1)) == number + 1
         await asyncio.sleep(TICK * 3)
+    drain.close()
+
+
+async def test_a_look_that_fails_is_not_the_last(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    sending, receiving = pair
+    batches: list[list[Datagram]] = []
+    looks = 0
+
+    def read() -> tuple[list[Datagram], int]:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise OSError("the interface is gone")
+        batch = read_batch(receiving)
+        return batch, len(batch)
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    drain = Drain(receiving, batches.append, read)
+    sending.send(b"x")
+    assert await until(batches, 1) == [b"x"]
     drain.close()
 
 

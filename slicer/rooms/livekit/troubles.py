@@ -33,7 +33,8 @@ class Troubles:
         else:
             slots.discard(slot)
         self._silences.setdefault(anchor, MediaSilence(anchor, self._bound))
-        self._watches.setdefault(anchor, Watch())
+        if anchor not in self._watches:  # it may have been here before
+            self._watches[anchor] = Watch(self._media.counters_of(anchor))
         self._expect(anchor)
 
     def end(self, anchor: str, slot: Slot) -> list[AnchorTrouble]:

@@ -89,3 +89,5 @@ def test_what_rises_is_told_of_its_anchor_and_at_its_end() -> None:
     reason = "jumps of the sender's media clock: slices ended early"
     assert watched.troubles.end("bob", AUDIO) == [AnchorTrouble("bob", reason, 2)]
     assert watched.after(1) == []
+    watched.troubles.flow("bob", AUDIO, True)
+    assert watched.after(1) == [], "it was told before he was given up"
