@@ -54,7 +54,8 @@ installed: | $(BIN)/python
 
 # One after the other: both compute.
 parts: $(TESTED)
-	@$(MAKE) --no-print-directory units reference
+	@$(MAKE) --no-print-directory units
+	@$(MAKE) --no-print-directory reference
 
 units: $(TESTED) ## tests of the parts, packets handled by the native plane
 	@echo '==> tests of the parts, packets handled by the native plane'

@@ -125,6 +125,7 @@ class Bus:
                     user_credentials=_file("credentials", settings.credentials) or None,
                 )
         except (nats.errors.Error, OSError, TimeoutError) as error:
+            ended.set()
             detail = last if last != NO_ANSWER else str(error) or last
             allowed = f"servers that answer and take us ({detail})"
             raise BadInput("fleet.servers", where, allowed) from None
