@@ -115,7 +115,8 @@ def test_the_sample_of_a_fleet_agrees_with_itself(tmp_path: Path) -> None:
     (tmp_path / "slicer.toml").write_text(found["ConfigMap"]["data"]["slicer.toml"])
     settings = ServiceSettings.load(tmp_path / "slicer.toml", found["Secret"]["stringData"])
     assert len(settings.fleet.servers) == settings.fleet.replicas == 3
-    assert (settings.fleet.user, settings.fleet.password) == ("slicer", "replace me")
+    # The Secret of workers, which is over the one of all.
+    assert (settings.fleet.user, settings.fleet.password) == ("slicer-worker", "replace me")
     for kind, command in (("Deployment", "serve"), ("StatefulSet", "worker")):
         pod = found[kind]["spec"]["template"]["spec"]
         (container,) = pod["containers"]

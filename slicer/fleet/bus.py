@@ -51,19 +51,50 @@ REVISION = "Slicer-Revision"
 Answer = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
+class _Told:
+    """What nats-py says of one connection. *waiting*: for the first server."""
+
+    def __init__(self, waiting: asyncio.Timeout) -> None:
+        self.waiting, self.closing, self.ended = waiting, False, False
+        self.last = NO_ANSWER
+        self.on_connected = list[Callable[[], Awaitable[object]]]()
+        self.denied = list[str]()
+
+    async def on_error(self, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        logger.debug("bus: %s", text)
+        if "ermissions" in text and text not in self.denied and len(self.denied) < MAX_DENIED:
+            self.denied.append(text)
+            logger.warning("! the bus refuses: %s", text)
+        if "uthorization" not in self.last:  # what comes after that follows from it
+            self.last = text
+        if self.ended or self.waiting.expired():
+            # `asyncio.wait_for` of Python 3.11 may swallow a cancellation (cpython issue 86296),
+            # and nats-py would go on to connect for ever.
+            raise asyncio.CancelledError
+
+    async def on_disconnected(self) -> None:
+        if not self.closing:
+            logger.warning("! the bus is away: tasks go on, new ones are refused")
+
+    async def on_reconnected(self) -> None:
+        logger.warning("+ the bus is there again")
+        for callback in self.on_connected:
+            await callback()
+
+
 class Bus:
     """A connection to the servers. For the loop's thread."""
 
-    def __init__(self, client: "Client", bucket: str, signer: Signer | None = None) -> None:
-        self._client, self._bucket, self._signer = client, bucket, signer
+    def __init__(self, client: "Client", bucket: str, signer: Signer | None, told: "_Told") -> None:
+        self._client, self._bucket, self._signer, self._told = client, bucket, signer, told
         self.refused = 0
         """Messages that none of this fleet has signed."""
         self.js: JetStreamContext = client.jetstream(timeout=CONNECT / 4)
         self.bucket = bucket
-        self.on_connected: list[Callable[[], Awaitable[object]]] = []
+        self.on_connected = told.on_connected
         """Called each time that a server is there again."""
-        self._closing, self._ended = asyncio.Event(), asyncio.Event()
-        self.denied = list[str]()
+        self.denied = told.denied
         """What the servers' permissions have refused, each once."""
 
     @classmethod
@@ -78,41 +109,15 @@ class Bus:
         except ImportError:
             raise BadInput("fleet.servers", "no nats-py", "rtc-slicer[fleet]") from None
         where = ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in settings.servers)
-        last, closing, ended = NO_ANSWER, asyncio.Event(), asyncio.Event()
-        waiting = asyncio.timeout(CONNECT)
-        on_connected, denied = list[Callable[[], Awaitable[object]]](), list[str]()
-
-        async def on_error(error: Exception) -> None:
-            nonlocal last
-            text = str(error) or type(error).__name__
-            logger.debug("bus: %s", text)
-            if "ermissions" in text and text not in denied and len(denied) < MAX_DENIED:
-                denied.append(text)
-                logger.warning("! the bus refuses: %s", text)
-            if "uthorization" not in last:  # what comes after that follows from it
-                last = text
-            if ended.is_set() or waiting.expired():
-                # `asyncio.wait_for` of Python 3.11 may swallow a cancellation (cpython issue
-                # 86296), and nats-py would go on to connect for ever.
-                raise asyncio.CancelledError
-
-        async def on_disconnected() -> None:
-            if not closing.is_set():
-                logger.warning("! the bus is away: tasks go on, new ones are refused")
-
-        async def on_reconnected() -> None:
-            logger.warning("+ the bus is there again")
-            for callback in on_connected:
-                await callback()
-
+        told = _Told(asyncio.timeout(CONNECT))
         try:
-            async with waiting:
+            async with told.waiting:
                 client = await nats.connect(
                     list(settings.servers),
                     name=name,
-                    error_cb=on_error,
-                    disconnected_cb=on_disconnected,
-                    reconnected_cb=on_reconnected,
+                    error_cb=told.on_error,
+                    disconnected_cb=told.on_disconnected,
+                    reconnected_cb=told.on_reconnected,
                     reconnect_time_wait=RECONNECT,
                     max_reconnect_attempts=-1,
                     ping_interval=PING,
@@ -125,14 +130,11 @@ class Bus:
                     user_credentials=_file("credentials", settings.credentials) or None,
                 )
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            ended.set()
-            detail = last if last != NO_ANSWER else str(error) or last
+            told.ended = True
+            detail = told.last if told.last != NO_ANSWER else str(error) or told.last
             allowed = f"servers that answer and take us ({detail})"
             raise BadInput("fleet.servers", where, allowed) from None
-        bus = cls(client, settings.bucket, signer)
-        bus.on_connected, bus.denied = on_connected, denied
-        bus._closing, bus._ended = closing, ended
-        return bus
+        return cls(client, settings.bucket, signer, told)
 
     @property
     def connected(self) -> bool:
@@ -270,10 +272,10 @@ class Bus:
 
     async def close(self) -> None:
         """May be called twice."""
-        self._closing.set()
+        self._told.closing = True
         if not self._client.is_closed:
             await self._client.close()
-        self._ended.set()
+        self._told.ended = True
 
     async def _say(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> None:
         from nats.errors import Error  # noqa: PLC0415

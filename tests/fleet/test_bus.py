@@ -115,6 +115,18 @@ async def workers_may_do_no_more(worker: Bus) -> None:
             await asyncio.sleep(0.02)
 
 
+async def until_heard(api: Bus, worker: Bus, heard: asyncio.Queue[object]) -> None:
+    """Where they are at different servers, these hear of each other's interest in a moment."""
+    said = set[type]()
+    async with asyncio.timeout(20):
+        while said != {Beat, TaskRecord}:
+            await worker.beat(Beat("w"))
+            await api.push(RECORD, "w")
+            await asyncio.sleep(0.05)
+            while not heard.empty():
+                said.add(type(heard.get_nowait()))
+
+
 async def test_three_servers_with_tls_and_permissions_as_the_sample_has_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,15 +171,7 @@ async def test_three_servers_with_tls_and_permissions_as_the_sample_has_them(
             return question
 
         await worker.answer("w", answer)
-        # Where they are at different servers, these hear of each other's interest in a moment.
-        said = set[type]()
-        async with asyncio.timeout(20):
-            while said != {Beat, TaskRecord}:
-                await worker.beat(Beat("w"))
-                await api.push(RECORD, "w")
-                await asyncio.sleep(0.05)
-                while not heard.empty():
-                    said.add(type(heard.get_nowait()))
+        await until_heard(api, worker, heard)
         assert await api.ask("w", {"verb": "x"}, 20) == {"verb": "x"}
         assert api.denied == worker.denied == []
         await workers_may_do_no_more(worker)
