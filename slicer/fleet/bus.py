@@ -55,7 +55,6 @@ REVISION = "Slicer-Revision"
 """The header in which a record that is pushed has its revision."""
 
 Answer = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-T = TypeVar("T")
 
 
 class Bus:
@@ -297,6 +296,9 @@ class Bus:
                 await self._client.publish(f"{self._bucket}.{subject}", data, headers=headers)
             except Error as error:
                 logger.debug("bus: %s is not sent: %s", subject, error)
+
+
+T = TypeVar("T")
 
 
 async def until_ready(ask: Callable[[], Awaitable[T]], seconds: float) -> T:
