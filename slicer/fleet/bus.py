@@ -14,10 +14,11 @@ import contextlib
 import json
 import logging
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from slicer.errors import BadInput, BusUnavailable
@@ -38,6 +39,11 @@ logger = logging.getLogger(__name__)
 
 CONNECT = 10.0
 """Seconds within which a server must answer at the start."""
+SYNC = 30.0
+"""Seconds for which servers that start just now are waited for, at the start: until their streams
+have leaders, and all has been read."""
+UNREADY = 0.25
+"""Seconds between two questions to such servers."""
 RECONNECT = 0.25
 """Seconds between two tries to connect again."""
 PING, MAX_PINGS = 2, 2
@@ -259,6 +265,13 @@ class Bus:
         except Exception as error:
             raise unavailable(error) from None
 
+    async def stream_settings(self, stream: str) -> "StreamConfig":
+        """What a stream is like. Raises BusUnavailable."""
+        try:
+            return (await self.js.stream_info(stream)).config
+        except Exception as error:
+            raise unavailable(error) from None
+
     async def server_time(self, stream: str) -> datetime:
         """The clock of the server that leads a stream, and dates its messages. Raises
         BusUnavailable."""
@@ -285,6 +298,22 @@ class Bus:
                 await self._client.publish(f"{self._bucket}.{subject}", data, headers=headers)
             except Error as error:
                 logger.debug("bus: %s is not sent: %s", subject, error)
+
+
+T = TypeVar("T")
+
+
+async def until_ready(ask: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """Ask servers that may start just now until they answer. Raises the last BusUnavailable once
+    *seconds* are over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await ask()
+        except BusUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(UNREADY)
 
 
 def unavailable(error: Exception) -> BusUnavailable:

@@ -14,12 +14,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from slicer.errors import BusUnavailable
-from slicer.fleet.bus import Bus, unavailable
-from slicer.fleet.table import SYNC
+from slicer.fleet.bus import SYNC, Bus, unavailable, until_ready
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -43,6 +42,14 @@ WAIT = 5.0
 """Seconds that one request for the next fact waits."""
 AGAIN = 1.0
 """Seconds until a stream that cannot be read is read again."""
+UNVERIFIED = 3_600.0
+"""Seconds after which a fact that cannot be verified is given up: long enough to restart a fleet,
+one process after another, with other keys or another version, and to put back a key that was taken
+away too soon. A forged one holds up what comes after it in its partition for no longer."""
+UNVERIFIED_AGAIN = 5.0
+"""Seconds until it is looked at again, by this copy of the API or another one."""
+TELL = 60.0
+"""Seconds between two lines of the log about facts that were given up so."""
 MESSAGE_ID = "Nats-Msg-Id"
 
 
@@ -65,6 +72,9 @@ class Facts:
 
     def __init__(self, bus: Bus) -> None:
         self._bus, self._stream = bus, f"{bus.bucket}_facts"
+        self.counters = Counter[str]()
+        """unverified: facts that were given up, for nobody could verify them."""
+        self._told = -TELL
 
     async def open(self, replicas: int) -> None:
         """Make the stream, if need be; servers that are without a leader are waited for. Raises
@@ -80,19 +90,8 @@ class Facts:
             max_bytes=MAX_BYTES,
             duplicate_window=REMEMBERED,
         )
-        deadline = time.monotonic() + SYNC
-        while True:
-            try:
-                await self._bus.make_stream(config)
-                break
-            except BusUnavailable:
-                if time.monotonic() >= deadline:
-                    raise
-            await asyncio.sleep(AGAIN)
-        try:
-            found = (await self._bus.js.stream_info(self._stream)).config
-        except Exception as error:
-            raise unavailable(error) from None
+        await until_ready(partial(self._bus.make_stream, config), SYNC)
+        found = await until_ready(partial(self._bus.stream_settings, self._stream), SYNC)
         if found.max_age:
             text = "! %s drops callbacks after %g s (max_age), and nobody is told; set it to 0"
             logger.warning(text, self._stream, found.max_age)
@@ -182,7 +181,7 @@ class Facts:
 
     async def _handle(self, message: "Msg", handle: Handle) -> None:
         if not self._bus.is_ours(message):  # a customer would be told it in our name
-            await message.ack_sync()
+            await self._keep_or_give_up(message)
             return
         metadata = message.metadata
         since = metadata.timestamp.astimezone(UTC)
@@ -195,6 +194,21 @@ class Facts:
             await message.ack_sync()
         else:
             await message.nak(wait)
+
+    async def _keep_or_give_up(self, message: "Msg") -> None:
+        """See to a fact that cannot be verified. Another copy may have its key, or this one soon.
+        Raises BusUnavailable."""
+        now = await self._bus.server_time(self._stream)
+        age = (now - message.metadata.timestamp.astimezone(UTC)).total_seconds()
+        if age < UNVERIFIED:
+            await message.nak(UNVERIFIED_AGAIN)
+            return
+        await message.ack_sync()
+        self.counters["unverified"] += 1
+        if time.monotonic() - self._told >= TELL:
+            self._told = time.monotonic()
+            text = "! %s: a callback that no key verified for %g s is given up (%d so far)"
+            logger.warning(text, message.subject, UNVERIFIED, self.counters["unverified"])
 
 
 def _partition(line: str) -> int:

@@ -11,9 +11,10 @@ clock of theirs is asked. While no server is there, nothing is let in.
 import asyncio
 import json
 from dataclasses import dataclass
+from functools import partial
 
 from slicer.errors import LimitReached
-from slicer.fleet.bus import Bus, unavailable
+from slicer.fleet.bus import SYNC, Bus, unavailable, until_ready
 
 RATE = 20
 """Requests in a second for each action and application. The servers forget a request up to 0.27 s
@@ -52,7 +53,8 @@ class SharedLimits:
         self._calls, self._signatures = f"{bus.bucket}_calls", f"{bus.bucket}_signatures"
 
     async def open(self, replicas: int) -> None:
-        """Make the streams, if need be. Raises BadInput and BusUnavailable."""
+        """Make the streams, if need be; servers that are without a leader are waited for. Raises
+        BadInput and BusUnavailable."""
         from nats.js.api import DiscardPolicy, StorageType, StreamConfig  # noqa: PLC0415
 
         calls = StreamConfig(
@@ -77,7 +79,7 @@ class SharedLimits:
             num_replicas=replicas,
         )
         for config in (calls, signatures):
-            await self._bus.make_stream(config)
+            await until_ready(partial(self._bus.make_stream, config), SYNC)
 
     async def take(self, app: int, action: str) -> bool:
         """Whether one more request is within the limit; only then it counts."""

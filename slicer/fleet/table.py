@@ -13,12 +13,14 @@ is made from there.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from slicer.errors import BadInput, BusUnavailable
-from slicer.fleet.bus import Bus, unavailable
+from slicer.fleet.bus import SYNC, Bus, unavailable, until_ready
 from slicer.fleet.record import FORMAT, TaskRecord, from_json, to_json
 
 if TYPE_CHECKING:
@@ -31,8 +33,6 @@ CHECK = 1.0
 """Seconds between two looks at whether all has been read."""
 TIMEOUT = 2.0
 """Seconds within which a write must be acknowledged."""
-SYNC = 30.0
-"""Seconds within which everything must have been read at the start."""
 PATIENCE = 3.0
 """Seconds for which a server that has no JetStream is taken for one that starts just now."""
 WRONG_REVISION = {10071, 10164}
@@ -69,37 +69,30 @@ class Table:
     async def open(self, replicas: int) -> None:
         """Make the bucket, if need be, and read it; servers that start just now are waited for.
         Raises BadInput and BusUnavailable."""
-        reason = "it is not answered"
+        deadline = time.monotonic() + SYNC
         try:
-            async with asyncio.timeout(SYNC):
-                while refused := await self._made(replicas):
-                    reason = str(refused)
-                    await asyncio.sleep(CHECK / 4)
-                while isinstance(last := await self._followed(), BusUnavailable):
-                    reason = str(last)
-                    await asyncio.sleep(CHECK / 4)
+            await until_ready(partial(self._make, replicas), SYNC)
+            last = await until_ready(self._begin, deadline - time.monotonic())
+            async with asyncio.timeout(max(deadline - time.monotonic(), CHECK)):
                 await self._until_read(last)
-        except TimeoutError:
+        except (BusUnavailable, TimeoutError) as error:
             if self._bus.denied:
                 allowed = "permissions as samples/nats/nats.conf gives them"
                 raise BadInput("fleet.user", self._bus.denied[0], allowed) from None
+            reason = str(error) or "what is there does not come"
             text = f"{self._bucket} cannot be read within {SYNC:g} s: {reason}"
             raise BusUnavailable(text) from None
         self._watching = asyncio.ensure_future(self._watch())
 
-    async def _followed(self) -> int | BusUnavailable:
-        """Begin to read. Gives the last revision by then, or why that cannot be done just now.
-        Raises BadInput."""
-        try:
-            await self._check_format()
-            last = await self._last()
-            await self._follow()
-        except BusUnavailable as error:
-            return error
+    async def _begin(self) -> int:
+        """Begin to read. Gives the last revision by then. Raises BadInput and BusUnavailable."""
+        await self._check_format()
+        last = await self._last()
+        await self._follow()
         return last
 
-    async def _made(self, replicas: int) -> BusUnavailable | None:
-        """Make the bucket. Gives why that cannot be done just now. Raises BadInput."""
+    async def _make(self, replicas: int) -> None:
+        """Make the bucket. Raises BadInput and BusUnavailable."""
         from nats.js.api import KeyValueConfig  # noqa: PLC0415
         from nats.js.errors import APIError, ServiceUnavailableError  # noqa: PLC0415
 
@@ -113,7 +106,7 @@ class Table:
             patient = error.err_code is None and now - self._unanswered < PATIENCE
             if error.err_code in NO_JETSTREAM or (error.err_code is None and not patient):
                 raise BadInput("fleet.servers", "no JetStream", JETSTREAM) from None
-            return unavailable(error)
+            raise unavailable(error) from None
         except APIError as error:
             if error.err_code in NO_JETSTREAM:
                 raise BadInput("fleet.servers", "no JetStream", JETSTREAM) from None
@@ -121,15 +114,11 @@ class Table:
                 allowed = f"what these servers can keep ({error.description})"
                 raise BadInput("fleet.replicas", replicas, allowed) from None
         except Exception as error:
-            return unavailable(error)
-        return None
+            raise unavailable(error) from None
 
     async def _check_format(self) -> None:
         """Raise BadInput for a bucket that another version made, or that loses records."""
-        try:
-            config = (await self._js.stream_info(self._stream)).config
-        except Exception as error:
-            raise unavailable(error) from None
+        config = await self._bus.stream_settings(self._stream)
         mark, _, version = (config.description or "").rpartition(" ")
         if mark == MARK and version != str(FORMAT):
             allowed = f"format {FORMAT}, or another fleet.bucket: another version made this one"

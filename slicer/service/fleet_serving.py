@@ -92,7 +92,9 @@ async def working(
         bus, table, encryption = await _open(settings, name, stack)
         registry = FleetRegistry(table, encryption, worker=name)
         rooms = OwnRooms(table, registry, settings.apps)
-        publishers = Publishers(rooms, lambda one: worker.address_of(one), encryption, name)  # noqa: PLW0108 (made below)
+        worker: Worker | None = None  # made below: a publisher may come before
+        where = lambda one: worker.address_of(one) if worker is not None else ""  # noqa: E731
+        publishers = Publishers(rooms, where, encryption, name)
         owns = Ownership(name)
         gate = Gate(table, owns, name)
         stack.push_async_callback(gate.close)

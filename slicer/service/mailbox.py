@@ -72,9 +72,9 @@ class Mailbox:
     def __init__(
         self, facts: Facts, body: Body, post: Post, clock: Clock, policy: RetryPolicy
     ) -> None:
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = facts.counters
         """delivered, failed (tries), given_up, unreadable, unclaimed (of applications that no
-        settings have)."""
+        settings have), unverified (`Facts`)."""
         self._facts, self._body, self._post = facts, body, post
         self._clock = clock
         self._policy = replace(policy, longest=LONGEST_WAIT)

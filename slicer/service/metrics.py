@@ -9,11 +9,21 @@ from slicer.webhooks.sender import Sender
 METRICS: Mapping[str, str] = {
     "callbacks_total": "callbacks and tries; outcome: delivered, failed (a try that is repeated), "
     "given_up, refused (too many wait), faults (of our own disk), unreadable (in a fleet: "
-    "another version's), unclaimed (in a fleet: of applications that no settings have)",
+    "another version's), unclaimed (in a fleet: of applications that no settings have), "
+    "unverified (in a fleet: signed by no key that a copy has)",
     "callbacks_waiting": "callbacks kept that are neither delivered nor given up",
     "callback_subscribers_failing": "applications whose callback URL took nothing at the last try",
 }
-OUTCOMES = ("delivered", "failed", "given_up", "refused", "faults", "unreadable", "unclaimed")
+OUTCOMES = (
+    "delivered",
+    "failed",
+    "given_up",
+    "refused",
+    "faults",
+    "unreadable",
+    "unclaimed",
+    "unverified",
+)
 
 
 def of_outcomes(counters: Counter[str]) -> Iterator[Sample]:

@@ -86,7 +86,7 @@ class Worker:
         self._looking: asyncio.Task[None] | None = None
         self._others = Roster()
         self._cpu = self._spool = 0.0
-        self._started = self._told = False
+        self._started = self._told = self._emptying = False
 
     @property
     def name(self) -> str:
@@ -121,23 +121,38 @@ class Worker:
 
     async def drain(self) -> None:
         """Take no further tasks, and hand over those that are here, unless nobody could take
-        them. Returns once all are gone."""
-        self.draining = True
+        them. Returns once all are gone. It may be begun again where it has failed."""
+        self.draining = self._emptying = True
         self._others = Roster()
-        hear_no_more = await self._bus.hear_beats(self._hear)
         try:
-            await asyncio.sleep(LISTEN)
-            await self._empty()
+            hear_no_more = await self._bus.hear_beats(self._hear)
+            try:
+                await asyncio.sleep(LISTEN)
+                await self._empty()
+            finally:
+                await hear_no_more()
         finally:
-            await hear_no_more()
+            self._emptying = False
 
     async def _empty(self) -> None:
         """Hand over what is here, as long as somebody takes it."""
         while tasks := list(self._owns.tasks()):
-            if not any(not beat.draining for beat in self._others.alive(time.monotonic())):
+            if not self._anybody() and not await self._anybody_later():
                 logger.warning("! no other worker takes this one's %d tasks", len(tasks))
                 return
             await asyncio.gather(*(self.hand_over(task) for task in tasks[:HANDED_OVER]))
+
+    def _anybody(self) -> bool:
+        """Whether another worker takes tasks, as far as it has been heard."""
+        return any(not beat.draining for beat in self._others.alive(time.monotonic()))
+
+    async def _anybody_later(self) -> bool:
+        """The same once more: while the bus was away nobody could be heard."""
+        while True:
+            connected = self._bus.connected
+            await asyncio.sleep(LISTEN)
+            if self._anybody() or (connected and self._bus.connected):
+                return self._anybody()
 
     async def hand_over(self, task: str) -> None:
         """Have another worker take a task. One that is ending ends here."""
@@ -261,7 +276,8 @@ class Worker:
                     await self.hand_over(one)
                 return {"moved": True}
             case "drain":
-                if not self.draining:
+                if not self._emptying:
+                    self._emptying = True  # it begins in a moment
                     self._background.start(self.drain())
                 return {"tasks": len(self._owns.tasks())}
         return {}

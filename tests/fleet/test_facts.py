@@ -1,6 +1,8 @@
 """Facts in a stream: told once, in order, whoever reads them."""
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,8 +12,11 @@ from nats.js.errors import ServiceUnavailableError
 
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet import facts as module
+from slicer.fleet.beat import Beat
 from slicer.fleet.bus import Bus
 from slicer.fleet.facts import PARTITIONS, Fact, Facts
+from slicer.fleet.settings import FleetSettings
+from slicer.fleet.signer import Signer
 from tests.harness.fleet.nats_server import Servers
 
 APP = 200806
@@ -221,7 +226,7 @@ async def test_what_nobody_claims_is_counted_by_application(
 async def test_servers_that_have_no_leader_yet_are_waited_for_and_then_told(
     bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "AGAIN", 0.01)
+    monkeypatch.setattr("slicer.fleet.bus.UNREADY", 0.01)
     answers = [
         ServiceUnavailableError(code=503, description="no leader"),
         TimeoutError("nats: timeout"),
@@ -242,6 +247,114 @@ async def test_servers_that_have_no_leader_yet_are_waited_for_and_then_told(
     answers.append(ServiceUnavailableError(code=503, description="no leader"))
     with pytest.raises(BusUnavailable, match="the bus: no leader"):
         await facts.open(1)
+
+
+async def test_a_stream_without_a_leader_is_looked_at_again(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slicer.fleet.bus.UNREADY", 0.01)
+    answers, stream_info = [TimeoutError("nats: timeout")], bus.js.stream_info
+
+    async def asked(name: str) -> StreamInfo:
+        if answers:
+            raise answers.pop(0)
+        return await stream_info(name)
+
+    monkeypatch.setattr(bus.js, "stream_info", asked)
+    await Facts(bus).open(1)
+    assert answers == []
+
+
+@contextlib.asynccontextmanager
+async def process(settings: FleetSettings, *keys: bytes) -> AsyncIterator[tuple[Bus, Facts]]:
+    """One of a fleet that has these keys; without any, it signs nothing and believes all."""
+    bus = await Bus.connect(settings, "test", Signer(keys) if keys else None)
+    try:
+        facts = Facts(bus)
+        await facts.open(1)
+        yield bus, facts
+    finally:
+        await bus.close()
+
+
+@pytest.mark.parametrize("signed", [True, False])
+async def test_one_that_cannot_be_verified_waits_for_who_can(
+    settings: FleetSettings, monkeypatch: pytest.MonkeyPatch, signed: bool
+) -> None:
+    monkeypatch.setattr(module, "UNVERIFIED_AGAIN", 0.05)
+    async with process(settings, *[b"new"] * signed) as (_, worker):
+        await worker.publish(APP, "task", "a", b"a")
+    async with process(settings, b"old") as (bus, copy):
+        reader = Reader(copy)
+        async with asyncio.timeout(20):
+            while bus.refused < 3:
+                await asyncio.sleep(0.01)
+        await reader.stop()
+        assert (reader.told, await copy.count()) == ([], 1)
+        assert copy.counters["unverified"] == 0
+    after = (b"new", b"old") if signed else ()
+    async with process(settings, *after) as (_, copy):
+        reader = Reader(copy)
+        await reader.until(1)
+        await reader.stop()
+        assert reader.told == [b"a"]
+
+
+async def test_one_that_nobody_verifies_is_given_up_in_the_end_and_told(
+    settings: FleetSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "UNVERIFIED_AGAIN", 0.05)
+    monkeypatch.setattr(module, "UNVERIFIED", 0.5)
+    async with process(settings, b"other") as (_, stranger):
+        for name in ("forged", "again"):
+            await stranger.publish(APP, "task", name, b"forged")
+    async with process(settings, b"key") as (_, copy):
+        await copy.publish(APP, "task", "a", b"a")
+        reader = Reader(copy)
+        await reader.until(1)
+        await reader.stop()
+        assert reader.told == [b"a"], "it was behind them"
+        assert copy.counters["unverified"] == 2
+    assert caplog.text.count("a callback that no key verified for 0.5 s is given up") == 1
+
+
+async def test_keys_are_rotated_in_three_steps_and_nothing_is_refused(
+    settings: FleetSettings,
+) -> None:
+    """At each step one process after another; heartbeats and callbacks go from each to each."""
+    steps = [(b"old",), (b"old", b"new"), (b"new", b"old"), (b"new",)]
+    for before, after in itertools.pairwise(steps):
+        for one, two in ((before, after), (after, before), (after, after)):
+            async with (
+                process(settings, *one) as (sends, worker),
+                process(settings, *two) as (hears, copy),
+            ):
+                heard = asyncio.Event()
+                await hears.hear_beats(lambda _beat, heard=heard: heard.set())  # type: ignore[misc]
+                reader = Reader(copy)
+                await worker.publish(APP, "task", f"{one}{two}", b"a")
+                async with asyncio.timeout(20):
+                    while not heard.is_set():
+                        await sends.beat(Beat("w"))
+                        await asyncio.sleep(0.02)
+                await reader.until(1)
+                await reader.stop()
+                assert hears.refused == 0
+
+
+async def test_without_the_first_step_heartbeats_are_refused(settings: FleetSettings) -> None:
+    async with (
+        process(settings, b"new", b"old") as (sends, _),
+        process(settings, b"old") as (
+            hears,
+            _,
+        ),
+    ):
+        await hears.hear_beats(lambda _beat: None)
+        async with asyncio.timeout(20):
+            while not hears.refused:
+                await sends.beat(Beat("w"))
+                await asyncio.sleep(0.02)
 
 
 def test_lines_are_spread() -> None:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from nats.js.api import StreamConfig, StreamInfo
+from nats.js.errors import ServiceUnavailableError
 
 from slicer.errors import BusUnavailable, LimitReached
 from slicer.fleet import limits as module
@@ -109,3 +111,25 @@ async def test_streams_that_are_gone_let_nothing_in(copies: list[SharedLimits], 
         await copies[0].take(APP, "Create")
     with pytest.raises(BusUnavailable):
         await copies[0].first_use(APP, SIGNATURE, "Create", "7")
+
+
+async def test_servers_that_have_no_leader_yet_are_waited_for(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slicer.fleet.bus.UNREADY", 0.01)
+    answers = [ServiceUnavailableError(code=503, description="no leader")] * 2
+    add_stream = bus.js.add_stream
+
+    async def asked(config: StreamConfig) -> StreamInfo:
+        if answers:
+            raise answers.pop()
+        return await add_stream(config)
+
+    monkeypatch.setattr(bus.js, "add_stream", asked)
+    limits = SharedLimits(bus)
+    await limits.open(1)
+    assert await limits.take(APP, "Create")
+    answers += [ServiceUnavailableError(code=503, description="no leader")]
+    monkeypatch.setattr(module, "SYNC", 0.0)
+    with pytest.raises(BusUnavailable, match="the bus: no leader"):
+        await limits.open(1)

@@ -1,13 +1,18 @@
 """A worker and a copy of the API, opened from settings and closed."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput, TaskEnded
+from slicer.service import fleet_serving
 from slicer.service.fleet_serving import ordering, working
 from slicer.service.order import Product
+from slicer.service.own_rooms import OwnRooms
+from slicer.service.publishers import Publishers
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
 from tests.harness.fleet.in_process import Fleet, until
@@ -63,3 +68,18 @@ async def test_copies_need_a_bucket(fleet: Fleet) -> None:
     with pytest.raises(BadInput, match=r"fleet\.copies: got 'file:'; allowed: a bucket: s3://"):
         async with working(fleet.settings("w0")):
             pass
+
+
+async def test_a_publisher_who_comes_during_the_start_is_led_nowhere(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[str]()
+
+    class Early(Publishers):
+        def __init__(self, rooms: OwnRooms, address: Callable[[str], str], *rest: Any) -> None:
+            asked.append(address("w1"))
+            super().__init__(rooms, address, *rest)
+
+    monkeypatch.setattr(fleet_serving, "Publishers", Early)
+    await fleet.worker("w0")
+    assert asked == [""]

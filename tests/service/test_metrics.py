@@ -21,6 +21,8 @@ async def test_callbacks() -> None:
     outcomes = {
         dict(one.labels)["outcome"]: one.value for one in samples if one.name == "callbacks_total"
     }
-    none = dict.fromkeys(("given_up", "refused", "faults", "unreadable", "unclaimed"), 0)
+    none = dict.fromkeys(
+        ("given_up", "refused", "faults", "unreadable", "unclaimed", "unverified"), 0
+    )
     assert outcomes == {"delivered": 3, "failed": 2, **none}
     assert [one.value for one in samples if not one.labels] == [7, 1]

@@ -99,6 +99,44 @@ async def test_the_last_worker_keeps_its_tasks(
     assert "no other worker takes this one's 1 tasks" in caplog.text
 
 
+async def test_a_drain_that_has_failed_may_be_begun_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    second = await fleet.worker("w1")
+    failed = asyncio.Event()
+
+    async def fail(*_: object) -> None:
+        failed.set()
+        raise BusUnavailable("the bus: no server is there")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(first.bus, "hear_beats", fail)
+        assert await second.bus.ask("w0", {"verb": "drain"}, 5) == {"tasks": 1}
+        await asyncio.wait_for(failed.wait(), 20)
+        await until(lambda: not first.worker._emptying)
+    assert first.service.unfinished() == [task]
+    assert await second.bus.ask("w0", {"verb": "drain"}, 5) == {"tasks": 1}
+    await until(lambda: second.service.unfinished() == [task])
+
+
+async def test_a_drain_listens_again_after_the_bus_was_away(fleet: Fleet) -> None:
+    first = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    second = await fleet.worker("w1")
+    await fleet.servers.kill(0)
+    await until(lambda: not first.bus.connected)
+    draining = asyncio.ensure_future(first.worker.drain())
+    await asyncio.sleep(2 * worker.LISTEN)
+    assert not draining.done(), "it has heard nobody, since nobody could be heard"
+    await fleet.servers.start(0)
+    await asyncio.wait_for(draining, 30)
+    await until(lambda: second.service.unfinished() == [task])
+
+
 async def test_a_task_that_is_taken_away_is_let_go_and_comes_back(fleet: Fleet) -> None:
     """As after a freeze: another worker has the task, and then this one again."""
     here = await fleet.worker("w0")
