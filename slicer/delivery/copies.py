@@ -14,7 +14,8 @@ A place that fails costs the copies alone: they are tried again while their slic
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -37,7 +38,7 @@ task, under the same key with the same bytes."""
 BACKOFF = Backoff(first=0.5, most=30.0)
 
 Read = Callable[[], Awaitable[bytes | None]]
-"""A record's bytes; None: it is gone."""
+"""A record's bytes; None: it is gone. Raises OSError."""
 
 
 class Place(Protocol):
@@ -71,6 +72,7 @@ class Copies:
         self._writer = os.urandom(4).hex()
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._tried, self._putting, self._resting = set[str](), set[str](), set[str]()
+        self._claimed = set[str]()
         self._deleting = Background()
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._failing = False
@@ -95,20 +97,42 @@ class Copies:
         if writing is not None and key not in self._putting:
             writing.cancel()
             if key not in self._tried:
+                self._claimed.discard(key)
                 return
         self._deleting.start(self._delete(key, writing))
 
-    async def of_others(self, task: str, epoch: int) -> list[tuple[str, bytes]]:
+    def claim(self, key: str) -> None:
+        """The slice of a copy that another process wrote is in the spool here: `of_others` leaves
+        it out from now on, until it was removed."""
+        self._claimed.add(key)
+
+    async def of_others(self, task: str, epoch: int) -> AsyncGenerator[tuple[str, bytes], None]:
         """The copies of a task that other processes have left, up to this epoch, each with its key.
-        Raises StorageError."""
-        keys = [key for key in await self._place.keys(task) if self._is_others(key, epoch)]
-        found = await asyncio.gather(*(self._read(key) for key in keys))
-        return [(key, data) for key, data in zip(keys, found, strict=True) if data is not None]
+        No more than AT_ONCE are in memory ahead of who takes them. Raises StorageError."""
+        # As of now: what is delivered from the spool while this goes on may still be listed.
+        claimed = frozenset(self._claimed)
+        listed = [key for key in await self._place.keys(task) if self._is_others(key, epoch)]
+        left = deque(key for key in listed if key not in claimed)
+        reading = deque[tuple[str, asyncio.Task[bytes | None]]]()
+        try:
+            while left or reading:
+                while left and len(reading) < AT_ONCE:
+                    key = left.popleft()
+                    reading.append((key, asyncio.ensure_future(self._read(key))))
+                key, read = reading[0]
+                data = await read
+                reading.popleft()
+                if data is not None:
+                    yield key, data
+        finally:
+            for _, read in reading:
+                read.cancel()
+            await asyncio.gather(*(read for _, read in reading), return_exceptions=True)
 
     async def close(self) -> None:
         """Give a moment to what is under way, and none to what failed before: that is in the spool
         alone. May be called twice."""
-        for key in list(self._resting):
+        for key in self._resting & self._writing.keys():
             self._writing[key].cancel()
         writing, self._writing = list(self._writing.values()), {}
         if writing:
@@ -122,14 +146,14 @@ class Copies:
         failed = 0
         while True:
             async with self._limit:
-                data = await read()
-                if data is None:
-                    return
-                self._tried.add(key)
-                self._putting.add(key)
                 try:
+                    data = await read()
+                    if data is None:
+                        return
+                    self._tried.add(key)
+                    self._putting.add(key)
                     await self._place.put(key, data)
-                except StorageError as error:
+                except (StorageError, OSError) as error:
                     failed += 1
                     self._tell(error)
                 else:
@@ -157,6 +181,7 @@ class Copies:
             except StorageError as error:
                 self._tell(error)
             else:
+                self._claimed.discard(key)
                 return
             await self._clock.sleep(BACKOFF.after_failure(failed, 1.0))
 
@@ -170,12 +195,16 @@ class Copies:
             return int(path.parent.name) <= epoch and not path.name.startswith(f"{self._writer}-")
         return False
 
-    def _tell(self, error: StorageError) -> None:
+    def _tell(self, error: StorageError | OSError) -> None:
         self.failures += 1
         if not self._failing:
             self._failing = True
             text = "! copies: %s: %s; what is cut is in the spool alone until then"
-            logger.warning(text, self._place.label, error.reason)
+            if isinstance(error, OSError):
+                reason = f"the spool cannot be read: {error.strerror or error}"
+            else:
+                reason = error.reason
+            logger.warning(text, self._place.label, reason)
 
     def _recovered(self) -> None:
         if self._failing:

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path, PurePath
 
 from slicer.background import Background
@@ -25,6 +26,10 @@ from slicer.media.slice import File, Info, SliceInfo
 from slicer.storage import Credentials, Receipt, open_storage
 
 logger = logging.getLogger(__name__)
+
+TAKEN_AT_ONCE = 32
+"""Records that are taken over before they go to their outboxes: until then the spool's bound does
+not count them."""
 
 
 class OutcomeRouter:
@@ -284,34 +289,59 @@ class Destinations:
         if self.spool is not None:
             self.spool.ledger.sort()
 
-    async def take_over(self, records: Iterable[tuple[str, bytes]], lookup: Lookup) -> int:
+    async def take_over(self, records: AsyncIterable[tuple[str, bytes]], lookup: Lookup) -> int:
         """Deliver what another process has cut: records of its spool, each with its key in the
-        copies. Gives how many are on their way. Raises OSError where the spool cannot take them."""
+        copies. Gives how many are on their way. Raises OSError where the spool cannot take them,
+        and what *records* raises; those before are on their way all the same."""
         if self.spool is None:
             return 0
-        taken = defaultdict[Path, list[SpooledFile]](list)
-        for key, record in records:
-            try:
-                header, _ = decode(record)
-                suffix = _copy_suffix(key, header.info.task)
-                destination = _with_keys(header.urls, header.info.task, lookup)
-            except (ValueError, BadInput) as error:
-                logger.warning("! copies: %s is left there: %s", key, error)
-                continue
-            if self._has(header.info.key):
-                continue
-            folder = self.spool.folder(destination.urls, *destination.key_ids)
-            if found := await self.spool.take(folder, suffix, record):
-                taken[folder.path].append(found)
-        for path, found_here in taken.items():
-            self._stuck[path] = self._stuck.get(path, []) + found_here
-            self._send(path, self._stuck[path], lookup)
-        return sum(map(len, taken.values()))
+        here, folders, count = self._keys_here(), set[Path](), 0
+        try:
+            async for key, record in records:
+                found = await self._take(self.spool, key, record, here, lookup)
+                if found is None:
+                    continue
+                self._stuck.setdefault(found.path.parent, []).append(found)
+                folders.add(found.path.parent)
+                count += 1
+                if count % TAKEN_AT_ONCE == 0:
+                    self._send_taken(folders, lookup)
+        finally:
+            self._send_taken(folders, lookup)
+        return count
 
-    def _has(self, key: str) -> bool:
-        """Whether a slice is on its way here already."""
+    async def _take(
+        self, spool: Spool, key: str, record: bytes, here: set[str], lookup: Lookup
+    ) -> SpooledFile | None:
+        """Put one record into the spool, and its slice's key into *here*; None where it is there
+        already, or is no record for us. Raises OSError."""
+        try:
+            header, _ = await spool.threads.run(partial(decode, record))
+            suffix = _copy_suffix(key, header.info.task)
+            destination = _with_keys(header.urls, header.info.task, lookup)
+        except (ValueError, BadInput) as error:
+            logger.warning("! copies: %s is left there: %s", key, error)
+            return None
+        if header.info.key in here:
+            return None
+        folder = spool.folder(destination.urls, *destination.key_ids)
+        found = await spool.take(folder, suffix, record, header)
+        here.add(header.info.key)
+        return found
+
+    def _send_taken(self, folders: set[Path], lookup: Lookup) -> None:
+        """Send what was taken over; somebody who opened its store meanwhile may have done so."""
+        while folders:
+            folder = folders.pop()
+            if folder in self._stuck:
+                self._send(folder, self._stuck[folder], lookup)
+
+    def _keys_here(self) -> set[str]:
+        """The slices that are on their way here, or wait in the spool for their store to open."""
         outboxes = (destination.outbox for destination in self.all())
-        return any(one.info.key == key for outbox in outboxes for one in outbox.waiting())
+        keys = {one.info.key for outbox in outboxes for one in outbox.waiting()}
+        stuck = (each.header for found in self._stuck.values() for each in found)
+        return keys | {header.info.key for header in stuck if header is not None}
 
     def all(self) -> list[Destination]:
         """Those open now."""

@@ -3,7 +3,7 @@
 All of it is read when asked for, and costs nothing before.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -166,7 +166,7 @@ class Operation:
         self._judges.hurry()
         return sum(destination.outbox.held for destination in self._destinations.all())
 
-    async def take_over(self, records: Iterable[tuple[str, bytes]]) -> int:
+    async def take_over(self, records: AsyncIterable[tuple[str, bytes]]) -> int:
         """Deliver what another process has cut (delivery/copies.py): records by their keys. Gives
         how many are on their way now. Raises OSError where the spool cannot take them."""
         return await self._destinations.take_over(records, self._lookup)

@@ -80,6 +80,8 @@ class Worker:
         self._instance = os.urandom(8).hex()
         self._found = set[str]()
         """Tasks that were there at the start: they may have been this worker's before."""
+        self._taking_over = asyncio.Lock()
+        """One at a time: of many tasks that come at once, the first are delivered first."""
         self._begun: dict[str, asyncio.Future[SlicerError | None]] = {}
         self._background = Background()
         self._beating: asyncio.Task[None] | None = None
@@ -233,8 +235,12 @@ class Worker:
         task, failures = record.task, 0
         while self._copies is not None and self._owns.epoch(task) == record.epoch:
             try:
-                found = await self._copies.of_others(task, record.epoch)
-                count = await self._engine.operation.take_over(found)
+                async with self._taking_over:
+                    if self._owns.epoch(task) != record.epoch:
+                        return
+                    found = self._copies.of_others(task, record.epoch)
+                    async with contextlib.aclosing(found):
+                        count = await self._engine.operation.take_over(found)
             except (StorageError, OSError) as error:
                 failures += 1
                 if failures == 1:

@@ -1,13 +1,15 @@
 """Copies of spooled slices: written, deleted, found by others; places that fail, and slow ones."""
 
+import errno
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
 import pytest_asyncio
 
-from slicer.delivery.copies import BACKOFF, DELETIONS, Copies
+from slicer.delivery.copies import AT_ONCE, BACKOFF, DELETIONS, Copies
 from tests.harness.clock import ManualClock, settle
 from tests.harness.delivery.scripted_place import ScriptedPlace
 
@@ -118,8 +120,63 @@ async def test_others_are_found_up_to_an_epoch_and_its_own_are_not(here: Here) -
         here.place.there[key] = b"%d" % epoch
     here.place.there[own.key("task", 1, "mine") + ".slice"] = b"mine"
     here.place.there["task/no-epoch/x.slice"] = b"not ours"
-    assert await own.of_others("task", 2) == [(keys[1], b"1"), (keys[2], b"2")]
-    assert await other.of_others("task", 3) == [(own.key("task", 1, "mine") + ".slice", b"mine")]
+    assert await all_of(own, 2) == [(keys[1], b"1"), (keys[2], b"2")]
+    assert await all_of(other, 3) == [(own.key("task", 1, "mine") + ".slice", b"mine")]
+
+
+async def all_of(copies: Copies, epoch: int) -> list[tuple[str, bytes]]:
+    return [found async for found in copies.of_others("task", epoch)]
+
+
+def others(here: Here, count: int) -> list[str]:
+    """Copies that another process has left."""
+    other = Copies(here.place, here.clock)
+    keys = [other.key("task", 1, f"{number}") + ".slice" for number in range(count)]
+    here.place.there.update((key, key.encode()) for key in keys)
+    return keys
+
+
+async def test_few_are_read_ahead_of_who_takes_them(here: Here) -> None:
+    keys = others(here, 5 * AT_ONCE)
+    async with aclosing(here.copies.of_others("task", 1)) as found:
+        taken = [(await anext(found))[0] for _ in range(3)]
+        await settle()
+        assert here.verbs().count("read") == 2 + AT_ONCE
+    assert taken == keys[:3], "in their order"
+    await settle()
+    assert here.verbs().count("read") == 2 + AT_ONCE, "who stops reads no more"
+
+
+async def test_one_whose_slice_is_here_is_not_even_read(here: Here) -> None:
+    keys = others(here, 3)
+    here.copies.claim(keys[0])
+    assert [key for key, _ in await all_of(here.copies, 1)] == keys[1:]
+    assert f"read {keys[0]}" not in here.place.asked
+    here.place.failing = True  # its slice is stored, and its copy still there
+    here.copies.remove(keys[0])
+    await settle()
+    here.place.failing = False
+    assert [key for key, _ in await all_of(here.copies, 1)] == keys[1:]
+    here.clock.advance(BACKOFF.most)
+    await settle()
+    assert keys[0] not in here.place.there
+    assert not here.copies._claimed, "what is done with takes no memory"
+
+
+async def test_one_that_is_stored_while_others_are_listed_is_not_taken(here: Here) -> None:
+    keys = others(here, 3)
+    here.copies.claim(keys[2])
+    listed = here.place.keys
+
+    async def slow(under: str) -> list[str]:
+        found = list(await listed(under))
+        here.copies.remove(keys[2])
+        await settle()
+        here.place.there[keys[2]] = b"as a store that still shows what is gone"
+        return found
+
+    here.place.keys = slow  # type: ignore[method-assign]
+    assert [key for key, _ in await all_of(here.copies, 1)] == keys[:2]
 
 
 async def test_one_that_goes_while_it_is_read_is_left_out(here: Here) -> None:
@@ -127,7 +184,7 @@ async def test_one_that_goes_while_it_is_read_is_left_out(here: Here) -> None:
     key = other.key("task", 1, "x") + ".slice"
     here.place.there[key] = b"x"
     read, here.place.read = here.place.read, partial(_gone, here.place)  # type: ignore[method-assign]
-    assert await here.copies.of_others("task", 1) == []
+    assert await all_of(here.copies, 1) == []
     here.place.read = read  # type: ignore[method-assign]
 
 
@@ -142,3 +199,33 @@ async def test_closing_waits_for_nothing_that_fails(here: Here) -> None:
     await settle()
     await here.copies.close()
     assert (here.place.asked, len(here.copies)) == (["put t/1/x.slice"], 0)
+
+
+async def test_a_record_that_cannot_be_read_just_now_is_tried_again(
+    here: Here, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = OSError(errno.EMFILE, "Too many open files")
+    answers: list[OSError | bytes] = [error, b"record"]
+
+    async def read() -> bytes:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    here.copies.add("t/1/x.slice", read)
+    await settle()
+    assert (here.copies.failures, len(here.copies), here.place.asked) == (1, 1, [])
+    assert "the spool cannot be read: Too many open files" in caplog.text
+    here.clock.advance(BACKOFF.after_failure(1, 1.0))
+    await settle()
+    assert here.place.there == {"t/1/x.slice": b"record"}
+
+
+async def test_closing_while_one_that_failed_is_removed(here: Here) -> None:
+    here.place.failing = True
+    here.add("t/1/x.slice")
+    await settle()
+    here.copies.remove("t/1/x.slice")  # it is told to end, and has not ended yet
+    await here.copies.close()
+    assert len(here.copies) == 0

@@ -11,10 +11,11 @@ import pytest
 from slicer.delivery.copies import Copies
 from slicer.delivery.delivery import NOT_PERMITTED
 from slicer.delivery.sharing import Sharing
+from slicer.delivery.spool.record import decode
 from tests.harness.clock import ManualClock
 from tests.harness.delivery.permits import EPOCH, Permits
 from tests.harness.delivery.scripted_place import ScriptedPlace
-from tests.harness.delivery.spooling import Run, assert_whole, delivery_of, unavailable
+from tests.harness.delivery.spooling import Run, assert_whole, delivery_of, file_of, unavailable
 from tests.harness.storage.memory import MemoryStore
 
 BOTH = ("ada/0", "bo/0")
@@ -166,3 +167,34 @@ async def test_where_nobody_can_say_they_stay(tmp_path: Path) -> None:
     assert (alone.outbox.held, bucket.tries, alone.heard.lost) == (0, [], [])
     assert before.names() == ["slice.waiting"] * 2
     await alone.close()
+
+
+async def test_one_that_is_refused_already_is_not_written_as_one_to_be_delivered(
+    tmp_path: Path,
+) -> None:
+    here = life(tmp_path, MemoryStore(), open_place())
+    delivery = delivery_of("ada/0")
+    delivery.permission = here.permits.ask("ada/0")
+    delivery.permission.granted.set_result(False)
+    await here.run.spool.write(here.run.folder, delivery, file_of("ada/0"), lambda *_: None)
+    assert here.names() == ["slice.waiting"], "a crash now must not deliver it"
+    await here.run.close()
+
+
+async def test_after_a_restart_what_the_spool_has_is_not_taken_from_its_copy(
+    tmp_path: Path,
+) -> None:
+    bucket, place = MemoryStore(fails=unavailable), open_place()
+    before = life(tmp_path, bucket, place)
+    before.offer(*BOTH)
+    for key in BOTH:
+        before.permits.asked[key].set_result(True)
+    await before.run.until(lambda: len(place.there) == 2)
+    await before.run.die()
+    before.run.records()[0].unlink()  # of this one the copy alone is left
+    after = life(tmp_path, bucket, place)
+    assert await after.run.recover() == 1
+    assert after.run.spool.copies is not None
+    found = [one async for one in after.run.spool.copies.of_others("task", EPOCH)]
+    assert [decode(record)[0].info.key for _, record in found] == ["ada/0"]
+    await after.run.close()

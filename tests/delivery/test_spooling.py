@@ -4,15 +4,20 @@ import asyncio
 import errno
 import os
 import resource
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from slicer.delivery.copies import Copies
+from slicer.delivery.delivery import Phase
 from slicer.delivery.sharing import Sharing
 from slicer.delivery.spool import folder as folders
 from slicer.delivery.spool import spool as spools
+from tests.harness.clock import ManualClock
 from tests.harness.delivery.permits import Permits
+from tests.harness.delivery.scripted_place import ScriptedPlace
 from tests.harness.delivery.spooling import (
     Run,
     assert_whole,
@@ -132,4 +137,41 @@ async def test_a_verdict_that_cannot_be_marked_is_told(
     monkeypatch.setattr(spools, "mark_judged", full)
     await spooling.mark_judged(delivery)
     assert [str(error).count("No space left") for _, error in run.heard.trouble] == [1]
+    await run.close()
+
+
+@pytest.mark.parametrize("mark", ["mark_permitted", "mark_judged"])
+@pytest.mark.parametrize("renamed_first", [True, False])
+async def test_one_that_has_to_go_while_it_is_marked_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str, renamed_first: bool
+) -> None:
+    place, permits, clock = ScriptedPlace(), Permits(), ManualClock()
+    place.gate.set()
+    sharing = Sharing(permits, Copies(place, clock))
+    run = Run(tmp_path, MemoryStore(), clock, sharing=sharing)
+    spooling, begun, go_on = run.outbox._spooling, threading.Event(), threading.Event()
+    rename = getattr(folders, mark)
+
+    def slow(path: Path) -> Path:
+        to = rename(path) if renamed_first else None
+        begun.set()
+        assert go_on.wait(20)
+        return to or rename(path)
+
+    monkeypatch.setattr(spools, mark, slow)
+    delivery = delivery_of("ada/0")
+    delivery.number, delivery.permission = run.spool.next_number(), permits.ask("ada/0")
+    await run.spool.write(run.folder, delivery, file_of("ada/0"), lambda *_: None)
+    assert spooling is not None
+    assert delivery.path is not None
+    marking = asyncio.ensure_future(getattr(spooling, mark)(delivery))
+    await run.until(begun.is_set)
+    delivery.enter(Phase.GONE)
+    run.spool.forget(delivery)
+    run.spool.remove(delivery.path)
+    await run.until(lambda: not delivery.path.exists())  # type: ignore[union-attr]
+    go_on.set()
+    await marking
+    await run.until(lambda: list(run.folder.path.iterdir()) == [])
+    assert (run.heard.trouble, run.spool.ready, place.asked) == ([], True, [])
     await run.close()

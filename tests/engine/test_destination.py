@@ -1,18 +1,28 @@
 """Stores are opened once for all who use them, checked first, and closed after the last."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+import errno
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from slicer import AudioSpec, Engine, Settings, SliceParams, TaskSpec
 from slicer.clock import Clock, LoopClock
+from slicer.delivery.delivery import Delivery
 from slicer.delivery.encoding import EncodingPool
+from slicer.delivery.outbox import Outbox
 from slicer.delivery.settings import OutboxSettings
-from slicer.delivery.spool.record import StoreUrls
+from slicer.delivery.spool.folder import Folder
+from slicer.delivery.spool.record import Header, StoreUrls, decode, describe, encode
 from slicer.delivery.spool.spool import Spool
-from slicer.engine.destination import DestinationKey, Destinations, OutcomeRouter
+from slicer.engine.destination import (
+    TAKEN_AT_ONCE,
+    DestinationKey,
+    Destinations,
+    OutcomeRouter,
+)
 from slicer.engine.events import SliceStored, TaskEvent, TaskTrouble
 from slicer.engine.reports import TaskReports
 from slicer.engine.running import RunningTask
@@ -320,6 +330,96 @@ def test_of_a_task_that_has_gone_what_fails_for_good_is_told_all_the_same() -> N
     assert names == ["TaskTrouble", "SliceLost", "StoreRecovered"]
 
 
+async def each(records: list[tuple[str, bytes]]) -> AsyncIterator[tuple[str, bytes]]:
+    for record in records:
+        yield record
+
+
+def records_of(to: str, count: int) -> list[tuple[str, bytes]]:
+    """What another process has cut for a store."""
+    files = [file_of(f"ada/{number}.ogg") for number in range(count)]
+    return [
+        (
+            f"task/00000001/x-{file.info.key}.slice",
+            encode(describe(file, StoreUrls(to))) + file.data,
+        )
+        for file in files
+    ]
+
+
+def no_keys(_url: str, _task: str) -> Credentials | None:
+    return None
+
+
+@pytest.fixture
+async def spooled(encoding: EncodingPool, tmp_path: Path) -> AsyncIterator[Destinations]:
+    spool = Spool.open(spool_settings(tmp_path / "spool"), ManualClock())
+    made = make(encoding, ManualClock(), spool)
+    yield made
+    await made.close()
+    await spool.close()
+
+
+async def test_what_was_taken_before_the_disk_failed_is_delivered_and_not_taken_again(
+    spooled: Destinations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, taken, take = records_of((tmp_path / "out").as_uri(), 3), list[int](), Folder.take
+
+    def full_once(folder: Folder, number: int, suffix: str, record: bytes) -> Path:
+        taken.append(number)
+        if len(taken) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return take(folder, number, suffix, record)
+
+    monkeypatch.setattr(Folder, "take", full_once)
+    with pytest.raises(OSError, match="No space left"):
+        await spooled.take_over(each(records), no_keys)
+    (destination,) = spooled.all()
+    assert destination.outbox.counters.adopted == 1
+    assert await spooled.take_over(each(records), no_keys) == 2
+    await until(lambda: len(list((tmp_path / "out").rglob("*.ogg"))) == 3)
+    assert len(taken) == 4
+
+
+async def test_what_waits_for_its_store_to_open_is_taken_once(spooled: Destinations) -> None:
+    records = records_of("slices:reader", 3)
+    assert await spooled.take_over(each(records), no_keys) == 3
+    assert spooled.all() == []
+    assert await spooled.take_over(each(records), no_keys) == 0
+
+
+async def test_taking_over_leaves_the_loop_to_others(
+    spooled: Destinations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No record is decoded on the loop, and what is here already is looked through once."""
+    records = records_of((tmp_path / "out").as_uri(), 2 * TAKEN_AT_ONCE + 1)
+    threads, looked, waiting = set[str](), list[Outbox](), Outbox.waiting
+
+    def noted(record: bytes) -> tuple[Header, File]:
+        threads.add(threading.current_thread().name)
+        return decode(record)
+
+    def counted(outbox: Outbox) -> Iterator[Delivery]:
+        looked.append(outbox)
+        return waiting(outbox)
+
+    monkeypatch.setattr("slicer.engine.destination.decode", noted)
+    monkeypatch.setattr(Outbox, "waiting", counted)
+    handed = list[int]()
+
+    async def watched() -> AsyncIterator[tuple[str, bytes]]:
+        for record in records:
+            handed.append(sum(one.outbox.counters.adopted for one in spooled.all()))
+            yield record
+
+    assert await spooled.take_over(watched(), no_keys) == len(records)
+    assert sorted(set(handed)) == [0, TAKEN_AT_ONCE, 2 * TAKEN_AT_ONCE]
+    assert threading.current_thread().name not in threads
+    assert looked == [], "no outbox was open as it began"
+    await spooled.take_over(each(records), no_keys)
+    assert len(looked) == len(spooled.all())
+
+
 async def test_what_another_engine_had_cut_is_delivered_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -339,8 +439,8 @@ async def test_what_another_engine_had_cut_is_delivered_once(
     assert len(records) == 3
     wrong = [("u/00000001/x.slice", records[0][1]), ("t/00000001/y.slice", b"damaged")]
     async with Engine(mine) as engine:
-        assert await engine.operation.take_over([*records, *wrong]) == 3
-        assert await engine.operation.take_over(records) == 0, "they are on their way"
+        assert await engine.operation.take_over(each([*records, *wrong])) == 3
+        assert await engine.operation.take_over(each(records)) == 0, "they are on their way"
         assert caplog.text.count("is left there") == 2
         assert 0 < await engine.operation.spool_load() < 0.01
         out.unlink()
@@ -348,5 +448,5 @@ async def test_what_another_engine_had_cut_is_delivered_once(
         await until(lambda: not engine.operation.waiting())
     assert len(list(out.rglob("*.ogg"))) == 3
     async with Engine() as engine:  # without a spool nothing is taken over
-        assert await engine.operation.take_over(records) == 0
+        assert await engine.operation.take_over(each(records)) == 0
         assert await engine.operation.spool_load() == 0.0

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from slicer.delivery.copies import Copies
 from slicer.delivery.spool.record import StoreUrls, describe, encode
 from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError
 from slicer.fleet.record import TaskRecord, given, to_json
@@ -256,6 +258,29 @@ async def test_who_takes_a_task_over_delivers_what_has_copies(
     assert any("dead is lost" in one and "is delivered by copies" in one for one in told)
     names = {one.name for one in await here.metrics()}
     assert "fleet_copies_written_total" in names
+
+
+async def test_one_task_after_another_is_taken_over(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.slices = {"copies": "s3://nowhere/x?region=eu-west-1&endpoint=http://127.0.0.1:9"}
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    steps = list[str]()
+
+    async def of_others(*_: object) -> AsyncIterator[tuple[str, bytes]]:
+        steps.append("begun")
+        await asyncio.sleep(0.01)
+        steps.append("done")
+        for nothing in list[tuple[str, bytes]]():
+            yield nothing
+
+    monkeypatch.setattr(Copies, "of_others", of_others)
+    record = orders._table.records[task]
+    await asyncio.gather(*(here.worker._take_over(record) for _ in range(3)))
+    assert steps == ["begun", "done"] * 3
+    await orders.delete(fleet.app, MODERATION, task)
 
 
 async def test_copies_that_cannot_be_read_are_told_and_tried_while_the_task_is_here(

@@ -39,6 +39,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -55,7 +56,6 @@ from slicer.delivery.spool.folder import (
     clear,
     free_bytes,
     listing,
-    look,
     mark_judged,
     mark_permitted,
     number_of,
@@ -66,7 +66,7 @@ from slicer.delivery.spool.folder import (
     sync,
 )
 from slicer.delivery.spool.ledger import Ledger
-from slicer.delivery.spool.record import StoreUrls
+from slicer.delivery.spool.record import Header, StoreUrls
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.errors import BadInput, MediaError, StorageUnavailable
 from slicer.media.slice import File
@@ -161,7 +161,10 @@ class Spool:
 
     async def found(self) -> dict[Path, list[SpooledFile]]:
         """What was there at the start, by folder, in order. Raises OSError."""
-        return await self.threads.run(self._find)
+        found = await self.threads.run(self._find)
+        for each in chain.from_iterable(found.values()):
+            self._claim(each.header)
+        return found
 
     async def write(self, folder: Folder, delivery: Delivery, file: File, evict: Evict) -> None:
         """Put a slice's file on the disk and count it; its cut is let go. Raises
@@ -186,21 +189,20 @@ class Spool:
         if granted and path.suffix != WAITING and granted.result():
             self._copy(delivery)
 
-    async def take(self, folder: Folder, suffix: str, record: bytes) -> SpooledFile | None:
+    async def take(self, folder: Folder, suffix: str, record: bytes, header: Header) -> SpooledFile:
         """Put another process's record on the disk; it is to be adopted. Raises OSError."""
-        path = await self.threads.run(partial(folder.take, self.next_number(), suffix, record))
+        number = self.next_number()
+        path = await self.threads.run(partial(folder.take, number, suffix, record))
         self._force(path)
-        return await self.threads.run(partial(look, path))
+        self._claim(header)
+        written = self._clock.wall(self._clock.now()).timestamp()
+        return SpooledFile(path, number, len(record), written, header)
 
     async def mark_permitted(self, delivery: Delivery) -> None:
         """A slice may be delivered, as is known by now. Raises StorageUnavailable; then the next
         start would ask again."""
         assert delivery.path is not None
-        if delivery.path.suffix == WAITING:
-            try:
-                delivery.path = await self.threads.run(partial(mark_permitted, delivery.path))
-            except OSError as error:
-                raise self._failed(delivery, error) from None
+        if delivery.path.suffix == WAITING and await self._rename(delivery, mark_permitted):
             self._copy(delivery)
 
     def cannot_ask(self, found: SpooledFile) -> bool:
@@ -247,11 +249,7 @@ class Spool:
     async def mark_judged(self, delivery: Delivery) -> None:
         """Have a slice be stored that waited for its verdict. Raises StorageUnavailable; then the
         next start would have it judged again."""
-        assert delivery.path is not None
-        try:
-            delivery.path = await self.threads.run(partial(mark_judged, delivery.path))
-        except OSError as error:
-            raise self._failed(delivery, error) from None
+        await self._rename(delivery, mark_judged)
 
     def remove(self, path: Path, *, damaged: bool = False) -> None:
         """Have a record taken off the disk, soon, and its copy; a damaged one is set aside."""
@@ -297,9 +295,30 @@ class Spool:
         judging, permission = delivery.judge is not None, delivery.permission
         if permission is None:
             return partial(folder.write, delivery.number, file, judging)
-        waiting, epoch = not permission.granted.done(), permission.epoch
+        granted, epoch = permission.granted, permission.epoch
+        waiting = not (granted.done() and granted.result())  # one that is refused never counts
         write = partial(folder.write, delivery.number, file, judging)
         return partial(write, waiting=waiting, epoch=epoch, copy=self._copy_key(delivery))
+
+    async def _rename(self, delivery: Delivery, mark: Callable[[Path], Path]) -> bool:
+        """Mark a record; whether its slice is still on its way. Raises StorageUnavailable."""
+        assert delivery.path is not None
+        try:
+            path = await self.threads.run(partial(mark, delivery.path))
+        except OSError as error:
+            if delivery.gone and isinstance(error, FileNotFoundError):
+                return False
+            raise self._failed(delivery, error) from None
+        if delivery.gone:  # it had to go meanwhile, and was removed under its old name alone
+            self.remove(path)
+            return False
+        delivery.path = path
+        return True
+
+    def _claim(self, header: Header | None) -> None:
+        """A record's slice is here: nobody takes it from its copy as well."""
+        if self.copies is not None and header is not None and header.copy:
+            self.copies.claim(header.copy)
 
     def _copy_key(self, delivery: Delivery) -> str:
         """Where a slice's copy is to be; empty where copies are not kept."""

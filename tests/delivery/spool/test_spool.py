@@ -14,7 +14,7 @@ from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.sharing import Sharing
 from slicer.delivery.spool import spool as module
 from slicer.delivery.spool.folder import Folder, listing, read
-from slicer.delivery.spool.record import StoreUrls
+from slicer.delivery.spool.record import StoreUrls, decode
 from slicer.delivery.spool.settings import Fsync
 from slicer.delivery.spool.spool import Spool, lock, locked
 from slicer.errors import BadInput, MediaError, StorageError, StorageRefused
@@ -461,10 +461,13 @@ async def test_a_record_waits_until_it_may_be_delivered_and_then_has_a_copy(tmp_
         while not place.there:
             await asyncio.sleep(0.001)
     ((key, record),) = place.there.items()
-    taken = await spool.take(folder, ".judging", record)
-    assert taken is not None
-    assert taken.header is not None
-    assert (taken.judging, taken.header.copy, taken.header.epoch) == (True, key, 7)
+    header, _ = decode(record)
+    taken = await spool.take(folder, ".judging", record, header)
+    assert (taken.judging, header.copy, header.epoch) == (True, key, 7)
+    found = [one for one in listing(folder.path) if one.judging]
+    assert [(one.path, one.number, one.size, one.header) for one in found] == [
+        (taken.path, taken.number, taken.size, taken.header)
+    ]
     spool.remove(delivery.path)
     async with asyncio.timeout(20):
         while place.there:
