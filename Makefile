@@ -13,8 +13,8 @@ TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts $(VENV)/.installed-mod
 # The files that take longest are begun first (LONGEST in tests/conftest.py).
 SHARED := --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) $(SHARED)
-# Media in real time on a machine that others use: the tests that fail are run once more, one by one and with
-# media of their own. What fails twice fails.
+# Media in real time, and servers that elect their leader within seconds, on a machine that others use: the
+# tests that fail are run once more, one by one and with media of their own. What fails twice fails.
 ONCE_MORE = $(1) || { [ $$? -eq 1 ] && echo '==> what failed, once more' && $(1) -n 0 --last-failed; }
 REAL := $(BIN)/pytest -q $(SHARED) -o cache_dir=build/pytest/
 # What is there twice, in native/ and as the reference (tests/harness/rtp/parts.py); and what carries packets
@@ -23,7 +23,7 @@ PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) te
 # Tests on real parts that look at what came, in which order and whether at all, and at no date finer than a
 # second: they may run beside what computes.
 SERVERS := $(patsubst %,tests/real/test_%.py,connections console contact_sheet_page fleet kills moderation_seed \
-	promtool proxies restart s3 sdk spool stall tshark)
+	promtool proxies restart s3 sdk spool tshark)
 # Tests on real parts that need the machine to themselves.
 ALONE := tests/real/test_loss.py tests/real/test_serve.py
 
@@ -59,7 +59,7 @@ parts: $(TESTED)
 
 units: $(TESTED) ## tests of the parts, packets handled by the native plane
 	@echo '==> tests of the parts, packets handled by the native plane'
-	@SLICER_NATIVE=1 $(PYTEST) --ignore tests/real
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(PYTEST) -o cache_dir=build/pytest/units --ignore tests/real)
 
 reference: $(TESTED) ## tests of the packet path, by the reference
 	@echo '==> tests of the packet path, by the reference'

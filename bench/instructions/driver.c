@@ -98,7 +98,9 @@ static size_t call_end(call *it, size_t packets) {
 }
 
 static uint64_t counted(const call *it, int reason) {
-    return bundle_counters(it->bundle)->of[reason];
+    counters sum = {0};
+    bundle_counters(it->bundle, ANCHOR, &sum);
+    return sum.of[reason];
 }
 
 static void take_one(call *it, datagram *one) {

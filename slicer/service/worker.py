@@ -87,6 +87,8 @@ class Worker:
         self._beating: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._others = Roster()
+        self._namesakes: dict[str, int] = {}
+        """The capacity of those that have this one's name as it starts, by instance."""
         self._cpu = self._spool = 0.0
         self._started = self._told = self._emptying = False
 
@@ -104,9 +106,9 @@ class Worker:
         self._looking = asyncio.ensure_future(self._look())
         self._beating = asyncio.ensure_future(self._beat())
         await asyncio.sleep(LISTEN)
-        other = self._others.beat(name)
-        # Of two that start at the same time, one goes on.
-        if other is not None and (other.capacity or other.instance < self._instance):
+        # Of several that start at the same time, one goes on.
+        namesakes = self._namesakes.items()
+        if any(capacity or instance < self._instance for instance, capacity in namesakes):
             await self.close()
             raise BadInput("fleet.name", name, "a name that no other worker has")
         self._started = True
@@ -299,7 +301,11 @@ class Worker:
         if beat.instance == self._instance:
             return
         self._others.receive(beat, time.monotonic())
-        if beat.worker == self._settings.name and self._started and not self._told:
+        if beat.worker != self._settings.name:
+            return
+        if not self._started:
+            self._namesakes[beat.instance] = beat.capacity
+        elif not self._told:
             self._told = True
             logger.error("! another worker has the name %r, too: end one of them", beat.worker)
 

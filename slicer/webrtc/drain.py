@@ -41,7 +41,7 @@ class Drain:
         self._sock = sock
         # By number: asyncio would otherwise format the socket's repr on each registration.
         self._fd = sock.fileno()
-        self._take, self._read = take, read or self._read_all
+        self._take, self._chosen = take, read
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._fd, self._wake)
 
@@ -77,7 +77,9 @@ class Drain:
             if self._sock.fileno() >= 0:
                 self._loop.add_reader(self._fd, self._wake)
 
-    def _read_all(self) -> tuple[list[Datagram], int]:
+    def _read(self) -> tuple[list[Datagram], int]:
+        if self._chosen is not None:
+            return self._chosen()
         batch = read_batch(self._sock)
         return batch, len(batch)
 

@@ -150,7 +150,7 @@ async def test_one_that_has_to_go_while_it_is_marked_leaves_nothing(
     sharing = Sharing(permits, Copies(place, clock))
     run = Run(tmp_path, MemoryStore(), clock, sharing=sharing)
     spooling, begun, go_on = run.outbox._spooling, threading.Event(), threading.Event()
-    rename = getattr(folders, mark)
+    rename: Callable[[Path], Path] = getattr(folders, mark)
 
     def slow(path: Path) -> Path:
         to = rename(path) if renamed_first else None
