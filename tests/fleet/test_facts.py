@@ -47,7 +47,8 @@ class Reader:
         return self._waits.pop(0) if self._waits else None
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        # What was on its way to a reader that has stopped comes again after ACK_WAIT.
+        async with asyncio.timeout(2 * module.ACK_WAIT + 20):
             while len(self.told) < count:
                 self.news.clear()
                 await self.news.wait()
