@@ -40,6 +40,7 @@ from tests.harness.clock import ManualClock
 
 AUDIO, VIDEO = Kind.AUDIO, Kind.VIDEO
 TASK = "task"
+MEMORY = 1_000_000
 Tracks = tuple[tuple[str, Kind], ...]
 
 
@@ -55,7 +56,7 @@ class World:
     def __init__(self, *views: TaskView) -> None:
         self.views = list(views or (view(),))
         self.clock = ManualClock()
-        self.observer = Observer(lambda: self.views, self.clock, 1_000_000)
+        self.observer = Observer(lambda: self.views, self.clock, MEMORY)
         self.wall = self.observer.wall
         self.tell = self.observer.on_event
 
@@ -285,6 +286,7 @@ async def test_a_remade_picture_keeps_its_place_in_memory(world: World) -> None:
     info = world.info()
     world.make(info)
     world.make(info)
-    tile = world.wall.find(TASK, "ada")
-    assert tile
-    assert world.observer.media._tiles == {tile.identity: identity_of(info.key)}
+    recorded = replace(world.info(AUDIO), key="recorded")
+    world.make(recorded, bytes(MEMORY))  # there is room for one of the two
+    assert world.observer.media.get(identity_of(info.key)), "it is on the wall"
+    assert world.observer.media.get(identity_of(recorded.key)) is None

@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.engine.settings import Settings
+from slicer.fleet.bus import Bus
 from slicer.fleet.settings import FleetSettings
+from slicer.fleet.table import Table
 from slicer.service.applications import Application
 from slicer.service.fleet_orders import FleetOrders
 from slicer.service.fleet_serving import Working, ordering, working
@@ -66,16 +67,27 @@ class Fleet:
 
     async def all_know_all(self) -> None:
         for copy in self.copies:
-            await until(partial(knows, copy, self.workers))
+            async with asyncio.timeout(20):
+                while not await knows(copy, self.workers):
+                    await asyncio.sleep(0.01)
+
+    async def table(self) -> Table:
+        """The records, as one process of a fleet reads them."""
+        bus = await Bus.connect(FleetSettings(self.servers.urls), "test")
+        self.stack.push_async_callback(bus.close)
+        table = Table(bus)
+        await table.open(1)
+        self.stack.push_async_callback(table.close)
+        return table
 
     def events(self, task: str) -> list[int]:
         return [one.event for one in self.customer.received if one.task == task]
 
 
-def knows(copy: FleetOrders, workers: set[str]) -> bool:
+async def knows(copy: FleetOrders, workers: set[str]) -> bool:
     """Whether a copy of the API has heard them all."""
-    beats = [copy._planner.roster.beat(name) for name in workers]
-    return all(beat is not None and beat.capacity for beat in beats)
+    fleet = await copy.operations.fleet()
+    return workers <= {one.name for one in fleet.workers if one.capacity}
 
 
 @contextlib.asynccontextmanager

@@ -182,12 +182,16 @@ async def test_a_port_that_is_taken_is_said_and_nothing_stays_open() -> None:
 
 
 async def test_what_cannot_be_sent_is_counted() -> None:
-    there = Listening(KEYS)
-    there.sockets._source = ("127.0.0.1", 70_000)
-    there.sockets.transmit(REPORT)
-    there.sockets.transmit(b"no compound")
-    assert there.sockets.counters["rtcp_unsent"] == 2
-    there.sockets.close()
+    plain, sealed = Sender(), Sender(protect=_sealed())
+    for sender, keys, unsent in ((plain, None, bytes(70_000)), (sealed, KEYS, b"none")):
+        there = Listening(keys)
+        there.sockets.transmit(REPORT)  # to nobody
+        sender.talk(there.port, 0, 1)
+        await there.until(2)
+        there.sockets.transmit(unsent)
+        assert there.sockets.counters["rtcp_unsent"] == 2
+        there.sockets.close()
+        sender.close()
 
 
 async def test_who_reads_rtcp_and_sends_none_shows_where(senders: list[Sender]) -> None:
