@@ -46,6 +46,9 @@ WEBRTC_FILES = {
     "demo/publisher.py",
     "rooms/replay/decryption.py",
 }
+# The media path is chosen in one module, and no other one knows that there are two.
+MEDIA_PATHS = {"slicer.webrtc.loop_path", "slicer.webrtc.native_path"}
+MEDIA_PATH_FILE = "webrtc/path.py"
 VENDOR_FILES = {"boto3": "storage/s3.py", "botocore": "storage/s3.py"} | {
     "qcloud_cos": "storage/cos.py",
     "alibabacloud_oss_v2": "storage/oss.py",
@@ -59,8 +62,8 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield "." if node.level else node.module or ""
-            if node.module == "slicer":
-                yield from (f"slicer.{alias.name}" for alias in node.names)
+            if node.module and node.module.split(".")[0] == "slicer":
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def faults(name: str, tree: ast.AST) -> Iterator[str]:
@@ -73,6 +76,8 @@ def faults(name: str, tree: ast.AST) -> Iterator[str]:
         for module in imports(node)
     }
     for module in imports(tree):
+        if module in MEDIA_PATHS and name != MEDIA_PATH_FILE:
+            yield f"{name} imports {module}; only {MEDIA_PATH_FILE} may"
         top, _, rest = module.partition(".")
         target = rest.split(".")[0]
         if top == "slicer" and target in LEVEL and layer in LEVEL and target != layer:
@@ -113,6 +118,8 @@ def test_imports_point_down() -> None:
         ("storage/s3.py", "import boto3"),
         ("service/x.py", "def f():\n    import boto3"),
         ("rooms/x.py", "from . import replay"),
+        ("rooms/x.py", "from slicer.webrtc.native_path import native_path"),
+        ("webrtc/x.py", "from slicer.webrtc import loop_path"),
     ],
 )
 def test_a_fault_is_found(name: str, source: str) -> None:
@@ -125,6 +132,7 @@ def test_a_fault_is_found(name: str, source: str) -> None:
         ("storage/s3.py", "def f():\n    import boto3"),
         ("webrtc/transport.py", "import aiortc"),
         ("rooms/x.py", "import asyncio\nfrom slicer.rooms import Room\nfrom slicer.hot import R"),
+        ("webrtc/path.py", "from slicer.webrtc.loop_path import LoopPath"),
         ("hot.py", "from slicer.slicing.bundle import Bundle"),
     ],
 )

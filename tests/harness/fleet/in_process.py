@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -67,9 +68,7 @@ class Fleet:
 
     async def all_know_all(self) -> None:
         for copy in self.copies:
-            async with asyncio.timeout(20):
-                while not await knows(copy, self.workers):
-                    await asyncio.sleep(0.01)
+            await until(partial(knows, copy, self.workers))
 
     async def table(self) -> Table:
         """The records, as one process of a fleet reads them."""
@@ -84,10 +83,10 @@ class Fleet:
         return [one.event for one in self.customer.received if one.task == task]
 
 
-async def knows(copy: FleetOrders, workers: set[str]) -> bool:
+def knows(copy: FleetOrders, workers: set[str]) -> bool:
     """Whether a copy of the API has heard them all."""
-    fleet = await copy.operations.fleet()
-    return workers <= {one.name for one in fleet.workers if one.capacity}
+    beats = [copy._planner.roster.beat(name) for name in workers]
+    return all(beat is not None and beat.capacity for beat in beats)
 
 
 @contextlib.asynccontextmanager
