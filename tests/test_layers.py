@@ -95,7 +95,7 @@ def faults(name: str, tree: ast.AST) -> Iterator[str]:
 
 def test_every_folder_has_its_layer() -> None:
     found = {path.relative_to(ROOT / "slicer").parts[0].removesuffix(".py") for path in SOURCES}
-    assert found - {"__init__"} <= LEVEL.keys()
+    assert found - {"__init__"} == LEVEL.keys()
 
 
 def test_imports_point_down() -> None:
@@ -154,6 +154,38 @@ def block() -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_documents_show_this_table(page: Path) -> None:
     assert BLOCK.findall(page.read_text()) == [block()]
+
+
+def tree_of(text: str) -> set[str]:
+    """The paths that a page's tree of `slicer/` shows, those of folders with a slash."""
+    (tree,) = re.findall(r"^```\nslicer/\n(.*?)^native/", text, re.DOTALL | re.MULTILINE)
+    found, top = set[str](), ""
+    for line in tree.splitlines():
+        names = re.findall(r"(?<!\S)\w+(?:/|\.py)(?!\S)", line)
+        if line.startswith("    "):
+            found |= {top + name for name in names}
+        else:
+            found |= {*names}
+            top = names[0]
+    return found
+
+
+def test_the_tree_of_the_design_is_there_and_shows_every_folder() -> None:
+    shown = tree_of((ROOT / "docs/design.md").read_text())
+    assert [name for name in shown if not (ROOT / "slicer" / name).exists()] == []
+    assert {f"{name}/" for name in LEVEL if (ROOT / "slicer" / name).is_dir()} <= shown
+    assert {"rtp/codecs/", "rooms/replay/", "demo/"} <= shown, "nested, and beside another"
+
+
+# What is below the service, and is no vendor's, has no word of the product whose API that speaks.
+TRTC = re.compile(r"trtc|tencent", re.IGNORECASE)
+
+
+def test_the_words_of_trtc_are_the_services() -> None:
+    below = ("rtp", "slicing", "media", "webrtc", "webhooks")
+    paths = [path for name in below for path in (ROOT / "slicer" / name).rglob("*.py")]
+    assert len(paths) > 50
+    assert [path.name for path in paths if TRTC.search(path.read_text())] == []
 
 
 if __name__ == "__main__":
