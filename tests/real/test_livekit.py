@@ -7,11 +7,9 @@ import signal
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
-from websockets.asyncio.client import ClientConnection, connect
 
 from slicer.clock import LoopClock
 from slicer.errors import RoomError
@@ -33,6 +31,7 @@ from slicer.slicing.outputs import EndReason
 from slicer.webrtc.counts import counted
 from tests.harness.rooms.livekit_publisher import publishing
 from tests.harness.rooms.livekit_server import KEY, SECRET, LiveKitServer, publisher, token
+from tests.harness.rooms.livekit_sockets import sockets_of_signalling
 from tests.harness.rooms.visitor import Visitor
 
 
@@ -128,13 +127,7 @@ async def test_a_token_that_opens_nothing(server: LiveKitServer, options: str, w
 async def test_signalling_that_breaks_is_taken_up_again(
     server: LiveKitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sockets: list[ClientConnection] = []
-
-    async def connecting(*arguments: Any, **options: Any) -> ClientConnection:
-        sockets.append(await connect(*arguments, **options))
-        return sockets[-1]
-
-    monkeypatch.setattr(signalling, "connect", connecting)
+    sockets = sockets_of_signalling(monkeypatch)
     ws = f"ws://127.0.0.1:{server.http}"
     async with visiting() as robot, publisher(ws, "ada"):
         await robot.enter(server.url())
