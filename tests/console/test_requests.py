@@ -179,13 +179,13 @@ async def test_a_time_line_and_its_files(tmp_path: Path) -> None:
         await settle()
         answer = (await client.get("/console/api/tasks/t")).json()
         assert answer["task"]["room"] == "150"
-        picture, sound = answer["slices"]
+        picture, audio = answer["slices"]
         assert (picture["kind"], picture["verdict"]["label"]) == ("video", "QRCode")
-        assert (sound["fate"], sound["size"]) == ("stored", 10)
+        assert (audio["state"], audio["size"]) == ("stored", 10)
         found = await client.get(f"/console/media/{picture['id']}")
         assert (found.content, found.headers["content-type"]) == (b"picture", "image/jpeg")
         assert found.headers["x-content-type-options"] == "nosniff"
-        part = await client.get(f"/console/media/{sound['id']}", headers={"range": "bytes=2-4"})
+        part = await client.get(f"/console/media/{audio['id']}", headers={"range": "bytes=2-4"})
         assert (part.status_code, part.content) == (206, b"234")
         assert (await client.get("/console/media/unknown")).status_code == 404
         assert (await client.get("/console/api/tasks/unknown")).status_code == 404
