@@ -122,6 +122,52 @@ def test_a_sleeper_is_found() -> None:
     assert "sleep" in names_used(ast.parse("from time import sleep\nsleep(1)"))
 
 
+# They still reach into the fleet's objects; pyproject.toml has the same list for ruff's SLF001.
+LOOK_INSIDE = re.compile(
+    r"tests/(fleet/|real/test_fleet_|service/test_(fleet_|mailbox|worker)|contract/test_copies)"
+)
+
+
+def privates_named(tree: ast.Module) -> Iterator[str]:
+    """Private names of ours that a source names in a way which ruff's SLF001 does not see: those it
+    imports, and those it sets or gets by a string."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module)) if module.startswith("slicer."):
+                yield from (one.name for one in node.names if re.match("_[a-z]", one.name))
+            case ast.Call(
+                func=ast.Name("getattr") | ast.Attribute(attr="setattr"), args=[target, name, *_]
+            ):
+                for one in (target, name):
+                    if isinstance(one, ast.Constant):
+                        yield from re.findall(r"(?:^|\.)(_[a-z]\w*)$", str(one.value))
+
+
+def test_tests_name_no_privates(trees: dict[Path, ast.Module]) -> None:
+    tests = {named(path): tree for path, tree in trees.items() if named(path)[:6] == "tests/"}
+    found = {
+        name: private
+        for name, tree in tests.items()
+        if not LOOK_INSIDE.match(name)
+        for private in privates_named(tree)
+        if private != "_exit"  # of os, and public
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from slicer.x import _y",
+        "monkeypatch.setattr(x, '_y', 1)",
+        "monkeypatch.setattr('slicer.x._y', 1)",
+        "getattr(x, '_y')",
+    ],
+)
+def test_a_private_that_is_named_is_found(text: str) -> None:
+    assert list(privates_named(ast.parse(text))) == ["_y"]
+
+
 def settings_of(path: Path) -> list[type]:
     """The dataclasses of settings in a source."""
     if not re.search(r"^class \w*Settings\b", path.read_text(), re.MULTILINE):

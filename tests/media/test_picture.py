@@ -296,8 +296,8 @@ def test_pictures_of_all_sizes_in_turn(codec: str) -> None:
 @pytest.mark.skipif(not image.FAST, reason="the extra `fast` is not installed")
 def test_a_jpeg_is_made_of_the_decoders_planes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither FFmpeg's scaler nor its encoder has a part in the usual picture."""
-    monkeypatch.setattr(image, "_convert", None)
-    monkeypatch.setattr(image, "_coded", None)
+    monkeypatch.setattr(image, "convert", None)
+    monkeypatch.setattr(image, "coded", None)
     for codec in CODECS:
         made = picture.write(codec, run(codec)[:1], ImageFormat.JPEG)
         assert psnr(read_image(made.data), paint(7)) > 30

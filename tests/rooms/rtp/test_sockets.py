@@ -7,7 +7,7 @@ import pytest
 
 from slicer.errors import RoomError
 from slicer.rooms.rtp import sockets as module
-from slicer.rooms.rtp.session import Port, _section
+from slicer.rooms.rtp.session import Port, section_of
 from slicer.rooms.rtp.sockets import Sender as Identity
 from slicer.rooms.rtp.sockets import Sockets
 from slicer.rtp import rtcp
@@ -28,7 +28,7 @@ class Listening:
         (self.port,) = free_ports()
         self.now = 0.0
         self.taken: list[bytes] = []
-        section = _section(Kind.AUDIO, "96:opus")
+        section = section_of(Kind.AUDIO, "96:opus")
         port = Port(self.port, None if muxed else self.port + 1, (section,), keys)
         self.identity = Identity(pinned)
         self.sockets = Sockets(
@@ -171,7 +171,7 @@ def _sealed() -> Callable[[bytes], bytes]:
 
 async def test_a_port_that_is_taken_is_said_and_nothing_stays_open() -> None:
     there = Listening()
-    section = _section(Kind.AUDIO, "96:opus")
+    section = section_of(Kind.AUDIO, "96:opus")
     for number, control in ((there.port, None), (there.port - 1, there.port)):
         port = Port(number, control, (section,))
         with pytest.raises(RoomError, match=f"UDP 127.0.0.1, port {there.port}: Address already"):
