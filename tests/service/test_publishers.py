@@ -19,6 +19,7 @@ from slicer.service.own_rooms import OwnRooms
 from slicer.service.publishers import Lobby, Publishers
 from slicer.service.registry import Record
 from tests.harness.fleet.in_process import Fleet
+from tests.harness.fleet.tables import reading
 from tests.harness.service.orders import moderation_order
 
 AT = RoomAddress("127.0.0.1", 0, "a")
@@ -49,11 +50,11 @@ class Stage:
 
 @pytest_asyncio.fixture
 async def stage(fleet: Fleet) -> AsyncIterator[Stage]:
-    table = await fleet.table()
-    registry = FleetRegistry(table, KEYS, lambda _record: "w0")
-    rooms = OwnRooms(table, registry, [fleet.app])
-    await registry.add(Record("t", 200806, moderation_order("a"), 1.0, 2.0))
-    yield Stage(rooms, registry)
+    async with reading(fleet.servers) as table:
+        registry = FleetRegistry(table, KEYS, lambda _record: "w0")
+        rooms = OwnRooms(table, registry, [fleet.app])
+        await registry.add(Record("t", 200806, moderation_order("a"), 1.0, 2.0))
+        yield Stage(rooms, registry)
 
 
 async def test_who_may_publish_is_led_to_the_worker_with_a_ticket(stage: Stage) -> None:

@@ -11,9 +11,7 @@ from cryptography.fernet import Fernet
 
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.engine.settings import Settings
-from slicer.fleet.bus import Bus
 from slicer.fleet.settings import FleetSettings
-from slicer.fleet.table import Table
 from slicer.service.applications import Application
 from slicer.service.fleet_orders import FleetOrders
 from slicer.service.fleet_serving import Working, ordering, working
@@ -69,15 +67,6 @@ class Fleet:
     async def all_know_all(self) -> None:
         for copy in self.copies:
             await until(partial(knows, copy, self.workers))
-
-    async def table(self) -> Table:
-        """The records, as one process of a fleet reads them."""
-        bus = await Bus.connect(FleetSettings(self.servers.urls), "test")
-        self.stack.push_async_callback(bus.close)
-        table = Table(bus)
-        await table.open(1)
-        self.stack.push_async_callback(table.close)
-        return table
 
     def events(self, task: str) -> list[int]:
         return [one.event for one in self.customer.received if one.task == task]
