@@ -41,7 +41,7 @@ def packets(anchors: int, seconds: float) -> list[Packet]:
         voice = Sender(audio, ssrc=audio.ssrcs[0])
         camera = Sender(video, ssrc=video.ssrcs[0], every=1 / 15, size=1000, mtu=1100, group=15)
         for sender in (voice, camera):
-            sender._next = 0.001 * anchor
+            sender.next_at = 0.001 * anchor
             sent += ((when, anchor, data) for when, data in sender.send(seconds))
     return sorted(sent)
 

@@ -11,22 +11,22 @@ native plane.
 import argparse
 import asyncio
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from slicer import AudioSpec, Kind, Settings, SliceParams, VideoSpec
 from slicer.rooms.janus.settings import JanusSettings
-from slicer.rooms.janus.subscriber import Subscriber
 from slicer.rooms.janus.video import Video
 from slicer.slicing.outputs import PictureCut, TrackOutput
-from slicer.webrtc.drain import Datagram
-from slicer.webrtc.loop_path import LoopMedia
+from slicer.webrtc.drain import Datagram, Drain
+from slicer.webrtc.loop_path import LoopMedia, LoopPath
 from tests.harness.media.content import Content, write_y4m
 from tests.harness.network.namespace import own_network
 from tests.harness.rooms import libwebrtc
@@ -46,24 +46,32 @@ class Counted:
     def __init__(self) -> None:
         self.received, self.delays = 0, list[float]()
         self._resumed: float | None = None
-        take, pause, deliver = LoopMedia._take, Video.pause, Subscriber._deliver
+        drain, pause, open_media = Drain.__init__, Video.pause, LoopPath.open
 
-        def taken(media: LoopMedia, batch: list[Datagram]) -> None:
-            self.received += sum(len(data) for data, _ in batch)
-            take(media, batch)
+        def draining(
+            one: Drain, sock: socket.socket, take: Callable[[list[Datagram]], object]
+        ) -> None:
+            def taken(batch: list[Datagram]) -> None:
+                self.received += sum(len(data) for data, _ in batch)
+                take(batch)
+
+            drain(one, sock, taken)
 
         def paused(one: Video, until: float | None) -> None:
             self._resumed = time.monotonic() if until is None and one.paused else None
             pause(one, until)
 
-        def delivered(one: Subscriber, cut: TrackOutput) -> None:
-            if isinstance(cut, PictureCut) and self._resumed is not None:
-                self.delays.append(time.monotonic() - self._resumed)
-            deliver(one, cut)
+        def opened(path: LoopPath, deliver: Callable[[TrackOutput], None]) -> LoopMedia:
+            def delivered(cut: TrackOutput) -> None:
+                if isinstance(cut, PictureCut) and self._resumed is not None:
+                    self.delays.append(time.monotonic() - self._resumed)
+                deliver(cut)
 
-        LoopMedia._take = taken  # type: ignore[assignment, method-assign]
+            return open_media(path, delivered)
+
+        Drain.__init__ = draining  # type: ignore[assignment, method-assign]
         Video.pause = paused  # type: ignore[assignment, method-assign]
-        Subscriber._deliver = delivered  # type: ignore[assignment, method-assign]
+        LoopPath.open = opened  # type: ignore[assignment, method-assign]
 
 
 async def pictures(folder: Path, seconds: float) -> None:

@@ -28,6 +28,7 @@ from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.spec import MOST_ANCHORS
 from tests.harness.rooms.caller import Caller
 from tests.harness.rooms.captures import rtcp_sr
+from tests.harness.rooms.server_process import free_ports
 from tests.harness.rtp.call import datagram, opus
 
 ROOM = "whip://127.0.0.1:0/lobby"
@@ -46,7 +47,10 @@ KINDS = (
 
 async def serve(pipe: Connection, most: int) -> None:
     """Slice until told to end; tell ten times a second what there is to tell."""
-    whip = WhipSettings(max_publishers=most, max_pending=most, max_pending_room=most)
+    (port,) = free_ports(1)
+    whip = WhipSettings(
+        udp=f"127.0.0.1:{port}", max_publishers=most, max_pending=most, max_pending_room=most
+    )
     settings = slicer.Settings(whip=whip)
     async with slicer.Engine(settings) as engine:
         params = slicer.SliceParams(slicer.AudioSpec(1), None, max_anchors=MOST_ANCHORS)
@@ -54,10 +58,7 @@ async def serve(pipe: Connection, most: int) -> None:
         rooms = engine.connector("whip")
         assert isinstance(rooms, WhipConnector)
         answer = rooms.endpoint(urlsplit(ROOM))
-        (site,) = rooms._sites.values()
-        port = site._network.port
-        assert port is not None
-        pipe.send((answer, port.port))
+        pipe.send((answer, port))
 
         async def listen() -> None:
             async for event in engine.events():
@@ -71,7 +72,7 @@ async def serve(pipe: Connection, most: int) -> None:
         listening = asyncio.ensure_future(listen())
         while not pipe.poll():
             await asyncio.sleep(0.1)
-            strangers = port.counters["datagrams_of_strangers"]
+            strangers = rooms.counters["datagrams_of_strangers"]
             pipe.send((time.process_time(), rooms.connections, late[:], strangers))
             late.clear()
         listening.cancel()
@@ -139,7 +140,7 @@ class Bench:
     def __init__(self) -> None:
         self._context = mp.get_context("spawn")
         self.processes: list[mp.process.BaseProcess] = []
-        self.pipe, self._theirs = self._context.Pipe()
+        self.pipe, self.theirs = self._context.Pipe()
         self.cpu, self.connections = 0.0, 0
         self.late: list[tuple[str, float, float]] = []
         self.strangers = 0
@@ -196,7 +197,7 @@ def main(steady: int, joins: int, seconds: float, noise: int) -> None:
 
 
 def measure(bench: Bench, steady: int, joins: int, seconds: float, noise: int) -> None:
-    bench.start(serve, bench._theirs, steady + joins + 10)
+    bench.start(serve, bench.theirs, steady + joins + 10)
     url, port = bench.told()
     bench.start(speak, url, steady)
     bench.watch(lambda: bench.connections >= steady)

@@ -48,7 +48,7 @@ MESSAGES = [signed(number) for number in range(BATCH)]
 
 
 def answers(loop: asyncio.AbstractEventLoop, settings: ApiSettings) -> None:
-    app = make_app({APP.sdk_app_id: APP}, Recorder(), settings)
+    app = make_app({APP.sdk_app_id: APP}, Recorder(), settings, now=lambda: NOW)
 
     async def creates() -> None:
         for message in MESSAGES:
@@ -63,7 +63,7 @@ def answers(loop: asyncio.AbstractEventLoop, settings: ApiSettings) -> None:
 def test_creates(
     benchmark: BenchmarkFixture, loop: asyncio.AbstractEventLoop, insecure: bool
 ) -> None:
-    settings = ApiSettings(rate=10**9, now=lambda: NOW, insecure=insecure)
+    settings = ApiSettings(rate=10**9, insecure=insecure)
     benchmark(lambda: answers(loop, settings))
     benchmark.extra_info["creates"] = BATCH
 
@@ -102,8 +102,8 @@ def on_the_wire(message: Message) -> str:
 
 async def serve(count: int) -> float:
     """Seconds of this process's CPU for the creates of a client in another process."""
-    settings = ApiSettings(rate=10**9, now=lambda: NOW)
-    app = make_app({APP.sdk_app_id: APP}, Recorder(), settings)
+    settings = ApiSettings(rate=10**9)
+    app = make_app({APP.sdk_app_id: APP}, Recorder(), settings, now=lambda: NOW)
     server = await open_server(app, Listen("127.0.0.1", 0))
     requests = [on_the_wire(signed(number)) for number in range(count)]
     client = await asyncio.create_subprocess_exec(

@@ -413,11 +413,11 @@ cdef class Stream:
         return view if self.it.has_source else None
 
     @property
-    def _candidates(self):
+    def candidates(self):
         return [self.it.candidates.of[i].ssrc for i in range(self.it.candidates.count)]
 
     @property
-    def _retired(self):
+    def retired(self):
         return [self.it.retired[i] for i in range(self.it.retired_count)]
 
     def insert(self, packet):

@@ -90,15 +90,15 @@ class Extension:
 
 def extensions(group: Group, ours: Collection[str]) -> dict[str, Extension]:
     """What is added to a table whose own names are *ours*, by name."""
-    declared = [one for one in _declared() if one.group == group]
-    times = Counter(one.name for one in declared)
+    listed = [one for one in declared() if one.group == group]
+    times = Counter(one.name for one in listed)
     found = {}
-    for one in declared:
+    for one in listed:
         fault = ""
         if one.name in ours:
             fault = "the name is taken: it is one of our own"
         elif times[one.name] > 1:
-            packages = sorted(each.package for each in declared if each.name == one.name)
+            packages = sorted(each.package for each in listed if each.name == one.name)
             fault = f"the name is declared more than once: {', '.join(packages)}"
         elif not _NAME.fullmatch(one.name):
             fault = f"a name has 1 to {MAX_NAME} of a-z 0-9 + . -, first a letter"
@@ -114,11 +114,12 @@ def added(group: Group, ours: Collection[str]) -> list[str]:
 def unknown() -> list[Extension]:
     """What is declared for no table of ours, or in a file that cannot be read."""
     groups = set(Group)
-    return [one for one in _declared() if one.group not in groups]
+    return [one for one in declared() if one.group not in groups]
 
 
 @cache
-def _declared() -> tuple[Extension, ...]:
+def declared() -> tuple[Extension, ...]:
+    """What installed packages declare for us, as of the first call."""
     seen, found = set[str](), list[Extension]()
     for one in distributions():
         # Before the metadata is read, which takes longer and is of no use for all others.

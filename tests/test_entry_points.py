@@ -46,9 +46,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
-    entry_points._declared.cache_clear()
+    entry_points.declared.cache_clear()
     yield folder
-    entry_points._declared.cache_clear()
+    entry_points.declared.cache_clear()
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
             del sys.modules[name]

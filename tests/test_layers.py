@@ -46,6 +46,9 @@ WEBRTC_FILES = {
     "demo/publisher.py",
     "rooms/replay/decryption.py",
 }
+# The media path is chosen in one module, and no other one knows that there are two.
+MEDIA_PATHS = {"slicer.webrtc.loop_path", "slicer.webrtc.native_path"}
+MEDIA_PATH_FILE = "webrtc/path.py"
 VENDOR_FILES = {"boto3": "storage/s3.py", "botocore": "storage/s3.py"} | {
     "qcloud_cos": "storage/cos.py",
     "alibabacloud_oss_v2": "storage/oss.py",
@@ -59,8 +62,8 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield "." if node.level else node.module or ""
-            if node.module == "slicer":
-                yield from (f"slicer.{alias.name}" for alias in node.names)
+            if node.module and node.module.split(".")[0] == "slicer":
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def faults(name: str, tree: ast.AST) -> Iterator[str]:
@@ -73,6 +76,8 @@ def faults(name: str, tree: ast.AST) -> Iterator[str]:
         for module in imports(node)
     }
     for module in imports(tree):
+        if module in MEDIA_PATHS and name != MEDIA_PATH_FILE:
+            yield f"{name} imports {module}; only {MEDIA_PATH_FILE} may"
         top, _, rest = module.partition(".")
         target = rest.split(".")[0]
         if top == "slicer" and target in LEVEL and layer in LEVEL and target != layer:
@@ -90,7 +95,7 @@ def faults(name: str, tree: ast.AST) -> Iterator[str]:
 
 def test_every_folder_has_its_layer() -> None:
     found = {path.relative_to(ROOT / "slicer").parts[0].removesuffix(".py") for path in SOURCES}
-    assert found - {"__init__"} <= LEVEL.keys()
+    assert found - {"__init__"} == LEVEL.keys()
 
 
 def test_imports_point_down() -> None:
@@ -113,6 +118,8 @@ def test_imports_point_down() -> None:
         ("storage/s3.py", "import boto3"),
         ("service/x.py", "def f():\n    import boto3"),
         ("rooms/x.py", "from . import replay"),
+        ("rooms/x.py", "from slicer.webrtc.native_path import native_path"),
+        ("webrtc/x.py", "from slicer.webrtc import loop_path"),
     ],
 )
 def test_a_fault_is_found(name: str, source: str) -> None:
@@ -125,6 +132,7 @@ def test_a_fault_is_found(name: str, source: str) -> None:
         ("storage/s3.py", "def f():\n    import boto3"),
         ("webrtc/transport.py", "import aiortc"),
         ("rooms/x.py", "import asyncio\nfrom slicer.rooms import Room\nfrom slicer.hot import R"),
+        ("webrtc/path.py", "from slicer.webrtc.loop_path import LoopPath"),
         ("hot.py", "from slicer.slicing.bundle import Bundle"),
     ],
 )
@@ -146,6 +154,38 @@ def block() -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_documents_show_this_table(page: Path) -> None:
     assert BLOCK.findall(page.read_text()) == [block()]
+
+
+def tree_of(text: str) -> set[str]:
+    """The paths that a page's tree of `slicer/` shows, those of folders with a slash."""
+    (tree,) = re.findall(r"^```\nslicer/\n(.*?)^native/", text, re.DOTALL | re.MULTILINE)
+    found, top = set[str](), ""
+    for line in tree.splitlines():
+        names = re.findall(r"(?<!\S)\w+(?:/|\.py)(?!\S)", line)
+        if line.startswith("    "):
+            found |= {top + name for name in names}
+        else:
+            found |= {*names}
+            top = names[0]
+    return found
+
+
+def test_the_tree_of_the_design_is_there_and_shows_every_folder() -> None:
+    shown = tree_of((ROOT / "docs/design.md").read_text())
+    assert [name for name in shown if not (ROOT / "slicer" / name).exists()] == []
+    assert {f"{name}/" for name in LEVEL if (ROOT / "slicer" / name).is_dir()} <= shown
+    assert {"rtp/codecs/", "rooms/replay/", "demo/"} <= shown, "nested, and beside another"
+
+
+# What is below the service, and is no vendor's, has no word of the product whose API that speaks.
+TRTC = re.compile(r"trtc|tencent", re.IGNORECASE)
+
+
+def test_the_words_of_trtc_are_the_services() -> None:
+    below = ("rtp", "slicing", "media", "webrtc", "webhooks")
+    paths = [path for name in below for path in (ROOT / "slicer" / name).rglob("*.py")]
+    assert len(paths) > 50
+    assert [path.name for path in paths if TRTC.search(path.read_text())] == []
 
 
 if __name__ == "__main__":

@@ -6,9 +6,13 @@ import io
 import re
 import subprocess
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
+from enum import StrEnum
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -120,6 +124,96 @@ def test_tests_of_the_core_do_not_sleep(trees: dict[Path, ast.Module]) -> None:
 def test_a_sleeper_is_found() -> None:
     assert "sleep" in names_used(ast.parse("import time\ntime.sleep(1)"))
     assert "sleep" in names_used(ast.parse("from time import sleep\nsleep(1)"))
+
+
+# They still reach into the fleet's objects; pyproject.toml has the same list for ruff's SLF001.
+LOOK_INSIDE = re.compile(
+    r"tests/(fleet/|real/test_fleet_|service/test_(fleet_|mailbox|worker)|contract/test_copies)"
+)
+
+
+def privates_named(tree: ast.Module) -> Iterator[str]:
+    """Private names of ours that a source names in a way which ruff's SLF001 does not see: those it
+    imports, and those it sets or gets by a string."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module)) if module.startswith("slicer."):
+                yield from (one.name for one in node.names if re.match("_[a-z]", one.name))
+            case ast.Call(
+                func=ast.Name("getattr") | ast.Attribute(attr="setattr"), args=[target, name, *_]
+            ):
+                for one in (target, name):
+                    if isinstance(one, ast.Constant):
+                        yield from re.findall(r"(?:^|\.)(_[a-z]\w*)$", str(one.value))
+
+
+def test_tests_name_no_privates(trees: dict[Path, ast.Module]) -> None:
+    tests = {named(path): tree for path, tree in trees.items() if named(path)[:6] == "tests/"}
+    found = {
+        name: private
+        for name, tree in tests.items()
+        if not LOOK_INSIDE.match(name)
+        for private in privates_named(tree)
+        if private != "_exit"  # of os, and public
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from slicer.x import _y",
+        "monkeypatch.setattr(x, '_y', 1)",
+        "monkeypatch.setattr('slicer.x._y', 1)",
+        "getattr(x, '_y')",
+    ],
+)
+def test_a_private_that_is_named_is_found(text: str) -> None:
+    assert list(privates_named(ast.parse(text))) == ["_y"]
+
+
+def settings_of(path: Path) -> list[type]:
+    """The dataclasses of settings in a source."""
+    if not re.search(r"^class \w*Settings\b", path.read_text(), re.MULTILINE):
+        return []
+    module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    found = [one for name, one in vars(module).items() if name.endswith("Settings")]
+    ours = [one for one in found if isinstance(one, type) and one.__module__ == module.__name__]
+    return [one for one in ours if is_dataclass(one)]
+
+
+def is_callable(kind: object) -> bool:
+    """Whether values of a type are called: a Callable, a class with `__call__`, or a type that is
+    made of one."""
+    called = Callable in (kind, get_origin(kind))
+    called |= isinstance(kind, type) and "__call__" in dir(kind)
+    return called or any(map(is_callable, get_args(kind)))
+
+
+def test_no_settings_hold_callables() -> None:
+    """What a file says can be read, shown and compared; what is called is an argument."""
+    found = [one for path in SOURCES for one in settings_of(path)]
+    assert len(found) > 20
+    callables = [
+        f"{one.__name__}.{name}"
+        for one in found
+        for name, kind in get_type_hints(one).items()
+        if is_callable(kind)
+    ]
+    assert callables == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Callable, Callable[[], int], int | Callable[[], int], tuple[Callable[[], int]], type],
+)
+def test_a_callable_is_found(kind: object) -> None:
+    assert is_callable(kind)
+
+
+@pytest.mark.parametrize("kind", [str, int | None, tuple[str, ...], Path, StrEnum])
+def test_what_is_no_callable_passes(kind: object) -> None:
+    assert not is_callable(kind)
 
 
 @pytest.fixture(scope="module")

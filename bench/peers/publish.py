@@ -132,7 +132,8 @@ async def publish(client: httpx.AsyncClient, url: str, codec: str) -> Publisher:
     """Offer, connect, take the socket. Raises RuntimeError where that fails."""
     gatherer = RTCIceGatherer(iceServers=[])
     ice = RTCIceTransport(gatherer)
-    ice._connection.ice_controlling = True  # before the first check comes
+    # Before the first check comes.
+    ice._connection.ice_controlling = True  # noqa: SLF001 (aiortc has no verb for it)
     dtls = KeptKeys(ice, [RTCCertificate.generateCertificate()])
     await gather(gatherer, [LOOPBACK])
     offer = write_offer(gatherer, dtls, codec)
@@ -143,7 +144,8 @@ async def publish(client: httpx.AsyncClient, url: str, codec: str) -> Publisher:
     media = answer.media[0]
     assert media.dtls is not None
     assert media.ice is not None
-    dtls._set_role("server" if media.dtls.role == "client" else "client")
+    role = "server" if media.dtls.role == "client" else "client"
+    dtls._set_role(role)  # noqa: SLF001 (aiortc has no verb for it)
     for candidate in media.ice_candidates:
         await ice.addRemoteCandidate(candidate)
     await ice.addRemoteCandidate(None)
@@ -158,8 +160,10 @@ async def publish(client: httpx.AsyncClient, url: str, codec: str) -> Publisher:
 
 
 def _take(ice: RTCIceTransport, dtls: KeptKeys, agreed: set[str]) -> Publisher:
-    pair = ice._connection._nominated[1]
-    asyncio.get_running_loop()._remove_reader(sock_fd(pair.protocol))  # type: ignore[attr-defined]
+    pair = ice._connection._nominated[1]  # noqa: SLF001 (aiortc has no verb for it)
+    # asyncio's own verb refuses a transport's socket.
+    remove = asyncio.get_running_loop()._remove_reader  # type: ignore[attr-defined]  # noqa: SLF001
+    remove(sock_fd(pair.protocol))
     with socket.socket(fileno=pair.protocol.transport.get_extra_info("socket").dup().detach()) as s:
         s.connect(pair.remote_addr)  # of the one socket that both descriptors name
         descriptor = s.detach()

@@ -69,16 +69,20 @@ def make_app(  # noqa: PLR0913 (each is one part of the process, made where all 
     *,
     note: Note | None = None,
     shared: SharedLimits | None = None,
+    now: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Starlette:
     """The app over these applications. *ready*: whether orders are taken, for `GET /readyz`;
     *counters*: where its answers are counted; *beside*: what else is served at this address;
-    *note*: is told what the audit keeps; *shared*: limits that other copies have, too.
+    *note*: is told what the audit keeps; *shared*: limits that other copies have, too; *now* is UTC
+    in seconds, *monotonic* seconds that never step back.
 
     Raises BadInput where an application cannot be served as it is configured.
     """
     settings, note = settings or ApiSettings(), note or _nowhere
-    dispatcher = Dispatcher(apps, orders, settings, note, shared)
-    endpoint = Endpoint(dispatcher, settings, counters or ApiCounters(), note)
+    dispatcher = Dispatcher(apps, orders, settings, note, shared, now=now, monotonic=monotonic)
+    counters = counters or ApiCounters()
+    endpoint = Endpoint(dispatcher, settings, counters, note, now, monotonic)
     app = Starlette(routes=[*health_routes(ready), *beside, Route("/{path:path}", endpoint)])
     app.state.dispatcher = dispatcher
     return app
@@ -99,9 +103,11 @@ class Endpoint:
         settings: ApiSettings,
         counters: ApiCounters,
         note: Note,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
         self._dispatcher, self._settings, self._counters = dispatcher, settings, counters
-        self._note = note
+        self._note, self._now, self._monotonic = note, now, monotonic
         self._files = 0
         self._refusals: Counter[str] = Counter()
         self._told: dict[str, float] = {}
@@ -140,13 +146,13 @@ class Endpoint:
     def _refused(self, code: str, client: Address | None, about: Mapping[str, str]) -> None:
         """Log and note the first one and then one a minute: who has no key fills no disk."""
         self._refusals[code] += 1
-        now = self._settings.monotonic()
+        now = self._monotonic()
         if now - self._told.get(code, -inf) >= TELL_EVERY:
             self._told[code] = now
             text = "! signature refused: %s, from %s (%d so far)"
             source, count = client.host if client else "nowhere", self._refusals[code]
             log.warning(text, code, source, count, extra=about)
-            detail, at = f"{code} ({count} so far)", self._settings.now()
+            detail, at = f"{code} ({count} so far)", self._now()
             entry = AuditEntry(at, source, "API request refused", detail, AuditKind.REFUSED)
             self._note(entry)
 

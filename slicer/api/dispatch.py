@@ -8,7 +8,7 @@ then it is carried out. What is wrong first is answered.
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -42,7 +42,7 @@ _REPEATABLE = {Verb.DESCRIBE, Verb.DELETE}
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """The limits of the API. *now* is UTC in seconds; *monotonic*, seconds that never step back."""
+    """The limits of the API."""
 
     insecure: bool = False
     """No signature is asked for, and requests are taken for a loopback Host only."""
@@ -57,8 +57,6 @@ class ApiSettings:
     """Who judges where a request names nobody."""
     rate: int = RATE
     """Requests in a second for each action and application."""
-    now: Callable[[], float] = field(default=time.time)
-    monotonic: Callable[[], float] = field(default=time.monotonic)
 
 
 class Dispatcher:
@@ -71,11 +69,15 @@ class Dispatcher:
         settings: ApiSettings,
         note: Callable[[AuditEntry], None],
         shared: SharedLimits | None = None,
+        *,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """*note*: is told who has created, modified or deleted a task, and what came of it.
-        *shared*: limits and memory that other copies of the API have, too."""
+        *shared*: limits and memory that other copies of the API have, too. *now* is UTC in seconds;
+        *monotonic*, seconds that never step back."""
         self._orders, self._settings, self._note = orders, settings, note
-        self._shared = shared
+        self._shared, self._now, self._monotonic = shared, now, monotonic
         self.replace(apps)
         self._rate = RateLimit(settings.rate)
         self._signatures = Signatures()
@@ -93,7 +95,7 @@ class Dispatcher:
     async def answer(self, message: Message, source: str = "") -> Answer:
         """Check it and carry it out; *source*: the address that it comes from. Raises
         SlicerError."""
-        now = self._settings.now()
+        now = self._now()
         caller = self._authenticate(message, now)
         action = _action(message.headers, self._settings.regions)
         reader, body = _read_body(message)
@@ -163,7 +165,7 @@ class Dispatcher:
     async def _within_rate(self, name: str, app: Application) -> bool:
         """Whether one more request is within the limits, this copy's own first. Raises
         BusUnavailable."""
-        if not self._rate.take((name, app.sdk_app_id), self._settings.monotonic()):
+        if not self._rate.take((name, app.sdk_app_id), self._monotonic()):
             return False
         return self._shared is None or await self._shared.take(app.sdk_app_id, name)
 

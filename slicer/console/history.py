@@ -13,11 +13,11 @@ MAX_ENTRIES = 20_000
 
 @dataclass(slots=True)
 class Entry:
-    """One slice. *fate*: made, stored, unkept or lost; *reason*: why it is lost; *store*: the label
+    """One slice. *state*: made, stored, unkept or lost; *reason*: why it is lost; *store*: label
     of the one that has it."""
 
     slice: SliceInfo
-    fate: str = "made"
+    state: str = "made"
     reason: str = ""
     store: str = ""
     judgement: Judgement | None = None

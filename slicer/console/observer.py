@@ -108,7 +108,7 @@ class Observer:
             tile.picture, tile.taken, tile.trouble = identity, info.began, ""
             tile.late = lateness(info, ready)
         else:
-            tile.audio, tile.recorded, tile.heard = identity, info.began, heard(file.data)
+            tile.recorded, tile.heard = info.began, heard(file.data)
         self.wall.changed(tile)
 
     def _on_end(self, event: TrackEnded | AnchorLeft | RobotLeft | TaskFinished) -> None:
@@ -154,9 +154,9 @@ class Observer:
         entry = self.history.note(event.slice)
         match event:
             case SliceStored():
-                entry.fate, entry.store = "stored", event.destination
+                entry.state, entry.store = "stored", event.destination
             case SliceLost():
-                entry.fate, entry.reason = "lost", event.reason
+                entry.state, entry.reason = "lost", event.reason
             case SliceSettled():
                 entry.slice = replace(entry.slice, began=event.slice.began)
             case SliceJudged():
@@ -168,7 +168,7 @@ class Observer:
     def _judged(self, entry: Entry, judgement: Judgement, kept: bool) -> None:
         entry.judgement = judgement
         if not kept:
-            entry.fate = "unkept"
+            entry.state = "unkept"
         owner = whose(entry.slice.anchor, entry.slice.role)
         if tile := self.wall.find(entry.slice.task, owner):
             tile.judgement = judgement

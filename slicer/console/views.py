@@ -36,7 +36,6 @@ def of_tile(tile: Tile) -> View:
         "picture": tile.picture,
         "taken": _ms(tile.taken),
         "late": round(tile.late, 2),
-        "sound": tile.audio,
         "heard": tile.heard,
         "verdict": of_judgement(tile.judgement),
         "hit": of_judgement(tile.hit),
@@ -90,7 +89,7 @@ def of_entries(entries: Iterable[tuple[str, Entry]]) -> list[View]:
             "began": _ms(entry.slice.began),
             "seconds": round(entry.slice.seconds, 3),
             "size": entry.slice.size,
-            "fate": entry.fate,
+            "state": entry.state,
             "reason": entry.reason,
             "verdict": of_judgement(entry.judgement),
         }

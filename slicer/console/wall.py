@@ -41,7 +41,6 @@ class Tile:
     picture: str = ""
     taken: datetime | None = None
     late: float = 0.0
-    audio: str = ""
     recorded: datetime | None = None
     heard: bool | None = None
     judgement: Judgement | None = None

@@ -94,6 +94,11 @@ class Decoding:
         self._working = Background()
 
     @property
+    def busy(self) -> bool:
+        """Some lane has work."""
+        return bool(self._working)
+
+    @property
     def crowded(self) -> bool:
         """Half of a bound is reached: who can wait should."""
         most = max((lane.size for lane in self._lanes.values()), default=0)

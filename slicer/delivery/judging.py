@@ -157,6 +157,11 @@ class Judging:
         return len(self._jobs)
 
     @property
+    def busy(self) -> bool:
+        """The supplier is being asked."""
+        return bool(self._requests)
+
+    @property
     def open(self) -> bool:
         """The supplier fails, and is left alone."""
         return not self._circuit.closed

@@ -84,7 +84,7 @@ async def demo(
             progress.note(f"room     {endpoint}")
             watching = asyncio.ensure_future(_watch(events, progress))
             async with _anchors(options.samples, endpoint) as publishing:
-                await _play(engine, task, options.seconds, progress, publishing)
+                await play(engine, task, options.seconds, progress, publishing)
             stored, finished = await watching
     sheet = _write_sheet(options.to, stored, finished.at)
     _print_table(console, stored)
@@ -95,7 +95,7 @@ async def demo(
     return finished.lost
 
 
-async def _play(
+async def play(
     engine: Engine, task: str, seconds: int, progress: Progress, publishing: Sequence[BaseProcess]
 ) -> None:
     """Half the time under the first lists, half under the second; then the robot leaves."""

@@ -25,10 +25,7 @@ MAX_AGAIN_BYTES = 16 << 20
 _DECODERS = {"vp8": "vp8", "vp9": "vp9", "h264": "h264", "av1": "libdav1d", "h265": "hevc"}
 CODECS = frozenset(_DECODERS)
 # Stop at the first fault: FFmpeg would else paint over what it could not decode.
-_OPTIONS = {
-    "err_detect": "crccheck+bitstream+buffer+explode",
-    "max_pixels": str(MAX_PIXELS),
-}
+_ERRORS = "crccheck+bitstream+buffer+explode"
 
 
 class GroupDecoder:
@@ -98,7 +95,7 @@ class GroupDecoder:
         context = av.CodecContext.create(_DECODERS[self._codec], "r")
         self._context = cast(av.VideoCodecContext, context)
         self._context.thread_count = 1
-        self._context.options = _OPTIONS
+        self._context.options = {"err_detect": _ERRORS, "max_pixels": str(MAX_PIXELS)}
         return self._context
 
     def _decode(

@@ -5,7 +5,7 @@ ones and conceals them. What is left of a long hole is filled with frames of dig
 need no encoder. A hole of one packet is repaired where the packet behind it has a copy of the lost
 one (in-band FEC): that packet alone is coded anew. Not so in longer holes. What is coded anew fits
 the state of one decoder, and decoders differ in what they guess before it: FFmpeg's own then
-made an error louder than the sound that was lost.
+made an error louder than the audio that was lost.
 """
 
 from bisect import bisect_left, bisect_right

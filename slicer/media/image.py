@@ -74,11 +74,11 @@ _TURNS = ((), ("transpose=clock",), ("hflip", "vflip"), ("transpose=cclock",))
 
 
 def _png(frame: av.VideoFrame) -> bytes:
-    rgb = _convert(frame, "rgb24", full_range=True)
+    rgb = convert(frame, "rgb24", full_range=True)
     if FAST:
         pixels = _view(rgb.planes[0], 3 * rgb.width).tobytes()
         return bytes(fpng_py.fpng_encode_image_to_memory(pixels, rgb.width, rgb.height, 3))
-    return _coded("png", rgb, {"compression_level": PNG_LEVEL})
+    return coded("png", rgb, {"compression_level": PNG_LEVEL})
 
 
 def _jpeg(frame: av.VideoFrame) -> bytes:
@@ -86,12 +86,12 @@ def _jpeg(frame: av.VideoFrame) -> bytes:
     if FAST and not (frame.width % 2 or frame.height % 2):
         planes = full_planes(frame)
         return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=JPEG_QUALITY))
-    return _coded("mjpeg", _convert(frame, "yuvj420p", full_range=True), {}, JPEG_SCALE)
+    return coded("mjpeg", convert(frame, "yuvj420p", full_range=True), {}, JPEG_SCALE)
 
 
 def _webp(frame: av.VideoFrame) -> bytes:
     options = {"quality": WEBP_QUALITY, "compression_level": WEBP_EFFORT}
-    return _coded("libwebp", _convert(frame, "yuv420p", full_range=False), options)
+    return coded("libwebp", convert(frame, "yuv420p", full_range=False), options)
 
 
 _ENCODERS: Mapping[ImageFormat, Callable[[av.VideoFrame], bytes]] = {
@@ -112,11 +112,11 @@ def full_planes(frame: av.VideoFrame) -> list[Plane]:
         luma, *chroma = map(_samples, frame.planes)
         return [stretch(luma, LUMA), *(stretch(plane, CHROMA) for plane in chroma)]
     if not is_plain:
-        frame = _convert(frame, "yuvj420p", full_range=True)
+        frame = convert(frame, "yuvj420p", full_range=True)
     return [_samples(plane) for plane in frame.planes]
 
 
-def _convert(frame: av.VideoFrame, pixels: str, full_range: bool) -> av.VideoFrame:
+def convert(frame: av.VideoFrame, pixels: str, full_range: bool) -> av.VideoFrame:
     """The frame in this pixel format, BT.601 where that is YUV.
 
     What says nothing of its colours is taken for BT.601 of limited range: so senders in browsers
@@ -148,9 +148,10 @@ def _view(plane: av.video.plane.VideoPlane, width: int) -> Plane:
     return rows[: plane.height, :width]
 
 
-def _coded(
+def coded(
     encoder: str, frame: av.VideoFrame, options: dict[str, str], scale: int | None = None
 ) -> bytes:
+    """A file of one frame, by this encoder of FFmpeg; *scale*: of its quantizer."""
     context = av.CodecContext.create(encoder, "w")
     context = cast(av.VideoCodecContext, context)
     context.width, context.height = frame.width, frame.height

@@ -106,7 +106,7 @@ logging.getLogger("httpx").addFilter(_without_signature)
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class Token:
     """A temporary key to the supplier's bucket. *until*: seconds since 1970."""
 
     access_key: str
@@ -139,7 +139,7 @@ class AliyunSupplier:
         self._audio_service = spec.audio_type or AUDIO_SERVICE
         self.label = f"aliyun {spec.secret_id}"
         self._client = SupplierClient(self.label, settings, spec.secret_key)
-        self._token: _Token | None = None
+        self._token: Token | None = None
         self._tasks: dict[str, str] = {}
 
     async def check(self) -> None:
@@ -197,7 +197,7 @@ class AliyunSupplier:
             if answer.body["Code"] == _SUCCESS:
                 return answer
 
-    async def _new_token(self) -> _Token:
+    async def _new_token(self) -> Token:
         answer = await self._ask("DescribeUploadToken")
         data = answer.body.get("Data")
         try:
@@ -205,7 +205,7 @@ class AliyunSupplier:
         except (KeyError, TypeError, ValueError, OverflowError):
             raise SupplierUnavailable(self.label, "the answer has no key for uploads") from None
 
-    def _token_of(self, data: Any) -> _Token:
+    def _token_of(self, data: Any) -> Token:
         url = str(data["OssInternetEndPoint"])
         host = urlsplit(url).hostname or ""
         # An answer may not send pictures of the house to an address within it.
@@ -215,7 +215,7 @@ class AliyunSupplier:
         key, secret, security, bucket, prefix = (str(data[name]) for name in names)
         found = _OSS_REGION.search(url)
         region, until = found[1] if found else self._region, float(data["Expiration"])
-        return _Token(key, secret, security, bucket, prefix, url, region, until)
+        return Token(key, secret, security, bucket, prefix, url, region, until)
 
     async def _put(self, identity: str, data: bytes, content_type: str) -> Mapping[str, str]:
         """Put a slice into the supplier's bucket; gives how a request names it."""
@@ -231,7 +231,7 @@ class AliyunSupplier:
             "dataId": identity,
         }
 
-    async def _upload(self, token: _Token, name: str, data: bytes, content_type: str) -> None:
+    async def _upload(self, token: Token, name: str, data: bytes, content_type: str) -> None:
         try:
             url, headers = _signed_upload(token, name, content_type)
         except Exception as error:  # the SDK refuses a bucket or an endpoint in ways of its own
@@ -363,7 +363,7 @@ def _reason(body: Mapping[str, Any]) -> object:
     return body.get("Msg") or body.get("Message")
 
 
-def _signed_upload(token: _Token, name: str, content_type: str) -> tuple[str, Mapping[str, str]]:
+def _signed_upload(token: Token, name: str, content_type: str) -> tuple[str, Mapping[str, str]]:
     """The URL of an upload that is signed, and the headers that it must have."""
     sdk = import_module("alibabacloud_oss_v2")
     config = sdk.config.load_default()

@@ -111,6 +111,16 @@ class Stream:
         self._retired: dict[int, None] = {}
         self._given_up: list[Ordered] = []
 
+    @property
+    def candidates(self) -> list[int]:
+        """Other SSRCs whose packets are held, since one of them may take over."""
+        return list(self._candidates)
+
+    @property
+    def retired(self) -> list[int]:
+        """SSRCs that another one has taken over from, the oldest first."""
+        return list(self._retired)
+
     def insert(self, packet: Packet) -> None:
         """Take a packet of one of our payload types, its *arrival* set."""
         if packet.payload_type in self.parameters.rtx:

@@ -84,16 +84,16 @@ class AuditEntry:
 class Audit:
     """The file of what was done."""
 
-    def __init__(self, database: Database, most: Mapping[AuditKind, int] = MAX_ENTRIES) -> None:
+    def __init__(self, database: Database, most: Mapping[AuditKind, int]) -> None:
         self.dropped = 0
         """Entries of `note` that were one too many, or that the disk did not take."""
         self._database, self._most = database, most
         self._pending = Background()
 
     @classmethod
-    async def open(cls, folder: Path) -> Self:
+    async def open(cls, folder: Path, most: Mapping[AuditKind, int] = MAX_ENTRIES) -> Self:
         """Open or make the file in *folder*. Raises BadInput."""
-        return cls(await Database.open(folder / FILE, SCHEMA))
+        return cls(await Database.open(folder / FILE, SCHEMA), most)
 
     async def add(self, entry: AuditEntry) -> None:
         """Keep an entry; it is on disk before this returns."""

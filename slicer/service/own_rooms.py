@@ -30,6 +30,10 @@ class OwnRooms:
         self.replace(apps)
         table.on_record.append(self._learn)
 
+    def __len__(self) -> int:
+        """Rooms that have tasks."""
+        return len(self._tasks)
+
     def replace(self, apps: Iterable[Application]) -> None:
         """Take other applications."""
         self._apps = {app.sdk_app_id: app for app in apps}

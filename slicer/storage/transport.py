@@ -119,7 +119,7 @@ class HttpTransport:
         }
         if url.startswith("https:"):
             options |= {"ssl_context": tls_context(), "server_hostname": self._tls_host}
-        proxy = _proxy(url)
+        proxy = proxy_of(url)
         return ProxyManager(proxy, **options) if proxy else PoolManager(**options)
 
 
@@ -175,7 +175,7 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _proxy(url: str) -> str | None:
+def proxy_of(url: str) -> str | None:
     """The proxy that the environment names for this host (HTTPS_PROXY, NO_PROXY)."""
     split = urlsplit(url)
     if not split.hostname or proxy_bypass(split.hostname):

@@ -12,6 +12,6 @@ class WebhookSettings:
     allow_private: bool = False
     """Whether a subscriber may have a private, loopback or otherwise local address."""
     max_age: float = bounded(float(DAY), 1, 365 * DAY)
-    """Seconds after which a webhook that was not taken is given up; TRTC does so after 60."""
+    """Seconds after which a webhook that was not taken is given up."""
     bound: int = 100_000
     """Webhooks that may wait; one more is lost, logged and counted."""

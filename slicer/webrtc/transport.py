@@ -16,7 +16,7 @@ None of that is in aiortc's public interface. All private names that are used ar
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
 from aioice import Candidate, stun
@@ -180,7 +180,7 @@ class Transport:
         whether the peer has signed it."""
         assert self._taken is not None
         try:
-            signed = data[0] < _NO_STUN and self._is_signed(self._taken, data)
+            signed = data[0] < _NO_STUN and self._is_signed(data)
             if self._relay is not None:
                 self._relay.hand_back(data)
             else:
@@ -191,18 +191,11 @@ class Transport:
             return False
         return signed
 
-    def _is_signed(self, protocol: StunProtocol, data: bytes) -> bool:
-        """Whether this is a check with our password, or the answer with the peer's to one of ours
-        that waits for it (RFC 8445 7.1, 7.2.5)."""
+    def _is_signed(self, data: bytes) -> bool:
+        assert self._taken is not None
         connection = self._ice._connection
-        message = stun.parse_message(data)
-        if message.message_class is stun.Class.REQUEST:
-            return message.check_message_integrity(connection.local_password.encode())
-        return (
-            message.transaction_id in protocol.transactions
-            and message.message_class is stun.Class.RESPONSE
-            and message.check_message_integrity((connection.remote_password or "").encode())
-        )
+        ours, theirs = connection.local_password, connection.remote_password or ""
+        return is_signed(data, ours, theirs, self._taken.transactions)
 
     def check_consent(self, wanted: bool) -> None:
         """Start or stop aioice's consent checks: every 5 s, and the end without an answer."""
@@ -251,6 +244,19 @@ class Transport:
 
 def _nothing(_told: object) -> None:
     """Nobody is told any more."""
+
+
+def is_signed(data: bytes, ours: str, theirs: str, waiting: Container[bytes]) -> bool:
+    """Whether a STUN message is a check with our password, or the answer with the peer's to one of
+    our checks that wait for it, by transaction (RFC 8445 7.1, 7.2.5). Raises ValueError."""
+    message = stun.parse_message(data)
+    if message.message_class is stun.Class.REQUEST:
+        return message.check_message_integrity(ours.encode())
+    return (
+        message.transaction_id in waiting
+        and message.message_class is stun.Class.RESPONSE
+        and message.check_message_integrity(theirs.encode())
+    )
 
 
 def host_addresses(listening_on: str) -> list[str]:

@@ -1,6 +1,7 @@
 """A file in the request: read, judged, answered as TRTC's SDK reads it; and what is refused."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ async def test_the_verdict_is_the_answer() -> None:
     ((file, supplier),) = orders.judged
     assert (file.data, file.format, supplier) == (b"a file", "mp3", "local")
     read = models.CreateAudioModerationSyncResponse()
-    read._deserialize(answer | {"RequestId": "r"})
+    read.from_json_string(json.dumps(answer | {"RequestId": "r"}))
     assert (read.DataId, read.FileName, read.TaskId) == ("mine", "speech", "task-1")
     assert (read.MediaType, read.Suggest, read.Rate, read.Label) == (1, 2, 91, "Abuse")
     assert (read.AudioText, read.Duration) == ("such a word", 1500)

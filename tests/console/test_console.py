@@ -14,7 +14,8 @@ from slicer.rtp.parameters import Kind
 from slicer.service.audit import Audit
 from slicer.service.operations import Operations
 from slicer.service.settings import ConsoleSettings
-from tests.harness.console.staged import TOKEN, Stage, console, settled
+from tests.harness.clock import settle
+from tests.harness.console.staged import TOKEN, Stage, console
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ async def test_it_watches_until_it_closes(
     async with console(tmp_path) as (stage, opened):
         stage.begin("t", "150")
         stage.join("t", "ada", Kind.VIDEO)
-        await settled(stage)
+        await settle()
         info = stage.make("t", "ada", b"picture")
         tile = opened.observer.wall.find("t", "ada")
         assert tile
@@ -61,9 +62,9 @@ async def test_it_watches_until_it_closes(
         with monkeypatch.context() as patched:
             patched.setattr(opened.observer, "on_event", fail)
             stage.join("t", "bo")
-            await settled(stage)
+            await settle()
         stage.join("t", "cy")
-        await settled(stage)
+        await settle()
         assert opened.observer.wall.find("t", "cy"), "a fault ends nothing"
         await opened.close()
     assert "cannot show TrackStarted" in caplog.text

@@ -30,9 +30,9 @@ def test_slices_of_a_task() -> None:
 def test_what_is_known_is_told_once_and_corrected() -> None:
     history = History()
     entry = history.note(info(0))
-    entry.fate = "stored"
+    entry.state = "stored"
     assert history.note(replace(info(0), size=20)) is entry
-    assert (entry.slice.size, entry.fate) == (20, "stored")
+    assert (entry.slice.size, entry.state) == (20, "stored")
     history.note(replace(info(0), size=0))
     assert entry.slice.size == 20
 

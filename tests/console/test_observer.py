@@ -40,6 +40,7 @@ from tests.harness.clock import ManualClock
 
 AUDIO, VIDEO = Kind.AUDIO, Kind.VIDEO
 TASK = "task"
+MEMORY = 1_000_000
 Tracks = tuple[tuple[str, Kind], ...]
 
 
@@ -55,7 +56,7 @@ class World:
     def __init__(self, *views: TaskView) -> None:
         self.views = list(views or (view(),))
         self.clock = ManualClock()
-        self.observer = Observer(lambda: self.views, self.clock, 1_000_000)
+        self.observer = Observer(lambda: self.views, self.clock, MEMORY)
         self.wall = self.observer.wall
         self.tell = self.observer.on_event
 
@@ -187,7 +188,7 @@ async def test_audio_says_whether_somebody_speaks(world: World) -> None:
     tile = world.wall.find(TASK, "ada")
     assert tile
     world.make(world.info(AUDIO), b"no opus")
-    assert (tile.heard, tile.audio) == (None, identity_of(world.info(AUDIO).key))
+    assert (tile.heard, tile.recorded) == (None, world.info(AUDIO).began)
     tile.heard = True
     world.tell(TrackEnded(TASK, world.at, "ada", AUDIO))
     assert tile.heard is None
@@ -205,12 +206,12 @@ async def test_what_becomes_of_a_slice(world: World) -> None:
     entry = world.observer.history.find(identity_of(info.key))
     assert entry
     world.tell(SliceStored(TASK, world.at, info, "etag", "file:///out"))
-    assert (entry.fate, entry.store) == ("stored", "file:///out")
+    assert (entry.state, entry.store) == ("stored", "file:///out")
     began = info.began + timedelta(seconds=1)
     world.tell(SliceSettled(TASK, world.at, replace(info, began=began, size=0), info.began, True))
     assert (entry.slice.began, entry.slice.size) == (began, 3)
     world.tell(SliceLost(TASK, world.at, info, "the disk is full"))
-    assert (entry.fate, entry.reason) == ("lost", "the disk is full")
+    assert (entry.state, entry.reason) == ("lost", "the disk is full")
 
 
 async def test_verdicts(world: World) -> None:
@@ -226,7 +227,7 @@ async def test_verdicts(world: World) -> None:
     assert tile.hit is hit, "the last hit stays"
     entry = world.observer.history.find(identity_of(info.key))
     assert entry
-    assert entry.fate == "unkept"
+    assert entry.state == "unkept"
     world.tell(SliceUnjudged(TASK, world.at, info, "left out", True, by_choice=True))
     assert tile.judgement.suggest == "pass"
     world.tell(SliceUnjudged(TASK, world.at, info, "nobody could", True))
@@ -285,6 +286,7 @@ async def test_a_remade_picture_keeps_its_place_in_memory(world: World) -> None:
     info = world.info()
     world.make(info)
     world.make(info)
-    tile = world.wall.find(TASK, "ada")
-    assert tile
-    assert world.observer.media._tiles == {tile.identity: identity_of(info.key)}
+    recorded = replace(world.info(AUDIO), key="recorded")
+    world.make(recorded, bytes(MEMORY))  # there is room for one of the two
+    assert world.observer.media.get(identity_of(info.key)), "it is on the wall"
+    assert world.observer.media.get(identity_of(recorded.key)) is None

@@ -18,7 +18,8 @@ from slicer.console.sessions import MAX_TOLD, TRIES
 from slicer.engine.operation import WaitingSlice
 from slicer.moderation import Label, Suggest
 from slicer.rtp.parameters import Kind
-from tests.harness.console.staged import TOKEN, Stage, console, served, settled, webhook
+from tests.harness.clock import settle
+from tests.harness.console.staged import TOKEN, Stage, console, served, webhook
 
 OURS = {"sec-fetch-site": "same-origin"}
 URL = "http://console.test"
@@ -170,21 +171,21 @@ async def test_a_time_line_and_its_files(tmp_path: Path) -> None:
         await client.get("/console/api/health")  # somebody looks
         stage.begin("t", "150")
         stage.join("t", "ada")
-        await settled(stage)
+        await settle()
         kept = stage.make("t", "ada", b"picture")
         stage.judge(kept, Suggest.REVIEW, Label.QR_CODE, 71)
         audio = stage.make("t", "ada", b"0123456789", Kind.AUDIO)
         stage.store(audio)
-        await settled(stage)
+        await settle()
         answer = (await client.get("/console/api/tasks/t")).json()
         assert answer["task"]["room"] == "150"
-        picture, sound = answer["slices"]
+        picture, audio = answer["slices"]
         assert (picture["kind"], picture["verdict"]["label"]) == ("video", "QRCode")
-        assert (sound["fate"], sound["size"]) == ("stored", 10)
+        assert (audio["state"], audio["size"]) == ("stored", 10)
         found = await client.get(f"/console/media/{picture['id']}")
         assert (found.content, found.headers["content-type"]) == (b"picture", "image/jpeg")
         assert found.headers["x-content-type-options"] == "nosniff"
-        part = await client.get(f"/console/media/{sound['id']}", headers={"range": "bytes=2-4"})
+        part = await client.get(f"/console/media/{audio['id']}", headers={"range": "bytes=2-4"})
         assert (part.status_code, part.content) == (206, b"234")
         assert (await client.get("/console/media/unknown")).status_code == 404
         assert (await client.get("/console/api/tasks/unknown")).status_code == 404
@@ -197,7 +198,7 @@ async def test_a_file_that_a_folder_has_is_read_there(tmp_path: Path) -> None:
         await log_in(client)
         stage.begin("t", "150")
         stage.join("t", "ada")
-        await settled(stage)
+        await settle()
         info = stage.make("t", "ada", b"picture")
         place = tmp_path / "out" / info.key
         place.parent.mkdir(parents=True)
@@ -205,7 +206,7 @@ async def test_a_file_that_a_folder_has_is_read_there(tmp_path: Path) -> None:
         (one,) = (await client.get("/console/api/tasks/t")).json()["slices"]
         assert (await client.get(f"/console/media/{one['id']}")).status_code == 404, "not stored"
         stage.store(info, (tmp_path / "out").as_uri())
-        await settled(stage)
+        await settle()
         assert (await client.get(f"/console/media/{one['id']}")).content == b"picture"
 
 

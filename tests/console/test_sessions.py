@@ -1,7 +1,9 @@
 """Logging in: the token, sessions, and how often somebody may try."""
 
+import pytest
+
+from slicer.console import sessions as module
 from slicer.console.sessions import (
-    MAX_ADDRESSES,
     MAX_NAME,
     MAX_SESSIONS,
     MAX_TOLD,
@@ -85,11 +87,15 @@ def test_refusals_are_told_of_within_a_bound() -> None:
     assert refusals.add(TRIES_SECONDS) == 0
 
 
-def test_addresses_are_bounded() -> None:
+def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ADDRESSES", 2)
     sessions = Sessions(TOKEN)
-    for number in range(MAX_ADDRESSES + 5):
-        sessions.log_in("wrong", "", f"address-{number}", number * TRIES_SECONDS)
-    assert len(sessions._wrong) == MAX_ADDRESSES
+    for source in ("a", "b"):
+        for _ in range(TRIES):
+            sessions.log_in("wrong", "", source, 0.0)
+    assert [sessions.wait(source, 1.0) > 0 for source in ("a", "b")] == [True, True]
+    sessions.log_in("wrong", "", "c", 0.0)
+    assert [sessions.wait(source, 1.0) > 0 for source in ("a", "b")] == [False, True]
 
 
 def test_only_its_own_page_may_change() -> None:

@@ -60,7 +60,7 @@ def test_slices_of_a_time_line() -> None:
     info = SliceInfo("k", TrackKey("t", "ada", Kind.AUDIO), AT, 4.9999, 10)
     (view,) = views.of_entries([("id", Entry(info, "lost", "the disk is full"))])
     assert (view["id"], view["kind"], view["began"], view["seconds"]) == ("id", "audio", MS, 5.0)
-    assert (view["fate"], view["reason"], view["verdict"]) == ("lost", "the disk is full", None)
+    assert (view["state"], view["reason"], view["verdict"]) == ("lost", "the disk is full", None)
 
 
 def test_health_and_what_waits_and_the_audit() -> None:

@@ -227,8 +227,8 @@ def log() -> Iterator[list[str]]:
 def test_thousands_of_requests(log: list[str]) -> None:
     codes: dict[str, int] = {}
     orders = Recorder()
-    limits = ApiSettings(rate=10**9, now=lambda: NOW)
-    app = make_app({200806: APP, 200807: LOOSE}, orders, limits)
+    limits = ApiSettings(rate=10**9)
+    app = make_app({200806: APP, 200807: LOOSE}, orders, limits, now=lambda: NOW)
 
     @settings(
         max_examples=EXAMPLES,
@@ -266,7 +266,7 @@ def test_thousands_of_requests(log: list[str]) -> None:
 
 @pytest.mark.parametrize(("name", "body"), GOOD)
 async def test_what_the_mutations_start_from_is_good(name: str, body: dict[str, object]) -> None:
-    app = make_app({200806: APP, 200807: LOOSE}, Recorder(), ApiSettings(now=lambda: NOW))
+    app = make_app({200806: APP, 200807: LOOSE}, Recorder(), now=lambda: NOW)
     for method in ("POST", "GET"):
         query = "&".join(flattened(body)) if method == "GET" else ""
         answer = await send(app, Sent(name, method, json.dumps(body).encode(), query, {}))

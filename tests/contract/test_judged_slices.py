@@ -211,8 +211,12 @@ async def test_files_that_are_made_side_by_side_are_judged_in_the_order_of_their
             blocks[number].close()
             await settle(50)
     assert stage.keys == ["ada/1", "ada/2", "ada/3"]
-    assert stage.judging._coming == {}
     assert stage.balanced()
+    later = delivery_of("ada/4", kind=Kind.VIDEO)
+    later.number = 4  # it would wait for one that is thought to come
+    stage.add_delivery(later)
+    await settle(50)
+    assert stage.keys[3:] == ["ada/4"]
 
 
 async def test_a_slice_that_is_never_made_holds_up_none_behind_it() -> None:

@@ -150,10 +150,11 @@ async def test_behind_one_that_has_no_verdict_yet_files_are_made_for_it_may_be_a
     await left.close()
 
 
-async def test_behind_one_that_is_being_made_files_are_made_too(left: Left) -> None:
+async def test_behind_one_that_is_being_made_files_are_made_too(tmp_path: Path) -> None:
+    left = Left(tmp_path, "ada/audio")
     await left.offer("ada/0")
+    await left.offer("ada/audio", kind=Kind.AUDIO)
     first, entered, go_on = left.cut("ada/1"), Event(), Event()
-    left.stage.judging._selection.note(first, BLOCK, left.stage.clock.now())
     make = first.make
     assert make is not None
 
@@ -170,8 +171,10 @@ async def test_behind_one_that_is_being_made_files_are_made_too(left: Left) -> N
     await left.run.until(lambda: "ada/2" in left.made)
     go_on.set()
     await left.run.until(lambda: left.run.outbox.held == 0)
-    assert sorted(left.made) == pictures(3)
-    assert left.stage.judging._coming == {}
+    assert sorted(left.made) == [*pictures(3), "ada/audio"]
+    await left.offer("ada/3")  # nothing is thought to come before it any more
+    assert left.run.heard.judged[-1][0] == "ada/3"
+    await left.close()
 
 
 async def test_an_anchor_of_a_hit_is_looked_at_until_that_is_long_ago(tmp_path: Path) -> None:
@@ -269,7 +272,7 @@ async def test_a_picture_that_does_not_decode_is_lost_whether_it_is_compared_or_
 
 
 async def test_who_looks_sees_all(left: Left) -> None:
-    left.run.outbox._encoding.looked_at = lambda: True
+    left.run.encoding.looked_at = lambda: True
     await left.offer(*pictures(3))
     assert (left.made, left.left) == (pictures(3), ["ada/1", "ada/2"])
 

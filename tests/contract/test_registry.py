@@ -11,9 +11,6 @@ import pytest_asyncio
 from cryptography.fernet import Fernet
 
 from slicer.errors import BadInput
-from slicer.fleet.bus import Bus
-from slicer.fleet.settings import FleetSettings
-from slicer.fleet.table import Table
 from slicer.service import fleet_registry, sqlite_registry
 from slicer.service.encryption import Encryption
 from slicer.service.fleet_registry import FleetRegistry
@@ -22,6 +19,7 @@ from slicer.service.registry import Record, Registry
 from slicer.service.sqlite_registry import SqliteRegistry
 from slicer.slicing.subscription import Subscription
 from tests.harness.fleet.nats_server import nats_servers
+from tests.harness.fleet.tables import reading
 from tests.harness.service.orders import SECRETS, moderation_order, slice_order
 
 KEY, OTHER = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -47,14 +45,8 @@ async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
         @contextlib.asynccontextmanager
         async def on_bus(*keys: str) -> AsyncIterator[Registry]:
-            bus = await Bus.connect(FleetSettings(servers.urls), "test")
-            table = Table(bus)
-            await table.open(1)
-            try:
+            async with reading(servers) as table:
                 yield FleetRegistry(table, Encryption(keys or [KEY]))
-            finally:
-                await table.close()
-                await bus.close()
 
         yield on_bus
 

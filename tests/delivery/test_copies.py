@@ -160,7 +160,8 @@ async def test_one_whose_slice_is_here_is_not_even_read(here: Here) -> None:
     here.clock.advance(BACKOFF.most)
     await settle()
     assert keys[0] not in here.place.there
-    assert not here.copies._claimed, "what is done with takes no memory"
+    here.place.there[keys[0]] = b"new"  # what is done with is remembered no longer
+    assert (keys[0], b"new") in await all_of(here.copies, 1)
 
 
 async def test_one_that_is_stored_while_others_are_listed_is_not_taken(here: Here) -> None:

@@ -63,7 +63,9 @@ class Bench:
         self.decoding.feed(GroupFrames(TRACK, CODEC, end, group()[first:end], 0, keyframe, first))
 
     async def settle(self) -> list[int | str | None]:
-        await self.decoding._working.wait()
+        async with asyncio.timeout(20):
+            while self.decoding.busy:
+                await asyncio.sleep(0.001)
         came, self.came = self.came, []
         return came
 

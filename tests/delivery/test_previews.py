@@ -3,6 +3,7 @@
 import asyncio
 
 from slicer.delivery.previews import PATIENCE
+from slicer.delivery.settings import OutboxSettings
 from slicer.errors import MediaError
 from slicer.media.slice import File
 from tests.harness.clock import settle
@@ -12,9 +13,8 @@ from tests.harness.delivery.outbox import MemoryOutbox, delivery, unavailable
 def watched(bench: MemoryOutbox, looked_at: bool = True) -> list[str]:
     """The keys of the files that were made, from now on."""
     seen: list[str] = []
-    encoding = bench.outbox._encoding
-    encoding.watch = lambda file: seen.append(file.info.key)
-    encoding.looked_at = lambda: looked_at
+    bench.encoding.watch = lambda file: seen.append(file.info.key)
+    bench.encoding.looked_at = lambda: looked_at
     return seen
 
 
@@ -56,7 +56,7 @@ async def test_nothing_is_made_where_nobody_looks() -> None:
 async def test_what_a_store_that_hangs_has_not_begun_with_is_made() -> None:
     bench = MemoryOutbox()
     seen = watched(bench)
-    count = bench.outbox._settings.uploads
+    count = OutboxSettings().uploads
     keys = [f"k{number}" for number in range(count)]
     bench.store.gates = {key: asyncio.Event() for key in keys}
     bench.offer(*keys, "last")

@@ -44,6 +44,15 @@ def life(folder: Path, bucket: MemoryStore, place: ScriptedPlace | None = None) 
     return Life(Run(folder, bucket, clock, sharing=Sharing(permits, copies)), permits)
 
 
+async def crashed(folder: Path, bucket: MemoryStore) -> Life:
+    """One that was killed while both of its slices waited for their permission."""
+    before = life(folder, bucket)
+    before.offer(*BOTH)
+    await before.run.until(lambda: before.names() == ["slice.waiting"] * 2)
+    await before.run.die()
+    return before
+
+
 def open_place() -> ScriptedPlace:
     place = ScriptedPlace()
     place.gate.set()
@@ -74,10 +83,7 @@ async def test_a_slice_waits_on_the_disk_and_goes_once_it_may(tmp_path: Path) ->
 
 async def test_after_a_crash_the_epoch_decides(tmp_path: Path) -> None:
     bucket = MemoryStore()
-    before = life(tmp_path, bucket)
-    before.offer(*BOTH)
-    await before.run.until(lambda: before.names() == ["slice.waiting"] * 2)
-    await before.run.die()
+    await crashed(tmp_path, bucket)
     after = life(tmp_path, bucket)
     after.permits.answers["task", EPOCH] = True
     assert await after.run.recover() == 2
@@ -88,10 +94,7 @@ async def test_after_a_crash_the_epoch_decides(tmp_path: Path) -> None:
 
 async def test_what_another_one_may_have_cut_since_is_refused_and_told(tmp_path: Path) -> None:
     bucket = MemoryStore()
-    before = life(tmp_path, bucket)
-    before.offer(*BOTH)
-    await before.run.until(lambda: before.names() == ["slice.waiting"] * 2)
-    await before.run.die()
+    await crashed(tmp_path, bucket)
     after = life(tmp_path, bucket)
     after.permits.answers["task", EPOCH] = False
     assert await after.run.recover() == 2
@@ -157,10 +160,7 @@ async def test_one_that_is_known_at_once_is_written_once(tmp_path: Path, granted
 async def test_where_nobody_can_say_they_stay(tmp_path: Path) -> None:
     """As when a spool is sent by hand, without its worker."""
     bucket = MemoryStore()
-    before = life(tmp_path, bucket)
-    before.offer(*BOTH)
-    await before.run.until(lambda: before.names() == ["slice.waiting"] * 2)
-    await before.run.die()
+    before = await crashed(tmp_path, bucket)
     alone = Run(tmp_path, bucket)
     assert await alone.recover() == 2
     await alone.quiet()

@@ -12,9 +12,14 @@ import pytest
 
 from slicer.delivery.copies import Copies
 from slicer.delivery.delivery import Phase
+from slicer.delivery.held import Held
+from slicer.delivery.outcome import OutboxCounters
+from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.sharing import Sharing
 from slicer.delivery.spool import folder as folders
 from slicer.delivery.spool import spool as spools
+from slicer.delivery.spooling import Spooling
+from slicer.delivery.trouble import Trouble
 from tests.harness.clock import ManualClock
 from tests.harness.delivery.permits import Permits
 from tests.harness.delivery.scripted_place import ScriptedPlace
@@ -124,12 +129,17 @@ async def test_closing_waits_for_files_in_the_making(tmp_path: Path) -> None:
     assert len(run.heard.kept) == len(run.records()) == 50
 
 
+def spooling_of(run: Run) -> Spooling:
+    """As an outbox has it."""
+    held, trouble = Held(OutboxSettings()), Trouble(run.heard)
+    return Spooling((run.spool, run.folder), held, trouble, run.heard, OutboxCounters())
+
+
 async def test_a_verdict_that_cannot_be_marked_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(tmp_path, MemoryStore())
-    spooling = run.outbox._spooling
-    assert spooling is not None
+    spooling = spooling_of(run)
     delivery = delivery_of("ada/0")
     delivery.path = run.folder.write(1, file_of("ada/0"), judging=True)
     await spooling.mark_judged(delivery)
@@ -149,7 +159,7 @@ async def test_one_that_has_to_go_while_it_is_marked_leaves_nothing(
     place.gate.set()
     sharing = Sharing(permits, Copies(place, clock))
     run = Run(tmp_path, MemoryStore(), clock, sharing=sharing)
-    spooling, begun, go_on = run.outbox._spooling, threading.Event(), threading.Event()
+    spooling, begun, go_on = spooling_of(run), threading.Event(), threading.Event()
     rename: Callable[[Path], Path] = getattr(folders, mark)
 
     def slow(path: Path) -> Path:
@@ -162,7 +172,6 @@ async def test_one_that_has_to_go_while_it_is_marked_leaves_nothing(
     delivery = delivery_of("ada/0")
     delivery.number, delivery.permission = run.spool.next_number(), permits.ask("ada/0")
     await run.spool.write(run.folder, delivery, file_of("ada/0"), lambda *_: None)
-    assert spooling is not None
     assert delivery.path is not None
     marking = asyncio.ensure_future(getattr(spooling, mark)(delivery))
     await run.until(begun.is_set)

@@ -94,7 +94,7 @@ class Nobody:
 async def test_why_nobody_is_in_the_room_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "CONNECT_TIMEOUT", -1.0)
     there, shown = Nobody(), PlainProgress(Console(file=StringIO()))
-    play = partial(demo._play, there, "t", 12, shown, [there])  # type: ignore[arg-type, list-item]
+    play = partial(demo.play, there, "t", 12, shown, [there])  # type: ignore[arg-type, list-item]
     with pytest.raises(RoomError, match="1 of 2 anchors are in the room after -1 s: this machine"):
         await play()
     there.alive = False

@@ -61,7 +61,7 @@ class Timers:
         self._waiting = [one for one in self._waiting if one[0] > self.now]
         for handle in due:
             if not handle.cancelled():
-                handle._run()
+                handle._run()  # noqa: SLF001 (as the loop does; it has no other verb)
 
 
 @pytest.fixture

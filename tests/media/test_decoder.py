@@ -10,6 +10,7 @@ from slicer.errors import MediaError
 from slicer.media import decoder as module
 from slicer.media import picture
 from slicer.media.decoder import CODECS, GroupDecoder
+from tests.harness.media.decoders import watch_decoders
 from tests.harness.media.encoder import encode_pictures
 from tests.harness.media.picture import Painter
 
@@ -72,13 +73,8 @@ def test_pictures_of_a_kept_decoder_are_those_of_a_fresh_one(
 
 @pytest.mark.parametrize("codec", sorted(CODECS))
 def test_each_frame_is_decoded_once(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode, fed = GroupDecoder._decode, list[bool]()
-
-    def counted(it: GroupDecoder, *call: object) -> av.VideoFrame | None:
-        fed.append(call[1] is not None)
-        return decode(it, *call)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(GroupDecoder, "_decode", counted)
+    fed = list[bool]()
+    watch_decoders(monkeypatch, lambda packet: fed.append(packet is not None))
     kept = GroupDecoder(codec)
     for number, frame in enumerate(group(codec)):
         kept.add([frame])
@@ -90,7 +86,7 @@ def test_each_frame_is_decoded_once(codec: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_no_picture_needs_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GroupDecoder, "_decode", None)
+    watch_decoders(monkeypatch, lambda _packet: pytest.fail("it is decoded"))
     kept = GroupDecoder("vp8")
     assert kept.fresh
     kept.add(group("vp8"))

@@ -2,7 +2,6 @@
 
 import os
 from functools import cache
-from typing import Any
 
 import av
 import numpy as np
@@ -13,8 +12,8 @@ from hypothesis import strategies as st
 
 from slicer.errors import MediaError
 from slicer.media import decoder, image, picture
-from slicer.media.decoder import GroupDecoder
 from slicer.slicing.spec import ImageFormat
+from tests.harness.media.decoders import watch_decoders
 from tests.harness.media.encoder import encode_pictures, psnr, read_image
 from tests.harness.media.picture import Painter, Rgb, is_grey, read_frame_number
 
@@ -207,7 +206,7 @@ def test_no_decoder_takes_memory_for_more_pixels(
 ) -> None:
     """The decoder has the bound itself: a header says the size, and only the decoder reads it."""
     assert picture.decode(codec, run(codec)).width == 320
-    monkeypatch.setitem(decoder._OPTIONS, "max_pixels", str(320 * 180 - 1))
+    monkeypatch.setattr(decoder, "MAX_PIXELS", 320 * 180 - 1)
     with pytest.raises(MediaError):
         picture.decode(codec, run(codec))
 
@@ -237,17 +236,10 @@ def test_no_picture_is_grey() -> None:
 def test_a_keyframe_is_one_frame_decoded_on_one_thread(
     codec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads = []
-    decode = GroupDecoder._decode
-
-    def counting(it: GroupDecoder, *call: Any) -> av.VideoFrame | None:
-        frame = decode(it, *call)
-        threads.append(len(os.listdir("/proc/self/task")))
-        return frame
-
-    monkeypatch.setattr(GroupDecoder, "_decode", counting)
+    keyframe, threads = encode_pictures(codec, [paint(7, 1280, 720)])[0], list[int]()
+    watch_decoders(monkeypatch, lambda _packet: threads.append(len(os.listdir("/proc/self/task"))))
     alone = len(os.listdir("/proc/self/task"))
-    picture.decode(codec, [encode_pictures(codec, [paint(7, 1280, 720)])[0]])
+    picture.decode(codec, [keyframe])
     assert set(threads) == {alone}
 
 
@@ -304,8 +296,8 @@ def test_pictures_of_all_sizes_in_turn(codec: str) -> None:
 @pytest.mark.skipif(not image.FAST, reason="the extra `fast` is not installed")
 def test_a_jpeg_is_made_of_the_decoders_planes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither FFmpeg's scaler nor its encoder has a part in the usual picture."""
-    monkeypatch.setattr(image, "_convert", None)
-    monkeypatch.setattr(image, "_coded", None)
+    monkeypatch.setattr(image, "convert", None)
+    monkeypatch.setattr(image, "coded", None)
     for codec in CODECS:
         made = picture.write(codec, run(codec)[:1], ImageFormat.JPEG)
         assert psnr(read_image(made.data), paint(7)) > 30

@@ -241,7 +241,7 @@ class Sender:
             "epoch": each.epoch,
             "asleep": each.asleep,
             "deadline": each.deadline(),
-            "candidates": list(each._candidates),
+            "candidates": list(each.candidates),
             "ssrc": each.source and each.source.ssrc,
         }
 
@@ -250,7 +250,7 @@ class Sender:
         getattr(self, verb)(amount)
         states = [self.state(each) for each in self.streams]
         alike(states)
-        alike([list(each._retired) for each in self.streams])
+        alike([list(each.retired) for each in self.streams])
 
     def run(self, amount: int) -> None:
         for i in range(amount % 64 + 1):

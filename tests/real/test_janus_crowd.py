@@ -18,6 +18,7 @@ import pytest
 from slicer import AnchorLeft, AnchorTrouble, Kind, Settings
 from slicer.rooms.janus import room as room_module
 from slicer.rooms.janus.settings import JanusSettings
+from tests.harness.descriptors import descriptors
 from tests.harness.network.namespace import own_network
 from tests.harness.rooms.janus import EXECUTABLE, janus
 from tests.harness.rooms.janus_task import ROOM, Watched, both, publisher, watching
@@ -32,10 +33,6 @@ NAMES = [f"guest{number}" for number in range(7)]
 def network() -> Iterator[None]:
     with own_network():
         yield
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def left(watched: Watched) -> Counter[str]:

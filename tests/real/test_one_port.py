@@ -20,7 +20,7 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, AnchorLeft
 from slicer.slicing.outputs import AudioCut
 from slicer.webrtc import path as paths
-from slicer.webrtc.loop_path import LoopPath
+from slicer.webrtc.path import media_path
 from tests.harness.network.namespace import own_network
 from tests.harness.network.spoofed import Forger
 from tests.harness.rooms.caller import Caller
@@ -64,8 +64,10 @@ async def visiting(
     settings: WhipSettings, room: str = ROOM, loop_path: bool = False
 ) -> AsyncIterator[tuple[Visitor, str]]:
     """A robot in a room of ours, and the room's WHIP URL."""
-    if loop_path:
-        paths._paths[asyncio.get_running_loop()] = LoopPath()
+    with pytest.MonkeyPatch.context() as patched:
+        if loop_path:
+            patched.setattr(paths, "native_path", lambda: None)
+        media_path()  # it is chosen once for this loop
     rooms = WhipConnector(Context(LoopClock(), settings))
     visitor = Visitor(rooms)
     await visitor.enter(room)

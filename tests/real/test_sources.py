@@ -168,7 +168,7 @@ async def publish(url: str, source: Bare | Layers | Returning) -> None:
     transport = peer.connection.getSenders()[0].transport
     for when, packet in source.packets(int(found[1])):
         await asyncio.sleep(began + when - asyncio.get_running_loop().time())
-        await transport._send_rtp(packet)
+        await transport._send_rtp(packet)  # noqa: SLF001 (aiortc has no verb for it)
     await peer.close()
 
 

@@ -56,17 +56,17 @@ def without_parameter_sets(packet: bytes) -> list[bytes]:
 def change(peer: Peer, how: Change | None) -> None:
     """Send this in place of each RTP packet; None: with keys that nobody agreed on."""
     transport = peer.connection.getSenders()[0].transport
-    send = transport._send_rtp
+    send = transport._send_rtp  # noqa: SLF001 (aiortc has no verb for it)
     policy = pylibsrtp.Policy(os.urandom(30), pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
     other = pylibsrtp.Session(policy)
 
     async def changed(data: bytes) -> None:
         if how is None:
-            transport._tx_srtp = other
+            transport._tx_srtp = other  # noqa: SLF001 (aiortc has no verb for it)
         for packet in [data] if how is None or is_rtcp(data) else how(data):
             await send(packet)
 
-    transport._send_rtp = changed  # type: ignore[method-assign]
+    transport._send_rtp = changed  # type: ignore[method-assign]  # noqa: SLF001 (the same)
 
 
 async def publish(stage: Studio, anchor: str, track: MediaStreamTrack, how: Change | None) -> Peer:

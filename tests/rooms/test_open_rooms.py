@@ -9,14 +9,12 @@ from slicer.rooms.open_rooms import OpenRooms
 class Room:
     """Leaves once two have begun to."""
 
-    def __init__(self, rooms: "OpenRooms[Room]", begun: asyncio.Semaphore) -> None:
+    def __init__(self, rooms: "OpenRooms[Room]", begun: asyncio.Barrier) -> None:
         self.counters: Counter[str] = Counter(odd=1)
         self._rooms, self._begun = rooms, begun
 
     async def leave(self) -> None:
-        self._begun.release()
-        while self._begun._value < 2:
-            await asyncio.sleep(0)
+        await self._begun.wait()
         self.counters["odd"] += 1
         self._rooms.left(self)
         self._rooms.left(self)
@@ -24,7 +22,7 @@ class Room:
 
 async def test_rooms_are_left_side_by_side_and_what_they_counted_is_kept() -> None:
     rooms: OpenRooms[Room] = OpenRooms()
-    begun = asyncio.Semaphore(0)
+    begun = asyncio.Barrier(2)
     made = [rooms.add(Room(rooms, begun)) for _ in range(2)]
     assert (len(rooms), set(rooms), rooms.counters) == (2, set(made), Counter(odd=2))
     async with asyncio.timeout(10):

@@ -207,7 +207,7 @@ def test_what_repeats_another_layer_is_not_taken_for_what_is_missing() -> None:
     probe = publisher.layers["q"]
     large = publisher.layers["f"]
     sequences = range(large.sequence - 100, large.sequence)
-    packets = [probe._again(one) for one in sequences if one in probe._history]
+    packets = [probe.again(one) for one in sequences if one in probe.history]
     before = publisher.bundle.counters["other_layer"]
     publisher.call.take(publisher.bundle.receive(packets, publisher.call.now))
     assert publisher.bundle.counters["other_layer"] == before + len(packets) > before

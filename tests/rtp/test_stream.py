@@ -206,13 +206,13 @@ def test_candidates_and_retired_sources_are_bounded() -> None:
     line = Line()
     for ssrc in range(1, 100):
         line.put(0, ssrc=ssrc)
-    assert len(line.stream._candidates) == MAX_CANDIDATES
+    assert len(line.stream.candidates) == MAX_CANDIDATES
     assert line.stream.counters["probation"] == 99 - MAX_CANDIDATES
     for ssrc in range(100, 140):
         line.put(0, ssrc=ssrc)
         line.put(1, ssrc=ssrc)
         line.wait(CHANGES)
-    assert len(line.stream._retired) == MAX_RETIRED
+    assert len(line.stream.retired) == MAX_RETIRED
 
 
 def test_a_new_codec_begins_an_epoch() -> None:

@@ -10,14 +10,19 @@ from slicer.service import audit as module
 from slicer.service.audit import FILE, MAX_TEXT, SCHEMA, Audit, AuditEntry, AuditKind
 from slicer.sqlite import Database, Schema
 
+FIRST_VERSION = """
+CREATE TABLE entry (
+  seq INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
+  detail TEXT NOT NULL
+)"""
+
 
 async def test_it_survives_and_forgets_the_oldest_of_each_kind(tmp_path: Path) -> None:
-    audit = await Audit.open(tmp_path)
-    bounded = Audit(audit._database, most=dict.fromkeys(AuditKind, 2))
-    await bounded.add(AuditEntry(0.0, "mara", "login"))
+    audit = await Audit.open(tmp_path, dict.fromkeys(AuditKind, 2))
+    await audit.add(AuditEntry(0.0, "mara", "login"))
     for number in range(1, 5):
         kind = AuditKind.REFUSED
-        await bounded.add(AuditEntry(float(number), "?", f"refused {number}", "x" * 999, kind))
+        await audit.add(AuditEntry(float(number), "?", f"refused {number}", "x" * 999, kind))
     await audit.close()
     again = await Audit.open(tmp_path)
     entries = await again.entries()
@@ -48,10 +53,10 @@ async def test_a_disk_that_fails_is_told_once(
 ) -> None:
     audit = await Audit.open(tmp_path)
 
-    async def fail(_: object) -> None:
+    async def fail(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(audit._database, "run", fail)
+    monkeypatch.setattr(Database, "run", fail)
     with caplog.at_level(logging.WARNING):
         audit.note(AuditEntry(0.0, "key", "a"))
         audit.note(AuditEntry(0.0, "key", "b"))
@@ -61,9 +66,7 @@ async def test_a_disk_that_fails_is_told_once(
 
 
 async def test_a_file_of_the_first_version_is_taken(tmp_path: Path) -> None:
-    script = module._TABLE.replace(",\n  kind TEXT NOT NULL DEFAULT 'operator'", "")
-    assert "kind" not in script
-    old = await Database.open(tmp_path / FILE, Schema(SCHEMA.application_id, 1, script))
+    old = await Database.open(tmp_path / FILE, Schema(SCHEMA.application_id, 1, FIRST_VERSION))
     row = "INSERT INTO entry (at, who, what, detail) VALUES (1.5, 'mara', 'login', '')"
     await old.run(lambda connection: connection.execute(row) and None)
     await old.close()

@@ -1,26 +1,39 @@
 """Which tasks are in which rooms of ours, by records as they come."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+import pytest_asyncio
+from cryptography.fernet import Fernet
 
 from slicer.errors import BadInput
+from slicer.fleet.table import Table
 from slicer.rooms.whip.address import RoomAddress
+from slicer.service.encryption import Encryption
+from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.leave_code import LeaveCode
 from slicer.service.own_rooms import OwnRooms, check_own_rooms
 from slicer.service.registry import Record
 from tests.harness.fleet.in_process import Fleet
+from tests.harness.fleet.tables import reading
 from tests.harness.service.orders import live_order, moderation_order
+
+KEYS = Encryption([Fernet.generate_key().decode()])
+
+
+@pytest_asyncio.fixture
+async def table(fleet: Fleet) -> AsyncIterator[Table]:
+    async with reading(fleet.servers) as opened:
+        yield opened
 
 
 def at(room: str) -> RoomAddress:
     return RoomAddress("127.0.0.1", 0, room)
 
 
-async def test_tasks_are_found_by_their_room_until_they_end(fleet: Fleet) -> None:
-    orders = await fleet.copy()
-    table, registry = orders._table, orders._registry
-    registry._place = lambda record: f"w-{record.task}"
+async def test_tasks_are_found_by_their_room_until_they_end(fleet: Fleet, table: Table) -> None:
+    registry = FleetRegistry(table, KEYS, lambda record: f"w-{record.task}")
     await registry.add(Record("before", 200806, moderation_order("a"), 1.0, 2.0))
     rooms = OwnRooms(table, registry, [fleet.app])
     for task, order in (
@@ -40,14 +53,15 @@ async def test_tasks_are_found_by_their_room_until_they_end(fleet: Fleet) -> Non
     await registry.end("t", 3.0)
     await registry.end("before", 3.0)
     assert rooms.workers(at("a")) == set()
-    assert rooms._tasks == {}
+    assert len(rooms) == 0
     rooms.replace([replace(fleet.app, sdk_app_id=7)])
     assert rooms.apps(at("a")) == {7}
 
 
-async def test_tasks_of_one_room_are_together_and_its_name_is_not_told(fleet: Fleet) -> None:
-    orders = await fleet.copy()
-    rooms = OwnRooms(orders._table, orders._registry, [fleet.app])
+async def test_tasks_of_one_room_are_together_and_its_name_is_not_told(
+    fleet: Fleet, table: Table
+) -> None:
+    rooms = OwnRooms(table, FleetRegistry(table, KEYS), [fleet.app])
 
     def together(room: str) -> str:
         return rooms.together(Record("t", 200806, moderation_order(room), 1.0, 2.0))

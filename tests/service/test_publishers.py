@@ -14,10 +14,12 @@ from slicer.errors import RoomError, Unauthorized
 from slicer.rooms.whip.address import RoomAddress
 from slicer.rooms.whip.endpoint import TICKET, WhipApp
 from slicer.service.encryption import Encryption
+from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.own_rooms import OwnRooms
 from slicer.service.publishers import Lobby, Publishers
 from slicer.service.registry import Record
 from tests.harness.fleet.in_process import Fleet
+from tests.harness.fleet.tables import reading
 from tests.harness.service.orders import moderation_order
 
 AT = RoomAddress("127.0.0.1", 0, "a")
@@ -36,6 +38,7 @@ class Stage:
     """One task in room a, and who has announced what."""
 
     rooms: OwnRooms
+    registry: FleetRegistry
     addresses: dict[str, str] = field(default_factory=lambda: {"w0": "https://w0.example/x"})
 
     def publishers(self, worker: str = "") -> Publishers:
@@ -47,12 +50,11 @@ class Stage:
 
 @pytest_asyncio.fixture
 async def stage(fleet: Fleet) -> AsyncIterator[Stage]:
-    orders = await fleet.copy()
-    registry = orders._registry
-    registry._place = lambda _record: "w0"
-    rooms = OwnRooms(orders._table, registry, [fleet.app])
-    await registry.add(Record("t", 200806, moderation_order("a"), 1.0, 2.0))
-    yield Stage(rooms)
+    async with reading(fleet.servers) as table:
+        registry = FleetRegistry(table, KEYS, lambda _record: "w0")
+        rooms = OwnRooms(table, registry, [fleet.app])
+        await registry.add(Record("t", 200806, moderation_order("a"), 1.0, 2.0))
+        yield Stage(rooms, registry)
 
 
 async def test_who_may_publish_is_led_to_the_worker_with_a_ticket(stage: Stage) -> None:
@@ -96,7 +98,7 @@ async def test_where_no_worker_can_be_named_publishers_come_again(stage: Stage) 
     stage.addresses.clear()
     with pytest.raises(RoomError, match=r"worker w0, which has announced no address.*fleet\.rooms"):
         publishers.leading(admit)(AT, "ada", "good")
-    await stage.rooms._registry.hand_over("t", "w0")
+    await stage.registry.hand_over("t", "w0")
     with pytest.raises(RoomError, match="on its way to another worker"):
         publishers.leading(admit)(AT, "ada", "good")
     assert publishers.url("t") == ""

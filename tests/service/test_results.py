@@ -92,7 +92,7 @@ def test_check_detail_has_the_fields_of_trtc_s_sdk_in_their_types() -> None:
     )
     (told,) = check_detail(Verdict.of((finding,)))
     read = models.ModerationCheckDetail()
-    read._deserialize(told)
+    read.from_json_string(json.dumps(told))
     assert (read.AudioSegments.StartTime, read.AudioSegments.FinishTime) == (0.0, 1.0)
     assert (read.ImageLocation.X, read.ImageLocation.Y) == (1, 2)
     for name in ("Scene", "Label", "Suggest", "Keywords", "Score", "Desc"):

@@ -73,7 +73,10 @@ class World:
 
     def state(self, task: str) -> State | None:
         """Of a task that runs here."""
-        return one.driver.task.state if (one := self.engine._tasks.get(task)) else None
+        try:
+            return self.engine.describe(task).state
+        except (TaskEnded, TaskNotExist):
+            return None
 
     async def until(self, done: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):

@@ -17,7 +17,7 @@ from slicer.service.leave_code import LeaveCode
 from slicer.service.registry import Record
 from slicer.service.sqlite_registry import SqliteRegistry
 from slicer.slicing.subscription import Subscription
-from tests.harness.service.orders import SECRETS, moderation_order, slice_order
+from tests.harness.service.orders import SECRETS, slice_order
 
 KEY, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 RECORD = Record("task-1", 200806, slice_order(), 1000.0, 5000.0)
@@ -56,113 +56,31 @@ async def unfinished(folder: Path, *keys: str) -> list[Record]:
         await registry.close()
 
 
-async def test_every_task_comes_back(tmp_path: Path) -> None:
-    registry = await opened(tmp_path)
-    other = replace(RECORD, task="task-2", order=moderation_order(), created=900.0)
-    await registry.add(RECORD)
-    await registry.add(other)
-    assert registry.get("task-1") == RECORD
-    assert registry.get("nobody") is None
-    await registry.close()
-    assert await unfinished(tmp_path) == [other, RECORD]
-
-
-async def test_the_tasks_of_one_application(tmp_path: Path) -> None:
-    registry = await opened(tmp_path)
-    others = [replace(RECORD, task=f"other-{number}", app=7) for number in range(3)]
-    for record in (RECORD, *others):
-        await registry.add(record)
-    await registry.leave("other-0", LeaveCode.STOPPED)
-    await registry.end("other-1", 2000.0)
-    await registry.discard("other-2")
-    left = replace(others[0], code=LeaveCode.STOPPED)
-    assert list(registry.unfinished_of(7)) == [left]
-    assert list(registry.unfinished_of(RECORD.app)) == [RECORD]
-    assert list(registry.unfinished_of(8)) == []
-    await registry.close()
-    registry = await opened(tmp_path)
-    assert list(registry.unfinished_of(7)) == [left]
-    await registry.close()
-
-
-async def test_lists_come_back_changed(tmp_path: Path) -> None:
-    registry = await opened(tmp_path)
-    await registry.add(RECORD)
-    await registry.modify("task-1", LISTS)
-    now = registry.get("task-1")
-    assert now is not None
-    assert now.order.params.subscription == LISTS
-    assert replace(now, order=RECORD.order) == RECORD
-    await registry.close()
-    assert await unfinished(tmp_path) == [now]
-
-
-async def test_leaving_and_ending(tmp_path: Path) -> None:
-    registry = await opened(tmp_path)
-    await registry.add(RECORD)
-    await registry.leave("task-1", LeaveCode.REPLACED)
-    await registry.leave("task-1", LeaveCode.STOPPED)
-    await registry.close()
-    (record,) = await unfinished(tmp_path)
-    assert record == replace(RECORD, code=LeaveCode.REPLACED)
-    registry = await opened(tmp_path)
-    await registry.end("task-1", 2000.0)
-    await registry.close()
-    registry = await opened(tmp_path)
-    assert list(registry.unfinished()) == []
-    ended = registry.get("task-1")
-    assert ended is not None
-    assert (ended.code, ended.ended) == (LeaveCode.REPLACED, 2000.0)
-    assert ended.order.bucket is not None
-    assert ended.order.bucket.credentials.secret_key == ""
-    await registry.close()
-
-
-async def test_what_comes_after_the_end_changes_nothing(tmp_path: Path) -> None:
-    registry = await opened(tmp_path)
-    await registry.add(RECORD)
-    await registry.end("task-1", 2000.0, forget=False)
-    ended = registry.get("task-1")
-    assert ended == replace(RECORD, ended=2000.0)
-    await registry.modify("task-1", LISTS)
-    await registry.leave("task-1", LeaveCode.IDLE)
-    await registry.end("task-1", 2000.0, forget=False)
-    assert registry.get("task-1") == ended
-    await registry.close()
-    registry = await opened(tmp_path)
-    assert registry.get("task-1") == ended
-    await registry.close()
-
-
-async def test_what_ended_is_forgotten_in_time(
+async def test_what_became_of_each_task_is_there_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What a registry does is in tests/contract/test_registry.py."""
     registry = await opened(tmp_path)
-    for number in range(6):
-        await registry.add(replace(RECORD, task=str(number)))
-        if number:
-            await registry.end(str(number), number * 100.0)
-    assert await registry.prune(250.0) == 2
-    assert await registry.prune(250.0) == 0
-    monkeypatch.setattr(module, "MAX_ENDED", 1)
-    assert await registry.prune(250.0) == 2
-    assert [n for n in range(6) if registry.get(str(n))] == [0, 5]
+    names = ("old", "ended", "gone", "left", "changed")
+    for task in names:
+        await registry.add(replace(RECORD, task=task))
+    await registry.modify("changed", LISTS)
+    await registry.leave("left", LeaveCode.REPLACED)
+    await registry.discard("gone")
+    await registry.end("old", 100.0)
+    await registry.end("ended", 200.0, forget=False)
+    assert await registry.prune(150.0) == 1
+    before = {task: registry.get(task) for task in names}
     await registry.close()
     registry = await opened(tmp_path)
-    assert [n for n in range(6) if registry.get(str(n))] == [0, 5]
+    assert {task: registry.get(task) for task in names} == before
+    assert [task for task in names if before[task] is None] == ["old", "gone"]
+    assert [one.task for one in registry.unfinished()] == ["changed", "left"]
+    assert len(list(registry.unfinished_of(RECORD.app))) == 2
+    monkeypatch.setattr(module, "MAX_ENDED", 0)
+    assert await registry.prune(150.0) == 1
+    assert registry.get("ended") is None
     await registry.close()
-
-
-async def test_no_secret_is_readable_on_disk(tmp_path: Path) -> None:
-    registry = await opened(tmp_path)
-    await registry.add(RECORD)
-    await registry.add(replace(RECORD, task="m", order=moderation_order()))
-    found = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    await registry.end("task-1", 1.0)
-    await registry.close()
-    found += b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert b"task-1" in found
-    assert not [secret for secret in (*SECRETS, KEY) if secret.encode() in found]
 
 
 async def test_keys_are_rotated(tmp_path: Path) -> None:

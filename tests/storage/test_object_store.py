@@ -7,7 +7,7 @@ from slicer.storage import Credentials
 from slicer.storage.object_store import ObjectStore, open_object_store
 from slicer.storage.reading import OBSTORE
 from tests.harness.storage import objects
-from tests.harness.storage.seaweed import WRITER, Seaweed
+from tests.harness.storage.seaweed import WRITER
 
 
 @pytest.fixture(params=sorted(OBSTORE))
@@ -19,12 +19,8 @@ def vendor(request: pytest.FixtureRequest) -> str:
 def store_of(
     request: pytest.FixtureRequest, vendor: str, keys: Credentials = WRITER, prefix: str = "a b/c"
 ) -> ObjectStore:
-    target = objects.target(request, vendor)
-    seaweed: Seaweed = request.getfixturevalue("seaweed")
-    seaweed.make_bucket(target.bucket)
-    # COS' S3 API has no front here: it is SeaweedFS' own, at an address.
-    url = target.url(prefix, endpoint=seaweed.endpoint if vendor == "cos" else "")
-    return open_object_store(url, target.credentials(keys))
+    url = objects.url_in_seaweed(request, vendor, prefix)
+    return open_object_store(url, objects.target(request, vendor).credentials(keys))
 
 
 async def test_what_is_put_is_listed_read_and_deleted(

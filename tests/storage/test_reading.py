@@ -14,7 +14,7 @@ from slicer.storage.reading import (
     open_reader,
 )
 from tests.harness.storage import cos_front, objects
-from tests.harness.storage.seaweed import WRITER, Seaweed
+from tests.harness.storage.seaweed import WRITER
 
 KEYS = ("t/b%20o/audios/1.ogg", "t/房间/images/2 +.png", "t/c/images/3.png")
 
@@ -28,12 +28,8 @@ def vendor(request: pytest.FixtureRequest) -> str:
 def reader_of(
     request: pytest.FixtureRequest, vendor: str, keys: Credentials = WRITER, prefix: str = "read"
 ) -> BucketReader:
-    target = objects.target(request, vendor)
-    seaweed: Seaweed = request.getfixturevalue("seaweed")
-    seaweed.make_bucket(target.bucket)
-    # COS' S3 API has no front here: it is SeaweedFS' own, at an address.
-    url = target.url(prefix, endpoint=seaweed.endpoint if vendor == "cos" else "")
-    return open_reader(url, target.credentials(keys))
+    url = objects.url_in_seaweed(request, vendor, prefix)
+    return open_reader(url, objects.target(request, vendor).credentials(keys))
 
 
 async def test_what_was_stored_is_listed_and_read(

@@ -20,7 +20,7 @@ from slicer.errors import StorageRefused, StorageUnavailable
 from slicer.storage import Credentials
 from slicer.storage.answers import Answer
 from slicer.storage.objects import Timeouts
-from slicer.storage.transport import HttpTransport, _proxy, read_answer, translated
+from slicer.storage.transport import HttpTransport, proxy_of, read_answer, translated
 from tests.harness.storage import faults
 from tests.harness.storage.faults import front_of
 
@@ -140,6 +140,6 @@ def certificate(host: str, folder: Path) -> tuple[Path, Path]:
 def test_the_proxy_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", "127.0.0.1,.internal.example")
-    assert _proxy("https://store.example/x") == "http://proxy.example:3128"
-    assert _proxy("https://store.internal.example/x") is None
-    assert _proxy("https://127.0.0.1/x") is None
+    assert proxy_of("https://store.example/x") == "http://proxy.example:3128"
+    assert proxy_of("https://store.internal.example/x") is None
+    assert proxy_of("https://127.0.0.1/x") is None

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +24,10 @@ from slicer.rtp import rtcp
 from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackOutput
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc import native_path as module
-from slicer.webrtc.link import Address
+from slicer.webrtc.link import Address, IceCredentials, Link, SrtpKeys
 from slicer.webrtc.native_path import NativeMedia, native_path
 from slicer.webrtc.path import media_path
+from tests.harness.descriptors import descriptors
 from tests.harness.rooms.linked import ICE, Linked, talk, until
 from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO, VIDEO_TRACK, datagram, opus, vp8
 from tests.harness.rtp.packetize import vp8 as packetized
@@ -387,9 +389,6 @@ def failing(_cut: TrackOutput) -> None:
 
 
 async def test_everything_is_given_back() -> None:
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
     def threads() -> int:
         names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
         return names.count("slicer-plane\n")
@@ -410,24 +409,23 @@ async def test_everything_is_given_back() -> None:
 @pytest.mark.parametrize(
     ("address", "keys", "ice", "said"),
     [
-        (("127.0.0.1", 1), (1, b"short", bytes(30)), None, "profile 1 with 5 bytes"),
-        (("127.0.0.1", 1), (99, bytes(30), bytes(30)), None, "profile 99"),
-        (("127.0.0.1", 1), None, ("a" * 300, "b", "c", "d", False, 0), "256 characters"),
+        (("127.0.0.1", 1), SrtpKeys(1, b"short", bytes(30)), None, "profile 1 with 5 bytes"),
+        (("127.0.0.1", 1), SrtpKeys(99, bytes(30), bytes(30)), None, "profile 99"),
+        (("127.0.0.1", 1), None, replace(ICE, ufrag="a" * 300), "256 characters"),
         (("nowhere", 1), None, None, "illegal IP address"),
     ],
 )
 async def test_what_cannot_be_taken_is_refused(
     peer: Linked,
     address: Address,
-    keys: tuple[int, bytes, bytes] | None,
-    ice: tuple[str, str, str, str, bool, int] | None,
+    keys: SrtpKeys | None,
+    ice: IceCredentials | None,
     said: str,
 ) -> None:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    descriptor = sock.detach()
-    assert isinstance(peer.media, NativeMedia)
+    descriptor = sock.fileno()
     with pytest.raises((ValueError, OSError), match=said):
-        peer.media._peer.take(descriptor, address, keys, ice)
+        peer.media.carry(Link(sock, address, keys, ice, lambda *_: False))
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(descriptor)
 

@@ -11,8 +11,9 @@ import pytest
 from slicer.rtp import rtcp
 from slicer.rtp.rtcp.reports import ReceiverReport
 from slicer.rtp.srtp import SrtpSession
+from slicer.webrtc import srtp as module
 from slicer.webrtc.link import SrtpKeys
-from slicer.webrtc.srtp import MAX_KNOWN, REPLAY_WINDOW, Inbound, Protection, outbound
+from slicer.webrtc.srtp import REPLAY_WINDOW, Inbound, Protection, outbound
 from tests.harness.rtp.call import datagram, opus
 from tests.harness.rtp.parts import NATIVE
 
@@ -130,13 +131,16 @@ def test_the_replay_window_is_one_for_both_paths(keys: SrtpKeys, receiver: SrtpS
     assert receiver.unprotect(wire[2]) == rtp(2)
 
 
-def test_known_sources_are_bounded() -> None:
+def test_known_sources_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is forgotten is tried a turn later, as one that was never heard."""
+    monkeypatch.setattr(module, "MAX_KNOWN", 1)
     keys = keys_of(1)
-    receiver, sender = Inbound(keys), outbound(keys)
-    for ssrc in range(MAX_KNOWN + 5):
-        receiver.unprotect(sender.protect(rtp(1, ssrc)))
-    assert len(receiver._known) == MAX_KNOWN
-    assert receiver.unprotect(sender.protect(rtp(2, 0))) == rtp(2, 0)
+    wire, receiver = sent(keys, 0, 65_536 + 51), Inbound(keys)
+    assert receiver.unprotect(wire[10]) == rtp(10)
+    with pytest.raises(pylibsrtp.Error):
+        receiver.unprotect(wire[65_586])
+    receiver.unprotect(outbound(keys).protect(rtp(1, 2)))
+    assert receiver.unprotect(wire[65_586]) == rtp(65_586)
 
 
 def test_protection_is_both_directions_and_counts_what_fails(keys: SrtpKeys) -> None:

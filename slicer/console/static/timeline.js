@@ -46,13 +46,13 @@ function axis(scale) {
 function describe(one) {
   const words = [one.anchor, clock(one.began), one.kind === "audio" ? duration(one.seconds) : "", one.size ? bytes(one.size) : ""];
   if (one.verdict) words.push(verdictText(one.verdict), one.verdict.text);
-  if (one.fate === "lost") words.push("lost: " + one.reason);
-  if (one.fate === "unkept") words.push("not kept");
+  if (one.state === "lost") words.push("lost: " + one.reason);
+  if (one.state === "unkept") words.push("not kept");
   return words.filter(Boolean).join(" · ");
 }
 
 function tone(one) {
-  return one.verdict ? { tone: one.verdict.suggest === "pass" ? "" : TONES[one.verdict.suggest], fate: one.fate } : { fate: one.fate };
+  return one.verdict ? { tone: one.verdict.suggest === "pass" ? "" : TONES[one.verdict.suggest], state: one.state } : { state: one.state };
 }
 
 export function timeline(main, [task, anchor]) {
@@ -125,15 +125,15 @@ export function timeline(main, [task, anchor]) {
     return slot;
   }
 
-  function sound(one) {
+  function audioSlot(one) {
     return element("button", { type: "button", className: "audio", title: describe(one), "aria-label": "Play " + describe(one), "aria-pressed": playing?.id === one.id, data: tone(one),
       onclick: () => playing?.id === one.id && !audio.paused ? audio.pause() : play(one) }, "▸ " + clock(one.began) + " · " + duration(one.seconds));
   }
 
   function lane(name, own, number) {
-    const pictures = own.filter(one => one.kind === "video"), sounds = own.filter(one => one.kind === "audio");
+    const pictures = own.filter(one => one.kind === "video"), audios = own.filter(one => one.kind === "audio");
     const size = own.reduce((sum, one) => sum + one.size, 0);
-    const rows = [[pictures, "pictures", picture], [sounds, "audios", sound]].filter(([list]) => list.length).map(([list, className, make]) =>
+    const rows = [[pictures, "pictures", picture], [audios, "audios", audioSlot]].filter(([list]) => list.length).map(([list, className, make]) =>
       element("div", { className: "row " + className }, ...list.map((one, index) => {
         const slot = make(one, index, list);
         slot.style.left = scale.x(one.began) + "px";
@@ -158,7 +158,7 @@ export function timeline(main, [task, anchor]) {
     state.replaceChildren(known ? pill(known.state[0].toUpperCase() + known.state.slice(1), known.state === "running" ? "good" : "warn") : pill("Ended"));
     const hits = slices.filter(one => one.verdict && (one.verdict.suggest === "block" || one.verdict.suggest === "review")).length;
     const numbers = [[new Set(slices.map(one => one.anchor)).size, "anchor"], [slices.filter(one => one.kind === "video").length, "picture"],
-      [slices.filter(one => one.kind === "audio").length, "audio slice"], [hits, "hit"], [slices.filter(one => one.fate === "lost").length, "lost"]];
+      [slices.filter(one => one.kind === "audio").length, "audio slice"], [hits, "hit"], [slices.filter(one => one.state === "lost").length, "lost"]];
     facts.replaceChildren(...numbers.filter(([count, noun]) => count || (noun !== "hit" && noun !== "lost")).map(([count, noun]) =>
       element("span", {}, element("b", {}, String(count)), " " + (noun === "lost" || count === 1 ? noun : noun + "s"))),
       element("span", {}, "Task ", element("code", {}, task)));

@@ -18,7 +18,7 @@ class Models:
     listen: speech.Listen | None
 
 
-_models: list[Models] = []
+loaded: list[Models] = []
 """Those of this process, once they are loaded."""
 
 
@@ -26,17 +26,17 @@ def load(settings: ModerationSettings) -> None:
     """Load the models, before the first slice."""
     words = WordLists.load(settings.local_words)
     listen = speech.load(settings) if settings.local_whisper else None
-    _models[:] = [Models(settings, words, pictures.load(settings), listen)]
+    loaded[:] = [Models(settings, words, pictures.load(settings), listen)]
 
 
 def judge_picture(data: bytes, read: bool) -> Verdict:
     """Look at a picture; *read*: also for text. Raises MediaError."""
-    (models,) = _models
+    (models,) = loaded
     return pictures.judge(data, read, models.pictures, models.words, models.settings)
 
 
 def judge_audio(data: bytes) -> Verdict:
     """Listen to an audio slice. Raises MediaError."""
-    (models,) = _models
+    (models,) = loaded
     assert models.listen is not None
     return speech.judge(data, models.listen, models.words, models.settings)

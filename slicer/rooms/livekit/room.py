@@ -138,7 +138,7 @@ class LiveKitRoom:
             await self._end(session)
             if end.end is not None:
                 return
-            self._servers = _servers(self._address, end)
+            self._servers = servers_after(self._address, end)
             session = await self._again()
 
     async def _again(self) -> Session:
@@ -197,7 +197,7 @@ class LiveKitRoom:
             self._listen(told)
 
 
-def _servers(address: LiveKitAddress, end: End) -> list[str]:
+def servers_after(address: LiveKitAddress, end: End) -> list[str]:
     """Where to come back: where the server sends us, then the room's own. A server that is not as
     well protected as the room's own is left out."""
     found = []

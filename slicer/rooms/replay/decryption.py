@@ -125,7 +125,7 @@ class Decryption:
         sessions = self._sessions.get(flow, {})
         others = self._known if self._trials < MAX_TRIALS else ()
         for key in (*sessions, *(key for key in others if key not in sessions)):
-            session = sessions.get(key) or _session(key)
+            session = sessions.get(key) or session_of(key)
             try:
                 plain = session.unprotect_rtcp(data) if control else session.unprotect(data)
             except (pylibsrtp.Error, ValueError) as error:
@@ -148,7 +148,8 @@ def _is_plain(data: bytes) -> bool:
     return True
 
 
-def _session(key: SrtpKey) -> "Session":
+def session_of(key: SrtpKey) -> "Session":
+    """What undoes the SRTP of one key."""
     policy = pylibsrtp.Policy(
         key=key.material,
         ssrc_type=pylibsrtp.Policy.SSRC_ANY_INBOUND,

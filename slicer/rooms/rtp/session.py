@@ -81,7 +81,7 @@ class Session:
     @classmethod
     def _of_options(cls, url: SplitResult, chosen: Mapping[str, str]) -> Self:
         host = listen_host(url.hostname or "")
-        sections = [_section(kind, chosen[kind]) for kind in Kind if kind in chosen]
+        sections = [section_of(kind, chosen[kind]) for kind in Kind if kind in chosen]
         if not host or not url.port or url.path not in {"", "/"} or not sections:
             raise BadInput("room", shown(url.geturl()), _ALLOWED)
         if chosen.get("rtcp", "mux") != "mux":
@@ -142,7 +142,7 @@ def _place(number: int, muxed: bool, sections: tuple[RtpParameters, ...]) -> Por
     return Port(number, None if muxed or number == 65_535 else number + 1, sections)
 
 
-def _section(kind: Kind, text: str) -> RtpParameters:
+def section_of(kind: Kind, text: str) -> RtpParameters:
     """Read `111:opus`, or several with commas between."""
     codecs: dict[int, Codec] = {}
     for entry in text.split(","):

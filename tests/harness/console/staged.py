@@ -1,6 +1,5 @@
 """A console over a service that a test directs: tasks, anchors, files and verdicts as it says."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -132,13 +131,6 @@ class Stage:
         """A supplier has looked at it."""
         verdict = Verdict(suggest, label, score, text=text)
         self.tell(SliceJudged(info.task, datetime.now(UTC), info, verdict, True))
-
-
-async def settled(stage: Stage) -> None:
-    """Wait until the console has seen every event."""
-    while not stage.stream._events.empty():
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager

@@ -52,9 +52,10 @@ class MemoryOutbox:
 
     def __init__(self, settings: OutboxSettings | None = None) -> None:
         self.clock, self.store, self.heard = ManualClock(), MemoryStore(), Recorder()
+        self.encoding = EncodingPool(Inline())
         self.outbox = Outbox(
             self.store,
-            EncodingPool(Inline()),
+            self.encoding,
             self.clock,
             self.heard,
             settings=settings,

@@ -69,11 +69,12 @@ class Run:
     ) -> None:
         self.clock, self.bucket, self.heard = clock or ManualClock(), bucket, Recorder()
         self.workers = ThreadPool("encoding", 2, PRIORITIES)
+        self.encoding = EncodingPool(self.workers, max_waiting)
         self.spool = Spool.open(spooling or spool_settings(folder), self.clock, sharing)
         self.folder = self.spool.folder(StoreUrls(URL))
         self.outbox = Outbox(
             bucket,
-            EncodingPool(self.workers, max_waiting),
+            self.encoding,
             self.clock,
             self.heard,
             settings=settings,

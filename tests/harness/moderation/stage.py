@@ -1,5 +1,6 @@
 """A judging with everything around it, on a clock that a test moves."""
 
+import asyncio
 from dataclasses import replace
 
 from slicer.delivery.delivery import Delivery, Phase
@@ -80,7 +81,8 @@ class Stage:
         if self.remote is None:
             await settle()
         else:
-            await self.judging._requests.wait()
+            while self.judging.busy:
+                await asyncio.sleep(0)
 
     @property
     def keys(self) -> list[str]:

@@ -143,6 +143,11 @@ class Janus:
         """Its process, while there is one."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """It was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
     async def kill(self) -> None:
         """End it without a word."""
         assert self._process is not None
@@ -207,5 +212,5 @@ async def janus(
     try:
         yield made
     finally:
-        if made._process is not None and made._process.returncode is None:
+        if made.running:
             await made.kill()

@@ -22,7 +22,7 @@ class Call:
         self.tcp = TcpPort(self.port, [LOOPBACK], 0, ())
         self.ended: list[str] = []
         self.moved = 0
-        self.ours = LiteTransport(self.port, self.ended.append, self.move, self._read)
+        self.ours = LiteTransport(self.port, self.ended.append, self.move, self.read)
         self.peer = ManualPeer(setup, tcp)
         self.connecting: asyncio.Task[str] | None = None
         self.links: list[Link] = []
@@ -33,7 +33,7 @@ class Call:
     def move(self) -> None:
         self.moved += 1
 
-    def _read(self) -> None:
+    def read(self) -> None:
         """As a media path would: read the link's socket, and hand back what is no media."""
         for link in self.links:
             with contextlib.suppress(BlockingIOError):

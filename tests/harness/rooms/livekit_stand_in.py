@@ -320,7 +320,7 @@ class StandIn:
             number += 1
             for robot in list(self.robots.values()):
                 sfu = robot.sender if self.older else robot.sfu
-                if sfu._dtls.state != "connected":
+                if not sfu.ready:
                     continue
                 for mid, sid in list(robot.placed.items()):
                     if sid in self.frozen:

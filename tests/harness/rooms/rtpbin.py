@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.harness.rooms.gstreamer import PYTHON
+from tests.harness.rooms.gstreamer_elements import PYTHON, lacking
 
 PROCESS = Path(__file__).with_name("rtpbin_process.py")
 _ELEMENTS = ("rtpbin", "vp8enc", "rtpvp8pay", "opusenc", "rtpopuspay", "udpsink", "udpsrc")
@@ -28,18 +28,7 @@ _PIPELINE = (
 
 def missing() -> str:
     """What GStreamer lacks here; "" where nothing is missing."""
-    program = (
-        "import gi; gi.require_version('Gst', '1.0');"
-        "from gi.repository import Gst; Gst.init(None);"
-        f"print(*[e for e in {_ELEMENTS} if not Gst.ElementFactory.find(e)])"
-    )
-    try:
-        done = subprocess.run(
-            [PYTHON, "-c", program], capture_output=True, text=True, check=False, timeout=60
-        )
-    except OSError as error:
-        return str(error)
-    return done.stdout.strip() if done.returncode == 0 else done.stderr.strip()[-200:]
+    return lacking(_ELEMENTS)
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ class Sfu:
     async def offer(self, tracks: Sequence[Track]) -> str:
         """Offer these m-lines, all of them each time."""
         self.tracks = list(tracks)
-        self._ice._connection.ice_controlling = True
+        self._ice._connection.ice_controlling = True  # noqa: SLF001 (aiortc has no verb for it)
         return described(tracks, transport=await self.transport())
 
     async def accept(self, answered: str) -> None:
@@ -92,7 +92,8 @@ class Sfu:
         ufrag, pwd = (next(description.all(name)) for name in ("ice-ufrag", "ice-pwd"))
         for line in description.all("candidate"):
             await self._ice.addRemoteCandidate(candidate_from_sdp(line))
-        self._dtls._set_role("client")  # active, as it answers; passive is how we answer
+        # Active, as it answers; passive is how we answer.
+        self._dtls._set_role("client")  # noqa: SLF001 (aiortc has no verb for it)
         await self._ice.start(RTCIceParameters(ufrag, pwd))
         algorithm, value = next(description.all("fingerprint")).split()
         await self._dtls.start(RTCDtlsParameters([RTCDtlsFingerprint(algorithm, value)]))
@@ -103,10 +104,15 @@ class Sfu:
         """Take a candidate that the peer trickles."""
         await self._ice.addRemoteCandidate(candidate_from_sdp(line.removeprefix("candidate:")))
 
+    @property
+    def ready(self) -> bool:
+        """Both ends have keys."""
+        return bool(self._dtls.state == "connected")
+
     async def connected(self) -> None:
         """Until both ends have keys."""
         async with asyncio.timeout(20):
-            while self._dtls.state != "connected":
+            while not self.ready:
                 await asyncio.sleep(0.01)
 
     async def send(
@@ -125,9 +131,19 @@ class Sfu:
         timestamp = int(seconds * CLOCKS[track.kind])
         head = mid_extension(self._mid_id, track.mid) if named else b""
         kind = PAYLOAD_TYPES[track.kind]
-        await self._dtls._send_rtp(
+        await self.send_raw(
             datagram(payload, sequence, timestamp, ssrc, kind, track.kind == "video", head)
         )
+
+    async def send_raw(self, data: bytes) -> None:
+        """These bytes of RTP or RTCP, protected."""
+        await self._dtls._send_rtp(data)  # noqa: SLF001 (aiortc has no verb for it)
+
+    def stop_checks(self) -> None:
+        """Ask for no consent any more (RFC 7675), and only answer."""
+        asking = self._ice._connection._query_consent_task  # noqa: SLF001 (aiortc has no verb for it)
+        assert asking is not None
+        asking.cancel()
 
     async def close(self) -> None:
         if self._connecting is not None:

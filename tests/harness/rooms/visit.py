@@ -1,4 +1,4 @@
-"""A connection of ours whose bundle writes down what it gets; a peer by hand that comes to it."""
+"""A connection of ours whose bundle writes down what it gets, and its peer: aiortc, or by hand."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ from slicer.webrtc.lite.port import UdpPort
 from slicer.webrtc.loop_path import LoopMedia
 from slicer.webrtc.parameters import Local
 from tests.harness.rooms.manual_peer import NOW, ManualPeer
-from tests.harness.rooms.whip_client import LOOPBACK
+from tests.harness.rooms.whip_client import LOOPBACK, Flicker, Peer, Tone
 
 
 class Seen:
@@ -60,6 +60,32 @@ class Seen:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.01)
+
+
+class Call:
+    """Both ends of one call."""
+
+    def __init__(self, silence: float = 15.0, connect_timeout: float = 20.0) -> None:
+        self.seen = Seen()
+        self.media = LoopMedia(cast("Bundle", self.seen), LoopClock(), lambda _: None)
+        network = Network(LOOPBACK, silence, connect_timeout)
+        self.ours = Connection(network, self.media, self.seen.events)
+        self.theirs = Peer()
+        self.offer = ""
+
+    async def connect(self) -> None:
+        self.offer = await self.theirs.offer([Tone(), Flicker()])
+        await self.theirs.accept(await self.ours.answer(self.offer))
+        async with asyncio.timeout(20):
+            await self.seen.connected.wait()
+
+    def send_rtcp(self, data: bytes) -> None:
+        self.seen.sending.append(Transmit(data))
+        self.media.receive([])
+
+    async def close(self) -> None:
+        await self.ours.close()
+        await self.theirs.close()
 
 
 class Visit:

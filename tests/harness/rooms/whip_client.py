@@ -97,14 +97,26 @@ class Peer:
     async def vanish(self) -> None:
         """Send and answer nothing any more, and tell nobody: what a killed process looks like."""
         ice = self.connection.getSenders()[0].transport.transport
-        for protocol in ice._connection._protocols:
+        for protocol in ice._connection._protocols:  # noqa: SLF001 (aiortc has no verb for it)
             protocol.transport.abort()
         await asyncio.sleep(0)
+
+    @property
+    def controlling(self) -> bool:
+        """Its end of ICE controls (RFC 8445 6.1.1)."""
+        ice = self.connection.getSenders()[0].transport.transport
+        return bool(ice._connection.ice_controlling)  # noqa: SLF001 (aiortc has no verb for it)
+
+    async def send_raw(self, data: bytes) -> None:
+        """This datagram, by the pair in use."""
+        ice = self.connection.getSenders()[0].transport.transport
+        await ice._send(data)  # noqa: SLF001 (aiortc has no verb for it)
 
     def ignore_checks(self) -> None:
         """Answer no connectivity check any more."""
         ice = self.connection.getSenders()[0].transport.transport
-        ice._connection.request_received = lambda *_: None  # type: ignore[method-assign]
+        connection = ice._connection  # noqa: SLF001 (aiortc has no verb for it)
+        connection.request_received = lambda *_: None  # type: ignore[method-assign]
 
     async def close(self) -> None:
         await self.connection.close()

@@ -122,6 +122,7 @@ class Sender:
     packets carry the MID, where that was agreed, and as many repetitions; None for all. *rid*: the
     layer of simulcast, told in the same packets; *height*: that VP8's keyframes tell.
     *repeats*: how many of the packets before each carries as well, where RFC 2198 was agreed.
+    *next_at*: when the next frame is sent; None: at the end of the first run.
     """
 
     parameters: RtpParameters
@@ -143,6 +144,7 @@ class Sender:
     repeats: int = 0
     rid: str = ""
     height: int = 480
+    next_at: float | None = None
     packets: int = 0
     repairs: int = 0
     transport: Iterator[int] = field(default_factory=itertools.count)
@@ -154,26 +156,25 @@ class Sender:
         self.payload_type, self.codec = next(iter(self.parameters.codecs.items()))
         self.ticks = round(self.every * self.codec.clock_rate)
         self._begin = self.number
-        self._next: float | None = None
         self._report_at = 0.0
         self._reported = (0.0, self.timestamp)
         self._key_due, self._key_at = True, float("-inf")
-        self._history: dict[int, bytes] = {}
+        self.history: dict[int, bytes] = {}
         self._lost_time = 0.0
         self._before: list[tuple[int, bytes]] = []
 
     def due(self, until: float) -> bool:
         """Whether anything is sent before *until*."""
-        return self._next is None or self._next <= until
+        return self.next_at is None or self.next_at <= until
 
     def send(self, until: float) -> Iterator[tuple[float, bytes]]:
         """What is sent before *until*, each with when."""
         pace = self.every / (1 + self.ppm * 1e-6)
-        if self._next is None:
-            self._next = until
-        while self._next <= until:
-            now = self._next
-            self._next += pace
+        if self.next_at is None:
+            self.next_at = until
+        while self.next_at <= until:
+            now = self.next_at
+            self.next_at += pace
             if not self.muted:
                 if self.reports and now >= self._report_at:
                     self._report_at = now + self.reports
@@ -194,7 +195,7 @@ class Sender:
                 case rtcp.FullIntraRequest(entries=entries) if self.ssrc in dict(entries):
                     self._ask(now)
                 case rtcp.Nack(media_ssrc=self.ssrc, sequences=missing):
-                    answers += [self._again(lost) for lost in missing if lost in self._history]
+                    answers += [self.again(lost) for lost in missing if lost in self.history]
         return [] if self.muted else answers
 
     def bye(self) -> bytes:
@@ -227,9 +228,9 @@ class Sender:
         packet = datagram(
             payload, self.sequence, self.timestamp, self.ssrc, kind, marker, extension
         )
-        self._history[self.sequence & 0xFFFF] = packet
-        if len(self._history) > HISTORY:
-            del self._history[next(iter(self._history))]
+        self.history[self.sequence & 0xFFFF] = packet
+        if len(self.history) > HISTORY:
+            del self.history[next(iter(self.history))]
         self.sequence += 1
         return packet
 
@@ -265,9 +266,9 @@ class Sender:
         block += bytes(-len(block) % 4)
         return struct.pack("!HH", 0xBEDE, len(block) // 4) + block if block else b""
 
-    def _again(self, sequence: int) -> bytes:
+    def again(self, sequence: int) -> bytes:
         """By RFC 4588 where that was agreed, else the same packet once more."""
-        original = self._history[sequence]
+        original = self.history[sequence]
         for repairing, repaired in self.parameters.rtx.items():
             if repaired == self.payload_type:
                 words = int.from_bytes(original[14:16])

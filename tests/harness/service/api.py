@@ -143,8 +143,15 @@ class Caller:
     shared: SharedLimits | None = None
 
     def __post_init__(self) -> None:
-        settings = replace(self.settings, now=lambda: self.now, monotonic=lambda: self.monotonic)
-        app = make_app(self.apps, self.orders, settings, note=self.noted.append, shared=self.shared)
+        app = make_app(
+            self.apps,
+            self.orders,
+            self.settings,
+            note=self.noted.append,
+            shared=self.shared,
+            now=lambda: self.now,
+            monotonic=lambda: self.monotonic,
+        )
         transport = httpx.ASGITransport(app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 

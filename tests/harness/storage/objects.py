@@ -38,6 +38,15 @@ class Target:
         return azure_front.account(keys) if self.vendor == "az" else keys
 
 
+def url_in_seaweed(request: pytest.FixtureRequest, vendor: str, prefix: str) -> str:
+    """The URL of the vendor's bucket, which is there from now on. COS' S3 API has no front here: it
+    is SeaweedFS' own, at an address."""
+    at = target(request, vendor)
+    seaweed: Seaweed = request.getfixturevalue("seaweed")
+    seaweed.make_bucket(at.bucket)
+    return at.url(prefix, endpoint=seaweed.endpoint if vendor == "cos" else "")
+
+
 def target(request: pytest.FixtureRequest, vendor: str) -> Target:
     """The vendor's part of the session, started where it is not."""
     if vendor == "cos":

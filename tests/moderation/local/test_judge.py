@@ -20,7 +20,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModerationSetti
     seen = models(text=[pictures.Part("Secret sign", 0.9, BOX)])
     monkeypatch.setattr(pictures, "load", lambda _settings: seen)
     monkeypatch.setattr(speech, "load", lambda _settings: lambda _samples: HEARD)
-    monkeypatch.setattr(judge, "_models", [])
+    monkeypatch.setattr(judge, "loaded", [])
     return ModerationSettings(local_words=str(own), local_whisper="a model")
 
 

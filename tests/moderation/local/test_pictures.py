@@ -231,7 +231,7 @@ def test_what_operators_install_themselves(monkeypatch: pytest.MonkeyPatch, tmp_
         module("rapidocr_onnxruntime", path, RapidOCR=Reader),
         module("onnxruntime", path, SessionOptions=Options, InferenceSession=session),
     ]
-    monkeypatch.setattr(pictures, "_nsfw", lambda: lambda _image: 0.0)
+    monkeypatch.setattr(pictures, "load_nsfw", lambda: lambda _image: 0.0)
     monkeypatch.setattr(pictures, "find_spec", lambda name: name == "nudenet")
     for each in stood_in:
         monkeypatch.setitem(sys.modules, each.__name__, each)

@@ -47,7 +47,9 @@ def test_what_cannot_be_written_is_told() -> None:
 
 
 def test_calls_are_answered_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_read", read_once)
+    ended = threading.Event()
+    monkeypatch.setattr(worker, "GRACE", 0.0)
+    monkeypatch.setattr(os, "_exit", lambda _code: ended.set())
     calls = b"".join(framed(pickle.dumps(partial(abs, -number))) for number in (1, 2))
     answers = io.BytesIO()
     serve(io.BytesIO(calls), answers)
@@ -56,17 +58,7 @@ def test_calls_are_answered_in_their_order(monkeypatch: pytest.MonkeyPatch) -> N
     while length := answers.read(LENGTH_BYTES):
         found.append(pickle.loads(answers.read(int.from_bytes(length, "big"))))
     assert found == [(True, 1), (True, 2)]
-
-
-def read_once(calls: io.BytesIO, waiting: object) -> None:
-    """`_read`, without the end of this process."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(worker, "GRACE", 0)
-        patched.setattr(os, "_exit", lambda _code: None)
-        READ(calls, waiting)  # type: ignore[arg-type]
-
-
-READ = worker._read
+    assert ended.wait(10), "the end of calls is the end of the process"
 
 
 def test_a_process_is_polite_and_keeps_its_answers_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,14 @@ from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
     AnchorLeft,
+    Fact,
     RoomEntered,
     RoomLost,
     Stopped,
     TrackPublished,
     TrackUnpublished,
 )
-from slicer.slicing.outputs import AudioCut, EndReason
+from slicer.slicing.outputs import AudioCut, EndReason, TrackOutput
 from tests.harness.rooms.videoroom import PRIVATE_ID, VideoRoom, on_websocket
 from tests.rooms.janus.conftest import Robot
 
@@ -144,19 +145,21 @@ async def test_janus_gone_and_back(robot: Robot, caplog: pytest.LogCaptureFixtur
     assert robot.facts()[-2:] == [AnchorJoined("ada"), TrackPublished("ada", Kind.AUDIO)]
 
 
-async def test_the_last_cuts_are_there_while_the_loss_is_told(robot: Robot) -> None:
+async def test_the_last_cuts_are_there_while_the_loss_is_told(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen = robot.listen
+
+    def let_go(told: Fact | TrackOutput) -> None:
+        listen(told)
+        if isinstance(told, RoomLost):
+            robot.there.unsubscribe(robot.wish("ada", Kind.AUDIO).track)
+
+    monkeypatch.setattr(robot, "listen", let_go)
     robot.room.publish("ada", "audio")
     await robot.enter()
     await robot.connected()
     await robot.send(10.0)
-    listen = robot.there._listen
-
-    def let_go(told: object) -> None:
-        listen(told)  # type: ignore[arg-type]
-        if isinstance(told, RoomLost):
-            robot.there.unsubscribe(robot.wish("ada", Kind.AUDIO).track)
-
-    robot.there._listen = let_go
     robot.room.handles[0].session.emit({"janus": "timeout"})
     await robot.until(lambda: robot.cuts(AudioCut))
 

@@ -229,7 +229,7 @@ async def test_a_publisher_that_sends_nothing_is_told_while_janus_goes_on(
     assert sfu is not None
     trouble = AnchorTrouble("ada", f"{reason}it is muted", 1)
     while trouble not in robot.told:
-        await sfu._dtls._send_rtp(rtcp.build([ReceiverReport(1, ())]))
+        await sfu.send_raw(rtcp.build([ReceiverReport(1, ())]))
         await asyncio.sleep(0.02)
     await robot.send(11.0)
     assert [one for one in robot.facts() if isinstance(one, TrackUnpublished)] == []

@@ -8,7 +8,7 @@ from livekit.protocol import models, rtc
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import parse_room
 from slicer.rooms.livekit.address import LiveKitAddress
-from slicer.rooms.livekit.room import _servers
+from slicer.rooms.livekit.room import servers_after
 from slicer.rooms.livekit.session import End
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, Fact, RoomEntered, RoomLost, Stopped, TrackPublished
@@ -131,5 +131,5 @@ def test_where_the_server_sends_us() -> None:
     plain = LiveKitAddress.parse(parse_room("livekit://a:7880/r?token=t"))
     secure = LiveKitAddress.parse(parse_room("livekits://a/r?token=t"))
     end = End("", servers=("https://b", "ws://c:1", "nonsense"))
-    assert _servers(plain, end) == ["wss://b", "ws://c:1", "ws://a:7880"]
-    assert _servers(secure, end) == ["wss://b", "wss://a"]
+    assert servers_after(plain, end) == ["wss://b", "ws://c:1", "ws://a:7880"]
+    assert servers_after(secure, end) == ["wss://b", "wss://a"]

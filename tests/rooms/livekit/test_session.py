@@ -23,6 +23,7 @@ from slicer.slicing.outputs import AnchorTrouble, EndReason, TrackRefused
 from slicer.webrtc.connection import Connection
 from tests.harness.garbage import living, no_collector
 from tests.harness.rooms.descriptions import Track, described
+from tests.harness.rooms.livekit_sockets import sockets_of_signalling
 from tests.harness.rooms.livekit_stand_in import StandIn, audio, info, video
 from tests.harness.rooms.visitor import Visitor
 from tests.rooms.livekit.conftest import QUICK, visitor
@@ -106,10 +107,17 @@ async def test_an_older_server_offers(server: StandIn, robot: Visitor) -> None:
     assert [join.reconnect for join in server.joins] == [False, False]
 
 
-async def test_signalling_that_breaks_is_taken_up_again(server: StandIn, robot: Visitor) -> None:
+@pytest.mark.parametrize("by_the_server", [True, False])
+async def test_signalling_that_breaks_is_taken_up_again(
+    server: StandIn, robot: Visitor, monkeypatch: pytest.MonkeyPatch, by_the_server: bool
+) -> None:
+    sockets = sockets_of_signalling(monkeypatch)
     await robot.enter(server.url())
     await robot.until(lambda: robot.cuts("ada") == set(Kind))
-    await server.sockets[0].close()
+    if by_the_server:
+        await server.sockets[0].close()
+    else:
+        sockets[0].transport.abort()
     await robot.until(lambda: robot.connector.counters["resumes"] == 1)
     assert server.joins[1].reconnect
     assert server.joins[1].participant_sid == "PA_robot1"

@@ -14,7 +14,7 @@ from slicer.rooms.replay.decryption import (
     MAX_LOGS,
     Decryption,
     Stream,
-    _session,
+    session_of,
 )
 from slicer.rooms.replay.keys import MAX_FILE, Keys, SrtpKey
 from slicer.rooms.replay.network import Endpoints
@@ -135,11 +135,11 @@ def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(key: SrtpKey) -> pylibsrtp.Session:
         nonlocal made
         made += 1
-        return _session(key)
+        return session_of(key)
 
     session = sender()
     ours = [session.protect(packet) for packet in PLAIN]
-    monkeypatch.setattr(module, "_session", counted)
+    monkeypatch.setattr(module, "session_of", counted)
     decryption = Decryption(Keys.read(f"{SDES}\n{OTHER}"), set())
     assert [one.data for one in decryption.opened(captured(ours[:20]))] == PLAIN[:20]
     strange = [rtp(111, 1, ssrc=ssrc, payload=bytes(60)) for ssrc in range(1_000)]

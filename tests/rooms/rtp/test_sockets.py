@@ -7,7 +7,7 @@ import pytest
 
 from slicer.errors import RoomError
 from slicer.rooms.rtp import sockets as module
-from slicer.rooms.rtp.session import Port, _section
+from slicer.rooms.rtp.session import Port, section_of
 from slicer.rooms.rtp.sockets import Sender as Identity
 from slicer.rooms.rtp.sockets import Sockets
 from slicer.rtp import rtcp
@@ -28,7 +28,7 @@ class Listening:
         (self.port,) = free_ports()
         self.now = 0.0
         self.taken: list[bytes] = []
-        section = _section(Kind.AUDIO, "96:opus")
+        section = section_of(Kind.AUDIO, "96:opus")
         port = Port(self.port, None if muxed else self.port + 1, (section,), keys)
         self.identity = Identity(pinned)
         self.sockets = Sockets(
@@ -171,7 +171,7 @@ def _sealed() -> Callable[[bytes], bytes]:
 
 async def test_a_port_that_is_taken_is_said_and_nothing_stays_open() -> None:
     there = Listening()
-    section = _section(Kind.AUDIO, "96:opus")
+    section = section_of(Kind.AUDIO, "96:opus")
     for number, control in ((there.port, None), (there.port - 1, there.port)):
         port = Port(number, control, (section,))
         with pytest.raises(RoomError, match=f"UDP 127.0.0.1, port {there.port}: Address already"):
@@ -182,12 +182,16 @@ async def test_a_port_that_is_taken_is_said_and_nothing_stays_open() -> None:
 
 
 async def test_what_cannot_be_sent_is_counted() -> None:
-    there = Listening(KEYS)
-    there.sockets._source = ("127.0.0.1", 70_000)
-    there.sockets.transmit(REPORT)
-    there.sockets.transmit(b"no compound")
-    assert there.sockets.counters["rtcp_unsent"] == 2
-    there.sockets.close()
+    plain, sealed = Sender(), Sender(protect=_sealed())
+    for sender, keys, unsent in ((plain, None, bytes(70_000)), (sealed, KEYS, b"none")):
+        there = Listening(keys)
+        there.sockets.transmit(REPORT)  # to nobody
+        sender.talk(there.port, 0, 1)
+        await there.until(2)
+        there.sockets.transmit(unsent)
+        assert there.sockets.counters["rtcp_unsent"] == 2
+        there.sockets.close()
+        sender.close()
 
 
 async def test_who_reads_rtcp_and_sends_none_shows_where(senders: list[Sender]) -> None:

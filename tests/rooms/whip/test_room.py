@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -35,6 +35,7 @@ from slicer.slicing.outputs import (
     TrackRefused,
 )
 from slicer.slicing.spec import AudioSpec
+from slicer.webrtc.connection import Network
 from tests.harness.rooms.robot import ROOM, Robot
 from tests.harness.rooms.whip_client import Flicker, Peer, Tone, publish_peer
 
@@ -370,11 +371,10 @@ async def test_a_room_has_a_bound_and_who_does_not_get_in_is_told(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("slicer.rooms.whip.room.LOOK", 0.05)
+    monkeypatch.setattr("slicer.rooms.whip.room.Network", partial(Network, connect_timeout=0.2))
     rooms = WhipConnector(Context(LoopClock(), WhipSettings(max_pending_room=1)))
     robot = Robot(rooms)
     await robot.enter()
-    (site,) = rooms._sites.values()
-    site._network = replace(site._network, connect_timeout=0.2)
     peer = Peer()
     offer = await peer.offer([Tone()])
     url = rooms.endpoint(ROOM)

@@ -53,7 +53,7 @@ def test_packets_made_by_aiortc() -> None:
     units = encoded("h264")
     packets = []
     for index, coded in enumerate(units):
-        parts = H264Encoder._packetize(iter(annexb(coded.data)))
+        parts = H264Encoder._packetize(iter(annexb(coded.data)))  # noqa: SLF001 (of aiortc)
         packets += [
             Sent(part, index * TICKS, at == len(parts) - 1, index) for at, part in enumerate(parts)
         ]

@@ -154,8 +154,13 @@ def own_listener(session: Written) -> Listener:
 async def test_who_comes_again_by_the_same_address_is_another_session(
     port: UdpPort, sender: socket.socket
 ) -> None:
-    first, second, listener = Written(), Written(), port._listeners[0]
+    first, second, before = Written(), Written(), Written()
     there, ours = sender.getsockname(), (LOOPBACK, port.port)
+    port.name(before, ["ann"])
+    sender.sendto(check("ann"), ours)
+    await until(lambda: before.arrivals)
+    listener = own_listener(before)
+    port.forget(before)
     for session in (first, second):
         sock, _ = port.connect(listener, there, session)
         sock.close()

@@ -68,7 +68,7 @@ async def test_the_time_to_connect_is_bounded(call: Call) -> None:
     await call.meet(seconds=0.1)
     assert call.connecting is not None
     assert await call.connecting == "no connectivity check came within 0.1 s"
-    again = LiteTransport(call.port, call.ended.append, call.move, call._read)
+    again = LiteTransport(call.port, call.ended.append, call.move, call.read)
     peer = ManualPeer()
     peer.meet(await again.local())
     connecting = asyncio.create_task(again.connect(peer.remote, False, 0.2, call.take))
@@ -150,7 +150,7 @@ async def test_who_is_faster_with_the_peer_s_own_check_moves_nobody(call: Call) 
 
 async def test_a_replayed_check_of_another_session_moves_nobody(call: Call) -> None:
     await call.connect()
-    other = LiteTransport(call.port, call.ended.append, call.move, call._read)
+    other = LiteTransport(call.port, call.ended.append, call.move, call.read)
     theirs = await other.local()
     stranger = ManualPeer()
     stranger.meet(theirs)
