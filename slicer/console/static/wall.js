@@ -72,6 +72,12 @@ class Card {
     this.link = null;
   }
 
+  // What is out of sight is not laid out, but for what has the keyboard's focus, which would lose it.
+  show(shown) {
+    this.shown = shown;
+    if (this.link) this.link.hidden = !shown && document.activeElement !== this.link;
+  }
+
   // What is in the item, made when it first comes into sight.
   make() {
     this.image = element("img", { alt: "", hidden: true, draggable: false });
@@ -211,10 +217,11 @@ export function wall(main) {
     const items = list.children, now = new Set(), above = top - scrollY;
     const first = Math.max(0, Math.floor((-NEAR - above) / pitch)) * wide, end = Math.ceil((innerHeight + NEAR - above) / pitch) * wide;
     for (let index = first; index < Math.min(end, items.length); index++) now.add(items[index].card);
-    for (const card of visible) if (!now.has(card)) card.shown = false;
+    for (const card of visible) if (!now.has(card)) card.show(false);
     for (const card of now) {
-      if (card.stale && !card.shown) dirty.add(card);
-      card.shown = true;
+      if (card.shown) continue;
+      card.show(true);
+      if (card.stale) dirty.add(card);
     }
     visible = now;
     if (dirty.size) schedule();
@@ -311,6 +318,7 @@ export function wall(main) {
     if (!next) return;
     event.preventDefault();
     if (!next.card.link) next.card.draw(true);
+    next.card.link.hidden = false;
     next.card.link.focus();
     next.scrollIntoView({ block: "nearest" });
   });
