@@ -1,14 +1,14 @@
 """The console's wall in a real Chromium: frames a second while it changes and is scrolled.
 
 `python -m bench.console [--anchors 500] [--seconds 10]`: every anchor has a new picture every 5 s.
-The page is scrolled all the while. From Chromium's own trace come the main thread's work and its
+The page is scrolled all the while, by a sixtieth of a second in each frame, so that a busy machine
+has the same to do in a frame. From Chromium's own trace come the main thread's work and its
 longest task, and what of it is the page's own (script, style, layout) and what is painting; from
-requestAnimationFrame how far apart frames are. Work is given for a sixtieth of a second: where the
-machine makes fewer frames, each has more to do, and the same in sum.
+requestAnimationFrame how far apart frames are.
 
 `python -m bench.console --floor` measures in turns, in the same Chromium, what it makes of an empty
-page, of a page of as many plain pictures that never change, and of the wall. No page can have more
-frames than the first.
+page, of a page of as many plain pictures that never change, and of the wall with all its changes,
+and what CPU all of Chromium uses for a frame. No page can have more frames than the first.
 
 `python -m bench.console --picture docs/console.png` makes the picture of the documentation instead.
 """
@@ -16,7 +16,9 @@ frames than the first.
 import argparse
 import asyncio
 import base64
+import contextlib
 import json
+import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +39,7 @@ from tests.harness.rooms.chromium import chromium
 TASKS, EVERY, PICTURES = 20, 5.0, 40
 """Tasks, seconds between two pictures of an anchor, and pictures that differ."""
 WHOLE = 6.3
-"""Seconds in which SCROLL has gone down and up once."""
+"""Seconds in which SCROLL, at 60 frames a second, has gone down once."""
 FRAME = 1000 / 60
 """Milliseconds."""
 CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"]
@@ -51,14 +53,14 @@ GROUPS = {
 }
 """How the trace's events begin that are of a kind; raster is other threads'."""
 SCROLL = """seconds => new Promise(done => {
-  const intervals = [], began = performance.now();
-  let last = began;
+  const intervals = [];
+  let last = performance.now();
   function frame(now) {
     intervals.push(now - last);
     last = now;
     const most = document.documentElement.scrollHeight - innerHeight;
-    scrollTo(0, most * (0.5 - 0.5 * Math.cos((now - began) / 2000)));
-    if (now - began < seconds * 1000) requestAnimationFrame(frame);
+    scrollTo(0, most * (0.5 - 0.5 * Math.cos(intervals.length / 120)));
+    if (intervals.length < seconds * 60) requestAnimationFrame(frame);
     else done(intervals.slice(1));
   }
   requestAnimationFrame(frame);
@@ -119,7 +121,7 @@ async def measure(anchors: int, seconds: float) -> None:
             events = trace["traceEvents"]
             report(intervals, *main_thread(events))
             for kind, spent in work(events).items():
-                print(f"{kind:20} {spent / (60 * seconds):6.2f} ms of CPU in 1/60 s")
+                print(f"{kind:20} {spent / len(intervals):6.2f} ms of CPU a frame")
 
 
 def still(anchors: int) -> str:
@@ -136,7 +138,8 @@ def still(anchors: int) -> str:
 async def compare(anchors: int, seconds: float, rounds: int) -> None:
     """Print the frames a second of the wall and of pages that do less, in turns."""
     empty = "<div style='height: 20000px'></div>"
-    found: dict[str, list[float]] = {"an empty page": [], "plain pictures": [], "the wall": []}
+    found: dict[str, list[tuple[float, float]]]
+    found = {"an empty page": [], "plain pictures": [], "the wall": []}
     with tempfile.TemporaryDirectory() as folder:
         async with served(Path(folder)) as (stage, url), chromium() as browser:
             page = await browser.page(url)
@@ -152,12 +155,31 @@ async def compare(anchors: int, seconds: float, rounds: int) -> None:
                         await page.goto(url)
                         await page.locator(".tile").nth(anchors - 1).wait_for(state="attached")
                     await page.evaluate(SCROLL, WHOLE)  # every picture was shown once
+                    before = cpu_of_group(browser.pid)
                     intervals = await page.evaluate(SCROLL, seconds)
-                    found[name].append(1000 * len(intervals) / sum(intervals))
+                    after = cpu_of_group(browser.pid)
+                    spent = sum(after[pid] - before.get(pid, 0.0) for pid in after)
+                    rate = 1000 * len(intervals) / sum(intervals)
+                    found[name].append((rate, 1000 * spent / len(intervals)))
             changing.cancel()
-    for name, rates in found.items():
+    for name, turns in found.items():
+        rates, spent_each = zip(*turns, strict=True)
         each = ", ".join(f"{rate:.1f}" for rate in rates)
-        print(f"{name:20} {median(rates):6.1f} frames a second (median of {each})")
+        print(
+            f"{name:20} {median(rates):6.1f} frames a second (median of {each}), "
+            f"{median(spent_each):.1f} ms of CPU a frame"
+        )
+
+
+def cpu_of_group(group: int) -> dict[int, float]:
+    """CPU seconds that each process of a group, Chromium's here, has used."""
+    found = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = file.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                found[int(file.parent.name)] = int(fields[11]) + int(fields[12])
+    return {pid: ticks / os.sysconf("SC_CLK_TCK") for pid, ticks in found.items()}
 
 
 def main_thread(events: list[dict[str, Any]]) -> tuple[int, list[float]]:

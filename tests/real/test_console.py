@@ -21,6 +21,16 @@ from tests.harness.rooms.chromium import Chromium, chromium
 
 ANCHORS = ("ada", "bo", "<img src=x onerror=alert(1)>")
 PHONE, DESK = (390, 844), (1280, 800)
+FLING = """frames => new Promise(done => {
+  let at = 0;
+  function frame() {
+    scrollTo(0, ++at % 2 ? 0 : document.documentElement.scrollHeight);
+    if (at < frames) requestAnimationFrame(frame);
+    else done();
+  }
+  requestAnimationFrame(frame);
+})"""
+"""Scrolls from end to end in each frame; ends at the top where their number is odd."""
 
 
 @dataclass
@@ -104,6 +114,46 @@ async def test_an_operator_at_work(tmp_path: Path) -> None:
         await page.keyboard.press("Escape")
         await page.locator(".audio:visible").first.click()
         await expect(page.locator("audio")).to_have_js_property("ended", True)
+
+
+async def test_a_long_wall_is_drawn_where_it_is_seen(tmp_path: Path) -> None:
+    many = 150
+    async with opened(tmp_path) as console:
+        page, stage = console.page, console.stage
+        await page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+        stage.begin("t", "150")
+        for number in range(many):
+            stage.join("t", f"anchor-{number:03}")
+        await console.log_in()
+        tiles = page.locator(".tile")
+        await expect(tiles).to_have_count(many)
+        for number in range(many):
+            stage.make("t", f"anchor-{number:03}", jpeg(number % 9))
+        await expect(tiles.first.locator("img")).to_be_visible()
+        assert await tiles.last.locator("a").count() == 0
+
+        # What has the focus keeps it, however far away the page is scrolled.
+        await tiles.first.locator("a").focus()
+        await page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        await expect(tiles.last.locator("b")).to_have_text(f"anchor-{many - 1:03}")
+        await expect(tiles.last.locator("img")).to_be_visible()
+        await expect(tiles.first.locator("a")).to_be_focused()
+        assert await page.locator(".tile a:visible").count() < 80
+        assert await tiles.nth(5).locator("a").is_hidden()
+
+        # By keys past what is made, and back.
+        await tiles.last.locator("a").focus()
+        await page.keyboard.press("ArrowUp")
+        await page.keyboard.press("ArrowDown")
+        await expect(tiles.last.locator("a")).to_be_focused()
+
+        # What was passed over, and what changed meanwhile, is drawn when the page rests.
+        await page.evaluate(FLING, 40)
+        stage.make("t", "anchor-000", jpeg(20))
+        stage.judge(stage.make("t", "anchor-001", jpeg(21)), Suggest.REVIEW, Label.SEXY, 66)
+        await page.evaluate(FLING, 1)
+        await expect(tiles.first.locator(".pill")).to_have_text("Review · Sexy 66")
+        await expect(tiles.nth(3).locator("img")).to_be_visible()
 
 
 async def test_what_waits_is_dropped_after_a_question(tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 // The wall: the newest picture of every anchor, hits first.
 //
 // A change of a tile is noted at once and drawn in the next frame, and only where it can be seen: a
-// tile out of sight is drawn when it comes into sight. So the work of a frame is that of the tiles
-// on the screen, however many there are. Pictures are decoded before they take the place of the last.
+// tile out of sight is made and drawn when it comes into sight. So the work of a frame is that of the
+// tiles on the screen, however many there are, and of a tile only what differs is written. Pictures are
+// decoded before they take the place of the last.
+//
+// While the page scrolls, what is on the screen is drawn anew once a second alone, and tiles that pass
+// faster than anybody can look fetch no picture: they keep the one they have, with its age.
 //
 // All tiles are of one size, so which of them can be seen is two divisions. Neither the browser's
 // content-visibility nor an IntersectionObserver: with the first, each row that comes into sight is
@@ -16,6 +20,7 @@ import { listen, tasks, tiles } from "./live.js";
 const HIT_SECONDS = 600; // for which a hit keeps its anchor in front
 const SETTLED = 1000; // milliseconds between two orders at least: each lays the whole wall out
 const SCROLLED = 300; // milliseconds after a scroll in which no tile jumps from under the eye
+const FAST = 2; // screens a second from which on tiles pass too fast to be looked at
 const LATE = 2; // seconds from which a picture is late: as the engine counts it
 const NEAR = 300; // pixels beyond the screen in which tiles are drawn
 const OLD = 60; // seconds after which a picture is said to be old
@@ -46,6 +51,14 @@ function order(a, b) {
   return rank(a) - rank(b) || a.room.localeCompare(b.room) || a.anchor.localeCompare(b.anchor) || (a.id < b.id ? -1 : 1);
 }
 
+function write(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
+
+function mark(place, name, value) {
+  if (place.dataset[name] !== value) place.dataset[name] = value;
+}
+
 class Card {
   constructor(id) {
     this.id = id;
@@ -53,131 +66,175 @@ class Card {
     this.shown = false; // on the screen, or near it
     this.stale = true;
     this.wanted = "";
+    this.taken = null; // when the picture that is shown was taken
+    this.item = element("li", { className: "tile" });
+    this.item.card = this;
+    this.link = null;
+  }
+
+  // What is out of sight is not laid out, but for what has the keyboard's focus, which would lose it.
+  show(shown) {
+    this.shown = shown;
+    if (this.link) this.link.hidden = !shown && document.activeElement !== this.link;
+  }
+
+  // What is in the item, made when it first comes into sight.
+  make() {
     this.image = element("img", { alt: "", hidden: true, draggable: false });
     this.words = element("span");
     this.badge = element("em", { className: "pill", hidden: true });
     this.age = element("span", { className: "age", hidden: true });
     this.name = element("b");
     this.room = element("small");
-    this.late = element("small", { className: "late" });
-    this.voiceIcon = icon("voice");
+    this.late = element("small", { className: "late", title: "From when the picture was taken until its file was ready" });
     this.voiceText = element("span");
-    this.voice = element("span", { className: "voice" }, this.voiceIcon, this.voiceText);
+    this.voiceIcon = null;
+    this.voice = element("span", { className: "voice" }, this.voiceText);
     this.trouble = element("span", { className: "trouble" });
     this.link = element("a", {},
       element("div", { className: "shot" }, this.words, this.image, this.badge, this.age),
       element("div", { className: "who" }, this.name, this.voice, this.room, this.late, this.trouble));
-    this.item = element("li", { className: "tile" }, this.link);
-    this.item.card = this;
+    this.item.append(this.link);
   }
 
-  draw() {
+  draw(picture) {
+    if (!this.link) this.make();
     const { tile } = this;
     this.stale = false;
-    this.link.href = "#/task/" + encodeURIComponent(tile.task) + "/" + encodeURIComponent(tile.anchor);
-    this.name.textContent = tile.anchor;
-    this.link.title = tile.anchor + " in room " + (tile.room || "–");
-    this.room.textContent = tile.room ? "Room " + tile.room : "";
+    const href = "#/task/" + encodeURIComponent(tile.task) + "/" + encodeURIComponent(tile.anchor);
+    if (this.href !== href) this.link.href = this.href = href;
+    write(this.name, tile.anchor);
+    const title = tile.anchor + " in room " + (tile.room || "–");
+    if (this.link.title !== title) this.link.title = title;
+    write(this.room, tile.room ? "Room " + tile.room : "");
     const hit = isHit(tile) ? tile.hit : null;
-    this.item.dataset.hit = hit ? hit.suggest : "";
+    mark(this.item, "hit", hit ? hit.suggest : "");
     const verdict = hit ?? tile.verdict;
     this.badge.hidden = !verdict;
     if (verdict) {
-      this.badge.textContent = verdictText(verdict);
-      this.badge.dataset.tone = TONES[verdict.suggest];
-      this.badge.title = verdict.text;
+      write(this.badge, verdictText(verdict));
+      mark(this.badge, "tone", TONES[verdict.suggest]);
+      if (this.badge.title !== verdict.text) this.badge.title = verdict.text;
     }
-    const voice = !tile.audio ? ["No audio", "mute", ""] : tile.heard === null ? ["Audio", "voice", ""] :
-      tile.heard ? ["Speaking", "voice", "yes"] : ["Silent", "mute", "no"];
-    this.voiceText.textContent = voice[0];
-    this.voice.title = voice[0];
-    this.voice.setAttribute("aria-label", voice[0]);
-    this.voice.dataset.heard = voice[2];
-    this.voiceIcon.firstChild.setAttribute("d", icon(voice[1]).firstChild.getAttribute("d"));
-    this.late.textContent = tile.taken === null ? "" : "+" + tile.late.toFixed(1) + " s";
-    this.late.title = "From when the picture was taken until its file was ready";
-    this.late.dataset.tone = tile.late > LATE ? "warn" : "";
-    this.trouble.textContent = trouble(tile);
-    this.trouble.title = [...tile.task_troubles.map(one => one.detail), this.trouble.textContent].join("\n");
+    this.drawVoice();
+    write(this.late, tile.taken === null ? "" : "+" + tile.late.toFixed(1) + " s");
+    mark(this.late, "tone", tile.late > LATE ? "warn" : "");
+    const words = trouble(tile), details = [...tile.task_troubles.map(one => one.detail), words].join("\n");
+    write(this.trouble, words);
+    if (this.trouble.title !== details) this.trouble.title = details;
+    if (picture || !tile.picture) this.drawPicture();
+    else if (this.wanted !== tile.picture) this.stale = true;
     this.drawAge();
-    this.drawPicture();
+  }
+
+  drawVoice() {
+    const { tile } = this;
+    const [text, name, heard] = !tile.audio ? ["No audio", "mute", ""] : tile.heard === null ? ["Audio", "voice", ""] :
+      tile.heard ? ["Speaking", "voice", "yes"] : ["Silent", "mute", "no"];
+    if (this.voiceText.textContent === text) return;
+    const drawn = icon(name);
+    if (this.voiceIcon) this.voiceIcon.replaceWith(drawn);
+    else this.voice.prepend(drawn);
+    this.voiceIcon = drawn;
+    this.voiceText.textContent = this.voice.title = text;
+    this.voice.setAttribute("aria-label", text);
+    this.voice.dataset.heard = heard;
   }
 
   drawAge() {
-    const { taken } = this.tile;
-    this.age.hidden = taken === null;
-    if (taken === null) return;
-    const seconds = (Date.now() - taken) / 1000;
-    const text = seconds < 1 ? "now" : duration(seconds) + " ago";
-    if (this.age.textContent !== text) this.age.textContent = text;
-    this.age.dataset.tone = seconds > OLD ? "warn" : "";
+    this.age.hidden = this.taken === null;
+    if (this.taken === null) return;
+    const seconds = (Date.now() - this.taken) / 1000;
+    write(this.age, seconds < 1 ? "now" : duration(seconds) + " ago");
+    mark(this.age, "tone", seconds > OLD ? "warn" : "");
   }
 
   async drawPicture() {
-    const id = this.tile.picture;
+    const { picture: id, taken } = this.tile;
     if (!id) {
+      this.wanted = "";
       this.image.hidden = true;
-      this.words.textContent = this.tile.video ? "No picture yet" : "No video";
+      this.taken = null;
+      write(this.words, this.tile.video ? "No picture yet" : "No video");
       return;
     }
     if (this.wanted === id) return;
     this.wanted = id;
     const next = new Image();
     next.src = mediaUrl(id);
+    let missing = false;
     try {
       await next.decode();
     } catch {
-      if (this.wanted !== id) return;
-      this.image.hidden = true;
-      this.words.textContent = "Not kept here";
-      return;
+      missing = true;
     }
     if (this.wanted !== id) return;
-    next.alt = "Newest picture of " + this.tile.anchor;
-    next.draggable = false;
-    this.image.replaceWith(next);
-    this.image = next;
+    this.taken = taken;
+    if (missing) {
+      this.image.hidden = true;
+      write(this.words, "Not kept here");
+    } else {
+      next.alt = "Newest picture of " + this.tile.anchor;
+      next.draggable = false;
+      this.image.replaceWith(next);
+      this.image = next;
+    }
+    this.drawAge();
   }
 }
 
 export function wall(main) {
   const cards = new Map(), dirty = new Set();
-  let filter = "all", words = [], frame = 0, sorting = true, waitingSort = 0;
-  let reorder = false, ordered = 0, scrolled = 0; // reorder: tiles have come, gone or changed their rank
+  let filter = "all", words = [], frame = 0, rest = 0, sorting = true, waitingSort = 0, counted = false;
+  let reorder = false, ordered = 0; // reorder: tiles have come, gone or changed their rank
+  let scrolled = -Infinity, from = scrollY, fast = false;
   const list = element("ul", { className: "wall", "aria-label": "Anchors" });
   const output = element("output");
   const nothing = element("div");
   const search = element("input", { type: "search", placeholder: "Filter by name or room", "aria-label": "Filter by name or room" });
   const chips = FILTERS.map(([key, name]) => element("button", { type: "button", "aria-pressed": key === filter, data: { key, tone: key === "hits" ? "bad" : "" },
-    onclick: () => { filter = key; sorting = true; schedule(); } }, name + " ", element("b")));
+    onclick: () => { filter = key; sorting = true; counted = false; schedule(); } }, name + " ", element("b")));
   main.replaceChildren(
     element("h1", { className: "skip" }, "Wall"),
     element("form", { className: "tools", role: "search", onsubmit: event => event.preventDefault() },
       search, element("div", { className: "chips", role: "group", "aria-label": "Show" }, ...chips), output),
     list, nothing);
 
-  let visible = new Set();
+  let visible = new Set(), wide = 1, top = 0, pitch = 1; // columns, and pixels from the page's top and from row to row
 
-  function columns() {
-    return getComputedStyle(list).gridTemplateColumns.split(" ").length;
+  // How the tiles are laid out: asked of the browser after it has laid them out anew, not while it scrolls.
+  function measure() {
+    const items = list.children;
+    if (!items.length) return;
+    wide = getComputedStyle(list).gridTemplateColumns.split(" ").length;
+    const first = items[0].getBoundingClientRect();
+    top = first.top + scrollY;
+    pitch = items.length > wide ? items[wide].getBoundingClientRect().top - first.top : first.height;
   }
 
   // Which tiles are on the screen, or near it.
   function look() {
-    const items = list.children, now = new Set();
-    if (items.length) {
-      const wide = columns(), { top, height } = items[0].getBoundingClientRect();
-      const pitch = items.length > wide ? items[wide].getBoundingClientRect().top - top : height;
-      const first = Math.max(0, Math.floor((-NEAR - top) / pitch)) * wide, end = Math.ceil((innerHeight + NEAR - top) / pitch) * wide;
-      for (let index = first; index < Math.min(end, items.length); index++) now.add(items[index].card);
-    }
-    for (const card of visible) if (!now.has(card)) card.shown = false;
+    const items = list.children, now = new Set(), above = top - scrollY;
+    const first = Math.max(0, Math.floor((-NEAR - above) / pitch)) * wide, end = Math.ceil((innerHeight + NEAR - above) / pitch) * wide;
+    for (let index = first; index < Math.min(end, items.length); index++) now.add(items[index].card);
+    for (const card of visible) if (!now.has(card)) card.show(false);
     for (const card of now) {
-      card.shown = true;
+      if (card.shown) continue;
+      card.show(true);
       if (card.stale) dirty.add(card);
     }
     visible = now;
     if (dirty.size) schedule();
+  }
+
+  // Have every tile that is on the screen drawn that has changed.
+  function catchUp() {
+    for (const card of visible) if (card.stale) dirty.add(card);
+    if (dirty.size || reorder || !counted) schedule();
+  }
+
+  function scrolls() {
+    return performance.now() - scrolled < SCROLLED;
   }
 
   function schedule() {
@@ -190,20 +247,23 @@ export function wall(main) {
     if (!card.tile || rank(card.tile) !== rank(tile) || card.tile.room !== tile.room) reorder = true;
     card.tile = tile;
     card.stale = true;
-    if (card.shown) dirty.add(card);
+    counted = false;
+    if (card.shown && !scrolls()) dirty.add(card);
   }
 
   function draw() {
     frame = 0;
     const now = performance.now();
-    if (sorting || (reorder && now - ordered > SETTLED && now - scrolled > SCROLLED)) {
+    if (sorting || (reorder && now - ordered > SETTLED && !scrolls())) {
       ordered = now;
       sort();
+      measure();
       look();
     }
-    for (const card of dirty) if (card.shown && card.stale) card.draw();
+    const pictures = !fast || !scrolls();
+    for (const card of dirty) if (card.shown && card.stale) card.draw(pictures);
     dirty.clear();
-    counts();
+    if (!counted && !scrolls()) counts();
   }
 
   function passes(tile) {
@@ -234,6 +294,7 @@ export function wall(main) {
   }
 
   function counts() {
+    counted = true;
     const all = [...cards.values()];
     chips.forEach((chip, index) => {
       chip.setAttribute("aria-pressed", chip.dataset.key === filter);
@@ -251,11 +312,13 @@ export function wall(main) {
   // Arrows walk the wall as it is laid out.
   list.addEventListener("keydown", event => {
     const item = event.target.closest("li");
-    const wide = columns(), step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -wide, ArrowDown: wide }[event.key];
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -wide, ArrowDown: wide }[event.key];
     if (!item || !step || event.ctrlKey || event.metaKey || event.altKey) return;
     const items = [...list.children], next = items[items.indexOf(item) + step];
     if (!next) return;
     event.preventDefault();
+    if (!next.card.link) next.card.draw(true);
+    next.card.link.hidden = false;
     next.card.link.focus();
     next.scrollIntoView({ block: "nearest" });
   });
@@ -265,23 +328,44 @@ export function wall(main) {
     if (change.whole) {
       for (const id of cards.keys()) if (!tiles.has(id)) cards.delete(id);
       sorting = true;
+      counted = false;
     }
     for (const id of change.gone ?? []) {
-      if (cards.delete(id)) reorder = true;
+      if (cards.delete(id)) { reorder = true; counted = false; }
     }
     for (const tile of change.tiles ?? []) take(tile);
     schedule();
   });
   const ages = setInterval(() => {
-    for (const card of cards.values()) if (card.shown && !card.stale) card.drawAge();
-    if (reorder) schedule();
+    for (const card of visible) if (!card.stale) card.drawAge();
+    catchUp();
     // What is filtered by time or by what anchors do is looked at now and then.
-    if (filter !== "all" || ++waitingSort % 10 === 0) { sorting = true; schedule(); }
+    if (filter !== "all" || ++waitingSort % 10 === 0) { sorting = true; counted = false; schedule(); }
   }, 1000);
-  const onScroll = () => { scrolled = performance.now(); look(); };
+  const onRest = () => {
+    rest = 0;
+    if (scrolls()) rest = setTimeout(onRest, SCROLLED);
+    else catchUp();
+  };
+  const onScroll = () => {
+    const now = performance.now();
+    fast = Math.abs(scrollY - from) * 1000 > FAST * innerHeight * Math.max(1, now - scrolled);
+    scrolled = now;
+    from = scrollY;
+    if (!rest) rest = setTimeout(onRest, SCROLLED);
+    look();
+  };
+  const onResize = () => { measure(); look(); };
   addEventListener("scroll", onScroll, { passive: true });
-  addEventListener("resize", look);
+  addEventListener("resize", onResize);
   for (const tile of tiles.values()) take(tile);
   schedule();
-  return () => { stop(); removeEventListener("scroll", onScroll); removeEventListener("resize", look); clearInterval(ages); cancelAnimationFrame(frame); };
+  return () => {
+    stop();
+    removeEventListener("scroll", onScroll);
+    removeEventListener("resize", onResize);
+    clearInterval(ages);
+    clearTimeout(rest);
+    cancelAnimationFrame(frame);
+  };
 }
