@@ -3,9 +3,11 @@
  * Elements are appended as they come. An OBU that is whole is then rewritten where it lies, with
  * its size: its body moves by the few bytes that takes.
  */
+#include "av1_sizes.h"
 #include "depacketizer.h"
 
 #define MAX_LEB128_BYTES 8
+#define MAX_SPATIAL 3
 
 enum { Z = 0x80, Y = 0x40, N = 0x08 };                                        /* section 4.4 */
 enum { EXTENSION = 0x04, HAS_SIZE = 0x02 };                                   /* AV1 5.3.2 */
@@ -14,13 +16,17 @@ enum { SEQUENCE_HEADER = 1, DELIMITER = 2, HEADER = 3, FRAME = 6, LIST = 8 }; /*
 typedef struct temporal_unit {
     size_t size, pieces; /* of the elements as they came */
     size_t fragment;     /* where the last, unfinished OBU begins in the open frame */
-    bool fragmented, has_sequence, still, has_frame, key_frame;
+    bool fragmented, has_sequence, still, has_frame, keyframe;
+    bool taken; /* a frame that was not left out */
+    av1_sequence sequence;
 } temporal_unit;
 
 typedef struct av1_stream {
     depacketizer base;
     boundary boundary;
     temporal_unit unit;
+    bool chosen;     /* a keyframe came: */
+    uint8_t highest; /* the highest spatial layer taken */
 } av1_stream;
 
 /* The number at *position, which moves behind it (AV1 specification 4.10.5). */
@@ -92,16 +98,53 @@ static bool measure(const uint8_t *payload, size_t size, size_t *count, size_t *
     return all.count == 0 || all.index == all.count;
 }
 
-static void note_kind(temporal_unit *unit, const uint8_t *body, size_t size, int kind) {
+static bool is_frame(int kind) { return kind == HEADER || kind == FRAME; }
+
+static uint8_t highest(const av1_stream *it) { return it->chosen ? it->highest : MAX_SPATIAL; }
+
+static void note_frame(av1_stream *it, const uint8_t *body, size_t size, uint8_t spatial) {
+    temporal_unit *unit = &it->unit;
+    if (!unit->has_frame) {
+        unit->has_frame = true;
+        /* AV1 specification 7.5: a sequence header, and a key frame as the first frame. 5.9.2:
+         * show_existing_frame 0, frame_type 0. */
+        bool key = size > 0 && (body[0] & 0xE0) == 0;
+        unit->keyframe = unit->has_sequence && (unit->still || key);
+        if (unit->keyframe) {
+            it->chosen = true;
+            it->highest = MAX_SPATIAL;
+        }
+    }
+    int enough = it->base.height;
+    if (unit->keyframe && enough > 0 && unit->sequence.known && spatial <= it->highest &&
+        av1_read_height(body, size, &unit->sequence) >= enough)
+        it->highest = spatial; /* none is needed above one that is high enough */
+}
+
+static void note(av1_stream *it, const uint8_t *body, size_t size, int kind, uint8_t spatial) {
+    temporal_unit *unit = &it->unit;
     if (kind == SEQUENCE_HEADER && !unit->has_sequence) {
         unit->has_sequence = true;
         unit->still = size > 0 && body[0] & 0x08; /* 5.5.1: all its frames are key frames */
+        unit->sequence = av1_read_sequence(body, size);
+    } else if (is_frame(kind)) {
+        note_frame(it, body, size, spatial);
     }
-    if ((kind == HEADER || kind == FRAME) && !unit->has_frame) {
-        unit->has_frame = true;
-        /* 5.9.2: show_existing_frame 0, frame_type 0 */
-        unit->key_frame = size > 0 && (body[0] & 0xE0) == 0;
-    }
+}
+
+/* The kind of the one unit that these bytes are, and where its body starts; -1 where they are
+ * malformed. */
+static int read_obu(const uint8_t *data, size_t size, size_t *start) {
+    if (size == 0 || data[0] & 0x80)
+        return -1;
+    *start = data[0] & EXTENSION ? 2 : 1;
+    uint64_t length;
+    if (size < *start)
+        return -1;
+    if (data[0] & HAS_SIZE &&
+        (!read_leb128(data, size, start, &length) || length != size - *start))
+        return -1;
+    return data[0] >> 3 & 0x0F;
 }
 
 /* The last OBU is whole: write it as the low-overhead format has it (AV1 specification 5.2), or
@@ -113,18 +156,22 @@ static bool finish_obu(av1_stream *it) {
     if (size == 0) /* an element of no bytes is allowed, and means nothing */
         return true;
     uint8_t *data = bytes->data + unit->fragment;
-    size_t head = data[0] & EXTENSION ? 2 : 1, start = head;
-    uint64_t length;
-    if (data[0] & 0x80 || size < head)
+    size_t head = data[0] & EXTENSION ? 2 : 1, start = 0;
+    int kind = read_obu(data, size, &start);
+    if (kind < 0)
         return false;
-    if (data[0] & HAS_SIZE && (!read_leb128(data, size, &start, &length) || length != size - start))
-        return false;
-    int kind = data[0] >> 3 & 0x0F;
+    uint8_t spatial = head == 2 ? data[1] >> 3 & 3 : 0;
     size_t body = size - start, moved = head + leb128_size(body);
-    if (kind == DELIMITER || kind == LIST) {
+    bool left_out = kind == DELIMITER || kind == LIST;
+    if (!left_out) {
+        note(it, data + start, body, kind, spatial);
+        left_out = spatial > highest(it);
+    }
+    if (left_out) {
         bytes->size = unit->fragment;
         return true;
     }
+    unit->taken = unit->taken || is_frame(kind);
     if (!assembly_reserve(&it->base.open, moved))
         return false;
     data = bytes->data + unit->fragment;
@@ -132,7 +179,6 @@ static bool finish_obu(av1_stream *it) {
     data[0] |= HAS_SIZE;
     write_leb128(data + head, body);
     bytes->size = unit->fragment + moved + body;
-    note_kind(unit, data + moved, body, kind);
     return true;
 }
 
@@ -192,8 +238,11 @@ static pushed push(depacketizer *base, const part *in, frame *out) {
         return PUSHED_NOTHING;
     if (unit->fragmented || !unit->has_frame)
         return PUSHED_MALFORMED;
-    /* AV1 specification 7.5: a sequence header, and a key frame as the first frame. */
-    return assembly_give(open, unit->has_sequence && (unit->still || unit->key_frame), out);
+    if (!unit->taken) { /* all of its layers were left out */
+        assembly_drop(open);
+        return PUSHED_NOTHING;
+    }
+    return assembly_give(open, unit->keyframe, out);
 }
 
 static bool starts_keyframe(const uint8_t *payload, size_t size) {
@@ -208,9 +257,26 @@ static bool starts_keyframe(const uint8_t *payload, size_t size) {
     return kind == SEQUENCE_HEADER || kind == DELIMITER;
 }
 
+static int height(const uint8_t *payload, size_t size) {
+    if (!starts_keyframe(payload, size))
+        return 0;
+    elements all = elements_of(payload, size);
+    while (more(&all)) {
+        const uint8_t *data = NULL;
+        size_t length = 0, start = 0;
+        next_element(&all, &data, &length);
+        if (read_obu(data, length, &start) == SEQUENCE_HEADER) {
+            av1_sequence sequence = av1_read_sequence(data + start, length - start);
+            return sequence.known ? sequence.height : 0;
+        }
+    }
+    return 0;
+}
+
 const codec_format av1_format = {
     .name = "av1",
     .state = sizeof(av1_stream),
     .push = push,
     .starts_keyframe = starts_keyframe,
+    .height = height,
 };

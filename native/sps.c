@@ -1,27 +1,10 @@
 /* Twin of slicer/rtp/codecs/sps.py (ITU-T H.264 7.3.2.1.1). */
 #include "sps.h"
+#include "bits.h"
 
 #define MAX_BYTES 128
 #define MAX_ZEROS 24
 #define MAX_HEIGHT 0xFFFF
-
-/* Reads bits; `bad` once what was read is of no use. */
-typedef struct bits {
-    const uint8_t *data;
-    size_t count, at;
-    bool bad;
-} bits;
-
-static uint32_t take(bits *it, size_t count) {
-    uint32_t value = 0;
-    if (it->bad || count > it->count - it->at) {
-        it->bad = true;
-        return 0;
-    }
-    for (; count > 0; count--, it->at++)
-        value = value << 1 | (it->data[it->at / 8] >> (7 - it->at % 8) & 1);
-    return value;
-}
 
 /* ue(v), of 9.1; an se(v) is as long. */
 static int64_t number(bits *it) {

@@ -20,6 +20,7 @@ TWINS = {
     "activity.h": "slicing.activity",
     "audio.c": "slicing.audio",
     "av1.c": "rtp.codecs.obu",
+    "av1_sizes.c": "rtp.codecs.av1_sizes",
     "bundle.h": "slicing.bundle",
     "candidates.c": "rtp.stream",
     "candidates.h": "rtp.stream",

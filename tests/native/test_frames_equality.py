@@ -136,6 +136,13 @@ def test_an_intact_stream_gives_frames_on_both(codec: str) -> None:
 # Payloads put together from the pieces that each format is made of.
 
 KEY_VP8, KEY_VP9 = b"\x10\x02\x00\x9d\x01\x2a\x40\x01\xf0\x00", b"\x82\x49\x83\x42"
+# Of 1280 x 720 (Chromium's are alike), and the first bytes of its layers of 180, 360 and 720 lines.
+SEQUENCE_AV1 = b"\x08" + bytes.fromhex("0007012d4cffb3d55d54")
+LAYERS_AV1 = [
+    b"\x09\x34\x00" + bytes.fromhex("124fcb31234568"),
+    b"\x0c\x34\x08" + bytes.fromhex("31e2200000009fd67123"),
+    b"\x0d\x34\x10" + bytes.fromhex("30e2200000123456801234"),
+]
 SPROP = {
     "h264": {"sprop-parameter-sets": "Z0IACvhB,aM44gA=="},
     "h265": {
@@ -197,6 +204,7 @@ BODIES: dict[str, list[bytes]] = {
             b"\x34\x28",
         ),
         *(b"\x02\x08\x18", b"\x05\x36\x28\x82\x00\x10", b"\x32\x82\x00\x10\x20", b"\x34"),
+        *(b"\x0b" + SEQUENCE_AV1, *LAYERS_AV1),
     ],
 }
 

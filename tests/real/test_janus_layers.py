@@ -64,19 +64,21 @@ async def test_each_task_gets_the_layer_that_is_enough(tmp_path: Path) -> None:
             assert task.of(TrackEnded) == []
 
 
-@pytest.mark.parametrize("svc", [False, True])
-async def test_each_task_gets_the_spatial_layers_that_are_enough(tmp_path: Path, svc: bool) -> None:
-    """VP9 in L2T3. Janus passes all on, or (*svc*: its `videosvc`) up to a layer of its choice."""
+@pytest.mark.parametrize(("codec", "svc"), [("vp9", False), ("vp9", True), ("av1", False)])
+async def test_each_task_gets_the_spatial_layers_that_are_enough(
+    tmp_path: Path, codec: str, svc: bool
+) -> None:
+    """L2T3. Janus passes all on, or (*svc*: its `videosvc`) up to a layer of its choice."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(janus(tmp_path / "janus"))
-        await server.create(ROOM, videocodec="vp9", videosvc=svc)
+        await server.create(ROOM, videocodec=codec, videosvc=svc)
         front = await stack.enter_async_context(janus_whip(ROOM))
         browser = await stack.enter_async_context(chromium())
         page = await browser.publisher()
         options = PublishOptions(
-            audio=False, codec="VP9", width=WIDTH, height=HEIGHT, scalability="L2T3"
+            audio=False, codec=codec.upper(), width=WIDTH, height=HEIGHT, scalability="L2T3"
         )
-        await page.start(front.url("ada", "vp9"), options)
+        await page.start(front.url("ada", codec), options)
         tasks = dict[int, tuple[Path, Watched]]()
         for height, wanted in {HEIGHT: None, HEIGHT // 2: 150}.items():
             folder = tmp_path / str(height)

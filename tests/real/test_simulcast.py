@@ -119,16 +119,18 @@ async def test_of_svc_the_highest_spatial_layer_is_sliced(
     assert await publisher.stop() == 200
 
 
-@pytest.mark.parametrize("mode", ["L3T3", "L3T3_KEY"])
+@pytest.mark.parametrize(
+    ("codec", "mode"), [("VP9", "L3T3"), ("VP9", "L3T3_KEY"), ("AV1", "L3T3"), ("AV1", "L3T3_KEY")]
+)
 async def test_of_svc_the_layers_that_are_asked_for_are_sliced(
-    browser: Chromium, mode: str
+    browser: Chromium, codec: str, mode: str
 ) -> None:
     """In L3T3_KEY a layer is predicted from the one below in keyframes alone."""
     robot = Robot(WhipConnector(Context(LoopClock())), video=VideoSpec(1, max_height=300))
     await robot.enter()
     publisher, heights = await browser.publisher(), Heights(robot)
     options = PublishOptions(
-        audio=False, codec="VP9", width=WIDTH, height=HEIGHT, fps=15, scalability=mode
+        audio=False, codec=codec, width=WIDTH, height=HEIGHT, fps=15, scalability=mode
     )
     await start(publisher, f"{robot.rooms.endpoint(ROOM)}/ann", options)
     try:
@@ -137,7 +139,7 @@ async def test_of_svc_the_layers_that_are_asked_for_are_sliced(
                 await asyncio.sleep(0.1)
         settled = len(heights())
         await robot.until(lambda: len(heights()) >= settled + 5, seconds=20)
-        print(mode, heights(), robot.rooms.counters)
+        print(codec, mode, heights(), robot.rooms.counters)
         assert (await publisher.stats())["video"]["scalabilityMode"] == mode
         assert set(heights()[settled + 1 :]) == {HEIGHT // 2}, "of 180, 360 and 720, for 300"
         assert await publisher.stop() == 200

@@ -59,7 +59,7 @@ VIDEO: Mapping[str, VideoFormat] = {
     "h264": VideoFormat(
         h264.depacketizer, h264.starts_keyframe, h264.unsupported, h264.height, h264.refusal
     ),
-    "av1": VideoFormat(av1.Av1Depacketizer, av1.starts_keyframe),
+    "av1": VideoFormat(av1.Av1Depacketizer, av1.starts_keyframe, height=av1.height),
     "h265": VideoFormat(
         h265.depacketizer, h265.starts_keyframe, h265.unsupported, refusal=h265.refusal
     ),

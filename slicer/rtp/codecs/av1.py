@@ -1,10 +1,17 @@
-"""AV1 from RTP (RTP Payload Format For AV1, v1.0): OBU elements joined to temporal units."""
+"""AV1 from RTP (RTP Payload Format For AV1, v1.0): OBU elements joined to temporal units.
+
+Which spatial layers a temporal unit is made of is chosen as a keyframe comes, by the heights that
+the frame headers of its layers tell, the lowest layer first, and holds until the next: a decoder
+that was not given a layer cannot take it up between keyframes.
+"""
 
 from slicer.rtp.codecs.assembly import MAX_FRAME, MAX_PIECES, Boundary
+from slicer.rtp.codecs.av1_sizes import Sequence, read_height, read_sequence
 from slicer.rtp.codecs.frame import Frame
 from slicer.rtp.codecs.obu import (
     FRAME,
     FRAME_HEADER,
+    MAX_SPATIAL,
     SEQUENCE_HEADER,
     TEMPORAL_DELIMITER,
     TILE_LIST,
@@ -28,9 +35,18 @@ class Av1Depacketizer:
     """
 
     def __init__(self, codec: Codec) -> None:
-        self.height = 0
+        self._layers = _Layers()
         self._boundary = Boundary()
         self._open: _TemporalUnit | None = None
+
+    @property
+    def height(self) -> int:
+        """See VideoDepacketizer."""
+        return self._layers.enough
+
+    @height.setter
+    def height(self, pixels: int) -> None:
+        self._layers.enough = pixels
 
     def push(self, payload: bytes, timestamp: int, marker: bool, contiguous: bool) -> Frame | None:
         """See VideoDepacketizer; an empty payload is a sender's padding."""
@@ -44,7 +60,7 @@ class Av1Depacketizer:
         first = self._boundary.passed(timestamp, marker, contiguous)
         elements = _elements(payload)
         if first or payload[0] & (_N | _Z) == _N:
-            unit = _TemporalUnit(timestamp)
+            unit = _TemporalUnit(timestamp, self._layers)
         if unit is None:
             return None
         unit.add(elements, bool(payload[0] & _Z), bool(payload[0] & _Y))
@@ -64,14 +80,47 @@ def starts_keyframe(payload: bytes) -> bool:
     return payload[0] & (_N | _Z) == _N and kind in (SEQUENCE_HEADER, TEMPORAL_DELIMITER)
 
 
+def height(payload: bytes) -> int:
+    """Pixels of the largest frames, where a coded video sequence begins in this payload; else 0."""
+    if not starts_keyframe(payload):
+        return 0
+    for element in _elements(payload):
+        try:
+            obu = read(element)
+        except ValueError:  # a fragment, or of no bytes
+            continue
+        if obu.kind == SEQUENCE_HEADER:
+            sequence = read_sequence(obu.body)
+            return sequence.height if sequence else 0
+    return 0
+
+
+class _Layers:
+    """Which spatial layers are taken. *enough*: so many pixels are; 0: all layers are wanted."""
+
+    def __init__(self) -> None:
+        self.enough = 0
+        self.highest = MAX_SPATIAL
+
+    def choose(self, frame: Obu, sequence: Sequence | None) -> None:
+        """Look at the next frame of a keyframe: none is needed above one that is high enough."""
+        if not self.enough or sequence is None or frame.spatial > self.highest:
+            return
+        if read_height(frame.body, sequence) >= self.enough:
+            self.highest = frame.spatial
+
+
 class _TemporalUnit:
     """One temporal unit on its way: the elements it is made of, the last one perhaps unfinished."""
 
-    def __init__(self, timestamp: int) -> None:
+    def __init__(self, timestamp: int, layers: _Layers) -> None:
         self.timestamp = timestamp
+        self._layers = layers
         self._obus: list[Obu] = []
         self._fragments: list[bytes] = []
         self._size = self._pieces = 0
+        self._has_sequence = self._still = self._has_frame = self._keyframe = False
+        self._sequence: Sequence | None = None
 
     def add(self, elements: list[bytes], continues: bool, continued: bool) -> None:
         """Take one packet's elements: the first *continues* the last, the last is *continued*."""
@@ -91,21 +140,35 @@ class _TemporalUnit:
         data = b"".join(self._fragments)
         self._fragments.clear()
         # An element of no bytes is allowed, and means nothing.
-        if data and (obu := read(data)).kind not in (TEMPORAL_DELIMITER, TILE_LIST):
+        if not data or (obu := read(data)).kind in (TEMPORAL_DELIMITER, TILE_LIST):
+            return
+        if obu.kind == SEQUENCE_HEADER and not self._has_sequence:
+            self._has_sequence, self._still = True, is_still(obu)
+            self._sequence = read_sequence(obu.body)
+        elif obu.kind in (FRAME_HEADER, FRAME):
+            self._note_frame(obu)
+        if obu.spatial <= self._layers.highest:
             self._obus.append(obu)
 
-    def frame(self) -> Frame:
-        """The whole unit. Raises ValueError where it ends inside an OBU or holds no frame."""
-        if self._fragments or not any(obu.kind in (FRAME_HEADER, FRAME) for obu in self._obus):
-            raise ValueError("AV1 temporal unit without a whole frame")
-        data = _DELIMITER + b"".join(obu.sized() for obu in self._obus)
-        return Frame(self.timestamp, data, self._is_keyframe())
+    def _note_frame(self, obu: Obu) -> None:
+        if not self._has_frame:
+            self._has_frame = True
+            # AV1 specification 7.5: a sequence header, and a key frame as the first frame.
+            self._keyframe = self._has_sequence and (self._still or is_key_frame(obu))
+            if self._keyframe:
+                self._layers.highest = MAX_SPATIAL
+        if self._keyframe:
+            self._layers.choose(obu, self._sequence)
 
-    def _is_keyframe(self) -> bool:
-        """A sequence header, and a key frame as the first frame (AV1 specification 7.5)."""
-        sequence = next((obu for obu in self._obus if obu.kind == SEQUENCE_HEADER), None)
-        first = next(obu for obu in self._obus if obu.kind in (FRAME_HEADER, FRAME))
-        return sequence is not None and (is_still(sequence) or is_key_frame(first))
+    def frame(self) -> Frame | None:
+        """The whole unit; None where all of its layers were left out. Raises ValueError where it
+        ends inside an OBU or holds no frame."""
+        if self._fragments or not self._has_frame:
+            raise ValueError("AV1 temporal unit without a whole frame")
+        if not any(obu.kind in (FRAME_HEADER, FRAME) for obu in self._obus):
+            return None
+        data = _DELIMITER + b"".join(obu.sized() for obu in self._obus)
+        return Frame(self.timestamp, data, self._keyframe)
 
 
 def _elements(payload: bytes) -> list[bytes]:

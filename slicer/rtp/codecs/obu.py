@@ -9,6 +9,8 @@ FRAME = 6
 TILE_LIST = 8
 _EXTENSION, _HAS_SIZE = 0x04, 0x02
 _MAX_LEB128_BYTES = 8
+MAX_SPATIAL = 3
+"""The highest spatial_id there is."""
 
 
 class Obu(NamedTuple):
@@ -21,6 +23,11 @@ class Obu(NamedTuple):
     def kind(self) -> int:
         """obu_type."""
         return self.header[0] >> 3 & 0x0F
+
+    @property
+    def spatial(self) -> int:
+        """spatial_id: the layer of SVC; 0 where the header has no extension."""
+        return self.header[1] >> 3 & 3 if len(self.header) > 1 else 0
 
     def sized(self) -> bytes:
         """As the low-overhead format has it (AV1 specification 5.2): with its size."""

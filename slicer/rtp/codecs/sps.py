@@ -2,6 +2,8 @@
 
 from itertools import repeat
 
+from slicer.rtp.codecs.bits import Bits
+
 MAX_BYTES = 128
 """Of a set that are read; the height lies far ahead of that where there are no scaling lists."""
 MAX_ZEROS = 24
@@ -11,20 +13,11 @@ _HIGH = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 _MAX_HEIGHT = 0xFFFF
 
 
-class _Bits:
-    """Reads bits. Raises ValueError behind the last one."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value, self._left = int.from_bytes(data), 8 * len(data)
-
-    def take(self, count: int) -> int:
-        self._left -= count
-        if self._left < 0:
-            raise ValueError("a parameter set that is cut off")
-        return self._value >> self._left & (1 << count) - 1
+class _Bits(Bits):
+    """With the numbers of 9.1."""
 
     def number(self) -> int:
-        """ue(v), of 9.1; an se(v) is as long."""
+        """ue(v); an se(v) is as long."""
         zeros = 0
         while not self.take(1):
             zeros += 1

@@ -13,6 +13,8 @@ SEQUENCE, SIZED_SEQUENCE = b"\x08\x00", b"\x0a\x01\x00"
 KEY, SIZED_KEY = b"\x30\x10\x20", b"\x32\x02\x10\x20"
 DELTA, SIZED_DELTA = b"\x30\x30\x20", b"\x32\x02\x30\x20"
 DELIMITER = b"\x12\x00"
+# A still picture's header, of 1 x 1: widths and heights of one bit.
+REDUCED = b"\x18\x00\x00\x00"
 
 
 def one(payload: bytes) -> Frame | None:
@@ -109,3 +111,29 @@ def test_a_temporal_unit_without_its_marker_is_given_up() -> None:
     assert depacketizer.push(b"\x28\x02" + SEQUENCE + KEY, 0, False, True) is None
     frame = depacketizer.push(b"\x10" + DELTA, 1, True, True)
     assert frame == Frame(1, DELIMITER + SIZED_DELTA, False)
+
+
+def layer(spatial: int, body: bytes) -> bytes:
+    return bytes([0x34, spatial << 3]) + body
+
+
+def test_a_unit_of_layers_that_are_all_left_out_gives_nothing() -> None:
+    """Its base layer was taken away by an SFU; the layers chosen hold until the next keyframe."""
+    depacketizer = VIDEO["av1"].depacketizer(AV1)
+    depacketizer.height = 1
+    reduced = b"\x08" + REDUCED
+    key = b"\x28" + bytes([len(reduced)]) + reduced + layer(0, b"\x10\x20")
+    assert depacketizer.push(key, 0, True, True)
+    assert depacketizer.push(b"\x10" + layer(1, b"\x30\x20"), 1, True, True) is None
+    frame = depacketizer.push(b"\x10" + DELTA, 2, True, True)
+    assert frame == Frame(2, DELIMITER + SIZED_DELTA, False)
+
+
+def test_the_height_is_told_where_a_keyframe_begins() -> None:
+    height = VIDEO["av1"].height
+    sequence = b"\x08" + REDUCED
+    assert height(b"\x18" + sequence) == 1
+    assert height(b"\x28\x01\x10" + sequence) == 1, "after a delimiter"
+    assert height(b"\x18\x0a" + bytes([len(REDUCED)]) + REDUCED) == 1, "with a size of its own"
+    for other in (b"\x10" + sequence, b"\x18\x10", b"\x28\x02\x10\x00\x88", b"\x18\x08", b""):
+        assert height(other) == 0

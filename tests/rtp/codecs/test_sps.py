@@ -6,40 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.harness.media.encoder import encode_pictures
+from tests.harness.rtp.bits import Bits
 from tests.harness.rtp.packetize import payloads
 from tests.harness.rtp.parts import VIDEO
 
 height = VIDEO["h264"].height
-
-
-class Bits:
-    """Writes what a parameter set is made of."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def add(self, count: int, value: int) -> "Bits":
-        self.text += f"{value:0{count}b}" if count else ""
-        return self
-
-    def number(self, *values: int) -> "Bits":
-        for value in values:
-            digits = f"{value + 1:b}"
-            self.text += "0" * (len(digits) - 1) + digits
-        return self
-
-    def nal(self) -> bytes:
-        """With emulation prevention (ITU-T H.264 7.4.1)."""
-        text = self.text + "1"
-        text += "0" * (-len(text) % 8)
-        out, zeros = bytearray(b"\x67"), 0
-        for byte in int(text, 2).to_bytes(len(text) // 8):
-            if zeros == 2 and byte <= 3:
-                out.append(3)
-                zeros = 0
-            out.append(byte)
-            zeros = zeros + 1 if byte == 0 else 0
-        return bytes(out)
 
 
 def baseline(rows: int, crop: int = 0, fields: bool = False, order: int = 0) -> Bits:
