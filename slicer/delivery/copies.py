@@ -32,10 +32,15 @@ AT_ONCE = 4
 """Copies that are written, read or deleted side by side."""
 PATIENCE = 5.0
 """Seconds that a closing process gives to what is under way."""
-DELETIONS = 3
-"""Tries to delete a copy. What is left is delivered once more by the next process that has the
-task, under the same key with the same bytes."""
+MAX_UNDELETED = 1_000
+"""Copies whose deletion failed and is tried again. One more is left where it is: the next that has
+the task delivers it once more, under the same key with the same bytes."""
 BACKOFF = Backoff(first=0.5, most=30.0)
+_WRITE, _DELETE = "takes", "deletes"
+_MEANWHILE = {
+    _WRITE: "what is cut is in the spool alone until then",
+    _DELETE: "who has the tasks next may deliver slices once more, each with the same bytes",
+}
 
 Read = Callable[[], Awaitable[bytes | None]]
 """A record's bytes; None: it is gone. Raises OSError."""
@@ -68,14 +73,16 @@ class Copies:
     def __init__(self, place: Place, clock: Clock) -> None:
         self.written = self.failures = 0
         """Copies that were written, and tries that failed."""
+        self.left = 0
+        """Copies of slices that are done with, and that could not be deleted."""
         self._place, self._clock = place, clock
         self._writer = os.urandom(4).hex()
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._tried, self._putting, self._resting = set[str](), set[str](), set[str]()
-        self._claimed = set[str]()
+        self._claimed, self._undeleted = set[str](), set[str]()
         self._deleting = Background()
         self._limit = asyncio.Semaphore(AT_ONCE)
-        self._failing = False
+        self._failing = set[str]()  # what of it
 
     def __len__(self) -> int:
         """Slices that wait for their copy."""
@@ -106,6 +113,11 @@ class Copies:
         it out from now on, until it was removed."""
         self._claimed.add(key)
 
+    async def read(self, key: str) -> bytes | None:
+        """The record that a copy is; None: it is gone. Raises StorageError."""
+        async with self._limit:
+            return await self._place.read(key)
+
     async def of_others(self, task: str, epoch: int) -> AsyncGenerator[tuple[str, bytes], None]:
         """The copies of a task that other processes have left, up to this epoch, each with its key.
         No more than AT_ONCE are in memory ahead of who takes them. Raises StorageError."""
@@ -118,7 +130,7 @@ class Copies:
             while left or reading:
                 while left and len(reading) < AT_ONCE:
                     key = left.popleft()
-                    reading.append((key, asyncio.ensure_future(self._read(key))))
+                    reading.append((key, asyncio.ensure_future(self.read(key))))
                 key, read = reading[0]
                 data = await read
                 reading.popleft()
@@ -155,9 +167,9 @@ class Copies:
                     await self._place.put(key, data)
                 except (StorageError, OSError) as error:
                     failed += 1
-                    self._tell(error)
+                    self._tell(_WRITE, error)
                 else:
-                    self._recovered()
+                    self._recovered(_WRITE)
                     self.written += 1
                     return
                 finally:
@@ -174,20 +186,27 @@ class Copies:
         if writing is not None:  # else it would be there after it was deleted
             await asyncio.wait([writing])
         self._tried.discard(key)
-        for failed in range(1, DELETIONS + 1):
-            try:
-                async with self._limit:
-                    await self._place.delete(key)
-            except StorageError as error:
-                self._tell(error)
-            else:
-                self._claimed.discard(key)
-                return
+        failed = 0
+        while not await self._is_deleted(key):
+            failed += 1
+            if key not in self._undeleted and len(self._undeleted) >= MAX_UNDELETED:
+                self.left += 1
+                break
+            self._undeleted.add(key)
             await self._clock.sleep(BACKOFF.after_failure(failed, 1.0))
+        self._undeleted.discard(key)
+        self._claimed.discard(key)
 
-    async def _read(self, key: str) -> bytes | None:
-        async with self._limit:
-            return await self._place.read(key)
+    async def _is_deleted(self, key: str) -> bool:
+        """Try once."""
+        try:
+            async with self._limit:
+                await self._place.delete(key)
+        except StorageError as error:
+            self._tell(_DELETE, error)
+            return False
+        self._recovered(_DELETE)
+        return True
 
     def _is_others(self, key: str, epoch: int) -> bool:
         path = PurePosixPath(key)
@@ -195,18 +214,18 @@ class Copies:
             return int(path.parent.name) <= epoch and not path.name.startswith(f"{self._writer}-")
         return False
 
-    def _tell(self, error: StorageError | OSError) -> None:
+    def _tell(self, what: str, error: StorageError | OSError) -> None:
         self.failures += 1
-        if not self._failing:
-            self._failing = True
-            text = "! copies: %s: %s; what is cut is in the spool alone until then"
-            if isinstance(error, OSError):
-                reason = f"the spool cannot be read: {error.strerror or error}"
-            else:
-                reason = error.reason
-            logger.warning(text, self._place.label, reason)
+        if what in self._failing:
+            return
+        self._failing.add(what)
+        if isinstance(error, OSError):
+            reason = f"the spool cannot be read: {error.strerror or error}"
+        else:
+            reason = error.reason
+        logger.warning(f"! copies: %s: %s; {_MEANWHILE[what]}", self._place.label, reason)
 
-    def _recovered(self) -> None:
-        if self._failing:
-            self._failing = False
-            logger.warning("+ copies: %s takes them again", self._place.label)
+    def _recovered(self, what: str) -> None:
+        if what in self._failing:
+            self._failing.remove(what)
+            logger.warning("+ copies: %s %s them again", self._place.label, what)

@@ -116,6 +116,11 @@ class Decoding:
         """Take frames that a later picture depends on."""
         self._add(cut, partial(_advance, cut.frames))
 
+    def pass_over(self, cut: PictureCut) -> None:
+        """Decode a picture's frames where later ones build on them; it is not wanted itself."""
+        if cut.continues:
+            self._add(cut, partial(_advance, cut.frames))
+
     def end(self, track: TrackKey) -> None:
         """No cut of this track follows: its decoder goes once its work is done."""
         if track in self._lanes:
@@ -157,7 +162,7 @@ class Decoding:
     async def _do(self, lane: _Lane, work: _Work) -> None:
         self._enter(lane, work)
         # A picture at the head of its group needs no decoder that is kept.
-        if lane.refused and (work.first > 0 or work.behind or isinstance(work.cut, GroupFrames)):
+        if lane.refused and (work.first > 0 or work.behind or work.done is None):
             _tell_failed(work, lane.refused)
             return
         try:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from slicer.clock import Clock
-from slicer.delivery.delivery import Delivery
+from slicer.delivery.delivery import DROPPABLE, Delivery
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.share import may_take
@@ -33,6 +33,11 @@ class Held:
     def __iter__(self) -> Iterator[Delivery]:
         """As they are now; they may go meanwhile."""
         return iter(tuple(self._slices.values()))
+
+    def droppable(self, key: str) -> Delivery | None:
+        """The slice of this key, if it may be given up by hand."""
+        found = (one for one in self if one.info.key == key and one.phase in DROPPABLE)
+        return next(found, None)
 
     def full(self, size: int) -> bool:
         """Whether one more slice, of *size* bytes, would pass a bound."""

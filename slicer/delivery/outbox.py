@@ -26,7 +26,7 @@ from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Failover, Upstream
 from slicer.delivery.confirmations import Confirmations
-from slicer.delivery.delivery import DROPPABLE, NOT_PERMITTED, Delivery, Phase, Unless
+from slicer.delivery.delivery import NOT_PERMITTED, Delivery, Phase, Unless
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.held import Held
 from slicer.delivery.judging import Judge, Outcome
@@ -100,11 +100,6 @@ class Outbox:
         return self._held.memory
 
     @property
-    def circuits_open(self) -> int:
-        """Stores of this outbox that fail and are left alone."""
-        return sum(not upstream.circuit.closed for upstream in self._failover.upstreams)
-
-    @property
     def unconfirmed(self) -> int:
         """Slices stored and not confirmed yet."""
         return len(self._confirmations)
@@ -120,8 +115,7 @@ class Outbox:
 
     def drop(self, key: str, reason: str) -> bool:
         """Give up a slice that waits; False where none of this key does: it may be in use."""
-        found = (one for one in self._held if one.info.key == key and one.phase in DROPPABLE)
-        if delivery := next(found, None):
+        if delivery := self._held.droppable(key):
             self._evict(delivery, reason)
         return delivery is not None
 
@@ -137,27 +131,36 @@ class Outbox:
         return spool or self._held.crowded or self._encoding.crowded
 
     def offer(self, delivery: Delivery) -> bool:
-        """Take a slice that was cut, or refuse it at once where a bound is reached, or its anchor's
-        share of one: `delivery.refused` says why. Never blocks or raises."""
-        self.counters.offered += 1
-        # Where a slice waits as its cut until its upload may start, it takes no thread before.
-        spooled = self._spool is not None and self._spool.ready
-        at_once = spooled or delivery.judge is not None
-        reason = self._held.refusal(delivery, self._encoding if at_once else None)
-        delivery.refused = reason or ("the outbox is closed" if self._closed else "")
-        if delivery.refused:
-            self.counters.overflowed += 1
-            self._overflow.add()
+        """Take a slice that was cut, or refuse it at once: see `takes`. Never blocks or raises."""
+        if not self.takes(delivery):
             return False
+        self.counters.offered += 1
         delivery.number = self._number()
         delivery.deadline = self._clock.now() + self._backoff.give_up
-        self._hold(delivery)
-        if at_once:
+        self._held.add(delivery)
+        self._queue.add(delivery)
+        if self._is_made_at_once(delivery):
             self._making.start(self._make(delivery))
         else:
             self._make_sendable(delivery, Phase.WAITING)
             self._previews.add(delivery)
         return True
+
+    def takes(self, delivery: Delivery) -> bool:
+        """Whether there is room for this slice. Where a bound is reached, or its anchor's share of
+        one, it counts as refused: `delivery.refused` says why."""
+        encoding = self._encoding if self._is_made_at_once(delivery) else None
+        reason = self._held.refusal(delivery, encoding)
+        delivery.refused = reason or ("the outbox is closed" if self._closed else "")
+        if delivery.refused:
+            self.counters.offered += 1
+            self.counters.overflowed += 1
+            self._overflow.add()
+        return not delivery.refused
+
+    def _is_made_at_once(self, delivery: Delivery) -> bool:
+        # Where a slice waits as its cut until its upload may start, it takes no thread before.
+        return delivery.judge is not None or (self._spool is not None and self._spool.ready)
 
     def adopt(
         self, found: Sequence[SpooledFile], judge_of: Callable[[str], Judge | None]
@@ -174,7 +177,8 @@ class Outbox:
             elif delivery := self._spool.adopt(each, self._evict):
                 delivery.judge = judge
                 self.counters.adopted += 1
-                self._hold(delivery)
+                self._held.add(delivery)
+                self._queue.add(delivery)
                 self._listener.on_adopted(delivery.info)
                 if delivery.permission is None:
                     self._go_on(delivery)
@@ -489,10 +493,6 @@ class Outbox:
             self._spool.forget(delivery)
             self._spool.remove(delivery.path, damaged=damaged)
         self._start()  # those behind it in its track may go
-
-    def _hold(self, delivery: Delivery) -> None:
-        self._held.add(delivery)
-        self._queue.add(delivery)
 
     def _forget(self, delivery: Delivery) -> None:
         delivery.enter(Phase.GONE)

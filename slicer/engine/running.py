@@ -162,13 +162,24 @@ class RunningTask:
         make_file = partial(make, cut, info, images, self.preroll, with_thumbnail=repeats)
         due = self._due(cut)
         if isinstance(cut, PictureCut) and self._decoding.takes(cut):
-            self._decoding.make(cut, make_file, partial(self._offer, info, due))
+            if self._has_room(info, cut):
+                self._decoding.make(cut, make_file, partial(self._offer, info, due))
         else:
             unless = None
             if repeats and isinstance(cut, PictureCut):
                 unless = partial(make_unless, cut, info, images)
             light = is_light(cut, images)
             self._offer(info, due, make_file, memory_of(cut), unless, light=light)
+
+    def _has_room(self, info: SliceInfo, cut: PictureCut) -> bool:
+        """Whether the outbox has room for this picture. Where not, it is lost before it is made,
+        and its frames are decoded alone, for those that build on them."""
+        delivery = Delivery(info, memory_of(cut), judge=self.judge)
+        if self.outbox.takes(delivery):
+            return True
+        self._decoding.pass_over(cut)
+        self.on_lost(info, delivery.refused)
+        return False
 
     def _leave_out(self, rate: CutRate, cut: Cut) -> None:
         """The anchor's media is cut too often. Later pictures may not build on what is not fed."""

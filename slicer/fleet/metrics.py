@@ -25,6 +25,7 @@ METRICS: Mapping[str, str] = {
     "fleet_copies_waiting": "slices of this worker that wait for their copy (fleet.copies)",
     "fleet_copies_written_total": "copies of slices that were written",
     "fleet_copies_failures_total": "tries to write, or to delete, a copy that failed",
+    "fleet_copies_left_total": "copies that stay though their slices are done with",
 }
 
 
@@ -52,6 +53,7 @@ def of_copies(copies: Copies | None) -> Iterator[Sample]:
         yield Sample("fleet_copies_waiting", len(copies))
         yield Sample("fleet_copies_written_total", copies.written)
         yield Sample("fleet_copies_failures_total", copies.failures)
+        yield Sample("fleet_copies_left_total", copies.left)
 
 
 def of_gate(gate: Gate) -> Iterator[Sample]:

@@ -214,6 +214,8 @@ class Connection:
             self.counters[f"{HANDSHAKES}{outcome}"] += 1
         if not reason:
             reason = await self._ended
+            if self._network.port is not None:  # a crowd may leave at once
+                await self._network.port.turns.wait()
         await self._release()
         events, self._events = self._events, _NOBODY
         events.closed(reason)

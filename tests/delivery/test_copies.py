@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 import pytest_asyncio
 
-from slicer.delivery.copies import AT_ONCE, BACKOFF, DELETIONS, Copies
+from slicer.delivery import copies as module
+from slicer.delivery.copies import AT_ONCE, BACKOFF, Copies
 from tests.harness.clock import ManualClock, settle
 from tests.harness.delivery.scripted_place import ScriptedPlace
 
@@ -101,14 +102,47 @@ async def test_what_is_done_with_while_its_place_fails_is_not_tried_again(here: 
     assert here.verbs().count("put") == 1
 
 
-async def test_a_deletion_that_fails_is_given_up_after_some_tries(here: Here) -> None:
+async def test_a_deletion_that_fails_is_tried_until_it_is_done_and_told_once(
+    here: Here, caplog: pytest.LogCaptureFixture
+) -> None:
+    (key,) = others(here, 1)
+    here.copies.claim(key)
     here.place.failing = True
-    here.copies.remove("t/1/x.slice")
-    for _ in range(DELETIONS + 2):
+    here.copies.remove(key)
+    for _ in range(6):
         await settle()
         here.clock.advance(BACKOFF.most)
+    assert here.verbs().count("delete") >= 5
+    here.place.failing = False
+    here.clock.advance(BACKOFF.most)
     await settle()
-    assert here.verbs() == ["delete"] * DELETIONS
+    assert (here.place.there, here.copies.left) == ({}, 0)
+    assert caplog.messages == [
+        "! copies: s3://copies: 503 SlowDown; who has the tasks next may deliver slices once more,"
+        " each with the same bytes",
+        "+ copies: s3://copies deletes them again",
+    ]
+    here.place.there[key] = b"another's again"
+    assert await all_of(here.copies, 1) == [(key, b"another's again")], "it is claimed no longer"
+
+
+async def test_deletions_that_wait_are_bounded_and_what_is_left_is_counted(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_UNDELETED", 2)
+    keys = others(here, 4)
+    here.place.failing = True
+    for key in keys:
+        here.copies.claim(key)
+        here.copies.remove(key)
+    await settle()
+    assert here.copies.left == 2
+    here.place.failing = False
+    here.clock.advance(BACKOFF.most)
+    await settle()
+    left = [(key, key.encode()) for key in sorted(here.place.there)]
+    assert len(left) == 2
+    assert sorted(await all_of(here.copies, 1)) == left, "who has the task next finds them"
 
 
 async def test_others_are_found_up_to_an_epoch_and_its_own_are_not(here: Here) -> None:

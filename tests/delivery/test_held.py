@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 
 from slicer.delivery.delivery import Delivery
-from slicer.delivery.held import Held
+from slicer.delivery.held import FULL, Held
 from slicer.delivery.settings import OutboxSettings
 from tests.harness.clock import ManualClock, settle
-from tests.harness.delivery.outbox import delivery
+from tests.harness.delivery.outbox import MemoryOutbox, delivery, unavailable
 
 
 def slices(*sizes: int) -> list[Delivery]:
@@ -78,3 +78,16 @@ async def test_waiting_for_the_last_one_or_for_long_enough() -> None:
     held.remove(one)
     await waiting
     assert clock.timers == []
+
+
+async def test_whether_there_is_room_can_be_asked_before_a_file_is_made() -> None:
+    bench = MemoryOutbox(OutboxSettings(count=1))
+    bench.store.fails = unavailable
+    probe = delivery("probe")
+    assert bench.outbox.takes(probe)
+    assert bench.outbox.counters.offered == 0, "it was only asked"
+    assert bench.offer("a") == [True]
+    assert not bench.outbox.takes(probe)
+    assert probe.refused == FULL
+    assert (bench.outbox.counters.overflowed, bench.heard.overflow) == (1, [1])
+    assert bench.balanced()

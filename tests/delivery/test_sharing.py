@@ -11,11 +11,21 @@ import pytest
 from slicer.delivery.copies import Copies
 from slicer.delivery.delivery import NOT_PERMITTED
 from slicer.delivery.sharing import Sharing
-from slicer.delivery.spool.record import decode
+from slicer.delivery.spool.record import StoreUrls, decode
+from slicer.delivery.spool.spool import Spool
+from slicer.errors import MediaError, StorageUnavailable
 from tests.harness.clock import ManualClock
 from tests.harness.delivery.permits import EPOCH, Permits
 from tests.harness.delivery.scripted_place import ScriptedPlace
-from tests.harness.delivery.spooling import Run, assert_whole, delivery_of, file_of, unavailable
+from tests.harness.delivery.spooling import (
+    URL,
+    Run,
+    assert_whole,
+    delivery_of,
+    file_of,
+    spool_settings,
+    unavailable,
+)
 from tests.harness.storage.memory import MemoryStore
 
 BOTH = ("ada/0", "bo/0")
@@ -198,3 +208,39 @@ async def test_after_a_restart_what_the_spool_has_is_not_taken_from_its_copy(
     found = [one async for one in after.run.spool.copies.of_others("task", EPOCH)]
     assert [decode(record)[0].info.key for _, record in found] == ["ada/0"]
     await after.run.close()
+
+
+async def test_the_copy_of_a_damaged_record_is_sent_in_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, clock, permits = open_place(), ManualClock(), Permits()
+    spool = Spool.open(spool_settings(tmp_path), clock, Sharing(permits, Copies(place, clock)))
+    folder = spool.folder(StoreUrls(URL))
+    deliveries = [delivery_of(f"ada/{number}") for number in range(3)]
+    for delivery in deliveries:
+        delivery.number = spool.next_number()
+        delivery.permission = permits.ask(delivery.info.key)
+        await spool.write(folder, delivery, file_of(delivery.info.key), lambda *_: None)
+        await spool.mark_permitted(delivery)
+        assert delivery.path is not None
+    async with asyncio.timeout(20):
+        while len(place.there) < 3:
+            await asyncio.sleep(0.001)
+    for delivery in deliveries:
+        assert delivery.path is not None
+        delivery.path.write_bytes(b"SLICE1")
+    whole, torn, foreign = deliveries
+    keys = {decode(data)[0].info.key: key for key, data in place.there.items()}
+    place.failing = True
+    with pytest.raises(StorageUnavailable, match="its copy"):
+        await spool.read(whole)
+    place.failing = False
+    assert await spool.read(whole) == file_of("ada/0")
+    assert "its copy is whole, and is sent" in caplog.text
+    place.there[keys["ada/1"]] = b"SLICE1"
+    place.there[keys["ada/2"]] = place.there[keys["ada/0"]]
+    for delivery in (torn, foreign):
+        with pytest.raises(MediaError, match="spool"):
+            await spool.read(delivery)
+    assert spool.damaged == 3
+    await spool.close()

@@ -3,16 +3,16 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import replace
 from math import inf
+from typing import Any
 
 import pytest
 
-from slicer.delivery.decoding import Decoding
 from slicer.delivery.delivery import Delivery
-from slicer.delivery.encoding import PRIORITIES, EncodingPool
 from slicer.delivery.judging import Judge, Unjudged
+from slicer.engine import running as module
 from slicer.engine.cut_rate import BURST, WORDS
 from slicer.engine.events import (
     AnchorTrouble,
@@ -20,25 +20,22 @@ from slicer.engine.events import (
     SliceLost,
     SliceSettled,
     SliceStored,
-    TaskEvent,
     TaskFinished,
     TaskState,
     TaskTrouble,
     TrackEnded,
     TrackStarted,
 )
-from slicer.engine.reports import Confirm
 from slicer.engine.running import LATE, RECORDED, RunningTask
-from slicer.engine.spec import TaskSpec
-from slicer.errors import StorageError, StorageUnavailable
-from slicer.media.naming import Names
-from slicer.media.slice import ManifestInfo, SliceInfo
+from slicer.errors import StorageUnavailable
+from slicer.media import slice as media
+from slicer.media.slice import File, ManifestInfo, SliceInfo
 from slicer.media.thumbnail import SIZE
 from slicer.moderation import Segment, Verdict
 from slicer.rtp.parameters import OPUS, VP8, Kind
 from slicer.slicing import outputs
 from slicer.slicing.audio import PREROLL
-from slicer.slicing.facts import AnchorLeft, RoomEntered, TrackPublished
+from slicer.slicing.facts import AnchorLeft, TrackPublished
 from slicer.slicing.outputs import (
     AudioCut,
     AudioPacket,
@@ -49,87 +46,15 @@ from slicer.slicing.outputs import (
     PictureMissing,
     Settled,
     State,
-    Subscribe,
     TrackKey,
 )
 from slicer.storage import Receipt
-from slicer.threads import ThreadPool
-from tests.harness.clock import ManualClock, settle
+from tests.harness.clock import settle
 from tests.harness.delivery.spooling import info_of
+from tests.harness.engine.running_task import TRACK, cut, running
 from tests.harness.media.encoder import encode_pictures, read_image
 from tests.harness.media.picture import Painter, read_frame_number
 from tests.harness.moderation.stage import Stage
-
-TRACK = TrackKey("t", "ada", Kind.AUDIO)
-
-
-class Box:
-    """An outbox that keeps what it is given, or is full."""
-
-    def __init__(self) -> None:
-        self.deliveries: list[Delivery] = []
-        self.full = False
-        self.troubles: list[tuple[str, StorageError]] = []
-
-    def note_trouble(self, task: str, error: StorageError) -> None:
-        self.troubles.append((task, error))
-
-    def offer(self, delivery: Delivery) -> bool:
-        if self.full:
-            delivery.refused = "the outbox is full"
-        else:
-            self.deliveries.append(delivery)
-        return not self.full
-
-
-class Lobby:
-    """A room that cuts what is let go."""
-
-    def __init__(self, deliver: Callable[[AudioCut], None]) -> None:
-        self.deliver = deliver
-        self.left = asyncio.Event()
-
-    async def enter(self) -> None: ...
-
-    def subscribe(self, subscribe: Subscribe) -> None: ...
-
-    def unsubscribe(self, track: TrackKey) -> None:
-        self.deliver(cut(track))
-
-    async def leave(self) -> None:
-        self.left.set()
-
-
-def cut(track: TrackKey = TRACK, began: float = 1000.0) -> AudioCut:
-    packet = AudioPacket(0, 960, bytes([0xF8, 0xFF, 0xFE]))
-    return AudioCut(track, OPUS, 0, 960, (packet,), began)
-
-
-def running(
-    confirm: Confirm | None = None,
-    manifest: bool = False,
-    room: str = "whip://127.0.0.1:1/lobby",
-) -> tuple[RunningTask, Box, Lobby, list[TaskEvent]]:
-    clock, box, told = ManualClock(), Box(), list[TaskEvent]()
-    spec = TaskSpec(room, "file:///tmp/x", manifest=manifest)
-    names = Names((), "t", 1, "lobby")
-    decoding = Decoding(EncodingPool(ThreadPool("encoding", 1, PRIORITIES)))
-    task = RunningTask(
-        "t",
-        spec,
-        names,
-        box,  # type: ignore[arg-type]
-        clock,
-        told.append,
-        decoding=decoding,
-        confirm=confirm,
-    )
-    lobby = Lobby(task.driver.deliver)
-    task.room = lobby
-    task.driver.bind(lobby)
-    task.driver.deliver(RoomEntered())
-    task.driver.deliver(TrackPublished("ada", Kind.AUDIO))
-    return task, box, lobby, told
 
 
 def stored(task: RunningTask, delivery: Delivery) -> Awaitable[None] | None:
@@ -494,3 +419,37 @@ async def test_a_picture_of_a_group_that_goes_on_is_made_before_it_is_offered() 
     made = [delivery.make() for delivery in box.deliveries if delivery.make is not None]
     assert [read_frame_number(read_image(file.data)) for file in made] == [0, 3]
     assert [delivery.size for delivery in box.deliveries] == [len(file.data) for file in made]
+
+
+async def test_a_picture_that_there_is_no_room_for_is_lost_before_it_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And the next one of its group is whole: its frames are decoded all the same."""
+    made: list[str] = []
+
+    def make(cut: PictureCut, info: SliceInfo, *about: Any, **more: Any) -> File:
+        made.append(info.key)
+        return media.make(cut, info, *about, **more)
+
+    monkeypatch.setattr(module, "make", make)
+    task, box, _, told = running()
+    track = TrackKey("t", "ada", Kind.VIDEO)
+    units = encode_pictures("vp8", [Painter().draw(number) for number in range(3)])
+    box.full = True
+    for number in (0, 1):
+        cut = PictureCut(
+            track, VP8, number, number, (units[number],), 1000.0, first=number, continues=True
+        )
+        task.driver.deliver(cut)
+    lost = [event.reason for event in told if isinstance(event, SliceLost)]
+    assert lost == ["the outbox is full"] * 2
+    assert task.pending == 0
+    box.full = False
+    task.driver.deliver(PictureCut(track, VP8, 2, 2, (units[2],), 1010.0, first=2, continues=True))
+    async with asyncio.timeout(10):
+        while not box.deliveries:
+            await asyncio.sleep(0)
+    (delivery,) = box.deliveries
+    assert delivery.make is not None
+    assert made == [delivery.info.key]
+    assert read_frame_number(read_image(delivery.make().data)) == 2

@@ -39,7 +39,7 @@ def test_copies_of_slices() -> None:
     found = {one.name: one.value for one in of_copies(copies)}
     assert set(found.values()) == {0}
     assert found.keys() <= METRICS.keys()
-    assert len(found) == 3
+    assert len(found) == 4
 
 
 def test_slices_at_the_gate() -> None:

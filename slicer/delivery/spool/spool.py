@@ -66,9 +66,9 @@ from slicer.delivery.spool.folder import (
     sync,
 )
 from slicer.delivery.spool.ledger import Ledger
-from slicer.delivery.spool.record import Header, StoreUrls
+from slicer.delivery.spool.record import Header, StoreUrls, decode
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
-from slicer.errors import BadInput, MediaError, StorageUnavailable
+from slicer.errors import BadInput, MediaError, StorageError, StorageUnavailable
 from slicer.media.slice import File
 from slicer.permissions import private_folder
 from slicer.threads import ThreadPool
@@ -234,15 +234,19 @@ class Spool:
         return delivery
 
     async def read(self, delivery: Delivery) -> File:
-        """The file of a slice on the disk. Raises StorageUnavailable where that fails just now,
-        and MediaError where it is damaged or gone."""
+        """The file of a slice on the disk; of its copy where its record is damaged or gone. Raises
+        StorageUnavailable where that fails just now, and MediaError where there is neither."""
         assert delivery.path is not None
         try:
             return await self.threads.run(partial(read, delivery.path))
         except (ValueError, FileNotFoundError) as error:
+            file = await self._from_copy(delivery)
             self.damaged += 1
-            logger.warning("! spool: %s: %s", delivery.path, error)
-            raise MediaError(f"spool: {error}") from None
+            instead = "; its copy is whole, and is sent" if file is not None else ""
+            logger.warning("! spool: %s: %s%s", delivery.path, error, instead)
+            if file is None:
+                raise MediaError(f"spool: {error}") from None
+            return file
         except OSError as error:
             raise self._failed(delivery, error) from None
 
@@ -326,6 +330,21 @@ class Spool:
             return ""
         key = self.copies.key(delivery.info.task, delivery.permission.epoch, delivery.info.key)
         return key + (RECORD if delivery.judge is None else JUDGING)
+
+    async def _from_copy(self, delivery: Delivery) -> File | None:
+        """The file as its copy has it; None where there is none that is whole."""
+        key = self._copied.get(delivery.number, "")
+        if not key or self.copies is None:
+            return None
+        try:
+            record = await self.copies.read(key)
+            _, file = await self.threads.run(partial(decode, record or b""))
+        except ValueError:
+            return None
+        except StorageError as error:
+            text = f"spool: the record is damaged, and its copy: {error.reason}"
+            raise StorageUnavailable(delivery.info.key, text, "it is tried again") from None
+        return file if file.info.key == delivery.info.key else None
 
     def _copy(self, delivery: Delivery) -> None:
         """Have a slice's record copied, where copies are kept. What was found in the spool has the

@@ -136,6 +136,7 @@ class Site:
         self._at = at
         self._settings = settings
         self._path = media_path()
+        self._port = port
         self._network = Network((), settings.silence, port=port)
         self._profile = replace(
             PUBLISHER, redundancy=settings.redundancy, max_bitrate=settings.max_bitrate
@@ -202,6 +203,7 @@ class Site:
 
     async def publish(self, room: str, user: str, offer: str, address: str) -> Published:
         """Make a session. Raises BadInput, TaskNotExist for a room nobody slices, LimitReached."""
+        await self._port.turns.wait()
         participants = self._rooms.get(room)
         if participants is None:
             raise TaskNotExist(f"no task slices room {room!r}: start one, then publish")

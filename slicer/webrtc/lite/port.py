@@ -17,6 +17,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from slicer.errors import RoomError
@@ -25,6 +26,7 @@ from slicer.webrtc.link import Address
 from slicer.webrtc.lite.admission import Read, reader
 from slicer.webrtc.lite.agent import named_fragment
 from slicer.webrtc.lite.dtls import Certificate, certificate
+from slicer.webrtc.lite.turns import Turns
 
 RENEW = 7 * 86_400.0
 """Seconds after which new sessions get a new certificate."""
@@ -136,6 +138,8 @@ class UdpPort:
         time: Callable[[], float],
     ) -> None:
         self.counters: Counter[str] = Counter()
+        self.turns = Turns()
+        """What is done for peers that are not connected yet, or no longer."""
         self._time = time
         self._certificate: Certificate | None = None
         self._by_fragment: dict[str, Session] = {}
@@ -245,7 +249,8 @@ class UdpPort:
 
     def _take(self, listener: Listener, batch: list[Datagram]) -> None:
         for data, address in batch:
-            self.take(listener, data, address)
+            if not self.turns.add(partial(self.take, listener, data, address)):
+                self.counters["datagrams_of_joins_dropped"] += 1
 
 
 def bind_all(

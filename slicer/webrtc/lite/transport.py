@@ -53,7 +53,7 @@ class LiteTransport:
         self._proofs = 0  # checks of the peer that were none of before
         self._begun = self._hangs = False
         self._connected: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._taken = self._to_take = self._stopped = False
+        self._taken = self._to_take = self._to_read = self._stopped = False
         self._timer: asyncio.TimerHandle | None = None
         self._early: list[asyncio.TimerHandle] = []
         self._on_connected: Callable[[], None] = lambda: None
@@ -201,7 +201,7 @@ class LiteTransport:
             self._to_take = True
             self._moved()
             return True
-        asyncio.get_running_loop().add_reader(sock, self._read)
+        asyncio.get_running_loop().add_reader(sock, self._readable)
         return True
 
     def _begin(self, dtls: Dtls) -> None:
@@ -215,8 +215,14 @@ class LiteTransport:
         if not self._answered:
             self._send(flight)
 
+    def _readable(self) -> None:
+        """The socket has something, and says so again in each turn until it is read."""
+        if not self._to_read:
+            self._to_read = self._port.turns.add(self._read)
+
     def _read(self) -> None:
         """Read the socket until it is empty, or the handshake is over."""
+        self._to_read = False
         while self._sock is not None and not self._connected.done():
             try:
                 data, address = self._sock.recvfrom(MAX_DATAGRAM)

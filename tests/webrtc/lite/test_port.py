@@ -9,6 +9,7 @@ from aioice import stun
 
 from slicer.errors import RoomError
 from slicer.webrtc.link import Address
+from slicer.webrtc.lite import turns
 from slicer.webrtc.lite.port import RENEW, Listener, UdpPort, bind_all
 
 LOOPBACK = "127.0.0.1"
@@ -97,6 +98,44 @@ async def test_what_strangers_send_is_counted_alone(port: UdpPort, sender: socke
     for data in (b"", b"\x00", b"\x16" * 40, b"\x80" * 200, b"\xff" * 1_500):
         sender.sendto(data, (LOOPBACK, port.port))
     await until(lambda: port.counters["datagrams_of_strangers"] == 5)
+
+
+async def test_checks_that_come_together_are_taken_in_several_turns(
+    port: UdpPort, sender: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What else is ready has its turn between two of them."""
+    monkeypatch.setattr(turns, "BUDGET", 0.0)
+    session, loop, count = Written(), asyncio.get_running_loop(), [0]
+    came: list[int] = []
+    arrived = session.arrived
+
+    def note(data: bytes, address: Address, listener: Listener) -> None:
+        came.append(count[0])
+        arrived(data, address, listener)
+
+    def turn() -> None:
+        count[0] += 1
+        loop.call_soon(turn)
+
+    monkeypatch.setattr(session, "arrived", note)
+    port.name(session, ["ours"])
+    for _ in range(20):
+        sender.sendto(check("ours"), (LOOPBACK, port.port))
+    turn()
+    await until(lambda: len(came) == 20)
+    assert len(set(came)) == 20
+
+
+async def test_checks_beyond_a_bound_are_dropped_and_counted(
+    port: UdpPort, sender: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "MAX_WAITING", 2)
+    session = Written()
+    port.name(session, ["ours"])
+    for _ in range(5):
+        sender.sendto(check("ours"), (LOOPBACK, port.port))
+    await until(lambda: len(session.arrivals) == 2)
+    assert port.counters == {"datagrams_of_joins_dropped": 3}
 
 
 async def test_a_connected_peer_has_a_socket_of_its_own(
