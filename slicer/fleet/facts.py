@@ -180,7 +180,8 @@ class Facts:
                 await subscription.unsubscribe()
 
     async def _handle(self, message: "Msg", handle: Handle) -> None:
-        if not self._bus.is_ours(message):  # a customer would be told it in our name
+        # A customer would be told it in our name.
+        if not self._bus.is_ours(message.subject, message.data, message.headers):
             await self._keep_or_give_up(message)
             return
         metadata = message.metadata

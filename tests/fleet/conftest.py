@@ -3,11 +3,14 @@
 import itertools
 from collections.abc import AsyncIterator
 
+import nats
 import pytest
 import pytest_asyncio
+from nats.aio.client import Client
 
 from slicer.fleet.bus import Bus
 from slicer.fleet.settings import FleetSettings
+from slicer.fleet.signer import Signer
 from tests.harness.fleet.nats_server import Servers, nats_servers
 
 numbers = itertools.count()
@@ -26,6 +29,14 @@ def settings(servers: Servers) -> FleetSettings:
 
 @pytest_asyncio.fixture
 async def bus(settings: FleetSettings) -> AsyncIterator[Bus]:
-    opened = await Bus.connect(settings, "test")
+    opened = await Bus.connect(settings, "test", Signer([b"key"]))
     yield opened
     await opened.close()
+
+
+@pytest_asyncio.fixture
+async def stranger(servers: Servers) -> AsyncIterator[Client]:
+    """Who may publish and read whatever there is, and has no keys."""
+    client = await nats.connect(list(servers.urls))
+    yield client
+    await client.close()

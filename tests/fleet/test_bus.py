@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet.beat import Beat
-from slicer.fleet.bus import Bus
+from slicer.fleet.bus import REVISION, Bus
 from slicer.fleet.facts import Fact, Facts
 from slicer.fleet.limits import FirstUse, SharedLimits
 from slicer.fleet.record import TaskRecord
@@ -25,18 +27,26 @@ SAMPLE = Path(__file__).parents[2] / "samples/nats/nats.conf"
 RECORD = TaskRecord("t", 7, 1, "w", revision=9)
 
 
-async def test_beats_are_heard(bus: Bus) -> None:
+async def say(stranger: Client, bus: Bus, subject: str, data: bytes, about: str = "") -> None:
+    """Something that is signed by the fleet's keys, whatever it is."""
+    subject = f"{bus.bucket}.{subject}"
+    headers = {REVISION: about} if about else {}
+    await stranger.publish(subject, data, headers=headers | bus.signed(subject, data, about))
+    await stranger.flush()
+
+
+async def test_beats_are_heard(bus: Bus, stranger: Client) -> None:
     heard = asyncio.Queue[Beat]()
     await bus.hear_beats(heard.put_nowait)
-    await bus._client.publish(f"{bus.bucket}.beat.x", b"nonsense")
+    await say(stranger, bus, "beat.x", b"nonsense")
     await bus.beat(Beat("w", tasks={"t": 3}))
     assert await asyncio.wait_for(heard.get(), 5) == Beat("w", tasks={"t": 3})
 
 
-async def test_records_reach_their_worker_alone(bus: Bus) -> None:
+async def test_records_reach_their_worker_alone(bus: Bus, stranger: Client) -> None:
     heard = asyncio.Queue[TaskRecord]()
     await bus.hear_pushes("w", heard.put_nowait)
-    await bus._client.publish(f"{bus.bucket}.do.w.t", b"nonsense")
+    await say(stranger, bus, "do.w.t", b"nonsense", "4")
     await bus.push(replace(RECORD, revision=8), "other")
     await bus.push(RECORD, "w")
     assert await asyncio.wait_for(heard.get(), 5) == RECORD
@@ -51,6 +61,62 @@ async def test_a_worker_answers(bus: Bus) -> None:
     assert await bus.ask("w", {"number": 4}, 5.0) == {"answer": 5}
     with pytest.raises(BusUnavailable, match="worker nobody does not answer"):
         await bus.ask("nobody", {}, 1.0)
+
+
+async def test_a_record_that_is_pushed_is_the_fleets(
+    bus: Bus, stranger: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = asyncio.Queue[TaskRecord]()
+    await bus.hear_pushes("w", heard.put_nowait)
+    listening = await stranger.subscribe(f"{bus.bucket}.do.>")
+    await stranger.flush()
+    await bus.push(RECORD, "w")
+    assert await asyncio.wait_for(heard.get(), 5) == RECORD
+    real = await listening.next_msg(5)
+    later = {**(real.headers or {}), REVISION: "99"}
+    for headers in (None, {REVISION: "99"}, later):
+        await stranger.publish(real.subject, real.data, headers=headers)
+    await stranger.publish(f"{bus.bucket}.do.w.u", real.data, headers=real.headers)
+    await stranger.flush()
+    async with asyncio.timeout(5):
+        while bus.refused < 4:
+            await asyncio.sleep(0.01)
+    assert heard.empty()
+    assert caplog.text.count("not signed by a process of this fleet") == 1
+
+
+async def test_a_question_is_the_fleets_and_is_answered_once(
+    bus: Bus, stranger: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = list[Mapping[str, Any]]()
+
+    async def answer(question: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked.append(question)
+        return {}
+
+    await bus.answer("w", answer)
+    listening = await stranger.subscribe(f"{bus.bucket}.ask.w")
+    await stranger.flush()
+    assert await bus.ask("w", {"verb": "describe"}, 5) == {}
+    real = await listening.next_msg(5)
+    await stranger.publish(real.subject, b'{"verb": "move"}')
+    await stranger.publish(real.subject, b'{"verb": "move"}', headers=real.headers)
+    await stranger.publish(real.subject, real.data, headers=real.headers)
+    await stranger.flush()
+    assert await bus.ask("w", {"verb": "last"}, 5) == {}
+    assert asked == [{"verb": "describe"}, {"verb": "last"}]
+    assert bus.refused == 2
+    assert "a question of another time, or that was asked before" in caplog.text
+
+
+async def test_an_answer_is_the_fleets(bus: Bus, stranger: Client) -> None:
+    async def forge(message: Msg) -> None:
+        await stranger.publish(message.reply, b'{"moved": true}')
+
+    await stranger.subscribe(f"{bus.bucket}.ask.w", cb=forge)
+    await stranger.flush()
+    with pytest.raises(BusUnavailable, match="another process did, or one with other keys"):
+        await bus.ask("w", {"verb": "move"}, 5)
 
 
 async def test_while_no_server_is_there_nothing_is_said(bus: Bus, servers: Servers) -> None:

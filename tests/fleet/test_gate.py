@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import pytest_asyncio
+from nats.aio.client import Client
 
 from slicer.errors import BusUnavailable
 from slicer.fleet.bus import Bus
@@ -72,6 +73,24 @@ async def test_a_task_that_is_being_left_delivers_no_more(here: Here) -> None:
     assert not await here.gate.ask("t").granted
     here.gate.reopen("t")
     assert await here.gate.ask("t").granted
+
+
+async def test_while_a_record_cannot_be_verified_slices_of_its_task_wait(
+    here: Here, bus: Bus, stranger: Client
+) -> None:
+    ack = await stranger.jetstream().publish(f"$KV.{bus.bucket}_tasks.t", b"forged")
+    async with asyncio.timeout(10):
+        while here.table.read < ack.seq:
+            await asyncio.sleep(0.01)
+    answer = here.gate.ask("t").granted
+    barrier = await here.other.barrier("x")
+    async with asyncio.timeout(10):
+        while here.table.read < barrier + 1:  # its own has come, too
+            await asyncio.sleep(0.01)
+    assert not answer.done()
+    assert len(here.gate) == 1
+    await here.other.restore()
+    assert await asyncio.wait_for(answer, 10)
 
 
 async def test_while_the_bus_is_away_slices_wait(

@@ -18,8 +18,8 @@ async def test_workers_and_their_tasks(fleet: Fleet) -> None:
     await fleet.worker("w1")
     orders = await fleet.copy()
     task = await orders.create(fleet.app, moderation_order("a"))
-    has = orders._registry.worker_of(task)
-    await until(lambda: orders._planner.orders_waiting(has) == 0)
+    has = orders.registry.worker_of(task)
+    await until(lambda: orders.planner.orders_waiting(has) == 0)
     found = await orders.operations.fleet()
     assert [(one.name, one.state) for one in found.workers] == [
         ("w0", "working"),
@@ -36,8 +36,8 @@ async def unowned(fleet: Fleet) -> FleetOrders:
     """A copy that knows two tasks which nobody has."""
     orders = await fleet.copy()
     for name in ("t", "u"):
-        orders._registry._place = lambda _record: ""
-        await orders._registry.add(Record(name, 200806, moderation_order(name), 1.0, 2.0))
+        orders.registry._place = lambda _record: ""
+        await orders.registry.add(Record(name, 200806, moderation_order(name), 1.0, 2.0))
     return orders
 
 
@@ -48,7 +48,7 @@ async def test_tasks_that_nobody_has_are_shown_with_their_time(
     found = await orders.operations.fleet()
     assert (found.workers, found.tasks, found.unowned) == ([], 2, 2)
     assert [(one.worker, one.unowned) for one in orders.operations.tasks()] == [("", 0), ("", 0)]
-    orders._planner._freed["t"] -= 70.0
+    orders.planner._freed["t"] -= 70.0
     assert (await orders.operations.fleet()).longest >= 70.0
     samples = {one.name: one.value for one in await orders.metrics()}
     assert samples["fleet_task_unowned_seconds"] >= 70.0

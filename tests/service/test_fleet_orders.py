@@ -30,7 +30,7 @@ async def test_what_a_worker_refuses_is_raised_where_it_was_ordered(fleet: Fleet
     await fleet.worker("w0")
     with pytest.raises(RoomError):
         await orders.create(fleet.app, moderation_order("x1"))
-    await until(lambda: not list(orders._registry.unfinished()))
+    await until(lambda: not list(orders.registry.unfinished()))
 
 
 async def test_orders_are_owned_and_end(fleet: Fleet) -> None:
@@ -57,10 +57,10 @@ async def test_a_robot_that_comes_again_replaces_itself(fleet: Fleet) -> None:
     first = await orders.create(fleet.app, moderation_order())
     second = await orders.create(fleet.app, moderation_order())
     await until(lambda: fleet.events(first)[-1:] == [1105])
-    record = orders._registry.get(first)
+    record = orders.registry.get(first)
     assert record is not None
     assert record.code is LeaveCode.REPLACED
-    assert [one.task for one in orders._registry.unfinished()] == [second]
+    assert [one.task for one in orders.registry.unfinished()] == [second]
 
 
 async def test_a_robot_replaces_itself_also_where_the_clocks_of_copies_differ(
@@ -79,7 +79,7 @@ async def test_a_robot_replaces_itself_also_where_the_clocks_of_copies_differ(
     await until(
         lambda: [code_of(copies[0], task) for task in tasks] == [LeaveCode.REPLACED] * 2 + [None]
     )
-    await until(lambda: [one.task for one in copies[0]._registry.unfinished()] == tasks[2:])
+    await until(lambda: [one.task for one in copies[0].registry.unfinished()] == tasks[2:])
     for copy in copies:
         assert (await copy.describe(fleet.app, MODERATION, tasks[2])).state is State.RUNNING
 
@@ -91,7 +91,7 @@ async def ordered(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> FleetOrders:
     async def begun(_task: str) -> None:
         pass
 
-    monkeypatch.setattr(orders._registry, "_place", lambda _task: "nobody")
+    monkeypatch.setattr(orders.registry, "_place", lambda _task: "nobody")
     monkeypatch.setattr(orders, "_begin", begun)
     return orders
 
@@ -124,7 +124,7 @@ async def test_a_create_that_is_given_up_leaves_no_robot(
         async with asyncio.timeout(0.5):
             await orders.create(fleet.app, moderation_order())
     assert begins.is_set()
-    await until(lambda: not list(orders._registry.unfinished()))
+    await until(lambda: not list(orders.registry.unfinished()))
 
 
 async def test_what_a_robot_replaces_leaves_later_where_the_bus_is_away(
@@ -133,7 +133,7 @@ async def test_what_a_robot_replaces_leaves_later_where_the_bus_is_away(
     monkeypatch.setattr(fleet_orders, "AGAIN", 0.05)
     orders = await ordered(fleet, monkeypatch)
     first = await orders.create(fleet.app, moderation_order())
-    leave, tries = orders._registry.leave, list[str]()
+    leave, tries = orders.registry.leave, list[str]()
 
     async def fail_once(task: str, code: LeaveCode) -> None:
         tries.append(task)
@@ -141,7 +141,7 @@ async def test_what_a_robot_replaces_leaves_later_where_the_bus_is_away(
             raise BusUnavailable("away")
         await leave(task, code)
 
-    monkeypatch.setattr(orders._registry, "leave", fail_once)
+    monkeypatch.setattr(orders.registry, "leave", fail_once)
     second = await orders.create(fleet.app, moderation_order())
     await until(lambda: code_of(orders, first) is LeaveCode.REPLACED)
     assert (tries, code_of(orders, second)) == ([first, first], None)
@@ -158,7 +158,7 @@ async def test_streams_are_counted_while_they_are_created_and_without_those_repl
     )
     (task,) = (one for one in found if isinstance(one, str))
     assert sum(isinstance(one, LimitReached) for one in found) == 2
-    record = orders._registry.get(task)
+    record = orders.registry.get(task)
     assert record is not None
     again = await orders.create(app, record.order)
     await until(lambda: code_of(orders, task) is LeaveCode.REPLACED)
@@ -168,7 +168,7 @@ async def test_streams_are_counted_while_they_are_created_and_without_those_repl
 
 
 def code_of(orders: FleetOrders, task: str) -> LeaveCode | None:
-    record = orders._registry.get(task)
+    record = orders.registry.get(task)
     assert record is not None
     return record.code
 
@@ -185,11 +185,11 @@ async def test_a_task_whose_worker_does_not_answer_is_on_its_way(
         await asyncio.Event().wait()
         return {}
 
-    monkeypatch.setattr(orders._registry, "_place", lambda _task: "elsewhere")
+    monkeypatch.setattr(orders.registry, "_place", lambda _task: "elsewhere")
     task = await orders.create(fleet.app, moderation_order())
     status = await orders.describe(fleet.app, MODERATION, task)
     assert status.state is State.RECONNECTING
-    await until(lambda: orders._registry.worker_of(task) == "w0")
+    await until(lambda: orders.registry.worker_of(task) == "w0")
     await until(lambda: here.service.unfinished() == [task])
 
 
@@ -197,7 +197,7 @@ async def test_a_task_whose_creation_is_given_up_is_left_by_its_worker(fleet: Fl
     here = await fleet.worker("w0")
     orders = await fleet.copy()
     task = await orders.create(fleet.app, moderation_order())
-    await orders._registry.discard(task)
+    await orders.registry.discard(task)
     await until(lambda: here.service._engine._tasks == {})
     assert 1102 not in fleet.events(task)
 
@@ -221,8 +221,8 @@ async def test_other_applications_are_taken(fleet: Fleet) -> None:
     orders = await fleet.copy()
     other = replace(fleet.app, sdk_app_id=7)
     orders.reload(replace(fleet.settings("api"), apps=(fleet.app, other)))
-    orders._registry._place = lambda _task: "w"
-    await orders._registry.add(Record("t", 7, moderation_order(), 1.0, 2.0))
+    orders.registry._place = lambda _task: "w"
+    await orders.registry.add(Record("t", 7, moderation_order(), 1.0, 2.0))
     with pytest.raises(BadInput, match="no application 7"):
         orders.reload(fleet.settings("api"))
     moved = replace(other, rooms=(("*", "whip://127.0.0.1:0/moved-{room}"),))
@@ -237,8 +237,8 @@ async def test_what_ended_long_ago_is_forgotten(
     await fleet.worker("w0")
     orders = await fleet.copy()
     task = await orders.create(fleet.app, moderation_order())
-    await orders._registry.end(task, 1.0)
-    await until(lambda: orders._registry.get(task) is None)
+    await orders.registry.end(task, 1.0)
+    await until(lambda: orders.registry.get(task) is None)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def at(room: str) -> RoomAddress:
 
 async def test_tasks_are_found_by_their_room_until_they_end(fleet: Fleet) -> None:
     orders = await fleet.copy()
-    table, registry = orders._table, orders._registry
+    table, registry = orders.table, orders.registry
     registry._place = lambda record: f"w-{record.task}"
     await registry.add(Record("before", 200806, moderation_order("a"), 1.0, 2.0))
     rooms = OwnRooms(table, registry, [fleet.app])
@@ -47,7 +47,7 @@ async def test_tasks_are_found_by_their_room_until_they_end(fleet: Fleet) -> Non
 
 async def test_tasks_of_one_room_are_together_and_its_name_is_not_told(fleet: Fleet) -> None:
     orders = await fleet.copy()
-    rooms = OwnRooms(orders._table, orders._registry, [fleet.app])
+    rooms = OwnRooms(orders.table, orders.registry, [fleet.app])
 
     def together(room: str) -> str:
         return rooms.together(Record("t", 200806, moderation_order(room), 1.0, 2.0))

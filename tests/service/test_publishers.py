@@ -48,9 +48,9 @@ class Stage:
 @pytest_asyncio.fixture
 async def stage(fleet: Fleet) -> AsyncIterator[Stage]:
     orders = await fleet.copy()
-    registry = orders._registry
+    registry = orders.registry
     registry._place = lambda _record: "w0"
-    rooms = OwnRooms(orders._table, registry, [fleet.app])
+    rooms = OwnRooms(orders.table, registry, [fleet.app])
     await registry.add(Record("t", 200806, moderation_order("a"), 1.0, 2.0))
     yield Stage(rooms)
 

@@ -82,7 +82,7 @@ async def test_a_task_is_moved_as_somebody_asks(fleet: Fleet) -> None:
     await fleet.worker("w1")
     await asyncio.sleep(0)
     assert await first.bus.ask("w0", {"verb": "move", "task": task}, 20) == {"moved": True}
-    await until(lambda: orders._registry.worker_of(task) == "w1")
+    await until(lambda: orders.registry.worker_of(task) == "w1")
     assert await first.bus.ask("w0", {"verb": "move", "task": task}, 5) == {}
     assert await first.bus.ask("w0", {"verb": "describe", "task": task}, 5) == {}
     assert await first.bus.ask("w0", {"verb": "unknown"}, 5) == {}
@@ -144,7 +144,7 @@ async def test_a_task_that_is_taken_away_is_let_go_and_comes_back(fleet: Fleet) 
     here = await fleet.worker("w0")
     orders = await fleet.copy()
     task = await orders.create(fleet.app, moderation_order())
-    table = orders._table
+    table = orders.table
     stolen = await table.write(replace(table.records[task], epoch=2, worker="nobody"))
     assert stolen is not None
     await until(lambda: here.service.unfinished() == [])
@@ -171,7 +171,7 @@ async def test_a_creation_that_failed_and_that_nobody_discards_is_tried_again(
     monkeypatch.setattr(orders, "_discard", dead)
     with pytest.raises(RoomError):
         await orders.create(fleet.app, moderation_order("x1"))
-    (record,) = orders._registry.unfinished()
+    (record,) = orders.registry.unfinished()
     await until(lambda: 1106 in fleet.events(record.task))
 
 
@@ -182,7 +182,7 @@ async def test_that_another_worker_is_lost_is_told_once_also_after_a_restart(
     orders = await fleet.copy()
     task = await orders.create(fleet.app, moderation_order())
     monkeypatch.setattr(here.service, "take_up", lambda _task: None)
-    table = orders._table
+    table = orders.table
     await table.write(given(replace(table.records[task], worker="dead"), "w0"))
     await until(lambda: here.worker._owns.epoch(task) == 2)
     await here.worker._take_up(table.records[task])  # as at the start of the next process
@@ -248,7 +248,7 @@ async def test_who_takes_a_task_over_delivers_what_has_copies(
         key, data = copy_of(task, tmp_path / "out", number)
         seaweed.client.put_object(Bucket=bucket, Key=f"f/{key}", Body=data)
     seaweed.client.put_object(Bucket=bucket, Key=f"f/{task}/00000001/x-y.slice", Body=b"damaged")
-    table = orders._table
+    table = orders.table
     await table.write(given(replace(table.records[task], worker="dead"), "w0"))
     await until(lambda: len(list((tmp_path / "out").rglob("*.ogg"))) == 2)
     assert {one.read_bytes() for one in (tmp_path / "out").rglob("*.ogg")} == {b"000", b"001"}
@@ -277,7 +277,7 @@ async def test_one_task_after_another_is_taken_over(
             yield nothing
 
     monkeypatch.setattr(Copies, "of_others", of_others)
-    record = orders._table.records[task]
+    record = orders.table.records[task]
     await asyncio.gather(*(here.worker._take_over(record) for _ in range(3)))
     assert steps == ["begun", "done"] * 3
     await orders.delete(fleet.app, MODERATION, task)
@@ -290,7 +290,7 @@ async def test_copies_that_cannot_be_read_are_told_and_tried_while_the_task_is_h
     here = await fleet.worker("w0")
     orders = await fleet.copy()
     task = await orders.create(fleet.app, moderation_order())
-    table = orders._table
+    table = orders.table
     await table.write(given(replace(table.records[task], worker="dead"), "w0"))
     await until(lambda: "what others have cut cannot be read" in caplog.text)
     await orders.delete(fleet.app, MODERATION, task)
@@ -306,7 +306,7 @@ async def test_a_worker_whose_disk_is_full_is_given_no_tasks(
     monkeypatch.setattr("slicer.delivery.spool.spool.free_bytes", lambda _: 0)
     await until(lambda: here.worker._spool == 1.0)
     await until(lambda: "this worker is given no further tasks" in caplog.text)
-    beat = orders._planner.roster.beat
+    beat = orders.planner.roster.beat
     await until(lambda: (told := beat("w0")) is not None and told.load == 1.0)
     with pytest.raises(LimitReached, match="all are full or draining"):
         await orders.create(fleet.app, moderation_order())
