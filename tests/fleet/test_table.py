@@ -18,6 +18,7 @@ from slicer.fleet.record import FORMAT, TaskRecord, to_json
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.signer import HEADER, Signer
 from slicer.fleet.table import Table
+from tests.fleet.conftest import Deliveries
 from tests.harness.fleet.nats_server import Servers, nats_servers
 
 RECORD = TaskRecord("t", 7, 1, "w")
@@ -108,11 +109,10 @@ async def test_what_is_no_record_is_left_alone(
     assert "record strange" in caplog.text
 
 
-async def test_a_consumer_that_is_gone_is_replaced(
-    table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert table._subscription is not None
-    await table._subscription.unsubscribe()
+async def test_a_consumer_that_is_gone_is_replaced(table: Table, bus: Bus) -> None:
+    stream = f"KV_{bus.bucket}_tasks"
+    for consumer in await bus.js.consumers_info(stream):
+        await bus.js.delete_consumer(stream, consumer.name)
     written = await table.write(RECORD)
     assert written is not None
     second = replace(written, task="other", revision=0)
@@ -120,13 +120,19 @@ async def test_a_consumer_that_is_gone_is_replaced(
     await until(lambda: "other" in table.records)
 
 
-async def test_messages_that_are_missing_are_read_again(table: Table) -> None:
-    table._expected = 5  # as if some had not come
+async def test_messages_that_are_missing_are_read_again(
+    table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliveries = Deliveries(bus, monkeypatch)
+    second = await other(bus)
+    deliveries.to_lose = 1
     for number in range(3):
         assert await table.write(replace(RECORD, task=f"t{number}"))
     barrier = await table.barrier("w")
-    await until(lambda: table.read >= barrier)
-    assert len(table.records) == 3
+    await until(lambda: second.read >= barrier)
+    assert second.records == table.records
+    assert deliveries.to_lose == 0
+    await second.close()
 
 
 async def test_a_record_that_is_not_of_this_fleet_is_left_alone_and_written_over(

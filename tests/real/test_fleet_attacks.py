@@ -59,7 +59,7 @@ async def test_a_forged_heartbeat_leads_no_publisher_astray(
     task = await orders.create(fleet.app, moderation_order("a"))
     assert orders.whip_url(task) == f"{ROOMS}/whip/a"
     heard = await stranger.subscribe("slicer.beat.w0")
-    real = await heard.next_msg(5)
+    real = await heard.next_msg(20)
     forged = to_json(Beat("w0", "x", capacity=9, rooms=EVIL, console=EVIL))
     ghost = to_json(Beat("ghost", "x", capacity=900, rooms=EVIL))
     for _ in range(5):
@@ -108,7 +108,7 @@ async def test_who_has_no_key_takes_no_task_away(fleet: Fleet, stranger: Client)
     asked = await stranger.subscribe("slicer.ask.*")
     await stranger.flush()
     assert (await orders.describe(fleet.app, Product.MODERATION, task)).state is State.RUNNING
-    question = await asked.next_msg(5)
+    question = await asked.next_msg(20)
     real = await js.get_msg("KV_slicer_tasks", subject=subject)
     found = json.loads(real.data or b"")
     stolen = json.dumps(found | {"worker": other.worker.name, "epoch": 9}).encode()

@@ -102,14 +102,14 @@ class Stage:
     cut: set[str] = field(default_factory=set)
     seen: dict[str, list[Seen]] = field(default_factory=dict)
     began: dict[str, float] = field(default_factory=dict)
-    _stacks: dict[str, AsyncExitStack] = field(default_factory=dict)
+    stacks: dict[str, AsyncExitStack] = field(default_factory=dict)
 
     async def start(self, name: str) -> None:
         """Start a worker, w…, or a copy of the API, a…, unless it runs."""
-        if name in self._stacks:
+        if name in self.stacks:
             return
         folder, stack = self.folder / name, AsyncExitStack()
-        self._stacks[name] = stack
+        self.stacks[name] = stack
         folder.mkdir(exist_ok=True)
         config = self._config(folder)
         if name in self.places:
@@ -121,7 +121,7 @@ class Stage:
 
     async def kill(self, name: str) -> None:
         """End a process at once; its folder stays."""
-        stack = self._stacks.pop(name, None)
+        stack = self.stacks.pop(name, None)
         if stack is not None:
             self.running.pop(name, None)
             self.copies.pop(name, None)
@@ -381,7 +381,7 @@ async def fault_stage(
                 await stage.until_sliced()
                 yield stage
             finally:
-                for name in list(stage._stacks):
+                for name in list(stage.stacks):
                     await stage.kill(name)
 
 

@@ -81,10 +81,11 @@ class Fleet:
                 await asyncio.sleep(EVERY)
 
         async def answer(_question: Mapping[str, Any]) -> Mapping[str, Any]:
+            if not answers:
+                await asyncio.Event().wait()
             return {}
 
-        if answers:
-            await bus.answer(name, answer)
+        await bus.answer(name, answer)
         saying = asyncio.ensure_future(say())
         self.stack.callback(saying.cancel)
         self.workers.add(name)
