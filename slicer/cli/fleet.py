@@ -7,14 +7,16 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 
+from slicer.cli.exits import FAILED
 from slicer.cli.options import add_common
 from slicer.cli.worker import add_fleet, in_fleet
 from slicer.errors import BadInput, BusUnavailable, TaskNotExist, counted
 from slicer.fleet.beat import EVERY, Beat
 from slicer.fleet.bus import Bus
 from slicer.fleet.record import TaskRecord
-from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
+from slicer.service.fleet_registry import FleetRegistry
+from slicer.service.fleet_serving import open_encryption, signer_of
 from slicer.service.settings import ServiceSettings
 
 LISTEN = 4 * EVERY
@@ -25,10 +27,12 @@ DONE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A fleet as it is now: who was heard, and the records of all tasks that have not ended."""
+    """A fleet as it is now: who was heard, and the records of all tasks that have not ended.
+    *foreign*: how many records none of the keys has signed."""
 
     workers: dict[str, Beat]
     tasks: list[TaskRecord]
+    foreign: int = 0
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +43,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     drain.add_argument("worker", help="its name, as `slicer fleet status` shows it")
     move = actions.add_parser("move", help="have another worker run a task")
     move.add_argument("task", help="its TaskId")
-    for action, what in ((status, "status"), (drain, "drain"), (move, "move")):
+    rekey = actions.add_parser("rekey", help="have all records by the first of SLICER_STATE_KEY")
+    named = {"status": status, "drain": drain, "move": move, "rekey": rekey}
+    for what, action in named.items():
         add_fleet(action)
         add_common(action)
         action.set_defaults(command=fleet, what=what)
@@ -47,22 +53,25 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def fleet(options: argparse.Namespace) -> int:
     """Carry the action out. Raises BadInput, BusUnavailable and TaskNotExist."""
-    settings = in_fleet(ServiceSettings.load(options.config, os.environ), options.fleet).fleet
-    if not settings.servers:
+    settings = in_fleet(ServiceSettings.load(options.config, os.environ), options.fleet)
+    if not settings.fleet.servers:
         raise BadInput("fleet.servers", "none", "the NATS servers of a fleet: --fleet URLS")
     return asyncio.run(_fleet(settings, options))
 
 
-async def _fleet(settings: FleetSettings, options: argparse.Namespace) -> int:
-    bus = await Bus.connect(settings, "slicer-fleet")
+async def _fleet(settings: ServiceSettings, options: argparse.Namespace) -> int:
+    encryption = open_encryption(settings.serve)
+    bus = await Bus.connect(settings.fleet, "slicer-fleet", signer_of(encryption))
     table = Table(bus)
     try:
         heard: dict[str, Beat] = {}
         await bus.hear_beats(lambda beat: heard.update({beat.worker: beat}))
-        await table.open(settings.replicas)
+        await table.open(settings.fleet.replicas)
+        if options.what == "rekey":
+            return await _rekey(FleetRegistry(table, encryption), table)
         await asyncio.sleep(LISTEN)
         tasks = [one for one in table.records.values() if one.ended is None]
-        view = View(heard, tasks)
+        view = View(heard, tasks, table.foreign)
         if options.what == "status":
             sys.stdout.write(shown(view))
         elif options.what == "drain":
@@ -90,7 +99,20 @@ def shown(view: View) -> str:
         lines.append(f"{name:20} {beat.zone or '-':10} {of:>12} {beat.load:>5.0%}  {state}")
     if tasks[""]:
         lines.append(f"{counted(tasks[''], 'task')} wait for a worker")
+    if view.foreign:
+        left = counted(view.foreign, "record")
+        lines.append(f"{left} left alone: none of these keys has signed them (SLICER_STATE_KEY)")
     return "\n".join(lines) + "\n"
+
+
+async def _rekey(registry: FleetRegistry, table: Table) -> int:
+    count = counted(await registry.rekey(), "record")
+    sys.stdout.write(f"{count} encrypted and signed anew, by the first key\n")
+    if table.foreign:
+        left = counted(table.foreign, "record")
+        sys.stdout.write(f"{left} left as they are: none of these keys has signed them\n")
+        return FAILED
+    return 0
 
 
 async def _drain(bus: Bus, view: View, worker: str) -> None:

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +28,7 @@ from slicer.fleet import record as records
 from slicer.fleet.beat import Beat
 from slicer.fleet.record import TaskRecord
 from slicer.fleet.settings import NAME, FleetSettings
-from slicer.fleet.signer import HEADER, Signer
+from slicer.fleet.signer import HEADER, Questions, Signer
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -53,6 +54,8 @@ MAX_DENIED = 20
 NO_ANSWER = "no answer"
 REVISION = "Slicer-Revision"
 """The header in which a record that is pushed has its revision."""
+MARK = "Slicer-Mark"
+"""The header in which a question has what makes it good once (`Questions`)."""
 
 Answer = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
@@ -96,6 +99,8 @@ class Bus:
         self._client, self._bucket, self._signer, self._told = client, bucket, signer, told
         self.refused = 0
         """Messages that none of this fleet has signed."""
+        self._refused_kinds = set[str]()
+        self._questions = Questions()
         self.js: JetStreamContext = client.jetstream(timeout=CONNECT / 4)
         self.bucket = bucket
         self.on_connected = told.on_connected
@@ -107,8 +112,8 @@ class Bus:
     async def connect(
         cls, settings: FleetSettings, name: str, signer: Signer | None = None
     ) -> Self:
-        """Connect, as *name*. *signer*: signs heartbeats and callbacks; without it none is signed,
-        and all are believed. Raises BadInput where no server answers or takes us, and where nats-py
+        """Connect, as *name*. *signer*: signs what is said; without it nothing is signed, and all
+        is believed. Raises BadInput where no server answers or takes us, and where nats-py
         is not installed."""
         try:
             import nats  # noqa: PLC0415 (an extra, imported when used)
@@ -159,7 +164,7 @@ class Bus:
         """Call back for each heartbeat of anybody, or of one worker. Gives what ends that."""
 
         async def on_message(message: "Msg") -> None:
-            if not self.is_ours(message):
+            if not self.is_ours(message.subject, message.data, message.headers):
                 return
             try:
                 callback(beats.from_json(message.data))
@@ -177,19 +182,22 @@ class Bus:
 
     async def push(self, record: TaskRecord, worker: str) -> None:
         """Send a record to a worker."""
-        headers = {REVISION: str(record.revision)}
-        subject = f"do.{worker}.{record.task}"
-        await self._say(subject, records.to_json(record), headers)
+        subject, data = f"do.{worker}.{record.task}", records.to_json(record)
+        revision = str(record.revision)
+        signed = self.signed(f"{self._bucket}.{subject}", data, revision)
+        await self._say(subject, data, {REVISION: revision, **signed})
 
     async def hear_pushes(self, worker: str, callback: Callable[[TaskRecord], None]) -> None:
         """Call back for each record that is pushed to this worker."""
 
         async def on_message(message: "Msg") -> None:
             task = message.subject.rpartition(".")[2]
+            revision = (message.headers or {}).get(REVISION, "")
+            if not self.is_ours(message.subject, message.data, message.headers, revision):
+                return
             try:
-                revision = int((message.headers or {})[REVISION])
-                callback(records.from_json(task, message.data, revision))
-            except (BadInput, KeyError, ValueError) as error:
+                callback(records.from_json(task, message.data, int(revision)))
+            except (BadInput, ValueError) as error:
                 logger.warning("! %s: %s", message.subject, error)
 
         await self._client.subscribe(f"{self._bucket}.do.{worker}.*", cb=on_message)
@@ -197,46 +205,67 @@ class Bus:
     async def ask(
         self, worker: str, question: Mapping[str, Any], seconds: float
     ) -> Mapping[str, Any]:
-        """Ask a worker. Raises BusUnavailable where no answer comes in time."""
+        """Ask a worker. Raises BusUnavailable where no answer comes in time, or none of ours."""
         from nats.errors import Error  # noqa: PLC0415
 
         subject, data = f"{self._bucket}.ask.{worker}", json.dumps(question).encode()
+        mark = f"{time.time():.0f} {os.urandom(16).hex()}"
+        headers = {MARK: mark, **self.signed(subject, data, mark)}
         try:
-            answer = await self._client.request(subject, data, timeout=seconds)
+            answer = await self._client.request(subject, data, timeout=seconds, headers=headers)
             found: Mapping[str, Any] = json.loads(answer.data)
         except (Error, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise BusUnavailable(f"worker {worker} does not answer: {reason}") from None
+        # The mark is in it, or the answer to another question could be given once more.
+        if not self.is_ours(answer.subject, answer.data, answer.headers, mark):
+            text = f"worker {worker} does not answer: another process did, or one with other keys"
+            raise BusUnavailable(f"{text} (SLICER_STATE_KEY)")
         return found
 
     async def answer(self, worker: str, callback: Answer) -> None:
         """Answer what this worker is asked; questions do not wait for each other."""
         pending = set[asyncio.Task[None]]()
 
-        async def reply(message: "Msg") -> None:
-            await message.respond(json.dumps(await callback(json.loads(message.data))).encode())
+        async def reply(message: "Msg", mark: str) -> None:
+            data = json.dumps(await callback(json.loads(message.data))).encode()
+            headers = self.signed(message.reply, data, mark)
+            await self._client.publish(message.reply, data, headers=headers)
 
         async def on_message(message: "Msg") -> None:
-            task = asyncio.ensure_future(reply(message))
+            mark = (message.headers or {}).get(MARK, "")
+            if not self.is_ours(message.subject, message.data, message.headers, mark):
+                return
+            if not self._questions.is_new(mark, time.time()):
+                text = "! %s: a question of another time, or that was asked before"
+                logger.warning(text, message.subject)
+                return
+            task = asyncio.ensure_future(reply(message, mark))
             pending.add(task)
             task.add_done_callback(pending.discard)
 
         await self._client.subscribe(f"{self._bucket}.ask.{worker}", cb=on_message)
 
-    def signed(self, subject: str, data: bytes) -> dict[str, str]:
-        """The headers of a message that shows that it is of this fleet."""
-        return {HEADER: self._signer.sign(subject, data)} if self._signer is not None else {}
+    def signed(self, subject: str, data: bytes, about: str = "") -> dict[str, str]:
+        """The header of a message that shows that it is of this fleet; *about* as in `Signer`."""
+        if self._signer is None:
+            return {}
+        return {HEADER: self._signer.sign(subject, data, about)}
 
-    def is_ours(self, message: "Msg") -> bool:
-        """Whether a message is of this fleet. Another one is counted, and the first one told."""
-        signature = (message.headers or {}).get(HEADER, "")
-        subject, data = message.subject, message.data
-        if self._signer is None or self._signer.is_ours(subject, data, signature):
+    def is_ours(
+        self, subject: str, data: bytes, headers: Mapping[str, str] | None, about: str = ""
+    ) -> bool:
+        """Whether a message is of this fleet. Another one is counted, and the first one of each
+        kind told."""
+        signature = (headers or {}).get(HEADER, "")
+        if self._signer is None or self._signer.is_ours(subject, data, signature, about):
             return True
         self.refused += 1
-        if self.refused == 1:
+        kind = subject.removeprefix(f"{self._bucket}.").partition(".")[0]
+        if kind not in self._refused_kinds:
+            self._refused_kinds.add(kind)
             text = "! %s: not signed by a process of this fleet, or by one with other keys (%s)"
-            logger.warning(text, message.subject, "SLICER_STATE_KEY")
+            logger.warning(text, subject, "SLICER_STATE_KEY")
         return False
 
     def check_connected(self) -> None:

@@ -135,7 +135,7 @@ class Facts:
         """Have a fact told, once for each *name*. Raises BusUnavailable: it may be kept or not; it
         is not where the stream is full."""
         self._bus.check_connected()
-        subject = f"{self._bus.bucket}.facts.{app}.{_partition(line)}"
+        subject = f"{self._bus.bucket}.facts.{app}.{partition_of(line)}"
         try:
             headers = {MESSAGE_ID: name, **self._bus.signed(subject, data)}
             await self._bus.js.publish(subject, data, headers=headers)
@@ -180,7 +180,8 @@ class Facts:
                 await subscription.unsubscribe()
 
     async def _handle(self, message: "Msg", handle: Handle) -> None:
-        if not self._bus.is_ours(message):  # a customer would be told it in our name
+        # A customer would be told it in our name.
+        if not self._bus.is_ours(message.subject, message.data, message.headers):
             await self._keep_or_give_up(message)
             return
         metadata = message.metadata
@@ -211,5 +212,6 @@ class Facts:
             logger.warning(text, message.subject, UNVERIFIED, self.counters["unverified"])
 
 
-def _partition(line: str) -> int:
+def partition_of(line: str) -> int:
+    """Where the facts of a line wait."""
     return crc32(line.encode()) % PARTITIONS

@@ -12,7 +12,8 @@ the cut:
 Who has the task next was given it by a later write, and joins later still. So no two epochs have
 delivered slices of the same time. It holds however long anything takes and whatever clocks do. One
 barrier serves all slices that wait when it is sent; while it is on its way, others gather for the
-next one. Where the bus is away, slices wait, on the disk.
+next one. Where the bus is away, slices wait, on the disk. So they do while what lies on the bus of
+their task cannot be verified: it may be from another worker, which has keys that this one lacks.
 """
 
 from collections.abc import Callable
@@ -29,10 +30,15 @@ class Ticket:
 
 
 class Fence:
-    """Of one worker. *epoch_of*: the epoch in which it has a task, by all it has read; or None."""
+    """Of one worker. *epoch_of*: the epoch in which it has a task, by all it has read; or None;
+    *is_certain*: whether all that it has read of a task could be verified."""
 
-    def __init__(self, epoch_of: Callable[[str], int | None]) -> None:
-        self._epoch_of = epoch_of
+    def __init__(
+        self,
+        epoch_of: Callable[[str], int | None],
+        is_certain: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._epoch_of, self._is_certain = epoch_of, is_certain
         self._waiting: list[Ticket] = []
         self._under_way: list[Ticket] = []
         self._revision: int | None = None
@@ -80,5 +86,7 @@ class Fence:
     def _settle(self) -> list[tuple[Ticket, bool]]:
         if self._revision is None or self._seen < self._revision or not self._under_way:
             return []
-        settled, self._under_way = self._under_way, []
+        under_way, self._under_way = self._under_way, []
+        settled = [one for one in under_way if self._is_certain(one.task)]
+        self._waiting = [one for one in under_way if one not in settled] + self._waiting
         return [(one, self._epoch_of(one.task) == one.epoch) for one in settled]

@@ -22,12 +22,13 @@ class Gate:
         self.refused = 0
         """Slices that may not be delivered."""
         self._table, self._owns, self._worker = table, owns, worker
-        self._fence = Fence(owns.epoch)
+        self._fence = Fence(owns.epoch, table.is_certain)
         self._answers: dict[int, asyncio.Future[bool]] = {}
         self._shut = set[str]()
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         table.on_read.append(self._read)
+        table.on_record.append(lambda _: self._news.set())  # what was uncertain may be known now
         self._running = asyncio.ensure_future(self._run())
 
     def __len__(self) -> int:

@@ -15,8 +15,9 @@ METRICS: Mapping[str, str] = {
     "fleet_tasks_unplaced": "tasks that no worker runs or can take at the last look",
     "fleet_task_unowned_seconds": "the longest time for which a task has had no worker that lives",
     "fleet_orders_waiting": "records of tasks that their workers' heartbeats have not shown yet",
-    "fleet_messages_refused_total": "heartbeats and callbacks on the bus that no process of this "
-    "fleet has signed; a callback each time that it is looked at",
+    "fleet_messages_refused_total": "heartbeats, records, orders, questions, answers and callbacks "
+    "on the bus that no process of this fleet has signed; a callback each time it is looked at",
+    "fleet_records_unverified": "records of tasks on the bus that no key of this process verifies",
     "fleet_load": "mean load of the workers that take tasks, from 0 to 1: what to scale by",
     "fleet_moves_braked_total": "moves of tasks that waited, for the network was suspected",
     "fleet_slices_waiting": "slices of this worker that wait to be known as its own",

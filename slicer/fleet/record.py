@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from slicer.errors import BadInput
 
-FORMAT = 1
+FORMAT = 2
 """The records' version: a process that knows another one leaves them alone."""
 
 

@@ -1,8 +1,12 @@
 """Who on the bus is of this fleet: messages are signed by keys that all its processes have.
 
 NATS' permissions say who may publish at all. Whoever gets hold of a worker's password, without the
-fleet's keys, could otherwise name an address of his own in a heartbeat and have publishers led
-there, or put callbacks into the stream that we would sign for a customer.
+fleet's keys, could otherwise give tasks away, name an address of his own in a heartbeat and have
+publishers led there, or put callbacks into the stream that we would sign for a customer.
+
+A signature alone does not keep a message from being sent once more. A record is signed together
+with the revision that it replaces, and the servers take it over that one alone; a question is good
+once (`Questions`); a record that is pushed again is an old one, which means nothing.
 """
 
 import hmac
@@ -10,6 +14,8 @@ from collections.abc import Sequence
 
 HEADER = "Slicer-Signature"
 """The header in which a message has its signature."""
+GOOD = 300.0
+"""Seconds by which the clocks of who asks and of who is asked may differ."""
 
 
 class Signer:
@@ -22,18 +28,43 @@ class Signer:
     def __repr__(self) -> str:
         return "Signer(***)"
 
-    def sign(self, subject: str, data: bytes) -> str:
-        """The signature of a message, as hexadecimal digits."""
-        return _mac(self._keys[0], subject, data)
+    def sign(self, subject: str, data: bytes, about: str = "") -> str:
+        """The signature of a message, as hexadecimal digits. *about*: what a header says that has
+        to be believed as well."""
+        return _mac(self._keys[0], subject, data, about)
 
-    def is_ours(self, subject: str, data: bytes, signature: str) -> bool:
+    def is_ours(self, subject: str, data: bytes, signature: str, about: str = "") -> bool:
         """Whether a message was signed by one of the keys, for this subject."""
         given = signature.encode("ascii", "replace")
         found = [
-            hmac.compare_digest(_mac(key, subject, data).encode(), given) for key in self._keys
+            hmac.compare_digest(_mac(key, subject, data, about).encode(), given)
+            for key in self._keys
         ]
         return any(found)
 
 
-def _mac(key: bytes, subject: str, data: bytes) -> str:
-    return hmac.new(key, subject.encode() + b"\0" + data, "sha256").hexdigest()
+class Questions:
+    """Those that a worker was asked, so that none is answered twice. Each one has a *mark*: wall
+    time in seconds, and a text that no other one has."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    def is_new(self, mark: str, now: float) -> bool:
+        """Whether a question that is ours is of these minutes, and comes for the first time; *now*
+        is wall time."""
+        try:
+            sent = float(mark.partition(" ")[0])
+        except ValueError:
+            return False
+        self._seen = {one: until for one, until in self._seen.items() if until >= now}
+        if not abs(now - sent) <= GOOD or mark in self._seen:
+            return False
+        self._seen[mark] = sent + GOOD
+        return True
+
+
+def _mac(key: bytes, subject: str, data: bytes, about: str) -> str:
+    words = (subject, about) if about else (subject,)
+    head = b"".join(word.encode() + b"\0" for word in words)
+    return hmac.new(key, head + data, "sha256").hexdigest()

@@ -5,6 +5,10 @@ all changes in their order and keeps the latest record of each task, so that loo
 waits. `read` says up to which write it has come: a write of its own, a *barrier* under the key
 `barrier.NAME`, is among them, and shows that everything before it has been read (fence.py).
 
+A record is signed, together with the revision that it replaces. One that is not of this fleet is
+left alone: what was known of its task goes on to hold, and is written over it (`restore`). Until
+that is done, a worker does not know whether the task is still its own (`is_certain`).
+
 A consumer of JetStream that lives on a server which dies comes back late, by seconds. So the latest
 revision is asked for each CHECK seconds, and where what is missing does not come, another consumer
 is made from there.
@@ -14,7 +18,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -42,6 +46,8 @@ NO_JETSTREAM = {10039, 10076}
 JETSTREAM = "servers with JetStream (nats-server -js), and an account that has it"
 MARK = "rtc-slicer, format"
 """What the bucket's description says before FORMAT; one that was made by hand may say anything."""
+MAX_FOREIGN = 10_000
+"""Keys of which it is remembered that what is there is not of this fleet."""
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
 
@@ -59,6 +65,8 @@ class Table:
         self.read = 0
         self.on_record: list[Callable[[TaskRecord], None]] = []
         self.on_read: list[Callable[[int], None]] = []
+        self._foreign: dict[str, int] = {}
+        """Keys where something lies that is not of this fleet, with its revision."""
         self._following = 0
         self._subscription: JetStreamContext.PushSubscription | None = None
         self._expected = 1
@@ -82,7 +90,28 @@ class Table:
             reason = str(error) or "what is there does not come"
             text = f"{self._bucket} cannot be read within {SYNC:g} s: {reason}"
             raise BusUnavailable(text) from None
+        if self._foreign:
+            text = "! %d records of %s are not signed by these keys, and are left alone (%s)"
+            logger.warning(text, len(self._foreign), self._bucket, "SLICER_STATE_KEY")
+            if not self.records:
+                allowed = f"the keys that the records of {self._bucket} are signed with"
+                raise BadInput("SLICER_STATE_KEY", "other keys", allowed)
         self._watching = asyncio.ensure_future(self._watch())
+
+    @property
+    def foreign(self) -> int:
+        """How many records lie there that are not of this fleet."""
+        return len(self._foreign)
+
+    def is_certain(self, task: str) -> bool:
+        """Whether what is known of a task is what lies there, as far as has been read."""
+        return task not in self._foreign
+
+    async def restore(self) -> None:
+        """Write what is known of tasks over what others have put in its place. Raises
+        BusUnavailable."""
+        for task in [one for one in self._foreign if one in self.records]:
+            await self.write(self.records[task])
 
     async def _begin(self) -> int:
         """Begin to read. Gives the last revision by then. Raises BadInput and BusUnavailable."""
@@ -130,8 +159,12 @@ class Table:
     async def write(self, record: TaskRecord) -> TaskRecord | None:
         """Write a record, unless there is a later one than its revision (0: unless there is one).
         Gives it with its new revision, or None. Raises BusUnavailable: it may be written or not."""
-        headers = {_EXPECTED: str(record.revision)}
-        revision = await self._publish(record.task, to_json(record), headers)
+        known, expected = self.records.get(record.task), record.revision
+        if expected == (known.revision if known is not None else 0):
+            expected = max(expected, self._foreign.get(record.task, 0))
+        about, data = str(expected), to_json(record)
+        signed = self._bus.signed(self._prefix + record.task, data, about)
+        revision = await self._publish(record.task, data, {_EXPECTED: about, **signed})
         if revision is None:
             return None
         written = replace(record, revision=revision)
@@ -149,6 +182,8 @@ class Table:
         known = self.records.get(record.task)
         if known is None or known.revision < record.revision:
             self.records[record.task] = record
+            if self._foreign.get(record.task, 0) < record.revision:
+                self._foreign.pop(record.task, None)
             for callback in self.on_record:
                 callback(record)
 
@@ -162,13 +197,15 @@ class Table:
             return None
         except Exception as error:
             raise unavailable(error) from None
-        self._take(self._prefix + task, found.data or b"", found.seq or 0)
+        data = found.data or b""
+        self._take(self._prefix + task, data, found.headers or {}, found.seq or 0)
         return self.records.get(task)
 
     async def forget(self, task: str) -> None:
         """Take a task out, for good; others do so as well. Raises BusUnavailable."""
         self._bus.check_connected()
         self.records.pop(task, None)
+        self._foreign.pop(task, None)
         try:
             await self._js.purge_stream(self._stream, subject=self._prefix + task)
         except Exception as error:
@@ -270,12 +307,19 @@ class Table:
             self._following += 1  # `_watch` sees that nothing comes any more
             return
         self._expected += 1
-        self._take(message.subject, message.data, sequence.stream)
+        self._take(message.subject, message.data, message.headers or {}, sequence.stream)
         self._advance(sequence.stream)
 
-    def _take(self, subject: str, data: bytes, revision: int) -> None:
+    def _take(self, subject: str, data: bytes, headers: Mapping[str, str], revision: int) -> None:
         key = subject.removeprefix(self._prefix)
-        if key.startswith("barrier.") or not data:
+        if key.startswith("barrier."):  # it says nothing but that it was written
+            return
+        known = self.records.get(key)
+        if known is not None and known.revision >= revision:
+            return
+        if not self._bus.is_ours(subject, data, headers, headers.get(_EXPECTED, "")):
+            if known is not None or len(self._foreign) < MAX_FOREIGN:
+                self._foreign[key] = max(revision, self._foreign.get(key, 0))
             return
         try:
             self.learn(from_json(key, data, revision))

@@ -51,6 +51,8 @@ LOOK = 2.0
 """Seconds within which a worker must say how a task is."""
 AGAIN = 1.0
 """Seconds until something on the bus that failed is tried again."""
+RESTORE = 1.0
+"""Seconds between two looks for records that others have overwritten."""
 KEEP = 60.0
 """Seconds between two looks for tasks that ended long ago."""
 
@@ -78,7 +80,11 @@ class FleetOrders:
         """*take_settings* hands the settings of `reload` on. *callbacks*: what became of those that
         this copy sends, for the metrics."""
         self._callbacks = Counter[str]() if callbacks is None else callbacks
-        self._bus, self._table, self._registry, self._planner = bus, table, registry, planner
+        self._bus, self.table = bus, table
+        self.registry = registry
+        """What all processes know of the tasks."""
+        self.planner = planner
+        """Who lives, as far as this copy has heard, and what is under way."""
         self._engine, self._settings, self._clock = engine, settings, clock
         self._take_settings = take_settings
         self.limits = limits
@@ -97,13 +103,14 @@ class FleetOrders:
 
     async def start(self) -> None:
         """Know the workers, and see to it that each task has one."""
-        for record in list(self._table.records.values()):
-            self._plan(self._planner.receive(record, self._clock.now()))
-        receive = self._planner.receive
-        self._table.on_record.append(lambda one: self._plan(receive(one, self._clock.now())))
+        for record in list(self.table.records.values()):
+            self._plan(self.planner.receive(record, self._clock.now()))
+        receive = self.planner.receive
+        self.table.on_record.append(lambda one: self._plan(receive(one, self._clock.now())))
         await self._bus.hear_beats(lambda one: self._plan(receive(one, self._clock.now())))
         self._running = [
-            asyncio.ensure_future(one()) for one in (self._tick, self._carry_out, self._prune)
+            asyncio.ensure_future(one())
+            for one in (self._tick, self._carry_out, self._restore, self._prune)
         ]
 
     @property
@@ -123,14 +130,14 @@ class FleetOrders:
         expires = now + order.expire_hours * HOUR
         replaced = set(self._of_robot(app, robot))
         try:
-            await self._registry.add(Record(task, app.sdk_app_id, order, now, expires))
+            await self.registry.add(Record(task, app.sdk_app_id, order, now, expires))
             # Clocks of copies differ; what was written before this one has a lower revision.
-            ours = self._table.records[task].revision
+            ours = self.table.records[task].revision
             earlier = (one for one in self._of_robot(app, robot) if self._revision(one) < ours)
             replaced.update(earlier)
             await self._begin(task)
         except BaseException:  # also where who asked gives up: they do not get the id
-            self._planner.give_up(task)
+            self.planner.give_up(task)
             self._background.start(self._discard(task))
             raise
         finally:
@@ -143,10 +150,10 @@ class FleetOrders:
         """How the task is now. Raises TaskNotExist, TaskEnded, and BusUnavailable while no server
         is there: what was known last may be long ago."""
         self._bus.check_connected()
-        record = owned(self._registry, app, product, task, self._now())
+        record = owned(self.registry, app, product, task, self._now())
         lists = record.order.params.subscription
         try:
-            worker = self._registry.worker_of(task)
+            worker = self.registry.worker_of(task)
             answer = await self._bus.ask(worker, {"verb": "describe", "task": task}, LOOK)
             return status_from_json(task, answer["status"], lists)
         except (BusUnavailable, KeyError):  # on its way into its room, or out of it
@@ -158,15 +165,15 @@ class FleetOrders:
         self, app: Application, product: Product, task: str, lists: Subscription
     ) -> None:
         """Replace the lists. Raises TaskNotExist, TaskEnded and BusUnavailable."""
-        if owned(self._registry, app, product, task, self._now()).code is not None:
+        if owned(self.registry, app, product, task, self._now()).code is not None:
             raise TaskEnded(f"task {task} is ending")
-        await self._registry.modify(task, lists)
+        await self.registry.modify(task, lists)
 
     async def delete(self, app: Application, product: Product, task: str) -> None:
         """Have the robot leave; deliveries go on. Raises TaskNotExist, TaskEnded and
         BusUnavailable."""
-        owned(self._registry, app, product, task, self._now())
-        await self._registry.leave(task, LeaveCode.STOPPED)
+        owned(self.registry, app, product, task, self._now())
+        await self.registry.leave(task, LeaveCode.STOPPED)
 
     async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:
         """Have a file judged, in this process; nothing of it is kept. Raises BadInput."""
@@ -190,17 +197,17 @@ class FleetOrders:
     def reload(self, settings: ServiceSettings) -> None:
         """Take other applications. Raises BadInput, and nothing has changed then, where a task
         that has not ended would lose its own, or its room."""
-        apps = apps_of(settings, self._apps, self._registry.unfinished())
+        apps = apps_of(settings, self._apps, self.registry.unfinished())
         self._take_settings(settings)
         self._apps = apps
 
     async def metrics(self) -> list[Sample]:
         """The fleet as this copy sees it."""
-        tasks = sum(1 for _ in self._registry.unfinished())
-        fleet = of_planner(self._planner, tasks, self._clock.now())
-        refused = Sample("fleet_messages_refused_total", self._bus.refused)
+        tasks = sum(1 for _ in self.registry.unfinished())
+        fleet = of_planner(self.planner, tasks, self._clock.now())
         own = (
-            refused,
+            Sample("fleet_messages_refused_total", self._bus.refused),
+            Sample("fleet_records_unverified", self.table.foreign),
             *of_outcomes(self._callbacks),
             *self.audit.samples(),
             *self._publishers.samples(),
@@ -216,7 +223,7 @@ class FleetOrders:
 
     async def _begin(self, task: str) -> None:
         """Have its worker send the robot now. Raises what the worker did."""
-        record = self._table.records[task]
+        record = self.table.records[task]
         question = {
             "verb": "begin",
             "task": task,
@@ -232,11 +239,11 @@ class FleetOrders:
             raise error_from_json(error_of)
 
     async def _discard(self, task: str) -> None:
-        await self._kept(lambda: self._registry.discard(task))
+        await self._kept(lambda: self.registry.discard(task))
 
     async def _replace(self, task: str) -> None:
         """Have a robot leave whose place another one has taken."""
-        await self._kept(lambda: self._registry.leave(task, LeaveCode.REPLACED))
+        await self._kept(lambda: self.registry.leave(task, LeaveCode.REPLACED))
 
     async def _kept(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write until it is done."""
@@ -251,12 +258,12 @@ class FleetOrders:
         """The tasks that have not ended of the robot of this room and user."""
         return [
             one.task
-            for one in self._registry.unfinished_of(app.sdk_app_id)
+            for one in self.registry.unfinished_of(app.sdk_app_id)
             if (room_at(app, one.order), one.order.user_id) == robot
         ]
 
     def _revision(self, task: str) -> int:
-        return self._table.records[task].revision
+        return self.table.records[task].revision
 
     def _check_streams(self, app: Application, robot: tuple[str, str]) -> None:
         """Raise LimitReached unless one more anchor may be sliced; each task counts for the anchors
@@ -264,7 +271,7 @@ class FleetOrders:
         replaces does not count; *robot*: the new one's room and user."""
         of_app = app.sdk_app_id
         robots = {task: its for task, (its_app, its) in self._creating.items() if its_app == of_app}
-        for one in self._registry.unfinished_of(of_app):
+        for one in self.registry.unfinished_of(of_app):
             if one.code is None:
                 robots[one.task] = (room_at(app, one.order), one.order.user_id)
         streams = sum(self._streams(task) for task, its in robots.items() if its != robot)
@@ -272,7 +279,7 @@ class FleetOrders:
             raise LimitReached(f"max_streams: {streams} of {app.max_streams} streams are taken")
 
     def _streams(self, task: str) -> int:
-        beat = self._planner.roster.beat(self._registry.worker_of(task))
+        beat = self.planner.roster.beat(self.registry.worker_of(task))
         return beat.streams.get(task, 1) if beat is not None else 1
 
     def _plan(self, steps: list[Step]) -> None:
@@ -281,7 +288,7 @@ class FleetOrders:
 
     async def _tick(self) -> None:
         while True:
-            self._plan(self._planner.handle_timer(self._clock.now()))
+            self._plan(self.planner.handle_timer(self._clock.now()))
             await self._clock.sleep(TICK)
 
     async def _carry_out(self) -> None:
@@ -296,17 +303,27 @@ class FleetOrders:
         record = records.given(step.record, step.worker)
         about = {"task": record.task}
         try:
-            if await self._table.write(record) is not None:
+            if await self.table.write(record) is not None:
                 logger.info("+ task %s goes to %s", record.task, step.worker, extra=about)
         except BusUnavailable as error:
             logger.debug("task %s is not assigned: %s", record.task, error)
+
+    async def _restore(self) -> None:
+        """Whoever starts later must find the fleet's own records. Copies alone see to that: a
+        worker that lacks a key of theirs would write over what they have given away."""
+        while True:
+            await self._clock.sleep(RESTORE)
+            try:
+                await self.table.restore()
+            except BusUnavailable as error:
+                logger.debug("a record is not restored, and is tried again: %s", error)
 
     async def _prune(self) -> None:
         while True:
             await self._clock.sleep(KEEP)
             try:
                 days = self._settings.serve.keep_ended
-                await self._registry.prune(self._now() - days * 24 * HOUR)
+                await self.registry.prune(self._now() - days * 24 * HOUR)
             except BusUnavailable as error:
                 logger.debug("nothing is forgotten now: %s", error)
 

@@ -4,6 +4,7 @@ An order is sealed as a whole, with its secrets, before it is on the bus: server
 read their disks see ids, times and names of workers. All processes have the same keys.
 """
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ MAX_ENDED = 100_000
 """Ended tasks that are kept, whatever the days."""
 TRIES = 50
 """Compare-and-sets of one record that may be lost in a row."""
+AT_ONCE = 32
+"""Records that are encrypted anew at the same time."""
 _ORDER = "order"
 _NO_SECRETS = dict.fromkeys(
     ("access_key", "secret_key", "supplier_id", "supplier_key", "stream_url"), ""
@@ -149,6 +152,20 @@ class FleetRegistry:
             await self._table.forget(task)
             self._records.pop(task, None)
         return len(old)
+
+    async def rekey(self) -> int:
+        """Have all records encrypted and signed by the first key. Gives how many there are. Raises
+        BusUnavailable: what was done by then stays."""
+
+        def change(found: TaskRecord) -> TaskRecord:
+            sealed = self._encryption.rotate(found.sealed.encode()) if found.sealed else b""
+            return replace(found, sealed=sealed.decode("ascii"))
+
+        tasks = list(self._table.records)
+        for first in range(0, len(tasks), AT_ONCE):
+            some = tasks[first : first + AT_ONCE]
+            await asyncio.gather(*(self._change(task, change) for task in some))
+        return len(tasks)
 
     async def close(self) -> None:
         """The table is closed by who opened it. May be called twice."""

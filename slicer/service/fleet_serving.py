@@ -38,8 +38,8 @@ from slicer.service.own_rooms import OwnRooms, check_own_rooms
 from slicer.service.publishers import Publishers
 from slicer.service.registry import Record
 from slicer.service.service import Service
-from slicer.service.serving import KEY_FILE, check_folder, check_rooms, slicing, subscribers_of
-from slicer.service.settings import ServiceSettings
+from slicer.service.serving import check_folder, check_rooms, slicing, subscribers_of
+from slicer.service.settings import ServeSettings, ServiceSettings
 from slicer.service.worker import Worker
 from slicer.storage import Credentials
 from slicer.storage.object_store import open_object_store
@@ -195,6 +195,19 @@ async def ordering(settings: ServiceSettings) -> AsyncIterator[FleetOrders]:
         yield orders
 
 
+def open_encryption(serve: ServeSettings) -> Encryption:
+    """The keys of a fleet. Raises BadInput."""
+    if not serve.state_keys and not serve.state_key_file:
+        allowed = "keys that all processes of the fleet have: SLICER_STATE_KEY, or state_key_file"
+        raise BadInput("serve.state_key_file", "none", allowed)
+    return Encryption.open(serve.state_keys, Path(serve.state_key_file))
+
+
+def signer_of(encryption: Encryption) -> Signer:
+    """What signs on the bus, by keys that are derived from these."""
+    return Signer(encryption.derived("bus"))
+
+
 async def _open_engine(settings: ServiceSettings, stack: AsyncExitStack) -> Engine:
     """An engine that judges files which come with a request: rooms and slices are the workers'."""
     without = replace(settings.engine, spool=replace(settings.engine.spool, folder=""))
@@ -239,13 +252,8 @@ async def _open(
     check_own_rooms(settings)
     folder = Path(settings.serve.state)
     check_folder(folder, settings.serve)
-    serve = settings.serve
-    if not serve.state_keys and not serve.state_key_file:
-        allowed = "keys that all processes of the fleet have: SLICER_STATE_KEY, or state_key_file"
-        raise BadInput("serve.state_key_file", "none", allowed)
-    encryption = Encryption.open(serve.state_keys, Path(serve.state_key_file or folder / KEY_FILE))
-    signer = Signer(encryption.derived("bus"))
-    bus = await Bus.connect(settings.fleet, name, signer)
+    encryption = open_encryption(settings.serve)
+    bus = await Bus.connect(settings.fleet, name, signer_of(encryption))
     stack.push_async_callback(bus.close)
     table = Table(bus)
     stack.push_async_callback(table.close)

@@ -88,7 +88,7 @@ class Mailbox:
         for app in self._telling.keys() - subscribers.keys():
             self._telling.pop(app).cancel()
         for app in subscribers.keys() - self._telling.keys():
-            self._telling[app] = asyncio.ensure_future(self._facts.tell(app, self._send))
+            self._telling[app] = asyncio.ensure_future(self._facts.tell(app, self.send))
 
     async def close(self) -> None:
         """What is under way is given to another copy, or to the next process."""
@@ -113,7 +113,9 @@ class Mailbox:
             except BusUnavailable as error:
                 logger.debug("bus: callbacks cannot be counted: %s", error)
 
-    async def _send(self, fact: Fact) -> float | None:
+    async def send(self, fact: Fact) -> float | None:
+        """Post a fact to whom it is for. Gives None once it is done with, or the seconds until it
+        is to be tried again."""
         try:
             webhook = from_json(fact.data)
         except BadInput as error:

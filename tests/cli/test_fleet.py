@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 import pytest_asyncio
+from cryptography.fernet import Fernet
 
 from slicer.cli import main
 from slicer.cli.exits import BAD_INPUT, FAILED
@@ -16,15 +18,22 @@ from slicer.fleet.bus import Bus
 from slicer.fleet.record import TaskRecord
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
+from slicer.service.encryption import Encryption
+from slicer.service.fleet_registry import FleetRegistry
+from slicer.service.fleet_serving import signer_of
+from slicer.service.registry import Record
 from tests.harness.fleet.nats_server import nats_servers
+from tests.harness.service.orders import slice_order
 
+OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 WORKERS = (Beat("w0", zone="a", capacity=4, load=0.5), Beat("w1", capacity=4, draining=True))
 
 
 def test_a_fleet_is_shown_with_what_is_amiss() -> None:
     tasks = [TaskRecord("t0", worker="w0"), TaskRecord("t1", worker="gone"), TaskRecord("t2")]
-    text = shown(View({beat.worker: beat for beat in WORKERS}, tasks))
-    lines = [line.split() for line in text.splitlines()[1:]]
+    text = shown(View({beat.worker: beat for beat in WORKERS}, tasks, 3))
+    *lines, last = [line.split() for line in text.splitlines()[1:]]
+    assert " ".join(last).startswith("3 records left alone: none of these keys has signed them")
     assert lines == [
         ["gone", "?", "1", "?", "not", "heard"],
         ["w0", "a", "1", "of", "4", "50%", "working"],
@@ -57,11 +66,14 @@ class Workers:
 @pytest_asyncio.fixture
 async def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Workers]:
     monkeypatch.setenv("SLICER_FLEET_REPLICAS", "1")
+    monkeypatch.setenv("SLICER_STATE_KEY", OLD)
+    encryption = Encryption([OLD])
     async with nats_servers(tmp_path) as servers:
-        bus = await Bus.connect(FleetSettings(servers.urls), "test")
+        bus = await Bus.connect(FleetSettings(servers.urls), "test", signer_of(encryption))
         table = Table(bus)
         await table.open(1)
-        await table.write(TaskRecord("t0", worker="w0"))
+        registry = FleetRegistry(table, encryption, lambda _: "w0")
+        await registry.add(Record("t0", 200806, slice_order(), 1000.0, 5000.0))
         found = Workers(servers.urls)
         running = asyncio.ensure_future(found.run(bus))
         yield found
@@ -102,3 +114,31 @@ async def test_move(workers: Workers, capsys: pytest.CaptureFixture[str]) -> Non
 def test_without_servers_there_is_no_fleet(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fleet", "status"]) == BAD_INPUT
     assert "fleet.servers: got 'none'" in capsys.readouterr().err
+
+
+async def test_rekey(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLICER_STATE_KEY", NEW)
+    assert await run(workers, "status") == BAD_INPUT
+    assert "SLICER_STATE_KEY: got 'other keys'" in capsys.readouterr().err
+    monkeypatch.setenv("SLICER_STATE_KEY", f"{NEW},{OLD}")
+    assert await run(workers, "rekey") == 0
+    assert "1 record encrypted and signed anew, by the first key" in capsys.readouterr().out
+    monkeypatch.setenv("SLICER_STATE_KEY", NEW)
+    assert await run(workers, "rekey") == 0
+    capsys.readouterr()
+    client = await nats.connect(list(workers.urls))
+    await client.jetstream().publish("$KV.slicer_tasks.forged", b"x")
+    await client.close()
+    assert await run(workers, "rekey") == FAILED
+    assert "1 record left as they are" in capsys.readouterr().out
+
+
+async def test_without_keys_nobody_is_asked(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SLICER_STATE_KEY")
+    assert await run(workers, "drain", "w0") == BAD_INPUT
+    assert "keys that all processes of the fleet have" in capsys.readouterr().err
+    assert workers.asked == []

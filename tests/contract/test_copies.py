@@ -32,17 +32,22 @@ async def servers(tmp_path: Path) -> AsyncIterator[Servers]:
 
 
 @pytest_asyncio.fixture
-async def copies(servers: Servers) -> AsyncIterator[Copies]:
-    callers, buses = list[Caller](), list[Bus]()
-    for name in ("one", "other"):
-        bus = await Bus.connect(FleetSettings(servers.urls, replicas=1), name)
-        buses.append(bus)
+async def buses(servers: Servers) -> AsyncIterator[tuple[Bus, Bus]]:
+    settings = FleetSettings(servers.urls, replicas=1)
+    one, other = await Bus.connect(settings, "one"), await Bus.connect(settings, "other")
+    yield one, other
+    await one.close()
+    await other.close()
+
+
+@pytest_asyncio.fixture
+async def copies(buses: tuple[Bus, Bus]) -> Copies:
+    callers = list[Caller]()
+    for bus in buses:
         shared = SharedLimits(bus)
         await shared.open(1)
         callers.append(Caller(shared=shared))
-    yield callers[0], callers[1]
-    for bus in buses:
-        await bus.close()
+    return callers[0], callers[1]
 
 
 def signed(body: dict[str, object], action: str, *also: str) -> dict[str, str]:
@@ -112,12 +117,13 @@ async def test_a_rate_is_the_applications_and_not_the_copys(copies: Copies) -> N
     assert found.count("RequestLimitExceeded") == 4
 
 
-async def test_while_the_bus_is_away_nothing_is_let_in(copies: Copies, servers: Servers) -> None:
+async def test_while_the_bus_is_away_nothing_is_let_in(
+    copies: Copies, buses: tuple[Bus, Bus], servers: Servers
+) -> None:
     one, _ = copies
-    assert one.shared is not None
     await servers.kill(0)
     async with asyncio.timeout(10):
-        while one.shared._bus.connected:
+        while buses[0].connected:
             await asyncio.sleep(0.01)
     headers = {"content-type": "application/json", **signed(TASK, DESCRIBED)}
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -129,10 +135,11 @@ async def test_while_the_bus_is_away_nothing_is_let_in(copies: Copies, servers: 
 
 
 @pytest.mark.parametrize("action", [DESCRIBED, DELETED])
-async def test_who_has_no_key_asks_the_bus_nothing(copies: Copies, action: str) -> None:
+async def test_who_has_no_key_asks_the_bus_nothing(
+    copies: Copies, buses: tuple[Bus, Bus], action: str
+) -> None:
     one, _ = copies
-    assert one.shared is not None
     assert await one.code(action, TASK, authorization="TC3-HMAC-SHA256 x") != ""
     for stream in ("calls", "signatures"):
-        info = await one.shared._bus.js.stream_info(f"slicer_{stream}")
+        info = await buses[0].js.stream_info(f"slicer_{stream}")
         assert info.state.last_seq == 0

@@ -3,16 +3,20 @@
 import asyncio
 import contextlib
 import shutil
+import ssl
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet.beat import Beat
-from slicer.fleet.bus import Bus
+from slicer.fleet.bus import REVISION, Bus
 from slicer.fleet.facts import Fact, Facts
 from slicer.fleet.limits import FirstUse, SharedLimits
 from slicer.fleet.record import TaskRecord
@@ -25,21 +29,29 @@ SAMPLE = Path(__file__).parents[2] / "samples/nats/nats.conf"
 RECORD = TaskRecord("t", 7, 1, "w", revision=9)
 
 
-async def test_beats_are_heard(bus: Bus) -> None:
+async def say(stranger: Client, bus: Bus, subject: str, data: bytes, about: str = "") -> None:
+    """Something that is signed by the fleet's keys, whatever it is."""
+    subject = f"{bus.bucket}.{subject}"
+    headers = {REVISION: about} if about else {}
+    await stranger.publish(subject, data, headers=headers | bus.signed(subject, data, about))
+    await stranger.flush()
+
+
+async def test_beats_are_heard(bus: Bus, stranger: Client) -> None:
     heard = asyncio.Queue[Beat]()
     await bus.hear_beats(heard.put_nowait)
-    await bus._client.publish(f"{bus.bucket}.beat.x", b"nonsense")
+    await say(stranger, bus, "beat.x", b"nonsense")
     await bus.beat(Beat("w", tasks={"t": 3}))
     assert await asyncio.wait_for(heard.get(), 5) == Beat("w", tasks={"t": 3})
 
 
-async def test_records_reach_their_worker_alone(bus: Bus) -> None:
+async def test_records_reach_their_worker_alone(bus: Bus, stranger: Client) -> None:
     heard = asyncio.Queue[TaskRecord]()
     await bus.hear_pushes("w", heard.put_nowait)
-    await bus._client.publish(f"{bus.bucket}.do.w.t", b"nonsense")
+    await say(stranger, bus, "do.w.t", b"nonsense", "4")
     await bus.push(replace(RECORD, revision=8), "other")
     await bus.push(RECORD, "w")
-    assert await asyncio.wait_for(heard.get(), 5) == RECORD
+    assert await asyncio.wait_for(heard.get(), 20) == RECORD
     assert heard.empty()
 
 
@@ -51,6 +63,62 @@ async def test_a_worker_answers(bus: Bus) -> None:
     assert await bus.ask("w", {"number": 4}, 5.0) == {"answer": 5}
     with pytest.raises(BusUnavailable, match="worker nobody does not answer"):
         await bus.ask("nobody", {}, 1.0)
+
+
+async def test_a_record_that_is_pushed_is_the_fleets(
+    bus: Bus, stranger: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = asyncio.Queue[TaskRecord]()
+    await bus.hear_pushes("w", heard.put_nowait)
+    listening = await stranger.subscribe(f"{bus.bucket}.do.>")
+    await stranger.flush()
+    await bus.push(RECORD, "w")
+    assert await asyncio.wait_for(heard.get(), 20) == RECORD
+    real = await listening.next_msg(20)
+    later = {**(real.headers or {}), REVISION: "99"}
+    for headers in (None, {REVISION: "99"}, later):
+        await stranger.publish(real.subject, real.data, headers=headers)
+    await stranger.publish(f"{bus.bucket}.do.w.u", real.data, headers=real.headers)
+    await stranger.flush()
+    async with asyncio.timeout(5):
+        while bus.refused < 4:
+            await asyncio.sleep(0.01)
+    assert heard.empty()
+    assert caplog.text.count("not signed by a process of this fleet") == 1
+
+
+async def test_a_question_is_the_fleets_and_is_answered_once(
+    bus: Bus, stranger: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = list[Mapping[str, Any]]()
+
+    async def answer(question: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked.append(question)
+        return {}
+
+    await bus.answer("w", answer)
+    listening = await stranger.subscribe(f"{bus.bucket}.ask.w")
+    await stranger.flush()
+    assert await bus.ask("w", {"verb": "describe"}, 5) == {}
+    real = await listening.next_msg(20)
+    await stranger.publish(real.subject, b'{"verb": "move"}')
+    await stranger.publish(real.subject, b'{"verb": "move"}', headers=real.headers)
+    await stranger.publish(real.subject, real.data, headers=real.headers)
+    await stranger.flush()
+    assert await bus.ask("w", {"verb": "last"}, 5) == {}
+    assert asked == [{"verb": "describe"}, {"verb": "last"}]
+    assert bus.refused == 2
+    assert "a question of another time, or that was asked before" in caplog.text
+
+
+async def test_an_answer_is_the_fleets(bus: Bus, stranger: Client) -> None:
+    async def forge(message: Msg) -> None:
+        await stranger.publish(message.reply, b'{"moved": true}')
+
+    await stranger.subscribe(f"{bus.bucket}.ask.w", cb=forge)
+    await stranger.flush()
+    with pytest.raises(BusUnavailable, match="another process did, or one with other keys"):
+        await bus.ask("w", {"verb": "move"}, 5)
 
 
 async def test_while_no_server_is_there_nothing_is_said(bus: Bus, servers: Servers) -> None:
@@ -100,19 +168,35 @@ async def one_tells_what_the_other_has_published(facts: Facts, workers: Facts) -
     telling.cancel()
 
 
-async def workers_may_do_no_more(worker: Bus) -> None:
-    """Count requests, drop or read callbacks, order others about."""
+async def workers_may_do_no_more(worker: Bus, settings: FleetSettings) -> None:
+    """Count requests, drop or read callbacks, order others about, listen to others' answers."""
     with pytest.raises(BusUnavailable):
         await SharedLimits(worker).first_use(7, "b2", "Create", "")
     with pytest.raises(BusUnavailable):
         await Facts(worker).drop(7)
     with pytest.raises(BusUnavailable):
         await worker.ask("other", {"verb": "drain"}, 0.5)
-    await worker._client.subscribe("_INBOX_slicer.>")
-    await worker._client.subscribe("slicer.facts.>")
     async with asyncio.timeout(10):
-        while len(worker.denied) < 5:
+        while len(worker.denied) < 3:
             await asyncio.sleep(0.02)
+    denied = asyncio.Queue[str]()
+
+    async def on_error(error: Exception) -> None:
+        denied.put_nowait(str(error))
+
+    client = await nats.connect(
+        list(settings.servers),
+        user=settings.user,
+        password=settings.password,
+        tls=ssl.create_default_context(cafile=settings.tls_ca),
+        error_cb=on_error,
+    )
+    for subject in ("_INBOX_slicer.>", "slicer.facts.>"):
+        await client.subscribe(subject)
+        text = (await asyncio.wait_for(denied.get(), 10)).lower()
+        assert "permissions violation" in text
+        assert subject.lower() in text
+    await client.close()
 
 
 async def until_heard(api: Bus, worker: Bus, heard: asyncio.Queue[object]) -> None:
@@ -174,7 +258,7 @@ async def test_three_servers_with_tls_and_permissions_as_the_sample_has_them(
         await until_heard(api, worker, heard)
         assert await api.ask("w", {"verb": "x"}, 20) == {"verb": "x"}
         assert api.denied == worker.denied == []
-        await workers_may_do_no_more(worker)
+        await workers_may_do_no_more(worker, as_worker)
         for table in tables:
             await table.close()
         await worker.close()
@@ -196,17 +280,18 @@ async def test_a_cancellation_that_is_swallowed_ends_it_at_the_next_try(
 ) -> None:
     bus, tries = await Bus.connect(settings, "w"), asyncio.Queue[None]()
 
-    async def connect(_server: object) -> None:
+    async def connect(_client: object, _server: object) -> None:
         tries.put_nowait(None)
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0.5)
         raise OSError("nobody is there")
 
-    monkeypatch.setattr(bus._client, "_connect_to_server", connect)
+    monkeypatch.setattr("nats.aio.client.Client._connect_to_server", connect)
+    before = asyncio.all_tasks()
     await servers.kill(0)
     async with asyncio.timeout(10):
         await tries.get()
-        connecting = bus._client._reconnection_task
-        assert connecting is not None
+        connecting = asyncio.all_tasks() - before
+        assert connecting
         await bus.close()
-        await asyncio.wait([connecting])
+        await asyncio.wait(connecting)

@@ -359,4 +359,4 @@ async def test_without_the_first_step_heartbeats_are_refused(settings: FleetSett
 
 
 def test_lines_are_spread() -> None:
-    assert {module._partition(f"task-{number}") for number in range(2000)} == {*range(PARTITIONS)}
+    assert {module.partition_of(f"task-{number}") for number in range(2000)} == {*range(PARTITIONS)}

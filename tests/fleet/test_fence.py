@@ -59,3 +59,18 @@ def test_a_barrier_that_failed_is_made_up_for() -> None:
     one.seen(5)
     assert one.written(5) == [(first, True), (second, True)]
     assert first == Ticket(1, "t", 1)
+
+
+def test_while_what_was_read_of_its_task_cannot_be_verified_a_slice_waits() -> None:
+    doubtful = {"t"}
+    one = Fence({"t": 1, "u": 1}.get, lambda task: task not in doubtful)
+    first, other = one.add("t", 1), one.add("u", 1)
+    assert one.begin()
+    one.seen(5)
+    assert one.written(5) == [(other, True)]
+    assert one.waits_for("t")
+    later = one.add("t", 2)
+    assert one.begin()
+    doubtful.clear()
+    one.seen(6)
+    assert one.written(6) == [(first, True), (later, False)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import pytest_asyncio
+from nats.aio.client import Client
 
 from slicer.errors import BusUnavailable
 from slicer.fleet.bus import Bus
@@ -13,6 +14,7 @@ from slicer.fleet.gate import Gate
 from slicer.fleet.ownership import Ownership
 from slicer.fleet.record import TaskRecord
 from slicer.fleet.table import Table
+from tests.fleet.conftest import Deliveries
 
 
 @dataclass
@@ -23,13 +25,16 @@ class Here:
     other: Table
     gate: Gate
     record: TaskRecord
+    deliveries: Deliveries
+    """What this worker reads."""
 
 
 @pytest_asyncio.fixture
-async def here(bus: Bus) -> AsyncIterator[Here]:
+async def here(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Here]:
     table, other, owns = Table(bus), Table(bus), Ownership("w")
-    await table.open(1)
     await other.open(1)
+    deliveries = Deliveries(bus, monkeypatch)
+    await table.open(1)
 
     def learn(record: TaskRecord) -> None:
         owns.receive(record)
@@ -38,7 +43,7 @@ async def here(bus: Bus) -> AsyncIterator[Here]:
     record = await table.write(TaskRecord("t", epoch=1, worker="w"))
     assert record is not None
     gate = Gate(table, owns, "w")
-    yield Here(table, other, gate, record)
+    yield Here(table, other, gate, record, deliveries)
     await gate.close()
     await table.close()
     await other.close()
@@ -56,12 +61,12 @@ async def test_a_slice_of_a_task_that_was_taken_away_may_not(here: Here) -> None
     async with asyncio.timeout(10):
         while here.other.records.get("t") != here.record:
             await asyncio.sleep(0.01)
-    here.table._following += 1  # nothing is read from here on
+    here.deliveries.flowing.clear()
     assert await here.other.write(replace(here.record, epoch=2, worker="other"))
     answer = here.gate.ask("t").granted
     await here.other.barrier("x")
     assert not answer.done()
-    await here.table._follow()
+    here.deliveries.flowing.set()
     assert not await answer
     assert here.gate.refused == 1
     assert not await here.gate.ask("t").granted, "it is known now"
@@ -72,6 +77,24 @@ async def test_a_task_that_is_being_left_delivers_no_more(here: Here) -> None:
     assert not await here.gate.ask("t").granted
     here.gate.reopen("t")
     assert await here.gate.ask("t").granted
+
+
+async def test_while_a_record_cannot_be_verified_slices_of_its_task_wait(
+    here: Here, bus: Bus, stranger: Client
+) -> None:
+    ack = await stranger.jetstream().publish(f"$KV.{bus.bucket}_tasks.t", b"forged")
+    async with asyncio.timeout(10):
+        while here.table.read < ack.seq:
+            await asyncio.sleep(0.01)
+    answer = here.gate.ask("t").granted
+    barrier = await here.other.barrier("x")
+    async with asyncio.timeout(10):
+        while here.table.read < barrier + 1:  # its own has come, too
+            await asyncio.sleep(0.01)
+    assert not answer.done()
+    assert len(here.gate) == 1
+    await here.other.restore()
+    assert await asyncio.wait_for(answer, 10)
 
 
 async def test_while_the_bus_is_away_slices_wait(

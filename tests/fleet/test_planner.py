@@ -205,7 +205,11 @@ def test_a_task_that_is_moved_is_not_led_back_by_those_it_belongs_to() -> None:
     planner.receive(ended, 0.2)
     planner.receive(TaskRecord("t1", worker="b", epoch=2, revision=4, together="room"), 0.2)
     planner.receive(TaskRecord("t1", worker="b", epoch=2, revision=5, ended=1.0), 0.2)
-    assert planner._together == {}
+    for number in range(10):
+        planner.receive(TaskRecord(f"x{number}", worker="b", epoch=1, revision=9 + number), 0.2)
+    assert planner.place("t2", 0.3, "room") == "a", (
+        "the room is nowhere, so not at b, which is full"
+    )
 
 
 def test_where_the_worker_of_a_room_is_full_a_further_task_of_it_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slicer.fleet.signer import Signer
+from slicer.fleet.signer import GOOD, Questions, Signer
 
 
 def test_a_message_is_ours_by_any_key_and_for_its_subject_alone() -> None:
@@ -28,3 +28,23 @@ def test_others_are_not(subject: str, data: bytes, signature: str | None) -> Non
     signer = Signer([b"key"])
     right = signer.sign("slicer.beat.w0", b"data")
     assert not signer.is_ours(subject, data, right if signature is None else signature)
+
+
+def test_what_a_message_is_about_is_signed_too() -> None:
+    signer = Signer([b"key"])
+    signature = signer.sign("s", b"data", "7")
+    assert signer.is_ours("s", b"data", signature, "7")
+    assert not signer.is_ours("s", b"data", signature, "8")
+    assert not signer.is_ours("s", b"data", signature)
+
+
+def test_a_question_is_good_once_and_for_some_minutes() -> None:
+    questions = Questions()
+    assert questions.is_new("1000 a", 1060.0), "clocks differ by a minute"
+    assert questions.is_new("1000 b", 1060.0)
+    assert not questions.is_new("1000 a", 1060.0)
+    assert not questions.is_new("1000 a", 1000.0 + GOOD)
+    assert not questions.is_new("1000 a", 1001.0 + GOOD), "it is forgotten, and too old"
+    assert not questions.is_new("5000 a", 4999.0 - GOOD)
+    for wrong in ("", "x y", "nan a", "inf a", "1000"):
+        assert not Questions().is_new(wrong, 2000.0)

@@ -8,13 +8,17 @@ from pathlib import Path
 import nats
 import pytest
 import pytest_asyncio
+from nats.aio.client import Client
+from nats.js.errors import APIError
 
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet import table as module
 from slicer.fleet.bus import Bus
 from slicer.fleet.record import FORMAT, TaskRecord, to_json
 from slicer.fleet.settings import FleetSettings
+from slicer.fleet.signer import HEADER, Signer
 from slicer.fleet.table import Table
+from tests.fleet.conftest import Deliveries
 from tests.harness.fleet.nats_server import Servers, nats_servers
 
 RECORD = TaskRecord("t", 7, 1, "w")
@@ -90,34 +94,99 @@ async def test_the_latest_record_is_asked_for(table: Table) -> None:
     assert table.records == {}
 
 
+async def put(bus: Bus, key: str, data: bytes) -> int:
+    """Write something that is signed by the fleet's keys, whatever it is. Gives its revision."""
+    subject = f"$KV.{bus.bucket}_tasks.{key}"
+    return (await bus.js.publish(subject, data, headers=bus.signed(subject, data))).seq
+
+
 async def test_what_is_no_record_is_left_alone(
     table: Table, bus: Bus, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ack = await bus.js.publish(f"$KV.{bus.bucket}_tasks.strange", b"{}")
-    await until(lambda: table.read >= ack.seq)
+    revision = await put(bus, "strange", b"{}")
+    await until(lambda: table.read >= revision)
     assert table.records == {}
     assert "record strange" in caplog.text
 
 
-async def test_a_consumer_that_is_gone_is_replaced(
-    table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert table._subscription is not None
-    await table._subscription.unsubscribe()
+async def test_a_consumer_that_is_gone_is_replaced(table: Table, bus: Bus) -> None:
+    stream = f"KV_{bus.bucket}_tasks"
+    for consumer in await bus.js.consumers_info(stream):
+        await bus.js.delete_consumer(stream, consumer.name)
     written = await table.write(RECORD)
     assert written is not None
     second = replace(written, task="other", revision=0)
-    await bus.js.publish(f"$KV.{bus.bucket}_tasks.other", to_json(second))
+    await put(bus, "other", to_json(second))
     await until(lambda: "other" in table.records)
 
 
-async def test_messages_that_are_missing_are_read_again(table: Table) -> None:
-    table._expected = 5  # as if some had not come
+async def test_messages_that_are_missing_are_read_again(
+    table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliveries = Deliveries(bus, monkeypatch)
+    second = await other(bus)
+    deliveries.to_lose = 1
     for number in range(3):
         assert await table.write(replace(RECORD, task=f"t{number}"))
     barrier = await table.barrier("w")
+    await until(lambda: second.read >= barrier)
+    assert second.records == table.records
+    assert deliveries.to_lose == 0
+    await second.close()
+
+
+async def test_a_record_that_is_not_of_this_fleet_is_left_alone_and_written_over(
+    table: Table, bus: Bus, stranger: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    written = await table.write(RECORD)
+    assert written is not None
+    js, subject = stranger.jetstream(), f"$KV.{bus.bucket}_tasks."
+    real = await js.get_msg(f"KV_{bus.bucket}_tasks", subject=f"{subject}t")
+    later = await table.write(replace(written, epoch=2))
+    assert later is not None
+    with pytest.raises(APIError, match="wrong last sequence"):  # the servers hold what is signed
+        await js.publish(f"{subject}t", real.data or b"", headers=real.headers)
+    signature = {HEADER: (real.headers or {})[HEADER]}
+    forgeries = [
+        (to_json(replace(later, worker="evil", epoch=9)), None),
+        (real.data or b"", signature),
+        (b"", {"KV-Operation": "DEL"}),
+    ]
+    for number, (data, headers) in enumerate(forgeries):
+        ack = await js.publish(f"{subject}t", data, headers=headers)
+        await until(lambda: table.read >= ack.seq)  # noqa: B023
+        assert table.records == {"t": replace(later, revision=table.records["t"].revision)}
+        assert (table.foreign, table.is_certain("t")) == (1, False)
+        assert bus.refused == number + 1
+        await table.restore()
+        assert (table.foreign, table.is_certain("t")) == (0, True)
+    second = await other(bus)
+    assert second.records == table.records, "who starts later finds it"
+    await second.close()
+    await js.publish(f"{subject}t", b"forged")
+    assert await table.latest("t") == table.records["t"]
+    changed = await table.write(replace(table.records["t"], worker="other"))
+    assert changed is not None
+    assert table.is_certain("t"), "a change is written over it as well"
+    await js.publish(f"{subject}nobody-knows", b"forged")
+    barrier = await table.barrier("w")
     await until(lambda: table.read >= barrier)
-    assert len(table.records) == 3
+    await table.restore()
+    assert table.foreign == 1
+    assert await table.write(replace(RECORD, task="nobody-knows")) is not None
+    assert caplog.text.count("not signed by a process of this fleet") == 1
+
+
+async def test_with_other_keys_nothing_begins(
+    table: Table, settings: FleetSettings, stranger: Client
+) -> None:
+    assert await table.write(RECORD)
+    bus = await Bus.connect(settings, "other", Signer([b"another key"]))
+    opened = Table(bus)
+    with pytest.raises(BadInput, match="SLICER_STATE_KEY: got 'other keys'; allowed: the keys"):
+        await opened.open(1)
+    await opened.close()
+    await bus.close()
 
 
 async def test_servers_that_do_not_answer_are_waited_for_and_given_up(

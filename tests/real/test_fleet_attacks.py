@@ -14,6 +14,8 @@ from nats.aio.client import Client
 
 from slicer.fleet.beat import Beat, to_json
 from slicer.service.fleet_orders import FleetOrders
+from slicer.service.order import Product
+from slicer.slicing.outputs import State
 from slicer.webhooks.queue import Webhook
 from tests.harness.fleet.in_process import Fleet, in_process, until
 from tests.harness.moderation.scripted import ScriptedSupplier, install
@@ -57,7 +59,7 @@ async def test_a_forged_heartbeat_leads_no_publisher_astray(
     task = await orders.create(fleet.app, moderation_order("a"))
     assert orders.whip_url(task) == f"{ROOMS}/whip/a"
     heard = await stranger.subscribe("slicer.beat.w0")
-    real = await heard.next_msg(5)
+    real = await heard.next_msg(20)
     forged = to_json(Beat("w0", "x", capacity=9, rooms=EVIL, console=EVIL))
     ghost = to_json(Beat("ghost", "x", capacity=900, rooms=EVIL))
     for _ in range(5):
@@ -95,11 +97,49 @@ async def test_a_forged_callback_is_not_sent_in_our_name(
     assert (await orders.operations.fleet()).callbacks is not None
 
 
-async def test_what_is_on_the_bus_says_nothing_of_an_order(fleet: Fleet, stranger: Client) -> None:
+async def test_who_has_no_key_takes_no_task_away(fleet: Fleet, stranger: Client) -> None:
+    here = await fleet.worker("w0")
     orders = await fleet.copy()
-    orders._registry._place = lambda _record: "nobody"
+    task = await orders.create(fleet.app, moderation_order())
+    other = await fleet.worker("w1")
+    if here.service.unfinished() != [task]:
+        here, other = other, here
+    js, subject = stranger.jetstream(), f"$KV.slicer_tasks.{task}"
+    asked = await stranger.subscribe("slicer.ask.*")
+    await stranger.flush()
+    assert (await orders.describe(fleet.app, Product.MODERATION, task)).state is State.RUNNING
+    question = await asked.next_msg(20)
+    real = await js.get_msg("KV_slicer_tasks", subject=subject)
+    found = json.loads(real.data or b"")
+    stolen = json.dumps(found | {"worker": other.worker.name, "epoch": 9}).encode()
+    ended = json.dumps(found | {"ended": 1.0, "code": 0}).encode()
+    pushed = {"Slicer-Revision": "999999"}
+    for data in (stolen, ended, b""):
+        await js.publish(subject, data)
+        for worker in (here.worker.name, other.worker.name):
+            await stranger.publish(f"slicer.do.{worker}.{task}", data, headers=pushed)
+            for verb in ("move", "drain"):
+                about = json.dumps({"verb": verb, "task": task}).encode()
+                await stranger.publish(f"slicer.ask.{worker}", about, headers=question.headers)
+        await until(lambda: orders.table.foreign == 0 and here.bus.refused > 0)
+    # Each of the two has been asked twice, sent a record and shown one, three times.
+    await until(lambda: min(here.bus.refused, other.bus.refused) >= 12)
+    late = await fleet.copy("late")
+    for copy in (orders, late):
+        assert copy.registry.worker_of(task) == here.worker.name
+        assert (await copy.describe(fleet.app, Product.MODERATION, task)).state is State.RUNNING
+    assert (here.service.unfinished(), other.service.unfinished()) == ([task], [])
+    assert not here.worker.draining
+    assert fleet.events(task) == [1101], "the robot was never away"
+    await orders.delete(fleet.app, Product.MODERATION, task)
+    await until(lambda: fleet.events(task) == [1101, 1102, 1105])
+
+
+async def test_what_is_on_the_bus_says_nothing_of_an_order(fleet: Fleet, stranger: Client) -> None:
+    await fleet.mute(answers=False)
+    orders = await fleet.copy()
     begun = asyncio.ensure_future(orders.create(fleet.app, slice_order("a-secret-room")))
-    await until(lambda: bool(list(orders._registry.unfinished())))
+    await until(lambda: bool(list(orders.registry.unfinished())))
     js = stranger.jetstream()
     found = b""
     for stream in ("KV_slicer_tasks", "slicer_facts", "slicer_calls", "slicer_signatures"):

@@ -1,9 +1,10 @@
-"""A room of Janus in a fleet of processes: the worker that has its robot is killed, and the next
-one is drained.
+"""A room of Janus in a fleet of processes: the worker that has its robot is killed, the next one is
+drained, and the one after that is frozen.
 
 Janus, NATS, the store and the publisher are processes; each worker has a network of its own.
 """
 
+import asyncio
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -63,6 +64,19 @@ async def test_a_room_goes_on_with_another_worker(tmp_path: Path) -> None:
             await until_seen(stage, ended + 1)
             assert await robots(server) == [f"robot-{ROOM}"]
             assert await stage.worker_of(task) == first
+            await stage.start(other)
+            frozen = time.time()
+            stage.freeze(first)
+            await until_seen(stage, frozen + 1)
+            # The old one keeps its id for as long as Janus waits for it; its successor has another.
+            old, new = sorted(await robots(server))
+            assert old == f"robot-{ROOM}"
+            assert new.startswith(f"{old}~")
+            assert await stage.worker_of(task) == other
+            stage.thaw(first)
+            async with asyncio.timeout(PATIENCE):
+                while await robots(server) != [new]:
+                    await asyncio.sleep(0.2)
         await stage.finish()
         names = [one.headers["x-slicer-message"] for one in stage.customer.received]
         assert len(names) == len(set(names))
@@ -70,5 +84,6 @@ async def test_a_room_goes_on_with_another_worker(tmp_path: Path) -> None:
         assert len(slices) >= 2
         for one, after in pairwise(slices):
             assert after["StartTimeMs"] >= one["EndTimeMs"] - 5
-        assert sum(one.startswith(f"worker {first} is lost") for one in stage.messages()) == 1
+        lost = [one.startswith(f"worker {first} is lost") for one in stage.messages()]
+        assert sum(lost) == 2, "once killed, once frozen"
         assert not any(one.startswith(f"worker {other} is lost") for one in stage.messages())

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
+from slicer.clock import LoopClock
 from slicer.service import fleet_operations
+from slicer.service.encryption import Encryption
 from slicer.service.fleet_orders import FleetOrders
+from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.registry import Record
-from tests.harness.fleet.in_process import Fleet, until
+from tests.harness.fleet.in_process import KEYS, Fleet, until
 from tests.harness.service.orders import moderation_order
 
 pytestmark = pytest.mark.usefixtures("supplier")
@@ -18,8 +21,8 @@ async def test_workers_and_their_tasks(fleet: Fleet) -> None:
     await fleet.worker("w1")
     orders = await fleet.copy()
     task = await orders.create(fleet.app, moderation_order("a"))
-    has = orders._registry.worker_of(task)
-    await until(lambda: orders._planner.orders_waiting(has) == 0)
+    has = orders.registry.worker_of(task)
+    await until(lambda: orders.planner.orders_waiting(has) == 0)
     found = await orders.operations.fleet()
     assert [(one.name, one.state) for one in found.workers] == [
         ("w0", "working"),
@@ -32,23 +35,36 @@ async def test_workers_and_their_tasks(fleet: Fleet) -> None:
     assert (view.task, view.room, view.worker, view.unowned) == (task, "a", has, None)
 
 
+class Later(LoopClock):
+    """A loop's clock that may jump."""
+
+    by = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        now = self.now
+        self.now = lambda: now() + self.by
+
+
 async def unowned(fleet: Fleet) -> FleetOrders:
     """A copy that knows two tasks which nobody has."""
     orders = await fleet.copy()
+    registry = FleetRegistry(orders.table, Encryption([KEYS]))  # it gives tasks to nobody
     for name in ("t", "u"):
-        orders._registry._place = lambda _record: ""
-        await orders._registry.add(Record(name, 200806, moderation_order(name), 1.0, 2.0))
+        await registry.add(Record(name, 200806, moderation_order(name), 1.0, 2.0))
     return orders
 
 
 async def test_tasks_that_nobody_has_are_shown_with_their_time(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("slicer.service.fleet_serving.LoopClock", Later)
+    monkeypatch.setattr(Later, "by", 0.0)
     orders = await unowned(fleet)
     found = await orders.operations.fleet()
     assert (found.workers, found.tasks, found.unowned) == ([], 2, 2)
     assert [(one.worker, one.unowned) for one in orders.operations.tasks()] == [("", 0), ("", 0)]
-    orders._planner._freed["t"] -= 70.0
+    Later.by = 70.0
     assert (await orders.operations.fleet()).longest >= 70.0
     samples = {one.name: one.value for one in await orders.metrics()}
     assert samples["fleet_task_unowned_seconds"] >= 70.0

@@ -17,6 +17,7 @@ from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
 from slicer.service.encryption import Encryption
 from slicer.service.fleet_registry import FleetRegistry
+from slicer.service.fleet_serving import signer_of
 from slicer.service.leave_code import LeaveCode
 from slicer.service.registry import Record
 from slicer.slicing.subscription import Subscription
@@ -101,6 +102,45 @@ async def test_the_keys_of_a_task_stay_where_an_earlier_workers_spool_may_need_t
     assert (ended.order.bucket.credentials == KEYS) is (workers > 1)
     assert await registry.prune(3000.0) == 1
     assert registry.get("task-1") is None
+
+
+async def test_once_all_is_rekeyed_the_old_key_is_not_needed(tmp_path: Path) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    async with nats_servers(tmp_path) as servers, contextlib.AsyncExitStack() as stack:
+
+        async def opened(*keys: str) -> FleetRegistry:
+            encryption = Encryption(keys)
+            settings = FleetSettings(servers.urls)
+            bus = await Bus.connect(settings, "test", signer_of(encryption))
+            stack.push_async_callback(bus.close)
+            table = Table(bus)
+            stack.push_async_callback(table.close)
+            await table.open(1)
+            return FleetRegistry(table, encryption, lambda _: "w")
+
+        before = await opened(old)
+        for number in range(40):
+            await before.add(replace(RECORD, task=f"task-{number}"))
+        await before.end("task-1", 2000.0)
+        await before.discard("task-2")
+        with pytest.raises(BadInput, match="SLICER_STATE_KEY"):
+            await opened(new)
+        between = await opened(new, old)
+        changing = asyncio.ensure_future(between.leave("task-3", LeaveCode.IDLE))
+        assert await between.rekey() == 40
+        await changing
+        after = await opened(new)
+        assert len(list(after.unfinished())) == 38
+        record = after.get("task-0")
+        assert record is not None
+        assert record.order.bucket is not None
+        assert record.order.bucket.credentials == KEYS
+        left = after.get("task-3")
+        assert left is not None
+        assert left.code == LeaveCode.IDLE
+        ended = after.get("task-1")
+        assert ended is not None
+        assert ended.ended == 2000.0
 
 
 async def test_where_nobody_takes_a_task_nothing_is_kept(tables: list[Table]) -> None:

@@ -46,7 +46,7 @@ async def test_an_application_without_a_callback_url_puts_nothing_into_the_strea
     orders = await fleet.copy()
     task = await orders.create(fleet.app, moderation_order())
     await orders.delete(fleet.app, MODERATION, task)
-    await until(lambda: not list(orders._registry.unfinished()))
+    await until(lambda: not list(orders.registry.unfinished()))
     info = await here.bus.js.stream_info(f"{here.bus.bucket}_facts")
     assert info.state.last_seq == 0
 

@@ -47,13 +47,18 @@ class Customer:
 
 
 @pytest_asyncio.fixture
-async def facts(tmp_path: Path) -> AsyncIterator[Facts]:
+async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
     async with nats_servers(tmp_path) as servers:
-        bus = await Bus.connect(FleetSettings(servers.urls), "test")
-        opened = Facts(bus)
-        await opened.open(1)
+        opened = await Bus.connect(FleetSettings(servers.urls), "test")
         yield opened
-        await bus.close()
+        await opened.close()
+
+
+@pytest_asyncio.fixture
+async def facts(bus: Bus) -> Facts:
+    opened = Facts(bus)
+    await opened.open(1)
+    return opened
 
 
 def mailbox(facts: Facts, customer: Customer, max_age: float = 60.0) -> Mailbox:
@@ -117,11 +122,11 @@ async def test_one_that_is_not_taken_does_not_hold_others_up_for_long(facts: Fac
     data = to_json(WEBHOOK, datetime.now(UTC))
     for tries in (20, 2_000):
         since = datetime.now(UTC) - timedelta(days=300)
-        wait = await one._send(Fact(data, since, tries))
+        wait = await one.send(Fact(data, since, tries))
         assert wait is not None
         assert LONGEST_WAIT - 2 < wait <= LONGEST_WAIT
     too_old = datetime.now(UTC) - timedelta(days=366)
-    assert await one._send(Fact(data, too_old, 20)) is None
+    assert await one.send(Fact(data, too_old, 20)) is None
     assert one.counters["given_up"] == 1
     await one.close()
 
@@ -154,8 +159,8 @@ async def test_applications_come_and_go(facts: Facts) -> None:
     await one.close()
 
 
-async def test_while_the_bus_is_away_a_workers_queue_keeps_them(facts: Facts) -> None:
-    await facts._bus.close()
+async def test_while_the_bus_is_away_a_workers_queue_keeps_them(facts: Facts, bus: Bus) -> None:
+    await bus.close()
     reply = await publish(facts, WEBHOOK)
     assert not reply.taken
     assert "no server is there" in reply.detail
@@ -170,8 +175,8 @@ async def test_what_waited_for_weeks_is_tried_once_and_never_dropped_in_silence(
     one.replace(SUBSCRIBERS)
     data = to_json(WEBHOOK, datetime.now(UTC))
     weeks_ago = datetime.now(UTC) - timedelta(days=30)
-    assert await one._send(Fact(data, weeks_ago, 1)) == 0.0, "once again at once"
-    assert await one._send(Fact(data, weeks_ago, 2)) is None, "then it is done with"
+    assert await one.send(Fact(data, weeks_ago, 1)) == 0.0, "once again at once"
+    assert await one.send(Fact(data, weeks_ago, 2)) is None, "then it is done with"
     assert len(customer.posted) == 2
     assert one.counters["given_up"] == 1
     assert "callback task.1001 is given up" in caplog.text

@@ -1,10 +1,18 @@
 """The way into a room of Janus: a channel, a session, a handle, and the join."""
 
+import secrets
 from collections.abc import Callable, Iterator
 
 from slicer.rooms.janus.address import JanusAddress
 from slicer.rooms.janus.carrier import open_channel
-from slicer.rooms.janus.messages import WRONG_ID_TYPE, Id, Message, error_code, plugin_data
+from slicer.rooms.janus.messages import (
+    ID_IN_USE,
+    WRONG_ID_TYPE,
+    Id,
+    Message,
+    error_code,
+    plugin_data,
+)
 from slicer.rooms.janus.session import Handle, Session
 
 
@@ -32,11 +40,20 @@ async def enter(
 
 async def _join(handle: Handle, address: JanusAddress, robot: str) -> None:
     """Whether ids are numbers or texts is a setting of Janus that it does not tell: a room that
-    looks like a number is tried as one first."""
+    looks like a number is tried as one first.
+
+    A text that somebody has is refused for as long as he is there: for Janus' `session_timeout`
+    also where that is our own robot, of a connection that was lost or of a worker that is frozen.
+    So the robot comes by another one, and is shown by its name. Nobody sees media under either: a
+    robot publishes nothing.
+    """
     pin = {"pin": address.pin} if address.pin else {}
     for room, own in _ids(address.room, robot):
         body = {"request": "join", "ptype": "publisher", "room": room, "display": robot}
         event = await handle.ask({**body, **own, **pin})
+        if error_code(event) == ID_IN_USE and own:
+            another = {"id": f"{robot}~{secrets.token_hex(4)}"}
+            event = await handle.ask({**body, **another, **pin})
         if error_code(event) != WRONG_ID_TYPE or isinstance(room, str):
             plugin_data(event)
             return

@@ -16,7 +16,7 @@ from slicer.webrtc.negotiation import CODECS
 
 Message = Mapping[str, Any]
 Id = int | str
-WRONG_ID_TYPE = 430
+WRONG_ID_TYPE, ID_IN_USE = 430, 436
 MAX_REASON = 200
 """Characters of Janus' words that are passed on."""
 

@@ -6,15 +6,19 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cryptography.fernet import Fernet
 
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.engine.settings import Settings
+from slicer.fleet.beat import EVERY, Beat
+from slicer.fleet.bus import Bus
 from slicer.fleet.settings import FleetSettings
 from slicer.service.applications import Application
+from slicer.service.encryption import Encryption
 from slicer.service.fleet_orders import FleetOrders
-from slicer.service.fleet_serving import Working, ordering, working
+from slicer.service.fleet_serving import Working, ordering, signer_of, working
 from slicer.service.settings import ServeSettings, ServiceSettings
 from slicer.webhooks.settings import WebhookSettings
 from tests.harness.fleet.nats_server import Servers, nats_servers
@@ -64,6 +68,30 @@ class Fleet:
         await self.all_know_all()
         return orders
 
+    async def mute(self, name: str = "mute", *, answers: bool = True) -> Callable[[], object]:
+        """A worker that is heard, takes tasks, and does nothing; it answers that all is well, if
+        at all. Gives what ends it."""
+        keys = signer_of(Encryption([KEYS]))
+        bus = await Bus.connect(self.settings(name).fleet, name, keys)
+        self.stack.push_async_callback(bus.close)
+
+        async def say() -> None:
+            while True:
+                await bus.beat(Beat(name, "instance", capacity=100))
+                await asyncio.sleep(EVERY)
+
+        async def answer(_question: Mapping[str, Any]) -> Mapping[str, Any]:
+            if not answers:
+                await asyncio.Event().wait()
+            return {}
+
+        await bus.answer(name, answer)
+        saying = asyncio.ensure_future(say())
+        self.stack.callback(saying.cancel)
+        self.workers.add(name)
+        await self.all_know_all()
+        return saying.cancel
+
     async def all_know_all(self) -> None:
         for copy in self.copies:
             await until(partial(knows, copy, self.workers))
@@ -74,7 +102,7 @@ class Fleet:
 
 def knows(copy: FleetOrders, workers: set[str]) -> bool:
     """Whether a copy of the API has heard them all."""
-    beats = [copy._planner.roster.beat(name) for name in workers]
+    beats = [copy.planner.roster.beat(name) for name in workers]
     return all(beat is not None and beat.capacity for beat in beats)
 
 

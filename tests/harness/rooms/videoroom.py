@@ -188,9 +188,14 @@ class VideoRoom:
             return 426, f"No such room ({body['room']})"
         if body.get("pin") != PIN:
             return (433, "Unauthorized (wrong pin)") if "pin" in body else (429, "Missing pin")
+        if "id" in body and body["id"] in self._present():
+            return 436, f"User ID {body['id']} already exists"
         if any(one["feed"] not in self.publishers for one in body.get("streams", ())):
             return 428, "No such feed"
         return None
+
+    def _present(self) -> set[Any]:
+        return {one.participant for one in self.handles} | set(self.publishers)
 
     async def _subscriber(
         self, handle: FakeHandle, body: dict[str, Any], jsep: Any, head: dict[str, Any]

@@ -1,5 +1,6 @@
 """The way in: what is left open where it fails, and which ids are tried."""
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,6 +26,18 @@ async def test_joined_is_told_before_it_returns(robot: Robot) -> None:
     assert (join["display"], join["id"], join["pin"]) == ("me", "me", SETTINGS.pin)
     await session.close()
     assert ended == []
+
+
+async def test_whose_id_is_taken_comes_by_another_one_under_his_name(robot: Robot) -> None:
+    there = address(robot, "r")
+    first = await enter(there, "me", lambda *both: None, lambda why: None)
+    second = await enter(there, "me", lambda *both: None, lambda why: None)
+    ids = [one["id"] for one in robot.room.asked("join")]
+    assert ids[:2] == ["me", "me"], "the first one is still there"
+    assert re.fullmatch("me~[0-9a-f]{8}", ids[2])
+    assert {one["display"] for one in robot.room.asked("join")} == {"me"}
+    for session in (first, second):
+        await session.close()
 
 
 async def test_nothing_is_left_open_where_it_fails(robot: Robot) -> None:
