@@ -23,7 +23,7 @@ from slicer.fleet.record import TaskRecord
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.table import Table
 from tests.harness.certificates import make_certificate
-from tests.harness.fleet.nats_server import Servers, nats_servers
+from tests.harness.fleet.nats_server import Servers, listening, nats_servers
 
 SAMPLE = Path(__file__).parents[2] / "samples/nats/nats.conf"
 RECORD = TaskRecord("t", 7, 1, "w", revision=9)
@@ -70,11 +70,11 @@ async def test_a_record_that_is_pushed_is_the_fleets(
 ) -> None:
     heard = asyncio.Queue[TaskRecord]()
     await bus.hear_pushes("w", heard.put_nowait)
-    listening = await stranger.subscribe(f"{bus.bucket}.do.>")
-    await stranger.flush()
+    heard_there = await stranger.subscribe(f"{bus.bucket}.do.>")
+    await listening(stranger)
     await bus.push(RECORD, "w")
     assert await asyncio.wait_for(heard.get(), 20) == RECORD
-    real = await listening.next_msg(20)
+    real = await heard_there.next_msg(20)
     later = {**(real.headers or {}), REVISION: "99"}
     for headers in (None, {REVISION: "99"}, later):
         await stranger.publish(real.subject, real.data, headers=headers)
@@ -97,10 +97,10 @@ async def test_a_question_is_the_fleets_and_is_answered_once(
         return {}
 
     await bus.answer("w", answer)
-    listening = await stranger.subscribe(f"{bus.bucket}.ask.w")
-    await stranger.flush()
+    heard_there = await stranger.subscribe(f"{bus.bucket}.ask.w")
+    await listening(stranger)
     assert await bus.ask("w", {"verb": "describe"}, 5) == {}
-    real = await listening.next_msg(20)
+    real = await heard_there.next_msg(20)
     await stranger.publish(real.subject, b'{"verb": "move"}')
     await stranger.publish(real.subject, b'{"verb": "move"}', headers=real.headers)
     await stranger.publish(real.subject, real.data, headers=real.headers)
@@ -116,7 +116,7 @@ async def test_an_answer_is_the_fleets(bus: Bus, stranger: Client) -> None:
         await stranger.publish(message.reply, b'{"moved": true}')
 
     await stranger.subscribe(f"{bus.bucket}.ask.w", cb=forge)
-    await stranger.flush()
+    await listening(stranger)
     with pytest.raises(BusUnavailable, match="another process did, or one with other keys"):
         await bus.ask("w", {"verb": "move"}, 5)
 

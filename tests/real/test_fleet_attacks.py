@@ -18,6 +18,7 @@ from slicer.service.order import Product
 from slicer.slicing.outputs import State
 from slicer.webhooks.queue import Webhook
 from tests.harness.fleet.in_process import Fleet, in_process, until
+from tests.harness.fleet.nats_server import listening
 from tests.harness.moderation.scripted import ScriptedSupplier, install
 from tests.harness.service.orders import KEYS, moderation_order, slice_order
 
@@ -106,7 +107,7 @@ async def test_who_has_no_key_takes_no_task_away(fleet: Fleet, stranger: Client)
         here, other = other, here
     js, subject = stranger.jetstream(), f"$KV.slicer_tasks.{task}"
     asked = await stranger.subscribe("slicer.ask.*")
-    await stranger.flush()
+    await listening(stranger)
     assert (await orders.describe(fleet.app, Product.MODERATION, task)).state is State.RUNNING
     question = await asked.next_msg(20)
     real = await js.get_msg("KV_slicer_tasks", subject=subject)

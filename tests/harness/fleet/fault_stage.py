@@ -10,7 +10,9 @@ listens on says where robots are.
 import asyncio
 import contextlib
 import json
+import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -48,6 +50,7 @@ LOOK = 0.05
 SLICE = 15.0
 """Seconds of an audio slice: the least that the API allows."""
 PATIENCE = 90.0
+_LOST = re.compile("worker (.*?) is lost")
 
 
 @dataclass(frozen=True)
@@ -272,6 +275,11 @@ class Stage:
         """What the customer was told to be lost, but for what another worker has cut."""
         told = [one for one in self.messages() if " is lost: " in one]
         return [one for one in told if "another worker has its task" not in one]
+
+    def taken_for_dead(self) -> Counter[str]:
+        """Workers, as often as the customer was told that they are lost."""
+        told = [_LOST.match(one) for one in self.messages()]
+        return Counter(found[1] for found in told if found is not None)
 
     def messages(self) -> list[str]:
         """What the customer was told of troubles."""

@@ -16,10 +16,11 @@ EDGE = 3.0
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to a fleet, and undone by the time that `do` returns."""
+    """What is done to a fleet, and undone by the time that `do` returns: to which worker, if to
+    one."""
 
     name: str
-    do: Callable[[Stage], Awaitable[None]]
+    do: Callable[[Stage], Awaitable[str]]
 
 
 @dataclass(frozen=True)
@@ -40,67 +41,75 @@ def holder(stage: Stage) -> str:
     return sorted(set.union(*(set(stage.holders(task)) for task in stage.ports)))[0]
 
 
-async def kill_worker(stage: Stage) -> None:
+async def kill_worker(stage: Stage) -> str:
     name = holder(stage)
     await stage.kill(name)
     await stage.until_sliced()
     await stage.start(name)
+    return name
 
 
-async def freeze_worker(stage: Stage) -> None:
+async def freeze_worker(stage: Stage) -> str:
     name = holder(stage)
     stage.freeze(name)
     await stage.until_sliced()
     await asyncio.sleep(3)
     stage.thaw(name)
+    return name
 
 
-async def cut_off_from_nats(stage: Stage) -> None:
+async def cut_off_from_nats(stage: Stage, seconds: float = 8.0) -> str:
     name = holder(stage)
     stage.cut_off(name)
     await stage.until_sliced()
-    await asyncio.sleep(8)
+    await asyncio.sleep(seconds)
     stage.join(name)
+    return name
 
 
-async def cut_off_from_everything(stage: Stage) -> None:
+async def cut_off_from_everything(stage: Stage, seconds: float = 8.0) -> str:
     name = holder(stage)
     stage.unplug(name)
     await stage.until_sliced()
-    await asyncio.sleep(8)
+    await asyncio.sleep(seconds)
     stage.plug(name)
+    return name
 
 
-async def drain_worker(stage: Stage) -> None:
+async def drain_worker(stage: Stage) -> str:
     name = holder(stage)
     await stage.end(name)
     await stage.start(name)
+    return name
 
 
-async def kill_leader(stage: Stage) -> None:
+async def kill_leader(stage: Stage) -> str:
     number = await stage.leader()
     await stage.servers.kill(number)
     await asyncio.sleep(10)
     await stage.servers.start(number)
     await stage.leader()
+    return ""
 
 
-async def kill_leader_and_worker(stage: Stage) -> None:
+async def kill_leader_and_worker(stage: Stage) -> str:
     number, name = await stage.leader(), holder(stage)
     await asyncio.gather(stage.servers.kill(number), stage.kill(name))
     await stage.until_sliced()
     await asyncio.gather(stage.servers.start(number), stage.start(name))
     await stage.leader()
+    return name
 
 
-async def kill_two_servers(stage: Stage) -> None:
+async def kill_two_servers(stage: Stage, seconds: float = 10.0) -> str:
     await asyncio.gather(stage.servers.kill(0), stage.servers.kill(1))
-    await asyncio.sleep(10)
+    await asyncio.sleep(seconds)
     await asyncio.gather(stage.servers.start(0), stage.servers.start(1))
     await stage.leader()  # what waited for it is known before the next fault
+    return ""
 
 
-async def upgrade(stage: Stage) -> None:
+async def upgrade(stage: Stage) -> str:
     """Every process is replaced, one after the other."""
     for number in range(len(stage.servers.ports)):
         await stage.servers.kill(number)
@@ -111,6 +120,7 @@ async def upgrade(stage: Stage) -> None:
         await stage.end(name)
         await stage.start(name)
         await stage.until_sliced()
+    return ""
 
 
 FAULTS = (
@@ -128,31 +138,38 @@ FAULTS = (
 
 @dataclass(frozen=True)
 class Window:
-    """When a fault was, in seconds of `time.time`; *until*: when all was well again."""
+    """When a fault was, in seconds of `time.time`; *until*: when all was well again. *missed*:
+    workers that were taken for dead though nothing was done to them: a machine that is too busy
+    holds them up as a freeze would."""
 
     fault: Fault
     began: float
     until: float
+    missed: frozenset[str]
 
 
 async def inflict(stage: Stage, fault: Fault, settle: float = 4.0) -> Window:
     """Do it, and wait until all tasks have been sliced again for a while."""
-    began = time.time()
-    await fault.do(stage)
+    began, before = time.time(), stage.taken_for_dead()
+    name = await fault.do(stage)
     await stage.until_sliced()
     await asyncio.sleep(settle)
-    return Window(fault, began, time.time())
+    missed = frozenset(stage.taken_for_dead() - before) - {name}
+    return Window(fault, began, time.time(), missed)
 
 
-def cost(window: Window, gaps: Sequence[Gap], seen: dict[str, list[Seen]]) -> Cost:
-    """What a fault cost, once everything has been stored that will be."""
+def cost(
+    window: Window, gaps: Sequence[Gap], seen: dict[str, list[Seen]], edge: float = EDGE
+) -> Cost:
+    """What a fault cost, once everything has been stored that will be. *edge*: seconds after its
+    last packet within which a slice may not be known as its worker's own yet."""
     began = window.began
     mine = gaps_of(window, gaps)
     return Cost(
         window.fault.name,
         max((one.before - max(began, one.after) for one in mine), default=0.0),
         max((max(0.0, began - one.after) for one in mine), default=0.0),
-        sum(int(max(0.0, began - one.after - EDGE) // SLICE) for one in mine),
+        sum(int(max(0.0, began - one.after - edge) // SLICE) for one in mine),
         max(
             len(one.workers)
             for looks in seen.values()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nats
+from nats.aio.client import Client
 from nats.errors import Error
 
 from tests.harness.network.hub import Place
@@ -99,8 +100,15 @@ async def nats_servers(
             stack = await all_of_them.enter_async_context(contextlib.AsyncExitStack())
             servers.stacks.append(stack)
             await servers.start(number)
-        await asyncio.wait_for(servers.until_ready(), 20)
+        await asyncio.wait_for(servers.until_ready(), 60)
         yield servers
+
+
+async def listening(client: Client) -> None:
+    """Wait until the server knows what a client has subscribed to. nats-py writes the PING of a
+    flush at once, before a subscription that waits to be written; the second one comes after it."""
+    for _ in range(2):
+        await client.flush()
 
 
 def _host(places: Sequence[Place], number: int) -> str:
