@@ -31,6 +31,7 @@ from slicer.clock import LoopClock
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.judging import Judge, Judging, Outcome
+from slicer.delivery.limiter import Limiter
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
 from slicer.delivery.spool.record import StoreUrls
@@ -200,7 +201,14 @@ async def crowd(seconds: float, concurrency: int) -> None:
         spool = Spool.open(SpoolSettings(folder, reserve_bytes=0), clock)
         settings = ModerationSettings(concurrency=concurrency)
         judging = Judging(
-            Slow(CROWD_ANSWER), clock, settings, Backoff(), lambda: 0.5, _ignore, _ignore
+            Slow(CROWD_ANSWER),
+            Limiter(clock, settings.rate, settings.concurrency),
+            clock,
+            settings,
+            Backoff(),
+            chance=lambda: 0.5,
+            trouble=_ignore,
+            recovered=_ignore,
         )
         encoding = EncodingPool.open()
         place = spool.folder(StoreUrls("null:"))

@@ -1,10 +1,13 @@
-"""One account of a supplier: which slice is judged next, when to try again, and when to give up.
+"""An application's account at a supplier: which slice is judged next, when to try again, and when
+to give up.
 
-Theory of operation. All tasks that name an account share it, as stores are shared: its circuit, its
-rate and its bound on requests side by side. A track has one slice under way at a time, and a slice
-waits for those that were cut before it and whose files are still made, so a track's verdicts come
-in the order of its cuts; tracks take turns. A slice stays at the head of its track until there is
-an outcome, and there always is one: a verdict, or the reason why there is none.
+Theory of operation. All tasks of an application that name an account share this, and its circuit:
+what fails for one application, stops no other. What the supplier allows the account, a rate and
+requests side by side, is shared by all applications that name it (limiter.py). A track has one
+slice under way at a time, and a slice waits for those that were cut before it and whose files are
+still made, so a track's verdicts come in the order of its cuts; tracks take turns. A slice stays at
+the head of its track until there is an outcome, and there always is one: a verdict, or the reason
+why there is none.
 
     add ▶ its track's turn ▶ load ▶ ask ▶ Verdict
             │   ▲                     ├─ SliceNotJudged ▶ Unjudged
@@ -13,8 +16,8 @@ an outcome, and there always is one: a verdict, or the reason why there is none.
 
 Where a supplier takes several slices in one request, those of a kind that are ready when a request
 may go, go together: they have waited for the rate, for a place, or for the circuit, and none waits
-for others to come. They are of one application, and each of another track. What failed goes alone
-the next time, so that one odd slice costs itself alone.
+for others to come. Each is of another track. What failed goes alone the next time, so that one odd
+slice costs itself alone.
 
 A picture that sampling leaves out, or that is the last one again, needs no file. Where no store is
 to have it either, `unmade` says so before one is made. That is known once those before it in its
@@ -39,6 +42,7 @@ from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.delivery.circuit import Circuit
 from slicer.delivery.delivery import Delivery, Phase
+from slicer.delivery.limiter import Limiter
 from slicer.delivery.retry import Backoff
 from slicer.delivery.selection import Outlook, Selection
 from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused, SupplierUnavailable
@@ -118,14 +122,16 @@ class _Job:
 
 
 class Judging:
-    """The slices that wait for one account's verdicts."""
+    """The slices of one application that wait for one account's verdicts."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one thing that a test puts in its place)
         self,
         supplier: Supplier,
+        limiter: Limiter,
         clock: Clock,
         settings: ModerationSettings,
         backoff: Backoff,
+        *,
         chance: Callable[[], float],
         trouble: Callable[[str, ModerationError], None],
         recovered: Callable[[str, str], None],
@@ -133,7 +139,8 @@ class Judging:
         """*trouble* is told, for a task, of a kind of failure that is tried again: once, until the
         supplier has judged something, of which *recovered* is told with the supplier's label."""
         self.supplier, self.counters = supplier, JudgingCounters()
-        self._clock, self._settings, self._backoff = clock, settings, backoff
+        self._limiter, self._clock = limiter, clock
+        self._settings, self._backoff = settings, backoff
         self._chance, self._trouble, self._recovered = chance, trouble, recovered
         self._batches = supplier.batches if isinstance(supplier, BatchSupplier) else {}
         self._circuit = Circuit[ModerationError](backoff, chance)
@@ -146,7 +153,6 @@ class Judging:
         self._ready: deque[Key] = deque()
         self._later: list[tuple[float, int, Key]] = []
         self._reported: set[tuple[str, type[ModerationError]]] = set()
-        self._next_at = 0.0
         self._requests = Background()
         self._wake: Timer | None = None
         self._closed = False
@@ -243,16 +249,20 @@ class Judging:
         self._select(now)
         while self._later and self._later[0][0] <= now:
             self._ready.append(heappop(self._later)[2])
-        while self._may_ask(now) and (job := self._next(now)):
-            jobs = self._with_others(job, now)
-            if self._settings.rate:
-                self._next_at = max(now, self._next_at) + 1 / self._settings.rate
-            self._requests.start(self._ask(jobs, self._circuit.start()))
+        while self._circuit.allows(now) and (job := self._next(now)):
+            if not self._limiter.acquire(self._look):
+                self._ready.appendleft(job.delivery.queue)
+                break
+            request = self._requests.start(
+                self._ask(self._with_others(job, now), self._circuit.start())
+            )
+            request.add_done_callback(self._asked)
         self._set_timer(now)
 
-    def _may_ask(self, now: float) -> bool:
-        room = len(self._requests) < self._settings.concurrency
-        return room and now >= self._next_at and self._circuit.allows(now)
+    def _asked(self, _request: object) -> None:
+        """A request has ended, or is cancelled before it began."""
+        self._limiter.release()
+        self._look()
 
     def _select(self, now: float) -> None:
         """End what needs no supplier as soon as it is the first of its track; the rest is ready."""
@@ -288,8 +298,7 @@ class Judging:
             if len(jobs) == count or (job := self._next(now)) is None:
                 break
             fits = job.delivery.kind is kind and size + job.delivery.size <= batch.size
-            fits = fits and not job.alone and job.delivery.info.key not in keys
-            if fits and _app(job) == _app(first):
+            if fits and not job.alone and job.delivery.info.key not in keys:
                 job.asked = True
                 jobs.append(job)
                 size += job.delivery.size
@@ -341,8 +350,8 @@ class Judging:
         moments = [self._later[0][0]] if self._later else []
         if (first := next(iter(self._jobs.values()), None)) and not first.asked:
             moments.append(first.deadline)
-        if self._ready:
-            moments += [self._next_at, self._circuit.opens_at or 0.0]
+        if self._ready and self._circuit.opens_at is not None:
+            moments.append(self._circuit.opens_at)
         if due := min((moment for moment in moments if moment > now), default=None):
             self._wake = self._clock.call_at(due, self._look)
 
@@ -364,8 +373,6 @@ class Judging:
                 self._circuit.abandon(probe)
             for job in jobs:
                 job.asked = False
-            self._requests.release()
-            self._look()
 
     async def _judge(self, loaded: Sequence[tuple[_Job, File]], probe: bool) -> None:
         """One request."""
@@ -468,10 +475,6 @@ class Judging:
         return bool(track)
 
 
-def _app(job: _Job) -> int:
-    return job.delivery.judge.app if job.delivery.judge is not None else 0
-
-
 def _is_of_account(said: Verdict | ModerationError) -> TypeGuard[ModerationError]:
     """Whether it says of the supplier or the account that it fails, and not of a slice."""
     return not isinstance(said, Verdict | SliceNotJudged)
@@ -484,8 +487,6 @@ class Judge:
 
     judging: Judging
     keep: Keep = Keep.NONE
-    app: int = 0
-    """The application whose task it is: slices of two do not go into one request."""
 
     def keeps(self, outcome: Outcome) -> bool:
         """Whether a slice of this outcome goes to the store. One that nobody judged is no hit."""

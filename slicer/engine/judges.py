@@ -1,15 +1,18 @@
-"""The suppliers of an engine: each account once, shared by the tasks that name it."""
+"""The suppliers of an engine: each account once for each application, shared by its tasks that name
+it. What a supplier allows an account, all applications share."""
 
 import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from weakref import WeakValueDictionary
 
 from slicer.background import Background
 from slicer.clock import Clock
 from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.judging import Judge, Judging, Outcome
+from slicer.delivery.limiter import Limiter
 from slicer.delivery.retry import Backoff
 from slicer.engine.spec import Moderation
 from slicer.errors import BadInput, ModerationError
@@ -18,6 +21,9 @@ from slicer.moderation import Supplier, SupplierSpec, one_that_judges, open_supp
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 from slicer.slicing.spec import SliceParams
+
+Key = tuple[int, SupplierSpec]
+"""Of whose account: the application's, and the account with its policies."""
 
 
 class Judges:
@@ -36,8 +42,9 @@ class Judges:
         that run have."""
         self._clock, self._settings, self._open, self._used = clock, settings, open_, used
         self._trouble, self._recovered = trouble, recovered
-        self._judgings: dict[SupplierSpec, Judging] = {}
-        self._kept = set[SupplierSpec]()
+        self._judgings: dict[Key, Judging] = {}
+        self._limiters = WeakValueDictionary[SupplierSpec, Limiter]()
+        self._kept = set[Key]()
         self._closing = Background()
         self._closed = Counter[str]()
 
@@ -51,24 +58,34 @@ class Judges:
 
     def get(self, moderation: Moderation) -> Judge:
         """The judge of a task. Raises BadInput."""
-        judging = self._judgings.get(moderation.supplier)
+        key = _key(moderation)
+        judging = self._judgings.get(key)
         if judging is None:
-            judging = self._judgings[moderation.supplier] = Judging(
+            judging = self._judgings[key] = Judging(
                 self._open(moderation.supplier, self._settings),
+                self._limiter(moderation.supplier),
                 self._clock,
                 self._settings,
                 Backoff(),
-                random.random,
-                self._trouble,
-                self._recovered,
+                chance=random.random,
+                trouble=self._trouble,
+                recovered=self._recovered,
             )
-        return Judge(judging, moderation.keep, moderation.app)
+        return Judge(judging, moderation.keep)
+
+    def _limiter(self, supplier: SupplierSpec) -> Limiter:
+        limiter = self._limiters.get(supplier.account)
+        if limiter is None:
+            limiter = Limiter(self._clock, self._settings.rate, self._settings.concurrency)
+            self._limiters[supplier.account] = limiter
+        return limiter
 
     async def judge(self, file: File, supplier: SupplierSpec) -> Outcome:
         """Have one file judged that is of no task, in its turn. Its account stays open, as the next
         one may follow. Raises BadInput."""
-        self._kept.add(supplier)
-        judging = self.get(Moderation(supplier)).judging
+        moderation = Moderation(supplier)
+        self._kept.add(_key(moderation))
+        judging = self.get(moderation).judging
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         delivery = Delivery(file.info, len(file.data))
         delivery.enter(Phase.JUDGING)
@@ -85,10 +102,10 @@ class Judges:
 
     def sweep(self) -> None:
         """Close the accounts that nobody uses any more."""
-        used = {moderation.supplier for moderation in self._used()} | self._kept
-        for spec, judging in list(self._judgings.items()):
-            if spec not in used and not judging.waiting:
-                self._close(spec)
+        used = {_key(moderation) for moderation in self._used()} | self._kept
+        for key, judging in list(self._judgings.items()):
+            if key not in used and not judging.waiting:
+                self._close(key)
 
     def all(self) -> list[Judging]:
         """The accounts that are open, to be looked at."""
@@ -124,11 +141,15 @@ class Judges:
 
     async def close(self) -> None:
         """Close all."""
-        for spec in list(self._judgings):
-            self._close(spec)
+        for key in list(self._judgings):
+            self._close(key)
         await self._closing.wait()
 
-    def _close(self, spec: SupplierSpec) -> None:
-        judging = self._judgings.pop(spec)
+    def _close(self, key: Key) -> None:
+        judging = self._judgings.pop(key)
         self._closed.update(asdict(judging.counters))
         self._closing.start(judging.close())
+
+
+def _key(moderation: Moderation) -> Key:
+    return moderation.app, moderation.supplier

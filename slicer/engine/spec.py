@@ -11,7 +11,8 @@ from slicer.storage import Credentials
 @dataclass(frozen=True, slots=True)
 class Moderation:
     """Have each slice judged, by this account, before it is stored; keep none, all, or the hits.
-    *app*: slices of two applications do not go into one request, though they share the account."""
+    *app*: two applications that name one account share what the supplier allows it, and nothing
+    else: neither a circuit nor a request."""
 
     supplier: SupplierSpec
     keep: Keep = Keep.NONE

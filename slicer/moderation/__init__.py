@@ -8,7 +8,7 @@ at once and when to try again is the affair of delivery/judging.py.
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from importlib import import_module
 from importlib.util import find_spec
@@ -181,6 +181,13 @@ class SupplierSpec:
     secret_key: str = field(default="", repr=False)
     audio_type: str = ""
     image_type: str = ""
+
+    @property
+    def account(self) -> "SupplierSpec":
+        """The same account, whatever policies and whichever of a supplier's names are given: that
+        of which the supplier limits the requests."""
+        name = SUPPLIERS.get(self.name, self.name)
+        return replace(self, name=name, audio_type="", image_type="")
 
     def require(self, *fields: str) -> None:
         """Raises BadInput that names the first of these fields that is empty."""

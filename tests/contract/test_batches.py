@@ -2,7 +2,7 @@
 pages allow, and each picture has its own verdict."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import Response
 
 from slicer.delivery.delivery import Delivery
-from slicer.delivery.judging import Judge, Unjudged
+from slicer.delivery.judging import Judging, Unjudged
 from slicer.errors import (
     ModerationError,
     SliceNotJudged,
@@ -145,17 +145,15 @@ async def judged(
     return stage, server.asked
 
 
-def add(stage: Stage, delivery: Delivery, file: File) -> None:
+def add(stage: Stage, delivery: Delivery, file: File, judging: Judging | None = None) -> None:
     async def load() -> File:
         return file
 
-    stage.add_delivery(delivery, load)
+    stage.add_delivery(delivery, load, judging)
 
 
-def cut(file: File, judge: Callable[[], Judge] | None = None) -> tuple[Delivery, File]:
-    made = delivery_of(file.info.key, len(file.data), Kind.VIDEO)
-    made.judge = judge() if judge is not None else None
-    return made, file
+def cut(file: File) -> tuple[Delivery, File]:
+    return delivery_of(file.info.key, len(file.data), Kind.VIDEO), file
 
 
 async def test_what_waits_for_the_rate_goes_together(case: Case) -> None:
@@ -219,8 +217,9 @@ async def test_two_applications_share_the_account_and_no_request(case: Case) -> 
 
     async with stand_in(answering) as server:
         stage = Stage(remote=case.open(server.url, case.key), rate=1.0)
+        applications = stage.judging, stage.of_application()
         for number, file in enumerate(files):
-            add(stage, *cut(file, lambda n=number: Judge(stage.judging, app=n % 2)))  # type: ignore[misc]
+            add(stage, *cut(file), applications[number % 2])
         await stage.advance(60.0)
         await stage.judging.close()
     names = [several(case).name(file) for file in files]

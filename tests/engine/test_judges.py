@@ -29,6 +29,7 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.engine.judges import Judges
 from slicer.errors import ModerationError, SliceNotJudged, SupplierRefused
+from slicer.media.slice import File
 from slicer.moderation import Segment, Suggest
 from slicer.moderation.settings import ModerationSettings
 from tests.harness.clock import ManualClock, settle
@@ -46,14 +47,14 @@ AUDIO = SliceParams(AudioSpec(2), None)
 class Office:
     """Judges whose suppliers are scripted."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: ModerationSettings | None = None) -> None:
         self.opened: list[SupplierSpec] = []
         self.supplier = ScriptedSupplier(kinds=frozenset({Kind.AUDIO}))
         self.used: list[Moderation] = []
         self.told: list[tuple[str, str]] = []
         self.judges = Judges(
             ManualClock(),
-            ModerationSettings(),
+            settings or ModerationSettings(),
             lambda task, error: self.told.append((task, str(error))),
             lambda task, supplier: self.told.append((task, supplier)),
             lambda: self.used,
@@ -79,6 +80,46 @@ async def test_an_account_is_opened_once_and_closed_after_its_last_task() -> Non
     assert office.judges.open_now == 0
     await office.judges.close()
     assert office.supplier.closed == 2
+
+
+async def test_applications_share_what_a_supplier_allows_and_no_circuit() -> None:
+    """Here one request at a time: the one that fails, and then waits, leaves it to the other."""
+    office = Office(ModerationSettings(concurrency=1))
+    refused = SupplierRefused("acme", "no such policy")
+    office.supplier.answer = lambda file: refused if "ada" in file.info.key else PASS
+    first, second = (office.judges.get(Moderation(ACME, app=app)).judging for app in (1, 2))
+    assert first is not second
+    done: list[object] = []
+    for judging, key in ((first, "ada/0"), (second, "bo/0"), (first, "ada2/0"), (second, "cy/0")):
+
+        async def load(key: str = key) -> File:
+            return file_of(key)
+
+        judging.add(delivery_of(key), load, done.append)
+    await settle(200)
+    assert done == [PASS, PASS]
+    assert office.supplier.most_at_once == 1
+    assert office.judges.open_now == 2
+    assert office.judges.waiting == 2
+    office.used = [Moderation(ACME, app=1)]
+    office.judges.sweep()
+    assert office.judges.open_now == 1
+    await office.judges.close()
+
+
+async def test_a_key_that_is_wrong_takes_no_place_of_the_account() -> None:
+    office = Office(ModerationSettings(concurrency=1))
+    office.supplier.gate.clear()
+    done: list[object] = []
+
+    async def load() -> File:
+        return file_of("ada/0")
+
+    for spec in (ACME, OTHER):
+        office.judges.get(Moderation(spec)).judging.add(delivery_of("ada/0"), load, done.append)
+    await settle()
+    assert office.supplier.most_at_once == 2
+    await office.judges.close()
 
 
 async def test_an_account_that_slices_wait_for_stays_and_its_counts_stay_for_good() -> None:

@@ -35,6 +35,15 @@ def test_a_verdict_is_that_of_the_worst_finding() -> None:
     assert Verdict.of((Finding(Label.AD, Suggest.REVIEW, 1),)).hit
 
 
+def test_an_account_is_the_same_by_all_its_names_and_policies() -> None:
+    spec = SupplierSpec("tianyu", "", "AKID", "key", "audio", "image")
+    assert spec.account == SupplierSpec("ace", "", "AKID", "key").account
+    for other in ("shumei", "acme"):
+        assert spec.account != SupplierSpec(other, "", "AKID", "key").account
+    assert spec.account != SupplierSpec("ace", "", "AKID", "another").account
+    assert "key" not in repr(spec.account).replace("_key", "")
+
+
 def test_a_slice_s_id_is_always_the_same_and_fits_every_supplier() -> None:
     ids = {data_id(info_of(f"a/{number}")) for number in range(100)}
     assert len(ids) == 100

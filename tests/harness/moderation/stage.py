@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from slicer.delivery.delivery import Delivery, Phase
 from slicer.delivery.judging import Judging, Load, Outcome
+from slicer.delivery.limiter import Limiter
 from slicer.delivery.retry import Backoff
 from slicer.errors import ModerationError
 from slicer.media.slice import File
@@ -34,14 +35,21 @@ class Stage:
         self.troubles: list[tuple[str, ModerationError]] = []
         self.recovered: list[tuple[str, str]] = []
         self.outcomes: list[tuple[str, Outcome]] = []
-        self.judging = Judging(
-            remote or self.supplier,
+        self.settings = replace(ModerationSettings(), **changed)  # type: ignore[arg-type]
+        self.limiter = Limiter(self.clock, self.settings.rate, self.settings.concurrency)
+        self.judging = self.of_application()
+
+    def of_application(self) -> Judging:
+        """One more that judges by the same account."""
+        return Judging(
+            self.remote or self.supplier,
+            self.limiter,
             self.clock,
-            replace(ModerationSettings(), **changed),  # type: ignore[arg-type]
+            self.settings,
             BACKOFF,
-            lambda: 0.0,
-            lambda task, error: self.troubles.append((task, error)),
-            lambda task, supplier: self.recovered.append((task, supplier)),
+            chance=lambda: 0.0,
+            trouble=lambda task, error: self.troubles.append((task, error)),
+            recovered=lambda task, supplier: self.recovered.append((task, supplier)),
         )
 
     def add(self, *keys: str) -> list[Delivery]:
@@ -56,8 +64,10 @@ class Stage:
         self.add_delivery(delivery)
         return delivery
 
-    def add_delivery(self, delivery: Delivery, load: Load | None = None) -> None:
-        """One that is there already; *load*: gives its file."""
+    def add_delivery(
+        self, delivery: Delivery, load: Load | None = None, judging: Judging | None = None
+    ) -> None:
+        """One that is there already; *load*: gives its file; *judging*: another application's."""
         key = delivery.info.key
         delivery.enter(Phase.JUDGING)
 
@@ -65,7 +75,7 @@ class Stage:
             return file_of(key, kind=delivery.kind)
 
         told = lambda outcome: self.outcomes.append((key, outcome))  # noqa: E731
-        self.judging.add(delivery, load or usual, told)
+        (judging or self.judging).add(delivery, load or usual, told)
 
     async def advance(self, seconds: float) -> None:
         await self._idle()
