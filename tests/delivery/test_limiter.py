@@ -1,10 +1,16 @@
-"""The limits of an account: places, a rate, and whose turn it is."""
+"""The limits of an account: places, a rate, turns; and the applications that share them."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from slicer.delivery.limiter import Limiter
-from tests.harness.clock import ManualClock
+from slicer.errors import ModerationError, SupplierRefused
+from slicer.media.slice import File
+from slicer.moderation import Verdict
+from tests.harness.clock import ManualClock, settle
+from tests.harness.delivery.spooling import delivery_of
+from tests.harness.moderation.scripted import PASS, ScriptedSupplier
+from tests.harness.moderation.stage import Stage
 
 
 class Asker:
@@ -75,6 +81,65 @@ def test_nobody_overtakes_who_is_due() -> None:
     assert made == [first, waits]
     clock.advance(1.0)
     assert made == [first, waits, late]
+
+
+async def test_applications_that_name_one_account_share_its_places_in_turn() -> None:
+    stage = Stage(concurrency=1)
+    other = stage.of_application()
+    stage.supplier.gate.clear()
+    stage.add(*(f"a{number}/0" for number in range(6)))
+    stage.add_delivery(delivery_of("b0/0"), judging=other)
+    stage.add_delivery(delivery_of("b1/0"), judging=other)
+    await settle()
+    assert stage.supplier.asked == ["a0/0"]
+    stage.supplier.gate.set()
+    await settle(200)
+    assert stage.keys == ["a0/0", "a1/0", "b0/0", "a2/0", "b1/0", "a3/0", "a4/0", "a5/0"]
+    assert stage.supplier.most_at_once == 1
+
+
+async def test_applications_that_name_one_account_share_its_rate_in_turn() -> None:
+    stage = Stage(rate=2.0)
+    other = stage.of_application()
+    stage.add(*(f"a{number}/0" for number in range(4)))
+    for key in ("b0/0", "b1/0"):
+        stage.add_delivery(delivery_of(key), judging=other)
+    asked = []
+    for _ in range(6):
+        await stage.advance(0.5)
+        asked.append(list(stage.supplier.asked))
+    assert asked[-1] == ["a0/0", "a1/0", "b0/0", "a2/0", "b1/0", "a3/0"]
+    assert [len(one) for one in asked] == [2, 3, 4, 5, 6, 6]
+
+
+async def test_what_fails_for_one_application_stops_no_other() -> None:
+    """An account may take a policy of the one, and refuse that of the other."""
+
+    def answer(file: File) -> Verdict | ModerationError:
+        return SupplierRefused("scripted", "no such policy") if "a" in file.info.key else PASS
+
+    stage = Stage(ScriptedSupplier(answer), concurrency=1)
+    other = stage.of_application()
+    stage.add("a0/0", "a1/0", "a2/0", "a3/0")
+    for number in range(8):
+        stage.add_delivery(delivery_of(f"b{number}/0"), judging=other)
+    await stage.advance(1.0)
+    assert stage.keys == [f"b{number}/0" for number in range(8)]
+    assert (stage.judging.open, other.open) == (True, False)
+
+
+async def test_an_application_that_leaves_gives_its_places_back() -> None:
+    stage = Stage(concurrency=2)
+    stage.supplier.gate.clear()
+    other = stage.of_application()
+    stage.add("a0/0", "a1/0", "a2/0")
+    stage.add_delivery(delivery_of("b0/0"), judging=other)
+    await stage.judging.close()  # before its requests have begun
+    await settle()
+    assert stage.supplier.asked == ["b0/0"]
+    stage.supplier.gate.set()
+    await settle()
+    assert (stage.keys, stage.limiter.under_way) == (["b0/0"], 0)
 
 
 @given(
