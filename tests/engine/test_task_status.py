@@ -3,7 +3,7 @@
 from slicer.engine.task_status import status_of
 from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.outputs import State
-from tests.engine.test_running import running
+from tests.harness.engine.running_task import running
 
 
 async def test_each_field_is_what_the_task_has() -> None:
