@@ -138,7 +138,7 @@ class FleetOrders:
             await self._begin(task)
         except BaseException:  # also where who asked gives up: they do not get the id
             self.planner.give_up(task)
-            self._background.start(self._discard(task))
+            self._background.start(self.discard(task))
             raise
         finally:
             del self._creating[task]
@@ -238,7 +238,8 @@ class FleetOrders:
         if error_of := answer.get("error"):
             raise error_from_json(error_of)
 
-    async def _discard(self, task: str) -> None:
+    async def discard(self, task: str) -> None:
+        """Forget a task whose creation has failed, as soon as the bus lets us."""
         await self._kept(lambda: self.registry.discard(task))
 
     async def _replace(self, task: str) -> None:

@@ -169,7 +169,7 @@ async def test_a_creation_that_failed_and_that_nobody_discards_is_tried_again(
     async def dead(_task: str) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(orders, "_discard", dead)
+    monkeypatch.setattr(orders, "discard", dead)
     with pytest.raises(RoomError):
         await orders.create(fleet.app, moderation_order("x1"))
     (record,) = orders.registry.unfinished()
