@@ -17,7 +17,7 @@ def program(name: str) -> str:
     """The path of a program that may be at hand; skips the test where it is not."""
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"{name} is not on this machine")
+        pytest.skip(f"{name} is not in PATH: install it to run this test, or put its binary there")
     return found
 
 
