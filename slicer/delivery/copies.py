@@ -82,6 +82,7 @@ class Copies:
         self._claimed, self._undeleted = set[str](), set[str]()
         self._deleting = Background()
         self._limit = asyncio.Semaphore(AT_ONCE)
+        self._limit_of_deletions = asyncio.Semaphore(AT_ONCE)  # those that wait hold up no copy
         self._failing = set[str]()  # what of it
 
     def __len__(self) -> int:
@@ -200,7 +201,7 @@ class Copies:
     async def _is_deleted(self, key: str) -> bool:
         """Try once."""
         try:
-            async with self._limit:
+            async with self._limit_of_deletions:
                 await self._place.delete(key)
         except StorageError as error:
             self._tell(_DELETE, error)

@@ -29,6 +29,10 @@ class Permits(Protocol):
         """A slice of this task was cut just now."""
         ...
 
+    def can_say(self, task: str) -> bool:
+        """Whether `held` knows of a task; else its slices wait on the disk."""
+        ...
+
     def held(self, task: str, epoch: int) -> bool:
         """Whether a slice that an earlier process of this name cut in this epoch may be delivered:
         nobody had the task after it."""

@@ -87,6 +87,8 @@ class Fence:
         if self._revision is None or self._seen < self._revision or not self._under_way:
             return []
         under_way, self._under_way = self._under_way, []
-        settled = [one for one in under_way if self._is_certain(one.task)]
-        self._waiting = [one for one in under_way if one not in settled] + self._waiting
+        settled, uncertain = list[Ticket](), list[Ticket]()
+        for one in under_way:
+            (settled if self._is_certain(one.task) else uncertain).append(one)
+        self._waiting = uncertain + self._waiting
         return [(one, self._epoch_of(one.task) == one.epoch) for one in settled]

@@ -47,6 +47,10 @@ class Gate:
         self._news.set()
         return Permission(epoch, answer)
 
+    def can_say(self, task: str) -> bool:
+        """Whether what lies on the bus of a task can be verified: else nobody knows who has it."""
+        return self._table.is_certain(task)
+
     def held(self, task: str, epoch: int) -> bool:
         """Whether a slice that an earlier process of this worker cut in this epoch may be
         delivered: the table was read after it, and nobody had the task since."""

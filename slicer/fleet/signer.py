@@ -17,6 +17,9 @@ HEADER = "Slicer-Signature"
 GOOD = 300.0
 """Seconds by which the clocks of who asks and of who is asked may differ."""
 
+SWEEP = 10.0
+"""Seconds for which a question that has grown too old may be kept."""
+
 
 class Signer:
     """HMAC-SHA256 over subject and data. The first key signs, all verify, so that keys can be
@@ -49,6 +52,10 @@ class Questions:
 
     def __init__(self) -> None:
         self._seen: dict[str, float] = {}
+        self._swept = 0.0
+
+    def __len__(self) -> int:
+        return len(self._seen)
 
     def is_new(self, mark: str, now: float) -> bool:
         """Whether a question that is ours is of these minutes, and comes for the first time; *now*
@@ -57,7 +64,9 @@ class Questions:
             sent = float(mark.partition(" ")[0])
         except ValueError:
             return False
-        self._seen = {one: until for one, until in self._seen.items() if until >= now}
+        if abs(now - self._swept) > SWEEP:  # all of them at each question would take its time
+            self._swept = now
+            self._seen = {one: until for one, until in self._seen.items() if until >= now}
         if not abs(now - sent) <= GOOD or mark in self._seen:
             return False
         self._seen[mark] = sent + GOOD

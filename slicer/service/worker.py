@@ -164,6 +164,10 @@ class Worker:
         if record is None or record.code is not None or record.ended is not None:
             await asyncio.sleep(EVERY)
             return
+        if not self._table.is_certain(task):  # or its slices would wait, and nobody have it
+            logger.warning("! task %s is not handed over: its record cannot be verified", task)
+            await asyncio.sleep(EVERY)
+            return
         await self._service.let_go(task)
         await self._gate.passed(task)
         self._gate.shut(task)

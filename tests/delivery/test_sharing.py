@@ -116,6 +116,27 @@ async def test_what_another_one_may_have_cut_since_is_refused_and_told(tmp_path:
     await after.run.close()
 
 
+async def test_while_nobody_can_say_who_has_its_task_a_slice_stays_on_the_disk(
+    tmp_path: Path,
+) -> None:
+    bucket = MemoryStore()
+    await crashed(tmp_path, bucket)
+    after = life(tmp_path, bucket)
+    after.permits.uncertain.add("task")
+    assert await after.run.recover() == 2
+    await after.run.quiet()
+    assert after.run.outbox.held == 0
+    assert (bucket.tries, after.run.heard.lost) == ([], [])
+    assert after.names() == ["slice.waiting"] * 2
+    await after.run.die()
+    later = life(tmp_path, bucket)
+    later.permits.answers["task", EPOCH] = True
+    assert await later.run.recover() == 2
+    await later.run.until(lambda: later.run.outbox.held == 0)
+    assert_whole(bucket, list(BOTH))
+    await later.run.close()
+
+
 async def test_a_copy_is_the_record_and_goes_with_it(tmp_path: Path) -> None:
     bucket, place = MemoryStore(gate=asyncio.Event()), open_place()
     here = life(tmp_path, bucket, place)

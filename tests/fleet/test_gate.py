@@ -119,6 +119,7 @@ async def test_while_the_bus_is_away_slices_wait(
 async def test_what_an_earlier_process_cut_may_be_delivered_while_nobody_had_the_task_since(
     here: Here,
 ) -> None:
+    assert here.gate.can_say("t")
     assert here.gate.held("t", 1)
     assert not here.gate.held("unknown", 1)
     taken = await here.other.write(replace(here.record, epoch=2, worker="other"))

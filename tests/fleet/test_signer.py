@@ -48,3 +48,10 @@ def test_a_question_is_good_once_and_for_some_minutes() -> None:
     assert not questions.is_new("5000 a", 4999.0 - GOOD)
     for wrong in ("", "x y", "nan a", "inf a", "1000"):
         assert not Questions().is_new(wrong, 2000.0)
+
+
+def test_questions_that_are_too_old_are_forgotten() -> None:
+    questions = Questions()
+    for second in range(3 * int(GOOD)):
+        assert questions.is_new(f"{second} a", float(second))
+    assert len(questions) <= 2 * GOOD

@@ -135,6 +135,29 @@ async def test_messages_that_are_missing_are_read_again(
     await second.close()
 
 
+async def test_an_old_record_that_the_servers_took_again_is_written_over(
+    table: Table, bus: Bus, stranger: Client
+) -> None:
+    """After a purge they take the first one of a task once more, with the revision it was signed
+    for."""
+    written = await table.write(RECORD)
+    assert written is not None
+    js, subject = stranger.jetstream(), f"$KV.{bus.bucket}_tasks.t"
+    first = await js.get_msg(f"KV_{bus.bucket}_tasks", subject=subject)
+    ended = await table.write(replace(written, ended=1.0))
+    assert ended is not None
+    await js.purge_stream(f"KV_{bus.bucket}_tasks", subject=subject)
+    ack = await js.publish(subject, first.data or b"", headers=first.headers)
+    await until(lambda: table.read >= ack.seq)
+    assert table.records == {"t": ended}
+    assert not table.is_certain("t")
+    await table.restore()
+    assert table.is_certain("t")
+    latest = await table.latest("t")
+    assert latest is not None
+    assert latest.ended == 1.0
+
+
 async def test_a_record_that_is_not_of_this_fleet_is_left_alone_and_written_over(
     table: Table, bus: Bus, stranger: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -207,8 +207,10 @@ class Spool:
 
     def cannot_ask(self, found: SpooledFile) -> bool:
         """Whether a record waits for a permission that nobody here gives: no worker has the spool
-        just now."""
-        return found.waiting and self._permits is None
+        just now, or what is said of its task cannot be verified."""
+        if not found.waiting or found.header is None:
+            return found.waiting and self._permits is None
+        return self._permits is None or not self._permits.can_say(found.header.info.task)
 
     def adopt(self, found: SpooledFile, evict: Evict) -> Delivery | None:
         """What was there at the start, on its way once more; None where it is damaged."""
