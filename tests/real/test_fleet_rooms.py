@@ -19,6 +19,8 @@ import pytest_asyncio
 from slicer.demo.publisher import publish
 from slicer.fleet.bus import Bus
 from slicer.fleet.settings import FleetSettings
+from slicer.service.encryption import Encryption
+from slicer.service.fleet_serving import signer_of
 from tests.harness.fleet.processes import PATIENCE, Processes, order, processes
 from tests.harness.rooms.chromium import PublishOptions, chromium
 from tests.harness.rooms.whip_muxer import muxer
@@ -65,7 +67,8 @@ class Rooms:
     async def move(self) -> str:
         """As `slicer fleet move` does; gives who has the task then."""
         before = await self.holder()
-        bus = await Bus.connect(FleetSettings(self.fleet.servers.urls), "test")
+        signer = signer_of(Encryption([self.fleet.secrets["SLICER_STATE_KEY"]]))
+        bus = await Bus.connect(FleetSettings(self.fleet.servers.urls), "test", signer)
         assert await bus.ask(before, {"verb": "move", "task": self.task}, 30) == {"moved": True}
         await bus.close()
         async with asyncio.timeout(PATIENCE):
