@@ -76,11 +76,11 @@ servers: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl
 	@echo '==> tests on real servers'
 	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)servers -n 2 $(SERVERS))
 
-# They mostly wait: four files at a time take three fifths of two cores. Browsers that have no CPU date their
-# media wrongly, so that more would not do.
+# They mostly wait: three files at a time take half of two cores. Browsers that have no CPU date their media
+# wrongly: with four files at a time the dates of test_chromium are wrong.
 media:
 	@echo '==> tests on real parts'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 4 tests/real $(addprefix --ignore ,$(SERVERS) $(ALONE)))
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 3 tests/real $(addprefix --ignore ,$(SERVERS) $(ALONE)))
 
 # Where others take the machine, packets that are counted one by one are lost (test_loss), and aiortc dates its
 # media wrongly in its reports (test_serve). Two of these at a time take half of one core, and so both halves one.
