@@ -35,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test installed parts units reference real servers media alone alone-native alone-reference \
+.PHONY: help demo test installed parts units reference real servers media alone \
 	coverage sanitize wheels image man constraints bench instructions lint format types clean
 
 help: ## say what there is
@@ -82,16 +82,11 @@ media:
 	@echo '==> tests on real parts'
 	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 3 tests/real $(addprefix --ignore ,$(SERVERS) $(ALONE)))
 
-# Where others take the machine, packets that are counted one by one are lost (test_loss), and aiortc dates its
-# media wrongly in its reports (test_serve). Two of these at a time take half of one core, and so both halves one.
+# Where three others take the machine, packets that are counted one by one are lost (test_loss), and aiortc
+# dates its media wrongly in its reports (test_serve). Two of these at a time take half of one core.
 alone:
-	@$(MAKE) --no-print-directory -j2 alone-native alone-reference
-
-alone-native:
 	@echo '==> tests on real parts with little beside them, by the native plane'
 	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)alone -n 2 $(ALONE))
-
-alone-reference:
 	@echo '==> tests on real parts with little beside them, by the reference'
 	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)reference -n 2 tests/real/test_loss.py tests/real/test_publishers.py)
 
