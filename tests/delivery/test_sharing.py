@@ -91,15 +91,20 @@ async def test_a_slice_waits_on_the_disk_and_goes_once_it_may(tmp_path: Path) ->
     await here.run.close()
 
 
-async def test_after_a_crash_the_epoch_decides(tmp_path: Path) -> None:
-    bucket = MemoryStore()
-    await crashed(tmp_path, bucket)
+async def assert_delivered(tmp_path: Path, bucket: MemoryStore) -> None:
+    """The next life has the epoch still, and delivers both."""
     after = life(tmp_path, bucket)
     after.permits.answers["task", EPOCH] = True
     assert await after.run.recover() == 2
     await after.run.until(lambda: after.run.outbox.held == 0)
     assert_whole(bucket, list(BOTH))
     await after.run.close()
+
+
+async def test_after_a_crash_the_epoch_decides(tmp_path: Path) -> None:
+    bucket = MemoryStore()
+    await crashed(tmp_path, bucket)
+    await assert_delivered(tmp_path, bucket)
 
 
 async def test_what_another_one_may_have_cut_since_is_refused_and_told(tmp_path: Path) -> None:
@@ -129,12 +134,7 @@ async def test_while_nobody_can_say_who_has_its_task_a_slice_stays_on_the_disk(
     assert (bucket.tries, after.run.heard.lost) == ([], [])
     assert after.names() == ["slice.waiting"] * 2
     await after.run.die()
-    later = life(tmp_path, bucket)
-    later.permits.answers["task", EPOCH] = True
-    assert await later.run.recover() == 2
-    await later.run.until(lambda: later.run.outbox.held == 0)
-    assert_whole(bucket, list(BOTH))
-    await later.run.close()
+    await assert_delivered(tmp_path, bucket)
 
 
 async def test_a_copy_is_the_record_and_goes_with_it(tmp_path: Path) -> None:

@@ -208,9 +208,9 @@ class Spool:
     def cannot_ask(self, found: SpooledFile) -> bool:
         """Whether a record waits for a permission that nobody here gives: no worker has the spool
         just now, or what is said of its task cannot be verified."""
-        if not found.waiting or found.header is None:
-            return found.waiting and self._permits is None
-        return self._permits is None or not self._permits.can_say(found.header.info.task)
+        permits, header = self._permits, found.header
+        known = permits is not None and (header is None or permits.can_say(header.info.task))
+        return found.waiting and not known
 
     def adopt(self, found: SpooledFile, evict: Evict) -> Delivery | None:
         """What was there at the start, on its way once more; None where it is damaged."""
