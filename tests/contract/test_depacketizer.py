@@ -12,6 +12,7 @@ from slicer.rtp import rtcp
 from slicer.rtp.codecs.assembly import MAX_FRAME
 from slicer.rtp.codecs.frame import VideoDepacketizer
 from slicer.rtp.packet import parse
+from tests.harness.media.priority import kept_priority
 from tests.harness.media.video import ENCODERS, decoded, encoded
 from tests.harness.rtp.depacketize import TICKS, Sent, canonical, depacketizer, received, sent
 from tests.harness.rtp.packetize import payloads
@@ -210,6 +211,7 @@ class _Datagrams:
 
 
 @every_codec
+@kept_priority()
 def test_streams_packetized_by_ffmpeg_come_out_whole(codec: str) -> None:
     units, sink = encoded(codec), _Datagrams()
     options = {"packetsize": "700", "strict": "-2"}
