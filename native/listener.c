@@ -13,7 +13,7 @@ struct listener {
 listener *listener_new(void) {
     listener *it = calloc(1, sizeof *it);
     if (it != NULL)
-        batch_prepare(&it->batch);
+        batch_prepare(&it->batch, PLANE_ROOM);
     return it;
 }
 

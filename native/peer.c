@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #ifdef __linux__
 #include <errno.h>
+#include <netinet/udp.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -135,14 +136,19 @@ static bool take_media(peer *it, uint8_t *data, size_t size, bool own, double ar
     return true;
 }
 
-/* When the kernel received the datagram, on the monotonic clock. The time stamp is of the real-time
- * clock, which may be set; so it is kept between the last arrival and `now`. */
-static double arrival_of(plane *plane, peer *it, struct msghdr *message, double now) {
+/* When the kernel received this, on the monotonic clock, and in `each` the bytes of each datagram where it
+ * joined several. The time stamp is of the real-time clock, which may be set; so it is kept between the
+ * last arrival and `now`. */
+static double arrival_of(plane *plane, peer *it, struct msghdr *message, double now, size_t *each) {
     double arrival = now;
     for (struct cmsghdr *one = CMSG_FIRSTHDR(message); one; one = CMSG_NXTHDR(message, one)) {
-        if (one->cmsg_level != SOL_SOCKET)
+        if (one->cmsg_level == IPPROTO_UDP && one->cmsg_type == UDP_GRO) {
+            int size;
+            memcpy(&size, CMSG_DATA(one), sizeof size);
+            *each = size > 0 ? (size_t)size : *each;
+        } else if (one->cmsg_level != SOL_SOCKET) {
             continue;
-        if (one->cmsg_type == SCM_TIMESTAMPNS) {
+        } else if (one->cmsg_type == SCM_TIMESTAMPNS) {
             struct timespec time;
             memcpy(&time, CMSG_DATA(one), sizeof time);
             arrival = (double)time.tv_sec + (double)time.tv_nsec * 1e-9 - plane->realtime_offset;
@@ -157,15 +163,9 @@ static double arrival_of(plane *plane, peer *it, struct msghdr *message, double 
     return it->last_arrival = arrival > now ? now : arrival;
 }
 
-static void take(plane *plane, peer *it, size_t index, double now) {
-    struct mmsghdr *message = &plane->batch->messages[index];
-    const struct sockaddr_storage *from = &plane->batch->from[index];
-    uint8_t *data = plane->batch->bytes[index];
-    size_t size = message->msg_len;
-    double arrival = arrival_of(plane, it, &message->msg_hdr, now);
-    if (size == 0)
-        return;
-    if (message->msg_hdr.msg_flags & MSG_TRUNC) {
+static void take_datagram(plane *plane, peer *it, uint8_t *data, size_t size,
+                          const struct sockaddr_storage *from, double arrival, double now) {
+    if (size > PLANE_ROOM) {
         COUNT(&it->counters, srtp_oversized);
         tally(&plane->refused, 1);
     } else if (data[0] >> 6 == 2) { /* RFC 7983 */
@@ -180,18 +180,17 @@ static void take(plane *plane, peer *it, size_t index, double now) {
     }
 }
 
-void batch_prepare(batch *it) {
-    for (size_t i = 0; i < PLANE_BATCH; i++) {
-        it->pieces[i] = (struct iovec){it->bytes[i], PLANE_ROOM};
-        it->messages[i].msg_hdr = (struct msghdr){
-            .msg_name = &it->from[i],
-            .msg_namelen = sizeof it->from[i],
-            .msg_iov = &it->pieces[i],
-            .msg_iovlen = 1,
-            .msg_control = it->control[i],
-            .msg_controllen = CONTROL_ROOM,
-        };
-    }
+/* Take what was read into a place of the batch: one datagram, or several of one sender and one size, but
+ * for the last, which the kernel has joined. Gives how many. */
+static size_t take(plane *plane, peer *it, size_t index, double now) {
+    struct mmsghdr *message = &plane->batch->messages[index];
+    const struct sockaddr_storage *from = &plane->batch->from[index];
+    uint8_t *data = plane->batch->bytes[index];
+    size_t size = message->msg_len, each = BATCH_ROOM, count = 0;
+    double arrival = arrival_of(plane, it, &message->msg_hdr, now, &each);
+    for (size_t at = 0; at < size; at += each, count++)
+        take_datagram(plane, it, data + at, size - at < each ? size - at : each, from, arrival, now);
+    return count + !size; /* nothing at all is one, too */
 }
 
 /* The time at which timers may run: the present only where the socket is `empty`. After a stall of the
@@ -207,21 +206,20 @@ static void run_bundle(plane *plane, peer *it, double now) {
     dispatch(it, &plane->scratch, &it->waiting, PLANE_MAX_WAITING);
 }
 
-/* Read what is in the socket, PLANE_MAX_BATCHES batches at most, so that a flood cannot hold the thread.
- * Gives the number of datagrams, and in `empty` whether no more are there. */
+/* Read what is in the socket, PLANE_MAX_BATCHES batches of single datagrams at most, so that a flood cannot
+ * hold the thread. Gives the number of datagrams, and in `empty` whether no more are there. */
 static size_t drain(plane *plane, peer *it, double now, bool *empty) {
-    size_t total = 0;
+    size_t total = 0, most = PLANE_MAX_BATCHES * PLANE_BATCH;
     *empty = false;
-    for (int round = 0; round < PLANE_MAX_BATCHES && !*empty; round++) {
+    for (int round = 0; round < PLANE_MAX_BATCHES && total < most && !*empty; round++) {
         int got = recvmmsg(it->transport.fd, plane->batch->messages, PLANE_BATCH, MSG_DONTWAIT, NULL);
         if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
             continue; /* the ICMP error of something sent earlier: datagrams may be behind it */
         *empty = got < PLANE_BATCH;
         if (got > 0) {
             for (size_t i = 0; i < (size_t)got; i++)
-                take(plane, it, i, now);
+                total += take(plane, it, i, now);
             batch_restore(plane->batch, (size_t)got);
-            total += (size_t)got;
         }
         if (total) /* before the batch's bytes are written over */
             run_bundle(plane, it, timer_time(it, *empty, now));
@@ -296,9 +294,15 @@ void peer_look(plane *plane, peer *it, double now) {
 
 /* ---- from outside ---- */
 
+/* Whether the kernel may join datagrams that came together (UDP generic receive offload): a frame then
+ * costs one system call's work, and not one for each packet. Whoever reads the socket must know. */
+static void join(int fd, int on) { setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on); }
+
 static void give_back(transport *it) {
-    if (it->fd >= 0)
+    if (it->fd >= 0) {
+        join(it->fd, 0); /* it may be a duplicate of one that Python reads */
         close(it->fd);
+    }
     srtp_free(it->inbound);
     srtp_free(it->outbound);
     free(it->agent);
@@ -328,6 +332,7 @@ void peer_free(peer *it) {
 
 static void listen_to(int fd) {
     int on = 1, size = RECEIVE_BUFFER;
+    join(fd, 1);
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);

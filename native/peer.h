@@ -10,8 +10,11 @@
 
 #include "plane.h"
 
-/* Room for a timestamp and a count of dropped datagrams beside each datagram. */
-#define CONTROL_ROOM (CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t)))
+/* Room beside what is read for a timestamp, a count of dropped datagrams, and a datagram's size. */
+#define CONTROL_ROOM                                                                                 \
+    (CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(int)))
+/* Bytes of what is read at once: as many datagrams as the kernel joins to one. */
+#define BATCH_ROOM 65536
 
 struct peer {
     plane *plane;
@@ -38,7 +41,7 @@ typedef struct batch {
     struct iovec pieces[PLANE_BATCH];
     struct sockaddr_storage from[PLANE_BATCH];
     _Alignas(struct cmsghdr) uint8_t control[PLANE_BATCH][CONTROL_ROOM];
-    uint8_t bytes[PLANE_BATCH][PLANE_ROOM];
+    uint8_t bytes[PLANE_BATCH][BATCH_ROOM];
 } batch;
 
 struct plane {
@@ -63,7 +66,8 @@ static inline double seconds(clockid_t clock) {
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-void batch_prepare(batch *it);
+/* `room`: bytes to read at once, at most BATCH_ROOM. */
+void batch_prepare(batch *it, size_t room);
 /* Reset what recvmmsg has written over. */
 static inline void batch_restore(batch *it, size_t used) {
     for (size_t i = 0; i < used; i++) {

@@ -91,6 +91,20 @@ static void *run(void *of) {
 
 /* ---- the plane ---- */
 
+void batch_prepare(batch *it, size_t room) {
+    for (size_t i = 0; i < PLANE_BATCH; i++) {
+        it->pieces[i] = (struct iovec){it->bytes[i], room};
+        it->messages[i].msg_hdr = (struct msghdr){
+            .msg_name = &it->from[i],
+            .msg_namelen = sizeof it->from[i],
+            .msg_iov = &it->pieces[i],
+            .msg_iovlen = 1,
+            .msg_control = it->control[i],
+            .msg_controllen = CONTROL_ROOM,
+        };
+    }
+}
+
 /* Linux begins to stamp datagrams some time after the first socket of the machine asks for it, and what
  * comes until then is stamped when it is read. This socket asks early, and is never read. */
 static int stamping_socket(void) {
@@ -114,7 +128,7 @@ plane *plane_new(void) {
         return NULL;
     }
     it->stamping = stamping_socket();
-    batch_prepare(it->batch);
+    batch_prepare(it->batch, BATCH_ROOM);
     pthread_mutex_init(&it->lock, NULL);
     pthread_mutex_init(&it->ready_lock, NULL);
     pthread_cond_init(&it->changed, NULL);
