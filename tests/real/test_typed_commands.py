@@ -111,12 +111,12 @@ async def test_a_room_of_our_own(tmp_path: Path) -> None:
 async def test_a_room_of_janus(tmp_path: Path) -> None:
     secrets = {"SLICER_JANUS_API_SECRET": API_SECRET, "SLICER_JANUS_PIN": PIN}
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(janus(tmp_path / "janus"))
-        await server.create("1234")
+        server = await stack.enter_async_context(janus(tmp_path / "janus", string_ids=False))
+        await server.create(1234)
         await stack.enter_async_context(publisher("ada", room="1234"))
         what = command(ROOMS, "slicer run janus://")
         slicing = await stack.enter_async_context(typed(what, tmp_path / "out", secrets))
-        await hold(slicing, tmp_path / "out", "ada")
+        await hold(slicing, tmp_path / "out", "*")  # Janus gives numbers for ids
 
 
 async def test_a_room_of_livekit(tmp_path: Path) -> None:
