@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest_asyncio
 
 from slicer.clock import LoopClock
 from slicer.errors import RoomError
+from slicer.media.slice import SliceInfo, make
 from slicer.rooms import Context
 from slicer.rooms.livekit import room as room_module
 from slicer.rooms.livekit import signalling
@@ -29,8 +31,9 @@ from slicer.slicing.facts import (
 )
 from slicer.slicing.outputs import EndReason
 from slicer.webrtc.counts import counted
+from tests.harness.media.slices import read_picture
 from tests.harness.rooms.livekit_publisher import publishing
-from tests.harness.rooms.livekit_server import KEY, SECRET, LiveKitServer, publisher, token
+from tests.harness.rooms.livekit_server import KEY, LAYERED, SECRET, LiveKitServer, publisher, token
 from tests.harness.rooms.livekit_sockets import sockets_of_signalling
 from tests.harness.rooms.visitor import Visitor
 
@@ -190,6 +193,30 @@ async def test_a_video_is_not_sent_between_pictures(server: LiveKitServer) -> No
                 while await datagrams(1.5) > 10:  # reports; of 20 frames a second, none
                     pass
         assert robot.troubles() == []
+        assert robot.refusals() == []
+
+
+@pytest.mark.parametrize("max_height", [None, 200])
+async def test_of_svc_the_layers_that_are_asked_for_are_sliced(
+    server: LiveKitServer, max_height: int | None
+) -> None:
+    """VP9 in spatial layers, by LiveKit's SDK: the sizes are those that the server tells."""
+
+    def heights() -> list[int]:
+        told = SliceInfo("k", robot.pictures()[0].track, datetime(2026, 1, 1, tzinfo=UTC))
+        cuts = robot.pictures()[-3:]
+        return [read_picture(make(cut, told).data).shape[0] for cut in cuts]
+
+    ws = f"ws://127.0.0.1:{server.http}"
+    _, full = LAYERED
+    expected = full if max_height is None else full // 2
+    async with visiting() as robot, publisher(ws, "ada", layered=True):
+        robot.max_height = max_height
+        await robot.enter(server.url())
+        await robot.until(lambda: len(robot.pictures()) > 2)
+        async with asyncio.timeout(60):
+            while heights() != [expected] * 3:
+                await asyncio.sleep(0.5)
         assert robot.refusals() == []
 
 
