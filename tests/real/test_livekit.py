@@ -19,7 +19,7 @@ from slicer.rooms import Context
 from slicer.rooms.livekit import room as room_module
 from slicer.rooms.livekit import signalling
 from slicer.rooms.livekit.room import LiveKitConnector
-from slicer.rooms.livekit.settings import LiveKitSettings
+from slicer.rooms.livekit.settings import LiveKitSettings, Quality
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -39,8 +39,10 @@ from tests.harness.rooms.visitor import Visitor
 
 
 @contextlib.asynccontextmanager
-async def visiting(name: str = "robot", silence: float = 15.0) -> AsyncIterator[Visitor]:
-    settings = LiveKitSettings(timeout=3.0, silence=silence)
+async def visiting(
+    name: str = "robot", silence: float = 15.0, quality: Quality = Quality.HIGH
+) -> AsyncIterator[Visitor]:
+    settings = LiveKitSettings(timeout=3.0, silence=silence, quality=quality)
     robot = Visitor(LiveKitConnector(Context(LoopClock(), livekit=settings)), name)
     yield robot
     await robot.connector.close()
@@ -196,28 +198,39 @@ async def test_a_video_is_not_sent_between_pictures(server: LiveKitServer) -> No
         assert robot.refusals() == []
 
 
-@pytest.mark.parametrize("max_height", [None, 200])
+@pytest.mark.parametrize(
+    ("max_height", "quality", "layers"),
+    [(None, Quality.HIGH, 3), (200, Quality.HIGH, 2), (None, Quality.LOW, 1)],
+)
 async def test_of_svc_the_layers_that_are_asked_for_are_sliced(
-    server: LiveKitServer, max_height: int | None
+    server: LiveKitServer, max_height: int | None, quality: Quality, layers: int
 ) -> None:
-    """VP9 in spatial layers, by LiveKit's SDK: the sizes are those that the server tells."""
+    """VP9 by LiveKit's SDK. The last case takes all that comes: it is the server that leaves layers
+    out."""
 
-    def heights() -> list[int]:
+    def shown() -> list[tuple[int, int]]:
+        """Of the last pictures the height, and of how many layer frames it is."""
         told = SliceInfo("k", robot.pictures()[0].track, datetime(2026, 1, 1, tzinfo=UTC))
-        cuts = robot.pictures()[-3:]
-        return [read_picture(make(cut, told).data).shape[0] for cut in cuts]
+        return [
+            (read_picture(make(cut, told).data).shape[0], superframe(cut.frames[-1]))
+            for cut in robot.pictures()[-3:]
+        ]
 
     ws = f"ws://127.0.0.1:{server.http}"
-    _, full = LAYERED
-    expected = full if max_height is None else full // 2
-    async with visiting() as robot, publisher(ws, "ada", layered=True):
+    expected = LAYERED[1] >> (3 - layers), layers
+    async with visiting(quality=quality) as robot, publisher(ws, "ada", layered=True):
         robot.max_height = max_height
         await robot.enter(server.url())
         await robot.until(lambda: len(robot.pictures()) > 2)
         async with asyncio.timeout(60):
-            while heights() != [expected] * 3:
+            while shown() != [expected] * 3:
                 await asyncio.sleep(0.5)
         assert robot.refusals() == []
+
+
+def superframe(frame: bytes) -> int:
+    """The layer frames of a VP9 picture, by the index at its end (annex B)."""
+    return 1 + (frame[-1] & 7) if frame[-1] >> 5 == 0b110 else 1
 
 
 async def test_a_server_that_is_shut_down(tmp_path: Path) -> None:

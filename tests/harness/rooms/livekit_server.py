@@ -18,7 +18,7 @@ from tests.harness.rooms.server_process import free_ports, program, running
 KEY, SECRET = "devkey", "a-secret-of-thirty-two-characters"
 RATE, FPS = 48_000, 20
 WIDTH, HEIGHT = 320, 180
-LAYERED = 960, 540
+LAYERED = 960, 544
 """Width and height that libwebrtc makes three spatial layers of."""
 CONFIGURATION = f"""
 port: {{http}}
