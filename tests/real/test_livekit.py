@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -13,11 +14,12 @@ import pytest_asyncio
 
 from slicer.clock import LoopClock
 from slicer.errors import RoomError
+from slicer.media.slice import SliceInfo, make
 from slicer.rooms import Context
 from slicer.rooms.livekit import room as room_module
 from slicer.rooms.livekit import signalling
 from slicer.rooms.livekit.room import LiveKitConnector
-from slicer.rooms.livekit.settings import LiveKitSettings
+from slicer.rooms.livekit.settings import LiveKitSettings, Quality
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -29,15 +31,18 @@ from slicer.slicing.facts import (
 )
 from slicer.slicing.outputs import EndReason
 from slicer.webrtc.counts import counted
+from tests.harness.media.slices import read_picture
 from tests.harness.rooms.livekit_publisher import publishing
-from tests.harness.rooms.livekit_server import KEY, SECRET, LiveKitServer, publisher, token
+from tests.harness.rooms.livekit_server import KEY, LAYERED, SECRET, LiveKitServer, publisher, token
 from tests.harness.rooms.livekit_sockets import sockets_of_signalling
 from tests.harness.rooms.visitor import Visitor
 
 
 @contextlib.asynccontextmanager
-async def visiting(name: str = "robot", silence: float = 15.0) -> AsyncIterator[Visitor]:
-    settings = LiveKitSettings(timeout=3.0, silence=silence)
+async def visiting(
+    name: str = "robot", silence: float = 15.0, quality: Quality = Quality.HIGH
+) -> AsyncIterator[Visitor]:
+    settings = LiveKitSettings(timeout=3.0, silence=silence, quality=quality)
     robot = Visitor(LiveKitConnector(Context(LoopClock(), livekit=settings)), name)
     yield robot
     await robot.connector.close()
@@ -191,6 +196,41 @@ async def test_a_video_is_not_sent_between_pictures(server: LiveKitServer) -> No
                     pass
         assert robot.troubles() == []
         assert robot.refusals() == []
+
+
+@pytest.mark.parametrize(
+    ("max_height", "quality", "layers"),
+    [(None, Quality.HIGH, 3), (200, Quality.HIGH, 2), (None, Quality.LOW, 1)],
+)
+async def test_of_svc_the_layers_that_are_asked_for_are_sliced(
+    server: LiveKitServer, max_height: int | None, quality: Quality, layers: int
+) -> None:
+    """VP9 by LiveKit's SDK. The last case takes all that comes: it is the server that leaves layers
+    out."""
+
+    def shown() -> list[tuple[int, int]]:
+        """Of the last pictures the height, and of how many layer frames it is."""
+        told = SliceInfo("k", robot.pictures()[0].track, datetime(2026, 1, 1, tzinfo=UTC))
+        return [
+            (read_picture(make(cut, told).data).shape[0], superframe(cut.frames[-1]))
+            for cut in robot.pictures()[-3:]
+        ]
+
+    ws = f"ws://127.0.0.1:{server.http}"
+    expected = LAYERED[1] >> (3 - layers), layers
+    async with visiting(quality=quality) as robot, publisher(ws, "ada", layered=True):
+        robot.max_height = max_height
+        await robot.enter(server.url())
+        await robot.until(lambda: len(robot.pictures()) > 2)
+        async with asyncio.timeout(60):
+            while shown() != [expected] * 3:
+                await asyncio.sleep(0.5)
+        assert robot.refusals() == []
+
+
+def superframe(frame: bytes) -> int:
+    """The layer frames of a VP9 picture, by the index at its end (annex B)."""
+    return 1 + (frame[-1] & 7) if frame[-1] >> 5 == 0b110 else 1
 
 
 async def test_a_server_that_is_shut_down(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ import asyncio
 from livekit import rtc
 
 from tests.harness.rooms.livekit_server import token
-from tests.harness.rooms.livekit_stand_in import audio, info, stand_in, video
+from tests.harness.rooms.livekit_stand_in import audio, info, layered, stand_in, video
 
 PUBLISHED = {"TR_a1": rtc.TrackKind.KIND_AUDIO, "TR_v1": rtc.TrackKind.KIND_VIDEO}
 FRAMES = 20
+SIZES = {90: 160, 180: 320, 360: 640}
 
 
 async def test_the_sdk_subscribes_and_decodes() -> None:
@@ -45,4 +46,32 @@ async def test_the_sdk_subscribes_and_decodes() -> None:
         for task in listening:
             task.cancel()
         await asyncio.gather(*listening, return_exceptions=True)
+        await room.disconnect()
+
+
+async def test_the_sdk_decodes_spatial_layers() -> None:
+    """Nobody has asked for less than all of them."""
+    shown: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
+    watching: list[asyncio.Task[None]] = []
+
+    async def watch(track: rtc.Track) -> None:
+        async for event in rtc.VideoStream(track):
+            shown.put_nowait((event.frame.height, event.frame.width))
+
+    async with stand_in(info("ada", layered("TR_v1", SIZES))) as server:
+        server.paint("TR_v1", SIZES)
+        room = rtc.Room()
+        room.on(
+            "track_subscribed", lambda track, *_: watching.append(asyncio.create_task(watch(track)))
+        )
+        url = f"ws://127.0.0.1:{server.port}"
+        await room.connect(url, token("bob"), rtc.RoomOptions(auto_subscribe=False))
+        for publication in room.remote_participants["ada"].track_publications.values():
+            publication.set_subscribed(True)
+        async with asyncio.timeout(30):
+            sizes = {await shown.get() for _ in range(FRAMES)}
+        assert sizes == {(360, 640)}
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
         await room.disconnect()

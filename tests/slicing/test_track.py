@@ -373,13 +373,18 @@ def test_a_source_is_asked_so_seldom_however_many_tasks_watch_it(interval: float
 
 
 def test_a_source_is_never_asked_where_that_is_the_policy() -> None:
+    """Its own keyframes are all that there are, one in two seconds."""
     call = watched(3, VideoSpec(1, keyframe_interval=math.inf))
+    call.senders[0].group = 50
     call.run(10)
     assert call.senders[0].asked == []
+    assert call.feedback(rtcp.PictureLossIndication) == []
+    assert call.feedback(rtcp.FullIntraRequest) == []
     assert call.bundle.counters["keyframe_requests"] == 0
     pictures = [one for one in call.pictures if one.track.task == "0"]
     assert len(pictures) >= 10
     assert all(one.timestamp - one.due < 0.04 * 90_000 for one in pictures)
+    assert len({one.keyframe for one in pictures}) >= 5
 
 
 def test_of_spatial_layers_those_that_are_enough_for_every_task_are_taken() -> None:

@@ -228,7 +228,8 @@ class Session:
             async with asyncio.timeout(seconds):
                 await self._settled.wait()
         except TimeoutError:
-            self._end(End(f"no answer within {seconds:g} s"))
+            what = "not connected" if self._negotiation.answer.sdp else "no answer"
+            self._end(End(f"{what} within {seconds:g} s"))
         if self.over.done():
             raise RoomError(f"no connection: {self.over.result().reason}")
 

@@ -132,6 +132,8 @@ class StreamRoom:
         self._opened = done
 
         def opened(tracks: Tracks, finite: bool) -> None:
+            if done.done():
+                return  # given up in this very moment
             if self._entered and finite:
                 # It has got an end since we were here; to play it again would slice it twice.
                 self._over()
@@ -152,7 +154,8 @@ class StreamRoom:
                 reason = await done
         except TimeoutError:
             seconds = self._settings.connect_timeout
-            reason = reader.refusal or f"no media within {seconds:g} s"
+            late = reader.refusal or f"no media within {seconds:g} s"
+            reason = late if done.cancelled() else done.result()
         if reason:
             self._release()
             raise RoomError(reason)

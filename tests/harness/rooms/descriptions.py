@@ -26,6 +26,9 @@ FORMATS = {
 }
 
 
+CODECS = ("opus/48000/2", "VP8/90000")
+
+
 @dataclass(frozen=True)
 class Track:
     """One m-line. *direction*: "sendonly", "inactive", or "stopped", which is port 0."""
@@ -82,26 +85,26 @@ def answer(
     rejected: Collection[str] = (),
     inactive: Collection[str] = (),
     transport: Sequence[str] = TRANSPORT,
+    codecs: Collection[str] = CODECS,
 ) -> str:
-    """What a peer answers who takes VP8 and Opus of our offer, and sends by every m-line of it."""
+    """What a peer answers who takes these codecs of our offer, and sends by every m-line of it."""
     description = parse(offer)
     lines = ["v=0", "o=- 1 1 IN IP4 192.0.2.2", "s=-", "t=0 0"]
     live = [one.mid for one in description.sections if one.port and one.mid not in rejected]
     lines.append(f"a=group:BUNDLE {' '.join(live)}")
     for section in description.sections:
         silent = section.mid not in live or section.mid in inactive
-        lines += _answered(section, section.mid in live, silent)
+        lines += _answered(section, section.mid in live, silent, codecs)
         lines += [*transport, f"a=setup:{setup}"]
     return "\r\n".join([*lines, ""])
 
 
-def _answered(section: Section, live: bool, silent: bool) -> list[str]:
+def _answered(section: Section, live: bool, silent: bool, codecs: Collection[str]) -> list[str]:
     if section.kind == "application":
         head = f"m=application {9 if live else 0} {section.protocol} webrtc-datachannel"
         return [head, f"a=mid:{section.mid}", "a=sctp-port:5000"]
-    wanted = {"audio": "opus/48000/2", "video": "VP8/90000"}[section.kind]
     rtpmaps = section.attributes.by_payload_type("rtpmap")
-    taken = [pt for pt in section.formats if rtpmaps.get(pt) == wanted]
+    taken = [pt for pt in section.formats if rtpmaps.get(pt) in codecs]
     known = [
         value
         for value in section.attributes.all("extmap")
@@ -112,7 +115,7 @@ def _answered(section: Section, live: bool, silent: bool) -> list[str]:
         f"a=mid:{section.mid}",
         f"a={'inactive' if silent else 'sendonly'}",
         "a=rtcp-mux",
-        *(f"a=rtpmap:{pt} {wanted}" for pt in taken),
+        *(f"a=rtpmap:{pt} {rtpmaps[pt]}" for pt in taken),
         *(f"a=rtcp-fb:{pt} nack pli" for pt in taken if section.kind == "video"),
         *(f"a=extmap:{value}" for value in known),
     ]

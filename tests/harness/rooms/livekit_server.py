@@ -18,6 +18,8 @@ from tests.harness.rooms.server_process import free_ports, program, running
 KEY, SECRET = "devkey", "a-secret-of-thirty-two-characters"
 RATE, FPS = 48_000, 20
 WIDTH, HEIGHT = 320, 180
+LAYERED = 960, 544
+"""Width and height that libwebrtc makes three spatial layers of."""
 CONFIGURATION = f"""
 port: {{http}}
 bind_addresses: [127.0.0.1]
@@ -78,8 +80,11 @@ class LiveKitServer:
 
 
 @contextlib.asynccontextmanager
-async def publisher(url: str, identity: str, video: bool = True) -> AsyncIterator[rtc.Room]:
-    """LiveKit's SDK publishes a tone, and pictures of noise."""
+async def publisher(
+    url: str, identity: str, video: bool = True, layered: bool = False
+) -> AsyncIterator[rtc.Room]:
+    """LiveKit's SDK publishes a tone, and pictures of noise; *layered*: in VP9 with three spatial
+    layers."""
     room = rtc.Room()
     await room.connect(url, token(identity), rtc.RoomOptions(auto_subscribe=False))
     audio_source = rtc.AudioSource(RATE, 1)
@@ -88,10 +93,15 @@ async def publisher(url: str, identity: str, video: bool = True) -> AsyncIterato
     microphone = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
     await room.local_participant.publish_track(audio, microphone)
     if video:
-        video_source = rtc.VideoSource(WIDTH, HEIGHT)
-        sending.append(asyncio.create_task(_noise(video_source)))
+        width, height = LAYERED if layered else (WIDTH, HEIGHT)
+        video_source = rtc.VideoSource(width, height)
+        sending.append(asyncio.create_task(_noise(video_source, width, height)))
         pictures = rtc.LocalVideoTrack.create_video_track("face", video_source)
-        camera = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast=False)
+        camera = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_CAMERA,
+            simulcast=layered,
+            video_codec=rtc.VideoCodec.VP9 if layered else rtc.VideoCodec.VP8,
+        )
         await room.local_participant.publish_track(pictures, camera)
     try:
         yield room
@@ -111,11 +121,11 @@ async def _tone(source: rtc.AudioSource) -> None:
         sent += 480
 
 
-async def _noise(source: rtc.VideoSource) -> None:
+async def _noise(source: rtc.VideoSource, width: int, height: int) -> None:
     number = 0
     while True:
-        picture = np.random.default_rng(number).integers(0, 256, (HEIGHT, WIDTH, 4), np.uint8)
-        frame = rtc.VideoFrame(WIDTH, HEIGHT, rtc.VideoBufferType.RGBA, picture.tobytes())
+        picture = np.random.default_rng(number).integers(0, 256, (height, width, 4), np.uint8)
+        frame = rtc.VideoFrame(width, height, rtc.VideoBufferType.RGBA, picture.tobytes())
         source.capture_frame(frame)
         number += 1
         await asyncio.sleep(1 / FPS)

@@ -1,8 +1,9 @@
 """A stand-in for a LiveKit server: tokens are verified, messages are those of the real protocol,
 and media comes by a real connection, as an SFU sends it.
 
-What it does not do: simulcast, data. Against the real server, where it is installed:
-tests/real/test_livekit.py.
+Of VP9 in spatial layers it sends those that a participant's `UpdateTrackSettings` ask for, and
+nothing of what they disable. What it does not do: simulcast, data. Against the real server, where
+it is installed: tests/real/test_livekit.py.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import contextlib
 import gzip
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
@@ -23,8 +24,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from slicer.webrtc.sdp import parse
-from tests.harness.rooms.descriptions import Track, changed
-from tests.harness.rooms.sfu import Sfu
+from tests.harness.media.video import encoded
+from tests.harness.rooms.descriptions import CODECS, Track, changed
+from tests.harness.rooms.sfu import VP9, Sfu
+from tests.harness.rooms.spatial_layers import SpatialLayers
+from tests.harness.rtp.packetize import vp9
 
 KEY, SECRET = "devkey", "a-secret-of-thirty-two-characters"
 KINDS = {models.TrackType.AUDIO: "audio", models.TrackType.VIDEO: "video"}
@@ -53,6 +57,17 @@ def video(sid: str, **fields: object) -> models.TrackInfo:
     return told
 
 
+def layered(sid: str, sizes: Mapping[int, int]) -> models.TrackInfo:
+    """A video of VP9 in spatial layers: the width of each by its height, the lowest first."""
+    layers = [
+        models.VideoLayer(
+            quality=models.VideoQuality.Name(at), width=width, height=height, spatial_layer=at
+        )
+        for at, (height, width) in enumerate(sizes.items())
+    ]
+    return video(sid, mime_type="video/VP9", layers=layers)
+
+
 def ssrc_of(track: str) -> int:
     """The SSRC of a track. Packets bring no MID: the answer names it."""
     return int.from_bytes(track.encode()[-4:])
@@ -61,8 +76,9 @@ def ssrc_of(track: str) -> int:
 @dataclass
 class Robot:
     """One participant's session: its connection, which track each MID carries, and how many m-lines
-    of a kind it has or was asked for. *sender*, *offering*: on `/rtc`, the connection that media
-    comes by, and the m-lines of it that were offered."""
+    of a kind it has or was asked for. *disabled*: the tracks that it wants nothing of for now;
+    *layers*: of each track in spatial layers, what it gets. *sender*, *offering*: on `/rtc`, the
+    connection that media comes by, and the m-lines of it that were offered."""
 
     sid: str
     sfu: Sfu = field(default_factory=Sfu)
@@ -70,6 +86,8 @@ class Robot:
     subscribed: list[str] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     lines: Counter[str] = field(default_factory=lambda: Counter(audio=1, video=1))
+    disabled: set[str] = field(default_factory=set)
+    layers: dict[str, SpatialLayers] = field(default_factory=dict)
     sender: Sfu = field(default_factory=Sfu)
     offering: list[Track] = field(default_factory=list)
 
@@ -78,22 +96,27 @@ class Robot:
 class StandIn:
     """*participants*: who is there. *status*: what joining is answered instead. *first*: the first
     message instead of the join. *older*: there is only `/rtc`. *mute*: answer no offer.
-    *hurried*: updates that come while a robot connects. *frozen*: SIDs of what is not sent.
-    *requests*: all messages of all robots."""
+    *deaf*: connect to nobody. *hurried*: updates that come while a robot connects. *frozen*: SIDs
+    of what is not sent. *pictures*: SIDs of what is VP9 in spatial layers, and the key frame of
+    each by its height, which are sent over and over. *requests*: all messages of all robots.
+    *sent*: frames, by SID."""
 
     port: int = 0
     participants: dict[str, models.ParticipantInfo] = field(default_factory=dict)
     status: int = 0
     first: rtc.SignalResponse | None = None
     mute: bool = False
+    deaf: bool = False
     older: bool = False
     hurried: list[models.ParticipantInfo] = field(default_factory=list)
     frozen: set[str] = field(default_factory=set)
+    pictures: dict[str, dict[int, bytes]] = field(default_factory=dict)
     ping_interval: int = 5
     ping_timeout: int = 15
     claims: list[dict[str, object]] = field(default_factory=list)
     joins: list[rtc.JoinRequest] = field(default_factory=list)
     requests: list[rtc.SignalRequest] = field(default_factory=list)
+    sent: Counter[str] = field(default_factory=Counter)
     robots: dict[str, Robot] = field(default_factory=dict)
     sockets: list[ServerConnection] = field(default_factory=list)
     _server: Server | None = None
@@ -125,6 +148,12 @@ class StandIn:
         await self.stop()
         if self._sending is not None:
             self._sending.cancel()
+
+    def paint(self, sid: str, sizes: Mapping[int, int]) -> None:
+        """Have what this video shows be of these sizes, as in `layered`."""
+        self.pictures[sid] = {
+            height: encoded("vp9", 1, width, height)[0].data for height, width in sizes.items()
+        }
 
     async def tell(self, response: rtc.SignalResponse) -> None:
         """Send a message to everyone."""
@@ -176,7 +205,8 @@ class StandIn:
         robot = self.robots.get(join.participant_sid)
         first = self.first or self._first(join, robot is not None)
         if robot is None:
-            robot = self.robots[first.join.participant.sid] = Robot(first.join.participant.sid)
+            sid = first.join.participant.sid
+            robot = self.robots[sid] = Robot(sid, Sfu(self.deaf))
         await socket.send(first.SerializeToString())
         if join.HasField("publisher_offer"):
             for response in await self._describe(robot, join.publisher_offer):
@@ -224,6 +254,8 @@ class StandIn:
             case "subscription":
                 asked = self._subscribe(robot, request.subscription)
                 return [await self._offer(robot)] if self.older else asked
+            case "track_setting":
+                self._set(robot, request.track_setting)
             case "sync_state":
                 return self._subscribe(robot, request.sync_state.subscription)
             case "trickle":
@@ -251,6 +283,16 @@ class StandIn:
             num_audios=missing["audio"], num_videos=missing["video"]
         )
         return [rtc.SignalResponse(media_sections_requirement=needed)]
+
+    def _set(self, robot: Robot, setting: rtc.UpdateTrackSettings) -> None:
+        for sid in setting.track_sids:
+            if setting.disabled:
+                robot.disabled.add(sid)
+                robot.layers.pop(sid, None)  # what comes next begins with a keyframe
+            else:
+                robot.disabled.discard(sid)
+                layers = robot.layers.setdefault(sid, SpatialLayers(setting.quality))
+                layers.target = setting.quality
 
     async def _offer(self, robot: Robot) -> rtc.SignalResponse:
         """Offer all that is subscribed to, by m-lines that stay; msid names the tracks."""
@@ -289,7 +331,8 @@ class StandIn:
             live, free = {}, list(parse(offer.sdp).sections)
         else:
             robot.placed = live
-        sdp = await robot.sfu.answer(offer.sdp, inactive={one.mid for one in free})
+        silent = {one.mid for one in free}
+        sdp = await robot.sfu.answer(offer.sdp, inactive=silent, codecs=(*CODECS, VP9))
         lines = sdp.splitlines()
         candidates = dict.fromkeys(line[2:] for line in lines if line.startswith("a=candidate:"))
         bare = [line for line in lines if not line.startswith("a=candidate:")]
@@ -323,12 +366,23 @@ class StandIn:
                 if not sfu.ready:
                     continue
                 for mid, sid in list(robot.placed.items()):
-                    if sid in self.frozen:
+                    if sid in self.frozen | robot.disabled:
                         continue
                     track = Track(robot.kinds[sid], mid)
                     if track.kind == "audio" or number % 5 == 0:
                         with contextlib.suppress(ConnectionError):
-                            await sfu.send(track, number, ssrc_of(sid), number * FRAME, named=False)
+                            await self._send_one(robot, sfu, track, sid, number)
+
+    async def _send_one(self, robot: Robot, sfu: Sfu, track: Track, sid: str, number: int) -> None:
+        seconds = number * FRAME
+        self.sent[sid] += 1
+        if sid in self.pictures:
+            frames = self.pictures[sid]
+            payloads = vp9([*frames.values()], picture=number, heights=[*frames])
+            layers = robot.layers.setdefault(sid, SpatialLayers(models.VideoQuality.HIGH))
+            await sfu.send_layers(track, payloads, layers, ssrc_of(sid), seconds)
+        else:
+            await sfu.send(track, number, ssrc_of(sid), seconds, named=False)
 
 
 def _join(query: dict[str, list[str]]) -> rtc.JoinRequest:

@@ -5,7 +5,7 @@ of which a test writes every packet.
 import asyncio
 import struct
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from aiortc import (
     RTCCertificate,
@@ -23,22 +23,26 @@ from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 from slicer.rtp.parameters import MID
 from slicer.webrtc.sdp import parse
 from slicer.webrtc.transport import gather
-from tests.harness.rooms.descriptions import Track, answer, described
+from tests.harness.rooms.descriptions import CODECS, Track, answer, described
+from tests.harness.rooms.spatial_layers import SpatialLayers
 from tests.harness.rtp.call import datagram, opus, vp8
 from tests.harness.rtp.packetize import vp8 as packetized
 
 PAYLOAD_TYPES = {"audio": 111, "video": 96}
+VP9 = "VP9/90000"
 CLOCKS = {"audio": 48_000, "video": 90_000}
 
 
 class Sfu:
-    """Its end of one connection."""
+    """Its end of one connection. *deaf*: it describes itself, and connects to nobody."""
 
-    def __init__(self) -> None:
+    def __init__(self, deaf: bool = False) -> None:
+        self._deaf = deaf
         self._gatherer = RTCIceGatherer(iceServers=[])
         self._ice = RTCIceTransport(self._gatherer)
         self._dtls = RTCDtlsTransport(self._ice, [RTCCertificate.generateCertificate()])
         self._mid_id = 4
+        self._vp9: dict[str, int] = {}
         self._sequence: Counter[int] = Counter()
         self._sctp: RTCSctpTransport | None = None
         self.tracks: list[Track] = []
@@ -67,9 +71,11 @@ class Sfu:
         """Take the answer; the first time, connect."""
         await self._connect(answered)
 
-    async def answer(self, offer: str, inactive: Collection[str] = ()) -> str:
+    async def answer(
+        self, offer: str, inactive: Collection[str] = (), codecs: Collection[str] = CODECS
+    ) -> str:
         """Send by every m-line of an offer but those of the MIDs in *inactive*; the first time,
-        connect."""
+        connect. *codecs*: as in `descriptions.answer`."""
         description = parse(offer)
         self.tracks = [
             Track(one.kind, one.mid, "sendonly" if one.port else "stopped")
@@ -81,8 +87,16 @@ class Sfu:
         for told in description.all("extmap"):
             if told.endswith(MID):
                 self._mid_id = int(told.split()[0])
-        answered = answer(offer, inactive=inactive, transport=await self.transport())
-        self._connecting = asyncio.create_task(self._connect(offer))
+        transport = await self.transport()
+        answered = answer(offer, inactive=inactive, transport=transport, codecs=codecs)
+        self._vp9 = {
+            one.mid: int(pt)
+            for one in parse(answered).sections
+            for pt, codec in one.attributes.by_payload_type("rtpmap").items()
+            if codec == VP9
+        }
+        if not self._deaf:
+            self._connecting = asyncio.create_task(self._connect(offer))
         return answered
 
     async def _connect(self, remote: str) -> None:
@@ -126,13 +140,40 @@ class Sfu:
             payload = opus(number)
         else:
             (payload,) = packetized(vp8(number, True), 1000)
+        head = mid_extension(self._mid_id, track.mid) if named else b""
+        kind = PAYLOAD_TYPES[track.kind]
+        await self._send(track, kind, payload, ssrc, seconds, track.kind == "video", head)
+
+    async def send_layers(
+        self,
+        track: Track,
+        payloads: Iterable[bytes],
+        layers: SpatialLayers,
+        ssrc: int,
+        seconds: float,
+    ) -> None:
+        """Of one picture of VP9 in several spatial layers, what this subscriber gets."""
+        *before, last = payloads
+        for payload in (*before, last):
+            marker = layers.forward(payload, payload is last)
+            if marker is not None:
+                await self._send(track, self._vp9[track.mid], payload, ssrc, seconds, marker)
+
+    async def _send(
+        self,
+        track: Track,
+        payload_type: int,
+        payload: bytes,
+        ssrc: int,
+        seconds: float,
+        marker: bool,
+        head: bytes = b"",
+    ) -> None:
         sequence = self._sequence[ssrc]
         self._sequence[ssrc] += 1
         timestamp = int(seconds * CLOCKS[track.kind])
-        head = mid_extension(self._mid_id, track.mid) if named else b""
-        kind = PAYLOAD_TYPES[track.kind]
         await self.send_raw(
-            datagram(payload, sequence, timestamp, ssrc, kind, track.kind == "video", head)
+            datagram(payload, sequence, timestamp, ssrc, payload_type, marker, head)
         )
 
     async def send_raw(self, data: bytes) -> None:

@@ -29,6 +29,7 @@ class Visitor:
         self.room: Room | None = None
         self.declined: set[str] = set()
         self.max_height: int | None = None
+        self.keyframe_interval: float | None = None
         self.seconds = 1
 
     async def enter(self, url: str) -> None:
@@ -50,7 +51,7 @@ class Visitor:
         spec = (
             AudioSpec(self.seconds)
             if kind is Kind.AUDIO
-            else VideoSpec(self.seconds, max_height=self.max_height)
+            else VideoSpec(self.seconds, None, self.max_height, self.keyframe_interval)
         )
         self.room.subscribe(Subscribe(TrackKey("task", anchor, kind, role), spec))
 

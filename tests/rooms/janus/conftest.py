@@ -35,6 +35,7 @@ class Robot:
         self.told: list[Fact | TrackOutput] = []
         self.connector: JanusConnector
         self.there: JanusRoom
+        self.video = VideoSpec(5)
 
     async def enter(self, query: str = "", settings: JanusSettings = SETTINGS) -> None:
         made = connector("janus", Context(LoopClock(), janus=settings))
@@ -51,9 +52,8 @@ class Robot:
         if isinstance(told, TrackUnpublished):
             self.there.unsubscribe(self.wish(told.anchor, told.kind, told.role).track)
 
-    @staticmethod
-    def wish(anchor: str, kind: Kind, role: Role = Role.MAIN) -> Subscribe:
-        spec = AudioSpec(1) if kind is Kind.AUDIO else VideoSpec(5)
+    def wish(self, anchor: str, kind: Kind, role: Role = Role.MAIN) -> Subscribe:
+        spec = AudioSpec(1) if kind is Kind.AUDIO else self.video
         return Subscribe(TrackKey("task", anchor, kind, role), spec)
 
     def facts(self) -> list[Fact]:

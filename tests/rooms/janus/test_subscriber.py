@@ -1,6 +1,7 @@
 """One publisher's media: what is asked of Janus as what is wanted changes, and its ends."""
 
 import asyncio
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -71,6 +72,16 @@ async def test_pauses_can_be_switched_off(robot: Robot) -> None:
     robot.room.publish("ada", "video")
     await robot.enter(settings=replace(SETTINGS, pause=False))
     await robot.connected()
+    await robot.send(10.0)
+    await robot.until(lambda: robot.cuts(PictureCut))
+    await asyncio.sleep(0.05)
+    assert robot.room.asked("configure") == []
+
+
+async def test_a_video_whose_source_is_not_to_be_asked_is_not_paused(robot: Robot) -> None:
+    """Janus asks for a keyframe as it resumes one."""
+    robot.video = VideoSpec(5, keyframe_interval=math.inf)
+    await publishing(robot, "video")
     await robot.send(10.0)
     await robot.until(lambda: robot.cuts(PictureCut))
     await asyncio.sleep(0.05)

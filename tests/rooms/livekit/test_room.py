@@ -13,7 +13,7 @@ from slicer.rooms.livekit.session import End
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, Fact, RoomEntered, RoomLost, Stopped, TrackPublished
 from slicer.slicing.outputs import EndReason
-from tests.harness.rooms.livekit_stand_in import KEY, SECRET, StandIn
+from tests.harness.rooms.livekit_stand_in import KEY, SECRET, StandIn, audio, info, stand_in
 from tests.harness.rooms.visitor import Visitor
 from tests.rooms.livekit.conftest import QUICK, visitor
 
@@ -116,6 +116,19 @@ async def test_a_server_that_shuts_down_and_comes_back(server: StandIn, robot: V
     server.status = 0
     await robot.until(lambda: len(robot.facts()) == 9)
     assert robot.facts() == [*ARRIVAL, lost, *ARRIVAL]
+
+
+async def test_a_server_that_sends_us_to_another_one(server: StandIn, robot: Visitor) -> None:
+    await robot.enter(server.url())
+    await robot.told_of(*ARRIVAL)
+    async with stand_in(info("bob", audio("TR_b1"))) as other:
+        region = rtc.RegionInfo(region="north", url=f"ws://127.0.0.1:{other.port}")
+        there = rtc.RegionSettings(regions=[region])
+        action = rtc.LeaveRequest.Action.RECONNECT
+        await server.leave(models.DisconnectReason.MIGRATION, action=action, regions=there)
+        await robot.told_of(AnchorJoined("bob"))
+        assert (len(server.joins), len(other.joins)) == (1, 1)
+        await robot.connector.close()
 
 
 async def test_media_that_ends(server: StandIn, robot: Visitor) -> None:

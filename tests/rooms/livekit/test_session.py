@@ -1,14 +1,18 @@
 """One stay in a LiveKit room: its signalling, its descriptions, its end."""
 
+import math
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from livekit.protocol import models, rtc
 
 from slicer.errors import RoomError
 from slicer.hot import Bundle
+from slicer.media.slice import SliceInfo, make
 from slicer.rooms.livekit import room as room_module
 from slicer.rooms.livekit.session import Session
+from slicer.rooms.livekit.settings import Quality
 from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -22,9 +26,10 @@ from slicer.slicing.facts import (
 from slicer.slicing.outputs import AnchorTrouble, EndReason, TrackRefused
 from slicer.webrtc.connection import Connection
 from tests.harness.garbage import living, no_collector
+from tests.harness.media.slices import read_picture
 from tests.harness.rooms.descriptions import Track, described
 from tests.harness.rooms.livekit_sockets import sockets_of_signalling
-from tests.harness.rooms.livekit_stand_in import StandIn, audio, info, video
+from tests.harness.rooms.livekit_stand_in import StandIn, audio, info, layered, video
 from tests.harness.rooms.visitor import Visitor
 from tests.rooms.livekit.conftest import QUICK, visitor
 
@@ -78,6 +83,59 @@ async def test_the_layer_that_is_enough_is_asked_for_also_once_sizes_change(
     await robot.until(lambda: models.VideoQuality.MEDIUM in asked())
     await server.update(info("bob", video("TR_vb", layers=layers(360, 720, 1440))))
     await robot.until(lambda: asked()[-1] == models.VideoQuality.LOW)
+
+
+SIZES = {90: 160, 180: 320, 360: 640}
+
+
+@pytest.mark.parametrize(
+    ("max_height", "quality", "height"),
+    [
+        (None, Quality.HIGH, 360),
+        (180, Quality.HIGH, 180),
+        (60, Quality.HIGH, 90),
+        (None, Quality.LOW, 90),
+    ],
+)
+async def test_of_svc_the_server_sends_no_layer_above_the_one_that_is_enough(
+    server: StandIn, max_height: int | None, quality: Quality, height: int
+) -> None:
+    """VP9 in three spatial layers: the picture shows what came, the stand-in notes what it sent."""
+    server.paint("TR_vb", SIZES)
+    robot = visitor(replace(QUICK, quality=quality))
+    robot.max_height, robot.declined = max_height, {"ada"}
+    await robot.enter(server.url())
+    await server.update(info("bob", layered("TR_vb", SIZES)))
+    await robot.until(lambda: len(robot.pictures()) >= 2)
+    taken = SliceInfo("k", robot.pictures()[0].track, datetime(2026, 1, 1, tzinfo=UTC))
+    shown = [read_picture(make(cut, taken).data) for cut in robot.pictures()]
+    assert {picture.shape[:2] for picture in shown} == {(height, SIZES[height])}
+    (session,) = server.robots.values()
+    assert session.subscribed == ["TR_vb"], "nothing of ada, whom no task wants"
+    assert session.layers["TR_vb"].sent == {at for at, one in enumerate(SIZES) if one <= height}
+    await robot.connector.close()
+
+
+async def test_a_video_is_not_sent_between_pictures(server: StandIn, robot: Visitor) -> None:
+    """Ten frames a second are sent while it flows."""
+    robot.seconds = 3
+    await robot.enter(server.url())
+    await robot.until(lambda: len(robot.pictures()) == 1)
+    before = server.sent["TR_v1"]
+    await robot.until(lambda: len(robot.pictures()) == 2)
+    assert server.sent["TR_v1"] - before < 10
+    assert robot.troubles() == []
+
+
+async def test_a_video_whose_source_is_not_to_be_asked_is_not_paused(
+    server: StandIn, robot: Visitor
+) -> None:
+    """A server asks for a keyframe as it resumes one."""
+    robot.seconds, robot.keyframe_interval = 3, math.inf
+    await robot.enter(server.url())
+    await robot.until(lambda: len(robot.pictures()) == 2)
+    settings = [one.track_setting for one in server.requests if one.HasField("track_setting")]
+    assert [one.disabled for one in settings] == [False]
 
 
 @pytest.mark.parametrize("older", [False, True])
@@ -260,6 +318,14 @@ async def test_an_offer_of_two_hundred_m_lines_takes_no_place_of_those_before(
     await robot.until(lambda: robot.facts().count(RoomEntered()) == 2)
     (lost,) = [one for one in robot.told if isinstance(one, RoomLost)]
     assert lost.reason.startswith("the server's description cannot be taken: ")
+
+
+async def test_ice_that_never_connects(server: StandIn) -> None:
+    """The server answers, and no check of connectivity."""
+    server.deaf = True
+    robot = visitor(replace(QUICK, connect_timeout=0.5))
+    with pytest.raises(RoomError, match=r"no connection: not connected within 0\.5 s"):
+        await robot.enter(server.url())
 
 
 async def test_no_connection(server: StandIn) -> None:

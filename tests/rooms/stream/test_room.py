@@ -2,7 +2,11 @@
 
 import asyncio
 import itertools
+import re
+import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,8 +14,11 @@ import pytest
 from slicer.clock import LoopClock
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, backoff, parse_room
+from slicer.rooms.stream import room as module
+from slicer.rooms.stream.reader import ReaderEvents
 from slicer.rooms.stream.room import StreamConnector
 from slicer.rooms.stream.settings import StreamSettings
+from slicer.rooms.stream.tracks import Tracks
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import (
     AnchorJoined,
@@ -203,6 +210,61 @@ async def test_a_server_that_says_nothing_is_given_up_in_time(scheme: str) -> No
         await robot.enter(f"{scheme}://127.0.0.1:{port}/live/ada")
     turning.cancel()
     assert turns > 10
+    await robot.leave()
+
+
+async def test_a_description_of_two_hundred_m_lines_is_given_up_in_time() -> None:
+    """Every one is set up, and nothing comes by any."""
+    asked = Counter[str]()
+    line = "m=audio 0 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\na=control:track{}\r\n"
+    described = "v=0\r\ns=-\r\nt=0 0\r\n" + "".join(map(line.format, range(200)))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := (await reader.readuntil(b"\r\n\r\n")).decode():
+                asked[head.split()[0]] += 1
+                number = re.findall(r"CSeq: (\d+)", head)[0]
+                body = described if head.startswith("DESCRIBE") else ""
+                lines = ["RTSP/1.0 200 OK", f"CSeq: {number}", "Session: 1"]
+                lines += ["Content-Type: application/sdp", f"Content-Length: {len(body)}"]
+                lines += re.findall(r"Transport: .*", head)
+                writer.write("\r\n".join([*lines, "", body]).encode())
+        writer.close()
+
+    robot = Robot(StreamSettings(connect_timeout=2, silence=1))
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        where = server.sockets[0].getsockname()[1]
+        with suppress(RoomError):
+            await robot.enter(f"rtsp://127.0.0.1:{where}/ada")
+            await told(robot, RoomLost)  # where FFmpeg took the description for a stream
+        await robot.leave()
+    assert asked["SETUP"] >= 200
+
+
+async def test_a_stream_that_opens_as_it_is_given_up_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both are due in one turn of the loop, which was held up."""
+    seconds = 0.1
+
+    class Late:
+        refusal = ""
+
+        def __init__(self, _address: object, _settings: object, events: ReaderEvents) -> None:
+            self.counters, self.opened = Counter[str](), events.opened
+
+        def start(self) -> None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(seconds - 0.02, time.sleep, 0.1)
+            loop.call_later(seconds + 0.02, self.opened, Tracks(), False)
+
+        def stop(self) -> None: ...
+
+    monkeypatch.setattr(module, "Reader", Late)
+    robot = Robot(StreamSettings(connect_timeout=seconds, silence=1))
+    with pytest.raises(RoomError, match=r"no media within 0\.1 s"):
+        await robot.enter("rtmp://127.0.0.1:1/live/ada")
+    assert robot.told == []
     await robot.leave()
 
 
