@@ -5,9 +5,10 @@ whole service over captures that play at their own pace, with a spool, a store t
 a customer's server in another process. Without moderation each slice is stored and told (1004);
 with it each slice has a verdict first, after 50 ms more, and is told (1104) and stored. Both are
 run in turns. Told is how long after its cut a slice's callback came to the customer, how late
-slices were cut, and the CPU of a slice in the service's own process. All anchors begin at once, and
-are cut at once then; with --spread they begin one after the other within an audio slice's length.
-With --local, pictures alone are cut, and the models on this machine judge them, in one process.
+slices were cut, and, which a busy machine changes less, the CPU of turns of the event loop: a cut
+that comes in the midst of one waits for its end. All anchors begin at once, and are cut at once
+then; with --spread they begin one after the other within an audio slice's length. With --local,
+pictures alone are cut, and the models on this machine judge them, in one process.
 
 `python -m bench.verdicts crowd [--seconds N] [--concurrency 8,128]`: what 1 000 anchors cut (a
 slice of audio every 15 s and a picture every 5 s of each) on its way through the outbox and the
@@ -17,6 +18,7 @@ spool to a supplier that takes 300 ms.
 import argparse
 import asyncio
 import resource
+import selectors
 import tempfile
 import time
 from collections import defaultdict
@@ -99,6 +101,21 @@ class SlowStore(NullStorage):
         return await super().put(key, data, content_type, metadata)
 
 
+class Turns(selectors.DefaultSelector):
+    """Notes the CPU seconds of each turn of the loop that waits by this."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cpu: list[float] = []
+        self._began = time.thread_time()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.cpu.append(time.thread_time() - self._began)
+        ready = super().select(timeout)
+        self._began = time.thread_time()
+        return ready
+
+
 @dataclass
 class Cuts:
     """When each slice came to the outbox, by its track and by its key."""
@@ -166,7 +183,7 @@ def order_of(number: int, supplier: str, params: SliceParams) -> Order:
 
 
 async def live(
-    anchors: int, seconds: float, supplier: str, params: SliceParams, spread: bool
+    anchors: int, seconds: float, supplier: str, params: SliceParams, spread: bool, turns: Turns
 ) -> None:
     """Slice, and tell how long it took. *supplier*: none where nothing is judged."""
     with tempfile.TemporaryDirectory() as made:
@@ -183,18 +200,22 @@ async def live(
             async with serving(settings) as service:
                 (app,) = settings.apps
                 cpu = time.process_time()
+                turns.cpu.clear()
                 for number in range(anchors):
                     await service.create(app, order_of(number, supplier, params))
                     await asyncio.sleep(AUDIO / anchors if spread else 0)
                 await asyncio.sleep(seconds + 2)
                 cpu = time.process_time() - cpu
+                busy = list(turns.cpu)
         unwatch()
     heard = [told - cuts.at[key] for key, told in hears.heard.items()]
     verdicts = f"to verdict {_spread(cuts.judged)}, " if supplier else ""
     print(
         f"  {anchors:3} anchors, {'judged' if supplier else 'not judged'}: {len(cuts.at)} slices, "
         f"{len(heard)} told; from cut {verdicts}to callback {_spread(heard)}; cut late by "
-        f"{_spread(cuts.late())}; CPU {1000 * cpu / len(cuts.at):.1f} ms a slice",
+        f"{_spread(cuts.late())}; CPU of a slice {1000 * cpu / len(cuts.at):.1f} ms, of the loop's "
+        f"{1000 * sum(busy) / len(cuts.at):.2f}; turns over 5 ms: {sum(t > 0.005 for t in busy)}, "
+        f"over 10: {sum(t > 0.01 for t in busy)}, most {1000 * max(busy):.0f}",
         flush=True,
     )
 
@@ -308,7 +329,9 @@ def main() -> None:
     print(f"{ANSWER * 1000:.0f} ms an answer, audio every {AUDIO} s, a picture every {VIDEO} s")
     for anchors in map(int, given.anchors.split(",")):
         for judge in ("", supplier) * given.rounds:
-            asyncio.run(live(anchors, given.seconds, judge, params, given.spread))
+            turns = Turns()
+            with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner:  # noqa: B023
+                runner.run(live(anchors, given.seconds, judge, params, given.spread, turns))
 
 
 def OPEN(_spec: SupplierSpec, _settings: ModerationSettings) -> Slow:
