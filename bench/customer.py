@@ -1,25 +1,27 @@
 """A customer's server of callbacks in a process of its own, so that its work delays nothing that is
 measured beside it.
 
-`python -m bench.customer`: prints its URL; at the end of its input, when each verdict was told.
+`python -m bench.customer`: prints its URL; at the end of its input, when it heard of each file.
 """
 
 import asyncio
 import contextlib
 import json
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from tests.harness.service.webhook_receiver import receiver
+from tests.harness.service.webhook_receiver import Received, receiver, reply
 
 KEY = "CallbackKey1"
-VERDICT = 1104
+STORED, VERDICT = 1004, 1104
 
 
 @dataclass
 class Customer:
-    """*heard*: by DataId, when its callback was made, in seconds since 1970; once it has ended."""
+    """*heard*: by a file's name, when its callback came, in seconds since 1970; once it has
+    ended."""
 
     url: str
     heard: dict[str, float] = field(default_factory=dict)
@@ -47,12 +49,22 @@ async def customer() -> AsyncIterator[Customer]:
 
 async def main() -> None:
     """Be that process."""
-    async with receiver(KEY) as server:
+    came: list[tuple[float, Received]] = []
+
+    def answer(request: Received) -> bytes:
+        came.append((time.time(), request))
+        return reply(200)
+
+    async with receiver(KEY, answer) as server:
         print(server.url, flush=True)
         await asyncio.to_thread(sys.stdin.read)
-        told = [one.told for one in server.received if one.event == VERDICT]
-    heard = {one["EventInfo"]["Payload"]["DataId"]: one["CallbackTs"] / 1000 for one in told}
-    print(json.dumps(heard))
+    print(json.dumps({_file(one): at for at, one in came if one.event in {STORED, VERDICT}}))
+
+
+def _file(request: Received) -> str:
+    """Which file a callback is of."""
+    told = request.told["EventInfo"]["Payload"]
+    return str(told["FileName"] if request.event == STORED else told["Image"] or told["Audio"])
 
 
 if __name__ == "__main__":

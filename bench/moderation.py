@@ -209,6 +209,19 @@ def judge_text(folder: Path | None, models: PictureModels, font: Path) -> None:
     head("text in pictures", [*tallies.values()])
 
 
+def samples_of(file: Path) -> Samples:
+    """The audio of a file, at 48 kHz, mono."""
+    with av.open(str(file)) as container:
+        resampler = av.AudioResampler("s16", "mono", 48_000)
+        parts = [
+            made.to_ndarray()
+            for frame in [*container.decode(audio=0), None]
+            for made in resampler.resample(frame)
+        ]
+    samples: Samples = np.concatenate(parts, axis=1)[0].astype(np.float32) / 32_768
+    return samples
+
+
 def slices(samples: Samples) -> Iterator[bytes]:
     """Ogg files of SECONDS each, through Opus."""
     pcm = (np.clip(samples, -1, 1) * 32_767).astype(np.int16)
@@ -246,14 +259,7 @@ def judge_speech(listen: Listen, file: Path) -> None:
     settings = ModerationSettings()
     said = WordLists([(UNSAID, list(SAID))])
     ours = WordLists.load()
-    with av.open(str(file)) as container:
-        resampler = av.AudioResampler("s16", "mono", 48_000)
-        parts = [
-            made.to_ndarray()
-            for frame in [*container.decode(audio=0), None]
-            for made in resampler.resample(frame)
-        ]
-    samples = np.concatenate(parts, axis=1)[0].astype(np.float32) / 32_768
+    samples = samples_of(file)
     listed = Tally("speech, 20 phrases of it listed")
     unlisted = Tally("the same speech, our lists")
     found: set[str] = set()

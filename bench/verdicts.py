@@ -1,11 +1,14 @@
 """From a cut to its callback, and a supplier that is slower than what is cut.
 
-`python -m bench.verdicts [--anchors 1,10,50] [--seconds N] [--spread]`: the whole service over
-captures that play at their own pace, with a spool. A supplier answers after 50 ms, and a customer's
-server, in another process, hears of each verdict. Told is how long after its cut the callback of a
-slice came, and how late slices were cut themselves, beside the same without moderation. All anchors
-begin at once, and are cut at once then; with --spread they begin one after the other within an
-audio slice's length.
+`python -m bench.verdicts [--anchors 1,10,50] [--seconds N] [--rounds N] [--spread] [--local]`: the
+whole service over captures that play at their own pace, with a spool, a store that takes 50 ms, and
+a customer's server in another process. Without moderation each slice is stored and told (1004);
+with it each slice has a verdict first, after 50 ms more, and is told (1104) and stored. Both are
+run in turns. Told is how long after its cut a slice's callback came to the customer, how late
+slices were cut, and, which a busy machine changes less, the CPU of turns of the event loop: a cut
+that comes in the midst of one waits for its end. All anchors begin at once, and are cut at once
+then; with --spread they begin one after the other within an audio slice's length. With --local,
+pictures alone are cut, and the models on this machine judge them, in one process.
 
 `python -m bench.verdicts crowd [--seconds N] [--concurrency 8,128]`: what 1 000 anchors cut (a
 slice of audio every 15 s and a picture every 5 s of each) on its way through the outbox and the
@@ -15,22 +18,23 @@ spool to a supplier that takes 300 ms.
 import argparse
 import asyncio
 import resource
+import selectors
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from bench.customer import KEY, customer
 from bench.peers.statistics import quantile
-from slicer import moderation
+from slicer import moderation, storage
 from slicer.clock import LoopClock
 from slicer.delivery.delivery import Delivery
 from slicer.delivery.encoding import EncodingPool
-from slicer.delivery.judging import Judge, Judging, Outcome
+from slicer.delivery.judging import Judge, Judging, Keep, Outcome
 from slicer.delivery.limiter import Limiter
 from slicer.delivery.outbox import Outbox
 from slicer.delivery.retry import Backoff
@@ -47,9 +51,10 @@ from slicer.service.applications import Application
 from slicer.service.notifier import Notifier
 from slicer.service.order import Bucket, Moderation, Order, Product, SupplierSpec
 from slicer.service.serving import serving
-from slicer.service.settings import ServeSettings, ServiceSettings, VendorSettings
+from slicer.service.settings import ServeSettings, ServiceSettings
 from slicer.slicing.spec import AudioSpec, ImageFormat, SliceParams, VideoSpec
-from slicer.storage import Credentials
+from slicer.storage import Credentials, Receipt, SplitResult
+from slicer.storage.null import NullStorage
 from slicer.webhooks.settings import WebhookSettings
 from tests.harness.delivery.recorder import Recorder
 from tests.harness.delivery.spooling import file_of, info_of
@@ -62,6 +67,7 @@ from tests.harness.storage.memory import MemoryStore
 AUDIO, VIDEO = 5, 1
 """Seconds between cuts of the first measurement."""
 ANSWER = 0.05
+"""Seconds that the supplier takes, and the store."""
 CROWD, CROWD_ANSWER = 1_000, 0.3
 CROWD_AUDIO, CROWD_VIDEO = (15.0, 60_000), (5.0, 40_000)
 """Seconds between slices of one anchor, and bytes of each."""
@@ -85,6 +91,31 @@ class Slow:
     async def close(self) -> None: ...
 
 
+class SlowStore(NullStorage):
+    """Keeps nothing, and takes its time for that."""
+
+    async def put(
+        self, key: str, data: bytes, content_type: str, metadata: Mapping[str, str] | None = None
+    ) -> Receipt:
+        await asyncio.sleep(ANSWER)
+        return await super().put(key, data, content_type, metadata)
+
+
+class Turns(selectors.DefaultSelector):
+    """Notes the CPU seconds of each turn of the loop that waits by this."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cpu: list[float] = []
+        self._began = time.thread_time()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.cpu.append(time.thread_time() - self._began)
+        ready = super().select(timeout)
+        self._began = time.thread_time()
+        return ready
+
+
 @dataclass
 class Cuts:
     """When each slice came to the outbox, by its track and by its key."""
@@ -100,12 +131,12 @@ class Cuts:
 
         def noted(outbox: Outbox, delivery: Delivery) -> bool:
             now = time.time()
-            self.at[moderation.data_id(delivery.info)] = now  # type: ignore[arg-type]
+            self.at[delivery.info.key] = now
             self.of[delivery.queue].append(now)
             return offer(outbox, delivery)
 
         async def heard(notifier: Notifier, event: SliceJudged | SliceUnjudged) -> None:
-            self.judged.append(time.time() - self.at[moderation.data_id(event.slice)])
+            self.judged.append(time.time() - self.at[event.slice.key])
             await confirm(notifier, event)
 
         def unwatch() -> None:
@@ -133,30 +164,28 @@ def service_of(folder: Path, customer: str) -> ServiceSettings:
         engine=Settings(spool=spool, moderation=ModerationSettings(concurrency=64)),
         serve=ServeSettings(state=str(folder / "state")),
         webhooks=WebhookSettings(allow_private=True),
-        vendors=VendorSettings(s3_endpoint="http://127.0.0.1:9"),
         apps=(app,),
     )
 
 
-def order_of(number: int, judged: bool, folder: Path) -> Order:
-    product = Product.MODERATION if judged else Product.SLICE
-    bucket = None if judged else Bucket(1, "us-east-1", "nowhere", Credentials("a", "b"))
-    order = Order(
-        product,
+def order_of(number: int, supplier: str, params: SliceParams) -> Order:
+    return Order(
+        Product.MODERATION if supplier else Product.SLICE,
         str(number),
         0,
         f"robot{number}",
-        SliceParams(AudioSpec(AUDIO), VideoSpec(VIDEO)),
+        params,
         ImageFormat.JPEG,
-        bucket,
+        Bucket(1, "us-east-1", "nowhere", Credentials("a", "b")),
         24,
+        Moderation(SupplierSpec(supplier), Keep.ALL) if supplier else None,
     )
-    slow = Moderation(SupplierSpec("slow"))
-    return replace(order, moderation=slow) if judged else order
 
 
-async def live(anchors: int, seconds: float, judged: bool, spread: bool) -> None:
-    """Slice, and tell how long it took."""
+async def live(
+    anchors: int, seconds: float, supplier: str, params: SliceParams, spread: bool, turns: Turns
+) -> None:
+    """Slice, and tell how long it took. *supplier*: none where nothing is judged."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         frames = [
@@ -170,20 +199,23 @@ async def live(anchors: int, seconds: float, judged: bool, spread: bool) -> None
             settings = service_of(folder, hears.url)
             async with serving(settings) as service:
                 (app,) = settings.apps
-                orders = [order_of(number, judged, folder) for number in range(anchors)]
-                for each in orders:
-                    await service.create(app, each)
+                cpu = time.process_time()
+                turns.cpu.clear()
+                for number in range(anchors):
+                    await service.create(app, order_of(number, supplier, params))
                     await asyncio.sleep(AUDIO / anchors if spread else 0)
                 await asyncio.sleep(seconds + 2)
-        heard = [told - cuts.at[slice] for slice, told in hears.heard.items()]
+                cpu = time.process_time() - cpu
+                busy = list(turns.cpu)
         unwatch()
-    late = sorted(cuts.late())
-    told = "not judged"
-    if judged:
-        told = f"cut to verdict {_spread(cuts.judged)}, to callback {_spread(heard)}"
+    heard = [told - cuts.at[key] for key, told in hears.heard.items()]
+    verdicts = f"to verdict {_spread(cuts.judged)}, " if supplier else ""
     print(
-        f"  {anchors:3} anchors, {len(cuts.at):5} slices, {told}; "
-        f"slices cut late by {_spread(late)}",
+        f"  {anchors:3} anchors, {'judged' if supplier else 'not judged'}: {len(cuts.at)} slices, "
+        f"{len(heard)} told; from cut {verdicts}to callback {_spread(heard)}; cut late by "
+        f"{_spread(cuts.late())}; CPU of a slice {1000 * cpu / len(cuts.at):.1f} ms, of the loop's "
+        f"{1000 * sum(busy) / len(cuts.at):.2f}; turns over 5 ms: {sum(t > 0.005 for t in busy)}, "
+        f"over 10: {sum(t > 0.01 for t in busy)}, most {1000 * max(busy):.0f}",
         flush=True,
     )
 
@@ -280,7 +312,9 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=("live", "crowd"), default="live")
     parser.add_argument("--anchors", default="1,10,50")
     parser.add_argument("--concurrency", default="8,128")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--spread", action="store_true")
+    parser.add_argument("--local", action="store_true")
     parser.add_argument("--seconds", type=float, default=30.0)
     given = parser.parse_args()
     if given.what == "crowd":
@@ -288,16 +322,26 @@ def main() -> None:
         for concurrency in map(int, given.concurrency.split(",")):
             asyncio.run(crowd(given.seconds, concurrency))
         return
-    moderation.SUPPLIERS = {"slow": f"{__name__}:OPEN"}
-    print(f"a supplier of {ANSWER * 1000:.0f} ms, audio every {AUDIO} s, a picture every {VIDEO} s")
+    audio, supplier = (None, "local") if given.local else (AudioSpec(AUDIO), "slow")
+    params = SliceParams(audio, VideoSpec(VIDEO))
+    moderation.SUPPLIERS = {**moderation.SUPPLIERS, "slow": f"{__name__}:OPEN"}
+    storage.VENDORS = {**storage.VENDORS, "s3": f"{__name__}:OPEN_STORE"}
+    print(f"{ANSWER * 1000:.0f} ms an answer, audio every {AUDIO} s, a picture every {VIDEO} s")
     for anchors in map(int, given.anchors.split(",")):
-        for judged in (False, True):
-            asyncio.run(live(anchors, given.seconds, judged, given.spread))
+        for judge in ("", supplier) * given.rounds:
+            turns = Turns()
+            with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner:  # noqa: B023
+                runner.run(live(anchors, given.seconds, judge, params, given.spread, turns))
 
 
 def OPEN(_spec: SupplierSpec, _settings: ModerationSettings) -> Slow:
     """What the table of suppliers names."""
     return Slow(ANSWER)
+
+
+def OPEN_STORE(_url: SplitResult, _credentials: Credentials | None) -> SlowStore:
+    """What the table of stores names."""
+    return SlowStore()
 
 
 if __name__ == "__main__":

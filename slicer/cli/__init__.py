@@ -20,6 +20,7 @@ from slicer.cli import (
     usersig,
     worker,
 )
+from slicer.cli.account_options import by_option
 from slicer.cli.exits import (
     BAD_INPUT,
     EXIT_CODES,
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reopen_log(options)
         code: int = options.command(options)
     except SlicerError as error:
-        sys.stderr.write(f"slicer: {escaped(str(error))}\n")
+        sys.stderr.write(f"slicer: {escaped(str(by_option(error)))}\n")
         return next((code for kind, code in EXITS if isinstance(error, kind)), FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED

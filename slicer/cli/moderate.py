@@ -89,6 +89,8 @@ def moderate(options: argparse.Namespace) -> int:
     # One picture in so many is for rooms; of those that are named here, text is read in each.
     settings = replace(settings, local_ocr_every=min(1, settings.local_ocr_every))
     spec = supplier_of(options.supplier, options, os.environ)
+    if options.boxes:
+        _check_folder(options.boxes)
     supplier = open_supplier(spec, settings)
     judged = asyncio.run(_judge(options.files, supplier, spec.name, settings))
     if options.json:
@@ -115,7 +117,7 @@ async def _judge(
         async with room:
             try:
                 return Judged(path, await supplier.judge(await asyncio.to_thread(read, path)))
-            except (MediaError, ValueError) as error:
+            except (MediaError, ValueError, OSError) as error:
                 return Judged(path, SliceNotJudged(supplier.label, str(error)))
             except ModerationError as error:
                 return Judged(path, error)
@@ -127,6 +129,15 @@ async def _judge(
         return list(await asyncio.gather(*(judge(path) for path in paths)))
     finally:
         await supplier.close()
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the folder of `--boxes`, before anything is judged."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        allowed = f"a folder that can be made ({error.strerror})"
+        raise BadInput("--boxes", str(folder), allowed) from None
 
 
 def _check(path: Path, supplier: Supplier, name: str) -> None:
@@ -202,7 +213,6 @@ def _what(finding: Finding) -> str:
 
 def draw(judged: Iterable[Judged], folder: Path) -> list[Path]:
     """Write a PNG copy of each picture in which something has a place; gives their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for one in judged:
         findings = one.outcome.findings if isinstance(one.outcome, Verdict) else ()

@@ -87,4 +87,5 @@ def _opened(data: bytes, container: str | None = None) -> Iterator[InputContaine
                 raise ValueError(f"{rate} Hz; allowed are {RATES[0]} to {RATES[-1]}")
             yield source
     except (av.FFmpegError, IndexError) as error:
-        raise ValueError(f"no audio file: {error}") from error
+        why = getattr(error, "strerror", None) or "there is no audio in it"
+        raise ValueError(f"no audio file: {why}") from error

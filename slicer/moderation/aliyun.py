@@ -17,7 +17,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import logging
 import re
 import secrets
 import time
@@ -88,21 +87,6 @@ _AUDIO_LABELS = {
     "ad": Label.AD,
 }
 _OSS_REGION = re.compile(r"oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
-
-
-def _without_signature(record: logging.LogRecord) -> bool:
-    """httpx logs the URL of each request, and that of an upload opens the bucket to its readers."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(
-            each.copy_with(query=None)
-            if isinstance(each, httpx.URL) and "x-oss-signature" in each.params
-            else each
-            for each in record.args
-        )
-    return True
-
-
-logging.getLogger("httpx").addFilter(_without_signature)
 
 
 @dataclass(frozen=True, slots=True)

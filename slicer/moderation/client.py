@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from slicer.errors import BadInput, SliceNotJudged, SupplierRefused, SupplierUnavailable, shown
-from slicer.http.clients import ONE, Clients
+from slicer.http.connections import Connections
 from slicer.moderation import Finding, Verdict
 from slicer.moderation.settings import ModerationSettings
 
@@ -28,6 +28,8 @@ MAX_TEXT = 10_000
 """Characters of what was read or heard."""
 MAX_WORDS = 1_000
 """Characters of anything else that a supplier says of a finding."""
+ALWAYS = {"User-Agent": "rtc-slicer", "Accept-Encoding": "identity"}
+"""Headers of each request, unless it has others."""
 HIDDEN = "***"
 MIN_SECRET = 8
 """Characters of a secret that is looked for in answers; of a shorter one, too much would match."""
@@ -57,29 +59,31 @@ class SupplierClient:
 
     def __init__(self, label: str, settings: ModerationSettings, secret: str = "") -> None:
         self._label, self._secret = label, secret
-        self._trust, self._timeout = httpx.create_ssl_context(trust_env=False), settings.timeout
-        self._clients = Clients(self._make, settings.concurrency)
+        self._timeout = settings.timeout
+        trust = httpx.create_ssl_context(trust_env=False)
+        self._connections = Connections(trust, settings.concurrency)
 
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
     ) -> Answer:
         """Send. Raises SupplierUnavailable where no answer came, or one too long."""
+        sent = {**ALWAYS, **headers}
         try:
-            async with (
-                asyncio.timeout(self._timeout),  # httpx's own is for each step: a drip has no end
-                self._clients.one() as client,
-                client.stream(method, url, content=body, headers=headers) as response,
-            ):
-                raw = await self._read(response)
-        except (TimeoutError, httpx.TimeoutException) as error:
+            request = httpx.Request(method, url, content=body, headers=sent)
+            async with asyncio.timeout(self._timeout):
+                response, data = await self._connections.send(request, MAX_ANSWER)
+        except TimeoutError as error:
             raise SupplierUnavailable(self._label, "no answer in time") from error
         except httpx.HTTPError as error:
             reason = self._hide(f"{type(error).__name__}: {error}")
             raise SupplierUnavailable(self._label, reason) from None
+        if len(data) > MAX_ANSWER:
+            raise SupplierUnavailable(self._label, f"an answer of over {MAX_ANSWER} bytes")
+        raw = self._hide(data.decode(errors="replace"))
         pause = response.headers.get("retry-after", "")
         seconds = float(pause) if _SECONDS.fullmatch(pause) else None
-        request = response.headers.get("x-amzn-requestid", "")[:MAX_REQUEST]
-        return Answer(response.status_code, _object(raw), raw, seconds, request)
+        name = response.headers.get("x-amzn-requestid", "")[:MAX_REQUEST]
+        return Answer(response.status_code, _object(raw), raw, seconds, name)
 
     def body_of(self, answer: Answer) -> Mapping[str, Any]:
         """The object of a status 200. Raises ModerationError for what another status means in HTTP
@@ -107,26 +111,7 @@ class SupplierClient:
             raise SupplierUnavailable(self._label, f"the answer is no verdict: {why}") from None
 
     async def close(self) -> None:
-        await self._clients.close()
-
-    def _make(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            verify=self._trust,
-            timeout=self._timeout,
-            limits=ONE,
-            trust_env=False,
-            headers={"Accept-Encoding": "identity"},
-        )
-
-    async def _read(self, response: httpx.Response) -> str:
-        parts, size = [], 0
-        # As it came: what is packed, though nobody asked for it, may unpack to any size.
-        async for part in response.aiter_raw():
-            size += len(part)
-            if size > MAX_ANSWER:
-                raise SupplierUnavailable(self._label, f"an answer of over {MAX_ANSWER} bytes")
-            parts.append(part)
-        return self._hide(b"".join(parts).decode(errors="replace"))
+        await self._connections.close()
 
     def _hide(self, text: str) -> str:
         if len(self._secret) < MIN_SECRET:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from slicer.http.clients import ONE, Clients
+from slicer.http.connections import Connections
 from slicer.webhooks.addresses import Resolver, is_public
 
 TIMEOUT = 5.0
@@ -46,7 +46,7 @@ class WebhookClient:
         self._resolver = Resolver()
         self._resolve = resolve or self._resolver
         self._trust = ssl.create_default_context()
-        self._clients: dict[tuple[str, str, int | None], Clients] = {}
+        self._connections: dict[tuple[str, str, int | None], Connections] = {}
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send; 200 means taken. Never raises for what a subscriber or the network does."""
@@ -61,8 +61,8 @@ class WebhookClient:
     async def close(self) -> None:
         """Close all connections."""
         self._resolver.close()
-        clients, self._clients = list(self._clients.values()), {}
-        for each in clients:
+        opened, self._connections = list(self._connections.values()), {}
+        for each in opened:
             await each.close()
 
     async def _post(self, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Reply:
@@ -70,41 +70,22 @@ class WebhookClient:
         chosen = next((one for one in addresses if self._allow_private or is_public(one)), None)
         if chosen is None:
             return Reply(False, f"{url.host} has no public address; webhooks.allow_private is off")
-        async with self._clients_of(url).one() as client:
-            request = client.build_request(
-                "POST",
-                url.copy_with(host=chosen),
-                content=body,
-                headers={
-                    **headers,
-                    "Host": url.netloc.decode("ascii"),
-                    "User-Agent": "rtc-slicer",
-                },
-                extensions={"sni_hostname": url.host},
-            )
-            response = await client.send(request, stream=True, follow_redirects=False)
-            try:
-                await _read(response)
-            finally:
-                await response.aclose()
-        return Reply(response.status_code == httpx.codes.OK, str(response.status_code))
-
-    def _clients_of(self, url: httpx.URL) -> Clients:
-        name = url.scheme, url.host, url.port
-        if name not in self._clients:
-            self._clients[name] = Clients(self._make, MAX_IDLE)
-        return self._clients[name]
-
-    def _make(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            verify=self._trust, trust_env=False, timeout=self._timeout, limits=ONE
+        request = httpx.Request(
+            "POST",
+            url.copy_with(host=chosen),
+            content=body,
+            headers={
+                **headers,
+                "Host": url.netloc.decode("ascii"),
+                "User-Agent": "rtc-slicer",
+            },
+            extensions={"sni_hostname": url.host},
         )
+        answer, _ = await self._connections_to(url).send(request, MAX_ANSWER)
+        return Reply(answer.status_code == httpx.codes.OK, str(answer.status_code))
 
-
-async def _read(response: httpx.Response) -> None:
-    """Read an answer to its end or its bound; as it came, for what is packed may unpack to much."""
-    size = 0
-    async for part in response.aiter_raw():
-        size += len(part)
-        if size > MAX_ANSWER:
-            return
+    def _connections_to(self, url: httpx.URL) -> Connections:
+        name = url.scheme, url.host, url.port
+        if name not in self._connections:
+            self._connections[name] = Connections(self._trust, MAX_IDLE)
+        return self._connections[name]

@@ -53,6 +53,7 @@ class Sender:
         self._under_way: dict[int, tuple[QueuedWebhook, asyncio.Task[None]]] = {}
         """By `seq`."""
         self._failing = set[int]()
+        self._one_a_turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._timer: Timer | None = None
         self._closed = False
@@ -138,6 +139,9 @@ class Sender:
 
     async def _deliver(self, queued: QueuedWebhook) -> None:
         try:
+            # A request begins with half a millisecond of work: a cut need not wait for sixteen.
+            async with self._one_a_turn:
+                await asyncio.sleep(0)
             await self._try(queued)
         except Exception:
             self._fault(f"the outcome of {queued.webhook.id} cannot be kept")

@@ -1,9 +1,11 @@
 """Who judges, and with which account."""
 
 import argparse
+from dataclasses import fields
 
-from slicer.cli.account_options import SECRET, add_account, supplier_of
+from slicer.cli.account_options import SECRET, add_account, by_option, supplier_of
 from slicer.engine.settings import Settings
+from slicer.errors import BadInput
 from slicer.moderation import SupplierSpec
 from slicer.service.settings import ServiceSettings
 
@@ -22,3 +24,14 @@ def test_an_account() -> None:
 def test_the_key_s_variable_is_no_mistake_in_the_settings() -> None:
     assert Settings.load(environment={SECRET: "key"}) == Settings.load(environment={})
     assert ServiceSettings.load(environment={SECRET: "key"}) == ServiceSettings.load(environment={})
+
+
+def test_an_account_that_lacks_something_is_told_by_its_options() -> None:
+    options = argparse.ArgumentParser()
+    add_account(options)
+    there = options.format_help()
+    for one in fields(SupplierSpec):
+        if one.name != "name":
+            named = str(by_option(BadInput(f"supplier.{one.name}", "", "an id")))
+            assert named.partition(":")[0] in there, one.name
+    assert by_option(BadInput("supplier", "x", "y")).args == BadInput("supplier", "x", "y").args

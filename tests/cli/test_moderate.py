@@ -159,6 +159,22 @@ def test_hostile_files_cost_themselves_alone(
     assert (seen["suggest"], len(given)) == ("pass", 1)
 
 
+def test_what_cannot_be_read_or_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = supplied(monkeypatch, READ)
+    assert main(["moderate", "seen.png", "--boxes", "said.ogg/drawn"]) == BAD_INPUT
+    assert "--boxes: got 'said.ogg/drawn'; allowed: a folder" in capsys.readouterr().err
+    assert given == [], "before anything is judged"
+
+    def unreadable(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", unreadable)
+    assert main(["moderate", "seen.png", "--json"]) == UNJUDGED
+    assert "Permission denied" in json.loads(capsys.readouterr().out)["error"]
+
+
 def test_an_account_that_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

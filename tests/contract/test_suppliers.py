@@ -107,7 +107,7 @@ async def test_no_log_has_a_key(case: Case, caplog: pytest.LogCaptureFixture) ->
                     await supplier.judge(file_for(Kind.VIDEO))
                 await supplier.close()
     told = "".join(f"{one.getMessage()} {one.__dict__}" for one in caplog.records)
-    assert "httpx" in told
+    assert "httpcore" in told
     hidden = (case.key, WRONG, aliyun.SECRET, aliyun.TOKEN, quote(aliyun.TOKEN, safe=""))
     assert not [one for one in (*hidden, "x-oss-signature=") if one in told]
 

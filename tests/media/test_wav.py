@@ -45,7 +45,7 @@ def test_a_slice_is_as_long_and_as_loud() -> None:
 
 def test_what_is_no_audio() -> None:
     for reading in READERS:
-        with pytest.raises(ValueError, match="no audio file"):
+        with pytest.raises(ValueError, match="no audio file: Invalid data"):
             reading(b"nonsense")
 
 

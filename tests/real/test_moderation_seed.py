@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
+from slicer import moderation
 from slicer.api import Listen, make_app, open_server
 from slicer.engine.settings import Settings
+from slicer.errors import BadInput
 from slicer.moderation.settings import ModerationSettings
 from slicer.service.applications import Application
 from slicer.service.serving import serving
@@ -203,3 +205,58 @@ async def test_an_audio_file(name: str, tmp_path: Path, monkeypatch: pytest.Monk
     assert judged["Duration"] == pytest.approx(20_000, abs=100)
     assert refused["code"] == "InvalidParameterValue"
     assert refused["message"].startswith("FileContent: got '3 bytes'; allowed: a wav file")
+
+
+PARAMS, ACCOUNT = "ModerationParams", "ModerationParams.ModerationSupplierParam"
+REFUSED: list[tuple[dict[str, dict[str, object]], str, str]] = [
+    ({PARAMS: {"ModerationSupplier": "nobody"}}, "InvalidParameterValue", PARAMS),
+    ({PARAMS: {"ModerationType": 9}}, "InvalidParameter.OutOfRange", f"{PARAMS}.ModerationType"),
+    ({ACCOUNT: {"SecretKey": ""}}, "MissingParameter.SecretKey", f"{ACCOUNT}.SecretKey"),
+    ({ACCOUNT: {"AppID": ""}, PARAMS: {"ModerationSupplier": "shumei"}}, "MissingParameter.AppId",
+     f"{ACCOUNT}.AppID"),
+    ({ACCOUNT: {"SecretId": ""}}, "InvalidParameterValue", "ModerationSupplierParam.SecretId"),
+    ({ACCOUNT: {"AudioBizType": ""}, PARAMS: {"ModerationSupplier": "Yidun"}},
+     "FailedOperation.CSUnsupportMethod", "ModerationSupplier: got 'yidun'"),
+    ({PARAMS: {"ModerationSupplier": "openai"}},
+     "FailedOperation.CSUnsupportMethod", "ModerationSupplier: got 'openai'"),
+    ({PARAMS: {"ModerationSupplier": "local"}},
+     "FailedOperation.CSUnsupportMethod", "ModerationSupplier: got 'local'"),
+    ({PARAMS: {"ModerationSupplier": "webhook"}}, "FailedOperation.CSUnsupportMethod",
+     "ModerationSupplier: it does not work here, for want of the setting moderation.webhook_url"),
+    ({PARAMS: {"ModerationSupplier": "rekognition"}},
+     "FailedOperation.CSUnsupportMethod", "ModerationSupplier: got 'rekognition'"),
+]  # fmt: skip
+"""What is changed in the seed, and the code and the field that it is refused by."""
+
+
+@pytest.mark.parametrize("name", SDKS)
+async def test_an_order_that_cannot_be_carried_out_is_refused_by_its_field(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Audio is to be judged; and what `rekognition` needs is not installed."""
+    talk(tmp_path / "150.rtpdump", 1)
+    monkeypatch.setitem(moderation.SDKS, "rekognition", ("not_installed",))
+    settings = settings_of(tmp_path, "http://127.0.0.1:9", "http://127.0.0.1:9/")
+    orders = []
+    for changes, _, _ in REFUSED:
+        order = json.loads(SEED)
+        order[PARAMS] |= changes.get(PARAMS, {})
+        order[PARAMS]["ModerationSupplierParam"] |= changes.get(ACCOUNT, {})
+        orders.append(("CreateCloudModeration", json.dumps(order)))
+    async with serving(settings) as service:
+        app = make_app({one.sdk_app_id: one for one in settings.apps}, service)
+        api = await open_server(app, Listen("127.0.0.1", 0))
+        answers = await Sdk(api.port, name, KEY_ID, KEY).call(*orders)
+        await api.close()
+    for answer, (_, code, field) in zip(answers, REFUSED, strict=True):
+        assert (answer.get("code"), str(answer.get("message"))[: len(field)]) == (code, field)
+        assert PARAM["SecretKey"] not in str(answer)
+
+
+async def test_a_model_s_folder_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, "http://127.0.0.1:9", "http://127.0.0.1:9/")
+    judging = replace(settings.engine.moderation, local_whisper=str(tmp_path))
+    settings = replace(settings, engine=replace(settings.engine, moderation=judging))
+    with pytest.raises(BadInput, match=r"moderation\.local_whisper: .* model\.bin is not there"):
+        async with serving(settings):
+            pass

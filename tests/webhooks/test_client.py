@@ -111,11 +111,11 @@ async def test_of_several_addresses_a_public_one_alone_is_connected_to(
     one that is connected to, even if the name has become another's meanwhile."""
     connected: list[str] = []
 
-    async def request(self: httpx.AsyncClient, sent: httpx.Request, **_: object) -> httpx.Response:
+    async def request(_: httpx.AsyncHTTPTransport, sent: httpx.Request) -> httpx.Response:
         connected.append(sent.url.host)
         return httpx.Response(200, request=sent, stream=httpx.ByteStream(b""))
 
-    monkeypatch.setattr(httpx.AsyncClient, "send", request)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", request)
     async with opened(False, ["127.0.0.1", "::1", "1.1.1.1", "10.0.0.1"]) as post:
         assert (await post.post(f"http://{NAME}/", b"{}", {})).taken
     assert connected == ["1.1.1.1"]

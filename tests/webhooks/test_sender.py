@@ -131,6 +131,31 @@ async def test_over_http(tmp_path: Path) -> None:
     await queue.close()
 
 
+async def test_what_is_due_at_once_begins_in_turns_of_the_loop(tmp_path: Path) -> None:
+    """A cut that comes in the midst of them waits for one."""
+    clock, queue = ManualClock(), await WebhookQueue.open(tmp_path)
+    for number in range(EACH_SUBSCRIBER):
+        assert await queue.add(message(0, f"task{number}"), EPOCH.timestamp() - 1)
+    turn, began = [0], list[int]()
+
+    async def count() -> None:
+        while True:
+            turn[0] += 1
+            await asyncio.sleep(0)
+
+    async def post(_url: str, _body: bytes, _headers: Mapping[str, str]) -> Reply:
+        began.append(turn[0])
+        return TAKEN
+
+    counting = asyncio.ensure_future(count())
+    sender = Sender(queue, lambda _: SUBSCRIBER, body, post, clock)
+    await until(lambda: len(began) == EACH_SUBSCRIBER)
+    counting.cancel()
+    assert len({*began}) == EACH_SUBSCRIBER
+    await sender.close()
+    await queue.close()
+
+
 async def test_the_order_of_a_task_holds_while_others_go_on(tmp_path: Path) -> None:
     async with office(tmp_path) as there:
         there.line.down = lambda name: name == "a-0"

@@ -120,7 +120,8 @@ def decode(data: bytes) -> Image:
             stream.codec_context.options = _BOUND
             frame = _first(container.decode(stream))
     except (av.FFmpegError, IndexError, StopIteration) as error:
-        raise MediaError(f"no picture: {str(error) or 'nothing is decoded'}") from error
+        why = getattr(error, "strerror", None) or "nothing is decoded"
+        raise MediaError(f"no picture: {why}") from error
     return np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 

@@ -131,7 +131,7 @@ def test_what_the_extra_brings(image_format: ImageFormat) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"no picture", picture()[:40]])
 def test_what_is_no_picture(data: bytes) -> None:
-    with pytest.raises(MediaError, match="no picture"):
+    with pytest.raises(MediaError, match=r"^no picture: (Invalid data|nothing is decoded)"):
         pictures.decode(data)
 
 
