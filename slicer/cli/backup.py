@@ -69,7 +69,7 @@ def _make(folder: Path, names: list[str]) -> None:
         raise BadInput("FOLDER", str(folder), allowed) from None
     for name in names:
         if (folder / name).exists():
-            raise BadInput("FOLDER", str(folder), f"a folder without a {name}: none is replaced")
+            raise BadInput("FOLDER", str(folder), f"a folder that has no {name}: none is replaced")
 
 
 def _copy(source: Path, part: Path) -> None:

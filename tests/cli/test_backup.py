@@ -83,7 +83,7 @@ async def test_no_copy_replaces_another(
     Path("copy").mkdir(mode=0o700)
     (Path("copy") / FILE).write_text("the last one")
     assert await backed_up("copy") == BAD_INPUT
-    says = "FOLDER: got 'copy'; allowed: a folder without a tasks.db: none is replaced"
+    says = "FOLDER: got 'copy'; allowed: a folder that has no tasks.db: none is replaced"
     assert says in capsys.readouterr().err
     assert [one.name for one in Path("copy").iterdir()] == [FILE]
 
@@ -126,7 +126,7 @@ async def test_half_an_answer_is_no_copy(
     ("folder", "says"),
     [
         ("/proc/copy", "FOLDER: got '/proc/copy'; allowed: a folder that can be made and written"),
-        ("slicer-state", "allowed: a folder without a "),
+        ("slicer-state", "allowed: a folder that has no "),
     ],
 )
 async def test_where_no_copy_can_go(
