@@ -98,7 +98,7 @@ def _copy(source: Path, part: Path) -> None:
 
 
 def _of_service(state: Path) -> bytes:
-    """The registry, which the service that runs alone may open; nothing where none runs."""
+    """The registry, which the service that runs alone may open; nothing where it has none open."""
     try:
         size, _, data = ask(state, REGISTRY).partition(b"\n")
     except OSError:

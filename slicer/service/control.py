@@ -3,7 +3,8 @@
 Whoever may reach it may read the folder anyway, so it asks for no key. It changes nothing.
 
 A request is a word and a newline. `tasks` is answered with one JSON object a line, `registry` with
-the registry's file as it is at that moment, behind the number of its bytes on a line.
+the registry's file as it is at that moment, behind the number of its bytes on a line: 0 where the
+records are elsewhere.
 """
 
 import asyncio
@@ -66,8 +67,8 @@ async def _answer(
             request = await reader.readline()
             if request == TASKS:
                 writer.writelines(json.dumps(shown(task)).encode() + b"\n" for task in tasks())
-            elif request == REGISTRY and registry is not None:
-                data = await registry()
+            elif request == REGISTRY:
+                data = await registry() if registry is not None else b""
                 writer.writelines((b"%d\n" % len(data), data))
             await writer.drain()
     except (OSError, TimeoutError, ValueError) as error:  # ValueError: a line that is too long

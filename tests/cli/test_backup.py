@@ -76,6 +76,15 @@ async def test_a_service_that_does_not_run(settings: ServiceSettings) -> None:
     assert await tasks_of(settings) == {task}
 
 
+async def test_a_registry_that_a_worker_of_a_fleet_does_not_use(settings: ServiceSettings) -> None:
+    async with serving(settings) as service:
+        task = await service.create(settings.apps[0], slice_order())
+    async with control(STATE, lambda: []):
+        assert await backed_up("copy") == STORED
+    restore("copy")
+    assert await tasks_of(settings) == {task}
+
+
 async def test_no_copy_replaces_another(
     settings: ServiceSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,7 +47,7 @@ async def test_the_registry_is_given_with_its_length(tmp_path: Path) -> None:
     async with control(tmp_path, lambda: [], registry):
         assert await asked(tmp_path, REGISTRY) == b"8\na file\n\0"
     async with control(tmp_path, lambda: []):  # of a fleet: it is no file
-        assert await asked(tmp_path, REGISTRY) == b""
+        assert await asked(tmp_path, REGISTRY) == b"0\n"
 
 
 @pytest.mark.parametrize("words", [b"stop\n", b"x" * 200_000 + b"\n"])
