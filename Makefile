@@ -24,7 +24,7 @@ REAL := $(BIN)/pytest -q $(SHARED) -o cache_dir=build/pytest/
 PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) tests/rooms/test_frames.py
 # Tests on real parts that look at what came, in which order and whether at all, and at no date finer than a
 # second: they may run beside what computes.
-SERVERS := $(patsubst %,tests/real/test_%.py,command connections console contact_sheet_page \
+SERVERS := $(patsubst %,tests/real/test_%.py,backup command connections console contact_sheet_page \
 	entrance fleet fleet_attacks fleet_console fleet_disk fleet_durability fleet_faults fleet_janus \
 	fleet_kills fleet_refusals kills moderation_seed one_port orientation promtool proxies \
 	requests_ignored restart s3 sdk sources spool trouble tshark whip_clients whip_muxer)

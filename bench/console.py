@@ -1,6 +1,7 @@
 """The console's wall in a real Chromium: frames a second while it changes and is scrolled.
 
-`python -m bench.console [--anchors 500] [--seconds 10]`: every anchor has a new picture every 5 s.
+`python -m bench.console [--anchors 500] [--seconds 10] [--height 180]`: every anchor has a new
+picture of that height (16:9) every 5 s.
 The page is scrolled all the while, by a sixtieth of a second in each frame, so that a busy machine
 has the same to do in a frame. From Chromium's own trace come the main thread's work and its
 longest task, and what of it is the page's own (script, style, layout) and what is painting; from
@@ -81,13 +82,17 @@ def fill(stage: Stage, anchors: int) -> list[tuple[str, str]]:
     return found
 
 
-async def change(stage: Stage, anchors: list[tuple[str, str]]) -> None:
+def picture(number: int, height: int) -> bytes:
+    return jpeg(number % PICTURES, height * 16 // 9, height)
+
+
+async def change(stage: Stage, anchors: list[tuple[str, str]], height: int) -> None:
     """New pictures for all of them, evenly, until it is cancelled."""
     number = 0
     while True:
         for _ in range(max(1, round(len(anchors) / EVERY / 20))):
             task, anchor = anchors[number % len(anchors)]
-            info = stage.make(task, anchor, jpeg(number % PICTURES))
+            info = stage.make(task, anchor, picture(number, height))
             if number % 50 == 0:
                 stage.judge(info, Suggest.REVIEW, Label.SEXY, 60 + number % 40)
             number += 1
@@ -100,16 +105,16 @@ async def log_in(page: Page) -> None:
     await page.wait_for_selector(".bar:not([hidden])")
 
 
-async def measure(anchors: int, seconds: float) -> None:
+async def measure(anchors: int, seconds: float, height: int) -> None:
     """Print what the wall costs."""
     for number in range(PICTURES):
-        jpeg(number)
+        picture(number, height)
     with tempfile.TemporaryDirectory() as folder:
         async with served(Path(folder)) as (stage, url), chromium() as browser:
             page = await browser.page(url)
             await page.set_viewport_size({"width": 1280, "height": 800})
             await log_in(page)
-            changing = asyncio.ensure_future(change(stage, fill(stage, anchors)))
+            changing = asyncio.ensure_future(change(stage, fill(stage, anchors), height))
             await page.locator(".tile").nth(anchors - 1).wait_for(state="attached")
             await asyncio.sleep(EVERY)
             raw = page.context.browser
@@ -124,9 +129,10 @@ async def measure(anchors: int, seconds: float) -> None:
                 print(f"{kind:20} {spent / len(intervals):6.2f} ms of CPU a frame")
 
 
-def still(anchors: int) -> str:
+def still(anchors: int, height: int) -> str:
     """A page of plain pictures, as large as those of the wall."""
-    urls = [f"data:image/jpeg;base64,{base64.b64encode(jpeg(n)).decode()}" for n in range(PICTURES)]
+    shown = (base64.b64encode(picture(number, height)).decode() for number in range(PICTURES))
+    urls = [f"data:image/jpeg;base64,{one}" for one in shown]
     images = "".join(f'<img src="{urls[number % PICTURES]}">' for number in range(anchors))
     return (
         "<style>body { display: grid; gap: 12px; "
@@ -135,7 +141,7 @@ def still(anchors: int) -> str:
     )
 
 
-async def compare(anchors: int, seconds: float, rounds: int) -> None:
+async def compare(anchors: int, seconds: float, height: int, rounds: int) -> None:
     """Print the frames a second of the wall and of pages that do less, in turns."""
     empty = "<div style='height: 20000px'></div>"
     found: dict[str, list[tuple[float, float]]]
@@ -145,9 +151,9 @@ async def compare(anchors: int, seconds: float, rounds: int) -> None:
             page = await browser.page(url)
             await page.set_viewport_size({"width": 1280, "height": 800})
             await log_in(page)
-            changing = asyncio.ensure_future(change(stage, fill(stage, anchors)))
+            changing = asyncio.ensure_future(change(stage, fill(stage, anchors), height))
             for _ in range(rounds):
-                for name, html in zip(found, (empty, still(anchors), ""), strict=True):
+                for name, html in zip(found, (empty, still(anchors, height), ""), strict=True):
                     if html:
                         await page.goto("about:blank")
                         await page.set_content(html)
@@ -271,6 +277,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--anchors", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--height", type=int, default=180)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--floor", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
@@ -278,9 +285,9 @@ def main() -> None:
     if options.picture:
         asyncio.run(take(options.picture))
     elif options.floor:
-        asyncio.run(compare(options.anchors, options.seconds, options.rounds))
+        asyncio.run(compare(options.anchors, options.seconds, options.height, options.rounds))
     else:
-        asyncio.run(measure(options.anchors, options.seconds))
+        asyncio.run(measure(options.anchors, options.seconds, options.height))
 
 
 if __name__ == "__main__":

@@ -27,12 +27,16 @@ if _wanted != "0":
 
 
 def check() -> None:
-    """Raise BadInput where SLICER_NATIVE demands a plane that this build does not have; log a
-    warning where nobody has chosen to do without.
+    """Raise BadInput where SLICER_NATIVE demands a plane that this build does not have, or says
+    something else; log a warning where nobody has chosen to do without.
 
     Not at the import: whoever imports the package could then only show a traceback, `slicer --help`
     too. Whoever starts work calls this first (the engine, the tests, a build's own test).
     """
+    if _wanted not in {"", "0", "1"}:
+        raise BadInput(
+            "SLICER_NATIVE", _wanted, "1 (the native plane or no start), 0 (without it) or nothing"
+        )
     if _wanted == "1" and IMPLEMENTATION != "native":
         raise BadInput(
             "SLICER_NATIVE",

@@ -200,7 +200,9 @@ def test_the_constraints_have_what_an_installation_pulls_in_and_what_is_tested_h
     names = {re.split(r"[<>=~;\[ ]", one)[0].lower() for one in required()}
     assert names <= pinned.keys()
     # These have bounds because names of theirs that are private or undocumented are used.
+    bounds = {re.split(r"[<>=]", one)[0]: one for one in required()}
     for name in ("aioice", "aiortc", "av", "uvicorn"):
+        assert re.search(r"<\d|==\d+\.\d+\.\*", bounds[name]), bounds[name]
         assert version(name).split(".")[:2] == pinned[name].split(".")[:2], "run `make constraints`"
 
 

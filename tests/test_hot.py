@@ -67,6 +67,14 @@ def test_what_is_demanded_and_not_there_is_told_in_one_line(arguments: list[str]
     assert "no native plane" in failed.stderr
 
 
+def test_another_word_is_refused() -> None:
+    words = ["run", "whip://127.0.0.1:0/l", "--to", "null:"]
+    script = f"import sys; from slicer.cli import main; sys.exit(main({words}))"
+    failed = run(script, "yes")
+    assert failed.returncode == BAD_INPUT
+    assert failed.stderr.startswith("slicer: SLICER_NATIVE: got 'yes'; allowed: 1 (the native")
+
+
 @pytest.mark.parametrize(("native", "first"), [("", NOT_THERE), ("0", NOT_THERE), ("1", THERE)])
 def test_what_is_not_demanded_or_there_is_right(native: str, first: str) -> None:
     assert run(f"{first}; from slicer import hot; hot.check()", native).returncode == 0

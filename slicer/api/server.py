@@ -29,7 +29,7 @@ class Listen:
         if not 0 <= self.port <= 65_535:
             raise BadInput("port", self.port, "0 (any free one) to 65535")
         if (self.certificate is None) != (self.key is None):
-            raise BadInput("tls", "one file", "certificate and key, or neither")
+            raise BadInput("serve.tls_cert", "one file", "with serve.tls_key, or neither")
 
 
 def check_listen(listen: Listen, insecure: bool) -> None:

@@ -2,10 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from slicer import __version__
 from slicer.cli import (
+    backup,
     callbacks,
     completion,
     config,
@@ -31,8 +33,24 @@ from slicer.cli.exits import (
     UNJUDGED,
 )
 from slicer.cli.observability import reopen_log
+from slicer.cli.options import by_option
 from slicer.errors import BadInput, ModerationError, RoomError, SlicerError, StorageError
 from slicer.logs.lines import escaped
+
+
+class _Parser(argparse.ArgumentParser):
+    """Mistakes are told by the command that they stand behind, with where it says what it takes."""
+
+    def parse_known_args(
+        self, args: Iterable[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        options, unknown = super().parse_known_args(None if args is None else [*args], namespace)
+        if unknown:
+            self.error(f"unknown: {' '.join(unknown)}")
+        return options, unknown
+
+    def error(self, message: str) -> NoReturn:
+        super().error(f"{escaped(message)}; `{self.prog} --help` says what is allowed")
 
 
 def _add_completion(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +69,7 @@ COMMANDS = (
     ("callbacks", callbacks.add, "look at callbacks, and have them sent again"),
     ("config", config.add, "check settings, show them, print their JSON Schema"),
     ("tasks", task_list.add, "what a running service is at"),
+    ("backup", backup.add, "copy what a service keeps, also while it runs"),
     ("doctor", doctor.add, "what this machine has, what it lacks, and what to do"),
     ("sheet", sheet.add, "a page with all slices of a folder or a bucket"),
     ("completion", _add_completion, "what a shell reads to complete these words"),
@@ -81,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def arguments_parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="slicer",
         description="Cuts live rooms into audio slices and pictures, and stores them.",
         epilog=EXIT_CODES,

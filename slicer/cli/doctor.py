@@ -124,9 +124,10 @@ def libcrypto() -> Finding:
     """OpenSSL's, which the native plane loads when it is first needed."""
     from slicer._hot import srtp_missing  # noqa: PLC0415 (not in every build)
 
-    problem = srtp_missing()
+    problem, named = srtp_missing(), os.environ.get("SLICER_LIBCRYPTO", "")
     if problem is None:
-        return Finding("libcrypto", State.OK, os.environ.get("SLICER_LIBCRYPTO") or "the system's")
+        return Finding("libcrypto", State.OK, named or "the system's")
+    problem += f": got {named!r}" if named else ""
     return Finding("libcrypto", State.NOTE, problem, "install libssl3, or name its libcrypto.so")
 
 

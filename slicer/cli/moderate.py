@@ -144,7 +144,9 @@ def _check(path: Path, supplier: Supplier, name: str) -> None:
     kind = _kind(path)
     if kind not in supplier.kinds:
         raise BadInput("--supplier", name, one_that_judges(kind, name, supplier.kinds))
-    if not path.is_file() or path.stat().st_size > MAX_FILE:
+    if not path.is_file():
+        raise BadInput("FILE", str(path), "a file that is there")
+    if path.stat().st_size > MAX_FILE:
         raise BadInput("FILE", str(path), f"a file of at most {MAX_FILE} bytes")
 
 

@@ -7,11 +7,34 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from slicer.cli.account_options import SECRET
 from slicer.config import in_words
 from slicer.engine.settings import Settings
-from slicer.errors import BadInput
+from slicer.errors import BadInput, SlicerError
 from slicer.logs.settings import LogFormat
 from slicer.service.settings import ServiceSettings
+
+FIELDS = {
+    "room.speed": "--speed",
+    "room.audio": "--audio-type",
+    "room.video": "--video-type",
+    "room.anchor": "--anchor",
+    "keys": "--keys",
+    "prefix": "--prefix",
+    "supplier.app_id": "--supplier-app",
+    "supplier.secret_id": "--supplier-id",
+    "supplier.secret_key": SECRET,
+    "supplier.audio_type": "--supplier-audio-type",
+    "supplier.image_type": "--supplier-image-type",
+}
+"""Fields of a task, and the option or the variable that each is given by on a command line."""
+
+
+def by_option(error: SlicerError) -> SlicerError:
+    """The same error, which names what was typed and not the field that it went into."""
+    if isinstance(error, BadInput) and error.field in FIELDS:
+        return BadInput(FIELDS[error.field], error.got, error.allowed)
+    return error
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -78,10 +78,10 @@ def sheet(options: argparse.Namespace) -> int:
 
 async def _copied(options: argparse.Namespace) -> Path:
     """The folder into which the newest slices of a bucket were copied."""
+    reader = open_reader(options.place, settings_of(options).storage.credentials())
     if options.to is None:
         raise BadInput("--to", "nothing", "a folder, which a bucket's slices are copied to")
     folder: Path = options.to
-    reader = open_reader(options.place, settings_of(options).storage.credentials())
     most = options.megabytes * 1_000_000
     copied = await copy(reader, folder, named, options.limit, most)
     why = f", {copied.larger} of them by --megabytes" if copied.larger else ""

@@ -16,7 +16,7 @@ from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, service_settings_of
 from slicer.errors import BadInput, counted
 from slicer.logs.lines import escaped
-from slicer.service.control import FILE, REQUEST
+from slicer.service.control import FILE, TASKS
 
 TIMEOUT = 10.0
 COLUMNS = {
@@ -42,7 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def tasks(options: argparse.Namespace) -> int:
     """Print the tasks that have not ended, oldest first. Raises BadInput where none answers."""
-    lines = ask(Path(service_settings_of(options).serve.state))
+    lines = _tasks_of(Path(service_settings_of(options).serve.state))
     if options.json:
         sys.stdout.write("".join(line + "\n" for line in lines))
     else:
@@ -53,22 +53,14 @@ def tasks(options: argparse.Namespace) -> int:
     return STORED
 
 
-def ask(folder: Path) -> list[str]:
-    """The lines that the service of a state folder answers. Raises BadInput."""
-    try:
-        with socket.socket(socket.AF_UNIX) as asked:
-            asked.settimeout(TIMEOUT)
-            asked.connect(str(folder / FILE))
-            asked.sendall(REQUEST)
-            with asked.makefile("rb") as answer:
-                return answer.read().decode().splitlines()
-    except OSError as error:
-        allowed = (
-            f"the state folder of a service that runs ({error.strerror or error}): start one with "
-            "`slicer serve`, or name its settings with --config, or its folder with "
-            "SLICER_SERVE_STATE"
-        )
-        raise BadInput("serve.state", str(folder), allowed) from None
+def ask(folder: Path, request: bytes) -> bytes:
+    """What the service of a state folder answers. Raises OSError where none does."""
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(TIMEOUT)
+        asked.connect(str(folder / FILE))
+        asked.sendall(request)
+        with asked.makefile("rb") as answer:
+            return answer.read()
 
 
 def table(found: Iterable[Mapping[str, Any]]) -> Table:
@@ -82,3 +74,16 @@ def table(found: Iterable[Mapping[str, Any]]) -> Table:
         # What callers name may hold what a terminal obeys.
         shown.add_row(*(Text(escaped(str(cells[name]))) for name in COLUMNS))
     return shown
+
+
+def _tasks_of(folder: Path) -> list[str]:
+    """A line for each task. Raises BadInput."""
+    try:
+        return ask(folder, TASKS).decode().splitlines()
+    except OSError as error:
+        allowed = (
+            f"the state folder of a service that runs ({error.strerror or error}): start one with "
+            "`slicer serve`, or name its settings with --config, or its folder with "
+            "SLICER_SERVE_STATE"
+        )
+        raise BadInput("serve.state", str(folder), allowed) from None

@@ -227,6 +227,12 @@ def spec_of(options: argparse.Namespace, settings: Settings, room: str) -> TaskS
 
 def _moderation(options: argparse.Namespace) -> Moderation | None:
     if not options.moderate:
+        for name, given in (
+            ("--supplier-id", options.supplier_id),
+            ("--supplier-app", options.supplier_app),
+        ):
+            if given:
+                raise BadInput(name, given, "beside --moderate NAME: whose account it is")
         return None
     return Moderation(supplier_of(options.moderate, options, os.environ), KEEPS[options.keep])
 

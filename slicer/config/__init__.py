@@ -7,7 +7,7 @@ texts. It stands beside the code that it sets; the text below a field describes 
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import Field, field, fields
+from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, get_type_hints
 
@@ -16,6 +16,34 @@ from slicer.errors import BadInput
 PREFIX = "SLICER_"
 DAY = 86_400
 """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """What a text looks like: *pattern* is a regular expression of all of it, *rule* says it."""
+
+    pattern: str
+    rule: str
+
+
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+_PORT = r":[0-9]{1,5}"
+ADDRESS = Syntax(
+    r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*", "an IP address"
+)
+HOST = Syntax(rf"{_HOST}|{ADDRESS.pattern}", "a host's name or address, without port")
+HOST_PORT = Syntax(rf"{_HOST}(?:{_PORT})?", "HOST or HOST:PORT")
+ADDRESS_PORT = Syntax(_HOST + _PORT, "ADDRESS:PORT, such as 0.0.0.0:8189 or [::]:8189")
+ORIGIN = Syntax(rf"https?://{_HOST}(?:{_PORT})?", "http:// or https://, a host, perhaps a port")
+SERVER_URL = Syntax(f"{ORIGIN.pattern}/?", ORIGIN.rule)
+HTTP_URL = Syntax(rf"{ORIGIN.pattern}(?:/[!-~]*)?", "an http:// or https:// URL without a user")
+REGION = Syntax(r"[a-z0-9][a-z0-9-]{0,39}", "a region: letters a-z, digits and -")
+
+
+def spelled(default: Any, syntax: Syntax) -> Any:
+    """A text, or a list of texts, and what each must look like. A text may be empty where its
+    default is."""
+    return field(default=default, metadata={"syntax": syntax})
 
 
 def bounded(default: float, low: float, high: float) -> Any:
@@ -46,18 +74,31 @@ def limits(one: Field[object]) -> tuple[float, float]:
 
 
 def check(table: str, section: Any) -> None:
-    """Raise BadInput that names `table.field` unless every value has its type and its range."""
+    """Raise BadInput that names `table.field` unless every value has its type, its range and its
+    syntax."""
     for one, kind in section_fields(type(section)):
-        value = getattr(section, one.name)
-        if kind == tuple[str, ...]:
-            right = isinstance(value, tuple) and all(map(_is_text, value))
-        else:
-            right = type(value) is kind and (kind is not str or _is_text(value))
-        if right and isinstance(value, int | float) and kind is not bool:
-            low, high = limits(one)
-            right = low <= value <= high
-        if not right:
-            raise wrong_value(f"{table}.{one.name}", value, one, kind)
+        check_value(f"{table}.{one.name}", getattr(section, one.name), one, kind)
+
+
+def check_value(name: str, value: Any, one: Field[object], kind: Any) -> None:
+    """The same of one field."""
+    if kind == tuple[str, ...]:
+        right = isinstance(value, tuple) and all(map(_is_text, value))
+    else:
+        right = type(value) is kind and (kind is not str or _is_text(value))
+    if right and isinstance(value, int | float) and kind is not bool:
+        low, high = limits(one)
+        right = low <= value <= high
+    if not right:
+        raise wrong_value(name, value, one, kind)
+    syntax: Syntax | None = one.metadata.get("syntax")
+    if syntax is None:
+        return
+    texts = value if isinstance(value, tuple) else (value,) if value or one.default else ()
+    for text in texts:
+        if re.fullmatch(syntax.pattern, text) is None:
+            got = "a text with '@'" if "@" in text else text  # it may hold a password
+            raise BadInput(name, got, syntax.rule)
 
 
 def wrong_value(name: str, value: object, one: Field[object], kind: Any) -> BadInput:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from slicer.config import PREFIX, section_fields, variable, wrong_value
+from slicer.config import PREFIX, check_value, section_fields, variable, wrong_value
 from slicer.errors import BadInput
 
 NOT_SETTINGS = {"SLICER_LIBCRYPTO", "SLICER_NATIVE"}
@@ -67,6 +67,9 @@ class SettingsReader:
                 values[key] = _from_text(f"{name}.{key}", text, one, kind)
             elif key in table:
                 values[key] = _from_toml(f"{name}.{key}", table[key], one, kind)
+            if key in values:
+                # Before the section looks at it: that takes types for granted.
+                check_value(f"{name}.{key}", values[key], one, kind)
         return section(**values)
 
     def end(self, others: Sequence[str] = (), prefixes: Sequence[str] = ()) -> None:

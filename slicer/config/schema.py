@@ -10,7 +10,7 @@ from typing import Any
 from slicer.config import limits, section_fields
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+_NUMBERS = {int: "integer", float: "number"}
 
 
 def table_schema(section: type) -> dict[str, Any]:
@@ -54,17 +54,26 @@ def _field_schema(one: Field[object], kind: Any, texts: dict[str, str]) -> dict[
 
 
 def _type_schema(one: Field[object], kind: Any) -> dict[str, Any]:
-    if kind in (int, float):
+    if kind in _NUMBERS:
         low, high = limits(one)
         top = {} if math.isinf(high) else {"maximum": high}
-        return {"type": _TYPES[kind], "minimum": low, **top}
-    if kind in _TYPES:
-        return {"type": _TYPES[kind]}
+        return {"type": _NUMBERS[kind], "minimum": low, **top}
+    if kind is str:
+        return {"type": "string"} | _pattern(one, empty=not one.default)
+    if kind is bool:
+        return {"type": "boolean"}
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {"type": "string", "enum": list(kind)}
     if kind == tuple[str, ...]:
-        return {"type": "array", "items": {"type": "string"}}
+        return {"type": "array", "items": {"type": "string"} | _pattern(one, empty=False)}
     names = one.metadata["pair"]
     properties = {name: {"type": "string", "minLength": 1} for name in names}
     pair = {"type": "object", "properties": properties, "required": list(names)}
     return {"type": "array", "items": pair | {"additionalProperties": False}}
+
+
+def _pattern(one: Field[object], *, empty: bool) -> dict[str, str]:
+    syntax = one.metadata.get("syntax")
+    if syntax is None:
+        return {}
+    return {"pattern": f"^(?:{syntax.pattern}{'|' if empty else ''})$"}

@@ -13,6 +13,7 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput
 from slicer.http import HttpSettings
+from slicer.moderation import check_name
 from slicer.moderation.settings import ModerationSettings
 from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.livekit.settings import LiveKitSettings
@@ -20,6 +21,7 @@ from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.stream.settings import StreamSettings
 from slicer.rooms.trtc.settings import TrtcSettings
 from slicer.rooms.whep.settings import WhepSettings
+from slicer.rooms.whip import ice_servers
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.rtp.rtcp.reporter import KEYFRAME_INTERVAL
 from slicer.slicing.audio import PREROLL
@@ -158,6 +160,10 @@ class Settings:
             raise BadInput("storage", "one key", "access_key and secret_key, or neither")
         if self.whip.usersig_key and not self.whip.sdk_app_id:
             raise BadInput("whip.sdk_app_id", 0, "the application's id beside its usersig_key")
+        if self.whip.tcp and not self.whip.udp:
+            raise BadInput("whip.tcp", self.whip.tcp, "whip.udp beside it: TCP is for who has none")
+        ice_servers.check(self.whip)
+        check_name("moderation.default_supplier", self.moderation.default_supplier)
         self.slicing.params()
 
     @classmethod

@@ -87,7 +87,11 @@ class Server:
 
     def _wrong_files(self, error: OSError) -> BadInput:
         """SSLError is one, too; its words name no file."""
-        return BadInput("tls", str(self._files[0]), f"PEM files that fit ({error})")
+        return BadInput(
+            "serve.tls_cert",
+            str(self._files[0]),
+            f"PEM files that can be read, and serve.tls_key that fits ({error})",
+        )
 
     def tell(self, counter: str, text: str) -> None:
         """Count what the application refuses, and log the first one and then one a minute: who

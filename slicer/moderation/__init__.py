@@ -226,6 +226,13 @@ def installed(name: str) -> bool:
     return name in SUPPLIERS and all(find_spec(each) for each in SDKS.get(name, ()))
 
 
+def check_name(field: str, name: str) -> None:
+    """Raise BadInput that names *field* unless a supplier is called so, ours or another package's.
+    Whether it can be opened here is another question."""
+    if name not in SUPPLIERS and name not in (others := added(Group.SUPPLIERS, SUPPLIERS)):
+        raise BadInput(field, name, in_words([*SUPPLIERS, *others]))
+
+
 _NEEDS = {
     ("local", Kind.AUDIO): "moderation.local_whisper",
     ("trtc", Kind.AUDIO): "moderation.local_whisper",

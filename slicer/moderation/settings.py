@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from slicer.config import DAY, bounded, secret
+from slicer.config import DAY, HTTP_URL, REGION, Syntax, bounded, secret, spelled
 
 DEFAULT_SUPPLIER = "trtc"
+_TYPES = Syntax(r"[A-Z0-9]+(?:_[A-Z0-9]+)*", "names in capitals, joined by _")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +42,43 @@ class ModerationSettings:
     """One of so many, where that is more often, of an anchor that had a hit lately."""
     sample_hit_seconds: float = bounded(600.0, 1, DAY)
     """Seconds after which a hit is no longer lately."""
-    webhook_url: str = ""
+    webhook_url: str = spelled("", HTTP_URL)
     """The service that supplier `webhook` asks."""
     webhook_secret: str = secret("SLICER_MODERATION_WEBHOOK_SECRET")
     """What its requests are signed with; empty: not at all."""
-    tencent_region: str = "ap-guangzhou"
+    tencent_region: str = spelled("ap-guangzhou", REGION)
     """Where Tencent's suppliers are asked (`tianyu`, `ace`)."""
-    tencent_endpoint: str = ""
+    tencent_endpoint: str = spelled("", HTTP_URL)
     """A URL to be asked instead of Tencent's own, such as a proxy's."""
-    shumei_image_url: str = "https://api-img-bj.fengkongcloud.com/image/v4"
+    shumei_image_url: str = spelled("https://api-img-bj.fengkongcloud.com/image/v4", HTTP_URL)
     """Where Shumei is asked about pictures: each of its regions has a URL of its own."""
-    shumei_audio_url: str = "https://api-audio-sh.fengkongcloud.com/audiomessage/v4"
+    shumei_audio_url: str = spelled(
+        "https://api-audio-sh.fengkongcloud.com/audiomessage/v4", HTTP_URL
+    )
     """And about audio."""
-    shumei_image_type: str = "POLITY_EROTIC_VIOLENT_QRCODE_ADVERT_IMGTEXTRISK"
+    shumei_image_type: str = spelled("POLITY_EROTIC_VIOLENT_QRCODE_ADVERT_IMGTEXTRISK", _TYPES)
     """What Shumei looks for in pictures: its `type`."""
-    shumei_audio_type: str = "POLITY_EROTIC_MOAN_ADVERT"
+    shumei_audio_type: str = spelled("POLITY_EROTIC_MOAN_ADVERT", _TYPES)
     """And in audio."""
-    shumei_language: str = "zh"
+    shumei_language: str = spelled("zh", Syntax("zh|en|ar", "zh, en or ar"))
     """What is spoken and written: `zh`, `en` or `ar`."""
-    yidun_endpoint: str = "https://as.dun.163.com"
+    yidun_endpoint: str = spelled("https://as.dun.163.com", HTTP_URL)
     """Where NetEase Yidun is asked."""
-    yidun_signature: str = "MD5"
+    yidun_signature: str = spelled("MD5", Syntax("MD5|SM3|md5|sm3", "MD5 or SM3"))
     """What its requests are signed by: `MD5` or `SM3`."""
-    aliyun_region: str = "cn-shanghai"
+    aliyun_region: str = spelled("cn-shanghai", REGION)
     """Where Aliyun's content moderation is asked."""
-    aliyun_endpoint: str = ""
+    aliyun_endpoint: str = spelled("", HTTP_URL)
     """A URL to be asked instead of Aliyun's own."""
-    rekognition_region: str = "us-east-1"
+    rekognition_region: str = spelled("us-east-1", REGION)
     """Where Amazon Rekognition is asked."""
-    rekognition_endpoint: str = ""
+    rekognition_endpoint: str = spelled("", HTTP_URL)
     """A URL to be asked instead of Amazon's own."""
     rekognition_review: float = bounded(50.0, 0, 100)
     """Rekognition's confidence from which a picture is to be reviewed."""
     rekognition_block: float = bounded(80.0, 0, 100)
     """And from which it is to be blocked."""
-    openai_endpoint: str = "https://api.openai.com/v1"
+    openai_endpoint: str = spelled("https://api.openai.com/v1", HTTP_URL)
     """Where OpenAI is asked, or a service that answers as it does."""
     openai_model: str = "omni-moderation-latest"
     """The model that judges pictures."""
@@ -99,7 +102,7 @@ class ModerationSettings:
     """Text is read in one picture of so many; 0: in none."""
     local_whisper: str = ""
     """The folder of a faster-whisper model; empty: audio is not judged here."""
-    local_language: str = ""
+    local_language: str = spelled("", Syntax("[a-z]{2,3}", "a code such as en or zh"))
     """What is spoken, such as `en` or `zh`; empty: Whisper finds out."""
     local_silence: float = bounded(-50.0, -120, 0)
     """dB of full scale below which audio is not listened to."""

@@ -57,7 +57,8 @@ class Application:
         if self.callback_key and not _CALLBACK_KEY.fullmatch(self.callback_key):
             raise BadInput("callback_key", "another text", "1 to 32 letters and digits")
         if self.callback_url and not self.callback_key:
-            raise BadInput("callback_key", "none", "a key beside callback_url: it signs callbacks")
+            allowed = f"what signs callbacks, in SLICER_APP_{self.sdk_app_id}_CALLBACK_KEY"
+            raise BadInput("callback_key", "none", allowed)
 
     def __repr__(self) -> str:  # its keys are secret, and its room URLs may hold more
         return f"Application({self.sdk_app_id})"
@@ -118,6 +119,9 @@ def _from_environment(table: Mapping[str, object], variables: dict[str, str]) ->
     }
     if prefix + "SECRETS" in variables:
         pairs = [one.partition(":") for one in variables.pop(prefix + "SECRETS").split(",")]
+        if not all(name.strip() and key.strip() for name, _, key in pairs):
+            allowed = f"ID:KEY, several with commas between, in {prefix}SECRETS"
+            raise BadInput("secrets", "another text", allowed)
         found["secrets"] = [{"id": name.strip(), "key": key.strip()} for name, _, key in pairs]
     return found
 

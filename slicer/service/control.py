@@ -2,13 +2,15 @@
 
 Whoever may reach it may read the folder anyway, so it asks for no key. It changes nothing.
 
-A request is the word `tasks` and a newline; the answer is one JSON object a line, and the end.
+A request is a word and a newline. `tasks` is answered with one JSON object a line, `registry` with
+the registry's file as it is at that moment, behind the number of its bytes on a line: 0 where the
+records are elsewhere.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -18,24 +20,32 @@ from pathlib import Path
 from slicer.service.operations import TaskView
 
 FILE = "control"
-REQUEST = b"tasks\n"
+TASKS, REGISTRY = b"tasks\n", b"registry\n"
 TIMEOUT = 5.0
 """Seconds within which a request must be here, and its answer taken."""
 
 log = logging.getLogger(__name__)
+Tasks = Callable[[], Iterable[TaskView]]
+Snapshot = Callable[[], Awaitable[bytes]]
 
 
 @asynccontextmanager
-async def control(folder: Path, tasks: Callable[[], Iterable[TaskView]]) -> AsyncIterator[None]:
-    """Listen until the context ends. A folder whose path is too long for a socket (107 bytes) has
-    none, and the log says so: the service itself can do without."""
+async def control(
+    folder: Path, tasks: Tasks, registry: Snapshot | None = None
+) -> AsyncIterator[None]:
+    """Listen until the context ends. *registry* gives its file, where it is one. A folder whose
+    path is too long for a socket (107 bytes) has none, and the log says so: the service itself can
+    do without."""
     path = folder / FILE
     # Left by a process that was killed: the registry is ours alone, so that no other one listens.
     path.unlink(missing_ok=True)
     try:
-        server = await asyncio.start_unix_server(partial(_answer, tasks), path, limit=len(REQUEST))
+        answer = partial(_answer, tasks, registry)
+        server = await asyncio.start_unix_server(answer, path, limit=len(REGISTRY))
     except OSError as error:
-        log.warning("no control socket, `slicer tasks` will not work: %s", error)
+        log.warning(
+            "no control socket, `slicer tasks` and `slicer backup` will not work: %s", error
+        )
         yield
         return
     path.chmod(0o600)
@@ -47,15 +57,20 @@ async def control(folder: Path, tasks: Callable[[], Iterable[TaskView]]) -> Asyn
 
 
 async def _answer(
-    tasks: Callable[[], Iterable[TaskView]],
+    tasks: Tasks,
+    registry: Snapshot | None,
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> None:
     try:
         async with asyncio.timeout(TIMEOUT):
-            if await reader.readline() == REQUEST:
+            request = await reader.readline()
+            if request == TASKS:
                 writer.writelines(json.dumps(shown(task)).encode() + b"\n" for task in tasks())
-                await writer.drain()
+            elif request == REGISTRY:
+                data = await registry() if registry is not None else b""
+                writer.writelines((b"%d\n" % len(data), data))
+            await writer.drain()
     except (OSError, TimeoutError, ValueError) as error:  # ValueError: a line that is too long
         log.info("control socket: %s", error or type(error).__name__)
     finally:

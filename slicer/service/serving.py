@@ -69,7 +69,9 @@ async def serving(
         stack.push_async_callback(service.close)
         check_rooms(settings.apps, engine)
         await service.start()
-        await stack.enter_async_context(control(folder, service.operations.tasks))
+        await stack.enter_async_context(
+            control(folder, service.operations.tasks, registry.snapshot)
+        )
         yield service
 
 
@@ -124,6 +126,8 @@ def check_rooms(apps: Iterable[Application], engine: Engine) -> None:
             try:
                 engine.connector(url.scheme).check(url)
             except BadInput as error:
+                if not error.field.startswith("room"):
+                    raise  # of another setting, which it names
                 field = f"apps[{index}].rooms[{number}].url"
                 raise BadInput(field, shown(pattern), error.allowed) from None
 

@@ -5,7 +5,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from slicer.config import bounded, check, secret, split_authority
+from slicer.config import (
+    HOST,
+    REGION,
+    SERVER_URL,
+    bounded,
+    check,
+    secret,
+    spelled,
+    split_authority,
+)
 from slicer.config.reader import SettingsReader
 from slicer.engine.settings import MOVED, OTHER_TABLES, Settings
 from slicer.errors import BadInput
@@ -27,15 +36,15 @@ LEAST_TOKEN = 16
 class ServeSettings:
     """The API's server, and where the service keeps what must survive it."""
 
-    host: str = "127.0.0.1"
+    host: str = spelled("127.0.0.1", HOST)
     """Address that the API listens on."""
     port: int = bounded(8088, 0, 65_535)
     """Port that the API listens on; 0: any free one."""
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = spelled((), HOST)
     """Hosts that API requests may be signed for, without port; empty: all but Tencent's own."""
     health: str = ""
     """HOST:PORT of a server for /healthz and /readyz alone; empty: only beside the API."""
-    regions: tuple[str, ...] = REGIONS
+    regions: tuple[str, ...] = spelled(REGIONS, REGION)
     """Values of X-TC-Region that are answered."""
     tls_cert: str = ""
     """PEM file of the certificate; empty: plain HTTP, for a proxy that has TLS."""
@@ -64,7 +73,7 @@ class ConsoleSettings:
     the state folder."""
     listen: str = ""
     """HOST:PORT of the console of a worker of a fleet, which has no API; empty: it has none."""
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = spelled((), HOST)
     """Names that it is reached by, without port, such as its name at a proxy; addresses, localhost
     and serve.hosts are always allowed."""
     memory: int = bounded(64 * 1024 * 1024, 0, 2**40)
@@ -75,11 +84,11 @@ class ConsoleSettings:
 class VendorSettings:
     """Where the vendors of the API's buckets are reached, if not at their usual places."""
 
-    s3_endpoint: str = ""
+    s3_endpoint: str = spelled("", SERVER_URL)
     """For example http://127.0.0.1:9000."""
-    cos_endpoint: str = ""
+    cos_endpoint: str = spelled("", SERVER_URL)
     """The same for Tencent's COS."""
-    oss_endpoint: str = ""
+    oss_endpoint: str = spelled("", SERVER_URL)
     """The same for Aliyun's OSS."""
     links: int = bounded(0, 0, MAX_LINK)
     """Seconds (60 at least) for which 1004 names a URL that anyone may read by; 0: none."""

@@ -157,6 +157,10 @@ class SqliteRegistry:
             await self._database.run(lambda c: c.executemany(_DELETE, old))
         return len(old)
 
+    async def snapshot(self) -> bytes:
+        """The file as it is at one moment: nobody else can read it while it is open."""
+        return await self._database.run(lambda c: c.serialize())
+
     async def close(self) -> None:
         """May be called twice."""
         await self._database.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from slicer.api.errors import ApiError
 from slicer.api.fields import Field, Reader, Table, Text, Whole, Wholes
 from slicer.api.schema import ACTIONS, AUDIO_SYNC, walk
 from slicer.service.order import Product
@@ -14,6 +15,8 @@ from tests.harness.service.api import seed
 DOCS = (Path(__file__).parents[2] / "docs/api.md").read_text()
 SEEDS = ("CreateCloudSliceTask", "CreateCloudModeration")
 CREATES = (*SEEDS, "CreateLiveStreamModeration", AUDIO_SYNC)
+# Nothing that any field can be.
+WRONG: tuple[object, ...] = (True, 1.5, -(10**9), {"x": 1}, [{}], "\0")
 SECRETS = {"UserSig", "PrivateMapKey", "AccessKey", "SecretKey", "SecretId", "Url", "Token"}
 
 
@@ -68,6 +71,32 @@ def test_secrets_are_marked(action: str) -> None:
     for path, field in walk(ACTIONS[action].fields):
         is_secret = isinstance(field.rule, Text) and field.rule.secret
         assert is_secret == (field.name in SECRETS), path
+
+
+def put(body: dict[str, object], path: str, value: object) -> dict[str, object]:
+    """The body with a value at `A.B`."""
+    name, _, rest = path.partition(".")
+    inner = body.get(name)
+    within = put(inner if isinstance(inner, dict) else {}, rest, value) if rest else value
+    return body | {name: within}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_whatever_a_field_cannot_be_is_refused_by_its_name(action: str) -> None:
+    """With what came, unless it is a secret, and with what is allowed."""
+    task: dict[str, object] = {"SdkAppId": 200806, "TaskId": "t"}
+    good = seed(action) if action in CREATES else task
+    for path, field in walk(ACTIONS[action].fields):
+        for value in WRONG:
+            with pytest.raises(ApiError) as refused:
+                Reader().read(ACTIONS[action].fields, put(good, path, value))
+            text = str(refused.value)
+            assert re.match(r"[\w.']+(\[\d+\])?: (got .+|missing|unknown field); allowed: .", text)
+            # Of an object that the example lacks, what it must have is missing first.
+            outer = path.rpartition(".")[0]
+            assert text.startswith(path) or (outer and outer in text), (path, value, text)
+            if field.name in SECRETS and isinstance(value, str):
+                assert "(not shown)" in text or "missing" in text
 
 
 @pytest.mark.parametrize("action", ACTIONS)

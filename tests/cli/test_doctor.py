@@ -85,6 +85,9 @@ def test_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hot, "IMPLEMENTATION", "native")
     assert [one.state for one in of_build()] == [State.OK, State.OK, State.NOTE]
     assert libcrypto().found == "libcrypto is lost"
+    monkeypatch.setenv("SLICER_LIBCRYPTO", "/nowhere")
+    assert libcrypto().found == "libcrypto is lost: got '/nowhere'"
+    monkeypatch.delenv("SLICER_LIBCRYPTO")
     plane.srtp_missing = lambda: None
     assert libcrypto().state is State.OK
     monkeypatch.setattr(hot, "IMPLEMENTATION", "reference")

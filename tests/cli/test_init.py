@@ -1,14 +1,20 @@
 """The command from outside: bad input, exit codes, what it logs."""
 
+import argparse
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import slicer
-from slicer.cli import main
+from slicer.cli import arguments_parser, main
 from slicer.cli.exits import BAD_INPUT, FAILED, INTERRUPTED, KEPT, LOST, NO_ROOM, NO_STORE, STORED
+from slicer.errors import BadInput
 
 RUN = ["run", "whip://127.0.0.1:1/l", "--to", "file:///tmp/x"]
+SAMPLES = Path(__file__).parents[2] / "samples"
+REPLAY = ["replay", f"{SAMPLES}/chromium-vp8.rtpdump", "--to", "file:///tmp/x"]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +70,36 @@ RUN = ["run", "whip://127.0.0.1:1/l", "--to", "file:///tmp/x"]
         ),
         (["run", "whip://127.0.0.1:1/l", "--to", "file:///tmp/x", "--prefix", "a/b"], "prefix"),
         (["replay", "nothing.pcap", "--to", "file:///tmp/x"], "nothing.pcap"),
+        ([*RUN, "--backup", "ftp://x"], "storage: got 'ftp://x'"),
+        ([*RUN, "--prefix", "a/b"], "--prefix: got 'a/b'"),
+        ([*RUN, "--metrics", "x"], "--metrics: got 'x'; allowed: HOST:PORT"),
+        ([*RUN, "--moderate", "nobody"], "supplier: got 'nobody'; allowed: tianyu, ace, shumei,"),
+        ([*RUN, "--moderate", "tianyu"], "--supplier-id: got ''; allowed: what the account"),
+        ([*RUN, "--supplier-id", "x"], "--supplier-id: got 'x'; allowed: beside --moderate"),
+        ([*RUN, "--keep", "some"], "--keep: got 'some'; allowed: none, all or hits"),
+        ([*RUN, "--max-height", "x"], "--max-height: got 'x'; allowed: a whole number of pixels"),
+        ([*RUN, "--log-format", "xml"], "--log-format: got 'xml'; allowed: text or json"),
+        ([*RUN, "--config", "none.toml"], "settings: got 'none.toml'; allowed: a file that can be"),
+        ([*REPLAY, "--speed", "fast"], "--speed: got 'fast'; allowed: a number up to 1000; 0 or m"),
+        ([*REPLAY, "--audio-type", "x"], "--audio-type: got 'x'; allowed: number:codec"),
+        ([*REPLAY, "--video-type", "96:x"], "--video-type: got '96:x'; allowed: number:codec, wit"),
+        ([*REPLAY, "--anchor", "a/b"], "--anchor: got 'a/b'; allowed: a user id"),
+        ([*REPLAY, "--keys", "nowhere"], "--keys: got "),
+        (["worker", "--name", "a b"], "apps: got 'none'; allowed: at least one [[apps]]"),
+        (["fleet", "status", "--fleet", "http://x"], "fleet.servers: got 'http://…'; allowed: n"),
+        (["moderate", "none.jpg"], "FILE: got 'none.jpg'; allowed: a file that is there"),
+        (["moderate", "a.txt"], "FILE: got 'a.txt'; allowed: a name that ends with .ogg, .opus"),
+        (["moderate", "a.jpg", "--supplier", "x"], "supplier: got 'x'; allowed: tianyu, ace"),
+        (["sheet", "ftp://x/y"], "storage: got 'ftp:'; allowed: a bucket: s3://, cos://"),
+        (["sheet", "nowhere"], "PLACE: got 'nowhere'; allowed: a folder that is there"),
+        (["sheet", ".", "--limit", "0"], "--limit: got '0'; allowed: a whole number, 1 to"),
+        (["sheet", ".", "--megabytes", "x"], "--megabytes: got 'x'; allowed: a whole number, 1"),
+        (["usersig", "a b"], "USER: got 'a b'; allowed: 1 to 64 of"),
+        (["usersig", "ada", "--expire", "0"], "--expire: got '0'; allowed: a whole number of sec"),
+        (["completion", "tcsh"], "SHELL: got 'tcsh'; allowed: bash, zsh or fish"),
+        (["tasks"], "serve.state: got 'slicer-state'; allowed: the state folder of a service that"),
+        (["backup", "copy"], "serve.state: got 'slicer-state'; allowed: a state folder that can"),
+        (["fleet", "status"], "fleet.servers: got 'none'; allowed: the NATS servers"),
         (["usersig", "ada"], "--app"),
         (["serve"], "apps: got 'none'"),
         (["spool", "list"], "spool.folder"),
@@ -82,6 +118,70 @@ def test_bad_input(arguments: list[str], says: str, capsys: pytest.CaptureFixtur
     assert error.startswith("slicer: ")
     assert says in error
     assert "allowed: " in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["foo"], "slicer: error: argument COMMAND: invalid choice: 'foo' (choose from "),
+        (["run"], "slicer run: error: the following arguments are required: ROOM_URL; `slicer run"),
+        ([*RUN, "--boggus", "3"], "slicer run: error: unknown: --boggus 3; `slicer run --help`"),
+        ([*RUN, "--audio"], "argument --audio: expected one argument; `slicer run --help`"),
+        (["spool", "list", "\x1b[31m"], r"slicer spool list: error: unknown: \x1b[31m; `slicer"),
+        (["spool"], "required: list | send | drop"),
+        (["config", "--schema", "--check", "x"], "--check: not allowed with argument --schema"),
+    ],
+)
+def test_words_that_no_command_takes(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.startswith(f"usage: slicer {'' if arguments == ['foo'] else arguments[0]}")
+    assert says in error
+    assert "--help` says what is allowed" in error
+
+
+# Options that take any text: what becomes of a bad one is among the cases of test_bad_input, but
+# for those of a filter, which then finds nothing.
+ANY_TEXT = {
+    *("--allow-audio", "--allow-video", "--block-audio", "--block-video", "--prefix", "--user"),
+    *("--to", "--backup", "--moderate", "--metrics", "--config", "--samples"),
+    *("--supplier", "--supplier-id", "--supplier-app", "--boxes"),
+    *("--supplier-audio-type", "--supplier-image-type"),
+    *("--anchor", "--keys", "--speed", "--audio-type", "--video-type"),
+    *("--fleet", "--name", "--host", "--check", "--show"),
+    *("--task", "--message"),
+}
+
+
+def test_every_other_option_refuses_what_it_cannot_be_by_its_own_name() -> None:
+    faults = []
+    for option, action in options_of(arguments_parser()):
+        if action.nargs == 0 or option in ANY_TEXT:
+            continue
+        assert callable(action.type), option
+        for text in ("", "nonsense", "-1", "9" * 30):
+            try:
+                action.type(text)
+            except BadInput as error:
+                if error.field != option or error.got != text or not error.allowed:
+                    faults.append((option, text, str(error)))
+            else:
+                faults.append((option, text, "taken"))
+    assert faults == []
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
+    """Those of a parser and of its commands, by their long names."""
+    for action in parser._actions:  # noqa: SLF001 (argparse has no verb for it)
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 (the same)
+            for one in action.choices.values():
+                yield from options_of(one)
+        elif action.option_strings:
+            yield action.option_strings[-1], action
 
 
 def test_exit_codes_are_told_apart_and_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -187,7 +187,11 @@ def test_an_account_that_is_refused(
 
 @pytest.mark.parametrize(
     ("file", "said"),
-    [("said.txt", "a name that ends with"), ("none.png", "a file of"), ("said.ogg", "judges")],
+    [
+        ("said.txt", "a name that ends with"),
+        ("none.png", "a file that is there"),
+        ("said.ogg", "judges"),
+    ],
 )
 def test_bad_input(
     file: str,

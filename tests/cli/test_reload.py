@@ -137,7 +137,7 @@ async def test_a_new_certificate_is_shown_and_a_broken_one_is_not(tmp_path: Path
         second = await shown_by(one)
         assert second != first
         certificate.write_text("no certificate")
-        assert "tls: got" in one.reload(tmp_path / "slicer.toml", {})
+        assert "serve.tls_cert: got" in one.reload(tmp_path / "slicer.toml", {})
         assert await shown_by(one) == second
 
 

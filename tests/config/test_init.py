@@ -1,5 +1,6 @@
 """A section of settings: types, ranges and secrets are checked, and mistakes are told in words."""
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -7,12 +8,22 @@ from typing import Any
 import pytest
 
 from slicer.config import (
+    ADDRESS,
+    ADDRESS_PORT,
+    HOST,
+    HOST_PORT,
+    HTTP_URL,
+    ORIGIN,
+    REGION,
+    SERVER_URL,
+    Syntax,
     bounded,
     check,
     in_words,
     limits,
     secret,
     section_fields,
+    spelled,
     split_authority,
     variable,
 )
@@ -35,6 +46,9 @@ class Section:
     name: str = ""
     color: Color = Color.RED
     names: tuple[str, ...] = ()
+    at: str = spelled("", HTTP_URL)
+    region: str = spelled("eu-1", REGION)
+    hosts: tuple[str, ...] = spelled((), HOST)
     key: str = secret("SLICER_SHORT")
 
 
@@ -54,6 +68,10 @@ class Section:
         ({"color": "red"}, "table.color: got 'red'; allowed: red, green or blue"),
         ({"names": ["a"]}, r"table.names: got \['a'\]; allowed: a list of texts"),
         ({"names": (1,)}, r"table.names: got \(1,\)"),
+        ({"at": "ftp://h"}, "table.at: got 'ftp://h'; allowed: an http:// or https:// URL without"),
+        ({"at": "http://user:key@h/"}, "table.at: got \"a text with '@'\"; allowed: "),
+        ({"region": ""}, "table.region: got ''; allowed: a region"),
+        ({"hosts": ("a", "b c")}, "table.hosts: got 'b c'; allowed: a host's name or address"),
         ({"key": 4711}, "table.key: got 'a secret of another type'; allowed: a text"),
     ],
 )
@@ -61,6 +79,26 @@ def test_a_wrong_value_is_named(changed: dict[str, Any], message: str) -> None:
     check("table", Section())
     with pytest.raises(BadInput, match=message):
         check("table", replace(Section(), **changed))
+
+
+@pytest.mark.parametrize(
+    ("syntax", "right", "wrong"),
+    [
+        (ADDRESS, ["192.0.2.1", "2001:db8::1", "::"], ["", "h", "1.2.3", "[::]", "192.0.2.1:8"]),
+        (HOST, ["h", "a-b.example", "slicer_api", "192.0.2.1", "::1", "[::1]"], ["", "h:1", "-h"]),
+        (HOST_PORT, ["h", "h:80", "[::1]:80"], ["h:", "h:x", "::1"]),
+        (ADDRESS_PORT, ["0.0.0.0:0", "[::]:8189", "localhost:1"], ["0.0.0.0", ":1", "h:100000"]),
+        (ORIGIN, ["http://h", "https://h:8"], ["h", "https://h/", "ftp://h", "http://u@h"]),
+        (SERVER_URL, ["http://h", "https://h:8/"], ["https://h/a", "http://"]),
+        (HTTP_URL, ["http://h/a?b=c", "https://[::1]:8/v1"], ["http://h/a b", "http://u:p@h/"]),
+        (REGION, ["ap-guangzhou", "us-east-1"], ["", "A", "a b", "-a"]),
+    ],
+    ids=lambda value: value.rule if isinstance(value, Syntax) else "",
+)
+def test_syntaxes(syntax: Syntax, right: list[str], wrong: list[str]) -> None:
+    fits = re.compile(syntax.pattern).fullmatch
+    assert [text for text in right if not fits(text)] == []
+    assert [text for text in wrong if fits(text)] == []
 
 
 def test_variables_and_limits() -> None:

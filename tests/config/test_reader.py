@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slicer.config import bounded, check, secret
+from slicer.config import bounded, check, secret, split_authority
 from slicer.config.reader import MAX_FILE, SettingsReader
 from slicer.errors import BadInput
 
@@ -98,6 +98,22 @@ def test_what_stands_in_place_of_a_table_is_not_shown(table: object) -> None:
 def test_mistakes_in_variables(name: str, text: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         taken(reader_of(None, **{name: text}))
+
+
+@dataclass(frozen=True, slots=True)
+class Strict:
+    """A section that looks at what it is given."""
+
+    listen: str = ""
+
+    def __post_init__(self) -> None:
+        split_authority("strict.listen", self.listen)
+
+
+@pytest.mark.parametrize("value", [1, True, [1], {"a": 1}])
+def test_a_section_is_given_nothing_of_another_type(value: object) -> None:
+    with pytest.raises(BadInput, match=r"strict\.listen: got .*; allowed: a text"):
+        reader_of({"strict": {"listen": value}}).take("strict", Strict)
 
 
 def test_what_moved_is_told_its_new_name() -> None:

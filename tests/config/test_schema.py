@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from slicer.config import bounded, secret
+from slicer.config import HOST, ORIGIN, REGION, bounded, secret, spelled
 from slicer.config.schema import descriptions, table_schema
 
 
@@ -28,6 +28,9 @@ class Section:
     on: bool = False
     color: Color = Color.RED
     names: tuple[str, ...] = ()
+    region: str = spelled("eu-1", REGION)
+    hosts: tuple[str, ...] = spelled((), HOST)
+    at: str = spelled("", ORIGIN)
     key: str = secret("SLICER_SHORT")
     """A secret."""
     pairs: tuple[tuple[str, str], ...] = field(default=(), metadata={"pair": ("id", "url")})
@@ -53,6 +56,13 @@ def test_every_type() -> None:
         "on": {"type": "boolean", "default": False},
         "color": {"type": "string", "enum": ["red", "blue"], "default": "red"},
         "names": {"type": "array", "items": {"type": "string"}, "default": []},
+        "region": {"type": "string", "pattern": f"^(?:{REGION.pattern})$", "default": "eu-1"},
+        "hosts": {
+            "type": "array",
+            "items": {"type": "string", "pattern": f"^(?:{HOST.pattern})$"},
+            "default": [],
+        },
+        "at": {"type": "string", "pattern": f"^(?:{ORIGIN.pattern}|)$", "default": ""},
         "key": {"type": "string", "writeOnly": True, "description": "A secret."},
         "pairs": {
             "type": "array",
@@ -73,6 +83,10 @@ def test_every_type() -> None:
         ({}, True),
         ({"share": 1}, True),
         ({"color": "blue", "names": ["a"], "pairs": [{"id": "a", "url": "b"}]}, True),
+        ({"at": "", "region": "eu", "hosts": ["h"]}, True),
+        ({"at": "nowhere"}, False),
+        ({"region": ""}, False),
+        ({"hosts": ["a b"]}, False),
         ({"number": 10}, False),
         ({"count": 0}, False),
         ({"share": 1.1}, False),

@@ -136,7 +136,7 @@ async def test_a_certificate_is_read_again_for_connections_to_come(tmp_path: Pat
     assert (await presented(server.port)).strip() == second != first.strip()
 
     certificate.write_text("no certificate")
-    with pytest.raises(BadInput, match=r"tls: .*certificate\.pem.*PEM files that fit"):
+    with pytest.raises(BadInput, match=r"serve\.tls_cert: .*certificate\.pem.*PEM files that can"):
         server.reload_certificate()
     assert (await presented(server.port)).strip() == second, "the one of before is kept"
     await server.close()
@@ -151,7 +151,7 @@ async def test_files_that_are_no_certificate_are_refused_and_the_port_is_free(
     await server.close()
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).write_text("none")
-    with pytest.raises(BadInput, match=r"tls: .*PEM files that fit"):
+    with pytest.raises(BadInput, match=r"serve\.tls_cert: .*PEM files that can be read"):
         Server("127.0.0.1", port, APP, tmp_path / "cert.pem", tmp_path / "key.pem")
     again = Server("127.0.0.1", port, APP)
     await again.close()

@@ -55,6 +55,7 @@ def test_a_slice_s_id_is_always_the_same_and_fits_every_supplier() -> None:
 def test_a_supplier_is_opened_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     supplier = ScriptedSupplier()
     install(monkeypatch, supplier, "acme")
+    monkeypatch.setattr("slicer.moderation.SUPPLIERS", {"acme": SUPPLIERS["acme"]})
     assert open_supplier(SupplierSpec("acme"), ModerationSettings()) is supplier
     with pytest.raises(BadInput, match=r"supplier: got 'other'; allowed: acme"):
         open_supplier(SupplierSpec("other"), ModerationSettings())

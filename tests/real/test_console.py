@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.async_api import Page, expect
 
-from slicer.engine.events import TaskTrouble
+from slicer.engine.events import AnchorLeft, TaskTrouble
 from slicer.engine.operation import StoreHealth, WaitingSlice
 from slicer.moderation import Label, Suggest
 from slicer.rtp.parameters import Kind
+from tests.harness.console.line import Line, line
 from tests.harness.console.pictures import jpeg
 from tests.harness.console.staged import TOKEN, Stage, served
 from tests.harness.media.content import Content, Encoding, encode
@@ -33,11 +35,38 @@ FLING = """frames => new Promise(done => {
 """Scrolls from end to end in each frame; ends at the top where their number is odd."""
 
 
+UNREADABLE = """() => {
+  const parts = color => [...color.match(/[\\d.]+/g).map(Number), 1].slice(0, 4);
+  const over = (top, below) => [0, 1, 2].map(one => top[one] * top[3] + below[one] * (1 - top[3]));
+  const behind = place => {
+    if (!place) return [255, 255, 255];
+    const color = parts(getComputedStyle(place).backgroundColor);
+    return color[3] === 1 ? color.slice(0, 3) : over(color, behind(place.parentElement));
+  };
+  const light = color => color.map(one => one / 255)
+    .map(one => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, one, index) => sum + one * [0.2126, 0.7152, 0.0722][index], 0);
+  const found = [];
+  for (const place of document.querySelectorAll("body *")) {
+    const own = [...place.childNodes].filter(one => one.nodeType === 3);
+    const text = own.map(one => one.data.trim()).join("");
+    if (!text || !place.checkVisibility()) continue;
+    const ground = behind(place), color = over(parts(getComputedStyle(place).color), ground);
+    const [low, high] = [light(color), light(ground)].sort((a, b) => a - b);
+    const ratio = (high + 0.05) / (low + 0.05);
+    if (ratio < 4.5) found.push(text + ": " + ratio.toFixed(2));
+  }
+  return found;
+}"""
+"""Visible texts whose contrast is below 4.5 (WCAG 2.2, 1.4.3)."""
+
+
 @dataclass
 class Console:
     """The page, and what stands behind it."""
 
     stage: Stage
+    cable: Line
     browser: Chromium
     url: str
     page: Page
@@ -59,9 +88,13 @@ class Console:
 @contextlib.asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Console]:
     """The console's page, without a session."""
-    async with served(folder) as (stage, url), chromium() as browser:
+    async with (
+        served(folder) as (stage, behind),
+        line(behind) as (cable, url),
+        chromium() as browser,
+    ):
         page = await browser.page(url)
-        console = Console(stage, browser, url, page)
+        console = Console(stage, cable, browser, url, page)
         page.on("pageerror", lambda error: console.errors.append(str(error)))
         page.on(
             "console",
@@ -156,6 +189,48 @@ async def test_a_long_wall_is_drawn_where_it_is_seen(tmp_path: Path) -> None:
         await expect(tiles.nth(3).locator("img")).to_be_visible()
 
 
+async def test_a_stream_that_is_cut_misses_and_doubles_nothing(tmp_path: Path) -> None:
+    """Between two events, within one, and while a picture is fetched; much happens meanwhile."""
+    async with opened(tmp_path) as console:
+        page, stage, cable = console.page, console.stage, console.cable
+        state, names = page.locator(".link"), page.locator(".who b")
+        counts = page.locator(".chips b")
+        console.fill()
+        await console.log_in()
+        await expect(names).to_have_text(sorted(ANCHORS))
+
+        cable.cut()
+        await expect(state).to_have_text("Connecting…")
+        stage.tell(AnchorLeft("t", datetime.now(UTC), ANCHORS[0], ""))
+        stage.join("t", "dee")
+        stage.judge(stage.make("t", "bo", jpeg(1)), Suggest.BLOCK, Label.PORN, 97)
+        stage.begin("u", "151")
+        cable.mend()
+        await expect(state).to_have_text("Live")
+        await expect(names).to_have_text(["bo", ANCHORS[2], "dee"])
+        await expect(page.locator(".pill:visible")).to_have_text(["Block · Porn 97"])
+        await expect(counts).to_have_text(["3", "1", "0", "0"])
+        await expect(page.locator("nav a", has_text="Tasks").locator(".count")).to_have_text("2")
+
+        cable.cut_at(b"event: wall")
+        stage.join("t", "eve")
+        await expect(state).to_have_text("Connecting…")
+        stage.tell(AnchorLeft("t", datetime.now(UTC), ANCHORS[2], ""))
+        cable.mend()
+        await expect(names).to_have_text(["bo", "dee", "eve"])
+
+        cable.cut_at(b"/media/")
+        stage.make("t", "dee", jpeg(2))
+        await expect(state).to_have_text("Connecting…")
+        cable.mend()
+        await expect(page.locator(".tile:has-text('dee') img")).to_have_js_property(
+            "naturalWidth", 320
+        )
+        await expect(names).to_have_text(["bo", "dee", "eve"])
+        await expect(counts).to_have_text(["3", "1", "0", "0"])
+        console.errors[:] = [one for one in console.errors if "net::ERR_" not in one]
+
+
 async def test_what_waits_is_dropped_after_a_question(tmp_path: Path) -> None:
     async with opened(tmp_path) as console:
         page, stage = console.page, console.stage
@@ -202,6 +277,31 @@ async def test_a_wrong_token_and_a_session_that_ends(tmp_path: Path) -> None:
         )
         assert TOKEN not in await page.content()
         assert await page.evaluate("document.cookie") == ""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_text_can_be_read(scheme: Literal["light", "dark"], tmp_path: Path) -> None:
+    """As the system is, light or dark, and the page is what it says."""
+    async with opened(tmp_path) as console:
+        page, stage = console.page, console.stage
+        await page.emulate_media(color_scheme=scheme)
+        assert await page.evaluate(UNREADABLE) == []
+        stage.stores = [StoreHealth("s3://bucket", False, True, "503", 1, 10, 0, 3)]
+        stage.slices = [WaitingSlice("t/a.jpg", "t", "ready", "s3://b", 10, 0, False)]
+        console.fill()
+        await console.log_in()
+        await expect(page.locator(".tile")).to_have_count(len(ANCHORS))
+        for anchor, suggest in zip(ANCHORS, Suggest, strict=True):
+            stage.judge(stage.make("t", anchor, jpeg(1)), suggest, Label.PORN, 97)
+        stage.tell(TaskTrouble("t", datetime.now(UTC), "HTTP 503", "s3://bucket"))
+        await expect(page.locator(".trouble", has_text="Store fails")).to_have_count(len(ANCHORS))
+        await expect(page.locator(".tile img:visible")).to_have_count(len(ANCHORS))
+        ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, re.findall(r"\d+", ground))) < 384) is (scheme == "dark")
+        for name in ("wall", "tasks", "health", "waiting", "audit", "task/t"):
+            await page.goto(f"{console.url}#/{name}")
+            await expect(page.locator("main")).not_to_contain_text("Loading")
+            assert await page.evaluate(UNREADABLE) == [], name
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])

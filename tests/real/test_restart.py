@@ -4,12 +4,10 @@ Everything is real: the process, WHIP publishers, the store, the receiver of cal
 """
 
 import asyncio
-import contextlib
-import os
-import signal
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.harness.rooms.whip_muxer import muxer
+from tests.harness.rooms.whip_muxer import muxers
 from tests.harness.service.customer import CALLBACK_KEY, configuration
 from tests.harness.service.service import BUCKET, ROOMS, service
 from tests.harness.service.webhook_receiver import Received, Receiver, receiver
@@ -55,18 +53,10 @@ class Story:
         ]
 
 
-@contextlib.asynccontextmanager
-async def anchors(port: int) -> AsyncIterator[None]:
-    """One publisher in each room. They are killed: FFmpeg hangs where its peer is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        async with contextlib.AsyncExitStack() as stack:
-            pids = []
-            for room in range(1, ROOMS + 1):
-                url = f"http://127.0.0.1:{port}/whip/{room}/anchor-{room}"
-                pids.append(await stack.enter_async_context(muxer(url, SAMPLE)))
-            yield
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+def anchors(port: int) -> AbstractAsyncContextManager[None]:
+    """One publisher in each room."""
+    urls = (f"http://127.0.0.1:{port}/whip/{room}/anchor-{room}" for room in range(1, ROOMS + 1))
+    return muxers(urls, SAMPLE)
 
 
 def each_has_files(customer: Receiver, since: int = 0) -> Callable[[], bool]:

@@ -4,12 +4,14 @@ All of it is real: `slicer serve` as a process, publishers, SeaweedFS, the recei
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -41,6 +43,12 @@ ANCHORS: tuple[tuple[str, str, VideoCodec], ...] = (
     ("bo", "anchor-amber.mp4", "H264"),
 )
 BUCKET = "serve"
+OPTIONS = {
+    "SLICER_VENDORS_LINKS": "3600",
+    "SLICER_VENDORS_ETAGS": "true",
+    "SLICER_OUTBOX_CHECKSUMS": "true",
+}
+"""What 1004 tells beside what TRTC's own does."""
 AUDIO, VIDEO = 1, 2
 WHOLE_MS = 15_000
 SAMPLES_PER_MS = 48
@@ -155,7 +163,7 @@ async def story(seaweed: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> A
     (rooms,) = free_ports(1)
     async with receiver(CALLBACK_KEY) as hook:
         config = configuration(rooms, hook.url, folder, seaweed.endpoint)
-        async with serve(config, folder, secrets=SECRETS) as served:
+        async with serve(config, folder, secrets=SECRETS | OPTIONS) as served:
             customer = Customer(Sdk(served.port, "trtc", KEY_ID, KEY), hook)
             await play(customer, rooms)
             written = all_written(folder, "running")
@@ -224,6 +232,16 @@ def test_what_was_told_is_what_is_there(customer: Customer, seaweed: Seaweed) ->
         assert (file["Bucket"], file["Region"], file["Vendor"]) == (BUCKET, REGION, 1)
         assert file["FileName"].startswith(f"prefix1/{customer.task}/")
         assert len(seaweed.read(BUCKET, file["FileName"])[0]) == file["Size"]
+
+
+def test_whoever_has_the_url_that_was_told_has_the_file(customer: Customer) -> None:
+    """By options: the store has signed it, and refuses it without its signature."""
+    for file in customer.files():
+        answer = httpx.get(file["Url"])
+        assert (answer.status_code, len(answer.content)) == (200, file["Size"])
+        assert hashlib.sha256(answer.content).hexdigest() == file["Sha256"]
+        assert hashlib.md5(answer.content).hexdigest() == file["ETag"]
+        assert httpx.get(file["Url"].partition("?")[0]).status_code == 403
 
 
 def test_sounds_decode_to_exactly_what_was_told(customer: Customer, seaweed: Seaweed) -> None:

@@ -56,6 +56,14 @@ def test_secrets_from_the_environment_beat_the_file() -> None:
     assert variables == {"SLICER_APP_9_USERSIG_KEY": "nobody's"}
 
 
+@pytest.mark.parametrize("text", ["hidden", "a:", ":hidden", "a:b,hidden", ""])
+def test_secrets_of_the_environment_that_are_none(text: str) -> None:
+    with pytest.raises(BadInput, match=r"^apps\[0\]\.secrets: got 'another text'; .*ID:KEY") as bad:
+        applications([{"sdk_app_id": 7}], {"SLICER_APP_7_SECRETS": text})
+    assert "SLICER_APP_7_SECRETS" in str(bad.value)
+    assert "hidden" not in str(bad.value)
+
+
 def test_the_room_of_an_id() -> None:
     app = Application(7, rooms=(("a*", "whip://h:1/{app}-{room}"), ("*", "whip://h:2/{room}")))
     assert [app.room_url(room) for room in ("ab", "ba")] == ["whip://h:1/7-ab", "whip://h:2/ba"]
@@ -108,7 +116,7 @@ def test_two_whose_rooms_have_their_number() -> None:
         ("permission_control", 1, "true or false"),
         ("callback_key", "hidden_key", "1 to 32 letters and digits"),
         ("callback_key", "k" * 33, "1 to 32 letters and digits"),
-        ("callback_key", "", "a key beside callback_url"),
+        ("callback_key", "", "what signs callbacks, in SLICER_APP_1400000001_CALLBACK_KEY"),
         ("callback_url", "https://h/" + "x" * 2074, "at most 2083"),
         ("callback_url", "ftp://h/", "http:// or https://"),
         ("callback_url", "https:///x", "a host"),

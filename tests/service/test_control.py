@@ -9,7 +9,7 @@ import pytest
 
 from slicer.engine.task_status import TaskStatus
 from slicer.service import control as module
-from slicer.service.control import FILE, REQUEST, control, shown
+from slicer.service.control import FILE, REGISTRY, TASKS, control, shown
 from slicer.service.operations import TaskView
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
@@ -32,12 +32,22 @@ async def test_tasks_are_told_a_line_each(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("left by a process that was killed")
     async with control(tmp_path, lambda: [RUNNING, COMING]):
         assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
-        first, second = map(json.loads, (await asked(tmp_path, REQUEST)).splitlines())
+        first, second = map(json.loads, (await asked(tmp_path, TASKS)).splitlines())
     assert first == shown(RUNNING)
     assert (first["status"], first["anchors"], first["stored"]) == ("running", ["ada"], 5)
     assert datetime.fromisoformat(first["created"]) == datetime.fromtimestamp(0, UTC)
     assert (second["status"], second["anchors"], second["lost"]) == ("waiting", [], 0)
     assert not (tmp_path / FILE).exists()
+
+
+async def test_the_registry_is_given_with_its_length(tmp_path: Path) -> None:
+    async def registry() -> bytes:
+        return b"a file\n\0"
+
+    async with control(tmp_path, lambda: [], registry):
+        assert await asked(tmp_path, REGISTRY) == b"8\na file\n\0"
+    async with control(tmp_path, lambda: []):  # of a fleet: it is no file
+        assert await asked(tmp_path, REGISTRY) == b"0\n"
 
 
 @pytest.mark.parametrize("words", [b"stop\n", b"x" * 200_000 + b"\n"])
@@ -46,8 +56,8 @@ async def test_other_words_are_not_answered(words: bytes, tmp_path: Path) -> Non
         try:
             assert await asked(tmp_path, words) == b""
         except ConnectionError:
-            assert len(words) > len(REQUEST), "what was not read is refused"
-        assert await asked(tmp_path, REQUEST)
+            assert len(words) > len(REGISTRY), "what was not read is refused"
+        assert await asked(tmp_path, TASKS)
 
 
 async def test_who_says_nothing_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from slicer.engine.settings import Settings
 from slicer.errors import BadInput
+from slicer.rooms.whip.settings import WhipSettings
 from slicer.service.applications import Application
 from slicer.service.order import Product
 from slicer.service.serving import serving
@@ -68,6 +70,15 @@ async def test_a_room_that_its_connector_refuses_stops_the_start(tmp_path: Path,
     settings = ServiceSettings(serve=ServeSettings(state=str(tmp_path / "state")), apps=(app,))
     with pytest.raises(BadInput, match=r"^apps\[0\]\.rooms\[1\]\.url: got 'whip:"):
         async with serving(settings):
+            pass
+
+
+async def test_another_setting_that_a_room_needs_is_named_itself(tmp_path: Path) -> None:
+    app = replace(APP, rooms=(("*", "whip://127.0.0.1:0/{room}"),))
+    serve = ServeSettings(state=str(tmp_path / "state"))
+    media = Settings(whip=WhipSettings(udp="192.0.2.1:1"))
+    with pytest.raises(BadInput, match=r"^whip\.udp: got '192\.0\.2\.1:1: "):
+        async with serving(ServiceSettings(media, serve, apps=(app,))):
             pass
 
 

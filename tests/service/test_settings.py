@@ -1,16 +1,31 @@
 """The service's settings: the example names them all; one file serves the engine as well."""
 
+import math
 import tomllib
+from collections.abc import Iterator
+from dataclasses import Field
+from enum import StrEnum
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 import pytest
 
-from slicer.config import section_fields, variable
+from slicer.config import in_words, limits, section_fields, variable
+from slicer.config.reader import SettingsReader
 from slicer.engine.settings import MOVED, OTHER_TABLES, OTHER_VARIABLES, Settings
 from slicer.errors import BadInput
 from slicer.service.settings import ServiceSettings, VendorSettings
 
+# Texts that may be any text: what somebody calls something, or where it is.
+FREE = {
+    "storage.url",  # a store of another package may have any scheme: refused when a task begins
+    *("spool.folder", "serve.state", "serve.state_key_file", "serve.tls_cert", "serve.tls_key"),
+    *("fleet.credentials", "fleet.tls_ca", "fleet.tls_cert", "fleet.tls_key", "fleet.user"),
+    "fleet.copies",  # the same
+    *("moderation.local_whisper", "moderation.local_words", "moderation.openai_model"),
+}
+NONSENSE = "no sense ☃"
 EXAMPLE = Path(__file__).parents[2] / "slicer.example.toml"
 
 
@@ -85,6 +100,81 @@ def test_a_moved_field_is_told_its_new_name(tmp_path: Path, old: str) -> None:
 def test_mistakes_name_their_field(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         load(tmp_path, text)
+
+
+def all_fields() -> Iterator[tuple[str, str, "Field[object]", Any]]:
+    for table, section in ServiceSettings().tables().items():
+        for one, kind in section_fields(type(section)):
+            yield table, f"{table}.{one.name}", one, kind
+
+
+def refusal(text: str, folder: Path, **environment: str) -> BadInput | None:
+    try:
+        load(folder, text, **environment)
+    except BadInput as error:
+        return error
+    return None
+
+
+def refusal_of_table(table: str, text: str) -> BadInput | None:
+    """The same by its reader alone: a fraction of the time."""
+    section = type(ServiceSettings().tables()[table])
+    try:
+        SettingsReader(tomllib.loads(text), {}, {}).take(table, section)
+    except BadInput as error:
+        return error
+    return None
+
+
+def wrong(one: "Field[object]", kind: Any) -> Iterator[str]:
+    """What a field cannot be, as TOML."""
+    low, high = limits(one)
+    yield from ("[1]", "[['a']]", "{ a = 1 }", "1979-05-27")
+    if kind in (int, float):
+        yield from ("'1'", "true", "nan", str(low - 1))
+        yield from [str(high + 1)] if high < math.inf else []
+    elif kind is bool:
+        yield from ("0", "'true'")
+    elif kind == tuple[str, ...]:
+        yield from ("1", "'a'", "[true]", '["a\\u0000b"]')
+    else:
+        yield from ("1", "true", '"a\\u0000b"')
+
+
+def test_whatever_a_field_cannot_be_is_refused_by_its_name() -> None:
+    """With the value, unless it is a secret, and with what is allowed; of an enumeration all."""
+    faults = []
+    for table, name, one, kind in all_fields():
+        for value in wrong(one, kind):
+            error = refusal_of_table(table, f"[{table}]\n{one.name} = {value}\n")
+            if error is None or error.field != name or not error.allowed:
+                faults.append((name, value, error))
+            elif isinstance(kind, type) and issubclass(kind, StrEnum):
+                assert error.allowed == in_words(list(kind))
+    assert faults == []
+
+
+def test_a_variable_is_refused_as_the_field_is(tmp_path: Path) -> None:
+    faults = []
+    for table, name, one, kind in all_fields():
+        if kind in (int, float, bool) or (isinstance(kind, type) and issubclass(kind, StrEnum)):
+            error = refusal("", tmp_path, **{variable(table, one): NONSENSE})
+            if error is None or (error.field, error.got) != (name, NONSENSE):
+                faults.append((name, error))
+    assert faults == []
+
+
+def test_a_text_that_makes_no_sense_is_refused_before_a_start(tmp_path: Path) -> None:
+    """What only a customer's first request would show is shown by `slicer config --check`."""
+    passed = set()
+    for table, name, one, kind in all_fields():
+        if kind not in (str, tuple[str, ...]) or not one.repr:
+            continue
+        value = f"'{NONSENSE}'" if kind is str else f"['{NONSENSE}']"
+        error = refusal(f"[{table}]\n{one.name} = {value}\n", tmp_path)
+        if error is None or error.field != name:
+            passed.add(name)
+    assert passed - FREE == set()
 
 
 def test_applications(tmp_path: Path) -> None:

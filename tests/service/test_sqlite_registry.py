@@ -1,5 +1,6 @@
 """Tasks on disk: they come back as they were, secrets unreadable, files that do not fit refused."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -160,3 +161,29 @@ async def test_each_documented_way_to_copy_it_after_a_crash_is_enough(tmp_path: 
     for copy in copies:
         (copy / module.FILE).chmod(0o600)
         assert len(await unfinished(copy)) >= told + 1, copy.name
+
+
+async def test_a_snapshot_has_every_task_that_was_kept_before_it(tmp_path: Path) -> None:
+    """Taken while tasks come; none is there by half, and none is lost for it."""
+    registry, told = await opened(tmp_path), list[str]()
+
+    async def come() -> None:
+        for number in range(60):
+            await registry.add(replace(RECORD, task=str(number)))
+            await registry.modify(str(number), LISTS)
+            told.append(str(number))
+
+    coming = asyncio.ensure_future(come())
+    for count in (10, 20, 30):
+        while len(told) < count:
+            await asyncio.sleep(0)
+        before = {*told}
+        copy = tmp_path / f"copy-{count}"
+        copy.mkdir(mode=0o700)
+        (copy / module.FILE).write_bytes(await registry.snapshot())
+        kept = {one.task: one.order.params.subscription for one in await unfinished(copy)}
+        assert before <= kept.keys()
+        assert all(kept[task] == LISTS for task in before)
+    await coming
+    await registry.close()
+    assert len(await unfinished(tmp_path)) == len(told) == 60

@@ -66,6 +66,7 @@ class Card {
     this.shown = false; // on the screen, or near it
     this.stale = true;
     this.wanted = "";
+    this.missing = false; // the picture that is wanted did not come
     this.taken = null; // when the picture that is shown was taken
     this.item = element("li", { className: "tile" });
     this.item.card = this;
@@ -149,6 +150,11 @@ class Card {
     mark(this.age, "tone", seconds > OLD ? "warn" : "");
   }
 
+  // The line is there again: what did not come while it was cut may come now.
+  again() {
+    if (this.missing) this.wanted = "";
+  }
+
   async drawPicture() {
     const { picture: id, taken } = this.tile;
     if (!id) {
@@ -162,13 +168,9 @@ class Card {
     this.wanted = id;
     const next = new Image();
     next.src = mediaUrl(id);
-    let missing = false;
-    try {
-      await next.decode();
-    } catch {
-      missing = true;
-    }
+    const missing = await next.decode().then(() => false, () => true);
     if (this.wanted !== id) return;
+    this.missing = missing;
     this.taken = taken;
     if (missing) {
       this.image.hidden = true;
@@ -327,6 +329,7 @@ export function wall(main) {
     if (change.tasks && !cards.size) sorting = true;
     if (change.whole) {
       for (const id of cards.keys()) if (!tiles.has(id)) cards.delete(id);
+      for (const card of cards.values()) card.again();
       sorting = true;
       counted = false;
     }

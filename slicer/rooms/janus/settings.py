@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slicer.config import DAY, bounded, secret
+from slicer.config import ADDRESS, DAY, bounded, secret, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,5 +20,5 @@ class JanusSettings:
     silence: float = bounded(15.0, 1, DAY)
     """Seconds without any datagram after which an anchor's connection is made anew; an anchor that
     sends no media for as long is told."""
-    advertise: tuple[str, ...] = ()
+    advertise: tuple[str, ...] = spelled((), ADDRESS)
     """Addresses to offer as ICE candidates; empty: all of this host."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from slicer.config import DAY, bounded, secret
+from slicer.config import ADDRESS, DAY, bounded, secret, spelled
 
 
 class Quality(StrEnum):
@@ -34,5 +34,5 @@ class LiveKitSettings:
     """Largest message taken, in bytes."""
     silence: float = bounded(15.0, 1, DAY)
     """Seconds without an authenticated datagram (SRTP, STUN) after which the connection is lost."""
-    advertise: tuple[str, ...] = ()
+    advertise: tuple[str, ...] = spelled((), ADDRESS)
     """Addresses to offer as ICE candidates; empty: this host's own."""

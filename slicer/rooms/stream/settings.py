@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slicer.config import DAY, bounded
+from slicer.config import DAY, HOST_PORT, bounded, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,5 +13,5 @@ class StreamSettings:
     """Seconds from connecting to the first media, after which a stream is not there."""
     silence: float = bounded(10.0, 1, DAY)
     """Seconds without media after which a stream is lost, and connected to again."""
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = spelled((), HOST_PORT)
     """Other hosts, HOST or HOST:PORT, that playlists and redirects of HTTP may lead to."""

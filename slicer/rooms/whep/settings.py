@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slicer.config import DAY, bounded, secret
+from slicer.config import ADDRESS, DAY, bounded, secret, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,5 +23,5 @@ class WhepSettings:
     """Anchors of a room that are played at once; more are told and left out."""
     silence: float = bounded(15.0, 1, DAY)
     """Seconds without an authenticated datagram (SRTP, STUN) after which an anchor is gone."""
-    advertise: tuple[str, ...] = ()
+    advertise: tuple[str, ...] = spelled((), ADDRESS)
     """Addresses to offer as ICE candidates; empty: this host's own."""

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from slicer.config import DAY, bounded, secret
+from slicer.config import ADDRESS, ADDRESS_PORT, DAY, ORIGIN, Syntax, bounded, secret, spelled
+
+ORIGINS = Syntax(rf"\*|{ORIGIN.pattern}", "* (every one), or https://HOST, perhaps with a port")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,7 @@ class WhipSettings:
     """The application whose users may publish; 0: none."""
     usersig_key: str = secret("SLICER_USERSIG_KEY")
     """Verifies a publisher's bearer token, its UserSig; empty: everybody may publish."""
-    allow_origin: str = "*"
+    allow_origin: str = spelled("*", ORIGINS)
     """The origin whose pages may publish (CORS)."""
     max_body: int = 256 * 1024
     """Largest SDP accepted, in bytes."""
@@ -25,12 +27,12 @@ class WhipSettings:
     """Bit/s that a publisher's video is asked to stay below; 0: as much as the path carries."""
     silence: float = bounded(15.0, 1, DAY)
     """Seconds without an authenticated datagram (SRTP, STUN) after which a publisher is gone."""
-    udp: str = ""
+    udp: str = spelled("", ADDRESS_PORT)
     """ADDRESS:PORT of all publishers' media; empty: the room's address and any free port."""
-    tcp: str = ""
+    tcp: str = spelled("", ADDRESS_PORT)
     """ADDRESS:PORT for the media of publishers without UDP (ICE-TCP); empty: none. It needs
     `udp`."""
-    advertise: tuple[str, ...] = ()
+    advertise: tuple[str, ...] = spelled((), ADDRESS)
     """Addresses to offer as ICE candidates (1:1 NAT); empty: those of `udp` and `tcp`, or all
     of this host."""
     ice_servers: tuple[str, ...] = ()

@@ -95,7 +95,7 @@ async def life(order: dict[str, Any]) -> None:
 
     on_spooled = OutcomeRouter.on_spooled
     OutcomeRouter.on_spooled = spooled  # type: ignore[method-assign, assignment]
-    moderation.SUPPLIERS = {"slow": f"{__name__}:OPEN"}
+    moderation.SUPPLIERS = {**moderation.SUPPLIERS, "slow": f"{__name__}:OPEN"}
     globals()["OPEN"] = lambda _spec, _settings: SlowSupplier(order["seconds"], note)
     judged_by = Moderation(SupplierSpec("slow"), Keep.HITS)
     settings = Settings(

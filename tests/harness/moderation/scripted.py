@@ -8,7 +8,7 @@ import pytest
 
 from slicer.errors import ModerationError
 from slicer.media.slice import File, SliceInfo
-from slicer.moderation import Batch, Finding, Label, Suggest, SupplierSpec, Verdict
+from slicer.moderation import SUPPLIERS, Batch, Finding, Label, Suggest, SupplierSpec, Verdict
 from slicer.moderation.settings import ModerationSettings
 from slicer.rtp.parameters import Kind
 
@@ -72,7 +72,7 @@ def install(
     monkeypatch: pytest.MonkeyPatch, supplier: ScriptedSupplier, name: str = "tianyu"
 ) -> None:
     """Have *name* be this supplier wherever it is opened."""
-    monkeypatch.setattr("slicer.moderation.SUPPLIERS", {name: f"{__name__}:opened"})
+    monkeypatch.setitem(SUPPLIERS, name, f"{__name__}:opened")
     monkeypatch.setattr("slicer.moderation.SDKS", {})
     monkeypatch.setattr(f"{__name__}.opened", lambda _spec, _settings: supplier)
 

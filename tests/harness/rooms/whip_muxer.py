@@ -11,12 +11,13 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import os
 import signal
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -161,6 +162,17 @@ async def muxer(url: str, file: Path | None = None, bearer: str = "") -> AsyncIt
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def muxers(urls: Iterable[str], file: Path) -> AsyncIterator[None]:
+    """One for each URL. They are killed: FFmpeg hangs where its peer is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        async with contextlib.AsyncExitStack() as stack:
+            pids = [await stack.enter_async_context(muxer(url, file)) for url in urls]
+            yield
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":
