@@ -25,8 +25,8 @@ PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) te
 # Tests on real parts that look at what came, in which order and whether at all, and at no date finer than a
 # second: they may run beside what computes.
 SERVERS := $(patsubst %,tests/real/test_%.py,connections console contact_sheet_page fleet fleet_attacks \
-	fleet_console fleet_disk fleet_durability fleet_faults fleet_janus fleet_kills fleet_refusals kills \
-	moderation_seed promtool proxies restart s3 sdk spool tshark)
+	fleet_console fleet_disk fleet_durability fleet_faults fleet_janus fleet_kills fleet_refusals fleet_upgrade \
+	kills moderation_seed promtool proxies restart s3 sdk spool tshark)
 # Tests on real parts that need the machine to themselves.
 ALONE := tests/real/test_loss.py tests/real/test_serve.py
 
