@@ -123,6 +123,9 @@ async def _rekey(registry: FleetRegistry, table: Table) -> int:
 
 async def _purge(table: Table, sure: bool) -> None:
     keys = table.foreign_keys()
+    if not keys:
+        sys.stdout.write("every record is signed by one of these keys (SLICER_STATE_KEY)\n")
+        return
     sys.stdout.writelines(f"{key!a}\n" for key in keys)  # a stranger may have chosen it
     count = f"{counted(len(keys), 'record')} that none of these keys has signed (SLICER_STATE_KEY)"
     if not sure:

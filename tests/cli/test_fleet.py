@@ -152,6 +152,8 @@ async def test_what_is_nobodys_is_listed_and_removed(
     assert "2 records that none of these keys has signed (SLICER_STATE_KEY); --yes" in shown
     assert await run(workers, "purge", "--yes") == 0
     assert "removed" in capsys.readouterr().out
+    assert await run(workers, "purge") == 0
+    assert capsys.readouterr().out.startswith("every record is signed by one of these keys")
     assert await run(workers, "status") == 0
     assert "left alone" not in capsys.readouterr().out
 

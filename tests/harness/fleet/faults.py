@@ -153,6 +153,8 @@ async def upgrade(stage: Stage) -> str:
         await asyncio.sleep(2)
     for name in [*stage.copies, *stage.running]:
         await stage.end(name)
+        had = [task for task in list(stage.ports) if await stage.worker_of(task) == name]
+        assert not had, f"{name} has handed all its tasks over"
         await stage.start(name)
         await stage.until_sliced()
     return ""
