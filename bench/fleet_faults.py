@@ -83,7 +83,7 @@ async def main(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as given:
         folder = options.folder or Path(given)
         disk = 0 if options.faults else DISK
-        made = fault_stage(folder, options.workers, options.tasks, apis=2, rooms=1, disk=disk)
+        made = fault_stage(folder, options.workers, options.tasks, apis=2, disk=disk)
         async with made as stage:
             if options.faults:
                 return await many(stage, options.faults, options.minutes, options.seed)

@@ -188,7 +188,7 @@ class Stage:
 
     async def create(self, room: str = "", pictures: bool = False) -> str:
         """A task more, as soon as the fleet takes one, in a room of its own or in this one."""
-        port = self.next_port()
+        port = FIRST_PORT + len(self.ports)
         body = order(room or str(port), pictures)
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -201,10 +201,6 @@ class Stage:
         task = str(answer["TaskId"])
         self.ports[task], self.seen[task], self.began[task] = port, [], time.time()
         return task
-
-    def next_port(self) -> int:
-        """The room of the task that is created next."""
-        return FIRST_PORT + len(self.ports)
 
     async def worker_of(self, task: str) -> str:
         """Who has a task, by its record."""

@@ -7,12 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import nats
-from nats.aio.msg import Msg
-
-from tests.harness.fleet.calling import call
-from tests.harness.fleet.fault_stage import SLICE, Gap, Seen, Stage, order
-from tests.harness.fleet.nats_server import listening
+from tests.harness.fleet.fault_stage import SLICE, Gap, Seen, Stage
 
 EDGE = 3.0
 """Seconds for which a slice may wait for its sender's report before it counts as cut
@@ -122,28 +117,6 @@ async def fill_disk(stage: Stage, seconds: float = 20.0) -> str:
     return name
 
 
-async def kill_copy_in_a_create(stage: Stage) -> str:
-    """As the worker is asked to begin; its customer tries again at another copy."""
-    *_, name = stage.copies
-    asked = asyncio.Event()
-
-    async def on_question(_: Msg) -> None:
-        asked.set()
-
-    client = await nats.connect(list(stage.servers.urls))
-    await client.subscribe("slicer.ask.*", cb=on_question)
-    await listening(client)
-    about = order(str(stage.next_port()))
-    creating = asyncio.ensure_future(call(stage.copies[name].port, "CreateCloudSliceTask", about))
-    await asyncio.wait_for(asked.wait(), 20)
-    await stage.kill(name)
-    await client.close()
-    await asyncio.gather(creating, return_exceptions=True)
-    await stage.create()
-    await stage.start(name)
-    return ""
-
-
 async def upgrade(stage: Stage) -> str:
     """Every process is replaced, one after the other."""
     for number in range(len(stage.servers.ports)):
@@ -167,7 +140,6 @@ FAULTS = (
     Fault("a worker cut off from everything", cut_off_from_everything),
     Fault("a worker ended (SIGTERM), which drains it", drain_worker),
     Fault("a worker's spool without room for 20 s", fill_disk),
-    Fault("a copy of the API killed in the midst of a create", kill_copy_in_a_create),
     Fault("the stream's leader killed", kill_leader),
     Fault("the leader and a worker killed together", kill_leader_and_worker),
     Fault("two of three NATS servers killed for 10 s", kill_two_servers),
