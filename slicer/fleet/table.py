@@ -90,6 +90,8 @@ class Table:
         try:
             await until_ready(partial(self._make, replicas), SYNC)
             last = await until_ready(self._begin, deadline - time.monotonic())
+            # What came last may be of a task that is forgotten: it sees that nothing more comes.
+            self._watching = asyncio.ensure_future(self._watch())
             async with asyncio.timeout(max(deadline - time.monotonic(), CHECK)):
                 await self._until_read(last)
         except (BusUnavailable, TimeoutError) as error:
@@ -102,7 +104,6 @@ class Table:
         if self._foreign:
             text = "! %d records of %s are not signed by these keys, and are left alone (%s)"
             logger.warning(text, len(self._foreign), self._bucket, "SLICER_STATE_KEY")
-        self._watching = asyncio.ensure_future(self._watch())
 
     def check_keys(self) -> None:
         """Raise BadInput where there are records, and these keys have signed none of them."""
@@ -144,7 +145,10 @@ class Table:
         """Take out what is not of this fleet. Raises BusUnavailable."""
         # Others read nothing of a purge: this says that it is gone.
         await self._publish(key, b"", self._bus.signed(self._prefix + key, b""))
-        await self.forget(key)
+        self._foreign.pop(key, None)
+        # The servers keep what comes under "*" or ">", and a purge of that would take out all.
+        if not {"*", ">"} & set(key.split(".")):
+            await self.forget(key)
 
     async def _begin(self) -> int:
         """Begin to read. Gives the last revision by then. Raises BadInput and BusUnavailable."""

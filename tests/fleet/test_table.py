@@ -94,6 +94,17 @@ async def test_the_latest_record_is_asked_for(table: Table) -> None:
     assert table.records == {}
 
 
+async def test_a_process_starts_also_where_what_came_last_is_forgotten(
+    table: Table, bus: Bus
+) -> None:
+    written = await table.write(RECORD)
+    assert await table.write(replace(RECORD, task="last"))
+    await table.forget("last")
+    second = await other(bus)
+    assert second.records == {"t": written}
+    await second.close()
+
+
 async def put(bus: Bus, key: str, data: bytes) -> int:
     """Write something that is signed by the fleet's keys, whatever it is. Gives its revision."""
     subject = f"$KV.{bus.bucket}_tasks.{key}"
@@ -264,15 +275,15 @@ async def test_what_is_nobodys_can_be_removed_and_all_know(
     table: Table, bus: Bus, stranger: Client
 ) -> None:
     written = await table.write(RECORD)
-    for key in ("t", "strange", "strange.too"):
+    for key in ("t", "strange", "strange.too", "*", ">"):
         ack = await stranger.jetstream().publish(f"$KV.{bus.bucket}_tasks.{key}", b"forged")
     second = await other(bus)
     await until(lambda: table.read >= ack.seq)
-    assert second.foreign_keys() == ["strange", "strange.too", "t"], "it knows of no task"
-    assert table.foreign_keys() == ["strange", "strange.too"], "the task is written again"
+    assert second.foreign_keys() == ["*", ">", "strange", "strange.too", "t"], "it knows no task"
+    assert table.foreign_keys() == ["*", ">", "strange", "strange.too"], "t is written again"
+    await table.restore()
     for key in table.foreign_keys():
         await table.purge(key)
-    await table.restore()
     await until(lambda: second.foreign == table.foreign == 0)
     assert written is not None
     assert second.records == table.records
