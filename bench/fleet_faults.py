@@ -18,6 +18,8 @@ from tests.harness.fleet.faults import FAULTS, Chance, cost, gaps_of, inflict, s
 
 SETTLE = 20.0
 """Seconds that a slice takes, and some more."""
+DISK = 256
+"""MiB of each spool's disk, which a fault fills."""
 
 
 async def each(stage: Stage, only: str) -> int:
@@ -80,7 +82,9 @@ async def main(options: argparse.Namespace) -> int:
     """Run the fleet."""
     with tempfile.TemporaryDirectory() as given:
         folder = options.folder or Path(given)
-        async with fault_stage(folder, options.workers, options.tasks, apis=2) as stage:
+        disk = 0 if options.faults else DISK
+        made = fault_stage(folder, options.workers, options.tasks, apis=2, disk=disk)
+        async with made as stage:
             if options.faults:
                 return await many(stage, options.faults, options.minutes, options.seed)
             return await each(stage, options.only)

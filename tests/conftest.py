@@ -37,6 +37,7 @@ LONGEST = (
     "real/test_fleet_durability.py",
     "real/test_fleet_faults.py",
     "real/test_fleet_refusals.py",
+    "real/test_fleet_upgrade.py",
     "real/test_spool.py",
     "real/test_fleet_disk.py",
     "real/test_console.py",

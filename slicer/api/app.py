@@ -63,7 +63,7 @@ def make_app(  # noqa: PLR0913 (each is one part of the process, made where all 
     apps: Mapping[int, Application],
     orders: OrderTaker,
     settings: ApiSettings | None = None,
-    ready: Callable[[], bool] = lambda: True,
+    busy: Callable[[], str] = lambda: "",
     counters: ApiCounters | None = None,
     beside: Sequence[BaseRoute] = (),
     *,
@@ -72,10 +72,10 @@ def make_app(  # noqa: PLR0913 (each is one part of the process, made where all 
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """The app over these applications. *ready*: whether orders are taken, for `GET /readyz`;
-    *counters*: where its answers are counted; *beside*: what else is served at this address;
-    *note*: is told what the audit keeps; *shared*: limits that other copies have, too; *now* is UTC
-    in seconds, *monotonic* seconds that never step back.
+    """The app over these applications. *busy*: why no orders are taken, or nothing, for
+    `GET /readyz`; *counters*: where its answers are counted; *beside*: what else is served at this
+    address; *note*: is told what the audit keeps; *shared*: limits that other copies have, too;
+    *now* is UTC in seconds, *monotonic* seconds that never step back.
 
     Raises BadInput where an application cannot be served as it is configured.
     """
@@ -83,7 +83,7 @@ def make_app(  # noqa: PLR0913 (each is one part of the process, made where all 
     dispatcher = Dispatcher(apps, orders, settings, note, shared, now=now, monotonic=monotonic)
     counters = counters or ApiCounters()
     endpoint = Endpoint(dispatcher, settings, counters, note, now, monotonic)
-    app = Starlette(routes=[*health_routes(ready), *beside, Route("/{path:path}", endpoint)])
+    app = Starlette(routes=[*health_routes(busy), *beside, Route("/{path:path}", endpoint)])
     app.state.dispatcher = dispatcher
     return app
 

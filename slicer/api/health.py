@@ -17,23 +17,26 @@ LIMITS = HttpSettings(connections=64, per_address=64, keep_alive=75.0, reserve=0
 """Few connections, and of the process's last descriptors."""
 
 
-def health_routes(ready: Callable[[], bool]) -> list[Route]:
-    """`/healthz` and `/readyz`. They ask for no signature, and say one word."""
+def health_routes(busy: Callable[[], str]) -> list[Route]:
+    """`/healthz` and `/readyz`, which ask for no signature. *busy*: why no orders are taken, or
+    nothing."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
-        is_ready = ready()
-        return JSONResponse({"status": "ready" if is_ready else "busy"}, 200 if is_ready else 503)
+        reason = busy()
+        if reason:
+            return JSONResponse({"status": "busy", "reason": reason}, 503)
+        return JSONResponse({"status": "ready"})
 
     return [resource("/healthz", {"GET": healthz}), resource("/readyz", {"GET": readyz})]
 
 
-def open_health(listen: str, ready: Callable[[], bool]) -> Server:
-    """Serve health alone at HOST:PORT. Raises BadInput."""
+def open_health(listen: str, busy: Callable[[], str]) -> Server:
+    """Serve health alone at HOST:PORT; *busy* as above. Raises BadInput."""
     host, port = split_authority("serve.health", listen)
     try:
-        return Server(host, port, application(health_routes(ready)), settings=LIMITS)
+        return Server(host, port, application(health_routes(busy)), settings=LIMITS)
     except OSError as error:
         raise cannot_listen("serve.health", listen, error) from None

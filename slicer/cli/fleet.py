@@ -44,7 +44,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     move = actions.add_parser("move", help="have another worker run a task")
     move.add_argument("task", help="its TaskId")
     rekey = actions.add_parser("rekey", help="have all records by the first of SLICER_STATE_KEY")
-    named = {"status": status, "drain": drain, "move": move, "rekey": rekey}
+    purge = actions.add_parser("purge", help="remove records that no SLICER_STATE_KEY has signed")
+    purge.add_argument("--yes", action="store_true", help="do it, instead of listing them")
+    named = {"status": status, "drain": drain, "move": move, "rekey": rekey, "purge": purge}
     for what, action in named.items():
         add_fleet(action)
         add_common(action)
@@ -67,6 +69,10 @@ async def _fleet(settings: ServiceSettings, options: argparse.Namespace) -> int:
         heard: dict[str, Beat] = {}
         await bus.hear_beats(lambda beat: heard.update({beat.worker: beat}))
         await table.open(settings.fleet.replicas)
+        if options.what == "purge":
+            await _purge(table, options.yes)
+            return 0
+        table.check_keys()
         if options.what == "rekey":
             return await _rekey(FleetRegistry(table, encryption), table)
         await asyncio.sleep(LISTEN)
@@ -113,6 +119,22 @@ async def _rekey(registry: FleetRegistry, table: Table) -> int:
         sys.stdout.write(f"{left} left as they are: none of these keys has signed them\n")
         return FAILED
     return 0
+
+
+async def _purge(table: Table, sure: bool) -> None:
+    keys = table.foreign_keys()
+    if not keys:
+        sys.stdout.write("every record is signed by one of these keys (SLICER_STATE_KEY)\n")
+        return
+    sys.stdout.writelines(f"{key!a}\n" for key in keys)  # a stranger may have chosen it
+    count = f"{counted(len(keys), 'record')} that none of these keys has signed (SLICER_STATE_KEY)"
+    if not sure:
+        of = "if the fleet has other keys, they are its tasks"
+        sys.stdout.write(f"{count}; --yes removes them, for good: {of}\n")
+        return
+    for key in keys:
+        await table.purge(key)
+    sys.stdout.write(f"{count} removed\n")
 
 
 async def _drain(bus: Bus, view: View, worker: str) -> None:

@@ -28,7 +28,7 @@ from slicer.cli.observability import Metrics, reopen_log
 from slicer.cli.options import add_common, settings_to_serve, whole
 from slicer.cli.reload import Running
 from slicer.cli.signals import end_on_signals
-from slicer.cli.worker import add_fleet, in_fleet
+from slicer.cli.worker import add_fleet, in_fleet, phase
 from slicer.console import open_console
 from slicer.engine.stages import Observe
 from slicer.errors import counted
@@ -79,14 +79,14 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
     began, ended = asyncio.Event(), asyncio.Event()
     end_on_signals(ended.set, lambda: _say("SIGHUP: not yet, the service is starting"))
 
-    def ready() -> bool:
-        return began.is_set() and not ended.is_set() and orders.ready
+    def busy() -> str:
+        return phase(began, ended) or orders.busy
 
     async with AsyncExitStack() as stack:
         metrics, counters = Metrics(), ApiCounters()
         # Opened first, closed last, as health: the end is worth watching, too.
         port = await stack.enter_async_context(metrics.listening(settings.metrics.listen))
-        health = open_health(settings.serve.health, ready) if settings.serve.health else None
+        health = open_health(settings.serve.health, busy) if settings.serve.health else None
         if health:  # it tells of the start and of the end, too
             stack.push_async_callback(health.close)
             metrics.add_server("health", health)
@@ -100,7 +100,7 @@ async def _serve(settings: ServiceSettings, listen: Listen, options: argparse.Na
         note = orders.operations.audit.note
         shared = orders.limits if isinstance(orders, FleetOrders) else None
         limits = _limits(settings, insecure)
-        app = make_app(apps, orders, limits, ready, counters, beside, note=note, shared=shared)
+        app = make_app(apps, orders, limits, busy, counters, beside, note=note, shared=shared)
         server = await open_server(app, listen, insecure, settings.engine.http)
         stack.push_async_callback(server.close)
         if console:  # its streams end before the server does

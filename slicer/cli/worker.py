@@ -68,19 +68,26 @@ def work(options: argparse.Namespace) -> int:
     return asyncio.run(_work(settings))
 
 
+def phase(began: asyncio.Event, ended: asyncio.Event) -> str:
+    """What keeps a process from its work: its start or its end, or nothing."""
+    if not began.is_set():
+        return "starting"
+    return "ending" if ended.is_set() else ""
+
+
 async def _work(settings: ServiceSettings) -> int:
     began, ended = asyncio.Event(), asyncio.Event()
     end_on_signals(ended.set, _hung_up)
 
-    def ready() -> bool:
-        return began.is_set() and not ended.is_set() and here.ready
+    def busy() -> str:
+        return phase(began, ended) or here.busy
 
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         port = await stack.enter_async_context(metrics.listening(settings.metrics.listen))
         health = None
         if settings.serve.health:
-            health = open_health(settings.serve.health, ready)
+            health = open_health(settings.serve.health, busy)
             stack.push_async_callback(health.close)
             metrics.add_server("health", health)
         observe = await stack.enter_async_context(metrics.tracing(settings.tracing))

@@ -32,9 +32,10 @@ AT_ONCE = 4
 """Copies that are written, read or deleted side by side."""
 PATIENCE = 5.0
 """Seconds that a closing process gives to what is under way."""
-MAX_UNDELETED = 1_000
-"""Copies whose deletion failed and is tried again. One more is left where it is: the next that has
-the task delivers it once more, under the same key with the same bytes."""
+MAX_UNDELETED = 4_000
+"""Copies that wait to be deleted: what a busy worker stores in half a minute. One more is left
+where it is: the next that has the task delivers it once more, under the same key with the same
+bytes."""
 BACKOFF = Backoff(first=0.5, most=30.0)
 _WRITE, _DELETE = "takes", "deletes"
 _MEANWHILE = {
@@ -79,7 +80,7 @@ class Copies:
         self._writer = os.urandom(4).hex()
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._tried, self._putting, self._resting = set[str](), set[str](), set[str]()
-        self._claimed, self._undeleted = set[str](), set[str]()
+        self._claimed = set[str]()
         self._deleting = Background()
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._limit_of_deletions = asyncio.Semaphore(AT_ONCE)  # those that wait hold up no copy
@@ -107,7 +108,11 @@ class Copies:
             if key not in self._tried:
                 self._claimed.discard(key)
                 return
-        self._deleting.start(self._delete(key, writing))
+        if len(self._deleting) < MAX_UNDELETED:
+            self._deleting.start(self._delete(key, writing))
+        else:
+            self.left += 1
+            self._forget(key)
 
     def claim(self, key: str) -> None:
         """The slice of a copy that another process wrote is in the spool here: `of_others` leaves
@@ -186,16 +191,14 @@ class Copies:
     async def _delete(self, key: str, writing: asyncio.Task[None] | None) -> None:
         if writing is not None:  # else it would be there after it was deleted
             await asyncio.wait([writing])
-        self._tried.discard(key)
         failed = 0
         while not await self._is_deleted(key):
             failed += 1
-            if key not in self._undeleted and len(self._undeleted) >= MAX_UNDELETED:
-                self.left += 1
-                break
-            self._undeleted.add(key)
             await self._clock.sleep(BACKOFF.after_failure(failed, 1.0))
-        self._undeleted.discard(key)
+        self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        self._tried.discard(key)
         self._claimed.discard(key)
 
     async def _is_deleted(self, key: str) -> bool:

@@ -14,6 +14,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -56,6 +57,10 @@ REVISION = "Slicer-Revision"
 """The header in which a record that is pushed has its revision."""
 MARK = "Slicer-Mark"
 """The header in which a question has what makes it good once (`Questions`)."""
+
+_CREDENTIALS = re.compile(
+    r"BEGIN NATS USER JWT-+\n[\w.-]+\n.*BEGIN USER NKEY SEED-+\nSU[A-Z2-7]{56}\n", re.DOTALL
+)
 
 Answer = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
@@ -100,7 +105,8 @@ class Bus:
         self.refused = 0
         """Messages that none of this fleet has signed."""
         self._refused_kinds = set[str]()
-        self._questions = Questions()
+        self._instances: dict[str, str] = {}
+        """Which process of each worker answers now, by its heartbeats."""
         self.js: JetStreamContext = client.jetstream(timeout=CONNECT / 4)
         self.bucket = bucket
         self.on_connected = told.on_connected
@@ -138,7 +144,7 @@ class Bus:
                     inbox_prefix=_inbox(settings.user),
                     user=settings.user or None,
                     password=settings.password or None,
-                    user_credentials=_file("credentials", settings.credentials) or None,
+                    user_credentials=_credentials(settings.credentials),
                 )
         except (nats.errors.Error, OSError, TimeoutError) as error:
             told.ended = True
@@ -151,6 +157,11 @@ class Bus:
     def connected(self) -> bool:
         """Whether there is a server just now."""
         return self._client.is_connected
+
+    @property
+    def absence(self) -> str:
+        """That no server is there just now; nothing where one is."""
+        return "" if self.connected else "the bus: no server is there"
 
     async def beat(self, beat: Beat) -> None:
         """Send a heartbeat; none while no server is there, for an old one would be a lie."""
@@ -167,9 +178,13 @@ class Bus:
             if not self.is_ours(message.subject, message.data, message.headers):
                 return
             try:
-                callback(beats.from_json(message.data))
+                beat = beats.from_json(message.data)
             except BadInput as error:
                 logger.warning("! %s: %s", message.subject, error)
+                return
+            if beat.capacity:  # else it does not answer yet
+                self._instances[beat.worker] = beat.instance
+            callback(beat)
 
         subject = f"{self._bucket}.beat.{worker}"
         heard = await self._client.subscribe(subject, cb=on_message)
@@ -205,11 +220,14 @@ class Bus:
     async def ask(
         self, worker: str, question: Mapping[str, Any], seconds: float
     ) -> Mapping[str, Any]:
-        """Ask a worker. Raises BusUnavailable where no answer comes in time, or none of ours."""
+        """Ask a worker that was heard (`hear_beats`). Raises BusUnavailable where it was not, no
+        answer comes in time, or none of ours."""
         from nats.errors import Error  # noqa: PLC0415
 
         subject, data = f"{self._bucket}.ask.{worker}", json.dumps(question).encode()
-        mark = f"{time.time():.0f} {os.urandom(16).hex()}"
+        if worker not in self._instances:
+            raise BusUnavailable(f"worker {worker} does not answer: it was not heard")
+        mark = f"{time.time():.0f} {self._instances[worker]} {os.urandom(16).hex()}"
         headers = {MARK: mark, **self.signed(subject, data, mark)}
         try:
             answer = await self._client.request(subject, data, timeout=seconds, headers=headers)
@@ -223,9 +241,9 @@ class Bus:
             raise BusUnavailable(f"{text} (SLICER_STATE_KEY)")
         return found
 
-    async def answer(self, worker: str, callback: Answer) -> None:
-        """Answer what this worker is asked; questions do not wait for each other."""
-        pending = set[asyncio.Task[None]]()
+    async def answer(self, worker: str, instance: str, callback: Answer) -> None:
+        """Answer what this process of a worker is asked; questions do not wait for each other."""
+        pending, questions = set[asyncio.Task[None]](), Questions(instance)
 
         async def reply(message: "Msg", mark: str) -> None:
             data = json.dumps(await callback(json.loads(message.data))).encode()
@@ -236,8 +254,8 @@ class Bus:
             mark = (message.headers or {}).get(MARK, "")
             if not self.is_ours(message.subject, message.data, message.headers, mark):
                 return
-            if not self._questions.is_new(mark, time.time()):
-                text = "! %s: a question of another time, or that was asked before"
+            if not questions.is_new(mark, time.time()):
+                text = "! %s: a question of another time, to another process, or asked before"
                 logger.warning(text, message.subject)
                 return
             task = asyncio.ensure_future(reply(message, mark))
@@ -271,8 +289,8 @@ class Bus:
     def check_connected(self) -> None:
         """Raise BusUnavailable while no server is there: what is asked for would be sent once there
         is one."""
-        if not self.connected:
-            raise BusUnavailable("the bus: no server is there")
+        if self.absence:
+            raise BusUnavailable(self.absence)
 
     async def make_stream(self, config: "StreamConfig") -> None:
         """Make a stream, unless it is there. Raises BadInput and BusUnavailable."""
@@ -358,6 +376,17 @@ def _inbox(user: str) -> str:
 def _file(field: str, name: str) -> str:
     if name and not Path(name).is_file():
         raise BadInput(f"fleet.{field}", name, "a file that is there")
+    return name
+
+
+def _credentials(name: str) -> str | None:
+    """A file that nats-py can use: it reads on for ever where what it looks for is not there."""
+    if not name:
+        return None
+    text = Path(_file("credentials", name)).read_text(errors="replace")
+    if not _CREDENTIALS.search(text):
+        allowed = "a file of a user's JWT and seed, as nsc makes it"
+        raise BadInput("fleet.credentials", name, allowed)
     return name
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from slicer.errors import BadInput
 
-FORMAT = 2
+FORMAT = 3
 """The records' version: a process that knows another one leaves them alone."""
 
 
@@ -18,7 +18,8 @@ class TaskRecord:
     where there is no other one; else the one that it was taken from, as dead;
     *sealed*: the order and its secrets, encrypted; *code*: why its robot left or is leaving.
     *together*: tasks for which this is the same go to the same worker, where it is not empty.
-    *created*, *expires* and *ended* are wall time in seconds.
+    *created*, *expires* and *ended* are wall time in seconds. *changes*: how many the record
+    has had: one that has had fewer is older, whatever its revision.
     """
 
     task: str
@@ -33,6 +34,7 @@ class TaskRecord:
     ended: float | None = None
     revision: int = 0
     together: str = ""
+    changes: int = 0
 
 
 _KEPT = [one.name for one in fields(TaskRecord) if one.name not in {"task", "revision"}]
@@ -47,6 +49,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "code": (int, type(None)),
     "ended": (int, float, type(None)),
     "together": str,
+    "changes": int,
 }
 
 
@@ -61,7 +64,6 @@ def from_json(task: str, data: bytes, revision: int) -> TaskRecord:
     try:
         found = json.loads(data)
         version = found.pop("format")
-        found.setdefault("together", "")
         values = {name: found[name] for name in _KEPT}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadInput("fleet.bucket", f"record {task}", "records of rtc-slicer") from None

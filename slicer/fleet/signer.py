@@ -6,7 +6,8 @@ publishers led there, or put callbacks into the stream that we would sign for a 
 
 A signature alone does not keep a message from being sent once more. A record is signed together
 with the revision that it replaces, and the servers take it over that one alone; a question is good
-once (`Questions`); a record that is pushed again is an old one, which means nothing.
+once, and for one process alone (`Questions`); a record that is pushed again is an old one, which
+means nothing.
 """
 
 import hmac
@@ -47,10 +48,12 @@ class Signer:
 
 
 class Questions:
-    """Those that a worker was asked, so that none is answered twice. Each one has a *mark*: wall
-    time in seconds, and a text that no other one has."""
+    """Those that a worker was asked, so that none is answered twice. Each one has a mark: wall time
+    in seconds, which process of that worker is asked, and a text that no other one has."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: str) -> None:
+        """*instance*: this process (`Beat.instance`). The next one remembers no question."""
+        self._instance = instance
         self._seen: dict[str, float] = {}
         self._swept = 0.0
 
@@ -60,14 +63,17 @@ class Questions:
     def is_new(self, mark: str, now: float) -> bool:
         """Whether a question that is ours is of these minutes, and comes for the first time; *now*
         is wall time."""
+        time, _, rest = mark.partition(" ")
         try:
-            sent = float(mark.partition(" ")[0])
+            sent = float(time)
         except ValueError:
             return False
         if abs(now - self._swept) > SWEEP:  # all of them at each question would take its time
             self._swept = now
             self._seen = {one: until for one, until in self._seen.items() if until >= now}
-        if not abs(now - sent) <= GOOD or mark in self._seen:
+        if rest.partition(" ")[0] != self._instance or not abs(now - sent) <= GOOD:
+            return False
+        if mark in self._seen:
             return False
         self._seen[mark] = sent + GOOD
         return True

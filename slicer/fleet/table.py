@@ -7,7 +7,9 @@ waits. `read` says up to which write it has come: a write of its own, a *barrier
 
 A record is signed, together with the revision that it replaces. One that is not of this fleet is
 left alone: what was known of its task goes on to hold, and is written over it (`restore`). Until
-that is done, a worker does not know whether the task is still its own (`is_certain`).
+that is done, a worker does not know whether the task is still its own (`is_certain`). Who writes
+over it may have missed the change before; then whoever made that change sees a record of this fleet
+that has had fewer changes (`TaskRecord.changes`), and writes its own again.
 
 A consumer of JetStream that lives on a server which dies comes back late, by seconds. So the latest
 revision is asked for each CHECK seconds, and where what is missing does not come, another consumer
@@ -21,7 +23,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet.bus import SYNC, Bus, unavailable, until_ready
@@ -51,6 +53,13 @@ MAX_FOREIGN = 10_000
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
 
+class _Foreign(NamedTuple):
+    """What lies where a record should. *record*: one of this fleet, though an old one; or None."""
+
+    revision: int
+    record: TaskRecord | None = None
+
+
 class Table:
     """The records, for the loop's thread. *on_record* is called for each that is new, in the order
     of revisions for each task; *on_read* with each revision up to which all has been read."""
@@ -65,8 +74,8 @@ class Table:
         self.read = 0
         self.on_record: list[Callable[[TaskRecord], None]] = []
         self.on_read: list[Callable[[int], None]] = []
-        self._foreign: dict[str, int] = {}
-        """Keys where something lies that is not of this fleet, with its revision."""
+        self._foreign: dict[str, _Foreign] = {}
+        """Keys where something lies that is not of this fleet, or is old."""
         self._following = 0
         self._subscription: JetStreamContext.PushSubscription | None = None
         self._expected = 1
@@ -81,6 +90,8 @@ class Table:
         try:
             await until_ready(partial(self._make, replicas), SYNC)
             last = await until_ready(self._begin, deadline - time.monotonic())
+            # What came last may be of a task that is forgotten: it sees that nothing more comes.
+            self._watching = asyncio.ensure_future(self._watch())
             async with asyncio.timeout(max(deadline - time.monotonic(), CHECK)):
                 await self._until_read(last)
         except (BusUnavailable, TimeoutError) as error:
@@ -93,10 +104,13 @@ class Table:
         if self._foreign:
             text = "! %d records of %s are not signed by these keys, and are left alone (%s)"
             logger.warning(text, len(self._foreign), self._bucket, "SLICER_STATE_KEY")
-            if not self.records:
-                allowed = f"the keys that the records of {self._bucket} are signed with"
-                raise BadInput("SLICER_STATE_KEY", "other keys", allowed)
-        self._watching = asyncio.ensure_future(self._watch())
+
+    def check_keys(self) -> None:
+        """Raise BadInput where there are records, and these keys have signed none of them."""
+        if self._foreign and not self.records:
+            signed = f"the keys that the records of {self._bucket} are signed with"
+            allowed = f"{signed}; `slicer fleet purge` removes what is nobody's"
+            raise BadInput("SLICER_STATE_KEY", "other keys", allowed)
 
     @property
     def foreign(self) -> int:
@@ -107,13 +121,34 @@ class Table:
         """Whether what is known of a task is what lies there, as far as has been read."""
         return task not in self._foreign
 
-    async def restore(self) -> None:
-        """Write what is known of tasks over what others have put in its place. Raises
-        BusUnavailable."""
-        for task in list(self._foreign):
+    async def restore(self, *, old: bool = False) -> None:
+        """Write what is known of tasks over what has been put in its place; *old*: over records of
+        this fleet alone, which anybody may do who knows later ones. Raises BusUnavailable."""
+        for task, there in list(self._foreign.items()):
             known = self.records.get(task)  # it may be forgotten meanwhile
-            if known is not None:
-                await self.write(known)
+            if known is None:
+                continue
+            if there.record is not None:
+                # Whoever has the task by that record may have delivered slices meanwhile: what was
+                # cut by this one would double them.
+                others = there.record.epoch != known.epoch
+                await self.write(replace(known, epoch=known.epoch + others))
+            elif not old:
+                await self._write(known)
+
+    def foreign_keys(self) -> list[str]:
+        """Where something lies that is not of this fleet, and nothing is known that could be
+        written over it."""
+        return sorted(self._foreign.keys() - self.records.keys())
+
+    async def purge(self, key: str) -> None:
+        """Take out what is not of this fleet. Raises BusUnavailable."""
+        # Others read nothing of a purge: this says that it is gone.
+        await self._publish(key, b"", self._bus.signed(self._prefix + key, b""))
+        self._foreign.pop(key, None)
+        # The servers keep what comes under "*" or ">", and a purge of that would take out all.
+        if not {"*", ">"} & set(key.split(".")):
+            await self.forget(key)
 
     async def _begin(self) -> int:
         """Begin to read. Gives the last revision by then. Raises BadInput and BusUnavailable."""
@@ -161,9 +196,12 @@ class Table:
     async def write(self, record: TaskRecord) -> TaskRecord | None:
         """Write a record, unless there is a later one than its revision (0: unless there is one).
         Gives it with its new revision, or None. Raises BusUnavailable: it may be written or not."""
+        return await self._write(replace(record, changes=record.changes + 1))
+
+    async def _write(self, record: TaskRecord) -> TaskRecord | None:
         known, expected = self.records.get(record.task), record.revision
         if expected == (known.revision if known is not None else 0):
-            expected = max(expected, self._foreign.get(record.task, 0))
+            expected = max(expected, self._foreign_revision(record.task))
         about, data = str(expected), to_json(record)
         signed = self._bus.signed(self._prefix + record.task, data, about)
         revision = await self._publish(record.task, data, {_EXPECTED: about, **signed})
@@ -182,9 +220,9 @@ class Table:
     def learn(self, record: TaskRecord) -> None:
         """Take a record from elsewhere; an old one means nothing."""
         known = self.records.get(record.task)
-        if known is None or known.revision < record.revision:
+        if known is None or (known.revision < record.revision and known.changes <= record.changes):
             self.records[record.task] = record
-            if self._foreign.get(record.task, 0) < record.revision:
+            if self._foreign_revision(record.task) < record.revision:
                 self._foreign.pop(record.task, None)
             for callback in self.on_record:
                 callback(record)
@@ -320,17 +358,34 @@ class Table:
         if known is not None and known.revision >= revision:
             return
         about = headers.get(_EXPECTED, "")
-        # A record of ours replaces what is known, or what came after it. The servers read the
-        # header by rules of their own: an old record that they took is none, though it was signed.
-        old = known is not None and not _is_from(about, known.revision)
-        if not self._bus.is_ours(subject, data, headers, about) or old:
-            if known is not None or len(self._foreign) < MAX_FOREIGN:
-                self._foreign[key] = max(revision, self._foreign.get(key, 0))
+        if not self._bus.is_ours(subject, data, headers, about):
+            self._leave_alone(key, _Foreign(revision))
+            return
+        if not data and known is None:  # `purge`
+            self._foreign.pop(key, None)
             return
         try:
-            self.learn(from_json(key, data, revision))
+            found = from_json(key, data, revision)
         except BadInput as error:
             logger.warning("! %s", error)
+            return
+        # A record of ours replaces what is known, or what came after it. The servers read the
+        # header by rules of their own: an old record that they took is none, though it was signed.
+        if known is not None and (
+            found.changes < known.changes or not _is_from(about, known.revision)
+        ):
+            self._leave_alone(key, _Foreign(revision, found))
+            return
+        self.learn(found)
+
+    def _leave_alone(self, key: str, found: _Foreign) -> None:
+        room = key in self.records or len(self._foreign) < MAX_FOREIGN
+        if room and found.revision > self._foreign_revision(key):
+            self._foreign[key] = found
+
+    def _foreign_revision(self, key: str) -> int:
+        found = self._foreign.get(key)
+        return found.revision if found is not None else 0
 
     def _advance(self, revision: int) -> None:
         if revision > self.read:
@@ -346,6 +401,7 @@ class Table:
             try:
                 if self.read == before and self.read < await self._last():
                     await self._follow()
+                await self.restore(old=True)
             except BusUnavailable as error:
                 logger.debug("bus: %s", error)
             before = self.read

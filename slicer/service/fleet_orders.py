@@ -114,9 +114,9 @@ class FleetOrders:
         ]
 
     @property
-    def ready(self) -> bool:
-        """Whether orders can be carried out now."""
-        return self._bus.connected
+    def busy(self) -> str:
+        """Why orders cannot be carried out now, or nothing."""
+        return self._bus.absence
 
     async def create(self, app: Application, order: Order) -> str:
         """Have a worker send the robot; gives the task's id, which is on the bus by then. Raises

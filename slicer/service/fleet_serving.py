@@ -64,9 +64,9 @@ class Working:
     copies: Copies | None
 
     @property
-    def ready(self) -> bool:
-        """Whether the bus is there."""
-        return self.bus.connected
+    def busy(self) -> str:
+        """Why orders do not reach this worker now, or nothing."""
+        return self.bus.absence
 
     async def metrics(self) -> list[Sample]:
         """Its service's, and what waits at its gate."""
@@ -258,6 +258,7 @@ async def _open(
     table = Table(bus)
     stack.push_async_callback(table.close)
     await table.open(settings.fleet.replicas)
+    table.check_keys()
     return bus, table, encryption
 
 

@@ -91,9 +91,9 @@ class Service:
         """What an operator may see and do; set by `serving`."""
 
     @property
-    def ready(self) -> bool:
-        """Whether orders can be carried out now."""
-        return not self._closing
+    def busy(self) -> str:
+        """Why orders cannot be carried out now, or nothing."""
+        return "ending" if self._closing else ""
 
     async def start(self) -> None:
         """Take up every task that has not ended; those that were being left are ended."""

@@ -117,7 +117,7 @@ class Worker:
             self._learn(record)
         self._table.on_record.append(self._learn)
         await self._bus.hear_pushes(name, self._table.learn)
-        await self._bus.answer(name, self._answer)
+        await self._bus.answer(name, self._instance, self._answer)
 
     def address_of(self, worker: str) -> str:
         """Where another worker that lives has announced its rooms, or nothing."""

@@ -147,13 +147,13 @@ async def test_a_host_that_is_none(host: str) -> None:
 
 
 async def test_health_and_readiness() -> None:
-    ready = True
-    app = make_app({200806: APP}, Recorder(), ready=lambda: ready)
+    reason = ""
+    app = make_app({200806: APP}, Recorder(), busy=lambda: reason)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://h") as client:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).status_code == 200
-        ready = False
+        reason = "ending"
         assert (await client.get("/readyz")).status_code == 503
         assert (await client.get("/healthz")).status_code == 200
 

@@ -23,16 +23,16 @@ async def test_methods_beside_the_api(path: str) -> None:
 
 
 async def test_a_door_of_its_own() -> None:
-    ready = True
-    server = open_health("127.0.0.1:0", lambda: ready)
+    reason = ""
+    server = open_health("127.0.0.1:0", lambda: reason)
     async with httpx.AsyncClient(trust_env=False) as client:
         url = f"http://127.0.0.1:{server.port}"
         alive = await client.get(f"{url}/healthz")
         assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
         assert (await client.get(f"{url}/readyz")).json() == {"status": "ready"}
-        ready = False
+        reason = "the bus: no server is there"
         busy = await client.get(f"{url}/readyz")
-        assert (busy.status_code, busy.json()) == (503, {"status": "busy"})
+        assert (busy.status_code, busy.json()) == (503, {"status": "busy", "reason": reason})
         # Nothing else is behind it.
         assert (await client.post(f"{url}/", content=b"{}")).status_code == 404
     await server.close()
@@ -45,7 +45,7 @@ async def test_it_is_open_while_the_api_has_no_place_left() -> None:
         # All that other descriptors leave is reserved: nothing is accepted.
         http=HttpSettings(reserve=1.0),
     )
-    health = open_health("127.0.0.1:0", lambda: True)
+    health = open_health("127.0.0.1:0", lambda: "")
     async with httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(httpx.HTTPError):
             await client.get(f"http://127.0.0.1:{api.port}/healthz")
@@ -55,7 +55,7 @@ async def test_it_is_open_while_the_api_has_no_place_left() -> None:
 
 
 async def test_its_own_idle_connections_do_not_silence_it() -> None:
-    health = open_health("127.0.0.1:0", lambda: True)
+    health = open_health("127.0.0.1:0", lambda: "")
     opened = [await asyncio.open_connection("127.0.0.1", health.port) for _ in range(100)]
     async with httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"http://127.0.0.1:{health.port}/healthz")).status_code == 200
@@ -65,9 +65,9 @@ async def test_its_own_idle_connections_do_not_silence_it() -> None:
 
 
 async def test_an_address_that_cannot_be() -> None:
-    other = open_health("127.0.0.1:0", lambda: True)
+    other = open_health("127.0.0.1:0", lambda: "")
     with pytest.raises(BadInput, match=r"serve\.health: got .*Address already in use"):
-        open_health(f"127.0.0.1:{other.port}", lambda: True)
+        open_health(f"127.0.0.1:{other.port}", lambda: "")
     await other.close()
     with pytest.raises(BadInput, match=r"serve\.health: got '8090'; allowed: HOST:PORT"):
-        open_health("8090", lambda: True)
+        open_health("8090", lambda: "")

@@ -52,10 +52,10 @@ class Workers:
         self.draining = False
 
     async def run(self, bus: Bus) -> None:
-        await bus.answer("w0", self._answer)
+        await bus.answer("w0", "instance", self._answer)
         while True:
             for name in ("w0", "w1"):
-                await bus.beat(Beat(name, capacity=4, draining=self.draining))
+                await bus.beat(Beat(name, "instance", capacity=4, draining=self.draining))
             await asyncio.sleep(0.05)
 
     async def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -133,6 +133,29 @@ async def test_rekey(
     await client.close()
     assert await run(workers, "rekey") == FAILED
     assert "1 record left as they are" in capsys.readouterr().out
+
+
+async def test_what_is_nobodys_is_listed_and_removed(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = await nats.connect(list(workers.urls))
+    await client.jetstream().purge_stream("KV_slicer_tasks")
+    for key in ("forged", "\x1b[2J"):
+        await client.jetstream().publish(f"$KV.slicer_tasks.{key}", b"x")
+    await client.close()
+    assert await run(workers, "status") == BAD_INPUT, "nothing can begin"
+    assert "`slicer fleet purge` removes what is nobody's" in capsys.readouterr().err
+    assert await run(workers, "purge") == 0
+    shown = capsys.readouterr().out
+    assert "'forged'\n" in shown
+    assert "'\\x1b[2J'\n" in shown
+    assert "2 records that none of these keys has signed (SLICER_STATE_KEY); --yes" in shown
+    assert await run(workers, "purge", "--yes") == 0
+    assert "removed" in capsys.readouterr().out
+    assert await run(workers, "purge") == 0
+    assert capsys.readouterr().out.startswith("every record is signed by one of these keys")
+    assert await run(workers, "status") == 0
+    assert "left alone" not in capsys.readouterr().out
 
 
 async def test_without_keys_nobody_is_asked(

@@ -1,19 +1,22 @@
 """`slicer worker`: what it needs; that it works, and ends, is in tests/real/test_fleet.py too."""
 
+import asyncio
 import re
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography.fernet import Fernet
 
 from slicer.cli import main
 from slicer.cli.exits import BAD_INPUT
-from slicer.cli.worker import in_fleet
+from slicer.cli.worker import in_fleet, phase
 from slicer.service.settings import ServiceSettings
 from tests.harness.fleet.in_process import until
 from tests.harness.fleet.nats_server import nats_servers
 from tests.harness.fleet.worker_process import worker
+from tests.harness.rooms.server_process import free_ports
 
 CONFIG = """
 [[apps]]
@@ -57,3 +60,40 @@ async def test_it_works_and_ends(tmp_path: Path) -> None:
     assert "ending: tasks are handed over" in said
     assert re.search(r"console at port [1-9]\d*: /console, token: in .*console-token\n", said)
     assert one.process.returncode == 0
+
+
+async def test_while_nats_is_away_it_lives_and_says_why_it_is_not_ready(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    secrets = {"SLICER_STATE_KEY": Fernet.generate_key().decode()}
+    async with (
+        nats_servers(tmp_path / "nats") as servers,
+        httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        fleet = f'[fleet]\nservers = ["{servers.urls[0]}"]\nreplicas = 1\n'
+        config = CONFIG.replace("{folder}", str(tmp_path)) + fleet
+        config = config.replace('health = "127.0.0.1:0"', f'health = "127.0.0.1:{port}"')
+
+        async def answers(code: int) -> dict[str, str]:
+            async with asyncio.timeout(20):
+                while (found := await client.get("/readyz")).status_code != code:
+                    await asyncio.sleep(0.05)
+            body: dict[str, str] = found.json()
+            return body
+
+        async with worker("w0", config, tmp_path / "w0", secrets):
+            assert await answers(200) == {"status": "ready"}
+            await servers.kill(0)
+            reason = "the bus: no server is there"
+            assert await answers(503) == {"status": "busy", "reason": reason}
+            assert (await client.get("/healthz")).json() == {"status": "alive"}
+            await servers.start(0)
+            await answers(200)
+
+
+def test_a_process_says_what_it_is_at() -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+    assert phase(began, ended) == "starting"
+    began.set()
+    assert phase(began, ended) == ""
+    ended.set()
+    assert phase(began, ended) == "ending"

@@ -1,5 +1,6 @@
 """Copies of spooled slices: written, deleted, found by others; places that fail, and slow ones."""
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -143,6 +144,29 @@ async def test_deletions_that_wait_are_bounded_and_what_is_left_is_counted(
     left = [(key, key.encode()) for key in sorted(here.place.there)]
     assert len(left) == 2
     assert sorted(await all_of(here.copies, 1)) == left, "who has the task next finds them"
+
+
+async def test_deletions_are_bounded_though_none_has_failed_yet(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_UNDELETED", AT_ONCE + 2)
+    keys, answers = others(here, AT_ONCE + 5), asyncio.Event()
+    delete = here.place.delete
+
+    async def hang(key: str) -> None:
+        await answers.wait()
+        await delete(key)
+
+    here.place.delete = hang  # type: ignore[method-assign]
+    for key in keys:
+        here.copies.claim(key)
+        here.copies.remove(key)
+        await settle()
+    assert here.copies.left == 3
+    answers.set()
+    await settle()
+    assert list(here.place.there) == keys[-3:]
+    assert [key for key, _ in await all_of(here.copies, 1)] == keys[-3:]
 
 
 async def test_others_are_found_up_to_an_epoch_and_its_own_are_not(here: Here) -> None:

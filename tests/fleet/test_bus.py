@@ -21,12 +21,17 @@ from slicer.fleet.facts import Fact, Facts
 from slicer.fleet.limits import FirstUse, SharedLimits
 from slicer.fleet.record import TaskRecord
 from slicer.fleet.settings import FleetSettings
+from slicer.fleet.signer import Signer
 from slicer.fleet.table import Table
 from tests.harness.certificates import make_certificate
-from tests.harness.fleet.nats_server import Servers, listening, nats_servers
+from tests.harness.fleet.credentials import make_accounts
+from tests.harness.fleet.nats_server import SERVER, Servers, listening, nats_servers
+from tests.harness.rooms.server_process import free_ports, running
 
 SAMPLE = Path(__file__).parents[2] / "samples/nats/nats.conf"
-RECORD = TaskRecord("t", 7, 1, "w", revision=9)
+RECORD_TO_WRITE = TaskRecord("t", 7, 1, "w")
+RECORD = replace(RECORD_TO_WRITE, revision=9)
+BEAT = Beat("w", "instance", capacity=1)
 
 
 async def say(stranger: Client, bus: Bus, subject: str, data: bytes, about: str = "") -> None:
@@ -35,6 +40,15 @@ async def say(stranger: Client, bus: Bus, subject: str, data: bytes, about: str 
     headers = {REVISION: about} if about else {}
     await stranger.publish(subject, data, headers=headers | bus.signed(subject, data, about))
     await stranger.flush()
+
+
+async def hear(bus: Bus, beat: Beat = BEAT) -> None:
+    """Have a heartbeat come: it says which process of a worker is asked."""
+    come = asyncio.Event()
+    hear_no_more = await bus.hear_beats(lambda _: come.set())
+    await bus.beat(beat)
+    await asyncio.wait_for(come.wait(), 20)
+    await hear_no_more()
 
 
 async def test_beats_are_heard(bus: Bus, stranger: Client) -> None:
@@ -59,10 +73,46 @@ async def test_a_worker_answers(bus: Bus) -> None:
     async def answer(question: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"answer": question["number"] + 1}
 
-    await bus.answer("w", answer)
+    await bus.answer("w", "instance", answer)
+    with pytest.raises(BusUnavailable, match="worker w does not answer: it was not heard"):
+        await bus.ask("w", {"number": 4}, 5.0)
+    await hear(bus)
     assert await bus.ask("w", {"number": 4}, 5.0) == {"answer": 5}
-    with pytest.raises(BusUnavailable, match="worker nobody does not answer"):
-        await bus.ask("nobody", {}, 1.0)
+
+
+async def test_a_worker_that_starts_just_now_is_not_asked(bus: Bus) -> None:
+    await hear(bus, replace(BEAT, capacity=0))
+    with pytest.raises(BusUnavailable, match="it was not heard"):
+        await bus.ask("w", {}, 5.0)
+
+
+async def test_a_question_to_one_process_of_a_worker_is_not_answered_by_the_next(
+    bus: Bus, settings: FleetSettings, stranger: Client
+) -> None:
+    asked = list[tuple[str, Mapping[str, Any]]]()
+
+    async def process(instance: str) -> Bus:
+        async def answer(question: Mapping[str, Any]) -> Mapping[str, Any]:
+            asked.append((instance, question))
+            return {}
+
+        started = await Bus.connect(settings, instance, Signer([b"key"]))
+        await started.answer("w", instance, answer)
+        await hear(bus, replace(BEAT, instance=instance))
+        return started
+
+    heard_there = await stranger.subscribe(f"{bus.bucket}.ask.w")
+    await listening(stranger)
+    first = await process("first")
+    assert await bus.ask("w", {"verb": "move"}, 20) == {}
+    real = await heard_there.next_msg(20)
+    await first.close()
+    second = await process("second")
+    await stranger.publish(real.subject, real.data, headers=real.headers)
+    await listening(stranger)
+    assert await bus.ask("w", {"verb": "describe"}, 20) == {}
+    await second.close()
+    assert asked == [("first", {"verb": "move"}), ("second", {"verb": "describe"})]
 
 
 async def test_a_record_that_is_pushed_is_the_fleets(
@@ -96,7 +146,8 @@ async def test_a_question_is_the_fleets_and_is_answered_once(
         asked.append(question)
         return {}
 
-    await bus.answer("w", answer)
+    await bus.answer("w", "instance", answer)
+    await hear(bus)
     heard_there = await stranger.subscribe(f"{bus.bucket}.ask.w")
     await listening(stranger)
     assert await bus.ask("w", {"verb": "describe"}, 5) == {}
@@ -108,7 +159,7 @@ async def test_a_question_is_the_fleets_and_is_answered_once(
     assert await bus.ask("w", {"verb": "last"}, 5) == {}
     assert asked == [{"verb": "describe"}, {"verb": "last"}]
     assert bus.refused == 2
-    assert "a question of another time, or that was asked before" in caplog.text
+    assert "a question of another time, to another process, or asked before" in caplog.text
 
 
 async def test_an_answer_is_the_fleets(bus: Bus, stranger: Client) -> None:
@@ -117,6 +168,7 @@ async def test_an_answer_is_the_fleets(bus: Bus, stranger: Client) -> None:
 
     await stranger.subscribe(f"{bus.bucket}.ask.w", cb=forge)
     await listening(stranger)
+    await hear(bus)
     with pytest.raises(BusUnavailable, match="another process did, or one with other keys"):
         await bus.ask("w", {"verb": "move"}, 5)
 
@@ -175,7 +227,7 @@ async def workers_may_do_no_more(worker: Bus, settings: FleetSettings) -> None:
     with pytest.raises(BusUnavailable):
         await Facts(worker).drop(7)
     with pytest.raises(BusUnavailable):
-        await worker.ask("other", {"verb": "drain"}, 0.5)
+        await worker.ask("w", {"verb": "drain"}, 0.5)
     async with asyncio.timeout(10):
         while len(worker.denied) < 3:
             await asyncio.sleep(0.02)
@@ -204,7 +256,7 @@ async def until_heard(api: Bus, worker: Bus, heard: asyncio.Queue[object]) -> No
     said = set[type]()
     async with asyncio.timeout(20):
         while said != {Beat, TaskRecord}:
-            await worker.beat(Beat("w"))
+            await worker.beat(BEAT)
             await api.push(RECORD, "w")
             await asyncio.sleep(0.05)
             while not heard.empty():
@@ -224,8 +276,8 @@ async def test_three_servers_with_tls_and_permissions_as_the_sample_has_them(
     monkeypatch.setenv("NATS_PASSWORD", "secret-of-the-fleet")
     monkeypatch.setenv("NATS_WORKER_PASSWORD", "secret-of-workers")
     ca = str(folder / "ca.pem")
-    running = nats_servers(tmp_path, 3, config=config, tls=ca)
-    async with running as servers, contextlib.AsyncExitStack() as closing:
+    three = nats_servers(tmp_path, 3, config=config, tls=ca)
+    async with three as servers, contextlib.AsyncExitStack() as closing:
         settings = FleetSettings(
             servers.urls, user="slicer", password="secret-of-the-fleet", tls_ca=ca
         )
@@ -249,12 +301,13 @@ async def test_three_servers_with_tls_and_permissions_as_the_sample_has_them(
         await one_tells_what_the_other_has_published(facts, Facts(worker))
         heard = asyncio.Queue[object]()
         await api.hear_beats(heard.put_nowait)
+        await worker.hear_beats(lambda _: None)
         await worker.hear_pushes("w", heard.put_nowait)
 
         async def answer(question: Mapping[str, Any]) -> Mapping[str, Any]:
             return question
 
-        await worker.answer("w", answer)
+        await worker.answer("w", "instance", answer)
         await until_heard(api, worker, heard)
         assert await api.ask("w", {"verb": "x"}, 20) == {"verb": "x"}
         assert api.denied == worker.denied == []
@@ -266,6 +319,33 @@ async def test_three_servers_with_tls_and_permissions_as_the_sample_has_them(
         monkeypatch.setattr("slicer.fleet.bus.CONNECT", 1.5)
         with pytest.raises(BadInput, match=r"fleet\.servers.*[Aa]uthorization"):
             await Bus.connect(replace(settings, password="another"), "test")
+
+
+async def test_a_file_of_credentials_is_all_that_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts, others = (make_accounts(tmp_path / name) for name in ("store", "none"))
+    config = tmp_path / "nats.conf"
+    config.write_text(accounts.config)
+    (port,) = free_ports(1)
+    words = [str(SERVER), "-a", "127.0.0.1", "-p", str(port), "-c", str(config)]
+    async with running(words, port, tmp_path / "nats.log"):
+        ours = FleetSettings(
+            (f"nats://127.0.0.1:{port}",), credentials=str(accounts.user(tmp_path / "ours.creds"))
+        )
+        bus = await Bus.connect(ours, "test")
+        table = Table(bus)
+        await table.open(1)
+        assert await table.write(RECORD_TO_WRITE)
+        await table.close()
+        await bus.close()
+        monkeypatch.setattr("slicer.fleet.bus.CONNECT", 1.5)
+        theirs = replace(ours, credentials=str(others.user(tmp_path / "theirs.creds")))
+        with pytest.raises(BadInput, match=r"fleet\.servers.*[Aa]uthorization"):
+            await Bus.connect(theirs, "test")
+        (tmp_path / "none.creds").write_text("nonsense")
+        with pytest.raises(BadInput, match=r"fleet\.credentials: got .*none\.creds"):
+            await Bus.connect(replace(ours, credentials=str(tmp_path / "none.creds")), "test")
 
 
 async def test_a_bus_may_be_closed_twice(settings: FleetSettings) -> None:

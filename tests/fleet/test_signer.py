@@ -39,19 +39,19 @@ def test_what_a_message_is_about_is_signed_too() -> None:
 
 
 def test_a_question_is_good_once_and_for_some_minutes() -> None:
-    questions = Questions()
-    assert questions.is_new("1000 a", 1060.0), "clocks differ by a minute"
-    assert questions.is_new("1000 b", 1060.0)
-    assert not questions.is_new("1000 a", 1060.0)
-    assert not questions.is_new("1000 a", 1000.0 + GOOD)
-    assert not questions.is_new("1000 a", 1001.0 + GOOD), "it is forgotten, and too old"
-    assert not questions.is_new("5000 a", 4999.0 - GOOD)
-    for wrong in ("", "x y", "nan a", "inf a", "1000"):
-        assert not Questions().is_new(wrong, 2000.0)
+    questions = Questions("w")
+    assert questions.is_new("1000 w a", 1060.0), "clocks differ by a minute"
+    assert questions.is_new("1000 w b", 1060.0)
+    assert not questions.is_new("1000 w a", 1060.0)
+    assert not questions.is_new("1000 w a", 1000.0 + GOOD)
+    assert not questions.is_new("1000 w a", 1001.0 + GOOD), "it is forgotten, and too old"
+    assert not questions.is_new("5000 w a", 4999.0 - GOOD)
+    for wrong in ("", "x w y", "nan w a", "inf w a", "1000", "1000 w2 a", "1000  a"):
+        assert not Questions("w").is_new(wrong, 1000.0)
 
 
 def test_questions_that_are_too_old_are_forgotten() -> None:
-    questions = Questions()
+    questions = Questions("w")
     for second in range(3 * int(GOOD)):
-        assert questions.is_new(f"{second} a", float(second))
+        assert questions.is_new(f"{second} w a", float(second))
     assert len(questions) <= 2 * GOOD

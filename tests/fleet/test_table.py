@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nats
@@ -47,7 +47,7 @@ async def other(bus: Bus) -> Table:
 async def test_a_record_is_written_once_and_read_by_all(table: Table, bus: Bus) -> None:
     written = await table.write(RECORD)
     assert written is not None
-    assert written == replace(RECORD, revision=written.revision)
+    assert written == replace(RECORD, revision=written.revision, changes=1)
     assert await table.write(RECORD) is None, "there is one"
     second = await other(bus)
     assert second.records == {"t": written}
@@ -92,6 +92,17 @@ async def test_the_latest_record_is_asked_for(table: Table) -> None:
     await table.forget("t")
     assert await table.latest("t") is None
     assert table.records == {}
+
+
+async def test_a_process_starts_also_where_what_came_last_is_forgotten(
+    table: Table, bus: Bus
+) -> None:
+    written = await table.write(RECORD)
+    assert await table.write(replace(RECORD, task="last"))
+    await table.forget("last")
+    second = await other(bus)
+    assert second.records == {"t": written}
+    await second.close()
 
 
 async def put(bus: Bus, key: str, data: bytes) -> int:
@@ -148,14 +159,10 @@ async def test_an_old_record_that_the_servers_took_again_is_written_over(
     assert ended is not None
     await js.purge_stream(f"KV_{bus.bucket}_tasks", subject=subject)
     ack = await js.publish(subject, first.data or b"", headers=first.headers)
-    await until(lambda: table.read >= ack.seq)
-    assert table.records == {"t": ended}
-    assert not table.is_certain("t")
-    await table.restore()
-    assert table.is_certain("t")
+    await until(lambda: table.read > ack.seq and table.is_certain("t"))
     latest = await table.latest("t")
     assert latest is not None
-    assert latest.ended == 1.0
+    assert (latest.ended, latest.changes) == (1.0, ended.changes + 1), "it was written again"
 
 
 async def test_a_record_that_is_not_of_this_fleet_is_left_alone_and_written_over(
@@ -200,16 +207,91 @@ async def test_a_record_that_is_not_of_this_fleet_is_left_alone_and_written_over
     assert caplog.text.count("not signed by a process of this fleet") == 1
 
 
+@pytest_asyncio.fixture
+async def slow(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["Slow"]:
+    """Another process, which may miss what is written."""
+    deliveries = Deliveries(bus, monkeypatch)
+    opened = await other(bus)
+    yield Slow(opened, deliveries)
+    await opened.close()
+
+
+@dataclass
+class Slow:
+    table: Table
+    deliveries: Deliveries
+
+    async def miss_what_is_written_over(self, stranger: Client, subject: str) -> None:
+        """Somebody writes over a change before this process has read it."""
+        ack = await stranger.jetstream().publish(subject, b"forged")
+        await until(lambda: self.deliveries.to_lose == 0 and self.table.read >= ack.seq)
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+async def test_a_change_that_was_written_over_before_anybody_read_it_is_written_again(
+    table: Table, bus: Bus, slow: Slow, stranger: Client, epoch: int
+) -> None:
+    written = await table.write(RECORD)
+    assert written is not None
+    await until(lambda: slow.table.records == {"t": written})
+    slow.deliveries.to_lose = 1
+    changed = await table.write(replace(written, epoch=epoch, code=0))
+    assert changed is not None
+    await slow.miss_what_is_written_over(stranger, f"$KV.{bus.bucket}_tasks.t")
+    assert slow.table.records == {"t": written}, "what it knows of"
+    await slow.table.restore()
+    await until(lambda: slow.table.records["t"].code == 0)
+    # By the record that was restored another worker may have delivered slices of this time.
+    assert slow.table.records["t"].epoch == (1 if epoch == 1 else 3)
+    await until(lambda: table.records == slow.table.records and table.is_certain("t"))
+    assert slow.table.is_certain("t")
+
+
+async def test_a_record_that_is_older_is_not_learned_however_late_it_was_written(
+    table: Table,
+) -> None:
+    written = await table.write(RECORD)
+    assert written is not None
+    changed = await table.write(replace(written, epoch=2))
+    assert changed is not None
+    table.learn(replace(written, revision=changed.revision + 1))
+    assert table.records == {"t": changed}
+
+
 async def test_with_other_keys_nothing_begins(
     table: Table, settings: FleetSettings, stranger: Client
 ) -> None:
     assert await table.write(RECORD)
     bus = await Bus.connect(settings, "other", Signer([b"another key"]))
     opened = Table(bus)
+    await opened.open(1)
     with pytest.raises(BadInput, match="SLICER_STATE_KEY: got 'other keys'; allowed: the keys"):
-        await opened.open(1)
+        opened.check_keys()
     await opened.close()
     await bus.close()
+
+
+async def test_what_is_nobodys_can_be_removed_and_all_know(
+    table: Table, bus: Bus, stranger: Client
+) -> None:
+    written = await table.write(RECORD)
+    for key in ("t", "strange", "strange.too", "*", ">"):
+        ack = await stranger.jetstream().publish(f"$KV.{bus.bucket}_tasks.{key}", b"forged")
+    second = await other(bus)
+    await until(lambda: table.read >= ack.seq)
+    assert second.foreign_keys() == ["*", ">", "strange", "strange.too", "t"], "it knows no task"
+    assert table.foreign_keys() == ["*", ">", "strange", "strange.too"], "t is written again"
+    await table.restore()
+    for key in table.foreign_keys():
+        await table.purge(key)
+    await until(lambda: second.foreign == table.foreign == 0)
+    assert written is not None
+    assert second.records == table.records
+    third = await other(bus)
+    assert (third.foreign, list(third.records)) == (0, ["t"])
+    third.check_keys()
+    await third.close()
+    await second.close()
 
 
 async def test_servers_that_do_not_answer_are_waited_for_and_given_up(

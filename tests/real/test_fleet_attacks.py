@@ -125,6 +125,8 @@ async def test_who_has_no_key_takes_no_task_away(fleet: Fleet, stranger: Client)
         await until(lambda: orders.table.foreign == 0 and here.bus.refused > 0)
     # Each of the two has been asked twice, sent a record and shown one, three times.
     await until(lambda: min(here.bus.refused, other.bus.refused) >= 12)
+    barrier = await orders.table.barrier("test")
+    await until(lambda: orders.table.read >= barrier and orders.table.foreign == 0)
     late = await fleet.copy("late")
     for copy in (orders, late):
         assert copy.registry.worker_of(task) == here.worker.name

@@ -21,6 +21,7 @@ from slicer.fleet.bus import Bus
 from slicer.fleet.settings import FleetSettings
 from slicer.service.encryption import Encryption
 from slicer.service.fleet_serving import signer_of
+from tests.harness.fleet.calling import hear
 from tests.harness.fleet.processes import PATIENCE, Processes, order, processes
 from tests.harness.rooms.chromium import PublishOptions, chromium
 from tests.harness.rooms.whip_muxer import muxer
@@ -69,6 +70,7 @@ class Rooms:
         before = await self.holder()
         signer = signer_of(Encryption([self.fleet.secrets["SLICER_STATE_KEY"]]))
         bus = await Bus.connect(FleetSettings(self.fleet.servers.urls), "test", signer)
+        await hear(bus, before)
         assert await bus.ask(before, {"verb": "move", "task": self.task}, 30) == {"moved": True}
         await bus.close()
         async with asyncio.timeout(PATIENCE):

@@ -94,7 +94,7 @@ async def test_while_the_bus_is_away_what_is_not_known_is_not_told(fleet: Fleet)
     assert (await orders.operations.fleet()).callbacks == 0
     await fleet.servers.kill(0)
     async with asyncio.timeout(10):
-        while orders.ready:
+        while not orders.busy:
             await asyncio.sleep(0.01)
     found = await orders.operations.fleet()
     assert (found.bus, found.callbacks) == (False, None)

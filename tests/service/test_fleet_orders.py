@@ -206,7 +206,7 @@ async def test_while_the_bus_is_away_nobody_knows_how_a_task_is(
     status = await orders.describe(fleet.app, MODERATION, task)
     assert status.state is State.RECONNECTING, "its worker does not answer"
     await fleet.servers.kill(0)
-    await until(lambda: not orders.ready)
+    await until(lambda: orders.busy == "the bus: no server is there")
     with pytest.raises(BusUnavailable, match="no server is there"):
         await orders.describe(fleet.app, MODERATION, task)
     await fleet.servers.start(0)

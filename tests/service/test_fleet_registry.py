@@ -116,6 +116,7 @@ async def test_once_all_is_rekeyed_the_old_key_is_not_needed(tmp_path: Path) -> 
             table = Table(bus)
             stack.push_async_callback(table.close)
             await table.open(1)
+            table.check_keys()
             return FleetRegistry(table, encryption, lambda _: "w")
 
         before = await opened(old)

@@ -20,6 +20,7 @@ from slicer.service import worker
 from slicer.service.fleet_serving import Working, working
 from slicer.service.order import Product
 from slicer.slicing.outputs import State, TrackKey
+from tests.harness.fleet.calling import hear
 from tests.harness.fleet.in_process import Fleet, until
 from tests.harness.service.orders import moderation_order
 from tests.harness.storage.seaweed import OWNER, Seaweed
@@ -81,7 +82,7 @@ async def test_a_task_is_moved_as_somebody_asks(fleet: Fleet) -> None:
     orders = await fleet.copy()
     task = await orders.create(fleet.app, moderation_order())
     await fleet.worker("w1")
-    await asyncio.sleep(0)
+    await hear(first.bus, "w0")
     assert await first.bus.ask("w0", {"verb": "move", "task": task}, 20) == {"moved": True}
     await until(lambda: orders.registry.worker_of(task) == "w1")
     assert await first.bus.ask("w0", {"verb": "move", "task": task}, 5) == {}
@@ -117,6 +118,7 @@ async def test_a_drain_that_has_failed_may_be_begun_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(first.bus, "hear_beats", fail)
+        await hear(second.bus, "w0")
         assert await second.bus.ask("w0", {"verb": "drain"}, 5) == {"tasks": 1}
         await asyncio.wait_for(failed.wait(), 20)
     assert first.service.unfinished() == [task]
@@ -200,6 +202,7 @@ async def test_a_question_about_a_task_that_is_begun_nowhere_is_answered_in_the_
 ) -> None:
     monkeypatch.setattr(worker, "REMEMBERED", 0.2)
     here = await fleet.worker("w0")
+    await hear(here.bus, "w0")
     record = TaskRecord("task", 200806, 2, "another")
     question = {"verb": "begin", "task": "task", "record": to_json(record).decode(), "revision": 1}
     for _ in range(2):
@@ -211,12 +214,12 @@ async def test_while_the_bus_is_away_tasks_go_on_and_then_all_is_told(fleet: Fle
     orders = await fleet.copy()
     task = await orders.create(fleet.app, moderation_order())
     await fleet.servers.kill(0)
-    await until(lambda: not orders.ready)
+    await until(lambda: bool(orders.busy and here.busy))
     with pytest.raises((BusUnavailable, LimitReached)):
         await orders.create(fleet.app, moderation_order("another"))
     assert here.service.unfinished() == [task]
     await fleet.servers.start(0)
-    await until(lambda: orders.ready)
+    await until(lambda: not orders.busy)
     async with asyncio.timeout(30):
         while True:
             try:

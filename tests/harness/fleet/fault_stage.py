@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import nats
 from cryptography.fernet import Fernet
 
@@ -28,6 +29,7 @@ from slicer.fleet.table import Table
 from tests.harness.fleet.calling import call
 from tests.harness.fleet.nats_server import Servers, nats_servers
 from tests.harness.fleet.numbered_audio import ROOM, NumberedAudio, numbers
+from tests.harness.fleet.small_disk import SmallDisk, small_disk
 from tests.harness.fleet.worker_process import Process, worker
 from tests.harness.network.hub import ADDRESS, Hub, Place, hub
 from tests.harness.service.api import seed
@@ -106,6 +108,8 @@ class Stage:
     seen: dict[str, list[Seen]] = field(default_factory=dict)
     began: dict[str, float] = field(default_factory=dict)
     stacks: dict[str, AsyncExitStack] = field(default_factory=dict)
+    disks: dict[str, SmallDisk] = field(default_factory=dict)
+    """Of each worker's spool, where it has one of its own."""
 
     async def start(self, name: str) -> None:
         """Start a worker, w…, or a copy of the API, a…, unless it runs."""
@@ -189,7 +193,7 @@ class Stage:
         async with asyncio.timeout(PATIENCE):
             while True:
                 copy = next(iter(self.copies.values()))
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, httpx.HTTPError):  # it ends just now
                     answer = await call(copy.port, "CreateCloudSliceTask", body)
                     if "Error" not in answer:
                         break
@@ -350,10 +354,12 @@ async def fault_stage(
     with_copies: bool = False,
     rooms: int = 0,
     room: str = "",
+    disk: int = 0,
 ) -> AsyncIterator[Stage]:
     """A fleet that slices *tasks* tasks; *apis*: copies of the API; *with_copies*: whether slices
     have copies in a store of their own; *rooms*: for tasks that a test creates later, with *room*
-    as the URL of any other."""
+    as the URL of any other; *disk*: MiB of a disk of its own for each
+    worker's spool, if it has one."""
     secrets = SECRETS | {"SLICER_STATE_KEY": Fernet.generate_key().decode()}
     (folder / "store").mkdir(parents=True)
     with (
@@ -379,6 +385,8 @@ async def fault_stage(
             made = (folder, network, bus, store, customer, places, secrets, sound, copies)
             stage = Stage(*made)
             stage.room = room
+            for name in places if disk else ():
+                stage.disks[name] = parts.enter_context(small_disk(folder / name / "spool", disk))
             background = [asyncio.ensure_future(one) for one in (sound.run(), stage.watch())]
             stack.push_async_callback(_cancelled, background)
             try:

@@ -109,15 +109,25 @@ async def kill_two_servers(stage: Stage, seconds: float = 10.0) -> str:
     return ""
 
 
+async def fill_disk(stage: Stage, seconds: float = 20.0) -> str:
+    name = holder(stage)
+    stage.disks[name].fill()
+    await asyncio.sleep(seconds)
+    stage.disks[name].free()
+    return name
+
+
 async def upgrade(stage: Stage) -> str:
     """Every process is replaced, one after the other."""
     for number in range(len(stage.servers.ports)):
-        await stage.servers.kill(number)
+        await stage.servers.end(number)
         await stage.servers.start(number)
         await stage.leader()
         await asyncio.sleep(2)
     for name in [*stage.copies, *stage.running]:
         await stage.end(name)
+        had = [task for task in list(stage.ports) if await stage.worker_of(task) == name]
+        assert not had, f"{name} has handed all its tasks over"
         await stage.start(name)
         await stage.until_sliced()
     return ""
@@ -129,6 +139,7 @@ FAULTS = (
     Fault("a worker cut off from NATS", cut_off_from_nats),
     Fault("a worker cut off from everything", cut_off_from_everything),
     Fault("a worker ended (SIGTERM), which drains it", drain_worker),
+    Fault("a worker's spool without room for 20 s", fill_disk),
     Fault("the stream's leader killed", kill_leader),
     Fault("the leader and a worker killed together", kill_leader_and_worker),
     Fault("two of three NATS servers killed for 10 s", kill_two_servers),

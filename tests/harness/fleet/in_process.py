@@ -85,7 +85,7 @@ class Fleet:
                 await asyncio.Event().wait()
             return {}
 
-        await bus.answer(name, answer)
+        await bus.answer(name, "instance", answer)
         saying = asyncio.ensure_future(say())
         self.stack.callback(saying.cancel)
         self.workers.add(name)

@@ -3,6 +3,8 @@ a network of its own."""
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +18,8 @@ from tests.harness.network.hub import Place
 from tests.harness.rooms.server_process import free_ports, running
 
 SERVER = Path(sys.executable).with_name("nats-server")
+ENDS = 30.0
+"""Seconds that a server may take to end."""
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Servers:
     monitor: int = 0
     """The port where the first one tells of itself by HTTP."""
     stacks: list[contextlib.AsyncExitStack] = field(default_factory=list)
+    pids: dict[int, int] = field(default_factory=dict)
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -49,7 +54,16 @@ class Servers:
         if self.places:
             words = self.places[number].command(words)
         server = running(words, self.ports[number], log, self.host(number))
-        await self.stacks[number].enter_async_context(server)
+        self.pids[number] = await self.stacks[number].enter_async_context(server)
+
+    async def end(self, number: int) -> None:
+        """SIGTERM, as an upgrade does: it hands over what it leads before it goes."""
+        pid = self.pids[number]
+        os.kill(pid, signal.SIGTERM)
+        async with asyncio.timeout(ENDS):
+            while Path(f"/proc/{pid}").exists():
+                await asyncio.sleep(0.05)
+        await self.kill(number)
 
     async def kill(self, number: int) -> None:
         """End one at once; its files stay."""
