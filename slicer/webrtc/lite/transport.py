@@ -7,8 +7,8 @@ and what is not media comes back by `others`.
 
 DTLS begins with the first authenticated check, since browsers nominate a pair late. The pair in use
 changes with a nomination, and where nothing comes by it any more, with a fresh check from
-elsewhere. aioice nominates once, and goes on with checks of consent (RFC 7675): after a NAT has
-forgotten such a peer, these are what tells where it is now.
+elsewhere. aioice and FFmpeg nominate once, and go on with checks of consent (RFC 7675): after a NAT
+has forgotten such a peer, these are what tells where it is now.
 
 A client's first flight is repeated early: a publisher that is in ICE yet loses it, and OpenSSL
 waits for a second before it sends it again.
