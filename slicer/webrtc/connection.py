@@ -40,7 +40,7 @@ CONNECT_TIMEOUT = 20.0
 """Seconds that ICE and DTLS may take together."""
 SILENCE = 15.0
 """Seconds without an authenticated datagram (SRTP, STUN) after which the peer is gone."""
-QUIET = 3.0
+QUIET = 4.0
 """Seconds without one after which the peer may be elsewhere: browsers check each 2.5 s."""
 STALL = 1.0
 """Seconds by which a look at the peer may be late. If it is later, the process stood still, and
