@@ -1,7 +1,7 @@
 #include "depacketizer.h"
 
 /* What a depacketizer keeps between frames, at most: delta frames fit, keyframes come seldom. */
-#define KEPT_BYTES (64 * 1024)
+#define KEPT_BYTES (16 * 1024)
 
 static void give_back(buffer *it, size_t kept) {
     if (it->capacity <= kept || it->size > kept)

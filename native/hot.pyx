@@ -439,5 +439,6 @@ cdef bytes _bytes(const uint8_t *data, size_t size):
 
 include "sections.pxi"
 include "levels.pxi"
+include "extent.pxi"
 include "plane.pxi"
 include "listener.pxi"

@@ -8,13 +8,22 @@ import numpy.typing as npt
 
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.bundle import Bundle
-from slicer.slicing.outputs import Cut, TrackKey
+from slicer.slicing.outputs import AudioPacket, Cut, TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
 Samples = npt.NDArray[np.uint8]
 
-__all__ = ["Bundle", "Listener", "Peer", "Plane", "srtp_missing", "stretch_levels"]
+__all__ = [
+    "Bundle",
+    "Listener",
+    "Peer",
+    "Plane",
+    "packets_extent",
+    "srtp_missing",
+    "stretch_levels",
+]
 
+def packets_extent(packets: Sequence[AudioPacket]) -> tuple[int, int]: ...
 def srtp_missing() -> str | None: ...
 def stretch_levels(
     samples: Samples, full: Samples, greatest: int, scale: int, offset: int

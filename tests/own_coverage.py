@@ -40,7 +40,7 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
 }
 
 # Modules with lines that only the native plane runs.
-NATIVE = ("hot.py", "media/levels.py", "webrtc/native_path.py")
+NATIVE = ("hot.py", "media/extent.py", "media/levels.py", "webrtc/native_path.py")
 MEASURED = [one for one in MODULES if one not in EXCUSED]
 # As many examples as are needed to run lines, always the same ones.
 PYTEST = (

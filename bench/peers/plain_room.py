@@ -1,13 +1,14 @@
 """A room of anchors that send plain RTP, or SRTP with known keys, each to a port of its own.
 
-`plain://127.0.0.1:PORT/ROOM?anchors=16&codec=h264&srtp=0`: anchor n sends audio and video to PORT +
-4 n, from the port above, where it hears our RTCP. The product has no such room; here it stands in
-for the way in, so that all else (engine, cutting, files, store) is the product's own.
+`plain://127.0.0.1:PORT/ROOM?anchors=16&codec=h264&srtp=0&first=0`: anchor n, of those from *first*
+on, sends audio and video to PORT + 4 n, from the port above, where it hears our RTCP. The product
+has no such room; here it stands in for the way in, so that all else (engine, cutting, files, store)
+is the product's own.
 """
 
 import socket
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, parse_qs
 
 from bench.peers.commands import RECEIVE_BUFFER
@@ -25,24 +26,35 @@ PORT_STEP = 4
 
 @dataclass(frozen=True)
 class Way:
-    """What the URL says."""
+    """What the URL says; *port*: that of anchor 0."""
 
     port: int
     anchors: int
     codec: str
     srtp: bool
+    first: int = 0
 
     @classmethod
     def parse(cls, url: SplitResult) -> "Way":
         """Read a URL that this benchmark wrote."""
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         assert url.port is not None
-        return cls(url.port, int(query["anchors"]), query["codec"], query["srtp"] == "1")
+        anchors, first = int(query["anchors"]), int(query["first"])
+        return cls(url.port, anchors, query["codec"], query["srtp"] == "1", first)
 
     def url(self) -> str:
         """The same as text."""
         query = f"anchors={self.anchors}&codec={self.codec}&srtp={int(self.srtp)}"
+        query += f"&first={self.first}"
         return f"plain://{LOOPBACK}:{self.port}/bench?{query}"
+
+    def parted(self, most: int) -> list["Way"]:
+        """Rooms of at most so many anchors that have these between them."""
+        end = self.first + self.anchors
+        return [
+            replace(self, anchors=min(most, end - first), first=first)
+            for first in range(self.first, end, most)
+        ]
 
 
 def parameters(codec: str) -> list[RtpParameters]:
@@ -94,7 +106,7 @@ class PlainRoom:
         """Listen to all ports, and tell of their anchors."""
         assert self._listen is not None
         self._listen(RoomEntered())
-        for number in range(self._way.anchors):
+        for number in range(self._way.first, self._way.first + self._way.anchors):
             name = f"anchor{number}"
             port = self._way.port + PORT_STEP * number
             self._anchors[name] = PlainAnchor(name, port, self._way, self._listen)

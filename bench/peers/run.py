@@ -21,6 +21,7 @@ from bench.peers.contestants import (
     Contestant,
 )
 from bench.peers.measure import Usage, Window, cpu
+from bench.peers.ours import MAX_ANCHORS, task_of
 from bench.peers.outputs import Harvest, count, inspect
 from bench.peers.plain_room import PORT_STEP, Way
 from bench.peers.process import Process, module
@@ -187,7 +188,7 @@ class Run:
 
     def _folder(self, number: int) -> Path:
         if self._contestant.name in OURS:
-            return self._root / "bench" / f"anchor{number}"
+            return self._root / task_of(number // MAX_ANCHORS) / f"anchor{number}"
         folder = self._root / f"anchor{number}"
         folder.mkdir()
         return folder

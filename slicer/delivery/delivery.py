@@ -39,20 +39,18 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 from math import inf
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slicer.clock import Timer
 from slicer.delivery.sharing import Permission
+from slicer.media.extent import extent
 from slicer.media.slice import File, Info, ManifestInfo, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.slicing.outputs import AudioCut, Cut
 
 if TYPE_CHECKING:
     from slicer.delivery.judging import Judge
-
-_payload = attrgetter("payload")
 
 OBJECT_BYTES = 160
 """What Python adds to each packet or frame held: the tuple, two integers, the bytes' header."""
@@ -180,6 +178,5 @@ class Delivery:
 def memory_of(cut: Cut) -> int:
     """Bytes of memory a cut holds."""
     if isinstance(cut, AudioCut):
-        sizes = map(len, map(_payload, cut.packets))
-        return sum(sizes) + OBJECT_BYTES * len(cut.packets)
+        return extent(cut.packets)[0] + OBJECT_BYTES * len(cut.packets)
     return sum(map(len, cut.frames)) + OBJECT_BYTES * len(cut.frames)

@@ -34,6 +34,9 @@ REDIRECTS = 5
 LOOPS = 10_000
 """How often a looped file is played."""
 
+LOOPBACKS = {"localhost": "127.0.0.1", "127.0.0.1": "127.0.0.1", "::1": "::1"}
+"""Where to send from, to who is on this machine; to all others from every address of IPv4."""
+
 VideoCodec = Literal["VP8", "H264"]
 
 
@@ -89,8 +92,7 @@ async def publish(
     try:
         _add_tracks(peer, player, video_codec)
         gatherer = peer.getSenders()[0].transport.transport.iceGatherer
-        local = url.hostname in {"localhost", "127.0.0.1", "::1"}
-        await gather(gatherer, host_addresses("127.0.0.1" if local else "0.0.0.0"))  # noqa: S104
+        await gather(gatherer, host_addresses(LOOPBACKS.get(url.hostname, "0.0.0.0")))  # noqa: S104
         await peer.setLocalDescription(await peer.createOffer())
         offer = peer.localDescription.sdp.encode()
         answer, headers, at = await asyncio.to_thread(_request, "POST", whip_url, bearer, offer)

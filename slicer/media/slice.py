@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import attrgetter
 
 from slicer.media import ogg, picture, transcode
 from slicer.media.decoder import GroupDecoder
+from slicer.media.extent import extent
 from slicer.media.naming import Names
 from slicer.rtp.parameters import Kind, Role
 from slicer.slicing.audio import PREROLL
@@ -23,7 +23,6 @@ _IMAGE_TYPES = {
     ImageFormat.JPEG: "image/jpeg",
     ImageFormat.WEBP: "image/webp",
 }
-_duration = attrgetter("duration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +182,7 @@ def is_light(cut: Cut, image_format: ImageFormat) -> bool:
             return False
         first, end = packets[0].timestamp, packets[-1].timestamp + packets[-1].duration
         # They do not overlap. A hole may be repaired by a codec, as often as the sender likes.
-        whole = sum(map(_duration, packets)) == end - first
+        whole = extent(packets)[1] == end - first
         return whole and first <= cut.start and end >= cut.end
     alone = cut.first == 0 and len(cut.frames) == 1 and not cut.continues
     as_it_is = image_format is ImageFormat.WEBP and not cut.orientation

@@ -4,6 +4,7 @@ One fact in, every output out, the timer set again; then the next fact.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from slicer.rtp.parameters import Slot
 from slicer.slicing.facts import (
@@ -36,6 +37,7 @@ from slicer.slicing.state import Trigger, follow
 
 # More anchors than any real room has; further ones are left out.
 MAX_PRESENT = 10_000
+Tracks = dict[TrackKey, AudioSpec | VideoSpec]
 _AUX_LEFT_OUT = "auxiliary tracks are left out: aux is false"
 
 
@@ -49,7 +51,7 @@ class SliceTask:
         self.subscription = params.subscription
         self.counters: Counter[str] = Counter()
         self._present: dict[str, set[Slot]] = {}  # in order of joining
-        self._tracks: set[TrackKey] = set()
+        self._cut: dict[str, Tracks] = {}  # by anchor
         self._waiting: set[str] = set()
         self._overflow_reported = False  # that there are more than MAX_PRESENT
         self._alone_since: float | None = now
@@ -57,7 +59,7 @@ class SliceTask:
     @property
     def tracks(self) -> frozenset[TrackKey]:
         """What is being cut now."""
-        return frozenset(self._tracks)
+        return frozenset(track for tracks in self._cut.values() for track in tracks)
 
     @property
     def anchors(self) -> tuple[str, ...]:
@@ -91,7 +93,7 @@ class SliceTask:
                 return self._publish(fact, now)
             case TrackUnpublished(anchor, kind, reason, role):
                 self._present.get(anchor, set()).discard((kind, role))
-                return self._reconcile(now, reason or "the anchor took it away")
+                return self._reconcile(now, reason or "the anchor took it away", [anchor])
 
     def handle_timer(self, now: float) -> list[Output]:
         """End the task that has been alone for too long."""
@@ -132,7 +134,7 @@ class SliceTask:
             self.counters["tracks_refused"] += 1
             outputs.append(TrackRefused(anchor, fact.kind, _AUX_LEFT_OUT, fact.role))
         present.add(slot)
-        return outputs + self._reconcile(now)
+        return outputs + self._reconcile(now, changed=[anchor])
 
     def _leaves_out(self, anchor: str, slot: Slot) -> bool:
         """Whether nothing but its role keeps a track from being cut."""
@@ -144,7 +146,7 @@ class SliceTask:
         if self._present.pop(anchor, None) is None:
             return []
         self._overflow_reported = False
-        ended = self._reconcile(now, reason or "the anchor left")
+        ended = self._reconcile(now, reason or "the anchor left", [anchor])
         return [*ended, AnchorLeft(anchor, reason)]
 
     def _lose(self, reason: str, now: float) -> list[Output]:
@@ -173,46 +175,58 @@ class SliceTask:
     def _stop(self, reason: EndReason) -> list[Output]:
         """End: release every track, which gives its last cut, then finish."""
         why = f"the task ended: {reason}"
-        gone = [Unsubscribe(track, why) for track in sorted(self._tracks)]
-        self._tracks.clear()
+        gone = [Unsubscribe(track, why) for track in sorted(self.tracks)]
+        self._cut.clear()
         self._waiting.clear()
         return [*gone, *self._move(Trigger.STOPPED), Finished(reason)]
 
-    def _reconcile(self, now: float, why: str = "") -> list[Output]:
-        """Begin and end tracks until what is cut is what is wanted. *why*: the reason of an end."""
-        wanted, waiting = self._wanted()
-        outputs: list[Output] = [
-            Unsubscribe(track, why) for track in sorted(self._tracks - wanted.keys())
-        ]
-        outputs += [
-            Subscribe(track, spec) for track, spec in wanted.items() if track not in self._tracks
-        ]
-        outputs += [AnchorWaits(anchor) for anchor in waiting if anchor not in self._waiting]
-        self._tracks, self._waiting = set(wanted), set(waiting)
+    def _reconcile(
+        self, now: float, why: str = "", changed: Sequence[str] | None = None
+    ) -> list[Output]:
+        """Begin and end tracks until what is cut is what is wanted. *why*: the reason of an end;
+        *changed*: the anchors of whom that may be another thing than before; None: all."""
+        names = dict.fromkeys((*self._present, *self._cut)) if changed is None else changed
+        ended, begun, waiting = list[TrackKey](), Tracks(), list[str]()
+        # Those cut now keep their places; then come who waits and who is new, by joining.
+        for anchor in [name for name in names if name in self._cut]:
+            before, wanted = self._cut.pop(anchor), self._wanted_of(anchor)
+            ended += before.keys() - wanted.keys()
+            begun |= {track: spec for track, spec in wanted.items() if track not in before}
+            if wanted:
+                self._cut[anchor] = wanted
+        for anchor in self._applicants(names):
+            wanted = self._wanted_of(anchor)
+            if wanted and len(self._cut) < self.params.max_anchors:
+                self._cut[anchor] = wanted
+                begun |= wanted
+            elif wanted and anchor not in self._waiting:
+                waiting.append(anchor)
+            if not wanted or anchor in self._cut:
+                self._waiting.discard(anchor)
+        self._waiting.update(waiting)
+        if changed is None:
+            self._waiting.intersection_update(self._present)
         if any(self._present.values()):
             self._alone_since = None
         elif self._alone_since is None:
             self._alone_since = now
-        return outputs
+        return [
+            *(Unsubscribe(track, why) for track in sorted(ended)),
+            *(Subscribe(track, spec) for track, spec in begun.items()),
+            *(AnchorWaits(anchor) for anchor in waiting),
+        ]
 
-    def _wanted(self) -> tuple[dict[TrackKey, AudioSpec | VideoSpec], list[str]]:
-        """Present ∩ wanted, and the anchors that wait. Those cut now go first, then by joining."""
-        cut_now = {track.anchor for track in self._tracks}
-        wanted: dict[TrackKey, AudioSpec | VideoSpec] = {}
-        taken, waiting = 0, []
-        publishing = [anchor for anchor, kinds in self._present.items() if kinds]
-        for anchor in sorted(publishing, key=lambda anchor: anchor not in cut_now):
-            tracks = self._wanted_of(anchor)
-            if taken < self.params.max_anchors:
-                wanted |= tracks
-                taken += bool(tracks)
-            elif tracks:
-                waiting.append(anchor)
-        return wanted, waiting
+    def _applicants(self, names: Iterable[str]) -> list[str]:
+        """Who of these may get a place, and if one is free, of those who wait; by joining."""
+        found = {name for name in names if name not in self._cut}
+        if len(self._cut) < self.params.max_anchors:
+            found |= self._waiting
+        # Where one comes at a time, a crowd is not looked through for each.
+        return list(found) if len(found) < 2 else [one for one in self._present if one in found]
 
-    def _wanted_of(self, anchor: str) -> dict[TrackKey, AudioSpec | VideoSpec]:
+    def _wanted_of(self, anchor: str) -> Tracks:
         return {
             TrackKey(self.name, anchor, kind, role): spec
-            for kind, role in sorted(self._present[anchor])
+            for kind, role in sorted(self._present.get(anchor, ()))
             if (spec := self.params.of(kind, role)) and self.subscription.wants(anchor, kind)
         }

@@ -40,6 +40,8 @@ CONNECT_TIMEOUT = 20.0
 """Seconds that ICE and DTLS may take together."""
 SILENCE = 15.0
 """Seconds without an authenticated datagram (SRTP, STUN) after which the peer is gone."""
+QUIET = 4.0
+"""Seconds without one after which the peer may be elsewhere: browsers check each 2.5 s."""
 STALL = 1.0
 """Seconds by which a look at the peer may be late. If it is later, the process stood still, and
 what came meanwhile is not read yet: its silence counts anew."""
@@ -81,7 +83,7 @@ class Connection:
         self._network, self._media, self._events = network, media, events
         self._profile = profile
         self._transport = (
-            LiteTransport(network.port, self._end, self._follow, media.read)
+            LiteTransport(network.port, self._end, self._follow, media.read, self._is_quiet)
             if network.port is not None
             else Transport(lambda data: media.receive([data]), self._end, network.ice_servers)
         )
@@ -264,6 +266,11 @@ class Connection:
             self._media.move(*moved)
             self._heard = asyncio.get_running_loop().time()
         return moved is not None
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing of the peer has come by the pair in use for a while."""
+        heard = max(self._heard, self._media.heard)
+        return asyncio.get_running_loop().time() - heard >= QUIET
 
     def _end(self, reason: str) -> None:
         if not self._ended.done():

@@ -40,6 +40,12 @@ def test_the_way_in_is_written_in_a_url(monkeypatch: pytest.MonkeyPatch) -> None
     way = Way(20_000, 16, "vp8", True)
     monkeypatch.setattr("slicer.rooms.CONNECTORS", {"plain": ""})
     assert Way.parse(parse_room(way.url())) == way
+    rooms = [Way.parse(parse_room(one.url())) for one in Way(20_000, 11, "vp8", True).parted(5)]
+    assert [(one.port, one.first, one.anchors) for one in rooms] == [
+        (20_000, 0, 5),
+        (20_000, 5, 5),
+        (20_000, 10, 1),
+    ]
 
 
 def test_memory_is_told_for_each_anchor_more() -> None:

@@ -72,6 +72,8 @@ def test_every_connector_is_looked_at() -> None:
 @example(parts=["a", "?", "anchors=eve", "#", "x"])
 @example(parts=["x", "@", "evil.example"])
 @example(parts=[".."])
+@example(parts=["../../etc/passwd"])
+@example(parts=["..", "\\", "secret"])
 def test_a_room_id_changes_its_own_place_alone(scheme: str, parts: list[str]) -> None:
     room = "".join(parts)
     try:

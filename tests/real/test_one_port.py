@@ -3,33 +3,28 @@
 import asyncio
 import re
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
+from aioice import stun
 
-from slicer.clock import LoopClock
 from slicer.hot import IMPLEMENTATION
-from slicer.rooms import Context
 from slicer.rooms.whip.room import WhipConnector
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorJoined, AnchorLeft
 from slicer.slicing.outputs import AudioCut
-from slicer.webrtc import path as paths
-from slicer.webrtc.path import media_path
 from tests.harness.network.namespace import own_network
 from tests.harness.network.spoofed import Forger
 from tests.harness.rooms.caller import Caller
 from tests.harness.rooms.nginx import nginx
+from tests.harness.rooms.own_room import visiting
 from tests.harness.rooms.visitor import Visitor
 from tests.harness.rooms.whip_muxer import muxer
 from tests.harness.rtp.call import datagram, number_of, opus
 
-ROOM = "whip://127.0.0.1:0/r"
 OURS, THEIRS, LATER = "10.9.8.1", "10.9.8.2", "10.9.8.3"
 FORGED = (
     b"",
@@ -57,24 +52,6 @@ def network() -> Iterator[None]:
     with own_network():
         address("add", OURS, THEIRS)
         yield
-
-
-@asynccontextmanager
-async def visiting(
-    settings: WhipSettings, room: str = ROOM, loop_path: bool = False
-) -> AsyncIterator[tuple[Visitor, str]]:
-    """A robot in a room of ours, and the room's WHIP URL."""
-    with pytest.MonkeyPatch.context() as patched:
-        if loop_path:
-            patched.setattr(paths, "native_path", lambda: None)
-        media_path()  # it is chosen once for this loop
-    rooms = WhipConnector(Context(LoopClock(), settings))
-    visitor = Visitor(rooms)
-    await visitor.enter(room)
-    yield visitor, rooms.endpoint(urlsplit(room))
-    assert visitor.room is not None
-    await visitor.room.leave()
-    await rooms.close()
 
 
 def heard(visitor: Visitor) -> set[int]:
@@ -111,6 +88,8 @@ async def test_an_address_that_changes_in_mid_call(network: None, loop_path: boo
         counters = rooms.counters
         assert counters["datagrams_of_strangers"] == 5
         assert counters["datagrams_misplaced"] == len(lost) - 5
+        await caller.peer.pump()  # we answer, and ask nothing
+        assert {one.message_class for one in caller.peer.answers} == {stun.Class.RESPONSE}
         caller.close()
 
 

@@ -34,6 +34,7 @@ from slicer.slicing.outputs import (
 from slicer.slicing.spec import AudioSpec, SliceParams, VideoSpec
 from slicer.slicing.subscription import Subscription
 from slicer.slicing.task import SliceTask
+from tests.harness.bytecodes import bytecodes
 
 AUDIO, VIDEO = Kind
 NOBODY = Subscription.of(allow_audio=["nobody"], allow_video=["nobody"])
@@ -164,6 +165,23 @@ def test_who_is_cut_is_not_displaced_by_who_joined_earlier() -> None:
     for number in range(25):
         tell(task, TrackPublished(f"a{number:02}", AUDIO))
     assert tell(task, TrackPublished("early", AUDIO)) == [AnchorWaits("early")]
+
+
+@pytest.mark.parametrize("places", [500, 25])
+def test_in_a_crowd_each_comes_and_goes_as_in_a_small_room(places: int) -> None:
+    """Else 500 who join within seconds are looked through 500 times."""
+
+    def work(people: int) -> int:
+        task = running(SliceParams(max_anchors=places))
+        for number in range(people):
+            tell(
+                task, TrackPublished(f"a{number:03}", AUDIO), TrackPublished(f"a{number:03}", VIDEO)
+            )
+        come = TrackPublished("late", AUDIO), TrackPublished("late", VIDEO)
+        go = TrackUnpublished("late", VIDEO), TrackUnpublished("late", AUDIO), AnchorLeft("late")
+        return bytecodes(lambda: tell(task, AnchorJoined("late"), *come, *go))
+
+    assert work(400) == work(40)
 
 
 def test_an_unwanted_anchor_takes_no_place() -> None:

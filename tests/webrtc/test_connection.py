@@ -391,6 +391,20 @@ async def test_a_visitor_moves_and_is_heard_on(visit: Visit) -> None:
     assert not visit.seen.closed.done()
 
 
+async def test_a_visitor_that_nominates_once_moves_and_is_heard_on(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checks of consent tell where it is, once nothing comes from where it was."""
+    monkeypatch.setattr("slicer.webrtc.connection.QUIET", 0.0)
+    await visit.connect()
+    await visit.heard(1)
+    visit.peer.move()
+    visit.peer.check(nominate=False)
+    await visit.peer.pump()
+    await visit.heard(2)
+    assert not visit.seen.closed.done()
+
+
 async def test_a_visitor_restarts_ice(visit: Visit) -> None:
     await visit.connect()
     assert await visit.ours.add_candidates(FRAGMENT.format("peer", visit.peer.remote.pwd, ""))

@@ -1,9 +1,7 @@
 """How an answer is written, and what an offer costs until then; our offers: `test_proposal.py`."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
@@ -22,6 +20,7 @@ from slicer.webrtc.parameters import Local
 from slicer.webrtc.profile import Profile
 from slicer.webrtc.proposal import propose
 from slicer.webrtc.sdp import parse
+from tests.harness.bytecodes import bytecodes
 from tests.harness.rooms.descriptions import Track, changed, described, many
 from tests.webrtc.test_negotiation import MEETING, TRANSPORT, VIDEO
 
@@ -142,26 +141,15 @@ HOSTILE = {
         + f"a=simulcast:send {';'.join(map(str, range(n)))}\r\na=extmap:5 {RID}\r\n"
     ),
     "mids": lambda n: "".join(f"a=mid:{i}\r\n" for i in range(n)),
+    "groups": lambda n: "a=group:BUNDLE a v\r\n" * n,
+    "one long group": lambda n: "a=group:BUNDLE" + " a" * 4 * n + "\r\n",
+    "one long word": lambda n: "a=" + "x" * 4 * n + " " * 4 * n + "y\r\n",
 }
 
 
 def steps(offer: str) -> int:
     """How many bytecodes run while an offer is read, agreed on and answered."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, _: object) -> object:
-        nonlocal count
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        count += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)  # type: ignore[arg-type]
-    try:
-        write_answer(negotiate(parse(offer)), OURS, 1)
-    finally:
-        sys.settrace(before)
-    return count
+    return bytecodes(lambda: write_answer(negotiate(parse(offer)), OURS, 1))
 
 
 def twice_as_long_costs_twice(short: str, long: str) -> None:

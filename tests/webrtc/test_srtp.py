@@ -1,14 +1,17 @@
 """A source whose first packets before a roll-over were lost is decrypted, on both media paths."""
 
 import importlib
+import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pylibsrtp
 import pytest
 
 from slicer.rtp import rtcp
+from slicer.rtp.packet import parse
 from slicer.rtp.rtcp.reports import ReceiverReport
 from slicer.rtp.srtp import SrtpSession
 from slicer.webrtc import srtp as module
@@ -73,6 +76,15 @@ def test_what_comes_after_the_roll_over_is_decrypted(
     assert [receiver.unprotect(wire[index]) for index in range(65_540, 65_570)] == [
         rtp(index) for index in range(65_540, 65_570)
     ]
+
+
+def test_a_call_whose_first_packets_were_lost_before_the_roll_over_is_heard() -> None:
+    """As it was recorded: 65 532 to 65 535 and the four after them are missing."""
+    call = json.loads(Path(__file__).with_name("first-packets-lost-before-wrap.json").read_text())
+    key = bytes.fromhex(call["key_and_salt"])
+    receiver = receiving(SrtpKeys(1, inbound=key, outbound=key))
+    plain = [parse(receiver.unprotect(bytes.fromhex(one))) for one in call["packets"]]
+    assert [one.sequence for one in plain] == list(range(4, 26))
 
 
 def test_what_is_late_from_before_the_roll_over_is_decrypted_too(

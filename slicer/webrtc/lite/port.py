@@ -248,8 +248,13 @@ class UdpPort:
         return counted
 
     def _take(self, listener: Listener, batch: list[Datagram]) -> None:
+        named: dict[Address, str] = {}
         for data, address in batch:
-            if not self.turns.add(partial(self.take, listener, data, address)):
+            if (fragment := named_fragment(data)) is not None:
+                named[address] = fragment
+            # Addresses can be forged, any number of them; the session that is named cannot.
+            of = named.get(address, address)
+            if not self.turns.add(partial(self.take, listener, data, address), of):
                 self.counters["datagrams_of_joins_dropped"] += 1
 
 

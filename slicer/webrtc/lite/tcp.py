@@ -28,6 +28,9 @@ FIRST = 10.0
 """Seconds in which a new connection's check must come."""
 IDLE = 30.0
 """Seconds without a frame that end a connection: a peer checks each few seconds."""
+MAX_FRAMES_UNPROVEN = 16
+"""Frames of a connection until one is a check that is authenticated; its peer has no reason to send
+another one before it has an answer, and repeats that if it is late."""
 MAX_UNPROVEN = 256
 """Connections at once that have not sent a check yet; one more is closed."""
 MAX_UNPROVEN_OF_ADDRESS = 16
@@ -94,7 +97,8 @@ class TcpPort:
 
     def take(self, connection: "TcpConnection", frame: bytes) -> None:
         """A frame that no media path reads: of a session that it names, or of nobody."""
-        if not connection.proven and not self._sessions.knows(named_fragment(frame)):
+        known = connection.proven or self._sessions.knows(named_fragment(frame))
+        if not known or connection.frames > MAX_FRAMES_UNPROVEN:
             self._counters["tcp_connections_of_strangers"] += 1
             connection.close()
             return
@@ -148,6 +152,8 @@ class TcpConnection:
         self.proven = self.gone = False
         self.fragment: str | None = None
         """Our fragment in the check that proved it."""
+        self.frames = 0
+        """Until it was proven."""
         self._sock, self._port, self._counters = sock, port, counters
         self._loop = asyncio.get_running_loop()
         self._received, self._unsent = bytearray(), bytearray()
@@ -258,6 +264,7 @@ class TcpConnection:
             return
         if not self.proven:
             self.fragment = named_fragment(frame)
+            self.frames += 1
         if frame:  # an empty one keeps a NAT's entry alive
             self._port.take(self, frame)
 

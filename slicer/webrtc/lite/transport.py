@@ -6,7 +6,9 @@ comes right behind it, a keyframe at once, and the kernel holds little. From the
 and what is not media comes back by `others`.
 
 DTLS begins with the first authenticated check, since browsers nominate a pair late. The pair in use
-changes with a nomination alone.
+changes with a nomination, and where nothing comes by it any more, with a fresh check from
+elsewhere. aioice and FFmpeg nominate once, and go on with checks of consent (RFC 7675): after a NAT
+has forgotten such a peer, these are what tells where it is now.
 
 A client's first flight is repeated early: a publisher that is in ICE yet loses it, and OpenSSL
 waits for a second before it sends it again.
@@ -31,7 +33,8 @@ EARLY = (0.03, 0.06, 0.12, 0.24)
 class LiteTransport:
     """ICE and DTLS, from our credentials to the end. *ended* is called with the reason when a
     connected one ends, *moved* when `take_moved` has another socket to give, *read* to have the
-    media path read what is in the one that it has."""
+    media path read what is in the one that it has; *quiet* says whether nothing of the peer has
+    come by that for a while."""
 
     def __init__(
         self,
@@ -39,11 +42,13 @@ class LiteTransport:
         ended: Callable[[str], None],
         moved: Callable[[], object],
         read: Callable[[], None],
+        quiet: Callable[[], bool],
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.address: Address | None = None
         """Where the peer is."""
         self._port, self._ended, self._moved, self._read_taken = port, ended, moved, read
+        self._quiet = quiet
         self._certificate = port.certificate
         self._agent = LiteAgent()
         self._listener: Listener | None = None
@@ -153,6 +158,7 @@ class LiteTransport:
         if self._listener is not None:
             self._listener.release()
         self._ended = self._on_connected = self._moved = self._read_taken = _nothing
+        self._quiet = lambda: False
 
     def _pair(self) -> tuple[socket.socket, Address]:
         assert self._sock is not None
@@ -174,6 +180,7 @@ class LiteTransport:
         if self._agent.fragments != named:  # the old ones are over
             self._port.name(self, self._agent.fragments)
         lost = self._listener is None or self._listener.gone
+        lost = lost or (self._taken and check.fresh and self._quiet())
         if not there and (lost or check.nominates):
             there = self._switch(listener, address)
         if there:
@@ -218,7 +225,7 @@ class LiteTransport:
     def _readable(self) -> None:
         """The socket has something, and says so again in each turn until it is read."""
         if not self._to_read:
-            self._to_read = self._port.turns.add(self._read)
+            self._to_read = self._port.turns.add(self._read, self)
 
     def _read(self) -> None:
         """Read the socket until it is empty, or the handshake is over."""

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 from tests.harness.rooms.publishing_process import publishing
+from tests.harness.rooms.whip_muxer import STARTED
 
 PROGRAM = Path(__file__).with_name("libwebrtc.mjs")
 FOLDER = Path(__file__).parents[3] / "build" / "libwebrtc"
@@ -24,12 +26,18 @@ def missing() -> str:
     return "" if done.returncode == 0 else "no package @roamhq/wrtc that loads"
 
 
+Way = Literal["", "relay", "tcp", "restart"]
+
+
 @contextlib.asynccontextmanager
-async def libwebrtc(url: str, file: Path) -> AsyncIterator[None]:
+async def libwebrtc(url: str, file: Path, way: Way = "") -> AsyncIterator[None]:
     """Publish a file until the context ends: WAV (16 bit, stereo, 48 kHz), its left channel, as
     Opus; y4m, again and again, as VP8.
 
-    Raises RuntimeError with what it said where it cannot publish.
+    *way*: by the TURN servers that the endpoint names alone, by ICE-TCP alone, or with a restart of
+    ICE, after which another pair is used. Raises RuntimeError with what it said where it cannot
+    publish.
     """
-    async with publishing("node", str(PROGRAM), str(FOLDER), url, str(file)):
+    command = ("node", str(PROGRAM), str(FOLDER), url, str(file), way)
+    async with publishing(*command, started="restarted" if way == "restart" else STARTED):
         yield

@@ -22,10 +22,16 @@ class Call:
         self.tcp = TcpPort(self.port, [LOOPBACK], 0, ())
         self.ended: list[str] = []
         self.moved = 0
-        self.ours = LiteTransport(self.port, self.ended.append, self.move, self.read)
+        self.quiet = False
+        self.ours = self.transport()
         self.peer = ManualPeer(setup, tcp)
         self.connecting: asyncio.Task[str] | None = None
         self.links: list[Link] = []
+
+    def transport(self) -> LiteTransport:
+        """Our end of a session."""
+        told = (self.ended.append, self.move, self.read, lambda: self.quiet)
+        return LiteTransport(self.port, *told)
 
     def take(self) -> None:
         self.links.append(self.ours.take(self.peer.remote))

@@ -1,6 +1,7 @@
 """A publisher by hand for a port of ours: checks, DTLS and SRTP, by UDP or by TCP."""
 
 import asyncio
+import contextlib
 import secrets
 import socket
 from collections.abc import Iterator
@@ -76,6 +77,9 @@ class ManualPeer:
     async def pump(self) -> None:
         """Read what has come, and answer it."""
         await asyncio.sleep(0.01)
+        self._read()
+
+    def _read(self) -> None:
         for data in self._arrived():
             if data[0] < 4:
                 self.answers.append(stun.parse_message(data))
@@ -92,14 +96,28 @@ class ManualPeer:
             if loop.time() >= due:
                 self.check()
                 due += CHECK_AGAIN
-            await self.pump()
+            await self._come(due - loop.time())
+            self._read()
         for out in self.dtls.begin():
             self.send(out)
         while not self.dtls.connected:
-            await self.pump()
+            await self._come(self.dtls.timeout)
+            self._read()
             if self.dtls.timeout == 0.0:
                 for out in self.dtls.repeat():
                     self.send(out)
+
+    async def _come(self, seconds: float | None) -> None:
+        """Wait until something is there, for so long at most. Hundreds may wait in one process, so
+        none of them looks now and then."""
+        loop, there = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self.sock, there.set)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await there.wait()
+        finally:
+            loop.remove_reader(self.sock)
 
     def media(self, packet: bytes) -> bytes:
         """Send this RTP packet, encrypted; gives what was sent."""

@@ -11,6 +11,7 @@ from slicer.slicing.facts import Fact, TrackPublished, TrackUnpublished
 from slicer.slicing.outputs import (
     AnchorTrouble,
     AudioCut,
+    Cut,
     PictureCut,
     Subscribe,
     TrackKey,
@@ -67,8 +68,12 @@ class Visitor:
 
     def slots(self, anchor: str) -> set[Slot]:
         """The tracks of which this anchor has given a slice."""
+        return {one.track.slot for one in self.slices(anchor)}
+
+    def slices(self, anchor: str) -> list[Cut]:
+        """What this anchor has given."""
         found = (one for one in self.told if isinstance(one, AudioCut | PictureCut))
-        return {one.track.slot for one in found if one.track.anchor == anchor}
+        return [one for one in found if one.track.anchor == anchor]
 
     def pictures(self) -> list[PictureCut]:
         return [one for one in self.told if isinstance(one, PictureCut)]

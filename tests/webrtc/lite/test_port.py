@@ -1,6 +1,7 @@
 """One UDP port: whose datagrams go where, and which ports are refused."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
 
@@ -49,6 +50,10 @@ async def port(time: Time) -> AsyncIterator[UdpPort]:
 
 @pytest.fixture
 def sender() -> socket.socket:
+    return _sender()
+
+
+def _sender() -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind((LOOPBACK, 0))
     return sock
@@ -119,11 +124,11 @@ async def test_checks_that_come_together_are_taken_in_several_turns(
 
     monkeypatch.setattr(session, "arrived", note)
     port.name(session, ["ours"])
-    for _ in range(20):
+    for _ in range(turns.MAX_OF_ONE):
         sender.sendto(check("ours"), (LOOPBACK, port.port))
     turn()
-    await until(lambda: len(came) == 20)
-    assert len(set(came)) == 20
+    await until(lambda: len(came) == turns.MAX_OF_ONE)
+    assert len(set(came)) == turns.MAX_OF_ONE
 
 
 async def test_checks_beyond_a_bound_are_dropped_and_counted(
@@ -136,6 +141,24 @@ async def test_checks_beyond_a_bound_are_dropped_and_counted(
         sender.sendto(check("ours"), (LOOPBACK, port.port))
     await until(lambda: len(session.arrivals) == 2)
     assert port.counters == {"datagrams_of_joins_dropped": 3}
+
+
+async def test_one_session_s_checks_leave_the_places_to_others(port: UdpPort) -> None:
+    """Whoever has a session can name it from any number of addresses, and send what he likes with
+    that."""
+    mallory, ann = Written(), Written()
+    port.name(mallory, ["his"])
+    port.name(ann, ["ours"])
+    with contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(_sender()) for _ in range(2 * turns.MAX_OF_ONE)]
+        for one in senders:
+            one.sendto(check("his"), (LOOPBACK, port.port))
+            one.sendto(b"\x16" * 40, (LOOPBACK, port.port))
+        senders[0].sendto(check("ours"), (LOOPBACK, port.port))
+        await until(lambda: ann.arrivals)
+    assert len(mallory.arrivals) <= turns.MAX_OF_ONE
+    dropped = port.counters["datagrams_of_joins_dropped"]
+    assert dropped == 3 * turns.MAX_OF_ONE, "of checks and of what came with them"
 
 
 async def test_a_connected_peer_has_a_socket_of_its_own(

@@ -12,7 +12,12 @@ import pytest
 from slicer.errors import RoomError
 from slicer.webrtc.lite import tcp
 from slicer.webrtc.lite.port import UdpPort
-from slicer.webrtc.lite.tcp import MAX_OF_SESSION, MAX_UNPROVEN_OF_ADDRESS, TcpPort
+from slicer.webrtc.lite.tcp import (
+    MAX_FRAMES_UNPROVEN,
+    MAX_OF_SESSION,
+    MAX_UNPROVEN_OF_ADDRESS,
+    TcpPort,
+)
 from tests.harness.rooms.lite_call import LOOPBACK, SECONDS, Call
 from tests.harness.rooms.manual_peer import NOW, ManualPeer
 
@@ -152,6 +157,18 @@ async def test_a_wrong_password_is_not_answered(call: Call) -> None:
     await call.until(lambda: call.ours.counters["stun_unauthenticated"] == 1)
     assert call.peer.answers == []
     assert call.ours.address is None
+
+
+async def test_who_goes_on_with_a_wrong_password_is_disconnected(call: Call) -> None:
+    """Each of his checks costs us a signature, and a connection brings them by the thousand."""
+    await call.meet()
+    for _ in range(MAX_FRAMES_UNPROVEN + 10):
+        call.peer.check(pwd="0" * 32)
+    with contextlib.suppress(ConnectionResetError):
+        await call.until(call.port.counters.total)
+    assert call.tcp.connections == 0
+    assert call.ours.counters["stun_unauthenticated"] == MAX_FRAMES_UNPROVEN
+    assert call.port.counters == {"tcp_connections_of_strangers": 1}
 
 
 async def test_who_says_nothing_is_disconnected(

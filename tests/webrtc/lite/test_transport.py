@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from slicer.webrtc.lite.transport import LiteTransport
 from tests.harness.rooms.lite_call import SECONDS, Call
 from tests.harness.rooms.manual_peer import ManualPeer
 
@@ -68,7 +67,7 @@ async def test_the_time_to_connect_is_bounded(call: Call) -> None:
     await call.meet(seconds=0.1)
     assert call.connecting is not None
     assert await call.connecting == "no connectivity check came within 0.1 s"
-    again = LiteTransport(call.port, call.ended.append, call.move, call.read)
+    again = call.transport()
     peer = ManualPeer()
     peer.meet(await again.local())
     connecting = asyncio.create_task(again.connect(peer.remote, False, 0.2, call.take))
@@ -136,6 +135,23 @@ async def test_a_nomination_moves_the_peer(call: Call) -> None:
     sock.close()
 
 
+async def test_a_peer_that_nominates_once_is_followed_where_nothing_comes_any_more(
+    call: Call,
+) -> None:
+    """A check of consent from elsewhere says where it is; one that comes again says nothing."""
+    await call.connect()
+    call.peer.move()
+    seen = call.peer.check(nominate=False)
+    await call.until(lambda: len(call.peer.answers) == 2)
+    call.quiet = True
+    call.peer.send(seen)
+    await call.until(lambda: len(call.peer.answers) == 3)
+    assert call.moved == 0
+    call.peer.check(nominate=False)
+    await call.until(lambda: call.moved)
+    assert call.ours.address == call.peer.address
+
+
 async def test_who_is_faster_with_the_peer_s_own_check_moves_nobody(call: Call) -> None:
     """The media path reads the peer's check later than the loop reads the other one."""
     await call.connect()
@@ -150,7 +166,7 @@ async def test_who_is_faster_with_the_peer_s_own_check_moves_nobody(call: Call) 
 
 async def test_a_replayed_check_of_another_session_moves_nobody(call: Call) -> None:
     await call.connect()
-    other = LiteTransport(call.port, call.ended.append, call.move, call.read)
+    other = call.transport()
     theirs = await other.local()
     stranger = ManualPeer()
     stranger.meet(theirs)
