@@ -81,6 +81,7 @@ ELSEWHERE = {
     ("worker",): "tests/cli/test_worker.py",
     ("fleet", "drain"): "tests/cli/test_fleet.py",
     ("fleet", "move"): "tests/cli/test_fleet.py",
+    ("fleet", "purge"): "tests/cli/test_fleet.py",
     ("fleet", "rekey"): "tests/cli/test_fleet.py",
     ("fleet", "status"): "tests/cli/test_fleet.py",
     ("moderate",): "tests/cli/test_moderate.py",
