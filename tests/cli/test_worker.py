@@ -46,6 +46,18 @@ def test_without_servers_there_is_no_fleet(
     assert "fleet.servers: got 'none'" in capsys.readouterr().err
 
 
+def test_servers_that_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("slicer.fleet.bus.CONNECT", 0.5)
+    monkeypatch.setenv("SLICER_STATE_KEY", Fernet.generate_key().decode())
+    (tmp_path / "slicer.toml").write_text(CONFIG.replace("{folder}", str(tmp_path)))
+    monkeypatch.chdir(tmp_path)
+    fleet = ["--name", "w0", "--fleet", "nats://127.0.0.1:9"]
+    assert main(["worker", "--config", "slicer.toml", *fleet]) == BAD_INPUT
+    assert "fleet.servers: got '127.0.0.1:9'" in capsys.readouterr().err
+
+
 async def test_it_works_and_ends(tmp_path: Path) -> None:
     secrets = {"SLICER_STATE_KEY": Fernet.generate_key().decode()}
     async with nats_servers(tmp_path / "nats") as servers:
