@@ -49,6 +49,7 @@ LONGEST = (
     "real/test_gstreamer.py",
     "real/test_networks.py",
     "real/test_streams.py",
+    "real/test_typed_commands.py",
     "real/test_janus_crowd.py",
     "real/test_publishers.py",
     "real/test_one_port.py",
