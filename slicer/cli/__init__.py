@@ -22,7 +22,6 @@ from slicer.cli import (
     usersig,
     worker,
 )
-from slicer.cli.account_options import by_option
 from slicer.cli.exits import (
     BAD_INPUT,
     EXIT_CODES,

@@ -3,18 +3,9 @@
 import argparse
 from collections.abc import Mapping
 
-from slicer.errors import BadInput, SlicerError
 from slicer.moderation import SupplierSpec
 
 SECRET = "SLICER_SUPPLIER_SECRET_KEY"  # noqa: S105 (the name of a variable)
-
-_NAMES = {
-    "supplier.app_id": "--supplier-app",
-    "supplier.secret_id": "--supplier-id",
-    "supplier.secret_key": SECRET,
-    "supplier.audio_type": "--supplier-audio-type",
-    "supplier.image_type": "--supplier-image-type",
-}
 
 
 def add_account(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +31,3 @@ def supplier_of(name: str, options: argparse.Namespace, env: Mapping[str, str]) 
         options.supplier_audio_type,
         options.supplier_image_type,
     )
-
-
-def by_option(error: SlicerError) -> SlicerError:
-    """The same, which names a field of the account as the command line does."""
-    if isinstance(error, BadInput) and error.field in _NAMES:
-        return BadInput(_NAMES[error.field], error.got, error.allowed)
-    return error

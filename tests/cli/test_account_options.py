@@ -3,7 +3,8 @@
 import argparse
 from dataclasses import fields
 
-from slicer.cli.account_options import SECRET, add_account, by_option, supplier_of
+from slicer.cli.account_options import SECRET, add_account, supplier_of
+from slicer.cli.options import by_option
 from slicer.engine.settings import Settings
 from slicer.errors import BadInput
 from slicer.moderation import SupplierSpec
