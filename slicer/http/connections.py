@@ -40,11 +40,16 @@ class Connections:
         try:
             response = await transport.handle_async_request(request)
             try:
-                return response, await _read(response, most)
+                data = await _read(response, most)
             finally:
                 await response.aclose()
-        finally:
-            await self._give_back(transport)
+        except BaseException:
+            # A request that was given up may keep the one place of httpcore's pool for good: whoever
+            # came next would wait for it.
+            await transport.aclose()
+            raise
+        await self._give_back(transport)
+        return response, data
 
     async def close(self) -> None:
         """Close all that are idle; the others when their request ends. May be called twice."""

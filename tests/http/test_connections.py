@@ -100,3 +100,25 @@ async def test_nothing_is_followed_kept_or_added() -> None:
         assert (await post(connections, there)).status_code == 307
         await post(connections, there)
     assert [set(one.headers) for one in there.received] == [{"host", "content-length"}] * 2
+
+
+async def test_one_that_was_given_up_keeps_nobody_waiting() -> None:
+    """Wherever a request was when its time was over."""
+    async with receiver() as there, opened(8) as connections:
+        for turns in range(40):
+            await post(connections, there)
+            given_up = asyncio.ensure_future(post(connections, there))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            given_up.cancel()
+            await asyncio.wait([given_up])
+            async with asyncio.timeout(20):
+                assert (await post(connections, there)).status_code == 200
+            assert connections.idle == 1
+
+
+async def test_one_that_failed_is_not_kept() -> None:
+    async with receiver(answer=lambda _: b"nonsense\r\n\r\n") as there, opened(8) as connections:
+        with pytest.raises(httpx.TransportError):
+            await post(connections, there)
+        assert connections.idle == 0
