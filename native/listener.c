@@ -7,28 +7,34 @@
 #include "peer.h"
 
 struct listener {
-    batch batch;
+    batch *batch;
 };
 
 listener *listener_new(void) {
     listener *it = calloc(1, sizeof *it);
-    if (it != NULL)
-        batch_prepare(&it->batch, PLANE_ROOM);
+    if (it != NULL && (it->batch = batch_new(PLANE_ROOM)) == NULL) {
+        free(it);
+        it = NULL;
+    }
     return it;
 }
 
-void listener_free(listener *it) { free(it); }
+void listener_free(listener *it) {
+    if (it != NULL)
+        free(it->batch);
+    free(it);
+}
 
 size_t listener_read(listener *it, int fd) {
-    batch_restore(&it->batch, PLANE_BATCH);
-    int got = recvmmsg(fd, it->batch.messages, PLANE_BATCH, MSG_DONTWAIT, NULL);
+    batch_restore(it->batch, PLANE_BATCH);
+    int got = recvmmsg(fd, it->batch->messages, PLANE_BATCH, MSG_DONTWAIT, NULL);
     return got > 0 ? (size_t)got : 0;
 }
 
 const uint8_t *listener_at(const listener *it, size_t index, other *of) {
-    address_read(&it->batch.from[index], of);
-    of->size = it->batch.messages[index].msg_len;
-    return it->batch.bytes[index];
+    address_read(&it->batch->from[index], of);
+    of->size = it->batch->messages[index].msg_len;
+    return it->batch->pieces[index].iov_base;
 }
 
 #else

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #ifdef __linux__
 #include <errno.h>
-#include <netinet/udp.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -10,8 +9,7 @@
 #include "rtcp.h"
 
 #define RECEIVE_BUFFER (1 << 20)
-/* Where more would come within a long tick, the next look is soon: the kernel may hold little over a
- * hundred. */
+/* Where more would come, the next look is soon: the kernel may hold little over a hundred. */
 #define PACKETS_A_LONG_TICK 64.0
 /* Seconds after which an unread packet is decrypted all the same: it proves that the peer is there. */
 #define PROOF_EVERY 1.0
@@ -185,7 +183,7 @@ static void take_datagram(plane *plane, peer *it, uint8_t *data, size_t size,
 static size_t take(plane *plane, peer *it, size_t index, double now) {
     struct mmsghdr *message = &plane->batch->messages[index];
     const struct sockaddr_storage *from = &plane->batch->from[index];
-    uint8_t *data = plane->batch->bytes[index];
+    uint8_t *data = plane->batch->pieces[index].iov_base;
     size_t size = message->msg_len, each = BATCH_ROOM, count = 0;
     double arrival = arrival_of(plane, it, &message->msg_hdr, now, &each);
     for (size_t at = 0; at < size; at += each, count++)
@@ -206,8 +204,9 @@ static void run_bundle(plane *plane, peer *it, double now) {
     dispatch(it, &plane->scratch, &it->waiting, PLANE_MAX_WAITING);
 }
 
-/* Read what is in the socket, PLANE_MAX_BATCHES batches of single datagrams at most, so that a flood cannot
- * hold the thread. Gives the number of datagrams, and in `empty` whether no more are there. */
+/* Read what is in the socket, but no further batch after PLANE_MAX_BATCHES or as many datagrams as those hold
+ * one by one: a flood cannot hold the thread. Timers run among them, for feedback and what waits for its
+ * order are bounded. Gives the number of datagrams, and in `empty` whether no more are there. */
 static size_t drain(plane *plane, peer *it, double now, bool *empty) {
     size_t total = 0, most = PLANE_MAX_BATCHES * PLANE_BATCH;
     *empty = false;
@@ -216,11 +215,16 @@ static size_t drain(plane *plane, peer *it, double now, bool *empty) {
         if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
             continue; /* the ICMP error of something sent earlier: datagrams may be behind it */
         *empty = got < PLANE_BATCH;
-        if (got > 0) {
-            for (size_t i = 0; i < (size_t)got; i++)
-                total += take(plane, it, i, now);
-            batch_restore(plane->batch, (size_t)got);
+        size_t before = total;
+        for (int i = 0; i < got; i++) {
+            if (total - before >= PLANE_BATCH) {
+                run_bundle(plane, it, timer_time(it, false, now));
+                before = total;
+            }
+            total += take(plane, it, (size_t)i, now);
         }
+        if (got > 0)
+            batch_restore(plane->batch, (size_t)got);
         if (total) /* before the batch's bytes are written over */
             run_bundle(plane, it, timer_time(it, *empty, now));
     }

@@ -3,12 +3,17 @@
 #define SLICER_PEER_H
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "plane.h"
+
+#ifndef UDP_GRO /* of Linux 5.0, which headers of manylinux do not have; older kernels refuse it */
+#define UDP_GRO 104
+#endif
 
 /* Room beside what is read for a timestamp, a count of dropped datagrams, and a datagram's size. */
 #define CONTROL_ROOM                                                                                 \
@@ -41,7 +46,7 @@ typedef struct batch {
     struct iovec pieces[PLANE_BATCH];
     struct sockaddr_storage from[PLANE_BATCH];
     _Alignas(struct cmsghdr) uint8_t control[PLANE_BATCH][CONTROL_ROOM];
-    uint8_t bytes[PLANE_BATCH][BATCH_ROOM];
+    uint8_t bytes[]; /* PLANE_BATCH places, as the pieces say */
 } batch;
 
 struct plane {
@@ -66,8 +71,8 @@ static inline double seconds(clockid_t clock) {
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* `room`: bytes to read at once, at most BATCH_ROOM. */
-void batch_prepare(batch *it, size_t room);
+/* `room`: bytes to read at once, at most BATCH_ROOM. NULL without memory; `free` gives it back. */
+batch *batch_new(size_t room);
 /* Reset what recvmmsg has written over. */
 static inline void batch_restore(batch *it, size_t used) {
     for (size_t i = 0; i < used; i++) {

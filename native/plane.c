@@ -91,9 +91,10 @@ static void *run(void *of) {
 
 /* ---- the plane ---- */
 
-void batch_prepare(batch *it, size_t room) {
-    for (size_t i = 0; i < PLANE_BATCH; i++) {
-        it->pieces[i] = (struct iovec){it->bytes[i], room};
+batch *batch_new(size_t room) {
+    batch *it = calloc(1, sizeof *it + PLANE_BATCH * room);
+    for (size_t i = 0; it != NULL && i < PLANE_BATCH; i++) {
+        it->pieces[i] = (struct iovec){it->bytes + i * room, room};
         it->messages[i].msg_hdr = (struct msghdr){
             .msg_name = &it->from[i],
             .msg_namelen = sizeof it->from[i],
@@ -103,6 +104,7 @@ void batch_prepare(batch *it, size_t room) {
             .msg_controllen = CONTROL_ROOM,
         };
     }
+    return it;
 }
 
 /* Linux begins to stamp datagrams some time after the first socket of the machine asks for it, and what
@@ -118,7 +120,7 @@ plane *plane_new(void) {
     plane *it = calloc(1, sizeof *it);
     if (it == NULL)
         return NULL;
-    it->batch = calloc(1, sizeof *it->batch);
+    it->batch = batch_new(BATCH_ROOM);
     it->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (it->batch == NULL || it->event < 0) {
         if (it->event >= 0)
@@ -128,7 +130,6 @@ plane *plane_new(void) {
         return NULL;
     }
     it->stamping = stamping_socket();
-    batch_prepare(it->batch, BATCH_ROOM);
     pthread_mutex_init(&it->lock, NULL);
     pthread_mutex_init(&it->ready_lock, NULL);
     pthread_cond_init(&it->changed, NULL);

@@ -28,9 +28,9 @@
 #define PLANE_LONG_TICK 0.1
 #define PLANE_SHORT_TICK 0.01
 #define PLANE_ABREAST 64
-#define PLANE_BATCH 64 /* datagrams of one system call */
+#define PLANE_BATCH 64 /* datagrams of one system call; several that the kernel joined are one */
 #define PLANE_MAX_BATCHES 8
-#define PLANE_ROOM 2048        /* bytes of one datagram; a longer one is cut off and refused */
+#define PLANE_ROOM 2048        /* bytes of one datagram; a longer one is refused */
 #define PLANE_QUIET 8          /* empty looks after which a peer is looked at half as often */
 #define PLANE_MAX_OTHERS 256   /* datagrams that wait for Python in one peer; more are dropped */
 #define PLANE_MAX_WAITING 1024 /* cuts that wait for Python in one peer; more are dropped */

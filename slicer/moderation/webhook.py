@@ -61,7 +61,7 @@ class WebhookSupplier:
             raise SliceNotJudged(self.label, f"{len(file.data)} bytes; at most {MAX_FILE}")
         body = json.dumps(request(file, self._spec)).encode()
         identity, timestamp = data_id(file.info), int(time.time())
-        headers = {"Content-Type": "application/json", "User-Agent": "rtc-slicer"}
+        headers = {"Content-Type": "application/json"}
         headers["webhook-id"], headers["webhook-timestamp"] = identity, str(timestamp)
         if self._key:
             headers["webhook-signature"] = sign(self._key, identity, timestamp, body)

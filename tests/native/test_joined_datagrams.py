@@ -1,6 +1,7 @@
 """What the kernel joins (UDP generic receive offload): taken datagram by datagram."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,8 @@ from slicer.webrtc.path import media_path
 from tests.harness.rooms.linked import Linked, until
 from tests.harness.rtp.call import AUDIO, AUDIO_TRACK, VIDEO, datagram
 
+UDP_GRO = 104  # of Linux; the socket module has no name for it
+
 pytestmark = pytest.mark.skipif(IMPLEMENTATION != "native", reason="this is the native plane's")
 
 
@@ -20,6 +23,17 @@ async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Linked]:
     made = Linked(media_path(), [AUDIO, VIDEO], request.param)
     yield made
     made.close()
+
+
+async def test_the_kernel_is_asked_to_join(peer: Linked) -> None:
+    link, _ = peer.link()
+    watched = link.sock.dup()
+    peer.media.carry(link)
+    asked = watched.getsockopt(socket.IPPROTO_UDP, UDP_GRO)
+    peer.media.release()
+    given_back = watched.getsockopt(socket.IPPROTO_UDP, UDP_GRO)
+    watched.close()
+    assert (asked, given_back) == (1, 0)
 
 
 async def test_datagrams_that_the_kernel_joined_are_taken_one_by_one(peer: Linked) -> None:

@@ -142,6 +142,8 @@ class StreamRoom:
             _settle(done, "")
 
         def ended(reason: str) -> None:
+            if done.cancelled():
+                return  # given up in this very moment
             if done.done():
                 self._lose(reason)
             _settle(done, reason)

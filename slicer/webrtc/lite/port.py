@@ -250,7 +250,7 @@ class UdpPort:
     def _take(self, listener: Listener, batch: list[Datagram]) -> None:
         named: dict[Address, str] = {}
         for data, address in batch:
-            if (fragment := named_fragment(data)) is not None:
+            if (fragment := named_fragment(data)) in self._by_fragment:
                 named[address] = fragment
             # Addresses can be forged, any number of them; the session that is named cannot.
             of = named.get(address, address)
