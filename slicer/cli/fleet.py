@@ -21,6 +21,8 @@ from slicer.service.settings import ServiceSettings
 
 LISTEN = 4 * EVERY
 """Seconds for which heartbeats are listened to."""
+RESTORED = 2.5
+"""Seconds within which copies of the API write a record again that somebody has written over."""
 DONE = 60.0
 """Seconds within which a worker must have handed a task over."""
 
@@ -122,6 +124,8 @@ async def _rekey(registry: FleetRegistry, table: Table) -> int:
 
 
 async def _purge(table: Table, sure: bool) -> None:
+    if table.foreign:
+        await asyncio.sleep(RESTORED)
     keys = table.foreign_keys()
     if not keys:
         sys.stdout.write("every record is signed by one of these keys (SLICER_STATE_KEY)\n")
@@ -132,9 +136,8 @@ async def _purge(table: Table, sure: bool) -> None:
         of = "if the fleet has other keys, they are its tasks"
         sys.stdout.write(f"{count}; --yes removes them, for good: {of}\n")
         return
-    for key in keys:
-        await table.purge(key)
-    sys.stdout.write(f"{count} removed\n")
+    removed = sum([await table.purge(key) for key in keys])
+    sys.stdout.write(f"{counted(removed, 'record')} removed\n")
 
 
 async def _drain(bus: Bus, view: View, worker: str) -> None:

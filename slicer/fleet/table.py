@@ -141,14 +141,21 @@ class Table:
         written over it."""
         return sorted(self._foreign.keys() - self.records.keys())
 
-    async def purge(self, key: str) -> None:
-        """Take out what is not of this fleet. Raises BusUnavailable."""
-        # Others read nothing of a purge: this says that it is gone.
-        await self._publish(key, b"", self._bus.signed(self._prefix + key, b""))
+    async def purge(self, key: str) -> bool:
+        """Write over what is not of this fleet that it is gone, and keep that: a process that knows
+        a record of this key writes it again. Gives False where something else is there by now.
+        Raises BusUnavailable."""
+        there = self._foreign.get(key)
+        if there is None or key in self.records:
+            return False
+        # Under "*" or ">" the servers would compare with the last revision of all keys.
+        about = "" if {"*", ">"} & set(key.split(".")) else str(there.revision)
+        headers = {_EXPECTED: about} if about else {}
+        signed = self._bus.signed(self._prefix + key, b"", about)
+        if await self._publish(key, b"", {**headers, **signed}) is None:
+            return False
         self._foreign.pop(key, None)
-        # The servers keep what comes under "*" or ">", and a purge of that would take out all.
-        if not {"*", ">"} & set(key.split(".")):
-            await self.forget(key)
+        return True
 
     async def _begin(self) -> int:
         """Begin to read. Gives the last revision by then. Raises BadInput and BusUnavailable."""
@@ -361,8 +368,11 @@ class Table:
         if not self._bus.is_ours(subject, data, headers, about):
             self._leave_alone(key, _Foreign(revision))
             return
-        if not data and known is None:  # `purge`
-            self._foreign.pop(key, None)
+        if not data:  # `purge`, by a process that knew no record; it may be sent once more, too
+            if known is None:
+                self._foreign.pop(key, None)
+            else:
+                self._leave_alone(key, _Foreign(revision))
             return
         try:
             found = from_json(key, data, revision)
