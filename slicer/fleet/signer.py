@@ -5,9 +5,9 @@ fleet's keys, could otherwise give tasks away, name an address of his own in a h
 publishers led there, or put callbacks into the stream that we would sign for a customer.
 
 A signature alone does not keep a message from being sent once more. A record is signed together
-with the revision that it replaces, and the servers take it over that one alone; a question is good
-once, and for one process alone (`Questions`); a record that is pushed again is an old one, which
-means nothing.
+with the revision that it replaces, so whoever knows a later one sees that it is old (table.py); a
+question is good once, and for one process alone (`Questions`); a record that is pushed again is an
+old one, which means nothing.
 """
 
 import hmac

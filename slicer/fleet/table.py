@@ -5,11 +5,12 @@ all changes in their order and keeps the latest record of each task, so that loo
 waits. `read` says up to which write it has come: a write of its own, a *barrier* under the key
 `barrier.NAME`, is among them, and shows that everything before it has been read (fence.py).
 
-A record is signed, together with the revision that it replaces. One that is not of this fleet is
-left alone: what was known of its task goes on to hold, and is written over it (`restore`). Until
-that is done, a worker does not know whether the task is still its own (`is_certain`). Who writes
-over it may have missed the change before; then whoever made that change sees a record of this fleet
-that has had fewer changes (`TaskRecord.changes`), and writes its own again.
+A record is signed, together with the revision that it replaces. One that is not of this fleet, or
+replaces an older revision than is known and so was sent once more, is left alone: what was known of
+its task goes on to hold, and is written over it (`restore`). Until that is done, a worker does not
+know whether the task is still its own (`is_certain`). Who writes over it may have missed the change
+before; then whoever made that change sees a record of this fleet that has had fewer changes
+(`TaskRecord.changes`), and writes its own again.
 
 A consumer of JetStream that lives on a server which dies comes back late, by seconds. So the latest
 revision is asked for each CHECK seconds, and where what is missing does not come, another consumer
@@ -54,7 +55,8 @@ _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
 
 class _Foreign(NamedTuple):
-    """What lies where a record should. *record*: one of this fleet, though an old one; or None."""
+    """What lies where a record should. *record*: one of this fleet, whose writer had missed a
+    change; or None."""
 
     revision: int
     record: TaskRecord | None = None
@@ -75,7 +77,7 @@ class Table:
         self.on_record: list[Callable[[TaskRecord], None]] = []
         self.on_read: list[Callable[[int], None]] = []
         self._foreign: dict[str, _Foreign] = {}
-        """Keys where something lies that is not of this fleet, or is old."""
+        """Keys where something lies that is not of this fleet, is old, or lacks a change."""
         self._following = 0
         self._subscription: JetStreamContext.PushSubscription | None = None
         self._expected = 1
@@ -122,8 +124,9 @@ class Table:
         return task not in self._foreign
 
     async def restore(self, *, old: bool = False) -> None:
-        """Write what is known of tasks over what has been put in its place; *old*: over records of
-        this fleet alone, which anybody may do who knows later ones. Raises BusUnavailable."""
+        """Write what is known of tasks over what has been put in its place; *old*: only over
+        records of this fleet that lack a change, which anybody may do who knows it. Raises
+        BusUnavailable."""
         for task, there in list(self._foreign.items()):
             known = self.records.get(task)  # it may be forgotten meanwhile
             if known is None:
@@ -381,12 +384,12 @@ class Table:
             return
         # A record of ours replaces what is known, or what came after it. The servers read the
         # header by rules of their own: an old record that they took is none, though it was signed.
-        if known is not None and (
-            found.changes < known.changes or not _is_from(about, known.revision)
-        ):
+        if known is not None and not _is_from(about, known.revision):
+            self._leave_alone(key, _Foreign(revision))
+        elif known is not None and found.changes < known.changes:  # its writer missed a change
             self._leave_alone(key, _Foreign(revision, found))
-            return
-        self.learn(found)
+        else:
+            self.learn(found)
 
     def _leave_alone(self, key: str, found: _Foreign) -> None:
         room = key in self.records or len(self._foreign) < MAX_FOREIGN

@@ -180,10 +180,31 @@ async def test_an_old_record_that_the_servers_took_again_is_written_over(
     assert ended is not None
     await js.purge_stream(f"KV_{bus.bucket}_tasks", subject=subject)
     ack = await js.publish(subject, first.data or b"", headers=first.headers)
-    await until(lambda: table.read > ack.seq and table.is_certain("t"))
-    latest = await table.latest("t")
-    assert latest is not None
-    assert (latest.ended, latest.changes) == (1.0, ended.changes + 1), "it was written again"
+    await until(lambda: table.read >= ack.seq)
+    assert not table.is_certain("t")
+    await table.restore()
+    assert await table.latest("t") == replace(ended, revision=ack.seq + 1)
+    assert table.is_certain("t")
+
+
+async def test_an_old_record_that_is_sent_again_moves_no_task(
+    table: Table, bus: Bus, stranger: Client
+) -> None:
+    written = await table.write(RECORD)
+    subject = f"$KV.{bus.bucket}_tasks.t"
+    first = await stranger.jetstream().get_msg(f"KV_{bus.bucket}_tasks", subject=subject)
+    assert written is not None
+    moved = await table.write(replace(written, worker="other", epoch=2))
+    assert moved is not None
+    heard: list[TaskRecord] = []
+    table.on_record.append(heard.append)
+    revision = await unconditionally(bus, stranger, subject, first)
+    await until(lambda: table.read >= revision)
+    await table.restore(old=True)
+    assert (heard, table.is_certain("t")) == ([], False)
+    await table.restore()
+    assert heard == [replace(moved, revision=revision + 1)], "neither its epoch nor its worker"
+    assert table.is_certain("t")
 
 
 async def test_a_record_that_is_not_of_this_fleet_is_left_alone_and_written_over(
