@@ -134,8 +134,9 @@ class Table:
             if there.record is not None:
                 # Whoever has the task by that record may have delivered slices meanwhile: what was
                 # cut by this one would double them.
-                others = there.record.epoch != known.epoch
-                await self.write(replace(known, epoch=known.epoch + others))
+                mine, theirs = ((one.epoch, one.worker) for one in (known, there.record))
+                epoch = max(known.epoch, there.record.epoch) + (mine != theirs)
+                await self.write(replace(known, epoch=epoch))
             elif not old:
                 await self._write(known)
 

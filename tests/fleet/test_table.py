@@ -289,6 +289,23 @@ async def test_a_change_that_was_written_over_before_anybody_read_it_is_written_
     assert slow.table.is_certain("t")
 
 
+@pytest.mark.parametrize("epoch", [2, 4])
+async def test_an_epoch_is_of_one_worker_also_where_two_processes_gave_the_task_away(
+    table: Table, bus: Bus, slow: Slow, stranger: Client, epoch: int
+) -> None:
+    written = await table.write(RECORD)
+    assert written is not None
+    await until(lambda: slow.table.records == {"t": written})
+    slow.deliveries.to_lose = 2
+    given = await table.write(replace(written, epoch=2, worker="x"))
+    assert given is not None
+    assert await table.write(replace(given, code=0))
+    await slow.miss_what_is_written_over(stranger, f"$KV.{bus.bucket}_tasks.t")
+    assert await slow.table.write(replace(written, epoch=epoch, worker="y"))
+    await until(lambda: slow.table.records["t"].worker == "x")
+    assert slow.table.records["t"].epoch == epoch + 1
+
+
 async def test_a_record_that_is_older_is_not_learned_however_late_it_was_written(
     table: Table,
 ) -> None:
