@@ -50,6 +50,8 @@ RECONNECT = 0.25
 """Seconds between two tries to connect again."""
 PING, MAX_PINGS = 2, 2
 """Seconds between two pings, and pings without an answer after which another server is taken."""
+HEARD = 10.0
+"""Seconds for which a process of a worker is asked, once another one has been heard."""
 MAX_DENIED = 20
 """Refusals that are told."""
 NO_ANSWER = "no answer"
@@ -105,8 +107,9 @@ class Bus:
         self.refused = 0
         """Messages that none of this fleet has signed."""
         self._refused_kinds = set[str]()
-        self._instances: dict[str, str] = {}
-        """Which process of each worker answers now, by its heartbeats."""
+        self._instances: dict[str, dict[str, float]] = {}
+        """Which processes of each worker may answer, by heartbeats, and when each was heard. One is
+        alive; a heartbeat of an earlier one may be sent once more."""
         self.js: JetStreamContext = client.jetstream(timeout=CONNECT / 4)
         self.bucket = bucket
         self.on_connected = told.on_connected
@@ -183,7 +186,7 @@ class Bus:
                 logger.warning("! %s: %s", message.subject, error)
                 return
             if beat.capacity:  # else it does not answer yet
-                self._instances[beat.worker] = beat.instance
+                self._hear(beat.worker, beat.instance)
             callback(beat)
 
         subject = f"{self._bucket}.beat.{worker}"
@@ -227,7 +230,8 @@ class Bus:
         subject, data = f"{self._bucket}.ask.{worker}", json.dumps(question).encode()
         if worker not in self._instances:
             raise BusUnavailable(f"worker {worker} does not answer: it was not heard")
-        mark = f"{time.time():.0f} {self._instances[worker]} {os.urandom(16).hex()}"
+        instances = ",".join(self._instances[worker])
+        mark = f"{time.time():.0f} {instances} {os.urandom(16).hex()}"
         headers = {MARK: mark, **self.signed(subject, data, mark)}
         try:
             answer = await self._client.request(subject, data, timeout=seconds, headers=headers)
@@ -336,6 +340,11 @@ class Bus:
         if not self._client.is_closed:
             await self._client.close()
         self._told.ended = True
+
+    def _hear(self, worker: str, instance: str) -> None:
+        now = time.monotonic()
+        heard = self._instances.get(worker, {}) | {instance: now}
+        self._instances[worker] = {one: at for one, at in heard.items() if now - at < HEARD}
 
     async def _say(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> None:
         from nats.errors import Error  # noqa: PLC0415

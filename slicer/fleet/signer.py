@@ -49,7 +49,8 @@ class Signer:
 
 class Questions:
     """Those that a worker was asked, so that none is answered twice. Each one has a mark: wall time
-    in seconds, which process of that worker is asked, and a text that no other one has."""
+    in seconds, which process of that worker is asked, and a text that no other one has. Several
+    processes are asked, with commas between them, where it is not known which one is alive."""
 
     def __init__(self, instance: str) -> None:
         """*instance*: this process (`Beat.instance`). The next one remembers no question."""
@@ -71,7 +72,8 @@ class Questions:
         if abs(now - self._swept) > SWEEP:  # all of them at each question would take its time
             self._swept = now
             self._seen = {one: until for one, until in self._seen.items() if until >= now}
-        if rest.partition(" ")[0] != self._instance or not abs(now - sent) <= GOOD:
+        asked = rest.partition(" ")[0].split(",")
+        if self._instance not in asked or not abs(now - sent) <= GOOD:
             return False
         if mark in self._seen:
             return False

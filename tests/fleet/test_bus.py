@@ -115,6 +115,26 @@ async def test_a_question_to_one_process_of_a_worker_is_not_answered_by_the_next
     assert asked == [("first", {"verb": "move"}), ("second", {"verb": "describe"})]
 
 
+async def test_a_worker_answers_also_where_a_heartbeat_of_an_earlier_process_comes_again(
+    bus: Bus, stranger: Client
+) -> None:
+    async def answer(question: Mapping[str, Any]) -> Mapping[str, Any]:
+        return question
+
+    heard_there = await stranger.subscribe(f"{bus.bucket}.beat.w")
+    await listening(stranger)
+    heard = asyncio.Queue[Beat]()
+    await bus.hear_beats(heard.put_nowait)
+    await bus.answer("w", "second", answer)
+    await bus.beat(replace(BEAT, instance="first"))
+    real = await heard_there.next_msg(20)
+    await bus.beat(replace(BEAT, instance="second"))
+    await stranger.publish(real.subject, real.data, headers=real.headers)
+    for _ in range(3):
+        await asyncio.wait_for(heard.get(), 20)
+    assert await bus.ask("w", {"number": 4}, 5.0) == {"number": 4}
+
+
 async def test_a_record_that_is_pushed_is_the_fleets(
     bus: Bus, stranger: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -46,6 +46,8 @@ def test_a_question_is_good_once_and_for_some_minutes() -> None:
     assert not questions.is_new("1000 w a", 1000.0 + GOOD)
     assert not questions.is_new("1000 w a", 1001.0 + GOOD), "it is forgotten, and too old"
     assert not questions.is_new("5000 w a", 4999.0 - GOOD)
+    assert questions.is_new("1000 v,w a", 1000.0), "it is not known which of the two is alive"
+    assert not questions.is_new("1000 v,w2 a", 1000.0)
     for wrong in ("", "x w y", "nan w a", "inf w a", "1000", "1000 w2 a", "1000  a"):
         assert not Questions("w").is_new(wrong, 1000.0)
 
