@@ -129,6 +129,7 @@ class Bus:
         except ImportError:
             raise BadInput("fleet.servers", "no nats-py", "rtc-slicer[fleet]") from None
         where = ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in settings.servers)
+        tls, credentials = _tls(settings), _credentials(settings.credentials)
         told = _Told(asyncio.timeout(CONNECT))
         try:
             async with told.waiting:
@@ -143,11 +144,11 @@ class Bus:
                     ping_interval=PING,
                     max_outstanding_pings=MAX_PINGS,
                     connect_timeout=2,
-                    tls=_tls(settings),
+                    tls=tls,
                     inbox_prefix=_inbox(settings.user),
                     user=settings.user or None,
                     password=settings.password or None,
-                    user_credentials=_credentials(settings.credentials),
+                    user_credentials=credentials,
                 )
         except (nats.errors.Error, OSError, TimeoutError) as error:
             told.ended = True
@@ -392,7 +393,11 @@ def _credentials(name: str) -> str | None:
     """A file that nats-py can use: it reads on for ever where what it looks for is not there."""
     if not name:
         return None
-    text = Path(_file("credentials", name)).read_text(errors="replace")
+    try:
+        text = Path(_file("credentials", name)).read_text(errors="replace")
+    except OSError as error:
+        allowed = f"a file that can be read ({error.strerror})"
+        raise BadInput("fleet.credentials", name, allowed) from None
     if not _CREDENTIALS.search(text):
         allowed = "a file of a user's JWT and seed, as nsc makes it"
         raise BadInput("fleet.credentials", name, allowed)
@@ -403,8 +408,10 @@ def _tls(settings: FleetSettings) -> ssl.SSLContext | None:
     """None where nothing asks for TLS."""
     if not settings.tls_ca and not any(url.startswith("tls://") for url in settings.servers):
         return None
-    names = [_file(field, getattr(settings, field)) for field in ("tls_ca", "tls_cert", "tls_key")]
+    names = [settings.tls_ca, settings.tls_cert, settings.tls_key]
     try:
+        for field, name in zip(("tls_ca", "tls_cert", "tls_key"), names, strict=True):
+            _file(field, name)
         context = ssl.create_default_context(cafile=names[0] or None)
         if names[1]:
             context.load_cert_chain(names[1], names[2])

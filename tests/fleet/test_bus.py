@@ -228,6 +228,15 @@ async def test_files_that_are_not_there(field: str) -> None:
         await Bus.connect(settings, "test")
 
 
+@pytest.mark.parametrize("field", ["credentials", "tls_ca"])
+async def test_files_that_cannot_be_read(field: str) -> None:
+    name = "/proc/self/mem"  # not even by root
+    fields = {"servers": ("nats://127.0.0.1:9",), field: name}
+    settings = FleetSettings(**fields)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=rf"fleet\.{field}: got '{name}'"):
+        await Bus.connect(settings, "test")
+
+
 async def one_tells_what_the_other_has_published(facts: Facts, workers: Facts) -> None:
     told = asyncio.Queue[Fact]()
 
