@@ -345,7 +345,7 @@ async def test_three_servers_with_tls_and_permissions_as_the_sample_has_them(
             await table.close()
         await worker.close()
         await api.close()
-        monkeypatch.setattr("slicer.fleet.bus.CONNECT", 1.5)
+        monkeypatch.setattr("slicer.fleet.bus.CONNECT", 5.0)
         with pytest.raises(BadInput, match=r"fleet\.servers.*[Aa]uthorization"):
             await Bus.connect(replace(settings, password="another"), "test")
 
@@ -368,7 +368,7 @@ async def test_a_file_of_credentials_is_all_that_is_needed(
         assert await table.write(RECORD_TO_WRITE)
         await table.close()
         await bus.close()
-        monkeypatch.setattr("slicer.fleet.bus.CONNECT", 1.5)
+        monkeypatch.setattr("slicer.fleet.bus.CONNECT", 5.0)
         theirs = replace(ours, credentials=str(others.user(tmp_path / "theirs.creds")))
         with pytest.raises(BadInput, match=r"fleet\.servers.*[Aa]uthorization"):
             await Bus.connect(theirs, "test")
