@@ -339,7 +339,9 @@ class Bus:
         """May be called twice."""
         self._told.closing = True
         if not self._client.is_closed:
-            await self._client.close()
+            # What waits to be sent may meet a server that is gone: the connection is closed then.
+            with contextlib.suppress(OSError):
+                await self._client.close()
         self._told.ended = True
 
     def _hear(self, worker: str, instance: str) -> None:

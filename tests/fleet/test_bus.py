@@ -384,6 +384,20 @@ async def test_a_bus_may_be_closed_twice(settings: FleetSettings) -> None:
     assert not bus.connected
 
 
+async def test_a_bus_whose_server_is_gone_is_closed(
+    settings: FleetSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus, close = await Bus.connect(settings, "test"), Client.close
+
+    async def lost(client: Client) -> None:
+        await close(client)
+        raise ConnectionResetError("Connection lost")
+
+    monkeypatch.setattr(Client, "close", lost)
+    await bus.close()
+    assert not bus.connected
+
+
 async def test_a_cancellation_that_is_swallowed_ends_it_at_the_next_try(
     settings: FleetSettings, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
