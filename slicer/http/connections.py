@@ -44,8 +44,8 @@ class Connections:
             finally:
                 await response.aclose()
         except BaseException:
-            # A request that was given up may keep the one place of httpcore's pool for good: whoever
-            # came next would wait for it.
+            # A request that was given up may keep the one place of httpcore's pool: whoever came
+            # next would wait for it for good.
             await transport.aclose()
             raise
         await self._give_back(transport)
