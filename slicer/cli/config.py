@@ -11,6 +11,7 @@ from slicer.cli.exits import STORED
 from slicer.config.schema import DIALECT, table_schema
 from slicer.config.toml import table_lines
 from slicer.errors import counted
+from slicer.rooms.whip.ice_servers import check_secret
 from slicer.service.applications import Application
 from slicer.service.ports import check_ports
 from slicer.service.settings import ServiceSettings
@@ -40,6 +41,7 @@ def config(options: argparse.Namespace) -> int:
     if options.check is not None:
         settings = ServiceSettings.load(options.check, os.environ)
         check_ports(settings)
+        check_secret(settings.engine.whip)
         text = f"{options.check}: right, with {counted(len(settings.apps), 'application')}"
     elif options.show is not None:
         file = None if options.show == Path() else options.show

@@ -120,6 +120,10 @@ def test_a_file_that_is_right(file: Path, capsys: pytest.CaptureFixture[str]) ->
             '[metrics]\nlisten = "127.0.0.1:8088"\n',
             "metrics.listen: got '127.0.0.1:8088'; allowed: another port than that of serve.port",
         ),
+        (
+            '[whip]\nice_servers = ["turn:turn.example.com:3478"]\n',
+            "whip.turn_secret: got 'nothing'; allowed: the TURN server's secret",
+        ),
     ],
 )
 def test_a_file_that_is_wrong(

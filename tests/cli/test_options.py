@@ -73,3 +73,10 @@ def test_the_services_settings(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text("[serve]\nport = 1234\n")
     settings = service_settings_of(options("--config", str(tmp_path / "s.toml")))
     assert settings.serve.port == 1234
+
+
+def test_a_secret_that_rooms_alone_need_is_asked_of_no_other_command(tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text('[whip]\nice_servers = ["turn:turn.example.com:3478"]\n')
+    for load in (settings_of, service_settings_of):
+        load(options("--config", str(file)))

@@ -27,12 +27,17 @@ _ALLOWED = (
 
 
 def check(settings: WhipSettings) -> None:
-    """Raise BadInput for a URL that is none, and for a TURN server without the secret."""
+    """Raise BadInput for a URL that is none."""
     if len(settings.ice_servers) > MAX_SERVERS:
         raise BadInput("whip.ice_servers", f"{len(settings.ice_servers)} servers", _ALLOWED)
     for url in settings.ice_servers:
         if _URL.fullmatch(url) is None:
             raise BadInput("whip.ice_servers", url, _ALLOWED)
+
+
+def check_secret(settings: WhipSettings) -> None:
+    """Raise BadInput for a TURN server without the secret, which only who has rooms needs."""
+    for url in settings.ice_servers:
         if _is_turn(url) and not settings.turn_secret:
             allowed = "the TURN server's secret (coturn: static-auth-secret), for " + url
             raise BadInput("whip.turn_secret", "nothing", allowed)

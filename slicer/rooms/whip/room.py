@@ -38,6 +38,7 @@ class WhipConnector:
         self._settings, self._http, self._clock = context.whip, context.http, context.clock
         self._authorize = context.authorize or authorization(context.whip, context.clock)
         ice_servers.check(context.whip)
+        ice_servers.check_secret(context.whip)
         self._media_ports = MediaPorts(context.whip, context.clock)
         self._sites: dict[tuple[str, int], Site] = {}
         self._ended: Counter[str] = Counter()

@@ -3,7 +3,7 @@
 import pytest
 
 from slicer.errors import BadInput
-from slicer.rooms.whip.ice_servers import MAX_SERVERS, check, links
+from slicer.rooms.whip.ice_servers import MAX_SERVERS, check, check_secret, links
 from slicer.rooms.whip.settings import WhipSettings
 
 NOW = 1_700_000_000.5
@@ -27,6 +27,7 @@ def test_credentials_are_the_user_s_own_and_end() -> None:
     base64` gives."""
     settings = WhipSettings(ice_servers=(TURN,), turn_secret="north", turn_ttl=3_600)
     check(settings)
+    check_secret(settings)
     assert links(settings, "ann", NOW) == [
         f'<{TURN}>; rel="ice-server"; username="1700003600:ann"; '
         'credential="TwqKCcbzejRFa1sgGqGS7SEzCGg="; credential-type="password"'
@@ -36,8 +37,10 @@ def test_credentials_are_the_user_s_own_and_end() -> None:
 
 
 def test_a_turn_server_without_its_secret_is_refused() -> None:
+    settings = WhipSettings(ice_servers=(STUN, TURN))
+    check(settings)  # who has no rooms needs none
     with pytest.raises(BadInput, match="static-auth-secret") as refused:
-        check(WhipSettings(ice_servers=(STUN, TURN)))
+        check_secret(settings)
     assert refused.value.field == "whip.turn_secret"
 
 
