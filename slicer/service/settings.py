@@ -121,7 +121,7 @@ class ServiceSettings:
         if 0 < len(self.console.token) < LEAST_TOKEN:
             raise BadInput("console.token", "a shorter text", f"{LEAST_TOKEN} characters or more")
         if bool(self.serve.tls_cert) != bool(self.serve.tls_key):
-            raise BadInput("serve", "one of two files", "tls_cert and tls_key, or neither")
+            raise BadInput("serve.tls_cert", "one file", "with serve.tls_key, or neither")
         if 0 < self.vendors.links < MIN_LINK:
             allowed = f"0, or seconds from {MIN_LINK} to {MAX_LINK}"
             raise BadInput("vendors.links", self.vendors.links, allowed)

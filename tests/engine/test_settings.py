@@ -82,6 +82,7 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
         ("[outbox]\ndrain = -1\n", "outbox.drain: got -1.0; allowed: a number from 0"),
         ("[outbox]\ndrain = nan\n", "outbox.drain: got nan"),
         ("[whip]\nmax_publishers = 0\n", "whip.max_publishers: got 0"),
+        ("[whip]\ntcp = '127.0.0.1:8189'\n", "whip.tcp: got .* allowed: whip.udp beside it"),
         ("[whip]\nadvertise = 'x'\n", "whip.advertise: got 'x'; allowed: a list of texts"),
         ("[whip]\nadvertise = [1]\n", r"whip.advertise: got \(1,\)"),
         ("[slicing]\nimage = 'gif'\n", "slicing.image: got 'gif'; allowed: png, jpg or webp"),

@@ -90,7 +90,7 @@ def test_a_moved_field_is_told_its_new_name(tmp_path: Path, old: str) -> None:
     [
         ("[sliceing]\n", "sliceing: got 'an unknown table'; allowed: apps, console, engine"),
         ("[webhooks]\nallow_private = 1\n", "webhooks.allow_private: got 1; allowed: true or f"),
-        ("[serve]\ntls_key = 'x'\n", "tls_cert and tls_key, or neither"),
+        ("[serve]\ntls_key = 'x'\n", "serve.tls_cert: got 'one file'; allowed: with serve.tls_key"),
         ("[console]\ntoken = 'short'\n", "console.token: got 'a shorter text'; allowed: 16 char"),
         ("[serve]\nport = 65536\n", "serve.port: got 65536; allowed: .* from 0 to 65535"),
         ("[apps]\nx = 1\n", r"apps: got .*; allowed: tables: \[\[apps\]\]"),

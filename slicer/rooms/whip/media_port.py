@@ -16,17 +16,14 @@ _ALLOWED = "ADDRESS:PORT of this host, such as 0.0.0.0:8189 or [::]:8189 (port 0
 
 
 class MediaPorts:
-    """The ports of all servers. With `whip.udp` they share one, which is refused early."""
+    """The ports of all servers. With `whip.udp` they share one, which is refused early;
+    `whip.tcp` needs it, as the settings see to."""
 
     def __init__(self, settings: WhipSettings, clock: Clock) -> None:
         """Raises BadInput for `whip.udp` and `whip.tcp`."""
         self._settings, self._clock = settings, clock
         self._given = _parse("whip.udp", settings.udp)
         self._by_tcp = _parse("whip.tcp", settings.tcp)
-        if self._by_tcp is not None and self._given is None:
-            raise BadInput(
-                "whip.tcp", settings.tcp, "whip.udp beside it: TCP is for who has no UDP"
-            )
         self._tcp: TcpPort | None = None
         self._ports: dict[tuple[str, int], UdpPort] = {}
 

@@ -94,9 +94,3 @@ async def test_a_tcp_port_in_use_is_refused_at_the_start() -> None:
         with pytest.raises(RoomError, match=f"port {number}: Address already in use"):
             named.open(LOOPBACK, 8_080)
         named.close()
-
-
-def test_a_tcp_port_without_a_udp_port_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"whip\.udp beside it") as refused:
-        both("", f"{LOOPBACK}:8189")
-    assert refused.value.field == "whip.tcp"
