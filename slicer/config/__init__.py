@@ -6,9 +6,10 @@ texts. It stands beside the code that it sets; the text below a field describes 
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Any, get_type_hints
 
 from slicer.errors import BadInput
@@ -20,23 +21,45 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """What a text looks like: *pattern* is a regular expression of all of it, *rule* says it."""
+    """What a text looks like: *pattern* is a regular expression of all of it, *rule* says it;
+    *parse* raises ValueError for what has the pattern and is wrong all the same."""
 
     pattern: str
     rule: str
+    parse: Callable[[str], object] = str
+
+    def fits(self, text: str) -> bool:
+        """Whether a text is one of these."""
+        if re.fullmatch(self.pattern, text) is None:
+            return False
+        try:
+            self.parse(text)
+        except ValueError:
+            return False
+        return True
 
 
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
-_PORT = r":[0-9]{1,5}"
+def _parse_address_port(text: str) -> object:
+    host = text.rpartition(":")[0]
+    return host == "localhost" or ip_address(host.removeprefix("[").removesuffix("]"))
+
+
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]+\])"
+_PORT = r":(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 ADDRESS = Syntax(
-    r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*", "an IP address"
+    r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*",
+    "an IP address",
+    ip_address,
 )
-HOST = Syntax(rf"{_HOST}|{ADDRESS.pattern}", "a host's name or address, without port")
+_ZONE = r"(?:%[A-Za-z0-9._-]+)?"  # of a link-local address: fe80::1%eth0
+HOST = Syntax(rf"{_HOST}|(?:{ADDRESS.pattern}){_ZONE}", "a host's name or address, without port")
 HOST_PORT = Syntax(rf"{_HOST}(?:{_PORT})?", "HOST or HOST:PORT")
-ADDRESS_PORT = Syntax(_HOST + _PORT, "ADDRESS:PORT, such as 0.0.0.0:8189 or [::]:8189")
+ADDRESS_PORT = Syntax(
+    _HOST + _PORT, "ADDRESS:PORT, such as 0.0.0.0:8189 or [::]:8189", _parse_address_port
+)
 ORIGIN = Syntax(rf"https?://{_HOST}(?:{_PORT})?", "http:// or https://, a host, perhaps a port")
 SERVER_URL = Syntax(f"{ORIGIN.pattern}/?", ORIGIN.rule)
-HTTP_URL = Syntax(rf"{ORIGIN.pattern}(?:/[!-~]*)?", "an http:// or https:// URL without a user")
+HTTP_URL = Syntax(rf"{ORIGIN.pattern}(?:[/?][!-~]*)?", "an http:// or https:// URL without a user")
 REGION = Syntax(r"[a-z0-9][a-z0-9-]{0,39}", "a region: letters a-z, digits and -")
 
 
@@ -96,7 +119,7 @@ def check_value(name: str, value: Any, one: Field[object], kind: Any) -> None:
         return
     texts = value if isinstance(value, tuple) else (value,) if value or one.default else ()
     for text in texts:
-        if re.fullmatch(syntax.pattern, text) is None:
+        if not syntax.fits(text):
             got = "a text with '@'" if "@" in text else text  # it may hold a password
             raise BadInput(name, got, syntax.rule)
 

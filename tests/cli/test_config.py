@@ -120,6 +120,9 @@ def test_a_file_that_is_right(file: Path, capsys: pytest.CaptureFixture[str]) ->
             '[metrics]\nlisten = "127.0.0.1:8088"\n',
             "metrics.listen: got '127.0.0.1:8088'; allowed: another port than that of serve.port",
         ),
+        ('[whip]\nudp = "0.0.0.0:99999"\n', "whip.udp: got '0.0.0.0:99999'; allowed: ADDRESS:PORT"),
+        ('[whip]\nadvertise = ["999.1.1.1"]\n', "advertise: got '999.1.1.1'; allowed: an IP addr"),
+        ('[vendors]\ns3_endpoint = "http://h:99999"\n', "vendors.s3_endpoint: got 'http://h:9999"),
         (
             '[whip]\nice_servers = ["turn:turn.example.com:3478"]\n',
             "whip.turn_secret: got 'nothing'; allowed: the TURN server's secret",

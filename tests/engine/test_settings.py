@@ -115,6 +115,19 @@ def test_mistakes_in_variables(name: str, text: str, message: str) -> None:
         Settings.load(None, {name: text})
 
 
+@pytest.mark.parametrize(
+    "origin", ["", "*", "https://h:8443", "capacitor://localhost", "ionic://localhost"]
+)
+def test_origins_of_pages_that_may_publish(origin: str) -> None:
+    assert Settings(whip=WhipSettings(allow_origin=origin)).whip.allow_origin == origin
+
+
+@pytest.mark.parametrize("origin", ["h", "https://h/", "https://u@h", "://h", "https://h:65536"])
+def test_what_is_no_origin(origin: str) -> None:
+    with pytest.raises(BadInput, match=r"whip\.allow_origin: got .*SCHEME://HOST"):
+        Settings(whip=WhipSettings(allow_origin=origin))
+
+
 def test_code_is_checked_as_files_are() -> None:
     with pytest.raises(BadInput, match=r"outbox.count: got 0"):
         Settings(outbox=OutboxSettings(count=0))

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
-from slicer.config import ADDRESS, ADDRESS_PORT, DAY, ORIGIN, Syntax, bounded, secret, spelled
+from slicer.config import ADDRESS, ADDRESS_PORT, DAY, HOST_PORT, Syntax, bounded, secret, spelled
 
-ORIGINS = Syntax(rf"\*|{ORIGIN.pattern}", "* (every one), or https://HOST, perhaps with a port")
+# Pages within apps have schemes of their own, such as capacitor://localhost.
+ORIGINS = Syntax(
+    rf"\*|(?:[a-z][a-z0-9+.-]*://{HOST_PORT.pattern})?",
+    "* (every one), SCHEME://HOST, perhaps with a port, or nothing (none)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,7 @@ class WhipSettings:
     usersig_key: str = secret("SLICER_USERSIG_KEY")
     """Verifies a publisher's bearer token, its UserSig; empty: everybody may publish."""
     allow_origin: str = spelled("*", ORIGINS)
-    """The origin whose pages may publish (CORS)."""
+    """The origin whose pages may publish (CORS); empty: none but the server's own."""
     max_body: int = 256 * 1024
     """Largest SDP accepted, in bytes."""
     max_publishers: int = 500
