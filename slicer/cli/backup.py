@@ -52,13 +52,14 @@ def backup(options: argparse.Namespace) -> int:
 
 def _databases(state: Path) -> list[str]:
     try:
-        names = sorted(one.name for one in os.scandir(state) if one.name.endswith(".db"))
+        names = [one.name for one in os.scandir(state) if one.name.endswith(".db")]
     except OSError as error:
         allowed = f"a state folder that can be read ({error.strerror})"
         raise BadInput("serve.state", str(state), allowed) from None
     if not names:
         raise BadInput("serve.state", str(state), "the state folder of a service, with *.db")
-    return names
+    # Tasks first: the last callback of one that ends meanwhile rather comes twice than never.
+    return sorted(names, key=lambda name: (name != FILE, name))
 
 
 def _make(folder: Path, names: list[str]) -> None:
@@ -83,7 +84,7 @@ def _copy(source: Path, part: Path) -> None:
                     # `backup` waits for ever for one that is locked; a read does not, and keeps
                     # a service from starting on it meanwhile.
                     opened.executescript("BEGIN; SELECT count(*) FROM sqlite_schema")
-                    opened.backup(copy)
+                    _write(opened, copy, part)
             verdict = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
         _sync(part)
     except OSError as error:
@@ -97,6 +98,13 @@ def _copy(source: Path, part: Path) -> None:
         raise BadInput("serve.state", source.name, f"an undamaged database ({verdict})")
 
 
+def _write(opened: sqlite3.Connection, copy: sqlite3.Connection, part: Path) -> None:
+    try:
+        opened.backup(copy)
+    except sqlite3.OperationalError as error:
+        raise BadInput("FOLDER", str(part), f"a file that can be written ({error})") from None
+
+
 def _of_service(state: Path) -> bytes:
     """The registry, which the service that runs alone may open; nothing where it has none open."""
     try:
@@ -104,7 +112,7 @@ def _of_service(state: Path) -> bytes:
     except OSError:
         return b""
     if size != b"%d" % len(data):
-        allowed = "a service of this version, which goes on while it is copied"
+        allowed = "a service of this version, which goes on meanwhile; its log may say what fails"
         raise BadInput("serve.state", str(state), allowed)
     return data
 

@@ -10,6 +10,7 @@ records are elsewhere.
 import asyncio
 import json
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -73,6 +74,8 @@ async def _answer(
             await writer.drain()
     except (OSError, TimeoutError, ValueError) as error:  # ValueError: a line that is too long
         log.info("control socket: %s", error or type(error).__name__)
+    except sqlite3.Error as error:
+        log.warning("control socket: the registry cannot be given: %s", error)
     finally:
         writer.close()
 

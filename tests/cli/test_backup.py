@@ -1,7 +1,11 @@
 """slicer backup: of a service at work, of one that does not run, and what is refused."""
 
 import asyncio
+import resource
 import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,6 +64,7 @@ async def test_tasks_of_a_copy_taken_at_work_go_on(
         assert {one.stat().st_mode & 0o777 for one in Path("copy").iterdir()} == {0o600}
         assert Path("copy").stat().st_mode & 0o777 == 0o700
         assert "not copied: slicer-state/key" in said
+        assert said.startswith(FILE), "before callbacks: none of a task that has ended is lost"
         assert not [one for one in SECRETS if one.encode() in (Path("copy") / FILE).read_bytes()]
         await service.delete(app, Product.SLICE, first[0])
         last = await more
@@ -118,17 +123,44 @@ async def test_one_that_is_held_and_does_not_answer(
 
 
 async def test_half_an_answer_is_no_copy(
-    settings: ServiceSettings, capsys: pytest.CaptureFixture[str]
+    settings: ServiceSettings,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await tasks_of(settings)
 
     async def nothing() -> bytes:
-        raise OSError("the disk")
+        raise sqlite3.OperationalError("disk I/O error")
 
     async with control(STATE, lambda: [], nothing):
         assert await backed_up("copy") == BAD_INPUT
-    assert "a service of this version, which goes on while" in capsys.readouterr().err
+    assert "a service of this version, which goes on mean" in capsys.readouterr().err
+    assert "the registry cannot be given: disk I/O error" in caplog.text
     assert not (Path("copy") / FILE).exists()
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Python ignores SIGXFSZ: a write beyond it fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_copy_that_cannot_be_written_is_told_of_its_folder(
+    settings: ServiceSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await tasks_of(settings)
+    with closing(sqlite3.connect(STATE / FILE)) as opened:
+        opened.execute("CREATE TABLE large AS SELECT zeroblob(200000)")
+    with files_of_at_most(100_000):  # what reading writes beside it is smaller
+        assert await backed_up("copy") == BAD_INPUT
+    said = capsys.readouterr().err
+    assert "FOLDER: got 'copy/tasks.db.part'; allowed: a file that can be written (" in said
+    assert not list(Path("copy").iterdir())
 
 
 @pytest.mark.parametrize(
