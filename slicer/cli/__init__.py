@@ -85,12 +85,13 @@ EXITS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Gives the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    options = argparse.Namespace()
     try:
         options = arguments_parser().parse_args(given or ["--help"])
         reopen_log(options)
         code: int = options.command(options)
     except SlicerError as error:
-        sys.stderr.write(f"slicer: {escaped(str(by_option(error)))}\n")
+        sys.stderr.write(f"slicer: {escaped(str(by_option(error, options)))}\n")
         return next((code for kind, code in EXITS if isinstance(error, kind)), FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -30,11 +30,16 @@ FIELDS = {
 """Fields of a task, and the option or the variable that each is given by on a command line."""
 
 
-def by_option(error: SlicerError) -> SlicerError:
-    """The same error, which names what was typed and not the field that it went into."""
-    if isinstance(error, BadInput) and error.field in FIELDS:
-        return BadInput(FIELDS[error.field], error.got, error.allowed)
-    return error
+def by_option(error: SlicerError, options: argparse.Namespace) -> SlicerError:
+    """The same error, which names what was typed and not the field that it went into; a command
+    without that option was given the field otherwise, in a room's URL for example."""
+    if not isinstance(error, BadInput) or error.field not in FIELDS:
+        return error
+    name = FIELDS[error.field]
+    option = "--supplier-id" if name == SECRET else name
+    if option.removeprefix("--").replace("-", "_") not in options:
+        return error
+    return BadInput(name, error.got, error.allowed)
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

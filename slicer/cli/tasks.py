@@ -230,6 +230,8 @@ def _moderation(options: argparse.Namespace) -> Moderation | None:
         for name, given in (
             ("--supplier-id", options.supplier_id),
             ("--supplier-app", options.supplier_app),
+            ("--supplier-audio-type", options.supplier_audio_type),
+            ("--supplier-image-type", options.supplier_image_type),
         ):
             if given:
                 raise BadInput(name, given, "beside --moderate NAME: whose account it is")
