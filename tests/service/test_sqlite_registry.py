@@ -175,7 +175,7 @@ async def test_a_snapshot_has_every_task_that_was_kept_before_it(tmp_path: Path)
 
     coming = asyncio.ensure_future(come())
     for count in (10, 20, 30):
-        while len(told) < count:
+        while len(told) < count and not coming.done():
             await asyncio.sleep(0)
         before = {*told}
         copy = tmp_path / f"copy-{count}"
