@@ -28,11 +28,12 @@ def test_the_key_s_variable_is_no_mistake_in_the_settings() -> None:
 
 
 def test_an_account_that_lacks_something_is_told_by_its_options() -> None:
-    options = argparse.ArgumentParser()
-    add_account(options)
-    there = options.format_help()
+    parser = argparse.ArgumentParser()
+    add_account(parser)
+    options, there = parser.parse_args([]), parser.format_help()
     for one in fields(SupplierSpec):
         if one.name != "name":
-            named = str(by_option(BadInput(f"supplier.{one.name}", "", "an id")))
+            named = str(by_option(BadInput(f"supplier.{one.name}", "", "an id"), options))
             assert named.partition(":")[0] in there, one.name
-    assert by_option(BadInput("supplier", "x", "y")).args == BadInput("supplier", "x", "y").args
+    for error in (BadInput("supplier", "x", "y"), BadInput("room.speed", "x", "y")):
+        assert by_option(error, options) is error, "no option of this command"
