@@ -161,6 +161,21 @@ async def test_one_session_s_checks_leave_the_places_to_others(port: UdpPort) ->
     assert dropped == 3 * turns.MAX_OF_ONE, "of checks and of what came with them"
 
 
+async def test_names_of_nobody_have_one_peer_s_places(time: Time, sender: socket.socket) -> None:
+    """They come from a peer's address, to another one of ours than that it is connected to."""
+    port, ann = UdpPort([LOOPBACK, "127.0.0.2"], 0, (), time), Written()
+    port.name(ann, ["ours"])
+    sender.sendto(check("ours"), (LOOPBACK, port.port))
+    await until(lambda: ann.arrivals)
+    sock, _ = port.connect(own_listener(ann), sender.getsockname(), ann)
+    for number in range(2 * turns.MAX_OF_ONE):
+        sender.sendto(check(f"nobody-{number}"), ("127.0.0.2", port.port))
+    await until(lambda: port.counters.total() == 2 * turns.MAX_OF_ONE)
+    assert port.counters["datagrams_of_joins_dropped"] == turns.MAX_OF_ONE
+    sock.close()
+    port.close()
+
+
 async def test_a_connected_peer_has_a_socket_of_its_own(
     port: UdpPort, sender: socket.socket
 ) -> None:
