@@ -1,5 +1,6 @@
 """The console in a browser: logging in, the wall as it changes, time lines, what waits."""
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from slicer.engine.events import AnchorLeft, TaskTrouble
 from slicer.engine.operation import StoreHealth, WaitingSlice
@@ -229,6 +230,26 @@ async def test_a_stream_that_is_cut_misses_and_doubles_nothing(tmp_path: Path) -
         )
         await expect(names).to_have_text(["bo", "dee", "eve"])
         await expect(counts).to_have_text(["3", "1", "0", "0"])
+
+        # A picture whose fetch fails only after the line is there again.
+        asked, failing = asyncio.Event(), asyncio.Event()
+
+        async def fail_late(route: Route) -> None:
+            asked.set()
+            await failing.wait()
+            await route.abort()
+
+        await page.route("**/media/**", fail_late, times=1)
+        stage.make("t", "eve", jpeg(3))
+        await asked.wait()
+        cable.cut()
+        await expect(state).to_have_text("Connecting…")
+        cable.mend()
+        await expect(state).to_have_text("Live")
+        failing.set()
+        await expect(page.locator(".tile:has-text('eve') img")).to_have_js_property(
+            "naturalWidth", 320
+        )
         console.errors[:] = [one for one in console.errors if "net::ERR_" not in one]
 
 

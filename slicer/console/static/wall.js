@@ -67,6 +67,7 @@ class Card {
     this.stale = true;
     this.wanted = "";
     this.missing = false; // the picture that is wanted did not come
+    this.cuts = 0; // of the line, until it was there again
     this.taken = null; // when the picture that is shown was taken
     this.item = element("li", { className: "tile" });
     this.item.card = this;
@@ -152,6 +153,7 @@ class Card {
 
   // The line is there again: what did not come while it was cut may come now.
   again() {
+    this.cuts += 1;
     if (this.missing) this.wanted = "";
   }
 
@@ -166,10 +168,15 @@ class Card {
     }
     if (this.wanted === id) return;
     this.wanted = id;
-    const next = new Image();
+    const next = new Image(), { cuts } = this;
     next.src = mediaUrl(id);
     const missing = await next.decode().then(() => false, () => true);
     if (this.wanted !== id) return;
+    if (missing && cuts !== this.cuts) { // it failed with the line, but later than that came back
+      this.wanted = "";
+      this.stale = true;
+      return;
+    }
     this.missing = missing;
     this.taken = taken;
     if (missing) {
