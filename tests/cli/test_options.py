@@ -8,10 +8,12 @@ import pytest
 from slicer.cli.options import (
     add_common,
     add_plain,
+    by_option,
     number,
     one_of,
     service_settings_of,
     settings_of,
+    settings_to_serve,
     whole,
 )
 from slicer.errors import BadInput
@@ -80,3 +82,28 @@ def test_a_secret_that_rooms_alone_need_is_asked_of_no_other_command(tmp_path: P
     file.write_text('[whip]\nice_servers = ["turn:turn.example.com:3478"]\n')
     for load in (settings_of, service_settings_of):
         load(options("--config", str(file)))
+
+
+def test_an_error_of_a_field_names_the_option_that_was_typed() -> None:
+    typed = argparse.Namespace(speed="fast", supplier_id="")
+    speed, secret = (
+        BadInput("room.speed", "fast", "a number"),
+        BadInput("supplier.secret_key", "", "a key"),
+    )
+    assert str(by_option(speed, typed)).startswith("--speed: got 'fast'")
+    assert str(by_option(secret, typed)).startswith("SLICER_SUPPLIER_SECRET_KEY: ")
+    nothing = argparse.Namespace()
+    for one in (speed, secret):
+        assert by_option(one, nothing) is one
+    other = BadInput("video", 1, "5")
+    assert by_option(other, typed) is other
+
+
+def test_to_serve_takes_an_application(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"at least one \[\[apps\]\]"):
+        settings_to_serve(None, {})
+    file = tmp_path / "s.toml"
+    file.write_text(
+        '[[apps]]\nsdk_app_id = 1\nrooms = [{ pattern = "*", url = "whip://127.0.0.1:0/{room}" }]\n'
+    )
+    assert [app.sdk_app_id for app in settings_to_serve(file, {}).apps] == [1]
