@@ -252,7 +252,8 @@ class Stage:
         for task in self.ports:
             about = {"SdkAppId": APP, "TaskId": task}
             answer = await call(copy.port, "DeleteCloudSliceTask", about)
-            assert "Error" not in answer, answer
+            told = [one.told for one in self.customer.received if one.task == task]
+            assert "Error" not in answer, (answer, told[-5:])
         await self.customer.until(lambda: self.ended() >= set(self.ports), 2 * PATIENCE)
 
     def ended(self) -> set[str]:
