@@ -200,9 +200,7 @@ async def live(
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         frames = [
-            encode_pictures(
-                "vp8", [Painter((200, second % 250, 40), 320, 180).draw(second)], crf=40
-            )[0]
+            encode_pictures("vp8", [Painter(colour=(200, second % 250, 40)).draw(second)])[0]
             for second in range(round(seconds))
         ]
         cuts = Cuts()
