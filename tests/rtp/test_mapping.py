@@ -150,11 +150,11 @@ def test_a_day_of_drift_moves_no_name(drift: float) -> None:
 
 @pytest.mark.parametrize("drift", [0.0, 100e-6])
 @pytest.mark.parametrize("seed", range(1, 7))
-def test_jitter_of_100_ms_takes_40_s(seed: int, drift: float) -> None:
-    """Few packets come undelayed: their least delay is found later, and then as well."""
+def test_jitter_of_100_ms_is_no_drift(seed: int, drift: float) -> None:
+    """Few packets come undelayed: the least delay of a few is not the path's."""
     shaken = replace(CALL, jitter=0.1, seconds=300.0, seed=seed, drift=drift, sparse=2)
     made = names(replace(shaken, ntp=lambda at: at * (1 + drift)), SenderClock())
-    errors = [1000 * one.settled for one in made if one.captured > 2 * OPENING]
+    errors = [1000 * one.settled for one in made if one.captured > OPENING]
     assert min(errors) >= -10.0
     assert max(errors) <= 10.0
 
