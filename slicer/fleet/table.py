@@ -26,7 +26,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from slicer.errors import BadInput, BusUnavailable
+from slicer.errors import BadInput, BusUnavailable, counted
 from slicer.fleet.bus import SYNC, Bus, unavailable, until_ready
 from slicer.fleet.record import FORMAT, TaskRecord, from_json, to_json
 
@@ -104,8 +104,8 @@ class Table:
             text = f"{self._bucket} cannot be read within {SYNC:g} s: {reason}"
             raise BusUnavailable(text) from None
         if self._foreign:
-            text = "! %d records of %s are not signed by these keys, and are left alone (%s)"
-            logger.warning(text, len(self._foreign), self._bucket, "SLICER_STATE_KEY")
+            text = "! %s of %s left alone: not signed by these keys (SLICER_STATE_KEY)"
+            logger.warning(text, counted(len(self._foreign), "record"), self._bucket)
 
     def check_keys(self) -> None:
         """Raise BadInput where there are records, and these keys have signed none of them."""

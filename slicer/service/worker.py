@@ -142,7 +142,8 @@ class Worker:
         """Hand over what is here, as long as somebody takes it."""
         while tasks := list(self._owns.tasks()):
             if not self._anybody() and not await self._anybody_later():
-                logger.warning("! no other worker takes this one's %d tasks", len(tasks))
+                left = counted(len(tasks), "task")
+                logger.warning("! no other worker takes over: %s left here", left)
                 return
             await asyncio.gather(*(self.hand_over(task) for task in tasks[:HANDED_OVER]))
 

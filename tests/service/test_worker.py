@@ -100,7 +100,7 @@ async def test_the_last_worker_keeps_its_tasks(
     task = await orders.create(fleet.app, moderation_order())
     await only.worker.drain()
     assert only.service.unfinished() == [task]
-    assert "no other worker takes this one's 1 tasks" in caplog.text
+    assert "no other worker takes over: 1 task left here" in caplog.text
 
 
 async def test_a_drain_that_has_failed_may_be_begun_again(
