@@ -338,11 +338,11 @@ static double interval(const video_track *it) {
 }
 
 double video_track_deadline(const video_track *it) {
-    double asking = NEVER, from = last_request(it) + interval(it);
+    double asking = NEVER;
     for (size_t i = 0; i < it->count; i++)
         asking = earlier(asking, frame_grabber_deadline(&it->grabbers[i]));
-    if (asking != NEVER && asking < from)
-        asking = from;
+    if (asking != NEVER) /* of most there is none */
+        asking = fmax(asking, last_request(it) + interval(it));
     return earlier(asking, report_wait_deadline(&it->wait));
 }
 
