@@ -14,7 +14,7 @@ TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts $(VENV)/.installed-mod
 BEHIND := nice -n 10
 # The files that take longest are begun first (LONGEST in tests/conftest.py).
 SHARED := --dist loadfile --no-loadscope-reorder
-PYTEST := $(BEHIND) $(BIN)/pytest -q -n $(WORKERS) $(SHARED)
+PYTEST := $(BEHIND) $(BIN)/pytest -q $(SHARED) -o cache_dir=build/pytest/
 # Media in real time, and servers that elect their leader within seconds, on a machine that others use: the
 # tests that fail are run once more, one by one and with media of their own. What fails twice fails.
 ONCE_MORE = $(1) || { [ $$? -eq 1 ] && echo '==> what failed, once more' && $(1) -n 0 --last-failed; }
@@ -28,7 +28,11 @@ PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) te
 SERVERS := $(patsubst %,tests/real/test_%.py,backup command connections console contact_sheet_page \
 	fleet fleet_attacks fleet_console fleet_disk fleet_durability fleet_faults fleet_janus fleet_kills \
 	fleet_refusals fleet_upgrade kills moderation_seed one_port promtool proxies requests_ignored \
-	restart s3 sdk sources spool trouble tshark whip_clients whip_muxer)
+	restart s3 sdk sources spool stall trouble tshark whip_clients whip_muxer)
+# Tests on real parts of which none looks at a date of Chromium's that is finer than a second.
+COARSE := $(patsubst %,tests/real/test_%.py,attacks entrance fleet_rooms janus \
+	janus_layers livekit livekit_stand_in mediamtx moderation moderation_commands orientation paths \
+	renegotiation rtp rtp_forward screens simulcast streams typed_commands)
 # Tests on real parts that need the machine to themselves.
 ALONE := tests/real/test_loss.py tests/real/test_serve.py
 
@@ -37,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test installed parts units reference real servers media alone \
+.PHONY: help demo test installed units reference real servers media alone exact exact-reference \
 	coverage sanitize wheels image man constraints bench instructions lint format types clean
 
 help: ## say what there is
@@ -50,25 +54,21 @@ demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show th
 # What computes, then what takes its time: beside tests that compute, even at the lowest priority, browsers
 # date their media wrongly, which the tests of dates see. What waits and looks at no date goes beside.
 test: installed ## everything that must pass, with a browser and a store
-	@$(MAKE) --no-print-directory -j4 lint types parts servers
+	@$(MAKE) --no-print-directory -j5 lint types units reference servers
 	@$(MAKE) --no-print-directory media alone
 
 # What is fetched from different places is fetched at the same time; and what is built, built.
 installed: | $(BIN)/python
 	@$(MAKE) --no-print-directory -j4 $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl
 
-# One after the other: both compute.
-parts: $(TESTED)
-	@$(MAKE) --no-print-directory units
-	@$(MAKE) --no-print-directory reference
-
 units: $(TESTED) ## tests of the parts, packets handled by the native plane
 	@echo '==> tests of the parts, packets handled by the native plane'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(PYTEST) -o cache_dir=build/pytest/units --ignore tests/real)
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(PYTEST)units -n $(WORKERS) --ignore tests/real)
 
+# One process more beside those of the others, for as long as a quarter of them takes.
 reference: $(TESTED) ## tests of the packet path, by the reference
 	@echo '==> tests of the packet path, by the reference'
-	@SLICER_NATIVE=0 $(PYTEST) $(PACKET_PATH)
+	@$(call ONCE_MORE,SLICER_NATIVE=0 $(PYTEST)reference -n 1 $(PACKET_PATH))
 
 real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
 	@$(MAKE) --no-print-directory servers media alone
@@ -81,16 +81,23 @@ servers: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl
 # They mostly wait: three files at a time take half of two cores. Browsers that have no CPU date their media
 # wrongly: with four files at a time the dates of test_chromium are wrong.
 media:
-	@echo '==> tests on real parts'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 3 tests/real $(addprefix --ignore ,$(SERVERS) $(ALONE)))
+	@echo '==> tests on real parts, four files at a time'
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)coarse -n 4 $(COARSE))
+	@echo '==> tests on real parts, three files at a time'
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 3 tests/real $(addprefix --ignore ,$(SERVERS) $(COARSE) $(ALONE)))
 
 # Where three others take the machine, packets that are counted one by one are lost (test_loss), and aiortc
 # dates its media wrongly in its reports (test_serve). Two of these at a time take half of one core.
 alone:
+	@$(MAKE) --no-print-directory -j2 exact exact-reference
+
+exact:
 	@echo '==> tests on real parts with little beside them, by the native plane'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)alone -n 2 $(ALONE))
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)exact -n 2 $(ALONE))
+
+exact-reference:
 	@echo '==> tests on real parts with little beside them, by the reference'
-	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)reference -n 2 tests/real/test_loss.py tests/real/test_publishers.py)
+	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)exact-reference -n 1 tests/real/test_loss.py tests/real/test_publishers.py)
 
 coverage: $(TESTED) ## lines of each module that its own tests run; of one: OF=rooms/whip/room.py
 	@echo '==> coverage of each module by its own tests (some minutes)'

@@ -4,10 +4,11 @@
     python -m bench.hops --create [--list]
 
 A slice: a capture of one browser is replayed into a folder, and counted from the first datagram to
-the first stored Ogg. A create: `slicer serve` runs in this process, and one CreateCloudSliceTask is
-counted from its first byte to its answer. Every function of slicer that runs on the way is counted
-once, in whatever thread, and so is every file that holds one. The imports are public names alone,
-so an older tree can be counted too: run this file there, `python …/bench/hops.py`.
+the first stored Ogg. It is replayed at its own pace, or its end would be on the way as well. A
+create: `slicer serve` runs in this process, and one CreateCloudSliceTask is counted from its first
+byte to its answer. Every function of slicer that runs on the way is counted once, in whatever
+thread, and so is every file that holds one. The imports are public names alone, so an older tree
+can be counted too: run this file there, `python …/bench/hops.py`.
 """
 
 import argparse
@@ -95,7 +96,7 @@ async def walk(trace: Trace, folder: Path, spool: bool) -> None:
     variables = {"SLICER_SPOOL_FOLDER": str(folder / "spool")} if spool else {}
     settings = slicer.Settings.load(None, variables)
     params = slicer.SliceParams(slicer.AudioSpec(1), None)
-    room = f"replay://{CAPTURE}?speed=max"
+    room = f"replay://{CAPTURE}?speed=1"
     spec = slicer.TaskSpec(room, (folder / "out").as_uri(), params)
     async with slicer.Engine(settings) as engine:
         (folder / "out").mkdir()

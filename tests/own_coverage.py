@@ -4,7 +4,8 @@ python -m tests.own_coverage [MODULE]…    (all modules, or those named as room
 
 The tests run with one context for each (coverage.py, "dynamic contexts"), by the reference, whose
 lines can be counted, and those of NATIVE by the native plane as well. A line counts where a test of
-the module's own file ran it, or where importing it did; what other tests run does not count.
+the module's own file ran it, or where importing it did; what other tests run does not count. A test
+that fails is run once more, as by `make test`, and what it runs then counts as well.
 """
 
 import os
@@ -79,10 +80,22 @@ def measure(modules: list[str], data: str) -> int:
     for native in "01":
         files = [f"tests/{mirror(one)}" for one in modules if native == "0" or one in NATIVE]
         if files:
-            workers = min(int(os.environ.get("WORKERS", "3")), len(files) - 1)
-            command = [sys.executable, "-m", "pytest", "-n", str(workers), *PYTEST, *files]
-            told = {"COVERAGE_FILE": data, "SLICER_NATIVE": native}
-            status |= subprocess.call(command, env=os.environ | told, cwd=ROOT)
+            status |= run(files, data, native)
+    return status
+
+
+def run(files: list[str], data: str, native: str) -> int:
+    """Run tests and add to the file *data* what they ran; once more those that fail, one by one.
+    Pytest's status: 1 where a test failed twice."""
+    workers = max(1, min(int(os.environ.get("WORKERS", "3")), len(files) - 1))
+    told = {"COVERAGE_FILE": data, "SLICER_NATIVE": native}
+    pytest = [sys.executable, "-m", "pytest", *PYTEST, "-o", f"cache_dir={data}-cache{native}"]
+    status = 0
+    # With no worker at all, pytest-cov would give the lines to no test.
+    for how in (["-n", str(workers)], ["-n", "1", "--last-failed"]):
+        status = subprocess.call([*pytest, *how, *files], env=os.environ | told, cwd=ROOT)
+        if status != 1:
+            break
     return status
 
 

@@ -7,6 +7,7 @@
 # apart, in build/sanitize: what is installed stays as it is. Where memory is watched, Python takes each
 # object's from malloc, so that a read behind a datagram is seen. That costs the reference more than the
 # plane: a test that runs both takes three times as long. WORKERS says how many processes share them.
+# A test that fails without a report is run once more, as by `make test`; a report always fails.
 set -eu
 cd "$(dirname "$0")/.."
 python=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -39,6 +40,20 @@ build() {
     done
 }
 
+# Run tests in the copy; pytest's status.
+run() {
+    (
+        cd "$folder"
+        # Where addresses are too random for the shadow memory, `setarch -R` has them fixed.
+        SLICER_NATIVE=1 PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 LD_PRELOAD="$library" \
+            setarch -R "$python" -m pytest -q -o cache_dir=cache "$@"
+    )
+}
+
+reports() {
+    find "$folder" -maxdepth 1 -name 'report.*' | wc -l
+}
+
 # Pytest's verdict is not enough: a report without a failure is one, too.
 watch() {
     library=$("$compiler" -print-file-name="$1")
@@ -46,13 +61,13 @@ watch() {
     shift
     echo "==> $kind: $*"
     status=0
-    (
-        cd "$folder"
-        # Where addresses are too random for the shadow memory, `setarch -R` has them fixed.
-        SLICER_NATIVE=1 PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1 LD_PRELOAD="$library" \
-            setarch -R "$python" -m pytest -q -n "$workers" --dist worksteal -p no:cacheprovider "$@"
-    ) || status=$?
-    found=$(find "$folder" -maxdepth 1 -name 'report.*' | wc -l)
+    run -n "$workers" --dist worksteal "$@" || status=$?
+    if [ "$status" -eq 1 ] && [ "$(reports)" -eq 0 ]; then
+        echo '==> what failed, once more'
+        status=0
+        run -n 0 --last-failed "$@" || status=$?
+    fi
+    found=$(reports)
     if [ "$status" -ne 0 ] || [ "$found" -ne 0 ]; then
         cat "$folder"/report.* 2>/dev/null | head -n 200 >&2
         echo "error: $kind: pytest ended with $status, $found reports" >&2

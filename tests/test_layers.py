@@ -28,7 +28,7 @@ LAYERS = [
     {"rtp"},
     {
         *("http", "sqlite", "threads", "clock", "background", "usersig", "config"),
-        *("entry_points", "permissions", "tc3"),
+        *("entry_points", "files", "permissions", "tc3"),
     },
     {"wal", "errors"},
 ]

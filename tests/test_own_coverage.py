@@ -1,8 +1,25 @@
 """What counts as covered by a module's own tests, and what is a fault."""
 
-import pytest
+import subprocess
+from pathlib import Path
 
-from tests.own_coverage import EXCEPTIONS, MEASURED, NATIVE, Covered, faults, main, own_lines
+import pytest
+from coverage import CoverageData
+
+from slicer.rtp import unwrap
+from tests.own_coverage import EXCEPTIONS, MEASURED, NATIVE, Covered, faults, main, own_lines, run
+
+FAILS_ONCE = """
+from pathlib import Path
+from slicer.rtp.unwrap import Unwrapper
+
+def test_it():
+    runs = Path(__file__).with_suffix(".runs")
+    with runs.open("a") as file:
+        file.write("x")
+    assert runs.stat().st_size > 1
+    Unwrapper(16).unwrap(7)
+"""
 
 
 def covered(module: str, run: int, of: int = 100) -> Covered:
@@ -51,6 +68,29 @@ def test_a_module_is_measured_by_its_own_tests(capfd: pytest.CaptureFixture[str]
     """A process of pytest of its own, with one small module."""
     assert main("slicer/rtp/unwrap.py") == 0
     assert "==> 1 modules by their own tests: 100.0 % of" in capfd.readouterr().out
+
+
+def test_what_failed_is_run_once_more_and_its_lines_count(tmp_path: Path) -> None:
+    profile = "from hypothesis import settings\n\nsettings.register_profile('few')\n"
+    (tmp_path / "conftest.py").write_text(profile)
+    file = tmp_path / "test_it.py"
+    file.write_text(FAILS_ONCE)
+    assert run([str(file)], f"{tmp_path}/data", "0") == 0
+    assert file.with_suffix(".runs").read_text() == "xx"
+    data = CoverageData(f"{tmp_path}/data")
+    data.read()
+    contexts = data.contexts_by_lineno(unwrap.__file__).values()
+    assert any("test_it.py::test_it" in test for tests in contexts for test in tests)
+
+
+@pytest.mark.parametrize(("ends", "status"), [([0], 0), ([1, 0], 0), ([1, 1], 1), ([2], 2)])
+def test_what_fails_twice_fails(
+    monkeypatch: pytest.MonkeyPatch, ends: list[int], status: int
+) -> None:
+    runs = iter(ends)
+    monkeypatch.setattr(subprocess, "call", lambda *_, **__: next(runs))
+    assert run(["tests/rtp/test_unwrap.py"], "data", "0") == status
+    assert list(runs) == []
 
 
 def test_a_module_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:

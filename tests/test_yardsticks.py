@@ -285,10 +285,10 @@ def real_tests(variable: str) -> set[str]:
 
 def test_files_that_are_named_for_their_time_are_there() -> None:
     assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
-    for variable in ("SERVERS", "ALONE"):
-        there = {path.stem.removeprefix("test_") for path in ROOT.glob("tests/real/test_*.py")}
-        assert real_tests(variable) <= there
-    assert not real_tests("SERVERS") & real_tests("ALONE")
+    there = {path.stem.removeprefix("test_") for path in ROOT.glob("tests/real/test_*.py")}
+    named = [name for each in ("SERVERS", "COARSE", "ALONE") for name in sorted(real_tests(each))]
+    assert {*named} <= there
+    assert len(named) == len({*named}), "each at one time"
 
 
 def test_no_browser_publishes_beside_what_computes() -> None:

@@ -84,10 +84,10 @@ EXITS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Gives the exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
+    words = sys.argv[1:] if arguments is None else arguments
     options = argparse.Namespace()
     try:
-        options = arguments_parser().parse_args(given or ["--help"])
+        options = arguments_parser().parse_args(words or ["--help"])
         reopen_log(options)
         code: int = options.command(options)
     except SlicerError as error:

@@ -11,6 +11,7 @@ from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, service_settings_of
 from slicer.cli.task_list import ask
 from slicer.errors import BadInput
+from slicer.files import sync
 from slicer.permissions import private_folder
 from slicer.service.control import REGISTRY
 from slicer.service.serving import KEY_FILE
@@ -44,7 +45,7 @@ def backup(options: argparse.Namespace) -> int:
         finally:
             part.unlink(missing_ok=True)
         sys.stdout.write(f"{name:<14} {(to / name).stat().st_size / 1000:,.0f} kB\n")
-    _sync(to)
+    sync(to)
     if (state / KEY_FILE).exists():
         sys.stdout.write(f"not copied: {state / KEY_FILE}, which you keep apart\n")
     return STORED
@@ -86,7 +87,7 @@ def _copy(source: Path, part: Path) -> None:
                     opened.executescript("BEGIN; SELECT count(*) FROM sqlite_schema")
                     _write(opened, copy, part)
             verdict = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-        _sync(part)
+        sync(part)
     except OSError as error:
         raise BadInput("FOLDER", str(part), f"a file that can be written ({error})") from None
     except sqlite3.OperationalError as error:
@@ -115,11 +116,3 @@ def _of_service(state: Path) -> bytes:
         allowed = "a service of this version, which goes on meanwhile; its log may say what fails"
         raise BadInput("serve.state", str(state), allowed)
     return data
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -209,8 +209,8 @@ def table(judged: Iterable[Judged]) -> Table:
 
 def _what(finding: Finding) -> str:
     """Keywords and where they were said, or the description."""
-    said = ", ".join(f"{one.text} ({one.begin:.1f} s)" for one in finding.segments)
-    return said or ", ".join(finding.keywords) or finding.description
+    spoken = ", ".join(f"{one.text} ({one.begin:.1f} s)" for one in finding.segments)
+    return spoken or ", ".join(finding.keywords) or finding.description
 
 
 def draw(judged: Iterable[Judged], folder: Path) -> list[Path]:

@@ -227,14 +227,14 @@ def spec_of(options: argparse.Namespace, settings: Settings, room: str) -> TaskS
 
 def _moderation(options: argparse.Namespace) -> Moderation | None:
     if not options.moderate:
-        for name, given in (
+        for name, value in (
             ("--supplier-id", options.supplier_id),
             ("--supplier-app", options.supplier_app),
             ("--supplier-audio-type", options.supplier_audio_type),
             ("--supplier-image-type", options.supplier_image_type),
         ):
-            if given:
-                raise BadInput(name, given, "beside --moderate NAME: whose account it is")
+            if value:
+                raise BadInput(name, value, "beside --moderate NAME: whose account it is")
         return None
     return Moderation(supplier_of(options.moderate, options, os.environ), KEEPS[options.keep])
 

@@ -19,8 +19,8 @@ def token_of(folder: Path) -> str:
         except FileExistsError:
             pass
         else:
-            with open(descriptor, "w") as made:
-                made.write(secrets.token_urlsafe(24) + "\n")
+            with open(descriptor, "w") as token_file:
+                token_file.write(secrets.token_urlsafe(24) + "\n")
         with file.open("rb") as opened:
             mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
             token = opened.read(4_096).decode("ascii", "replace").strip()

@@ -87,18 +87,18 @@ class EncodingPool:
         began = monotonic() if light else 0.0
         if light and began >= self._next_light:
             try:
-                made = make()
+                file = make()
             finally:
                 ended = monotonic()
                 self._next_light = ended + (ended - began)
         else:
-            made = await self._make_in_thread(kind, make, holder)
-        if self.watch is not None and isinstance(made, File):
+            file = await self._make_in_thread(kind, make, holder)
+        if self.watch is not None and isinstance(file, File):
             try:
-                self.watch(made)
+                self.watch(file)
             except Exception:
-                logger.exception("! who watches files failed at %s", made.info.key)
-        return made
+                logger.exception("! who watches files failed at %s", file.info.key)
+        return file
 
     async def _make_in_thread(self, kind: Kind, make: Callable[[], T], holder: Holder) -> T:
         key = kind, holder

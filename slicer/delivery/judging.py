@@ -377,9 +377,9 @@ class Judging:
     async def _judge(self, loaded: Sequence[tuple[_Job, File]], probe: bool) -> None:
         """One request."""
         try:
-            said = await self._said([file for _, file in loaded])
+            outcomes = await self._judge_batch([file for _, file in loaded])
         except ModerationError as error:
-            said = [error] * len(loaded)
+            outcomes = [error] * len(loaded)
             if isinstance(error, SliceNotJudged) and len(loaded) > 1:
                 self._circuit.succeed()  # one of them is the cause: each finds out by itself
                 for job, _ in loaded:
@@ -389,35 +389,35 @@ class Judging:
         except Exception as error:  # a supplier's module must not lose a slice by a fault of ours
             logger.exception("! %s", self.supplier.label)
             what = f"{type(error).__name__}: {error}"
-            said = [SupplierUnavailable(self.supplier.label, what)] * len(loaded)
-        failures = [one for one in said if _is_of_account(one)]
-        if len(failures) < len(said):
+            outcomes = [SupplierUnavailable(self.supplier.label, what)] * len(loaded)
+        failures = [one for one in outcomes if _is_of_account(one)]
+        if len(failures) < len(outcomes):
             self._circuit.succeed()  # it answers, and takes the account
         else:
             self._circuit.fail(failures[0], probe, self._clock.now())
-        if any(isinstance(one, Verdict) for one in said):
+        if any(isinstance(one, Verdict) for one in outcomes):
             self._tell_recovered()
-        for (job, _), one in zip(loaded, said, strict=True):
+        for (job, _), one in zip(loaded, outcomes, strict=True):
             self._take(job, one, together=len(loaded) > 1)
 
-    async def _said(self, files: Sequence[File]) -> Sequence[Verdict | ModerationError]:
+    async def _judge_batch(self, files: Sequence[File]) -> Sequence[Verdict | ModerationError]:
         if len(files) == 1:
             return [await self.supplier.judge(files[0])]
         assert isinstance(self.supplier, BatchSupplier)
-        said = await self.supplier.judge_batch(files)
-        if len(said) != len(files):
-            raise ValueError(f"{len(said)} verdicts of {len(files)} slices")
-        return said
+        outcomes = await self.supplier.judge_batch(files)
+        if len(outcomes) != len(files):
+            raise ValueError(f"{len(outcomes)} verdicts of {len(files)} slices")
+        return outcomes
 
-    def _take(self, job: _Job, said: Verdict | ModerationError, *, together: bool) -> None:
+    def _take(self, job: _Job, outcome: Verdict | ModerationError, *, together: bool) -> None:
         """What a supplier said of one slice."""
-        if isinstance(said, Verdict):
+        if isinstance(outcome, Verdict):
             self.counters.together += together and job.delivery.phase is not Phase.GONE
-            self._end(job, said)
-        elif isinstance(said, SliceNotJudged):
-            self._end(job, Unjudged(str(said)))
+            self._end(job, outcome)
+        elif isinstance(outcome, SliceNotJudged):
+            self._end(job, Unjudged(str(outcome)))
         else:
-            self._again(job, said)
+            self._again(job, outcome)
 
     def _again(self, job: _Job, error: ModerationError) -> None:
         now = self._clock.now()
@@ -475,9 +475,9 @@ class Judging:
         return bool(track)
 
 
-def _is_of_account(said: Verdict | ModerationError) -> TypeGuard[ModerationError]:
+def _is_of_account(outcome: Verdict | ModerationError) -> TypeGuard[ModerationError]:
     """Whether it says of the supplier or the account that it fails, and not of a slice."""
-    return not isinstance(said, Verdict | SliceNotJudged)
+    return not isinstance(outcome, Verdict | SliceNotJudged)
 
 
 @dataclass(frozen=True, slots=True)

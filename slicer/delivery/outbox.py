@@ -81,8 +81,8 @@ class Outbox:
         self._held, self._previews = Held(self._settings), Previews(encoding, clock)
         self._confirmations = Confirmations(self._spool, self._start)
         self._troubles = Trouble(listener)
-        told = (self._troubles, listener, self.counters)
-        self._spooling = Spooling(spool, self._held, *told) if spool else None
+        reports = (self._troubles, listener, self.counters)
+        self._spooling = Spooling(spool, self._held, *reports) if spool else None
         self._overflow = Throttle(clock, listener.on_overflow)
         self._wake: Timer | None = None
         self.trouble: StorageError | None = None

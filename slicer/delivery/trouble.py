@@ -26,9 +26,9 @@ class Trouble:
 
     def tell(self, info: Info, error: StorageError) -> None:
         """A store fails: tell the task of this slice, unless it knows."""
-        told = (info.task, type(error))
-        if told not in self._of_stores:
-            self._of_stores.add(told)
+        trouble = (info.task, type(error))
+        if trouble not in self._of_stores:
+            self._of_stores.add(trouble)
             self._listener.on_failed(info, error, False)
 
     def recovered(self, destination: str) -> None:

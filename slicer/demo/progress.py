@@ -130,9 +130,9 @@ def _line(event: Event) -> str:  # noqa: PLR0911, PLR0912 (one for each event)
         case SliceJudged(slice=judged, verdict=verdict):
             score = f" {verdict.score}" if verdict.hit else ""
             words = sorted({word for found in verdict.findings for word in found.keywords})
-            said = f": {', '.join(words)}" if words else ""
+            detail = f": {', '.join(words)}" if words else ""
             again = ", as before" if verdict.repeated else ""
-            shown = f"{verdict.label}{score}{said}{again}"
+            shown = f"{verdict.label}{score}{detail}{again}"
             return f"{verdict.suggest.name.lower()} {judged.key} ({shown})"
         case SliceUnjudged():
             return f"UNJUDGED {event.slice.key}: {event.reason}"

@@ -23,7 +23,7 @@ class _Bucket:
         self.tokens = BURST
         self.filled = now
         self.left_out = 0
-        self.told: float | None = None
+        self.last_news: float | None = None
 
 
 class CutRate:
@@ -56,9 +56,9 @@ class CutRate:
         bucket = self._buckets.get(anchor)
         if bucket is None or bucket.left_out == 0:
             return 0
-        if bucket.told is not None and now < bucket.told + TOLD_EVERY:
+        if bucket.last_news is not None and now < bucket.last_news + TOLD_EVERY:
             return 0
-        bucket.told = now
+        bucket.last_news = now
         count, bucket.left_out = bucket.left_out, 0
         return count
 

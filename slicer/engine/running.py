@@ -206,9 +206,9 @@ class RunningTask:
         event = self._times.settle(settled, began, self._now(), self._pending)
         if event is None:
             return
-        key, told = event.slice.key, event.told
+        key, before = event.slice.key, event.told
         text = "- task %s: %s began at %s, not at %s"
-        self._log(logging.DEBUG, text, key, began, told, anchor=event.slice.anchor)
+        self._log(logging.DEBUG, text, key, began, before, anchor=event.slice.anchor)
         if self._manifest is not None:
             self._manifest.settled(event.slice)
         self._tell(event)

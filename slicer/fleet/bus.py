@@ -67,7 +67,7 @@ _CREDENTIALS = re.compile(
 Answer = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
-class _Told:
+class _Status:
     """What nats-py says of one connection. *waiting*: for the first server."""
 
     def __init__(self, waiting: asyncio.Timeout) -> None:
@@ -102,8 +102,10 @@ class _Told:
 class Bus:
     """A connection to the servers. For the loop's thread."""
 
-    def __init__(self, client: "Client", bucket: str, signer: Signer | None, told: "_Told") -> None:
-        self._client, self._bucket, self._signer, self._told = client, bucket, signer, told
+    def __init__(
+        self, client: "Client", bucket: str, signer: Signer | None, status: "_Status"
+    ) -> None:
+        self._client, self._bucket, self._signer, self._status = client, bucket, signer, status
         self.refused = 0
         """Messages that none of this fleet has signed."""
         self._refused_kinds = set[str]()
@@ -112,9 +114,9 @@ class Bus:
         alive; a heartbeat of an earlier one may be sent once more."""
         self.js: JetStreamContext = client.jetstream(timeout=CONNECT / 4)
         self.bucket = bucket
-        self.on_connected = told.on_connected
+        self.on_connected = status.on_connected
         """Called each time that a server is there again."""
-        self.denied = told.denied
+        self.denied = status.denied
         """What the servers' permissions have refused, each once."""
 
     @classmethod
@@ -130,15 +132,15 @@ class Bus:
             raise BadInput("fleet.servers", "no nats-py", "rtc-slicer[fleet]") from None
         where = ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in settings.servers)
         tls, credentials = _tls(settings), _credentials(settings.credentials)
-        told = _Told(asyncio.timeout(CONNECT))
+        status = _Status(asyncio.timeout(CONNECT))
         try:
-            async with told.waiting:
+            async with status.waiting:
                 client = await nats.connect(
                     list(settings.servers),
                     name=name,
-                    error_cb=told.on_error,
-                    disconnected_cb=told.on_disconnected,
-                    reconnected_cb=told.on_reconnected,
+                    error_cb=status.on_error,
+                    disconnected_cb=status.on_disconnected,
+                    reconnected_cb=status.on_reconnected,
                     reconnect_time_wait=RECONNECT,
                     max_reconnect_attempts=-1,
                     ping_interval=PING,
@@ -151,11 +153,11 @@ class Bus:
                     user_credentials=credentials,
                 )
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            told.ended = True
-            detail = told.last if told.last != NO_ANSWER else str(error) or told.last
+            status.ended = True
+            detail = status.last if status.last != NO_ANSWER else str(error) or status.last
             allowed = f"servers that answer and take us ({detail})"
             raise BadInput("fleet.servers", where, allowed) from None
-        return cls(client, settings.bucket, signer, told)
+        return cls(client, settings.bucket, signer, status)
 
     @property
     def connected(self) -> bool:
@@ -337,12 +339,12 @@ class Bus:
 
     async def close(self) -> None:
         """May be called twice."""
-        self._told.closing = True
+        self._status.closing = True
         if not self._client.is_closed:
             # What waits to be sent may meet a server that is gone: the connection is closed then.
             with contextlib.suppress(OSError):
                 await self._client.close()
-        self._told.ended = True
+        self._status.ended = True
 
     def _hear(self, worker: str, instance: str) -> None:
         now = time.monotonic()

@@ -39,9 +39,9 @@ class Signer:
 
     def is_ours(self, subject: str, data: bytes, signature: str, about: str = "") -> bool:
         """Whether a message was signed by one of the keys, for this subject."""
-        given = signature.encode("ascii", "replace")
+        received = signature.encode("ascii", "replace")
         found = [
-            hmac.compare_digest(_mac(key, subject, data, about).encode(), given)
+            hmac.compare_digest(_mac(key, subject, data, about).encode(), received)
             for key in self._keys
         ]
         return any(found)

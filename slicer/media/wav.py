@@ -32,25 +32,25 @@ def mono_pcm(data: bytes, rate: int) -> bytes:
 
 def mono_wav(data: bytes, rate: int) -> bytes:
     """The same as a WAV file."""
-    samples, made = mono_pcm(data, rate), io.BytesIO()
-    with wave.open(made, "wb") as file:
+    samples, buffer = mono_pcm(data, rate), io.BytesIO()
+    with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(samples)
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 def to_ogg(data: bytes, container: str | None = None, most: float = MAX_SECONDS) -> bytes:
     """An audio file as Ogg/Opus, mono. *container*: FFmpeg's name of the one format that it may
     be; *most*: seconds. Raises ValueError for none, and for a longer one."""
-    made = io.BytesIO()
-    with av.open(made, "w", format="ogg") as ogg:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="ogg") as ogg:
         stream = ogg.add_stream("libopus", rate=OPUS_RATE, layout="mono")
         for frame in _frames(data, container, OPUS_RATE, most):
             ogg.mux(stream.encode(frame))
         ogg.mux(stream.encode(None))
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 def seconds_of(data: bytes) -> float:

@@ -225,8 +225,8 @@ class AliyunSupplier:
         answer = await self._client.post(url, data, headers, "PUT")
         if answer.status != httpx.codes.OK:
             self._token = None  # it may be the key: the next try has another one
-            said = f"the upload: {answer.status}"
-            raise SupplierUnavailable(self.label, said, answer.retry_after)
+            reason = f"the upload: {answer.status}"
+            raise SupplierUnavailable(self.label, reason, answer.retry_after)
 
     async def _ask(
         self, action: str, service: str = "", parameters: Mapping[str, str] | None = None
@@ -249,19 +249,19 @@ class AliyunSupplier:
         headers["accept"] = "application/json"
         answer = await self._client.post(str(self._url.copy_with(path="/")), body, headers)
         code = answer.body.get("Code")
-        said = f"{shown(code, 60)}: {shown(_reason(answer.body), MAX_REASON)}"
+        reason = f"{shown(code, 60)}: {shown(_reason(answer.body), MAX_REASON)}"
         if isinstance(code, str) and _ACCOUNT.search(code):
-            raise SupplierRefused(self.label, said)
+            raise SupplierRefused(self.label, reason)
         if isinstance(code, str) and code.startswith(("Throttling", "InvalidTimeStamp")):
-            raise SupplierUnavailable(self.label, said, answer.retry_after)
+            raise SupplierUnavailable(self.label, reason, answer.retry_after)
         self._client.body_of(answer)
         if code == _SUCCESS or (code == _UNDER_WAY and action == "VoiceModerationResult"):
             return answer
         if type(code) is int and code in _REFUSED:
-            raise SupplierRefused(self.label, said)
+            raise SupplierRefused(self.label, reason)
         if type(code) is int and 400 <= code < 500 and code not in _AGAIN:
-            raise SliceNotJudged(self.label, said)
-        raise SupplierUnavailable(self.label, said, answer.retry_after)
+            raise SliceNotJudged(self.label, reason)
+        raise SupplierUnavailable(self.label, reason, answer.retry_after)
 
 
 def authorization(key_id: str, key: str, headers: Mapping[str, str], query: str = "") -> str:
@@ -313,7 +313,7 @@ def audio_verdict_of(body: Mapping[str, Any]) -> Verdict:
     findings = tuple(
         one for part in parts for one in _audio_findings(part) if one.suggest is not Suggest.PASS
     )
-    text = " ".join(said for part in parts if (said := str(part.get("Text") or "").strip()))
+    text = " ".join(phrase for part in parts if (phrase := str(part.get("Text") or "").strip()))
     verdict = Verdict.of(findings, text, str(body.get("RequestId") or ""))
     if not findings and (suggest := _LEVELS.get(str(data.get("RiskLevel")))):
         return replace(verdict, suggest=suggest, label=Label.CUSTOM)
@@ -323,10 +323,10 @@ def audio_verdict_of(body: Mapping[str, Any]) -> Verdict:
 def _audio_findings(part: Mapping[str, Any]) -> list[Finding]:
     """A part that has a label but no level is for people to hear."""
     names = [name.strip() for name in str(part.get("Labels") or "").split(",")]
-    level, said = part.get("RiskLevel"), str(part.get("Text") or "")
+    level, phrase = part.get("RiskLevel"), str(part.get("Text") or "")
     suggest = _LEVELS.get(str(level), Suggest.PASS) if level else Suggest.REVIEW
     words = tuple(word for word in str(part.get("RiskWords") or "").split(",") if word)
-    place = Segment(float(part["StartTime"]), float(part["EndTime"]), said)
+    place = Segment(float(part["StartTime"]), float(part["EndTime"]), phrase)
     score = min(max(round(float(part.get("Score") or 0)), 0), 100)
     return [
         Finding(

@@ -90,14 +90,14 @@ class SupplierClient:
         (RFC 9110 15, RFC 6585 4), and SupplierUnavailable where 200 has no object."""
         if answer.status == httpx.codes.OK and answer.body:
             return answer.body
-        said = f"{answer.status} {shown(answer.raw, MAX_REASON)}"
+        reason = f"{answer.status} {shown(answer.raw, MAX_REASON)}"
         match answer.status:
             case 401 | 402 | 403 | 404:
-                raise SupplierRefused(self._label, said, answer.retry_after)
+                raise SupplierRefused(self._label, reason, answer.retry_after)
             case 400 | 413 | 415 | 422:
-                raise SliceNotJudged(self._label, said)
+                raise SliceNotJudged(self._label, reason)
             case _:
-                raise SupplierUnavailable(self._label, said, answer.retry_after)
+                raise SupplierUnavailable(self._label, reason, answer.retry_after)
 
     def verdict(
         self, read: Callable[[Mapping[str, Any]], Verdict], body: Mapping[str, Any], raw: str

@@ -136,13 +136,13 @@ class RekognitionSupplier:
         (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html)."""
         code = str(answer.body.get("__type", "")).partition(":")[0].rpartition("#")[2]
         message = answer.body.get("message", answer.body.get("Message"))
-        said = f"{shown(code, 60)}: {shown(message, MAX_REASON)}"
+        reason = f"{shown(code, 60)}: {shown(message, MAX_REASON)}"
         if code in _THIS_SLICE:
-            raise SliceNotJudged(self.label, said)
+            raise SliceNotJudged(self.label, reason)
         if code in _REFUSED:
-            raise SupplierRefused(self.label, said)
+            raise SupplierRefused(self.label, reason)
         if code:
-            raise SupplierUnavailable(self.label, said, answer.retry_after)
+            raise SupplierUnavailable(self.label, reason, answer.retry_after)
         self._client.body_of(answer)  # not AWS: what the status means
 
 

@@ -198,12 +198,12 @@ class ShumeiSupplier:
         aux = body.get("auxInfo")
         detail = aux.get("errorCode") if isinstance(aux, dict) else None
         numbers = "/".join(shown(each, 20) for each in (code, detail) if each is not None)
-        said = f"{numbers}: {shown(body.get('message'), MAX_REASON)}"
+        reason = f"{numbers}: {shown(body.get('message'), MAX_REASON)}"
         if code == _NO_PERMISSION or (code == _BAD_PARAMETER and detail == _BAD_TYPE):
-            raise SupplierRefused(self.label, said)
+            raise SupplierRefused(self.label, reason)
         if code in (_BAD_PARAMETER, _NO_DOWNLOAD):
-            raise SliceNotJudged(self.label, said)
-        raise SupplierUnavailable(self.label, said, retry_after)
+            raise SliceNotJudged(self.label, reason)
+        raise SupplierUnavailable(self.label, reason, retry_after)
 
 
 def picture_verdict(body: Mapping[str, Any]) -> Verdict:

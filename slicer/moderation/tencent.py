@@ -132,12 +132,12 @@ class TencentSupplier:
         }
 
     def _fail(self, code: str, message: str) -> None:
-        said, first = f"{code}: {shown(message, MAX_REASON)}", code.partition(".")[0]
+        reason, first = f"{code}: {shown(message, MAX_REASON)}", code.partition(".")[0]
         if first in _REFUSED:
-            raise SupplierRefused(self.label, said)
+            raise SupplierRefused(self.label, reason)
         if first in _THIS_SLICE or code == _BAD_PICTURE:
-            raise SliceNotJudged(self.label, said)
-        raise SupplierUnavailable(self.label, said)
+            raise SliceNotJudged(self.label, reason)
+        raise SupplierUnavailable(self.label, reason)
 
 
 def verdict_of(answer: Mapping[str, Any]) -> Verdict:

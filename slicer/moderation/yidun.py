@@ -122,15 +122,15 @@ class YidunSupplier:
     async def judge_batch(self, files: Sequence[File]) -> Sequence[Verdict | ModerationError]:
         answer = await self._ask(Kind.VIDEO, _pictures(files))
         results = _by_name(answer.body.get("result"))
-        said: list[Verdict | ModerationError] = []
+        outcomes: list[Verdict | ModerationError] = []
         for file in files:
             result = results.get(_identity(file))
             raw = json.dumps(result)
             try:
-                said.append(self._verdict(file, result, raw))
+                outcomes.append(self._verdict(file, result, raw))
             except ModerationError as error:
-                said.append(error)
-        return said
+                outcomes.append(error)
+        return outcomes
 
     async def close(self) -> None:
         await self._client.close()
@@ -142,8 +142,8 @@ class YidunSupplier:
             raise SupplierUnavailable(self.label, "the answer has no result.antispam")
         if (status := antispam.get("status")) != _JUDGED:
             reason = shown(antispam.get("failureReason"), 20)
-            said = f"antispam.status {shown(status, 20)}, failureReason {reason}"
-            raise SliceNotJudged(self.label, said)
+            text = f"antispam.status {shown(status, 20)}, failureReason {reason}"
+            raise SliceNotJudged(self.label, text)
         size = (file.width or 0, file.height or 0)
         return self._client.verdict(lambda body: verdict_of(body, size), result, raw)
 
@@ -183,12 +183,12 @@ class YidunSupplier:
         code = body.get("code")
         if code == _SUCCESS:
             return answer
-        said = f"{shown(code, 20)}: {shown(body.get('msg'), MAX_REASON)}"
+        reason = f"{shown(code, 20)}: {shown(body.get('msg'), MAX_REASON)}"
         if type(code) is int and code in _REFUSED:
-            raise SupplierRefused(self.label, said)
+            raise SupplierRefused(self.label, reason)
         if type(code) is int and code in _THIS_SLICE:
-            raise SliceNotJudged(self.label, said)
-        raise SupplierUnavailable(self.label, said, answer.retry_after)
+            raise SliceNotJudged(self.label, reason)
+        raise SupplierUnavailable(self.label, reason, answer.retry_after)
 
 
 def _identity(file: File) -> str:
@@ -272,14 +272,14 @@ def _finding(
     details = [each["details"] for each in one.get("subLabels") or [] if each.get("details")]
     hits = [hit for each in details for hit in each.get("hitInfos") or []]
     words = [word for each in details for word in each.get("keywords") or []]
-    said = (each.get("riskDescription") for each in one.get("subLabels") or [])
+    descriptions = (each.get("riskDescription") for each in one.get("subLabels") or [])
     return Finding(
         _LABELS.get(one["label"], Label.CUSTOM),
         Suggest(one["level"]),
         min(max(round(100 * float(one.get("rate") or 0)), 0), 100),
         str(one["label"]),
         tuple(str(each["word"]) for each in words if each.get("word")),
-        "; ".join(str(each) for each in said if each),
+        "; ".join(str(each) for each in descriptions if each),
         (_segment(segment),) if segment is not None else (),
         tuple(_boxes(hits, size)),
     )
@@ -292,8 +292,8 @@ def _segment(one: Mapping[str, Any]) -> Segment:
 def _boxes(hits: list[Mapping[str, Any]], size: tuple[int, int]) -> Iterator[Box]:
     """Where the picture was hit. Corners are parts of the picture, from 0 to 1; others are none."""
     for hit in hits:
-        told = (hit.get(name) for name in ("x1", "y1", "x2", "y2"))
-        corners = [one for one in told if isinstance(one, int | float) and 0 <= one <= 1]
+        coordinates = (hit.get(name) for name in ("x1", "y1", "x2", "y2"))
+        corners = [one for one in coordinates if isinstance(one, int | float) and 0 <= one <= 1]
         if len(corners) == 4:
             sides = zip(corners, (*size, *size), strict=True)
             left, top, right, bottom = (round(part * side) for part, side in sides)

@@ -53,12 +53,12 @@ async def judge_audio(
     engine: Engine, audio: AudioFile, supplier: str, began: datetime
 ) -> JudgedAudio:
     """Have a file judged, in this process; nothing of it is kept. Raises BadInput."""
-    task, made = secrets.token_urlsafe(24), list[File]()
+    task, files = secrets.token_urlsafe(24), list[File]()
 
     def make() -> File:
-        made.append(as_slice(audio, task, began))
-        return made[0]
+        files.append(as_slice(audio, task, began))
+        return files[0]
 
     outcome = await engine.judge(make, SupplierSpec(supplier))
-    assert isinstance(made[0].info, SliceInfo)
-    return JudgedAudio(task, outcome, made[0].info.seconds)
+    assert isinstance(files[0].info, SliceInfo)
+    return JudgedAudio(task, outcome, files[0].info.seconds)

@@ -84,10 +84,10 @@ def shown(task: TaskView) -> dict[str, object]:
     """A task in words and numbers. It has no secrets."""
     created = datetime.fromtimestamp(task.created, UTC).isoformat(timespec="seconds")
     status = task.status
-    told = {one.name: getattr(task, one.name) for one in fields(task)} | {"created": created}
+    row = {one.name: getattr(task, one.name) for one in fields(task)} | {"created": created}
     # Without one it is on its way into its room, or out of it.
-    told |= {"status": status.state.value if status else "waiting"}
-    told |= {"anchors": list(status.anchors) if status else []}
+    row |= {"status": status.state.value if status else "waiting"}
+    row |= {"anchors": list(status.anchors) if status else []}
     for name in ("stored", "pending", "lost"):
-        told[name] = getattr(status, name) if status else 0
-    return told
+        row[name] = getattr(status, name) if status else 0
+    return row

@@ -19,6 +19,7 @@ from typing import Self
 from urllib.parse import SplitResult, unquote
 
 from slicer.errors import BadInput, StorageError, StorageRefused, StorageUnavailable
+from slicer.files import write_all
 from slicer.storage import Credentials, Receipt
 from slicer.storage.keys import PROBE_KEY, check_key, without_probe
 from slicer.storage.threads import Threads
@@ -196,9 +197,7 @@ def _write(staging: int, folder: int, name: str, data: bytes) -> None:
         file = os.open(staged, flags, 0o666, dir_fd=staging)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            remaining = memoryview(data)
-            while remaining:
-                remaining = remaining[os.write(file, remaining) :]
+            write_all(file, data)
             os.fsync(file)
             os.replace(staged, name, src_dir_fd=staging, dst_dir_fd=folder)
         finally:

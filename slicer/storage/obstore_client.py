@@ -122,9 +122,9 @@ class ObstoreClient:
         if isinstance(error, StorageError):
             return rekeyed(key, error, self._credentials)
         text = str(error)
-        told = answered(key, text, self._right)
-        if told is not None and "token request" not in text:
-            return rekeyed(key, told, self._credentials)
+        failure = answered(key, text, self._right)
+        if failure is not None and "token request" not in text:
+            return rekeyed(key, failure, self._credentials)
         if timed_out(text):
             return StorageUnavailable(key, "no answer in time", UNREACHABLE)
         if any(sign in text for sign in _NO_CREDENTIALS):

@@ -96,8 +96,8 @@ class FastS3:
 
     def _explain(self, name: str, text: str) -> None:
         """Raises what the error is, where it is plain."""
-        if told := answered(name, text, RIGHT):
-            raise told
+        if failure := answered(name, text, RIGHT):
+            raise failure
         if timed_out(text):
             self._left_out = RESPITE  # perhaps the line is thin: botocore has more patience
             raise StorageUnavailable(name, "no answer in time", UNREACHABLE)

@@ -443,10 +443,10 @@ def feedback(section: Section) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for value in section.attributes.all("rtcp-fb"):
         payload_type, *words = value.split() or [""]
-        what, told = " ".join(words).lower(), found.setdefault(payload_type, [])
+        what, kinds = " ".join(words).lower(), found.setdefault(payload_type, [])
         # What no profile knows is left out, for a peer may write any number of lines.
-        if what in _KNOWN_FEEDBACK and what not in told:
-            told.append(what)
+        if what in _KNOWN_FEEDBACK and what not in kinds:
+            kinds.append(what)
     return found
 
 

@@ -5,9 +5,11 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from cryptography.fernet import Fernet
 
 from slicer.cli.exits import BAD_INPUT
@@ -33,17 +35,16 @@ OPEN = "server_name: alone\n"
 
 
 @contextlib.asynccontextmanager
-async def server(folder: Path, config: str) -> AsyncIterator[int]:
-    """A server with this configuration; its port."""
-    (port,) = free_ports(1)
+async def server(folder: Path, config: str, port: int) -> AsyncIterator[None]:
+    """A server with this configuration."""
     path = folder / "nats.conf"
     path.write_text(config.replace("STORE", str(folder / "store")))
     words = [str(SERVER), "-a", "127.0.0.1", "-p", str(port), "-c", str(path)]
     async with running(words, port, folder / "nats.log"):
-        yield port
+        yield
 
 
-async def said(folder: Path, port: int, fleet: str, password: str = PASSWORD) -> tuple[int, str]:
+async def said(folder: Path, port: int, fleet: str, password: str) -> tuple[int, str]:
     """The exit code and the words of a worker that is started with these settings."""
     config = f"""
 [[apps]]
@@ -77,24 +78,55 @@ name = "w0"
     return process.returncode, out.decode()
 
 
-@pytest.mark.parametrize(
-    ("config", "fleet", "password", "words"),
-    [
-        (ACCOUNTS, 'user = "bound"', "wrong", "fleet.servers: got '127.0.0.1:PORT'; allowed: "
-         "servers that answer and take us (nats: 'Authorization Violation')"),
-        (ACCOUNTS, "", "", "(nats: 'Authorization Violation')"),
-        (ACCOUNTS, 'user = "plain"', PASSWORD, "fleet.servers: got 'no JetStream'; allowed: "
-         "servers with JetStream (nats-server -js), and an account that has it"),
-        (OPEN, "", "", "fleet.servers: got 'no JetStream'"),
-        (ACCOUNTS, 'user = "bound"', PASSWORD, "fleet.user: got "),
-    ],
-    ids=["wrong password", "no user", "an account without", "a server without", "no permission"],
-)  # fmt: skip
-async def test_a_bus_that_refuses_says_why(
-    config: str, fleet: str, password: str, words: str, tmp_path: Path
-) -> None:
-    async with server(tmp_path, config) as port:
-        code, text = await said(tmp_path, port, fleet, password)
+@dataclass(frozen=True)
+class Refusal:
+    """The servers' configuration, the worker's settings, and what it says then."""
+
+    config: str
+    fleet: str
+    password: str
+    words: str
+
+
+REFUSALS = {
+    "wrong password": Refusal(
+        ACCOUNTS,
+        'user = "bound"',
+        "wrong",
+        "fleet.servers: got '127.0.0.1:PORT'; allowed: servers that answer and take us "
+        "(nats: 'Authorization Violation')",
+    ),
+    "no user": Refusal(ACCOUNTS, "", "", "(nats: 'Authorization Violation')"),
+    "an account without": Refusal(
+        ACCOUNTS,
+        'user = "plain"',
+        PASSWORD,
+        "fleet.servers: got 'no JetStream'; allowed: servers with JetStream (nats-server -js), "
+        "and an account that has it",
+    ),
+    "a server without": Refusal(OPEN, "", "", "fleet.servers: got 'no JetStream'"),
+    "no permission": Refusal(ACCOUNTS, 'user = "bound"', PASSWORD, "fleet.user: got "),
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, int, str]]:
+    """The port, the exit code and the words of each; all at a time, for each tries for 10 s."""
+
+    async def outcome(refusal: Refusal, port: int) -> tuple[int, int, str]:
+        folder = tmp_path_factory.mktemp("refusal")
+        async with server(folder, refusal.config, port):
+            code, text = await said(folder, port, refusal.fleet, refusal.password)
+        return port, code, text
+
+    ports = free_ports(len(REFUSALS))
+    found = await asyncio.gather(*map(outcome, REFUSALS.values(), ports))
+    return dict(zip(REFUSALS, found, strict=True))
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_bus_that_refuses_says_why(outcomes: dict[str, tuple[int, int, str]], name: str) -> None:
+    words, (port, code, text) = REFUSALS[name].words, outcomes[name]
     assert code == BAD_INPUT, text
     assert words.replace("PORT", str(port)) in text
     assert PASSWORD not in text

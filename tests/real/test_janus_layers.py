@@ -20,7 +20,9 @@ LAYERS = (("f", 1.0), ("h", 2.0))
 """The larger one first, as janus.js has them: Janus takes the first for the highest."""
 WIDTH, HEIGHT = 640, 360
 SECONDS = 60
-"""Chromium begins with the smaller layer alone, and adds the other as its estimate grows."""
+START = 2_000
+"""kbit/s. Chromium would begin at 300, with the smaller layer alone, and add the other as its
+estimate grows."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,6 +46,7 @@ async def test_each_task_gets_the_layer_that_is_enough(tmp_path: Path) -> None:
         browser = await stack.enter_async_context(chromium())
         page = await browser.publisher()
         options = PublishOptions(audio=False, width=WIDTH, height=HEIGHT, layers=LAYERS)
+        await page.begin_at(front.url("ada"), START)
         await page.start(front.url("ada"), options)
         expected = {HEIGHT: None, HEIGHT // 2: 150}
         tasks = dict[int, tuple[Path, Watched]]()
@@ -78,6 +81,7 @@ async def test_each_task_gets_the_spatial_layers_that_are_enough(
         options = PublishOptions(
             audio=False, codec=codec.upper(), width=WIDTH, height=HEIGHT, scalability="L2T3"
         )
+        await page.begin_at(front.url("ada", codec), START)
         await page.start(front.url("ada", codec), options)
         tasks = dict[int, tuple[Path, Watched]]()
         for height, wanted in {HEIGHT: None, HEIGHT // 2: 150}.items():

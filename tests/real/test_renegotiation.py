@@ -1,6 +1,8 @@
-"""Chromium as the other end of a session that both ends change while media flows."""
+"""Chromium as the other end of sessions that both ends change while media flows; one by each media
+path, at the same time."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
@@ -98,12 +100,11 @@ async def browser() -> AsyncIterator[Chromium]:
         yield running
 
 
-@pytest_asyncio.fixture(loop_scope="module", params=["loop", "chosen"])
-async def session(browser: Chromium, request: pytest.FixtureRequest) -> AsyncIterator[Session]:
+@contextlib.asynccontextmanager
+async def session(browser: Chromium, path: MediaPath) -> AsyncIterator[Session]:
     page = await browser.page("about:blank")
     peer = BrowserPeer(page)
     await peer.open()
-    path = LoopPath() if request.param == "loop" else media_path()
     made = Session(path, peer)
     yield made
     await peer.close()
@@ -112,7 +113,18 @@ async def session(browser: Chromium, request: pytest.FixtureRequest) -> AsyncIte
     await made.ours.close()
 
 
-async def test_a_browser_adds_stops_and_recycles(session: Session) -> None:
+@pytest_asyncio.fixture(loop_scope="module")
+async def sessions(browser: Chromium) -> AsyncIterator[list[Session]]:
+    """One by the loop's media path, one by the path that is chosen here."""
+    async with session(browser, LoopPath()) as loop, session(browser, media_path()) as chosen:
+        yield [loop, chosen]
+
+
+async def test_a_browser_adds_stops_and_recycles(sessions: list[Session]) -> None:
+    await asyncio.gather(*map(add_stop_and_recycle, sessions))
+
+
+async def add_stop_and_recycle(session: Session) -> None:
     await session.they_offer(("audio", 500), ("video", 60))
     await session.holds({"0": 500, "1": 60})
     await session.they_offer(("audio", 900), ("video", 180))
@@ -128,7 +140,11 @@ async def test_a_browser_adds_stops_and_recycles(session: Session) -> None:
     assert not session.closed
 
 
-async def test_a_browser_answers_our_offers_and_we_answer_its(session: Session) -> None:
+async def test_a_browser_answers_our_offers_and_we_answer_its(sessions: list[Session]) -> None:
+    await asyncio.gather(*map(offer_either_way, sessions))
+
+
+async def offer_either_way(session: Session) -> None:
     await session.we_offer([Kind.AUDIO, Kind.VIDEO], {"0": 500, "1": 60})
     await session.holds({"0": 500, "1": 60})
     await session.we_offer([Kind.VIDEO, Kind.AUDIO], {"2": 180, "3": 900}, stop=("1",))

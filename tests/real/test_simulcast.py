@@ -2,7 +2,6 @@
 or the one that is asked for."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -59,19 +58,8 @@ class Heights:
 
 
 async def start(publisher: Publisher, url: str, options: PublishOptions) -> None:
-    """Publish with all layers from the first second: the answer names the bitrate to begin with."""
-
-    def answered(sdp: str) -> str:
-        for payload_type in re.findall(r"a=rtpmap:(\d+) (?:VP8|VP9|AV1|H264)/90000", sdp):
-            line, told = f"a=fmtp:{payload_type} ", f"x-google-start-bitrate={START}"
-            if line in sdp:
-                sdp = sdp.replace(line, f"{line}{told};")
-            else:
-                mapped = re.compile(rf"(a=rtpmap:{payload_type} .*\r\n)")
-                sdp = mapped.sub(rf"\g<1>{line}{told}\r\n", sdp)
-        return sdp
-
-    await publisher.amend(url, lambda offer: offer, answered)
+    """Publish with all layers from the first second."""
+    await publisher.begin_at(url, START)
     await publisher.start(url, options)
 
 

@@ -26,6 +26,7 @@ from slicer.delivery.spool.record import (
     header_bytes,
 )
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
+from slicer.files import sync, write_all
 from slicer.media.slice import File
 
 RECORD, JUDGING, PART, DAMAGED = ".slice", ".judging", ".part", ".damaged"
@@ -96,7 +97,7 @@ class Folder:
         try:
             try:
                 for block in blocks:
-                    _write_whole(descriptor, block)
+                    write_all(descriptor, block)
                 if self._settings.fsync is Fsync.ALWAYS:
                     os.fsync(descriptor)
             finally:
@@ -175,16 +176,6 @@ def set_aside(path: Path) -> None:
     path.rename(path.with_name(path.name.partition(".")[0] + DAMAGED))
 
 
-def sync(path: Path) -> None:
-    """Force a file or a folder's names to the disk; one that is gone needs none."""
-    with contextlib.suppress(FileNotFoundError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def numbers(folder: Path) -> Iterator[int]:
     """The number of every file there, whatever became of it."""
     for name in os.listdir(folder):
@@ -239,9 +230,3 @@ def _header(file: BinaryIO, size: int) -> Header | None:
     except ValueError:
         return None
     return header if size == begin + header.info.size else None
-
-
-def _write_whole(descriptor: int, block: bytes) -> None:
-    remaining = memoryview(block)
-    while remaining:
-        remaining = remaining[os.write(descriptor, remaining) :]

@@ -63,12 +63,12 @@ from slicer.delivery.spool.folder import (
     read,
     read_record,
     set_aside,
-    sync,
 )
 from slicer.delivery.spool.ledger import Ledger
 from slicer.delivery.spool.record import Header, StoreUrls, decode
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.errors import BadInput, MediaError, StorageError, StorageUnavailable, counted
+from slicer.files import sync
 from slicer.media.slice import File
 from slicer.permissions import private_folder
 from slicer.threads import ThreadPool
@@ -450,6 +450,7 @@ def _sync_all(paths: list[Path]) -> None:
     there = [path for path in paths if path.exists()]
     try:
         for path in [*there, *{path.parent for path in there}]:
-            sync(path)
+            with contextlib.suppress(FileNotFoundError):  # the store has it by now
+                sync(path)
     except OSError as error:
         logger.warning("! spool: %s", error)

@@ -119,10 +119,10 @@ def judge(data: bytes, listen: Listen, words: WordLists, settings: ModerationSet
 def decode(data: bytes) -> Samples:
     """The audio of a file, −1 to 1, mono, at RATE. Raises MediaError."""
     try:
-        made = mono_wav(data, RATE)
+        wav = mono_wav(data, RATE)
     except ValueError as error:
         raise MediaError(str(error)) from error
-    with wave.open(io.BytesIO(made)) as file:
+    with wave.open(io.BytesIO(wav)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     return samples.astype(np.float32) / np.float32(FULL_SCALE)
 

@@ -87,8 +87,8 @@ class _Shared:
     def __init__(self, settings: ModerationSettings) -> None:
         self.settings, self.users = settings, 0
         # What a worker has no use for, it is not told.
-        told = replace(settings, webhook_secret="")
-        self.workers = Workers(settings.local_workers, partial(judge.load, told))
+        public = replace(settings, webhook_secret="")
+        self.workers = Workers(settings.local_workers, partial(judge.load, public))
 
 
 _shared: dict[ModerationSettings, _Shared] = {}

@@ -33,11 +33,11 @@ def answer(call: bytes) -> bytes:
         return pickle.dumps((True, work()))
     except Exception as error:  # it is the caller's to judge
         try:
-            made = pickle.dumps((False, error))
-            pickle.loads(made)  # noqa: S301 (some can be written, and not be read)
+            data = pickle.dumps((False, error))
+            pickle.loads(data)  # noqa: S301 (some can be written, and not be read)
         except Exception:
             return pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
-        return made
+        return data
 
 
 def serve(calls: BinaryIO, answers: BinaryIO) -> None:

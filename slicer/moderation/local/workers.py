@@ -107,11 +107,11 @@ class _Worker:
         except BaseException:  # too late, or nobody waits: the process still works on it
             self.kill()
             raise
-        well, given = pickle.loads(data)  # noqa: S301 (of our own process)
+        well, value = pickle.loads(data)  # noqa: S301 (of our own process)
         if not well:
-            assert isinstance(given, Exception)
-            raise given
-        result: Result = given
+            assert isinstance(value, Exception)
+            raise value
+        result: Result = value
         return result
 
     def kill(self) -> None:

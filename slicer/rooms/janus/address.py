@@ -63,16 +63,16 @@ class JanusAddress:
     def parse(cls, url: SplitResult, settings: JanusSettings) -> Self:
         """Read a room's URL; it comes before the settings. Raises BadInput without a secret."""
         room = unquote(url.path[1:])
-        given = options(url, OPTIONS)
-        path, transport = given.get("path"), given.get("transport")
+        query = options(url, OPTIONS)
+        path, transport = query.get("path"), query.get("transport")
         wrong = not url.hostname or url.username is not None or bool(url.fragment)
         wrong = wrong or not _ROOM.fullmatch(room)
         wrong = wrong or (path is not None and not _PATH.fullmatch(path))
         if wrong or (transport is not None and transport not in set(Carrier)):
             raise BadInput("room", shown(url.geturl()), _ALLOWED)
         credentials = {
-            "apisecret": given.get("api_secret", settings.api_secret),
-            "token": given.get("token", settings.token),
+            "apisecret": query.get("api_secret", settings.api_secret),
+            "token": query.get("token", settings.token),
         }
         return cls(
             str(url.hostname),
@@ -82,7 +82,7 @@ class JanusAddress:
             tuple(Carrier) if transport is None else (Carrier(transport),),
             path,
             {name: value for name, value in credentials.items() if value},
-            given.get("pin", settings.pin),
+            query.get("pin", settings.pin),
         )
 
     def url(self, carrier: Carrier) -> str:

@@ -107,8 +107,8 @@ class Participants:
             for slot, stream in feed.streams.items()
             if known.get(slot) != stream
         ]
-        told = before.refused if before else ()
-        return facts + [TrackRefused(anchor, *one) for one in feed.refused if one not in told]
+        refused = before.refused if before else ()
+        return facts + [TrackRefused(anchor, *one) for one in feed.refused if one not in refused]
 
     def _left(self, anchor: str, reason: str) -> list[Fact]:
         feed = self.feeds.pop(anchor, None)

@@ -121,14 +121,14 @@ class Session:
         """One message. Raises RoomError where the session is over by it."""
         if not isinstance(message, Mapping) or not isinstance(message.get("janus"), str):
             raise unreadable("a message", message)
-        said, sender = message["janus"], message.get("sender")
-        if said == "timeout":
+        kind, sender = message["janus"], message.get("sender")
+        if kind == "timeout":
             raise RoomError("Janus gave the session up")
-        answers = said in {"success", "error", "event"}
+        answers = kind in {"success", "error", "event"}
         if isinstance(sender, int) and sender in self._handles and not error_code(message):
             self._handles[sender](message)
         waiting = self._waiting.get(str(message.get("transaction")))
-        if waiting is None or not (answers or (said == "ack" and not waiting.later)):
+        if waiting is None or not (answers or (kind == "ack" and not waiting.later)):
             return
         if not waiting.answer.done():
             waiting.answer.set_result(message)

@@ -34,8 +34,8 @@ class FeedStream:
 
 
 def _names_screen(stream: FeedStream) -> bool:
-    said = f"{stream.description} {stream.mid}".lower()
-    return any(word in said for word in _WORDS)
+    description = f"{stream.description} {stream.mid}".lower()
+    return any(word in description for word in _WORDS)
 
 
 def assign(

@@ -32,13 +32,13 @@ class LiveKitAddress:
     @classmethod
     def parse(cls, url: SplitResult) -> Self:
         """Read `livekit://HOST[:PORT]/ROOM?…`. Raises BadInput."""
-        given = options(url, OPTIONS)
-        key, secret, token = (given.get(name, "") for name in ("key", "secret", "token"))
+        query = options(url, OPTIONS)
+        key, secret, token = (query.get(name, "") for name in ("key", "secret", "token"))
         extra = url.fragment or url.username is not None
         paired = bool(key) == bool(secret) and not (key and token)
         if not url.hostname or not _ROOM.fullmatch(url.path) or extra or not paired:
             raise BadInput("room", shown(url.geturl()), _ALLOWED)
-        quality = given.get("quality")
+        quality = query.get("quality")
         if quality is not None and quality not in set(Quality):
             raise BadInput("room", shown(url.geturl()), f"quality: {in_words(list(Quality))}")
         secure = url.scheme == "livekits"

@@ -92,28 +92,28 @@ class Participants:
             facts += [TrackPublished(anchor, *slot) for slot in _in_order(participant.tracks)]
         return facts
 
-    def replace(self, told: Iterable[models.ParticipantInfo]) -> list[Fact]:
+    def replace(self, participants: Iterable[models.ParticipantInfo]) -> list[Fact]:
         """Everyone who is there: who is not named is gone."""
-        told = list(told)
-        names = {one.identity for one in told}
+        participants = list(participants)
+        names = {one.identity for one in participants}
         gone = [anchor for anchor in self._present if anchor not in names]
         facts = [fact for anchor in gone for fact in self._leave(anchor, "")]
-        return facts + self.update(told)
+        return facts + self.update(participants)
 
-    def update(self, told: Iterable[models.ParticipantInfo]) -> list[Fact]:
+    def update(self, participants: Iterable[models.ParticipantInfo]) -> list[Fact]:
         """Take what has changed, in order."""
-        return [fact for one in told for fact in self._take(one)]
+        return [fact for one in participants for fact in self._take(one)]
 
-    def _take(self, told: models.ParticipantInfo) -> Iterator[Fact]:
-        anchor = told.identity
+    def _take(self, info: models.ParticipantInfo) -> Iterator[Fact]:
+        anchor = info.identity
         if anchor == self._robot:
             return
         known = self._present.get(anchor)
-        if told.state == models.ParticipantInfo.State.DISCONNECTED:
-            if known is not None and known.sid == told.sid:
-                yield from self._leave(anchor, _reason(told.disconnect_reason))
+        if info.state == models.ParticipantInfo.State.DISCONNECTED:
+            if known is not None and known.sid == info.sid:
+                yield from self._leave(anchor, _reason(info.disconnect_reason))
             return
-        if known is not None and known.sid != told.sid:
+        if known is not None and known.sid != info.sid:
             # The same identity, once more: the server ended the older one.
             yield from self._leave(anchor, "replaced by a newer participant of the same identity")
             known = None
@@ -124,12 +124,12 @@ class Participants:
                     reason = "its identity can be no anchor's: it would be a part of a path"
                     yield from (TrackRefused(anchor, kind, reason) for kind in Kind)
                 return
-            known = self._present[anchor] = Participant(told.sid, told.version)
+            known = self._present[anchor] = Participant(info.sid, info.version)
             yield AnchorJoined(anchor)
-        elif told.version < known.version:
+        elif info.version < known.version:
             return  # an update that was overtaken
-        known.version = told.version
-        yield from self._tracks(anchor, known, told)
+        known.version = info.version
+        yield from self._tracks(anchor, known, info)
 
     def _admits(self, anchor: str) -> bool:
         if len(self._present) >= MAX_PARTICIPANTS:
@@ -143,12 +143,12 @@ class Participants:
         return True
 
     def _tracks(
-        self, anchor: str, known: Participant, told: models.ParticipantInfo
+        self, anchor: str, known: Participant, info: models.ParticipantInfo
     ) -> Iterator[Fact]:
-        sids = {track.sid for track in told.tracks}
+        sids = {track.sid for track in info.tracks}
         known.refused = {one for one in known.refused if one[1] in sids}
         readable = []
-        for track in told.tracks:
+        for track in info.tracks:
             kind = _KINDS.get(track.type)
             if kind is None:
                 continue

@@ -154,14 +154,14 @@ class _Survey:
         """The streams that are ciphertext."""
         found = set()
         for stream, heard in self.heard.items():
-            told = self._samples[stream].encrypted()
+            known = self._samples[stream].encrypted()
             around = {heard.flow, _one_above(heard.flow)} & self.protected
-            if stream not in self.opened and (bool(around) if told is None else told):
+            if stream not in self.opened and (bool(around) if known is None else known):
                 found.add(stream)
         return found
 
-    def _prepare(self, told: tuple[RtpParameters, ...]) -> None:
-        self.streams = self.source.streams(told)
+    def _prepare(self, described: tuple[RtpParameters, ...]) -> None:
+        self.streams = self.source.streams(described)
         for stream in self.streams:
             numbers = (*stream.codecs, *stream.rtx, *stream.red)
             self.kinds |= dict.fromkeys(numbers, stream.kind)
@@ -251,9 +251,9 @@ def _nobody(source: Source, survey: _Survey) -> str:
     name, account = source.path.name, survey.account
     if account["encrypted"] or (survey.unknown and survey.protected and not survey.opened):
         count = account["encrypted"] or survey.unknown.total()
-        given = "no key of --keys opens it" if source.keys else "open it with --keys FILE"
+        advice = "no key of --keys opens it" if source.keys else "open it with --keys FILE"
         return (
-            f"{name} is encrypted (SRTP): {counted(count, 'packet')}; {given} "
+            f"{name} is encrypted (SRTP): {counted(count, 'packet')}; {advice} "
             "(SDES lines, or a key log of the DTLS handshake in the capture)"
         )
     if survey.unknown:

@@ -70,13 +70,13 @@ class Session:
         check_user("room: anchor", anchor)
         if source and not (source := listen_host(source)):
             raise BadInput("room: source", chosen["source"], "an IP address")
-        made = cls._of_file(url) if by_file else cls._of_options(url, chosen)
+        session = cls._of_file(url) if by_file else cls._of_options(url, chosen)
         keys = _given_keys(chosen)
-        ports = tuple(replace(port, keys=keys or port.keys) for port in made.ports)
+        ports = tuple(replace(port, keys=keys or port.keys) for port in session.ports)
         types = [pt for port in ports for one in port.sections for pt in one.codecs]
         if len(types) != len(set(types)):
             raise BadInput("room", f"payload types {types}", "each payload type once")
-        return replace(made, ports=ports, anchor=anchor, source=source)
+        return replace(session, ports=ports, anchor=anchor, source=source)
 
     @classmethod
     def _of_options(cls, url: SplitResult, chosen: Mapping[str, str]) -> Self:
@@ -131,8 +131,8 @@ def _stream(section: Section) -> RtpParameters | None:
 def _described_port(section: Section, stream: RtpParameters) -> Port:
     muxed = section.attributes.has("rtcp-mux")
     port = _place(section.port, muxed, (stream,))
-    if not muxed and (told := section.attributes.first("rtcp")):
-        port = replace(port, rtcp=_port("sdp: a=rtcp", told.split()[0]))
+    if not muxed and (rtcp := section.attributes.first("rtcp")):
+        port = replace(port, rtcp=_port("sdp: a=rtcp", rtcp.split()[0]))
     crypto = "\n".join(section.attributes.all("crypto"))
     return replace(port, keys=_keys("sdp: a=crypto", crypto) if crypto else None)
 

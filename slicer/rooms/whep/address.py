@@ -41,16 +41,16 @@ class WhepAddress:
     @classmethod
     def parse(cls, url: SplitResult) -> Self:
         """Read `whep://HOST[:PORT]/ROOM?…`. Raises BadInput."""
-        given = options(url, OPTIONS)
+        query = options(url, OPTIONS)
         if not url.hostname or not _ROOM.fullmatch(url.path) or url.fragment:
             raise _refused(url, _ALLOWED)
-        ways = [name for name in ("anchors", "list", "mediamtx") if given.get(name)]
+        ways = [name for name in ("anchors", "list", "mediamtx") if query.get(name)]
         if len(ways) != 1:
             raise _refused(url, f"{_ALLOWED}; here are {len(ways)}")
         scheme = "https" if url.scheme == "wheps" else "http"
         authority = url.netloc.rpartition("@")[2]
         server = f"{scheme}://{authority}"
-        endpoint = given.get("endpoint", ENDPOINT)
+        endpoint = query.get("endpoint", ENDPOINT)
         if not endpoint.startswith("/") or "{anchor}" not in endpoint:
             raise _refused(url, "endpoint: a path that has {anchor} in it, and may have {room}")
         return cls(
@@ -59,10 +59,10 @@ class WhepAddress:
             url.port or (443 if scheme == "https" else 80),
             url.path[1:],
             endpoint,
-            _anchors(given.get("anchors", "")),
-            _list_url(url, server, given.get("list", "")),
-            _api_url(url, scheme, given.get("mediamtx", "")),
-            _authorization(url, given.get("bearer", "")),
+            _anchors(query.get("anchors", "")),
+            _list_url(url, server, query.get("list", "")),
+            _api_url(url, scheme, query.get("mediamtx", "")),
+            _authorization(url, query.get("bearer", "")),
         )
 
     def anchor_url(self, anchor: str) -> str:

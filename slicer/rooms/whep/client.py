@@ -124,12 +124,12 @@ class Client:
 
 def _ice_server(url: str, parameters: str) -> IceServer | None:
     """The server of one link (RFC 8288), if it is one."""
-    given = {
+    attributes = {
         name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(parameters)
     }
-    if given.get("rel") != "ice-server":
+    if attributes.get("rel") != "ice-server":
         return None
-    return IceServer((url,), given.get("username", ""), given.get("credential", ""))
+    return IceServer((url,), attributes.get("username", ""), attributes.get("credential", ""))
 
 
 def _on_same_host(url: str, location: str) -> str:
@@ -146,7 +146,7 @@ def _detail(text: str) -> str:
     """What problem details (RFC 9457) or MediaMTX say, or the beginning of whatever came."""
     try:
         found = json.loads(text)
-        told = found.get("detail") or found.get("error") or found.get("title") or ""
+        detail = found.get("detail") or found.get("error") or found.get("title") or ""
     except (ValueError, AttributeError):
-        told = text
-    return " ".join(str(told).split())[:_MAX_DETAIL]
+        detail = text
+    return " ".join(str(detail).split())[:_MAX_DETAIL]

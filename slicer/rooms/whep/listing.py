@@ -37,9 +37,9 @@ async def _mediamtx(address: WhepAddress, client: Client) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for page in range(MAX_PAGES):
         url = f"{address.api_url}/v3/paths/list?itemsPerPage={PAGE}&page={page}"
-        told = await _json(url, client)
+        answer = await _json(url, client)
         try:
-            pages, names = _paths(told)
+            pages, names = _paths(answer)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise RoomError(f"{address.api_url} is not the API of MediaMTX") from None
         below = (name for name in names if name.startswith(prefix))
@@ -49,17 +49,17 @@ async def _mediamtx(address: WhepAddress, client: Client) -> tuple[str, ...]:
     raise RoomError(f"{address.api_url} tells more than {MAX_PAGES * PAGE} paths")
 
 
-def _paths(told: Any) -> tuple[int, list[str]]:
+def _paths(page: Any) -> tuple[int, list[str]]:
     """The number of pages, and the paths of this one that somebody publishes to."""
     # `available` since MediaMTX 1.16, `ready` before.
-    ready = (one for one in told["items"] if one.get("available", one.get("ready")))
-    return int(told["pageCount"]), [str(one["name"]) for one in ready]
+    ready = (one for one in page["items"] if one.get("available", one.get("ready")))
+    return int(page["pageCount"]), [str(one["name"]) for one in ready]
 
 
-def _names(url: str, told: object) -> tuple[str, ...]:
-    if not isinstance(told, list) or not all(isinstance(name, str) for name in told):
+def _names(url: str, names: object) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RoomError(f"{url} is no list of anchors: a JSON array of texts")
-    return tuple(dict.fromkeys(told))
+    return tuple(dict.fromkeys(names))
 
 
 async def _json(url: str, client: Client) -> object:

@@ -28,7 +28,7 @@ MOST_RETRY_AFTER = 60.0
 
 
 class Viewer:
-    """One anchor. *connect* starts a session; *told* is told of each failure, and None once there
+    """One anchor. *connect* starts a session; *report* is told of each failure, and None once there
     is a session. It goes on until `stop`."""
 
     def __init__(
@@ -37,10 +37,10 @@ class Viewer:
         connect: Callable[[str], Awaitable[Session | Failure]],
         listen: Listener,
         poll: float,
-        told: Callable[[str, Failure | None], None],
+        report: Callable[[str, Failure | None], None],
     ) -> None:
         self.anchor = anchor
-        self._connect, self._listen, self._poll, self._told = connect, listen, poll, told
+        self._connect, self._listen, self._poll, self._report = connect, listen, poll, report
         self._session: Session | None = None
         self._there = False  # whether it is published, as far as the task knows
         self._wanted: dict[TrackKey, Subscribe] = {}
@@ -105,7 +105,7 @@ class Viewer:
             if isinstance(session, Failure):
                 failures += 1
                 self._leave(session.reason)
-                self._told(self.anchor, session)
+                self._report(self.anchor, session)
                 await asyncio.sleep(self._pause(session, failures))
                 continue
             failures = 0
@@ -147,7 +147,7 @@ class Viewer:
         """Media comes: tell what is new, and cut what was wanted before."""
         self._session = session
         known, self._kinds = self._kinds if self._there else (), session.kinds
-        self._told(self.anchor, None)
+        self._report(self.anchor, None)
         if not self._there:
             self._there = True
             self._listen(AnchorJoined(self.anchor))

@@ -63,13 +63,13 @@ class MediaPorts:
     def _seconds(self) -> float:
         return self._clock.wall(self._clock.now()).timestamp()
 
-    def _open_tcp(self, port: UdpPort, given: tuple[str, int]) -> TcpPort:
-        return TcpPort(port, host_addresses(given[0]), given[1], self._settings.advertise)
+    def _open_tcp(self, port: UdpPort, address: tuple[str, int]) -> TcpPort:
+        return TcpPort(port, host_addresses(address[0]), address[1], self._settings.advertise)
 
 
-def _try(field: str, given: tuple[str, int], kind: socket.SocketKind) -> None:
+def _try(field: str, address: tuple[str, int], kind: socket.SocketKind) -> None:
     """Raise BadInput where this port cannot be had."""
-    host, number = given
+    host, number = address
     try:
         sockets = bind_all(host_addresses(host), number, kind)
     except RoomError as error:

@@ -62,7 +62,7 @@ class Certificate:
 
     context: SSL.Context
     fingerprint: str
-    made: float
+    created: float
     """The time given to `certificate`."""
 
 
@@ -71,7 +71,7 @@ def certificate(now: float) -> Certificate:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, secrets.token_hex(8))])
     today = datetime.datetime.fromtimestamp(now, datetime.UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -90,7 +90,7 @@ def certificate(now: float) -> Certificate:
     # Any certificate will do here: its fingerprint decides.
     must = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
     context.set_verify(must, lambda *_: True)
-    context.use_certificate(made)
+    context.use_certificate(signed)
     context.use_privatekey(key)
     context.set_cipher_list(_CIPHERS)
     context.set_tlsext_use_srtp(b":".join(_PROFILES))
@@ -99,7 +99,7 @@ def certificate(now: float) -> Certificate:
     context.set_cookie_verify_callback(
         lambda connection, cookie: hmac.compare_digest(connection.get_app_data(), cookie)
     )
-    return Certificate(context, made.fingerprint(hashes.SHA256()).hex(":").upper(), now)
+    return Certificate(context, signed.fingerprint(hashes.SHA256()).hex(":").upper(), now)
 
 
 class Dtls:

@@ -161,7 +161,7 @@ class UdpPort:
     def certificate(self) -> Certificate:
         """The one for a new session."""
         now = self._time()
-        if self._certificate is None or not 0 <= now - self._certificate.made < RENEW:
+        if self._certificate is None or not 0 <= now - self._certificate.created < RENEW:
             self._certificate = certificate(now)
         return self._certificate
 

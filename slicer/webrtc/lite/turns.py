@@ -47,9 +47,9 @@ class Turns:
     async def wait(self) -> None:
         """Wait for a turn that is the caller's alone, up to its next `await`. How many wait is for
         callers to bound."""
-        given = self._loop.create_future()
-        self._put(lambda: _give(given), given)
-        await given
+        turn = self._loop.create_future()
+        self._put(lambda: _give(turn), turn)
+        await turn
 
     def _put(self, work: Callable[[], object], of: Hashable) -> None:
         self._waiting.append((work, of))

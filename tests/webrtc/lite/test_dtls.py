@@ -179,7 +179,7 @@ def test_a_server_s_timer_waits_for_a_client() -> None:
 
 def test_the_certificate_is_valid_now() -> None:
     assert re.fullmatch(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", OURS.fingerprint)
-    assert OURS.made == NOW
+    assert OURS.created == NOW
     assert OURS.fingerprint != THEIRS.fingerprint
 
 
