@@ -52,8 +52,8 @@ FALL = 0.05
 # Seconds by which it rises from one packet to the next where the clock stood still, and no queue
 # grew.
 STEP = 0.1
-# Seconds of media that have not come yet, of which a report may be. One that is ahead of more, behind
-# a hold-up, cannot be judged by what packets did.
+# Seconds by which a report may be ahead of the newest packet. Behind a hold-up it is by more, and
+# cannot be judged by what packets did.
 UNSEEN = 0.5
 MAX_REGIMES = 32
 # Before any media time.
