@@ -64,6 +64,14 @@ static size_t place_of(const candidates *it, uint32_t ssrc) {
     return at;
 }
 
+bool candidates_repeat(const candidates *it, const packet *one) {
+    size_t at = place_of(it, one->ssrc);
+    if (at == it->count)
+        return false;
+    const candidate *held = &it->of[at];
+    return held->of[held->count - 1].sequence == one->sequence;
+}
+
 /* The candidate of this packet with room for it: without those held that it does not belong to. */
 static candidate make_room(candidates *it, const packet *one, counters *counters) {
     size_t at = place_of(it, one->ssrc);

@@ -25,6 +25,8 @@ typedef struct candidates {
 
 void candidate_free(candidate *it);
 void candidates_free(candidates *it);
+/* Whether this is the last packet held of its source, once more. */
+bool candidates_repeat(const candidates *it, const packet *one);
 /* Hold a packet, taking it over, with those of its source that it belongs together with. False where
  * there is no memory. */
 bool candidates_hold(candidates *it, packet *one, counters *counters);

@@ -7,6 +7,7 @@
 #define TOO_LATE 3.0
 #define FALL 0.05
 #define STEP 0.1
+#define UNSEEN 0.5
 
 static void rise_or_fall(mapper *it, double delay, int64_t timestamp) {
     if (delay < earlier(it->before, suffix_minima_least(&it->delays)) - FALL) {
@@ -173,6 +174,8 @@ bool mapper_reported(mapper *it, double ntp, int64_t timestamp, double now) {
     double apart = it->count ? value - *value_of(it) : 0.0;
     if (it->count && fabs(apart) <= AGREE) {
         agree(it, apart, now - ntp + (0.0 > apart ? 0.0 : apart), now);
+    } else if (it->confirmed && (double)(timestamp - it->newest) > UNSEEN * it->rate) {
+        return false;
     } else if (it->count && stood_still(it, apart, value)) {
         /* a regime has begun */
     } else if (!it->confirmed) {

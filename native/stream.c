@@ -338,6 +338,11 @@ static void change_source(stream *it, double now) {
 
 /* Hold a packet of another SSRC, until it shows whether its source takes over. */
 static void on_probation(stream *it, packet *one) {
+    if (candidates_repeat(&it->candidates, one)) {
+        COUNT(it->counters, duplicate);
+        packet_free(one);
+        return;
+    }
     if (!candidates_hold(&it->candidates, one, it->counters)) {
         COUNT(it->counters, out_of_memory);
         return;

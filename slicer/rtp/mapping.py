@@ -19,7 +19,8 @@ packets did since the last one that agreed tells which:
     the sender's clock was set    packets go on as before, and another report says the same, of this
                                   stream or another: the offset and all regimes move against each
                                   other, and no name moves
-    nothing                       it is wrong, or it comes from another time: dropped
+    nothing                       it is wrong, or it comes from another time: dropped, as is one
+                                  whose media has not come yet
 
 A regime is *confirmed* by two reports that agree. Until then a report is believed as far as
 arrivals bear it out, and one that they do not bear out settles nothing: a sender that is behind
@@ -51,6 +52,9 @@ FALL = 0.05
 # Seconds by which it rises from one packet to the next where the clock stood still, and no queue
 # grew.
 STEP = 0.1
+# Seconds by which a report may be ahead of the newest packet. Behind a hold-up it is by more, and
+# cannot be judged by what packets did.
+UNSEEN = 0.5
 MAX_REGIMES = 32
 # Before any media time.
 NONE = -(1 << 62)
@@ -101,6 +105,8 @@ class TimestampMapper:
         if self._regimes and abs(apart) <= AGREE:
             # Of its two clocks, either may be read a little early.
             self._agree(apart, now - ntp + max(apart, 0.0), now)
+        elif self._confirmed and timestamp - self._newest > UNSEEN * self._rate:
+            return False
         elif self._regimes and self._stood_still(apart, value):
             pass
         elif not self._confirmed:

@@ -294,7 +294,11 @@ class Stream:
 
     def _on_probation(self, packet: Packet) -> None:
         """Hold a packet of another SSRC, with those that it belongs together with."""
-        held = self._candidates.pop(packet.ssrc, None)
+        held = self._candidates.get(packet.ssrc)
+        if held is not None and held[-1].sequence == packet.sequence:
+            self.counters["duplicate"] += 1
+            return
+        self._candidates.pop(packet.ssrc, None)
         if held is None and len(self._candidates) >= MAX_CANDIDATES:
             self.counters["probation"] += len(self._candidates.pop(next(iter(self._candidates))))
         if held is not None and not _belong_together(held[-1], packet):

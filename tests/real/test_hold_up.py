@@ -19,8 +19,8 @@ SECONDS, HELD = 2, 5.0
 FROZEN = (3.4, 0.8, 0.8)
 BEFORE, AFTER = 8, 12
 """Slices: Chromium reports its audio every five seconds, and two reports confirm its clock."""
-WITHIN = 0.03
-"""Seconds: the page's timers are off by some milliseconds themselves."""
+WITHIN = 0.1
+"""Seconds: usually it is under 0.01, but a busy browser's own timers are late by more."""
 
 # A microphone that beeps for 60 ms at each full second of the clock, and a camera in whose frames a
 # bar tells the seconds of it, modulo ten.

@@ -60,6 +60,12 @@ CASES = {
         freezes=tuple((40.517 + 9.1 * stall, 0.8) for stall in range(8)),
         frozen=(1,),
     ),
+    "all held up as they stand still": replace(
+        CALL, jitter=0.03, delay=held_up, freezes=((57.33, 6.0),), frozen=(0, 1)
+    ),
+    "set while all is held up": replace(
+        CALL, jitter=0.03, delay=held_up, ntp=lambda at: at + 0.3 * (at > 62.0)
+    ),
     "a delay that grows to 1.5 s": replace(CALL, seconds=275.0, delay=grown),
     "for an hour": replace(LONG, seconds=3600.0, delay=lambda at: 1.5 * (at > 300.0)),
     "media clocks that drift by 200 ppm": replace(LONG, seconds=1000.0, drift=200e-6),

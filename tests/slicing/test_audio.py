@@ -237,9 +237,10 @@ def test_a_stalled_sender_begins_anew_where_it_goes_on() -> None:
     assert talk.slices[2].began == pytest.approx(30, abs=0.05)
 
 
-def test_a_new_source_loses_nothing_and_begins_an_epoch() -> None:
+@pytest.mark.parametrize("duplicate", [0.0, 0.3])
+def test_a_new_source_loses_nothing_and_begins_an_epoch(duplicate: float) -> None:
     sender = Sender(AUDIO)
-    talk = call(sender).run(20)
+    talk = call(sender, Network(duplicate=duplicate)).run(20)
     sender.ssrc, sender.sequence, sender.timestamp = 77, 40_000, 123_456
     talk.run(20)
     talk.end()
