@@ -1,7 +1,9 @@
 """Reads settings from a TOML file and from environment variables, which beat it."""
 
 import math
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import Field
@@ -109,6 +111,9 @@ def _variable(key: str) -> str:
 def _tables(path: Path) -> dict[str, object]:
     try:
         with path.open("rb") as file:
+            if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                allowed = "a file: it is read more than once, and a pipe is empty then"
+                raise BadInput("settings", str(path), allowed)
             data = file.read(MAX_FILE + 1)
         if len(data) > MAX_FILE:
             raise BadInput("settings", str(path), f"a file of at most {MAX_FILE} bytes")

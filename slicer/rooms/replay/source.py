@@ -37,10 +37,11 @@ class Source:
 
         Raises BadInput.
         """
-        path = Path(unquote(url.path))
+        # Names of files need be no UTF-8; Python has what is none in surrogates.
+        path = Path(unquote(url.path, errors="surrogateescape"))
         if url.netloc or not path.is_absolute():
             raise BadInput("room", url.geturl(), "replay:///absolute/path")
-        pairs = parse_qsl(url.query, keep_blank_values=True)
+        pairs = parse_qsl(url.query, keep_blank_values=True, errors="surrogateescape")
         options = dict(pairs)
         if options.keys() - set(_OPTIONS) or len(options) != len(pairs):
             raise BadInput("room", url.query, f"each of {', '.join(_OPTIONS)} at most once")
