@@ -1,9 +1,7 @@
 """Reads settings from a TOML file and from environment variables, which beat it."""
 
 import math
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import Field
@@ -11,7 +9,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from slicer.config import PREFIX, check_value, section_fields, variable, wrong_value
+from slicer.config import (
+    PREFIX,
+    check_value,
+    refuse_pipe,
+    section_fields,
+    variable,
+    wrong_value,
+)
 from slicer.errors import BadInput
 
 NOT_SETTINGS = {"SLICER_LIBCRYPTO", "SLICER_NATIVE"}
@@ -109,11 +114,9 @@ def _variable(key: str) -> str:
 
 
 def _tables(path: Path) -> dict[str, object]:
+    refuse_pipe("settings", path)
     try:
         with path.open("rb") as file:
-            if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
-                allowed = "a file: it is read more than once, and a pipe is empty then"
-                raise BadInput("settings", str(path), allowed)
             data = file.read(MAX_FILE + 1)
         if len(data) > MAX_FILE:
             raise BadInput("settings", str(path), f"a file of at most {MAX_FILE} bytes")

@@ -155,8 +155,7 @@ def test_files(tmp_path: Path) -> None:
 def test_a_pipe_is_refused() -> None:
     """`--config <(decrypt …)`: the second reader would find no settings, and take the defaults."""
     end, other = os.pipe()
-    os.write(other, b"[table]\n")
-    os.close(other)
     with pytest.raises(BadInput, match=r"settings: got '/dev/fd/\d+'; allowed: a file: it is read"):
         SettingsReader.read(Path(f"/dev/fd/{end}"), {}, {})
     os.close(end)
+    os.close(other)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 from urllib.parse import SplitResult, parse_qsl, unquote
 
+from slicer.config import refuse_pipe
 from slicer.errors import BadInput
 from slicer.rooms.replay.keys import MAX_FILE as MAX_KEY_FILE
 from slicer.rooms.replay.keys import SUITES, Keys
@@ -98,6 +99,7 @@ class Source:
 
     def open(self) -> BinaryIO:
         """Open the file. Raises BadInput."""
+        refuse_pipe("room", self.path)
         try:
             return self.path.open("rb")
         except OSError as error:
@@ -131,6 +133,7 @@ def _codecs(kind: Kind, text: str) -> dict[int, Codec]:
 
 def _text(name: str, path: Path, bound: int) -> str:
     """The text of a small file, as the setting *name*. Raises BadInput."""
+    refuse_pipe(name, path)
     try:
         with path.open("rb") as file:
             data = file.read(bound + 1)
