@@ -1,6 +1,7 @@
 """The `slicer` command: reads its arguments, runs one subcommand, ends with its exit code."""
 
 import argparse
+import io
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
@@ -84,6 +85,9 @@ EXITS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Gives the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name need be no text, nor a terminal have all letters of one.
+        sys.stdout.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if arguments is None else arguments
     options = argparse.Namespace()
     try:

@@ -14,6 +14,7 @@ from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, settings_of, whole
 from slicer.demo.contact_sheet import Entry, render
 from slicer.errors import BadInput, counted
+from slicer.logs.lines import escaped
 from slicer.media.naming import FOLDERS
 from slicer.media.wav import seconds_of
 from slicer.rtp.parameters import Kind, Role
@@ -66,7 +67,8 @@ def sheet(options: argparse.Namespace) -> int:
     began, ended = min((one.start for one in entries), default=now), max(ends, default=now)
     page = folder / NAME
     try:
-        page.write_text(render(str(folder), entries, began, ended), encoding="utf-8")
+        html = render(escaped(str(folder)), entries, began, ended)
+        page.write_text(html, encoding="utf-8")
     except OSError as error:
         allowed = f"a folder that can be written ({error.strerror})"
         raise BadInput("PLACE", str(folder), allowed) from None

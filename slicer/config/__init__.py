@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from slicer.errors import BadInput
@@ -132,6 +133,14 @@ def wrong_value(name: str, value: object, one: Field[object], kind: Any) -> BadI
 def in_words(names: Sequence[str]) -> str:
     """`png, jpg or webp`."""
     return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def refuse_pipe(name: str, path: Path) -> None:
+    """Raise BadInput where a file that is read more than once is a pipe."""
+    if path.is_fifo():
+        raise BadInput(
+            name, str(path), "a file: it is read more than once, and a pipe is empty then"
+        )
 
 
 def split_authority(name: str, text: str) -> tuple[str, int]:

@@ -9,7 +9,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from slicer.config import PREFIX, check_value, section_fields, variable, wrong_value
+from slicer.config import (
+    PREFIX,
+    check_value,
+    refuse_pipe,
+    section_fields,
+    variable,
+    wrong_value,
+)
 from slicer.errors import BadInput
 
 NOT_SETTINGS = {"SLICER_LIBCRYPTO", "SLICER_NATIVE"}
@@ -107,6 +114,7 @@ def _variable(key: str) -> str:
 
 
 def _tables(path: Path) -> dict[str, object]:
+    refuse_pipe("settings", path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)

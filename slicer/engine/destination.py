@@ -458,9 +458,10 @@ class Destinations:
 
 
 def _key_of(headers: Sequence[Header], lookup: Lookup) -> DestinationKey:
-    """The destination of a folder's records, by the newest task whose keys are known. Raises
-    BadInput where none is."""
-    urls, newest = headers[-1].urls, headers[-1].info.task
+    """The destination of a folder's records, as most of them have it, by the newest task whose
+    keys are known. Raises BadInput where none is."""
+    [(urls, _)] = Counter(header.urls for header in headers).most_common(1)
+    newest = headers[-1].info.task
     for task in dict.fromkeys(header.info.task for header in reversed(headers)):
         with suppress(BadInput):
             return _with_keys(urls, task, lookup)

@@ -8,6 +8,7 @@ from collections import Counter
 from email.utils import formatdate
 from pathlib import Path
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
@@ -113,14 +114,26 @@ class Server:
 
     def _protocol(self, connection: Connection) -> asyncio.Protocol:
         # The application finds its connection in the scope of a request, as its state.
-        return H11Protocol(self._config, self._state, {"connection": connection})
+        return _Protocol(self._config, self._state, {"connection": connection})
+
+
+class _Protocol(H11Protocol):
+    """Uvicorn's, without a traceback in the log for each request whose body is malformed: it would
+    answer such a one twice, itself and by the application."""
+
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # what the application answers goes nowhere
+            self.cycle.message_event.set()
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:  # an answer has begun or is over, or may have no body (HEAD)
+            self.transport.abort()
 
 
 def cannot_listen(field: str, got: object, error: OSError) -> BadInput:
     """What is said where an address or port cannot be listened on."""
-    # What Python adds to the system's words repeats the address.
-    words = str(error.strerror).partition(" (while")[0]
-    allowed = f"a free port of this host, and an address that is its own ({words})"
+    allowed = f"a free port of this host, and an address that is its own ({error.strerror})"
     return BadInput(field, got, allowed)
 
 
@@ -129,7 +142,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, TypeError, ValueError) as error:  # a name that cannot be encoded is no OSError
-        reason = getattr(error, "strerror", None) or error
+        # What Python adds to the system's words repeats the address.
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         text = f"cannot listen on {host} port {port}: {reason}"
         raise OSError(getattr(error, "errno", errno.EINVAL), text) from None
     # Accepted sockets inherit it. asyncio leaves it out for sockets of `create_server`, and an

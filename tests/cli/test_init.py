@@ -1,6 +1,8 @@
 """The command from outside: bad input, exit codes, what it logs."""
 
 import argparse
+import contextlib
+import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,6 +217,25 @@ def test_words_and_no_names_of_classes(
         with pytest.raises(SystemExit):
             main([*command.split(), "--help"])
     assert enumeration not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "--help"], rb"\u2026"),
+        (["moderate", "--json", "caf\udce9.jpg"], rb"caf\udce9.jpg"),
+        (["moderate", "caf\udce9.jpg"], rb"caf\udce9.jpg"),
+    ],
+)
+def test_a_terminal_need_not_have_every_letter(
+    arguments: list[str], says: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "caf\udce9.jpg").write_bytes(b"no picture")
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, "ascii", write_through=True))
+    with contextlib.suppress(SystemExit):
+        main(arguments)
+    assert says in written.getvalue()
 
 
 def test_no_command_is_asked_for_help(capsys: pytest.CaptureFixture[str]) -> None:

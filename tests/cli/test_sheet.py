@@ -43,6 +43,12 @@ def test_a_page_of_what_a_task_stored(folder: Path, capsys: pytest.CaptureFixtur
     assert "stray" not in page
 
 
+def test_a_folder_whose_name_is_no_text(folder: Path) -> None:
+    moved = folder.rename(folder.with_name("caf\udce9"))
+    assert main(["sheet", str(moved)]) == STORED
+    assert r"caf\udce9" in (moved / NAME).read_text()
+
+
 def test_the_newest_are_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["sheet", str(folder), "--limit", "2"]) == STORED

@@ -54,6 +54,16 @@ def test_replay_stores_slices(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert [path.parts[:2] for path in files] == [("p", "q")] * 3
 
 
+def test_names_of_files_need_be_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    talk(tmp_path / "caf\udce9.rtpdump", 3)
+    (tmp_path / "keys\udce9").write_text(f"CLIENT_RANDOM {'ab' * 32} {'cd' * 48}\n")
+    options = ["--audio-type", "111:opus", "--keys", "keys\udce9", "--to", "o\udce9"]
+    assert main(["replay", "caf\udce9.rtpdump", *options]) == STORED
+    assert len([*(tmp_path / "o\udce9").rglob("*.ogg")]) == 1
+    assert main(["replay", "caf\udce9.rtpdump", *options, "--anchor", "\udce9"]) == BAD_INPUT
+    assert r"--anchor: got '\udce9'; allowed: a user id" in capsys.readouterr().err
+
+
 def test_lists_are_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(replayed(tmp_path, "--block-audio", "a.*$")) == STORED
     assert "0 slices stored" in capsys.readouterr().out

@@ -1,7 +1,9 @@
 """A section of settings: types, ranges and secrets are checked, and mistakes are told in words."""
 
+import os
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from slicer.config import (
     check,
     in_words,
     limits,
+    refuse_pipe,
     secret,
     section_fields,
     spelled,
@@ -136,3 +139,11 @@ def test_an_authority(text: str, authority: tuple[str, int]) -> None:
 def test_what_is_no_authority(text: str) -> None:
     with pytest.raises(BadInput, match=r"table\.at: got .*HOST:PORT"):
         split_authority("table.at", text)
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    refuse_pipe("keys", tmp_path / "nothing")
+    refuse_pipe("keys", Path(__file__))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match=r"keys: got '.*/pipe'; allowed: a file: it is read more"):
+        refuse_pipe("keys", tmp_path / "pipe")

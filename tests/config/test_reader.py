@@ -1,5 +1,6 @@
 """Tables of a file and variables over them; what nobody knows is refused, what moved is told."""
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -149,3 +150,12 @@ def test_files(tmp_path: Path) -> None:
         SettingsReader.read(path, None, {})
     with pytest.raises(BadInput, match="can be read"):
         SettingsReader.read(tmp_path / "none.toml", None, {})
+
+
+def test_a_pipe_is_refused() -> None:
+    """`--config <(decrypt …)`: the second reader would find no settings, and take the defaults."""
+    end, other = os.pipe()
+    with pytest.raises(BadInput, match=r"settings: got '/dev/fd/\d+'; allowed: a file: it is read"):
+        SettingsReader.read(Path(f"/dev/fd/{end}"), {}, {})
+    os.close(end)
+    os.close(other)

@@ -28,6 +28,7 @@ def request(**headers: str) -> Request:
         ({"sec_fetch_site": "same-origin", "origin": "http://there:8088"}, False),
         ({"origin": "http://here:9"}, False),
         ({"origin": "null"}, False),
+        ({"origin": "http://[", "sec_fetch_site": "same-origin"}, False),
         ({}, False),
     ],
 )

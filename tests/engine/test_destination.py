@@ -179,17 +179,19 @@ async def test_resend_once_the_keys_are_known(tmp_path: Path, encoding: Encoding
 async def test_the_keys_of_any_task_send_what_was_stuck(
     tmp_path: Path, encoding: EncodingPool
 ) -> None:
-    """The newest record's task may be forgotten, or be none."""
+    """The newest record's task may be forgotten, or be none, or it may have come without keys."""
     key = DestinationKey((tmp_path / "out").as_uri(), OLD)
     life = Life(tmp_path / "spool", encoding)
     folder = life.spool.folder(key.urls, *key.key_ids)
     folder.write(1, file_of("ada/1"))
-    path = folder.write(2, file_of("ada/2"))
-    path.write_bytes(with_fields(path.read_bytes(), {"task": "gone"}))
+    folder.write(2, file_of("ada/2"))
+    path = folder.write(3, file_of("ada/3"))
+    path.write_bytes(with_fields(path.read_bytes(), {"task": "gone", "keys": False}))
     await life.end()
     life = Life(tmp_path / "spool", encoding)
     await life.destinations.recover(lambda _url, task: OLD if task == "task" else None)
-    await life.until(lambda: sorted(life.stored()) == ["ada/1", "ada/2"])
+    assert [one.key for one in life.destinations.all()] == [key]
+    await life.until(lambda: sorted(life.stored()) == ["ada/1", "ada/2", "ada/3"])
     await life.end()
 
 

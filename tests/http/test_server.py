@@ -1,11 +1,13 @@
 """One HTTP server in the loop of the test."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import ssl
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from slicer.errors import BadInput
@@ -94,7 +96,7 @@ async def test_what_can_be_no_host(host: str) -> None:
 
 async def test_an_address_in_use() -> None:
     server = Server("127.0.0.1", 0, APP)
-    with pytest.raises(OSError, match=f"port {server.port}: Address already in use"):
+    with pytest.raises(OSError, match=f"port {server.port}: Address already in use$"):
         Server("127.0.0.1", server.port, APP)
     await server.close()
 
@@ -201,3 +203,46 @@ async def test_who_goes_in_the_midst_of_a_body_breaks_nothing() -> None:
         await ended.wait()
     assert not server.counters
     await server.close()
+
+
+async def at_once(_: Request) -> Response:
+    return PlainTextResponse("done")
+
+
+async def after_the_body(request: Request) -> Response:
+    return PlainTextResponse(await request.body())
+
+
+async def in_parts(_: Request) -> Response:
+    async def parts() -> AsyncIterator[str]:
+        while True:
+            yield "part"
+            await asyncio.sleep(0.01)
+
+    return StreamingResponse(parts())
+
+
+@pytest.mark.parametrize("endpoint", [at_once, after_the_body, in_parts])
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
+@pytest.mark.parametrize("pause", [0.0, 0.1])
+async def test_a_malformed_body_is_no_traceback(
+    endpoint: Callable[[Request], Awaitable[Response]],
+    method: str,
+    pause: float,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who floods us with them fills no disk. It comes with the head, or after the answer has
+    begun."""
+    server = Server("127.0.0.1", 0, Starlette(routes=[Route("/", endpoint, methods=[method])]))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    head = f"{method} / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    writer.write(head.encode())
+    await asyncio.sleep(pause)
+    writer.write(b"zz\r\n")
+    async with asyncio.timeout(20):
+        with contextlib.suppress(ConnectionError):
+            answer = await reader.read()
+            assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 200 "))
+    writer.close()
+    await server.close()
+    assert caplog.text == ""

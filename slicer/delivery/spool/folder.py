@@ -191,12 +191,16 @@ def listing(folder: Path) -> list[SpooledFile]:
     ends = (*WHOLE, DAMAGED, WAITING)
     names = [name for name in sorted(os.listdir(folder)) if name.endswith(ends)]
     found = [one for name in names if (one := look(folder / name)) is not None]
-    stores = Counter(one.header.urls for one in found if one.header is not None).most_common()
+    stores = Counter(_stores(one.header) for one in found if one.header is not None).most_common()
     others = {urls for urls, _ in stores[1:]}
     return [
-        replace(one, header=None) if one.header and one.header.urls in others else one
+        replace(one, header=None) if one.header and _stores(one.header) in others else one
         for one in found
     ]
+
+
+def _stores(header: Header) -> tuple[str, str]:
+    return header.urls.to, header.urls.backup
 
 
 def clear(folder: Path) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 from urllib.parse import SplitResult, parse_qsl, unquote
 
+from slicer.config import refuse_pipe
 from slicer.errors import BadInput
 from slicer.rooms.replay.keys import MAX_FILE as MAX_KEY_FILE
 from slicer.rooms.replay.keys import SUITES, Keys
@@ -37,10 +38,11 @@ class Source:
 
         Raises BadInput.
         """
-        path = Path(unquote(url.path))
+        # Names of files need be no UTF-8; Python has what is none in surrogates.
+        path = Path(unquote(url.path, errors="surrogateescape"))
         if url.netloc or not path.is_absolute():
             raise BadInput("room", url.geturl(), "replay:///absolute/path")
-        pairs = parse_qsl(url.query, keep_blank_values=True)
+        pairs = parse_qsl(url.query, keep_blank_values=True, errors="surrogateescape")
         options = dict(pairs)
         if options.keys() - set(_OPTIONS) or len(options) != len(pairs):
             raise BadInput("room", url.query, f"each of {', '.join(_OPTIONS)} at most once")
@@ -97,6 +99,7 @@ class Source:
 
     def open(self) -> BinaryIO:
         """Open the file. Raises BadInput."""
+        refuse_pipe("room", self.path)
         try:
             return self.path.open("rb")
         except OSError as error:
@@ -130,6 +133,7 @@ def _codecs(kind: Kind, text: str) -> dict[int, Codec]:
 
 def _text(name: str, path: Path, bound: int) -> str:
     """The text of a small file, as the setting *name*. Raises BadInput."""
+    refuse_pipe(name, path)
     try:
         with path.open("rb") as file:
             data = file.read(bound + 1)

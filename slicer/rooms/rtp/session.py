@@ -97,7 +97,7 @@ class Session:
 
     @classmethod
     def _of_file(cls, url: SplitResult) -> Self:
-        text = _read(Path(unquote(url.path)))
+        text = _read(Path(unquote(url.path, errors="surrogateescape")))
         description = parse(text)
         ports: dict[int, Port] = {}
         refused: list[tuple[Kind, str]] = []

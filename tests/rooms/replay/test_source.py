@@ -1,6 +1,7 @@
 """What a replay URL names: options, keys, and payload types from four places."""
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -156,6 +157,16 @@ def test_a_key_file_that_has_none(tmp_path: Path, content: bytes | None, says: s
         write(tmp_path / "k", content)
     with pytest.raises(BadInput, match=says) as refused:
         source(f"replay://{tmp_path}/a.pcap?keys={tmp_path}/k").read_keys()
+    assert refused.value.field == "keys"
+
+
+def test_pipes_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    """Both are read when they are checked, and again when they are played."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="a pipe is empty then"):
+        source(f"replay://{tmp_path}/pipe").open()
+    with pytest.raises(BadInput, match="a pipe is empty then") as refused:
+        source(f"replay://{tmp_path}/a.pcap?keys={tmp_path}/pipe").read_keys()
     assert refused.value.field == "keys"
 
 
