@@ -3,7 +3,8 @@
 They are a JetStream key-value bucket, BUCKET_tasks, with the tasks' ids as keys. Each process reads
 all changes in their order and keeps the latest record of each task, so that looking one up never
 waits. `read` says up to which write it has come: a write of its own, a *barrier* under the key
-`barrier.NAME`, is among them, and shows that everything before it has been read (fence.py).
+`barrier.NAME`, is among them, and shows that everything before it has been read (fence.py). Under
+`told.TASK` its workers say which of its first callbacks have been told (`note_told`).
 
 A record is signed, together with the revision that it replaces. One that is not of this fleet, or
 replaces an older revision than is known and so was sent once more, is left alone: what was known of
