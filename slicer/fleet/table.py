@@ -3,7 +3,8 @@
 They are a JetStream key-value bucket, BUCKET_tasks, with the tasks' ids as keys. Each process reads
 all changes in their order and keeps the latest record of each task, so that looking one up never
 waits. `read` says up to which write it has come: a write of its own, a *barrier* under the key
-`barrier.NAME`, is among them, and shows that everything before it has been read (fence.py).
+`barrier.NAME`, is among them, and shows that everything before it has been read (fence.py). Under
+`told.TASK` its workers say which of its first callbacks have been told (`note_told`).
 
 A record is signed, together with the revision that it replaces. One that is not of this fleet, or
 replaces an older revision than is known and so was sent once more, is left alone: what was known of
@@ -51,6 +52,8 @@ MARK = "rtc-slicer, format"
 """What the bucket's description says before FORMAT; one that was made by hand may say anything."""
 MAX_FOREIGN = 10_000
 """Keys of which it is remembered that what is there is not of this fleet."""
+TOLD = "told."
+"""What the keys begin with that say which of a task's first callbacks have been told."""
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
 
@@ -73,6 +76,8 @@ class Table:
         self._stream = f"KV_{self._bucket}"
         self._prefix = f"$KV.{self._bucket}."
         self.records: dict[str, TaskRecord] = {}
+        self.told: dict[str, int] = {}
+        """Of a task, the last of its first callbacks that has been told (`note_told`)."""
         self.read = 0
         self.absence = ""
         """Why nothing can be read or written just now, though a server may be there; or nothing."""
@@ -224,6 +229,14 @@ class Table:
         self.learn(written)
         return written
 
+    async def note_told(self, task: str, number: int) -> None:
+        """Keep that a task's first callbacks were told up to this one: the stream of facts soon
+        forgets their ids, and whoever takes the task over would tell them again. Raises
+        BusUnavailable."""
+        key, data = TOLD + task, str(number).encode()
+        await self._publish(key, data, self._bus.signed(self._prefix + key, data))
+        self.told[task] = number
+
     async def barrier(self, name: str) -> int:
         """Write something that means nothing. Gives its revision. Raises BusUnavailable."""
         revision = await self._publish(f"barrier.{name}", b"", {})
@@ -259,8 +272,10 @@ class Table:
         self._bus.check_connected()
         self.records.pop(task, None)
         self._foreign.pop(task, None)
+        self.told.pop(task, None)
         try:
-            await self._js.purge_stream(self._stream, subject=self._prefix + task)
+            for key in (task, TOLD + task):
+                await self._js.purge_stream(self._stream, subject=self._prefix + key)
         except Exception as error:
             raise unavailable(error) from None
 
@@ -372,6 +387,11 @@ class Table:
     def _take(self, subject: str, data: bytes, headers: Mapping[str, str], revision: int) -> None:
         key = subject.removeprefix(self._prefix)
         if key.startswith("barrier."):  # it says nothing but that it was written
+            return
+        if key.startswith(TOLD):
+            if data.isdigit() and self._bus.is_ours(subject, data, headers):
+                task = key.removeprefix(TOLD)
+                self.told[task] = max(self.told.get(task, 0), int(data))
             return
         known = self.records.get(key)
         if known is not None and known.revision >= revision:

@@ -76,6 +76,17 @@ class FleetRegistry:
         found = self._table.records.get(task)
         return found.epoch if found is not None and self._is_mine(task) else None
 
+    def told(self, task: str) -> int:
+        """Up to which of its first callbacks (1, 3) a task's workers have told them."""
+        return self._table.told.get(task, 0)
+
+    async def note_told(self, task: str, number: int) -> None:
+        """Keep that for who has the task next, if that can be kept just now."""
+        try:
+            await self._table.note_told(task, number)
+        except BusUnavailable as error:
+            logger.debug("task %s: what was told is not noted: %s", task, error)
+
     def worker_of(self, task: str) -> str:
         """Who has a task now; nothing where nobody has."""
         found = self._table.records.get(task)
@@ -177,7 +188,11 @@ class FleetRegistry:
         tasks = list(self._table.records)
         for first in range(0, len(tasks), AT_ONCE):
             some = tasks[first : first + AT_ONCE]
-            await asyncio.gather(*(self._change(task, change) for task in some))
+            told = {task: self._table.told[task] for task in some if task in self._table.told}
+            await asyncio.gather(
+                *(self._change(task, change) for task in some),
+                *(self._table.note_told(task, number) for task, number in told.items()),
+            )
         return len(tasks)
 
     async def close(self) -> None:

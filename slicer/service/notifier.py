@@ -48,6 +48,9 @@ logger = logging.getLogger(__name__)
 PATIENCE = 5.0
 """Seconds until a message that could not be kept (a full disk, say) is offered again."""
 
+FIRST, UPLOADING = 1, 3
+"""The callbacks that a task has once, whoever has it: 1001 or 1101, and 1003 or 1103."""
+
 TOLERANCE = timedelta(milliseconds=10)
 """What `StartTimeMs` promises: a time that is corrected by less is not told again."""
 
@@ -113,7 +116,9 @@ class Notifier:
 
     async def begin(self, record: Record) -> None:
         """Tell the first message; a second time, after a restart, it is kept once."""
-        await self._say(origin(record).started(self._now()))
+        if self._registry.told(record.task) < FIRST:
+            await self._say(origin(record).started(self._now()))
+            await self._registry.note_told(record.task, FIRST)
         self.over(record.task)
 
     def over(self, task: str) -> None:
@@ -237,7 +242,9 @@ class Notifier:
         # A second file must not be told while the first one still waits for a full disk.
         async with self._uploads.setdefault(record.task, asyncio.Lock()):
             if record.task not in self._uploading:
-                await self._say(webhook)
+                if self._registry.told(record.task) < UPLOADING:
+                    await self._say(webhook)
+                    await self._registry.note_told(record.task, UPLOADING)
                 self._uploading.add(record.task)
 
     async def _say(self, webhook: Webhook) -> None:

@@ -48,6 +48,15 @@ class Registry(Protocol):
         where other processes may have it meanwhile. None where it has it not."""
         ...
 
+    def told(self, task: str) -> int:
+        """Up to which of its first callbacks (1, 3) whoever had a task before has told them, where
+        that is not known by their ids."""
+        ...
+
+    async def note_told(self, task: str, number: int) -> None:
+        """Keep that for who has the task next, if that can be kept just now."""
+        ...
+
     async def add(self, record: Record) -> None:
         """Keep a new task."""
         ...

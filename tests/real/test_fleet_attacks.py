@@ -98,6 +98,18 @@ async def test_a_forged_callback_is_not_sent_in_our_name(
     assert (await orders.operations.fleet()).callbacks is not None
 
 
+async def test_who_has_no_key_keeps_no_callback_back(fleet: Fleet, stranger: Client) -> None:
+    await fleet.worker("w0")
+    orders = await fleet.copy()
+    await stranger.jetstream().publish("$KV.slicer_tasks.told.forged", b"3")
+    task = await orders.create(fleet.app, moderation_order())
+    await until(lambda: orders.table.told == {task: 1})
+    await stranger.jetstream().publish(f"$KV.slicer_tasks.told.{task}", b"3")
+    barrier = await orders.table.barrier("test")
+    await until(lambda: orders.table.read >= barrier)
+    assert orders.table.told == {task: 1}
+
+
 async def test_who_has_no_key_takes_no_task_away(fleet: Fleet, stranger: Client) -> None:
     here = await fleet.worker("w0")
     orders = await fleet.copy()

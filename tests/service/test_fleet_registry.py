@@ -114,6 +114,23 @@ async def test_who_has_lost_a_task_ends_it_no_more(tables: list[Table]) -> None:
     assert tables[0].records["task-1"].code == LeaveCode.IDLE
 
 
+async def test_what_a_worker_has_told_is_known_to_who_has_the_task_next(
+    tables: list[Table],
+) -> None:
+    copy = FleetRegistry(tables[0], ENCRYPTION, lambda _: "w")
+    worker = FleetRegistry(tables[1], ENCRYPTION, worker="w")
+    await copy.add(RECORD)
+    await worker.note_told("task-1", 1)
+    await worker.note_told("task-1", 3)
+    await read(tables[0])
+    assert (copy.told("task-1"), copy.told("nobody")) == (3, 0)
+    await copy.rekey()
+    assert copy.told("task-1") == 3
+    await copy.end("task-1", 2000.0)
+    assert await copy.prune(3000.0) == 1
+    assert copy.told("task-1") == 0
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_the_keys_of_a_task_stay_where_an_earlier_workers_spool_may_need_them(
     tables: list[Table], workers: int

@@ -153,6 +153,16 @@ async def test_what_is_told_again_is_kept_once(desk: Desk) -> None:
     assert desk.events == [1001, 1003, 1004, 1002, 1005]
 
 
+@pytest.mark.parametrize(("told", "events"), [(1, [1003, 1004]), (3, [1004])])
+async def test_what_the_worker_before_has_told_is_not_told_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, told: int, events: list[int]
+) -> None:
+    monkeypatch.setattr(desk.registry, "told", lambda _: told)
+    await desk.notifier.begin(RECORD)
+    await desk.notifier.confirm(STORED)
+    assert desk.events == events
+
+
 async def test_a_stored_slice_is_told_by_one_road(desk: Desk) -> None:
     """Its event comes by the stream as well, and adds nothing."""
     added: list[int] = []

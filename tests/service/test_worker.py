@@ -56,6 +56,25 @@ async def test_a_drained_workers_tasks_go_on_elsewhere_and_nothing_is_told(fleet
     assert [fleet.events(task) for task in tasks] == [[1101, 1102, 1105]] * 4
 
 
+async def test_a_task_begins_once_for_its_customer_however_long_ago_that_was(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slicer.fleet.facts.REMEMBERED", 0.1)  # the stream has forgotten its id
+    first = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    await until(lambda: fleet.events(task) == [1101])
+    second = await fleet.worker("w1")
+    await first.worker.hand_over(task)
+    await until(lambda: second.service.unfinished() == [task])
+    async with asyncio.timeout(20):
+        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
+            await asyncio.sleep(0.05)
+    await orders.delete(fleet.app, MODERATION, task)
+    await until(lambda: fleet.events(task)[-1:] == [1105])
+    assert fleet.events(task) == [1101, 1102, 1105]
+
+
 async def test_two_workers_of_one_name(fleet: Fleet) -> None:
     await fleet.worker("w0")
     with pytest.raises(BadInput, match=r"fleet\.name: got 'w0'; allowed: a name that no other"):
