@@ -51,6 +51,7 @@ LONGEST = (
     "real/test_streams.py",
     "real/test_typed_commands.py",
     "real/test_janus_crowd.py",
+    "real/test_janus_keyframes.py",
     "real/test_publishers.py",
     "real/test_one_port.py",
     "real/test_requests_ignored.py",
