@@ -54,6 +54,7 @@ LONGEST = (
     "real/test_janus_crowd.py",
     "real/test_networks.py",
     "real/test_typed_commands.py",
+    "real/test_janus_keyframes.py",
     "real/test_publishers.py",
     "real/test_fleet_refusals.py",
     "real/test_one_port.py",

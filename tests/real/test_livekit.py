@@ -85,6 +85,20 @@ async def test_anchors_come_and_go(
         assert robot.connector.counters["unroutable"] < 20
 
 
+async def test_two_tasks_in_a_room_ask_as_seldom_as_one_may(server: LiveKitServer) -> None:
+    loop, asked = asyncio.get_running_loop(), "keyframe_requests"
+    async with visiting() as robot, publisher(f"ws://127.0.0.1:{server.http}", "ada"):
+        both = (robot, Visitor(robot.connector, "other"))
+        for one in both:
+            one.keyframe_interval = 2.0
+            await one.enter(server.url())
+        await robot.until(lambda: robot.connector.counters[asked] >= 2)
+        began = loop.time()
+        await robot.until(lambda: robot.connector.counters[asked] >= 6)
+        assert loop.time() - began >= 4 * 2.0 - 0.5
+        assert min(len(one.pictures()) for one in both) >= 4
+
+
 async def test_a_room_where_nobody_sends_is_not_lost(server: LiveKitServer) -> None:
     settings = LiveKitSettings(timeout=3.0, silence=7.0)  # a lite server is asked every 4 to 6 s
     robot = Visitor(LiveKitConnector(Context(LoopClock(), livekit=settings)))

@@ -19,7 +19,7 @@ from aioice import stun
 
 from slicer.clock import LoopClock
 from slicer.errors import RoomError
-from slicer.hot import IMPLEMENTATION, Bundle
+from slicer.hot import IMPLEMENTATION, Bundle, KeyframeRequests
 from slicer.rtp import rtcp
 from slicer.slicing.outputs import AudioCut, PictureCut, Subscribe, TrackOutput
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -118,6 +118,31 @@ async def test_a_picture_is_asked_for_and_taken(peer: Linked) -> None:
     assert isinstance(cut, PictureCut)
     assert cut.frames == (vp8(1, True, 3000),)
     assert cut.codec is VIDEO.codecs[96]
+
+
+async def test_of_two_connections_to_a_source_one_asks() -> None:
+    """The plane's thread writes when, while the loop reads it."""
+    requests = KeyframeRequests()
+    of = [Linked(media_path(), [VIDEO], requests_of=lambda *_: requests) for _ in range(2)]
+    asked: list[rtcp.RtcpPacket] = []
+    for one in of:
+        one.media.attach(Subscribe(VIDEO_TRACK, VideoSpec(1, keyframe_interval=60.0)))
+    for number in range(25):
+        for one in of:
+            payload = packetized(vp8(number, False), 1000)[0]
+            one.send(datagram(payload, number, number * 1800, 2, 96, True))
+        assert requests.last <= LoopClock().now()
+        await asyncio.sleep(0.02)
+
+    def requested() -> int:
+        asked.extend(packet for one in of for packet in one.compounds())
+        return sum(isinstance(packet, rtcp.PictureLossIndication) for packet in asked)
+
+    await until(requested)
+    await asyncio.sleep(0.2)  # in which the other one would ask as well
+    assert requested() == 1
+    for one in of:
+        one.close()
 
 
 async def stamps_begin() -> None:

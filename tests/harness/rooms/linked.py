@@ -10,6 +10,7 @@ import pylibsrtp
 
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import RtpParameters
+from slicer.slicing.keyframe_requests import RequestsOf
 from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackOutput
 from slicer.webrtc.link import Address, IceCredentials, Link, SrtpKeys
 from slicer.webrtc.path import MediaPath
@@ -26,7 +27,11 @@ class Linked:
     """A peer that is connected already: its socket, its keys, and our media of it."""
 
     def __init__(
-        self, path: MediaPath, streams: Sequence[RtpParameters], secure: bool = False
+        self,
+        path: MediaPath,
+        streams: Sequence[RtpParameters],
+        secure: bool = False,
+        requests_of: RequestsOf | None = None,
     ) -> None:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", 0))
@@ -34,7 +39,7 @@ class Linked:
         self.cuts: list[Cut] = []
         self.others: list[tuple[bytes, Address]] = []
         self.path = path
-        self.media = path.open(self._take)
+        self.media = path.open(self._take, requests_of)
         self.media.set_sections("ann", streams)
         self.secure = secure
         theirs, ours = (policy(KEYS.inbound), policy(KEYS.outbound))

@@ -4,12 +4,14 @@ import asyncio
 import math
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
 from slicer.hot import Bundle
 from slicer.rooms.janus import room as room_module
 from slicer.rooms.janus import subscriber as module
+from slicer.rooms.janus.video import Video
 from slicer.rooms.silence import MediaSilence
 from slicer.rtp import rtcp
 from slicer.rtp.parameters import Kind, Role
@@ -81,6 +83,22 @@ async def test_pauses_can_be_switched_off(robot: Robot) -> None:
 async def test_a_video_whose_source_is_not_to_be_asked_is_not_paused(robot: Robot) -> None:
     """Janus asks for a keyframe as it resumes one."""
     robot.video = VideoSpec(5, keyframe_interval=math.inf)
+    await publishing(robot, "video")
+    await robot.send(10.0)
+    await robot.until(lambda: robot.cuts(PictureCut))
+    await asyncio.sleep(0.05)
+    assert robot.room.asked("configure") == []
+
+
+async def test_a_video_that_others_ask_for_too_is_not_paused(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Shared(Video):
+        def __init__(self, *of: Any) -> None:
+            super().__init__(*of)
+            self.shared = True
+
+    monkeypatch.setattr(module, "Video", Shared)
     await publishing(robot, "video")
     await robot.send(10.0)
     await robot.until(lambda: robot.cuts(PictureCut))
