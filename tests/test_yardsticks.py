@@ -286,7 +286,7 @@ def real_tests(variable: str) -> set[str]:
 def test_files_that_are_named_for_their_time_are_there() -> None:
     assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
     there = {path.stem.removeprefix("test_") for path in ROOT.glob("tests/real/test_*.py")}
-    named = [name for each in ("SERVERS", "COARSE", "ALONE") for name in sorted(real_tests(each))]
+    named = [name for each in ("SERVERS", "ALONE") for name in sorted(real_tests(each))]
     assert {*named} <= there
     assert len(named) == len({*named}), "each at one time"
 
