@@ -20,8 +20,9 @@ PYTEST := $(BEHIND) $(BIN)/pytest -q $(SHARED) -o cache_dir=build/pytest/
 ONCE_MORE = $(1) || { [ $$? -eq 1 ] && echo '==> what failed, once more' && $(1) -n 0 --last-failed; }
 REAL := $(BIN)/pytest -q $(SHARED) -o cache_dir=build/pytest/
 # What is there twice, in native/ and as the reference (tests/harness/rtp/parts.py); and what carries packets
-# through it.
-PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) tests/rooms/test_frames.py
+# through it, odd senders' among them.
+PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) tests/rooms/test_frames.py \
+	tests/real/test_sources.py
 # Tests on real parts that look at what came, in which order and whether at all, and at no date finer than a
 # second: they may run beside what computes.
 SERVERS := $(patsubst %,tests/real/test_%.py,backup command connections console contact_sheet_page \

@@ -65,17 +65,22 @@ async def many(stage: Stage, faults: int, minutes: float, seed: int) -> int:
     landed = await stage.landed()
     sent = len(stage.ports) * sum(began <= at <= until for at in stage.sound.sent)
     told = stage.lost()
-    names = [one.headers["x-slicer-message"] for one in stage.customer.received]
+    repeated = stage.repeated()
+    unexplained = [one for one in repeated if not one.explained]
     print(f"{faults} faults in {minutes:g} minutes: {chance.counts}")
     print(f"processes that found no bus for 30 s, and were started again: {chance.failures}")
     share = landed.packets / sent
     print(f"{sent} packets sent, {landed.packets} stored ({share:.1%}), {landed.doubled} doubled")
-    print(f"slices told lost: {len(told)}; callbacks: {len(names)}, {len(set(names))} of them once")
+    callbacks = len(stage.customer.received)
+    print(f"slices told lost: {len(told)}; callbacks: {callbacks}, {len(repeated)} came again:")
+    print(f"  {len(unexplained)} though no copy of the API was killed as they came")
+    for one in repeated:
+        print(f"  {one.id}: {one.later:.1f} s later{'' if one.explained else ', unexplained'}")
     longest = ", ".join(f"{one:.1f}" for one in silences(stage, until)[:10])
     print(f"longest times of a task without a robot: {longest} s")
     for text in told[:10]:
         print(f"  {text}")
-    return landed.doubled + len(told)
+    return landed.doubled + len(told) + len(unexplained)
 
 
 async def main(options: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from pathlib import Path
 from slicer import AudioSpec, Kind, Settings, SliceParams, VideoSpec
 from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.janus.video import Video
+from slicer.slicing.keyframe_requests import RequestsOf
 from slicer.slicing.outputs import PictureCut, TrackOutput
 from slicer.webrtc.drain import Datagram, Drain
 from slicer.webrtc.loop_path import LoopMedia, LoopPath
@@ -46,7 +47,7 @@ class Counted:
     def __init__(self) -> None:
         self.received, self.delays = 0, list[float]()
         self._resumed: float | None = None
-        drain, pause, open_media = Drain.__init__, Video.pause, LoopPath.open
+        drain, flow, open_media = Drain.__init__, Video.flow, LoopPath.open
 
         def draining(
             one: Drain, sock: socket.socket, take: Callable[[list[Datagram]], object]
@@ -57,20 +58,23 @@ class Counted:
 
             drain(one, sock, taken)
 
-        def paused(one: Video, until: float | None) -> None:
-            self._resumed = time.monotonic() if until is None and one.paused else None
-            pause(one, until)
+        def flowing(one: Video) -> None:
+            self._resumed = time.monotonic() if one.paused else None
+            flow(one)
 
-        def opened(path: LoopPath, deliver: Callable[[TrackOutput], None]) -> LoopMedia:
+        def opened(
+            path: LoopPath, deliver: Callable[[TrackOutput], None], requests_of: RequestsOf | None
+        ) -> LoopMedia:
             def delivered(cut: TrackOutput) -> None:
                 if isinstance(cut, PictureCut) and self._resumed is not None:
                     self.delays.append(time.monotonic() - self._resumed)
+                    self._resumed = None
                 deliver(cut)
 
-            return open_media(path, delivered)
+            return open_media(path, delivered, requests_of)
 
         Drain.__init__ = draining  # type: ignore[assignment, method-assign]
-        Video.pause = paused  # type: ignore[assignment, method-assign]
+        Video.flow = flowing  # type: ignore[assignment, method-assign]
         LoopPath.open = opened  # type: ignore[assignment, method-assign]
 
 

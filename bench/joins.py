@@ -23,20 +23,17 @@ from urllib.parse import urlsplit
 import httpx
 
 import slicer
+from bench.speakers import speak
 from slicer.rooms.whip.room import WhipConnector
 from slicer.rooms.whip.settings import WhipSettings
 from slicer.slicing.spec import MOST_ANCHORS
 from tests.harness.rooms.caller import Caller
-from tests.harness.rooms.captures import rtcp_sr
 from tests.harness.rooms.server_process import free_ports
-from tests.harness.rtp.call import datagram, opus
 
 ROOM = "whip://127.0.0.1:0/lobby"
 STEADY = "steady"
 SILENCE = 600.0
 """Seconds: guests send nothing, and their leaving is no part of what is measured."""
-NTP_EPOCH = 2_208_988_800
-"""Seconds from 1900 to 1970 (RFC 5905 6)."""
 PHASE = 8.0
 """Seconds of each of the phases that are compared with the joins."""
 KINDS = (
@@ -83,27 +80,6 @@ async def serve(pipe: Connection, most: int) -> None:
             strangers = rooms.counters["datagrams_of_strangers"] if asked else None
             pipe.send((time.process_time(), rooms.connections, late[:], strangers))
             late.clear()
-
-
-async def speak(url: str, count: int) -> None:
-    """So many publishers of audio, in its own time, until this process is ended. Each sends a
-    sender report once a second, as browsers do: without one, its first slices wait for it."""
-    async with httpx.AsyncClient(trust_env=False) as client:
-        callers = [Caller(f"{url}/{STEADY}{number}", client=client) for number in range(count)]
-        for caller in callers:
-            await caller.connect()
-        loop = asyncio.get_running_loop()
-        began, wall, number = loop.time(), time.time() + NTP_EPOCH, 0
-        while True:
-            packet = datagram(opus(number), number, number * 960)
-            for caller in callers:
-                caller.send([packet])
-            if number % 50 == 0:
-                report = rtcp_sr(1, wall + number / 50, number * 960)
-                for caller in callers:
-                    caller.report(report)
-            number += 1
-            await asyncio.sleep(began + number * 0.02 - loop.time())
 
 
 async def join(url: str, count: int, seconds: float, pipe: Connection) -> None:
@@ -214,7 +190,7 @@ def main(steady: int, joins: int, seconds: float, noise: int) -> None:
 def measure(bench: Bench, steady: int, joins: int, seconds: float, noise: int) -> None:
     bench.start(serve, bench.theirs, steady + joins + 10)
     url, port = bench.told()
-    bench.start(speak, url, steady)
+    bench.start(speak, [f"{url}/{STEADY}{number}" for number in range(steady)])
     bench.watch(lambda: bench.connections >= steady)
     bench.watch(bench.after(3.0))
     before, took = bench.phase("before", bench.after(PHASE))

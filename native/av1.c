@@ -15,7 +15,7 @@ enum { SEQUENCE_HEADER = 1, DELIMITER = 2, HEADER = 3, FRAME = 6, LIST = 8 }; /*
 
 typedef struct temporal_unit {
     size_t size, pieces; /* of the elements as they came */
-    size_t fragment;     /* where the last, unfinished OBU begins in the open frame */
+    size_t fragment;     /* where the last, unfinished OBU begins in the open frame: of assembly_size */
     bool fragmented, has_sequence, still, has_frame, keyframe;
     bool taken; /* a frame that was not left out */
     av1_sequence sequence;
@@ -152,10 +152,10 @@ static int read_obu(const uint8_t *data, size_t size, size_t *start) {
 static bool finish_obu(av1_stream *it) {
     temporal_unit *unit = &it->unit;
     buffer *bytes = &it->base.open.bytes;
-    size_t size = bytes->size - unit->fragment;
+    size_t begin = it->base.open.given + unit->fragment, size = bytes->size - begin;
     if (size == 0) /* an element of no bytes is allowed, and means nothing */
         return true;
-    uint8_t *data = bytes->data + unit->fragment;
+    uint8_t *data = bytes->data + begin;
     size_t head = data[0] & EXTENSION ? 2 : 1, start = 0;
     int kind = read_obu(data, size, &start);
     if (kind < 0)
@@ -168,17 +168,17 @@ static bool finish_obu(av1_stream *it) {
         left_out = spatial > highest(it);
     }
     if (left_out) {
-        bytes->size = unit->fragment;
+        bytes->size = begin;
         return true;
     }
     unit->taken = unit->taken || is_frame(kind);
     if (!assembly_reserve(&it->base.open, moved))
         return false;
-    data = bytes->data + unit->fragment;
+    data = bytes->data + begin;
     memmove(data + moved, data + start, body);
     data[0] |= HAS_SIZE;
     write_leb128(data + head, body);
-    bytes->size = unit->fragment + moved + body;
+    bytes->size = begin + moved + body;
     return true;
 }
 
@@ -204,7 +204,7 @@ static bool add(av1_stream *it, const part *in, size_t count, size_t bytes) {
         size_t size = 0;
         next_element(&all, &data, &size);
         if (!unit->fragmented)
-            unit->fragment = it->base.open.bytes.size;
+            unit->fragment = assembly_size(&it->base.open);
         unit->fragmented = continued && all.index == count;
         if (!assembly_append(&it->base.open, data, size))
             return false;
@@ -214,10 +214,29 @@ static bool add(av1_stream *it, const part *in, size_t count, size_t bytes) {
     return true;
 }
 
+/* The unit holds a frame, and does not end inside an OBU. */
+static bool is_whole(const temporal_unit *it) { return it->has_frame && !it->fragmented; }
+
+/* The unit, which is whole, is over. */
+static pushed end(av1_stream *it, frame *out) {
+    if (it->unit.taken)
+        return assembly_give(&it->base.open, it->unit.keyframe, out);
+    assembly_drop(&it->base.open); /* all of its layers were left out */
+    return PUSHED_NOTHING;
+}
+
+/* The unit before, which has no marker: an SFU took it away with layers. */
+static pushed end_before(av1_stream *it, frame *out) {
+    if (is_whole(&it->unit))
+        return end(it, out);
+    assembly_drop(&it->base.open);
+    return PUSHED_NOTHING;
+}
+
 static pushed push(depacketizer *base, const part *in, frame *out) {
     av1_stream *it = (av1_stream *)base;
     assembly *open = &it->base.open;
-    const temporal_unit *unit = &it->unit;
+    pushed done = PUSHED_NOTHING;
     if (!in->contiguous)
         assembly_drop(open);
     if (in->size == 0) {
@@ -228,21 +247,17 @@ static pushed push(depacketizer *base, const part *in, frame *out) {
     size_t count, bytes;
     if (!measure(in->data, in->size, &count, &bytes))
         return PUSHED_MALFORMED;
+    if (first && open->open)
+        done = end_before(it, out);
     if ((first || (in->data[0] & (N | Z)) == N) && !begin(it, in))
         return PUSHED_MALFORMED;
     if (!open->open)
-        return PUSHED_NOTHING;
+        return done;
     if (!add(it, in, count, bytes))
         return PUSHED_MALFORMED;
-    if (!in->marker)
-        return PUSHED_NOTHING;
-    if (unit->fragmented || !unit->has_frame)
-        return PUSHED_MALFORMED;
-    if (!unit->taken) { /* all of its layers were left out */
-        assembly_drop(open);
-        return PUSHED_NOTHING;
-    }
-    return assembly_give(open, unit->keyframe, out);
+    if (!in->marker || done != PUSHED_NOTHING) /* a push gives one frame */
+        return done;
+    return is_whole(&it->unit) ? end(it, out) : PUSHED_MALFORMED;
 }
 
 static bool starts_keyframe(const uint8_t *payload, size_t size) {

@@ -2,6 +2,8 @@
 
 #define ALIKE 0.5
 #define BLOCK 7.0
+#define LONGEST 60.0
+#define CHANCE 0.0015
 #define NEAR 0.01
 #define RISE 700e-6
 #define OPENING 30.0
@@ -22,7 +24,7 @@ void clock_offset_confirm(clock_offset *it, double value, double now) {
     it->value = value;
     it->confirmed = true;
     it->at = now;
-    it->block = now + BLOCK;
+    it->began = now;
     it->learns_at = now + OPENING;
 }
 
@@ -50,14 +52,22 @@ static void learn(clock_offset *it, double now) {
     }
 }
 
+/* Whether the block says enough of the path's least delay. */
+static bool is_over(const clock_offset *it, double elapsed) {
+    double varies = it->sum / (double)it->count - it->least;
+    return elapsed >= BLOCK && (varies <= CHANCE * (double)it->count || elapsed >= LONGEST);
+}
+
 static void end_block(clock_offset *it, double now) {
     if (it->least <= NEAR) {
-        it->value += earlier(RISE * (now - it->block + BLOCK), it->least);
+        it->value += earlier(RISE * (now - it->began), it->least);
         if (now >= it->learns_at)
             learn(it, now);
     }
-    it->block = now + BLOCK;
+    it->began = now;
     it->least = NEVER;
+    it->sum = 0.0;
+    it->count = 0;
 }
 
 void clock_offset_add(clock_offset *it, double value, double now) {
@@ -65,11 +75,13 @@ void clock_offset_add(clock_offset *it, double value, double now) {
     it->value += it->slope * (0.0 > elapsed ? 0.0 : elapsed);
     it->at = it->at > now ? it->at : now;
     double excess = value - it->value;
-    it->least = earlier(excess, it->least);
     if (excess < 0.0) {
         it->value = value;
-        it->least = 0.0;
+        it->least = excess = 0.0;
     }
-    if (now >= it->block)
+    it->least = earlier(excess, it->least);
+    it->sum += excess;
+    it->count++;
+    if (is_over(it, now - it->began))
         end_block(it, now);
 }

@@ -7,7 +7,8 @@
 typedef struct clock_offset {
     double value;
     bool confirmed, assumed, learns;
-    double at, block, learns_at, least, slope;
+    double at, began, learns_at, least, sum, slope;
+    size_t count; /* of the block, as least and sum are */
     struct clock_offset_point {
         double now, value;
     } since, later; /* valid where it learns */

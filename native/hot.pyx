@@ -44,6 +44,11 @@ cdef extern from "bundle.h" nogil:
     ctypedef struct c_rid "rid":
         const char *text
         size_t size
+    ctypedef struct keyframe_requests:
+        pass
+    void keyframe_requests_init(keyframe_requests *it)
+    double keyframe_requests_last(const keyframe_requests *it)
+    bint keyframe_requests_claim(keyframe_requests *it, double now, double interval)
     int MAX_LAYERS, MAX_NAMED_SSRCS, SLOT_VIDEO, SLOT_AUX
     ctypedef struct parameters:
         bint video, aux
@@ -63,6 +68,7 @@ cdef extern from "bundle.h" nogil:
         uint32_t ssrcs[16]
         size_t ssrc_count
         uint32_t max_bitrate
+        keyframe_requests *requests
 
     ctypedef struct audio_packet:
         int64_t timestamp
@@ -155,10 +161,29 @@ cdef struct view:
     size_t size
 
 
+cdef class KeyframeRequests:
+    """When a keyframe was last asked for of one source, by whichever task."""
+
+    cdef object __weakref__
+    cdef keyframe_requests it
+
+    def __cinit__(self):
+        keyframe_requests_init(&self.it)
+
+    @property
+    def last(self):
+        return keyframe_requests_last(&self.it)
+
+    def claim(self, double now, double interval):
+        """Whether one may go out now, *interval* seconds after the last; it is noted then."""
+        return keyframe_requests_claim(&self.it, now, interval)
+
+
 cdef class Bundle:
     """The receiving end of one connection; one thread's at a time."""
 
     cdef bundle *_it
+    cdef object _requests_of
     cdef dict _anchors  # name → the number it has below
     cdef dict _sections  # number of an anchor → its Sections
     cdef dict _codecs  # number of a codec → the Codec
@@ -170,7 +195,8 @@ cdef class Bundle:
     cdef size_t _capacity
     cdef bint _busy
 
-    def __cinit__(self, ssrc):
+    def __cinit__(self, ssrc, requests_of=None):
+        self._requests_of = requests_of
         self._anchors, self._sections, self._codecs = {}, {}, {}
         self._numbers, self._tracks = {}, {}
         self._it = bundle_new(ssrc)

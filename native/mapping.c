@@ -6,6 +6,7 @@
 #define TOO_EARLY 0.5
 #define TOO_LATE 3.0
 #define FALL 0.05
+#define STEP 0.1
 
 static void rise_or_fall(mapper *it, double delay, int64_t timestamp) {
     if (delay < earlier(it->before, suffix_minima_least(&it->delays)) - FALL) {
@@ -32,12 +33,30 @@ void mapper_arrived(mapper *it, int64_t timestamp, double arrival) {
 
 static double *value_of(mapper *it) { return &it->regimes[it->count - 1].value; }
 
-static void begin_regime(mapper *it, int64_t since, double value, double least) {
+static void add_regime(mapper *it, int64_t since, double value) {
     if (it->count == MAPPING_MAX_REGIMES) {
         it->count--;
         memmove(it->regimes, it->regimes + 1, it->count * sizeof *it->regimes);
     }
     it->regimes[it->count++] = (regime){since, value};
+}
+
+/* Where a clock stood still more than once since the last report: at each step up to `least`. `value`: NTP
+ * less arrivals. */
+static void begin_regimes_between(mapper *it, double value, double least) {
+    double before = it->before;
+    int64_t last = it->last;
+    for (size_t i = 0; i < it->delays.count; i++) {
+        level here = it->delays.levels[i];
+        if (here.delay < least && here.delay - before >= STEP)
+            add_regime(it, last + 1, value + here.delay);
+        before = here.delay;
+        last = here.timestamp;
+    }
+}
+
+static void begin_regime(mapper *it, int64_t since, double value, double least) {
+    add_regime(it, since, value);
     double first = value + it->offset->value;
     least = first > least ? first : least;
     sliding_minimum_begin_at(&it->arrivals, least);
@@ -74,12 +93,18 @@ static void begin(mapper *it, double value, double delay) {
         clock_offset_assume(it->offset, earlier(it->arrivals.value - value, delay));
 }
 
+/* Begin a regime where all packets from one on are as late as the report says. */
 static bool stood_still(mapper *it, double apart, double value) {
+    double least, late = *value_of(it) + it->offset->value + apart - AGREE;
     int64_t last = it->last;
-    double least;
     suffix_minima_rise(&it->delays, it->before + apart - AGREE, &last, &least);
+    if (least == NEVER && it->confirmed && it->before < late) {
+        last = it->last;
+        suffix_minima_rise(&it->delays, late, &last, &least);
+    }
     if (apart < 0.0 || least == NEVER)
         return false;
+    begin_regimes_between(it, value - least, least);
     begin_regime(it, last + 1, value, least);
     return true;
 }
@@ -131,11 +156,11 @@ static void believe(mapper *it, int64_t timestamp, double now) {
         it->settled = told > it->settled ? told : it->settled;
     it->pending = NAN;
     it->believed = now;
-    it->last = it->newest;
+    it->last = told;
     if (it->delays.count)
         it->before = suffix_minima_least(&it->delays);
-    it->delays.count = 0;
-    it->has_fallen = false;
+    suffix_minima_forget(&it->delays, told);
+    it->has_fallen = it->has_fallen && it->fell > told;
 }
 
 bool mapper_reported(mapper *it, double ntp, int64_t timestamp, double now) {

@@ -31,6 +31,14 @@ void suffix_minima_add(suffix_minima *it, double delay, int64_t timestamp) {
     it->count = count;
 }
 
+void suffix_minima_forget(suffix_minima *it, int64_t timestamp) {
+    size_t kept = 0;
+    for (size_t i = 0; i < it->count; i++)
+        if (it->levels[i].timestamp > timestamp)
+            it->levels[kept++] = it->levels[i];
+    it->count = kept;
+}
+
 bool suffix_minima_rise(const suffix_minima *it, double threshold, int64_t *last, double *least) {
     *least = NEVER;
     for (size_t i = it->count; i > 0; i--) {

@@ -31,6 +31,8 @@ static inline double suffix_minima_least(const suffix_minima *it) {
     return it->count ? it->levels[0].delay : NEVER;
 }
 void suffix_minima_add(suffix_minima *it, double delay, int64_t timestamp);
+/* Leave out the packets up to this one. */
+void suffix_minima_forget(suffix_minima *it, int64_t timestamp);
 /* True where there is a packet below `threshold`, the last of which is then written to `last`; `least`
  * is that of those after it. */
 bool suffix_minima_rise(const suffix_minima *it, double threshold, int64_t *last, double *least);

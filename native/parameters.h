@@ -3,6 +3,7 @@
 #define SLICER_PARAMETERS_H
 
 #include "codec.h"
+#include "keyframe_requests.h"
 
 #define MAX_LAYERS 8 /* of simulcast, in one m-line */
 #define MAX_NAMED_SSRCS 16
@@ -41,6 +42,7 @@ typedef struct parameters {
     uint32_t ssrcs[MAX_NAMED_SSRCS]; /* those that the sender named (RFC 5576) */
     size_t ssrc_count;
     uint32_t max_bitrate; /* bit/s that the sender is asked to stay below; 0: it is not */
+    keyframe_requests *requests; /* shared with other connections, and outlives this; NULL: not */
 } parameters;
 
 static inline uint8_t slot_of(const parameters *it) {

@@ -173,6 +173,7 @@ cdef extern from "minima.h":
         size_t count
     double suffix_minima_least(const c_suffix_minima *it)
     void suffix_minima_add(c_suffix_minima *it, double delay, int64_t timestamp)
+    void suffix_minima_forget(c_suffix_minima *it, int64_t timestamp)
     bint suffix_minima_rise(const c_suffix_minima *it, double threshold, int64_t *last,
                             double *least)
 

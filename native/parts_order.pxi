@@ -238,6 +238,9 @@ cdef class SuffixMinima:
     def add(self, delay, timestamp):
         suffix_minima_add(&self.it, delay, timestamp)
 
+    def forget(self, timestamp):
+        suffix_minima_forget(&self.it, timestamp)
+
     def rise(self, threshold):
         cdef int64_t last = 0
         cdef double least = 0.0

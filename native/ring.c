@@ -1,7 +1,13 @@
 #include "ring.h"
 
 void ring_init(ring *it, double opening, double patience) {
-    *it = (ring){.opening = opening, .patience = patience, .opens_at = NEVER, .hole_since = NAN};
+    *it = (ring){
+        .opening = opening,
+        .patience = patience,
+        .floor = INT64_MIN,
+        .opens_at = NEVER,
+        .hole_since = NAN,
+    };
 }
 
 /* One block for both; it is there only while a packet waits, for a stream in order needs none. */
@@ -125,6 +131,8 @@ static void begin(ring *it, const packet *one) {
 
 int ring_insert(ring *it, packet *one) {
     int64_t sequence = one->sequence;
+    if (!it->open && sequence < it->floor)
+        return stray(it, one, true);
     if (!it->open)
         begin(it, one);
     else if (it->opens_at != NEVER && it->highest - RING_CAPACITY < sequence &&
@@ -148,9 +156,8 @@ int ring_insert(ring *it, packet *one) {
 }
 
 int ring_skip(ring *it, packet *one) {
-    int64_t ahead = it->open ? one->sequence - it->next : 0;
-    if (ahead < 0 || ahead >= RING_CAPACITY)
-        return stray(it, one, ahead < 0);
+    if (!ring_takes(it, one->sequence))
+        return stray(it, one, !it->open || one->sequence < it->next);
     it->open = true;
     it->next = one->sequence + 1;
     it->opens_at = NEVER;
@@ -214,10 +221,14 @@ size_t ring_flush(ring *it, turns *out) {
     it->opens_at = NEVER;
     size_t lost = ring_pop(it, NEVER, out);
     it->open = it->contiguous = false;
+    it->floor = INT64_MIN;
     return lost;
 }
 
-void ring_restart(ring *it) {
+void ring_restart(ring *it) { ring_restart_at(it, it->open ? it->next : it->floor); }
+
+void ring_restart_at(ring *it, int64_t at) {
+    it->floor = at;
     free_slots(it);
     turns_clear(&it->ready);
     turns_clear(&it->orphans);

@@ -22,14 +22,21 @@ typedef struct ring {
     uint8_t *taken;
     size_t held;
     turns ready;
-    bool open; /* whether `next` is known */
-    int64_t next, highest;
+    bool open; /* whether `next` is known; where not, what is before `floor` is late */
+    int64_t next, highest, floor;
     double opens_at; /* NEVER: not opening */
     bool contiguous;
     double hole_since; /* NAN: not known */
     turns orphans;
     double taken_at;
 } ring;
+
+/* Whether a packet of this number is in the window. */
+static inline bool ring_takes(const ring *it, int64_t sequence) {
+    if (!it->open)
+        return sequence >= it->floor;
+    return sequence >= it->next && sequence - it->next < RING_CAPACITY;
+}
 
 void ring_init(ring *it, double opening, double patience);
 void ring_free(ring *it);
@@ -39,7 +46,10 @@ int ring_skip(ring *it, packet *packet);
 /* Append all packets whose turn it is; gives how many were lost for want of memory. */
 size_t ring_pop(ring *it, double now, turns *out);
 size_t ring_flush(ring *it, turns *out);
+/* Packets before the one whose turn it was are late. */
 void ring_restart(ring *it);
+/* Those before number `at` are. */
+void ring_restart_at(ring *it, int64_t at);
 /* Move the packets that showed where the source goes on to the (empty) `out`. */
 void ring_orphans(ring *it, turns *out);
 /* Whether this packet is waited for: one behind it is held. */

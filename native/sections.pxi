@@ -2,7 +2,7 @@
 
 cdef class Section:
     """One RtpParameters as the C code reads it. *first*: the number of its first codec; those after
-    it follow."""
+    it follow. *requests*: those to its source that are shared, or None."""
 
     cdef parameters it
     cdef codec *codecs
@@ -11,10 +11,14 @@ cdef class Section:
     cdef list objects  # the Codecs, in the order of their numbers
     cdef list texts  # what the C strings point into
     cdef uint32_t first
+    cdef KeyframeRequests requests  # what it.requests points into
 
-    def __cinit__(self, negotiated, uint32_t first):
+    def __cinit__(self, negotiated, uint32_t first, KeyframeRequests requests):
         cdef dict indices = {}
         self.negotiated, self.first, self.mid = negotiated, first, negotiated.mid
+        self.requests = requests
+        if requests is not None:
+            self.it.requests = &requests.it
         self.objects, self.texts = [], []
         for each in negotiated.codecs.values():
             if indices.setdefault(id(each), len(self.objects)) == len(self.objects):
@@ -142,9 +146,14 @@ cdef class Change:
             if section.negotiated == negotiated:
                 rest.remove(section)
                 return section
-        section = Section(negotiated, self.bundle._last_codec)
+        section = Section(negotiated, self.bundle._last_codec, self._requests(negotiated))
         self.bundle._last_codec += <uint32_t>len(section.objects)
         return section
+
+    cdef object _requests(self, negotiated):
+        if self.bundle._requests_of is None or negotiated.kind is not Kind.VIDEO:
+            return None
+        return self.bundle._requests_of(self.name, negotiated.slot)
 
     cdef list commit(self, outputs *out):
         """The C code has made the change: gives its outputs."""

@@ -202,6 +202,7 @@ static int pass_over(stream *it, packet *one) {
         return refused;
     if (wakes(it, one)) {
         stream_wake(it);
+        ring_restart_at(&it->source.ring, one->sequence);
         return ring_insert(&it->source.ring, one);
     }
     packet_free(one);
@@ -478,8 +479,7 @@ bool stream_would_sleep(const stream *it, const packet *one) {
         return false;
     int64_t sequence = unwrapper_peek(&source->sequences, 16, one->sequence);
     int64_t timestamp = unwrapper_peek(&source->timestamps, 32, one->timestamp);
-    int64_t ahead = source->ring.open ? sequence - source->ring.next : 0;
-    if (ahead < 0 || ahead >= RING_CAPACITY || source->ring.orphans.count)
+    if (!ring_takes(&source->ring, sequence) || source->ring.orphans.count)
         return false;
     return (double)timestamp < it->until &&
            !jumped(it, timestamp, one->arrival, follows(source, sequence));

@@ -117,7 +117,8 @@ double audio_track_expects(const audio_track *it, double now) {
 }
 
 void video_track_init(video_track *it, stream *stream) {
-    *it = (video_track){.stream = stream, .epoch = -1, .asked = -INFINITY};
+    *it = (video_track){.stream = stream, .epoch = -1};
+    keyframe_requests_init(&it->own);
     report_wait_init(&it->wait, stream);
     it->can_ask = stream->parameters->feedback & (FEEDBACK_PLI | FEEDBACK_FIR);
     stream_doze(stream, INFINITY);
@@ -318,23 +319,30 @@ void video_track_flush(video_track *it, ordereds *scratch, outputs *out) {
     report_wait_flush(&it->wait, out);
 }
 
-/* When the next request for a keyframe may go out. */
-static double asks_from(const video_track *it) {
+/* When a keyframe of its source was last asked for. A track is moved about, so it keeps no pointer to
+ * its own requests. */
+static double last_request(const video_track *it) {
+    const keyframe_requests *shared = it->stream->parameters->requests;
+    return keyframe_requests_last(shared != NULL ? shared : &it->own);
+}
+
+/* Seconds from one request for a keyframe to the next: as long as any task wants them to be. */
+static double interval(const video_track *it) {
     double every = 0.0;
     for (size_t i = 0; i < it->count; i++) {
         double one = it->grabbers[i].spec.asks_every;
         if (one < INFINITY && one > every)
             every = one;
     }
-    return it->asked + every;
+    return every;
 }
 
 double video_track_deadline(const video_track *it) {
-    double asking = NEVER, from = asks_from(it);
+    double asking = NEVER;
     for (size_t i = 0; i < it->count; i++)
         asking = earlier(asking, frame_grabber_deadline(&it->grabbers[i]));
-    if (asking != NEVER && asking < from)
-        asking = from;
+    if (asking != NEVER) /* of most there is none */
+        asking = fmax(asking, last_request(it) + interval(it));
     return earlier(asking, report_wait_deadline(&it->wait));
 }
 
@@ -357,11 +365,14 @@ double video_track_expects(const video_track *it, double now) {
 
 bool video_track_wants_keyframe(video_track *it, double now) {
     bool asking = false;
-    if (now < asks_from(it))
-        return false;
+    double every = interval(it), last = last_request(it);
+    bool may = now >= last + every;
+    /* What went out by another connection when a grabber wanted it is as good as its own. */
+    double at = may ? now : last;
     for (size_t i = 0; i < it->count; i++)
-        asking = frame_grabber_wants_keyframe(&it->grabbers[i], now) || asking;
-    if (asking)
-        it->asked = now;
-    return asking;
+        asking = frame_grabber_wants_keyframe(&it->grabbers[i], at) || asking;
+    if (!may || !asking)
+        return false;
+    keyframe_requests *shared = it->stream->parameters->requests;
+    return keyframe_requests_claim(shared != NULL ? shared : &it->own, now, every);
 }

@@ -28,7 +28,7 @@ typedef struct video_track {
     int64_t epoch;
     missing_reason missing;     /* why there is no picture, if there is none */
     uint8_t orientation; /* the last that a packet told */
-    double asked;        /* when a keyframe was, last; -INFINITY: never */
+    keyframe_requests own; /* where the section has none that are shared */
     report_wait wait;
 } video_track;
 

@@ -264,6 +264,14 @@ static void hand_over(frame_grabber *it, const frame *frame, const ordered *last
     give(it, &one, out);
 }
 
+/* Whether the picture of this media time waited too long. */
+static bool is_late(const frame_grabber *it, int64_t timestamp, double clock_rate) {
+    if (isnan(it->overdue))
+        return false;
+    double behind = (double)(timestamp - it->overdue_from);
+    return it->answers.seen - it->overdue > LATE || behind > LATE * clock_rate;
+}
+
 static void grab(frame_grabber *it, const frame *frame, const ordered *last, outputs *out) {
     bool stays = it->answers.mode == GRABBER_TRYING && it->first == 0 && it->count == 1;
     output one = cut_of(it, frame, last, stays);
@@ -275,7 +283,7 @@ static void grab(frame_grabber *it, const frame *frame, const ordered *last, out
     cut->orientation = frame->orientation;
     int64_t step = it->spec.seconds * (int64_t)last->codec->clock_rate;
     it->due += (1 + (frame->timestamp - it->due) / step) * step; /* it is not before `due` */
-    if (it->answers.seen - it->overdue > LATE) /* not where overdue is NAN */
+    if (is_late(it, frame->timestamp, last->codec->clock_rate))
         COUNT(it->counters, picture_late);
     it->overdue = NAN;
     it->told = false;
@@ -323,8 +331,10 @@ void frame_grabber_observe(frame_grabber *it, int64_t timestamp, int64_t epoch, 
         begin(&it->answers);
     }
     bool back = answers_observe(&it->answers, timestamp >= it->due, contiguous, now);
-    if (timestamp >= it->due && (isnan(it->overdue) || back))
+    if (timestamp >= it->due && (isnan(it->overdue) || back)) {
         it->overdue = now;
+        it->overdue_from = timestamp;
+    }
 }
 
 void frame_grabber_keyframe_began(frame_grabber *it, int64_t timestamp, double now) {

@@ -33,6 +33,7 @@ typedef struct frame_grabber {
     bool has_due, told, has_group;
     int64_t due;
     double overdue; /* NAN: not */
+    int64_t overdue_from;
     int64_t keyframe; /* of the group that is kept; its frames that no cut has taken yet: */
     buffer pending;
     size_t *ends;

@@ -7,7 +7,7 @@
 typedef struct picture {
     size_t starts[MAX_LAYERS]; /* where each layer frame begins in the open frame */
     size_t layers;
-    bool keyframe;
+    bool keyframe, ended; /* ended: the last of its layer frames is whole */
 } picture;
 
 typedef struct vp9_stream {
@@ -124,6 +124,7 @@ static bool add(vp9_stream *it, const descriptor *descriptor, const uint8_t *dat
             return false;
         picture->starts[picture->layers++] = assembly_size(&it->base.open);
     }
+    picture->ended = descriptor->ends;
     return assembly_add(&it->base.open, data, size);
 }
 
@@ -147,6 +148,25 @@ static bool add_superframe_index(vp9_stream *it) {
     return assembly_add(&it->base.open, index, end);
 }
 
+/* The picture is over. */
+static pushed end(vp9_stream *it, frame *out) {
+    if (it->picture.layers == 0) { /* all of them were left out */
+        assembly_drop(&it->base.open);
+        return PUSHED_NOTHING;
+    }
+    if (it->picture.layers > 1 && !add_superframe_index(it))
+        return PUSHED_MALFORMED;
+    return assembly_give(&it->base.open, it->picture.keyframe, out);
+}
+
+/* The picture before, which has no marker: an SFU took it away with layers. */
+static pushed end_before(vp9_stream *it, frame *out) {
+    if (it->picture.ended)
+        return end(it, out);
+    assembly_drop(&it->base.open);
+    return PUSHED_NOTHING;
+}
+
 static pushed push(depacketizer *base, const part *in, frame *out) {
     vp9_stream *it = (vp9_stream *)base;
     assembly *open = &it->base.open;
@@ -160,25 +180,22 @@ static pushed push(depacketizer *base, const part *in, frame *out) {
     descriptor descriptor;
     if (!read_descriptor(in->data, in->size, &descriptor))
         return PUSHED_MALFORMED;
+    pushed done = PUSHED_NOTHING;
+    if (open->open && open->timestamp != in->timestamp)
+        done = end_before(it, out);
+    if (done == PUSHED_MALFORMED)
+        return done;
     if (descriptor.begins && (first || descriptor.spatial == 0) && !begin(it, in, &descriptor))
         return PUSHED_MALFORMED;
-    if (!open->open || open->timestamp != in->timestamp) {
-        assembly_drop(open);
-        return PUSHED_NOTHING;
-    }
+    if (!open->open)
+        return done;
     uint8_t highest = it->chosen ? it->highest : ALL;
     if (descriptor.spatial <= highest &&
         !add(it, &descriptor, in->data + descriptor.length, in->size - descriptor.length))
         return PUSHED_MALFORMED;
-    if (!in->marker && !(descriptor.ends && descriptor.spatial == highest))
-        return PUSHED_NOTHING;
-    if (it->picture.layers == 0) { /* all of them were left out */
-        assembly_drop(open);
-        return PUSHED_NOTHING;
-    }
-    if (it->picture.layers > 1 && !add_superframe_index(it))
-        return PUSHED_MALFORMED;
-    return assembly_give(open, it->picture.keyframe, out);
+    it->picture.ended |= in->marker;
+    bool over = in->marker || (descriptor.ends && descriptor.spatial == highest);
+    return over && done == PUSHED_NOTHING ? end(it, out) : done; /* a push gives one frame */
 }
 
 static bool starts_keyframe(const uint8_t *payload, size_t size) {

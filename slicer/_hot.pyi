@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from slicer.rtp.parameters import RtpParameters
 from slicer.slicing.bundle import Bundle
+from slicer.slicing.keyframe_requests import KeyframeRequests
 from slicer.slicing.outputs import AudioPacket, Cut, TrackKey
 from slicer.slicing.spec import AudioSpec, VideoSpec
 
@@ -15,6 +16,7 @@ Samples = npt.NDArray[np.uint8]
 
 __all__ = [
     "Bundle",
+    "KeyframeRequests",
     "Listener",
     "Peer",
     "Plane",

@@ -1,4 +1,5 @@
-"""The native switch: `Bundle` is the native plane's where there is one, else the reference's.
+"""The native switch: what is imported from here is the native plane's where there is one, else the
+reference's.
 
 SLICER_NATIVE=1 demands the native one, 0 forbids it.
 """
@@ -8,6 +9,7 @@ import os
 
 from slicer.errors import BadInput
 from slicer.slicing.bundle import Bundle
+from slicer.slicing.keyframe_requests import KeyframeRequests
 
 IMPLEMENTATION = "reference"
 
@@ -19,7 +21,7 @@ _wanted = os.environ.get("SLICER_NATIVE", "")
 _missing = ""
 if _wanted != "0":
     try:
-        from slicer._hot import Bundle
+        from slicer._hot import Bundle, KeyframeRequests
 
         IMPLEMENTATION = "native"
     except ImportError as error:
@@ -52,4 +54,4 @@ def check() -> None:
         )
 
 
-__all__ = ["IMPLEMENTATION", "REMEDY", "Bundle", "check"]
+__all__ = ["IMPLEMENTATION", "REMEDY", "Bundle", "KeyframeRequests", "check"]

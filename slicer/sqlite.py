@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from slicer import wal
-from slicer.errors import BadInput
+from slicer.errors import BadInput, counted
 
 logger = logging.getLogger(__name__)
 
@@ -191,10 +191,10 @@ def _tell_of_lost(opened: sqlite3.Connection, read: int) -> None:
     path = Path(opened.execute("PRAGMA database_list").fetchone()[2])
     if count := wal.lost(path.with_name(f"{path.name}-wal"), max(read, 0)):
         logger.warning(
-            "! %s-wal is damaged: %d change(s) or more written last are lost; "
+            "! %s-wal is damaged: of what was written last, %s or more lost; "
             "after a loss of power this can be, otherwise look at the disk",
             path.name,
-            count,
+            counted(count, "change"),
         )
 
 

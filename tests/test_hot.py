@@ -14,8 +14,8 @@ BUILT = find_spec("slicer._hot") is not None
 # Ahead of the import: a build that has a native plane, and one that has none.
 THERE = (
     "import sys, types;"
-    " sys.modules['slicer._hot'] = types.SimpleNamespace(Bundle=int, stretch_levels=None,"
-    " packets_extent=None)"
+    " sys.modules['slicer._hot'] = types.SimpleNamespace(Bundle=int, KeyframeRequests=int,"
+    " stretch_levels=None, packets_extent=None)"
 )
 NOT_THERE = "import sys; sys.modules['slicer._hot'] = None"
 

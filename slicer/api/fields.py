@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from slicer.api.errors import MISSING, OUT_OF_RANGE, WRONG_TYPE, WRONG_VALUE, ApiError
-from slicer.errors import shown
+from slicer.errors import counted, shown
 
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 
@@ -200,7 +200,8 @@ def _text(rule: Text, value: object, path: str, wrong: str) -> str:
         and (not rule.pattern or re.fullmatch(rule.pattern, value))
     )
     if not fits:
-        got = f"{len(value)} characters (not shown)" if rule.secret else shown(value)
+        length = counted(len(value), "character")
+        got = f"{length} (not shown)" if rule.secret else shown(value)
         raise ApiError(wrong, f"{path}: got {got}; allowed: {rule.allowed}")
     return value
 

@@ -12,7 +12,7 @@ from slicer.engine.events import Event, TaskFinished, TrackRefused, TrackStarted
 _ROWS = {
     "records": "records read",
     "rtp": "RTP",
-    "media": "  of anchors",
+    "media": "  of anchors: --anchor ID names them",
     "encrypted": "  encrypted (SRTP): --keys FILE opens it",
     "unknown payload type": "  of no known codec: --audio-type, --video-type say it",
     "duplicate": "  sent twice",

@@ -13,6 +13,7 @@ from slicer.cli.exits import STORED
 from slicer.cli.options import add_common, one_of, service_settings_of, whole
 from slicer.config import in_words
 from slicer.errors import BadInput, counted
+from slicer.logs.lines import escaped
 from slicer.service.settings import ServiceSettings
 from slicer.webhooks.queue import FILE, Outcome, QueuedWebhook, WebhookQueue
 
@@ -65,12 +66,12 @@ def resend(options: argparse.Namespace) -> int:
 
 
 def line(queued: QueuedWebhook) -> str:
-    """A callback in one line."""
+    """A callback in one line, of which a terminal obeys nothing."""
     webhook = queued.webhook
     at = datetime.fromtimestamp(queued.since, UTC)
     outcome = queued.outcome.name.lower().replace("_", "-")
     detail = f"  {queued.detail}" if queued.detail else ""
-    return (
+    return escaped(
         f"{at:%Y-%m-%d %H:%M:%S}  {outcome:<9}  {webhook.event}  {webhook.line}  {webhook.id}"
         f"  tries {queued.tries}{detail}"
     )

@@ -106,7 +106,7 @@ def shown(view: View) -> str:
         state = "draining" if beat.draining else "working"
         lines.append(f"{name:20} {beat.zone or '-':10} {of:>12} {beat.load:>5.0%}  {state}")
     if tasks[""]:
-        lines.append(f"{counted(tasks[''], 'task')} wait for a worker")
+        lines.append(f"{counted(tasks[''], 'task')} without a worker")
     if view.foreign:
         left = counted(view.foreign, "record")
         lines.append(f"{left} left alone: none of these keys has signed them (SLICER_STATE_KEY)")

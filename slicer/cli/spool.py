@@ -16,6 +16,7 @@ from slicer.demo.progress import PlainProgress, bytes_text
 from slicer.engine.salvage import Choice, drop, send, stuck
 from slicer.engine.settings import Settings
 from slicer.errors import BadInput, counted
+from slicer.logs.lines import escaped
 from slicer.rtp.parameters import Kind
 from slicer.storage import Credentials
 
@@ -89,11 +90,11 @@ def drop_chosen(options: argparse.Namespace) -> int:
 
 
 def line(found: SpooledFile) -> str:
-    """A record in one line."""
+    """A record in one line, of which a terminal obeys nothing."""
     at = datetime.fromtimestamp(found.written, UTC)
     if found.header is None:
         return f"{at:%Y-%m-%d %H:%M:%S}  DAMAGED  {bytes_text(found.size):>7}  {found.path.name}"
-    key, to = found.header.info.key, found.header.urls.to
+    key, to = found.header.info.key, escaped(found.header.urls.to)
     return f"{at:%Y-%m-%d %H:%M:%S}  {bytes_text(found.size):>7}  {key}  → {to}"
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path, PurePath
@@ -16,7 +17,7 @@ from slicer.delivery.outbox import Outbox
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.slices import SLICES, SliceStore, SliceStreams, Store
 from slicer.delivery.spool.folder import WHOLE, SpooledFile
-from slicer.delivery.spool.record import StoreUrls, decode
+from slicer.delivery.spool.record import Header, StoreUrls, decode
 from slicer.delivery.spool.spool import Spool
 from slicer.delivery.throttle import Throttle
 from slicer.engine.reports import TaskReports
@@ -359,7 +360,7 @@ class Destinations:
             logger.warning("! spool: %s holds damaged records alone", folder)
             return
         try:
-            key = _with_keys(headers[-1].urls, headers[-1].info.task, lookup)
+            key = _key_of(headers, lookup)
             destination = self._open.get(key)
             if destination is None:
                 storage = self._store(key.to, key.credentials)
@@ -454,6 +455,16 @@ class Destinations:
         if folder is not None and folder.path in self._stuck:
             self._adopt(outbox, folder.path)
         return destination
+
+
+def _key_of(headers: Sequence[Header], lookup: Lookup) -> DestinationKey:
+    """The destination of a folder's records, by the newest task whose keys are known. Raises
+    BadInput where none is."""
+    urls, newest = headers[-1].urls, headers[-1].info.task
+    for task in dict.fromkeys(header.info.task for header in reversed(headers)):
+        with suppress(BadInput):
+            return _with_keys(urls, task, lookup)
+    return _with_keys(urls, newest, lookup)
 
 
 def _with_keys(urls: StoreUrls, task: str, lookup: Lookup) -> DestinationKey:

@@ -38,10 +38,17 @@ REMEMBERED = 600.0
 """Seconds for which a fact that comes a second time is known by its id."""
 ACK_WAIT = 30.0
 """Seconds after which a fact whose reader has died is given to another one."""
+HANDLED = 6.0
+"""Seconds that telling a fact takes at most: a POST's time-out, and a little more."""
+FRESH = ACK_WAIT - HANDLED
+"""Seconds after which nobody begins to tell a fact that he was given, or says that it is told:
+another reader may have it."""
 WAIT = 5.0
 """Seconds that one request for the next fact waits."""
 AGAIN = 1.0
 """Seconds until a stream that cannot be read is read again."""
+ACK_AGAIN = 0.25
+"""Seconds until a server that has not said that a fact is done with is told so again."""
 UNVERIFIED = 3_600.0
 """Seconds after which a fact that cannot be verified is given up: long enough to restart a fleet,
 one process after another, with other keys or another version, and to put back a key that was taken
@@ -144,19 +151,38 @@ class Facts:
 
     async def tell(self, app: int, handle: Handle) -> None:
         """Have an application's facts handled by this process, as they come, until it is
-        cancelled."""
-        await asyncio.gather(*(self._tell(app, number, handle) for number in range(PARTITIONS)))
+        cancelled; it ends once what is under way is done with."""
+        under_way = set[asyncio.Task[None]]()
 
-    async def _tell(self, app: int, number: int, handle: Handle) -> None:
+        async def finish(message: "Msg") -> None:
+            """Told and not done with, it would be told once more."""
+            handling = asyncio.ensure_future(self._handle(message, handle))
+            under_way.add(handling)
+            handling.add_done_callback(under_way.discard)
+            await asyncio.shield(handling)
+
+        try:
+            await asyncio.gather(*(self._tell(app, number, finish) for number in range(PARTITIONS)))
+        finally:
+            if under_way:
+                await asyncio.wait(under_way, timeout=HANDLED)
+            for one in under_way:
+                one.cancel()
+
+    async def _tell(
+        self, app: int, number: int, finish: Callable[["Msg"], Awaitable[None]]
+    ) -> None:
         while True:
             try:
-                await self._read(app, number, handle)
+                await self._read(app, number, finish)
             except Exception as error:
                 reason = str(error) or type(error).__name__
                 logger.debug("bus: facts of %d cannot be read: %s", app, reason)
                 await asyncio.sleep(AGAIN)
 
-    async def _read(self, app: int, number: int, handle: Handle) -> None:
+    async def _read(
+        self, app: int, number: int, finish: Callable[["Msg"], Awaitable[None]]
+    ) -> None:
         from nats.errors import TimeoutError as NothingNew  # noqa: PLC0415
         from nats.js.api import AckPolicy, ConsumerConfig  # noqa: PLC0415
 
@@ -172,9 +198,12 @@ class Facts:
         subscription = await self._bus.js.pull_subscribe_bind(name, self._stream)
         try:
             while True:
+                asked = time.monotonic()
                 with contextlib.suppress(NothingNew):
                     for message in await subscription.fetch(1, WAIT):
-                        await self._handle(message, handle)
+                        # Who was frozen may have been given it so long ago that another one has it.
+                        if time.monotonic() - asked < FRESH:
+                            await finish(message)
         finally:
             with contextlib.suppress(Exception):
                 await subscription.unsubscribe()
@@ -192,9 +221,38 @@ class Facts:
             logger.exception("! a fact of %s cannot be told; it is tried again", message.subject)
             wait = ACK_WAIT
         if wait is None:
-            await message.ack_sync()
+            await self._done_with(message)
         else:
             await message.nak(wait)
+
+    async def _done_with(self, message: "Msg") -> None:
+        """Have a fact forgotten. A server that dies with the answer may have kept it or not: it is
+        told again where nobody says so before another reader is given it."""
+        until = time.monotonic() + FRESH
+        while True:
+            try:
+                await message.ack_sync()
+            except Exception:
+                if time.monotonic() >= until:
+                    raise
+            else:
+                return
+            if not await self._waits(message):
+                return
+            await asyncio.sleep(ACK_AGAIN)
+
+    async def _waits(self, message: "Msg") -> bool:
+        """Whether a fact is in the stream, unless nobody says that it is not. What is done with is
+        taken out, and then no server answers who says so once more."""
+        from nats.js.errors import NotFoundError  # noqa: PLC0415
+
+        try:
+            await self._bus.js.get_msg(self._stream, message.metadata.sequence.stream)
+        except NotFoundError:
+            return False
+        except Exception as error:
+            logger.debug("bus: a fact cannot be looked for: %s", error)
+        return True
 
     async def _keep_or_give_up(self, message: "Msg") -> None:
         """See to a fact that cannot be verified. Another copy may have its key, or this one soon.
@@ -204,7 +262,7 @@ class Facts:
         if age < UNVERIFIED:
             await message.nak(UNVERIFIED_AGAIN)
             return
-        await message.ack_sync()
+        await self._done_with(message)
         self.counters["unverified"] += 1
         if time.monotonic() - self._told >= TELL:
             self._told = time.monotonic()

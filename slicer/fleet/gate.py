@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from slicer.delivery.sharing import Permission
-from slicer.errors import BusUnavailable
+from slicer.errors import BusUnavailable, counted
 from slicer.fleet.fence import Fence, Ticket
 from slicer.fleet.ownership import Ownership
 from slicer.fleet.table import Table
@@ -88,7 +88,7 @@ class Gate:
             try:
                 revision = await self._table.barrier(self._worker)
             except BusUnavailable as error:
-                logger.debug("%d slices wait: %s", len(self._fence), error)
+                logger.debug("%s waiting: %s", counted(len(self._fence), "slice"), error)
                 self._fence.failed()
                 await asyncio.sleep(AGAIN)
                 self._news.set()

@@ -53,8 +53,10 @@ class Ownership:
             self._gone[record.task] = record.revision
             if len(self._gone) > MAX_GONE:
                 del self._gone[next(iter(self._gone))]
-            # It ended here, unless who ordered it has discarded it: then it has no order any more.
-            ended_here = record.ended is not None and record.sealed
+            # It ended here, unless another worker has ended it, or who ordered it has discarded it:
+            # then it has no order any more.
+            here = (record.worker, record.epoch) == (before.worker, before.epoch)
+            ended_here = here and record.ended is not None and record.sealed
             return [] if ended_here else [Stop(record.task)]
         self._gone.pop(record.task, None)
         self._mine[record.task] = record

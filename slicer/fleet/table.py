@@ -26,7 +26,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from slicer.errors import BadInput, BusUnavailable
+from slicer.errors import BadInput, BusUnavailable, counted
 from slicer.fleet.bus import SYNC, Bus, unavailable, until_ready
 from slicer.fleet.record import FORMAT, TaskRecord, from_json, to_json
 
@@ -74,6 +74,8 @@ class Table:
         self._prefix = f"$KV.{self._bucket}."
         self.records: dict[str, TaskRecord] = {}
         self.read = 0
+        self.absence = ""
+        """Why nothing can be read or written just now, though a server may be there; or nothing."""
         self.on_record: list[Callable[[TaskRecord], None]] = []
         self.on_read: list[Callable[[int], None]] = []
         self._foreign: dict[str, _Foreign] = {}
@@ -104,8 +106,8 @@ class Table:
             text = f"{self._bucket} cannot be read within {SYNC:g} s: {reason}"
             raise BusUnavailable(text) from None
         if self._foreign:
-            text = "! %d records of %s are not signed by these keys, and are left alone (%s)"
-            logger.warning(text, len(self._foreign), self._bucket, "SLICER_STATE_KEY")
+            text = "! %s of %s left alone: not signed by these keys (SLICER_STATE_KEY)"
+            logger.warning(text, counted(len(self._foreign), "record"), self._bucket)
 
     def check_keys(self) -> None:
         """Raise BadInput where there are records, and these keys have signed none of them."""
@@ -287,10 +289,16 @@ class Table:
         except APIError as error:
             if error.err_code in WRONG_REVISION:
                 return None
-            raise unavailable(error) from None
+            raise self._absent(error) from None
         except Exception as error:
-            raise unavailable(error) from None
+            raise self._absent(error) from None
         return ack.seq
+
+    def _absent(self, error: Exception) -> BusUnavailable:
+        """Note that a write failed: a server whose disk is full still answers who reads."""
+        absent = unavailable(error)
+        self.absence = str(absent)
+        return absent
 
     async def _there(self) -> bool:
         """Whether the bucket is there, with other settings than ours."""
@@ -413,11 +421,16 @@ class Table:
         while not self._closed:
             await asyncio.sleep(CHECK)
             try:
+                if self.absence:
+                    await self.barrier("check")
                 if self.read == before and self.read < await self._last():
                     await self._follow()
                 await self.restore(old=True)
             except BusUnavailable as error:
                 logger.debug("bus: %s", error)
+                self.absence = str(error)
+            else:
+                self.absence = ""
             before = self.read
 
 

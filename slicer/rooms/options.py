@@ -12,7 +12,8 @@ def options(url: SplitResult, allowed: Collection[str]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for name, value in parse_qsl(url.query, keep_blank_values=True):
         if name not in allowed or name in found:
-            known = ", ".join(sorted(allowed)) or "none"
-            raise BadInput("room", shown(url.geturl()), f"of the option {name!r} none: {known}")
+            known = f"the options {', '.join(sorted(allowed))}" if allowed else "no options"
+            wrong = f"{name!r} twice" if name in found else repr(name)
+            raise BadInput("room", shown(url.geturl()), f"{known}, and not {wrong}")
         found[name] = value
     return found

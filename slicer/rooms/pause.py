@@ -10,20 +10,24 @@ resumed 0.1 s before.)
 """
 
 from slicer.slicing.outputs import PictureCut
+from slicer.slicing.spec import VideoSpec
 
 SHORTEST = 1.0
-"""Seconds; a pause that is no longer is not worth its messages."""
+"""Seconds. A pause that is no longer is not worth its messages, and a resumption that may have to
+wait longer is not to be waited for."""
 AFTER = 0.02
 """Seconds after a picture is due at which the video is resumed: clocks are not exact."""
 
 
-def resume_at(cut: PictureCut, seconds: int, now: float) -> float | None:
-    """When to resume after this picture, of a track that takes one every *seconds*; None where it
-    is not to be paused: the next one is due soon, or it needs all frames before it, because the
-    source does not answer requests for keyframes.
+def resume_at(cut: PictureCut, spec: VideoSpec, now: float) -> float | None:
+    """When to resume after this picture of a track; None where it is not to be paused: the next one
+    is due soon, or it needs all frames before it, because the source does not answer requests for
+    keyframes, or because it may be asked so seldom that its own keyframes must not be missed.
     """
+    if spec.asks_every > SHORTEST:
+        return None
     rate = cut.codec.clock_rate
-    step = seconds * rate
+    step = spec.seconds * rate
     ahead = step - (cut.timestamp - cut.due) % step
     due = cut.began + ahead / rate
     return None if cut.continues or due - now <= SHORTEST else due + AFTER

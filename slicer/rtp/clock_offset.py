@@ -7,11 +7,18 @@ much; a queue does. So the offset rises only where the least of a whole BLOCK wa
 by no more than RISE. Else it holds, for hours if need be, and goes on with the slope that it had
 while it could be measured. No window forgets it. In the OPENING the least delay is still being
 found: how far the offset falls by then says nothing of drift.
+
+Of delays that vary much, the least of a few is above the path's by chance, and not by drift: by
+their mean above the least, divided by their number, if they come as such delays do. So a block goes
+on until that is CHANCE, or for LONGEST.
 """
 
 # Seconds by which reports that nothing confirms yet may differ, and be of one clock.
 ALIKE = 0.5
 BLOCK = 7.0
+LONGEST = 60.0
+# Seconds by which the least of a block is expected to be above the path's least delay.
+CHANCE = 0.0015
 # Seconds above the offset, up to which the least of a block is drift.
 NEAR = 0.01
 # Drift is less; seconds a second.
@@ -32,12 +39,14 @@ class ClockOffset:
     __slots__ = (
         "_assumed",
         "_at",
-        "_block",
+        "_began",
+        "_count",
         "_later",
         "_learns_at",
         "_least",
         "_since",
         "_slope",
+        "_sum",
         "confirmed",
         "value",
     )
@@ -45,8 +54,9 @@ class ClockOffset:
     def __init__(self) -> None:
         self.value = 0.0
         self.confirmed = self._assumed = False
-        self._at = self._block = self._learns_at = 0.0
-        self._least = float("inf")
+        self._at = self._began = self._learns_at = 0.0
+        # Of the block: the least (arrival - NTP) above the offset, the sum of all, and how many.
+        self._least, self._sum, self._count = float("inf"), 0.0, 0
         self._slope = 0.0
         # (now, value) from which on the slope is learned, and from which on it will be after that.
         self._since: tuple[float, float] | None = None
@@ -60,7 +70,7 @@ class ClockOffset:
     def confirm(self, value: float, now: float) -> None:
         """Begin to measure."""
         self.value, self.confirmed = value, True
-        self._at, self._block, self._learns_at = now, now + BLOCK, now + OPENING
+        self._at, self._began, self._learns_at = now, now, now + OPENING
 
     def move(self, seconds: float) -> None:
         """The sender's clock was set back by so many seconds; what was learned stays."""
@@ -74,18 +84,24 @@ class ClockOffset:
         self.value += self._slope * max(now - self._at, 0.0)
         self._at = max(now, self._at)
         excess = value - self.value
-        self._least = min(excess, self._least)
         if excess < 0.0:
-            self.value, self._least = value, 0.0
-        if now >= self._block:
+            self.value, self._least, excess = value, 0.0, 0.0
+        self._least = min(excess, self._least)
+        self._sum, self._count = self._sum + excess, self._count + 1
+        if self._is_over(now - self._began):
             self._end_block(now)
+
+    def _is_over(self, elapsed: float) -> bool:
+        """Whether the block says enough of the path's least delay."""
+        varies = self._sum / self._count - self._least
+        return elapsed >= BLOCK and (varies <= CHANCE * self._count or elapsed >= LONGEST)
 
     def _end_block(self, now: float) -> None:
         if self._least <= NEAR:
-            self.value += min(self._least, RISE * (now - self._block + BLOCK))
+            self.value += min(self._least, RISE * (now - self._began))
             if now >= self._learns_at:
                 self._learn(now)
-        self._block, self._least = now + BLOCK, float("inf")
+        self._began, self._least, self._sum, self._count = now, float("inf"), 0.0, 0
 
     def _learn(self, now: float) -> None:
         if self._since is None:

@@ -12,7 +12,8 @@ A report that disagrees with its stream's regime by more than AGREE says one of 
 packets did since the last one that agreed tells which:
 
     the media clock stood still   from one packet on all are as much later as the report says:
-                                  a regime begins with that packet
+                                  a regime begins with that packet, and with each at which they
+                                  became later by a step before it
     it leapt                      packets come before they were sent: a regime begins where they
                                   first did
     the sender's clock was set    packets go on as before, and another report says the same, of this
@@ -47,6 +48,9 @@ TOO_EARLY = 0.5
 TOO_LATE = 3.0
 # Seconds by which the least delay falls where the media clock leapt.
 FALL = 0.05
+# Seconds by which it rises from one packet to the next where the clock stood still, and no queue
+# grew.
+STEP = 0.1
 MAX_REGIMES = 32
 # Before any media time.
 NONE = -(1 << 62)
@@ -67,7 +71,7 @@ class TimestampMapper:
         self._regimes: list[tuple[int, float]] = []
         self._confirmed = False
         self._report: tuple[float, int] | None = None  # the last one: NTP, media time
-        # The last report that was believed: when it came, and the newest media time by then. Of
+        # The last report that was believed: when it came, and up to which packet it tells. Of
         # (arrival - media time): the least before it, all since, and the last one that fell.
         self._believed = 0.0
         self._last = self._newest = NONE
@@ -157,10 +161,17 @@ class TimestampMapper:
             self.offset.confirm(delay, now)
 
     def _stood_still(self, apart: float, value: float) -> bool:
-        """Whether all packets from one on are as late as the report says; begins a regime."""
+        """Whether all packets from one on are as late as the report says; begins a regime.
+
+        Later by so much than before, or else than any can be: a queue may have gone meanwhile.
+        """
         last, least = self._delays.rise(self._before + apart - AGREE)
+        late = self._regimes[-1][1] + self.offset.value + apart - AGREE
+        if least == float("inf") and self._confirmed and self._before < late:
+            last, least = self._delays.rise(late)
         if apart < 0.0 or least == float("inf"):
             return False
+        self._begin_regimes_between(value - least, least)
         self._begin_regime((self._last if last is None else last) + 1, value, least)
         return True
 
@@ -179,9 +190,21 @@ class TimestampMapper:
             self._begin_regime(self._fell, value, least)
         return True
 
-    def _begin_regime(self, since: int, value: float, least: float) -> None:
+    def _begin_regimes_between(self, value: float, least: float) -> None:
+        """Where a clock stood still more than once since the last report: at each step up to
+        *least*. *value*: NTP less arrivals."""
+        before, last = self._before, self._last
+        for delay, timestamp in self._delays.levels:
+            if delay < least and delay - before >= STEP:
+                self._add_regime(last + 1, value + delay)
+            before, last = delay, timestamp
+
+    def _add_regime(self, since: int, value: float) -> None:
         self._regimes.append((since, value))
         del self._regimes[:-MAX_REGIMES]
+
+    def _begin_regime(self, since: int, value: float, least: float) -> None:
+        self._add_regime(since, value)
         # Packets before the step may be as late as those after it: they are no measure of it.
         least = max(least, value + self.offset.value)
         self._arrivals.begin_at(least)
@@ -189,13 +212,17 @@ class TimestampMapper:
         self._delays.add(least, self._newest)
 
     def _believe(self, timestamp: int, now: float) -> None:
-        """Look from here on at what packets do."""
+        """Look from here on at what packets do: a report that was on the way for long tells nothing
+        of those sent after it."""
+        told = min(timestamp, self._newest)
         if self._borne_out(self._arrivals.value - (self._regimes[-1][1] + self.offset.value)):
-            self.settled = max(self.settled, min(timestamp, self._newest))
-        self.pending, self._believed, self._last = None, now, self._newest
+            self.settled = max(self.settled, told)
+        self.pending, self._believed, self._last = None, now, told
         if self._delays.levels:
             self._before = self._delays.least
-        self._delays, self._fell = SuffixMinima(), None
+        self._delays.forget(told)
+        if self._fell is not None and self._fell <= told:
+            self._fell = None
 
 
 class SenderClock:

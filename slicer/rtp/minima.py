@@ -61,6 +61,10 @@ class SuffixMinima:
         else:
             levels.append((delay, timestamp))
 
+    def forget(self, timestamp: int) -> None:
+        """Leave out the packets up to this one."""
+        self.levels = [level for level in self.levels if level[1] > timestamp]
+
     def rise(self, threshold: float) -> tuple[int | None, float]:
         """The last packet whose delay was below *threshold* (None: no packet's), and the least
         delay of those after it (infinity: there is none after it)."""

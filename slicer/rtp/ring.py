@@ -41,6 +41,7 @@ class ReorderRing:
         self._held = 0
         self._ready: list[tuple[Packet, bool]] = []
         self._next: int | None = None
+        self._floor: int | None = None  # where `next` is not known: what is before it is late
         self._highest = 0
         self._opens_at: float | None = None
         self._contiguous = False  # nothing is known of what came before the first packet
@@ -55,6 +56,8 @@ class ReorderRing:
         """
         sequence = packet.sequence
         if self._next is None:
+            if self._floor is not None and sequence < self._floor:
+                return self._stray(packet, late=True)
             self._open(packet)
         elif self._opens_at is not None and self._highest - CAPACITY < sequence < self._next:
             self._next = sequence
@@ -78,6 +81,8 @@ class ReorderRing:
         """Go on behind a packet without taking it; returns as `insert` does."""
         if self._next is not None and not 0 <= packet.sequence - self._next < CAPACITY:
             return self._stray(packet, late=packet.sequence < self._next)
+        if self._next is None and self._floor is not None and packet.sequence < self._floor:
+            return self._stray(packet, late=True)
         self._next, self._opens_at = packet.sequence + 1, None
         self._note(packet)
         return None
@@ -111,11 +116,15 @@ class ReorderRing:
         """Everything held, holes given up; the ring opens anew with the next packet."""
         self._opens_at = None
         out = self.pop(float("inf"))
-        self._next, self._contiguous = None, False
+        self._next, self._floor, self._contiguous = None, None, False
         return out
 
-    def restart(self) -> None:
-        """Forget everything; the next packet begins at once, without an opening wait."""
+    def restart(self, at: int | None = None) -> None:
+        """Forget what is held; the next packet begins at once, without an opening wait.
+
+        Packets before number *at* are late; without it, those before the one whose turn it was.
+        """
+        self._floor = at if at is not None else self._floor if self._next is None else self._next
         if self._held:
             self._slots = [None] * CAPACITY
         self._held, self._ready, self._next, self._opens_at = 0, [], None, None

@@ -159,13 +159,13 @@ class Stream:
             self.source.ring.restart()
             self.source.nacks = None
 
-    def wake(self) -> None:
-        """Take packets again, from the next one on."""
+    def wake(self, at: int | None = None) -> None:
+        """Take packets again, from number *at* on; without it, from the next one on."""
         if not self.asleep:
             return
         self.asleep = False
         if self.source is not None:
-            self.source.ring.restart()
+            self.source.ring.restart(at)
             self.source.nacks = NackList() if self._nack else None
 
     def missing(self, now: float) -> list[int]:
@@ -198,7 +198,7 @@ class Stream:
         if self.asleep:
             refused = source.ring.skip(packet)
             if refused is None and self._wakes(source, packet):
-                self.wake()
+                self.wake(packet.sequence)
                 refused = source.ring.insert(packet)
             elif refused is None:
                 refused = "asleep"

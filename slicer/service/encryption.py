@@ -10,7 +10,7 @@ from typing import Self
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from slicer.errors import BadInput
+from slicer.errors import BadInput, counted
 
 _ALLOWED = "Fernet keys (44 characters of URL-safe base64), the newest first"
 _TASK = "task"
@@ -24,7 +24,7 @@ class Encryption:
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError:
-            raise BadInput("SLICER_STATE_KEY", f"{len(keys)} keys", _ALLOWED) from None
+            raise BadInput("SLICER_STATE_KEY", counted(len(keys), "key"), _ALLOWED) from None
 
     @classmethod
     def open(cls, keys: str, file: Path) -> Self:

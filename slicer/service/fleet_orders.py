@@ -32,11 +32,11 @@ from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.leave_code import LeaveCode
 from slicer.service.metrics import of_outcomes
 from slicer.service.order import Order, Product
-from slicer.service.plan import plan
+from slicer.service.plan import apps_of, plan, room_at
 from slicer.service.ports import room_ports
 from slicer.service.publishers import Lobby, Publishers
 from slicer.service.registry import Record
-from slicer.service.service import HOUR, apps_of, owned, room_at
+from slicer.service.service import HOUR, owned
 from slicer.service.settings import ServiceSettings
 from slicer.service.worker import COUNTS
 from slicer.slicing.outputs import State
@@ -116,7 +116,7 @@ class FleetOrders:
     @property
     def busy(self) -> str:
         """Why orders cannot be carried out now, or nothing."""
-        return self._bus.absence
+        return self._bus.absence or self.table.absence
 
     async def create(self, app: Application, order: Order) -> str:
         """Have a worker send the robot; gives the task's id, which is on the bus by then. Raises

@@ -70,6 +70,12 @@ class FleetRegistry:
         """Those of one application; other applications' tasks cost nothing."""
         return iter([self._records[task] for task in self._of_app.get(app, ())])
 
+    def epoch(self, task: str) -> int | None:
+        """In which epoch a worker has a task, or None where it has it not; of a copy of the API,
+        the task's own."""
+        found = self._table.records.get(task)
+        return found.epoch if found is not None and self._is_mine(task) else None
+
     def worker_of(self, task: str) -> str:
         """Who has a task now; nothing where nobody has."""
         found = self._table.records.get(task)
@@ -103,19 +109,26 @@ class FleetRegistry:
         await self._change(task, change)
 
     async def leave(self, task: str, code: LeaveCode) -> None:
-        """Keep that a task is being left: it is never taken up again. The first code stays."""
+        """Keep that a task is being left: it is never taken up again. The first code stays. A
+        worker whose task another one has, or has had meanwhile, keeps nothing: its robot is not the
+        task's any more."""
+        epoch = self.epoch(task)
 
         def change(found: TaskRecord) -> TaskRecord | None:
             settled = found.code is not None or found.ended is not None
-            return None if settled else replace(found, code=int(code))
+            return None if settled or self._is_lost(epoch, task) else replace(found, code=int(code))
 
         await self._change(task, change)
 
     async def end(self, task: str, now: float, *, forget: bool = True) -> None:
         """Keep that a task is over, and forget its secrets, unless slices of it may still wait:
-        here, or with an earlier worker that died. Those go with the record (`prune`)."""
+        here, or with an earlier worker that died. Those go with the record (`prune`). A worker
+        whose task another one has keeps nothing, as in `leave`."""
+        epoch = self.epoch(task)
 
-        def change(found: TaskRecord) -> TaskRecord:
+        def change(found: TaskRecord) -> TaskRecord | None:
+            if self._is_lost(epoch, task):
+                return None
             sealed = found.sealed
             if forget and found.epoch <= 1:
                 order = from_json(to_json(self._unseal(found)), _NO_SECRETS)
@@ -172,6 +185,10 @@ class FleetRegistry:
 
     def _is_mine(self, task: str) -> bool:
         return not self._worker or self.worker_of(task) == self._worker
+
+    def _is_lost(self, epoch: int | None, task: str) -> bool:
+        """Whether another worker has a task that this one had in this epoch."""
+        return bool(self._worker) and (epoch is None or self.epoch(task) != epoch)
 
     async def _change(self, task: str, change: Callable[[TaskRecord], TaskRecord | None]) -> bool:
         """Write what *change* makes of the latest record, if anything. Gives whether it did."""

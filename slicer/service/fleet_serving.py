@@ -31,7 +31,7 @@ from slicer.service.encryption import Encryption
 from slicer.service.fleet_operations import FleetOperations
 from slicer.service.fleet_orders import FleetOrders
 from slicer.service.fleet_registry import FleetRegistry
-from slicer.service.mailbox import Mailbox, publisher, to_json
+from slicer.service.mailbox import LONGEST_WAIT, Mailbox, publisher, to_json
 from slicer.service.messages import body
 from slicer.service.operations import Operations
 from slicer.service.own_rooms import OwnRooms, check_own_rooms
@@ -59,6 +59,7 @@ class Working:
     worker: Worker
     service: Service
     bus: Bus
+    table: Table
     gate: Gate
     publishers: Publishers
     copies: Copies | None
@@ -66,7 +67,7 @@ class Working:
     @property
     def busy(self) -> str:
         """Why orders do not reach this worker now, or nothing."""
-        return self.bus.absence
+        return self.bus.absence or self.table.absence
 
     async def metrics(self) -> list[Sample]:
         """Its service's, and what waits at its gate."""
@@ -129,7 +130,7 @@ async def working(
         events.close()
         await service.tell_lost(events)
         await stack.enter_async_context(control(folder, service.operations.tasks))
-        yield Working(worker, service, bus, gate, publishers, copies)
+        yield Working(worker, service, bus, table, gate, publishers, copies)
 
 
 @asynccontextmanager
@@ -237,7 +238,8 @@ async def _open_sender(
     await facts.open(settings.fleet.replicas)
     queue = await WebhookQueue.open(Path(settings.serve.state), settings.webhooks.bound)
     stack.push_async_callback(queue.close)
-    policy = RetryPolicy(settings.webhooks.max_age)
+    # No longer: the stream knows an id for REMEMBERED only, and a try may have been kept.
+    policy = RetryPolicy(settings.webhooks.max_age, LONGEST_WAIT)
     told = subscribers_of(settings.apps)  # nobody would ever take the others' from the stream
     wanted = lambda app: PUBLISHED if app in told else None  # noqa: E731
     sender = Sender(queue, wanted, to_json, publisher(facts), clock, policy)

@@ -1,5 +1,6 @@
 """What an order means here: the room's URL and the store's URL, as the settings have them."""
 
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
 from slicer.engine.spec import Moderation, TaskSpec
@@ -8,7 +9,8 @@ from slicer.rooms.stream.address import ANCHOR
 from slicer.service import streams
 from slicer.service.applications import Application
 from slicer.service.order import Bucket, Order
-from slicer.service.settings import VendorSettings
+from slicer.service.registry import Record
+from slicer.service.settings import ServiceSettings, VendorSettings
 from slicer.storage import VENDORS, installed
 
 NOWHERE = "null:"
@@ -66,3 +68,38 @@ def storage_url(bucket: Bucket, vendors: VendorSettings) -> str:
     if scheme == "s3" and vendors.path_style:
         options["path_style"] = "1"
     return f"{scheme}://{bucket.bucket}?{urlencode(options)}"
+
+
+def apps_of(
+    settings: ServiceSettings, before: Mapping[int, Application], tasks: Iterable[Record]
+) -> dict[int, Application]:
+    """The applications of new settings, by their ids. Raises BadInput where one of *tasks* would
+    lose its application or its room: the users of another one could publish into that room."""
+    apps = {app.sdk_app_id: app for app in settings.apps}
+    for record in tasks:
+        old, new = before.get(record.app), apps.get(record.app)
+        if old is not None and new is None:
+            allowed = f"settings that have it: task {record.task} has not ended"
+            raise BadInput("apps", f"no application {record.app}", allowed)
+        if old and new and room_at(old, record.order) != room_at(new, record.order):
+            allowed = f"the same room for {record.order.room_id!r}: task {record.task} is in it"
+            raise BadInput("apps", f"other rooms of application {record.app}", allowed)
+    return apps
+
+
+def room_at(app: Application, order: Order) -> str:
+    """Where a task is; nothing where the settings no longer have its room."""
+    try:
+        return room_of(app, order)
+    except BadInput:
+        return ""
+
+
+def named(error: BaseException, order: Order) -> BaseException:
+    """The error of a creation, with the name that its caller knows the field by."""
+    if not isinstance(error, BadInput) or error.field != "room":
+        return error
+    if order.stream is not None:
+        return BadInput("stream", error.got, error.allowed)
+    allowed = "an id that the room URL of its pattern can hold"
+    return BadInput("room_id", order.room_id, allowed)

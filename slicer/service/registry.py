@@ -43,6 +43,11 @@ class Registry(Protocol):
         """Those of one application; other applications' tasks cost nothing."""
         ...
 
+    def epoch(self, task: str) -> int | None:
+        """In which epoch this process has a task: another one from the next time that it has it,
+        where other processes may have it meanwhile. None where it has it not."""
+        ...
+
     async def add(self, record: Record) -> None:
         """Keep a new task."""
         ...
@@ -52,7 +57,8 @@ class Registry(Protocol):
         ...
 
     async def leave(self, task: str, code: LeaveCode) -> None:
-        """Keep that a task is being left: it is never taken up again. The first code stays."""
+        """Keep that a task is being left: it is never taken up again. The first code stays. Nothing
+        is kept where another process has the task by now; nor by `end`."""
         ...
 
     async def end(self, task: str, now: float, *, forget: bool = True) -> None:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote, unquote, urlsplit
 
+from slicer.rooms import CONNECTORS
+
 RoomPatterns = tuple[tuple[str, str], ...]
 
 _ROOM, _APP = "{room}", "{app}"
@@ -72,20 +74,26 @@ def _places(app: int, patterns: RoomPatterns) -> Iterator[tuple[str, str]]:
 
 
 def _place(url: str) -> str:
-    """A room URL in its one spelling, without options: they change how a room is read, not whose
-    it is."""
+    """A room URL in its one spelling, as a pattern.
+
+    Without options, which change how a room is read and not whose it is, nor whether it is reached
+    by TLS. A URL without a port stands for every port of its host: it depends on the room which
+    one it is.
+    """
     try:
         split = urlsplit(url)
         port = split.port
     except ValueError:  # it can be no room's, which is said where the room is opened
         return url
-    host = split.hostname or ""
+    host = (split.hostname or "").rstrip(".")
     host = "127.0.0.1" if host == "localhost" else host
     with contextlib.suppress(ValueError):
         host = str(ipaddress.ip_address(host))
     # POSIX leaves two slashes at the beginning to the system; ours reads them as one.
     path = posixpath.normpath("/" + unquote(split.path).lstrip("/"))
-    return f"{split.scheme}://{host} {port} {path}"
+    plain = split.scheme.removesuffix("s")
+    scheme = plain if plain in CONNECTORS else split.scheme
+    return f"{scheme}://{host} {_ANY if port is None else port} {path}"
 
 
 def _meet(one: str, other: str) -> bool:

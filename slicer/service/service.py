@@ -2,14 +2,15 @@
 
 A task is in the registry before Create answers with its id, and its leaving before the webhook is
 queued. Between the two, every restart takes the task up again under its id. A robot that was
-deleted, idle, replaced or thrown out is never sent again.
+deleted, idle, replaced or thrown out is never sent again, unless another process has the task by
+then: what becomes of this one's robot ends nothing.
 """
 
 import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
 from slicer.background import Background
@@ -43,7 +44,7 @@ from slicer.service.metrics import of_callbacks
 from slicer.service.notifier import Notifier
 from slicer.service.operations import Operations
 from slicer.service.order import Order, Product
-from slicer.service.plan import plan, room_of
+from slicer.service.plan import apps_of, named, plan, room_at
 from slicer.service.registry import Record, Registry
 from slicer.service.retry import retry
 from slicer.service.settings import ServiceSettings
@@ -78,7 +79,9 @@ class Service:
         self._sender = sender
         self._apps = {app.sdk_app_id: app for app in settings.apps}
         self._creating: dict[str, tuple[int, str, str]] = {}
-        self._resuming: dict[str, asyncio.Task[None]] = {}
+        self._sending: dict[str, asyncio.Future[LeaveCode | None]] = {}
+        """Robots of tasks that are known, on their way into their rooms."""
+        self._following: dict[str, asyncio.Task[None]] = {}
         self._lifetimes: dict[str, Timer] = {}
         self._let_go: dict[str, asyncio.Event] = {}
         """Tasks that others have, or will have, and that have not ended here; set: the robot has
@@ -103,23 +106,25 @@ class Service:
 
     def take_up(self, task: str) -> None:
         """Send the robot of another process again; end a task that was being left."""
-        record = self._record(task)
+        record, epoch = self._record(task), self._registry.epoch(task)
         if record.code is None:
-            self._resuming[task] = self._background.start(self._resume(task))
+            self._background.start(self._resume(task, epoch))
         else:
-            self._background.start(self._bury(task, record.code))
+            self._background.start(self._bury(task, record.code, epoch))
 
     async def begin(self, task: str) -> None:
-        """Send the robot of a task that another process was told to create. Raises as `create`."""
+        """Send the robot of a task that another process was told to create. Raises as `create`, and
+        TaskEnded where the task is let go meanwhile."""
+        order, epoch = self._record(task).order, self._registry.epoch(task)
         self._notifier.expect(task)
         events = self._engine.events(task)
         try:
-            await self._send_again(task)
+            await self._sent(task, self._send_again(task))
         except BaseException as error:
             events.close()
             self._notifier.over(task)
-            raise _named(error, self._record(task).order) from None
-        self._background.start(self._follow(task, events))
+            raise named(error, order) from None
+        self._follow(task, events, epoch)
 
     def change(self, task: str) -> None:
         """A task's record was changed by another process: carry it out."""
@@ -141,12 +146,12 @@ class Service:
             left = self._let_go[task] = asyncio.Event()
             if task in self._lifetimes:
                 self._lifetimes.pop(task).cancel()
-            try:
+            if task in self._sending:
+                self._sending[task].cancel()
+                await asyncio.wait([self._sending[task]])
+            with contextlib.suppress(TaskNotExist, TaskEnded):
                 self._engine.delete(task)
-            except (TaskNotExist, TaskEnded):
-                if task in self._resuming:
-                    self._resuming[task].cancel()
-                    await asyncio.wait([self._resuming[task]])
+            if task not in self._following:
                 del self._let_go[task]
                 left.set()
                 return
@@ -155,9 +160,10 @@ class Service:
     async def gone(self, task: str) -> None:
         """Wait until nothing is left here of a task that was let go."""
         while task in self._let_go:
-            with contextlib.suppress(TaskNotExist):
-                await self._engine.finished(task)
-            await asyncio.sleep(0)
+            if task in self._following:
+                await asyncio.wait([self._following[task]])
+            else:
+                await self._let_go[task].wait()
 
     async def metrics(self) -> list[Sample]:
         """Every counter there is, now: the engine's, and those of `service.metrics.METRICS`."""
@@ -186,10 +192,10 @@ class Service:
             if isinstance(error, RoomError):  # no doing of the caller's: an operator must know
                 self._not_begun = f"room {order.room_id!r} of application {app.sdk_app_id}: {error}"
                 self._refusals.add()
-            raise _named(error, order) from None
+            raise named(error, order) from None
         finally:
             del self._creating[task]
-        self._background.start(self._follow(task, events))
+        self._follow(task, events, self._registry.epoch(task))
         return task
 
     async def describe(self, app: Application, product: Product, task: str) -> TaskStatus:
@@ -243,8 +249,8 @@ class Service:
         """Close the engine. Tasks that nobody ended stay as they are, for the next start."""
         self._closing = True
         self._refusals.close()
-        for resuming in self._resuming.values():
-            resuming.cancel()
+        for sending in self._sending.values():
+            sending.cancel()
         for timer in self._lifetimes.values():
             timer.cancel()
         await self._engine.close(resumed=True)
@@ -301,32 +307,47 @@ class Service:
         with contextlib.suppress(TaskNotExist, TaskEnded):
             self._engine.delete(task, EndReason.REPLACED if replaced else EndReason.STOPPED)
             return
-        if task in self._resuming:
-            self._resuming[task].cancel()
-            self._background.start(self._bury(task, code))
+        if task in self._sending:
+            self._sending[task].cancel()
+            self._background.start(self._bury(task, code, self._registry.epoch(task)))
 
-    async def _follow(self, task: str, events: EventStream) -> None:
-        """Tell of a task until its end."""
+    def _follow(self, task: str, events: EventStream, epoch: int | None) -> None:
+        """Tell of a task until its end, or until another process has it."""
+        self._following[task] = self._background.start(self._tell(task, events, epoch))
+
+    async def _tell(self, task: str, events: EventStream, epoch: int | None) -> None:
         record = self._record(task)
         if record.order.product is Product.LIVE and not self._closing:
             ends = self._clock.now() + record.expires - self._now()
-            self._lifetimes[task] = self._clock.call_at(ends, partial(self._outlived, task))
+            outlived = partial(self._outlived, task, epoch)
+            self._lifetimes[task] = self._clock.call_at(ends, outlived)
         await self._notifier.begin(record)
         async for event in events:
-            await self._note(task, event)
+            await self._note(task, event, epoch)
         if task in self._lifetimes:
             self._lifetimes.pop(task).cancel()
-        if task in self._let_go:
+        if not self._is_ours(task, epoch):
             await self._engine.forget(task)
-            del self._let_go[task]
+        del self._following[task]
+        if task in self._let_go:
+            self._let_go.pop(task).set()
 
-    def _outlived(self, task: str) -> None:
+    def _outlived(self, task: str, epoch: int | None) -> None:
         """A stream's task has a life of its own, at whose end its robot leaves."""
         if self._record(task).ended is None:
             logger.info("- task %s: ResourceExpiredHour is over", task, extra={"task": task})
-            self._background.start(self._delete(task))
+            self._background.start(self._expire(task, epoch))
 
-    async def _note(self, task: str, event: Event) -> None:
+    async def _expire(self, task: str, epoch: int | None) -> None:
+        code = LeaveCode.STOPPED
+        if await self._kept(task, epoch, lambda: self._registry.leave(task, code)):
+            self._stop(task, code)
+
+    def _is_ours(self, task: str, epoch: int | None) -> bool:
+        """Whether no other process has, or had, a task since this one has had it in this epoch."""
+        return task not in self._let_go and self._registry.epoch(task) == epoch
+
+    async def _note(self, task: str, event: Event, epoch: int | None) -> None:
         if task in self._let_go and isinstance(event, RobotLeft | TaskFinished):
             self._let_go[task].set()
             return  # another process has the task
@@ -338,55 +359,79 @@ class Service:
                 return  # this process ends, not the task
         if isinstance(event, RobotLeft):
             code = LEAVE_CODES[event.reason]
-            await self._kept(lambda: self._registry.leave(task, code))
+            if not await self._kept(task, epoch, lambda: self._registry.leave(task, code)):
+                if task in self._let_go:
+                    self._let_go[task].set()
+                return
         if isinstance(event, EventsMissed):
             await self._missed(task, event)
-        if isinstance(event, TaskFinished) and event.kept:
+        if isinstance(event, TaskFinished) and (event.kept or not self._is_ours(task, epoch)):
             return  # the next process sends its last slices and reports its end
         await self._notifier.note(self._record(task), event)
         if isinstance(event, TaskFinished):
-            await self._kept(lambda: self._registry.end(task, self._now()))
+            await self._kept(task, epoch, lambda: self._registry.end(task, self._now()))
             await self._prune()
 
-    async def _kept(self, write: Callable[[], Awaitable[None]]) -> None:
+    async def _kept(
+        self, task: str, epoch: int | None, write: Callable[[], Awaitable[None]]
+    ) -> bool:
         """Write to the registry until it is done: a task whose end is not kept would be sent again
-        at the next start."""
-        while True:
+        at the next start. Gives False where another process has the task, which goes on then."""
+        while self._is_ours(task, epoch):
             try:
-                return await write()
+                await write()
+                break
             except Exception:
                 logger.exception("the registry cannot be written; it is tried again")
                 await self._clock.sleep(PATIENCE)
+        return self._is_ours(task, epoch)
 
     async def _missed(self, task: str, event: EventsMissed) -> None:
         text = f"{counted(event.count, 'event')} came too fast to be told"
         logger.warning("! task %s: %s", task, text, extra={"task": task})
         await self._notifier.trouble(self._record(task), event.at, Code.UPLOAD_TROUBLE, text)
 
-    async def _resume(self, task: str) -> None:
+    async def _resume(self, task: str, epoch: int | None) -> None:
         """Send the robot of an earlier process again."""
         events = self._engine.events(task)
+        attempts = retry(
+            lambda: self._send_again(task),
+            lambda error: self._tell_trouble(task, error),
+            self._clock,
+        )
         try:
-            code = await retry(
-                lambda: self._send_again(task),
-                lambda error: self._tell_trouble(task, error),
-                self._clock,
-            )
-        except BaseException:
+            code = await self._sent(task, attempts)
+        except BaseException as error:
             events.close()
+            if isinstance(error, TaskEnded):
+                return
             raise
-        finally:
-            del self._resuming[task]
         if code is not None:
             events.close()
-            await self._bury(task, code)
+            await self._bury(task, code, epoch)
             return
         # Lists that were changed and a delete that came meanwhile.
         record = self._record(task)
         self._engine.modify(task, record.order.params.subscription)
         if record.code is not None:
             self._engine.delete(task)
-        await self._follow(task, events)
+        self._follow(task, events, epoch)
+
+    async def _sent(
+        self, task: str, work: Coroutine[None, None, LeaveCode | None]
+    ) -> LeaveCode | None:
+        """What comes of sending a task's robot. Raises TaskEnded where it is wanted no more before
+        it is there."""
+        self._sending[task] = asyncio.ensure_future(work)
+        try:
+            return await self._sending[task]
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            raise TaskEnded(f"task {task} is taken back") from None
+        finally:
+            del self._sending[task]
 
     async def _send_again(self, task: str) -> None:
         record = self._record(task)
@@ -413,17 +458,18 @@ class Service:
             if record is not None:
                 await self._notifier.note(record, event)
 
-    async def _bury(self, task: str, code: LeaveCode) -> None:
+    async def _bury(self, task: str, code: LeaveCode, epoch: int | None) -> None:
         """End a task that is in no room any more, once the slices that an earlier process left are
         settled; what became of those before is not known here."""
-        await self._kept(lambda: self._registry.leave(task, code))
+        if not await self._kept(task, epoch, lambda: self._registry.leave(task, code)):
+            return
         at = self._clock.wall(self._clock.now())
         record = self._record(task)
         await self._notifier.left(record, at, record.code or code)
-        if not await self._engine.settled(task):
+        if not await self._engine.settled(task) or not self._is_ours(task, epoch):
             return  # the next process sends them and ends the task
         await self._notifier.all_stored(record, self._clock.wall(self._clock.now()), ok=False)
-        await self._kept(lambda: self._registry.end(task, self._now(), forget=False))
+        await self._kept(task, epoch, lambda: self._registry.end(task, self._now(), forget=False))
 
     async def _prune(self) -> None:
         await self._registry.prune(self._now() - self._settings.serve.keep_ended * DAY)
@@ -450,38 +496,3 @@ def owned(registry: Registry, app: Application, product: Product, task: str, now
     if record.ended is not None:
         raise TaskEnded(f"task {task} has ended")
     return record
-
-
-def _named(error: BaseException, order: Order) -> BaseException:
-    """The error of a creation, with the name that its caller knows the field by."""
-    if not isinstance(error, BadInput) or error.field != "room":
-        return error
-    if order.stream is not None:
-        return BadInput("stream", error.got, error.allowed)
-    allowed = "an id that the room URL of its pattern can hold"
-    return BadInput("room_id", order.room_id, allowed)
-
-
-def apps_of(
-    settings: ServiceSettings, before: Mapping[int, Application], tasks: Iterable[Record]
-) -> dict[int, Application]:
-    """The applications of new settings, by their ids. Raises BadInput where one of *tasks* would
-    lose its application or its room: the users of another one could publish into that room."""
-    apps = {app.sdk_app_id: app for app in settings.apps}
-    for record in tasks:
-        old, new = before.get(record.app), apps.get(record.app)
-        if old is not None and new is None:
-            allowed = f"settings that have it: task {record.task} has not ended"
-            raise BadInput("apps", f"no application {record.app}", allowed)
-        if old and new and room_at(old, record.order) != room_at(new, record.order):
-            allowed = f"the same room for {record.order.room_id!r}: task {record.task} is in it"
-            raise BadInput("apps", f"other rooms of application {record.app}", allowed)
-    return apps
-
-
-def room_at(app: Application, order: Order) -> str:
-    """Where a task is; nothing where the settings no longer have its room."""
-    try:
-        return room_of(app, order)
-    except BadInput:
-        return ""

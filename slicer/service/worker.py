@@ -142,7 +142,8 @@ class Worker:
         """Hand over what is here, as long as somebody takes it."""
         while tasks := list(self._owns.tasks()):
             if not self._anybody() and not await self._anybody_later():
-                logger.warning("! no other worker takes this one's %d tasks", len(tasks))
+                left = counted(len(tasks), "task")
+                logger.warning("! no other worker takes over: %s left here", left)
                 return
             await asyncio.gather(*(self.hand_over(task) for task in tasks[:HANDED_OVER]))
 
@@ -204,7 +205,7 @@ class Worker:
         """Send a robot. The first one of a task is awaited by who ordered it."""
         task = record.task
         await self._service.gone(task)
-        if self._owns.epoch(task) != record.epoch or self._registry.get(task) is None:
+        if not self._still_has(record):
             return
         self._gate.reopen(task)
         if record.epoch > 1 or task in self._found:
@@ -220,11 +221,14 @@ class Worker:
                 text = f"{lost}; {self.name} goes on; {told}"
                 # The same id after a restart: this worker has told it already.
                 await self._service.tell_trouble(task, text, f"lost.{record.epoch}")
-            self._service.take_up(task)
+            if self._still_has(record):  # what was told had to be written first
+                self._service.take_up(task)
             return
         failed: SlicerError | None = None
         try:
             await self._service.begin(task)
+        except TaskEnded:
+            return
         except SlicerError as error:
             failed = error
         begun = self._begun_of(task)
@@ -232,8 +236,15 @@ class Worker:
             begun.set_result(failed)
         if failed is not None:
             await asyncio.sleep(PATIENCE)
-            if self._owns.epoch(task) == record.epoch:  # who ordered it has died
+            if self._still_has(record):  # who ordered it has died
                 self._service.take_up(task)
+
+    def _still_has(self, record: TaskRecord) -> bool:
+        """Whether a task is this worker's, by the epoch of this record, and has an order."""
+        return (
+            self._owns.epoch(record.task) == record.epoch
+            and self._registry.get(record.task) is not None
+        )
 
     async def _take_over(self, record: TaskRecord) -> None:
         """Deliver what other workers have cut of a task, by the copies that they have left. A place

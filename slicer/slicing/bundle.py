@@ -33,6 +33,7 @@ from slicer.rtp.rtcp.reports import Bye, ReceiverReport, SenderReport
 from slicer.rtp.rtcp.transport_reporter import TransportReporter
 from slicer.rtp.stream import Stream
 from slicer.slicing.activity import Activity
+from slicer.slicing.keyframe_requests import RequestsOf
 from slicer.slicing.outputs import TrackKey, TrackOutput, Transmit
 from slicer.slicing.receiver import Receiver
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -43,10 +44,11 @@ MAX_SECTIONS = 256
 
 
 class Bundle:
-    """The receiving end of one connection. *ssrc*: our own, in RTCP."""
+    """The receiving end of one connection. *ssrc*: our own, in RTCP. *requests_of*: the requests
+    for keyframes to its videos; None: no other connection has the same videos."""
 
-    def __init__(self, ssrc: int) -> None:
-        self._ssrc = ssrc
+    def __init__(self, ssrc: int, requests_of: RequestsOf | None = None) -> None:
+        self._ssrc, self._requests_of = ssrc, requests_of
         self._counters: Counter[str] = Counter()
         self._demultiplexer = Demultiplexer()
         self._transport = TransportReporter(ssrc)
@@ -170,7 +172,9 @@ class Bundle:
         if anchor not in self._receivers:
             if not sections:
                 return []
-            self._receivers[anchor] = Receiver(anchor, self._ssrc, self._transport, self._activity)
+            self._receivers[anchor] = Receiver(
+                anchor, self._ssrc, self._transport, self._activity, self._requests_of
+            )
         receiver = self._receivers[anchor]
         cuts = receiver.set_sections(sections)
         self._deadlines[receiver] = receiver.deadline()

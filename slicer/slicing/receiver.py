@@ -17,6 +17,7 @@ from slicer.rtp.rtcp.reports import SenderReport
 from slicer.rtp.rtcp.transport_reporter import TransportReporter
 from slicer.rtp.stream import Stream
 from slicer.slicing.activity import Activity
+from slicer.slicing.keyframe_requests import KeyframeRequests, RequestsOf
 from slicer.slicing.outputs import TrackKey, TrackOutput, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.track import AudioTrack, Track, VideoTrack, earliest
@@ -26,12 +27,17 @@ class Receiver:
     """The receiving end of one anchor. *ssrc*: ours; the others are the connection's."""
 
     def __init__(
-        self, anchor: str, ssrc: int, transport: TransportReporter, activity: Activity
+        self,
+        anchor: str,
+        ssrc: int,
+        transport: TransportReporter,
+        activity: Activity,
+        requests_of: RequestsOf | None,
     ) -> None:
         self.anchor = anchor
         self.streams: list[Stream] = []
         self.heard = float("-inf")  # when a packet of any of them last came
-        self._activity = activity
+        self._activity, self._requests_of = activity, requests_of
         self._sender = SenderClock()
         self._tracks: dict[Slot, Track] = {}
         self._epochs: dict[Slot, int] = {}  # of the last track of a slot that has ended
@@ -140,9 +146,14 @@ class Receiver:
             return before
         slot = stream.parameters.slot
         audio = slot[0] is Kind.AUDIO
-        track = AudioTrack(stream, self._activity) if audio else VideoTrack(stream)
+        track = AudioTrack(stream, self._activity) if audio else self._video_track(stream)
         if slot in self._epochs:
             stream.epoch = max(stream.epoch, self._epochs[slot] + 1)
         for key, spec in before.attached if before is not None else ():
             track.attach(key, spec)
         return track
+
+    def _video_track(self, stream: Stream) -> VideoTrack:
+        if self._requests_of is None:
+            return VideoTrack(stream, KeyframeRequests())
+        return VideoTrack(stream, self._requests_of(self.anchor, stream.parameters.slot))

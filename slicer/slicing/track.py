@@ -3,8 +3,9 @@
 Audio and video tracks have the same verbs. While no task needs its packets, the stream sleeps.
 
 A source is asked for keyframes once for all of its tasks: while the interval since the last request
-is not over, a grabber that needs one waits, and may be given what another one asked for. Of layers
-of simulcast and of SVC, the tasks of one source share one: the one that is enough for all.
+is not over, a grabber that needs one waits, and may be given what another one asked for, perhaps on
+another connection to the same source. Of layers of simulcast and of SVC, the tasks of one track
+share one: the one that is enough for all.
 """
 
 import math
@@ -17,6 +18,7 @@ from slicer.rtp.parameters import Codec
 from slicer.rtp.stream import Ordered, Stream
 from slicer.slicing.activity import Activity
 from slicer.slicing.audio import AudioCutter
+from slicer.slicing.keyframe_requests import KeyframeRequests
 from slicer.slicing.outputs import Missing, TrackKey, TrackOutput
 from slicer.slicing.report_wait import ReportWait
 from slicer.slicing.spec import AudioSpec, VideoSpec
@@ -94,10 +96,11 @@ class AudioTrack:
 
 
 class VideoTrack:
-    """One video stream, its depacketizer and its grabbers."""
+    """One video stream, its depacketizer and its grabbers. *requests*: those to its source."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, requests: KeyframeRequests) -> None:
         self.stream = stream
+        self._requests = requests
         self._can_ask = bool(stream.parameters.feedback & {"nack pli", "ccm fir"})
         self._grabbers: dict[TrackKey, FrameGrabber] = {}
         self._wait = ReportWait(stream)
@@ -108,7 +111,6 @@ class VideoTrack:
         self._missing = Missing.KEYFRAME
         self._orientation = 0
         self._epoch = -1
-        self._asked = -math.inf  # when a keyframe was asked for last
         stream.doze()
 
     @property
@@ -150,22 +152,22 @@ class VideoTrack:
         """When to ask for a keyframe, or a wait for a report is over."""
         asking = earliest(grabber.deadline() for grabber in self._grabbers.values())
         if asking is not None:
-            asking = max(asking, self._asks_from())
+            asking = max(asking, self._requests.last + self._interval())
         return earliest((asking, self._wait.deadline()))
 
     def wants_keyframe(self, now: float) -> bool:
         """Whether any grabber asks now, and may."""
-        if now < self._asks_from():
-            return False
-        asking = [grabber for grabber in self._grabbers.values() if grabber.wants_keyframe(now)]
-        if asking:
-            self._asked = now
-        return bool(asking)
+        interval, last = self._interval(), self._requests.last
+        may = now >= last + interval
+        # What went out by another connection when a grabber wanted it is as good as its own.
+        at = now if may else last
+        asking = [grabber for grabber in self._grabbers.values() if grabber.wants_keyframe(at)]
+        return bool(may and asking) and self._requests.claim(now, interval)
 
-    def _asks_from(self) -> float:
-        """When the next request may go out."""
+    def _interval(self) -> float:
+        """Seconds from one request to the next: as long as any task wants them to be."""
         every = (grabber.spec.asks_every for grabber in self._grabbers.values())
-        return self._asked + max((one for one in every if one < math.inf), default=0.0)
+        return max((one for one in every if one < math.inf), default=0.0)
 
     def _choose_layer(self) -> None:
         """Have the layer taken that is high enough for every task; without tasks, as before."""

@@ -58,8 +58,8 @@ PROBE_SOON = 5.0
 ANSWERS = 2
 # After so long without a packet, the wait for an answer begins anew.
 SILENT = 1.0
-# Seconds from the first packet of the time due to the picture's from which it counts as late: an
-# answer to the second request comes within it.
+# Seconds from the first packet of the time due to the picture's, as they come or by their media
+# time, from which it counts as late: an answer to the second request comes within it.
 LATE = 0.75
 # Seconds that packets come without the picture due until that is told.
 MISSING_AFTER = 10.0
@@ -117,7 +117,7 @@ class FrameGrabber:
         self._answers = Answers(can_ask, counters)
         self._epoch = -1
         self._due: int | None = None
-        self._overdue: float | None = None
+        self._overdue: tuple[float, int] | None = None  # since when, and since which media time
         self._told = False
         self._group: Group | None = None
 
@@ -140,7 +140,7 @@ class FrameGrabber:
         assert self._due is not None
         back = self._answers.observe(timestamp >= self._due, contiguous, now)
         if timestamp >= self._due and (self._overdue is None or back):
-            self._overdue = now
+            self._overdue = now, timestamp
 
     def keyframe_began(self, timestamp: int, now: float) -> None:
         """The first packet of a keyframe came: the source answers, even if the rest is lost."""
@@ -168,8 +168,9 @@ class FrameGrabber:
     def missing(self, reason: Missing) -> list[PictureMissing]:
         """Say once that the picture due cannot be had, where it is overdue. *reason*: the track's
         knowledge."""
-        overdue = self._overdue is not None and self._answers.seen - self._overdue >= MISSING_AFTER
-        if self._told or not overdue:
+        if self._told or self._overdue is None:
+            return []
+        if self._answers.seen - self._overdue[0] < MISSING_AFTER:
             return []
         self._told = True
         self.counters["picture_missing"] += 1
@@ -198,7 +199,7 @@ class FrameGrabber:
         assert self._due is not None
         due, step = self._due, self.spec.seconds * last.codec.clock_rate
         self._due += (1 + (frame.timestamp - due) // step) * step
-        if self._overdue is not None and self._answers.seen - self._overdue > LATE:
+        if self._is_late(frame.timestamp, last.codec.clock_rate):
             self.counters["picture_late"] += 1
         self._overdue, self._told = None, False
         stays = self.mode is Mode.TRYING and group.begins
@@ -221,6 +222,14 @@ class FrameGrabber:
             continues,
             frame.orientation,
         )
+
+    def _is_late(self, timestamp: int, clock_rate: int) -> bool:
+        """Whether the picture of this media time waited too long: since the first packet that was
+        due came, or, where a path that was held up gives all at once, was sent."""
+        if self._overdue is None:
+            return False
+        now, due = self._overdue
+        return self._answers.seen - now > LATE or timestamp - due > LATE * clock_rate
 
 
 class Answers:

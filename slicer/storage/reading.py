@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from slicer.errors import BadInput, StorageError, StorageUnavailable
+from slicer.errors import BadInput, StorageError, StorageUnavailable, counted
 from slicer.storage import Credentials
 from slicer.storage.azure import ADVICE as AZURE_ADVICE
 from slicer.storage.azure import AZURE, azure_store
@@ -198,7 +198,7 @@ def below(prefix: str, name: str, size: int) -> StoredObject | None:
 
 def other_size(one: StoredObject, size: int) -> StorageError:
     """It is not what was listed any more, or too large."""
-    text = f"{size} bytes, {one.size} were listed and {MAX_OBJECT} are read at most"
+    text = f"{counted(size, 'byte')}, {one.size} were listed and {MAX_OBJECT} are read at most"
     return StorageUnavailable(one.key, text, "list it again")
 
 

@@ -19,6 +19,7 @@ from slicer.clock import Clock, LoopClock
 from slicer.hot import Bundle
 from slicer.rtp.parameters import RtpParameters
 from slicer.rtp.srtp import unprotect
+from slicer.slicing.keyframe_requests import RequestsOf
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.counts import PathCounts
 from slicer.webrtc.drain import Datagram, Drain
@@ -42,9 +43,12 @@ class LoopPath:
         """None: the loop's thread does other work, too."""
         return
 
-    def open(self, deliver: Callable[[TrackOutput], None]) -> "LoopMedia":
+    def open(
+        self, deliver: Callable[[TrackOutput], None], requests_of: RequestsOf | None = None
+    ) -> "LoopMedia":
         """The media of a new connection."""
-        return LoopMedia(Bundle(secrets.randbits(32)), LoopClock(), deliver, self.counts)
+        bundle = Bundle(secrets.randbits(32), requests_of)
+        return LoopMedia(bundle, LoopClock(), deliver, self.counts)
 
 
 class LoopMedia:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from slicer.errors import RoomError
 from slicer.hot import IMPLEMENTATION, Bundle
 from slicer.rtp.parameters import RtpParameters
+from slicer.slicing.keyframe_requests import RequestsOf
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.counts import PathCounts
 from slicer.webrtc.link import Address, Link
@@ -54,9 +55,11 @@ class NativePath:
         """What the plane has done; a look is a wake-up of its thread."""
         return PathCounts(*self._plane.counts)
 
-    def open(self, deliver: Callable[[TrackOutput], None]) -> "NativeMedia":
+    def open(
+        self, deliver: Callable[[TrackOutput], None], requests_of: RequestsOf | None = None
+    ) -> "NativeMedia":
         """The media of a new connection."""
-        return NativeMedia(self._plane, Bundle(secrets.randbits(32)), deliver)
+        return NativeMedia(self._plane, Bundle(secrets.randbits(32), requests_of), deliver)
 
 
 class NativeMedia:

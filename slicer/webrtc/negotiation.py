@@ -133,7 +133,7 @@ def conclude(
     Only payload types and header extensions that we offered count. Raises BadInput.
     """
     if len(answer.sections) != places:
-        raise BadInput("sdp", f"{len(answer.sections)} m-lines", f"{places}, as in our offer")
+        raise BadInput("sdp", counted(len(answer.sections), "m-line"), f"{places}, as in our offer")
     group = bundle_group(answer)
     accepted, paused = {}, set()
     for index, ours in offered.items():
@@ -199,7 +199,7 @@ def _check_places(offer: Description, before: Agreement | None) -> None:
         return
     if len(offer.sections) < len(before.sections):
         allowed = f"the session's {len(before.sections)} or more (RFC 3264 8)"
-        raise BadInput("sdp", f"{len(offer.sections)} m-lines", allowed)
+        raise BadInput("sdp", counted(len(offer.sections), "m-line"), allowed)
     for index, stream in before.accepted.items():
         section = offer.sections[index]
         # One that stops now may leave out all its attributes, the MID too (RFC 3264 8.2).

@@ -12,6 +12,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from slicer.rtp.parameters import RtpParameters
+from slicer.slicing.keyframe_requests import RequestsOf
 from slicer.slicing.outputs import Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.counts import Counting, count_by
 from slicer.webrtc.link import Address, Link
@@ -92,8 +93,9 @@ class Media(Protocol):
 class MediaPath(Counting, Protocol):
     """Opens the media of connections."""
 
-    def open(self, deliver: Deliver) -> Media:
-        """The media of a new connection; its cuts go to *deliver*."""
+    def open(self, deliver: Deliver, requests_of: RequestsOf | None = None) -> Media:
+        """The media of a new connection; its cuts go to *deliver*. *requests_of*: as Bundle has
+        it."""
         ...
 
 

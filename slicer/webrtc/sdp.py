@@ -14,7 +14,7 @@ from slicer.errors import BadInput
 
 MAX_SECTIONS = 512
 """m-lines of one description: twice what a bundle receives, for many may be stopped or refused."""
-_MEDIA = re.compile(r"([a-z0-9]+) (\d{1,5})(?:/\d+)? ([A-Za-z0-9/.-]+)((?: [^ ]+)+)", re.ASCII)
+_MEDIA = re.compile(r"([^ ]+) (\d{1,5})(?:/\d+)? ([^ ]+)((?: [^ ]+)+)", re.ASCII)
 _ATTRIBUTE = re.compile(r"\s*([^:\s]+)\s*(?::(.*))?")
 _LINE_END = re.compile(r"\r\n?|\n")
 _AROUND = " \t\0\ufeff"

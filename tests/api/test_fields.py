@@ -61,7 +61,7 @@ def test_all_kinds() -> None:
         ({"Name": 1}, "InvalidParameter", "Name: got the number 1; allowed: a string: up to 4"),
         ({"Key": "123456789"}, "Wrong.Key", "Key: got 9 characters (not shown); allowed: up to 8"),
         ({"Key": "a\0"}, "Wrong.Key", "Key: got 2 characters (not shown)"),
-        ({"Key": "\ud800"}, "Wrong.Key", "Key: got 1 characters (not shown)"),
+        ({"Key": "\ud800"}, "Wrong.Key", "Key: got 1 character (not shown)"),
         ({"List": ["a", "b", "c"]}, "InvalidParameter.OutOfRange", "List: got 3 entries; allowed"),
         ({"List": ["a", "öö"]}, "InvalidParameterValue", "List[1]: got 'öö'; allowed: up to 3"),
         ({"List": ["a", 1]}, "InvalidParameter", "List[1]: got the number 1; allowed: a string"),

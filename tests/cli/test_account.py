@@ -36,7 +36,7 @@ def test_what_became_of_all_packets(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert rows(capsys) == {
         "records read": 106,
         "RTP": 105,
-        "of anchors": 100,
+        "of anchors: --anchor ID names them": 100,
         "of no known codec: --audio-type, --video-type say it": 5,
         "STUN": 1,
         "slices made": 2,

@@ -23,7 +23,7 @@ def state(tmp_path: Path) -> Path:
         await queue.add(ORIGIN.started(AT), 1_000.0)
         await queue.add(ORIGIN.left(AT, LeaveCode.STOPPED), 1_001.0)
         (first,) = await queue.due(2_000.0, 8)
-        await queue.settle(first, Outcome.GIVEN_UP, "HTTP 500", 2_000.0)
+        await queue.settle(first, Outcome.GIVEN_UP, "\x1b[2JHTTP 500", 2_000.0)
         await queue.close()
 
     (tmp_path / "slicer-state").mkdir(mode=0o700)
@@ -38,7 +38,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(lines) == 2
     assert "given-up" in lines[0]
     assert "1001  task-1" in lines[0]
-    assert lines[0].endswith("HTTP 500")
+    assert lines[0].endswith(r"  \x1b[2JHTTP 500"), "a subscriber's words are not obeyed"
     assert "waiting" in lines[1]
     assert main(["callbacks", "list", "--outcome", "delivered"]) == STORED
     assert capsys.readouterr().out == ""

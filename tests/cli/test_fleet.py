@@ -38,7 +38,7 @@ def test_a_fleet_is_shown_with_what_is_amiss() -> None:
         ["gone", "?", "1", "?", "not", "heard"],
         ["w0", "a", "1", "of", "4", "50%", "working"],
         ["w1", "-", "0", "of", "4", "0%", "draining"],
-        ["1", "task", "wait", "for", "a", "worker"],
+        ["1", "task", "without", "a", "worker"],
     ]
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from slicer.cli import main
@@ -55,12 +56,13 @@ def test_no_id_is_obeyed_by_a_terminal() -> None:
     assert "\x1b" not in captured.get()
 
 
-def test_ids_are_whole_at_60_columns() -> None:
-    task = dict.fromkeys(("status", "stored", "pending", "lost", "user"), "1")
-    row = task | {"task": "T" * 32, "room": "R" * 40, "anchors": ["ada", "bo"]}
+@pytest.mark.parametrize("letter", ["R", "会", "\U0001f3a4"])
+def test_ids_are_whole_at_60_columns(letter: str) -> None:
+    task = dict.fromkeys(("status", "stored", "pending", "lost"), "1")
+    row = task | {"task": "T" * 32, "room": letter * 64, "user": "U" * 32, "anchors": ["ada", "bo"]}
     console = Console(width=60, record=True, quiet=False, file=None)
     with console.capture() as captured:
         console.print(table([row]))
     text = captured.get()
-    assert (text.count("T"), text.count("R")) == (32, 40)
-    assert all(len(line) <= 60 for line in text.splitlines())
+    assert [text.count(one) for one in ("T", letter, "U")] == [32, 64, 32]
+    assert all(cell_len(line) <= 60 for line in text.splitlines())

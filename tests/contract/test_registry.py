@@ -109,6 +109,14 @@ async def test_leaving_and_ending(opened: Opened) -> None:
         assert ended.order.bucket.credentials.secret_key == ""
 
 
+async def test_who_has_a_task_has_it_in_the_same_epoch_until_its_end(opened: Opened) -> None:
+    async with opened() as registry:
+        await registry.add(RECORD)
+        assert registry.epoch("task-1") == 1
+        await registry.leave("task-1", LeaveCode.IDLE)
+        assert registry.epoch("task-1") == 1
+
+
 async def test_what_comes_after_the_end_changes_nothing(opened: Opened) -> None:
     async with opened() as registry:
         await registry.add(RECORD)

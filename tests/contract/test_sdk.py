@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from tencentcloud.trtc.v20190722.trtc_client import TrtcClient
 
 from slicer.api.fields import Field, Table, Text, Texts, Whole, Wholes
 from slicer.api.schema import ACTIONS, walk
+from tests.harness.service.api import Caller, seed
 
 DOCS = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 LEFT_OUT = DOCS.split("\n## What is left out\n")[1]
@@ -45,6 +46,23 @@ def test_every_field_of_the_sdk_is_ours_and_every_one_of_ours_the_sdks(action: s
     theirs = dict(fields(f"{action}Request"))
     ours = {path: kind(field) for path, field in walk(ACTIONS[action].fields)}
     assert ours == theirs
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_every_answer_has_the_fields_of_the_sdks(action: str) -> None:
+    """What is within `CheckDetail`: service/test_results.py."""
+    body = seed(action) if action.startswith("Create") else {"SdkAppId": 200806, "TaskId": "t"}
+    answer = await Caller().post(action, body)
+    theirs = {path for path, _ in fields(f"{action}Response") if "CheckDetail." not in path}
+    assert set(paths(answer)) == theirs
+
+
+def paths(answer: Mapping[str, object], path: str = "") -> Iterator[str]:
+    """Every field of an answer with its full path."""
+    for name, each in answer.items():
+        yield path + name
+        if isinstance(each, dict):
+            yield from paths(each, f"{path}{name}.")
 
 
 def test_the_actions_that_slice_or_moderate_are_ours_or_said_to_be_left_out() -> None:

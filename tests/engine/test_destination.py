@@ -32,7 +32,7 @@ from slicer.rtp.parameters import Kind
 from slicer.storage import Credentials, Receipt
 from slicer.storage.local import LocalStorage
 from tests.harness.clock import EPOCH, ManualClock, settle
-from tests.harness.delivery.spooling import file_of, info_of, spool_settings
+from tests.harness.delivery.spooling import file_of, info_of, spool_settings, with_fields
 from tests.harness.fleet.in_process import until
 from tests.harness.rooms.replay import talk
 
@@ -174,6 +174,23 @@ async def test_resend_once_the_keys_are_known(tmp_path: Path, encoding: Encoding
     await life.until(lambda: life.stored() == ["ada/1"])
     await life.end()
     assert life.stored() == ["ada/1"]
+
+
+async def test_the_keys_of_any_task_send_what_was_stuck(
+    tmp_path: Path, encoding: EncodingPool
+) -> None:
+    """The newest record's task may be forgotten, or be none."""
+    key = DestinationKey((tmp_path / "out").as_uri(), OLD)
+    life = Life(tmp_path / "spool", encoding)
+    folder = life.spool.folder(key.urls, *key.key_ids)
+    folder.write(1, file_of("ada/1"))
+    path = folder.write(2, file_of("ada/2"))
+    path.write_bytes(with_fields(path.read_bytes(), {"task": "gone"}))
+    await life.end()
+    life = Life(tmp_path / "spool", encoding)
+    await life.destinations.recover(lambda _url, task: OLD if task == "task" else None)
+    await life.until(lambda: sorted(life.stored()) == ["ada/1", "ada/2"])
+    await life.end()
 
 
 async def test_with_a_spool_a_store_may_be_away_at_the_start(

@@ -1,6 +1,7 @@
 """What an operator can do with a spool: see it while it is used; send and drop when it is not."""
 
 import asyncio
+import json
 import os
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,8 @@ import pytest
 from slicer.delivery.spool.folder import Folder
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.spool import locked
+from slicer.demo.progress import line
+from slicer.engine.event_json import event_json
 from slicer.engine.events import SliceStored, TaskEvent, TaskTrouble
 from slicer.engine.salvage import Choice, drop, send, stuck
 from slicer.engine.settings import Settings
@@ -19,7 +22,7 @@ from slicer.media.slice import File, ManifestInfo
 from slicer.rtp.parameters import Kind
 from slicer.storage import Credentials
 from tests.harness.clock import EPOCH
-from tests.harness.delivery.spooling import bytes_of, file_of, spool_settings
+from tests.harness.delivery.spooling import bytes_of, file_of, spool_settings, with_fields
 
 
 def fill(folder: Path, to: Path, *, keys: bool = False) -> None:
@@ -97,6 +100,33 @@ async def test_send(spool: Path, tmp_path: Path) -> None:
     assert names(spool) == ["damaged"]
 
 
+ODD: list[object] = [
+    *(None, True, -1, 0.5, 2**70, float("nan"), 10**400, [], {}),
+    *("", "x", "\ud800", "a\r\nb: c", "0001-01-01T00:00:00+23:59", "s3://["),
+]
+
+
+async def test_records_with_odd_fields_cost_themselves_alone(spool: Path, tmp_path: Path) -> None:
+    """Each has the right sum, so that its fields are all there is to tell it by."""
+    whole = next(iter(stuck(spool))).path
+    number = 10
+    for name in json.loads(whole.read_bytes().partition(b"\n")[2][:-1000]):
+        for odd in ODD:
+            record = with_fields(whole.read_bytes(), {name: odd})
+            whole.with_name(f"{number:016d}.slice").write_bytes(record)
+            number += 1
+    told: list[TaskEvent] = []
+    left = await send(Settings(spool=spool_settings(spool)), lambda *_: None, told.append, 20)
+    stored = [event for event in told if isinstance(event, SliceStored)]
+    assert {event.slice.key for event in stored} >= set(ALL[:3])
+    manifest = 1  # what no anchor said; nobody is told of it
+    assert len(stored) + manifest + left == number - 10 + len(ALL), "stored, or kept for a human"
+    assert left > len(stored)
+    for event in told:
+        json.dumps(event_json(event))
+        line(event).encode()
+
+
 async def test_what_has_lost_its_keys_stays_and_is_told(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     fill(spool, tmp_path / "store", keys=True)
@@ -119,7 +149,8 @@ async def test_what_has_lost_its_keys_stays_and_is_told(tmp_path: Path) -> None:
 
 def test_a_manifest_is_chosen_by_its_task_and_age_alone(spool: Path) -> None:
     info = ManifestInfo("task/manifest.json", "task", EPOCH, 2)
-    folder = Folder(spool / "one", StoreUrls("s3://bucket"), spool_settings(spool))
+    urls = StoreUrls((spool.parent / "store").as_uri())
+    folder = Folder(spool / "one", urls, spool_settings(spool))
     folder.write(5, File(info, b"{}", "application/json"))
     assert "task/manifest.json" in names(spool, Choice(task="task"))
     for choice in (Choice(anchor="ada"), Choice(kind=Kind.AUDIO), Choice(task="another")):

@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 from nats.js.api import StreamConfig, StreamInfo
 from nats.js.errors import ServiceUnavailableError
 
@@ -88,6 +91,7 @@ async def test_what_a_reader_had_when_it_died_is_given_to_the_next(
     facts: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.5)
+    monkeypatch.setattr(module, "HANDLED", 0.0)
     await facts.publish(APP, "task", "a", b"a")
     had = asyncio.Event()
 
@@ -103,6 +107,103 @@ async def test_what_a_reader_had_when_it_died_is_given_to_the_next(
     await second.until(1)
     await second.stop()
     assert (second.told, second.tries) == ([b"a"], [2])
+
+
+async def test_what_is_being_told_as_its_reader_is_stopped_is_told_once(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 0.5)
+    await facts.publish(APP, "task", "a", b"a")
+    had, answered = asyncio.Event(), asyncio.Event()
+
+    async def post(_fact: Fact) -> None:
+        had.set()
+        await answered.wait()
+
+    first = asyncio.ensure_future(facts.tell(APP, post))
+    await asyncio.wait_for(had.wait(), 20)
+    first.cancel()
+    asyncio.get_running_loop().call_later(0.1, answered.set)
+    await asyncio.gather(first, return_exceptions=True)
+    assert await facts.count() == 0
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_where_a_server_dies_with_its_answer_nothing_is_told_twice(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 1.5)
+    monkeypatch.setattr(module, "AGAIN", 0.0)
+    answers, ack_sync = [False] if kept else [False, False], Msg.ack_sync
+
+    async def ask(message: Msg, timeout: float = 1.0) -> Msg:
+        if not answers:
+            return await ack_sync(message, timeout)
+        answers.pop()
+        if kept:
+            await ack_sync(message, timeout)
+        raise TimeoutError("nats: timeout")
+
+    monkeypatch.setattr(Msg, "ack_sync", ask)
+    await facts.publish(APP, "task", "a", b"a")
+    reader = Reader(facts)
+    async with asyncio.timeout(20):
+        while answers or await facts.count():
+            await asyncio.sleep(0.05)
+    await facts.publish(APP, "task", "b", b"b")
+    await reader.until(2)
+    await reader.stop()
+    assert reader.told == [b"a", b"b"]
+
+
+async def test_who_is_told_nothing_for_long_gives_up_and_another_one_tells_it(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 0.5)
+    monkeypatch.setattr(module, "FRESH", 0.3)
+    ack_sync, fails = Msg.ack_sync, True
+
+    async def ask(message: Msg, timeout: float = 1.0) -> Msg:
+        if fails:
+            raise TimeoutError("nats: timeout")
+        return await ack_sync(message, timeout)
+
+    monkeypatch.setattr(Msg, "ack_sync", ask)
+    await facts.publish(APP, "task", "a", b"a")
+    reader = Reader(facts)
+    await reader.until(2)
+    fails = False
+    await reader.stop()
+    assert set(reader.told) == {b"a"}
+
+
+async def test_who_was_frozen_with_a_fact_leaves_it_to_others(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 0.5)
+    monkeypatch.setattr(module, "FRESH", 0.5)
+    thawed, had = asyncio.Event(), asyncio.Event()
+    fetch = JetStreamContext.PullSubscription.fetch
+
+    async def fetch_and_freeze(self: Any, batch: int, timeout: float) -> list[Msg]:
+        found = await fetch(self, batch, timeout)
+        had.set()
+        await thawed.wait()
+        return found
+
+    monkeypatch.setattr(JetStreamContext.PullSubscription, "fetch", fetch_and_freeze)
+    frozen = Reader(facts)
+    await facts.publish(APP, "task", "a", b"a")
+    await asyncio.wait_for(had.wait(), 20)
+    monkeypatch.setattr(JetStreamContext.PullSubscription, "fetch", fetch)
+    other = Reader(facts)
+    await other.until(1)
+    await other.stop()
+    thawed.set()
+    await facts.publish(APP, "task", "b", b"b")
+    await frozen.until(1)
+    await frozen.stop()
+    assert (other.told, frozen.told) == ([b"a"], [b"b"])
 
 
 async def test_one_that_cannot_be_handled_is_logged_and_tried_again(

@@ -39,6 +39,14 @@ def test_others_tasks_and_ended_ones_mean_nothing() -> None:
     assert owns.tasks() == {}
 
 
+def test_a_task_that_another_worker_has_ended_is_left() -> None:
+    """Of what was written while this one was cut off it reads the last alone."""
+    owns = Ownership("me")
+    owns.receive(MINE)
+    ended = replace(MINE, revision=4, epoch=2, worker="other", ended=4.0, sealed="x")
+    assert owns.receive(ended) == [Stop("t")]
+
+
 def test_a_task_that_is_discarded_is_left() -> None:
     owns = Ownership("me")
     owns.receive(MINE)

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import nats
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 from nats.js.api import RawStreamMsg
-from nats.js.errors import APIError
+from nats.js.errors import APIError, ServiceUnavailableError
 
 from slicer.errors import BadInput, BusUnavailable
 from slicer.fleet import table as module
@@ -464,6 +465,16 @@ async def test_three_servers_lose_their_leader(tmp_path: Path) -> None:
         await until(lambda: table.read >= barrier)
         await table.close()
         await bus.close()
+
+
+async def test_servers_that_keep_nothing_are_away_though_they_are_there(
+    table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        refused = ServiceUnavailableError(code=503, description="no leader")
+        patched.setattr(bus.js, "stream_info", AsyncMock(side_effect=refused))
+        await until(lambda: "no leader" in table.absence)
+    await until(lambda: not table.absence)
 
 
 async def test_a_bucket_of_another_version_is_refused(bus: Bus, table: Table) -> None:

@@ -32,6 +32,8 @@ def test_an_id_forges_no_line() -> None:
     line = TextLines().format(record("%s left", "eve\n2025-01-06 ERROR all is lost\x1b[2J\u2028"))
     assert line.endswith(r"eve\n2025-01-06 ERROR all is lost\x1b[2J\u2028 left")
     assert escaped("ünïcode 房间") == "ünïcode 房间"
+    assert escaped("lone \ud800, \udcff").encode() == rb"lone \ud800, \udcff"
+    assert escaped("eve \u202etfel\u2069") == r"eve \u202etfel\u2069", "it reads from the left"
     told = JsonLines().format(record("%s left", "eve\n\x1b"))
     assert told.isascii()
     assert told.isprintable()

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from slicer.media import picture
+from slicer.rooms.rtp.room import ENCRYPTED
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rtp.parameters import Kind
 from slicer.slicing.facts import AnchorLeft
+from slicer.slicing.outputs import TrackRefused
 from tests.harness.media.content import Content, Encoding, Painter
 from tests.harness.rooms import rtpbin
 from tests.harness.rooms.rtp_sender import Robot, free_ports
@@ -85,6 +87,27 @@ async def test_ffmpegs_own_description_opens_its_srtp(tmp_path: Path) -> None:
     assert picture.decode("h264", first.frames).width == 320
     assert {cut.end - cut.start for cut in robot.audio()} == {48_000}
     assert robot.connector.counters["srtp_authentication"] == 0
+    await robot.room.leave()
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="there is no ffmpeg")
+async def test_ffmpegs_srtp_without_its_key_is_refused(tmp_path: Path) -> None:
+    file = write_file(tmp_path / "a.mkv", CONTENT, Encoding("h264", "opus", gop=10))
+    audio, video = free_ports(2)
+    crypto = ("-srtp_out_suite", "AES_CM_128_HMAC_SHA1_80", "-srtp_out_params", KEY)
+    outputs = [
+        *output("a", f"srtp://127.0.0.1:{audio}", *crypto),
+        *output("v", f"srtp://127.0.0.1:{video}", *crypto),
+    ]
+    robot = Robot()
+    types = "audio=97:opus&video=96:h264"
+    await robot.enter(f"rtp://127.0.0.1:{audio}?{types}&video_port={video}&anchor=ada")
+    async with sending(file, *outputs):
+        await robot.until(lambda: robot.connector.counters["encrypted"] > 200)
+    assert [one for one in robot.told if isinstance(one, TrackRefused)] == [
+        TrackRefused("ada", kind, ENCRYPTED) for kind in Kind
+    ]
+    assert robot.cuts == []
     await robot.room.leave()
 
 

@@ -15,6 +15,6 @@ def test_options_by_name() -> None:
 
 @pytest.mark.parametrize("query", ["e=1", "a=1&a=2"])
 def test_unknown_ones_and_those_given_twice_are_refused_by_name(query: str) -> None:
-    with pytest.raises(BadInput, match=f"{query[0]!r}.*a, token") as refused:
+    with pytest.raises(BadInput, match=f"options a, token, and not {query[0]!r}") as refused:
         options(urlsplit(f"whep://h/r?token=s3cret&{query}"), ("a", "token"))
     assert "s3cret" not in str(refused.value)

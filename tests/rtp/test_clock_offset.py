@@ -5,8 +5,10 @@ import pytest
 from slicer.rtp.clock_offset import (
     ALIKE,
     BLOCK,
+    CHANCE,
     FORGET,
     LEARN,
+    LONGEST,
     MAX_SLOPE,
     NEAR,
     OPENING,
@@ -56,6 +58,18 @@ def test_it_rises_slowly_and_only_where_a_whole_block_is_near() -> None:
     for second in range(1, int(BLOCK) + 1):
         far.add(5.0 + NEAR + 0.001, float(second))
     assert far.value == 5.0
+
+
+@pytest.mark.parametrize(("most", "seconds"), [(0.05, 0.044 / CHANCE), (1.0, LONGEST)])
+def test_the_more_delays_vary_the_more_of_them_tell_a_rise(most: float, seconds: float) -> None:
+    offset = confirmed()
+    offset.add(5.006, 1.0)
+    second = 1
+    while offset.value == 5.0:
+        second += 1
+        offset.add(5.0 + most, float(second))
+    assert offset.value == pytest.approx(5.006)
+    assert second == pytest.approx(seconds, abs=1.0)
 
 
 @pytest.mark.parametrize("queue", [0.02, 1.5, 60.0])

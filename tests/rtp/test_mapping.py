@@ -26,6 +26,11 @@ def grown(at: float) -> float:
     return min(max(at - 120.0, 0.0) / 20.0, 1.5)
 
 
+def emptied(at: float) -> float:
+    """A queue that is there for 10 s, and is sent while the clock behind it stands still."""
+    return 1.0 * (52.0 <= at < 62.0)
+
+
 def held_up(at: float) -> float:
     """All that is sent within 5 s comes at their end."""
     return 65.0 - at if 60.0 <= at < 65.0 else 0.0
@@ -45,7 +50,16 @@ CASES = {
     "six stalls": replace(
         CALL, seconds=200.0, freezes=tuple((40.013 + 20.7 * stall, 0.8) for stall in range(6))
     ),
+    "three stalls in 6 s": replace(CALL, freezes=((61.33, 0.8), (63.7, 0.8), (66.1, 0.8))),
+    "two stalls, of both clocks": replace(CALL, freezes=((61.33, 2.5), (65.1, 0.3)), frozen=(0, 1)),
     "a stall in a queue": replace(CALL, delay=lambda _: 0.3, freezes=((61.33, 0.8),)),
+    "a stall that empties a queue": replace(CALL, delay=emptied, freezes=((60.33, 6.0),)),
+    "a stall among late reports": replace(
+        CALL,
+        late=2.0,
+        freezes=tuple((40.517 + 9.1 * stall, 0.8) for stall in range(8)),
+        frozen=(1,),
+    ),
     "a delay that grows to 1.5 s": replace(CALL, seconds=275.0, delay=grown),
     "for an hour": replace(LONG, seconds=3600.0, delay=lambda at: 1.5 * (at > 300.0)),
     "media clocks that drift by 200 ppm": replace(LONG, seconds=1000.0, drift=200e-6),
@@ -134,13 +148,15 @@ def test_a_day_of_drift_moves_no_name(drift: float) -> None:
     assert max(errors) <= 10.0
 
 
+@pytest.mark.parametrize("drift", [0.0, 100e-6])
 @pytest.mark.parametrize("seed", range(1, 7))
-def test_jitter_of_100_ms_leaves_25_ms(seed: int) -> None:
-    """Few packets come undelayed: what they say of drift is as much as that, and not less."""
-    made = names(replace(CALL, jitter=0.1, seconds=300.0, seed=seed), SenderClock())
+def test_jitter_of_100_ms_is_no_drift(seed: int, drift: float) -> None:
+    """Few packets come undelayed: the least delay of a few is not the path's."""
+    shaken = replace(CALL, jitter=0.1, seconds=300.0, seed=seed, drift=drift, sparse=2)
+    made = names(replace(shaken, ntp=lambda at: at * (1 + drift)), SenderClock())
     errors = [1000 * one.settled for one in made if one.captured > OPENING]
-    assert min(errors) >= -5.0
-    assert max(errors) <= 25.0
+    assert min(errors) >= -10.0
+    assert max(errors) <= 10.0
 
 
 def test_what_no_rule_can_know() -> None:

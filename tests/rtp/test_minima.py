@@ -40,6 +40,16 @@ def test_a_rise_for_good_is_found_and_one_that_passed_is_not() -> None:
     assert minima.rise(0.0) == (None, 0.0)
 
 
+def test_packets_up_to_one_can_be_left_out() -> None:
+    minima = SuffixMinima()
+    for timestamp, delay in enumerate((0.0, 0.9, 0.02, 0.8, 0.85, 0.83)):
+        minima.add(delay, timestamp)
+    minima.forget(2)
+    assert minima.levels == [(0.8, 3), (0.83, 5)]
+    minima.forget(5)
+    assert (minima.least, minima.levels) == (INFINITY, [])
+
+
 def test_what_trembles_less_than_a_grain_is_one_level() -> None:
     minima = SuffixMinima()
     for timestamp, delay in enumerate((1.0, 1.0 + GRAIN / 2, 1.0 + GRAIN * 0.9)):

@@ -192,6 +192,20 @@ def test_restart_forgets_and_does_not_wait() -> None:
     assert order(ring.pop(0.0)) == [9]
 
 
+def test_what_is_late_is_late_after_a_restart_as_well() -> None:
+    for restarts in (1, 2):
+        for take in (ReorderRing.insert, ReorderRing.skip):
+            ring = ReorderRing(0.0, PATIENCE)
+            for sequence in (3, 4):
+                ring.insert(packet(sequence))
+            for _ in range(restarts):
+                ring.restart()
+            assert take(ring, packet(4)) == "late"
+            assert take(ring, packet(6)) is None
+            ring.flush()
+            assert take(ring, packet(5)) is None
+
+
 @given(st.lists(st.integers(0, 3 * CAPACITY), max_size=200), st.integers(0, 5))
 def test_whatever_comes_goes_out_once_and_in_order(sequences: list[int], every: int) -> None:
     ring, runs = ReorderRing(OPENING, PATIENCE), list[list[int]]([[]])

@@ -87,6 +87,33 @@ async def test_a_task_is_handed_over_by_who_has_it(tables: list[Table]) -> None:
     assert not await registry.hand_over("task-1", "w")
 
 
+async def test_who_has_lost_a_task_ends_it_no_more(tables: list[Table]) -> None:
+    copy = FleetRegistry(tables[0], ENCRYPTION, lambda _: "w")
+    worker = FleetRegistry(tables[1], ENCRYPTION, worker="w")
+    await copy.add(RECORD)
+    await read(tables[1])
+    assert worker.epoch("task-1") == 1
+    assert worker.epoch("nobody") is None
+    await tables[1].close()  # it reads no more by itself
+    given_away = await tables[0].write(given(tables[0].records["task-1"], "other"))
+    assert given_away is not None
+    assert worker.epoch("task-1") == 1, "it has not read it yet"
+    await worker.leave("task-1", LeaveCode.REPLACED)
+    await worker.end("task-1", 2000.0)
+    assert worker.epoch("task-1") is None
+    await worker.end("task-1", 2000.0)
+    await read(tables[0])
+    assert tables[0].records["task-1"] == given_away
+    back = await tables[0].write(given(given_away, "w"))
+    await worker.leave("task-1", LeaveCode.REPLACED)  # of the robot of before
+    await read(tables[0])
+    assert tables[0].records["task-1"] == back
+    await tables[1].latest("task-1")
+    await worker.leave("task-1", LeaveCode.IDLE)
+    await read(tables[0])
+    assert tables[0].records["task-1"].code == LeaveCode.IDLE
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_the_keys_of_a_task_stay_where_an_earlier_workers_spool_may_need_them(
     tables: list[Table], workers: int

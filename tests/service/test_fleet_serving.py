@@ -8,13 +8,17 @@ import pytest
 
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.errors import BadInput, TaskEnded
+from slicer.fleet.facts import REMEMBERED
 from slicer.service import fleet_serving
 from slicer.service.fleet_serving import ordering, working
+from slicer.service.mailbox import LONGEST_WAIT
 from slicer.service.order import Product
 from slicer.service.own_rooms import OwnRooms
 from slicer.service.publishers import Publishers
 from slicer.slicing.outputs import State
 from slicer.slicing.subscription import Subscription
+from slicer.webhooks.retry import RetryPolicy
+from slicer.webhooks.sender import Sender
 from tests.harness.fleet.in_process import Fleet, until
 from tests.harness.service.orders import moderation_order
 
@@ -49,6 +53,24 @@ async def test_an_application_without_a_callback_url_puts_nothing_into_the_strea
     await until(lambda: not list(orders.registry.unfinished()))
     info = await here.bus.js.stream_info(f"{here.bus.bucket}_facts")
     assert info.state.last_seq == 0
+
+
+async def test_what_the_bus_did_not_take_is_tried_again_while_it_knows_the_id(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies = list[RetryPolicy]()
+
+    class Observed(Sender):
+        def __init__(self, *parts: Any) -> None:
+            policies.append(parts[-1])
+            super().__init__(*parts)
+
+    monkeypatch.setattr(fleet_serving, "Sender", Observed)
+    await fleet.worker("w0")
+    (policy,) = policies
+    due = policy.next_try(since=0.0, tries=1_000, tried=50_000.0, now=50_000.0)
+    assert due is not None
+    assert due - 50_000.0 <= LONGEST_WAIT < REMEMBERED / 2
 
 
 async def test_what_every_process_of_a_fleet_needs(fleet: Fleet) -> None:

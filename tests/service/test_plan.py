@@ -9,8 +9,9 @@ import pytest
 from slicer.delivery.judging import Keep
 from slicer.errors import BadInput
 from slicer.service.applications import Application
-from slicer.service.plan import plan, storage_url
-from slicer.service.settings import VendorSettings
+from slicer.service.plan import apps_of, named, plan, room_at, storage_url
+from slicer.service.registry import Record
+from slicer.service.settings import ServiceSettings, VendorSettings
 from slicer.storage import open_storage
 from tests.harness.service.orders import BUCKET, KEYS, live_order, moderation_order, slice_order
 
@@ -94,6 +95,35 @@ def test_a_region_cannot_become_another_option() -> None:
     url = storage_url(replace(BUCKET, region="a&endpoint=http://evil"), USUAL)
     with pytest.raises(BadInput, match="region"):
         open_storage(url, KEYS)
+
+
+def test_applications_that_lose_a_task_are_refused() -> None:
+    order, after = slice_order(), replace(APP, max_streams=7)
+    tasks = [Record("id", 200806, order, 1.0, 2.0)]
+    before = {200806: APP}
+    assert apps_of(ServiceSettings(apps=(after,)), before, tasks) == {200806: after}
+    assert apps_of(ServiceSettings(), before, []) == {}
+    with pytest.raises(BadInput, match=r"apps: got 'no application 200806'; allowed: .* task id"):
+        apps_of(ServiceSettings(), before, tasks)
+    moved = replace(APP, rooms=(("*", "whip://127.0.0.1:2/{room}"),))
+    with pytest.raises(BadInput, match="apps: got 'other rooms of application 200806'"):
+        apps_of(ServiceSettings(apps=(moved,)), before, tasks)
+
+
+def test_where_a_task_is() -> None:
+    assert room_at(APP, slice_order()) == "whip://127.0.0.1:1/150"
+    assert room_at(APP, slice_order("250")) == ""
+
+
+def test_who_ordered_a_room_knows_it_by_another_name() -> None:
+    error = BadInput("room", "x", "y")
+    of_stream, of_room = named(error, live_order()), named(error, slice_order("1 2"))
+    assert isinstance(of_stream, BadInput)
+    assert isinstance(of_room, BadInput)
+    assert (of_stream.field, of_stream.got) == ("stream", "x")
+    assert (of_room.field, of_room.got) == ("room_id", "1 2")
+    other = BadInput("vendor", 9, "0")
+    assert named(other, slice_order()) is other
 
 
 @pytest.mark.parametrize("keep", Keep)

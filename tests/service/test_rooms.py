@@ -63,6 +63,10 @@ def of(pattern: str, url: str) -> RoomPatterns:
         (of("*", "replay:///f/a b"), of("*", "replay:///f//./a%20b")),
         (of("*", "replay:///f/{room}"), of("*", "replay:////f/{room}")),
         (of("*", "whip://127.0.0.1:1/{room}"), of("*", "whip://127.0.0.1:01/{room}")),
+        (of("*", "janus://h/{room}"), of("*", "janus://h:8188/{room}")),
+        (of("*", "livekits://h/{room}"), of("*", "livekit://h.:7880/{room}")),
+        (of("*", "wheps://u:p@h/{room}?anchors=a"), of("*", "wheps://H:443/{room}?list=/l")),
+        (of("*", "hls://h/{room}"), of("*", "hlss://h/{room}")),
     ],
 )
 def test_where_they_can_meet(one: RoomPatterns, other: RoomPatterns) -> None:
@@ -81,6 +85,8 @@ def test_where_they_can_meet(one: RoomPatterns, other: RoomPatterns) -> None:
         (of("*", "whip://127.0.0.1:1/a-{room}"), of("*", "whip://127.0.0.1:1/b-{room}")),
         (of("*", "whip://127.0.0.1:1/{app}-{room}"), of("*", "whip://127.0.0.1:1/{app}-{room}")),
         (of("*", "whip://[:1/{room}"), of("*", "whip://127.0.0.1:1/{room}")),
+        (of("*", "janus://h/{room}"), of("*", "janus://i:8188/{room}")),
+        (of("*", "livekit://h:7880/{room}"), of("*", "livekit://h:7881/{room}")),
         (of("*", "replay:///f/{room}"), of("*", "replay:///f/g/{room}")),
         (of("*", "replay:///f/{room}"), of("*", "replay:///f/{room}.pcap/x")),
     ],

@@ -2,24 +2,33 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slicer.delivery.copies import Copies
 from slicer.delivery.retry import Backoff
 from slicer.delivery.spool.record import StoreUrls, describe, encode
+from slicer.engine.engine import Engine
+from slicer.engine.spec import TaskSpec
 from slicer.errors import BadInput, BusUnavailable, LimitReached, RoomError, StorageError
 from slicer.fleet.record import TaskRecord, given, to_json
 from slicer.media.slice import File, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.service import worker
+from slicer.service.admission import Admission
+from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.fleet_serving import Working, working
+from slicer.service.leave_code import LeaveCode
+from slicer.service.notifier import Notifier
 from slicer.service.order import Product
-from slicer.slicing.outputs import State, TrackKey
+from slicer.service.serving import slicing
+from slicer.slicing.outputs import EndReason, State, TrackKey
 from tests.harness.fleet.calling import hear
 from tests.harness.fleet.in_process import Fleet, until
 from tests.harness.service.orders import moderation_order
@@ -100,7 +109,7 @@ async def test_the_last_worker_keeps_its_tasks(
     task = await orders.create(fleet.app, moderation_order())
     await only.worker.drain()
     assert only.service.unfinished() == [task]
-    assert "no other worker takes this one's 1 tasks" in caplog.text
+    assert "no other worker takes over: 1 task left here" in caplog.text
 
 
 async def test_a_drain_that_has_failed_may_be_begun_again(
@@ -159,6 +168,98 @@ async def test_a_task_that_is_taken_away_is_let_go_and_comes_back(fleet: Fleet) 
     await orders.delete(fleet.app, MODERATION, task)
     await until(lambda: len(fleet.events(task)) == 4)
     assert fleet.events(task) == [1101, 1106, 1102, 1105]
+
+
+async def test_a_task_that_goes_while_it_is_taken_up_and_comes_back_has_one_robot(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    asked, told, tell = asyncio.Event(), asyncio.Event(), here.service.tell_trouble
+
+    async def tell_slowly(task: str, text: str, unique: str = "") -> None:
+        """As on a disk that is busy."""
+        asked.set()
+        await told.wait()
+        await tell(task, text, unique)
+
+    monkeypatch.setattr(here.service, "tell_trouble", tell_slowly)
+    table = orders.table
+    await table.write(given(replace(table.records[task], worker="dead"), "w0"))
+    await asyncio.wait_for(asked.wait(), 20)
+    await table.write(replace(table.records[task], epoch=3, worker="nobody"))
+    await until(lambda: table.records[task].worker == "w0" and here.service.unfinished() == [task])
+    told.set()
+    async with asyncio.timeout(20):
+        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
+            await asyncio.sleep(0.05)
+    await orders.delete(fleet.app, MODERATION, task)
+    await until(lambda: fleet.events(task)[-1:] == [1105])
+    assert fleet.events(task) == [1101, 1106, 1106, 1102, 1105]
+
+
+async def test_a_robot_that_its_room_ends_for_its_successors_ends_no_task(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As LiveKit does, while the worker does not reach the bus."""
+    engines = engines_of_workers(monkeypatch)
+    first = await fleet.worker("w0")
+    orders = await fleet.copy()
+    task = await orders.create(fleet.app, moderation_order())
+    second = await fleet.worker("w1")
+    reaches, asked, leave = asyncio.Event(), asyncio.Event(), FleetRegistry.leave
+
+    async def leave_later(self: FleetRegistry, task: str, code: LeaveCode) -> None:
+        asked.set()
+        await reaches.wait()
+        await leave(self, task, code)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FleetRegistry, "leave", leave_later)
+        engines[0].delete(task, EndReason.REPLACED)
+        await asyncio.wait_for(asked.wait(), 20)
+        table = orders.table
+        await table.write(given(table.records[task], "w1"))
+        await until(
+            lambda: (first.service.unfinished(), second.service.unfinished()) == ([], [task])
+        )
+        reaches.set()
+    await until(lambda: fleet.events(task) == [1101, 1106])
+    await table.write(given(table.records[task], "w0"))
+    await until(lambda: first.service.unfinished() == [task])
+    async with asyncio.timeout(20):
+        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
+            await asyncio.sleep(0.05)
+    await until(lambda: fleet.events(task) == [1101, 1106, 1106])
+    await orders.delete(fleet.app, MODERATION, task)
+    await until(lambda: fleet.events(task)[-1:] == [1105])
+    assert fleet.events(task) == [1101, 1106, 1106, 1102, 1105]
+
+
+async def test_a_robot_on_its_way_that_is_wanted_no_more_turns_back(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await fleet.worker("w0")
+    orders = await fleet.copy()
+    create, turned = Engine.create, asyncio.Event()
+
+    async def create_for_ever(_engine: Engine, _spec: TaskSpec) -> str:
+        monkeypatch.setattr(Engine, "create", create)
+        try:
+            return await asyncio.Event().wait() and ""
+        finally:
+            turned.set()
+
+    monkeypatch.setattr(Engine, "create", create_for_ever)
+    task = await orders.create(fleet.app, moderation_order())
+    table = orders.table
+    await table.write(replace(table.records[task], epoch=2, worker="nobody"))
+    await asyncio.wait_for(turned.wait(), 20)
+    await until(lambda: here.service.unfinished() == [task])
+    async with asyncio.timeout(20):
+        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
+            await asyncio.sleep(0.05)
 
 
 async def test_a_creation_that_failed_and_that_nobody_discards_is_tried_again(
@@ -230,6 +331,41 @@ async def test_while_the_bus_is_away_tasks_go_on_and_then_all_is_told(fleet: Fle
     await until(lambda: fleet.events(task)[-1:] == [1105], 40)
     # One that was being sent as the server went may come twice, under the same id.
     assert list(dict.fromkeys(fleet.events(task))) == [1101, 1102, 1105]
+
+
+async def test_a_room_whose_port_is_still_taken_is_tried_until_it_is_free(fleet: Fleet) -> None:
+    """By the robot that is being replaced."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as earlier:
+        earlier.bind(("127.0.0.1", 0))
+        room = f"rtp://127.0.0.1:{earlier.getsockname()[1]}?audio=111:opus&rtcp=mux"
+        fleet.app = replace(fleet.app, rooms=(("r*", room), *fleet.app.rooms))
+        await fleet.mute()
+        orders = await fleet.copy()
+        task = await orders.create(fleet.app, moderation_order("r1"))
+        await fleet.worker("w0")
+        await orders.table.write(given(orders.table.records[task], "w0"))
+        await until(lambda: fleet.events(task) == [1106, 1106])
+        told = [str(one.told["EventInfo"]["Payload"]) for one in fleet.customer.received]
+        assert "worker mute is lost" in told[0]
+        assert "the task cannot be taken up" in told[1]
+    async with asyncio.timeout(20):
+        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
+            await asyncio.sleep(0.05)
+    await orders.delete(fleet.app, MODERATION, task)
+    await until(lambda: fleet.events(task) == [1106, 1106, 1101, 1102, 1105])
+
+
+def engines_of_workers(monkeypatch: pytest.MonkeyPatch) -> list[Engine]:
+    """Of workers that start from now on."""
+    found = list[Engine]()
+
+    def observed(*parts: Any) -> tuple[Notifier, Admission, Engine]:
+        made = slicing(*parts)
+        found.append(made[2])
+        return made
+
+    monkeypatch.setattr("slicer.service.fleet_serving.slicing", observed)
+    return found
 
 
 def copy_of(task: str, to: Path, number: int) -> tuple[str, bytes]:

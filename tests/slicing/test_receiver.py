@@ -4,7 +4,7 @@ import ctypes
 import gc
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -24,8 +24,9 @@ from slicer.rtp.parameters import (
     Role,
     RtpParameters,
 )
-from slicer.slicing.outputs import AudioCut, PictureCut, TrackKey, TrackOutput, Transmit
+from slicer.slicing.outputs import AudioCut, Cut, PictureCut, TrackKey, TrackOutput, Transmit
 from slicer.slicing.spec import AudioSpec, VideoSpec
+from slicer.slicing.video import LATE
 from tests.harness.rtp.call import (
     AUDIO,
     AUDIO_TRACK,
@@ -216,6 +217,54 @@ def test_sound_and_sight_agree_though_one_comes_later() -> None:
         sent = (picture.timestamp - (2**32 - 5000)) / 90_000
         assert picture.began == pytest.approx(0.01 + sent, abs=0.015)
     assert talk.slices[0].epoch == talk.pictures[0].epoch == 0
+
+
+MUTE = replace(VIDEO, feedback=frozenset())  # no keyframe may be asked for
+LAGS: dict[str, Callable[[float], float]] = {
+    "held up for 5 s": lambda at: max(30.0 - at, 0.0) * (at >= 25.0),
+    "held up for 28 s": lambda at: max(53.0 - at, 0.0) * (at >= 25.0),
+    "slower by and by": lambda at: min(max(at - 25.0, 0.0) / 5, 6.0),
+    "slower at once": lambda at: 4.0 * (at >= 25.0),
+    "slower for a while": lambda at: max(4.0 - abs(at - 35.0) / 2.5, 0.0),
+}
+
+
+def lagging(lag: Callable[[float], float], sight: RtpParameters, seconds: float) -> Call:
+    """A second's slices and pictures of so many, over a path that loses nothing."""
+    talk = Call(bundle_of("ann", [AUDIO, sight]), [], Network(lag=lag), tick=0.02)
+    talk.senders += [Sender(AUDIO, 1, reports=1), Sender(sight, 2, every=0.04, reports=1)]
+    for track, spec in (
+        (AUDIO_TRACK, AudioSpec(1, report_wait=3)),
+        (VIDEO_TRACK, VideoSpec(1, report_wait=3)),
+    ):
+        talk.take(talk.bundle.attach(track, spec, 0.0))
+    return talk.run(seconds)
+
+
+def undated(cut: Cut) -> Cut:
+    return replace(cut, began=0.0, provisional=False)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_what_comes_whole_is_cut_alike_however_late(lag: str) -> None:
+    late, usual = (lagging(one, MUTE, 70) for one in (LAGS[lag], lambda _: 0.0))
+    assert min(len(late.slices), len(late.pictures)) > 60
+    for kind in (AudioCut, PictureCut):
+        cuts, expected = ([cut for cut in one.cuts if type(cut) is kind] for one in (late, usual))
+        for cut, one in zip(cuts, expected, strict=False):
+            assert undated(cut) == undated(one)
+            assert cut.began == pytest.approx(one.began, abs=0.01)
+    assert set(late.bundle.counters) == {"unknown_ssrc"}  # of the first reports
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_a_picture_that_a_path_has_cost_is_told(lag: str) -> None:
+    """A source that was asked for keyframes sends none for pictures whose request waits."""
+    talk = lagging(LAGS[lag], VIDEO, 70)
+    behind = [picture.timestamp - picture.due for picture in talk.pictures]
+    assert all(picture.due % 90_000 == 0 for picture in talk.pictures)
+    late = [one for one in behind if one > LATE * 90_000]
+    assert len(late) <= talk.bundle.counters["picture_late"] <= len(late) + 1
 
 
 FIRST_AND_LAST = slice(None, 4), slice(-4, None)

@@ -34,7 +34,7 @@ from tests.harness.rtp.call import (
     vp8,
 )
 from tests.harness.rtp.packetize import payloads, vp9
-from tests.harness.rtp.parts import bundle_of
+from tests.harness.rtp.parts import KeyframeRequests, bundle_of
 
 OTHER = TrackKey("other", "ann", Kind.AUDIO)
 
@@ -370,6 +370,33 @@ def test_a_source_is_asked_so_seldom_however_many_tasks_watch_it(interval: float
     assert len(pictures) >= 20 / max(interval, 1) * 0.7
     alone = [len(one.frames) == 1 and one.frames[0][0] & 1 == 0 for one in pictures]
     assert all(alone[3:]), "keyframes, once it is known that the source answers"
+
+
+@pytest.mark.parametrize("interval", [0.5, 2.0])
+def test_a_source_is_asked_so_seldom_by_however_many_connections(interval: float) -> None:
+    """As in an SFU's room: each request comes to the publisher, each keyframe to all."""
+    requests = KeyframeRequests()
+    calls = list[Call]()
+    for _ in range(5):
+        bundle = bundle_of("ann", [VIDEO], requests_of=lambda anchor, slot: requests)
+        calls.append(Call(bundle, [Sender(VIDEO, every=0.04)]))
+    for step in range(2000):
+        for number, call in enumerate(calls):
+            if step == 12 * number:
+                spec = VideoSpec(1 + number % 2, keyframe_interval=interval)
+                call.take(call.bundle.attach(VIDEO_TRACK, spec, call.now))
+            before = len(call.compounds)
+            call.run(call.tick)
+            for other in calls:
+                for _, compound in call.compounds[before:] if other is not call else ():
+                    other.senders[0].receive(compound, call.now)
+    asked = sorted(calls[0].senders[0].asked)
+    assert all(after - before >= interval - 0.015 for before, after in pairwise(asked))
+    assert 20 / interval * 0.6 <= len(asked) <= 20 / interval + 1
+    for call in calls:
+        assert call.bundle.counters["unanswered"] == 0
+        assert len(call.pictures) >= 20 / max(interval, 2) * 0.7
+        assert all(len(one.frames) == 1 and one.frames[0][0] & 1 == 0 for one in call.pictures[3:])
 
 
 def test_a_source_is_never_asked_where_that_is_the_policy() -> None:

@@ -265,6 +265,14 @@ def test_who_never_answers_gives_the_very_frame_due(group: int, seconds: int) ->
     assert talk.missing == []
 
 
+@pytest.mark.parametrize("group", [5, 12, 20, 24])
+def test_keyframes_by_themselves_within_a_second_may_pass_for_answers(group: int) -> None:
+    talk = call(camera(deaf=True, group=group), seconds=2).run(120)
+    waited = [p.timestamp - p.due for p in talk.pictures]
+    assert len(waited) == 60
+    assert max(waited) < group * FRAME * RATE
+
+
 @pytest.mark.parametrize(("group", "seconds"), [(10, 1), (50, 7), (73, 1), (260, 60), (1_500, 7)])
 def test_who_answers_no_longer_is_found_out(group: int, seconds: int) -> None:
     """One or two pictures wait for a keyframe of the source's own, and are told. From then on each

@@ -46,7 +46,7 @@ async def test_what_was_stored_is_listed_and_read(
     assert [(one.key, one.size) for one in found] == [(KEYS[n], n + 1) for n in range(3)]
     assert [await reader.read(one) for one in found] == [b"x", b"xx", b"xxx"]
     assert "re ad/here" in reader.label
-    with pytest.raises(StorageUnavailable, match="1 bytes, 7 were listed"):
+    with pytest.raises(StorageUnavailable, match="1 byte, 7 were listed"):
         await reader.read(StoredObject(KEYS[0], 7))
 
 

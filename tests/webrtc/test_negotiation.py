@@ -410,7 +410,7 @@ def test_everything_may_stop_and_something_else_begin() -> None:
 @pytest.mark.parametrize(
     ("tracks", "got"),
     [
-        (MEETING[:1], "1 m-lines"),
+        (MEETING[:1], "1 m-line"),
         ([Track("audio", "b"), MEETING[1]], "m=audio, a=mid:b"),
         ([Track("video", "a"), MEETING[1]], "m=video, a=mid:a"),
     ],

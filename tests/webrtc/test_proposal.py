@@ -163,7 +163,7 @@ def test_after_an_offer_of_the_peer_its_numbers_are_used() -> None:
     [
         (lambda sdp: sdp.replace("m=video 9", "m=audio 9"), "m=audio, a=mid:1"),
         (lambda sdp: sdp.replace("a=mid:1", "a=mid:9"), "m=video, a=mid:9"),
-        (lambda sdp: sdp[: sdp.index("m=video")], "1 m-lines"),
+        (lambda sdp: sdp[: sdp.index("m=video")], "1 m-line"),
         (lambda sdp: sdp.replace("BUNDLE 0 1", "BUNDLE 0"), "a=mid:1 outside a=group:BUNDLE"),
         (lambda sdp: sdp.replace("a=rtcp-mux\r\n", ""), "m=audio without a=rtcp-mux"),
         (lambda sdp: sdp.replace(" 9 ", " 0 "), ["audio", "video"]),

@@ -98,3 +98,16 @@ def test_redundant_audio_stays_agreed_on_in_our_later_offers() -> None:
     said = [*with_red(), *TRANSPORT, "a=setup:active"]
     again = proposal.conclude(parse("\n".join(["v=0", "a=group:BUNDLE a", *said])))
     assert again.streams[0].red == {63: 111}
+
+
+def test_video_is_repaired_by_repetition_and_not_by_redundancy() -> None:
+    """Why: docs/design.md, "What was rejected"."""
+    lines = ["m=video 9 UDP/TLS/RTP/SAVPF 96 97 118 119 120 35", "a=mid:a", "a=rtcp-mux"]
+    lines += ["a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", "a=rtpmap:97 rtx/90000"]
+    lines += ["a=fmtp:97 apt=96", "a=rtpmap:118 red/90000", "a=rtpmap:119 rtx/90000"]
+    lines += ["a=fmtp:119 apt=118", "a=rtpmap:120 ulpfec/90000", "a=rtpmap:35 flexfec-03/90000"]
+    agreement = negotiate(offer([*lines, "a=fmtp:35 repair-window=10000000"]))
+    assert agreement.streams[0].rtx == {97: 96}
+    section = answer(agreement).sections[0]
+    assert section.formats == ("96", "97")
+    assert "96 nack" in section.attributes.all("rtcp-fb")

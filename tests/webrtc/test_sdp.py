@@ -106,6 +106,23 @@ def test_descriptions_are_read_as_devices_write_them(text: str) -> None:
     assert (read.attributes.first("group") or "").split() == ["BUNDLE", "x"]
 
 
+@pytest.mark.parametrize(
+    ("line", "kind", "protocol", "formats"),
+    [
+        ("m=image 9 udptl t38", "image", "udptl", ("t38",)),
+        ("m=message 7394 TCP/MSRP *", "message", "TCP/MSRP", ("*",)),
+        ("m=x-whiteboard 9/2 X_1+y/Z.w a b", "x-whiteboard", "X_1+y/Z.w", ("a", "b")),
+    ],
+)
+def test_an_m_line_of_any_tokens_is_read(
+    line: str, kind: str, protocol: str, formats: tuple[str, ...]
+) -> None:
+    """RFC 8866 9: what is not for us is turned down as an m-line, and costs the others nothing."""
+    first, second = parse(f"v=0\n{line}\nm=audio 9 RTP/SAVPF 0\n").sections
+    assert (first.kind, first.protocol, first.formats) == (kind, protocol, formats)
+    assert second.kind == "audio"
+
+
 def test_what_a_camera_writes_beside_its_capture() -> None:
     camera = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns= \ni=cam\nc=IN IP4 0.0.0.0\nt=0 0\n"
     (section,) = parse(camera + "m=audio 0 RTP/AVP 8\na=control:trackID=1\n").sections

@@ -9,8 +9,9 @@ import contextlib
 import errno
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -183,11 +184,19 @@ def numbers(folder: Path) -> Iterator[int]:
 
 
 def listing(folder: Path) -> list[SpooledFile]:
-    """The records of a folder in their order, those set aside too, also while it is written to."""
+    """The records of a folder in their order, those set aside too, also while it is written to.
+
+    All go to the same stores: one that names others than most do is damaged.
+    """
     ends = (*WHOLE, DAMAGED, WAITING)
     names = [name for name in sorted(os.listdir(folder)) if name.endswith(ends)]
-    found = (look(folder / name) for name in names)
-    return [one for one in found if one is not None]
+    found = [one for name in names if (one := look(folder / name)) is not None]
+    stores = Counter(one.header.urls for one in found if one.header is not None).most_common()
+    others = {urls for urls, _ in stores[1:]}
+    return [
+        replace(one, header=None) if one.header and one.header.urls in others else one
+        for one in found
+    ]
 
 
 def clear(folder: Path) -> int:

@@ -16,7 +16,7 @@ import json
 import re
 import zlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from math import inf
 from typing import Any
@@ -28,6 +28,7 @@ from slicer.storage.keys import faults
 
 _PREAMBLE = re.compile(rb"SLICE1 (\d{8}) ([0-9a-f]{8})\n")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 PREAMBLE_BYTES = 25
 MAX_HEADER = 2**20
 """Bytes of a header that is read; ours have some hundred."""
@@ -148,20 +149,24 @@ def _header(text: bytes) -> Header:
     to, backup = _text(fields, "to"), _text(fields, "backup")
     urls = StoreUrls(to, backup, _take(fields, "keys", bool), _take(fields, "backup_keys", bool))
     anchor, digest = _text(fields, "anchor"), _text(fields, "sha256")
+    content_type = _text(fields, "content_type")
     width, height = _measure(fields, "width"), _measure(fields, "height")
     info = _info(fields, anchor)
     epoch = _take(fields, "epoch", int) if "epoch" in fields else 0
     copy = _text(fields, "copy") if "copy" in fields else ""
     if not to or not info.task or not _DIGEST.fullmatch(digest):
         raise ValueError("an empty field, or no digest")
+    if not _CONTENT_TYPE.fullmatch(content_type):  # it becomes a header of the store's request
+        raise ValueError("no content type")
     if epoch < 0 or (copy and any(faults(copy))):
         raise ValueError("an epoch or a copy that no slice has")
-    return Header(urls, info, _text(fields, "content_type"), width, height, digest, epoch, copy)
+    return Header(urls, info, content_type, width, height, digest, epoch, copy)
 
 
 def _info(fields: dict[str, Any], anchor: str) -> Info:
     task, key, size = _text(fields, "task"), _text(fields, "key"), _take(fields, "size", int)
     began, kind = datetime.fromisoformat(_text(fields, "began")), Kind(_text(fields, "kind"))
+    began.astimezone(UTC)  # the years 1 and 9999 have times that are none in UTC: OverflowError
     seconds = float(_take(fields, "seconds", float, int))
     if began.tzinfo is None or size < 0 or not 0 <= seconds < inf:
         raise ValueError("a time or a size that no slice has")

@@ -67,7 +67,7 @@ from slicer.delivery.spool.folder import (
 from slicer.delivery.spool.ledger import Ledger
 from slicer.delivery.spool.record import Header, StoreUrls, decode
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
-from slicer.errors import BadInput, MediaError, StorageError, StorageUnavailable
+from slicer.errors import BadInput, MediaError, StorageError, StorageUnavailable, counted
 from slicer.files import sync
 from slicer.media.slice import File
 from slicer.permissions import private_folder
@@ -377,7 +377,8 @@ class Spool:
         for folder in folders(self._path):
             try:
                 if torn := clear(folder):
-                    logger.warning("x %d half-written slices of a crash removed", torn)
+                    slices = counted(torn, "half-written slice")
+                    logger.warning("x %s of a crash removed", slices)
             except OSError as error:
                 logger.warning("! spool: %s", error)
             if records := listing(folder):

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import httpx
 
 from slicer.errors import RoomError
+from slicer.http.connections import Connections
 
 MAX_EVENTS = 10
 """Events of one answer."""
@@ -29,9 +30,9 @@ class LongPoll:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        # Not a client: that logs every URL, and a poll's holds the secrets.
-        # The system's authorities, as for the WebSocket, and not those that httpx brings.
-        self._http = httpx.AsyncHTTPTransport(verify=ssl.create_default_context())
+        # The system's authorities, as for the WebSocket, and not those that httpx brings. Two: the
+        # poll, and what is posted beside it.
+        self._connections = Connections(ssl.create_default_context(), max_idle=2)
         self._queue: asyncio.Queue[object] = asyncio.Queue(MAX_QUEUED)
         self._poll_task: asyncio.Task[None] | None = None
 
@@ -69,7 +70,7 @@ class LongPoll:
         if self._poll_task is not None:
             self._poll_task.cancel()
             await asyncio.wait([self._poll_task])
-        await self._http.aclose()
+        await self._connections.close()
 
     def _begin(self, answer: Mapping[str, Any], request: Mapping[str, Any]) -> None:
         """Poll the session that was created; the secrets are in the query, as Janus wants them."""
@@ -94,22 +95,15 @@ class LongPoll:
     ) -> object:
         """One request; its answer, decoded. Raises RoomError, which never holds the URL."""
         request = httpx.Request(method, url, json=body)
-        request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
         try:
             async with asyncio.timeout(seconds):
-                response = await self._http.handle_async_request(request)
-                try:
-                    data = bytearray()
-                    async for part in response.aiter_raw():
-                        data += part
-                        if len(data) > MAX_BODY:
-                            raise RoomError(f"Janus' answer is larger than {MAX_BODY} bytes")
-                finally:
-                    await response.aclose()
+                response, data = await self._connections.send(request, MAX_BODY)
         except TimeoutError:
             raise RoomError(f"no answer within {seconds:g} s") from None
         except httpx.TransportError as error:
             raise RoomError(str(error) or type(error).__name__) from None
+        if len(data) > MAX_BODY:
+            raise RoomError(f"Janus' answer is larger than {MAX_BODY} bytes")
         if response.status_code != httpx.codes.OK:
             raise RoomError(f"HTTP {response.status_code}")
         try:

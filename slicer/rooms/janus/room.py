@@ -20,6 +20,7 @@ from slicer.rooms.janus.session import Session
 from slicer.rooms.janus.settings import JanusSettings
 from slicer.rooms.janus.subscriber import Media, Presence
 from slicer.rooms.janus.subscribers import Subscribers
+from slicer.rooms.keyframes import SharedRequests
 from slicer.rooms.network import local_addresses
 from slicer.rooms.open_rooms import OpenRooms
 from slicer.rooms.trouble import LOOK
@@ -40,6 +41,7 @@ class JanusConnector:
     def __init__(self, context: Context) -> None:
         self._settings, self._clock = context.janus, context.clock
         self._rooms: OpenRooms[JanusRoom] = OpenRooms()
+        self._requests = SharedRequests()
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room; nothing is started."""
@@ -48,8 +50,10 @@ class JanusConnector:
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "JanusRoom":
         """Prepare a room. Raises BadInput, RoomError."""
         address = JanusAddress.parse(url, self._settings)
-        room = JanusRoom(address, robot, listen, self._settings, self._clock, self._rooms.left)
-        return self._rooms.add(room)
+        made = JanusRoom(
+            address, robot, listen, self._settings, self._clock, self._rooms.left, self._requests
+        )
+        return self._rooms.add(made)
 
     @property
     def connections(self) -> int:
@@ -67,7 +71,8 @@ class JanusConnector:
 
 
 class JanusRoom:
-    """One robot's presence in one room. *left* is called once, at the end of `leave`."""
+    """One robot's presence in one room. *left* is called once, at the end of `leave`. *requests*:
+    those for keyframes, of the robots in all rooms."""
 
     def __init__(
         self,
@@ -77,9 +82,11 @@ class JanusRoom:
         settings: JanusSettings,
         clock: Clock,
         left: "Callable[[JanusRoom], None]",
+        requests: SharedRequests,
     ) -> None:
         self._address, self._robot, self._listen = address, robot, listen
         self._settings, self._clock, self._left = settings, clock, left
+        self._requests_of = requests.of((address.host, address.port, address.path, address.room))
         self._participants = Participants()
         self._session: Session | None = None
         self._media: Media | None = None
@@ -142,7 +149,7 @@ class JanusRoom:
         port = address.port or 0
         addresses = await local_addresses(address.host, port, settings.advertise)
         network = Network(addresses, settings.silence)
-        return Media(media_path(), network, self._clock, settings.pause)
+        return Media(media_path(), network, self._clock, settings.pause, self._requests_of)
 
     def _on_message(self, session: Session, message: Message) -> None:
         """Take what Janus says to the robot. Raises RoomError where the session is over by it."""

@@ -32,6 +32,7 @@ from slicer.rooms.pause import resume_at
 from slicer.rooms.silence import MediaSilence
 from slicer.rooms.trouble import Watch
 from slicer.rtp.parameters import Kind, Role, RtpParameters, Slot
+from slicer.slicing.keyframe_requests import RequestsOf
 from slicer.slicing.outputs import AnchorTrouble, PictureCut, Subscribe, TrackKey, TrackOutput
 from slicer.slicing.spec import VideoSpec
 from slicer.webrtc.connection import Connection, Events, Network
@@ -63,12 +64,14 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What media needs on our side. *pause*: whether video is paused between pictures."""
+    """What media needs on our side. *pause*: whether video is paused between pictures.
+    *requests_of*: those for keyframes to the room's anchors, of all tasks."""
 
     path: MediaPath
     network: Network
     clock: Clock
     pause: bool
+    requests_of: RequestsOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Subscriber:
         self.feed = feed
         self._presence, self._clock, self._pauses = presence, media.clock, media.pause
         self._listen, self._ended = deliver, ended
-        self._media = media.path.open(self._deliver)
+        self._media = media.path.open(self._deliver, media.requests_of)
         events = Events(lambda: None, lambda reason: self._end(Ended(reason)))
         self._connection = Connection(media.network, self._media, events, PROFILE)
         self._tracks: dict[TrackKey, Subscribe] = {}
@@ -105,7 +108,11 @@ class Subscriber:
         self._offer: str | None = None
         self._sections: tuple[RtpParameters, ...] = ()
         self._wake = asyncio.Event()
-        self._videos = {(Kind.VIDEO, role): Video(media.clock, self._changed) for role in Role}
+        slots = [(Kind.VIDEO, role) for role in Role]
+        self._videos = {
+            slot: Video(media.clock, self._changed, media.requests_of(feed.anchor, slot))
+            for slot in slots
+        }
         self._watch, self._silence = Watch(), MediaSilence(feed.anchor, media.network.silence)
         self._muted: Collection[Slot] = ()
         self._over = False
@@ -127,7 +134,7 @@ class Subscriber:
         self._tracks[subscribe.track] = subscribe
         if isinstance(subscribe.spec, VideoSpec):
             self._videos[subscribe.track.slot].layers.height = subscribe.spec.max_height
-            self._videos[subscribe.track.slot].pause(None)
+            self._videos[subscribe.track.slot].flow()
         self._attach()
         self._wake.set()
 
@@ -263,7 +270,11 @@ class Subscriber:
             now = self._clock.now()
             video = self._videos[cut.track.slot]
             video.layers.measured(height_of(cut))
-            video.pause(resume_at(cut, subscribe.spec.seconds, now) if self._pauses else None)
+            until = resume_at(cut, subscribe.spec, now)
+            if until is not None and self._pauses and not video.shared:
+                video.pause(until, subscribe.spec.asks_every)
+            else:
+                video.flow()
         self._listen(cut)
 
     def _on_message(self, message: Message) -> None:

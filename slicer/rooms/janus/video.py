@@ -5,32 +5,45 @@ What is wanted changes at any time; Janus is told when somebody talks to it.
 
 from collections.abc import Callable
 
-from slicer.clock import Clock, Timer
+from slicer.clock import Clock
+from slicer.hot import KeyframeRequests
 from slicer.rooms.janus.layers import TOP, Layers
+from slicer.rooms.keyframes import Resumption
 
 
 class Video:
-    """*changed* is called where Janus may have to be told something, by a timer too."""
+    """*changed* is called where Janus may have to be told something, by a timer too. *requests*:
+    those for keyframes to this video, of all tasks."""
 
-    def __init__(self, clock: Clock, changed: Callable[[], None]) -> None:
-        self._clock, self._changed = clock, changed
+    def __init__(
+        self, clock: Clock, changed: Callable[[], None], requests: KeyframeRequests
+    ) -> None:
+        self._clock, self._changed, self._requests = clock, changed, requests
         self.layers = Layers()
         self.paused = False
+        self.shared = False
+        """Whether another task's request was in the way of a resumption. Then it is better not
+        paused: it gets the keyframes that others ask for."""
         self._told_paused, self._told_substream = False, TOP
-        self._resuming: Timer | None = None
+        self._resuming: Resumption | None = None
 
-    def pause(self, until: float | None) -> None:
-        """Pause it until then; None: have it flow."""
-        if self._resuming is not None:
-            self._resuming.cancel()
-        self.paused = until is not None
-        on_time = None if until is None else self._clock.call_at(until, lambda: self.pause(None))
-        self._resuming = on_time
+    def pause(self, until: float, interval: float) -> None:
+        """Pause it until then, or until another keyframe may be asked for: *interval* seconds after
+        the last request."""
+        self._cancel()
+        self.paused = True
+        self._resuming = Resumption(self._clock, until, self._requests, interval, self._resume)
+        self._changed()
+
+    def flow(self) -> None:
+        """Have it flow."""
+        self._cancel()
+        self.paused = False
         self._changed()
 
     def end(self) -> None:
         """Its publisher has left: its timer ends, and nobody is called, so that nobody is kept."""
-        self.pause(None)
+        self.flow()
         self._changed = lambda: None
 
     def replaced(self) -> None:
@@ -48,3 +61,12 @@ class Video:
             self._told_substream = self.layers.wanted
             found.append({"substream": self._told_substream})
         return found
+
+    def _cancel(self) -> None:
+        if self._resuming is not None:
+            self._resuming.cancel()
+            self._resuming = None
+
+    def _resume(self, waited: bool) -> None:
+        self.shared |= waited
+        self.flow()

@@ -12,6 +12,7 @@ from slicer.background import Background
 from slicer.clock import Clock, Timer
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import Context, Listener, backoff
+from slicer.rooms.keyframes import SharedRequests
 from slicer.rooms.livekit.address import LiveKitAddress
 from slicer.rooms.livekit.session import End, Resources, Session, join
 from slicer.rooms.livekit.settings import LiveKitSettings
@@ -37,6 +38,7 @@ class LiveKitConnector:
     def __init__(self, context: Context) -> None:
         self._settings, self._clock = context.livekit, context.clock
         self._rooms: OpenRooms[LiveKitRoom] = OpenRooms()
+        self._requests = SharedRequests()
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room; nothing is started."""
@@ -44,7 +46,8 @@ class LiveKitConnector:
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "LiveKitRoom":
         address = self._address(url)
-        room = LiveKitRoom(address, self._settings, robot, self._clock, listen, self._rooms.left)
+        left, requests = self._rooms.left, self._requests
+        room = LiveKitRoom(address, self._settings, robot, self._clock, listen, left, requests)
         return self._rooms.add(room)
 
     @property
@@ -68,7 +71,8 @@ class LiveKitConnector:
 
 
 class LiveKitRoom:
-    """One robot's presence: one session after the other."""
+    """One robot's presence: one session after the other. *requests*: those for keyframes, of the
+    robots in all rooms."""
 
     def __init__(
         self,
@@ -78,8 +82,10 @@ class LiveKitRoom:
         clock: Clock,
         listen: Listener,
         left: "Callable[[LiveKitRoom], None]",
+        requests: SharedRequests,
     ) -> None:
         self._address, self._robot = address, robot
+        self._requests_of = requests.of((address.server, address.room))
         self._settings = replace(settings, quality=address.quality or settings.quality)
         self._clock, self._listen, self._left = clock, listen, left
         self._path = media_path()
@@ -162,7 +168,7 @@ class LiveKitRoom:
         network = Network(addresses, settings.silence, settings.connect_timeout)
         entry = Entry(server, self._token or self._made_token())
         signalling, joined = await join(entry, settings)
-        resources = Resources(self._path, network, self._clock)
+        resources = Resources(self._path, network, self._clock, self._requests_of)
         session = Session(entry, signalling, joined, settings, resources, self._tell)
         try:
             await session.connect()

@@ -29,6 +29,7 @@ from slicer.rooms.livekit.tracks import Tracks
 from slicer.rooms.livekit.troubles import Troubles
 from slicer.rtp.parameters import Kind, Slot
 from slicer.slicing.facts import Fact
+from slicer.slicing.keyframe_requests import RequestsOf
 from slicer.slicing.outputs import (
     EndReason,
     PictureCut,
@@ -84,11 +85,13 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a session needs on our side."""
+    """What a session needs on our side. *requests_of*: those for keyframes to the room's anchors,
+    of all tasks."""
 
     path: MediaPath
     network: Network
     clock: Clock
+    requests_of: RequestsOf
 
 
 async def join(entry: Entry, settings: LiveKitSettings) -> tuple[Signalling, rtc.JoinResponse]:
@@ -127,7 +130,8 @@ class Session:
         self._background = Background()
         self._outgoing: asyncio.Queue[rtc.SignalRequest] = asyncio.Queue()
         self._settled = asyncio.Event()
-        self._media = resources.path.open(self._deliver)
+        self._requests_of = resources.requests_of
+        self._media = resources.path.open(self._deliver, self._requests_of)
         first, later = Events(self._settled.set, self._lost), Events(lambda: None, self._lost)
         self._network = replace(resources.network, ice_servers=_ice_servers(joined))
         # By the older way in, the server offers, by a connection that begins with what we take. It
@@ -266,8 +270,9 @@ class Session:
         self._listen(cut)
         if isinstance(cut, PictureCut) and self._pauses is not None and not self._closed:
             what = cut.track.anchor, cut.track.slot
-            if (sid := self._asked.get(what)) and (spec := self._tracks.spec(*what)):
-                self._pauses.taken(sid, cut, spec.seconds)
+            sid, spec = self._asked.get(what), self._tracks.spec(*what)
+            if sid and isinstance(spec, VideoSpec):
+                self._pauses.taken(sid, cut, spec, self._requests_of(*what))
 
     async def _write(self) -> None:
         while True:

@@ -37,9 +37,14 @@ class Sample:
     _before: Packet | None = None
     _taken: int = 0
 
+    @property
+    def is_full(self) -> bool:
+        """No more packets are looked at."""
+        return self._taken == SAMPLE
+
     def take(self, packet: Packet, codec: Codec) -> None:
         """Look at a packet of a known payload type."""
-        if self._taken == SAMPLE or not packet.payload:
+        if self.is_full or not packet.payload:
             return
         self._taken += 1
         before, self._before = self._before, packet

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from slicer.errors import BadInput
+from slicer.errors import BadInput, counted
 
 MAX_FILE = 4 * 1024 * 1024
 MAX_KEYS = 256
@@ -40,7 +40,7 @@ _CM_80, _CM_32 = Profile(1, 16, 14), Profile(2, 16, 14)
 _GCM_128, _GCM_256 = Profile(7, 16, 12), Profile(8, 32, 12)
 PROFILES = (_CM_80, _CM_32, _GCM_128, _GCM_256)
 # The names of RFC 4568 6.2 and RFC 7714 14.1.
-_SUITES = {
+SUITES = {
     "AES_CM_128_HMAC_SHA1_80": _CM_80,
     "AES_CM_128_HMAC_SHA1_32": _CM_32,
     "AEAD_AES_128_GCM": _GCM_128,
@@ -79,18 +79,19 @@ class Keys:
     exporters: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, text: str) -> Self:
-        """Read the keys of a file; there may be none. Raises BadInput for one that is malformed."""
+    def read(cls, text: str, field: str = "keys") -> Self:
+        """Read the keys of a file; there may be none. Raises BadInput for one that is malformed,
+        with the name *field* of the file."""
         srtp: dict[SrtpKey, None] = {}
         logged: dict[str, dict[bytes, bytes]] = {"CLIENT_RANDOM": {}, "EXPORTER_SECRET": {}}
         for line in text.splitlines():
             for suite, inline in _SDES.findall(line):
-                srtp.update(dict.fromkeys(_sdes(suite, inline)))
+                srtp.update(dict.fromkeys(_sdes(suite, inline, field)))
             if match := _LOGGED.fullmatch(line):
                 secret = match[3] if len(match[3]) % 2 == 0 else ""
                 logged[match[1]][bytes.fromhex(match[2])] = bytes.fromhex(secret)
         if len(srtp) > MAX_KEYS:
-            raise BadInput("keys", f"{len(srtp)} SRTP keys", f"at most {MAX_KEYS}")
+            raise BadInput(field, f"{len(srtp)} SRTP keys", f"at most {MAX_KEYS}")
         return cls(tuple(srtp), logged["CLIENT_RANDOM"], logged["EXPORTER_SECRET"])
 
     def __bool__(self) -> bool:
@@ -120,20 +121,20 @@ class Keys:
                 yield from _both(profile, _export(exporter, size, digest))
 
 
-def _sdes(suite: str, inline: str) -> Iterator[SrtpKey]:
+def _sdes(suite: str, inline: str, field: str) -> Iterator[SrtpKey]:
     """The key of one `inline:`; without a suite, one for each that it fits. Of a suite that we do
     not have, none."""
-    if suite and suite not in _SUITES:
+    if suite and suite not in SUITES:
         return
     try:
         material = base64.b64decode(inline, validate=True)
     except binascii.Error as error:
-        raise BadInput("keys", f"{suite} inline:…", f"base64 ({error})") from None
-    profiles = [_SUITES[suite]] if suite else PROFILES
+        raise BadInput(field, f"{suite} inline:…", f"base64 ({error})") from None
+    profiles = [SUITES[suite]] if suite else PROFILES
     fitting = [one for one in profiles if len(material) == one.key + one.salt]
     if not fitting:
-        allowed = ", ".join(f"{name} of {one.key + one.salt}" for name, one in _SUITES.items())
-        raise BadInput("keys", f"{suite} inline: of {len(material)} bytes", allowed)
+        allowed = ", ".join(f"{name} of {one.key + one.salt}" for name, one in SUITES.items())
+        raise BadInput(field, f"{suite} inline: of {counted(len(material), 'byte')}", allowed)
     yield from (SrtpKey(one.number, material) for one in fitting)
 
 

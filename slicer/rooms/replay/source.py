@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote
 
 from slicer.errors import BadInput
 from slicer.rooms.replay.keys import MAX_FILE as MAX_KEY_FILE
-from slicer.rooms.replay.keys import Keys
+from slicer.rooms.replay.keys import SUITES, Keys
 from slicer.rtp.parameters import STATIC, Codec, Kind, RtpParameters
 from slicer.webrtc.negotiation import CODECS, described, without
 from slicer.webrtc.sdp import parse
@@ -81,12 +81,13 @@ class Source:
 
     def read_keys(self) -> Keys:
         """Those of the key file, and of the .sdp beside the capture. Raises BadInput."""
-        keys = Keys.read(self._read_description() or "")
+        keys = Keys.read(self._read_description() or "", "sdp")
         if self.keys is None:
             return keys
         given = Keys.read(_text("keys", self.keys, MAX_KEY_FILE))
         if not given:
-            allowed = "a=crypto lines (SDES), or a key log with CLIENT_RANDOM or EXPORTER_SECRET"
+            suites = f"a=crypto lines (SDES) of {', '.join(SUITES)}"
+            allowed = f"{suites}, or a key log with CLIENT_RANDOM or EXPORTER_SECRET"
             raise BadInput("keys", str(self.keys), allowed)
         return given | keys
 

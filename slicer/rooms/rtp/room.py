@@ -1,7 +1,8 @@
 """RTP that is sent to us, as a room: `rtp://`. Its anchor is there while packets come.
 
 The room is our own ports, so it is never lost. A sender that is silent for `rtp.silence` seconds
-has left; whoever comes next is the anchor anew.
+has left; whoever comes next is the anchor anew. One whose first packets look like SRTP, for which
+there is no key, is refused: what it sends is dropped, and not sliced as media.
 """
 
 import secrets
@@ -14,6 +15,7 @@ from slicer.errors import RoomError
 from slicer.hot import Bundle
 from slicer.rooms import Context, Listener
 from slicer.rooms.open_rooms import OpenRooms
+from slicer.rooms.rtp.ciphertext import Ciphertext
 from slicer.rooms.rtp.session import Session
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.rtp.sockets import Sender, Sockets
@@ -26,6 +28,7 @@ from slicer.webrtc.driver import BundleDriver
 
 LOOK = 1.0
 """Seconds between two looks whether the sender is silent."""
+ENCRYPTED = "encrypted (SRTP), and the room has no key: `key` in its URL, or a=crypto in its file"
 
 
 class RtpConnector:
@@ -74,6 +77,7 @@ class RtpRoom:
         self._listen: Listener | None = listen
         self._left = left
         self._sender = Sender(session.source)
+        self._ciphertext = Ciphertext(port for port in session.ports if port.keys is None)
         self._sockets: list[Sockets] = []
         self._media: BundleDriver | None = None
         self._heard = 0.0
@@ -130,6 +134,11 @@ class RtpRoom:
     def _take(self, datagrams: list[bytes]) -> None:
         """Give the receiver what came; the first of it are facts before that."""
         self._heard = self._clock.now()
+        if not self._ciphertext.seen and self._ciphertext.is_in(datagrams):
+            self._refuse()
+        if self._ciphertext.seen:
+            self._ended["encrypted"] += len(datagrams)
+            return
         if self._media is None:
             self._join()
         if self._media is not None:
@@ -147,6 +156,18 @@ class RtpRoom:
         for section in sections:
             self._tell(TrackPublished(anchor, section.kind))
 
+    def _refuse(self) -> None:
+        """Of ciphertext nothing is cut, nor of what came until it was known as such."""
+        anchor, media = self._session.anchor, self._media
+        kinds = (one.kind for port in self._session.ports for one in port.sections)
+        for kind in dict.fromkeys(kinds):
+            self._tell(TrackRefused(anchor, kind, ENCRYPTED))
+        if media is not None:
+            self._media = None
+            media.stop()
+            self._ended += media.counters
+            self._tell(AnchorLeft(anchor, ENCRYPTED))
+
     def _transmit(self, compound: bytes) -> None:
         """To every port that the sender is known at: a compound may be about any of its tracks."""
         for sockets in self._sockets:
@@ -154,10 +175,12 @@ class RtpRoom:
 
     def _look(self) -> None:
         now, silence = self._clock.now(), self._settings.silence
-        if self._media is not None and now - self._heard >= silence:
-            self._end_media()
-            self._tell_troubles(now)  # it may have been here for less than a look
-            self._tell(AnchorLeft(self._session.anchor, f"nothing received for {silence:g} s"))
+        if (self.connected or self._ciphertext.seen) and now - self._heard >= silence:
+            if self.connected:
+                self._end_media()
+                self._tell_troubles(now)  # it may have been here for less than a look
+                self._tell(AnchorLeft(self._session.anchor, f"nothing received for {silence:g} s"))
+            self._ciphertext.forget()
             self._sender.forget()
             for sockets in self._sockets:
                 sockets.forget()

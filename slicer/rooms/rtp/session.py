@@ -166,7 +166,7 @@ def _given_keys(chosen: Mapping[str, str]) -> SrtpKeys | None:
 def _keys(name: str, text: str) -> SrtpKeys:
     """The first key of SDES lines that we can use. What we send is protected by it, too: nobody
     gets an answer in which ours could be. Raises BadInput that never shows one."""
-    found = [key for key in Keys.read(text).srtp if key.profile in _PROFILES]
+    found = [key for key in Keys.read(text, name).srtp if key.profile in _PROFILES]
     if not found:
         allowed = f"{SUITE}, AEAD_AES_128_GCM or AEAD_AES_256_GCM, and inline: with its key"
         raise BadInput(name, "no such key", allowed)

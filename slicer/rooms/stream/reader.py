@@ -88,7 +88,8 @@ class Reader:
 
     @property
     def refusal(self) -> str:
-        """Why the last resource of a stream on HTTP was not opened, in words; "" where it was."""
+        """Why a resource of a stream on HTTP was not opened since media came last, in words; ""
+        where each was."""
         return "" if self._resources is None else self._resources.refusal
 
     def start(self) -> None:
@@ -156,6 +157,8 @@ class Reader:
                 return
             if packet.dts is None and packet.pts is None:
                 continue  # the end of a stream, with nothing in it
+            if self._resources is not None:
+                self._resources.refusal = ""
             if paced:
                 self._pace(packet)
             self._put(list(tracks.by_index[packet.stream_index].frames(packet)))

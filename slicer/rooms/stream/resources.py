@@ -43,8 +43,8 @@ class Resources:
         self._client = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False)
         self._stopped = threading.Event()
         self.refusal = ""
-        """Why the last resource was not opened, in words; "" where it was. FFmpeg only says that it
-        was not, or tries the next one."""
+        """Why a resource was not opened last, in words; FFmpeg only says that it was not, or tries
+        the next one. One that is opened changes nothing, for a playlist is read again and again."""
 
     def open(self, url: str, flags: int = 0, options: object = None) -> "Resource":
         """Get a resource. Raises RoomError; FFmpeg passes *flags* and *options*, of no use here."""
@@ -56,7 +56,6 @@ class Resources:
         except httpx.HTTPError as error:
             self.refusal = _words(error)
             raise RoomError(self.refusal) from None
-        self.refusal = ""
         return resource
 
     def stop(self) -> None:

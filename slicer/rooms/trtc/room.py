@@ -87,7 +87,9 @@ class TrtcConnector:
         if numeric and not 0 < int(room[1]) < 2**32:
             raise BadInput("room", shown(url.geturl()), allowed)
         settings = self._settings
-        if not settings.sdk_app_id or url.netloc != str(settings.sdk_app_id):
+        if not settings.sdk_app_id:
+            raise BadInput("trtc.sdk_app_id", 0, "the SDKAppID of the room's application")
+        if url.netloc != str(settings.sdk_app_id):
             raise BadInput("room", shown(url.geturl()), "the SDKAppID of trtc.sdk_app_id")
         app = SdkApp(settings.sdk_app_id, settings.usersig_key)
         now = int(self._clock.wall(self._clock.now()).timestamp())

@@ -13,6 +13,7 @@ from slicer.clock import Clock, Timer
 from slicer.errors import RoomError
 from slicer.errors import shown as shown_value
 from slicer.rooms import Context, Listener, backoff
+from slicer.rooms.keyframes import SharedRequests
 from slicer.rooms.network import local_addresses
 from slicer.rooms.open_rooms import OpenRooms
 from slicer.rooms.trouble import LOOK
@@ -44,15 +45,15 @@ class WhepConnector:
     def __init__(self, context: Context) -> None:
         self._settings, self._clock = context.whep, context.clock
         self._rooms: OpenRooms[WhepRoom] = OpenRooms()
+        self._requests = SharedRequests()
 
     def check(self, url: SplitResult) -> None:
         """Raise BadInput where this URL can never be a room; nothing is started."""
         WhepAddress.parse(url)
 
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "WhepRoom":
-        room = WhepRoom(
-            WhepAddress.parse(url), self._settings, self._clock, listen, self._rooms.left
-        )
+        address, left = WhepAddress.parse(url), self._rooms.left
+        room = WhepRoom(address, self._settings, self._clock, listen, left, self._requests)
         return self._rooms.add(room)
 
     @property
@@ -73,7 +74,8 @@ class WhepRoom:
     """One robot's presence: a viewer for each anchor that is listed.
 
     The room is lost when its server cannot be asked while nobody is played, and back when it
-    answers. While somebody is played, a list that fails is counted and changes nothing.
+    answers. While somebody is played, a list that fails is counted and changes nothing. *requests*:
+    those for keyframes, of the robots in all rooms.
     """
 
     def __init__(
@@ -83,8 +85,10 @@ class WhepRoom:
         clock: Clock,
         listen: Listener,
         left: "Callable[[WhepRoom], None]",
+        requests: SharedRequests,
     ) -> None:
         self._address, self._settings, self._clock = address, settings, clock
+        self._requests_of = requests.of((address.server, address.endpoint, address.room))
         self._listen, self._left = listen, left
         bearer = f"Bearer {settings.bearer}" if settings.bearer else ""
         self._client = Client(address.authorization or bearer, settings)
@@ -198,7 +202,7 @@ class WhepRoom:
         self._refusals.pop(viewer.anchor, None)
 
     async def _connect(self, anchor: str) -> Session | Failure:
-        session = Session(self._client, self._path, self._network, self._tell)
+        session = Session(self._client, self._path, self._network, self._tell, self._requests_of)
         failure: Failure | None = None
         try:
             failure = await session.start(self._address.anchor_url(anchor), anchor)

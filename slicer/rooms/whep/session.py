@@ -14,6 +14,7 @@ from slicer.errors import BadInput, RoomError, SlicerError
 from slicer.rooms.silence import MediaSilence
 from slicer.rooms.whep.client import SDP, UNANSWERED, Answer, Client
 from slicer.rtp.parameters import Kind
+from slicer.slicing.keyframe_requests import RequestsOf
 from slicer.slicing.outputs import AnchorTrouble, Subscribe, TrackKey, TrackOutput
 from slicer.webrtc.connection import Connection, Events, Network
 from slicer.webrtc.ice_servers import IceServer
@@ -42,7 +43,8 @@ class Failure:
 
 
 class Session:
-    """From `start` to `close`. `over` gives the reason once its connection has ended by itself."""
+    """From `start` to `close`. `over` gives the reason once its connection has ended by itself.
+    *requests_of*: those for keyframes to the room's anchors, of all tasks."""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Session:
         path: MediaPath,
         network: Network,
         deliver: Callable[[TrackOutput], None],
+        requests_of: RequestsOf,
     ) -> None:
         self._client, self._bound = client, network.silence
         self._silence: MediaSilence | None = None
@@ -57,7 +60,7 @@ class Session:
         self._resource = ""
         self._started = asyncio.Event()
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._media = path.open(deliver)
+        self._media = path.open(deliver, requests_of)
         events = Events(self._started.set, self._on_closed)
         self._connection = Connection(network, self._media, events, PROFILE)
         self._closed = False

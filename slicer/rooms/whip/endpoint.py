@@ -181,11 +181,10 @@ class WhipApp:
                     body += chunk
                     if len(body) > self._max_body:
                         raise too_large
-            return body.decode()
         except TimeoutError:
             raise HTTPException(408, f"the body took more than {BODY_TIMEOUT:g} s") from None
-        except UnicodeDecodeError:
-            raise BadInput("sdp", f"{len(body)} bytes", "text in UTF-8") from None
+        # A name of a session may be in another charset (RFC 8866 6.10); what counts here is ASCII.
+        return body.decode(errors="replace")
 
 
 def _require_type(request: Request, wanted: str) -> None:

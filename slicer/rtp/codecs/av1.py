@@ -31,7 +31,8 @@ class Av1Depacketizer:
     """One stream's temporal units, in the low-overhead format with sizes.
 
     A temporal unit begins where N is set or right after the end of another one, and ends at the
-    marker.
+    marker, or where the next one begins: an SFU that goes down to a lower layer takes the marker
+    away with those above.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -59,14 +60,17 @@ class Av1Depacketizer:
         self._open = None
         first = self._boundary.passed(timestamp, marker, contiguous)
         elements = _elements(payload)
+        done = None
+        if first and unit is not None:
+            done, unit = unit.frame() if unit.whole else None, None
         if first or payload[0] & (_N | _Z) == _N:
             unit = _TemporalUnit(timestamp, self._layers)
         if unit is None:
-            return None
+            return done
         unit.add(elements, bool(payload[0] & _Z), bool(payload[0] & _Y))
-        if not marker:
-            self._open = unit
-            return None
+        if done is not None or not marker:
+            self._open = unit  # where it is whole: a push gives one frame
+            return done
         return unit.frame()
 
 
@@ -160,10 +164,14 @@ class _TemporalUnit:
         if self._keyframe:
             self._layers.choose(obu, self._sequence)
 
+    @property
+    def whole(self) -> bool:
+        """Whether it holds a frame, and does not end inside an OBU."""
+        return self._has_frame and not self._fragments
+
     def frame(self) -> Frame | None:
-        """The whole unit; None where all of its layers were left out. Raises ValueError where it
-        ends inside an OBU or holds no frame."""
-        if self._fragments or not self._has_frame:
+        """The whole unit; None where all of its layers were left out. Raises ValueError."""
+        if not self.whole:
             raise ValueError("AV1 temporal unit without a whole frame")
         if not any(obu.kind in (FRAME_HEADER, FRAME) for obu in self._obus):
             return None

@@ -20,7 +20,8 @@ class Vp9Depacketizer:
 
     A picture begins with the base layer, or right after the end of another one, since an SFU may
     have taken the base layer away. Where layers are left out, it ends with the highest one taken,
-    and not only at the marker.
+    and not only at the marker. An SFU that goes down to a lower layer takes the marker away with
+    those above: then whole layers are a picture as the next one comes.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -41,17 +42,23 @@ class Vp9Depacketizer:
         first = self._boundary.passed(timestamp, marker, contiguous)
         descriptor = _descriptor(payload)
         data = payload[descriptor.length :]
+        done = None
+        if picture is not None and picture.assembly.timestamp != timestamp:
+            done, picture = picture.frame() if picture.ended else None, None
         if descriptor.begins and (first or descriptor.spatial == 0):
             picture = _Picture(timestamp, _begins_keyframe(descriptor, data))
             if picture.keyframe:
                 self._highest = _lowest_enough(descriptor.heights, self.height)
-        if picture is None or picture.assembly.timestamp != timestamp:
-            return None
+        if picture is None:
+            return done
         if descriptor.spatial <= self._highest:
             picture.add(descriptor, data)
-        if not marker and not (descriptor.ends and descriptor.spatial == self._highest):
-            self._open = picture
-            return None
+        picture.ended |= marker
+        if done is not None or not (
+            marker or (descriptor.ends and descriptor.spatial == self._highest)
+        ):
+            self._open = picture  # where it is whole: a push gives one frame
+            return done
         return picture.frame()
 
 
@@ -84,11 +91,12 @@ class _Descriptor(NamedTuple):
 
 
 class _Picture:
-    """One picture on its way: its bytes, and where each layer frame begins in them."""
+    """One picture on its way: its bytes, and where each layer frame begins in them. *ended*: the
+    last one of them is whole."""
 
     def __init__(self, timestamp: int, keyframe: bool) -> None:
         self.assembly = Assembly(timestamp)
-        self.keyframe = keyframe
+        self.keyframe, self.ended = keyframe, False
         self._starts: list[int] = []
 
     def add(self, descriptor: _Descriptor, data: bytes) -> None:
@@ -97,6 +105,7 @@ class _Picture:
                 raise ValueError(f"VP9 picture of more than {_MAX_LAYERS} layer frames")
             self._starts.append(self.assembly.size)
         self.assembly.add(data)
+        self.ended = descriptor.ends
 
     def frame(self) -> Frame | None:
         """The whole picture; None where all of its layers were left out."""

@@ -18,7 +18,7 @@ from slicer.delivery.spool.folder import (
 )
 from slicer.delivery.spool.record import StoreUrls
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
-from tests.harness.delivery.spooling import file_of, spool_settings
+from tests.harness.delivery.spooling import file_of, spool_settings, with_fields
 
 URLS = StoreUrls("s3://bucket")
 
@@ -71,6 +71,12 @@ def test_a_record_that_the_machine_tore_is_listed_as_damaged(folder: Folder, siz
     set_aside(path)
     assert [(one.number, one.header) for one in listing(folder.path)] == [(1, None)]
     assert [path.name for path in folder.path.iterdir()] == ["0000000000000001.damaged"]
+
+
+def test_a_record_that_names_other_stores_than_the_rest_is_damaged(folder: Folder) -> None:
+    paths = [folder.write(number, file_of(f"ada/{number}")) for number in range(3)]
+    paths[2].write_bytes(with_fields(paths[2].read_bytes(), {"to": "s3://another"}))
+    assert [one.header is None for one in listing(folder.path)] == [False, False, True]
 
 
 def test_a_write_that_fails_leaves_nothing(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 """Slices with known bytes; an outbox over a spool on disk."""
 
 import asyncio
+import json
 import os
 import random
 import threading
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from slicer.delivery.retry import Backoff
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.sharing import Sharing
 from slicer.delivery.spool.folder import Folder
-from slicer.delivery.spool.record import StoreUrls
+from slicer.delivery.spool.record import PREAMBLE_BYTES, StoreUrls, header_bytes
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import THREADS, Spool
 from slicer.errors import StorageUnavailable
@@ -146,6 +148,13 @@ class Run:
         """What kill -9 leaves on the disk: no lock, and every record that was there."""
         await self.outbox.close()
         self.spool.release()
+
+
+def with_fields(record: bytes, changed: Mapping[str, object]) -> bytes:
+    """A record whose header says something else, under the right sum."""
+    end = PREAMBLE_BYTES + header_bytes(record)
+    header = json.dumps(json.loads(record[PREAMBLE_BYTES:end]) | changed).encode()
+    return b"SLICE1 %08d %08x\n" % (len(header), zlib.crc32(header)) + header + record[end:]
 
 
 def spool_settings(folder: Path, **changed: object) -> SpoolSettings:

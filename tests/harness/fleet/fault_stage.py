@@ -52,6 +52,9 @@ LOOK = 0.05
 SLICE = 15.0
 """Seconds of an audio slice: the least that the API allows."""
 PATIENCE = 90.0
+UNSURE = 1.0
+"""Seconds from a callback to the death of a copy of the API, within which it may not have noted
+that the callback was taken."""
 _LOST = re.compile("worker (.*?) is lost")
 
 
@@ -83,6 +86,16 @@ class Yield:
     gaps: Sequence[Gap]
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """A callback that came once more, so many seconds later. *explained*: whether a copy of the API
+    was killed as it came: nobody can know then that it was taken."""
+
+    id: str
+    later: float
+    explained: bool
+
+
 @dataclass
 class Stage:
     """What runs, and what is done to it."""
@@ -110,6 +123,8 @@ class Stage:
     stacks: dict[str, AsyncExitStack] = field(default_factory=dict)
     disks: dict[str, SmallDisk] = field(default_factory=dict)
     """Of each worker's spool, where it has one of its own."""
+    killed: list[tuple[float, str]] = field(default_factory=list)
+    """When processes were killed, in seconds of `time.time`."""
 
     async def start(self, name: str) -> None:
         """Start a worker, w…, or a copy of the API, a…, unless it runs."""
@@ -128,19 +143,15 @@ class Stage:
 
     async def kill(self, name: str) -> None:
         """End a process at once; its folder stays."""
-        stack = self.stacks.pop(name, None)
-        if stack is not None:
-            self.running.pop(name, None)
-            self.copies.pop(name, None)
-            self.frozen.discard(name)
-            await stack.aclose()
+        self.killed.append((time.time(), name))
+        await self._drop(name)
 
     async def end(self, name: str) -> None:
         """SIGTERM, and wait until it has ended."""
         process = self.running.get(name) or self.copies.get(name)
         if process is not None:
             await process.end()
-            await self.kill(name)
+            await self._drop(name)
 
     def freeze(self, name: str) -> None:
         if name in self.running:
@@ -276,6 +287,18 @@ class Stage:
         every = sum(len(held) for held in found.values())
         return Yield(every, every - sum(len(set(held)) for held in found.values()), gaps)
 
+    def repeated(self) -> list[Repeated]:
+        """What the customer was told more than once, by the ids of callbacks."""
+        kills = [at for at, name in self.killed if name not in self.places]
+        times: dict[str, list[float]] = {}
+        for one in self.customer.received:
+            times.setdefault(one.headers["x-slicer-message"], []).append(one.at)
+        return [
+            Repeated(name, again - at, any(-UNSURE < kill - at < UNSURE for kill in kills))
+            for name, seen in times.items()
+            for at, again in pairwise(seen)
+        ]
+
     def lost(self) -> list[str]:
         """What the customer was told to be lost, but for what another worker has cut."""
         told = [one for one in self.messages() if " is lost: " in one]
@@ -298,6 +321,14 @@ class Stage:
         async with asyncio.timeout(PATIENCE):
             while any(self.folder.glob("w*/spool/*/*.*")):
                 await asyncio.sleep(0.1)
+
+    async def _drop(self, name: str) -> None:
+        stack = self.stacks.pop(name, None)
+        if stack is not None:
+            self.running.pop(name, None)
+            self.copies.pop(name, None)
+            self.frozen.discard(name)
+            await stack.aclose()
 
     def _config(self, folder: Path) -> str:
         rooms = {str(port): ROOM.format(port=port) for port in self.room_ports()}

@@ -1,11 +1,13 @@
 """A publisher in a room of Janus, a process of its own: python -m … ROOM ID CODEC TRACK…
 
 TRACK is audio, video or screen, which it publishes in this order of m-lines: a tone, and colours
-that change, all by aiortc. It says `published` once it is connected, and goes on until it is ended.
+that change, all by aiortc. It says `published` once it is connected, `asked` and when for each
+request for a keyframe (PLI), and goes on until it is ended.
 """
 
 import asyncio
 import sys
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -20,12 +22,14 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.rtp import RTCP_PSFB_PLI, AnyRtcpPacket, RtcpPsfbPacket
 
 from tests.harness.rooms.janus import PIN, Client
 
 # It would leave loopback out, and here is nothing else.
 aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
 
+ASKED = "asked"
 FPS = 10
 SIZES = {"video": (160, 90), "screen": (192, 128)}
 KEEPALIVE = 5
@@ -107,8 +111,21 @@ async def connect(
     return client, connection
 
 
+def tell_requests(sender: RTCRtpSender) -> None:
+    take = sender._handle_rtcp_packet  # noqa: SLF001 (aiortc counts no requests)
+
+    async def told(packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_PLI:
+            print(ASKED, time.monotonic(), flush=True)
+        await take(packet)
+
+    sender._handle_rtcp_packet = told  # type: ignore[method-assign]  # noqa: SLF001
+
+
 async def publish(room: str, name: str, codec: str, tracks: list[str]) -> None:
-    client, _ = await connect(room, name, codec, tracks)
+    client, connection = await connect(room, name, codec, tracks)
+    for sender in connection.getSenders():
+        tell_requests(sender)
     print("published", flush=True)
     while True:
         await asyncio.sleep(KEEPALIVE)

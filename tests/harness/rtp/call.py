@@ -297,7 +297,8 @@ class Sender:
 
 @dataclass
 class Network:
-    """What happens to datagrams on their way; *lose* decides by their number, from 0."""
+    """What happens to datagrams on their way; *lose* decides by their number, from 0, *lag* by when
+    they were sent."""
 
     delay: float = 0.0
     jitter: float = 0.0
@@ -306,6 +307,7 @@ class Network:
     seed: int = 1
     lose: Callable[[int], bool] = lambda number: False
     late: Callable[[int], float] = lambda number: 0.0
+    lag: Callable[[float], float] = lambda now: 0.0
     blocked_until: float = 0.0
 
     def __post_init__(self) -> None:
@@ -318,7 +320,7 @@ class Network:
         if self.lose(number) or chance() < self.loss:
             return []
         copies = 2 if chance() < self.duplicate else 1
-        delay = self.delay + self.late(number)
+        delay = self.delay + self.late(number) + self.lag(now)
         return [
             max(now + delay + self.jitter * chance(), self.blocked_until) for _ in range(copies)
         ]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from slicer.rtp.parameters import RtpParameters
+from slicer.slicing.keyframe_requests import RequestsOf
 
 NATIVE = os.environ.get("SLICER_NATIVE") == "1"
 """Tests of one part import it from here, so that the same tests hold both to the same."""
@@ -85,14 +86,20 @@ __all__ += ["Reporter", "TransportReporter", "build_rtcp", "feedback_for", "pars
 # Streams to cuts. Receivers, tracks, cutters and grabbers are held to their twins by the Bundle.
 if TYPE_CHECKING or not NATIVE:
     from slicer.slicing.bundle import Bundle
+    from slicer.slicing.keyframe_requests import KeyframeRequests
 else:
-    from slicer._hot import Bundle
+    from slicer._hot import Bundle, KeyframeRequests
 
-__all__ += ["Bundle", "bundle_of"]
+__all__ += ["Bundle", "KeyframeRequests", "bundle_of"]
 
 
-def bundle_of(anchor: str, sections: Sequence[RtpParameters], ssrc: int = 9) -> Bundle:
+def bundle_of(
+    anchor: str,
+    sections: Sequence[RtpParameters],
+    ssrc: int = 9,
+    requests_of: RequestsOf | None = None,
+) -> Bundle:
     """A connection with one anchor, from *now* 0 on."""
-    made = Bundle(ssrc)
+    made = Bundle(ssrc, requests_of)
     made.set_sections(anchor, sections, 0.0)
     return made

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,12 +15,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Received:
-    """One request. *signed*: whether its Sign is right for the receiver's key."""
+    """One request. *signed*: whether its Sign is right for the receiver's key; *at*: when it came,
+    in seconds of `time.time`."""
 
     path: str
     headers: dict[str, str]
     body: bytes
     signed: bool
+    at: float = field(default_factory=time.time)
 
     @property
     def told(self) -> dict[str, Any]:

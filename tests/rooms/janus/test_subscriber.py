@@ -36,8 +36,8 @@ async def test_a_picture_pauses_the_video_until_the_next(
 ) -> None:
     resumes: list[float] = []
 
-    def soon(cut: PictureCut, seconds: int, now: float) -> float:
-        resumes.append(seconds)
+    def soon(cut: PictureCut, spec: VideoSpec, now: float) -> float:
+        resumes.append(spec.seconds)
         return now + 0.2
 
     monkeypatch.setattr(module, "resume_at", soon)
@@ -164,7 +164,7 @@ async def test_a_screen_is_cut_apart_from_the_camera(
     robot: Robot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each by its own m-line, and paused and resumed by itself."""
-    monkeypatch.setattr(module, "resume_at", lambda cut, seconds, now: now + 60)
+    monkeypatch.setattr(module, "resume_at", lambda cut, spec, now: now + 60)
     robot.room.publish("ada", "video", "audio", "video", descriptions={0: "ada's Screen"})
     await robot.enter()
     await robot.connected()
@@ -257,7 +257,7 @@ async def test_media_is_expected_while_a_track_flows(
             expected.append(flows)
 
     monkeypatch.setattr(MediaSilence, "expect", expect)
-    monkeypatch.setattr(module, "resume_at", lambda cut, seconds, now: now + 0.2)
+    monkeypatch.setattr(module, "resume_at", lambda cut, spec, now: now + 0.2)
     monkeypatch.setattr(room_module, "LOOK", 0.05)
     await publishing(robot, "video")
     await robot.send(10.0)

@@ -136,6 +136,16 @@ async def test_a_video_whose_source_is_not_to_be_asked_is_not_paused(
     assert [one.disabled for one in settings] == [False]
 
 
+async def test_of_two_tasks_in_a_room_one_asks(server: StandIn, robot: Visitor) -> None:
+    """Each would ask soon after its first picture, to see whether the source answers."""
+    other = Visitor(robot.connector, "other")
+    for one in (robot, other):
+        one.keyframe_interval = 60.0
+        await one.enter(server.url())
+    await robot.until(lambda: min(len(robot.pictures()), len(other.pictures())) >= 3)
+    assert robot.connector.counters["keyframe_requests"] == 1
+
+
 @pytest.mark.parametrize("older", [False, True])
 async def test_a_stay_that_is_over_is_freed_without_the_garbage_collector(
     server: StandIn, robot: Visitor, older: bool

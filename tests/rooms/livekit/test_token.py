@@ -1,5 +1,7 @@
 """Access tokens of LiveKit."""
 
+import warnings
+
 import jwt
 import pytest
 
@@ -20,3 +22,9 @@ def test_what_a_robot_may_do() -> None:
     }  # fmt: skip
     with pytest.raises(jwt.InvalidSignatureError):
         jwt.decode(token, SECRET[::-1], algorithms=["HS256"])
+
+
+def test_a_short_secret_is_the_servers_affair() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make_token("devkey", "secret", "lobby", "robot", 1e9).count(".") == 2

@@ -132,11 +132,20 @@ def test_keys_come_from_a_file_and_from_the_sidecar(tmp_path: Path) -> None:
     assert (both.srtp, [*both.masters]) == (keys.srtp, [b"\xab" * 32])
 
 
+def test_a_key_of_the_sidecar_that_cannot_be_is_the_sidecars(tmp_path: Path) -> None:
+    """No --keys were given, so none are named."""
+    (tmp_path / "a.sdp").write_text("v=0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:XXXX\n")
+    with pytest.raises(BadInput, match=r"inline: of 3 bytes") as refused:
+        source(f"replay://{tmp_path}/a.pcap").read_keys()
+    assert refused.value.field == "sdp"
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         (b"", "key log"),
         (b"# nothing\n", "key log"),
+        (b"a=crypto:1 AES_256_CM_HMAC_SHA1_80 inline:" + b"A" * 60, "of AES_CM_128_HMAC_SHA1_80, "),
         (b"inline:AAAA", "inline"),
         (b"x" * (MAX_KEY_FILE + 1), "at most"),
         (None, "can be read"),

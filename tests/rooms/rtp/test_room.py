@@ -2,13 +2,17 @@
 
 import asyncio
 import base64
+import os
+from collections.abc import Callable
 
+import pylibsrtp
 import pytest
 
 from slicer.errors import BadInput, RoomError
 from slicer.rooms import parse_room
 from slicer.rooms.frames import EncodedFrame
 from slicer.rooms.rtp import room as module
+from slicer.rooms.rtp.room import ENCRYPTED
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.trouble import TROUBLES
 from slicer.rtp import rtcp
@@ -123,6 +127,43 @@ async def test_packets_that_no_key_opens_are_told_though_nobody_has_joined(
     assert told.count >= news
     await robot.connector.close()
     plain.close()
+
+
+def sealed() -> Callable[[bytes], bytes]:
+    """What makes SRTP of RTP, by a key that nobody else has."""
+    policy = pylibsrtp.Policy(os.urandom(30), pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+    session = pylibsrtp.Session(policy)
+    return lambda data: session.protect_rtcp(data) if rtcp.is_rtcp(data) else session.protect(data)
+
+
+@pytest.mark.parametrize("at_once", [1, 20])
+async def test_srtp_without_a_key_is_refused_and_not_cut(at_once: int) -> None:
+    """And where its sender has gone, another one may come."""
+    (port,) = free_ports()
+    robot, sender, plain = Robot(RtpSettings(silence=1)), Sender(protect=sealed()), Sender()
+    await robot.enter(f"rtp://127.0.0.1:{port}?{TYPES}&rtcp=mux&anchor=ada")
+    for first in range(0, 100, at_once):
+        sender.talk(port, first, at_once)
+        await asyncio.sleep(0.01)
+    refused = [TrackRefused("ada", kind, ENCRYPTED) for kind in Kind]
+    await robot.until(lambda: robot.connector.counters["encrypted"] > 80)
+    told = [one for one in robot.told if one not in ARRIVAL]
+    assert told[:3] == [RoomEntered(), *refused]
+    assert set(told[3:]) <= {AnchorLeft("ada", ENCRYPTED)}
+    assert robot.connector.connections == 0
+    await asyncio.sleep(1.2)
+    before = len(robot.told)
+
+    def comes() -> bool:
+        plain.talk(port, 0, 1)
+        return len(robot.told) > before
+
+    await robot.until(comes)
+    assert robot.told[before:] == ARRIVAL
+    assert robot.cuts == []
+    await robot.connector.close()
+    for one in (sender, plain):
+        one.close()
 
 
 async def test_what_goes_wrong_is_told_before_the_sender_has_left() -> None:

@@ -42,8 +42,8 @@ def test_a_url_is_split_between_the_server_and_us(url: str, expected: StreamAddr
     [
         ("rtmp://host", "rtmp://HOST"),
         ("rtmp:///live/ada", "rtmp://HOST"),
-        ("rtsp://host/a#user=ada", "of the option 'user' none: anchor"),
-        ("rtsp://host/a#anchor=a&anchor=b", "of the option 'anchor' none"),
+        ("rtsp://host/a#user=ada", "the options anchor, and not 'user'"),
+        ("rtsp://host/a#anchor=a&anchor=b", "the options anchor, and not 'anchor' twice"),
         ("rtsp://host/a#anchor=a/b", "room: anchor"),
         ("rtsp://host/a#anchor=", "room: anchor"),
         ("rtmp://host/live/a live=1 swfUrl=x", "without spaces"),

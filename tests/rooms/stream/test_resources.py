@@ -81,6 +81,8 @@ def test_what_is_not_opened_says_why(port: int, url: str, says: str) -> None:
     with pytest.raises(RoomError, match=says):
         source.open(url.format(port=port))
     assert says in source.refusal
+    source.open(f"http://127.0.0.1:{port}/playlist")
+    assert says in source.refusal, "a playlist that is read again says nothing of its segments"
     source.close()
 
 

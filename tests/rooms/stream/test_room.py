@@ -191,6 +191,24 @@ async def test_what_cannot_be_entered_says_why_and_shows_no_secret(
     await robot.leave()
 
 
+async def test_segments_that_are_refused_say_why_though_the_playlist_is_read_again(
+    folder: Path,
+) -> None:
+    playlist = (folder / "away.m3u8").read_text().replace("http://169.254.169.254/", "")
+    played = 0
+
+    def get(path: str) -> Answer:
+        nonlocal played
+        played += path == "/live.m3u8"
+        return (200, {}, [playlist.encode()]) if path == "/live.m3u8" else (404, {}, [])
+
+    robot = Robot(StreamSettings(connect_timeout=2.5, silence=2.5))
+    with served(get) as site, pytest.raises(RoomError, match="HTTP 404 Not Found"):
+        await robot.enter(f"hls://127.0.0.1:{site.port}/live.m3u8")
+    assert played > 1
+    await robot.leave()
+
+
 @pytest.mark.parametrize("scheme", ["rtmp", "rtsp", "hls", "flv"])
 async def test_a_server_that_says_nothing_is_given_up_in_time(scheme: str) -> None:
     """And the loop goes on meanwhile: FFmpeg waits without Python's lock."""

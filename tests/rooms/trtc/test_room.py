@@ -33,6 +33,7 @@ from slicer.slicing.outputs import (
     TrackRefused,
 )
 from slicer.slicing.spec import AudioSpec, VideoSpec
+from tests.harness.clock import ManualClock
 from tests.harness.media.video import encoded
 from tests.harness.rooms import fake_liteav as fake
 
@@ -287,7 +288,7 @@ async def test_frames_of_other_codecs_are_counted_and_told_once() -> None:
         (f"trtc://{APP}/lobby?id=number", "trtc://SDKAPPID/ROOM"),
         (f"trtc://{APP}/0?id=number", "trtc://SDKAPPID/ROOM"),
         (f"trtc://{APP}/1?id=text", "trtc://SDKAPPID/ROOM"),
-        (f"trtc://{APP}/1?pin=1", "'pin' none"),
+        (f"trtc://{APP}/1?pin=1", "not 'pin'"),
         ("trtc://7/lobby", "trtc.sdk_app_id"),
     ],
 )
@@ -297,6 +298,12 @@ async def test_what_can_be_no_room_is_refused(url: str, says: str) -> None:
     with pytest.raises(BadInput) as refused:
         connector.check(parse_room(url))
     assert says in str(refused.value)
+
+
+def test_without_an_application_its_setting_is_named() -> None:
+    connector = TrtcConnector(Context(ManualClock()))
+    with pytest.raises(BadInput, match=r"trtc\.sdk_app_id: got 0"):
+        connector.check(parse_room("trtc://7/lobby"))
 
 
 async def test_without_the_sdk_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,17 @@ async def test_audio_and_pictures_of_a_fixed_list(server: WhepServer, robot: Vis
     assert robot.connector.counters["lists_failed"] == 0
 
 
+async def test_of_two_tasks_in_a_room_one_asks(server: WhepServer, robot: Visitor) -> None:
+    """Each would ask at once, and this server has an encoder for each of them."""
+    other = Visitor(robot.connector, "other")
+    for one, options in ((robot, "anchors=ada"), (other, "list=/list.json")):
+        one.keyframe_interval = 60.0
+        await one.enter(server.url(options))
+    await robot.until(lambda: len(robot.pictures() + other.pictures()) >= 3)
+    await other.until(lambda: robot.cuts("ada") & other.cuts("ada"))
+    assert robot.connector.counters["keyframe_requests"] == 1
+
+
 async def test_a_server_that_goes_away_and_comes_back(server: WhepServer, robot: Visitor) -> None:
     await robot.enter(server.url("list=/list.json"))
     await robot.told_of(*ARRIVAL)

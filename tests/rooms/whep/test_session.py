@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from starlette.responses import JSONResponse, Response
 
+from slicer.rooms.keyframes import SharedRequests
 from slicer.rooms.whep import room as room_module
 from slicer.rooms.whep.client import SDP, UNANSWERED, Client
 from slicer.rooms.whep.session import Failure, Session
@@ -78,7 +79,9 @@ async def test_an_anchor_that_sends_nothing_is_told_and_goes_on(
 async def session() -> AsyncIterator[Session]:
     client = Client("", QUICK)
     outputs: list[TrackOutput] = []
-    session = Session(client, media_path(), Network(["127.0.0.1"]), outputs.append)
+    session = Session(
+        client, media_path(), Network(["127.0.0.1"]), outputs.append, SharedRequests().of("room")
+    )
     yield session
     await session.close()
     await client.close()

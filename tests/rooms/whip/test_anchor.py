@@ -9,6 +9,7 @@ import pytest
 from slicer.rooms.trouble import TROUBLES
 from slicer.rooms.whip.anchor import Anchor
 from slicer.rtp.parameters import OPUS, Kind, Role, RtpParameters
+from slicer.slicing.keyframe_requests import RequestsOf
 from slicer.slicing.outputs import AnchorTrouble, AudioCut, Subscribe, TrackKey, TrackRefused
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.webrtc.connection import Network
@@ -80,7 +81,7 @@ class Cutters:
     cpu = None
     counts = PathCounts()
 
-    def open(self, deliver: Deliver) -> Media:
+    def open(self, deliver: Deliver, requests_of: RequestsOf | None = None) -> Media:
         return Cutter(deliver)
 
 

@@ -13,6 +13,7 @@ from slicer.errors import (
     Unauthorized,
 )
 from slicer.rooms.whip.endpoint import FRAGMENT, SDP, Published, WhipApp
+from slicer.webrtc.sdp import parse
 
 MAX_BODY = 1000
 OFFER = "v=0\r\n"
@@ -190,9 +191,14 @@ async def test_a_body_too_large(client: httpx.AsyncClient, sessions: Written) ->
     assert (await post(client, body="x" * MAX_BODY)).status_code == 201
 
 
-async def test_a_body_that_is_no_text(client: httpx.AsyncClient) -> None:
-    response = await client.post("/whip/r1/ann", content=b"\xff\xfe", headers={"Content-Type": SDP})
-    assert problem(response, 400)["field"] == "sdp"
+async def test_a_name_in_another_charset(client: httpx.AsyncClient, sessions: Written) -> None:
+    """Cameras write theirs in Latin-1 or GBK, with or without saying so by a=charset."""
+    offer = b"v=0\r\ns=cam\xe9ra \xc9\xe3\r\na=charset:ISO-8859-1\r\nm=audio 9 RTP/SAVPF 0\r\n"
+    response = await client.post("/whip/r1/ann", content=offer, headers={"Content-Type": SDP})
+    assert response.status_code == 201
+    (taken,) = [call[3] for call in sessions.calls if call[0] == "publish"]
+    assert isinstance(taken, str)
+    assert parse(taken).sections[0].kind == "audio"
 
 
 @pytest.mark.parametrize("user", ["a" * 65, "a%20b", "%00", "a$", "%2e", "%2E%2e"])

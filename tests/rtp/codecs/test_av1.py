@@ -106,9 +106,30 @@ def test_a_hole_that_padding_reports_is_not_forgotten() -> None:
     assert depacketizer.push(b"\x10" + DELTA, 2, True, True)
 
 
-def test_a_temporal_unit_without_its_marker_is_given_up() -> None:
+def test_a_temporal_unit_whose_marker_went_with_its_layers_ends_as_the_next_begins() -> None:
     depacketizer = VIDEO["av1"].depacketizer(AV1)
     assert depacketizer.push(b"\x28\x02" + SEQUENCE + KEY, 0, False, True) is None
+    frame = depacketizer.push(b"\x50" + DELTA[:2], 1, False, True)  # the next one is in two packets
+    assert frame == Frame(0, DELIMITER + SIZED_SEQUENCE + SIZED_KEY, True)
+    frame = depacketizer.push(b"\x90" + DELTA[2:], 1, True, True)
+    assert frame == Frame(1, DELIMITER + SIZED_DELTA, False)
+
+
+def test_of_two_units_that_end_at_once_the_second_waits_for_the_next_packet() -> None:
+    depacketizer = VIDEO["av1"].depacketizer(AV1)
+    assert depacketizer.push(b"\x28\x02" + SEQUENCE + KEY, 0, False, True) is None
+    frame = depacketizer.push(b"\x10" + DELTA, 1, True, True)
+    assert frame == Frame(0, DELIMITER + SIZED_SEQUENCE + SIZED_KEY, True)
+    frame = depacketizer.push(b"\x50" + DELTA[:1], 2, False, True)
+    assert frame == Frame(1, DELIMITER + SIZED_DELTA, False)
+    assert depacketizer.push(b"\x90" + DELTA[1:], 2, False, True) is None
+    frame = depacketizer.push(b"\x10" + DELTA, 3, True, True)
+    assert frame == Frame(2, DELIMITER + SIZED_DELTA, False)
+
+
+def test_a_temporal_unit_that_ends_inside_an_obu_is_given_up() -> None:
+    depacketizer = VIDEO["av1"].depacketizer(AV1)
+    assert depacketizer.push(b"\x58" + SEQUENCE, 0, False, True) is None
     frame = depacketizer.push(b"\x10" + DELTA, 1, True, True)
     assert frame == Frame(1, DELIMITER + SIZED_DELTA, False)
 

@@ -136,7 +136,7 @@ def test_a_hole_that_padding_reports_is_not_forgotten() -> None:
     assert depacketizer.push(upper, 1, True, True) is None
 
 
-def test_a_picture_without_its_marker_is_given_up() -> None:
+def test_a_picture_without_its_marker_and_its_end_is_given_up() -> None:
     depacketizer = VIDEO["vp9"].depacketizer(VP9)
     assert depacketizer.push(b"\x08" + KEY, 0, False, True) is None
     assert depacketizer.push(b"\x04" + b"tail", 1, True, True) is None
@@ -218,6 +218,39 @@ def test_a_picture_without_the_layer_chosen_ends_at_its_marker() -> None:
     assert depacketizer.push(svc(1, DELTA, True, ends=False), 2, False, True) is None
     frame = depacketizer.push(svc(1, DELTA, True, begins=False), 2, False, True)
     assert frame == Frame(2, superframe(DELTA, DELTA + DELTA), False)
+
+
+def test_a_picture_whose_marker_went_with_its_layers_ends_as_the_next_begins() -> None:
+    """An SFU goes down to a lower layer in the midst of picture 1."""
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
+    assert depacketizer.push(svc(0, KEY, False), 0, False, True) is None
+    frame = depacketizer.push(svc(1, DELTA, True), 0, True, True)
+    assert frame == Frame(0, superframe(KEY, DELTA), True)
+    assert depacketizer.push(svc(0, DELTA, True), 1, False, True) is None
+    assert depacketizer.push(svc(1, DELTA, True), 1, False, True) is None
+    begun = depacketizer.push(svc(0, DELTA, True, ends=False), 2, False, True)
+    assert begun == Frame(1, superframe(DELTA, DELTA), False)
+    frame = depacketizer.push(svc(0, b"tail", True, begins=False), 2, True, True)
+    assert frame == Frame(2, DELTA + b"tail", False)
+
+
+def test_of_two_pictures_that_end_at_once_the_second_waits_for_the_next_packet() -> None:
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
+    assert depacketizer.push(svc(0, KEY, False), 0, False, True) is None
+    assert depacketizer.push(svc(0, DELTA, True), 1, True, True) == Frame(0, KEY, True)
+    assert depacketizer.push(svc(0, DELTA, True), 2, False, True) == Frame(1, DELTA, False)
+    assert depacketizer.push(svc(1, DELTA, True), 2, True, True) == Frame(
+        2, superframe(DELTA, DELTA), False
+    )
+
+
+def test_a_layer_frame_that_is_not_whole_ends_no_picture() -> None:
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
+    assert depacketizer.push(svc(0, KEY, False), 0, False, True) is None
+    assert depacketizer.push(svc(1, DELTA, True, ends=False), 0, False, True) is None
+    assert depacketizer.push(svc(0, DELTA, True), 1, False, True) is None
+    assert depacketizer.push(svc(0, DELTA, True), 2, False, False) is None, "after a hole"
+    assert depacketizer.push(svc(0, DELTA, True), 3, False, True) == Frame(2, DELTA, False)
 
 
 def test_all_layers_are_taken_where_no_sizes_are_told() -> None:
