@@ -29,12 +29,8 @@ SERVERS := $(patsubst %,tests/real/test_%.py,backup command connections console 
 	fleet fleet_attacks fleet_console fleet_disk fleet_durability fleet_faults fleet_janus fleet_kills \
 	fleet_refusals fleet_upgrade kills moderation_seed one_port promtool proxies requests_ignored \
 	restart s3 sdk sources spool stall trouble tshark whip_clients whip_muxer)
-# Tests on real parts of which none looks at a date of Chromium's that is finer than a second.
-COARSE := $(patsubst %,tests/real/test_%.py,attacks entrance fleet_rooms janus \
-	janus_layers livekit livekit_stand_in mediamtx moderation moderation_commands orientation paths \
-	renegotiation rtp rtp_forward screens simulcast streams typed_commands)
 # Tests on real parts that need the machine to themselves.
-ALONE := tests/real/test_loss.py tests/real/test_serve.py
+ALONE := tests/real/test_chromium.py tests/real/test_loss.py tests/real/test_serve.py
 
 # What is tested is compiled once, not in each of the processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -78,16 +74,14 @@ servers: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl
 	@echo '==> tests on real servers'
 	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)servers -n 2 $(SERVERS))
 
-# They mostly wait: three files at a time take half of two cores. Browsers that have no CPU date their media
-# wrongly: with four files at a time the dates of test_chromium are wrong.
+# They mostly wait: four files at a time take two thirds of two cores.
 media:
-	@echo '==> tests on real parts, four files at a time'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)coarse -n 4 $(COARSE))
-	@echo '==> tests on real parts, three files at a time'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 3 tests/real $(addprefix --ignore ,$(SERVERS) $(COARSE) $(ALONE)))
+	@echo '==> tests on real parts'
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 4 tests/real $(addprefix --ignore ,$(SERVERS) $(ALONE)))
 
 # Where three others take the machine, packets that are counted one by one are lost (test_loss), and aiortc
-# dates its media wrongly in its reports (test_serve). Two of these at a time take half of one core.
+# dates its media wrongly in its reports (test_serve), as Chromium does (test_chromium). Three of these at a time
+# take half of two cores.
 alone:
 	@$(MAKE) --no-print-directory -j2 exact exact-reference
 

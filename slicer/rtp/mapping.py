@@ -132,12 +132,12 @@ class TimestampMapper:
             return timestamp / self._rate + self._arrivals.value
         while index > 0 and timestamp < self._regimes[index][0]:
             index -= 1
-        told = self._regimes[index][1] + self.offset.value
+        zero = self._regimes[index][1] + self.offset.value
         if index == len(self._regimes) - 1:
-            late = self._arrivals.value - told
+            late = self._arrivals.value - zero
             if late < 0.0 or not self._borne_out(late):
-                told = self._arrivals.value
-        return timestamp / self._rate + told
+                zero = self._arrivals.value
+        return timestamp / self._rate + zero
 
     def set_clock(self, seconds: float) -> None:
         """The sender's NTP clock was set forward by so many seconds."""
@@ -187,8 +187,8 @@ class TimestampMapper:
         A report that says they were sent even later is no answer to that.
         """
         least = self._delays.least
-        told = self._regimes[-1][1] + self.offset.value
-        if apart > 0.0 or least > told + min(apart / 2, -AGREE):
+        before = self._regimes[-1][1] + self.offset.value
+        if apart > 0.0 or least > before + min(apart / 2, -AGREE):
             return False
         if self._fell is None:
             self._regimes[-1] = (self._regimes[-1][0], value)
@@ -220,14 +220,14 @@ class TimestampMapper:
     def _believe(self, timestamp: int, now: float) -> None:
         """Look from here on at what packets do: a report that was on the way for long tells nothing
         of those sent after it."""
-        told = min(timestamp, self._newest)
+        newest = min(timestamp, self._newest)
         if self._borne_out(self._arrivals.value - (self._regimes[-1][1] + self.offset.value)):
-            self.settled = max(self.settled, told)
-        self.pending, self._believed, self._last = None, now, told
+            self.settled = max(self.settled, newest)
+        self.pending, self._believed, self._last = None, now, newest
         if self._delays.levels:
             self._before = self._delays.least
-        self._delays.forget(told)
-        if self._fell is not None and self._fell <= told:
+        self._delays.forget(newest)
+        if self._fell is not None and self._fell <= newest:
             self._fell = None
 
 

@@ -240,8 +240,9 @@ async def _open_sender(
     stack.push_async_callback(queue.close)
     # No longer: the stream knows an id for REMEMBERED only, and a try may have been kept.
     policy = RetryPolicy(settings.webhooks.max_age, LONGEST_WAIT)
-    told = subscribers_of(settings.apps)  # nobody would ever take the others' from the stream
-    wanted = lambda app: PUBLISHED if app in told else None  # noqa: E731
+    # Nobody would ever take the others' from the stream.
+    subscribers = subscribers_of(settings.apps)
+    wanted = lambda app: PUBLISHED if app in subscribers else None  # noqa: E731
     sender = Sender(queue, wanted, to_json, publisher(facts), clock, policy)
     stack.push_async_callback(sender.close)
     bus.on_connected.append(sender.try_again)

@@ -215,10 +215,10 @@ class Worker:
         if record.code is not None or record.epoch > 1:
             if record.previous:
                 lost = f"worker {record.previous} is lost, and what it was cutting"
-                told = "what it had cut waits in its spool, for its next start"
+                rest = "what it had cut waits in its spool, for its next start"
                 if self._copies is not None:
-                    told = "what it had cut is delivered by copies"
-                text = f"{lost}; {self.name} goes on; {told}"
+                    rest = "what it had cut is delivered by copies"
+                text = f"{lost}; {self.name} goes on; {rest}"
                 # The same id after a restart: this worker has told it already.
                 await self._service.tell_trouble(task, text, f"lost.{record.epoch}")
             if self._still_has(record):  # what was told had to be written first

@@ -140,7 +140,7 @@ class VideoTrack:
         if self._grab(self.stream.drain(now), now):
             self._rest()
         reason = self._missing
-        missing = [told for one in self._grabbers.values() for told in one.missing(reason)]
+        missing = [output for one in self._grabbers.values() for output in one.missing(reason)]
         return [*self._wait.release(now), *missing]
 
     def flush(self) -> list[TrackOutput]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from slicer.http import resource
+from slicer.http.methods import application
 
 
 async def told(request: Request) -> Response:
@@ -67,3 +68,11 @@ async def test_options(client: httpx.AsyncClient) -> None:
 
 async def test_another_path(client: httpx.AsyncClient) -> None:
     assert (await client.get("/")).status_code == 404
+
+
+async def test_a_slash_too_many_is_another_path_and_leads_nowhere() -> None:
+    transport = httpx.ASGITransport(application([resource("/read", {"GET": told})]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://h") as client:
+        assert (await client.get("/read")).status_code == 200
+        response = await client.get("/read/")
+    assert (response.status_code, "location" in response.headers) == (404, False)

@@ -1,12 +1,14 @@
 """NetEase Yidun: signatures, verdicts of pictures and audio, documented codes, bounds."""
 
 import hashlib
+import json
 from dataclasses import replace
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, parse_qsl, urlencode
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.responses import Response
 
 from slicer.errors import (
     BadInput,
@@ -23,10 +25,11 @@ from slicer.moderation.yidun import YidunSupplier, form, sign
 from slicer.rtp.parameters import Kind
 from tests.harness.delivery.spooling import file_of
 from tests.harness.moderation.accounts import PICTURE_FILE, audio_file, checked, judged
-from tests.harness.moderation.stand_in import Answering, StandIn, answer
+from tests.harness.moderation.stand_in import Answering, Asked, StandIn, answer, stand_in
 from tests.harness.moderation.yidun import (
     AUDIO,
     AUDIOS,
+    FAILED,
     ID,
     IMAGES,
     KEY,
@@ -94,6 +97,25 @@ async def test_a_picture_is_hit() -> None:
     assert porn.boxes == (Box(10, 10, 40, 20),)
     assert (porn.scene, porn.description) == ("100", "色情-性行为")
     assert (ad.label, ad.suggest, ad.keywords) == (Label.AD, Suggest.REVIEW, ("call",))
+
+
+async def test_pictures_together_have_a_verdict_or_a_reason_each() -> None:
+    files = [replace(file_of(f"{n}/0", 1000, Kind.VIDEO), width=100, height=50) for n in range(3)]
+
+    def answered(asked: Asked) -> Response:
+        images = json.loads(dict(parse_qsl(asked.body.decode()))["images"])
+        names = [str(one["dataId"]) for one in images]
+        return admitted(asked, PASS, {names[1]: FAILED, names[2]: None})
+
+    async with stand_in(answered) as server:
+        supplier = YidunSupplier(SPEC, ModerationSettings(yidun_endpoint=server.url))
+        passed, failing, missing = await supplier.judge_batch(files)
+        await supplier.close()
+    assert len(server.asked) == 1
+    assert isinstance(passed, Verdict)
+    assert passed.suggest is Suggest.PASS
+    assert isinstance(failing, SliceNotJudged)
+    assert isinstance(missing, ModerationError)
 
 
 async def test_audio() -> None:

@@ -13,6 +13,7 @@ from slicer.media.slice import SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.service import audio
 from slicer.service.audio import AudioFile, as_slice, judge_audio
+from tests.harness.moderation.scripted import BLOCK, ScriptedSupplier, install
 
 NOW = datetime(2025, 1, 6, tzinfo=UTC)
 
@@ -47,3 +48,14 @@ async def test_nobody_judges_what_no_supplier_is_named_for() -> None:
     async with Engine() as engine:
         with pytest.raises(BadInput, match="supplier"):
             await judge_audio(engine, AudioFile(silence(1.0), "wav"), "nobody", NOW)
+
+
+async def test_a_file_is_judged_with_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    supplier = ScriptedSupplier(lambda _file: BLOCK)
+    install(monkeypatch, supplier)
+    async with Engine() as engine:
+        judged = await judge_audio(engine, AudioFile(silence(1.0), "wav"), "tianyu", NOW)
+    assert judged.outcome == BLOCK
+    assert judged.seconds == pytest.approx(1.0, abs=0.05)
+    assert len(supplier.asked) == 1
+    assert judged.task in supplier.asked[0]

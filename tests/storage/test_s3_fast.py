@@ -1,6 +1,7 @@
 """The fast client of S3: when it is fit, where it goes, and what it leaves to botocore."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from slicer.errors import StorageRefused, StorageUnavailable
 from slicer.storage import Credentials, s3_fast
 from slicer.storage.bucket import Bucket
 from slicer.storage.objects import Timeouts, Upload
-from slicer.storage.proof import md5
+from slicer.storage.proof import Acknowledgement, md5
 from slicer.storage.s3_fast import RESPITE, FastS3, fits
 from tests.harness.storage.faults import Answer, Hang, front_of
 
@@ -65,6 +66,24 @@ async def test_what_it_cannot_prove_is_left_to_botocore_for_a_while(etag: str) -
 
 
 @needs_obstore
+@pytest.mark.parametrize(
+    ("options", "etag", "encrypted"),
+    [
+        ({}, UPLOAD.md5.hex(), False),
+        ({"encryption": "AES256", "storage_class": "STANDARD_IA"}, UPLOAD.md5.hex(), False),
+        ({"encryption": "aws:kms", "encryption_key": "key"}, "0" * 32, True),
+    ],
+)
+async def test_what_it_can_prove_is_acknowledged(
+    options: dict[str, str], etag: str, encrypted: bool
+) -> None:
+    """Of a key of the vendor's, the ETag is no MD5."""
+    async with front_of(None) as front:
+        front.fault = Answer(200, b"", (("ETag", f'"{etag}"'),))
+        assert await put(made(front.endpoint, **options)) == Acknowledgement(f'"{etag}"', encrypted)
+
+
+@needs_obstore
 async def test_an_answer_is_told_in_the_vendors_words() -> None:
     async with front_of(None) as front:
         front.fault = Answer.error(403, "AccessDenied", "status code: 200 OK: no")
@@ -83,8 +102,8 @@ async def test_after_no_answer_the_line_may_be_thin_and_botocore_has_a_turn() ->
         assert await put(client) is None
 
 
-def made(endpoint: str) -> FastS3:
-    place = Bucket("bucket", "", "us-east-1", endpoint, path_style=True)
+def made(endpoint: str, **options: str) -> FastS3:
+    place = replace(Bucket("bucket", "", "us-east-1", endpoint, path_style=True), **options)  # type: ignore[arg-type]
     return FastS3(place, KEYS, Timeouts(connect=2.0, read=0.3))
 
 

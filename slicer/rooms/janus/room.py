@@ -50,10 +50,10 @@ class JanusConnector:
     async def open(self, url: SplitResult, robot: str, listen: Listener) -> "JanusRoom":
         """Prepare a room. Raises BadInput, RoomError."""
         address = JanusAddress.parse(url, self._settings)
-        made = JanusRoom(
+        room = JanusRoom(
             address, robot, listen, self._settings, self._clock, self._rooms.left, self._requests
         )
-        return self._rooms.add(made)
+        return self._rooms.add(room)
 
     @property
     def connections(self) -> int:

@@ -159,9 +159,9 @@ class Subscriber:
     def troubles(self, now: float) -> list[AnchorTrouble]:
         """What a user must know of its media since the last look."""
         rose = self._watch.look(self.counters, now)
-        told = [AnchorTrouble(self.feed.anchor, reason, count) for reason, count in rose]
+        risen = [AnchorTrouble(self.feed.anchor, reason, count) for reason, count in rose]
         media = self._media.media_heard(self.feed.anchor)
-        return told + self._silence.look(media, self._media.heard)
+        return risen + self._silence.look(media, self._media.heard)
 
     async def close(self) -> None:
         """End it; no cut follows."""

@@ -198,9 +198,9 @@ class LiveKitRoom:
         if self._session is not None:
             self._session.look()
 
-    def _tell(self, told: Fact | TrackOutput) -> None:
+    def _tell(self, fact: Fact | TrackOutput) -> None:
         if not self._over:
-            self._listen(told)
+            self._listen(fact)
 
 
 def servers_after(address: LiveKitAddress, end: End) -> list[str]:

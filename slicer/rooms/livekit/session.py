@@ -338,10 +338,10 @@ class Session:
         await self._negotiation.require(needed.num_audios, needed.num_videos)
 
     async def _take_update(self, response: rtc.SignalResponse) -> None:
-        told = response.update.participants
+        participants = response.update.participants
         take = self.participants.replace if self._snapshot else self.participants.update
         self._snapshot = False
-        facts = take(told)
+        facts = take(participants)
         if self._early_facts is not None:
             self._early_facts += facts
             return
@@ -362,13 +362,13 @@ class Session:
         self._end(End(f"moved to room {name}", EndReason.KICKED))
 
     async def _take_subscription(self, response: rtc.SignalResponse) -> None:
-        told = response.subscription_response
-        self._refuse(told.track_sid, _REFUSALS.get(told.err, "the server does not send it"))
+        refusal = response.subscription_response
+        self._refuse(refusal.track_sid, _REFUSALS.get(refusal.err, "the server does not send it"))
 
     async def _take_permission(self, response: rtc.SignalResponse) -> None:
-        told = response.subscription_permission_update
-        if not told.allowed:
-            self._refuse(told.track_sid, "its publisher does not allow it")
+        permission = response.subscription_permission_update
+        if not permission.allowed:
+            self._refuse(permission.track_sid, "its publisher does not allow it")
 
     def _refuse(self, track: str, reason: str) -> None:
         if found := self.participants.owner(track):

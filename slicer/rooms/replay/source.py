@@ -60,14 +60,14 @@ class Source:
         """Where a session description beside the capture would be."""
         return self.path.with_suffix(".sdp")
 
-    def streams(self, told: Sequence[RtpParameters] = ()) -> list[RtpParameters]:
-        """What payload types mean, by kind: from the URL, or the .sdp beside, or *told* in the
+    def streams(self, described: Sequence[RtpParameters] = ()) -> list[RtpParameters]:
+        """What payload types mean, by kind: from the URL, or the .sdp beside, or *described* in the
         capture itself, or RFC 3551.
 
         Nobody will read what a receiver sends, so the streams claim no feedback. Raises BadInput.
         """
         streams = [RtpParameters(kind, codecs) for kind, codecs in self.codecs.items()]
-        for found in (_described(self._read_description()), told):
+        for found in (_described(self._read_description()), described):
             known = {stream.kind for stream in streams}
             streams += [stream for stream in found if stream.kind not in known]
         if all(stream.kind is not Kind.AUDIO for stream in streams):
@@ -86,12 +86,12 @@ class Source:
         keys = Keys.read(self._read_description() or "", "sdp")
         if self.keys is None:
             return keys
-        given = Keys.read(_text("keys", self.keys, MAX_KEY_FILE))
-        if not given:
+        keys_of_file = Keys.read(_text("keys", self.keys, MAX_KEY_FILE))
+        if not keys_of_file:
             suites = f"a=crypto lines (SDES) of {', '.join(SUITES)}"
             allowed = f"{suites}, or a key log with CLIENT_RANDOM or EXPORTER_SECRET"
             raise BadInput("keys", str(self.keys), allowed)
-        return given | keys
+        return keys_of_file | keys
 
     def _read_description(self) -> str | None:
         """The text of the .sdp beside the capture; None where there is none."""

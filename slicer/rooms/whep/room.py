@@ -252,6 +252,6 @@ class WhepRoom:
         for viewer in list(self._viewers.values()):
             viewer.look(self._clock.now())
 
-    def _tell(self, told: Fact | TrackOutput) -> None:
+    def _tell(self, fact: Fact | TrackOutput) -> None:
         if not self._over:
-            self._listen(told)
+            self._listen(fact)

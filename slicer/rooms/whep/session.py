@@ -80,12 +80,12 @@ class Session:
     @property
     def refused(self) -> tuple[tuple[Kind, str], ...]:
         """What the server offered beyond that, each kind and reason once."""
-        told = [
+        refusals = [
             (Kind(one.kind), one.reason)
             for one in self._connection.refused
             if one.kind in set(Kind)
         ]
-        return tuple(dict.fromkeys(told))
+        return tuple(dict.fromkeys(refusals))
 
     async def start(self, url: str, anchor: str) -> Failure | None:
         """Play what is at this endpoint; connected when this returns None."""
@@ -172,5 +172,5 @@ def _failure(answer: Answer) -> Failure:
     }
     retry_after = answer.headers.get("retry-after", "")
     seconds = float(retry_after) if retry_after.isdecimal() and len(retry_after) < 6 else 0.0
-    said = words.get(answer.status, "it gives no session")
-    return Failure(f"{said}: the server answers {answer.reason}", answer.status, seconds)
+    reason = words.get(answer.status, "it gives no session")
+    return Failure(f"{reason}: the server answers {answer.reason}", answer.status, seconds)
