@@ -204,14 +204,14 @@ static void run_bundle(plane *plane, peer *it, double now) {
     dispatch(it, &plane->scratch, &it->waiting, PLANE_MAX_WAITING);
 }
 
-/* Read what is in the socket, but no further batch after PLANE_MAX_BATCHES or as many datagrams as those hold
- * one by one: a flood cannot hold the thread. Timers run among them, for feedback and what waits for its
- * order are bounded. Gives the number of datagrams, and in `empty` whether no more are there. */
+/* Read what is in the socket, PLANE_MAX_BATCHES or as many datagrams as those hold one by one at most: a flood
+ * cannot hold the thread. Timers run among them, for what waits is bounded. Gives how many; `empty`: all. */
 static size_t drain(plane *plane, peer *it, double now, bool *empty) {
     size_t total = 0, most = PLANE_MAX_BATCHES * PLANE_BATCH;
     *empty = false;
     for (int round = 0; round < PLANE_MAX_BATCHES && total < most && !*empty; round++) {
         int got = recvmmsg(it->transport.fd, plane->batch->messages, PLANE_BATCH, MSG_DONTWAIT, NULL);
+        now = seconds(CLOCK_MONOTONIC); /* or what has come since would seem to have come before */
         if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
             continue; /* the ICMP error of something sent earlier: datagrams may be behind it */
         *empty = got < PLANE_BATCH;

@@ -25,6 +25,15 @@ async def test_wall_time_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock.wall(100.0) - clock.wall(98.5) == timedelta(seconds=1.5)
 
 
+async def test_wall_time_is_right_where_others_run_between_the_two_clocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delays, real = iter([0.1, 0.05]), time.time
+    monkeypatch.setattr(time, "time", lambda: real() - next(delays, 0.0))
+    clock = LoopClock()
+    assert abs(clock.wall(clock.now()) - datetime.now(UTC)) < timedelta(seconds=0.04)
+
+
 async def test_a_call_comes_when_it_is_due_and_not_when_called_off() -> None:
     clock = LoopClock()
     due = clock.now() + 0.01
