@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -230,8 +230,10 @@ async def test_a_server_that_says_nothing_is_given_up_in_time(scheme: str) -> No
     await robot.leave()
 
 
-async def test_a_description_of_two_hundred_m_lines_can_be_left() -> None:
-    """Every one is set up, and nothing comes by any."""
+@asynccontextmanager
+async def two_hundred_m_lines() -> AsyncIterator[tuple[str, Counter[str]]]:
+    """An RTSP server that describes and sets up two hundred, and sends nothing by any: a URL, and
+    what was asked for."""
     asked = Counter[str]()
     line = "m=audio 0 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\na=control:track{}\r\n"
     described = "v=0\r\ns=-\r\nt=0 0\r\n" + "".join(map(line.format, range(200)))
@@ -248,15 +250,34 @@ async def test_a_description_of_two_hundred_m_lines_can_be_left() -> None:
                 writer.write("\r\n".join([*lines, "", body]).encode())
         writer.close()
 
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"rtsp://127.0.0.1:{server.sockets[0].getsockname()[1]}/ada", asked
+
+
+async def test_a_description_of_two_hundred_m_lines_can_be_left() -> None:
     robot = Robot(StreamSettings(connect_timeout=30, silence=30))
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server, asyncio.timeout(30):
-        where = server.sockets[0].getsockname()[1]
-        entering = asyncio.ensure_future(robot.enter(f"rtsp://127.0.0.1:{where}/ada"))
+    async with two_hundred_m_lines() as (url, asked), asyncio.timeout(30):
+        entering = asyncio.ensure_future(robot.enter(url))
         while asked["SETUP"] < 200:
             await asyncio.sleep(0.01)
         await robot.leave()
         with suppress(RoomError):  # but where FFmpeg took the description for a stream
             await entering
+
+
+async def test_a_description_of_two_hundred_m_lines_is_given_up_in_time() -> None:
+    robot = Robot(StreamSettings(connect_timeout=2, silence=1))
+    async with two_hundred_m_lines() as (url, asked), asyncio.timeout(20):
+        try:
+            await robot.enter(url)
+        except RoomError as refused:
+            reason = str(refused)
+        else:  # FFmpeg took the description for a stream
+            await told(robot, RoomLost)
+            reason = next(one.reason for one in robot.told if isinstance(one, RoomLost))
+        await robot.leave()
+    assert asked["DESCRIBE"] >= 1
+    assert re.search("no media within 2 s|nothing came in time|FFmpeg: |the stream ended", reason)
 
 
 class Late:
