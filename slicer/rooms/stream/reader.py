@@ -5,18 +5,20 @@ what there is, and then queues frames, which the loop takes all at once. The que
 bytes: where the loop does not keep up, the thread waits, and with it the server.
 
 FFmpeg gives up by itself after a time without data (the interrupt that PyAV sets), so no thread
-outlives `stop` by more than `connect_timeout` or `silence`. Nobody waits for it: what it still
-tells after `stop` is not heard.
+outlives `stop` by more than `connect_timeout` or `silence`. Nobody waits for it but a process that
+ends, and that for ENDING seconds: what it still tells after `stop` is not heard.
 
 RTMP, RTSP and FLV come as they are sent. HLS comes in whole segments, and a recording at any
 speed, so both are given out by their own timestamps. Where those leap, the pace begins anew.
 """
 
 import asyncio
+import atexit
 import logging
 import ssl
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -37,6 +39,8 @@ MAX_QUEUED = 8 << 20
 """Bytes of frames that wait for the loop: some 20 s of a stream of 3 Mbit/s."""
 LEAP = 10.0
 """Seconds by which timestamps may go on from one packet to the next of a stream that is paced."""
+ENDING = 1.0
+"""Seconds for which a process that ends waits for its readers; the next packet comes sooner."""
 
 _OPTIONS: Mapping[Protocol, Mapping[str, str]] = {
     Protocol.RTMP: {"rtmp_live": "live"},
@@ -53,6 +57,7 @@ _WHITELISTS: Mapping[Protocol, str] = {
     Protocol.FLV: "",
 }
 logger = logging.getLogger(__name__)
+_readers: "weakref.WeakSet[Reader]" = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class Reader:
         self._zero: float | None = None
         self._began: float | None = None  # when it began to connect; None once it is open
         self._last = 0.0
-        # A daemon: a process that ends does not wait for a server's silence.
+        # A daemon: a process that ends does not wait for all of a server's silence.
         self._thread = threading.Thread(target=self._run, name="slicer_stream", daemon=True)
 
     @property
@@ -94,6 +99,7 @@ class Reader:
 
     def start(self) -> None:
         """Connect."""
+        _readers.add(self)
         self._thread.start()
 
     def stop(self) -> None:
@@ -103,6 +109,10 @@ class Reader:
             self._resources.stop()
         with self._taken:
             self._taken.notify()
+
+    def join(self, seconds: float) -> None:
+        """Wait until its thread has ended, no longer than this."""
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         reason = "the stream ended"
@@ -231,3 +241,14 @@ def _nothing(tracks: Tracks) -> str:
     """Why a stream that was opened is of no use."""
     reasons = "; ".join(f"{kind}: {why}" for kind, why in tracks.refused)
     return f"nothing in the stream can be taken ({reasons or 'it has neither audio nor video'})"
+
+
+@atexit.register
+def _end_all() -> None:
+    """Stop all readers and wait for them: a thread that comes out of FFmpeg into an interpreter
+    that is gone crashes the process."""
+    readers, until = tuple(_readers), time.monotonic() + ENDING
+    for reader in readers:
+        reader.stop()
+    for reader in readers:
+        reader.join(max(0.0, until - time.monotonic()))

@@ -1,6 +1,7 @@
 """The thread that reads a stream: its queue, its pace, and that it says nothing once stopped."""
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -158,3 +159,39 @@ async def test_what_cannot_be_opened_ends_with_its_reason(
     assert "hush" not in reason
     assert heard.tracks is None
     assert reading.refusal == ("HTTP 404 Not Found" if "404" in says else "")
+
+
+ENDS_AT_ONCE = """
+import asyncio, atexit, threading
+atexit.register(lambda: print([each.name for each in threading.enumerate()]))  # called last
+from slicer.rooms import parse_room
+from slicer.rooms.stream.address import StreamAddress
+from slicer.rooms.stream.reader import Reader, ReaderEvents
+from slicer.rooms.stream.settings import StreamSettings
+
+async def main():
+    heard = asyncio.Event()
+    events = ReaderEvents(lambda *_: None, lambda _: heard.set(), lambda _: None)
+    address = StreamAddress.parse(parse_room("flv://127.0.0.1:{port}/a.flv"))
+    reader = Reader(address, StreamSettings(), events)
+    reader.start()
+    await heard.wait()
+    {leave}
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("leave", ["reader.stop()", "pass"])
+async def test_a_process_that_ends_has_no_thread_in_ffmpeg(tmp_path: Path, leave: str) -> None:
+    """One that came out of there into an interpreter that was gone crashed it."""
+    content = Content(Painter(width=160, height=96, fps=10), seconds=20)
+    write_file(tmp_path / "a.flv", content, Encoding("h264", "aac"))
+    with served(of_folder(tmp_path)) as site:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", ENDS_AT_ONCE.format(port=site.port, leave=leave)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            said, _ = await process.communicate()
+    assert (said.decode().strip(), process.returncode) == ("['MainThread']", 0)
