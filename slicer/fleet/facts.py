@@ -198,12 +198,15 @@ class Facts:
         subscription = await self._bus.js.pull_subscribe_bind(name, self._stream)
         try:
             while True:
-                asked = time.monotonic()
+                asked, messages = time.monotonic(), list["Msg"]()
                 with contextlib.suppress(NothingNew):
-                    for message in await subscription.fetch(1, WAIT):
-                        # Who was frozen may have been given it so long ago that another one has it.
-                        if time.monotonic() - asked < FRESH:
-                            await finish(message)
+                    messages = await subscription.fetch(1, WAIT)
+                # Who was frozen may have been given one so long ago that another reader has it; it
+                # may still be on its way to this subscription, too.
+                if time.monotonic() - asked >= FRESH:
+                    return
+                for message in messages:
+                    await finish(message)
         finally:
             with contextlib.suppress(Exception):
                 await subscription.unsubscribe()

@@ -20,6 +20,7 @@ from slicer.fleet.bus import Bus
 from slicer.fleet.facts import PARTITIONS, Fact, Facts
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.signer import Signer
+from tests.harness.fleet.fact_reader import frozen, reading
 from tests.harness.fleet.nats_server import Servers
 
 APP = 200806
@@ -204,6 +205,26 @@ async def test_who_was_frozen_with_a_fact_leaves_it_to_others(
     await frozen.until(1)
     await frozen.stop()
     assert (other.told, frozen.told) == ([b"a"], [b"b"])
+
+
+async def test_who_was_frozen_as_he_was_given_a_fact_leaves_it_to_others(
+    facts: Facts, bus: Bus, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 1.5)
+    async with reading(servers.urls[0], bus.bucket, APP, ACK_WAIT=1.5, FRESH=1.2, WAIT=1.0) as one:
+        await facts.publish(APP, "task", "a", b"a")
+        assert await one.told() == "a"
+        async with asyncio.timeout(20):
+            while await facts.count():
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)  # it asks for the next one
+        async with frozen(one):
+            await facts.publish(APP, "task", "b", b"b")
+            other = Reader(facts)
+            await other.until(1)
+            await other.stop()
+        await facts.publish(APP, "task", "c", b"c")
+        assert (other.told, await one.told()) == ([b"b"], "c")
 
 
 async def test_one_that_cannot_be_handled_is_logged_and_tried_again(
