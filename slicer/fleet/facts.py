@@ -41,8 +41,7 @@ ACK_WAIT = 30.0
 HANDLED = 6.0
 """Seconds that telling a fact takes at most: a POST's time-out, and a little more."""
 FRESH = ACK_WAIT - HANDLED
-"""Seconds after which nobody begins to tell a fact that he was given, or says that it is told:
-another reader may have it."""
+"""Seconds after which nobody begins to tell a fact that he was given: another one may have it."""
 WAIT = 5.0
 """Seconds that one request for the next fact waits."""
 AGAIN = 1.0
@@ -230,8 +229,9 @@ class Facts:
 
     async def _done_with(self, message: "Msg") -> None:
         """Have a fact forgotten. A server that dies with the answer may have kept it or not: it is
-        told again where nobody says so before another reader is given it."""
-        until = time.monotonic() + FRESH
+        told again where nobody says so before another reader is given it. To say so later does no
+        harm, for it has been told; after ACK_WAIT more it has been given out in any case."""
+        until = time.monotonic() + ACK_WAIT
         while True:
             try:
                 await message.ack_sync()
