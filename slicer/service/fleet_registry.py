@@ -164,7 +164,8 @@ class FleetRegistry:
         return await self._change(task, change)
 
     async def prune(self, before: float) -> int:
-        """Forget tasks that ended earlier, and the oldest of too many. Gives how many."""
+        """Forget tasks that ended earlier, and the oldest of too many. Gives how many. Copies of
+        the API take them out of the table, which a worker may not, nor need it."""
         ended = sorted(
             (found.ended, task)
             for task, found in self._table.records.items()
@@ -173,7 +174,10 @@ class FleetRegistry:
         too_many = len(ended) - MAX_ENDED
         old = [task for number, (at, task) in enumerate(ended) if number < too_many or at < before]
         for task in old:
-            await self._table.forget(task)
+            if self._worker:
+                self._table.drop(task)
+            else:
+                await self._table.forget(task)
             self._records.pop(task, None)
         return len(old)
 

@@ -45,7 +45,7 @@ from slicer.service.notifier import Notifier
 from slicer.service.operations import Operations
 from slicer.service.order import Order, Product
 from slicer.service.plan import apps_of, named, plan, room_at
-from slicer.service.registry import Record, Registry
+from slicer.service.registry import Record, Registry, owned
 from slicer.service.retry import retry
 from slicer.service.settings import ServiceSettings
 from slicer.slicing.outputs import EndReason, State
@@ -260,7 +260,7 @@ class Service:
         logger.warning("! %s could not be begun: %s", counted(count, "task"), self._not_begun)
 
     def _owned(self, app: Application, product: Product, task: str) -> Record:
-        return owned(self._registry, app, product, task, self._now())
+        return owned(self._registry, app.sdk_app_id, product, task, self._now())
 
     def _check_streams(self, app: Application, room: str, user: str) -> None:
         """Raise LimitReached unless one more anchor may be sliced. Looks at the application's own
@@ -472,7 +472,10 @@ class Service:
         await self._kept(task, epoch, lambda: self._registry.end(task, self._now(), forget=False))
 
     async def _prune(self) -> None:
-        await self._registry.prune(self._now() - self._settings.serve.keep_ended * DAY)
+        try:
+            await self._registry.prune(self._now() - self._settings.serve.keep_ended * DAY)
+        except Exception:
+            logger.exception("what ended long ago cannot be forgotten; it is tried again later")
 
     def _record(self, task: str) -> Record:
         record = self._registry.get(task)
@@ -481,18 +484,3 @@ class Service:
 
     def _now(self) -> float:
         return self._clock.wall(self._clock.now()).timestamp()
-
-
-def owned(registry: Registry, app: Application, product: Product, task: str, now: float) -> Record:
-    """The record of a task that has not ended, for who asks in an application's name; *now* is wall
-    time in seconds. Raises TaskNotExist and TaskEnded."""
-    record = registry.get(task)
-    if (
-        record is None
-        or (record.app, record.order.product) != (app.sdk_app_id, product)
-        or record.expires <= now
-    ):
-        raise TaskNotExist(f"no task {task}")
-    if record.ended is not None:
-        raise TaskEnded(f"task {task} has ended")
-    return record
