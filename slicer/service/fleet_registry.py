@@ -134,11 +134,12 @@ class FleetRegistry:
     async def end(self, task: str, now: float, *, forget: bool = True) -> None:
         """Keep that a task is over, and forget its secrets, unless slices of it may still wait:
         here, or with an earlier worker that died. Those go with the record (`prune`). A worker
-        whose task another one has keeps nothing, as in `leave`."""
+        whose task another one has keeps nothing, as in `leave`; nor is one kept that was
+        discarded."""
         epoch = self.epoch(task)
 
         def change(found: TaskRecord) -> TaskRecord | None:
-            if self._is_lost(epoch, task):
+            if self._is_lost(epoch, task) or not found.sealed:
                 return None
             sealed = found.sealed
             if forget and found.epoch <= 1:

@@ -316,21 +316,23 @@ class Service:
         self._following[task] = self._background.start(self._tell(task, events, epoch))
 
     async def _tell(self, task: str, events: EventStream, epoch: int | None) -> None:
-        record = self._record(task)
-        if record.order.product is Product.LIVE and not self._closing:
-            ends = self._clock.now() + record.expires - self._now()
-            outlived = partial(self._outlived, task, epoch)
-            self._lifetimes[task] = self._clock.call_at(ends, outlived)
-        await self._notifier.begin(record)
-        async for event in events:
-            await self._note(task, event, epoch)
-        if task in self._lifetimes:
-            self._lifetimes.pop(task).cancel()
-        if not self._is_ours(task, epoch):
-            await self._engine.forget(task)
-        del self._following[task]
-        if task in self._let_go:
-            self._let_go.pop(task).set()
+        try:
+            record = self._record(task)
+            if record.order.product is Product.LIVE and not self._closing:
+                ends = self._clock.now() + record.expires - self._now()
+                outlived = partial(self._outlived, task, epoch)
+                self._lifetimes[task] = self._clock.call_at(ends, outlived)
+            await self._notifier.begin(record)
+            async for event in events:
+                await self._note(task, event, epoch)
+            if not self._is_ours(task, epoch):
+                await self._engine.forget(task)
+        finally:  # whoever waits for it waits no longer, whatever came
+            if task in self._lifetimes:
+                self._lifetimes.pop(task).cancel()
+            del self._following[task]
+            if task in self._let_go:
+                self._let_go.pop(task).set()
 
     def _outlived(self, task: str, epoch: int | None) -> None:
         """A stream's task has a life of its own, at whose end its robot leaves."""
@@ -367,7 +369,8 @@ class Service:
             await self._missed(task, event)
         if isinstance(event, TaskFinished) and (event.kept or not self._is_ours(task, epoch)):
             return  # the next process sends its last slices and reports its end
-        await self._notifier.note(self._record(task), event)
+        if (record := self._registry.get(task)) is not None:  # or it was discarded meanwhile
+            await self._notifier.note(record, event)
         if isinstance(event, TaskFinished):
             await self._kept(task, epoch, lambda: self._registry.end(task, self._now()))
             await self._prune()

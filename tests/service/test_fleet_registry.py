@@ -115,6 +115,17 @@ async def test_who_has_lost_a_task_ends_it_no_more(tables: list[Table]) -> None:
     assert tables[0].records["task-1"].code == LeaveCode.IDLE
 
 
+async def test_a_task_that_was_discarded_is_ended_by_nobody(tables: list[Table]) -> None:
+    copy = FleetRegistry(tables[0], ENCRYPTION, lambda _: "w")
+    worker = FleetRegistry(tables[1], ENCRYPTION, worker="w")
+    await copy.add(RECORD)
+    await copy.discard("task-1")
+    await read(tables[1])
+    discarded = tables[1].records["task-1"]
+    await worker.end("task-1", 2000.0)
+    assert tables[1].records["task-1"] == discarded
+
+
 async def test_what_a_worker_has_told_is_known_to_who_has_the_task_next(
     tables: list[Table],
 ) -> None:
