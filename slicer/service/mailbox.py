@@ -123,8 +123,8 @@ class Mailbox:
             logger.warning("! a callback is lost: %s", error)
             return None
         subscriber = self._subscribers.get(webhook.subscriber)
-        if subscriber is None:
-            return None
+        if subscriber is None:  # just taken out of the settings: it waits as all that comes later
+            return LONGEST_WAIT
         tried = self._now()
         data = self._body(webhook, self._clock.wall(self._clock.now()))
         headers = {
