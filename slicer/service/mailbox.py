@@ -91,7 +91,8 @@ class Mailbox:
             self._telling[app] = asyncio.ensure_future(self._facts.tell(app, self.send))
 
     async def close(self) -> None:
-        """What is under way is given to another copy, or to the next process."""
+        """What is under way is finished, for HANDLED (facts.py) at most; what is not done with by
+        then is given to another copy, or to the next process."""
         telling, self._telling = [self._sweeping, *self._telling.values()], {}
         for one in telling:
             one.cancel()
