@@ -41,8 +41,7 @@ ACK_WAIT = 30.0
 HANDLED = 6.0
 """Seconds that telling a fact takes at most: a POST's time-out, and a little more."""
 FRESH = ACK_WAIT - HANDLED
-"""Seconds after which nobody begins to tell a fact that he was given, or says that it is told:
-another reader may have it."""
+"""Seconds after which nobody begins to tell a fact that he was given: another one may have it."""
 WAIT = 5.0
 """Seconds that one request for the next fact waits."""
 AGAIN = 1.0
@@ -198,12 +197,15 @@ class Facts:
         subscription = await self._bus.js.pull_subscribe_bind(name, self._stream)
         try:
             while True:
-                asked = time.monotonic()
+                asked, messages = time.monotonic(), list["Msg"]()
                 with contextlib.suppress(NothingNew):
-                    for message in await subscription.fetch(1, WAIT):
-                        # Who was frozen may have been given it so long ago that another one has it.
-                        if time.monotonic() - asked < FRESH:
-                            await finish(message)
+                    messages = await subscription.fetch(1, WAIT)
+                # Who was frozen may have been given one so long ago that another reader has it; it
+                # may still be on its way to this subscription, too.
+                if time.monotonic() - asked >= FRESH:
+                    return
+                for message in messages:
+                    await finish(message)
         finally:
             with contextlib.suppress(Exception):
                 await subscription.unsubscribe()
@@ -227,8 +229,9 @@ class Facts:
 
     async def _done_with(self, message: "Msg") -> None:
         """Have a fact forgotten. A server that dies with the answer may have kept it or not: it is
-        told again where nobody says so before another reader is given it."""
-        until = time.monotonic() + FRESH
+        told again where nobody says so before another reader is given it. To say so later does no
+        harm, for it has been told; after ACK_WAIT more it has been given out in any case."""
+        until = time.monotonic() + ACK_WAIT
         while True:
             try:
                 await message.ack_sync()

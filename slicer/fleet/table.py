@@ -268,16 +268,21 @@ class Table:
         return self.records.get(task)
 
     async def forget(self, task: str) -> None:
-        """Take a task out, for good; others do so as well. Raises BusUnavailable."""
+        """Take a task out, for good. Raises BusUnavailable: it may be out or not, and is known
+        until that is tried again."""
         self._bus.check_connected()
-        self.records.pop(task, None)
-        self._foreign.pop(task, None)
-        self.told.pop(task, None)
         try:
             for key in (task, TOLD + task):
                 await self._js.purge_stream(self._stream, subject=self._prefix + key)
         except Exception as error:
             raise unavailable(error) from None
+        self.drop(task)
+
+    def drop(self, task: str) -> None:
+        """Know no more of a task that is over; who may take it out does so."""
+        self.records.pop(task, None)
+        self._foreign.pop(task, None)
+        self.told.pop(task, None)
 
     async def close(self) -> None:
         """May be called twice."""

@@ -35,8 +35,8 @@ from slicer.service.order import Order, Product
 from slicer.service.plan import apps_of, plan, room_at
 from slicer.service.ports import room_ports
 from slicer.service.publishers import Lobby, Publishers
-from slicer.service.registry import Record
-from slicer.service.service import HOUR, owned
+from slicer.service.registry import Record, owned
+from slicer.service.service import HOUR
 from slicer.service.settings import ServiceSettings
 from slicer.service.worker import COUNTS
 from slicer.slicing.outputs import State
@@ -150,7 +150,7 @@ class FleetOrders:
         """How the task is now. Raises TaskNotExist, TaskEnded, and BusUnavailable while no server
         is there: what was known last may be long ago."""
         self._bus.check_connected()
-        record = owned(self.registry, app, product, task, self._now())
+        record = owned(self.registry, app.sdk_app_id, product, task, self._now())
         lists = record.order.params.subscription
         try:
             worker = self.registry.worker_of(task)
@@ -165,14 +165,14 @@ class FleetOrders:
         self, app: Application, product: Product, task: str, lists: Subscription
     ) -> None:
         """Replace the lists. Raises TaskNotExist, TaskEnded and BusUnavailable."""
-        if owned(self.registry, app, product, task, self._now()).code is not None:
+        if owned(self.registry, app.sdk_app_id, product, task, self._now()).code is not None:
             raise TaskEnded(f"task {task} is ending")
         await self.registry.modify(task, lists)
 
     async def delete(self, app: Application, product: Product, task: str) -> None:
         """Have the robot leave; deliveries go on. Raises TaskNotExist, TaskEnded and
         BusUnavailable."""
-        owned(self.registry, app, product, task, self._now())
+        owned(self.registry, app.sdk_app_id, product, task, self._now())
         await self.registry.leave(task, LeaveCode.STOPPED)
 
     async def judge(self, audio: AudioFile, supplier: str) -> JudgedAudio:

@@ -134,11 +134,12 @@ class FleetRegistry:
     async def end(self, task: str, now: float, *, forget: bool = True) -> None:
         """Keep that a task is over, and forget its secrets, unless slices of it may still wait:
         here, or with an earlier worker that died. Those go with the record (`prune`). A worker
-        whose task another one has keeps nothing, as in `leave`."""
+        whose task another one has keeps nothing, as in `leave`; nor is one kept that was
+        discarded."""
         epoch = self.epoch(task)
 
         def change(found: TaskRecord) -> TaskRecord | None:
-            if self._is_lost(epoch, task):
+            if self._is_lost(epoch, task) or not found.sealed:
                 return None
             sealed = found.sealed
             if forget and found.epoch <= 1:
@@ -164,7 +165,8 @@ class FleetRegistry:
         return await self._change(task, change)
 
     async def prune(self, before: float) -> int:
-        """Forget tasks that ended earlier, and the oldest of too many. Gives how many."""
+        """Forget tasks that ended earlier, and the oldest of too many. Gives how many. Copies of
+        the API take them out of the table, which a worker may not, nor need it."""
         ended = sorted(
             (found.ended, task)
             for task, found in self._table.records.items()
@@ -173,7 +175,10 @@ class FleetRegistry:
         too_many = len(ended) - MAX_ENDED
         old = [task for number, (at, task) in enumerate(ended) if number < too_many or at < before]
         for task in old:
-            await self._table.forget(task)
+            if self._worker:
+                self._table.drop(task)
+            else:
+                await self._table.forget(task)
             self._records.pop(task, None)
         return len(old)
 

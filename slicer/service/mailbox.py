@@ -91,7 +91,8 @@ class Mailbox:
             self._telling[app] = asyncio.ensure_future(self._facts.tell(app, self.send))
 
     async def close(self) -> None:
-        """What is under way is given to another copy, or to the next process."""
+        """What is under way is finished, for HANDLED (facts.py) at most; what is not done with by
+        then is given to another copy, or to the next process."""
         telling, self._telling = [self._sweeping, *self._telling.values()], {}
         for one in telling:
             one.cancel()
@@ -123,8 +124,8 @@ class Mailbox:
             logger.warning("! a callback is lost: %s", error)
             return None
         subscriber = self._subscribers.get(webhook.subscriber)
-        if subscriber is None:
-            return None
+        if subscriber is None:  # just taken out of the settings: it waits as all that comes later
+            return LONGEST_WAIT
         tried = self._now()
         data = self._body(webhook, self._clock.wall(self._clock.now()))
         headers = {

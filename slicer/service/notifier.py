@@ -234,17 +234,18 @@ class Notifier:
     async def _say_upload_started(self, record: Record, webhook: Webhook) -> None:
         """Say it before a task's first file: once in this process. A restart says it again, and
         its id keeps it once."""
-        if record.task in self._uploading:
+        told = self._registry.told(record.task) >= UPLOADING
+        if told or record.task in self._uploading:
             return
-        if record.ended is not None:
-            await self._say(webhook)  # of an earlier process; nothing more will come of this task
+        if record.ended is not None:  # of an earlier process; nothing more will come of this task
+            await self._say(webhook)
+            await self._registry.note_told(record.task, UPLOADING)
             return
         # A second file must not be told while the first one still waits for a full disk.
         async with self._uploads.setdefault(record.task, asyncio.Lock()):
             if record.task not in self._uploading:
-                if self._registry.told(record.task) < UPLOADING:
-                    await self._say(webhook)
-                    await self._registry.note_told(record.task, UPLOADING)
+                await self._say(webhook)
+                await self._registry.note_told(record.task, UPLOADING)
                 self._uploading.add(record.task)
 
     async def _say(self, webhook: Webhook) -> None:

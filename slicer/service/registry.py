@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from slicer.errors import TaskEnded, TaskNotExist
 from slicer.service.leave_code import LeaveCode
-from slicer.service.order import Order
+from slicer.service.order import Order, Product
 from slicer.slicing.subscription import Subscription
 
 
@@ -79,9 +80,22 @@ class Registry(Protocol):
         ...
 
     async def prune(self, before: float) -> int:
-        """Forget tasks that ended earlier, and the oldest of too many. Gives how many."""
+        """Forget tasks that ended earlier, and the oldest of too many, as far as that is this
+        process's to do. Gives how many."""
         ...
 
     async def close(self) -> None:
         """May be called twice."""
         ...
+
+
+def owned(registry: Registry, app: int, product: Product, task: str, now: float) -> Record:
+    """The record of a task that has not ended, for who asks in an application's name; *now* is wall
+    time in seconds. Raises TaskNotExist and TaskEnded."""
+    record = registry.get(task)
+    theirs = record is not None and (record.app, record.order.product) == (app, product)
+    if record is None or not theirs or record.expires <= now:
+        raise TaskNotExist(f"no task {task}")
+    if record.ended is not None:
+        raise TaskEnded(f"task {task} has ended")
+    return record

@@ -45,7 +45,7 @@ from slicer.service.notifier import Notifier
 from slicer.service.operations import Operations
 from slicer.service.order import Order, Product
 from slicer.service.plan import apps_of, named, plan, room_at
-from slicer.service.registry import Record, Registry
+from slicer.service.registry import Record, Registry, owned
 from slicer.service.retry import retry
 from slicer.service.settings import ServiceSettings
 from slicer.slicing.outputs import EndReason, State
@@ -260,7 +260,7 @@ class Service:
         logger.warning("! %s could not be begun: %s", counted(count, "task"), self._not_begun)
 
     def _owned(self, app: Application, product: Product, task: str) -> Record:
-        return owned(self._registry, app, product, task, self._now())
+        return owned(self._registry, app.sdk_app_id, product, task, self._now())
 
     def _check_streams(self, app: Application, room: str, user: str) -> None:
         """Raise LimitReached unless one more anchor may be sliced. Looks at the application's own
@@ -316,21 +316,23 @@ class Service:
         self._following[task] = self._background.start(self._tell(task, events, epoch))
 
     async def _tell(self, task: str, events: EventStream, epoch: int | None) -> None:
-        record = self._record(task)
-        if record.order.product is Product.LIVE and not self._closing:
-            ends = self._clock.now() + record.expires - self._now()
-            outlived = partial(self._outlived, task, epoch)
-            self._lifetimes[task] = self._clock.call_at(ends, outlived)
-        await self._notifier.begin(record)
-        async for event in events:
-            await self._note(task, event, epoch)
-        if task in self._lifetimes:
-            self._lifetimes.pop(task).cancel()
-        if not self._is_ours(task, epoch):
-            await self._engine.forget(task)
-        del self._following[task]
-        if task in self._let_go:
-            self._let_go.pop(task).set()
+        try:
+            record = self._record(task)
+            if record.order.product is Product.LIVE and not self._closing:
+                ends = self._clock.now() + record.expires - self._now()
+                outlived = partial(self._outlived, task, epoch)
+                self._lifetimes[task] = self._clock.call_at(ends, outlived)
+            await self._notifier.begin(record)
+            async for event in events:
+                await self._note(task, event, epoch)
+            if not self._is_ours(task, epoch):
+                await self._engine.forget(task)
+        finally:  # whoever waits for it waits no longer, whatever came
+            if task in self._lifetimes:
+                self._lifetimes.pop(task).cancel()
+            del self._following[task]
+            if task in self._let_go:
+                self._let_go.pop(task).set()
 
     def _outlived(self, task: str, epoch: int | None) -> None:
         """A stream's task has a life of its own, at whose end its robot leaves."""
@@ -367,7 +369,8 @@ class Service:
             await self._missed(task, event)
         if isinstance(event, TaskFinished) and (event.kept or not self._is_ours(task, epoch)):
             return  # the next process sends its last slices and reports its end
-        await self._notifier.note(self._record(task), event)
+        if (record := self._registry.get(task)) is not None:  # or it was discarded meanwhile
+            await self._notifier.note(record, event)
         if isinstance(event, TaskFinished):
             await self._kept(task, epoch, lambda: self._registry.end(task, self._now()))
             await self._prune()
@@ -472,7 +475,10 @@ class Service:
         await self._kept(task, epoch, lambda: self._registry.end(task, self._now(), forget=False))
 
     async def _prune(self) -> None:
-        await self._registry.prune(self._now() - self._settings.serve.keep_ended * DAY)
+        try:
+            await self._registry.prune(self._now() - self._settings.serve.keep_ended * DAY)
+        except Exception:
+            logger.exception("what ended long ago cannot be forgotten; it is tried again later")
 
     def _record(self, task: str) -> Record:
         record = self._registry.get(task)
@@ -481,18 +487,3 @@ class Service:
 
     def _now(self) -> float:
         return self._clock.wall(self._clock.now()).timestamp()
-
-
-def owned(registry: Registry, app: Application, product: Product, task: str, now: float) -> Record:
-    """The record of a task that has not ended, for who asks in an application's name; *now* is wall
-    time in seconds. Raises TaskNotExist and TaskEnded."""
-    record = registry.get(task)
-    if (
-        record is None
-        or (record.app, record.order.product) != (app.sdk_app_id, product)
-        or record.expires <= now
-    ):
-        raise TaskNotExist(f"no task {task}")
-    if record.ended is not None:
-        raise TaskEnded(f"task {task} has ended")
-    return record

@@ -228,7 +228,7 @@ class Worker:
         try:
             await self._service.begin(task)
         except TaskEnded:
-            return
+            pass  # it was let go on its way: its record says the rest
         except SlicerError as error:
             failed = error
         begun = self._begun_of(task)

@@ -20,6 +20,7 @@ from slicer.fleet.bus import Bus
 from slicer.fleet.facts import PARTITIONS, Fact, Facts
 from slicer.fleet.settings import FleetSettings
 from slicer.fleet.signer import Signer
+from tests.harness.fleet.fact_reader import frozen, reading
 from tests.harness.fleet.nats_server import Servers
 
 APP = 200806
@@ -132,7 +133,7 @@ async def test_what_is_being_told_as_its_reader_is_stopped_is_told_once(
 async def test_where_a_server_dies_with_its_answer_nothing_is_told_twice(
     facts: Facts, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:
-    monkeypatch.setattr(module, "ACK_WAIT", 1.5)
+    monkeypatch.setattr(module, "ACK_WAIT", 5.0)
     monkeypatch.setattr(module, "AGAIN", 0.0)
     answers, ack_sync = [False] if kept else [False, False], Msg.ack_sync
 
@@ -160,7 +161,6 @@ async def test_who_is_told_nothing_for_long_gives_up_and_another_one_tells_it(
     facts: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.5)
-    monkeypatch.setattr(module, "FRESH", 0.3)
     ack_sync, fails = Msg.ack_sync, True
 
     async def ask(message: Msg, timeout: float = 1.0) -> Msg:
@@ -204,6 +204,26 @@ async def test_who_was_frozen_with_a_fact_leaves_it_to_others(
     await frozen.until(1)
     await frozen.stop()
     assert (other.told, frozen.told) == ([b"a"], [b"b"])
+
+
+async def test_who_was_frozen_as_he_was_given_a_fact_leaves_it_to_others(
+    facts: Facts, bus: Bus, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 1.5)
+    async with reading(servers.urls[0], bus.bucket, APP, ACK_WAIT=1.5, FRESH=1.2, WAIT=1.0) as one:
+        await facts.publish(APP, "task", "a", b"a")
+        assert await one.told() == "a"
+        async with asyncio.timeout(20):
+            while await facts.count():
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)  # it asks for the next one
+        async with frozen(one):
+            await facts.publish(APP, "task", "b", b"b")
+            other = Reader(facts)
+            await other.until(1)
+            await other.stop()
+        await facts.publish(APP, "task", "c", b"c")
+        assert (other.told, await one.told()) == ([b"b"], "c")
 
 
 async def test_one_that_cannot_be_handled_is_logged_and_tried_again(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from cryptography.fernet import Fernet
+from nats.js import JetStreamContext
 
 from slicer.errors import BadInput, BusUnavailable, LimitReached
 from slicer.fleet.bus import Bus
@@ -114,6 +115,17 @@ async def test_who_has_lost_a_task_ends_it_no_more(tables: list[Table]) -> None:
     assert tables[0].records["task-1"].code == LeaveCode.IDLE
 
 
+async def test_a_task_that_was_discarded_is_ended_by_nobody(tables: list[Table]) -> None:
+    copy = FleetRegistry(tables[0], ENCRYPTION, lambda _: "w")
+    worker = FleetRegistry(tables[1], ENCRYPTION, worker="w")
+    await copy.add(RECORD)
+    await copy.discard("task-1")
+    await read(tables[1])
+    discarded = tables[1].records["task-1"]
+    await worker.end("task-1", 2000.0)
+    assert tables[1].records["task-1"] == discarded
+
+
 async def test_what_a_worker_has_told_is_known_to_who_has_the_task_next(
     tables: list[Table],
 ) -> None:
@@ -129,6 +141,29 @@ async def test_what_a_worker_has_told_is_known_to_who_has_the_task_next(
     await copy.end("task-1", 2000.0)
     assert await copy.prune(3000.0) == 1
     assert copy.told("task-1") == 0
+
+
+async def test_what_ended_long_ago_is_forgotten_by_all_and_taken_out_by_copies(
+    tables: list[Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = FleetRegistry(tables[0], ENCRYPTION, lambda _: "w")
+    worker = FleetRegistry(tables[1], ENCRYPTION, worker="w")
+    await copy.add(RECORD)
+    await copy.end("task-1", 2000.0)
+    await read(tables[1])
+    purge = JetStreamContext.purge_stream
+
+    async def refused(*_arguments: object, **_options: object) -> None:
+        raise TimeoutError("nats: timeout")
+
+    monkeypatch.setattr(JetStreamContext, "purge_stream", refused)
+    assert await worker.prune(3000.0) == 1
+    assert (worker.get("task-1"), tables[1].records) == (None, {})
+    with pytest.raises(BusUnavailable):
+        await copy.prune(3000.0)
+    monkeypatch.setattr(JetStreamContext, "purge_stream", purge)
+    assert await copy.prune(3000.0) == 1, "it is tried again"
+    assert await tables[1].latest("task-1") is None
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -159,6 +159,17 @@ async def test_applications_come_and_go(facts: Facts) -> None:
     await one.close()
 
 
+async def test_what_is_given_out_as_its_application_goes_waits(facts: Facts) -> None:
+    customer = Customer()
+    one = mailbox(facts, customer)
+    fact = Fact(to_json(WEBHOOK, datetime.now(UTC)), datetime.now(UTC), 1)
+    assert await one.send(fact) == LONGEST_WAIT
+    one.replace(SUBSCRIBERS)
+    assert await one.send(fact) is None
+    await one.close()
+    assert [headers[ID_HEADER] for _, _, headers in customer.posted] == [WEBHOOK.id]
+
+
 async def test_while_the_bus_is_away_a_workers_queue_keeps_them(facts: Facts, bus: Bus) -> None:
     await bus.close()
     reply = await publish(facts, WEBHOOK)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 import pytest_asyncio
@@ -161,6 +162,10 @@ async def test_what_the_worker_before_has_told_is_not_told_again(
     await desk.notifier.begin(RECORD)
     await desk.notifier.confirm(STORED)
     assert desk.events == events
+    later = AsyncMock()
+    await desk.registry.end("t", 1.0)  # what its worker had cut is delivered once it is back
+    await Notifier(desk.registry, later, ManualClock()).confirm(STORED)
+    assert [call.args[0].event for call in later.await_args_list] == events
 
 
 async def test_a_stored_slice_is_told_by_one_road(desk: Desk) -> None:

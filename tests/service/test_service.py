@@ -4,30 +4,24 @@ import asyncio
 import json
 import logging
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import AsyncMock
 
 import pytest
 
 from slicer.engine.engine import Engine
-from slicer.engine.settings import EngineSettings, Settings
 from slicer.errors import BadInput, LimitReached, RoomError, TaskEnded, TaskNotExist
 from slicer.service.applications import Application
-from slicer.service.encryption import Encryption
 from slicer.service.leave_code import LeaveCode
 from slicer.service.notifier import Notifier
 from slicer.service.order import Order, Product
-from slicer.service.registry import Registry
-from slicer.service.service import DAY, HOUR, Service
-from slicer.service.settings import ServiceSettings, VendorSettings
+from slicer.service.service import DAY, HOUR
+from slicer.service.settings import ServiceSettings
 from slicer.service.sqlite_registry import SqliteRegistry
 from slicer.slicing.outputs import State
 from slicer.slicing.spec import AudioSpec, SliceParams
 from slicer.slicing.subscription import Subscription
-from slicer.webhooks.queue import Webhook
 from tests.harness.clock import ManualClock
 from tests.harness.moderation.scripted import ScriptedSupplier, install
 from tests.harness.rooms.replay import talk
@@ -40,83 +34,10 @@ from tests.harness.service.orders import (
     moderation_order,
     slice_order,
 )
+from tests.harness.service.world import APP, HERE, OTHER, VENDORS, world
 
-HERE = "whip://127.0.0.1:0/{room}"
-APP = Application(200806, rooms=(("*", HERE),), max_streams=3)
-OTHER = Application(7, rooms=(("*", HERE),))
-VENDORS = VendorSettings(s3_endpoint="http://127.0.0.1:9")
 LISTS_NOW = Subscription.of(block_audio=["dan"])
 SLICE, MODERATION = Product.SLICE, Product.MODERATION
-
-
-@dataclass
-class World:
-    """One process of the service, on a folder that survives it."""
-
-    engine: Engine
-    registry: Registry
-    service: Service
-    clock: ManualClock
-    told: dict[str, Webhook]
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def tell(self, message: Webhook) -> None:
-        self.told.setdefault(message.id, message)
-        self.news.set()
-
-    def events(self, task: str) -> list[tuple[int, object]]:
-        """What was told of a task, troubles apart, as event and payload's only value."""
-        return [
-            (message.event, next(iter(json.loads(message.payload)["Payload"].values())))
-            for message in self.told.values()
-            if message.line == task and message.event % 100 != 6
-        ]
-
-    def state(self, task: str) -> State | None:
-        """Of a task that runs here."""
-        try:
-            return self.engine.describe(task).state
-        except (TaskEnded, TaskNotExist):
-            return None
-
-    async def until(self, done: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not done():
-                await asyncio.sleep(0.005)
-
-    async def ended(self, task: str) -> None:
-        def done() -> bool:
-            record = self.registry.get(task)
-            return record is not None and record.ended is not None
-
-        await self.until(done)
-
-
-@asynccontextmanager
-async def world(
-    folder: Path,
-    apps: tuple[Application, ...] = (APP, OTHER),
-    max_tasks: int = 100,
-    clock: ManualClock | None = None,
-) -> AsyncIterator[World]:
-    engine_settings = Settings(engine=EngineSettings(max_tasks))
-    settings = ServiceSettings(engine_settings, vendors=VENDORS, apps=apps)
-    clock = clock or ManualClock()
-    registry = await SqliteRegistry.open(folder / "state", Encryption.open("", folder / "key"))
-    told: dict[str, Webhook] = {}
-
-    async def tell(message: Webhook) -> None:
-        told.setdefault(message.id, message)
-
-    notifier = Notifier(registry, tell, clock)
-    async with Engine(engine_settings, lookup=notifier.lookup, confirm=notifier.confirm) as engine:
-        service = Service(engine, registry, notifier, settings, clock)
-        await service.start()
-        try:
-            yield World(engine, registry, service, clock, told)
-        finally:
-            await service.close()
-            await registry.close()
 
 
 async def test_the_task_of_a_stream_has_a_life_of_its_own(
@@ -182,6 +103,48 @@ async def test_an_end_that_is_not_kept_is_kept_later(
         here.clock.advance(5.0)
         await here.ended(task)
         assert here.events(task) == [(first, 0), (first + 1, 0), (first + 4, 0)]
+
+
+@pytest.mark.parametrize(("part", "what"), [(SqliteRegistry, "prune"), (Notifier, "note")])
+async def test_a_fault_as_a_task_ends_keeps_nothing_waiting(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    part: type,
+    what: str,
+) -> None:
+    fault = AsyncMock(side_effect=OSError(28, "No space left on device"))
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+        await here.until(lambda: here.events(task) == [(1001, 0)])
+        monkeypatch.setattr(part, what, fault)
+        here.engine.delete(task)
+        await here.until(lambda: fault.called)
+        async with asyncio.timeout(10):
+            await here.service.let_go(task)
+            await here.service.gone(task)
+    assert ("work in the background failed" in caplog.text) is (part is Notifier)
+
+
+async def test_a_task_that_is_discarded_as_its_robot_leaves_is_told_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave, left = SqliteRegistry.leave, asyncio.Event()
+
+    async def discarded(self: SqliteRegistry, task: str, code: LeaveCode) -> None:
+        await leave(self, task, code)
+        await self.discard(task)
+        left.set()
+
+    monkeypatch.setattr(SqliteRegistry, "leave", discarded)
+    async with world(tmp_path) as here:
+        task = await here.service.create(APP, slice_order())
+        await here.until(lambda: here.events(task) == [(1001, 0)])
+        here.engine.delete(task)
+        await asyncio.wait_for(left.wait(), 10)
+        await asyncio.wait_for(here.service.gone(task), 10)
+        assert here.events(task) == [(1001, 0)]
+    assert "work in the background failed" not in caplog.text
 
 
 async def test_a_code_that_was_not_written_is_not_known(tmp_path: Path) -> None:

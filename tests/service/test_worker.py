@@ -22,6 +22,7 @@ from slicer.media.slice import File, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.service import worker
 from slicer.service.admission import Admission
+from slicer.service.fleet_orders import ANSWER
 from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.fleet_serving import Working, working
 from slicer.service.leave_code import LeaveCode
@@ -261,20 +262,23 @@ async def test_a_robot_on_its_way_that_is_wanted_no_more_turns_back(
 ) -> None:
     here = await fleet.worker("w0")
     orders = await fleet.copy()
-    create, turned = Engine.create, asyncio.Event()
+    create, sent, turned = Engine.create, asyncio.Event(), asyncio.Event()
 
     async def create_for_ever(_engine: Engine, _spec: TaskSpec) -> str:
         monkeypatch.setattr(Engine, "create", create)
+        sent.set()
         try:
             return await asyncio.Event().wait() and ""
         finally:
             turned.set()
 
     monkeypatch.setattr(Engine, "create", create_for_ever)
-    task = await orders.create(fleet.app, moderation_order())
-    table = orders.table
-    await table.write(replace(table.records[task], epoch=2, worker="nobody"))
-    await asyncio.wait_for(turned.wait(), 20)
+    creating = asyncio.ensure_future(orders.create(fleet.app, moderation_order()))
+    await asyncio.wait_for(sent.wait(), 20)
+    (record,) = orders.table.records.values()
+    await orders.table.write(replace(record, epoch=2, worker="nobody"))
+    task = await asyncio.wait_for(creating, ANSWER / 2)
+    assert turned.is_set()
     await until(lambda: here.service.unfinished() == [task])
     async with asyncio.timeout(20):
         while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
