@@ -22,7 +22,8 @@ from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.settings import SpoolSettings
 from slicer.delivery.spool.spool import Spool
-from slicer.engine.destination import DestinationKey, Destinations, OutcomeRouter
+from slicer.engine.destination import Destinations, OutcomeRouter
+from slicer.engine.destination_key import DestinationKey
 from slicer.engine.events import EventStream
 from slicer.engine.reports import TaskReports
 from slicer.engine.running import RunningTask

@@ -65,7 +65,7 @@ def test_record(benchmark: BenchmarkFixture, tmp_path: Path, policy: Fsync) -> N
 
     def there_and_back() -> None:
         path = folder.write(1, file)
-        read(path)
+        read(path, URLS)
         path.unlink()
 
     benchmark(there_and_back)

@@ -92,10 +92,11 @@ def drop_chosen(options: argparse.Namespace) -> int:
 def line(found: SpooledFile) -> str:
     """A record in one line, of which a terminal obeys nothing."""
     at = datetime.fromtimestamp(found.written, UTC)
-    if found.header is None:
-        return f"{at:%Y-%m-%d %H:%M:%S}  DAMAGED  {bytes_text(found.size):>7}  {found.path.name}"
-    key, to = found.header.info.key, escaped(found.header.urls.to)
-    return f"{at:%Y-%m-%d %H:%M:%S}  {bytes_text(found.size):>7}  {key}  → {to}"
+    what = f"DAMAGED  {bytes_text(found.size):>7}  {found.path.name}"
+    if found.header is not None:
+        key, to = found.header.info.key, found.header.urls.to
+        what = f"{bytes_text(found.size):>7}  {key}  → {to}"
+    return escaped(f"{at:%Y-%m-%d %H:%M:%S}  {what}")
 
 
 def _folder(settings: Settings) -> Path:

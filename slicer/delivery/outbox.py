@@ -407,9 +407,9 @@ class Outbox:
         if delivery.path is None:
             assert delivery.make is not None
             return delivery.make()  # it waits in memory
-        assert self._spool is not None
+        assert self._spooling is not None
         try:
-            return await self._spool.read(delivery)
+            return await self._spooling.read(delivery)
         except MediaError as error:
             self._drop(delivery, error)
         except StorageUnavailable as error:

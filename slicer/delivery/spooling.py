@@ -38,6 +38,10 @@ class Spooling:
         self._listener.on_spooled(file)
         return True
 
+    async def read(self, delivery: Delivery) -> File:
+        """The file of a slice on the disk. Raises as the spool's does."""
+        return await self._spool.read(delivery, self._folder.urls)
+
     async def mark_permitted(self, delivery: Delivery) -> None:
         """A slice on the disk may be delivered, as is known by now."""
         try:

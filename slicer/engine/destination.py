@@ -3,8 +3,7 @@
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path, PurePath
@@ -17,9 +16,10 @@ from slicer.delivery.outbox import Outbox
 from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.slices import SLICES, SliceStore, SliceStreams, Store
 from slicer.delivery.spool.folder import WHOLE, SpooledFile
-from slicer.delivery.spool.record import Header, StoreUrls, decode
+from slicer.delivery.spool.record import decode
 from slicer.delivery.spool.spool import Spool
 from slicer.delivery.throttle import Throttle
+from slicer.engine.destination_key import DestinationKey, Lookup, key_of, with_keys
 from slicer.engine.reports import TaskReports
 from slicer.engine.running import LATE, RunningTask
 from slicer.errors import BadInput, SlicerError, StorageError, StorageUnavailable, counted
@@ -186,33 +186,6 @@ def _log_late(count: int) -> None:
     logger.warning(text, counted(count, "picture"), LATE)
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationKey:
-    """What makes a destination one: a store, its backup, and the keys to both."""
-
-    to: str
-    credentials: Credentials | None = None
-    backup: str = ""
-    backup_credentials: Credentials | None = None
-
-    @property
-    def urls(self) -> StoreUrls:
-        """The same as the spool may know it."""
-        keys = (self.credentials is not None, self.backup_credentials is not None)
-        return StoreUrls(self.to, self.backup, *keys)
-
-    @property
-    def key_ids(self) -> tuple[str, str]:
-        """Whose keys they are; no secret."""
-        both = (self.credentials, self.backup_credentials)
-        first, second = (keys.access_key if keys else "" for keys in both)
-        return first, second
-
-
-Lookup = Callable[[str, str], Credentials | None]
-"""Finds the keys for a URL that a task (by its id) was given; None: not known any more."""
-
-
 @dataclass(eq=False, slots=True)
 class Destination:
     """A store that is open, its outbox, and how many tasks use it."""
@@ -319,7 +292,7 @@ class Destinations:
         try:
             header, _ = await spool.threads.run(partial(decode, record))
             suffix = _copy_suffix(key, header.info.task)
-            destination = _with_keys(header.urls, header.info.task, lookup)
+            destination = with_keys(header.urls, header.info.task, lookup)
         except (ValueError, BadInput) as error:
             logger.warning("! copies: %s is left there: %s", key, error)
             return None
@@ -360,7 +333,7 @@ class Destinations:
             logger.warning("! spool: %s holds damaged records alone", folder)
             return
         try:
-            key = _key_of(headers, lookup)
+            key = key_of(folder.name, headers, lookup)
             destination = self._open.get(key)
             if destination is None:
                 storage = self._store(key.to, key.credentials)
@@ -457,37 +430,12 @@ class Destinations:
         return destination
 
 
-def _key_of(headers: Sequence[Header], lookup: Lookup) -> DestinationKey:
-    """The destination of a folder's records, as most of them have it, by the newest task whose
-    keys are known. Raises BadInput where none is."""
-    [(urls, _)] = Counter(header.urls for header in headers).most_common(1)
-    newest = headers[-1].info.task
-    for task in dict.fromkeys(header.info.task for header in reversed(headers)):
-        with suppress(BadInput):
-            return _with_keys(urls, task, lookup)
-    return _with_keys(urls, newest, lookup)
-
-
-def _with_keys(urls: StoreUrls, task: str, lookup: Lookup) -> DestinationKey:
-    """A record's destination with its keys. Raises BadInput where they are not known."""
-    keys = _keys(urls.to, task, lookup) if urls.keys else None
-    backup_keys = _keys(urls.backup, task, lookup) if urls.backup_keys else None
-    return DestinationKey(urls.to, keys, urls.backup, backup_keys)
-
-
 def _copy_suffix(key: str, task: str) -> str:
     """What the record of a copy ends with. Raises ValueError where it is no copy of this task."""
     suffix = PurePath(key).suffix
     if suffix not in WHOLE or key.partition("/")[0] != task:
         raise ValueError("it is no copy of this task")
     return suffix
-
-
-def _keys(url: str, task: str, lookup: Lookup) -> Credentials:
-    keys = lookup(url, task)
-    if keys is None:
-        raise BadInput("spool", url, "a store whose keys are known; the slices wait")
-    return keys
 
 
 async def _close(storages: tuple[Store, Store | None]) -> None:

@@ -26,13 +26,8 @@ from slicer.delivery.sharing import Sharing
 from slicer.delivery.slices import SLICES, SliceStream, SliceStreams, of_task
 from slicer.delivery.spool.spool import Spool
 from slicer.engine import metrics
-from slicer.engine.destination import (
-    Destination,
-    DestinationKey,
-    Destinations,
-    Lookup,
-    OutcomeRouter,
-)
+from slicer.engine.destination import Destination, Destinations, OutcomeRouter
+from slicer.engine.destination_key import DestinationKey, Lookup
 from slicer.engine.events import EventStream, EventStreams, TaskFinished
 from slicer.engine.judges import Judges
 from slicer.engine.metrics import TaskTotals

@@ -9,7 +9,8 @@ from itertools import islice
 
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.spool.spool import Spool
-from slicer.engine.destination import Destination, Destinations, Lookup
+from slicer.engine.destination import Destination, Destinations
+from slicer.engine.destination_key import Lookup
 from slicer.engine.judges import Judges
 from slicer.media.slice import File
 

@@ -11,7 +11,8 @@ from slicer.clock import Clock, LoopClock
 from slicer.delivery.encoding import EncodingPool
 from slicer.delivery.spool.folder import SpooledFile, listing
 from slicer.delivery.spool.spool import Spool, folders, locked
-from slicer.engine.destination import Destinations, Lookup, OutcomeRouter
+from slicer.engine.destination import Destinations, OutcomeRouter
+from slicer.engine.destination_key import Lookup
 from slicer.engine.events import TaskEvent
 from slicer.engine.reports import TaskReports
 from slicer.engine.running import RunningTask

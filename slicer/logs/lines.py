@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 from slicer.logs import FIELDS
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 """What an id of a room or an anchor may hold to forge a line, to have a terminal obey or write from
 right to left, or to break what writes it: half of a surrogate pair has no UTF-8."""
 

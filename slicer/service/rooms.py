@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import posixpath
 import re
+import socket
 from collections.abc import Iterator
 from urllib.parse import quote, unquote, urlsplit
 
@@ -18,6 +19,8 @@ RoomPatterns = tuple[tuple[str, str], ...]
 
 _ROOM, _APP = "{room}", "{app}"
 _ANY = "*"
+_LOCAL = "127.0.0.1"
+_LOCAL_NAMES = {"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"}
 
 
 def room_url(app: int, patterns: RoomPatterns, room_id: str) -> str | None:
@@ -85,15 +88,29 @@ def _place(url: str) -> str:
         port = split.port
     except ValueError:  # it can be no room's, which is said where the room is opened
         return url
-    host = (split.hostname or "").rstrip(".")
-    host = "127.0.0.1" if host == "localhost" else host
-    with contextlib.suppress(ValueError):
-        host = str(ipaddress.ip_address(host))
+    host = _host(unquote(split.hostname or ""))
     # POSIX leaves two slashes at the beginning to the system; ours reads them as one.
     path = posixpath.normpath("/" + unquote(split.path).lstrip("/"))
     plain = split.scheme.removesuffix("s")
     scheme = plain if plain in CONNECTORS else split.scheme
     return f"{scheme}://{host} {_ANY if port is None else port} {path}"
+
+
+def _host(host: str) -> str:
+    """A host in its one spelling, as resolvers read it: also `127.1`, an IPv4 address within IPv6
+    and a name beyond ASCII. This machine's own are one, whether by name, IPv4 or IPv6."""
+    with contextlib.suppress(UnicodeError):  # a pattern of names stays one
+        host = host if _ANY in host else host.encode("idna").decode()
+    host = host.lower().rstrip(".")
+    if host in _LOCAL_NAMES or host.endswith(".localhost"):
+        return _LOCAL
+    with contextlib.suppress(OSError, ValueError):
+        host = socket.inet_ntoa(socket.inet_aton(host))
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        if isinstance(address, ipaddress.IPv6Address):
+            return _LOCAL if address.is_loopback else str(address.ipv4_mapped or address)
+    return host
 
 
 def _meet(one: str, other: str) -> bool:

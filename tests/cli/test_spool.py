@@ -6,8 +6,11 @@ import pytest
 
 from slicer.cli import main
 from slicer.cli.exits import BAD_INPUT, LOST, STORED
+from slicer.delivery.spool.folder import Folder
+from slicer.delivery.spool.record import StoreUrls
 from slicer.errors import StorageUnavailable
 from slicer.storage.local import LocalStorage
+from tests.harness.delivery.spooling import file_of, spool_settings
 from tests.harness.rooms.replay import talk
 
 CONFIG = "[spool]\nfolder = '{}/spool'\n[outbox]\ndrain = 0.3\n"
@@ -69,3 +72,19 @@ def test_drop(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert spool("drop", "--all") == STORED
     assert "3 records dropped" in capsys.readouterr().out
     assert not list((filled / "spool").rglob("*.slice"))
+
+
+@pytest.mark.parametrize("odd", ["\x9b2J", "\u202etfel", "\u061c", "\u2028", "\x85"])
+def test_a_terminal_obeys_nothing_of_a_record(
+    filled: Path, capsys: pytest.CaptureFixture[str], odd: str
+) -> None:
+    """Keys that we would not make, in a record of somebody else's."""
+    record = next((filled / "spool").rglob("*.slice"))
+    Folder(record.parent, StoreUrls(f"s3://{odd}"), spool_settings(filled)).write(
+        99, file_of(f"ada/{odd}.ogg")
+    )
+    capsys.readouterr()
+    assert spool("list") == STORED
+    [shown] = [line for line in capsys.readouterr().out.split("\n") if "s3://" in line]
+    assert shown.isprintable()
+    assert shown.count(ascii(odd)[1:-1]) == 2

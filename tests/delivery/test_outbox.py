@@ -455,7 +455,7 @@ async def test_what_is_not_confirmed_in_time_stays_in_the_spool(tmp_path: Path) 
     answers[1].set_exception(OSError("the queue is full"))
     answers[2].cancel()
     await run.close()
-    assert [read(path).info.key for path in run.records()] == ["ada/1", "ada/2"]
+    assert [read(path, run.folder.urls).info.key for path in run.records()] == ["ada/1", "ada/2"]
 
 
 async def test_the_bound_on_what_is_not_confirmed(

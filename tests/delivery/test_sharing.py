@@ -25,6 +25,7 @@ from tests.harness.delivery.spooling import (
     file_of,
     spool_settings,
     unavailable,
+    with_fields,
 )
 from tests.harness.storage.memory import MemoryStore
 
@@ -171,6 +172,26 @@ async def test_who_is_started_again_deletes_the_copies_of_what_it_finds(tmp_path
     await after.run.close()
 
 
+async def test_the_copy_of_a_record_that_names_other_stores_is_sent_in_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket, place = MemoryStore(fails=unavailable), open_place()
+    before = life(tmp_path, bucket, place)
+    before.offer("ada/0")
+    before.permits.asked["ada/0"].set_result(True)
+    await before.run.until(lambda: len(place.there) == 1)
+    await before.run.die()
+    (record,) = before.run.records()
+    record.write_bytes(with_fields(record.read_bytes(), {"to": "s3://another"}))
+    bucket.fails = None
+    after = life(tmp_path, bucket, place)
+    assert await after.run.recover() == 1
+    await after.run.until(lambda: bucket.order == ["ada/0"] and not place.there)
+    assert "other stores than its folder is for; its copy is whole" in caplog.text
+    assert after.run.heard.lost == []
+    await after.run.close()
+
+
 @pytest.mark.parametrize("granted", [True, False])
 async def test_one_that_is_known_at_once_is_written_once(tmp_path: Path, granted: bool) -> None:
     bucket, place = MemoryStore(gate=asyncio.Event()), open_place()
@@ -254,14 +275,14 @@ async def test_the_copy_of_a_damaged_record_is_sent_in_its_place(
     keys = {decode(data)[0].info.key: key for key, data in place.there.items()}
     place.failing = True
     with pytest.raises(StorageUnavailable, match="its copy"):
-        await spool.read(whole)
+        await spool.read(whole, folder.urls)
     place.failing = False
-    assert await spool.read(whole) == file_of("ada/0")
+    assert await spool.read(whole, folder.urls) == file_of("ada/0")
     assert "its copy is whole, and is sent" in caplog.text
     place.there[keys["ada/1"]] = b"SLICE1"
     place.there[keys["ada/2"]] = place.there[keys["ada/0"]]
     for delivery in (torn, foreign):
         with pytest.raises(MediaError, match="spool"):
-            await spool.read(delivery)
+            await spool.read(delivery, folder.urls)
     assert spool.damaged == 3
     await spool.close()

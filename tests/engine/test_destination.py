@@ -17,13 +17,9 @@ from slicer.delivery.settings import OutboxSettings
 from slicer.delivery.spool.folder import Folder
 from slicer.delivery.spool.record import Header, StoreUrls, decode, describe, encode
 from slicer.delivery.spool.spool import Spool
-from slicer.engine.destination import (
-    TAKEN_AT_ONCE,
-    DestinationKey,
-    Destinations,
-    OutcomeRouter,
-)
-from slicer.engine.events import SliceStored, TaskEvent, TaskTrouble
+from slicer.engine.destination import TAKEN_AT_ONCE, Destinations, OutcomeRouter
+from slicer.engine.destination_key import DestinationKey
+from slicer.engine.events import SliceLost, SliceStored, TaskEvent, TaskTrouble
 from slicer.engine.reports import TaskReports
 from slicer.engine.running import RunningTask
 from slicer.errors import StorageRefused, StorageUnavailable
@@ -193,6 +189,27 @@ async def test_the_keys_of_any_task_send_what_was_stuck(
     assert [one.key for one in life.destinations.all()] == [key]
     await life.until(lambda: sorted(life.stored()) == ["ada/1", "ada/2", "ada/3"])
     await life.end()
+
+
+async def test_a_record_for_another_store_is_told_as_lost_and_takes_none_with_it(
+    tmp_path: Path, encoding: EncodingPool
+) -> None:
+    key = DestinationKey((tmp_path / "out").as_uri(), OLD)
+    life = Life(tmp_path / "spool", encoding)
+    folder = life.spool.folder(key.urls, *key.key_ids)
+    path = folder.write(1, file_of("ada/1"))
+    folder.write(2, file_of("ada/2"))
+    path.write_bytes(with_fields(path.read_bytes(), {"to": (tmp_path / "odd").as_uri()}))
+    await life.end()
+    life = Life(tmp_path / "spool", encoding)
+    await life.destinations.recover(lambda _url, _task: OLD)
+    await life.until(lambda: life.destinations.all() == [])
+    [lost] = [event for event in life.told if isinstance(event, SliceLost)]
+    assert (lost.slice.key, life.stored()) == ("ada/1", ["ada/2"])
+    assert "other stores" in lost.reason
+    assert not (tmp_path / "odd").exists()
+    await life.end()
+    assert [path.suffix for path in folder.path.iterdir()] == [".damaged"]
 
 
 async def test_with_a_spool_a_store_may_be_away_at_the_start(

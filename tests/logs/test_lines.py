@@ -34,6 +34,7 @@ def test_an_id_forges_no_line() -> None:
     assert escaped("ünïcode 房间") == "ünïcode 房间"
     assert escaped("lone \ud800, \udcff").encode() == rb"lone \ud800, \udcff"
     assert escaped("eve \u202etfel\u2069") == r"eve \u202etfel\u2069", "it reads from the left"
+    assert escaped("eve\u061c") == r"eve\u061c"
     told = JsonLines().format(record("%s left", "eve\n\x1b"))
     assert told.isascii()
     assert told.isprintable()

@@ -9,9 +9,9 @@ import contextlib
 import errno
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -142,9 +142,24 @@ def _free(disk: os.statvfs_result) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
-def read(path: Path) -> File:
-    """The file of a record. Raises OSError, and ValueError where it is damaged."""
-    return decode(path.read_bytes())[1]
+def folder_name(urls: StoreUrls, *key_ids: str) -> str:
+    """What the folder of a destination is called; *key_ids* tell apart who writes there."""
+    text = "\0".join((*urls.stores, *key_ids))
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
+
+
+def read(path: Path, urls: StoreUrls) -> File:
+    """The file of a record that is for these stores. Raises OSError, and as file_for does."""
+    return file_for(path.read_bytes(), urls)
+
+
+def file_for(record: bytes, urls: StoreUrls) -> File:
+    """The file of a record that is for these stores. Raises ValueError where it is damaged, or
+    names others."""
+    header, file = decode(record)
+    if header.urls.stores != urls.stores:
+        raise ValueError("it names other stores than its folder is for")
+    return file
 
 
 def mark_judged(path: Path) -> Path:
@@ -184,23 +199,10 @@ def numbers(folder: Path) -> Iterator[int]:
 
 
 def listing(folder: Path) -> list[SpooledFile]:
-    """The records of a folder in their order, those set aside too, also while it is written to.
-
-    All go to the same stores: one that names others than most do is damaged.
-    """
+    """The records of a folder in their order, those set aside too, also while it is written to."""
     ends = (*WHOLE, DAMAGED, WAITING)
     names = [name for name in sorted(os.listdir(folder)) if name.endswith(ends)]
-    found = [one for name in names if (one := look(folder / name)) is not None]
-    stores = Counter(_stores(one.header) for one in found if one.header is not None).most_common()
-    others = {urls for urls, _ in stores[1:]}
-    return [
-        replace(one, header=None) if one.header and _stores(one.header) in others else one
-        for one in found
-    ]
-
-
-def _stores(header: Header) -> tuple[str, str]:
-    return header.urls.to, header.urls.backup
+    return [one for name in names if (one := look(folder / name)) is not None]
 
 
 def clear(folder: Path) -> int:

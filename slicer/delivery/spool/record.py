@@ -46,6 +46,11 @@ class StoreUrls:
     keys: bool = False
     backup_keys: bool = False
 
+    @property
+    def stores(self) -> tuple[str, str]:
+        """The two alone."""
+        return self.to, self.backup
+
 
 @dataclass(frozen=True, slots=True)
 class Header:

@@ -38,7 +38,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
-from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -54,6 +53,8 @@ from slicer.delivery.spool.folder import (
     Folder,
     SpooledFile,
     clear,
+    file_for,
+    folder_name,
     free_bytes,
     listing,
     mark_judged,
@@ -65,7 +66,7 @@ from slicer.delivery.spool.folder import (
     set_aside,
 )
 from slicer.delivery.spool.ledger import Ledger
-from slicer.delivery.spool.record import Header, StoreUrls, decode
+from slicer.delivery.spool.record import Header, StoreUrls
 from slicer.delivery.spool.settings import Fsync, SpoolSettings
 from slicer.errors import BadInput, MediaError, StorageError, StorageUnavailable, counted
 from slicer.files import sync
@@ -155,9 +156,7 @@ class Spool:
     def folder(self, urls: StoreUrls, *key_ids: str) -> Folder:
         """The folder of a destination; *key_ids* tell apart who writes there. Nothing is made
         yet."""
-        text = "\0".join((urls.to, urls.backup, *key_ids))
-        name = sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
-        return Folder(self._path / name, urls, self._settings)
+        return Folder(self._path / folder_name(urls, *key_ids), urls, self._settings)
 
     async def found(self) -> dict[Path, list[SpooledFile]]:
         """What was there at the start, by folder, in order. Raises OSError."""
@@ -235,14 +234,15 @@ class Spool:
         self._count(delivery, found.path, evict)
         return delivery
 
-    async def read(self, delivery: Delivery) -> File:
-        """The file of a slice on the disk; of its copy where its record is damaged or gone. Raises
-        StorageUnavailable where that fails just now, and MediaError where there is neither."""
+    async def read(self, delivery: Delivery, urls: StoreUrls) -> File:
+        """The file of a slice on the disk, which is for these stores; of its copy where its record
+        is damaged, gone or for others. Raises StorageUnavailable where that fails just now, and
+        MediaError where there is neither."""
         assert delivery.path is not None
         try:
-            return await self.threads.run(partial(read, delivery.path))
+            return await self.threads.run(partial(read, delivery.path, urls))
         except (ValueError, FileNotFoundError) as error:
-            file = await self._from_copy(delivery)
+            file = await self._from_copy(delivery, urls)
             self.damaged += 1
             instead = "; its copy is whole, and is sent" if file is not None else ""
             logger.warning("! spool: %s: %s%s", delivery.path, error, instead)
@@ -333,14 +333,14 @@ class Spool:
         key = self.copies.key(delivery.info.task, delivery.permission.epoch, delivery.info.key)
         return key + (RECORD if delivery.judge is None else JUDGING)
 
-    async def _from_copy(self, delivery: Delivery) -> File | None:
+    async def _from_copy(self, delivery: Delivery, urls: StoreUrls) -> File | None:
         """The file as its copy has it; None where there is none that is whole."""
         key = self._copied.get(delivery.number, "")
         if not key or self.copies is None:
             return None
         try:
             record = await self.copies.read(key)
-            _, file = await self.threads.run(partial(decode, record or b""))
+            file = await self.threads.run(partial(file_for, record or b"", urls))
         except ValueError:
             return None
         except StorageError as error:

@@ -10,6 +10,7 @@ import pytest
 from slicer.delivery.spool.folder import (
     Folder,
     clear,
+    folder_name,
     free_bytes,
     listing,
     numbers,
@@ -41,7 +42,7 @@ def test_what_is_written_is_read_and_listed(folder: Folder) -> None:
     for one in found:
         assert one.header is not None
         assert one.header.urls == URLS
-        assert read(one.path) == file_of(one.header.info.key)
+        assert read(one.path, URLS) == file_of(one.header.info.key)
         assert one.size == one.path.stat().st_size
     assert sorted(numbers(folder.path)) == [3, 12]
 
@@ -73,10 +74,26 @@ def test_a_record_that_the_machine_tore_is_listed_as_damaged(folder: Folder, siz
     assert [path.name for path in folder.path.iterdir()] == ["0000000000000001.damaged"]
 
 
-def test_a_record_that_names_other_stores_than_the_rest_is_damaged(folder: Folder) -> None:
-    paths = [folder.write(number, file_of(f"ada/{number}")) for number in range(3)]
-    paths[2].write_bytes(with_fields(paths[2].read_bytes(), {"to": "s3://another"}))
-    assert [one.header is None for one in listing(folder.path)] == [False, False, True]
+@pytest.mark.parametrize("field", ["to", "backup"])
+def test_a_record_that_is_for_other_stores_is_not_read(folder: Folder, field: str) -> None:
+    path = folder.write(1, file_of("ada/1"))
+    path.write_bytes(with_fields(path.read_bytes(), {field: "s3://another"}))
+    with pytest.raises(ValueError, match="other stores"):
+        read(path, URLS)
+    path.write_bytes(with_fields(path.read_bytes(), {field: getattr(URLS, field), "keys": True}))
+    assert read(path, URLS) == file_of("ada/1"), "whose keys it has is another question"
+
+
+def test_a_folder_is_named_by_stores_and_keys() -> None:
+    names = {
+        folder_name(URLS),
+        folder_name(URLS, "", ""),
+        folder_name(URLS, "id", ""),
+        folder_name(URLS, "", "id"),
+        folder_name(StoreUrls("s3://bucket", "s3://other"), "id", ""),
+    }
+    assert len(names) == 5
+    assert folder_name(StoreUrls("s3://bucket", keys=True), "id", "") in names
 
 
 def test_a_write_that_fails_leaves_nothing(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +110,7 @@ def test_a_write_that_fails_leaves_nothing(folder: Folder, monkeypatch: pytest.M
 def test_short_writes_are_gone_on_with(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda where, data: write(where, bytes(data)[:7]))
-    assert read(folder.write(1, file_of("ada/1", 500))) == file_of("ada/1", 500)
+    assert read(folder.write(1, file_of("ada/1", 500)), URLS) == file_of("ada/1", 500)
 
 
 def test_the_reserve_is_left_to_others(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ async def test_from_the_cut_to_the_store_by_way_of_the_disk(tmp_path: Path) -> N
     run.offer("ada/0", "bo/0")
     await run.until(lambda: len(bucket.tries) == 2)
     assert sorted(run.heard.spooled) == ["ada/0", "bo/0"]
-    assert [read(path).info.key for path in run.records()] == ["ada/0", "bo/0"]
+    assert [read(path, run.folder.urls).info.key for path in run.records()] == ["ada/0", "bo/0"]
     assert (run.outbox.memory, run.outbox.held) == (0, 2), "what is on the disk takes no memory"
     assert bucket.gate is not None
     bucket.gate.set()
@@ -71,7 +71,7 @@ async def test_a_slice_counts_only_once_it_is_on_the_disk(
     def on_spooled(file: File) -> None:
         # Read at once: its upload has not begun, so nobody removes it meanwhile.
         [record] = run.records()
-        there.append(read(record).info.key)
+        there.append(read(record, run.folder.urls).info.key)
 
     monkeypatch.setattr(run.heard, "on_spooled", on_spooled)
     keys = [f"ada/{number}" for number in range(5)]
@@ -224,7 +224,7 @@ async def test_too_old_a_slice_is_given_up_and_told(tmp_path: Path) -> None:
     await run.advance(361)
     assert [key for key, _ in run.heard.lost] == ["ada/old"]
     assert "spool.max_age" in str(run.heard.lost[0][1])
-    assert [read(path).info.key for path in run.records()] == ["ada/new"]
+    assert [read(path, run.folder.urls).info.key for path in run.records()] == ["ada/new"]
     await run.close()
 
 
@@ -272,7 +272,7 @@ async def test_written_read_and_removed(alone: tuple[Spool, Folder, ManualClock]
         clock.now() + spool_settings(folder.path).max_age,
     )
     assert delivery.make is None, "its cut takes no memory any more"
-    assert await spool.read(delivery) == file_of("ada/1")
+    assert await spool.read(delivery, folder.urls) == file_of("ada/1")
     spool.forget(delivery)
     spool.remove(path)
     await spool.close()
@@ -289,7 +289,7 @@ async def test_what_is_gone_or_damaged_costs_its_slice(
     damaged[1].write_bytes(b"SLICE1")
     for delivery, _ in (gone, damaged):
         with pytest.raises(MediaError, match="spool"):
-            await spool.read(delivery)
+            await spool.read(delivery, folder.urls)
 
 
 async def test_adopted_with_the_age_it_has(alone: tuple[Spool, Folder, ManualClock]) -> None:
@@ -343,10 +343,10 @@ async def test_a_record_that_cannot_be_read_just_now_is_not_lost(
     await run.close()
     answers = [OSError(errno.EMFILE, "Too many open files"), None]
 
-    def reluctant(path: Path) -> File:
+    def reluctant(path: Path, urls: StoreUrls) -> File:
         if error := answers.pop(0):
             raise error
-        return read(path)
+        return read(path, urls)
 
     monkeypatch.setattr(module, "read", reluctant)
     bucket = MemoryStore()
