@@ -254,8 +254,9 @@ def _replay(options: argparse.Namespace) -> int:
         "anchor": options.anchor,
         "keys": options.keys and str(Path(options.keys).absolute()),
     }
-    given = {name: value for name, value in query.items() if value}
-    chosen = urlencode(given, safe=":", errors="surrogateescape")  # a file's name need be no UTF-8
+    # A file's name need be no UTF-8.
+    present = {name: value for name, value in query.items() if value}
+    chosen = urlencode(present, safe=":", errors="surrogateescape")
     room = f"replay://{Path(options.file).absolute().as_uri().removeprefix('file://')}?{chosen}"
     return asyncio.run(_slice(spec_of(options, settings, room), settings, options))
 

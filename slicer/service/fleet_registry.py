@@ -193,10 +193,10 @@ class FleetRegistry:
         tasks = list(self._table.records)
         for first in range(0, len(tasks), AT_ONCE):
             some = tasks[first : first + AT_ONCE]
-            told = {task: self._table.told[task] for task in some if task in self._table.told}
+            marks = {task: self._table.told[task] for task in some if task in self._table.told}
             await asyncio.gather(
                 *(self._change(task, change) for task in some),
-                *(self._table.note_told(task, number) for task, number in told.items()),
+                *(self._table.note_told(task, number) for task, number in marks.items()),
             )
         return len(tasks)
 

@@ -234,8 +234,8 @@ class Notifier:
     async def _say_upload_started(self, record: Record, webhook: Webhook) -> None:
         """Say it before a task's first file: once in this process. A restart says it again, and
         its id keeps it once."""
-        told = self._registry.told(record.task) >= UPLOADING
-        if told or record.task in self._uploading:
+        known = self._registry.told(record.task) >= UPLOADING
+        if known or record.task in self._uploading:
             return
         if record.ended is not None:  # of an earlier process; nothing more will come of this task
             await self._say(webhook)
