@@ -18,6 +18,7 @@ typedef struct temporal_unit {
     size_t fragment;     /* where the last, unfinished OBU begins in the open frame: of assembly_size */
     bool fragmented, has_sequence, still, has_frame, keyframe;
     bool taken; /* a frame that was not left out */
+    bool over;  /* nothing is to come, and it waits for the next push */
     av1_sequence sequence;
 } temporal_unit;
 
@@ -237,7 +238,7 @@ static pushed push(depacketizer *base, const part *in, frame *out) {
     av1_stream *it = (av1_stream *)base;
     assembly *open = &it->base.open;
     pushed done = PUSHED_NOTHING;
-    if (!in->contiguous)
+    if (!in->contiguous && !it->unit.over)
         assembly_drop(open);
     if (in->size == 0) {
         it->boundary.known = it->boundary.known && in->contiguous;
@@ -247,7 +248,7 @@ static pushed push(depacketizer *base, const part *in, frame *out) {
     size_t count, bytes;
     if (!measure(in->data, in->size, &count, &bytes))
         return PUSHED_MALFORMED;
-    if (first && open->open)
+    if (open->open && (first || it->unit.over))
         done = end_before(it, out);
     if ((first || (in->data[0] & (N | Z)) == N) && !begin(it, in))
         return PUSHED_MALFORMED;
@@ -255,6 +256,7 @@ static pushed push(depacketizer *base, const part *in, frame *out) {
         return done;
     if (!add(it, in, count, bytes))
         return PUSHED_MALFORMED;
+    it->unit.over = in->marker;
     if (!in->marker || done != PUSHED_NOTHING) /* a push gives one frame */
         return done;
     return is_whole(&it->unit) ? end(it, out) : PUSHED_MALFORMED;

@@ -2,10 +2,12 @@
 
 #define ALIKE 0.5
 #define BLOCK 7.0
-#define LONGEST 60.0
-#define CHANCE 0.0015
+#define LONGEST 20.0
+#define CHANCE 0.003
+#define SURE 1.5
 #define NEAR 0.01
 #define RISE 700e-6
+#define LONGER (2 * RISE)
 #define OPENING 30.0
 #define MAX_SLOPE 250e-6
 #define LEARN 120.0
@@ -52,16 +54,22 @@ static void learn(clock_offset *it, double now) {
     }
 }
 
+/* By how much the least of the block is above the path's by chance. */
+static double chance(const clock_offset *it) {
+    return (it->sum / (double)it->count - it->least) / (double)it->count;
+}
+
 /* Whether the block says enough of the path's least delay. */
 static bool is_over(const clock_offset *it, double elapsed) {
-    double varies = it->sum / (double)it->count - it->least;
-    return elapsed >= BLOCK && (varies <= CHANCE * (double)it->count || elapsed >= LONGEST);
+    return elapsed >= BLOCK && (chance(it) <= CHANCE || elapsed >= LONGEST);
 }
 
 static void end_block(clock_offset *it, double now) {
-    if (it->least <= NEAR) {
-        it->value += earlier(RISE * (now - it->began), it->least);
-        if (now >= it->learns_at)
+    double elapsed = now - it->began;
+    double rise = it->least - SURE * chance(it);
+    if (rise <= NEAR + LONGER * (elapsed - BLOCK)) {
+        it->value += earlier(RISE * elapsed, 0.0 > rise ? 0.0 : rise);
+        if (now >= it->learns_at && rise <= NEAR)
             learn(it, now);
     }
     it->began = now;

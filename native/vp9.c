@@ -8,6 +8,7 @@ typedef struct picture {
     size_t starts[MAX_LAYERS]; /* where each layer frame begins in the open frame */
     size_t layers;
     bool keyframe, ended; /* ended: the last of its layer frames is whole */
+    bool over;            /* none is to come, and it waits for the next push */
 } picture;
 
 typedef struct vp9_stream {
@@ -170,7 +171,7 @@ static pushed end_before(vp9_stream *it, frame *out) {
 static pushed push(depacketizer *base, const part *in, frame *out) {
     vp9_stream *it = (vp9_stream *)base;
     assembly *open = &it->base.open;
-    if (!in->contiguous)
+    if (!in->contiguous && !it->picture.over)
         assembly_drop(open);
     if (in->size == 0) {
         it->boundary.known = it->boundary.known && in->contiguous;
@@ -181,7 +182,7 @@ static pushed push(depacketizer *base, const part *in, frame *out) {
     if (!read_descriptor(in->data, in->size, &descriptor))
         return PUSHED_MALFORMED;
     pushed done = PUSHED_NOTHING;
-    if (open->open && open->timestamp != in->timestamp)
+    if (open->open && (it->picture.over || open->timestamp != in->timestamp))
         done = end_before(it, out);
     if (done == PUSHED_MALFORMED)
         return done;
@@ -194,8 +195,9 @@ static pushed push(depacketizer *base, const part *in, frame *out) {
         !add(it, &descriptor, in->data + descriptor.length, in->size - descriptor.length))
         return PUSHED_MALFORMED;
     it->picture.ended |= in->marker;
-    bool over = in->marker || (descriptor.ends && descriptor.spatial == highest);
-    return over && done == PUSHED_NOTHING ? end(it, out) : done; /* a push gives one frame */
+    it->picture.over = in->marker || (descriptor.ends && descriptor.spatial == highest);
+    /* A push gives one frame. */
+    return it->picture.over && done == PUSHED_NOTHING ? end(it, out) : done;
 }
 
 static bool starts_keyframe(const uint8_t *payload, size_t size) {

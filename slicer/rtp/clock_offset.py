@@ -10,19 +10,26 @@ found: how far the offset falls by then says nothing of drift.
 
 Of delays that vary much, the least of a few is above the path's by chance, and not by drift: by
 their mean above the least, divided by their number, if they come as such delays do. So a block goes
-on until that is CHANCE, or for LONGEST.
+on until that is CHANCE, or for LONGEST, and what its least is above the offset counts less SURE
+times that. No block lasts longer, since drift has to be followed. In a longer one it may be more;
+but so may the rise be of a block that a queue came in, and none above NEAR tells a slope.
 """
 
 # Seconds by which reports that nothing confirms yet may differ, and be of one clock.
 ALIKE = 0.5
 BLOCK = 7.0
-LONGEST = 60.0
+LONGEST = 20.0
 # Seconds by which the least of a block is expected to be above the path's least delay.
-CHANCE = 0.0015
-# Seconds above the offset, up to which the least of a block is drift.
+CHANCE = 0.003
+# By less than so many times that it is, but in one case of five.
+SURE = 1.5
+# Seconds above the offset, up to which the least of a BLOCK is drift.
 NEAR = 0.01
 # Drift is less; seconds a second.
 RISE = 700e-6
+# So much more than NEAR may be drift for each second that a block lasts longer; twice RISE, since
+# the one before was as long.
+LONGER = 2 * RISE
 # Seconds from the confirmation on.
 OPENING = 30.0
 # Drift between two quartz clocks is less. No shorter a time tells a slope, in seconds, nor does a
@@ -93,13 +100,17 @@ class ClockOffset:
 
     def _is_over(self, elapsed: float) -> bool:
         """Whether the block says enough of the path's least delay."""
-        varies = self._sum / self._count - self._least
-        return elapsed >= BLOCK and (varies <= CHANCE * self._count or elapsed >= LONGEST)
+        return elapsed >= BLOCK and (self._chance() <= CHANCE or elapsed >= LONGEST)
+
+    def _chance(self) -> float:
+        return (self._sum / self._count - self._least) / self._count
 
     def _end_block(self, now: float) -> None:
-        if self._least <= NEAR:
-            self.value += min(self._least, RISE * (now - self._began))
-            if now >= self._learns_at:
+        elapsed = now - self._began
+        rise = self._least - SURE * self._chance()
+        if rise <= NEAR + LONGER * (elapsed - BLOCK):
+            self.value += min(max(rise, 0.0), RISE * elapsed)
+            if now >= self._learns_at and rise <= NEAR:
                 self._learn(now)
         self._began, self._least, self._sum, self._count = now, float("inf"), 0.0, 0
 

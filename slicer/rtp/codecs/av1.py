@@ -51,7 +51,9 @@ class Av1Depacketizer:
 
     def push(self, payload: bytes, timestamp: int, marker: bool, contiguous: bool) -> Frame | None:
         """See VideoDepacketizer; an empty payload is a sender's padding."""
-        unit = self._open if contiguous else None
+        unit = self._open
+        if unit is not None and not (contiguous or unit.over):
+            unit = None
         if not payload:
             self._open = unit
             if not contiguous:
@@ -61,7 +63,7 @@ class Av1Depacketizer:
         first = self._boundary.passed(timestamp, marker, contiguous)
         elements = _elements(payload)
         done = None
-        if first and unit is not None:
+        if unit is not None and (first or unit.over):
             done, unit = unit.frame() if unit.whole else None, None
         if first or payload[0] & (_N | _Z) == _N:
             unit = _TemporalUnit(timestamp, self._layers)
@@ -69,7 +71,8 @@ class Av1Depacketizer:
             return done
         unit.add(elements, bool(payload[0] & _Z), bool(payload[0] & _Y))
         if done is not None or not marker:
-            self._open = unit  # where it is whole: a push gives one frame
+            unit.over = marker
+            self._open = unit  # where it is over: a push gives one frame
             return done
         return unit.frame()
 
@@ -115,10 +118,11 @@ class _Layers:
 
 
 class _TemporalUnit:
-    """One temporal unit on its way: the elements it is made of, the last one perhaps unfinished."""
+    """One temporal unit on its way: the elements it is made of, the last one perhaps unfinished.
+    *over*: nothing is to come, and it waits for the next push."""
 
     def __init__(self, timestamp: int, layers: _Layers) -> None:
-        self.timestamp = timestamp
+        self.timestamp, self.over = timestamp, False
         self._layers = layers
         self._obus: list[Obu] = []
         self._fragments: list[bytes] = []

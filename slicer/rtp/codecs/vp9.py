@@ -32,7 +32,9 @@ class Vp9Depacketizer:
 
     def push(self, payload: bytes, timestamp: int, marker: bool, contiguous: bool) -> Frame | None:
         """See VideoDepacketizer; an empty payload is a sender's padding."""
-        picture = self._open if contiguous else None
+        picture = self._open
+        if picture is not None and not (contiguous or picture.over):
+            picture = None
         if not payload:
             self._open = picture
             if not contiguous:
@@ -43,7 +45,7 @@ class Vp9Depacketizer:
         descriptor = _descriptor(payload)
         data = payload[descriptor.length :]
         done = None
-        if picture is not None and picture.assembly.timestamp != timestamp:
+        if picture is not None and (picture.over or picture.assembly.timestamp != timestamp):
             done, picture = picture.frame() if picture.ended else None, None
         if descriptor.begins and (first or descriptor.spatial == 0):
             picture = _Picture(timestamp, _begins_keyframe(descriptor, data))
@@ -54,10 +56,9 @@ class Vp9Depacketizer:
         if descriptor.spatial <= self._highest:
             picture.add(descriptor, data)
         picture.ended |= marker
-        if done is not None or not (
-            marker or (descriptor.ends and descriptor.spatial == self._highest)
-        ):
-            self._open = picture  # where it is whole: a push gives one frame
+        picture.over = marker or (descriptor.ends and descriptor.spatial == self._highest)
+        if done is not None or not picture.over:
+            self._open = picture  # where it is over: a push gives one frame
             return done
         return picture.frame()
 
@@ -92,11 +93,11 @@ class _Descriptor(NamedTuple):
 
 class _Picture:
     """One picture on its way: its bytes, and where each layer frame begins in them. *ended*: the
-    last one of them is whole."""
+    last one of them is whole. *over*: none is to come, and it waits for the next push."""
 
     def __init__(self, timestamp: int, keyframe: bool) -> None:
         self.assembly = Assembly(timestamp)
-        self.keyframe, self.ended = keyframe, False
+        self.keyframe, self.ended, self.over = keyframe, False, False
         self._starts: list[int] = []
 
     def add(self, descriptor: _Descriptor, data: bytes) -> None:

@@ -127,6 +127,18 @@ def test_of_two_units_that_end_at_once_the_second_waits_for_the_next_packet() ->
     assert frame == Frame(2, DELIMITER + SIZED_DELTA, False)
 
 
+@pytest.mark.parametrize("padding", [False, True])
+def test_a_unit_that_waits_whole_is_given_though_a_hole_follows(padding: bool) -> None:
+    depacketizer = VIDEO["av1"].depacketizer(AV1)
+    assert depacketizer.push(b"\x28\x02" + SEQUENCE + KEY, 0, False, True) is None
+    frame = depacketizer.push(b"\x10" + DELTA, 1, True, True)
+    assert frame == Frame(0, DELIMITER + SIZED_SEQUENCE + SIZED_KEY, True)
+    if padding:
+        assert depacketizer.push(b"", 2, False, False) is None
+    frame = depacketizer.push(b"\x50" + DELTA[:1], 3, False, padding)
+    assert frame == Frame(1, DELIMITER + SIZED_DELTA, False)
+
+
 def test_a_temporal_unit_that_ends_inside_an_obu_is_given_up() -> None:
     depacketizer = VIDEO["av1"].depacketizer(AV1)
     assert depacketizer.push(b"\x58" + SEQUENCE, 0, False, True) is None

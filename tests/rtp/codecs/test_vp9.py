@@ -244,6 +244,18 @@ def test_of_two_pictures_that_end_at_once_the_second_waits_for_the_next_packet()
     )
 
 
+@pytest.mark.parametrize("padding", [False, True])
+def test_a_picture_that_waits_whole_is_given_though_a_hole_follows(padding: bool) -> None:
+    depacketizer = VIDEO["vp9"].depacketizer(VP9)
+    assert depacketizer.push(svc(0, DELTA, True), 0, False, True) is None
+    assert depacketizer.push(svc(0, KEY, False), 1, True, True) == Frame(0, DELTA, False)
+    if padding:
+        assert depacketizer.push(b"", 2, False, False) is None
+    assert depacketizer.push(svc(0, DELTA, True), 3, False, padding) == Frame(1, KEY, True)
+    frame = depacketizer.push(svc(0, DELTA, True), 4, True, False)
+    assert frame == Frame(4, DELTA, False), "3 may have lost a layer"
+
+
 def test_a_layer_frame_that_is_not_whole_ends_no_picture() -> None:
     depacketizer = VIDEO["vp9"].depacketizer(VP9)
     assert depacketizer.push(svc(0, KEY, False), 0, False, True) is None
