@@ -141,6 +141,8 @@ static void judge_probe(answers *it, double since, double now) {
 static void answers_keyframe_began(answers *it, int64_t timestamp, double now) {
     if (it->mode == GRABBER_ASLEEP || (it->has_keyframe && timestamp == it->keyframe))
         return;
+    if (!isnan(it->borrowed) && !it->own)
+        it->in_vain = 0;
     double since = now - it->keyframe_at;
     bool first = !it->has_keyframe;
     it->has_keyframe = true;
@@ -159,8 +161,15 @@ static void answers_keyframe_began(answers *it, int64_t timestamp, double now) {
 
 /* `borrowed`: when another connection did; NAN where we do. */
 static void ask(answers *it, double now, double borrowed) {
-    if (isnan(it->asked) || (isnan(borrowed) && !isnan(it->borrowed)))
+    it->own = isnan(borrowed);
+    bool after_another = it->own && !isnan(it->borrowed);
+    if (isnan(it->asked) || after_another)
         it->asking_since = now;
+    it->in_vain += after_another;
+    if (after_another && it->in_vain >= MISSES) {
+        it->forsaken = true;
+        it->borrowed = NAN;
+    }
     it->asked = now;
     if (isnan(it->borrowed))
         it->borrowed = borrowed;

@@ -21,7 +21,8 @@ typedef struct answers {
     double seen;
     double asking_since, asked; /* NAN: not */
     double borrowed; /* another connection's first request since a keyframe began; NAN: none */
-    bool forsaken;
+    bool forsaken, own; /* own: the last request was ours */
+    int in_vain;
     int64_t keyframe;
     double keyframe_at, shortest;
 } answers;

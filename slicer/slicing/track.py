@@ -5,10 +5,10 @@ Audio and video tracks have the same verbs. While no task needs its packets, the
 A source is asked for keyframes once for all of its tasks: while the interval since the last request
 is not over, a grabber that needs one waits, and may be given what another one asked for, perhaps on
 another connection to the same source. Where no keyframe begins here within ANSWER of a request of
-another connection, its keyframes are not ours (there is an encoder for each viewer, or a layer of
-simulcast for each height): for ALONE this track asks by itself. So no task starves by what another
-one does. Of layers of simulcast and of SVC, the tasks of one track share one: the one that is
-enough for all.
+another connection, or we had to ask after it twice, its keyframes are not ours (there is an encoder
+for each viewer, or a layer of simulcast for each height): for ALONE this track asks by itself. So
+no task starves by what another one does. Of layers of simulcast and of SVC, the tasks of one track
+share one: the one that is enough for all.
 """
 
 import math

@@ -252,8 +252,10 @@ class Answers:
         self.seen = float("-inf")
         """When the last packet came."""
         self.forsaken = False
-        """Another connection asked, and no keyframe began here within ANSWER."""
+        """Another connection asked, and no keyframe began here within ANSWER; or we had to ask
+        after it, MISSES times in a row."""
         self._borrowed: float | None = None  # its first request since a keyframe began
+        self._in_vain, self._own = 0, False  # so often in a row; the last request was ours
         self._can_ask, self._counters = can_ask, counters
         self._asking_since: float | None = None
         self._asked: float | None = None
@@ -296,6 +298,8 @@ class Answers:
         """Judge a keyframe by its first packet; H.264 has several that look like it."""
         if timestamp == self._keyframe or self.mode is Mode.ASLEEP:
             return
+        if self._borrowed is not None and not self._own:
+            self._in_vain = 0
         since, first = now - self._keyframe_at, self._keyframe is None
         self._keyframe, self._keyframe_at, self._borrowed = timestamp, now, None
         if self.mode is Mode.ASKING:
@@ -310,8 +314,13 @@ class Answers:
     def ask(self, now: float, borrowed: float | None = None) -> None:
         """A request is sent, or was by another connection, when *borrowed* says. The wait for its
         answer begins with it, though it was due before; with our own anew."""
-        if self._asked is None or (borrowed is None and self._borrowed is not None):
+        self._own = borrowed is None
+        after_another = self._own and self._borrowed is not None
+        if self._asked is None or after_another:
             self._asking_since = now
+        self._in_vain += after_another
+        if after_another and self._in_vain >= MISSES:
+            self.forsaken, self._borrowed = True, None
         self._asked = now
         if self._borrowed is None:
             self._borrowed = borrowed
