@@ -20,6 +20,10 @@ static inline double keyframe_requests_last(const keyframe_requests *it) {
     return atomic_load_explicit(&it->last, memory_order_relaxed);
 }
 
+static inline void keyframe_requests_note(keyframe_requests *it, double now) {
+    atomic_store_explicit(&it->last, now, memory_order_relaxed);
+}
+
 static inline bool keyframe_requests_claim(keyframe_requests *it, double now, double interval) {
     double last = keyframe_requests_last(it);
     do {

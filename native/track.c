@@ -119,6 +119,7 @@ double audio_track_expects(const audio_track *it, double now) {
 void video_track_init(video_track *it, stream *stream) {
     *it = (video_track){.stream = stream, .epoch = -1};
     keyframe_requests_init(&it->own);
+    it->alone_until = -INFINITY;
     report_wait_init(&it->wait, stream);
     it->can_ask = stream->parameters->feedback & (FEEDBACK_PLI | FEEDBACK_FIR);
     stream_doze(stream, INFINITY);
@@ -319,11 +320,13 @@ void video_track_flush(video_track *it, ordereds *scratch, outputs *out) {
     report_wait_flush(&it->wait, out);
 }
 
-/* When a keyframe of its source was last asked for. A track is moved about, so it keeps no pointer to
- * its own requests. */
+/* Whether those of all connections count. A track is moved about, so it keeps no pointer to its own. */
+static bool shares(const video_track *it) {
+    return it->stream->parameters->requests != NULL && !it->alone;
+}
+
 static double last_request(const video_track *it) {
-    const keyframe_requests *shared = it->stream->parameters->requests;
-    return keyframe_requests_last(shared != NULL ? shared : &it->own);
+    return keyframe_requests_last(shares(it) ? it->stream->parameters->requests : &it->own);
 }
 
 /* Seconds from one request for a keyframe to the next: as long as any task wants them to be. */
@@ -364,15 +367,24 @@ double video_track_expects(const video_track *it, double now) {
 }
 
 bool video_track_wants_keyframe(video_track *it, double now) {
-    bool asking = false;
-    double every = interval(it), last = last_request(it);
-    bool may = now >= last + every;
-    /* What went out by another connection when a grabber wanted it is as good as its own. */
-    double at = may ? now : last;
+    bool asking = false, forsaken = false;
     for (size_t i = 0; i < it->count; i++)
-        asking = frame_grabber_wants_keyframe(&it->grabbers[i], at) || asking;
-    if (!may || !asking)
+        forsaken = frame_grabber_forsaken(&it->grabbers[i]) || forsaken;
+    if (forsaken)
+        it->alone_until = now + ALONE;
+    it->alone = now < it->alone_until;
+    double every = interval(it), last = last_request(it);
+    if (now < last + every) {
+        if (last != keyframe_requests_last(&it->own))
+            for (size_t i = 0; i < it->count; i++)
+                frame_grabber_borrow(&it->grabbers[i], last, now);
         return false;
-    keyframe_requests *shared = it->stream->parameters->requests;
-    return keyframe_requests_claim(shared != NULL ? shared : &it->own, now, every);
+    }
+    for (size_t i = 0; i < it->count; i++)
+        asking = frame_grabber_wants_keyframe(&it->grabbers[i], now) || asking;
+    keyframe_requests *of = shares(it) ? it->stream->parameters->requests : &it->own;
+    if (!asking || !keyframe_requests_claim(of, now, every))
+        return false;
+    keyframe_requests_note(&it->own, now);
+    return true;
 }

@@ -8,6 +8,8 @@
 
 /* Seconds past its time for which a packet is still looked for at each tick. */
 #define OVERDUE 0.1
+/* Seconds that a track asks by itself, once another connection's request was no good to it. */
+#define ALONE 600.0
 
 typedef struct audio_track {
     stream *stream;
@@ -28,7 +30,9 @@ typedef struct video_track {
     int64_t epoch;
     missing_reason missing;     /* why there is no picture, if there is none */
     uint8_t orientation; /* the last that a packet told */
-    keyframe_requests own; /* where the section has none that are shared */
+    keyframe_requests own; /* by this connection */
+    bool alone; /* until then, those that the section shares do not count */
+    double alone_until;
     report_wait wait;
 } video_track;
 

@@ -26,7 +26,7 @@ static void forget_probes(answers *it) {
 }
 
 static void begin(answers *it) {
-    it->asking_since = it->asked = NAN;
+    it->asking_since = it->asked = it->borrowed = NAN;
     it->has_keyframe = false;
     it->misses = 0;
     it->keyframe_at = -INFINITY;
@@ -49,6 +49,13 @@ static void give_up(answers *it) {
     forget_probes(it);
 }
 
+static void forsake(answers *it, double now) {
+    it->forsaken = it->intact = true;
+    it->asking_since = now;
+    it->asked = it->borrowed = NAN;
+    it->probing = false;
+}
+
 static bool answers_observe(answers *it, bool due, bool contiguous, double now) {
     if (it->mode == GRABBER_ASLEEP && due)
         it->mode = GRABBER_ASKING;
@@ -56,6 +63,10 @@ static bool answers_observe(answers *it, bool due, bool contiguous, double now) 
     bool back = now - it->seen > SILENT;
     if (now > it->seen)
         it->seen = now;
+    if (back)
+        it->borrowed = NAN;
+    else if (now >= it->borrowed + ANSWER)
+        forsake(it, now);
     bool asks = it->mode == GRABBER_TRYING || it->mode == GRABBER_ASKING;
     if (asks && (isnan(it->asking_since) || back)) {
         it->asking_since = now;
@@ -130,11 +141,14 @@ static void judge_probe(answers *it, double since, double now) {
 static void answers_keyframe_began(answers *it, int64_t timestamp, double now) {
     if (it->mode == GRABBER_ASLEEP || (it->has_keyframe && timestamp == it->keyframe))
         return;
+    if (!isnan(it->borrowed) && !it->own)
+        it->in_vain = 0;
     double since = now - it->keyframe_at;
     bool first = !it->has_keyframe;
     it->has_keyframe = true;
     it->keyframe = timestamp;
     it->keyframe_at = now;
+    it->borrowed = NAN;
     if (it->mode == GRABBER_ASKING)
         judge_answer(it, now);
     else if (it->mode == GRABBER_KEEPING)
@@ -145,10 +159,20 @@ static void answers_keyframe_began(answers *it, int64_t timestamp, double now) {
         judge_try(it, now);
 }
 
-static void ask(answers *it, double now) {
-    if (isnan(it->asked))
+/* `borrowed`: when another connection did; NAN where we do. */
+static void ask(answers *it, double now, double borrowed) {
+    it->own = isnan(borrowed);
+    bool after_another = it->own && !isnan(it->borrowed);
+    if (isnan(it->asked) || after_another)
         it->asking_since = now;
+    it->in_vain += after_another;
+    if (after_another && it->in_vain >= MISSES) {
+        it->forsaken = true;
+        it->borrowed = NAN;
+    }
     it->asked = now;
+    if (isnan(it->borrowed))
+        it->borrowed = borrowed;
     if (it->mode == GRABBER_KEEPING) {
         if (it->probing)
             it->answered = 0;
@@ -377,8 +401,20 @@ bool frame_grabber_wants_keyframe(frame_grabber *it, double now) {
     double when = frame_grabber_deadline(it);
     if (when == NEVER || when > now)
         return false;
-    ask(&it->answers, now);
+    ask(&it->answers, now, NAN);
     return true;
+}
+
+void frame_grabber_borrow(frame_grabber *it, double request, double now) {
+    double at = earlier(now, request), when = frame_grabber_deadline(it);
+    if (when != NEVER && when <= at)
+        ask(&it->answers, at, request);
+}
+
+bool frame_grabber_forsaken(frame_grabber *it) {
+    bool forsaken = it->answers.forsaken;
+    it->answers.forsaken = false;
+    return forsaken;
 }
 
 double frame_grabber_deadline(const frame_grabber *it) {

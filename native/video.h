@@ -20,6 +20,9 @@ typedef struct answers {
     int misses, answered;
     double seen;
     double asking_since, asked; /* NAN: not */
+    double borrowed; /* another connection's first request since a keyframe began; NAN: none */
+    bool forsaken, own; /* own: the last request was ours */
+    int in_vain;
     int64_t keyframe;
     double keyframe_at, shortest;
 } answers;
@@ -55,6 +58,10 @@ void frame_grabber_missing(frame_grabber *it, missing_reason reason, outputs *ou
 /* Whether a keyframe was asked for, of somebody who sends. */
 bool frame_grabber_awaits_answer(const frame_grabber *it, double now);
 bool frame_grabber_wants_keyframe(frame_grabber *it, double now);
+/* Another connection asked the source at `request`, which may be after `now`. */
+void frame_grabber_borrow(frame_grabber *it, double request, double now);
+/* Whether that turned out to be no good; told once. */
+bool frame_grabber_forsaken(frame_grabber *it);
 double frame_grabber_deadline(const frame_grabber *it);
 
 #endif

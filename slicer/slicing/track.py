@@ -4,7 +4,10 @@ Audio and video tracks have the same verbs. While no task needs its packets, the
 
 A source is asked for keyframes once for all of its tasks: while the interval since the last request
 is not over, a grabber that needs one waits, and may be given what another one asked for, perhaps on
-another connection to the same source. Of layers of simulcast and of SVC, the tasks of one track
+another connection to the same source. Where no keyframe begins here within ANSWER of a request of
+another connection, or we had to ask after it twice, its keyframes are not ours (there is an encoder
+for each viewer, or a layer of simulcast for each height): for ALONE this track asks by itself. So
+no task starves by what another one does. Of layers of simulcast and of SVC, the tasks of one track
 share one: the one that is enough for all.
 """
 
@@ -23,6 +26,9 @@ from slicer.slicing.outputs import Missing, TrackKey, TrackOutput
 from slicer.slicing.report_wait import ReportWait
 from slicer.slicing.spec import AudioSpec, VideoSpec
 from slicer.slicing.video import FrameGrabber
+
+ALONE = 600.0
+"""Seconds that a track asks by itself, once another connection's request was no good to it."""
 
 
 def earliest(deadlines: Iterable[float | None]) -> float | None:
@@ -96,11 +102,13 @@ class AudioTrack:
 
 
 class VideoTrack:
-    """One video stream, its depacketizer and its grabbers. *requests*: those to its source."""
+    """One video stream, its depacketizer and its grabbers. *requests*: those to its source, by
+    whichever connection."""
 
     def __init__(self, stream: Stream, requests: KeyframeRequests) -> None:
         self.stream = stream
-        self._requests = requests
+        self._shared = self._requests = requests
+        self._own, self._alone_until = KeyframeRequests(), -math.inf
         self._can_ask = bool(stream.parameters.feedback & {"nack pli", "ccm fir"})
         self._grabbers: dict[TrackKey, FrameGrabber] = {}
         self._wait = ReportWait(stream)
@@ -157,12 +165,22 @@ class VideoTrack:
 
     def wants_keyframe(self, now: float) -> bool:
         """Whether any grabber asks now, and may."""
+        grabbers = self._grabbers.values()
+        if sum(grabber.forsaken() for grabber in grabbers):  # each is asked, and says it once
+            self._requests, self._alone_until = self._own, now + ALONE
+        elif now >= self._alone_until:
+            self._requests = self._shared
         interval, last = self._interval(), self._requests.last
-        may = now >= last + interval
-        # What went out by another connection when a grabber wanted it is as good as its own.
-        at = now if may else last
-        asking = [grabber for grabber in self._grabbers.values() if grabber.wants_keyframe(at)]
-        return bool(may and asking) and self._requests.claim(now, interval)
+        if now < last + interval:
+            if last != self._own.last:
+                for grabber in grabbers:
+                    grabber.borrow(last, now)
+            return False
+        asking = [grabber for grabber in grabbers if grabber.wants_keyframe(now)]
+        if not asking or not self._requests.claim(now, interval):
+            return False
+        self._own.last = now
+        return True
 
     def _interval(self) -> float:
         """Seconds from one request to the next: as long as any task wants them to be."""

@@ -184,6 +184,18 @@ class FrameGrabber:
         self._answers.ask(now)
         return True
 
+    def borrow(self, request: float, now: float) -> None:
+        """Another connection asked the source at *request*: where a keyframe was wanted by then,
+        that is as good as our own. It may be in the future of a connection that is behind."""
+        at, when = min(now, request), self.deadline()
+        if when is not None and when <= at:
+            self._answers.ask(at, request)
+
+    def forsaken(self) -> bool:
+        """Whether what was borrowed turned out to be no good; told once."""
+        forsaken, self._answers.forsaken = self._answers.forsaken, False
+        return forsaken
+
     def deadline(self) -> float | None:
         """When to ask (again) for a keyframe."""
         return None if self._due is None else self._answers.deadline(self._group is not None)
@@ -239,6 +251,11 @@ class Answers:
         self.mode = Mode.TRYING if can_ask else Mode.KEEPING
         self.seen = float("-inf")
         """When the last packet came."""
+        self.forsaken = False
+        """Another connection asked, and no keyframe began here within ANSWER; or we had to ask
+        after it, MISSES times in a row."""
+        self._borrowed: float | None = None  # its first request since a keyframe began
+        self._in_vain, self._own = 0, False  # so often in a row; the last request was ours
         self._can_ask, self._counters = can_ask, counters
         self._asking_since: float | None = None
         self._asked: float | None = None
@@ -253,7 +270,7 @@ class Answers:
 
     def begin(self) -> None:
         """Another epoch: nothing is known of its source."""
-        self._asking_since = self._asked = self._keyframe = None
+        self._asking_since = self._asked = self._keyframe = self._borrowed = None
         self._misses = 0
         self._keyframe_at = float("-inf")
         self.mode = Mode.TRYING if self._can_ask else Mode.KEEPING
@@ -266,6 +283,10 @@ class Answers:
             self.mode = Mode.ASKING
         self._due = due
         back = now - self.seen > SILENT
+        if back:
+            self._borrowed = None
+        elif self._borrowed is not None and now >= self._borrowed + ANSWER:
+            self._forsake(now)
         self.seen = max(now, self.seen)
         if self.mode in {Mode.TRYING, Mode.ASKING} and (self._asking_since is None or back):
             self._asking_since, self._intact = now, True
@@ -277,8 +298,10 @@ class Answers:
         """Judge a keyframe by its first packet; H.264 has several that look like it."""
         if timestamp == self._keyframe or self.mode is Mode.ASLEEP:
             return
+        if self._borrowed is not None and not self._own:
+            self._in_vain = 0
         since, first = now - self._keyframe_at, self._keyframe is None
-        self._keyframe, self._keyframe_at = timestamp, now
+        self._keyframe, self._keyframe_at, self._borrowed = timestamp, now, None
         if self.mode is Mode.ASKING:
             self._judge_answer(now)
         elif self.mode is Mode.KEEPING:
@@ -288,11 +311,19 @@ class Answers:
         elif self._asked is not None:
             self._judge_try(now)
 
-    def ask(self, now: float) -> None:
-        """A request is sent. The wait for its answer begins with it, though it was due before."""
-        if self._asked is None:
+    def ask(self, now: float, borrowed: float | None = None) -> None:
+        """A request is sent, or was by another connection, when *borrowed* says. The wait for its
+        answer begins with it, though it was due before; with our own anew."""
+        self._own = borrowed is None
+        after_another = self._own and self._borrowed is not None
+        if self._asked is None or after_another:
             self._asking_since = now
+        self._in_vain += after_another
+        if after_another and self._in_vain >= MISSES:
+            self.forsaken, self._borrowed = True, None
         self._asked = now
+        if self._borrowed is None:
+            self._borrowed = borrowed
         if self.mode is Mode.KEEPING:
             self._answered = 0 if self._probing else self._answered
             self._probing = True
@@ -353,6 +384,12 @@ class Answers:
         self._misses = max(self._misses + (1 if waited > ASK_AGAIN else -1), 0)
         if waited > ANSWER or self._misses >= MISSES:
             self._give_up()
+
+    def _forsake(self, now: float) -> None:
+        """It says nothing about the source. We ask at once."""
+        self.forsaken, self._borrowed = True, None
+        self._asking_since, self._asked, self._intact = now, None, True
+        self._probing = False
 
     def _judge_probe(self, since: float, now: float) -> None:
         """*since*: seconds since the keyframe before."""

@@ -47,9 +47,11 @@ class Video:
         self._changed = lambda: None
 
     def replaced(self) -> None:
-        """Another stream has its place: it flows, and Janus begins with its highest substream."""
+        """Another stream has its place, or none: it flows, and Janus begins with its highest
+        substream. Of those who may ask for it nothing is known."""
         self.layers = self.layers.anew()
         self._told_paused, self._told_substream = False, TOP
+        self.shared = False
 
     def requests(self) -> list[dict[str, object]]:
         """What Janus has not been told by now; each is given once."""

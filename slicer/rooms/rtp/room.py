@@ -1,13 +1,15 @@
 """RTP that is sent to us, as a room: `rtp://`. Its anchor is there while packets come.
 
 The room is our own ports, so it is never lost. A sender that is silent for `rtp.silence` seconds
-has left; whoever comes next is the anchor anew. One whose first packets look like SRTP, for which
-there is no key, is refused: what it sends is dropped, and not sliced as media.
+has left; whoever comes next is the anchor anew. What is sent to a port without a key, and whose
+first packets look like SRTP, is refused until another source takes the port: it is dropped, and not
+sliced as media. The anchor comes anew then, with what is sent to the other ports.
 """
 
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import SplitResult
 
 from slicer.clock import Clock, Timer
@@ -77,7 +79,9 @@ class RtpRoom:
         self._listen: Listener | None = listen
         self._left = left
         self._sender = Sender(session.source)
-        self._ciphertext = Ciphertext(port for port in session.ports if port.keys is None)
+        self._ciphertexts = [
+            Ciphertext(() if port.keys else port.sections) for port in session.ports
+        ]
         self._sockets: list[Sockets] = []
         self._media: BundleDriver | None = None
         self._heard = 0.0
@@ -104,8 +108,9 @@ class RtpRoom:
             raise RoomError("the session was left")
         clock = self._clock
         try:
-            for port in self._session.ports:
-                args = (self._session.host, port, self._sender, self._take, clock.now)
+            for port, ciphertext in zip(self._session.ports, self._ciphertexts, strict=True):
+                found, take = partial(self._found, ciphertext), partial(self._take, ciphertext)
+                args = (self._session.host, port, self._sender, found, take, clock.now)
                 self._sockets.append(Sockets(*args))
         except RoomError:
             self._close()
@@ -131,12 +136,19 @@ class RtpRoom:
         self._close()
         self._left(self)
 
-    def _take(self, datagrams: list[bytes]) -> None:
+    def _found(self, ciphertext: Ciphertext) -> None:
+        """Another source sends to a port, maybe something else."""
+        if ciphertext.seen and self._media is not None:
+            self._end_media()
+            self._tell(AnchorLeft(self._session.anchor, "another source sends what was encrypted"))
+        ciphertext.forget()
+
+    def _take(self, ciphertext: Ciphertext, datagrams: list[bytes]) -> None:
         """Give the receiver what came; the first of it are facts before that."""
         self._heard = self._clock.now()
-        if not self._ciphertext.seen and self._ciphertext.is_in(datagrams):
-            self._refuse()
-        if self._ciphertext.seen:
+        if not ciphertext.seen and ciphertext.is_in(datagrams):
+            self._refuse(ciphertext)
+        if ciphertext.seen:
             self._ended["encrypted"] += len(datagrams)
             return
         if self._media is None:
@@ -146,9 +158,7 @@ class RtpRoom:
 
     def _join(self) -> None:
         anchor = self._session.anchor
-        sections: list[RtpParameters] = [
-            section for port in self._session.ports for section in port.sections
-        ]
+        sections = [one for ciphertext, one in self._sections() if not ciphertext.seen]
         bundle = Bundle(secrets.randbits(32))
         self._media = BundleDriver(bundle, self._clock, self._transmit, self._tell)
         self._media.set_sections(anchor, sections)
@@ -156,10 +166,15 @@ class RtpRoom:
         for section in sections:
             self._tell(TrackPublished(anchor, section.kind))
 
-    def _refuse(self) -> None:
+    def _sections(self) -> list[tuple[Ciphertext, RtpParameters]]:
+        """All of them, each with what looks at its port."""
+        ports = zip(self._ciphertexts, self._session.ports, strict=True)
+        return [(ciphertext, section) for ciphertext, port in ports for section in port.sections]
+
+    def _refuse(self, ciphertext: Ciphertext) -> None:
         """Of ciphertext nothing is cut, nor of what came until it was known as such."""
         anchor, media = self._session.anchor, self._media
-        kinds = (one.kind for port in self._session.ports for one in port.sections)
+        kinds = (section.kind for of, section in self._sections() if of is ciphertext)
         for kind in dict.fromkeys(kinds):
             self._tell(TrackRefused(anchor, kind, ENCRYPTED))
         if media is not None:
@@ -175,12 +190,14 @@ class RtpRoom:
 
     def _look(self) -> None:
         now, silence = self._clock.now(), self._settings.silence
-        if (self.connected or self._ciphertext.seen) and now - self._heard >= silence:
+        here = self.connected or any(one.seen for one in self._ciphertexts)
+        if here and now - self._heard >= silence:
             if self.connected:
                 self._end_media()
                 self._tell_troubles(now)  # it may have been here for less than a look
                 self._tell(AnchorLeft(self._session.anchor, f"nothing received for {silence:g} s"))
-            self._ciphertext.forget()
+            for ciphertext in self._ciphertexts:
+                ciphertext.forget()
             self._sender.forget()
             for sockets in self._sockets:
                 sockets.forget()

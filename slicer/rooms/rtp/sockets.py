@@ -41,13 +41,15 @@ class Sender:
 
 
 class Sockets:
-    """One port of a session. *take* gets plain datagrams, RTP and RTCP mixed."""
+    """One port of a session. *take* gets plain datagrams, RTP and RTCP mixed; *found* is called
+    before the first ones of a source."""
 
     def __init__(
         self,
         host: str,
         port: Port,
         sender: Sender,
+        found: Callable[[], None],
         take: Callable[[list[bytes]], None],
         now: Callable[[], float],
     ) -> None:
@@ -58,7 +60,7 @@ class Sockets:
             for section in port.sections
             for number in (*section.codecs, *section.rtx, *section.red)
         }
-        self._sender, self._take, self._now = sender, take, now
+        self._sender, self._found, self._take, self._now = sender, found, take, now
         self._protection = Protection(port.keys, self.counters)
         self._source: Address | None = None
         self._control_source: Address | None = None
@@ -107,6 +109,7 @@ class Sockets:
                 opened = self._protection.unprotect([data])
                 if opened and self._is_media(opened[0]):
                     self._source, self._sender.host = address, address[0]
+                    self._found()
                     plain += opened
                 else:
                     self.counters["foreign_source"] += 1

@@ -55,3 +55,5 @@ def test_a_video_that_others_ask_for_too_says_so() -> None:
     assert (video.paused, video.requests()) == (True, [{"send": False}])
     clock.advance(0.3)
     assert (video.paused, video.shared, video.requests()) == (False, True, [{"send": True}])
+    video.replaced()
+    assert not video.shared, "nobody has asked for this one yet"

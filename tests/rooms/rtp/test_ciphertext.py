@@ -18,7 +18,7 @@ VIDEO = "video=96:vp8"
 
 def looking(options: str = f"{AUDIO}&{VIDEO}") -> Ciphertext:
     session = Session.parse(urlsplit(f"rtp://127.0.0.1:5004?{options}"))
-    return Ciphertext(session.ports)
+    return Ciphertext(session.ports[0].sections)
 
 
 def opus(*, is_encrypted: bool) -> Iterator[bytes]:
@@ -68,6 +68,12 @@ def test_where_a_key_is_nothing_is_looked_at() -> None:
 def test_reports_noise_and_other_payload_types_tell_nothing() -> None:
     noise = [b"", b"\x80", b"\x80\x6f", rtcp_sr(1), rtp(77, 1), b"\x80\x6f" + bytes(5)]
     assert not looking().is_in(noise * 50)
+
+
+def test_of_two_payload_types_each_has_a_sample() -> None:
+    ciphertext, honest, other = looking(), opus(is_encrypted=False), vp8(is_encrypted=True)
+    assert not ciphertext.is_in([next(honest) for _ in range(100)])
+    assert ciphertext.is_in([next(other) for _ in range(64)])
 
 
 def test_another_sender_is_looked_at_anew() -> None:

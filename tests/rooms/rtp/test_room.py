@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pylibsrtp
 import pytest
@@ -12,6 +13,7 @@ from slicer.errors import BadInput, RoomError
 from slicer.rooms import parse_room
 from slicer.rooms.frames import EncodedFrame
 from slicer.rooms.rtp import room as module
+from slicer.rooms.rtp import sockets
 from slicer.rooms.rtp.room import ENCRYPTED
 from slicer.rooms.rtp.settings import RtpSettings
 from slicer.rooms.trouble import TROUBLES
@@ -129,9 +131,9 @@ async def test_packets_that_no_key_opens_are_told_though_nobody_has_joined(
     plain.close()
 
 
-def sealed() -> Callable[[bytes], bytes]:
-    """What makes SRTP of RTP, by a key that nobody else has."""
-    policy = pylibsrtp.Policy(os.urandom(30), pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+def sealed(key: bytes = b"") -> Callable[[bytes], bytes]:
+    """What makes SRTP of RTP, by this key or one that nobody else has."""
+    policy = pylibsrtp.Policy(key or os.urandom(30), pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
     session = pylibsrtp.Session(policy)
     return lambda data: session.protect_rtcp(data) if rtcp.is_rtcp(data) else session.protect(data)
 
@@ -163,6 +165,62 @@ async def test_srtp_without_a_key_is_refused_and_not_cut(at_once: int) -> None:
     assert robot.cuts == []
     await robot.connector.close()
     for one in (sender, plain):
+        one.close()
+
+
+async def test_a_source_that_takes_over_without_encryption_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sender that was started anew; the room's silence is not over."""
+    monkeypatch.setattr(sockets, "MOVES", 0.2)
+    (port,) = free_ports()
+    robot, sealing, plain = Robot(), Sender(protect=sealed()), Sender()
+    await robot.enter(f"rtp://127.0.0.1:{port}?{TYPES}&rtcp=mux&anchor=ada")
+    sealing.talk(port, 0, 40)
+    await robot.until(lambda: robot.connector.counters["encrypted"] > 0)
+    await asyncio.sleep(0.3)
+    before = len(robot.told)
+    for first in range(0, 120, 20):
+        plain.talk(port, first, 20)
+        await asyncio.sleep(0.02)
+    await robot.until(lambda: len(robot.audio()) == 2)
+    assert robot.told[before:] == ARRIVAL
+    await robot.connector.close()
+    for one in (sealing, plain):
+        one.close()
+
+
+async def test_a_port_without_a_key_costs_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "MOVES", 0.2)
+    audio_port, video_port = free_ports(2)
+    key = base64.b64encode(bytes(30)).decode()
+    path = tmp_path / "half.sdp"
+    path.write_text(
+        f"v=0\nc=IN IP4 127.0.0.1\nm=audio {audio_port} RTP/SAVP 96\na=rtpmap:96 opus/48000/2\n"
+        f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\n"
+        f"m=video {video_port} RTP/AVP 97\na=rtpmap:97 H264/90000\n"
+    )
+    robot, audio, video = Robot(), Sender(protect=sealed(bytes(30))), Sender()
+    await robot.enter(f"rtp://{path}?anchor=ada")
+    for number in range(130):
+        audio.talk(audio_port, number, 1)
+        video.send([datagram(os.urandom(90), number, number * 3000, 2, 97)], video_port)
+        await asyncio.sleep(0.002)
+    await robot.until(lambda: any(cut.start for cut in robot.audio()))
+    left = AnchorLeft("ada", ENCRYPTED)
+    refused = TrackRefused("ada", Kind.VIDEO, ENCRYPTED)
+    assert robot.told == [RoomEntered(), *ARRIVAL, refused, left, *ARRIVAL[:2]]
+    assert robot.connector.counters["encrypted"] >= 60
+    await asyncio.sleep(0.3)
+    honest = Sender()
+    honest.send([datagram(b"\x65" + bytes(90), 0, 0, 3, 97)], video_port)
+    await robot.until(lambda: len(robot.told) == 12)
+    assert isinstance(robot.told[8], AnchorLeft)
+    assert robot.told[9:] == ARRIVAL, "with what another source sends to that port"
+    await robot.connector.close()
+    for one in (audio, video, honest):
         one.close()
 
 

@@ -31,9 +31,13 @@ class Listening:
         section = section_of(Kind.AUDIO, "96:opus")
         port = Port(self.port, None if muxed else self.port + 1, (section,), keys)
         self.identity = Identity(pinned)
+        self.found = 0
         self.sockets = Sockets(
-            "127.0.0.1", port, self.identity, self.taken.extend, lambda: self.now
+            "127.0.0.1", port, self.identity, self._find, self.taken.extend, lambda: self.now
         )
+
+    def _find(self) -> None:
+        self.found += 1
 
     async def until(self, taken: int, foreign: int = 0) -> None:
         async with asyncio.timeout(5):
@@ -80,6 +84,7 @@ async def test_a_sender_may_move_to_another_port_of_its_address(senders: list[Se
     there.sockets.transmit(REPORT)
     await asyncio.sleep(0.05)
     assert (first.received(), second.received()) == ([], [REPORT])
+    assert there.found == 2
     there.identity.forget()
     there.sockets.forget()
     other.talk(there.port, 0, 1)
@@ -175,10 +180,10 @@ async def test_a_port_that_is_taken_is_said_and_nothing_stays_open() -> None:
     for number, control in ((there.port, None), (there.port - 1, there.port)):
         port = Port(number, control, (section,))
         with pytest.raises(RoomError, match=f"UDP 127.0.0.1, port {there.port}: Address already"):
-            Sockets("127.0.0.1", port, Identity(""), print, lambda: 0.0)
+            Sockets("127.0.0.1", port, Identity(""), print, print, lambda: 0.0)
     there.sockets.close()
     with pytest.raises(RoomError, match=r"UDP 192\.0\.2\.1"):
-        Sockets("192.0.2.1", Port(5, None, (section,)), Identity(""), print, lambda: 0.0)
+        Sockets("192.0.2.1", Port(5, None, (section,)), Identity(""), print, print, lambda: 0.0)
 
 
 async def test_what_cannot_be_sent_is_counted() -> None:

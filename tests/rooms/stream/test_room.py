@@ -202,7 +202,7 @@ async def test_segments_that_are_refused_say_why_though_the_playlist_is_read_aga
         played += path == "/live.m3u8"
         return (200, {}, [playlist.encode()]) if path == "/live.m3u8" else (404, {}, [])
 
-    robot = Robot(StreamSettings(connect_timeout=2.5, silence=2.5))
+    robot = Robot(StreamSettings(connect_timeout=5, silence=5))
     with served(get) as site, pytest.raises(RoomError, match="HTTP 404 Not Found"):
         await robot.enter(f"hls://127.0.0.1:{site.port}/live.m3u8")
     assert played > 1
