@@ -3,11 +3,11 @@
 #define ALIKE 0.5
 #define BLOCK 7.0
 #define LONGEST 20.0
-#define CHANCE 0.003
+#define CHANCE 0.002
 #define SURE 1.5
 #define NEAR 0.01
 #define RISE 700e-6
-#define LONGER (2 * RISE)
+#define LONGER 1400e-6
 #define OPENING 30.0
 #define MAX_SLOPE 250e-6
 #define LEARN 120.0

@@ -20,7 +20,7 @@ ALIKE = 0.5
 BLOCK = 7.0
 LONGEST = 20.0
 # Seconds by which the least of a block is expected to be above the path's least delay.
-CHANCE = 0.003
+CHANCE = 0.002
 # By less than so many times that it is, but in one case of five.
 SURE = 1.5
 # Seconds above the offset, up to which the least of a BLOCK is drift.

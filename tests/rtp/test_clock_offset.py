@@ -61,7 +61,7 @@ def test_it_rises_slowly_and_only_where_a_whole_block_is_near() -> None:
     assert far.value == 5.0
 
 
-@pytest.mark.parametrize(("most", "seconds"), [(0.05, 12), (0.1, int(LONGEST))])
+@pytest.mark.parametrize(("most", "seconds"), [(0.05, 18), (0.1, int(LONGEST))])
 def test_the_more_delays_vary_the_more_of_them_tell_a_rise(most: float, seconds: int) -> None:
     """And the less of it counts: the least of a few is above the path's by chance."""
     offset = confirmed()
