@@ -27,8 +27,9 @@ PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) te
 # second: they may run beside what computes.
 SERVERS := $(patsubst %,tests/real/test_%.py,backup command connections console contact_sheet_page \
 	fleet fleet_attacks fleet_console fleet_disk fleet_durability fleet_faults fleet_janus fleet_kills \
-	fleet_refusals fleet_upgrade kills moderation_seed one_port promtool proxies requests_ignored \
-	restart s3 sdk sources spool stall trouble tshark whip_clients whip_muxer)
+	fleet_refusals fleet_upgrade kills livekit_stand_in moderation_seed one_port promtool proxies \
+	requests_ignored restart rtp_forward s3 sdk sources spool stall trouble tshark typed_commands whip_clients \
+	whip_muxer)
 # Tests on real parts that need the machine to themselves.
 ALONE := tests/real/test_chromium.py tests/real/test_loss.py tests/real/test_serve.py
 
