@@ -31,7 +31,7 @@ SERVERS := $(patsubst %,tests/real/test_%.py,backup command connections console 
 	requests_ignored restart rtp_forward s3 sdk sources spool stall trouble tshark typed_commands whip_clients \
 	whip_muxer)
 # Tests on real parts that need the machine to themselves.
-ALONE := tests/real/test_chromium.py tests/real/test_loss.py tests/real/test_serve.py
+ALONE := $(patsubst %,tests/real/test_%.py,chromium hold_up loss serve)
 
 # What is tested is compiled once, not in each of the processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -75,14 +75,14 @@ servers: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl
 	@echo '==> tests on real servers'
 	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)servers -n 2 $(SERVERS))
 
-# They mostly wait: four files at a time take two thirds of two cores.
+# They mostly wait: three files at a time take half of two cores. With four, browsers date their media wrongly.
 media:
 	@echo '==> tests on real parts'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 4 tests/real $(addprefix --ignore ,$(SERVERS) $(ALONE)))
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(REAL)media -n 3 tests/real $(addprefix --ignore ,$(SERVERS) $(ALONE)))
 
 # Where three others take the machine, packets that are counted one by one are lost (test_loss), and aiortc
-# dates its media wrongly in its reports (test_serve), as Chromium does (test_chromium). Three of these at a time
-# take half of two cores.
+# dates its media wrongly in its reports (test_serve), as Chromium does (test_chromium, test_hold_up). Three of
+# these at a time take half of two cores.
 alone:
 	@$(MAKE) --no-print-directory -j2 exact exact-reference
 

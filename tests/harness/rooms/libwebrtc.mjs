@@ -66,6 +66,7 @@ async function restart() {
   const session = new URL(response.headers.get("Location"), url).href;
   const patched = await request("PATCH", session, "application/trickle-ice-sdpfrag", [...lines, ""].join("\r\n"));
   const fragment = await patched.text();
+  if (patched.status !== 200) throw new Error(`PATCH: ${patched.status} ${fragment}`);
   for (const name of ["ice-ufrag", "ice-pwd"])
     answer = answer.replace(new RegExp(`a=${name}:\\S+`, "g"), fragment.match(new RegExp(`a=${name}:\\S+`))[0]);
   await connection.setRemoteDescription({ type: "answer", sdp: answer });
