@@ -64,6 +64,16 @@ async def crashed(folder: Path, bucket: MemoryStore) -> Life:
     return before
 
 
+async def copied(folder: Path, bucket: MemoryStore, place: ScriptedPlace) -> Life:
+    """One that was killed while a permitted slice waited for its store; the copy is there."""
+    before = life(folder, bucket, place)
+    before.offer("ada/0")
+    before.permits.asked["ada/0"].set_result(True)
+    await before.run.until(lambda: len(place.there) == 1)
+    await before.run.die()
+    return before
+
+
 def open_place() -> ScriptedPlace:
     place = ScriptedPlace()
     place.gate.set()
@@ -160,11 +170,7 @@ async def test_a_copy_is_the_record_and_goes_with_it(tmp_path: Path) -> None:
 
 async def test_who_is_started_again_deletes_the_copies_of_what_it_finds(tmp_path: Path) -> None:
     bucket, place = MemoryStore(fails=unavailable), open_place()
-    before = life(tmp_path, bucket, place)
-    before.offer("ada/0")
-    before.permits.asked["ada/0"].set_result(True)
-    await before.run.until(lambda: len(place.there) == 1)
-    await before.run.die()
+    await copied(tmp_path, bucket, place)
     bucket.fails = None
     after = life(tmp_path, bucket, place)
     assert await after.run.recover() == 1
@@ -176,11 +182,7 @@ async def test_the_copy_of_a_record_that_names_other_stores_is_sent_in_its_place
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket, place = MemoryStore(fails=unavailable), open_place()
-    before = life(tmp_path, bucket, place)
-    before.offer("ada/0")
-    before.permits.asked["ada/0"].set_result(True)
-    await before.run.until(lambda: len(place.there) == 1)
-    await before.run.die()
+    before = await copied(tmp_path, bucket, place)
     (record,) = before.run.records()
     record.write_bytes(with_fields(record.read_bytes(), {"to": "s3://another"}))
     bucket.fails = None

@@ -108,6 +108,9 @@ class Life:
             encoding, self.clock, OutboxSettings(), reports, self.spool
         )
 
+    def folder(self, key: DestinationKey) -> Folder:
+        return self.spool.folder(key.urls, *key.key_ids)
+
     async def until(self, fits: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
             while not fits():
@@ -127,7 +130,7 @@ OLD, NEW = Credentials("old", "secret"), Credentials("new", "secret")
 async def leave_behind(folder: Path, encoding: EncodingPool, key: DestinationKey) -> None:
     """A process that ends with a slice in its spool."""
     life = Life(folder, encoding)
-    life.spool.folder(key.urls, *key.key_ids).write(1, file_of("ada/1"))
+    life.folder(key).write(1, file_of("ada/1"))
     await life.end()
 
 
@@ -178,7 +181,7 @@ async def test_the_keys_of_any_task_send_what_was_stuck(
     """The newest record's task may be forgotten, or be none, or it may have come without keys."""
     key = DestinationKey((tmp_path / "out").as_uri(), OLD)
     life = Life(tmp_path / "spool", encoding)
-    folder = life.spool.folder(key.urls, *key.key_ids)
+    folder = life.folder(key)
     folder.write(1, file_of("ada/1"))
     folder.write(2, file_of("ada/2"))
     path = folder.write(3, file_of("ada/3"))
@@ -196,7 +199,7 @@ async def test_a_record_for_another_store_is_told_as_lost_and_takes_none_with_it
 ) -> None:
     key = DestinationKey((tmp_path / "out").as_uri(), OLD)
     life = Life(tmp_path / "spool", encoding)
-    folder = life.spool.folder(key.urls, *key.key_ids)
+    folder = life.folder(key)
     path = folder.write(1, file_of("ada/1"))
     folder.write(2, file_of("ada/2"))
     path.write_bytes(with_fields(path.read_bytes(), {"to": (tmp_path / "odd").as_uri()}))

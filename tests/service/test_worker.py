@@ -22,7 +22,7 @@ from slicer.media.slice import File, SliceInfo
 from slicer.rtp.parameters import Kind
 from slicer.service import worker
 from slicer.service.admission import Admission
-from slicer.service.fleet_orders import ANSWER
+from slicer.service.fleet_orders import ANSWER, FleetOrders
 from slicer.service.fleet_registry import FleetRegistry
 from slicer.service.fleet_serving import Working, working
 from slicer.service.leave_code import LeaveCode
@@ -39,6 +39,13 @@ MODERATION = Product.MODERATION
 pytestmark = pytest.mark.usefixtures("supplier")
 
 
+async def runs(fleet: Fleet, orders: FleetOrders, task: str, seconds: float = 20) -> None:
+    """Wait until a copy of the API hears that a task runs."""
+    async with asyncio.timeout(seconds):
+        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
+            await asyncio.sleep(0.05)
+
+
 async def test_a_drained_workers_tasks_go_on_elsewhere_and_nothing_is_told(fleet: Fleet) -> None:
     first = await fleet.worker("w0")
     orders = await fleet.copy()
@@ -49,9 +56,7 @@ async def test_a_drained_workers_tasks_go_on_elsewhere_and_nothing_is_told(fleet
     await first.worker.drain()
     await until(lambda: len(second.service.unfinished()) == 4)
     for task in tasks:
-        async with asyncio.timeout(10):
-            while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
-                await asyncio.sleep(0.05)
+        await runs(fleet, orders, task, 10)
         await orders.delete(fleet.app, MODERATION, task)
     await until(lambda: all(len(fleet.events(task)) == 3 for task in tasks))
     assert [fleet.events(task) for task in tasks] == [[1101, 1102, 1105]] * 4
@@ -68,9 +73,7 @@ async def test_a_task_begins_once_for_its_customer_however_long_ago_that_was(
     second = await fleet.worker("w1")
     await first.worker.hand_over(task)
     await until(lambda: second.service.unfinished() == [task])
-    async with asyncio.timeout(20):
-        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
-            await asyncio.sleep(0.05)
+    await runs(fleet, orders, task)
     await orders.delete(fleet.app, MODERATION, task)
     await until(lambda: fleet.events(task)[-1:] == [1105])
     assert fleet.events(task) == [1101, 1102, 1105]
@@ -182,9 +185,7 @@ async def test_a_task_that_is_taken_away_is_let_go_and_comes_back(fleet: Fleet) 
     await until(lambda: here.service.unfinished() == [])
     await until(lambda: table.records[task].worker == "w0")
     assert table.records[task].epoch == 3, "nobody is dead, so it comes back"
-    async with asyncio.timeout(20):
-        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
-            await asyncio.sleep(0.05)
+    await runs(fleet, orders, task)
     await orders.delete(fleet.app, MODERATION, task)
     await until(lambda: len(fleet.events(task)) == 4)
     assert fleet.events(task) == [1101, 1106, 1102, 1105]
@@ -211,9 +212,7 @@ async def test_a_task_that_goes_while_it_is_taken_up_and_comes_back_has_one_robo
     await table.write(replace(table.records[task], epoch=3, worker="nobody"))
     await until(lambda: table.records[task].worker == "w0" and here.service.unfinished() == [task])
     told.set()
-    async with asyncio.timeout(20):
-        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
-            await asyncio.sleep(0.05)
+    await runs(fleet, orders, task)
     await orders.delete(fleet.app, MODERATION, task)
     await until(lambda: fleet.events(task)[-1:] == [1105])
     assert fleet.events(task) == [1101, 1106, 1106, 1102, 1105]
@@ -248,9 +247,7 @@ async def test_a_robot_that_its_room_ends_for_its_successors_ends_no_task(
     await until(lambda: fleet.events(task) == [1101, 1106])
     await table.write(given(table.records[task], "w0"))
     await until(lambda: first.service.unfinished() == [task])
-    async with asyncio.timeout(20):
-        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
-            await asyncio.sleep(0.05)
+    await runs(fleet, orders, task)
     await until(lambda: fleet.events(task) == [1101, 1106, 1106])
     await orders.delete(fleet.app, MODERATION, task)
     await until(lambda: fleet.events(task)[-1:] == [1105])
@@ -280,9 +277,7 @@ async def test_a_robot_on_its_way_that_is_wanted_no_more_turns_back(
     task = await asyncio.wait_for(creating, ANSWER / 2)
     assert turned.is_set()
     await until(lambda: here.service.unfinished() == [task])
-    async with asyncio.timeout(20):
-        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
-            await asyncio.sleep(0.05)
+    await runs(fleet, orders, task)
 
 
 async def test_a_creation_that_failed_and_that_nobody_discards_is_tried_again(
@@ -371,9 +366,7 @@ async def test_a_room_whose_port_is_still_taken_is_tried_until_it_is_free(fleet:
         told = [str(one.told["EventInfo"]["Payload"]) for one in fleet.customer.received]
         assert "worker mute is lost" in told[0]
         assert "the task cannot be taken up" in told[1]
-    async with asyncio.timeout(20):
-        while (await orders.describe(fleet.app, MODERATION, task)).state is not State.RUNNING:
-            await asyncio.sleep(0.05)
+    await runs(fleet, orders, task)
     await orders.delete(fleet.app, MODERATION, task)
     await until(lambda: fleet.events(task) == [1106, 1106, 1101, 1102, 1105])
 
