@@ -210,11 +210,12 @@ async def chromium(video: Path | None = None, audio: Path | None = None) -> Asyn
 @contextlib.asynccontextmanager
 async def _process(flags: list[str], home: str) -> AsyncIterator[tuple[int, str]]:
     """The browser's pid and the address of its DevTools."""
-    # A session of its own makes one process group of all its children, which can be ended as one.
+    # All its children are of its process group, and can be ended as one. A session of its own would
+    # be scheduled as one, too: what computes could not be kept behind it (sched(7), autogroups).
     process = await asyncio.create_subprocess_exec(
         EXECUTABLE, *flags, f"--user-data-dir={home}", "about:blank",
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "HOME": home}, start_new_session=True,
+        env={**os.environ, "HOME": home}, process_group=0,
     )  # fmt: skip
     assert process.stderr is not None
     try:
