@@ -39,6 +39,14 @@ cdef extern from "transport_reporter.h":
     void transport_reporter_write(c_transport_reporter *it, uint32_t media_ssrc, double now,
                                   rtcp_writer *to)
 
+cdef extern from "audio.h":
+    ctypedef struct c_output "output":
+        c_buffer transmit "as.transmit"
+    ctypedef struct c_outputs "outputs":
+        c_output *of
+        size_t count
+    void outputs_free(c_outputs *it)
+
 cdef extern from "reporter.h":
     ctypedef struct c_bool "bool":
         pass
@@ -50,7 +58,7 @@ cdef extern from "reporter.h":
                        c_counters *counters)
     void reporter_arrived(c_reporter *it, double arrival)
     void reporter_receive(c_reporter *it, const uint8_t *body, double now)
-    bint reporter_handle_timer(c_reporter *it, const c_bool *keyframes, double now, c_buffer *out)
+    void reporter_handle_timer(c_reporter *it, const c_bool *keyframes, double now, c_outputs *out)
     double reporter_deadline(const c_reporter *it)
     uint32_t reporter_media_ssrc(const c_reporter *it)
 
@@ -220,16 +228,18 @@ cdef class Reporter:
         reporter_receive(&self.it, <const uint8_t *><const char *>body, now)
 
     def handle_timer(self, keyframes, now):
-        cdef c_buffer out
+        cdef c_outputs out
         cdef bytes keyframes_of = bytes(stream in keyframes for stream in self._streams)
         memset(&out, 0, sizeof(out))
         try:
             asked = <const c_bool *><const char *>keyframes_of
-            due = reporter_handle_timer(&self.it, asked, now, &out)
-            assert due or out.size == 0
-            return [(<const char *>out.data)[: out.size]] if due else []
+            reporter_handle_timer(&self.it, asked, now, &out)
+            return [
+                (<const char *>out.of[index].transmit.data)[: out.of[index].transmit.size]
+                for index in range(out.count)
+            ]
         finally:
-            buffer_free(&out)
+            outputs_free(&out)
 
     def deadline(self):
         return deadline_of(reporter_deadline(&self.it))

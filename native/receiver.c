@@ -245,16 +245,6 @@ void receiver_detach(receiver *it, uint64_t track, uint8_t slot, outputs *out) {
         track_detach(one, track, it->scratch, out);
 }
 
-static void report(receiver *it, double now, outputs *out) {
-    if (reporter_is_idle(&it->reporter, it->asking, now))
-        return;
-    output one = {.kind = OUTPUT_TRANSMIT};
-    if (!reporter_handle_timer(&it->reporter, it->asking, now, &one.as.transmit))
-        output_free(&one);
-    else if (!outputs_add(out, &one))
-        COUNT(&it->counters, out_of_memory);
-}
-
 void receiver_handle_timer(receiver *it, double now, outputs *out) {
     for (size_t i = 0; i < it->track_count; i++) {
         track *one = &it->tracks[i];
@@ -267,7 +257,8 @@ void receiver_handle_timer(receiver *it, double now, outputs *out) {
     }
     if (it->scratch->capacity > KEPT_ORDEREDS)
         ordereds_free(it->scratch);
-    report(it, now, out);
+    if (!reporter_is_idle(&it->reporter, it->asking, now))
+        reporter_handle_timer(&it->reporter, it->asking, now, out);
 }
 
 void receiver_flush(receiver *it, outputs *out) {

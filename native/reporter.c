@@ -31,26 +31,6 @@ void reporter_receive(reporter *it, const uint8_t *body, double now) {
     }
 }
 
-/* RFC 3550 6.1: what does not fit into one report goes into another behind it. */
-static void write_reports(reporter *it, double now, rtcp_writer *to) {
-    report_block blocks[RTCP_MAX_COUNT];
-    size_t count = 0;
-    bool written = false;
-    for (size_t i = 0; i < it->stream_count; i++) {
-        if (!it->streams[i]->has_source)
-            continue;
-        if (count == RTCP_MAX_COUNT) {
-            rtcp_write_receiver_report(to, it->ssrc, blocks, count);
-            written = true;
-            count = 0;
-        }
-        blocks[count++] = reception_report(&it->streams[i]->source.reception, now);
-    }
-    if (count > 0 || !written)
-        rtcp_write_receiver_report(to, it->ssrc, blocks, count);
-    rtcp_write_description(to, it->ssrc, it->cname);
-}
-
 /* Where there is no transport-wide feedback, and where we want less than the path carries. */
 static void write_remb(const reporter *it, rtcp_writer *to) {
     uint32_t ssrcs[255];
@@ -71,14 +51,11 @@ static void write_remb(const reporter *it, rtcp_writer *to) {
                         ssrcs, count);
 }
 
-static void write_nacks(reporter *it, double now, rtcp_writer *to) {
+static void write_nack(const reporter *it, stream *stream, double now, rtcp_writer *to) {
     uint16_t missing[NACK_MAX_MISSING];
-    for (size_t i = 0; i < it->stream_count; i++) {
-        stream *stream = it->streams[i];
-        size_t count = stream->has_source ? stream_missing(stream, now, missing) : 0;
-        if (count > 0)
-            rtcp_write_nack(to, it->ssrc, stream->source.ssrc, missing, count);
-    }
+    size_t count = stream_missing(stream, now, missing);
+    if (count > 0)
+        rtcp_write_nack(to, it->ssrc, stream->source.ssrc, missing, count);
 }
 
 static void ask_keyframe(reporter *it, const stream *stream, double now, rtcp_writer *to) {
@@ -103,14 +80,14 @@ uint32_t reporter_media_ssrc(const reporter *it) {
     return 0;
 }
 
-static void write_head(reporter *it, bool full, double now, rtcp_writer *to) {
-    if (!full) {
-        rtcp_write_receiver_report(to, it->ssrc, NULL, 0);
-        return;
-    }
-    it->report_at = now + REPORT_INTERVAL;
-    write_reports(it, now, to);
-    write_remb(it, to);
+static void write_head(const reporter *it, stream *stream, bool full, double now,
+                       rtcp_writer *to) {
+    report_block block = {0};
+    if (full && stream != NULL)
+        block = reception_report(&stream->source.reception, now);
+    rtcp_write_receiver_report(to, it->ssrc, &block, full && stream != NULL);
+    if (full)
+        rtcp_write_description(to, it->ssrc, it->cname);
 }
 
 bool reporter_is_idle(const reporter *it, const bool *keyframes, double now) {
@@ -127,22 +104,46 @@ bool reporter_is_idle(const reporter *it, const bool *keyframes, double now) {
     return true;
 }
 
-bool reporter_handle_timer(reporter *it, const bool *keyframes, double now, buffer *out) {
-    rtcp_writer to = {out, false};
-    size_t start = out->size;
-    bool full = it->report_at <= now;
-    write_head(it, full, now, &to);
-    size_t head = out->size;
-    write_nacks(it, now, &to);
-    for (size_t i = 0; i < it->stream_count; i++)
-        if (keyframes[i] && it->streams[i]->has_source)
-            ask_keyframe(it, it->streams[i], now, &to);
+/* What goes along with the first compound; whether there is anything. */
+static bool write_along(reporter *it, bool full, double now, rtcp_writer *to) {
+    size_t start = to->out->size;
+    if (full)
+        write_remb(it, to);
     if (transport_reporter_is_due(it->transport, now))
-        transport_reporter_write(it->transport, reporter_media_ssrc(it), now, &to);
-    if (to.failed)
+        transport_reporter_write(it->transport, reporter_media_ssrc(it), now, to);
+    return to->out->size > start;
+}
+
+/* The compound of a source, of none where `stream` is NULL. `along`: whether it is the first. */
+static bool write_compound(reporter *it, stream *stream, bool full, bool asking, bool along,
+                           double now, outputs *out) {
+    output one = {.kind = OUTPUT_TRANSMIT};
+    rtcp_writer to = {&one.as.transmit, false};
+    write_head(it, stream, full, now, &to);
+    size_t head = one.as.transmit.size;
+    if (stream != NULL)
+        write_nack(it, stream, now, &to);
+    if (asking)
+        ask_keyframe(it, stream, now, &to);
+    bool made = full || one.as.transmit.size > head;
+    if (along && (made || stream == NULL))
+        made = write_along(it, full, now, &to) || made;
+    if (!made || to.failed)
+        output_free(&one);
+    if (to.failed || (made && !outputs_add(out, &one)))
         COUNT(it->counters, out_of_memory);
-    if (!to.failed && (full || out->size > head))
-        return true;
-    out->size = start;
-    return false;
+    return made;
+}
+
+void reporter_handle_timer(reporter *it, const bool *keyframes, double now, outputs *out) {
+    bool full = it->report_at <= now, along = true;
+    if (full)
+        it->report_at = now + REPORT_INTERVAL;
+    for (size_t i = 0; i < it->stream_count; i++) {
+        stream *stream = it->streams[i];
+        if (stream->has_source)
+            along = !write_compound(it, stream, full, keyframes[i], along, now, out) && along;
+    }
+    if (along)
+        write_compound(it, NULL, full, false, true, now, out);
 }

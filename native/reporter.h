@@ -3,6 +3,7 @@
 #ifndef SLICER_REPORTER_H
 #define SLICER_REPORTER_H
 
+#include "audio.h"
 #include "stream.h"
 #include "transport_reporter.h"
 
@@ -26,9 +27,9 @@ void reporter_init(reporter *it, uint32_t ssrc, transport_reporter *transport, c
 void reporter_receive(reporter *it, const uint8_t *body, double now);
 /* Whether there is nothing to say, as at most ticks: then nothing need be written. */
 bool reporter_is_idle(const reporter *it, const bool *keyframes, double now);
-/* Append the compound due now to `out`, byte for byte the reference's; true where there is one.
- * `keyframes`: whether each stream, by its index, needs a keyframe. */
-bool reporter_handle_timer(reporter *it, const bool *keyframes, double now, buffer *out);
+/* Add the compounds due now, one for each source, byte for byte the reference's. `keyframes`: whether
+ * each stream, by its index, needs a keyframe. */
+void reporter_handle_timer(reporter *it, const bool *keyframes, double now, outputs *out);
 /* The SSRC of the first stream with a source; 0 where there is none. */
 uint32_t reporter_media_ssrc(const reporter *it);
 

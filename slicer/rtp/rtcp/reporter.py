@@ -1,7 +1,10 @@
 """The reporter: receiver reports, NACKs and keyframe requests for one anchor's streams.
 
-Every compound begins with a receiver report (RFC 3550 6.1); once a second it is the full one. The
-connection's transport-wide feedback goes along with the first compound that is made when it is due.
+Every compound begins with a receiver report (RFC 3550 6.1); once a second it is the full one. Each
+source has compounds of its own, as browsers send them: Janus takes a whole compound for the source
+whose block comes first, and so a keyframe request behind the audio's report for one to the audio
+(janus_rtcp_get_receiver_ssrc). The connection's transport-wide feedback and what limits all sources
+go along with the first compound that is made when they are due.
 """
 
 from collections import Counter
@@ -64,34 +67,34 @@ class Reporter:
         return next((source.ssrc for source in sources if source is not None), 0)
 
     def handle_timer(self, keyframes: Sequence[Stream], now: float) -> list[bytes]:
-        """The compound due now, if any; *keyframes*: streams that need one."""
-        packets: list[rtcp.RtcpPacket] = [
-            *self._nacks(now),
-            *self._keyframe_requests(keyframes, now),
-        ]
-        packets += self._transport.handle_timer(self.media_ssrc, now)
+        """The compounds due now, one for each source; *keyframes*: streams that need one."""
         full = self._report_at is not None and self._report_at <= now
-        if not packets and not full:
-            return []
-        head: list[rtcp.RtcpPacket] = [ReceiverReport(self._ssrc, ())]
+        description = [SourceDescription(((self._ssrc, self._cname),))] if full else []
+        along: list[rtcp.RtcpPacket] = [
+            *(self._remb() if full else ()),
+            *self._transport.handle_timer(self.media_ssrc, now),
+        ]
         if full:
             self._report_at = now + REPORT_INTERVAL
-            head = [*self._reports(now), *self._remb()]
-        return [rtcp.build([*head, *packets])]
+        compounds = []
+        for stream in self.streams:
+            if stream.source is None:
+                continue
+            packets = self._nack(stream, stream.source.ssrc, now)
+            if stream in keyframes:
+                packets += self._keyframe_request(stream, stream.source.ssrc, now)
+            if full or packets:
+                blocks = (stream.source.reception.report(now),) if full else ()
+                head = ReceiverReport(self._ssrc, blocks)
+                compounds.append(rtcp.build([head, *description, *packets, *along]))
+                along = []
+        if along or (full and not compounds):
+            compounds.append(rtcp.build([ReceiverReport(self._ssrc, ()), *description, *along]))
+        return compounds
 
     def deadline(self) -> float | None:
         """When the next full report is due."""
         return self._report_at
-
-    def _reports(self, now: float) -> list[rtcp.RtcpPacket]:
-        """RFC 3550 6.1: what does not fit into one report goes into another behind it."""
-        sources = [stream.source for stream in self.streams]
-        blocks = tuple(source.reception.report(now) for source in sources if source is not None)
-        reports = (
-            ReceiverReport(self._ssrc, blocks[at : at + rtcp.MAX_COUNT])
-            for at in range(0, len(blocks) or 1, rtcp.MAX_COUNT)
-        )
-        return [*reports, SourceDescription(((self._ssrc, self._cname),))]
 
     def _remb(self) -> list[rtcp.RtcpPacket]:
         """Where there is no transport-wide feedback, by which senders estimate for themselves, and
@@ -106,26 +109,16 @@ class Reporter:
         bitrate = min(sum(limit or REMB_BITRATE for _, limit in sent), REMB_BITRATE)
         return [Remb(self._ssrc, bitrate, tuple(ssrc for ssrc, _ in sent))]
 
-    def _nacks(self, now: float) -> list[rtcp.RtcpPacket]:
-        return [
-            Nack(self._ssrc, stream.source.ssrc, tuple(missing))
-            for stream in self.streams
-            if stream.source is not None and (missing := stream.missing(now))
-        ]
+    def _nack(self, stream: Stream, ssrc: int, now: float) -> list[rtcp.RtcpPacket]:
+        missing = stream.missing(now)
+        return [Nack(self._ssrc, ssrc, tuple(missing))] if missing else []
 
-    def _keyframe_requests(self, streams: Sequence[Stream], now: float) -> list[rtcp.RtcpPacket]:
-        requests: list[rtcp.RtcpPacket] = []
-        for stream in streams:
-            if stream.source is None:
-                continue
-            ssrc = stream.source.ssrc
-            if now - self._keyframe_asked.get(ssrc, float("-inf")) < KEYFRAME_INTERVAL:
-                continue
-            self._keyframe_asked = {ssrc: now}
-            self.counters["keyframe_requests"] += 1
-            if "nack pli" in stream.parameters.feedback:
-                requests.append(PictureLossIndication(self._ssrc, ssrc))
-            else:
-                self._fir_count += 1
-                requests.append(FullIntraRequest(self._ssrc, ((ssrc, self._fir_count & 0xFF),)))
-        return requests
+    def _keyframe_request(self, stream: Stream, ssrc: int, now: float) -> list[rtcp.RtcpPacket]:
+        if now - self._keyframe_asked.get(ssrc, float("-inf")) < KEYFRAME_INTERVAL:
+            return []
+        self._keyframe_asked = {ssrc: now}
+        self.counters["keyframe_requests"] += 1
+        if "nack pli" in stream.parameters.feedback:
+            return [PictureLossIndication(self._ssrc, ssrc)]
+        self._fir_count += 1
+        return [FullIntraRequest(self._ssrc, ((ssrc, self._fir_count & 0xFF),))]

@@ -7,7 +7,7 @@ import pytest
 
 from slicer.rtp import rtcp
 from slicer.rtp.packet import Packet
-from slicer.rtp.parameters import TRANSPORT_WIDE_CC, VP8, Kind, RtpParameters
+from slicer.rtp.parameters import OPUS, TRANSPORT_WIDE_CC, VP8, Kind, RtpParameters
 from slicer.rtp.rtcp.reporter import KEYFRAME_INTERVAL, REMB_BITRATE, REPORT_INTERVAL
 from slicer.rtp.rtcp.transport_reporter import TRANSPORT_INTERVAL
 from tests.harness.rtp.parts import Reporter, SenderClock, Stream, TransportReporter, parse_rtcp
@@ -66,22 +66,39 @@ def test_once_a_second_a_whole_report_goes_out() -> None:
     assert len(side.say()) == 2
 
 
-def test_more_sources_than_one_report_holds_go_into_two() -> None:
-    sender = SenderClock()
-    streams = [Stream(PLAIN, sender) for _ in range(rtcp.MAX_COUNT + 1)]
+def two_sources() -> tuple[Reporter, list[Stream]]:
+    """An audio and a video that have begun."""
+    audio = RtpParameters(Kind.AUDIO, {96: OPUS}, feedback=frozenset({"nack"}))
+    streams = [Stream(parameters, SenderClock()) for parameters in (audio, PLAIN)]
     reporter = Reporter(OURS, streams, "us", TransportReporter(OURS))
-    for number, stream in enumerate(streams):
-        for sequence in (1, 2):
-            packet = Packet(96, True, sequence, sequence * 1800, number, b"x", arrival=1.0)
+    for ssrc, stream in enumerate(streams, 1):
+        for sequence in (1, 2, 5):
+            packet = Packet(96, True, sequence, sequence * 1800, ssrc, b"x", arrival=1.0)
             reporter.arrived(packet)
             stream.insert(packet)
-    (compound,) = reporter.handle_timer([], 1.0)
-    first, second, description = parse_rtcp(compound)
-    assert isinstance(first, rtcp.ReceiverReport)
-    assert isinstance(second, rtcp.ReceiverReport)
-    found = [block.ssrc for block in (*first.reports, *second.reports)]
-    assert found == list(range(rtcp.MAX_COUNT + 1))
-    assert description == rtcp.SourceDescription(((OURS, "us"),))
+    return reporter, streams
+
+
+def test_a_compound_speaks_of_one_source_for_janus_asks_its_first_block_of_which() -> None:
+    reporter, streams = two_sources()
+    described = rtcp.SourceDescription(((OURS, "us"),))
+    audio, video = (parse_rtcp(each) for each in reporter.handle_timer([streams[1]], 1.1))
+    for ssrc, compound in enumerate((audio, video), 1):
+        head = compound[0]
+        assert isinstance(head, rtcp.ReceiverReport)
+        assert [block.ssrc for block in head.reports] == [ssrc]
+        assert compound[1:3] == [described, rtcp.Nack(OURS, ssrc, (3, 4))]
+    assert audio[3:] == []
+    assert video[3:] == [rtcp.PictureLossIndication(OURS, 2)]
+
+
+def test_what_is_asked_between_reports_is_of_one_source_too() -> None:
+    reporter, streams = two_sources()
+    reporter.handle_timer([], 1.0)  # reports, and nothing is missing for long
+    audio, video = (parse_rtcp(each) for each in reporter.handle_timer([streams[1]], 1.1))
+    head = rtcp.ReceiverReport(OURS, ())
+    assert audio == [head, rtcp.Nack(OURS, 1, (3, 4))]
+    assert video == [head, rtcp.Nack(OURS, 2, (3, 4)), rtcp.PictureLossIndication(OURS, 2)]
 
 
 def test_the_last_sender_report_comes_back_and_maps_media_time() -> None:
