@@ -50,10 +50,9 @@ help: ## say what there is
 demo: $(VENV)/.installed ## publish two anchors on loopback, slice them, show the slices (a minute)
 	@$(BIN)/slicer demo
 
-# What computes takes what those leave that look at dates; then what needs the machine to itself.
+# What computes takes what those leave that look at dates.
 test: installed ## everything that must pass, with a browser and a store
-	@$(MAKE) --no-print-directory -j6 lint types units reference servers media
-	@$(MAKE) --no-print-directory alone
+	@$(MAKE) --no-print-directory -j5 lint types units reference real
 
 # What is fetched from different places is fetched at the same time; and what is built, built.
 installed: | $(BIN)/python
@@ -69,7 +68,8 @@ reference: $(TESTED) ## tests of the packet path, by the reference
 	@$(call ONCE_MORE,SLICER_NATIVE=0 $(PYTEST)reference -n 1 $(PACKET_PATH))
 
 real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with browsers, servers and other clients
-	@$(MAKE) --no-print-directory servers media alone
+	@$(MAKE) --no-print-directory -j2 servers media
+	@$(MAKE) --no-print-directory alone
 
 # Two files at a time, and behind those of media: they have time-outs and heartbeats, but look at no date.
 servers: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl

@@ -90,17 +90,19 @@ static void write_head(const reporter *it, stream *stream, bool full, double now
         rtcp_write_description(to, it->ssrc, it->cname);
 }
 
+/* Whether something may have to be asked for. */
+static bool may_ask(const stream *stream, bool keyframe, double now) {
+    if (!stream->has_source)
+        return false;
+    return keyframe || (stream->source.has_nacks && nack_deadline(&stream->source.nacks) <= now);
+}
+
 bool reporter_is_idle(const reporter *it, const bool *keyframes, double now) {
     if (it->report_at <= now || transport_reporter_is_due(it->transport, now))
         return false;
-    for (size_t i = 0; i < it->stream_count; i++) {
-        const stream *stream = it->streams[i];
-        if (!stream->has_source)
-            continue;
-        bool asks = stream->source.has_nacks && nack_deadline(&stream->source.nacks) <= now;
-        if (keyframes[i] || asks)
+    for (size_t i = 0; i < it->stream_count; i++)
+        if (may_ask(it->streams[i], keyframes[i], now))
             return false;
-    }
     return true;
 }
 
@@ -141,9 +143,9 @@ void reporter_handle_timer(reporter *it, const bool *keyframes, double now, outp
         it->report_at = now + REPORT_INTERVAL;
     for (size_t i = 0; i < it->stream_count; i++) {
         stream *stream = it->streams[i];
-        if (stream->has_source)
+        if (may_ask(stream, keyframes[i], now) || (full && stream->has_source))
             along = !write_compound(it, stream, full, keyframes[i], along, now, out) && along;
     }
-    if (along)
+    if (along && (full || transport_reporter_is_due(it->transport, now)))
         write_compound(it, NULL, full, false, true, now, out);
 }

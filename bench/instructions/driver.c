@@ -422,7 +422,7 @@ typedef struct reporting {
     uint8_t kinds_of[256];
     packet packets[PARTS_A_FRAME];
     datagram report;
-    buffer out;
+    outputs out;
     double now;
     size_t compounds;
 } reporting;
@@ -438,7 +438,8 @@ static void report(void *context) {
     }
     if (it->report.size && rtcp_is_well_formed(it->report.data, it->report.size))
         reporter_receive(&it->reporter, it->report.data + 4, it->now);
-    it->compounds += reporter_handle_timer(&it->reporter, asking, it->now, &it->out);
+    if (!reporter_is_idle(&it->reporter, asking, it->now))
+        reporter_handle_timer(&it->reporter, asking, it->now, &it->out);
     earlier(reporter_deadline(&it->reporter), it->transport.arrivals_at);
 }
 
@@ -456,7 +457,8 @@ static void report_frame(reporting *it, stream *stream, sender *sender, int fram
     if (frame % 30 == 0)
         sender_report(it->now, (uint32_t)(it->now * 90000), &it->report);
     measured(report, it);
-    it->out.size = 0;
+    it->compounds += it->out.count;
+    outputs_clear(&it->out);
 }
 
 static size_t reports(void) {
@@ -485,7 +487,7 @@ static size_t reports(void) {
     transport_reporter_free(&it.transport);
     stream_free(&stream);
     sender_clock_free(&clock);
-    buffer_free(&it.out);
+    outputs_free(&it.out);
     return FRAMES * PARTS_A_FRAME;
 }
 
