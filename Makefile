@@ -32,7 +32,7 @@ SERVERS := $(patsubst %,tests/real/test_%.py,backup command connections console 
 	fleet_refusals fleet_upgrade kills livekit_stand_in moderation_seed one_port promtool proxies \
 	requests_ignored restart rtp_forward s3 sdk sources spool stall trouble tshark typed_commands whip_clients \
 	whip_muxer)
-# Tests on real parts that need the machine to themselves.
+# Tests on real parts that need the machine to themselves, but for what takes what they leave.
 ALONE := $(patsubst %,tests/real/test_%.py,chromium hold_up loss serve)
 
 # What is tested is compiled once, not in each of the processes that the tests start.
