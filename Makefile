@@ -22,9 +22,8 @@ PYTEST := $(BEHIND) $(BIN)/pytest -q $(SHARED) -o cache_dir=build/pytest/
 ONCE_MORE = $(1) || { [ $$? -eq 1 ] && echo '==> what failed, once more' && $(1) -n 0 --last-failed; }
 REAL := $(BIN)/pytest -q $(SHARED) -o cache_dir=build/pytest/
 # What is there twice, in native/ and as the reference (tests/harness/rtp/parts.py); and what carries packets
-# through it, odd senders' among them.
-PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) tests/rooms/test_frames.py \
-	tests/real/test_sources.py
+# through it.
+PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) tests/rooms/test_frames.py
 # Tests on real parts that look at what came, in which order and whether at all, and at no date finer than a
 # second: they may run beside what computes.
 SERVERS := $(patsubst %,tests/real/test_%.py,backup command connections console contact_sheet_page \
@@ -93,7 +92,7 @@ exact:
 
 exact-reference:
 	@echo '==> tests on real parts with little beside them, by the reference'
-	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)exact-reference -n 1 tests/real/test_loss.py tests/real/test_publishers.py)
+	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)exact-reference -n 1 $(patsubst %,tests/real/test_%.py,loss publishers sources))
 
 coverage: $(TESTED) ## lines of each module that its own tests run; of one: OF=rooms/whip/room.py
 	@echo '==> coverage of each module by its own tests (some minutes)'

@@ -62,7 +62,7 @@ class Robot:
         last = self.facts()[-1]
         return last.anchor if isinstance(last, AnchorLeft) else None
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.01)
