@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What a new build of the native plane depends on.
 NATIVE := pyproject.toml $(wildcard native/*.[ch] native/*.pyx native/*.pxi native/*.py)
-# Of two cores: parts of the tests wait (for media, for a store), so that four are no crowd.
-WORKERS ?= 4
+# Of two cores: parts of the tests wait (for media, for a store), so that three are no crowd.
+WORKERS ?= 3
 # Several run at once. pip's look at what conflicts reads what another one is just writing, and prints a traceback.
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-warn-conflicts
 TESTED := $(VENV)/.installed-dev $(VENV)/.installed-parts $(VENV)/.installed-models
@@ -21,9 +21,12 @@ PYTEST := $(BEHIND) $(BIN)/pytest -q $(SHARED) -o cache_dir=build/pytest/
 # tests that fail are run once more, one by one and with media of their own. What fails twice fails.
 ONCE_MORE = $(1) || { [ $$? -eq 1 ] && echo '==> what failed, once more' && $(1) -n 0 --last-failed; }
 REAL := $(BIN)/pytest -q $(SHARED) -o cache_dir=build/pytest/
+# Rooms whose media come at their own pace: they need their share of the CPU.
+PACED := $(patsubst %,tests/rooms/%/test_room.py,stream whep whip)
 # What is there twice, in native/ and as the reference (tests/harness/rtp/parts.py); and what carries packets
 # through it.
-PACKET_PATH := tests/rtp tests/slicing $(wildcard tests/rooms/*/test_room.py) tests/rooms/test_frames.py
+PACKET_PATH := tests/rtp tests/slicing tests/rooms/test_frames.py \
+	$(filter-out $(PACED),$(wildcard tests/rooms/*/test_room.py))
 # Tests on real parts that look at what came, in which order and whether at all, and at no date finer than a
 # second: they may run beside what computes.
 SERVERS := $(patsubst %,tests/real/test_%.py,backup command connections console contact_sheet_page \
@@ -59,7 +62,7 @@ installed: | $(BIN)/python
 
 units: $(TESTED) ## tests of the parts, packets handled by the native plane
 	@echo '==> tests of the parts, packets handled by the native plane'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 $(PYTEST)units -n $(WORKERS) --ignore tests/real)
+	@$(call ONCE_MORE,SLICER_NATIVE=1 $(PYTEST)units -n $(WORKERS) --ignore tests/real $(addprefix --ignore ,$(PACED)))
 
 # One process more beside those of the others, for as long as a quarter of them takes.
 reference: $(TESTED) ## tests of the packet path, by the reference
@@ -73,7 +76,7 @@ real: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl ## tests with 
 # Two files at a time, and behind those of media: they have time-outs and heartbeats, but look at no date.
 servers: $(TESTED) $(VENV)/.installed-system $(VENV)/.installed-intl
 	@echo '==> tests on real servers'
-	@$(call ONCE_MORE,SLICER_NATIVE=1 nice -n 10 $(REAL)servers -n 2 $(SERVERS))
+	@$(call ONCE_MORE,SLICER_NATIVE=1 nice -n 10 $(REAL)servers -n 2 $(SERVERS) $(PACED))
 
 # They mostly wait: three files at a time take half of two cores. With four, browsers date their media wrongly.
 media:
@@ -92,7 +95,8 @@ exact:
 
 exact-reference:
 	@echo '==> tests on real parts with little beside them, by the reference'
-	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)exact-reference -n 1 $(patsubst %,tests/real/test_%.py,loss publishers sources))
+	@$(call ONCE_MORE,SLICER_NATIVE=0 $(REAL)exact-reference -n 1 \
+		$(patsubst %,tests/real/test_%.py,loss publishers sources) $(PACED))
 
 coverage: $(TESTED) ## lines of each module that its own tests run; of one: OF=rooms/whip/room.py
 	@echo '==> coverage of each module by its own tests (some minutes)'
