@@ -114,6 +114,7 @@ async def test_sigterm_while_the_store_is_dead_names_what_is_lost(seaweed: Seawe
                 await running.until(r"\.ogg")
                 await front.set(Answer.error(503, "SlowDown"))
                 await running.until("503")
+                await asyncio.sleep(2)  # if that was of sound, a picture is due within a second
                 running.process.send_signal(signal.SIGTERM)
                 began = time.monotonic()
                 code = await running.end()
